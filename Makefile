@@ -1,0 +1,55 @@
+# `make demo` and `make test` are the two commands. Each makes the virtual environment if it is not there,
+# installs what is pinned in constraints.txt, and does its job; a second call starts at once.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+# torch first and alone: a range in another package must not pull in a larger build than the pinned one.
+TORCH  := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
+
+.PHONY: demo test test-all lint format docs bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) install -q $(TORCH)
+	$(PIP) install -q -c constraints.txt -e '.[demo,plots]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(PIP) install -q -c constraints.txt -e '.[demo,plots,diffusion,dev]'
+	@touch $@
+
+demo: $(VENV)/.demo ## explain a real prompt and a real model, offline, in under two minutes
+	$(BIN)/whygen demo -o whygen-demo
+
+test: $(VENV)/.dev ## the test suite
+	$(BIN)/python -m pytest -n 2 -m 'not slow and not live' tests
+
+test-all: $(VENV)/.dev ## the test suite with the slow tests
+	$(BIN)/python -m pytest -n 2 -m 'not live' tests
+
+lint: $(VENV)/.dev ## style, types and the rules of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## the documentation, in docs/_build
+	$(BIN)/sphinx-build -W -q docs docs/_build
+
+bench: $(VENV)/.dev ## the figures; results go to benchmarks/results
+	$(BIN)/python -m benchmarks
+
+clean: ## forget the virtual environment and everything built
+	rm -rf $(VENV) docs/_build whygen-demo

@@ -1,0 +1,90 @@
+"""Everything whygen raises, in one tree.
+
+```
+WhygenError                      exit code 1: our failure, or one we did not foresee
+├── UsageError                   2: an argument or an input that cannot work
+│   ├── UnknownNameError         2: a name (unit, distance, provider ...) that nobody registered
+│   ├── BudgetError              2: the budget is below what the method needs
+│   └── DataError                2: data that cannot be used: not UTF-8, wrong shape, wrong range
+├── MissingError                 3: something is not there: a key, a file, a package
+│   └── MissingExtraError        3: an optional dependency; names the extra to install
+├── ModelError                   4: the model failed in a way that no retry mends
+├── StoreError                   1: the store of recorded calls cannot be read or written
+└── FormatError                  1: a saved file is damaged or newer than this version
+```
+
+Each message says which argument it was, what was given, what is allowed and what to do next.
+The command line prints the message as one paragraph and exits with ``exit_code``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class WhygenError(Exception):
+    """Base of every error that whygen raises on purpose."""
+
+    exit_code: int = 1
+
+
+class UsageError(WhygenError, ValueError):
+    """An argument or an input that cannot work, however often it is tried."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that nobody registered; the message lists the nearest known ones."""
+
+    def __init__(self, what: str, given: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"Unknown {what} {given!r}.{hint} Known: {', '.join(names)}.")
+        self.given = given
+        self.nearest = near[0] if near else None
+
+
+class BudgetError(UsageError):
+    """The budget is below what the method needs; the message names the smallest that works."""
+
+    def __init__(self, message: str, *, smallest: int) -> None:
+        super().__init__(message)
+        self.smallest = smallest
+
+
+class DataError(UsageError):
+    """Data that cannot be used as it is: not UTF-8, of the wrong shape, out of range."""
+
+
+class MissingError(WhygenError):
+    """Something that must be there is not: a key, a file, a server."""
+
+    exit_code = 3
+
+
+class MissingExtraError(MissingError, ImportError):
+    """An optional dependency is not installed; the message holds the command that installs it."""
+
+    def __init__(self, feature: str, *, extra: str, package: str) -> None:
+        super().__init__(
+            f"{feature} needs the package {package!r}, which is not installed. "
+            f"Install it with: pip install 'whygen[{extra}]'"
+        )
+        self.extra = extra
+
+
+class ModelError(WhygenError):
+    """The model failed in a way that no retry mends. Answers recorded before stay recorded."""
+
+    exit_code = 4
+
+
+class StoreError(WhygenError):
+    """The store of recorded calls cannot be read or written."""
+
+
+class FormatError(WhygenError):
+    """A saved file is damaged, or was written by a newer version of whygen."""

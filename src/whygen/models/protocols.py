@@ -1,0 +1,77 @@
+"""What whygen asks of a model: one required method, and small optional capabilities.
+
+Ask for a capability by protocol (``isinstance(model, ScoresText)``), never by class name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.types import Failure, JsonValue, Limits, Output, Request
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A black box. ``answer`` keeps the order and never raises for one item: it returns a `Failure`."""
+
+    @property
+    def uri(self) -> str: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def answer(self, requests: Sequence[Request]) -> Sequence[Output | Failure]: ...
+
+
+@runtime_checkable
+class HasIdentity(Protocol):
+    """A model that knows what, besides the request, can change its answers (weights, base URL, dtype).
+
+    ``None`` means "cannot know": such a model's answers are kept in memory for the run, never in the store.
+    A model without this protocol is identified by its URI alone.
+    """
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue] | None: ...
+
+
+@runtime_checkable
+class ScoresText(Protocol):
+    """Log-probabilities of a given output (`Request.continuation`), one `Output.scores` for each request."""
+
+    def score(self, requests: Sequence[Request]) -> Sequence[Output | Failure]: ...
+
+
+@runtime_checkable
+class HasContext(Protocol):
+    """A model that can count a prompt's tokens, and knows how many it takes (``None``: no limit known)."""
+
+    @property
+    def context_tokens(self) -> int | None: ...
+
+    def count_tokens(self, request: Request) -> int: ...
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Samples ``(n, ...)`` to the mean and log-variance of their posterior, each ``(n, d)``."""
+
+    def encode(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """Latents ``(n, d)`` to samples ``(n, ...)``."""
+
+    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.float32]: ...
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """``n`` generated samples ``(n, ...)``; randomness comes from the generator alone."""
+
+    def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]: ...

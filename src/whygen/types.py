@@ -1,0 +1,239 @@
+"""The small frozen types that every room shares, and the names of array shapes.
+
+A prompt goes in (`str`, `Chat` or `Edit`), a `Request` carries it with its `Settings` to a model,
+an `Output` or a `Failure` comes back. Nothing here does any work beyond describing itself as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+JsonValue: TypeAlias = "None | bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue]"
+
+Masks: TypeAlias = NDArray[np.bool_]
+"""Which units are kept. Shape ``(n_masks, n_units)``; ``True`` means kept."""
+
+Effects: TypeAlias = NDArray[np.float64]
+"""Effect of each mask, in the target's own unit. Shape ``(n_masks,)``; higher is nearer to the reference."""
+
+Vectors: TypeAlias = NDArray[np.float64]
+"""Embeddings. Shape ``(n_items, dim)``."""
+
+
+def canonical_json(value: JsonValue) -> str:
+    """JSON with sorted keys, no spaces and no escapes of non-ASCII: equal values give equal text.
+
+    Raises:
+        ValueError: if a number is NaN or infinite.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: JsonValue) -> str:
+    """sha256 of the canonical JSON, as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An encoded image (PNG, JPEG, WebP ...) as bytes; its identity is the digest of those bytes."""
+
+    data: bytes = field(repr=False)
+    media_type: str = "image/png"
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {"media_type": self.media_type, "sha256": hashlib.sha256(self.data).hexdigest()}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat. Images are sent after the text and are never perturbed."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    images: tuple[Picture, ...] = ()
+
+    def to_json(self) -> dict[str, JsonValue]:
+        turn: dict[str, JsonValue] = {"role": self.role, "text": self.text}
+        if self.images:
+            turn["images"] = [image.to_json() for image in self.images]
+        return turn
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation, oldest message first."""
+
+    messages: tuple[Message, ...]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {"chat": [message.to_json() for message in self.messages]}
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """An image and the instruction that says how to change it."""
+
+    image: Picture
+    instruction: str
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {"edit": {"image": self.image.to_json(), "instruction": self.instruction}}
+
+
+Prompt: TypeAlias = str | Chat | Edit
+
+
+def prompt_json(prompt: Prompt) -> dict[str, JsonValue]:
+    """A prompt as JSON; images appear by digest only."""
+    return {"text": prompt} if isinstance(prompt, str) else prompt.to_json()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to generate. Temperature 0 is greedy decoding, and then the seed plays no part."""
+
+    temperature: float = 0.0
+    max_tokens: int = 256
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    extra: Mapping[str, JsonValue] = field(default_factory=dict[str, "JsonValue"])
+    """Provider-specific parameters that change the answer (image guidance, number of steps ...)."""
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Only what can change the answer: unset fields, and the seed of a greedy call, are left out."""
+        settings: dict[str, JsonValue] = {"temperature": self.temperature, "max_tokens": self.max_tokens}
+        if self.temperature > 0:
+            settings["seed"] = self.seed
+        if self.top_p is not None:
+            settings["top_p"] = self.top_p
+        if self.stop:
+            settings["stop"] = list(self.stop)
+        if self.extra:
+            settings["extra"] = dict(self.extra)
+        return settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One thing to ask of a model.
+
+    ``draw`` numbers repeated askings of the same prompt: two draws are two calls, even at temperature 0.
+    ``continuation`` asks for the log-probability of that given text instead of a generation.
+    """
+
+    prompt: Prompt
+    settings: Settings = field(default_factory=Settings)
+    draw: int = 0
+    continuation: str | None = None
+
+    def to_json(self) -> dict[str, JsonValue]:
+        request: dict[str, JsonValue] = {"prompt": prompt_json(self.prompt), "draw": self.draw}
+        if self.continuation is None:
+            request["settings"] = self.settings.to_json()
+        else:
+            request["continuation"] = self.continuation
+        return request
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the canonical JSON of everything that can change the answer, and nothing else."""
+        return digest(self.to_json())
+
+    @property
+    def sampling_seed(self) -> int:
+        """A 63-bit seed for this very call: it depends on the request alone, never on its batch."""
+        return int(self.digest[:16], 16) >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScore:
+    """One token of a text the model scored: its characters ``[start, end)`` and log-probability in nats."""
+
+    start: int
+    end: int
+    logprob: float
+
+    def to_json(self) -> list[JsonValue]:
+        return [self.start, self.end, self.logprob]
+
+
+FinishReason: TypeAlias = Literal["stop", "length", "refused", "scored"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What came back. ``text`` may be empty: an empty answer is an answer, and is shown as one."""
+
+    text: str = ""
+    picture: Picture | None = None
+    finish: FinishReason = "stop"
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    seconds: float = 0.0
+    scores: tuple[TokenScore, ...] | None = None
+    """Log-probabilities of the request's continuation, in order; they cover it without gaps."""
+    extra: Mapping[str, JsonValue] = field(default_factory=dict[str, "JsonValue"])
+    """What the provider says of itself (fingerprint, seed used ...). Never a key or a header."""
+
+
+FailureKind: TypeAlias = Literal["rate_limit", "transient", "refused", "permanent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why one request got no answer. Adapters classify; `whygen.runs` alone decides what to do.
+
+    ``advice`` says what the person should do next; ``retry_after`` is in seconds.
+    """
+
+    kind: FailureKind
+    message: str
+    advice: str = ""
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What an adapter can take at once: requests in one ``answer`` call, and calls in flight."""
+
+    max_batch: int = 1
+    max_in_flight: int = 1
+
+
+def output_json(output: Output) -> dict[str, Any]:
+    """An output as JSON, for the store and for ``replay/`` files; a picture is kept by digest only."""
+    record: dict[str, Any] = {"text": output.text, "finish": output.finish, "seconds": output.seconds}
+    if output.picture is not None:
+        record["picture"] = output.picture.to_json()
+    for name in ("tokens_in", "tokens_out"):
+        if (count := getattr(output, name)) is not None:
+            record[name] = count
+    if output.scores is not None:
+        record["scores"] = [score.to_json() for score in output.scores]
+    if output.extra:
+        record["extra"] = dict(output.extra)
+    return record
+
+
+def output_from_json(record: Mapping[str, Any], *, picture: Picture | None = None) -> Output:
+    """The inverse of `output_json`; a picture is handed in by whoever keeps its bytes."""
+    scores = record.get("scores")
+    return Output(
+        text=record["text"],
+        picture=picture,
+        finish=record["finish"],
+        tokens_in=record.get("tokens_in"),
+        tokens_out=record.get("tokens_out"),
+        seconds=record["seconds"],
+        scores=None if scores is None else tuple(TokenScore(int(a), int(b), float(c)) for a, b, c in scores),
+        extra=record.get("extra", {}),
+    )
