@@ -1,0 +1,148 @@
+"""Puts findings into a `PromptExplanation`: figures of fidelity and noise, warnings, versions."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+
+import numpy as np
+from numpy.typing import NDArray
+
+import whygen
+from whygen.prompt import fidelity
+from whygen.prompt.asking import Asker, Whole
+from whygen.prompt.designs import Design
+from whygen.prompt.intervals import FEWEST_GROUPS, Estimate, cross_fit
+from whygen.prompt.observed import Observed
+from whygen.prompt.surrogates import Surrogate
+from whygen.prompt.warnings import Signs, warn
+from whygen.results.prompt import (
+    Calls,
+    Evidence,
+    Fidelity,
+    IntervalRecord,
+    Noise,
+    PromptExplanation,
+    Reference,
+    UnitAttribution,
+)
+from whygen.stats.multiplicity import benjamini_hochberg
+from whygen.stats.seeds import generator
+
+LEVEL = 0.95
+FALSE_DISCOVERY = 0.05
+
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "POT", "torch", "transformers", "sentence-transformers")
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything that was found, before it is put into words."""
+
+    observed: Observed
+    design: Design
+    whole: Whole
+    estimate: Estimate
+    noise: float
+    degrees: int
+    asked_masks: int
+
+
+def assemble(asker: Asker, findings: Findings, surrogate: Surrogate, *, estimand: str, seed: int) -> PromptExplanation:
+    """The explanation as plain data, with its evidence."""
+    predicted, figures = _fidelity(findings, surrogate, seed)
+    tally = asker.runner.tally
+    signs = Signs(asker.samples, asker.failures, findings, figures, asker.target, asker.runner.notices)
+    return PromptExplanation(
+        whygen=whygen.__version__,
+        model=asker.model.uri,
+        prompt=asker.units.prompt,
+        reference=Reference(text=findings.whole.references[0].text, n=len(findings.whole.references)),
+        units=_attributions(asker, findings),
+        estimand=estimand,
+        keep=findings.design.keep,
+        target=asker.target.record,
+        operator=asker.operator.name,
+        design=findings.design.name,
+        masks="enumerated" if findings.design.enumerated else "sampled",
+        interval=IntervalRecord(level=LEVEL, method=findings.estimate.method),
+        fidelity=figures,
+        noise=Noise(
+            repeats=len(findings.whole.repeats),
+            level=float(-findings.whole.repeats.mean()) if asker.target.verb == "answer" else None,
+            differs=findings.whole.differs,
+        ),
+        calls=Calls(asked=tally.asked, made=tally.made, cached=tally.cached, failed=tally.failed),
+        seed=seed,
+        versions=_versions(),
+        warnings=warn(signs),
+        settings=asker.settings.to_json(),
+        pinned=asker.units.pinned,
+        surrogate=surrogate.name,
+        evidence=Evidence(
+            masks=findings.observed.masks,
+            effects=findings.observed.effects,
+            predicted=predicted,
+            groups=findings.observed.groups,
+            samples=tuple(asker.samples),
+        ),
+    )
+
+
+def _attributions(asker: Asker, findings: Findings) -> tuple[UnitAttribution, ...]:
+    estimate = findings.estimate
+    values, interval, p_values = estimate.attributions, estimate.interval, estimate.p_values
+    significant = _significant(findings)
+    return tuple(
+        UnitAttribution(
+            text=text,
+            start=start,
+            end=end,
+            attribution=float(values[i]),
+            low=None if interval is None else float(interval.low[i]),
+            high=None if interval is None else float(interval.high[i]),
+            p_value=None if p_values is None else float(p_values[i]),
+            significant=bool(significant[i]),
+        )
+        for i, (text, (start, end)) in enumerate(zip(asker.units.texts, asker.units.spans, strict=True))
+    )
+
+
+def _significant(findings: Findings) -> NDArray[np.bool_]:
+    """Benjamini-Hochberg over p-values at 5%; without p-values, an interval that excludes zero, if there is one."""
+    estimate = findings.estimate
+    if estimate.p_values is not None:
+        return benjamini_hochberg(estimate.p_values, level=FALSE_DISCOVERY)
+    if estimate.interval is None:
+        return np.zeros(len(estimate.attributions), dtype=bool)
+    rounding = 1e-9 * max(float(np.abs(findings.observed.effects).max(initial=0.0)), 1e-300)
+    return (estimate.interval.low > rounding) | (estimate.interval.high < -rounding)
+
+
+def _fidelity(findings: Findings, surrogate: Surrogate, seed: int) -> tuple[NDArray[np.float64], Fidelity]:
+    """Held-out predictions ``(m,)`` and the figures of fidelity; None where there are too few groups for folds."""
+    observed = findings.observed
+    ceiling = fidelity.noise_ceiling(observed.effects, findings.noise)
+    if len(np.unique(observed.groups)) < FEWEST_GROUPS or findings.design.name == "leave-one-out":
+        nothing = Fidelity(r2_heldout=None, r2_insample=None, r2_chance=None, noise_ceiling=ceiling)
+        return np.full(len(observed), np.nan), nothing
+    predicted = cross_fit(observed, surrogate, generator(seed, "folds")).predicted
+    chance = fidelity.chance_level(observed, surrogate, generator(seed, "chance"))
+    return predicted, Fidelity(
+        r2_heldout=fidelity.r_squared(observed.effects, predicted),
+        r2_insample=fidelity.in_sample(observed, surrogate),
+        r2_chance=None if chance is None else chance.mean,
+        r2_chance_p95=None if chance is None else chance.p95,
+        noise_ceiling=ceiling,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"whygen": whygen.__version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

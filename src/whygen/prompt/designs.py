@@ -1,0 +1,149 @@
+"""Which masks to ask about. Rows of one group (a complement pair, an antithetic pair) stand or fall together.
+
+A design says how its masks were drawn, because the estimators need to know the chance that a unit was kept.
+No design pays twice for a mask: rows may repeat only where the law of the design makes them (`bernoulli`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.errors import BudgetError
+from whygen.types import Masks
+
+MAX_ENUMERATED = 20
+"""Beyond 2^20 masks no budget enumerates; the limit keeps the check free of overflow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """Masks and how they came about.
+
+    Attributes:
+        name: as shown in the report.
+        masks: shape ``(m, n)``.
+        groups: shape ``(m,)``; equal numbers share a fate in folds, flips and failures.
+        keep: the probability that a unit is kept, independently of the others.
+        population: number of groups the design draws from without replacement; None when it draws with
+            replacement or from too many to matter.
+    """
+
+    name: str
+    masks: Masks
+    groups: NDArray[np.int64]
+    keep: float = 0.5
+    population: int | None = None
+
+    @property
+    def enumerated(self) -> bool:
+        return self.population is not None and len(np.unique(self.groups)) == self.population
+
+
+def fits_enumeration(n: int, calls: int, *, empty: bool = True) -> bool:
+    """Whether all 2^n masks (less the pair {0, 1} without ``empty``) fit ``calls``; the full mask costs none."""
+    return n <= MAX_ENUMERATED and 2**n - 1 - (not empty) <= calls
+
+
+def _bits(codes: NDArray[np.int64], n: int) -> Masks:
+    return ((codes[:, None] >> np.arange(n)) & 1).astype(bool)
+
+
+def _paired(first: Masks, name: str, **more: object) -> Design:
+    """Interleave masks with their partners: rows 2j and 2j + 1 are group j."""
+    pairs, n = first.shape
+    masks = np.empty((2 * pairs, n), dtype=bool)
+    masks[0::2], masks[1::2] = first, ~first
+    return Design(name=name, masks=masks, groups=np.repeat(np.arange(pairs), 2), **more)  # pyright: ignore[reportArgumentType]
+
+
+def enumerated(n: int, *, empty: bool = True) -> Design:
+    """All masks, as complement pairs; without ``empty`` the pair {0, 1} is left out. Shape ``(2^n or 2^n - 2, n)``."""
+    codes = np.arange(0 if empty else 1, 2 ** (n - 1), dtype=np.int64)
+    return _paired(_bits(codes, n), "enumerated", population=len(codes))
+
+
+def complement_pairs(n: int, pairs: int, rng: np.random.Generator, *, empty: bool = True) -> Design:
+    """Distinct complement pairs, uniform over all pairs (keep probability one half). METHODS A1, A2.
+
+    Args:
+        n: number of units.
+        pairs: number of pairs; at most all there are.
+        rng: the only source of chance.
+        empty: whether the pair {no unit, all units} may be drawn.
+
+    Returns:
+        A design of ``2 * pairs`` masks.
+    """
+    lowest = 0 if empty else 1
+    if n <= MAX_ENUMERATED:
+        population = 2 ** (n - 1) - lowest
+        codes = lowest + rng.choice(population, size=min(pairs, population), replace=False)
+        first = _bits(codes.astype(np.int64), n)
+    else:
+        population = None
+        first = _distinct(n, pairs, rng, empty=empty)
+    flip = rng.random(len(first)) < 0.5
+    first[flip] = ~first[flip]
+    return _paired(first, "complement pairs", population=population)
+
+
+def _distinct(n: int, pairs: int, rng: np.random.Generator, *, empty: bool) -> Masks:
+    seen: set[bytes] = set() if empty else {np.zeros(n, bool).tobytes()}
+    rows: list[NDArray[np.bool_]] = []
+    while len(rows) < pairs:
+        row = rng.random(n) < 0.5
+        row = row if not row[-1] else ~row  # one name for both halves of a pair
+        if row.tobytes() not in seen:
+            seen.add(row.tobytes())
+            rows.append(row)
+    return np.array(rows)
+
+
+def bernoulli(n: int, calls: int, rng: np.random.Generator, *, keep: float, empty: bool = True) -> Design:
+    """Independent Bernoulli(keep) units with antithetic uniforms: a pair is built from u and 1 - u. METHODS A1.
+
+    Pairs are drawn until they hold ``calls`` distinct masks that must be paid (the full mask is not one), or
+    four times as many rows: at a high ``keep`` short prompts repeat their masks, which costs nothing.
+    """
+    rows: list[NDArray[np.bool_]] = []
+    paid: set[bytes] = set()
+    full, none = np.ones(n, bool).tobytes(), np.zeros(n, bool).tobytes()
+    while len(rows) < 4 * calls:
+        uniform = rng.random(n)
+        pair = (uniform < keep, (1.0 - uniform) < keep)
+        keys = {mask.tobytes() for mask in pair} - {full}
+        if not empty and none in keys:
+            continue
+        if len(paid | keys) > calls:
+            break
+        paid |= keys
+        rows.extend(pair)
+    return Design(
+        name=f"Bernoulli({keep:g}), antithetic",
+        masks=np.array(rows, dtype=bool).reshape(-1, n),
+        groups=np.repeat(np.arange(len(rows) // 2), 2),
+        keep=keep,
+    )
+
+
+def leave_one_out(n: int) -> Design:
+    """Each unit left out once. Shape ``(n, n)``; the full mask is estimated from the repeats."""
+    return Design(name="leave-one-out", masks=~np.eye(n, dtype=bool), groups=np.arange(n), keep=1.0)
+
+
+def require(calls: int, *, needed: int, overhead: int, what: str) -> None:
+    """Refuse a budget that cannot work, naming the smallest that does.
+
+    Raises:
+        BudgetError: if ``calls`` (what the budget leaves for masks) is under ``needed``.
+    """
+    if calls < needed:
+        smallest = needed + overhead
+        raise BudgetError(
+            f"budget={max(calls + overhead, 0)} is too small: {what} needs {needed} masks, and {overhead} calls go to "
+            f"the reference and its repeats. The smallest budget that works is {smallest}.",
+            smallest=smallest,
+        )

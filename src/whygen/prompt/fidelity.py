@@ -1,0 +1,59 @@
+"""How well the surrogate predicts the model, and what chance and the model's noise allow. METHODS A3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.prompt.observed import Observed
+from whygen.prompt.surrogates import Surrogate
+
+CHANCE_ROUNDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """In-sample R2 on effects that were permuted by groups: mean and 95th percentile over the rounds."""
+
+    mean: float
+    p95: float
+
+
+def r_squared(effects: NDArray[np.float64], predicted: NDArray[np.float64]) -> float | None:
+    """``1 - sum (f - prediction)^2 / sum (f - mean f)^2``; None when the effects do not vary."""
+    total = float(((effects - effects.mean()) ** 2).sum())
+    scale = float((effects**2).sum())
+    if total <= 1e-18 * max(scale, 1e-300):
+        return None
+    return 1.0 - float(((effects - predicted) ** 2).sum()) / total
+
+
+def in_sample(observed: Observed, surrogate: Surrogate) -> float | None:
+    """R2 on the very masks the surrogate was fitted to: the thesis's figure, shown beside its chance level."""
+    return r_squared(observed.effects, surrogate.fit(observed).predict(observed.masks))
+
+
+def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> Chance | None:
+    """In-sample R2 when the effects of whole groups are dealt out anew, `CHANCE_ROUNDS` times."""
+    order = np.argsort(observed.groups, kind="stable")
+    groups = len(np.unique(observed.groups))
+    if len(order) % groups:
+        return None
+    blocks = observed.effects[order].reshape(groups, -1)
+    values: list[float] = []
+    for _ in range(CHANCE_ROUNDS):
+        shuffled = np.empty(len(observed))
+        shuffled[order] = blocks[rng.permutation(groups)].ravel()
+        value = in_sample(Observed(observed.masks, shuffled, observed.groups, observed.keep), surrogate)
+        if value is None:
+            return None
+        values.append(value)
+    return Chance(float(np.mean(values)), float(np.quantile(values, 0.95)))
+
+
+def noise_ceiling(effects: NDArray[np.float64], noise: float) -> float | None:
+    """``1 - var_noise / var(f)``: the best R2 any explanation can have; None when the effects do not vary."""
+    spread = float(np.var(effects, ddof=1)) if len(effects) > 1 else 0.0
+    return None if spread <= 0.0 else max(0.0, 1.0 - noise / spread)

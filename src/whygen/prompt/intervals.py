@@ -1,0 +1,152 @@
+"""From observed effects to attributions with intervals and p-values. METHODS A2, A3.
+
+Cross-fitting: a surrogate is fitted without a fold, predicts that fold, and each group of the fold gives a score
+
+    psi_i = attribution_i(surrogate) + mean over the group's rows of w_i(z) (f(z) - surrogate(z)),
+
+unbiased for the Banzhaf value whatever the surrogate. The attribution is the mean of the scores; their spread gives
+the interval, their signs the p-value. No refit is needed beyond the folds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.prompt.observed import Observed
+from whygen.prompt.surrogates import Surrogate
+from whygen.stats.intervals import Interval, score_interval, student_half_width
+from whygen.stats.signs import sign_flip_p
+
+FEW_GROUPS = 16
+"""Below this many groups four folds, else ten: measured in benchmarks/coverage.py, docs/decisions/0002-intervals.md."""
+
+FEWEST_GROUPS = 4
+"""The fewest groups that can be cross-fitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossFit:
+    """Scores ``(groups, n)``, held-out predictions ``(m,)`` in row order, and the number of folds."""
+
+    scores: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+    folds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Attributions ``(n,)`` with limits and p-values; None where the design gives none."""
+
+    attributions: NDArray[np.float64]
+    interval: Interval | None
+    p_values: NDArray[np.float64] | None
+    method: str
+    effective: float | None = None
+    """Kish's effective sample size, for weighted estimates."""
+
+
+def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> CrossFit:
+    """Scores and held-out predictions; all rows of a group are in one fold.
+
+    Args:
+        observed: at least `FEWEST_GROUPS` groups.
+        surrogate: what is fitted in each fold.
+        rng: assigns groups to folds.
+    """
+    names, group_of = np.unique(observed.groups, return_inverse=True)
+    groups = len(names)
+    folds = 10 if groups >= FEW_GROUPS else min(FEWEST_GROUPS, groups)
+    fold_of = rng.permutation(groups) % folds
+    weights = observed.weights()
+    rows_in = np.bincount(group_of, minlength=groups).astype(np.float64)
+    scores = np.zeros((groups, observed.n))
+    predicted = np.zeros(len(observed))
+    for fold in range(folds):
+        held = fold_of[group_of] == fold
+        fitted = surrogate.fit(observed.take(~held))
+        predicted[held] = fitted.predict(observed.masks[held])
+        correction = weights[held] * (observed.effects[held] - predicted[held])[:, None]
+        np.add.at(scores, group_of[held], correction / rows_in[group_of[held], None])
+        scores[fold_of == fold] += fitted.attributions()
+    return CrossFit(scores, predicted, folds)
+
+
+def sampled_estimate(
+    fit: CrossFit, rng: np.random.Generator, *, sampled: float = 0.0, noise: float = 0.0, keep: float = 0.5
+) -> Estimate:
+    """Attributions from cross-fitted scores.
+
+    Args:
+        fit: the scores.
+        rng: for the sign flips.
+        sampled: share of all groups that the design drew (0 where it draws with replacement).
+        noise: variance of one effect under repetition, from redrawn prompts; 0 when repeats did not differ.
+        keep: the keep probability, for the size of the weights.
+    """
+    own = noise * (1.0 / keep + 1.0 / (1.0 - keep)) / 2.0
+    interval = score_interval(fit.scores, sampled=sampled, noise=own, folds=fit.folds)
+    return Estimate(
+        interval.estimate,
+        interval,
+        sign_flip_p(fit.scores, rng),
+        "Student t over cross-fitted pair scores",
+    )
+
+
+def enumerated_estimate(observed: Observed, *, noise: float = 0.0, degrees: int = 0) -> Estimate:
+    """Exact over masks: the mean with a unit minus the mean without it. Only the model's noise is left.
+
+    Args:
+        observed: every mask, or every mask but the pair {none, all}.
+        noise: variance of one effect under repetition; 0 when repeats did not differ.
+        degrees: degrees of freedom of that variance.
+    """
+    kept = observed.masks.sum(axis=0)
+    left_out = len(observed) - kept
+    means = observed.masks.T @ observed.effects / kept - (~observed.masks).T @ observed.effects / left_out
+    variance = noise * (1.0 / kept + 1.0 / left_out)
+    half = student_half_width(variance, max(degrees, 1)) if noise > 0 else np.zeros(observed.n)
+    method = "noise of the model only; every mask was asked" if noise > 0 else "every mask was asked; repeats agree"
+    return Estimate(means, Interval(means, means - half, means + half), None, method)
+
+
+def leave_one_out_estimate(observed: Observed, whole: float) -> Estimate:
+    """``f(1) - f(1 without i)``. With one draw a mask there is no interval: nothing says how noisy a difference is.
+
+    Args:
+        observed: the leave-one-out masks, one row a unit, in order.
+        whole: f(1), from repeats of the whole prompt.
+    """
+    return Estimate(whole - observed.effects, None, None, "none: leave-one-out draws each mask once")
+
+
+def local_estimate(observed: Observed, *, width: float) -> Estimate:
+    """Weighted least squares under ``exp(-h^2 / width^2)``, h the share of units dropped; HC3 clustered by group.
+
+    Args:
+        observed: masks of a Bernoulli(p) design.
+        width: of the kernel, in shares of units.
+
+    Returns:
+        The estimate; its ``effective`` is Kish's ``(sum w)^2 / sum w^2``.
+    """
+    dropped = 1.0 - observed.masks.mean(axis=1)
+    weights = np.exp(-((dropped / width) ** 2))
+    effective = float(weights.sum() ** 2 / (weights**2).sum())
+    x = np.hstack([np.ones((len(observed), 1)), observed.masks.astype(np.float64)])
+    bread = np.linalg.pinv(x.T @ (weights[:, None] * x))
+    solution = bread @ (x.T @ (weights * observed.effects))
+    residual = observed.effects - x @ solution
+    leverage = weights * np.einsum("ij,jk,ik->i", x, bread, x)
+    meat_rows = x * (weights * residual / np.maximum(1.0 - leverage, 1e-6))[:, None]
+    names, group_of = np.unique(observed.groups, return_inverse=True)
+    clustered = np.zeros((len(names), x.shape[1]))
+    np.add.at(clustered, group_of, meat_rows)
+    variance = np.diag(bread @ (clustered.T @ clustered) @ bread)[1:]
+    half = student_half_width(variance, max(len(names) - x.shape[1], 1))
+    coefficients = solution[1:]
+    interval = Interval(coefficients, coefficients - half, coefficients + half)
+    return Estimate(coefficients, interval, None, "sandwich (HC3) clustered by pair", effective)

@@ -1,0 +1,157 @@
+"""Failure signatures of a prompt explanation, each with what to do next. METHODS A8."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from whygen.prompt.targets import Target
+from whygen.results.prompt import Fidelity, Sample, Warned
+from whygen.types import Failure
+
+if TYPE_CHECKING:
+    from whygen.prompt.assemble import Findings
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What the warnings look at."""
+
+    samples: Sequence[Sample]
+    failures: Sequence[Failure]
+    findings: Findings
+    figures: Fidelity
+    target: Target
+    notices: Sequence[tuple[str, str]]
+
+    @property
+    def perturbed(self) -> list[Sample]:
+        """Answers to prompts that lack something."""
+        return [sample for sample in self.samples if sample.kind in {"mask", "redraw"}]
+
+
+def warn(signs: Signs) -> tuple[Warned, ...]:
+    """All warnings that apply, the gravest first."""
+    found = [Warned(code=code, text=text) for code, text in signs.notices]
+    for look in _LOOKS:
+        text = look(signs)
+        if text is not None:
+            found.append(Warned(code=look.__name__.strip("_").replace("_", "-"), text=text))
+    return tuple(found)
+
+
+def _same_output(signs: Signs) -> str | None:
+    effects = signs.findings.observed.effects
+    if len(effects) > 1 and float(np.ptp(effects)) > 1e-12 * max(1.0, float(np.abs(effects).max())):
+        return None
+    return (
+        "Every perturbed prompt gave the same effect: nothing in the prompt changed what this target sees, so there is "
+        "nothing to explain. Check that the model reads the prompt, or choose another target."
+    )
+
+
+def _empty_reference(signs: Signs) -> str | None:
+    if signs.findings.whole.references[0].text.strip() or signs.findings.whole.references[0].picture is not None:
+        return None
+    return (
+        "The model answered the whole prompt with nothing. Attributions say what keeps it silent. Raise max_tokens, or "
+        "check the prompt's format (chat template, instruction style)."
+    )
+
+
+def _failed_calls(signs: Signs) -> str | None:
+    if not signs.failures:
+        return None
+    kinds = Counter(failure.kind for failure in signs.failures)
+    counted = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in kinds.most_common())
+    first = signs.failures[0]
+    return (
+        f"{len(signs.failures)} calls failed ({counted}); their pairs of masks are left out. First: {first.message}. "
+        f"{first.advice or 'Run again to ask for the missing ones: answers are recorded.'}"
+    )
+
+
+def _odd_answers(signs: Signs) -> str | None:
+    perturbed = signs.perturbed
+    empty = sum(not sample.output.strip() for sample in perturbed)
+    refused = sum(sample.finish == "refused" for sample in perturbed)
+    if empty + refused < max(1, len(perturbed) // 20):
+        return None
+    return (
+        f"{empty} answers are empty and {refused} are refusals, of {len(perturbed)}: they count as far from the "
+        "reference. If they are not what you want explained, pin what keeps the prompt valid, or try placeholders."
+    )
+
+
+def _truncated(signs: Signs) -> str | None:
+    perturbed = [sample for sample in signs.samples if sample.kind != "empty"]
+    cut = sum(sample.finish == "length" for sample in perturbed)
+    if cut < max(1, len(perturbed) // 10):
+        return None
+    return f"{cut} of {len(perturbed)} answers were cut at max_tokens: distances see beginnings only. Raise max_tokens."
+
+
+def _low_noise_ceiling(signs: Signs) -> str | None:
+    ceiling = signs.figures.noise_ceiling
+    if ceiling is None or ceiling >= 0.5:
+        return None
+    return (
+        f"The model's own noise makes up {100 * (1 - ceiling):.0f}% of the variation: no explanation can predict more "
+        f"than {100 * ceiling:.0f}%. Use more draws (draws=4), or a lower temperature."
+    )
+
+
+def _low_fidelity(signs: Signs) -> str | None:
+    heldout, ceiling = signs.figures.r2_heldout, signs.figures.noise_ceiling
+    if heldout is None or heldout >= 0.5 * (1.0 if ceiling is None else ceiling):
+        return None
+    return (
+        f"Held-out R2 is {heldout:.2f}, under half of what the noise allows: the attributions do not predict the model "
+        "well. Use a larger budget, a higher keep (0.8), or coarser units."
+    )
+
+
+def _few_masks(signs: Signs) -> str | None:
+    findings = signs.findings
+    pairs, n = len(np.unique(findings.observed.groups)), findings.observed.n
+    if findings.design.enumerated or findings.design.name == "leave-one-out" or pairs >= n:
+        return None
+    return (
+        f"{pairs} pairs of masks for {n} units: attributions are shrunk towards zero and intervals are wide. A budget "
+        f"of about {4 * n + 8} gives two pairs a unit; coarser units (sentences) need fewer."
+    )
+
+
+def _few_pairs(signs: Signs) -> str | None:
+    pairs = len(np.unique(signs.findings.observed.groups))
+    if signs.findings.estimate.p_values is None or pairs >= 6:
+        return None
+    return f"With {pairs} pairs no p-value is under {2.0 ** -(pairs - 1):g}: nothing can be significant. Raise the budget."
+
+
+def _effective_sample(signs: Signs) -> str | None:
+    effective, n = signs.findings.estimate.effective, signs.findings.observed.n
+    if effective is None or effective >= 2 * n:
+        return None
+    return (
+        f"The kernel leaves an effective sample of {effective:.0f} masks for {n} units. Use a higher keep (0.8), a "
+        "larger budget, or estimand='banzhaf'."
+    )
+
+
+_LOOKS: tuple[Callable[[Signs], str | None], ...] = (
+    _same_output,
+    _empty_reference,
+    _failed_calls,
+    _odd_answers,
+    _truncated,
+    _low_noise_ceiling,
+    _low_fidelity,
+    _few_masks,
+    _few_pairs,
+    _effective_sample,
+)

@@ -1,0 +1,89 @@
+"""Laws of the designs: the masks are distinct, paired, and as probable as they claim."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whygen.errors import BudgetError
+from whygen.prompt import designs
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def distinct(masks: np.ndarray) -> int:
+    return len(np.unique(masks, axis=0))
+
+
+@given(st.integers(1, 10), st.booleans())
+def test_enumerated_holds_every_mask_once(n: int, empty: bool) -> None:
+    if n == 1 and not empty:
+        return
+    design = designs.enumerated(n, empty=empty)
+    assert distinct(design.masks) == len(design.masks) == 2**n - (0 if empty else 2)
+    assert design.enumerated
+
+
+@given(st.integers(2, 40), st.integers(1, 40), SEEDS, st.booleans())
+def test_complement_pairs_are_distinct_and_paired(n: int, pairs: int, seed: int, empty: bool) -> None:
+    design = designs.complement_pairs(n, pairs, np.random.default_rng(seed), empty=empty)
+    available = 2 ** (n - 1) - (not empty)
+    assert len(design.masks) == 2 * min(pairs, available)
+    assert distinct(design.masks) == len(design.masks)
+    assert np.array_equal(design.masks[0::2], ~design.masks[1::2])
+    assert np.array_equal(design.groups[0::2], design.groups[1::2])
+    if not empty:
+        assert design.masks.any(axis=1).all()
+
+
+@given(st.integers(2, 12), SEEDS)
+def test_a_seed_gives_the_same_masks_and_more_pairs_only_add(n: int, seed: int) -> None:
+    one = designs.complement_pairs(n, 2, np.random.default_rng(seed))
+    two = designs.complement_pairs(n, 2, np.random.default_rng(seed))
+    assert np.array_equal(one.masks, two.masks)
+
+
+def test_every_pair_is_equally_probable() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate([designs.complement_pairs(4, 2, rng).masks[0::2] for _ in range(4000)])
+    codes = np.minimum(drawn @ (1 << np.arange(4)), ~drawn @ (1 << np.arange(4)))
+    counts = np.bincount(codes, minlength=8)
+    assert counts.sum() == 8000
+    chi_squared = ((counts - 1000.0) ** 2 / 1000.0).sum()
+    assert chi_squared < 24.3  # the 0.1% point of chi-squared with 7 degrees of freedom
+
+
+@given(st.integers(2, 30), st.integers(8, 60), st.floats(0.2, 0.95), SEEDS)
+def test_bernoulli_pays_for_no_mask_twice_and_stays_in_the_budget(n: int, calls: int, keep: float, seed: int) -> None:
+    design = designs.bernoulli(n, calls, np.random.default_rng(seed), keep=keep)
+    paid = np.unique(design.masks[~design.masks.all(axis=1)], axis=0)
+    assert len(paid) <= calls
+    assert len(design.masks) % 2 == 0
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.8])
+def test_bernoulli_keeps_units_independently_with_the_stated_probability(keep: float) -> None:
+    rng = np.random.default_rng(1)
+    masks = np.concatenate([designs.bernoulli(6, 200, rng, keep=keep).masks[0::2] for _ in range(40)])
+    error = 4.0 * np.sqrt(keep * (1 - keep) / len(masks))
+    assert np.abs(masks.mean(axis=0) - keep).max() < error + 0.01
+    assert np.abs(np.corrcoef(masks.T) - np.eye(6)).max() < 0.08
+
+
+def test_leave_one_out_leaves_each_unit_out_once() -> None:
+    assert np.array_equal(~designs.leave_one_out(3).masks, np.eye(3, dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("n", "calls", "empty", "fits"), [(6, 63, True, True), (6, 62, True, False), (6, 62, False, True)]
+)
+def test_enumeration_counts_the_full_mask_as_free(n: int, calls: int, empty: bool, fits: bool) -> None:
+    assert designs.fits_enumeration(n, calls, empty=empty) is fits
+
+
+def test_a_budget_below_what_is_needed_names_the_smallest_that_works() -> None:
+    with pytest.raises(BudgetError, match="smallest budget that works is 11") as caught:
+        designs.require(5, needed=8, overhead=3, what="ridge")
+    assert caught.value.smallest == 11

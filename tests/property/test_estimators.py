@@ -1,0 +1,189 @@
+"""Laws of the estimators on games whose Banzhaf values are known."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from whygen.errors import BudgetError, UnknownNameError
+from whygen.prompt import designs, fidelity, intervals
+from whygen.prompt.observed import Observed
+from whygen.prompt.surrogates import Ols, Ridge, load_surrogate
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def table(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    return rng.normal(size=2**n)
+
+
+def play(values: NDArray[np.float64], masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return values[masks @ (1 << np.arange(masks.shape[1]))]
+
+
+def banzhaf(values: NDArray[np.float64], n: int, keep: float = 0.5) -> NDArray[np.float64]:
+    """By definition: the mean change that unit i makes, the others kept with probability ``keep``."""
+    out = np.zeros(n)
+    for rest in itertools.product([0, 1], repeat=n - 1):
+        chance = np.prod([keep if r else 1 - keep for r in rest])
+        for i in range(n):
+            low = np.insert(np.array(rest, dtype=bool), i, False)
+            high = low.copy()
+            high[i] = True
+            out[i] += chance * (play(values, high[None])[0] - play(values, low[None])[0])
+    return out
+
+
+def observed(design: designs.Design, values: NDArray[np.float64]) -> Observed:
+    return Observed(design.masks, play(values, design.masks), design.groups, design.keep)
+
+
+@given(st.integers(1, 6), SEEDS)
+def test_enumeration_is_the_definition(n: int, seed: int) -> None:
+    values = table(n, np.random.default_rng(seed))
+    found = intervals.enumerated_estimate(observed(designs.enumerated(n), values))
+    assert found.attributions == pytest.approx(banzhaf(values, n), abs=1e-12)
+
+
+@given(SEEDS)
+def test_enumeration_without_the_empty_pair_is_over_the_remaining_masks(seed: int) -> None:
+    values = table(4, np.random.default_rng(seed))
+    seen = observed(designs.enumerated(4, empty=False), values)
+    found = intervals.enumerated_estimate(seen).attributions
+    by_hand = [seen.effects[seen.masks[:, i]].mean() - seen.effects[~seen.masks[:, i]].mean() for i in range(4)]
+    assert found == pytest.approx(np.array(by_hand))
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.8])
+@pytest.mark.parametrize("surrogate", [Ridge(), Ols()], ids=lambda s: s.name)
+def test_the_mean_of_scores_is_unbiased_for_any_game(keep: float, surrogate) -> None:
+    rng = np.random.default_rng(3)
+    n, values = 5, table(5, rng)
+    truth = banzhaf(values, n, keep)
+    found = []
+    for _ in range(300):
+        # Drawn with replacement, so that this is about the estimator and not about exhausting 16 pairs.
+        first = rng.random((14, n)) < keep
+        uniform = rng.random((14, n))
+        first, second = uniform < keep, (1 - uniform) < keep
+        masks = np.stack([first, second], axis=1).reshape(-1, n)
+        seen = Observed(masks, play(values, masks), np.repeat(np.arange(14), 2), keep)
+        found.append(intervals.cross_fit(seen, surrogate, rng).scores.mean(axis=0))
+    found = np.array(found)
+    error = found.std(axis=0) / np.sqrt(len(found))
+    assert (np.abs(found.mean(axis=0) - truth) < 4.5 * error).all()
+
+
+@given(st.integers(6, 24), SEEDS, st.sampled_from([Ridge(), Ols()]))
+def test_a_pairwise_game_without_noise_is_recovered_exactly(n: int, seed: int, surrogate) -> None:
+    rng = np.random.default_rng(seed)
+    design = designs.complement_pairs(n, 3 * n, rng) if 2 ** (n - 1) >= 3 * n else designs.enumerated(n)
+    linear, pair = rng.normal(size=n), rng.normal(size=(n, n))
+    effects = design.masks @ linear + np.einsum("mi,ij,mj->m", design.masks, np.triu(pair, 1), design.masks)
+    truth = linear + 0.5 * (np.triu(pair, 1) + np.triu(pair, 1).T).sum(axis=1)
+    fit = intervals.cross_fit(Observed(design.masks, effects, design.groups), surrogate, rng)
+    estimate = intervals.sampled_estimate(fit, rng)
+    assert estimate.attributions == pytest.approx(truth, abs=1e-6)
+    assert estimate.interval is not None
+    assert (estimate.interval.high - estimate.interval.low).max() < 1e-6
+
+
+@given(SEEDS)
+def test_dummy_symmetry_and_linearity(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    design = designs.complement_pairs(8, 40, rng)
+    z = design.masks.astype(float)
+    one, two = z[:, 0] * z[:, 1] + z[:, 2], np.maximum(z[:, 3], z[:, 4]) - 2 * z[:, 2]
+
+    def solve(effects: NDArray[np.float64]) -> NDArray[np.float64]:
+        seen = Observed(design.masks, effects, design.groups)
+        return intervals.cross_fit(seen, Ols(), np.random.default_rng(0)).scores.mean(axis=0)
+
+    assert solve(one + 3 * two) == pytest.approx(solve(one) + 3 * solve(two), abs=1e-9)
+    assert solve(z[:, 0] * z[:, 1])[5] == pytest.approx(0.0, abs=1e-9)
+    assert solve(one)[0] == pytest.approx(solve(one)[1], abs=1e-9)
+
+
+def test_ridge_agrees_with_leaving_pairs_out_by_hand() -> None:
+    rng = np.random.default_rng(5)
+    design = designs.complement_pairs(6, 12, rng)
+    effects = design.masks @ rng.normal(size=6) + 0.3 * rng.normal(size=24)
+    fitted = Ridge().fit(Observed(design.masks, effects, design.groups))
+    x, y = design.masks[0::2] - 0.5, (effects[0::2] - effects[1::2]) / 2
+    scale = (x[:, -1] ** 2).sum()
+
+    def solve(rows: NDArray[np.bool_], penalty: float) -> NDArray[np.float64]:
+        return np.linalg.solve(x[rows].T @ x[rows] + penalty * np.eye(6), x[rows].T @ y[rows])
+
+    def error(penalty: float) -> float:
+        return float(np.mean([(y[i] - x[i] @ solve(np.arange(12) != i, penalty)) ** 2 for i in range(12)]))
+
+    penalties = np.concatenate([[1e-10], np.logspace(-4, 2, 25)]) * scale
+    best = min(penalties, key=error)
+    assert fitted.coefficients == pytest.approx(solve(np.ones(12, bool), best), rel=1e-6)
+
+
+@given(SEEDS, st.floats(0.3, 0.9))
+def test_ridge_of_rows_leaves_out_whole_pairs(seed: int, keep: float) -> None:
+    rng = np.random.default_rng(seed)
+    design = designs.bernoulli(5, 40, rng, keep=keep)
+    effects = design.masks @ rng.normal(size=5) + rng.normal(size=len(design.masks))
+    fitted = Ridge().fit(Observed(design.masks, effects, design.groups, keep))
+    assert np.isfinite(fitted.predict(design.masks)).all()
+    assert fitted.attributions().shape == (5,)
+
+
+def test_ols_refuses_rather_than_return_another_solution() -> None:
+    rng = np.random.default_rng(0)
+    design = designs.complement_pairs(12, 8, rng)
+    with pytest.raises(BudgetError, match="surrogate='ols'"):
+        Ols().fit(Observed(design.masks, rng.normal(size=16), design.groups))
+
+
+def test_an_unknown_surrogate_names_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match="ridge"):
+        load_surrogate("rigde")
+
+
+def test_held_out_r2_of_pure_noise_is_not_positive_and_in_sample_is_at_chance() -> None:
+    rng = np.random.default_rng(2)
+    held, inside, chance = [], [], []
+    for _ in range(30):
+        design = designs.complement_pairs(12, 30, rng)
+        seen = Observed(design.masks, rng.normal(size=60), design.groups)
+        held.append(fidelity.r_squared(seen.effects, intervals.cross_fit(seen, Ridge(), rng).predicted))
+        inside.append(fidelity.in_sample(seen, Ridge()))
+        level = fidelity.chance_level(seen, Ridge(), rng)
+        assert level is not None
+        chance.append(level.mean)
+    assert np.mean(held) < 0.02
+    assert np.mean(inside) == pytest.approx(np.mean(chance), abs=0.06)
+
+
+def test_noise_ceiling_is_the_share_that_is_not_noise() -> None:
+    effects = np.array([0.0, 2.0, 0.0, 2.0])
+    assert fidelity.noise_ceiling(effects, 1 / 3) == pytest.approx(0.75)
+    assert fidelity.noise_ceiling(np.zeros(4), 0.1) is None
+
+
+def test_local_is_weighted_least_squares() -> None:
+    rng = np.random.default_rng(8)
+    design = designs.bernoulli(4, 60, rng, keep=0.7)
+    effects = design.masks @ np.array([1.0, -2.0, 0.0, 0.5]) + 3.0
+    estimate = intervals.local_estimate(Observed(design.masks, effects, design.groups, 0.7), width=0.5)
+    assert estimate.attributions == pytest.approx([1.0, -2.0, 0.0, 0.5], abs=1e-9)
+    assert estimate.effective is not None
+    assert 1 <= estimate.effective <= len(design.masks)
+
+
+def test_leave_one_out_is_a_difference_and_has_no_interval() -> None:
+    design = designs.leave_one_out(3)
+    estimate = intervals.leave_one_out_estimate(Observed(design.masks, np.array([1.0, 2.0, 3.0]), design.groups), 3.0)
+    assert estimate.attributions == pytest.approx([2.0, 1.0, 0.0])
+    assert estimate.interval is None
+    assert estimate.p_values is None
