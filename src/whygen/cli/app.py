@@ -1,0 +1,91 @@
+"""Puts the commands together and turns every error into one clear paragraph and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import typer
+
+import whygen
+from whygen.cli import cache, demo, doctor, models, prompt, report
+from whygen.cli.common import console_for_people
+from whygen.errors import WhygenError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="whygen",
+    help="Explains generative AI from the outside: why this output, and what has this model learned.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("prompt")(prompt.prompt)
+app.command("report")(report.report)
+app.command("models")(models.models)
+app.command("doctor")(doctor.doctor)
+app.add_typer(cache.app, name="cache")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"whygen {whygen.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    del version
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with the contract's code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(args=arguments, standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except WhygenError as error:
+        _explain(error, debug="--debug" in arguments)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        console_for_people().print("Interrupted. Answers so far are recorded: the same command asks only for the rest.")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        if type(error).__module__.startswith("typer"):
+            _usage(error)
+            sys.exit(2)
+        _unforeseen(error, debug="--debug" in arguments)
+        sys.exit(1)
+
+
+def _usage(error: Exception) -> None:
+    """Wrong options, as the parser words them."""
+    show = getattr(error, "format_message", None)
+    message = show() if callable(show) else str(error)
+    console_for_people().print(
+        f"Error: {message} Run `whygen --help` for the commands and their options.", markup=False
+    )
+
+
+def _explain(error: WhygenError, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(error)
+    console_for_people().print(f"Error: {error}", markup=False, highlight=False)
+
+
+def _unforeseen(error: Exception, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(error)
+    console_for_people().print(
+        f"Error: whygen failed in a way it did not foresee: {type(error).__name__}: {error}. "
+        "Answers recorded so far are kept. Run again with --debug to see where, and please report it.",
+        markup=False,
+        highlight=False,
+    )

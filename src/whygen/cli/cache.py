@@ -1,0 +1,68 @@
+"""`whygen cache`: where recorded answers are, how much there is, and forgetting some of them."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from whygen.cli import common
+from whygen.errors import UsageError
+from whygen.runs import default_store_path, open_store
+
+app = typer.Typer(help="The store of recorded answers.", no_args_is_help=True)
+
+_AGE = re.compile(r"^(\d+)([hdw])$")
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+@app.command("path")
+def path(cache: common.Cache = None, as_json: common.AsJson = False) -> None:
+    """Print the file of recorded answers."""
+    found = cache or default_store_path()
+    if as_json:
+        common.print_json({"path": str(found)})
+    else:
+        typer.echo(str(found))
+
+
+@app.command("size")
+def size(cache: common.Cache = None, as_json: common.AsJson = False) -> None:
+    """Print how many answers are recorded and how many bytes they take."""
+    found = cache or default_store_path()
+    with open_store(found) as store:
+        counted = {"path": str(found), "calls": store.count(), "bytes": store.size()}
+    if as_json:
+        common.print_json(counted)
+    else:
+        typer.echo(f"{counted['calls']} recorded answers, {counted['bytes']} bytes, in {found}")
+
+
+@app.command("prune")
+def prune(
+    older_than: Annotated[str | None, typer.Option(help="An age such as 12h, 30d or 8w.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model URI, exactly.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Forget everything.")] = False,
+    cache: common.Cache = None,
+    as_json: common.AsJson = False,
+) -> None:
+    """Forget recorded answers, by age or by model."""
+    if not everything and older_than is None and model is None:
+        raise UsageError("Say what to forget: --older-than 30d, --model URI, or --all.")
+    with open_store(cache or default_store_path()) as store:
+        gone = store.prune(older_than=_age(older_than), model=model) if not everything else store.clear()
+    if as_json:
+        common.print_json({"removed": gone})
+    else:
+        typer.echo(f"Forgot {gone} recorded answers.")
+
+
+def _age(text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    match = _AGE.match(text)
+    if match is None:
+        raise UsageError(f"--older-than {text!r}: give a number and h, d or w, such as 30d.")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})

@@ -1,0 +1,102 @@
+"""What the commands share: their common options, the consoles, reading a prompt, writing results."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from whygen.errors import DataError, MissingError, StoreError
+from whygen.runs import DEFAULT_STORE, Progress, RichProgress, Silent
+
+MAX_PROMPT_BYTES = 4 * 1024 * 1024
+"""A prompt file larger than this is surely not a prompt."""
+
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the report and the saved explanation.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
+Seed = Annotated[int, typer.Option(help="Of the masks, the folds, the sign flips, and of sampling.")]
+BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Address of an OpenAI-compatible server.")]
+Cache = Annotated[Path | None, typer.Option("--cache", help="File of recorded answers.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep answers in memory only.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; chosen automatically.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def console_for_people() -> Console:
+    """Standard error: what a person reads, never what a program parses."""
+    return Console(stderr=True, soft_wrap=False)
+
+
+def console_for_output() -> Console:
+    """Standard output."""
+    return Console()
+
+
+def store_path(cache: Path | None, no_cache: bool) -> Path | str | None:
+    """Where answers are recorded: the given file, nowhere, or the default."""
+    if no_cache:
+        return None
+    return DEFAULT_STORE if cache is None else cache
+
+
+def progress_for(quiet: bool) -> Progress:
+    """A progress bar on a terminal, silence elsewhere."""
+    return Silent() if quiet or not sys.stderr.isatty() else RichProgress(console_for_people())
+
+
+def read_text(given: str) -> str:
+    """The text itself, ``-`` for standard input, or ``@FILE``.
+
+    Raises:
+        MissingError: if the file is not there.
+        DataError: if it is not UTF-8, or too large to be a prompt.
+    """
+    if given == "-":
+        return _decode(sys.stdin.buffer.read(MAX_PROMPT_BYTES + 1), "standard input")
+    if not given.startswith("@"):
+        return given
+    path = Path(given[1:])
+    if not path.is_file():
+        raise MissingError(
+            f"The prompt file {str(path)!r} is not there. To give a text that begins with @, use --text."
+        )
+    with path.open("rb") as file:
+        return _decode(file.read(MAX_PROMPT_BYTES + 1), str(path))
+
+
+def _decode(data: bytes, source: str) -> str:
+    if len(data) > MAX_PROMPT_BYTES:
+        raise DataError(f"The prompt in {source} is over {MAX_PROMPT_BYTES // 2**20} MiB: this is surely not a prompt.")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"The prompt in {source} is not UTF-8 (byte {error.start} is 0x{data[error.start]:02x}). Convert it first, "
+            "for example with: iconv -f latin1 -t utf-8."
+        ) from None
+
+
+def print_json(document: Mapping[str, object]) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, made if it is not there.
+
+    Raises:
+        StoreError: if it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The folder {str(path)!r} cannot be made ({error.strerror}). Give another one with -o."
+        ) from None
+    return path

@@ -1,0 +1,25 @@
+"""`whygen models`: the providers, and the names that are taken."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from whygen.cli import common
+from whygen.models import providers
+
+
+def models(as_json: common.AsJson = False, debug: common.Debug = False) -> None:
+    """List the providers of models and the names each one knows."""
+    del debug
+    found = providers()
+    if as_json:
+        common.print_json(
+            {"providers": [{"name": p.name, "summary": p.summary, "names": list(p.names())} for p in found.values()]}
+        )
+        return
+    table = Table("URI", "What it opens", "Known names", box=None, header_style="bold")
+    for provider in found.values():
+        table.add_row(f"{provider.name}/NAME", provider.summary, ", ".join(provider.names()) or "any")
+    console = common.console_for_output()
+    console.print(table)
+    console.print("A provider's name always wins over a service of the same name.", style="dim")

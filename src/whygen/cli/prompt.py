@@ -1,0 +1,99 @@
+"""`whygen prompt MODEL TEXT`: which units of a prompt drove the output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import whygen
+from whygen.cli import common
+from whygen.errors import UsageError
+from whygen.models import ModelOptions
+from whygen.report import print_terminal, write_html
+from whygen.results.prompt import PromptExplanation
+from whygen.types import Settings
+
+
+def prompt(
+    model: Annotated[str, typer.Argument(help="A model URI such as demo/storyteller or hf/ORG/NAME.")],
+    source: Annotated[str | None, typer.Argument(metavar="TEXT|-|@FILE", help="The prompt.")] = None,
+    *,
+    text: Annotated[str | None, typer.Option("--text", help="The prompt, whatever it begins with.")] = None,
+    budget: Annotated[int, typer.Option(help="Model calls in all.")] = 64,
+    units: Annotated[str, typer.Option(help="word, sentence, line or paragraph.")] = "word",
+    pin: Annotated[list[str] | None, typer.Option(help="A text that is always sent; may be given again.")] = None,
+    operator: Annotated[str, typer.Option(help="delete or placeholder.")] = "delete",
+    placeholder: Annotated[str, typer.Option(help="What stands for a missing unit.")] = "...",
+    target: Annotated[
+        str, typer.Option(help="auto, optimal-transport, cosine, tfidf, token-set, edit, exact, logprob.")
+    ] = "auto",
+    encoder: Annotated[str, typer.Option(help="auto, or a sentence encoder's name or folder.")] = "auto",
+    estimand: Annotated[str, typer.Option(help="banzhaf, local or loo.")] = "banzhaf",
+    keep: Annotated[float, typer.Option(help="Probability with which each other unit is kept.")] = 0.5,
+    surrogate: Annotated[str, typer.Option(help="ridge or ols.")] = "ridge",
+    draws: Annotated[int, typer.Option(help="Answers drawn for each mask.")] = 1,
+    references: Annotated[int, typer.Option(help="Reference answers.")] = 1,
+    tolerance: Annotated[float | None, typer.Option(help="Stop when the widest interval is under this.")] = None,
+    empty: Annotated[str, typer.Option(help="include or exclude the empty prompt.")] = "include",
+    temperature: Annotated[float, typer.Option(help="0 is greedy decoding.")] = 0.0,
+    max_tokens: Annotated[int, typer.Option(help="Length limit of an answer.")] = 256,
+    out: common.Out = None,
+    as_json: common.AsJson = False,
+    quiet: common.Quiet = False,
+    seed: common.Seed = 0,
+    base_url: common.BaseUrl = None,
+    cache: common.Cache = None,
+    no_cache: common.NoCache = False,
+    device: common.Device = None,
+    debug: common.Debug = False,
+) -> None:
+    """Explain which units of a prompt drove what the model answered."""
+    del debug  # read by the outermost handler of errors
+    explanation = whygen.explain_prompt(
+        model,
+        _prompt_text(source, text),
+        budget=budget,
+        units=units,
+        pin=pin or (),
+        operator=operator,
+        placeholder=placeholder,
+        target=target,
+        encoder=encoder,
+        estimand=estimand,
+        keep=keep,
+        surrogate=surrogate,
+        draws=draws,
+        references=references,
+        tolerance=tolerance,
+        empty=empty,
+        settings=Settings(temperature=temperature, max_tokens=max_tokens, seed=seed),
+        seed=seed,
+        cache=common.store_path(cache, no_cache),
+        options=ModelOptions(device=device, base_url=base_url),
+        progress=common.progress_for(quiet or as_json),
+    )
+    show(explanation, out=out, as_json=as_json, quiet=quiet)
+
+
+def _prompt_text(source: str | None, text: str | None) -> str:
+    if (source is None) == (text is None):
+        raise UsageError("Give the prompt once: as TEXT, as - for standard input, as @FILE, or with --text TEXT.")
+    return text if text is not None else common.read_text(source or "")
+
+
+def show(explanation: PromptExplanation, *, out: Path | None, as_json: bool, quiet: bool) -> None:
+    """Save, print, or both: what was asked for."""
+    if out is not None:
+        folder = common.make_folder(out)
+        explanation.save(folder)
+        write_html(explanation, folder / "report.html")
+    if as_json:
+        common.print_json(explanation.to_dict())
+        return
+    if quiet:
+        return
+    print_terminal(explanation, common.console_for_output())
+    if out is not None:
+        common.console_for_people().print(f"Report: {out / 'report.html'}", markup=False, highlight=False)
