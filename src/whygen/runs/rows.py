@@ -1,0 +1,132 @@
+"""One recorded call as SQLite keeps it, and the few statements that read and write it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from whygen.types import JsonValue, Output, Picture, canonical_json, output_from_json, output_json
+
+_SELECT = """
+SELECT calls.output, pictures.data FROM calls LEFT JOIN pictures ON pictures.sha256 = calls.picture
+WHERE calls.key = ?
+"""
+_SELECT_ALL = """
+SELECT calls.key, models.uri, models.identity, calls.request, calls.output, pictures.data, calls.created
+FROM calls JOIN models ON models.id = calls.model LEFT JOIN pictures ON pictures.sha256 = calls.picture
+WHERE models.uri = coalesce(?, models.uri) ORDER BY calls.rowid
+"""
+_COUNT = "SELECT count(*) FROM calls JOIN models ON models.id = calls.model WHERE models.uri = coalesce(?, models.uri)"
+_INSERT = """
+INSERT INTO calls (key, model, request, output, picture, created)
+VALUES (?, (SELECT id FROM models WHERE uri = ? AND identity = ?), ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING
+"""
+_DELETE = """
+DELETE FROM calls WHERE created <= coalesce(?, created)
+AND model IN (SELECT id FROM models WHERE uri = coalesce(?, uri))
+"""
+_SWEEP = (
+    "DELETE FROM pictures WHERE sha256 NOT IN (SELECT picture FROM calls WHERE picture IS NOT NULL)",
+    "DELETE FROM models WHERE id NOT IN (SELECT model FROM calls)",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One recorded call. ``created`` is in seconds since the epoch; pictures in ``request`` appear by digest."""
+
+    key: str
+    uri: str
+    identity: Mapping[str, JsonValue]
+    request: Mapping[str, JsonValue]
+    output: Output
+    created: float = field(default_factory=time.time)
+
+
+class Row(NamedTuple):
+    """A call as SQLite takes it; ``data`` are the bytes of a picture the model drew."""
+
+    key: bytes
+    uri: str
+    identity: str
+    request: str
+    output: str
+    picture: str | None
+    created: float
+    data: bytes | None
+
+    @classmethod
+    def of(cls, call: Call) -> Row:
+        """Raises TypeError or ValueError if the output holds something that is not JSON."""
+        picture = call.output.picture
+        return cls(
+            bytes.fromhex(call.key),
+            call.uri,
+            _json(call.identity),
+            _json(call.request),
+            _json(output_json(call.output)),
+            None if picture is None else str(picture.to_json()["sha256"]),
+            call.created,
+            None if picture is None else picture.data,
+        )
+
+
+def insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
+    """Write rows and say how many were new; a key that is there keeps its first answer."""
+    models = {(row.uri, row.identity) for row in rows}
+    connection.executemany("INSERT OR IGNORE INTO models (uri, identity) VALUES (?, ?)", models)
+    pictures = {row.picture: row.data for row in rows if row.picture is not None}
+    connection.executemany("INSERT OR IGNORE INTO pictures (sha256, data) VALUES (?, ?)", pictures.items())
+    return connection.executemany(_INSERT, [row[:-1] for row in rows]).rowcount
+
+
+def select(connection: sqlite3.Connection, key: str) -> Output | None:
+    """The answer recorded for a key."""
+    row = connection.execute(_SELECT, (bytes.fromhex(key),)).fetchone()
+    return None if row is None else _output(*row)
+
+
+def select_all(connection: sqlite3.Connection, model: str | None) -> Iterator[Call]:
+    """Every call, of one model's URI or of all, in the order of recording."""
+    for key, uri, identity, request, output, data, created in connection.execute(_SELECT_ALL, (model,)):
+        yield Call(
+            key=key.hex(),
+            uri=uri,
+            identity=json.loads(identity),
+            request=json.loads(request),
+            output=_output(output, data),
+            created=created,
+        )
+
+
+def count(connection: sqlite3.Connection, model: str | None) -> int:
+    """Number of calls, of one model's URI or of all."""
+    return int(connection.execute(_COUNT, (model,)).fetchone()[0])
+
+
+def delete(connection: sqlite3.Connection, *, created_by: float | None, model: str | None) -> int:
+    """Delete calls and what only they needed; ``None`` sets no bound. The number of calls deleted."""
+    deleted = connection.execute(_DELETE, (created_by, model)).rowcount
+    for sweep in _SWEEP:
+        connection.execute(sweep)
+    return deleted
+
+
+def _json(value: JsonValue) -> str:
+    """Canonical JSON; escaped where a lone surrogate could not be written as UTF-8."""
+    text = canonical_json(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return text
+
+
+def _output(record: str, data: bytes | None) -> Output:
+    parsed: dict[str, Any] = json.loads(record)
+    picture = None if data is None else Picture(data, parsed["picture"]["media_type"])
+    return output_from_json(parsed, picture=picture)

@@ -1,0 +1,257 @@
+"""The store of recorded calls: what was asked, of which model, and what came back.
+
+One SQLite file in WAL mode, JSON in its columns. An answer that cannot be written stays in memory and is tried again
+with every later write and on closing; `Store.notices` says so as long as it is true.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple
+
+from whygen.errors import StoreError, UsageError
+from whygen.runs import files, rows
+from whygen.runs.rows import Call, Row
+from whygen.runs.schema import transaction
+from whygen.types import Output
+
+DEFAULT_STORE: Final = "default"
+"""Stands for `default_store_path()`. A file of that very name is written ``./default``."""
+
+_ELSEWHERE = "name another place with --cache PATH or WHYGEN_CACHE_DIR, or choose --no-cache to record nothing"
+
+
+class Notice(NamedTuple):
+    """Something a person should know though the run goes on: a stable code, and a text that says what to do."""
+
+    code: str
+    text: str
+
+
+class Store:
+    """Recorded calls in the file at ``path``; ``None`` keeps them in memory, for as long as this object lives.
+
+    Not shared between threads; any number of processes may have the same file open.
+
+    Raises:
+        StoreError: if the file is damaged or belongs to another program.
+        FormatError: if a newer whygen wrote it.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._connection, self._trouble = (None, "") if path is None else files.open_file(path)
+        self._memory: dict[str, Call] = {}  # what is not in the file
+        self._waiting: dict[str, Row] = {}  # those of them that belong there
+
+    @property
+    def path(self) -> Path | None:
+        """The file, or ``None`` for a store in memory."""
+        return self._path
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What could not be recorded, why, and what to do. Empty once everything is written."""
+        if self._path is None:
+            return ()
+        notices: list[Notice] = []
+        if self._waiting:
+            notices.append(Notice("store-not-written", self._not_written()))
+        if odd := len(self._memory) - len(self._waiting):
+            text = f"{odd} answers hold something that is not JSON (in `Output.extra`, or a score that is not finite)"
+            notices.append(
+                Notice("answer-not-json", f"{text}. They are not recorded: a later run asks for them again.")
+            )
+        return tuple(notices)
+
+    def get_many(self, keys: Collection[str]) -> dict[str, Output]:
+        """The recorded answers among ``keys``; what is not recorded is left out.
+
+        Raises:
+            StoreError: if the file cannot be read any more.
+        """
+        found = {key: self._memory[key].output for key in keys if key in self._memory}
+        if self._connection is not None:
+            with self._reading(), transaction(self._connection, kind="DEFERRED"):
+                for key in set(keys) - found.keys():
+                    if (output := rows.select(self._connection, key)) is not None:
+                        found[key] = output
+        return found
+
+    def put_many(self, calls: Sequence[Call]) -> int:
+        """Record calls in one transaction, and say how many were new. The first answer recorded for a key stays.
+
+        What cannot be written is kept in memory: this never raises for a full disk or missing rights.
+        """
+        new: dict[str, Call] = {}
+        for call in calls:
+            if call.key not in self._memory:
+                new.setdefault(call.key, call)
+        fresh = {} if self._path is None else _rows(new)
+        self._memory |= new
+        self._waiting |= fresh
+        if self._path is None:
+            return len(new)
+        written = self._write(fresh)
+        if written is None:
+            return len(new)
+        self.flush()
+        return written + len(new) - len(fresh)
+
+    def flush(self) -> None:
+        """Try again to write what an earlier write could not place."""
+        self._write(dict(self._waiting))
+
+    def count(self, *, model: str | None = None) -> int:
+        """Number of calls, of one model's URI or of all; those in memory count."""
+        kept = sum(model in (None, call.uri) for call in self._memory.values())
+        if self._connection is None:
+            return kept
+        with self._reading():
+            return kept + rows.count(self._connection, model)
+
+    def size(self) -> int:
+        """Bytes on disk, with the log of changes that SQLite keeps beside the file."""
+        if self._path is None:
+            return 0
+        parts = [self._path, self._path.with_name(self._path.name + "-wal")]
+        return sum(part.stat().st_size for part in parts if part.exists())
+
+    def calls(self, *, model: str | None = None) -> Iterator[Call]:
+        """Every call in the order of recording, of one model's URI or of all; those in memory come last."""
+        if self._connection is not None:
+            with self._reading():
+                yield from rows.select_all(self._connection, model)
+        yield from [call for call in self._memory.values() if model in (None, call.uri)]
+
+    def prune(self, *, older_than: timedelta | None = None, model: str | None = None) -> int:
+        """Delete the calls that are at least so old, those of one model's URI, or those that are both.
+
+        Returns:
+            The number of calls deleted.
+
+        Raises:
+            UsageError: if neither is given: everything is deleted only by ``older_than=timedelta(0)``.
+            StoreError: if the file cannot be written.
+        """
+        if older_than is None and model is None:
+            raise UsageError(
+                "prune needs a scope: older_than (an age), model (a URI), or both. "
+                "older_than=timedelta(0) deletes everything."
+            )
+        latest = None if older_than is None else time.time() - older_than.total_seconds()
+        deleted = self._delete(latest, model)
+        doomed = [call.key for call in self._memory.values() if _in_scope(call, latest, model)]
+        for key in doomed:
+            del self._memory[key]
+            self._waiting.pop(key, None)
+        return deleted + len(doomed)
+
+    def close(self) -> None:
+        """Try once more to write what is only in memory, then let go of the file. Closing twice does nothing."""
+        if self._connection is not None:
+            self.flush()
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({str(self._path)!r})" if self._path else "Store(None)"
+
+    def _write(self, fresh: Mapping[str, Row]) -> int | None:
+        """Number of new rows, or ``None`` if they could not be written; then they stay in memory."""
+        if self._connection is None:
+            return None
+        if not fresh:
+            return 0
+        try:
+            with transaction(self._connection):
+                new = rows.insert(self._connection, list(fresh.values()))
+        except sqlite3.DatabaseError as error:
+            self._trouble = self._trouble or files.trouble_of(error)
+            self._be_patient(0.1)  # the next try must not wait as long as this one may have: a run has many
+            return None
+        for key in fresh:
+            del self._memory[key], self._waiting[key]
+        if self._trouble and not self._waiting:
+            self._trouble = ""
+            self._be_patient(files.PATIENCE)
+        return new
+
+    def _be_patient(self, seconds: float) -> None:
+        if self._connection is not None:
+            self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+
+    def _delete(self, created_by: float | None, model: str | None) -> int:
+        if self._path is None:
+            return 0
+        if self._connection is None:
+            raise StoreError(f"{self._path}: nothing was deleted, because {self._trouble or 'the store is closed'}.")
+        try:
+            with transaction(self._connection):
+                deleted = rows.delete(self._connection, created_by=created_by, model=model)
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self._path}: nothing was deleted, because {files.trouble_of(error)}.") from error
+        with suppress(sqlite3.OperationalError):  # no room for the copy, or another process reads: space is reused
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return deleted
+
+    @contextmanager
+    def _reading(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if self._path is None or files.is_damage(error):
+                raise files.damaged(self._path or Path(), error) from error
+            raise StoreError(f"{self._path} cannot be read any more ({error}); {_ELSEWHERE}.") from error
+
+    def _not_written(self) -> str:
+        number = len(self._waiting)
+        answers = "1 answer is" if number == 1 else f"{number} answers are"
+        return (
+            f"{answers} kept in memory only, because {self._path} did not take them: {self._trouble}. They are gone "
+            f"when this run ends. To keep what later runs ask for, mend that, or {_ELSEWHERE}. What was recorded "
+            "before is still there."
+        )
+
+
+def open_store(path: Path | str | None = DEFAULT_STORE) -> Store:
+    """The store of a run: a file, or a folder that holds ``calls.sqlite``; ``None`` records nothing on disk.
+
+    Raises:
+        StoreError: if the file is damaged or belongs to another program.
+        FormatError: if a newer whygen wrote it.
+    """
+    if path is None:
+        return Store(None)
+    if path == DEFAULT_STORE:
+        return Store(files.default_store_path())
+    where = Path(path).expanduser()
+    return Store(where / files.FILE_NAME if where.is_dir() else where)
+
+
+def _rows(calls: Mapping[str, Call]) -> dict[str, Row]:
+    """The calls that can be written: one that holds something other than JSON is left out, see `Store.notices`."""
+    fresh: dict[str, Row] = {}
+    for key, call in calls.items():
+        with suppress(TypeError, ValueError):
+            fresh[key] = Row.of(call)
+    return fresh
+
+
+def _in_scope(call: Call, created_by: float | None, model: str | None) -> bool:
+    return (created_by is None or call.created <= created_by) and model in (None, call.uri)
