@@ -1,1 +1,18 @@
-"""."""
+"""Making many model calls: deduplicate, look up, dispatch, retry, record, report progress."""
+
+from whygen.runs.dispatch import Dispatcher as Dispatcher
+from whygen.runs.dispatch import LocalDispatcher as LocalDispatcher
+from whygen.runs.files import default_store_path as default_store_path
+from whygen.runs.keys import call_key as call_key
+from whygen.runs.keys import identity_of as identity_of
+from whygen.runs.progress import Progress as Progress
+from whygen.runs.progress import RichProgress as RichProgress
+from whygen.runs.progress import Silent as Silent
+from whygen.runs.retry import RetryPolicy as RetryPolicy
+from whygen.runs.rows import Call as Call
+from whygen.runs.runner import Runner as Runner
+from whygen.runs.runner import Tally as Tally
+from whygen.runs.store import DEFAULT_STORE as DEFAULT_STORE
+from whygen.runs.store import Notice as Notice
+from whygen.runs.store import Store as Store
+from whygen.runs.store import open_store as open_store

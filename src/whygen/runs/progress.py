@@ -1,0 +1,107 @@
+"""Showing how far the calls are: a bar with rate and time left on a terminal, nothing anywhere else."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import Progress as Bar
+
+
+class Progress(Protocol):
+    """Told how many requests there are, then how many were answered, and whether that took a call."""
+
+    def begin(self, total: int, label: str) -> None: ...
+
+    def advance(self, n: int, *, cached: bool) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def begin(self, total: int, label: str) -> None: ...
+
+    def advance(self, n: int, *, cached: bool) -> None: ...
+
+    def end(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Pace:
+    """Counts of one bar, and what follows from them. Cached answers take no time, so they set no rate."""
+
+    total: int
+    made: int = 0
+    cached: int = 0
+
+    @property
+    def done(self) -> int:
+        return self.made + self.cached
+
+    def text(self, seconds: float) -> str:
+        """Rate, time left and cached share after so many seconds; what is not known yet is left out."""
+        parts: list[str] = []
+        if self.made and seconds > 0:
+            rate = self.made / seconds
+            parts.append(f"{rate:.3g} calls/s")
+            if self.done < self.total:
+                parts.append(f"{duration((self.total - self.done) / rate)} left")
+        if self.cached:
+            parts.append(f"{self.cached / self.total:.0%} cached")
+        return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them: ``42 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class RichProgress:
+    """A bar on stderr if that is a terminal, without colour where NO_COLOR is set; it leaves no trace when done."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._bar: Bar | None = None
+        self._task = TaskID(0)
+        self._pace = Pace(0)
+        self._began = 0.0
+
+    def begin(self, total: int, label: str) -> None:
+        self.end()
+        if not self._console.is_terminal or not total:
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[pace]}"),
+        )
+        self._bar = Bar(*columns, console=self._console, transient=True)
+        self._task = self._bar.add_task(label, total=total, pace="")
+        self._pace, self._began = Pace(total), time.monotonic()
+        self._bar.start()
+
+    def advance(self, n: int, *, cached: bool) -> None:
+        if self._bar is None:
+            return
+        if cached:
+            self._pace.cached += n
+        else:
+            self._pace.made += n
+        pace = self._pace.text(time.monotonic() - self._began)
+        self._bar.update(self._task, completed=self._pace.done, pace=pace)
+
+    def end(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

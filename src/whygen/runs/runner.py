@@ -1,0 +1,204 @@
+"""Making many calls of one model: deduplicate, look up, send, record, hand back in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from whygen.errors import BudgetError, ModelError, UsageError, WhygenError
+from whygen.models.protocols import Model, ScoresText
+from whygen.runs.dispatch import Answer, Dispatcher, LocalDispatcher, Send
+from whygen.runs.keys import call_key, identity_of
+from whygen.runs.progress import Progress, Silent
+from whygen.runs.retry import RetryPolicy, ask_until_answered
+from whygen.runs.rows import Call
+from whygen.runs.store import Notice, Store
+from whygen.types import Failure, JsonValue, Output, Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Calls so far. ``asked + retried == made + cached``, once nothing was interrupted.
+
+    Attributes:
+        asked: requests that were handed in and handed back, duplicates included; a budget counts these.
+        made: requests sent to the model, retries included: what costs time and money.
+        cached: requests answered without a call of their own, from the store or by an equal one.
+        failed: requests that were handed back as a `Failure`.
+        retried: requests sent again after a failure that could pass.
+    """
+
+    asked: int = 0
+    made: int = 0
+    cached: int = 0
+    failed: int = 0
+    retried: int = 0
+
+    def __str__(self) -> str:
+        if self.asked and not self.made:
+            return f"No call was made: all {self.asked} answers were recorded before."
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.asked} answers asked for, {self.made} calls made, {self.cached} answers cached{failed}."
+
+
+class Runner:
+    """Asks one model. Every answer is recorded in ``store`` before it is handed back, so a killed run can go on.
+
+    A model whose `HasIdentity.identity` is ``None`` is answered from this object's memory only. Refusals are kept
+    like that too, and failures not at all.
+
+    Args:
+        model: the black box.
+        store: where answers are looked up and recorded; the caller closes it.
+        budget: the most requests that may be asked for in all; ``None`` sets no bound.
+        progress: told how far each call of `ask` or `score` is.
+        dispatcher: how requests reach the model.
+        retry: how often and when to ask again after a failure that may pass.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        store: Store,
+        progress: Progress | None = None,
+        budget: int | None = None,
+        dispatcher: Dispatcher | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        identity = identity_of(model)
+        self._model = model
+        self._identity: Mapping[str, JsonValue] = {"uri": model.uri} if identity is None else identity
+        self._store = store if identity is not None else Store(None)
+        self._refused: dict[str, Output] = {}
+        self._progress = progress or Silent()
+        self._budget = budget
+        self._dispatcher = dispatcher or LocalDispatcher()
+        self._retry = retry or RetryPolicy()
+        self._asked = self._cached = self._made = self._failed = self._retried = 0
+
+    @property
+    def tally(self) -> Tally:
+        """What was asked so far, and how much of that took a call."""
+        return Tally(
+            asked=self._asked, made=self._made, cached=self._cached, failed=self._failed, retried=self._retried
+        )
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What the person should know of the store: answers that could not be recorded, why, and what to do."""
+        return self._store.notices
+
+    def ask(self, requests: Sequence[Request], *, label: str = "Asking") -> list[Answer]:
+        """Generations, in the order of the requests.
+
+        Raises:
+            BudgetError: if this would exceed the budget; nothing was sent then.
+            DataError: if a request cannot be named because a setting is not JSON.
+            ModelError: if the model raises or breaks its contract. What it answered before is recorded.
+            StoreError: if the store cannot be read.
+        """
+        if any(request.continuation is not None for request in requests):
+            raise UsageError("ask() takes requests without a continuation; give those to score().")
+        return self._serve(requests, self._model.answer, label)
+
+    def score(self, requests: Sequence[Request], *, label: str = "Scoring") -> list[Answer]:
+        """Log-probabilities of each request's continuation, in the order of the requests; raises what `ask` does."""
+        if not isinstance(self._model, ScoresText):
+            raise UsageError(f"{self._model.uri} gives no log-probabilities of a given text. Use a target that asks.")
+        if any(request.continuation is None for request in requests):
+            raise UsageError("score() takes requests with a continuation; give the others to ask().")
+        return self._serve(requests, self._model.score, label)
+
+    def _serve(self, requests: Sequence[Request], verb: Send, label: str) -> list[Answer]:
+        self._check_budget(len(requests))
+        keys = [call_key(self._identity, request) for request in requests]
+        wanted = dict(zip(keys, requests, strict=True))
+        made_before = self._made
+        self._progress.begin(len(requests), label)
+        try:
+            known = self._look_up(wanted)
+            missing = {key: request for key, request in wanted.items() if key not in known}
+            self._progress.advance(len(requests) - len(missing), cached=True)
+            for arrived in self._fetch(missing, verb):
+                known |= arrived
+                self._progress.advance(len(arrived), cached=False)
+        except KeyboardInterrupt:
+            self._store.flush()  # it may have hit in the middle of a write
+            raise
+        finally:
+            self._progress.end()
+        answers = [known[key] for key in keys]
+        self._asked += len(requests)
+        self._cached += len(requests) - len(missing)
+        self._failed += sum(isinstance(answer, Failure) for answer in answers)
+        self._retried += self._made - made_before - len(missing)
+        return answers
+
+    def _check_budget(self, n: int) -> None:
+        if self._budget is not None and self._asked + n > self._budget:
+            raise BudgetError(
+                f"budget={self._budget} does not allow {n} more requests after {self._asked}. Nothing of these was "
+                f"sent. Give a budget of at least {self._asked + n}.",
+                smallest=self._asked + n,
+            )
+
+    def _look_up(self, wanted: Mapping[str, Request]) -> dict[str, Answer]:
+        refused = {key: output for key, output in self._refused.items() if key in wanted}
+        return {**self._store.get_many(wanted), **refused}
+
+    def _fetch(self, missing: Mapping[str, Request], verb: Send) -> Iterator[dict[str, Answer]]:
+        """Ask for what is missing; each batch is recorded before it is handed over."""
+        keys, requests = list(missing), list(missing.values())
+
+        def send(batch: Sequence[Request]) -> Sequence[Answer]:
+            self._made += len(batch)
+            return _checked(self._model.uri, verb, batch)
+
+        for batch in ask_until_answered(
+            self._dispatcher, send, requests, limits=self._model.limits, policy=self._retry
+        ):
+            yield self._record([(keys[place], requests[place], answer) for place, answer in batch])
+
+    def _record(self, arrived: Sequence[tuple[str, Request, Answer]]) -> dict[str, Answer]:
+        """Record answers, and give back what the store holds: of two processes, the first to record is believed."""
+        answers = {key: answer for key, _, answer in arrived}
+        self._refused |= {key: answer for key, answer in answers.items() if _is_refusal(answer)}
+        calls = [
+            Call(key=key, uri=self._model.uri, identity=self._identity, request=request.to_json(), output=answer)
+            for key, request, answer in arrived
+            if isinstance(answer, Output) and not _is_refusal(answer)
+        ]
+        if self._store.put_many(calls) < len(calls):
+            answers |= self._store.get_many([call.key for call in calls])
+        return answers
+
+
+def _is_refusal(answer: Answer) -> TypeGuard[Output]:
+    return isinstance(answer, Output) and answer.finish == "refused"
+
+
+def _checked(uri: str, verb: Send, batch: Sequence[Request]) -> Sequence[Answer]:
+    """The answers to one batch, or a `ModelError` if the model broke its contract."""
+    try:
+        answers = list(verb(batch))
+    except WhygenError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"The model {uri} raised {type(error).__name__}: {error}. This was in a batch of {len(batch)} requests; "
+            "what was answered before is recorded, so the same command goes on from there once this is mended."
+        ) from error
+    if len(answers) != len(batch):
+        raise ModelError(
+            f"The model {uri} gave {len(answers)} answers to {len(batch)} requests. `answer` must return one Output "
+            "or Failure for each request, in their order."
+        )
+    for answer in answers:
+        if not isinstance(answer, Output | Failure):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
+            raise ModelError(
+                f"The model {uri} answered with {type(answer).__name__}. `answer` must return one Output or Failure "
+                "for each request, in their order."
+            )
+    return answers
