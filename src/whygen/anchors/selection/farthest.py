@@ -1,0 +1,250 @@
+"""Farthest-first traversal: each pick is the point farthest from the picks before it. O(n k dim), exact to float64.
+
+One pass over the points a pick, as a matrix-vector product in the points' own precision. That alone would lose the
+small distances of data far from the origin, so each approximate distance carries a bound on its rounding error; the
+few points that could be the farthest within those bounds are measured again in float64, by differences. The picks are
+therefore those of a float64 traversal, at nearly the speed of a float32 one.
+
+Source of the traversal: Gonzalez 1985, Theoret. Comput. Sci. 38:293-306.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.anchors.arrays import Points, require_finite
+from whygen.errors import DataError
+
+_FIRST_BLOCK = 2048
+"""Rows of a block that is subtracted from: with its copy it stays in the second-level cache."""
+
+_PASS_BLOCK = 32768
+"""Rows of a block of matrix-vector products: its vectors stay in cache, and a product is worth its threads."""
+
+_ROUGHLY = 4096
+"""Rows, evenly spaced, whose mean is near enough to the mean of all to measure from."""
+
+_SUSPECTS = 4096
+"""More points than this within rounding of the farthest, and the traversal goes on in float64 throughout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traversal:
+    """``picks (k,)``; ``radii (k + 1,)``: radii[i] is the distance of the farthest point from the first i picks.
+
+    So radii[0] is infinite, radii[i] is the distance at which pick i was found, and radii[k] is the radius with
+    which all k picks cover the points. Distances are Euclidean.
+    """
+
+    picks: NDArray[np.int64]
+    radii: NDArray[np.float64]
+
+
+def farthest_first(points: Points, k: int, *, first: int | None = None) -> Traversal:
+    """Walk to the farthest point k - 1 times; ties go to the lowest index.
+
+    Args:
+        points: shape ``(n, dim)``, float32 or float64, finite; never copied whole.
+        k: picks, 1 to n.
+        first: the first pick; without one, the point nearest to the mean.
+
+    Raises:
+        DataError: if a point is NaN or infinite, or too large to square in float64.
+    """
+    start, bounds = _from_mean(points) if first is None else (first, _Bounds(points, points[first]))
+    walk = _steps(points, start, bounds)
+    found = [next(walk) for _ in range(k)]
+    picks = np.array([start, *(index for index, _ in found[:-1])], dtype=np.int64)
+    return Traversal(picks, np.array([np.inf, *(radius for _, radius in found)]))
+
+
+def squared_distances(points: Points, centre: Points) -> NDArray[np.float64]:
+    """Squared Euclidean distances ``(n,)`` to one point, by differences in float64, block by block."""
+    centre64, out = centre.astype(np.float64), np.empty(len(points))
+    for start in range(0, len(points), _FIRST_BLOCK):
+        difference = points[start : start + _FIRST_BLOCK] - centre64
+        np.einsum("ij,ij->i", difference, difference, out=out[start : start + _FIRST_BLOCK])
+    return out
+
+
+def _from_mean(points: Points) -> tuple[int, _Bounds]:
+    """The point nearest to the mean (lowest index on ties), and bounds with the mean as their origin."""
+    rough = points[:: max(1, len(points) // _ROUGHLY)].mean(axis=0, dtype=np.float64)
+    total = np.zeros_like(rough)
+    bounds = _Bounds(points, rough.astype(points.dtype), total=total)
+    # What is left of the mean after the subtraction of a rough one is small, and so is its rounding error.
+    offset = total / len(points)
+    suspects = bounds.nearest_to_origin(within=float(np.linalg.norm(offset)))
+    chosen = points if suspects is None else points[suspects]
+    distances = squared_distances(chosen, bounds.origin + offset)
+    _require_usable(points, float(distances.max()))
+    start = int(np.argmin(distances))
+    return start if suspects is None else int(suspects[start]), bounds
+
+
+def _steps(points: Points, start: int, bounds: _Bounds) -> Iterator[tuple[int, float]]:
+    """The farthest point from the picks so far and its distance, again and again."""
+    picks = [start]
+    bounds.add(start)
+    while (suspects := bounds.suspects()) is not None:
+        index, radius = _farthest(points, suspects, picks)
+        yield index, radius
+        picks.append(index)
+        bounds.add(index)
+    yield from _steps_in_float64(points, picks)
+
+
+def _steps_in_float64(points: Points, picks: list[int]) -> Iterator[tuple[int, float]]:
+    nearest = np.full(len(points), np.inf)
+    for pick in picks:
+        np.minimum(nearest, squared_distances(points, points[pick]), out=nearest)
+    _require_usable(points, float(nearest.max()))
+    while True:
+        index = int(np.argmax(nearest))
+        yield index, float(np.sqrt(nearest[index]))
+        np.minimum(nearest, squared_distances(points, points[index]), out=nearest)
+
+
+def _farthest(points: Points, suspects: NDArray[np.int64], picks: list[int]) -> tuple[int, float]:
+    rows = points[suspects]
+    nearest = squared_distances(rows, points[picks[0]])
+    for pick in picks[1:]:
+        np.minimum(nearest, squared_distances(rows, points[pick]), out=nearest)
+    place = int(np.argmax(nearest))
+    return int(suspects[place]), float(np.sqrt(nearest[place]))
+
+
+def _require_usable(points: Points, largest: float) -> None:
+    if not np.isfinite(largest):
+        require_finite(points)
+        raise DataError("points are so large that squared distances overflow; divide them by their largest value.")
+
+
+class _Bounds:
+    """Lower and upper bounds on each point's squared distance to its nearest pick, in the points' own precision.
+
+    With an origin o, e = x - o, and w = -2 (c - o) for a pick c, ``|x - c|^2 = |e|^2 + x.w + (|w|^2 / 4 - o.w)``.
+    A product of length dim is off by at most ``dim u |x| |w|`` (u the unit roundoff, any order of summation:
+    Higham 2002, 3.1), and ``|x| <= |o| + |e|``, so everything together is off by at most
+    ``c u (2 |o| |w| + 1.5 |w|^2 + 1.5 |e|^2)``, with c somewhat over dim. The part with ``|e|^2`` is the same for
+    every pick, so it enters once, when suspects are sought. The sum of all e is added to ``total (dim,)`` if given.
+    """
+
+    def __init__(self, points: Points, origin: Points, *, total: NDArray[np.float64] | None = None) -> None:
+        self._points, self.origin = points, origin.astype(np.float64)
+        self._squares = _squares_about(points, origin, total=total)
+        self._top = float(self._squares.max())
+        kind = np.finfo(points.dtype)
+        self._slack = float(kind.eps) * (points.shape[1] + 16)
+        self._floor = float(kind.tiny) * (points.shape[1] + 16)
+        self._low, self._high = np.empty_like(self._squares), np.empty_like(self._squares)
+        self._empty = True
+        self._scratch = np.empty(min(len(points), _PASS_BLOCK), dtype=points.dtype)
+
+    @property
+    def hold(self) -> bool:
+        """Whether squares neither overflow nor vanish in this precision; where they do, no bound is true."""
+        return bool(np.isfinite(self._top) and self._top > np.sqrt(self._floor))
+
+    def nearest_to_origin(self, *, within: float) -> NDArray[np.int64] | None:
+        """Indices of all points that may be the nearest to a place ``within`` this distance of the origin."""
+        if not (self.hold and np.isfinite(within)):
+            return None
+        reach = np.sqrt(float(self._squares.min()) * (1 + self._slack) + self._floor) + 2 * within
+        suspects = np.flatnonzero(self._squares * (1 - self._slack) <= reach**2 * (1 + self._slack))
+        return suspects if suspects.size <= _SUSPECTS else None
+
+    def add(self, index: int) -> None:
+        """Take a further pick into account: one pass over the points."""
+        if not self.hold:
+            return
+        w = -2 * (self._points[index].astype(np.float64) - self.origin)
+        length, reach = float(np.linalg.norm(w)), float(np.linalg.norm(self.origin))
+        if length == 0:  # the pick is the origin: its distance is |e|^2, and there is nothing to compute
+            self._lower(slice(None), np.zeros_like(self._squares), 0.0)
+        else:
+            error = self._slack * (2 * reach * length + 1.5 * length**2) + self._floor
+            constant = length**2 / 4 - float(self.origin @ w)
+            direction = w.astype(self._points.dtype)
+            for block in _blocks(len(self._points), _PASS_BLOCK):
+                change = np.dot(self._points[block], direction, out=self._scratch[: block.stop - block.start])
+                change += constant - error
+                self._lower(block, change, error)
+        self._empty = False
+
+    def _lower(self, block: slice, change: Points, error: float) -> None:
+        """Bring the bounds down to ``change`` and, above it, ``change + 2 error``; overwrites ``change``."""
+        low, high = self._low[block], self._high[block]
+        low[...] = change if self._empty else np.minimum(low, change, out=low)
+        change += 2 * error
+        high[...] = change if self._empty else np.minimum(high, change, out=high)
+
+    def suspects(self) -> NDArray[np.int64] | None:
+        """Indices, ascending, of all points that may be the farthest; None where bounds cannot tell few of them."""
+        if not self.hold:
+            return None
+        wide = 1.5 * self._slack
+        surest, peaks = -np.inf, list[tuple[slice, float]]()
+        for block in _blocks(len(self._points), _PASS_BLOCK):
+            squares, bound = self._squares[block], self._scratch[: block.stop - block.start]
+            np.multiply(squares, 1 - wide, out=bound)
+            bound += self._low[block]
+            surest = max(surest, float(bound.max()))
+            np.multiply(squares, 1 + wide, out=bound)
+            bound += self._high[block]
+            peaks.append((block, float(bound.max())))
+        return self._collect(peaks, surest, wide)
+
+    def _collect(self, peaks: list[tuple[slice, float]], surest: float, wide: float) -> NDArray[np.int64] | None:
+        found, count = list[NDArray[np.int64]](), 0
+        for block, _ in (each for each in peaks if each[1] >= surest):
+            upper = self._squares[block] * (1 + wide) + self._high[block]
+            found.append(np.flatnonzero(upper >= surest) + block.start)
+            count += len(found[-1])
+            if count > _SUSPECTS:
+                return None
+        return np.concatenate(found)
+
+
+def _squares_about(points: Points, origin: Points, *, total: NDArray[np.float64] | None) -> Points:
+    """Squared distances ``(n,)`` to a place, in the points' own precision; differences are added to ``total``.
+
+    Overflow gives infinity and NaN stays NaN: the caller looks at the largest. Unlike a product this pass has no
+    threads of its own, so blocks are shared out; sums are added in the order of blocks, whatever the threads.
+    """
+    out = np.empty(len(points), dtype=points.dtype)
+    chunks = list(_blocks(len(points), _PASS_BLOCK))
+    sums = [None if total is None else np.zeros_like(total) for _ in chunks]
+
+    def walk(place: int) -> None:
+        chunk = chunks[place]
+        _squares_into(out[chunk], points[chunk], origin, sums[place])
+
+    with ThreadPoolExecutor(min(len(chunks), os.cpu_count() or 1)) as pool:
+        list(pool.map(walk, range(len(chunks))))
+    for part in sums:
+        if total is not None and part is not None:
+            total += part
+    return out
+
+
+def _squares_into(out: Points, points: Points, origin: Points, total: NDArray[np.float64] | None) -> None:
+    scratch = np.empty((min(len(points), _FIRST_BLOCK), points.shape[1]), dtype=points.dtype)
+    ones = np.ones(len(scratch), dtype=points.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block in _blocks(len(points), _FIRST_BLOCK):
+            difference = scratch[: block.stop - block.start]
+            np.subtract(points[block], origin, out=difference)
+            np.einsum("ij,ij->i", difference, difference, out=out[block])
+            if total is not None:
+                total += np.dot(ones[: len(difference)], difference)
+
+
+def _blocks(n: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
