@@ -1,0 +1,240 @@
+"""How complete the anchors are, and the signatures of failure: each a stable code and a text that says what to do.
+
+Formulas: METHODS B6.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from whygen.anchors.arrays import as_points, averaged, finite_criteria, require_finite
+from whygen.anchors.calibration import Calibration
+from whygen.anchors.groups import Grouping
+from whygen.anchors.selection.farthest import farthest_first
+from whygen.anchors.selection.kinds import Selection, neighbour_distances, pairwise
+from whygen.errors import UsageError
+from whygen.results.prompt import Warned
+
+NEAR_DUPLICATE = 0.05
+"""Two picks nearer than this part of the median distance between picks show the same thing twice."""
+
+ACTIVE_VARIANCE = 0.01
+"""A latent dimension whose mean varies less than this over samples is not used (Burda et al. 2016, section 5.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """Share of reference samples with an anchor among their neighbours.
+
+    ``expected`` is the share if anchors and reference came from one distribution, which is below 1; ``normalised``
+    is share / expected, so 1 means "as well covered as by the reference's own kind" and it may exceed 1.
+    """
+
+    share: float
+    expected: float
+    normalised: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoveringCurve:
+    """r(n): the distance within which the first n anchors (farthest-first order) have all the others.
+
+    ``enough`` is the smallest n from which twice as many anchors make the radius less than a ``flat`` part smaller,
+    as far as the curve goes; None where it never flattens: more anchors still find something new.
+    """
+
+    counts: NDArray[np.int64]
+    radii: NDArray[np.float64]
+    flat: float
+    enough: int | None
+
+
+def expected_coverage(reference: int, anchors: int, *, neighbours: int = 5) -> float:
+    """Coverage of N reference samples by M anchors of the same distribution: 1 - prod_{i=1..k} (N - i) / (N + M - i).
+
+    All k nearest of the N - 1 + M others must belong to the reference for a sample to be uncovered.
+    Source: METHODS B6; Naeem et al. 2020 (arXiv 2002.09797), who give 1 - 2^-k for N = M growing large.
+    """
+    return 1 - math.prod((reference - i) / (reference + anchors - i) for i in range(1, neighbours + 1))
+
+
+def coverage(reference: ArrayLike, anchors: ArrayLike, *, neighbours: int = 5) -> Coverage:
+    """How much of the reference the anchors cover: is an anchor nearer than the k-th nearest other reference sample?
+
+    Args:
+        reference: shape ``(N, dim)``, N > neighbours.
+        anchors: shape ``(M, dim)``, in the same space.
+        neighbours: k.
+
+    Raises:
+        UsageError: if there are too few reference samples for that many neighbours.
+        DataError: if a point is not finite.
+
+    Source: Naeem et al. 2020 (arXiv 2002.09797).
+    """
+    known, shown = as_points(reference, argument="reference"), as_points(anchors, argument="anchors")
+    if not 1 <= neighbours < len(known):
+        raise UsageError(
+            f"neighbours={neighbours} with {len(known)} reference samples; give at least 1 and fewer than there are."
+        )
+    require_finite(known, argument="reference")
+    require_finite(shown, argument="anchors")
+    reach = neighbour_distances(known, None, neighbours=neighbours)
+    nearest = neighbour_distances(shown, known, neighbours=1)
+    share = float((nearest <= reach).mean())
+    expected = expected_coverage(len(known), len(shown), neighbours=neighbours)
+    return Coverage(share=share, expected=expected, normalised=share / expected)
+
+
+def covering_curve(points: ArrayLike, *, counts: int = 64, flat: float = 0.1) -> CoveringCurve:
+    """How the covering radius falls as anchors are added, and how many are enough.
+
+    Args:
+        points: the anchors in the space of interest, shape ``(n, dim)``.
+        counts: follow the curve this far; O(n counts dim).
+        flat: the smallest relative gain from doubling the anchors that still counts as one.
+
+    Raises:
+        UsageError: if an argument is out of range.
+        DataError: if a point is not finite.
+    """
+    if counts < 1 or not 0 < flat < 1:
+        raise UsageError(f"counts={counts}, flat={flat}; give at least one count, and a part between 0 and 1.")
+    array = as_points(points)
+    radii = farthest_first(array, min(counts, len(array))).radii[1:]
+    return CoveringCurve(counts=np.arange(1, len(radii) + 1), radii=radii, flat=flat, enough=_enough(radii, flat))
+
+
+def _enough(radii: NDArray[np.float64], flat: float) -> int | None:
+    if radii[-1] == 0:  # every point is covered exactly: as many as there are distinct points
+        return int(np.argmax(radii == 0)) + 1
+    half = len(radii) // 2
+    singles, doubles = radii[:half], radii[1 : 2 * half : 2]
+    steep = np.flatnonzero(doubles < (1 - flat) * singles)
+    last = int(steep[-1]) + 1 if steep.size else 0
+    return last + 1 if last < half else None
+
+
+def missable_mode(n: int, *, delta: float = 0.05) -> float:
+    """The share of samples that a mode may have and still be missed by n anchors with probability delta.
+
+    ln(1/delta) / n, from (1 - p)^n <= exp(-n p); at most 1.
+    """
+    if n < 1 or not 0 < delta < 1:
+        raise UsageError(f"n={n}, delta={delta}; give at least one anchor, and a probability between 0 and 1.")
+    return min(1.0, math.log(1 / delta) / n)
+
+
+def overlap(anchors: ArrayLike, reference: ArrayLike) -> NDArray[np.bool_]:
+    """Which anchors are exact copies of a reference sample; both ``(n, ...)``, compared as float64."""
+    known = {_fingerprint(row) for row in np.asarray(reference)}
+    return np.array([_fingerprint(row) in known for row in np.asarray(anchors)], dtype=np.bool_)
+
+
+def _fingerprint(row: ArrayLike) -> bytes:
+    # Adding 0 turns -0 into 0: equal numbers, equal bytes.
+    return hashlib.sha256((np.asarray(row, dtype=np.float64) + 0.0).tobytes()).digest()
+
+
+def check_groups(grouping: Grouping) -> tuple[Warned, ...]:
+    """Warn of groups that say more about the set-up than about the model."""
+    shares = {share.group: share for share in grouping.shares}
+    found = list[Warned]()
+    if shares["HIHE"].count == 0:
+        text = (
+            "No anchor is HIHE: the model seems to know none of them. Check first that anchors have the size, channels "
+            "and value range of the training data, then look at the thresholds."
+        )
+        found.append(Warned(code="empty-hihe", text=text))
+    if shares["HILE"].share > 0.5:
+        text = (
+            f"HILE holds {shares['HILE'].share:.0%} of the anchors: the intrinsic criterion hardly tells them apart. "
+            "Foreign anchors do this; test the name with a classifier's readings, and add an intrinsic criterion."
+        )
+        found.append(Warned(code="hile-majority", text=text))
+    return tuple(found)
+
+
+def check_calibration(calibration: Calibration) -> tuple[Warned, ...]:
+    """What the calibration warned of when it was made (wide thresholds, generated percentiles, training data)."""
+    return calibration.warnings
+
+
+def check_selection(selection: Selection, points: ArrayLike, *, group: str, k: int) -> tuple[Warned, ...]:
+    """Warn of representatives that are too few, or two of which show the same thing."""
+    found = list[Warned]()
+    if len(selection.indices) < k:
+        text = (
+            f"{group} has {len(selection.indices)} members to pick from, fewer than the {k} representatives asked for: "
+            f"all are shown. Give more anchors, or ask for fewer."
+        )
+        found.append(Warned(code="small-group", text=text))
+    near = _near_duplicates(as_points(points)[selection.indices])
+    if near:
+        text = (
+            f"{near} pairs of the representatives of {group} are nearly the same. Remove duplicates from the anchors, "
+            f"ask for fewer than {k}, or measure distances in another space."
+        )
+        found.append(Warned(code="near-duplicates", text=text))
+    return tuple(found)
+
+
+def _near_duplicates(picks: NDArray[np.floating]) -> int:
+    if len(picks) < 2:
+        return 0
+    distances = pairwise(picks, metric="euclidean")[np.triu_indices(len(picks), 1)]
+    return int((distances <= NEAR_DUPLICATE * np.median(distances)).sum())
+
+
+def active_dimensions(means: ArrayLike) -> int:
+    """How many latent dimensions the encoder uses: those whose mean varies over samples by more than 0.01."""
+    return int((as_points(means, argument="means").var(axis=0, dtype=np.float64) > ACTIVE_VARIANCE).sum())
+
+
+def check_latents(means: ArrayLike) -> tuple[Warned, ...]:
+    """Warn of an encoder that maps everything to one place; ``means (n, d)`` are posterior means of the anchors."""
+    array = as_points(means, argument="means")
+    require_finite(array, argument="means")
+    if len(array) < 2 or active_dimensions(array) > 0:
+        return ()
+    text = (
+        f"The encoder maps all {len(array)} anchors to nearly one place (no latent dimension varies by more than "
+        f"{ACTIVE_VARIANCE}): its posterior has collapsed or its input is not what it was trained on, and intrinsic "
+        "criteria say nothing. Check the value range of the anchors, then train with a smaller weight on the KLD."
+    )
+    return (Warned(code="encoder-collapse", text=text),)
+
+
+def check_criteria(values: ArrayLike, names: Sequence[str], *, what: str = "anchor") -> tuple[Warned, ...]:
+    """Warn of criteria that have one value for all samples; ``values (n, c)`` or ``(S, n, c)``."""
+    criteria = averaged(finite_criteria(values, names, what=what))
+    if len(criteria) < 2:
+        return ()
+    constant = np.ptp(criteria, axis=0) <= 1e-12 * np.abs(criteria).max(axis=0)
+    return tuple(
+        Warned(
+            code="constant-criterion",
+            text=f"Criterion {name!r} is {criteria[0, place]:.6g} for every {what}: it separates nothing. "
+            "Check that the model's output depends on its input, or leave the criterion out.",
+        )
+        for place, name in enumerate(names)
+        if constant[place]
+    )
+
+
+def check_reference(anchors: ArrayLike, reference: ArrayLike) -> tuple[Warned, ...]:
+    """Warn of anchors that are in the reference too: they are compared with themselves."""
+    shared = int(overlap(anchors, reference).sum())
+    if not shared:
+        return ()
+    text = (
+        f"{shared} anchors are in the reference too. Their p-values compare them with themselves, and the level does "
+        "not hold for them: leave them out of one of the two."
+    )
+    return (Warned(code="reference-overlap", text=text),)
