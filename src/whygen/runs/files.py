@@ -49,7 +49,8 @@ def open_file(path: Path) -> Opened:
         _make(path)
         return Opened(_for_writing(path))
     except (OSError, sqlite3.OperationalError) as error:
-        return Opened(_for_reading(path), trouble_of(error))
+        held = isinstance(error, sqlite3.Error) and _primary(error) in _LOCKED
+        return Opened(None if held else _for_reading(path), trouble_of(error))
     except sqlite3.DatabaseError as error:
         raise damaged(path, error) from error
 
@@ -134,14 +135,17 @@ def _for_reading(path: Path) -> sqlite3.Connection | None:
 def _ways_to_read(path: Path) -> list[str]:
     """WAL needs a second file beside the first. Where none can be made, the file is read as one nobody changes.
 
-    That is right only if no process has left, or is writing, a log of changes beside it.
+    That is right only if no process is writing, or left half a change beside it.
     """
-    log = path.with_name(path.name + "-wal")
     try:
-        quiet = not log.exists() or log.stat().st_size == 0
+        quiet = not any(_is_filled(path.with_name(path.name + ending)) for ending in ("-wal", "-journal"))
     except OSError:
         quiet = False
     return ["ro", "ro&immutable=1"] if quiet else ["ro"]
+
+
+def _is_filled(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

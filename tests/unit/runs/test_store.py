@@ -311,6 +311,18 @@ class TestWhatCannotBeWritten:
         with Store(path) as store:
             assert len(store.get_many(keys(call("a"), call("b"), call("c")))) == 3
 
+    def test_a_file_that_another_program_keeps_to_itself(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("whygen.runs.files.PATIENCE", 0.2)
+        Store(path).close()
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        with Store(path) as store:
+            assert "locked" in self.check_goes_on(store, call("a"), readable=False)
+        assert time.monotonic() - began < 2
+        other.close()
+
     def test_closing_is_a_last_try(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("whygen.runs.files.PATIENCE", 0.2)
         with Store(path) as store:

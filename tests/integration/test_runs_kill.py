@@ -1,0 +1,147 @@
+"""A run that is killed goes on where it was: nothing recorded is asked again, nothing recorded is lost."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from whygen.runs import Call, open_store
+
+PROMPTS = 400
+
+CHILD = """
+import os, sys, time
+from whygen.runs import Runner, open_store
+from whygen.types import Limits, Output, Request
+
+class Slow:
+    uri = "test/slow"
+    limits = Limits(max_batch=4)
+
+    def __init__(self, log):
+        self.log = log
+
+    def answer(self, requests):
+        time.sleep(0.002)
+        os.write(self.log, "".join(f"asked {request.prompt}\\n" for request in requests).encode())
+        return [Output(text=f"{request.prompt} by {os.getpid()}") for request in requests]
+
+path, log, first, last = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+with open_store(path) as store:
+    runner = Runner(Slow(log), store=store)
+    for start in range(first, last, 40):
+        answers = runner.ask([Request(prompt=str(number)) for number in range(start, min(last, start + 40))])
+        for number, answer in enumerate(answers, start):
+            assert answer.text.startswith(f"{number} by "), answer
+            os.write(log, f"used {number} {answer.text}\\n".encode())
+    assert runner.notices == (), runner.notices
+    print(runner.tally)
+"""
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> list[str]:
+    script = tmp_path / "child.py"
+    script.write_text(CHILD)
+    return [sys.executable, str(script), str(tmp_path / "calls.sqlite"), str(tmp_path / "log")]
+
+
+def text_of(call: Call) -> str:
+    prompt = call.request["prompt"]
+    assert isinstance(prompt, dict)
+    return str(prompt["text"])  # pyright: ignore[reportUnknownArgumentType]
+
+
+def recorded(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    with open_store(path) as store:
+        return {text_of(call): call.output.text for call in store.calls()}
+
+
+def lines(path: Path, kind: str) -> list[str]:
+    if not path.exists():
+        return []
+    return [line.partition(" ")[2] for line in path.read_text().splitlines() if line.startswith(kind)]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_asks_only_for_what_is_missing(child: list[str], tmp_path: Path, how: signal.Signals) -> None:
+    rng = random.Random(int(how))
+    store, log = tmp_path / "calls.sqlite", tmp_path / "log"
+    kills = 0
+    while True:
+        before = recorded(store)
+        log.unlink(missing_ok=True)
+        process = subprocess.Popen([*child, "0", str(PROMPTS)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if kills < 6:
+            while not log.exists() and process.poll() is None:
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0.0, 0.06))
+            process.send_signal(how)
+        process.communicate(timeout=60)
+        after = recorded(store)
+        assert before.items() <= after.items()
+        assert not before.keys() & set(lines(log, "asked"))
+        assert {line.partition(" ")[2] for line in lines(log, "used")} <= set(after.values())
+        if process.returncode == 0:
+            break
+        kills += 1
+    assert kills >= 3
+    assert len(recorded(store)) == PROMPTS
+    assert integrity(store) == "ok"
+    finished = subprocess.run([*child, "0", str(PROMPTS)], capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == f"No call was made: all {PROMPTS} answers were recorded before."
+
+
+def test_processes_share_a_store(child: list[str], tmp_path: Path) -> None:
+    """Two ask the same things and two ask others, at once, from the moment the file is made."""
+    spans = [(0, PROMPTS), (0, PROMPTS), (PROMPTS // 2, PROMPTS * 3 // 2), (PROMPTS, PROMPTS * 2)]
+    began = time.monotonic()
+    processes = [
+        subprocess.Popen([*child[:3], f"{child[3]}-{number}", *map(str, span)], stderr=subprocess.PIPE, text=True)
+        for number, span in enumerate(spans)
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    seconds = time.monotonic() - began
+    kept = recorded(tmp_path / "calls.sqlite")
+    assert set(kept) == {str(number) for number in range(PROMPTS * 2)}
+    for number in range(len(spans)):
+        used = lines(tmp_path / f"log-{number}", "used")
+        assert {line.partition(" ")[2] for line in used} <= set(kept.values())  # every process used what was recorded
+    assert integrity(tmp_path / "calls.sqlite") == "ok"
+    assert seconds < 60
+
+
+def test_a_writer_does_not_block_a_reader_nor_for_long_another_writer(child: list[str], tmp_path: Path) -> None:
+    process = subprocess.Popen([*child, "0", "2000"])
+    while not (tmp_path / "log").exists():
+        time.sleep(0.01)
+    slowest = 0.0
+    with open_store(tmp_path / "calls.sqlite") as store:
+        while process.poll() is None:
+            began = time.monotonic()
+            calls = list(store.calls())
+            store.put_many(calls[:1])
+            slowest = max(slowest, time.monotonic() - began)
+            time.sleep(0.02)
+        assert store.notices == ()
+    assert process.returncode == 0
+    assert slowest < 5
+
+
+def integrity(path: Path) -> str:
+    connection = sqlite3.connect(path)
+    (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
+    connection.close()
+    return str(verdict)
