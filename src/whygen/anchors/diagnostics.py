@@ -107,7 +107,9 @@ def covering_curve(points: ArrayLike, *, counts: int = 64, flat: float = 0.1) ->
     if counts < 1 or not 0 < flat < 1:
         raise UsageError(f"counts={counts}, flat={flat}; give at least one count, and a part between 0 and 1.")
     array = as_points(points)
-    radii = farthest_first(array, min(counts, len(array))).radii[1:]
+    radii = farthest_first(array, min(counts + 1, len(array))).radii[1:]
+    if counts >= len(array):
+        radii = np.append(radii, 0.0)
     return CoveringCurve(counts=np.arange(1, len(radii) + 1), radii=radii, flat=flat, enough=_enough(radii, flat))
 
 

@@ -44,12 +44,13 @@ def k_center(
     array, count = checked(points, k, first=first)
     if outliers:
         return _with_outliers(array, count, outliers, solver)
-    walk = farthest_first(array, count, first=first)
-    reached = float(walk.radii[count])
-    chosen, bound, exact = walk.picks, reached / 2, reached == 0
+    walk = farthest_first(array, min(count + 1, len(array)), first=first)
+    reached = float(walk.radii[count]) if count < len(array) else 0.0
+    greedy = walk.picks[:count]
+    chosen, bound, exact = greedy, reached / 2, reached == 0
     if solver == "exact" and not exact:
         _require_small(len(array), EXACT_LIMIT, 'solver="exact"')
-        chosen, reached = best_centers(array, walk.picks)
+        chosen, reached = best_centers(array, greedy)
         bound, exact = reached, True
     return Selection(
         name="k-center",

@@ -47,18 +47,22 @@ def k_dispersion(
     Source: Ravi, Rosenkrantz, Tayi 1994, Operations Research 42:299-310; METHODS B4.
     """
     array, _ = checked(points, k, first=first)
-    kept = _kept(array, drop_share, neighbours, first)
-    rows, count = array[kept] if kept.size < len(array) else array, min(k, kept.size)
-    walk = farthest_first(rows, count, first=None if first is None else int(np.searchsorted(kept, first)))
+    dropped = _sparsest(array, drop_share, neighbours, first)
+    kept = np.delete(np.arange(len(array), dtype=np.int64), dropped) if dropped.size else None
+    rows = array if kept is None else array[kept]
+    count, start = min(k, len(rows)), first
+    if kept is not None and first is not None:
+        start = int(np.searchsorted(kept, first))
+    walk = farthest_first(rows, count, first=start)
     reached = float(walk.radii[count - 1]) if count > 1 else None
-    chosen, bound, exact = walk.picks, None if reached is None else 2 * reached, count == kept.size
+    chosen, bound, exact = walk.picks, None if reached is None else 2 * reached, count == len(rows)
     if solver == "exact" and reached is not None:
         _require_small(len(rows))
         chosen, reached = most_dispersed(rows, walk.picks)
         exact = True
     return Selection(
         name="k-dispersion",
-        indices=kept[chosen],
+        indices=chosen if kept is None else kept[chosen],
         objective=reached,
         bound=reached if exact else bound,
         sense="max",
@@ -66,25 +70,23 @@ def k_dispersion(
         exact=exact,
         metric="euclidean",
         first="given" if first is not None else "nearest to the mean",
-        radii=walk.radii[:count] if solver == "greedy" else None,
-        covering_radius=float(walk.radii[count]) if solver == "greedy" else None,
-        dropped=np.setdiff1d(np.arange(len(array), dtype=np.int64), kept),
+        radii=walk.radii if solver == "greedy" else None,
+        dropped=dropped,
     )
 
 
-def _kept(points: Points, share: float, neighbours: int, first: int | None) -> NDArray[np.int64]:
-    """Ascending indices of the points left when the sparsest ones are dropped."""
+def _sparsest(points: Points, share: float, neighbours: int, first: int | None) -> NDArray[np.int64]:
+    """Ascending indices of the points to drop: those farthest from their neighbours."""
     if not 0 <= share < 1:
         raise UsageError(f"drop_share={share} is not a share that can be dropped; give 0 <= drop_share < 1.")
-    everyone = np.arange(len(points), dtype=np.int64)
     drop = int(share * len(points))
-    if drop == 0 or len(points) < 2:
-        return everyone
+    if drop == 0:
+        return np.empty(0, dtype=np.int64)
     require_finite(points)
     sparsity = neighbour_distances(points, None, neighbours=min(neighbours, len(points) - 1))
     if first is not None:
         sparsity[first] = -np.inf
-    return np.sort(np.argsort(sparsity, kind="stable")[: len(points) - drop]).astype(np.int64)
+    return np.sort(np.argsort(sparsity, kind="stable")[len(points) - drop :]).astype(np.int64)
 
 
 def _require_small(n: int) -> None:

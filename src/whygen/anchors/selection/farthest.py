@@ -36,10 +36,10 @@ _SUSPECTS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Traversal:
-    """``picks (k,)``; ``radii (k + 1,)``: radii[i] is the distance of the farthest point from the first i picks.
+    """``picks (k,)``, and ``radii (k,)``: how far each pick lay from the picks before it, infinite for the first.
 
-    So radii[0] is infinite, radii[i] is the distance at which pick i was found, and radii[k] is the radius with
-    which all k picks cover the points. Distances are Euclidean.
+    radii[i] is also the radius with which the first i picks cover all points; of all k picks it would take one more
+    pass to know. Distances are Euclidean.
     """
 
     picks: NDArray[np.int64]
@@ -59,8 +59,8 @@ def farthest_first(points: Points, k: int, *, first: int | None = None) -> Trave
     """
     start, bounds = _from_mean(points) if first is None else (first, _Bounds(points, points[first]))
     walk = _steps(points, start, bounds)
-    found = [next(walk) for _ in range(k)]
-    picks = np.array([start, *(index for index, _ in found[:-1])], dtype=np.int64)
+    found = [next(walk) for _ in range(k - 1)]
+    picks = np.array([start, *(index for index, _ in found)], dtype=np.int64)
     return Traversal(picks, np.array([np.inf, *(radius for _, radius in found)]))
 
 
@@ -91,12 +91,10 @@ def _from_mean(points: Points) -> tuple[int, _Bounds]:
 def _steps(points: Points, start: int, bounds: _Bounds) -> Iterator[tuple[int, float]]:
     """The farthest point from the picks so far and its distance, again and again."""
     picks = [start]
-    bounds.add(start)
-    while (suspects := bounds.suspects()) is not None:
+    while (suspects := bounds.after(picks[-1])) is not None:
         index, radius = _farthest(points, suspects, picks)
         yield index, radius
         picks.append(index)
-        bounds.add(index)
     yield from _steps_in_float64(points, picks)
 
 
@@ -184,6 +182,11 @@ class _Bounds:
         low[...] = change if self._empty else np.minimum(low, change, out=low)
         change += 2 * error
         high[...] = change if self._empty else np.minimum(high, change, out=high)
+
+    def after(self, index: int) -> NDArray[np.int64] | None:
+        """Take a further pick into account, and name the suspects then."""
+        self.add(index)
+        return self.suspects()
 
     def suspects(self) -> NDArray[np.int64] | None:
         """Indices, ascending, of all points that may be the farthest; None where bounds cannot tell few of them."""

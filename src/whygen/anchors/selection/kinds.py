@@ -47,7 +47,8 @@ class Selection:
     radii: NDArray[np.float64] | None = None
     """Shape ``(k,)``: how far each pick lay from those before it; infinite for the first. Greedy orders only."""
     covering_radius: float | None = None
-    """Distance of the point (not among ``dropped``) that lies farthest from its nearest pick."""
+    """Distance of the point (not among ``dropped``) that lies farthest from its nearest pick; None where it was not
+    computed (k-dispersion does not need it: `nearest_pick` tells)."""
     dropped: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     """Points that were left out as outliers."""
 
