@@ -7,12 +7,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from whygen.runs import Call, open_store
+from whygen.runs import Call, Notice, Runner, open_store
+from whygen.types import Limits, Output, Request
 
 PROMPTS = 400
 
@@ -121,6 +125,32 @@ def test_processes_share_a_store(child: list[str], tmp_path: Path) -> None:
         assert {line.partition(" ")[2] for line in used} <= set(kept.values())  # every process used what was recorded
     assert integrity(tmp_path / "calls.sqlite") == "ok"
     assert seconds < 60
+
+
+def test_many_make_one_file_at_once(tmp_path: Path) -> None:
+    """Eight openers of a file that is not there yet: each connection is its own, as in eight processes."""
+    for attempt in range(40):
+        path = tmp_path / f"{attempt}.sqlite"
+        gate = threading.Barrier(8)
+
+        def start(path: Path = path, gate: threading.Barrier = gate) -> tuple[Notice, ...]:
+            gate.wait()
+            with open_store(path) as store:
+                Runner(Echo(), store=store).ask([Request(prompt="a")])
+                return store.notices
+
+        with ThreadPoolExecutor(8) as pool:
+            futures = [pool.submit(start) for _ in range(8)]
+        assert [future.result() for future in futures] == [()] * 8
+        assert len(recorded(path)) == 1
+
+
+class Echo:
+    uri = "test/echo"
+    limits = Limits()
+
+    def answer(self, requests: Sequence[Request]) -> list[Output]:
+        return [Output(text=str(request.prompt)) for request in requests]
 
 
 def test_a_writer_does_not_block_a_reader_nor_for_long_another_writer(child: list[str], tmp_path: Path) -> None:

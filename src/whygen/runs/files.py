@@ -109,7 +109,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-        except sqlite3.OperationalError as error:  # this pragma does not heed the busy timeout
+        except sqlite3.OperationalError as error:  # this pragma does not always heed the busy timeout
             if _primary(error) not in _LOCKED or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)

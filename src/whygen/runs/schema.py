@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from whygen.errors import FormatError, StoreError
@@ -52,11 +52,13 @@ def check(connection: sqlite3.Connection, path: Path) -> int:
         FormatError: if a newer whygen wrote it.
         StoreError: if it belongs to another program.
     """
-    version = _pragma(connection, "user_version")
-    if _pragma(connection, "application_id") != APPLICATION_ID:
-        if version or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-            raise StoreError(f"{path} is the database of another program. Name another file with --cache PATH.")
-        return 0
+    with nullcontext() if connection.in_transaction else transaction(connection, kind="DEFERRED"):
+        # One look at the file: another process may be making it at this moment.
+        version = _pragma(connection, "user_version")
+        ours = _pragma(connection, "application_id") == APPLICATION_ID
+        empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+    if not ours and (version or not empty):
+        raise StoreError(f"{path} is the database of another program. Name another file with --cache PATH.")
     if version > VERSION:
         raise FormatError(
             f"{path} is a store of version {version}, and this whygen reads versions up to {VERSION}. Upgrade whygen "
