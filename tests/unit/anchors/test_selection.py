@@ -48,6 +48,11 @@ def test_farthest_first_with_an_outlier_and_with_tiny_and_huge_numbers():
         assert farthest_first(scaled, 6, first=0).picks.tolist() == by_hand(scaled, 6, 0)
 
 
+def test_farthest_first_where_only_products_overflow():
+    rows = (points(200, 4) * 1e18 + 1e25).astype(np.float32)
+    assert farthest_first(rows, 6, first=0).picks.tolist() == by_hand(rows, 6, 0)
+
+
 def test_all_points_the_same():
     walk = farthest_first(np.ones((9000, 3), dtype=np.float32), 3)
     assert walk.picks.tolist() == [0, 0, 0]
@@ -166,6 +171,8 @@ def test_points_that_are_no_numbers_are_named(name):
     rows[11, 1] = np.nan
     with pytest.raises(DataError, match=r"points\[11\]"):
         select(name, rows, k=4, rng=np.random.default_rng(0))
+    with pytest.raises(DataError, match=r"points\[11\]"):
+        select(name, rows, k=1, rng=np.random.default_rng(0), first=0)
     with pytest.raises(DataError, match="shape"):
         select(name, np.empty((0, 3)), k=4, rng=np.random.default_rng(0))
 

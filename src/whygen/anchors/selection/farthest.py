@@ -25,7 +25,7 @@ _FIRST_BLOCK = 2048
 """Rows of a block that is subtracted from: with its copy it stays in the second-level cache."""
 
 _PASS_BLOCK = 32768
-"""Rows of a block of matrix-vector products: its vectors stay in cache, and a product is worth its threads."""
+"""Rows of a block of which only a few numbers each are handled: its vectors stay in cache."""
 
 _ROUGHLY = 4096
 """Rows, evenly spaced, whose mean is near enough to the mean of all to measure from."""
@@ -138,17 +138,22 @@ class _Bounds:
         self._points, self.origin = points, origin.astype(np.float64)
         self._squares = _squares_about(points, origin, total=total)
         self._top = float(self._squares.max())
+        if not np.isfinite(self._top):
+            require_finite(points)
         kind = np.finfo(points.dtype)
         self._slack = float(kind.eps) * (points.shape[1] + 16)
+        self._largest = float(kind.max)
         self._floor = float(kind.tiny) * (points.shape[1] + 16)
         self._low, self._high = np.empty_like(self._squares), np.empty_like(self._squares)
         self._empty = True
-        self._scratch = np.empty(min(len(points), _PASS_BLOCK), dtype=points.dtype)
+        self._scratch = np.empty_like(self._squares)
 
     @property
     def hold(self) -> bool:
-        """Whether squares neither overflow nor vanish in this precision; where they do, no bound is true."""
-        return bool(np.isfinite(self._top) and self._top > np.sqrt(self._floor))
+        """Whether no term overflows or vanishes in this precision; where one does, no bound is true."""
+        length = self._top**0.5
+        largest_term = 8 * length * (length + float(np.linalg.norm(self.origin)))
+        return self._top > self._floor**0.5 and largest_term < self._largest
 
     def nearest_to_origin(self, *, within: float) -> NDArray[np.int64] | None:
         """Indices of all points that may be the nearest to a place ``within`` this distance of the origin."""
@@ -170,8 +175,10 @@ class _Bounds:
             error = self._slack * (2 * reach * length + 1.5 * length**2) + self._floor
             constant = length**2 / 4 - float(self.origin @ w)
             direction = w.astype(self._points.dtype)
+            # One product a pass: its threads meet once, which matters where others use the processor too.
+            np.dot(self._points, direction, out=self._scratch)
             for block in _blocks(len(self._points), _PASS_BLOCK):
-                change = np.dot(self._points[block], direction, out=self._scratch[: block.stop - block.start])
+                change = self._scratch[block]
                 change += constant - error
                 self._lower(block, change, error)
         self._empty = False
@@ -195,7 +202,7 @@ class _Bounds:
         wide = 1.5 * self._slack
         surest, peaks = -np.inf, list[tuple[slice, float]]()
         for block in _blocks(len(self._points), _PASS_BLOCK):
-            squares, bound = self._squares[block], self._scratch[: block.stop - block.start]
+            squares, bound = self._squares[block], self._scratch[block]
             np.multiply(squares, 1 - wide, out=bound)
             bound += self._low[block]
             surest = max(surest, float(bound.max()))
