@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-JsonValue: TypeAlias = "None | bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
 Masks: TypeAlias = NDArray[np.bool_]
 """Which units are kept. Shape ``(n_masks, n_units)``; ``True`` means kept."""
@@ -110,11 +110,11 @@ class Settings:
 
     def to_json(self) -> dict[str, JsonValue]:
         """Only what can change the answer: unset fields, and the seed of a greedy call, are left out."""
-        settings: dict[str, JsonValue] = {"temperature": self.temperature, "max_tokens": self.max_tokens}
+        settings: dict[str, JsonValue] = {"temperature": float(self.temperature), "max_tokens": self.max_tokens}
         if self.temperature > 0:
             settings["seed"] = self.seed
         if self.top_p is not None:
-            settings["top_p"] = self.top_p
+            settings["top_p"] = float(self.top_p)
         if self.stop:
             settings["stop"] = list(self.stop)
         if self.extra:

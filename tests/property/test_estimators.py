@@ -187,3 +187,76 @@ def test_leave_one_out_is_a_difference_and_has_no_interval() -> None:
     assert estimate.attributions == pytest.approx([2.0, 1.0, 0.0])
     assert estimate.interval is None
     assert estimate.p_values is None
+
+
+def shapley(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """By definition: the mean marginal contribution over all orders."""
+    out = np.zeros(n)
+    orders = list(itertools.permutations(range(n)))
+    for order in orders:
+        mask = np.zeros((1, n), dtype=bool)
+        before = play(values, mask)[0]
+        for unit in order:
+            mask[0, unit] = True
+            after = play(values, mask)[0]
+            out[unit] += after - before
+            before = after
+    return out / len(orders)
+
+
+def by_size(n: int, calls: int, values: NDArray[np.float64], rng: np.random.Generator) -> Observed:
+    design = designs.paired_by_size(n, calls, rng)
+    total = float(values[-1] - values[0])
+    return Observed(design.masks, play(values, design.masks), design.groups, sizes=design.sizes, total=total)
+
+
+@given(st.integers(1, 6), SEEDS)
+def test_enumerated_shapley_is_the_definition(n: int, seed: int) -> None:
+    values = table(n, np.random.default_rng(seed))
+    found = intervals.enumerated_shapley(observed(designs.enumerated(n), values)).attributions
+    assert found == pytest.approx(shapley(values, n), abs=1e-12)
+
+
+@given(st.integers(4, 9), SEEDS)
+def test_shapley_values_share_out_the_total_whatever_was_sampled(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    seen = by_size(n, 24, table(n, rng), rng)
+    found = intervals.shapley_estimate(intervals.cross_fit(seen, Ridge(), rng), seen, rng)
+    assert seen.total is not None
+    assert found.attributions.sum() == pytest.approx(seen.total, abs=1e-9)
+
+
+def test_shapley_scores_are_unbiased_for_any_game() -> None:
+    rng = np.random.default_rng(11)
+    n, values = 6, table(6, rng)
+    found = []
+    for _ in range(400):
+        seen = by_size(n, 24, values, rng)
+        found.append(intervals.cross_fit(seen, Ridge(), rng).scores.mean(axis=0))
+    error = np.std(found, axis=0) / np.sqrt(len(found))
+    assert (np.abs(np.mean(found, axis=0) - shapley(values, n)) < 5 * error).all()
+
+
+@given(SEEDS)
+def test_shapley_of_a_pairwise_game_is_exact(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = 8
+    linear, pair = rng.normal(size=n), np.triu(rng.normal(size=(n, n)), 1)
+    design = designs.paired_by_size(n, 80, rng)
+    effects = design.masks @ linear + np.einsum("mi,ij,mj->m", design.masks, pair, design.masks)
+    seen = Observed(design.masks, effects, design.groups, sizes=design.sizes, total=float(linear.sum() + pair.sum()))
+    found = intervals.shapley_estimate(intervals.cross_fit(seen, Ridge(), rng), seen, rng)
+    assert found.attributions == pytest.approx(linear + 0.5 * (pair + pair.T).sum(axis=1), abs=1e-6)
+
+
+@given(st.integers(4, 30), st.integers(16, 80), SEEDS)
+def test_masks_by_size_are_paired_and_never_empty_or_full(n: int, calls: int, seed: int) -> None:
+    design = designs.paired_by_size(n, calls, np.random.default_rng(seed))
+    assert np.array_equal(design.masks[0::2], ~design.masks[1::2])
+    assert design.masks.any(axis=1).all()
+    assert not design.masks.all(axis=1).any()
+    assert distinct_masks(design.masks) <= calls
+
+
+def distinct_masks(masks: NDArray[np.bool_]) -> int:
+    return len(np.unique(masks, axis=0))

@@ -30,7 +30,7 @@ def prompt(
         str, typer.Option(help="auto, optimal-transport, cosine, tfidf, token-set, edit, exact, logprob.")
     ] = "auto",
     encoder: Annotated[str, typer.Option(help="auto, or a sentence encoder's name or folder.")] = "auto",
-    estimand: Annotated[str, typer.Option(help="banzhaf, local or loo.")] = "banzhaf",
+    estimand: Annotated[str, typer.Option(help="banzhaf, shapley, local or loo.")] = "banzhaf",
     keep: Annotated[float, typer.Option(help="Probability with which each other unit is kept.")] = 0.5,
     surrogate: Annotated[str, typer.Option(help="ridge or ols.")] = "ridge",
     draws: Annotated[int, typer.Option(help="Answers drawn for each mask.")] = 1,

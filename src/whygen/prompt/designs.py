@@ -36,6 +36,8 @@ class Design:
     groups: NDArray[np.int64]
     keep: float = 0.5
     population: int | None = None
+    sizes: NDArray[np.float64] | None = None
+    """The chance of each size 1 .. n - 1 of a mask, where the design draws by size."""
 
     @property
     def enumerated(self) -> bool:
@@ -127,6 +129,28 @@ def bernoulli(n: int, calls: int, rng: np.random.Generator, *, keep: float, empt
         groups=np.repeat(np.arange(len(rows) // 2), 2),
         keep=keep,
     )
+
+
+def paired_by_size(n: int, calls: int, rng: np.random.Generator) -> Design:
+    """Complement pairs whose size is drawn from the Shapley kernel, ``q(s) ~ 1 / (s (n - s))``. METHODS A1, A2.
+
+    Pairs are drawn with replacement until they hold ``calls`` distinct masks, or four times as many rows: a repeated
+    pair costs nothing. The empty and the full mask are a stratum of their own and not in the design.
+    """
+    size = np.arange(1, n)
+    law = 1.0 / (size * (n - size))
+    law /= law.sum()
+    rows: list[NDArray[np.bool_]] = []
+    paid: set[bytes] = set()
+    while len(rows) < 2 * calls:
+        mask = np.zeros(n, dtype=bool)
+        mask[rng.choice(n, size=int(rng.choice(size, p=law)), replace=False)] = True
+        name = min(mask.tobytes(), (~mask).tobytes())
+        if 2 * len(paid | {name}) > calls:
+            break
+        paid.add(name)
+        rows.append(mask)
+    return _paired(np.array(rows, dtype=bool).reshape(-1, n), "complement pairs by size", sizes=law)
 
 
 def leave_one_out(n: int) -> Design:

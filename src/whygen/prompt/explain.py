@@ -28,7 +28,7 @@ from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
 from whygen.stats.seeds import generator
 from whygen.types import Settings
 
-ESTIMANDS = ("banzhaf", "local", "loo")
+ESTIMANDS = ("banzhaf", "shapley", "local", "loo")
 EMPTY = ("include", "exclude")
 KERNEL_WIDTH = 0.5
 """Width of the `local` kernel, in shares of units dropped."""
@@ -55,8 +55,8 @@ class Plan:
 
     @property
     def overhead(self) -> int:
-        """Calls that go to the reference and its repeats before any mask."""
-        return REPEATS + (1 if self.verb == "score" else self.references)
+        """Calls that go to the reference, its repeats and, for Shapley values, the empty prompt."""
+        return REPEATS + (1 if self.verb == "score" else self.references) + (self.estimand == "shapley")
 
 
 def explain_prompt(
@@ -96,7 +96,7 @@ def explain_prompt(
         target: ``auto``, ``optimal-transport``, ``cosine``, ``tfidf``, ``token-set``, ``edit``, ``exact`` or
             ``logprob``. A positive attribution means: keeping the unit pulls the output towards what the model said.
         encoder: ``auto``, or the name or folder of a sentence encoder.
-        estimand: ``banzhaf``, ``local`` or ``loo``; what an attribution means (METHODS A1).
+        estimand: ``banzhaf``, ``shapley``, ``local`` or ``loo``; what an attribution means (METHODS A1).
         keep: probability with which each other unit is kept.
         surrogate: ``ridge`` or ``ols``.
         draws: answers drawn for each mask.
@@ -117,7 +117,8 @@ def explain_prompt(
         MissingError: if the model, an encoder or an extra is missing.
         ModelError: if the model does not answer the prompt.
     """
-    _check(prompt, estimand=estimand, keep=keep, empty=empty, draws=draws, references=references, tolerance=tolerance)
+    _check_prompt(prompt)
+    _check_choices(estimand, keep=keep, empty=empty, draws=draws, references=references, tolerance=tolerance)
     parts = split(prompt, units, pin=pin)
     goal = load_target(target, encoder=encoder)
     plan = Plan(
@@ -140,9 +141,7 @@ def explain_prompt(
     return assemble(asker, findings, plan.surrogate, estimand=estimand, seed=seed)
 
 
-def _check(
-    prompt: object, *, estimand: str, keep: float, empty: str, draws: int, references: int, tolerance: float | None
-) -> None:
+def _check_prompt(prompt: object) -> None:
     if not isinstance(prompt, str):
         raise UsageError(f"prompt is a {type(prompt).__name__}: give the text as a str.")
     try:
@@ -152,12 +151,22 @@ def _check(
             f"The prompt is not valid Unicode: character {error.start} is half of a surrogate pair. "
             "Read the text as UTF-8."
         ) from None
+
+
+def _check_choices(
+    estimand: str, *, keep: float, empty: str, draws: int, references: int, tolerance: float | None
+) -> None:
     if estimand not in ESTIMANDS:
         raise UnknownNameError("estimand", estimand, ESTIMANDS)
     if not 0.0 < keep < 1.0:
         raise UsageError(f"keep={keep}: give a probability between 0 and 1, such as 0.5 or 0.8.")
     if empty not in EMPTY:
         raise UnknownNameError("value of empty", empty, EMPTY)
+    if estimand == "shapley" and (keep != 0.5 or empty == "exclude"):
+        raise UsageError(
+            f"estimand='shapley' averages over all sizes of masks, the empty one included: keep={keep} and "
+            f"empty={empty!r} do not go with it. Leave them out, or use estimand='banzhaf'."
+        )
     if tolerance is not None and tolerance <= 0:
         raise UsageError(f"tolerance={tolerance}: give a positive width in the target's unit, or leave it out.")
     for name, value in (("draws", draws), ("references", references)):
@@ -190,6 +199,8 @@ def design_for(n: int, plan: Plan, rng: np.random.Generator, *, differs: bool) -
         )
     pairs = max(intervals.FEWEST_GROUPS, plan.surrogate.smallest_pairs(n))
     designs.require(calls, needed=2 * pairs, overhead=plan.overhead, what=f"surrogate={plan.surrogate.name!r}")
+    if plan.estimand == "shapley":
+        return designs.paired_by_size(n, calls, rng)
     if plan.estimand == "local" or plan.keep != 0.5:
         return designs.bernoulli(n, calls, rng, keep=plan.keep, empty=plan.empty)
     return designs.complement_pairs(n, calls // 2, rng, empty=plan.empty)
@@ -207,17 +218,27 @@ class Seen:
 
 def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -> Seen:
     """Ask for the masks, at the looks of the stop rule or all at once; groups with a failed call are left out."""
+    total = _total(asker, design, whole, plan)
     effects = np.full((len(design.masks), plan.draws), np.nan)
     asked = 0
     for rows in _looks(design, plan):
         effects[asked:rows] = asker.masks(design.masks[asked:rows], whole, draws=plan.draws, first_row=asked)
         asked = rows
-        if asked < len(design.masks) and _is_sharp(effects[:asked], design, whole, plan, seed):
+        if asked < len(design.masks) and _is_sharp(effects[:asked], design, whole, plan, total=total, seed=seed):
             break
     alive = _alive(effects, design.groups)
     noise, degrees = _noise(asker, design, effects, alive, whole, plan)
     means = effects[alive].mean(axis=1)
-    return Seen(Observed(design.masks[alive], means, design.groups[alive], design.keep), noise, degrees, asked)
+    observed = Observed(design.masks[alive], means, design.groups[alive], design.keep, design.sizes, total)
+    return Seen(observed, noise, degrees, asked)
+
+
+def _total(asker: Asker, design: Design, whole: Whole, plan: Plan) -> float | None:
+    """f(1) - f(0), which sampled Shapley values share out; None where it is not needed."""
+    if plan.estimand != "shapley" or design.enumerated:
+        return None
+    empty = asker.masks(np.zeros((1, design.masks.shape[1]), dtype=bool), whole, draws=1, first_row=-1)
+    return whole.effect - float(empty[0, 0])
 
 
 def _looks(design: Design, plan: Plan) -> list[int]:
@@ -233,12 +254,15 @@ def _looks(design: Design, plan: Plan) -> list[int]:
     return [*looks, rows]
 
 
-def _is_sharp(effects: NDArray[np.float64], design: Design, whole: Whole, plan: Plan, seed: int) -> bool:
+def _is_sharp(
+    effects: NDArray[np.float64], design: Design, whole: Whole, plan: Plan, *, total: float | None, seed: int
+) -> bool:
     """Whether the widest interval is already under the tolerance. Noise is in the spread of the scores already."""
     rows = len(effects)
     alive = _alive(effects, design.groups[:rows])
     means = effects[alive].mean(axis=1)
-    observed = Observed(design.masks[:rows][alive], means, design.groups[:rows][alive], design.keep)
+    everything = Observed(design.masks[:rows], np.zeros(rows), design.groups[:rows], design.keep, design.sizes, total)
+    observed = everything.take(alive).with_effects(means)
     interval = estimate_from(Seen(observed, 0.0, 0, rows), whole, plan, seed).interval
     widest = np.inf if interval is None else float((interval.high - interval.low).max())
     return plan.tolerance is not None and widest <= plan.tolerance
@@ -284,9 +308,9 @@ def estimate_from(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.
     if plan.estimand == "local":
         return intervals.local_estimate(observed, width=KERNEL_WIDTH)
     groups = len(np.unique(observed.groups))
-    total = 2 ** (observed.n - 1) - (not plan.empty)
-    if plan.keep == 0.5 and groups == total:
-        return intervals.enumerated_estimate(observed, noise=seen.noise, degrees=seen.degrees)
+    population = 2 ** (observed.n - 1) - (not plan.empty) if observed.n <= designs.MAX_ENUMERATED else None
+    if plan.keep == 0.5 and observed.sizes is None and groups == population:
+        return _enumerated(seen, plan)
     if groups < intervals.FEWEST_GROUPS:
         raise BudgetError(
             f"Only {groups} pairs of masks were answered: at least {intervals.FEWEST_GROUPS} are needed. The answers "
@@ -295,5 +319,13 @@ def estimate_from(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.
         )
     rng = generator(seed, "folds")
     fit = intervals.cross_fit(observed, plan.surrogate, rng)
-    sampled = groups / total if plan.keep == 0.5 and observed.n <= designs.MAX_ENUMERATED else 0.0
+    if plan.estimand == "shapley":
+        return intervals.shapley_estimate(fit, observed, rng, noise=seen.noise * (1.0 + 1.0 / len(whole.repeats)))
+    sampled = groups / population if plan.keep == 0.5 and population is not None else 0.0
     return intervals.sampled_estimate(fit, rng, sampled=sampled, noise=seen.noise, keep=plan.keep)
+
+
+def _enumerated(seen: Seen, plan: Plan) -> intervals.Estimate:
+    if plan.estimand == "shapley":
+        return intervals.enumerated_shapley(seen.observed, noise=seen.noise, degrees=seen.degrees)
+    return intervals.enumerated_estimate(seen.observed, noise=seen.noise, degrees=seen.degrees)

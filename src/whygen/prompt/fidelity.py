@@ -46,7 +46,7 @@ def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Genera
     for _ in range(CHANCE_ROUNDS):
         shuffled = np.empty(len(observed))
         shuffled[order] = blocks[rng.permutation(groups)].ravel()
-        value = in_sample(Observed(observed.masks, shuffled, observed.groups, observed.keep), surrogate)
+        value = in_sample(observed.with_effects(shuffled), surrogate)
         if value is None:
             return None
         values.append(value)

@@ -37,8 +37,8 @@ def draw_masks(words: list[str], k: int = SAMPLES, *, seed: int = SEED) -> Drawn
     """The authors' masks: Bernoulli(one half), none empty, none twice, at most 10 k attempts, then one seen is reused.
 
     The two filler words are drawn on the same generator right after a mask with fewer than two words is accepted;
-    without that draw the masks differ from row 7 on. A reused mask is picked from a Python set of integer tuples, whose order
-    is fixed by CPython's hash of integers.
+    without that draw the masks differ from row 7 on. A reused mask is picked from a Python set of integer tuples,
+    whose order is fixed by CPython's hash of integers.
 
     Raises:
         UsageError: if there are fewer than two words to draw fillers from.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import comb
 
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate
@@ -111,6 +112,48 @@ def enumerated_estimate(observed: Observed, *, noise: float = 0.0, degrees: int 
     half = student_half_width(variance, max(degrees, 1)) if noise > 0 else np.zeros(observed.n)
     method = "noise of the model only; every mask was asked" if noise > 0 else "every mask was asked; repeats agree"
     return Estimate(means, Interval(means, means - half, means + half), None, method)
+
+
+def shapley_estimate(fit: CrossFit, observed: Observed, rng: np.random.Generator, *, noise: float = 0.0) -> Estimate:
+    """Shapley values from cross-fitted scores, projected onto efficiency: they sum to f(1) - f(0). METHODS A2.
+
+    Args:
+        fit: the scores.
+        observed: masks drawn by size, with their ``total``.
+        rng: for the sign flips.
+        noise: variance of the total under repetition, which every value carries an n-th of.
+    """
+    if observed.total is None:
+        raise ValueError("shapley_estimate needs Observed.total, f(1) - f(0)")
+    interval = score_interval(fit.scores, folds=fit.folds)
+    shift = (observed.total - float(interval.estimate.sum())) / observed.n
+    estimate = interval.estimate + shift
+    half = np.hypot(interval.high - interval.estimate, student_half_width(np.array(noise), 8.0) / observed.n)
+    return Estimate(
+        estimate,
+        Interval(estimate, estimate - half, estimate + half),
+        sign_flip_p(fit.scores + shift, rng),
+        "Student t over cross-fitted pair scores, projected onto efficiency",
+    )
+
+
+def enumerated_shapley(observed: Observed, *, noise: float = 0.0, degrees: int = 0) -> Estimate:
+    """Exact Shapley values from all masks: ``sum over z of p_n(|z| - z_i) f(z)``, positive with i and negative without.
+
+    Args:
+        observed: every mask.
+        noise: variance of one effect under repetition; 0 when repeats did not differ.
+        degrees: degrees of freedom of that variance.
+    """
+    n = observed.n
+    size = observed.masks.sum(axis=1)
+    others = size[:, None] - observed.masks
+    weight = np.where(observed.masks, 1.0, -1.0) / (n * comb(n - 1, others))
+    values = weight.T @ observed.effects
+    variance = noise * (weight**2).sum(axis=0)
+    half = student_half_width(variance, max(degrees, 1)) if noise > 0 else np.zeros(n)
+    method = "noise of the model only; every mask was asked" if noise > 0 else "every mask was asked; repeats agree"
+    return Estimate(values, Interval(values, values - half, values + half), None, method)
 
 
 def leave_one_out_estimate(observed: Observed, whole: float) -> Estimate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,16 @@ class Observed:
         effects: shape ``(m,)``, in the target's unit.
         groups: shape ``(m,)``; rows of one group were drawn together.
         keep: the probability with which each unit was kept.
+        sizes: the chance of each size 1 .. n - 1 of a mask, shape ``(n - 1,)``, where the design draws by size.
+        total: f(1) - f(0), which Shapley values share out; None for other estimands.
     """
 
     masks: Masks
     effects: Effects
     groups: NDArray[np.int64]
     keep: float = 0.5
+    sizes: NDArray[np.float64] | None = None
+    total: float | None = None
 
     def __len__(self) -> int:
         return len(self.effects)
@@ -36,18 +40,40 @@ class Observed:
 
     def take(self, rows: NDArray[np.bool_]) -> Observed:
         """The rows where ``rows`` ``(m,)`` is True."""
-        return Observed(self.masks[rows], self.effects[rows], self.groups[rows], self.keep)
+        return replace(self, masks=self.masks[rows], effects=self.effects[rows], groups=self.groups[rows])
+
+    def with_effects(self, effects: Effects) -> Observed:
+        """The same masks with other effects ``(m,)``."""
+        return replace(self, effects=effects)
 
     def centred(self) -> NDArray[np.float64]:
         """Masks minus the keep probability, shape ``(m, n)``: the mean of each column is zero by design."""
         return self.masks - self.keep
 
     def weights(self) -> NDArray[np.float64]:
-        """Horvitz-Thompson weights, shape ``(m, n)``: the mean of weight times effect is the Banzhaf value.
+        """Horvitz-Thompson weights, shape ``(m, n)``: the mean of weight times effect is the estimand. METHODS A2.
 
-        ``w_i = z_i / p - (1 - z_i) / (1 - p)``; METHODS A2.
+        Banzhaf: ``w_i = z_i / p - (1 - z_i) / (1 - p)``. Shapley, with q the chance of a mask and
+        ``p_n(s) = s! (n - s - 1)! / n!``: ``w_i = [z_i p_n(|z| - 1) - (1 - z_i) p_n(|z|)] / q(z)``.
         """
-        return np.where(self.masks, 1.0 / self.keep, -1.0 / (1.0 - self.keep))
+        if self.sizes is None:
+            return np.where(self.masks, 1.0 / self.keep, -1.0 / (1.0 - self.keep))
+        size = self.masks.sum(axis=1)
+        # p_n(s) / q(z) with q(z) = sizes[|z|] / C(n, |z|): the factorials cancel to one over the number of members.
+        chance = self.sizes[size - 1]
+        return np.where(self.masks, (1.0 / (size * chance))[:, None], -(1.0 / ((self.n - size) * chance))[:, None])
+
+    def importance(self) -> NDArray[np.float64]:
+        """Weight of each row in a least-squares fit, shape ``(m,)``, mean one.
+
+        One, but by size for Shapley values: the kernel ``1 / (|z| (n - |z|))`` over the chance of the size, since the
+        regression of Charnes et al. (1988) has its minimum there.
+        """
+        if self.sizes is None:
+            return np.ones(len(self))
+        size = self.masks.sum(axis=1)
+        weight = 1.0 / (size * (self.n - size) * self.sizes[size - 1])
+        return weight / weight.mean()
 
     def complement_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
         """Row numbers of the first and second half of every pair, or None if the groups are not complement pairs."""

@@ -7,6 +7,7 @@ Banzhaf value at keep probability p. On complement pairs the regression is on ha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -63,33 +64,43 @@ class Linear:
 
 
 class _Regression(NamedTuple):
-    """Rows for least squares; ``block`` neighbouring rows are left out together."""
+    """Rows for least squares; ``block`` rows are left out together; ``back`` makes a model of a solution."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     block: int
-    has_intercept: bool
+    back: Callable[[NDArray[np.float64]], Linear]
 
 
 def _regression(observed: Observed) -> _Regression:
     """Pair differences without intercept where the groups are complement pairs, else all rows with one."""
     pairs = observed.complement_pairs()
     if pairs is not None:
-        first, second = pairs
-        return _Regression(
-            observed.masks[first] - 0.5, (observed.effects[first] - observed.effects[second]) / 2.0, 1, False
-        )
+        return _pair_differences(observed, *pairs)
     order = np.argsort(observed.groups, kind="stable")
     ones = np.full((len(order), 1), _INTERCEPT_SCALE)
     _, counts = np.unique(observed.groups, return_counts=True)
     block = int(counts[0]) if len(set(counts.tolist())) == 1 else 1
-    return _Regression(np.hstack([ones, observed.centred()[order]]), observed.effects[order], block, True)
 
-
-def _linear(observed: Observed, rows: _Regression, solution: NDArray[np.float64]) -> Linear:
-    if rows.has_intercept:
+    def back(solution: NDArray[np.float64]) -> Linear:
         return Linear(float(solution[0] * _INTERCEPT_SCALE), solution[1:], observed.keep)
-    return Linear(float(observed.effects.mean()), solution, observed.keep)
+
+    return _Regression(np.hstack([ones, observed.centred()[order]]), observed.effects[order], block, back)
+
+
+def _pair_differences(observed: Observed, first: NDArray[np.int64], second: NDArray[np.int64]) -> _Regression:
+    """Half differences of pairs. With a ``total``, only the deviation from equal shares is fitted: it sums to zero."""
+    n = observed.n
+    root = np.sqrt(observed.importance()[first])
+    x = observed.masks[first] - 0.5
+    y = (observed.effects[first] - observed.effects[second]) / 2.0
+    intercept = float(observed.effects.mean())
+    if observed.total is None:
+        return _Regression(x * root[:, None], y * root, 1, lambda b: Linear(intercept, b, 0.5))
+    share = observed.total / n
+    deviation = x - x.mean(axis=1, keepdims=True)
+    y = y - share * x.sum(axis=1)
+    return _Regression(deviation * root[:, None], y * root, 1, lambda b: Linear(intercept, share + b - b.mean(), 0.5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +115,7 @@ class Ridge:
 
     def fit(self, observed: Observed) -> Linear:
         rows = _regression(observed)
-        return _linear(observed, rows, _ridge(rows))
+        return rows.back(_ridge(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +136,7 @@ class Ols:
                 f"units in every fold. Use a budget of at least {needed + 3}, or surrogate='ridge'.",
                 smallest=needed + 3,
             )
-        return _linear(observed, rows, np.linalg.lstsq(rows.x, rows.y, rcond=None)[0])
+        return rows.back(np.linalg.lstsq(rows.x, rows.y, rcond=None)[0])
 
 
 SURROGATES: dict[str, Surrogate] = {"ridge": Ridge(), "ols": Ols()}
@@ -152,7 +163,7 @@ def _ridge(rows: _Regression) -> NDArray[np.float64]:
     left, singular, right = np.linalg.svd(x, full_matrices=False)
     along = left.T @ y
     outside = y - left @ along if len(x) > len(singular) else np.zeros_like(y)
-    scale = float((x[:, -1] ** 2).sum())
+    scale = float((x[:, -1] ** 2).sum()) or 1.0
     best_error, best = np.inf, np.zeros(x.shape[1])
     for penalty in _PENALTIES * scale:
         shrink = penalty / (singular**2 + penalty)
