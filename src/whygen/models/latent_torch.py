@@ -1,0 +1,176 @@
+# pyright: basic
+"""Any torch module with ``encode`` and ``decode`` as a `LatentModel`: what they return is read by what it is.
+
+Understood as a posterior: ``(mean, logvar)``, a mapping with these, an object with ``mean`` and ``logvar``, a
+``torch.distributions`` object, and ``latent_dist`` around any of them (diffusers). Understood as a reconstruction: a
+tensor, an object with a tensor ``sample`` (diffusers), the first of a tuple, the mean of a distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from whygen.errors import ModelError, UsageError
+from whygen.models.latent import Floats, LatentModel, stated
+from whygen.models.registry import ModelOptions
+
+MEANS = ("mean", "mu", "loc")
+LOGVARS = ("logvar", "log_var", "log_variance")
+SCALES = ("stddev", "std", "scale")
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+RECONSTRUCTIONS = ("sample", "reconstruction", "x_hat", "recon", "mean")
+
+
+def torch_latent(
+    module: Any, *, options: ModelOptions | None = None, uri: str | None = None, **known: Any
+) -> LatentModel:
+    """A torch module as a `LatentModel`; ``known`` are fields of it that the caller is sure of.
+
+    The module stays where it is unless ``options`` name a device or a dtype, and is put into evaluation mode for
+    the length of each call only.
+    """
+    options = options or ModelOptions()
+    if options.device is not None or options.dtype is not None:
+        module = module.to(device=options.device, dtype=_dtype(options.dtype))
+    calls = _TorchCalls(module)
+    fields = {**stated(module, uri=uri), "encode": calls.encode, "decode": calls.decode, "prefers": "NCHW", **known}
+    return LatentModel(**fields)
+
+
+class _TorchCalls:
+    """numpy in, numpy out; remembers the shape of a latent, which `LatentModel` knows only as ``d`` numbers."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module: Any = module
+        self._latent_shapes: dict[int, tuple[int, ...]] = {}
+
+    def encode(self, samples: Floats) -> tuple[Floats, Floats]:
+        mean, logvar = _sparing(self._encode, samples)
+        return mean, logvar
+
+    def decode(self, latents: Floats) -> Floats:
+        shape = self._latent_shapes.get(latents.shape[1], latents.shape[1:])
+        (samples,) = _sparing(self._decode, latents.reshape(len(latents), *shape))
+        return samples
+
+    def _encode(self, samples: Floats) -> tuple[Floats, ...]:
+        with _evaluating(self._module), torch.inference_mode():
+            mean, logvar = posterior(self._module.encode(_tensor(samples, self._module)))
+            self._latent_shapes[mean[0].numel()] = tuple(mean.shape[1:])
+            return _numpy(mean.flatten(1)), _numpy(logvar.expand_as(mean).flatten(1))
+
+    def _decode(self, latents: Floats) -> tuple[Floats, ...]:
+        with _evaluating(self._module), torch.inference_mode():
+            return (_numpy(reconstruction(self._module.decode(_tensor(latents, self._module)))),)
+
+
+def _sparing(call: Callable[[Floats], tuple[Floats, ...]], array: Floats) -> tuple[Floats, ...]:
+    """``call(array)``, in halves (and halves of halves) where the memory does not hold it whole.
+
+    Raises:
+        ModelError: if the memory does not hold a single sample.
+    """
+    try:
+        return call(array)
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU allocator raises a plain one
+        if not any(sign in str(error).lower() for sign in OUT_OF_MEMORY):
+            raise
+        if len(array) == 1:
+            raise ModelError(f"The model does not fit the memory with a single sample: {error}") from error
+    half = len(array) // 2
+    halves = zip(_sparing(call, array[:half]), _sparing(call, array[half:]), strict=True)
+    return tuple(np.concatenate(pair) for pair in halves)
+
+
+def posterior(result: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and log-variance from whatever ``encode`` returned.
+
+    Raises:
+        UsageError: if no mean and variance can be told from it.
+    """
+    if hasattr(result, "latent_dist"):
+        return posterior(result.latent_dist)
+    if isinstance(result, tuple | list) and len(result) == 1:
+        return posterior(result[0])
+    if isinstance(result, tuple | list) and len(result) == 2 and all(map(torch.is_tensor, result)):
+        return result[0], result[1]
+    if not torch.is_tensor(result) and (mean := _first_tensor(result, MEANS)) is not None:
+        if (logvar := _first_tensor(result, LOGVARS)) is not None:
+            return mean, logvar
+        if (scale := _first_tensor(result, SCALES)) is not None:
+            return mean, 2 * scale.log()
+    raise UsageError(
+        f"encode of the model returned {_describe(result)}; whygen needs the mean and the log-variance of the "
+        "posterior. Return (mean, logvar), or wrap it: whygen.models.LatentModel(encode=..., decode=...)."
+    )
+
+
+def reconstruction(result: Any) -> torch.Tensor:
+    """The decoded samples from whatever ``decode`` returned.
+
+    Raises:
+        UsageError: if there is no tensor of samples in it.
+    """
+    if torch.is_tensor(result):
+        return result
+    if isinstance(result, tuple | list) and result:
+        return reconstruction(result[0])
+    if (found := _first_tensor(result, RECONSTRUCTIONS)) is not None:
+        return found
+    raise UsageError(f"decode of the model returned {_describe(result)}; it must return the samples as a tensor.")
+
+
+def _first_tensor(result: Any, names: tuple[str, ...]) -> torch.Tensor | None:
+    for name in names:
+        found = result.get(name) if isinstance(result, Mapping) else getattr(result, name, None)
+        if torch.is_tensor(found):
+            return found
+    return None
+
+
+def _describe(result: Any) -> str:
+    if isinstance(result, tuple | list):
+        return f"a {type(result).__name__} of {len(result)} ({', '.join(type(part).__name__ for part in result)})"
+    return f"a {type(result).__name__}"
+
+
+def _tensor(array: Floats, module: torch.nn.Module) -> torch.Tensor:
+    device, dtype = _place(module)
+    return torch.from_numpy(np.require(array, np.float32, ["C", "W"])).to(device=device, dtype=dtype)
+
+
+def _place(module: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
+    for tensor in module.parameters():
+        if tensor.is_floating_point():
+            return tensor.device, tensor.dtype
+    return torch.device("cpu"), torch.float32
+
+
+def _dtype(name: str | None) -> torch.dtype | None:
+    if name is None:
+        return None
+    found = getattr(torch, name, None)
+    if not isinstance(found, torch.dtype):
+        raise UsageError(f"dtype is {name!r}; give the name of a torch type, such as float32 or bfloat16.")
+    return found
+
+
+@contextmanager
+def _evaluating(module: torch.nn.Module) -> Generator[None]:
+    """Dropout and batch norm off, and afterwards every part of the module as it was."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def _numpy(tensor: torch.Tensor) -> Floats:
+    return tensor.to(device="cpu", dtype=torch.float32).numpy()
