@@ -1,0 +1,280 @@
+"""Criteria: one number an anchor, low = high affinity, each intrinsic or extrinsic (METHODS B1).
+
+A criterion looks at a batch and its posterior once, and then scores each reconstruction of it: what does not change
+from one posterior draw to the next is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+
+from whygen.anchors.samples import Prepared
+from whygen.errors import DataError, UnknownNameError, UsageError
+from whygen.models.latent import Floats
+
+Kind: TypeAlias = Literal["intrinsic", "extrinsic"]
+Numbers: TypeAlias = NDArray[np.float64]
+FeatureEncoder: TypeAlias = Callable[[Floats], NDArray[Any]]
+"""Samples as the model takes them, ``(b, *shape)``, to features ``(b, dim)``."""
+Scorer: TypeAlias = Callable[[Floats], Numbers]
+"""Reconstructions ``(b, *shape)`` of one posterior draw to scores ``(b,)``."""
+
+SMALL = 4096
+"""Values up to which a one-channel image counts as small and simple, for ``criteria="auto"``: 64 x 64."""
+SSIM_WINDOW = 7
+SSIM_CONSTANTS = (0.01, 0.03)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch of samples with the posterior that the model gives them."""
+
+    samples: Floats
+    """Shape ``(b, *shape)``."""
+    mean: Floats
+    """Shape ``(b, d)``."""
+    logvar: Floats
+    """Shape ``(b, d)``."""
+    images: Callable[[Floats], Floats]
+    """Samples as images ``(b, height, width, channels)``; raises a UsageError where they are none."""
+    span: float
+    """Highest minus lowest value of a sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """A criterion by name.
+
+    Attributes:
+        name: as in reports and tables.
+        kind: ``intrinsic`` (of the sample's place in the model) or ``extrinsic`` (of what the model makes of it).
+        unit: of a value.
+        begin: takes a batch, and returns what scores its reconstructions.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    begin: Callable[[Batch], Scorer]
+
+
+CriterionLike: TypeAlias = str | Criterion | Callable[[Floats, Floats], Any]
+
+
+def kld(mean: NDArray[np.floating[Any]], logvar: NDArray[np.floating[Any]]) -> Numbers:
+    """Divergence of N(mean, exp(logvar)) from N(0, 1), in nats, summed over the latent.
+
+    -1/2 sum_j (1 + logvar_j - mean_j^2 - exp(logvar_j)) (METHODS B1; Kingma and Welling 2014, appendix B).
+
+    Args:
+        mean: shape ``(b, d)``.
+        logvar: shape ``(b, d)``.
+    """
+    mean64, logvar64 = mean.astype(np.float64), logvar.astype(np.float64)
+    with np.errstate(over="ignore"):  # an infinite variance is reported with the name of its sample
+        return 0.5 * (np.square(mean64) + np.exp(logvar64) - 1 - logvar64).sum(axis=1)
+
+
+def sse(samples: Floats, reconstructions: Floats) -> Numbers:
+    """Sum of squared differences over all values of a sample: the paper's "MSE"."""
+    difference = np.subtract(samples, reconstructions).reshape(len(samples), -1)
+    return np.square(difference, out=difference).sum(axis=1, dtype=np.float64)
+
+
+def mse(samples: Floats, reconstructions: Floats) -> Numbers:
+    """Mean of squared differences over all values of a sample."""
+    return sse(samples, reconstructions) / (samples.size // len(samples))
+
+
+def dssim(images: NDArray[Any], others: NDArray[Any], *, span: float) -> Numbers:
+    """(1 - SSIM) / 2 of images ``(b, height, width, channels)``, SSIM averaged over pixels and channels.
+
+    SSIM as in Wang et al. 2004 with a uniform window of 7 pixels, sample covariances, and the border of half a window
+    left out: what ``skimage.metrics.structural_similarity`` computes by default.
+
+    Args:
+        images: first images.
+        others: second images, of the same shape.
+        span: highest minus lowest possible value.
+
+    Raises:
+        DataError: if an image is smaller than 3 pixels.
+    """
+    smallest = min(images.shape[1:3])
+    window = min(SSIM_WINDOW, smallest - (smallest + 1) % 2)
+    if window < 3:
+        raise DataError(f"dssim needs images of at least 3 x 3 pixels; these have {images.shape[1:3]}. Use sse.")
+    return (1 - _structural_similarity(images, others, window=window, span=span)) / 2
+
+
+def _structural_similarity(images: NDArray[Any], others: NDArray[Any], *, window: int, span: float) -> Numbers:
+    x, y = images.astype(np.float64), others.astype(np.float64)
+    mean_x, mean_y = _windowed(x, window), _windowed(y, window)
+    unbiased = window**2 / (window**2 - 1)
+    var_x = unbiased * (_windowed(x * x, window) - mean_x * mean_x)
+    var_y = unbiased * (_windowed(y * y, window) - mean_y * mean_y)
+    cov = unbiased * (_windowed(x * y, window) - mean_x * mean_y)
+    c1, c2 = ((constant * span) ** 2 for constant in SSIM_CONSTANTS)
+    similar = (2 * mean_x * mean_y + c1) * (2 * cov + c2)
+    similar /= (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
+    return similar.mean(axis=(1, 2, 3))
+
+
+def _windowed(images: Numbers, window: int) -> Numbers:
+    """Means over windows, without the border where the window leaves the image."""
+    edge = window // 2
+    means = cast("Numbers", uniform_filter(images, size=(1, window, window, 1)))  # pyright: ignore[reportArgumentType]
+    return means[:, edge : images.shape[1] - edge, edge : images.shape[2] - edge]
+
+
+def _begin_kld(batch: Batch) -> Scorer:
+    values = kld(batch.mean, batch.logvar)
+    return lambda _: values
+
+
+def _begin_dssim(batch: Batch) -> Scorer:
+    images = batch.images(batch.samples)
+    return lambda made: dssim(images, batch.images(made), span=batch.span)
+
+
+def _begin_pair(score: Callable[[Floats, Floats], Any], name: str) -> Callable[[Batch], Scorer]:
+    def begin(batch: Batch) -> Scorer:
+        return lambda made: _one_each(score(batch.samples, made), len(made), name)
+
+    return begin
+
+
+def _one_each(values: Any, n: int, name: str) -> Numbers:
+    scores = np.asarray(values, dtype=np.float64)
+    if scores.shape != (n,):
+        raise DataError(f"The criterion {name!r} gave shape {scores.shape} for {n} samples; it must give ({n},).")
+    return scores
+
+
+def _feature_criterion(name: str, encoder: FeatureEncoder) -> Criterion:
+    """Distance between the features of a sample and of its reconstruction; ``fid-pair`` is its square."""
+    power = {"feature-l2": 0.5, "fid-pair": 1.0}[name]
+
+    def begin(batch: Batch) -> Scorer:
+        wanted = features(encoder, batch.samples)
+        return lambda made: (np.square(wanted - features(encoder, made)).sum(axis=1)) ** power
+
+    unit = f"{'squared ' if name == 'fid-pair' else ''}distance of {_name_of(encoder)} features"
+    return Criterion(name, "extrinsic", unit, begin)
+
+
+def features(encoder: FeatureEncoder, samples: Floats) -> Numbers:
+    """What the encoder makes of samples: float64 of shape ``(n, dim)``.
+
+    Raises:
+        DataError: if it is not one finite vector a sample.
+    """
+    vectors = np.asarray(encoder(samples), dtype=np.float64)
+    if vectors.ndim != 2 or len(vectors) != len(samples):
+        raise DataError(
+            f"The encoder {_name_of(encoder)} gave shape {vectors.shape} for {len(samples)} samples; it must give "
+            f"({len(samples)}, dim): one vector for each."
+        )
+    if not np.isfinite(vectors).all():
+        raise DataError(
+            f"The encoder {_name_of(encoder)} gave NaN or infinite features; its preprocessing may not fit samples of "
+            f"shape {samples.shape[1:]} between {samples.min():.3g} and {samples.max():.3g}."
+        )
+    return vectors
+
+
+def _name_of(thing: object) -> str:
+    return str(getattr(thing, "name", None) or getattr(thing, "__name__", None) or type(thing).__name__)
+
+
+_PLAIN: Mapping[str, Criterion] = {
+    "kld": Criterion("kld", "intrinsic", "nats", _begin_kld),
+    "sse": Criterion("sse", "extrinsic", "squared values, summed over the sample", _begin_pair(sse, "sse")),
+    "mse": Criterion("mse", "extrinsic", "squared values, averaged over the sample", _begin_pair(mse, "mse")),
+    "dssim": Criterion("dssim", "extrinsic", "(1 - SSIM) / 2", _begin_dssim),
+}
+_BY_FEATURES = ("feature-l2", "fid-pair")
+CRITERIA: tuple[str, ...] = (*_PLAIN, *_BY_FEATURES)
+"""Names of the criteria for models with an encoder and a decoder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The criteria of a run, and why these."""
+
+    criteria: tuple[Criterion, ...]
+    reason: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(criterion.name for criterion in self.criteria)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        return tuple(criterion.kind for criterion in self.criteria)
+
+
+def choose(
+    criteria: str | Sequence[CriterionLike], prepared: Prepared, *, encoder: FeatureEncoder | None = None
+) -> Chosen:
+    """Criteria by name, as objects, or ``"auto"``: kld with sse for small simple images, with features for others.
+
+    Args:
+        criteria: ``"auto"``, names separated by commas, or a sequence of names, `Criterion` objects and callables
+            ``(samples, reconstructions) -> (b,)``, which count as extrinsic.
+        prepared: the anchors.
+        encoder: for the criteria on features.
+
+    Raises:
+        UnknownNameError: if nobody registered a name.
+        UsageError: if a criterion needs an encoder and there is none, or two have one name.
+    """
+    if criteria == "auto":
+        names, reason = _automatic(prepared, encoder)
+        return Chosen(tuple(_resolve(name, encoder) for name in names), reason)
+    wanted = criteria.split(",") if isinstance(criteria, str) else list(criteria)
+    resolved = tuple(_resolve(each.strip() if isinstance(each, str) else each, encoder) for each in wanted)
+    names = [criterion.name for criterion in resolved]
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"criteria are {names}; give one or more, each once: {', '.join(CRITERIA)} or a callable.")
+    return Chosen(resolved, "as asked for")
+
+
+def _automatic(prepared: Prepared, encoder: FeatureEncoder | None) -> tuple[tuple[str, str], str]:
+    shown = " x ".join(str(size) for size in prepared.image or prepared.shape)
+    simple = prepared.image is not None and prepared.image[2] == 1 and int(np.prod(prepared.shape)) <= SMALL
+    if simple:
+        return ("kld", "sse"), f"kld and sse: {shown} is a small image of one channel, where pixels can be compared"
+    if encoder is not None:
+        return (
+            "kld",
+            "feature-l2",
+        ), f"kld and feature-l2: {shown} is no small image of one channel, where pixels mislead"
+    return ("kld", "sse"), (
+        f"kld and sse: {shown} is no small image of one channel, where features are better than pixels, "
+        "but there is no encoder: give encoder= for feature-l2"
+    )
+
+
+def _resolve(wanted: CriterionLike, encoder: FeatureEncoder | None) -> Criterion:
+    if isinstance(wanted, Criterion):
+        return wanted
+    if callable(wanted):
+        name = _name_of(wanted)
+        return Criterion(name, "extrinsic", "as the callable gives it", _begin_pair(wanted, name))
+    if wanted in _PLAIN:
+        return _PLAIN[wanted]
+    if wanted not in _BY_FEATURES:
+        raise UnknownNameError("criterion", wanted, CRITERIA)
+    if encoder is None:
+        raise UsageError(
+            f"The criterion {wanted!r} compares features, and no encoder was given. Give encoder=callable "
+            "(samples (n, ...) -> features (n, dim)), or use sse."
+        )
+    return _feature_criterion(wanted, encoder)

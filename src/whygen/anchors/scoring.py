@@ -1,0 +1,268 @@
+"""From a model and samples to criteria: encode, draw from the posterior, decode, compare; batch by batch.
+
+The random numbers of posterior draw s are one vector, shared by all anchors **and** all reference samples. A score is
+then one fixed function of the sample, so scores of exchangeable samples are exchangeable (what conformal p-values
+rest on), a permutation of the anchors permutes the answer, and no score depends on its batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.anchors.arrays import Criteria
+from whygen.anchors.criteria import Batch, Criterion
+from whygen.anchors.samples import Prepared, Raw, prepare
+from whygen.errors import DataError, ModelError, UsageError, WhygenError
+from whygen.models.latent import Floats, LatentModel, Layout
+from whygen.stats.seeds import generator
+
+NoiseKind: TypeAlias = Literal["mean", "shared", "independent"]
+Tick: TypeAlias = Callable[[int], None]
+"""Called with the number of samples just done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """The random numbers of the posterior draws.
+
+    ``shared`` is one vector a draw for all samples; ``independent`` is the paper's, one vector a draw and sample
+    (streams are read in the order of the samples, so batches do not matter); ``mean`` draws nothing.
+    """
+
+    seed: int
+    draws: int
+    kind: NoiseKind = "shared"
+
+    def stream(self, *path: str | int) -> DrawStream:
+        """The noise for one set of samples; ``path`` names the set, and counts for independent noise only."""
+        named = path if self.kind == "independent" else ()
+        return DrawStream(self, [generator(self.seed, "posterior", s, *named) for s in range(self.draws)])
+
+
+class DrawStream:
+    """Hands out the noise of the next samples in line."""
+
+    def __init__(self, noise: Noise, generators: Sequence[np.random.Generator]) -> None:
+        self._kind = noise.kind
+        self._generators = generators
+        self._shared: list[Floats] = []
+
+    def next(self, n: int, dim: int) -> list[Floats]:
+        """For each draw an array that broadcasts to ``(n, dim)``."""
+        if self._kind == "mean":
+            return [np.zeros((1, dim), np.float32)]
+        if self._kind == "independent":
+            return [each.standard_normal((n, dim), dtype=np.float32) for each in self._generators]
+        if not self._shared:
+            self._shared = [each.standard_normal((1, dim), dtype=np.float32) for each in self._generators]
+        return self._shared
+
+
+def noise_for(draws: int | Literal["mean"], *, seed: int, kind: NoiseKind = "shared") -> Noise:
+    """The noise of ``draws`` posterior draws, or of none: ``"mean"`` decodes the posterior mean."""
+    if draws == "mean":
+        return Noise(seed, 1, "mean")
+    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"draws is {draws!r}; give a whole number of posterior draws, at least 1, or 'mean'.")
+    return Noise(seed, draws, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the criteria say of samples."""
+
+    draws: Criteria
+    """Of each posterior draw, shape ``(S, n, c)``."""
+    means: Floats
+    """Posterior means, shape ``(n, d)``."""
+
+    @property
+    def values(self) -> Criteria:
+        """Averaged over the draws, shape ``(n, c)``."""
+        return self.draws.mean(axis=0)
+
+
+def score(
+    model: LatentModel,
+    prepared: Prepared,
+    criteria: Sequence[Criterion],
+    stream: DrawStream,
+    *,
+    tick: Tick | None = None,
+) -> Scores:
+    """The criteria of every sample under every draw.
+
+    Raises:
+        ModelError: if the model returns NaN or an infinite value; the message names the first bad sample.
+        DataError: if what it returns has another shape than what it was given.
+    """
+    draws: list[Criteria] = []
+    means: list[Floats] = []
+    for place, samples in prepared.batches(model.batch_size or prepared.batch_size):
+        values, mean = _score_batch(model, prepared, samples, criteria, stream, first=place.start)
+        draws.append(values)
+        means.append(mean)
+        if tick is not None:
+            tick(len(samples))
+    return Scores(np.concatenate(draws, axis=1), np.concatenate(means))
+
+
+def generated(
+    model: LatentModel,
+    like: Prepared,
+    criteria: Sequence[Criterion],
+    noise: Noise,
+    *,
+    n: int,
+    round_: int,
+    tick: Tick | None = None,
+) -> Iterator[Criteria]:
+    """The criteria of ``n`` generated samples, encoded and decoded again, as the paper calibrates (METHODS B2).
+
+    Yields:
+        Averages over the draws, ``(b, c)`` for each batch.
+    """
+    rng = generator(noise.seed, "generated", round_)
+    stream = noise.stream("generated", round_)
+    size = model.batch_size or like.batch_size
+    described = replace(like, what="generated sample")
+    for start in range(0, n, size):
+        samples = _checked(model.sample(min(size, n - start), rng), model, like.shape, described, "sample", start)
+        values, _ = _score_batch(model, described, samples, criteria, stream, first=start)
+        if tick is not None:
+            tick(len(samples))
+        yield values.mean(axis=0)
+
+
+def reconstruct(model: LatentModel, prepared: Prepared, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Samples and their reconstructions from the posterior mean, both in the model's shape."""
+    size = model.batch_size or prepared.batch_size
+    parts = [prepared.rows(rows[start : start + size]) for start in range(0, len(rows), size)]
+    made = [
+        _checked(model.decode(_encode(model, part, prepared, 0)[0]), model, prepared.shape, prepared, "decode", 0)
+        for part in parts
+    ]
+    if not parts:
+        nothing = np.zeros((0, *prepared.shape), np.float32)
+        return nothing, nothing
+    return np.concatenate(parts), np.concatenate(made)
+
+
+def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None) -> LatentModel:
+    """The model with its sample shape and latent size known: stated, or found by trying one sample.
+
+    A model that states no shape is offered the first sample as (channels, height, width), as it is, and flat: what
+    it encodes and decodes to the same shape is what it takes.
+
+    Raises:
+        DataError: if it takes none of these.
+    """
+    probe = np.zeros(
+        (1, *np.shape(samples)[1:]), np.uint8
+    )  # zero in any range, and nothing of the user's to complain of
+    if model.shape is not None:
+        return _with_latent(model, prepare(probe, model, layout=layout).rows(slice(0, 1)))
+    failures: list[str] = []
+    for attempt in _attempts(model, probe, layout):
+        one = prepare(probe, attempt, layout=layout).rows(slice(0, 1))
+        try:
+            mean, _ = attempt.encode(one)
+            if np.shape(attempt.decode(np.asarray(mean))) == one.shape:
+                return replace(attempt, shape=one.shape[1:], latent_dim=int(np.shape(mean)[1]))
+            failures.append(f"{one.shape[1:]}: decoded to another shape")
+        except WhygenError:
+            raise
+        except Exception as error:  # the model is foreign code: whatever it raises is its answer
+            failures.append(f"{one.shape[1:]}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+    raise DataError(
+        f"The model {model.uri} takes no anchors of shape {np.shape(samples)[1:]}. Tried {'; '.join(failures)}. "
+        "Give anchors of the model's shape, or state its shape and layout."
+    )
+
+
+def _attempts(model: LatentModel, probe: Raw, layout: Layout | None) -> list[LatentModel]:
+    """Layouts to try. Flattening several channels is not tried: nobody can tell in which order the model wants them."""
+    if model.layout is not None or probe.ndim not in (3, 4) or layout == "flat":
+        return [model]
+    one_channel = probe.ndim == 3 or 1 in (probe.shape[1], probe.shape[-1])
+    layouts: list[Layout | None] = [model.prefers, None, "flat" if one_channel else None]
+    return [replace(model, layout=each) for each in dict.fromkeys(layouts)]
+
+
+def _with_latent(model: LatentModel, one: Floats) -> LatentModel:
+    """Encode one sample: the size of the latent, and an early answer on whether the model takes such samples."""
+    try:
+        mean, _ = model.encode(one)
+    except WhygenError:
+        raise
+    except Exception as error:  # the model is foreign code: whatever it raises is its answer
+        raise DataError(
+            f"The model {model.uri} does not encode samples of shape {one.shape[1:]}: {error}. "
+            "Give anchors of the model's shape, or state its shape and layout."
+        ) from error
+    return replace(model, latent_dim=int(np.shape(mean)[-1]))
+
+
+def _score_batch(
+    model: LatentModel,
+    prepared: Prepared,
+    samples: Floats,
+    criteria: Sequence[Criterion],
+    stream: DrawStream,
+    *,
+    first: int,
+) -> tuple[Criteria, Floats]:
+    mean, logvar = _encode(model, samples, prepared, first)
+    low, high = prepared.value_range
+    batch = Batch(samples, mean, logvar, prepared.images, high - low)
+    scorers = [criterion.begin(batch) for criterion in criteria]
+    with np.errstate(over="ignore"):
+        spread = np.exp(logvar / 2)
+    draws = stream.next(len(samples), mean.shape[1])
+    values = np.empty((len(draws), len(samples), len(criteria)))
+    for s, noise in enumerate(draws):
+        made = model.decode(mean + spread * noise)
+        made = _checked(made, model, prepared.shape, prepared, "decode", first)
+        for c, scorer in enumerate(scorers):
+            values[s, :, c] = scorer(made)
+    return values, mean
+
+
+def _encode(model: LatentModel, samples: Floats, prepared: Prepared, first: int) -> tuple[Floats, Floats]:
+    mean, logvar = (np.asarray(part, dtype=np.float32) for part in model.encode(samples))
+    if mean.ndim != 2 or mean.shape != logvar.shape or len(mean) != len(samples):
+        raise DataError(
+            f"encode of {model.uri} gave a mean of shape {mean.shape} and a log-variance of shape {logvar.shape} for "
+            f"{len(samples)} samples; both must be ({len(samples)}, d)."
+        )
+    _finite(mean, model, prepared, "encode (mean)", first)
+    _finite(logvar, model, prepared, "encode (log-variance)", first)
+    return mean, logvar
+
+
+def _checked(
+    made: Floats, model: LatentModel, shape: tuple[int, ...], prepared: Prepared, method: str, first: int
+) -> Floats:
+    values = np.asarray(made, dtype=np.float32)
+    if values.shape[1:] != shape:
+        raise DataError(
+            f"{method} of {model.uri} gave samples of shape {values.shape[1:]}, and it was given samples of shape "
+            f"{shape}. Give anchors of the size that the model makes."
+        )
+    _finite(values, model, prepared, method, first)
+    return values
+
+
+def _finite(values: Floats, model: LatentModel, prepared: Prepared, method: str, first: int) -> None:
+    if np.isfinite(values.sum(dtype=np.float64)):  # one pass for the usual case: a sum hides no NaN and no infinity
+        return
+    wrong = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    raise ModelError(
+        f"{method} of {model.uri} gave NaN or an infinite value for {prepared.what} {first + int(wrong[0])}. "
+        "Look at that sample and at the model in evaluation mode; a log-variance that overflows is the usual cause."
+    )
