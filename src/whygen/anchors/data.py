@@ -1,0 +1,327 @@
+# pyright: basic
+"""Anchors and reference from where people keep them: folders, arrays, parquet, data sets, idx files.
+
+Nothing is ever unpickled. A file or row that cannot be read is listed by name and skipped; nothing else is lost.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from whygen.anchors.pictures import SUFFIXES, Skipped, stack_pictures
+from whygen.anchors.samples import Raw
+from whygen.errors import DataError, MissingError
+from whygen.models.latent import Layout
+
+Labels: TypeAlias = tuple["str | int", ...]
+
+MAX_BYTES = 8 * 2**30
+"""No array larger than this is unpacked from a compressed file."""
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+IMAGE_COLUMNS = ("image", "img", "picture", "png", "jpg")
+LABEL_COLUMNS = ("label", "labels", "class", "target", "y")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleSet:
+    """Samples with what is known of them.
+
+    Attributes:
+        samples: ``(n, ...)``, as stored.
+        layout: where the source tells it.
+        labels: one for each sample, or None.
+        names: of files or rows, one for each sample, or empty.
+        skipped: what could not be read, and why.
+        source: for the report.
+    """
+
+    samples: Raw
+    layout: Layout | None = None
+    labels: Labels | None = None
+    names: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    source: str = "array"
+
+
+def load_samples(
+    source: object,
+    *,
+    labels: Sequence[str | int] | NDArray[Any] | None = None,
+    layout: Layout | None = None,
+    size: tuple[int, int] | None = None,
+    mode: str | None = None,
+) -> SampleSet:
+    """Samples from an array, a `SampleSet`, a Hugging Face data set, or a path.
+
+    A path is a folder of images (labels from sub-folders), a folder written by ``Dataset.save_to_disk``, a ``.npy``,
+    ``.npz``, ``.parquet`` or idx file. ``PATH#KEY`` names an array of an npz, a column of images, or a split.
+
+    Args:
+        source: where the samples are.
+        labels: overrides labels found in the source.
+        layout: overrides the layout that the source tells.
+        size: (height, width) that images are resized to; without it, images of another size than most are skipped.
+        mode: ``L`` or ``RGB``: what images are converted to; without it, RGB where any image has colours.
+
+    Raises:
+        MissingError: if there is nothing at the path.
+        DataError: if it cannot be read as samples, or the labels are not as many as the samples.
+    """
+    loaded = _load(source, size, mode)
+    if layout is not None:
+        loaded = replace(loaded, layout=layout)
+    if labels is not None:
+        loaded = replace(loaded, labels=_as_labels(np.asarray(labels)))
+    if loaded.labels is not None and len(loaded.labels) != len(loaded.samples):
+        raise DataError(f"There are {len(loaded.labels)} labels for {len(loaded.samples)} samples; give one for each.")
+    return loaded
+
+
+def _load(source: object, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
+    if isinstance(source, SampleSet):
+        return source
+    if isinstance(source, str | Path):
+        return _from_path(str(source), size, mode)
+    if hasattr(source, "with_format") and hasattr(source, "features"):
+        table = cast("Any", source).with_format("arrow")[:]
+        return _from_table(table, None, size, mode, source="data set")
+    samples = np.asarray(source)
+    if samples.dtype == np.object_:
+        raise DataError("The samples are no array of numbers: give an array (n, ...) with all samples of one shape.")
+    return SampleSet(samples=samples)
+
+
+def _from_path(text: str, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
+    path, key = _split_key(text)
+    if not path.exists():
+        raise MissingError(f"There is nothing at {str(path)!r}. Give a folder of images, or a file: {_KNOWN}.")
+    if path.is_dir():
+        if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+            return _from_saved_dataset(path, key, size, mode)
+        return _from_folder(path, size, mode)
+    for endings, reader in _READERS:
+        if path.name.lower().endswith(endings):
+            return replace(reader(path, key), source=text)
+    if path.suffix.lower() == ".parquet":
+        return _from_table(_parquet(path), key, size, mode, source=text)
+    raise DataError(f"The file {str(path)!r} is of no known kind. Give a folder of images, or a file: {_KNOWN}.")
+
+
+def _split_key(text: str) -> tuple[Path, str | None]:
+    if Path(text).exists() or "#" not in text:
+        return Path(text), None
+    path, _, key = text.rpartition("#")
+    return Path(path), key
+
+
+# --- folders -----------------------------------------------------------------------------------------------------
+
+
+def _from_folder(folder: Path, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    if not files:
+        raise DataError(f"The folder {str(folder)!r} holds no image ({', '.join(SUFFIXES)}), nor do its sub-folders.")
+    named = ((file.relative_to(folder).as_posix(), _reading(file)) for file in files)
+    samples, kept, skipped = stack_pictures(named, size=size, mode=mode)
+    parents = [files[index].relative_to(folder).parts[:-1] for index in kept]
+    labels = _as_labels(np.array([parts[0] if parts else "" for parts in parents])) if any(parents) else None
+    names = tuple(files[index].relative_to(folder).as_posix() for index in kept)
+    return SampleSet(samples=samples, layout="NHWC", labels=labels, names=names, skipped=skipped, source=str(folder))
+
+
+def _reading(file: Path) -> Callable[[], bytes]:
+    return file.read_bytes
+
+
+# --- arrays ------------------------------------------------------------------------------------------------------
+
+
+def _from_npy(path: Path, key: str | None) -> SampleSet:
+    del key
+    return SampleSet(samples=_numbers(lambda: np.load(path, allow_pickle=False), path))
+
+
+def _from_npz(path: Path, key: str | None) -> SampleSet:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"The file {str(path)!r} is no npz archive ({error}).") from error
+    shapes = {name: _numbers(lambda name=name: _member(path, name), path) for name in _candidates(sizes, key, path)}
+    chosen = _choose_array(shapes, path)
+    label_key = next((name for name in _label_keys(chosen) if name in sizes), None)
+    labels = None if label_key is None else _as_labels(_numbers(lambda: _member(path, label_key), path))
+    samples = shapes[chosen]
+    return SampleSet(samples=samples, labels=labels if labels and len(labels) == len(samples) else None)
+
+
+def _member(path: Path, name: str) -> NDArray[Any]:
+    with np.load(path, allow_pickle=False) as archive:
+        return archive[name]
+
+
+def _candidates(sizes: Mapping[str, int], key: str | None, path: Path) -> list[str]:
+    if key is not None and key not in sizes:
+        raise DataError(f"The file {str(path)!r} has no array {key!r}; it has {', '.join(sorted(sizes))}.")
+    wanted = [key] if key is not None else sorted(sizes)
+    for name in wanted:
+        if sizes[name] > MAX_BYTES:
+            raise DataError(f"The array {name!r} of {str(path)!r} unpacks to {sizes[name]} bytes; at most {MAX_BYTES}.")
+    return wanted
+
+
+def _choose_array(arrays: Mapping[str, NDArray[Any]], path: Path) -> str:
+    """The one array that can be samples: of two or more axes."""
+    possible = [name for name, array in arrays.items() if array.ndim >= 2]
+    if len(possible) != 1:
+        shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise DataError(
+            f"The file {str(path)!r} holds {shown}; which are the samples? Name one: {path.name}#{next(iter(arrays))}."
+        )
+    return possible[0]
+
+
+def _label_keys(name: str) -> list[str]:
+    """Names that labels of an array are likely to have: test_images -> test_labels, x_test -> y_test."""
+    swaps = (
+        ("images", "labels"),
+        ("image", "label"),
+        ("x", "y"),
+        ("X", "y"),
+        ("samples", "labels"),
+        ("data", "target"),
+    )
+    swapped = [name.replace(old, new) for old, new in swaps if old in name]
+    return [*dict.fromkeys(swapped), *LABEL_COLUMNS]
+
+
+def _from_idx(path: Path, key: str | None) -> SampleSet:
+    del key
+    samples = _read_idx(path)
+    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+    labels = _as_labels(_read_idx(beside)) if beside != path and beside.is_file() else None
+    return SampleSet(samples=samples, labels=labels)
+
+
+def _read_idx(path: Path) -> NDArray[Any]:
+    """An idx file (LeCun's format of MNIST), compressed or not."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            zero, kind, axes = file.read(2), *file.read(2)
+            if zero != b"\0\0" or kind not in IDX_TYPES or not 1 <= axes <= 4:
+                raise DataError(f"The file {str(path)!r} is no idx file: it begins with {zero!r}, {kind}, {axes}.")
+            shape = tuple(int.from_bytes(file.read(4), "big") for _ in range(axes))
+            dtype = np.dtype(IDX_TYPES[kind])
+            wanted = math.prod(shape) * dtype.itemsize
+            if wanted > MAX_BYTES:
+                raise DataError(f"The idx file {str(path)!r} claims {wanted} bytes; at most {MAX_BYTES} are read.")
+            data = file.read(wanted)
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"The idx file {str(path)!r} cannot be read: {error}") from error
+    if len(data) < wanted:
+        raise DataError(f"The idx file {str(path)!r} ends early: {len(data)} of {wanted} bytes.")
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _numbers(read: Callable[[], NDArray[Any]], path: Path) -> NDArray[Any]:
+    try:
+        array = read()
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"The file {str(path)!r} cannot be read as an array of numbers: {error}. (Pickled objects are never read.)"
+        ) from error
+    if array.dtype.kind not in "fiubU":
+        raise DataError(f"The file {str(path)!r} holds an array of type {array.dtype}; give numbers.")
+    return array
+
+
+# --- tables ------------------------------------------------------------------------------------------------------
+
+
+def _parquet(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"The file {str(path)!r} is no parquet file that can be read: {error}") from error
+
+
+def _from_saved_dataset(folder: Path, key: str | None, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
+    """What ``Dataset.save_to_disk`` or ``DatasetDict.save_to_disk`` wrote; read with pyarrow alone."""
+    if (folder / "dataset_dict.json").is_file():
+        splits = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+        if key not in splits:
+            raise DataError(
+                f"The data set {str(folder)!r} has the splits {', '.join(splits)}; name one: {folder}#{splits[0]}."
+            )
+        return _from_saved_dataset(folder / str(key), None, size, mode)
+    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    parts: list[pa.Table] = []
+    for file in state["_data_files"]:
+        with pa.memory_map(str(folder / Path(file["filename"]).name)) as source:
+            parts.append(pa.ipc.open_stream(source).read_all())
+    return _from_table(pa.concat_tables(parts), key, size, mode, source=str(folder))
+
+
+def _from_table(
+    table: pa.Table, key: str | None, size: tuple[int, int] | None, mode: str | None, *, source: str
+) -> SampleSet:
+    column = key or next((name for name in IMAGE_COLUMNS if name in table.column_names), None)
+    if column not in table.column_names:
+        raise DataError(
+            f"The table has the columns {', '.join(table.column_names)}, and none of images "
+            f"({', '.join(IMAGE_COLUMNS)}). Name it: PATH#COLUMN."
+        )
+    cells: Iterable[Any] = (cell.as_py() for chunk in table.column(column).chunks for cell in chunk)
+    named = ((f"row {row}", _cell_reader(cell)) for row, cell in enumerate(cells))
+    samples, kept, skipped = stack_pictures(named, size=size, mode=mode)
+    label_column = next((name for name in LABEL_COLUMNS if name in table.column_names), None)
+    labels = None
+    if label_column is not None:
+        values = table.column(label_column).to_pylist()
+        labels = _as_labels(np.array([values[row] for row in kept]))
+    names = tuple(f"row {row}" for row in kept)
+    return SampleSet(samples=samples, layout="NHWC", labels=labels, names=names, skipped=skipped, source=source)
+
+
+def _cell_reader(cell: Any) -> Callable[[], bytes]:
+    """The bytes of an image: the cell itself, or the ``bytes`` of a Hugging Face image. Paths are not followed."""
+
+    def read() -> bytes:
+        data = cell.get("bytes") if isinstance(cell, dict) else cell  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if not isinstance(data, bytes):
+            raise ValueError("the cell holds no bytes of an image")  # noqa: TRY004 - listed as skipped, like any damage
+        return data
+
+    return read
+
+
+def _as_labels(values: NDArray[Any]) -> Labels:
+    """Labels as whole numbers where all of them are, else as text."""
+    flat = values.ravel()
+    if flat.dtype.kind in "iub":
+        return tuple(int(value) for value in flat)
+    texts = [str(value) for value in flat]
+    if all(text.isascii() and text.isdigit() and str(int(text)) == text for text in texts):
+        return tuple(int(text) for text in texts)
+    return tuple(texts)
+
+
+_READERS: tuple[tuple[tuple[str, ...], Callable[[Path, str | None], SampleSet]], ...] = (
+    ((".npy",), _from_npy),
+    ((".npz",), _from_npz),
+    (("-ubyte", "-ubyte.gz", ".idx", ".idx.gz"), _from_idx),
+)
+_KNOWN = ".npy, .npz, .parquet with image bytes, idx (-ubyte, -ubyte.gz), or a saved Hugging Face data set"

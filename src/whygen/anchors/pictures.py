@@ -1,0 +1,112 @@
+"""Image files to one array: what cannot be read is listed and skipped, and no small file grows into a huge image."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from whygen.errors import DataError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+MAX_PIXELS = 64_000_000
+"""Larger images are skipped unread: a file of a few kilobytes can claim to be one (a decompression bomb)."""
+GREY_MODES = ("1", "L", "I", "F", "I;16", "I;16B", "I;16L")
+MODES = ("L", "RGB")
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that could not be read, by name, and why."""
+
+    name: str
+    reason: str
+
+
+def stack_pictures(
+    named: Iterable[tuple[str, Callable[[], bytes]]], *, size: tuple[int, int] | None = None, mode: str | None = None
+) -> tuple[NDArray[np.uint8], list[int], tuple[Skipped, ...]]:
+    """Images as one array ``(n, height, width, channels)``, which were kept, and which were skipped.
+
+    Args:
+        named: for each image its name and what reads its bytes.
+        size: (height, width) to resize to; without it, images of another size than most are skipped.
+        mode: ``L`` or ``RGB``; without it, RGB where any image has colours.
+
+    Raises:
+        DataError: if no image can be read.
+    """
+    if mode is not None and mode not in MODES:
+        raise DataError(f"mode is {mode!r}; give one of {', '.join(MODES)}, or None.")
+    pictures: dict[int, NDArray[np.uint8]] = {}
+    names: list[str] = []
+    skipped: dict[int, Skipped] = {}
+    for index, (name, read) in enumerate(named):
+        names.append(name)
+        try:
+            pictures[index] = _decode(read(), size, mode)
+        except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:  # what damaged files raise in PIL
+            skipped[index] = Skipped(name, str(error) or type(error).__name__)
+    kept, odd = _of_one_size(pictures, names)
+    skipped |= odd
+    if not kept:
+        reasons = "; ".join(f"{each.name}: {each.reason}" for each in list(skipped.values())[:3])
+        raise DataError(f"None of {len(names)} images can be read. {reasons}")
+    coloured = any(pictures[index].ndim == 3 for index in kept)
+    return (
+        np.stack([_channels(pictures[index], coloured) for index in kept]),
+        kept,
+        tuple(skipped[i] for i in sorted(skipped)),
+    )
+
+
+def _decode(data: bytes, size: tuple[int, int] | None, mode: str | None) -> NDArray[np.uint8]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is the stricter one
+        try:
+            image = Image.open(io.BytesIO(data))
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"too large: {error}") from error
+        with image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise ValueError(f"too large: {width} x {height} pixels, at most {MAX_PIXELS}")
+            return np.asarray(_converted(image, size, mode), dtype=np.uint8)
+
+
+def _converted(image: Image.Image, size: tuple[int, int] | None, mode: str | None) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        sixteen = np.asarray(image, dtype=np.uint16)
+        image = Image.fromarray((sixteen >> 8).astype(np.uint8))
+    grey = image.mode in GREY_MODES or (image.mode == "LA")
+    converted = image.convert(mode or ("L" if grey else "RGB"))
+    if size is None or converted.size == (size[1], size[0]):
+        return converted
+    return converted.resize((size[1], size[0]), Image.Resampling.LANCZOS)
+
+
+def _of_one_size(pictures: dict[int, NDArray[np.uint8]], names: list[str]) -> tuple[list[int], dict[int, Skipped]]:
+    """Images of the most frequent size (the first of them on ties), and the others as skipped."""
+    if not pictures:
+        return [], {}
+    usual = Counter(picture.shape[:2] for picture in pictures.values()).most_common(1)[0][0]
+    odd = {
+        index: Skipped(
+            names[index], f"is {picture.shape[0]} x {picture.shape[1]}, most are {usual[0]} x {usual[1]}; give size="
+        )
+        for index, picture in pictures.items()
+        if picture.shape[:2] != usual
+    }
+    return [index for index, picture in pictures.items() if picture.shape[:2] == usual], odd
+
+
+def _channels(picture: NDArray[np.uint8], coloured: bool) -> NDArray[np.uint8]:
+    if picture.ndim == 3:
+        return picture
+    return np.repeat(picture[:, :, None], 3 if coloured else 1, axis=2)
