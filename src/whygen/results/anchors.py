@@ -1,0 +1,283 @@
+"""`AnchorExplanation`: which anchors a generative model knows, how sure each verdict is, and which few to look at.
+
+The JSON (`AnchorExplanation.to_dict`) is a contract and holds what a program needs. What a person wants besides
+(provenance, bounds, label table, coverage ...) is in `Details`, and the arrays are in `AnchorEvidence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
+
+from whygen.results.prompt import Record, Warned
+from whygen.types import JsonValue
+
+SCHEMA = 1
+"""Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
+
+GROUPS = ("HIHE", "HILE", "LIHE", "LILE")
+"""High or low intrinsic and extrinsic affinity; a group's code in `AnchorEvidence.codes` is its place here."""
+
+
+class CriterionRecord(Record):
+    """One number an anchor, low = high affinity."""
+
+    name: str
+    kind: Literal["intrinsic", "extrinsic"]
+    unit: str
+
+
+class CalibrationRecord(Record):
+    """Where "high" begins: the kind, the number of samples it rests on, and what these are.
+
+    ``alpha`` is per criterion, after the division that the level ``joint`` asks for; None where no level exists.
+    """
+
+    kind: str
+    n: int
+    role: str
+    alpha: float | None
+    level: str
+
+
+class GroupRecord(Record):
+    """How many anchors a group holds; ``low`` and ``high`` are Wilson's interval of the share."""
+
+    count: int
+    share: float
+    low: float
+    high: float
+
+
+class ThresholdRecord(Record):
+    """An anchor has high affinity where the criterion ``comparison`` ``value``; ``spread`` is relative to it."""
+
+    criterion: str
+    value: float
+    comparison: Literal["<", "<="]
+    spread: float | None
+
+
+class SelectionRecord(Record):
+    """How the representatives of a group were picked, what the objective came to, and what it could be at best."""
+
+    name: str
+    means: str
+    sense: Literal["max", "min"]
+    objective: float | None
+    bound: float | None
+    gap: float | None
+    exact: bool
+    metric: str
+    first: str
+    diversity: float | None
+    covering_radius: float | None
+    dropped: tuple[int, ...] = ()
+
+
+class CoverageRecord(Record):
+    """Share of reference samples that anchors cover, the share expected of equal distributions, and their ratio."""
+
+    share: float
+    expected: float
+    normalised: float
+
+
+class CurveRecord(Record):
+    """Covering radius by number of anchors; ``enough`` is None where the curve never flattens."""
+
+    counts: tuple[int, ...]
+    radii: tuple[float, ...]
+    enough: int | None
+
+
+class LabelTableRecord(Record):
+    """Anchors by label (rows) and group (columns in the order of `GROUPS`)."""
+
+    labels: tuple[str | int, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+class ReadingRecord(Record):
+    """Of ``count`` anchors of a label (None: all) in a group, a classifier read ``read`` as the trained class."""
+
+    label: str | int | None
+    group: str
+    count: int
+    read: int
+    share: float
+    low: float
+    high: float
+
+
+class SkippedRecord(Record):
+    """A file or row that could not be read, and why."""
+
+    name: str
+    reason: str
+
+
+class Details(Record):
+    """How it was made, and what a person wants to know besides the contract's JSON."""
+
+    criteria_reason: str
+    provenance: str
+    thresholds: tuple[ThresholdRecord, ...]
+    realised_level: float | None
+    realised_low: float | None
+    realised_high: float | None
+    multiplicity: str
+    rounds: int | None
+    per_round: int | None
+    implied_quantile: float | None
+    draws: int
+    noise: str
+    n_reference: int | None
+    reference_role: str | None
+    sources: dict[str, str]
+    bootstrap: dict[str, tuple[float, float]]
+    """For each group: the interval of its share over other calibrations."""
+    label_table: LabelTableRecord | None = None
+    delusion: tuple[ReadingRecord, ...] = ()
+    of_hile: ReadingRecord | None = None
+    select: str
+    space: str
+    selections: dict[str, SelectionRecord]
+    coverage: CoverageRecord | None = None
+    curve: CurveRecord | None = None
+    missable_mode: float
+    """The share of samples that a mode may have and still be missed by all anchors with probability .05."""
+    skipped: tuple[SkippedRecord, ...] = ()
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """Time of each phase. The only part of an explanation that differs between two runs with one seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorEvidence:
+    """The arrays behind an explanation; n anchors, c criteria, S posterior draws, g representatives."""
+
+    draws: NDArray[np.float64] = field(repr=False)
+    """Criteria of the anchors under each posterior draw, ``(S, n, c)``."""
+    codes: NDArray[np.int8] = field(repr=False)
+    """Group of each anchor, ``(n,)``: a place in `GROUPS`."""
+    flip_rate: NDArray[np.float64] = field(repr=False)
+    """Shape ``(n,)``."""
+    p_values: NDArray[np.float64] | None = field(default=None, repr=False)
+    """Shape ``(n, c)``."""
+    basis: NDArray[np.float64] | None = field(default=None, repr=False)
+    """What the thresholds rest on: criteria of the reference ``(S, m, c)``, or maxima of rounds ``(1, R, c)``."""
+    labels: tuple[str | int, ...] | None = None
+    names: tuple[str, ...] = ()
+    """Files or rows that the anchors come from; empty for arrays."""
+    neighbour: NDArray[np.int64] | None = field(default=None, repr=False)
+    """For each anchor the nearest reference sample (without reference: the nearest other anchor), ``(n,)``."""
+    neighbour_distance: NDArray[np.float64] | None = field(default=None, repr=False)
+    """Shape ``(n,)``, in the space of the selection."""
+    shown: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
+    """Which anchors the pictures show, ``(g,)``: the representatives of all groups."""
+    originals: NDArray[np.float32] | None = field(default=None, repr=False)
+    """Shape ``(g, height, width, channels)``, values 0 to 1; None where samples are no images."""
+    reconstructions: NDArray[np.float32] | None = field(default=None, repr=False)
+    """From the posterior mean; as `originals`."""
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Criteria averaged over the draws, ``(n, c)``."""
+        return self.draws.mean(axis=0)
+
+
+class AnchorExplanation(Record):
+    """What a generative model has learned, told by anchors. Frozen; everything here can be saved and loaded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    schema_version: int = Field(default=SCHEMA, alias="schema", serialization_alias="schema")
+    whygen: str
+    preset: str | None = None
+    model: str
+    n_anchors: int
+    criteria: tuple[CriterionRecord, ...]
+    calibration: CalibrationRecord
+    thresholds: dict[str, float]
+    groups: dict[str, GroupRecord]
+    mean_flip_rate: float
+    selected: dict[str, tuple[int, ...]]
+    seed: int
+    versions: dict[str, str]
+    warnings: tuple[Warned, ...] = ()
+    details: Details | None = Field(default=None, exclude=True, repr=False)
+    """None when only the JSON was loaded."""
+    evidence: AnchorEvidence | None = Field(default=None, exclude=True, repr=False)
+    """None when only the JSON was loaded."""
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """The JSON of the contract: plain values only."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write explanation.json, details.json, anchors.parquet, arrays.safetensors and look_at.csv into a folder."""
+        from whygen.results.anchors_files import save
+
+        return save(self, Path(folder))
+
+    @classmethod
+    def load(cls, path: str | Path) -> AnchorExplanation:
+        """Read what `save` wrote; from the JSON file alone come the contract's fields, without evidence.
+
+        Raises:
+            MissingError: if there is nothing at the path.
+            FormatError: if it is damaged, or newer than this version.
+        """
+        from whygen.results.anchors_files import load
+
+        return load(Path(path))
+
+    def table(self) -> dict[str, list[Any]]:
+        """One row an anchor as columns: name, label, group, criteria, p-values, flip rate, neighbour, reason."""
+        from whygen.results.anchors_table import columns
+
+        return columns(self)
+
+    def look_at(self) -> list[dict[str, Any]]:
+        """The anchors to look at, most telling first, each with the reason (METHODS B6)."""
+        from whygen.results.anchors_table import look_at
+
+        return look_at(self)
+
+    def to_html(self) -> str:
+        """A self-contained report."""
+        from whygen.report import anchors_html
+
+        return anchors_html(self)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def plot_criteria(self) -> Any:
+        """The anchors by their first intrinsic and extrinsic criterion, as a matplotlib figure."""
+        from whygen.report.anchors_plots import plot_criteria
+
+        return plot_criteria(self)
+
+    def plot_representatives(self, group: str = "HIHE") -> Any:
+        """Originals, reconstructions and differences of a group's representatives, as a matplotlib figure."""
+        from whygen.report.anchors_plots import plot_representatives
+
+        return plot_representatives(self, group)
+
+    def members(self, group: str) -> NDArray[np.int64]:
+        """Ascending indices of the anchors in a group; needs the evidence."""
+        if self.evidence is None:
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(self.evidence.codes == GROUPS.index(group)).astype(np.int64)
+
+
+def group_shares(groups: Mapping[str, GroupRecord]) -> str:
+    """The groups in one line, for messages and logs."""
+    return ", ".join(f"{name} {record.share:.1%}" for name, record in groups.items())
