@@ -1,0 +1,203 @@
+"""Puts what was found into an `AnchorExplanation`."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+
+import numpy as np
+
+import whygen
+from whygen.anchors.calibration import Calibration
+from whygen.anchors.criteria import Chosen
+from whygen.anchors.groups import Delusion, Grouping, Reading, label_table
+from whygen.anchors.opening import Subject
+from whygen.anchors.presets import Plan
+from whygen.anchors.representing import Neighbours, Representatives, Space
+from whygen.anchors.scoring import Scores
+from whygen.anchors.selection import Selection, diversity
+from whygen.anchors.surveying import Survey
+from whygen.models.latent import Floats
+from whygen.results import anchors as records
+from whygen.results.prompt import Warned
+
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "diffusers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Everything the steps have found."""
+
+    subject: Subject
+    plan: Plan
+    chosen: Chosen
+    calibration: Calibration
+    grouping: Grouping
+    scores: Scores
+    space: Space
+    representatives: Representatives
+    survey: Survey
+    neighbours: Neighbours | None
+    delusion: Delusion | None
+    originals: Floats
+    reconstructions: Floats
+    role: str
+    seconds: Mapping[str, float]
+    warnings: tuple[Warned, ...]
+
+
+def assemble(found: Found, *, preset: str | None, seed: int) -> records.AnchorExplanation:
+    """The explanation: the contract's fields, details and evidence."""
+    calibration, grouping = found.calibration, found.grouping
+    return records.AnchorExplanation(
+        schema=records.SCHEMA,
+        whygen=whygen.__version__,
+        preset=preset,
+        model=found.subject.model.uri,
+        n_anchors=len(found.subject.anchors),
+        criteria=tuple(
+            records.CriterionRecord(name=each.name, kind=each.kind, unit=each.unit) for each in found.chosen.criteria
+        ),
+        calibration=records.CalibrationRecord(
+            kind=calibration.kind,
+            n=calibration.n,
+            role=calibration.role,
+            alpha=calibration.alpha,
+            level="joint" if calibration.level == "joint" else "per-criterion",
+        ),
+        thresholds={each.criterion: each.value for each in calibration.thresholds},
+        groups={
+            share.group: records.GroupRecord(count=share.count, share=share.share, low=share.low, high=share.high)
+            for share in grouping.shares
+        },
+        mean_flip_rate=grouping.mean_flip_rate,
+        selected=found.representatives.indices,
+        seed=seed,
+        versions=_versions(),
+        warnings=found.warnings,
+        details=_details(found),
+        evidence=_evidence(found),
+    )
+
+
+def _details(found: Found) -> records.Details:
+    calibration, subject, survey = found.calibration, found.subject, found.survey
+    return records.Details(
+        criteria_reason=found.chosen.reason,
+        provenance=calibration.provenance,
+        thresholds=tuple(
+            records.ThresholdRecord(
+                criterion=each.criterion, value=each.value, comparison=each.comparison, spread=each.spread
+            )
+            for each in calibration.thresholds
+        ),
+        realised_level=calibration.realised_level,
+        realised_low=calibration.realised_low,
+        realised_high=calibration.realised_high,
+        multiplicity=calibration.multiplicity,
+        rounds=calibration.rounds,
+        per_round=calibration.per_round,
+        implied_quantile=calibration.implied_quantile,
+        draws=len(found.scores.draws),
+        noise="mean" if found.plan.draws == "mean" else found.plan.noise,
+        n_reference=None if subject.reference is None else len(subject.reference),
+        reference_role=None if subject.reference is None else found.role,
+        sources={
+            "anchors": subject.anchor_set.source,
+            **({} if subject.reference_set is None else {"reference": subject.reference_set.source}),
+        },
+        bootstrap={share.group: (share.bootstrap_low, share.bootstrap_high) for share in found.grouping.shares},
+        label_table=_label_table(found),
+        delusion=() if found.delusion is None else tuple(_reading(row) for row in found.delusion.rows),
+        of_hile=None if found.delusion is None or found.delusion.of_hile is None else _reading(found.delusion.of_hile),
+        select=found.plan.select,
+        space=found.space.name,
+        selections={
+            name: _selection(selection, found.space) for name, selection in found.representatives.selections.items()
+        },
+        coverage=None
+        if survey.coverage is None
+        else records.CoverageRecord(
+            share=survey.coverage.share, expected=survey.coverage.expected, normalised=survey.coverage.normalised
+        ),
+        curve=records.CurveRecord(
+            counts=tuple(int(n) for n in survey.curve.counts),
+            radii=tuple(float(radius) for radius in survey.curve.radii),
+            enough=survey.curve.enough,
+        ),
+        missable_mode=survey.missable,
+        skipped=subject.skipped,
+        seconds={name: round(seconds, 4) for name, seconds in found.seconds.items()},
+    )
+
+
+def _selection(selection: Selection, space: Space) -> records.SelectionRecord:
+    return records.SelectionRecord(
+        name=selection.name,
+        means=selection.means,
+        sense=selection.sense,
+        objective=_finite(selection.objective),
+        bound=_finite(selection.bound),
+        gap=_finite(selection.gap),
+        exact=selection.exact,
+        metric=selection.metric,
+        first=selection.first,
+        diversity=_finite(diversity(space.anchors, selection.indices)),
+        covering_radius=_finite(selection.covering_radius),
+        dropped=tuple(int(index) for index in selection.dropped),
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _label_table(found: Found) -> records.LabelTableRecord | None:
+    labels = found.subject.anchor_set.labels
+    if labels is None:
+        return None
+    table = label_table(found.grouping.codes, np.array(labels))
+    return records.LabelTableRecord(
+        labels=tuple(label if isinstance(label, int) else str(label) for label in table.labels),
+        counts=tuple(tuple(int(count) for count in row) for row in table.counts),
+    )
+
+
+def _reading(row: Reading) -> records.ReadingRecord:
+    label = row.label if row.label is None or isinstance(row.label, int) else str(row.label)
+    return records.ReadingRecord(
+        label=label, group=row.group, count=row.count, read=row.read, share=row.share, low=row.low, high=row.high
+    )
+
+
+def _evidence(found: Found) -> records.AnchorEvidence:
+    pictured = found.subject.anchors.image is not None and np.isfinite(found.subject.anchors.value_range).all()
+    pictures = found.subject.anchors.pictures
+    near = found.neighbours
+    return records.AnchorEvidence(
+        draws=found.scores.draws,
+        codes=found.grouping.codes,
+        flip_rate=found.grouping.flip_rate,
+        p_values=found.grouping.p_values,
+        basis=found.calibration.basis,
+        labels=found.subject.anchor_set.labels,
+        names=found.subject.anchor_set.names,
+        neighbour=None if near is None else near.index,
+        neighbour_distance=None if near is None else near.distance,
+        shown=found.representatives.shown,
+        originals=pictures(found.originals) if pictured else None,
+        reconstructions=pictures(found.reconstructions) if pictured else None,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"whygen": whygen.__version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

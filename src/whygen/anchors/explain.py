@@ -1,0 +1,245 @@
+"""`explain_anchors`: what a generative model has learned, told by anchors. The steps stand here in their order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Hashable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.anchors.assemble import Found, assemble
+from whygen.anchors.calibrating import calibrate, calibration_warnings, settle_kind
+from whygen.anchors.calibration import Calibration
+from whygen.anchors.criteria import Chosen, CriterionLike, FeatureEncoder, choose
+from whygen.anchors.data import load_samples
+from whygen.anchors.diagnostics import check_criteria, check_groups, check_latents
+from whygen.anchors.groups import Delusion, Grouping, delusion, group
+from whygen.anchors.opening import Subject, open_subject
+from whygen.anchors.presets import Plan, parse_select, plan
+from whygen.anchors.representing import neighbours, open_space, represent
+from whygen.anchors.scoring import Noise, Scores, Tick, noise_for, reconstruct, score
+from whygen.anchors.surveying import check_features, check_reconstructions, survey
+from whygen.errors import DataError, UsageError
+from whygen.models.latent import Floats, Layout, load_latent
+from whygen.models.registry import ModelOptions
+from whygen.results.anchors import AnchorExplanation
+from whygen.results.prompt import Warned
+from whygen.runs.progress import Progress
+from whygen.stats.seeds import generator
+
+ROLES = ("held-out", "training")
+Labels = Sequence[str | int] | NDArray[Any]
+
+
+def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person may want to make
+    model: str | object,
+    anchors: object,
+    *,
+    reference: object | None = None,
+    reference_role: Literal["held-out", "training"] = "held-out",
+    labels: Labels | None = None,
+    criteria: str | Sequence[CriterionLike] | None = None,
+    calibration: str | None = None,
+    alpha: float | None = None,
+    level: Literal["per-criterion", "joint"] | None = None,
+    multiplicity: Literal["none", "benjamini-hochberg"] | None = None,
+    rounds: int | None = None,
+    per_round: int | None = None,
+    draws: int | Literal["mean"] | None = None,
+    select: str | None = None,
+    space: str | None = None,
+    preset: str | None = None,
+    encoder: FeatureEncoder | None = None,
+    classifier: Callable[[Floats], Any] | None = None,
+    trained: Sequence[Hashable] | None = None,
+    layout: Layout | None = None,
+    shape: tuple[int | None, ...] | None = None,
+    value_range: tuple[float, float] | None = None,
+    seed: int = 0,
+    options: ModelOptions | None = None,
+    progress: Progress | None = None,
+) -> AnchorExplanation:
+    """Which anchors a generative model knows, how sure each verdict is, and the few that stand for each group.
+
+    Arguments that are None are as the preset says, and without a preset as `whygen.anchors.presets.DEFAULT` says.
+
+    Args:
+        model: a URI, a torch module, an object with ``encode`` and ``decode``, or a `LatentModel`.
+        anchors: an array ``(n, ...)``, a path, a data set or a `SampleSet` (see `load_samples`).
+        reference: real samples that the model has not seen; thresholds rest on them.
+        reference_role: "training" if the model has seen them after all: the level then holds for such only.
+        labels: of the anchors; found in folders and data sets without asking.
+        criteria: "auto", names ("kld,sse"), `Criterion` objects or callables ``(samples, reconstructions) -> (b,)``.
+        calibration: "auto" (conformal with a reference, else mean-max), "conformal", "mean-max", "percentile", "std".
+        alpha: chance that a sample like the reference is called low (.025).
+        level: whether alpha is for each criterion or for all together.
+        multiplicity: "benjamini-hochberg" bounds the share of false ones among the low instead.
+        rounds: R of mean-max.
+        per_round: N of mean-max.
+        draws: posterior draws that criteria are averaged over (8), or "mean" for the posterior mean.
+        select: how representatives are picked: "k-dispersion:8", "k-center:8,outliers=5" ...
+        space: where distances are measured: "auto", "pixels", "latent", "features" or "criteria".
+        preset: "pxgen" does what the authors' code does, "pxgen-saturated" with the slip of its loader too.
+        encoder: features for ``feature-l2`` and for the space: samples as the model takes them to ``(n, dim)``.
+        classifier: labels of samples ``(n, ...) -> (n,)``, to test the name "model delusion" on reconstructions.
+        trained: labels that the model was trained on; without them, the labels of the reference.
+        layout: of anchors and reference given as arrays: "flat", "NHW", "NHWC" or "NCHW".
+        shape: of one sample as the model takes it, where the model does not say.
+        value_range: lowest and highest value that the model was trained on, where the model does not say (0, 1).
+        seed: the same seed gives the same answer, up to rounding in any batch size.
+        options: device, dtype and batch size of the model.
+        progress: is told how many samples were scored.
+
+    Raises:
+        DataError: if anchors or reference do not fit the model, or a criterion is not finite.
+        UsageError: if an argument cannot work: an unknown name, a reference too small for alpha ...
+        ModelError: if the model returns NaN or an infinite value.
+    """
+    if reference_role not in ROLES:
+        raise UsageError(f"reference_role is {reference_role!r}; give one of {', '.join(ROLES)}.")
+    chosen_plan = plan(
+        preset, criteria=criteria, calibration=calibration, alpha=alpha, level=level, multiplicity=multiplicity,
+        rounds=rounds, per_round=per_round, draws=draws, select=select, space=space,
+    )  # fmt: skip
+    parse_select(chosen_plan.select)
+    latent = load_latent(model, options, shape=shape, layout=None, value_range=value_range)
+    anchor_set = load_samples(anchors, labels=labels, layout=layout)
+    reference_set = None if reference is None else load_samples(reference, layout=layout)
+    clock = _Clock()
+    with clock.phase("loading"):
+        subject = open_subject(latent, anchor_set, reference_set, loader=chosen_plan.loader)
+    run = _Run(subject, chosen_plan, seed=seed, role=reference_role, encoder=encoder, clock=clock, progress=progress)
+    found = run.explain(classifier=classifier, trained=trained)
+    return assemble(found, preset=preset, seed=seed)
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Seconds of each phase."""
+
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+
+    @contextmanager
+    def phase(self, name: str) -> Generator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+
+@dataclass(slots=True, kw_only=False)
+class _Run:
+    """One explanation on its way: the steps, and what all of them need."""
+
+    subject: Subject
+    plan: Plan
+    seed: int
+    role: str
+    encoder: FeatureEncoder | None
+    clock: _Clock
+    progress: Progress | None
+
+    def explain(self, *, classifier: Callable[[Floats], Any] | None, trained: Sequence[Hashable] | None) -> Found:
+        subject, clock = self.subject, self.clock
+        chosen = choose(self.plan.criteria, subject.anchors, encoder=self.encoder)
+        kind = settle_kind(self.plan, subject)
+        noise = noise_for(self.plan.draws, seed=self.seed, kind=self.plan.noise)
+        self._begin(kind)
+        with clock.phase("criteria"):
+            scores = self._score(chosen, noise, "anchors")
+            reference = self._score(chosen, noise, "reference") if subject.reference is not None else None
+        with clock.phase("calibration"):
+            calibration = self._calibrate(kind, chosen, reference, noise)
+        with clock.phase("groups"):
+            grouping = self._group(scores, chosen, calibration)
+        with clock.phase("selection"):
+            space = open_space(self.plan, subject, scores, reference, self.encoder)
+            representatives = represent(self.plan, grouping, space, scores, seed=self.seed)
+        with clock.phase("diagnostics"):
+            surveyed = survey(space)
+            near = neighbours(space)
+            tested = self._delusion(grouping, classifier, trained)
+            originals, made = reconstruct(subject.model, subject.anchors, representatives.shown)
+        self._end()
+        return Found(
+            subject=subject, plan=self.plan, chosen=chosen, calibration=calibration, grouping=grouping, scores=scores,
+            space=space, representatives=representatives, survey=surveyed, neighbours=near, delusion=tested,
+            originals=originals, reconstructions=made, role=self.role, seconds=clock.seconds,
+            warnings=self._warnings(chosen, calibration, grouping, scores, representatives.warnings, made),
+        )  # fmt: skip
+
+    def _score(self, chosen: Chosen, noise: Noise, which: Literal["anchors", "reference"]) -> Scores:
+        prepared = self.subject.anchors if which == "anchors" else self.subject.reference
+        assert prepared is not None  # noqa: S101 - the caller asked only where there is one
+        return score(self.subject.model, prepared, chosen.criteria, noise.stream(which), tick=self._tick())
+
+    def _calibrate(self, kind: str, chosen: Chosen, reference: Scores | None, noise: Noise) -> Calibration:
+        return calibrate(
+            kind, self.subject, self.plan, chosen, reference=reference, role=self.role, noise=noise, tick=self._tick()
+        )
+
+    def _group(self, scores: Scores, chosen: Chosen, calibration: Calibration) -> Grouping:
+        return group(
+            scores.draws,
+            kinds=chosen.kinds,
+            calibration=calibration,
+            rng=generator(self.seed, "flips"),
+            replicates=self.plan.replicates,
+        )
+
+    def _delusion(
+        self, grouping: Grouping, classifier: Callable[[Floats], Any] | None, trained: Sequence[Hashable] | None
+    ) -> Delusion | None:
+        """Whether a classifier reads reconstructions as the trained class (METHODS B3)."""
+        if classifier is None:
+            return None
+        known = self.subject.reference_set.labels if self.subject.reference_set else None
+        classes = tuple(trained) if trained is not None else tuple(sorted(set(known or ()), key=str))
+        if not classes:
+            raise UsageError("classifier= needs trained=: the labels of what the model was trained on.")
+        everything = np.arange(len(self.subject.anchors))
+        _, made = reconstruct(self.subject.model, self.subject.anchors, everything)
+        readings = np.asarray(classifier(made))
+        if readings.shape != (len(everything),):
+            raise DataError(f"classifier gave shape {readings.shape}; it must give one label for each sample.")
+        own = self.subject.anchor_set.labels
+        return delusion(grouping.codes, readings, trained=classes, labels=None if own is None else np.array(own))
+
+    def _warnings(
+        self,
+        chosen: Chosen,
+        calibration: Calibration,
+        grouping: Grouping,
+        scores: Scores,
+        picked: tuple[Warned, ...],
+        made: Floats,
+    ) -> tuple[Warned, ...]:
+        return (
+            *self.subject.warnings,
+            *calibration_warnings(self.plan, self.subject, calibration),
+            *check_latents(scores.means),
+            *check_features(self.encoder, self.subject.anchors),
+            *check_criteria(scores.draws, chosen.names),
+            *check_reconstructions(made, self.subject.anchors.value_range),
+            *check_groups(grouping),
+            *picked,
+        )
+
+    def _begin(self, kind: str) -> None:
+        if self.progress is not None:
+            scored = len(self.subject.anchors) + (len(self.subject.reference) if self.subject.reference else 0)
+            drawn = self.plan.rounds * self.plan.per_round if kind == "mean-max" else 0
+            self.progress.begin(scored + drawn, "samples")
+
+    def _tick(self) -> Tick | None:
+        progress = self.progress
+        return None if progress is None else lambda n: progress.advance(n, cached=False)
+
+    def _end(self) -> None:
+        if self.progress is not None:
+            self.progress.end()

@@ -1,0 +1,90 @@
+"""The door of the anchor wing: model, anchors and reference, loaded and made to fit each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from whygen.anchors.data import SampleSet
+from whygen.anchors.diagnostics import check_reference
+from whygen.anchors.samples import Prepared, prepare, saturated
+from whygen.anchors.scoring import settle
+from whygen.models.latent import LatentModel
+from whygen.results.anchors import SkippedRecord
+from whygen.results.prompt import Warned
+
+NAMED = 5
+"""So many skipped files are named in the warning; all are in the details."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is explained, by what: everything checked and ready for the model."""
+
+    model: LatentModel
+    anchors: Prepared
+    anchor_set: SampleSet
+    reference: Prepared | None
+    reference_set: SampleSet | None
+    warnings: tuple[Warned, ...]
+    skipped: tuple[SkippedRecord, ...]
+
+
+def open_subject(
+    model: LatentModel, anchors: SampleSet, reference: SampleSet | None, *, loader: str = "as-is"
+) -> Subject:
+    """Fit anchors and reference to the model.
+
+    Raises:
+        DataError: if there are no anchors or reference samples, or they do not fit the model.
+    """
+    if len(anchors.samples) == 0 or np.ndim(anchors.samples) < 2:
+        prepare(anchors.samples, model)  # raises, and says what is wrong
+    settled = settle(model, anchors.samples, layout=anchors.layout)
+    ready = prepare(anchors.samples, settled, layout=anchors.layout)
+    known = None
+    if reference is not None:
+        known = prepare(reference.samples, settled, layout=reference.layout, what="reference sample")
+    warnings = [*ready.warnings, *(known.warnings if known else ()), *_few(ready), *_skipped(anchors, reference)]
+    if known is not None:
+        warnings += _overlapping(ready, known)
+    return Subject(
+        model=settled,
+        anchors=saturated(ready) if loader == "saturating" else ready,
+        anchor_set=anchors,
+        reference=known,
+        reference_set=reference,
+        warnings=tuple(warnings),
+        skipped=tuple(
+            SkippedRecord(name=each.name, reason=each.reason)
+            for source in (anchors, reference)
+            if source is not None
+            for each in source.skipped
+        ),
+    )
+
+
+def _few(anchors: Prepared) -> tuple[Warned, ...]:
+    if len(anchors) > 1:
+        return ()
+    text = "There is one anchor: its group is told, but shares, coverage and representatives say nothing. Give more."
+    return (Warned(code="one-anchor", text=text),)
+
+
+def _skipped(*sources: SampleSet | None) -> list[Warned]:
+    skipped = [each for source in sources if source is not None for each in source.skipped]
+    if not skipped:
+        return []
+    shown = "; ".join(f"{each.name} ({each.reason})" for each in skipped[:NAMED])
+    more = f"; and {len(skipped) - NAMED} more, all listed in details.json" if len(skipped) > NAMED else ""
+    text = f"{len(skipped)} files or rows could not be used and were skipped: {shown}{more}."
+    return [Warned(code="skipped-files", text=text)]
+
+
+def _overlapping(anchors: Prepared, reference: Prepared) -> tuple[Warned, ...]:
+    if anchors.raw.dtype == reference.raw.dtype and anchors.order == reference.order:
+        shape = (-1, int(np.prod(anchors.shape)))
+        return check_reference(anchors.raw.reshape(shape), reference.raw.reshape(shape))
+    everything = slice(None)
+    return check_reference(anchors.rows(everything), reference.rows(everything))

@@ -1,0 +1,148 @@
+"""How an explanation is made, as data: the default, and what the authors' code does (METHODS B5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+from whygen.anchors.criteria import CriterionLike
+from whygen.anchors.selection import SELECTIONS
+from whygen.errors import UnknownNameError, UsageError
+
+CALIBRATIONS = ("auto", "conformal", "mean-max", "percentile", "std")
+SPACES = ("auto", "pixels", "latent", "features", "criteria")
+LEVELS = ("per-criterion", "joint")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Every choice that shapes an explanation.
+
+    Attributes:
+        criteria: see `whygen.anchors.criteria.choose`.
+        calibration: ``auto`` is conformal with a reference and mean-max without.
+        alpha: level of conformal.
+        level: what alpha is for: ``per-criterion`` or ``joint``.
+        multiplicity: ``none`` or ``benjamini-hochberg``.
+        percentile: for the calibration of that name.
+        deviations: standard deviations above the mean, for ``std``.
+        rounds: R of mean-max.
+        per_round: N of mean-max; generated samples for percentile and std without a reference.
+        draws: posterior draws, or ``mean``.
+        noise: ``shared`` by all samples, or ``independent`` as in the authors' code.
+        select: ``NAME:K``, with options after commas: ``k-center:8,outliers=5``, ``k-dispersion:8,solver=exact``.
+        space: where distances are measured; ``auto``: features where there is an encoder, pixels of small simple
+            images, else the latent.
+        first: first pick of a selection: ``centre`` of the group, or ``lowest-sum`` of the criteria.
+        loader: ``as-is``, or ``saturating``: every grey value of an anchor becomes white, as in the authors' loader.
+        replicates: redraws behind the flip rates.
+    """
+
+    criteria: str | Sequence[CriterionLike] = "auto"
+    calibration: str = "auto"
+    alpha: float = 0.025
+    level: str = "per-criterion"
+    multiplicity: Literal["none", "benjamini-hochberg"] = "none"
+    percentile: float = 95.0
+    deviations: float = 2.0
+    rounds: int = 10
+    per_round: int = 10_000
+    draws: int | Literal["mean"] = 8
+    noise: Literal["shared", "independent"] = "shared"
+    select: str = "k-dispersion:8"
+    space: str = "auto"
+    first: Literal["centre", "lowest-sum"] = "centre"
+    loader: Literal["as-is", "saturating"] = "as-is"
+    replicates: int = 200
+
+    def __post_init__(self) -> None:
+        for argument, given, known in (
+            ("calibration", self.calibration, CALIBRATIONS),
+            ("space", self.space, SPACES),
+            ("level", self.level, LEVELS),
+        ):
+            if given not in known:
+                raise UnknownNameError(argument, given, known)
+        if self.rounds < 1 or self.per_round < 1 or self.replicates < 1:
+            raise UsageError(
+                f"rounds={self.rounds}, per_round={self.per_round}, replicates={self.replicates}; give at least 1 each."
+            )
+
+
+OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "k-dispersion": ("solver", "drop_share", "neighbours"),
+        "k-center": ("solver", "outliers"),
+        "k-medoids": ("metric", "max_rounds"),
+        "facility-location": ("metric",),
+    }
+)
+DEFAULT = Plan()
+PXGEN = Plan(
+    criteria="kld,sse",
+    calibration="mean-max",
+    rounds=100,
+    per_round=60_000,
+    draws=1,
+    noise="independent",
+    select="k-dispersion:10",
+    space="pixels",
+    first="lowest-sum",
+)
+PRESETS: Mapping[str, Plan] = MappingProxyType({"pxgen": PXGEN, "pxgen-saturated": replace(PXGEN, loader="saturating")})
+"""``pxgen`` is what the authors' code (commit 3a44daa) does; ``pxgen-saturated`` with the slip of its loader."""
+
+
+def plan(preset: str | None, **given: Any) -> Plan:
+    """The preset's plan (None: the default), with every argument that is not None in place of its own.
+
+    Raises:
+        UnknownNameError: if there is no such preset.
+    """
+    if preset is not None and preset not in PRESETS:
+        raise UnknownNameError("preset", preset, PRESETS)
+    base = DEFAULT if preset is None else PRESETS[preset]
+    known = {field.name for field in fields(Plan)}
+    return replace(base, **{name: value for name, value in given.items() if value is not None and name in known})
+
+
+@dataclass(frozen=True, slots=True)
+class Selecting:
+    """A parsed ``select`` argument."""
+
+    name: str
+    k: int
+    options: Mapping[str, int | float | str]
+
+
+def parse_select(text: str) -> Selecting:
+    """``NAME:K`` or ``NAME:K,option=value``.
+
+    Raises:
+        UnknownNameError: if no selection has that name.
+        UsageError: if K is no whole number of at least 1, or an option is not ``name=value``.
+    """
+    head, *options = (part.strip() for part in text.split(","))
+    name, _, count = head.partition(":")
+    if name not in SELECTIONS:
+        raise UnknownNameError("selection", name, SELECTIONS)
+    if count and not (count.isascii() and count.isdigit() and int(count) > 0):
+        raise UsageError(f"select is {text!r}; give NAME:K with K at least 1, such as k-dispersion:8.")
+    parsed: dict[str, int | float | str] = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals or key not in OPTIONS[name]:
+            raise UsageError(f"select is {text!r}; options of {name} are {', '.join(OPTIONS[name])}, as name=value.")
+        parsed[key] = _number(value)
+    return Selecting(name, int(count or 8), parsed)
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,180 @@
+"""The few anchors that stand for each group, and the neighbours of each anchor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.anchors.arrays import Points
+from whygen.anchors.criteria import FeatureEncoder, features
+from whygen.anchors.diagnostics import check_selection
+from whygen.anchors.groups import GROUPS, Grouping
+from whygen.anchors.opening import Subject
+from whygen.anchors.presets import Plan, Selecting, parse_select
+from whygen.anchors.samples import BLOCK, Prepared
+from whygen.anchors.scoring import Scores
+from whygen.anchors.selection import SELECTIONS, Selection
+from whygen.anchors.selection.dispersion import EXACT_LIMIT
+from whygen.errors import UsageError
+from whygen.results.prompt import Warned
+from whygen.stats.seeds import generator
+
+SMALL = 4096
+MAX_PAIRS = 2_000_000_000
+"""Neighbours are looked for among so many pairs at most."""
+FEW_PAIRS = 150_000_000
+"""The same where anchors are their own reference: that many are quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where distances are measured."""
+
+    name: str
+    anchors: Points
+    """Shape ``(n, dim)``."""
+    reference: Points | None
+    """Shape ``(m, dim)``; None without a reference, or where the space is that of the criteria."""
+
+
+def open_space(
+    plan: Plan, subject: Subject, scores: Scores, reference: Scores | None, encoder: FeatureEncoder | None
+) -> Space:
+    """Anchors and reference as points of the space that the plan names.
+
+    Raises:
+        UsageError: if features are asked for without an encoder.
+    """
+    name = _settled(plan.space, subject.anchors, encoder)
+    if name == "criteria":
+        values = scores.values
+        spread = values.std(axis=0)
+        return Space(name, (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1), None)
+    return Space(
+        name,
+        _points(name, subject.anchors, scores, encoder),
+        None if subject.reference is None else _points(name, subject.reference, reference, encoder),
+    )
+
+
+def _settled(space: str, anchors: Prepared, encoder: FeatureEncoder | None) -> str:
+    if space == "features" and encoder is None:
+        raise UsageError("space='features' needs an encoder: give encoder=callable (samples -> (n, dim)).")
+    if space != "auto":
+        return space
+    if encoder is not None:
+        return "features"
+    return "pixels" if int(np.prod(anchors.shape)) <= SMALL else "latent"
+
+
+def _points(name: str, prepared: Prepared, scores: Scores | None, encoder: FeatureEncoder | None) -> Points:
+    if name == "latent" and scores is not None:
+        return scores.means
+    if name == "features" and encoder is not None:
+        return np.concatenate([features(encoder, part) for _, part in prepared.batches(prepared.batch_size)])
+    return prepared.rows(slice(None)).reshape(len(prepared), -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Representatives:
+    """For each group that has members, the picks as indices of anchors."""
+
+    selections: Mapping[str, Selection]
+    warnings: tuple[Warned, ...]
+
+    @property
+    def indices(self) -> dict[str, tuple[int, ...]]:
+        """For every group, empty ones too."""
+        picked = {name: tuple(int(i) for i in selection.indices) for name, selection in self.selections.items()}
+        return {name: picked.get(name, ()) for name in GROUPS}
+
+    @property
+    def shown(self) -> NDArray[np.int64]:
+        """All representatives, group by group."""
+        return np.array([index for indices in self.indices.values() for index in indices], dtype=np.int64)
+
+
+def represent(plan: Plan, grouping: Grouping, space: Space, scores: Scores, *, seed: int) -> Representatives:
+    """Pick representatives of every group that has members."""
+    selecting = parse_select(plan.select)
+    selections: dict[str, Selection] = {}
+    warnings: list[Warned] = []
+    for name in GROUPS:
+        members = grouping.members(name)
+        if members.size == 0:
+            continue
+        points = space.anchors[members]
+        fitting, told = _fitting(selecting, len(members), group=name)
+        first = _first(plan, scores.values[members])
+        local = _select(fitting, points, first=first, rng=generator(seed, "selection", name))
+        warnings += told
+        warnings += check_selection(local, points, group=name, k=selecting.k)
+        selections[name] = replace(local, indices=members[local.indices], dropped=members[local.dropped])
+    return Representatives(selections, tuple(warnings))
+
+
+def _first(plan: Plan, values: NDArray[np.float64]) -> int | None:
+    """The paper's first pick is argmin(kld + sse), raw; by default a selection starts at the middle of the group."""
+    return int(np.argmin(values.sum(axis=1))) if plan.first == "lowest-sum" else None
+
+
+def _fitting(selecting: Selecting, n: int, *, group: str) -> tuple[Selecting, tuple[Warned, ...]]:
+    """The selection as asked for, or greedy (and a warning) where the group is too large for the exact solver."""
+    if selecting.options.get("solver") != "exact" or n <= EXACT_LIMIT:
+        return selecting, ()
+    options = {key: value for key, value in selecting.options.items() if key != "solver"}
+    text = (
+        f"{group} has {n} members, and the exact solver takes up to {EXACT_LIMIT}: its representatives were picked "
+        "greedily, and the gap to the optimum is reported."
+    )
+    return replace(selecting, options=options), (Warned(code="greedy-instead", text=text),)
+
+
+def _select(selecting: Selecting, points: Points, *, first: int | None, rng: np.random.Generator) -> Selection:
+    options: dict[str, Any] = dict(selecting.options)
+    if selecting.name == "k-medoids":
+        options["rng"] = rng
+    elif selecting.name != "facility-location" and not options.get("outliers"):
+        options["first"] = first
+    return SELECTIONS[selecting.name](points, selecting.k, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """For each anchor its nearest reference sample, or the nearest other anchor."""
+
+    index: NDArray[np.int64]
+    distance: NDArray[np.float64]
+
+
+def neighbours(space: Space) -> Neighbours | None:
+    """Nearest neighbours by Euclidean distance; None where there are too many pairs to look at."""
+    own = space.reference is None
+    known = space.anchors if space.reference is None else space.reference
+    pairs = len(space.anchors) * len(known)
+    if pairs > (FEW_PAIRS if own else MAX_PAIRS) or (own and len(known) < 2):
+        return None
+    centre = known.mean(axis=0, dtype=np.float64).astype(known.dtype)
+    shifted = known - centre
+    squares = np.einsum("ij,ij->i", shifted, shifted)
+    index = np.empty(len(space.anchors), np.int64)
+    for start in range(0, len(index), BLOCK):
+        place = slice(start, min(start + BLOCK, len(index)))
+        nearness = squares - 2 * (space.anchors[place] - centre) @ shifted.T
+        if own:
+            nearness[np.arange(place.stop - start), np.arange(start, place.stop)] = np.inf
+        index[place] = nearness.argmin(axis=1)
+    return Neighbours(index, _distances(space.anchors, known, index))
+
+
+def _distances(points: Points, known: Points, index: NDArray[np.int64]) -> NDArray[np.float64]:
+    found = np.empty(len(points))
+    for start in range(0, len(points), BLOCK):
+        place = slice(start, start + BLOCK)
+        difference = points[place] - known[index[place]]
+        found[place] = np.sqrt(np.square(difference).sum(axis=1, dtype=np.float64))
+    return found
