@@ -1,1 +1,35 @@
-"""."""
+"""Models: black boxes, one file an adapter, found by URI.
+
+`load_model` opens ``provider/name``, wraps a Python callable, or takes a model object as it is. A provider is named in
+the entry point group ``whygen.models``; the built-in ones use the same door.
+"""
+
+from whygen.models.protocols import Decodes as Decodes
+from whygen.models.protocols import Encodes as Encodes
+from whygen.models.protocols import HasContext as HasContext
+from whygen.models.protocols import HasIdentity as HasIdentity
+from whygen.models.protocols import Model as Model
+from whygen.models.protocols import Samples as Samples
+from whygen.models.protocols import ScoresText as ScoresText
+from whygen.models.python import batched as batched
+from whygen.models.registry import ModelOptions as ModelOptions
+from whygen.models.registry import Provider as Provider
+from whygen.models.registry import broken_providers as broken_providers
+from whygen.models.registry import load_model as load_model
+from whygen.models.registry import providers as providers
+
+__all__ = [
+    "Decodes",
+    "Encodes",
+    "HasContext",
+    "HasIdentity",
+    "Model",
+    "ModelOptions",
+    "Provider",
+    "Samples",
+    "ScoresText",
+    "batched",
+    "broken_providers",
+    "load_model",
+    "providers",
+]

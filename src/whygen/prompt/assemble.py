@@ -70,7 +70,7 @@ def assemble(asker: Asker, findings: Findings, surrogate: Surrogate, *, estimand
         fidelity=figures,
         noise=Noise(
             repeats=len(findings.whole.repeats),
-            level=float(-findings.whole.repeats.mean()) if asker.target.verb == "answer" else None,
+            level=max(0.0, float(-findings.whole.repeats.mean())) if asker.target.verb == "answer" else None,
             differs=findings.whole.differs,
         ),
         calls=Calls(asked=tally.asked, made=tally.made, cached=tally.cached, failed=tally.failed),

@@ -7,13 +7,17 @@ Field order is the order of the JSON file. The arrays that the numbers were comp
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from whygen.types import Effects, JsonValue, Masks
+from whygen.types import Effects, Masks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SCHEMA = 1
 """Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
@@ -115,7 +119,7 @@ class Sample:
     effect: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """The arrays behind an explanation; all of shape ``(m, ...)`` in the same row order."""
 
@@ -129,13 +133,27 @@ class Evidence:
     """Shape ``(m,)``: rows of one group (a complement pair) stand or fall together."""
     samples: tuple[Sample, ...] = field(default=())
 
+    def __eq__(self, other: object) -> bool:
+        """Whether every array and every sample is the same; missing numbers (NaN) are equal to each other."""
+        if not isinstance(other, Evidence):
+            return NotImplemented
+        return (
+            np.array_equal(self.masks, other.masks)
+            and np.array_equal(self.groups, other.groups)
+            and np.array_equal(self.effects, other.effects, equal_nan=True)
+            and np.array_equal(self.predicted, other.predicted, equal_nan=True)
+            and self.samples == other.samples
+        )
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType] - arrays have no hash
+
 
 class PromptExplanation(Record):
     """Which units of a prompt drove the output. Frozen; everything here can be saved and loaded."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    schema_version: int = Field(default=SCHEMA, alias="schema", serialization_alias="schema")
+    schema_version: int = Field(default=SCHEMA, alias="schema")
     whygen: str
     preset: str | None = None
     model: str
@@ -161,3 +179,44 @@ class PromptExplanation(Record):
     surrogate: str = "ridge"
     evidence: Evidence | None = Field(default=None, exclude=True, repr=False)
     """The arrays and samples; None when only the JSON was loaded."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as JSON, in the field order of the format."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def save(self, directory: Path | str) -> Path:
+        """Write ``explanation.json``, ``arrays.safetensors`` and ``samples.parquet``; returns the folder."""
+        from whygen.results.files import save_prompt
+
+        return save_prompt(self, directory)
+
+    def to_html(self) -> str:
+        """The report as one self-contained page."""
+        from whygen import report
+
+        return report.html(report.summarise(self))
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def plot_attributions(self, *, ax: Axes | None = None) -> Axes:
+        """Bars with intervals, drawn by matplotlib (extra ``plots``)."""
+        from whygen import report
+
+        return report.plot_attributions(self, ax=ax)
+
+    def plot_fidelity(self, *, ax: Axes | None = None) -> Axes:
+        """Held-out predictions against observed effects, drawn by matplotlib (extra ``plots``)."""
+        from whygen import report
+
+        return report.plot_fidelity(self, ax=ax)
+
+    def __repr__(self) -> str:
+        strongest = max(self.units, key=lambda unit: abs(unit.attribution))
+        return (
+            f"<PromptExplanation of {self.model}: {len(self.units)} units, strongest {strongest.text!r} "
+            f"{strongest.attribution:+.3f}, {sum(unit.significant for unit in self.units)} significant, "
+            f"{self.calls.asked} calls>"
+        )
+
+    __str__ = __repr__

@@ -1,0 +1,38 @@
+"""``planted/NAME``: models with a known cause for every output; the fakes of all tests.
+
+``texts`` holds generators whose answer follows from the words of the prompt by a stated rule, and doubles for faults
+(silent, refusing, failing ...). ``games`` holds set functions with known Banzhaf and Shapley values.
+"""
+
+from __future__ import annotations
+
+from whygen.errors import UnknownNameError
+from whygen.models.planted.games import FAMILIES as FAMILIES
+from whygen.models.planted.games import Game as Game
+from whygen.models.planted.texts import MODELS as MODELS
+from whygen.models.planted.texts import PlantedModel as PlantedModel
+from whygen.models.planted.texts import causes as causes
+from whygen.models.registry import ModelOptions, Provider
+
+__all__ = ["FAMILIES", "MODELS", "Game", "PlantedModel", "causes", "provider"]
+
+
+def open_planted(name: str, options: ModelOptions) -> PlantedModel:
+    """The planted model of that name.
+
+    Raises:
+        UnknownNameError: if there is none.
+    """
+    if name not in MODELS:
+        raise UnknownNameError("planted model", name, MODELS)
+    return PlantedModel(name, batch=options.batch_size or 32)
+
+
+def provider() -> Provider:
+    """``planted/``."""
+    return Provider(
+        name="planted",
+        summary="generators with a known cause for every output",
+        open=open_planted,
+        names=lambda: tuple(sorted(MODELS)),
+    )

@@ -1,0 +1,210 @@
+"""Text generators with a known cause: each writes sentences by a rule over the words of the prompt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+
+from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, Request, TokenScore
+
+SENTENCES: dict[str, str] = {
+    "fox": "A red fox trotted across the snowy field.",
+    "piano": "Somebody played a slow melody on the old piano.",
+    "volcano": "Lava poured down the side of the volcano.",
+    "lawyer": "The lawyer signed the contract with black ink.",
+    "soup": "A pot of onion soup simmered on the stove.",
+    "rocket": "The rocket lifted off with a deafening roar.",
+    "castle": "Ivy covered the walls of the ruined castle.",
+    "tennis": "They finished the tennis match in three sets.",
+}
+"""What each trigger word makes the additive model write."""
+
+_START = "Here is the text."
+_WORD = re.compile(r"[\w'-]+")
+
+Rule: TypeAlias = Callable[[list[str], Request], "str | Failure"]
+
+
+def _words(request: Request) -> list[str]:
+    prompt = request.prompt
+    if isinstance(prompt, Chat):
+        text = " ".join(message.text for message in prompt.messages)
+    else:
+        text = prompt.instruction if isinstance(prompt, Edit) else prompt
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def _tell(triggers: Sequence[str]) -> str:
+    return " ".join([_START, *(SENTENCES[word] for word in SENTENCES if word in triggers)])
+
+
+def _additive(words: list[str], request: Request) -> str:
+    """One sentence for each trigger word, whatever the others are."""
+    del request
+    return _tell(words)
+
+
+def _interacting(words: list[str], request: Request) -> str:
+    """A sentence about the fox only when ``fox`` and ``castle`` are both there."""
+    del request
+    return _tell(["fox"] if {"fox", "castle"} <= set(words) else [])
+
+
+def _redundant(words: list[str], request: Request) -> str:
+    """A sentence about the fox when ``fox`` or ``vixen`` is there: either will do."""
+    del request
+    return _tell(["fox"] if {"fox", "vixen"} & set(words) else [])
+
+
+def _negated(words: list[str], request: Request) -> str:
+    """``not`` right before a trigger word silences it."""
+    del request
+    silenced = {after for before, after in pairwise(words) if before == "not"}
+    return _tell([word for word in words if word not in silenced])
+
+
+def _order(words: list[str], request: Request) -> str:
+    """A sentence for whichever of ``fox`` and ``piano`` comes first."""
+    del request
+    first = next((word for word in words if word in {"fox", "piano"}), None)
+    return _tell([] if first is None else [first])
+
+
+def _noisy(words: list[str], request: Request) -> str:
+    """The additive model, which forgets each sentence with probability one in four, anew for every draw."""
+    rng = np.random.default_rng(request.sampling_seed)
+    return _tell([word for word in SENTENCES if word in words and rng.random() >= 0.25])
+
+
+def _constant(words: list[str], request: Request) -> str:
+    """The same answer to everything."""
+    del words, request
+    return _START
+
+
+def _silent(words: list[str], request: Request) -> str:
+    """An empty answer to everything."""
+    del words, request
+    return ""
+
+
+def _echo(words: list[str], request: Request) -> str:
+    """The words of the prompt."""
+    del request
+    return " ".join(words)
+
+
+def _timid(words: list[str], request: Request) -> str | Failure:
+    """Refuses a prompt that says ``volcano``, else additive."""
+    if "volcano" in words:
+        return Failure(kind="refused", message="I cannot talk about that", advice="Leave out the dangerous word.")
+    return _additive(words, request)
+
+
+def _picky(words: list[str], request: Request) -> str | Failure:
+    """Fails, for good, on a prompt of fewer than three words, else additive."""
+    if len(words) < 3:
+        return Failure(kind="permanent", message="the prompt is too short", advice="Send at least three words.")
+    return _additive(words, request)
+
+
+def _broken(words: list[str], request: Request) -> Failure:
+    """Fails on everything."""
+    del words, request
+    return Failure(kind="permanent", message="this model is broken on purpose", advice="Use another planted model.")
+
+
+MODELS: dict[str, Rule] = {
+    "additive": _additive,
+    "interacting": _interacting,
+    "redundant": _redundant,
+    "negated": _negated,
+    "order": _order,
+    "noisy": _noisy,
+    "constant": _constant,
+    "silent": _silent,
+    "echo": _echo,
+    "timid": _timid,
+    "picky": _picky,
+    "broken": _broken,
+}
+
+_CAUSES: dict[str, frozenset[str]] = {
+    "additive": frozenset(SENTENCES),
+    "noisy": frozenset(SENTENCES),
+    "timid": frozenset(SENTENCES),
+    "picky": frozenset(SENTENCES),
+    "interacting": frozenset({"fox", "castle"}),
+    "redundant": frozenset({"fox", "vixen"}),
+    "negated": frozenset(SENTENCES) | {"not"},
+    "order": frozenset({"fox", "piano"}),
+}
+
+
+def causes(name: str, words: Sequence[str]) -> tuple[bool, ...]:
+    """For each word of a prompt, whether the model of that name can react to it at all."""
+    known = _CAUSES.get(name, frozenset())
+    return tuple(word.lower() in known for word in words)
+
+
+class PlantedModel:
+    """A rule as a model. It also scores text: each sentence it would write is probable, any other is not."""
+
+    WRITTEN = -0.1
+    """Log-probability of a word that the rule writes."""
+    UNWRITTEN = -3.0
+
+    def __init__(self, name: str, *, batch: int = 32) -> None:
+        self._name, self._rule, self._batch = name, MODELS[name], batch
+
+    @property
+    def uri(self) -> str:
+        return f"planted/{self._name}"
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(max_batch=self._batch)
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue]:
+        return {"uri": self.uri, "rule": 1}
+
+    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        return [self._one(request) for request in requests]
+
+    def score(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        return [self._score(request) for request in requests]
+
+    def _one(self, request: Request) -> Output | Failure:
+        words = _words(request)
+        text = self._rule(words, request)
+        if isinstance(text, Failure):
+            return text
+        return Output(text=text, tokens_in=len(words), tokens_out=len(text.split()))
+
+    def _score(self, request: Request) -> Output | Failure:
+        """Word by word; a word's characters include the white space before it, and what trails goes to the last."""
+        own = self._one(request)
+        if isinstance(own, Failure):
+            return own
+        text, written = request.continuation or "", set(_sentences(own.text))
+        scores: list[TokenScore] = []
+        for sentence, start in _with_starts(text):
+            value = self.WRITTEN if sentence.strip() in written else self.UNWRITTEN
+            scores.append(TokenScore(start, start + len(sentence), value * len(sentence.split())))
+        return Output(finish="scored", scores=tuple(scores))
+
+
+def _sentences(text: str) -> list[str]:
+    return [sentence.strip() for sentence, _ in _with_starts(text)]
+
+
+def _with_starts(text: str) -> list[tuple[str, int]]:
+    """Sentences with the white space before them, and where each begins; joined they are the text."""
+    pieces = re.findall(r"\s*[^.]*\.|[^.]+$", text)
+    starts = np.cumsum([0, *map(len, pieces)]).tolist()
+    return list(zip(pieces, starts, strict=False))

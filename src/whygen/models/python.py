@@ -1,0 +1,152 @@
+"""The user's own code as a model: ``py/package.module:callable``, or any callable.
+
+A callable takes a prompt and returns a text. One marked with `batched` takes a list of prompts and returns a list of
+texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from whygen.errors import MissingError, UsageError
+from whygen.models.registry import ModelOptions, Provider
+from whygen.types import Chat, Failure, JsonValue, Limits, Output, Request
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MARK = "__whygen_batched__"
+_BATCH = 64
+
+
+def batched(function: F) -> F:
+    """Mark a callable that takes a list of prompts and returns a list of texts."""
+    setattr(function, _MARK, True)
+    return function
+
+
+class CallableModel:
+    """A Python callable. What it raises, or returns instead of a text, becomes a `Failure` of that one request."""
+
+    def __init__(
+        self, function: Callable[..., Any], *, uri: str | None = None, identity: Mapping[str, JsonValue] | None = None
+    ) -> None:
+        self._function = function
+        self._batched = bool(getattr(function, _MARK, False))
+        name = getattr(function, "__qualname__", type(function).__name__)
+        self._uri = uri or f"py/{getattr(function, '__module__', '?')}:{name}"
+        self._identity = identity
+
+    @property
+    def uri(self) -> str:
+        return self._uri
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(max_batch=_BATCH)
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue] | None:
+        """None for a bare callable: it may close over anything, so its answers are not recorded."""
+        return self._identity
+
+    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        prompts = [_prompt(request) for request in requests]
+        if not self._batched:
+            return [self._one(prompt) for prompt in prompts]
+        begun = time.perf_counter()
+        try:
+            texts = list(self._function(prompts))
+        except Exception as error:
+            return [_raised(self._uri, error) for _ in requests]
+        if len(texts) != len(prompts):
+            message = f"{self._uri} returned {len(texts)} texts for {len(prompts)} prompts"
+            return [_failed(message, "Return one text for each prompt, in their order.") for _ in requests]
+        seconds = (time.perf_counter() - begun) / len(texts)
+        return [self._output(text, seconds) for text in texts]
+
+    def _one(self, prompt: object) -> Output | Failure:
+        begun = time.perf_counter()
+        try:
+            text = self._function(prompt)
+        except Exception as error:
+            return _raised(self._uri, error)
+        return self._output(text, time.perf_counter() - begun)
+
+    def _output(self, text: object, seconds: float) -> Output | Failure:
+        if isinstance(text, str):
+            return Output(text=text, seconds=seconds)
+        return _failed(f"{self._uri} returned a {type(text).__name__}, not a str", "Return the text of the answer.")
+
+
+def _prompt(request: Request) -> object:
+    """What the callable is given: the text, or chat messages as role and content."""
+    if isinstance(request.prompt, Chat):
+        return [{"role": message.role, "content": message.text} for message in request.prompt.messages]
+    return request.prompt
+
+
+def _failed(message: str, advice: str) -> Failure:
+    return Failure(kind="permanent", message=message, advice=advice)
+
+
+def _raised(uri: str, error: Exception) -> Failure:
+    return _failed(f"{uri} raised {type(error).__name__}: {error}", "Mend the function; answers so far are recorded.")
+
+
+def open_python(name: str, options: ModelOptions) -> object:
+    """Open ``package.module:callable``; the working directory is looked in first.
+
+    A callable is identified by the digest of its module's source, so that a change of the code asks anew. Anything that
+    is not a plain callable is handed on as it is: a model object, or a latent generator.
+
+    Raises:
+        UsageError: if the name has no colon.
+        MissingError: if there is no such module or attribute.
+    """
+    del options
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        raise UsageError(f"model='py/{name}': write py/package.module:callable, such as py/my_model:generate.")
+    module = _import(module_name)
+    try:
+        found: object = module
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise MissingError(
+            f"The module {module_name!r} has no {attribute!r}. Check the name after the colon."
+        ) from None
+    if not callable(found) or hasattr(found, "answer") or hasattr(found, "encode"):
+        return found
+    source = getattr(module, "__file__", None)
+    digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
+    identity: dict[str, JsonValue] | None = {"uri": f"py/{name}", "source": digest} if digest else None
+    return CallableModel(cast(Callable[..., Any], found), uri=f"py/{name}", identity=identity)
+
+
+def _import(name: str) -> object:
+    here = str(Path.cwd())
+    added = here not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise MissingError(
+            f"The module {name!r} cannot be imported ({error}). It is looked for in the working directory and among "
+            "the installed packages."
+        ) from None
+    finally:
+        if added:
+            sys.path.remove(here)
+
+
+def provider() -> Provider:
+    """``py/``."""
+    return Provider(name="py", summary="your own code: py/package.module:callable", open=open_python)

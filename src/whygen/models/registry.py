@@ -1,0 +1,127 @@
+"""Finding a model by URI: ``provider/name``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import cast
+
+from whygen.errors import UnknownNameError, UsageError
+from whygen.models.protocols import Model
+
+GROUP = "whygen.models"
+"""The entry point group. Each entry is a function without arguments that returns a `Provider`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """How to open a model. None means: choose by what is there.
+
+    Attributes:
+        device: ``cpu``, ``cuda``, ``mps`` ...
+        dtype: ``float32``, ``float16`` or ``bfloat16``.
+        batch_size: prompts in one batch of a local model.
+        base_url: address of a compatible server.
+    """
+
+    device: str | None = None
+    dtype: str | None = None
+    batch_size: int | None = None
+    base_url: str | None = None
+
+
+def _no_names() -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A kind of model.
+
+    Attributes:
+        name: what stands before the slash.
+        summary: one line for `whygen models`.
+        open: opens ``provider/NAME``; imports what is heavy only now.
+        names: the names it knows, if they can be listed.
+    """
+
+    name: str
+    summary: str
+    open: Callable[[str, ModelOptions], object]
+    names: Callable[[], Sequence[str]] = _no_names
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A provider whose package cannot be loaded: its entry point, and why."""
+
+    name: str
+    reason: str
+
+
+@cache
+def _found() -> tuple[dict[str, Provider], tuple[Broken, ...]]:
+    """All providers, read once a process: installing a package needs a new one anyway."""
+    found: dict[str, Provider] = {}
+    broken: list[Broken] = []
+    for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:
+            found[entry.name] = cast(Callable[[], Provider], entry.load())()
+        except Exception as error:
+            broken.append(Broken(entry.name, f"{type(error).__name__}: {error}"))
+    return found, tuple(broken)
+
+
+def providers() -> dict[str, Provider]:
+    """All providers that can be loaded, by name."""
+    return dict(_found()[0])
+
+
+def broken_providers() -> tuple[Broken, ...]:
+    """Providers that are installed and cannot be loaded. They do not keep the others from working."""
+    return _found()[1]
+
+
+def open_uri(uri: str, options: ModelOptions) -> object:
+    """Whatever the URI names: a text model, or a latent generator.
+
+    Raises:
+        UsageError: if the text is no URI.
+        UnknownNameError: if there is no such provider; names the nearest.
+    """
+    provider, slash, name = uri.partition("/")
+    if not (provider and slash and name):
+        raise UsageError(
+            f"model={uri!r} is no model URI: write provider/name, such as demo/storyteller, hf/ORG/NAME or "
+            "py/package.module:callable. `whygen models` lists the providers."
+        )
+    known = providers()
+    if provider in known:
+        return known[provider].open(name, options)
+    reasons = {broken.name: broken.reason for broken in broken_providers()}
+    if provider in reasons:
+        raise UsageError(f"The provider {provider!r} is installed and cannot be loaded: {reasons[provider]}.")
+    raise UnknownNameError("model provider", provider, known)
+
+
+def load_model(model: object, options: ModelOptions | None = None) -> Model:
+    """A text model, from a URI, a callable ``str -> str`` (or a batch callable), or a model object.
+
+    Raises:
+        UsageError: if it is none of these.
+        UnknownNameError: if the provider is unknown.
+        MissingError: if the provider, a package or a file it needs is missing.
+    """
+    from whygen.models.python import CallableModel
+
+    opened = open_uri(model, options or ModelOptions()) if isinstance(model, str) else model
+    if isinstance(opened, Model):
+        return opened
+    if callable(opened):
+        return CallableModel(opened)
+    raise UsageError(
+        f"model is a {type(opened).__name__}: give a URI, a callable str -> str, or an object with uri, limits and "
+        "answer()."
+    )
