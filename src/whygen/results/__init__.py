@@ -1,26 +1,39 @@
 """Results: the two explanations as plain data, saved and loaded.
 
-`load` reads either kind; the JSON says which it is.
+`load` reads either kind; the keys of the JSON say which it is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from whygen.errors import FormatError
 from whygen.results.anchors import AnchorExplanation as AnchorExplanation
-from whygen.results.files import load_prompt, read_document
+from whygen.results.files import read_document
 from whygen.results.prompt import PromptExplanation as PromptExplanation
 
 __all__ = ["AnchorExplanation", "PromptExplanation", "load"]
 
+_READERS: Mapping[str, Callable[[Path], PromptExplanation | AnchorExplanation]] = {
+    "units": PromptExplanation.load,
+    "groups": AnchorExplanation.load,
+}
+"""The key that only this kind of explanation has, and what reads it."""
+
 
 def load(path: Path | str) -> PromptExplanation | AnchorExplanation:
-    """A saved explanation of either kind, from its folder or its JSON file.
+    """A saved explanation of either kind, from its folder, or from its JSON file alone (then without evidence).
 
     Raises:
         MissingError: if there is none.
         FormatError: if it is damaged, or was written by a newer version.
     """
-    if "groups" in read_document(Path(path)):
-        return AnchorExplanation.load(Path(path))
-    return load_prompt(path)
+    document = read_document(Path(path))
+    for key, reader in _READERS.items():
+        if key in document:
+            return reader(Path(path))
+    raise FormatError(
+        f"{str(path)!r} is no explanation: it has neither 'units' (of a prompt) nor 'groups' (of anchors). "
+        "Give a folder that -o or save() wrote."
+    )

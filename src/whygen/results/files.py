@@ -1,8 +1,9 @@
 # pyright: basic
-"""Saving and loading an explanation: JSON beside safetensors and parquet; never pickle.
+"""Saving and loading a prompt explanation: JSON beside safetensors and parquet; never pickle.
 
-A folder holds ``explanation.json``, ``arrays.safetensors`` and ``samples.parquet``. Each file is written beside its
-place and then moved there, so a folder never holds half a file.
+A folder holds ``explanation.json`` (the contract), ``details.json``, ``arrays.safetensors`` and ``samples.parquet``.
+All are written beside their places first and then moved there, the document last: a folder with a document is whole,
+and one whose writing was cut short has none.
 """
 
 from __future__ import annotations
@@ -26,69 +27,13 @@ from whygen.errors import FormatError, MissingError, StoreError
 from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, Sample
 
 DOCUMENT = "explanation.json"
+DETAILS = "details.json"
 ARRAYS = "arrays.safetensors"
 SAMPLES = "samples.parquet"
 MAX_DOCUMENT_BYTES = 64 * 2**20
 """A document larger than this was not written by whygen."""
 
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside the place, then move: a reader sees the old file or the new one.
-
-    Raises:
-        StoreError: if the folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise StoreError(
-            f"{str(path)!r} cannot be written ({error.strerror}). Give another folder with -o, or make room; the "
-            "recorded answers are kept, so running again costs nothing."
-        ) from None
-
-
-def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
-    """Write a prompt explanation into a folder; returns the folder."""
-    folder = Path(directory)
-    evidence = explanation.evidence
-    if evidence is not None:
-        arrays: dict[str, NDArray[Any]] = {
-            "masks": evidence.masks,
-            "effects": evidence.effects,
-            "predicted": evidence.predicted,
-            "groups": evidence.groups,
-        }
-        write_atomically(folder / ARRAYS, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
-        write_atomically(folder / SAMPLES, _parquet(evidence.samples))
-    write_atomically(folder / DOCUMENT, document_bytes(explanation.to_dict()))
-    return folder
-
-
-def document_bytes(document: Mapping[str, Any]) -> bytes:
-    """The JSON document as it lies on disk. Half surrogates, which JSON text cannot hold, are escaped."""
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _parquet(samples: tuple[Sample, ...]) -> bytes:
-    columns: dict[str, list[Any]] = {name: [getattr(sample, name) for sample in samples] for name in _SCHEMA.names}
-    for name in ("prompt", "output"):
-        columns[name] = [text.encode("utf-8", "replace").decode() for text in columns[name]]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns, schema=_SCHEMA), sink)
-    return sink.getvalue().to_pybytes()
-
-
-_SCHEMA = pa.schema(
+_COLUMNS = pa.schema(
     [
         ("kind", pa.string()),
         ("mask", pa.int64()),
@@ -101,74 +46,206 @@ _SCHEMA = pa.schema(
 )
 
 
+def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
+    """Write a prompt explanation into a folder, which is made if need be; an earlier one there is replaced.
+
+    Raises:
+        StoreError: if the folder cannot be written.
+    """
+    folder = Path(directory)
+    parts: dict[str, bytes] = {DETAILS: document_bytes(explanation.details())}
+    if explanation.evidence is not None:
+        parts[ARRAYS] = save(_arrays(explanation.evidence))
+        parts[SAMPLES] = _parquet(explanation.evidence.samples)
+    parts[DOCUMENT] = document_bytes(explanation.to_dict())
+    write_together(folder, parts, stale=(DOCUMENT, DETAILS, ARRAYS, SAMPLES))
+    return folder
+
+
+def write_together(folder: Path, parts: Mapping[str, bytes], *, stale: tuple[str, ...] = ()) -> None:
+    """Write files so that the last of them is only there when all are.
+
+    Args:
+        folder: made if need be.
+        parts: names and contents; the last one is the document.
+        stale: names of an earlier state, the document first; those without a new content are removed.
+
+    Raises:
+        StoreError: if the folder cannot be written. Nothing half-written is left behind.
+    """
+    waiting: dict[str, Path] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in parts.items():
+            waiting[name] = _write_beside(folder, name, data)
+        for name in stale:
+            (folder / name).unlink(missing_ok=True)
+        for name, place in waiting.items():
+            place.replace(folder / name)
+    except OSError as error:
+        raise StoreError(
+            f"{str(folder)!r} cannot be written ({error.strerror}). Give another folder with -o, or make room; the "
+            "recorded answers are kept, so running again costs nothing."
+        ) from None
+    finally:
+        for place in waiting.values():
+            place.unlink(missing_ok=True)
+
+
+def _write_beside(folder: Path, name: str, data: bytes) -> Path:
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+    place = Path(temporary)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        place.chmod(0o644)  # mkstemp keeps others out; a report is made to be handed on
+    except OSError:
+        place.unlink(missing_ok=True)
+        raise
+    return place
+
+
+def document_bytes(document: Mapping[str, Any]) -> bytes:
+    """A JSON document as it lies on disk.
+
+    Raises:
+        ValueError: if a number is NaN or infinite.
+    """
+    return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+
+
+def _arrays(evidence: Evidence) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {
+        "masks": evidence.masks,
+        "effects": evidence.effects,
+        "predicted": evidence.predicted,
+        "groups": evidence.groups,
+    }
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _parquet(samples: tuple[Sample, ...]) -> bytes:
+    columns: dict[str, list[Any]] = {name: [getattr(sample, name) for sample in samples] for name in _COLUMNS.names}
+    for name in ("prompt", "output"):  # half surrogates cannot be encoded: they are spelled out
+        columns[name] = [text.encode("utf-8", "backslashreplace").decode() for text in columns[name]]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns, schema=_COLUMNS), sink)
+    return sink.getvalue().to_pybytes()
+
+
 def read_document(path: Path) -> dict[str, Any]:
-    """The JSON document of a saved explanation.
+    """The JSON document of a saved explanation, of either kind and of any version.
 
     Args:
         path: a folder, or the document itself.
 
     Raises:
         MissingError: if it is not there.
-        FormatError: if it is damaged, too large, or from a newer version.
+        FormatError: if it is no JSON object, or too large.
     """
     file = path / DOCUMENT if path.is_dir() else path
     if not file.is_file():
         raise MissingError(f"There is no explanation at {str(path)!r}: give a folder that -o or save() wrote.")
+    return _read_json(file)
+
+
+def check_schema(document: Mapping[str, Any], file: Path, *, newest: int) -> None:
+    """Refuse a document that this version does not understand.
+
+    Raises:
+        FormatError: naming both versions and what to do.
+    """
+    schema = document.get("schema")
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        raise FormatError(f"{str(file)!r} is no explanation: its schema version is {schema!r}, not a number from 1.")
+    if schema > newest:
+        raise FormatError(
+            f"{str(file)!r} has schema {schema}, written by whygen {document.get('whygen')}; this whygen reads up to "
+            f"{newest}. Upgrade it with: pip install -U whygen"
+        )
+
+
+def _read_json(file: Path) -> dict[str, Any]:
     if file.stat().st_size > MAX_DOCUMENT_BYTES:
-        raise FormatError(f"{file} is over {MAX_DOCUMENT_BYTES // 2**20} MiB: no explanation is so large.")
+        raise FormatError(f"{str(file)!r} is over {MAX_DOCUMENT_BYTES // 2**20} MiB: no explanation is so large.")
     try:
         document = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise FormatError(f"{file} is damaged: {error}. Explain again; recorded answers cost nothing.") from None
+    except (ValueError, RecursionError, OSError) as error:
+        raise FormatError(f"{str(file)!r} is damaged: {error}. Explain again; recorded answers cost nothing.") from None
     if not isinstance(document, dict):
-        raise FormatError(f"{file} is no explanation: it holds a {type(document).__name__}.")
-    found = cast("dict[str, Any]", document)
-    schema = found.get("schema")
-    if not isinstance(schema, int):
-        raise FormatError(f"{file} is no explanation: it names no schema version.")
-    if schema > SCHEMA:
-        raise FormatError(
-            f"{file} has schema {schema}, written by whygen {found.get('whygen')}; this whygen reads up to {SCHEMA}. "
-            "Upgrade whygen."
-        )
-    return found
+        raise FormatError(f"{str(file)!r} is no explanation: it holds a {type(document).__name__}, not an object.")
+    return cast("dict[str, Any]", document)
 
 
 def load_prompt(path: Path | str) -> PromptExplanation:
-    """A saved prompt explanation, with its evidence if it lies beside the document.
+    """A saved prompt explanation: all of it from its folder, the contract's fields alone from its JSON file.
 
     Raises:
         MissingError: if there is none.
-        FormatError: naming the damaged file.
+        FormatError: naming the part that is damaged or missing.
     """
     place = Path(path)
     document = read_document(place)
-    folder = place if place.is_dir() else place.parent
+    file = place / DOCUMENT if place.is_dir() else place
+    check_schema(document, file, newest=SCHEMA)
     try:
-        return PromptExplanation(**document, evidence=_evidence(folder))
+        explanation = PromptExplanation.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise FormatError(f"{folder / DOCUMENT} is damaged at {where!r}: {first['msg']}.") from None
+        raise FormatError(f"{str(file)!r} {_first(error)}") from None
+    return _with_evidence(_with_details(explanation, place), place) if place.is_dir() else explanation
 
 
-def _evidence(folder: Path) -> Evidence | None:
-    if not (folder / ARRAYS).is_file():
-        return None
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"is damaged at {where!r}: {first['msg']}. Explain again; recorded answers cost nothing."
+
+
+def _with_details(explanation: PromptExplanation, folder: Path) -> PromptExplanation:
+    file = folder / DETAILS
+    if not file.is_file():
+        return explanation
+    details = _read_json(file)
+    chance = details.pop("r2_chance_p95", None)
+    fields: dict[str, Any] = {name: getattr(explanation, name) for name in PromptExplanation.model_fields}
+    fields["fidelity"] = {**explanation.fidelity.model_dump(), "r2_chance_p95": chance}
     try:
-        arrays = load_file(folder / ARRAYS)
-        samples = _samples(folder / SAMPLES) if (folder / SAMPLES).is_file() else ()
-        return Evidence(
-            masks=arrays["masks"].astype(bool),
-            effects=arrays["effects"],
-            predicted=arrays["predicted"],
-            groups=arrays["groups"],
-            samples=samples,
-        )
-    except (SafetensorError, KeyError, pa.ArrowInvalid) as error:
-        raise FormatError(f"{folder}: {ARRAYS} or {SAMPLES} is damaged ({error}).") from None
+        return PromptExplanation.model_validate({**fields, **details})
+    except ValidationError as error:
+        raise FormatError(f"{str(file)!r} {_first(error)}") from None
 
 
-def _samples(path: Path) -> tuple[Sample, ...]:
-    rows: list[dict[str, Any]] = pq.read_table(path, schema=_SCHEMA).to_pylist()
+def _with_evidence(explanation: PromptExplanation, folder: Path) -> PromptExplanation:
+    present = [name for name in (ARRAYS, SAMPLES) if (folder / name).is_file()]
+    if not present:
+        return explanation
+    for name in (ARRAYS, SAMPLES):
+        if name not in present:
+            raise FormatError(f"{str(folder / name)!r} is missing beside {present[0]}. {_WITHOUT}")
+    arrays = _read_arrays(folder / ARRAYS, units=len(explanation.units))
+    evidence = Evidence(**arrays, samples=_read_samples(folder / SAMPLES))
+    return explanation.model_copy(update={"evidence": evidence})
+
+
+_WITHOUT = f"Load {DOCUMENT} by its own path for the figures without evidence, or explain again; answers are recorded."
+
+
+def _read_arrays(file: Path, *, units: int) -> dict[str, NDArray[Any]]:
+    try:
+        found = load_file(file)
+        arrays: dict[str, NDArray[Any]] = {name: found[name] for name in ("masks", "effects", "predicted", "groups")}
+    except (SafetensorError, KeyError, OSError) as error:
+        raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
+    rows = len(arrays["effects"])
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if shapes != {"masks": (rows, units), "effects": (rows,), "predicted": (rows,), "groups": (rows,)}:
+        raise FormatError(f"{str(file)!r} does not fit {DOCUMENT} with its {units} units: {shapes}. {_WITHOUT}")
+    return {**arrays, "masks": arrays["masks"].astype(bool)}
+
+
+def _read_samples(file: Path) -> tuple[Sample, ...]:
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(pa.py_buffer(file.read_bytes()), schema=_COLUMNS).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
     return tuple(Sample(**row) for row in rows)

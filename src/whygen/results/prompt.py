@@ -1,18 +1,20 @@
 """`PromptExplanation`: which units of a prompt drove the output, how sure that is, and how it was found.
 
-Field order is the order of the JSON file. The arrays that the numbers were computed from travel beside the JSON
-(safetensors, parquet), so everything after the model calls can be rebuilt offline.
+The JSON (`PromptExplanation.to_dict`) is a contract; field order is the order of the file. What a person wants besides
+(generation settings, pinned parts, surrogate) travels in ``details.json``, and the arrays that the numbers were
+computed from in safetensors and parquet, so everything after the model calls can be rebuilt offline.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from whygen.types import Effects, Masks
 
@@ -23,16 +25,32 @@ SCHEMA = 1
 """Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
 
 
-class Record(BaseModel):
-    """A part of an explanation: frozen, and strict about unknown fields."""
+def _none_for_nan(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+def _mend(value: object) -> object:
+    """Models answer with halves of surrogate pairs at times, which no file can hold: U+FFFD stands for them."""
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
+
+
+Figure: TypeAlias = Annotated[float | None, BeforeValidator(_none_for_nan)]
+"""A number, or None where it cannot be computed; NaN and infinities become None, since JSON has no word for them."""
+
+Text: TypeAlias = Annotated[str, BeforeValidator(_mend)]
+"""Text that can be encoded."""
+
+
+class Record(BaseModel):
+    """A part of an explanation: frozen, strict about unknown fields, and without NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Reference(Record):
     """What the model said to the whole prompt; ``n`` references were drawn, ``text`` is the first."""
 
-    text: str
+    text: Text
     n: int
 
 
@@ -42,13 +60,13 @@ class UnitAttribution(Record):
     ``low`` and ``high`` are None where no interval exists (the design gives none).
     """
 
-    text: str
+    text: Text
     start: int
     end: int
     attribution: float
-    low: float | None
-    high: float | None
-    p_value: float | None
+    low: Figure
+    high: Figure
+    p_value: Figure
     significant: bool
 
 
@@ -70,23 +88,23 @@ class IntervalRecord(Record):
 class Fidelity(Record):
     """How well the surrogate predicts the model.
 
-    ``r2_heldout`` is cross-validated over pairs of masks; ``r2_insample`` is the thesis's figure and
-    ``r2_chance`` its mean on permuted effects; ``noise_ceiling`` is the best R2 that the model's own noise allows.
-    None where it cannot be computed.
+    ``r2_heldout`` is cross-validated over pairs of masks; ``r2_insample`` is the thesis's figure, ``r2_chance`` its
+    mean on permuted effects and ``r2_chance_p95`` (kept in ``details.json``) their 95th percentile;
+    ``noise_ceiling`` is the best R2 that the model's own noise allows. None where it cannot be computed.
     """
 
-    r2_heldout: float | None
-    r2_insample: float | None
-    r2_chance: float | None
-    noise_ceiling: float | None
-    r2_chance_p95: float | None = None
+    r2_heldout: Figure
+    r2_insample: Figure
+    r2_chance: Figure
+    noise_ceiling: Figure
+    r2_chance_p95: Figure = Field(default=None, exclude=True)
 
 
 class Noise(Record):
     """What repeating the whole prompt showed: ``level`` is the mean distance between repeats and reference."""
 
     repeats: int
-    level: float | None
+    level: Figure
     differs: bool
 
 
@@ -103,7 +121,7 @@ class Warned(Record):
     """A failure signature: a stable code, and a text that says what to do."""
 
     code: str
-    text: str
+    text: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +169,21 @@ class Evidence:
 class PromptExplanation(Record):
     """Which units of a prompt drove the output. Frozen; everything here can be saved and loaded."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
+    """``schema`` in the JSON; either name may be given."""
     whygen: str
     preset: str | None = None
     model: str
-    prompt: str
+    prompt: Text
     reference: Reference
     units: tuple[UnitAttribution, ...]
     estimand: str
@@ -173,22 +199,49 @@ class PromptExplanation(Record):
     seed: int
     versions: dict[str, str]
     warnings: tuple[Warned, ...] = ()
-    settings: dict[str, JsonValue] = Field(default_factory=dict)
-    pinned: tuple[tuple[int, int], ...] = ()
-    """Characters ``[start, end)`` that were always sent and are not attributed."""
-    surrogate: str = "ridge"
+    settings: dict[str, JsonValue] = Field(default_factory=dict, exclude=True)
+    """How the model generated; kept in ``details.json``."""
+    pinned: tuple[tuple[int, int], ...] = Field(default=(), exclude=True)
+    """Characters ``[start, end)`` that were always sent and are not attributed; kept in ``details.json``."""
+    surrogate: str = Field(default="", exclude=True)
+    """Kept in ``details.json``; empty when only the JSON was loaded."""
     evidence: Evidence | None = Field(default=None, exclude=True, repr=False)
     """The arrays and samples; None when only the JSON was loaded."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The explanation as JSON, in the field order of the format."""
+        """The JSON of the contract: plain values only, in the field order of the format."""
         return self.model_dump(mode="json", by_alias=True)
 
+    def details(self) -> dict[str, Any]:
+        """What is kept beside the contract's JSON."""
+        return {
+            "settings": self.settings,
+            "pinned": [list(span) for span in self.pinned],
+            "surrogate": self.surrogate,
+            "r2_chance_p95": self.fidelity.r2_chance_p95,
+        }
+
     def save(self, directory: Path | str) -> Path:
-        """Write ``explanation.json``, ``arrays.safetensors`` and ``samples.parquet``; returns the folder."""
+        """Write explanation.json, details.json, arrays.safetensors and samples.parquet; returns the folder.
+
+        Raises:
+            StoreError: if the folder cannot be written.
+        """
         from whygen.results.files import save_prompt
 
         return save_prompt(self, directory)
+
+    @classmethod
+    def load(cls, path: Path | str) -> PromptExplanation:
+        """Read what `save` wrote; from the JSON file alone come the contract's fields, without evidence.
+
+        Raises:
+            MissingError: if there is nothing at the path.
+            FormatError: if it is damaged, or newer than this version.
+        """
+        from whygen.results.files import load_prompt
+
+        return load_prompt(path)
 
     def to_html(self) -> str:
         """The report as one self-contained page."""
@@ -197,7 +250,9 @@ class PromptExplanation(Record):
         return report.html(report.summarise(self))
 
     def _repr_html_(self) -> str:
-        return self.to_html()
+        from whygen import report
+
+        return report.notebook(self.to_html())
 
     def plot_attributions(self, *, ax: Axes | None = None) -> Axes:
         """Bars with intervals, drawn by matplotlib (extra ``plots``)."""
@@ -212,11 +267,11 @@ class PromptExplanation(Record):
         return report.plot_fidelity(self, ax=ax)
 
     def __repr__(self) -> str:
-        strongest = max(self.units, key=lambda unit: abs(unit.attribution))
+        strongest = max(self.units, key=lambda unit: abs(unit.attribution), default=None)
+        words = "" if strongest is None else f", strongest {strongest.text!r} {strongest.attribution:+.3f}"
         return (
-            f"<PromptExplanation of {self.model}: {len(self.units)} units, strongest {strongest.text!r} "
-            f"{strongest.attribution:+.3f}, {sum(unit.significant for unit in self.units)} significant, "
-            f"{self.calls.asked} calls>"
+            f"<PromptExplanation of {self.model}: {len(self.units)} units{words}, "
+            f"{sum(unit.significant for unit in self.units)} significant, {self.calls.asked} calls>"
         )
 
     __str__ = __repr__

@@ -1,0 +1,205 @@
+"""A prompt explanation survives the disk; what is damaged is named; old files stay readable."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from example_explanations import prompt_explanation
+from whygen.errors import FormatError, MissingError, StoreError
+from whygen.results import PromptExplanation, load
+from whygen.results.prompt import SCHEMA, Fidelity, Reference, Sample, UnitAttribution
+
+GOLDEN = Path(__file__).parents[2] / "data" / "golden" / "prompt-v1"
+CONTRACT = [
+    "schema", "whygen", "preset", "model", "prompt", "reference", "units", "estimand", "keep", "target", "operator",
+    "design", "masks", "interval", "fidelity", "noise", "calls", "seed", "versions", "warnings",
+]  # fmt: skip
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    return prompt_explanation(pairs=12).save(tmp_path / "run")
+
+
+def test_the_json_is_the_contract() -> None:
+    document = prompt_explanation(pairs=12).to_dict()
+    assert list(document) == CONTRACT
+    assert list(document["units"][0]) == [
+        "text", "start", "end", "attribution", "low", "high", "p_value", "significant",
+    ]  # fmt: skip
+    assert list(document["fidelity"]) == ["r2_heldout", "r2_insample", "r2_chance", "noise_ceiling"]
+    assert list(document["target"]) == ["name", "distance", "unit"]
+    assert list(document["calls"]) == ["asked", "made", "cached", "failed"]
+    assert list(document["noise"]) == ["repeats", "level", "differs"]
+    assert list(document["warnings"][0]) == ["code", "text"]
+
+
+def test_a_folder_gives_everything_back(tmp_path: Path) -> None:
+    explanation = prompt_explanation(pairs=12)
+    folder = explanation.save(tmp_path / "deep" / "run")
+    again = load(folder)
+    assert again == explanation
+    assert isinstance(again, PromptExplanation)
+    assert again.fidelity.r2_chance_p95 == explanation.fidelity.r2_chance_p95
+    assert again.pinned == explanation.pinned
+    assert sorted(place.name for place in folder.iterdir()) == [
+        "arrays.safetensors", "details.json", "explanation.json", "samples.parquet",
+    ]  # fmt: skip
+
+
+def test_the_json_alone_has_no_evidence(saved: Path) -> None:
+    alone = load(saved / "explanation.json")
+    assert isinstance(alone, PromptExplanation)
+    assert alone.evidence is None
+    assert alone.to_dict() == prompt_explanation(pairs=12).to_dict()
+
+
+def test_the_golden_file_still_loads() -> None:
+    explanation = PromptExplanation.load(GOLDEN)
+    assert explanation.schema_version == 1
+    assert explanation.to_dict() == json.loads((GOLDEN / "explanation.json").read_text(encoding="utf-8"))
+    assert (explanation.pinned, explanation.surrogate, explanation.fidelity.r2_chance_p95) == (
+        ((0, 22),),
+        "ridge",
+        0.36,
+    )
+    assert explanation.settings == {"max_tokens": 256, "seed": 0, "temperature": 0.7}
+    assert explanation.evidence is not None
+    assert explanation.evidence.masks.shape == (12, 24)
+    assert explanation.evidence.masks[1].tolist() == (~explanation.evidence.masks[0]).tolist()
+    expected = prompt_explanation(pairs=6)
+    assert [unit.text for unit in explanation.units] == [unit.text for unit in expected.units]
+    assert [unit.attribution for unit in explanation.units] == pytest.approx([u.attribution for u in expected.units])
+    assert [sample.prompt for sample in explanation.evidence.samples[:4]] == [
+        sample.prompt
+        for sample in expected.evidence.samples[:4]  # pyright: ignore[reportOptionalMemberAccess]
+    ]
+
+
+def test_either_name_of_the_schema_works() -> None:
+    document = prompt_explanation(pairs=6).to_dict()
+    assert PromptExplanation(**document).schema_version == SCHEMA
+    schema = document.pop("schema")
+    assert PromptExplanation(**document, schema_version=schema).to_dict()["schema"] == schema
+
+
+def test_saving_again_leaves_nothing_of_the_earlier_one(saved: Path) -> None:
+    bare = prompt_explanation(pairs=12, evidence=None, seed=3)
+    bare.save(saved)
+    assert load(saved) == bare
+    assert not (saved / "arrays.safetensors").exists()
+
+
+def test_a_newer_schema_is_refused_with_both_versions(saved: Path) -> None:
+    file = saved / "explanation.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 9, "whygen": "7.0"}))
+    with pytest.raises(FormatError, match=r"schema 9, written by whygen 7\.0; this whygen reads up to 1\. Upgrade"):
+        load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("explanation.json", b'{"schema": 1, "units": '),
+        ("explanation.json", b"[1, 2]"),
+        ("explanation.json", b"\xff\xfe"),
+        ("explanation.json", b'{"schema": 1, "units": []}'),
+        ("explanation.json", b'{"schema": true, "units": []}'),
+        ("explanation.json", b'{"schema": 1}'),
+        ("details.json", b"{"),
+        ("details.json", b'{"pinned": "all"}'),
+        ("arrays.safetensors", b"not arrays"),
+        ("samples.parquet", b"PAR1 not a table"),
+    ],
+)
+def test_a_damaged_part_is_named(saved: Path, name: str, data: bytes) -> None:
+    (saved / name).write_bytes(data)
+    with pytest.raises(FormatError, match=str(saved) if data == b'{"schema": 1}' else name):
+        load(saved)
+
+
+@pytest.mark.parametrize("name", ["arrays.safetensors", "samples.parquet"])
+def test_a_missing_part_is_named(saved: Path, name: str) -> None:
+    (saved / name).unlink()
+    with pytest.raises(FormatError, match=f"{name}' is missing"):
+        load(saved)
+
+
+def test_arrays_of_another_explanation_are_refused(saved: Path, tmp_path: Path) -> None:
+    other = prompt_explanation(prompt="Write about a fox", pinned=(), pairs=12).save(tmp_path / "other")
+    (saved / "arrays.safetensors").write_bytes((other / "arrays.safetensors").read_bytes())
+    with pytest.raises(FormatError, match=r"does not fit explanation\.json with its 24 units"):
+        load(saved)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="There is no explanation"):
+        load(tmp_path)
+
+
+def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("here first")
+    with pytest.raises(StoreError, match="cannot be written"):
+        prompt_explanation(pairs=6).save(tmp_path / "run")
+
+
+def test_a_failed_save_leaves_the_earlier_one_alone(saved: Path) -> None:
+    before = load(saved)
+    (saved / "samples.parquet").unlink()
+    (saved / "samples.parquet").mkdir()  # cannot be unlinked as a file, nor replaced by one
+    with pytest.raises(StoreError):
+        prompt_explanation(pairs=12, seed=4).save(saved)
+    assert not list(saved.glob(".*"))
+    assert isinstance(before, PromptExplanation)
+
+
+def test_numbers_that_are_none_become_none() -> None:
+    figures = Fidelity(r2_heldout=float("nan"), r2_insample=np.float64("inf"), r2_chance=None, noise_ceiling=0.5)
+    assert (figures.r2_heldout, figures.r2_insample) == (None, None)
+    with pytest.raises(ValidationError):
+        UnitAttribution(
+            text="a", start=0, end=1, attribution=float("nan"), low=None, high=None, p_value=None, significant=False
+        )
+
+
+def test_halves_of_surrogate_pairs_are_mended(tmp_path: Path) -> None:
+    explanation = prompt_explanation(pairs=6, reference=Reference(text="cut \ud83d here", n=1))
+    assert explanation.reference.text == "cut \ufffd here"
+    evidence = explanation.evidence
+    assert evidence is not None
+    sample = Sample("mask", 0, 0, "a", "b \ud83d", "stop", 0.0)
+    broken = type(evidence)(evidence.masks, evidence.effects, evidence.predicted, evidence.groups, (sample,))
+    again = load(explanation.model_copy(update={"evidence": broken}).save(tmp_path))
+    assert isinstance(again, PromptExplanation)
+    assert again.evidence is not None
+    assert again.evidence.samples[0].output == r"b \ud83d"
+
+
+@given(
+    text=st.text(max_size=40),
+    figure=st.none() | st.floats(allow_nan=True),
+    attribution=st.floats(allow_nan=False, allow_infinity=False),
+)
+def test_any_text_and_figure_survives(
+    text: str, figure: float | None, attribution: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    unit = UnitAttribution(
+        text=text, start=0, end=len(text), attribution=attribution, low=figure, high=None, p_value=None,
+        significant=False,
+    )  # fmt: skip
+    explanation = prompt_explanation(pairs=6, units=(unit,), reference=Reference(text=text, n=1), evidence=None)
+    assert load(explanation.save(tmp_path_factory.mktemp("any"))) == explanation
+
+
+def test_one_line_says_what_it_is() -> None:
+    line = repr(prompt_explanation(pairs=12))
+    assert "\n" not in line
+    assert line.startswith("<PromptExplanation of demo/storyteller: 24 units, strongest 'fox' +0.")
+    assert line == str(prompt_explanation(pairs=12))
