@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+import whygen
 from whygen.anchors.data import SampleSet
 from whygen.anchors.explain import explain_anchors
 from whygen.errors import DataError, FormatError, MissingError, ModelError, UnknownNameError, UsageError
@@ -126,7 +127,8 @@ def test_details_tell_how_it_was_made(explained: AnchorExplanation) -> None:
 
 
 def test_it_is_saved_and_loaded_whole(explained: AnchorExplanation, tmp_path: Path) -> None:
-    loaded = AnchorExplanation.load(explained.save(tmp_path / "out"))
+    loaded = whygen.load(explained.save(tmp_path / "out"))
+    assert isinstance(loaded, AnchorExplanation)
     assert loaded.to_dict() == explained.to_dict()
     assert loaded.details == explained.details
     assert loaded.table() == explained.table()

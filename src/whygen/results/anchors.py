@@ -6,7 +6,6 @@ The JSON (`AnchorExplanation.to_dict`) is a contract and holds what a program ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from whygen.results.prompt import Record, Warned
-from whygen.types import JsonValue
+from whygen.results.prompt import Record, Text, Warned
 
 SCHEMA = 1
 """Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
@@ -119,8 +117,8 @@ class ReadingRecord(Record):
 class SkippedRecord(Record):
     """A file or row that could not be read, and why."""
 
-    name: str
-    reason: str
+    name: Text
+    reason: Text
 
 
 class Details(Record):
@@ -216,7 +214,7 @@ class AnchorExplanation(Record):
     evidence: AnchorEvidence | None = Field(default=None, exclude=True, repr=False)
     """None when only the JSON was loaded."""
 
-    def to_dict(self) -> dict[str, JsonValue]:
+    def to_dict(self) -> dict[str, Any]:
         """The JSON of the contract: plain values only."""
         return self.model_dump(mode="json", by_alias=True)
 
@@ -252,12 +250,15 @@ class AnchorExplanation(Record):
 
     def to_html(self) -> str:
         """A self-contained report."""
-        from whygen.report import anchors_html
+        from whygen.report.anchors_html import html
+        from whygen.report.anchors_summary import summarise
 
-        return anchors_html(self)
+        return html(summarise(self))
 
     def _repr_html_(self) -> str:
-        return self.to_html()
+        from whygen import report
+
+        return report.notebook(self.to_html())
 
     def plot_criteria(self) -> Any:
         """The anchors by their first intrinsic and extrinsic criterion, as a matplotlib figure."""
@@ -277,7 +278,8 @@ class AnchorExplanation(Record):
             return np.zeros(0, np.int64)
         return np.flatnonzero(self.evidence.codes == GROUPS.index(group)).astype(np.int64)
 
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{name} {record.share:.1%}" for name, record in self.groups.items())
+        return f"<AnchorExplanation of {self.model}: {self.n_anchors} anchors, {shares}>"
 
-def group_shares(groups: Mapping[str, GroupRecord]) -> str:
-    """The groups in one line, for messages and logs."""
-    return ", ".join(f"{name} {record.share:.1%}" for name, record in groups.items())
+    __str__ = __repr__

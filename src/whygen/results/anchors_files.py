@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +14,41 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as tensors
 
-from whygen.errors import FormatError, MissingError
+from whygen.errors import FormatError
 from whygen.results.anchors import SCHEMA, AnchorEvidence, AnchorExplanation, Details
+from whygen.results.files import (
+    ARRAYS,
+    DETAILS,
+    DOCUMENT,
+    check_schema,
+    document_bytes,
+    read_document,
+    write_together,
+)
 
-EXPLANATION = "explanation.json"
-DETAILS = "details.json"
 ANCHORS = "anchors.parquet"
-ARRAYS = "arrays.safetensors"
 LOOK_AT = "look_at.csv"
 OPTIONAL_ARRAYS = ("p_values", "basis", "neighbour", "neighbour_distance", "originals", "reconstructions")
 
 
 def save(explanation: AnchorExplanation, folder: Path) -> Path:
-    """Write an explanation into a folder, which is made if need be; files of an earlier one are replaced."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_json(folder / EXPLANATION, explanation.to_dict())
+    """Write an explanation into a folder, which is made if need be; an earlier one there is replaced.
+
+    Raises:
+        StoreError: if the folder cannot be written.
+    """
+    parts: dict[str, bytes] = {}
     if explanation.details is not None:
-        _write_json(folder / DETAILS, explanation.details.model_dump(mode="json"))
+        parts[DETAILS] = document_bytes(explanation.details.model_dump(mode="json"))
     if explanation.evidence is not None:
-        pq.write_table(pa.table(explanation.table()), folder / ANCHORS)
-        save_file(_arrays(explanation.evidence), folder / ARRAYS)
-        _write_csv(folder / LOOK_AT, explanation.look_at())
+        parts[ANCHORS] = _parquet(explanation.table())
+        parts[ARRAYS] = tensors(_arrays(explanation.evidence))
+        parts[LOOK_AT] = _csv(explanation.look_at())
+    parts[DOCUMENT] = document_bytes(explanation.to_dict())
+    write_together(folder, parts, stale=(DOCUMENT, DETAILS, ANCHORS, ARRAYS, LOOK_AT))
     return folder
 
 
@@ -47,45 +59,40 @@ def load(path: Path) -> AnchorExplanation:
         MissingError: if there is no explanation at the path.
         FormatError: if it is damaged, or newer than this version.
     """
-    file = path / EXPLANATION if path.is_dir() else path
-    if not file.is_file():
-        raise MissingError(f"There is no explanation at {str(path)!r}; give a folder that save has written.")
-    fields = _read_json(file)
-    if not isinstance(fields.get("schema"), int) or fields["schema"] > SCHEMA:
-        raise FormatError(
-            f"{str(file)!r} has the schema {fields.get('schema')!r}; this version reads up to "
-            f"{SCHEMA}. Install a newer whygen."
+    document = read_document(path)
+    file = path / DOCUMENT if path.is_dir() else path
+    check_schema(document, file, newest=SCHEMA)
+    try:
+        if not path.is_dir():
+            return AnchorExplanation.model_validate(document)
+        return AnchorExplanation.model_validate(
+            {**document, "details": _load_details(path), "evidence": _load_evidence(path)}
         )
-    folder = file.parent if path.is_dir() else None
-    try:
-        details = None if folder is None else _load_details(folder)
-        evidence = None if folder is None else _load_evidence(folder)
-        return AnchorExplanation.model_validate({**fields, "details": details, "evidence": evidence})
     except ValidationError as error:
-        raise FormatError(f"{str(file)!r} is no explanation of anchors: {error}") from error
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise FormatError(f"{str(file)!r} is damaged at {where!r}: {first['msg']}. Explain again.") from None
 
 
-def _write_json(file: Path, value: Any) -> None:
-    file.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+def _parquet(table: dict[str, list[Any]]) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({name: _encodable(column) for name, column in table.items()}), sink)
+    return sink.getvalue().to_pybytes()
 
 
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        value: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{str(file)!r} cannot be read as JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise FormatError(f"{str(file)!r} holds no JSON object.")
-    return value  # pyright: ignore[reportUnknownVariableType]
+def _encodable(column: list[Any]) -> list[Any]:
+    """File names need not be UTF-8: what cannot be encoded is spelled out."""
+    return [cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell for cell in column]
 
 
-def _write_csv(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Cells that a spreadsheet would run as a formula are quoted with an apostrophe: names come from users' files."""
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        if rows:
-            writer = csv.DictWriter(stream, list(rows[0]))
-            writer.writeheader()
-            writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+def _csv(rows: list[dict[str, Any]]) -> bytes:
+    """Cells that a spreadsheet would run as a formula get an apostrophe: names come from users' files."""
+    stream = io.StringIO(newline="")
+    if rows:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return stream.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _cell(value: Any) -> Any:
@@ -107,7 +114,7 @@ def _arrays(evidence: AnchorEvidence) -> dict[str, NDArray[Any]]:
 
 def _load_details(folder: Path) -> Details | None:
     file = folder / DETAILS
-    return Details.model_validate(_read_json(file)) if file.is_file() else None
+    return Details.model_validate(read_document(file)) if file.is_file() else None
 
 
 def _load_evidence(folder: Path) -> AnchorEvidence | None:
