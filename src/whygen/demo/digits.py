@@ -7,8 +7,6 @@ with all images of the other nine classes: no anchor is in the reference, and no
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -44,14 +42,13 @@ def open_digits_vae(options: ModelOptions | None = None) -> LatentModel:
     except ImportError as error:
         raise MissingExtraError(f"The model {URI}", extra="torch", package="torch") from error
     images = digits("training").samples
-    with _one_thread():
-        module = train_mlp_vae(
-            images.reshape(len(images), -1),
-            seed=SEED,
-            sizes=Sizes(values=64, hidden=64, latent=4),
-            schedule=Schedule(epochs=200, batch=20, rate=2e-3),
-            uri=URI,
-        )
+    module = train_mlp_vae(
+        images.reshape(len(images), -1),
+        seed=SEED,
+        sizes=Sizes(values=64, hidden=64, latent=4),
+        schedule=Schedule(epochs=200, batch=20, rate=2e-3),
+        uri=URI,
+    )
     return torch_latent(module, options=options, uri=URI)
 
 
@@ -75,16 +72,3 @@ def digits(part: Part) -> SampleSet:
 def _scans() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     scans = cast("Any", load_digits())  # pyright: ignore[reportUnknownArgumentType]
     return (scans.images / WHITE).astype(np.float32), scans.target.astype(np.int64)
-
-
-@contextmanager
-def _one_thread() -> Generator[None]:
-    """So small a network trains faster on one thread, and then no number of cores changes the result."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
