@@ -52,7 +52,8 @@ def prune(
     if not everything and older_than is None and model is None:
         raise UsageError("Say what to forget: --older-than 30d, --model URI, or --all.")
     with open_store(cache or default_store_path()) as store:
-        gone = store.prune(older_than=_age(older_than), model=model) if not everything else store.clear()
+        age = timedelta(0) if everything else _age(older_than)
+        gone = store.prune(older_than=age, model=None if everything else model)
     if as_json:
         common.print_json({"removed": gone})
     else:

@@ -20,7 +20,6 @@ from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, Request
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _HASHED_WHOLE = 64 * 2**20
 """Files up to this size are hashed whole; of larger ones size, beginning (a safetensors header) and end."""
@@ -30,12 +29,12 @@ _SCORED_AT_ONCE = 2**27
 
 
 class HfModel:
-    """A transformers model with its tokenizer."""
+    """A transformers model (`PreTrainedModel`) with its tokenizer (`PreTrainedTokenizerBase`)."""
 
     def __init__(
         self,
-        network: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
+        network: Any,
+        tokenizer: Any,
         *,
         uri: str,
         identity: Mapping[str, JsonValue] | None = None,
@@ -284,14 +283,14 @@ def _positions(config: Any) -> int | None:
     return None
 
 
-def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+def _pad_id(tokenizer: Any) -> int:
     for candidate in (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id):
         if candidate is not None:
             return int(candidate)
     return 0
 
 
-def _end_ids(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def _end_ids(network: Any, tokenizer: Any) -> list[int]:
     """Tokens that end an answer, as the checkpoint's generation settings and the tokenizer name them."""
     ends: list[int] = []
     for value in (network.generation_config.eos_token_id, tokenizer.eos_token_id):
@@ -299,7 +298,7 @@ def _end_ids(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> li
     return list(dict.fromkeys(int(end) for end in ends))
 
 
-def _batch_for(network: PreTrainedModel) -> int:
+def _batch_for(network: Any) -> int:
     """Rows in a batch: many for small networks, whose steps cost mostly overhead; fewer as they grow."""
     parameters = sum(p.numel() for p in network.parameters())
     if network.device.type == "cpu":
@@ -380,7 +379,9 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
     device = options.device or _device()
     with _quiet(), _explained(name):
         config = transformers.AutoConfig.from_pretrained(name)
-        kind = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+        kind: Any = (
+            transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+        )
         tokenizer = transformers.AutoTokenizer.from_pretrained(name)
         network = kind.from_pretrained(name, dtype=_dtype(options.dtype, device))
     if not any(torch.is_floating_point(p) for p in network.parameters()):

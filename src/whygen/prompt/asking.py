@@ -125,7 +125,7 @@ class Asker:
         full = masks.all(axis=1)
         effects = np.full((len(masks), draws), np.nan)
         effects[full] = whole.effect
-        todo = [(row, draw) for row in np.flatnonzero(~full) for draw in range(draws)]
+        todo = [(row, draw) for row in np.flatnonzero(~full).tolist() for draw in range(draws)]
         numbers = self._draw_numbers([prompts[row] for row, _ in todo], fresh=whole.differs or draws > 1)
         texts = [prompts[row] for row, _ in todo]
         values = self._effects("mask", texts, numbers, whole, rows=[first_row + row for row, _ in todo])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def assemble(asker: Asker, findings: Findings, surrogate: Surrogate, *, estimand
         seed=seed,
         versions=_versions(),
         warnings=warn(signs),
-        settings=asker.settings.to_json(),
+        settings=cast(dict[str, Any], asker.settings.to_json()),
         pinned=asker.units.pinned,
         surrogate=surrogate.name,
         evidence=Evidence(

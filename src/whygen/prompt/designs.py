@@ -53,12 +53,15 @@ def _bits(codes: NDArray[np.int64], n: int) -> Masks:
     return ((codes[:, None] >> np.arange(n)) & 1).astype(bool)
 
 
-def _paired(first: Masks, name: str, **more: object) -> Design:
+def _paired(
+    first: Masks, name: str, *, population: int | None = None, sizes: NDArray[np.float64] | None = None
+) -> Design:
     """Interleave masks with their partners: rows 2j and 2j + 1 are group j."""
     pairs, n = first.shape
     masks = np.empty((2 * pairs, n), dtype=bool)
     masks[0::2], masks[1::2] = first, ~first
-    return Design(name=name, masks=masks, groups=np.repeat(np.arange(pairs), 2), **more)  # pyright: ignore[reportArgumentType]
+    groups = np.arange(2 * pairs, dtype=np.int64) // 2
+    return Design(name=name, masks=masks, groups=groups, population=population, sizes=sizes)
 
 
 def enumerated(n: int, *, empty: bool = True) -> Design:
@@ -126,7 +129,7 @@ def bernoulli(n: int, calls: int, rng: np.random.Generator, *, keep: float, empt
     return Design(
         name=f"Bernoulli({keep:g}), antithetic",
         masks=np.array(rows, dtype=bool).reshape(-1, n),
-        groups=np.repeat(np.arange(len(rows) // 2), 2),
+        groups=np.arange(len(rows), dtype=np.int64) // 2,
         keep=keep,
     )
 

@@ -7,6 +7,7 @@ What it computes is audited elsewhere; nothing here is used by the default.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,7 @@ def fit(masks: Masks, target: NDArray[np.float64], weights: NDArray[np.float64])
     """The published surrogate, and the thesis's fidelity ``1 - sum w (y - yhat)^2 / sum w (y - mean_w y)^2``."""
     root = np.sqrt(weights)
     x = np.hstack([np.ones((len(masks), 1)), masks.astype(np.float64)])
-    solution = np.linalg.lstsq(x * root[:, None], target * root, rcond=None)[0]
+    solution: NDArray[Any] = np.linalg.lstsq(x * root[:, None], target * root, rcond=None)[0]
     predicted = x @ solution
     mean = float((weights * target).sum() / weights.sum())
     error = float((weights * (target - predicted) ** 2).sum())

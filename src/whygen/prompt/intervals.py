@@ -10,16 +10,19 @@ the interval, their signs the p-value. No refit is needed beyond the folds.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import comb
 
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate
 from whygen.stats.intervals import Interval, score_interval, student_half_width
 from whygen.stats.signs import sign_flip_p
+
+Floats: TypeAlias = NDArray[np.float64]
 
 FEW_GROUPS = 16
 """Below this many groups four folds, else ten: measured in benchmarks/coverage.py, docs/decisions/0002-intervals.md."""
@@ -148,9 +151,10 @@ def enumerated_shapley(observed: Observed, *, noise: float = 0.0, degrees: int =
     n = observed.n
     size = observed.masks.sum(axis=1)
     others = size[:, None] - observed.masks
-    weight = np.where(observed.masks, 1.0, -1.0) / (n * comb(n - 1, others))
-    values = weight.T @ observed.effects
-    variance = noise * (weight**2).sum(axis=0)
+    members = np.array([math.comb(n - 1, s) for s in range(n)], dtype=np.float64)[others]
+    weight: NDArray[np.float64] = np.where(observed.masks, 1.0, -1.0) / (n * members)
+    values: NDArray[np.float64] = weight.T @ observed.effects
+    variance: NDArray[np.float64] = noise * (weight**2).sum(axis=0)
     half = student_half_width(variance, max(degrees, 1)) if noise > 0 else np.zeros(n)
     method = "noise of the model only; every mask was asked" if noise > 0 else "every mask was asked; repeats agree"
     return Estimate(values, Interval(values, values - half, values + half), None, method)
@@ -177,18 +181,18 @@ def local_estimate(observed: Observed, *, width: float) -> Estimate:
         The estimate; its ``effective`` is Kish's ``(sum w)^2 / sum w^2``.
     """
     dropped = 1.0 - observed.masks.mean(axis=1)
-    weights = np.exp(-((dropped / width) ** 2))
+    weights: Floats = np.exp(-((dropped / width) ** 2))
     effective = float(weights.sum() ** 2 / (weights**2).sum())
-    x = np.hstack([np.ones((len(observed), 1)), observed.masks.astype(np.float64)])
-    bread = np.linalg.pinv(x.T @ (weights[:, None] * x))
-    solution = bread @ (x.T @ (weights * observed.effects))
-    residual = observed.effects - x @ solution
-    leverage = weights * np.einsum("ij,jk,ik->i", x, bread, x)
-    meat_rows = x * (weights * residual / np.maximum(1.0 - leverage, 1e-6))[:, None]
+    x: Floats = np.hstack([np.ones((len(observed), 1)), observed.masks.astype(np.float64)])
+    bread: Floats = np.asarray(np.linalg.pinv(x.T @ (weights[:, None] * x)), dtype=np.float64)
+    solution: Floats = bread @ x.T @ (weights * observed.effects)
+    residual: Floats = observed.effects - x @ solution
+    leverage: Floats = weights * ((x @ bread) * x).sum(axis=1)
+    meat_rows: Floats = x * (weights * residual / np.maximum(1.0 - leverage, 1e-6))[:, None]
     names, group_of = np.unique(observed.groups, return_inverse=True)
     clustered = np.zeros((len(names), x.shape[1]))
     np.add.at(clustered, group_of, meat_rows)
-    variance = np.diag(bread @ (clustered.T @ clustered) @ bread)[1:]
+    variance: Floats = ((clustered @ bread) ** 2).sum(axis=0)[1:]
     half = student_half_width(variance, max(len(names) - x.shape[1], 1))
     coefficients = solution[1:]
     interval = Interval(coefficients, coefficients - half, coefficients + half)

@@ -48,7 +48,7 @@ class Observed:
 
     def centred(self) -> NDArray[np.float64]:
         """Masks minus the keep probability, shape ``(m, n)``: the mean of each column is zero by design."""
-        return self.masks - self.keep
+        return self.masks.astype(np.float64) - self.keep
 
     def weights(self) -> NDArray[np.float64]:
         """Horvitz-Thompson weights, shape ``(m, n)``: the mean of weight times effect is the estimand. METHODS A2.
@@ -57,11 +57,13 @@ class Observed:
         ``p_n(s) = s! (n - s - 1)! / n!``: ``w_i = [z_i p_n(|z| - 1) - (1 - z_i) p_n(|z|)] / q(z)``.
         """
         if self.sizes is None:
-            return np.where(self.masks, 1.0 / self.keep, -1.0 / (1.0 - self.keep))
-        size = self.masks.sum(axis=1)
+            return np.where(self.masks, 1.0 / self.keep, -1.0 / (1.0 - self.keep)).astype(np.float64)
+        size: NDArray[np.int64] = self.masks.sum(axis=1)
         # p_n(s) / q(z) with q(z) = sizes[|z|] / C(n, |z|): the factorials cancel to one over the number of members.
         chance = self.sizes[size - 1]
-        return np.where(self.masks, (1.0 / (size * chance))[:, None], -(1.0 / ((self.n - size) * chance))[:, None])
+        present: NDArray[np.float64] = 1.0 / (size * chance)
+        absent: NDArray[np.float64] = -1.0 / ((self.n - size) * chance)
+        return np.where(self.masks, present[:, None], absent[:, None])
 
     def importance(self) -> NDArray[np.float64]:
         """Weight of each row in a least-squares fit, shape ``(m,)``, mean one.
@@ -71,8 +73,8 @@ class Observed:
         """
         if self.sizes is None:
             return np.ones(len(self))
-        size = self.masks.sum(axis=1)
-        weight = 1.0 / (size * (self.n - size) * self.sizes[size - 1])
+        size: NDArray[np.int64] = self.masks.sum(axis=1)
+        weight: NDArray[np.float64] = 1.0 / (size * (self.n - size) * self.sizes[size - 1])
         return weight / weight.mean()
 
     def complement_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:

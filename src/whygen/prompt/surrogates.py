@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,16 +91,24 @@ def _regression(observed: Observed) -> _Regression:
 def _pair_differences(observed: Observed, first: NDArray[np.int64], second: NDArray[np.int64]) -> _Regression:
     """Half differences of pairs. With a ``total``, only the deviation from equal shares is fitted: it sums to zero."""
     n = observed.n
-    root = np.sqrt(observed.importance()[first])
-    x = observed.masks[first] - 0.5
+    root: NDArray[np.float64] = np.sqrt(observed.importance()[first])
+    x: NDArray[np.float64] = observed.masks[first].astype(np.float64) - 0.5
     y = (observed.effects[first] - observed.effects[second]) / 2.0
     intercept = float(observed.effects.mean())
     if observed.total is None:
-        return _Regression(x * root[:, None], y * root, 1, lambda b: Linear(intercept, b, 0.5))
+
+        def plain(solution: NDArray[np.float64]) -> Linear:
+            return Linear(intercept, solution, 0.5)
+
+        return _Regression(x * root[:, None], y * root, 1, plain)
     share = observed.total / n
-    deviation = x - x.mean(axis=1, keepdims=True)
+
+    def back(solution: NDArray[np.float64]) -> Linear:
+        return Linear(intercept, share + solution - solution.mean(), 0.5)
+
+    deviation: NDArray[np.float64] = x - x.mean(axis=1, keepdims=True)
     y = y - share * x.sum(axis=1)
-    return _Regression(deviation * root[:, None], y * root, 1, lambda b: Linear(intercept, share + b - b.mean(), 0.5))
+    return _Regression(deviation * root[:, None], y * root, 1, back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +144,8 @@ class Ols:
                 f"units in every fold. Use a budget of at least {needed + 3}, or surrogate='ridge'.",
                 smallest=needed + 3,
             )
-        return rows.back(np.linalg.lstsq(rows.x, rows.y, rcond=None)[0])
+        solution: NDArray[Any] = np.linalg.lstsq(rows.x, rows.y, rcond=None)[0]
+        return rows.back(solution)
 
 
 SURROGATES: dict[str, Surrogate] = {"ridge": Ridge(), "ols": Ols()}
@@ -191,5 +200,5 @@ def _left_out_error(
     blocks = left.reshape(-1, block, left.shape[1])
     hat = np.eye(block) - np.einsum("gik,k,gjk->gij", blocks, 1.0 - shrink, blocks)
     hat += 1e-12 * np.eye(block)
-    solved = np.linalg.solve(hat, residual.reshape(-1, block, 1))
-    return float(np.mean(solved**2))
+    solved = np.asarray(np.linalg.solve(hat, residual.reshape(-1, block, 1)), dtype=np.float64)
+    return float((solved**2).mean())

@@ -118,7 +118,8 @@ def _pick(options: Sequence[str], rng: np.random.Generator) -> str:
 
 def draw_slots(rng: np.random.Generator, *, share: float) -> dict[Slot, str]:
     """Each slot is named with probability ``share``; at least one is."""
-    chosen = [slot for slot in SLOTS if rng.random() < share] or [SLOTS[int(rng.integers(len(SLOTS)))]]
+    chosen: list[Slot] = [slot for slot in SLOTS if rng.random() < share]
+    chosen = chosen or [SLOTS[int(rng.integers(len(SLOTS)))]]
     return {slot: _pick(tuple(TELLINGS[slot]), rng) for slot in chosen}
 
 
