@@ -40,7 +40,7 @@ class Found:
     space: Space
     representatives: Representatives
     survey: Survey
-    neighbours: Neighbours | None
+    neighbours: Neighbours
     delusion: Delusion | None
     originals: Floats
     reconstructions: Floats
@@ -185,8 +185,8 @@ def _evidence(found: Found) -> records.AnchorEvidence:
         basis=found.calibration.basis,
         labels=found.subject.anchor_set.labels,
         names=found.subject.anchor_set.names,
-        neighbour=None if near is None else near.index,
-        neighbour_distance=None if near is None else near.distance,
+        neighbour=near.index,
+        neighbour_distance=near.distance,
         shown=found.representatives.shown,
         originals=pictures(found.originals) if pictured else None,
         reconstructions=pictures(found.reconstructions) if pictured else None,

@@ -27,6 +27,7 @@ from whygen.errors import DataError, UsageError
 from whygen.models.latent import Floats, Layout, load_latent
 from whygen.models.registry import ModelOptions
 from whygen.results.anchors import AnchorExplanation
+from whygen.results.anchors_table import excess, telling
 from whygen.results.prompt import Warned
 from whygen.runs.progress import Progress
 from whygen.stats.seeds import generator
@@ -161,8 +162,8 @@ class _Run:
             space = open_space(self.plan, subject, scores, reference, self.encoder)
             representatives = represent(self.plan, grouping, space, scores, seed=self.seed)
         with clock.phase("diagnostics"):
+            near = neighbours(space, self._telling(grouping, scores, calibration, representatives.shown))
             surveyed = survey(space)
-            near = neighbours(space)
             tested = self._delusion(grouping, classifier, trained)
             originals, made = reconstruct(subject.model, subject.anchors, representatives.shown)
         self._end()
@@ -191,6 +192,13 @@ class _Run:
             rng=generator(self.seed, "flips"),
             replicates=self.plan.replicates,
         )
+
+    def _telling(
+        self, grouping: Grouping, scores: Scores, calibration: Calibration, shown: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """The anchors that the list of samples to look at will name."""
+        limits = np.array([threshold.value for threshold in calibration.thresholds])
+        return telling(grouping.codes, grouping.flip_rate, excess(scores.values, limits), shown)
 
     def _delusion(
         self, grouping: Grouping, classifier: Callable[[Floats], Any] | None, trained: Sequence[Hashable] | None

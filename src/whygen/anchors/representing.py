@@ -15,7 +15,7 @@ from whygen.anchors.diagnostics import check_selection
 from whygen.anchors.groups import GROUPS, Grouping
 from whygen.anchors.opening import Subject
 from whygen.anchors.presets import Plan, Selecting, parse_select
-from whygen.anchors.samples import BLOCK, Prepared
+from whygen.anchors.samples import Prepared
 from whygen.anchors.scoring import Scores
 from whygen.anchors.selection import SELECTIONS, Selection
 from whygen.anchors.selection.dispersion import EXACT_LIMIT
@@ -24,10 +24,8 @@ from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
 
 SMALL = 4096
-MAX_PAIRS = 2_000_000_000
-"""Neighbours are looked for among so many pairs at most."""
-FEW_PAIRS = 150_000_000
-"""The same where anchors are their own reference: that many are quick."""
+MAX_DISTANCES = 8_000_000
+"""So many distances are held at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,36 +143,34 @@ def _select(selecting: Selecting, points: Points, *, first: int | None, rng: np.
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """For each anchor its nearest reference sample, or the nearest other anchor."""
+    """For each anchor its nearest reference sample, or (without a reference) the nearest other anchor."""
 
     index: NDArray[np.int64]
+    """Shape ``(n,)``; -1 where nobody looked."""
     distance: NDArray[np.float64]
+    """Shape ``(n,)``; NaN where nobody looked."""
 
 
-def neighbours(space: Space) -> Neighbours | None:
-    """Nearest neighbours by Euclidean distance; None where there are too many pairs to look at."""
+def neighbours(space: Space, rows: NDArray[np.int64]) -> Neighbours:
+    """Nearest neighbours of the named anchors by Euclidean distance: of all of them would cost as much as decoding."""
     own = space.reference is None
     known = space.anchors if space.reference is None else space.reference
-    pairs = len(space.anchors) * len(known)
-    if pairs > (FEW_PAIRS if own else MAX_PAIRS) or (own and len(known) < 2):
-        return None
+    found = Neighbours(np.full(len(space.anchors), -1, np.int64), np.full(len(space.anchors), np.nan))
+    if own and len(known) < 2:
+        return found
     centre = known.mean(axis=0, dtype=np.float64).astype(known.dtype)
-    shifted = known - centre
-    squares = np.einsum("ij,ij->i", shifted, shifted)
-    index = np.empty(len(space.anchors), np.int64)
-    for start in range(0, len(index), BLOCK):
-        place = slice(start, min(start + BLOCK, len(index)))
-        nearness = squares - 2 * (space.anchors[place] - centre) @ shifted.T
+    squares = np.square(known - centre).sum(axis=1)
+    size = max(1, MAX_DISTANCES // len(known))
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
+        apart = squares - 2 * (space.anchors[some] - centre) @ (known - centre).T
         if own:
-            nearness[np.arange(place.stop - start), np.arange(start, place.stop)] = np.inf
-        index[place] = nearness.argmin(axis=1)
-    return Neighbours(index, _distances(space.anchors, known, index))
-
-
-def _distances(points: Points, known: Points, index: NDArray[np.int64]) -> NDArray[np.float64]:
-    found = np.empty(len(points))
-    for start in range(0, len(points), BLOCK):
-        place = slice(start, start + BLOCK)
-        difference = points[place] - known[index[place]]
-        found[place] = np.sqrt(np.square(difference).sum(axis=1, dtype=np.float64))
+            apart[np.arange(len(some)), some] = np.inf
+        found.index[some] = apart.argmin(axis=1)
+    found.distance[rows] = distances_between(space.anchors[rows], known[found.index[rows]])
     return found
+
+
+def distances_between(points: Points, others: Points) -> NDArray[np.float64]:
+    """Row by row, by differences: exact, where products of large vectors would round."""
+    return np.sqrt(np.square(points - others).sum(axis=1, dtype=np.float64))

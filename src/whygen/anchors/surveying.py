@@ -6,17 +6,21 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from whygen.anchors.arrays import Points
 from whygen.anchors.criteria import FeatureEncoder, features
-from whygen.anchors.diagnostics import Coverage, CoveringCurve, coverage, covering_curve, missable_mode
-from whygen.anchors.representing import Space
+from whygen.anchors.diagnostics import Coverage, CoveringCurve, covering_curve, expected_coverage, missable_mode
+from whygen.anchors.representing import Space, distances_between
 from whygen.anchors.samples import Prepared
+from whygen.anchors.selection.kinds import neighbour_distances
 from whygen.models.latent import Floats
 from whygen.results.prompt import Warned
 
 NEIGHBOURS = 5
 CURVE_COUNTS = 64
-MAX_COVERAGE_PAIRS = 2_000_000_000
+MAX_REFERENCE = 40_000
+BLOCK = 1024
 FEW = 64
 
 
@@ -31,12 +35,34 @@ class Survey:
 
 def survey(space: Space) -> Survey:
     """Completeness of the anchors in a space; no coverage without enough reference samples."""
-    n, reference = len(space.anchors), space.reference
-    covered = None
-    if reference is not None and len(reference) > NEIGHBOURS:
-        pairs = len(reference) * (len(reference) + n)
-        covered = coverage(reference, space.anchors, neighbours=NEIGHBOURS) if pairs <= MAX_COVERAGE_PAIRS else None
-    return Survey(covered, covering_curve(space.anchors, counts=min(CURVE_COUNTS, n)), missable_mode(n))
+    n = len(space.anchors)
+    return Survey(_coverage(space), covering_curve(space.anchors, counts=min(CURVE_COUNTS, n)), missable_mode(n))
+
+
+def _coverage(space: Space) -> Coverage | None:
+    """The same as `whygen.anchors.diagnostics.coverage`, without looking on once a reference sample is covered."""
+    reference = space.reference
+    if reference is None or not NEIGHBOURS < len(reference) <= MAX_REFERENCE:
+        return None
+    reach = neighbour_distances(reference, None, neighbours=NEIGHBOURS)
+    share = float(covered(reference, space.anchors, reach).mean())
+    expected = expected_coverage(len(reference), len(space.anchors), neighbours=NEIGHBOURS)
+    return Coverage(share=share, expected=expected, normalised=share / expected)
+
+
+def covered(reference: Points, anchors: Points, reach: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which reference samples have an anchor within their reach; those found are not looked at again."""
+    found = np.zeros(len(reference), np.bool_)
+    centre = reference.mean(axis=0, dtype=np.float64).astype(reference.dtype)
+    for start in range(0, len(anchors), BLOCK):
+        open_ = np.flatnonzero(~found)
+        if open_.size == 0:
+            break
+        block, left = anchors[start : start + BLOCK] - centre, reference[open_] - centre
+        apart = np.square(block).sum(axis=1)[:, None] - 2 * block @ left.T
+        nearest = apart.argmin(axis=0)
+        found[open_] = distances_between(left, block[nearest]) <= reach[open_]
+    return found
 
 
 def check_features(encoder: FeatureEncoder | None, anchors: Prepared) -> tuple[Warned, ...]:

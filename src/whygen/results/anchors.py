@@ -174,9 +174,9 @@ class AnchorEvidence:
     names: tuple[str, ...] = ()
     """Files or rows that the anchors come from; empty for arrays."""
     neighbour: NDArray[np.int64] | None = field(default=None, repr=False)
-    """For each anchor the nearest reference sample (without reference: the nearest other anchor), ``(n,)``."""
+    """For anchors to look at the nearest reference sample (without reference: other anchor), ``(n,)``; else -1."""
     neighbour_distance: NDArray[np.float64] | None = field(default=None, repr=False)
-    """Shape ``(n,)``, in the space of the selection."""
+    """Shape ``(n,)``, in the space of the selection; NaN where nobody looked."""
     shown: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
     """Which anchors the pictures show, ``(g,)``: the representatives of all groups."""
     originals: NDArray[np.float32] | None = field(default=None, repr=False)

@@ -19,7 +19,8 @@ MEANINGS = {
     "LIHE": "unsure, yet reproduced",
     "LILE": "neither known nor reproduced",
 }
-LOOK_FIRST = {"HILE": 0, "LILE": 1, "LIHE": 2, "HIHE": 3}
+LOOK_FIRST = (3, 0, 2, 1)
+"""The rank of HIHE, HILE, LIHE and LILE among the anchors to look at."""
 UNSURE = 0.2
 """A flip rate above this part makes a verdict one to look at, whatever the group."""
 MAX_ROWS = 500
@@ -45,53 +46,73 @@ def columns(explanation: AnchorExplanation) -> dict[str, list[Any]]:
         if evidence.p_values is not None:
             table[f"p_{criterion.name}"] = evidence.p_values[:, place].tolist()
     if evidence.neighbour is not None and evidence.neighbour_distance is not None:
-        table["neighbour"] = evidence.neighbour.tolist()
-        table["neighbour_distance"] = evidence.neighbour_distance.tolist()
+        looked = evidence.neighbour >= 0
+        table["neighbour"] = _where(looked, evidence.neighbour)
+        table["neighbour_distance"] = _where(looked, evidence.neighbour_distance)
     picked = {index for indices in explanation.selected.values() for index in indices}
     table["selected"] = [index in picked for index in range(n)]
     table["reason"] = list(reasons(explanation))
     return table
 
 
-def look_at(explanation: AnchorExplanation, *, most: int = MAX_ROWS) -> list[dict[str, Any]]:
-    """Rows to look at: every representative, every anchor that is not HIHE, every unsure verdict; most telling first.
+def _where(known: NDArray[np.bool_], values: NDArray[Any]) -> list[Any]:
+    return [value if sure else None for sure, value in zip(known.tolist(), values.tolist(), strict=True)]
 
-    Representatives come first, then the groups in the order HILE, LILE, LIHE, HIHE, each by how far its anchors are
-    from their thresholds; at most ``most`` rows.
-    """
+
+def look_at(explanation: AnchorExplanation) -> list[dict[str, Any]]:
+    """The rows of the table that `telling` names, in its order."""
     evidence = _evidence(explanation)
     table = columns(explanation)
-    excess = _excess(explanation, evidence).max(axis=1)
-    wanted = [
-        row
-        for row, group in enumerate(table["group"])
-        if group != "HIHE" or table["selected"][row] or evidence.flip_rate[row] > UNSURE
-    ]
-    wanted.sort(key=lambda row: (not table["selected"][row], LOOK_FIRST[table["group"][row]], -excess[row], row))
-    return [{name: column[row] for name, column in table.items()} for row in wanted[:most]]
+    rows = telling(evidence.codes, evidence.flip_rate, _excess(explanation, evidence), evidence.shown)
+    return [{name: column[row] for name, column in table.items()} for row in rows.tolist()]
+
+
+def telling(
+    codes: NDArray[np.int8],
+    flip_rate: NDArray[np.float64],
+    excess: NDArray[np.float64],
+    shown: NDArray[np.int64],
+    *,
+    most: int = MAX_ROWS,
+) -> NDArray[np.int64]:
+    """Anchors to look at: every representative, every anchor that is not HIHE, every unsure verdict.
+
+    Representatives come first, then the groups in the order HILE, LILE, LIHE, HIHE, each by how far its anchors are
+    above their thresholds; at most ``most``.
+    """
+    selected = np.zeros(len(codes), np.bool_)
+    selected[shown] = True
+    order = np.array(LOOK_FIRST)[codes]
+    wanted = np.flatnonzero((codes != 0) | selected | (flip_rate > UNSURE))
+    ranked = np.lexsort((wanted, -excess[wanted].max(axis=1), order[wanted], ~selected[wanted]))
+    return wanted[ranked][:most].astype(np.int64)
 
 
 def reasons(explanation: AnchorExplanation) -> Iterator[str]:
     """For each anchor, in words: its group, the criteria that failed and by how much, and how sure that is."""
     evidence = _evidence(explanation)
-    excess = _excess(explanation, evidence)
+    above = _excess(explanation, evidence)
     names = [criterion.name for criterion in explanation.criteria]
     for row, code in enumerate(evidence.codes):
         parts = [MEANINGS[_groups()[code]]]
         parts += [
             f"{name} {evidence.values[row, c]:.4g} against {explanation.thresholds[name]:.4g}"
             for c, name in enumerate(names)
-            if excess[row, c] > 0
+            if above[row, c] > 0
         ]
         if evidence.flip_rate[row] > UNSURE:
             parts.append(f"unsure: in another group in {evidence.flip_rate[row]:.0%} of redraws")
         yield "; ".join(parts)
 
 
+def excess(values: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each criterion ``(n, c)`` lies above its threshold ``(c,)``, relative to it."""
+    return (values - limits) / np.maximum(np.abs(limits), np.finfo(np.float64).tiny)
+
+
 def _excess(explanation: AnchorExplanation, evidence: AnchorEvidence) -> NDArray[np.float64]:
-    """How far each criterion lies above its threshold, relative to it: ``(n, c)``."""
     limits = np.array([explanation.thresholds[criterion.name] for criterion in explanation.criteria])
-    return (evidence.values - limits) / np.maximum(np.abs(limits), np.finfo(np.float64).tiny)
+    return excess(evidence.values, limits)
 
 
 def _evidence(explanation: AnchorExplanation) -> AnchorEvidence:
