@@ -151,23 +151,30 @@ class Asker:
     def _effects(
         self, kind: str, prompts: Sequence[str], draws: Sequence[int], whole: Whole, *, rows: Sequence[int]
     ) -> NDArray[np.float64]:
-        if self.target.verb == "score":
-            answers = self._scored(prompts, whole.references[:1], draws=draws)
-        else:
-            answers = self.runner.ask(
-                [self._request(prompt, draw) for prompt, draw in zip(prompts, draws, strict=True)]
-            )
+        """Effect of each question, shape ``(len(prompts),)``; equal questions (prompt and draw) are asked once."""
+        questions: dict[tuple[str, int], int] = {}
+        place = [questions.setdefault(question, len(questions)) for question in zip(prompts, draws, strict=True)]
+        answers = self._ask(list(questions), whole)
         good = [index for index, answer in enumerate(answers) if isinstance(answer, Output)]
         outputs = [answer for answer in answers if isinstance(answer, Output)]
         self.failures.extend(answer for answer in answers if isinstance(answer, Failure))
         if answers and not outputs:
             raise ModelError(_nothing_answered(self.failures[0], self.model.uri, len(answers)))
-        effects = np.full(len(prompts), np.nan)
+        effects = np.full(len(questions), np.nan)
         if outputs:
             effects[good] = self.target.effects(outputs, whole.references)
+        first_row = dict(reversed(list(zip(place, rows, strict=True))))
+        asked = list(questions)
         for index, output in zip(good, outputs, strict=True):
-            self._keep(kind, rows[index], draws[index], prompts[index], output, float(effects[index]))
-        return effects
+            prompt, draw = asked[index]
+            self._keep(kind, first_row[index], draw, prompt, output, float(effects[index]))
+        return effects[place]
+
+    def _ask(self, questions: Sequence[tuple[str, int]], whole: Whole) -> list[Output | Failure]:
+        if self.target.verb == "score":
+            prompts, draws = [prompt for prompt, _ in questions], [draw for _, draw in questions]
+            return self._scored(prompts, whole.references[:1], draws=draws)
+        return self.runner.ask([self._request(prompt, draw) for prompt, draw in questions])
 
     def _scored(
         self, prompts: Sequence[str], references: Sequence[Output], *, draws: Sequence[int]

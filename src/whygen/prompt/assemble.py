@@ -45,7 +45,7 @@ class Findings:
     design: Design
     whole: Whole
     estimate: Estimate
-    noise: float
+    noise: float | None
     degrees: int
     asked_masks: int
 
@@ -54,7 +54,7 @@ def assemble(asker: Asker, findings: Findings, surrogate: Surrogate, *, estimand
     """The explanation as plain data, with its evidence."""
     predicted, figures = _fidelity(findings, surrogate, seed)
     tally = asker.runner.tally
-    signs = Signs(asker.samples, asker.failures, findings, figures, asker.target, asker.runner.notices)
+    signs = Signs(asker.samples, asker.failures, findings, figures, asker.target, asker.runner.notices, tally.asked)
     return PromptExplanation(
         whygen=whygen.__version__,
         model=asker.model.uri,

@@ -7,6 +7,7 @@ No design pays twice for a mask: rows may repeat only where the law of the desig
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,14 @@ from numpy.typing import NDArray
 from whygen.errors import BudgetError
 from whygen.types import Masks
 
+Repeats: TypeAlias = Literal["shared", "fresh"]
+"""Whether a mask that is drawn again shares its answer (a model whose repeats agree), or is asked again."""
+
 MAX_ENUMERATED = 20
 """Beyond 2^20 masks no budget enumerates; the limit keeps the check free of overflow."""
+
+_SHUFFLED = 2**16
+"""Up to so many pairs all are shuffled; beyond, pairs are drawn until enough are distinct."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +80,9 @@ def enumerated(n: int, *, empty: bool = True) -> Design:
 def complement_pairs(n: int, pairs: int, rng: np.random.Generator, *, empty: bool = True) -> Design:
     """Distinct complement pairs, uniform over all pairs (keep probability one half). METHODS A1, A2.
 
+    The pairs come in an order that the generator alone decides: a larger number begins with the same pairs, so a raised
+    budget asks only for the new ones.
+
     Args:
         n: number of units.
         pairs: number of pairs; at most all there are.
@@ -83,15 +93,11 @@ def complement_pairs(n: int, pairs: int, rng: np.random.Generator, *, empty: boo
         A design of ``2 * pairs`` masks.
     """
     lowest = 0 if empty else 1
-    if n <= MAX_ENUMERATED:
-        population = 2 ** (n - 1) - lowest
-        codes = lowest + rng.choice(population, size=min(pairs, population), replace=False)
-        first = _bits(codes.astype(np.int64), n)
+    population = 2 ** (n - 1) - lowest if n <= MAX_ENUMERATED else None
+    if population is not None and population <= _SHUFFLED:
+        first = _bits(lowest + rng.permutation(population)[:pairs], n)
     else:
-        population = None
         first = _distinct(n, pairs, rng, empty=empty)
-    flip = rng.random(len(first)) < 0.5
-    first[flip] = ~first[flip]
     return _paired(first, "complement pairs", population=population)
 
 
@@ -107,22 +113,27 @@ def _distinct(n: int, pairs: int, rng: np.random.Generator, *, empty: bool) -> M
     return np.array(rows)
 
 
-def bernoulli(n: int, calls: int, rng: np.random.Generator, *, keep: float, empty: bool = True) -> Design:
+def bernoulli(
+    n: int, calls: int, rng: np.random.Generator, *, keep: float, repeats: Repeats = "shared", empty: bool = True
+) -> Design:
     """Independent Bernoulli(keep) units with antithetic uniforms: a pair is built from u and 1 - u. METHODS A1.
 
-    Pairs are drawn until they hold ``calls`` distinct masks that must be paid (the full mask is not one), or
-    four times as many rows: at a high ``keep`` short prompts repeat their masks, which costs nothing.
+    At a high ``keep`` short prompts repeat their masks. With ``repeats="shared"`` that costs nothing: pairs are drawn
+    until they hold ``calls`` distinct masks (the full one is free), or four times as many rows. With ``"fresh"`` every
+    row but the full mask is asked anew.
     """
     rows: list[NDArray[np.bool_]] = []
     paid: set[bytes] = set()
     full, none = np.ones(n, bool).tobytes(), np.zeros(n, bool).tobytes()
+    cost = 0
     while len(rows) < 4 * calls:
         uniform = rng.random(n)
         pair = (uniform < keep, (1.0 - uniform) < keep)
         keys = {mask.tobytes() for mask in pair} - {full}
         if not empty and none in keys:
             continue
-        if len(paid | keys) > calls:
+        cost += sum(mask.tobytes() != full for mask in pair) if repeats == "fresh" else len(keys - paid)
+        if cost > calls:
             break
         paid |= keys
         rows.extend(pair)
@@ -134,11 +145,12 @@ def bernoulli(n: int, calls: int, rng: np.random.Generator, *, keep: float, empt
     )
 
 
-def paired_by_size(n: int, calls: int, rng: np.random.Generator) -> Design:
+def paired_by_size(n: int, calls: int, rng: np.random.Generator, *, repeats: Repeats = "shared") -> Design:
     """Complement pairs whose size is drawn from the Shapley kernel, ``q(s) ~ 1 / (s (n - s))``. METHODS A1, A2.
 
-    Pairs are drawn with replacement until they hold ``calls`` distinct masks, or four times as many rows: a repeated
-    pair costs nothing. The empty and the full mask are a stratum of their own and not in the design.
+    Pairs are drawn with replacement. With ``repeats="shared"`` a repeated pair costs nothing: they are drawn until they
+    hold ``calls`` distinct masks, or four times as many rows. With ``"fresh"`` every row is asked anew. The empty and
+    the full mask are a stratum of their own and not in the design.
     """
     size = np.arange(1, n)
     law = 1.0 / (size * (n - size))
@@ -148,10 +160,9 @@ def paired_by_size(n: int, calls: int, rng: np.random.Generator) -> Design:
     while len(rows) < 2 * calls:
         mask = np.zeros(n, dtype=bool)
         mask[rng.choice(n, size=int(rng.choice(size, p=law)), replace=False)] = True
-        name = min(mask.tobytes(), (~mask).tobytes())
-        if 2 * len(paid | {name}) > calls:
+        paid.add(min(mask.tobytes(), (~mask).tobytes()))
+        if 2 * (len(rows) + 1 if repeats == "fresh" else len(paid)) > calls:
             break
-        paid.add(name)
         rows.append(mask)
     return _paired(np.array(rows, dtype=bool).reshape(-1, n), "complement pairs by size", sizes=law)
 
@@ -161,16 +172,17 @@ def leave_one_out(n: int) -> Design:
     return Design(name="leave-one-out", masks=~np.eye(n, dtype=bool), groups=np.arange(n), keep=1.0)
 
 
-def require(calls: int, *, needed: int, overhead: int, what: str) -> None:
+def require(calls: int, *, needed: int, overhead: int, what: str, draws: int = 1) -> None:
     """Refuse a budget that cannot work, naming the smallest that does.
 
     Raises:
-        BudgetError: if ``calls`` (what the budget leaves for masks) is under ``needed``.
+        BudgetError: if ``calls`` (what the budget leaves for masks) is under ``needed`` masks of ``draws`` each.
     """
-    if calls < needed:
-        smallest = needed + overhead
+    if calls < needed * draws:
+        smallest = needed * draws + overhead
+        each = f" of {draws} draws" if draws > 1 else ""
         raise BudgetError(
-            f"budget={max(calls + overhead, 0)} is too small: {what} needs {needed} masks, and {overhead} calls go to "
+            f"budget={calls + overhead} is too small: {what} needs {needed} masks{each}, and {overhead} calls go to "
             f"the reference and its repeats. The smallest budget that works is {smallest}.",
             smallest=smallest,
         )

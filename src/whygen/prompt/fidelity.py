@@ -53,7 +53,12 @@ def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Genera
     return Chance(float(np.mean(values)), float(np.quantile(values, 0.95)))
 
 
-def noise_ceiling(effects: NDArray[np.float64], noise: float) -> float | None:
-    """``1 - var_noise / var(f)``: the best R2 any explanation can have; None when the effects do not vary."""
+def noise_ceiling(effects: NDArray[np.float64], noise: float | None) -> float | None:
+    """``1 - var_noise / var(f)``: the best R2 any explanation can have.
+
+    None when the effects do not vary, or the noise was not measured.
+    """
+    if noise is None:
+        return None
     spread = float(np.var(effects, ddof=1)) if len(effects) > 1 else 0.0
     return None if spread <= 0.0 else max(0.0, 1.0 - noise / spread)

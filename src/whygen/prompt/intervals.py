@@ -100,21 +100,29 @@ def sampled_estimate(
     )
 
 
-def enumerated_estimate(observed: Observed, *, noise: float = 0.0, degrees: int = 0) -> Estimate:
+def enumerated_estimate(observed: Observed, *, noise: float | None = 0.0, degrees: int = 0) -> Estimate:
     """Exact over masks: the mean with a unit minus the mean without it. Only the model's noise is left.
 
     Args:
         observed: every mask, or every mask but the pair {none, all}.
-        noise: variance of one effect under repetition; 0 when repeats did not differ.
+        noise: variance of one effect under repetition; 0 when repeats did not differ, None when not measured.
         degrees: degrees of freedom of that variance.
     """
     kept = observed.masks.sum(axis=0)
     left_out = len(observed) - kept
     means = observed.masks.T @ observed.effects / kept - (~observed.masks).T @ observed.effects / left_out
-    variance = noise * (1.0 / kept + 1.0 / left_out)
-    half = student_half_width(variance, max(degrees, 1)) if noise > 0 else np.zeros(observed.n)
-    method = "noise of the model only; every mask was asked" if noise > 0 else "every mask was asked; repeats agree"
-    return Estimate(means, Interval(means, means - half, means + half), None, method)
+    return _without_sampling(means, 1.0 / kept + 1.0 / left_out, noise, degrees)
+
+
+def _without_sampling(values: Floats, leverage: Floats, noise: float | None, degrees: int) -> Estimate:
+    """An estimate from all masks: what is uncertain is the model's noise, times the ``leverage`` ``(n,)`` of each."""
+    if noise is None:
+        return Estimate(values, None, None, "none: every mask was asked, but the model's noise was not measured")
+    if noise == 0.0:
+        return Estimate(values, Interval(values, values, values), None, "every mask was asked; repeats agree")
+    half = student_half_width(noise * leverage, max(degrees, 1))
+    interval = Interval(values, values - half, values + half)
+    return Estimate(values, interval, None, "noise of the model only; every mask was asked")
 
 
 def shapley_estimate(fit: CrossFit, observed: Observed, rng: np.random.Generator, *, noise: float = 0.0) -> Estimate:
@@ -140,12 +148,12 @@ def shapley_estimate(fit: CrossFit, observed: Observed, rng: np.random.Generator
     )
 
 
-def enumerated_shapley(observed: Observed, *, noise: float = 0.0, degrees: int = 0) -> Estimate:
+def enumerated_shapley(observed: Observed, *, noise: float | None = 0.0, degrees: int = 0) -> Estimate:
     """Exact Shapley values from all masks: ``sum over z of p_n(|z| - z_i) f(z)``, positive with i and negative without.
 
     Args:
         observed: every mask.
-        noise: variance of one effect under repetition; 0 when repeats did not differ.
+        noise: variance of one effect under repetition; 0 when repeats did not differ, None when not measured.
         degrees: degrees of freedom of that variance.
     """
     n = observed.n
@@ -154,10 +162,7 @@ def enumerated_shapley(observed: Observed, *, noise: float = 0.0, degrees: int =
     members = np.array([math.comb(n - 1, s) for s in range(n)], dtype=np.float64)[others]
     weight: NDArray[np.float64] = np.where(observed.masks, 1.0, -1.0) / (n * members)
     values: NDArray[np.float64] = weight.T @ observed.effects
-    variance: NDArray[np.float64] = noise * (weight**2).sum(axis=0)
-    half = student_half_width(variance, max(degrees, 1)) if noise > 0 else np.zeros(n)
-    method = "noise of the model only; every mask was asked" if noise > 0 else "every mask was asked; repeats agree"
-    return Estimate(values, Interval(values, values - half, values + half), None, method)
+    return _without_sampling(values, (weight**2).sum(axis=0), noise, degrees)
 
 
 def leave_one_out_estimate(observed: Observed, whole: float) -> Estimate:

@@ -87,3 +87,20 @@ class Observed:
         if paired and np.array_equal(self.masks[first], ~self.masks[second]):
             return first, second
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the masks showed.
+
+    Attributes:
+        observed: effects averaged over draws.
+        noise: variance of one of them when the model is asked again; 0 when repeats agreed, None when not measured.
+        degrees: degrees of freedom of that variance.
+        asked_masks: masks that were asked for, failed ones included.
+    """
+
+    observed: Observed
+    noise: float | None
+    degrees: int
+    asked_masks: int

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from whygen.prompt.asking import REDRAWS
 from whygen.prompt.targets import Target
 from whygen.results.prompt import Fidelity, Sample, Warned
 from whygen.types import Failure
@@ -27,6 +28,7 @@ class Signs:
     figures: Fidelity
     target: Target
     notices: Sequence[tuple[str, str]]
+    asked: int
 
     @property
     def perturbed(self) -> list[Sample]:
@@ -105,6 +107,17 @@ def _low_noise_ceiling(signs: Signs) -> str | None:
     )
 
 
+def _noise_not_measured(signs: Signs) -> str | None:
+    findings = signs.findings
+    if findings.noise is not None:
+        return None
+    needed = signs.asked + REDRAWS
+    return (
+        "Repeats of the whole prompt differ, and the budget has no call left to ask masked prompts twice: how much of "
+        f"the variation is noise is not known. Use a budget of at least {needed}, or a lower temperature."
+    )
+
+
 def _low_fidelity(signs: Signs) -> str | None:
     heldout, ceiling = signs.figures.r2_heldout, signs.figures.noise_ceiling
     if heldout is None or heldout >= 0.5 * (1.0 if ceiling is None else ceiling):
@@ -152,6 +165,7 @@ _LOOKS: tuple[Callable[[Signs], str | None], ...] = (
     _odd_answers,
     _truncated,
     _low_noise_ceiling,
+    _noise_not_measured,
     _low_fidelity,
     _few_masks,
     _few_pairs,

@@ -1,0 +1,134 @@
+"""The command line as a program sees it: exit codes, stdout, stderr."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROMPT = "Write about a fox and a piano near the castle, please."
+FAST = ("--target", "token-set", "--budget", "40")
+
+
+def whygen(*arguments: str, given: bytes | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", "from whygen.cli import main; main()", *arguments]
+    return subprocess.run(command, input=given, capture_output=True, cwd=cwd, timeout=120, check=False)
+
+
+def paragraph(result: subprocess.CompletedProcess[bytes]) -> str:
+    text = " ".join(result.stderr.decode().split())
+    assert "Traceback" not in text
+    return text
+
+
+def test_json_is_one_document_with_the_keys_of_the_contract(tmp_path: Path) -> None:
+    result = whygen("prompt", "planted/additive", PROMPT, *FAST, "--json", "-o", str(tmp_path / "out"))
+    assert result.returncode == 0, result.stderr.decode()
+    document = json.loads(result.stdout)
+    assert list(document) == [
+        "schema", "whygen", "preset", "model", "prompt", "reference", "units", "estimand", "keep", "target", "operator",
+        "design", "masks", "interval", "fidelity", "noise", "calls", "seed", "versions", "warnings",
+    ]  # fmt: skip
+    assert list(document["units"][0]) == [
+        "text", "start", "end", "attribution", "low", "high", "p_value", "significant",
+    ]  # fmt: skip
+    assert set(document["fidelity"]) == {"r2_heldout", "r2_insample", "r2_chance", "noise_ceiling"}
+    assert (tmp_path / "out/report.html").is_file()
+    again = whygen("report", str(tmp_path / "out"), "--json")
+    assert json.loads(again.stdout) == document
+
+
+def test_a_second_run_makes_no_call_and_says_so() -> None:
+    first = json.loads(whygen("prompt", "planted/additive", PROMPT, *FAST, "--json").stdout)
+    second = json.loads(whygen("prompt", "planted/additive", PROMPT, *FAST, "--json").stdout)
+    assert first["calls"]["made"] > 0
+    assert second["calls"]["made"] == 0
+    assert second["units"] == first["units"]
+    assert b"No call was made" in whygen("prompt", "planted/additive", PROMPT, *FAST).stdout
+
+
+def test_the_terminal_shows_words_figures_and_marks() -> None:
+    result = whygen("prompt", "planted/additive", PROMPT, "--target", "token-set", "--budget", "128")
+    text = result.stdout.decode()
+    assert "fox" in text
+    assert "▲" in text
+    assert "\x1b[" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "code", "message"),
+    [
+        (("prompt", "planted/additive", "", *FAST), None, 2, "prompt is empty"),
+        (("prompt", "planted/additive"), None, 2, "Give the prompt once"),
+        (("prompt", "planted/additive", "-", *FAST), b"\xff\xfe bad", 2, "not UTF-8"),
+        (("prompt", "planted/additive", "@missing.txt"), None, 3, "not there"),
+        (("prompt", "planted/additive", PROMPT, "--budget", "4"), None, 2, "smallest budget that works"),
+        (("prompt", "planted/additive", PROMPT, "--budget", "many"), None, 2, "many"),
+        (("prompt", "planted/additive", PROMPT, "--units", "wrd"), None, 2, "Did you mean 'word'"),
+        (("prompt", "planted/additive", PROMPT, "--target", "cosin"), None, 2, "Did you mean 'cosine'"),
+        (("prompt", "plantd/additive", PROMPT, *FAST), None, 2, "Did you mean 'planted'"),
+        (("prompt", "hf/no/such/model", PROMPT, *FAST), None, 3, "hf/ORG/NAME"),
+        (("prompt", "py/no_such_module:f", PROMPT, *FAST), None, 3, "cannot be imported"),
+        (("prompt", "replay/no.jsonl", PROMPT, *FAST), None, 3, "not there"),
+        (("prompt", "planted/broken", PROMPT, *FAST), None, 4, "broken on purpose"),
+        (("report", "no-such-folder"), None, 3, "no explanation"),
+        (("cache", "prune"), None, 2, "Say what to forget"),
+        (("nonsense",), None, 2, "nonsense"),
+    ],
+)
+def test_errors_are_one_paragraph_and_a_code(
+    arguments: tuple[str, ...], given: bytes | None, code: int, message: str
+) -> None:
+    result = whygen(*arguments, given=given)
+    assert message in paragraph(result)
+    assert result.returncode == code
+    assert result.stdout == b""
+
+
+def test_debug_shows_where() -> None:
+    result = whygen("prompt", "planted/additive", PROMPT, "--budget", "4", "--debug")
+    assert b"Traceback" in result.stderr
+    assert result.returncode == 2
+
+
+def test_a_prompt_from_a_file_and_from_stdin_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "prompt.txt").write_text(PROMPT, encoding="utf-8")
+    one = whygen("prompt", "planted/additive", f"@{tmp_path / 'prompt.txt'}", *FAST, "--json")
+    two = whygen("prompt", "planted/additive", "-", *FAST, "--json", given=PROMPT.encode())
+    three = whygen("prompt", "planted/additive", "--text", PROMPT, *FAST, "--json")
+    assert json.loads(one.stdout)["units"] == json.loads(two.stdout)["units"] == json.loads(three.stdout)["units"]
+
+
+def test_my_own_code_is_a_model(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def answer(prompt):\n    return 'yes' if 'fox' in prompt else 'no'\n")
+    result = whygen("prompt", "py/mine:answer", PROMPT, "--target", "exact", "--budget", "80", "--json", cwd=tmp_path)
+    document = json.loads(result.stdout)
+    assert [unit["text"] for unit in document["units"] if unit["significant"]] == ["fox"]
+
+
+def test_cache_commands() -> None:
+    whygen("prompt", "planted/additive", PROMPT, *FAST, "--quiet")
+    size = json.loads(whygen("cache", "size", "--json").stdout)
+    assert size["calls"] > 0
+    assert json.loads(whygen("cache", "path", "--json").stdout)["path"] == size["path"]
+    gone = json.loads(whygen("cache", "prune", "--model", "planted/additive", "--json").stdout)
+    assert gone["removed"] == size["calls"]
+
+
+def test_no_cache_records_nothing() -> None:
+    whygen("prompt", "planted/additive", PROMPT, *FAST, "--quiet", "--no-cache")
+    assert json.loads(whygen("cache", "size", "--json").stdout)["calls"] == 0
+
+
+def test_models_and_doctor_speak_json() -> None:
+    names = [provider["name"] for provider in json.loads(whygen("models", "--json").stdout)["providers"]]
+    assert {"demo", "hf", "planted", "py", "replay"} <= set(names)
+    found = json.loads(whygen("doctor", "--json").stdout)["findings"]
+    assert any(finding["what"] == "store" and finding["ok"] for finding in found)
+
+
+def test_version() -> None:
+    assert whygen("--version").stdout.startswith(b"whygen 0.")
