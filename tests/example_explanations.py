@@ -69,6 +69,7 @@ def prompt_explanation(
     effects = -0.62 + 0.5 * signs @ truth + 0.11 * rng.standard_normal(len(masks))
     estimate, low, high, p_values = _estimate(masks, effects)
     significant = p_values < 0.02
+    predicted = -0.62 + signs @ (estimate / 2) + 0.02 * rng.standard_normal(len(masks))
     samples = _samples(prompt, places, words, masks, effects, rng)
     fields: dict[str, Any] = {
         "whygen": "0.1.0",
@@ -110,8 +111,7 @@ def prompt_explanation(
         "pinned": pinned,
         "surrogate": "ridge",
         "evidence": Evidence(
-            masks=masks, effects=effects,
-            predicted=-0.62 + signs @ (estimate / 2) + 0.02 * rng.standard_normal(len(masks)), groups=np.repeat(np.arange(pairs), 2), samples=samples,
+            masks=masks, effects=effects, predicted=predicted, groups=np.repeat(np.arange(pairs), 2), samples=samples,
         ),
     }  # fmt: skip
     return PromptExplanation(**{**fields, **changes})

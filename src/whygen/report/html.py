@@ -1,0 +1,101 @@
+"""Second stage of a report: a summary becomes one page that needs nothing else.
+
+No script, no network, no inline style: the page carries a policy that forbids all of it, so even text that got through
+the escaping could do nothing. The JSON that it was made from is embedded as data.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from whygen.report import axes, colours, svg
+from whygen.report.texts import visible
+
+EMBEDDED_ID = "whygen-explanation"
+"""The id of the element that holds the JSON."""
+
+
+def html(summary: Mapping[str, Any]) -> str:
+    """One self-contained page of a summary; its ``kind`` names the template."""
+    return page(f"{summary['kind']}.html.j2", summary)
+
+
+def page(template: str, summary: Mapping[str, Any]) -> str:
+    """Render a template that extends ``base.html.j2``.
+
+    Args:
+        template: a file of ``report/templates``.
+        summary: what it shows; ``title`` and ``document`` are needed by the base.
+    """
+    style = _style()
+    parts = {
+        "style": Markup(style),  # noqa: S704 - our own style sheet
+        "policy": _policy(style),
+        "embedded": embed(summary["document"]),
+        "embedded_id": EMBEDDED_ID,
+    }
+    return _environment().get_template(template).render(**summary, **parts)
+
+
+def notebook(document: str, *, height: int = 640) -> str:
+    """A page in a frame, so that neither it nor the notebook around it changes the other's looks."""
+    return (
+        f'<iframe sandbox srcdoc="{escape(document)}" title="whygen report" '
+        f'style="width:100%;height:{height}px;border:1px solid #8884;border-radius:8px"></iframe>'
+    )
+
+
+def embed(document: Mapping[str, Any]) -> Markup:
+    """JSON that may stand inside a script element: no ``<``, ``>`` or ``&``, ASCII only."""
+    text = json.dumps(document, ensure_ascii=True, allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - nothing left that markup is made of
+
+
+def _policy(style: str) -> str:
+    """Forbid everything but the page's own style sheet and pictures that it carries itself."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+@cache
+def _style() -> str:
+    themes = {name: asdict(theme) for name, theme in (("light", colours.LIGHT), ("dark", colours.DARK))}
+    steps = {
+        name: [
+            (sign, level, colours.step(theme, sign, level))
+            for sign in ("pos", "neg")
+            for level in range(1, colours.LEVELS + 1)
+        ]
+        for name, theme in (("light", colours.LIGHT), ("dark", colours.DARK))
+    }
+    return _environment().get_template("style.css.j2").render(themes=themes, steps=steps)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("whygen.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.globals |= {"svg": svg, "axis": axes.Axis, "axis_over": axes.axis_over}  # pyright: ignore[reportAttributeAccessIssue]
+    return environment
+
+
+def _shown(value: object) -> object:
+    """The last net: whatever a template prints has no hidden characters, even where a summary forgot them."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,0 +1,249 @@
+"""First stage of a report: an explanation becomes a plain dict that holds all a page or a terminal shows.
+
+Numbers are there raw and as text, colours as a sign and a step, sentences as sentences. Everything in it is JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from whygen.report import sampled, words
+from whygen.report.axes import axis_over
+from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
+from whygen.report.svg import finite
+from whygen.report.texts import clip, counted, decimals_for, number, p_value, percent, shorten, signed, visible
+from whygen.results.prompt import PromptExplanation, UnitAttribution
+
+MOST_REFERENCE = 4_000
+MOST_PROMPT = 40_000
+MOST_POINTS = 2_000
+MARKS = {"pos": "▲", "neg": "▼", "zero": "·"}
+
+
+def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
+    """Everything that the report of a prompt shows, as JSON."""
+    largest = max((abs(unit.attribution) for unit in explanation.units), default=0.0)
+    decimals = decimals_for(largest)
+    units = [_unit(i, unit, largest, decimals) for i, unit in enumerate(explanation.units)]
+    axis = axis_over(
+        [bound for unit in explanation.units for bound in (unit.attribution, unit.low, unit.high)], include=[0.0]
+    )
+    return {
+        "kind": "prompt",
+        "title": f"Why this output? {shorten(explanation.model, 60)}",
+        "model": visible(explanation.model),
+        "noun": words.noun(explanation),
+        "headline": words.drivers(explanation),
+        "facts": _facts(explanation),
+        "warnings": [{"code": visible(w.code), "text": visible(w.text)} for w in explanation.warnings],
+        "pieces": _pieces(explanation, units),
+        "prompt_left_out": max(0, len(explanation.prompt) - MOST_PROMPT),
+        "reference": _reference(explanation),
+        "units": units,
+        "by_size": sorted(range(len(units)), key=lambda i: -abs(explanation.units[i].attribution)),
+        "axis_range": {"low": axis.low, "high": axis.high},
+        "unit": visible(explanation.target.unit),
+        "level": percent(explanation.interval.level),
+        "meaning": words.meaning(explanation),
+        "fidelity": _fidelity(explanation),
+        "noise": _noise(explanation),
+        "scatter": _scatter(explanation),
+        "samples": _samples(explanation),
+        "made": [[term, visible(text)] for term, text in _made(explanation)],
+        "document": explanation.to_dict(),
+    }
+
+
+def _unit(index: int, unit: UnitAttribution, largest: float, decimals: int) -> dict[str, Any]:
+    sign = sign_of(unit.attribution)
+    value = signed(unit.attribution, decimals)
+    interval = "–" if unit.low is None or unit.high is None else _interval(unit.low, unit.high, decimals)
+    tip = value if interval == "–" else f"{value}  interval {interval}"
+    if unit.p_value is not None:
+        tip += f"  p {p_value(unit.p_value)}"
+    return {
+        "number": index + 1,
+        "text": visible(unit.text),
+        "short": shorten(unit.text, 48),
+        "attribution": unit.attribution,
+        "low": unit.low,
+        "high": unit.high,
+        "p_value": unit.p_value,
+        "significant": unit.significant,
+        "sign": sign,
+        "step": level_of(unit.attribution, largest, most=LEVELS if unit.significant else FAINT),
+        "mark": MARKS[sign] if unit.significant else MARKS["zero"],
+        "attribution_text": value,
+        "interval_text": interval,
+        "p_text": p_value(unit.p_value),
+        "tip": f"{shorten(unit.text, 40)}  {tip}{'' if unit.significant else '  not significant'}",
+    }
+
+
+def _interval(low: float, high: float, decimals: int) -> str:
+    return f"{signed(low, decimals)} to {signed(high, decimals)}"
+
+
+def _facts(explanation: PromptExplanation) -> list[dict[str, Any]]:
+    """The three questions that an attribution alone leaves open."""
+    noun = words.noun(explanation)
+    found = explanation.fidelity
+    some = any(unit.p_value is not None for unit in explanation.units)
+    shown = found.r2_heldout is not None
+    ceiling = found.noise_ceiling
+    return [
+        {
+            "question": "How sure is it?",
+            "figure": words.surety_figure(explanation),
+            "caption": f"{noun}s stand out{' (5% false-discovery rate)' if some else ''}",
+            "text": words.surety(explanation),
+        },
+        {
+            "question": "How well does it predict?",
+            "figure": number(found.r2_heldout, 2) if shown else "–",
+            "caption": f"held-out R²{f', of {number(ceiling, 2)} possible' if shown and ceiling is not None else ''}",
+            "text": words.prediction(found),
+        },
+        {
+            "question": "How much is noise?",
+            "figure": "none seen" if not explanation.noise.differs else _noise_figure(explanation),
+            "caption": _noise_caption(explanation),
+            "text": words.noise(explanation, _masked_distance(explanation)),
+        },
+    ]
+
+
+def _noise_figure(explanation: PromptExplanation) -> str:
+    ceiling = explanation.fidelity.noise_ceiling
+    return "some" if ceiling is None else percent(1.0 - max(0.0, min(1.0, ceiling)))
+
+
+def _noise_caption(explanation: PromptExplanation) -> str:
+    if not explanation.noise.differs or explanation.fidelity.noise_ceiling is None:
+        return f"in {counted(explanation.noise.repeats, 'repeat')}"
+    return "of all variation is the model's own"
+
+
+def _pieces(explanation: PromptExplanation, units: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The prompt in order: units with their colour, pinned text, and the white space between."""
+    pieces: list[dict[str, Any]] = []
+    place = 0
+    order = sorted(range(len(units)), key=lambda i: explanation.units[i].start)
+    for i in order:
+        unit = explanation.units[i]
+        if unit.start < place or unit.end <= unit.start or unit.end > MOST_PROMPT:
+            continue
+        _between(pieces, explanation.prompt[place : unit.start])
+        pieces.append({"kind": "unit", "text": visible(explanation.prompt[unit.start : unit.end]), "unit": i})
+        place = unit.end
+    _between(pieces, explanation.prompt[place:MOST_PROMPT])
+    return pieces
+
+
+def _between(pieces: list[dict[str, Any]], text: str) -> None:
+    """Text that is in no unit was always sent: pinned, or white space."""
+    if text:
+        pieces.append({"kind": "pinned" if text.strip() else "space", "text": visible(text), "unit": None})
+
+
+def _reference(explanation: PromptExplanation) -> dict[str, Any]:
+    text, left_out = clip(explanation.reference.text, MOST_REFERENCE)
+    return {"text": visible(text), "left_out": left_out, "n": explanation.reference.n, "empty": not text.strip()}
+
+
+def _fidelity(explanation: PromptExplanation) -> dict[str, Any]:
+    found = explanation.fidelity
+    share = words.ceiling_share(found)
+    return {
+        **found.model_dump(),
+        "r2_chance_p95": found.r2_chance_p95,
+        "share": share,
+        "heldout_text": number(found.r2_heldout, 2),
+        "insample_text": number(found.r2_insample, 2),
+        "chance_text": number(found.r2_chance, 2),
+        "ceiling_text": number(found.noise_ceiling, 2),
+        "share_text": None if share is None else percent(share),
+        "predicts": words.prediction(found),
+        "fitted": words.fitted(found),
+    }
+
+
+def _masked_distance(explanation: PromptExplanation) -> float | None:
+    """Mean distance from the reference with units taken away; None for targets that are no distance."""
+    if explanation.evidence is None or explanation.noise.level is None:
+        return None
+    effects = finite(explanation.evidence.effects)
+    return -float(np.mean(effects)) if effects else None
+
+
+def _noise(explanation: PromptExplanation) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = []
+    if explanation.evidence is not None:
+        samples = explanation.evidence.samples
+        for name, kinds in (
+            ("whole prompt, asked again", ("repeat",)),
+            (f"{words.noun(explanation)}s taken away", ("mask",)),
+            ("the same, asked again", ("redraw",)),
+            ("nothing kept", ("empty",)),
+        ):
+            values = finite([sample.effect for sample in samples if sample.kind in kinds])[:MOST_POINTS]
+            if values:
+                rows.append({"name": name, "values": values, "whole": kinds == ("repeat",)})
+    axis = axis_over([value for row in rows for value in row["values"]], include=[0.0] if rows else [])
+    return {
+        **explanation.noise.model_dump(),
+        "text": words.noise(explanation, _masked_distance(explanation)),
+        "rows": rows,
+        "axis": {"low": axis.low, "high": axis.high},
+    }
+
+
+def _scatter(explanation: PromptExplanation) -> dict[str, Any] | None:
+    """Held-out predictions against observed effects, where both exist."""
+    if explanation.evidence is None:
+        return None
+    observed, predicted = explanation.evidence.effects, explanation.evidence.predicted
+    both = np.isfinite(observed) & np.isfinite(predicted)
+    if not both.any():
+        return None
+    return {"observed": observed[both][:MOST_POINTS].tolist(), "predicted": predicted[both][:MOST_POINTS].tolist()}
+
+
+def _samples(explanation: PromptExplanation) -> dict[str, Any]:
+    evidence = explanation.evidence
+    samples = () if evidence is None else evidence.samples
+    effects = finite([sample.effect for sample in samples])
+    rows = sampled.rows(explanation, decimals=decimals_for(max(map(abs, effects), default=0.0)))
+    return {"rows": rows, "total": len(samples), "scored": explanation.target.name == "logprob"}
+
+
+def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:
+    """How it was made, as terms and texts."""
+    calls, settings = explanation.calls, explanation.settings
+    rows = [
+        ("Model", explanation.model),
+        ("Generation", ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None)),
+        ("Target", f"{explanation.target.distance} ({explanation.target.name})"),
+        ("Unit", explanation.target.unit),
+        ("Attribution", f"{explanation.estimand}, each other unit kept with probability {explanation.keep:g}"),
+        ("Operator", explanation.operator),
+        ("Design", f"{explanation.design}; masks {explanation.masks}{_mask_count(explanation)}"),
+        ("Surrogate", explanation.surrogate),
+        ("Intervals", f"{percent(explanation.interval.level)}, {explanation.interval.method}"),
+        ("Given", f"{counted(explanation.reference.n, 'reference output')}; intervals hold given them"),
+        (
+            "Calls",
+            f"{calls.asked:,} asked, {calls.made:,} made, {calls.cached:,} from the store, {calls.failed:,} failed",
+        ),
+        ("Preset", explanation.preset or ""),
+        ("Seed", str(explanation.seed)),
+        ("whygen", f"{explanation.whygen}, schema {explanation.schema_version}"),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in explanation.versions.items())),
+    ]
+    return [(term, text) for term, text in rows if text]
+
+
+def _mask_count(explanation: PromptExplanation) -> str:
+    return "" if explanation.evidence is None else f" ({len(explanation.evidence.masks):,})"

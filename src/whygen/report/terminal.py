@@ -1,0 +1,195 @@
+"""Second stage of a report, for a terminal: a summary becomes rich renderables.
+
+Model text is only ever wrapped in `rich.text.Text`, never read as markup, and its control characters are made visible.
+Signs are told by ``▲`` and ``▼``, so nothing depends on colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from whygen.report.axes import Axis
+from whygen.report.colours import LEVELS, LIGHT, Sign, step
+from whygen.report.texts import shorten, visible
+
+MOST_ROWS = 40
+MOST_OUTPUT = 600
+NARROW = 70
+"""Below this width the table keeps only the unit, its mark, its bar and its attribution."""
+_ASCII = str.maketrans("▲▼·−–█│“”‘’…²␣", "^v.--#|\"\"''~2_")
+"""Marks for consoles that know ASCII alone; each is one cell wide, as what it stands for."""
+
+
+def terminal(summary: Mapping[str, Any]) -> RenderableType:
+    """What a terminal shows of the summary of a prompt."""
+    return _Terminal(summary)
+
+
+@dataclass(frozen=True, slots=True)
+class _Terminal:
+    """Renders with the width and the character set of the console it is printed on."""
+
+    summary: Mapping[str, Any]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        del console
+        summary, width = self.summary, options.max_width
+        parts = [
+            Text(visible(summary["headline"]), style="bold"),
+            *_warnings(summary["warnings"]),
+            _titled("Prompt", _prompt(summary)),
+            _legend(summary),
+            _titled("Output", _output(summary["reference"])),
+            _titled("Attributions", _units(summary, width)),
+            *_hidden(summary),
+            _titled("How far to trust it", _facts(summary)),
+        ]
+        yield Group(*(_plain(part) if options.ascii_only else part for part in parts))
+
+
+def _plain(part: RenderableType) -> RenderableType:
+    """Marks in ASCII for consoles that have nothing else, and a question mark for every other character."""
+    return _Translated(part)
+
+
+@dataclass(frozen=True, slots=True)
+class _Translated:
+    part: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.part, options):
+            yield segment._replace(text=segment.text.translate(_ASCII).encode("ascii", "replace").decode())
+
+
+def _titled(title: str, body: RenderableType) -> RenderableType:
+    return Group(Text(), Text(title, style="bold cyan"), Padding(body, (0, 0, 0, 2)))
+
+
+def _warnings(items: Iterable[Mapping[str, Any]]) -> list[RenderableType]:
+    return [
+        Padding(
+            Text.assemble(("! ", "bold yellow"), (f"{_spoken(item['code'])}: ", "bold yellow"), visible(item["text"])),
+            (1 if index == 0 else 0, 0, 0, 0),
+        )
+        for index, item in enumerate(items)
+    ]
+
+
+def _spoken(code: str) -> str:
+    return visible(code).replace("_", " ").replace("-", " ").capitalize()
+
+
+def _prompt(summary: Mapping[str, Any]) -> Text:
+    text = Text()
+    for piece in summary["pieces"]:
+        if piece["kind"] == "unit":
+            unit = summary["units"][piece["unit"]]
+            mark = unit["mark"] if unit["significant"] else ""
+            text.append(visible(piece["text"]) + mark, style=_style(unit))
+        else:
+            text.append(visible(piece["text"]), style="dim italic" if piece["kind"] == "pinned" else "")
+    if summary["prompt_left_out"]:
+        text.append(f" … {summary['prompt_left_out']:,} more characters", style="dim italic")
+    return text
+
+
+def _style(unit: Mapping[str, Any]) -> str:
+    """Ink and ground are both set, so a step reads the same on dark and on light terminals."""
+    if not unit["significant"]:
+        return ""
+    sign: Sign = unit["sign"]
+    ground = step(LIGHT, sign, max(2, min(LEVELS, unit["step"])))
+    return f"bold {'underline ' if sign == 'neg' else ''}{LIGHT.ink} on {ground}"
+
+
+def _legend(summary: Mapping[str, Any]) -> RenderableType:
+    noun = summary["noun"]
+    text = Text("▲", style="bold")
+    text.append(f" keeping the {noun} pulls the output towards what the model said   ", style="dim")
+    text.append("▼", style="bold")
+    text.append(" pushes it away   unmarked: not told apart from noise", style="dim")
+    return Padding(text, (0, 0, 0, 2))
+
+
+def _output(reference: Mapping[str, Any]) -> Text:
+    if reference["empty"]:
+        return Text("(nothing)", style="dim")
+    text: str = reference["text"]
+    shown = Text(visible(text[:MOST_OUTPUT]))
+    left_out = reference["left_out"] + max(0, len(text) - MOST_OUTPUT)
+    if left_out:
+        shown.append(f" … {left_out:,} more characters", style="dim italic")
+    return shown
+
+
+def _units(summary: Mapping[str, Any], width: int) -> RenderableType:
+    wide = width >= NARROW
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim", show_edge=False)
+    table.add_column(summary["noun"], max_width=max(8, min(28, width // 3)), no_wrap=True, overflow="ellipsis")
+    table.add_column("")
+    table.add_column("", no_wrap=True)
+    table.add_column("attribution", justify="right", no_wrap=True)
+    if wide:
+        table.add_column(f"{summary['level']} interval", justify="right", no_wrap=True)
+        table.add_column("p", justify="right", no_wrap=True)
+    axis = Axis(summary["axis_range"]["low"], summary["axis_range"]["high"])
+    cells = max(9, min(25, width - (62 if wide else 36)))
+    for index in _shown(summary):
+        unit = summary["units"][index]
+        row = [
+            Text(shorten(unit["text"], 28)),
+            Text(unit["mark"], style=_hue(unit)),
+            Text(_bar(unit["attribution"], axis, cells), style=_hue(unit)),
+            Text(unit["attribution_text"]),
+        ]
+        row += [Text(unit["interval_text"], style="dim"), Text(unit["p_text"], style="dim")] if wide else []
+        table.add_row(*row, style="bold" if unit["significant"] else "")
+    return table
+
+
+def _hue(unit: Mapping[str, Any]) -> str:
+    if not unit["significant"]:
+        return "dim"
+    return "dodger_blue1" if unit["sign"] == "pos" else "dark_orange"
+
+
+def _bar(value: float, axis: Axis, cells: int) -> str:
+    """A bar from the zero line, in whole cells; a value too small for one shows the line alone."""
+    zero, end = round(axis.share(0.0) * (cells - 1)), round(axis.share(value) * (cells - 1))
+    low, high = sorted((zero, end))
+    return "".join("│" if cell == zero else "█" if low <= cell <= high else " " for cell in range(cells))
+
+
+def _shown(summary: Mapping[str, Any]) -> list[int]:
+    """All units in prompt order, or the largest ones if there are too many."""
+    count = len(summary["units"])
+    return list(range(count)) if count <= MOST_ROWS else sorted(summary["by_size"][:MOST_ROWS])
+
+
+def _hidden(summary: Mapping[str, Any]) -> list[RenderableType]:
+    count = len(summary["units"])
+    if count <= MOST_ROWS:
+        return []
+    note = f"The {MOST_ROWS} largest are shown, in prompt order; {count - MOST_ROWS} smaller ones are in the report."
+    return [Padding(Text(note, style="dim italic"), (0, 0, 0, 2))]
+
+
+def _facts(summary: Mapping[str, Any]) -> RenderableType:
+    lines: list[RenderableType] = [
+        Text.assemble((fact["figure"], "bold"), f" {fact['caption']}. ", (fact["text"], "dim"))
+        for fact in summary["facts"]
+    ]
+    if summary["fidelity"]["fitted"]:
+        lines.append(Text(summary["fidelity"]["fitted"], style="dim"))
+    rows: list[list[str]] = summary["made"]
+    lines += [
+        Text(f"{term}: {visible(text)}", style="dim") for term, text in rows if term in ("Target", "Unit", "Calls")
+    ]
+    return Group(*lines)

@@ -1,0 +1,95 @@
+"""Text of models and numbers made fit to be shown: nothing hidden, nothing that commands a terminal or a browser."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+
+_KEPT = frozenset("\n\t\u200c\u200d")
+"""Line ends, tabs, and the two joiners that emoji and many scripts need."""
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_PICTURES = 0x2400
+"""Unicode has a picture for each of the first 32 control characters, in their order, from here."""
+MINUS = "\u2212"
+
+
+def visible(text: str) -> str:
+    """The text with every character that shows nothing or reorders others replaced by a name.
+
+    Escape becomes ``␛``, a right-to-left override ``⟨U+202E⟩``, half a surrogate pair ``⟨U+D800⟩``. Applying it
+    twice changes nothing more.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_seen(character) for character in text)
+
+
+def _seen(character: str) -> str:
+    code = ord(character)
+    if character in _KEPT or unicodedata.category(character) not in _HIDDEN_CATEGORIES:
+        return character
+    if code < 0x20:
+        return chr(_PICTURES + code)
+    return "\u2421" if code == 0x7F else f"\u27e8U+{code:04X}\u27e9"
+
+
+def clip(text: str, most: int) -> tuple[str, int]:
+    """At most so many characters, and how many were left out."""
+    return (text, 0) if len(text) <= most else (text[:most], len(text) - most)
+
+
+def shorten(text: str, most: int = 32) -> str:
+    """One line of at most ``most`` characters, with an ellipsis where something was left out."""
+    line = " ".join(visible(text).split()) or "␣"
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def quoted(text: str, most: int = 32) -> str:
+    """The text, shortened, in typographic quotes."""
+    return f"“{shorten(text, most)}”"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """``a, b and c``."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 call``, ``2 calls``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def decimals_for(largest: float) -> int:
+    """Decimals that show three figures of the largest number."""
+    if not math.isfinite(largest) or largest <= 0:
+        return 3
+    return min(9, max(0, 2 - math.floor(math.log10(largest))))
+
+
+def number(value: float | None, decimals: int = 3) -> str:
+    """With a true minus sign; a dash where there is no number, and never a negative zero."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{abs(value):,.{decimals}f}"
+    return MINUS + text if value < 0 and any(digit in text for digit in "123456789") else text
+
+
+def signed(value: float | None, decimals: int = 3) -> str:
+    """As `number`, with a plus before what is positive."""
+    text = number(value, decimals)
+    return f"+{text}" if text[0].isdigit() and any(digit in text for digit in "123456789") else text
+
+
+def p_value(value: float | None) -> str:
+    """``<0.001`` or three decimals."""
+    if value is None:
+        return "–"
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def percent(share: float) -> str:
+    """A share as a whole percentage."""
+    return f"{100 * share:.0f}%".replace("-", MINUS)

@@ -1,0 +1,132 @@
+"""What an explanation found, in sentences that need no statistics to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from whygen.report.texts import counted, decimals_for, listed, number, p_value, percent, quoted, signed
+from whygen.results.prompt import Fidelity, PromptExplanation, UnitAttribution
+
+MOST_NAMED = 5
+
+
+def noun(explanation: PromptExplanation) -> str:
+    """What a unit is called: a word if none holds white space, else a part."""
+    return "part" if any(len(unit.text.split()) > 1 for unit in explanation.units) else "word"
+
+
+def strongest(units: Sequence[UnitAttribution], *, significant: bool = True) -> list[UnitAttribution]:
+    """Units by the size of their attribution, largest first; only significant ones unless told otherwise."""
+    chosen = [unit for unit in units if unit.significant or not significant]
+    return sorted(chosen, key=lambda unit: -abs(unit.attribution))
+
+
+def drivers(explanation: PromptExplanation) -> str:
+    """Which units drove the output."""
+    found = strongest(explanation.units)
+    towards = [unit for unit in found if unit.attribution > 0]
+    away = [unit for unit in found if unit.attribution < 0]
+    if not found:
+        return f"No {noun(explanation)} of this prompt stands out."
+    sentences: list[str] = []
+    if towards:
+        sentences.append(f"{_named(towards)} drove this output")
+    if away:
+        sentences.append(f"{_named(away)} {'pulls' if len(away) == 1 else 'pull'} away from it")
+    return f"{'; '.join(sentences)}."
+
+
+def _named(units: Sequence[UnitAttribution]) -> str:
+    names = list(dict.fromkeys(quoted(unit.text) for unit in units))
+    rest = len(names) - MOST_NAMED
+    return listed([*names[:MOST_NAMED], f"{rest} more"] if rest > 1 else names)
+
+
+def surety(explanation: PromptExplanation) -> str:
+    """How sure the attributions are."""
+    if not explanation.units:
+        return "The prompt has no part that could be taken away."
+    top = strongest(explanation.units, significant=False)[0]
+    largest = f"The largest, {quoted(top.text)}, is {signed(top.attribution, decimals_for(top.attribution))}"
+    if top.low is None or top.high is None:
+        return f"{largest}. This design gives no interval."
+    places = decimals_for(max(abs(top.low), abs(top.high)))
+    level = percent(explanation.interval.level)
+    sentence = f"{largest} ({level} interval {signed(top.low, places)} to {signed(top.high, places)}"
+    if top.p_value is not None:
+        sentence += f", p {p_value(top.p_value) if top.p_value < 0.001 else '= ' + p_value(top.p_value)}"
+    return sentence + ")."
+
+
+def surety_figure(explanation: PromptExplanation) -> str:
+    """How many units are significant, of how many."""
+    return f"{sum(unit.significant for unit in explanation.units)} of {len(explanation.units)}"
+
+
+def prediction(fidelity: Fidelity) -> str:
+    """How well the explanation predicts the model on prompts that it was not fitted to."""
+    heldout, ceiling = fidelity.r2_heldout, fidelity.noise_ceiling
+    if heldout is None:
+        return "There were too few prompts to test the explanation on any it was not fitted to."
+    if heldout <= 0:
+        return "On prompts it was not fitted to, the explanation predicts no better than their mean. Do not rely on it."
+    sentence = f"On prompts it was not fitted to, the explanation predicts {percent(heldout)} of the variation"
+    if ceiling is None:
+        return f"{sentence}. What noise would allow is not known."
+    if ceiling <= 0:
+        return f"{sentence}, though repeats vary as much as everything else: that is noise."
+    if ceiling > 0.9995:
+        return f"{sentence}; repeats did not differ, so all of it could be predicted."
+    return f"{sentence}: {percent(min(1.0, heldout / ceiling))} of what the model's own noise allows."
+
+
+def ceiling_share(fidelity: Fidelity) -> float | None:
+    """Held-out R2 as a share of the noise ceiling, or None where there is none."""
+    heldout, ceiling = fidelity.r2_heldout, fidelity.noise_ceiling
+    if heldout is None or ceiling is None or ceiling <= 0:
+        return None
+    return max(0.0, min(1.0, heldout / ceiling))
+
+
+def fitted(fidelity: Fidelity) -> str:
+    """What the in-sample figure is worth."""
+    if fidelity.r2_insample is None:
+        return ""
+    sentence = f"On the prompts it was fitted to: {number(fidelity.r2_insample, 2)}."
+    if fidelity.r2_chance is None:
+        return sentence
+    sentence += f" Shuffled effects give {number(fidelity.r2_chance, 2)}"
+    if fidelity.r2_chance_p95 is not None:
+        sentence += f" on average and up to {number(fidelity.r2_chance_p95, 2)} in 95% of shuffles"
+    return f"{sentence}, so judge by the held-out figure."
+
+
+def noise(explanation: PromptExplanation, masked: float | None) -> str:
+    """What repeating the whole prompt showed. ``masked`` is the mean distance of masked prompts, if known."""
+    found = explanation.noise
+    times = f"Asked {counted(found.repeats, 'more time')}, the whole prompt"
+    if not found.repeats:
+        return "The whole prompt was not repeated, so the model's own noise is not known."
+    if not found.differs:
+        return f"{times} gave the same output: no difference in {counted(found.repeats, 'repeat')}."
+    if found.level is None:
+        return f"{times} gave other values."
+    places = decimals_for(max(found.level, masked or 0.0))
+    sentence = f"{times} gave other outputs, {number(found.level, places)} from the reference on average"
+    if masked is None or masked <= 0:
+        return f"{sentence}."
+    return f"{sentence}; with {noun(explanation)}s taken away they lie {number(masked, places)} from it."
+
+
+def meaning(explanation: PromptExplanation) -> str:
+    """What one attribution says."""
+    what = {
+        "banzhaf": "averaged over prompts that keep the others at random",
+        "shapley": "averaged over all orders of adding the others",
+        "local": "as the coefficient of a model weighted towards the whole prompt",
+        "loo": "with all the others kept",
+    }.get(explanation.estimand, f"by the estimand {explanation.estimand}")
+    return (
+        f"An attribution says how much nearer keeping a {noun(explanation)} brings the output to what the model said, "
+        f"{what}. Its unit: {explanation.target.unit}."
+    )
