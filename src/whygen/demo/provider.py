@@ -21,7 +21,13 @@ def _storyteller(options: ModelOptions) -> object:
     return open_hf(str(storyteller_path()), options, uri="demo/storyteller")
 
 
-OPENERS: dict[str, Callable[[ModelOptions], object]] = {"storyteller": _storyteller}
+def _digits(options: ModelOptions) -> object:
+    from whygen.demo.digits import open_digits_vae
+
+    return open_digits_vae(options)
+
+
+OPENERS: dict[str, Callable[[ModelOptions], object]] = {"storyteller": _storyteller, "digits-vae": _digits}
 
 
 def _open(name: str, options: ModelOptions) -> object:
