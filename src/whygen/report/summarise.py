@@ -108,7 +108,7 @@ def _facts(explanation: PromptExplanation) -> list[dict[str, Any]]:
         },
         {
             "question": "How much is noise?",
-            "figure": "none seen" if not explanation.noise.differs else _noise_figure(explanation),
+            "figure": "None seen" if not explanation.noise.differs else _noise_figure(explanation),
             "caption": _noise_caption(explanation),
             "text": words.noise(explanation, _masked_distance(explanation)),
         },
@@ -225,9 +225,9 @@ def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:
     rows = [
         ("Model", explanation.model),
         ("Generation", ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None)),
-        ("Target", f"{explanation.target.distance} ({explanation.target.name})"),
+        ("Target", _target(explanation)),
         ("Unit", explanation.target.unit),
-        ("Attribution", f"{explanation.estimand}, each other unit kept with probability {explanation.keep:g}"),
+        ("Attribution", _estimand(explanation)),
         ("Operator", explanation.operator),
         ("Design", f"{explanation.design}; masks {explanation.masks}{_mask_count(explanation)}"),
         ("Surrogate", explanation.surrogate),
@@ -243,6 +243,17 @@ def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:
         ("Versions", ", ".join(f"{name} {version}" for name, version in explanation.versions.items())),
     ]
     return [(term, text) for term, text in rows if text]
+
+
+def _estimand(explanation: PromptExplanation) -> str:
+    name = explanation.estimand
+    how = {"shapley": "over all orders", "loo": "one unit left out at a time"}.get(name)
+    return f"{name}, {how or f'each other unit kept with probability {explanation.keep:g}'}"
+
+
+def _target(explanation: PromptExplanation) -> str:
+    target = explanation.target
+    return target.name if target.distance == target.name else f"{target.name}: {target.distance}"
 
 
 def _mask_count(explanation: PromptExplanation) -> str:

@@ -23,7 +23,7 @@ MOST_ROWS = 40
 MOST_OUTPUT = 600
 NARROW = 70
 """Below this width the table keeps only the unit, its mark, its bar and its attribution."""
-_ASCII = str.maketrans("▲▼·−–█│“”‘’…²␣", "^v.--#|\"\"''~2_")
+_ASCII = str.maketrans("▲▼·−–█│“”‘’…²⟨⟩", "^v.--#|\"\"''~2<>")
 """Marks for consoles that know ASCII alone; each is one cell wide, as what it stands for."""
 
 

@@ -9,16 +9,14 @@ from collections.abc import Sequence
 _KEPT = frozenset("\n\t\u200c\u200d")
 """Line ends, tabs, and the two joiners that emoji and many scripts need."""
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-_PICTURES = 0x2400
-"""Unicode has a picture for each of the first 32 control characters, in their order, from here."""
 MINUS = "\u2212"
 
 
 def visible(text: str) -> str:
     """The text with every character that shows nothing or reorders others replaced by a name.
 
-    Escape becomes ``␛``, a right-to-left override ``⟨U+202E⟩``, half a surrogate pair ``⟨U+D800⟩``. Applying it
-    twice changes nothing more.
+    Escape becomes ``⟨U+001B⟩``, a right-to-left override ``⟨U+202E⟩``, half a surrogate pair ``⟨U+D800⟩``. Applying
+    it twice changes nothing more.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -26,12 +24,9 @@ def visible(text: str) -> str:
 
 
 def _seen(character: str) -> str:
-    code = ord(character)
     if character in _KEPT or unicodedata.category(character) not in _HIDDEN_CATEGORIES:
         return character
-    if code < 0x20:
-        return chr(_PICTURES + code)
-    return "\u2421" if code == 0x7F else f"\u27e8U+{code:04X}\u27e9"
+    return f"\u27e8U+{ord(character):04X}\u27e9"
 
 
 def clip(text: str, most: int) -> tuple[str, int]:
@@ -41,7 +36,7 @@ def clip(text: str, most: int) -> tuple[str, int]:
 
 def shorten(text: str, most: int = 32) -> str:
     """One line of at most ``most`` characters, with an ellipsis where something was left out."""
-    line = " ".join(visible(text).split()) or "␣"
+    line = " ".join(visible(text).split()) or "(blank)"
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 

@@ -108,7 +108,7 @@ def noise(explanation: PromptExplanation, masked: float | None) -> str:
     if not found.repeats:
         return "The whole prompt was not repeated, so the model's own noise is not known."
     if not found.differs:
-        return f"{times} gave the same output: no difference in {counted(found.repeats, 'repeat')}."
+        return f"{times} gave no other output. That is no proof that it never will."
     if found.level is None:
         return f"{times} gave other values."
     places = decimals_for(max(found.level, masked or 0.0))

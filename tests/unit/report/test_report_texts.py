@@ -28,8 +28,8 @@ from whygen.results.prompt import Fidelity, Noise
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
-        ("\x1b[31mred", "␛[31mred"),
-        ("a\x00b\x7f", "a␀b␡"),
+        ("\x1b[31mred", "⟨U+001B⟩[31mred"),
+        ("a\x00b\x7f", "a⟨U+0000⟩b⟨U+007F⟩"),
         ("a\u202eb", "a⟨U+202E⟩b"),
         ("\ud800", "⟨U+D800⟩"),
         ("\u200bzero\ufeff", "⟨U+200B⟩zero⟨U+FEFF⟩"),
@@ -63,9 +63,9 @@ def test_phrases() -> None:
     assert [listed(x) for x in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
     assert [counted(n, "call") for n in (1, 2_000)] == ["1 call", "2,000 calls"]
     assert clip("abcdef", 4) == ("abcd", 2)
-    assert shorten("a\n b\x1b", 9) == "a b␛"
+    assert shorten("a\n b\x1b", 13) == "a b⟨U+001B⟩"
     assert quoted("x" * 50, 5) == "“xxxx…”"
-    assert shorten("  ") == "␣"
+    assert shorten("  ") == "(blank)"
 
 
 @given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9), st.integers(1, 12))
@@ -122,7 +122,7 @@ def test_fidelity_in_words(heldout: float | None, ceiling: float | None, said: s
 @pytest.mark.parametrize(
     ("noise", "said"),
     [
-        (Noise(repeats=3, level=0.0, differs=False), "no difference in 3 repeats"),
+        (Noise(repeats=3, level=0.0, differs=False), "gave no other output"),
         (Noise(repeats=0, level=None, differs=False), "was not repeated"),
         (Noise(repeats=2, level=None, differs=True), "other values"),
         (Noise(repeats=2, level=0.25, differs=True), "0.250 from the reference on average; with words taken away"),
