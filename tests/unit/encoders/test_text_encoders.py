@@ -98,11 +98,12 @@ class TestPackaged:
 
     @pytest.mark.parametrize("beside", [[], STORIES, [LONG], ["x"] * 40 + [STORIES[4] + str(i) for i in range(40)]])
     def test_a_text_does_not_depend_on_the_texts_beside_it(self, encoder: TextEncoder, beside: Sequence[str]) -> None:
+        among = fresh(encoder)
+        among.tokens([*beside, *STORIES])
         for text in STORIES:
-            alone, among = fresh(encoder), fresh(encoder)
-            mixed = [*beside, text]
-            assert among.sentences(mixed)[-1] == pytest.approx(alone.sentences([text])[0], abs=1e-6)
-            assert among.tokens(mixed)[-1] == pytest.approx(alone.tokens([text])[0], abs=1e-6)
+            alone = fresh(encoder)
+            assert among.sentences([text]) == pytest.approx(alone.sentences([text]), abs=1e-6)
+            assert among.tokens([text])[0] == pytest.approx(alone.tokens([text])[0], abs=1e-6)
 
     def test_nothing_of_a_long_text_is_dropped(self, encoder: TextEncoder) -> None:
         one = len(encoder.tokens(["The dog ran to the park and the girl laughed."])[0])
