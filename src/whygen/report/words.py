@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from whygen.report.texts import counted, decimals_for, listed, number, p_value, percent, quoted, signed
@@ -30,14 +31,17 @@ def drivers(explanation: PromptExplanation) -> str:
         return f"No {noun(explanation)} of this prompt stands out."
     sentences: list[str] = []
     if towards:
-        sentences.append(f"{_named(towards)} drove this output")
+        sentences.append(f"{_named(towards, explanation)} drove this output")
     if away:
-        sentences.append(f"{_named(away)} {'pulls' if len(away) == 1 else 'pull'} away from it")
+        sentences.append(f"{_named(away, explanation)} {'pulls' if len(away) == 1 else 'pull'} away from it")
     return f"{'; '.join(sentences)}."
 
 
-def _named(units: Sequence[UnitAttribution]) -> str:
-    names = list(dict.fromkeys(quoted(unit.text) for unit in units))
+def _named(units: Sequence[UnitAttribution], explanation: PromptExplanation) -> str:
+    """The first few names; a text that stands in the prompt more than once is told apart by its place."""
+    times = Counter(unit.text for unit in explanation.units)
+    place = {unit.start: number for number, unit in enumerate(explanation.units, start=1)}
+    names = [quoted(unit.text) + (f" (number {place[unit.start]})" if times[unit.text] > 1 else "") for unit in units]
     rest = len(names) - MOST_NAMED
     return listed([*names[:MOST_NAMED], f"{rest} more"] if rest > 1 else names)
 

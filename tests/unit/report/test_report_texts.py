@@ -136,5 +136,8 @@ def test_the_headline_names_who_drove_it() -> None:
     explanation = prompt_explanation()
     assert words.drivers(explanation).startswith("“fox”, “harbour”, “lantern”")
     assert words.drivers(explanation).endswith("drove this output; “dragon” pulls away from it.")
+    second = explanation.units[7].model_copy(update={"significant": True, "attribution": 0.3})
+    units = (*explanation.units[:7], second, *explanation.units[8:])
+    assert words.drivers(explanation.model_copy(update={"units": units})).startswith("“a” (number 8), “fox”")
     quiet = tuple(unit.model_copy(update={"significant": False}) for unit in explanation.units)
     assert words.drivers(explanation.model_copy(update={"units": quiet})) == "No word of this prompt stands out."
