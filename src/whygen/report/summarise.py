@@ -45,6 +45,7 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
         "by_size": sorted(range(len(units)), key=lambda i: -abs(explanation.units[i].attribution)),
         "axis_range": {"low": axis.low, "high": axis.high},
         "unit": visible(explanation.target.unit),
+        "tested": words.tested(explanation),
         "level": percent(explanation.interval.level),
         "meaning": words.meaning(explanation),
         "fidelity": _fidelity(explanation),
@@ -78,8 +79,14 @@ def _unit(index: int, unit: UnitAttribution, largest: float, decimals: int) -> d
         "attribution_text": value,
         "interval_text": interval,
         "p_text": p_value(unit.p_value),
-        "tip": f"{shorten(unit.text, 40)}  {tip}{'' if unit.significant else '  not significant'}",
+        "tip": f"{shorten(unit.text, 40)}  {tip}{_verdict(unit)}",
     }
+
+
+def _verdict(unit: UnitAttribution) -> str:
+    if unit.significant:
+        return ""
+    return "  not tested" if unit.low is None and unit.p_value is None else "  not significant"
 
 
 def _interval(low: float, high: float, decimals: int) -> str:
@@ -88,16 +95,14 @@ def _interval(low: float, high: float, decimals: int) -> str:
 
 def _facts(explanation: PromptExplanation) -> list[dict[str, Any]]:
     """The three questions that an attribution alone leaves open."""
-    noun = words.noun(explanation)
     found = explanation.fidelity
-    some = any(unit.p_value is not None for unit in explanation.units)
     shown = found.r2_heldout is not None
     ceiling = found.noise_ceiling
     return [
         {
             "question": "How sure is it?",
             "figure": words.surety_figure(explanation),
-            "caption": f"{noun}s stand out{' (5% false-discovery rate)' if some else ''}",
+            "caption": _surety_caption(explanation),
             "text": words.surety(explanation),
         },
         {
@@ -113,6 +118,14 @@ def _facts(explanation: PromptExplanation) -> list[dict[str, Any]]:
             "text": words.noise(explanation, _masked_distance(explanation)),
         },
     ]
+
+
+def _surety_caption(explanation: PromptExplanation) -> str:
+    noun = words.noun(explanation)
+    if explanation.units and not words.tested(explanation):
+        return f"no {noun} has an interval"
+    some = any(unit.p_value is not None for unit in explanation.units)
+    return f"{noun}s stand out{' (5% false-discovery rate)' if some else ''}"
 
 
 def _noise_figure(explanation: PromptExplanation) -> str:

@@ -114,7 +114,8 @@ def _legend(summary: Mapping[str, Any]) -> RenderableType:
     text = Text("▲", style="bold")
     text.append(f" keeping the {noun} pulls the output towards what the model said   ", style="dim")
     text.append("▼", style="bold")
-    text.append(" pushes it away   unmarked: not told apart from noise", style="dim")
+    unmarked = "not told apart from noise" if summary["tested"] else "not tested against noise"
+    text.append(f" pushes it away   unmarked: {unmarked}", style="dim")
     return Padding(text, (0, 0, 0, 2))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from whygen.report.texts import counted, decimals_for, listed, number, p_value, percent, quoted, signed
+from whygen.report.texts import counted, decimals_for, listed, number, p_value, percent, quoted, shorten, signed
 from whygen.results.prompt import Fidelity, PromptExplanation, UnitAttribution
 
 MOST_NAMED = 5
@@ -22,8 +22,15 @@ def strongest(units: Sequence[UnitAttribution], *, significant: bool = True) -> 
     return sorted(chosen, key=lambda unit: -abs(unit.attribution))
 
 
+def tested(explanation: PromptExplanation) -> bool:
+    """Whether anything says how sure an attribution is: without, a unit that is not significant was never tested."""
+    return any(unit.p_value is not None or unit.low is not None for unit in explanation.units)
+
+
 def drivers(explanation: PromptExplanation) -> str:
     """Which units drove the output."""
+    if explanation.units and not tested(explanation):
+        return _untested(explanation)
     found = strongest(explanation.units)
     towards = [unit for unit in found if unit.attribution > 0]
     away = [unit for unit in found if unit.attribution < 0]
@@ -35,6 +42,16 @@ def drivers(explanation: PromptExplanation) -> str:
     if away:
         sentences.append(f"{_named(away, explanation)} {'pulls' if len(away) == 1 else 'pull'} away from it")
     return f"{'; '.join(sentences)}."
+
+
+def _untested(explanation: PromptExplanation) -> str:
+    """The largest unit, since "no word stands out" would pass for a finding where nobody looked."""
+    top = strongest(explanation.units, significant=False)[0]
+    if not top.attribution:
+        return f"No {noun(explanation)} changed this output; how sure that is was not tested."
+    which = _named([top], explanation)
+    way = "towards this output" if top.attribution > 0 else "away from this output"
+    return f"{which} pulls most strongly {way}; how sure that is was not tested."
 
 
 def _named(units: Sequence[UnitAttribution], explanation: PromptExplanation) -> str:
@@ -53,7 +70,7 @@ def surety(explanation: PromptExplanation) -> str:
     top = strongest(explanation.units, significant=False)[0]
     largest = f"The largest, {quoted(top.text)}, is {signed(top.attribution, decimals_for(top.attribution))}"
     if top.low is None or top.high is None:
-        return f"{largest}. This design gives no interval."
+        return f"{largest}. No interval: {shorten(explanation.interval.method.removeprefix('none: '), 200)}."
     places = decimals_for(max(abs(top.low), abs(top.high)))
     level = percent(explanation.interval.level)
     sentence = f"{largest} ({level} interval {signed(top.low, places)} to {signed(top.high, places)}"
@@ -63,7 +80,9 @@ def surety(explanation: PromptExplanation) -> str:
 
 
 def surety_figure(explanation: PromptExplanation) -> str:
-    """How many units are significant, of how many."""
+    """How many units are significant, of how many; that none is says nothing where none was tested."""
+    if explanation.units and not tested(explanation):
+        return "Not tested"
     return f"{sum(unit.significant for unit in explanation.units)} of {len(explanation.units)}"
 
 
@@ -71,7 +90,7 @@ def prediction(fidelity: Fidelity) -> str:
     """How well the explanation predicts the model on prompts that it was not fitted to."""
     heldout, ceiling = fidelity.r2_heldout, fidelity.noise_ceiling
     if heldout is None:
-        return "There were too few prompts to test the explanation on any it was not fitted to."
+        return "It was not tested on prompts it was not fitted to: there were too few, or the design has none to spare."
     if heldout <= 0:
         return "On prompts it was not fitted to, the explanation predicts no better than their mean. Do not rely on it."
     sentence = f"On prompts it was not fitted to, the explanation predicts {percent(heldout)} of the variation"

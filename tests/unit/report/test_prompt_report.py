@@ -22,7 +22,7 @@ from whygen import report
 from whygen.errors import MissingExtraError, StoreError, UsageError
 from whygen.report.html import EMBEDDED_ID
 from whygen.results import PromptExplanation
-from whygen.results.prompt import Calls, Reference, Sample, TargetRecord, UnitAttribution, Warned
+from whygen.results.prompt import Calls, IntervalRecord, Reference, Sample, TargetRecord, UnitAttribution, Warned
 
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e{{ 7*7 }}\x00[bold]\ud800' \"&amp;"
@@ -189,6 +189,20 @@ def test_a_long_output_is_cut_with_a_note() -> None:
     assert "96,000 more characters" in read(page_of(explanation)).text
     assert "99,400 more characters" in " ".join(printed(explanation).split())
     assert json.loads(read(page_of(explanation)).embedded)["reference"]["text"] == "x" * 100_000
+
+
+def test_what_was_not_tested_is_not_called_noise() -> None:
+    explanation = SHAPES["no interval"]().model_copy(
+        update={"interval": IntervalRecord(level=0.95, method="none: leave-one-out draws each mask once")}
+    )
+    for text in (read(page_of(explanation)).text, " ".join(printed(explanation).split())):
+        assert "“fox” pulls most strongly towards this output; how sure that is was not tested." in text
+        assert "No interval: leave-one-out draws each mask once." in text
+        assert "not tested against noise" in text
+        for claim in ("stands out", "stand out", "not told apart from noise", "Thin lines"):
+            assert claim not in text
+    still = tuple(unit.model_copy(update={"attribution": 0.0}) for unit in explanation.units)
+    assert "No word changed this output" in page_of(explanation.model_copy(update={"units": still}))
 
 
 def test_what_was_taken_away_is_struck_through() -> None:

@@ -86,6 +86,18 @@ def test_orders_switch_and_words_tell_their_figures(browser: Any, file: Path) ->
     page.close()
 
 
+def test_figures_of_a_word_are_in_sight_in_a_prompt_longer_than_the_window(browser: Any, tmp_path: Path) -> None:
+    prompt = " ".join(f"word{i}" for i in range(600))
+    path = report.write_html(prompt_explanation(prompt=prompt, pinned=(), pairs=8), tmp_path / "r.html")
+    page = browser.new_page(viewport={"width": 1100, "height": 800})
+    page.goto(path.as_uri())
+    word = page.locator(".prompt .u").nth(5)
+    word.hover()
+    style = "element => { const s = getComputedStyle(element, '::after'); return [s.position, s.bottom] }"
+    assert page.evaluate(style, word.element_handle()) == ["fixed", "0px"]
+    page.close()
+
+
 def test_it_prints_with_everything_unfolded(browser: Any, tmp_path: Path) -> None:
     prompt = " ".join(f"word{i}" for i in range(60))
     path = report.write_html(prompt_explanation(prompt=prompt, pinned=(), pairs=8), tmp_path / "r.html")

@@ -105,7 +105,7 @@ def test_levels() -> None:
 @pytest.mark.parametrize(
     ("heldout", "ceiling", "said"),
     [
-        (None, None, "too few prompts"),
+        (None, None, "was not tested"),
         (-0.2, 0.9, "no better than their mean. Do not rely on it"),
         (0.5, None, "predicts 50% of the variation. What noise would allow is not known"),
         (0.5, 1.0, "repeats did not differ"),
