@@ -70,7 +70,9 @@ def surety(explanation: PromptExplanation) -> str:
     top = strongest(explanation.units, significant=False)[0]
     largest = f"The largest, {quoted(top.text)}, is {signed(top.attribution, decimals_for(top.attribution))}"
     if top.low is None or top.high is None:
-        return f"{largest}. No interval: {shorten(explanation.interval.method.removeprefix('none: '), 200)}."
+        method = explanation.interval.method
+        why = f"No interval: {shorten(method[6:], 200)}" if method.startswith("none: ") else "It has no interval"
+        return f"{largest}. {why}."
     places = decimals_for(max(abs(top.low), abs(top.high)))
     level = percent(explanation.interval.level)
     sentence = f"{largest} ({level} interval {signed(top.low, places)} to {signed(top.high, places)}"

@@ -201,6 +201,7 @@ def test_what_was_not_tested_is_not_called_noise() -> None:
         assert "not tested against noise" in text
         for claim in ("stands out", "stand out", "not told apart from noise", "Thin lines"):
             assert claim not in text
+    assert "It has no interval." in page_of(SHAPES["no interval"]())
     still = tuple(unit.model_copy(update={"attribution": 0.0}) for unit in explanation.units)
     assert "No word changed this output" in page_of(explanation.model_copy(update={"units": still}))
 
