@@ -7,14 +7,15 @@ must tell. Beside the attributions: leave-one-out (n + 3 calls), the length of t
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
-from whygen.demo.storyteller import labelled_prompts
 
 import whygen
 from benchmarks import record
+from whygen.demo.storyteller import labelled_prompts
 from whygen.types import Settings
 
 PROMPTS = 200
@@ -34,14 +35,18 @@ def run(prompts: int = PROMPTS, budgets: tuple[int, ...] = BUDGETS, seed: int = 
         labels = np.array(item.labels)
         shares.append(labels.mean())
         sizes.append(len(labels))
-        for budget in budgets:
-            values = attributions(item.text, budget=budget, seed=index)
-            found.setdefault(f"banzhaf, {budget} calls", []).append(score(labels, values))
-        loo = attributions(item.text, budget=len(labels) + 3, seed=index, estimand="loo")
-        found.setdefault("leave-one-out, n + 3 calls", []).append(score(labels, loo))
         lengths = np.array([end - start for start, end in item.spans], dtype=float)
-        found.setdefault("word length", []).append(score(labels, lengths))
-        found.setdefault("random", []).append(score(labels, rng.random(len(labels))))
+        values = {"word length": lengths, "random": rng.random(len(labels))}
+        with tempfile.TemporaryDirectory() as folder:  # a larger budget begins with the calls of the smaller one
+            store = Path(folder) / "calls.sqlite"
+            for budget in budgets:
+                values[f"banzhaf, {budget} calls"] = attributions(item.text, store, budget=budget, seed=index)
+            values["leave-one-out, n + 3 calls"] = attributions(
+                item.text, store, budget=len(labels) + 3, seed=index, estimand="loo"
+            )
+        for name, value in values.items():
+            found.setdefault(name, []).append(score(labels, value))
+        print(index, {name: round(float(np.mean(v)), 4) for name, v in found.items()}, flush=True)
     rows = [
         {"method": name, "mean": float(np.mean(v)), "p10": float(np.quantile(v, 0.1)), "min": float(np.min(v))}
         for name, v in found.items()
@@ -54,9 +59,9 @@ def run(prompts: int = PROMPTS, budgets: tuple[int, ...] = BUDGETS, seed: int = 
     }
 
 
-def attributions(text: str, *, budget: int, seed: int, estimand: str = "banzhaf") -> np.ndarray:
+def attributions(text: str, store: Path, *, budget: int, seed: int, estimand: str = "banzhaf") -> np.ndarray:
     explanation = whygen.explain_prompt(
-        _model(), text, budget=budget, seed=seed, estimand=estimand, cache=None, settings=Settings(max_tokens=120)
+        _model(), text, budget=budget, seed=seed, estimand=estimand, cache=store, settings=Settings(max_tokens=120)
     )
     return np.array([unit.attribution for unit in explanation.units])
 

@@ -1,9 +1,10 @@
 """whygen explains generative AI from the outside: why this output, and what has this model learned."""
 
-__version__ = "0.1.0"
-
+from whygen.anchors.explain import explain_anchors as explain_anchors
 from whygen.prompt.explain import explain_prompt as explain_prompt
+from whygen.results import AnchorExplanation as AnchorExplanation
 from whygen.results import PromptExplanation as PromptExplanation
 from whygen.results import load as load
+from whygen.version import __version__ as __version__
 
-__all__ = ["PromptExplanation", "__version__", "explain_prompt", "load"]
+__all__ = ["AnchorExplanation", "PromptExplanation", "__version__", "explain_anchors", "explain_prompt", "load"]

@@ -10,7 +10,6 @@ from importlib import metadata
 
 import numpy as np
 
-import whygen
 from whygen.anchors.calibration import Calibration
 from whygen.anchors.criteria import Chosen
 from whygen.anchors.groups import Delusion, Grouping, Reading, label_table
@@ -23,6 +22,7 @@ from whygen.anchors.surveying import Survey
 from whygen.models.latent import Floats
 from whygen.results import anchors as records
 from whygen.results.prompt import Warned
+from whygen.version import __version__
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "diffusers")
 
@@ -54,7 +54,7 @@ def assemble(found: Found, *, preset: str | None, seed: int) -> records.AnchorEx
     calibration, grouping = found.calibration, found.grouping
     return records.AnchorExplanation(
         schema=records.SCHEMA,
-        whygen=whygen.__version__,
+        whygen=__version__,
         preset=preset,
         model=found.subject.model.uri,
         n_anchors=len(found.subject.anchors),
@@ -194,7 +194,7 @@ def _evidence(found: Found) -> records.AnchorEvidence:
 
 
 def _versions() -> dict[str, str]:
-    found = {"whygen": whygen.__version__, "python": platform.python_version()}
+    found = {"whygen": __version__, "python": platform.python_version()}
     for name in LIBRARIES:
         try:
             found[name] = metadata.version(name)

@@ -8,7 +8,7 @@ import traceback
 import typer
 
 import whygen
-from whygen.cli import cache, demo, doctor, models, prompt, report
+from whygen.cli import anchors, cache, demo, doctor, models, prompt, report, reproduce
 from whygen.cli.common import console_for_people
 from whygen.errors import WhygenError
 
@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("prompt")(prompt.prompt)
+app.command("anchors")(anchors.anchors)
+app.command("reproduce")(reproduce.reproduce)
 app.command("report")(report.report)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)

@@ -9,12 +9,12 @@ import typer
 from rich.rule import Rule
 
 import whygen
-from whygen.cli import common
-from whygen.report import print_terminal, write_html
+from whygen.cli import anchors, common, prompt
+from whygen.results import AnchorExplanation, PromptExplanation
 
 PROMPT = (
-    "Please write a short story about a curious fox in a misty harbour, and let a golden lantern appear. "
-    "My neighbour said the printer is out of paper again."
+    "Please write a short story about a curious fox in a foggy harbor, and let a lantern appear. "
+    "My neighbour called twice about the printer."
 )
 BUDGET = 128
 
@@ -29,24 +29,34 @@ def demo(
     no_cache: common.NoCache = False,
     debug: common.Debug = False,
 ) -> None:
-    """Explain a real prompt to a real (small) language model; no network, under two minutes."""
+    """Explain a real prompt to a language model, and what a VAE has learned; no network, under two minutes."""
     del debug
-    people = common.console_for_people()
-    if not (quiet or as_json):
-        people.print(Rule("Why this output? Which words drove the story"))
-    explanation = whygen.explain_prompt(
-        "demo/storyteller",
-        PROMPT,
-        budget=BUDGET,
-        seed=seed,
-        cache=common.store_path(cache, no_cache),
-        progress=common.progress_for(quiet or as_json),
-    )
-    folder = common.make_folder(out / "prompt")
-    explanation.save(folder)
-    write_html(explanation, folder / "report.html")
+    silent = quiet or as_json
+    _announce("Why this output? Which words drove the story", silent)
+    story = _explain_story(common.store_path(cache, no_cache), seed, silent)
+    prompt.show(story, out=out / "prompt", as_json=False, quiet=silent)
+    _announce("What has this model learned? A VAE of handwritten zeros", silent)
+    digits = _explain_digits(seed, silent)
+    anchors.show(digits, out=out / "anchors", as_json=False, quiet=silent)
     if as_json:
-        common.print_json({"prompt": explanation.to_dict(), "reports": [str(folder / "report.html")]})
-    elif not quiet:
-        print_terminal(explanation, common.console_for_output())
-        people.print(f"Report: {folder / 'report.html'}", markup=False, highlight=False)
+        reports = [str(out / part / "report.html") for part in ("prompt", "anchors")]
+        common.print_json({"prompt": story.to_dict(), "anchors": digits.to_dict(), "reports": reports})
+
+
+def _announce(title: str, silent: bool) -> None:
+    if not silent:
+        common.console_for_people().print(Rule(title))
+
+
+def _explain_story(cache: Path | str | None, seed: int, silent: bool) -> PromptExplanation:
+    progress = common.progress_for(silent)
+    return whygen.explain_prompt("demo/storyteller", PROMPT, budget=BUDGET, seed=seed, cache=cache, progress=progress)
+
+
+def _explain_digits(seed: int, silent: bool) -> AnchorExplanation:
+    from whygen.demo.digits import digits
+
+    progress = common.progress_for(silent)
+    return whygen.explain_anchors(
+        anchors.DIGITS, digits("anchors"), reference=digits("reference"), seed=seed, progress=progress
+    )

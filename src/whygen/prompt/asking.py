@@ -133,6 +133,12 @@ class Asker:
             effects[row, draw] = value
         return effects
 
+    def empty(self, whole: Whole) -> float:
+        """f(0): the effect of the prompt without any unit; pinned parts remain."""
+        nothing = self.operator.render(self.units, np.zeros(len(self.units), dtype=bool))
+        numbers = self._draw_numbers([nothing], fresh=whole.differs)
+        return float(self._effects("empty", [nothing], numbers, whole, rows=[None])[0])
+
     def redraws(self, masks: Masks, rows: Sequence[int], whole: Whole) -> NDArray[np.float64]:
         """Effects of asking the given masks once more, shape ``(len(rows),)``."""
         prompts = [self.operator.render(self.units, masks[row]) for row in rows]
@@ -149,7 +155,7 @@ class Asker:
         return numbers
 
     def _effects(
-        self, kind: str, prompts: Sequence[str], draws: Sequence[int], whole: Whole, *, rows: Sequence[int]
+        self, kind: str, prompts: Sequence[str], draws: Sequence[int], whole: Whole, *, rows: Sequence[int | None]
     ) -> NDArray[np.float64]:
         """Effect of each question, shape ``(len(prompts),)``; equal questions (prompt and draw) are asked once."""
         questions: dict[tuple[str, int], int] = {}

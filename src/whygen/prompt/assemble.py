@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-import whygen
 from whygen.prompt import fidelity
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.designs import Design
@@ -26,10 +26,12 @@ from whygen.results.prompt import (
     Noise,
     PromptExplanation,
     Reference,
+    Sample,
     UnitAttribution,
 )
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
+from whygen.version import __version__
 
 LEVEL = 0.95
 FALSE_DISCOVERY = 0.05
@@ -48,6 +50,8 @@ class Findings:
     noise: float | None
     degrees: int
     asked_masks: int
+    rows: Sequence[int]
+    """Row of the design that each observed mask was."""
 
 
 def assemble(asker: Asker, findings: Findings, surrogate: Surrogate, *, estimand: str, seed: int) -> PromptExplanation:
@@ -56,7 +60,7 @@ def assemble(asker: Asker, findings: Findings, surrogate: Surrogate, *, estimand
     tally = asker.runner.tally
     signs = Signs(asker.samples, asker.failures, findings, figures, asker.target, asker.runner.notices, tally.asked)
     return PromptExplanation(
-        whygen=whygen.__version__,
+        whygen=__version__,
         model=asker.model.uri,
         prompt=asker.units.prompt,
         reference=Reference(text=findings.whole.references[0].text, n=len(findings.whole.references)),
@@ -86,9 +90,15 @@ def assemble(asker: Asker, findings: Findings, surrogate: Surrogate, *, estimand
             effects=findings.observed.effects,
             predicted=predicted,
             groups=findings.observed.groups,
-            samples=tuple(asker.samples),
+            samples=_samples(asker.samples, findings),
         ),
     )
+
+
+def _samples(samples: Sequence[Sample], findings: Findings) -> tuple[Sample, ...]:
+    """Samples with the row of the evidence that they belong to; a row that a failed call took away has none."""
+    alive = {row: index for index, row in enumerate(findings.rows)}
+    return tuple(replace(sample, mask=None if sample.mask is None else alive.get(sample.mask)) for sample in samples)
 
 
 def _attributions(asker: Asker, findings: Findings) -> tuple[UnitAttribution, ...]:
@@ -140,7 +150,7 @@ def _fidelity(findings: Findings, surrogate: Surrogate, seed: int) -> tuple[NDAr
 
 
 def _versions() -> dict[str, str]:
-    found = {"whygen": whygen.__version__, "python": platform.python_version()}
+    found = {"whygen": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
             found[name] = metadata.version(name)

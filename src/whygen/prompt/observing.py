@@ -31,15 +31,14 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
     noise, degrees = _noise(asker, design, effects, alive, whole, plan)
     means = effects[alive].mean(axis=1)
     observed = Observed(design.masks[alive], means, design.groups[alive], design.keep, design.sizes, total)
-    return Seen(observed, noise, degrees, asked)
+    return Seen(observed, noise, degrees, asked, tuple(np.flatnonzero(alive).tolist()))
 
 
 def _total(asker: Asker, design: Design, whole: Whole, plan: Plan) -> float | None:
     """f(1) - f(0), which sampled Shapley values share out; None where it is not needed."""
     if plan.estimand != "shapley" or design.enumerated:
         return None
-    empty = asker.masks(np.zeros((1, design.masks.shape[1]), dtype=bool), whole, draws=1, first_row=-1)
-    return whole.effect - float(empty[0, 0])
+    return whole.effect - asker.empty(whole)
 
 
 def _looks(design: Design, plan: Plan) -> list[int]:
