@@ -9,23 +9,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from whygen.report.anchors_summary import summarise_anchors
+from whygen.report.anchors_terminal import anchors_terminal
 from whygen.report.html import html as html
 from whygen.report.html import notebook as notebook
 from whygen.report.summarise import summarise_prompt
-from whygen.report.terminal import terminal as terminal
+from whygen.report.terminal import terminal as prompt_terminal
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.files import write_together
 from whygen.results.prompt import PromptExplanation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 __all__ = [
     "html",
     "notebook",
     "plot_attributions",
+    "plot_criteria",
     "plot_fidelity",
+    "plot_representatives",
     "print_terminal",
     "summarise",
     "terminal",
@@ -33,9 +37,16 @@ __all__ = [
 ]
 
 
-def summarise(explanation: PromptExplanation) -> dict[str, Any]:
+def summarise(explanation: PromptExplanation | AnchorExplanation) -> dict[str, Any]:
     """Everything that a report shows, as JSON; ``kind`` names the page that shows it."""
+    if isinstance(explanation, AnchorExplanation):
+        return summarise_anchors(explanation)
     return summarise_prompt(explanation)
+
+
+def terminal(summary: Mapping[str, Any]) -> RenderableType:
+    """What a terminal shows of a summary."""
+    return anchors_terminal(summary) if summary["kind"] == "anchors" else prompt_terminal(summary)
 
 
 def write_html(explanation: PromptExplanation | AnchorExplanation | Mapping[str, Any], path: Path | str) -> Path:
@@ -52,7 +63,7 @@ def write_html(explanation: PromptExplanation | AnchorExplanation | Mapping[str,
 
 def print_terminal(explanation: PromptExplanation | AnchorExplanation, console: Console) -> None:
     """Print the summary of an explanation, as wide as the console is."""
-    console.print(explanation if isinstance(explanation, AnchorExplanation) else terminal(summarise(explanation)))
+    console.print(terminal(summarise(explanation)))
 
 
 def plot_attributions(explanation: PromptExplanation, *, ax: Axes | None = None) -> Axes:
@@ -75,3 +86,25 @@ def plot_fidelity(explanation: PromptExplanation, *, ax: Axes | None = None) -> 
     from whygen.report import plots
 
     return plots.plot_fidelity(explanation, ax=ax)
+
+
+def plot_criteria(explanation: AnchorExplanation, *, ax: Axes | None = None) -> Axes:
+    """Anchors by two criteria with their thresholds, drawn by matplotlib.
+
+    Raises:
+        MissingExtraError: if the extra ``plots`` is not installed.
+    """
+    from whygen.report import anchors_plots
+
+    return anchors_plots.plot_criteria(explanation, ax=ax)
+
+
+def plot_representatives(explanation: AnchorExplanation, group: str = "HIHE", *, ax: Axes | None = None) -> Axes:
+    """Originals, reconstructions and differences of a group's representatives, drawn by matplotlib.
+
+    Raises:
+        MissingExtraError: if the extra ``plots`` is not installed.
+    """
+    from whygen.report import anchors_plots
+
+    return anchors_plots.plot_representatives(explanation, group, ax=ax)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from whygen.results.prompt import Record, Text, Warned
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SCHEMA = 1
 """Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
@@ -250,27 +253,26 @@ class AnchorExplanation(Record):
 
     def to_html(self) -> str:
         """A self-contained report."""
-        from whygen.report.anchors_html import html
-        from whygen.report.anchors_summary import summarise
+        from whygen import report
 
-        return html(summarise(self))
+        return report.html(report.summarise(self))
 
     def _repr_html_(self) -> str:
         from whygen import report
 
         return report.notebook(self.to_html())
 
-    def plot_criteria(self) -> Any:
-        """The anchors by their first intrinsic and extrinsic criterion, as a matplotlib figure."""
-        from whygen.report.anchors_plots import plot_criteria
+    def plot_criteria(self, *, ax: Axes | None = None) -> Axes:
+        """The anchors by their first intrinsic and extrinsic criterion, drawn by matplotlib (extra ``plots``)."""
+        from whygen import report
 
-        return plot_criteria(self)
+        return report.plot_criteria(self, ax=ax)
 
-    def plot_representatives(self, group: str = "HIHE") -> Any:
-        """Originals, reconstructions and differences of a group's representatives, as a matplotlib figure."""
-        from whygen.report.anchors_plots import plot_representatives
+    def plot_representatives(self, group: str = "HIHE", *, ax: Axes | None = None) -> Axes:
+        """Originals, reconstructions and differences of a group's representatives, drawn by matplotlib."""
+        from whygen import report
 
-        return plot_representatives(self, group)
+        return report.plot_representatives(self, group, ax=ax)
 
     def members(self, group: str) -> NDArray[np.int64]:
         """Ascending indices of the anchors in a group; needs the evidence."""

@@ -1,0 +1,264 @@
+"""First stage of the report of an anchor explanation: a plain dict that holds all a page or a terminal shows."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from whygen.report import anchors_svg
+from whygen.report.colours import LEVELS, level_of
+from whygen.report.texts import number, shorten, visible
+from whygen.results.anchors import GROUPS, AnchorEvidence, AnchorExplanation, Details, SelectionRecord
+
+MOST_POINTS = 3_000
+MOST_LABELS = 60
+SIZE = 64
+"""Pixels that a small picture of a gallery is enlarged to, at least."""
+MEANINGS = {
+    "HIHE": "knows and reproduces",
+    "HILE": "confident, and wrong",
+    "LIHE": "unsure, yet reproduces",
+    "LILE": "neither knows nor reproduces",
+}
+
+
+def percent(share: float) -> str:
+    """A share of anchors: groups can be small, so one decimal, and two below a tenth of a percent."""
+    return f"{100 * share:.{1 if share == 0 or share >= 0.001 else 2}f}%"
+
+
+def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
+    """Everything that the report of an anchor explanation shows, as JSON; figures are SVG text."""
+    evidence, details = explanation.evidence, explanation.details
+    return {
+        "kind": "anchors",
+        "title": f"What has it learned? {shorten(explanation.model, 60)}",
+        "model": visible(explanation.model),
+        "headline": _headline(explanation),
+        "facts": _facts(explanation),
+        "warnings": [{"code": visible(w.code), "text": visible(w.text)} for w in explanation.warnings],
+        "groups": [_group(explanation, name) for name in GROUPS],
+        "thresholds": _thresholds(explanation),
+        "scatter": None if evidence is None else _scatter(explanation, evidence),
+        "galleries": [] if evidence is None else _galleries(explanation, evidence),
+        "labels": None if details is None else _labels(details),
+        "readings": None if details is None else _readings(details),
+        "coverage": None if details is None else _coverage(details),
+        "made": [[term, visible(text)] for term, text in _made(explanation)],
+        "document": explanation.to_dict(),
+    }
+
+
+def _headline(explanation: AnchorExplanation) -> str:
+    known, wrong = explanation.groups["HIHE"], explanation.groups["HILE"]
+    return (
+        f"Of {explanation.n_anchors:,} anchors the model knows and reproduces {percent(known.share)}; "
+        f"of {percent(wrong.share)} it is confident, and wrong."
+    )
+
+
+def _facts(explanation: AnchorExplanation) -> list[dict[str, str]]:
+    known = explanation.groups["HIHE"]
+    details = explanation.details
+    level = "" if details is None else f"{details.provenance}."
+    return [
+        {
+            "question": "How much does it know?",
+            "figure": percent(known.share),
+            "caption": f"HIHE: {known.count:,} of {explanation.n_anchors:,}",
+            "text": f"Other anchors of the same kind would give {percent(known.low)} to {percent(known.high)}.",
+        },
+        {
+            "question": "How sure is a verdict?",
+            "figure": percent(explanation.mean_flip_rate),
+            "caption": "mean flip rate",
+            "text": "So often another posterior draw and another calibration put an anchor in another group.",
+        },
+        {
+            "question": "Where does high begin?",
+            "figure": visible(explanation.calibration.kind),
+            "caption": ", ".join(f"{name} {number(value)}" for name, value in explanation.thresholds.items()),
+            "text": visible(level),
+        },
+    ]
+
+
+def _group(explanation: AnchorExplanation, name: str) -> dict[str, Any]:
+    record, details = explanation.groups[name], explanation.details
+    bootstrap = None if details is None else details.bootstrap.get(name)
+    return {
+        "name": name,
+        "key": anchors_svg.key(name),
+        "meaning": MEANINGS[name],
+        "count": record.count,
+        "share": percent(record.share),
+        "interval": f"{percent(record.low)} to {percent(record.high)}",
+        "bootstrap": "–" if bootstrap is None else f"{percent(bootstrap[0])} to {percent(bootstrap[1])}",
+        "selected": list(explanation.selected.get(name, ())),
+        "selection": None if details is None else _selection(details.selections.get(name)),
+    }
+
+
+def _selection(record: SelectionRecord | None) -> str:
+    """What the representatives reached, and how much better they could be."""
+    if record is None:
+        return ""
+    reached = "" if record.objective is None else f"; {record.means} {number(record.objective)}"
+    best = "" if record.bound is None or record.exact else f", at best {number(record.bound)}"
+    spread = "" if record.diversity is None else f"; mean distance between them {number(record.diversity)}"
+    return visible(f"{record.name}{reached}{best}{' (the optimum)' if record.exact else ''}{spread}")
+
+
+def _thresholds(explanation: AnchorExplanation) -> list[dict[str, str]]:
+    details = explanation.details
+    known = {} if details is None else {record.criterion: record for record in details.thresholds}
+    rows: list[dict[str, str]] = []
+    for criterion in explanation.criteria:
+        record = known.get(criterion.name)
+        spread = "–" if record is None or record.spread is None else percent(record.spread)
+        comparison = "" if record is None else record.comparison
+        value = number(explanation.thresholds[criterion.name])
+        unit, name = visible(criterion.unit), visible(criterion.name)
+        rows.append(
+            {"name": name, "kind": criterion.kind, "value": f"{comparison} {value}", "spread": spread, "unit": unit}
+        )
+    return rows
+
+
+def _scatter(explanation: AnchorExplanation, evidence: AnchorEvidence) -> dict[str, Any] | None:
+    """The first intrinsic criterion across, the first extrinsic one up."""
+    kinds = [criterion.kind for criterion in explanation.criteria]
+    across, up = kinds.index("intrinsic"), kinds.index("extrinsic")
+    both = evidence.values[:, [across, up]]
+    every = {name: both[evidence.codes == code] for code, name in enumerate(GROUPS)}
+    step = max(1, -(-len(both) // MOST_POINTS))
+    names = [explanation.criteria[place] for place in (across, up)]
+    figure = anchors_svg.criteria_scatter(
+        {name: part[::step] for name, part in every.items()},
+        every,
+        thresholds=(explanation.thresholds[names[0].name], explanation.thresholds[names[1].name]),
+        names=(visible(f"{names[0].name} ({names[0].unit})"), visible(f"{names[1].name} ({names[1].unit})")),
+    )
+    drawn = sum(len(part[::step]) for part in every.values())
+    return {
+        "figure": anchors_svg.legend() + figure,
+        "drawn": drawn,
+        "of": len(both),
+        "others": len(explanation.criteria) > 2,
+    }
+
+
+def _galleries(explanation: AnchorExplanation, evidence: AnchorEvidence) -> list[dict[str, Any]]:
+    """For each group its representatives: original, reconstruction, and where they differ."""
+    if evidence.originals is None or evidence.reconstructions is None:
+        return []
+    place = {int(index): row for row, index in enumerate(evidence.shown)}
+    galleries: list[dict[str, Any]] = []
+    for name in GROUPS:
+        items = [_item(evidence, index, place[index]) for index in explanation.selected.get(name, ()) if index in place]
+        if items:
+            galleries.append(
+                {"group": name, "key": anchors_svg.key(name), "meaning": MEANINGS[name], "pictures": items}
+            )
+    return galleries
+
+
+def _item(evidence: AnchorEvidence, index: int, row: int) -> dict[str, Any]:
+    assert evidence.originals is not None  # noqa: S101 - the caller looked
+    assert evidence.reconstructions is not None  # noqa: S101
+    one, made = evidence.originals[row], evidence.reconstructions[row]
+    name = evidence.names[index] if evidence.names else f"anchor {index}"
+    label = "" if evidence.labels is None else f", label {evidence.labels[index]}"
+    return {
+        "caption": visible(f"{shorten(name, 40)}{label}"),
+        "flip": percent(float(evidence.flip_rate[index])),
+        "png": _png(np.concatenate([one, made, np.abs(one - made)], axis=1)),
+        "width": 3 * max(SIZE, min(one.shape[1], 160)),
+    }
+
+
+def _png(picture: NDArray[np.float32]) -> str:
+    """A picture ``(height, width, channels)`` between 0 and 1 as a data URI, small ones enlarged without smoothing."""
+    pixels = (picture[:, :, :3] * 255).round().astype(np.uint8)
+    pixels = pixels[:, :, 0] if pixels.shape[2] != 3 else pixels
+    image = Image.fromarray(pixels)
+    factor = max(1, -(-SIZE // picture.shape[0]))
+    image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def _labels(details: Details) -> dict[str, Any] | None:
+    """Label by group as a heat table: each row in shares."""
+    table = details.label_table
+    if table is None:
+        return None
+    rows = table.counts[:MOST_LABELS]
+    cells = [[_cell(count, sum(row)) for count in row] for row in rows]
+    names = [visible(f"{label} ({sum(row):,})") for label, row in zip(table.labels, rows, strict=False)]
+    return {"columns": list(GROUPS), "names": names, "cells": cells, "left_out": len(table.labels) - len(rows)}
+
+
+def _cell(count: int, total: int) -> dict[str, Any]:
+    share = count / total if total else 0.0
+    return {"text": percent(share), "sign": "pos", "step": level_of(share, 1.0, most=LEVELS)}
+
+
+def _readings(details: Details) -> dict[str, Any] | None:
+    """What a classifier read in the reconstructions, for all labels together."""
+    rows = [row for row in details.delusion if row.label is None]
+    if not rows:
+        return None
+    hile = details.of_hile
+    said = "No anchor is in HILE." if hile is None else (
+        f"A classifier reads {percent(hile.share)} ({percent(hile.low)} to {percent(hile.high)}) of what comes out of "
+        "HILE anchors as the trained class."
+    )  # fmt: skip
+    shown = [
+        {"group": row.group, "count": row.count, "share": percent(row.share),
+         "interval": f"{percent(row.low)} to {percent(row.high)}"}
+        for row in rows
+    ]  # fmt: skip
+    return {"said": said, "rows": shown}
+
+
+def _coverage(details: Details) -> dict[str, Any]:
+    found, curve = details.coverage, details.curve
+    said = [f"A mode that holds under {percent(details.missable_mode)} of the samples can be missed by all anchors."]
+    if found is not None:
+        said.insert(0, f"Anchors cover {percent(found.share)} of the reference; equal distributions would "
+                       f"cover {percent(found.expected)}.")  # fmt: skip
+    if curve is None or len(curve.counts) < 2:
+        return {"said": said, "figure": None}
+    said.append(
+        "The curve has not flattened: more anchors still find something new."
+        if curve.enough is None
+        else f"From {curve.enough} anchors on, twice as many bring the radius down by less than a tenth."
+    )
+    return {"said": said, "figure": anchors_svg.covering(curve.counts, curve.radii, enough=curve.enough)}
+
+
+def _made(explanation: AnchorExplanation) -> list[tuple[str, str]]:
+    details = explanation.details
+    rows = [("Model", explanation.model), ("Preset", explanation.preset or "none: the default")]
+    if details is not None:
+        seconds = ", ".join(f"{phase} {value:.1f} s" for phase, value in details.seconds.items())
+        sources = "; ".join(f"{name}: {source}" for name, source in details.sources.items())
+        rows += [
+            ("Criteria", details.criteria_reason),
+            ("Thresholds", details.provenance),
+            ("Multiplicity", details.multiplicity),
+            ("Draws", f"{details.draws} from the posterior, random numbers {details.noise}"),
+            ("Data", sources),
+            ("Skipped", f"{len(details.skipped)} files or rows"),
+            ("Selection", f"{details.select}, distances in the space of {details.space}"),
+            ("Time", seconds),
+        ]
+    versions = ", ".join(f"{name} {version}" for name, version in explanation.versions.items())
+    return [*rows, ("Seed", str(explanation.seed)), ("Versions", versions)]
