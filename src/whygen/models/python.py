@@ -57,7 +57,7 @@ class CallableModel:
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
         prompts = [_prompt(request) for request in requests]
-        if not self._batched:
+        if not self._batched or not prompts:
             return [self._one(prompt) for prompt in prompts]
         begun = time.perf_counter()
         try:

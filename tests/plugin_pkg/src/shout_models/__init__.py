@@ -1,0 +1,16 @@
+"""A provider in another package: shout/NAME answers in capitals."""
+
+from __future__ import annotations
+
+from whygen.models import ModelOptions, Provider, load_model
+
+
+def open_shout(name: str, options: ModelOptions) -> object:
+    """Any name will do."""
+    del name, options
+    return load_model(lambda prompt: prompt.upper())
+
+
+def provider() -> Provider:
+    """``shout/``."""
+    return Provider(name="shout", summary="answers in capitals", open=open_shout)

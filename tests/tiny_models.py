@@ -1,0 +1,69 @@
+"""Tiny random transformers with spread logits, saved to a folder: real adapters need real files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+TEXT = "Paris is the capital of France and it lies on the river Seine, where boats pass all day. Naïve café 東京!"
+KINDS = ("gpt2", "llama", "t5")
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=["<|end|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )  # fmt: skip
+    core.train_from_iterator([TEXT] * 8, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, bos_token="<|end|>", eos_token="<|end|>", pad_token="<|end|>", model_max_length=64
+    )
+
+
+def network(kind: str, size: int) -> torch.nn.Module:
+    ids = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    if kind == "gpt2":
+        return GPT2LMHeadModel(GPT2Config(vocab_size=size, n_positions=64, n_embd=32, n_layer=2, n_head=2, **ids))
+    if kind == "llama":
+        return LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=size, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+                num_key_value_heads=2, max_position_embeddings=64, **ids,
+            )
+        )  # fmt: skip
+    return T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=size, d_model=32, d_kv=16, d_ff=64, num_layers=2, num_heads=2, decoder_start_token_id=0,
+            eos_token_id=0, pad_token_id=0,
+        )
+    )  # fmt: skip
+
+
+def save(kind: str, folder: Path, *, chat: bool = False) -> Path:
+    """A model of that architecture with random weights, spread so that greedy decoding has no near ties."""
+    torch.manual_seed(3)
+    words = tokenizer()
+    if chat:
+        words.chat_template = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}[assistant]"
+    model = network(kind, len(words))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 2:
+                parameter.mul_(6)
+    model.save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
