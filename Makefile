@@ -30,10 +30,10 @@ demo: $(VENV)/.demo ## explain a real prompt and a real model, offline, in under
 	$(BIN)/whygen demo -o whygen-demo
 
 test: $(VENV)/.dev ## the test suite
-	$(BIN)/python -m pytest -n 2 -m 'not slow and not live' tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not slow and not live' tests
 
 test-all: $(VENV)/.dev ## the test suite with the slow tests
-	$(BIN)/python -m pytest -n 2 -m 'not live' tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not live' tests
 
 lint: $(VENV)/.dev ## style, types and the rules of the house
 	$(BIN)/ruff check .

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from whygen.models.planted.games import FAMILIES, Game
 
 from benchmarks import record
+from whygen.models.planted.games import FAMILIES, Game
 from whygen.prompt import designs, intervals
 from whygen.prompt.asking import REDRAWS
 from whygen.prompt.observed import Observed

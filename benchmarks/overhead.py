@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from whygen.demo.storyteller import labelled_prompts
 
 import whygen
 from benchmarks import record
 from benchmarks.labels import _model
+from whygen.demo.storyteller import labelled_prompts
 from whygen.report import write_html
 from whygen.results.prompt import PromptExplanation
 

@@ -1,0 +1,79 @@
+"""The public surface is what it says, and importing it is light."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import whygen
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_all_names_are_there_and_nothing_else_is_public() -> None:
+    rooms = {path.name for path in (ROOT / "src/whygen").iterdir() if path.is_dir()}
+    modules = {path.stem for path in (ROOT / "src/whygen").glob("*.py")}
+    public = {name for name in vars(whygen) if not name.startswith("_")} - rooms - modules
+    assert public | {"__version__"} == set(whygen.__all__)
+
+
+def test_public_names_have_docstrings_and_keyword_only_options() -> None:
+    for name in whygen.__all__:
+        member = getattr(whygen, name)
+        if name == "__version__":
+            continue
+        assert inspect.getdoc(member), name
+        if inspect.isfunction(member):
+            positional = [p for p in inspect.signature(member).parameters.values() if p.kind == p.POSITIONAL_OR_KEYWORD]
+            assert len(positional) <= 2, name
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == whygen.__version__
+
+
+@pytest.mark.parametrize(
+    "heavy", ["torch", "transformers", "sentence_transformers", "diffusers", "openai", "matplotlib"]
+)
+def test_importing_whygen_imports_nothing_heavy(heavy: str) -> None:
+    code = f"import sys, whygen, whygen.cli; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
+
+
+@pytest.mark.parametrize("room", ["models", "encoders", "distances", "runs", "results", "report"])
+def test_the_names_a_room_shows_are_there(room: str) -> None:
+    module = importlib.import_module(f"whygen.{room}")
+    assert module.__doc__
+    shown = [name for name in vars(module) if not name.startswith("_")]
+    assert shown
+    assert all(hasattr(module, name) for name in getattr(module, "__all__", shown))
+
+
+def test_every_dependency_is_pinned() -> None:
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = list(project["dependencies"])
+    for extra in (
+        "demo",
+        "hf",
+        "encoder",
+        "torch",
+        "diffusion",
+        "plots",
+        "openai",
+        "anthropic",
+        "dev",
+        "shapiq",
+        "view",
+    ):
+        wanted += project["optional-dependencies"][extra]
+    for requirement in wanted:
+        name = requirement.split(">")[0].split("=")[0].split("[")[0].strip().lower().replace("_", "-")
+        assert name == "whygen" or f"\n{name}==" in f"\n{pins}", requirement
