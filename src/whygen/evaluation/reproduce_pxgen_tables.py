@@ -34,8 +34,9 @@ EARLIER = {
 
 
 def markdown(results: Sequence[SeedResult]) -> str:
-    """All tables, one under the other."""
+    """All tables, one under the other; the head lets Sphinx take the page without a place in a table of contents."""
     parts = [
+        "---\norphan: true\n---",
         "# PXGen on MNIST zeros",
         "Made by `whygen reproduce pxgen-mnist0`. " + _settings(results),
         "## Thresholds and shares, beside earlier figures",
