@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 
 import numpy as np
 
@@ -22,7 +20,7 @@ from whygen.anchors.surveying import Survey
 from whygen.models.latent import Floats
 from whygen.results import anchors as records
 from whygen.results.prompt import Warned
-from whygen.version import __version__
+from whygen.version import __version__, versions
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "diffusers")
 
@@ -76,7 +74,7 @@ def assemble(found: Found, *, preset: str | None, seed: int) -> records.AnchorEx
         mean_flip_rate=grouping.mean_flip_rate,
         selected=found.representatives.indices,
         seed=seed,
-        versions=_versions(),
+        versions=versions(LIBRARIES),
         warnings=found.warnings,
         details=_details(found),
         evidence=_evidence(found),
@@ -191,13 +189,3 @@ def _evidence(found: Found) -> records.AnchorEvidence:
         originals=pictures(found.originals) if pictured else None,
         reconstructions=pictures(found.reconstructions) if pictured else None,
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {"whygen": __version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

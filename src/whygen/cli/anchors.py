@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import typer
@@ -11,8 +10,6 @@ import whygen
 from whygen.cli import common
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
-from whygen.report import print_terminal, write_html
-from whygen.results import AnchorExplanation
 
 DIGITS = "demo/digits-vae"
 CALIBRATION_HELP = "auto, conformal, mean-max, percentile or std."
@@ -65,7 +62,7 @@ def anchors(
         options=ModelOptions(device=device),
         progress=common.progress_for(quiet or as_json),
     )
-    show(explanation, out=out, as_json=as_json, quiet=quiet)
+    common.show(explanation, out=out, as_json=as_json, quiet=quiet)
 
 
 def _data(model: str, anchors: str | None, reference: str | None) -> tuple[object, object | None]:
@@ -79,19 +76,3 @@ def _data(model: str, anchors: str | None, reference: str | None) -> tuple[objec
     from whygen.demo.digits import digits
 
     return digits("anchors"), digits("reference") if reference is None else reference
-
-
-def show(explanation: AnchorExplanation, *, out: Path | None, as_json: bool, quiet: bool) -> None:
-    """Save, print, or both: what was asked for."""
-    if out is not None:
-        folder = common.make_folder(out)
-        explanation.save(folder)
-        write_html(explanation, folder / "report.html")
-    if as_json:
-        common.print_json(explanation.to_dict())
-        return
-    if quiet:
-        return
-    print_terminal(explanation, common.console_for_output())
-    if out is not None:
-        common.console_for_people().print(f"Report: {out / 'report.html'}", markup=False, highlight=False)

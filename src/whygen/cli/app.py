@@ -70,10 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _usage(error: Exception) -> None:
     """Wrong options, as the parser words them."""
     show = getattr(error, "format_message", None)
-    message = show() if callable(show) else str(error)
-    console_for_people().print(
-        f"Error: {message} Run `whygen --help` for the commands and their options.", markup=False
-    )
+    sentence = str(show() if callable(show) else error).rstrip(".")
+    console_for_people().print(f"Error: {sentence}. Run `whygen --help` for commands and options.", markup=False)
 
 
 def _explain(error: WhygenError, *, debug: bool) -> None:

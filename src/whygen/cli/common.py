@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 
 from whygen.errors import DataError, MissingError, StoreError
+from whygen.report import print_terminal, write_html
+from whygen.results import AnchorExplanation, PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, RichProgress, Silent
 
 MAX_PROMPT_BYTES = 4 * 1024 * 1024
@@ -85,6 +87,22 @@ def _decode(data: bytes, source: str) -> str:
 def print_json(document: Mapping[str, object]) -> None:
     """One JSON document on stdout."""
     sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def show(explanation: PromptExplanation | AnchorExplanation, *, out: Path | None, as_json: bool, quiet: bool) -> None:
+    """Save an explanation with its report, print it, or both: what was asked for."""
+    if out is not None:
+        folder = make_folder(out)
+        explanation.save(folder)
+        write_html(explanation, folder / "report.html")
+    if as_json:
+        print_json(explanation.to_dict())
+        return
+    if quiet:
+        return
+    print_terminal(explanation, console_for_output())
+    if out is not None:
+        console_for_people().print(f"Report: {out / 'report.html'}", markup=False, highlight=False)
 
 
 def make_folder(path: Path) -> Path:

@@ -9,7 +9,8 @@ import typer
 from rich.rule import Rule
 
 import whygen
-from whygen.cli import anchors, common, prompt
+from whygen.cli import common
+from whygen.cli.anchors import DIGITS
 from whygen.results import AnchorExplanation, PromptExplanation
 
 PROMPT = (
@@ -34,10 +35,10 @@ def demo(
     silent = quiet or as_json
     _announce("Why this output? Which words drove the story", silent)
     story = _explain_story(common.store_path(cache, no_cache), seed, silent)
-    prompt.show(story, out=out / "prompt", as_json=False, quiet=silent)
+    common.show(story, out=out / "prompt", as_json=False, quiet=silent)
     _announce("What has this model learned? A VAE of handwritten zeros", silent)
     digits = _explain_digits(seed, silent)
-    anchors.show(digits, out=out / "anchors", as_json=False, quiet=silent)
+    common.show(digits, out=out / "anchors", as_json=False, quiet=silent)
     if as_json:
         reports = [str(out / part / "report.html") for part in ("prompt", "anchors")]
         common.print_json({"prompt": story.to_dict(), "anchors": digits.to_dict(), "reports": reports})
@@ -58,5 +59,5 @@ def _explain_digits(seed: int, silent: bool) -> AnchorExplanation:
 
     progress = common.progress_for(silent)
     return whygen.explain_anchors(
-        anchors.DIGITS, digits("anchors"), reference=digits("reference"), seed=seed, progress=progress
+        DIGITS, digits("anchors"), reference=digits("reference"), seed=seed, progress=progress
     )

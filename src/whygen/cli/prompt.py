@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,8 +10,6 @@ import whygen
 from whygen.cli import common
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
-from whygen.report import print_terminal, write_html
-from whygen.results.prompt import PromptExplanation
 from whygen.types import Settings
 
 
@@ -74,26 +71,10 @@ def prompt(
         options=ModelOptions(device=device, base_url=base_url),
         progress=common.progress_for(quiet or as_json),
     )
-    show(explanation, out=out, as_json=as_json, quiet=quiet)
+    common.show(explanation, out=out, as_json=as_json, quiet=quiet)
 
 
 def _prompt_text(source: str | None, text: str | None) -> str:
     if (source is None) == (text is None):
         raise UsageError("Give the prompt once: as TEXT, as - for standard input, as @FILE, or with --text TEXT.")
     return text if text is not None else common.read_text(source or "")
-
-
-def show(explanation: PromptExplanation, *, out: Path | None, as_json: bool, quiet: bool) -> None:
-    """Save, print, or both: what was asked for."""
-    if out is not None:
-        folder = common.make_folder(out)
-        explanation.save(folder)
-        write_html(explanation, folder / "report.html")
-    if as_json:
-        common.print_json(explanation.to_dict())
-        return
-    if quiet:
-        return
-    print_terminal(explanation, common.console_for_output())
-    if out is not None:
-        common.console_for_people().print(f"Report: {out / 'report.html'}", markup=False, highlight=False)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import Any, cast
 
 import numpy as np
@@ -31,7 +29,7 @@ from whygen.results.prompt import (
 )
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
-from whygen.version import __version__
+from whygen.version import __version__, versions
 
 LEVEL = 0.95
 FALSE_DISCOVERY = 0.05
@@ -80,7 +78,7 @@ def assemble(asker: Asker, findings: Findings, surrogate: Surrogate, *, estimand
         ),
         calls=Calls(asked=tally.asked, made=tally.made, cached=tally.cached, failed=tally.failed),
         seed=seed,
-        versions=_versions(),
+        versions=versions(_LIBRARIES),
         warnings=warn(signs),
         settings=cast(dict[str, Any], asker.settings.to_json()),
         pinned=asker.units.pinned,
@@ -147,13 +145,3 @@ def _fidelity(findings: Findings, surrogate: Surrogate, seed: int) -> tuple[NDAr
         r2_chance_p95=None if chance is None else chance.p95,
         noise_ceiling=ceiling,
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {"whygen": __version__, "python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

@@ -14,7 +14,7 @@ from whygen.report.axes import axis_over
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
 from whygen.report.svg import finite
 from whygen.report.texts import clip, counted, decimals_for, number, p_value, percent, shorten, signed, visible
-from whygen.results.prompt import PromptExplanation, UnitAttribution
+from whygen.results.prompt import Calls, PromptExplanation, UnitAttribution
 
 MOST_REFERENCE = 4_000
 MOST_PROMPT = 40_000
@@ -248,7 +248,7 @@ def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:
         ("Given", f"{counted(explanation.reference.n, 'reference output')}; intervals hold given them"),
         (
             "Calls",
-            f"{calls.asked:,} asked, {calls.made:,} made, {calls.cached:,} from the store, {calls.failed:,} failed",
+            _calls(calls),
         ),
         ("Preset", explanation.preset or ""),
         ("Seed", str(explanation.seed)),
@@ -271,3 +271,9 @@ def _target(explanation: PromptExplanation) -> str:
 
 def _mask_count(explanation: PromptExplanation) -> str:
     return "" if explanation.evidence is None else f" ({len(explanation.evidence.masks):,})"
+
+
+def _calls(calls: Calls) -> str:
+    if calls.asked and not calls.made:
+        return f"No call was made: all {calls.asked:,} answers were recorded before"
+    return f"{calls.asked:,} asked, {calls.made:,} made, {calls.cached:,} from the store, {calls.failed:,} failed"

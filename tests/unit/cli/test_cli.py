@@ -66,7 +66,7 @@ def test_the_terminal_shows_words_figures_and_marks() -> None:
         (("prompt", "planted/additive", "-", *FAST), b"\xff\xfe bad", 2, "not UTF-8"),
         (("prompt", "planted/additive", "@missing.txt"), None, 3, "not there"),
         (("prompt", "planted/additive", PROMPT, "--budget", "4"), None, 2, "smallest budget that works"),
-        (("prompt", "planted/additive", PROMPT, "--budget", "many"), None, 2, "many"),
+        (("prompt", "planted/additive", PROMPT, "--budget", "many"), None, 2, "'--budget'"),
         (("prompt", "planted/additive", PROMPT, "--units", "wrd"), None, 2, "Did you mean 'word'"),
         (("prompt", "planted/additive", PROMPT, "--target", "cosin"), None, 2, "Did you mean 'cosine'"),
         (("prompt", "plantd/additive", PROMPT, *FAST), None, 2, "Did you mean 'planted'"),

@@ -1,0 +1,411 @@
+# pyright: basic
+"""A transformers model as a black box that answers and scores in batches.
+
+What a request is answered does not depend on its batch (in single precision): padding is masked and positions are
+counted without it, every row samples with a generator of its own, and only requests with the same room for their
+answer share a batch. In half precision the hardware's own rounding can depend on the batch.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+from transformers.utils import logging
+
+from whygen.models.hf_steps import Sampler, StopStrings
+from whygen.models.hf_tokens import Continuation, Refused, Tokens
+from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings, TokenScore, canonical_json
+
+_SCORED_AT_ONCE = 2**27
+"""Logits held at a time while scoring: half a gigabyte in single precision."""
+_KEPT = ("forced_bos_token_id", "suppress_tokens", "begin_suppress_tokens", "bad_words_ids")
+"""What of a checkpoint's generation settings belongs to its architecture. Beams, penalties and temperature do not."""
+_STEP = 16
+"""Near the end of the context, room for an answer is rounded down to a multiple of this: rows can share batches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request ready for the network; jobs of one kind can share a batch."""
+
+    place: int
+    request: Request
+    prompt: list[int]
+    room: int = 0
+    target: Continuation | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens that the network reads at once."""
+        return len(self.prompt) + (len(self.target.ids) if self.target else 0)
+
+    @property
+    def kind(self) -> str:
+        settings = self.request.settings
+        if self.target:
+            return ""
+        return canonical_json([self.room, settings.temperature, settings.top_p, list(settings.stop)])
+
+
+class HfModel:
+    """A network (`PreTrainedModel`) with its tokenizer (`PreTrainedTokenizerBase`).
+
+    Args:
+        network: causal, or sequence to sequence; on the device and in the precision it shall work in.
+        tokenizer: the network's own.
+        uri: what it is called.
+        identity: what makes it answer as it does (digest of the weights, precision); without it, answers are kept for
+            the run only.
+        batch_size: rows in a batch; None: chosen by the size of the network and the free memory. Out of memory, it is
+            halved.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        tokenizer: Any,
+        *,
+        uri: str,
+        identity: Mapping[str, JsonValue] | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        self.network = network.eval()
+        self.tokenizer = tokenizer
+        self._uri = uri
+        self._identity = None if identity is None else {"uri": uri, **identity}
+        self._batch = batch_size or batch_for(network)
+        self._seq2seq = bool(network.config.is_encoder_decoder)
+        self._own = network.generation_config
+        self._tokens = Tokens(tokenizer, uri=uri, ends=_listed(self._own.eos_token_id))
+        self._crops_logits = "logits_to_keep" in inspect.signature(network.forward).parameters
+
+    @property
+    def uri(self) -> str:
+        return self._uri
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(max_batch=self._batch)
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue] | None:
+        """URI, digest of the files or commit of the hub, and precision; None if nobody told."""
+        return self._identity
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Positions the network has (of a causal one: prompt and answer together); None when it has no limit."""
+        return positions(self.network.config)
+
+    def count_tokens(self, request: Request) -> int:
+        """Tokens of the prompt as it is sent, template included.
+
+        Raises:
+            Refused: if the model cannot take such a prompt.
+        """
+        with quiet():
+            return len(self._tokens.prompt(request))
+
+    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        return self._serve(requests, self._to_generate, self._generate)
+
+    def score(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        return self._serve(requests, self._to_score, self._score)
+
+    def _serve(
+        self,
+        requests: Sequence[Request],
+        prepare: Callable[[int, Request], Job],
+        work: Callable[[Sequence[Job]], list[Output]],
+    ) -> list[Output | Failure]:
+        """Batch by kind and length, so that little is padded; hand back in order."""
+        answers: dict[int, Output | Failure] = {}
+        jobs: list[Job] = []
+        with quiet(), torch.inference_mode():
+            for place, request in enumerate(requests):
+                try:
+                    jobs.append(prepare(place, request))
+                except Refused as refused:
+                    answers[place] = refused.failure
+            jobs.sort(key=lambda job: (job.kind, -job.length))
+            while jobs:
+                batch = [job for job in jobs[: self._batch] if job.kind == jobs[0].kind]
+                del jobs[: len(batch)]
+                for job, answer in zip(batch, self._halving(batch, work), strict=True):
+                    answers[job.place] = answer
+        return [answers[place] for place in range(len(requests))]
+
+    def _halving(self, batch: Sequence[Job], work: Callable[[Sequence[Job]], list[Output]]) -> list[Output | Failure]:
+        """Do the work; where that fails do it in two halves, so that one bad request fails alone."""
+        try:
+            return [*work(batch)]
+        except (RuntimeError, MemoryError, ValueError, IndexError, KeyError, TypeError) as error:
+            short_of_memory = "memory" in str(error).lower() or isinstance(error, MemoryError)
+            if len(batch) == 1:
+                return [self._failed(batch[0], error, short_of_memory=short_of_memory)]
+        half = len(batch) // 2
+        if short_of_memory:
+            self._batch = min(self._batch, half)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        return self._halving(batch[:half], work) + self._halving(batch[half:], work)
+
+    def _failed(self, job: Job, error: Exception, *, short_of_memory: bool) -> Failure:
+        if short_of_memory:
+            message = f"{self._uri} ran out of memory on a single prompt of {job.length} tokens"
+            advice = "Use dtype='float16', fewer max_tokens, a shorter prompt or a smaller model."
+        else:
+            message = f"{self._uri} raised {type(error).__name__}: {str(error).strip()[:200]}"
+            advice = "If it does so for every prompt, the checkpoint does not fit this version of transformers."
+        return Failure(kind="permanent", message=message, advice=advice)
+
+    def _to_generate(self, place: int, request: Request) -> Job:
+        settings = request.settings
+        if settings.max_tokens < 1:
+            raise Refused(f"max_tokens={settings.max_tokens} leaves no answer", "Allow at least one token.")
+        if settings.extra:
+            names = ", ".join(sorted(settings.extra))
+            raise Refused(
+                f"{self._uri} takes no further settings, and was given {names}",
+                "Leave them out; temperature, top_p, max_tokens, stop and seed work.",
+            )
+        prompt = self._tokens.prompt(request)
+        self._check_length(len(prompt), "the prompt is {} tokens long", answer=0 if self._seq2seq else 1)
+        return Job(place=place, request=request, prompt=prompt, room=self._room(len(prompt), settings.max_tokens))
+
+    def _to_score(self, place: int, request: Request) -> Job:
+        prompt, target = self._tokens.prompt(request), self._tokens.continuation(request.continuation or "")
+        if self._seq2seq:
+            self._check_length(len(prompt), "the prompt is {} tokens long")
+            self._check_length(len(target.ids), "the text to score is {} tokens long")
+        else:
+            self._check_length(len(prompt) + len(target.ids), "prompt and text to score are {} tokens long")
+        return Job(place=place, request=request, prompt=prompt, target=target)
+
+    def _check_length(self, tokens: int, what: str, *, answer: int = 0) -> None:
+        context = self.context_tokens
+        if context is not None and tokens + answer > context:
+            raise Refused(
+                f"{what.format(tokens)}, {self._uri} takes {context}, its answer included",
+                "Shorten the prompt, or use a model with a longer context.",
+            )
+
+    def _room(self, prompt_tokens: int, max_tokens: int) -> int:
+        """Tokens that the answer may have: by the request alone, never by the others in its batch."""
+        context = self.context_tokens
+        if context is None:
+            return max_tokens
+        left = context if self._seq2seq else context - prompt_tokens
+        if left >= max_tokens:
+            return max_tokens
+        return left if left < _STEP else left - left % _STEP
+
+    def _padded(self, rows: Sequence[Sequence[int]], *, left: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids and attention mask, each ``(rows, longest)``."""
+        width = max(len(row) for row in rows)
+        ids = torch.full((len(rows), width), self._tokens.pad)
+        mask = torch.zeros((len(rows), width), dtype=torch.long)
+        for i, row in enumerate(rows):
+            where = slice(width - len(row), width) if left else slice(0, len(row))
+            ids[i, where] = torch.tensor(row, dtype=torch.long)
+            mask[i, where] = 1
+        return ids.to(self.network.device), mask.to(self.network.device)
+
+    def _generate(self, batch: Sequence[Job]) -> list[Output]:
+        begun = time.perf_counter()
+        settings = batch[0].request.settings
+        # An encoder counts positions from the left edge, and a decoder goes on at the right one.
+        ids, mask = self._padded([job.prompt for job in batch], left=not self._seq2seq)
+        begin = 1 if self._seq2seq else ids.shape[1]
+        stop = StopStrings(self._tokens, settings.stop, begin=begin) if settings.stop else None
+        how: dict[str, Any] = {"stopping_criteria": StoppingCriteriaList([stop])} if stop else {}
+        if settings.temperature > 0:
+            seeds = [job.request.sampling_seed for job in batch]
+            how["logits_processor"] = LogitsProcessorList([Sampler(seeds, settings.temperature, settings.top_p)])
+        with self._plain_defaults():
+            out = self.network.generate(
+                input_ids=ids, attention_mask=mask, generation_config=self._how_long(batch[0].room), **how
+            )
+        rows = out[:, begin:].tolist()
+        lengths = stop.lengths if stop else {}
+        seconds = (time.perf_counter() - begun) / len(batch)
+        return [
+            self._output(row[: lengths.get(i)], job, seconds)
+            for i, (row, job) in enumerate(zip(rows, batch, strict=True))
+        ]
+
+    def _how_long(self, room: int) -> GenerationConfig:
+        kept = {name: getattr(self._own, name, None) for name in _KEPT}
+        return GenerationConfig(
+            do_sample=False,
+            num_beams=1,
+            max_new_tokens=room,
+            pad_token_id=self._tokens.pad,
+            eos_token_id=sorted(self._tokens.ends) or None,
+            bos_token_id=self.tokenizer.bos_token_id,
+            decoder_start_token_id=self._decoder_start() if self._seq2seq else None,
+            **{name: value for name, value in kept.items() if value is not None},
+        )
+
+    @contextmanager
+    def _plain_defaults(self) -> Iterator[None]:
+        """``generate`` fills what is unset from the checkpoint: beams, penalties ... The request's settings decide."""
+        self.network.generation_config = GenerationConfig()
+        try:
+            yield
+        finally:
+            self.network.generation_config = self._own
+
+    def _decoder_start(self) -> int:
+        config = self.network.config
+        for holder, name in ((self._own, "decoder_start_token_id"), (config, "decoder_start_token_id")):
+            if (token := getattr(holder, name, None)) is not None:
+                return int(token)
+        token = self.tokenizer.bos_token_id
+        return self._tokens.pad if token is None else int(token)
+
+    def _output(self, row: list[int], job: Job, seconds: float) -> Output:
+        settings = job.request.settings
+        end = next((i for i, token in enumerate(row) if token in self._tokens.ends), None)
+        text = self._tokens.text(row if end is None else row[:end])
+        text, cut = _cut(text, settings)
+        return Output(
+            text=text.strip() if self.tokenizer.chat_template else text,
+            finish="stop" if cut or end is not None else "length",
+            tokens_in=len(job.prompt),
+            tokens_out=len(row) if end is None else end + 1,
+            seconds=seconds,
+        )
+
+    def _score(self, batch: Sequence[Job]) -> list[Output]:
+        """Teacher-forced log-probabilities, one pass for as many rows as the logits' memory allows."""
+        kept = max(job.length for job in batch) - self._first_needed(batch)
+        vocabulary = int(self.network.get_output_embeddings().weight.shape[0])
+        at_once = max(1, _SCORED_AT_ONCE // (kept * vocabulary))
+        outputs: list[Output] = []
+        for start in range(0, len(batch), at_once):
+            outputs += self._score_rows(batch[start : start + at_once])
+        return outputs
+
+    def _first_needed(self, batch: Sequence[Job]) -> int:
+        """The first position whose logits are looked at."""
+        return 0 if self._seq2seq or not self._crops_logits else min(len(job.prompt) for job in batch) - 1
+
+    def _score_rows(self, batch: Sequence[Job]) -> list[Output]:
+        begun = time.perf_counter()
+        logits, firsts = self._logits(batch)
+        values: list[list[float]] = []
+        for i, job in enumerate(batch):
+            ids = torch.tensor(_target(job).ids, dtype=torch.long, device=logits.device)
+            rows = torch.log_softmax(logits[i, firsts[i] : firsts[i] + len(ids)].float(), dim=-1)
+            values.append(rows.gather(1, ids[:, None])[:, 0].tolist())
+        seconds = (time.perf_counter() - begun) / len(batch)
+        return [
+            Output(
+                finish="scored",
+                tokens_in=job.length,
+                seconds=seconds,
+                scores=tuple(TokenScore(a, b, v) for (a, b), v in zip(_target(job).spans, row, strict=True)),
+            )
+            for job, row in zip(batch, values, strict=True)
+        ]
+
+    def _logits(self, batch: Sequence[Job]) -> tuple[torch.Tensor, list[int]]:
+        """Logits ``(rows, positions, vocabulary)``, and where each row's continuation is predicted first.
+
+        Rows are padded on the right, where neither a causal model nor an encoder with a mask can see it.
+        """
+        if self._seq2seq:
+            forced = getattr(self._own, "forced_bos_token_id", None)
+            start = [self._decoder_start()] if forced is None else [self._decoder_start(), forced]
+            ids, mask = self._padded([job.prompt for job in batch])
+            decoder, seen = self._padded([[*start, *_target(job).ids] for job in batch])
+            out = self.network(
+                input_ids=ids, attention_mask=mask, decoder_input_ids=decoder, decoder_attention_mask=seen
+            )
+            return out.logits, [len(start) - 1] * len(batch)
+        ids, mask = self._padded([job.prompt + _target(job).ids for job in batch])
+        first = self._first_needed(batch)
+        crop = {"logits_to_keep": torch.arange(first, ids.shape[1], device=ids.device)} if first else {}
+        out = self.network(input_ids=ids, attention_mask=mask, **crop)
+        return out.logits, [len(job.prompt) - 1 - first for job in batch]
+
+
+def _target(job: Job) -> Continuation:
+    return job.target or Continuation([], [])
+
+
+def _cut(text: str, settings: Settings) -> tuple[str, bool]:
+    """The text before the first stop string, and whether there is one."""
+    found = [at for stop in settings.stop if (at := text.find(stop)) >= 0]
+    return (text[: min(found)], True) if found else (text, False)
+
+
+def _listed(value: int | list[int] | None) -> list[int]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def positions(config: Any) -> int | None:
+    """How many positions a network of that configuration has; None when they are relative, as in T5."""
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    names = ["max_position_embeddings", "max_encoder_position_embeddings", "max_seq_len"]
+    if not config.is_encoder_decoder:
+        names.append("n_positions")  # T5 has this too, and it limits nothing
+    known = (getattr(text, name, None) for name in names)
+    return next((value for value in known if isinstance(value, int)), None)
+
+
+def batch_for(network: Any) -> int:
+    """Rows in a batch: many for small networks, whose steps cost mostly overhead; fewer as they grow or memory ends."""
+    parameters = sum(p.numel() for p in network.parameters())
+    if network.device.type == "cpu":
+        useful = 128 if parameters < 20e6 else 32 if parameters < 500e6 else 8
+    else:
+        useful = 256 if parameters < 3e9 else 64
+    fits = int(0.5 * _free_memory(network.device)) // _row_bytes(network)
+    return max(1, min(useful, fits))
+
+
+def _row_bytes(network: Any) -> int:
+    """Memory of one row of an ordinary length: keys and values of every layer, and a few copies of its logits."""
+    text = network.config.get_text_config(decoder=True)
+    width = int(getattr(text, "hidden_size", 0) or 4096)
+    layers = int(getattr(text, "num_hidden_layers", 0) or 32)
+    heads = getattr(text, "num_attention_heads", None)
+    groups = getattr(text, "num_key_value_heads", None)
+    if isinstance(heads, int) and isinstance(groups, int):
+        width = width * groups // heads
+    tokens = min(positions(network.config) or 2048, 2048)
+    return 2 * tokens * layers * width * network.dtype.itemsize + 16 * int(text.vocab_size)
+
+
+def _free_memory(device: torch.device) -> int:
+    """Bytes that are free on the device; a cautious guess where nobody can be asked."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 4 * 2**30
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and advice of transformers inside; they speak to people who write code with it."""
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()

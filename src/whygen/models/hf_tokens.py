@@ -1,0 +1,118 @@
+# pyright: basic
+"""Between texts and token ids: prompts, continuations with the characters of each token, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from whygen.types import Chat, Edit, Failure, Request
+
+
+class Refused(Exception):  # noqa: N818 - not an error of ours: an answer to one request
+    """A request that cannot be served, and the `Failure` that says why."""
+
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(message)
+        self.failure = Failure(kind="permanent", message=message, advice=advice)
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """Token ids of a text to score, and the characters ``[start, end)`` that each adds; without gaps."""
+
+    ids: list[int]
+    spans: list[tuple[int, int]]
+
+
+class Tokens:
+    """A tokenizer (`PreTrainedTokenizerBase`), with what whygen needs of it."""
+
+    def __init__(self, tokenizer: Any, *, uri: str, ends: Sequence[int]) -> None:
+        self.tokenizer = tokenizer
+        self._uri = uri
+        own_end = tokenizer.eos_token_id
+        self.ends = frozenset(ends) | ({own_end} if own_end is not None else frozenset())
+        """Tokens that end an answer, as the checkpoint's generation settings and the tokenizer name them."""
+        known = (tokenizer.pad_token_id, own_end, tokenizer.bos_token_id)
+        self.pad = next((int(token) for token in known if token is not None), 0)
+        """What fills up short rows. It is masked, so any token will do."""
+
+    def prompt(self, request: Request) -> list[int]:
+        """Token ids of a prompt, by the chat template where there is one; an empty prompt is one special token.
+
+        Raises:
+            Refused: if the model cannot take such a prompt.
+        """
+        text = self._text(request)
+        try:
+            ids = list(self.tokenizer(text, add_special_tokens=not self.tokenizer.chat_template)["input_ids"])
+        except (TypeError, UnicodeError) as error:
+            raise Refused(f"the prompt cannot be turned into tokens ({error})", "Send valid Unicode.") from None
+        return ids or self._beginning()
+
+    def _text(self, request: Request) -> str:
+        prompt = request.prompt
+        if isinstance(prompt, Edit):
+            raise Refused(f"{self._uri} takes no image to edit", "Use an image editor, such as diffusers/NAME.")
+        if isinstance(prompt, Chat) and any(message.images for message in prompt.messages):
+            raise Refused(f"{self._uri} takes no images", "Leave the images out, or use a model that sees.")
+        if not self.tokenizer.chat_template:
+            if isinstance(prompt, Chat):
+                raise Refused(f"{self._uri} has no chat template", "Give the prompt as one text.")
+            return prompt
+        turns = (
+            [{"role": message.role, "content": message.text} for message in prompt.messages]
+            if isinstance(prompt, Chat)
+            else [{"role": "user", "content": prompt}]
+        )
+        try:
+            return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        except Exception as error:  # the template is a program of the checkpoint's author
+            raise Refused(
+                f"the chat template of {self._uri} refuses these messages ({error})", "Check their roles and order."
+            ) from None
+
+    def _beginning(self) -> list[int]:
+        for token in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id):
+            if token is not None:
+                return [int(token)]
+        raise Refused(
+            f"the prompt is empty, and {self._uri} has no token that begins a text",
+            "Keep at least one word, for example with pin=, or leave empty prompts out with empty='exclude'.",
+        )
+
+    def continuation(self, text: str) -> Continuation:
+        """A text to score.
+
+        It is cut into tokens by itself. A character that several tokens share (byte-level BPE) belongs to the first of
+        them, and the others have no width; what the tokenizer leaves out belongs to the token that follows.
+
+        Raises:
+            Refused: if the text has no tokens.
+        """
+        fast = bool(self.tokenizer.is_fast)
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=fast)
+        ids = list(encoded["input_ids"])
+        if text and not ids:
+            raise Refused(f"the text to score, {text[:20]!r}, has no tokens", "Score a text with visible characters.")
+        if fast:
+            ends = [int(end) for _, end in encoded["offset_mapping"]]
+        else:
+            ends = [len(self.tokenizer.decode(ids[: i + 1])) for i in range(len(ids))]
+        spans: list[tuple[int, int]] = []
+        position = 0
+        for index, end in enumerate(ends):
+            stop = len(text) if index == len(ends) - 1 else min(max(position, end), len(text))
+            spans.append((position, stop))
+            position = stop
+        return Continuation(ids, spans)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What the tokens say, special ones left out."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+    def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """`text` of each row."""
+        return self.tokenizer.batch_decode(rows, skip_special_tokens=True)
