@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -17,7 +19,8 @@ from transformers import (
 )
 
 TEXT = "Paris is the capital of France and it lies on the river Seine, where boats pass all day. Naïve café 東京!"
-KINDS = ("gpt2", "llama", "t5")
+KINDS = ("gpt2", "llama", "t5", "bart")
+"""Learned absolute positions; rotary ones; relative ones with an encoder; absolute ones with an encoder."""
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -45,6 +48,14 @@ def network(kind: str, size: int) -> torch.nn.Module:
                 num_key_value_heads=2, max_position_embeddings=64, **ids,
             )
         )  # fmt: skip
+    if kind == "bart":
+        return BartForConditionalGeneration(
+            BartConfig(
+                vocab_size=size, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
+                decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=64,
+                decoder_start_token_id=0, forced_eos_token_id=None, **ids,
+            )
+        )  # fmt: skip
     return T5ForConditionalGeneration(
         T5Config(
             vocab_size=size, d_model=32, d_kv=16, d_ff=64, num_layers=2, num_heads=2, decoder_start_token_id=0,
@@ -53,7 +64,7 @@ def network(kind: str, size: int) -> torch.nn.Module:
     )  # fmt: skip
 
 
-def save(kind: str, folder: Path, *, chat: bool = False) -> Path:
+def save(kind: str, folder: Path, *, chat: bool = False, half: bool = False) -> Path:
     """A model of that architecture with random weights, spread so that greedy decoding has no near ties."""
     torch.manual_seed(3)
     words = tokenizer()
@@ -64,6 +75,6 @@ def save(kind: str, folder: Path, *, chat: bool = False) -> Path:
         for parameter in model.parameters():
             if parameter.dim() == 2:
                 parameter.mul_(6)
-    model.save_pretrained(folder)
+    (model.half() if half else model).save_pretrained(folder)
     words.save_pretrained(folder)
     return folder

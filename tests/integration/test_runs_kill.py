@@ -33,7 +33,7 @@ class Slow:
         self.log = log
 
     def answer(self, requests):
-        time.sleep(0.002)
+        time.sleep(0.01)  # long enough that a busy machine can still kill in the middle
         os.write(self.log, "".join(f"asked {request.prompt}\\n" for request in requests).encode())
         return [Output(text=f"{request.prompt} by {os.getpid()}") for request in requests]
 

@@ -34,9 +34,8 @@ EARLIER = {
 
 
 def markdown(results: Sequence[SeedResult]) -> str:
-    """All tables, one under the other; the head lets Sphinx take the page without a place in a table of contents."""
+    """All tables, one under the other."""
     parts = [
-        "---\norphan: true\n---",
         "# PXGen on MNIST zeros",
         "Made by `whygen reproduce pxgen-mnist0`. " + _settings(results),
         "## Thresholds and shares, beside earlier figures",

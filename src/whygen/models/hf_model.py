@@ -367,7 +367,7 @@ def batch_for(network: Any) -> int:
     """Rows in a batch: many for small networks, whose steps cost mostly overhead; fewer as they grow or memory ends."""
     parameters = sum(p.numel() for p in network.parameters())
     if network.device.type == "cpu":
-        useful = 128 if parameters < 20e6 else 32 if parameters < 500e6 else 8
+        useful = 64 if parameters < 100e6 else 32 if parameters < 500e6 else 8
     else:
         useful = 256 if parameters < 3e9 else 64
     fits = int(0.5 * _free_memory(network.device)) // _row_bytes(network)
