@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from whygen.cli import common
 from whygen.errors import UsageError
+from whygen.models.replay import write_replay
 from whygen.runs import default_store_path, open_store
 
 app = typer.Typer(help="The store of recorded answers.", no_args_is_help=True)
@@ -58,6 +60,23 @@ def prune(
         common.print_json({"removed": gone})
     else:
         typer.echo(f"Forgot {gone} recorded answers.")
+
+
+@app.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(help="The replay file to write.")],
+    *,
+    model: Annotated[str, typer.Option(help="The model URI whose answers to export.")],
+    cache: common.Cache = None,
+    as_json: common.AsJson = False,
+) -> None:
+    """Write a model's recorded answers to a file that replay/FILE plays back, without the model or a key."""
+    with open_store(cache or default_store_path()) as store:
+        count = write_replay(file, model, ((call.request, call.output) for call in store.calls(model=model)))
+    if as_json:
+        common.print_json({"file": str(file), "calls": count})
+    else:
+        typer.echo(f"Wrote {count} recorded answers of {model} to {file}.")
 
 
 def _age(text: str | None) -> timedelta | None:

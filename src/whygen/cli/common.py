@@ -27,6 +27,7 @@ BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Address of an O
 Cache = Annotated[Path | None, typer.Option("--cache", help="File of recorded answers.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep answers in memory only.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; chosen automatically.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print calls, tokens and cost; send nothing.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 

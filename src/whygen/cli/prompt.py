@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +11,7 @@ import whygen
 from whygen.cli import common
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
+from whygen.prompt.foresee import Forecast, foresee_prompt
 from whygen.types import Settings
 
 
@@ -44,34 +46,43 @@ def prompt(
     cache: common.Cache = None,
     no_cache: common.NoCache = False,
     device: common.Device = None,
+    dry_run: common.DryRun = False,
     debug: common.Debug = False,
 ) -> None:
     """Explain which units of a prompt drove what the model answered."""
     del debug  # read by the outermost handler of errors
+    given = _prompt_text(source, text)
+    choices: dict[str, Any] = {
+        "budget": budget, "units": units, "pin": pin or (), "operator": operator, "placeholder": placeholder,
+        "estimand": estimand, "keep": keep, "surrogate": surrogate, "draws": draws, "references": references,
+        "empty": empty, "settings": Settings(temperature=temperature, max_tokens=max_tokens, seed=seed), "seed": seed,
+        "options": ModelOptions(device=device, base_url=base_url),
+    }  # fmt: skip
+    if dry_run:
+        _show_forecast(foresee_prompt(model, given, **choices), as_json=as_json)
+        return
     explanation = whygen.explain_prompt(
         model,
-        _prompt_text(source, text),
-        budget=budget,
-        units=units,
-        pin=pin or (),
-        operator=operator,
-        placeholder=placeholder,
+        given,
         target=target,
         encoder=encoder,
-        estimand=estimand,
-        keep=keep,
-        surrogate=surrogate,
-        draws=draws,
-        references=references,
         tolerance=tolerance,
-        empty=empty,
-        settings=Settings(temperature=temperature, max_tokens=max_tokens, seed=seed),
-        seed=seed,
         cache=common.store_path(cache, no_cache),
-        options=ModelOptions(device=device, base_url=base_url),
         progress=common.progress_for(quiet or as_json),
+        **choices,
     )
     common.show(explanation, out=out, as_json=as_json, quiet=quiet)
+
+
+def _show_forecast(forecast: Forecast, *, as_json: bool) -> None:
+    """Calls, tokens and cost; a price that is not known is said to be unknown, not guessed."""
+    if as_json:
+        common.print_json({**asdict(forecast), "cost": None})
+        return
+    tokens = "unknown" if forecast.tokens_in is None else f"{forecast.tokens_in:,}"
+    typer.echo(f"{forecast.units} units, {forecast.calls} calls (up to the whole budget if repeats differ)")
+    typer.echo(f"tokens in: {tokens}; tokens out: at most {forecast.tokens_out_at_most:,}; cost: unknown")
+    typer.echo("Nothing was sent.")
 
 
 def _prompt_text(source: str | None, text: str | None) -> str:

@@ -132,3 +132,22 @@ def test_models_and_doctor_speak_json() -> None:
 
 def test_version() -> None:
     assert whygen("--version").stdout.startswith(b"whygen 0.")
+
+
+def test_a_dry_run_counts_and_sends_nothing() -> None:
+    forecast = json.loads(whygen("prompt", "planted/additive", PROMPT, "--budget", "40", "--dry-run", "--json").stdout)
+    assert forecast["units"] == 13
+    assert forecast["calls"] == 39
+    assert json.loads(whygen("cache", "size", "--json").stdout)["calls"] == 0
+    real = json.loads(whygen("prompt", "planted/additive", PROMPT, *FAST, "--json").stdout)
+    assert real["calls"]["asked"] == forecast["calls"]
+    assert b"Nothing was sent" in whygen("prompt", "planted/additive", PROMPT, "--dry-run").stdout
+
+
+def test_exported_calls_are_played_back_without_the_model(tmp_path: Path) -> None:
+    first = json.loads(whygen("prompt", "planted/additive", PROMPT, *FAST, "--json").stdout)
+    file = tmp_path / "calls.jsonl"
+    count = json.loads(whygen("cache", "export", str(file), "--model", "planted/additive", "--json").stdout)["calls"]
+    assert count == first["calls"]["made"]
+    again = json.loads(whygen("prompt", f"replay/{file}", PROMPT, *FAST, "--no-cache", "--json").stdout)
+    assert again["units"] == first["units"]
