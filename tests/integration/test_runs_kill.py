@@ -58,6 +58,11 @@ def child(tmp_path: Path) -> list[str]:
     return [sys.executable, str(script), str(tmp_path / "calls.sqlite"), str(tmp_path / "log")]
 
 
+def hear_interrupts() -> None:
+    """A process whose ancestor was started in the background ignores Ctrl-C by inheritance; a person's does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def text_of(call: Call) -> str:
     prompt = call.request["prompt"]
     assert isinstance(prompt, dict)
@@ -85,7 +90,9 @@ def test_a_killed_run_asks_only_for_what_is_missing(child: list[str], tmp_path: 
     while True:
         before = recorded(store)
         log.unlink(missing_ok=True)
-        process = subprocess.Popen([*child, "0", str(PROMPTS)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [*child, "0", str(PROMPTS)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hear_interrupts
+        )
         if kills < 6:
             while not log.exists() and process.poll() is None:
                 time.sleep(0.002)
