@@ -102,7 +102,7 @@ def test_a_bad_request_fails_alone_and_nothing_is_raised(model: Model) -> None:
 
 
 def test_a_failure_says_what_happened_and_what_to_do(model: Model) -> None:
-    answers = model.answer([Request(prompt="x " * 5000, settings=SHORT), Request(prompt="\ud800", settings=SHORT)])
+    answers = model.answer([Request(prompt="x " * 300, settings=SHORT), Request(prompt="\ud800", settings=SHORT)])
     for answer in answers:
         if isinstance(answer, Failure):
             assert answer.kind == "permanent"
