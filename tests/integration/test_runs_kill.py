@@ -91,7 +91,10 @@ def test_a_killed_run_asks_only_for_what_is_missing(child: list[str], tmp_path: 
         before = recorded(store)
         log.unlink(missing_ok=True)
         process = subprocess.Popen(
-            [*child, "0", str(PROMPTS)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=hear_interrupts
+            [*child, "0", str(PROMPTS)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=hear_interrupts,  # noqa: PLW1509 - the child starts its program at once  # noqa: PLW1509 - the child starts its program at once
         )
         if kills < 6:
             while not log.exists() and process.poll() is None:
