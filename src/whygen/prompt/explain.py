@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from whygen.encoders import TextEncoder
 from whygen.models import ModelOptions, load_model
 from whygen.prompt.asking import Asker
 from whygen.prompt.assemble import Findings, assemble
@@ -35,7 +36,7 @@ def explain_prompt(
     operator: str = "delete",
     placeholder: str = "...",
     target: str = "auto",
-    encoder: str = "auto",
+    encoder: str | TextEncoder = "auto",
     estimand: str = "banzhaf",
     keep: float = 0.5,
     surrogate: str = "ridge",
@@ -61,7 +62,7 @@ def explain_prompt(
         placeholder: the text that stands for it, with ``operator="placeholder"``.
         target: ``auto``, ``optimal-transport``, ``cosine``, ``tfidf``, ``token-set``, ``edit``, ``exact`` or
             ``logprob``. A positive attribution means: keeping the unit pulls the output towards what the model said.
-        encoder: ``auto``, or the name or folder of a sentence encoder.
+        encoder: ``auto``, the name or folder of a sentence encoder, or an open one (many prompts, one loading).
         estimand: ``banzhaf``, ``shapley``, ``local`` or ``loo``; what an attribution means (METHODS A1).
         keep: probability with which each other unit is kept.
         surrogate: ``ridge`` or ``ols``.

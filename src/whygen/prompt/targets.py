@@ -102,27 +102,31 @@ def _distinct(outputs: Sequence[Output]) -> tuple[list[str], NDArray[np.int64]]:
     return list(order), np.array(back, dtype=np.int64)
 
 
-def _optimal_transport(encoder: str) -> Target:
+def _opened(encoder: str | TextEncoder) -> TextEncoder:
+    return load_text_encoder(encoder) if isinstance(encoder, str) else encoder
+
+
+def _optimal_transport(encoder: str | TextEncoder) -> Target:
     unit = "optimal transport between token embeddings (0 to 2)"
     record = TargetRecord(name="optimal-transport", distance="exact optimal transport", unit=unit)
-    return TokenSets(record, load_text_encoder(encoder), distances.optimal_transport)
+    return TokenSets(record, _opened(encoder), distances.optimal_transport)
 
 
-def _cosine(encoder: str) -> Target:
+def _cosine(encoder: str | TextEncoder) -> Target:
     record = TargetRecord(name="cosine", distance="cosine of sentence embeddings", unit="1 - cosine (0 to 2)")
-    return SentenceVectors(record, load_text_encoder(encoder), distances.cosine)
+    return SentenceVectors(record, _opened(encoder), distances.cosine)
 
 
 def _texts(name: str, unit: str, distance: Callable[[Sequence[str], str], NDArray[np.float64]]) -> Target:
     return Texts(TargetRecord(name=name, distance=name, unit=unit), distance)
 
 
-def _logprob(encoder: str) -> Target:
+def _logprob(encoder: str | TextEncoder) -> Target:
     del encoder
     return LogProbability(TargetRecord(name="logprob", distance="log-probability of the reference", unit="nats"))
 
 
-TARGETS: dict[str, Callable[[str], Target]] = {
+TARGETS: dict[str, Callable[[str | TextEncoder], Target]] = {
     "optimal-transport": _optimal_transport,
     "cosine": _cosine,
     "tfidf": lambda _: _texts("tfidf", "1 - cosine of TF-IDF (0 to 1)", distances.tfidf),
@@ -133,12 +137,12 @@ TARGETS: dict[str, Callable[[str], Target]] = {
 }
 
 
-def load_target(name: str = "auto", *, encoder: str = "auto") -> Target:
+def load_target(name: str = "auto", *, encoder: str | TextEncoder = "auto") -> Target:
     """The target of that name; ``auto`` is optimal transport with the installed encoder, else TF-IDF (METHODS A5).
 
     Args:
         name: ``auto`` or a key of `TARGETS`.
-        encoder: name or folder of a sentence encoder, for the targets that need one.
+        encoder: name or folder of a sentence encoder, or an open one, for the targets that need it.
 
     Raises:
         UnknownNameError: if there is no such target.
