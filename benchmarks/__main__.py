@@ -6,8 +6,8 @@ import argparse
 import importlib
 from pathlib import Path
 
-NAMES = ("coverage", "labels", "overhead", "store")
-NEED_DATA = ("anchors_selection", "anchors_pipeline")
+NAMES = ("coverage", "labels", "overhead", "store", "anchors_selection")
+NEED_DATA = ("anchors_pipeline",)
 
 
 def main() -> None:

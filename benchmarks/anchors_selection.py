@@ -2,7 +2,7 @@
 
 The target: k = 10 on a million 64-dimensional float32 vectors within 2 times ten bare passes ``X @ v``, memory under
 1.5 times the array, picks as in float64 on data with an offset of 100 times its spread and with duplicates.
-Run it on an otherwise idle machine: ``python benchmarks/anchors_selection.py``.
+Run it on an otherwise idle machine: ``python -m benchmarks anchors_selection``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import statistics
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import record
 from whygen.anchors.selection import k_dispersion
 
 K = 10
@@ -96,5 +98,12 @@ def _nearest_to_mean(points: NDArray[np.float32]) -> int:
     return int(_squared(points, points.mean(axis=0, dtype=np.float64)).argmin())
 
 
+def main(data: Path | None = None) -> None:
+    del data
+    figures = run()
+    record.write("anchors_selection", figures, seed=0)
+    print(json.dumps(figures, indent=1))
+
+
 if __name__ == "__main__":
-    print(json.dumps(run(), indent=2))
+    main()
