@@ -1,18 +1,23 @@
 """The user's own code as a model: ``py/package.module:callable``, or any callable.
 
-A callable takes a prompt and returns a text. One marked with `batched` takes a list of prompts and returns a list of
-texts.
+A callable takes a prompt and returns a text; one marked with `batched` takes a list of prompts and returns a list of
+texts. A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``. A callable that needs more, such as
+the temperature or a seed for each call, says so by its annotation: ``def f(request: Request) -> str`` is given
+`whygen.types.Request`, and ``def f(requests: Sequence[Request]) -> list[str]``, marked, a list of them.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
+import inspect
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from whygen.errors import MissingError, UsageError
 from whygen.models.registry import ModelOptions, Provider
@@ -26,7 +31,16 @@ _BATCH = 64
 
 def batched(function: F) -> F:
     """Mark a callable that takes a list of prompts and returns a list of texts."""
-    setattr(function, _MARK, True)
+    try:
+        setattr(function, _MARK, True)
+    except AttributeError:  # methods and built-in functions take no marks
+
+        @functools.wraps(function)
+        def marked(prompts: Any) -> Any:
+            return function(prompts)
+
+        setattr(marked, _MARK, True)
+        return cast(F, marked)
     return function
 
 
@@ -38,6 +52,7 @@ class CallableModel:
     ) -> None:
         self._function = function
         self._batched = bool(getattr(function, _MARK, False))
+        self._takes_requests = _takes_requests(function)
         name = getattr(function, "__qualname__", type(function).__name__)
         self._uri = uri or f"py/{getattr(function, '__module__', '?')}:{name}"
         self._identity = identity
@@ -56,17 +71,26 @@ class CallableModel:
         return self._identity
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
-        prompts = [_prompt(request) for request in requests]
-        if not self._batched or not prompts:
-            return [self._one(prompt) for prompt in prompts]
+        given = list(requests) if self._takes_requests else [_prompt(request) for request in requests]
+        return self._together(given) if self._batched else [self._one(prompt) for prompt in given]
+
+    def _together(self, given: Sequence[object]) -> list[Output | Failure]:
+        """Ask for all at once; if that raises, in two halves, so that one bad prompt fails alone."""
+        if not given:
+            return []
         begun = time.perf_counter()
         try:
-            texts = list(self._function(prompts))
+            returned = self._function(list(given))
+            texts = [returned] if isinstance(returned, str) else list(returned)
         except Exception as error:
-            return [_raised(self._uri, error) for _ in requests]
-        if len(texts) != len(prompts):
-            message = f"{self._uri} returned {len(texts)} texts for {len(prompts)} prompts"
-            return [_failed(message, "Return one text for each prompt, in their order.") for _ in requests]
+            if len(given) == 1:
+                return [_raised(self._uri, error)]
+            half = len(given) // 2
+            return self._together(given[:half]) + self._together(given[half:])
+        if isinstance(returned, str) or len(texts) != len(given):
+            what = "one str" if isinstance(returned, str) else f"{len(texts)} texts"
+            message = f"{self._uri} returned {what} for a batch of {len(given)} prompts"
+            return [_failed(message, "Return a list with one text for each prompt, in their order.") for _ in given]
         seconds = (time.perf_counter() - begun) / len(texts)
         return [self._output(text, seconds) for text in texts]
 
@@ -81,7 +105,22 @@ class CallableModel:
     def _output(self, text: object, seconds: float) -> Output | Failure:
         if isinstance(text, str):
             return Output(text=text, seconds=seconds)
+        if inspect.iscoroutine(text):
+            text.close()
+            return _failed(f"{self._uri} is an async function", "Wrap it: lambda prompt: asyncio.run(f(prompt)).")
         return _failed(f"{self._uri} returned a {type(text).__name__}, not a str", "Return the text of the answer.")
+
+
+def _takes_requests(function: Callable[..., Any]) -> bool:
+    """Whether the first parameter is annotated as a `Request`, or as a sequence of them."""
+    try:
+        first = next(iter(inspect.signature(function).parameters.values()), None)
+    except (TypeError, ValueError):  # some built-in functions have no signature
+        return False
+    annotation: object = first.annotation if first else None
+    if isinstance(annotation, str):  # as written: the name need not exist when the code runs
+        return re.search(r"(?<![\w.])(whygen\.types\.)?Request\b", annotation) is not None
+    return annotation is Request or Request in get_args(annotation)
 
 
 def _prompt(request: Request) -> object:
@@ -142,6 +181,10 @@ def _import(name: str) -> object:
             f"The module {name!r} cannot be imported ({error}). It is looked for in the working directory and among "
             "the installed packages."
         ) from None
+    except Exception as error:  # it is the user's code, and may do anything
+        raise UsageError(
+            f"The module {name!r} raised {type(error).__name__} while it was imported: {error}. Mend it and try again."
+        ) from error
     finally:
         if added:
             sys.path.remove(here)

@@ -1,0 +1,132 @@
+"""The user's own code: what it is given, what it may return, how its mistakes are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from whygen.errors import UsageError
+from whygen.models import batched, load_model
+from whygen.types import Chat, Failure, Message, Output, Request, Settings
+
+
+def says(model: object, *prompts: str | Chat) -> list[str]:
+    """Texts of the answers; of a failure, its message."""
+    answers = load_model(model).answer([Request(prompt=prompt) for prompt in prompts])
+    return [answer.text if isinstance(answer, Output) else answer.message for answer in answers]
+
+
+def shout(prompt: str) -> str:
+    return prompt.upper()
+
+
+def shout_request(request: Request) -> str:
+    return f"{request.prompt} {request.settings.temperature} {request.sampling_seed}"
+
+
+@batched
+def shout_requests(requests: Sequence[Request]) -> list[str]:
+    return [str(request.draw) for request in requests]
+
+
+class Shouter:
+    def __call__(self, prompt: str) -> str:
+        return prompt.upper()
+
+    def together(self, prompts: list[str]) -> list[str]:
+        return [prompt.upper() for prompt in prompts]
+
+
+@pytest.mark.parametrize(
+    "model", [shout, lambda p: p.upper(), Shouter(), partial(shout), batched(Shouter().together), str.upper]
+)
+def test_any_callable_will_do(model: object) -> None:
+    assert says(model, "a", "b") == ["A", "B"]
+
+
+def test_an_annotation_asks_for_the_whole_request() -> None:
+    asked = Request(prompt="x", settings=Settings(temperature=0.5), draw=3)
+    (answer,) = load_model(shout_request).answer([asked])
+    assert answer == Output(text=f"x 0.5 {asked.sampling_seed}", seconds=answer.seconds)
+    assert says(shout_requests, "x", "y") == ["0", "0"]
+
+
+def test_a_chat_arrives_as_roles_and_contents() -> None:
+    talk = Chat((Message("system", "be brief"), Message("user", "hello")))
+    assert says(lambda turns: " ".join(f"{t['role']}={t['content']}" for t in turns), talk) == [
+        "system=be brief user=hello"
+    ]
+
+
+async def later(prompt: str) -> str:
+    return prompt
+
+
+def broken(prompt: str) -> str:
+    raise LookupError("no such thing")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda prompt: 3, "returned a int, not a str"),
+        (lambda prompt: None, "returned a NoneType, not a str"),
+        (later, "is an async function"),
+        (broken, "raised LookupError: no such thing"),
+        (batched(lambda prompts: "abc"), "returned one str for a batch"),
+        (batched(lambda prompts: prompts[1:]), "returned 0 texts for a batch of 1"),
+        (batched(lambda prompts: None), "raised TypeError"),
+    ],
+)
+def test_what_a_callable_does_wrong_is_told(function: object, message: str) -> None:
+    (answer,) = load_model(function).answer([Request(prompt="x")])
+    assert isinstance(answer, Failure)
+    assert answer.kind == "permanent"
+    assert message in answer.message
+    assert answer.advice
+
+
+def test_one_bad_prompt_of_a_batch_fails_alone() -> None:
+    sizes: list[int] = []
+
+    @batched
+    def strict(prompts: list[str]) -> list[str]:
+        sizes.append(len(prompts))
+        if "bad" in prompts:
+            raise ValueError("cannot do that")
+        return prompts
+
+    told = says(strict, *"abcdefg", "bad")
+    assert told[:7] == list("abcdefg")
+    assert "cannot do that" in told[7]
+    assert sizes == [8, 4, 4, 2, 2, 1, 1]
+
+
+def test_an_interrupt_is_not_swallowed() -> None:
+    def interrupted(prompt: str) -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        says(interrupted, "x")
+
+
+def test_a_module_that_cannot_be_imported_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad_module_of_a_user.py").write_text("1 / 0\n")
+    with pytest.raises(UsageError, match=r"raised ZeroDivisionError while it was imported"):
+        load_model("py/bad_module_of_a_user:f")
+
+
+def test_a_model_class_behind_py_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model_class_of_a_user.py").write_text(
+        "from whygen.types import Limits, Output\n"
+        "class Mine:\n"
+        "    uri, limits = 'mine/own', Limits()\n"
+        "    def answer(self, requests):\n"
+        "        return [Output(text='mine') for _ in requests]\n"
+    )
+    assert says("py/model_class_of_a_user:Mine", "x") == ["mine"]
