@@ -63,15 +63,29 @@ class Broken:
 
 @cache
 def _found() -> tuple[dict[str, Provider], tuple[Broken, ...]]:
-    """All providers, read once a process: installing a package needs a new one anyway."""
+    """All providers, read once a process: installing a package needs a new one anyway.
+
+    Of two providers of one name the built-in one stays, so that installing a package never changes what a URI means.
+    """
     found: dict[str, Provider] = {}
     broken: list[Broken] = []
-    for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+    entries = {(entry.name, entry.value): entry for entry in metadata.entry_points(group=GROUP)}
+    for name, value in sorted(entries, key=lambda key: (key[0], not key[1].startswith("whygen."), key[1])):
+        if name in found:
+            broken.append(Broken(name, f"{value} is left out, because another package offers a provider of this name"))
+            continue
         try:
-            found[entry.name] = cast(Callable[[], Provider], entry.load())()
+            found[name] = _load(entries[name, value])
         except Exception as error:
-            broken.append(Broken(entry.name, f"{type(error).__name__}: {error}"))
+            broken.append(Broken(name, f"{type(error).__name__}: {error}"))
     return found, tuple(broken)
+
+
+def _load(entry: metadata.EntryPoint) -> Provider:
+    made: object = cast(Callable[[], object], entry.load())()
+    if not isinstance(made, Provider):
+        raise TypeError(f"{entry.value} returned a {type(made).__name__}, not a whygen.models.Provider")
+    return made
 
 
 def providers() -> dict[str, Provider]:
@@ -107,7 +121,7 @@ def open_uri(uri: str, options: ModelOptions) -> object:
 
 
 def load_model(model: object, options: ModelOptions | None = None) -> Model:
-    """A text model, from a URI, a callable ``str -> str`` (or a batch callable), or a model object.
+    """A text model, from a URI, a callable ``str -> str`` (or a batch callable), a model object or its class.
 
     Raises:
         UsageError: if it is none of these.
@@ -117,6 +131,8 @@ def load_model(model: object, options: ModelOptions | None = None) -> Model:
     from whygen.models.python import CallableModel
 
     opened = open_uri(model, options or ModelOptions()) if isinstance(model, str) else model
+    if isinstance(opened, type) and hasattr(opened, "answer"):
+        opened = cast(Callable[[], object], opened)()
     if isinstance(opened, Model):
         return opened
     if callable(opened):

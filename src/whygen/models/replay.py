@@ -98,8 +98,8 @@ def _line(path: Path, number: int, line: str) -> tuple[str, Output]:
     record = _json(path, number, line)
     try:
         key, output = str(record["digest"]), output_from_json(record["output"])
-        intact = digest(record["request"]) == key
-    except (KeyError, TypeError, ValueError):
+        intact = digest(record["request"]) == key and isinstance(output.text, str)  # pyright: ignore[reportUnnecessaryIsInstance]
+    except (AttributeError, KeyError, TypeError, ValueError):
         intact, key, output = False, "", Output()
     if not intact:
         raise FormatError(f"{path}, line {number}: the call is incomplete, or its request was changed by hand.")
@@ -113,9 +113,19 @@ def write_replay(path: Path, model_uri: str, calls: Iterable[tuple[Mapping[str, 
         file.write(json.dumps({"whygen-replay": VERSION, "model": model_uri}, ensure_ascii=False) + "\n")
         for request, output in calls:
             record = {"request": request, "digest": digest(request), "output": output_json(output)}
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            line = json.dumps(record, ensure_ascii=False)
+            file.write((line if _is_unicode(line) else json.dumps(record)) + "\n")
             count += 1
     return count
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8: a lone surrogate, which a prompt may hold, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def provider() -> Provider:

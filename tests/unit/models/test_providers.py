@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 
 from whygen.errors import FormatError, MissingError, UnknownNameError, UsageError
 from whygen.models import load_model, providers
-from whygen.models.replay import write_replay
-from whygen.types import Failure, Output, Request
+from whygen.models.replay import ReplayModel, write_replay
+from whygen.types import Failure, Output, Request, TokenScore
 
 PLUGIN = Path(__file__).parents[2] / "plugin_pkg"
 
@@ -30,13 +31,14 @@ def test_a_third_party_adds_a_provider_by_installing_a_package(tmp_path: Path) -
         "from whygen.models import broken_providers, load_model, providers\n"
         "from whygen.types import Request\n"
         "print(load_model('shout/loud').answer([Request(prompt='hello')])[0].text)\n"
-        "print([broken.name for broken in broken_providers()], 'planted' in providers())\n"
+        "print(sorted(broken.name for broken in broken_providers()), 'planted' in providers())\n"
+        "print(load_model('planted/additive').answer([Request(prompt='fox')])[0].text[18:27])\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120,
-        env={**__import__("os").environ, "PYTHONPATH": str(target)},
+        env={**os.environ, "PYTHONPATH": str(target)},
     )  # fmt: skip
-    assert result.stdout.splitlines() == ["HELLO", "['broken'] True"]
+    assert result.stdout.splitlines() == ["HELLO", "['broken', 'careless', 'planted'] True", "A red fox"]
 
 
 @pytest.mark.parametrize("uri", ["storyteller", "/x", "hf/", ""])
@@ -75,12 +77,6 @@ def test_a_change_of_the_code_is_another_model(tmp_path: Path, monkeypatch: pyte
     assert load_model(lambda prompt: prompt).identity is None
 
 
-def test_what_a_callable_does_wrong_is_told() -> None:
-    (answer,) = load_model(lambda prompt: 3).answer([Request(prompt="x")])
-    assert isinstance(answer, Failure)
-    assert "returned a int, not a str" in answer.message
-
-
 def test_a_replay_refuses_what_it_does_not_hold(tmp_path: Path) -> None:
     path = tmp_path / "calls.jsonl"
     known = Request(prompt="fox")
@@ -100,6 +96,8 @@ def test_a_replay_refuses_what_it_does_not_hold(tmp_path: Path) -> None:
         (["{}"], "no replay file"),
         (['{"whygen-replay": 99, "model": "x"}'], "version 99"),
         (['{"whygen-replay": 1, "model": "x"}', "{broken"], "line 2"),
+        (['{"whygen-replay": 1, "model": "x"}', '{"request": {}, "digest": "0", "output": []}'], "line 2"),
+        ([""], "line 1"),
         (['{"whygen-replay": 1, "model": "x"}', '{"request": {"a": 1}, "digest": "0", "output": {}}'], "line 2"),
     ],
 )
@@ -119,3 +117,24 @@ def test_a_replay_whose_request_was_changed_is_noticed(tmp_path: Path) -> None:
     path.write_text(f"{header}\n{json.dumps(record)}\n")
     with pytest.raises(FormatError, match="changed by hand"):
         load_model(f"replay/{path}")
+
+
+def test_a_replay_holds_any_text_and_scores(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    asked = [Request(prompt=prompt, continuation="b") for prompt in ("Naïve 東京", "lone \ud800", "\u2028 line", "")]
+    told = [Output(text=r.prompt, finish="scored", scores=(TokenScore(0, 1, -0.5),), tokens_out=3) for r in asked]
+    assert write_replay(path, "hf/x", [(r.to_json(), o) for r, o in zip(asked, told, strict=True)]) == 4
+    model = load_model(f"replay/{path}")
+    assert isinstance(model, ReplayModel)
+    assert model.score(asked) == told
+    assert model.recorded_model == "hf/x"
+
+
+def test_a_missing_replay_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="nowhere"):
+        load_model(f"replay/{tmp_path / 'nowhere.jsonl'}")
+
+
+def test_an_object_that_is_no_model_is_refused() -> None:
+    with pytest.raises(UsageError, match="answer"):
+        load_model(3)

@@ -14,3 +14,8 @@ def open_shout(name: str, options: ModelOptions) -> object:
 def provider() -> Provider:
     """``shout/``."""
     return Provider(name="shout", summary="answers in capitals", open=open_shout)
+
+
+def no_provider() -> str:
+    """A mistake: not a provider."""
+    return "shout"
