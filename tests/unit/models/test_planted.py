@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from whygen.errors import UnknownNameError
 from whygen.models.planted import FAMILIES, MODELS, Game, PlantedModel, causes
+from whygen.models.planted.texts import SENTENCES
 from whygen.types import Output, Request
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -31,6 +32,31 @@ def test_values_are_those_of_the_definition(n: int, family: str, seed: int) -> N
     assert game.shapley().sum() == pytest.approx(effects[-1] - effects[0], abs=1e-9)
     assert game.banzhaf()[game.dummies] == pytest.approx(0.0)
     assert game.shapley()[game.dummies] == pytest.approx(0.0)
+
+
+@given(st.integers(2, 6), st.sampled_from(FAMILIES), st.floats(0.05, 0.95), SEEDS)
+def test_the_weighted_banzhaf_value_is_a_mean_over_masks_kept_with_that_probability(
+    n: int, family: str, keep: float, seed: int
+) -> None:
+    game = Game(n, family, np.random.default_rng(seed))
+    masks = corners(n)
+    chance = np.where(masks, keep, 1 - keep).prod(axis=1)
+    effects = game.values(masks)
+    for i, value in enumerate(game.banzhaf(keep)):
+        with_, without = masks[:, i], ~masks[:, i]
+        mean_with = np.average(effects[with_], weights=chance[with_])
+        assert value == pytest.approx(mean_with - np.average(effects[without], weights=chance[without]), abs=1e-9)
+
+
+def test_noise_is_drawn_from_the_generator_alone_and_has_the_stated_size() -> None:
+    game = Game(6, "pairwise", np.random.default_rng(1), noise=0.3)
+    masks = np.tile(corners(6), (100, 1))
+    one, two, other = (game.observe(masks, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+    assert (one - game.values(masks)).std() == pytest.approx(0.3, rel=0.05)
+    quiet = Game(6, "pairwise", np.random.default_rng(1))
+    assert np.array_equal(quiet.observe(masks, np.random.default_rng(5)), quiet.values(masks))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -74,3 +100,48 @@ def test_every_model_answers_every_request_once(name: str) -> None:
 def test_an_unknown_family_names_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="saturating"):
         Game(4, "saturated", np.random.default_rng(0))
+
+
+def scores(name: str, prompt: str, text: str) -> dict[str, float]:
+    (answer,) = PlantedModel(name).score([Request(prompt=prompt, continuation=text)])
+    assert isinstance(answer, Output)
+    assert answer.scores is not None
+    assert "".join(text[score.start : score.end] for score in answer.scores) == text
+    return {text[score.start : score.end].strip(): score.logprob for score in answer.scores}
+
+
+def test_a_sentence_is_probable_when_its_word_is_in_the_prompt() -> None:
+    """The log-probability of a sentence answers to its own word and to no other: an additive truth."""
+    (answer,) = PlantedModel("additive").answer([Request(prompt="a fox and a castle")])
+    assert isinstance(answer, Output)
+    whole = scores("additive", "a fox and a castle", answer.text)
+    less = scores("additive", "a castle", answer.text)
+    assert [sentence for sentence in whole if whole[sentence] != less[sentence]] == [SENTENCES["fox"]]
+    assert less[SENTENCES["fox"]] < whole[SENTENCES["fox"]]
+
+
+@given(st.text(max_size=40))
+def test_scores_cover_any_text(text: str) -> None:
+    scores("additive", "fox", text)
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt", "told"),
+    [
+        ("interacting", "fox", ""),
+        ("interacting", "castle fox", "fox"),
+        ("redundant", "vixen", "fox"),
+        ("redundant", "fox vixen", "fox"),
+        ("negated", "not fox but piano", "piano"),
+        ("order", "piano fox", "piano"),
+        ("order", "fox piano", "fox"),
+        ("noisy", "soup", None),
+    ],
+)
+def test_rules_are_as_stated(name: str, prompt: str, told: str | None) -> None:
+    texts = set()
+    for draw in range(20):
+        (answer,) = PlantedModel(name).answer([Request(prompt=prompt, draw=draw)])
+        assert isinstance(answer, Output)
+        texts.add(" ".join(word for word in SENTENCES if SENTENCES[word] in answer.text))
+    assert texts == ({"soup", ""} if told is None else {told})

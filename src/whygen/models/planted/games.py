@@ -1,13 +1,15 @@
 """Set functions whose Banzhaf and Shapley values are known: sums of small parts on disjoint groups of units.
 
 Both values are linear, so a sum's value is the sum of its parts' values, and a part of at most four units is
-enumerated. A quarter of the units (at least one) is in no part: a dummy, whose value is zero.
+enumerated: the truth is exact for any number of units. A quarter of the units (at least one) is in no part: a dummy,
+whose value is zero.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,15 +55,16 @@ class Game:
         n: number of units.
         family: one of `FAMILIES`.
         rng: draws the game.
+        noise: standard deviation of one observation, see `observe`.
 
     Raises:
         UnknownNameError: if there is no such family.
     """
 
-    def __init__(self, n: int, family: str, rng: np.random.Generator) -> None:
+    def __init__(self, n: int, family: str, rng: np.random.Generator, *, noise: float = 0.0) -> None:
         if family not in FAMILIES:
             raise UnknownNameError("family of games", family, FAMILIES)
-        self.n = n
+        self.n, self.noise = n, noise
         order = rng.permutation(n)
         active = order[max(1, n // 4) :]
         size = _PART_SIZE[family]
@@ -77,27 +80,34 @@ class Game:
             total += part.values[masks[:, part.units] @ (1 << np.arange(k - 1, -1, -1))]
         return total
 
+    def observe(self, masks: Masks, rng: np.random.Generator) -> NDArray[np.float64]:
+        """What one noisy draw of each mask ``(m, n)`` shows, shape ``(m,)``."""
+        return self.values(masks) + self.noise * rng.normal(size=len(masks))
+
     def spread(self) -> float:
         """Standard deviation of f over all masks: parts are independent, so variances add."""
         return math.sqrt(sum(float(part.values.var()) for part in self.parts))
 
-    def banzhaf(self) -> NDArray[np.float64]:
-        """Banzhaf value of each unit, shape ``(n,)``: mean with the unit minus mean without it."""
-        found = np.zeros(self.n)
-        for part in self.parts:
-            corners = _corners(len(part.units))
-            found[part.units] = [part.values[c].mean() - part.values[~c].mean() for c in corners.T]
-        return found
+    def banzhaf(self, keep: float = 0.5) -> NDArray[np.float64]:
+        """Banzhaf value of each unit, shape ``(n,)``: mean with the unit minus mean without it.
+
+        ``keep`` is the probability with which each of the others is kept (the weighted Banzhaf value).
+        """
+        return self._weighted(lambda k, others: keep**others * (1.0 - keep) ** (k - 1 - others))
 
     def shapley(self) -> NDArray[np.float64]:
         """Shapley value of each unit, shape ``(n,)``: dummies do not change a part's own value."""
+        return self._weighted(lambda k, others: 1.0 / (k * math.comb(k - 1, others)))
+
+    def _weighted(self, weight: Callable[[int, int], float]) -> NDArray[np.float64]:
+        """Sum of marginal contributions, weighted by the size of the part and how many of the others are kept."""
         found = np.zeros(self.n)
         for part in self.parts:
             k = len(part.units)
             corners = _corners(k)
-            size = corners.sum(axis=1)
             for index, unit in enumerate(part.units):
-                others = size - corners[:, index]
-                weight = np.array([1.0 / (k * math.comb(k - 1, int(s))) for s in others])
-                found[unit] = float((np.where(corners[:, index], weight, -weight) * part.values).sum())
+                kept = corners[:, index]
+                others = np.delete(corners, index, axis=1).sum(axis=1)
+                weights = np.array([weight(k, int(size)) for size in others])
+                found[unit] = float(np.dot(np.where(kept, weights, -weights), part.values))
         return found

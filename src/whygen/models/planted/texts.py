@@ -157,6 +157,7 @@ class PlantedModel:
     WRITTEN = -0.1
     """Log-probability of a word that the rule writes."""
     UNWRITTEN = -3.0
+    """Log-probability of any other word."""
 
     def __init__(self, name: str, *, batch: int = 32) -> None:
         self._name, self._rule, self._batch = name, MODELS[name], batch
@@ -187,7 +188,7 @@ class PlantedModel:
         return Output(text=text, tokens_in=len(words), tokens_out=len(text.split()))
 
     def _score(self, request: Request) -> Output | Failure:
-        """Word by word; a word's characters include the white space before it, and what trails goes to the last."""
+        """Sentence by sentence: the characters of one include the white space before it, so they cover the text."""
         own = self._one(request)
         if isinstance(own, Failure):
             return own
