@@ -84,7 +84,7 @@ def kld(mean: NDArray[np.floating[Any]], logvar: NDArray[np.floating[Any]]) -> N
 def sse(samples: Floats, reconstructions: Floats) -> Numbers:
     """Sum of squared differences over all values of a sample: the paper's "MSE"."""
     difference = np.subtract(samples, reconstructions).reshape(len(samples), -1)
-    return np.square(difference, out=difference).sum(axis=1, dtype=np.float64)
+    return np.einsum("bv,bv->b", difference, difference).astype(np.float64)
 
 
 def mse(samples: Floats, reconstructions: Floats) -> Numbers:

@@ -60,9 +60,8 @@ class Prepared:
     def rows(self, rows: slice | NDArray[np.int64]) -> Floats:
         """Those samples as the model takes them: float32, ``(b, *shape)``."""
         part = np.transpose(self.raw[rows], self.order)
-        values = part.astype(np.float32)
-        if (self.scale, self.offset) != (1.0, 0.0):
-            values *= np.float32(self.scale)
+        values = np.multiply(part, np.float32(self.scale), dtype=np.float32, casting="unsafe")
+        if self.offset != 0.0:
             values += np.float32(self.offset)
         return values.reshape(len(values), *self.shape)
 

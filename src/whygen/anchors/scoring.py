@@ -259,9 +259,12 @@ def _checked(
 
 
 def _finite(values: Floats, model: LatentModel, prepared: Prepared, method: str, first: int) -> None:
-    if np.isfinite(values.sum(dtype=np.float64)):  # one pass for the usual case: a sum hides no NaN and no infinity
-        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):  # one pass for the usual case: a sum hides no NaN and no infinity
+            return
     wrong = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    if wrong.size == 0:  # finite values whose sum is not
+        return
     raise ModelError(
         f"{method} of {model.uri} gave NaN or an infinite value for {prepared.what} {first + int(wrong[0])}. "
         "Look at that sample and at the model in evaluation mode; a log-variance that overflows is the usual cause."

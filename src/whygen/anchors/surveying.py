@@ -18,7 +18,7 @@ from whygen.models.latent import Floats
 from whygen.results.prompt import Warned
 
 NEIGHBOURS = 5
-CURVE_COUNTS = 64
+CURVE_COUNTS = 40
 MAX_REFERENCE = 40_000
 BLOCK = 1024
 FEW = 64

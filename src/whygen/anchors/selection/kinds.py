@@ -20,9 +20,6 @@ Metric: TypeAlias = Literal["euclidean", "cityblock"]
 _BLOCK = 4_000_000
 """Distances computed at once, 32 MB of them."""
 
-_SPARE = 3
-"""Candidates beyond the neighbours wanted, so that rounding of the matrix product costs none of them."""
-
 _FEW = 1000
 """Distances to so many points are computed by differences, to the last digit."""
 
@@ -116,14 +113,14 @@ def pairwise(points: Points, *, metric: Metric) -> NDArray[np.float64]:
 def neighbour_distances(points: Points, queries: Points | None, *, neighbours: int) -> NDArray[np.float64]:
     """Euclidean distance of each query to its ``neighbours``-th nearest point, ``(n_queries,)``.
 
-    Without queries it is asked of the points themselves, each not counting as its own neighbour. Candidates come from
-    one matrix product a block, with a few to spare for its rounding; their distances are then taken by difference.
+    Without queries it is asked of the points themselves, each not counting as its own neighbour. Which point that is
+    comes from one matrix product a block; how far it is, from the difference of the two. Among points that are equally
+    far up to rounding, any may be taken.
     """
     centre = points.mean(axis=0, dtype=np.float64).astype(points.dtype)
     known = points - centre
     asked = known if queries is None else queries - centre
     squares = np.square(known).sum(axis=1)
-    wanted = min(neighbours + _SPARE, len(known) - (queries is None))
     found = np.empty(len(asked))
     rows = max(1, min(512, _BLOCK // len(known)))
     for start in range(0, len(asked), rows):
@@ -131,9 +128,8 @@ def neighbour_distances(points: Points, queries: Points | None, *, neighbours: i
         apart = squares - 2 * (block @ known.T)
         if queries is None:
             np.fill_diagonal(apart[:, start:], np.inf)
-        near = np.argpartition(apart, wanted - 1, axis=1)[:, :wanted]
-        exact = np.sqrt(np.square(known[near] - block[:, None]).sum(axis=2))
-        found[start : start + len(block)] = np.partition(exact, neighbours - 1, axis=1)[:, neighbours - 1]
+        which = np.argpartition(apart, neighbours - 1, axis=1)[:, neighbours - 1]
+        found[start : start + len(block)] = np.linalg.norm(known[which] - block, axis=1)
     return found
 
 
