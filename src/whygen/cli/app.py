@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from typing import NoReturn
 
 import typer
 
@@ -54,8 +55,11 @@ def main(arguments: list[str] | None = None) -> None:
         _explain(error, debug="--debug" in arguments)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        console_for_people().print("Interrupted. Answers so far are recorded: the same command asks only for the rest.")
-        sys.exit(INTERRUPTED)
+        _interrupted()
+    except SystemExit as end:  # the parser ends an interrupted command by itself, without a word
+        if end.code == INTERRUPTED:
+            _interrupted()
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
@@ -65,6 +69,11 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit(2)
         _unforeseen(error, debug="--debug" in arguments)
         sys.exit(1)
+
+
+def _interrupted() -> NoReturn:
+    console_for_people().print("Interrupted. Answers so far are recorded: the same command asks only for the rest.")
+    sys.exit(INTERRUPTED)
 
 
 def _usage(error: Exception) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,29 @@ def test_exported_calls_are_played_back_without_the_model(tmp_path: Path) -> Non
     assert count == first["calls"]["made"]
     again = json.loads(whygen("prompt", f"replay/{file}", PROMPT, *FAST, "--no-cache", "--json").stdout)
     assert again["units"] == first["units"]
+
+
+def test_an_interrupt_keeps_what_was_answered_and_says_so(tmp_path: Path) -> None:
+    log = tmp_path / "asked"
+    (tmp_path / "slow.py").write_text(
+        "import time\n"
+        "def answer(prompt):\n"
+        "    time.sleep(0.02)\n"
+        f"    open({str(log)!r}, 'a').write('x')\n"
+        "    return prompt[::-1]\n"
+    )
+    arguments = ["prompt", "py/slow:answer", PROMPT, "--target", "exact", "--budget", "400", "--json"]
+    command = [sys.executable, "-c", "from whygen.cli import main; main()", *arguments]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it starts a program at once
+    )  # fmt: skip
+    while not (log.exists() and len(log.read_text()) > 150) and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Answers so far are recorded" in " ".join(errors.decode().split())
+    again = json.loads(whygen(*arguments, cwd=tmp_path).stdout)
+    assert again["calls"]["cached"] > 60
+    assert again["calls"]["asked"] == again["calls"]["made"] + again["calls"]["cached"]
