@@ -46,8 +46,6 @@ class Findings:
     whole: Whole
     estimate: Estimate
     noise: float | None
-    degrees: int
-    asked_masks: int
     rows: Sequence[int]
     """Row of the design that each observed mask was."""
 
@@ -136,7 +134,9 @@ def _fidelity(findings: Findings, surrogate: Surrogate, seed: int) -> tuple[NDAr
     if len(np.unique(observed.groups)) < FEWEST_GROUPS or findings.design.name == "leave-one-out":
         nothing = Fidelity(r2_heldout=None, r2_insample=None, r2_chance=None, noise_ceiling=ceiling)
         return np.full(len(observed), np.nan), nothing
-    predicted = cross_fit(observed, surrogate, generator(seed, "folds")).predicted
+    predicted = findings.estimate.predicted
+    if predicted is None:  # an estimate that needed no folds, such as one from all masks
+        predicted = cross_fit(observed, surrogate, generator(seed, "folds")).predicted
     chance = fidelity.chance_level(observed, surrogate, generator(seed, "chance"))
     return predicted, Fidelity(
         r2_heldout=fidelity.r_squared(observed.effects, predicted),

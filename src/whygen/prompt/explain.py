@@ -104,5 +104,5 @@ def explain_prompt(
         design = design_for(len(parts), plan, generator(seed, "masks"), differs=whole.differs)
         seen = observe(asker, design, whole, plan, seed)
         estimate = estimate_from(seen, whole, plan, seed)
-    findings = Findings(seen.observed, design, whole, estimate, seen.noise, seen.degrees, seen.asked_masks, seen.rows)
+    findings = Findings(seen.observed, design, whole, estimate, seen.noise, seen.rows)
     return assemble(asker, findings, plan.surrogate, estimand=estimand, seed=seed)

@@ -50,6 +50,8 @@ class Estimate:
     method: str
     effective: float | None = None
     """Kish's effective sample size, for weighted estimates."""
+    predicted: NDArray[np.float64] | None = None
+    """Held-out predictions ``(m,)`` of the cross-fit behind the estimate, where there is one."""
 
 
 def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> CrossFit:
@@ -97,6 +99,7 @@ def sampled_estimate(
         interval,
         sign_flip_p(fit.scores, rng),
         "Student t over cross-fitted pair scores",
+        predicted=fit.predicted,
     )
 
 
@@ -145,6 +148,7 @@ def shapley_estimate(fit: CrossFit, observed: Observed, rng: np.random.Generator
         Interval(estimate, estimate - half, estimate + half),
         sign_flip_p(fit.scores + shift, rng),
         "Student t over cross-fitted pair scores, projected onto efficiency",
+        predicted=fit.predicted,
     )
 
 

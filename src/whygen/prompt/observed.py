@@ -97,12 +97,10 @@ class Seen:
         observed: effects averaged over draws.
         noise: variance of one of them when the model is asked again; 0 when repeats agreed, None when not measured.
         degrees: degrees of freedom of that variance.
-        asked_masks: masks that were asked for, failed ones included.
         rows: row of the design that each observed mask was.
     """
 
     observed: Observed
     noise: float | None
     degrees: int
-    asked_masks: int
     rows: tuple[int, ...] = ()

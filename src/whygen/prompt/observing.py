@@ -31,7 +31,7 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
     noise, degrees = _noise(asker, design, effects, alive, whole, plan)
     means = effects[alive].mean(axis=1)
     observed = Observed(design.masks[alive], means, design.groups[alive], design.keep, design.sizes, total)
-    return Seen(observed, noise, degrees, asked, tuple(np.flatnonzero(alive).tolist()))
+    return Seen(observed, noise, degrees, tuple(np.flatnonzero(alive).tolist()))
 
 
 def _total(asker: Asker, design: Design, whole: Whole, plan: Plan) -> float | None:
@@ -63,7 +63,7 @@ def _is_sharp(
     means = effects[alive].mean(axis=1)
     everything = Observed(design.masks[:rows], np.zeros(rows), design.groups[:rows], design.keep, design.sizes, total)
     observed = everything.take(alive).with_effects(means)
-    interval = estimate_from(Seen(observed, 0.0, 0, rows), whole, plan, seed).interval
+    interval = estimate_from(Seen(observed, 0.0, 0), whole, plan, seed).interval
     widest = np.inf if interval is None else float((interval.high - interval.low).max())
     return plan.tolerance is not None and widest <= plan.tolerance
 
