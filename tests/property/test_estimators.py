@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from whygen.errors import BudgetError, UnknownNameError
 from whygen.prompt import designs, fidelity, intervals
+from whygen.prompt.kernels import Dropped
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Ols, Ridge, load_surrogate
 
@@ -175,7 +176,9 @@ def test_local_is_weighted_least_squares() -> None:
     rng = np.random.default_rng(8)
     design = designs.bernoulli(4, 60, rng, keep=0.7)
     effects = design.masks @ np.array([1.0, -2.0, 0.0, 0.5]) + 3.0
-    estimate = intervals.local_estimate(Observed(design.masks, effects, design.groups, 0.7), width=0.5)
+    near = Dropped(0.5).weights(design.masks, [], "")
+    observed = Observed(design.masks, effects, design.groups, 0.7, nearness=near)
+    estimate = intervals.local_estimate(observed)
     assert estimate.attributions == pytest.approx([1.0, -2.0, 0.0, 0.5], abs=1e-9)
     assert estimate.effective is not None
     assert 1 <= estimate.effective <= len(design.masks)

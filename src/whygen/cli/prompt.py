@@ -20,22 +20,27 @@ def prompt(
     source: Annotated[str | None, typer.Argument(metavar="TEXT|-|@FILE", help="The prompt.")] = None,
     *,
     text: Annotated[str | None, typer.Option("--text", help="The prompt, whatever it begins with.")] = None,
-    budget: Annotated[int, typer.Option(help="Model calls in all.")] = 64,
-    units: Annotated[str, typer.Option(help="word, sentence, line or paragraph.")] = "word",
+    preset: Annotated[str | None, typer.Option(help="gsmile: the published procedure.")] = None,
+    budget: Annotated[int | None, typer.Option(help="Model calls in all; 64 unless a preset says so.")] = None,
+    units: Annotated[str | None, typer.Option(help="word, whitespace, sentence, line or paragraph.")] = None,
     pin: Annotated[list[str] | None, typer.Option(help="A text that is always sent; may be given again.")] = None,
-    operator: Annotated[str, typer.Option(help="delete or placeholder.")] = "delete",
-    placeholder: Annotated[str, typer.Option(help="What stands for a missing unit.")] = "...",
+    operator: Annotated[str | None, typer.Option(help="delete or placeholder.")] = None,
+    placeholder: Annotated[str | None, typer.Option(help="What stands for a missing unit; '...' unless given.")] = None,
     target: Annotated[
-        str, typer.Option(help="auto, optimal-transport, cosine, tfidf, token-set, edit, exact, logprob.")
-    ] = "auto",
-    encoder: Annotated[str, typer.Option(help="auto, or a sentence encoder's name or folder.")] = "auto",
-    estimand: Annotated[str, typer.Option(help="banzhaf, shapley, local or loo.")] = "banzhaf",
-    keep: Annotated[float, typer.Option(help="Probability with which each other unit is kept.")] = 0.5,
-    surrogate: Annotated[str, typer.Option(help="ridge or ols.")] = "ridge",
-    draws: Annotated[int, typer.Option(help="Answers drawn for each mask.")] = 1,
-    references: Annotated[int, typer.Option(help="Reference answers.")] = 1,
+        str | None, typer.Option(help="auto, optimal-transport, cosine, tfidf, token-set, edit, exact, logprob.")
+    ] = None,
+    encoder: Annotated[str, typer.Option(help="auto, a sentence encoder's name or folder, or word vectors.")] = "auto",
+    estimand: Annotated[str | None, typer.Option(help="banzhaf, shapley, local or loo.")] = None,
+    keep: Annotated[float | None, typer.Option(help="Probability with which each other unit is kept; 0.5.")] = None,
+    kernel: Annotated[str | None, typer.Option(help="For local: dropped, embedding or word-mover.")] = None,
+    surrogate: Annotated[str | None, typer.Option(help="auto, ridge or ols.")] = None,
+    draws: Annotated[int | None, typer.Option(help="Answers drawn for each mask; 1.")] = None,
+    references: Annotated[int | None, typer.Option(help="Reference answers; 1.")] = None,
+    distribution: Annotated[
+        str | None, typer.Option(help="Compare sets of draws: energy, mmd, optimal-transport or sinkhorn.")
+    ] = None,
     tolerance: Annotated[float | None, typer.Option(help="Stop when the widest interval is under this.")] = None,
-    empty: Annotated[str, typer.Option(help="include or exclude the empty prompt.")] = "include",
+    empty: Annotated[str | None, typer.Option(help="include or exclude the empty prompt.")] = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy decoding.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(help="Length limit of an answer.")] = 256,
     out: common.Out = None,
@@ -53,23 +58,27 @@ def prompt(
     del debug  # read by the outermost handler of errors
     given = _prompt_text(source, text)
     choices: dict[str, Any] = {
-        "budget": budget, "units": units, "pin": pin or (), "operator": operator, "placeholder": placeholder,
-        "estimand": estimand, "keep": keep, "surrogate": surrogate, "draws": draws, "references": references,
-        "empty": empty, "settings": Settings(temperature=temperature, max_tokens=max_tokens, seed=seed), "seed": seed,
-        "options": ModelOptions(device=device, base_url=base_url),
+        "budget": budget, "units": units, "pin": pin or None, "operator": operator, "placeholder": placeholder,
+        "target": target, "estimand": estimand, "keep": keep, "kernel": kernel, "surrogate": surrogate,
+        "draws": draws, "references": references, "distribution": distribution, "tolerance": tolerance, "empty": empty,
     }  # fmt: skip
+    common_choices: dict[str, Any] = {
+        "preset": preset,
+        "encoder": encoder,
+        "settings": Settings(temperature=temperature, max_tokens=max_tokens, seed=seed),
+        "seed": seed,
+        "options": ModelOptions(device=device, base_url=base_url),
+        **{name: value for name, value in choices.items() if value is not None},
+    }
     if dry_run:
-        _show_forecast(foresee_prompt(model, given, **choices), as_json=as_json)
+        _show_forecast(foresee_prompt(model, given, **common_choices), as_json=as_json)
         return
     explanation = whygen.explain_prompt(
         model,
         given,
-        target=target,
-        encoder=encoder,
-        tolerance=tolerance,
         cache=common.store_path(cache, no_cache),
         progress=common.progress_for(quiet or as_json),
-        **choices,
+        **common_choices,
     )
     common.show(explanation, out=out, as_json=as_json, quiet=quiet)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,16 +11,38 @@ import typer
 
 from whygen.cli import common
 from whygen.errors import UnknownNameError
+from whygen.report import write_html
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was asked for on the command line; each experiment takes what it needs of it."""
+
+    data: str | None
+    out: Path
+    seeds: tuple[int, ...]
+    rounds: int
+    per_round: int
+    encoder: str
+    quiet: bool
+
+    def say(self, text: str) -> None:
+        """One line for the person who waits."""
+        if not self.quiet:
+            common.console_for_people().print(text, markup=False, highlight=False)
 
 
 def reproduce(
-    name: Annotated[str, typer.Argument(help="pxgen-mnist0.")],
+    name: Annotated[str, typer.Argument(help="gsmile-life or pxgen-mnist0.")],
     *,
-    data: Annotated[str | None, typer.Option(help="The data set: .npz, or a folder of idx files.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="MNIST as .npz or a folder of idx files; or another recorded run.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables.")] = Path("whygen-reproduce"),
     seeds: Annotated[str, typer.Option(help="Seeds of the training, with commas.")] = "1,2,3",
     rounds: Annotated[int, typer.Option(help="R of the preset's mean-max; the authors used 100.")] = 100,
     per_round: Annotated[int, typer.Option(help="N of the preset's mean-max.")] = 60_000,
+    encoder: Annotated[str, typer.Option(help="For the default's column of gsmile-life.")] = "auto",
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
@@ -27,8 +50,10 @@ def reproduce(
     del debug
     if name not in EXPERIMENTS:
         raise UnknownNameError("experiment", name, EXPERIMENTS)
-    page = EXPERIMENTS[name](data, out, _numbers(seeds), rounds, per_round, quiet)
-    common.console_for_people().print(f"Tables: {page}", markup=False, highlight=False)
+    wish = Wish(
+        data=data, out=out, seeds=_numbers(seeds), rounds=rounds, per_round=per_round, encoder=encoder, quiet=quiet
+    )
+    wish.say(f"Tables: {EXPERIMENTS[name](wish)}")
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -38,22 +63,31 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise typer.BadParameter(f"--seeds {text!r}: give whole numbers with commas, such as 1,2,3.") from None
 
 
-def _pxgen_mnist0(
-    data: str | None, out: Path, seeds: tuple[int, ...], rounds: int, per_round: int, quiet: bool
-) -> Path:
+def _pxgen_mnist0(wish: Wish) -> Path:
     from whygen.evaluation import reproduce_pxgen, reproduce_pxgen_tables
 
-    people = common.console_for_people()
-
-    def say(text: str) -> None:
-        if not quiet:
-            people.print(text, markup=False, highlight=False)
-
-    mnist = reproduce_pxgen.load_mnist(data)
-    results = reproduce_pxgen.reproduce(mnist, seeds=seeds, rounds=rounds, per_round=per_round, say=say)
-    return reproduce_pxgen_tables.write(results, common.make_folder(out))
+    mnist = reproduce_pxgen.load_mnist(wish.data)
+    results = reproduce_pxgen.reproduce(
+        mnist, seeds=wish.seeds, rounds=wish.rounds, per_round=wish.per_round, say=wish.say
+    )
+    return reproduce_pxgen_tables.write(results, common.make_folder(wish.out))
 
 
-EXPERIMENTS: dict[str, Callable[[str | None, Path, tuple[int, ...], int, int, bool], Path]] = {
-    "pxgen-mnist0": _pxgen_mnist0,
-}
+def _gsmile_life(wish: Wish) -> Path:
+    from whygen.evaluation import reproduce_gsmile
+
+    run = reproduce_gsmile.load_run(wish.data)
+    preset, default = reproduce_gsmile.by_preset(run), reproduce_gsmile.by_default(run, encoder=wish.encoder)
+    table = reproduce_gsmile.markdown(run, preset, default)
+    if not wish.quiet:
+        typer.echo(table)
+    for name, explanation in (("preset", preset), ("default", default)):
+        folder = common.make_folder(wish.out / name)
+        explanation.save(folder)
+        write_html(explanation, folder / "report.html")
+    page = wish.out / f"{reproduce_gsmile.NAME}.md"
+    page.write_text(table, encoding="utf-8")
+    return page
+
+
+EXPERIMENTS: dict[str, Callable[[Wish], Path]] = {"gsmile-life": _gsmile_life, "pxgen-mnist0": _pxgen_mnist0}

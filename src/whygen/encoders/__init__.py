@@ -9,3 +9,5 @@ from whygen.encoders.protocols import TextEncoder as TextEncoder
 from whygen.encoders.registry import PACKAGED as PACKAGED
 from whygen.encoders.registry import has_text_encoder as has_text_encoder
 from whygen.encoders.registry import load_text_encoder as load_text_encoder
+from whygen.encoders.word_vectors import WordVectors as WordVectors
+from whygen.encoders.word_vectors import open_word_vectors as open_word_vectors

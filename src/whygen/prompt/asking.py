@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from whygen.errors import DataError, ModelError
 from whygen.models import HasContext, Model, ScoresText
+from whygen.prompt.designs import Design
 from whygen.prompt.operators import Operator
 from whygen.prompt.targets import Target
 from whygen.prompt.units import Units
 from whygen.results.prompt import Sample
 from whygen.runs import Runner
-from whygen.types import Failure, Masks, Output, Request, Settings
+from whygen.types import Failure, Output, Request, Settings
 
 REPEATS = 2
 """Fresh answers to the whole prompt, asked before any mask: they give f(1) and show whether the model differs."""
@@ -38,11 +39,13 @@ class Whole:
         references: the reference outputs.
         repeats: effects of fresh answers, shape ``(repeats,)``; their mean is f(1).
         differs: whether any repeat differed from its first reference.
+        fresh: the repeats themselves.
     """
 
     references: tuple[Output, ...]
     repeats: NDArray[np.float64]
     differs: bool
+    fresh: tuple[Output, ...] = ()
 
     @property
     def effect(self) -> float:
@@ -63,6 +66,8 @@ class Asker:
     samples: list[Sample] = field(default_factory=list[Sample])
     used: Counter[str] = field(default_factory=Counter[str])
     failures: list[Failure] = field(default_factory=list[Failure])
+    answers: dict[int, list[Output]] = field(default_factory=dict[int, "list[Output]"])
+    """Answers to each row of the design, in the order of their draws."""
 
     def check_context(self) -> None:
         """Refuse a prompt that the model cannot take, before anything is paid.
@@ -91,20 +96,20 @@ class Asker:
                 "gives none. Use target='optimal-transport', 'cosine' or 'tfidf'."
             )
 
-    def whole(self, references: int) -> Whole:
+    def whole(self, references: int, *, repeats: int = REPEATS) -> Whole:
         """Ask for the references and the repeats, in one batch.
 
         Raises:
             ModelError: if the model does not answer the whole prompt.
         """
         prompt = self.units.prompt
-        wanted = references if self.target.verb == "score" else references + REPEATS
+        wanted = references if self.target.verb == "score" else references + repeats
         answers = self.runner.ask([self._request(prompt, draw) for draw in range(wanted)])
         outputs = [self._must(answer) for answer in answers]
         self.used[prompt] = wanted
         if self.target.verb == "score":
-            repeats = self._scored([prompt] * REPEATS, outputs[:1], draws=list(range(REPEATS)))
-            fresh = [self._must(answer) for answer in repeats]
+            scored = self._scored([prompt] * repeats, outputs[:1], draws=list(range(repeats)))
+            fresh = [self._must(answer) for answer in scored]
         else:
             fresh = outputs[references:]
         chosen = tuple(outputs[:references])
@@ -114,16 +119,27 @@ class Asker:
         for draw, (output, effect) in enumerate(zip(fresh, effects, strict=True), start=references):
             self._keep("repeat", None, draw, prompt, output, float(effect))
         differs = _differ(fresh, chosen) if self.target.verb == "answer" else bool(np.ptp(effects) > 0)
-        return Whole(chosen, effects, differs)
+        return Whole(chosen, effects, differs, tuple(fresh))
 
-    def masks(self, masks: Masks, whole: Whole, *, draws: int, first_row: int = 0) -> NDArray[np.float64]:
-        """Effect of each mask and draw, shape ``(m, draws)``; NaN where the model gave no answer.
+    def rendered(self, design: Design) -> list[str]:
+        """The prompt that is sent for each mask of a design."""
+        if design.prompts is not None:
+            return list(design.prompts)
+        return [self.operator.render(self.units, mask) for mask in design.masks]
 
-        The full mask is not asked: its effect is f(1), from the repeats.
+    def is_whole(self, design: Design, prompts: Sequence[str]) -> NDArray[np.bool_]:
+        """Which rows send the whole prompt, as it stands: their effect is f(1), which the repeats give."""
+        same = np.array([text == self.units.prompt for text in prompts], dtype=bool)
+        return np.asarray(design.masks.all(axis=1)) & same
+
+    def masks(
+        self, prompts: Sequence[str], full: NDArray[np.bool_], whole: Whole, *, draws: int, first_row: int = 0
+    ) -> NDArray[np.float64]:
+        """Effect of each masked prompt and draw, shape ``(m, draws)``; NaN where the model gave no answer.
+
+        The full mask (where ``full`` ``(m,)`` is True) is not asked: its effect is f(1), from the repeats.
         """
-        prompts = [self.operator.render(self.units, mask) for mask in masks]
-        full = masks.all(axis=1)
-        effects = np.full((len(masks), draws), np.nan)
+        effects = np.full((len(prompts), draws), np.nan)
         effects[full] = whole.effect
         todo = [(row, draw) for row in np.flatnonzero(~full).tolist() for draw in range(draws)]
         numbers = self._draw_numbers([prompts[row] for row, _ in todo], fresh=whole.differs or draws > 1)
@@ -131,6 +147,8 @@ class Asker:
         values = self._effects("mask", texts, numbers, whole, rows=[first_row + row for row, _ in todo])
         for (row, draw), value in zip(todo, values, strict=True):
             effects[row, draw] = value
+        for row in np.flatnonzero(full).tolist():
+            self.answers[first_row + row] = list(whole.fresh[:draws])
         return effects
 
     def empty(self, whole: Whole) -> float:
@@ -139,9 +157,8 @@ class Asker:
         numbers = self._draw_numbers([nothing], fresh=whole.differs)
         return float(self._effects("empty", [nothing], numbers, whole, rows=[None])[0])
 
-    def redraws(self, masks: Masks, rows: Sequence[int], whole: Whole) -> NDArray[np.float64]:
-        """Effects of asking the given masks once more, shape ``(len(rows),)``."""
-        prompts = [self.operator.render(self.units, masks[row]) for row in rows]
+    def redraws(self, prompts: Sequence[str], rows: Sequence[int], whole: Whole) -> NDArray[np.float64]:
+        """Effects of asking the given masked prompts once more, shape ``(len(rows),)``."""
         numbers = self._draw_numbers(prompts, fresh=True)
         return self._effects("redraw", prompts, numbers, whole, rows=list(rows))
 
@@ -174,6 +191,11 @@ class Asker:
         for index, output in zip(good, outputs, strict=True):
             prompt, draw = asked[index]
             self._keep(kind, first_row[index], draw, prompt, output, float(effects[index]))
+        if kind == "mask":
+            found = dict(zip(good, outputs, strict=True))
+            for index, row in zip(place, rows, strict=True):
+                if row is not None and index in found:
+                    self.answers.setdefault(row, []).append(found[index])
         return effects[place]
 
     def _ask(self, questions: Sequence[tuple[str, int]], whole: Whole) -> list[Output | Failure]:

@@ -9,11 +9,13 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt import fidelity
+from whygen.prompt import fidelity, scales
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.designs import Design
+from whygen.prompt.distributions import mean_distances, shift_p_values
 from whygen.prompt.intervals import FEWEST_GROUPS, Estimate, cross_fit
 from whygen.prompt.observed import Observed
+from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.warnings import Signs, warn
 from whygen.results.prompt import (
@@ -25,6 +27,7 @@ from whygen.results.prompt import (
     PromptExplanation,
     Reference,
     Sample,
+    TargetRecord,
     UnitAttribution,
 )
 from whygen.stats.multiplicity import benjamini_hochberg
@@ -50,20 +53,21 @@ class Findings:
     """Row of the design that each observed mask was."""
 
 
-def assemble(asker: Asker, findings: Findings, surrogate: Surrogate, *, estimand: str, seed: int) -> PromptExplanation:
+def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> PromptExplanation:
     """The explanation as plain data, with its evidence."""
-    predicted, figures = _fidelity(findings, surrogate, seed)
+    predicted, figures = _fidelity(findings, plan.surrogate, seed)
     tally = asker.runner.tally
     signs = Signs(asker.samples, asker.failures, findings, figures, asker.target, asker.runner.notices, tally.asked)
     return PromptExplanation(
         whygen=__version__,
+        preset=plan.options.preset,
         model=asker.model.uri,
         prompt=asker.units.prompt,
         reference=Reference(text=findings.whole.references[0].text, n=len(findings.whole.references)),
         units=_attributions(asker, findings),
-        estimand=estimand,
+        estimand=plan.options.estimand,
         keep=findings.design.keep,
-        target=asker.target.record,
+        target=_target_record(asker, plan),
         operator=asker.operator.name,
         design=findings.design.name,
         masks="enumerated" if findings.design.enumerated else "sampled",
@@ -71,7 +75,7 @@ def assemble(asker: Asker, findings: Findings, surrogate: Surrogate, *, estimand
         fidelity=figures,
         noise=Noise(
             repeats=len(findings.whole.repeats),
-            level=max(0.0, float(-findings.whole.repeats.mean())) if asker.target.verb == "answer" else None,
+            level=max(0.0, -findings.whole.effect) if asker.target.verb == "answer" else None,
             differs=findings.whole.differs,
         ),
         calls=Calls(asked=tally.asked, made=tally.made, cached=tally.cached, failed=tally.failed),
@@ -80,7 +84,8 @@ def assemble(asker: Asker, findings: Findings, surrogate: Surrogate, *, estimand
         warnings=warn(signs),
         settings=cast(dict[str, Any], asker.settings.to_json()),
         pinned=asker.units.pinned,
-        surrogate=surrogate.name,
+        surrogate=plan.surrogate.name,
+        p_shift=_p_shift(asker, findings, plan, seed),
         evidence=Evidence(
             masks=findings.observed.masks,
             effects=findings.observed.effects,
@@ -89,6 +94,28 @@ def assemble(asker: Asker, findings: Findings, surrogate: Surrogate, *, estimand
             samples=_samples(asker.samples, findings),
         ),
     )
+
+
+def _target_record(asker: Asker, plan: Plan) -> TargetRecord:
+    """What was measured; in distributional mode the distance between sets is named before the one between outputs."""
+    record = scales.unit_of(plan.options.scale, asker.target.record)
+    name = plan.options.distribution
+    if name is None:
+        return record
+    sets = f"{name} between sets of {plan.options.draws} draws and {plan.options.references} references, on "
+    return record.model_copy(update={"distance": sets + record.distance})
+
+
+def _p_shift(asker: Asker, findings: Findings, plan: Plan, seed: int) -> tuple[float, ...] | None:
+    """Permutation p-values of a shift of the output's law, in distributional mode on complement pairs."""
+    if plan.options.distribution is None or (pairs := findings.observed.complement_pairs()) is None:
+        return None
+    first, second = pairs
+    order = np.column_stack([first, second]).ravel()
+    answers = [asker.answers[findings.rows[row]] for row in order.tolist()]
+    distances = mean_distances(asker.target, answers)
+    signs = np.where(findings.observed.masks[first], 1, -1)
+    return tuple(shift_p_values(distances, signs, generator(seed, "shift")).tolist())
 
 
 def _samples(samples: Sequence[Sample], findings: Findings) -> tuple[Sample, ...]:
@@ -139,7 +166,7 @@ def _fidelity(findings: Findings, surrogate: Surrogate, seed: int) -> tuple[NDAr
         predicted = cross_fit(observed, surrogate, generator(seed, "folds")).predicted
     chance = fidelity.chance_level(observed, surrogate, generator(seed, "chance"))
     return predicted, Fidelity(
-        r2_heldout=fidelity.r_squared(observed.effects, predicted),
+        r2_heldout=fidelity.r_squared(observed.effects, predicted, observed.nearness),
         r2_insample=fidelity.in_sample(observed, surrogate),
         r2_chance=None if chance is None else chance.mean,
         r2_chance_p95=None if chance is None else chance.p95,

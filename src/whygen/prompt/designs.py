@@ -45,6 +45,8 @@ class Design:
     population: int | None = None
     sizes: NDArray[np.float64] | None = None
     """The chance of each size 1 .. n - 1 of a mask, where the design draws by size."""
+    prompts: tuple[str, ...] | None = None
+    """What is sent for each mask, where the design says so itself (recorded runs); else the operator renders it."""
 
     @property
     def enumerated(self) -> bool:

@@ -11,38 +11,37 @@ from whygen.prompt.observed import Seen
 from whygen.prompt.plan import Plan
 from whygen.stats.seeds import generator
 
-KERNEL_WIDTH = 0.5
-"""Width of the `local` kernel, in shares of units dropped."""
-
 
 def estimate_from(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.Estimate:
     """Attributions, intervals and p-values of the plan's estimand."""
     observed = seen.observed
-    if plan.estimand == "loo":
+    if plan.options.estimand == "loo":
         return intervals.leave_one_out_estimate(observed, whole.effect)
-    if plan.estimand == "local":
-        return intervals.local_estimate(observed, width=KERNEL_WIDTH)
+    if plan.options.estimand == "local":
+        return intervals.local_estimate(observed)
     groups = len(np.unique(observed.groups))
-    population = 2 ** (observed.n - 1) - (not plan.empty) if observed.n <= designs.MAX_ENUMERATED else None
-    if plan.keep == 0.5 and observed.sizes is None and groups == population:
+    population = (
+        2 ** (observed.n - 1) - (plan.options.empty == "exclude") if observed.n <= designs.MAX_ENUMERATED else None
+    )
+    if plan.options.keep == 0.5 and observed.sizes is None and groups == population:
         return _enumerated(seen, plan)
     if groups < intervals.FEWEST_GROUPS:
         raise BudgetError(
             f"Only {groups} pairs of masks were answered: at least {intervals.FEWEST_GROUPS} are needed. The answers "
             "are recorded; run again to ask for the missing ones.",
-            smallest=plan.budget,
+            smallest=plan.options.budget,
         )
     rng = generator(seed, "folds")
     fit = intervals.cross_fit(observed, plan.surrogate, rng)
     noise = seen.noise or 0.0
-    if plan.estimand == "shapley":
+    if plan.options.estimand == "shapley":
         return intervals.shapley_estimate(fit, observed, rng, noise=noise * (1.0 + 1.0 / len(whole.repeats)))
-    drawn_without_replacement = plan.keep == 0.5 and population is not None and seen.noise is not None
+    drawn_without_replacement = plan.options.keep == 0.5 and population is not None and seen.noise is not None
     sampled = groups / population if drawn_without_replacement and population else 0.0
-    return intervals.sampled_estimate(fit, rng, sampled=sampled, noise=noise, keep=plan.keep)
+    return intervals.sampled_estimate(fit, rng, sampled=sampled, noise=noise, keep=plan.options.keep)
 
 
 def _enumerated(seen: Seen, plan: Plan) -> intervals.Estimate:
-    if plan.estimand == "shapley":
+    if plan.options.estimand == "shapley":
         return intervals.enumerated_shapley(seen.observed, noise=seen.noise, degrees=seen.degrees)
     return intervals.enumerated_estimate(seen.observed, noise=seen.noise, degrees=seen.degrees)

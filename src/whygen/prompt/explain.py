@@ -6,8 +6,8 @@ them, `asking` sends them, `targets` measures the answers, `surrogates` and `int
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 from whygen.encoders import TextEncoder
 from whygen.models import ModelOptions, load_model
@@ -15,14 +15,10 @@ from whygen.prompt.asking import Asker
 from whygen.prompt.assemble import Findings, assemble
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.observing import observe
-from whygen.prompt.operators import load_operator
-from whygen.prompt.plan import Plan, check_choices, check_prompt, design_for
-from whygen.prompt.surrogates import load_surrogate
-from whygen.prompt.targets import load_target
-from whygen.prompt.units import split
+from whygen.prompt.options import PromptChoices, PromptOptions, choose
+from whygen.prompt.prepare import prepare
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
-from whygen.stats.seeds import generator
 from whygen.types import Settings
 
 
@@ -30,51 +26,31 @@ def explain_prompt(
     model: object,
     prompt: str,
     *,
-    budget: int = 64,
-    units: str = "word",
-    pin: Sequence[str] = (),
-    operator: str = "delete",
-    placeholder: str = "...",
-    target: str = "auto",
+    preset: str | PromptOptions | None = None,
     encoder: str | TextEncoder = "auto",
-    estimand: str = "banzhaf",
-    keep: float = 0.5,
-    surrogate: str = "ridge",
-    draws: int = 1,
-    references: int = 1,
-    empty: str = "include",
-    tolerance: float | None = None,
     settings: Settings | None = None,
     seed: int = 0,
     cache: Path | str | None = DEFAULT_STORE,
     options: ModelOptions | None = None,
     progress: Progress | None = None,
+    **choices: Unpack[PromptChoices],
 ) -> PromptExplanation:
     """Which units of a prompt drove what the model answered, with an interval for each.
 
     Args:
         model: a URI (``hf/ORG/NAME``, ``py/module:callable`` ...), a callable ``str -> str``, or a model object.
         prompt: the text to explain.
-        budget: model calls in all: reference, repeats, masks and redraws.
-        units: ``word``, ``sentence``, ``line`` or ``paragraph``.
-        pin: texts of the prompt that are always sent and never attributed.
-        operator: ``delete`` or ``placeholder``, what happens to a unit that is not kept.
-        placeholder: the text that stands for it, with ``operator="placeholder"``.
-        target: ``auto``, ``optimal-transport``, ``cosine``, ``tfidf``, ``token-set``, ``edit``, ``exact`` or
-            ``logprob``. A positive attribution means: keeping the unit pulls the output towards what the model said.
-        encoder: ``auto``, the name or folder of a sentence encoder, or an open one (many prompts, one loading).
-        estimand: ``banzhaf``, ``shapley``, ``local`` or ``loo``; what an attribution means (METHODS A1).
-        keep: probability with which each other unit is kept.
-        surrogate: ``ridge`` or ``ols``.
-        draws: answers drawn for each mask.
-        references: reference answers; effects are averaged over them.
-        empty: ``include`` or ``exclude`` the prompt without any unit.
-        tolerance: stop as soon as the widest interval is under this, in the target's unit.
+        preset: None for what is right, ``gsmile`` for what was published, or options of one's own.
+        encoder: ``auto``, the name or folder of a sentence encoder, a file of word vectors, or an open encoder (many
+            prompts, one loading).
         settings: how to generate; greedy, 256 tokens by default.
         seed: of the masks, the folds and the sign flips, and of sampling.
         cache: file of recorded answers; None keeps them in memory.
         options: device, precision and batch size of local models.
         progress: where to report progress.
+        **choices: what to change of the preset: ``budget``, ``units``, ``pin``, ``operator``, ``target``, ``estimand``,
+            ``keep``, ``surrogate``, ``draws``, ``references``, ``distribution``, ``tolerance`` ... Each is described
+            at `whygen.prompt.options.PromptOptions`.
 
     Returns:
         A frozen explanation, with its evidence.
@@ -84,25 +60,18 @@ def explain_prompt(
         MissingError: if the model, an encoder or an extra is missing.
         ModelError: if the model does not answer the prompt.
     """
-    check_prompt(prompt)
-    check_choices(estimand, keep=keep, empty=empty, draws=draws, references=references, tolerance=tolerance)
-    parts = split(prompt, units, pin=pin)
-    goal = load_target(target, encoder=encoder)
-    plan = Plan(
-        estimand=estimand, keep=keep, surrogate=load_surrogate(surrogate), budget=budget, draws=draws,
-        references=references, empty=empty == "include", tolerance=tolerance, verb=goal.verb,
-    )  # fmt: skip
+    chosen = choose(preset, choices)
+    question = prepare(prompt, chosen, encoder=encoder, seed=seed)
+    plan = question.plan
     box = load_model(model, options or ModelOptions())
-    how = load_operator(operator, placeholder=placeholder)
-    design_for(len(parts), plan, generator(seed, "masks"), differs=False)  # refuse a budget before anything is paid
     with open_store(cache) as store:
-        runner = Runner(box, store=store, budget=budget, progress=progress)
-        asker = Asker(runner, box, parts, how, goal, settings or Settings(seed=seed))
+        runner = Runner(box, store=store, budget=chosen.budget, progress=progress)
+        sent = settings or Settings(seed=seed)
+        asker = Asker(runner, box, question.units, question.operator, question.target, sent)
         asker.check_target()
         asker.check_context()
-        whole = asker.whole(references)
-        design = design_for(len(parts), plan, generator(seed, "masks"), differs=whole.differs)
+        whole = asker.whole(chosen.references, repeats=plan.repeats)
+        design = question.design(differs=whole.differs)
         seen = observe(asker, design, whole, plan, seed)
         estimate = estimate_from(seen, whole, plan, seed)
-    findings = Findings(seen.observed, design, whole, estimate, seen.noise, seen.rows)
-    return assemble(asker, findings, plan.surrogate, estimand=estimand, seed=seed)
+    return assemble(asker, Findings(seen.observed, design, whole, estimate, seen.noise, seen.rows), plan, seed=seed)

@@ -21,18 +21,22 @@ class Chance:
     p95: float
 
 
-def r_squared(effects: NDArray[np.float64], predicted: NDArray[np.float64]) -> float | None:
-    """``1 - sum (f - prediction)^2 / sum (f - mean f)^2``; None when the effects do not vary."""
-    total = float(((effects - effects.mean()) ** 2).sum())
-    scale = float((effects**2).sum())
+def r_squared(
+    effects: NDArray[np.float64], predicted: NDArray[np.float64], weights: NDArray[np.float64] | None = None
+) -> float | None:
+    """``1 - sum w (f - prediction)^2 / sum w (f - mean_w f)^2``; None when the effects do not vary."""
+    weights = np.ones(len(effects)) if weights is None else weights
+    mean = float((weights * effects).sum() / weights.sum())
+    total = float((weights * (effects - mean) ** 2).sum())
+    scale = float((weights * effects**2).sum())
     if total <= 1e-18 * max(scale, 1e-300):
         return None
-    return 1.0 - float(((effects - predicted) ** 2).sum()) / total
+    return 1.0 - float((weights * (effects - predicted) ** 2).sum()) / total
 
 
 def in_sample(observed: Observed, surrogate: Surrogate) -> float | None:
     """R2 on the very masks the surrogate was fitted to: the thesis's figure, shown beside its chance level."""
-    return r_squared(observed.effects, surrogate.fit(observed).predict(observed.masks))
+    return r_squared(observed.effects, surrogate.fit(observed).predict(observed.masks), observed.nearness)
 
 
 def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> Chance | None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
-import numpy as np
-
+from whygen.encoders import TextEncoder
 from whygen.models import HasContext, Model, ModelOptions, load_model
-from whygen.prompt.operators import load_operator
-from whygen.prompt.plan import Plan, check_choices, check_prompt, design_for
-from whygen.prompt.surrogates import load_surrogate
-from whygen.prompt.units import split
-from whygen.stats.seeds import generator
+from whygen.prompt.options import PromptChoices, PromptOptions, choose
+from whygen.prompt.prepare import prepare
 from whygen.types import Request, Settings
 
 
@@ -37,20 +34,12 @@ def foresee_prompt(
     model: object,
     prompt: str,
     *,
-    budget: int = 64,
-    units: str = "word",
-    pin: Sequence[str] = (),
-    operator: str = "delete",
-    placeholder: str = "...",
-    estimand: str = "banzhaf",
-    keep: float = 0.5,
-    surrogate: str = "ridge",
-    draws: int = 1,
-    references: int = 1,
-    empty: str = "include",
+    preset: str | PromptOptions | None = None,
+    encoder: str | TextEncoder = "auto",
     settings: Settings | None = None,
     seed: int = 0,
     options: ModelOptions | None = None,
+    **choices: Unpack[PromptChoices],
 ) -> Forecast:
     """Count the calls and tokens that `explain_prompt` would use with these arguments; nothing is sent.
 
@@ -58,20 +47,14 @@ def foresee_prompt(
         UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if the model or an extra is missing.
     """
-    check_prompt(prompt)
-    check_choices(estimand, keep=keep, empty=empty, draws=draws, references=references, tolerance=None)
-    parts = split(prompt, units, pin=pin)
-    how = load_operator(operator, placeholder=placeholder)
-    plan = Plan(
-        estimand=estimand, keep=keep, surrogate=load_surrogate(surrogate), budget=budget, draws=draws,
-        references=references, empty=empty == "include", tolerance=None,
-    )  # fmt: skip
-    design = design_for(len(parts), plan, generator(seed, "masks"), differs=False)
-    paid = np.unique(design.masks[~design.masks.all(axis=1)], axis=0)
-    prompts = [prompt] * plan.overhead + [how.render(parts, mask) for mask in paid] * draws
+    question = prepare(prompt, choose(preset, choices), encoder=encoder, seed=seed)
+    design = question.design(differs=False)
+    rendered = design.prompts or [question.operator.render(question.units, mask) for mask in design.masks]
+    paid = {text for text, mask in zip(rendered, design.masks, strict=True) if not mask.all()}
+    prompts = [prompt] * question.plan.overhead + sorted(paid) * question.plan.options.draws
     sent = settings or Settings(seed=seed)
     return Forecast(
-        units=len(parts),
+        units=len(question.units),
         calls=len(prompts),
         tokens_in=_tokens(load_model(model, options), prompts, sent),
         tokens_out_at_most=len(prompts) * sent.max_tokens,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UsageError
+from whygen.prompt.designs import Design
 from whygen.types import Masks
 
 SEED = 1024
@@ -69,9 +70,19 @@ def draw_masks(words: list[str], k: int = SAMPLES, *, seed: int = SEED) -> Drawn
     return Drawn(np.array(rows, dtype=bool), fillers)
 
 
+def design(words: list[str], masks: int) -> Design:
+    """The published draw as a design: each row is its own group, and brings the prompt that is sent for it."""
+    drawn = draw_masks(words, min(masks, SAMPLES))
+    rows = range(len(drawn.masks))
+    prompts = tuple(" ".join(drawn.words(words, row)) for row in rows)
+    return Design(name="gSMILE, as published", masks=drawn.masks, groups=np.arange(len(drawn.masks)), prompts=prompts)
+
+
 def similarity(distances: NDArray[np.float64]) -> NDArray[np.float64]:
     """Min-max of ``1 / (d + 1e-8)`` over the run, shape ``(k,)``: the published target."""
     closeness = 1.0 / (distances + EPSILON)
+    if np.ptp(closeness) == 0.0:
+        return np.zeros(len(distances))
     return (closeness - closeness.min()) / (closeness.max() - closeness.min())
 
 

@@ -179,18 +179,16 @@ def leave_one_out_estimate(observed: Observed, whole: float) -> Estimate:
     return Estimate(whole - observed.effects, None, None, "none: leave-one-out draws each mask once")
 
 
-def local_estimate(observed: Observed, *, width: float) -> Estimate:
-    """Weighted least squares under ``exp(-h^2 / width^2)``, h the share of units dropped; HC3 clustered by group.
+def local_estimate(observed: Observed) -> Estimate:
+    """Weighted least squares under the observed ``nearness``; intervals from HC3, clustered by group.
 
     Args:
-        observed: masks of a Bernoulli(p) design.
-        width: of the kernel, in shares of units.
+        observed: masks with the weight of each under a kernel.
 
     Returns:
         The estimate; its ``effective`` is Kish's ``(sum w)^2 / sum w^2``.
     """
-    dropped = 1.0 - observed.masks.mean(axis=1)
-    weights: Floats = np.exp(-((dropped / width) ** 2))
+    weights = np.ones(len(observed)) if observed.nearness is None else observed.nearness
     effective = float(weights.sum() ** 2 / (weights**2).sum())
     x: Floats = np.hstack([np.ones((len(observed), 1)), observed.masks.astype(np.float64)])
     bread: Floats = np.asarray(np.linalg.pinv(x.T @ (weights[:, None] * x)), dtype=np.float64)

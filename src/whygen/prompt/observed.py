@@ -21,6 +21,7 @@ class Observed:
         keep: the probability with which each unit was kept.
         sizes: the chance of each size 1 .. n - 1 of a mask, shape ``(n - 1,)``, where the design draws by size.
         total: f(1) - f(0), which Shapley values share out; None for other estimands.
+        nearness: weight of each row under the kernel of `local`, shape ``(m,)``; None for other estimands.
     """
 
     masks: Masks
@@ -29,6 +30,7 @@ class Observed:
     keep: float = 0.5
     sizes: NDArray[np.float64] | None = None
     total: float | None = None
+    nearness: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.effects)
@@ -40,7 +42,10 @@ class Observed:
 
     def take(self, rows: NDArray[np.bool_]) -> Observed:
         """The rows where ``rows`` ``(m,)`` is True."""
-        return replace(self, masks=self.masks[rows], effects=self.effects[rows], groups=self.groups[rows])
+        near = None if self.nearness is None else self.nearness[rows]
+        return replace(
+            self, masks=self.masks[rows], effects=self.effects[rows], groups=self.groups[rows], nearness=near
+        )
 
     def with_effects(self, effects: Effects) -> Observed:
         """The same masks with other effects ``(m,)``."""
@@ -68,9 +73,11 @@ class Observed:
     def importance(self) -> NDArray[np.float64]:
         """Weight of each row in a least-squares fit, shape ``(m,)``, mean one.
 
-        One, but by size for Shapley values: the kernel ``1 / (|z| (n - |z|))`` over the chance of the size, since the
-        regression of Charnes et al. (1988) has its minimum there.
+        Under a kernel its weight. Else one, but by size for Shapley values: ``1 / (|z| (n - |z|))`` over the chance of
+        the size, since the regression of Charnes et al. (1988) has its minimum there.
         """
+        if self.nearness is not None:
+            return self.nearness / self.nearness.mean()
         if self.sizes is None:
             return np.ones(len(self))
         size: NDArray[np.int64] = self.masks.sum(axis=1)

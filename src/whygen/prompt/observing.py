@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.asking import REDRAWS, Asker, Whole
 from whygen.prompt.designs import Design
+from whygen.prompt.distributions import Sets
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.observed import Observed, Seen
 from whygen.prompt.plan import Plan
+from whygen.prompt.scales import rescale
+from whygen.types import Effects
 
 FIRST_LOOK = 16
 """Pairs before the stop rule looks for the first time; later looks come at one and a half times as many each."""
@@ -20,23 +25,47 @@ LOOK_GROWTH = 1.5
 def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -> Seen:
     """Ask for the masks, at the looks of the stop rule or all at once; groups with a failed call are left out."""
     total = _total(asker, design, whole, plan)
-    effects = np.full((len(design.masks), plan.draws), np.nan)
+    prompts = asker.rendered(design)
+    full = asker.is_whole(design, prompts)
+    draws = plan.options.draws
+    effects = np.full((len(design.masks), draws), np.nan)
+    read = _reader(asker, whole, plan)
     asked = 0
     for rows in _looks(design, plan):
-        effects[asked:rows] = asker.masks(design.masks[asked:rows], whole, draws=plan.draws, first_row=asked)
+        effects[asked:rows] = asker.masks(prompts[asked:rows], full[asked:rows], whole, draws=draws, first_row=asked)
         asked = rows
-        if asked < len(design.masks) and _is_sharp(effects[:asked], design, whole, plan, total=total, seed=seed):
+        if asked < len(design.masks) and _is_sharp(read(effects[:asked]), design, whole, plan, total=total, seed=seed):
             break
     alive = _alive(effects, design.groups)
     noise, degrees = _noise(asker, design, effects, alive, whole, plan)
-    means = effects[alive].mean(axis=1)
-    observed = Observed(design.masks[alive], means, design.groups[alive], design.keep, design.sizes, total)
-    return Seen(observed, noise, degrees, tuple(np.flatnonzero(alive).tolist()))
+    near = None if plan.kernel is None else plan.kernel.weights(design.masks, prompts, asker.units.prompt)
+    everything = Observed(design.masks, read(effects), design.groups, design.keep, design.sizes, total, near)
+    return Seen(everything.take(alive), noise, degrees, tuple(np.flatnonzero(alive).tolist()))
+
+
+def _reader(asker: Asker, whole: Whole, plan: Plan) -> Callable[[NDArray[np.float64]], Effects]:
+    """From effects of draws ``(m, draws)`` to one effect a mask ``(m,)``: their mean, or that of the set they form."""
+    options = plan.options
+    if options.distribution is None:
+        return lambda effects: rescale(options.scale, effects.mean(axis=1))
+    sets = Sets(options.distribution, asker.target, whole.references)
+    known: dict[int, float] = {}
+
+    def of(row: int) -> float:
+        if row not in known:
+            known[row] = sets.effect(asker.answers[row])
+        return known[row]
+
+    def read(effects: NDArray[np.float64]) -> Effects:
+        alive: NDArray[np.bool_] = np.asarray(~np.isnan(effects).any(axis=1))
+        return np.array([of(row) if alive[row] else np.nan for row in range(len(effects))])
+
+    return read
 
 
 def _total(asker: Asker, design: Design, whole: Whole, plan: Plan) -> float | None:
     """f(1) - f(0), which sampled Shapley values share out; None where it is not needed."""
-    if plan.estimand != "shapley" or design.enumerated:
+    if plan.options.estimand != "shapley" or design.enumerated:
         return None
     return whole.effect - asker.empty(whole)
 
@@ -44,7 +73,7 @@ def _total(asker: Asker, design: Design, whole: Whole, plan: Plan) -> float | No
 def _looks(design: Design, plan: Plan) -> list[int]:
     """Row counts at which the stop rule looks; the last is the whole design."""
     rows = len(design.masks)
-    if plan.tolerance is None or design.enumerated or plan.estimand == "loo":
+    if plan.options.tolerance is None or design.enumerated or plan.options.estimand == "loo":
         return [rows]
     looks: list[int] = []
     pairs = float(FIRST_LOOK)
@@ -54,18 +83,14 @@ def _looks(design: Design, plan: Plan) -> list[int]:
     return [*looks, rows]
 
 
-def _is_sharp(
-    effects: NDArray[np.float64], design: Design, whole: Whole, plan: Plan, *, total: float | None, seed: int
-) -> bool:
+def _is_sharp(effects: Effects, design: Design, whole: Whole, plan: Plan, *, total: float | None, seed: int) -> bool:
     """Whether the widest interval is already under the tolerance. Noise is in the spread of the scores already."""
     rows = len(effects)
-    alive = _alive(effects, design.groups[:rows])
-    means = effects[alive].mean(axis=1)
-    everything = Observed(design.masks[:rows], np.zeros(rows), design.groups[:rows], design.keep, design.sizes, total)
-    observed = everything.take(alive).with_effects(means)
-    interval = estimate_from(Seen(observed, 0.0, 0), whole, plan, seed).interval
+    alive = _alive(effects[:, None], design.groups)[:rows]
+    everything = Observed(design.masks[:rows], effects, design.groups[:rows], design.keep, design.sizes, total)
+    interval = estimate_from(Seen(everything.take(alive), 0.0, 0), whole, plan, seed).interval
     widest = np.inf if interval is None else float((interval.high - interval.low).max())
-    return plan.tolerance is not None and widest <= plan.tolerance
+    return plan.options.tolerance is not None and widest <= plan.options.tolerance
 
 
 def _alive(effects: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -91,14 +116,31 @@ def _noise(
     when the budget has no call for redraws.
     """
     asked = alive & ~design.masks.all(axis=1)
-    if plan.draws > 1:
+    draws = plan.options.draws
+    if plan.options.distribution is not None:
+        return _noise_of_sets(asker, asked, whole, plan)
+    if plan.options.scale != "none":
+        return (0.0, 0) if not whole.differs else (None, 0)
+    if draws > 1:
         spread = effects[asked].var(axis=1, ddof=1)
-        return float(spread.mean()) / plan.draws, len(spread) * (plan.draws - 1)
+        return float(spread.mean()) / draws, len(spread) * (draws - 1)
     if not whole.differs:
         return 0.0, 0
     if not plan.affords_redraws(design.masks.shape[1]):
         return None, 0
     rows = np.flatnonzero(asked)[:REDRAWS]
-    again = asker.redraws(design.masks, rows.tolist(), whole)
+    prompts: list[str] = asker.rendered(design)
+    chosen: list[int] = rows.tolist()
+    again = asker.redraws([prompts[row] for row in chosen], chosen, whole)
     differences = (again - effects[rows, 0])[~np.isnan(again)]
     return (float((differences**2).mean() / 2.0), len(differences)) if len(differences) else (None, 0)
+
+
+def _noise_of_sets(asker: Asker, asked: NDArray[np.bool_], whole: Whole, plan: Plan) -> tuple[float | None, int]:
+    """The same for effects of sets: the jackknife over their draws, pooled over masks; None under three draws."""
+    name, draws = plan.options.distribution, plan.options.draws
+    if name is None or draws < 3:
+        return None, 0
+    sets = Sets(name, asker.target, whole.references)
+    variances = [sets.jackknife(asker.answers[row]) for row in np.flatnonzero(asked).tolist()]
+    return float(np.mean(variances)), len(variances) * (draws - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.prompt import designs, intervals
 from whygen.prompt.asking import REDRAWS, REPEATS
 from whygen.prompt.designs import Design
+from whygen.prompt.kernels import Kernel
+from whygen.prompt.options import PromptOptions
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.targets import Verb
 
@@ -19,34 +22,46 @@ EMPTY = ("include", "exclude")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The choices that decide which masks are asked for and how they are read."""
+    """The choices that decide which masks are asked for and how they are read.
 
-    estimand: str
-    keep: float
+    Attributes:
+        options: what was chosen.
+        surrogate: the model of the model.
+        kernel: what `local` calls near; None for other estimands.
+        fixed: a given design, or one drawn for a number of masks by a preset; None leaves it to `design_for`.
+        verb: what the target asks of the model.
+    """
+
+    options: PromptOptions
     surrogate: Surrogate
-    budget: int
-    draws: int
-    references: int
-    empty: bool
-    tolerance: float | None
+    kernel: Kernel | None = None
+    fixed: Design | Callable[[int], Design] | None = None
     verb: Verb = "answer"
+
+    @property
+    def repeats(self) -> int:
+        """Fresh answers to the whole prompt; a set as large as every other in distributional mode."""
+        return REPEATS if self.options.distribution is None else max(REPEATS, self.options.draws)
 
     @property
     def overhead(self) -> int:
         """Calls that go to the reference, its repeats and, for Shapley values, the empty prompt."""
-        return REPEATS + (1 if self.verb == "score" else self.references) + (self.estimand == "shapley")
+        references = 1 if self.verb == "score" else self.options.references
+        return self.repeats + references + (self.options.estimand == "shapley")
 
     @property
     def calls(self) -> int:
         """Calls that the budget leaves for masks and redraws."""
-        return self.budget - self.overhead
+        return self.options.budget - self.overhead
 
     def smallest(self, n: int) -> int:
         """The fewest masks that work for ``n`` units."""
-        if self.estimand == "loo":
+        if self.options.estimand == "loo":
             return n
+        if isinstance(self.fixed, Design):
+            return len(self.fixed.masks)
         masks = 2 * max(intervals.FEWEST_GROUPS, self.surrogate.smallest_pairs(n))
-        return min(masks, 2**n - 1) if self.keep == 0.5 and n < designs.MAX_ENUMERATED else masks
+        return min(masks, 2**n - 1) if self.options.keep == 0.5 and n < designs.MAX_ENUMERATED else masks
 
     def affords_redraws(self, n: int) -> bool:
         """Whether masks enough remain when some are asked twice; if not, the noise is not measured (and a warning)."""
@@ -66,24 +81,27 @@ def check_prompt(prompt: object) -> None:
         ) from None
 
 
-def check_choices(
-    estimand: str, *, keep: float, empty: str, draws: int, references: int, tolerance: float | None
-) -> None:
+def check_choices(options: PromptOptions) -> None:
     """Refuse choices that cannot work, alone or together, before anything is paid."""
-    if estimand not in ESTIMANDS:
-        raise UnknownNameError("estimand", estimand, ESTIMANDS)
-    if not 0.0 < keep < 1.0:
-        raise UsageError(f"keep={keep}: give a probability between 0 and 1, such as 0.5 or 0.8.")
-    if empty not in EMPTY:
-        raise UnknownNameError("value of empty", empty, EMPTY)
-    if estimand == "shapley" and (keep != 0.5 or empty == "exclude"):
+    if options.estimand not in ESTIMANDS:
+        raise UnknownNameError("estimand", options.estimand, ESTIMANDS)
+    if not 0.0 < options.keep < 1.0:
+        raise UsageError(f"keep={options.keep}: give a probability between 0 and 1, such as 0.5 or 0.8.")
+    if options.empty not in EMPTY:
+        raise UnknownNameError("value of empty", options.empty, EMPTY)
+    if options.estimand == "shapley" and (options.keep != 0.5 or options.empty == "exclude"):
         raise UsageError(
-            f"estimand='shapley' averages over all sizes of masks, the empty one included: keep={keep} and "
-            f"empty={empty!r} do not go with it. Leave them out, or use estimand='banzhaf'."
+            f"estimand='shapley' averages over all sizes of masks, the empty one included: keep={options.keep} and "
+            f"empty={options.empty!r} do not go with it. Leave them out, or use estimand='banzhaf'."
         )
+    if options.estimand != "local" and options.scale != "none":
+        raise UsageError(
+            f"scale={options.scale!r} goes with estimand='local' alone: other attributions are in the target's unit."
+        )
+    tolerance = options.tolerance
     if tolerance is not None and tolerance <= 0:
         raise UsageError(f"tolerance={tolerance}: give a positive width in the target's unit, or leave it out.")
-    for name, value in (("draws", draws), ("references", references)):
+    for name, value in (("draws", options.draws), ("references", options.references)):
         if value < 1:
             raise UsageError(f"{name}={value}: give a whole number of at least 1.")
 
@@ -102,21 +120,36 @@ def design_for(n: int, plan: Plan, rng: np.random.Generator, *, differs: bool) -
         BudgetError: if the budget is under what the estimand needs.
         UsageError: if a prompt of one unit leaves no mask.
     """
-    if n == 1 and not plan.empty:
+    options = plan.options
+    empty = options.empty == "include"
+    if n == 1 and not empty:
         raise UsageError(
             "A prompt of one unit has no mask without the empty prompt. Use empty='include', or finer units."
         )
-    repeated = differs and plan.draws == 1 and plan.affords_redraws(n)
-    masks = (plan.calls - (REDRAWS if repeated else 0)) // plan.draws
-    if plan.keep == 0.5 and plan.estimand != "loo" and designs.fits_enumeration(n, masks, empty=plan.empty):
-        return designs.enumerated(n, empty=plan.empty)
-    what = "leave-one-out" if plan.estimand == "loo" else f"surrogate={plan.surrogate.name!r}"
-    designs.require(plan.calls, needed=plan.smallest(n), draws=plan.draws, overhead=plan.overhead, what=what)
-    if plan.estimand == "loo":
+    repeated = differs and options.draws == 1 and plan.affords_redraws(n)
+    masks = (plan.calls - (REDRAWS if repeated else 0)) // options.draws
+    if plan.fixed is not None:
+        return _given(n, plan, masks)
+    if options.keep == 0.5 and options.estimand != "loo" and designs.fits_enumeration(n, masks, empty=empty):
+        return designs.enumerated(n, empty=empty)
+    what = "leave-one-out" if options.estimand == "loo" else f"surrogate={plan.surrogate.name!r}"
+    designs.require(plan.calls, needed=plan.smallest(n), draws=options.draws, overhead=plan.overhead, what=what)
+    if options.estimand == "loo":
         return designs.leave_one_out(n)
-    repeats = "fresh" if differs or plan.draws > 1 else "shared"
-    if plan.estimand == "shapley":
+    repeats = "fresh" if differs or options.draws > 1 else "shared"
+    if options.estimand == "shapley":
         return designs.paired_by_size(n, masks, rng, repeats=repeats)
-    if plan.estimand == "local" or plan.keep != 0.5:
-        return designs.bernoulli(n, masks, rng, keep=plan.keep, repeats=repeats, empty=plan.empty)
-    return designs.complement_pairs(n, masks // 2, rng, empty=plan.empty)
+    if options.estimand == "local" or options.keep != 0.5:
+        return designs.bernoulli(n, masks, rng, keep=options.keep, repeats=repeats, empty=empty)
+    return designs.complement_pairs(n, masks // 2, rng, empty=empty)
+
+
+def _given(n: int, plan: Plan, masks: int) -> Design:
+    """A design of the user's own, or the published one, within the budget."""
+    draws = plan.options.draws
+    needed = plan.smallest(n)
+    designs.require(plan.calls, needed=needed, draws=draws, overhead=plan.overhead, what="the given design")
+    if isinstance(plan.fixed, Design):
+        return plan.fixed
+    assert plan.fixed is not None  # noqa: S101 - the caller looked
+    return plan.fixed(masks)

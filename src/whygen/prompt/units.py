@@ -201,4 +201,15 @@ def paragraphs(text: str) -> list[Span]:
     return _between(text, (match.end() for match in _BLANK_LINE.finditer(text)))
 
 
-SPLITTERS: dict[str, Splitter] = {"word": words, "sentence": sentences, "line": lines, "paragraph": paragraphs}
+def whitespace(text: str) -> list[Span]:
+    """What stands between white space, punctuation included: the published unit."""
+    return [match.span() for match in re.finditer(r"\S+", text)]
+
+
+SPLITTERS: dict[str, Splitter] = {
+    "word": words,
+    "whitespace": whitespace,
+    "sentence": sentences,
+    "line": lines,
+    "paragraph": paragraphs,
+}

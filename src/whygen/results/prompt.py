@@ -205,6 +205,8 @@ class PromptExplanation(Record):
     """Characters ``[start, end)`` that were always sent and are not attributed; kept in ``details.json``."""
     surrogate: str = Field(default="", exclude=True)
     """Kept in ``details.json``; empty when only the JSON was loaded."""
+    p_shift: tuple[float, ...] | None = Field(default=None, exclude=True)
+    """Distributional mode: permutation p-values of a shift of the output's law, one a unit; in ``details.json``."""
     evidence: Evidence | None = Field(default=None, exclude=True, repr=False)
     """The arrays and samples; None when only the JSON was loaded."""
 
@@ -218,6 +220,7 @@ class PromptExplanation(Record):
             "settings": self.settings,
             "pinned": [list(span) for span in self.pinned],
             "surrogate": self.surrogate,
+            "p_shift": None if self.p_shift is None else list(self.p_shift),
             "r2_chance_p95": self.fidelity.r2_chance_p95,
         }
 

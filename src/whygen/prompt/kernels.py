@@ -1,0 +1,89 @@
+"""What `local` calls near: a weight for each mask, by how little of the prompt it changed. METHODS A1, A6."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen import distances
+from whygen.encoders import TextEncoder, load_text_encoder
+from whygen.errors import UnknownNameError
+from whygen.types import Masks
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+class Kernel(Protocol):
+    """Weights ``(m,)`` of masks ``(m, n)`` that were rendered to ``prompts``."""
+
+    @property
+    def name(self) -> str: ...
+
+    def weights(self, masks: Masks, prompts: Sequence[str], whole: str) -> Floats: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """``exp(-h^2 / width^2)``, h the share of units dropped."""
+
+    width: float = 0.5
+    name: str = "dropped"
+
+    def weights(self, masks: Masks, prompts: Sequence[str], whole: str) -> Floats:
+        del prompts, whole
+        dropped: Floats = 1.0 - masks.mean(axis=1)
+        return np.exp(-((dropped / self.width) ** 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """``exp(-(1 - cos)^2 / width^2)`` of the prompts in the encoder's space."""
+
+    encoder: TextEncoder
+    width: float = 0.5
+    name: str = "embedding"
+
+    def weights(self, masks: Masks, prompts: Sequence[str], whole: str) -> Floats:
+        del masks
+        apart = distances.cosine(self.encoder.sentences(prompts), self.encoder.sentences([whole])[0])
+        return np.exp(-((apart / self.width) ** 2))
+
+
+@dataclass(frozen=True, slots=True)
+class WordMover:
+    """``sqrt(exp(-d^2 / width^2))``, d the optimal transport between the prompts' tokens: the published kernel."""
+
+    encoder: TextEncoder
+    width: float = 0.25
+    name: str = "word-mover"
+
+    def weights(self, masks: Masks, prompts: Sequence[str], whole: str) -> Floats:
+        del masks
+        apart = distances.optimal_transport(self.encoder.tokens(prompts), self.encoder.tokens([whole])[0])
+        return np.sqrt(np.exp(-((apart / self.width) ** 2)))
+
+
+def _opened(encoder: str | TextEncoder) -> TextEncoder:
+    return load_text_encoder(encoder) if isinstance(encoder, str) else encoder
+
+
+KERNELS: dict[str, Callable[[str | TextEncoder], Kernel]] = {
+    "dropped": lambda _: Dropped(),
+    "embedding": lambda encoder: Embedding(_opened(encoder)),
+    "word-mover": lambda encoder: WordMover(_opened(encoder)),
+}
+
+
+def load_kernel(name: str, *, encoder: str | TextEncoder = "auto") -> Kernel:
+    """The kernel of that name.
+
+    Raises:
+        UnknownNameError: if there is none.
+    """
+    if name not in KERNELS:
+        raise UnknownNameError("kernel", name, KERNELS)
+    return KERNELS[name](encoder)

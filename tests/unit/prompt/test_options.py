@@ -1,0 +1,42 @@
+"""Options are one object: the keywords are its fields, and a preset is data."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+import whygen
+from whygen.errors import UnknownNameError, UsageError
+from whygen.prompt.foresee import foresee_prompt
+from whygen.prompt.options import GSMILE, PromptChoices, PromptOptions, choose
+
+
+def test_the_keywords_are_the_fields_of_the_options() -> None:
+    assert set(PromptChoices.__annotations__) == {field.name for field in fields(PromptOptions)} - {"preset"}
+
+
+def test_a_preset_can_be_changed_and_keeps_its_name() -> None:
+    assert choose("gsmile", {"budget": 10}) == replace(GSMILE, budget=10)
+    mine = PromptOptions(preset="mine", draws=3)
+    assert choose(mine, {}) is not GSMILE
+    assert whygen.explain_prompt("planted/additive", "a fox ran far away", preset=mine, cache=None).preset == "mine"
+
+
+def test_an_unknown_keyword_or_preset_says_what_there_is() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'budget'"):
+        whygen.explain_prompt("planted/additive", "a fox", buget=3, cache=None)  # type: ignore[call-arg]
+    with pytest.raises(UnknownNameError, match="gsmile"):
+        whygen.explain_prompt("planted/additive", "a fox", preset="smile", cache=None)
+
+
+def test_a_scale_over_the_run_is_for_local_alone() -> None:
+    with pytest.raises(UsageError, match="scale='min-max' goes with estimand='local'"):
+        whygen.explain_prompt("planted/additive", "a fox", scale="min-max", cache=None)
+
+
+def test_the_forecast_of_a_preset_counts_its_masks() -> None:
+    forecast = foresee_prompt(
+        "planted/additive", "a fox ran far away from here", preset="gsmile", target="edit", kernel="dropped"
+    )
+    assert forecast.calls == 66  # the full mask was drawn, and costs nothing beyond the repeats
