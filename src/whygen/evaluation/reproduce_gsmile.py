@@ -19,7 +19,7 @@ import whygen
 from whygen.encoders import TextEncoder
 from whygen.errors import DataError, MissingError
 from whygen.prompt.designs import Design
-from whygen.prompt.targets import Verb
+from whygen.prompt.targets import Target, Verb
 from whygen.results.prompt import PromptExplanation, TargetRecord
 from whygen.types import Effects, Masks, Output
 
@@ -138,7 +138,9 @@ def by_preset(run: RecordedRun) -> PromptExplanation:
     )
 
 
-def by_default(run: RecordedRun, *, encoder: str | TextEncoder = "auto") -> PromptExplanation:
+def by_default(
+    run: RecordedRun, *, encoder: str | TextEncoder = "auto", target: str | Target = "auto"
+) -> PromptExplanation:
     """The default estimand and target on the same answers: Banzhaf values over every recorded complement pair."""
     return whygen.explain_prompt(
         run.answer,
@@ -147,6 +149,7 @@ def by_default(run: RecordedRun, *, encoder: str | TextEncoder = "auto") -> Prom
         units="whitespace",
         design=paired(run),
         empty="exclude",
+        target=target,
         encoder=encoder,
         cache=None,
     )
@@ -155,7 +158,7 @@ def by_default(run: RecordedRun, *, encoder: str | TextEncoder = "auto") -> Prom
 def paired(run: RecordedRun) -> Design:
     """The recorded masks as complement pairs; the full mask has no partner in the run and is left out."""
     row = {mask.tobytes(): index for index, mask in enumerate(run.masks)}
-    first = sorted(index for key, index in row.items() if run.masks[index][-1] and (~run.masks[index]).tobytes() in row)
+    first = sorted(index for index in row.values() if run.masks[index][-1] and (~run.masks[index]).tobytes() in row)
     order = [index for one in first for index in (one, row[(~run.masks[one]).tobytes()])]
     n = run.masks.shape[1]
     population = 2 ** (n - 1) - 1
