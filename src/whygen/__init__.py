@@ -1,10 +1,19 @@
 """whygen explains generative AI from the outside: why this output, and what has this model learned."""
 
 from whygen.anchors.explain import explain_anchors as explain_anchors
+from whygen.evaluation.compare import compare as compare
 from whygen.prompt.explain import explain_prompt as explain_prompt
 from whygen.results import AnchorExplanation as AnchorExplanation
 from whygen.results import PromptExplanation as PromptExplanation
 from whygen.results import load as load
 from whygen.version import __version__ as __version__
 
-__all__ = ["AnchorExplanation", "PromptExplanation", "__version__", "explain_anchors", "explain_prompt", "load"]
+__all__ = [
+    "AnchorExplanation",
+    "PromptExplanation",
+    "__version__",
+    "compare",
+    "explain_anchors",
+    "explain_prompt",
+    "load",
+]

@@ -1,0 +1,90 @@
+"""Comparing explanations: laws of the measures, and what is said of two real ones."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import whygen
+from whygen.cli import main
+from whygen.errors import UsageError
+from whygen.evaluation.compare import chance_jaccard, compare, generalised_jaccard, rank_correlation, top_jaccard
+
+PROMPT = "tell me a story about a red fox in the quiet harbour"
+VALUES = st.lists(st.floats(-5, 5), min_size=3, max_size=12)
+
+
+def explained(**choices: object) -> whygen.PromptExplanation:
+    return whygen.explain_prompt("planted/additive", PROMPT, target="edit", cache=None, **choices)  # type: ignore[arg-type]
+
+
+@given(VALUES, st.integers(1, 4))
+def test_an_explanation_agrees_with_itself(values: list[float], k: int) -> None:
+    a = np.array(values)
+    assert top_jaccard(a, a, k) == 1.0
+    assert generalised_jaccard(a, a) == 1.0
+    correlation = rank_correlation(a, a)
+    assert correlation is None or correlation == pytest.approx(1.0)
+    reversed_ = rank_correlation(a, -a)
+    assert reversed_ is None or reversed_ == pytest.approx(-1.0)
+
+
+def test_the_chance_of_overlapping_sets_is_that_of_all_pairs_of_sets() -> None:
+    sets = [set(each) for each in combinations(range(6), 2)]
+    mean = np.mean([len(a & b) / len(a | b) for a in sets for b in sets])
+    assert chance_jaccard(6, 2) == pytest.approx(mean)
+    assert chance_jaccard(3, 9) == 1.0
+
+
+def test_the_same_question_twice_changes_nothing() -> None:
+    comparison = whygen.compare(explained(), explained())
+    assert comparison.changed == 0
+    assert comparison.settings == {}
+    assert comparison.rank_correlation == pytest.approx(1.0)
+    assert comparison.notes == ()
+
+
+def test_another_estimand_is_compared_by_order_alone() -> None:
+    comparison = compare(explained(), explained(estimand="loo"))
+    assert not comparison.same_unit
+    assert all(unit.low is None for unit in comparison.units)
+    assert "estimand" in comparison.settings
+    assert "only orders" in comparison.notes[0]
+
+
+@pytest.mark.parametrize(("setting", "word"), [({"operator": "placeholder"}, "operators"), ({"keep": 0.8}, "keep")])
+def test_orders_that_disagree_are_named_with_what_to_do(setting: dict[str, object], word: str) -> None:
+    one = explained(**setting)
+    units = tuple(
+        unit.model_copy(update={"attribution": -unit.attribution, "significant": False}) for unit in one.units
+    )
+    comparison = compare(explained(), one.model_copy(update={"units": units}))
+    assert comparison.rank_correlation is not None
+    assert comparison.rank_correlation < 0
+    assert any(word in note for note in comparison.notes)
+
+
+def test_units_of_one_side_are_listed_and_nothing_shared_is_refused() -> None:
+    other = whygen.explain_prompt("planted/additive", PROMPT + " ###", target="edit", cache=None)
+    assert compare(explained(), other).only_second != ()
+    with pytest.raises(UsageError, match="share no unit"):
+        compare(explained(), whygen.explain_prompt("planted/additive", "etwas ganz anderes", cache=None))
+
+
+def test_the_command_prints_json_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    explained().save(tmp_path / "a")
+    explained(seed=3).save(tmp_path / "b")
+    for flags in ([], ["--json"]):
+        with pytest.raises(SystemExit) as end:
+            main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), *flags])
+        assert end.value.code == 0
+        printed = capsys.readouterr().out
+        assert "harbour" in printed
+        if flags:
+            assert json.loads(printed)["settings"]["seed"] == ["0", "3"]
