@@ -41,6 +41,7 @@ def prompt(
     ] = None,
     tolerance: Annotated[float | None, typer.Option(help="Stop when the widest interval is under this.")] = None,
     empty: Annotated[str | None, typer.Option(help="include or exclude the empty prompt.")] = None,
+    irrelevant: Annotated[str | None, typer.Option(help="count or exclude answers about something else.")] = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy decoding.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(help="Length limit of an answer.")] = 256,
     out: common.Out = None,
@@ -61,6 +62,7 @@ def prompt(
         "budget": budget, "units": units, "pin": pin or None, "operator": operator, "placeholder": placeholder,
         "target": target, "estimand": estimand, "keep": keep, "kernel": kernel, "surrogate": surrogate,
         "draws": draws, "references": references, "distribution": distribution, "tolerance": tolerance, "empty": empty,
+        "irrelevant": irrelevant,
     }  # fmt: skip
     common_choices: dict[str, Any] = {
         "preset": preset,

@@ -14,7 +14,7 @@ from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import mean_distances, shift_p_values
 from whygen.prompt.intervals import FEWEST_GROUPS, Estimate, cross_fit
-from whygen.prompt.observed import Observed
+from whygen.prompt.observed import Observed, Seen
 from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.warnings import Signs, warn
@@ -48,9 +48,17 @@ class Findings:
     design: Design
     whole: Whole
     estimate: Estimate
-    noise: float | None
-    rows: Sequence[int]
-    """Row of the design that each observed mask was."""
+    seen: Seen
+
+    @property
+    def noise(self) -> float | None:
+        """Variance of one effect when the model is asked again; None when it was not measured."""
+        return self.seen.noise
+
+    @property
+    def rows(self) -> Sequence[int]:
+        """Row of the design that each observed mask was."""
+        return self.seen.rows
 
 
 def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> PromptExplanation:

@@ -74,4 +74,4 @@ def explain_prompt(
         design = question.design(differs=whole.differs)
         seen = observe(asker, design, whole, plan, seed)
         estimate = estimate_from(seen, whole, plan, seed)
-    return assemble(asker, Findings(seen.observed, design, whole, estimate, seen.noise, seen.rows), plan, seed=seed)
+    return assemble(asker, Findings(seen.observed, design, whole, estimate, seen), plan, seed=seed)

@@ -105,9 +105,11 @@ class Seen:
         noise: variance of one of them when the model is asked again; 0 when repeats agreed, None when not measured.
         degrees: degrees of freedom of that variance.
         rows: row of the design that each observed mask was.
+        irrelevant: answers to masked prompts that were as far from the reference as texts about other things are.
     """
 
     observed: Observed
     noise: float | None
     degrees: int
     rows: tuple[int, ...] = ()
+    irrelevant: int = 0

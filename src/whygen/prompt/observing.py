@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.errors import UsageError
+from whygen.prompt import relevance
 from whygen.prompt.asking import REDRAWS, Asker, Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import Sets
@@ -30,17 +32,27 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
     draws = plan.options.draws
     effects = np.full((len(design.masks), draws), np.nan)
     read = _reader(asker, whole, plan)
-    asked = 0
+    line = relevance.level(asker.target, whole.references)
+    asked = irrelevant = 0
     for rows in _looks(design, plan):
         effects[asked:rows] = asker.masks(prompts[asked:rows], full[asked:rows], whole, draws=draws, first_row=asked)
+        strange = relevance.irrelevant(effects[asked:rows], line)
+        irrelevant += int(strange.sum())
+        if plan.options.irrelevant == "exclude":
+            effects[asked:rows][strange] = np.nan
         asked = rows
         if asked < len(design.masks) and _is_sharp(read(effects[:asked]), design, whole, plan, total=total, seed=seed):
             break
     alive = _alive(effects, design.groups)
+    if irrelevant and plan.options.irrelevant == "exclude" and not alive.any():
+        raise UsageError(
+            f"irrelevant='exclude' leaves nothing: every pair of masks holds one of the {irrelevant} answers about "
+            "something else. Use irrelevant='count', or pin what keeps the model on its subject."
+        )
     noise, degrees = _noise(asker, design, effects, alive, whole, plan)
     near = None if plan.kernel is None else plan.kernel.weights(design.masks, prompts, asker.units.prompt)
     everything = Observed(design.masks, read(effects), design.groups, design.keep, design.sizes, total, near)
-    return Seen(everything.take(alive), noise, degrees, tuple(np.flatnonzero(alive).tolist()))
+    return Seen(everything.take(alive), noise, degrees, tuple(np.flatnonzero(alive).tolist()), irrelevant)
 
 
 def _reader(asker: Asker, whole: Whole, plan: Plan) -> Callable[[NDArray[np.float64]], Effects]:

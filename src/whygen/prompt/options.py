@@ -32,6 +32,7 @@ class PromptChoices(TypedDict, total=False):
     distribution: str | None
     empty: str
     tolerance: float | None
+    irrelevant: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,8 @@ class PromptOptions:
             ``sinkhorn`` (METHODS A3, distributional mode).
         empty: ``include`` or ``exclude`` the prompt without any unit.
         tolerance: stop as soon as the widest interval is under this, in the target's unit.
+        irrelevant: ``count`` answers that are as far from the reference as texts about other things are, or ``exclude``
+            them with their pairs of masks.
     """
 
     preset: str | None = None
@@ -81,6 +84,7 @@ class PromptOptions:
     distribution: str | None = None
     empty: str = "include"
     tolerance: float | None = None
+    irrelevant: str = "count"
 
 
 DEFAULT = PromptOptions()

@@ -14,6 +14,7 @@ from whygen.prompt.kernels import Kernel, load_kernel
 from whygen.prompt.operators import Operator, load_operator
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan, check_choices, check_prompt, design_for
+from whygen.prompt.relevance import check_choice
 from whygen.prompt.scales import check_scale
 from whygen.prompt.surrogates import Surrogate, load_surrogate
 from whygen.prompt.targets import Target, load_target
@@ -47,6 +48,7 @@ def prepare(prompt: str, options: PromptOptions, *, encoder: str | TextEncoder, 
     check_prompt(prompt)
     check_choices(options)
     check_scale(options.scale)
+    check_choice(options.irrelevant)
     check_distribution(options.distribution, draws=options.draws, references=options.references)
     units = split(prompt, options.units, pin=options.pin)
     encoder = _encoder(options, encoder)

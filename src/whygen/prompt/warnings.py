@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from whygen.prompt import relevance
 from whygen.prompt.asking import REDRAWS
 from whygen.prompt.targets import Target
 from whygen.results.prompt import Fidelity, Sample, Warned
@@ -97,6 +98,17 @@ def _truncated(signs: Signs) -> str | None:
     return f"{cut} of {len(perturbed)} answers were cut at max_tokens: distances see beginnings only. Raise max_tokens."
 
 
+def _irrelevant_answers(signs: Signs) -> str | None:
+    count, perturbed = signs.findings.seen.irrelevant, len(signs.perturbed)
+    if count < max(1.0, relevance.MANY * perturbed):
+        return None
+    return (
+        f"{count} of {perturbed} answers are as far from the reference as texts about other things: the model wanders "
+        "off when words are missing. Pin what keeps it on its subject, use a higher keep (0.8), or leave such answers "
+        "out with irrelevant='exclude'."
+    )
+
+
 def _low_noise_ceiling(signs: Signs) -> str | None:
     ceiling = signs.figures.noise_ceiling
     if ceiling is None or ceiling >= 0.5:
@@ -164,6 +176,7 @@ _LOOKS: tuple[Callable[[Signs], str | None], ...] = (
     _failed_calls,
     _odd_answers,
     _truncated,
+    _irrelevant_answers,
     _low_noise_ceiling,
     _noise_not_measured,
     _low_fidelity,

@@ -1,0 +1,65 @@
+"""The gate for answers about something else: what it counts, what it leaves alone, what leaving them out does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import whygen
+from whygen.errors import UnknownNameError, UsageError
+from whygen.evaluation.reproduce_gsmile import load_run
+from whygen.prompt.relevance import ELSEWHERE, irrelevant, level
+from whygen.prompt.targets import load_target
+from whygen.types import Output
+
+SUBJECT = "The meaning of life is a question that people ask."
+ASIDE = "Bake the cake with flour and sugar for an hour."
+PROMPT = "What is the true meaning of life on earth?"
+
+
+def wander(prompt: str) -> str:
+    return SUBJECT if "life" in prompt else ASIDE
+
+
+@pytest.mark.parametrize("target", ["optimal-transport", "cosine", "tfidf"])
+def test_another_subject_is_seen_and_the_same_one_is_not(target: str) -> None:
+    measured = load_target(target)
+    line = level(measured, [Output(text=SUBJECT)])
+    near = "What life means is something that people have always asked."
+    effects = measured.effects([Output(text=ASIDE), Output(text=near)], [Output(text=SUBJECT)])
+    assert irrelevant(effects, line).tolist() == [True, False]
+
+
+def test_few_answers_of_a_real_model_are_about_something_else() -> None:
+    run, measured = load_run(), load_target()
+    line = level(measured, [Output(text=run.reference)])
+    effects = measured.effects([Output(text=text) for text in run.outputs], [Output(text=run.reference)])
+    assert 0.0 < irrelevant(effects, line).mean() < 0.15
+
+
+def test_targets_that_do_not_grade_have_no_line() -> None:
+    assert level(load_target("exact"), [Output(text=SUBJECT)]) is None
+    assert level(load_target("tfidf"), [Output(text=" ")]) is None
+    assert not irrelevant(np.array([-1.0, np.nan]), None).any()
+    assert len(set(ELSEWHERE)) == len(ELSEWHERE)
+
+
+def test_wandering_is_warned_of_with_a_way_out() -> None:
+    explanation = whygen.explain_prompt(wander, PROMPT, cache=None)
+    assert any(w.code == "irrelevant-answers" and "exclude" in w.text for w in explanation.warnings)
+
+
+def test_excluded_answers_take_their_pairs_with_them() -> None:
+    def seldom(prompt: str) -> str:
+        return ASIDE if "earth" not in prompt and "true" not in prompt and "is" not in prompt else prompt
+
+    counted = whygen.explain_prompt(seldom, PROMPT, cache=None)
+    excluded = whygen.explain_prompt(seldom, PROMPT, cache=None, irrelevant="exclude")
+    assert counted.evidence is not None
+    assert excluded.evidence is not None
+    assert len(excluded.evidence.masks) < len(counted.evidence.masks)
+    assert (np.bincount(excluded.evidence.groups)[np.unique(excluded.evidence.groups)] == 2).all()
+    with pytest.raises(UsageError, match="leaves nothing"):
+        whygen.explain_prompt(wander, PROMPT, cache=None, irrelevant="exclude")
+    with pytest.raises(UnknownNameError, match="count, exclude"):
+        whygen.explain_prompt(wander, PROMPT, cache=None, irrelevant="drop")
