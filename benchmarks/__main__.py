@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-NAMES = ("first_minute", "coverage", "labels", "distances", "overhead", "store", "anchors_selection")
+NAMES = ("first_minute", "coverage", "labels", "distances", "overhead", "store", "anchors_selection", "long_prompts")
 NEED_DATA = ("anchors_pipeline",)
 
 

@@ -14,6 +14,7 @@ from whygen.report.axes import axis_over
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
 from whygen.report.svg import finite
 from whygen.report.texts import clip, counted, decimals_for, number, p_value, percent, shorten, signed, visible
+from whygen.report.tree import summarise_tree
 from whygen.results.prompt import Calls, PromptExplanation, UnitAttribution
 
 MOST_REFERENCE = 4_000
@@ -44,6 +45,7 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
         "units": units,
         "by_size": sorted(range(len(units)), key=lambda i: -abs(explanation.units[i].attribution)),
         "axis_range": {"low": axis.low, "high": axis.high},
+        "tree": summarise_tree(explanation),
         "unit": visible(explanation.target.unit),
         "tested": words.tested(explanation),
         "level": percent(explanation.interval.level),
@@ -260,6 +262,8 @@ def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:
 
 def _estimand(explanation: PromptExplanation) -> str:
     name = explanation.estimand
+    if explanation.tree is not None:
+        return {"banzhaf": "symmetric coalitional Banzhaf value", "shapley": "Owen value"}.get(name, name)
     how = {"shapley": "over all orders", "loo": "one unit left out at a time"}.get(name)
     return f"{name}, {how or f'each other unit kept with probability {explanation.keep:g}'}"
 

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from whygen.report.axes import Axis
 from whygen.report.colours import LEVELS, LIGHT, Sign, step
+from whygen.report.terminal_tree import tree_lines
 from whygen.report.texts import shorten, visible
 
 MOST_ROWS = 40
@@ -44,7 +45,9 @@ class _Terminal:
         parts = [
             Text(visible(summary["headline"]), style="bold"),
             *_warnings(summary["warnings"]),
-            _titled("Prompt", _prompt(summary)),
+            _titled("Prompt, level by level", tree_lines(summary["tree"], width - 2))
+            if summary["tree"]
+            else _titled("Prompt", _prompt(summary)),
             _legend(summary),
             _titled("Output", _output(summary["reference"])),
             _titled("Attributions", _units(summary, width)),

@@ -145,12 +145,19 @@ def noise(explanation: PromptExplanation, masked: float | None) -> str:
 
 def meaning(explanation: PromptExplanation) -> str:
     """What one attribution says."""
-    what = {
+    how = {
+        "banzhaf": "with parts at the first level in or out by a coin, and those below added in any order",
+        "shapley": "averaged over all orders of adding the parts that keep each part together",
+    }
+    flat = {
         "banzhaf": "averaged over prompts that keep the others at random",
         "shapley": "averaged over all orders of adding the others",
         "local": "as the coefficient of a model weighted towards the whole prompt",
         "loo": "with all the others kept",
-    }.get(explanation.estimand, f"by the estimand {explanation.estimand}")
+    }
+    what = (flat if explanation.tree is None else how).get(
+        explanation.estimand, f"by the estimand {explanation.estimand}"
+    )
     return (
         f"An attribution says how much nearer keeping a {noun(explanation)} brings the output to what the model said, "
         f"{what}. Its unit: {explanation.target.unit}."

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
+from whygen.results.tree import Tree
 from whygen.types import Effects, Masks
 
 if TYPE_CHECKING:
@@ -207,6 +208,8 @@ class PromptExplanation(Record):
     """Kept in ``details.json``; empty when only the JSON was loaded."""
     p_shift: tuple[float, ...] | None = Field(default=None, exclude=True)
     """Distributional mode: permutation p-values of a shift of the output's law, one a unit; in ``details.json``."""
+    tree: Tree | None = Field(default=None, exclude=True, repr=False)
+    """The levels of a long prompt that was explained part by part; kept in ``details.json``. None for a flat one."""
     evidence: Evidence | None = Field(default=None, exclude=True, repr=False)
     """The arrays and samples; None when only the JSON was loaded."""
 
@@ -222,6 +225,7 @@ class PromptExplanation(Record):
             "surrogate": self.surrogate,
             "p_shift": None if self.p_shift is None else list(self.p_shift),
             "r2_chance_p95": self.fidelity.r2_chance_p95,
+            **({} if self.tree is None else {"tree": self.tree.model_dump(mode="json")}),
         }
 
     def save(self, directory: Path | str) -> Path:

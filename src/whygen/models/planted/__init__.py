@@ -1,7 +1,8 @@
 """``planted/NAME``: models with a known cause for every output; the fakes of all tests.
 
 ``texts`` holds generators whose answer follows from the words of the prompt by a stated rule, and doubles for faults
-(silent, refusing, failing ...). ``games`` holds set functions with known Banzhaf and Shapley values.
+(silent, refusing, failing ...). ``games`` holds set functions with known Banzhaf and Shapley values. ``long`` holds
+long prompts with a few words that matter.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 from whygen.errors import UnknownNameError
 from whygen.models.planted.games import FAMILIES as FAMILIES
 from whygen.models.planted.games import Game as Game
+from whygen.models.planted.long import WeighedWords as WeighedWords
+from whygen.models.planted.long import long_prompt as long_prompt
 from whygen.models.planted.texts import MODELS as MODELS
 from whygen.models.planted.texts import PlantedModel as PlantedModel
 from whygen.models.planted.texts import causes as causes
 from whygen.models.registry import ModelOptions, Provider
 
-__all__ = ["FAMILIES", "MODELS", "Game", "PlantedModel", "causes", "provider"]
+__all__ = ["FAMILIES", "MODELS", "Game", "PlantedModel", "WeighedWords", "causes", "long_prompt", "provider"]
 
 
 def open_planted(name: str, options: ModelOptions) -> PlantedModel:

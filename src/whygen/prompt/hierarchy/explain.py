@@ -1,0 +1,208 @@
+"""`explain_hierarchy`: the way of a long prompt, from its levels to an explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.encoders import TextEncoder
+from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
+from whygen.models import ModelOptions, load_model
+from whygen.prompt.asking import REDRAWS, Asker, Whole
+from whygen.prompt.designs import MAX_ENUMERATED, fits_enumeration
+from whygen.prompt.hierarchy.laws import ESTIMANDS
+from whygen.prompt.hierarchy.levels import Floats, cost_of_opening, pairs_for
+from whygen.prompt.hierarchy.record import explanation_of
+from whygen.prompt.hierarchy.root import cost_of_root, first_level
+from whygen.prompt.hierarchy.search import Search
+from whygen.prompt.hierarchy.skeleton import MOST_CHILDREN, Skeleton, lay_out, parse_levels
+from whygen.prompt.operators import load_operator
+from whygen.prompt.options import PromptOptions
+from whygen.prompt.plan import Plan, check_prompt
+from whygen.prompt.surrogates import load_surrogate
+from whygen.prompt.targets import Target, load_target
+from whygen.prompt.units import split
+from whygen.results.prompt import PromptExplanation
+from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
+from whygen.stats.seeds import generator
+from whygen.types import Effects, Masks, Settings
+
+WORTH = 1e-6
+"""Without a tolerance, a part is not opened for less than this share of the largest effect: that is rounding."""
+
+_ELSEWHERE = 10**9
+"""Row number of masks that cut leaves: they are no evidence, since the leaves' masks cannot tell them."""
+
+
+def explain_hierarchy(
+    model: object,
+    prompt: str,
+    *,
+    budget: int = 512,
+    hierarchy: str = "auto",
+    pin: Sequence[str] = (),
+    operator: str = "delete",
+    placeholder: str = "...",
+    target: str | Target = "auto",
+    encoder: str | TextEncoder = "auto",
+    estimand: str = "banzhaf",
+    surrogate: str = "ridge",
+    references: int = 1,
+    tolerance: float | None = None,
+    settings: Settings | None = None,
+    seed: int = 0,
+    cache: Path | str | None = DEFAULT_STORE,
+    options: ModelOptions | None = None,
+    progress: Progress | None = None,
+) -> PromptExplanation:
+    """Which parts of a long prompt drove what the model answered: coarse parts first, then inside those that matter.
+
+    Args:
+        model: a URI, a callable ``str -> str``, or a model object.
+        prompt: the text to explain.
+        budget: model calls in all. They grow with the number of opened parts, not with the number of words.
+        hierarchy: levels from coarse to fine, ``paragraph>sentence>word`` by default (``auto``); ``line`` may be one.
+        pin: texts of the prompt that are always sent and never attributed.
+        operator: ``delete`` or ``placeholder``.
+        placeholder: the text that stands for what is not kept, with ``operator="placeholder"``.
+        target: as of `explain_prompt`.
+        encoder: as of `explain_prompt`.
+        estimand: ``banzhaf`` for the symmetric coalitional Banzhaf value (Alonso-Meijide and Fiestras-Janeiro 2002),
+            ``shapley`` for the Owen value (Owen 1977), nested over the levels (Winter 1989). METHODS A4.
+        surrogate: fitted at each level.
+        references: reference answers; effects are averaged over them.
+        tolerance: the least that a part must promise to be opened, in the target's unit.
+        settings: how to generate; greedy, 256 tokens by default.
+        seed: of masks, folds and sign flips, and of sampling.
+        cache: file of recorded answers; None keeps them in memory.
+        options: device, precision and batch size of local models.
+        progress: where to report progress.
+
+    Returns:
+        An explanation whose units are the finest parts that were opened to, with its ``tree``.
+
+    Raises:
+        UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
+        MissingError: if the model, an encoder or an extra is missing.
+        ModelError: if the model does not answer.
+    """
+    check_prompt(prompt)
+    _check_choices(estimand, references=references, tolerance=tolerance)
+    levels = parse_levels(hierarchy)
+    parts = split(prompt, levels[-1], pin=pin)
+    skeleton = lay_out(parts, levels)
+    goal = load_target(target, encoder=encoder) if isinstance(target, str) else target
+    chosen = PromptOptions(
+        budget=budget, units=levels[-1], pin=pin, operator=operator, placeholder=placeholder, target=target,
+        estimand=estimand, surrogate=surrogate, references=references, tolerance=tolerance,
+    )  # fmt: skip
+    plan = Plan(options=chosen, surrogate=load_surrogate(surrogate), verb=goal.verb)
+    _check_budget(skeleton, plan)
+    box = load_model(model, options or ModelOptions())
+    how = load_operator(operator, placeholder=placeholder)
+    with open_store(cache) as store:
+        runner = Runner(box, store=store, budget=budget, progress=progress)
+        asker = Asker(runner, box, parts, how, goal, settings or Settings(seed=seed))
+        asker.check_target()
+        asker.check_context()
+        run = _Run(asker, asker.whole(references), budget)
+        search = run.search(skeleton, plan, seed=seed)
+    return explanation_of(asker, run.whole, search, run.bases, levels=levels, plan=plan, seed=seed)
+
+
+@dataclass(slots=True)
+class _Run:
+    """The model as the search sees it; ``bases`` are the first row numbers of what was asked as evidence."""
+
+    asker: Asker
+    whole: Whole
+    budget: int
+    bases: list[int] = field(default_factory=list[int])
+    rows: int = 0
+
+    def left(self) -> int:
+        return self.budget - self.asker.runner.tally.asked
+
+    def ask(self, masks: Masks) -> Effects:
+        self.bases.append(self.rows)
+        self.rows += len(masks)
+        return self._effects(masks, self.bases[-1])
+
+    def probe(self, masks: Masks) -> Effects:
+        return self._effects(masks, _ELSEWHERE)
+
+    def _effects(self, masks: Masks, first_row: int) -> Effects:
+        full: NDArray[np.bool_] = np.asarray(masks.all(axis=1), dtype=np.bool_)
+        return self.asker.masks(self._render(masks), full, self.whole, draws=1, first_row=first_row)[:, 0]
+
+    def _render(self, masks: Masks) -> list[str]:
+        return [self.asker.operator.render(self.asker.units, mask) for mask in masks]
+
+    def measure_noise(self, masks: Masks, effects: Floats) -> tuple[float | None, int]:
+        """Variance of one effect under repetition, from redrawn masks. METHODS A3."""
+        if not self.whole.differs:
+            return 0.0, 0
+        if self.left() < REDRAWS:
+            return None, 0
+        rows = np.flatnonzero(~np.isnan(effects) & ~masks.all(axis=1))[:REDRAWS]
+        differences = self.asker.redraws(self._render(masks[rows]), rows.tolist(), self.whole) - effects[rows]
+        known = differences[~np.isnan(differences)]
+        return (float((known**2).mean() / 2.0), len(known)) if len(known) else (None, 0)
+
+    def search(self, skeleton: Skeleton, plan: Plan, *, seed: int) -> Search:
+        estimand, surrogate, tolerance = plan.options.estimand, plan.surrogate, plan.options.tolerance
+        total = None
+        if estimand == "shapley" and not _is_enumerated(len(skeleton.parts[0].children)):
+            total = self.whole.effect - self.asker.empty(self.whole)
+        first = first_level(
+            skeleton, self.ask, generator(seed, "hierarchy", 0), estimand=estimand, surrogate=surrogate,
+            measure_noise=self.measure_noise, total=total,
+        )  # fmt: skip
+        if first is None:
+            raise ModelError(
+                f"{self.asker.model.uri} answered too few of the perturbed prompts to say anything. Answers are "
+                "recorded; run again to ask for the missing ones, or pin what keeps the prompt valid."
+            )
+        largest = max(float(np.abs(first.level.rows.effects).max()), abs(self.whole.effect), 1e-12)
+        search = Search(
+            skeleton, self.ask, self.probe, self.left, estimand=estimand, surrogate=surrogate, seed=seed,
+            noise=first.noise, worth=WORTH * largest if tolerance is None else tolerance,
+        )  # fmt: skip
+        search.run(first.level)
+        return search
+
+
+def _is_enumerated(n: int) -> bool:
+    return n <= MAX_ENUMERATED and fits_enumeration(n, 2 * pairs_for(n))
+
+
+def _check_choices(estimand: str, *, references: int, tolerance: float | None) -> None:
+    if estimand not in ESTIMANDS:
+        raise UnknownNameError("estimand of a hierarchy", estimand, ESTIMANDS)
+    if references < 1:
+        raise UsageError(f"references={references}: give a whole number of at least 1.")
+    if tolerance is not None and tolerance <= 0:
+        raise UsageError(f"tolerance={tolerance}: give a positive size in the target's unit, or leave it out.")
+
+
+def _check_budget(skeleton: Skeleton, plan: Plan) -> None:
+    """Refuse a budget that does not reach past the first level, before anything is paid."""
+    n = len(skeleton.parts[0].children)
+    if n == 0:
+        raise UsageError("A prompt of one unit has no levels. Leave hierarchy out, or use finer levels.")
+    widest = max(len(part.children) for part in skeleton.parts)
+    if plan.surrogate.smallest_pairs(widest) > pairs_for(widest):
+        raise UsageError(f"surrogate={plan.surrogate.name!r} needs more masks than a level has. Use surrogate='ridge'.")
+    overhead = plan.overhead - (plan.options.estimand == "shapley" and _is_enumerated(n))
+    smallest = overhead + cost_of_root(n)
+    if plan.options.budget < smallest:
+        raise BudgetError(
+            f"budget={plan.options.budget} is too small: {overhead} calls go to the reference and its repeats, "
+            f"and the first level of {n} parts takes {cost_of_root(n)}. The smallest budget that works is {smallest}; "
+            f"each part that is opened takes {cost_of_opening(2)} to {cost_of_opening(MOST_CHILDREN)} more.",
+            smallest=smallest,
+        )

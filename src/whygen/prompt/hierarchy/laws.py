@@ -1,0 +1,80 @@
+"""How masks are drawn at one level: what happens to the rest of the prompt while a part is opened. METHODS A4.
+
+Both values are nested. While a part is opened, its neighbours at each level above are wholly in or out: at the first
+level by a fair coin each (symmetric coalitional Banzhaf value) or as before a random place in a random order (Owen
+value), and below always as in a random order. Its own children follow the design of Shapley values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.prompt.hierarchy.skeleton import Part, Skeleton
+from whygen.types import Masks
+
+ESTIMANDS = ("banzhaf", "shapley")
+
+
+def contexts(skeleton: Skeleton, part: Part, rows: int, rng: np.random.Generator, *, estimand: str) -> Masks:
+    """What is kept of the prompt around a part; the part itself is out. Shape ``(rows, n)``.
+
+    Who stands before a random place in a random order: each with probability u, u uniform.
+    """
+    masks = np.zeros((rows, skeleton.n), dtype=bool)
+    here = part
+    while here.parent is not None:
+        coin = estimand == "banzhaf" and here.parent == 0
+        keep = np.full((rows, 1), 0.5) if coin else rng.random((rows, 1))
+        others = [sibling for sibling in skeleton.children(here.parent) if sibling.index != here.index]
+        put(masks, others, rng.random((rows, len(others))) < keep)
+        here = skeleton.parts[here.parent]
+    return masks
+
+
+def put(masks: Masks, parts: Sequence[Part], kept: Masks) -> None:
+    """Write into ``masks`` ``(rows, n)`` which parts are kept, ``(rows, len(parts))``; in place."""
+    for column, part in enumerate(parts):
+        masks[:, part.first : part.last] = kept[:, column, None]
+
+
+def size_law(n: int) -> NDArray[np.float64]:
+    """Chance of each size 1 .. n - 1 of a mask of children: ``q(s) ~ 1 / sqrt(s (n - s))``.
+
+    It makes the mean square of the Shapley weights, the sum of ``1 / (q(s) s (n - s))``, as small as can be (Cauchy and
+    Schwarz), and leaves a regression fewer masks of a single child than the kernel ``1 / (s (n - s))`` does.
+    """
+    size = np.arange(1, n)
+    law: NDArray[np.float64] = 1.0 / np.sqrt(size * (n - size))
+    return law / law.sum()
+
+
+def paired_children(n: int, pairs: int, rng: np.random.Generator) -> Masks:
+    """Complement pairs of masks of children, shape ``(2 * pairs, n)``; neither empty nor full.
+
+    Each mask follows `size_law`, but sizes are drawn at even steps of it, so that no design is short of one.
+    """
+    steps = (rng.random() + np.arange(pairs)) / pairs
+    sizes = 1 + np.minimum(np.searchsorted(np.cumsum(size_law(n)), steps), n - 2)
+    ranks = np.argsort(np.argsort(rng.random((pairs, n)), axis=1), axis=1)
+    first = ranks < rng.permutation(sizes)[:, None]
+    return np.stack([first, ~first], axis=1).reshape(2 * pairs, n)
+
+
+def cuts_needed(units: int) -> int:
+    """Cuts by `halves` after which any two of so many units have been on different sides."""
+    return max(1, (units - 1).bit_length())
+
+
+def halves(part: Part, cuts: int, rng: np.random.Generator) -> Masks:
+    """A part of at least two units cut in two, at random and each time another way. Shape ``(cuts, units in it)``.
+
+    Units are numbered at random, and cut by the digits of their numbers in base two: any two are apart in one of
+    `cuts_needed` cuts. No side is ever empty.
+    """
+    units = part.last - part.first
+    numbers = rng.permutation(units)
+    digits = np.arange(cuts) % cuts_needed(units)
+    return ((numbers[None, :] >> digits[:, None]) & 1).astype(bool)

@@ -1,0 +1,159 @@
+"""Values of the parts of one level, from masks that open one part (or the prompt itself). METHODS A2, A3, A4."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+from whygen.prompt import intervals
+from whygen.prompt.hierarchy.laws import contexts, paired_children, put, size_law
+from whygen.prompt.hierarchy.skeleton import Part, Skeleton
+from whygen.prompt.observed import Observed
+from whygen.prompt.surrogates import Surrogate
+from whygen.stats.intervals import score_interval, student_half_width
+from whygen.stats.signs import sign_flip_p
+from whygen.types import Effects, Masks
+
+Floats: TypeAlias = NDArray[np.float64]
+
+Ask: TypeAlias = Callable[[Masks], Effects]
+"""Effects of masks ``(m, n)`` over the finest units; NaN where the model gave no answer."""
+
+PAIRS_PER_CHILD = 3
+FEWEST_PAIRS = 16
+"""Ten folds, and a sign-flip test that can pass a correction for many units."""
+
+ROUNDING = 1e-9
+"""A value below this share of the largest effect is zero, whatever sign its last digits have."""
+
+TOTALS = 6
+"""Pairs of masks with all children and with none, which the sum of the children is estimated from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What one level asked: word masks ``(m, n)``, effects and held-out predictions ``(m,)``, pairs, row numbers.
+
+    ``predicted`` holds the part of the level's own parts alone, centred; what is around them is added by `record`.
+    """
+
+    masks: Masks
+    effects: Floats
+    predicted: Floats
+    groups: NDArray[np.int64]
+    asked: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Values of the children of a part, each ``(children,)``; ``spread`` is the standard deviation of the scores.
+
+    ``total`` is what they sum to, ``(value, low, high)``: their parent's value seen again; None at the first level.
+    """
+
+    values: Floats
+    low: Floats
+    high: Floats
+    p_values: Floats
+    spread: Floats
+    total: tuple[float, float, float] | None
+    rows: Rows
+
+
+def pairs_for(n: int) -> int:
+    """Pairs of masks that a level of ``n`` parts is given."""
+    return max(FEWEST_PAIRS, PAIRS_PER_CHILD * n)
+
+
+def cost_of_opening(n: int) -> int:
+    """Calls that opening a part of ``n`` children takes."""
+    return 2 * (pairs_for(n) + TOTALS)
+
+
+def open_part(
+    skeleton: Skeleton, part: Part, ask: Ask, rng: np.random.Generator, *, estimand: str, surrogate: Surrogate
+) -> Level | None:
+    """Values of the children of a part; None if too many calls failed to say anything.
+
+    Both masks of a pair have the same surroundings, so what these do on their own cancels.
+    """
+    children = skeleton.children(part.index)
+    drawn = pairs_for(len(children))
+    own = np.vstack([paired_children(len(children), drawn, rng), np.tile([[True], [False]], (TOTALS, len(children)))])
+    masks = np.repeat(contexts(skeleton, part, len(own) // 2, rng, estimand=estimand), 2, axis=0)
+    put(masks, children, own)
+    effects = ask(masks)
+    alive = answered_pairs(effects)
+    if np.count_nonzero(alive[:drawn]) < intervals.FEWEST_GROUPS or np.count_nonzero(alive[drawn:]) < 2:
+        return None
+    kept = np.repeat(alive, 2)
+    pairs = effects[kept].reshape(-1, 2)
+    count = int(np.count_nonzero(alive[:drawn]))
+    deltas: Floats = pairs[count:, 0] - pairs[count:, 1]
+    observed = Observed(
+        own[kept][: 2 * count],
+        (pairs - pairs.mean(axis=1, keepdims=True))[:count].ravel(),
+        np.arange(2 * count) // 2,
+        sizes=size_law(len(children)),
+        total=float(deltas.mean()),
+    )
+    groups: NDArray[np.int64] = np.arange(2 * len(pairs)) // 2
+    fit = intervals.cross_fit(observed, surrogate, rng)
+    predicted = np.concatenate([fit.predicted, _left_out_halves(deltas)])
+    rows = Rows(masks[kept], effects[kept], predicted, groups, np.flatnonzero(kept))
+    return _level(fit, deltas, rows, rng)
+
+
+def answered_pairs(effects: Floats) -> NDArray[np.bool_]:
+    """Which pairs of neighbouring rows were both answered. Shape ``(m / 2,)``."""
+    return np.asarray(~np.isnan(effects.reshape(-1, 2)).any(axis=1), dtype=np.bool_)
+
+
+def _left_out_halves(deltas: Floats) -> Floats:
+    """Half the mean of the other differences, with its sign: what is predicted of all children and of none."""
+    others = (deltas.sum() - deltas) / (len(deltas) - 1)
+    return np.column_stack([others, -others]).ravel() / 2.0
+
+
+def _level(fit: intervals.CrossFit, deltas: Floats, rows: Rows, rng: np.random.Generator) -> Level:
+    """Children share out the mean of ``deltas``; each carries an n-th of what is uncertain about it.
+
+    The p-value is the larger one of the sign flips of the scores, which do not see the total, and of a t-test at the
+    scale of the interval, which does.
+    """
+    scores = fit.scores
+    n = scores.shape[1]
+    interval = score_interval(scores, folds=fit.folds)
+    error = float(deltas.std(ddof=1)) / np.sqrt(len(deltas))
+    whole = float(student_half_width(np.array(error**2), len(deltas) - 1.0))
+    half = np.hypot(interval.high - interval.estimate, whole / n)
+    p_values = np.maximum(sign_flip_p(scores, rng), t_test(interval.estimate, half, len(scores) - 1))
+    p_values = settled(p_values, interval.estimate, half, rows.effects)
+    total = float(deltas.mean())
+    return Level(
+        values=interval.estimate,
+        low=interval.estimate - half,
+        high=interval.estimate + half,
+        p_values=p_values,
+        spread=scores.std(axis=0, ddof=1),
+        total=(total, total - whole, total + whole),
+        rows=rows,
+    )
+
+
+def t_test(values: Floats, half: Floats, degrees: int) -> Floats:
+    """Two-sided p-values of values with 95% half widths; 0 for an exact value that is not zero, 1 for zero."""
+    scale = half / stdtrit(degrees, 0.975)
+    ratio = np.divide(np.abs(values), scale, out=np.where(values == 0, 0.0, np.inf), where=scale > 0)
+    return np.asarray(2.0 * stdtr(degrees, -ratio), dtype=np.float64)
+
+
+def settled(p_values: Floats, values: Floats, half: Floats, effects: Floats) -> Floats:
+    """The p-values, but 1 where value and interval are nothing but rounding."""
+    rounding = ROUNDING * float(np.abs(effects).max(initial=0.0))
+    return np.where(np.abs(values) + half <= rounding, 1.0, p_values)

@@ -1,0 +1,137 @@
+"""Values of the parts that a prompt is cut into first: the usual designs and estimators, over parts. METHODS A2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.prompt import designs, intervals
+from whygen.prompt.designs import Design
+from whygen.prompt.hierarchy.laws import paired_children, put, size_law
+from whygen.prompt.hierarchy.levels import Ask, Floats, Level, Rows, answered_pairs, pairs_for, settled, t_test
+from whygen.prompt.hierarchy.skeleton import Skeleton
+from whygen.prompt.observed import Observed
+from whygen.prompt.surrogates import Surrogate
+from whygen.types import Masks
+
+MeasureNoise: TypeAlias = Callable[[Masks, Floats], tuple[float | None, int]]
+"""Variance of one effect under repetition and its degrees of freedom, from masks and effects (NaN: no answer)."""
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The first level, and the model's noise as measured on its masks."""
+
+    level: Level
+    noise: float | None
+
+
+def cost_of_root(n: int) -> int:
+    """Calls for a first level of ``n`` parts: all masks where these are no more than the pairs would be."""
+    pairs = 2 * pairs_for(n)
+    return 2**n - 1 if designs.fits_enumeration(n, pairs) else pairs
+
+
+def first_level(
+    skeleton: Skeleton,
+    ask: Ask,
+    rng: np.random.Generator,
+    *,
+    estimand: str,
+    surrogate: Surrogate,
+    measure_noise: MeasureNoise,
+    total: float | None,
+) -> First | None:
+    """Values of the first parts; None if too many calls failed.
+
+    Args:
+        skeleton: the parts.
+        ask: the model.
+        rng: draws the masks.
+        estimand: ``banzhaf`` or ``shapley``.
+        surrogate: what is fitted.
+        measure_noise: measures the model's own noise.
+        total: f(1) - f(0), for Shapley values.
+    """
+    children = skeleton.children(0)
+    design = _design(len(children), rng, estimand=estimand)
+    masks = np.zeros((len(design.masks), skeleton.n), dtype=bool)
+    put(masks, children, design.masks)
+    effects = ask(masks)
+    kept = np.repeat(answered_pairs(effects), 2)
+    complete = design.enumerated and bool(kept.all())
+    if not complete and kept.sum() < 2 * intervals.FEWEST_GROUPS:
+        return None
+    noise, degrees = measure_noise(masks, effects)
+    own, groups = design.masks[kept], design.groups[kept]
+    observed = Observed(own, effects[kept], groups, sizes=design.sizes, total=None if complete else total)
+    sampled = 1.0 if complete else _share_drawn(design, groups)
+    rows = Rows(masks[kept], effects[kept], np.full(len(own), np.nan), groups, np.flatnonzero(kept))
+    if complete:
+        level = _from_all(observed, rows, surrogate, rng, estimand=estimand, noise=noise, degrees=degrees)
+    else:
+        level = _from_pairs(observed, rows, surrogate, rng, sampled=sampled, noise=noise or 0.0)
+    return First(level, noise)
+
+
+def _design(n: int, rng: np.random.Generator, *, estimand: str) -> Design:
+    pairs = pairs_for(n)
+    if designs.fits_enumeration(n, 2 * pairs):
+        return designs.enumerated(n)
+    if estimand == "shapley":
+        masks = paired_children(n, pairs, rng)
+        return Design(name="complement pairs by size", masks=masks, groups=np.arange(2 * pairs) // 2, sizes=size_law(n))
+    return designs.complement_pairs(n, pairs, rng)
+
+
+def _share_drawn(design: Design, groups: NDArray[np.int64]) -> float:
+    return 0.0 if design.population is None else len(np.unique(groups)) / design.population
+
+
+def _from_all(
+    observed: Observed,
+    rows: Rows,
+    surrogate: Surrogate,
+    rng: np.random.Generator,
+    *,
+    estimand: str,
+    noise: float | None,
+    degrees: int,
+) -> Level:
+    """Exact over masks. An unmeasured noise leaves no interval, and a p-value of one: nothing can be significant."""
+    exact = intervals.enumerated_shapley if estimand == "shapley" else intervals.enumerated_estimate
+    estimate = exact(observed, noise=noise, degrees=degrees)
+    values = estimate.attributions
+    nothing = np.full(len(values), np.nan)
+    low, high = (nothing, nothing) if estimate.interval is None else (estimate.interval.low, estimate.interval.high)
+    predicted, spread = rows.predicted, np.zeros(len(values))
+    if len(rows.masks) >= 2 * intervals.FEWEST_GROUPS:
+        fit = intervals.cross_fit(observed, surrogate, rng)
+        predicted, spread = fit.predicted - observed.effects.mean(), fit.scores.std(axis=0, ddof=1)
+    rows = Rows(rows.masks, rows.effects, predicted, rows.groups, rows.asked)
+    p_values = np.ones(len(values))
+    if estimate.interval is not None:
+        p_values = t_test(values, high - values, max(degrees, 1))
+        p_values = settled(p_values, values, high - values, observed.effects)
+    return Level(values, low, high, p_values, spread, None, rows)
+
+
+def _from_pairs(
+    observed: Observed, rows: Rows, surrogate: Surrogate, rng: np.random.Generator, *, sampled: float, noise: float
+) -> Level:
+    fit = intervals.cross_fit(observed, surrogate, rng)
+    if observed.total is None:
+        estimate = intervals.sampled_estimate(fit, rng, sampled=sampled, noise=noise)
+    else:
+        estimate = intervals.shapley_estimate(fit, observed, rng, noise=1.5 * noise)
+    interval, p_values = estimate.interval, estimate.p_values
+    assert interval is not None  # noqa: S101 - sampled masks always give both
+    assert p_values is not None  # noqa: S101
+    rows = Rows(rows.masks, rows.effects, fit.predicted - observed.effects.mean(), rows.groups, rows.asked)
+    spread = fit.scores.std(axis=0, ddof=1)
+    p_values = settled(p_values, interval.estimate, interval.high - interval.estimate, observed.effects)
+    return Level(interval.estimate, interval.low, interval.high, p_values, spread, None, rows)
