@@ -107,9 +107,10 @@ def _completion(received: Received, text: Callable[[Received], str]) -> dict[str
 
 
 def _logprobs(text: str) -> dict[str, Any]:
-    tokens = words(text)
+    """The first token is a special one that begins every text, as many tokenizers have it."""
+    tokens = ["<s>", *words(text)]
     starts = [sum(map(len, tokens[:index])) for index in range(len(tokens))]
-    scores = [None, *(word_logprob(token) for token in tokens[1:])][: len(tokens)]
+    scores = [None, *(word_logprob(token) for token in tokens[1:])]
     return {"tokens": tokens, "token_logprobs": scores, "text_offset": starts, "top_logprobs": None}
 
 

@@ -88,9 +88,7 @@ class FaultServer:
         self._ready.wait()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
@@ -163,10 +161,10 @@ class FaultServer:
 
 async def _read(reader: asyncio.StreamReader) -> Received | None:
     """The next request of a connection; None when the client is done."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError:
+    begun = await reader.read(1)
+    if not begun.isalpha():  # the end, or a client that speaks TLS
         return None
+    head = begun + await reader.readuntil(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     method, path, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
