@@ -49,10 +49,10 @@ def asked(body: Mapping[str, Any]) -> str:
 
 def respond(received: Received, text: Callable[[Received], str]) -> Reply:
     """The answer to a request that is struck by nothing."""
-    for ending, answer in _ROUTES.items():
-        if received.path.endswith(ending):
-            return as_json(answer(received, text))
-    return error(404, f"There is nothing at {received.path}.", type="invalid_request_error")
+    answer = _ROUTES.get(received.path.partition("?")[0])
+    if answer is None:
+        return error(404, f"There is nothing at {received.path}.", type="invalid_request_error")
+    return as_json(answer(received, text))
 
 
 def as_json(document: Mapping[str, Any], *, status: int = 200, **headers: str) -> Reply:
@@ -160,13 +160,13 @@ def _models(received: Received, text: Callable[[Received], str]) -> dict[str, An
 
 
 _ROUTES: dict[str, Callable[[Received, Callable[[Received], str]], dict[str, Any]]] = {
-    "/chat/completions": _chat,
-    "/completions": _completion,
-    "/embeddings": _embeddings,
-    "/images/generations": _picture,
-    "/images/edits": _picture,
-    "/messages": _message,
-    "/models": _models,
+    "/v1/chat/completions": _chat,
+    "/v1/completions": _completion,
+    "/v1/embeddings": _embeddings,
+    "/v1/images/generations": _picture,
+    "/v1/images/edits": _picture,
+    "/v1/messages": _message,
+    "/v1/models": _models,
 }
 
 
@@ -178,7 +178,10 @@ def changed(received: Received, change: Callable[[dict[str, Any]], None]) -> Rep
 
 
 def _no_choices(document: dict[str, Any]) -> None:
-    document["content" if "content" in document else "choices"] = []
+    if "content" in document:  # Anthropic's models do stop without a word: what is odd is to end without a reason
+        document |= {"content": [], "stop_reason": None}
+    else:
+        document["choices"] = []
 
 
 def _null_content(document: dict[str, Any]) -> None:
