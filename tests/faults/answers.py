@@ -96,19 +96,20 @@ def _cut(text: str, body: Mapping[str, Any]) -> tuple[str, str]:
 def _completion(received: Received, text: Callable[[Received], str]) -> dict[str, Any]:
     body = received.json
     said, finish = ("", "length") if body.get("max_tokens") == 0 else _cut(text(received), body)
-    said = str(body["prompt"]) + said if body.get("echo") else said
+    pieces = [str(body["prompt"]), said] if body.get("echo") else [said]
+    said = "".join(pieces)
     choice: dict[str, Any] = {"index": 0, "text": said, "finish_reason": finish, "logprobs": None}
     if body.get("logprobs") is not None:
-        choice["logprobs"] = _logprobs(said)
+        choice["logprobs"] = _logprobs([token for piece in pieces for token in words(piece)])
     return {
         "id": "cmpl-1", "object": "text_completion", "created": 1, "model": body.get("model"),
         "system_fingerprint": "fp_test", "choices": [choice], "usage": _usage(received, said),
     }  # fmt: skip
 
 
-def _logprobs(text: str) -> dict[str, Any]:
+def _logprobs(tokens: list[str]) -> dict[str, Any]:
     """The first token is a special one that begins every text, as many tokenizers have it."""
-    tokens = ["<s>", *words(text)]
+    tokens = ["<s>", *tokens]
     starts = [sum(map(len, tokens[:index])) for index in range(len(tokens))]
     scores = [None, *(word_logprob(token) for token in tokens[1:])]
     return {"tokens": tokens, "token_logprobs": scores, "text_offset": starts, "top_logprobs": None}
