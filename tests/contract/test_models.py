@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import tiny_models
-from whygen.models import HasIdentity, Model, ScoresText, batched, load_model
+from faults.server import FaultServer
+from whygen.models import HasIdentity, Model, ModelOptions, ScoresText, batched, load_model
 from whygen.models.replay import write_replay
 from whygen.types import Failure, Output, Request, Settings
 
@@ -21,6 +23,11 @@ PROMPTS = [
 ]
 SHORT = Settings(max_tokens=8)
 ADAPTERS = ["gpt2", "llama", "t5", "bart", "chat", "callable", "batched", "planted", "replay"]
+REMOTE = {
+    "openai-chat": ("openai", "chat"),
+    "openai-completions": ("openai", "completions"),
+    "anthropic": ("anthropic", None),
+}
 
 
 def requests(**changes: object) -> list[Request]:
@@ -32,9 +39,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("models")
 
 
-@pytest.fixture(scope="module", params=ADAPTERS)
+@pytest.fixture(scope="module")
+def server() -> Iterator[FaultServer]:
+    with FaultServer() as server:
+        yield server
+
+
+def remote(kind: str, server: FaultServer) -> Model:
+    provider, endpoint = REMOTE[kind]
+    address = server.root if provider == "anthropic" else server.url
+    return load_model(f"{provider}/test", ModelOptions(base_url=address, endpoint=endpoint))
+
+
+@pytest.fixture(scope="module", params=[*ADAPTERS, *REMOTE])
 def model(request: pytest.FixtureRequest, folder: Path) -> Model:
     kind: str = request.param
+    if kind in REMOTE:
+        return remote(kind, request.getfixturevalue("server"))
     if kind in tiny_models.KINDS:
         return load_model(f"hf/{tiny_models.save(kind, folder / kind)}")
     if kind == "chat":
@@ -122,5 +143,20 @@ def test_opened_again_it_is_the_same_model(model: Model) -> None:
         assert isinstance(again, HasIdentity)
         assert again.identity == model.identity
         assert texts(list(again.answer(requests()))) == texts(list(model.answer(requests())))
-    else:
+    elif not model.uri.startswith(("openai/", "anthropic/")):
         assert model.identity is None
+
+
+@pytest.mark.parametrize("kind", REMOTE)
+def test_a_remote_model_is_known_by_its_address_and_name_alone(
+    kind: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = remote(kind, server)
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(name, "another-key-of-this-person")
+    after = remote(kind, server)
+    assert isinstance(before, HasIdentity)
+    assert isinstance(after, HasIdentity)
+    assert before.identity == after.identity
+    assert before.identity is not None
+    assert str(server.port) in str(before.identity["base_url"])

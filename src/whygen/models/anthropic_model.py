@@ -1,0 +1,168 @@
+"""A model behind Anthropic's messages endpoint: requests to messages, answers to outputs, errors to failures."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import anthropic
+import httpx2
+
+from whygen.remote import (
+    Answer,
+    Malformed,
+    Service,
+    answer_each,
+    count,
+    dig,
+    document,
+    from_status,
+    timed_out,
+    told,
+    unexpected,
+    unreachable,
+    with_extra,
+)
+from whygen.types import Chat, Edit, Failure, FinishReason, JsonValue, Limits, Message, Output, Request
+
+TIMEOUT = 300.0
+"""Seconds without a byte until an answer is given up."""
+IN_FLIGHT = 64
+"""The most calls at once; how many of these the server is given, `whygen.runs` finds out."""
+_CONNECT = 10.0
+_FINISHES: Mapping[object, FinishReason] = {
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "refused",
+}
+
+
+class AnthropicModel:
+    """A model of Anthropic. It takes no seed: two draws of a prompt differ, and a rerun relies on what is recorded."""
+
+    def __init__(self, service: Service, name: str, *, timeout: float | None = None) -> None:
+        self._service = service
+        self._name = name
+        self._client = anthropic.Anthropic(
+            api_key=service.key or "none",
+            base_url=service.base_url,
+            max_retries=0,
+            timeout=httpx2.Timeout(timeout or TIMEOUT, connect=min(_CONNECT, timeout or TIMEOUT)),
+        )
+
+    @property
+    def uri(self) -> str:
+        return f"anthropic/{self._name}"
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(max_batch=1, max_in_flight=IN_FLIGHT)
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue] | None:
+        """URI and address; never the key."""
+        return {"uri": self.uri, "base_url": self._service.place}
+
+    @property
+    def service(self) -> Service:
+        """Where it is."""
+        return self._service
+
+    def answer(self, requests: Sequence[Request]) -> list[Answer]:
+        return answer_each(requests, self._answer, service=self._service, failure_of=failure_of)
+
+    def _answer(self, request: Request) -> Answer:
+        split = _split(request)
+        if isinstance(split, Failure):
+            return split
+        system, turns = split
+        body = parameters(request, system=system)
+        max_tokens = body.pop("max_tokens", request.settings.max_tokens)
+        raw = self._client.messages.with_raw_response.create(
+            model=self._name,
+            max_tokens=cast(int, max_tokens),
+            messages=cast(Any, [_message(turn) for turn in turns]),
+            extra_body=body,
+        )
+        return read_message(document(raw.read()))
+
+
+def _split(request: Request) -> tuple[str, Sequence[Message]] | Failure:
+    """The system's text, which this protocol takes apart from the turns, and the turns."""
+    if isinstance(request.prompt, Edit):
+        advice = "Use a model that edits pictures."
+        return Failure(kind="permanent", message="Anthropic's models change no pictures", advice=advice)
+    turns = request.prompt.messages if isinstance(request.prompt, Chat) else (Message("user", request.prompt),)
+    system = turns[0].text if turns and turns[0].role == "system" else ""
+    rest = turns[1:] if system else turns
+    if any(turn.role == "system" for turn in rest):
+        advice = "Give one system message, with a text, as the first."
+        return Failure(kind="permanent", message="a system message stands among the turns", advice=advice)
+    return system, rest
+
+
+def parameters(request: Request, *, system: str) -> dict[str, JsonValue]:
+    """Settings in the protocol's words; those of ``Settings.extra`` win, and its None leaves one out."""
+    settings = request.settings
+    body: dict[str, JsonValue] = {"max_tokens": settings.max_tokens, "temperature": settings.temperature}
+    if system:
+        body["system"] = system
+    if settings.top_p is not None:
+        body["top_p"] = settings.top_p
+    if settings.stop:
+        body["stop_sequences"] = list(settings.stop)
+    return with_extra(body, settings.extra)
+
+
+def _message(turn: Message) -> dict[str, JsonValue]:
+    if not turn.images:
+        return {"role": turn.role, "content": turn.text}
+    images: list[JsonValue] = [
+        {
+            "type": "image",
+            "source": {"type": "base64", "media_type": each.media_type, "data": base64.b64encode(each.data).decode()},
+        }
+        for each in turn.images
+    ]
+    return {"role": turn.role, "content": [{"type": "text", "text": turn.text}, *images]}
+
+
+def read_message(answer: Mapping[str, Any]) -> Output:
+    """The output in a message: its texts joined. A message that stopped without a text is an empty answer.
+
+    Raises:
+        Malformed: if it is no message, or is empty without having stopped.
+    """
+    content = answer.get("content")
+    if not isinstance(content, list) or (not content and answer.get("stop_reason") is None):
+        raise Malformed("JSON without a message in it")
+    texts = [dig(part, "text") for part in cast(list[object], content) if dig(part, "type") == "text"]
+    model = answer.get("model")
+    return Output(
+        text="".join(text for text in texts if isinstance(text, str)),
+        finish=_FINISHES.get(answer.get("stop_reason"), "stop"),
+        tokens_in=_tokens_in(answer),
+        tokens_out=count(answer, "usage", "output_tokens"),
+        extra=told(model=model if isinstance(model, str) else None),
+    )
+
+
+def _tokens_in(answer: Mapping[str, Any]) -> int | None:
+    """All that was read: what came from the provider's cache is counted apart there."""
+    fresh = count(answer, "usage", "input_tokens")
+    if fresh is None:
+        return None
+    kept = [count(answer, "usage", f"cache_{kind}_input_tokens") or 0 for kind in ("creation", "read")]
+    return fresh + sum(kept)
+
+
+def failure_of(error: Exception, service: Service) -> Failure:
+    """What an error of the official client means."""
+    if isinstance(error, anthropic.APIStatusError):
+        return from_status(error.status_code, error.response.headers, error.response.text, service)
+    if isinstance(error, anthropic.APITimeoutError):
+        return timed_out(service)
+    if isinstance(error, anthropic.APIConnectionError):
+        return unreachable(error, service)
+    return unexpected(error, service)

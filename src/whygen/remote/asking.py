@@ -1,0 +1,49 @@
+"""Asking a server for one thing after another: `whygen.runs` is what asks for many at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from whygen.remote.service import Service
+from whygen.types import Failure, JsonValue, Output, Request
+
+Answer: TypeAlias = Output | Failure
+FailureOf: TypeAlias = Callable[[Exception, Service], Failure]
+"""What an error of a client library means."""
+
+
+def answer_each(
+    requests: Sequence[Request], one: Callable[[Request], Answer], *, service: Service, failure_of: FailureOf
+) -> list[Answer]:
+    """Answers in order, each timed; whatever ``one`` raises is the failure of that request alone."""
+    return [_answer(request, one, service, failure_of) for request in requests]
+
+
+def _answer(request: Request, one: Callable[[Request], Answer], service: Service, failure_of: FailureOf) -> Answer:
+    begun = time.perf_counter()
+    try:
+        answer = one(request)
+    except Exception as error:
+        return failure_of(error, service)
+    if isinstance(answer, Failure):
+        return answer
+    if service.holds_key(answer.text):
+        return Failure(
+            kind="permanent",
+            message=f"the answer of {service.place} holds the key that it was asked with, and was thrown away",
+            advice="Take the key out of the prompt, or do not use this server.",
+        )
+    return replace(answer, seconds=time.perf_counter() - begun)
+
+
+def with_extra(body: Mapping[str, JsonValue], extra: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The parameters with the person's own over them; None leaves a parameter out."""
+    return {name: value for name, value in {**body, **extra}.items() if value is not None}
+
+
+def told(**about: JsonValue) -> dict[str, JsonValue]:
+    """What is known of an answer, for `Output.extra`: what is None is left out."""
+    return {name: value for name, value in about.items() if value is not None}

@@ -1,0 +1,142 @@
+"""Keys: from the environment to the server's header, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from faults.scripts import mixed
+from faults.server import FaultServer
+from whygen.errors import MissingError, UnknownNameError, UsageError
+from whygen.models import Model, ModelOptions, load_model
+from whygen.remote import Service
+from whygen.types import Failure, Request
+
+KEY = "sk-planted-4f1c9e77ab20"
+PROMPT = "Write about a fox and a piano near the castle, please."
+KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "my-box": "MY_BOX_API_KEY"}
+
+
+def explain(folder: Path, provider: str, server: FaultServer) -> subprocess.CompletedProcess[bytes]:
+    address = server.root if provider == "anthropic" else server.url
+    name = provider.replace("-", "_").upper()
+    environment = {
+        **os.environ, KEYS[provider]: KEY, f"{name}_BASE_URL": address, "OPENAI_LOG": "debug", "ANTHROPIC_LOG": "debug",
+        "WHYGEN_CACHE_DIR": str(folder / "cache"),
+    }  # fmt: skip
+    arguments = [
+        f"{provider}/test",
+        PROMPT,
+        "--budget",
+        "30",
+        "--target",
+        "token-set",
+        "-o",
+        str(folder / "out"),
+        "--debug",
+    ]
+    command = [sys.executable, "-c", "from whygen.cli import main; main()", "prompt", *arguments]
+    return subprocess.run(command, capture_output=True, cwd=folder, env=environment, timeout=120, check=False)
+
+
+def left_behind(folder: Path) -> str:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return "\n".join(path.read_bytes().decode("latin-1") for path in files)
+
+
+@pytest.mark.parametrize("provider", KEYS)
+@pytest.mark.parametrize("action", ["ok", "401", "500"])
+def test_a_key_is_in_no_file_and_in_nothing_that_is_printed(tmp_path: Path, provider: str, action: str) -> None:
+    """The server repeats all headers in its errors, and the clients' own logs are on."""
+    script = mixed({action: 0.2}, seed=1) if action == "ok" else action
+    with FaultServer(script) as server:
+        result = explain(tmp_path, provider, server)
+    sent = [received.headers.get("authorization", received.headers.get("x-api-key")) for received in server.received]
+    assert sent
+    assert all(KEY in (header or "") for header in sent)
+    assert (result.returncode == 0) == (action == "ok"), result.stderr.decode()
+    everything = left_behind(tmp_path) + result.stdout.decode() + result.stderr.decode()
+    assert "fox" in everything or action != "ok"
+    assert "127.0.0.1" in everything
+    assert KEY[3:] not in everything
+    assert KEY[3:] not in "".join(everything.split())  # a terminal breaks lines anywhere
+
+
+def test_an_answer_that_repeats_the_key_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with FaultServer(text=lambda received: f"I was asked with {received.headers['authorization']}") as server:
+        (answer,) = load_model("openai/test", ModelOptions(base_url=server.url)).answer([Request(prompt="x")])
+    assert isinstance(answer, Failure)
+    assert KEY not in str(answer)
+    assert "holds the key" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (f"Incorrect API key provided: {KEY}.", "Incorrect API key provided: [key]."),
+        ("Incorrect API key provided: sk-pla*****ab20. You can", "Incorrect API key provided: [key]. You can"),
+        (
+            "headers: {'Authorization': 'Bearer abc.def', 'x': '1'}",
+            "headers: {'Authorization': 'Bearer [key]', 'x': '1'}",
+        ),
+        ('{"x-api-key": "abcdef"}', '{"x-api-key": "[key]"}'),
+        ("the bearer of good news, and the basics", "the bearer [key] good news, and the basics"),
+        ("Rate limit reached for gpt-4o in org-abc.", "Rate limit reached for gpt-4o in org-abc."),
+    ],
+)
+def test_what_looks_like_a_key_is_taken_out(said: str, kept: str) -> None:
+    assert Service("openai", "https://api.openai.com/v1", KEY).scrub(said) == kept
+
+
+def test_an_address_is_shown_without_its_password() -> None:
+    service = Service("box", "https://me:secret-word@box.example:8443/v1?token=abc", KEY)
+    assert service.place == "https://box.example:8443/v1"
+    assert "secret-word" not in service.scrub(f"cannot reach {service.base_url}")
+    assert KEY not in repr(service)
+
+
+@pytest.mark.parametrize("uri", ["openai/gpt-x", "anthropic/claude-x"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_a_key_the_variable_is_named(uri: str, value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if value is not None:
+        monkeypatch.setenv(KEYS[uri.partition("/")[0]], value)
+    with pytest.raises(MissingError, match=KEYS[uri.partition("/")[0]]):
+        load_model(uri)
+
+
+@pytest.mark.parametrize("value", ["two words", "line\nbreak", "schlüssel-mit-umlaut"])
+def test_what_cannot_be_a_key_is_refused_without_showing_it(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", value)
+    with pytest.raises(UsageError, match="OPENAI_API_KEY") as caught:
+        load_model("openai/gpt-x")
+    assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["localhost:8000", "ftp://box/v1", "http://", "http://[::1", "http://box:99999"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="base_url"):
+        load_model("openai/x", ModelOptions(base_url=address))
+
+
+def test_a_service_is_found_by_its_address_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnknownNameError):
+        load_model("my-box/llama")
+    with FaultServer() as server:
+        monkeypatch.setenv("MY_BOX_BASE_URL", server.url)
+        model: Model = load_model("my-box/llama")
+        assert model.uri == "my-box/llama"
+        monkeypatch.setenv("PLANTED_BASE_URL", server.url)
+        assert type(load_model("planted/additive")) is not type(model)
+        monkeypatch.setenv("OPENAI_ORG_ID", "org-of-this-person")
+        load_model("my-box/llama").answer([Request(prompt="x")])
+    assert "org-of-this-person" not in str(server.received[-1].headers)
+
+
+def test_an_unknown_endpoint_names_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match="chat, completions, images"):
+        load_model("openai/x", ModelOptions(base_url="http://localhost:1/v1", endpoint="chats"))
