@@ -42,6 +42,9 @@ def prompt(
     tolerance: Annotated[float | None, typer.Option(help="Stop when the widest interval is under this.")] = None,
     empty: Annotated[str | None, typer.Option(help="include or exclude the empty prompt.")] = None,
     irrelevant: Annotated[str | None, typer.Option(help="count or exclude answers about something else.")] = None,
+    hierarchy: Annotated[
+        str | None, typer.Option(help="For long prompts: auto, or levels such as paragraph>sentence>word.")
+    ] = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy decoding.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(help="Length limit of an answer.")] = 256,
     out: common.Out = None,
@@ -49,6 +52,7 @@ def prompt(
     quiet: common.Quiet = False,
     seed: common.Seed = 0,
     base_url: common.BaseUrl = None,
+    endpoint: common.Endpoint = None,
     cache: common.Cache = None,
     no_cache: common.NoCache = False,
     device: common.Device = None,
@@ -63,13 +67,14 @@ def prompt(
         "target": target, "estimand": estimand, "keep": keep, "kernel": kernel, "surrogate": surrogate,
         "draws": draws, "references": references, "distribution": distribution, "tolerance": tolerance, "empty": empty,
         "irrelevant": irrelevant,
+        "hierarchy": hierarchy,
     }  # fmt: skip
     common_choices: dict[str, Any] = {
         "preset": preset,
         "encoder": encoder,
         "settings": Settings(temperature=temperature, max_tokens=max_tokens, seed=seed),
         "seed": seed,
-        "options": ModelOptions(device=device, base_url=base_url),
+        "options": ModelOptions(device=device, base_url=base_url, endpoint=endpoint),
         **{name: value for name, value in choices.items() if value is not None},
     }
     if dry_run:
@@ -88,11 +93,12 @@ def prompt(
 def _show_forecast(forecast: Forecast, *, as_json: bool) -> None:
     """Calls, tokens and cost; a price that is not known is said to be unknown, not guessed."""
     if as_json:
-        common.print_json({**asdict(forecast), "cost": None})
+        common.print_json(asdict(forecast))
         return
     tokens = "unknown" if forecast.tokens_in is None else f"{forecast.tokens_in:,}"
     typer.echo(f"{forecast.units} units, {forecast.calls} calls (up to the whole budget if repeats differ)")
-    typer.echo(f"tokens in: {tokens}; tokens out: at most {forecast.tokens_out_at_most:,}; cost: unknown")
+    cost = "unknown" if forecast.cost_at_most is None else f"at most ${forecast.cost_at_most:,.4f}"
+    typer.echo(f"tokens in: {tokens}; tokens out: at most {forecast.tokens_out_at_most:,}; cost: {cost}")
     typer.echo("Nothing was sent.")
 
 

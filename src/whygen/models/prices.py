@@ -30,7 +30,8 @@ class Price:
         return (tokens_in * self.input + tokens_out * self.output) / _MILLION
 
 
-# As the providers listed them in April 2025 (openai.com/api/pricing, anthropic.com/pricing). Prices change: override.
+# List prices (openai.com/api/pricing, anthropic.com/pricing); the OpenAI ones as tables of March 2026 still gave them.
+# Prices change: override them.
 LISTED: Mapping[str, Price] = {
     "openai/gpt-4o": Price(input=2.50, output=10.0),
     "openai/gpt-4o-mini": Price(input=0.15, output=0.60),

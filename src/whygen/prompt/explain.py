@@ -15,7 +15,7 @@ from whygen.prompt.asking import Asker
 from whygen.prompt.assemble import Findings, assemble
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.observing import observe
-from whygen.prompt.options import PromptChoices, PromptOptions, choose
+from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, choose
 from whygen.prompt.prepare import prepare
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
@@ -61,6 +61,11 @@ def explain_prompt(
         ModelError: if the model does not answer the prompt.
     """
     chosen = choose(preset, choices)
+    if chosen.hierarchy is not None:
+        return _by_levels(
+            model, prompt, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options,
+            progress=progress,
+        )  # fmt: skip
     question = prepare(prompt, chosen, encoder=encoder, seed=seed)
     plan = question.plan
     box = load_model(model, options or ModelOptions())
@@ -75,3 +80,42 @@ def explain_prompt(
         seen = observe(asker, design, whole, plan, seed)
         estimate = estimate_from(seen, whole, plan, seed)
     return assemble(asker, Findings(seen.observed, design, whole, estimate, seen), plan, seed=seed)
+
+
+def _by_levels(
+    model: object,
+    prompt: str,
+    chosen: PromptOptions,
+    *,
+    encoder: str | TextEncoder,
+    settings: Settings | None,
+    seed: int,
+    cache: Path | str | None,
+    options: ModelOptions | None,
+    progress: Progress | None,
+) -> PromptExplanation:
+    """A long prompt: coarse parts first, then inside those that matter."""
+    from whygen.prompt.hierarchy import explain_hierarchy
+
+    check_hierarchy(chosen)
+    explanation = explain_hierarchy(
+        model,
+        prompt,
+        budget=chosen.budget,
+        hierarchy=chosen.hierarchy or "auto",
+        pin=chosen.pin,
+        operator=chosen.operator,
+        placeholder=chosen.placeholder,
+        target=chosen.target,
+        encoder=encoder,
+        estimand=chosen.estimand,
+        surrogate="ridge" if chosen.surrogate == "auto" else chosen.surrogate,
+        references=chosen.references,
+        tolerance=chosen.tolerance,
+        settings=settings,
+        seed=seed,
+        cache=cache,
+        options=options,
+        progress=progress,
+    )
+    return explanation.model_copy(update={"preset": chosen.preset})

@@ -8,8 +8,11 @@ from typing import Unpack
 
 from whygen.encoders import TextEncoder
 from whygen.models import HasContext, Model, ModelOptions, load_model
-from whygen.prompt.options import PromptChoices, PromptOptions, choose
+from whygen.models.prices import price_of
+from whygen.prompt.hierarchy.skeleton import parse_levels
+from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, choose
 from whygen.prompt.prepare import prepare
+from whygen.prompt.units import split
 from whygen.types import Request, Settings
 
 
@@ -22,12 +25,14 @@ class Forecast:
         calls: model calls if repeats agree; a model that differs is asked up to the whole budget.
         tokens_in: tokens of all prompts; None when the model cannot count them.
         tokens_out_at_most: calls times the length limit of an answer.
+        cost_at_most: dollars, if every answer is as long as it may be; None when the price or the tokens are unknown.
     """
 
     units: int
     calls: int
     tokens_in: int | None
     tokens_out_at_most: int
+    cost_at_most: float | None = None
 
 
 def foresee_prompt(
@@ -47,17 +52,30 @@ def foresee_prompt(
         UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if the model or an extra is missing.
     """
-    question = prepare(prompt, choose(preset, choices), encoder=encoder, seed=seed)
+    chosen = choose(preset, choices)
+    box = load_model(model, options)
+    sent = settings or Settings(seed=seed)
+    if chosen.hierarchy is not None:
+        check_hierarchy(chosen)
+        parts = split(prompt, parse_levels(chosen.hierarchy)[-1], pin=chosen.pin)
+        return _forecast(box, len(parts), [prompt] * chosen.budget, sent)
+    question = prepare(prompt, chosen, encoder=encoder, seed=seed)
     design = question.design(differs=False)
     rendered = design.prompts or [question.operator.render(question.units, mask) for mask in design.masks]
     paid = {text for text, mask in zip(rendered, design.masks, strict=True) if not mask.all()}
     prompts = [prompt] * question.plan.overhead + sorted(paid) * question.plan.options.draws
-    sent = settings or Settings(seed=seed)
+    return _forecast(box, len(question.units), prompts, sent)
+
+
+def _forecast(model: Model, units: int, prompts: Sequence[str], settings: Settings) -> Forecast:
+    tokens_in, tokens_out = _tokens(model, prompts, settings), len(prompts) * settings.max_tokens
+    price = price_of(model)
     return Forecast(
-        units=len(question.units),
+        units=units,
         calls=len(prompts),
-        tokens_in=_tokens(load_model(model, options), prompts, sent),
-        tokens_out_at_most=len(prompts) * sent.max_tokens,
+        tokens_in=tokens_in,
+        tokens_out_at_most=tokens_out,
+        cost_at_most=None if price is None or tokens_in is None else price.cost(tokens_in, tokens_out),
     )
 
 

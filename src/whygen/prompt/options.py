@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
-from whygen.errors import UnknownNameError
+from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.designs import Design
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.targets import Target
@@ -33,6 +33,7 @@ class PromptChoices(TypedDict, total=False):
     empty: str
     tolerance: float | None
     irrelevant: str
+    hierarchy: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,8 @@ class PromptOptions:
         tolerance: stop as soon as the widest interval is under this, in the target's unit.
         irrelevant: ``count`` answers that are as far from the reference as texts about other things are, or ``exclude``
             them with their pairs of masks.
+        hierarchy: None, or the levels of a long prompt from coarse to fine, such as ``paragraph>sentence>word``
+            (``auto``); ``tolerance`` is then the least that a part must promise to be opened (METHODS A4).
     """
 
     preset: str | None = None
@@ -85,6 +88,7 @@ class PromptOptions:
     empty: str = "include"
     tolerance: float | None = None
     irrelevant: str = "count"
+    hierarchy: str | None = None
 
 
 DEFAULT = PromptOptions()
@@ -120,3 +124,28 @@ def choose(preset: str | PromptOptions | None, choices: Mapping[str, Any]) -> Pr
         if name not in names:
             raise UnknownNameError("option of explain_prompt", name, names)
     return replace(preset, **choices)
+
+
+HIERARCHICAL = frozenset(
+    {"preset", "budget", "pin", "operator", "placeholder", "target", "estimand", "surrogate", "references", "tolerance",
+     "hierarchy"}
+)  # fmt: skip
+"""The options that go with a hierarchy."""
+
+
+def check_hierarchy(options: PromptOptions) -> None:
+    """Refuse options that a hierarchy does not know, rather than leave them unread.
+
+    Raises:
+        UsageError: naming them.
+    """
+    changed = [
+        field.name
+        for field in fields(PromptOptions)
+        if field.name not in HIERARCHICAL and getattr(options, field.name) != getattr(DEFAULT, field.name)
+    ]
+    if changed:
+        raise UsageError(
+            f"hierarchy={options.hierarchy!r} does not go with {', '.join(changed)}: its levels say what the units are "
+            "and how masks are drawn. Leave them out, or leave hierarchy out."
+        )

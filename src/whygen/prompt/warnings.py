@@ -79,6 +79,8 @@ def _failed_calls(signs: Signs) -> str | None:
 
 
 def _odd_answers(signs: Signs) -> str | None:
+    if signs.target.verb == "score":
+        return None  # a scored text is not written by the model
     perturbed = signs.perturbed
     empty = sum(not sample.output.strip() for sample in perturbed)
     refused = sum(sample.finish == "refused" for sample in perturbed)

@@ -40,3 +40,12 @@ def test_the_forecast_of_a_preset_counts_its_masks() -> None:
         "planted/additive", "a fox ran far away from here", preset="gsmile", target="edit", kernel="dropped"
     )
     assert forecast.calls == 66  # the full mask was drawn, and costs nothing beyond the repeats
+
+
+def test_a_hierarchy_is_one_option_and_refuses_what_it_cannot_read() -> None:
+    text = "The fox ran to the harbour. It was late.\n\nA boat came in. Nobody saw it."
+    explanation = whygen.explain_prompt("planted/additive", text, hierarchy="auto", budget=256, cache=None)
+    assert explanation.tree is not None
+    with pytest.raises(UsageError, match="does not go with keep, draws"):
+        whygen.explain_prompt("planted/additive", text, hierarchy="auto", draws=2, keep=0.8, cache=None)
+    assert foresee_prompt("planted/additive", text, hierarchy="auto", budget=256).calls == 256

@@ -15,7 +15,7 @@ from whygen.prompt.hierarchy.levels import Floats, Level, cost_of_opening
 from whygen.prompt.hierarchy.search import Search
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
 from whygen.prompt.intervals import Estimate
-from whygen.prompt.observed import Observed
+from whygen.prompt.observed import Observed, Seen
 from whygen.prompt.plan import Plan
 from whygen.prompt.units import Piece, Units
 from whygen.results.prompt import PromptExplanation, Warned
@@ -55,13 +55,13 @@ def explanation_of(
     leaves = [part for part in leaves if part.index not in search.opened]
     asked = _gather(search, leaves, bases)
     name = f"level by level ({' > '.join(levels)}), {len(search.opened) - 1} parts opened"
+    observed = Observed(asked.masks, asked.effects, asked.groups)
     findings = Findings(
-        Observed(asked.masks, asked.effects, asked.groups),
+        observed,
         Design(name=name, masks=asked.masks, groups=asked.groups),
         whole,
         _estimate(search, leaves, asked.predicted),
-        search.noise,
-        asked.rows.tolist(),
+        Seen(observed, search.noise, 0, tuple(asked.rows.tolist())),
     )
     leafy = replace(asker, units=_leaf_units(asker.units, leaves))
     flat = assemble(leafy, findings, plan, seed=seed)
