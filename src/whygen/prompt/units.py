@@ -66,6 +66,17 @@ class Units:
     def pinned(self) -> tuple[Span, ...]:
         return tuple((piece.core, piece.stop) for piece in self.pieces if piece.unit is None)
 
+    def text_at(self, piece: Piece, instead: str | None = None) -> str:
+        """What stands at a piece, white space included: its own text, or ``instead`` where it was visible."""
+        if instead is None:
+            return self.prompt[piece.start : piece.end]
+        return self.prompt[piece.start : piece.core] + instead + self.prompt[piece.stop : piece.end]
+
+    def join(self, parts: Sequence[str]) -> str:
+        """The prompt in which ``parts`` stand at the pieces; one that lost its beginning begins without white space."""
+        text = "".join(parts)
+        return text if parts[0] else text.lstrip()
+
 
 def split(prompt: str, units: str = "word", *, pin: Sequence[str] = ()) -> Units:
     """Cut a prompt into units.
