@@ -78,22 +78,31 @@ class Units:
         return text if parts[0] else text.lstrip()
 
 
-def split(prompt: str, units: str = "word", *, pin: Sequence[str] = ()) -> Units:
+def split(prompt: str, units: str = "word", *, pin: Sequence[str] = (), splitter: Splitter | None = None) -> Units:
     """Cut a prompt into units.
 
     Args:
         prompt: the text; any Unicode.
-        units: ``word`` (punctuation apart), ``sentence``, ``line`` or ``paragraph``.
+        units: ``word`` (punctuation apart), ``sentence``, ``line`` or ``paragraph``; or ``token``, which needs a
+            splitter.
         pin: texts that are always sent and never attributed; every occurrence is pinned, and a unit that
             overlaps one is pinned whole.
+        splitter: cuts the text instead of the one named by ``units``, into spans in order that leave out nothing but
+            white space, such as `whygen.prompt.tokens.token_splitter` of a model.
 
     Raises:
-        UsageError: if the prompt holds no unit, a pinned text does not occur in it, or everything is pinned.
+        UsageError: if the prompt holds no unit, a pinned text does not occur in it, everything is pinned, or there is
+            no model to cut it into tokens.
         UnknownNameError: if ``units`` is not a known kind.
     """
-    if units not in SPLITTERS:
-        raise UnknownNameError("kind of unit", units, SPLITTERS)
-    spans = SPLITTERS[units](prompt)
+    if units not in {*SPLITTERS, TOKEN} and splitter is None:
+        raise UnknownNameError("kind of unit", units, [*SPLITTERS, TOKEN])
+    if units == TOKEN and splitter is None:
+        raise UsageError(
+            "units='token' are the tokens of a model, and none was asked how it cuts this prompt. Use a local model "
+            "(hf/ORG/NAME, hf/PATH or demo/storyteller), or units='word'."
+        )
+    spans = (splitter or SPLITTERS[units])(prompt)
     if not spans:
         raise UsageError("The prompt is empty: it holds no character to explain. Give a prompt of at least one word.")
     pieces = _pieces(prompt, spans, pinned=[span for text in pin for span in _occurrences(prompt, text)])
@@ -224,3 +233,6 @@ SPLITTERS: dict[str, Splitter] = {
     "line": lines,
     "paragraph": paragraphs,
 }
+
+TOKEN = "token"  # noqa: S105 - a kind of unit
+"""The kind of unit that only a model can cut."""

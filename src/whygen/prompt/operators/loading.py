@@ -8,6 +8,9 @@ from pathlib import Path
 
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.operators.base import Delete, Operator, Placeholder
+from whygen.prompt.operators.infill import Neutral
+from whygen.prompt.operators.noise import SCALE, EmbeddingNoise
+from whygen.prompt.operators.paraphrase import Paraphrase
 from whygen.prompt.operators.synonyms import Synonym, read_lexicon
 
 
@@ -19,10 +22,19 @@ class OperatorOptions:
         placeholder: for ``placeholder``: the text that stands for a unit; ``...`` unless given.
         lexicon: for ``synonym``: a mapping of words to others, or a file of them (JSON or TSV); without it, the
             encoder's vocabulary.
+        infill: for ``neutral``: the model that fills in, as a URI, a callable or an object.
+        paraphraser: for ``paraphrase``: the model that says units in other words, as a URI, a callable or an object.
+        instruction: for ``neutral`` and ``paraphrase``: what such a model is asked, instead of the wording of their
+            own files; with ``{text}`` or ``{left}`` where the prompt's text goes.
+        noise: for ``noise``: how long the noise is, in average embeddings.
     """
 
     placeholder: str | None = None
     lexicon: Mapping[str, str] | Path | str | None = None
+    infill: object | None = None
+    paraphraser: object | None = None
+    instruction: str | None = None
+    noise: float | None = None
 
     def given(self) -> list[str]:
         """Names of the options that are not left at their default."""
@@ -39,15 +51,43 @@ def _synonym(options: OperatorOptions) -> Operator:
     return Synonym(None if options.lexicon is None else read_lexicon(options.lexicon))
 
 
+def _neutral(options: OperatorOptions) -> Operator:
+    if options.infill is None:
+        raise UsageError(
+            "operator='neutral' needs a model that fills in: name it with infill=, such as hf/ORG/NAME of a fill-mask "
+            "or a causal model, or use operator='synonym', which needs none."
+        )
+    return Neutral(options.infill, options.instruction)
+
+
+def _paraphrase(options: OperatorOptions) -> Operator:
+    if options.paraphraser is None:
+        raise UsageError(
+            "operator='paraphrase' needs a model that says things in other words: name it with paraphraser=, as a URI "
+            "or a function str -> str, or use operator='synonym', which needs none."
+        )
+    return Paraphrase(options.paraphraser, options.instruction)
+
+
 OPERATORS: dict[str, Callable[[OperatorOptions], Operator]] = {
     "delete": lambda _: Delete(),
     "placeholder": _placeholder,
     "synonym": _synonym,
+    "neutral": _neutral,
+    "paraphrase": _paraphrase,
+    "noise": lambda options: EmbeddingNoise(SCALE if options.noise is None else options.noise),
 }
-"""Operators by name. The options that an operator takes are those of `TAKES`."""
+"""Operators by name."""
 
-TAKES: dict[str, str] = {"placeholder": "placeholder", "lexicon": "synonym"}
-"""Which operator each option belongs to."""
+BELONGS: dict[str, tuple[str, ...]] = {
+    "placeholder": ("placeholder",),
+    "lexicon": ("synonym",),
+    "infill": ("neutral",),
+    "paraphraser": ("paraphrase",),
+    "instruction": ("neutral", "paraphrase"),
+    "noise": ("noise",),
+}
+"""Which operators each option goes with."""
 
 
 def load_operator(
@@ -69,9 +109,9 @@ def load_operator(
         return _own(operator, told)
     if operator not in OPERATORS:
         raise UnknownNameError("operator", operator, OPERATORS)
-    strange = [name for name in told.given() if TAKES[name] != operator]
+    strange = [name for name in told.given() if operator not in BELONGS[name]]
     if strange:
-        meant = ", ".join(f"{name} goes with operator={TAKES[name]!r}" for name in strange)
+        meant = ", ".join(f"{name} goes with operator={' or '.join(map(repr, BELONGS[name]))}" for name in strange)
         raise UsageError(f"operator={operator!r} was given {', '.join(strange)}: {meant}. Leave it out, or change one.")
     if operator == "placeholder" and options is None:
         told = OperatorOptions(placeholder=placeholder)
