@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from whygen.errors import UsageError
 from whygen.models import Model, Tokenizes
-from whygen.prompt.units import TOKEN, Span, Splitter
+from whygen.prompt.units import TOKEN, Span, Splitter, inside_character
 
 
 def token_splitter(model: Model) -> Splitter:
     """Cuts a text into the tokens that the model reads, for ``split(prompt, "token", splitter=...)``.
 
-    A token's unit is what it shows: white space belongs to the next one, as everywhere. Byte-level tokens that share
-    one character are one unit, because a prompt cannot lose half a character.
+    A token's unit is what it shows: white space belongs to the next one, as everywhere. Tokens that share what is seen
+    as one character (its bytes, a letter and its marks, joined emoji) are one unit: a prompt cannot lose half of it.
 
     Raises:
         UsageError: if the model does not tell its tokens.
@@ -29,6 +29,8 @@ def _visible(text: str, spans: list[Span]) -> list[Span]:
     visible: list[Span] = []
     for start, end in spans:
         token = text[start:end]
-        if token.strip():
+        if visible and inside_character(text, start):
+            visible[-1] = visible[-1][0], start + len(token.rstrip())
+        elif token.strip():
             visible.append((start + len(token) - len(token.lstrip()), start + len(token.rstrip())))
     return visible

@@ -169,6 +169,14 @@ def _cluster_end(text: str, start: int) -> int:
     return end
 
 
+def inside_character(text: str, index: int) -> bool:
+    """Whether a cut before ``index`` would part what is seen as one character: a mark, joined emoji, half a flag."""
+    if not 0 < index < len(text) or text[index - 1].isspace():
+        return False
+    joined = _ZERO_WIDTH_JOINER in text[index - 1 : index + 1]
+    return joined or _extends(text[index]) or (_is_flag_half(text, index - 1) and _is_flag_half(text, index))
+
+
 def _is_flag_half(text: str, index: int) -> bool:
     return index < len(text) and "\U0001f1e6" <= text[index] <= "\U0001f1ff"
 
