@@ -23,7 +23,7 @@ KINDS = sorted(SPLITTERS)
 
 def operators(units: Units, fillers: Sequence[str]) -> list[Operator]:
     replacements = tuple(fillers[i % len(fillers)] for i in range(len(units)))
-    return [Delete(), Placeholder("[MASK]"), Substitute("mine", replacements), EmbeddingNoise()]
+    return [Delete(), Placeholder("[MASK]"), Substitute("mine", replacements), EmbeddingNoise(seed=1)]
 
 
 @given(TEXT, st.sampled_from(KINDS), st.lists(st.text(max_size=8), min_size=1, max_size=4))

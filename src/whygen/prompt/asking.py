@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.errors import DataError, ModelError
+from whygen.errors import DataError, ModelError, UsageError
 from whygen.models import HasContext, Model, ScoresText
 from whygen.prompt.designs import Design
 from whygen.prompt.operators import Operator
@@ -145,8 +145,9 @@ class Asker:
         self.told.clear()
         if design.prompts is not None:
             return list(design.prompts)
-        for row, mask in enumerate(design.masks):
-            self.told[row] = self.operator.settings(self.units, mask, self.settings)
+        if self.operator.by_settings:
+            told = (self.operator.settings(self.units, mask, self.settings) for mask in design.masks)
+            self.told.update(enumerate(told))
         return [self.operator.render(self.units, mask) for mask in design.masks]
 
     def is_whole(self, design: Design, prompts: Sequence[str]) -> NDArray[np.bool_]:
@@ -189,6 +190,11 @@ class Asker:
 
     def _sent(self, prompt: str, row: int) -> Asked:
         """What is sent for a row of the design."""
+        if self.operator.by_settings and row not in self.told:
+            raise UsageError(
+                f"operator={self.operator.name!r} says in the settings what is dropped, and here only texts are sent "
+                "(levels of a long prompt, the published masks). Use operator='delete', or one prompt without levels."
+            )
         return Asked(prompt, self.told.get(row, self.settings))
 
     def _draw_numbers(self, sent: Sequence[Asked], *, fresh: bool) -> list[int]:

@@ -403,4 +403,5 @@ def test_what_is_not_ready_does_not_render() -> None:
     with pytest.raises(UsageError, match="holds 1 replacements, and the prompt has 11"):
         Substitute("mine", ("a",)).render(units, np.zeros(len(units), dtype=bool))
     assert Delete().prepare(units, Tools()) == Delete()
-    assert EmbeddingNoise().render(units, np.zeros(len(units), dtype=bool)) == PROMPT
+    with pytest.raises(UsageError, match=r"operator.prepare\(units, tools\)"):
+        EmbeddingNoise().render(units, np.zeros(len(units), dtype=bool))

@@ -49,3 +49,17 @@ def test_masks_that_differ_in_their_noise_alone_are_different_questions(storytel
         assert len(np.unique(found.evidence.effects)) > values
         assert {sample.prompt for sample in found.evidence.samples} == {PROMPT}
         assert max(found.units, key=lambda unit: unit.attribution).text == "castle"
+
+
+def test_noise_is_refused_where_only_texts_are_sent(storyteller) -> None:
+    from whygen.prompt.designs import Design
+
+    units = split(PROMPT)
+    operator = load_operator("noise").prepare(units, Tools(model=storyteller))
+    masks = np.vstack([np.eye(len(units), dtype=bool), ~np.eye(len(units), dtype=bool)])
+    groups = np.tile(np.arange(len(units)), 2)
+    design = Design(name="mine", masks=masks, groups=groups, prompts=("a",) * len(masks))
+    with pytest.raises(UsageError, match="says in the settings what is dropped"):
+        whygen.explain_prompt(
+            storyteller, PROMPT, operator=operator, design=design, budget=64, cache=None, target="token-set"
+        )  # type: ignore[arg-type]

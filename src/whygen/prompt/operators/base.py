@@ -55,10 +55,12 @@ class Operator(ABC):
     Attributes:
         name: what is written into the record.
         notices: what the person should know of the replacements.
+        by_settings: whether the settings, and not the text, tell masks apart.
     """
 
     name: str
     notices: tuple[Notice, ...] = ()
+    by_settings: bool = False
 
     def calls(self, units: Units) -> int:
         """Calls of a helping model that `prepare` will ask for."""
@@ -140,10 +142,14 @@ class Unprepared(Operator):
     """An operator that must see the units first: `prepare` hands back the one that renders."""
 
     def parts(self, units: Units, mask: Mask) -> list[str]:
-        raise UsageError(
-            f"operator={self.name!r} does not know its replacements yet: render with "
-            "operator.prepare(units, tools), which looks them up."
-        )
+        raise not_ready(self.name)
+
+
+def not_ready(name: str) -> UsageError:
+    """That an operator was asked to render before `Operator.prepare`."""
+    return UsageError(
+        f"operator={name!r} has not seen the units yet: operator.prepare(units, tools) gives the one that renders."
+    )
 
 
 def substitute(name: str, units: Units, replacements: tuple[str, ...], *, advice: str) -> Substitute:

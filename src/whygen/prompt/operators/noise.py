@@ -8,7 +8,7 @@ import numpy as np
 
 from whygen.errors import UsageError
 from whygen.models import AddsNoise
-from whygen.prompt.operators.base import Mask, Operator, Tools
+from whygen.prompt.operators.base import Mask, Operator, Tools, not_ready
 from whygen.prompt.units import Units
 from whygen.stats.seeds import generator
 from whygen.types import Request, Settings
@@ -25,12 +25,13 @@ class EmbeddingNoise(Operator):
 
     Attributes:
         scale: how long the noise is on average, in mean norms of the model's input embeddings.
-        seed: of the noise.
+        seed: of the noise; None until `prepare` has drawn it.
     """
 
     scale: float = SCALE
-    seed: int = 0
+    seed: int | None = None
     name: str = "noise"
+    by_settings: bool = True
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.scale) and self.scale > 0):
@@ -56,9 +57,13 @@ class EmbeddingNoise(Operator):
 
     def parts(self, units: Units, mask: Mask) -> list[str]:
         del mask
+        if self.seed is None:
+            raise not_ready(self.name)
         return [units.text_at(piece) for piece in units.pieces]
 
     def settings(self, units: Units, mask: Mask, settings: Settings) -> Settings:
+        if self.seed is None:
+            raise not_ready(self.name)
         if mask.all():
             return settings
         spans = [list(span) for span, kept in zip(units.spans, mask.tolist(), strict=True) if not kept]
