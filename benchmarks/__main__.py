@@ -6,7 +6,10 @@ import argparse
 import importlib
 from pathlib import Path
 
-NAMES = ("first_minute", "coverage", "labels", "distances", "overhead", "store", "anchors_selection", "long_prompts")
+NAMES = (
+    "first_minute", "coverage", "labels", "distances", "operators", "overhead", "store", "anchors_selection",
+    "long_prompts",
+)  # fmt: skip
 NEED_DATA = ("anchors_pipeline",)
 
 

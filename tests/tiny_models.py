@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
+    BertConfig,
+    BertForMaskedLM,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -77,4 +79,35 @@ def save(kind: str, folder: Path, *, chat: bool = False, half: bool = False) -> 
                 parameter.mul_(6)
     (model.half() if half else model).save_pretrained(folder)
     words.save_pretrained(folder)
+    return folder
+
+
+WORDS = ("tell", "a", "story", "of", "the", "old", "castle", "fort", "dog", "cat", "and", "snow", "rain", ".", ",")
+
+
+def save_masked(folder: Path, *, positions: int = 64) -> Path:
+    """A fill-mask model with random weights, over whole words and their parts."""
+    torch.manual_seed(5)
+    letters = [chr(code) for code in range(ord("b"), ord("z") + 1)]
+    listed = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters, *(f"##{x}" for x in ["a", *letters])]
+    core = Tokenizer(models.WordPiece({word: i for i, word in enumerate(listed)}, unk_token="[UNK]"))
+    core.normalizer = normalizers.BertNormalizer()
+    core.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    core.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    core.decoder = decoders.WordPiece()
+    PreTrainedTokenizerFast(
+        tokenizer_object=core, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]",
+        mask_token="[MASK]",
+    ).save_pretrained(folder)  # fmt: skip
+    network = BertForMaskedLM(
+        BertConfig(
+            vocab_size=len(listed), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+            max_position_embeddings=positions,
+        )
+    )  # fmt: skip
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.dim() == 2:
+                parameter.mul_(6)
+    network.save_pretrained(folder)
     return folder

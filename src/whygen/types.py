@@ -141,6 +141,8 @@ class Request:
             request["settings"] = self.settings.to_json()
         else:
             request["continuation"] = self.continuation
+            if self.settings.extra:  # how to generate plays no part in scoring; what is done to the prompt does
+                request["settings"] = {"extra": dict(self.settings.extra)}
         return request
 
     @property

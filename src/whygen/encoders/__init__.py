@@ -5,6 +5,7 @@ sentence-transformers model can be named instead. One forward pass gives a text'
 embeddings, and each encoder remembers both for the texts it has seen.
 """
 
+from whygen.encoders.protocols import HasVocabulary as HasVocabulary
 from whygen.encoders.protocols import TextEncoder as TextEncoder
 from whygen.encoders.registry import PACKAGED as PACKAGED
 from whygen.encoders.registry import has_text_encoder as has_text_encoder

@@ -28,3 +28,16 @@ class TextEncoder(Protocol):
         row, made of its special tokens: a set must not be empty. The arrays may be read-only.
         """
         ...
+
+
+@runtime_checkable
+class HasVocabulary(Protocol):
+    """An encoder that knows words by themselves: those its tokenizer does not cut."""
+
+    def vocabulary(self) -> tuple[str, ...]:
+        """Words of at least two letters, as the tokenizer writes them, in its order."""
+        ...
+
+    def word_vectors(self) -> Vectors:
+        """One vector of length one for each word of `vocabulary`, shape ``(n, d)``; near ones are used alike."""
+        ...

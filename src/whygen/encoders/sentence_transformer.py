@@ -53,6 +53,7 @@ class SentenceTransformerEncoder:
         self._model = model.eval()
         self._name = name
         self._memory = Memory() if memory is None else memory
+        self._words: tuple[tuple[str, ...], Vectors] | None = None
 
     @property
     def name(self) -> str:
@@ -65,6 +66,36 @@ class SentenceTransformerEncoder:
     def tokens(self, texts: Sequence[str]) -> list[Vectors]:
         found = self._encode(texts)
         return [found[text].tokens for text in texts]
+
+    def vocabulary(self) -> tuple[str, ...]:
+        """Words of letters that are one token when they stand alone."""
+        return self._known_words()[0]
+
+    def word_vectors(self) -> Vectors:
+        """The network's input embeddings, less their common mean (Mu and Viswanath, 2018, arXiv 1702.01417).
+
+        They keep the part of speech where sentence vectors do not: the neighbour of "walked" is "strolled", and that of
+        "and" another word that joins.
+        """
+        return self._known_words()[1]
+
+    def _known_words(self) -> tuple[tuple[str, ...], Vectors]:
+        if self._words is None:
+            words = _whole_words(self._model.tokenizer)
+            rows = self._input_embeddings()[list(words)].astype(np.float64)
+            self._words = tuple(words.values()), _unit(rows - rows.mean(axis=0))
+            self._words[1].setflags(write=False)
+        return self._words
+
+    def _input_embeddings(self) -> NDArray[np.float32]:
+        """One row for each token, shape ``(tokens, d)``."""
+        network = getattr(self._model[0], "auto_model", None)
+        if network is None:
+            raise UsageError(
+                f"The encoder {self._name!r} has no input embeddings to find words by. Use encoder='auto', or give "
+                "synonyms of your own with lexicon=."
+            )
+        return network.get_input_embeddings().weight.detach().float().cpu().numpy()
 
     def _encode(self, texts: Sequence[str]) -> dict[str, Encoded]:
         """Every distinct text; remembered ones are not encoded again."""
@@ -125,6 +156,15 @@ class SentenceTransformerEncoder:
         for row, window in zip(table, windows, strict=True):
             row[: len(window)] = window.features[key]
         return torch.from_numpy(table)
+
+
+def _whole_words(tokenizer: Any) -> dict[int, str]:
+    """Token to word, of the words that the tokenizer does not cut. They are tried behind a space, as in a sentence."""
+    tokens = range(len(tokenizer))
+    texts = [text.strip() for text in tokenizer.batch_decode([[token] for token in tokens])]
+    wordlike = {token: text for token, text in zip(tokens, texts, strict=True) if len(text) > 1 and text.isalpha()}
+    again = tokenizer([f" {text}" for text in wordlike.values()], add_special_tokens=False)["input_ids"]
+    return {token: text for (token, text), ids in zip(wordlike.items(), again, strict=True) if list(ids) == [token]}
 
 
 def _token_set(rows: NDArray[np.float32], special: NDArray[np.bool_]) -> Vectors:

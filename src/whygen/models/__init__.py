@@ -4,13 +4,17 @@
 the entry point group ``whygen.models``; the built-in ones use the same door.
 """
 
+from whygen.models.protocols import AddsNoise as AddsNoise
+from whygen.models.protocols import ContinuesText as ContinuesText
 from whygen.models.protocols import Decodes as Decodes
 from whygen.models.protocols import Encodes as Encodes
+from whygen.models.protocols import FillsMask as FillsMask
 from whygen.models.protocols import HasContext as HasContext
 from whygen.models.protocols import HasIdentity as HasIdentity
 from whygen.models.protocols import Model as Model
 from whygen.models.protocols import Samples as Samples
 from whygen.models.protocols import ScoresText as ScoresText
+from whygen.models.protocols import Tokenizes as Tokenizes
 from whygen.models.python import batched as batched
 from whygen.models.registry import ModelOptions as ModelOptions
 from whygen.models.registry import Provider as Provider
@@ -19,8 +23,11 @@ from whygen.models.registry import load_model as load_model
 from whygen.models.registry import providers as providers
 
 __all__ = [
+    "AddsNoise",
+    "ContinuesText",
     "Decodes",
     "Encodes",
+    "FillsMask",
     "HasContext",
     "HasIdentity",
     "Model",
@@ -28,6 +35,7 @@ __all__ = [
     "Provider",
     "Samples",
     "ScoresText",
+    "Tokenizes",
     "batched",
     "broken_providers",
     "load_model",

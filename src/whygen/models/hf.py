@@ -15,6 +15,7 @@ from whygen.models.registry import ModelOptions, Provider
 from whygen.types import JsonValue
 
 if TYPE_CHECKING:
+    from whygen.models.hf_masked import HfMaskedModel
     from whygen.models.hf_model import HfModel
 
 _PIECE = 2**24
@@ -22,8 +23,8 @@ _FILES = {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt", ".py", ".
 """What can change an answer: configuration, weights, tokenizer, template."""
 
 
-def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfModel:
-    """Open a model from a folder or the hub.
+def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfModel | HfMaskedModel:
+    """Open a model from a folder or the hub: one that writes, or, if it was made for that, one that fills in a mask.
 
     Args:
         name: a folder, or a name of the hub, with ``@REVISION`` if it must be one.
@@ -39,6 +40,7 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
     try:
         import transformers
 
+        from whygen.models.hf_masked import HfMaskedModel
         from whygen.models.hf_model import HfModel, quiet
     except ImportError as error:
         raise MissingExtraError("A local language model", extra="hf", package=error.name or "transformers") from None
@@ -48,8 +50,13 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
     how: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
     with quiet(), _explained(name):
         config = transformers.AutoConfig.from_pretrained(place, **how)
+        fills = _fills_mask(config)
         kind: Any = (
-            transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+            transformers.AutoModelForMaskedLM
+            if fills
+            else transformers.AutoModelForSeq2SeqLM
+            if config.is_encoder_decoder
+            else transformers.AutoModelForCausalLM
         )
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **how)
         network, found = kind.from_pretrained(place, dtype=dtype, output_loading_info=True, **how)
@@ -61,7 +68,14 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
         else str(getattr(network.config, "_commit_hash", None) or revision),
         "dtype": str(network.dtype).removeprefix("torch."),
     }
+    if fills:
+        return HfMaskedModel(network, tokenizer, uri=uri or f"hf/{name}", identity=identity)
     return HfModel(network, tokenizer, uri=uri or f"hf/{name}", identity=identity, batch_size=options.batch_size)
+
+
+def _fills_mask(config: Any) -> bool:
+    """Whether the checkpoint was made to fill in masks; one that reads both ways cannot write."""
+    return any(name.endswith("ForMaskedLM") for name in config.architectures or ())
 
 
 def _place(name: str) -> tuple[str, str]:

@@ -20,6 +20,8 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 from transformers.utils import logging
 
+from whygen.errors import DataError
+from whygen.models.hf_noise import NOISE, Noise, NoisyEmbeddings, asked_noise
 from whygen.models.hf_steps import Sampler, StopStrings
 from whygen.models.hf_tokens import Continuation, Refused, Tokens
 from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings, TokenScore, canonical_json
@@ -41,6 +43,7 @@ class Job:
     prompt: list[int]
     room: int = 0
     target: Continuation | None = None
+    noise: Noise | None = None
 
     @property
     def length(self) -> int:
@@ -85,6 +88,7 @@ class HfModel:
         self._seq2seq = bool(network.config.is_encoder_decoder)
         self._own = network.generation_config
         self._tokens = Tokens(tokenizer, uri=uri, ends=_listed(self._own.eos_token_id))
+        self._noisy = NoisyEmbeddings(network)
         self._crops_logits = "logits_to_keep" in inspect.signature(network.forward).parameters
 
     @property
@@ -113,6 +117,38 @@ class HfModel:
         """
         with quiet():
             return len(self._tokens.prompt(request))
+
+    @property
+    def continues_text(self) -> bool:
+        """Whether a prompt is continued as it is written: a causal network without a chat template."""
+        return not self._seq2seq and not self.tokenizer.chat_template
+
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """Characters ``[start, end)`` of each token of a text, without template and special tokens.
+
+        A character that byte-level tokens share belongs to the first of them, and those inside it are left out.
+
+        Raises:
+            DataError: if the text has no tokens, or they cannot be found in it.
+        """
+        try:
+            with quiet():
+                spans = self._tokens.continuation(text).spans
+        except (Refused, TypeError, UnicodeError) as error:
+            raise DataError(f"{self._uri} cannot cut this text into tokens: {error}.") from None
+        return [(start, end) for start, end in spans if start < end]
+
+    def noisy_tokens(self, request: Request) -> list[int]:
+        """Places of the prompt's tokens that the request's noise reaches; see `AddsNoise`.
+
+        Raises:
+            DataError: if the noise is malformed, or its tokens cannot be found.
+        """
+        try:
+            noise = self._noise(request)
+        except Refused as refused:
+            raise DataError(f"{refused.failure.message}. {refused.failure.advice}") from None
+        return list(noise.places) if noise else []
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
         return self._serve(requests, self._to_generate, self._generate)
@@ -171,15 +207,23 @@ class HfModel:
         settings = request.settings
         if settings.max_tokens < 1:
             raise Refused(f"max_tokens={settings.max_tokens} leaves no answer", "Allow at least one token.")
-        if settings.extra:
-            names = ", ".join(sorted(settings.extra))
-            raise Refused(
-                f"{self._uri} takes no further settings, and was given {names}",
-                "Leave them out; temperature, top_p, max_tokens, stop and seed work.",
-            )
         prompt = self._tokens.prompt(request)
         self._check_length(len(prompt), "the prompt is {} tokens long", answer=0 if self._seq2seq else 1)
-        return Job(place=place, request=request, prompt=prompt, room=self._room(len(prompt), settings.max_tokens))
+        room = self._room(len(prompt), settings.max_tokens)
+        return Job(place=place, request=request, prompt=prompt, room=room, noise=self._noise(request))
+
+    def _noise(self, request: Request) -> Noise | None:
+        extra = request.settings.extra
+        if strange := sorted(set(extra) - {NOISE}):
+            raise Refused(
+                f"{self._uri} takes no further settings but {NOISE}, and was given {', '.join(strange)}",
+                "Leave them out; temperature, top_p, max_tokens, stop and seed work.",
+            )
+        asked = asked_noise(extra)
+        if asked is None:
+            return None
+        spans, scale, seed = asked
+        return Noise(self._tokens.places(request, spans), scale, seed)
 
     def _to_score(self, place: int, request: Request) -> Job:
         prompt, target = self._tokens.prompt(request), self._tokens.continuation(request.continuation or "")
@@ -188,7 +232,7 @@ class HfModel:
             self._check_length(len(target.ids), "the text to score is {} tokens long")
         else:
             self._check_length(len(prompt) + len(target.ids), "prompt and text to score are {} tokens long")
-        return Job(place=place, request=request, prompt=prompt, target=target)
+        return Job(place=place, request=request, prompt=prompt, target=target, noise=self._noise(request))
 
     def _check_length(self, tokens: int, what: str, *, answer: int = 0) -> None:
         context = self.context_tokens
@@ -230,7 +274,8 @@ class HfModel:
         if settings.temperature > 0:
             seeds = [job.request.sampling_seed for job in batch]
             how["logits_processor"] = LogitsProcessorList([Sampler(seeds, settings.temperature, settings.top_p)])
-        with self._plain_defaults():
+        noise, starts = [job.noise for job in batch], [0 if self._seq2seq else begin - len(job.prompt) for job in batch]
+        with self._plain_defaults(), self._noisy.on(noise, starts):
             out = self.network.generate(
                 input_ids=ids, attention_mask=mask, generation_config=self._how_long(batch[0].room), **how
             )
@@ -301,7 +346,8 @@ class HfModel:
 
     def _score_rows(self, batch: Sequence[Job]) -> list[Output]:
         begun = time.perf_counter()
-        logits, firsts = self._logits(batch)
+        with self._noisy.on([job.noise for job in batch], [0] * len(batch)):
+            logits, firsts = self._logits(batch)
         values: list[list[float]] = []
         for i, job in enumerate(batch):
             ids = torch.tensor(_target(job).ids, dtype=torch.long, device=logits.device)

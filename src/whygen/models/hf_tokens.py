@@ -52,6 +52,30 @@ class Tokens:
             raise Refused(f"the prompt cannot be turned into tokens ({error})", "Send valid Unicode.") from None
         return ids or self._beginning()
 
+    def places(self, request: Request, spans: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+        """Which tokens of a prompt, as `prompt` gives them, share a character with one of the spans.
+
+        Raises:
+            Refused: if the tokens cannot be found in the prompt, or a span reaches none.
+        """
+        sent, prompt = self._text(request), request.prompt
+        core = prompt.strip() if isinstance(prompt, str) else ""
+        if not self.tokenizer.is_fast or not core or sent.count(core) != 1:
+            raise Refused(
+                f"the tokens of {self._uri} cannot be found in the characters of this prompt",
+                "Noise needs one text as the prompt, a fast tokenizer, and a template that keeps the prompt whole.",
+            )
+        shift = sent.index(core) - str(prompt).index(core)
+        how = {"add_special_tokens": not self.tokenizer.chat_template, "return_offsets_mapping": True}
+        ends = self.tokenizer(sent, **how)["offset_mapping"]
+        found: set[int] = set()
+        for start, end in spans:
+            reached = [i for i, (a, b) in enumerate(ends) if a < end + shift and start + shift < b]
+            if not reached:
+                raise Refused(f"characters {start} to {end} of the prompt hold no token", "Give spans of visible text.")
+            found.update(reached)
+        return tuple(sorted(found))
+
     def _text(self, request: Request) -> str:
         prompt = request.prompt
         if isinstance(prompt, Edit):

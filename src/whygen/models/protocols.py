@@ -57,6 +57,52 @@ class HasContext(Protocol):
 
 
 @runtime_checkable
+class Tokenizes(Protocol):
+    """A model that can tell how it cuts a text."""
+
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """Characters ``[start, end)`` of each token, in order and without gaps; tokens inside one character are one.
+
+        Raises:
+            DataError: if the text cannot be cut, or its tokens cannot be found in it.
+        """
+        ...
+
+
+@runtime_checkable
+class ContinuesText(Protocol):
+    """A model that knows whether it goes on with a prompt as it is written, rather than answering it as a turn."""
+
+    @property
+    def continues_text(self) -> bool: ...
+
+
+@runtime_checkable
+class FillsMask(Protocol):
+    """A model whose prompts hold one `mask`: it answers with the likeliest text there.
+
+    ``Output.extra["fillers"]`` lists ``[text, probability]``, the likeliest first; ``text`` is the first of them.
+    """
+
+    @property
+    def mask(self) -> str: ...
+
+
+@runtime_checkable
+class AddsNoise(Protocol):
+    """A model that adds noise to its input embeddings, in `answer` and in `score`, by ``Settings.extra``.
+
+    ``{"embedding_noise": {"spans": [[start, end], ...], "scale": s, "seed": k}}``: every token that shares a character
+    with a span of the prompt gets Gaussian noise, as long as ``scale`` average embeddings on average. A token's noise
+    depends on the seed and on its place among the tokens, and on nothing else.
+    """
+
+    def noisy_tokens(self, request: Request) -> list[int]:
+        """Places, among the tokens of the prompt, that the request's noise reaches."""
+        ...
+
+
+@runtime_checkable
 class Encodes(Protocol):
     """Samples ``(n, ...)`` to the mean and log-variance of their posterior, each ``(n, d)``."""
 

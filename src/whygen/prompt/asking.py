@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.errors import DataError, ModelError
+from whygen.errors import DataError, ModelError, UsageError
 from whygen.models import HasContext, Model, ScoresText
 from whygen.prompt.designs import Design
 from whygen.prompt.operators import Operator
@@ -53,6 +53,22 @@ class Whole:
         return float(self.repeats.mean())
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is sent for a mask. Two that are sent alike are equal, whatever their masks were."""
+
+    prompt: str
+    settings: Settings = field(compare=False)
+    extra: str = field(init=False)
+    """What tells the settings of one explanation apart, as text."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "extra", repr(self.settings.extra))
+
+    def request(self, draw: int, *, continuation: str | None = None) -> Request:
+        return Request(prompt=self.prompt, settings=self.settings, draw=draw, continuation=continuation)
+
+
 @dataclass(slots=True)
 class Asker:
     """Asks one model about one prompt. Everything that was asked is kept in ``samples``."""
@@ -64,10 +80,12 @@ class Asker:
     target: Target
     settings: Settings
     samples: list[Sample] = field(default_factory=list[Sample])
-    used: Counter[str] = field(default_factory=Counter[str])
+    used: Counter[Asked] = field(default_factory=Counter[Asked])
     failures: list[Failure] = field(default_factory=list[Failure])
     answers: dict[int, list[Output]] = field(default_factory=dict[int, "list[Output]"])
     """Answers to each row of the design, in the order of their draws."""
+    told: dict[int, Settings] = field(default_factory=dict[int, Settings])
+    """Settings of each row of the design, where the operator has a say in them."""
 
     def check_context(self) -> None:
         """Refuse a prompt that the model cannot take, before anything is paid.
@@ -104,11 +122,12 @@ class Asker:
         """
         prompt = self.units.prompt
         wanted = references if self.target.verb == "score" else references + repeats
-        answers = self.runner.ask([self._request(prompt, draw) for draw in range(wanted)])
+        asked = Asked(prompt, self.settings)
+        answers = self.runner.ask([asked.request(draw) for draw in range(wanted)])
         outputs = [self._must(answer) for answer in answers]
-        self.used[prompt] = wanted
+        self.used[asked] = wanted
         if self.target.verb == "score":
-            scored = self._scored([prompt] * repeats, outputs[:1], draws=list(range(repeats)))
+            scored = self._scored([(asked, draw) for draw in range(repeats)], outputs[:1])
             fresh = [self._must(answer) for answer in scored]
         else:
             fresh = outputs[references:]
@@ -122,9 +141,13 @@ class Asker:
         return Whole(chosen, effects, differs, tuple(fresh))
 
     def rendered(self, design: Design) -> list[str]:
-        """The prompt that is sent for each mask of a design."""
+        """The prompt that is sent for each mask of a design; the settings it is sent with are kept in ``told``."""
+        self.told.clear()
         if design.prompts is not None:
             return list(design.prompts)
+        if self.operator.by_settings:
+            told = (self.operator.settings(self.units, mask, self.settings) for mask in design.masks)
+            self.told.update(enumerate(told))
         return [self.operator.render(self.units, mask) for mask in design.masks]
 
     def is_whole(self, design: Design, prompts: Sequence[str]) -> NDArray[np.bool_]:
@@ -142,9 +165,9 @@ class Asker:
         effects = np.full((len(prompts), draws), np.nan)
         effects[full] = whole.effect
         todo = [(row, draw) for row in np.flatnonzero(~full).tolist() for draw in range(draws)]
-        numbers = self._draw_numbers([prompts[row] for row, _ in todo], fresh=whole.differs or draws > 1)
-        texts = [prompts[row] for row, _ in todo]
-        values = self._effects("mask", texts, numbers, whole, rows=[first_row + row for row, _ in todo])
+        sent = [self._sent(prompts[row], first_row + row) for row, _ in todo]
+        numbers = self._draw_numbers(sent, fresh=whole.differs or draws > 1)
+        values = self._effects("mask", sent, numbers, whole, rows=[first_row + row for row, _ in todo])
         for (row, draw), value in zip(todo, values, strict=True):
             effects[row, draw] = value
         for row in np.flatnonzero(full).tolist():
@@ -153,30 +176,43 @@ class Asker:
 
     def empty(self, whole: Whole) -> float:
         """f(0): the effect of the prompt without any unit; pinned parts remain."""
-        nothing = self.operator.render(self.units, np.zeros(len(self.units), dtype=bool))
+        mask = np.zeros(len(self.units), dtype=bool)
+        settings = self.operator.settings(self.units, mask, self.settings)
+        nothing = Asked(self.operator.render(self.units, mask), settings)
         numbers = self._draw_numbers([nothing], fresh=whole.differs)
         return float(self._effects("empty", [nothing], numbers, whole, rows=[None])[0])
 
     def redraws(self, prompts: Sequence[str], rows: Sequence[int], whole: Whole) -> NDArray[np.float64]:
         """Effects of asking the given masked prompts once more, shape ``(len(rows),)``."""
-        numbers = self._draw_numbers(prompts, fresh=True)
-        return self._effects("redraw", prompts, numbers, whole, rows=list(rows))
+        sent = [self._sent(prompt, row) for prompt, row in zip(prompts, rows, strict=True)]
+        numbers = self._draw_numbers(sent, fresh=True)
+        return self._effects("redraw", sent, numbers, whole, rows=list(rows))
 
-    def _draw_numbers(self, prompts: Sequence[str], *, fresh: bool) -> list[int]:
+    def _sent(self, prompt: str, row: int) -> Asked:
+        """What is sent for a row of the design."""
+        if self.operator.by_settings and row not in self.told:
+            raise UsageError(
+                f"operator={self.operator.name!r} says in the settings what is dropped, and here only texts are sent "
+                "(levels of a long prompt, the published masks). Use operator='delete', or one prompt without levels."
+            )
+        return Asked(prompt, self.told.get(row, self.settings))
+
+    def _draw_numbers(self, sent: Sequence[Asked], *, fresh: bool) -> list[int]:
         if not fresh:
-            return [0 if prompt != self.units.prompt else self.used[prompt] for prompt in prompts]
+            whole = Asked(self.units.prompt, self.settings)
+            return [0 if asked != whole else self.used[asked] for asked in sent]
         numbers: list[int] = []
-        for prompt in prompts:
-            numbers.append(self.used[prompt])
-            self.used[prompt] += 1
+        for asked in sent:
+            numbers.append(self.used[asked])
+            self.used[asked] += 1
         return numbers
 
     def _effects(
-        self, kind: str, prompts: Sequence[str], draws: Sequence[int], whole: Whole, *, rows: Sequence[int | None]
+        self, kind: str, sent: Sequence[Asked], draws: Sequence[int], whole: Whole, *, rows: Sequence[int | None]
     ) -> NDArray[np.float64]:
-        """Effect of each question, shape ``(len(prompts),)``; equal questions (prompt and draw) are asked once."""
-        questions: dict[tuple[str, int], int] = {}
-        place = [questions.setdefault(question, len(questions)) for question in zip(prompts, draws, strict=True)]
+        """Effect of each question, shape ``(len(sent),)``; equal questions (what is sent, and draw) are asked once."""
+        questions: dict[tuple[Asked, int], int] = {}
+        place = [questions.setdefault(question, len(questions)) for question in zip(sent, draws, strict=True)]
         answers = self._ask(list(questions), whole)
         good = [index for index, answer in enumerate(answers) if isinstance(answer, Output)]
         outputs = [answer for answer in answers if isinstance(answer, Output)]
@@ -187,10 +223,10 @@ class Asker:
         if outputs:
             effects[good] = self.target.effects(outputs, whole.references)
         first_row = dict(reversed(list(zip(place, rows, strict=True))))
-        asked = list(questions)
+        listed = list(questions)
         for index, output in zip(good, outputs, strict=True):
-            prompt, draw = asked[index]
-            self._keep(kind, first_row[index], draw, prompt, output, float(effects[index]))
+            asked, draw = listed[index]
+            self._keep(kind, first_row[index], draw, asked.prompt, output, float(effects[index]))
         if kind == "mask":
             found = dict(zip(good, outputs, strict=True))
             for index, row in zip(place, rows, strict=True):
@@ -198,25 +234,14 @@ class Asker:
                     self.answers.setdefault(row, []).append(found[index])
         return effects[place]
 
-    def _ask(self, questions: Sequence[tuple[str, int]], whole: Whole) -> list[Output | Failure]:
+    def _ask(self, questions: Sequence[tuple[Asked, int]], whole: Whole) -> list[Output | Failure]:
         if self.target.verb == "score":
-            prompts, draws = [prompt for prompt, _ in questions], [draw for _, draw in questions]
-            return self._scored(prompts, whole.references[:1], draws=draws)
-        return self.runner.ask([self._request(prompt, draw) for prompt, draw in questions])
+            return self._scored(questions, whole.references[:1])
+        return self.runner.ask([asked.request(draw) for asked, draw in questions])
 
-    def _scored(
-        self, prompts: Sequence[str], references: Sequence[Output], *, draws: Sequence[int]
-    ) -> list[Output | Failure]:
+    def _scored(self, questions: Sequence[tuple[Asked, int]], references: Sequence[Output]) -> list[Output | Failure]:
         text = references[0].text
-        return self.runner.score(
-            [
-                Request(prompt=prompt, settings=self.settings, draw=draw, continuation=text)
-                for prompt, draw in zip(prompts, draws, strict=True)
-            ]
-        )
-
-    def _request(self, prompt: str, draw: int) -> Request:
-        return Request(prompt=prompt, settings=self.settings, draw=draw)
+        return self.runner.score([asked.request(draw, continuation=text) for asked, draw in questions])
 
     def _must(self, answer: Output | Failure) -> Output:
         if isinstance(answer, Failure):

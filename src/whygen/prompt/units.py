@@ -66,23 +66,43 @@ class Units:
     def pinned(self) -> tuple[Span, ...]:
         return tuple((piece.core, piece.stop) for piece in self.pieces if piece.unit is None)
 
+    def text_at(self, piece: Piece, instead: str | None = None) -> str:
+        """What stands at a piece, white space included: its own text, or ``instead`` where it was visible."""
+        if instead is None:
+            return self.prompt[piece.start : piece.end]
+        return self.prompt[piece.start : piece.core] + instead + self.prompt[piece.stop : piece.end]
 
-def split(prompt: str, units: str = "word", *, pin: Sequence[str] = ()) -> Units:
+    def join(self, parts: Sequence[str]) -> str:
+        """The prompt in which ``parts`` stand at the pieces; one that lost its beginning begins without white space."""
+        text = "".join(parts)
+        return text if parts[0] else text.lstrip()
+
+
+def split(prompt: str, units: str = "word", *, pin: Sequence[str] = (), splitter: Splitter | None = None) -> Units:
     """Cut a prompt into units.
 
     Args:
         prompt: the text; any Unicode.
-        units: ``word`` (punctuation apart), ``sentence``, ``line`` or ``paragraph``.
+        units: ``word`` (punctuation apart), ``sentence``, ``line`` or ``paragraph``; or ``token``, which needs a
+            splitter.
         pin: texts that are always sent and never attributed; every occurrence is pinned, and a unit that
             overlaps one is pinned whole.
+        splitter: cuts the text instead of the one named by ``units``, into spans in order that leave out nothing but
+            white space, such as `whygen.prompt.tokens.token_splitter` of a model.
 
     Raises:
-        UsageError: if the prompt holds no unit, a pinned text does not occur in it, or everything is pinned.
+        UsageError: if the prompt holds no unit, a pinned text does not occur in it, everything is pinned, or there is
+            no model to cut it into tokens.
         UnknownNameError: if ``units`` is not a known kind.
     """
-    if units not in SPLITTERS:
-        raise UnknownNameError("kind of unit", units, SPLITTERS)
-    spans = SPLITTERS[units](prompt)
+    if units not in {*SPLITTERS, TOKEN} and splitter is None:
+        raise UnknownNameError("kind of unit", units, [*SPLITTERS, TOKEN])
+    if units == TOKEN and splitter is None:
+        raise UsageError(
+            "units='token' are the tokens of a model, and none was asked how it cuts this prompt. Use a local model "
+            "(hf/ORG/NAME, hf/PATH or demo/storyteller), or units='word'."
+        )
+    spans = (splitter or SPLITTERS[units])(prompt)
     if not spans:
         raise UsageError("The prompt is empty: it holds no character to explain. Give a prompt of at least one word.")
     pieces = _pieces(prompt, spans, pinned=[span for text in pin for span in _occurrences(prompt, text)])
@@ -149,6 +169,14 @@ def _cluster_end(text: str, start: int) -> int:
     return end
 
 
+def inside_character(text: str, index: int) -> bool:
+    """Whether a cut before ``index`` would part what is seen as one character: a mark, joined emoji, half a flag."""
+    if not 0 < index < len(text) or text[index - 1].isspace():
+        return False
+    joined = _ZERO_WIDTH_JOINER in text[index - 1 : index + 1]
+    return joined or _extends(text[index]) or (_is_flag_half(text, index - 1) and _is_flag_half(text, index))
+
+
 def _is_flag_half(text: str, index: int) -> bool:
     return index < len(text) and "\U0001f1e6" <= text[index] <= "\U0001f1ff"
 
@@ -213,3 +241,6 @@ SPLITTERS: dict[str, Splitter] = {
     "line": lines,
     "paragraph": paragraphs,
 }
+
+TOKEN = "token"  # noqa: S105 - a kind of unit
+"""The kind of unit that only a model can cut."""

@@ -207,3 +207,25 @@ def test_memory_is_bounded_and_forgets_the_longest_unused() -> None:
     assert memory.held == 1600
     memory.add({"huge": Encoded(np.ones(1000), np.ones((1, 1000)))})
     assert memory.held == 0
+
+
+@packaged
+def test_an_encoder_without_input_embeddings_says_what_to_do(encoder: TextEncoder) -> None:
+    from whygen.encoders.sentence_transformer import SentenceTransformerEncoder
+
+    class Bare:
+        """A model whose first part is no transformer."""
+
+        def __init__(self, tokenizer: object) -> None:
+            self.tokenizer = tokenizer
+
+        def eval(self) -> Bare:
+            return self
+
+        def __getitem__(self, place: int) -> object:
+            return object()
+
+    assert isinstance(encoder, SentenceTransformerEncoder)
+    bare = SentenceTransformerEncoder(Bare(encoder._model.tokenizer), "bare")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"'bare' has no input embeddings.*lexicon="):
+        bare.vocabulary()

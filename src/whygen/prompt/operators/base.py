@@ -1,0 +1,177 @@
+"""What every operator is, and those that need nothing but the prompt.
+
+An operator says what stands at each piece of the prompt under a mask; how the pieces make one prompt again is the
+units' own affair (`Units.join`), so that chats and templates need no operators of their own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.encoders import TextEncoder
+from whygen.errors import UsageError
+from whygen.models import Model, ModelOptions
+from whygen.prompt.units import Piece, Units
+from whygen.runs import Notice, Progress, Store
+from whygen.types import Settings
+
+Mask: TypeAlias = NDArray[np.bool_]
+"""Which units are kept, shape ``(n,)``; True: kept."""
+
+
+def _memory() -> Store:
+    return Store(None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What an operator may use to get ready.
+
+    Attributes:
+        model: the model that is explained.
+        encoder: where synonyms are looked for, open or by name.
+        store: where the calls of a helping model are recorded.
+        options: how a helping model is opened.
+        progress: told how far the helping model is.
+        seed: of what is drawn: samples of an infill model, noise.
+    """
+
+    model: Model | None = None
+    encoder: str | TextEncoder = "auto"
+    store: Store = field(default_factory=_memory)
+    options: ModelOptions | None = None
+    progress: Progress | None = None
+    seed: int = 0
+
+
+class Operator(ABC):
+    """Decides what stands at each piece of a prompt. One mask gives one prompt, whatever was rendered before.
+
+    Attributes:
+        name: what is written into the record.
+        notices: what the person should know of the replacements.
+        by_settings: whether the settings, and not the text, tell masks apart.
+    """
+
+    name: str
+    notices: tuple[Notice, ...] = ()
+    by_settings: bool = False
+
+    def calls(self, units: Units) -> int:
+        """Calls of a helping model that `prepare` will ask for."""
+        del units
+        return 0
+
+    def prepare(self, units: Units, tools: Tools) -> Operator:
+        """The same operator, ready for these units. Nothing of the explained model is asked."""
+        del units, tools
+        return self
+
+    @abstractmethod
+    def parts(self, units: Units, mask: Mask) -> list[str]:
+        """What stands at each of ``units.pieces``, white space included."""
+
+    def render(self, units: Units, mask: Mask) -> str:
+        """The prompt that is sent for this mask."""
+        return units.join(self.parts(units, mask))
+
+    def settings(self, units: Units, mask: Mask, settings: Settings) -> Settings:
+        """The settings that the prompt is sent with."""
+        del units, mask
+        return settings
+
+
+def is_kept(piece: Piece, mask: Mask) -> bool:
+    """Whether a piece stands as it is: pinned, or kept by the mask."""
+    return piece.unit is None or bool(mask[piece.unit])
+
+
+@dataclass(frozen=True)
+class Delete(Operator):
+    """Take the unit out, with the white space before it; the order of the rest is kept."""
+
+    name: str = "delete"
+
+    def parts(self, units: Units, mask: Mask) -> list[str]:
+        return [units.text_at(piece) if is_kept(piece, mask) else "" for piece in units.pieces]
+
+
+@dataclass(frozen=True)
+class Placeholder(Operator):
+    """Put a given string where the unit was; the white space around it stays."""
+
+    text: str
+    name: str = "placeholder"
+
+    def parts(self, units: Units, mask: Mask) -> list[str]:
+        return [units.text_at(piece, None if is_kept(piece, mask) else self.text) for piece in units.pieces]
+
+
+@dataclass(frozen=True)
+class Substitute(Operator):
+    """Put a text of its own in place of each unit; the white space around it stays.
+
+    Attributes:
+        name: where the replacements come from, such as ``synonym``.
+        replacements: what stands for unit i when it is not kept.
+        notices: what the person should know of them.
+    """
+
+    name: str
+    replacements: tuple[str, ...]
+    notices: tuple[Notice, ...] = ()
+
+    def parts(self, units: Units, mask: Mask) -> list[str]:
+        if len(self.replacements) != len(units):
+            raise UsageError(
+                f"operator={self.name!r} holds {len(self.replacements)} replacements, and the prompt has {len(units)} "
+                "units: give one for each, in order."
+            )
+        return [
+            units.text_at(piece, None if piece.unit is None or mask[piece.unit] else self.replacements[piece.unit])
+            for piece in units.pieces
+        ]
+
+
+class Unprepared(Operator):
+    """An operator that must see the units first: `prepare` hands back the one that renders."""
+
+    def parts(self, units: Units, mask: Mask) -> list[str]:
+        raise not_ready(self.name)
+
+
+def not_ready(name: str) -> UsageError:
+    """That an operator was asked to render before `Operator.prepare`."""
+    return UsageError(
+        f"operator={name!r} has not seen the units yet: operator.prepare(units, tools) gives the one that renders."
+    )
+
+
+def substitute(name: str, units: Units, replacements: tuple[str, ...], *, advice: str) -> Substitute:
+    """The operator that puts these in place of the units; those that change nothing are told.
+
+    Raises:
+        UsageError: if no replacement differs from its unit.
+    """
+    same = [text for text, new in zip(units.texts, replacements, strict=True) if new == text]
+    if len(same) == len(replacements):
+        raise UsageError(f"operator={name!r} changes none of the {len(same)} units: nothing can be learned. {advice}")
+    if not same:
+        return Substitute(name, replacements)
+    text = (
+        f"operator={name!r} changes nothing at {len(same)} of {len(replacements)} units, and these get no attribution "
+        f"of their own: {shown(same)}. {advice}"
+    )
+    return Substitute(name, replacements, (Notice("replacement-unchanged", text),))
+
+
+def shown(texts: list[str], *, most: int = 12) -> str:
+    """Texts quoted and listed, each once, long ones and long lists cut."""
+    distinct = list(dict.fromkeys(texts))
+    listed = ", ".join(repr(text if len(text) <= 40 else text[:39] + "…") for text in distinct[:most])
+    return listed + (f" and {len(distinct) - most} more" if len(distinct) > most else "")

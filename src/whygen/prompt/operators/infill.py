@@ -1,0 +1,174 @@
+"""``neutral``: something else that fits the place, so that the prompt stays grammatical and the unit's meaning goes.
+
+Three kinds of models can fill a place. One made to fill masks is shown the text with the unit masked. One that
+continues texts writes what could follow the left context, and the candidate that makes the rest of the text likeliest
+is taken. One that answers is asked, in words, for what could stand there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from whygen.errors import UsageError
+from whygen.models import ContinuesText, FillsMask, Model, ScoresText, load_model
+from whygen.prompt.operators.base import Operator, Tools, Unprepared, shown, substitute
+from whygen.prompt.operators.helping import Helper, bare, check_template, filled
+from whygen.prompt.operators.words import has_word, same_word, written_like
+from whygen.prompt.units import Piece, Units, sentences, words
+from whygen.stats.seeds import generator
+from whygen.types import Output, Request, Settings
+
+INSTRUCTION = (
+    "A piece of this text is missing, at the mark ___.\n\n{left}___{right}\n\nWrite something ordinary that could "
+    'stand there, about as long as "{text}" and of the same grammatical kind, but with another meaning. Answer with it '
+    "only."
+)
+"""What a model that answers is asked; ``{left}``, ``{right}`` and ``{text}`` are filled in."""
+
+DRAWS = 8
+"""Continuations drawn beside the likeliest one, for a model that continues."""
+
+_RIGHT = 200
+"""Characters of the right context by which candidates are compared: what is farther away hardly tells them apart."""
+
+_LONGEST = 5
+"""Words that may stand for one; more is no filler but an answer to something else."""
+
+
+@dataclass(frozen=True)
+class Neutral(Unprepared):
+    """Put a filler in place of the unit: the likeliest that is neither the unit nor a form of it.
+
+    Attributes:
+        model: a URI (``hf/`` with a fill-mask or a causal model, any other model that answers), a callable or a model.
+        instruction: what a model that answers is asked.
+    """
+
+    model: object
+    instruction: str | None = None
+    name: str = "neutral"
+
+    def __post_init__(self) -> None:
+        if self.instruction is not None:
+            check_template(self.instruction, needs="left", operator=self.name)
+
+    def calls(self, units: Units) -> int:
+        """At most: a model that continues is asked, and scores what it wrote; the others take one call a unit."""
+        return len(units) * 2 * (1 + DRAWS)
+
+    def prepare(self, units: Units, tools: Tools) -> Operator:
+        """Ask for the fillers.
+
+        Raises:
+            ModelError: if the model refuses, or answers nothing, for a unit.
+            UsageError: if no filler differs from its unit, or a fill-mask model is given units of several words.
+        """
+        model = load_model(self.model, tools.options)
+        helper = Helper(model, tools, operator=self.name, option="infill")
+        if isinstance(model, FillsMask):
+            found = _by_mask(helper, model.mask, units)
+        elif isinstance(model, ContinuesText) and model.continues_text and self.instruction is None:
+            found = _by_continuing(helper, model, units, seed=int(generator(tools.seed, "infill").integers(2**31)))
+        else:
+            found = _by_asking(helper, self.instruction or INSTRUCTION, units)
+        advice = "The model had no other filler: name another with infill=, or use operator='delete'."
+        return substitute(self.name, units, tuple(found), advice=advice)
+
+
+def _around(units: Units, piece: Piece) -> tuple[str, str]:
+    """The text before and after a unit."""
+    place = units.pieces.index(piece)
+    whole = [units.text_at(each) for each in units.pieces]
+    hole = units.text_at(piece, "\0")
+    left, _, right = hole.partition("\0")
+    return "".join(whole[:place]) + left, right + "".join(whole[place + 1 :])
+
+
+def _likeliest(fillers: Iterable[str], unit: str) -> str:
+    """The first filler that is no form of the unit and of its kind (a word, or a mark); else the unit itself."""
+    fits = (each for each in fillers if has_word(each) == has_word(unit) and not same_word(each, unit))
+    other = next(fits, None)
+    return unit if other is None else written_like(other, unit)
+
+
+def _by_mask(helper: Helper, mask: str, units: Units) -> list[str]:
+    long = [text for text in units.texts if len(words(text)) > 1]
+    if long:
+        raise UsageError(
+            f"{helper.model.uri} fills in one word, and some units hold several: {shown(long, most=3)}. Use "
+            "units='word', a causal model for infill=, or operator='paraphrase'."
+        )
+    prompts = [mask.join(_around(units, piece)) for piece in units.free]
+    answers = helper.ask([Request(prompt=prompt) for prompt in prompts])
+    fillers: list[str] = []
+    for place, (unit, answer) in enumerate(zip(units.texts, answers, strict=True)):
+        listed = cast(Sequence[tuple[str, float]], helper.output(answer, place, unit).extra["fillers"])
+        fillers.append(_likeliest((text for text, _ in listed), unit))
+    return fillers
+
+
+def _by_asking(helper: Helper, template: str, units: Units) -> list[str]:
+    requests: list[Request] = []
+    for piece, unit in zip(units.free, units.texts, strict=True):
+        left, right = _around(units, piece)
+        settings = Settings(max_tokens=len(unit) + 32)
+        requests.append(Request(prompt=filled(template, left=left, right=right, text=unit), settings=settings))
+    fillers: list[str] = []
+    for place, (unit, answer) in enumerate(zip(units.texts, helper.ask(requests), strict=True)):
+        filler = bare(helper.output(answer, place, unit).text)
+        if len(words(filler)) > _LONGEST * len(words(unit)):
+            raise helper.error(place, unit, f"it answered at length: {filler[:60]!r}")
+        fillers.append(unit if filler.casefold() == unit.casefold() else written_like(filler, unit))
+    return fillers
+
+
+def _by_continuing(helper: Helper, model: Model, units: Units, *, seed: int) -> list[str]:
+    """Each unit's candidates are the beginnings of one greedy and `DRAWS` drawn continuations of its left context."""
+    around = [_around(units, piece) for piece in units.free]
+    requests: list[Request] = []
+    for (left, _), unit in zip(around, units.texts, strict=True):
+        longest = len(unit) + 8
+        ways = [Settings(max_tokens=longest), *[Settings(max_tokens=longest, temperature=1.0, seed=seed)] * DRAWS]
+        requests += [Request(prompt=left.rstrip(), settings=how, draw=draw) for draw, how in enumerate(ways)]
+    answers = helper.ask(requests)
+    candidates: list[list[str]] = []
+    for place, unit in enumerate(units.texts):
+        own = answers[place * (1 + DRAWS) : (place + 1) * (1 + DRAWS)]
+        helper.output(own[0], place, unit)
+        texts = [_beginning(answer.text, unit) for answer in own if isinstance(answer, Output)]
+        candidates.append([text for each in texts if (text := _likeliest([each], unit)) != unit])
+    if isinstance(model, ScoresText):
+        return _best_scored(helper, units, around, candidates)
+    return [
+        max(texts, key=Counter(texts).__getitem__, default=u) for u, texts in zip(units.texts, candidates, strict=True)
+    ]
+
+
+def _beginning(answer: str, unit: str) -> str:
+    """As much of a continuation as would stand for the unit: a word or a mark for one, else a sentence."""
+    spans = words(answer) if len(words(unit)) == 1 else sentences(answer)
+    return answer[slice(*spans[0])] if spans else ""
+
+
+def _best_scored(
+    helper: Helper, units: Units, around: Sequence[tuple[str, str]], candidates: Sequence[Sequence[str]]
+) -> list[str]:
+    """The candidate under which it and what follows are likeliest together, given what stands before."""
+    asked: list[tuple[int, str]] = []
+    requests: list[Request] = []
+    for place, ((left, right), texts) in enumerate(zip(around, candidates, strict=True)):
+        before = left.rstrip()
+        for text in dict.fromkeys(texts):
+            asked.append((place, text))
+            follows = left[len(before) :] + text + right[:_RIGHT]
+            requests.append(Request(prompt=before, continuation=follows))
+    best: dict[int, tuple[float, str]] = {}
+    for (place, text), answer in zip(asked, helper.score(requests), strict=True):
+        if isinstance(answer, Output) and answer.scores is not None:
+            likely = sum(score.logprob for score in answer.scores)
+            if place not in best or likely > best[place][0]:
+                best[place] = likely, text
+    return [best[place][1] if place in best else unit for place, unit in enumerate(units.texts)]
