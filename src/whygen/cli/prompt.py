@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,10 +23,16 @@ def prompt(
     text: Annotated[str | None, typer.Option("--text", help="The prompt, whatever it begins with.")] = None,
     preset: Annotated[str | None, typer.Option(help="gsmile: the published procedure.")] = None,
     budget: Annotated[int | None, typer.Option(help="Model calls in all; 64 unless a preset says so.")] = None,
-    units: Annotated[str | None, typer.Option(help="word, whitespace, sentence, line or paragraph.")] = None,
+    units: Annotated[str | None, typer.Option(help="word, token, whitespace, sentence, line or paragraph.")] = None,
     pin: Annotated[list[str] | None, typer.Option(help="A text that is always sent; may be given again.")] = None,
-    operator: Annotated[str | None, typer.Option(help="delete or placeholder.")] = None,
+    operator: Annotated[
+        str | None, typer.Option(help="delete, placeholder, synonym, neutral, paraphrase or noise.")
+    ] = None,
     placeholder: Annotated[str | None, typer.Option(help="What stands for a missing unit; '...' unless given.")] = None,
+    lexicon: Annotated[Path | None, typer.Option(help="For synonym: a JSON or TSV file of words.")] = None,
+    infill: Annotated[str | None, typer.Option(help="For neutral: the model that fills in.")] = None,
+    paraphraser: Annotated[str | None, typer.Option(help="For paraphrase: the model that says it otherwise.")] = None,
+    noise: Annotated[float | None, typer.Option(help="For noise: its length, in average embeddings.")] = None,
     target: Annotated[
         str | None, typer.Option(help="auto, optimal-transport, cosine, tfidf, token-set, edit, exact, logprob.")
     ] = None,
@@ -64,6 +71,7 @@ def prompt(
     given = _prompt_text(source, text)
     choices: dict[str, Any] = {
         "budget": budget, "units": units, "pin": pin or None, "operator": operator, "placeholder": placeholder,
+        "lexicon": lexicon, "infill": infill, "paraphraser": paraphraser, "noise": noise,
         "target": target, "estimand": estimand, "keep": keep, "kernel": kernel, "surrogate": surrogate,
         "draws": draws, "references": references, "distribution": distribution, "tolerance": tolerance, "empty": empty,
         "irrelevant": irrelevant,

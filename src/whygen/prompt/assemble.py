@@ -65,7 +65,15 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
     """The explanation as plain data, with its evidence."""
     predicted, figures = _fidelity(findings, plan.surrogate, seed)
     tally = asker.runner.tally
-    signs = Signs(asker.samples, asker.failures, findings, figures, asker.target, asker.runner.notices, tally.asked)
+    signs = Signs(
+        asker.samples,
+        asker.failures,
+        findings,
+        figures,
+        asker.target,
+        (*asker.runner.notices, *asker.operator.notices),
+        tally.asked,
+    )
     return PromptExplanation(
         whygen=__version__,
         preset=plan.options.preset,

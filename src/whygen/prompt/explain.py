@@ -15,8 +15,9 @@ from whygen.prompt.asking import Asker
 from whygen.prompt.assemble import Findings, assemble
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.observing import observe
+from whygen.prompt.operators import Tools
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, choose
-from whygen.prompt.prepare import prepare
+from whygen.prompt.prepare import check, prepare
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
 from whygen.types import Settings
@@ -66,13 +67,16 @@ def explain_prompt(
             model, prompt, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options,
             progress=progress,
         )  # fmt: skip
-    question = prepare(prompt, chosen, encoder=encoder, seed=seed)
-    plan = question.plan
+    check(prompt, chosen)
     box = load_model(model, options or ModelOptions())
+    question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
+    plan = question.plan
     with open_store(cache) as store:
         runner = Runner(box, store=store, budget=chosen.budget, progress=progress)
         sent = settings or Settings(seed=seed)
-        asker = Asker(runner, box, question.units, question.operator, question.target, sent)
+        tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
+        operator = question.operator.prepare(question.units, tools)
+        asker = Asker(runner, box, question.units, operator, question.target, sent)
         asker.check_target()
         asker.check_context()
         whole = asker.whole(chosen.references, repeats=plan.repeats)
@@ -105,7 +109,7 @@ def _by_levels(
         hierarchy=chosen.hierarchy or "auto",
         pin=chosen.pin,
         operator=chosen.operator,
-        placeholder=chosen.placeholder,
+        operator_options=chosen.operator_options,
         target=chosen.target,
         encoder=encoder,
         estimand=chosen.estimand,

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
+import numpy as np
+
 from whygen.encoders import TextEncoder
 from whygen.models import HasContext, Model, ModelOptions, load_model
 from whygen.models.prices import price_of
 from whygen.prompt.hierarchy.skeleton import parse_levels
+from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, choose
-from whygen.prompt.prepare import prepare
+from whygen.prompt.prepare import Question, check, prepare
 from whygen.prompt.units import split
 from whygen.types import Request, Settings
 
@@ -25,6 +28,7 @@ class Forecast:
         calls: model calls if repeats agree; a model that differs is asked up to the whole budget.
         tokens_in: tokens of all prompts; None when the model cannot count them.
         tokens_out_at_most: calls times the length limit of an answer.
+        helping_calls: calls of the model that an operator asks for replacements, besides.
         cost_at_most: dollars, if every answer is as long as it may be; None when the price or the tokens are unknown.
     """
 
@@ -33,6 +37,7 @@ class Forecast:
     tokens_in: int | None
     tokens_out_at_most: int
     cost_at_most: float | None = None
+    helping_calls: int = 0
 
 
 def foresee_prompt(
@@ -59,15 +64,24 @@ def foresee_prompt(
         check_hierarchy(chosen)
         parts = split(prompt, parse_levels(chosen.hierarchy)[-1], pin=chosen.pin)
         return _forecast(box, len(parts), [prompt] * chosen.budget, sent)
-    question = prepare(prompt, chosen, encoder=encoder, seed=seed)
-    design = question.design(differs=False)
-    rendered = design.prompts or [question.operator.render(question.units, mask) for mask in design.masks]
-    paid = {text for text, mask in zip(rendered, design.masks, strict=True) if not mask.all()}
-    prompts = [prompt] * question.plan.overhead + sorted(paid) * question.plan.options.draws
-    return _forecast(box, len(question.units), prompts, sent)
+    check(prompt, chosen)
+    question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
+    prompts = [prompt] * question.plan.overhead + _masked(question) * question.plan.options.draws
+    return _forecast(box, len(question.units), prompts, sent, helping=question.operator.calls(question.units))
 
 
-def _forecast(model: Model, units: int, prompts: Sequence[str], settings: Settings) -> Forecast:
+def _masked(question: Question) -> list[str]:
+    """The prompts of the masks, each that is paid for once; the whole prompt stands for those not known beforehand."""
+    design, operator, units = question.design(differs=False), question.operator, question.units
+    if design.prompts is not None:
+        return sorted({text for text in design.prompts if text != units.prompt})
+    masks = np.unique(design.masks[~np.asarray(design.masks.all(axis=1))], axis=0)
+    if operator.by_settings or isinstance(operator, Unprepared):
+        return [units.prompt] * len(masks)
+    return sorted({operator.render(units, mask) for mask in masks})
+
+
+def _forecast(model: Model, units: int, prompts: Sequence[str], settings: Settings, *, helping: int = 0) -> Forecast:
     tokens_in, tokens_out = _tokens(model, prompts, settings), len(prompts) * settings.max_tokens
     price = price_of(model)
     return Forecast(
@@ -75,6 +89,7 @@ def _forecast(model: Model, units: int, prompts: Sequence[str], settings: Settin
         calls=len(prompts),
         tokens_in=tokens_in,
         tokens_out_at_most=tokens_out,
+        helping_calls=helping,
         cost_at_most=None if price is None or tokens_in is None else price.cost(tokens_in, tokens_out),
     )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, TypedDict
 
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.designs import Design
 from whygen.prompt.kernels import Kernel
+from whygen.prompt.operators import Operator, OperatorOptions
 from whygen.prompt.targets import Target
 
 
@@ -18,8 +20,13 @@ class PromptChoices(TypedDict, total=False):
     budget: int
     units: str
     pin: Sequence[str]
-    operator: str
-    placeholder: str
+    operator: str | Operator
+    placeholder: str | None
+    lexicon: Mapping[str, str] | Path | str | None
+    infill: object | None
+    paraphraser: object | None
+    instruction: str | None
+    noise: float | None
     target: str | Target
     estimand: str
     keep: float
@@ -43,10 +50,17 @@ class PromptOptions:
     Attributes:
         preset: the name of the preset these come from; None for the default.
         budget: model calls in all: reference, repeats, masks and redraws.
-        units: ``word``, ``whitespace``, ``sentence``, ``line`` or ``paragraph``.
+        units: ``word``, ``token`` (the model's own), ``whitespace``, ``sentence``, ``line`` or ``paragraph``.
         pin: texts of the prompt that are always sent and never attributed.
-        operator: ``delete`` or ``placeholder``, what happens to a unit that is not kept.
-        placeholder: the text that stands for it, with ``operator="placeholder"``.
+        operator: what happens to a unit that is not kept: ``delete``, ``placeholder``, ``synonym``, ``neutral``,
+            ``paraphrase``, ``noise``, or an object of one's own (METHODS A4).
+        placeholder: for ``placeholder``: the text that stands for a unit; ``...`` unless given.
+        lexicon: for ``synonym``: words and what stands for them, as a mapping or a JSON or TSV file; without it, the
+            encoder's own vocabulary.
+        infill: for ``neutral``: the model that fills in, fill-mask or causal, as a URI, a callable or an object.
+        paraphraser: for ``paraphrase``: the model that says a unit in other words, likewise.
+        instruction: for ``neutral`` and ``paraphrase``: what such a model is asked.
+        noise: for ``noise``: how long the Gaussian noise on the input embeddings is, in average embeddings.
         target: ``auto``, ``optimal-transport``, ``cosine``, ``tfidf``, ``token-set``, ``edit``, ``exact`` or
             ``logprob``. A positive attribution means: keeping the unit pulls the output towards what the model said.
         estimand: ``banzhaf``, ``shapley``, ``local`` or ``loo``; what an attribution means (METHODS A1).
@@ -73,8 +87,13 @@ class PromptOptions:
     budget: int = 64
     units: str = "word"
     pin: Sequence[str] = ()
-    operator: str = "delete"
-    placeholder: str = "..."
+    operator: str | Operator = "delete"
+    placeholder: str | None = None
+    lexicon: Mapping[str, str] | Path | str | None = None
+    infill: object | None = None
+    paraphraser: object | None = None
+    instruction: str | None = None
+    noise: float | None = None
     target: str | Target = "auto"
     estimand: str = "banzhaf"
     keep: float = 0.5
@@ -89,6 +108,11 @@ class PromptOptions:
     tolerance: float | None = None
     irrelevant: str = "count"
     hierarchy: str | None = None
+
+    @property
+    def operator_options(self) -> OperatorOptions:
+        """What is told to the operator."""
+        return OperatorOptions(**{field.name: getattr(self, field.name) for field in fields(OperatorOptions)})
 
 
 DEFAULT = PromptOptions()
@@ -127,8 +151,8 @@ def choose(preset: str | PromptOptions | None, choices: Mapping[str, Any]) -> Pr
 
 
 HIERARCHICAL = frozenset(
-    {"preset", "budget", "pin", "operator", "placeholder", "target", "estimand", "surrogate", "references", "tolerance",
-     "hierarchy"}
+    {"preset", "budget", "pin", "operator", "target", "estimand", "surrogate", "references", "tolerance",
+     "hierarchy", *(field.name for field in fields(OperatorOptions))}
 )  # fmt: skip
 """The options that go with a hierarchy."""
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from whygen.encoders import TextEncoder
 from whygen.errors import UnknownNameError, UsageError
+from whygen.models import Model
 from whygen.prompt import gsmile
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import check_distribution
@@ -18,7 +19,8 @@ from whygen.prompt.relevance import check_choice
 from whygen.prompt.scales import check_scale
 from whygen.prompt.surrogates import Surrogate, load_surrogate
 from whygen.prompt.targets import Target, load_target
-from whygen.prompt.units import Units, split
+from whygen.prompt.tokens import token_splitter
+from whygen.prompt.units import TOKEN, Units, split
 from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.stats.seeds import generator
 
@@ -38,19 +40,29 @@ class Question:
         return design_for(len(self.units), self.plan, generator(self.seed, "masks"), differs=differs)
 
 
-def prepare(prompt: str, options: PromptOptions, *, encoder: str | TextEncoder, seed: int) -> Question:
-    """Check the options and open what they name, but the model.
+def check(prompt: object, options: PromptOptions) -> None:
+    """Refuse what cannot work before a model is opened.
 
     Raises:
-        UsageError: for a choice that cannot work; `BudgetError` names the smallest budget that does.
-        MissingError: if an encoder or an extra is missing.
+        UsageError: for a choice that cannot work.
     """
     check_prompt(prompt)
     check_choices(options)
     check_scale(options.scale)
     check_choice(options.irrelevant)
     check_distribution(options.distribution, draws=options.draws, references=options.references)
-    units = split(prompt, options.units, pin=options.pin)
+    load_operator(options.operator, options.operator_options)
+
+
+def prepare(prompt: str, options: PromptOptions, *, model: Model, encoder: str | TextEncoder, seed: int) -> Question:
+    """Check the options and open what they name.
+
+    Raises:
+        UsageError: for a choice that cannot work; `BudgetError` names the smallest budget that does.
+        MissingError: if an encoder or an extra is missing.
+    """
+    splitter = token_splitter(model) if options.units == TOKEN else None
+    units = split(prompt, options.units, pin=options.pin, splitter=splitter)
     encoder = _encoder(options, encoder)
     target = load_target(options.target, encoder=encoder) if isinstance(options.target, str) else options.target
     if options.distribution is not None and target.verb == "score":
@@ -65,7 +77,7 @@ def prepare(prompt: str, options: PromptOptions, *, encoder: str | TextEncoder, 
         fixed=_fixed(options, units),
         verb=target.verb,
     )
-    operator = load_operator(options.operator, placeholder=options.placeholder)
+    operator = load_operator(options.operator, options.operator_options)
     question = Question(units, operator, target, plan, seed)
     question.design(differs=False)  # refuse a budget before anything is paid
     return question

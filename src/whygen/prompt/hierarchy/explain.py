@@ -20,7 +20,7 @@ from whygen.prompt.hierarchy.record import explanation_of
 from whygen.prompt.hierarchy.root import cost_of_root, first_level
 from whygen.prompt.hierarchy.search import Search
 from whygen.prompt.hierarchy.skeleton import MOST_CHILDREN, Skeleton, lay_out, parse_levels
-from whygen.prompt.operators import load_operator
+from whygen.prompt.operators import Operator, OperatorOptions, Tools, load_operator
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan, check_prompt
 from whygen.prompt.surrogates import load_surrogate
@@ -45,8 +45,8 @@ def explain_hierarchy(
     budget: int = 512,
     hierarchy: str = "auto",
     pin: Sequence[str] = (),
-    operator: str = "delete",
-    placeholder: str = "...",
+    operator: str | Operator = "delete",
+    operator_options: OperatorOptions | None = None,
     target: str | Target = "auto",
     encoder: str | TextEncoder = "auto",
     estimand: str = "banzhaf",
@@ -67,8 +67,8 @@ def explain_hierarchy(
         budget: model calls in all. They grow with the number of opened parts, not with the number of words.
         hierarchy: levels from coarse to fine, ``paragraph>sentence>word`` by default (``auto``); ``line`` may be one.
         pin: texts of the prompt that are always sent and never attributed.
-        operator: ``delete`` or ``placeholder``.
-        placeholder: the text that stands for what is not kept, with ``operator="placeholder"``.
+        operator: as of `explain_prompt`; one that works on the settings (``noise``) is refused.
+        operator_options: what it is told.
         target: as of `explain_prompt`.
         encoder: as of `explain_prompt`.
         estimand: ``banzhaf`` for the symmetric coalitional Banzhaf value (Alonso-Meijide and Fiestras-Janeiro 2002),
@@ -97,16 +97,21 @@ def explain_hierarchy(
     skeleton = lay_out(parts, levels)
     goal = load_target(target, encoder=encoder) if isinstance(target, str) else target
     chosen = PromptOptions(
-        budget=budget, units=levels[-1], pin=pin, operator=operator, placeholder=placeholder, target=target,
+        budget=budget, units=levels[-1], pin=pin, operator=operator, target=target,
         estimand=estimand, surrogate=surrogate, references=references, tolerance=tolerance,
     )  # fmt: skip
     plan = Plan(options=chosen, surrogate=load_surrogate(surrogate), verb=goal.verb)
     _check_budget(skeleton, plan)
     box = load_model(model, options or ModelOptions())
-    how = load_operator(operator, placeholder=placeholder)
+    how = load_operator(operator, operator_options)
+    if how.by_settings:
+        raise UsageError(
+            f"operator={how.name!r} changes no text, and a hierarchy sends texts. Use 'delete' or 'synonym'."
+        )
     with open_store(cache) as store:
         runner = Runner(box, store=store, budget=budget, progress=progress)
-        asker = Asker(runner, box, parts, how, goal, settings or Settings(seed=seed))
+        tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
+        asker = Asker(runner, box, parts, how.prepare(parts, tools), goal, settings or Settings(seed=seed))
         asker.check_target()
         asker.check_context()
         run = _Run(asker, asker.whole(references), budget)
