@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # torch first and alone: a range in another package must not pull in a larger build than the pinned one.
 TORCH  := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 
-.PHONY: demo test test-all lint format docs bench clean
+.PHONY: demo test test-all test-light lint format docs bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,7 +23,7 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(PIP) install -q -c constraints.txt -e '.[demo,plots,diffusion,dev]'
+	$(PIP) install -q -c constraints.txt -e '.[demo,openai,anthropic,plots,diffusion,shapiq,dev]'
 	@touch $@
 
 demo: $(VENV)/.demo ## explain a real prompt and a real model, offline, in under two minutes
@@ -34,6 +34,11 @@ test: $(VENV)/.dev ## the test suite
 
 test-all: $(VENV)/.dev ## the test suite with the slow tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not live' tests
+
+test-light: ## what an install without torch can do, in a virtual environment of its own
+	$(PYTHON) -m venv .venv-light
+	.venv-light/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[openai]' pytest pytest-timeout hypothesis
+	.venv-light/bin/python -m pytest -q tests/light
 
 lint: $(VENV)/.dev ## style, types and the rules of the house
 	$(BIN)/ruff check .

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, runtime_checkable
 
-from whygen.encoders import TextEncoder
+from whygen.encoders import TextEncoder, has_text_encoder, load_text_encoder, open_word_vectors
+from whygen.encoders.registry import OPENAI
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models import Model
 from whygen.prompt import gsmile
@@ -22,7 +24,19 @@ from whygen.prompt.targets import Target, load_target
 from whygen.prompt.tokens import token_splitter
 from whygen.prompt.units import TOKEN, Units, split
 from whygen.prompt.weighted import WeightedLeastSquares
+from whygen.remote import Service
 from whygen.stats.seeds import generator
+
+SERVER_EMBEDDINGS = "openai/text-embedding-3-small"
+"""What ``target="auto"`` compares answers of OpenAI's models with, where no encoder is installed (METHODS A5)."""
+
+
+@runtime_checkable
+class OnServer(Protocol):
+    """A model that says which server answers."""
+
+    @property
+    def service(self) -> Service: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +77,7 @@ def prepare(prompt: str, options: PromptOptions, *, model: Model, encoder: str |
     """
     splitter = token_splitter(model) if options.units == TOKEN else None
     units = split(prompt, options.units, pin=options.pin, splitter=splitter)
-    encoder = _encoder(options, encoder)
+    encoder = _encoder(options, encoder, model)
     target = load_target(options.target, encoder=encoder) if isinstance(options.target, str) else options.target
     if options.distribution is not None and target.verb == "score":
         raise UsageError(
@@ -83,17 +97,31 @@ def prepare(prompt: str, options: PromptOptions, *, model: Model, encoder: str |
     return question
 
 
-def _encoder(options: PromptOptions, encoder: str | TextEncoder) -> str | TextEncoder:
-    """The published distance needs static word vectors, and looks words up as they are written."""
-    if options.preset != "gsmile" or options.kernel != "word-mover" or not isinstance(encoder, str):
+def _encoder(options: PromptOptions, encoder: str | TextEncoder, model: Model) -> str | TextEncoder:
+    """The encoder to use: what was given; the server's embeddings where nothing is installed; word vectors for gSMILE.
+
+    A server's embeddings are taken unasked only from the server that answers anyway: no text goes anywhere else.
+    """
+    if not isinstance(encoder, str):
         return encoder
+    if options.preset == "gsmile" and options.kernel == "word-mover":
+        return _word_vectors(encoder)
+    service = model.service if isinstance(model, OnServer) else None
+    if encoder == "auto":
+        wanted = options.target == "auto" and not has_text_encoder()
+        at_home = service is not None and service.name == "openai" and service.place == OPENAI
+        return load_text_encoder(SERVER_EMBEDDINGS) if wanted and at_home else encoder
+    same = service is not None and encoder.startswith(f"{service.name}/")
+    return load_text_encoder(encoder, base_url=service.base_url if same and service is not None else None)
+
+
+def _word_vectors(encoder: str) -> TextEncoder:
+    """The published distance needs static word vectors, and looks words up as they are written."""
     if encoder == "auto":
         raise UsageError(
             "preset='gsmile' measures the word mover's distance between static word vectors: give encoder=PATH, a "
             "word2vec or GloVe file (text, binary or safetensors). The published run used GoogleNews word2vec."
         )
-    from whygen.encoders import open_word_vectors
-
     return open_word_vectors(encoder, lookup="as-written")
 
 
