@@ -10,10 +10,8 @@ import typer
 
 import whygen
 from whygen.cli import anchors, cache, compare, demo, doctor, models, prompt, report, reproduce
-from whygen.cli.common import console_for_people
+from whygen.cli.common import INTERRUPTED, console_for_people
 from whygen.errors import WhygenError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="whygen",
@@ -51,7 +49,6 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = app(args=arguments, standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
     except WhygenError as error:
         _explain(error, debug="--debug" in arguments)
         sys.exit(error.exit_code)
@@ -70,6 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit(2)
         _unforeseen(error, debug="--debug" in arguments)
         sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _interrupted() -> NoReturn:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +17,9 @@ from whygen.errors import DataError, MissingError, StoreError
 from whygen.report import print_terminal, write_html
 from whygen.results import AnchorExplanation, PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, RichProgress, Silent
+
+INTERRUPTED = 130
+ENDED_EARLY = 4
 
 MAX_PROMPT_BYTES = 4 * 1024 * 1024
 """A prompt file larger than this is surely not a prompt."""
@@ -105,6 +110,15 @@ def show(explanation: PromptExplanation | AnchorExplanation, *, out: Path | None
     print_terminal(explanation, console_for_output())
     if out is not None:
         console_for_people().print(f"Report: {out / 'report.html'}", markup=False, highlight=False)
+
+
+def show_partial(explanation: PromptExplanation, *, out: Path | None, as_json: bool, quiet: bool) -> None:
+    """Save what an interrupted run had, say where, and name the command that goes on."""
+    folder = out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}")
+    show(explanation, out=folder, as_json=as_json, quiet=quiet)
+    people = console_for_people()
+    people.print(f"Interrupted. The partial explanation is in {folder}.", markup=False, highlight=False)
+    people.print(f"To go on: {shlex.join(['whygen', *sys.argv[1:]])}", markup=False, highlight=False)
 
 
 def make_folder(path: Path) -> Path:

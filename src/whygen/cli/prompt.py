@@ -12,6 +12,7 @@ import whygen
 from whygen.cli import common
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
+from whygen.prompt.ending import Interrupted
 from whygen.prompt.foresee import Forecast, foresee_prompt
 from whygen.types import Settings
 
@@ -88,14 +89,20 @@ def prompt(
     if dry_run:
         _show_forecast(foresee_prompt(model, given, **common_choices), as_json=as_json)
         return
-    explanation = whygen.explain_prompt(
-        model,
-        given,
-        cache=common.store_path(cache, no_cache),
-        progress=common.progress_for(quiet or as_json),
-        **common_choices,
-    )
+    try:
+        explanation = whygen.explain_prompt(
+            model,
+            given,
+            cache=common.store_path(cache, no_cache),
+            progress=common.progress_for(quiet or as_json),
+            **common_choices,
+        )
+    except Interrupted as stop:
+        common.show_partial(stop.explanation, out=out, as_json=as_json, quiet=quiet)
+        raise typer.Exit(common.INTERRUPTED) from None
     common.show(explanation, out=out, as_json=as_json, quiet=quiet)
+    if explanation.ended is not None:
+        raise typer.Exit(common.ENDED_EARLY)
 
 
 def _show_forecast(forecast: Forecast, *, as_json: bool) -> None:

@@ -21,7 +21,7 @@ from whygen.prompt.operators import Operator
 from whygen.prompt.targets import Target
 from whygen.prompt.units import Units
 from whygen.results.prompt import Sample
-from whygen.runs import Runner
+from whygen.runs import EndedError, Runner
 from whygen.types import Failure, Output, Request, Settings
 
 REPEATS = 2
@@ -86,6 +86,8 @@ class Asker:
     """Answers to each row of the design, in the order of their draws."""
     told: dict[int, Settings] = field(default_factory=dict[int, Settings])
     """Settings of each row of the design, where the operator has a say in them."""
+    ended: KeyboardInterrupt | EndedError | None = None
+    """What ended the run while masks were asked for; what was answered by then has been read back."""
 
     def check_context(self) -> None:
         """Refuse a prompt that the model cannot take, before anything is paid.
@@ -213,11 +215,11 @@ class Asker:
         """Effect of each question, shape ``(len(sent),)``; equal questions (what is sent, and draw) are asked once."""
         questions: dict[tuple[Asked, int], int] = {}
         place = [questions.setdefault(question, len(questions)) for question in zip(sent, draws, strict=True)]
-        answers = self._ask(list(questions), whole)
+        answers = self._ask_or_recall(kind, list(questions), whole)
         good = [index for index, answer in enumerate(answers) if isinstance(answer, Output)]
         outputs = [answer for answer in answers if isinstance(answer, Output)]
         self.failures.extend(answer for answer in answers if isinstance(answer, Failure))
-        if answers and not outputs:
+        if answers and not outputs and self.ended is None:
             raise ModelError(_nothing_answered(self.failures[0], self.model.uri, len(answers)))
         effects = np.full(len(questions), np.nan)
         if outputs:
@@ -233,6 +235,19 @@ class Asker:
                 if row is not None and index in found:
                     self.answers.setdefault(row, []).append(found[index])
         return effects[place]
+
+    def _ask_or_recall(
+        self, kind: str, questions: Sequence[tuple[Asked, int]], whole: Whole
+    ) -> Sequence[Output | Failure | None]:
+        """Answers; after an interruption among the masks those that are recorded, and None for the others."""
+        try:
+            return self._ask(questions, whole)
+        except (KeyboardInterrupt, EndedError) as stop:
+            if kind not in {"mask", "redraw"}:
+                raise
+            self.ended = stop
+            text = whole.references[0].text if self.target.verb == "score" else None
+            return self.runner.recall([asked.request(draw, continuation=text) for asked, draw in questions])
 
     def _ask(self, questions: Sequence[tuple[Asked, int]], whole: Whole) -> list[Output | Failure]:
         if self.target.verb == "score":

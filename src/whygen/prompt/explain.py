@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Unpack
 
 from whygen.encoders import TextEncoder
+from whygen.errors import BudgetError
 from whygen.models import ModelOptions, load_model
-from whygen.prompt.asking import Asker
+from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.assemble import Findings, assemble
+from whygen.prompt.ending import partial
 from whygen.prompt.estimating import estimate_from
+from whygen.prompt.intervals import Estimate
+from whygen.prompt.observed import Seen
 from whygen.prompt.observing import observe
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, choose
+from whygen.prompt.plan import Plan
 from whygen.prompt.prepare import check, prepare
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
@@ -60,6 +65,7 @@ def explain_prompt(
         UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if the model, an encoder or an extra is missing.
         ModelError: if the model does not answer the prompt.
+        Interrupted: a `KeyboardInterrupt` with the partial ``explanation``, when one came while masks were asked for.
     """
     chosen = choose(preset, choices)
     if chosen.hierarchy is not None:
@@ -82,8 +88,19 @@ def explain_prompt(
         whole = asker.whole(chosen.references, repeats=plan.repeats)
         design = question.design(differs=whole.differs)
         seen = observe(asker, design, whole, plan, seed)
-        estimate = estimate_from(seen, whole, plan, seed)
-    return assemble(asker, Findings(seen.observed, design, whole, estimate, seen), plan, seed=seed)
+        estimate = _estimate(asker, seen, whole, plan, seed)
+    findings = Findings(seen.observed, design, whole, estimate, seen)
+    return partial(assemble(asker, findings, plan, seed=seed), asker)
+
+
+def _estimate(asker: Asker, seen: Seen, whole: Whole, plan: Plan, seed: int) -> Estimate:
+    """The estimate; a run that ended before it had enough for one ends as it did."""
+    try:
+        return estimate_from(seen, whole, plan, seed)
+    except BudgetError:
+        if asker.ended is None:
+            raise
+        raise asker.ended from None
 
 
 def _by_levels(

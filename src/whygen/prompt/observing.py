@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,24 +25,18 @@ LOOK_GROWTH = 1.5
 
 
 def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -> Seen:
-    """Ask for the masks, at the looks of the stop rule or all at once; groups with a failed call are left out."""
+    """Ask for the masks, at the looks of the stop rule or all at once; groups with a failed call are left out.
+
+    A run that is interrupted, or ends early, leaves what was answered so far; ``asker.ended`` says why.
+    """
     total = _total(asker, design, whole, plan)
     prompts = asker.rendered(design)
-    full = asker.is_whole(design, prompts)
-    draws = plan.options.draws
-    effects = np.full((len(design.masks), draws), np.nan)
     read = _reader(asker, whole, plan)
-    line = relevance.level(asker.target, whole.references)
-    asked = irrelevant = 0
-    for rows in _looks(design, plan):
-        effects[asked:rows] = asker.masks(prompts[asked:rows], full[asked:rows], whole, draws=draws, first_row=asked)
-        strange = relevance.irrelevant(effects[asked:rows], line)
-        irrelevant += int(strange.sum())
-        if plan.options.irrelevant == "exclude":
-            effects[asked:rows][strange] = np.nan
-        asked = rows
-        if asked < len(design.masks) and _is_sharp(read(effects[:asked]), design, whole, plan, total=total, seed=seed):
-            break
+
+    def is_sharp(effects: NDArray[np.float64]) -> bool:
+        return _is_sharp(read(effects), design, whole, plan, total=total, seed=seed)
+
+    effects, irrelevant = _collect(asker, design, prompts, whole, plan, is_sharp)
     alive = _alive(effects, design.groups)
     if irrelevant and plan.options.irrelevant == "exclude" and not alive.any():
         raise UsageError(
@@ -53,6 +47,32 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
     near = None if plan.kernel is None else plan.kernel.weights(design.masks, prompts, asker.units.prompt)
     everything = Observed(design.masks, read(effects), design.groups, design.keep, design.sizes, total, near)
     return Seen(everything.take(alive), noise, degrees, tuple(np.flatnonzero(alive).tolist()), irrelevant)
+
+
+def _collect(
+    asker: Asker,
+    design: Design,
+    prompts: Sequence[str],
+    whole: Whole,
+    plan: Plan,
+    is_sharp: Callable[[NDArray[np.float64]], bool],
+) -> tuple[NDArray[np.float64], int]:
+    """Effects of masks and draws ``(m, draws)``, NaN where there is none, and the number of irrelevant answers."""
+    full = asker.is_whole(design, prompts)
+    draws = plan.options.draws
+    effects = np.full((len(design.masks), draws), np.nan)
+    line = relevance.level(asker.target, whole.references)
+    asked = irrelevant = 0
+    for rows in _looks(design, plan):
+        effects[asked:rows] = asker.masks(prompts[asked:rows], full[asked:rows], whole, draws=draws, first_row=asked)
+        strange = relevance.irrelevant(effects[asked:rows], line)
+        irrelevant += int(strange.sum())
+        if plan.options.irrelevant == "exclude":
+            effects[asked:rows][strange] = np.nan
+        asked = rows
+        if asker.ended is not None or (asked < len(design.masks) and is_sharp(effects[:asked])):
+            break
+    return effects, irrelevant
 
 
 def _reader(asker: Asker, whole: Whole, plan: Plan) -> Callable[[NDArray[np.float64]], Effects]:
@@ -138,7 +158,7 @@ def _noise(
         return float(spread.mean()) / draws, len(spread) * (draws - 1)
     if not whole.differs:
         return 0.0, 0
-    if not plan.affords_redraws(design.masks.shape[1]):
+    if asker.ended is not None or not plan.affords_redraws(design.masks.shape[1]):
         return None, 0
     rows = np.flatnonzero(asked)[:REDRAWS]
     prompts: list[str] = asker.rendered(design)

@@ -206,6 +206,8 @@ class PromptExplanation(Record):
     """Characters ``[start, end)`` that were always sent and are not attributed; kept in ``details.json``."""
     surrogate: str = Field(default="", exclude=True)
     """Kept in ``details.json``; empty when only the JSON was loaded."""
+    ended: Literal["interrupt", "deadline", "cost", "failures"] | None = Field(default=None, exclude=True)
+    """Why the run ended before its budget, if it did; kept in ``details.json``."""
     p_shift: tuple[float, ...] | None = Field(default=None, exclude=True)
     """Distributional mode: permutation p-values of a shift of the output's law, one a unit; in ``details.json``."""
     tree: Tree | None = Field(default=None, exclude=True, repr=False)
@@ -223,6 +225,7 @@ class PromptExplanation(Record):
             "settings": self.settings,
             "pinned": [list(span) for span in self.pinned],
             "surrogate": self.surrogate,
+            "ended": self.ended,
             "p_shift": None if self.p_shift is None else list(self.p_shift),
             "r2_chance_p95": self.fidelity.r2_chance_p95,
             **({} if self.tree is None else {"tree": self.tree.model_dump(mode="json")}),

@@ -2,6 +2,7 @@
 
 from whygen.runs.dispatch import Dispatcher as Dispatcher
 from whygen.runs.dispatch import LocalDispatcher as LocalDispatcher
+from whygen.runs.ending import EndedError as EndedError
 from whygen.runs.files import default_store_path as default_store_path
 from whygen.runs.keys import call_key as call_key
 from whygen.runs.keys import identity_of as identity_of

@@ -111,6 +111,17 @@ class Runner:
             raise UsageError("score() takes requests with a continuation; give the others to ask().")
         return self._serve(requests, self._model.score, label)
 
+    def recall(self, requests: Sequence[Request]) -> list[Answer | None]:
+        """What is recorded of these requests; nothing is sent. None where there is no answer yet.
+
+        For a run that was interrupted or ended early: what it was answered counts as asked.
+        """
+        keys = [call_key(self._identity, request) for request in requests]
+        known = self._look_up(dict(zip(keys, requests, strict=True)))
+        answers = [known.get(key) for key in keys]
+        self._asked += sum(answer is not None for answer in answers)
+        return answers
+
     def _serve(self, requests: Sequence[Request], verb: Send, label: str) -> list[Answer]:
         self._check_budget(len(requests))
         keys = [call_key(self._identity, request) for request in requests]

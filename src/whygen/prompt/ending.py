@@ -1,0 +1,36 @@
+"""What is left of a run that ended early: a partial explanation, and why it is partial."""
+
+from __future__ import annotations
+
+from whygen.prompt.asking import Asker
+from whygen.results.prompt import PromptExplanation, Warned
+from whygen.runs import EndedError
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during the masks. ``explanation`` is made of what was answered by then, with its wider intervals."""
+
+    def __init__(self, explanation: PromptExplanation) -> None:
+        super().__init__("interrupted; a partial explanation is at hand")
+        self.explanation = explanation
+
+
+def partial(explanation: PromptExplanation, asker: Asker) -> PromptExplanation:
+    """The explanation of a run that ended early, saying so.
+
+    Raises:
+        Interrupted: with it, if a person ended the run.
+    """
+    if asker.ended is None:
+        return explanation
+    why = str(asker.ended) if isinstance(asker.ended, EndedError) else "It was interrupted."
+    reason = asker.ended.reason if isinstance(asker.ended, EndedError) else "interrupt"
+    text = (
+        f"The run ended early, and this is what it had by then: {explanation.calls.asked} calls. {why} Answers are "
+        "recorded: the same call again asks only for the rest."
+    )
+    warnings = (Warned(code="ended-early", text=text), *explanation.warnings)
+    explanation = explanation.model_copy(update={"warnings": warnings, "ended": reason})
+    if isinstance(asker.ended, KeyboardInterrupt):
+        raise Interrupted(explanation) from None
+    return explanation

@@ -1,0 +1,70 @@
+"""A run that ends early keeps what it had: by a person, by a deadline, and when it had nothing yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import whygen
+from whygen.prompt.ending import Interrupted
+from whygen.runs import EndedError
+from whygen.types import Failure, Limits, Output, Request
+
+PROMPT = "tell me a story about a red fox in the quiet harbour"
+
+
+class Stopping:
+    """Answers with the prompt's words, and raises at the given call; every answer is a call of its own."""
+
+    uri = "py/tests:stopping"
+    limits = Limits(max_batch=1)
+    identity = {"uri": "py/tests:stopping"}
+
+    def __init__(self, at: int, error: BaseException) -> None:
+        self.calls, self.at, self.error = 0, at, error
+
+    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        self.calls += 1
+        if self.calls == self.at:
+            raise self.error
+        return [Output(text=" ".join(sorted(str(request.prompt).split()))) for request in requests]
+
+
+def explained(model: object, store: Path) -> whygen.PromptExplanation:
+    return whygen.explain_prompt(model, PROMPT, target="token-set", cache=store)
+
+
+def test_an_interruption_leaves_a_partial_explanation_and_the_rest_is_asked_once(tmp_path: Path) -> None:
+    store = tmp_path / "calls.sqlite"
+    first = Stopping(30, KeyboardInterrupt())
+    with pytest.raises(Interrupted) as stop:
+        explained(first, store)
+    part = stop.value.explanation
+    assert (part.ended, part.warnings[0].code, part.calls.asked) == ("interrupt", "ended-early", 29)
+    assert part.evidence is not None
+    assert 8 <= len(part.evidence.masks) <= 27
+    second = Stopping(0, KeyboardInterrupt())
+    whole = explained(second, store)
+    assert whole.ended is None
+    undisturbed = explained(Stopping(0, KeyboardInterrupt()), tmp_path / "other.sqlite")
+    assert whole.units == undisturbed.units
+    assert first.calls - 1 + second.calls == undisturbed.calls.made
+
+
+def test_a_deadline_gives_what_there_is_and_says_so(tmp_path: Path) -> None:
+    stop = EndedError("The deadline of 3 s has passed.", reason="deadline")
+    part = explained(Stopping(40, stop), tmp_path / "calls.sqlite")
+    assert part.ended == "deadline"
+    assert "deadline of 3 s" in part.warnings[0].text
+    part.save(tmp_path / "saved")
+    assert whygen.load(tmp_path / "saved") == part
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), EndedError("No money is left.", reason="cost")])
+@pytest.mark.parametrize("at", [1, 3, 6])
+def test_too_little_for_an_estimate_ends_as_it_ended(at: int, error: BaseException, tmp_path: Path) -> None:
+    with pytest.raises(type(error)) as stop:
+        explained(Stopping(at, error), tmp_path / "calls.sqlite")
+    assert not isinstance(stop.value, Interrupted)
