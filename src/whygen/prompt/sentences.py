@@ -86,9 +86,18 @@ def sentence_effects(target: Target, reference: Output, *, most: int | None = No
     spans = tuple(sentences(reference.text))
     if not spans:
         raise DataError("The model answered the whole prompt with no text: there is no sentence to explain.")
+    check_sentences(target)
+    return SentenceEffects(target, reference.text, spans[:most], left_out=len(spans) - len(spans[:most]))
+
+
+def check_sentences(target: Target) -> None:
+    """Refuse a target that says nothing of a sentence.
+
+    Raises:
+        UsageError: if it compares no texts, and scores none.
+    """
     if target.verb != "score" and not isinstance(target, Compares):
         raise UsageError(
             f"target={target.record.name!r} reads the answer as one: it says nothing of its sentences. Use 'logprob', "
             "'optimal-transport', 'cosine', 'tfidf', 'token-set' or 'edit'."
         )
-    return SentenceEffects(target, reference.text, spans[:most], left_out=len(spans) - len(spans[:most]))

@@ -168,6 +168,8 @@ def answer_sets(
     effects = np.array([call.effect for call in calls], dtype=np.float64)
     below = changed_below(effects[np.isfinite(effects)], repeats) if threshold is None else threshold
     known = {mask.tobytes(): call for mask, call in zip(masks, calls, strict=True)}
+    every = np.ones(len(texts), dtype=bool)
+    known.setdefault(every.tobytes(), Call(float(np.mean(repeats)), "", ""))  # f(1): never shown, never asked
     force = np.zeros(len(texts)) if strength is None else strength
     changing = _Search("changing", below, known, ask, budget // 2)
     changes = _found(changing, force, texts)

@@ -97,9 +97,9 @@ class Warned(Record):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One perturbed prompt and its answer. ``mask`` is its row in `Evidence.masks`, None for f(1) and f(0) repeats."""
+    """One perturbed prompt and its answer. ``mask`` is its row in `Evidence.masks`, None for what is no mask."""
 
-    kind: Literal["reference", "repeat", "empty", "mask", "redraw"]
+    kind: Literal["reference", "repeat", "empty", "mask", "redraw", "further"]
     mask: int | None
     draw: int
     prompt: str

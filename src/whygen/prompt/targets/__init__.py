@@ -13,6 +13,7 @@ from whygen.prompt.targets.contrast import ContrastiveDistance as ContrastiveDis
 from whygen.prompt.targets.protocol import Compares as Compares
 from whygen.prompt.targets.protocol import Continues as Continues
 from whygen.prompt.targets.protocol import Counts as Counts
+from whygen.prompt.targets.protocol import HearsRefusals as HearsRefusals
 from whygen.prompt.targets.protocol import ReadsReference as ReadsReference
 from whygen.prompt.targets.protocol import Target as Target
 from whygen.prompt.targets.protocol import Verb as Verb
@@ -28,3 +29,4 @@ from whygen.prompt.targets.spans import Span as Span
 from whygen.prompt.targets.spans import find_span as find_span
 from whygen.prompt.targets.structured import Agreement as Agreement
 from whygen.prompt.targets.structured import JsonField as JsonField
+from whygen.prompt.targets.structured import Refusal as Refusal

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.results.prompt import TargetRecord
-from whygen.types import Effects, Output
+from whygen.types import Effects, Failure, Output
 
 Verb: TypeAlias = Literal["answer", "score"]
 """Whether the model is asked to write (and the answer is read) or to score texts that it is given."""
@@ -55,8 +55,22 @@ class ReadsReference(Protocol):
 class Continues(Protocol):
     """A scoring target that wants other texts scored than the reference alone, each one call for each prompt."""
 
+    @property
+    def texts(self) -> int:
+        """How many."""
+        ...
+
     def continuations(self, reference: Output) -> tuple[str, ...]:
         """The texts to score, in order; `join_scores` makes one output of their answers."""
+        ...
+
+
+@runtime_checkable
+class HearsRefusals(Protocol):
+    """A target for which a refused request is an answer like any other."""
+
+    def heard(self, failure: Failure) -> Output | Failure:
+        """An output that refuses, or the failure where it was another."""
         ...
 
 

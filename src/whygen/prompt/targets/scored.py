@@ -73,6 +73,7 @@ class ContrastiveLogProbability:
 
     record: TargetRecord
     alternative: str
+    texts: int = 2
     verb: Verb = "score"
 
     def check(self, reference: Output) -> None:

@@ -20,7 +20,7 @@ from whygen.errors import DataError, UsageError
 from whygen.prompt.targets.protocol import Verb
 from whygen.prompt.targets.spans import shown
 from whygen.results.prompt import TargetRecord
-from whygen.types import Effects, Output, canonical_json
+from whygen.types import Effects, Failure, Output, canonical_json
 
 AGREES = "1 if as the reference, else 0"
 
@@ -246,7 +246,16 @@ def read_refusal(output: Output) -> Reading:
     return Reading("value", "refused" if refuses else "answered")
 
 
-def refusal_target() -> Agreement:
+@dataclass(frozen=True, slots=True)
+class Refusal(Agreement):
+    """Whether the model refuses, as it did. A request that the provider refused is an answer here, not a failure."""
+
+    def heard(self, failure: Failure) -> Output | Failure:
+        """An output with the provider's words, where it refused."""
+        return Output(text=failure.message, finish="refused") if failure.kind == "refused" else failure
+
+
+def refusal_target() -> Refusal:
     """Whether the model refuses, as it did; positive pulls towards refusing if it refused, else towards answering."""
     distance = "refusal, as the provider says or by known phrases"
-    return Agreement(TargetRecord(name="refusal", distance=distance, unit=AGREES), read_refusal)
+    return Refusal(TargetRecord(name="refusal", distance=distance, unit=AGREES), read_refusal)
