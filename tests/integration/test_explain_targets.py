@@ -93,9 +93,12 @@ def test_an_answer_as_data() -> None:
         )
 
     prompt = "order one large tea as json"
-    price = {unit.text: unit.attribution for unit in explain(shop, prompt, target="json:price").units}
+    priced = explain(shop, prompt, target="json:price")
+    price = {unit.text: unit.attribution for unit in priced.units}
     assert price["large"] == pytest.approx(2.5)
     assert price["tea"] == pytest.approx(1.5)
+    [warning] = [warning for warning in priced.warnings if warning.code == "unread-answers"]
+    assert "32 of 63 answers cannot be read (32 times no JSON)" in warning.text
     assert price["one"] == pytest.approx(0.0, abs=1e-12)
     assert significant(explain(shop, prompt, target="tool")) == ["order", "json"]
     with pytest.raises(DataError, match="no field 'cost' in the reference answer"):

@@ -66,15 +66,8 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
     """The explanation as plain data, with its evidence."""
     predicted, figures = _fidelity(findings, plan.surrogate, seed)
     tally = asker.runner.tally
-    signs = Signs(
-        asker.samples,
-        asker.failures,
-        findings,
-        figures,
-        asker.target,
-        (*asker.runner.notices, *asker.operator.notices),
-        tally.asked,
-    )
+    notices, target = (*asker.runner.notices, *asker.operator.notices), asker.target
+    signs = Signs(asker.samples, asker.failures, findings, figures, target, notices, tally.asked, asker.outputs)
     return PromptExplanation(
         whygen=__version__,
         preset=plan.options.preset,

@@ -185,13 +185,26 @@ def answer_sets(
 
 
 def _found(search: _Search, strength: Effects, texts: Sequence[str]) -> tuple[UnitSet, ...]:
-    """The sets of one kind: the fewest of those observed, or where calls may be made, what they shrink to."""
+    """The sets of one kind: the fewest of those observed, after calls have shrunk them where calls may be made."""
     n = len(texts)
     if search.ask is not None and search.left > 0:
         start = _start(search, strength)
         if start is not None:
             search.shrunk(start, strength)
+        _shrink_the_others(search, strength)
     return tuple(_shown(search, members, texts) for members in search.observed(n)[:SHOWN])
+
+
+def _shrink_the_others(search: _Search, strength: Effects) -> None:
+    """The next sets in their turn, as long as calls are left: each becomes minimal, or gives way to a smaller one."""
+    done: set[bytes] = set()
+    while search.left > 0:
+        shown = search.observed(len(strength))[:SHOWN]
+        todo = [members for members in shown if members.tobytes() not in done and not search.is_minimal(members)]
+        if not todo:
+            return
+        done.add(todo[0].tobytes())
+        search.shrunk(todo[0], strength)
 
 
 def _start(search: _Search, strength: Effects) -> Mask | None:

@@ -47,14 +47,15 @@ def _strongest(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[int]:
 
 def _cells(found: SentenceMatrix, row: int, largest: float) -> list[dict[str, Any]]:
     sure = found.excludes_zero()[row]
-    decimals = min(decimals_for(largest), 3)
+    decimals = decimals_for(largest)
+    values = np.round(np.array(found.attributions[row]), decimals).tolist()  # rounding errors have no colour
     return [
         {
             "text": signed(value, decimals),
             "sign": sign_of(value),
             "step": level_of(value, largest, most=LEVELS if certain else FAINT),
         }
-        for value, certain in zip(found.attributions[row], sure.tolist(), strict=True)
+        for value, certain in zip(values, sure.tolist(), strict=True)
     ]
 
 

@@ -214,6 +214,8 @@ def test_what_cannot_be_read_is_counted_apart() -> None:
     assert isinstance(target, Counts)
     found = target.outcomes(answers(JSON, "{}", "no"), answers(JSON))
     assert found == ("12", "no field 'price'", "no JSON")
+    assert target.unread(answers(JSON, "{}", "no")) == ("no field 'price'", "no JSON")
+    assert load_target("tool").unread(answers("none")) == ()  # type: ignore[attr-defined]
     labels = load_target("label:good, very good")
     assert isinstance(labels, Counts)
     assert labels.outcomes(answers("Very good!", "good, or very good", "bad", "goods"), answers("good")) == (

@@ -76,8 +76,12 @@ class HearsRefusals(Protocol):
 
 @runtime_checkable
 class Counts(Protocol):
-    """A target that knows kinds of outcomes, some of which no number tells apart (unreadable, ambiguous ...)."""
+    """A target that reads answers as data: what each says, and why some cannot be read."""
 
     def outcomes(self, outputs: Sequence[Output], references: Sequence[Output]) -> tuple[str, ...]:
-        """A short name of the outcome of each output, for counting."""
+        """What each output says, or why it cannot be read, for counting."""
+        ...
+
+    def unread(self, outputs: Sequence[Output]) -> tuple[str, ...]:
+        """Why outputs cannot be read (``no JSON``, ``several labels`` ...), once for each that cannot."""
         ...

@@ -73,6 +73,11 @@ class Agreement:
         del references
         return tuple(str(self.read(output)) for output in outputs)
 
+    def unread(self, outputs: Sequence[Output]) -> tuple[str, ...]:
+        """Why outputs have no value, once for each that has none; nothing where none is a choice too."""
+        readings = [self.read(output) for output in outputs] if self.needs_value else []
+        return tuple(reading.kind for reading in readings if reading.value is None)
+
 
 @dataclass(frozen=True, slots=True)
 class JsonField:
@@ -102,6 +107,11 @@ class JsonField:
         """What each output says in the field, or why nothing."""
         del references
         return tuple(str(read_field(output.text, self.path)) for output in outputs)
+
+    def unread(self, outputs: Sequence[Output]) -> tuple[str, ...]:
+        """Why outputs have no such field, once for each that has none."""
+        readings = [read_field(output.text, self.path) for output in outputs]
+        return tuple(reading.kind for reading in readings if reading.value is None)
 
 
 def _check_reading(reading: Reading, reference: Output, record: TargetRecord, *, needs_value: bool) -> None:
