@@ -15,6 +15,7 @@ import whygen
 from whygen.errors import BudgetError, DataError, ModelError, UsageError
 from whygen.models import load_model
 from whygen.models.planted.texts import SENTENCES, PlantedModel
+from whygen.prompt.hierarchy import explain_hierarchy
 from whygen.prompt.targets import load_target
 from whygen.results import PromptExplanation
 from whygen.types import Failure, Limits, Request, Settings
@@ -195,6 +196,11 @@ def test_a_contrast_pays_two_calls_a_mask_and_says_so() -> None:
     assert model.asked == []
     explanation = explain(model, target=f"contrastive:{SENTENCES['soup']}", budget=refused.value.smallest)
     assert len(model.asked) == explanation.calls.asked <= refused.value.smallest
+
+
+def test_a_contrast_of_log_probabilities_is_not_explained_level_by_level() -> None:
+    with pytest.raises(UsageError, match="scores two texts for each prompt"):
+        explain_hierarchy("planted/additive", PROMPT, target=f"contrastive:{SENTENCES['soup']}", cache=None)
 
 
 @pytest.mark.parametrize(
