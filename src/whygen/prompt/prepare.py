@@ -126,7 +126,7 @@ def _encoder(options: PromptOptions, encoder: str | TextEncoder, model: Model) -
         at_home = service is not None and service.name == "openai" and service.place == OPENAI
         return load_text_encoder(SERVER_EMBEDDINGS) if wanted and at_home else encoder
     same = service is not None and encoder.startswith(f"{service.name}/")
-    return load_text_encoder(encoder, base_url=service.base_url if same and service is not None else None)
+    return load_text_encoder(encoder, base_url=service.base_url) if same and service is not None else encoder
 
 
 def _word_vectors(encoder: str) -> TextEncoder:
