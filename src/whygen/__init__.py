@@ -3,6 +3,7 @@
 from whygen.anchors.explain import explain_anchors as explain_anchors
 from whygen.evaluation.compare import compare as compare
 from whygen.prompt.explain import explain_prompt as explain_prompt
+from whygen.prompt.many import explain_targets as explain_targets
 from whygen.results import AnchorExplanation as AnchorExplanation
 from whygen.results import PromptExplanation as PromptExplanation
 from whygen.results import load as load
@@ -15,5 +16,6 @@ __all__ = [
     "compare",
     "explain_anchors",
     "explain_prompt",
+    "explain_targets",
     "load",
 ]

@@ -117,7 +117,11 @@ def show_partial(explanation: PromptExplanation, *, out: Path | None, as_json: b
     folder = out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}")
     show(explanation, out=folder, as_json=as_json, quiet=quiet)
     people = console_for_people()
-    people.print(f"Interrupted. The partial explanation is in {folder}.", markup=False, highlight=False)
+    people.print(
+        f"Interrupted. Answers so far are recorded; the partial explanation is in {folder}.",
+        markup=False,
+        highlight=False,
+    )
     people.print(f"To go on: {shlex.join(['whygen', *sys.argv[1:]])}", markup=False, highlight=False)
 
 

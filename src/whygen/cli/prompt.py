@@ -35,7 +35,11 @@ def prompt(
     paraphraser: Annotated[str | None, typer.Option(help="For paraphrase: the model that says it otherwise.")] = None,
     noise: Annotated[float | None, typer.Option(help="For noise: its length, in average embeddings.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="auto, optimal-transport, cosine, tfidf, token-set, edit, exact, logprob.")
+        str | None,
+        typer.Option(
+            help="auto, optimal-transport, cosine, tfidf, token-set, edit, exact, logprob[:SPAN], contains:SPAN, "
+            "contrastive:TEXT, json:FIELD, label:A,B, tool, refusal, regex:PATTERN."
+        ),
     ] = None,
     encoder: Annotated[str, typer.Option(help="auto, a sentence encoder's name or folder, or word vectors.")] = "auto",
     estimand: Annotated[str | None, typer.Option(help="banzhaf, shapley, local or loo.")] = None,
@@ -52,6 +56,13 @@ def prompt(
     irrelevant: Annotated[str | None, typer.Option(help="count or exclude answers about something else.")] = None,
     hierarchy: Annotated[
         str | None, typer.Option(help="For long prompts: auto, or levels such as paragraph>sentence>word.")
+    ] = None,
+    matrix: Annotated[str | None, typer.Option(help="sentence: what each sentence of the output hangs on.")] = None,
+    sets: Annotated[
+        int | None, typer.Option(help="The fewest units that change or keep the answer, with so many further calls.")
+    ] = None,
+    span: Annotated[
+        str | None, typer.Option(help="Why did it say this? A text of the output, by log-probability.")
     ] = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy decoding.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(help="Length limit of an answer.")] = 256,
@@ -70,12 +81,15 @@ def prompt(
     """Explain which units of a prompt drove what the model answered."""
     del debug  # read by the outermost handler of errors
     given = _prompt_text(source, text)
+    target = _with_span(target, span)
     choices: dict[str, Any] = {
         "budget": budget, "units": units, "pin": pin or None, "operator": operator, "placeholder": placeholder,
         "lexicon": lexicon, "infill": infill, "paraphraser": paraphraser, "noise": noise,
         "target": target, "estimand": estimand, "keep": keep, "kernel": kernel, "surrogate": surrogate,
         "draws": draws, "references": references, "distribution": distribution, "tolerance": tolerance, "empty": empty,
         "irrelevant": irrelevant,
+        "matrix": matrix,
+        "sets": sets,
         "hierarchy": hierarchy,
     }  # fmt: skip
     common_choices: dict[str, Any] = {
@@ -103,6 +117,15 @@ def prompt(
     common.show(explanation, out=out, as_json=as_json, quiet=quiet)
     if explanation.ended is not None:
         raise typer.Exit(common.ENDED_EARLY)
+
+
+def _with_span(target: str | None, span: str | None) -> str | None:
+    """``--span snow`` is ``--target logprob:snow``; with ``--target contains`` it is that target's span."""
+    if span is None:
+        return target
+    if target not in {None, "auto", "logprob", "contains"}:
+        raise UsageError(f"--span goes with --target logprob or contains, not with {target!r}.")
+    return f"{'contains' if target == 'contains' else 'logprob'}:{span}"
 
 
 def _show_forecast(forecast: Forecast, *, as_json: bool) -> None:

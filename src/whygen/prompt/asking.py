@@ -18,7 +18,7 @@ from whygen.errors import DataError, ModelError, UsageError
 from whygen.models import HasContext, Model, ScoresText
 from whygen.prompt.designs import Design
 from whygen.prompt.operators import Operator
-from whygen.prompt.targets import Target
+from whygen.prompt.targets import Continues, HearsRefusals, ReadsReference, Target, join_scores
 from whygen.prompt.units import Units
 from whygen.results.prompt import Sample
 from whygen.runs import EndedError, Runner
@@ -88,6 +88,8 @@ class Asker:
     """Settings of each row of the design, where the operator has a say in them."""
     ended: KeyboardInterrupt | EndedError | None = None
     """What ended the run while masks were asked for; what was answered by then has been read back."""
+    outputs: list[Output] = field(default_factory=list["Output"])
+    """What each of ``samples`` is a record of, with its scores."""
 
     def check_context(self) -> None:
         """Refuse a prompt that the model cannot take, before anything is paid.
@@ -125,9 +127,11 @@ class Asker:
         prompt = self.units.prompt
         wanted = references if self.target.verb == "score" else references + repeats
         asked = Asked(prompt, self.settings)
-        answers = self.runner.ask([asked.request(draw) for draw in range(wanted)])
+        answers = self._answered([(asked, draw) for draw in range(wanted)])
         outputs = [self._must(answer) for answer in answers]
         self.used[asked] = wanted
+        if isinstance(self.target, ReadsReference):
+            self.target.check(outputs[0])
         if self.target.verb == "score":
             scored = self._scored([(asked, draw) for draw in range(repeats)], outputs[:1])
             fresh = [self._must(answer) for answer in scored]
@@ -190,6 +194,19 @@ class Asker:
         numbers = self._draw_numbers(sent, fresh=True)
         return self._effects("redraw", sent, numbers, whole, rows=list(rows))
 
+    def further(self, mask: NDArray[np.bool_], whole: Whole) -> Sample | None:
+        """Ask for a mask that is not of the design, once; None where the model gives no answer."""
+        settings = self.operator.settings(self.units, mask, self.settings)
+        sent = Asked(self.operator.render(self.units, mask), settings)
+        [draw] = self._draw_numbers([sent], fresh=whole.differs)
+        [answer] = self._ask([(sent, draw)], whole)
+        if isinstance(answer, Failure):
+            self.failures.append(answer)
+            return None
+        effect = float(self.target.effects([answer], whole.references)[0])
+        self._keep("further", None, draw, sent.prompt, answer, effect)
+        return self.samples[-1]
+
     def _sent(self, prompt: str, row: int) -> Asked:
         """What is sent for a row of the design."""
         if self.operator.by_settings and row not in self.told:
@@ -246,17 +263,45 @@ class Asker:
             if kind not in {"mask", "redraw"}:
                 raise
             self.ended = stop
-            text = whole.references[0].text if self.target.verb == "score" else None
-            return self.runner.recall([asked.request(draw, continuation=text) for asked, draw in questions])
+            return self._recalled(questions, whole.references[0])
 
     def _ask(self, questions: Sequence[tuple[Asked, int]], whole: Whole) -> list[Output | Failure]:
         if self.target.verb == "score":
             return self._scored(questions, whole.references[:1])
-        return self.runner.ask([asked.request(draw) for asked, draw in questions])
+        return self._answered(questions)
+
+    def _answered(self, questions: Sequence[tuple[Asked, int]]) -> list[Output | Failure]:
+        answers = self.runner.ask([asked.request(draw) for asked, draw in questions])
+        if not isinstance(self.target, HearsRefusals):
+            return answers
+        return [self.target.heard(answer) if isinstance(answer, Failure) else answer for answer in answers]
+
+    def _recalled(self, questions: Sequence[tuple[Asked, int]], reference: Output) -> list[Output | Failure | None]:
+        """What is recorded of these questions; one that takes several scores needs all of them."""
+        texts = self._continuations(reference) if self.target.verb == "score" else (None,)
+        found = self.runner.recall(
+            [asked.request(draw, continuation=text) for asked, draw in questions for text in texts]
+        )
+        if len(texts) == 1:
+            return found
+        groups = [found[start : start + len(texts)] for start in range(0, len(found), len(texts))]
+        whole = [[answer for answer in group if answer is not None] for group in groups]
+        return [join_scores(group, texts) if len(group) == len(texts) else None for group in whole]
+
+    def _continuations(self, reference: Output) -> tuple[str, ...]:
+        """The texts that are scored: the reference, or what the target wants besides (see `Continues`)."""
+        return self.target.continuations(reference) if isinstance(self.target, Continues) else (reference.text,)
 
     def _scored(self, questions: Sequence[tuple[Asked, int]], references: Sequence[Output]) -> list[Output | Failure]:
-        text = references[0].text
-        return self.runner.score([asked.request(draw, continuation=text) for asked, draw in questions])
+        """Scores of the reference, or of several texts end to end where the target wants them."""
+        texts = self._continuations(references[0])
+        answers = self.runner.score(
+            [asked.request(draw, continuation=text) for asked, draw in questions for text in texts]
+        )
+        if len(texts) == 1:
+            return answers
+        starts = range(0, len(answers), len(texts))
+        return [join_scores(answers[start : start + len(texts)], texts) for start in starts]
 
     def _must(self, answer: Output | Failure) -> Output:
         if isinstance(answer, Failure):
@@ -266,6 +311,7 @@ class Asker:
     def _keep(self, kind: str, row: int | None, draw: int, prompt: str, output: Output, effect: float | None) -> None:
         sample = Sample(kind, row, draw, prompt, output.text, output.finish, effect)  # pyright: ignore[reportArgumentType]
         self.samples.append(sample)
+        self.outputs.append(output)
 
 
 def _differ(fresh: Sequence[Output], references: Sequence[Output]) -> bool:

@@ -17,6 +17,7 @@ from whygen.prompt.intervals import FEWEST_GROUPS, Estimate, cross_fit
 from whygen.prompt.observed import Observed, Seen
 from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import Surrogate
+from whygen.prompt.targets import Compares
 from whygen.prompt.warnings import Signs, warn
 from whygen.results.prompt import (
     Calls,
@@ -65,15 +66,8 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
     """The explanation as plain data, with its evidence."""
     predicted, figures = _fidelity(findings, plan.surrogate, seed)
     tally = asker.runner.tally
-    signs = Signs(
-        asker.samples,
-        asker.failures,
-        findings,
-        figures,
-        asker.target,
-        (*asker.runner.notices, *asker.operator.notices),
-        tally.asked,
-    )
+    notices, target = (*asker.runner.notices, *asker.operator.notices), asker.target
+    signs = Signs(asker.samples, asker.failures, findings, figures, target, notices, tally.asked, asker.outputs)
     return PromptExplanation(
         whygen=__version__,
         preset=plan.options.preset,
@@ -91,7 +85,7 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
         fidelity=figures,
         noise=Noise(
             repeats=len(findings.whole.repeats),
-            level=max(0.0, -findings.whole.effect) if asker.target.verb == "answer" else None,
+            level=max(0.0, -findings.whole.effect) if isinstance(asker.target, Compares) else None,
             differs=findings.whole.differs,
         ),
         calls=Calls(asked=tally.asked, made=tally.made, cached=tally.cached, failed=tally.failed),

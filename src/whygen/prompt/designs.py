@@ -178,11 +178,11 @@ def require(calls: int, *, needed: int, overhead: int, what: str, draws: int = 1
     """Refuse a budget that cannot work, naming the smallest that does.
 
     Raises:
-        BudgetError: if ``calls`` (what the budget leaves for masks) is under ``needed`` masks of ``draws`` each.
+        BudgetError: if ``calls`` (what the budget leaves for masks) is under ``needed`` masks of ``draws`` calls each.
     """
     if calls < needed * draws:
         smallest = needed * draws + overhead
-        each = f" of {draws} draws" if draws > 1 else ""
+        each = f" of {draws} calls" if draws > 1 else ""
         raise BudgetError(
             f"budget={calls + overhead} is too small: {what} needs {needed} masks{each}, and {overhead} calls go to "
             f"the reference and its repeats. The smallest budget that works is {smallest}.",

@@ -10,19 +10,12 @@ from pathlib import Path
 from typing import Unpack
 
 from whygen.encoders import TextEncoder
-from whygen.errors import BudgetError
 from whygen.models import ModelOptions, load_model
-from whygen.prompt.asking import Asker, Whole
-from whygen.prompt.assemble import Findings, assemble
-from whygen.prompt.ending import partial
-from whygen.prompt.estimating import estimate_from
-from whygen.prompt.intervals import Estimate
-from whygen.prompt.observed import Seen
-from whygen.prompt.observing import observe
+from whygen.prompt.asking import Asker
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, choose
-from whygen.prompt.plan import Plan
 from whygen.prompt.prepare import check, prepare
+from whygen.prompt.running import explained, make_run
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
 from whygen.types import Settings
@@ -76,31 +69,13 @@ def explain_prompt(
     check(prompt, chosen)
     box = load_model(model, options or ModelOptions())
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
-    plan = question.plan
     with open_store(cache) as store:
         runner = Runner(box, store=store, budget=chosen.budget, progress=progress)
         sent = settings or Settings(seed=seed)
         tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
         operator = question.operator.prepare(question.units, tools)
         asker = Asker(runner, box, question.units, operator, question.target, sent)
-        asker.check_target()
-        asker.check_context()
-        whole = asker.whole(chosen.references, repeats=plan.repeats)
-        design = question.design(differs=whole.differs)
-        seen = observe(asker, design, whole, plan, seed)
-        estimate = _estimate(asker, seen, whole, plan, seed)
-    findings = Findings(seen.observed, design, whole, estimate, seen)
-    return partial(assemble(asker, findings, plan, seed=seed), asker)
-
-
-def _estimate(asker: Asker, seen: Seen, whole: Whole, plan: Plan, seed: int) -> Estimate:
-    """The estimate; a run that ended before it had enough for one ends as it did."""
-    try:
-        return estimate_from(seen, whole, plan, seed)
-    except BudgetError:
-        if asker.ended is None:
-            raise
-        raise asker.ended from None
+        return explained(make_run(question, asker), further=chosen.sets or 0)
 
 
 def _by_levels(

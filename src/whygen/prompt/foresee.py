@@ -66,7 +66,7 @@ def foresee_prompt(
         return _forecast(box, len(parts), [prompt] * chosen.budget, sent)
     check(prompt, chosen)
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
-    prompts = [prompt] * question.plan.overhead + _masked(question) * question.plan.options.draws
+    prompts = [prompt] * question.plan.overhead + _masked(question) * question.plan.each
     return _forecast(box, len(question.units), prompts, sent, helping=question.operator.calls(question.units))
 
 

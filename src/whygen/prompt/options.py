@@ -11,7 +11,7 @@ from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.designs import Design
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, OperatorOptions
-from whygen.prompt.targets import Target
+from whygen.prompt.targets import TargetLike
 
 
 class PromptChoices(TypedDict, total=False):
@@ -27,7 +27,7 @@ class PromptChoices(TypedDict, total=False):
     paraphraser: object | None
     instruction: str | None
     noise: float | None
-    target: str | Target
+    target: TargetLike
     estimand: str
     keep: float
     kernel: str | Kernel
@@ -41,6 +41,8 @@ class PromptChoices(TypedDict, total=False):
     tolerance: float | None
     irrelevant: str
     hierarchy: str | None
+    matrix: str
+    sets: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +63,11 @@ class PromptOptions:
         paraphraser: for ``paraphrase``: the model that says a unit in other words, likewise.
         instruction: for ``neutral`` and ``paraphrase``: what such a model is asked.
         noise: for ``noise``: how long the Gaussian noise on the input embeddings is, in average embeddings.
-        target: ``auto``, ``optimal-transport``, ``cosine``, ``tfidf``, ``token-set``, ``edit``, ``exact`` or
-            ``logprob``. A positive attribution means: keeping the unit pulls the output towards what the model said.
+        target: ``auto``, ``optimal-transport``, ``cosine``, ``tfidf``, ``token-set``, ``edit``, ``exact``, ``logprob``,
+            ``logprob:snow`` (a span of the output), ``contains:snow``, ``contrastive:TEXT``, ``json:FIELD``,
+            ``label:yes,no``, ``tool``, ``refusal``, ``regex:PATTERN``, a callable that scores an answer, or what
+            `load_target` makes. A positive attribution means: keeping the unit pulls the output towards what the
+            model said (for a score of one's own: raises it).
         estimand: ``banzhaf``, ``shapley``, ``local`` or ``loo``; what an attribution means (METHODS A1).
         keep: probability with which each other unit is kept.
         kernel: what ``local`` calls near: ``dropped`` (share of units dropped), ``embedding`` (1 - cosine of the
@@ -81,6 +86,9 @@ class PromptOptions:
             them with their pairs of masks.
         hierarchy: None, or the levels of a long prompt from coarse to fine, such as ``paragraph>sentence>word``
             (``auto``); ``tolerance`` is then the least that a part must promise to be opened (METHODS A4).
+        matrix: ``none``, or ``sentence``: attributions to each sentence of the output as well, from the same calls.
+        sets: None, or how many further calls may shrink the fewest units that change the answer, and that keep it; 0
+            finds them in the recorded calls.
     """
 
     preset: str | None = None
@@ -94,7 +102,7 @@ class PromptOptions:
     paraphraser: object | None = None
     instruction: str | None = None
     noise: float | None = None
-    target: str | Target = "auto"
+    target: TargetLike = "auto"
     estimand: str = "banzhaf"
     keep: float = 0.5
     kernel: str | Kernel = "dropped"
@@ -108,6 +116,8 @@ class PromptOptions:
     tolerance: float | None = None
     irrelevant: str = "count"
     hierarchy: str | None = None
+    matrix: str = "none"
+    sets: int | None = None
 
     @property
     def operator_options(self) -> OperatorOptions:

@@ -18,6 +18,7 @@ from whygen.prompt.targets import Verb
 
 ESTIMANDS = ("banzhaf", "shapley", "local", "loo")
 EMPTY = ("include", "exclude")
+MATRICES = ("none", "sentence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Plan:
         kernel: what `local` calls near; None for other estimands.
         fixed: a given design, or one drawn for a number of masks by a preset; None leaves it to `design_for`.
         verb: what the target asks of the model.
+        texts: how many texts a scoring target wants scored for each prompt; each is a call.
     """
 
     options: PromptOptions
@@ -37,6 +39,7 @@ class Plan:
     kernel: Kernel | None = None
     fixed: Design | Callable[[int], Design] | None = None
     verb: Verb = "answer"
+    texts: int = 1
 
     @property
     def repeats(self) -> int:
@@ -45,9 +48,14 @@ class Plan:
 
     @property
     def overhead(self) -> int:
-        """Calls that go to the reference, its repeats and, for Shapley values, the empty prompt."""
-        references = 1 if self.verb == "score" else self.options.references
-        return self.repeats + references + (self.options.estimand == "shapley")
+        """Calls for the reference, its repeats, the empty prompt of Shapley values, and what shrinks sets of units."""
+        once = self.repeats + (self.options.estimand == "shapley")
+        return self.options.references + once * self.texts + (self.options.sets or 0) * self.texts
+
+    @property
+    def each(self) -> int:
+        """Calls for one mask."""
+        return self.options.draws * self.texts
 
     @property
     def calls(self) -> int:
@@ -65,7 +73,7 @@ class Plan:
 
     def affords_redraws(self, n: int) -> bool:
         """Whether masks enough remain when some are asked twice; if not, the noise is not measured (and a warning)."""
-        return self.calls - REDRAWS >= self.smallest(n)
+        return self.calls - REDRAWS * self.texts >= self.smallest(n) * self.texts
 
 
 def check_prompt(prompt: object) -> None:
@@ -104,6 +112,20 @@ def check_choices(options: PromptOptions) -> None:
     for name, value in (("draws", options.draws), ("references", options.references)):
         if value < 1:
             raise UsageError(f"{name}={value}: give a whole number of at least 1.")
+    _check_readings(options)
+
+
+def _check_readings(options: PromptOptions) -> None:
+    """Refuse further readings of the answers where their effects are no plain means."""
+    if options.matrix not in MATRICES:
+        raise UnknownNameError("matrix", options.matrix, MATRICES)
+    if options.sets is not None and options.sets < 0:
+        raise UsageError(f"sets={options.sets}: give the number of further calls, 0 or more, or leave it out.")
+    wanted = options.sets is not None or options.matrix != "none"
+    if wanted and (options.distribution is not None or options.scale != "none"):
+        raise UsageError(
+            "matrix and sets compare single answers in the target's unit: leave out distribution and scale, or them."
+        )
 
 
 def design_for(n: int, plan: Plan, rng: np.random.Generator, *, differs: bool) -> Design:
@@ -127,13 +149,13 @@ def design_for(n: int, plan: Plan, rng: np.random.Generator, *, differs: bool) -
             "A prompt of one unit has no mask without the empty prompt. Use empty='include', or finer units."
         )
     repeated = differs and options.draws == 1 and plan.affords_redraws(n)
-    masks = (plan.calls - (REDRAWS if repeated else 0)) // options.draws
+    masks = (plan.calls - (REDRAWS * plan.texts if repeated else 0)) // plan.each
     if plan.fixed is not None:
         return _given(n, plan, masks)
     if options.keep == 0.5 and options.estimand != "loo" and designs.fits_enumeration(n, masks, empty=empty):
         return designs.enumerated(n, empty=empty)
     what = "leave-one-out" if options.estimand == "loo" else f"surrogate={plan.surrogate.name!r}"
-    designs.require(plan.calls, needed=plan.smallest(n), draws=options.draws, overhead=plan.overhead, what=what)
+    designs.require(plan.calls, needed=plan.smallest(n), draws=plan.each, overhead=plan.overhead, what=what)
     if options.estimand == "loo":
         return designs.leave_one_out(n)
     repeats = "fresh" if differs or options.draws > 1 else "shared"
@@ -146,9 +168,8 @@ def design_for(n: int, plan: Plan, rng: np.random.Generator, *, differs: bool) -
 
 def _given(n: int, plan: Plan, masks: int) -> Design:
     """A design of the user's own, or the published one, within the budget."""
-    draws = plan.options.draws
     needed = plan.smallest(n)
-    designs.require(plan.calls, needed=needed, draws=draws, overhead=plan.overhead, what="the given design")
+    designs.require(plan.calls, needed=needed, draws=plan.each, overhead=plan.overhead, what="the given design")
     if isinstance(plan.fixed, Design):
         return plan.fixed
     assert plan.fixed is not None  # noqa: S101 - the caller looked

@@ -19,8 +19,9 @@ from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan, check_choices, check_prompt, design_for
 from whygen.prompt.relevance import check_choice
 from whygen.prompt.scales import check_scale
+from whygen.prompt.sentences import check_sentences
 from whygen.prompt.surrogates import Surrogate, load_surrogate
-from whygen.prompt.targets import Target, load_target
+from whygen.prompt.targets import Compares, Continues, Target, load_target
 from whygen.prompt.tokens import token_splitter
 from whygen.prompt.units import TOKEN, Units, split
 from whygen.prompt.weighted import WeightedLeastSquares
@@ -78,23 +79,36 @@ def prepare(prompt: str, options: PromptOptions, *, model: Model, encoder: str |
     splitter = token_splitter(model) if options.units == TOKEN else None
     units = split(prompt, options.units, pin=options.pin, splitter=splitter)
     encoder = _encoder(options, encoder, model)
-    target = load_target(options.target, encoder=encoder) if isinstance(options.target, str) else options.target
-    if options.distribution is not None and target.verb == "score":
-        raise UsageError(
-            f"distribution={options.distribution!r} compares answers, and target={target.record.name!r} asks for none. "
-            "Use target='cosine' or 'optimal-transport'."
-        )
+    target = load_target(options.target, encoder=encoder if isinstance(options.target, str) else "auto")
+    _check_target(target, options)
     plan = Plan(
         options=options,
         surrogate=_surrogate(options),
         kernel=_kernel(options, encoder),
         fixed=_fixed(options, units),
         verb=target.verb,
+        texts=target.texts if isinstance(target, Continues) else 1,
     )
     operator = load_operator(options.operator, options.operator_options)
     question = Question(units, operator, target, plan, seed)
     question.design(differs=False)  # refuse a budget before anything is paid
     return question
+
+
+def _check_target(target: Target, options: PromptOptions) -> None:
+    """Refuse choices that do not go with the target."""
+    name = target.record.name
+    if options.distribution is not None and not isinstance(target, Compares):
+        raise UsageError(
+            f"distribution={options.distribution!r} compares answers, and target={name!r} does not. "
+            "Use target='cosine' or 'optimal-transport'."
+        )
+    if target.verb == "score" and options.references > 1:
+        raise UsageError(
+            f"references={options.references} does not go with target={name!r}, which scores one. Leave it out."
+        )
+    if options.matrix != "none":
+        check_sentences(target)
 
 
 def _encoder(options: PromptOptions, encoder: str | TextEncoder, model: Model) -> str | TextEncoder:
@@ -112,7 +126,7 @@ def _encoder(options: PromptOptions, encoder: str | TextEncoder, model: Model) -
         at_home = service is not None and service.name == "openai" and service.place == OPENAI
         return load_text_encoder(SERVER_EMBEDDINGS) if wanted and at_home else encoder
     same = service is not None and encoder.startswith(f"{service.name}/")
-    return load_text_encoder(encoder, base_url=service.base_url if same and service is not None else None)
+    return load_text_encoder(encoder, base_url=service.base_url) if same and service is not None else encoder
 
 
 def _word_vectors(encoder: str) -> TextEncoder:

@@ -11,9 +11,9 @@ import numpy as np
 
 from whygen.prompt import relevance
 from whygen.prompt.asking import REDRAWS
-from whygen.prompt.targets import Target
+from whygen.prompt.targets import Counts, Target
 from whygen.results.prompt import Fidelity, Sample, Warned
-from whygen.types import Failure
+from whygen.types import Failure, Output
 
 if TYPE_CHECKING:
     from whygen.prompt.assemble import Findings
@@ -30,6 +30,8 @@ class Signs:
     target: Target
     notices: Sequence[tuple[str, str]]
     asked: int
+    outputs: Sequence[Output] = ()
+    """What each of ``samples`` is a record of."""
 
     @property
     def perturbed(self) -> list[Sample]:
@@ -89,6 +91,22 @@ def _odd_answers(signs: Signs) -> str | None:
     return (
         f"{empty} answers are empty and {refused} are refusals, of {len(perturbed)}: they count as far from the "
         "reference. If they are not what you want explained, pin what keeps the prompt valid, or try placeholders."
+    )
+
+
+def _unread_answers(signs: Signs) -> str | None:
+    if not isinstance(signs.target, Counts):
+        return None
+    pairs = zip(signs.samples, signs.outputs, strict=False)
+    perturbed = [output for sample, output in pairs if sample.kind in {"mask", "redraw"}]
+    unread = Counter(signs.target.unread(perturbed))
+    if unread.total() < max(1, len(perturbed) // 20):
+        return None
+    counted = ", ".join(f"{count} times {reason}" for reason, count in unread.most_common())
+    return (
+        f"{unread.total()} of {len(perturbed)} answers cannot be read ({counted}): they count as other than the "
+        "reference, so what keeps the answer readable is attributed too. Pin the words that ask for the format to "
+        "leave that out."
     )
 
 
@@ -177,6 +195,7 @@ _LOOKS: tuple[Callable[[Signs], str | None], ...] = (
     _empty_reference,
     _failed_calls,
     _odd_answers,
+    _unread_answers,
     _truncated,
     _irrelevant_answers,
     _low_noise_ceiling,

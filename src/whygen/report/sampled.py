@@ -17,6 +17,7 @@ KINDS = {
     "empty": "nothing kept",
     "mask": "",
     "redraw": "asked again",
+    "further": "asked for the sets",
 }
 
 

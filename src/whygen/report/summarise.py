@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from whygen.report import sampled, words
+from whygen.report import readings, sampled, words
 from whygen.report.axes import axis_over
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
 from whygen.report.svg import finite
@@ -54,6 +54,8 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
         "noise": _noise(explanation),
         "scatter": _scatter(explanation),
         "samples": _samples(explanation),
+        "matrix": readings.matrix(explanation),
+        "sets": readings.sets(explanation),
         "made": [[term, visible(text)] for term, text in _made(explanation)],
         "document": explanation.to_dict(),
     }
@@ -231,7 +233,7 @@ def _samples(explanation: PromptExplanation) -> dict[str, Any]:
     samples = () if evidence is None else evidence.samples
     effects = finite([sample.effect for sample in samples])
     rows = sampled.rows(explanation, decimals=decimals_for(max(map(abs, effects), default=0.0)))
-    return {"rows": rows, "total": len(samples), "scored": explanation.target.name == "logprob"}
+    return {"rows": rows, "total": len(samples), "scored": any(sample.finish == "scored" for sample in samples)}
 
 
 def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:

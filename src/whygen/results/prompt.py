@@ -7,15 +7,15 @@ computed from in safetensors and parquet, so everything after the model calls ca
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
+from whygen.results.records import AnswerSets, Figure, Record, SentenceMatrix, TargetRecord, Text
 from whygen.results.tree import Tree
 from whygen.types import Effects, Masks
 
@@ -24,28 +24,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
-
-
-def _none_for_nan(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _mend(value: object) -> object:
-    """Models answer with halves of surrogate pairs at times, which no file can hold: U+FFFD stands for them."""
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
-
-
-Figure: TypeAlias = Annotated[float | None, BeforeValidator(_none_for_nan)]
-"""A number, or None where it cannot be computed; NaN and infinities become None, since JSON has no word for them."""
-
-Text: TypeAlias = Annotated[str, BeforeValidator(_mend)]
-"""Text that can be encoded."""
-
-
-class Record(BaseModel):
-    """A part of an explanation: frozen, strict about unknown fields, and without NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Reference(Record):
@@ -69,14 +47,6 @@ class UnitAttribution(Record):
     high: Figure
     p_value: Figure
     significant: bool
-
-
-class TargetRecord(Record):
-    """What was measured: the target's name, its distance, and the unit of every effect and attribution."""
-
-    name: str
-    distance: str
-    unit: str
 
 
 class IntervalRecord(Record):
@@ -127,9 +97,9 @@ class Warned(Record):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One perturbed prompt and its answer. ``mask`` is its row in `Evidence.masks`, None for f(1) and f(0) repeats."""
+    """One perturbed prompt and its answer. ``mask`` is its row in `Evidence.masks`, None for what is no mask."""
 
-    kind: Literal["reference", "repeat", "empty", "mask", "redraw"]
+    kind: Literal["reference", "repeat", "empty", "mask", "redraw", "further"]
     mask: int | None
     draw: int
     prompt: str
@@ -212,6 +182,10 @@ class PromptExplanation(Record):
     """Distributional mode: permutation p-values of a shift of the output's law, one a unit; in ``details.json``."""
     tree: Tree | None = Field(default=None, exclude=True, repr=False)
     """The levels of a long prompt that was explained part by part; kept in ``details.json``. None for a flat one."""
+    matrix: SentenceMatrix | None = Field(default=None, exclude=True, repr=False)
+    """Which unit drove which sentence of the output, where it was asked for; kept in ``details.json``."""
+    sets: AnswerSets | None = Field(default=None, exclude=True, repr=False)
+    """The fewest units that change the answer, and that keep it; kept in ``details.json``."""
     evidence: Evidence | None = Field(default=None, exclude=True, repr=False)
     """The arrays and samples; None when only the JSON was loaded."""
 
@@ -229,6 +203,8 @@ class PromptExplanation(Record):
             "p_shift": None if self.p_shift is None else list(self.p_shift),
             "r2_chance_p95": self.fidelity.r2_chance_p95,
             **({} if self.tree is None else {"tree": self.tree.model_dump(mode="json")}),
+            **({} if self.matrix is None else {"matrix": self.matrix.model_dump(mode="json")}),
+            **({} if self.sets is None else {"sets": self.sets.model_dump(mode="json")}),
         }
 
     def save(self, directory: Path | str) -> Path:

@@ -173,8 +173,12 @@ def test_an_interrupt_keeps_what_was_answered_and_says_so(tmp_path: Path) -> Non
     while not (log.exists() and len(log.read_text()) > 150) and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    printed, errors = process.communicate(timeout=60)
     assert process.returncode == 130
+    folder = next(tmp_path.glob("whygen-partial-*"))
+    assert (folder / "report.html").is_file()
+    assert json.loads((folder / "explanation.json").read_text()) == json.loads(printed)
+    assert "To go on: whygen prompt" in " ".join(errors.decode().split())
     assert "Answers so far are recorded" in " ".join(errors.decode().split())
     again = json.loads(whygen(*arguments, cwd=tmp_path).stdout)
     assert again["calls"]["cached"] > 60

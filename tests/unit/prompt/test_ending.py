@@ -20,7 +20,10 @@ class Stopping:
 
     uri = "py/tests:stopping"
     limits = Limits(max_batch=1)
-    identity = {"uri": "py/tests:stopping"}
+
+    @property
+    def identity(self) -> dict[str, str]:
+        return {"uri": self.uri}
 
     def __init__(self, at: int, error: BaseException) -> None:
         self.calls, self.at, self.error = 0, at, error

@@ -23,6 +23,7 @@ from whygen.errors import MissingExtraError, StoreError, UsageError
 from whygen.report.html import EMBEDDED_ID
 from whygen.results import PromptExplanation
 from whygen.results.prompt import Calls, IntervalRecord, Reference, Sample, TargetRecord, UnitAttribution, Warned
+from whygen.results.records import AnswerSets, OutputSentence, SentenceMatrix, UnitSet
 
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e{{ 7*7 }}\x00[bold]\ud800' \"&amp;"
@@ -106,6 +107,21 @@ def many(count: int) -> PromptExplanation:
     return prompt_explanation(prompt=prompt, pinned=(), pairs=8)
 
 
+def with_readings(explanation: PromptExplanation, *, text: str = "A fox slept.") -> PromptExplanation:
+    """With a matrix of two sentences and one set of units of each kind."""
+    n = len(explanation.units)
+    values = np.linspace(-1, 1, 2 * n).reshape(n, 2)
+    rows = [tuple(tuple(row) for row in (values + shift).tolist()) for shift in (0.0, -0.1, 0.1)]
+    one = UnitSet.model_construct(units=(0,), texts=(text,), effect=-0.5, row=0, prompt=text, output=text, minimal=True)
+    matrix = SentenceMatrix.model_construct(
+        sentences=tuple(OutputSentence.model_construct(text=text, start=0, end=9) for _ in range(2)),
+        target=TargetRecord.model_construct(name="tfidf", distance=text, unit=text),
+        attributions=rows[0], low=rows[1], high=rows[2], left_out=3,
+    )  # fmt: skip
+    sets = AnswerSets.model_construct(threshold=-0.2, rule=text, changing=(one,), keeping=(), calls=4)
+    return explanation.model_copy(update={"matrix": matrix, "sets": sets})
+
+
 def plain(**changes: Any) -> PromptExplanation:
     return prompt_explanation(pairs=12, **changes)
 
@@ -127,7 +143,10 @@ SHAPES = {
     "sixty": lambda: many(60),
     "six hundred": lambda: many(600),
     "nothing said": lambda: plain(reference=Reference(text="", n=3)),
+    "matrix and sets": lambda: with_readings(plain()),
+    "matrix of sixty": lambda: with_readings(many(70)),
     "hostile": hostile,
+    "hostile readings": lambda: with_readings(hostile(), text=HOSTILE),
 }
 
 
@@ -278,9 +297,38 @@ def test_log_probabilities_are_said_to_be_scored() -> None:
     explanation = plain(target=target)
     assert explanation.evidence is not None
     e = explanation.evidence
-    scored = tuple(Sample(s.kind, s.mask, s.draw, s.prompt, "", "stop", s.effect) for s in e.samples)
+    scored = tuple(Sample(s.kind, s.mask, s.draw, s.prompt, "", "scored", s.effect) for s in e.samples)
     silent = explanation.model_copy(update={"evidence": type(e)(e.masks, e.effects, e.predicted, e.groups, scored)})
     assert "scored, not written" in page_of(silent)
+
+
+def test_the_matrix_and_the_sets_are_drawn_where_there_are_any() -> None:
+    page = page_of(with_readings(plain()))
+    assert page.count('<table class="heat">') == 1
+    assert "A fox slept." in page
+    assert "No call with fewer words kept the answer." in page
+    assert "no smaller set does it" in page
+    assert "4 further calls went into making them smaller" in page
+    assert "3 later sentences are left out" in page
+    without = page_of(plain())
+    assert "heat" not in re.sub(r"<style>.*?</style>", "", without, flags=re.DOTALL)
+    assert "fewest" not in without
+
+
+def test_of_many_units_the_strongest_make_the_matrix() -> None:
+    found = report.summarise(with_readings(many(70)))["matrix"]
+    assert found["units_left_out"] == 10
+    assert found["names"][:30] == [f"word{i}" for i in range(30)]
+    assert found["names"][30:] == [f"word{i}" for i in range(40, 70)]
+    pale = [cell["step"] for row in found["cells"] for cell in row if cell["text"].strip("+−") < "0.09"]
+    assert max(pale, default=0) <= 2
+
+
+def test_hostile_readings_are_inert() -> None:
+    page = page_of(with_readings(hostile(), text=HOSTILE))
+    assert [tag for tag, _ in read(page).tags if tag in {"script", "img"}] == ["script"]
+    assert "\x1b" not in page
+    assert "\u202e" not in page
 
 
 def test_missing_effects_leave_holes_not_errors() -> None:

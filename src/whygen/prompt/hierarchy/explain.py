@@ -24,7 +24,7 @@ from whygen.prompt.operators import Operator, OperatorOptions, Tools, load_opera
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan, check_prompt
 from whygen.prompt.surrogates import load_surrogate
-from whygen.prompt.targets import Target, load_target
+from whygen.prompt.targets import Continues, TargetLike, load_target
 from whygen.prompt.units import split
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
@@ -47,7 +47,7 @@ def explain_hierarchy(
     pin: Sequence[str] = (),
     operator: str | Operator = "delete",
     operator_options: OperatorOptions | None = None,
-    target: str | Target = "auto",
+    target: TargetLike = "auto",
     encoder: str | TextEncoder = "auto",
     estimand: str = "banzhaf",
     surrogate: str = "ridge",
@@ -95,7 +95,12 @@ def explain_hierarchy(
     levels = parse_levels(hierarchy)
     parts = split(prompt, levels[-1], pin=pin)
     skeleton = lay_out(parts, levels)
-    goal = load_target(target, encoder=encoder) if isinstance(target, str) else target
+    goal = load_target(target, encoder=encoder if isinstance(target, str) else "auto")
+    if isinstance(goal, Continues):
+        raise UsageError(
+            f"target={goal.record.name!r} by log-probabilities scores two texts for each prompt, and is not explained "
+            "level by level. Use load_target('contrastive', alternative=..., distance='tfidf')."
+        )
     chosen = PromptOptions(
         budget=budget, units=levels[-1], pin=pin, operator=operator, target=target,
         estimand=estimand, surrogate=surrogate, references=references, tolerance=tolerance,

@@ -1,0 +1,113 @@
+"""`explain_targets`: several questions about one output, from one set of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Unpack
+
+from whygen.encoders import TextEncoder
+from whygen.errors import UsageError
+from whygen.models import ModelOptions, load_model
+from whygen.prompt.asking import Asker
+from whygen.prompt.operators import Tools
+from whygen.prompt.options import PromptChoices, PromptOptions, choose
+from whygen.prompt.prepare import check, prepare
+from whygen.prompt.running import explained, make_run, reread, without_calls
+from whygen.prompt.targets import Continues, Target, TargetLike
+from whygen.results.prompt import PromptExplanation
+from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
+from whygen.types import Settings
+
+
+def explain_targets(
+    model: object,
+    prompt: str,
+    *,
+    targets: Sequence[TargetLike],
+    preset: str | PromptOptions | None = None,
+    encoder: str | TextEncoder = "auto",
+    settings: Settings | None = None,
+    seed: int = 0,
+    cache: Path | str | None = DEFAULT_STORE,
+    options: ModelOptions | None = None,
+    progress: Progress | None = None,
+    **choices: Unpack[PromptChoices],
+) -> tuple[PromptExplanation, ...]:
+    """One explanation for each target, read from the same masks and the same answers.
+
+    Targets that read answers share one set of calls, and so do those that read log-probabilities of the reference
+    (whole or a span): the first of each kind asks, the others make no call at all. ``budget`` is that of one set.
+    Each contrast of log-probabilities scores a text of its own, so it asks, and spans are then read from its answers.
+    With ``tolerance``, the first target of a kind decides when to stop; ``sets`` shrinks sets of units for it alone.
+
+    Args:
+        model: as in `explain_prompt`, as are all that follow.
+        prompt: the text to explain.
+        targets: names, or what else `load_target` takes.
+        preset: the options to start from.
+        encoder: for the targets and kernels that need one.
+        settings: how to generate.
+        seed: of everything random.
+        cache: file of recorded answers.
+        options: of local models.
+        progress: where to report progress.
+        **choices: as in `explain_prompt`, but ``target``.
+
+    Returns:
+        The explanations, in the order of the targets. Those that made no call say so in ``calls``.
+
+    Raises:
+        UsageError: for no target, or an argument that cannot work.
+        DataError: if a target cannot be measured on what the model said.
+        MissingError: if the model, an encoder or an extra is missing.
+        ModelError: if the model does not answer the prompt.
+    """
+    if not targets or "target" in choices:
+        raise UsageError(
+            "explain_targets takes targets=[...], at least one, and no target: 'tfidf', 'logprob:snow' ..."
+        )
+    chosen = choose(preset, choices)
+    if chosen.hierarchy is not None:
+        raise UsageError(
+            f"hierarchy={chosen.hierarchy!r}: which parts are opened depends on the target. Call explain_prompt for "
+            "each target; what was recorded costs nothing."
+        )
+    check(prompt, chosen)
+    box, sent = load_model(model, options or ModelOptions()), settings or Settings(seed=seed)
+    questions = [
+        prepare(prompt, replace(chosen, target=target), model=box, encoder=_encoder_of(target, encoder), seed=seed)
+        for target in targets
+    ]
+    goals = [question.target for question in questions]
+    found: dict[int, PromptExplanation] = {}
+    with open_store(cache) as store:
+        tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
+        operator = questions[0].operator.prepare(questions[0].units, tools)
+        for first, *others in _sharing(goals):
+            runner = Runner(box, store=store, budget=chosen.budget, progress=progress)
+            asker = Asker(runner, box, questions[first].units, operator, goals[first], sent)
+            run = make_run(questions[first], asker)
+            reads = {place: reread(run, goals[place]) for place in others}
+            found[first] = explained(run, further=chosen.sets or 0)
+            found |= {place: without_calls(explained(read)) for place, read in reads.items()}
+    return tuple(found[place] for place in range(len(goals)))
+
+
+def _encoder_of(target: TargetLike, encoder: str | TextEncoder) -> str | TextEncoder:
+    """The encoder is for the targets that use one; it is no mistake beside others that do not."""
+    return encoder if isinstance(target, str) and target in {"auto", "optimal-transport", "cosine"} else "auto"
+
+
+def _sharing(goals: Sequence[Target]) -> list[list[int]]:
+    """Places of the targets that share calls; in each list the first is the one that asks."""
+    answering = [place for place, goal in enumerate(goals) if goal.verb == "answer"]
+    contrasts = [place for place, goal in enumerate(goals) if isinstance(goal, Continues)]
+    scoring = [place for place, goal in enumerate(goals) if goal.verb == "score" and place not in contrasts]
+    groups = [answering, *([place] for place in contrasts)]
+    if contrasts:
+        groups[1] = [*groups[1], *scoring]
+    else:
+        groups.append(scoring)
+    return [group for group in groups if group]

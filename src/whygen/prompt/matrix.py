@@ -1,0 +1,63 @@
+"""Units by output sentences: which unit drove which sentence, from one set of calls. METHODS A1, A2.
+
+Every column is an explanation of its own, by the estimator of the run: the sentence's effects on the same masks give
+attributions with intervals. With log-probabilities the columns add up to the attributions of the whole reference,
+since every estimator but the penalty of a surrogate is linear in the effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from whygen.prompt.heard import Floats, Heard, Read
+from whygen.prompt.intervals import Estimate
+from whygen.prompt.sentences import sentence_effects
+from whygen.prompt.targets import Target
+from whygen.results.records import OutputSentence, SentenceMatrix, TargetRecord
+
+Estimator: TypeAlias = Callable[[Read, int], Estimate]
+"""The estimate of one column of what was read, by the run's own estimand and seed."""
+
+
+def sentence_matrix(heard: Heard, target: Target, estimate: Estimator, *, most: int | None = None) -> SentenceMatrix:
+    """Attributions of every unit to every sentence of the first reference.
+
+    Args:
+        heard: what the run heard.
+        target: what the run measured; its distance or its log-probabilities are used for the sentences.
+        estimate: how the run estimates.
+        most: sentences at most, from the first; None for all.
+
+    Raises:
+        DataError: if the reference holds no sentence.
+        UsageError: if the target compares no texts.
+    """
+    measure = sentence_effects(target, heard.references[0], most=most)
+    read = heard.read(measure)
+    found = [estimate(read, place) for place in range(len(measure.spans))]
+    intervals = [each.interval for each in found]
+    limits = [interval for interval in intervals if interval is not None]
+    known = len(limits) == len(found)
+    return SentenceMatrix(
+        sentences=tuple(OutputSentence(text=text, start=start, end=end) for text, (start, end) in measure.columns),
+        target=_record(target),
+        attributions=_by_unit([each.attributions for each in found]),
+        low=_by_unit([interval.low for interval in limits]) if known else None,
+        high=_by_unit([interval.high for interval in limits]) if known else None,
+        left_out=measure.left_out,
+    )
+
+
+def _by_unit(columns: Sequence[Floats]) -> tuple[tuple[float, ...], ...]:
+    rows: list[list[float]] = np.stack(columns, axis=1).tolist()
+    return tuple(tuple(row) for row in rows)
+
+
+def _record(target: Target) -> TargetRecord:
+    if target.verb == "score":
+        return TargetRecord(name="logprob", distance="log-probability of each sentence", unit="nats")
+    record = target.record
+    return record.model_copy(update={"distance": f"{record.distance} to the nearest sentence of the output"})

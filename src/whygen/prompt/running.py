@@ -1,0 +1,198 @@
+"""One run: the calls are made once, and read as often as there are questions.
+
+A `Run` holds what was asked and heard. `explained` reads it by the target that asked; `reread` gives the same run as
+another target reads it, without a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from whygen.errors import BudgetError, UsageError
+from whygen.prompt import relevance
+from whygen.prompt.asking import Asker, Whole
+from whygen.prompt.assemble import Findings, assemble
+from whygen.prompt.designs import Design
+from whygen.prompt.ending import partial
+from whygen.prompt.estimating import estimate_from
+from whygen.prompt.heard import Heard, Read, measure_by
+from whygen.prompt.intervals import Estimate
+from whygen.prompt.matrix import sentence_matrix
+from whygen.prompt.observed import Seen
+from whygen.prompt.observing import observe
+from whygen.prompt.plan import Plan
+from whygen.prompt.prepare import Question
+from whygen.prompt.scales import rescale
+from whygen.prompt.sets import Ask, Call, answer_sets
+from whygen.prompt.targets import ReadsReference, Target
+from whygen.results.prompt import Calls, PromptExplanation
+from whygen.results.records import AnswerSets
+from whygen.types import Masks
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one set of calls gave, and how it is read; ``prompts`` are what was sent for each mask of the design."""
+
+    asker: Asker
+    plan: Plan
+    design: Design
+    prompts: Sequence[str]
+    whole: Whole
+    seen: Seen
+    seed: int
+
+    def estimate(self) -> Estimate:
+        """Attributions of the plan's estimand."""
+        return estimate_from(self.seen, self.whole, self.plan, self.seed)
+
+    def heard(self) -> Heard:
+        """The answers themselves."""
+        place = {row: index for index, row in enumerate(self.seen.rows)}
+        samples = list(zip(self.asker.samples, self.asker.outputs, strict=True))
+        full = self.asker.is_whole(self.design, self.prompts)
+        rows = [self.whole.fresh if full[row] else tuple(self.asker.answers[row]) for row in self.seen.rows]
+        return Heard(
+            references=self.whole.references,
+            repeats=self.whole.fresh,
+            answers=tuple(rows),
+            asked=tuple(not full[row] for row in self.seen.rows),
+            redraws=tuple((place[s.mask], o) for s, o in samples if s.kind == "redraw" and s.mask in place),
+            empty=next((output for sample, output in samples if sample.kind == "empty"), None),
+            differs=self.whole.differs,
+        )
+
+
+def make_run(question: Question, asker: Asker) -> Run:
+    """Ask everything that the question's plan asks.
+
+    Raises:
+        DataError: if the model cannot take the prompt, or the target cannot be measured on what it says.
+        ModelError: if the model does not answer the prompt.
+    """
+    plan = question.plan
+    asker.check_target()
+    asker.check_context()
+    whole = asker.whole(plan.options.references, repeats=plan.repeats)
+    design = question.design(differs=whole.differs)
+    seen = observe(asker, design, whole, plan, question.seed)
+    return Run(asker, plan, design, asker.rendered(design), whole, seen, question.seed)
+
+
+def explained(run: Run, *, further: int = 0) -> PromptExplanation:
+    """A run in words, with the matrix and the sets that its options ask for.
+
+    Args:
+        run: what was asked and heard.
+        further: calls that may be made to shrink sets of units.
+    """
+    options, estimate, asker = run.plan.options, _estimate(run), run.asker
+    sets = None if options.sets is None else _sets(run, estimate, further if asker.ended is None else 0)
+    matrix = None
+    if options.matrix != "none":
+        matrix = sentence_matrix(run.heard(), asker.target, lambda read, place: _column(run, read, place).estimate())
+    findings = Findings(run.seen.observed, run.design, run.whole, estimate, run.seen)
+    explanation = assemble(asker, findings, run.plan, seed=run.seed)
+    return partial(explanation.model_copy(update={"matrix": matrix, "sets": sets}), asker)
+
+
+def _estimate(run: Run) -> Estimate:
+    """The estimate; a run that ended before it had enough for one ends as it did."""
+    try:
+        return run.estimate()
+    except BudgetError:
+        if run.asker.ended is None:
+            raise
+        raise run.asker.ended from None
+
+
+def reread(run: Run, target: Target) -> Run:
+    """The same run as another target reads it: the same masks and answers, and no call.
+
+    Raises:
+        UsageError: if the target needs other calls, or options make effects or rows depend on the target that asked.
+        DataError: if the target cannot be measured on the reference.
+    """
+    asker, options = run.asker, run.plan.options
+    own = options.distribution is not None or options.irrelevant == "exclude"
+    if target.verb != asker.target.verb or own:
+        raise UsageError(
+            f"target={target.record.name!r} cannot be read from the answers that target={asker.target.record.name!r} "
+            "asked for. Explain with it on its own; what was recorded costs nothing."
+        )
+    if isinstance(target, ReadsReference):
+        target.check(run.whole.references[0])
+    samples = zip(asker.samples, _effects(run, target), strict=True)
+    again = replace(asker, target=target, samples=[replace(sample, effect=effect) for sample, effect in samples])
+    read = run.heard().read(measure_by([target], run.whole.references))
+    found = _column(replace(run, asker=again), read, 0)
+    return replace(found, seen=replace(found.seen, irrelevant=_irrelevant(run, target)))
+
+
+def _irrelevant(run: Run, target: Target) -> int:
+    """Answers to masks that are as far from the reference as texts about other things are."""
+    line = relevance.level(target, run.whole.references)
+    heard = run.heard()
+    drawn = [output for draws, asked in zip(heard.answers, heard.asked, strict=True) if asked for output in draws]
+    if line is None or not drawn:
+        return 0
+    return int(relevance.irrelevant(target.effects(drawn, run.whole.references), line).sum())
+
+
+def without_calls(explanation: PromptExplanation) -> PromptExplanation:
+    """An explanation that was reread: it asked the same, and made no call."""
+    calls = explanation.calls
+    kept = Calls(asked=calls.asked, made=0, cached=calls.asked, failed=calls.failed)
+    return explanation.model_copy(update={"calls": kept})
+
+
+def _effects(run: Run, target: Target) -> list[float | None]:
+    """Effect of each sample; references have none."""
+    measured = [sample.effect is not None for sample in run.asker.samples]
+    outputs = [output for output, known in zip(run.asker.outputs, measured, strict=True) if known]
+    values = iter(target.effects(outputs, run.whole.references).tolist())
+    return [next(values) if known else None for known in measured]
+
+
+def _column(run: Run, read: Read, place: int) -> Run:
+    """The run with the effects of one of the targets that read it."""
+    scale = run.plan.options.scale
+    observed = replace(run.seen.observed, effects=rescale(scale, read.effects[:, place]))
+    if observed.total is not None:
+        observed = replace(observed, total=read.total(place))
+    noise, degrees = read.variance(place), read.degrees
+    if scale != "none":
+        noise, degrees = (None if run.whole.differs else 0.0), 0
+    seen = replace(run.seen, observed=observed, noise=noise, degrees=degrees)
+    return replace(run, whole=replace(run.whole, repeats=read.repeats[:, place]), seen=seen)
+
+
+def _sets(run: Run, estimate: Estimate, further: int) -> AnswerSets:
+    asker, observed = run.asker, run.seen.observed
+    calls = [
+        Call(effect, run.prompts[row], asker.answers[row][0].text, place)
+        for place, (row, effect) in enumerate(zip(run.seen.rows, observed.effects.tolist(), strict=True))
+    ]
+    return answer_sets(
+        observed.masks,
+        calls,
+        run.whole.repeats,
+        texts=asker.units.texts,
+        strength=estimate.attributions,
+        ask=_asking(run) if further else None,
+        budget=further,
+    )
+
+
+def _asking(run: Run) -> Ask:
+    def ask(masks: Masks) -> list[Call]:
+        samples = [run.asker.further(mask, run.whole) for mask in masks]
+        return [
+            Call(np.nan, "", "") if one is None or one.effect is None else Call(one.effect, one.prompt, one.output)
+            for one in samples
+        ]
+
+    return ask

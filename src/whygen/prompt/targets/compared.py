@@ -1,0 +1,84 @@
+"""Targets that compare the answer with the reference: ``f(z) = -D(out(z), reference)`` in the distance's own unit.
+
+Nothing is rescaled over a run, so attributions can be compared between prompts, runs and models (METHODS A1, A5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.encoders import TextEncoder
+from whygen.prompt.targets.protocol import Verb
+from whygen.results.prompt import TargetRecord
+from whygen.types import Effects, Output, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSets:
+    """A distance between sets of contextual token embeddings."""
+
+    record: TargetRecord
+    encoder: TextEncoder
+    distance: Callable[[Sequence[Vectors], Vectors], NDArray[np.float64]]
+    verb: Verb = "answer"
+
+    def against(self, outputs: Sequence[Output], references: Sequence[Output]) -> NDArray[np.float64]:
+        """Minus each distance, shape ``(n, references)``."""
+        texts, back = distinct(outputs)
+        sets = self.encoder.tokens(texts)
+        others = self.encoder.tokens([reference.text for reference in references])
+        return -np.stack([self.distance(sets, other) for other in others], axis=1)[back]
+
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+        """Mean over references of minus the distance, shape ``(n,)``."""
+        return self.against(outputs, references).mean(axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceVectors:
+    """A distance between sentence embeddings."""
+
+    record: TargetRecord
+    encoder: TextEncoder
+    distance: Callable[[Vectors, NDArray[np.float64]], NDArray[np.float64]]
+    verb: Verb = "answer"
+
+    def against(self, outputs: Sequence[Output], references: Sequence[Output]) -> NDArray[np.float64]:
+        """Minus each distance, shape ``(n, references)``."""
+        texts, back = distinct(outputs)
+        vectors = self.encoder.sentences(texts)
+        others = self.encoder.sentences([reference.text for reference in references])
+        return -np.stack([self.distance(vectors, other) for other in others], axis=1)[back]
+
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+        """Mean over references of minus the distance, shape ``(n,)``."""
+        return self.against(outputs, references).mean(axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A distance between texts that needs no encoder."""
+
+    record: TargetRecord
+    distance: Callable[[Sequence[str], str], NDArray[np.float64]]
+    verb: Verb = "answer"
+
+    def against(self, outputs: Sequence[Output], references: Sequence[Output]) -> NDArray[np.float64]:
+        """Minus each distance, shape ``(n, references)``."""
+        texts, back = distinct(outputs)
+        return -np.stack([self.distance(texts, reference.text) for reference in references], axis=1)[back]
+
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+        """Mean over references of minus the distance, shape ``(n,)``."""
+        return self.against(outputs, references).mean(axis=1)
+
+
+def distinct(outputs: Sequence[Output]) -> tuple[list[str], NDArray[np.int64]]:
+    """Distinct texts, and for each output the position of its own."""
+    order: dict[str, int] = {}
+    back = [order.setdefault(output.text, len(order)) for output in outputs]
+    return list(order), np.array(back, dtype=np.int64)

@@ -1,0 +1,271 @@
+"""Answers as data: a field of JSON, a label, the tool chosen, a refusal. The effect is agreement with the reference.
+
+What cannot be read (no JSON, no label) is an outcome of its own: it agrees only with a reference that could not be
+read either, and `outcomes` counts it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from whygen.errors import DataError, UsageError
+from whygen.prompt.targets.protocol import Verb
+from whygen.prompt.targets.spans import shown
+from whygen.results.prompt import TargetRecord
+from whygen.types import Effects, Failure, Output, canonical_json
+
+AGREES = "1 if as the reference, else 0"
+
+REFUSALS = (
+    "i can't", "i cannot", "i can not", "i won't", "i will not", "i'm unable", "i am unable", "i'm not able",
+    "i am not able", "i must decline", "i'm sorry, but", "i am sorry, but", "as an ai",
+)  # fmt: skip
+"""Phrases of English refusals, looked for in the first `REFUSES_WITHIN` characters of an answer."""
+
+REFUSES_WITHIN = 120
+
+_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL | re.IGNORECASE)
+_MOST_STARTS = 64
+"""Braces at which JSON is looked for; an answer with more before its JSON does not hold any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an answer says. Without a value, ``kind`` says why there is none; readings agree if they are equal."""
+
+    kind: str
+    value: str | None = None
+
+    def __str__(self) -> str:
+        return self.kind if self.value is None else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """1 where the answer reads as the reference does, else 0; the mean over references."""
+
+    record: TargetRecord
+    read: Callable[[Output], Reading]
+    needs_value: bool = True
+    """Whether a reference without a value is an error; a tool not called, say, is a choice like any other."""
+    verb: Verb = "answer"
+
+    def check(self, reference: Output) -> None:
+        """Raise `DataError`, which shows the reference, if it has no value to agree with."""
+        _check_reading(self.read(reference), reference, self.record, needs_value=self.needs_value)
+
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+        """Share of references that each output agrees with, shape ``(n,)``."""
+        self.check(references[0])
+        said, wanted = [self.read(output) for output in outputs], [self.read(reference) for reference in references]
+        return np.array([[reading == other for other in wanted] for reading in said], dtype=np.float64).mean(axis=1)
+
+    def outcomes(self, outputs: Sequence[Output], references: Sequence[Output]) -> tuple[str, ...]:
+        """What each output says."""
+        del references
+        return tuple(str(self.read(output)) for output in outputs)
+
+    def unread(self, outputs: Sequence[Output]) -> tuple[str, ...]:
+        """Why outputs have no value, once for each that has none; nothing where none is a choice too."""
+        readings = [self.read(output) for output in outputs] if self.needs_value else []
+        return tuple(reading.kind for reading in readings if reading.value is None)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonField:
+    """A field of the JSON in the answer: agreement, or for a number minus the absolute difference.
+
+    An answer without the number counts as one that says 0, and at least 1 away: a distance that depends on the
+    reference alone, never on the other answers of the run.
+    """
+
+    record: TargetRecord
+    path: tuple[str, ...]
+    verb: Verb = "answer"
+
+    def check(self, reference: Output) -> None:
+        """Raise `DataError`, which shows the reference, if it has no such field."""
+        _check_reading(read_field(reference.text, self.path), reference, self.record, needs_value=True)
+
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+        """Agreement, or minus the absolute difference where the first reference holds a number, shape ``(n,)``."""
+        self.check(references[0])
+        said = [read_field(output.text, self.path) for output in outputs]
+        wanted = [read_field(reference.text, self.path) for reference in references]
+        score = _agree if _as_number(wanted[0]) is None else _minus_gap
+        return np.array([[score(one, other) for other in wanted] for one in said], dtype=np.float64).mean(axis=1)
+
+    def outcomes(self, outputs: Sequence[Output], references: Sequence[Output]) -> tuple[str, ...]:
+        """What each output says in the field, or why nothing."""
+        del references
+        return tuple(str(read_field(output.text, self.path)) for output in outputs)
+
+    def unread(self, outputs: Sequence[Output]) -> tuple[str, ...]:
+        """Why outputs have no such field, once for each that has none."""
+        readings = [read_field(output.text, self.path) for output in outputs]
+        return tuple(reading.kind for reading in readings if reading.value is None)
+
+
+def _check_reading(reading: Reading, reference: Output, record: TargetRecord, *, needs_value: bool) -> None:
+    if needs_value and reading.value is None:
+        raise DataError(
+            f"target={record.name!r} cannot be measured: {reading.kind} in the reference answer, which is "
+            f"{shown(reference.text)}. Ask for it in the prompt (and pin that part), or choose another target."
+        )
+
+
+def _agree(one: Reading, other: Reading) -> float:
+    return float(one == other)
+
+
+def _minus_gap(one: Reading, other: Reading) -> float:
+    a, b = _as_number(one), _as_number(other)
+    if a is None or b is None:
+        known = b if a is None else a
+        return 0.0 if known is None else -max(1.0, abs(known))
+    return -abs(a - b)
+
+
+def _as_number(reading: Reading) -> float | None:
+    """The number that a reading is; None for text, truth values and what cannot be read."""
+    if reading.value is None or reading.value in {"true", "false"}:
+        return None
+    try:
+        value = float(reading.value)
+    except (ValueError, OverflowError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def json_in(text: str) -> Iterator[Any]:
+    """Values of the JSON in an answer: all of it, fenced blocks, then objects and arrays in the prose, outermost."""
+    for candidate in (text, *(match[1] for match in _FENCE.finditer(text))):
+        with suppress(ValueError, RecursionError):
+            yield json.loads(candidate)
+    decoder, end = json.JSONDecoder(), 0
+    for start in [match.start() for match in re.finditer(r"[{\[]", text)][:_MOST_STARTS]:
+        if start < end:
+            continue
+        with suppress(ValueError, RecursionError):
+            value, end = decoder.raw_decode(text, start)
+            yield value
+
+
+def read_field(text: str, path: Sequence[str]) -> Reading:
+    """The field of that path in the first JSON of the answer that has it; steps are keys, or positions in arrays."""
+    values: list[Any] = [value for value in json_in(text) if isinstance(value, dict | list)]
+    found = [field for field in (_at_path(value, path) for value in values) if field is not None]
+    if not found:
+        return Reading(f"no field {'.'.join(path)!r}" if values else "no JSON")
+    try:
+        return Reading("value", canonical_json(found[0][0]))
+    except ValueError:  # NaN and infinities are no JSON
+        return Reading("no JSON")
+
+
+def _at_path(value: Any, path: Sequence[str]) -> tuple[Any] | None:
+    """The value at the end of the path, as a tuple of one (it may be None itself)."""
+    for step in path:
+        if isinstance(value, dict) and step in value:
+            value = cast("dict[str, Any]", value)[step]
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(cast("list[Any]", value)):
+            value = cast("list[Any]", value)[int(step)]
+        else:
+            return None
+    return (value,)
+
+
+def json_target(path: str) -> JsonField:
+    """The target ``json:FIELD``.
+
+    Raises:
+        UsageError: if the path is empty, or has an empty step.
+    """
+    steps = tuple(path.split("."))
+    if not all(steps):
+        raise UsageError(f"target='json:{path}': give the field's path, such as 'json:price' or 'json:items.0.name'.")
+    unit = f"{AGREES}; a number: minus the absolute difference, and one that is missing counts as 0, at least 1 away"
+    return JsonField(TargetRecord(name=f"json:{path}", distance=f"field {path!r} of the JSON", unit=unit), steps)
+
+
+def read_label(text: str, labels: Sequence[str]) -> Reading:
+    """The one label that an answer names, in any case, as whole words; one inside a longer label does not count."""
+    plain = text.strip().strip(".!\"'*` ").casefold()
+    for label in labels:
+        if plain == label.casefold():
+            return Reading("value", label)
+    longest = sorted(labels, key=len, reverse=True)
+    pattern = "|".join(rf"(?<!\w){re.escape(label.casefold())}(?!\w)" for label in longest)
+    found = set(re.findall(pattern, text.casefold()))
+    named = [label for label in labels if label.casefold() in found]
+    if len(named) == 1:
+        return Reading("value", named[0])
+    return Reading("several labels" if named else "no label")
+
+
+def label_target(labels: Sequence[str]) -> Agreement:
+    """Which of the given labels the answer names.
+
+    Raises:
+        UsageError: if there are fewer than two, an empty one, or two that differ in case alone.
+    """
+    names = tuple(label.strip() for label in labels)
+    if len(names) < 2 or not all(names) or len({name.casefold() for name in names}) < len(names):
+        raise UsageError(f"labels={list(labels)!r}: give at least two different ones, such as 'label:yes,no'.")
+    record = TargetRecord(name=f"label:{','.join(names)}", distance="label that the answer names", unit=AGREES)
+    return Agreement(record, lambda output: read_label(output.text, names))
+
+
+def read_tool(output: Output) -> Reading:
+    """The tools that an answer calls, in order: what the provider says of it, else ``tool`` or ``name`` of its JSON."""
+    calls = output.extra.get("tool_calls")
+    names = [_tool_name(call) for call in calls] if isinstance(calls, list | tuple) else []
+    if not any(names):
+        names = [_tool_name(value) for value in json_in(output.text)][:1]
+    found = [name for name in names if name]
+    return Reading("value", ", ".join(found)) if found else Reading("no tool")
+
+
+def _tool_name(call: object) -> str | None:
+    """The name in ``{"tool": ...}``, ``{"function": ...}`` or ``{"name": ...}``, or in an object in one of these."""
+    for _ in range(2):
+        fields = cast("dict[str, object]", call) if isinstance(call, dict) else {}
+        call = next((fields[key] for key in ("tool", "function", "name") if fields.get(key)), None)
+        if isinstance(call, str):
+            return call
+    return None
+
+
+def tool_target() -> Agreement:
+    """Which tool the model chose; none is a choice too."""
+    return Agreement(TargetRecord(name="tool", distance="tool chosen", unit=AGREES), read_tool, needs_value=False)
+
+
+def read_refusal(output: Output) -> Reading:
+    """Whether an answer refuses: the provider says so, or one of `REFUSALS` stands at its beginning."""
+    beginning = output.text.strip()[:REFUSES_WITHIN].casefold().replace("\u2019", "'")
+    refuses = output.finish == "refused" or any(phrase in beginning for phrase in REFUSALS)
+    return Reading("value", "refused" if refuses else "answered")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Agreement):
+    """Whether the model refuses, as it did. A request that the provider refused is an answer here, not a failure."""
+
+    def heard(self, failure: Failure) -> Output | Failure:
+        """An output with the provider's words, where it refused."""
+        return Output(text=failure.message, finish="refused") if failure.kind == "refused" else failure
+
+
+def refusal_target() -> Refusal:
+    """Whether the model refuses, as it did; positive pulls towards refusing if it refused, else towards answering."""
+    distance = "refusal, as the provider says or by known phrases"
+    return Refusal(TargetRecord(name="refusal", distance=distance, unit=AGREES), read_refusal)

@@ -1,0 +1,110 @@
+"""Parts of an explanation that stand by themselves: frozen, plain values, each with its own place in the files."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+
+def _none_for_nan(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _mend(value: object) -> object:
+    """Models answer with halves of surrogate pairs at times, which no file can hold: U+FFFD stands for them."""
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
+
+
+Figure: TypeAlias = Annotated[float | None, BeforeValidator(_none_for_nan)]
+"""A number, or None where it cannot be computed; NaN and infinities become None, since JSON has no word for them."""
+
+Text: TypeAlias = Annotated[str, BeforeValidator(_mend)]
+"""Text that can be encoded."""
+
+
+class Record(BaseModel):
+    """A part of an explanation: frozen, strict about unknown fields, and without NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TargetRecord(Record):
+    """What was measured: the target's name, its distance, and the unit of every effect and attribution."""
+
+    name: str
+    distance: str
+    unit: str
+
+
+class OutputSentence(Record):
+    """A sentence of the reference output: characters ``[start, end)``."""
+
+    text: Text
+    start: int
+    end: int
+
+
+class SentenceMatrix(Record):
+    """Units by sentences of the reference: rows are the explanation's units, columns its sentences.
+
+    ``low`` and ``high`` are the limits of the intervals, of the level and method of the explanation; None where the
+    design gives none. ``left_out`` counts the sentences after those.
+    """
+
+    sentences: tuple[OutputSentence, ...]
+    target: TargetRecord
+    attributions: tuple[tuple[float, ...], ...]
+    low: tuple[tuple[float, ...], ...] | None
+    high: tuple[tuple[float, ...], ...] | None
+    left_out: int = 0
+
+    def array(self) -> NDArray[np.float64]:
+        """Attributions, shape ``(units, sentences)``."""
+        return np.array(self.attributions, dtype=np.float64).reshape(len(self.attributions), len(self.sentences))
+
+    def excludes_zero(self) -> NDArray[np.bool_]:
+        """Where the interval excludes zero, shape ``(units, sentences)``; nowhere without intervals."""
+        if self.low is None or self.high is None:
+            return np.zeros((len(self.attributions), len(self.sentences)), dtype=bool)
+        rounding = 1e-9 * float(np.abs(self.array()).max(initial=0.0))
+        return (np.array(self.low) > rounding) | (np.array(self.high) < -rounding)
+
+
+class UnitSet(Record):
+    """Units that together change the answer when they are taken away, or keep it when they alone are sent.
+
+    Attributes:
+        units: places of the units in the explanation.
+        texts: their texts.
+        effect: of the call that shows it, in the target's unit.
+        row: row of the evidence's masks that shows it; None where a further call does.
+        prompt: what was sent.
+        output: what came back; empty where a target scored.
+        minimal: whether every set of one unit less was tried, and none of them does the same.
+    """
+
+    units: tuple[int, ...]
+    texts: tuple[Text, ...]
+    effect: float
+    row: int | None
+    prompt: Text
+    output: Text
+    minimal: bool
+
+
+class AnswerSets(Record):
+    """The fewest units whose removal changes the answer, and the fewest that keep it, each with the call that shows it.
+
+    An answer counts as changed where its effect is under ``threshold``; ``rule`` says where that comes from. ``calls``
+    counts the calls that were made to shrink the sets.
+    """
+
+    threshold: float
+    rule: str
+    changing: tuple[UnitSet, ...]
+    keeping: tuple[UnitSet, ...]
+    calls: int = 0

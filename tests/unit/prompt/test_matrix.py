@@ -1,0 +1,165 @@
+"""Units by output sentences, and several targets, read from the outputs of one run."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tiny_models
+from whygen.errors import DataError, UsageError
+from whygen.models import load_model
+from whygen.models.planted.texts import SENTENCES, PlantedModel
+from whygen.prompt.heard import Heard, Read, measure_by
+from whygen.prompt.intervals import Estimate, cross_fit, enumerated_estimate, sampled_estimate
+from whygen.prompt.matrix import sentence_matrix
+from whygen.prompt.observed import Observed
+from whygen.prompt.operators import Delete
+from whygen.prompt.sentences import sentence_effects
+from whygen.prompt.surrogates import load_surrogate
+from whygen.prompt.targets import load_target
+from whygen.prompt.units import split
+from whygen.types import Masks, Output, Request, TokenScore
+
+PROMPT = "Write about fox and castle, quickly"
+REFERENCE = Output(text=f"Here is the text. {SENTENCES['fox']} {SENTENCES['castle']}")
+
+
+def heard(masks: Masks, *, score: bool = False) -> Heard:
+    """What the additive planted model says to every mask."""
+    model, units = PlantedModel("additive"), split(PROMPT)
+    continuation = REFERENCE.text if score else None
+    prompts = [Delete().render(units, mask) for mask in masks]
+    requests = [Request(prompt=prompt, continuation=continuation) for prompt in [PROMPT, PROMPT, *prompts]]
+    outputs = [one for one in (model.score if score else model.answer)(requests) if isinstance(one, Output)]
+    answers = tuple((output,) for output in outputs[2:])
+    return Heard((REFERENCE,), tuple(outputs[:2]), answers, tuple((~masks.all(axis=1)).tolist()))
+
+
+def every_mask(n: int) -> Masks:
+    return np.array(list(itertools.product([False, True], repeat=n)), dtype=bool)
+
+
+def enumerated(masks: Masks):
+    def estimate(read: Read, place: int) -> Estimate:
+        observed = Observed(masks, read.effects[:, place], np.arange(len(masks)))
+        return enumerated_estimate(observed, noise=read.variance(place))
+
+    return estimate
+
+
+@pytest.mark.parametrize("name", ["token-set", "tfidf", "edit", "exact", "logprob"])
+def test_each_word_drives_its_own_sentence(name: str) -> None:
+    units = split(PROMPT)
+    masks = every_mask(len(units))
+    matrix = sentence_matrix(heard(masks, score=name == "logprob"), load_target(name), enumerated(masks))
+    assert [one.text for one in matrix.sentences] == ["Here is the text.", SENTENCES["fox"], SENTENCES["castle"]]
+    assert all(REFERENCE.text[one.start : one.end] == one.text for one in matrix.sentences)
+    fox, castle = units.texts.index("fox"), units.texts.index("castle")
+    found = matrix.array()
+    assert found.shape == (len(units), 3)
+    assert found[fox, 1] > 0.2
+    assert found[castle, 2] > 0.2
+    others = np.ones_like(found, dtype=bool)
+    others[fox, 1] = others[castle, 2] = False
+    assert np.abs(found[others]).max() < 0.3 * found[[fox, castle], [1, 2]].min()
+    assert matrix.excludes_zero()[fox, 1]
+    assert not matrix.excludes_zero()[:, 0].any()
+
+
+def test_log_probabilities_of_sentences_add_up_to_the_whole() -> None:
+    rng = np.random.default_rng(0)
+    half = rng.random((24, len(split(PROMPT)))) < 0.5
+    masks = np.vstack([half, ~half])
+    told = heard(masks, score=True)
+    groups = np.tile(np.arange(24), 2)
+
+    def estimate(read: Read, place: int) -> Estimate:
+        observed = Observed(masks, read.effects[:, place], groups)
+        generator = np.random.default_rng(7)
+        return sampled_estimate(cross_fit(observed, load_surrogate("ols"), generator), generator)
+
+    matrix = sentence_matrix(told, load_target("logprob"), estimate)
+    whole = estimate(told.read(measure_by([load_target("logprob")], told.references)), 0)
+    assert matrix.array().sum(axis=1) == pytest.approx(whole.attributions, abs=1e-9)
+    assert matrix.low is not None
+    assert (np.array(matrix.low) <= matrix.array()).all()
+
+
+def test_tokens_of_a_real_model_belong_to_one_sentence_each(tmp_path: Path) -> None:
+    model = load_model(f"hf/{tiny_models.save('llama', tmp_path)}")
+    text = " Boats pass.\n\nThe river, naïve 東京!  And France?\n"
+    outputs = model.score([Request(prompt=prompt, continuation=text) for prompt in ("Paris", "a river")])  # type: ignore[attr-defined]
+    measure = sentence_effects(load_target("logprob"), Output(text=text))
+    assert [one for one, _ in measure.columns] == ["Boats pass.", "The river, naïve 東京!", "And France?"]
+    whole = [sum(score.logprob for score in output.scores) for output in outputs]
+    assert measure(outputs).sum(axis=1) == pytest.approx(whole, abs=1e-9)
+
+
+def test_a_token_over_two_sentences_belongs_to_that_of_its_first_visible_character() -> None:
+    reference = Output(text="No. Yes.")
+    cut = [(0, 2, -1.0), (2, 5, -2.0), (5, 8, -4.0), (8, 12, -8.0)]  # the last is of another text
+    output = Output(finish="scored", scores=tuple(TokenScore(*token) for token in cut))
+    measure = sentence_effects(load_target("logprob"), reference)
+    assert measure([output]).tolist() == [[-3.0, -4.0]]
+    assert sentence_effects(load_target("logprob"), reference, most=1)([output]).tolist() == [[-3.0]]
+    spaced = Output(finish="scored", scores=(TokenScore(0, 3, -1.0), TokenScore(3, 8, -2.0)))
+    assert measure([spaced]).tolist() == [[-1.0, -2.0]]
+
+
+@given(st.permutations(["One fox.", "Two foxes!", "A castle?"]), st.sampled_from(["token-set", "tfidf", "edit"]))
+def test_the_order_of_sentences_and_what_is_said_besides_do_not_count(order: list[str], name: str) -> None:
+    measure = sentence_effects(load_target(name), Output(text="One fox. A castle?"))
+    assert measure([Output(text=" ".join(order))]).tolist() == [[0.0, 0.0]]
+    alone = measure([Output(text="A castle?"), Output(text="")])
+    assert alone[0, 1] == 0.0
+    assert alone[0, 0] < 0.0
+    assert alone[1].tolist() == [-1.0, -1.0]
+
+
+def test_many_targets_read_what_each_reads_alone() -> None:
+    masks = every_mask(len(split(PROMPT)))
+    told = heard(masks)
+    targets = [load_target(name) for name in ("token-set", "edit", "contains:fox", "regex:castle", "refusal")]
+    together = told.read(measure_by(targets, told.references))
+    outputs = [draws[0] for draws in told.answers]
+    for place, target in enumerate(targets):
+        assert together.effects[:, place] == pytest.approx(target.effects(outputs, told.references), abs=1e-12)
+        assert together.variance(place) == 0.0
+    assert together.empty is None
+    assert together.total(0) is None
+
+
+def test_noise_comes_from_draws_or_from_redraws_or_is_not_known() -> None:
+    def numbers(*values: float) -> tuple[Output, ...]:
+        return tuple(Output(text=str(value)) for value in values)
+
+    measure = measure_by([load_target(float)], [])
+    drawn = Heard((), numbers(1, 3), (numbers(1, 3), numbers(0, 4), numbers(1, 3)), (True, True, False), differs=True)
+    read = drawn.read(measure)
+    assert read.effects[:, 0].tolist() == [2.0, 2.0, 2.0]
+    assert read.noise == pytest.approx([(2.0 + 8.0) / 2 / 2])
+    assert read.degrees == 2
+    once = (numbers(1), numbers(2), numbers(1, 3))
+    again = Heard(
+        (), numbers(1, 3), once, (True, True, False), ((1, Output(text="5")),), Output(text="0"), differs=True
+    )
+    read = again.read(measure)
+    assert read.noise == pytest.approx([4.5])
+    assert read.degrees == 1
+    assert read.effects[:, 0].tolist() == [1.0, 2.0, 2.0]
+    assert read.total(0) == pytest.approx(2.0)
+    unknown = Heard((), numbers(1, 3), once, (True, True, False), differs=True).read(measure)
+    assert unknown.noise is None
+    assert unknown.variance(0) is None
+
+
+def test_what_has_no_sentences_is_refused() -> None:
+    with pytest.raises(DataError, match="no sentence to explain"):
+        sentence_effects(load_target("tfidf"), Output(text=" \n "))
+    with pytest.raises(UsageError, match="'refusal' reads the answer as one"):
+        sentence_effects(load_target("refusal"), REFERENCE)
