@@ -18,16 +18,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import known_bad, record
-from benchmarks.trials import Cell, Floats, Trial, estimate, limits, play
+from benchmarks.trials import Cell, Trial, holds, interval, play
 from whygen.models.planted.games import FAMILIES
 from whygen.prompt import intervals, stopping
+from whygen.stats.intervals import Interval
 
 UNITS = (8, 12, 24, 60)
 MASKS = (64, 128, 256)
 NOISE = (0.0, 0.5)
-FEWEST_INTERVALS, FEWEST_GAMES = 3000, 150
+FEWEST_INTERVALS, FEWEST_GAMES = 2400, 100
 """In a cell."""
 
 LOW, HIGH = 0.92, 0.98
@@ -51,10 +53,10 @@ def fixed(cell: Cell, rng: np.random.Generator) -> dict[str, object]:
     hits, dummies, widths, reference = [], [], [], []
     for _ in range(games(cell.n)):
         trial = play(cell, rng)
-        low, high = limits(estimate(trial, rng), trial.slack)
-        hits.append((low <= trial.truth) & (trial.truth <= high))
+        found = interval(trial, rng)
+        hits.append(holds(trial, found))
         dummies.append(hits[-1][trial.game.dummies])
-        widths.append((high - low - 2 * trial.slack) / trial.game.spread())
+        widths.append((found.high - found.low) / trial.game.spread())
         reference.append(known_bad.pair_least_squares_width(trial) / trial.game.spread())
     width, least = np.mean(widths), np.mean(reference)
     return {
@@ -80,19 +82,20 @@ def stopped(cell: Cell, rng: np.random.Generator) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _look(trial: Trial, pairs: int, rng: np.random.Generator) -> tuple[intervals.Estimate, float]:
-    found = estimate(trial.first(pairs), rng, level=intervals.LEVEL_OF_LOOKS)
-    return found, stopping.widest(found.interval) / trial.game.spread()
+def _look(trial: Trial, pairs: int, rng: np.random.Generator) -> tuple[Interval, float]:
+    found = interval(trial.first(pairs), rng, level=intervals.LEVEL_OF_LOOKS)
+    return found, stopping.widest(found) / trial.game.spread()
 
 
-def _run(trial: Trial, looks: tuple[int, ...], tolerance: float, rng: np.random.Generator) -> tuple[Floats, int]:
+def _run(
+    trial: Trial, looks: tuple[int, ...], tolerance: float, rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], int]:
     """Which intervals hold the truth, and at how many pairs the run ended."""
     for pairs in looks:
         found, widest = _look(trial, pairs, rng)
-        if widest <= tolerance or pairs == looks[-1]:
-            break
-    low, high = limits(found, trial.slack)
-    return ((low <= trial.truth) & (trial.truth <= high)).astype(float), pairs
+        if widest <= tolerance:
+            return holds(trial, found), pairs
+    return holds(trial, found), looks[-1]
 
 
 def stop_grid() -> Iterator[Cell]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import stdtrit
 
-from benchmarks.trials import Cell, Floats, Trial, play
+from benchmarks.trials import Cell, Floats, Trial, holds, play
 from whygen.prompt import designs, intervals
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import load_surrogate
+from whygen.stats.intervals import Interval
 
 REFITS = 100
 DRAWS = 4
@@ -39,15 +40,14 @@ def bootstrap_coverage(cell: Cell, rng: np.random.Generator, *, games: int = 100
     hits = []
     for _ in range(games):
         trial = play(cell, rng)
-        low, high = ridge_bootstrap(trial.observed, rng)
-        hits.append((low - trial.slack <= trial.truth) & (trial.truth <= high + trial.slack))
+        hits.append(holds(trial, ridge_bootstrap(trial.observed, rng)))
     return {
         "method": "ridge bootstrap", "family": cell.family, "n": cell.n, "m": cell.m, "noise": cell.noise,
         "intervals": games * cell.n, "coverage": float(np.mean(hits)),
     }  # fmt: skip
 
 
-def ridge_bootstrap(seen: Observed, rng: np.random.Generator, *, penalty: float = 1.0) -> tuple[Floats, Floats]:
+def ridge_bootstrap(seen: Observed, rng: np.random.Generator, *, penalty: float = 1.0) -> Interval:
     """Percentile interval of scikit-learn's default ridge, refitted to rows drawn with replacement."""
     found = []
     for _ in range(REFITS):
@@ -57,7 +57,7 @@ def ridge_bootstrap(seen: Observed, rng: np.random.Generator, *, penalty: float 
         y = seen.effects[rows] - seen.effects[rows].mean()
         found.append(np.linalg.solve(x.T @ x + penalty * np.eye(seen.n), x.T @ y))
     low, high = np.quantile(found, [0.025, 0.975], axis=0)
-    return low, high
+    return Interval(np.mean(found, axis=0), low, high)
 
 
 def free_permutation_p(seen: Observed, unit: int, rng: np.random.Generator, *, permutations: int = 199) -> float:
@@ -107,8 +107,7 @@ def _set_game(name: str, n: int, pairs: int, rng: np.random.Generator) -> np.nda
     if name == "U-statistic":
         square = (draws.sum(axis=1) ** 2 - (draws**2).sum(axis=1)) / (DRAWS * (DRAWS - 1))
     fit = intervals.cross_fit(Observed(design.masks, -square, design.groups), load_surrogate("ridge"), rng)
-    interval = intervals.sampled_estimate(fit, rng).interval
-    assert interval is not None
+    interval = intervals.sampled_interval(fit)
     # E[-(sum over missing units)^2] given z_i = 1 minus given z_i = 0, each other unit missing with chance one half.
     truth = shift**2 + shift * (shift.sum() - shift)
     return (interval.low <= truth) & (truth <= interval.high)

@@ -15,23 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import known_bad, record
-from benchmarks.trials import Cell, Trial, estimate, play
+from benchmarks.trials import Cell, Trial, p_values, play
 from whygen.models.planted.games import FAMILIES
 from whygen.stats.multiplicity import benjamini_hochberg
 
-FEWEST_DUMMIES = 3000
-"""In a cell: the standard error of a rate of 5% is then 0.4 points."""
+FEWEST_DUMMIES = 2000
+"""In a cell: the standard error of a rate of 5% is then 0.5 points."""
 
 FEWEST_GAMES = 200
 LEVEL = 0.05
 POWER_MASKS, POWER_NOISE = 128, 0.5
-
-
-def p_values(trial: Trial, rng: np.random.Generator) -> np.ndarray:
-    found = estimate(trial, rng).p_values
-    if found is None:
-        raise ValueError("the estimate has no p-values")
-    return found
 
 
 def false_positives(cell: Cell, rng: np.random.Generator) -> dict[str, object]:

@@ -12,6 +12,7 @@ from whygen.prompt import designs, intervals
 from whygen.prompt.asking import REDRAWS, REPEATS
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import load_surrogate
+from whygen.stats.intervals import Interval
 
 Floats = NDArray[np.float64]
 
@@ -43,20 +44,16 @@ class Trial:
     def truth(self) -> Floats:
         return self.game.banzhaf() if self.observed.total is None else self.game.shapley()
 
-    @property
-    def slack(self) -> float:
-        return EXACT * self.game.spread()
-
     def first(self, pairs: int) -> Trial:
         """What was known after so many pairs."""
         return replace(self, observed=self.observed.take(self.observed.groups < pairs))
 
 
-def play(cell: Cell, rng: np.random.Generator) -> Trial:
-    """A random game of the cell's family and its observations."""
+def play(cell: Cell, rng: np.random.Generator, *, sizes: designs.Sizes = "leverage") -> Trial:
+    """A random game of the cell's family and its observations; ``sizes`` is the law for Shapley values."""
     game = Game(cell.n, cell.family, rng)
     sigma = cell.noise * game.spread()
-    design = _design(cell, rng)
+    design = _design(cell, rng, sizes)
     clean = game.values(design.masks)
     effects = clean + sigma * rng.normal(size=len(clean))
     total = None
@@ -72,29 +69,38 @@ def play(cell: Cell, rng: np.random.Generator) -> Trial:
     return Trial(game, observed, own, design.enumerated)
 
 
-def _design(cell: Cell, rng: np.random.Generator) -> designs.Design:
+def _design(cell: Cell, rng: np.random.Generator, sizes: designs.Sizes) -> designs.Design:
     if designs.fits_enumeration(cell.n, cell.m):
         return designs.enumerated(cell.n)
     if cell.estimand == "shapley":
-        return designs.paired_by_size(cell.n, cell.m, rng, repeats="fresh" if cell.noise else "shared")
+        return designs.paired_by_size(cell.n, cell.m, rng, repeats="fresh" if cell.noise else "shared", sizes=sizes)
     return designs.complement_pairs(cell.n, cell.m // 2, rng)
 
 
-def estimate(trial: Trial, rng: np.random.Generator, *, level: float = intervals.LEVEL) -> intervals.Estimate:
-    """The estimate that the package would print."""
+def interval(trial: Trial, rng: np.random.Generator, *, level: float = intervals.LEVEL) -> Interval:
+    """The interval that the package would print."""
     observed = trial.observed
     if trial.enumerated:
         find = intervals.enumerated_estimate if observed.total is None else intervals.enumerated_shapley
-        return find(observed, noise=trial.own, degrees=REDRAWS)
+        found = find(observed, noise=trial.own, degrees=REDRAWS).interval
+        assert found is not None
+        return found
     fit = intervals.cross_fit(observed, load_surrogate("ridge"), rng)
     if observed.total is not None:
-        return intervals.shapley_estimate(fit, observed, rng, noise=trial.own * (1.0 + 1.0 / REPEATS), level=level)
+        return intervals.shapley_interval(fit, observed, noise=trial.own * (1.0 + 1.0 / REPEATS), level=level)
     population = 2 ** (observed.n - 1) if observed.n <= designs.MAX_ENUMERATED else np.inf
-    return intervals.sampled_estimate(fit, rng, sampled=len(fit.scores) / population, noise=trial.own, level=level)
+    return intervals.sampled_interval(fit, sampled=len(fit.scores) / population, noise=trial.own, level=level)
 
 
-def limits(found: intervals.Estimate, slack: float) -> tuple[Floats, Floats]:
-    """Lower and upper limits, ``(n,)`` each, widened by ``slack``."""
-    if found.interval is None:
-        raise ValueError(f"the estimate has no interval: {found.method}")
-    return found.interval.low - slack, found.interval.high + slack
+def p_values(trial: Trial, rng: np.random.Generator) -> Floats:
+    """The p-values that the package would print for Banzhaf values, shape ``(n,)``."""
+    fit = intervals.cross_fit(trial.observed, load_surrogate("ridge"), rng)
+    found = intervals.sampled_estimate(fit, rng).p_values
+    assert found is not None
+    return found
+
+
+def holds(trial: Trial, found: Interval) -> NDArray[np.bool_]:
+    """Which limits ``(n,)`` hold the truth, granted `EXACT`."""
+    slack = EXACT * trial.game.spread()
+    return (found.low - slack <= trial.truth) & (trial.truth <= found.high + slack)

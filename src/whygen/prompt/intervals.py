@@ -90,6 +90,22 @@ def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
     return CrossFit(scores, predicted, folds)
 
 
+def sampled_interval(
+    fit: CrossFit, *, sampled: float = 0.0, noise: float = 0.0, keep: float = 0.5, level: float = LEVEL
+) -> Interval:
+    """Attributions from cross-fitted scores and their limits: what a stop rule looks at.
+
+    Args:
+        fit: the scores.
+        sampled: share of all groups that the design drew (0 where it draws with replacement).
+        noise: variance of one effect under repetition, from redrawn prompts; 0 when repeats did not differ.
+        keep: the keep probability, for the size of the weights.
+        level: of the intervals; `LEVEL_OF_LOOKS` where a stop rule may end the run.
+    """
+    own = noise_of_score(noise, keep=keep)
+    return score_interval(fit.scores, level=level, sampled=sampled, noise=own, folds=fit.folds)
+
+
 def sampled_estimate(
     fit: CrossFit,
     rng: np.random.Generator,
@@ -99,18 +115,8 @@ def sampled_estimate(
     keep: float = 0.5,
     level: float = LEVEL,
 ) -> Estimate:
-    """Attributions from cross-fitted scores.
-
-    Args:
-        fit: the scores.
-        rng: for the sign flips.
-        sampled: share of all groups that the design drew (0 where it draws with replacement).
-        noise: variance of one effect under repetition, from redrawn prompts; 0 when repeats did not differ.
-        keep: the keep probability, for the size of the weights.
-        level: of the intervals; `LEVEL_OF_LOOKS` where a stop rule may end the run.
-    """
-    own = noise_of_score(noise, keep=keep)
-    interval = score_interval(fit.scores, level=level, sampled=sampled, noise=own, folds=fit.folds)
+    """`sampled_interval` with p-values by sign flips, which ``rng`` draws."""
+    interval = sampled_interval(fit, sampled=sampled, noise=noise, keep=keep, level=level)
     return Estimate(
         interval.estimate,
         interval,
@@ -150,32 +156,41 @@ def _without_sampling(values: Floats, leverage: Floats, noise: float | None, deg
     return Estimate(values, interval, None, "noise of the model only; every mask was asked")
 
 
-def shapley_estimate(
-    fit: CrossFit, observed: Observed, rng: np.random.Generator, *, noise: float = 0.0, level: float = LEVEL
-) -> Estimate:
+def shapley_interval(fit: CrossFit, observed: Observed, *, noise: float = 0.0, level: float = LEVEL) -> Interval:
     """Shapley values from cross-fitted scores, projected onto efficiency: they sum to f(1) - f(0). METHODS A2.
 
     Args:
         fit: the scores.
         observed: masks drawn by size, with their ``total``.
-        rng: for the sign flips.
         noise: variance of the total under repetition, which every value carries an n-th of.
         level: of the intervals; `LEVEL_OF_LOOKS` where a stop rule may end the run.
     """
-    if observed.total is None:
-        raise ValueError("shapley_estimate needs Observed.total, f(1) - f(0)")
-    interval = score_interval(fit.scores, level=level, folds=fit.folds)
-    shift = (observed.total - float(interval.estimate.sum())) / observed.n
-    estimate = interval.estimate + shift
+    raw = score_interval(fit.scores, level=level, folds=fit.folds)
+    estimate: Floats = raw.estimate + _shift(fit, observed)
     shared = student_half_width(np.array(noise), 8.0, level=level) / observed.n
-    half = np.hypot(interval.high - interval.estimate, shared)
+    half: Floats = np.hypot(raw.high - raw.estimate, shared)
+    return Interval(estimate, estimate - half, estimate + half)
+
+
+def shapley_estimate(
+    fit: CrossFit, observed: Observed, rng: np.random.Generator, *, noise: float = 0.0, level: float = LEVEL
+) -> Estimate:
+    """`shapley_interval` with p-values by sign flips, which ``rng`` draws."""
+    interval = shapley_interval(fit, observed, noise=noise, level=level)
     return Estimate(
-        estimate,
-        Interval(estimate, estimate - half, estimate + half),
-        sign_flip_p(fit.scores + shift, rng),
+        interval.estimate,
+        interval,
+        sign_flip_p(fit.scores + _shift(fit, observed), rng),
         "Student t over cross-fitted pair scores, projected onto efficiency",
         predicted=fit.predicted,
     )
+
+
+def _shift(fit: CrossFit, observed: Observed) -> float:
+    """What each value needs for all to sum to the total."""
+    if observed.total is None:
+        raise ValueError("Shapley values need Observed.total, f(1) - f(0)")
+    return (observed.total - float(fit.scores.mean(axis=0).sum())) / observed.n
 
 
 def enumerated_shapley(observed: Observed, *, noise: float | None = 0.0, degrees: int = 0) -> Estimate:
@@ -246,8 +261,8 @@ def local_estimate(observed: Observed) -> Estimate:
     weights = np.ones(len(observed)) if observed.nearness is None else observed.nearness
     if weights.shape != (len(observed),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise DataError(
-            f"nearness has shape {weights.shape} for {len(observed)} masks: give one finite number of at least zero for "
-            "each, not all zero. A kernel that is too narrow rounds to zero: widen it."
+            f"nearness has shape {weights.shape} for {len(observed)} masks: give one finite number of at least zero "
+            "for each, not all zero. A kernel that is too narrow rounds to zero: widen it."
         )
     effective = float(weights.sum() ** 2 / (weights**2).sum())
     x: Floats = np.hstack([np.ones((len(observed), 1)), observed.masks.astype(np.float64)])
