@@ -200,3 +200,26 @@ def test_weights_that_are_no_weights_are_refused(weights: Floats) -> None:
     masks = np.random.default_rng(0).random((60, 3)) < 0.5
     with pytest.raises(DataError, match="not all zero"):
         intervals.local_estimate(Observed(masks, np.ones(60), np.arange(60), nearness=weights))
+
+
+@given(SEEDS, st.floats(0, 2))
+def test_what_a_stop_rule_looks_at_is_the_interval_that_is_printed(seed: int, noise: float) -> None:
+    rng = np.random.default_rng(seed)
+    design = designs.complement_pairs(8, 30, rng)
+    fit = intervals.cross_fit(Observed(design.masks, rng.normal(size=60), design.groups), Ridge(), rng)
+    looked = intervals.sampled_interval(fit, noise=noise, level=intervals.LEVEL_OF_LOOKS)
+    printed = intervals.sampled_estimate(fit, rng, noise=noise, level=intervals.LEVEL_OF_LOOKS).interval
+    fixed = intervals.sampled_interval(fit, noise=noise)
+    assert printed is not None
+    assert np.array_equal(looked, printed)
+    assert looked.estimate == pytest.approx(fixed.estimate)
+    assert (looked.high - looked.low > fixed.high - fixed.low).all()
+
+
+def test_noise_of_a_score_is_the_variance_that_noise_alone_gives() -> None:
+    rng = np.random.default_rng(6)
+    for keep in (0.5, 0.8):
+        design = designs.bernoulli(5, 40_000, rng, keep=keep, repeats="fresh")
+        seen = Observed(design.masks, 0.3 * rng.normal(size=len(design.masks)), design.groups, keep)
+        scores = (seen.weights() * seen.effects[:, None]).reshape(-1, 2, 5).mean(axis=1)
+        assert scores.var(axis=0) == pytest.approx(intervals.noise_of_score(0.09, keep=keep), rel=0.08)
