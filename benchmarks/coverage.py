@@ -69,8 +69,8 @@ def fixed(cell: Cell, rng: np.random.Generator) -> dict[str, object]:
 
 def stopped(cell: Cell, rng: np.random.Generator) -> dict[str, object]:
     """One row of the table: the stop rule ended the run."""
-    looks = stopping.looks(cell.m // 2)
-    middle = looks[len(looks) // 2 - 1]
+    looks = stopping.looks(cell.m // 2, cell.n)
+    middle = looks[(len(looks) - 1) // 2]
     pilot = [play(cell, rng) for _ in range(30)]
     tolerance = float(np.median([_look(trial, middle, rng)[1] for trial in pilot]))
     runs = [_run(play(cell, rng), looks, tolerance, rng) for _ in range(games(cell.n))]

@@ -17,25 +17,33 @@ from whygen.stats.intervals import Interval
 PAIRS = st.integers(1, 5000)
 
 
-@given(PAIRS, st.integers(1, 40), st.floats(1.01, 4.0))
-def test_looks_grow_and_end_with_the_whole_design(pairs: int, first: int, growth: float) -> None:
-    looks = stopping.looks(pairs, first=first, growth=growth)
+UNITS = st.integers(1, 200)
+
+
+@given(PAIRS, UNITS, st.integers(1, 40), st.floats(1.01, 4.0))
+def test_looks_grow_and_end_with_the_whole_design(pairs: int, n: int, first: int, growth: float) -> None:
+    looks = stopping.looks(pairs, n, first=first, growth=growth)
     assert looks[-1] == pairs
-    assert looks[0] == min(first, pairs)
+    assert looks[0] >= min(first, pairs)
     assert all(a < b for a, b in itertools.pairwise(looks))
+    assert not [at for at in looks[:-1] if n <= at <= 2 * n]
 
 
-@given(PAIRS)
-def test_looks_are_few_and_begin_as_those_of_a_larger_budget(pairs: int) -> None:
-    looks, more = stopping.looks(pairs), stopping.looks(2 * pairs)
+@given(PAIRS, UNITS)
+def test_looks_are_few_and_begin_as_those_of_a_larger_budget(pairs: int, n: int) -> None:
+    looks, more = stopping.looks(pairs, n), stopping.looks(2 * pairs, n)
     assert looks[:-1] == more[: len(looks) - 1]
     assert len(looks) <= 2 + math.log(max(pairs / stopping.FIRST_LOOK, 1.0)) / math.log(stopping.GROWTH)
+
+
+def test_the_looks_of_a_prompt_of_twenty_four_units() -> None:
+    assert stopping.looks(128, 24) == (16, 54, 81, 121, 128)
 
 
 @pytest.mark.parametrize("wrong", [{"pairs": 0}, {"pairs": 9, "first": 0}, {"pairs": 9, "growth": 1.0}])
 def test_looks_that_would_not_grow_are_refused(wrong: dict) -> None:
     with pytest.raises(UsageError, match=r"such as 1\.5"):
-        stopping.looks(wrong.pop("pairs"), **wrong)
+        stopping.looks(wrong.pop("pairs"), 8, **wrong)
 
 
 def test_the_widest_interval_decides_whether_it_is_sharp() -> None:

@@ -28,11 +28,16 @@ AGREEING_LOOKS = 2
 """So many looks in a row must show the same first k units before their order counts as stable."""
 
 
-def looks(pairs: int, *, first: int = FIRST_LOOK, growth: float = GROWTH) -> tuple[int, ...]:
+def looks(pairs: int, n: int, *, first: int = FIRST_LOOK, growth: float = GROWTH) -> tuple[int, ...]:
     """Numbers of pairs at which a run looks whether it may stop; the last is the whole design.
+
+    No look is between ``n`` and ``2 n`` pairs: there the surrogate turns from shrinking to interpolating, the scores of
+    different folds depend on each other most, and a run that stops at the narrowest of such intervals stops too early
+    (docs/decisions/0002-intervals.md).
 
     Args:
         pairs: pairs of the whole design.
+        n: number of units.
         first: pairs at the first look.
         growth: ratio of one look to the one before.
 
@@ -46,7 +51,7 @@ def looks(pairs: int, *, first: int = FIRST_LOOK, growth: float = GROWTH) -> tup
     found: list[int] = []
     at = float(first)
     while int(at) < pairs:
-        if not found or int(at) > found[-1]:
+        if (not found or int(at) > found[-1]) and not n <= int(at) <= 2 * n:
             found.append(int(at))
         at *= growth
     return (*found, pairs)
