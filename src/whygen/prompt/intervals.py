@@ -36,7 +36,7 @@ FEWEST_GROUPS = 4
 LEVEL = 0.95
 """Coverage of the intervals when the number of masks was fixed in advance."""
 
-LEVEL_OF_LOOKS = 0.97
+LEVEL_OF_LOOKS = 0.96
 """Level of the t quantile when a stop rule may end the run, so that 95% remain: a run that stops when its intervals are
 narrow stops more often where they came out too narrow. Measured in benchmarks/coverage.py."""
 
