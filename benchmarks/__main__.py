@@ -7,8 +7,8 @@ import importlib
 from pathlib import Path
 
 NAMES = (
-    "first_minute", "coverage", "labels", "distances", "operators", "overhead", "store", "anchors_selection",
-    "long_prompts",
+    "first_minute", "coverage", "significance", "sizes", "labels", "distances", "operators", "overhead",
+    "store", "anchors_selection", "long_prompts",
 )  # fmt: skip
 NEED_DATA = ("anchors_pipeline",)
 

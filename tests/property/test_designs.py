@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whygen.errors import BudgetError
+from whygen.errors import BudgetError, UnknownNameError
 from whygen.prompt import designs
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -87,3 +87,42 @@ def test_a_budget_below_what_is_needed_names_the_smallest_that_works() -> None:
     with pytest.raises(BudgetError, match="smallest budget that works is 11") as caught:
         designs.require(5, needed=8, overhead=3, what="ridge")
     assert caught.value.smallest == 11
+
+
+@pytest.mark.parametrize("sizes", ["kernel", "leverage"])
+def test_masks_by_size_follow_their_law(sizes: designs.Sizes) -> None:
+    n, rows = 7, 6000
+    design = designs.paired_by_size(n, 2 * rows, np.random.default_rng(3), sizes=sizes, repeats="fresh")
+    law = designs.size_law(n, sizes)
+    counts = np.bincount(design.masks[0::2].sum(axis=1), minlength=n + 1)[1:n]
+    assert counts.sum() == rows
+    chi_squared = ((counts - rows * law) ** 2 / (rows * law)).sum()
+    assert chi_squared < 20.5  # the 0.1% point of chi-squared with 5 degrees of freedom
+    assert np.abs(design.masks[0::2].mean(axis=0) - 0.5).max() < 0.03
+    assert np.array_equal(design.sizes, law)
+
+
+@given(st.integers(2, 200), st.sampled_from(["kernel", "leverage"]))
+def test_the_law_of_sizes_is_a_symmetric_law(n: int, sizes: designs.Sizes) -> None:
+    law = designs.size_law(n, sizes)
+    assert law.sum() == pytest.approx(1.0)
+    assert law == pytest.approx(law[::-1])
+
+
+def test_an_unknown_law_of_sizes_names_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match="leverage"):
+        designs.size_law(5, "leverages")  # type: ignore[arg-type]
+
+
+@given(st.integers(2, 30), st.integers(8, 40), SEEDS, st.sampled_from(["shared", "fresh"]))
+def test_a_larger_budget_begins_with_the_same_masks(n: int, calls: int, seed: int, repeats: designs.Repeats) -> None:
+    for draw in (designs.paired_by_size, lambda *a, **k: designs.bernoulli(*a, **k, keep=0.7)):
+        few = draw(n, calls, np.random.default_rng(seed), repeats=repeats).masks
+        many = draw(n, 2 * calls, np.random.default_rng(seed), repeats=repeats).masks
+        assert np.array_equal(few, many[: len(few)])
+
+
+def test_antithetic_rows_keep_a_unit_together_less_often_than_by_chance() -> None:
+    masks = designs.bernoulli(6, 4000, np.random.default_rng(4), keep=0.7, repeats="fresh").masks
+    together = (masks[0::2] & masks[1::2]).mean()
+    assert together == pytest.approx(2 * 0.7 - 1, abs=0.03)  # u < p and 1 - u < p; by chance p^2

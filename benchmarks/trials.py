@@ -1,0 +1,106 @@
+"""Planted games observed as the package observes a model: what the benchmarks of the estimators share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.models.planted.games import Game
+from whygen.prompt import designs, intervals
+from whygen.prompt.asking import REDRAWS, REPEATS
+from whygen.prompt.observed import Observed
+from whygen.prompt.surrogates import load_surrogate
+from whygen.stats.intervals import Interval
+
+Floats = NDArray[np.float64]
+
+EXACT = 1e-9
+"""An interval is granted this share of sd(f): noise-free games that the surrogate represents are met to rounding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One setting: ``noise`` is the standard deviation of one draw, in standard deviations of the clean effect."""
+
+    estimand: str
+    family: str
+    n: int
+    m: int
+    noise: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One game and what its masks showed; ``own`` is the variance of one effect, as redrawn prompts tell it."""
+
+    game: Game
+    observed: Observed
+    own: float
+    enumerated: bool
+
+    @property
+    def truth(self) -> Floats:
+        return self.game.banzhaf() if self.observed.total is None else self.game.shapley()
+
+    def first(self, pairs: int) -> Trial:
+        """What was known after so many pairs."""
+        return replace(self, observed=self.observed.take(self.observed.groups < pairs))
+
+
+def play(cell: Cell, rng: np.random.Generator, *, sizes: designs.Sizes = "leverage") -> Trial:
+    """A random game of the cell's family and its observations; ``sizes`` is the law for Shapley values."""
+    game = Game(cell.n, cell.family, rng)
+    sigma = cell.noise * game.spread()
+    design = _design(cell, rng, sizes)
+    clean = game.values(design.masks)
+    effects = clean + sigma * rng.normal(size=len(clean))
+    total = None
+    if cell.estimand == "shapley":
+        # f(1) is the mean of the repeats of the whole prompt, f(0) one call.
+        ends = game.values(np.array([[True] * cell.n, [False] * cell.n]))
+        total = float(ends[0] - ends[1] + sigma * np.sqrt(1.0 + 1.0 / REPEATS) * rng.normal())
+    observed = Observed(design.masks, effects, design.groups, design.keep, design.sizes, total)
+    own = 0.0
+    if sigma > 0:
+        again = clean[:REDRAWS] + sigma * rng.normal(size=REDRAWS)
+        own = float(((again - effects[:REDRAWS]) ** 2).mean() / 2.0)
+    return Trial(game, observed, own, design.enumerated)
+
+
+def _design(cell: Cell, rng: np.random.Generator, sizes: designs.Sizes) -> designs.Design:
+    if designs.fits_enumeration(cell.n, cell.m):
+        return designs.enumerated(cell.n)
+    if cell.estimand == "shapley":
+        return designs.paired_by_size(cell.n, cell.m, rng, repeats="fresh" if cell.noise else "shared", sizes=sizes)
+    return designs.complement_pairs(cell.n, cell.m // 2, rng)
+
+
+def interval(trial: Trial, rng: np.random.Generator, *, level: float = intervals.LEVEL) -> Interval:
+    """The interval that the package would print."""
+    observed = trial.observed
+    if trial.enumerated:
+        find = intervals.enumerated_estimate if observed.total is None else intervals.enumerated_shapley
+        found = find(observed, noise=trial.own, degrees=REDRAWS).interval
+        assert found is not None
+        return found
+    fit = intervals.cross_fit(observed, load_surrogate("ridge"), rng)
+    if observed.total is not None:
+        return intervals.shapley_interval(fit, observed, noise=trial.own * (1.0 + 1.0 / REPEATS), level=level)
+    population = 2 ** (observed.n - 1) if observed.n <= designs.MAX_ENUMERATED else np.inf
+    return intervals.sampled_interval(fit, sampled=len(fit.scores) / population, noise=trial.own, level=level)
+
+
+def p_values(trial: Trial, rng: np.random.Generator) -> Floats:
+    """The p-values that the package would print for Banzhaf values, shape ``(n,)``."""
+    fit = intervals.cross_fit(trial.observed, load_surrogate("ridge"), rng)
+    found = intervals.sampled_estimate(fit, rng).p_values
+    assert found is not None
+    return found
+
+
+def holds(trial: Trial, found: Interval) -> NDArray[np.bool_]:
+    """Which limits ``(n,)`` hold the truth, granted `EXACT`."""
+    slack = EXACT * trial.game.spread()
+    return (found.low - slack <= trial.truth) & (trial.truth <= found.high + slack)
