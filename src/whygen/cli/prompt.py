@@ -52,6 +52,9 @@ def prompt(
         str | None, typer.Option(help="Compare sets of draws: energy, mmd, optimal-transport or sinkhorn.")
     ] = None,
     tolerance: Annotated[float | None, typer.Option(help="Stop when the widest interval is under this.")] = None,
+    stable: Annotated[
+        int | None, typer.Option(help="Stop when the order of so many strongest units no longer changes.")
+    ] = None,
     empty: Annotated[str | None, typer.Option(help="include or exclude the empty prompt.")] = None,
     irrelevant: Annotated[str | None, typer.Option(help="count or exclude answers about something else.")] = None,
     hierarchy: Annotated[
@@ -86,7 +89,8 @@ def prompt(
         "budget": budget, "units": units, "pin": pin or None, "operator": operator, "placeholder": placeholder,
         "lexicon": lexicon, "infill": infill, "paraphraser": paraphraser, "noise": noise,
         "target": target, "estimand": estimand, "keep": keep, "kernel": kernel, "surrogate": surrogate,
-        "draws": draws, "references": references, "distribution": distribution, "tolerance": tolerance, "empty": empty,
+        "draws": draws, "references": references, "distribution": distribution, "tolerance": tolerance,
+        "stable": stable, "empty": empty,
         "irrelevant": irrelevant,
         "matrix": matrix,
         "sets": sets,

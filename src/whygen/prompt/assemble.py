@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt import fidelity, scales
+from whygen.prompt import fidelity, intervals, scales, stopping
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import mean_distances, shift_p_values
@@ -95,6 +95,8 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
         settings=cast(dict[str, Any], asker.settings.to_json()),
         pinned=asker.units.pinned,
         surrogate=plan.surrogate.name,
+        stopped=findings.seen.stopped,
+        advice=_advice(findings, plan),
         p_shift=_p_shift(asker, findings, plan, seed),
         evidence=Evidence(
             masks=findings.observed.masks,
@@ -114,6 +116,19 @@ def _target_record(asker: Asker, plan: Plan) -> TargetRecord:
         return record
     sets = f"{name} between sets of {plan.options.draws} draws and {plan.options.references} references, on "
     return record.model_copy(update={"distance": sets + record.distance})
+
+
+def _advice(findings: Findings, plan: Plan) -> str | None:
+    """What more calls would buy, where masks were sampled."""
+    interval, design = findings.estimate.interval, findings.design
+    if interval is None or design.enumerated or plan.options.estimand not in {"banzhaf", "shapley"}:
+        return None
+    pairs = len(np.unique(findings.observed.groups))
+    own = intervals.noise_of_score(findings.noise or 0.0, keep=design.keep)
+    return stopping.advice(
+        (interval.high - interval.low) / 2.0, pairs=pairs, draws=plan.options.draws, population=design.population,
+        noise=own,
+    ).sentence  # fmt: skip
 
 
 def _p_shift(asker: Asker, findings: Findings, plan: Plan, seed: int) -> tuple[float, ...] | None:

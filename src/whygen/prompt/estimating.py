@@ -9,6 +9,7 @@ from whygen.prompt import designs, intervals
 from whygen.prompt.asking import Whole
 from whygen.prompt.observed import Seen
 from whygen.prompt.plan import Plan
+from whygen.stats.intervals import Interval
 from whygen.stats.seeds import generator
 
 
@@ -16,7 +17,7 @@ def estimate_from(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.
     """Attributions, intervals and p-values of the plan's estimand."""
     observed = seen.observed
     if plan.options.estimand == "loo":
-        return intervals.leave_one_out_estimate(observed, whole.effect)
+        return intervals.leave_one_out_estimate(observed, whole.effect, draws=seen.draws, repeats=whole.repeats)
     if plan.options.estimand == "local":
         return intervals.local_estimate(observed)
     groups = len(np.unique(observed.groups))
@@ -35,10 +36,22 @@ def estimate_from(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.
     fit = intervals.cross_fit(observed, plan.surrogate, rng)
     noise = seen.noise or 0.0
     if plan.options.estimand == "shapley":
-        return intervals.shapley_estimate(fit, observed, rng, noise=noise * (1.0 + 1.0 / len(whole.repeats)))
-    drawn_without_replacement = plan.options.keep == 0.5 and population is not None and seen.noise is not None
-    sampled = groups / population if drawn_without_replacement and population else 0.0
-    return intervals.sampled_estimate(fit, rng, sampled=sampled, noise=noise, keep=plan.options.keep)
+        shared = noise * (1.0 + 1.0 / len(whole.repeats))
+        return intervals.shapley_estimate(fit, observed, rng, noise=shared, level=plan.level)
+    sampled = groups / population if population and _without_replacement(seen, plan) else 0.0
+    return intervals.sampled_estimate(fit, rng, sampled=sampled, noise=noise, keep=plan.options.keep, level=plan.level)
+
+
+def _without_replacement(seen: Seen, plan: Plan) -> bool:
+    return plan.options.keep == 0.5 and seen.noise is not None
+
+
+def interval_from(seen: Seen, whole: Whole, plan: Plan, seed: int) -> Interval:
+    """The interval alone, for looks of the stop rule: no signs are flipped, and no share of masks is taken off."""
+    fit = intervals.cross_fit(seen.observed, plan.surrogate, generator(seed, "folds"))
+    if plan.options.estimand == "shapley":
+        return intervals.shapley_interval(fit, seen.observed, level=plan.level)
+    return intervals.sampled_interval(fit, keep=plan.options.keep, level=plan.level)
 
 
 def _enumerated(seen: Seen, plan: Plan) -> intervals.Estimate:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.types import Effects, Masks
+
+Stopped: TypeAlias = Literal["width", "order"]
+"""What a stop rule ended a run by: every interval narrow enough, or an order of units that no longer changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ class Seen:
         noise: variance of one of them when the model is asked again; 0 when repeats agreed, None when not measured.
         degrees: degrees of freedom of that variance.
         rows: row of the design that each observed mask was.
+        draws: effects of each draw of each observed mask, shape ``(m, draws)``.
+        stopped: what the stop rule ended the run by; None when the whole design was asked.
         irrelevant: answers to masked prompts that were as far from the reference as texts about other things are.
     """
 
@@ -113,3 +119,5 @@ class Seen:
     degrees: int
     rows: tuple[int, ...] = ()
     irrelevant: int = 0
+    draws: NDArray[np.float64] | None = None
+    stopped: Stopped | None = None

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UsageError
-from whygen.prompt import relevance
+from whygen.prompt import relevance, stopping
 from whygen.prompt.asking import REDRAWS, Asker, Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import Sets
-from whygen.prompt.estimating import estimate_from
-from whygen.prompt.observed import Observed, Seen
+from whygen.prompt.estimating import interval_from
+from whygen.prompt.observed import Observed, Seen, Stopped
 from whygen.prompt.plan import Plan
 from whygen.prompt.scales import rescale
 from whygen.types import Effects
-
-FIRST_LOOK = 16
-"""Pairs before the stop rule looks for the first time; later looks come at one and a half times as many each."""
-
-LOOK_GROWTH = 1.5
 
 
 def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -> Seen:
@@ -32,11 +28,8 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
     total = _total(asker, design, whole, plan)
     prompts = asker.rendered(design)
     read = _reader(asker, whole, plan)
-
-    def is_sharp(effects: NDArray[np.float64]) -> bool:
-        return _is_sharp(read(effects), design, whole, plan, total=total, seed=seed)
-
-    effects, irrelevant = _collect(asker, design, prompts, whole, plan, is_sharp)
+    rule = _StopRule(design, whole, plan, total, seed)
+    effects, irrelevant, stopped = _collect(asker, prompts, read, rule)
     alive = _alive(effects, design.groups)
     if irrelevant and plan.options.irrelevant == "exclude" and not alive.any():
         raise UsageError(
@@ -46,18 +39,15 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
     noise, degrees = _noise(asker, design, effects, alive, whole, plan)
     near = None if plan.kernel is None else plan.kernel.weights(design.masks, prompts, asker.units.prompt)
     everything = Observed(design.masks, read(effects), design.groups, design.keep, design.sizes, total, near)
-    return Seen(everything.take(alive), noise, degrees, tuple(np.flatnonzero(alive).tolist()), irrelevant)
+    rows = tuple(np.flatnonzero(alive).tolist())
+    return Seen(everything.take(alive), noise, degrees, rows, irrelevant, effects[alive], stopped)
 
 
 def _collect(
-    asker: Asker,
-    design: Design,
-    prompts: Sequence[str],
-    whole: Whole,
-    plan: Plan,
-    is_sharp: Callable[[NDArray[np.float64]], bool],
-) -> tuple[NDArray[np.float64], int]:
-    """Effects of masks and draws ``(m, draws)``, NaN where there is none, and the number of irrelevant answers."""
+    asker: Asker, prompts: Sequence[str], read: Callable[[NDArray[np.float64]], Effects], rule: _StopRule
+) -> tuple[NDArray[np.float64], int, Stopped | None]:
+    """Effects of masks and draws ``(m, draws)``, NaN where there is none; irrelevant answers; what stopped the run."""
+    design, whole, plan = rule.design, rule.whole, rule.plan
     full = asker.is_whole(design, prompts)
     draws = plan.options.draws
     effects = np.full((len(design.masks), draws), np.nan)
@@ -70,9 +60,11 @@ def _collect(
         if plan.options.irrelevant == "exclude":
             effects[asked:rows][strange] = np.nan
         asked = rows
-        if asker.ended is not None or (asked < len(design.masks) and is_sharp(effects[:asked])):
+        if asker.ended is not None or asked == len(design.masks):
             break
-    return effects, irrelevant
+        if (stopped := rule.met(read(effects[:asked]))) is not None:
+            return effects, irrelevant, stopped
+    return effects, irrelevant, None
 
 
 def _reader(asker: Asker, whole: Whole, plan: Plan) -> Callable[[NDArray[np.float64]], Effects]:
@@ -104,25 +96,35 @@ def _total(asker: Asker, design: Design, whole: Whole, plan: Plan) -> float | No
 
 def _looks(design: Design, plan: Plan) -> list[int]:
     """Row counts at which the stop rule looks; the last is the whole design."""
-    rows = len(design.masks)
-    if plan.options.tolerance is None or design.enumerated or plan.options.estimand == "loo":
+    rows, options = len(design.masks), plan.options
+    rule = options.tolerance is not None or options.stable is not None
+    if not rule or design.enumerated or plan.fixed is not None or options.estimand not in {"banzhaf", "shapley"}:
         return [rows]
-    looks: list[int] = []
-    pairs = float(FIRST_LOOK)
-    while 2 * int(pairs) < rows:
-        looks.append(2 * int(pairs))
-        pairs *= LOOK_GROWTH
-    return [*looks, rows]
+    return [2 * pairs for pairs in stopping.looks(rows // 2, design.masks.shape[1])]
 
 
-def _is_sharp(effects: Effects, design: Design, whole: Whole, plan: Plan, *, total: float | None, seed: int) -> bool:
-    """Whether the widest interval is already under the tolerance. Noise is in the spread of the scores already."""
-    rows = len(effects)
-    alive = _alive(effects[:, None], design.groups)[:rows]
-    everything = Observed(design.masks[:rows], effects, design.groups[:rows], design.keep, design.sizes, total)
-    interval = estimate_from(Seen(everything.take(alive), 0.0, 0), whole, plan, seed).interval
-    widest = np.inf if interval is None else float((interval.high - interval.low).max())
-    return plan.options.tolerance is not None and widest <= plan.options.tolerance
+@dataclass(slots=True)
+class _StopRule:
+    """Looks at the effects so far ``(m,)`` and says whether the run may stop, and why."""
+
+    design: Design
+    whole: Whole
+    plan: Plan
+    total: float | None
+    seed: int
+    history: list[NDArray[np.float64]] = field(default_factory=list[NDArray[np.float64]])
+
+    def met(self, effects: Effects) -> Stopped | None:
+        """``width`` when every interval is narrow enough, ``order`` when the first units no longer change places."""
+        options, design, rows = self.plan.options, self.design, len(effects)
+        alive = _alive(effects[:, None], design.groups)[:rows]
+        everything = Observed(design.masks[:rows], effects, design.groups[:rows], design.keep, design.sizes, self.total)
+        # Noise is in the spread of the scores already.
+        interval = interval_from(Seen(everything.take(alive), 0.0, 0), self.whole, self.plan, self.seed)
+        self.history.append(interval.estimate)
+        if options.tolerance is not None and stopping.is_sharp(interval, options.tolerance):
+            return "width"
+        return "order" if options.stable is not None and stopping.is_stable(self.history, options.stable) else None
 
 
 def _alive(effects: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -39,6 +39,7 @@ class PromptChoices(TypedDict, total=False):
     distribution: str | None
     empty: str
     tolerance: float | None
+    stable: int | None
     irrelevant: str
     hierarchy: str | None
     matrix: str
@@ -82,6 +83,8 @@ class PromptOptions:
             ``sinkhorn`` (METHODS A3, distributional mode).
         empty: ``include`` or ``exclude`` the prompt without any unit.
         tolerance: stop as soon as the widest interval is under this, in the target's unit.
+        stable: stop as soon as the order of the so many strongest units is the same at two looks in a row; that is no
+            statement of precision.
         irrelevant: ``count`` answers that are as far from the reference as texts about other things are, or ``exclude``
             them with their pairs of masks.
         hierarchy: None, or the levels of a long prompt from coarse to fine, such as ``paragraph>sentence>word``
@@ -114,6 +117,7 @@ class PromptOptions:
     distribution: str | None = None
     empty: str = "include"
     tolerance: float | None = None
+    stable: int | None = None
     irrelevant: str = "count"
     hierarchy: str | None = None
     matrix: str = "none"

@@ -42,6 +42,12 @@ class Plan:
     texts: int = 1
 
     @property
+    def level(self) -> float:
+        """Of the intervals: wider where a stop rule may end the run (docs/decisions/0002-intervals.md)."""
+        looked = self.options.tolerance is not None or self.options.stable is not None
+        return intervals.LEVEL_OF_LOOKS if looked else intervals.LEVEL
+
+    @property
     def repeats(self) -> int:
         """Fresh answers to the whole prompt; a set as large as every other in distributional mode."""
         return REPEATS if self.options.distribution is None else max(REPEATS, self.options.draws)
@@ -109,6 +115,8 @@ def check_choices(options: PromptOptions) -> None:
     tolerance = options.tolerance
     if tolerance is not None and tolerance <= 0:
         raise UsageError(f"tolerance={tolerance}: give a positive width in the target's unit, or leave it out.")
+    if options.stable is not None and options.stable < 1:
+        raise UsageError(f"stable={options.stable}: give how many units must keep their places, at least 1.")
     for name, value in (("draws", options.draws), ("references", options.references)):
         if value < 1:
             raise UsageError(f"{name}={value}: give a whole number of at least 1.")

@@ -78,7 +78,17 @@ def surety(explanation: PromptExplanation) -> str:
     sentence = f"{largest} ({level} interval {signed(top.low, places)} to {signed(top.high, places)}"
     if top.p_value is not None:
         sentence += f", p {p_value(top.p_value) if top.p_value < 0.001 else '= ' + p_value(top.p_value)}"
-    return sentence + ")."
+    return " ".join([f"{sentence}).", *_stopping(explanation)])
+
+
+def _stopping(explanation: PromptExplanation) -> list[str]:
+    """What ended the run, if a rule did, and what more calls would buy."""
+    rule = {
+        "width": ["The run stopped as every interval was narrow enough."],
+        "order": ["The run stopped as the order of the strongest no longer changed; that says nothing of precision."],
+    }
+    advice = [] if explanation.advice is None else [explanation.advice]
+    return [*(rule[explanation.stopped] if explanation.stopped else []), *advice]
 
 
 def surety_figure(explanation: PromptExplanation) -> str:

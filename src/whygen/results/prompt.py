@@ -178,6 +178,10 @@ class PromptExplanation(Record):
     """Kept in ``details.json``; empty when only the JSON was loaded."""
     ended: Literal["interrupt", "deadline", "cost", "failures"] | None = Field(default=None, exclude=True)
     """Why the run ended before its budget, if it did; kept in ``details.json``."""
+    stopped: Literal["width", "order"] | None = Field(default=None, exclude=True)
+    """What the stop rule ended the run by: narrow intervals, or an order that held; in ``details.json``."""
+    advice: str | None = Field(default=None, exclude=True)
+    """What more calls would buy, in a sentence; kept in ``details.json``."""
     p_shift: tuple[float, ...] | None = Field(default=None, exclude=True)
     """Distributional mode: permutation p-values of a shift of the output's law, one a unit; in ``details.json``."""
     tree: Tree | None = Field(default=None, exclude=True, repr=False)
@@ -200,6 +204,8 @@ class PromptExplanation(Record):
             "pinned": [list(span) for span in self.pinned],
             "surrogate": self.surrogate,
             "ended": self.ended,
+            "stopped": self.stopped,
+            "advice": self.advice,
             "p_shift": None if self.p_shift is None else list(self.p_shift),
             "r2_chance_p95": self.fidelity.r2_chance_p95,
             **({} if self.tree is None else {"tree": self.tree.model_dump(mode="json")}),

@@ -71,3 +71,26 @@ def test_too_little_for_an_estimate_ends_as_it_ended(at: int, error: BaseExcepti
     with pytest.raises(type(error)) as stop:
         explained(Stopping(at, error), tmp_path / "calls.sqlite")
     assert not isinstance(stop.value, Interrupted)
+
+
+LONG = "tell me a story about a red fox in the quiet harbour and a piano near the castle by the sea"
+
+
+def test_a_rule_that_ends_a_run_is_named_and_advice_is_given() -> None:
+    narrow = whygen.explain_prompt("planted/additive", LONG, tolerance=5.0, budget=300, cache=None)
+    assert (narrow.stopped, narrow.calls.asked) == ("width", 35)
+    assert narrow.advice is not None
+    assert "more calls would halve" in narrow.advice or "no width" in narrow.advice
+    ordered = whygen.explain_prompt("planted/additive", LONG, stable=2, budget=300, cache=None)
+    assert ordered.stopped == "order"
+    assert ordered.calls.asked < 300
+    assert "says nothing of precision" in ordered.to_html()
+    assert whygen.explain_prompt("planted/additive", LONG, budget=64, cache=None).stopped is None
+
+
+def test_leaving_one_out_with_two_draws_has_welch_intervals() -> None:
+    plain = whygen.explain_prompt("planted/noisy", PROMPT, estimand="loo", budget=40, cache=None)
+    assert all(unit.low is None for unit in plain.units)
+    drawn = whygen.explain_prompt("planted/noisy", PROMPT, estimand="loo", draws=4, budget=60, cache=None)
+    assert all(unit.low is not None and unit.high is not None for unit in drawn.units)
+    assert drawn.interval.method.startswith("Welch")
