@@ -19,7 +19,7 @@ from whygen.models import HasContext, Model, ScoresText
 from whygen.prompt.designs import Design
 from whygen.prompt.operators import Operator
 from whygen.prompt.targets import Target
-from whygen.prompt.units import Units
+from whygen.prompt.units import Sent, Units, shown
 from whygen.results.prompt import Sample
 from whygen.runs import Runner
 from whygen.types import Failure, Output, Request, Settings
@@ -64,7 +64,7 @@ class Asker:
     target: Target
     settings: Settings
     samples: list[Sample] = field(default_factory=list[Sample])
-    used: Counter[str] = field(default_factory=Counter[str])
+    used: Counter[Sent] = field(default_factory=Counter[Sent])
     failures: list[Failure] = field(default_factory=list[Failure])
     answers: dict[int, list[Output]] = field(default_factory=dict[int, "list[Output]"])
     """Answers to each row of the design, in the order of their draws."""
@@ -162,7 +162,7 @@ class Asker:
         numbers = self._draw_numbers(prompts, fresh=True)
         return self._effects("redraw", prompts, numbers, whole, rows=list(rows))
 
-    def _draw_numbers(self, prompts: Sequence[str], *, fresh: bool) -> list[int]:
+    def _draw_numbers(self, prompts: Sequence[Sent], *, fresh: bool) -> list[int]:
         if not fresh:
             return [0 if prompt != self.units.prompt else self.used[prompt] for prompt in prompts]
         numbers: list[int] = []
@@ -172,10 +172,10 @@ class Asker:
         return numbers
 
     def _effects(
-        self, kind: str, prompts: Sequence[str], draws: Sequence[int], whole: Whole, *, rows: Sequence[int | None]
+        self, kind: str, prompts: Sequence[Sent], draws: Sequence[int], whole: Whole, *, rows: Sequence[int | None]
     ) -> NDArray[np.float64]:
         """Effect of each question, shape ``(len(prompts),)``; equal questions (prompt and draw) are asked once."""
-        questions: dict[tuple[str, int], int] = {}
+        questions: dict[tuple[Sent, int], int] = {}
         place = [questions.setdefault(question, len(questions)) for question in zip(prompts, draws, strict=True)]
         answers = self._ask(list(questions), whole)
         good = [index for index, answer in enumerate(answers) if isinstance(answer, Output)]
@@ -198,14 +198,14 @@ class Asker:
                     self.answers.setdefault(row, []).append(found[index])
         return effects[place]
 
-    def _ask(self, questions: Sequence[tuple[str, int]], whole: Whole) -> list[Output | Failure]:
+    def _ask(self, questions: Sequence[tuple[Sent, int]], whole: Whole) -> list[Output | Failure]:
         if self.target.verb == "score":
             prompts, draws = [prompt for prompt, _ in questions], [draw for _, draw in questions]
             return self._scored(prompts, whole.references[:1], draws=draws)
         return self.runner.ask([self._request(prompt, draw) for prompt, draw in questions])
 
     def _scored(
-        self, prompts: Sequence[str], references: Sequence[Output], *, draws: Sequence[int]
+        self, prompts: Sequence[Sent], references: Sequence[Output], *, draws: Sequence[int]
     ) -> list[Output | Failure]:
         text = references[0].text
         return self.runner.score(
@@ -215,7 +215,7 @@ class Asker:
             ]
         )
 
-    def _request(self, prompt: str, draw: int) -> Request:
+    def _request(self, prompt: Sent, draw: int) -> Request:
         return Request(prompt=prompt, settings=self.settings, draw=draw)
 
     def _must(self, answer: Output | Failure) -> Output:
@@ -223,8 +223,8 @@ class Asker:
             raise ModelError(_nothing_answered(answer, self.model.uri, 1))
         return answer
 
-    def _keep(self, kind: str, row: int | None, draw: int, prompt: str, output: Output, effect: float | None) -> None:
-        sample = Sample(kind, row, draw, prompt, output.text, output.finish, effect)  # pyright: ignore[reportArgumentType]
+    def _keep(self, kind: str, row: int | None, draw: int, prompt: Sent, output: Output, effect: float | None) -> None:
+        sample = Sample(kind, row, draw, shown(prompt), output.text, output.finish, effect)  # pyright: ignore[reportArgumentType]
         self.samples.append(sample)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UnknownNameError, UsageError
-from whygen.prompt.units import Piece, Units
+from whygen.prompt.units import Piece, Sent, Units
 
 
 class Operator(Protocol):
@@ -19,7 +19,7 @@ class Operator(Protocol):
     @property
     def name(self) -> str: ...
 
-    def render(self, units: Units, mask: NDArray[np.bool_]) -> str: ...
+    def render(self, units: Units, mask: NDArray[np.bool_]) -> Sent: ...
 
 
 def _is_kept(piece: Piece, mask: NDArray[np.bool_]) -> bool:
@@ -32,13 +32,9 @@ class Delete:
 
     name: str = "delete"
 
-    def render(self, units: Units, mask: NDArray[np.bool_]) -> str:
-        kept = [piece for piece in units.pieces if _is_kept(piece, mask)]
-        if not kept:
-            return ""
-        text = "".join(units.prompt[piece.start : piece.end] for piece in kept)
-        begins_the_prompt = kept[0].start == 0
-        return text if begins_the_prompt else text[kept[0].core - kept[0].start :]
+    def render(self, units: Units, mask: NDArray[np.bool_]) -> Sent:
+        standing = zip(units.pieces, units.parts, strict=True)
+        return units.join([part if _is_kept(piece, mask) else "" for piece, part in standing])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +44,15 @@ class Placeholder:
     text: str
     name: str = "placeholder"
 
-    def render(self, units: Units, mask: NDArray[np.bool_]) -> str:
-        prompt = units.prompt
-        return "".join(
-            prompt[piece.start : piece.core]
-            + (prompt[piece.core : piece.stop] if _is_kept(piece, mask) else self.text)
-            + prompt[piece.stop : piece.end]
-            for piece in units.pieces
+    def render(self, units: Units, mask: NDArray[np.bool_]) -> Sent:
+        text = units.text
+        return units.join(
+            [
+                part
+                if _is_kept(piece, mask)
+                else text[piece.start : piece.core] + self.text + text[piece.stop : piece.end]
+                for piece, part in zip(units.pieces, units.parts, strict=True)
+            ]
         )
 
 

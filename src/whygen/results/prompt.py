@@ -70,6 +70,22 @@ class UnitAttribution(Record):
     significant: bool
 
 
+class Section(Record):
+    """A message of a chat, or a field or document of a template: characters ``[start, end)`` of the prompt."""
+
+    kind: Literal["message", "field", "document"]
+    name: Text
+    start: int
+    end: int
+
+
+class InputRecord(Record):
+    """One of many inputs that a template was explained over: the input, and the attribution of each unit there."""
+
+    text: Text
+    attributions: tuple[float, ...]
+
+
 class TargetRecord(Record):
     """What was measured: the target's name, its distance, and the unit of every effect and attribution."""
 
@@ -203,6 +219,10 @@ class PromptExplanation(Record):
     """How the model generated; kept in ``details.json``."""
     pinned: tuple[tuple[int, int], ...] = Field(default=(), exclude=True)
     """Characters ``[start, end)`` that were always sent and are not attributed; kept in ``details.json``."""
+    sections: tuple[Section, ...] = Field(default=(), exclude=True)
+    """Messages, fields and documents that the prompt holds; kept in ``details.json``."""
+    inputs: tuple[InputRecord, ...] = Field(default=(), exclude=True)
+    """What a template was explained over, one record an input; kept in ``details.json``."""
     surrogate: str = Field(default="", exclude=True)
     """Kept in ``details.json``; empty when only the JSON was loaded."""
     p_shift: tuple[float, ...] | None = Field(default=None, exclude=True)
@@ -221,6 +241,8 @@ class PromptExplanation(Record):
             "pinned": [list(span) for span in self.pinned],
             "surrogate": self.surrogate,
             "p_shift": None if self.p_shift is None else list(self.p_shift),
+            "sections": [section.model_dump(mode="json") for section in self.sections],
+            "inputs": [record.model_dump(mode="json") for record in self.inputs],
             "r2_chance_p95": self.fidelity.r2_chance_p95,
         }
 

@@ -1,19 +1,15 @@
-"""A prompt cut into the pieces a person would name; joined again they give the prompt back, byte for byte.
+"""Where a text is cut: words, sentences, lines, paragraphs, as spans of visible characters.
 
-Every piece owns the white space before it, so that deleting a piece leaves a readable prompt. Word boundaries
-follow the Unicode categories: marks stay with their letter, an emoji with its modifiers, and scripts written
-without spaces (Han, Kana) are cut letter by letter.
+Word boundaries follow the Unicode categories: marks stay with their letter, an emoji with its modifiers, and scripts
+written without spaces (Han, Kana) are cut letter by letter.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
-
-from whygen.errors import UnknownNameError, UsageError
 
 Span: TypeAlias = tuple[int, int]
 Splitter: TypeAlias = Callable[[str], list[Span]]
@@ -25,90 +21,6 @@ _INNER_NUMBER = frozenset(".,:")
 _LETTER_BY_LETTER = re.compile(r"[\u2e80-\u2fdf\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+|\n+")
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Characters ``[start, end)`` of the prompt; ``[core, stop)`` are visible. ``unit`` is None when pinned."""
-
-    start: int
-    core: int
-    stop: int
-    end: int
-    unit: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """A prompt and its pieces, in order and without gaps."""
-
-    prompt: str
-    pieces: tuple[Piece, ...]
-
-    def __len__(self) -> int:
-        return sum(piece.unit is not None for piece in self.pieces)
-
-    @property
-    def free(self) -> tuple[Piece, ...]:
-        """The pieces that are attributed, in order."""
-        return tuple(piece for piece in self.pieces if piece.unit is not None)
-
-    @property
-    def spans(self) -> tuple[Span, ...]:
-        """Visible characters of each attributed unit."""
-        return tuple((piece.core, piece.stop) for piece in self.free)
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        return tuple(self.prompt[start:end] for start, end in self.spans)
-
-    @property
-    def pinned(self) -> tuple[Span, ...]:
-        return tuple((piece.core, piece.stop) for piece in self.pieces if piece.unit is None)
-
-
-def split(prompt: str, units: str = "word", *, pin: Sequence[str] = ()) -> Units:
-    """Cut a prompt into units.
-
-    Args:
-        prompt: the text; any Unicode.
-        units: ``word`` (punctuation apart), ``sentence``, ``line`` or ``paragraph``.
-        pin: texts that are always sent and never attributed; every occurrence is pinned, and a unit that
-            overlaps one is pinned whole.
-
-    Raises:
-        UsageError: if the prompt holds no unit, a pinned text does not occur in it, or everything is pinned.
-        UnknownNameError: if ``units`` is not a known kind.
-    """
-    if units not in SPLITTERS:
-        raise UnknownNameError("kind of unit", units, SPLITTERS)
-    spans = SPLITTERS[units](prompt)
-    if not spans:
-        raise UsageError("The prompt is empty: it holds no character to explain. Give a prompt of at least one word.")
-    pieces = _pieces(prompt, spans, pinned=[span for text in pin for span in _occurrences(prompt, text)])
-    if all(piece.unit is None for piece in pieces):
-        raise UsageError(f"Everything in the prompt is pinned ({len(pieces)} units): leave at least one unit free.")
-    return Units(prompt, pieces)
-
-
-def _occurrences(prompt: str, text: str) -> list[Span]:
-    found = [match.span() for match in re.finditer(re.escape(text), prompt)] if text else []
-    if not found:
-        raise UsageError(f"The pinned text {text!r} does not occur in the prompt. Pin a text just as it stands there.")
-    return found
-
-
-def _pieces(prompt: str, spans: Sequence[Span], *, pinned: Sequence[Span]) -> tuple[Piece, ...]:
-    """White space goes to the piece after it; what trails the last piece goes to the last piece."""
-    pieces: list[Piece] = []
-    start, count = 0, 0
-    for index, (core, stop) in enumerate(spans):
-        end = len(prompt) if index == len(spans) - 1 else stop
-        held = any(core < b and a < stop for a, b in pinned)
-        pieces.append(Piece(start, core, stop, end, None if held else count))
-        count += not held
-        start = end
-    return tuple(pieces)
 
 
 def words(text: str) -> list[Span]:
@@ -206,6 +118,13 @@ def whitespace(text: str) -> list[Span]:
     return [match.span() for match in re.finditer(r"\S+", text)]
 
 
+def whole(text: str) -> list[Span]:
+    """All that is visible, as one span."""
+    stripped = text.strip()
+    start = text.find(stripped)
+    return [(start, start + len(stripped))] if stripped else []
+
+
 SPLITTERS: dict[str, Splitter] = {
     "word": words,
     "whitespace": whitespace,
@@ -213,3 +132,4 @@ SPLITTERS: dict[str, Splitter] = {
     "line": lines,
     "paragraph": paragraphs,
 }
+"""The kinds of unit that any text has."""
