@@ -3,8 +3,8 @@
 from whygen.prompt.units.chats import CHAT_KINDS as CHAT_KINDS
 from whygen.prompt.units.chats import ChatUnits as ChatUnits
 from whygen.prompt.units.chats import shown as shown
+from whygen.prompt.units.checks import check_source as check_source
 from whygen.prompt.units.cutting import Kind as Kind
-from whygen.prompt.units.cutting import check_source as check_source
 from whygen.prompt.units.cutting import split as split
 from whygen.prompt.units.pieces import Piece as Piece
 from whygen.prompt.units.pieces import Sent as Sent

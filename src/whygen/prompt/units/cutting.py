@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from whygen.errors import DataError, UnknownNameError, UsageError
+from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.units.chats import CHAT_KINDS, split_chat
+from whygen.prompt.units.checks import check_source
 from whygen.prompt.units.pieces import Units
 from whygen.prompt.units.splitters import SPLITTERS, Span
 from whygen.prompt.units.templates import TEMPLATE_KINDS, split_template
 from whygen.prompt.units.texts import split_at, split_text
-from whygen.types import Chat, Message, Source, Template
+from whygen.types import Chat, Source, Template
 
 Kind: TypeAlias = "str | Sequence[Span]"
 """The name of a kind of unit, or the units themselves as spans of a plain text."""
-
-_ROLES = ("system", "user", "assistant")
 
 
 def split(prompt: Source, units: Kind = "word", *, pin: Sequence[str] = ()) -> Units:
@@ -64,45 +63,3 @@ def _refuse(units: str, prompt: Source, kinds: Iterable[str]) -> None:
         if units in others:
             raise UsageError(f"units={units!r} needs a {name}, and the prompt is a {type(prompt).__name__}.")
     raise UnknownNameError("kind of unit", units, kinds)
-
-
-def check_source(prompt: object) -> None:
-    """Refuse a prompt of another type, with a bad role, or without valid Unicode.
-
-    Raises:
-        UsageError: if it is no text, chat or template.
-        DataError: naming the part that cannot be used.
-    """
-    if isinstance(prompt, Chat):
-        _check_chat(prompt)
-    elif isinstance(prompt, Template):
-        _check_text(prompt.text, "The template")
-        for name, value in prompt.fields.items():
-            for text in [value] if isinstance(value, str) else value:
-                _check_text(text, f"The field {name!r}")
-    elif isinstance(prompt, str):
-        _check_text(prompt, "The prompt")
-    else:
-        raise UsageError(f"prompt is a {type(prompt).__name__}: give the text as a str, or a Chat or Template.")
-
-
-def _check_chat(chat: Chat) -> None:
-    if not chat.messages:
-        raise DataError("The chat has no message: give at least one, such as Chat((Message('user', 'Hello'),)).")
-    for number, message in enumerate(chat.messages, start=1):
-        if not isinstance(message, Message):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
-            raise DataError(f"Message {number} of the chat is a {type(message).__name__}: give a Message(role, text).")
-        if message.role not in _ROLES:
-            raise DataError(f"Message {number} of the chat has the role {message.role!r}: {', '.join(_ROLES)} exist.")
-        _check_text(message.text, f"Message {number} of the chat")
-
-
-def _check_text(text: object, what: str) -> None:
-    if not isinstance(text, str):
-        raise DataError(f"{what} holds a {type(text).__name__}: give a str.")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{what} is not valid Unicode: character {error.start} is half of a surrogate pair. Read it as UTF-8."
-        ) from None

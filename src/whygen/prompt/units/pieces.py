@@ -13,7 +13,6 @@ from whygen.prompt.units.splitters import Span
 from whygen.results.prompt import Section
 from whygen.types import Chat, Source
 
-
 Sent: TypeAlias = str | Chat
 """What a model is sent."""
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from whygen.errors import DataError, UsageError
+from whygen.errors import UsageError
+from whygen.prompt.units.checks import check_values
 from whygen.prompt.units.pieces import Units, joined, moved, pieces_of
 from whygen.prompt.units.pins import pin_pieces
 from whygen.prompt.units.splitters import SPLITTERS, Span, Splitter, sentences, whole
@@ -130,16 +131,12 @@ def open_fields(template: Template) -> tuple[str, ...]:
 
 def _check(template: Template, inputs: Values) -> None:
     names = {name for _, name in parsed(template.text) if name is not None}
+    check_values(inputs)
     values = {**template.fields, **inputs}
     if missing := sorted(names - set(values)):
         raise UsageError(f"The template's field {missing[0]!r} has no value. Give one for each of: {_listed(names)}.")
     if unknown := sorted(set(values) - names):
         raise UsageError(f"There is a value for {unknown[0]!r}, and the template has no such field: {_listed(names)}.")
-    for name, value in values.items():
-        texts: list[object] = list(value) if isinstance(value, list | tuple) else [value]
-        wrong = [type(text).__name__ for text in texts if not isinstance(text, str)]
-        if wrong:
-            raise DataError(f"The field {name!r} holds a {wrong[0]}: give a str, or a list of str (documents).")
 
 
 def _listed(names: set[str]) -> str:
