@@ -63,7 +63,7 @@ def test_roles_and_texts_are_pinned_inside_messages_only() -> None:
     units = split(CHAT, pin=["role:system", "Sure?"])
     assert "terse" not in units.texts
     assert "Sure" not in units.texts
-    with pytest.raises(UsageError, match="has none such[.] It has role:assistant, role:system, role:user"):
+    with pytest.raises(UsageError, match=r"has none such[.] It has role:assistant, role:system, role:user"):
         split(CHAT, pin=["role:tool"])
 
 

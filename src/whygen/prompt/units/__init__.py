@@ -6,6 +6,9 @@ from whygen.prompt.units.chats import shown as shown
 from whygen.prompt.units.checks import check_source as check_source
 from whygen.prompt.units.cutting import Kind as Kind
 from whygen.prompt.units.cutting import split as split
+from whygen.prompt.units.over import Input as Input
+from whygen.prompt.units.over import UnitsOver as UnitsOver
+from whygen.prompt.units.over import split_over as split_over
 from whygen.prompt.units.pieces import Piece as Piece
 from whygen.prompt.units.pieces import Sent as Sent
 from whygen.prompt.units.pieces import Units as Units

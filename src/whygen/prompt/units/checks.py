@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from whygen.errors import DataError, UsageError
 from whygen.types import Chat, Message, Template
@@ -36,9 +37,8 @@ def check_values(values: object) -> None:
     """
     if not isinstance(values, Mapping):
         raise DataError(f"The fields of a template are a {type(values).__name__}: give a dict from names to texts.")
-    given: Mapping[object, object] = values
-    for name, value in given.items():
-        texts: list[object] = list(value) if isinstance(value, list | tuple) else [value]
+    for name, value in cast("Mapping[object, object]", values).items():
+        texts = cast("list[object]", list(value)) if isinstance(value, list | tuple) else [value]  # pyright: ignore[reportUnknownArgumentType]
         for text in texts:
             _check_text(text, f"The field {name!r}", advice="a str, or a list of str (documents)")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
 from whygen.errors import UnknownNameError, UsageError
@@ -40,8 +40,7 @@ def split(prompt: Source, units: Kind = "word", *, pin: Sequence[str] = ()) -> U
     if not isinstance(units, str):
         return split_at(_plain(prompt), units, pin=pin)
     kinds = {str: SPLITTERS, Chat: CHAT_KINDS, Template: TEMPLATE_KINDS}[type(prompt)]
-    if units not in kinds:
-        _refuse(units, prompt, kinds)
+    check_kind(units, prompt, kinds)
     if isinstance(prompt, Chat):
         return split_chat(prompt, units, pin=pin)
     if isinstance(prompt, Template):
@@ -58,7 +57,15 @@ def _plain(prompt: Source) -> str:
     )
 
 
-def _refuse(units: str, prompt: Source, kinds: Iterable[str]) -> None:
+def check_kind(units: str, prompt: Source, kinds: Collection[str]) -> None:
+    """Refuse a kind of unit that such a prompt does not have.
+
+    Raises:
+        UsageError: if another sort of prompt has it.
+        UnknownNameError: if none has.
+    """
+    if units in kinds:
+        return
     for name, others in (("Chat", CHAT_KINDS), ("Template", TEMPLATE_KINDS)):
         if units in others:
             raise UsageError(f"units={units!r} needs a {name}, and the prompt is a {type(prompt).__name__}.")
