@@ -121,19 +121,19 @@ class Asker:
         differs = _differ(fresh, chosen) if self.target.verb == "answer" else bool(np.ptp(effects) > 0)
         return Whole(chosen, effects, differs, tuple(fresh))
 
-    def rendered(self, design: Design) -> list[str]:
+    def rendered(self, design: Design) -> list[Sent]:
         """The prompt that is sent for each mask of a design."""
         if design.prompts is not None:
             return list(design.prompts)
         return [self.operator.render(self.units, mask) for mask in design.masks]
 
-    def is_whole(self, design: Design, prompts: Sequence[str]) -> NDArray[np.bool_]:
+    def is_whole(self, design: Design, prompts: Sequence[Sent]) -> NDArray[np.bool_]:
         """Which rows send the whole prompt, as it stands: their effect is f(1), which the repeats give."""
         same = np.array([text == self.units.prompt for text in prompts], dtype=bool)
         return np.asarray(design.masks.all(axis=1)) & same
 
     def masks(
-        self, prompts: Sequence[str], full: NDArray[np.bool_], whole: Whole, *, draws: int, first_row: int = 0
+        self, prompts: Sequence[Sent], full: NDArray[np.bool_], whole: Whole, *, draws: int, first_row: int = 0
     ) -> NDArray[np.float64]:
         """Effect of each masked prompt and draw, shape ``(m, draws)``; NaN where the model gave no answer.
 
@@ -157,7 +157,7 @@ class Asker:
         numbers = self._draw_numbers([nothing], fresh=whole.differs)
         return float(self._effects("empty", [nothing], numbers, whole, rows=[None])[0])
 
-    def redraws(self, prompts: Sequence[str], rows: Sequence[int], whole: Whole) -> NDArray[np.float64]:
+    def redraws(self, prompts: Sequence[Sent], rows: Sequence[int], whole: Whole) -> NDArray[np.float64]:
         """Effects of asking the given masked prompts once more, shape ``(len(rows),)``."""
         numbers = self._draw_numbers(prompts, fresh=True)
         return self._effects("redraw", prompts, numbers, whole, rows=list(rows))

@@ -10,7 +10,8 @@ from whygen.encoders import TextEncoder
 from whygen.models import HasContext, Model, ModelOptions, load_model
 from whygen.prompt.options import PromptChoices, PromptOptions, choose
 from whygen.prompt.prepare import prepare
-from whygen.types import Request, Settings
+from whygen.prompt.units import Sent
+from whygen.types import Request, Settings, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class Forecast:
 
 def foresee_prompt(
     model: object,
-    prompt: str,
+    prompt: Source,
     *,
     preset: str | PromptOptions | None = None,
     encoder: str | TextEncoder = "auto",
@@ -50,18 +51,19 @@ def foresee_prompt(
     question = prepare(prompt, choose(preset, choices), encoder=encoder, seed=seed)
     design = question.design(differs=False)
     rendered = design.prompts or [question.operator.render(question.units, mask) for mask in design.masks]
-    paid = {text for text, mask in zip(rendered, design.masks, strict=True) if not mask.all()}
-    prompts = [prompt] * question.plan.overhead + sorted(paid) * question.plan.options.draws
+    paid = dict.fromkeys(text for text, mask in zip(rendered, design.masks, strict=True) if not mask.all())
+    prompts = [question.units.prompt] * question.plan.overhead + list(paid) * question.plan.options.draws
     sent = settings or Settings(seed=seed)
     return Forecast(
         units=len(question.units),
         calls=len(prompts),
-        tokens_in=_tokens(load_model(model, options), prompts, sent),
+        tokens_in=count_tokens(load_model(model, options), prompts, sent),
         tokens_out_at_most=len(prompts) * sent.max_tokens,
     )
 
 
-def _tokens(model: Model, prompts: Sequence[str], settings: Settings) -> int | None:
+def count_tokens(model: Model, prompts: Sequence[Sent], settings: Settings) -> int | None:
+    """Tokens of all prompts; None when the model cannot count them."""
     if not isinstance(model, HasContext):
         return None
     return sum(model.count_tokens(Request(prompt=prompt, settings=settings)) for prompt in prompts)

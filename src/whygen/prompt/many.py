@@ -11,37 +11,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, UnknownNameError, UsageError
-from whygen.models import HasContext, Model, ModelOptions, load_model
+from whygen.models import ModelOptions, load_model
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.assemble import Findings, assemble
 from whygen.prompt.designs import Design
 from whygen.prompt.estimating import estimate_from
-from whygen.prompt.foresee import Forecast
+from whygen.prompt.foresee import Forecast, count_tokens
 from whygen.prompt.intervals import Estimate, Floats, cross_fit
 from whygen.prompt.observed import Seen
 from whygen.prompt.observing import observe
-from whygen.prompt.operators import load_operator
-from whygen.prompt.plan import Plan, check_choices, design_for
-from whygen.prompt.surrogates import load_surrogate
-from whygen.prompt.targets import load_target
-from whygen.prompt.units import Input, Sent, Units, UnitsOver, split_over
+from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, choose
+from whygen.prompt.plan import Plan
+from whygen.prompt.prepare import Question, prepare_units
+from whygen.prompt.units import Input, Units, UnitsOver, split_over
 from whygen.results.prompt import InputRecord, PromptExplanation, Warned
 from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
 from whygen.stats.crossed import between_inputs, student_p, widened
 from whygen.stats.intervals import Interval, student_half_width
 from whygen.stats.seeds import generator
-from whygen.types import Chat, Output, Request, Settings, Template
+from whygen.types import Chat, Output, Settings, Template
 
 ESTIMANDS = ("banzhaf", "shapley", "loo")
 OVER = ("like-these", "these")
 
 FEW_INPUTS = 6
 """Below this many inputs an interval over inputs like these is wide, and a warning says so."""
+
+MANY = replace(DEFAULT, units="sentence")
+"""What is chosen unless it is said otherwise."""
+
+_SINGLE = ("tolerance", "distribution", "design", "scale")
+"""Choices that are for one prompt only."""
 
 
 def explain_template(
@@ -50,24 +56,14 @@ def explain_template(
     inputs: Sequence[Input],
     *,
     over: str = "like-these",
-    budget: int = 640,
-    units: str = "sentence",
-    pin: Sequence[str] = (),
-    operator: str = "delete",
-    placeholder: str = "...",
-    target: str = "auto",
+    preset: PromptOptions = MANY,
     encoder: str | TextEncoder = "auto",
-    estimand: str = "banzhaf",
-    keep: float = 0.5,
-    surrogate: str = "ridge",
-    draws: int = 1,
-    references: int = 1,
-    empty: str = "include",
     settings: Settings | None = None,
     seed: int = 0,
     cache: Path | str | None = DEFAULT_STORE,
     options: ModelOptions | None = None,
     progress: Progress | None = None,
+    **choices: Unpack[PromptChoices],
 ) -> PromptExplanation:
     """Which parts of a template, such as the sentences of a system prompt, matter over many inputs.
 
@@ -77,24 +73,16 @@ def explain_template(
             `Template` whose open fields the inputs fill.
         inputs: user messages, or dicts of the open fields.
         over: what the intervals hold for: inputs ``like-these``, or ``these`` and no others.
-        budget: model calls in all, shared out evenly over the inputs.
-        units: as in `split`: ``sentence``, ``message``, ``part`` ...
-        pin: parts of the template that are always sent and never attributed, as in `split`.
-        operator: ``delete`` or ``placeholder``.
-        placeholder: the text that stands for a missing unit, with ``operator="placeholder"``.
-        target: what is measured of each output, against what the model said to the same input's whole prompt.
+        preset: options of one's own.
         encoder: ``auto``, the name or folder of a sentence encoder, or an open one.
-        estimand: ``banzhaf``, ``shapley`` or ``loo``, of the effect averaged over inputs.
-        keep: probability with which each other unit is kept.
-        surrogate: ``ridge`` or ``ols``.
-        draws: answers drawn for each mask and input.
-        references: reference answers for each input.
-        empty: ``include`` or ``exclude`` the prompt without any unit.
         settings: how to generate; greedy, 256 tokens by default.
         seed: of the masks, the folds and the sign flips, and of sampling.
         cache: file of recorded answers; None keeps them in memory.
         options: device, precision and batch size of local models.
         progress: where to report progress.
+        **choices: as in `explain_prompt`. ``budget`` is for all inputs together and shared out evenly; 64 calls an
+            input if it is left out. ``units`` are sentences if they are left out; ``estimand`` is one of `ESTIMANDS`,
+            of the effect averaged over inputs.
 
     Returns:
         A frozen explanation of the template; `PromptExplanation.inputs` holds the attributions for each input, and
@@ -105,21 +93,16 @@ def explain_template(
         MissingError: if the model, an encoder or an extra is missing.
         ModelError: if the model does not answer the whole prompt of an input.
     """
-    cut = split_over(template, units, inputs, pin=pin)
-    goal = load_target(target, encoder=encoder)
-    plan = _plan(
-        len(inputs), over, estimand=estimand, keep=keep, surrogate=surrogate, budget=budget, draws=draws,
-        references=references, empty=empty,
-    )  # fmt: skip
-    plan = replace(plan, verb=goal.verb)
-    how = load_operator(operator, placeholder=placeholder)
+    chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
+    cut = _cut(template, inputs, chosen)
+    question = _question(cut, chosen, encoder=encoder, seed=seed)
     box = load_model(model, options or ModelOptions())
-    _design(cut, plan, seed, differs=False)  # refuse a budget before anything is paid
     with open_store(cache) as store:
-        runner = Runner(box, store=store, budget=budget, progress=progress)
-        ask = Asker(runner, box, _flat(cut.shown), how, goal, settings or Settings(seed=seed))
-        findings, each = _findings(_ask(ask, cut, plan, seed), over)
-    return _told(assemble(ask, findings, plan.surrogate, estimand=estimand, seed=seed), cut, each)
+        runner = Runner(box, store=store, budget=chosen.budget, progress=progress)
+        sent = settings or Settings(seed=seed)
+        ask = Asker(runner, box, question.units, question.operator, question.target, sent)
+        findings, each = _findings(_ask(ask, cut, question), over)
+    return _told(assemble(ask, findings, question.plan, seed=seed), cut, each)
 
 
 def foresee_template(
@@ -128,20 +111,12 @@ def foresee_template(
     inputs: Sequence[Input],
     *,
     over: str = "like-these",
-    budget: int = 640,
-    units: str = "sentence",
-    pin: Sequence[str] = (),
-    operator: str = "delete",
-    placeholder: str = "...",
-    estimand: str = "banzhaf",
-    keep: float = 0.5,
-    surrogate: str = "ridge",
-    draws: int = 1,
-    references: int = 1,
-    empty: str = "include",
+    preset: PromptOptions = MANY,
+    encoder: str | TextEncoder = "auto",
     settings: Settings | None = None,
     seed: int = 0,
     options: ModelOptions | None = None,
+    **choices: Unpack[PromptChoices],
 ) -> Forecast:
     """Count the calls and tokens that `explain_template` would use with these arguments; nothing is sent.
 
@@ -149,68 +124,67 @@ def foresee_template(
         UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if the model or an extra is missing.
     """
-    cut = split_over(template, units, inputs, pin=pin)
-    plan = _plan(
-        len(inputs), over, estimand=estimand, keep=keep, surrogate=surrogate, budget=budget, draws=draws,
-        references=references, empty=empty,
-    )  # fmt: skip
-    how = load_operator(operator, placeholder=placeholder)
-    design = _design(cut, plan, seed, differs=False)
-    paid = np.unique(design.masks[~design.masks.all(axis=1)], axis=0)
-    sent = settings or Settings(seed=seed)
+    chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
+    cut = _cut(template, inputs, chosen)
+    question = _question(cut, chosen, encoder=encoder, seed=seed)
+    masks = question.design(differs=False).masks
+    paid = np.unique(masks[~masks.all(axis=1)], axis=0)
     prompts = [
         prompt
-        for each in cut.each
-        for prompt in [each.prompt] * plan.overhead + [how.render(each, mask) for mask in paid] * draws
+        for units in cut.each
+        for prompt in [units.prompt] * question.plan.overhead
+        + [question.operator.render(units, mask) for mask in paid] * chosen.draws
     ]
+    sent = settings or Settings(seed=seed)
     return Forecast(
         units=len(cut.shown),
         calls=len(prompts),
-        tokens_in=_tokens(load_model(model, options or ModelOptions()), prompts, sent),
+        tokens_in=count_tokens(load_model(model, options or ModelOptions()), prompts, sent),
         tokens_out_at_most=len(prompts) * sent.max_tokens,
     )
 
 
-def _tokens(model: Model, prompts: Sequence[Sent], settings: Settings) -> int | None:
-    if not isinstance(model, HasContext):
-        return None
-    return sum(model.count_tokens(Request(prompt=prompt, settings=settings)) for prompt in prompts)
-
-
-def _plan(
-    inputs: int, over: str, *, estimand: str, keep: float, surrogate: str, budget: int, draws: int, references: int,
-    empty: str,
-) -> Plan:  # fmt: skip
-    """The plan of one input: an even share of the budget."""
+def _chosen(preset: PromptOptions, choices: PromptChoices, *, inputs: int, over: str) -> PromptOptions:
+    """The options, for all inputs together; refuses what does not go with many inputs."""
     if over not in OVER:
         raise UnknownNameError("value of over", over, OVER)
-    if over == "like-these" and inputs < 2:
+    if over == "like-these" and inputs == 1:
         raise UsageError("One input says nothing about inputs like it: give at least two, or over='these'.")
-    if estimand not in ESTIMANDS:
-        raise UnknownNameError("estimand over many inputs", estimand, ESTIMANDS)
-    check_choices(estimand, keep=keep, empty=empty, draws=draws, references=references, tolerance=None)
-    return Plan(
-        estimand=estimand, keep=keep, surrogate=load_surrogate(surrogate), budget=budget // inputs, draws=draws,
-        references=references, empty=empty == "include", tolerance=None,
-    )  # fmt: skip
+    chosen = choose(preset, choices)
+    if "budget" not in choices:
+        chosen = replace(chosen, budget=chosen.budget * max(inputs, 1))
+    if chosen.estimand not in ESTIMANDS:
+        raise UnknownNameError("estimand over many inputs", chosen.estimand, ESTIMANDS)
+    for name in _SINGLE:
+        if getattr(chosen, name) != getattr(DEFAULT, name):
+            raise UsageError(f"{name}={getattr(chosen, name)!r} is for one prompt: leave it out over many inputs.")
+    return chosen
 
 
-def _design(cut: UnitsOver, plan: Plan, seed: int, *, differs: bool) -> Design:
-    """The masks that all inputs share; a budget that is too small is told for all inputs together."""
+def _cut(template: Template | Chat, inputs: Sequence[Input], chosen: PromptOptions) -> UnitsOver:
+    if not isinstance(template, Template | Chat):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
+        raise UsageError(
+            f"template is a {type(template).__name__}: give a Template with open fields, or a Chat such as "
+            "Chat((Message('system', text),))."
+        )
+    if not isinstance(chosen.units, str):
+        raise UsageError("units is a list of spans: over many inputs give a kind of unit, such as 'sentence'.")
+    return split_over(template, chosen.units, inputs, pin=chosen.pin)
+
+
+def _question(cut: UnitsOver, chosen: PromptOptions, *, encoder: str | TextEncoder, seed: int) -> Question:
+    """What is asked of each input, with an even share of the budget, and the template as a plain text with spans."""
+    shown = Units(cut.shown.text, cut.shown.pieces, cut.shown.sections, cut.shown.notices)
+    share = replace(chosen, budget=chosen.budget // len(cut.each))
     try:
-        return design_for(len(cut.shown), plan, generator(seed, "masks"), differs=differs)
+        return prepare_units(shown, share, encoder=encoder, seed=seed)
     except BudgetError as error:
         smallest = error.smallest * len(cut.each)
         raise BudgetError(
-            f"The budget leaves {plan.budget} calls for each of {len(cut.each)} inputs, and each needs "
+            f"budget={chosen.budget} leaves {share.budget} calls for each of {len(cut.each)} inputs, and each needs "
             f"{error.smallest}. The smallest budget that works is {smallest}.",
             smallest=smallest,
         ) from None
-
-
-def _flat(units: Units) -> Units:
-    """The template as a plain text with spans, as it is shown and saved."""
-    return Units(units.text, units.pieces, units.sections, units.notices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,14 +229,15 @@ class _Asked:
         return np.array(found)
 
 
-def _ask(ask: Asker, cut: UnitsOver, plan: Plan, seed: int) -> _Asked:
+def _ask(ask: Asker, cut: UnitsOver, question: Question) -> _Asked:
     """Ask about every input. Samples and failures of all are handed to ``ask``."""
-    askers = [replace(ask, units=units, samples=[], failures=[], used=ask.used.copy()) for units in cut.each]
+    plan, seed = question.plan, question.seed
+    askers = [Asker(ask.runner, ask.model, units, ask.operator, ask.target, ask.settings) for units in cut.each]
     for asker in askers:
         asker.check_target()
         asker.check_context()
-    wholes = [asker.whole(plan.references) for asker in askers]
-    design = _design(cut, plan, seed, differs=any(whole.differs for whole in wholes))
+    wholes = [asker.whole(plan.options.references, repeats=plan.repeats) for asker in askers]
+    design = question.design(differs=any(whole.differs for whole in wholes))
     seen = [observe(asker, design, whole, plan, seed) for asker, whole in zip(askers, wholes, strict=True)]
     for asker in askers:
         ask.samples.extend(asker.samples)

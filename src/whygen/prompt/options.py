@@ -10,13 +10,14 @@ from whygen.errors import UnknownNameError
 from whygen.prompt.designs import Design
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.targets import Target
+from whygen.prompt.units import Kind
 
 
 class PromptChoices(TypedDict, total=False):
     """The keywords of `explain_prompt` that say what is asked and how it is read; see `PromptOptions`."""
 
     budget: int
-    units: str
+    units: Kind
     pin: Sequence[str]
     operator: str
     placeholder: str
@@ -41,8 +42,9 @@ class PromptOptions:
     Attributes:
         preset: the name of the preset these come from; None for the default.
         budget: model calls in all: reference, repeats, masks and redraws.
-        units: ``word``, ``whitespace``, ``sentence``, ``line`` or ``paragraph``.
-        pin: texts of the prompt that are always sent and never attributed.
+        units: ``word``, ``whitespace``, ``sentence``, ``line`` or ``paragraph``; for a chat also ``message``; for a
+            template also ``field``, ``document`` and ``part``; or spans ``(start, end)`` of a text.
+        pin: texts that are always sent and never attributed, ``role:system`` of a chat, ``field:NAME`` of a template.
         operator: ``delete`` or ``placeholder``, what happens to a unit that is not kept.
         placeholder: the text that stands for it, with ``operator="placeholder"``.
         target: ``auto``, ``optimal-transport``, ``cosine``, ``tfidf``, ``token-set``, ``edit``, ``exact`` or
@@ -65,7 +67,7 @@ class PromptOptions:
 
     preset: str | None = None
     budget: int = 64
-    units: str = "word"
+    units: Kind = "word"
     pin: Sequence[str] = ()
     operator: str = "delete"
     placeholder: str = "..."

@@ -13,13 +13,14 @@ from whygen.prompt.distributions import check_distribution
 from whygen.prompt.kernels import Kernel, load_kernel
 from whygen.prompt.operators import Operator, load_operator
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.plan import Plan, check_choices, check_prompt, design_for
+from whygen.prompt.plan import Plan, check_choices, design_for
 from whygen.prompt.scales import check_scale
 from whygen.prompt.surrogates import Surrogate, load_surrogate
 from whygen.prompt.targets import Target, load_target
 from whygen.prompt.units import Units, split
 from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.stats.seeds import generator
+from whygen.types import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,22 @@ class Question:
         return design_for(len(self.units), self.plan, generator(self.seed, "masks"), differs=differs)
 
 
-def prepare(prompt: str, options: PromptOptions, *, encoder: str | TextEncoder, seed: int) -> Question:
-    """Check the options and open what they name, but the model.
+def prepare(prompt: Source, options: PromptOptions, *, encoder: str | TextEncoder, seed: int) -> Question:
+    """Cut the prompt, check the options and open what they name, but the model.
 
     Raises:
         UsageError: for a choice that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if an encoder or an extra is missing.
     """
-    check_prompt(prompt)
+    check_choices(options)
+    return prepare_units(split(prompt, options.units, pin=options.pin), options, encoder=encoder, seed=seed)
+
+
+def prepare_units(units: Units, options: PromptOptions, *, encoder: str | TextEncoder, seed: int) -> Question:
+    """The same for a prompt that is cut already."""
     check_choices(options)
     check_scale(options.scale)
     check_distribution(options.distribution, draws=options.draws, references=options.references)
-    units = split(prompt, options.units, pin=options.pin)
     encoder = _encoder(options, encoder)
     target = load_target(options.target, encoder=encoder) if isinstance(options.target, str) else options.target
     if options.distribution is not None and target.verb == "score":
