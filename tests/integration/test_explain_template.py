@@ -171,7 +171,11 @@ def test_a_pair_that_failed_for_one_input_is_left_out_for_all() -> None:
         ({"estimand": "local"}, UnknownNameError, "estimand over many inputs"),
         ({"units": "field"}, UsageError, "needs a Template"),
         ({"template": TEMPLATE, "inputs": ["a", "b"]}, UsageError, "give a dict with passages, question"),
-        ({"template": TEMPLATE, "inputs": [{"question": "a"}, {"question": "b"}]}, UsageError, "'passages' has no value"),
+        (
+            {"template": TEMPLATE, "inputs": [{"question": "a"}, {"question": "b"}]},
+            UsageError,
+            "'passages' has no value",
+        ),
         ({"template": Template("{a}", {"a": "b"}), "inputs": [{}, {}]}, UsageError, "Every field of the template"),
         ({"budget": 40}, BudgetError, "leaves 5 calls for each of 8 inputs"),
         ({"tolerance": 0.1}, UsageError, "tolerance=0.1 is for one prompt"),
