@@ -1,9 +1,9 @@
 """The user's own code as a model: ``py/package.module:callable``, or any callable.
 
 A callable takes a prompt and returns a text; one marked with `batched` takes a list of prompts and returns a list of
-texts. A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``; one whose parameter is annotated as a
-str is not given chats. A callable that needs more, such as images, the temperature or a seed for each call, says so by
-its annotation: ``def f(request: Request) -> str`` is given `whygen.types.Request`, and
+texts. A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``; one whose parameter is annotated
+as a str is not given chats. A callable that needs more, such as images, the temperature or a seed for each call, says
+so by its annotation: ``def f(request: Request) -> str`` is given `whygen.types.Request`, and
 ``def f(requests: Sequence[Request]) -> list[str]``, marked, a list of them.
 """
 
