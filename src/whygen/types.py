@@ -91,6 +91,26 @@ class Edit:
 Prompt: TypeAlias = str | Chat | Edit
 
 
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text with named fields, such as ``"Answer from these passages: {passages} Question: {question}"``.
+
+    Braces that are no field are doubled, as in `str.format`. A field that holds several texts is a list of documents
+    (retrieved passages, few-shot examples), sent with ``between`` from one to the next.
+    """
+
+    text: str
+    fields: Mapping[str, str | Sequence[str]] = field(default_factory=dict[str, "str | Sequence[str]"])
+    between: str = "\n\n"
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {"template": {"text": self.text, "fields": dict(self.fields), "between": self.between}}
+
+
+Source: TypeAlias = str | Chat | Template
+"""What can be explained. A template is sent as the text that it renders to."""
+
+
 def prompt_json(prompt: Prompt) -> dict[str, JsonValue]:
     """A prompt as JSON; images appear by digest only."""
     return {"text": prompt} if isinstance(prompt, str) else prompt.to_json()

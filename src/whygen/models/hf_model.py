@@ -113,10 +113,13 @@ class HfModel:
         """Tokens of the prompt as it is sent, template included.
 
         Raises:
-            Refused: if the model cannot take such a prompt.
+            DataError: if the model cannot take such a prompt.
         """
         with quiet():
-            return len(self._tokens.prompt(request))
+            try:
+                return len(self._tokens.prompt(request))
+            except Refused as refused:
+                raise DataError(f"{refused}. {refused.failure.advice}") from None
 
     @property
     def continues_text(self) -> bool:

@@ -1,9 +1,10 @@
 """The user's own code as a model: ``py/package.module:callable``, or any callable.
 
 A callable takes a prompt and returns a text; one marked with `batched` takes a list of prompts and returns a list of
-texts. A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``. A callable that needs more, such as
-the temperature or a seed for each call, says so by its annotation: ``def f(request: Request) -> str`` is given
-`whygen.types.Request`, and ``def f(requests: Sequence[Request]) -> list[str]``, marked, a list of them.
+texts. A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``; one whose parameter is annotated
+as a str is not given chats. A callable that needs more, such as images, the temperature or a seed for each call, says
+so by its annotation: ``def f(request: Request) -> str`` is given `whygen.types.Request`, and
+``def f(requests: Sequence[Request]) -> list[str]``, marked, a list of them.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class CallableModel:
     ) -> None:
         self._function = function
         self._batched = bool(getattr(function, _MARK, False))
-        self._takes_requests = _takes_requests(function)
+        self._takes_requests = _takes_requests(_annotation(function))
+        self._takes_text = _takes_text(_annotation(function))
         name = getattr(function, "__qualname__", type(function).__name__)
         self._uri = uri or f"py/{getattr(function, '__module__', '?')}:{name}"
         self._identity = identity
@@ -71,8 +73,27 @@ class CallableModel:
         return self._identity
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
-        given = list(requests) if self._takes_requests else [_prompt(request) for request in requests]
-        return self._together(given) if self._batched else [self._one(prompt) for prompt in given]
+        refused = {place: failure for place, r in enumerate(requests) if (failure := self._refusal(r)) is not None}
+        taken = [request for place, request in enumerate(requests) if place not in refused]
+        given = taken if self._takes_requests else [_prompt(request) for request in taken]
+        answers = iter(self._together(given) if self._batched else [self._one(prompt) for prompt in given])
+        return [refused[place] if place in refused else next(answers) for place in range(len(requests))]
+
+    def _refusal(self, request: Request) -> Failure | None:
+        """Why this callable cannot take the request; None if it can."""
+        if self._takes_requests or not isinstance(request.prompt, Chat):
+            return None
+        if self._takes_text:
+            return _failed(
+                f"{self._uri} takes a text (its parameter is a str), and the prompt is a chat",
+                "Give the prompt as one text, or annotate the parameter as whygen.types.Request and read its chat.",
+            )
+        if any(message.images for message in request.prompt.messages):
+            return _failed(
+                f"{self._uri} is given role and content, and the chat holds images",
+                "Annotate the parameter as whygen.types.Request: its messages have the images.",
+            )
+        return None
 
     def _together(self, given: Sequence[object]) -> list[Output | Failure]:
         """Ask for all at once; if that raises, in two halves, so that one bad prompt fails alone."""
@@ -111,16 +132,26 @@ class CallableModel:
         return _failed(f"{self._uri} returned a {type(text).__name__}, not a str", "Return the text of the answer.")
 
 
-def _takes_requests(function: Callable[..., Any]) -> bool:
-    """Whether the first parameter is annotated as a `Request`, or as a sequence of them."""
+def _annotation(function: Callable[..., Any]) -> object:
+    """The annotation of the first parameter; None if there is none."""
     try:
         first = next(iter(inspect.signature(function).parameters.values()), None)
     except (TypeError, ValueError):  # some built-in functions have no signature
-        return False
-    annotation: object = first.annotation if first else None
+        return None
+    return None if first is None or first.annotation is inspect.Parameter.empty else first.annotation
+
+
+def _takes_requests(annotation: object) -> bool:
+    """Whether it names a `Request`, or a sequence of them."""
     if isinstance(annotation, str):  # as written: the name need not exist when the code runs
         return re.search(r"(?<![\w.])(whygen\.types\.)?Request\b", annotation) is not None
     return annotation is Request or Request in get_args(annotation)
+
+
+def _takes_text(annotation: object) -> bool:
+    """Whether it names a text or a sequence of texts, and nothing else."""
+    written = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return re.fullmatch(r"str|([\w.]*\.)?(list|List|Sequence|Iterable|Collection)\[str\]", written) is not None
 
 
 def _prompt(request: Request) -> object:

@@ -19,7 +19,7 @@ from whygen.models import HasContext, Model, ScoresText
 from whygen.prompt.designs import Design
 from whygen.prompt.operators import Operator
 from whygen.prompt.targets import Continues, HearsRefusals, ReadsReference, Target, join_scores
-from whygen.prompt.units import Units
+from whygen.prompt.units import Sent, Units, shown
 from whygen.results.prompt import Sample
 from whygen.runs import EndedError, Runner
 from whygen.types import Failure, Output, Request, Settings
@@ -57,7 +57,7 @@ class Whole:
 class Asked:
     """What is sent for a mask. Two that are sent alike are equal, whatever their masks were."""
 
-    prompt: str
+    prompt: Sent
     settings: Settings = field(compare=False)
     extra: str = field(init=False)
     """What tells the settings of one explanation apart, as text."""
@@ -146,7 +146,7 @@ class Asker:
         differs = _differ(fresh, chosen) if self.target.verb == "answer" else bool(np.ptp(effects) > 0)
         return Whole(chosen, effects, differs, tuple(fresh))
 
-    def rendered(self, design: Design) -> list[str]:
+    def rendered(self, design: Design) -> list[Sent]:
         """The prompt that is sent for each mask of a design; the settings it is sent with are kept in ``told``."""
         self.told.clear()
         if design.prompts is not None:
@@ -156,13 +156,13 @@ class Asker:
             self.told.update(enumerate(told))
         return [self.operator.render(self.units, mask) for mask in design.masks]
 
-    def is_whole(self, design: Design, prompts: Sequence[str]) -> NDArray[np.bool_]:
+    def is_whole(self, design: Design, prompts: Sequence[Sent]) -> NDArray[np.bool_]:
         """Which rows send the whole prompt, as it stands: their effect is f(1), which the repeats give."""
         same = np.array([text == self.units.prompt for text in prompts], dtype=bool)
         return np.asarray(design.masks.all(axis=1)) & same
 
     def masks(
-        self, prompts: Sequence[str], full: NDArray[np.bool_], whole: Whole, *, draws: int, first_row: int = 0
+        self, prompts: Sequence[Sent], full: NDArray[np.bool_], whole: Whole, *, draws: int, first_row: int = 0
     ) -> NDArray[np.float64]:
         """Effect of each masked prompt and draw, shape ``(m, draws)``; NaN where the model gave no answer.
 
@@ -188,7 +188,7 @@ class Asker:
         numbers = self._draw_numbers([nothing], fresh=whole.differs)
         return float(self._effects("empty", [nothing], numbers, whole, rows=[None])[0])
 
-    def redraws(self, prompts: Sequence[str], rows: Sequence[int], whole: Whole) -> NDArray[np.float64]:
+    def redraws(self, prompts: Sequence[Sent], rows: Sequence[int], whole: Whole) -> NDArray[np.float64]:
         """Effects of asking the given masked prompts once more, shape ``(len(rows),)``."""
         sent = [self._sent(prompt, row) for prompt, row in zip(prompts, rows, strict=True)]
         numbers = self._draw_numbers(sent, fresh=True)
@@ -207,7 +207,7 @@ class Asker:
         self._keep("further", None, draw, sent.prompt, answer, effect)
         return self.samples[-1]
 
-    def _sent(self, prompt: str, row: int) -> Asked:
+    def _sent(self, prompt: Sent, row: int) -> Asked:
         """What is sent for a row of the design."""
         if self.operator.by_settings and row not in self.told:
             raise UsageError(
@@ -308,8 +308,8 @@ class Asker:
             raise ModelError(_nothing_answered(answer, self.model.uri, 1))
         return answer
 
-    def _keep(self, kind: str, row: int | None, draw: int, prompt: str, output: Output, effect: float | None) -> None:
-        sample = Sample(kind, row, draw, prompt, output.text, output.finish, effect)  # pyright: ignore[reportArgumentType]
+    def _keep(self, kind: str, row: int | None, draw: int, prompt: Sent, output: Output, effect: float | None) -> None:
+        sample = Sample(kind, row, draw, shown(prompt), output.text, output.finish, effect)  # pyright: ignore[reportArgumentType]
         self.samples.append(sample)
         self.outputs.append(output)
 

@@ -66,13 +66,13 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
     """The explanation as plain data, with its evidence."""
     predicted, figures = _fidelity(findings, plan.surrogate, seed)
     tally = asker.runner.tally
-    notices, target = (*asker.runner.notices, *asker.operator.notices), asker.target
+    notices, target = (*asker.runner.notices, *asker.operator.notices, *asker.units.notices), asker.target
     signs = Signs(asker.samples, asker.failures, findings, figures, target, notices, tally.asked, asker.outputs)
     return PromptExplanation(
         whygen=__version__,
         preset=plan.options.preset,
         model=asker.model.uri,
-        prompt=asker.units.prompt,
+        prompt=asker.units.text,
         reference=Reference(text=findings.whole.references[0].text, n=len(findings.whole.references)),
         units=_attributions(asker, findings),
         estimand=plan.options.estimand,
@@ -94,6 +94,7 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
         warnings=warn(signs),
         settings=cast(dict[str, Any], asker.settings.to_json()),
         pinned=asker.units.pinned,
+        sections=asker.units.sections,
         surrogate=plan.surrogate.name,
         stopped=findings.seen.stopped,
         advice=_advice(findings, plan),

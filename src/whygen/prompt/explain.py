@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Unpack
 
 from whygen.encoders import TextEncoder
+from whygen.errors import UsageError
 from whygen.models import ModelOptions, load_model
 from whygen.prompt.asking import Asker
 from whygen.prompt.operators import Tools
@@ -18,12 +19,12 @@ from whygen.prompt.prepare import check, prepare
 from whygen.prompt.running import explained, make_run
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
-from whygen.types import Settings
+from whygen.types import Settings, Source
 
 
 def explain_prompt(
     model: object,
-    prompt: str,
+    prompt: Source,
     *,
     preset: str | PromptOptions | None = None,
     encoder: str | TextEncoder = "auto",
@@ -38,7 +39,7 @@ def explain_prompt(
 
     Args:
         model: a URI (``hf/ORG/NAME``, ``py/module:callable`` ...), a callable ``str -> str``, or a model object.
-        prompt: the text to explain.
+        prompt: the text to explain, a `Chat`, or a `Template` with its values.
         preset: None for what is right, ``gsmile`` for what was published, or options of one's own.
         encoder: ``auto``, the name or folder of a sentence encoder, a file of word vectors, or an open encoder (many
             prompts, one loading).
@@ -80,7 +81,7 @@ def explain_prompt(
 
 def _by_levels(
     model: object,
-    prompt: str,
+    prompt: Source,
     chosen: PromptOptions,
     *,
     encoder: str | TextEncoder,
@@ -94,6 +95,8 @@ def _by_levels(
     from whygen.prompt.hierarchy import explain_hierarchy
 
     check_hierarchy(chosen)
+    if not isinstance(prompt, str):
+        raise UsageError(f"hierarchy needs a plain text, and the prompt is a {type(prompt).__name__}.")
     explanation = explain_hierarchy(
         model,
         prompt,

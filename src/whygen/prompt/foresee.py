@@ -9,14 +9,15 @@ from typing import Unpack
 import numpy as np
 
 from whygen.encoders import TextEncoder
+from whygen.errors import DataError
 from whygen.models import HasContext, Model, ModelOptions, load_model
 from whygen.models.prices import price_of
 from whygen.prompt.hierarchy.skeleton import parse_levels
 from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, choose
 from whygen.prompt.prepare import Question, check, prepare
-from whygen.prompt.units import split
-from whygen.types import Request, Settings
+from whygen.prompt.units import Sent, split
+from whygen.types import Request, Settings, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class Forecast:
 
 def foresee_prompt(
     model: object,
-    prompt: str,
+    prompt: Source,
     *,
     preset: str | PromptOptions | None = None,
     encoder: str | TextEncoder = "auto",
@@ -63,26 +64,27 @@ def foresee_prompt(
     if chosen.hierarchy is not None:
         check_hierarchy(chosen)
         parts = split(prompt, parse_levels(chosen.hierarchy)[-1], pin=chosen.pin)
-        return _forecast(box, len(parts), [prompt] * chosen.budget, sent)
+        return forecast(box, len(parts), [parts.prompt] * chosen.budget, sent)
     check(prompt, chosen)
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
-    prompts = [prompt] * question.plan.overhead + _masked(question) * question.plan.each
-    return _forecast(box, len(question.units), prompts, sent, helping=question.operator.calls(question.units))
+    prompts = [question.units.prompt] * question.plan.overhead + _masked(question) * question.plan.each
+    return forecast(box, len(question.units), prompts, sent, helping=question.operator.calls(question.units))
 
 
-def _masked(question: Question) -> list[str]:
+def _masked(question: Question) -> list[Sent]:
     """The prompts of the masks, each that is paid for once; the whole prompt stands for those not known beforehand."""
     design, operator, units = question.design(differs=False), question.operator, question.units
     if design.prompts is not None:
-        return sorted({text for text in design.prompts if text != units.prompt})
+        return list(dict.fromkeys(text for text in design.prompts if text != units.prompt))
     masks = np.unique(design.masks[~np.asarray(design.masks.all(axis=1))], axis=0)
     if operator.by_settings or isinstance(operator, Unprepared):
         return [units.prompt] * len(masks)
-    return sorted({operator.render(units, mask) for mask in masks})
+    return list(dict.fromkeys(operator.render(units, mask) for mask in masks))
 
 
-def _forecast(model: Model, units: int, prompts: Sequence[str], settings: Settings, *, helping: int = 0) -> Forecast:
-    tokens_in, tokens_out = _tokens(model, prompts, settings), len(prompts) * settings.max_tokens
+def forecast(model: Model, units: int, prompts: Sequence[Sent], settings: Settings, *, helping: int = 0) -> Forecast:
+    """Calls, tokens and, where the price is known, cost of these prompts."""
+    tokens_in, tokens_out = count_tokens(model, prompts, settings), len(prompts) * settings.max_tokens
     price = price_of(model)
     return Forecast(
         units=units,
@@ -94,7 +96,11 @@ def _forecast(model: Model, units: int, prompts: Sequence[str], settings: Settin
     )
 
 
-def _tokens(model: Model, prompts: Sequence[str], settings: Settings) -> int | None:
+def count_tokens(model: Model, prompts: Sequence[Sent], settings: Settings) -> int | None:
+    """Tokens of all prompts; None when the model cannot count them, or would not take one of them."""
     if not isinstance(model, HasContext):
         return None
-    return sum(model.count_tokens(Request(prompt=prompt, settings=settings)) for prompt in prompts)
+    try:
+        return sum(model.count_tokens(Request(prompt=prompt, settings=settings)) for prompt in prompts)
+    except DataError:  # such as a chat template that wants the roles to alternate; asked, it is a failed call
+        return None

@@ -14,9 +14,11 @@ from whygen.prompt.asking import REDRAWS, Asker, Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import Sets
 from whygen.prompt.estimating import interval_from
+from whygen.prompt.kernels import Kernel
 from whygen.prompt.observed import Observed, Seen, Stopped
 from whygen.prompt.plan import Plan
 from whygen.prompt.scales import rescale
+from whygen.prompt.units import Sent, shown
 from whygen.types import Effects
 
 
@@ -37,14 +39,14 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
             "something else. Use irrelevant='count', or pin what keeps the model on its subject."
         )
     noise, degrees = _noise(asker, design, effects, alive, whole, plan)
-    near = None if plan.kernel is None else plan.kernel.weights(design.masks, prompts, asker.units.prompt)
+    near = None if plan.kernel is None else _nearness(asker, design, prompts, plan.kernel)
     everything = Observed(design.masks, read(effects), design.groups, design.keep, design.sizes, total, near)
     rows = tuple(np.flatnonzero(alive).tolist())
     return Seen(everything.take(alive), noise, degrees, rows, irrelevant, effects[alive], stopped)
 
 
 def _collect(
-    asker: Asker, prompts: Sequence[str], read: Callable[[NDArray[np.float64]], Effects], rule: _StopRule
+    asker: Asker, prompts: Sequence[Sent], read: Callable[[NDArray[np.float64]], Effects], rule: _StopRule
 ) -> tuple[NDArray[np.float64], int, Stopped | None]:
     """Effects of masks and draws ``(m, draws)``, NaN where there is none; irrelevant answers; what stopped the run."""
     design, whole, plan = rule.design, rule.whole, rule.plan
@@ -65,6 +67,11 @@ def _collect(
         if (stopped := rule.met(read(effects[:asked]))) is not None:
             return effects, irrelevant, stopped
     return effects, irrelevant, None
+
+
+def _nearness(asker: Asker, design: Design, prompts: Sequence[Sent], kernel: Kernel) -> NDArray[np.float64]:
+    """Weight of each mask; a chat is compared as its transcript."""
+    return kernel.weights(design.masks, [shown(sent) for sent in prompts], asker.units.text)
 
 
 def _reader(asker: Asker, whole: Whole, plan: Plan) -> Callable[[NDArray[np.float64]], Effects]:
@@ -163,7 +170,7 @@ def _noise(
     if asker.ended is not None or not plan.affords_redraws(design.masks.shape[1]):
         return None, 0
     rows = np.flatnonzero(asked)[:REDRAWS]
-    prompts: list[str] = asker.rendered(design)
+    prompts = asker.rendered(design)
     chosen: list[int] = rows.tolist()
     again = asker.redraws([prompts[row] for row in chosen], chosen, whole)
     differences = (again - effects[rows, 0])[~np.isnan(again)]

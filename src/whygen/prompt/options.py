@@ -12,13 +12,14 @@ from whygen.prompt.designs import Design
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, OperatorOptions
 from whygen.prompt.targets import TargetLike
+from whygen.prompt.units import Kind
 
 
 class PromptChoices(TypedDict, total=False):
     """The keywords of `explain_prompt` that say what is asked and how it is read; see `PromptOptions`."""
 
     budget: int
-    units: str
+    units: Kind
     pin: Sequence[str]
     operator: str | Operator
     placeholder: str | None
@@ -53,8 +54,9 @@ class PromptOptions:
     Attributes:
         preset: the name of the preset these come from; None for the default.
         budget: model calls in all: reference, repeats, masks and redraws.
-        units: ``word``, ``token`` (the model's own), ``whitespace``, ``sentence``, ``line`` or ``paragraph``.
-        pin: texts of the prompt that are always sent and never attributed.
+        units: ``word``, ``token`` (the model's own), ``whitespace``, ``sentence``, ``line`` or ``paragraph``; for a
+            chat also ``message``; for a template also ``field``, ``document`` and ``part``; or spans ``(start, end)``.
+        pin: texts that are always sent and never attributed, ``role:system`` of a chat, ``field:NAME`` of a template.
         operator: what happens to a unit that is not kept: ``delete``, ``placeholder``, ``synonym``, ``neutral``,
             ``paraphrase``, ``noise``, or an object of one's own (METHODS A4).
         placeholder: for ``placeholder``: the text that stands for a unit; ``...`` unless given.
@@ -96,7 +98,7 @@ class PromptOptions:
 
     preset: str | None = None
     budget: int = 64
-    units: str = "word"
+    units: Kind = "word"
     pin: Sequence[str] = ()
     operator: str | Operator = "delete"
     placeholder: str | None = None

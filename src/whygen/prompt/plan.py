@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whygen.errors import DataError, UnknownNameError, UsageError
+from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt import designs, intervals
 from whygen.prompt.asking import REDRAWS, REPEATS
 from whygen.prompt.designs import Design
@@ -80,19 +80,6 @@ class Plan:
     def affords_redraws(self, n: int) -> bool:
         """Whether masks enough remain when some are asked twice; if not, the noise is not measured (and a warning)."""
         return self.calls - REDRAWS * self.texts >= self.smallest(n) * self.texts
-
-
-def check_prompt(prompt: object) -> None:
-    """Refuse a prompt that is no text, or no valid Unicode."""
-    if not isinstance(prompt, str):
-        raise UsageError(f"prompt is a {type(prompt).__name__}: give the text as a str.")
-    try:
-        prompt.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"The prompt is not valid Unicode: character {error.start} is half of a surrogate pair. "
-            "Read the text as UTF-8."
-        ) from None
 
 
 def check_choices(options: PromptOptions) -> None:

@@ -16,17 +16,18 @@ from whygen.prompt.distributions import check_distribution
 from whygen.prompt.kernels import Kernel, load_kernel
 from whygen.prompt.operators import Operator, load_operator
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.plan import Plan, check_choices, check_prompt, design_for
+from whygen.prompt.plan import Plan, check_choices, design_for
 from whygen.prompt.relevance import check_choice
 from whygen.prompt.scales import check_scale
 from whygen.prompt.sentences import check_sentences
 from whygen.prompt.surrogates import Surrogate, load_surrogate
 from whygen.prompt.targets import Compares, Continues, Target, load_target
 from whygen.prompt.tokens import token_splitter
-from whygen.prompt.units import TOKEN, Units, split
+from whygen.prompt.units import TOKEN, Units, check_source, split
 from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.remote import Service
 from whygen.stats.seeds import generator
+from whygen.types import Source
 
 SERVER_EMBEDDINGS = "openai/text-embedding-3-small"
 """What ``target="auto"`` compares answers of OpenAI's models with, where no encoder is installed (METHODS A5)."""
@@ -61,7 +62,7 @@ def check(prompt: object, options: PromptOptions) -> None:
     Raises:
         UsageError: for a choice that cannot work.
     """
-    check_prompt(prompt)
+    check_source(prompt)
     check_choices(options)
     check_scale(options.scale)
     check_choice(options.irrelevant)
@@ -69,8 +70,8 @@ def check(prompt: object, options: PromptOptions) -> None:
     load_operator(options.operator, options.operator_options)
 
 
-def prepare(prompt: str, options: PromptOptions, *, model: Model, encoder: str | TextEncoder, seed: int) -> Question:
-    """Check the options and open what they name.
+def prepare(prompt: Source, options: PromptOptions, *, model: Model, encoder: str | TextEncoder, seed: int) -> Question:
+    """Cut the prompt and open what the options name.
 
     Raises:
         UsageError: for a choice that cannot work; `BudgetError` names the smallest budget that does.
@@ -78,6 +79,13 @@ def prepare(prompt: str, options: PromptOptions, *, model: Model, encoder: str |
     """
     splitter = token_splitter(model) if options.units == TOKEN else None
     units = split(prompt, options.units, pin=options.pin, splitter=splitter)
+    return prepare_units(units, options, model=model, encoder=encoder, seed=seed)
+
+
+def prepare_units(
+    units: Units, options: PromptOptions, *, model: Model, encoder: str | TextEncoder, seed: int
+) -> Question:
+    """The same for a prompt that is cut already."""
     encoder = _encoder(options, encoder, model)
     target = load_target(options.target, encoder=encoder if isinstance(options.target, str) else "auto")
     _check_target(target, options)

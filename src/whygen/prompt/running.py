@@ -28,6 +28,7 @@ from whygen.prompt.prepare import Question
 from whygen.prompt.scales import rescale
 from whygen.prompt.sets import Ask, Call, answer_sets
 from whygen.prompt.targets import ReadsReference, Target
+from whygen.prompt.units import Sent, shown
 from whygen.results.prompt import Calls, PromptExplanation
 from whygen.results.records import AnswerSets
 from whygen.types import Masks
@@ -40,7 +41,7 @@ class Run:
     asker: Asker
     plan: Plan
     design: Design
-    prompts: Sequence[str]
+    prompts: Sequence[Sent]
     whole: Whole
     seen: Seen
     seed: int
@@ -173,7 +174,7 @@ def _column(run: Run, read: Read, place: int) -> Run:
 def _sets(run: Run, estimate: Estimate, further: int) -> AnswerSets:
     asker, observed = run.asker, run.seen.observed
     calls = [
-        Call(effect, run.prompts[row], asker.answers[row][0].text, place)
+        Call(effect, shown(run.prompts[row]), asker.answers[row][0].text, place)
         for place, (row, effect) in enumerate(zip(run.seen.rows, observed.effects.tolist(), strict=True))
     ]
     return answer_sets(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from whygen.report import readings, sampled, words
+from whygen.report import passages, readings, sampled, words
 from whygen.report.axes import axis_over
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
 from whygen.report.svg import finite
@@ -18,7 +18,6 @@ from whygen.report.tree import summarise_tree
 from whygen.results.prompt import Calls, PromptExplanation, UnitAttribution
 
 MOST_REFERENCE = 4_000
-MOST_PROMPT = 40_000
 MOST_POINTS = 2_000
 MARKS = {"pos": "▲", "neg": "▼", "zero": "·"}
 
@@ -39,8 +38,10 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
         "headline": words.drivers(explanation),
         "facts": _facts(explanation),
         "warnings": [{"code": visible(w.code), "text": visible(w.text)} for w in explanation.warnings],
-        "pieces": _pieces(explanation, units),
-        "prompt_left_out": max(0, len(explanation.prompt) - MOST_PROMPT),
+        "pieces": passages.pieces(explanation),
+        "turns": passages.turns(explanation),
+        "inputs": passages.inputs(explanation),
+        "prompt_left_out": max(0, len(explanation.prompt) - passages.MOST_PROMPT),
         "reference": _reference(explanation),
         "units": units,
         "by_size": sorted(range(len(units)), key=lambda i: -abs(explanation.units[i].attribution)),
@@ -141,28 +142,6 @@ def _noise_caption(explanation: PromptExplanation) -> str:
     if not explanation.noise.differs or explanation.fidelity.noise_ceiling is None:
         return f"in {counted(explanation.noise.repeats, 'repeat')}"
     return "of all variation is the model's own"
-
-
-def _pieces(explanation: PromptExplanation, units: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The prompt in order: units with their colour, pinned text, and the white space between."""
-    pieces: list[dict[str, Any]] = []
-    place = 0
-    order = sorted(range(len(units)), key=lambda i: explanation.units[i].start)
-    for i in order:
-        unit = explanation.units[i]
-        if unit.start < place or unit.end <= unit.start or unit.end > MOST_PROMPT:
-            continue
-        _between(pieces, explanation.prompt[place : unit.start])
-        pieces.append({"kind": "unit", "text": visible(explanation.prompt[unit.start : unit.end]), "unit": i})
-        place = unit.end
-    _between(pieces, explanation.prompt[place:MOST_PROMPT])
-    return pieces
-
-
-def _between(pieces: list[dict[str, Any]], text: str) -> None:
-    """Text that is in no unit was always sent: pinned, or white space."""
-    if text:
-        pieces.append({"kind": "pinned" if text.strip() else "space", "text": visible(text), "unit": None})
 
 
 def _reference(explanation: PromptExplanation) -> dict[str, Any]:

@@ -49,6 +49,22 @@ class UnitAttribution(Record):
     significant: bool
 
 
+class Section(Record):
+    """A message of a chat, or a field or document of a template: characters ``[start, end)`` of the prompt."""
+
+    kind: Literal["message", "field", "document"]
+    name: Text
+    start: int
+    end: int
+
+
+class InputRecord(Record):
+    """One of many inputs that a template was explained over: the input, and the attribution of each unit there."""
+
+    text: Text
+    attributions: tuple[float, ...]
+
+
 class IntervalRecord(Record):
     """How sure: the level (0.95) and the method of the intervals."""
 
@@ -174,6 +190,10 @@ class PromptExplanation(Record):
     """How the model generated; kept in ``details.json``."""
     pinned: tuple[tuple[int, int], ...] = Field(default=(), exclude=True)
     """Characters ``[start, end)`` that were always sent and are not attributed; kept in ``details.json``."""
+    sections: tuple[Section, ...] = Field(default=(), exclude=True)
+    """Messages, fields and documents that the prompt holds; kept in ``details.json``."""
+    inputs: tuple[InputRecord, ...] = Field(default=(), exclude=True)
+    """What a template was explained over, one record an input; kept in ``details.json``."""
     surrogate: str = Field(default="", exclude=True)
     """Kept in ``details.json``; empty when only the JSON was loaded."""
     ended: Literal["interrupt", "deadline", "cost", "failures"] | None = Field(default=None, exclude=True)
@@ -207,6 +227,8 @@ class PromptExplanation(Record):
             "stopped": self.stopped,
             "advice": self.advice,
             "p_shift": None if self.p_shift is None else list(self.p_shift),
+            "sections": [section.model_dump(mode="json") for section in self.sections],
+            "inputs": [record.model_dump(mode="json") for record in self.inputs],
             "r2_chance_p95": self.fidelity.r2_chance_p95,
             **({} if self.tree is None else {"tree": self.tree.model_dump(mode="json")}),
             **({} if self.matrix is None else {"matrix": self.matrix.model_dump(mode="json")}),

@@ -10,7 +10,7 @@ import pytest
 
 from whygen.errors import UsageError
 from whygen.models import batched, load_model
-from whygen.types import Chat, Failure, Message, Output, Request, Settings
+from whygen.types import Chat, Failure, Message, Output, Picture, Request, Settings
 
 
 def says(model: object, *prompts: str | Chat) -> list[str]:
@@ -59,6 +59,43 @@ def test_a_chat_arrives_as_roles_and_contents() -> None:
     assert says(lambda turns: " ".join(f"{t['role']}={t['content']}" for t in turns), talk) == [
         "system=be brief user=hello"
     ]
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_callable_that_takes_a_text_refuses_a_chat_and_answers_the_rest(batch: bool) -> None:
+    def one(prompt: str) -> str:
+        return prompt.upper()
+
+    @batched
+    def many(prompts: list[str]) -> list[str]:
+        return [prompt.upper() for prompt in prompts]
+
+    requests = [Request(prompt=prompt) for prompt in ("a", Chat((Message("user", "hello"),)), "b")]
+    first, refused, last = load_model(many if batch else one).answer(requests)
+    assert isinstance(refused, Failure)
+    assert "takes a text" in refused.message
+    assert [answer.text for answer in (first, last) if isinstance(answer, Output)] == ["A", "B"]
+
+
+def test_annotations_that_allow_more_than_a_text_are_given_chats() -> None:
+    def either(prompt: str | list[dict[str, str]]) -> str:
+        return type(prompt).__name__
+
+    def turns(prompt: list[dict[str, str]]) -> str:
+        return prompt[0]["content"]
+
+    talk = Chat((Message("user", "hello"),))
+    assert says(either, talk) == ["list"]
+    assert says(turns, talk) == ["hello"]
+
+
+def test_images_are_never_dropped_on_the_way() -> None:
+    talk = Chat((Message("user", "hello", (Picture(b"x"),)),))
+    (refused,) = load_model(lambda turns: "seen").answer([Request(prompt=talk)])
+    assert isinstance(refused, Failure)
+    assert "holds images" in refused.message
+    (answer,) = load_model(shout_request).answer([Request(prompt=talk)])
+    assert isinstance(answer, Output)
 
 
 async def later(prompt: str) -> str:

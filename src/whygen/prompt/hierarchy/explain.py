@@ -22,10 +22,10 @@ from whygen.prompt.hierarchy.search import Search
 from whygen.prompt.hierarchy.skeleton import MOST_CHILDREN, Skeleton, lay_out, parse_levels
 from whygen.prompt.operators import Operator, OperatorOptions, Tools, load_operator
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.plan import Plan, check_prompt
+from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import load_surrogate
 from whygen.prompt.targets import Continues, TargetLike, load_target
-from whygen.prompt.units import split
+from whygen.prompt.units import Sent, check_source, split
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
 from whygen.stats.seeds import generator
@@ -90,7 +90,7 @@ def explain_hierarchy(
         MissingError: if the model, an encoder or an extra is missing.
         ModelError: if the model does not answer.
     """
-    check_prompt(prompt)
+    check_source(prompt)
     _check_choices(estimand, references=references, tolerance=tolerance)
     levels = parse_levels(hierarchy)
     parts = split(prompt, levels[-1], pin=pin)
@@ -149,7 +149,7 @@ class _Run:
         full: NDArray[np.bool_] = np.asarray(masks.all(axis=1), dtype=np.bool_)
         return self.asker.masks(self._render(masks), full, self.whole, draws=1, first_row=first_row)[:, 0]
 
-    def _render(self, masks: Masks) -> list[str]:
+    def _render(self, masks: Masks) -> list[Sent]:
         return [self.asker.operator.render(self.asker.units, mask) for mask in masks]
 
     def measure_noise(self, masks: Masks, effects: Floats) -> tuple[float | None, int]:

@@ -76,7 +76,7 @@ def _leaf_units(units: Units, leaves: Sequence[Part]) -> Units:
         Piece(free[leaf.first].start, free[leaf.first].core, free[leaf.last - 1].stop, free[leaf.last - 1].end, place)
         for place, leaf in enumerate(leaves)
     ]
-    return Units(units.prompt, tuple(pieces))
+    return Units(units.text, tuple(pieces))
 
 
 def _estimate(search: Search, leaves: Sequence[Part], predicted: Floats) -> Estimate:

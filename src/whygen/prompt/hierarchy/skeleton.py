@@ -91,7 +91,7 @@ def lay_out(units: Units, levels: Sequence[str]) -> Skeleton:
 
 def _segments(units: Units, level: str) -> NDArray[np.int64]:
     """Number of the paragraph, sentence ... that each unit begins in. Shape ``(n,)``."""
-    starts = [start for start, _ in SPLITTERS[level](units.prompt)]
+    starts = [start for start, _ in SPLITTERS[level](units.text)]
     return np.array([bisect_right(starts, core) for core, _ in units.spans], dtype=np.int64)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from whygen.encoders import TextEncoder
 from whygen.errors import UsageError
 from whygen.models import Model, ModelOptions
-from whygen.prompt.units import Piece, Units
+from whygen.prompt.units import Piece, Sent, Units
 from whygen.runs import Notice, Progress, Store
 from whygen.types import Settings
 
@@ -76,7 +76,7 @@ class Operator(ABC):
     def parts(self, units: Units, mask: Mask) -> list[str]:
         """What stands at each of ``units.pieces``, white space included."""
 
-    def render(self, units: Units, mask: Mask) -> str:
+    def render(self, units: Units, mask: Mask) -> Sent:
         """The prompt that is sent for this mask."""
         return units.join(self.parts(units, mask))
 

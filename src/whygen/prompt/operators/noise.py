@@ -50,6 +50,8 @@ class EmbeddingNoise(Operator):
                 f"operator={self.name!r} adds noise inside the model. {which}: use a local one (hf/ORG/NAME, hf/PATH, "
                 "demo/storyteller), or operator='delete'."
             )
+        if not isinstance(units.prompt, str):
+            raise UsageError(f"operator={self.name!r} needs a plain text, and this is a chat. Use operator='delete'.")
         ready = replace(self, seed=int(generator(tools.seed, "noise").integers(2**31)))
         nothing = np.zeros(len(units), dtype=bool)
         model.noisy_tokens(Request(prompt=units.prompt, settings=ready.settings(units, nothing, Settings())))

@@ -1,0 +1,299 @@
+"""`explain_template`: which parts of a template matter over many inputs. METHODS A4.
+
+The units are parts of the template, the masks are shared over the inputs, and the game that is explained is the mean
+over inputs. What differs between inputs is always sent and never attributed. An interval can hold for the very inputs
+that were given (what is uncertain are the masks and the model's noise), or for inputs like these, of which the given
+ones are a sample: then the variance between inputs is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+
+from whygen.encoders import TextEncoder
+from whygen.errors import BudgetError, UnknownNameError, UsageError
+from whygen.models import Model, ModelOptions, load_model
+from whygen.prompt.asking import Asker, Whole
+from whygen.prompt.assemble import Findings, assemble
+from whygen.prompt.designs import Design
+from whygen.prompt.estimating import estimate_from
+from whygen.prompt.foresee import Forecast, forecast
+from whygen.prompt.intervals import Estimate, Floats, cross_fit
+from whygen.prompt.observed import Seen
+from whygen.prompt.observing import observe
+from whygen.prompt.operators import Tools
+from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, choose
+from whygen.prompt.plan import Plan
+from whygen.prompt.prepare import Question, check, prepare_units
+from whygen.prompt.units import Input, Units, UnitsOver, split_over
+from whygen.results.prompt import InputRecord, PromptExplanation, Warned
+from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
+from whygen.stats.crossed import between_inputs, student_p, widened
+from whygen.stats.intervals import Interval, student_half_width
+from whygen.stats.seeds import generator
+from whygen.types import Chat, Output, Settings, Template
+
+ESTIMANDS = ("banzhaf", "shapley", "loo")
+OVER = ("like-these", "these")
+
+FEW_INPUTS = 6
+"""Below this many inputs an interval over inputs like these is wide, and a warning says so."""
+
+MANY = replace(DEFAULT, units="sentence")
+"""What is chosen unless it is said otherwise."""
+
+_SINGLE = ("tolerance", "stable", "distribution", "design", "scale", "hierarchy", "matrix", "sets")
+"""Choices that are for one prompt only."""
+
+
+def explain_template(
+    model: object,
+    template: Template | Chat,
+    *,
+    inputs: Sequence[Input],
+    over: str = "like-these",
+    preset: PromptOptions = MANY,
+    encoder: str | TextEncoder = "auto",
+    settings: Settings | None = None,
+    seed: int = 0,
+    cache: Path | str | None = DEFAULT_STORE,
+    options: ModelOptions | None = None,
+    progress: Progress | None = None,
+    **choices: Unpack[PromptChoices],
+) -> PromptExplanation:
+    """Which parts of a template, such as the sentences of a system prompt, matter over many inputs.
+
+    Args:
+        model: as in `explain_prompt`.
+        template: a chat (its system prompt, examples ...), to which each input is added as a user message; or a
+            `Template` whose open fields the inputs fill.
+        inputs: user messages, or dicts of the open fields.
+        over: what the intervals hold for: inputs ``like-these``, or ``these`` and no others.
+        preset: options of one's own.
+        encoder: ``auto``, the name or folder of a sentence encoder, or an open one.
+        settings: how to generate; greedy, 256 tokens by default.
+        seed: of the masks, the folds and the sign flips, and of sampling.
+        cache: file of recorded answers; None keeps them in memory.
+        options: device, precision and batch size of local models.
+        progress: where to report progress.
+        **choices: as in `explain_prompt`. ``budget`` is for all inputs together and shared out evenly; 64 calls an
+            input if it is left out. ``units`` are sentences if they are left out; ``estimand`` is one of `ESTIMANDS`,
+            of the effect averaged over inputs.
+
+    Returns:
+        A frozen explanation of the template; `PromptExplanation.inputs` holds the attributions for each input, and
+        their mean is the attribution. A pair of masks counts only where every input's calls were answered.
+
+    Raises:
+        UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
+        MissingError: if the model, an encoder or an extra is missing.
+        ModelError: if the model does not answer the whole prompt of an input.
+    """
+    chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
+    cut = _cut(template, inputs, chosen)
+    check(cut.shown.text, chosen)
+    box = load_model(model, options or ModelOptions())
+    question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
+    with open_store(cache) as store:
+        runner = Runner(box, store=store, budget=chosen.budget, progress=progress)
+        sent = settings or Settings(seed=seed)
+        tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
+        operator = question.operator.prepare(question.units, tools)
+        ask = Asker(runner, box, question.units, operator, question.target, sent)
+        findings, each = _findings(_ask(ask, cut, question), over)
+    return _told(assemble(ask, findings, question.plan, seed=seed), cut, each)
+
+
+def foresee_template(
+    model: object,
+    template: Template | Chat,
+    *,
+    inputs: Sequence[Input],
+    over: str = "like-these",
+    preset: PromptOptions = MANY,
+    encoder: str | TextEncoder = "auto",
+    settings: Settings | None = None,
+    seed: int = 0,
+    options: ModelOptions | None = None,
+    **choices: Unpack[PromptChoices],
+) -> Forecast:
+    """Count the calls and tokens that `explain_template` would use with these arguments; nothing is sent.
+
+    Raises:
+        UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
+        MissingError: if the model or an extra is missing.
+    """
+    chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
+    cut = _cut(template, inputs, chosen)
+    check(cut.shown.text, chosen)
+    box = load_model(model, options or ModelOptions())
+    question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
+    masks = question.design(differs=False).masks
+    paid = np.unique(masks[~masks.all(axis=1)], axis=0)
+    prompts = [
+        prompt
+        for units in cut.each
+        for prompt in [units.prompt] * question.plan.overhead
+        + [question.operator.render(units, mask) for mask in paid] * question.plan.each
+    ]
+    return forecast(box, len(cut.shown), prompts, settings or Settings(seed=seed))
+
+
+def _chosen(preset: PromptOptions, choices: PromptChoices, *, inputs: int, over: str) -> PromptOptions:
+    """The options, for all inputs together; refuses what does not go with many inputs."""
+    if over not in OVER:
+        raise UnknownNameError("value of over", over, OVER)
+    if over == "like-these" and inputs == 1:
+        raise UsageError("One input says nothing about inputs like it: give at least two, or over='these'.")
+    chosen = choose(preset, choices)
+    if "budget" not in choices:
+        chosen = replace(chosen, budget=chosen.budget * max(inputs, 1))
+    if chosen.estimand not in ESTIMANDS:
+        raise UnknownNameError("estimand over many inputs", chosen.estimand, ESTIMANDS)
+    for name in _SINGLE:
+        if getattr(chosen, name) != getattr(DEFAULT, name):
+            raise UsageError(f"{name}={getattr(chosen, name)!r} is for one prompt: leave it out over many inputs.")
+    return chosen
+
+
+def _cut(template: Template | Chat, inputs: Sequence[Input], chosen: PromptOptions) -> UnitsOver:
+    if not isinstance(template, Template | Chat):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
+        raise UsageError(
+            f"template is a {type(template).__name__}: give a Template with open fields, or a Chat such as "
+            "Chat((Message('system', text),))."
+        )
+    if not isinstance(chosen.units, str):
+        raise UsageError("units is a list of spans: over many inputs give a kind of unit, such as 'sentence'.")
+    return split_over(template, chosen.units, inputs, pin=chosen.pin)
+
+
+def _question(
+    cut: UnitsOver, chosen: PromptOptions, *, model: Model, encoder: str | TextEncoder, seed: int
+) -> Question:
+    """What is asked of each input, with an even share of the budget, and the template as a plain text with spans."""
+    shown = Units(cut.shown.text, cut.shown.pieces, cut.shown.sections)
+    share = replace(chosen, budget=chosen.budget // len(cut.each))
+    try:
+        return prepare_units(shown, share, model=model, encoder=encoder, seed=seed)
+    except BudgetError as error:
+        smallest = error.smallest * len(cut.each)
+        raise BudgetError(
+            f"budget={chosen.budget} leaves {share.budget} calls for each of {len(cut.each)} inputs, and each needs "
+            f"{error.smallest}. The smallest budget that works is {smallest}.",
+            smallest=smallest,
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What every input showed, about the same masks: rows that were not answered everywhere are left out."""
+
+    plan: Plan
+    design: Design
+    seed: int
+    wholes: Sequence[Whole]
+    seen: Sequence[Seen]
+
+    def mean_whole(self) -> Whole:
+        outputs: tuple[Output, ...] = tuple(output for whole in self.wholes for output in whole.references)
+        repeats = np.mean([whole.repeats for whole in self.wholes], axis=0)
+        return Whole(outputs, repeats, any(whole.differs for whole in self.wholes))
+
+    def mean_seen(self) -> Seen:
+        """The game averaged over inputs; the noise of inputs is independent, so its mean is as much smaller."""
+        totals = [one.observed.total for one in self.seen if one.observed.total is not None]
+        noises = [one.noise for one in self.seen if one.noise is not None]
+        effects = np.mean([one.observed.effects for one in self.seen], axis=0)
+        total = float(np.mean(totals)) if totals else None
+        observed = replace(self.seen[0].observed.with_effects(effects), total=total)
+        known = len(noises) == len(self.seen)
+        noise = float(np.mean(noises)) / len(self.seen) if known else None
+        return Seen(observed, noise, sum(one.degrees for one in self.seen), self.seen[0].rows)
+
+    def exact(self) -> Floats:
+        """Attributions of each input where no mask was sampled, shape ``(inputs, n)``."""
+        pairs = zip(self.seen, self.wholes, strict=True)
+        return np.array([estimate_from(seen, whole, self.plan, self.seed).attributions for seen, whole in pairs])
+
+    def scores(self) -> Floats:
+        """Cross-fitted scores ``(inputs, pairs, n)``, with the same folds; Shapley values share out each total."""
+        found: list[Floats] = []
+        for seen in self.seen:
+            one = seen.observed
+            scores = cross_fit(one, self.plan.surrogate, generator(self.seed, "folds")).scores
+            shift = 0.0 if one.total is None else (one.total - float(scores.mean(axis=0).sum())) / one.n
+            found.append(scores + shift)
+        return np.array(found)
+
+
+def _ask(ask: Asker, cut: UnitsOver, question: Question) -> _Asked:
+    """Ask about every input. Samples and failures of all are handed to ``ask``."""
+    plan, seed = question.plan, question.seed
+    askers = [Asker(ask.runner, ask.model, units, ask.operator, ask.target, ask.settings) for units in cut.each]
+    for asker in askers:
+        asker.check_target()
+        asker.check_context()
+    wholes = [asker.whole(plan.options.references, repeats=plan.repeats) for asker in askers]
+    design = question.design(differs=any(whole.differs for whole in wholes))
+    seen = [observe(asker, design, whole, plan, seed) for asker, whole in zip(askers, wholes, strict=True)]
+    for asker in askers:
+        ask.samples.extend(asker.samples)
+        ask.failures.extend(asker.failures)
+    rows = sorted(set[int].intersection(*(set(one.rows) for one in seen)))
+    aligned = [replace(s, observed=s.observed.take(np.isin(s.rows, rows)), rows=tuple(rows)) for s in seen]
+    return _Asked(plan, design, seed, wholes, aligned)
+
+
+def _findings(asked: _Asked, over: str) -> tuple[Findings, Floats]:
+    """The findings of the mean game, and the attributions of each input ``(inputs, n)``; their mean is the estimate."""
+    whole, mean = asked.mean_whole(), asked.mean_seen()
+    estimate = estimate_from(mean, whole, asked.plan, asked.seed)
+    scores = None if estimate.predicted is None else asked.scores()
+    own = asked.exact() if scores is None else scores.mean(axis=1)
+    each = estimate.attributions + own - own.mean(axis=0)
+    inputs = len(each)
+    if over == "these":
+        estimate = replace(estimate, method=f"{estimate.method}; for these {inputs} inputs")
+    else:
+        interval = _like_these(estimate, own, scores, asked.design)
+        zero = 1e-9 * max(float(np.abs(seen.observed.effects).max(initial=0.0)) for seen in asked.seen)
+        p_values = student_p(interval, inputs - 1.0, zero=zero)
+        method = f"Student t over {inputs} inputs and the masks they share; for inputs like these"
+        estimate = replace(estimate, interval=interval, p_values=p_values, method=method)
+    return Findings(mean.observed, asked.design, whole, estimate, mean), each
+
+
+def _like_these(estimate: Estimate, own: Floats, scores: Floats | None, design: Design) -> Interval:
+    """What inputs add to the uncertainty; where nothing was sampled, their spread holds the model's noise too."""
+    inputs = len(own)
+    if scores is None or estimate.interval is None:
+        half = student_half_width(own.var(axis=0, ddof=1) / inputs, inputs - 1.0)
+        return Interval(estimate.attributions, estimate.attributions - half, estimate.attributions + half)
+    sampled = 0.0 if design.population is None else scores.shape[1] / design.population
+    return widened(estimate.interval, between_inputs(scores, sampled=sampled), inputs)
+
+
+def _told(explanation: PromptExplanation, cut: UnitsOver, each: Floats) -> PromptExplanation:
+    """The explanation with what each input showed, and what the person should know of pins and inputs."""
+    notices = [*cut.shown.notices]
+    if len(cut.each) < FEW_INPUTS and explanation.interval.method.endswith("like these"):
+        text = (
+            f"{len(cut.each)} inputs say little about others like them: the intervals are wide. Give at least "
+            f"{FEW_INPUTS}, or ask about these alone with over='these'."
+        )
+        notices.append(("few-inputs", text))
+    return explanation.model_copy(
+        update={
+            "sections": cut.shown.sections,
+            "inputs": tuple(
+                InputRecord(text=label, attributions=tuple(row))
+                for label, row in zip(cut.labels, each.tolist(), strict=True)
+            ),
+            "warnings": (*explanation.warnings, *(Warned(code=code, text=text) for code, text in notices)),
+        }
+    )

@@ -1,0 +1,115 @@
+"""A chat cut into units: whole messages, or words, sentences, lines and paragraphs inside them.
+
+The text that reports show is a transcript. Its role lines and image notes are pieces that are always there and never
+attributed; images are sent with their message whatever is taken away of its text.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from whygen.errors import UsageError
+from whygen.prompt.units.pieces import Piece, Units, joined, moved, pieces_of
+from whygen.prompt.units.pins import pin_pieces
+from whygen.prompt.units.splitters import SPLITTERS, Span, Splitter, whole
+from whygen.results.prompt import Section
+from whygen.types import Chat, Edit, Message, Prompt
+
+CHAT_KINDS: dict[str, Splitter] = {"message": whole, **SPLITTERS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatUnits(Units):
+    """A chat, its transcript, and where in it the text of each message stands."""
+
+    chat: Chat
+    bodies: tuple[Span, ...]
+
+    @property
+    def source(self) -> Chat:
+        return self.chat
+
+    @property
+    def prompt(self) -> Chat:
+        return self.chat
+
+    def join(self, parts: Sequence[str]) -> Chat:
+        """The chat when these texts stand at the pieces.
+
+        A message whose whole text was taken away is left out, unless it holds an image; one that had no text from the
+        beginning stays. A chat keeps at least one message: where none is left, an empty one of the user.
+        """
+        inside: list[list[tuple[Piece, str]]] = [[] for _ in self.bodies]
+        starts = [start for start, _ in self.bodies]
+        for piece, part in zip(self.pieces, parts, strict=True):
+            place = bisect_right(starts, piece.start) - 1
+            if place >= 0 and piece.end <= self.bodies[place][1]:
+                inside[place].append((piece, part))
+        messages = [self._message(*pair) for pair in zip(self.chat.messages, inside, strict=True)]
+        kept = tuple(message for message in messages if message is not None)
+        return Chat(kept or (Message("user", ""),))
+
+    def _message(self, message: Message, standing: Sequence[tuple[Piece, str]]) -> Message | None:
+        if not standing:
+            return message
+        text = joined(self.text, standing)
+        return replace(message, text=text) if text or message.images else None
+
+
+def split_chat(chat: Chat, kind: str, *, pin: Sequence[str] = ()) -> ChatUnits:
+    """Cut a chat by a kind of `CHAT_KINDS`.
+
+    Args:
+        chat: the conversation.
+        kind: ``message``, or how the text of each message is cut.
+        pin: texts of messages, or ``role:system``, ``role:user``, ``role:assistant`` for all messages of a role.
+
+    Raises:
+        UsageError: if no message has text, or the pins do not fit.
+    """
+    text, bodies, sections = _transcript(chat)
+    pieces: list[Piece] = []
+    place = 0
+    for start, end in bodies:
+        spans = moved(CHAT_KINDS[kind](text[start:end]), start)
+        upto = start if spans else end
+        pieces += pieces_of(moved(whole(text[place:upto]), place), within=(place, upto), free=False)
+        pieces += pieces_of(spans, within=(start, end))
+        place = end
+    pieces += pieces_of(moved(whole(text[place:]), place), within=(place, len(text)), free=False)
+    if all(piece.unit is None for piece in pieces):
+        raise UsageError("The chat holds no text to explain: give at least one message with text.")
+    marked, notices = pin_pieces(text, pieces, pin, sections=sections)
+    return ChatUnits(text, marked, sections, notices, chat=chat, bodies=bodies)
+
+
+def _transcript(chat: Chat) -> tuple[str, tuple[Span, ...], tuple[Section, ...]]:
+    """The text of a chat, where each message's text stands in it, and each message with its note of images."""
+    text = ""
+    bodies: list[Span] = []
+    sections: list[Section] = []
+    for message in chat.messages:
+        text += ("\n\n" if text else "") + f"{message.role}:\n"
+        start = len(text)
+        text += message.text
+        bodies.append((start, len(text)))
+        text += _note(message)
+        sections.append(Section(kind="message", name=message.role, start=start, end=len(text)))
+    return text, tuple(bodies), tuple(sections)
+
+
+def _note(message: Message) -> str:
+    count = len(message.images)
+    if not count:
+        return ""
+    note = "[1 image, always sent]" if count == 1 else f"[{count} images, always sent]"
+    return f"\n{note}" if message.text else note
+
+
+def shown(prompt: Prompt) -> str:
+    """A prompt as one text: a chat as its transcript, an edit as its instruction."""
+    if isinstance(prompt, Chat):
+        return _transcript(prompt)[0]
+    return prompt.instruction if isinstance(prompt, Edit) else prompt

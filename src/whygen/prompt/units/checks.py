@@ -1,0 +1,65 @@
+"""Whether what was given to be explained is made of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from whygen.errors import DataError, UsageError
+from whygen.types import Chat, Message, Template
+
+ROLES = ("system", "user", "assistant")
+
+
+def check_source(prompt: object) -> None:
+    """Refuse a prompt of another type, with a bad role, or without valid Unicode.
+
+    Raises:
+        UsageError: if it is no text, chat or template.
+        DataError: naming the part that cannot be used.
+    """
+    if isinstance(prompt, Chat):
+        _check_chat(prompt)
+    elif isinstance(prompt, Template):
+        _check_text(prompt.text, "The template")
+        check_values(prompt.fields)
+    elif isinstance(prompt, str):
+        _check_text(prompt, "The prompt")
+    else:
+        raise UsageError(f"prompt is a {type(prompt).__name__}: give the text as a str, or a Chat or Template.")
+
+
+def check_values(values: object) -> None:
+    """Refuse values of fields that are neither texts nor lists of texts.
+
+    Raises:
+        DataError: naming the field.
+    """
+    if not isinstance(values, Mapping):
+        raise DataError(f"The fields of a template are a {type(values).__name__}: give a dict from names to texts.")
+    for name, value in cast("Mapping[object, object]", values).items():
+        texts = cast("list[object]", list(value)) if isinstance(value, list | tuple) else [value]  # pyright: ignore[reportUnknownArgumentType]
+        for text in texts:
+            _check_text(text, f"The field {name!r}", advice="a str, or a list of str (documents)")
+
+
+def _check_chat(chat: Chat) -> None:
+    if not chat.messages:
+        raise DataError("The chat has no message: give at least one, such as Chat((Message('user', 'Hello'),)).")
+    for number, message in enumerate(chat.messages, start=1):
+        if not isinstance(message, Message):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
+            raise DataError(f"Message {number} of the chat is a {type(message).__name__}: give a Message(role, text).")
+        if message.role not in ROLES:
+            raise DataError(f"Message {number} of the chat has the role {message.role!r}: {', '.join(ROLES)} exist.")
+        _check_text(message.text, f"Message {number} of the chat")
+
+
+def _check_text(text: object, what: str, *, advice: str = "a str") -> None:
+    if not isinstance(text, str):
+        raise DataError(f"{what} holds a {type(text).__name__}: give {advice}.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{what} is not valid Unicode: character {error.start} is half of a surrogate pair. Read it as UTF-8."
+        ) from None

@@ -1,0 +1,76 @@
+"""A plain text cut into units: by kind, or at spans that the person gives."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from whygen.errors import UsageError
+from whygen.prompt.units.pieces import Piece, Units, moved, pieces_of
+from whygen.prompt.units.pins import pin_pieces
+from whygen.prompt.units.splitters import Span, Splitter, whole
+
+EMPTY = "The prompt is empty: it holds no character to explain. Give a prompt of at least one word."
+
+
+def split_text(prompt: str, splitter: Splitter, *, pin: Sequence[str] = ()) -> Units:
+    """Cut a text by a splitter.
+
+    Raises:
+        UsageError: if it holds no unit, or the pins do not fit.
+    """
+    spans = splitter(prompt)
+    if not spans:
+        raise UsageError(EMPTY)
+    pieces, notices = pin_pieces(prompt, pieces_of(spans, within=(0, len(prompt))), pin)
+    return Units(prompt, pieces, notices=notices)
+
+
+def split_at(prompt: str, spans: Sequence[Span], *, pin: Sequence[str] = ()) -> Units:
+    """Cut a text at given spans ``[start, end)``; what lies outside them is always sent.
+
+    Raises:
+        UsageError: if a span is out of range or shows nothing, if two overlap, or if the pins do not fit.
+    """
+    _check(prompt, spans)
+    pieces: list[Piece] = []
+    place = 0
+    for start, end in spans:
+        core, stop = moved(whole(prompt[start:end]), start)[0]
+        lead = whole(prompt[place:core])
+        if lead:
+            between = moved(lead, place)
+            pieces += pieces_of(between, within=(place, between[0][1]), free=False)
+            place = between[0][1]
+        pieces += pieces_of([(core, stop)], within=(place, stop))
+        place = stop
+    rest = moved(whole(prompt[place:]), place)
+    if rest:
+        pieces += pieces_of(rest, within=(place, len(prompt)), free=False)
+    else:
+        last = pieces.pop()
+        pieces += pieces_of([(last.core, last.stop)], within=(last.start, len(prompt)))
+    marked, notices = pin_pieces(prompt, pieces, pin)
+    return Units(prompt, marked, notices=notices)
+
+
+def _check(prompt: str, spans: Sequence[Span]) -> None:
+    if not spans:
+        raise UsageError("units is an empty list: give at least one span (start, end) of the prompt.")
+    for start, end in spans:
+        if not 0 <= start < end <= len(prompt):
+            raise UsageError(
+                f"The unit ({start}, {end}) is not in the prompt, which has {len(prompt)} characters. "
+                "Give (start, end) with 0 <= start < end <= that."
+            )
+        if not prompt[start:end].strip():
+            raise UsageError(f"The unit ({start}, {end}) is white space only: there is nothing to attribute.")
+    for before, after in itertools.pairwise(spans):
+        if after[0] < before[0]:
+            raise UsageError(f"The units are not in order: {tuple(after)} comes after {tuple(before)}. Sort them.")
+        if after[0] < before[1]:
+            both = prompt[after[0] : min(before[1], after[1])]
+            raise UsageError(
+                f"The units {tuple(before)} and {tuple(after)} overlap in {both!r}: "
+                "a character belongs to one unit only. Shorten one of them, or make one unit of both."
+            )

@@ -1,0 +1,73 @@
+"""Chats from JSON files: what they hold, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from whygen.errors import DataError, MissingError
+from whygen.prompt.chat_files import MAX_CHAT_BYTES, MAX_IMAGE_BYTES, chat_from_json, read_chat
+from whygen.types import Chat, Message, Picture
+
+PNG = b"\x89PNG\r\n\x1a\nrest"
+
+
+def test_a_chat_is_read_with_its_images(tmp_path: Path) -> None:
+    (tmp_path / "photo.dat").write_bytes(PNG)
+    (tmp_path / "photo.webp").write_bytes(b"RIFF\x01\x02\x03\x04WEBPrest")
+    turns = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Wer ist das?  ☃\n", "images": ["photo.dat", "photo.webp"]},
+    ]
+    (tmp_path / "chat.json").write_text(json.dumps(turns, ensure_ascii=False), encoding="utf-8")
+    chat = read_chat(tmp_path / "chat.json")
+    pictures = (Picture(PNG, "image/png"), Picture(b"RIFF\x01\x02\x03\x04WEBPrest", "image/webp"))
+    assert chat == Chat((Message("system", "Be brief."), Message("user", "Wer ist das?  ☃\n", pictures)))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"role": "user", "content": "x"}, "this is an object"),
+        ("hello", "this is a text"),
+        (3.5, "this is a number"),
+        ([], "has no message"),
+        (["hello"], "Message 1 of the chat is a text"),
+        ([{"role": "user"}], "Message 1 of the chat has no content"),
+        ([{"content": "x"}], "has no role"),
+        ([{"role": "user", "content": ["x"]}], "a content that is no text"),
+        ([{"role": "user", "content": "x"}, {"role": "tool", "content": "x"}], "Message 2 .* has the role 'tool'"),
+        ([{"role": "user", "content": "x", "name": "y"}], "only role, content and images are known"),
+        ([{"role": "user", "content": "x", "images": "a.png"}], "images is a list of paths"),
+        ([{"role": "user", "content": "x", "images": [3]}], "images is a list of paths"),
+        ([{"role": "user", "content": "\ud800"}], "not valid Unicode"),
+    ],
+)  # fmt: skip
+def test_what_is_no_chat_is_refused(value: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        chat_from_json(value)
+
+
+def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="is not there"):
+        read_chat(tmp_path / "none.json")
+    for content in (b"{", b"\xff\xfe[", b"[" * 100_000):
+        (tmp_path / "bad.json").write_bytes(content)
+        with pytest.raises(DataError, match="is no JSON in UTF-8"):
+            read_chat(tmp_path / "bad.json")
+    (tmp_path / "big.json").write_bytes(b" " * (MAX_CHAT_BYTES + 1))
+    with pytest.raises(DataError, match="over 4 MiB"):
+        read_chat(tmp_path / "big.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"<svg/>", "no PNG, JPEG, GIF or WebP"), (PNG + b"0" * MAX_IMAGE_BYTES, "over 20 MiB")]
+)
+def test_images_are_checked_by_what_they_hold(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "photo.png").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        chat_from_json([{"role": "user", "content": "x", "images": ["photo.png"]}], folder=tmp_path)
+    with pytest.raises(MissingError, match="Message 1 of the chat: the image"):
+        chat_from_json([{"role": "user", "content": "x", "images": ["other.png"]}], folder=tmp_path)

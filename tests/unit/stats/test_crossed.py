@@ -1,0 +1,51 @@
+"""Scores crossed with inputs: closed forms, and the variance that random inputs add."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from whygen.stats.crossed import between_inputs, student_p, widened
+from whygen.stats.intervals import Interval, score_interval
+
+
+def test_inputs_without_any_residual_add_the_variance_of_their_means() -> None:
+    inputs, pairs = np.array([1.0, 2.0, 6.0])[:, None, None], np.arange(5.0)[None, :, None]
+    added = between_inputs(inputs + pairs)
+    np.testing.assert_allclose(added, [np.var([1, 2, 6], ddof=1) / 3])
+
+
+def test_equal_inputs_add_nothing() -> None:
+    scores = np.repeat(np.random.default_rng(0).normal(size=(1, 9, 4)), 5, axis=0)
+    np.testing.assert_allclose(between_inputs(scores), 0.0, atol=1e-15)
+
+
+def test_it_is_unbiased_where_inputs_truly_vary() -> None:
+    rng = np.random.default_rng(1)
+    alpha, beta = rng.normal(size=(2000, 12, 1)) * 2.0, rng.normal(size=(2000, 1, 16))
+    found = [between_inputs(s[:, :, None])[0] for s in alpha + beta + rng.normal(size=(2000, 12, 16))]
+    assert np.mean(found) == pytest.approx(4.0 / 12, rel=0.03)
+
+
+def test_intervals_for_inputs_like_these_cover_the_mean_of_all_inputs() -> None:
+    rng = np.random.default_rng(2)
+    hits = 0
+    for _ in range(1000):
+        scores = rng.normal(size=(8, 1, 1)) + rng.normal(size=(1, 20, 1)) + rng.normal(size=(8, 20, 1))
+        these = score_interval(scores.mean(axis=0))
+        like = widened(these, between_inputs(scores), 8)
+        hits += bool(like.low[0] <= 0.0 <= like.high[0])
+    assert 930 <= hits <= 980
+
+
+def test_p_values_agree_with_students_t_and_with_the_interval() -> None:
+    values = np.random.default_rng(3).normal(0.5, size=9)
+    half = stats.t.ppf(0.975, 8) * values.std(ddof=1) / 3
+    interval = Interval(np.array([values.mean()]), np.array([values.mean() - half]), np.array([values.mean() + half]))
+    assert student_p(interval, 8.0)[0] == pytest.approx(stats.ttest_1samp(values, 0.0).pvalue)
+
+
+def test_an_estimate_without_spread_is_certain_unless_it_is_zero() -> None:
+    fixed = np.array([0.3, 0.0, 1e-15])
+    assert student_p(Interval(fixed, fixed, fixed), 5.0).tolist() == [0.0, 1.0, 1.0]
