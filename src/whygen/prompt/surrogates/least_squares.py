@@ -1,0 +1,103 @@
+"""`ridge` and `ols`: linear least squares, with and without a penalty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.errors import BudgetError
+from whygen.prompt.observed import Observed
+from whygen.prompt.surrogates.rows import Linear, Rows, regression
+
+_PENALTIES = np.concatenate([[1e-10], np.logspace(-4, 2, 25)])
+"""Ridge penalties tried, as multiples of the mean squared norm of a column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ridge:
+    """Ridge regression; the penalty with the least leave-one-pair-out error, towards 0 as pairs outnumber units."""
+
+    name: str = "ridge"
+
+    def smallest_pairs(self, n: int) -> int:
+        del n
+        return 2
+
+    def fit(self, observed: Observed) -> Linear:
+        rows = regression(observed)
+        return rows.back(_ridge(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Ols:
+    """Ordinary least squares; refuses fewer pairs than unknowns rather than fall back on another solution."""
+
+    name: str = "ols"
+
+    def smallest_pairs(self, n: int) -> int:
+        return 2 * (n + 1)
+
+    def fit(self, observed: Observed) -> Linear:
+        rows = regression(observed)
+        if len(rows.x) < rows.x.shape[1]:
+            needed = 2 * self.smallest_pairs(observed.n)
+            raise BudgetError(
+                f"surrogate='ols' was given {len(observed)} masks for {observed.n} units: it needs more equations than "
+                f"units in every fold. Use a budget of at least {needed + 3}, or surrogate='ridge'.",
+                smallest=needed + 3,
+            )
+        solution: NDArray[Any] = np.linalg.lstsq(rows.x, rows.y, rcond=None)[0]
+        return rows.back(solution)
+
+
+def _ridge(rows: Rows) -> NDArray[np.float64]:
+    """Solve over all penalties by one singular value decomposition and keep the best left-out error.
+
+    With ``shrink = penalty / (s^2 + penalty)`` the residual is ``e = U shrink U'y + (I - UU')y`` and one minus the
+    leverage is built the same way: no difference of nearly equal numbers, also where the fit interpolates.
+    """
+    x, y = rows.x, rows.y
+    left, singular, right = np.linalg.svd(x, full_matrices=False)
+    along = left.T @ y
+    outside = y - left @ along if len(x) > len(singular) else np.zeros_like(y)
+    scale = float((x[:, -1] ** 2).sum()) or 1.0
+    best_error, best = np.inf, np.zeros(x.shape[1])
+    for penalty in _PENALTIES * scale:
+        shrink = penalty / (singular**2 + penalty)
+        error = left_out_error(left, shrink, along, outside, rows.block)
+        if error < best_error * (1.0 - 1e-9):
+            best_error = error
+            best = right.T @ (singular / (singular**2 + penalty) * along)
+    return best
+
+
+def left_out_error(
+    left: NDArray[np.float64],
+    shrink: NDArray[np.float64],
+    along: NDArray[np.float64],
+    outside: NDArray[np.float64],
+    block: int,
+) -> float:
+    """Mean squared error of predicting each block of rows from the others: ``(I - H_bb)^-1 e_b``.
+
+    Args:
+        left: orthonormal columns ``(r, k)`` of the smoother ``H = left (1 - shrink) left'``.
+        shrink: shape ``(k,)``, the share of each column that the penalty takes away.
+        along: ``left' y``, shape ``(k,)``.
+        outside: what of y no column reaches, shape ``(r,)``.
+        block: rows in a block.
+    """
+    residual = left @ (shrink * along) + outside
+    if block == 1:
+        spared = (left**2) @ shrink
+        if len(left) > len(shrink):
+            spared = spared + np.maximum(1.0 - (left**2).sum(axis=1), 0.0)
+        return float(np.mean((residual / np.maximum(spared, 1e-12)) ** 2))
+    blocks = left.reshape(-1, block, left.shape[1])
+    hat = np.eye(block) - np.einsum("gik,k,gjk->gij", blocks, 1.0 - shrink, blocks)
+    hat += 1e-12 * np.eye(block)
+    solved = np.asarray(np.linalg.solve(hat, residual.reshape(-1, block, 1)), dtype=np.float64)
+    return float((solved**2).mean())
