@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates.folding import FOLDS, best_count, folds_of, group_means
-from whygen.prompt.surrogates.least_squares import Ridge
-from whygen.prompt.surrogates.pairs import Support, choose, fit_products
+from whygen.prompt.surrogates.pairs import Support, choose, fit_both
 from whygen.prompt.surrogates.trees import Leaves
 from whygen.prompt.surrogates.values import Sum, sum_of
 
@@ -43,16 +42,11 @@ class Boosting:
         return 3
 
     def fit(self, observed: Observed) -> Sum:
-        support = choose(observed, Ridge().fit(observed))
-        base = _base(observed, support)
+        support = choose(observed)
+        base = sum_of(observed, *fit_both(observed, support))
         enough = len(np.unique(observed.groups)) >= 2 * observed.n
         trees = _STEP * best_count(_fold_errors(observed, support)) if enough and _leaves_any(observed, base) else 0
         return sum_of(observed, *base.parts, _grow(observed, base, trees)) if trees else base
-
-
-def _base(observed: Observed, support: Support) -> Sum:
-    main = Ridge().fit(observed)
-    return sum_of(observed, main, fit_products(observed, main, support))
 
 
 def _leaves_any(observed: Observed, base: Sum) -> bool:
@@ -68,7 +62,7 @@ def _fold_errors(observed: Observed, support: Support) -> Iterator[NDArray[np.fl
     fold_of = folds_of(observed.groups, FOLDS)
     for fold in range(int(fold_of.max()) + 1):
         train, held = observed.take(fold_of != fold), observed.take(fold_of == fold)
-        base = _base(train, support)
+        base = sum_of(train, *fit_both(train, support))
         left = held.effects - base.predict(held.masks)
         staged = np.array(list(_forest(train, base, _TREES).staged_predict(held.masks.astype(np.float32))))
         predicted = np.vstack([np.zeros(len(left)), staged[_STEP - 1 :: _STEP]])

@@ -28,7 +28,7 @@ class Ridge:
 
     def fit(self, observed: Observed) -> Linear:
         rows = regression(observed)
-        return rows.back(_ridge(rows))
+        return rows.back(solve_ridge(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Ols:
         return rows.back(solution)
 
 
-def _ridge(rows: Rows) -> NDArray[np.float64]:
-    """Solve over all penalties by one singular value decomposition and keep the best left-out error.
+def solve_ridge(rows: Rows) -> NDArray[np.float64]:
+    """Ridge over all penalties by one singular value decomposition; the best left-out error wins.
 
     With ``shrink = penalty / (s^2 + penalty)`` the residual is ``e = U shrink U'y + (I - UU')y`` and one minus the
     leverage is built the same way: no difference of nearly equal numbers, also where the fit interpolates.

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates.folding import FOLDS, best_count, folds_of, group_means
-from whygen.prompt.surrogates.least_squares import Ridge
-from whygen.prompt.surrogates.rows import Linear
+from whygen.prompt.surrogates.least_squares import Ridge, solve_ridge
+from whygen.prompt.surrogates.rows import UNPENALISED, Linear, regression
 from whygen.prompt.surrogates.values import Sum, sum_of
 from whygen.types import Masks
 
@@ -71,8 +71,7 @@ class Pairs:
         return 3
 
     def fit(self, observed: Observed) -> Sum:
-        main = Ridge().fit(observed)
-        return sum_of(observed, main, fit_products(observed, main, choose(observed, main)))
+        return sum_of(observed, *fit_both(observed, choose(observed)))
 
 
 class Leftover(NamedTuple):
@@ -96,8 +95,9 @@ def leftover(observed: Observed, main: Linear) -> Leftover:
     return Leftover(centred[first], mean, weights[first], observed.groups[first])
 
 
-def choose(observed: Observed, main: Linear) -> Support:
+def choose(observed: Observed) -> Support:
     """The interactions that lower the left-out error by more than one standard error, shape ``(k, 2)``."""
+    main = Ridge().fit(observed)
     left = leftover(observed, main)
     steps = most_of(len(left.residual))
     return pursue(left, best_count(_fold_errors(observed, main, steps)) if steps else 0).support
@@ -123,12 +123,25 @@ def products(centred: Floats, support: Support) -> Floats:
     return centred[:, support[:, 0]] * centred[:, support[:, 1]]
 
 
-def fit_products(observed: Observed, main: Linear, support: Support) -> Products:
+def fit_both(observed: Observed, support: Support) -> tuple[Linear, Products]:
+    """Main effects by ridge, and given interactions without a penalty: apart on complement pairs, else together."""
+    if observed.complement_pairs() is not None or not len(support):
+        main = Ridge().fit(observed)
+        return main, _fit_products(observed, main, support)
+    rows, k = regression(observed), len(support)
+    order = np.argsort(observed.groups, kind="stable")
+    columns = UNPENALISED * products(observed.centred()[order], support)
+    solution = solve_ridge(rows._replace(x=np.hstack([rows.x[:, :1], columns, rows.x[:, 1:]])))
+    main = rows.back(np.delete(solution, slice(1, 1 + k)))
+    return main, Products(support, UNPENALISED * solution[1 : 1 + k], observed.keep, 0.0, observed.n)
+
+
+def _fit_products(observed: Observed, main: Linear, support: Support) -> Products:
     """Least squares of the leftover on given interactions."""
     left = leftover(observed, main)
     root = np.sqrt(left.weights)[:, None]
     columns = np.hstack([np.ones((len(root), 1)), products(left.centred, support)])
-    solution: Floats = np.linalg.lstsq(root * columns, root[:, 0] * left.residual, rcond=None)[0]
+    solution: NDArray[Any] = np.linalg.lstsq(root * columns, root[:, 0] * left.residual, rcond=None)[0]
     return Products(support, solution[1:], observed.keep, float(solution[0]), observed.n)
 
 
@@ -150,7 +163,8 @@ def pursue(left: Leftover, steps: int) -> Path:
     support: list[tuple[int, int]] = []
     while len(support) < steps and np.isfinite(scale).any() and float(np.linalg.norm(residual)) > least:
         agreement = np.abs(left.centred.T @ ((root * residual)[:, None] * left.centred))
-        i, j = divmod(int((agreement / scale).argmax()), len(scale))
+        share = np.where(np.isfinite(scale), agreement / scale, -1.0)
+        i, j = divmod(int(share.argmax()), len(scale))
         scale[i, j] = np.inf
         column = _without(root * left.centred[:, i] * left.centred[:, j], basis)
         length = float(np.linalg.norm(column))

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from whygen.prompt.observed import Observed
 from whygen.types import Masks
 
-_INTERCEPT_SCALE = 1e4
-"""The column of ones is scaled by this, so that the penalty does not reach the intercept (relative effect 1e-8)."""
+UNPENALISED = 1e4
+"""A column scaled by this, as that of ones is, is out of reach of the penalty (relative effect 1e-8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Rows(NamedTuple):
         """The model of coefficients of the units and an intercept of their own; without a column for it, it is 0."""
         if not self.intercept:
             return self.back(coefficients)
-        return self.back(np.concatenate([[intercept / _INTERCEPT_SCALE], coefficients]))
+        return self.back(np.concatenate([[intercept / UNPENALISED], coefficients]))
 
 
 def regression(observed: Observed) -> Rows:
@@ -77,12 +77,12 @@ def regression(observed: Observed) -> Rows:
     if pairs is not None:
         return _pair_differences(observed, *pairs)
     order = np.argsort(observed.groups, kind="stable")
-    ones = np.full((len(order), 1), _INTERCEPT_SCALE)
+    ones = np.full((len(order), 1), UNPENALISED)
     _, counts = np.unique(observed.groups, return_counts=True)
     block = int(counts[0]) if len(set(counts.tolist())) == 1 else 1
 
     def back(solution: NDArray[np.float64]) -> Linear:
-        return Linear(float(solution[0] * _INTERCEPT_SCALE), solution[1:], observed.keep)
+        return Linear(float(solution[0] * UNPENALISED), solution[1:], observed.keep)
 
     x = np.hstack([ones, observed.centred()[order]])
     return Rows(x, observed.effects[order], observed.groups[order], block, True, back)
