@@ -91,13 +91,18 @@ def left_out_error(
         block: rows in a block.
     """
     residual = left @ (shrink * along) + outside
+    overdetermined = len(left) > len(shrink)
     if block == 1:
         spared = (left**2) @ shrink
-        if len(left) > len(shrink):
+        if overdetermined:
             spared = spared + np.maximum(1.0 - (left**2).sum(axis=1), 0.0)
-        return float(np.mean((residual / np.maximum(spared, 1e-12)) ** 2))
+        # No floor: with as many rows as columns and hardly a penalty all of these are tiny, and the ratio is not.
+        return float(np.mean((residual / np.maximum(spared, 1e-300)) ** 2))
     blocks = left.reshape(-1, block, left.shape[1])
-    hat = np.eye(block) - np.einsum("gik,k,gjk->gij", blocks, 1.0 - shrink, blocks)
-    hat += 1e-12 * np.eye(block)
-    solved = np.asarray(np.linalg.solve(hat, residual.reshape(-1, block, 1)), dtype=np.float64)
+    spared = np.einsum("gik,k,gjk->gij", blocks, shrink, blocks)
+    if overdetermined:
+        spared = spared + np.eye(block) - np.einsum("gik,gjk->gij", blocks, blocks)
+    size = np.maximum(np.trace(spared, axis1=1, axis2=2), 1e-300)
+    spared = spared + 1e-13 * size[:, None, None] * np.eye(block)
+    solved = np.asarray(np.linalg.solve(spared, residual.reshape(-1, block, 1)), dtype=np.float64)
     return float((solved**2).mean())
