@@ -213,7 +213,8 @@ def summary(runs: list[Mapping[str, float]], *, larger_is_better: bool) -> dict[
 def cells_of_r2(size: Size, tables: list[Table]) -> Iterator[dict[str, object]]:
     for family, n, keep, calls in itertools.product(FAMILIES, size.units, KEEPS, size.calls):
         runs = [held_out(planted(family, n, game), keep, calls, seed) for game, seed in _runs(size)]
-        yield {"game": family, "n": n, "keep": keep, "calls": calls, **_row(runs, larger_is_better=True)}
+        if varied := [run for run in runs if np.isfinite(run[DEFAULT])]:  # any of three is constant at a high keep
+            yield {"game": family, "n": n, "keep": keep, "calls": calls, **_row(varied, larger_is_better=True)}
     for table in tables:
         runs = [held_out_of_table(table, 32, seed) for seed in range(size.games * size.seeds)]
         n = table.masks.shape[1]

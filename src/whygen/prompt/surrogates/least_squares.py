@@ -15,6 +15,12 @@ from whygen.prompt.surrogates.rows import Linear, Rows, regression
 _PENALTIES = np.concatenate([[1e-10], np.logspace(-4, 2, 25)])
 """Ridge penalties tried, as multiples of the mean squared norm of a column."""
 
+_SMALLEST = 0.999e-3
+"""Penalties under this are for data without noise: they count only where the left-out error is under its square, as a
+share of the mean square. With about as many rows as columns one small singular value rules all left-out errors at once,
+and a hardly penalised fit can look good by chance: at 24 units and 24 pairs held-out R2 averaged .43 without the rule
+and .58 with it (40 planted games), and it made no difference from one and a quarter pairs a unit on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ridge:
@@ -64,11 +70,12 @@ def solve_ridge(rows: Rows) -> NDArray[np.float64]:
     along = left.T @ y
     outside = y - left @ along if len(x) > len(singular) else np.zeros_like(y)
     scale = float((x[:, -1] ** 2).sum()) or 1.0
+    exact = _SMALLEST**2 * float(np.mean(y**2))
     best_error, best = np.inf, np.zeros(x.shape[1])
-    for penalty in _PENALTIES * scale:
-        shrink = penalty / (singular**2 + penalty)
-        error = left_out_error(left, shrink, along, outside, rows.block)
-        if error < best_error * (1.0 - 1e-9):
+    for share in _PENALTIES:
+        penalty = share * scale
+        error = left_out_error(left, penalty / (singular**2 + penalty), along, outside, rows.block)
+        if error < best_error * (1.0 - 1e-9) and (share >= _SMALLEST or error <= exact):
             best_error = error
             best = right.T @ (singular / (singular**2 + penalty) * along)
     return best
