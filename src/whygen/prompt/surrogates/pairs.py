@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates.folding import FOLDS, best_count, folds_of, group_means
 from whygen.prompt.surrogates.least_squares import Ridge, solve_ridge
-from whygen.prompt.surrogates.rows import UNPENALISED, Linear, regression
+from whygen.prompt.surrogates.rows import Linear, regression
 from whygen.prompt.surrogates.values import Sum, sum_of
 from whygen.types import Masks
 
@@ -26,7 +26,7 @@ Support: TypeAlias = NDArray[np.int64]
 """Numbers of the two units of each interaction, shape ``(k, 2)``."""
 
 _MOST = 64
-"""No more interactions than this, and than a quarter of the rows left over, are looked for."""
+"""No more interactions than this, and than a quarter of the groups, are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def choose(observed: Observed) -> Support:
     """The interactions that lower the left-out error by more than one standard error, shape ``(k, 2)``."""
     main = Ridge().fit(observed)
     left = leftover(observed, main)
-    steps = most_of(len(left.residual))
+    steps = most_of(len(np.unique(left.groups)))
     return pursue(left, best_count(_fold_errors(observed, main, steps)) if steps else 0).support
 
 
@@ -113,9 +113,9 @@ def _fold_errors(observed: Observed, main: Linear, steps: int) -> Iterator[Float
         yield _errors(leftover(train, own), leftover(held, own), steps)
 
 
-def most_of(rows: int) -> int:
-    """How many interactions are looked for in so many rows."""
-    return min(_MOST, rows // 4)
+def most_of(groups: int) -> int:
+    """How many interactions are looked for in so many groups."""
+    return min(_MOST, groups // 4)
 
 
 def products(centred: Floats, support: Support) -> Floats:
@@ -124,16 +124,16 @@ def products(centred: Floats, support: Support) -> Floats:
 
 
 def fit_both(observed: Observed, support: Support) -> tuple[Linear, Products]:
-    """Main effects by ridge, and given interactions without a penalty: apart on complement pairs, else together."""
+    """Main effects by ridge, and given interactions: by themselves on complement pairs, else under the same penalty."""
     if observed.complement_pairs() is not None or not len(support):
         main = Ridge().fit(observed)
         return main, _fit_products(observed, main, support)
     rows, k = regression(observed), len(support)
     order = np.argsort(observed.groups, kind="stable")
-    columns = UNPENALISED * products(observed.centred()[order], support)
+    columns = products(observed.centred()[order], support)
     solution = solve_ridge(rows._replace(x=np.hstack([rows.x[:, :1], columns, rows.x[:, 1:]])))
     main = rows.back(np.delete(solution, slice(1, 1 + k)))
-    return main, Products(support, UNPENALISED * solution[1 : 1 + k], observed.keep, 0.0, observed.n)
+    return main, Products(support, solution[1 : 1 + k], observed.keep, 0.0, observed.n)
 
 
 def _fit_products(observed: Observed, main: Linear, support: Support) -> Products:
