@@ -8,7 +8,7 @@ from pathlib import Path
 
 NAMES = (
     "first_minute", "coverage", "significance", "sizes", "labels", "distances", "operators", "overhead",
-    "store", "anchors_selection", "long_prompts",
+    "store", "anchors_selection", "long_prompts", "estimator_overhead", "methods",
 )  # fmt: skip
 NEED_DATA = ("anchors_pipeline",)
 

@@ -1,0 +1,97 @@
+"""The value of itself that a fitted surrogate reports, in closed form. METHODS A2.
+
+Each part of a surrogate knows its Banzhaf value at any keep probability: the expectation of a product over units is the
+product of expectations. Its Shapley value follows from the same function by Owen's (1972) multilinear extension,
+
+    Shapley_i = integral over p from 0 to 1 of Banzhaf_i(p) dp,
+
+a polynomial in p, so that Gauss-Legendre quadrature with enough nodes has no error but rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.prompt.observed import Observed
+from whygen.types import Masks
+
+
+class Fitted(Protocol):
+    """A fitted surrogate."""
+
+    def predict(self, masks: Masks) -> NDArray[np.float64]:
+        """Predicted effects, shape ``(m,)``, of masks ``(m, n)``."""
+        ...
+
+    def attributions(self) -> NDArray[np.float64]:
+        """The surrogate's own value of the estimand, shape ``(n,)``."""
+        ...
+
+
+class Surrogate(Protocol):
+    """A way to fit. ``smallest_pairs`` is the number of pairs below which it refuses."""
+
+    @property
+    def name(self) -> str: ...
+
+    def smallest_pairs(self, n: int) -> int: ...
+
+    def fit(self, observed: Observed) -> Fitted: ...
+
+
+class Part(Protocol):
+    """A function of masks whose Banzhaf values are known; ``degree`` bounds their degree as polynomials in keep."""
+
+    @property
+    def degree(self) -> int: ...
+
+    def predict(self, masks: Masks) -> NDArray[np.float64]: ...
+
+    def banzhaf(self, keep: float) -> NDArray[np.float64]:
+        """Mean with each unit minus mean without it, shape ``(n,)``, the others kept with probability ``keep``."""
+        ...
+
+
+def shapley(banzhaf: Callable[[float], NDArray[np.float64]], degree: int) -> NDArray[np.float64]:
+    """Shapley values ``(n,)`` from Banzhaf values at every keep probability, polynomials of at most ``degree``."""
+    nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
+    values = [weight / 2.0 * banzhaf((1.0 + node) / 2.0) for node, weight in zip(nodes, weights, strict=True)]
+    return np.sum(values, axis=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The sum of parts, and the estimand it reports.
+
+    Attributes:
+        parts: the summands.
+        keep: keep probability of the Banzhaf value; None for Shapley values.
+        total: f(1) - f(0), which the Shapley values share out. The sum is taken to miss it at the full mask alone,
+            which changes every Shapley value by an n-th of what it misses; no design by size draws that mask.
+    """
+
+    parts: tuple[Part, ...]
+    keep: float | None
+    total: float | None = None
+
+    def predict(self, masks: Masks) -> NDArray[np.float64]:
+        return np.sum([part.predict(masks) for part in self.parts], axis=0)
+
+    def attributions(self) -> NDArray[np.float64]:
+        if self.keep is not None:
+            return self._banzhaf(self.keep)
+        values = shapley(self._banzhaf, max(part.degree for part in self.parts))
+        return values if self.total is None else values + (self.total - values.sum()) / len(values)
+
+    def _banzhaf(self, keep: float) -> NDArray[np.float64]:
+        return np.sum([part.banzhaf(keep) for part in self.parts], axis=0)
+
+
+def sum_of(observed: Observed, *parts: Part) -> Sum:
+    """The sum of parts that reports what ``observed`` was drawn for: Shapley by size, Banzhaf at its keep else."""
+    return Sum(parts, observed.keep if observed.sizes is None else None, observed.total)

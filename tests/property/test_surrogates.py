@@ -1,0 +1,286 @@
+"""Laws of the surrogates: what each says of itself is what enumeration finds, and what each must recover."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from whygen.prompt import designs, intervals
+from whygen.prompt.observed import Observed
+from whygen.prompt.surrogates import SURROGATES, Boosting, KernelRidge, Pairs, Ridge
+from whygen.prompt.surrogates.kernel import Kernels
+from whygen.prompt.surrogates.pairs import Products, pursue
+from whygen.prompt.surrogates.pairs import leftover as leftover_of
+from whygen.prompt.surrogates.rows import Linear
+from whygen.prompt.surrogates.trees import Leaves
+from whygen.prompt.surrogates.values import Part, Sum, shapley
+
+SEEDS = st.integers(0, 2**32 - 1)
+ALL = pytest.mark.parametrize("surrogate", list(SURROGATES.values()), ids=lambda s: s.name)
+Predict = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
+
+
+def corners(n: int) -> NDArray[np.bool_]:
+    return np.array(list(itertools.product([False, True], repeat=n)), dtype=bool)
+
+
+def values_by_enumeration(predict: Predict, n: int, weight: Callable[[int], float]) -> NDArray[np.float64]:
+    """Marginal contributions over all sets of others; ``weight`` is the chance of one set of that size."""
+    found = np.zeros(n)
+    for i in range(n):
+        rest = corners(n)[~corners(n)[:, i]]
+        beside = rest.copy()
+        beside[:, i] = True
+        chance = np.array([weight(int(size)) for size in rest.sum(axis=1)])
+        found[i] = chance @ (predict(beside) - predict(rest))
+    return found
+
+
+def banzhaf(predict: Predict, n: int, keep: float) -> NDArray[np.float64]:
+    return values_by_enumeration(predict, n, lambda s: keep**s * (1 - keep) ** (n - 1 - s))
+
+
+def shapley_by_size(predict: Predict, n: int) -> NDArray[np.float64]:
+    return values_by_enumeration(predict, n, lambda s: 1 / (n * math.comb(n - 1, s)))
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> Part:
+    n = draw(st.integers(1, 7))
+    rng = np.random.default_rng(draw(SEEDS))
+    kind = draw(st.sampled_from(["linear", "products", "kernels", "leaves"]))
+    if kind == "linear":
+        return Linear(rng.normal(), rng.normal(size=n), 0.3)
+    if kind == "products":
+        support = np.array(list(itertools.combinations(range(n), 2)), dtype=np.int64).reshape(-1, 2)
+        return Products(support, rng.normal(size=len(support)), float(rng.uniform(0.1, 0.9)), rng.normal(), n)
+    if kind == "kernels":
+        return Kernels(rng.random((5, n)) < 0.5, rng.normal(size=5), float(rng.uniform(0.05, 0.95)))
+    return Leaves(rng.integers(-1, 2, size=(6, n)).astype(np.int8), rng.normal(size=6))
+
+
+def units_of(part: Part) -> int:
+    return len(part.banzhaf(0.5))
+
+
+@given(parts(), st.floats(0.05, 0.95))
+def test_closed_form_banzhaf_values_are_the_enumerated_ones(part: Part, keep: float) -> None:
+    found = part.banzhaf(keep)
+    assert found == pytest.approx(banzhaf(part.predict, len(found), keep), abs=1e-10)
+
+
+@given(parts())
+def test_integrated_banzhaf_values_are_the_shapley_values_by_size(part: Part) -> None:
+    found = shapley(part.banzhaf, part.degree)
+    assert found == pytest.approx(shapley_by_size(part.predict, units_of(part)), abs=1e-10)
+    ends = np.array([np.zeros(len(found), bool), np.ones(len(found), bool)])
+    assert found.sum() == pytest.approx(np.diff(part.predict(ends))[0], abs=1e-9)  # efficiency
+
+
+@given(st.integers(0, 6), st.integers(0, 6), SEEDS)
+def test_shapley_values_of_a_leaf_count_orders(present: int, absent: int, seed: int) -> None:
+    """A needed unit completes a leaf in (present - 1)! absent! / (present + absent)! of all orders."""
+    rng = np.random.default_rng(seed)
+    needs = np.concatenate([np.ones(present), -np.ones(absent), np.zeros(2)]).astype(np.int8)[None]
+    leaf = Leaves(needs, rng.normal(size=1))
+    whole = math.factorial(present + absent)
+    with_unit = math.factorial(max(present - 1, 0)) * math.factorial(absent) / whole
+    without = math.factorial(present) * math.factorial(max(absent - 1, 0)) / whole
+    expected = leaf.values[0] * np.concatenate([np.full(present, with_unit), np.full(absent, -without), np.zeros(2)])
+    assert shapley(leaf.banzhaf, leaf.degree) == pytest.approx(expected, abs=1e-12)
+
+
+@given(parts())
+def test_banzhaf_at_one_half_is_twice_the_degree_one_fourier_coefficient(part: Part) -> None:
+    signs = 2.0 * corners(units_of(part)) - 1.0
+    fourier = signs.T @ part.predict(corners(units_of(part))) / len(signs)
+    assert part.banzhaf(0.5) == pytest.approx(2.0 * fourier, abs=1e-10)
+
+
+def redundant(masks: NDArray[np.bool_], n: int) -> NDArray[np.float64]:
+    """Not additive, nor pairwise: any of three, and a product of three."""
+    z = masks.astype(float)
+    return 2.0 * z[:, :3].max(axis=1) + 1.5 * z[:, 1 : min(4, n)].prod(axis=1) - z[:, -1]
+
+
+def drawn(n: int, calls: int, rng: np.random.Generator, *, how: str) -> Observed:
+    if how == "shapley":
+        design = designs.paired_by_size(n, calls, rng)
+        ends = redundant(np.array([np.zeros(n, bool), np.ones(n, bool)]), n)
+        total = float(ends[1] - ends[0])
+        return Observed(design.masks, redundant(design.masks, n), design.groups, sizes=design.sizes, total=total)
+    keep = 0.5 if how == "pairs" else 0.8
+    design = (
+        designs.bernoulli(n, calls, rng, keep=keep) if keep != 0.5 else designs.complement_pairs(n, calls // 2, rng)
+    )
+    return Observed(design.masks, redundant(design.masks, n), design.groups, keep)
+
+
+@ALL
+@settings(max_examples=8)
+@given(st.integers(5, 8), SEEDS, st.sampled_from(["pairs", "bernoulli", "shapley"]))
+def test_attributions_of_a_fit_are_those_of_its_predictions(surrogate, n: int, seed: int, how: str) -> None:
+    seen = drawn(n, 60, np.random.default_rng(seed), how=how)
+    if surrogate.name == "ols" and len(np.unique(seen.groups)) < surrogate.smallest_pairs(n):
+        return
+    fitted = surrogate.fit(seen)
+    if how != "shapley":
+        assert fitted.attributions() == pytest.approx(banzhaf(fitted.predict, n, seen.keep), abs=1e-8)
+        return
+    own = shapley_by_size(fitted.predict, n)
+    assert fitted.attributions() == pytest.approx(own + (seen.total - own.sum()) / n, abs=1e-8)
+
+
+@ALL
+@settings(max_examples=6)
+@given(SEEDS, st.sampled_from(["pairs", "bernoulli", "shapley"]))
+def test_the_same_data_give_the_same_fit(surrogate, seed: int, how: str) -> None:
+    seen = drawn(8, 80, np.random.default_rng(seed), how=how)
+    first, second = surrogate.fit(seen), surrogate.fit(seen)
+    assert np.array_equal(first.attributions(), second.attributions())
+    assert np.array_equal(first.predict(seen.masks), second.predict(seen.masks))
+
+
+@ALL
+@settings(max_examples=6)
+@given(SEEDS, st.floats(-50, 50), st.floats(0.01, 100), st.sampled_from(["pairs", "bernoulli", "shapley"]))
+def test_a_fit_follows_the_unit_and_the_level_of_the_effects(
+    surrogate, seed: int, shift: float, scale: float, how: str
+) -> None:
+    seen = drawn(6, 60, np.random.default_rng(seed), how=how)
+    if surrogate.name == "ols" and len(np.unique(seen.groups)) < surrogate.smallest_pairs(6):
+        return
+    other = Observed(
+        seen.masks, scale * seen.effects + shift, seen.groups, seen.keep, seen.sizes,
+        None if seen.total is None else scale * seen.total,
+    )  # fmt: skip
+    found, same = surrogate.fit(other).predict(seen.masks), surrogate.fit(seen).predict(seen.masks)
+    size = np.abs(seen.effects).max()
+    assert (found - shift) / scale == pytest.approx(same, abs=2e-3 * size * max(1.0, abs(shift) / scale))
+
+
+@ALL
+@pytest.mark.parametrize("how", ["pairs", "bernoulli", "shapley"])
+def test_effects_that_do_not_vary_give_zeros_and_no_warning(surrogate, how: str) -> None:
+    flat = drawn(5, 60, np.random.default_rng(0), how=how)
+    flat = Observed(
+        flat.masks, np.full(len(flat), 3.7), flat.groups, flat.keep, flat.sizes, None if how != "shapley" else 0.0
+    )
+    fitted = surrogate.fit(flat)
+    assert fitted.attributions() == pytest.approx(np.zeros(5), abs=1e-9)
+    assert fitted.predict(flat.masks) == pytest.approx(flat.effects, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["ridge", "ols", "bayesian-ridge", "pairs", "boosting"])
+@settings(max_examples=10)
+@given(SEEDS, st.sampled_from(["pairs", "bernoulli"]))
+def test_an_additive_game_without_noise_is_recovered(name: str, seed: int, how: str) -> None:
+    rng = np.random.default_rng(seed)
+    seen = drawn(7, 90, rng, how=how)
+    truth = rng.normal(size=7)
+    fitted = SURROGATES[name].fit(seen.with_effects(seen.masks @ truth - 2.0))
+    assert fitted.attributions() == pytest.approx(truth, abs=1e-4)
+    assert fitted.predict(corners(7)) == pytest.approx(corners(7) @ truth - 2.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["lasso", "kernel-ridge"])
+@settings(max_examples=10)
+@given(SEEDS)
+def test_an_additive_game_without_noise_is_nearly_recovered_by_the_others(name: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    seen = drawn(7, 90, rng, how="pairs")
+    truth = rng.normal(size=7)
+    found = SURROGATES[name].fit(seen.with_effects(seen.masks @ truth - 2.0)).attributions()
+    assert found == pytest.approx(truth, abs=0.05 * np.abs(truth).max())
+
+
+@pytest.mark.parametrize("surrogate", [Pairs(), Boosting()], ids=lambda s: s.name)
+@settings(max_examples=10)
+@given(SEEDS, st.sampled_from(["pairs", "bernoulli", "shapley"]))
+def test_a_sparse_pairwise_game_without_noise_is_predicted_everywhere(surrogate, seed: int, how: str) -> None:
+    rng = np.random.default_rng(seed)
+    n = 10
+    linear = rng.normal(size=n)
+    one, two, three, four = rng.permutation(n)[:4]
+
+    def play(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return masks @ linear + 2.0 * (masks[:, one] & masks[:, two]) - 3.0 * (masks[:, three] & masks[:, four])
+
+    seen = drawn(n, 160, rng, how=how)
+    ends = play(np.array([np.zeros(n, bool), np.ones(n, bool)]))
+    seen = Observed(
+        seen.masks, play(seen.masks), seen.groups, seen.keep, seen.sizes,
+        float(ends[1] - ends[0]) if how == "shapley" else None,
+    )  # fmt: skip
+    assert surrogate.fit(seen).predict(corners(n)) == pytest.approx(play(corners(n)), abs=1e-3)
+
+
+@given(SEEDS)
+def test_a_pursuit_is_least_squares_on_what_it_chose(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    seen = drawn(9, 80, rng, how="pairs")
+    left = leftover_of(seen, Ridge().fit(seen))
+    support, basis = pursue(left, 5)
+    assert basis.T @ basis == pytest.approx(np.eye(basis.shape[1]), abs=1e-9)
+    columns = np.hstack([np.ones((40, 1)), left.centred[:, support[:, 0]] * left.centred[:, support[:, 1]]])
+    fit = columns @ np.linalg.lstsq(columns, left.residual, rcond=None)[0]
+    assert basis @ (basis.T @ left.residual) == pytest.approx(fit, abs=1e-8)
+    assert len({tuple(pair) for pair in support.tolist()}) == len(support)
+
+
+@pytest.mark.parametrize("surrogate", [Pairs(), Boosting(), KernelRidge()], ids=lambda s: s.name)
+@settings(max_examples=10)
+@given(SEEDS)
+def test_on_complement_pairs_a_dummy_and_twins_are_seen_as_such_after_the_correction(surrogate, seed: int) -> None:
+    """An enumerated design has every symmetry, so that only the folds can break one; the truth is 0 and equal."""
+    rng = np.random.default_rng(seed)
+    design = designs.enumerated(6)
+    effects = 2.0 * (design.masks[:, 0] | design.masks[:, 1]) + design.masks[:, 2]
+    seen = Observed(design.masks, effects, design.groups)
+    found = intervals.cross_fit(seen, surrogate, rng).scores.mean(axis=0)
+    assert found[3:] == pytest.approx(np.zeros(3), abs=0.15)
+    assert found[0] == pytest.approx(found[1], abs=0.15)
+    assert found[:3] == pytest.approx([1.0, 1.0, 1.0], abs=0.15)
+
+
+class Wrong:
+    """A surrogate that is wrong on purpose: a fixed forest, whatever was observed."""
+
+    name = "wrong"
+
+    def smallest_pairs(self, n: int) -> int:
+        return 1
+
+    def fit(self, observed: Observed) -> Sum:
+        rng = np.random.default_rng(len(observed))
+        leaves = Leaves(rng.integers(-1, 2, size=(4, observed.n)).astype(np.int8), 3.0 * rng.normal(size=4))
+        return Sum((leaves,), observed.keep if observed.sizes is None else None, observed.total)
+
+
+@pytest.mark.parametrize("how", ["bernoulli", "shapley"])
+def test_corrected_estimates_are_unbiased_for_a_surrogate_that_is_wrong_on_purpose(how: str) -> None:
+    n, found = 5, []
+    for seed in range(500):
+        rng = np.random.default_rng(seed)
+        if how == "shapley":
+            seen = drawn(n, 20, rng, how=how)
+        else:  # with replacement throughout, so that this is about the estimator
+            uniform = rng.random((12, n))
+            masks = np.stack([uniform < 0.8, (1 - uniform) < 0.8], axis=1).reshape(-1, n)
+            seen = Observed(masks, redundant(masks, n), np.repeat(np.arange(12), 2), 0.8)
+        found.append(intervals.cross_fit(seen, Wrong(), rng).scores.mean(axis=0))
+
+    def game(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return redundant(masks, n)
+
+    truth = shapley_by_size(game, n) if how == "shapley" else banzhaf(game, n, 0.8)
+    error = np.std(found, axis=0) / np.sqrt(len(found))
+    assert (np.abs(np.mean(found, axis=0) - truth) < 4.5 * error).all()
+    assert (np.abs(Wrong().fit(seen).attributions() - truth) > 0.3).any()  # uncorrected it is far off
