@@ -36,11 +36,13 @@ def drivers(explanation: PromptExplanation) -> str:
     away = [unit for unit in found if unit.attribution < 0]
     if not found:
         return f"No {noun(explanation)} of this prompt stands out."
+    what = "these outputs" if explanation.inputs else "this output"
     sentences: list[str] = []
     if towards:
-        sentences.append(f"{_named(towards, explanation)} drove this output")
+        sentences.append(f"{_named(towards, explanation)} drove {what}")
     if away:
-        sentences.append(f"{_named(away, explanation)} {'pulls' if len(away) == 1 else 'pull'} away from it")
+        verb, them = "pulls" if len(away) == 1 else "pull", "them" if explanation.inputs else "it"
+        sentences.append(f"{_named(away, explanation)} {verb} away from {them}")
     return f"{'; '.join(sentences)}."
 
 
