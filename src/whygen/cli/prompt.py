@@ -45,7 +45,9 @@ def prompt(
     estimand: Annotated[str | None, typer.Option(help="banzhaf, shapley, local or loo.")] = None,
     keep: Annotated[float | None, typer.Option(help="Probability with which each other unit is kept; 0.5.")] = None,
     kernel: Annotated[str | None, typer.Option(help="For local: dropped, embedding or word-mover.")] = None,
-    surrogate: Annotated[str | None, typer.Option(help="auto, ridge or ols.")] = None,
+    surrogate: Annotated[
+        str | None, typer.Option(help="auto, ridge, ols, lasso, bayesian-ridge, kernel-ridge, pairs or boosting.")
+    ] = None,
     draws: Annotated[int | None, typer.Option(help="Answers drawn for each mask; 1.")] = None,
     references: Annotated[int | None, typer.Option(help="Reference answers; 1.")] = None,
     distribution: Annotated[

@@ -43,6 +43,7 @@ class PromptChoices(TypedDict, total=False):
     stable: int | None
     irrelevant: str
     hierarchy: str | None
+    interactions: int
     matrix: str
     sets: int | None
 
@@ -78,7 +79,8 @@ class PromptOptions:
         design: ``auto``, ``gsmile`` (the published draw), or masks of one's own.
         scale: ``none``, or ``min-max`` (the published similarity, rescaled over the run: values of two runs cannot be
             compared then).
-        surrogate: ``auto`` (``ridge``; for ``local`` the weighted least squares that it is), or a name.
+        surrogate: ``auto`` (``pairs``; for ``local`` the weighted least squares that it is), ``ridge``, ``ols``,
+            ``lasso``, ``bayesian-ridge``, ``kernel-ridge``, ``pairs`` or ``boosting`` (METHODS A2).
         draws: answers drawn for each mask.
         references: reference answers; effects are averaged over them.
         distribution: None, or how sets of draws are compared: ``energy``, ``mmd``, ``optimal-transport`` or
@@ -87,6 +89,8 @@ class PromptOptions:
         tolerance: stop as soon as the widest interval is under this, in the target's unit.
         stable: stop as soon as the order of the so many strongest units is the same at two looks in a row; that is no
             statement of precision.
+        interactions: at most so many pairs of units that act together are reported, and only where they raise
+            held-out fidelity; 0 for none. With ``banzhaf`` alone.
         irrelevant: ``count`` answers that are as far from the reference as texts about other things are, or ``exclude``
             them with their pairs of masks.
         hierarchy: None, or the levels of a long prompt from coarse to fine, such as ``paragraph>sentence>word``
@@ -122,6 +126,7 @@ class PromptOptions:
     stable: int | None = None
     irrelevant: str = "count"
     hierarchy: str | None = None
+    interactions: int = 5
     matrix: str = "none"
     sets: int | None = None
 
@@ -168,7 +173,7 @@ def choose(preset: str | PromptOptions | None, choices: Mapping[str, Any]) -> Pr
 
 HIERARCHICAL = frozenset(
     {"preset", "budget", "pin", "operator", "target", "estimand", "surrogate", "references", "tolerance",
-     "hierarchy", *(field.name for field in fields(OperatorOptions))}
+     "hierarchy", "interactions", *(field.name for field in fields(OperatorOptions))}
 )  # fmt: skip
 """The options that go with a hierarchy."""
 

@@ -7,7 +7,7 @@ another target reads it, without a call.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from whygen.prompt.designs import Design
 from whygen.prompt.ending import partial
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.heard import Heard, Read, measure_by
+from whygen.prompt.interactions import strongest_pairs
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.matrix import sentence_matrix
 from whygen.prompt.observed import Seen
@@ -30,7 +31,8 @@ from whygen.prompt.sets import Ask, Call, answer_sets
 from whygen.prompt.targets import ReadsReference, Target
 from whygen.prompt.units import Sent, shown
 from whygen.results.prompt import Calls, PromptExplanation
-from whygen.results.records import AnswerSets
+from whygen.results.records import AnswerSets, InteractionRecord
+from whygen.stats.seeds import generator
 from whygen.types import Masks
 
 
@@ -97,7 +99,18 @@ def explained(run: Run, *, further: int = 0) -> PromptExplanation:
         matrix = sentence_matrix(run.heard(), asker.target, lambda read, place: _column(run, read, place).estimate())
     findings = Findings(run.seen.observed, run.design, run.whole, estimate, run.seen)
     explanation = assemble(asker, findings, run.plan, seed=run.seed)
-    return partial(explanation.model_copy(update={"matrix": matrix, "sets": sets}), asker)
+    found = {"matrix": matrix, "sets": sets, "interactions": _interactions(run)}
+    return partial(explanation.model_copy(update=found), asker)
+
+
+def _interactions(run: Run) -> tuple[InteractionRecord, ...]:
+    """Pairs of units that act together. Only masks whose units were kept independently of each other tell."""
+    options, observed = run.plan.options, run.seen.observed
+    if options.estimand != "banzhaf" or run.design.sizes is not None or options.interactions < 1:
+        return ()
+    rng = generator(run.seed, "interactions")
+    pairs = strongest_pairs(observed, run.plan.surrogate, rng, most=options.interactions)
+    return tuple(InteractionRecord(**asdict(pair)) for pair in pairs)
 
 
 def _estimate(run: Run) -> Estimate:

@@ -16,6 +16,28 @@ MOST_ROWS = 60
 MOST_OUTPUT = 400
 
 
+def interactions(explanation: PromptExplanation) -> dict[str, Any] | None:
+    """Pairs of units that act together; None where none raised the fidelity."""
+    found = explanation.interactions
+    if not found:
+        return None
+    decimals = decimals_for(max(abs(one.value) for one in found))
+    return {
+        "rows": [
+            {
+                "pair": f"{quoted(explanation.units[one.first].text)} and {quoted(explanation.units[one.second].text)}",
+                "value": signed(one.value, decimals),
+                "interval": ""
+                if one.low is None or one.high is None
+                else f"{signed(one.low, decimals)} to {signed(one.high, decimals)}",
+                "together": "more together" if one.value > 0 else "less together",
+                "significant": one.significant,
+            }
+            for one in found
+        ]
+    }
+
+
 def matrix(explanation: PromptExplanation) -> dict[str, Any] | None:
     """The heat table of units by sentences; None where there is none."""
     found = explanation.matrix

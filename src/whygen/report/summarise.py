@@ -55,6 +55,7 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
         "noise": _noise(explanation),
         "scatter": _scatter(explanation),
         "samples": _samples(explanation),
+        "interactions": readings.interactions(explanation),
         "matrix": readings.matrix(explanation),
         "sets": readings.sets(explanation),
         "made": [[term, visible(text)] for term, text in _made(explanation)],

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, JsonValue
 
-from whygen.results.records import AnswerSets, Figure, Record, SentenceMatrix, TargetRecord, Text
+from whygen.results.records import AnswerSets, Figure, InteractionRecord, Record, SentenceMatrix, TargetRecord, Text
 from whygen.results.tree import Tree
 from whygen.types import Effects, Masks
 
@@ -206,6 +206,8 @@ class PromptExplanation(Record):
     """Distributional mode: permutation p-values of a shift of the output's law, one a unit; in ``details.json``."""
     tree: Tree | None = Field(default=None, exclude=True, repr=False)
     """The levels of a long prompt that was explained part by part; kept in ``details.json``. None for a flat one."""
+    interactions: tuple[InteractionRecord, ...] = Field(default=(), exclude=True)
+    """Pairs of units that act together, where that raises held-out fidelity; kept in ``details.json``."""
     matrix: SentenceMatrix | None = Field(default=None, exclude=True, repr=False)
     """Which unit drove which sentence of the output, where it was asked for; kept in ``details.json``."""
     sets: AnswerSets | None = Field(default=None, exclude=True, repr=False)
@@ -228,6 +230,7 @@ class PromptExplanation(Record):
             "advice": self.advice,
             "p_shift": None if self.p_shift is None else list(self.p_shift),
             "sections": [section.model_dump(mode="json") for section in self.sections],
+            "interactions": [record.model_dump(mode="json") for record in self.interactions],
             "inputs": [record.model_dump(mode="json") for record in self.inputs],
             "r2_chance_p95": self.fidelity.r2_chance_p95,
             **({} if self.tree is None else {"tree": self.tree.model_dump(mode="json")}),

@@ -40,6 +40,21 @@ class TargetRecord(Record):
     unit: str
 
 
+class InteractionRecord(Record):
+    """Two units that act together: numbers of the units, the Banzhaf interaction index with its 95% interval.
+
+    Positive: both do more together than apart. Chosen on other masks than it was estimated on.
+    """
+
+    first: int
+    second: int
+    value: float
+    low: Figure
+    high: Figure
+    p_value: Figure
+    significant: bool
+
+
 class OutputSentence(Record):
     """A sentence of the reference output: characters ``[start, end)``."""
 
