@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 EXACT = 1e-9
 """An interval is granted this share of sd(f): noise-free games that the surrogate represents are met to rounding."""
 
+SURROGATE = "pairs"
+"""The package's default."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -85,7 +88,7 @@ def interval(trial: Trial, rng: np.random.Generator, *, level: float = intervals
         found = find(observed, noise=trial.own, degrees=REDRAWS).interval
         assert found is not None
         return found
-    fit = intervals.cross_fit(observed, load_surrogate("ridge"), rng)
+    fit = intervals.cross_fit(observed, load_surrogate(SURROGATE), rng)
     if observed.total is not None:
         return intervals.shapley_interval(fit, observed, noise=trial.own * (1.0 + 1.0 / REPEATS), level=level)
     population = 2 ** (observed.n - 1) if observed.n <= designs.MAX_ENUMERATED else np.inf
@@ -94,7 +97,7 @@ def interval(trial: Trial, rng: np.random.Generator, *, level: float = intervals
 
 def p_values(trial: Trial, rng: np.random.Generator) -> Floats:
     """The p-values that the package would print for Banzhaf values, shape ``(n,)``."""
-    fit = intervals.cross_fit(trial.observed, load_surrogate("ridge"), rng)
+    fit = intervals.cross_fit(trial.observed, load_surrogate(SURROGATE), rng)
     found = intervals.sampled_estimate(fit, rng).p_values
     assert found is not None
     return found

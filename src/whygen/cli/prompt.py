@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 import whygen
 from whygen.cli import common
-from whygen.errors import UsageError
+from whygen.errors import DataError, UsageError
 from whygen.models import ModelOptions
+from whygen.prompt.chat_files import read_chat
 from whygen.prompt.ending import Interrupted
 from whygen.prompt.foresee import Forecast, foresee_prompt
-from whygen.types import Settings
+from whygen.results import PromptExplanation
+from whygen.types import Chat, Message, Settings
 
 
 def prompt(
@@ -22,6 +25,13 @@ def prompt(
     source: Annotated[str | None, typer.Argument(metavar="TEXT|-|@FILE", help="The prompt.")] = None,
     *,
     text: Annotated[str | None, typer.Option("--text", help="The prompt, whatever it begins with.")] = None,
+    chat: Annotated[
+        Path | None, typer.Option("--chat", help="Instead of TEXT: a JSON list of role, content and images.")
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(help="User messages, a line each or a JSON list: explained over all of them."),
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="gsmile: the published procedure.")] = None,
     budget: Annotated[int | None, typer.Option(help="Model calls in all; 64 unless a preset says so.")] = None,
     units: Annotated[str | None, typer.Option(help="word, token, whitespace, sentence, line or paragraph.")] = None,
@@ -85,7 +95,7 @@ def prompt(
 ) -> None:
     """Explain which units of a prompt drove what the model answered."""
     del debug  # read by the outermost handler of errors
-    given = _prompt_text(source, text)
+    given = _given(source, text, chat)
     target = _with_span(target, span)
     choices: dict[str, Any] = {
         "budget": budget, "units": units, "pin": pin or None, "operator": operator, "placeholder": placeholder,
@@ -106,23 +116,33 @@ def prompt(
         "options": ModelOptions(device=device, base_url=base_url, endpoint=endpoint),
         **{name: value for name, value in choices.items() if value is not None},
     }
+    running: dict[str, Any] = {
+        "cache": common.store_path(cache, no_cache),
+        "progress": common.progress_for(quiet or as_json),
+        **common_choices,
+    }
+    if inputs is not None:
+        common.show(_over(model, given, inputs, running), out=out, as_json=as_json, quiet=quiet)
+        return
     if dry_run:
         _show_forecast(foresee_prompt(model, given, **common_choices), as_json=as_json)
         return
     try:
-        explanation = whygen.explain_prompt(
-            model,
-            given,
-            cache=common.store_path(cache, no_cache),
-            progress=common.progress_for(quiet or as_json),
-            **common_choices,
-        )
+        explanation = whygen.explain_prompt(model, given, **running)
     except Interrupted as stop:
         common.show_partial(stop.explanation, out=out, as_json=as_json, quiet=quiet)
         raise typer.Exit(common.INTERRUPTED) from None
     common.show(explanation, out=out, as_json=as_json, quiet=quiet)
     if explanation.ended is not None:
         raise typer.Exit(common.ENDED_EARLY)
+
+
+def _over(model: str, given: str | Chat, inputs: Path, running: dict[str, Any]) -> PromptExplanation:
+    """A chat, or a text as its system prompt, explained over many user messages."""
+    if running.pop("preset") is not None:
+        raise UsageError("--preset does not go with --inputs: leave one of them out.")
+    template = given if isinstance(given, Chat) else Chat((Message("system", given),))
+    return whygen.explain_template(model, template, inputs=_messages(inputs), **running)
 
 
 def _with_span(target: str | None, span: str | None) -> str | None:
@@ -144,6 +164,29 @@ def _show_forecast(forecast: Forecast, *, as_json: bool) -> None:
     cost = "unknown" if forecast.cost_at_most is None else f"at most ${forecast.cost_at_most:,.4f}"
     typer.echo(f"tokens in: {tokens}; tokens out: at most {forecast.tokens_out_at_most:,}; cost: {cost}")
     typer.echo("Nothing was sent.")
+
+
+def _given(source: str | None, text: str | None, chat: Path | None) -> str | Chat:
+    """The prompt, from wherever it comes."""
+    if chat is None:
+        return _prompt_text(source, text)
+    if source is not None or text is not None:
+        raise UsageError("Give the prompt once: --chat FILE stands in place of TEXT and --text.")
+    return read_chat(chat)
+
+
+def _messages(path: Path) -> list[str]:
+    """User messages from a file: a JSON list of texts, or one message a line; blank lines are left out."""
+    content = common.read_text(f"@{path}")
+    if not content.lstrip().startswith("["):
+        return [line for line in content.splitlines() if line.strip()]
+    try:
+        found: object = json.loads(content)
+    except ValueError as error:
+        raise DataError(f"The inputs in {str(path)!r} are no JSON: {error}.") from None
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in cast("list[object]", found)):
+        raise DataError(f"The inputs in {str(path)!r} are no list of texts.")
+    return cast("list[str]", found)
 
 
 def _prompt_text(source: str | None, text: str | None) -> str:
