@@ -36,7 +36,7 @@ def remote(server: FaultServer, provider: str = "openai", **options: object) -> 
 
 
 def asked(model: Model, prompts: list[str], *, attempts: int, store: Store | None = None) -> list[Output | Failure]:
-    policy = RetryPolicy(attempts=attempts, sleep=lambda _: None)
+    policy = RetryPolicy(attempts=attempts, turned_away=attempts, first_wait=0.005, longest_wait=0.02)
     runner = Runner(model, store=Store(None) if store is None else store, retry=policy)
     return list(runner.ask([Request(prompt=prompt) for prompt in prompts]))
 
