@@ -125,7 +125,7 @@ class Agenda:
         """Seconds until `take` may give something by the passing of time alone; infinite if only answers help."""
         now = self._look()
         if self.end is not None or not (self._fresh or self._again):
-            return math.inf
+            return self.time_left
         ready = now if self._fresh else self._again[0][0]
         return min(max(ready, self._paused_until, now + self._gate_wait), self._until) - now
 

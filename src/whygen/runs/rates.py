@@ -12,6 +12,7 @@ from whygen.runs.spending import worst_case
 from whygen.types import Output, Request
 
 _MINUTE = 60.0
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,8 @@ class Bucket:
         if now > self._seen:
             self._level = min(self._room, self._level + self._a_second * (now - self._seen))
             self._seen = now
-        return max(0.0, (min(amount, self._room) - self._level) / self._a_second)
+        short = min(amount, self._room) - self._level
+        return short / self._a_second if short > _ROUNDING * self._room else 0.0
 
     def take(self, amount: float) -> None:
         """Take it out; a negative amount gives back."""

@@ -113,6 +113,8 @@ class _Calls:
     def wait(self) -> float:
         """Seconds until something may be done without an answer."""
         now = self._clock.now()
+        if self._agenda.done:
+            return 0.0
         if self._agenda.end is not None:
             return self._grace if self._ended_at is None else self._ended_at + self._grace - now
         if self._agenda.under_way + len(self._held) < self._concurrency.limit:
