@@ -219,7 +219,7 @@ print(json.dumps(document, sort_keys=True))
 
 @pytest.mark.slow
 def test_an_explanation_killed_twenty_times_is_the_one_of_an_undisturbed_run(tmp_path: Path) -> None:
-    """Killed at random moments: no recorded answer is asked for again, none is lost, and nothing in the result differs."""
+    """At random moments: no recorded answer is asked for again, none is lost, and nothing in the result differs."""
     script = tmp_path / "explain.py"
     script.write_text(EXPLAINING)
     calm = [sys.executable, str(script), str(tmp_path / "calm.sqlite"), str(tmp_path / "calm.log")]
