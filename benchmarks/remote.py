@@ -1,6 +1,6 @@
 """Many calls to a server on loopback: wall time against the ideal, and against the bare official client.
 
-The server takes 200 ms for an answer and makes 16 at once; 256 calls are ideally done in 256 x 0.2 / 16 = 3.2 s. That is
+The server takes 200 ms for an answer and makes 16 at once; 256 calls ideally take 256 x 0.2 / 16 = 3.2 s. That is
 not known to whygen: the concurrency starts at `whygen.runs.concurrency.START`, and doubles as long as it pays.
 """
 

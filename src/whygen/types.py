@@ -207,8 +207,7 @@ class Output:
     """What the provider says of itself (fingerprint, seed used ...). Never a key or a header."""
 
 
-FailureKind: TypeAlias = Literal["rate_limit", "transient", "refused", "permanent", "unasked"]
-"""An adapter says one of the first four; ``unasked`` is what a run that ended early says of what it did not send."""
+FailureKind: TypeAlias = Literal["rate_limit", "transient", "refused", "permanent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,6 @@ from whygen.runs.clock import Clock as Clock
 from whygen.runs.clock import MonotonicClock as MonotonicClock
 from whygen.runs.dispatch import Dispatcher as Dispatcher
 from whygen.runs.dispatch import LocalDispatcher as LocalDispatcher
-from whygen.runs.ended import EndedEarly as EndedEarly
-from whygen.runs.ended import Interrupted as Interrupted
 from whygen.runs.ending import EndedError as EndedError
 from whygen.runs.files import default_store_path as default_store_path
 from whygen.runs.keys import call_key as call_key

@@ -11,10 +11,11 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from whygen.runs.clock import Clock, MonotonicClock
 from whygen.runs.dispatch import Answer, Arrival
+from whygen.runs.ending import Reason
 from whygen.runs.retry import RetryPolicy, may_pass
 from whygen.types import Failure, Output, Request
 
@@ -28,9 +29,9 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Why nothing more is sent: a stable word (``deadline``, ``budget``, ``server``, ``interrupt``), and a sentence."""
+    """Why nothing more is sent; an ``error`` is what the model raised."""
 
-    reason: str
+    reason: Reason | Literal["interrupt", "error"]
     text: str
 
 
@@ -174,7 +175,7 @@ class Agenda:
         self._gate_wait = max(waits, default=0.0)
         if self._gate_wait == math.inf and not self._under_way:
             full = next(gate for gate, wait in zip(self._gates, waits, strict=True) if wait == math.inf)
-            self.stop(End("budget", full.spent))
+            self.stop(End("cost", full.spent))
         return self._gate_wait <= 0.0
 
     def _leave(self, place: int) -> None:
@@ -205,7 +206,9 @@ class Agenda:
         policy = self._policy
         asked_to_wait = failure.retry_after or 0.0
         if asked_to_wait > policy.patience:
-            self.stop(End("server", f"The server asks to be left alone for {asked_to_wait:.0f} s: {failure.message}."))
+            self.stop(
+                End("failures", f"The server asks to be left alone for {asked_to_wait:.0f} s: {failure.message}.")
+            )
             return True
         if failure.kind != "rate_limit":
             self._failed[place] += 1
@@ -214,7 +217,7 @@ class Agenda:
         self._fruitless += self._under_way == 0
         if self._fruitless and now - self._answered_at > policy.patience:
             self.stop(
-                End("server", f"The server turned every call away for {policy.patience:.0f} s: {failure.message}.")
+                End("failures", f"The server turned every call away for {policy.patience:.0f} s: {failure.message}.")
             )
             return True
         return failure.retry_after is None and self._turned_away[place] >= policy.turned_away

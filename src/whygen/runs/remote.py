@@ -128,7 +128,7 @@ class _Calls:
         for sent, answer, at in ended:
             if isinstance(answer, BaseException):
                 self._agenda.abandon()
-                self._agenda.stop(End("failed", str(answer)))
+                self._agenda.stop(End("error", str(answer)))
                 self.error = self.error or answer
                 continue
             self._concurrency.answered(sent.ticket, answer, seconds=at - sent.at)

@@ -15,7 +15,7 @@ from whygen.models.protocols import Model, ScoresText
 from whygen.runs.agenda import Agenda, End, Gate
 from whygen.runs.clock import Clock, MonotonicClock
 from whygen.runs.dispatch import Answer, Dispatcher, LocalDispatcher, Send
-from whygen.runs.ended import EndedEarly, Interrupted, unasked
+from whygen.runs.ending import EndedError
 from whygen.runs.keys import call_key, identity_of
 from whygen.runs.progress import Progress, ShowsSpending, Silent
 from whygen.runs.rates import Pacer, Rates
@@ -32,7 +32,7 @@ class Tally:
     """Calls so far. ``asked + retried == made + cached``, unless a run ended with calls under way.
 
     Attributes:
-        asked: requests that were handed in and answered, duplicates included; a budget of requests counts these.
+        asked: requests that were handed in and handed back, duplicates included; a budget of requests counts these.
         made: requests sent to the model, retries included: what costs time and money.
         cached: requests answered without a call of their own, from the store or by an equal one.
         failed: requests that were handed back as a `Failure`.
@@ -131,8 +131,8 @@ class Runner:
             DataError: if a request cannot be named because a setting is not JSON.
             ModelError: if the model raises or breaks its contract. What it answered before is recorded.
             StoreError: if the store cannot be read.
-            EndedEarly: if a deadline, a budget or the server ended the run; it holds the answers there are.
-            Interrupted: after Ctrl-C; it holds the answers there are.
+            EndedError: if a deadline, a budget or the server ended the run. `recall` gives the answers there are.
+            KeyboardInterrupt: after Ctrl-C, once what was under way is recorded. `recall` gives the answers there are.
         """
         if any(request.continuation is not None for request in requests):
             raise UsageError("ask() takes requests without a continuation; give those to score().")
@@ -162,32 +162,23 @@ class Runner:
         keys = [call_key(self._identity, request) for request in requests]
         wanted = dict(zip(keys, requests, strict=True))
         known: dict[str, Answer] = {}
-        fresh: dict[str, Answer] = {}
         self._progress.begin(len(requests), label)
         try:
             known = self._look_up(wanted)
             missing = {key: request for key, request in wanted.items() if key not in known}
             self._progress.advance(len(requests) - len(missing), cached=True)
-            self._fetch(missing, verb, fresh)
-        except KeyboardInterrupt as interrupt:
+            self._fetch(missing, verb, known)
+        except KeyboardInterrupt:
             self._store.flush()  # it may have hit in the middle of a write
-            self._end = End("interrupt", "Interrupted.")
-            raise Interrupted(self._count(keys, known, fresh)) from interrupt
+            raise
         finally:
             self._progress.end()
-        answers = self._count(keys, known, fresh)
-        if len(fresh) == len(missing) or self._end is None:
-            return answers
-        raise Interrupted(answers) if self._end.reason == "interrupt" else EndedEarly(self._end, answers)
-
-    def _count(self, keys: Sequence[str], known: Mapping[str, Answer], fresh: Mapping[str, Answer]) -> list[Answer]:
-        """The answers in order, counted, with a failure in the place of each that is not there."""
-        there = {**known, **fresh}
-        answers = [there.get(key) or unasked(self._end or End("interrupt", "Interrupted.")) for key in keys]
-        answered = sum(key in there for key in keys)
-        self._asked += answered
-        self._cached += answered - len(fresh)
-        self._failed += sum(key in there and isinstance(there[key], Failure) for key in keys)
+        if self._end is not None and not wanted.keys() <= known.keys():
+            raise _ended(self._end, sum(key in known for key in keys), len(keys))
+        answers = [known[key] for key in keys]
+        self._asked += len(requests)
+        self._cached += len(requests) - len(missing)
+        self._failed += sum(isinstance(answer, Failure) for answer in answers)
         return answers
 
     def _check_budget(self, n: int) -> None:
@@ -202,8 +193,8 @@ class Runner:
         refused = {key: output for key, output in self._refused.items() if key in wanted}
         return {**self._store.get_many(wanted), **refused}
 
-    def _fetch(self, missing: Mapping[str, Request], verb: Send, fresh: dict[str, Answer]) -> None:
-        """Ask for what is missing; answers are recorded before they are put into ``fresh``."""
+    def _fetch(self, missing: Mapping[str, Request], verb: Send, known: dict[str, Answer]) -> None:
+        """Ask for what is missing; answers are recorded before they are put into ``known``."""
         if not missing or self._end is not None:
             return
         keys, requests = list(missing), list(missing.values())
@@ -213,12 +204,12 @@ class Runner:
             with closing(arrivals):
                 for batch in arrivals:
                     recorded = self._record([(keys[place], requests[place], answer) for place, answer in batch])
-                    fresh |= recorded
+                    known |= recorded
                     self._show(len(recorded))
         finally:
             self._made += agenda.sent
             self._retried += agenda.retried
-            self._end = None if agenda.end is not None and agenda.end.reason == "failed" else agenda.end
+            self._end = None if agenda.end is not None and agenda.end.reason == "error" else agenda.end
 
     def _show(self, arrived: int) -> None:
         self._progress.advance(arrived, cached=False)
@@ -242,6 +233,13 @@ class Runner:
 def dispatcher_for(model: Model) -> Dispatcher:
     """Many calls at once for a model that takes them, else one batch after another."""
     return RemoteDispatcher() if model.limits.max_in_flight > 1 else LocalDispatcher()
+
+
+def _ended(end: End, answered: int, asked: int) -> EndedError | KeyboardInterrupt:
+    text = f"{end.text} {answered} of {asked} requests were answered."
+    if end.reason == "interrupt" or end.reason == "error":  # noqa: PLR1714 - the type is narrowed
+        return KeyboardInterrupt(text)
+    return EndedError(f"{text} These are recorded: the same command goes on from here.", reason=end.reason)
 
 
 def _listed_price(model: Model, spending: Budget | None) -> Pricing | None:

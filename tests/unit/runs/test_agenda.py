@@ -129,7 +129,7 @@ class TestAServerThatTurnsCallsAway:
         server = Server(**{str(number): list[Answer]([BUSY]) for number in range(40)})
         server.run(patience=100.0, turned_away=1000, max_batch=1)
         assert server.agenda.end is not None
-        assert server.agenda.end.reason == "server"
+        assert server.agenda.end.reason == "failures"
         assert "turned every call away for 100 s: busy" in server.agenda.end.text
         assert 100 < server.times[-1] < 260
         assert len(server.batches) < math.log2(100 / 0.5) + 3
@@ -169,8 +169,8 @@ def test_a_clock_that_jumps_back_neither_hurries_nor_blocks() -> None:
 
 def test_the_first_reason_to_end_stays() -> None:
     agenda = Agenda([Request(prompt="a")])
-    agenda.stop(End("budget", "first"))
+    agenda.stop(End("cost", "first"))
     agenda.stop(End("deadline", "second"))
-    assert agenda.end == End("budget", "first")
+    assert agenda.end == End("cost", "first")
     assert agenda.take(1) == []
     assert agenda.done

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from whygen.errors import ModelError
 from whygen.runs import (
     Budget,
-    EndedEarly,
-    Interrupted,
+    EndedError,
     LocalDispatcher,
     RemoteDispatcher,
     RetryPolicy,
@@ -68,8 +67,8 @@ def requests(n: int, **options: Any) -> list[Request]:
     return [Request(prompt=str(number), settings=Settings(**options)) for number in range(n)]
 
 
-def texts(answers: Sequence[Output | Failure]) -> list[str]:
-    return [answer.text if isinstance(answer, Output) else answer.kind for answer in answers]
+def texts(answers: Sequence[Output | Failure | None]) -> list[str]:
+    return [answer.text if isinstance(answer, Output) else str(answer) for answer in answers]
 
 
 ALL = [f"to {number}" for number in range(60)]
@@ -167,14 +166,15 @@ class TestEnds:
         model = Server(seconds=0.05, most=4)
         with Store(tmp_path / "calls.sqlite") as store:
             runner = Runner(model, store=store, deadline=0.2)
-            with pytest.raises(EndedEarly, match=r"deadline.*of 60 requests were answered.*same command") as ended:
+            with pytest.raises(EndedError, match=r"deadline.*of 60 requests were answered.*same command") as ended:
                 runner.ask(requests(60))
             assert (ended.value.exit_code, ended.value.reason) == (4, "deadline")
-            got = [answer for answer in ended.value.answers if isinstance(answer, Output)]
+            recalled = runner.recall(requests(60))
+            got = [answer for answer in recalled if answer is not None]
             assert 0 < len(got) == store.count() == len(model.asked) == runner.tally.asked < 60
-            assert texts(ended.value.answers) == ALL[: len(got)] + ["unasked"] * (60 - len(got))
+            assert texts(recalled) == ALL[: len(got)] + ["None"] * (60 - len(got))
             assert texts(runner.ask(requests(2))) == ALL[:2]
-            with pytest.raises(EndedEarly):
+            with pytest.raises(EndedError):
                 runner.ask([Request(prompt="new")])
         assert "new" not in model.asked
 
@@ -188,15 +188,15 @@ class TestEnds:
             return Output(text=f"to {request.prompt}")
 
         runner = Runner(Server(rule), store=Store(None), deadline=0.1, dispatcher=RemoteDispatcher(grace=0.1))
-        with pytest.raises(EndedEarly) as ended:
+        with pytest.raises(EndedError, match="7 of 8 requests were answered"):
             runner.ask(requests(8))
         release.set()
-        assert texts(ended.value.answers) == [*ALL[:3], "unasked", *ALL[4:8]]
+        assert texts(runner.recall(requests(8))) == [*ALL[:3], "None", *ALL[4:8]]
 
     def test_a_server_that_turns_everything_away_ends_the_run(self) -> None:
         model = Server(lambda request, times: BUSY)
         runner = Runner(model, store=Store(None), retry=RetryPolicy(first_wait=0.01, patience=0.2, turned_away=10**6))
-        with pytest.raises(EndedEarly, match=r"turned every call away for 0 s: busy"):
+        with pytest.raises(EndedError, match=r"turned every call away for 0 s: busy"):
             runner.ask(requests(60))
         assert len(model.asked) < 60
 
@@ -212,11 +212,12 @@ class TestEnds:
 
             model = Server(rule, seconds=0.01)
             with Store(tmp_path / "calls.sqlite") as store:
-                with pytest.raises(Interrupted, match="of 60 requests were answered") as ended:
-                    Runner(model, store=store).ask(requests(60))
+                runner = Runner(model, store=store)
+                with pytest.raises(KeyboardInterrupt, match="of 60 requests were answered"):
+                    runner.ask(requests(60))
                 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
                 assert store.count() == len(model.asked) < 60
-                assert [text for text in texts(ended.value.answers) if text != "unasked"] == sorted(
+                assert [text for text in texts(runner.recall(requests(60))) if text != "None"] == sorted(
                     (f"to {name}" for name in model.asked), key=lambda text: int(text[3:])
                 )
         finally:
@@ -236,9 +237,10 @@ class TestEnds:
                 release.wait(20)
                 return Output(text="late")
 
-            with pytest.raises(Interrupted) as ended:
-                Runner(Server(rule), store=Store(None)).ask(requests(8))
-            assert texts(ended.value.answers) == ["unasked"] * 8
+            runner = Runner(Server(rule), store=Store(None))
+            with pytest.raises(KeyboardInterrupt):
+                runner.ask(requests(8))
+            assert runner.recall(requests(8)) == [None] * 8
         finally:
             release.set()
             signal.signal(signal.SIGINT, before)
@@ -248,11 +250,11 @@ class TestBudgets:
     def test_calls(self) -> None:
         model = Server()
         runner = Runner(model, store=Store(None), spending=Budget(calls=25))
-        with pytest.raises(EndedEarly, match=r"calls=26, and calls=25 is allowed") as ended:
+        with pytest.raises(EndedError, match=r"calls=26, and calls=25 is allowed") as ended:
             runner.ask(requests(60))
         assert len(model.asked) == 25
-        assert texts(ended.value.answers) == ALL[:25] + ["unasked"] * 35
-        assert ended.value.reason == "budget"
+        assert texts(runner.recall(requests(60))) == ALL[:25] + ["None"] * 35
+        assert ended.value.reason == "cost"
 
     def test_what_is_recorded_costs_nothing(self, tmp_path: Path) -> None:
         with Store(tmp_path / "calls.sqlite") as store:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from whygen.errors import UsageError
 from whygen.models.prices import Price
-from whygen.runs import Budget, EndedEarly, Rates, RemoteDispatcher, RetryPolicy, Runner, Store
+from whygen.runs import Budget, EndedError, Rates, RemoteDispatcher, RetryPolicy, Runner, Store
 from whygen.runs.rates import Bucket
 from whygen.runs.spending import Purse, Spent, worst_case
 from whygen.types import Chat, Edit, Failure, Limits, Message, Output, Picture, Request, Settings
@@ -54,14 +54,14 @@ def asked(lengths: Sequence[int]) -> list[Request]:
     return [Request(prompt=str(place), settings=Settings(max_tokens=50)) for place in range(len(lengths))]
 
 
-def run(model: Any, lengths: Sequence[int], budget: Budget, **options: Any) -> list[Output | Failure]:
+def run(model: Any, lengths: Sequence[int], budget: Budget, **options: Any) -> list[Output | Failure | None]:
     runner = Runner(
         model, store=Store(None), spending=budget, price=PRICE, retry=RetryPolicy(first_wait=0.001), **options
     )
     try:
-        return runner.ask(asked(lengths))
-    except EndedEarly as ended:
-        return ended.answers
+        return list(runner.ask(asked(lengths)))
+    except EndedError:
+        return runner.recall(asked(lengths))
 
 
 LENGTHS = st.lists(st.integers(0, 50), min_size=1, max_size=30)
