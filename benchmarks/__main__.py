@@ -10,12 +10,13 @@ NAMES = (
     "first_minute", "coverage", "significance", "sizes", "labels", "distances", "operators", "overhead",
     "store", "anchors_selection", "long_prompts", "estimator_overhead", "methods",
 )  # fmt: skip
+NEED_EXTRA = ("remote",)  # the official client of OpenAI
 NEED_DATA = ("anchors_pipeline",)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", default=NAMES, help=f"of {', '.join(NAMES + NEED_DATA)}")
+    parser.add_argument("names", nargs="*", default=NAMES, help=f"of {', '.join(NAMES + NEED_EXTRA + NEED_DATA)}")
     parser.add_argument("--data", type=Path, help="folder with mnist.npz, for the benchmarks of the anchor wing")
     chosen = parser.parse_args()
     for name in chosen.names:

@@ -11,7 +11,7 @@ from faults.answers import EDGES
 from faults.scripts import at_first, mixed
 from faults.server import FaultServer
 from whygen.models import Model, ModelOptions, load_model
-from whygen.runs import Runner, Store
+from whygen.runs import EndedError, Runner, Store
 from whygen.runs.retry import RetryPolicy
 from whygen.types import Failure, Output, Request, Settings
 
@@ -36,7 +36,7 @@ def remote(server: FaultServer, provider: str = "openai", **options: object) -> 
 
 
 def asked(model: Model, prompts: list[str], *, attempts: int, store: Store | None = None) -> list[Output | Failure]:
-    policy = RetryPolicy(attempts=attempts, sleep=lambda _: None)
+    policy = RetryPolicy(attempts=attempts, turned_away=attempts, first_wait=0.005, longest_wait=0.02)
     runner = Runner(model, store=Store(None) if store is None else store, retry=policy)
     return list(runner.ask([Request(prompt=prompt) for prompt in prompts]))
 
@@ -54,7 +54,7 @@ def test_what_passes_costs_no_answer(fault: str, rate: float, provider: str) -> 
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("fault", PASSING)
+@pytest.mark.parametrize("fault", [fault for fault in PASSING if fault != "429-ms"])
 def test_what_never_passes_is_a_clear_failure_after_the_last_attempt(fault: str, provider: str) -> None:
     with FaultServer(fault) as server:
         answers = asked(remote(server, provider), PROMPTS[:2], attempts=3)
@@ -65,6 +65,16 @@ def test_what_never_passes_is_a_clear_failure_after_the_last_attempt(fault: str,
         assert answer.kind == ("rate_limit" if fault.startswith("429") else "transient")
         assert address in answer.message
         assert answer.advice
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_server_that_always_says_when_to_come_back_ends_the_run_when_patience_does(provider: str) -> None:
+    with FaultServer("429-ms") as server:
+        runner = Runner(remote(server, provider), store=Store(None), retry=RetryPolicy(patience=0.3))
+        with pytest.raises(EndedError, match="turned every call away") as ended:
+            runner.ask([Request(prompt=prompt) for prompt in PROMPTS])
+    assert ended.value.reason == "failures"
+    assert 2 <= len(server.received) <= 12 + 0.5 / 0.02 * 8
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from whygen.runs import Call, Notice, Runner, open_store
-from whygen.types import Limits, Output, Request
+from whygen.types import Limits, Output, Request, digest
 
 PROMPTS = 400
 
@@ -27,7 +27,7 @@ from whygen.types import Limits, Output, Request
 
 class Slow:
     uri = "test/slow"
-    limits = Limits(max_batch=4)
+    limits = Limits(LIMITS)
 
     def __init__(self, log):
         self.log = log
@@ -51,10 +51,11 @@ with open_store(path) as store:
 """
 
 
-@pytest.fixture
-def child(tmp_path: Path) -> list[str]:
+@pytest.fixture(params=["max_batch=4", "max_in_flight=8"])
+def child(tmp_path: Path, request: pytest.FixtureRequest) -> list[str]:
+    """A process that asks and uses answers: of a model that takes batches, or many calls at once."""
     script = tmp_path / "child.py"
-    script.write_text(CHILD)
+    script.write_text(CHILD.replace("LIMITS", request.param))
     return [sys.executable, str(script), str(tmp_path / "calls.sqlite"), str(tmp_path / "log")]
 
 
@@ -94,7 +95,7 @@ def test_a_killed_run_asks_only_for_what_is_missing(child: list[str], tmp_path: 
             [*child, "0", str(PROMPTS)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            preexec_fn=hear_interrupts,  # noqa: PLW1509 - the child starts its program at once  # noqa: PLW1509 - the child starts its program at once
+            preexec_fn=hear_interrupts,  # noqa: PLW1509 - the child starts its program at once
         )
         if kills < 6:
             while not log.exists() and process.poll() is None:
@@ -185,3 +186,69 @@ def integrity(path: Path) -> str:
     (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
     connection.close()
     return str(verdict)
+
+
+EXPLAINING = """
+import hashlib, json, os, sys, time
+from whygen import explain_prompt
+from whygen.types import Limits, Output
+
+class Slow:
+    uri = "test/slow"
+    limits = Limits(max_in_flight=8)
+
+    def __init__(self, log):
+        self.log = log
+
+    def answer(self, requests):
+        (request,) = requests
+        time.sleep(0.005)
+        os.write(self.log, f"asked {request.digest}\\n".encode())
+        words = sorted(str(request.prompt).split(), key=lambda word: hashlib.sha256(word.encode()).digest())
+        return [Output(text=" ".join(words[:4]))]
+
+path, log = sys.argv[1], os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+explanation = explain_prompt(
+    Slow(log), "one two three four five six seven eight nine ten", target="token-set", budget=200, cache=path
+)
+document = explanation.to_dict()
+del document["calls"]
+print(json.dumps(document, sort_keys=True))
+"""
+
+
+@pytest.mark.slow
+def test_an_explanation_killed_twenty_times_is_the_one_of_an_undisturbed_run(tmp_path: Path) -> None:
+    """At random moments: no recorded answer is asked for again, none is lost, and nothing in the result differs."""
+    script = tmp_path / "explain.py"
+    script.write_text(EXPLAINING)
+    calm = [sys.executable, str(script), str(tmp_path / "calm.sqlite"), str(tmp_path / "calm.log")]
+    expected = subprocess.run(calm, capture_output=True, text=True, check=True).stdout
+    store, log = tmp_path / "calls.sqlite", tmp_path / "log"
+    rng = random.Random(20)
+    child = [sys.executable, str(script), str(store), str(log)]
+    for _ in range(20):
+        before = digests(store)
+        log.unlink(missing_ok=True)
+        process = subprocess.Popen(child, stdout=subprocess.DEVNULL)
+        while not log.exists() and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0.0, 0.03))
+        process.kill()
+        process.wait()
+        assert before <= digests(store)
+        assert not before & set(lines(log, "asked"))
+    left = digests(tmp_path / "calm.sqlite") - digests(store)
+    log.unlink(missing_ok=True)
+    resumed = subprocess.run(child, capture_output=True, text=True, check=True)
+    assert resumed.stdout == expected
+    assert sorted(lines(log, "asked")) == sorted(left)
+    assert integrity(store) == "ok"
+
+
+def digests(path: Path) -> set[str]:
+    """Of the requests whose answers are recorded."""
+    if not path.exists():
+        return set()
+    with open_store(path) as store:
+        return {digest(call.request) for call in store.calls()}

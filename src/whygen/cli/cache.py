@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from whygen.cli import common
-from whygen.errors import UsageError
+from whygen.errors import StoreError, UsageError
 from whygen.models.replay import write_replay
 from whygen.runs import default_store_path, open_store
 
@@ -35,11 +35,14 @@ def size(cache: common.Cache = None, as_json: common.AsJson = False) -> None:
     """Print how many answers are recorded and how many bytes they take."""
     found = cache or default_store_path()
     with open_store(found) as store:
-        counted = {"path": str(found), "calls": store.count(), "bytes": store.size()}
+        models, taken = store.models(), store.size()
+    calls = sum(models.values())
     if as_json:
-        common.print_json(counted)
-    else:
-        typer.echo(f"{counted['calls']} recorded answers, {counted['bytes']} bytes, in {found}")
+        common.print_json({"path": str(found), "calls": calls, "bytes": taken, "models": models})
+        return
+    typer.echo(f"{calls} recorded answers, {taken} bytes, in {found}")
+    for uri, number in models.items():
+        typer.echo(f"  {number} of {uri}")
 
 
 @app.command("prune")
@@ -72,7 +75,15 @@ def export(
 ) -> None:
     """Write a model's recorded answers to a file that replay/FILE plays back, without the model or a key."""
     with open_store(cache or default_store_path()) as store:
-        count = write_replay(file, model, ((call.request, call.output) for call in store.calls(model=model)))
+        if not store.count(model=model):
+            recorded = ", ".join(store.models()) or "nothing at all"
+            raise UsageError(f"--model {model!r}: no answer of it is recorded. There is: {recorded}.")
+        try:
+            count = write_replay(file, model, ((call.request, call.output) for call in store.calls(model=model)))
+        except OSError as error:
+            raise StoreError(
+                f"{str(file)!r} cannot be written ({error.strerror}). Name another file; the store is as it was."
+            ) from None
     if as_json:
         common.print_json({"file": str(file), "calls": count})
     else:

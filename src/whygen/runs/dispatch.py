@@ -1,38 +1,45 @@
-"""How requests reach a model: in batches, one after another, for a local model.
+"""How requests reach a model. This is the seam between the decisions (`whygen.runs.agenda`) and the executors.
 
-A dispatcher for remote servers, with many calls in flight, takes the same place.
+A dispatcher takes what the agenda gives, carries it to the model, and settles what came back. When to ask, how often
+and in which order, and what it may cost, is the agenda's business: it is the same for every executor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from whygen.types import Failure, Limits, Output, Request
 
+if TYPE_CHECKING:
+    from whygen.runs.agenda import Agenda
+
 Answer: TypeAlias = Output | Failure
 Send: TypeAlias = Callable[[Sequence[Request]], Sequence[Answer]]
-"""Asks the model once: as many answers as requests, in their order."""
+"""Asks the model once: as many answers as requests, in their order. Threads may call it at the same time."""
 
 
 class Arrival(NamedTuple):
-    """An answer, and the place of its request among those that were handed over."""
+    """A final answer, and the place of its request among those that were handed over."""
 
     place: int
     answer: Answer
 
 
 class Dispatcher(Protocol):
-    """Sends every request once and hands answers over as they arrive, in any order."""
+    """Sends what the agenda gives until it is done, and hands final answers over as they arrive, in any order."""
 
-    def dispatch(self, send: Send, requests: Sequence[Request], limits: Limits) -> Iterator[Sequence[Arrival]]: ...
+    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Arrival], None, None]: ...
 
 
 class LocalDispatcher:
     """One batch of ``limits.max_batch`` requests after another."""
 
-    def dispatch(self, send: Send, requests: Sequence[Request], limits: Limits) -> Iterator[Sequence[Arrival]]:
-        size = max(1, limits.max_batch)
-        for start in range(0, len(requests), size):
-            answers = send(requests[start : start + size])
-            yield [Arrival(place, answer) for place, answer in enumerate(answers, start)]
+    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Arrival], None, None]:
+        while not agenda.done:
+            jobs = agenda.take(max(1, limits.max_batch))
+            if jobs:
+                answers = send([job.request for job in jobs])
+                yield agenda.settle(zip(jobs, answers, strict=True))
+            else:
+                agenda.sleep()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
@@ -19,6 +19,13 @@ class Progress(Protocol):
     def advance(self, n: int, *, cached: bool) -> None: ...
 
     def end(self) -> None: ...
+
+
+@runtime_checkable
+class ShowsSpending(Protocol):
+    """A progress that shows what was spent so far, as a short text; it is told after each arrival."""
+
+    def spend(self, text: str) -> None: ...
 
 
 class Silent:
@@ -75,6 +82,7 @@ class RichProgress:
         self._task = TaskID(0)
         self._pace = Pace(0)
         self._began = 0.0
+        self._spent = ""
 
     def begin(self, total: int, label: str) -> None:
         self.end()
@@ -98,8 +106,17 @@ class RichProgress:
             self._pace.cached += n
         else:
             self._pace.made += n
-        pace = self._pace.text(time.monotonic() - self._began)
-        self._bar.update(self._task, completed=self._pace.done, pace=pace)
+        self._draw(self._bar)
+
+    def spend(self, text: str) -> None:
+        """Show what was spent, beside the pace."""
+        self._spent = text
+        if self._bar is not None:
+            self._draw(self._bar)
+
+    def _draw(self, bar: Bar) -> None:
+        parts = [self._pace.text(time.monotonic() - self._began), self._spent]
+        bar.update(self._task, completed=self._pace.done, pace=" · ".join(part for part in parts if part))
 
     def end(self) -> None:
         if self._bar is not None:

@@ -1,14 +1,14 @@
-"""The one loop that asks again. Adapters classify failures; only here is it decided what follows from that."""
+"""What may be asked again, how often, and how long to wait. Adapters classify failures; only here do they count."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
-from whygen.runs.dispatch import Answer, Arrival, Dispatcher, Send
-from whygen.types import Failure, Limits, Request
+import numpy as np
+
+from whygen.runs.dispatch import Answer
+from whygen.types import Failure
 
 PASSING: Final = frozenset({"rate_limit", "transient"})
 """Kinds of failure that may pass by themselves. A refusal is an outcome, and a permanent failure stays one."""
@@ -16,40 +16,38 @@ PASSING: Final = frozenset({"rate_limit", "transient"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often to ask in all, and how long to wait, in seconds: doubling, or what the failure asks for if longer."""
+    """How often to ask, and how long to wait, in seconds.
+
+    A call that the server turns away (``rate_limit``) is not one that failed: it takes none of the ``attempts``.
+
+    Attributes:
+        attempts: how often one request is sent in all, when it fails on its way.
+        turned_away: how often one request may be turned away by a server that does not say when to come back.
+        first_wait: the longest first wait of a request that failed; it doubles each time, and the time that is waited
+            is drawn below it, so that requests that failed together do not come back together ("full jitter"). One
+            that was turned away comes back as soon as there is a place for it; a server that answers nothing at all
+            is left alone for a time that doubles likewise.
+        longest_wait: bound of that doubling. What a server asks for (``Failure.retry_after``) is waited in full.
+        patience: how long a server may turn everything away, or ask to be left alone, until the run ends.
+        seed: of the waits. They depend on the request's place and on how often it was asked, never on timing.
+    """
 
     attempts: int = 3
+    turned_away: int = 20
     first_wait: float = 0.5
     longest_wait: float = 60.0
-    sleep: Callable[[float], None] = time.sleep
+    patience: float = 300.0
+    seed: int = 0
 
-    def wait(self, round_: int, failures: Sequence[Failure]) -> float:
-        """Seconds before asking again, after ``round_`` rounds of waiting."""
-        wished = [failure.retry_after for failure in failures if failure.retry_after is not None]
-        return min(self.longest_wait, max([self.first_wait * 2**round_, *wished]))
+    def wait(self, place: int, failed: int) -> float:
+        """Seconds until a request that failed so many times is asked again."""
+        return float(np.random.default_rng([self.seed, place, failed]).uniform(0.0, 1.0)) * self.bound(failed)
 
-
-def ask_until_answered(
-    dispatcher: Dispatcher, send: Send, requests: Sequence[Request], *, limits: Limits, policy: RetryPolicy
-) -> Iterator[list[Arrival]]:
-    """Hand over each request's last answer once, as it arrives; what may pass is asked again after the others."""
-    left = list(range(len(requests)))
-    for round_ in range(max(1, policy.attempts)):
-        last = round_ + 1 >= policy.attempts
-        again: dict[int, Failure] = {}
-        for batch in dispatcher.dispatch(send, [requests[place] for place in left], limits):
-            final: list[Arrival] = []
-            for position, answer in batch:
-                if not last and _may_pass(answer):
-                    again[left[position]] = answer
-                else:
-                    final.append(Arrival(left[position], answer))
-            yield final
-        if not again:
-            return
-        policy.sleep(policy.wait(round_, list(again.values())))
-        left = sorted(again)
+    def bound(self, times: int) -> float:
+        """The longest that may be waited after so many failures in a row."""
+        return min(self.longest_wait, self.first_wait * 2.0 ** min(times - 1, 60))
 
 
-def _may_pass(answer: Answer) -> TypeGuard[Failure]:
+def may_pass(answer: Answer) -> TypeGuard[Failure]:
+    """Whether asking again could help."""
     return isinstance(answer, Failure) and answer.kind in PASSING

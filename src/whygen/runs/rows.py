@@ -21,6 +21,7 @@ FROM calls JOIN models ON models.id = calls.model LEFT JOIN pictures ON pictures
 WHERE models.uri = coalesce(?, models.uri) ORDER BY calls.rowid
 """
 _COUNT = "SELECT count(*) FROM calls JOIN models ON models.id = calls.model WHERE models.uri = coalesce(?, models.uri)"
+_MODELS = "SELECT models.uri, count(*) FROM calls JOIN models ON models.id = calls.model GROUP BY models.uri ORDER BY 1"
 _INSERT = """
 INSERT INTO calls (key, model, request, output, picture, created)
 VALUES (?, (SELECT id FROM models WHERE uri = ? AND identity = ?), ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING
@@ -106,6 +107,11 @@ def select_all(connection: sqlite3.Connection, model: str | None) -> Iterator[Ca
 def count(connection: sqlite3.Connection, model: str | None) -> int:
     """Number of calls, of one model's URI or of all."""
     return int(connection.execute(_COUNT, (model,)).fetchone()[0])
+
+
+def models(connection: sqlite3.Connection) -> dict[str, int]:
+    """Number of calls of each model's URI."""
+    return dict(connection.execute(_MODELS).fetchall())
 
 
 def delete(connection: sqlite3.Connection, *, created_by: float | None, model: str | None) -> int:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeGuard
 
 from whygen.errors import BudgetError, ModelError, UsageError, WhygenError
+from whygen.models.prices import price_of
 from whygen.models.protocols import Model, ScoresText
+from whygen.runs.agenda import Agenda, End, Gate
+from whygen.runs.clock import Clock, MonotonicClock
 from whygen.runs.dispatch import Answer, Dispatcher, LocalDispatcher, Send
+from whygen.runs.ending import EndedError
 from whygen.runs.keys import call_key, identity_of
-from whygen.runs.progress import Progress, Silent
-from whygen.runs.retry import RetryPolicy, ask_until_answered
+from whygen.runs.progress import Progress, ShowsSpending, Silent
+from whygen.runs.rates import Pacer, Rates
+from whygen.runs.remote import RemoteDispatcher
+from whygen.runs.retry import RetryPolicy
 from whygen.runs.rows import Call
+from whygen.runs.spending import Budget, Pricing, Purse, Spent
 from whygen.runs.store import Notice, Store
 from whygen.types import Failure, JsonValue, Output, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """Calls so far. ``asked + retried == made + cached``, once nothing was interrupted.
+    """Calls so far. ``asked + retried == made + cached``, unless a run ended with calls under way.
 
     Attributes:
-        asked: requests that were handed in and handed back, duplicates included; a budget counts these.
+        asked: requests that were handed in and handed back, duplicates included; a budget of requests counts these.
         made: requests sent to the model, retries included: what costs time and money.
         cached: requests answered without a call of their own, from the store or by an equal one.
         failed: requests that were handed back as a `Failure`.
@@ -46,15 +56,23 @@ class Runner:
     """Asks one model. Every answer is recorded in ``store`` before it is handed back, so a killed run can go on.
 
     A model whose `HasIdentity.identity` is ``None`` is answered from this object's memory only. Refusals are kept
-    like that too, and failures not at all.
+    like that too, because a later run may be answered, and failures not at all. Empty answers and those that were cut
+    short are answers: they are recorded with their finish.
+
+    Once a run has ended early, every later question that is not recorded ends early too.
 
     Args:
         model: the black box.
         store: where answers are looked up and recorded; the caller closes it.
         budget: the most requests that may be asked for in all; ``None`` sets no bound.
         progress: told how far each call of `ask` or `score` is.
-        dispatcher: how requests reach the model.
+        dispatcher: how requests reach the model; by its limits, one batch after another or many calls at once.
         retry: how often and when to ask again after a failure that may pass.
+        spending: what may be spent in calls, tokens or money, never exceeded by what is under way either.
+        rates: calls and tokens a minute.
+        price: what tokens cost; that of the table (`whygen.models.prices`) unless given.
+        deadline: seconds from now, after which nothing more is sent.
+        clock: the time.
     """
 
     def __init__(
@@ -66,6 +84,11 @@ class Runner:
         budget: int | None = None,
         dispatcher: Dispatcher | None = None,
         retry: RetryPolicy | None = None,
+        spending: Budget | None = None,
+        rates: Rates | None = None,
+        price: Pricing | None = None,
+        deadline: float | None = None,
+        clock: Clock | None = None,
     ) -> None:
         identity = identity_of(model)
         self._model = model
@@ -74,8 +97,13 @@ class Runner:
         self._refused: dict[str, Output] = {}
         self._progress = progress or Silent()
         self._budget = budget
-        self._dispatcher = dispatcher or LocalDispatcher()
+        self._dispatcher = dispatcher or dispatcher_for(model)
         self._retry = retry or RetryPolicy()
+        self._clock = clock or MonotonicClock()
+        self._until = math.inf if deadline is None else self._clock.now() + deadline
+        self._end: End | None = None
+        self._purse = Purse(model, spending or Budget(), price or _listed_price(model, spending))
+        self._gates: list[Gate] = [self._purse, *([] if rates is None else [Pacer(model, rates)])]
         self._asked = self._cached = self._made = self._failed = self._retried = 0
 
     @property
@@ -84,6 +112,11 @@ class Runner:
         return Tally(
             asked=self._asked, made=self._made, cached=self._cached, failed=self._failed, retried=self._retried
         )
+
+    @property
+    def spent(self) -> Spent:
+        """Calls, tokens and money so far."""
+        return self._purse.total
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -98,6 +131,8 @@ class Runner:
             DataError: if a request cannot be named because a setting is not JSON.
             ModelError: if the model raises or breaks its contract. What it answered before is recorded.
             StoreError: if the store cannot be read.
+            EndedError: if a deadline, a budget or the server ended the run. `recall` gives the answers there are.
+            KeyboardInterrupt: after Ctrl-C, once what was under way is recorded. `recall` gives the answers there are.
         """
         if any(request.continuation is not None for request in requests):
             raise UsageError("ask() takes requests without a continuation; give those to score().")
@@ -126,25 +161,24 @@ class Runner:
         self._check_budget(len(requests))
         keys = [call_key(self._identity, request) for request in requests]
         wanted = dict(zip(keys, requests, strict=True))
-        made_before = self._made
+        known: dict[str, Answer] = {}
         self._progress.begin(len(requests), label)
         try:
             known = self._look_up(wanted)
             missing = {key: request for key, request in wanted.items() if key not in known}
             self._progress.advance(len(requests) - len(missing), cached=True)
-            for arrived in self._fetch(missing, verb):
-                known |= arrived
-                self._progress.advance(len(arrived), cached=False)
+            self._fetch(missing, verb, known)
         except KeyboardInterrupt:
             self._store.flush()  # it may have hit in the middle of a write
             raise
         finally:
             self._progress.end()
+        if self._end is not None and not wanted.keys() <= known.keys():
+            raise _ended(self._end, sum(key in known for key in keys), len(keys))
         answers = [known[key] for key in keys]
         self._asked += len(requests)
         self._cached += len(requests) - len(missing)
         self._failed += sum(isinstance(answer, Failure) for answer in answers)
-        self._retried += self._made - made_before - len(missing)
         return answers
 
     def _check_budget(self, n: int) -> None:
@@ -159,18 +193,28 @@ class Runner:
         refused = {key: output for key, output in self._refused.items() if key in wanted}
         return {**self._store.get_many(wanted), **refused}
 
-    def _fetch(self, missing: Mapping[str, Request], verb: Send) -> Iterator[dict[str, Answer]]:
-        """Ask for what is missing; each batch is recorded before it is handed over."""
+    def _fetch(self, missing: Mapping[str, Request], verb: Send, known: dict[str, Answer]) -> None:
+        """Ask for what is missing; answers are recorded before they are put into ``known``."""
+        if not missing or self._end is not None:
+            return
         keys, requests = list(missing), list(missing.values())
+        agenda = Agenda(requests, policy=self._retry, gates=self._gates, clock=self._clock, until=self._until)
+        arrivals = self._dispatcher.dispatch(partial(_checked, self._model.uri, verb), agenda, self._model.limits)
+        try:
+            with closing(arrivals):
+                for batch in arrivals:
+                    recorded = self._record([(keys[place], requests[place], answer) for place, answer in batch])
+                    known |= recorded
+                    self._show(len(recorded))
+        finally:
+            self._made += agenda.sent
+            self._retried += agenda.retried
+            self._end = None if agenda.end is not None and agenda.end.reason == "error" else agenda.end
 
-        def send(batch: Sequence[Request]) -> Sequence[Answer]:
-            self._made += len(batch)
-            return _checked(self._model.uri, verb, batch)
-
-        for batch in ask_until_answered(
-            self._dispatcher, send, requests, limits=self._model.limits, policy=self._retry
-        ):
-            yield self._record([(keys[place], requests[place], answer) for place, answer in batch])
+    def _show(self, arrived: int) -> None:
+        self._progress.advance(arrived, cached=False)
+        if isinstance(self._progress, ShowsSpending):
+            self._progress.spend(str(self.spent))
 
     def _record(self, arrived: Sequence[tuple[str, Request, Answer]]) -> dict[str, Answer]:
         """Record answers, and give back what the store holds: of two processes, the first to record is believed."""
@@ -184,6 +228,23 @@ class Runner:
         if self._store.put_many(calls) < len(calls):
             answers |= self._store.get_many([call.key for call in calls])
         return answers
+
+
+def dispatcher_for(model: Model) -> Dispatcher:
+    """Many calls at once for a model that takes them, else one batch after another."""
+    return RemoteDispatcher() if model.limits.max_in_flight > 1 else LocalDispatcher()
+
+
+def _ended(end: End, answered: int, asked: int) -> EndedError | KeyboardInterrupt:
+    text = f"{end.text} {answered} of {asked} requests were answered."
+    if end.reason == "interrupt" or end.reason == "error":  # noqa: PLR1714 - the type is narrowed
+        return KeyboardInterrupt(text)
+    return EndedError(f"{text} These are recorded: the same command goes on from here.", reason=end.reason)
+
+
+def _listed_price(model: Model, spending: Budget | None) -> Pricing | None:
+    is_paid = model.limits.max_in_flight > 1 or (spending is not None and spending.money is not None)
+    return price_of(model) if is_paid else None
 
 
 def _is_refusal(answer: Answer) -> TypeGuard[Output]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -116,6 +117,14 @@ class Store:
         with self._reading():
             return kept + rows.count(self._connection, model)
 
+    def models(self) -> dict[str, int]:
+        """Number of calls of each model, by its URI; those in memory count."""
+        kept = Counter(call.uri for call in self._memory.values())
+        if self._connection is not None:
+            with self._reading():
+                kept.update(rows.models(self._connection))
+        return dict(sorted(kept.items()))
+
     def size(self) -> int:
         """Bytes on disk, with the log of changes that SQLite keeps beside the file."""
         if self._path is None:
@@ -145,7 +154,9 @@ class Store:
                 "prune needs a scope: older_than (an age), model (a URI), or both. "
                 "older_than=timedelta(0) deletes everything."
             )
-        latest = None if older_than is None else time.time() - older_than.total_seconds()
+        # Everything means that too which a clock that ran ahead has dated in the future.
+        is_bound = older_than is not None and older_than > timedelta(0)
+        latest = time.time() - older_than.total_seconds() if older_than is not None and is_bound else None
         deleted = self._delete(latest, model)
         doomed = [call.key for call in self._memory.values() if _in_scope(call, latest, model)]
         for key in doomed:

@@ -120,6 +120,17 @@ def test_cache_commands() -> None:
     assert gone["removed"] == size["calls"]
 
 
+def test_an_export_that_cannot_be_says_why(tmp_path: Path) -> None:
+    whygen("prompt", "planted/additive", PROMPT, *FAST, "--quiet")
+    unknown = whygen("cache", "export", str(tmp_path / "calls.jsonl"), "--model", "planted/additiv")
+    assert unknown.returncode == 2
+    assert "There is: planted/additive." in paragraph(unknown)
+    assert not (tmp_path / "calls.jsonl").exists()
+    nowhere = whygen("cache", "export", str(tmp_path / "no" / "calls.jsonl"), "--model", "planted/additive")
+    assert nowhere.returncode == 1
+    assert "Name another file; the store is as it was." in paragraph(nowhere)
+
+
 def test_no_cache_records_nothing() -> None:
     whygen("prompt", "planted/additive", PROMPT, *FAST, "--quiet", "--no-cache")
     assert json.loads(whygen("cache", "size", "--json").stdout)["calls"] == 0

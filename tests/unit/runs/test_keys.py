@@ -38,7 +38,8 @@ def what_counts(request: Request) -> Any:
     drawn = (settings.temperature, settings.seed if settings.temperature > 0 else None)
     generation = (drawn, settings.max_tokens, settings.top_p, settings.stop, dict(settings.extra))
     scoring = request.continuation is not None
-    return request.prompt, request.draw, request.continuation if scoring else generation, scoring
+    counts = (request.continuation, dict(settings.extra)) if scoring else generation
+    return request.prompt, request.draw, counts, scoring
 
 
 @given(REQUESTS)

@@ -198,20 +198,21 @@ class TestBrokenContracts:
 
 
 def test_an_interrupt_keeps_what_was_answered(logged: Any, tmp_path: Path) -> None:
-    class Interrupted(logged):
+    class Stopped(logged):
         def answer(self, requests: Sequence[Request]) -> Any:
             if len(self.batches) == 2:
                 self.batches.append([])
                 raise KeyboardInterrupt
             return super().answer(requests)
 
-    model, progress = Interrupted(max_batch=2), Noted()
+    model, progress = Stopped(lambda request: Output(text=str(request.prompt)), max_batch=2), Noted()
     with Store(tmp_path / "calls.sqlite") as store:
-        runner = Runner(model, store=store, budget=6, progress=progress)
+        runner = Runner(model, store=store, budget=10, progress=progress)
         with pytest.raises(KeyboardInterrupt):
             runner.ask(ask(*"abcdef"))
         assert progress.told[-1] == "end"
-        assert (store.count(), runner.tally.asked) == (4, 0)
+        assert (store.count(), runner.tally) == (4, Tally(made=6))
+        assert runner.recall(ask(*"abcdef")) == [*(Output(text=text) for text in "abcd"), None, None]
         assert len(runner.ask(ask(*"abcdef"))) == 6
     assert [request.prompt for request in model.asked] == list("abcdef")
 

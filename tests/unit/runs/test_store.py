@@ -189,6 +189,19 @@ class TestPrune:
             ]
             assert store.count(model="test/two") == sum(uri == "test/two" for uri, _ in left)
 
+    @pytest.mark.parametrize("where", ["memory", "file"])
+    def test_a_clock_that_ran_ahead_hides_nothing_from_everything(self, path: Path, where: str) -> None:
+        with Store(None if where == "memory" else path) as store:
+            store.put_many([call("future", created=time.time() + 1e6), call("now")])
+            assert store.prune(older_than=timedelta(0)) == 2
+            assert store.models() == {}
+
+    def test_models_are_told_with_their_calls(self, path: Path) -> None:
+        with Store(path) as store:
+            self.fill(store)
+            store.put_many([call("odd", Output(extra={"scale": float("inf")}), uri="test/zero")])
+            assert store.models() == {"test/one": 2, "test/two": 1, "test/zero": 1}
+
     def test_room_is_given_back(self, path: Path) -> None:
         with Store(path) as store:
             self.fill(store)

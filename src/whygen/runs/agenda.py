@@ -1,0 +1,231 @@
+"""The one loop that asks again, as a plan that every executor follows: what to send next, when, and what is final.
+
+It knows nothing of threads. A dispatcher takes jobs, and settles them with what came back; in between, budgets and
+rates hold what is under way at its worst case.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from whygen.runs.clock import Clock, MonotonicClock
+from whygen.runs.dispatch import Answer, Arrival
+from whygen.runs.ending import Reason
+from whygen.runs.retry import RetryPolicy, may_pass
+from whygen.types import Failure, Output, Request
+
+
+class Job(NamedTuple):
+    """One request to be sent now, and its place among all."""
+
+    place: int
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why nothing more is sent; an ``error`` is what the model raised."""
+
+    reason: Reason | Literal["interrupt", "error"]
+    text: str
+
+
+class Gate(Protocol):
+    """Something that a request must fit through before it is sent: a budget, or a rate."""
+
+    def wait(self, request: Request, now: float) -> float:
+        """Seconds until it may fit; 0: now; infinite: not before something that is under way is settled."""
+        ...
+
+    def reserve(self, request: Request) -> None:
+        """Set aside the most that it can take."""
+        ...
+
+    def settle(self, request: Request, answer: Answer) -> None:
+        """Take what it did, and give the rest back."""
+        ...
+
+    @property
+    def spent(self) -> str:
+        """What to say when a request does not fit, and nothing is under way any more."""
+        ...
+
+
+class Agenda:
+    """What is to be asked, in order; what failed and may pass comes back once its wait is over, ahead of the rest.
+
+    Args:
+        requests: in their order.
+        policy: how often to ask again, and how long to wait.
+        gates: budgets and rates.
+        clock: the time.
+        until: moment of that clock after which nothing is sent.
+    """
+
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        *,
+        policy: RetryPolicy | None = None,
+        gates: Sequence[Gate] = (),
+        clock: Clock | None = None,
+        until: float = math.inf,
+    ) -> None:
+        self._requests = requests
+        self._policy = policy or RetryPolicy()
+        self._gates = gates
+        self._clock = clock or MonotonicClock()
+        self._until = until
+        self._fresh = deque(range(len(requests)))
+        self._again: list[tuple[float, int]] = []  # a heap: when, and which
+        self._failed = [0] * len(requests)
+        self._turned_away = [0] * len(requests)
+        self._fruitless = 0  # times that all that was under way came back turned away, since the last answer
+        self._now = self._clock.now()
+        self._answered_at = self._now
+        self._paused_until = -math.inf
+        self._under_way = 0
+        self._gate_wait = 0.0
+        self.end: End | None = None
+        self.sent = 0
+        self.retried = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do but what nobody waits for any more."""
+        self._look()
+        left = self.end is None and (self._fresh or self._again)
+        return not self._under_way and not left
+
+    @property
+    def under_way(self) -> int:
+        """Requests that were taken and are not settled."""
+        return self._under_way
+
+    def stop(self, end: End) -> None:
+        """Send nothing more. The first reason stays."""
+        self.end = self.end or end
+
+    def take(self, most: int) -> list[Job]:
+        """The next requests to send now, at most so many, set aside in every budget; may be none."""
+        now = self._look()
+        jobs: list[Job] = []
+        while len(jobs) < most and (place := self._next(now)) is not None:
+            if not self._fits(self._requests[place], now):
+                break
+            self._leave(place)
+            jobs.append(Job(place, self._requests[place]))
+        return jobs
+
+    def wait(self) -> float:
+        """Seconds until `take` may give something by the passing of time alone; infinite if only answers help."""
+        now = self._look()
+        if self.end is not None or not (self._fresh or self._again):
+            return self.time_left
+        ready = now if self._fresh else self._again[0][0]
+        return min(max(ready, self._paused_until, now + self._gate_wait), self._until) - now
+
+    @property
+    def time_left(self) -> float:
+        """Seconds to the deadline; infinite without one."""
+        return max(0.0, self._until - self._look()) if self.end is None else math.inf
+
+    def abandon(self) -> None:
+        """Forget one job that was taken: nothing will come back for it. What it may have cost stays reserved."""
+        self._under_way -= 1
+
+    def sleep(self) -> None:
+        """Let that time pass."""
+        self._clock.sleep(self.wait())
+
+    def settle(self, answered: Iterable[tuple[Job, Answer]]) -> list[Arrival]:
+        """Note what came back. What may pass is planned again, the rest is final and handed back."""
+        final: list[Arrival] = []
+        for job, answer in answered:
+            now = self._look()
+            self._under_way -= 1
+            self._gate_wait = 0.0
+            for gate in self._gates:
+                gate.settle(job.request, answer)
+            if not self._comes_back(job.place, answer, now):
+                final.append(Arrival(job.place, answer))
+        return final
+
+    def _look(self) -> float:
+        """The time, which never runs backwards here whatever the clock does; and the end, if it is due."""
+        self._now = max(self._now, self._clock.now())
+        if self._now >= self._until and (self._fresh or self._again or self._under_way):
+            self.stop(End("deadline", "The deadline of this run is over."))
+        return self._now
+
+    def _next(self, now: float) -> int | None:
+        if self.end is not None or now < self._paused_until:
+            return None
+        if self._again and self._again[0][0] <= now:
+            return self._again[0][1]
+        return self._fresh[0] if self._fresh else None
+
+    def _fits(self, request: Request, now: float) -> bool:
+        waits = [gate.wait(request, now) for gate in self._gates]
+        self._gate_wait = max(waits, default=0.0)
+        if self._gate_wait == math.inf and not self._under_way:
+            full = next(gate for gate, wait in zip(self._gates, waits, strict=True) if wait == math.inf)
+            self.stop(End("cost", full.spent))
+        return self._gate_wait <= 0.0
+
+    def _leave(self, place: int) -> None:
+        if self._again and self._again[0][1] == place:
+            heapq.heappop(self._again)
+            self.retried += 1
+        else:
+            self._fresh.popleft()
+        for gate in self._gates:
+            gate.reserve(self._requests[place])
+        self._under_way += 1
+        self.sent += 1
+
+    def _comes_back(self, place: int, answer: Answer, now: float) -> bool:
+        if isinstance(answer, Output):
+            self._fruitless, self._answered_at = 0, now
+        if not may_pass(answer) or self._is_last(place, answer, now):
+            return False
+        wait = answer.retry_after or 0.0
+        if answer.kind != "rate_limit":
+            wait = max(wait, self._policy.wait(place, self._failed[place]))
+        self._pause(answer, now)
+        heapq.heappush(self._again, (now + wait, place))
+        return True
+
+    def _is_last(self, place: int, failure: Failure, now: float) -> bool:
+        """Count the failure, and say whether the request has had its share of them."""
+        policy = self._policy
+        asked_to_wait = failure.retry_after or 0.0
+        if asked_to_wait > policy.patience:
+            self.stop(
+                End("failures", f"The server asks to be left alone for {asked_to_wait:.0f} s: {failure.message}.")
+            )
+            return True
+        if failure.kind != "rate_limit":
+            self._failed[place] += 1
+            return self._failed[place] >= policy.attempts
+        self._turned_away[place] += 1
+        self._fruitless += self._under_way == 0
+        if self._fruitless and now - self._answered_at > policy.patience:
+            self.stop(
+                End("failures", f"The server turned every call away for {policy.patience:.0f} s: {failure.message}.")
+            )
+            return True
+        return failure.retry_after is None and self._turned_away[place] >= policy.turned_away
+
+    def _pause(self, failure: Failure, now: float) -> None:
+        """Leave the server alone: as long as it asks for, else longer and longer while it answers nothing at all."""
+        wait = failure.retry_after
+        if wait is None and failure.kind == "rate_limit" and self._fruitless and not self._under_way:
+            wait = self._policy.bound(self._fruitless)
+        if wait is not None:
+            self._paused_until = max(self._paused_until, now + wait)

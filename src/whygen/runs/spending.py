@@ -1,0 +1,223 @@
+"""A bound on what a run may cost, in calls, tokens or money, that holds for what is under way as well.
+
+Before a request is sent, the most that it can cost is set aside: its tokens, and as many as its answer may have. When
+the answer is there, what it did cost is taken, and the rest given back.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import NamedTuple, Protocol
+
+from whygen.errors import UsageError
+from whygen.models.protocols import HasContext, Model
+from whygen.runs.dispatch import Answer
+from whygen.types import Edit, Failure, Output, Request
+
+OVERHEAD = 16
+"""Tokens that a message may take beside its text: roles and marks."""
+_LENGTHS = ("max_tokens", "max_completion_tokens")
+_CHOICES = ("n", "best_of")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The most that a run may spend; ``None`` sets no bound. What is recorded already costs nothing.
+
+    Attributes:
+        calls: sent to the model, those that failed and are repeated included.
+        tokens: read and written.
+        money: in the currency of the price, dollars in the table of `whygen.models.prices`.
+    """
+
+    calls: int | None = None
+    tokens: int | None = None
+    money: float | None = None
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is not None and not 0 <= value < math.inf:
+                raise UsageError(f"Budget({each.name}={value!r}): give a number of 0 or more, or None for no bound.")
+
+
+class Pricing(Protocol):
+    """What tokens cost, such as `whygen.models.prices.Price`."""
+
+    def cost(self, tokens_in: int, tokens_out: int) -> float: ...
+
+
+class Tokens(NamedTuple):
+    """Tokens read and written."""
+
+    read: int
+    written: int
+
+
+class Amount(NamedTuple):
+    """What is bounded: calls, tokens, and money."""
+
+    calls: float = 0
+    tokens: float = 0
+    money: float = 0
+
+    def plus(self, other: Amount, sign: int = 1) -> Amount:
+        """The sum, or with ``sign=-1`` the difference."""
+        return Amount(*(mine + sign * theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What was spent so far.
+
+    Attributes:
+        calls: calls that were sent.
+        tokens_in: tokens read, as far as the model said so.
+        tokens_out: tokens written, as far as the model said so.
+        money: what these cost; ``None`` where no price is known.
+        untold: answers whose model did not say how many tokens they took. They are in none of these figures; a budget
+            takes them at the most that they can have cost.
+    """
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    money: float | None = None
+    untold: int = 0
+
+    def __str__(self) -> str:
+        parts = [f"{self.tokens_in + self.tokens_out:,} tokens"] if self.tokens_in + self.tokens_out else []
+        parts += [] if self.money is None else [f"${self.money:.4f}"]
+        return " · ".join([*parts, f"{self.untold} without a count"] if self.untold and parts else parts)
+
+
+class Purse:
+    """Holds a run to its budget; a `whygen.runs.agenda.Gate`.
+
+    A call that was turned away costs no tokens. One that failed otherwise may have been charged for, and is taken at
+    its most.
+
+    Raises:
+        UsageError: if money is bounded and no price is known.
+    """
+
+    def __init__(self, model: Model, budget: Budget, price: Pricing | None = None) -> None:
+        if budget.money is not None and price is None:
+            raise UsageError(
+                f"Budget(money={budget.money}) needs the price of {model.uri}, which is not known. Put it into the "
+                "table that WHYGEN_PRICES names, or give a budget in calls or tokens."
+            )
+        self._model = model
+        self._bounds = Amount(*(math.inf if bound is None else bound for bound in _bounds(budget)))
+        self._counts_tokens = budget.tokens is not None or budget.money is not None
+        self._price = price
+        self._used = Amount()  # and what is under way, at its most
+        self._tokens_in = self._tokens_out = self._untold = self._calls = 0
+        self._over = ""
+
+    @property
+    def total(self) -> Spent:
+        """What was spent so far."""
+        money = None if self._price is None else self._price.cost(self._tokens_in, self._tokens_out)
+        return Spent(
+            calls=self._calls, tokens_in=self._tokens_in, tokens_out=self._tokens_out, money=money, untold=self._untold
+        )
+
+    @property
+    def spent(self) -> str:
+        """Which bound the next request does not fit under."""
+        return f"The budget is spent: {self._over}."
+
+    def wait(self, request: Request, now: float) -> float:
+        """0 if the request fits whatever it costs, else infinite: only an answer can make room.
+
+        Raises:
+            UsageError: if tokens or money are bounded, and nobody can say what the request costs at most.
+        """
+        del now
+        wished = self._used.plus(self._most(request))
+        for name, bound, wish in zip(Amount._fields, self._bounds, wished, strict=True):
+            if wish > bound:
+                self._over = f"with the next request it could come to {name}={wish:g}, and {name}={bound:g} is allowed"
+                return math.inf
+        return 0.0
+
+    def reserve(self, request: Request) -> None:
+        """Set the most aside."""
+        self._calls += 1
+        self._used = self._used.plus(self._most(request))
+
+    def settle(self, request: Request, answer: Answer) -> None:
+        """Take what the answer did cost instead."""
+        read, written = _told(answer)
+        self._tokens_in += read or 0
+        self._tokens_out += written or 0
+        self._untold += isinstance(answer, Output) and (read is None or written is None)
+        if not self._counts_tokens:
+            return
+        most = self._most(request)
+        if isinstance(answer, Failure) and answer.kind == "rate_limit":
+            self._used = self._used.plus(most._replace(calls=0), -1)
+        elif read is not None and written is not None:
+            self._used = self._used.plus(most._replace(calls=0), -1).plus(self._amount(Tokens(read, written)))
+
+    def _most(self, request: Request) -> Amount:
+        if not self._counts_tokens:
+            return Amount(calls=1)
+        return self._amount(worst_case(self._model, request))._replace(calls=1)
+
+    def _amount(self, tokens: Tokens) -> Amount:
+        return Amount(0, sum(tokens), 0.0 if self._price is None else self._price.cost(*tokens))
+
+
+def worst_case(model: Model, request: Request) -> Tokens:
+    """The most tokens that a request can take.
+
+    A model that counts (`HasContext`) is believed. Else a token has at least one byte of UTF-8, which holds for every
+    tokenizer that can write any text.
+
+    Raises:
+        UsageError: if nobody can say: a picture's tokens, or an answer without a limit.
+    """
+    if isinstance(model, HasContext):
+        read = model.count_tokens(request)
+    else:
+        read = sum(len(text.encode("utf-8", "surrogatepass")) + OVERHEAD for text in _texts(model, request))
+    if request.continuation is not None:
+        return Tokens(read + len(request.continuation.encode("utf-8", "surrogatepass")), 1)
+    return Tokens(read, _longest_answer(request))
+
+
+def _texts(model: Model, request: Request) -> list[str]:
+    prompt = request.prompt
+    if isinstance(prompt, str):
+        return [prompt]
+    if isinstance(prompt, Edit) or any(message.images for message in prompt.messages):
+        raise UsageError(
+            f"A budget in tokens or money cannot be held: {model.uri} does not say how many tokens a picture takes. "
+            "Give a budget in calls."
+        )
+    return [message.text for message in prompt.messages]
+
+
+def _longest_answer(request: Request) -> int:
+    """The limit of the answer; one that is set by the provider's own name (`Settings.extra`) counts."""
+    extra = request.settings.extra
+    named = {name: extra[name] for name in _LENGTHS if name in extra}
+    limits = [value for value in named.values() if isinstance(value, int)]
+    if named and not limits:
+        raise UsageError(
+            f"A budget in tokens or money needs a limit for the answers, and Settings(extra={named}) takes it away. "
+            "Set it to a number, or give a budget in calls."
+        )
+    many = [value for name in _CHOICES if isinstance(value := extra.get(name), int)]
+    return max([*limits, request.settings.max_tokens] if "max_tokens" not in named else limits) * max([1, *many])
+
+
+def _told(answer: Answer) -> tuple[int | None, int | None]:
+    return (answer.tokens_in, answer.tokens_out) if isinstance(answer, Output) else (None, None)
+
+
+def _bounds(budget: Budget) -> tuple[float | None, float | None, float | None]:
+    return budget.calls, budget.tokens, budget.money
