@@ -33,6 +33,11 @@ Endpoint = Annotated[str | None, typer.Option(help="Of a remote model: chat, com
 Cache = Annotated[Path | None, typer.Option("--cache", help="File of recorded answers.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep answers in memory only.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; chosen automatically.")]
+MaxCost = Annotated[float | None, typer.Option(help="The most the run may cost, in dollars; the price must be known.")]
+TokenBudget = Annotated[int | None, typer.Option(help="The most tokens the run may read and write.")]
+Deadline = Annotated[float | None, typer.Option(help="Seconds, after which nothing more is sent.")]
+RequestsPerMinute = Annotated[float | None, typer.Option(help="Calls a minute that the account allows.")]
+TokensPerMinute = Annotated[float | None, typer.Option(help="Tokens a minute that the account allows.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print calls, tokens and cost; send nothing.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 

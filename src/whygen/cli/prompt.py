@@ -17,6 +17,7 @@ from whygen.prompt.chat_files import read_chat
 from whygen.prompt.ending import Interrupted
 from whygen.prompt.foresee import Forecast, foresee_prompt
 from whygen.results import PromptExplanation
+from whygen.runs import Budget, Rates, RunOptions
 from whygen.types import Chat, Message, Settings
 
 
@@ -81,6 +82,11 @@ def prompt(
     ] = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy decoding.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(help="Length limit of an answer.")] = 256,
+    max_cost: common.MaxCost = None,
+    token_budget: common.TokenBudget = None,
+    deadline: common.Deadline = None,
+    requests_per_minute: common.RequestsPerMinute = None,
+    tokens_per_minute: common.TokensPerMinute = None,
     out: common.Out = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
@@ -119,6 +125,11 @@ def prompt(
     running: dict[str, Any] = {
         "cache": common.store_path(cache, no_cache),
         "progress": common.progress_for(quiet or as_json),
+        "run": RunOptions(
+            spending=Budget(tokens=token_budget, money=max_cost),
+            rates=Rates(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute),
+            deadline=deadline,
+        ),
         **common_choices,
     }
     if inputs is not None:

@@ -23,12 +23,10 @@ def partial(explanation: PromptExplanation, asker: Asker) -> PromptExplanation:
     """
     if asker.ended is None:
         return explanation
-    why = str(asker.ended) if isinstance(asker.ended, EndedError) else "It was interrupted."
+    again = "It was interrupted. Answers are recorded: the same call again asks only for the rest."
+    why = str(asker.ended) if isinstance(asker.ended, EndedError) else again
     reason = asker.ended.reason if isinstance(asker.ended, EndedError) else "interrupt"
-    text = (
-        f"The run ended early, and this is what it had by then: {explanation.calls.asked} calls. {why} Answers are "
-        "recorded: the same call again asks only for the rest."
-    )
+    text = f"The run ended early, and this is what it had by then: {explanation.calls.asked} calls. {why}"
     warnings = (Warned(code="ended-early", text=text), *explanation.warnings)
     explanation = explanation.model_copy(update={"warnings": warnings, "ended": reason})
     if isinstance(asker.ended, KeyboardInterrupt):

@@ -18,7 +18,7 @@ from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy,
 from whygen.prompt.prepare import check, prepare
 from whygen.prompt.running import explained, make_run
 from whygen.results.prompt import PromptExplanation
-from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
+from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.types import Settings, Source
 
 
@@ -33,6 +33,7 @@ def explain_prompt(
     cache: Path | str | None = DEFAULT_STORE,
     options: ModelOptions | None = None,
     progress: Progress | None = None,
+    run: RunOptions | None = None,
     **choices: Unpack[PromptChoices],
 ) -> PromptExplanation:
     """Which units of a prompt drove what the model answered, with an interval for each.
@@ -48,6 +49,7 @@ def explain_prompt(
         cache: file of recorded answers; None keeps them in memory.
         options: device, precision and batch size of local models.
         progress: where to report progress.
+        run: what the run may spend in calls, tokens or money, how fast, and how long.
         **choices: what to change of the preset: ``budget``, ``units``, ``pin``, ``operator``, ``target``, ``estimand``,
             ``keep``, ``surrogate``, ``draws``, ``references``, ``distribution``, ``tolerance`` ... Each is described
             at `whygen.prompt.options.PromptOptions`.
@@ -65,13 +67,13 @@ def explain_prompt(
     if chosen.hierarchy is not None:
         return _by_levels(
             model, prompt, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options,
-            progress=progress,
+            progress=progress, run=run,
         )  # fmt: skip
     check(prompt, chosen)
     box = load_model(model, options or ModelOptions())
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     with open_store(cache) as store:
-        runner = Runner(box, store=store, budget=chosen.budget, progress=progress)
+        runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)
         sent = settings or Settings(seed=seed)
         tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
         operator = question.operator.prepare(question.units, tools)
@@ -90,6 +92,7 @@ def _by_levels(
     cache: Path | str | None,
     options: ModelOptions | None,
     progress: Progress | None,
+    run: RunOptions | None,
 ) -> PromptExplanation:
     """A long prompt: coarse parts first, then inside those that matter."""
     from whygen.prompt.hierarchy import explain_hierarchy
@@ -116,5 +119,6 @@ def _by_levels(
         cache=cache,
         options=options,
         progress=progress,
+        run=run,
     )
     return explanation.model_copy(update={"preset": chosen.preset})

@@ -32,7 +32,7 @@ from whygen.prompt.plan import Plan
 from whygen.prompt.prepare import Question, check, prepare_units
 from whygen.prompt.units import Input, Units, UnitsOver, split_over
 from whygen.results.prompt import InputRecord, PromptExplanation, Warned
-from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
+from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.stats.crossed import between_inputs, student_p, widened
 from whygen.stats.intervals import Interval, student_half_width
 from whygen.stats.seeds import generator
@@ -64,6 +64,7 @@ def explain_template(
     cache: Path | str | None = DEFAULT_STORE,
     options: ModelOptions | None = None,
     progress: Progress | None = None,
+    run: RunOptions | None = None,
     **choices: Unpack[PromptChoices],
 ) -> PromptExplanation:
     """Which parts of a template, such as the sentences of a system prompt, matter over many inputs.
@@ -81,6 +82,7 @@ def explain_template(
         cache: file of recorded answers; None keeps them in memory.
         options: device, precision and batch size of local models.
         progress: where to report progress.
+        run: what the run may spend in calls, tokens or money, how fast, and how long.
         **choices: as in `explain_prompt`. ``budget`` is for all inputs together and shared out evenly; 64 calls an
             input if it is left out. ``units`` are sentences if they are left out; ``estimand`` is one of `ESTIMANDS`,
             of the effect averaged over inputs.
@@ -100,7 +102,7 @@ def explain_template(
     box = load_model(model, options or ModelOptions())
     question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
     with open_store(cache) as store:
-        runner = Runner(box, store=store, budget=chosen.budget, progress=progress)
+        runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)
         sent = settings or Settings(seed=seed)
         tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
         operator = question.operator.prepare(question.units, tools)

@@ -17,7 +17,7 @@ from whygen.prompt.prepare import check, prepare
 from whygen.prompt.running import explained, make_run, reread, without_calls
 from whygen.prompt.targets import Continues, Target, TargetLike
 from whygen.results.prompt import PromptExplanation
-from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
+from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.types import Settings
 
 
@@ -33,6 +33,7 @@ def explain_targets(
     cache: Path | str | None = DEFAULT_STORE,
     options: ModelOptions | None = None,
     progress: Progress | None = None,
+    run: RunOptions | None = None,
     **choices: Unpack[PromptChoices],
 ) -> tuple[PromptExplanation, ...]:
     """One explanation for each target, read from the same masks and the same answers.
@@ -53,6 +54,7 @@ def explain_targets(
         cache: file of recorded answers.
         options: of local models.
         progress: where to report progress.
+        run: what the run may spend in calls, tokens or money, how fast, and how long.
         **choices: as in `explain_prompt`, but ``target``.
 
     Returns:
@@ -86,11 +88,11 @@ def explain_targets(
         tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
         operator = questions[0].operator.prepare(questions[0].units, tools)
         for first, *others in _sharing(goals):
-            runner = Runner(box, store=store, budget=chosen.budget, progress=progress)
+            runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)
             asker = Asker(runner, box, questions[first].units, operator, goals[first], sent)
-            run = make_run(questions[first], asker)
-            reads = {place: reread(run, goals[place]) for place in others}
-            found[first] = explained(run, further=chosen.sets or 0)
+            heard = make_run(questions[first], asker)
+            reads = {place: reread(heard, goals[place]) for place in others}
+            found[first] = explained(heard, further=chosen.sets or 0)
             found |= {place: without_calls(explained(read)) for place, read in reads.items()}
     return tuple(found[place] for place in range(len(goals)))
 

@@ -10,6 +10,8 @@ from whygen.runs.ending import EndedError as EndedError
 from whygen.runs.files import default_store_path as default_store_path
 from whygen.runs.keys import call_key as call_key
 from whygen.runs.keys import identity_of as identity_of
+from whygen.runs.options import RunOptions as RunOptions
+from whygen.runs.options import make_runner as make_runner
 from whygen.runs.progress import Progress as Progress
 from whygen.runs.progress import RichProgress as RichProgress
 from whygen.runs.progress import Silent as Silent

@@ -27,7 +27,7 @@ from whygen.prompt.surrogates import load_surrogate
 from whygen.prompt.targets import Continues, TargetLike, load_target
 from whygen.prompt.units import Sent, check_source, split
 from whygen.results.prompt import PromptExplanation
-from whygen.runs import DEFAULT_STORE, Progress, Runner, open_store
+from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.stats.seeds import generator
 from whygen.types import Effects, Masks, Settings
 
@@ -58,6 +58,7 @@ def explain_hierarchy(
     cache: Path | str | None = DEFAULT_STORE,
     options: ModelOptions | None = None,
     progress: Progress | None = None,
+    run: RunOptions | None = None,
 ) -> PromptExplanation:
     """Which parts of a long prompt drove what the model answered: coarse parts first, then inside those that matter.
 
@@ -81,6 +82,7 @@ def explain_hierarchy(
         cache: file of recorded answers; None keeps them in memory.
         options: device, precision and batch size of local models.
         progress: where to report progress.
+        run: what the run may spend in calls, tokens or money, how fast, and how long.
 
     Returns:
         An explanation whose units are the finest parts that were opened to, with its ``tree``.
@@ -114,14 +116,14 @@ def explain_hierarchy(
             f"operator={how.name!r} changes no text, and a hierarchy sends texts. Use 'delete' or 'synonym'."
         )
     with open_store(cache) as store:
-        runner = Runner(box, store=store, budget=budget, progress=progress)
+        runner = make_runner(box, store, budget=budget, progress=progress, options=run)
         tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
         asker = Asker(runner, box, parts, how.prepare(parts, tools), goal, settings or Settings(seed=seed))
         asker.check_target()
         asker.check_context()
-        run = _Run(asker, asker.whole(references), budget)
-        search = run.search(skeleton, plan, seed=seed)
-    return explanation_of(asker, run.whole, search, run.bases, levels=levels, plan=plan, seed=seed)
+        seen = _Run(asker, asker.whole(references), budget)
+        search = seen.search(skeleton, plan, seed=seed)
+    return explanation_of(asker, seen.whole, search, seen.bases, levels=levels, plan=plan, seed=seed)
 
 
 @dataclass(slots=True)

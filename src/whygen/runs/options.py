@@ -1,0 +1,56 @@
+"""How a run is made: what it may spend, how fast, and how long. One object for every call that asks a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from whygen.errors import UsageError
+from whygen.models.protocols import Model
+from whygen.runs.progress import Progress
+from whygen.runs.rates import Rates
+from whygen.runs.runner import Runner
+from whygen.runs.spending import Budget
+from whygen.runs.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a run is made. What ends it early leaves a partial explanation, and everything recorded.
+
+    Attributes:
+        spending: the most it may spend in calls, tokens or money; never exceeded, not by what is under way either.
+        rates: calls and tokens a minute.
+        deadline: seconds, after which nothing more is sent.
+    """
+
+    spending: Budget = field(default_factory=Budget)
+    rates: Rates = field(default_factory=Rates)
+    deadline: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.deadline is not None and not self.deadline > 0:
+            raise UsageError(f"deadline={self.deadline}: give a number of seconds above 0, or leave it out.")
+
+
+def make_runner(
+    model: Model, store: Store, *, budget: int | None, progress: Progress | None, options: RunOptions | None
+) -> Runner:
+    """A runner for one explanation.
+
+    Args:
+        model: the black box.
+        store: where answers are recorded; the caller closes it.
+        budget: the most requests that may be asked for.
+        progress: where to report progress.
+        options: None for no bounds but the budget.
+    """
+    chosen = options or RunOptions()
+    return Runner(
+        model,
+        store=store,
+        budget=budget,
+        progress=progress,
+        spending=chosen.spending,
+        rates=chosen.rates,
+        deadline=chosen.deadline,
+    )
