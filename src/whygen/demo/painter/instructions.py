@@ -45,7 +45,13 @@ _SKY_TEMPLATES: dict[str, dict[Part, tuple[str, ...]]] = {
         "held-out": ("I would like to see the place at {w}", "it should look like {w}"),
     },
     "snow": {
-        "training": ("make it {w}", "turn it into {w}", "let there be {w}", "change the weather to {w}", "add some {w}"),
+        "training": (
+            "make it {w}",
+            "turn it into {w}",
+            "let there be {w}",
+            "change the weather to {w}",
+            "add some {w}",
+        ),
         "held-out": ("I would like the place with {w}", "it should look like {w}"),
     },
     "sun": {
@@ -157,7 +163,9 @@ def _sky_clause(edits: Edits, rng: np.random.Generator, part: Part) -> str:
     if edits.sky is None:
         return ""
     template = _pick(_SKY_TEMPLATES[edits.sky][part], rng)
-    return template.format(w=_pick([word for word, kind in SKY_WORDS.items() if kind == edits.sky and word != "sunny"], rng))
+    return template.format(
+        w=_pick([word for word, kind in SKY_WORDS.items() if kind == edits.sky and word != "sunny"], rng)
+    )
 
 
 def _thing_clause(edits: Edits, rng: np.random.Generator, part: Part) -> str:

@@ -33,15 +33,11 @@ def label(scene: Scene, text: str) -> LabelledEdit:
     """The labels of an instruction, by the rule: each word is deleted and the outcome compared."""
     units = split(text)
     wanted = outcomes(scene, interpret(text))
-    labels = tuple(
-        outcomes(scene, interpret(text[:start] + " " + text[end:])) != wanted for start, end in units.spans
-    )
+    labels = tuple(outcomes(scene, interpret(text[:start] + " " + text[end:])) != wanted for start, end in units.spans)
     return LabelledEdit(scene, text, units.spans, labels)
 
 
-def labelled_edits(
-    n: int, rng: np.random.Generator, *, min_units: int = 8, max_units: int = 20
-) -> list[LabelledEdit]:
+def labelled_edits(n: int, rng: np.random.Generator, *, min_units: int = 8, max_units: int = 20) -> list[LabelledEdit]:
     """Held-out instructions (phrasings that training never showed) for scenes drawn anew.
 
     Args:
@@ -64,4 +60,6 @@ def labelled_edits(
             found.append(item)
     if len(found) == n:
         return found
-    raise UsageError(f"Only {len(found)} of {n} instructions have {min_units} to {max_units} words: widen these limits.")
+    raise UsageError(
+        f"Only {len(found)} of {n} instructions have {min_units} to {max_units} words: widen these limits."
+    )
