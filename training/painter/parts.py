@@ -27,7 +27,7 @@ def tokenizer() -> CLIPTokenizer:
         [word for word in vocabulary() for _ in range(50)],
         trainers.BpeTrainer(vocab_size=5000, end_of_word_suffix="</w>", min_frequency=2, show_progress=False),
     )
-    merges = [line for line in _merges(core)]
+    merges = _merges(core)
     made = ["".join(pair) for pair in merges]
     names = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *dict.fromkeys(made), START, END]
     return CLIPTokenizer(
