@@ -140,7 +140,9 @@ def open_vision(name: str, device: str | None = None) -> VisionEncoder:
             logging.enable_progress_bar()
     vision = getattr(network, "vision_model", network)
     if not hasattr(vision.config, "num_channels"):
-        raise UsageError(f"encoder={name!r} is a {type(network).__name__}, which sees no pictures. Give a vision model.")
+        raise UsageError(
+            f"encoder={name!r} is a {type(network).__name__}, which sees no pictures. Give a vision model."
+        )
     return VisionEncoder(vision.to(_device(device)), processor, name)
 
 
