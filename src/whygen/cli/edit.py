@@ -17,6 +17,8 @@ from whygen.pictures import read_picture
 from whygen.prompt.foresee import foresee_prompt
 from whygen.types import Edit, JsonValue, Settings
 
+_LOCAL = ("demo", "diffusers", "py", "replay", "planted")
+
 
 def edit(
     model: Annotated[str, typer.Argument(help="A model URI such as demo/painter or diffusers/ORG/NAME.")],
@@ -30,7 +32,7 @@ def edit(
         str | None, typer.Option(help="word, whitespace, sentence ... of the instruction, or region of the picture.")
     ] = None,
     regions: Annotated[
-        int | None, typer.Option(help="With region: how many parts the picture is cut into; 12.")
+        int | None, typer.Option(help="With region: how many parts to cut the picture into; 12.")
     ] = None,
     fill: Annotated[str | None, typer.Option(help="With region: mean, blur or a colour such as #808080.")] = None,
     pin: Annotated[list[str] | None, typer.Option(help="A text that is always sent; may be given again.")] = None,
@@ -52,9 +54,7 @@ def edit(
     references: Annotated[int | None, typer.Option(help="Reference pictures; 1.")] = None,
     tolerance: Annotated[float | None, typer.Option(help="Stop when the widest interval is under this.")] = None,
     empty: Annotated[str | None, typer.Option(help="include or exclude the empty instruction.")] = None,
-    temperature: Annotated[
-        float, typer.Option(help="0: one noise for all; above: each draw begins with its own.")
-    ] = 0.0,
+    temperature: Annotated[float, typer.Option(help="0: one noise for all; above: each draw has its own.")] = 0.0,
     steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
     guidance_scale: Annotated[float | None, typer.Option(help="How strongly the instruction is followed.")] = None,
     image_guidance_scale: Annotated[float | None, typer.Option(help="How strongly the picture is kept.")] = None,
@@ -90,7 +90,7 @@ def edit(
         "encoder": encoder,
         "settings": Settings(temperature=temperature, seed=seed, extra=told),
         "seed": seed,
-        "options": ModelOptions(device=device, base_url=base_url, **_endpoint(model)),
+        "options": ModelOptions(device=device, base_url=base_url, endpoint=_endpoint(model)),
         **{name: value for name, value in choices.items() if value is not None},
     }
     if dry_run:
@@ -106,9 +106,9 @@ def edit(
     common.show(explanation, out=out, as_json=as_json, quiet=quiet)
 
 
-def _endpoint(model: str) -> dict[str, str]:
+def _endpoint(model: str) -> str | None:
     """Remote models edit pictures at an endpoint of their own."""
-    return {} if model.startswith(("demo/", "diffusers/", "py/", "replay/", "planted/")) else {"endpoint": "images"}
+    return None if model.partition("/")[0] in _LOCAL else "images"
 
 
 def _instruction(source: str | None, text: str | None) -> str:

@@ -25,7 +25,7 @@ BATCH = 16
 class VisionEncoder:
     """A vision model with the picture processor that it was trained with.
 
-    The whole picture is resized to the model's square: nothing is cropped, since a change at the edge would not be seen.
+    The whole picture is resized to the model's square: nothing is cropped, for a change at the edge must be seen.
     Rescaling and normalisation are the processor's own. Vectors and points have length one.
 
     Args:

@@ -33,13 +33,20 @@ class Pictured:
     apart: Callable[[Sequence[Picture], Picture], Numbers]
     verb: Verb = "answer"
 
+    def check(self, reference: Output) -> None:
+        """Refuse an answer without a picture before any mask is paid for."""
+        _drawn(reference)
+
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+        return self.against(outputs, references).mean(axis=1)
+
+    def against(self, outputs: Sequence[Output], references: Sequence[Output]) -> Numbers:
         wanted = [_drawn(reference) for reference in references]
         black = _black(wanted[0])
         order: dict[Picture, int] = {}
         given = [black if output.picture is None else output.picture for output in outputs]
         back = [order.setdefault(picture, len(order)) for picture in given]
-        return -np.mean([self.apart(list(order), reference) for reference in wanted], axis=0)[back]
+        return -np.column_stack([self.apart(list(order), reference) for reference in wanted])[back]
 
 
 def _drawn(reference: Output) -> Picture:
@@ -72,7 +79,7 @@ def pooled_apart(
 
 
 def pixels_apart(given: Sequence[Picture], one: Picture) -> Numbers:
-    """Root of the mean squared difference of pixels, 0 to 1, shape ``(n,)``; other sizes are brought to the reference's."""
+    """Root of the mean squared difference of pixels, 0 to 1, shape ``(n,)``, in the size of the reference."""
     reference = pictures.pixels(one)
     height, width = reference.shape[:2]
     values = [pictures.resized(pictures.pixels(each), width=width, height=height) for each in given]

@@ -9,21 +9,23 @@ from typing import Protocol, runtime_checkable
 from whygen.encoders import ImageEncoder, TextEncoder, has_text_encoder, load_text_encoder, open_word_vectors
 from whygen.encoders.registry import OPENAI
 from whygen.errors import UnknownNameError, UsageError
-from whygen.models import Model
+from whygen.models import Model, draws_pictures
 from whygen.prompt import gsmile
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import check_distribution
-from whygen.prompt.edits import check_edit
+from whygen.prompt.edits import EditUnits, RegionUnits, check_edit, split_edit
 from whygen.prompt.kernels import Kernel, load_kernel
 from whygen.prompt.operators import Operator, load_operator
 from whygen.prompt.options import PromptOptions
+from whygen.prompt.picture_targets import load_picture_target
 from whygen.prompt.plan import Plan, check_choices, design_for
 from whygen.prompt.relevance import check_choice
 from whygen.prompt.scales import check_scale
 from whygen.prompt.sentences import check_sentences
 from whygen.prompt.surrogates import Surrogate, load_surrogate
-from whygen.prompt.targets import Compares, Continues, Target
-from whygen.prompt.units import Units, check_source
+from whygen.prompt.targets import Compares, Continues, Target, load_target
+from whygen.prompt.tokens import token_splitter
+from whygen.prompt.units import TOKEN, Units, check_source, split
 from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.remote import Service
 from whygen.stats.seeds import generator

@@ -23,8 +23,8 @@ class PictureEvidence:
         given: place of the input picture in ``files``; None for a model that draws from a text.
         samples: for each sample, the place of its picture; None where it has none.
         changes: how much each pixel changes with each unit, shape ``(units, rows, columns)``: the root mean square over
-            the colours, as a share of full scale, with what chance explains taken away (METHODS, where). None when there
-            are too few pictures.
+            the colours, as a share of full scale, with what chance explains taken away. None when there are too few
+            pictures.
         regions: the unit of each pixel of the input where units are regions, -1 for pinned ones; shape
             ``(height, width)``.
     """
@@ -63,7 +63,7 @@ def _same(a: NDArray[np.generic] | None, b: NDArray[np.generic] | None) -> bool:
 
 
 def to_arrays(evidence: PictureEvidence) -> dict[str, NDArray[np.generic]]:
-    """Plain arrays, as they are saved: the bytes end to end, their lengths, digests and media types, and who has which."""
+    """Plain arrays, as they are saved: the bytes end to end, lengths, digests, media types, and who has which."""
     joined = b"".join(each.data for each in evidence.files)
     arrays: dict[str, NDArray[np.generic]] = {
         "bytes": np.frombuffer(joined, dtype=np.uint8),
