@@ -38,12 +38,11 @@ def read_picture(source: Path | str | bytes) -> Picture:
         DataError: if it is no picture, damaged, animated or too large.
     """
     data, name = (source, "The picture") if isinstance(source, bytes) else _read(Path(source))
-    image = _opened(data, name)
+    image = _loaded(_opened(data, name), name)
     media_type = _PLAIN.get(image.format or "")
     if media_type and image.mode == "RGB" and image.getexif().get(_ORIENTATION, 1) == 1 and not _has_key(image):
-        _loaded(image, name)
         return Picture(data, media_type)
-    return picture_of(_as_rgb(_loaded(image, name), name))
+    return picture_of(_as_rgb(image, name))
 
 
 _ORIENTATION = 0x0112

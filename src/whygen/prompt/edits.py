@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 from whygen import pictures
 from whygen.errors import MissingExtraError, UsageError
-from whygen.prompt.units import Piece, Units, split
+from whygen.prompt.units import Kind, Piece, Units, split
 from whygen.types import Edit, Picture
 
 REGION = "region"
@@ -34,8 +34,11 @@ class EditUnits(Units):
     def prompt(self) -> Edit:
         return Edit(self.image, self.text)
 
+    def sent(self, text: str) -> Edit:
+        return Edit(self.image, text)
+
     def join(self, parts: Sequence[str]) -> Edit:
-        return Edit(self.image, str(Units.join(self, parts)))
+        return self.sent(str(Units.join(self, parts)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,6 +62,9 @@ class RegionUnits(Units):
     def prompt(self) -> Edit:
         return self.edit
 
+    def sent(self, text: str) -> Edit:
+        raise UsageError("The published masks change words, and units='region' has none. Use units='whitespace'.")
+
     def join(self, parts: Sequence[str]) -> Edit:
         gone = [
             piece.unit
@@ -74,7 +80,7 @@ class RegionUnits(Units):
 
 
 def split_edit(
-    edit: Edit, units: str = "word", *, pin: Sequence[str] = (), fill: str = "mean", regions: int = REGIONS
+    edit: Edit, units: Kind = "word", *, pin: Sequence[str] = (), fill: str = "mean", regions: int = REGIONS
 ) -> EditUnits | RegionUnits:
     """Cut an edit into units.
 
@@ -131,10 +137,10 @@ def _regions(edit: Edit, pin: Sequence[str], *, fill: str, regions: int) -> Regi
     free = 0
     order = np.full(len(names), -1)
     for number, name in enumerate(names):
-        start = len(text)
-        text += f"\n{name}"
+        start, gap = len(text), "  " if number else "\n"
+        text += gap + name
         held = name in pin
-        pieces.append(Piece(start, start + 1, len(text), len(text), None if held else free))
+        pieces.append(Piece(start, start + len(gap), len(text), len(text), None if held else free))
         if not held:
             order[number] = free
             free += 1

@@ -81,7 +81,8 @@ class PromptOptions:
         estimand: ``banzhaf``, ``shapley``, ``local`` or ``loo``; what an attribution means (METHODS A1).
         keep: probability with which each other unit is kept.
         kernel: what ``local`` calls near: ``dropped`` (share of units dropped), ``embedding`` (1 - cosine of the
-            prompts in the encoder's space) or ``word-mover`` (the published one).
+            prompts in the encoder's space) or ``word-mover`` (the published one; for pictures
+            ``letters``).
         design: ``auto``, ``gsmile`` (the published draw), or masks of one's own.
         scale: ``none``, or ``min-max`` (the published similarity, rescaled over the run: values of two runs cannot be
             compared then).
@@ -159,7 +160,20 @@ GSMILE = PromptOptions(
 )
 """METHODS A6. The encoder must be a file of word vectors: optimal transport between them is the published distance."""
 
-PRESETS: Mapping[str | None, PromptOptions] = {None: DEFAULT, "gsmile": GSMILE}
+GSMILE_IMAGES = PromptOptions(
+    preset="gsmile-images",
+    budget=33,  # the 30 published masks, the reference, and the two repeats
+    units="whitespace",
+    target="coordinate-wasserstein",
+    estimand="local",
+    kernel="letters",
+    design="gsmile",
+    scale="min-max",
+    empty="exclude",
+)
+"""METHODS A6, for pictures. Published with encoder='dinov2'. The kernel, as it ran, compared letters of the prompts."""
+
+PRESETS: Mapping[str | None, PromptOptions] = {None: DEFAULT, "gsmile": GSMILE, "gsmile-images": GSMILE_IMAGES}
 
 
 def choose(preset: str | PromptOptions | None, choices: Mapping[str, Any]) -> PromptOptions:

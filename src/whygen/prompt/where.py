@@ -1,8 +1,8 @@
 """Where a unit changes the picture: a map for each unit, and the pictures that belong to an explanation.
 
 With the other units kept or taken away at random, the change of a pixel with unit i is the coefficient of z_i in a
-linear regression of the pixels on the masks: on a balanced design the mean of the pictures with the unit less the mean of
-those without it. Within complement pairs the differences are regressed, which cancels interactions of two units. A
+linear regression of the pixels on the masks: on a balanced design the mean of the pictures with the unit less the mean
+of those without it. Within complement pairs the differences are regressed, which cancels interactions of two units. A
 squared coefficient is too large by its own variance, which the residuals give: repeated draws, interactions and the
 chance of the masks are all in it. It is subtracted, and what falls under zero is zero.
 """

@@ -27,7 +27,7 @@ MOST_SIDE = 256
 LARGE = 64 * 2**10
 """Bytes of PNG above which a photograph is written as JPEG."""
 EXTREMES = 4
-EXAMPLES = 5
+EXAMPLES = 4
 MOST_UNITS = 60
 HEAT = (230, 60, 20)
 POSITIVE, NEGATIVE = (30, 100, 220), (220, 90, 20)
