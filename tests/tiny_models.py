@@ -134,8 +134,8 @@ def painter(folder: Path, *, kind: str = "InstructPix2Pix", half: bool = True) -
         cross_attention_dim=16, attention_head_dim=4, norm_num_groups=4,
     )  # fmt: skip
     vae = diffusers.AutoencoderKL(
-        block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
-        latent_channels=4, norm_num_groups=4, sample_size=16,
+        block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4, norm_num_groups=4, sample_size=16,
     )  # fmt: skip
     scheduler = diffusers.DDIMScheduler(
         beta_schedule="scaled_linear", prediction_type="sample", clip_sample=False,
@@ -159,5 +159,8 @@ def vision(folder: Path) -> Path:
     torch.manual_seed(5)
     config = Dinov2Config(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=7)
     Dinov2Model(config).save_pretrained(folder)
-    BitImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 28, "width": 28}).save_pretrained(folder)
+    BitImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 28, "width": 28}, image_mean=[0.485, 0.456, 0.406],
+        image_std=[0.229, 0.224, 0.225],
+    ).save_pretrained(folder)  # fmt: skip
     return folder

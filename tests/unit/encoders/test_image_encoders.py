@@ -62,7 +62,7 @@ def test_colour_does_not_see_places_and_patches_do() -> None:
     mirrored = pictures.picture_of(values[:, ::-1])
     for name, sees in (("colour", False), ("patches", True)):
         a, b = load_image_encoder(name).patches([pictures.picture_of(values), mirrored])
-        assert (distances.optimal_transport([b], a)[0] > 1e-3) is sees
+        assert bool(distances.optimal_transport([b], a)[0] > 1e-3) is sees
 
 
 def test_what_is_no_vision_model_says_so(tmp_path: Path) -> None:
