@@ -7,7 +7,7 @@ import importlib
 from pathlib import Path
 
 NAMES = (
-    "first_minute", "coverage", "significance", "sizes", "labels", "distances", "operators", "overhead",
+    "first_minute", "coverage", "significance", "sizes", "labels", "distances", "operators", "overhead", "editing",
     "store", "anchors_selection", "long_prompts", "estimator_overhead", "methods",
 )  # fmt: skip
 NEED_EXTRA = ("remote",)  # the official client of OpenAI

@@ -111,3 +111,56 @@ def save_masked(folder: Path, *, positions: int = 64) -> Path:
                 parameter.mul_(6)
     network.save_pretrained(folder)
     return folder
+
+
+def painter(folder: Path, *, kind: str = "InstructPix2Pix", half: bool = True) -> Path:
+    """A stock pipeline of diffusers with random weights: 16 x 16 pixels, two steps take milliseconds."""
+    import diffusers
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    torch.manual_seed(5)
+    words = tokenizer()
+    ids = {"eos_token_id": 0, "bos_token_id": 0, "pad_token_id": 0}
+    text = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(words), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+            max_position_embeddings=64, **ids,
+        )
+    )  # fmt: skip
+    channels = {"InstructPix2Pix": 8, "Inpaint": 9}.get(kind, 4)
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=8, in_channels=channels, out_channels=4, block_out_channels=(8, 16), layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=16, attention_head_dim=4, norm_num_groups=4,
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKL(
+        block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4, norm_num_groups=4, sample_size=16,
+    )  # fmt: skip
+    scheduler = diffusers.DDIMScheduler(
+        beta_schedule="scaled_linear", prediction_type="sample", clip_sample=False,
+        steps_offset=1,
+    )  # fmt: skip
+    with torch.no_grad():
+        for parameter in text.parameters():
+            parameter.mul_(4)
+    pipeline = getattr(diffusers, f"StableDiffusion{kind}Pipeline")(
+        vae=vae, text_encoder=text, tokenizer=words, unet=unet, scheduler=scheduler, safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    (pipeline.to(torch.float16) if half else pipeline).save_pretrained(folder)
+    return folder
+
+
+def vision(folder: Path) -> Path:
+    """A DINOv2 with random weights, and its processor, that crops as the real one does."""
+    from transformers import BitImageProcessorPil, Dinov2Config, Dinov2Model
+
+    torch.manual_seed(5)
+    config = Dinov2Config(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=7)
+    Dinov2Model(config).save_pretrained(folder)
+    BitImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 28, "width": 28}, image_mean=[0.485, 0.456, 0.406],
+        image_std=[0.229, 0.224, 0.225],
+    ).save_pretrained(folder)  # fmt: skip
+    return folder

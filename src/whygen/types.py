@@ -107,7 +107,7 @@ class Template:
         return {"template": {"text": self.text, "fields": dict(self.fields), "between": self.between}}
 
 
-Source: TypeAlias = str | Chat | Template
+Source: TypeAlias = str | Chat | Template | Edit
 """What can be explained. A template is sent as the text that it renders to."""
 
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 import whygen
-from whygen.cli import anchors, cache, compare, demo, doctor, models, prompt, report, reproduce
+from whygen.cli import anchors, cache, compare, demo, doctor, edit, models, prompt, report, reproduce
 from whygen.cli.common import INTERRUPTED, console_for_people
 from whygen.errors import WhygenError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("prompt")(prompt.prompt)
+app.command("edit")(edit.edit)
 app.command("anchors")(anchors.anchors)
 app.command("reproduce")(reproduce.reproduce)
 app.command("report")(report.report)

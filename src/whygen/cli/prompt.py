@@ -136,7 +136,7 @@ def prompt(
         common.show(_over(model, given, inputs, running), out=out, as_json=as_json, quiet=quiet)
         return
     if dry_run:
-        _show_forecast(foresee_prompt(model, given, **common_choices), as_json=as_json)
+        show_forecast(foresee_prompt(model, given, **common_choices), as_json=as_json)
         return
     try:
         explanation = whygen.explain_prompt(model, given, **running)
@@ -165,8 +165,8 @@ def _with_span(target: str | None, span: str | None) -> str | None:
     return f"{'contains' if target == 'contains' else 'logprob'}:{span}"
 
 
-def _show_forecast(forecast: Forecast, *, as_json: bool) -> None:
-    """Calls, tokens and cost; a price that is not known is said to be unknown, not guessed."""
+def show_forecast(forecast: Forecast, *, as_json: bool) -> None:
+    """Print calls, tokens and cost; a price that is not known is said to be unknown, not guessed."""
     if as_json:
         common.print_json(asdict(forecast))
         return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
-from whygen.errors import UnknownNameError
+from whygen.errors import MissingError, UnknownNameError
 from whygen.models import ModelOptions, Provider
+from whygen.types import JsonValue
 
 
 def storyteller_path() -> Path:
@@ -27,7 +28,32 @@ def _digits(options: ModelOptions) -> object:
     return open_digits_vae(options)
 
 
-OPENERS: dict[str, Callable[[ModelOptions], object]] = {"storyteller": _storyteller, "digits-vae": _digits}
+def painter_path() -> Path:
+    """The folder of the embedded editor of pictures."""
+    return Path(str(resources.files("whygen.demo.painter") / "model"))
+
+
+PAINTER_SETTINGS: Mapping[str, JsonValue] = {"steps": 10, "guidance_scale": 1.0}
+"""Ten steps are as good as more, and the painter was trained without guidance."""
+
+
+def _painter(options: ModelOptions) -> object:
+    from whygen.models.diffusers import open_pipeline
+
+    folder = painter_path()
+    if not (folder / "model_index.json").is_file():
+        raise MissingError(
+            f"The painter's weights are not in {str(folder)!r}. Install whygen from a wheel, which has them, or train "
+            "them: python -m training.painter.train. Any other editor works: diffusers/ORG/NAME."
+        )
+    return open_pipeline(str(folder), options, uri="demo/painter", defaults=PAINTER_SETTINGS)
+
+
+OPENERS: dict[str, Callable[[ModelOptions], object]] = {
+    "storyteller": _storyteller,
+    "painter": _painter,
+    "digits-vae": _digits,
+}
 
 
 def _open(name: str, options: ModelOptions) -> object:

@@ -23,8 +23,29 @@ def ground(a: Vectors, b: Vectors) -> Numbers:
         lengths = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1)
         squares = lengths - 2 * (a @ b.T)
         close = np.argwhere(squares <= CLOSE * lengths)
+        if len(close) > PAIRS_AT_ONCE and (repeated := _repeated(a, b)) is not None:
+            return repeated
         distances = np.sqrt(np.maximum(squares, 0.0))
         for start in range(0, len(close), PAIRS_AT_ONCE):
             left, right = close[start : start + PAIRS_AT_ONCE].T
             distances[left, right] = np.linalg.norm(a[left] - b[right], axis=1)
     return distances
+
+
+def _repeated(a: Vectors, b: Vectors) -> Numbers | None:
+    """The same by way of the distinct points, where points are repeated, as in the patches of a flat sky; else None."""
+    first, row = _distinct(a)
+    second, column = _distinct(b)
+    if len(first) == len(a) and len(second) == len(b):
+        return None
+    return ground(a[first], b[second])[np.ix_(row, column)]
+
+
+def _distinct(points: Vectors) -> tuple[list[int], list[int]]:
+    """Where each distinct point stands first, and for each point which of these it equals."""
+    known: dict[bytes, int] = {}
+    back = [known.setdefault(point.tobytes(), len(known)) for point in points]
+    first = [0] * len(known)
+    for place, number in reversed(list(enumerate(back))):
+        first[number] = place
+    return first, back

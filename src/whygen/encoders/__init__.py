@@ -1,14 +1,19 @@
-"""Encoders: texts to vectors or sets of vectors.
+"""Encoders: texts and pictures to vectors or sets of vectors.
 
 `load_text_encoder("auto")` is the sentence encoder that comes with its weights in the extra ``encoder``; any
 sentence-transformers model can be named instead. One forward pass gives a text's sentence vector and its token
-embeddings, and each encoder remembers both for the texts it has seen.
+embeddings, and each encoder remembers both for the texts it has seen. `load_image_encoder` does the same for pictures:
+patches of pixels without weights, or any vision model of transformers.
 """
 
+from whygen.encoders.pixels import Colours as Colours
+from whygen.encoders.pixels import PixelPatches as PixelPatches
 from whygen.encoders.protocols import HasVocabulary as HasVocabulary
+from whygen.encoders.protocols import ImageEncoder as ImageEncoder
 from whygen.encoders.protocols import TextEncoder as TextEncoder
 from whygen.encoders.registry import PACKAGED as PACKAGED
 from whygen.encoders.registry import has_text_encoder as has_text_encoder
+from whygen.encoders.registry import load_image_encoder as load_image_encoder
 from whygen.encoders.registry import load_text_encoder as load_text_encoder
 from whygen.encoders.word_vectors import WordVectors as WordVectors
 from whygen.encoders.word_vectors import open_word_vectors as open_word_vectors

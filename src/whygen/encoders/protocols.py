@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from whygen.types import Vectors
+from whygen.types import Picture, Vectors
 
 
 @runtime_checkable
@@ -40,4 +40,29 @@ class HasVocabulary(Protocol):
 
     def word_vectors(self) -> Vectors:
         """One vector of length one for each word of `vocabulary`, shape ``(n, d)``; near ones are used alike."""
+        ...
+
+
+@runtime_checkable
+class ImageEncoder(Protocol):
+    """Pictures to vectors. What a picture is encoded to does not depend on those beside it (to 1e-5)."""
+
+    @property
+    def name(self) -> str:
+        """What is written into the record, such as ``facebook/dinov2-base``."""
+        ...
+
+    def images(self, given: Sequence[Picture]) -> Vectors:
+        """One vector for each picture, shape ``(n, d)``: what the encoder itself takes for the whole picture."""
+        ...
+
+    def patches(self, given: Sequence[Picture]) -> list[Vectors]:
+        """Points for the parts of each picture, shape ``(p_i, d)``, at least one; tokens that are no part are left out.
+
+        The arrays may be read-only.
+        """
+        ...
+
+    def means(self, given: Sequence[Picture]) -> Vectors:
+        """The plain mean over all that a picture is encoded to, special tokens included, shape ``(n, d)``."""
         ...

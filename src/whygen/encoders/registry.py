@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from whygen.encoders.protocols import TextEncoder
+from whygen.encoders.pixels import Colours, PixelPatches
+from whygen.encoders.protocols import ImageEncoder, TextEncoder
 from whygen.encoders.word_vectors import SUFFIXES, open_word_vectors
 from whygen.errors import MissingExtraError
 from whygen.remote import find_service, is_service
@@ -64,3 +66,42 @@ def _open_server(service: str, model: str, base_url: str | None) -> TextEncoder:
 
 def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
+
+
+VISION: Mapping[str, str] = {"dinov2": "facebook/dinov2-base", "clip": "openai/clip-vit-base-patch32"}
+"""Short names of vision models on the hub."""
+
+PIXELS: Mapping[str, Callable[[], ImageEncoder]] = {"patches": PixelPatches, "colour": Colours}
+"""Encoders of pictures that need no weights."""
+
+
+def load_image_encoder(name: str = "auto", *, device: str | None = None) -> ImageEncoder:
+    """An encoder of pictures.
+
+    Args:
+        name: ``patches`` or ``colour`` (no weights), ``dinov2``, ``clip``, any transformers vision model by hub name or
+            folder, or ``auto``: dinov2 if its weights are on this machine, else patches.
+        device: as torch names it; the best there is unless given.
+
+    Raises:
+        MissingExtraError: if transformers is not installed.
+        MissingError: if the named model is neither a folder nor to be had from the hub.
+        UsageError: if the model sees no pictures.
+    """
+    if name == "auto":
+        name = "dinov2" if _installed("torch") and _installed("transformers") and _on_this_machine() else "patches"
+    if name in PIXELS:
+        return PIXELS[name]()
+    for package in ("torch", "transformers"):
+        if not _installed(package):
+            raise MissingExtraError(f"The encoder of pictures {name!r}", extra="diffusion", package=package)
+    from whygen.encoders.vision import open_vision
+
+    return open_vision(VISION.get(name, name), device)
+
+
+def _on_this_machine() -> bool:
+    """Whether the hub's own store holds the weights of dinov2; nothing is fetched to know."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(VISION["dinov2"], "model.safetensors"), str)

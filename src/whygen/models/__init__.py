@@ -11,10 +11,12 @@ from whygen.models.protocols import Encodes as Encodes
 from whygen.models.protocols import FillsMask as FillsMask
 from whygen.models.protocols import HasContext as HasContext
 from whygen.models.protocols import HasIdentity as HasIdentity
+from whygen.models.protocols import HasOutputKind as HasOutputKind
 from whygen.models.protocols import Model as Model
 from whygen.models.protocols import Samples as Samples
 from whygen.models.protocols import ScoresText as ScoresText
 from whygen.models.protocols import Tokenizes as Tokenizes
+from whygen.models.protocols import draws_pictures as draws_pictures
 from whygen.models.python import batched as batched
 from whygen.models.registry import ModelOptions as ModelOptions
 from whygen.models.registry import Provider as Provider
@@ -30,6 +32,7 @@ __all__ = [
     "FillsMask",
     "HasContext",
     "HasIdentity",
+    "HasOutputKind",
     "Model",
     "ModelOptions",
     "Provider",
@@ -38,6 +41,7 @@ __all__ = [
     "Tokenizes",
     "batched",
     "broken_providers",
+    "draws_pictures",
     "load_model",
     "providers",
 ]

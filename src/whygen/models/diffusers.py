@@ -1,19 +1,28 @@
 # pyright: basic
 """``diffusers/PATH`` or ``diffusers/ORG/NAME``: models of the diffusers library, told apart by their own configuration.
 
-Today an ``AutoencoderKL`` (alone, or as the ``vae`` folder of a pipeline, named ``diffusers/PATH/vae``).
+Pipelines that draw: InstructPix2Pix, image to image, inpainting, text to image, loaded by the class that their
+``model_index.json`` names. And an ``AutoencoderKL`` (alone, or as the ``vae`` folder of a pipeline, named
+``diffusers/PATH/vae``).
 """
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whygen.errors import MissingError, MissingExtraError, UsageError
+from whygen.models.hf import device_of, dtype_of, files_digest
 from whygen.models.latent import LatentModel
 from whygen.models.registry import ModelOptions, Provider
+from whygen.types import JsonValue
+
+if TYPE_CHECKING:
+    from whygen.models.diffusers_pictures import PictureModel
 
 SIGNED_RANGE = (-1.0, 1.0)
 """Autoencoders of diffusers take and give images between -1 and 1."""
@@ -23,7 +32,7 @@ def provider() -> Provider:
     """The provider ``diffusers``; the library is imported when a model is opened."""
     return Provider(
         name="diffusers",
-        summary="Autoencoders of the diffusers library, from a folder or the hub",
+        summary="pipelines that draw, and autoencoders, of the diffusers library: diffusers/ORG/NAME or diffusers/PATH",
         names=lambda: (),
         open=open_model,
     )
@@ -38,13 +47,82 @@ def open_model(name: str, options: ModelOptions) -> object:
         UsageError: if whygen cannot explain models of that class.
     """
     configured = _class_name(name)
-    openers: dict[str, Callable[[str, ModelOptions], object]] = {"AutoencoderKL": open_autoencoder}
-    if configured not in openers:
+    if configured == "AutoencoderKL":
+        return open_autoencoder(name, options)
+    if configured is not None and configured.endswith("Pipeline"):
+        return open_pipeline(name, options)
+    raise UsageError(
+        f"diffusers/{name} is of the class {configured or 'unknown'!r}; whygen opens pipelines and AutoencoderKL. "
+        f"For the autoencoder of a pipeline give its folder: diffusers/{name}/vae."
+    )
+
+
+def open_pipeline(
+    name: str, options: ModelOptions, *, uri: str | None = None, defaults: Mapping[str, JsonValue] | None = None
+) -> PictureModel:
+    """A pipeline as a model that answers with pictures.
+
+    Args:
+        name: a folder that ``save_pretrained`` has written, or a name of the hub.
+        options: device (the best that is there), dtype (single precision on a processor, half on an accelerator,
+            whatever the files hold) and batch_size.
+        uri: what it is called, if not ``diffusers/NAME``.
+        defaults: settings of ``Settings.extra`` that apply unless a request gives others.
+
+    Raises:
+        MissingExtraError: if diffusers is not installed.
+        MissingError: if there is no such pipeline, or a part of it is missing.
+        UsageError: if the device or the dtype cannot be used, or the pipeline takes no text.
+    """
+    diffusers = _library()
+    from whygen.models.diffusers_pictures import PictureModel, quiet
+
+    device = device_of(options.device)
+    dtype = dtype_of(options.dtype or ("float32" if device == "cpu" else "float16"), device)
+    folder = name if Path(name).is_dir() else _downloaded(name)
+    try:
+        with quiet():
+            pipeline: Any = diffusers.DiffusionPipeline.from_pretrained(folder, dtype=dtype)
+            pipeline = pipeline.to(device)
+    except (OSError, ValueError, RuntimeError, AttributeError, ImportError) as error:
+        raise MissingError(
+            f"model='diffusers/{name}' is a folder without a usable pipeline ({_first(error)}). Give the folder that "
+            "save_pretrained has written, or ORG/NAME."
+        ) from error
+    if "prompt" not in inspect.signature(pipeline.__call__).parameters:
         raise UsageError(
-            f"diffusers/{name} is of the class {configured or 'unknown'!r}; whygen opens {', '.join(openers)}. "
-            f"For the autoencoder of a pipeline give its folder: diffusers/{name}/vae."
+            f"diffusers/{name} ({type(pipeline).__name__}) takes no text: whygen can change nothing in it."
         )
-    return openers[configured](name, options)
+    identity: dict[str, JsonValue] = {
+        "weights": _folder_digest(Path(name)) if Path(name).is_dir() else Path(folder).name,
+        "dtype": str(dtype).removeprefix("torch."),
+    }
+    return PictureModel(
+        pipeline, uri=uri or f"diffusers/{name}", identity=identity, batch_size=options.batch_size, defaults=defaults
+    )
+
+
+def _downloaded(name: str) -> str:
+    """The folder of a pipeline from the hub; its name is the commit."""
+    try:
+        return str(_library().DiffusionPipeline.download(name))
+    except (OSError, ValueError) as error:
+        raise MissingError(
+            f"model='diffusers/{name}': {name!r} is no folder, and not to be had from the hub ({_first(error)}). "
+            "Give a folder that save_pretrained has written, or a hub name with network access."
+        ) from error
+
+
+def _first(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _folder_digest(folder: Path) -> str:
+    """sha256 over the files of a pipeline, those of its parts included."""
+    parts = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    told = [("", files_digest(folder)), *((part.name, files_digest(part)) for part in parts)]
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def open_autoencoder(name: str, options: ModelOptions) -> LatentModel:

@@ -44,8 +44,8 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
         from whygen.models.hf_model import HfModel, quiet
     except ImportError as error:
         raise MissingExtraError("A local language model", extra="hf", package=error.name or "transformers") from None
-    device = _device(options.device)
-    dtype = _dtype(options.dtype, device)
+    device = device_of(options.device)
+    dtype = dtype_of(options.dtype, device)
     place, revision = _place(name)
     how: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
     with quiet(), _explained(name):
@@ -97,7 +97,12 @@ def _check_whole(name: str, found: dict[str, Any]) -> None:
         )
 
 
-def _device(name: str | None) -> str:
+def device_of(name: str | None) -> str:
+    """The device of that name; None: the best that is there.
+
+    Raises:
+        UsageError: if there is no such device.
+    """
     import torch
 
     if name is None:
@@ -111,7 +116,12 @@ def _device(name: str | None) -> str:
     return name
 
 
-def _dtype(name: str | None, device: str) -> Any:
+def dtype_of(name: str | None, device: str) -> Any:
+    """The precision of that name; None: single on a processor, else the files' own.
+
+    Raises:
+        UnknownNameError: if there is no such precision.
+    """
     import torch
 
     known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}

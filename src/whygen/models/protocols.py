@@ -6,7 +6,7 @@ Ask for a capability by protocol (``isinstance(model, ScoresText)``), never by c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,19 @@ class AddsNoise(Protocol):
     def noisy_tokens(self, request: Request) -> list[int]:
         """Places, among the tokens of the prompt, that the request's noise reaches."""
         ...
+
+
+@runtime_checkable
+class HasOutputKind(Protocol):
+    """A model that says what its answers are. Without this protocol they are texts."""
+
+    @property
+    def output_kind(self) -> Literal["text", "picture"]: ...
+
+
+def draws_pictures(model: object) -> bool:
+    """Whether a model answers with pictures (`Output.picture`)."""
+    return isinstance(model, HasOutputKind) and model.output_kind == "picture"
 
 
 @runtime_checkable

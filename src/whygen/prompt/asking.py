@@ -150,7 +150,7 @@ class Asker:
         """The prompt that is sent for each mask of a design; the settings it is sent with are kept in ``told``."""
         self.told.clear()
         if design.prompts is not None:
-            return list(design.prompts)
+            return [self.units.sent(text) for text in design.prompts]
         if self.operator.by_settings:
             told = (self.operator.settings(self.units, mask, self.settings) for mask in design.masks)
             self.told.update(enumerate(told))

@@ -19,6 +19,8 @@ from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.targets import Compares
 from whygen.prompt.warnings import Signs, warn
+from whygen.prompt.where import picture_evidence
+from whygen.results.pictures import PictureEvidence
 from whygen.results.prompt import (
     Calls,
     Evidence,
@@ -105,6 +107,7 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
             predicted=predicted,
             groups=findings.observed.groups,
             samples=_samples(asker.samples, findings),
+            pictures=_pictures(asker, findings),
         ),
     )
 
@@ -148,6 +151,18 @@ def _samples(samples: Sequence[Sample], findings: Findings) -> tuple[Sample, ...
     """Samples with the row of the evidence that they belong to; a row that a failed call took away has none."""
     alive = {row: index for index, row in enumerate(findings.rows)}
     return tuple(replace(sample, mask=None if sample.mask is None else alive.get(sample.mask)) for sample in samples)
+
+
+def _pictures(asker: Asker, findings: Findings) -> PictureEvidence | None:
+    """The pictures that were drawn, and where each unit changed them; None when the answers are texts."""
+    return picture_evidence(
+        asker.units,
+        asker.outputs,
+        masks=findings.observed.masks,
+        answers=[asker.answers.get(row, []) for row in findings.rows],
+        pairs=findings.observed.complement_pairs(),
+        exhaustive=findings.design.enumerated and not findings.whole.differs,
+    )
 
 
 def _attributions(asker: Asker, findings: Findings) -> tuple[UnitAttribution, ...]:

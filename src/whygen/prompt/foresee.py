@@ -8,16 +8,17 @@ from typing import Unpack
 
 import numpy as np
 
-from whygen.encoders import TextEncoder
+from whygen.encoders import ImageEncoder, TextEncoder
 from whygen.errors import DataError
 from whygen.models import HasContext, Model, ModelOptions, load_model
 from whygen.models.prices import price_of
+from whygen.prompt.edits import no_levels
 from whygen.prompt.hierarchy.skeleton import parse_levels
 from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, choose
 from whygen.prompt.prepare import Question, check, prepare
 from whygen.prompt.units import Sent, split
-from whygen.types import Request, Settings, Source
+from whygen.types import Edit, Request, Settings, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ def foresee_prompt(
     prompt: Source,
     *,
     preset: str | PromptOptions | None = None,
-    encoder: str | TextEncoder = "auto",
+    encoder: str | TextEncoder | ImageEncoder = "auto",
     settings: Settings | None = None,
     seed: int = 0,
     options: ModelOptions | None = None,
@@ -62,6 +63,8 @@ def foresee_prompt(
     box = load_model(model, options)
     sent = settings or Settings(seed=seed)
     if chosen.hierarchy is not None:
+        if isinstance(prompt, Edit):
+            raise no_levels(chosen.hierarchy)
         check_hierarchy(chosen)
         parts = split(prompt, parse_levels(chosen.hierarchy)[-1], pin=chosen.pin)
         return forecast(box, len(parts), [parts.prompt] * chosen.budget, sent)
@@ -75,7 +78,7 @@ def _masked(question: Question) -> list[Sent]:
     """The prompts of the masks, each that is paid for once; the whole prompt stands for those not known beforehand."""
     design, operator, units = question.design(differs=False), question.operator, question.units
     if design.prompts is not None:
-        return list(dict.fromkeys(text for text in design.prompts if text != units.prompt))
+        return list(dict.fromkeys(units.sent(text) for text in design.prompts if text != units.text))
     masks = np.unique(design.masks[~np.asarray(design.masks.all(axis=1))], axis=0)
     if operator.by_settings or isinstance(operator, Unprepared):
         return [units.prompt] * len(masks)

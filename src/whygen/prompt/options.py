@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.designs import Design
+from whygen.prompt.edits import REGIONS
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, OperatorOptions
 from whygen.prompt.targets import TargetLike
@@ -29,6 +30,8 @@ class PromptChoices(TypedDict, total=False):
     instruction: str | None
     noise: float | None
     target: TargetLike
+    regions: int
+    fill: str
     estimand: str
     keep: float
     kernel: str | Kernel
@@ -72,10 +75,14 @@ class PromptOptions:
             ``label:yes,no``, ``tool``, ``refusal``, ``regex:PATTERN``, a callable that scores an answer, or what
             `load_target` makes. A positive attribution means: keeping the unit pulls the output towards what the
             model said (for a score of one's own: raises it).
+        regions: with ``units="region"``: how many superpixels the picture is cut into, about.
+        fill: with ``units="region"``: what stands where a region was taken away: ``mean`` (the picture's mean colour),
+            ``blur``, or a colour such as ``#808080``.
         estimand: ``banzhaf``, ``shapley``, ``local`` or ``loo``; what an attribution means (METHODS A1).
         keep: probability with which each other unit is kept.
         kernel: what ``local`` calls near: ``dropped`` (share of units dropped), ``embedding`` (1 - cosine of the
-            prompts in the encoder's space) or ``word-mover`` (the published one).
+            prompts in the encoder's space) or ``word-mover`` (the published one; for pictures
+            ``letters``).
         design: ``auto``, ``gsmile`` (the published draw), or masks of one's own.
         scale: ``none``, or ``min-max`` (the published similarity, rescaled over the run: values of two runs cannot be
             compared then).
@@ -111,6 +118,8 @@ class PromptOptions:
     paraphraser: object | None = None
     instruction: str | None = None
     noise: float | None = None
+    regions: int = REGIONS
+    fill: str = "mean"
     target: TargetLike = "auto"
     estimand: str = "banzhaf"
     keep: float = 0.5
@@ -151,7 +160,20 @@ GSMILE = PromptOptions(
 )
 """METHODS A6. The encoder must be a file of word vectors: optimal transport between them is the published distance."""
 
-PRESETS: Mapping[str | None, PromptOptions] = {None: DEFAULT, "gsmile": GSMILE}
+GSMILE_IMAGES = PromptOptions(
+    preset="gsmile-images",
+    budget=33,  # the 30 published masks, the reference, and the two repeats
+    units="whitespace",
+    target="coordinate-wasserstein",
+    estimand="local",
+    kernel="letters",
+    design="gsmile",
+    scale="min-max",
+    empty="exclude",
+)
+"""METHODS A6, for pictures. Published with encoder='dinov2'. The kernel, as it ran, compared letters of the prompts."""
+
+PRESETS: Mapping[str | None, PromptOptions] = {None: DEFAULT, "gsmile": GSMILE, "gsmile-images": GSMILE_IMAGES}
 
 
 def choose(preset: str | PromptOptions | None, choices: Mapping[str, Any]) -> PromptOptions:

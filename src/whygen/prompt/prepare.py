@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, runtime_checkable
 
-from whygen.encoders import TextEncoder, has_text_encoder, load_text_encoder, open_word_vectors
+from whygen.encoders import ImageEncoder, TextEncoder, has_text_encoder, load_text_encoder, open_word_vectors
 from whygen.encoders.registry import OPENAI
 from whygen.errors import UnknownNameError, UsageError
-from whygen.models import Model
+from whygen.models import Model, draws_pictures
 from whygen.prompt import gsmile
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import check_distribution
+from whygen.prompt.edits import EditUnits, RegionUnits, check_edit, split_edit
 from whygen.prompt.kernels import Kernel, load_kernel
 from whygen.prompt.operators import Operator, load_operator
 from whygen.prompt.options import PromptOptions
+from whygen.prompt.picture_targets import load_picture_target
 from whygen.prompt.plan import Plan, check_choices, design_for
 from whygen.prompt.relevance import check_choice
 from whygen.prompt.scales import check_scale
@@ -27,7 +29,7 @@ from whygen.prompt.units import TOKEN, Units, check_source, split
 from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.remote import Service
 from whygen.stats.seeds import generator
-from whygen.types import Source
+from whygen.types import Edit, Source
 
 SERVER_EMBEDDINGS = "openai/text-embedding-3-small"
 """What ``target="auto"`` compares answers of OpenAI's models with, where no encoder is installed (METHODS A5)."""
@@ -63,6 +65,8 @@ def check(prompt: object, options: PromptOptions) -> None:
         UsageError: for a choice that cannot work.
     """
     check_source(prompt)
+    if isinstance(prompt, Edit):
+        check_edit(prompt)
     check_choices(options)
     check_scale(options.scale)
     check_choice(options.irrelevant)
@@ -70,29 +74,29 @@ def check(prompt: object, options: PromptOptions) -> None:
     load_operator(options.operator, options.operator_options)
 
 
-def prepare(prompt: Source, options: PromptOptions, *, model: Model, encoder: str | TextEncoder, seed: int) -> Question:
+def prepare(
+    prompt: Source, options: PromptOptions, *, model: Model, encoder: str | TextEncoder | ImageEncoder, seed: int
+) -> Question:
     """Cut the prompt and open what the options name.
 
     Raises:
         UsageError: for a choice that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if an encoder or an extra is missing.
     """
-    splitter = token_splitter(model) if options.units == TOKEN else None
-    units = split(prompt, options.units, pin=options.pin, splitter=splitter)
+    units = _units(prompt, options, model)
     return prepare_units(units, options, model=model, encoder=encoder, seed=seed)
 
 
 def prepare_units(
-    units: Units, options: PromptOptions, *, model: Model, encoder: str | TextEncoder, seed: int
+    units: Units, options: PromptOptions, *, model: Model, encoder: str | TextEncoder | ImageEncoder, seed: int
 ) -> Question:
     """The same for a prompt that is cut already."""
-    encoder = _encoder(options, encoder, model)
-    target = load_target(options.target, encoder=encoder if isinstance(options.target, str) else "auto")
+    target, texts = _target(options, encoder, model, units)
     _check_target(target, options)
     plan = Plan(
         options=options,
         surrogate=_surrogate(options),
-        kernel=_kernel(options, encoder),
+        kernel=_kernel(options, texts),
         fixed=_fixed(options, units),
         verb=target.verb,
         texts=target.texts if isinstance(target, Continues) else 1,
@@ -101,6 +105,33 @@ def prepare_units(
     question = Question(units, operator, target, plan, seed)
     question.design(differs=False)  # refuse a budget before anything is paid
     return question
+
+
+def _units(prompt: Source, options: PromptOptions, model: Model) -> Units:
+    if isinstance(prompt, Edit):
+        return split_edit(prompt, options.units, pin=options.pin, fill=options.fill, regions=options.regions)
+    splitter = token_splitter(model) if options.units == TOKEN else None
+    return split(prompt, options.units, pin=options.pin, splitter=splitter)
+
+
+def _target(
+    options: PromptOptions, encoder: str | TextEncoder | ImageEncoder, model: Model, units: Units
+) -> tuple[Target, str | TextEncoder]:
+    """What is measured, and the encoder of texts for those who need one."""
+    if isinstance(units, EditUnits | RegionUnits) or draws_pictures(model):
+        if not isinstance(options.target, str):
+            return load_target(options.target), "auto"
+        if not isinstance(encoder, str | ImageEncoder):
+            raise UsageError(
+                f"encoder is a {type(encoder).__name__}, which sees no pictures. Use 'patches' or 'dinov2'."
+            )
+        return load_picture_target(options.target, encoder=encoder), "auto"
+    if isinstance(encoder, ImageEncoder):
+        raise UsageError(
+            f"encoder={encoder.name!r} is one of pictures, and the model answers with texts. Leave it out."
+        )
+    chosen = _encoder(options, encoder, model)
+    return load_target(options.target, encoder=chosen if isinstance(options.target, str) else "auto"), chosen
 
 
 def _check_target(target: Target, options: PromptOptions) -> None:

@@ -68,6 +68,15 @@ def _empty_reference(signs: Signs) -> str | None:
     )
 
 
+def _refused_reference(signs: Signs) -> str | None:
+    if signs.findings.whole.references[0].finish != "refused":
+        return None
+    return (
+        "The model refused the whole prompt (a safety checker, or a blank picture): attributions say what keeps it "
+        "refusing. Try another seed (temperature 1), or other words."
+    )
+
+
 def _failed_calls(signs: Signs) -> str | None:
     if not signs.failures:
         return None
@@ -84,7 +93,8 @@ def _odd_answers(signs: Signs) -> str | None:
     if signs.target.verb == "score":
         return None  # a scored text is not written by the model
     perturbed = signs.perturbed
-    empty = sum(not sample.output.strip() for sample in perturbed)
+    drawn = {id(s) for s, output in zip(signs.samples, signs.outputs, strict=False) if output.picture is not None}
+    empty = sum(not sample.output.strip() and id(sample) not in drawn for sample in perturbed)
     refused = sum(sample.finish == "refused" for sample in perturbed)
     if empty + refused < max(1, len(perturbed) // 20):
         return None
@@ -193,6 +203,7 @@ def _effective_sample(signs: Signs) -> str | None:
 _LOOKS: tuple[Callable[[Signs], str | None], ...] = (
     _same_output,
     _empty_reference,
+    _refused_reference,
     _failed_calls,
     _odd_answers,
     _unread_answers,

@@ -26,8 +26,10 @@ def rows(explanation: PromptExplanation, *, decimals: int) -> list[dict[str, Any
     evidence = explanation.evidence
     if evidence is None:
         return []
+    drawn = (None,) * len(evidence.samples) if evidence.pictures is None else evidence.pictures.samples
     return [
         {
+            "picture": place,
             "kind": KINDS.get(sample.kind, sample.kind),
             "parts": _parts(explanation, evidence, sample),
             **_clipped("output", sample.output, MOST_OUTPUT),
@@ -35,7 +37,7 @@ def rows(explanation: PromptExplanation, *, decimals: int) -> list[dict[str, Any
             "effect": sample.effect,
             "effect_text": number(sample.effect, decimals),
         }
-        for sample in evidence.samples[:MOST_ROWS]
+        for sample, place in list(zip(evidence.samples, drawn, strict=True))[:MOST_ROWS]
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from whygen.report import passages, readings, sampled, words
+from whygen.report import passages, pictured, readings, sampled, words
 from whygen.report.axes import axis_over
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
 from whygen.report.svg import finite
@@ -43,6 +43,7 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
         "inputs": passages.inputs(explanation),
         "prompt_left_out": max(0, len(explanation.prompt) - passages.MOST_PROMPT),
         "reference": _reference(explanation),
+        "pictures": pictured.summarise_pictures(explanation, decimals=_decimals(explanation)),
         "units": units,
         "by_size": sorted(range(len(units)), key=lambda i: -abs(explanation.units[i].attribution)),
         "axis_range": {"low": axis.low, "high": axis.high},
@@ -146,7 +147,8 @@ def _noise_caption(explanation: PromptExplanation) -> str:
 
 
 def _reference(explanation: PromptExplanation) -> dict[str, Any]:
-    text, left_out = clip(explanation.reference.text, MOST_REFERENCE)
+    shown = explanation.reference.text or pictured.size_of(explanation) or ""
+    text, left_out = clip(shown, MOST_REFERENCE)
     return {"text": visible(text), "left_out": left_out, "n": explanation.reference.n, "empty": not text.strip()}
 
 
@@ -211,9 +213,14 @@ def _scatter(explanation: PromptExplanation) -> dict[str, Any] | None:
 def _samples(explanation: PromptExplanation) -> dict[str, Any]:
     evidence = explanation.evidence
     samples = () if evidence is None else evidence.samples
-    effects = finite([sample.effect for sample in samples])
-    rows = sampled.rows(explanation, decimals=decimals_for(max(map(abs, effects), default=0.0)))
+    rows = sampled.rows(explanation, decimals=_decimals(explanation))
     return {"rows": rows, "total": len(samples), "scored": any(sample.finish == "scored" for sample in samples)}
+
+
+def _decimals(explanation: PromptExplanation) -> int:
+    """Of effects."""
+    samples = () if explanation.evidence is None else explanation.evidence.samples
+    return decimals_for(max(map(abs, finite([sample.effect for sample in samples])), default=0.0))
 
 
 def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:

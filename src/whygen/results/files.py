@@ -1,7 +1,8 @@
 # pyright: basic
 """Saving and loading a prompt explanation: JSON beside safetensors and parquet; never pickle.
 
-A folder holds ``explanation.json`` (the contract), ``details.json``, ``arrays.safetensors`` and ``samples.parquet``.
+A folder holds ``explanation.json`` (the contract), ``details.json``, ``arrays.safetensors`` and ``samples.parquet``;
+where the model drew, ``pictures.safetensors`` too.
 All are written beside their places first and then moved there, the document last: a folder with a document is whole,
 and one whose writing was cut short has none.
 """
@@ -24,12 +25,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from whygen.errors import FormatError, MissingError, StoreError
+from whygen.results.pictures import PictureEvidence, from_arrays, to_arrays
 from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, Sample
 
 DOCUMENT = "explanation.json"
 DETAILS = "details.json"
 ARRAYS = "arrays.safetensors"
 SAMPLES = "samples.parquet"
+PICTURES = "pictures.safetensors"
 MAX_DOCUMENT_BYTES = 64 * 2**20
 """A document larger than this was not written by whygen."""
 
@@ -57,8 +60,10 @@ def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
     if explanation.evidence is not None:
         parts[ARRAYS] = save(_arrays(explanation.evidence))
         parts[SAMPLES] = _parquet(explanation.evidence.samples)
+        if explanation.evidence.pictures is not None:
+            parts[PICTURES] = save(to_arrays(explanation.evidence.pictures))
     parts[DOCUMENT] = document_bytes(explanation.to_dict())
-    write_together(folder, parts, stale=(DOCUMENT, DETAILS, ARRAYS, SAMPLES))
+    write_together(folder, parts, stale=(DOCUMENT, DETAILS, ARRAYS, SAMPLES, PICTURES))
     return folder
 
 
@@ -223,7 +228,9 @@ def _with_evidence(explanation: PromptExplanation, folder: Path) -> PromptExplan
         if name not in present:
             raise FormatError(f"{str(folder / name)!r} is missing beside {present[0]}. {_WITHOUT}")
     arrays = _read_arrays(folder / ARRAYS, units=len(explanation.units))
-    evidence = Evidence(**arrays, samples=_read_samples(folder / SAMPLES))
+    samples = _read_samples(folder / SAMPLES)
+    drawn = _read_pictures(folder / PICTURES, samples=len(samples), units=len(explanation.units))
+    evidence = Evidence(**arrays, samples=samples, pictures=drawn)
     return explanation.model_copy(update={"evidence": evidence})
 
 
@@ -241,6 +248,16 @@ def _read_arrays(file: Path, *, units: int) -> dict[str, NDArray[Any]]:
     if shapes != {"masks": (rows, units), "effects": (rows,), "predicted": (rows,), "groups": (rows,)}:
         raise FormatError(f"{str(file)!r} does not fit {DOCUMENT} with its {units} units: {shapes}. {_WITHOUT}")
     return {**arrays, "masks": arrays["masks"].astype(bool)}
+
+
+def _read_pictures(file: Path, *, samples: int, units: int) -> PictureEvidence | None:
+    """The pictures, where there are any: an explanation of texts has no such file."""
+    if not file.is_file():
+        return None
+    try:
+        return from_arrays(load_file(file), samples=samples, units=units)
+    except (SafetensorError, ValueError, OSError) as error:
+        raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
 
 
 def _read_samples(file: Path) -> tuple[Sample, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, JsonValue
 
+from whygen.results.pictures import PictureEvidence
 from whygen.results.records import AnswerSets, Figure, InteractionRecord, Record, SentenceMatrix, TargetRecord, Text
 from whygen.results.tree import Tree
 from whygen.types import Effects, Masks
@@ -137,6 +138,8 @@ class Evidence:
     groups: NDArray[np.int64]
     """Shape ``(m,)``: rows of one group (a complement pair) stand or fall together."""
     samples: tuple[Sample, ...] = field(default=())
+    pictures: PictureEvidence | None = None
+    """The pictures, where the model drew; they belong to ``samples`` by their order."""
 
     def __eq__(self, other: object) -> bool:
         """Whether every array and every sample is the same; missing numbers (NaN) are equal to each other."""
@@ -148,6 +151,7 @@ class Evidence:
             and np.array_equal(self.effects, other.effects, equal_nan=True)
             and np.array_equal(self.predicted, other.predicted, equal_nan=True)
             and self.samples == other.samples
+            and self.pictures == other.pictures
         )
 
     __hash__ = None  # pyright: ignore[reportAssignmentType] - arrays have no hash

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from whygen.errors import DataError, UsageError
-from whygen.types import Chat, Message, Template
+from whygen.types import Chat, Edit, Message, Template
 
 ROLES = ("system", "user", "assistant")
 
@@ -15,7 +15,7 @@ def check_source(prompt: object) -> None:
     """Refuse a prompt of another type, with a bad role, or without valid Unicode.
 
     Raises:
-        UsageError: if it is no text, chat or template.
+        UsageError: if it is no text, chat, template or edit.
         DataError: naming the part that cannot be used.
     """
     if isinstance(prompt, Chat):
@@ -23,10 +23,12 @@ def check_source(prompt: object) -> None:
     elif isinstance(prompt, Template):
         _check_text(prompt.text, "The template")
         check_values(prompt.fields)
+    elif isinstance(prompt, Edit):
+        _check_text(prompt.instruction, "The instruction")
     elif isinstance(prompt, str):
         _check_text(prompt, "The prompt")
     else:
-        raise UsageError(f"prompt is a {type(prompt).__name__}: give the text as a str, or a Chat or Template.")
+        raise UsageError(f"prompt is a {type(prompt).__name__}: give the text as a str, or a Chat, Template or Edit.")
 
 
 def check_values(values: object) -> None:

@@ -12,7 +12,7 @@ from whygen.prompt.units.pieces import Units
 from whygen.prompt.units.splitters import SPLITTERS, TOKEN, Span, Splitter
 from whygen.prompt.units.templates import TEMPLATE_KINDS, split_template
 from whygen.prompt.units.texts import split_at, split_text
-from whygen.types import Chat, Source, Template
+from whygen.types import Chat, Edit, Source, Template
 
 Kind: TypeAlias = "str | Sequence[Span]"
 """The name of a kind of unit, or the units themselves as spans of a plain text."""
@@ -39,6 +39,8 @@ def split(prompt: Source, units: Kind = "word", *, pin: Sequence[str] = (), spli
         UnknownNameError: if ``units`` is not a kind that such a prompt has.
     """
     check_source(prompt)
+    if isinstance(prompt, Edit):
+        raise UsageError("An edit is cut with its picture: use whygen.prompt.edits.split_edit.")
     if not isinstance(units, str):
         return split_at(_plain(prompt), units, pin=pin)
     if units == TOKEN:

@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 from whygen.prompt.units.splitters import Span
 from whygen.results.prompt import Section
-from whygen.types import Chat, Source
+from whygen.types import Chat, Edit, Source
 
-Sent: TypeAlias = str | Chat
+Sent: TypeAlias = str | Chat | Edit
 """What a model is sent."""
 
 
@@ -85,6 +85,10 @@ class Units:
         if instead is None:
             return self.text[piece.start : piece.end]
         return self.text[piece.start : piece.core] + instead + self.text[piece.stop : piece.end]
+
+    def sent(self, text: str) -> Sent:
+        """What is sent when the prompt is this text."""
+        return text
 
     def join(self, parts: Sequence[str]) -> Sent:
         """What is sent when these texts stand at the pieces; an empty one was taken away.

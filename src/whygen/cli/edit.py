@@ -1,0 +1,117 @@
+"""`whygen edit MODEL IMAGE INSTRUCTION`: which words of an instruction, or parts of a picture, changed the picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import whygen
+from whygen.cli import common
+from whygen.cli.prompt import show_forecast
+from whygen.errors import UsageError
+from whygen.models import ModelOptions
+from whygen.models.diffusers_settings import picture_text
+from whygen.pictures import read_picture
+from whygen.prompt.foresee import foresee_prompt
+from whygen.types import Edit, JsonValue, Settings
+
+_LOCAL = ("demo", "diffusers", "py", "replay", "planted")
+
+
+def edit(
+    model: Annotated[str, typer.Argument(help="A model URI such as demo/painter or diffusers/ORG/NAME.")],
+    image: Annotated[Path, typer.Argument(help="The picture to change.")],
+    source: Annotated[str | None, typer.Argument(metavar="INSTRUCTION|-|@FILE", help="What to change.")] = None,
+    *,
+    text: Annotated[str | None, typer.Option("--text", help="The instruction, whatever it begins with.")] = None,
+    preset: Annotated[str | None, typer.Option(help="gsmile-images: the published procedure.")] = None,
+    budget: Annotated[int | None, typer.Option(help="Pictures in all; 64 unless a preset says so.")] = None,
+    units: Annotated[
+        str | None, typer.Option(help="word, whitespace, sentence ... of the instruction, or region of the picture.")
+    ] = None,
+    regions: Annotated[
+        int | None, typer.Option(help="With region: how many parts to cut the picture into; 12.")
+    ] = None,
+    fill: Annotated[str | None, typer.Option(help="With region: mean, blur or a colour such as #808080.")] = None,
+    pin: Annotated[list[str] | None, typer.Option(help="A text that is always sent; may be given again.")] = None,
+    operator: Annotated[str | None, typer.Option(help="delete or placeholder.")] = None,
+    placeholder: Annotated[str | None, typer.Option(help="What stands for a missing unit; '...' unless given.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="auto, optimal-transport, sinkhorn, energy, cosine, euclidean, pixel, coordinate-wasserstein."
+        ),
+    ] = None,
+    encoder: Annotated[
+        str, typer.Option(help="auto, patches, colour, dinov2, clip, or a vision model's name or folder.")
+    ] = "auto",
+    estimand: Annotated[str | None, typer.Option(help="banzhaf, shapley, local or loo.")] = None,
+    keep: Annotated[float | None, typer.Option(help="Probability with which each other unit is kept; 0.5.")] = None,
+    surrogate: Annotated[str | None, typer.Option(help="auto, or a name such as ridge.")] = None,
+    draws: Annotated[int | None, typer.Option(help="Pictures drawn for each mask; 1.")] = None,
+    references: Annotated[int | None, typer.Option(help="Reference pictures; 1.")] = None,
+    tolerance: Annotated[float | None, typer.Option(help="Stop when the widest interval is under this.")] = None,
+    empty: Annotated[str | None, typer.Option(help="include or exclude the empty instruction.")] = None,
+    temperature: Annotated[float, typer.Option(help="0: one noise for all; above: each draw has its own.")] = 0.0,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
+    guidance_scale: Annotated[float | None, typer.Option(help="How strongly the instruction is followed.")] = None,
+    image_guidance_scale: Annotated[float | None, typer.Option(help="How strongly the picture is kept.")] = None,
+    strength: Annotated[float | None, typer.Option(help="Image to image: share of noise, 0 to 1.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Inpainting: a picture, white where to paint.")] = None,
+    noise_seed: Annotated[int | None, typer.Option(help="Of the noise that every picture begins with.")] = None,
+    out: common.Out = None,
+    as_json: common.AsJson = False,
+    quiet: common.Quiet = False,
+    seed: common.Seed = 0,
+    base_url: common.BaseUrl = None,
+    cache: common.Cache = None,
+    no_cache: common.NoCache = False,
+    device: common.Device = None,
+    dry_run: common.DryRun = False,
+    debug: common.Debug = False,
+) -> None:
+    """Explain which words of an instruction, or which parts of a picture, changed what an editor drew."""
+    del debug  # read by the outermost handler of errors
+    given = Edit(read_picture(image), _instruction(source, text))
+    extra: dict[str, JsonValue | None] = {
+        "steps": steps, "guidance_scale": guidance_scale, "image_guidance_scale": image_guidance_scale,
+        "strength": strength, "seed": noise_seed, "mask": None if mask is None else picture_text(read_picture(mask)),
+    }  # fmt: skip
+    told = {name: value for name, value in extra.items() if value is not None}
+    choices: dict[str, Any] = {
+        "budget": budget, "units": units, "regions": regions, "fill": fill, "pin": pin or None, "operator": operator,
+        "placeholder": placeholder, "target": target, "estimand": estimand, "keep": keep, "surrogate": surrogate,
+        "draws": draws, "references": references, "tolerance": tolerance, "empty": empty,
+    }  # fmt: skip
+    common_choices: dict[str, Any] = {
+        "preset": preset,
+        "encoder": encoder,
+        "settings": Settings(temperature=temperature, seed=seed, extra=told),
+        "seed": seed,
+        "options": ModelOptions(device=device, base_url=base_url, endpoint=_endpoint(model)),
+        **{name: value for name, value in choices.items() if value is not None},
+    }
+    if dry_run:
+        show_forecast(foresee_prompt(model, given, **common_choices), as_json=as_json)
+        return
+    explanation = whygen.explain_prompt(
+        model,
+        given,
+        cache=common.store_path(cache, no_cache),
+        progress=common.progress_for(quiet or as_json),
+        **common_choices,
+    )
+    common.show(explanation, out=out, as_json=as_json, quiet=quiet)
+
+
+def _endpoint(model: str) -> str | None:
+    """Remote models edit pictures at an endpoint of their own."""
+    return None if model.partition("/")[0] in _LOCAL else "images"
+
+
+def _instruction(source: str | None, text: str | None) -> str:
+    if (source is None) == (text is None):
+        raise UsageError("Give the instruction once: as TEXT, as - for standard input, as @FILE, or with --text TEXT.")
+    return text if text is not None else common.read_text(source or "")

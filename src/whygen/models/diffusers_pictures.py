@@ -1,0 +1,275 @@
+# pyright: basic
+"""A diffusers pipeline as a black box that draws: from a text, or from a picture and an instruction.
+
+The noise that a picture begins with depends on the seed and the draw, never on the text and never on the batch: all
+masks of an explanation begin with the same noise, on every device. What a request is answered does not depend on its
+batch but for rounding, by at most one step of 255.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from diffusers.utils import logging
+from numpy.typing import NDArray
+from PIL import Image
+
+from whygen import pictures
+from whygen.errors import DataError
+from whygen.models.diffusers_settings import Wanted, read_settings
+from whygen.models.hf_model import quiet as quiet_transformers
+from whygen.models.hf_tokens import Refused
+from whygen.types import Edit, Failure, JsonValue, Limits, Output, Request
+
+SMALL = 50_000_000
+"""Parameters under which a pipeline counts as small: then overhead, not memory, decides the size of a batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request ready for the pipeline; jobs of one kind can share a batch."""
+
+    place: int
+    text: str
+    wanted: Wanted
+    seed: int
+    image: pictures.Pixels | None = None
+    mask: pictures.Pixels | None = None
+    kind: tuple[object, ...] = field(default=())
+
+
+class PictureModel:
+    """A pipeline of the diffusers library, told apart by what it takes: a text, a picture, a mask.
+
+    Args:
+        pipeline: on the device and in the precision it shall work in.
+        uri: what it is called.
+        identity: what makes it draw as it does (digest of the weights, precision); without it, answers are kept for
+            the run only.
+        batch_size: pictures in a batch; None: chosen by the size of the pipeline. Out of memory, it is halved.
+        defaults: settings that apply unless a request gives others, such as ``steps``.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        *,
+        uri: str,
+        identity: Mapping[str, JsonValue] | None = None,
+        batch_size: int | None = None,
+        defaults: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        pipeline.set_progress_bar_config(disable=True)
+        self.pipeline = pipeline
+        self._uri = uri
+        self._defaults = dict(defaults or {})
+        self._identity = None if identity is None else {"uri": uri, **identity, "defaults": self._defaults}
+        self._takes = frozenset(inspect.signature(pipeline.__call__).parameters)
+        self._batch = batch_size or _batch_for(pipeline)
+
+    @property
+    def uri(self) -> str:
+        return self._uri
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(max_batch=self._batch)
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue] | None:
+        """URI, digest of the files, precision and defaults; None if nobody told."""
+        return self._identity
+
+    @property
+    def output_kind(self) -> Literal["picture"]:
+        return "picture"
+
+    @property
+    def takes_picture(self) -> bool:
+        """Whether it changes a picture; if not, it draws from a text alone."""
+        return "image" in self._takes
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens that the text encoder reads, the rest is cut off; None when there is no such limit."""
+        most = getattr(getattr(self.pipeline, "tokenizer", None), "model_max_length", None)
+        return most if isinstance(most, int) and most < 10**6 else None
+
+    def count_tokens(self, request: Request) -> int:
+        """Tokens of the text, counted without the mark of its end, so that a text that just fits is under the limit."""
+        return len(self.pipeline.tokenizer(_text(request)).input_ids) - 1
+
+    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        answers: dict[int, Output | Failure] = {}
+        jobs: list[Job] = []
+        for place, request in enumerate(requests):
+            try:
+                jobs.append(self._prepared(place, request))
+            except Refused as refused:
+                answers[place] = refused.failure
+        jobs.sort(key=lambda job: repr(job.kind))
+        while jobs:
+            batch = [job for job in jobs[: self._batch] if job.kind == jobs[0].kind]
+            del jobs[: len(batch)]
+            for job, answer in zip(batch, self._halving(batch), strict=True):
+                answers[job.place] = answer
+        return [answers[place] for place in range(len(requests))]
+
+    def _prepared(self, place: int, request: Request) -> Job:
+        wanted = read_settings(request.settings.extra, self._defaults, takes=self._takes, uri=self._uri)
+        text = _text(request)
+        if not _is_unicode(text):
+            raise Refused("the text is not valid Unicode", "Send valid Unicode.")
+        seed = noise_seed(request, wanted.seed)
+        image = self._image(request)
+        if image is None:
+            return Job(place=place, text=text, wanted=wanted, seed=seed, kind=(wanted.kind,))
+        mask = None
+        if "mask_image" in self._takes:
+            if wanted.mask is None:
+                raise Refused(
+                    f"{self._uri} paints where a mask says, and was given none",
+                    "Give one: Settings(extra={'mask': picture_text(picture)}), or --mask FILE.",
+                )
+            mask = pictures.resized(wanted.mask, width=image.shape[1], height=image.shape[0])
+        kind = (wanted.kind, image.shape)
+        return Job(place=place, text=text, wanted=wanted, seed=seed, image=image, mask=mask, kind=kind)
+
+    def _image(self, request: Request) -> pictures.Pixels | None:
+        prompt = request.prompt
+        if not self.takes_picture:
+            if isinstance(prompt, str):
+                return None
+            raise Refused(f"{self._uri} draws from a text alone", "Give a str, or use a pipeline that edits pictures.")
+        if not isinstance(prompt, Edit):
+            raise Refused(f"{self._uri} changes a picture, and was given none", "Give Edit(picture, instruction).")
+        try:
+            image = pictures.pixels(prompt.image)
+        except DataError as error:
+            raise Refused(str(error), "Give a PNG, JPEG or WebP picture.") from None
+        least = int(getattr(self.pipeline, "vae_scale_factor", 8))
+        if min(image.shape[:2]) < least:
+            raise Refused(
+                f"the picture has {image.shape[1]} x {image.shape[0]} pixels, and {self._uri} needs {least} on a side",
+                "Give a larger picture.",
+            )
+        return image
+
+    def _halving(self, batch: Sequence[Job]) -> list[Output | Failure]:
+        """Draw; where that fails do it in two halves, so that one bad request fails alone."""
+        try:
+            return self._draw(batch)
+        except (RuntimeError, MemoryError, ValueError, IndexError, KeyError, TypeError) as error:
+            short_of_memory = "memory" in str(error).lower() or isinstance(error, MemoryError)
+            if len(batch) == 1:
+                return [self._failed(error, short_of_memory=short_of_memory)]
+        half = len(batch) // 2
+        if short_of_memory:
+            self._batch = min(self._batch, half)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        return self._halving(batch[:half]) + self._halving(batch[half:])
+
+    def _failed(self, error: Exception, *, short_of_memory: bool) -> Failure:
+        if short_of_memory:
+            message = f"{self._uri} ran out of memory on a single picture"
+            return Failure(kind="permanent", message=message, advice="Use a smaller picture, or dtype='float16'.")
+        message = f"{self._uri} raised {type(error).__name__}: {str(error).strip()[:200]}"
+        advice = "If it does so for every prompt, the pipeline does not fit this version of diffusers."
+        return Failure(kind="permanent", message=message, advice=advice)
+
+    def _draw(self, batch: Sequence[Job]) -> list[Output | Failure]:
+        begun = time.perf_counter()
+        wanted = batch[0].wanted
+        given: dict[str, Any] = dict(wanted.given)
+        if wanted.negative is not None:
+            given["negative_prompt"] = [wanted.negative] * len(batch)
+        if batch[0].image is not None:
+            given["image"] = [Image.fromarray(job.image) for job in batch if job.image is not None]
+        if batch[0].mask is not None:
+            given["mask_image"] = [Image.fromarray(job.mask).convert("L") for job in batch if job.mask is not None]
+            given.setdefault("height", _whole(self.pipeline, batch[0].mask.shape[0]))
+            given.setdefault("width", _whole(self.pipeline, batch[0].mask.shape[1]))
+        # On the processor, so that the noise is the same on every device.
+        generators = [torch.Generator("cpu").manual_seed(job.seed) for job in batch]
+        with quiet():
+            drawn = self.pipeline(prompt=[job.text for job in batch], generator=generators, output_type="np", **given)
+        flagged = getattr(drawn, "nsfw_content_detected", None) or [False] * len(batch)
+        seconds = (time.perf_counter() - begun) / len(batch)
+        return [
+            self._output(values, blank=bool(blank), seconds=seconds)
+            for values, blank in zip(drawn.images, flagged, strict=True)
+        ]
+
+    def _output(self, values: NDArray[Any], *, blank: bool, seconds: float) -> Output | Failure:
+        """A safety checker answers with a black picture: that is a refusal, and not a dark picture."""
+        if not np.isfinite(values).all():
+            message = f"{self._uri} drew values that are no numbers (overflow in {self.pipeline.dtype})"
+            return Failure(kind="permanent", message=message, advice="Use dtype='float32' or 'bfloat16'.")
+        drawn = np.round(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
+        refused = blank or not drawn.any()
+        picture = pictures.picture_of(drawn)
+        return Output(picture=picture, finish="refused" if refused else "stop", seconds=seconds)
+
+
+def noise_seed(request: Request, seed: int | None) -> int:
+    """The seed of the noise: of ``extra`` (or 0), and above temperature 0 of the settings' seed and the draw."""
+    settings = request.settings
+    parts = [0 if seed is None else seed]
+    if settings.temperature > 0:
+        parts += [settings.seed, request.draw]
+    return int(hashlib.sha256(repr(parts).encode()).hexdigest()[:15], 16)
+
+
+def _text(request: Request) -> str:
+    prompt = request.prompt
+    if isinstance(prompt, str):
+        return prompt
+    if isinstance(prompt, Edit):
+        return prompt.instruction
+    raise Refused("a pipeline takes no chat", "Give a str, or Edit(picture, instruction).")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _whole(pipeline: Any, side: int) -> int:
+    """The side, down to a multiple that the pipeline can take."""
+    step = int(getattr(pipeline, "vae_scale_factor", 8))
+    return side - side % step
+
+
+def _batch_for(pipeline: Any) -> int:
+    parts: Iterator[Any] = (part for part in pipeline.components.values() if isinstance(part, torch.nn.Module))
+    parameters = sum(p.numel() for part in parts for p in part.parameters())
+    if parameters < SMALL:
+        return 16 if pipeline.device.type == "cpu" else 64
+    return 1 if pipeline.device.type == "cpu" else 8
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and no advice of diffusers and transformers inside, such as of texts that are cut."""
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        with quiet_transformers():
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()

@@ -1,0 +1,211 @@
+"""Edits explained end to end: words, regions, the store, refusals, and editors that do not listen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+
+import tiny_models
+import whygen
+from whygen import PromptExplanation, pictures
+from whygen.cli import main
+from whygen.errors import FormatError, MissingError, UsageError
+from whygen.types import Edit, Failure, JsonValue, Limits, Output, Picture, Request, Settings
+
+FAST = Settings(extra={"steps": 2, "guidance_scale": 1.0})
+WORDS = ("please", "make", "night", "now")
+
+
+def scene() -> Picture:
+    values = np.full((24, 24, 3), 200, dtype=np.uint8)
+    values[12:, :12] = (40, 160, 40)
+    values[12:, 12:] = (160, 40, 40)
+    return pictures.picture_of(values)
+
+
+class Editor:
+    """Darkens the upper half at the word ``night``; nothing else counts. ``blank`` words blank the picture."""
+
+    uri = "test/editor"
+    limits = Limits(max_batch=8)
+    output_kind: Literal["picture"] = "picture"
+
+    def __init__(self, *, deaf: bool = False, blank: str = "") -> None:
+        self.deaf, self.blank, self.calls = deaf, blank, 0
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue]:
+        return {"uri": self.uri}
+
+    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        self.calls += len(requests)
+        return [self.draw(request) for request in requests]
+
+    def draw(self, request: Request) -> Output:
+        prompt = request.prompt
+        assert isinstance(prompt, Edit)
+        values = pictures.pixels(prompt.image)
+        words = [] if self.deaf else prompt.instruction.split()
+        if self.blank and self.blank in words:
+            return Output(picture=pictures.picture_of(np.zeros_like(values)), finish="refused")
+        if "night" in words:
+            values[:12] //= 4
+        return Output(picture=pictures.picture_of(values))
+
+
+def explain(model: object, edit: Edit | None = None, **choices: object) -> PromptExplanation:
+    given = edit or Edit(scene(), " ".join(WORDS))
+    return whygen.explain_prompt(model, given, **{"encoder": "patches", "cache": None, "budget": 40, **choices})
+
+
+@pytest.mark.parametrize("target", ["auto", "sinkhorn", "energy", "cosine", "euclidean", "pixel"])
+def test_the_word_that_counts_is_found_by_every_target(target: str) -> None:
+    encoder = "auto" if target == "pixel" else "patches"
+    found = explain(Editor(), target=target, encoder=encoder)
+    values = {unit.text: unit.attribution for unit in found.units}
+    assert values["night"] > 0
+    assert all(abs(values[word]) < 1e-6 for word in WORDS if word != "night")
+
+
+def test_the_map_shows_where_and_how_much() -> None:
+    found = explain(Editor())
+    assert found.evidence is not None
+    drawn = found.evidence.pictures
+    assert drawn is not None
+    assert drawn.changes is not None
+    before = pictures.pixels(scene()).astype(float) / 255
+    expected = np.zeros((24, 24))
+    expected[:12] = before[0, 0, 0] - 50 / 255
+    for word, change in zip(WORDS, drawn.changes, strict=True):
+        assert change == pytest.approx(expected if word == "night" else 0 * expected, abs=1e-3)
+
+
+def test_regions_of_the_picture() -> None:
+    found = explain(Editor(), units="region", regions=4, budget=60)
+    assert found.prompt.startswith(" ".join(WORDS))
+    assert {unit.text for unit in found.units} == {f"region {i + 1}" for i in range(len(found.units))}
+    assert max(unit.attribution for unit in found.units) > 0
+    assert "region" in found.to_html()
+
+
+def test_an_editor_that_does_not_listen_is_told() -> None:
+    found = explain(Editor(deaf=True))
+    assert "same-output" in [each.code for each in found.warnings]
+    assert not any(unit.significant for unit in found.units)
+    assert "nothing in the prompt changed" in found.to_html()
+
+
+def test_blank_frames_count_as_refusals_and_a_refused_reference_is_told() -> None:
+    codes = [each.code for each in explain(Editor(blank="please")).warnings]
+    assert "refused-reference" in codes
+    assert "odd-answers" in codes
+    assert not {"odd-answers", "refused-reference"} & {each.code for each in explain(Editor()).warnings}
+
+
+def test_a_second_run_costs_no_call(tmp_path: Path) -> None:
+    first, second = Editor(), Editor()
+    one = explain(first, cache=tmp_path / "calls.sqlite")
+    two = explain(second, cache=tmp_path / "calls.sqlite")
+    assert first.calls > 0
+    assert second.calls == 0
+    assert [unit.attribution for unit in one.units] == [unit.attribution for unit in two.units]
+    assert one.evidence == two.evidence
+
+
+def test_saved_and_loaded_with_its_pictures(tmp_path: Path) -> None:
+    found = explain(Editor(), units="region", regions=4)
+    found.save(tmp_path)
+    loaded = PromptExplanation.load(tmp_path)
+    assert loaded.evidence == found.evidence
+    assert loaded.to_html() == found.to_html()
+    file = tmp_path / "pictures.safetensors"
+    data = bytearray(file.read_bytes())
+    data[data.index(b"IHDR") + 6] ^= 0xFF
+    file.write_bytes(bytes(data))
+    with pytest.raises(FormatError, match=r"pictures\.safetensors"):
+        PromptExplanation.load(tmp_path)
+
+
+def test_the_report_carries_no_script_and_each_picture_once() -> None:
+    page = explain(Editor(), Edit(scene(), "<script>alert(1)</script> night please now")).to_html()
+    assert "<script>alert" not in page
+    assert page.count('<symbol id="picture-') == page.count("</symbol>")
+    assert page.count("<symbol") <= 4  # given, dark, and whatever else was drawn
+
+
+def test_the_published_procedure_for_pictures() -> None:
+    found = explain(Editor(), preset="gsmile-images", budget=33)
+    values = {unit.text: unit.attribution for unit in found.units}
+    assert found.preset == "gsmile-images"
+    assert found.target.name == "coordinate-wasserstein"
+    assert max(values, key=lambda word: values[word]) == "night"
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"target": "tfidf"}, "target for pictures"),
+        ({"target": "pixel", "encoder": "patches"}, "uses none"),
+        ({"hierarchy": "auto"}, "long texts"),
+        ({"units": "region", "preset": "gsmile-images"}, "units='whitespace'"),
+    ],
+)
+def test_what_does_not_go_together_says_so(choices: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        explain(Editor(), **choices)
+
+
+def test_an_empty_instruction_is_refused_before_a_call() -> None:
+    editor = Editor()
+    with pytest.raises(UsageError, match="instruction is empty"):
+        explain(editor, Edit(scene(), "  "))
+    assert editor.calls == 0
+
+
+def test_a_real_pipeline_and_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tiny_models.painter(tmp_path / "painter")
+    image = tmp_path / "scene.png"
+    image.write_bytes(scene().data)
+    told = ["edit", f"diffusers/{folder}", str(image), "make it night", "--steps", "2", "--guidance-scale", "1"]
+    told += [
+        "--encoder",
+        "patches",
+        "--budget",
+        "24",
+        "--device",
+        "cpu",
+        "--no-cache",
+        "-q",
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    with pytest.raises(SystemExit) as end:
+        main(told)
+    assert end.value.code == 0, capsys.readouterr().err
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert (tmp_path / "out" / "pictures.safetensors").is_file()
+
+
+def test_a_text_to_a_picture(tmp_path: Path) -> None:
+    folder = tiny_models.painter(tmp_path / "painter", kind="")
+    settings = Settings(extra={**FAST.extra, "height": 16, "width": 16})
+    found = whygen.explain_prompt(
+        f"diffusers/{folder}", "a river at night", encoder="patches", settings=settings, cache=None, budget=24
+    )
+    assert found.evidence is not None
+    assert found.evidence.pictures is not None
+    assert found.evidence.pictures.input is None
+    assert "picture-0" in found.to_html()
+
+
+def test_missing_weights_of_the_painter_say_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from whygen.demo import provider
+    from whygen.models import load_model
+
+    monkeypatch.setattr(provider, "painter_path", lambda: tmp_path)
+    with pytest.raises(MissingError, match="painter's weights"):
+        load_model("demo/painter")
