@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import known_bad, record
-from benchmarks.trials import Cell, Trial, holds, interval, play
+from benchmarks.trials import SURROGATE, Cell, Trial, holds, interval, play
 from whygen.models.planted.games import FAMILIES
 from whygen.prompt import intervals, stopping
 from whygen.stats.intervals import Interval
@@ -48,12 +48,12 @@ def grid() -> Iterator[Cell]:
         yield Cell(estimand="shapley", family=family, n=n, m=m, noise=noise)
 
 
-def fixed(cell: Cell, rng: np.random.Generator) -> dict[str, object]:
+def fixed(cell: Cell, rng: np.random.Generator, surrogate: str = SURROGATE) -> dict[str, object]:
     """One row of the table: the number of masks was fixed in advance."""
     hits, dummies, widths, reference = [], [], [], []
     for _ in range(games(cell.n)):
         trial = play(cell, rng)
-        found = interval(trial, rng)
+        found = interval(trial, rng, surrogate=surrogate)
         hits.append(holds(trial, found))
         dummies.append(hits[-1][trial.game.dummies])
         widths.append((found.high - found.low) / trial.game.spread())
@@ -107,6 +107,12 @@ def stop_grid() -> Iterator[Cell]:
             yield cell
 
 
+def default_grid() -> Iterator[Cell]:
+    """A few cells for the default surrogate."""
+    for family, n, m, noise in itertools.product(FAMILIES, (12, 24), (64, 128), NOISE):
+        yield Cell(estimand="banzhaf", family=family, n=n, m=m, noise=noise)
+
+
 def bad_grid() -> Iterator[Cell]:
     for family, m, noise in itertools.product(FAMILIES, (64, 128), NOISE):
         yield Cell(estimand="banzhaf", family=family, n=24, m=m, noise=noise)
@@ -130,6 +136,9 @@ def main(data: Path | None = None) -> None:
     del data
     tables = {
         "fixed": [fixed(cell, np.random.default_rng([0, i])) for i, cell in enumerate(grid())],
+        "default surrogate": [
+            fixed(cell, np.random.default_rng([4, i]), "pairs") for i, cell in enumerate(default_grid())
+        ],
         "stopped": [stopped(cell, np.random.default_rng([1, i])) for i, cell in enumerate(stop_grid())],
     }
     figures: dict[str, object] = dict(tables)
