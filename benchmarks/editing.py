@@ -26,7 +26,8 @@ from whygen.types import Edit, Request, Settings
 
 INSTRUCTIONS = 100
 BUDGET = 32
-SEED = 7
+SEED = 107
+"""Not the instructions (seed 7) on which the default's `keep` for edits was chosen."""
 TIMED = 12
 
 
@@ -47,7 +48,7 @@ def methods(
     published = {"preset": "gsmile-images", "units": "word", "budget": BUDGET}
     return {
         "whygen": lambda item, seed: attributions(model, item, settings, seed, budget=BUDGET),
-        "whygen, keep 0.8": lambda item, seed: attributions(model, item, settings, seed, budget=BUDGET, keep=0.8),
+        "whygen, keep 0.5": lambda item, seed: attributions(model, item, settings, seed, budget=BUDGET, keep=0.5),
         "published": lambda item, seed: attributions(model, item, settings, seed, **published),
         "leave-one-out": lambda item, seed: attributions(model, item, settings, seed, estimand="loo", budget=BUDGET),
         "random": lambda item, _: rng.normal(size=len(item.labels)).tolist(),

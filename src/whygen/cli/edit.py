@@ -48,7 +48,7 @@ def edit(
         str, typer.Option(help="auto, patches, colour, dinov2, clip, or a vision model's name or folder.")
     ] = "auto",
     estimand: Annotated[str | None, typer.Option(help="banzhaf, shapley, local or loo.")] = None,
-    keep: Annotated[float | None, typer.Option(help="Probability with which each other unit is kept; 0.5.")] = None,
+    keep: Annotated[float | None, typer.Option(help="Probability with which each other unit is kept; 0.8.")] = None,
     surrogate: Annotated[str | None, typer.Option(help="auto, or a name such as ridge.")] = None,
     draws: Annotated[int | None, typer.Option(help="Pictures drawn for each mask; 1.")] = None,
     references: Annotated[int | None, typer.Option(help="Reference pictures; 1.")] = None,

@@ -66,7 +66,7 @@ def explain_prompt(
         ModelError: if the model does not answer the prompt.
         Interrupted: a `KeyboardInterrupt` with the partial ``explanation``, when one came while masks were asked for.
     """
-    chosen = choose(preset, choices)
+    chosen = choose(preset, choices, prompt=prompt)
     if chosen.hierarchy is not None:
         if isinstance(prompt, Edit) or isinstance(encoder, ImageEncoder):
             raise no_levels(chosen.hierarchy)

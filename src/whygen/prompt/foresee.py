@@ -59,7 +59,7 @@ def foresee_prompt(
         UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if the model or an extra is missing.
     """
-    chosen = choose(preset, choices)
+    chosen = choose(preset, choices, prompt=prompt)
     box = load_model(model, options)
     sent = settings or Settings(seed=seed)
     if chosen.hierarchy is not None:

@@ -14,6 +14,7 @@ from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, OperatorOptions
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Kind
+from whygen.types import Edit, Source
 
 
 class PromptChoices(TypedDict, total=False):
@@ -79,7 +80,7 @@ class PromptOptions:
         fill: with ``units="region"``: what stands where a region was taken away: ``mean`` (the picture's mean colour),
             ``blur``, or a colour such as ``#808080``.
         estimand: ``banzhaf``, ``shapley``, ``local`` or ``loo``; what an attribution means (METHODS A1).
-        keep: probability with which each other unit is kept.
+        keep: probability with which each other unit is kept; for an edit 0.8 unless it is chosen.
         kernel: what ``local`` calls near: ``dropped`` (share of units dropped), ``embedding`` (1 - cosine of the
             prompts in the encoder's space) or ``word-mover`` (the published one; for pictures
             ``letters``).
@@ -176,8 +177,15 @@ GSMILE_IMAGES = PromptOptions(
 PRESETS: Mapping[str | None, PromptOptions] = {None: DEFAULT, "gsmile": GSMILE, "gsmile-images": GSMILE_IMAGES}
 
 
-def choose(preset: str | PromptOptions | None, choices: Mapping[str, Any]) -> PromptOptions:
-    """A preset with what was chosen otherwise.
+EDIT_KEEP = 0.8
+"""`keep` for an instruction to an editor, unless it is chosen: half of so short an instruction asks for nothing, and
+then no mask says much (benchmarks/editing.py)."""
+
+
+def choose(
+    preset: str | PromptOptions | None, choices: Mapping[str, Any], *, prompt: Source | None = None
+) -> PromptOptions:
+    """A preset with what was chosen otherwise; the default's `keep` depends on what is explained.
 
     Raises:
         UnknownNameError: if there is no such preset, or no such option.
@@ -190,7 +198,9 @@ def choose(preset: str | PromptOptions | None, choices: Mapping[str, Any]) -> Pr
     for name in choices:
         if name not in names:
             raise UnknownNameError("option of explain_prompt", name, names)
-    return replace(preset, **choices)
+    chosen = replace(preset, **choices)
+    by_default = isinstance(prompt, Edit) and chosen.preset is None and chosen.estimand == "banzhaf"
+    return replace(chosen, keep=EDIT_KEEP) if by_default and "keep" not in choices else chosen
 
 
 HIERARCHICAL = frozenset(
