@@ -286,7 +286,7 @@ def test_a_saved_autoencoder_opens_by_uri(saved_autoencoder: Path, part: str) ->
 
 
 def test_pipelines_and_what_is_not_there_say_what_to_do(saved_autoencoder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="/vae"):
+    with pytest.raises(MissingError, match="/vae"):
         load_latent(f"diffusers/{saved_autoencoder}")
     with pytest.raises(MissingError, match="config"):
         load_latent(f"diffusers/{tmp_path}")

@@ -125,7 +125,7 @@ def test_a_dry_run_counts_chats() -> None:
 
 
 def test_what_is_no_prompt_is_refused() -> None:
-    with pytest.raises(UsageError, match="give the text as a str, or a Chat or Template"):
+    with pytest.raises(UsageError, match="give the text as a str, or a Chat, Template or Edit"):
         explain([{"role": "user", "content": "hello"}])  # pyright: ignore[reportArgumentType]
     with pytest.raises(DataError, match="no message"):
         explain(Chat(()))

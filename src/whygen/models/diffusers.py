@@ -87,7 +87,7 @@ def open_pipeline(
     except (OSError, ValueError, RuntimeError, AttributeError, ImportError) as error:
         raise MissingError(
             f"model='diffusers/{name}' is a folder without a usable pipeline ({_first(error)}). Give the folder that "
-            "save_pretrained has written, or ORG/NAME."
+            f"save_pretrained has written, or ORG/NAME; for its autoencoder alone diffusers/{name}/vae."
         ) from error
     if "prompt" not in inspect.signature(pipeline.__call__).parameters:
         raise UsageError(

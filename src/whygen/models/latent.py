@@ -137,7 +137,7 @@ def _adapt(opened: object, options: ModelOptions, *, uri: str | None) -> LatentM
     if not (isinstance(opened, Encodes) and isinstance(opened, Decodes)):
         raise UsageError(
             f"The model {uri or type(opened).__name__!r} has no methods encode and decode, so there is nothing to "
-            "measure its anchors by. Give a torch module, a diffusers AutoencoderKL, or "
+            "measure its anchors by. Give a torch module, a diffusers AutoencoderKL (PATH/vae of a pipeline), or "
             "whygen.models.LatentModel(encode=..., decode=...) with encode(samples) -> (mean, logvar)."
         )
     if is_torch_module(opened):
