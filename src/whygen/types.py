@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.errors import DataError
+
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
 Masks: TypeAlias = NDArray[np.bool_]
@@ -50,6 +52,45 @@ class Picture:
 
     def to_json(self) -> dict[str, JsonValue]:
         return {"media_type": self.media_type, "sha256": hashlib.sha256(self.data).hexdigest()}
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A waveform as the bytes of a WAV or FLAC file, which hold its rate; see `whygen.sounds`."""
+
+    data: bytes = field(repr=False)
+    media_type: str = "audio/wav"
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {"media_type": self.media_type, "sha256": hashlib.sha256(self.data).hexdigest()}
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A stack of frames as one PNG, each frame below the one before it; see `whygen.films`.
+
+    Its identity is the digest of those bytes, the number of frames, and the rate in frames a second.
+    """
+
+    data: bytes = field(repr=False)
+    count: int
+    rate: float
+    media_type: str = "image/png"
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {
+            "media_type": self.media_type,
+            "sha256": hashlib.sha256(self.data).hexdigest(),
+            "count": self.count,
+            "rate": self.rate,
+        }
+
+
+Medium: TypeAlias = Picture | Sound | Video
+"""What an answer is, where it is not a text."""
+
+OutputKind: TypeAlias = Literal["text", "picture", "sound", "frames"]
+"""What a model answers with: a text, or the field of `Output` that is filled instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +234,15 @@ FinishReason: TypeAlias = Literal["stop", "length", "refused", "scored"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What came back. ``text`` may be empty: an empty answer is an answer, and is shown as one."""
+    """What came back. ``text`` may be empty: an empty answer is an answer, and is shown as one.
+
+    At most one of ``picture``, ``sound`` and ``frames`` is there.
+    """
 
     text: str = ""
     picture: Picture | None = None
+    sound: Sound | None = None
+    frames: Video | None = None
     finish: FinishReason = "stop"
     tokens_in: int | None = None
     tokens_out: int | None = None
@@ -205,6 +251,15 @@ class Output:
     """Log-probabilities of the request's continuation, in order; they cover it without gaps."""
     extra: Mapping[str, JsonValue] = field(default_factory=dict[str, "JsonValue"])
     """What the provider says of itself (fingerprint, seed used ...). Never a key or a header."""
+
+    def __post_init__(self) -> None:
+        if sum(medium is not None for medium in (self.picture, self.sound, self.frames)) > 1:
+            raise DataError("An output holds a picture, a sound or frames, not two of them. Return one.")
+
+    @property
+    def medium(self) -> Medium | None:
+        """The picture, the sound or the frames; None where the answer is a text."""
+        return self.picture or self.sound or self.frames
 
 
 FailureKind: TypeAlias = Literal["rate_limit", "transient", "refused", "permanent"]
@@ -232,10 +287,11 @@ class Limits:
 
 
 def output_json(output: Output) -> dict[str, Any]:
-    """An output as JSON, for the store and for ``replay/`` files; a picture is kept by digest only."""
+    """An output as JSON, for the store and for ``replay/`` files; pictures, sounds and frames by digest only."""
     record: dict[str, Any] = {"text": output.text, "finish": output.finish, "seconds": output.seconds}
-    if output.picture is not None:
-        record["picture"] = output.picture.to_json()
+    for name in _MEDIA:
+        if (medium := getattr(output, name)) is not None:
+            record[name] = medium.to_json()
     for name in ("tokens_in", "tokens_out"):
         if (count := getattr(output, name)) is not None:
             record[name] = count
@@ -246,12 +302,18 @@ def output_json(output: Output) -> dict[str, Any]:
     return record
 
 
-def output_from_json(record: Mapping[str, Any], *, picture: Picture | None = None) -> Output:
-    """The inverse of `output_json`; a picture is handed in by whoever keeps its bytes."""
+_MEDIA = ("picture", "sound", "frames")
+
+
+def output_from_json(record: Mapping[str, Any], *, data: bytes | None = None) -> Output:
+    """The inverse of `output_json`; the bytes of a picture, sound or frames are handed in by whoever keeps them."""
     scores = record.get("scores")
+    medium = None if data is None else _medium(record, data)
     return Output(
         text=record["text"],
-        picture=picture,
+        picture=medium if isinstance(medium, Picture) else None,
+        sound=medium if isinstance(medium, Sound) else None,
+        frames=medium if isinstance(medium, Video) else None,
         finish=record["finish"],
         tokens_in=record.get("tokens_in"),
         tokens_out=record.get("tokens_out"),
@@ -259,3 +321,12 @@ def output_from_json(record: Mapping[str, Any], *, picture: Picture | None = Non
         scores=None if scores is None else tuple(TokenScore(int(a), int(b), float(c)) for a, b, c in scores),
         extra=record.get("extra", {}),
     )
+
+
+def _medium(record: Mapping[str, Any], data: bytes) -> Medium:
+    if "frames" in record:
+        kept = record["frames"]
+        return Video(data, int(kept["count"]), float(kept["rate"]), kept["media_type"])
+    if "sound" in record:
+        return Sound(data, record["sound"]["media_type"])
+    return Picture(data, record["picture"]["media_type"])

@@ -1,4 +1,4 @@
-"""Encoders: texts and pictures to vectors or sets of vectors.
+"""Encoders: texts and pictures to vectors or sets of vectors, sounds and videos to tracks of them.
 
 `load_text_encoder("auto")` is the sentence encoder that comes with its weights in the extra ``encoder``; any
 sentence-transformers model can be named instead. One forward pass gives a text's sentence vector and its token
@@ -6,14 +6,21 @@ embeddings, and each encoder remembers both for the texts it has seen. `load_ima
 patches of pixels without weights, or any vision model of transformers.
 """
 
+from whygen.encoders.frames import ByPicture as ByPicture
+from whygen.encoders.frames import FrameColours as FrameColours
+from whygen.encoders.log_mel import LogMel as LogMel
 from whygen.encoders.pixels import Colours as Colours
 from whygen.encoders.pixels import PixelPatches as PixelPatches
+from whygen.encoders.protocols import AnyEncoder as AnyEncoder
 from whygen.encoders.protocols import HasVocabulary as HasVocabulary
 from whygen.encoders.protocols import ImageEncoder as ImageEncoder
 from whygen.encoders.protocols import TextEncoder as TextEncoder
+from whygen.encoders.protocols import TimedEncoder as TimedEncoder
 from whygen.encoders.registry import PACKAGED as PACKAGED
 from whygen.encoders.registry import has_text_encoder as has_text_encoder
 from whygen.encoders.registry import load_image_encoder as load_image_encoder
 from whygen.encoders.registry import load_text_encoder as load_text_encoder
+from whygen.encoders.registry import load_timed_encoder as load_timed_encoder
+from whygen.encoders.tracks import Track as Track
 from whygen.encoders.word_vectors import WordVectors as WordVectors
 from whygen.encoders.word_vectors import open_word_vectors as open_word_vectors

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
-from whygen.types import Picture, Vectors
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.encoders.tracks import Track
+from whygen.types import Picture, Sound, Vectors, Video
 
 
 @runtime_checkable
@@ -66,3 +70,38 @@ class ImageEncoder(Protocol):
     def means(self, given: Sequence[Picture]) -> Vectors:
         """The plain mean over all that a picture is encoded to, special tokens included, shape ``(n, d)``."""
         ...
+
+
+@runtime_checkable
+class TimedEncoder(Protocol):
+    """Sounds or videos to one point for each short stretch of time.
+
+    What one is encoded to does not depend on those beside it. The Euclidean distance of two points is in ``unit``.
+    """
+
+    @property
+    def name(self) -> str:
+        """What is written into the record, such as ``log-mel``."""
+        ...
+
+    @property
+    def kind(self) -> Literal["sound", "frames"]:
+        """Which field of an `Output` it reads."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """What a distance of 1 between two points is."""
+        ...
+
+    def tracks(self, media: Sequence[Sound | Video]) -> list[Track]:
+        """The points of each, in the order of time."""
+        ...
+
+    def nothing(self) -> NDArray[np.float64]:
+        """The point of silence, or of a black frame, shape ``(d,)``."""
+        ...
+
+
+AnyEncoder: TypeAlias = str | TextEncoder | ImageEncoder | TimedEncoder
+"""An encoder of whatever a model answers with, or its name."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
+from whygen.encoders.frames import ByPicture, FrameColours, SeesPictures
+from whygen.encoders.log_mel import LogMel
 from whygen.encoders.pixels import Colours, PixelPatches
-from whygen.encoders.protocols import ImageEncoder, TextEncoder
+from whygen.encoders.protocols import ImageEncoder, TextEncoder, TimedEncoder
 from whygen.encoders.word_vectors import SUFFIXES, open_word_vectors
-from whygen.errors import MissingExtraError
+from whygen.errors import MissingExtraError, UnknownNameError, UsageError
 from whygen.remote import find_service, is_service
 
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
@@ -105,3 +108,37 @@ def _on_this_machine() -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(VISION["dinov2"], "model.safetensors"), str)
+
+
+TIMED: Mapping[str, Callable[[], TimedEncoder]] = {"log-mel": LogMel, "frame-colours": FrameColours}
+"""Encoders of sounds and of videos, none of which needs weights."""
+
+
+def load_timed_encoder(kind: Literal["sound", "frames"], encoder: object = "auto") -> TimedEncoder:
+    """An encoder of sounds or of videos.
+
+    Args:
+        kind: what is to be encoded.
+        encoder: ``auto``, a name, an open encoder, or, for videos, any object that has ``name`` and
+            ``images(pictures)``, which then sees each frame.
+
+    Raises:
+        UnknownNameError: if there is none of that name for that kind.
+        UsageError: if it encodes something else.
+    """
+    if isinstance(encoder, str):
+        known = {name: made for name, made in ((each, TIMED[each]()) for each in TIMED) if made.kind == kind}
+        if encoder != "auto" and encoder not in known:
+            raise UnknownNameError(f"encoder of {_PLURAL[kind]}", encoder, [*known, "auto"])
+        return next(iter(known.values())) if encoder == "auto" else known[encoder]
+    if isinstance(encoder, TimedEncoder) and encoder.kind == kind:
+        return encoder
+    if kind == "frames" and isinstance(encoder, SeesPictures):
+        return ByPicture(encoder)
+    raise UsageError(
+        f"encoder is a {type(encoder).__name__}, which does not encode {_PLURAL[kind]}. Leave it out, or give an "
+        "object with tracks() (see whygen.encoders.TimedEncoder)."
+    )
+
+
+_PLURAL = {"sound": "sounds", "frames": "videos"}

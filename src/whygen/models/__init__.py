@@ -17,6 +17,8 @@ from whygen.models.protocols import Samples as Samples
 from whygen.models.protocols import ScoresText as ScoresText
 from whygen.models.protocols import Tokenizes as Tokenizes
 from whygen.models.protocols import draws_pictures as draws_pictures
+from whygen.models.protocols import output_kind as output_kind
+from whygen.models.protocols import timed_kind as timed_kind
 from whygen.models.python import batched as batched
 from whygen.models.registry import ModelOptions as ModelOptions
 from whygen.models.registry import Provider as Provider
@@ -43,5 +45,7 @@ __all__ = [
     "broken_providers",
     "draws_pictures",
     "load_model",
+    "output_kind",
     "providers",
+    "timed_kind",
 ]

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.types import Failure, JsonValue, Limits, Output, Request
+from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request
 
 
 @runtime_checkable
@@ -107,12 +107,25 @@ class HasOutputKind(Protocol):
     """A model that says what its answers are. Without this protocol they are texts."""
 
     @property
-    def output_kind(self) -> Literal["text", "picture"]: ...
+    def output_kind(self) -> OutputKind: ...
+
+
+def output_kind(model: object) -> OutputKind:
+    """What a model answers with."""
+    return model.output_kind if isinstance(model, HasOutputKind) else "text"
 
 
 def draws_pictures(model: object) -> bool:
     """Whether a model answers with pictures (`Output.picture`)."""
-    return isinstance(model, HasOutputKind) and model.output_kind == "picture"
+    return output_kind(model) == "picture"
+
+
+def timed_kind(model: object) -> Literal["sound", "frames"] | None:
+    """Whether a model answers with sounds or videos; None where it does with neither."""
+    kind = output_kind(model)
+    if kind == "sound":
+        return kind
+    return kind if kind == "frames" else None
 
 
 @runtime_checkable

@@ -1,9 +1,12 @@
 """The user's own code as a model: ``py/package.module:callable``, or any callable.
 
 A callable takes a prompt and returns a text; one marked with `batched` takes a list of prompts and returns a list of
-texts. A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``; one whose parameter is annotated
-as a str is not given chats. A callable that needs more, such as images, the temperature or a seed for each call, says
-so by its annotation: ``def f(request: Request) -> str`` is given `whygen.types.Request`, and
+texts. A `whygen.types.Sound` or `whygen.types.Video` may come back where the annotation promises it (``-> Sound``), and
+a whole `whygen.types.Output` always.
+
+A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``; one whose parameter is annotated as a str
+is not given chats. A callable that needs more, such as images, the temperature or a seed for each call, says so by its
+annotation: ``def f(request: Request) -> str`` is given `whygen.types.Request`, and
 ``def f(requests: Sequence[Request]) -> list[str]``, marked, a list of them.
 """
 
@@ -17,12 +20,14 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
-from whygen.errors import MissingError, UsageError
+from whygen import films, sounds
+from whygen.errors import DataError, MissingError, UsageError
 from whygen.models.registry import ModelOptions, Provider
-from whygen.types import Chat, Failure, JsonValue, Limits, Output, Request
+from whygen.types import Chat, Failure, JsonValue, Limits, Output, OutputKind, Request, Sound, Video
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,6 +63,7 @@ class CallableModel:
         name = getattr(function, "__qualname__", type(function).__name__)
         self._uri = uri or f"py/{getattr(function, '__module__', '?')}:{name}"
         self._identity = identity
+        self._kind: OutputKind = _promised(function)
 
     @property
     def uri(self) -> str:
@@ -71,6 +77,11 @@ class CallableModel:
     def identity(self) -> Mapping[str, JsonValue] | None:
         """None for a bare callable: it may close over anything, so its answers are not recorded."""
         return self._identity
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """What the return annotation promises; a text without one."""
+        return self._kind
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
         refused = {place: failure for place, r in enumerate(requests) if (failure := self._refusal(r)) is not None}
@@ -102,14 +113,14 @@ class CallableModel:
         begun = time.perf_counter()
         try:
             returned = self._function(list(given))
-            texts = [returned] if isinstance(returned, str) else list(returned)
+            texts = [returned] if isinstance(returned, _ANSWERS) else list(returned)
         except Exception as error:
             if len(given) == 1:
                 return [_raised(self._uri, error)]
             half = len(given) // 2
             return self._together(given[:half]) + self._together(given[half:])
-        if isinstance(returned, str) or len(texts) != len(given):
-            what = "one str" if isinstance(returned, str) else f"{len(texts)} texts"
+        if isinstance(returned, _ANSWERS) or len(texts) != len(given):
+            what = f"one {type(returned).__name__}" if isinstance(returned, _ANSWERS) else f"{len(texts)} texts"
             message = f"{self._uri} returned {what} for a batch of {len(given)} prompts"
             return [_failed(message, "Return a list with one text for each prompt, in their order.") for _ in given]
         seconds = (time.perf_counter() - begun) / len(texts)
@@ -126,10 +137,46 @@ class CallableModel:
     def _output(self, text: object, seconds: float) -> Output | Failure:
         if isinstance(text, str):
             return Output(text=text, seconds=seconds)
+        if isinstance(text, Output):
+            return text if text.seconds else replace(text, seconds=seconds)
+        if isinstance(text, Sound | Video):
+            return self._medium(text, seconds)
         if inspect.iscoroutine(text):
             text.close()
             return _failed(f"{self._uri} is an async function", "Wrap it: lambda prompt: asyncio.run(f(prompt)).")
         return _failed(f"{self._uri} returned a {type(text).__name__}, not a str", "Return the text of the answer.")
+
+    def _medium(self, medium: Sound | Video, seconds: float) -> Output | Failure:
+        """The sound or video, if it can be read and was promised: what is measured is chosen before the first call."""
+        kind = "sound" if isinstance(medium, Sound) else "frames"
+        if self.output_kind != kind:
+            name = type(medium).__name__
+            return _failed(
+                f"{self._uri} returned a {name} that it did not promise", f"Annotate the function with -> {name}."
+            )
+        try:
+            if isinstance(medium, Sound):
+                sounds.samples(medium)
+                return Output(sound=medium, seconds=seconds)
+            films.frames(medium)
+        except DataError as error:
+            return _failed(f"{self._uri} returned what cannot be played: {error}", "Check what the model makes.")
+        return Output(frames=medium, seconds=seconds)
+
+
+_ANSWERS = (str, Sound, Video, Output)
+
+
+def _promised(function: Callable[..., Any]) -> OutputKind:
+    """What the return annotation names: a sound, a video, or else a text."""
+    try:
+        annotation = inspect.signature(function).return_annotation
+    except (TypeError, ValueError):  # some built-in functions have no signature
+        return "text"
+    written = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    if re.search(r"\bSound\b", written):
+        return "sound"
+    return "frames" if re.search(r"\bVideo\b", written) else "text"
 
 
 def _annotation(function: Callable[..., Any]) -> object:

@@ -315,7 +315,7 @@ class Asker:
 
 
 def _differ(fresh: Sequence[Output], references: Sequence[Output]) -> bool:
-    answers = {(output.text, output.picture) for output in (*fresh, *references)}
+    answers = {(output.text, output.medium) for output in (*fresh, *references)}
     return len(answers) > 1
 
 

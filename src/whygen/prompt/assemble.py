@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.encoders import load_timed_encoder
+from whygen.errors import MissingExtraError
+from whygen.models import timed_kind
 from whygen.prompt import fidelity, intervals, scales, stopping
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.designs import Design
@@ -17,9 +21,11 @@ from whygen.prompt.intervals import FEWEST_GROUPS, Estimate, cross_fit
 from whygen.prompt.observed import Observed, Seen
 from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import Surrogate
-from whygen.prompt.targets import Compares
+from whygen.prompt.targets import Compares, Timed
+from whygen.prompt.timeline import media_evidence
 from whygen.prompt.warnings import Signs, warn
 from whygen.prompt.where import picture_evidence
+from whygen.results.media import MediaEvidence
 from whygen.results.pictures import PictureEvidence
 from whygen.results.prompt import (
     Calls,
@@ -68,7 +74,8 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
     """The explanation as plain data, with its evidence."""
     predicted, figures = _fidelity(findings, plan.surrogate, seed)
     tally = asker.runner.tally
-    notices, target = (*asker.runner.notices, *asker.operator.notices, *asker.units.notices), asker.target
+    media, missing = _media(asker, findings)
+    notices, target = (*missing, *asker.runner.notices, *asker.operator.notices, *asker.units.notices), asker.target
     signs = Signs(asker.samples, asker.failures, findings, figures, target, notices, tally.asked, asker.outputs)
     return PromptExplanation(
         whygen=__version__,
@@ -108,8 +115,29 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
             groups=findings.observed.groups,
             samples=_samples(asker.samples, findings),
             pictures=_pictures(asker, findings),
+            media=media,
         ),
     )
+
+
+def _media(asker: Asker, findings: Findings) -> tuple[MediaEvidence | None, Sequence[tuple[str, str]]]:
+    """The sounds or videos that came back, with a timeline for each unit; and why there is none, if that is so."""
+    encoder = asker.target.encoder if isinstance(asker.target, Timed) else None
+    kind = timed_kind(asker.model)
+    if encoder is None and kind is not None:
+        encoder = load_timed_encoder(kind)
+    gather = partial(
+        media_evidence,
+        asker.outputs,
+        masks=findings.observed.masks,
+        answers=[asker.answers.get(row, []) for row in findings.rows],
+        pairs=findings.observed.complement_pairs(),
+        exhaustive=findings.design.enumerated and not findings.whole.differs,
+    )
+    try:
+        return gather(encoder=encoder), ()
+    except MissingExtraError as error:
+        return gather(encoder=None), [("no-timeline", f"There is no timeline: {error}")]
 
 
 def _target_record(asker: Asker, plan: Plan) -> TargetRecord:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Unpack
 
-from whygen.encoders import ImageEncoder, TextEncoder
+from whygen.encoders import AnyEncoder, ImageEncoder, TextEncoder, TimedEncoder
 from whygen.errors import UsageError
 from whygen.models import ModelOptions, load_model
 from whygen.prompt.asking import Asker
 from whygen.prompt.edits import no_levels
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, choose
-from whygen.prompt.prepare import check, prepare
+from whygen.prompt.prepare import check, encoder_of_texts, prepare
 from whygen.prompt.running import explained, make_run
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
@@ -28,7 +28,7 @@ def explain_prompt(
     prompt: Source,
     *,
     preset: str | PromptOptions | None = None,
-    encoder: str | TextEncoder | ImageEncoder = "auto",
+    encoder: AnyEncoder = "auto",
     settings: Settings | None = None,
     seed: int = 0,
     cache: Path | str | None = DEFAULT_STORE,
@@ -46,7 +46,8 @@ def explain_prompt(
         preset: None for what is right, ``gsmile`` for what was published, or options of one's own.
         encoder: ``auto``, the name or folder of a sentence encoder, a file of word vectors, or an open encoder (many
             prompts, one loading). Where the answers are pictures: ``patches``, ``colour``, ``dinov2``, ``clip``, a
-            transformers vision model by name or folder, or an open encoder of pictures.
+            transformers vision model by name or folder, or an open encoder of pictures. Where they are sounds or
+            videos: what `load_timed_encoder` takes.
         settings: how to generate; greedy, 256 tokens by default.
         seed: of the masks, the folds and the sign flips, and of sampling.
         cache: file of recorded answers; None keeps them in memory.
@@ -70,6 +71,8 @@ def explain_prompt(
     if chosen.hierarchy is not None:
         if isinstance(prompt, Edit) or isinstance(encoder, ImageEncoder):
             raise no_levels(chosen.hierarchy)
+        if isinstance(encoder, TimedEncoder):
+            raise UsageError(f"hierarchy compares texts, and encoder={encoder.name!r} takes none. Leave one out.")
         return _by_levels(
             model, prompt, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options,
             progress=progress, run=run,
@@ -80,7 +83,7 @@ def explain_prompt(
     with open_store(cache) as store:
         runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)
         sent = settings or Settings(seed=seed)
-        texts = "auto" if isinstance(encoder, ImageEncoder) else encoder
+        texts = encoder_of_texts(encoder, box)
         tools = Tools(model=box, encoder=texts, store=store, options=options, progress=progress, seed=seed)
         operator = question.operator.prepare(question.units, tools)
         asker = Asker(runner, box, question.units, operator, question.target, sent)

@@ -8,7 +8,7 @@ from typing import Unpack
 
 import numpy as np
 
-from whygen.encoders import ImageEncoder, TextEncoder
+from whygen.encoders import AnyEncoder
 from whygen.errors import DataError
 from whygen.models import HasContext, Model, ModelOptions, load_model
 from whygen.models.prices import price_of
@@ -47,7 +47,7 @@ def foresee_prompt(
     prompt: Source,
     *,
     preset: str | PromptOptions | None = None,
-    encoder: str | TextEncoder | ImageEncoder = "auto",
+    encoder: AnyEncoder = "auto",
     settings: Settings | None = None,
     seed: int = 0,
     options: ModelOptions | None = None,

@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, runtime_checkable
 
-from whygen.encoders import ImageEncoder, TextEncoder, has_text_encoder, load_text_encoder, open_word_vectors
+from whygen.encoders import (
+    AnyEncoder,
+    ImageEncoder,
+    TextEncoder,
+    TimedEncoder,
+    has_text_encoder,
+    load_text_encoder,
+    open_word_vectors,
+)
 from whygen.encoders.registry import OPENAI
 from whygen.errors import UnknownNameError, UsageError
-from whygen.models import Model, draws_pictures
+from whygen.models import Model, draws_pictures, output_kind, timed_kind
 from whygen.prompt import gsmile
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import check_distribution
@@ -23,7 +31,7 @@ from whygen.prompt.relevance import check_choice
 from whygen.prompt.scales import check_scale
 from whygen.prompt.sentences import check_sentences
 from whygen.prompt.surrogates import Surrogate, load_surrogate
-from whygen.prompt.targets import Compares, Continues, Target, load_target
+from whygen.prompt.targets import Compares, Continues, Target, load_target, load_timed_target
 from whygen.prompt.tokens import token_splitter
 from whygen.prompt.units import TOKEN, Units, check_source, split
 from whygen.prompt.weighted import WeightedLeastSquares
@@ -74,9 +82,7 @@ def check(prompt: object, options: PromptOptions) -> None:
     load_operator(options.operator, options.operator_options)
 
 
-def prepare(
-    prompt: Source, options: PromptOptions, *, model: Model, encoder: str | TextEncoder | ImageEncoder, seed: int
-) -> Question:
+def prepare(prompt: Source, options: PromptOptions, *, model: Model, encoder: AnyEncoder, seed: int) -> Question:
     """Cut the prompt and open what the options name.
 
     Raises:
@@ -87,9 +93,7 @@ def prepare(
     return prepare_units(units, options, model=model, encoder=encoder, seed=seed)
 
 
-def prepare_units(
-    units: Units, options: PromptOptions, *, model: Model, encoder: str | TextEncoder | ImageEncoder, seed: int
-) -> Question:
+def prepare_units(units: Units, options: PromptOptions, *, model: Model, encoder: AnyEncoder, seed: int) -> Question:
     """The same for a prompt that is cut already."""
     target, texts = _target(options, encoder, model, units)
     _check_target(target, options)
@@ -115,23 +119,34 @@ def _units(prompt: Source, options: PromptOptions, model: Model) -> Units:
 
 
 def _target(
-    options: PromptOptions, encoder: str | TextEncoder | ImageEncoder, model: Model, units: Units
+    options: PromptOptions, encoder: AnyEncoder, model: Model, units: Units
 ) -> tuple[Target, str | TextEncoder]:
     """What is measured, and the encoder of texts for those who need one."""
-    if isinstance(units, EditUnits | RegionUnits) or draws_pictures(model):
-        if not isinstance(options.target, str):
-            return load_target(options.target), "auto"
-        if not isinstance(encoder, str | ImageEncoder):
-            raise UsageError(
-                f"encoder is a {type(encoder).__name__}, which sees no pictures. Use 'patches' or 'dinov2'."
-            )
-        return load_picture_target(options.target, encoder=encoder), "auto"
-    if isinstance(encoder, ImageEncoder):
-        raise UsageError(
-            f"encoder={encoder.name!r} is one of pictures, and the model answers with texts. Leave it out."
-        )
-    chosen = _encoder(options, encoder, model)
-    return load_target(options.target, encoder=chosen if isinstance(options.target, str) else "auto"), chosen
+    kind, drawn = timed_kind(model), isinstance(units, EditUnits | RegionUnits) or draws_pictures(model)
+    if isinstance(options.target, str) and kind is not None:
+        return load_timed_target(options.target, kind=kind, encoder=encoder), "auto"
+    if drawn:
+        return _picture_target(options, encoder), "auto"
+    if isinstance(encoder, ImageEncoder | TimedEncoder):
+        what = "pictures" if isinstance(encoder, ImageEncoder) else "sounds or videos"
+        raise UsageError(f"encoder={encoder.name!r} is one of {what}, and here none are compared. Leave it out.")
+    texts = _encoder(options, encoder_of_texts(encoder, model), model)
+    return load_target(options.target, encoder=texts if isinstance(options.target, str) else "auto"), texts
+
+
+def _picture_target(options: PromptOptions, encoder: AnyEncoder) -> Target:
+    if not isinstance(options.target, str):
+        return load_target(options.target)
+    if not isinstance(encoder, str | ImageEncoder):
+        raise UsageError(f"encoder is a {type(encoder).__name__}, which sees no pictures. Use 'patches' or 'dinov2'.")
+    return load_picture_target(options.target, encoder=encoder)
+
+
+def encoder_of_texts(encoder: AnyEncoder, model: Model) -> str | TextEncoder:
+    """The encoder for texts: what was given, unless it is for what the model answers with instead of texts."""
+    if isinstance(encoder, TextEncoder):
+        return encoder
+    return encoder if isinstance(encoder, str) and output_kind(model) == "text" else "auto"
 
 
 def _check_target(target: Target, options: PromptOptions) -> None:

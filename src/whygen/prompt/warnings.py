@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from whygen import sounds
 from whygen.prompt import relevance
 from whygen.prompt.asking import REDRAWS
-from whygen.prompt.targets import Counts, Target
+from whygen.prompt.targets import Counts, Target, Timed
 from whygen.results.prompt import Fidelity, Sample, Warned
-from whygen.types import Failure, Output
+from whygen.types import Failure, Output, Sound, Video
 
 if TYPE_CHECKING:
     from whygen.prompt.assemble import Findings
@@ -60,7 +61,7 @@ def _same_output(signs: Signs) -> str | None:
 
 
 def _empty_reference(signs: Signs) -> str | None:
-    if signs.findings.whole.references[0].text.strip() or signs.findings.whole.references[0].picture is not None:
+    if signs.findings.whole.references[0].text.strip() or signs.findings.whole.references[0].medium is not None:
         return None
     return (
         "The model answered the whole prompt with nothing. Attributions say what keeps it silent. Raise max_tokens, or "
@@ -75,6 +76,44 @@ def _refused_reference(signs: Signs) -> str | None:
         "The model refused the whole prompt (a safety checker, or a blank picture): attributions say what keeps it "
         "refusing. Try another seed (temperature 1), or other words."
     )
+
+
+def _nothing_to_hear(signs: Signs) -> str | None:
+    """Silence or black frames are an answer, and one that tells a person to look at the model first."""
+    reference, target = signs.findings.whole.references[0].medium, signs.target
+    if not isinstance(target, Timed) or not isinstance(reference, Sound | Video):
+        return None
+    [track] = target.encoder.tracks([reference])
+    if not np.array_equal(track.points, np.broadcast_to(target.encoder.nothing(), track.points.shape)):
+        return None
+    what = "silence" if isinstance(reference, Sound) else "black frames"
+    return (
+        f"The model answered the whole prompt with {what}. Attributions say what keeps it so. Play the reference, and "
+        "check the prompt's format and the model's length setting."
+    )
+
+
+def _other_lengths(signs: Signs) -> str | None:
+    reference = signs.findings.whole.references[0].medium
+    if not isinstance(reference, Sound | Video):
+        return None
+    own = _seconds(reference)
+    pairs = zip(signs.samples, signs.outputs, strict=False)
+    media = [output.medium for sample, output in pairs if sample.kind in {"mask", "redraw"}]
+    made = [_seconds(medium) for medium in media if isinstance(medium, Sound | Video)]
+    other = sum(abs(each - own) > 0.05 * own for each in made)
+    if other < max(1, len(made) // 20):
+        return None
+    return (
+        f"{other} of {len(made)} answers are more than 5% shorter or longer than the reference ({own:.2f} s; they last "
+        f"{min(made):.2f} to {max(made):.2f} s): a word that goes moves all that comes after it. Moments are compared "
+        "as they come in the timeline and by target='in-time', where what is over is silent or black; "
+        "'optimal-transport' and 'energy' forget time. With keep=0.8, or estimand='loo', less moves."
+    )
+
+
+def _seconds(medium: Sound | Video) -> float:
+    return sounds.seconds(medium) if isinstance(medium, Sound) else medium.count / medium.rate
 
 
 def _failed_calls(signs: Signs) -> str | None:
@@ -93,8 +132,8 @@ def _odd_answers(signs: Signs) -> str | None:
     if signs.target.verb == "score":
         return None  # a scored text is not written by the model
     perturbed = signs.perturbed
-    drawn = {id(s) for s, output in zip(signs.samples, signs.outputs, strict=False) if output.picture is not None}
-    empty = sum(not sample.output.strip() and id(sample) not in drawn for sample in perturbed)
+    made = {id(s) for s, output in zip(signs.samples, signs.outputs, strict=False) if output.medium is not None}
+    empty = sum(not sample.output.strip() and id(sample) not in made for sample in perturbed)
     refused = sum(sample.finish == "refused" for sample in perturbed)
     if empty + refused < max(1, len(perturbed) // 20):
         return None
@@ -204,6 +243,8 @@ _LOOKS: tuple[Callable[[Signs], str | None], ...] = (
     _same_output,
     _empty_reference,
     _refused_reference,
+    _nothing_to_hear,
+    _other_lengths,
     _failed_calls,
     _odd_answers,
     _unread_answers,

@@ -1,21 +1,17 @@
 """Where a unit changes the picture: a map for each unit, and the pictures that belong to an explanation.
 
-With the other units kept or taken away at random, the change of a pixel with unit i is the coefficient of z_i in a
-linear regression of the pixels on the masks: on a balanced design the mean of the pictures with the unit less the mean
-of those without it. Within complement pairs the differences are regressed, which cancels interactions of two units. A
-squared coefficient is too large by its own variance, which the residuals give: repeated draws, interactions and the
-chance of the masks are all in it. It is subtracted, and what falls under zero is zero.
+The regression is that of `whygen.prompt.changes`; what falls under zero is zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen import pictures
+from whygen.prompt.changes import Pairs, squared_changes
 from whygen.prompt.edits import EditUnits, RegionUnits
 from whygen.prompt.units import Units
 from whygen.results.pictures import PictureEvidence
@@ -23,9 +19,6 @@ from whygen.types import Masks, Output, Picture
 
 MOST_SIDE = 256
 """Pixels along the longer side of a map: 64 pictures then take 50 MB."""
-
-Pairs: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Rows of masks and of their complements, each ``(pairs,)``."""
 
 
 def change_maps(
@@ -43,22 +36,10 @@ def change_maps(
         Root mean square over the colours with the variance of chance taken away, shape ``(n, rows, columns)``; None
         where there are not more rows than unknowns.
     """
-    flat = drawn.reshape(len(drawn), -1)
-    if pairs is None:
-        x = np.hstack([masks.astype(np.float64), np.ones((len(masks), 1))])
-    else:
-        first, second = pairs
-        x, flat = np.where(masks[first], 1.0, -1.0), flat[first] - flat[second]
-    n, freedom = masks.shape[1], len(x) - x.shape[1]
-    if freedom < 1 or np.linalg.matrix_rank(x) < x.shape[1]:
+    squares = squared_changes(masks, drawn.reshape(len(drawn), -1), pairs=pairs, exhaustive=exhaustive)
+    if squares is None:
         return None
-    inverse = np.linalg.pinv(x).astype(np.float32)
-    found = inverse @ flat
-    squares = found[:n] ** 2
-    if not exhaustive:
-        residual = ((flat - x.astype(np.float32) @ found) ** 2).sum(axis=0) / freedom
-        squares -= (inverse[:n] ** 2).sum(axis=1)[:, None] * residual
-    means = squares.reshape(n, *drawn.shape[1:]).mean(axis=-1)
+    means = squares.reshape(-1, *drawn.shape[1:]).mean(axis=-1)
     return np.sqrt(np.maximum(means, 0.0)).astype(np.float32)
 
 

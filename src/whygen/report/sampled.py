@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from whygen.report import played
 from whygen.report.texts import clip, number, visible
 from whygen.results.prompt import Evidence, PromptExplanation, Sample
 
@@ -32,12 +33,12 @@ def rows(explanation: PromptExplanation, *, decimals: int) -> list[dict[str, Any
             "picture": place,
             "kind": KINDS.get(sample.kind, sample.kind),
             "parts": _parts(explanation, evidence, sample),
-            **_clipped("output", sample.output, MOST_OUTPUT),
+            **_clipped("output", sample.output or played.described(explanation, index), MOST_OUTPUT),
             "finish": sample.finish,
             "effect": sample.effect,
             "effect_text": number(sample.effect, decimals),
         }
-        for sample, place in list(zip(evidence.samples, drawn, strict=True))[:MOST_ROWS]
+        for index, (sample, place) in enumerate(list(zip(evidence.samples, drawn, strict=True))[:MOST_ROWS])
     ]
 
 

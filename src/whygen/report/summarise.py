@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from whygen.report import passages, pictured, readings, sampled, words
+from whygen.report import passages, pictured, played, readings, sampled, words
 from whygen.report.axes import axis_over
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
 from whygen.report.svg import finite
@@ -44,6 +44,7 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
         "prompt_left_out": max(0, len(explanation.prompt) - passages.MOST_PROMPT),
         "reference": _reference(explanation),
         "pictures": pictured.summarise_pictures(explanation, decimals=_decimals(explanation)),
+        "media": played.summarise_media(explanation),
         "units": units,
         "by_size": sorted(range(len(units)), key=lambda i: -abs(explanation.units[i].attribution)),
         "axis_range": {"low": axis.low, "high": axis.high},
@@ -147,8 +148,9 @@ def _noise_caption(explanation: PromptExplanation) -> str:
 
 
 def _reference(explanation: PromptExplanation) -> dict[str, Any]:
-    shown = explanation.reference.text or pictured.size_of(explanation) or ""
-    text, left_out = clip(shown, MOST_REFERENCE)
+    pictured_as = pictured.size_of(explanation) or ""
+    said = explanation.reference.text or pictured_as or played.described_reference(explanation)
+    text, left_out = clip(said, MOST_REFERENCE)
     return {"text": visible(text), "left_out": left_out, "n": explanation.reference.n, "empty": not text.strip()}
 
 

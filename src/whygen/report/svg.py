@@ -77,6 +77,43 @@ def _tick_decimals(ticks: Sequence[float]) -> int:
     return max(0, decimals_for(ticks[1] - ticks[0]) - 2)
 
 
+def heat(shares: Sequence[float], ends: Sequence[float], *, axis: Axis, label: str) -> Markup:
+    """A row of cells, the fuller the larger the share.
+
+    Args:
+        shares: 0 to 1, one a cell.
+        ends: where the cells begin and end, one more than there are cells.
+        axis: shared by all rows of a figure.
+        label: what a screen reader says.
+    """
+    body = "".join(
+        f'<rect class="cell" {_span(axis, left, right)} y="2" height="{ROW - 4}" fill-opacity="{share:.3f}"/>'
+        for share, left, right in zip(shares, ends[:-1], ends[1:], strict=True)
+        if share > 0.004
+    )
+    return _svg(
+        f'<rect class="bed" x="0" width="100%" y="2" height="{ROW - 4}"/>{body}', height=ROW, label=label, kind="row"
+    )
+
+
+def envelope(levels: Sequence[float], end: float, *, axis: Axis, label: str) -> Markup:
+    """How loud a sound is from moment to moment: bars about a middle line, each as high as its level, 0 to 1.
+
+    Args:
+        levels: one a bar; the bars share the time from 0 to ``end``.
+        end: where the last one ends.
+        axis: shared by all rows of a figure.
+        label: what a screen reader says.
+    """
+    width, height = end / max(1, len(levels)), 2 * ROW
+    body = "".join(
+        f'<rect class="level" {_span(axis, i * width, (i + 0.8) * width)} '
+        f'y="{height / 2 * (1 - level) - 0.5:.1f}" height="{height * level + 1:.1f}"/>'
+        for i, level in enumerate(levels)
+    )
+    return _svg(body, height=height, label=label, kind="row")
+
+
 def gauge(value: float | None, *, marks: Sequence[float] = (), shade_from: float | None = None, label: str) -> Markup:
     """A bar from 0 to 1; ``marks`` are lines across it, and what lies right of ``shade_from`` is shaded."""
     axis = Axis(0.0, 1.0)

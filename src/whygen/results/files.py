@@ -2,7 +2,7 @@
 """Saving and loading a prompt explanation: JSON beside safetensors and parquet; never pickle.
 
 A folder holds ``explanation.json`` (the contract), ``details.json``, ``arrays.safetensors`` and ``samples.parquet``;
-where the model drew, ``pictures.safetensors`` too.
+where the model drew, ``pictures.safetensors`` too, and where the answers are sounds or videos, ``media.safetensors``.
 All are written beside their places first and then moved there, the document last: a folder with a document is whole,
 and one whose writing was cut short has none.
 """
@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from whygen.errors import FormatError, MissingError, StoreError
-from whygen.results.pictures import PictureEvidence, from_arrays, to_arrays
+from whygen.results import media, pictures
 from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, Sample
 
 DOCUMENT = "explanation.json"
@@ -33,6 +33,7 @@ DETAILS = "details.json"
 ARRAYS = "arrays.safetensors"
 SAMPLES = "samples.parquet"
 PICTURES = "pictures.safetensors"
+MEDIA = "media.safetensors"
 MAX_DOCUMENT_BYTES = 64 * 2**20
 """A document larger than this was not written by whygen."""
 
@@ -61,9 +62,11 @@ def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
         parts[ARRAYS] = save(_arrays(explanation.evidence))
         parts[SAMPLES] = _parquet(explanation.evidence.samples)
         if explanation.evidence.pictures is not None:
-            parts[PICTURES] = save(to_arrays(explanation.evidence.pictures))
+            parts[PICTURES] = save(pictures.to_arrays(explanation.evidence.pictures))
+        if explanation.evidence.media is not None:
+            parts[MEDIA] = save(media.to_arrays(explanation.evidence.media))
     parts[DOCUMENT] = document_bytes(explanation.to_dict())
-    write_together(folder, parts, stale=(DOCUMENT, DETAILS, ARRAYS, SAMPLES, PICTURES))
+    write_together(folder, parts, stale=(DOCUMENT, DETAILS, ARRAYS, SAMPLES, PICTURES, MEDIA))
     return folder
 
 
@@ -230,7 +233,8 @@ def _with_evidence(explanation: PromptExplanation, folder: Path) -> PromptExplan
     arrays = _read_arrays(folder / ARRAYS, units=len(explanation.units))
     samples = _read_samples(folder / SAMPLES)
     drawn = _read_pictures(folder / PICTURES, samples=len(samples), units=len(explanation.units))
-    evidence = Evidence(**arrays, samples=samples, pictures=drawn)
+    heard = _read_media(folder / MEDIA, samples=len(samples), units=len(explanation.units))
+    evidence = Evidence(**arrays, samples=samples, pictures=drawn, media=heard)
     return explanation.model_copy(update={"evidence": evidence})
 
 
@@ -250,12 +254,22 @@ def _read_arrays(file: Path, *, units: int) -> dict[str, NDArray[Any]]:
     return {**arrays, "masks": arrays["masks"].astype(bool)}
 
 
-def _read_pictures(file: Path, *, samples: int, units: int) -> PictureEvidence | None:
+def _read_pictures(file: Path, *, samples: int, units: int) -> pictures.PictureEvidence | None:
     """The pictures, where there are any: an explanation of texts has no such file."""
     if not file.is_file():
         return None
     try:
-        return from_arrays(load_file(file), samples=samples, units=units)
+        return pictures.from_arrays(load_file(file), samples=samples, units=units)
+    except (SafetensorError, ValueError, OSError) as error:
+        raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
+
+
+def _read_media(file: Path, *, samples: int, units: int) -> media.MediaEvidence | None:
+    """The sounds or videos, where there are any: an explanation of texts has no such file."""
+    if not file.is_file():
+        return None
+    try:
+        return media.from_arrays(load_file(file), samples=samples, units=units)
     except (SafetensorError, ValueError, OSError) as error:
         raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
 

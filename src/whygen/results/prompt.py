@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, JsonValue
 
+from whygen.results.media import MediaEvidence
 from whygen.results.pictures import PictureEvidence
 from whygen.results.records import AnswerSets, Figure, InteractionRecord, Record, SentenceMatrix, TargetRecord, Text
 from whygen.results.tree import Tree
@@ -140,6 +141,8 @@ class Evidence:
     samples: tuple[Sample, ...] = field(default=())
     pictures: PictureEvidence | None = None
     """The pictures, where the model drew; they belong to ``samples`` by their order."""
+    media: MediaEvidence | None = None
+    """Sounds or videos, where the model answered with them; they belong to ``samples`` by their order."""
 
     def __eq__(self, other: object) -> bool:
         """Whether every array and every sample is the same; missing numbers (NaN) are equal to each other."""
@@ -152,6 +155,7 @@ class Evidence:
             and np.array_equal(self.predicted, other.predicted, equal_nan=True)
             and self.samples == other.samples
             and self.pictures == other.pictures
+            and self.media == other.media
         )
 
     __hash__ = None  # pyright: ignore[reportAssignmentType] - arrays have no hash

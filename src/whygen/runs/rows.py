@@ -1,4 +1,7 @@
-"""One recorded call as SQLite keeps it, and the few statements that read and write it."""
+"""One recorded call as SQLite keeps it, and the few statements that read and write it.
+
+The table ``pictures`` holds whatever bytes an answer is: a picture, a sound or frames; ``output`` says which.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from whygen.types import JsonValue, Output, Picture, canonical_json, output_from_json, output_json
+from whygen.types import JsonValue, Output, canonical_json, output_from_json, output_json
 
 _SELECT = """
 SELECT calls.output, pictures.data FROM calls LEFT JOIN pictures ON pictures.sha256 = calls.picture
@@ -49,7 +52,7 @@ class Call:
 
 
 class Row(NamedTuple):
-    """A call as SQLite takes it; ``data`` are the bytes of a picture the model drew."""
+    """A call as SQLite takes it; ``data`` are the bytes of a picture, sound or frames."""
 
     key: bytes
     uri: str
@@ -63,16 +66,16 @@ class Row(NamedTuple):
     @classmethod
     def of(cls, call: Call) -> Row:
         """Raises TypeError or ValueError if the output holds something that is not JSON."""
-        picture = call.output.picture
+        medium = call.output.medium
         return cls(
             bytes.fromhex(call.key),
             call.uri,
             _json(call.identity),
             _json(call.request),
             _json(output_json(call.output)),
-            None if picture is None else str(picture.to_json()["sha256"]),
+            None if medium is None else str(medium.to_json()["sha256"]),
             call.created,
-            None if picture is None else picture.data,
+            None if medium is None else medium.data,
         )
 
 
@@ -133,6 +136,4 @@ def _json(value: JsonValue) -> str:
 
 
 def _output(record: str, data: bytes | None) -> Output:
-    parsed: dict[str, Any] = json.loads(record)
-    picture = None if data is None else Picture(data, parsed["picture"]["media_type"])
-    return output_from_json(parsed, picture=picture)
+    return output_from_json(json.loads(record), data=data)

@@ -7,27 +7,40 @@ long prompts with a few words that matter.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from whygen.errors import UnknownNameError
+from whygen.models.planted import texts
 from whygen.models.planted.games import FAMILIES as FAMILIES
 from whygen.models.planted.games import Game as Game
 from whygen.models.planted.long import WeighedWords as WeighedWords
 from whygen.models.planted.long import long_prompt as long_prompt
+from whygen.models.planted.media import MEDIA as MEDIA
+from whygen.models.planted.media import PlantedMedia as PlantedMedia
 from whygen.models.planted.texts import MODELS as MODELS
 from whygen.models.planted.texts import PlantedModel as PlantedModel
-from whygen.models.planted.texts import causes as causes
 from whygen.models.registry import ModelOptions, Provider
 
 __all__ = ["FAMILIES", "MODELS", "Game", "PlantedModel", "WeighedWords", "causes", "long_prompt", "provider"]
 
 
-def open_planted(name: str, options: ModelOptions) -> PlantedModel:
+def causes(name: str, words: Sequence[str]) -> tuple[bool, ...]:
+    """For each word of a prompt, whether the model of that name can react to it at all."""
+    if name in MEDIA:
+        return tuple(word.lower() in MEDIA[name].words for word in words)
+    return texts.causes(name, words)
+
+
+def open_planted(name: str, options: ModelOptions) -> PlantedModel | PlantedMedia:
     """The planted model of that name.
 
     Raises:
         UnknownNameError: if there is none.
     """
+    if name in MEDIA:
+        return PlantedMedia(name, batch=options.batch_size or 32)
     if name not in MODELS:
-        raise UnknownNameError("planted model", name, MODELS)
+        raise UnknownNameError("planted model", name, [*MODELS, *MEDIA])
     return PlantedModel(name, batch=options.batch_size or 32)
 
 
@@ -37,5 +50,5 @@ def provider() -> Provider:
         name="planted",
         summary="generators with a known cause for every output",
         open=open_planted,
-        names=lambda: tuple(sorted(MODELS)),
+        names=lambda: tuple(sorted([*MODELS, *MEDIA])),
     )

@@ -29,7 +29,8 @@ _WORD = re.compile(r"[\w'-]+")
 Rule: TypeAlias = Callable[[list[str], Request], "str | Failure"]
 
 
-def _words(request: Request) -> list[str]:
+def words_of(request: Request) -> list[str]:
+    """The words of the prompt, in lower case."""
     prompt = request.prompt
     if isinstance(prompt, Chat):
         text = " ".join(message.text for message in prompt.messages)
@@ -181,7 +182,7 @@ class PlantedModel:
         return [self._score(request) for request in requests]
 
     def _one(self, request: Request) -> Output | Failure:
-        words = _words(request)
+        words = words_of(request)
         text = self._rule(words, request)
         if isinstance(text, Failure):
             return text

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
-from whygen.models import ModelOptions, load_model
+from whygen.models import ModelOptions, load_model, timed_kind
 from whygen.prompt.asking import REDRAWS, Asker, Whole
 from whygen.prompt.designs import MAX_ENUMERATED, fits_enumeration
 from whygen.prompt.hierarchy.laws import ESTIMANDS
@@ -110,6 +110,11 @@ def explain_hierarchy(
     plan = Plan(options=chosen, surrogate=load_surrogate(surrogate), verb=goal.verb)
     _check_budget(skeleton, plan)
     box = load_model(model, options or ModelOptions())
+    if (kind := timed_kind(box)) is not None:
+        raise UsageError(
+            f"{box.uri} answers with {kind}, and hierarchy={hierarchy!r} compares texts. Leave the hierarchy out, and "
+            "use coarser units for a long prompt."
+        )
     how = load_operator(operator, operator_options)
     if how.by_settings:
         raise UsageError(

@@ -30,3 +30,8 @@ from whygen.prompt.targets.spans import find_span as find_span
 from whygen.prompt.targets.structured import Agreement as Agreement
 from whygen.prompt.targets.structured import JsonField as JsonField
 from whygen.prompt.targets.structured import Refusal as Refusal
+from whygen.prompt.targets.timed import TIMED_TARGETS as TIMED_TARGETS
+from whygen.prompt.targets.timed import TemporalConsistency as TemporalConsistency
+from whygen.prompt.targets.timed import Timed as Timed
+from whygen.prompt.targets.timed import load_timed_target as load_timed_target
+from whygen.prompt.targets.timed import temporal_change as temporal_change

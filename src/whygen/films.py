@@ -1,0 +1,166 @@
+"""Videos as bytes and as frames: what every room that watches reads and writes them with.
+
+A `Video` is one PNG that holds its frames one below the other: lossless, compact where little moves, and the same bytes
+for the same frames. Animations (GIF, WebP, APNG) are read into that form and written from it for a page.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from whygen.errors import DataError, MissingError
+from whygen.types import Video
+
+MOST_BYTES = 64 * 2**20
+MOST_PIXELS = 2**26
+"""All frames together: 16 seconds of 512 x 512 at 16 frames a second."""
+MOST_FRAMES = 2_000
+MOST_RATE = 240.0
+GRID_MS = 1_000
+
+Frames = NDArray[np.uint8]
+"""Shape ``(t, height, width, 3)``, RGB, 0 to 255."""
+
+
+def video_of(frames: NDArray[Any], rate: float) -> Video:
+    """Frames as a `Video`; equal frames give equal bytes.
+
+    Args:
+        frames: shape ``(t, height, width, 3)``, uint8.
+        rate: frames a second.
+
+    Raises:
+        DataError: if there are none, or type, shape, rate or size cannot be.
+    """
+    values = np.asarray(frames)
+    _check_rate(rate)
+    if values.dtype != np.uint8:
+        raise DataError(f"frames are of type {values.dtype}; give uint8, RGB from 0 to 255. Check them for NaN first.")
+    if values.ndim != 4 or values.shape[3] != 3 or 0 in values.shape:
+        raise DataError(f"frames have the shape {values.shape}; give (t, height, width, 3), with at least one frame.")
+    _check_size(*values.shape[:3])
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(values).reshape(-1, values.shape[2], 3)).save(buffer, "PNG")
+    return Video(buffer.getvalue(), int(values.shape[0]), float(rate))
+
+
+def frames(video: Video) -> Frames:
+    """The frames, shape ``(t, height, width, 3)``.
+
+    Raises:
+        DataError: if the bytes are no such picture, damaged or too large, or do not fit the number of frames.
+    """
+    _check_rate(video.rate)
+    image = _opened(video.data)
+    if video.count < 1 or image.height % video.count:
+        raise DataError(
+            f"The video claims {video.count} frames, and its picture of {image.width} x {image.height} pixels does not "
+            "divide into them. Make videos with whygen.films.video_of."
+        )
+    _check_size(video.count, image.height // video.count, image.width)
+    pixels = np.array(_loaded(image).convert("RGB"), dtype=np.uint8)
+    return pixels.reshape(video.count, image.height // video.count, image.width, 3)
+
+
+def read_video(source: Path | str | bytes) -> Video:
+    """A video from an animated GIF, WebP or PNG, or from the bytes of one.
+
+    Durations that differ are brought to the shortest common step, so a frame that lasts twice as long is there twice.
+
+    Raises:
+        MissingError: if there is no such file.
+        DataError: if it is no such animation, damaged, or too large.
+    """
+    if not isinstance(source, bytes):
+        path = Path(source)
+        if not path.is_file():
+            raise MissingError(f"There is no video at {str(path)!r}. Give an animated GIF, WebP or PNG.")
+        source = path.read_bytes()
+    image = _opened(source)
+    count = int(getattr(image, "n_frames", 1))
+    _check_size(count, image.height, image.width)
+    found: list[Frames] = []
+    lasting: list[int] = []
+    try:
+        for place in range(count):
+            image.seek(place)
+            found.append(np.array(image.convert("RGB"), dtype=np.uint8))
+            lasting.append(max(1, round(float(image.info.get("duration", 100) or 100))))
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise DataError(f"The video is damaged or cut short ({error}). Get a whole copy of it.") from None
+    step = math.gcd(*lasting)
+    repeats = [each // step for each in lasting]
+    _check_size(sum(repeats), image.height, image.width)
+    return video_of(np.repeat(np.stack(found), repeats, axis=0), GRID_MS / step)
+
+
+def shrunk(values: Frames, *, height: int, width: int) -> Frames:
+    """Each frame in another size (mean over areas where it shrinks), shape ``(t, height, width, 3)``."""
+    if values.shape[1:3] == (height, width):
+        return values
+    small = [Image.fromarray(each).resize((width, height), Image.Resampling.BOX) for each in values]
+    return np.stack([np.asarray(each, dtype=np.uint8) for each in small])
+
+
+def playable(video: Video, *, most_side: int = 256, most_frames: int = 120) -> tuple[bytes, int]:
+    """A small animated WebP that repeats, and how many frames were left out at its end.
+
+    Raises:
+        DataError: as `frames`.
+    """
+    values = frames(video)
+    kept = values[:most_frames]
+    shrink = min(1.0, most_side / max(kept.shape[1:3]))
+    kept = shrunk(kept, height=max(1, round(kept.shape[1] * shrink)), width=max(1, round(kept.shape[2] * shrink)))
+    images = [Image.fromarray(each) for each in kept]
+    buffer = io.BytesIO()
+    images[0].save(
+        buffer, "WEBP", save_all=True, append_images=images[1:], duration=max(1, round(1000 / video.rate)), loop=0,
+        quality=85, method=2,
+    )  # fmt: skip
+    return buffer.getvalue(), len(values) - len(kept)
+
+
+def _opened(data: bytes) -> Image.Image:
+    """The picture with its header read; nothing is unpacked."""
+    if len(data) > MOST_BYTES:
+        raise DataError(f"The video is over {MOST_BYTES // 2**20} MiB. Make it shorter or smaller.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the check of sizes is stricter
+            return Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError:
+        raise DataError(f"The video claims far more than {MOST_PIXELS:,} pixels. Make it smaller.") from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"The video cannot be read ({str(error)[:120]}). Give a GIF, WebP or PNG.") from None
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    try:
+        image.load()
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
+        raise DataError(f"The video is damaged or cut short ({error}). Get a whole copy of it.") from None
+    return image
+
+
+def _check_rate(rate: float) -> None:
+    if not (math.isfinite(rate) and 0 < rate <= MOST_RATE):
+        raise DataError(f"rate={rate} frames a second cannot be; give one above 0, up to {MOST_RATE:.0f}, such as 8.")
+
+
+def _check_size(count: int, height: int, width: int) -> None:
+    if count > MOST_FRAMES:
+        raise DataError(f"The video has {count:,} frames, and at most {MOST_FRAMES:,} are taken. Cut it, or thin it.")
+    if count * height * width > MOST_PIXELS:
+        raise DataError(
+            f"The video has {count} frames of {width} x {height} pixels, over {MOST_PIXELS:,} in all. Make it shorter "
+            "or smaller."
+        )

@@ -1,0 +1,86 @@
+"""Generators of sounds and of videos with a known cause, and doubles for faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from whygen.films import video_of
+from whygen.models.planted.film import COUNT, SIDE, film, noisy_film
+from whygen.models.planted.film import RATE as FILM_RATE
+from whygen.models.planted.film import WORDS as FILM_WORDS
+from whygen.models.planted.synth import RATE, SECONDS, noisy_synth, synth
+from whygen.models.planted.synth import WORDS as SYNTH_WORDS
+from whygen.models.planted.texts import words_of
+from whygen.sounds import sound_of
+from whygen.types import Failure, JsonValue, Limits, Output, Request, Sound, Video
+
+Kind: TypeAlias = Literal["sound", "frames"]
+Rule: TypeAlias = Callable[[Sequence[str], Request], "Sound | Video"]
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """A rule, what it makes, and the words it can react to."""
+
+    rule: Rule
+    kind: Kind
+    words: frozenset[str]
+
+
+def _mute(words: Sequence[str], request: Request) -> Sound:
+    """Two seconds of silence to everything."""
+    del words, request
+    return sound_of(np.zeros(round(SECONDS * RATE), dtype=np.float32), RATE)
+
+
+def _dark(words: Sequence[str], request: Request) -> Video:
+    """Black frames to everything."""
+    del words, request
+    return video_of(np.zeros((COUNT, SIDE, SIDE, 3), dtype=np.uint8), FILM_RATE)
+
+
+MEDIA: Mapping[str, Generator] = {
+    "synth": Generator(synth, "sound", SYNTH_WORDS),
+    "synth-noisy": Generator(noisy_synth, "sound", SYNTH_WORDS),
+    "mute": Generator(_mute, "sound", frozenset()),
+    "film": Generator(film, "frames", FILM_WORDS),
+    "film-noisy": Generator(noisy_film, "frames", FILM_WORDS),
+    "dark": Generator(_dark, "frames", frozenset()),
+}
+
+
+class PlantedMedia:
+    """A rule over the words of the prompt as a model that answers with sounds or frames."""
+
+    def __init__(self, name: str, *, batch: int = 32) -> None:
+        self._name, self._made, self._batch = name, MEDIA[name], batch
+
+    @property
+    def uri(self) -> str:
+        return f"planted/{self._name}"
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(max_batch=self._batch)
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue]:
+        return {"uri": self.uri, "rule": 1}
+
+    @property
+    def output_kind(self) -> Kind:
+        return self._made.kind
+
+    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: Request) -> Output:
+        words = words_of(request)
+        made = self._made.rule(words, request)
+        if isinstance(made, Sound):
+            return Output(sound=made, tokens_in=len(words))
+        return Output(frames=made, tokens_in=len(words))
