@@ -120,7 +120,6 @@ def test_a_killed_run_asks_only_for_what_is_missing(child: list[str], tmp_path: 
 def test_processes_share_a_store(child: list[str], tmp_path: Path) -> None:
     """Two ask the same things and two ask others, at once, from the moment the file is made."""
     spans = [(0, PROMPTS), (0, PROMPTS), (PROMPTS // 2, PROMPTS * 3 // 2), (PROMPTS, PROMPTS * 2)]
-    began = time.monotonic()
     processes = [
         subprocess.Popen([*child[:3], f"{child[3]}-{number}", *map(str, span)], stderr=subprocess.PIPE, text=True)
         for number, span in enumerate(spans)
@@ -128,14 +127,12 @@ def test_processes_share_a_store(child: list[str], tmp_path: Path) -> None:
     for process in processes:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-    seconds = time.monotonic() - began
     kept = recorded(tmp_path / "calls.sqlite")
     assert set(kept) == {str(number) for number in range(PROMPTS * 2)}
     for number in range(len(spans)):
         used = lines(tmp_path / f"log-{number}", "used")
         assert {line.partition(" ")[2] for line in used} <= set(kept.values())  # every process used what was recorded
     assert integrity(tmp_path / "calls.sqlite") == "ok"
-    assert seconds < 60
 
 
 def test_many_make_one_file_at_once(tmp_path: Path) -> None:

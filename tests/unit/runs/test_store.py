@@ -5,7 +5,6 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -359,18 +358,11 @@ class TestWhatCannotBeWritten:
             assert store.count() == 1
 
 
-def test_a_hundred_thousand_calls_read_back_in_seconds(
-    path: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_hundred_thousand_calls_read_back(path: Path) -> None:
     calls = [call(f"Why is the sky blue on day {number}?") for number in range(100_000)]
     with Store(path) as store:
         store.put_many(calls)
-        began = time.perf_counter()
         assert len(store.get_many(keys(*calls))) == 100_000
-        seconds = time.perf_counter() - began
-        record_property("seconds", seconds)
-        record_property("bytes per call", store.size() / 100_000)
-    assert seconds < 5
 
 
 def change(path: Path, statement: str) -> None:
