@@ -19,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from whygen.errors import ModelError, UsageError
 from whygen.models.latent_torch import posterior, reconstruction
@@ -27,6 +29,7 @@ HELD = 32 * 2**20
 """Parameters times samples whose gradients are held at once."""
 ROWS = 1024
 """Samples times draws that go through the module at once where no gradient is formed: more is slower on a CPU."""
+SIGMOIDS = (torch.sigmoid, torch.special.expit, Tensor.sigmoid, functional.sigmoid)
 AGREES = 1e-3
 """Relative difference between a gradient taken by layers and one by autograd that rounding may make."""
 
@@ -40,7 +43,7 @@ class Elbo(nn.Module):
     def __init__(self, module: nn.Module, *, loss: str, weight: float) -> None:
         super().__init__()
         self.inner: Any = copy.deepcopy(module).eval().requires_grad_(True)
-        self._loss = _cross_entropy if loss == "cross-entropy" else _squared_error
+        self._loss = loss
         self._weight = weight
         if not any(True for _ in self.inner.parameters()):
             raise UsageError(f"The module {type(module).__name__} has no parameters: there is no gradient to trace.")
@@ -48,11 +51,21 @@ class Elbo(nn.Module):
     def forward(self, samples: Tensor, noise: Tensor) -> Tensor:
         mean, logvar = posterior(self.inner.encode(samples))
         latents = mean.unsqueeze(1) + torch.exp(logvar / 2).unsqueeze(1) * noise
-        made = reconstruction(self.inner.decode(latents.flatten(0, 1)))
-        drawn = made.reshape(len(samples), len(noise), *samples.shape[1:])
-        terms = self._loss(drawn, samples.unsqueeze(1).expand_as(drawn))
+        terms = self._terms(latents.flatten(0, 1), samples.repeat_interleave(len(noise), dim=0))
+        terms = terms.reshape(len(samples), len(noise), -1).sum(2)
         divergence = -0.5 * (1 + logvar - mean.square() - logvar.exp())
-        return terms.flatten(2).sum(2).mean(1) + self._weight * divergence.flatten(1).sum(1)
+        return terms.mean(1) + self._weight * divergence.flatten(1).sum(1)
+
+    def _terms(self, latents: Tensor, samples: Tensor) -> Tensor:
+        """Reconstruction loss of every value."""
+        if self._loss == "squared-error":
+            return (reconstruction(self.inner.decode(latents)).reshape(samples.shape) - samples).square()
+        with _Sigmoids() as sigmoids:
+            made = reconstruction(self.inner.decode(latents))
+        logits = sigmoids.logits(made)
+        if logits is not None:
+            return _cross_entropy_of_logits(logits.reshape(samples.shape), samples)
+        return _cross_entropy(made.reshape(samples.shape), samples)
 
     def tensor(self, array: NDArray[Any]) -> Tensor:
         place = next(self.inner.parameters())
@@ -67,7 +80,7 @@ class Elbo(nn.Module):
         """
         mean, _ = posterior(self.inner.encode(sample))
         made = reconstruction(self.inner.decode(mean)).reshape(sample.shape)
-        if self._loss is _cross_entropy and bool(((made < 0) | (made > 1)).any()):
+        if self._loss == "cross-entropy" and bool(((made < 0) | (made > 1)).any()):
             raise UsageError(
                 f"decode gives values from {float(made.min()):g} to {float(made.max()):g}, and the cross-entropy is "
                 "that of probabilities. Put a sigmoid at its end, or give loss='squared-error'."
@@ -75,14 +88,36 @@ class Elbo(nn.Module):
         return tuple(mean.shape[1:])
 
 
+class _Sigmoids(TorchFunctionMode):
+    """Remembers what went into each sigmoid while this holds.
+
+    A probability that rounds to 1 has no gradient where the logit behind it has one, and training takes the loss
+    from logits: a sample that the model gets quite wrong would else count for nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in SIGMOIDS and args:
+            self._seen.append((result, args[0]))
+        return result
+
+    def logits(self, made: Tensor) -> Tensor | None:
+        """What ``made`` is the sigmoid of, if it is what a sigmoid gave."""
+        return next((logits for output, logits in self._seen if output is made), None)
+
+
+def _cross_entropy_of_logits(logits: Tensor, samples: Tensor) -> Tensor:
+    return functional.softplus(logits) - samples * logits
+
+
 def _cross_entropy(made: Tensor, samples: Tensor) -> Tensor:
     # Saturated values cost 87 nats at most; NaN stays NaN, and is told of where losses are gathered.
     least = torch.finfo(made.dtype).tiny
     return -(samples * made.clamp_min(least).log() + (1 - samples) * (1 - made).clamp_min(least).log())
-
-
-def _squared_error(made: Tensor, samples: Tensor) -> Tensor:
-    return (made - samples).square()
 
 
 @dataclass(slots=True)

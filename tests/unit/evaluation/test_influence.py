@@ -242,6 +242,28 @@ def test_a_decoder_without_a_sigmoid_has_no_cross_entropy() -> None:
     np.testing.assert_allclose(self_influence(known, data, rng=rng(), loss="squared-error"), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("way", ["layers", "vmap"])
+def test_a_saturated_value_that_is_wrong_has_its_gradient(way: str) -> None:
+    """In single precision the sigmoid of 40 is 1, whose cross-entropy has no gradient; the logit's is 1."""
+    (known,) = checkpoints(lambda: MlpVae(SIZES[0]), count=1)
+    with torch.no_grad():
+        known.module.generator[-1].bias += 40
+    data = np.zeros((2, 12), np.float32)
+    assert (self_influence([known], data, rng=rng(), way=way) > known.weight * 12 * 0.99).all()
+    np.testing.assert_allclose(negative_elbo(known.module, data, rng=rng()), 12 * 40, rtol=0.05)
+
+
+def test_probabilities_that_no_sigmoid_gave_cost_what_they_should() -> None:
+    class Softmax(MlpVae):
+        def decode(self, latents):
+            return torch.softmax(self.generator(latents), dim=1)
+
+    known, data = checkpoints(lambda: Softmax(SIZES[0])), samples(3, 12)
+    expected = looped_self_influence(known, data, rng=rng())
+    np.testing.assert_allclose(self_influence(known, data, rng=rng(), way="layers"), expected, rtol=1e-4)
+    np.testing.assert_allclose(self_influence(known, data, rng=rng(), way="vmap"), expected, rtol=1e-4)
+
+
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared-error"])
 def test_a_loss_that_overflows_is_the_models_fault(loss: str) -> None:
     (known,) = checkpoints(lambda: MlpVae(SIZES[0]), count=1)
