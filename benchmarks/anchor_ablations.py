@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from benchmarks import record
-from benchmarks.vaes import Floats, Numbers, auroc, fit, flat, over_seeds
+from benchmarks.vaes import Floats, Numbers, auroc, fit, flat, means, over_seeds
 from whygen.anchors.calibration import Calibration, conformal, deviations, mean_max, percentile
 from whygen.anchors.criteria import choose
 from whygen.anchors.diagnostics import coverage
@@ -303,11 +303,7 @@ def main(data: Path | None = None) -> None:
     figures = run(data)
     record.write("anchor_ablations", figures, seed=SEEDS[0])
     for table in ("rules", "criteria", "anchors"):
-        print(record.table([_means(row) for row in figures[table]]), "\n")
-
-
-def _means(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value["mean"] if isinstance(value, dict) else value for name, value in row.items()}
+        print(record.table(means(figures[table])), "\n")
 
 
 if __name__ == "__main__":

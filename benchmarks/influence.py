@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks import record
-from benchmarks.vaes import Floats, Numbers, auroc, chance, criteria, fit, flat, over_seeds, timed
+from benchmarks.vaes import Floats, Numbers, auroc, chance, criteria, fit, flat, means, over_seeds, timed
 from whygen.evaluation.influence import Checkpoint, looped_self_influence, negative_elbo, self_influence
 from whygen.evaluation.reproduce_pxgen import TRAINED, Mnist, load_mnist
 from whygen.models.latent_mlp import MlpVae
@@ -248,12 +248,8 @@ def main(data: Path | None = None) -> None:
     figures = run(data)
     record.write("influence", figures, seed=SEEDS[0])
     for table in ("defects", "conformal at alpha", "duplicates"):
-        print(record.table([_means(row) for row in figures[table]]), "\n")
+        print(record.table(means(figures[table])), "\n")
     print(figures["loop"], figures["met"])
-
-
-def _means(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value["mean"] if isinstance(value, dict) else value for name, value in row.items()}
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from torch import nn
 
 from benchmarks import record
 from benchmarks.influence import nearest, suspicion
-from benchmarks.vaes import Floats, Numbers, fit, flat, over_seeds, timed
+from benchmarks.vaes import Floats, Numbers, fit, flat, means, over_seeds, timed
 from whygen.anchors.diagnostics import coverage
 from whygen.anchors.selection import farthest_first
 from whygen.anchors.set_metrics import fid
@@ -182,11 +182,7 @@ def main(data: Path | None = None) -> None:
         raise SystemExit("Give the folder of mnist.npz with --data.")
     torch.set_num_threads(1)
     figures = run(data, keep=lambda known: record.write("retrain", known, seed=SEEDS[0]))
-    print(record.table([_means(row) for row in figures["curves"]]))
-
-
-def _means(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value["mean"] if isinstance(value, dict) else value for name, value in row.items()}
+    print(record.table(means(figures["curves"])))
 
 
 if __name__ == "__main__":

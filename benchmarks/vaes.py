@@ -70,11 +70,12 @@ def chance(positives: int, others: int) -> tuple[float, float]:
     return float(0.5 - width), float(0.5 + width)
 
 
-def summary(values: Sequence[float]) -> dict[str, float]:
-    """Mean and Student's 95% interval over seeds."""
+def summary(values: Sequence[float]) -> dict[str, float | None]:
+    """Mean and Student's 95% interval over seeds; None where there is nothing to say."""
     array = np.asarray(values, dtype=np.float64)
     half = student.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)) if len(array) > 1 else np.nan
-    return {"mean": float(array.mean()), "low": float(array.mean() - half), "high": float(array.mean() + half)}
+    limits = {"mean": array.mean(), "low": array.mean() - half, "high": array.mean() + half}
+    return {name: None if np.isnan(value) else float(value) for name, value in limits.items()}
 
 
 def over_seeds(rows: Sequence[Mapping[str, Any]], by: Sequence[str], of: Sequence[str]) -> list[dict[str, Any]]:
@@ -86,6 +87,11 @@ def over_seeds(rows: Sequence[Mapping[str, Any]], by: Sequence[str], of: Sequenc
         {**dict(zip(by, key, strict=True)), **{name: summary([row[name] for row in members]) for name in of}}
         for key, members in groups.items()
     ]
+
+
+def means(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with means alone, for a table on the terminal."""
+    return [{name: each["mean"] if isinstance(each, dict) else each for name, each in row.items()} for row in rows]
 
 
 def timed(task: Callable[[], Any]) -> tuple[Any, float]:
