@@ -53,15 +53,29 @@ def exponent(counts: Sequence[int], seconds: Sequence[float]) -> dict[str, float
     return {"exponent": float(found.slope), "low": float(found.slope) - half, "high": float(found.slope) + half}
 
 
-def grown(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The exponent of each phase and of the whole, by mode, of medians over repeats."""
+def medians(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Seconds of each phase by mode and n, over repeats."""
+    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["mode"], row["n"]), []).append(row)
+    return [
+        {"mode": mode, "n": n, **{name: float(np.median([row[name] for row in members])) for name in _phases(members)}}
+        for (mode, n), members in sorted(groups.items())
+    ]
+
+
+def _phases(rows: list[dict[str, Any]]) -> list[str]:
+    return [name for name in rows[0] if name not in ("mode", "n", "repeat")]
+
+
+def grown(known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The exponent of each phase and of the whole, by mode, from `medians`."""
     found = []
-    for mode in dict.fromkeys(row["mode"] for row in rows):
-        mine = [row for row in rows if row["mode"] == mode and row["n"] >= FROM]
-        counts = sorted({row["n"] for row in mine})
-        for phase in [name for name in mine[0] if name not in ("mode", "n", "repeat")]:
-            medians = [float(np.median([row[phase] for row in mine if row["n"] == count])) for count in counts]
-            found.append({"mode": mode, "phase": phase, **exponent(counts, medians)})
+    for mode in dict.fromkeys(row["mode"] for row in known):
+        mine = [row for row in known if row["mode"] == mode and row["n"] >= FROM]
+        for phase in _phases(mine):
+            slope = exponent([row["n"] for row in mine], [row[phase] for row in mine])
+            found.append({"mode": mode, "phase": phase, **slope})
     return found
 
 
@@ -84,10 +98,11 @@ def run(data: Path, *, size: Size | None = None, keep: Callable[[dict[str, Any]]
         figures = {
             "size": {name: getattr(size, name) for name in size.__slots__},
             "share of the published generated samples": size.rounds * size.per_round / PUBLISHED,
+            "medians": medians(rows),
             "rows": rows,
         }
         keep(figures)
-    figures["exponents"] = grown(rows)
+    figures["exponents"] = grown(figures["medians"])
     keep(figures)
     return figures
 

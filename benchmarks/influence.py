@@ -213,13 +213,19 @@ def run(data: Path, *, seeds: Sequence[int] = SEEDS, size: Size | None = None) -
         ),
         "loop": loops,
         "duplicates": over_seeds(copied, ("method",), ("duplicates",)),
-        "chance": {
-            "defects, all": chance(len(KINDS) * size.planted, size.training - len(KINDS) * size.planted),
-            "duplicates": chance(size.duplicated, size.unique - size.duplicated),
-        },
+        "chance": chances(size),
         "rows": rows,
         "met": _met(rows, loops),
     }
+
+
+def chances(size: Size) -> list[dict[str, Any]]:
+    planted = len(KINDS) * size.planted
+    tasks = {"defects, all": (planted, size.training - planted)}
+    tasks["duplicates"] = (size.duplicated, size.unique - size.duplicated)
+    return [
+        {"task": task, **dict(zip(("low", "high"), chance(*counts), strict=True))} for task, counts in tasks.items()
+    ]
 
 
 def _met(rows: list[dict[str, Any]], loops: list[dict[str, Any]]) -> dict[str, bool]:

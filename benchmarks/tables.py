@@ -2,11 +2,11 @@
 
 A page says what it wants, and what stands between is replaced::
 
-    <!-- table influence.defects where reference=clean: method, noise, seconds -->
+    <!-- table influence.defects where reference=clean: method; noise; seconds -->
     <!-- end of table -->
 
 ``influence.defects`` is the figure "defects" of ``results/influence.json``, a list of rows; columns may be renamed,
-``held-out loss as loss``. Means with an interval print as such.
+``held-out loss as loss``; conditions are parted by semicolons too. Means with an interval print as such.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def filled(text: str, *, results: Path = RESULTS) -> str:
 def _table(found: re.Match[str], results: Path) -> str:
     figures = json.loads((results / f"{found['file']}.json").read_text(encoding="utf-8"))["figures"]
     rows = [row for row in figures[found["figure"]] if _wanted(row, found["where"])]
-    columns = [each.strip().partition(" as ")[::2] for each in found["columns"].split(",")]
+    columns = [each.strip().partition(" as ")[::2] for each in found["columns"].split(";")]
     lines = ["| " + " | ".join(shown or name for name, shown in columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(cell(row[name]) for name, _ in columns) + " |" for row in rows]
     mark = found[0].partition("\n")[0]
@@ -44,7 +44,7 @@ def _table(found: re.Match[str], results: Path) -> str:
 
 
 def _wanted(row: Mapping[str, Any], where: str | None) -> bool:
-    conditions = (each.partition("=") for each in where.split(",")) if where else ()
+    conditions = (each.partition("=") for each in where.split(";")) if where else ()
     return all(str(row[name.strip()]) == value.strip() for name, _, value in conditions)
 
 

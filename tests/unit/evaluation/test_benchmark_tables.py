@@ -25,7 +25,7 @@ def test_a_table_is_filled_and_filled_again_the_same(tmp_path: Path) -> None:
         {"method": "theirs", "k": 7, "score": {"mean": 12.345, "low": float("nan"), "high": float("nan")}},
     ]
     (tmp_path / "trial.json").write_text(json.dumps({"figures": {"all of it": rows}}))
-    mark = "<!-- table trial.all of it where k=5: method, score as a score -->"
+    mark = "<!-- table trial.all of it where k=5: method; score as a score -->"
     page = f"Before.\n\n{mark}\nold\n<!-- end of table -->\nAfter.\n"
     once = filled(page, results=tmp_path)
     assert "| method | a score |\n|---|---|\n| ours | 0.988 [0.900, 1.00] |\n" in once
