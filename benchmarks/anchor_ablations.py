@@ -4,8 +4,8 @@
 On the paper's VAE of MNIST zeros (METHODS B5), three training seeds. Stability is measured over repeats that redraw
 everything a second run would: posterior noise, generated samples, and which half of the held-out zeros calibrates.
 
-- rules: conformal, mean-max, percentile and std, by generations (rounds of 1,000 generated samples), with 1 draw
-  all; mean-max by samples a round too, at equal samples in all; conformal with 8 draws, the default, beside them.
+- rules: mean-max, percentile and std, by generations (rounds of 1,000 generated samples), one independent draw each
+  as in the paper; mean-max by samples a round too, at equal samples in all; conformal so, and with 8 shared draws.
 - criteria: one by one and together, conformal.
 - anchors: how many, and chosen how; against what all 10,000 test digits show.
 
@@ -31,7 +31,7 @@ from whygen.anchors.criteria import choose
 from whygen.anchors.diagnostics import coverage
 from whygen.anchors.groups import GROUPS, assign
 from whygen.anchors.samples import prepare
-from whygen.anchors.scoring import generated, noise_for, score, settle
+from whygen.anchors.scoring import NoiseKind, generated, noise_for, score, settle
 from whygen.anchors.selection import k_dispersion, nearest_pick
 from whygen.evaluation.reproduce_pxgen import TRAINED, TRAINING, Mnist, load_mnist
 from whygen.models.latent import LatentModel, load_latent
@@ -43,6 +43,11 @@ GENERATIONS = (5, 10, 20, 50, 100)
 PER_ROUND = 1000
 ALPHA = 0.025
 RULES = ("mean-max", "percentile 95", "percentile 99", "std 2")
+CONFORMAL: tuple[tuple[str, int, NoiseKind], ...] = (
+    ("conformal, 1 independent draw", 1, "independent"),
+    ("conformal, 1 shared draw", 1, "shared"),
+    ("conformal, 8 shared draws", 8, "shared"),
+)
 CRITERIA = ("kld", "sse", "dssim")
 KINDS = {"kld": "intrinsic", "sse": "extrinsic", "dssim": "extrinsic"}
 PICKS = 8
@@ -62,16 +67,19 @@ class Size:
     biased: int = 1000
 
 
-def scored(model: LatentModel, samples: Floats, *, names: str, draws: int, seed: int) -> Numbers:
-    """Criteria under every draw, ``(S, n, c)``."""
+def scored(
+    model: LatentModel, samples: Floats, what: str, *, names: str, draws: int, seed: int, kind: NoiseKind = "shared"
+) -> Numbers:
+    """Criteria under every draw, ``(S, n, c)``; ``what`` tells independent noise of two sets apart."""
     prepared = prepare(samples, model)
-    return score(model, prepared, choose(names, prepared).criteria, noise_for(draws, seed=seed).stream()).draws
+    stream = noise_for(draws, seed=seed, kind=kind).stream(what)
+    return score(model, prepared, choose(names, prepared).criteria, stream).draws
 
 
 def rounds_of(model: LatentModel, like: Floats, *, rounds: int, seed: int) -> Numbers:
-    """Criteria of generated samples, ``(rounds, PER_ROUND, 2)``."""
+    """Criteria of generated samples, one independent draw each as in the paper, ``(rounds, PER_ROUND, 2)``."""
     prepared = prepare(like, model)
-    criteria, noise = choose("kld,sse", prepared).criteria, noise_for(1, seed=seed)
+    criteria, noise = choose("kld,sse", prepared).criteria, noise_for(1, seed=seed, kind="independent")
     return np.stack([
         np.concatenate(list(generated(model, prepared, criteria, noise, n=PER_ROUND, round_=r))) for r in range(rounds)
     ])  # fmt: skip
@@ -108,16 +116,17 @@ def rules(model: LatentModel, anchors: Floats, zeros: NDArray[np.bool_], held_ou
     """One row a rule and number of generations."""
     verdicts: dict[tuple[str, int, int], list[Verdict]] = {}
     for repeat in range(size.repeats):
-        values = scored(model, anchors, names="kld,sse", draws=1, seed=repeat)
+        values = scored(model, anchors, "anchors", names="kld,sse", draws=1, seed=repeat, kind="independent")
         made = rounds_of(model, anchors[:1], rounds=max(size.generations), seed=repeat)
         for rule, generations, shaped in _settings(made, size):
             verdicts.setdefault((rule, generations, shaped.shape[1]), []).append(
-                _judge(calibrated(rule, shaped), values)
+                _judge(values, calibrated(rule, shaped))
             )
-        for draws in (1, 8):
-            verdicts.setdefault((f"conformal, {draws} draw{'s' * (draws > 1)}", 0, 0), []).append(
-                _conformal_verdict(model, anchors, held_out, draws=draws, repeat=repeat)
+        for name, draws, kind in CONFORMAL:
+            found = _judge(
+                *_conformal(model, anchors, held_out, names="kld,sse", draws=draws, repeat=repeat, kind=kind)
             )
+            verdicts.setdefault((name, 0, 0), []).append(found)
     return [
         {"rule": rule, "generations": generations, "samples each": each, **stability(found, zeros)}
         for (rule, generations, each), found in verdicts.items()
@@ -133,23 +142,27 @@ def _settings(made: Numbers, size: Size) -> Iterator[tuple[str, int, Numbers]]:
             yield "mean-max", made.shape[0] * PER_ROUND // each, made.reshape(-1, each, made.shape[2])
 
 
-def _judge(calibration: Calibration, values: Numbers) -> Verdict:
+def _judge(values: Numbers, calibration: Calibration) -> Verdict:
     codes = assign(calibration.high(values), kinds=("intrinsic", "extrinsic"))
     return codes, np.array([each.value for each in calibration.thresholds])
 
 
-def _conformal_verdict(model: LatentModel, anchors: Floats, held_out: Floats, *, draws: int, repeat: int) -> Verdict:
-    values, calibration = _conformal(model, anchors, held_out, names="kld,sse", draws=draws, repeat=repeat)
-    return _judge(calibration, values)
-
-
 def _conformal(
-    model: LatentModel, anchors: Floats, held_out: Floats, *, names: str, draws: int, repeat: int
+    model: LatentModel,
+    anchors: Floats,
+    held_out: Floats,
+    *,
+    names: str,
+    draws: int,
+    repeat: int,
+    kind: NoiseKind = "shared",
 ) -> tuple[Numbers, Calibration]:
     """Values of the anchors, and a calibration on half of the held-out zeros, another half each repeat."""
     half = held_out[generator(repeat, "half").permutation(len(held_out))[: len(held_out) // 2]]
-    values = scored(model, anchors, names=names, draws=draws, seed=repeat)
-    known = scored(model, half, names=names, draws=draws, seed=repeat)
+    values, known = (
+        scored(model, samples, what, names=names, draws=draws, seed=repeat, kind=kind)
+        for samples, what in ((anchors, "anchors"), (half, "reference"))
+    )
     return values, conformal(known, names=tuple(names.split(",")), alpha=ALPHA)
 
 
@@ -178,7 +191,7 @@ def anchor_sets(model: LatentModel, mnist: Mnist, held_out: Floats, size: Size, 
     """How well a subset of the test digits tells what all of them tell, by its size and by how it was chosen."""
     everything, labels = flat(mnist.test_images), mnist.test_labels
     values, calibration = _conformal(model, everything, held_out, names="kld,sse", draws=8, repeat=seed)
-    codes, _ = _judge(calibration, values)
+    codes, _ = _judge(values, calibration)
     truth = _Truth(everything, codes, labels == TRAINED, held_out)
     rng = generator(seed, "subsets")
     return [
