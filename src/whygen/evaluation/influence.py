@@ -11,7 +11,7 @@ Source: Kong and Chaudhuri 2021 (arXiv 2105.14203); Pruthi et al. 2020 (arXiv 20
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -114,13 +114,13 @@ def self_influence(
 
     Source: METHODS B7; Kong and Chaudhuri 2021, section 3; norms by layer as in Goodfellow 2015 (arXiv 1510.01799).
     """
-    kernels = _kernels()
-    total: Numbers | None = None
-    for checkpoint, elbo, (rows,), noise in _prepared(checkpoints, [samples], rng, draws, loss, weight):
-        method = kernels.settle_way(elbo, rows, noise, _way(way))
-        found = kernels.squared_norms(elbo, rows, noise, way=method, chunk=_chunk(chunk))
-        total = checkpoint.weight * found + (0.0 if total is None else total)
-    return _given(total)
+    kernels, way, chunk = _kernels(), _way(way), _chunk(chunk)
+
+    def norms(elbo: Elbo, rows: Sequence[Tensor], noise: Tensor) -> Numbers:
+        settled = kernels.settle_way(elbo, rows[0], noise, way)
+        return kernels.squared_norms(elbo, rows[0], noise, way=settled, chunk=chunk)
+
+    return _summed(norms, checkpoints, [samples], rng=rng, draws=draws, loss=loss, weight=weight)
 
 
 def influence(
@@ -154,15 +154,13 @@ def influence(
     Returns:
         Shape ``(n, m)``.
     """
-    kernels = _kernels()
-    total: Numbers | None = None
-    for checkpoint, elbo, (rows, others), noise in _prepared(
-        checkpoints, [training, queries], rng, draws, loss, weight
-    ):
-        method = kernels.settle_way(elbo, rows, noise, _way(way))
-        found = kernels.products(elbo, rows, others, noise, way=method, chunk=_chunk(chunk))
-        total = checkpoint.weight * found + (0.0 if total is None else total)
-    return _given(total)
+    kernels, way, chunk = _kernels(), _way(way), _chunk(chunk)
+
+    def products(elbo: Elbo, rows: Sequence[Tensor], noise: Tensor) -> Numbers:
+        settled = kernels.settle_way(elbo, rows[0], noise, way)
+        return kernels.products(elbo, *rows, noise, way=settled, chunk=chunk)
+
+    return _summed(products, checkpoints, [training, queries], rng=rng, draws=draws, loss=loss, weight=weight)
 
 
 def looped_self_influence(
@@ -176,11 +174,11 @@ def looped_self_influence(
 ) -> Numbers:
     """`self_influence` sample by sample and draw by draw with autograd, as the published code goes about it."""
     kernels = _kernels()
-    total: Numbers | None = None
-    for checkpoint, elbo, (rows,), noise in _prepared(checkpoints, [samples], rng, draws, loss, weight):
-        found = np.array([float(each @ each) for each in kernels.looped(elbo, rows, noise)])
-        total = checkpoint.weight * found + (0.0 if total is None else total)
-    return _given(total)
+
+    def norms(elbo: Elbo, rows: Sequence[Tensor], noise: Tensor) -> Numbers:
+        return np.array([float(each @ each) for each in kernels.looped(elbo, rows[0], noise)])
+
+    return _summed(norms, checkpoints, [samples], rng=rng, draws=draws, loss=loss, weight=weight)
 
 
 def looped_influence(
@@ -195,14 +193,12 @@ def looped_influence(
 ) -> Numbers:
     """`influence` sample by sample and draw by draw with autograd; for small sets."""
     kernels = _kernels()
-    total: Numbers | None = None
-    for checkpoint, elbo, (rows, others), noise in _prepared(
-        checkpoints, [training, queries], rng, draws, loss, weight
-    ):
-        asked = list(kernels.looped(elbo, others, noise))
-        found = np.array([[float(each @ other) for other in asked] for each in kernels.looped(elbo, rows, noise)])
-        total = checkpoint.weight * found + (0.0 if total is None else total)
-    return _given(total)
+
+    def products(elbo: Elbo, rows: Sequence[Tensor], noise: Tensor) -> Numbers:
+        asked = list(kernels.looped(elbo, rows[1], noise))
+        return np.array([[float(each @ other) for other in asked] for each in kernels.looped(elbo, rows[0], noise)])
+
+    return _summed(products, checkpoints, [training, queries], rng=rng, draws=draws, loss=loss, weight=weight)
 
 
 def negative_elbo(
@@ -219,38 +215,45 @@ def negative_elbo(
 
     Arguments and errors are those of `self_influence`. Shape ``(n,)``.
     """
-    checkpoint = Checkpoint(module=module, rate=1.0, batch=1, interval=1, training=1)
-    (prepared,) = _prepared([checkpoint], [samples], rng, draws, loss, weight)
-    _, elbo, (rows,), noise = prepared
-    return _kernels().losses(elbo, rows, noise, chunk=_chunk(chunk))
+    kernels, chunk = _kernels(), _chunk(chunk)
+    only = Checkpoint(module=module, rate=1.0, batch=1, interval=1, training=1)
+
+    def losses(elbo: Elbo, rows: Sequence[Tensor], noise: Tensor) -> Numbers:
+        return kernels.losses(elbo, rows[0], noise, chunk=chunk)
+
+    return _summed(losses, [only], [samples], rng=rng, draws=draws, loss=loss, weight=weight)
 
 
-def _prepared(
+def _summed(
+    compute: Callable[[Elbo, Sequence[Tensor], Tensor], Numbers],
     checkpoints: Sequence[Checkpoint],
     sets: Sequence[ArrayLike],
+    *,
     rng: np.random.Generator,
     draws: int,
     loss: LossName,
     weight: float,
-) -> list[tuple[Checkpoint, Elbo, list[Tensor], Tensor]]:
-    """For each checkpoint its loss with a copy of the module, the sets as tensors, and the noise, one for all."""
-    kernels = _kernels()
+) -> Numbers:
+    """The weighted sum over checkpoints of what ``compute`` makes of the loss, the sets and the noise, one for all."""
     if not checkpoints:
         raise UsageError("No checkpoints were given; VAE-TracIn needs at least the trained model.")
     if isinstance(draws, bool) or draws < 1:
         raise UsageError(f"draws is {draws!r}; give a whole number of posterior draws, at least 1.")
     if loss not in LOSSES:
         raise UnknownNameError("loss", loss, LOSSES)
-    arrays = [_samples(each, loss) for each in sets]
-    opened = [kernels.Elbo(each.module, loss=loss, weight=weight) for each in checkpoints]
+    arrays, parts = [_samples(each, loss) for each in sets], list[Numbers]()
     noise: NDArray[np.float64] | None = None
-    prepared: list[tuple[Checkpoint, Elbo, list[Tensor], Tensor]] = []
-    for checkpoint, elbo in zip(checkpoints, opened, strict=True):
+    for checkpoint in checkpoints:
+        elbo: Elbo = _kernels().Elbo(checkpoint.module, loss=loss, weight=weight)
         rows = [elbo.tensor(array) for array in arrays]
         shape = _latent_shape(elbo, rows)
         noise = rng.standard_normal((draws, *shape)) if noise is None else noise
-        prepared.append((checkpoint, elbo, rows, elbo.tensor(noise)))
-    return prepared
+        if noise.shape[1:] != shape:
+            raise UsageError(
+                f"The checkpoints have latents of shapes {noise.shape[1:]} and {shape}; give those of one training."
+            )
+        parts.append(checkpoint.weight * compute(elbo, rows, elbo.tensor(noise)))
+    return np.sum(parts, axis=0)
 
 
 def _samples(samples: ArrayLike, loss: LossName) -> NDArray[Any]:
@@ -294,12 +297,6 @@ def _chunk(chunk: int | None) -> int | None:
     if chunk is not None and chunk < 1:
         raise UsageError(f"chunk={chunk} leaves nothing to compute; give at least 1.")
     return chunk
-
-
-def _given(total: Numbers | None) -> Numbers:
-    if total is None:
-        raise AssertionError("there is a checkpoint, so there is a sum")
-    return total
 
 
 def _kernels() -> Any:

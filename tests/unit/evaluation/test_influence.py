@@ -3,12 +3,14 @@
 # pyright: basic
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whygen.errors import DataError, ModelError, UnknownNameError, UsageError
+from whygen.errors import DataError, MissingExtraError, ModelError, UnknownNameError, UsageError
 from whygen.evaluation.influence import (
     Checkpoint,
     influence,
@@ -271,6 +273,28 @@ def test_a_loss_that_overflows_is_the_models_fault(loss: str) -> None:
         known.module.logvar.bias += 200
     with pytest.raises(ModelError, match="sample 0"):
         self_influence([known], samples(3, 12), rng=rng(), loss=loss, way="vmap")
+
+
+def test_checkpoints_of_two_models_are_refused() -> None:
+    first, second = (checkpoints(lambda size=size: MlpVae(size), count=1) for size in (SIZES[0], replace_latent(5)))
+    with pytest.raises(UsageError, match="one training"):
+        self_influence([*first, *second], samples(2, 12), rng=rng())
+
+
+def replace_latent(latent: int) -> Sizes:
+    return Sizes(values=SIZES[0].values, hidden=SIZES[0].hidden, latent=latent)
+
+
+def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import whygen.evaluation
+
+    known, data = checkpoints(lambda: MlpVae(SIZES[0])), samples(2, 12)
+    self_influence(known, data, rng=rng())
+    monkeypatch.delattr(whygen.evaluation, "influence_gradients")
+    monkeypatch.delitem(sys.modules, "whygen.evaluation.influence_gradients")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"whygen\[torch\]"):
+        self_influence(known, data, rng=rng())
 
 
 def test_a_module_without_parameters_is_refused() -> None:
