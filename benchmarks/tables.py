@@ -49,7 +49,7 @@ def _wanted(row: Mapping[str, Any], where: str | None) -> bool:
 
 
 def cell(value: Any) -> str:
-    """A number to three digits, a mean with its interval as ``mean [low, high]``."""
+    """A number to about three digits, a mean with its interval as ``mean [low, high]``."""
     if isinstance(value, dict):
         mean = cell(value["mean"])
         return mean if _unknown(value["low"]) else f"{mean} [{cell(value['low'])}, {cell(value['high'])}]"
@@ -57,9 +57,13 @@ def cell(value: Any) -> str:
         return "-"
     if not isinstance(value, float):
         return str(value)
-    if value == 0 or abs(value) >= 100:
-        return f"{value:.0f}"
-    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}" if abs(value) >= 0.1 else f"{value:.3f}"
+    return f"{value:.{_decimals(abs(value))}f}"
+
+
+def _decimals(size: float) -> int:
+    if size == 0:
+        return 0
+    return 3 if size < 2 else max(0, 2 - math.floor(math.log10(size)))
 
 
 def _unknown(value: Any) -> bool:

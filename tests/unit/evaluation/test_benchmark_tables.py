@@ -28,7 +28,7 @@ def test_a_table_is_filled_and_filled_again_the_same(tmp_path: Path) -> None:
     mark = "<!-- table trial.all of it where k=5: method; score as a score -->"
     page = f"Before.\n\n{mark}\nold\n<!-- end of table -->\nAfter.\n"
     once = filled(page, results=tmp_path)
-    assert "| method | a score |\n|---|---|\n| ours | 0.988 [0.900, 1.00] |\n" in once
+    assert "| method | a score |\n|---|---|\n| ours | 0.988 [0.900, 1.000] |\n" in once
     assert "theirs" not in once
     assert "old" not in once
     assert filled(once, results=tmp_path) == once
