@@ -10,8 +10,8 @@ NAMES = (
     "first_minute", "coverage", "significance", "sizes", "labels", "distances", "operators", "overhead", "editing",
     "store", "anchors_selection", "long_prompts", "estimator_overhead", "methods",
 )  # fmt: skip
-NEED_EXTRA = ("remote",)  # the official client of OpenAI
-NEED_DATA = ("anchors_pipeline",)
+NEED_EXTRA = ("remote", "selection_rivals")  # the official client of OpenAI; published code for selection
+NEED_DATA = ("anchors_pipeline", "influence", "retrain", "anchor_ablations", "anchor_time")
 
 
 def main() -> None:

@@ -74,6 +74,7 @@ def train_mlp_vae(
     uri: str = "mlp-vae",
     device: str | None = None,
     after_epoch: Callable[[int, float], None] | None = None,
+    watch: Callable[[int, MlpVae], None] | None = None,
 ) -> MlpVae:
     """A VAE trained on the sum of binary cross-entropy and KLD; the caller's torch generator is left as it was.
 
@@ -85,6 +86,7 @@ def train_mlp_vae(
         uri: what the model is called in reports.
         device: where to train; None: the CPU.
         after_epoch: is told the epoch and its mean loss in nats.
+        watch: is shown the epoch and the model as it is after it; a copy is a checkpoint.
     """
     schedule = schedule or Schedule()
     with torch.random.fork_rng(devices=[]), _one_thread():
@@ -99,6 +101,8 @@ def train_mlp_vae(
             )
             if after_epoch is not None:
                 after_epoch(epoch, total / len(samples))
+            if watch is not None:
+                watch(epoch, module)
     return module.eval()
 
 

@@ -1,0 +1,80 @@
+"""Fills the tables of a page from the results, so that no number is typed: ``python -m benchmarks.tables PAGE ...``.
+
+A page says what it wants, and what stands between is replaced::
+
+    <!-- table influence.defects where reference=clean: method; noise; seconds -->
+    <!-- end of table -->
+
+``influence.defects`` is the figure "defects" of ``results/influence.json``, a list of rows; columns may be renamed,
+``held-out loss as loss``; conditions are parted by semicolons too. Means with an interval print as such.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.record import RESULTS
+
+_MARK = re.compile(
+    r"<!-- table (?P<file>[\w-]+)\.(?P<figure>[^:]+?)(?: where (?P<where>[^:]+))?: (?P<columns>.+?) -->\n"
+    r".*?<!-- end of table -->",
+    re.DOTALL,
+)
+
+
+def filled(text: str, *, results: Path = RESULTS) -> str:
+    """The page with its tables as the results have them."""
+    return _MARK.sub(lambda found: _table(found, results), text)
+
+
+def _table(found: re.Match[str], results: Path) -> str:
+    figures = json.loads((results / f"{found['file']}.json").read_text(encoding="utf-8"))["figures"]
+    rows = [row for row in figures[found["figure"]] if _wanted(row, found["where"])]
+    columns = [each.strip().partition(" as ")[::2] for each in found["columns"].split(";")]
+    lines = ["| " + " | ".join(shown or name for name, shown in columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(cell(row[name]) for name, _ in columns) + " |" for row in rows]
+    mark = found[0].partition("\n")[0]
+    return "\n".join([mark, "", *lines, "", "<!-- end of table -->"])
+
+
+def _wanted(row: Mapping[str, Any], where: str | None) -> bool:
+    conditions = (each.partition("=") for each in where.split(";")) if where else ()
+    return all(str(row[name.strip()]) == value.strip() for name, _, value in conditions)
+
+
+def cell(value: Any) -> str:
+    """A number to about three digits, a mean with its interval as ``mean [low, high]``."""
+    if isinstance(value, dict):
+        mean = cell(value["mean"])
+        return mean if _unknown(value["low"]) else f"{mean} [{cell(value['low'])}, {cell(value['high'])}]"
+    if _unknown(value):
+        return "-"
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.{_decimals(abs(value))}f}"
+
+
+def _decimals(size: float) -> int:
+    if size == 0:
+        return 0
+    return 3 if size < 2 else max(0, 2 - math.floor(math.log10(size)))
+
+
+def _unknown(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def main() -> None:
+    for name in sys.argv[1:]:
+        page = Path(name)
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
