@@ -81,7 +81,7 @@ def compare(first: PromptExplanation, second: PromptExplanation, *, strongest: i
     Raises:
         UsageError: if they share no unit.
     """
-    pairs, only_first, only_second = matched(first.units, second.units)
+    pairs, only_first, only_second = _matched(first.units, second.units)
     if not pairs:
         raise UsageError("The two explanations share no unit: compare explanations of one prompt, in one kind of unit.")
     a = np.array([one.attribution for one, _ in pairs])
@@ -105,7 +105,7 @@ def compare(first: PromptExplanation, second: PromptExplanation, *, strongest: i
     )
 
 
-def matched(
+def _matched(
     first: Sequence[UnitAttribution], second: Sequence[UnitAttribution]
 ) -> tuple[list[tuple[UnitAttribution, UnitAttribution]], tuple[str, ...], tuple[str, ...]]:
     """Units of equal text, the i-th occurrence with the i-th."""
