@@ -32,6 +32,7 @@ class Case:
         others: further models, for consistency across them.
         randomised: a model that has learned nothing, of the same kind.
         spreads: filled by ``consistency``: the spread of each unit.
+        again: the explanation by other seeds, once it was asked for.
         left: what was not measured, and why.
     """
 
@@ -44,6 +45,7 @@ class Case:
     others: Sequence[object]
     randomised: object | None
     spreads: list[UnitSpread] = field(default_factory=list[UnitSpread])
+    again: list[PromptExplanation] = field(default_factory=list[PromptExplanation])
     left: list[LeftOut] = field(default_factory=list[LeftOut])
 
 

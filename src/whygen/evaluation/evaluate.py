@@ -13,7 +13,16 @@ from whygen.encoders import AnyEncoder
 from whygen.errors import BudgetError, DataError, FormatError, MissingError, UnknownNameError, UsageError
 from whygen.evaluation.case import Case, Metric
 from whygen.evaluation.lab import Lab, Told
-from whygen.evaluation.measures import accuracy, cost, fidelity
+from whygen.evaluation.measures import (
+    accuracy,
+    consistency,
+    cost,
+    faithfulness,
+    fidelity,
+    operators,
+    randomisation,
+    stability,
+)
 from whygen.evaluation.result import Evaluation, LeftOut, Measure
 from whygen.models import ModelOptions
 from whygen.results import AnchorExplanation, PromptExplanation, load
@@ -21,7 +30,10 @@ from whygen.results.prompt import SCHEMA
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, open_store
 from whygen.version import __version__, versions
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (fidelity.METRIC, accuracy.METRIC, cost.METRIC)}
+METRICS: dict[str, Metric] = {
+    room.METRIC.name: room.METRIC
+    for room in (fidelity, accuracy, faithfulness, stability, consistency, operators, randomisation, cost)
+}
 """In the order of the table."""
 
 
@@ -87,8 +99,8 @@ def evaluate(
     marked = None if labels is None else check_labels(labels, len(subject.units))
     with open_store(cache) as store:
         lab = Lab(
-            subject, store, budget, model=model, encoder=encoder, choices={**choices}, options=options, progress=progress,
-            run=run,
+            subject, store, budget, model=model, encoder=encoder, choices={**choices}, options=options,
+            progress=progress, run=run,
         )  # fmt: skip
         texts = (paraphrases,) if isinstance(paraphrases, str) else tuple(paraphrases)
         case = Case(subject, lab, seed, marked, repeats, texts, models, randomised)

@@ -25,6 +25,7 @@ from whygen.evaluation.result import Measure
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.observed import Observed
+from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
 
 DRAWS = 1000
@@ -197,3 +198,15 @@ def _no_calls(case: Case) -> int:
 
 
 METRIC = Metric("fidelity", _no_calls, measure)
+
+
+def heldout_r2(explanation: PromptExplanation) -> tuple[float | None, float | None, float | None]:
+    """Held-out R2 with the limits of its bootstrap interval over groups of masks; limits need the evidence."""
+    value, evidence = explanation.fidelity.r2_heldout, explanation.evidence
+    if value is None or evidence is None:
+        return value, None, None
+    near = rebuild(explanation, "fidelity").observed.nearness
+    weights = np.ones(len(evidence.effects)) if near is None else near
+    counts = resampled_groups(evidence.groups, generator(explanation.seed, "fidelity", "held out"))
+    found = figures(evidence.effects, evidence.predicted, weights, units=len(explanation.units), counts=counts)
+    return value, *percentiles(found["wr2"])
