@@ -15,7 +15,7 @@ from typing import Literal
 from whygen.errors import MissingError, UsageError
 from whygen.evaluation.compare import compare
 from whygen.evaluation.measures.fidelity import heldout_r2
-from whygen.evaluation.result import DOCUMENT, Evaluation, between, number
+from whygen.evaluation.result import DOCUMENT, Evaluation, between, digest_of, number
 from whygen.evaluation.rules import (
     Answer,
     Attribution,
@@ -208,6 +208,8 @@ def _number(subject: Subject, rule: Rule, form: Number) -> Checked:
     if subject.evaluation is None:
         missing = "no evaluation.json beside the explanation: run whygen evaluate DIR first"
         return _limited(rule, form.sign, form.limit, None, missing=missing)
+    if subject.evaluation.digest != digest_of(subject.explanation):
+        raise UsageError(f"The rule {rule.text!r}: evaluation.json is of another explanation. Run whygen evaluate DIR.")
     try:
         found = subject.evaluation.measure(form.name)
     except MissingError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -15,6 +15,7 @@ from whygen.evaluation.case import Case, Metric
 from whygen.evaluation.lab import Lab, Told
 from whygen.evaluation.measures import (
     accuracy,
+    anchors,
     consistency,
     cost,
     faithfulness,
@@ -23,10 +24,11 @@ from whygen.evaluation.measures import (
     randomisation,
     stability,
 )
-from whygen.evaluation.result import Evaluation, LeftOut, Measure
+from whygen.evaluation.result import Evaluation, LeftOut, Measure, digest_of
 from whygen.models import ModelOptions
 from whygen.results import AnchorExplanation, PromptExplanation, load
-from whygen.results.prompt import SCHEMA
+from whygen.results.anchors import SCHEMA as ANCHORS_SCHEMA
+from whygen.results.prompt import SCHEMA, Calls
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, open_store
 from whygen.version import __version__, versions
 
@@ -34,7 +36,10 @@ METRICS: dict[str, Metric] = {
     room.METRIC.name: room.METRIC
     for room in (fidelity, accuracy, faithfulness, stability, consistency, operators, randomisation, cost)
 }
-"""In the order of the table."""
+"""Of explanations of prompts, in the order of the table."""
+
+ANCHORS: Mapping[str, Callable[[AnchorExplanation, int], list[Measure]]] = anchors.METRICS
+"""Of explanations of anchors."""
 
 
 def evaluate(
@@ -91,11 +96,11 @@ def evaluate(
         ModelError: if the model does not answer.
     """
     subject = load(explanation) if isinstance(explanation, Path | str) else explanation
-    if isinstance(subject, AnchorExplanation):
-        raise UsageError("anchors")
     _check_version(subject)
     _check_numbers(budget, repeats)
-    wanted = chosen_metrics(metrics, METRICS)
+    if isinstance(subject, AnchorExplanation):
+        return _evaluated_anchors(subject, metrics, seed)
+    wanted = [METRICS[name] for name in chosen_names(metrics, METRICS)]
     marked = None if labels is None else check_labels(labels, len(subject.units))
     with open_store(cache) as store:
         lab = Lab(
@@ -110,6 +115,7 @@ def evaluate(
             explains="prompt",
             model=subject.model,
             prompt=subject.prompt,
+            digest=digest_of(subject),
             measures=tuple(rows),
             left_out=tuple(left),
             units=tuple(case.spreads),
@@ -117,6 +123,37 @@ def evaluate(
             seed=seed,
             versions=versions(("numpy", "scipy", "scikit-learn")),
         )
+
+
+def _evaluated_anchors(subject: AnchorExplanation, metrics: str | Sequence[str], seed: int) -> Evaluation:
+    """The figures that apply to anchors; nothing is asked of the model."""
+    names = [metrics] if isinstance(metrics, str) else list(metrics)
+    strange = [name for name in names if name in METRICS]
+    if strange:
+        raise UsageError(
+            f"{', '.join(strange)}: not for anchors, which have no units. Of anchors there are: {', '.join(ANCHORS)}."
+        )
+    rows: list[Measure] = []
+    left: list[LeftOut] = []
+    for name in chosen_names(metrics, ANCHORS):
+        try:
+            rows += ANCHORS[name](subject, seed)
+        except UsageError as error:
+            if metrics != "auto":
+                raise
+            left.append(LeftOut(metric=name, reason=str(error)))
+    return Evaluation(
+        whygen=__version__,
+        explains="anchors",
+        model=subject.model,
+        prompt="",
+        digest=digest_of(subject),
+        measures=tuple(rows),
+        left_out=tuple(left),
+        calls=Calls(asked=0, made=0, cached=0, failed=0),
+        seed=seed,
+        versions=versions(("numpy", "scipy", "scikit-learn")),
+    )
 
 
 def _measured(case: Case, wanted: Iterable[Metric], *, named: bool) -> tuple[list[Measure], list[LeftOut]]:
@@ -133,20 +170,21 @@ def _measured(case: Case, wanted: Iterable[Metric], *, named: bool) -> tuple[lis
     return rows, case.left
 
 
-def chosen_metrics(given: str | Sequence[str], known: dict[str, Metric]) -> list[Metric]:
-    """The metrics of these names, in the order given; all of them for ``auto``.
+def chosen_names(given: str | Sequence[str], known: Iterable[str]) -> list[str]:
+    """The names of metrics, in the order given; all of them for ``auto``.
 
     Raises:
         UnknownNameError: for a name that is none.
         UsageError: for no name at all.
     """
-    names = list(known) if given == "auto" else [given] if isinstance(given, str) else list(dict.fromkeys(given))
+    known = list(known)
+    names = known if given == "auto" else [given] if isinstance(given, str) else list(dict.fromkeys(given))
     if not names:
         raise UsageError("metrics is empty: name at least one, or leave it out for all that apply.")
     for name in names:
         if name not in known:
             raise UnknownNameError("metric", name, [*known, "auto"])
-    return [known[name] for name in names]
+    return names
 
 
 def check_labels(labels: ArrayLike, units: int) -> NDArray[np.bool_]:
@@ -167,11 +205,12 @@ def check_labels(labels: ArrayLike, units: int) -> NDArray[np.bool_]:
     return found.astype(bool)
 
 
-def _check_version(explanation: PromptExplanation) -> None:
-    if explanation.schema_version != SCHEMA:
+def _check_version(explanation: PromptExplanation | AnchorExplanation) -> None:
+    known = ANCHORS_SCHEMA if isinstance(explanation, AnchorExplanation) else SCHEMA
+    if explanation.schema_version != known:
         raise FormatError(
             f"The explanation has schema {explanation.schema_version}, and this whygen ({__version__}) evaluates "
-            f"schema {SCHEMA}. Explain again with this version; recorded answers cost nothing."
+            f"schema {known}. Explain again with this version; recorded answers cost nothing."
         )
 
 

@@ -22,6 +22,7 @@ from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, Tools
+from whygen.prompt.operators.loading import BELONGS
 from whygen.prompt.options import PRESETS, PromptOptions, choose
 from whygen.prompt.prepare import Question, check, encoder_of_texts, prepare_units
 from whygen.prompt.running import explained, make_run
@@ -257,7 +258,9 @@ class Lab:
                 "sinkhorn), draws= and references= as it had them."
             )
         preset = explanation.preset if explanation.preset in PRESETS else None
-        chosen = choose(preset, {**recorded, **self.choices, **changes})
+        wanted: dict[str, Any] = {**recorded, **self.choices, **changes}
+        strange = [name for name, ways in BELONGS.items() if wanted["operator"] not in ways]
+        chosen = choose(preset, {name: value for name, value in wanted.items() if name not in strange})
         check(explanation.prompt, chosen)
         return chosen
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt import intervals
-from whygen.prompt.designs import size_law
+from whygen.prompt.designs import MAX_ENUMERATED, size_law
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate, load_surrogate
@@ -66,7 +66,10 @@ class Rebuilt:
             return exact(observed).attributions
         fit = intervals.cross_fit(observed, self.surrogate, generator(seed, "folds"))
         shrunk = fit.shrunk()
-        return shrunk if observed.total is None else shrunk + (observed.total - float(shrunk.sum())) / observed.n
+        if observed.total is not None:
+            return shrunk + (observed.total - float(shrunk.sum())) / observed.n
+        limits = intervals.sampled_interval(fit, sampled=_sampled(observed), keep=observed.keep)
+        return np.clip(shrunk, limits.low, limits.high)
 
     def permuted(self, rng: np.random.Generator) -> Observed:
         """The same masks with the effects of whole groups dealt out anew: an explanation of it says nothing.
@@ -83,6 +86,13 @@ class Rebuilt:
         dealt = np.empty(len(observed))
         dealt[order] = blocks[rng.permutation(groups)].ravel()
         return observed.with_effects(dealt)
+
+
+def _sampled(observed: Observed) -> float:
+    """The share of all complement pairs that was drawn."""
+    if observed.keep != 0.5 or observed.n > MAX_ENUMERATED:
+        return 0.0
+    return len(np.unique(observed.groups)) / 2 ** (observed.n - 1)
 
 
 def whole_effect(explanation: PromptExplanation) -> float:

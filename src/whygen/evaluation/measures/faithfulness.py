@@ -64,13 +64,14 @@ class Curves:
     inserted: Floats
 
     def figures(self, whole: float, empty: float) -> dict[str, Floats]:
-        """One value a draw, shape ``(draws,)``."""
+        """One value a draw, shape ``(draws,)``; areas are NaN where no unit does better than all of them."""
         n = len(self.deleted) - 1
         lost, short = whole - self.deleted, whole - self.inserted
+        scale = whole - empty if whole > empty else np.nan
         counts = [min(n, math.ceil(share * n)) for share in SHARES]
         return {
-            "deletion_auc": _area((self.deleted - empty) / (whole - empty)),
-            "insertion_auc": _area((self.inserted - empty) / (whole - empty)),
+            "deletion_auc": _area((self.deleted - empty) / scale),
+            "insertion_auc": _area((self.inserted - empty) / scale),
             "aopc": lost[1:].mean(axis=0),
             "comprehensiveness": lost[counts].mean(axis=0),
             "sufficiency": short[counts].mean(axis=0),
@@ -198,6 +199,15 @@ def _row(name: str, case: Case, found: list[dict[str, Floats]]) -> Measure:
     low, high = percentiles(chance)
     half = _half(mine)
     value = float(mine.mean())
+    if not np.isfinite(value):
+        return Measure(
+            metric="faithfulness",
+            name=name,
+            value=None,
+            n=len(case.explanation.units),
+            better="neither",
+            how="none: the prompt of no unit is as near the reference as the whole one, f(0) >= f(1)",
+        )
     sure = "the model's repeats agree: no interval" if half is None else f"interval: Student's over {len(mine)} draws"
     return Measure(
         metric="faithfulness", name=name, value=value, low=None if half is None else value - half,
