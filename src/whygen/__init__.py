@@ -2,6 +2,7 @@
 
 from whygen.anchors.explain import explain_anchors as explain_anchors
 from whygen.evaluation.compare import compare as compare
+from whygen.evaluation.evaluate import evaluate as evaluate
 from whygen.prompt.explain import explain_prompt as explain_prompt
 from whygen.prompt.inputs import explain_template as explain_template
 from whygen.prompt.many import explain_targets as explain_targets
@@ -21,6 +22,7 @@ __all__ = [
     "Template",
     "__version__",
     "compare",
+    "evaluate",
     "explain_anchors",
     "explain_prompt",
     "explain_targets",

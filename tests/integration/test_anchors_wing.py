@@ -18,6 +18,7 @@ import whygen
 from whygen.anchors.data import SampleSet
 from whygen.anchors.explain import explain_anchors
 from whygen.errors import DataError, FormatError, MissingError, ModelError, UnknownNameError, UsageError
+from whygen.evaluation.check import check
 from whygen.models.latent import LatentModel
 from whygen.results.anchors import GROUPS, AnchorExplanation
 from whygen.stats.seeds import generator
@@ -426,3 +427,21 @@ def test_a_reference_too_small_for_the_level() -> None:
 def test_arguments_that_cannot_work(arguments: dict[str, object], error: type[Exception]) -> None:
     with pytest.raises(error):
         explain_anchors(linear(), blobs(9), reference=blobs(60, 1), **arguments)
+
+
+def test_the_verdicts_are_evaluated_and_checked_without_a_call(explained: AnchorExplanation, tmp_path: Path) -> None:
+    found = whygen.evaluate(explained.save(tmp_path / "a"))
+    assert found.calls.asked == 0
+    flips = found.measure("flip_rate")
+    assert flips.low <= flips.value <= flips.high < flips.chance
+    assert found.measure("coverage").chance == pytest.approx(explained.details.coverage.expected)
+    assert {measure.metric for measure in found.measures} == {"groups", "coverage", "representatives"}
+    with pytest.raises(UsageError, match="not for anchors"):
+        whygen.evaluate(explained, metrics="fidelity")
+    share = explained.groups["HILE"].share
+    [inside] = check(tmp_path / "a", [f"group HILE share <= {share}"])
+    assert inside.verdict == "unknown"
+    with pytest.raises(UsageError, match="explains anchors"):
+        check(explained, ["top 1 contains 'x'"])
+    bare = AnchorExplanation.model_validate(explained.to_dict())
+    assert [left.metric for left in whygen.evaluate(bare).left_out] == ["groups", "coverage", "representatives"]

@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 import whygen
-from whygen.cli import anchors, cache, compare, demo, doctor, edit, models, prompt, report, reproduce
+from whygen.cli import anchors, cache, check, compare, demo, doctor, edit, evaluate, models, prompt, report, reproduce
 from whygen.cli.common import INTERRUPTED, console_for_people
 from whygen.errors import WhygenError
 
@@ -27,6 +27,8 @@ app.command("anchors")(anchors.anchors)
 app.command("reproduce")(reproduce.reproduce)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("evaluate")(evaluate.evaluate)
+app.command("check")(check.check)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.add_typer(cache.app, name="cache")

@@ -1,0 +1,116 @@
+"""`whygen evaluate DIR`: how good a saved explanation is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from whygen.cli import common
+from whygen.errors import DataError
+from whygen.evaluation import evaluate as evaluation
+from whygen.evaluation.result import Evaluation, table
+from whygen.models import ModelOptions
+from whygen.report.texts import visible
+
+
+def evaluate(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that -o wrote.")],
+    *,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{', '.join(evaluation.METRICS)}; may be given again. All that apply unless given."),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="For accuracy: a file of 0 and 1, one for each unit, or a JSON list.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model, if not the one that the explanation names.")] = None,
+    budget: Annotated[int, typer.Option(help="Answers that may be asked for in all; 0 asks nothing.")] = 0,
+    repeats: Annotated[int, typer.Option(help="Further explanations by other seeds.")] = 3,
+    paraphrase: Annotated[
+        list[str] | None, typer.Option(help="For stability: the prompt in other words, TEXT or @FILE.")
+    ] = None,
+    other: Annotated[list[str] | None, typer.Option(help="For consistency: another model; may be given again.")] = None,
+    randomised: Annotated[str | None, typer.Option(help="For randomisation: a model that learned nothing.")] = None,
+    encoder: Annotated[str, typer.Option(help="What the explanation was made with.")] = "auto",
+    target: Annotated[str | None, typer.Option(help="The target, where it had an argument: logprob:SPAN ...")] = None,
+    placeholder: Annotated[str | None, typer.Option(help="What stood for a missing unit.")] = None,
+    lexicon: Annotated[Path | None, typer.Option(help="For operator synonym, and to write paraphrases.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for evaluation.json; DIR unless given.")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(help="File for the table as Markdown.")] = None,
+    as_json: common.AsJson = False,
+    quiet: common.Quiet = False,
+    seed: common.Seed = 0,
+    base_url: common.BaseUrl = None,
+    endpoint: common.Endpoint = None,
+    cache: common.Cache = None,
+    no_cache: common.NoCache = False,
+    device: common.Device = None,
+    debug: common.Debug = False,
+) -> None:
+    """Measure how good a saved explanation is, each figure beside its chance level."""
+    del debug
+    told = {"target": target, "placeholder": placeholder, "lexicon": lexicon}
+    choices: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    found = evaluation.evaluate(
+        directory,
+        metrics=metric or "auto",
+        labels=None if labels is None else read_labels(labels),
+        model=model,
+        budget=budget,
+        repeats=repeats,
+        paraphrases=[common.read_text(text) for text in paraphrase or ()],
+        models=other or (),
+        randomised=randomised,
+        encoder=encoder,
+        seed=seed,
+        cache=common.store_path(cache, no_cache),
+        options=ModelOptions(device=device, base_url=base_url, endpoint=endpoint),
+        progress=common.progress_for(quiet or as_json),
+        **choices,
+    )
+    found.save(out or (directory if directory.is_dir() else directory.parent))
+    if markdown is not None:
+        markdown.write_text(found.to_markdown(), encoding="utf-8")
+    if as_json:
+        common.print_json(found.to_dict())
+    elif not quiet:
+        _show(found)
+
+
+def read_labels(path: Path) -> list[int]:
+    """Labels from a file: a JSON list of 0 and 1 (or true and false), or the digits with white space between.
+
+    Raises:
+        MissingError: if the file is not there.
+        DataError: if it holds anything else.
+    """
+    text = common.read_text(f"@{path}").strip()
+    try:
+        found: object = json.loads(text) if text.startswith("[") else [int(word) for word in text.split()]
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(value in (0, 1) for value in cast("list[object]", found)):
+        raise DataError(f"The labels in {str(path)!r} are no list of 0 and 1: write [0, 1, 1], or 0 1 1, one a unit.")
+    return [int(value) for value in cast("list[int]", found)]
+
+
+def _show(found: Evaluation) -> None:
+    console = common.console_for_output()
+    shown = Table("figure", "value", "95% interval", "by chance", box=None)
+    group = ""
+    for metric, name, value, interval, chance, _ in table(found.measures):
+        if metric != group:
+            shown.add_row(Text(metric, style="bold"))
+            group = metric
+        shown.add_row(Text(f"  {name}", no_wrap=True), value, interval, chance)
+    console.print(shown)
+    for left in found.left_out:
+        console.print(Text(f"Left out: {left.metric}. {visible(left.reason)}", style="yellow"))
+    console.print(Text(f"{found.calls.asked} answers asked for, {found.calls.made} calls made."))

@@ -1,0 +1,267 @@
+"""`check`: does a saved explanation keep the rules? A gate for continuous integration. Nothing is asked of a model.
+
+A limit is *passed* where the whole 95% interval is on its side, *failed* where the whole interval is on the other, and
+*unknown* where the interval holds it: then more calls would tell. A figure without an interval is compared as it is.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from whygen.errors import MissingError, UsageError
+from whygen.evaluation.compare import compare
+from whygen.evaluation.measures.fidelity import heldout_r2
+from whygen.evaluation.result import DOCUMENT, Evaluation, between, digest_of, number
+from whygen.evaluation.rules import (
+    Answer,
+    Attribution,
+    Drift,
+    Number,
+    Rule,
+    Share,
+    Sign,
+    Significant,
+    Silent,
+    Top,
+    read_rule,
+)
+from whygen.results import AnchorExplanation, PromptExplanation, load
+from whygen.results.prompt import UnitAttribution
+from whygen.results.records import Figure, Record, Text
+
+Verdict = Literal["pass", "fail", "unknown"]
+
+
+class Checked(Record):
+    """A rule, whether it holds, and what was observed."""
+
+    rule: Text
+    verdict: Verdict
+    value: Figure = None
+    low: Figure = None
+    high: Figure = None
+    observed: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is checked, and the figures that `evaluate` left beside it, if it did."""
+
+    explanation: PromptExplanation | AnchorExplanation
+    evaluation: Evaluation | None
+
+    def prompt(self, rule: str) -> PromptExplanation:
+        """The explanation of a prompt.
+
+        Raises:
+            UsageError: if it explains anchors.
+        """
+        if not isinstance(self.explanation, PromptExplanation):
+            raise UsageError(f"The rule {rule!r} is for an explanation of a prompt, and this one explains anchors.")
+        return self.explanation
+
+
+def check(
+    explanation: PromptExplanation | AnchorExplanation | Path | str,
+    rules: Sequence[str | Rule],
+    *,
+    evaluation: Evaluation | None = None,
+) -> tuple[Checked, ...]:
+    """Whether an explanation keeps each rule.
+
+    Args:
+        explanation: an explanation, or the folder it was saved in.
+        rules: texts in the forms of `whygen.evaluation.rules.FORMS`, or rules that were read.
+        evaluation: figures that rules may name; by default the ``evaluation.json`` in the folder.
+
+    Raises:
+        UsageError: for a rule that has none of the forms, or does not fit the explanation; for no rule.
+        MissingError: if an explanation is not there.
+        FormatError: if a saved file is damaged or newer than this version.
+    """
+    if not rules:
+        raise UsageError("There is no rule to check. Give one, such as: fidelity >= 0.5")
+    read = [read_rule(rule) if isinstance(rule, str) else rule for rule in rules]
+    if isinstance(explanation, Path | str):
+        evaluation = _beside(Path(explanation)) if evaluation is None else evaluation
+        explanation = load(explanation)
+    subject = Subject(explanation, evaluation)
+    return tuple(_checked(subject, rule) for rule in read)
+
+
+def _beside(place: Path) -> Evaluation | None:
+    folder = place if place.is_dir() else place.parent
+    return Evaluation.load(folder) if (folder / DOCUMENT).is_file() else None
+
+
+_COMPARE: Mapping[Sign, Callable[[float, float], bool]] = {
+    ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
+}  # fmt: skip
+
+
+def verdict(value: float | None, low: float | None, high: float | None, sign: Sign, limit: float) -> Verdict:
+    """``pass``, ``fail`` or, where the interval holds the limit or there is no value, ``unknown``."""
+    if value is None:
+        return "unknown"
+    ends = (value,) if low is None or high is None else (low, high)
+    sides = {_COMPARE[sign](end, limit) for end in ends}
+    return "unknown" if len(sides) > 1 else "pass" if sides.pop() else "fail"
+
+
+def _limited(
+    rule: Rule, sign: Sign, limit: float, value: float | None, *, low: float | None = None, high: float | None = None,
+    what: str = "", missing: str = "",
+) -> Checked:  # fmt: skip
+    """A figure against its limit."""
+    seen = " ".join(filter(None, [what, number(value), between(low, high)])) if value is not None else missing
+    return Checked(
+        rule=rule.text, verdict=verdict(value, low, high, sign, limit), value=value, low=low, high=high, observed=seen
+    )
+
+
+def _truth(rule: Rule, found: bool | None, wanted: bool, observed: str) -> Checked:
+    """A fact that is so, or is not, or is not known."""
+    kept: Verdict = "unknown" if found is None else "pass" if found == wanted else "fail"
+    return Checked(rule=rule.text, verdict=kept, observed=observed)
+
+
+def _unit(explanation: PromptExplanation, rule: Rule, text: str, place: int | None) -> UnitAttribution | Checked:
+    """The unit of that text; a rule on one that is not there fails.
+
+    Raises:
+        UsageError: if several units have that text and the rule does not say which.
+    """
+    found = [unit for unit in explanation.units if unit.text == text]
+    if not found or (place is not None and place > len(found)):
+        units = ", ".join(repr(unit.text) for unit in explanation.units[:20])
+        return Checked(
+            rule=rule.text, verdict="fail", observed=f"the prompt has {len(found)} such units; its units: {units}"
+        )
+    if place is None and len(found) > 1:
+        raise UsageError(
+            f"The rule {rule.text!r} fits {len(found)} units. Say which, counted from the left: unit {text!r} #1 ..."
+        )
+    return found[(place or 1) - 1]
+
+
+def _shown(unit: UnitAttribution) -> str:
+    p_value = "" if unit.p_value is None else f", p = {unit.p_value:.2g}"
+    return f"{number(unit.attribution)} {between(unit.low, unit.high)}".strip() + p_value
+
+
+def _significant(subject: Subject, rule: Rule, form: Significant) -> Checked:
+    unit = _unit(subject.prompt(rule.text), rule, form.text, form.place)
+    if isinstance(unit, Checked):
+        return unit
+    known = unit.p_value is not None or unit.low is not None
+    result = _truth(rule, unit.significant if known else None, form.wanted, _shown(unit))
+    return result.model_copy(update={"value": unit.attribution, "low": unit.low, "high": unit.high})
+
+
+def _attribution(subject: Subject, rule: Rule, form: Attribution) -> Checked:
+    unit = _unit(subject.prompt(rule.text), rule, form.text, form.place)
+    if isinstance(unit, Checked):
+        return unit
+    return _limited(rule, form.sign, form.limit, unit.attribution, low=unit.low, high=unit.high)
+
+
+def _top(subject: Subject, rule: Rule, form: Top) -> Checked:
+    units = subject.prompt(rule.text).units
+    texts = [unit.text for unit in sorted(units, key=lambda unit: -abs(unit.attribution))[: form.k]]
+    return _truth(rule, form.text in texts, form.wanted, f"the {form.k} strongest: {', '.join(map(repr, texts))}")
+
+
+def _answer(subject: Subject, rule: Rule, form: Answer) -> Checked:
+    text = subject.prompt(rule.text).reference.text
+    return _truth(rule, form.text in text, form.wanted, f"the answer: {text[:120]!r}")
+
+
+def _drift(subject: Subject, rule: Rule, form: Drift) -> Checked:
+    other = load(form.place)
+    if not isinstance(other, PromptExplanation):
+        raise UsageError(f"The rule {rule.text!r} names an explanation of anchors: drift compares those of prompts.")
+    found = compare(other, subject.prompt(rule.text))
+    if not found.same_unit:
+        raise UsageError(
+            f"The rule {rule.text!r} compares values of different targets or estimands: explain both alike."
+        )
+    value, chance = 1.0 - found.overlap[0], 1.0 - found.overlap[1]
+    lost = (
+        f", {len(found.only_first)} units gone, {len(found.only_second)} new"
+        if found.only_first or found.only_second
+        else ""
+    )
+    result = _limited(rule, form.sign, form.limit, value)
+    return result.model_copy(update={"observed": f"{value:.3g} (by chance {chance:.3g}{lost})"})
+
+
+def _number(subject: Subject, rule: Rule, form: Number) -> Checked:
+    own = _figures(subject.explanation)
+    if form.name in own:
+        value, low, high = own[form.name]()
+        missing = "the explanation has no such figure: explain with a larger budget"
+        return _limited(rule, form.sign, form.limit, value, low=low, high=high, missing=missing)
+    if subject.evaluation is None:
+        missing = "no evaluation.json beside the explanation: run whygen evaluate DIR first"
+        return _limited(rule, form.sign, form.limit, None, missing=missing)
+    if subject.evaluation.digest != digest_of(subject.explanation):
+        raise UsageError(f"The rule {rule.text!r}: evaluation.json is of another explanation. Run whygen evaluate DIR.")
+    try:
+        found = subject.evaluation.measure(form.name)
+    except MissingError as error:
+        raise UsageError(f"The rule {rule.text!r}: {error}") from None
+    chance = "" if found.chance is None else f"(by chance {number(found.chance)})"
+    result = _limited(rule, form.sign, form.limit, found.value, low=found.low, high=found.high, missing=found.how)
+    return result.model_copy(update={"observed": f"{result.observed} {chance}".strip()})
+
+
+Limits = tuple[float | None, float | None, float | None]
+
+
+def _figures(explanation: PromptExplanation | AnchorExplanation) -> dict[str, Callable[[], Limits]]:
+    """Figures that an explanation holds itself, with their limits."""
+    if isinstance(explanation, AnchorExplanation):
+        return {"flip_rate": lambda: (explanation.mean_flip_rate, None, None)}
+    return {
+        "fidelity": lambda: heldout_r2(explanation),
+        "noise_ceiling": lambda: (explanation.fidelity.noise_ceiling, None, None),
+        "calls": lambda: (float(explanation.calls.asked), None, None),
+        "calls_made": lambda: (float(explanation.calls.made), None, None),
+    }
+
+
+def _share(subject: Subject, rule: Rule, form: Share) -> Checked:
+    if not isinstance(subject.explanation, AnchorExplanation):
+        raise UsageError(f"The rule {rule.text!r} is for an explanation of anchors, and this one explains a prompt.")
+    group = subject.explanation.groups[form.group]
+    return _limited(rule, form.sign, form.limit, group.share, low=group.low, high=group.high)
+
+
+def _silent(subject: Subject, rule: Rule, form: Silent) -> Checked:
+    codes = [each.code for each in subject.explanation.warnings if form.code in {None, each.code}]
+    return _truth(rule, bool(codes), False, f"warnings: {', '.join(codes)}" if codes else "no such warning")
+
+
+def _checked(subject: Subject, rule: Rule) -> Checked:
+    """One rule, by its form."""
+    match rule.form:
+        case Significant() as form:
+            return _significant(subject, rule, form)
+        case Attribution() as form:
+            return _attribution(subject, rule, form)
+        case Top() as form:
+            return _top(subject, rule, form)
+        case Answer() as form:
+            return _answer(subject, rule, form)
+        case Number() as form:
+            return _number(subject, rule, form)
+        case Drift() as form:
+            return _drift(subject, rule, form)
+        case Share() as form:
+            return _share(subject, rule, form)
+        case Silent() as form:
+            return _silent(subject, rule, form)

@@ -1,0 +1,221 @@
+"""`evaluate`: every figure of an explanation by one call, each beside its chance level and interval. METHODS A7."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from whygen.encoders import AnyEncoder
+from whygen.errors import BudgetError, DataError, FormatError, MissingError, UnknownNameError, UsageError
+from whygen.evaluation.case import Case, Metric
+from whygen.evaluation.lab import Lab, Told
+from whygen.evaluation.measures import (
+    accuracy,
+    anchors,
+    consistency,
+    cost,
+    faithfulness,
+    fidelity,
+    operators,
+    randomisation,
+    stability,
+)
+from whygen.evaluation.result import Evaluation, LeftOut, Measure, digest_of
+from whygen.models import ModelOptions
+from whygen.results import AnchorExplanation, PromptExplanation, load
+from whygen.results.anchors import SCHEMA as ANCHORS_SCHEMA
+from whygen.results.prompt import SCHEMA, Calls
+from whygen.runs import DEFAULT_STORE, Progress, RunOptions, open_store
+from whygen.version import __version__, versions
+
+METRICS: dict[str, Metric] = {
+    room.METRIC.name: room.METRIC
+    for room in (fidelity, accuracy, faithfulness, stability, consistency, operators, randomisation, cost)
+}
+"""Of explanations of prompts, in the order of the table."""
+
+ANCHORS: Mapping[str, Callable[[AnchorExplanation, int], list[Measure]]] = anchors.METRICS
+"""Of explanations of anchors."""
+
+
+def evaluate(
+    explanation: PromptExplanation | AnchorExplanation | Path | str,
+    *,
+    metrics: str | Sequence[str] = "auto",
+    labels: ArrayLike | None = None,
+    model: object | None = None,
+    budget: int = 0,
+    repeats: int = 3,
+    paraphrases: str | Sequence[str] = (),
+    models: Sequence[object] = (),
+    randomised: object | None = None,
+    encoder: AnyEncoder = "auto",
+    seed: int = 0,
+    cache: Path | str | None = DEFAULT_STORE,
+    options: ModelOptions | None = None,
+    progress: Progress | None = None,
+    run: RunOptions | None = None,
+    **choices: Unpack[Told],
+) -> Evaluation:
+    """How good an explanation is.
+
+    Nothing is asked of the model unless ``budget`` allows it: then what a metric needs, through the same store.
+
+    Args:
+        explanation: an explanation, or the folder it was saved in.
+        metrics: names of `METRICS`; ``auto`` for all that the explanation and the budget allow, the others are listed
+            in `Evaluation.left_out` with the reason.
+        labels: for ``accuracy``: 0 or 1 for each unit, in the order of the prompt.
+        model: the model that was explained; by default the URI that the explanation names.
+        budget: answers that may be asked for in all, recorded ones included; 0 asks for none.
+        repeats: further explanations, by other seeds, for ``stability`` and ``consistency``.
+        paraphrases: for ``stability``: the prompt in other words.
+        models: for ``consistency``: other models to explain the same prompt for.
+        randomised: for ``randomisation``: a model of the same kind that has learned nothing.
+        encoder: as in `explain_prompt`; what the explanation was made with.
+        seed: of bootstraps, permutations, random orders and the seeds of further explanations.
+        cache: file of recorded answers, the one the explanation was made with; None keeps them in memory.
+        options: device, precision and batch size of local models.
+        progress: where to report progress.
+        run: what the run may spend in tokens or money, how fast, and how long.
+        **choices: what the explanation does not record and its prompts or effects depend on: ``target`` with its
+            argument, ``placeholder``, ``lexicon``, ``infill``, ``paraphraser``, ``distribution`` ...
+
+    Returns:
+        Frozen figures, each with its interval and its chance level.
+
+    Raises:
+        UsageError: for an argument that cannot work, or a metric asked for by name that this explanation cannot
+            support; `BudgetError` names the smallest budget that does.
+        MissingError: if the explanation, the model, an encoder or an extra is missing.
+        FormatError: if the explanation is of another version.
+        ModelError: if the model does not answer.
+    """
+    subject = load(explanation) if isinstance(explanation, Path | str) else explanation
+    _check_version(subject)
+    _check_numbers(budget, repeats)
+    if isinstance(subject, AnchorExplanation):
+        return _evaluated_anchors(subject, metrics, seed)
+    wanted = [METRICS[name] for name in chosen_names(metrics, METRICS)]
+    marked = None if labels is None else check_labels(labels, len(subject.units))
+    with open_store(cache) as store:
+        lab = Lab(
+            subject, store, budget, model=model, encoder=encoder, choices={**choices}, options=options,
+            progress=progress, run=run,
+        )  # fmt: skip
+        texts = (paraphrases,) if isinstance(paraphrases, str) else tuple(paraphrases)
+        case = Case(subject, lab, seed, marked, repeats, texts, models, randomised)
+        rows, left = _measured(case, wanted, named=metrics != "auto")
+        return Evaluation(
+            whygen=__version__,
+            explains="prompt",
+            model=subject.model,
+            prompt=subject.prompt,
+            digest=digest_of(subject),
+            measures=tuple(rows),
+            left_out=tuple(left),
+            units=tuple(case.spreads),
+            calls=lab.calls,
+            seed=seed,
+            versions=versions(("numpy", "scipy", "scikit-learn")),
+        )
+
+
+def _evaluated_anchors(subject: AnchorExplanation, metrics: str | Sequence[str], seed: int) -> Evaluation:
+    """The figures that apply to anchors; nothing is asked of the model."""
+    names = [metrics] if isinstance(metrics, str) else list(metrics)
+    strange = [name for name in names if name in METRICS]
+    if strange:
+        raise UsageError(
+            f"{', '.join(strange)}: not for anchors, which have no units. Of anchors there are: {', '.join(ANCHORS)}."
+        )
+    rows: list[Measure] = []
+    left: list[LeftOut] = []
+    for name in chosen_names(metrics, ANCHORS):
+        try:
+            rows += ANCHORS[name](subject, seed)
+        except UsageError as error:
+            if metrics != "auto":
+                raise
+            left.append(LeftOut(metric=name, reason=str(error)))
+    return Evaluation(
+        whygen=__version__,
+        explains="anchors",
+        model=subject.model,
+        prompt="",
+        digest=digest_of(subject),
+        measures=tuple(rows),
+        left_out=tuple(left),
+        calls=Calls(asked=0, made=0, cached=0, failed=0),
+        seed=seed,
+        versions=versions(("numpy", "scipy", "scikit-learn")),
+    )
+
+
+def _measured(case: Case, wanted: Iterable[Metric], *, named: bool) -> tuple[list[Measure], list[LeftOut]]:
+    """Rows, and what was left out; a metric that was asked for by name raises instead."""
+    rows: list[Measure] = []
+    for metric in wanted:
+        try:
+            case.lab.require(metric.calls(case), metric.name)
+            rows += metric.measure(case)
+        except (UsageError, MissingError) as error:
+            if named:
+                raise
+            case.left.append(LeftOut(metric=metric.name, reason=str(error)))
+    return rows, case.left
+
+
+def chosen_names(given: str | Sequence[str], known: Iterable[str]) -> list[str]:
+    """The names of metrics, in the order given; all of them for ``auto``.
+
+    Raises:
+        UnknownNameError: for a name that is none.
+        UsageError: for no name at all.
+    """
+    known = list(known)
+    names = known if given == "auto" else [given] if isinstance(given, str) else list(dict.fromkeys(given))
+    if not names:
+        raise UsageError("metrics is empty: name at least one, or leave it out for all that apply.")
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("metric", name, [*known, "auto"])
+    return names
+
+
+def check_labels(labels: ArrayLike, units: int) -> NDArray[np.bool_]:
+    """Labels as truth values, shape ``(units,)``.
+
+    Raises:
+        DataError: if there is not one 0 or 1 for each unit.
+    """
+    found = np.asarray(labels)
+    if found.shape != (units,):
+        raise DataError(
+            f"labels has shape {found.shape}, and the explanation has {units} units: give one 0 or 1 for each, in the "
+            "order of explanation.units."
+        )
+    if not np.isin(found, (0, 1)).all():
+        strange = next(value for value in found.tolist() if value not in (0, 1))
+        raise DataError(f"labels holds {strange!r}: each label is 0 or 1 (or False or True).")
+    return found.astype(bool)
+
+
+def _check_version(explanation: PromptExplanation | AnchorExplanation) -> None:
+    known = ANCHORS_SCHEMA if isinstance(explanation, AnchorExplanation) else SCHEMA
+    if explanation.schema_version != known:
+        raise FormatError(
+            f"The explanation has schema {explanation.schema_version}, and this whygen ({__version__}) evaluates "
+            f"schema {known}. Explain again with this version; recorded answers cost nothing."
+        )
+
+
+def _check_numbers(budget: int, repeats: int) -> None:
+    if budget < 0:
+        raise BudgetError(f"budget={budget}: give 0 (ask nothing) or more.", smallest=0)
+    if repeats < 2:
+        raise UsageError(f"repeats={repeats}: a spread needs at least 2.")

@@ -1,0 +1,347 @@
+"""Asks the model what an evaluation needs: through one store, under one budget, as the explanation asked it.
+
+A saved explanation holds its units, settings and choices, but not the objects behind them. What is opened again is
+therefore checked against the record before it is believed: the prompts that the operator renders, what the target
+reads in the recorded answers, and the model's answer to the whole prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypedDict, cast
+
+import numpy as np
+
+from whygen.encoders import AnyEncoder
+from whygen.errors import BudgetError, UsageError, WhygenError
+from whygen.evaluation.case import Floats
+from whygen.models import Model, ModelOptions, load_model
+from whygen.prompt.asking import Asker, Whole
+from whygen.prompt.designs import Design
+from whygen.prompt.kernels import Kernel
+from whygen.prompt.operators import Operator, Tools
+from whygen.prompt.operators.loading import BELONGS
+from whygen.prompt.options import PRESETS, PromptOptions, choose
+from whygen.prompt.prepare import Question, check, encoder_of_texts, prepare_units
+from whygen.prompt.running import explained, make_run
+from whygen.prompt.targets import TargetLike
+from whygen.prompt.units import Units, shown, split
+from whygen.results.prompt import Calls, PromptExplanation
+from whygen.runs import Progress, Runner, RunOptions, Store, make_runner
+from whygen.types import Masks, Output, Settings
+
+SIMPLE = frozenset({"optimal-transport", "cosine", "tfidf", "token-set", "edit", "exact", "tool", "refusal"})
+"""Targets that their name says wholly."""
+
+OVERHEAD = 3
+"""Calls before any mask: the reference and two repeats."""
+
+DRAWS = 3
+"""Answers to each further prompt where the model's repeats differ."""
+
+
+class Told(TypedDict, total=False):
+    """What an explanation does not record and its prompts or effects may depend on; see `PromptOptions`."""
+
+    target: TargetLike
+    operator: Operator
+    placeholder: str
+    lexicon: Mapping[str, str] | Path | str
+    infill: object
+    paraphraser: object
+    instruction: str
+    noise: float
+    kernel: str | Kernel
+    draws: int
+    references: int
+    distribution: str
+    empty: str
+    irrelevant: str
+
+
+@dataclass(slots=True)
+class Lab:
+    """The model, opened when it is first needed.
+
+    Attributes:
+        explanation: what is judged.
+        store: where answers are looked up and recorded.
+        budget: answers that may be asked for in all; 0 for none.
+        model: a URI, a callable or a model object; None: the URI that the explanation names.
+        encoder: as in `explain_prompt`.
+        choices: what the record does not hold, see `Told`.
+        options: how the model is opened.
+        progress: where to report progress.
+        run: bounds of the run.
+    """
+
+    explanation: PromptExplanation
+    store: Store
+    budget: int
+    model: object | None = None
+    encoder: AnyEncoder = "auto"
+    choices: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    options: ModelOptions | None = None
+    progress: Progress | None = None
+    run: RunOptions | None = None
+    _box: Model | None = None
+    _runners: list[Runner] = field(default_factory=list[Runner])
+    _opened: tuple[Asker, Whole] | None = None
+
+    @property
+    def calls(self) -> Calls:
+        """What was asked so far, of every model."""
+        tallies = [runner.tally for runner in self._runners]
+        return Calls(
+            asked=sum(tally.asked for tally in tallies),
+            made=sum(tally.made for tally in tallies),
+            cached=sum(tally.cached for tally in tallies),
+            failed=sum(tally.failed for tally in tallies),
+        )
+
+    @property
+    def left(self) -> int:
+        """Answers that may still be asked for."""
+        return self.budget - self.calls.asked
+
+    @property
+    def draws(self) -> int:
+        """Answers to each further prompt: several where the model's repeats differ."""
+        return DRAWS if self.explanation.noise.differs else 1
+
+    def require(self, calls: int, metric: str) -> None:
+        """Refuse what the budget does not allow, before anything is asked.
+
+        Raises:
+            BudgetError: naming the smallest budget that works.
+        """
+        if calls > self.left:
+            smallest = self.calls.asked + calls
+            raise BudgetError(
+                f"{metric} asks the model for up to {calls} answers, and budget={self.budget} leaves {self.left}. Give "
+                f"a budget of at least {smallest}; answers that are recorded cost nothing.",
+                smallest=smallest,
+            )
+
+    def known(self) -> dict[bytes, float]:
+        """Effects that were recorded, by mask: of a model whose repeats agree they are what it would say again."""
+        explanation = self.explanation
+        evidence = explanation.evidence
+        if evidence is None or explanation.noise.differs or explanation.target.unit.startswith("min-max"):
+            return {}
+        pairs = zip(evidence.masks, evidence.effects.tolist(), strict=True)
+        return {np.ascontiguousarray(mask).tobytes(): effect for mask, effect in pairs}
+
+    def effects(self, masks: Masks) -> Floats:
+        """Effects of masks ``(m, n)`` that are asked now, in the target's unit, shape ``(m, draws)``.
+
+        Raises:
+            UsageError: if the explanation's prompts or effects cannot be made again; the message says what to give.
+        """
+        asker, whole = self._asker()
+        groups = np.arange(len(masks), dtype=np.int64)
+        design = Design(name="evaluation", masks=masks, groups=groups)
+        prompts = asker.rendered(design)
+        return asker.masks(prompts, asker.is_whole(design, prompts), whole, draws=self.draws, first_row=0)
+
+    def whole_effect(self) -> float:
+        """f(1) as asked now."""
+        return self._asker()[1].effect
+
+    def explain(
+        self, *, seed: int, prompt: str | None = None, units: Any = None, model: object | None = None, **changes: Any
+    ) -> PromptExplanation:
+        """Explain again as it was explained, with the changes.
+
+        Args:
+            seed: of the masks, and of sampling where the model samples.
+            prompt: another prompt.
+            units: spans or a kind of units; the spans of the explanation by default.
+            model: another model.
+            **changes: of the options.
+        """
+        chosen = self._choices(**changes)
+        box = self._opened_model() if model is None else load_model(model, self.options or ModelOptions())
+        cut = self._units() if prompt is None and units is None else split(prompt or "", units or self._spans())
+        question = prepare_units(cut, chosen, model=box, encoder=self.encoder, seed=seed)
+        asker = self._ask_by(question, box, seed=seed)
+        return explained(make_run(question, asker))
+
+    def ask_calls(self) -> int:
+        """Answers that explaining again asks for."""
+        return max(self.explanation.calls.asked, OVERHEAD + 1)
+
+    def tools(self, seed: int) -> Tools:
+        """What an operator may use to get ready."""
+        box = self._opened_model()
+        encoder = encoder_of_texts(self.encoder, box)
+        return Tools(
+            model=box, encoder=encoder, store=self.store, options=self.options, progress=self.progress, seed=seed
+        )
+
+    def _asker(self) -> tuple[Asker, Whole]:
+        """The explanation's own question, with its own reference."""
+        if self._opened is None:
+            box, seed = self._opened_model(), self.explanation.seed
+            question = prepare_units(self._units(), self._choices(), model=box, encoder=self.encoder, seed=seed)
+            asker = self._ask_by(question, box, seed=None)
+            self._check_prompts(asker)
+            whole = asker.whole(self.explanation.reference.n)
+            self._opened = asker, self._check_reference(asker, whole)
+        return self._opened
+
+    def _ask_by(self, question: Question, box: Model, *, seed: int | None) -> Asker:
+        runner = make_runner(box, self.store, budget=max(self.left, 0), progress=self.progress, options=self.run)
+        self._runners.append(runner)
+        operator = question.operator.prepare(question.units, self.tools(self.explanation.seed))
+        asker = Asker(runner, box, question.units, operator, question.target, self._settings(seed))
+        asker.check_target()
+        return asker
+
+    def _opened_model(self) -> Model:
+        if self._box is None:
+            given = self.explanation.model if self.model is None else self.model
+            try:
+                self._box = load_model(given, self.options or ModelOptions())
+            except WhygenError as error:
+                if self.model is not None:
+                    raise
+                raise UsageError(
+                    f"The model that was explained, {given!r}, cannot be opened again: {error} Give it with model=."
+                ) from None
+        return self._box
+
+    def _spans(self) -> list[tuple[int, int]]:
+        return [(unit.start, unit.end) for unit in self.explanation.units]
+
+    def _units(self) -> Units:
+        self._check_plain()
+        return split(self.explanation.prompt, self._spans())
+
+    def kind(self) -> Any:
+        """The kind of units that cuts the prompt as it was cut; words where it was cut at spans of one's own."""
+        wanted = self._spans()
+        for kind in ("word", "whitespace", "sentence", "line", "paragraph"):
+            if list(split(self.explanation.prompt, kind).spans) == wanted:
+                return kind
+        return "word"
+
+    def _settings(self, seed: int | None) -> Settings:
+        kept = dict(self.explanation.settings)
+        if not kept:
+            raise UsageError(
+                "The explanation does not say how the model generated (details.json): load its folder, not the JSON "
+                "file alone."
+            )
+        stop = tuple(cast("list[str]", kept.pop("stop", [])))
+        settings = Settings(stop=stop, **cast("dict[str, Any]", kept))
+        return settings if seed is None else replace(settings, seed=seed)
+
+    def _choices(self, **changes: Any) -> PromptOptions:
+        explanation = self.explanation
+        recorded: dict[str, Any] = {
+            "budget": self.ask_calls(), "operator": explanation.operator, "estimand": explanation.estimand,
+            "references": explanation.reference.n, "draws": _draws(explanation),
+            "surrogate": "auto" if explanation.surrogate == "wls" else explanation.surrogate,
+        }  # fmt: skip
+        if "target" not in self.choices:
+            recorded["target"] = _target(explanation)
+        if explanation.estimand == "banzhaf":
+            recorded["keep"] = explanation.keep
+        if explanation.target.unit.startswith("min-max"):
+            recorded["scale"] = "min-max"
+        if " between sets of " in explanation.target.distance and "distribution" not in self.choices:
+            raise UsageError(
+                "The explanation compared sets of answers: give distribution= (energy, mmd, optimal-transport or "
+                "sinkhorn), draws= and references= as it had them."
+            )
+        preset = explanation.preset if explanation.preset in PRESETS else None
+        wanted: dict[str, Any] = {**recorded, **self.choices, **changes}
+        strange = [name for name, ways in BELONGS.items() if wanted["operator"] not in ways]
+        chosen = choose(preset, {name: value for name, value in wanted.items() if name not in strange})
+        check(explanation.prompt, chosen)
+        return chosen
+
+    def _check_plain(self) -> None:
+        """Refuse prompts that are not one text: their parts were not kept."""
+        explanation = self.explanation
+        what = None
+        if explanation.sections:
+            what = "a chat or a template"
+        elif explanation.inputs:
+            what = "a template over many inputs"
+        elif explanation.tree is not None:
+            what = "a long prompt, part by part"
+        elif explanation.evidence is not None and explanation.evidence.pictures is not None:
+            what = "a model that draws"
+        if what is not None:
+            raise UsageError(
+                f"The explanation is of {what}: what was sent cannot be made again from what was saved. The metrics "
+                "that ask nothing still work: fidelity, accuracy, randomisation, cost."
+            )
+
+    def _check_prompts(self, asker: Asker) -> None:
+        """Refuse where the operator renders other prompts than were sent."""
+        evidence = self.explanation.evidence
+        for sample in () if evidence is None else evidence.samples:
+            if sample.kind != "mask" or sample.mask is None or evidence is None:
+                continue
+            again = shown(asker.operator.render(asker.units, evidence.masks[sample.mask]))
+            if again != sample.prompt:
+                raise UsageError(
+                    f"operator={self.explanation.operator!r} renders other prompts than were sent: {again!r} instead "
+                    f"of {sample.prompt!r}. Give what it was told: placeholder=, lexicon=, infill=, paraphraser= or "
+                    "an operator of your own."
+                )
+
+    def _check_reference(self, asker: Asker, whole: Whole) -> Whole:
+        """The recorded reference in place of the new one; refused where a model that repeated itself no longer does."""
+        explanation = self.explanation
+        evidence = explanation.evidence
+        kept = [s.output for s in (() if evidence is None else evidence.samples) if s.kind == "reference"]
+        texts = kept or [explanation.reference.text]
+        now = whole.references[0].text
+        if not explanation.noise.differs and now != texts[0]:
+            raise UsageError(
+                f"{asker.model.uri} now answers the whole prompt otherwise than when it was explained ({now!r}, then "
+                f"{texts[0]!r}): it is another model, or has changed. Explain it again, or give the right one: model=."
+            )
+        if asker.target.verb == "score":
+            return whole
+        references = tuple(Output(text=text) for text in texts)
+        self._check_reading(asker, references)
+        return replace(whole, references=references, repeats=asker.target.effects(whole.fresh, references))
+
+    def _check_reading(self, asker: Asker, references: Sequence[Output]) -> None:
+        """Refuse where the target reads the recorded answers otherwise than it did."""
+        evidence = self.explanation.evidence
+        samples = [s for s in (() if evidence is None else evidence.samples) if s.effect is not None][:32]
+        if not samples or self.explanation.target.unit.startswith("min-max"):
+            return
+        again = asker.target.effects([Output(text=s.output, finish=s.finish) for s in samples], references)  # pyright: ignore[reportArgumentType]
+        then = np.array([s.effect for s in samples], dtype=np.float64)
+        if np.abs(again - then).max() > 1e-4 * max(1.0, float(np.abs(then).max())):
+            raise UsageError(
+                f"target={self.explanation.target.name!r} reads the recorded answers otherwise than when they were "
+                "explained: another encoder is installed. Give the one that was used: encoder=."
+            )
+
+
+def _draws(explanation: PromptExplanation) -> int:
+    """Answers that were drawn for each mask."""
+    evidence = explanation.evidence
+    samples = () if evidence is None else evidence.samples
+    rows = [sample.mask for sample in samples if sample.kind == "mask" and sample.mask is not None]
+    return max((rows.count(row) for row in set(rows)), default=1)
+
+
+def _target(explanation: PromptExplanation) -> str:
+    target = explanation.target
+    if target.name in SIMPLE or target.distance == "log-probability of the reference":
+        return target.name
+    raise UsageError(
+        f"The explanation's target, {target.distance!r}, had an argument or was one of your own: give it again with "
+        "target=, such as target='logprob:snow'."
+    )

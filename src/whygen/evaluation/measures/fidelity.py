@@ -1,0 +1,212 @@
+"""Fidelity: the nine figures of the thesis, on the masks of the fit and on held-out ones; and LDS. METHODS A3, A7.
+
+With residuals ``r = y - yhat`` and weights w (the kernel of the thesis's surrogate, by the share of units dropped):
+
+- ``mse`` sum r^2 / m, ``mae`` sum |r| / m, and ``wmse``, ``wmae`` with w, over sum w;
+- ``r2`` and ``wr2``: 1 - sum w r^2 / sum w (y - mean_w y)^2; ``adjusted``: 1 - (1 - R2)(m - 1)/(m - n - 1);
+- ``mean loss`` |mean y - mean yhat|; ``l1`` mean |r|, ``l2`` mean r^2 (which are ``mae`` and ``mse`` by other names);
+- ``weighted l1`` sum w |r| / m, ``weighted l2`` sum w r^2 / m: over m, not over sum w, as published.
+
+Intervals: bootstrap over groups of masks, without a refit. Chance: effects dealt out anew by groups, and refitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+
+from whygen.errors import UsageError
+from whygen.evaluation.case import Case, Floats, Metric, mean_of, percentiles
+from whygen.evaluation.rebuilt import Rebuilt, rebuild
+from whygen.evaluation.result import Measure
+from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
+from whygen.prompt.kernels import Dropped
+from whygen.prompt.observed import Observed
+from whygen.results.prompt import PromptExplanation
+from whygen.stats.seeds import generator
+
+DRAWS = 1000
+CHANCE_ROUNDS = 20
+
+HIGHER = frozenset({"r2", "adjusted_r2", "wr2", "adjusted_wr2", "lds"})
+
+
+def figures(
+    y: Floats, predicted: Floats, weights: Floats, *, units: int, counts: Floats | None = None
+) -> dict[str, Floats]:
+    """The figures of the thesis, for each resampling of the masks.
+
+    Args:
+        y: observed effects ``(m,)``.
+        predicted: ``(m,)``.
+        weights: of the kernel, ``(m,)``.
+        units: n, for the adjusted R2.
+        counts: how often each mask was drawn, ``(b, m)``; once each by default.
+
+    Returns:
+        Shape ``(b,)`` each; NaN where a figure has no value, such as R2 of effects that do not vary.
+    """
+    c = np.ones((1, len(y))) if counts is None else counts
+    r, m = y - predicted, c.sum(axis=1)
+    weighted, wsum = c * weights, (c * weights).sum(axis=1)
+    r2, wr2 = _r2(c, y, r), _r2(weighted, y, r)
+    shrink = np.where(m > units + 1, (m - 1) / np.maximum(m - units - 1, 1.0), np.nan)
+    return {
+        "mse": c @ r**2 / m,
+        "wmse": weighted @ r**2 / wsum,
+        "mae": c @ np.abs(r) / m,
+        "wmae": weighted @ np.abs(r) / wsum,
+        "r2": r2,
+        "adjusted_r2": 1 - (1 - r2) * shrink,
+        "wr2": wr2,
+        "adjusted_wr2": 1 - (1 - wr2) * shrink,
+        "mean_loss": np.abs(c @ r / m),
+        "l1": c @ np.abs(r) / m,
+        "l2": c @ r**2 / m,
+        "weighted_l1": weighted @ np.abs(r) / m,
+        "weighted_l2": weighted @ r**2 / m,
+    }
+
+
+def _r2(c: Floats, y: Floats, r: Floats) -> Floats:
+    mean = c @ y / c.sum(axis=1)
+    total = c @ y**2 - c.sum(axis=1) * mean**2
+    varies = total > 1e-12 * np.maximum(c @ y**2, 1e-300)
+    return np.where(varies, 1 - (c @ r**2) / np.where(varies, total, 1.0), np.nan)
+
+
+def spearman(a: Floats, b: Floats) -> float:
+    """Spearman's rank correlation, values that differ by rounding alone being tied; NaN where one side is constant."""
+    a, b = _tied(a), _tied(b)
+    if len(a) < 3 or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
+        return float("nan")
+    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _tied(values: Floats) -> Floats:
+    scale = float(np.abs(values).max(initial=0.0))
+    return values if scale == 0.0 else np.round(values / scale, 9)
+
+
+def resampled_groups(groups: NDArray[np.int64], rng: np.random.Generator, draws: int = DRAWS) -> Floats:
+    """How often each row is drawn when whole groups are drawn with replacement, ``(draws, m)``."""
+    names, group_of = np.unique(groups, return_inverse=True)
+    counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+    return counts[:, group_of].astype(np.float64)
+
+
+def measure(case: Case) -> list[Measure]:
+    """Figures in-sample and held out, and LDS.
+
+    Raises:
+        UsageError: if the evidence is missing or too small to hold any of it out.
+    """
+    rebuilt = rebuild(case.explanation, "fidelity")
+    if case.explanation.estimand == "loo" or len(np.unique(rebuilt.observed.groups)) < FEWEST_GROUPS:
+        raise UsageError(
+            "fidelity needs masks that a surrogate can be held against: at least "
+            f"{FEWEST_GROUPS} groups of a design that drops several units at once. Explain with estimand='banzhaf' and "
+            "a larger budget."
+        )
+    fits = {"in-sample": _in_sample, "held out": _held_out}
+    rows: list[Measure] = []
+    for where, fit in fits.items():
+        predicted = fit(rebuilt, rebuilt.observed, case.seed)
+        chance = _by_chance(rebuilt, where, case.seed)
+        rows += _rows(rebuilt, predicted, chance, where, case.seed)
+    return rows
+
+
+def _in_sample(rebuilt: Rebuilt, observed: Observed, seed: int) -> Floats:
+    del seed
+    return rebuilt.surrogate.fit(observed).predict(observed.masks)
+
+
+def _held_out(rebuilt: Rebuilt, observed: Observed, seed: int) -> Floats:
+    """The explanation's own held-out predictions for its own effects; a new cross-fit for others."""
+    evidence = rebuilt.explanation.evidence
+    if observed is rebuilt.observed and evidence is not None and np.isfinite(evidence.predicted).all():
+        return evidence.predicted
+    return cross_fit(observed, rebuilt.surrogate, generator(seed, "folds")).predicted
+
+
+def _by_chance(rebuilt: Rebuilt, where: str, seed: int) -> dict[str, Floats]:
+    """The same figures of effects that were dealt out anew, ``(rounds,)`` each."""
+    rng = generator(seed, "fidelity by chance")
+    fit = _in_sample if where == "in-sample" else _held_out
+    rounds: list[dict[str, float]] = []
+    for _ in range(CHANCE_ROUNDS):
+        permuted = rebuilt.permuted(rng)
+        predicted = fit(rebuilt, permuted, seed)
+        found = {name: float(value[0]) for name, value in _figures(permuted, predicted).items()}
+        rounds.append({**found, "lds": spearman(permuted.effects, predicted)})
+    return {name: np.array([found[name] for found in rounds]) for name in rounds[0]}
+
+
+def _figures(observed: Observed, predicted: Floats, counts: Floats | None = None) -> dict[str, Floats]:
+    weights = observed.nearness if observed.nearness is not None else Dropped().weights(observed.masks, (), "")
+    return figures(observed.effects, predicted, weights, units=observed.n, counts=counts)
+
+
+def _rows(rebuilt: Rebuilt, predicted: Floats, chance: Mapping[str, Floats], where: str, seed: int) -> list[Measure]:
+    observed = rebuilt.observed
+    counts = resampled_groups(observed.groups, generator(seed, "fidelity", where))
+    values = {name: float(value[0]) for name, value in _figures(observed, predicted).items()}
+    spread = _figures(observed, predicted, counts)
+    if where == "held out":
+        values["lds"] = spearman(observed.effects, predicted)
+        spread["lds"] = _lds_spread(observed.effects, predicted, counts)
+    suffix = "_insample" if where == "in-sample" else "_heldout"
+    rows: list[Measure] = []
+    for name, value in values.items():
+        low, high = percentiles(spread[name])
+        by_chance = percentiles(chance[name])
+        rows.append(
+            Measure(
+                metric="fidelity", name=name + suffix, value=value, low=low, high=high, chance=mean_of(chance[name]),
+                chance_low=by_chance[0], chance_high=by_chance[1], n=len(observed),
+                better="higher" if name in HIGHER else "lower", how=_how(name, where, rebuilt),
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _lds_spread(y: Floats, predicted: Floats, counts: Floats) -> Floats:
+    rows = [np.repeat(np.arange(len(y)), count.astype(int)) for count in counts[: DRAWS // 2]]
+    return np.array([spearman(y[row], predicted[row]) for row in rows])
+
+
+def _how(name: str, where: str, rebuilt: Rebuilt) -> str:
+    what = {
+        "lds": "Spearman's correlation of predicted and observed effects over masks",
+        "mean_loss": "|mean observed - mean predicted|",
+    }.get(name, f"{name} of predicted against observed effects")
+    kernel = "; weights exp(-(share of units dropped)^2 / 0.5^2)" if "w" in name[:2] else ""
+    fitted = "on the same masks, as published" if where == "in-sample" else "without each fold"
+    return (
+        f"{what}, {rebuilt.surrogate.name} fitted {fitted}{kernel}. Interval: bootstrap over groups of masks, without "
+        f"a refit. Chance: {CHANCE_ROUNDS} times effects dealt out anew by groups"
+    )
+
+
+def _no_calls(case: Case) -> int:
+    del case
+    return 0
+
+
+METRIC = Metric("fidelity", _no_calls, measure)
+
+
+def heldout_r2(explanation: PromptExplanation) -> tuple[float | None, float | None, float | None]:
+    """Held-out R2 with the limits of its bootstrap interval over groups of masks; limits need the evidence."""
+    value, evidence = explanation.fidelity.r2_heldout, explanation.evidence
+    if value is None or evidence is None:
+        return value, None, None
+    near = rebuild(explanation, "fidelity").observed.nearness
+    weights = np.ones(len(evidence.effects)) if near is None else near
+    counts = resampled_groups(evidence.groups, generator(explanation.seed, "fidelity", "held out"))
+    found = figures(evidence.effects, evidence.predicted, weights, units=len(explanation.units), counts=counts)
+    return value, *percentiles(found["wr2"])

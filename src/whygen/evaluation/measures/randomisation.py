@@ -1,0 +1,85 @@
+"""Model randomisation: an explanation of a model that learned nothing must be unrelated. METHODS A7.
+
+Adebayo et al. 2018 (arXiv 1810.03292) re-initialise the weights. Of a black box there are none: ``answers`` deals the
+recorded effects out anew over groups of masks, so that answers no longer depend on units, and estimates again; it costs
+no call. ``model`` explains a model of the same kind that the person gives, such as one with random weights.
+
+A figure is good when it is where chance is: the attributions then come from the model, not from the procedure.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whygen.evaluation.case import Case, Floats, Metric, mean_of, percentiles
+from whygen.evaluation.compare import generalised_jaccard
+from whygen.evaluation.measures import agreement
+from whygen.evaluation.measures.fidelity import spearman
+from whygen.evaluation.rebuilt import attributions, rebuild
+from whygen.evaluation.result import Measure
+from whygen.stats.seeds import generator
+
+ROUNDS = 20
+
+
+def calls(case: Case) -> int:
+    """One explanation where a randomised model was given."""
+    return 0 if case.randomised is None else case.lab.ask_calls()
+
+
+def measure(case: Case) -> list[Measure]:
+    """Likeness of the explanation to those of shuffled answers, and of a randomised model."""
+    rows = _shuffled(case)
+    if case.randomised is not None:
+        told = case.lab.explain(seed=case.explanation.seed, model=case.randomised)
+        how = f"explained again for {told.model}, a model that learned nothing"
+        found = agreement.rows(
+            "randomisation", "model", [agreement.pair(case.explanation, told)], seed=case.seed, how=how
+        )
+        rows += [row.model_copy(update={"better": "neither"}) for row in found]
+    return rows
+
+
+def _shuffled(case: Case) -> list[Measure]:
+    rebuilt = rebuild(case.explanation, "randomisation")
+    rng = generator(case.seed, "randomisation")
+    own = attributions(case.explanation)
+    others = [rebuilt.estimate(rebuilt.permuted(rng), case.seed) for _ in range(ROUNDS)]
+    dealt = [rng.permutation(other) for other in others for _ in range(ROUNDS)]
+    strength = [float(np.abs(other).sum() / max(np.abs(own).sum(), 1e-300)) for other in others]
+    rows = [
+        _row(
+            "spearman_answers",
+            np.array([spearman(own, o) for o in others]),
+            np.array([spearman(own, d) for d in dealt]),
+        ),
+        _row(
+            "generalised_jaccard_answers",
+            np.array([generalised_jaccard(own, o) for o in others]),
+            np.array([generalised_jaccard(own, d) for d in dealt]),
+        ),
+    ]
+    low, high = percentiles(np.array(strength))
+    rows.append(
+        Measure(
+            metric="randomisation", name="strength_answers", value=float(np.mean(strength)), low=low, high=high,
+            n=ROUNDS, better="lower",
+            how=f"sum of |attribution| of shuffled answers over that of the explanation; range over {ROUNDS} shuffles. "
+            "What the procedure finds where nothing is to be found",
+        )
+    )  # fmt: skip
+    return rows
+
+
+def _row(name: str, values: Floats, chance: Floats) -> Measure:
+    low, high = percentiles(values)
+    span = percentiles(chance)
+    return Measure(
+        metric="randomisation", name=name, value=mean_of(values), low=low, high=high, chance=mean_of(chance),
+        chance_low=span[0], chance_high=span[1], n=ROUNDS, better="neither",
+        how=f"recorded effects dealt out anew over groups of masks, {ROUNDS} times, and estimated again; range over "
+        "these. Should be at chance: the same attributions dealt out to other units",
+    )  # fmt: skip
+
+
+METRIC = Metric("randomisation", calls, measure)

@@ -1,0 +1,158 @@
+"""The estimate behind a saved explanation, made again from its evidence: same masks, same surrogate, no call.
+
+What an explanation keeps suffices for every estimand but `local` under a kernel that read the prompts; that is found
+out by comparing with what was recorded, and refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.errors import UnknownNameError, UsageError
+from whygen.prompt import intervals
+from whygen.prompt.designs import MAX_ENUMERATED, size_law
+from whygen.prompt.kernels import Dropped
+from whygen.prompt.observed import Observed
+from whygen.prompt.surrogates import Surrogate, load_surrogate
+from whygen.prompt.weighted import WeightedLeastSquares
+from whygen.results.prompt import Evidence, PromptExplanation
+from whygen.stats.seeds import generator
+
+Floats = NDArray[np.float64]
+
+CLOSE = 1e-6
+"""What is rebuilt agrees with what was recorded to this share of the largest value."""
+
+
+def evidence_of(explanation: PromptExplanation, metric: str) -> Evidence:
+    """The arrays and samples.
+
+    Raises:
+        UsageError: if the explanation came without them.
+    """
+    if explanation.evidence is None or not len(explanation.evidence.effects):
+        raise UsageError(
+            f"{metric} needs the masks and answers, and this explanation has none: it was loaded from its JSON file "
+            "alone, or explained part by part. Load the folder that -o or save() wrote, or explain without hierarchy."
+        )
+    return explanation.evidence
+
+
+def attributions(explanation: PromptExplanation) -> Floats:
+    """Attributions, shape ``(n,)``."""
+    return np.array([unit.attribution for unit in explanation.units], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What the explanation was estimated from, and how."""
+
+    explanation: PromptExplanation
+    observed: Observed
+    surrogate: Surrogate
+
+    def estimate(self, observed: Observed, seed: int) -> Floats:
+        """Attributions of the explanation's estimand from other effects on its masks (or fewer of them), ``(n,)``."""
+        estimand = self.explanation.estimand
+        if estimand == "loo":
+            return intervals.leave_one_out_estimate(observed, whole_effect(self.explanation)).attributions
+        if estimand == "local":
+            return intervals.local_estimate(observed).attributions
+        if self.explanation.masks == "enumerated":
+            exact = intervals.enumerated_shapley if estimand == "shapley" else intervals.enumerated_estimate
+            return exact(observed).attributions
+        fit = intervals.cross_fit(observed, self.surrogate, generator(seed, "folds"))
+        shrunk = fit.shrunk()
+        if observed.total is not None:
+            return shrunk + (observed.total - float(shrunk.sum())) / observed.n
+        limits = intervals.sampled_interval(fit, sampled=_sampled(observed), keep=observed.keep)
+        return np.clip(shrunk, limits.low, limits.high)
+
+    def permuted(self, rng: np.random.Generator) -> Observed:
+        """The same masks with the effects of whole groups dealt out anew: an explanation of it says nothing.
+
+        Raises:
+            UsageError: if groups have different sizes.
+        """
+        observed = self.observed
+        order = np.argsort(observed.groups, kind="stable")
+        groups = len(np.unique(observed.groups))
+        if len(order) % groups:
+            raise UsageError("Groups of masks have different sizes: their effects cannot be dealt out anew.")
+        blocks = observed.effects[order].reshape(groups, -1)
+        dealt = np.empty(len(observed))
+        dealt[order] = blocks[rng.permutation(groups)].ravel()
+        return observed.with_effects(dealt)
+
+
+def _sampled(observed: Observed) -> float:
+    """The share of all complement pairs that was drawn."""
+    if observed.keep != 0.5 or observed.n > MAX_ENUMERATED:
+        return 0.0
+    return len(np.unique(observed.groups)) / 2 ** (observed.n - 1)
+
+
+def whole_effect(explanation: PromptExplanation) -> float:
+    """f(1): the mean effect of the repeats of the whole prompt.
+
+    Raises:
+        UsageError: if no repeat was recorded.
+    """
+    samples = () if explanation.evidence is None else explanation.evidence.samples
+    repeats = [sample.effect for sample in samples if sample.kind == "repeat" and sample.effect is not None]
+    if not repeats:
+        raise UsageError("The explanation records no repeat of the whole prompt. Explain again with this version.")
+    return float(np.mean(repeats))
+
+
+def rebuild(explanation: PromptExplanation, metric: str) -> Rebuilt:
+    """What the explanation was estimated from.
+
+    Raises:
+        UsageError: if that was not kept: no evidence, a surrogate or a kernel of one's own.
+    """
+    evidence = evidence_of(explanation, metric)
+    observed = Observed(
+        evidence.masks,
+        evidence.effects,
+        evidence.groups,
+        explanation.keep,
+        _sizes(explanation),
+        float(attributions(explanation).sum()) if explanation.estimand == "shapley" else None,
+        Dropped().weights(evidence.masks, (), "") if explanation.estimand == "local" else None,
+    )
+    rebuilt = Rebuilt(explanation, observed, _surrogate(explanation, metric))
+    if explanation.estimand == "local":
+        _check_kernel(rebuilt, metric)
+    return rebuilt
+
+
+def _sizes(explanation: PromptExplanation) -> Floats | None:
+    if explanation.estimand != "shapley" or explanation.masks == "enumerated":
+        return None
+    law = "kernel" if "(kernel)" in explanation.design else "leverage"
+    return size_law(len(explanation.units), law)
+
+
+def _surrogate(explanation: PromptExplanation, metric: str) -> Surrogate:
+    if explanation.surrogate == WeightedLeastSquares().name:
+        return WeightedLeastSquares()
+    try:
+        return load_surrogate(explanation.surrogate or "pairs")
+    except UnknownNameError:
+        raise UsageError(
+            f"{metric} fits the surrogate again, and {explanation.surrogate!r} is one of your own. Explain with one "
+            "that whygen has, such as 'pairs'."
+        ) from None
+
+
+def _check_kernel(rebuilt: Rebuilt, metric: str) -> None:
+    again, recorded = rebuilt.estimate(rebuilt.observed, 0), attributions(rebuilt.explanation)
+    if np.abs(again - recorded).max() > CLOSE * max(float(np.abs(recorded).max()), 1e-300):
+        raise UsageError(
+            f"{metric} needs the weight of each mask, and an explanation keeps it for kernel='dropped' alone. Explain "
+            "with that kernel, or with estimand='banzhaf'."
+        )
