@@ -143,10 +143,11 @@ def _shapiq(name: str, **options: object) -> Callable[[Played, int, int], Floats
 
         nothing = float(game.values(np.zeros((1, game.n), dtype=bool))[0])
         rival = getattr(shapiq, name)(n=game.n, random_state=seed, **options)
-        found = rival.approximate(
-            calls,
-            lambda masks: game.values(np.atleast_2d(np.asarray(masks, dtype=bool))) - nothing,  # pyright: ignore
-        )
+
+        def from_nothing(masks: Bools) -> Floats:
+            return game.values(np.atleast_2d(np.asarray(masks, dtype=bool))) - nothing
+
+        found = rival.approximate(calls, from_nothing)
         return np.array([found[(unit,)] for unit in range(game.n)])
 
     return approximate
