@@ -154,6 +154,30 @@ def test_out_of_memory_halves_the_batch_and_goes_on(folder: Path, kind: str, mon
     assert model.limits.max_batch == 1
 
 
+def test_large_pictures_share_no_batch_on_a_processor(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from whygen.models import diffusers_pictures
+
+    monkeypatch.setattr(diffusers_pictures, "PIXELS", 2 * 16 * 16)
+    sizes: list[int] = []
+
+    def drawn_in_batches(**options: object) -> list[int]:
+        model = load_model(f"diffusers/{folder}", ModelOptions(device="cpu", **options))
+        own = model.pipeline
+        sizes.clear()
+
+        def seen(*, prompt: list[str], **rest: object) -> object:
+            sizes.append(len(prompt))
+            return own(prompt=prompt, **rest)
+
+        seen.vae_scale_factor = own.vae_scale_factor
+        monkeypatch.setattr(model, "pipeline", seen)
+        drawn(model.answer(requests(kind)))
+        return sizes
+
+    assert drawn_in_batches() == [2, 2, 1]
+    assert drawn_in_batches(batch_size=4) == [4, 1]  # what was chosen is done
+
+
 def test_blank_frames_are_refusals_and_overflow_is_a_failure(
     folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

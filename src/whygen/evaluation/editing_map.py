@@ -74,7 +74,7 @@ def map_outputs(
         names: of the units.
         rng: deals out presence anew.
     """
-    apart = cdist(vectors, vectors)
+    apart = np.asarray(cdist(vectors, vectors), dtype=np.float64)
     if len(vectors) < FEWEST or float(apart.max()) <= 1e-12:
         return None
     deals = _deals(groups, rng)
