@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tiny_models
 import whygen
 from whygen import PromptExplanation, pictures
 from whygen.cli import main
 from whygen.errors import FormatError, MissingError, UsageError
+from whygen.report import summarise
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Picture, Request, Settings
 
 FAST = Settings(extra={"steps": 2, "guidance_scale": 1.0})
@@ -90,6 +94,42 @@ def test_regions_of_the_picture() -> None:
     assert {unit.text for unit in found.units} == {f"region {i + 1}" for i in range(len(found.units))}
     assert max(unit.attribution for unit in found.units) > 0
     assert "region" in found.to_html()
+
+
+def layer(url: str) -> np.ndarray:
+    """Where a picture in the page is not clear."""
+    data = base64.b64decode(url.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))[..., 3] > 0
+
+
+def test_the_report_shows_what_was_sent_of_a_picture_cut_into_regions() -> None:
+    found = explain(Editor(), units="region", regions=4, budget=60)
+    assert found.evidence is not None
+    assert found.evidence.pictures is not None
+    labels, shown = found.evidence.pictures.regions, summarise(found)
+    assert labels is not None
+    hidden = shown["pictures"]["hidden"]
+    assert set(hidden) == {sample.mask for sample in found.evidence.samples if sample.mask is not None}
+    assert len(hidden) > 10
+    for row, url in hidden.items():
+        assert (layer(url) == ~found.evidence.masks[row][labels]).all()
+    for sample, row in zip(found.evidence.samples, shown["samples"]["rows"], strict=True):
+        kept = np.ones(len(found.units)) if sample.mask is None else found.evidence.masks[sample.mask]
+        gone = [unit.text for unit, stays in zip(found.units, kept, strict=True) if not stays]
+        assert row["parts"][0]["text"] == (", ".join(gone) or " ".join(WORDS))
+    strips = [each for unit in shown["pictures"]["units"] for each in (*unit["with"], *unit["without"])]
+    assert strips
+    assert all(each["mask"] in hidden for each in strips)
+    assert found.to_html().count("squares were painted over") > len(hidden)
+
+
+def test_a_pinned_region_is_never_painted_over() -> None:
+    found = explain(Editor(), units="region", regions=4, budget=60, pin=["region 1"])
+    assert found.evidence is not None
+    assert found.evidence.pictures is not None
+    held = found.evidence.pictures.regions == -1
+    assert held.any()
+    assert not any(layer(url)[held].any() for url in summarise(found)["pictures"]["hidden"].values())
 
 
 def test_an_editor_that_does_not_listen_is_told() -> None:
