@@ -108,7 +108,7 @@ def picture_from(value: Picture | Image.Image | NDArray[Any]) -> Picture:
         return picture_of(_as_rgb(value, "The picture"))
     if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3 or not 0 < value.size <= 3 * MOST_PIXELS:
         raise DataError(
-            f"An array of {value.dtype} and shape {value.shape} is no picture. Give uint8, (height, width, 3), 0 to 255."
+            f"An array of {value.dtype} and shape {value.shape} is no picture. Give uint8, (height, width, 3)."
         )
     return picture_of(value)
 

@@ -146,6 +146,93 @@ def test_blank_frames_count_as_refusals_and_a_refused_reference_is_told() -> Non
     assert not {"odd-answers", "refused-reference"} & {each.code for each in explain(Editor()).warnings}
 
 
+class Restless(Editor):
+    """Does not listen, and draws otherwise each time."""
+
+    def draw(self, request: Request) -> Output:
+        noise = np.random.default_rng(request.sampling_seed).integers(0, 40, (24, 24, 3), dtype=np.uint8)
+        return Output(picture=pictures.picture_of(pictures.pixels(scene()) + noise))
+
+
+def test_noise_is_not_taken_for_a_cause() -> None:
+    runs = [explain(Restless(), settings=Settings(temperature=1.0, seed=s), seed=s, budget=64) for s in range(15)]
+    assert all(found.noise.differs for found in runs)
+    quiet = [found for found in runs if not any(unit.significant for unit in found.units)]
+    assert len(quiet) >= 13  # four words are kept whole in two masks of five: one f(1) for all gave ten
+    assert "No word of this prompt stands out." in quiet[0].to_html()
+
+
+def test_an_editor_that_only_draws_black_is_told() -> None:
+    class Black(Editor):
+        def draw(self, request: Request) -> Output:
+            return Output(picture=pictures.picture_of(np.zeros((24, 24, 3), dtype=np.uint8)), finish="refused")
+
+    found = explain(Black())
+    assert {"refused-reference", "same-output", "odd-answers"} <= {each.code for each in found.warnings}
+    assert not any(unit.significant for unit in found.units)
+    assert "refused" in found.to_html()
+
+
+def modes() -> dict[str, Image.Image]:
+    """The scene in every mode that a file may have, at an odd size."""
+    image = Image.fromarray(pictures.pixels(scene())).resize((23, 31))
+    deep = np.asarray(image.convert("L")).astype(np.uint16) * 257
+    return {
+        "palette": image.quantize(16), "grey": image.convert("L"), "bits": image.convert("1"),
+        "alpha": image.convert("RGBA"), "grey and alpha": image.convert("LA"), "16 bits": Image.fromarray(deep),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", list(modes()))
+@pytest.mark.parametrize("units", ["word", "region"])
+def test_pictures_of_odd_sizes_and_modes_are_explained(mode: str, units: str) -> None:
+    buffer = io.BytesIO()
+    modes()[mode].save(buffer, "PNG")
+    found = explain(Editor(), Edit(Picture(buffer.getvalue()), " ".join(WORDS)), units=units, regions=3)
+    assert max(unit.attribution for unit in found.units) > 0
+    assert "data:image/png" in found.to_html()
+
+
+def bad_files() -> dict[str, tuple[bytes, str]]:
+    noise = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    vast = Image.new("1", (6000, 6000))
+    buffer = io.BytesIO()
+    vast.save(buffer, "PNG")
+    return {
+        "truncated": (pictures.picture_of(noise).data[:900], "cut short"),
+        "empty": (b"", "no picture"),
+        "a text": (b"make it night", "no picture"),
+        "vast": (buffer.getvalue(), "Make it smaller"),
+    }
+
+
+@pytest.mark.parametrize("kind", list(bad_files()))
+def test_a_bad_picture_ends_the_command_with_what_to_do(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, said = bad_files()[kind]
+    image = tmp_path / "given.png"
+    image.write_bytes(data)
+    with pytest.raises(SystemExit) as end:
+        main(["edit", "diffusers/never/opened", str(image), "make it night"])
+    assert end.value.code == 2
+    told = capsys.readouterr().err
+    assert said in " ".join(told.split())
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("instruction", ["", "   ", "\n"])
+def test_an_empty_instruction_ends_the_command(
+    instruction: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "given.png"
+    image.write_bytes(scene().data)
+    with pytest.raises(SystemExit) as end:
+        main(["edit", "diffusers/never/opened", str(image), "--text", instruction])
+    assert end.value.code == 2
+    assert "never" not in capsys.readouterr().err
+
+
 def test_a_second_run_costs_no_call(tmp_path: Path) -> None:
     first, second = Editor(), Editor()
     one = explain(first, cache=tmp_path / "calls.sqlite")

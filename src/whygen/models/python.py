@@ -184,7 +184,7 @@ _MEDIA = (*_PICTURES, Sound, Video)
 _PROMISES: tuple[tuple[Any, str, OutputKind], ...] = (
     (_PICTURES, "Picture", "picture"), (Sound, "Sound", "sound"), (Video, "Video", "frames"),
 )  # fmt: skip
-_READ: Mapping[OutputKind, Callable[[Any], Output]] = {"picture": _picture, "sound": _sound, "frames": _video}
+_READ: Mapping[str, Callable[[Any], Output]] = {"picture": _picture, "sound": _sound, "frames": _video}
 _ANSWERS = (str, Picture, Image.Image, Sound, Video, Output)
 
 
