@@ -51,7 +51,7 @@ def _collect(
     """Effects of masks and draws ``(m, draws)``, NaN where there is none; irrelevant answers; what stopped the run."""
     design, whole, plan = rule.design, rule.whole, rule.plan
     draws = plan.options.draws
-    full = _known(asker.is_whole(design, prompts), fresh=whole.differs or draws > 1)
+    full = asker.is_known(design, prompts, whole, draws=draws)
     effects = np.full((len(design.masks), draws), np.nan)
     line = relevance.level(asker.target, whole.references)
     asked = irrelevant = 0
@@ -67,15 +67,6 @@ def _collect(
         if (stopped := rule.met(read(effects[:asked]))) is not None:
             return effects, irrelevant, stopped
     return effects, irrelevant, None
-
-
-def _known(full: NDArray[np.bool_], *, fresh: bool) -> NDArray[np.bool_]:
-    """Rows ``(m,)`` that need not be asked, since the repeats give f(1).
-
-    None where answers differ from draw to draw and several rows are whole: one estimate in all of them is an error that
-    they share, which no interval over rows sees (a third of the runs then found a unit significant in pure noise).
-    """
-    return np.zeros_like(full) if fresh and full.sum() > 1 else full
 
 
 def _nearness(asker: Asker, design: Design, prompts: Sequence[Sent], kernel: Kernel) -> NDArray[np.float64]:
@@ -172,7 +163,8 @@ def _noise(
     if plan.options.scale != "none":
         return (0.0, 0) if not whole.differs else (None, 0)
     if draws > 1:
-        spread = effects[asked].var(axis=1, ddof=1)
+        known = asker.is_known(design, asker.rendered(design), whole, draws=draws)
+        spread = effects[alive & ~known].var(axis=1, ddof=1)
         return float(spread.mean()) / draws, len(spread) * (draws - 1)
     if not whole.differs:
         return 0.0, 0
