@@ -35,8 +35,8 @@ SEED = 7
 EDITS = {64: 32, 256: 32, 1024: 11}
 """At 1,024 pixels the fewest that an explanation of these words needs."""
 ROUNDS = {64: 5, 256: 2, 1024: 1}
-STEPS = 10
-"""The default of the painter; editors in use take 20 to 100, beside which what is added counts for less."""
+STEPS = {64: 10, 256: 10, 1024: 2}
+"""Ten are the painter's; editors in use take 20 to 100, beside which what is added counts for less."""
 INSTRUCTION = "please make it a winter night with snow on the roof"
 WHAT = ("explained", "bare")
 
@@ -108,7 +108,7 @@ def explained(model: Any, side: int, seed: int) -> list[dict[str, Any]]:
     model.pipeline = Recorder(getattr(model.pipeline, "own", model.pipeline))
     whygen.explain_prompt(
         model, Edit(picture(side), INSTRUCTION), encoder="patches", seed=seed, budget=EDITS[side], cache=None,
-        settings=Settings(extra={"steps": STEPS, "guidance_scale": 1.0}), units="whitespace",
+        settings=Settings(extra={"steps": STEPS[side], "guidance_scale": 1.0}), units="whitespace",
     )  # fmt: skip
     return model.pipeline.calls
 
@@ -145,7 +145,7 @@ def timed(folder: Path, side: int) -> dict[str, object]:
         print(side, [round(each, 2) for each in rows[-1]], flush=True)
     walls, processors, bare_walls, bare_processors = np.array(rows).T
     return {
-        "pictures": EDITS[side], "batch": max(len(given["prompt"]) for given in calls),
+        "pictures": EDITS[side], "steps": STEPS[side], "batch": max(len(given["prompt"]) for given in calls),
         "explained s": float(np.median(walls)), "bare s": float(np.median(bare_walls)),
         "wall over bare": float(np.median(walls / bare_walls)),
         "processor over bare": float(np.median(processors / bare_processors)),
@@ -174,16 +174,23 @@ def _calls(model: Any, side: int) -> list[dict[str, Any]]:
     """What the pipeline is called with for so many pictures, in batches of the model's own size."""
     own = model.pipeline
     model.pipeline = recorder = Recorder(own, idle=True)
-    settings = Settings(extra={"steps": STEPS, "guidance_scale": 1.0})
+    settings = Settings(extra={"steps": STEPS[side], "guidance_scale": 1.0})
     model.answer([Request(prompt=Edit(picture(side), INSTRUCTION), settings=settings)] * EDITS[side])
     model.pipeline = own
     return recorder.calls
 
 
+def kept(sides: tuple[int, ...]) -> list[dict[str, object]]:
+    """Rows of an earlier run at other sizes."""
+    path = record.RESULTS / "editing_sizes.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["figures"]["rows"] if path.is_file() else []
+    return [row for row in rows if row["side"] not in sides]
+
+
 def main(data: Path | None = None, *, sides: tuple[int, ...] = tuple(EDITS)) -> None:
     del data
-    rows: list[dict[str, object]] = []
-    told = {"steps": STEPS, "pipeline": "random weights", "transport between 64 sets of 256, s": transport()}
+    rows = kept(sides)
+    told = {"pipeline": "random weights", "transport between 64 sets of 256, s": transport()}
     with tempfile.TemporaryDirectory() as place:
         folder = random_pipeline(Path(place) / "pipeline")
         for side in sides:
