@@ -90,6 +90,29 @@ def picture_of(values: Pixels) -> Picture:
     return Picture(buffer.getvalue(), "image/png")
 
 
+def picture_from(value: Picture | Image.Image | NDArray[Any]) -> Picture:
+    """A picture from what people's own code holds: a `Picture`, a Pillow image, or an array.
+
+    Args:
+        value: an array must be of uint8 and ``(height, width, 3)``: another range or order cannot be told from it.
+
+    Raises:
+        DataError: saying what does not fit, or that it cannot be read.
+    """
+    if isinstance(value, Picture):
+        _loaded(_opened(value.data, "The picture"), "The picture")
+        return value
+    if isinstance(value, Image.Image):
+        if value.width * value.height > MOST_PIXELS or not value.width * value.height:
+            raise DataError(f"The picture has {value.width} x {value.height} pixels, of 1 to {MOST_PIXELS:,}.")
+        return picture_of(_as_rgb(value, "The picture"))
+    if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3 or not 0 < value.size <= 3 * MOST_PIXELS:
+        raise DataError(
+            f"An array of {value.dtype} and shape {value.shape} is no picture. Give uint8, (height, width, 3)."
+        )
+    return picture_of(value)
+
+
 def resized(values: Pixels, *, width: int, height: int) -> Pixels:
     """The picture in another size (bicubic, antialiased when it shrinks); unchanged if it has that size."""
     if values.shape[:2] == (height, width):

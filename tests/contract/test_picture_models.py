@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import tiny_models
 from whygen import pictures
@@ -135,7 +136,16 @@ def test_pictures_of_odd_and_mixed_sizes(model: Model, kind: str) -> None:
     assert [image.shape[:2] for image in drawn(model.answer(asked))] == [(14, 16), (16, 16), (14, 16), (10, 24)]
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+SHORT = [
+    RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), torch.OutOfMemoryError("HIP out of memory"),
+    MemoryError(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", SHORT, ids=lambda error: type(error).__name__)
+def test_out_of_memory_halves_the_batch_and_goes_on(
+    folder: Path, kind: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = load_model(f"diffusers/{folder}", ModelOptions(device="cpu", batch_size=4))
     expected = drawn(model.answer(requests(kind)))
     own, sizes = model.pipeline, []
@@ -143,7 +153,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(folder: Path, kind: str, mon
     def short(*, prompt: list[str], **rest: object) -> object:
         sizes.append(len(prompt))
         if len(prompt) > 1:
-            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+            raise error
         return own(prompt=prompt, **rest)
 
     short.vae_scale_factor = own.vae_scale_factor
@@ -152,6 +162,48 @@ def test_out_of_memory_halves_the_batch_and_goes_on(folder: Path, kind: str, mon
         assert np.abs(a - b).max() <= 1
     assert max(sizes) == 4
     assert model.limits.max_batch == 1
+
+
+def test_out_of_memory_on_one_picture_fails_that_one(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(f"diffusers/{folder}", ModelOptions(device="cpu"))
+    own = model.pipeline
+
+    def short(*, prompt: list[str], **rest: object) -> object:
+        if TEXTS[2] in prompt:
+            raise MemoryError
+        return own(prompt=prompt, **rest)
+
+    short.vae_scale_factor = own.vae_scale_factor
+    monkeypatch.setattr(model, "pipeline", short)
+    answers = list(model.answer(requests(kind)))
+    assert [isinstance(answer, Failure) for answer in answers] == [False, False, True, False, False]
+    assert isinstance(answers[2], Failure)
+    assert "out of memory" in answers[2].message
+    assert "smaller picture" in answers[2].advice
+
+
+def test_large_pictures_share_no_batch_on_a_processor(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from whygen.models import diffusers_pictures
+
+    monkeypatch.setattr(diffusers_pictures, "PIXELS", 2 * 16 * 16)
+    sizes: list[int] = []
+
+    def drawn_in_batches(**options: object) -> list[int]:
+        model = load_model(f"diffusers/{folder}", ModelOptions(device="cpu", **options))
+        own = model.pipeline
+        sizes.clear()
+
+        def seen(*, prompt: list[str], **rest: object) -> object:
+            sizes.append(len(prompt))
+            return own(prompt=prompt, **rest)
+
+        seen.vae_scale_factor = own.vae_scale_factor
+        monkeypatch.setattr(model, "pipeline", seen)
+        drawn(model.answer(requests(kind)))
+        return sizes
+
+    assert drawn_in_batches() == [2, 2, 1]
+    assert drawn_in_batches(batch_size=4) == [4, 1]  # what was chosen is done
 
 
 def test_blank_frames_are_refusals_and_overflow_is_a_failure(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tiny_models
 import whygen
 from whygen import PromptExplanation, pictures
 from whygen.cli import main
 from whygen.errors import FormatError, MissingError, UsageError
+from whygen.report import summarise
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Picture, Request, Settings
 
 FAST = Settings(extra={"steps": 2, "guidance_scale": 1.0})
@@ -92,6 +96,42 @@ def test_regions_of_the_picture() -> None:
     assert "region" in found.to_html()
 
 
+def layer(url: str) -> np.ndarray:
+    """Where a picture in the page is not clear."""
+    data = base64.b64decode(url.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))[..., 3] > 0
+
+
+def test_the_report_shows_what_was_sent_of_a_picture_cut_into_regions() -> None:
+    found = explain(Editor(), units="region", regions=4, budget=60)
+    assert found.evidence is not None
+    assert found.evidence.pictures is not None
+    labels, shown = found.evidence.pictures.regions, summarise(found)
+    assert labels is not None
+    hidden = shown["pictures"]["hidden"]
+    assert set(hidden) == {sample.mask for sample in found.evidence.samples if sample.mask is not None}
+    assert len(hidden) > 10
+    for row, url in hidden.items():
+        assert (layer(url) == ~found.evidence.masks[row][labels]).all()
+    for sample, row in zip(found.evidence.samples, shown["samples"]["rows"], strict=True):
+        kept = np.ones(len(found.units)) if sample.mask is None else found.evidence.masks[sample.mask]
+        gone = [unit.text for unit, stays in zip(found.units, kept, strict=True) if not stays]
+        assert row["parts"][0]["text"] == (", ".join(gone) or " ".join(WORDS))
+    strips = [each for unit in shown["pictures"]["units"] for each in (*unit["with"], *unit["without"])]
+    assert strips
+    assert all(each["mask"] in hidden for each in strips)
+    assert found.to_html().count("squares were painted over") > len(hidden)
+
+
+def test_a_pinned_region_is_never_painted_over() -> None:
+    found = explain(Editor(), units="region", regions=4, budget=60, pin=["region 1"])
+    assert found.evidence is not None
+    assert found.evidence.pictures is not None
+    held = found.evidence.pictures.regions == -1
+    assert held.any()
+    assert not any(layer(url)[held].any() for url in summarise(found)["pictures"]["hidden"].values())
+
+
 def test_an_editor_that_does_not_listen_is_told() -> None:
     found = explain(Editor(deaf=True))
     assert "same-output" in [each.code for each in found.warnings]
@@ -104,6 +144,99 @@ def test_blank_frames_count_as_refusals_and_a_refused_reference_is_told() -> Non
     assert "refused-reference" in codes
     assert "odd-answers" in codes
     assert not {"odd-answers", "refused-reference"} & {each.code for each in explain(Editor()).warnings}
+
+
+class Restless(Editor):
+    """Does not listen, and draws otherwise each time."""
+
+    def draw(self, request: Request) -> Output:
+        noise = np.random.default_rng(request.sampling_seed).integers(0, 40, (24, 24, 3), dtype=np.uint8)
+        return Output(picture=pictures.picture_of(pictures.pixels(scene()) + noise))
+
+
+def test_noise_is_not_taken_for_a_cause() -> None:
+    runs = [explain(Restless(), settings=Settings(temperature=1.0, seed=s), seed=s, budget=64) for s in range(15)]
+    assert all(found.noise.differs for found in runs)
+    quiet = [found for found in runs if not any(unit.significant for unit in found.units)]
+    assert len(quiet) >= 13
+    for found in runs:
+        assert found.evidence is not None
+        whole = found.evidence.effects[found.evidence.masks.all(axis=1)]
+        assert len(whole) > 5  # two masks of five keep all four words
+        assert len(np.unique(whole)) == len(whole)  # each was asked: one f(1) in all rows would be a shared error
+        assert found.calls.asked <= 64
+    assert "No word of this prompt stands out." in quiet[0].to_html()
+
+
+def test_an_editor_that_only_draws_black_is_told() -> None:
+    class Black(Editor):
+        def draw(self, request: Request) -> Output:
+            return Output(picture=pictures.picture_of(np.zeros((24, 24, 3), dtype=np.uint8)), finish="refused")
+
+    found = explain(Black())
+    assert {"refused-reference", "same-output", "odd-answers"} <= {each.code for each in found.warnings}
+    assert not any(unit.significant for unit in found.units)
+    assert "refused" in found.to_html()
+
+
+def modes() -> dict[str, Image.Image]:
+    """The scene in every mode that a file may have, at an odd size."""
+    image = Image.fromarray(pictures.pixels(scene())).resize((23, 31))
+    deep = np.asarray(image.convert("L")).astype(np.uint16) * 257
+    return {
+        "palette": image.quantize(16), "grey": image.convert("L"), "bits": image.convert("1"),
+        "alpha": image.convert("RGBA"), "grey and alpha": image.convert("LA"), "16 bits": Image.fromarray(deep),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", list(modes()))
+@pytest.mark.parametrize("units", ["word", "region"])
+def test_pictures_of_odd_sizes_and_modes_are_explained(mode: str, units: str) -> None:
+    buffer = io.BytesIO()
+    modes()[mode].save(buffer, "PNG")
+    found = explain(Editor(), Edit(Picture(buffer.getvalue()), " ".join(WORDS)), units=units, regions=3)
+    assert max(unit.attribution for unit in found.units) > 0
+    assert "data:image/png" in found.to_html()
+
+
+def bad_files() -> dict[str, tuple[bytes, str]]:
+    noise = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    vast = Image.new("1", (6000, 6000))
+    buffer = io.BytesIO()
+    vast.save(buffer, "PNG")
+    return {
+        "truncated": (pictures.picture_of(noise).data[:900], "cut short"),
+        "empty": (b"", "no picture"),
+        "a text": (b"make it night", "no picture"),
+        "vast": (buffer.getvalue(), "Make it smaller"),
+    }
+
+
+@pytest.mark.parametrize("kind", list(bad_files()))
+def test_a_bad_picture_ends_the_command_with_what_to_do(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, said = bad_files()[kind]
+    image = tmp_path / "given.png"
+    image.write_bytes(data)
+    with pytest.raises(SystemExit) as end:
+        main(["edit", "diffusers/never/opened", str(image), "make it night"])
+    assert end.value.code == 2
+    told = capsys.readouterr().err
+    assert said in " ".join(told.split())
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("instruction", ["", "   ", "\n"])
+def test_an_empty_instruction_ends_the_command(
+    instruction: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "given.png"
+    image.write_bytes(scene().data)
+    with pytest.raises(SystemExit) as end:
+        main(["edit", "diffusers/never/opened", str(image), "--text", instruction])
+    assert end.value.code == 2
+    assert "never" not in capsys.readouterr().err
 
 
 def test_a_second_run_costs_no_call(tmp_path: Path) -> None:

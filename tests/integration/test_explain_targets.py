@@ -124,7 +124,10 @@ def test_a_score_that_breaks_costs_nothing_the_second_time(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["additive", "noisy"])
-@pytest.mark.parametrize("options", [{}, {"draws": 2}, {"estimand": "shapley"}, {"estimand": "loo"}, {"keep": 0.8}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"draws": 2}, {"estimand": "shapley"}, {"estimand": "loo"}, {"keep": 0.8}, {"keep": 0.8, "draws": 2}],
+)
 def test_one_set_of_calls_answers_many_targets(name: str, options: dict[str, Any]) -> None:
     model = Counted(name)
     targets: list[Any] = ["token-set", "contains:fox", "edit", re.compile("melody")]

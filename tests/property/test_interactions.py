@@ -50,6 +50,14 @@ def test_two_planted_pairs_are_found_measured_and_significant(seed: int, surroga
     assert [abs(pair.value) for pair in found] == sorted((abs(pair.value) for pair in found), reverse=True)
 
 
+@settings(max_examples=60)
+@given(SEEDS, st.integers(FEWEST_GROUPS, 20))
+def test_few_groups_are_enough_or_say_nothing(seed: int, pairs: int) -> None:
+    rng = np.random.default_rng(seed)
+    for pair in strongest_pairs(seen(rng, pairs=pairs, keep=0.8), Ridge(), rng):
+        assert np.isfinite([pair.value, pair.low, pair.high, pair.p_value]).all()
+
+
 @pytest.mark.parametrize("keep", [0.5, 0.8])
 def test_intervals_of_reported_pairs_hold_the_truth(keep: float) -> None:
     inside, estimates = [], []

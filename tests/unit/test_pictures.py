@@ -18,6 +18,27 @@ from whygen.types import Picture
 RED = (200, 30, 40)
 
 
+def with_a_clear_colour() -> Image.Image:
+    """A palette picture whose first colour stands for transparency, and which is all of that colour."""
+    image = Image.new("P", (6, 4), 0)
+    image.putpalette([*RED, 0, 0, 0])
+    image.info["transparency"] = 0
+    return image
+
+
+def sixteen_bit_colour() -> bytes:
+    """A PNG of three channels with 16 bits each, which Pillow can read and not write: every value is 99 of 255."""
+    row = b"\0" + struct.pack(">H", 257 * 99) * 18
+    return png(struct.pack(">IIBBBBB", 6, 4, 16, 2, 0, 0, 0), zlib.compress(row * 4))
+
+
+def png(header: bytes, data: bytes) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
 def encoded(image: Image.Image, format_: str = "PNG", **how: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format_, **how)
@@ -40,7 +61,10 @@ def plain(width: int = 6, height: int = 4) -> Image.Image:
         (encoded(Image.new("L", (6, 4), 77)), (77, 77, 77)),
         (encoded(Image.new("1", (6, 4), 1)), (255, 255, 255)),
         (encoded(Image.fromarray(np.full((4, 6), 257 * 99, dtype=np.uint16))), (99, 99, 99)),
+        (sixteen_bit_colour(), (99, 99, 99)),
+        (encoded(with_a_clear_colour(), transparency=0), (255, 255, 255)),
         (encoded(Image.new("CMYK", (6, 4), (0, 255, 255, 0)), "TIFF"), (255, 0, 0)),
+        (encoded(Image.new("CMYK", (6, 4), (0, 255, 255, 0)), "JPEG", quality=100), (254, 0, 0)),
     ],
 )
 def test_every_mode_becomes_rgb(data: bytes, colour: tuple[int, int, int] | None) -> None:
@@ -68,12 +92,7 @@ def test_a_turned_photograph_is_turned_back() -> None:
 
 def bomb(width: int, height: int) -> bytes:
     """A PNG of a few bytes that claims to be gigantic."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return png(struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), zlib.compress(b""))
 
 
 def noise(format_: str) -> bytes:

@@ -10,8 +10,11 @@ from typing import Annotated
 import typer
 
 from whygen.cli import common
-from whygen.errors import UnknownNameError
+from whygen.errors import UnknownNameError, UsageError
+from whygen.pictures import read_picture
 from whygen.report import write_html
+
+PAINTER = "demo/painter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,9 @@ class Wish:
     rounds: int
     per_round: int
     encoder: str
+    model: str
+    steps: int | None
+    device: str | None
     quiet: bool
 
     def say(self, text: str) -> None:
@@ -33,16 +39,22 @@ class Wish:
 
 
 def reproduce(
-    name: Annotated[str, typer.Argument(help="gsmile-life or pxgen-mnist0.")],
+    name: Annotated[str, typer.Argument(help="gsmile-life, gsmile-editing or pxgen-mnist0.")],
     *,
     data: Annotated[
-        str | None, typer.Option(help="MNIST as .npz or a folder of idx files; or another recorded run.")
+        str | None,
+        typer.Option(help="MNIST as .npz or a folder of idx files; another recorded run; the picture to edit."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables.")] = Path("whygen-reproduce"),
     seeds: Annotated[str, typer.Option(help="Seeds of the training, with commas.")] = "1,2,3",
     rounds: Annotated[int, typer.Option(help="R of the preset's mean-max; the authors used 100.")] = 100,
     per_round: Annotated[int, typer.Option(help="N of the preset's mean-max.")] = 60_000,
-    encoder: Annotated[str, typer.Option(help="For the default's column of gsmile-life.")] = "auto",
+    encoder: Annotated[
+        str, typer.Option(help="For the default's column of gsmile-life; of pictures for gsmile-editing.")
+    ] = "auto",
+    model: Annotated[str, typer.Option(help="The editor of gsmile-editing: any that edits pictures.")] = PAINTER,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps of gsmile-editing; the model's own.")] = None,
+    device: common.Device = None,
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
@@ -51,8 +63,9 @@ def reproduce(
     if name not in EXPERIMENTS:
         raise UnknownNameError("experiment", name, EXPERIMENTS)
     wish = Wish(
-        data=data, out=out, seeds=_numbers(seeds), rounds=rounds, per_round=per_round, encoder=encoder, quiet=quiet
-    )
+        data=data, out=out, seeds=_numbers(seeds), rounds=rounds, per_round=per_round, encoder=encoder,
+        model=model, steps=steps, device=device, quiet=quiet,
+    )  # fmt: skip
     wish.say(f"Tables: {EXPERIMENTS[name](wish)}")
 
 
@@ -90,4 +103,34 @@ def _gsmile_life(wish: Wish) -> Path:
     return page
 
 
-EXPERIMENTS: dict[str, Callable[[Wish], Path]] = {"gsmile-life": _gsmile_life, "pxgen-mnist0": _pxgen_mnist0}
+def _gsmile_editing(wish: Wish) -> Path:
+    from whygen.encoders import load_image_encoder
+    from whygen.evaluation import reproduce_editing, reproduce_editing_tables
+    from whygen.evaluation.editing_questions import for_any, for_painter
+    from whygen.models import ModelOptions, load_model
+
+    if wish.model != PAINTER and wish.data is None:
+        raise UsageError(
+            f"--model {wish.model!r}: give the picture that it shall edit with --data PICTURE. Only {PAINTER} has its "
+            "own scenes."
+        )
+    opened = load_model(wish.model, ModelOptions(device=wish.device))
+    questions = for_any(read_picture(Path(wish.data))) if wish.data is not None else for_painter()
+    folder = common.make_folder(wish.out)
+    bench = reproduce_editing.Bench(
+        model=opened,
+        encoder=load_image_encoder(wish.encoder, device=wish.device),
+        settings={} if wish.steps is None else {"steps": wish.steps},
+        store=folder / "calls.sqlite",
+    )
+    results = reproduce_editing.reproduce(bench, questions, say=wish.say)
+    files = reproduce_editing_tables.write(results, folder)
+    write_html(reproduce_editing_tables.page(results), folder / f"{reproduce_editing.NAME}.html")
+    return files["md"]
+
+
+EXPERIMENTS: dict[str, Callable[[Wish], Path]] = {
+    "gsmile-editing": _gsmile_editing,
+    "gsmile-life": _gsmile_life,
+    "pxgen-mnist0": _pxgen_mnist0,
+}

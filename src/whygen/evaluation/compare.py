@@ -99,7 +99,7 @@ def compare(first: PromptExplanation, second: PromptExplanation, *, strongest: i
         same_unit=same_unit,
         rank_correlation=correlation,
         jaccard=(top_jaccard(a, b, k), chance_jaccard(len(a), k)),
-        overlap=(generalised_jaccard(a, b), _chance_overlap(a, b)),
+        overlap=(generalised_jaccard(a, b), chance_overlap(a, b)),
         changed=sum(row.changed for row in rows),
         notes=_notes(settings, correlation, same_unit=same_unit, a=a, b=b, pairs=pairs),
     )
@@ -169,7 +169,7 @@ def generalised_jaccard(a: NDArray[np.float64], b: NDArray[np.float64]) -> float
     return 1.0 if total == 0.0 else float(np.minimum(np.abs(a), np.abs(b)).sum()) / total
 
 
-def _chance_overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def chance_overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Mean of `generalised_jaccard` when the values of the second are dealt out to other units."""
     rng = generator(0, "chance of overlap")
     return float(np.mean([generalised_jaccard(a, rng.permutation(b)) for _ in range(ROUNDS)]))

@@ -32,6 +32,11 @@ from whygen.types import Edit, Failure, JsonValue, Limits, Output, Request
 SMALL = 50_000_000
 """Parameters under which a pipeline counts as small: then overhead, not memory, decides the size of a batch."""
 
+PIXELS = 2**20
+"""Pixels of a batch on a processor, unless a size was chosen: a picture of 1,024 by 1,024 fills one. Larger batches are
+no faster there (benchmarks/editing_sizes.py), and a process that runs out of memory is ended without a word, where an
+accelerator says so and the batch is halved."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -74,6 +79,7 @@ class PictureModel:
         self._identity = None if identity is None else {"uri": uri, **identity, "defaults": self._defaults}
         self._takes = frozenset(inspect.signature(pipeline.__call__).parameters)
         self._batch = batch_size or _batch_for(pipeline)
+        self._pixels = PIXELS if batch_size is None and pipeline.device.type == "cpu" else None
 
     @property
     def uri(self) -> str:
@@ -117,11 +123,20 @@ class PictureModel:
                 answers[place] = refused.failure
         jobs.sort(key=lambda job: repr(job.kind))
         while jobs:
-            batch = [job for job in jobs[: self._batch] if job.kind == jobs[0].kind]
+            batch = [job for job in jobs[: self._most(jobs[0])] if job.kind == jobs[0].kind]
             del jobs[: len(batch)]
             for job, answer in zip(batch, self._halving(batch), strict=True):
                 answers[job.place] = answer
         return [answers[place] for place in range(len(requests))]
+
+    def _most(self, job: Job) -> int:
+        """How many jobs like this one go into a batch."""
+        height, width = (job.wanted.given.get(side) for side in ("height", "width"))
+        if job.image is not None:
+            height, width = job.image.shape[:2]
+        if self._pixels is None or height is None or width is None:
+            return self._batch
+        return max(1, min(self._batch, int(self._pixels // (height * width))))
 
     def _prepared(self, place: int, request: Request) -> Job:
         wanted = read_settings(request.settings.extra, self._defaults, takes=self._takes, uri=self._uri)

@@ -12,6 +12,8 @@ from typing import Any
 import openai
 from PIL import Image, UnidentifiedImageError
 
+from whygen import pictures
+from whygen.errors import DataError
 from whygen.remote import Answer, Malformed, count, dig, document, with_extra
 from whygen.types import Edit, Failure, JsonValue, Output, Picture, Request
 
@@ -61,9 +63,13 @@ def read_picture(answer: Mapping[str, Any]) -> Answer:
         data = base64.b64decode(encoded.partition("base64,")[2] or encoded, validate=True)
     except binascii.Error:
         raise Malformed("a picture that is not base64") from None
+    try:
+        picture = pictures.picture_from(Picture(data, media_type(data)))
+    except DataError as error:
+        raise Malformed(f"a picture that cannot be used ({error})") from None
     revised = dig(answer, "data", 0, "revised_prompt")
     return Output(
-        picture=Picture(data, media_type(data)),
+        picture=picture,
         tokens_in=count(answer, "usage", "input_tokens"),
         tokens_out=count(answer, "usage", "output_tokens"),
         extra={"revised_prompt": revised} if isinstance(revised, str) else {},

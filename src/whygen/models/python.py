@@ -1,8 +1,9 @@
 """The user's own code as a model: ``py/package.module:callable``, or any callable.
 
 A callable takes a prompt and returns a text; one marked with `batched` takes a list of prompts and returns a list of
-texts. A `whygen.types.Sound` or `whygen.types.Video` may come back where the annotation promises it (``-> Sound``), and
-a whole `whygen.types.Output` always.
+texts. A `whygen.types.Picture`, `Sound` or `Video` may come back where the annotation promises it (``-> Sound``), and a
+whole `whygen.types.Output` always. A picture may also be a Pillow image or an array of uint8, ``(height, width, 3)``
+(``-> Image.Image``, ``-> NDArray[np.uint8]``); what answers an `Edit` is a picture, promised or not.
 
 A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``; one whose parameter is annotated as a str
 is not given chats. A callable that needs more, such as images, the temperature or a seed for each call, says so by its
@@ -24,10 +25,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
-from whygen import films, sounds
+import numpy as np
+from PIL import Image
+
+from whygen import films, pictures, sounds
 from whygen.errors import DataError, MissingError, UsageError
 from whygen.models.registry import ModelOptions, Provider
-from whygen.types import Chat, Failure, JsonValue, Limits, Output, OutputKind, Request, Sound, Video
+from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, OutputKind, Picture, Request, Sound, Video
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -124,7 +128,7 @@ class CallableModel:
             message = f"{self._uri} returned {what} for a batch of {len(given)} prompts"
             return [_failed(message, "Return a list with one text for each prompt, in their order.") for _ in given]
         seconds = (time.perf_counter() - begun) / len(texts)
-        return [self._output(text, seconds) for text in texts]
+        return [self._output(text, seconds, given=one) for text, one in zip(texts, given, strict=True)]
 
     def _one(self, prompt: object) -> Output | Failure:
         begun = time.perf_counter()
@@ -132,43 +136,60 @@ class CallableModel:
             text = self._function(prompt)
         except Exception as error:
             return _raised(self._uri, error)
-        return self._output(text, time.perf_counter() - begun)
+        return self._output(text, time.perf_counter() - begun, given=prompt)
 
-    def _output(self, text: object, seconds: float) -> Output | Failure:
+    def _output(self, text: object, seconds: float, *, given: object) -> Output | Failure:
         if isinstance(text, str):
             return Output(text=text, seconds=seconds)
         if isinstance(text, Output):
             return text if text.seconds else replace(text, seconds=seconds)
-        if isinstance(text, Sound | Video):
-            return self._medium(text, seconds)
+        if isinstance(text, _MEDIA):
+            return self._medium(text, seconds, given=given)
         if inspect.iscoroutine(text):
             text.close()
             return _failed(f"{self._uri} is an async function", "Wrap it: lambda prompt: asyncio.run(f(prompt)).")
         return _failed(f"{self._uri} returned a {type(text).__name__}, not a str", "Return the text of the answer.")
 
-    def _medium(self, medium: Sound | Video, seconds: float) -> Output | Failure:
-        """The sound or video, if it can be read and was promised: what is measured is chosen before the first call."""
-        kind = "sound" if isinstance(medium, Sound) else "frames"
-        if self.output_kind != kind:
-            name = type(medium).__name__
+    def _medium(self, medium: Any, seconds: float, *, given: object) -> Output | Failure:
+        """What was returned, if it can be read and was promised: what is measured is chosen before the first call."""
+        name, kind = next((name, kind) for types, name, kind in _PROMISES if isinstance(medium, types))
+        edited = kind == "picture" and isinstance(given.prompt if isinstance(given, Request) else given, Edit)
+        if self.output_kind != kind and not edited:
             return _failed(
                 f"{self._uri} returned a {name} that it did not promise", f"Annotate the function with -> {name}."
             )
         try:
-            if isinstance(medium, Sound):
-                sounds.samples(medium)
-                return Output(sound=medium, seconds=seconds)
-            films.frames(medium)
+            return replace(_READ[kind](medium), seconds=seconds)
         except DataError as error:
-            return _failed(f"{self._uri} returned what cannot be played: {error}", "Check what the model makes.")
-        return Output(frames=medium, seconds=seconds)
+            use = "shown" if kind == "picture" else "played"
+            return _failed(f"{self._uri} returned what cannot be {use}: {error}", "Check what the model makes.")
 
 
-_ANSWERS = (str, Sound, Video, Output)
+def _picture(medium: Picture | Image.Image | pictures.Pixels) -> Output:
+    return Output(picture=pictures.picture_from(medium))
+
+
+def _sound(medium: Sound) -> Output:
+    sounds.samples(medium)
+    return Output(sound=medium)
+
+
+def _video(medium: Video) -> Output:
+    films.frames(medium)
+    return Output(frames=medium)
+
+
+_PICTURES = (Picture, Image.Image, np.ndarray)
+_MEDIA = (*_PICTURES, Sound, Video)
+_PROMISES: tuple[tuple[Any, str, OutputKind], ...] = (
+    (_PICTURES, "Picture", "picture"), (Sound, "Sound", "sound"), (Video, "Video", "frames"),
+)  # fmt: skip
+_READ: Mapping[str, Callable[[Any], Output]] = {"picture": _picture, "sound": _sound, "frames": _video}
+_ANSWERS = (str, Picture, Image.Image, Sound, Video, Output)
 
 
 def _promised(function: Callable[..., Any]) -> OutputKind:
-    """What the return annotation names: a sound, a video, or else a text."""
+    """What the return annotation names: a sound, a video, a picture, or else a text."""
     try:
         annotation = inspect.signature(function).return_annotation
     except (TypeError, ValueError):  # some built-in functions have no signature
@@ -176,7 +197,9 @@ def _promised(function: Callable[..., Any]) -> OutputKind:
     written = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     if re.search(r"\bSound\b", written):
         return "sound"
-    return "frames" if re.search(r"\bVideo\b", written) else "text"
+    if re.search(r"\bVideo\b", written):
+        return "frames"
+    return "picture" if re.search(r"\b(Picture|Image|NDArray|ndarray)\b", written) else "text"
 
 
 def _annotation(function: Callable[..., Any]) -> object:

@@ -161,6 +161,16 @@ class Asker:
         same = np.array([text == self.units.prompt for text in prompts], dtype=bool)
         return np.asarray(design.masks.all(axis=1)) & same
 
+    def is_known(self, design: Design, prompts: Sequence[Sent], whole: Whole, *, draws: int) -> NDArray[np.bool_]:
+        """Which rows ``(m,)`` need not be asked, since they are whole and the repeats give f(1).
+
+        None where answers differ from draw to draw and several rows are whole: one estimate of f(1) in all of them is
+        an error that they share, which no interval over rows sees (a third of the runs on four words then found one
+        significant in pure noise).
+        """
+        full = self.is_whole(design, prompts)
+        return np.zeros_like(full) if (whole.differs or draws > 1) and full.sum() > 1 else full
+
     def masks(
         self, prompts: Sequence[Sent], full: NDArray[np.bool_], whole: Whole, *, draws: int, first_row: int = 0
     ) -> NDArray[np.float64]:

@@ -125,7 +125,8 @@ def bernoulli(
 
     At a high ``keep`` short prompts repeat their masks. With ``repeats="shared"`` that costs nothing: pairs are drawn
     until they hold ``calls`` distinct masks (the full one is free), or four times as many rows. With ``"fresh"`` every
-    row but the full mask is asked anew.
+    row is asked anew, the full mask too: at a high ``keep`` it fills much of a short prompt's rows, and one estimate of
+    f(1) in all of them would be an error that they share.
     """
     rows: list[NDArray[np.bool_]] = []
     paid: set[bytes] = set()
@@ -137,7 +138,7 @@ def bernoulli(
         keys = {mask.tobytes() for mask in pair} - {full}
         if not empty and none in keys:
             continue
-        cost += sum(mask.tobytes() != full for mask in pair) if repeats == "fresh" else len(keys - paid)
+        cost += len(pair) if repeats == "fresh" else len(keys - paid)
         if cost > calls:
             break
         paid |= keys

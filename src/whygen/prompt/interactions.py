@@ -111,6 +111,8 @@ def _scored(
     gains: list[NDArray[np.float64]] = []
     for fold in range(_FOLDS):
         held = estimating & (fold_of == fold)
+        if not held.any():  # of few groups, chance may leave a fold without any of this half
+            continue
         rest, seen = observed.take(~held), observed.take(held)
         main, pairs = fit_both(rest, support)
         left = seen.effects - main.predict(seen.masks) - pairs.predict(seen.masks)

@@ -50,8 +50,8 @@ def _collect(
 ) -> tuple[NDArray[np.float64], int, Stopped | None]:
     """Effects of masks and draws ``(m, draws)``, NaN where there is none; irrelevant answers; what stopped the run."""
     design, whole, plan = rule.design, rule.whole, rule.plan
-    full = asker.is_whole(design, prompts)
     draws = plan.options.draws
+    full = asker.is_known(design, prompts, whole, draws=draws)
     effects = np.full((len(design.masks), draws), np.nan)
     line = relevance.level(asker.target, whole.references)
     asked = irrelevant = 0
@@ -163,7 +163,8 @@ def _noise(
     if plan.options.scale != "none":
         return (0.0, 0) if not whole.differs else (None, 0)
     if draws > 1:
-        spread = effects[asked].var(axis=1, ddof=1)
+        known = asker.is_known(design, asker.rendered(design), whole, draws=draws)
+        spread = effects[alive & ~known].var(axis=1, ddof=1)
         return float(spread.mean()) / draws, len(spread) * (draws - 1)
     if not whole.differs:
         return 0.0, 0

@@ -56,7 +56,7 @@ class Run:
         """The answers themselves."""
         place = {row: index for index, row in enumerate(self.seen.rows)}
         samples = list(zip(self.asker.samples, self.asker.outputs, strict=True))
-        full = self.asker.is_whole(self.design, self.prompts)
+        full = self.asker.is_known(self.design, self.prompts, self.whole, draws=self.plan.options.draws)
         rows = [self.whole.fresh if full[row] else tuple(self.asker.answers[row]) for row in self.seen.rows]
         return Heard(
             references=self.whole.references,

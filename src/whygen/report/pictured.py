@@ -17,6 +17,7 @@ from PIL import Image
 
 from whygen import pictures
 from whygen.errors import DataError
+from whygen.report.sampled import MOST_ROWS
 from whygen.report.texts import number, shorten, visible
 from whygen.results.pictures import PictureEvidence
 from whygen.results.prompt import Evidence, PromptExplanation
@@ -26,10 +27,14 @@ MOST_SIDE = 256
 """Pixels along the longer side of a picture in the page."""
 LARGE = 64 * 2**10
 """Bytes of PNG above which a photograph is written as JPEG."""
+MOST_LAYER = 96
+"""Pixels along the longer side of a layer that shows what was painted over."""
 EXTREMES = 4
 EXAMPLES = 4
 MOST_UNITS = 60
 HEAT = (230, 60, 20)
+TILE = 8
+"""Squares along the longer side of a picture where a region was painted over."""
 POSITIVE, NEGATIVE = (30, 100, 220), (220, 90, 20)
 
 
@@ -67,6 +72,7 @@ def summarise_pictures(explanation: PromptExplanation, *, decimals: int) -> dict
         "least": _extremes(evidence, shelf, decimals, nearest=True),
         "most": _extremes(evidence, shelf, decimals, nearest=False),
         "regions": _regions(explanation, drawn),
+        "hidden": {} if drawn.regions is None else _hidden(evidence, drawn.regions),
         "units": _units(explanation, evidence, shelf, decimals),
         "rows": [shelf.take(place) for place in drawn.samples],
         "base": shelf.take(base),
@@ -133,6 +139,7 @@ def _example(evidence: Evidence, shelf: Shelf, index: int, decimals: int) -> dic
         "text": shorten(sample.prompt, 120) if sample.prompt.strip() else "(nothing)",
         "effect_text": number(sample.effect, decimals),
         "refused": sample.finish == "refused",
+        "mask": sample.mask,
     }
 
 
@@ -189,6 +196,25 @@ def _regions(explanation: PromptExplanation, drawn: PictureEvidence) -> dict[str
             marks.append({"x": float(columns.mean()) + 0.5, "y": float(rows.mean()) + 0.5, "text": name})
     layer[_edges(labels)] = (255, 255, 255, 170)
     return {"heat": _url(Image.fromarray(layer)), "marks": marks, "height": labels.shape[0], "width": labels.shape[1]}
+
+
+def _hidden(evidence: Evidence, labels: NDArray[np.int32]) -> dict[int, str]:
+    """For each mask that is shown, a layer over the input: squares where regions were painted over, clear elsewhere.
+
+    The layer says where, not with what: colours of the picture itself would hide what is gone.
+    """
+    shrink = min(1.0, MOST_LAYER / max(labels.shape))
+    rows, columns = (np.arange(max(1, round(side * shrink))) / shrink for side in labels.shape)
+    small = labels[np.ix_(rows.astype(np.int64), columns.astype(np.int64))]
+    down, across = np.ogrid[: small.shape[0], : small.shape[1]]
+    tile = max(1, round(max(small.shape) / (2 * TILE)))
+    tiles = np.where((down // tile + across // tile) % 2 == 0, 96, 160).astype(np.uint8)
+    masks = [s.mask for s in evidence.samples[:MOST_ROWS] if s.mask is not None and s.mask < len(evidence.masks)]
+    layers: dict[int, str] = {}
+    for row in dict.fromkeys(masks):
+        gone = (small >= 0) & ~evidence.masks[row][np.maximum(small, 0)]
+        layers[row] = _url(Image.fromarray(np.stack([tiles, np.where(gone, 255, 0)], axis=-1).astype(np.uint8)))
+    return layers
 
 
 def _edges(labels: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -31,6 +31,7 @@ def rows(explanation: PromptExplanation, *, decimals: int) -> list[dict[str, Any
     return [
         {
             "picture": place,
+            "mask": sample.mask,
             "kind": KINDS.get(sample.kind, sample.kind),
             "parts": _parts(explanation, evidence, sample),
             **_clipped("output", sample.output or played.described(explanation, index), MOST_OUTPUT),
@@ -49,6 +50,8 @@ def _clipped(name: str, text: str, most: int) -> dict[str, Any]:
 
 def _parts(explanation: PromptExplanation, evidence: Evidence, sample: Sample) -> list[dict[str, Any]]:
     """The prompt with what is gone marked, where the mask is known to be the sample's; else what was sent, plain."""
+    if evidence.pictures is not None and evidence.pictures.regions is not None:
+        return _regions(explanation, evidence, sample)
     kept = _mask(explanation, evidence, sample)
     if kept is None or len(explanation.prompt) > MOST_PROMPT:
         return [{"state": "sent", **_clipped("text", sample.prompt, MOST_PROMPT)}]
@@ -62,6 +65,17 @@ def _parts(explanation: PromptExplanation, evidence: Evidence, sample: Sample) -
         place = unit.end
     _append(parts, explanation.prompt[place:], "kept")
     return parts
+
+
+def _regions(explanation: PromptExplanation, evidence: Evidence, sample: Sample) -> list[dict[str, Any]]:
+    """The regions that were painted over; where none was, the instruction, which is always sent."""
+    row = sample.mask
+    known = row is not None and row < len(evidence.masks)
+    kept = evidence.masks[row].tolist() if known else [True] * len(explanation.units)
+    gone = ", ".join(unit.text for unit, stays in zip(explanation.units, kept, strict=True) if not stays)
+    if gone:
+        return [{"state": "gone", **_clipped("text", gone, MOST_PROMPT)}]
+    return [{"state": "sent", **_clipped("text", sample.prompt, MOST_PROMPT)}]
 
 
 def _append(parts: list[dict[str, Any]], text: str, state: str) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import base64
+import struct
+import zlib
 
+import numpy as np
 import pytest
 
 from faults.answers import PNG, word_logprob
 from faults.server import FaultServer
+from whygen import pictures
 from whygen.models import Model, ModelOptions, ScoresText, load_model
 from whygen.models.openai_chat import parameters
+from whygen.models.openai_pictures import read_picture
+from whygen.remote import Malformed
 from whygen.types import Chat, Edit, Failure, Message, Output, Picture, Request, Settings
 
 WARM = Settings(temperature=0.7, top_p=0.9, stop=("END",), max_tokens=9, seed=5)
@@ -68,6 +74,22 @@ def test_pictures_are_drawn_and_changed() -> None:
     assert [received.path for received in server.received] == ["/v1/images/generations", *["/v1/images/edits"] * 2]
     assert PNG in server.received[1].body
     assert b"brighter" in server.received[1].body
+
+
+@pytest.mark.parametrize("damage", ["truncated", "vast", "no picture"])
+def test_a_picture_of_a_server_that_cannot_be_used_is_no_answer(damage: str) -> None:
+    header = struct.pack(">IIBBBBB", 7000, 7000, 8, 2, 0, 0, 0)
+    vast = (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + b"IHDR"
+        + header
+        + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    )
+    noise = pictures.picture_of(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)).data
+    data = {"truncated": noise[:1000], "vast": vast, "no picture": b"hello"}[damage]
+    with pytest.raises(Malformed, match="picture"):
+        read_picture({"data": [{"b64_json": base64.b64encode(data).decode()}]})
 
 
 def test_a_continuation_is_scored_and_only_completions_can() -> None:
