@@ -16,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch.nn import functional
+from transformers import CLIPTextModel
 
 from training.painter import parts
 from whygen.demo.painter.instructions import (
@@ -33,6 +35,7 @@ from whygen.demo.painter.scenes import SIDES, Scene, draw_scene, render
 BATCH = 48
 SCENES = 2500
 EMA = 0.998
+RATE = 1.2e-3
 
 
 def train_autoencoder(rng: np.random.Generator, *, minutes: float) -> torch.nn.Module:
@@ -117,12 +120,12 @@ def lesson(scenes: list[Scene], words: tuple[str, ...], rng: np.random.Generator
 
 
 def instruction(scene: Scene, words: tuple[str, ...], rng: np.random.Generator) -> str:
-    if rng.random() < 0.05:
+    if rng.random() < 0.04:
         return ""
-    other = draw_scene(rng) if rng.random() < 0.05 else scene  # then the thing may not be there
-    edits: Edits = draw_edits(other, rng, changes=1 if rng.random() < 0.5 else 2)
+    other = draw_scene(rng) if rng.random() < 0.04 else scene  # then the thing may not be there
+    edits: Edits = draw_edits(other, rng, changes=1 if rng.random() < 0.55 else 2)
     said = write_instruction(edits, rng, part="training", padding=3).split()
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         kept = rng.random(len(said)) > rng.uniform(0.0, 0.8)
         said = [word for word, keep in zip(said, kept, strict=True) if keep]
     if rng.random() < 0.1:
@@ -133,20 +136,28 @@ def instruction(scene: Scene, words: tuple[str, ...], rng: np.random.Generator) 
 
 
 def train_editor(
-    vae: torch.nn.Module, rng: np.random.Generator, *, minutes: float
+    vae: torch.nn.Module,
+    rng: np.random.Generator,
+    *,
+    minutes: float,
+    start_from: Path | None = None,
+    rate: float = RATE,
 ) -> tuple[torch.nn.Module, torch.nn.Module, object, int]:
     """Predict the clean latent from noise, the picture's latent and the instruction; weigh what must change."""
     words, names = parts.tokenizer(), vocabulary()
     encoder, net = parts.text_encoder(words), parts.unet()
+    if start_from is not None:
+        encoder = CLIPTextModel.from_pretrained(start_from / "text_encoder", dtype=torch.float32).train()
+        net = UNet2DConditionModel.from_pretrained(start_from / "unet", torch_dtype=torch.float32).train()
     trained = torch.nn.ModuleList([encoder, net])
     average = copy.deepcopy(trained).requires_grad_(False)
-    optimiser = torch.optim.AdamW(trained.parameters(), lr=1.2e-3, weight_decay=1e-3)
+    optimiser = torch.optim.AdamW(trained.parameters(), lr=rate, weight_decay=1e-3)
     alphas = parts.scheduler().alphas_cumprod
     pictures = Pictures(vae, rng)
     noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
     start, step = time.monotonic(), 0
     while (share := (time.monotonic() - start) / (60 * minutes)) < 1:
-        set_rate(optimiser, 1.2e-3, share, step)
+        set_rate(optimiser, rate, share, step)
         lessons = [lesson(pictures.scenes, names, rng) for _ in range(BATCH)]
         before = pictures.latents([scene for scene, _, _ in lessons])
         after = pictures.latents([scene for _, _, scene in lessons])
@@ -184,14 +195,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--vae-minutes", type=float, default=8)
     parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--rate", type=float, default=RATE, help="highest learning rate of the editor")
+    parser.add_argument("--start-from", type=Path, help="a pipeline whose training goes on; its autoencoder is kept")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     torch.manual_seed(chosen.seed)
     rng = np.random.default_rng(chosen.seed)
     start = time.monotonic()
-    vae = train_autoencoder(rng, minutes=chosen.vae_minutes)
-    vae.save_pretrained(chosen.out / "vae-alone")
-    encoder, net, words, steps = train_editor(vae, rng, minutes=chosen.minutes)
+    if chosen.start_from is None:
+        vae = train_autoencoder(rng, minutes=chosen.vae_minutes)
+    else:
+        vae = AutoencoderKL.from_pretrained(chosen.start_from / "vae", torch_dtype=torch.float32)
+        vae = vae.eval().requires_grad_(False)
+    encoder, net, words, steps = train_editor(
+        vae, rng, minutes=chosen.minutes, start_from=chosen.start_from, rate=chosen.rate
+    )
     made = parts.pipeline(vae, encoder, words, net).to(dtype=torch.float16)
     made.save_pretrained(chosen.out / "model", safe_serialization=True)
     record = {
