@@ -33,8 +33,8 @@ def within(values: Sequence[Floats]) -> list[Pair]:
 
 
 def between(ones: Sequence[Floats], others: Sequence[Floats]) -> list[Pair]:
-    """Every pair of one of these and one of those."""
-    return list(product(ones, others))
+    """Every pair of one of these and one of those that have other seeds: equal places mean equal masks."""
+    return [(a, b) for (i, a), (j, b) in product(enumerate(ones), enumerate(others)) if i != j]
 
 
 def measures(pairs: Iterable[Pair], k: int) -> dict[str, Floats]:
