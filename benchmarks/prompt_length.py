@@ -1,7 +1,8 @@
 """Time and memory against the length of the prompt, beside LIME at equal calls.
 
 Each run is a process of its own (`prompt_length_worker`), on a model that costs nothing. LIME is asked for as many
-samples as whygen makes calls, four a unit; the hierarchy stops by itself and takes fewer. The exponent is the slope of
+samples as whygen makes calls, four a unit; the hierarchy stops by itself and takes fewer. Seconds are of processor
+time, on one thread, so that what else the machine does falls away. The exponent is the slope of
 log seconds on log units, with its 95% interval by Student's t. The published preset is not in the table: it asks for 64
 masks, and its regression needs as many as the prompt has words.
 

@@ -1,4 +1,4 @@
-"""One explanation of one prompt in a process of its own: seconds and memory, as one line of JSON.
+"""One explanation of one prompt in a process of its own: seconds of processor time and memory, as one line of JSON.
 
 Called by `prompt_length`; runs in any environment that holds the explainer asked for. The model is five words with a
 weight each: what is measured is the explainer. Memory is the peak of the process less what it held after the imports,
@@ -85,9 +85,9 @@ def measure(name: str, units: int, seed: int, *, trace: bool) -> dict[str, float
     before = held()
     if trace:
         tracemalloc.start()
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = explain()
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     traced = tracemalloc.get_traced_memory()[1] / 2**20 if trace else math.nan
     strongest = sorted(found.keys() - {"calls"}, key=lambda word: -abs(found[word]))[: len(WEIGHTS)]
     return {
