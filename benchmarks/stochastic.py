@@ -19,6 +19,7 @@ import numpy as np
 import whygen
 from benchmarks import published, record
 from benchmarks.agreeing import GENERALISED, RANKS, TOP, attributions, chance, measures, with_interval, within
+from benchmarks.trials import SURROGATE
 from whygen.demo.storyteller import labelled_prompts
 from whygen.encoders import load_text_encoder
 from whygen.models import load_model
@@ -38,9 +39,9 @@ Explain = Callable[..., PromptExplanation]
 
 
 def ways() -> dict[str, Explain]:
-    """Methods by name; each is given a prompt, a seed and settings."""
+    """Methods by name; each is given a prompt, a seed and settings. The default by `SURROGATE`: the same attributions."""
     model, encoder = load_model("demo/storyteller"), load_text_encoder()
-    ours = partial(whygen.explain_prompt, model, encoder=encoder, cache=None)
+    ours = partial(whygen.explain_prompt, model, encoder=encoder, cache=None, surrogate=SURROGATE, interactions=0)
     words = published.word_vectors(encoder)
     return {
         "published": partial(published.explain_with_own_masks, model, encoder=words, cache=None),
