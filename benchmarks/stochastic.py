@@ -39,7 +39,7 @@ Explain = Callable[..., PromptExplanation]
 
 
 def ways() -> dict[str, Explain]:
-    """Methods by name; each is given a prompt, a seed and settings. The default by `SURROGATE`: the same attributions."""
+    """Methods by name, given a prompt, a seed and settings. The default is by `SURROGATE`: the same attributions."""
     model, encoder = load_model("demo/storyteller"), load_text_encoder()
     ours = partial(whygen.explain_prompt, model, encoder=encoder, cache=None, surrogate=SURROGATE, interactions=0)
     words = published.word_vectors(encoder)
