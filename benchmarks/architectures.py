@@ -33,7 +33,7 @@ from whygen.models import Model, load_model
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Output, Request, Settings
 
-PROMPTS, SEEDS, BUDGET = 10, 3, 128
+PROMPTS, SEEDS, BUDGET = 10, 2, 128
 SEED = 107
 FEWEST_TOLD = 0.5
 SETTINGS = Settings(max_tokens=120)

@@ -52,10 +52,14 @@ def run_one(explainer: str, units: int, *, seed: int, trace: str = "") -> Run | 
 
 
 def row(explainer: str, units: int, runs: Sequence[Run], traced: Run | None) -> dict[str, object]:
-    figures = {name: float(np.median([each[name] for each in runs])) for name in ("calls", "seconds", "MiB", "found")}
+    medians = {
+        name: float(np.median([each[name] for each in runs])) if runs else None
+        for name in ("calls", "seconds", "MiB", "found")
+    }
+    calls = medians.pop("calls")
     return {
-        "explainer": explainer, "units": units, **figures, "calls": int(figures["calls"]),
-        "MiB traced": None if traced is None else traced["MiB traced"], "runs": len(runs),
+        "explainer": explainer, "units": units, "calls": None if calls is None else int(calls), **medians,
+        "MiB traced": None if traced is None else traced["MiB traced"], "each": [each["seconds"] for each in runs],
     }  # fmt: skip
 
 
@@ -72,35 +76,44 @@ def measured(explainer: str, units: int) -> list[Run]:
     return [run for seed in range(repeats) if (run := run_one(explainer, units, seed=seed)) is not None]
 
 
-def run(explainers: Sequence[str], units: Sequence[int] = UNITS) -> dict[str, object]:
+def run(explainer: str, units: Sequence[int]) -> list[dict[str, object]]:
+    """A row for each length; a length that took too long has a row without figures."""
     rows: list[dict[str, object]] = []
-    fits: list[dict[str, object]] = []
-    left_out = [] if LIME.exists() else ["LIME: no environment at build/lime"]
-    for explainer in explainers:
-        if explainer == "LIME" and left_out:
-            continue
-        points: list[tuple[int, float]] = []
-        for length in units:
-            runs = measured(explainer, length)
-            if not runs:
-                left_out.append(f"{explainer}, {length} units: over {LIMIT} seconds, or failed")
-                continue
-            short = runs[0]["seconds"] < LIMIT / 20
-            traced = run_one(explainer, length, seed=0, trace="--trace") if short else None
-            rows.append(row(explainer, length, runs, traced))
-            points += [(length, each["seconds"]) for each in runs]
-            print(rows[-1], flush=True)
-        fits.append({"explainer": explainer, "exponent": exponent(points)})
-    return {"rows": rows, "fits": fits, "left out": left_out}
+    for length in units:
+        runs = measured(explainer, length)
+        traced = run_one(explainer, length, seed=0, trace="--trace") if runs and quick(runs[0]) else None
+        rows.append(row(explainer, length, runs, traced))
+        print(rows[-1], flush=True)
+    return rows
 
 
-def main(data: Path | None = None, explainers: Sequence[str] = tuple(EXPLAINERS)) -> None:
+def quick(run: Run) -> bool:
+    """Whether there is time to trace it too."""
+    return run["seconds"] < LIMIT / 20
+
+
+def fits(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+    points: dict[object, list[tuple[int, float]]] = {}
+    for each in rows:
+        points.setdefault(each["explainer"], []).extend((each["units"], seconds) for seconds in each["each"])  # type: ignore[attr-defined]
+    return [{"explainer": name, "exponent": exponent(found)} for name, found in points.items() if len(dict(found)) > 2]
+
+
+def main(data: Path | None = None, explainers: Sequence[str] | None = None, units: Sequence[int] | None = None) -> None:
     del data
-    figures = run(explainers)
-    print(record.table(figures["rows"]), record.table(figures["fits"]), figures["left out"], sep="\n\n")  # type: ignore[arg-type]
+    left_out = [] if LIME.exists() else ["LIME: there is no environment at build/lime"]
+    for explainer in explainers or EXPLAINERS:
+        if explainer != "LIME" or not left_out:
+            record.add_rows("prompt_length", run(explainer, units or UNITS), key=("explainer", "units"))
+    rows = sorted(record.rows("prompt_length"), key=lambda each: list(EXPLAINERS).index(str(each["explainer"])))
+    figures = {"rows": rows, "fits": fits(rows), "left out": left_out}
+    print(record.table(rows), record.table(figures["fits"]), left_out, sep="\n\n")
     record.write("prompt_length", figures, seed=0)
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--explainer", action="append", choices=EXPLAINERS, help="may be given again; all unless given")
+    parser.add_argument("--units", action="append", type=int, help="likewise; the other rows are kept")
+    given = parser.parse_args()
+    main(explainers=given.explainer, units=given.units)
