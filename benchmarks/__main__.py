@@ -9,6 +9,7 @@ from pathlib import Path
 NAMES = (
     "first_minute", "coverage", "significance", "sizes", "labels", "distances", "operators", "overhead", "editing",
     "store", "anchors_selection", "long_prompts", "estimator_overhead", "methods",
+    "stochastic", "distance_ablation", "kernels", "prompt_length", "architectures",
 )  # fmt: skip
 NEED_EXTRA = ("remote", "selection_rivals")  # the official client of OpenAI; published code for selection
 NEED_DATA = ("anchors_pipeline", "influence", "retrain", "anchor_ablations", "anchor_time")

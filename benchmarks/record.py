@@ -30,6 +30,19 @@ def write(name: str, figures: Mapping[str, object], *, seed: int | None = None) 
     return path
 
 
+def rows(name: str) -> list[dict[str, object]]:
+    """The rows that were kept before; none where there is no result yet."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["figures"].get("rows", []) if path.is_file() else []
+
+
+def add_rows(name: str, new: Sequence[Mapping[str, object]], *, key: Sequence[str]) -> list[dict[str, object]]:
+    """The kept rows with these in the place of those of equal key, in the order of the first coming; kept at once."""
+    kept = {tuple(row[each] for each in key): dict(row) for row in (*rows(name), *new)}
+    write(name, {"rows": list(kept.values())})
+    return list(kept.values())
+
+
 def _version(library: str) -> str | None:
     try:
         return metadata.version(library)

@@ -9,7 +9,21 @@ from typing import NoReturn
 import typer
 
 import whygen
-from whygen.cli import anchors, cache, check, compare, demo, doctor, edit, evaluate, models, prompt, report, reproduce
+from whygen.cli import (
+    anchors,
+    cache,
+    check,
+    compare,
+    demo,
+    doctor,
+    edit,
+    evaluate,
+    models,
+    prompt,
+    ratings,
+    report,
+    reproduce,
+)
 from whygen.cli.common import INTERRUPTED, console_for_people
 from whygen.errors import WhygenError
 
@@ -32,6 +46,7 @@ app.command("check")(check.check)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.add_typer(cache.app, name="cache")
+app.add_typer(ratings.app, name="ratings")
 
 
 def _version(wanted: bool) -> None:
