@@ -11,7 +11,7 @@ NAMES = (
     "store", "anchors_selection", "long_prompts", "estimator_overhead", "methods",
 )  # fmt: skip
 NEED_EXTRA = ("remote", "selection_rivals")  # the official client of OpenAI; published code for selection
-NEED_DATA = ("anchors_pipeline", "influence", "retrain", "anchor_ablations", "anchor_time")
+NEED_DATA = ("anchors_pipeline", "influence", "retrain", "anchor_ablations", "anchor_time", "audit")
 
 
 def main() -> None:
