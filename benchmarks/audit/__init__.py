@@ -1,7 +1,7 @@
-"""The published gSMILE and PXGen procedures beside calibrated ones, on the same data: the figures of ``docs/audit.md``.
+"""The published gSMILE and PXGen procedures beside calibrated ones, on the same data: figures of ``docs/audit.md``.
 
-``python -m benchmarks audit`` measures gSMILE on the recorded run of the package; ``--data FOLDER`` (with mnist.npz)
-PXGen, too. Without it the figures of PXGen stay as they were.
+``python -m benchmarks audit`` measures gSMILE on the recorded run of the package; with ``--data FOLDER``, which holds
+mnist.npz, it measures PXGen. The figures of the other stay as they were.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ SEED = 1
 
 
 def main(data: Path | None = None) -> None:
-    figures = _kept() | prompts.findings(SEED)
-    if data is not None:
-        from benchmarks.audit import anchors  # torch
-
-        figures |= anchors.findings(data)
-    for name, rows in figures.items():
+    found = prompts.findings(SEED) if data is None else _anchors(data)
+    for name, rows in found.items():
         print(f"\n{name}\n{record.table(rows)}")
-    record.write("audit", figures, seed=SEED)
+    record.write("audit", _kept() | found, seed=SEED)
+
+
+def _anchors(data: Path) -> dict[str, list[dict[str, Any]]]:
+    from benchmarks.audit import anchors  # torch
+
+    return anchors.findings(data)
 
 
 def _kept() -> dict[str, list[dict[str, Any]]]:

@@ -274,17 +274,23 @@ def coordinates(run: RecordedRun, encoder: TextEncoder, rng: np.random.Generator
     """
     whole = np.asarray(encoder.sentences([run.reference])[0], dtype=np.float64)
     vectors = np.asarray(encoder.sentences(run.outputs), dtype=np.float64)
+
+    def median(some: Numbers) -> float:
+        return 1000 * float(np.median([coordinate_wasserstein(whole, each) for each in some]))
+
     compared = {
         "its own coordinates, shuffled": rng.permutation(whole)[None],
         "the opposite vector": -whole[None],
         f"the {len(vectors)} answers, median": vectors,
     }
     return [
-        {"compared with": name,
-         "coordinate Wasserstein (thousandths)": float(np.median([1e3 * coordinate_wasserstein(whole, v) for v in some])),
-         "cosine distance": float(np.median(cosine(some, whole)))}
+        {
+            "compared with": name,
+            "coordinate Wasserstein (thousandths)": median(some),
+            "cosine distance": float(np.median(cosine(some, whole))),
+        }
         for name, some in compared.items()
-    ]  # fmt: skip
+    ]
 
 
 def ranking(run: RecordedRun, encoder: TextEncoder, rng: np.random.Generator) -> list[Row]:
