@@ -87,7 +87,10 @@ def scored(module: MlpVae, samples: Floats, rng: np.random.Generator) -> Numbers
 
 
 def thresholds(made: Numbers, held: Numbers, zeros: Numbers) -> tuple[list[Numbers], list[Row]]:
-    """Mean-max by N, and conformal on held-out zeros; ``(2,)`` limits, and where they lie among generated samples and zeros that set none of them."""
+    """Mean-max by N, and conformal on held-out zeros: limits ``(2,)``, and how many samples lie above them.
+
+    The zeros set none of the limits.
+    """
     rules = {}
     for size in PER_ROUND:
         rounds = made[: ROUNDS * size].reshape(ROUNDS, size, -1).max(axis=1)
