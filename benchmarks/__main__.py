@@ -12,7 +12,7 @@ NAMES = (
     "stochastic", "distance_ablation", "kernels", "prompt_length", "architectures",
 )  # fmt: skip
 NEED_EXTRA = ("remote", "selection_rivals")  # the official client of OpenAI; published code for selection
-NEED_DATA = ("anchors_pipeline", "influence", "retrain", "anchor_ablations", "anchor_time")
+NEED_DATA = ("anchors_pipeline", "influence", "retrain", "anchor_ablations", "anchor_time", "audit")
 
 
 def main() -> None:
