@@ -29,13 +29,23 @@ def rows(records: Sequence[Record]) -> list[Record]:
     ]
 
 
+def counts(records: Sequence[Record]) -> dict[str, int]:
+    """How many questions each part has."""
+    asked: dict[str, set[str]] = {}
+    for record in records:
+        asked.setdefault(record["part"], set()).add(record["question"])
+    return {part: len(names) for part, names in asked.items()}
+
+
 def _row(records: list[Record], cell: dict[str, list[Record]]) -> Record:
     played = [record for record in records if "calls" in record]
     row: Record = {
         "questions": len({record["question"] for record in played}),
         "refused": sum("cannot" in record for record in records),
         "failed": sum("failed" in record for record in records),
-        "why": next((record.get("cannot") or record.get("failed") for record in records if "calls" not in record), None),
+        "why": next(
+            (record.get("cannot") or record.get("failed") for record in records if "calls" not in record), None
+        ),
     }
     if not played:
         return row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +58,7 @@ class Players:
 
 def rounds(
     questions: Iterable[Question], players: Players, budgets: tuple[int, ...], seeds: int
-) -> Iterable[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """One record for each question, budget, seed and method."""
     for question in questions:
         for budget in budgets:

@@ -22,9 +22,10 @@ OURS = "whygen, default surrogate"
 
 
 def rows(players: Players) -> list[dict[str, Any]]:
-    """R2 on the masks that a method was not fitted to, over random splits of the run.
+    """R2 on the masks that a method was not fitted to, over random splits of the run: its own predictions.
 
-    Splits share masks, so there is no interval: the spread over splits is shown instead.
+    So few masks are left that a granted scale would be fitted to their noise. Splits share masks, so there is
+    no interval: the spread over splits is shown instead.
     """
     run = load_run()
     masks, effects = run.masks, -run.output_distances
@@ -50,8 +51,8 @@ def _split(
             continue
         given = (masks[asked], effects[asked])
         result, _ = players.explain(rival, Box(_nobody, 1), masks[new], seed=int(order[0]), given=given)
-        own = [] if result.predictions is None else [scores.r_squared(effects[new], result.predictions)]
-        found[rival.name] = max([*own, scores.granted_r_squared(effects[new], masks[new] @ result.attributions)])
+        assert result.predictions is not None, f"{rival.name} takes masks and predicts none"
+        found[rival.name] = scores.r_squared(effects[new], result.predictions)
     return found
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -79,8 +79,13 @@ class Room:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, cwd=ROOT,
             )  # fmt: skip
         room = cls(name, process)
-        hello = room._receive()
+        try:
+            hello = room._receive()
+        except Missing:
+            room.close()
+            raise
         if "missing" in hello:
+            room.close()
             raise Missing(f"{name} is installed but cannot be imported: {hello['missing']}")
         return room
 
@@ -95,9 +100,7 @@ class Room:
             OverBudget: if it asked for more than its calls.
         """
         table = None if given is None else {"masks": coded(given[0]), "values": given[1].tolist()}
-        self._send(
-            {"method": method, "n": n, "calls": box.budget - 1, "seed": seed, "new": coded(new), "given": table}
-        )
+        self._send({"method": method, "n": n, "calls": box.budget - 1, "seed": seed, "new": coded(new), "given": table})
         while "ask" in (message := self._receive()):
             try:
                 self._send({"values": box(decoded(message["ask"], n)).tolist()})
@@ -112,23 +115,27 @@ class Room:
         return Found(np.array(message["attributions"]), predictions), message["seconds"]
 
     def close(self) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=30)
-        self.process.stdout.close()
+        """Let the process end; one that ended by itself is no trouble."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.communicate(timeout=30)
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(message) + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise self._ended() from None
 
     def _receive(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         text = self.process.stdout.readline()
         if not text:
-            raise Missing(f"{self.name} ended without an answer: see {BUILD / self.name / 'log.txt'}")
+            raise self._ended()
         return json.loads(text)
+
+    def _ended(self) -> Missing:
+        return Missing(f"{self.name} ended without an answer: its log.txt under build/rivals may say why")
 
 
 def versions(room: str, build: Path = BUILD) -> dict[str, str]:
@@ -143,6 +150,3 @@ def versions(room: str, build: Path = BUILD) -> dict[str, str]:
 def _lines(room: str) -> list[str]:
     text = (REQUIREMENTS / f"{room}.txt").read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-
-
-Opener = Callable[[str], Room]
