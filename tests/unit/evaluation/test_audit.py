@@ -3,6 +3,7 @@
 # pyright: basic
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -100,11 +101,11 @@ class Letters:
 
     name = "letters"
 
-    def sentences(self, texts: list[str]) -> np.ndarray:
+    def sentences(self, texts: Sequence[str]) -> np.ndarray:
         counts = np.array([[1.0 + text.count(chr(97 + i)) for i in range(26)] for text in texts])
         return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
-    def tokens(self, texts: list[str]) -> list[np.ndarray]:
+    def tokens(self, texts: Sequence[str]) -> list[np.ndarray]:
         return [self.sentences(text.split() or [""]) for text in texts]
 
 
