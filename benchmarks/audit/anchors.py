@@ -47,7 +47,7 @@ def findings(data: Path, *, seed: int = SEED, epochs: int = EPOCHS) -> dict[str,
     held = scored(module, zeros[TRAINING:], rng)
     limits, rows = thresholds(made, held, anchors[0][is_zero])
     for row, limit in zip(rows, limits, strict=True):
-        high = (anchors[0] < limit).all(axis=1)
+        high = _known(anchors[0], limit)
         row |= {"zeros HIHE, %": _percent(high[is_zero]), "other digits HIHE, %": _percent(high[~is_zero])}
     widest = limits[len(PER_ROUND) - 1]
     return {
@@ -107,6 +107,11 @@ def thresholds(made: Numbers, held: Numbers, zeros: Numbers) -> tuple[list[Numbe
     return limits, rows
 
 
+def _known(values: Numbers, limit: Numbers) -> NDArray[np.bool_]:
+    """Which samples are HIHE: strictly below both limits, as published."""
+    return np.asarray((values < limit).all(axis=1))
+
+
 def _percent(which: NDArray[np.bool_]) -> Row:
     low, high = wilson(int(which.sum()), len(which))
     return {"mean": 100 * float(which.mean()), "low": 100 * low, "high": 100 * high}
@@ -133,8 +138,8 @@ def _loader(
     """Test zeros called HIHE by mean-max when grey is kept, and when every grey value becomes white."""
     white = scored(module, (test > 0).astype(np.float32), rng)
     return [
-        {"anchors": name, "zeros HIHE, %": _percent((values[is_zero] < limit).all(axis=1)),
-         "other digits HIHE, %": _percent((values[~is_zero] < limit).all(axis=1))}
+        {"anchors": name, "zeros HIHE, %": _percent(_known(values[is_zero], limit)),
+         "other digits HIHE, %": _percent(_known(values[~is_zero], limit))}
         for name, values in (("grey as it is", as_is), ("every grey value white", white))
     ]  # fmt: skip
 

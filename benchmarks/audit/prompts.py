@@ -25,7 +25,7 @@ Numbers = NDArray[np.float64]
 Row = dict[str, Any]
 REPLICATES = 1000
 SPLITS = 500
-BUDGETED = 150
+BUDGETED = 100
 """Explanations from a part of the recorded pairs."""
 PAIRS = 20
 TOP = 2
@@ -169,11 +169,13 @@ def budgeted(run: RecordedRun, rng: np.random.Generator, *, repeats: int = BUDGE
     held, closeness = [], []
     for _ in range(repeats):
         found = _from_pairs(run, rng.choice(len(whole_pairs(run)), PAIRS, replace=False))
-        held += [_holds(unit.low, unit.high, truth) for unit, truth in zip(found.units, whole, strict=True)]
+        held.append([_holds(unit.low, unit.high, truth) for unit, truth in zip(found.units, whole, strict=True)])
         closeness.append(ruzicka(np.array(_attributions(found)), whole))
+    shares = np.mean(held, axis=1)
+    draws = np.array([rng.choice(shares, len(shares)).mean() for _ in range(REPLICATES)])
     return {
         "pairs of": f"{PAIRS} of {len(whole_pairs(run))}", "explanations": repeats,
-        "intervals that hold the value of all pairs": float(np.mean(held)),
+        "intervals that hold the value of all pairs": spread(draws, float(shares.mean())),
         "Ruzicka with all pairs": spread(np.array(closeness)),
     }  # fmt: skip
 
@@ -215,7 +217,9 @@ def top_jaccard(a: Numbers, b: Numbers, *, top: int = TOP) -> float:
     return len(one & other) / len(one | other)
 
 
-def stability(run: RecordedRun, rng: np.random.Generator, *, splits: int = SPLITS) -> list[Row]:
+def stability(
+    run: RecordedRun, rng: np.random.Generator, *, splits: int = SPLITS, defaults: int = BUDGETED
+) -> list[Row]:
     """Agreement of two explanations of the same prompt from different masks, beside what chance gives."""
     data = observed(run)
 
@@ -231,14 +235,23 @@ def stability(run: RecordedRun, rng: np.random.Generator, *, splits: int = SPLIT
     def nothing() -> tuple[Numbers, Numbers]:
         return rng.standard_normal(data.masks.shape[1]), rng.standard_normal(data.masks.shape[1])
 
-    made: dict[str, Callable[[], tuple[Numbers, Numbers]]] = {
-        "two halves of the masks": halves, "two draws of 30 masks": designs, "two random vectors": nothing,
-    }  # fmt: skip
+    def default_halves() -> tuple[Numbers, Numbers]:
+        order = rng.permutation(whole_pairs(run))
+        cut = len(order) // 2
+        one, other = (_attributions(_from_pairs(run, half)) for half in (order[:cut], order[cut : 2 * cut]))
+        return np.array(one), np.array(other)
+
+    made: dict[str, tuple[int, Callable[[], tuple[Numbers, Numbers]]]] = {
+        "gSMILE, two halves of the 63 masks": (splits, halves),
+        "gSMILE, two draws of 30 masks": (splits, designs),
+        "two random vectors": (splits, nothing),
+        "whygen's default, two halves of the 31 pairs": (defaults, default_halves),
+    }
     rows = []
-    for name, make in made.items():
-        both = [make() for _ in range(splits)]
+    for name, (count, make) in made.items():
+        both = [make() for _ in range(count)]
         rows.append({
-            "explanations": name, "pairs": splits, "Ruzicka": spread(np.array([ruzicka(*each) for each in both])),
+            "explanations": name, "repeats": count, "Ruzicka": spread(np.array([ruzicka(*each) for each in both])),
             f"top-{TOP} Jaccard": spread(np.array([top_jaccard(*each) for each in both])),
         })  # fmt: skip
     return rows
@@ -311,7 +324,7 @@ def ranking(run: RecordedRun, encoder: TextEncoder, rng: np.random.Generator) ->
 
 def _rank(a: Numbers, b: Numbers, rng: np.random.Generator, *, replicates: int = REPLICATES) -> Row:
     draws = [rng.integers(len(a), size=len(a)) for _ in range(replicates)]
-    return spread(np.array([spearmanr(a[d], b[d]).statistic for d in draws]), float(spearmanr(a, b).statistic))
+    return spread(np.array([spearmanr(a[d], b[d])[0] for d in draws]), float(spearmanr(a, b)[0]))
 
 
 def characters(encoder: TextEncoder | None) -> list[Row]:
