@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from faults.batches import BatchPlan
 from faults.scripts import mixed
 from faults.server import FaultServer
 from whygen.errors import MissingError, UnknownNameError, UsageError
@@ -21,7 +22,7 @@ PROMPT = "Write about a fox and a piano near the castle, please."
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "my-box": "MY_BOX_API_KEY"}
 
 
-def explain(folder: Path, provider: str, server: FaultServer) -> subprocess.CompletedProcess[bytes]:
+def explain(folder: Path, provider: str, server: FaultServer, *more: str) -> subprocess.CompletedProcess[bytes]:
     address = server.root if provider == "anthropic" else server.url
     name = provider.replace("-", "_").upper()
     environment = {
@@ -38,6 +39,7 @@ def explain(folder: Path, provider: str, server: FaultServer) -> subprocess.Comp
         "-o",
         str(folder / "out"),
         "--debug",
+        *more,
     ]
     command = [sys.executable, "-c", "from whygen.cli import main; main()", "prompt", *arguments]
     return subprocess.run(command, capture_output=True, cwd=folder, env=environment, timeout=120, check=False)
@@ -64,6 +66,25 @@ def test_a_key_is_in_no_file_and_in_nothing_that_is_printed(tmp_path: Path, prov
     assert "127.0.0.1" in everything
     assert KEY[3:] not in everything
     assert KEY[3:] not in "".join(everything.split())  # a terminal breaks lines anywhere
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@pytest.mark.parametrize("action", ["ok", "401", "500"])
+def test_a_key_is_in_no_file_of_a_batch_and_goes_to_no_other_server(tmp_path: Path, provider: str, action: str) -> None:
+    """The run ends while its batch is under way; the server is asked, and says all headers, and names another host."""
+    with FaultServer(
+        lambda received: action if received.method == "GET" else "ok", batches=BatchPlan(polls=0)
+    ) as server:
+        result = explain(tmp_path, provider, server, "--batch", "provider", "--deadline", "12")
+    sent = [received.headers.get("authorization", received.headers.get("x-api-key")) for received in server.received]
+    assert all(KEY in (header or "") for header in sent)
+    everything = left_behind(tmp_path) + result.stdout.decode() + result.stderr.decode()
+    assert len(server.desk.batches) == (2 if action == "ok" else 1), everything
+    assert "fox" in everything
+    assert "batch_0" in everything
+    assert KEY[3:] not in "".join(everything.split())
+    assert KEY not in str([batch.lines for batch in server.desk.batches])
 
 
 def test_an_answer_that_repeats_the_key_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from whygen.models import ModelOptions, load_model
 from whygen.prompt.asking import Asker
 from whygen.prompt.edits import no_levels
 from whygen.prompt.operators import Tools
-from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, choose
+from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, check_rounds, choose
 from whygen.prompt.prepare import check, encoder_of_texts, prepare
 from whygen.prompt.running import explained, make_run
 from whygen.results.prompt import PromptExplanation
@@ -53,7 +53,8 @@ def explain_prompt(
         cache: file of recorded answers; None keeps them in memory.
         options: device, precision and batch size of local models.
         progress: where to report progress.
-        run: what the run may spend in calls, tokens or money, how fast, and how long.
+        run: what the run may spend in calls, tokens or money, how fast, how long, and whether by the provider's batch
+            endpoint.
         **choices: what to change of the preset: ``budget``, ``units``, ``pin``, ``operator``, ``target``, ``estimand``,
             ``keep``, ``surrogate``, ``draws``, ``references``, ``distribution``, ``tolerance`` ... Each is described
             at `whygen.prompt.options.PromptOptions`.
@@ -68,6 +69,7 @@ def explain_prompt(
         Interrupted: a `KeyboardInterrupt` with the partial ``explanation``, when one came while masks were asked for.
     """
     chosen = choose(preset, choices, prompt=prompt)
+    check_rounds(chosen, run)
     if chosen.hierarchy is not None:
         if isinstance(prompt, Edit) or isinstance(encoder, ImageEncoder):
             raise no_levels(chosen.hierarchy)

@@ -12,7 +12,7 @@ from whygen.errors import UsageError
 from whygen.models import ModelOptions, load_model
 from whygen.prompt.asking import Asker
 from whygen.prompt.operators import Tools
-from whygen.prompt.options import PromptChoices, PromptOptions, choose
+from whygen.prompt.options import PromptChoices, PromptOptions, check_rounds, choose
 from whygen.prompt.prepare import check, prepare
 from whygen.prompt.running import explained, make_run, reread, without_calls
 from whygen.prompt.targets import Continues, Target, TargetLike
@@ -71,6 +71,7 @@ def explain_targets(
             "explain_targets takes targets=[...], at least one, and no target: 'tfidf', 'logprob:snow' ..."
         )
     chosen = choose(preset, choices)
+    check_rounds(chosen, run)
     if chosen.hierarchy is not None:
         raise UsageError(
             f"hierarchy={chosen.hierarchy!r}: which parts are opened depends on the target. Call explain_prompt for "

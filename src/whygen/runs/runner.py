@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from whygen.errors import BudgetError, ModelError, UsageError, WhygenError
 from whygen.models.prices import price_of
 from whygen.models.protocols import Model, ScoresText
 from whygen.runs.agenda import Agenda, End, Gate
+from whygen.runs.batches import BatchDispatcher
 from whygen.runs.clock import Clock, MonotonicClock
 from whygen.runs.dispatch import Answer, Dispatcher, LocalDispatcher, Send
 from whygen.runs.ending import EndedError
@@ -71,6 +72,7 @@ class Runner:
         spending: what may be spent in calls, tokens or money, never exceeded by what is under way either.
         rates: calls and tokens a minute.
         price: what tokens cost; that of the table (`whygen.models.prices`) unless given.
+        prices: reads that table: at the usual price, or at that of batches.
         deadline: seconds from now, after which nothing more is sent.
         clock: the time.
     """
@@ -87,6 +89,7 @@ class Runner:
         spending: Budget | None = None,
         rates: Rates | None = None,
         price: Pricing | None = None,
+        prices: Callable[[Model], Pricing | None] = price_of,
         deadline: float | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -102,7 +105,7 @@ class Runner:
         self._clock = clock or MonotonicClock()
         self._until = math.inf if deadline is None else self._clock.now() + deadline
         self._end: End | None = None
-        self._purse = Purse(model, spending or Budget(), price or _listed_price(model, spending))
+        self._purse = Purse(model, spending or Budget(), price or _listed_price(model, spending, prices))
         self._gates: list[Gate] = [self._purse, *([] if rates is None else [Pacer(model, rates)])]
         self._asked = self._cached = self._made = self._failed = self._retried = 0
 
@@ -140,11 +143,29 @@ class Runner:
 
     def score(self, requests: Sequence[Request], *, label: str = "Scoring") -> list[Answer]:
         """Log-probabilities of each request's continuation, in the order of the requests; raises what `ask` does."""
+        self.check_scoring()
         if not isinstance(self._model, ScoresText):
             raise UsageError(f"{self._model.uri} gives no log-probabilities of a given text. Use a target that asks.")
         if any(request.continuation is None for request in requests):
             raise UsageError("score() takes requests with a continuation; give the others to ask().")
         return self._serve(requests, self._model.score, label)
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether requests go to the provider in batches, which go on when a run ends."""
+        return isinstance(self._dispatcher, BatchDispatcher)
+
+    def check_scoring(self) -> None:
+        """Refuse log-probabilities of a given text where the way to the model carries none.
+
+        Raises:
+            UsageError: if requests are handed over in batches.
+        """
+        if self.hands_over:
+            raise UsageError(
+                "batch='provider' takes no log-probabilities of a given text. Leave batch out, or use a target that "
+                "compares answers, such as 'cosine' or 'tfidf'."
+            )
 
     def recall(self, requests: Sequence[Request]) -> list[Answer | None]:
         """What is recorded of these requests; nothing is sent. None where there is no answer yet.
@@ -242,9 +263,9 @@ def _ended(end: End, answered: int, asked: int) -> EndedError | KeyboardInterrup
     return EndedError(f"{text} These are recorded: the same command goes on from here.", reason=end.reason)
 
 
-def _listed_price(model: Model, spending: Budget | None) -> Pricing | None:
+def _listed_price(model: Model, spending: Budget | None, prices: Callable[[Model], Pricing | None]) -> Pricing | None:
     is_paid = model.limits.max_in_flight > 1 or (spending is not None and spending.money is not None)
-    return price_of(model) if is_paid else None
+    return prices(model) if is_paid else None
 
 
 def _is_refusal(answer: Answer) -> TypeGuard[Output]:
