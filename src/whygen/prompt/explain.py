@@ -86,7 +86,9 @@ def explain_prompt(
         runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)
         sent = settings or Settings(seed=seed)
         texts = encoder_of_texts(encoder, box)
-        tools = Tools(model=box, encoder=texts, store=store, options=options, progress=progress, seed=seed)
+        tools = Tools(
+            model=box, encoder=texts, store=store, options=options, progress=progress, seed=seed, runner=runner
+        )
         operator = question.operator.prepare(question.units, tools)
         asker = Asker(runner, box, question.units, operator, question.target, sent)
         return explained(make_run(question, asker), further=chosen.sets or 0)

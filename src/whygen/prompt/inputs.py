@@ -104,7 +104,9 @@ def explain_template(
     with open_store(cache) as store:
         runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)
         sent = settings or Settings(seed=seed)
-        tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
+        tools = Tools(
+            model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=runner
+        )
         operator = question.operator.prepare(question.units, tools)
         ask = Asker(runner, box, question.units, operator, question.target, sent)
         findings, each = _findings(_ask(ask, cut, question), over)

@@ -86,10 +86,13 @@ def explain_targets(
     goals = [question.target for question in questions]
     found: dict[int, PromptExplanation] = {}
     with open_store(cache) as store:
-        tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
+        asking = make_runner(box, store, budget=None, progress=progress, options=run)
+        tools = Tools(
+            model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=asking
+        )
         operator = questions[0].operator.prepare(questions[0].units, tools)
         for first, *others in _sharing(goals):
-            runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)
+            runner = asking.beside(box, budget=chosen.budget)  # all targets together keep to what the run may spend
             asker = Asker(runner, box, questions[first].units, operator, goals[first], sent)
             heard = make_run(questions[first], asker)
             reads = {place: reread(heard, goals[place]) for place in others}

@@ -27,6 +27,7 @@ from whygen.runs.runner import Runner as Runner
 from whygen.runs.runner import Tally as Tally
 from whygen.runs.spending import Budget as Budget
 from whygen.runs.spending import Spent as Spent
+from whygen.runs.spending import Wallet as Wallet
 from whygen.runs.store import DEFAULT_STORE as DEFAULT_STORE
 from whygen.runs.store import Notice as Notice
 from whygen.runs.store import Store as Store
