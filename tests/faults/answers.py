@@ -155,11 +155,6 @@ def _message(received: Received, text: Callable[[Received], str]) -> dict[str, A
     }  # fmt: skip
 
 
-def _models(received: Received, text: Callable[[Received], str]) -> dict[str, Any]:
-    del received, text
-    return {"object": "list", "data": [{"id": "test", "object": "model", "created": 1, "owned_by": "test"}]}
-
-
 _ROUTES: dict[str, Callable[[Received, Callable[[Received], str]], dict[str, Any]]] = {
     "/v1/chat/completions": _chat,
     "/v1/completions": _completion,
@@ -167,7 +162,6 @@ _ROUTES: dict[str, Callable[[Received, Callable[[Received], str]], dict[str, Any
     "/v1/images/generations": _picture,
     "/v1/images/edits": _picture,
     "/v1/messages": _message,
-    "/v1/models": _models,
 }
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal, Self
 
-from faults.answers import FAULTS, Reply, default_text, error, respond
+from faults.answers import FAULTS, Reply, as_json, default_text, error, respond
 from faults.batches import BatchPlan, Desk
 from faults.scripts import Received, Script, always
 
@@ -39,6 +39,7 @@ class FaultServer:
         retry_after: seconds, said in the header of a 429 for want of capacity; None: no such header.
         text: what it says; a function of the request.
         batches: what happens to batches; None: there is no endpoint for them, as with most servers.
+        models: the names that it lists.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class FaultServer:
         retry_after: float | None = None,
         text: Callable[[Received], str] = default_text,
         batches: BatchPlan | None = None,
+        models: Sequence[str] = ("test",),
     ) -> None:
+        self._models = models
         self.desk = Desk(batches or BatchPlan(), text)
         self._has_desk = batches is not None
         self.received: list[Received] = []
@@ -148,6 +151,8 @@ class FaultServer:
         return received
 
     def _respond(self, received: Received) -> Reply:
+        if received.path == "/v1/models":
+            return as_json({"object": "list", "data": [{"id": name, "object": "model"} for name in self._models]})
         reply = self.desk.answer(received) if self._has_desk else None
         return respond(received, self._text) if reply is None else reply
 

@@ -16,7 +16,7 @@ from whygen.prompt.asking import Asker
 from whygen.prompt.edits import no_levels
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, check_rounds, choose
-from whygen.prompt.prepare import check, encoder_of_texts, prepare
+from whygen.prompt.prepare import check, encoder_of_texts, find_encoder, prepare
 from whygen.prompt.running import explained, make_run
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
@@ -81,6 +81,7 @@ def explain_prompt(
         )  # fmt: skip
     check(prompt, chosen)
     box = load_model(model, options or ModelOptions())
+    encoder = find_encoder(encoder, chosen, box)
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     with open_store(cache) as store:
         runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)

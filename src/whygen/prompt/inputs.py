@@ -29,7 +29,7 @@ from whygen.prompt.observing import observe
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, choose
 from whygen.prompt.plan import Plan
-from whygen.prompt.prepare import Question, check, prepare_units
+from whygen.prompt.prepare import Question, check, find_encoder, prepare_units
 from whygen.prompt.units import Input, Units, UnitsOver, split_over
 from whygen.results.prompt import InputRecord, PromptExplanation, Warned
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
@@ -100,6 +100,7 @@ def explain_template(
     cut = _cut(template, inputs, chosen)
     check(cut.shown.text, chosen)
     box = load_model(model, options or ModelOptions())
+    encoder = find_encoder(encoder, chosen, box)
     question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
     with open_store(cache) as store:
         runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)
