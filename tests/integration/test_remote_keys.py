@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from faults.batches import BatchPlan
 from faults.scripts import mixed
 from faults.server import FaultServer
+from whygen.cli import main
 from whygen.errors import MissingError, UnknownNameError, UsageError
 from whygen.models import Model, ModelOptions, load_model
 from whygen.remote import Service
@@ -161,3 +163,31 @@ def test_a_service_is_found_by_its_address_in_the_environment(monkeypatch: pytes
 def test_an_unknown_endpoint_names_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="chat, completions, images"):
         load_model("openai/x", ModelOptions(base_url="http://localhost:1/v1", endpoint="chats"))
+
+
+def test_the_doctor_names_addresses_and_keys_and_shows_neither_key_nor_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prices = tmp_path / "prices.json"
+    prices.write_text('{"my-box/llama": {"input": 1, "output": 2}}')
+    for name, value in {
+        "MY_BOX_BASE_URL": "https://me:secret-word@box.example:8443/v1?token=abc", "MY_BOX_API_KEY": KEY,
+        "ODD_BASE_URL": "nowhere", "BARE_BASE_URL": "https://bare.example/v1", "OPENAI_API_KEY": "",
+        "WHYGEN_PRICES": str(prices), "WHYGEN_CACHE_DIR": str(tmp_path), "COLUMNS": "300",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    said: list[str] = []
+    for more in ([], ["--json"]):
+        with pytest.raises(SystemExit) as end:
+            main(["doctor", *more])
+        assert end.value.code == 0
+        said.append(capsys.readouterr().out)
+    findings = {each["what"]: each for each in json.loads(said[1])["findings"]}
+    assert findings["MY_BOX_BASE_URL"]["text"] == "https://box.example:8443/v1"
+    assert findings["MY_BOX_API_KEY"]["text"] == "set"
+    assert not findings["OPENAI_API_KEY"]["ok"]
+    assert "no address" in findings["ODD_BASE_URL"]["text"]
+    assert "BARE_API_KEY" in findings["BARE_BASE_URL"]["text"]
+    assert findings["WHYGEN_PRICES"]["text"].startswith("1 prices")
+    for secret in (KEY, "secret-word", "token=abc"):
+        assert secret not in "".join(said)

@@ -81,7 +81,7 @@ def explain_prompt(
         )  # fmt: skip
     check(prompt, chosen)
     box = load_model(model, options or ModelOptions())
-    encoder = find_encoder(encoder, chosen, box)
+    encoder = find_encoder(encoder, chosen, box) or encoder
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     with open_store(cache) as store:
         runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)

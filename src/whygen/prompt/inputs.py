@@ -100,7 +100,7 @@ def explain_template(
     cut = _cut(template, inputs, chosen)
     check(cut.shown.text, chosen)
     box = load_model(model, options or ModelOptions())
-    encoder = find_encoder(encoder, chosen, box)
+    encoder = find_encoder(encoder, chosen, box) or encoder
     question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
     with open_store(cache) as store:
         runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)

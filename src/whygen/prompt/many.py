@@ -80,7 +80,7 @@ def explain_targets(
     check(prompt, chosen)
     box, sent = load_model(model, options or ModelOptions()), settings or Settings(seed=seed)
     if any(isinstance(target, str) and target == "auto" for target in targets):
-        encoder = find_encoder(encoder, chosen, box)
+        encoder = find_encoder(encoder, chosen, box) or encoder
     questions = [
         prepare(prompt, replace(chosen, target=target), model=box, encoder=_encoder_of(target, encoder), seed=seed)
         for target in targets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from whygen.encoders import (
     AnyEncoder,
@@ -119,18 +119,15 @@ def _units(prompt: Source, options: PromptOptions, model: Model) -> Units:
     return split(prompt, options.units, pin=options.pin, splitter=splitter)
 
 
-_Encoder = TypeVar("_Encoder", bound=AnyEncoder)
-
-
-def find_encoder(encoder: _Encoder, options: PromptOptions, model: Model) -> _Encoder | TextEncoder:
+def find_encoder(encoder: object, options: PromptOptions, model: Model) -> TextEncoder | None:
     """The embeddings of the model's own server, where it runs on this machine and nothing else was named or installed.
 
     It is looked for before anything is paid, and only by what sends something anyway: never to foresee.
     """
     compares = options.target == "auto" and output_kind(model) == "text" and not has_text_encoder()
     if encoder != "auto" or not compares or not isinstance(model, OnServer) or model.service.name == "anthropic":
-        return encoder
-    return nearby_encoder(model.service) or encoder
+        return None
+    return nearby_encoder(model.service)
 
 
 def _target(
