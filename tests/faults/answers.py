@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
 
 from faults.scripts import Received
 
@@ -144,6 +148,23 @@ def _picture(received: Received, text: Callable[[Received], str]) -> dict[str, A
     return {"created": 1, "data": [{"b64_json": base64.b64encode(PNG).decode()}]}
 
 
+def _instruction(received: Received) -> str:
+    """What is to be drawn, from JSON or from a form."""
+    form = received.body.partition(b'name="prompt"\r\n\r\n')[2].partition(b"\r\n")[0]
+    return asked(received.json) or form.decode("utf-8", "replace")
+
+
+def drawn(received: Received) -> Reply:
+    """A picture that depends on the words that are asked for: a column of colour for each."""
+    values = np.full((32, 32, 3), 128, dtype=np.uint8)
+    for word in _instruction(received).split():
+        place = hashlib.sha256(word.encode()).digest()
+        values[:, place[0] % 32] = list(place[1:4])
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG")
+    return as_json({"created": 1, "data": [{"b64_json": base64.b64encode(buffer.getvalue()).decode()}]})
+
+
 def _message(received: Received, text: Callable[[Received], str]) -> dict[str, Any]:
     said, finish = _cut(text(received), received.json)
     usage = _usage(received, said)
@@ -155,11 +176,6 @@ def _message(received: Received, text: Callable[[Received], str]) -> dict[str, A
     }  # fmt: skip
 
 
-def _models(received: Received, text: Callable[[Received], str]) -> dict[str, Any]:
-    del received, text
-    return {"object": "list", "data": [{"id": "test", "object": "model", "created": 1, "owned_by": "test"}]}
-
-
 _ROUTES: dict[str, Callable[[Received, Callable[[Received], str]], dict[str, Any]]] = {
     "/v1/chat/completions": _chat,
     "/v1/completions": _completion,
@@ -167,7 +183,6 @@ _ROUTES: dict[str, Callable[[Received, Callable[[Received], str]], dict[str, Any
     "/v1/images/generations": _picture,
     "/v1/images/edits": _picture,
     "/v1/messages": _message,
-    "/v1/models": _models,
 }
 
 
@@ -253,6 +268,7 @@ FAULTS: dict[str, Callable[[Received], Reply]] = {
     "refusal": lambda received: changed(received, _refusal),
     "filtered": lambda received: changed(received, _filtered),
     "no-usage": lambda received: changed(received, lambda document: document.pop("usage", None)),
+    "drawn": drawn,
     "empty-text": lambda received: _with_text(received, ""),
     "unicode": lambda received: _with_text(received, EDGES),
     "surrogate": lambda received: _with_text(received, "half \ud800 pair"),

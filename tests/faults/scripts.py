@@ -41,7 +41,8 @@ class Received:
 
 
 Script: TypeAlias = Callable[[Received], str]
-"""Names the action: ``ok``, or a key of `faults.answers.FAULTS`, or ``reset``, ``hang``, ``half``, ``slow``."""
+"""Names the action: ``ok``, or a key of `faults.answers.FAULTS`, or ``reset``, ``hang``, ``half``, ``slow``,
+``lost`` (done, and no word back)."""
 
 
 def always(action: str) -> Script:

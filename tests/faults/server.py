@@ -20,7 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal, Self
 
-from faults.answers import FAULTS, Reply, default_text, error, respond
+from faults.answers import FAULTS, Reply, as_json, default_text, error, respond
+from faults.batches import BatchPlan, Desk
 from faults.scripts import Received, Script, always
 
 QUICK = ("429", "quota", "401", "403", "404", "400")
@@ -37,6 +38,8 @@ class FaultServer:
         mode: what happens to requests above the capacity: they wait, or are answered 429.
         retry_after: seconds, said in the header of a 429 for want of capacity; None: no such header.
         text: what it says; a function of the request.
+        batches: what happens to batches; None: there is no endpoint for them, as with most servers.
+        models: the names that it lists.
     """
 
     def __init__(
@@ -48,7 +51,12 @@ class FaultServer:
         mode: Literal["queue", "reject"] = "queue",
         retry_after: float | None = None,
         text: Callable[[Received], str] = default_text,
+        batches: BatchPlan | None = None,
+        models: Sequence[str] = ("test",),
     ) -> None:
+        self._models = models
+        self.desk = Desk(batches or BatchPlan(), text)
+        self._has_desk = batches is not None
         self.received: list[Received] = []
         self._script = always(script) if isinstance(script, str) else script
         self._latency = latency
@@ -142,6 +150,12 @@ class FaultServer:
         self.received.append(received)
         return received
 
+    def _respond(self, received: Received) -> Reply:
+        if received.path == "/v1/models":
+            return as_json({"object": "list", "data": [{"id": name, "object": "model"} for name in self._models]})
+        reply = self.desk.answer(received) if self._has_desk else None
+        return respond(received, self._text) if reply is None else reply
+
     def _full(self) -> Reply:
         headers = {} if self._retry_after is None else {"retry-after": str(self._retry_after)}
         return error(429, "Too many at once.", headers=headers, type="rate_limit_error", code="rate_limit_exceeded")
@@ -153,7 +167,9 @@ class FaultServer:
         if action == "hang":
             await self._stop.wait()
             return False
-        reply = FAULTS[action](received) if action in FAULTS else respond(received, self._text)
+        reply = FAULTS[action](received) if action in FAULTS else self._respond(received)
+        if action == "lost":
+            return _reset(writer)
         if action == "half":
             return await _half(writer, reply)
         return await _send(writer, reply, pieces=20 if action == "slow" else 1)

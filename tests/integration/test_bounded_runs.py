@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,42 @@ def test_money_needs_a_price() -> None:
             "openai/test", PROMPT, cache=None, options=ModelOptions(base_url=server.url),
             run=RunOptions(spending=Budget(money=1.0)),
         )  # fmt: skip
+
+
+SENTENCES = "Tell me about the fox. It sat down. The harbour was quiet. It rained. A piano played."
+
+
+def test_a_helping_model_by_uri_spends_from_the_same_budget() -> None:
+    """One server, two models: the calls of both together are within the bound, and the run says what ended it."""
+    with FaultServer(text=lambda received: "Mention a crimson animal in a calm port.") as server:
+        options = ModelOptions(base_url=server.url)
+
+        def explain(calls: int | None) -> whygen.results.PromptExplanation:
+            return whygen.explain_prompt(
+                "openai/test", SENTENCES, target="token-set",
+                operator="paraphrase", paraphraser="openai/helper", units="sentence", cache=None, options=options,
+                run=RunOptions(spending=Budget(calls=calls)),
+            )  # fmt: skip
+
+        explain(None)
+        asked = Counter(received.json["model"] for received in server.received)
+        assert asked["helper"] == 5
+        server.received.clear()
+        most = asked.total() - 4
+        assert explain(most).ended == "cost"
+        assert len(server.received) == most
+        server.received.clear()
+        with pytest.raises(whygen.runs.EndedError, match="budget is spent"):
+            explain(2)
+        assert Counter(received.json["model"] for received in server.received) == {"helper": 2}
+
+
+def test_several_targets_share_one_budget() -> None:
+    with FaultServer(text=lambda received: f" so {len(received.body)} it is") as server:
+        options = ModelOptions(base_url=server.url, endpoint="completions")
+        with pytest.raises(whygen.runs.EndedError, match="budget is spent"):
+            whygen.explain_targets(
+                "openai/test", PROMPT, targets=["token-set", "logprob"], cache=None, options=options, budget=40,
+                run=RunOptions(spending=Budget(calls=41)),
+            )  # fmt: skip
+        assert len(server.received) == 41

@@ -12,11 +12,15 @@ import pytest
 
 import tiny_models
 import whygen
+from faults.server import FaultServer
+from whygen.encoders import nearby_encoder
 from whygen.errors import BudgetError, DataError, ModelError, UsageError
-from whygen.models import load_model
+from whygen.models import ModelOptions, load_model
 from whygen.models.planted.texts import SENTENCES, PlantedModel
+from whygen.prompt.foresee import foresee_prompt
 from whygen.prompt.hierarchy import explain_hierarchy
 from whygen.prompt.targets import load_target
+from whygen.remote import Service
 from whygen.results import PromptExplanation
 from whygen.types import Failure, Limits, Request, Settings
 
@@ -288,3 +292,39 @@ def test_a_further_call_that_fails_is_counted_and_shows_nothing() -> None:
     assert explanation.sets is not None
     assert all(len(one.prompt.split()) >= 4 for one in (*explanation.sets.changing, *explanation.sets.keeping))
     assert "failed-calls" in [warning.code for warning in explanation.warnings]
+
+
+@pytest.mark.parametrize(
+    ("listed", "action", "target", "encoder"),
+    [
+        (("test", "nomic-embed-text", "bge-embed"), "ok", "optimal-transport", "openai/bge-embed"),
+        (("test",), "ok", "tfidf", None),
+        (("test", "nomic-embed-text"), "404", "tfidf", None),
+        (("test", "nomic-embed-text"), "html", "tfidf", None),
+    ],
+)
+def test_a_server_on_this_machine_compares_by_its_own_embeddings_where_none_are_installed(
+    listed: tuple[str, ...], action: str, target: str, encoder: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in ("prompt.prepare", "prompt.targets.registry"):
+        monkeypatch.setattr(f"whygen.{room}.has_text_encoder", lambda: False)
+    script = lambda received: action if "embeddings" in received.path else "ok"  # noqa: E731 - a script is a function
+    with FaultServer(script, models=listed) as server:
+        options = ModelOptions(base_url=server.url)
+        foresee_prompt("openai/test", "One two three.", budget=20, options=options)
+        assert not server.received
+        found = whygen.explain_prompt("openai/test", "One two three.", budget=20, cache=None, options=options)
+        assert found.target.name == target
+        assert (encoder is None) or found.target.distance.endswith(f"by {encoder}")
+        named = whygen.explain_prompt(
+            "openai/test", "One two three.", budget=20, cache=None, options=options, target="tfidf"
+        )
+        assert named.target.name == "tfidf"
+    assert sum(received.path == "/v1/models" for received in server.received) == 1
+
+
+def test_a_server_elsewhere_is_not_asked_unbidden() -> None:
+    with FaultServer(models=("embed",)) as server:
+        away = Service("openai", server.url.replace("127.0.0.1", "example.invalid"))
+        assert nearby_encoder(away) is None
+        assert nearby_encoder(Service("openai", server.url)) is not None

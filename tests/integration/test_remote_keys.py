@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from faults.batches import BatchPlan
 from faults.scripts import mixed
 from faults.server import FaultServer
+from whygen.cli import main
 from whygen.errors import MissingError, UnknownNameError, UsageError
 from whygen.models import Model, ModelOptions, load_model
 from whygen.remote import Service
@@ -21,7 +24,7 @@ PROMPT = "Write about a fox and a piano near the castle, please."
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "my-box": "MY_BOX_API_KEY"}
 
 
-def explain(folder: Path, provider: str, server: FaultServer) -> subprocess.CompletedProcess[bytes]:
+def explain(folder: Path, provider: str, server: FaultServer, *more: str) -> subprocess.CompletedProcess[bytes]:
     address = server.root if provider == "anthropic" else server.url
     name = provider.replace("-", "_").upper()
     environment = {
@@ -38,6 +41,7 @@ def explain(folder: Path, provider: str, server: FaultServer) -> subprocess.Comp
         "-o",
         str(folder / "out"),
         "--debug",
+        *more,
     ]
     command = [sys.executable, "-c", "from whygen.cli import main; main()", "prompt", *arguments]
     return subprocess.run(command, capture_output=True, cwd=folder, env=environment, timeout=120, check=False)
@@ -64,6 +68,25 @@ def test_a_key_is_in_no_file_and_in_nothing_that_is_printed(tmp_path: Path, prov
     assert "127.0.0.1" in everything
     assert KEY[3:] not in everything
     assert KEY[3:] not in "".join(everything.split())  # a terminal breaks lines anywhere
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@pytest.mark.parametrize("action", ["ok", "401", "500"])
+def test_a_key_is_in_no_file_of_a_batch_and_goes_to_no_other_server(tmp_path: Path, provider: str, action: str) -> None:
+    """The run ends while its batch is under way; the server is asked, and says all headers, and names another host."""
+    with FaultServer(
+        lambda received: action if received.method == "GET" else "ok", batches=BatchPlan(polls=0)
+    ) as server:
+        result = explain(tmp_path, provider, server, "--batch", "provider", "--deadline", "12")
+    sent = [received.headers.get("authorization", received.headers.get("x-api-key")) for received in server.received]
+    assert all(KEY in (header or "") for header in sent)
+    everything = left_behind(tmp_path) + result.stdout.decode() + result.stderr.decode()
+    assert len(server.desk.batches) == (2 if action == "ok" else 1), everything
+    assert "fox" in everything
+    assert "batch_0" in everything
+    assert KEY[3:] not in "".join(everything.split())
+    assert KEY not in str([batch.lines for batch in server.desk.batches])
 
 
 def test_an_answer_that_repeats_the_key_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,3 +163,31 @@ def test_a_service_is_found_by_its_address_in_the_environment(monkeypatch: pytes
 def test_an_unknown_endpoint_names_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="chat, completions, images"):
         load_model("openai/x", ModelOptions(base_url="http://localhost:1/v1", endpoint="chats"))
+
+
+def test_the_doctor_names_addresses_and_keys_and_shows_neither_key_nor_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prices = tmp_path / "prices.json"
+    prices.write_text('{"my-box/llama": {"input": 1, "output": 2}}')
+    for name, value in {
+        "MY_BOX_BASE_URL": "https://me:secret-word@box.example:8443/v1?token=abc", "MY_BOX_API_KEY": KEY,
+        "ODD_BASE_URL": "nowhere", "BARE_BASE_URL": "https://bare.example/v1", "OPENAI_API_KEY": "",
+        "WHYGEN_PRICES": str(prices), "WHYGEN_CACHE_DIR": str(tmp_path), "COLUMNS": "300",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    said: list[str] = []
+    for more in ([], ["--json"]):
+        with pytest.raises(SystemExit) as end:
+            main(["doctor", *more])
+        assert end.value.code == 0
+        said.append(capsys.readouterr().out)
+    findings = {each["what"]: each for each in json.loads(said[1])["findings"]}
+    assert findings["MY_BOX_BASE_URL"]["text"] == "https://box.example:8443/v1"
+    assert findings["MY_BOX_API_KEY"]["text"] == "set"
+    assert not findings["OPENAI_API_KEY"]["ok"]
+    assert "no address" in findings["ODD_BASE_URL"]["text"]
+    assert "BARE_API_KEY" in findings["BARE_BASE_URL"]["text"]
+    assert findings["WHYGEN_PRICES"]["text"].startswith("1 prices")
+    for secret in (KEY, "secret-word", "token=abc"):
+        assert secret not in "".join(said)

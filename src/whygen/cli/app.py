@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 import whygen
 from whygen.cli import (
     anchors,
+    batch,
     cache,
     check,
     compare,
@@ -27,8 +29,24 @@ from whygen.cli import (
 from whygen.cli.common import INTERRUPTED, console_for_people
 from whygen.errors import WhygenError
 
+
+class _InterruptedError(Exception):
+    """Ctrl-C, with what the run says of it: the parser would swallow a `KeyboardInterrupt`, words and all."""
+
+
+class _Commands(TyperGroup):
+    """Lets Ctrl-C through to `main`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise _InterruptedError(str(stop)) from stop
+
+
 app = typer.Typer(
     name="whygen",
+    cls=_Commands,
     help="Explains generative AI from the outside: why this output, and what has this model learned.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -47,6 +65,7 @@ app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.add_typer(cache.app, name="cache")
 app.add_typer(ratings.app, name="ratings")
+app.add_typer(batch.app, name="batch")
 
 
 def _version(wanted: bool) -> None:
@@ -70,8 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
     except WhygenError as error:
         _explain(error, debug="--debug" in arguments)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        _interrupted()
+    except (KeyboardInterrupt, _InterruptedError, typer.Abort) as stop:
+        _interrupted(str(stop))
     except SystemExit as end:  # the parser ends an interrupted command by itself, without a word
         if end.code == INTERRUPTED:
             _interrupted()
@@ -88,8 +107,9 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _interrupted() -> NoReturn:
-    console_for_people().print("Interrupted. Answers so far are recorded: the same command asks only for the rest.")
+def _interrupted(text: str = "") -> NoReturn:
+    recorded = "Answers so far are recorded: the same command asks only for the rest."
+    console_for_people().print(f"{text.strip() or 'Interrupted.'} {recorded}", markup=False, highlight=False)
     sys.exit(INTERRUPTED)
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from whygen.errors import DataError, MissingError, StoreError
 from whygen.report import print_terminal, write_html
 from whygen.results import AnchorExplanation, PromptExplanation
-from whygen.runs import DEFAULT_STORE, Progress, RichProgress, Silent
+from whygen.runs import DEFAULT_STORE, Progress, RichProgress, Silent, open_store
 
 INTERRUPTED = 130
 ENDED_EARLY = 4
@@ -38,6 +38,9 @@ TokenBudget = Annotated[int | None, typer.Option(help="The most tokens the run m
 Deadline = Annotated[float | None, typer.Option(help="Seconds, after which nothing more is sent.")]
 RequestsPerMinute = Annotated[float | None, typer.Option(help="Calls a minute that the account allows.")]
 TokensPerMinute = Annotated[float | None, typer.Option(help="Tokens a minute that the account allows.")]
+Batch = Annotated[
+    str | None, typer.Option("--batch", help="provider: by its batch endpoint, within a day, at about half the price.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print calls, tokens and cost; send nothing.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -115,6 +118,17 @@ def show(explanation: PromptExplanation | AnchorExplanation, *, out: Path | None
     print_terminal(explanation, console_for_output())
     if out is not None:
         console_for_people().print(f"Report: {out / 'report.html'}", markup=False, highlight=False)
+
+
+def show_batches(cache: Path | str | None) -> None:
+    """Say which batches go on at their providers, and how to end them."""
+    if cache is None:
+        return
+    with open_store(cache) as store:
+        for entry in store.ledger.entries():
+            name = entry.name or entry.tag
+            text = f"The batch {name} goes on at the provider; to end it: whygen batch cancel {name}"
+            console_for_people().print(text, markup=False, highlight=False)
 
 
 def show_partial(explanation: PromptExplanation, *, out: Path | None, as_json: bool, quiet: bool) -> None:

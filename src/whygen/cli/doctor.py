@@ -9,12 +9,17 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 import whygen
 from whygen.cli import common
+from whygen.errors import MissingError, UsageError, WhygenError
 from whygen.models import providers
+from whygen.models.prices import VARIABLE, read_prices
+from whygen.remote import find_service
 from whygen.runs import default_store_path, open_store
 
 EXTRAS = {
@@ -30,6 +35,7 @@ EXTRAS = {
     "ray": ("ray",),
     "view": ("fastapi", "uvicorn"),
 }
+_ADDRESS = "_BASE_URL"
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")
 
 
@@ -52,7 +58,7 @@ def doctor(as_json: common.AsJson = False, debug: common.Debug = False) -> None:
         return
     table = Table("", "What", "State", box=None, header_style="bold")
     for finding in findings:
-        table.add_row("ok" if finding.well else "--", finding.what, finding.text)
+        table.add_row("ok" if finding.well else "--", escape(finding.what), escape(finding.text))
     console = common.console_for_output()
     console.print(f"whygen {whygen.__version__}, Python {platform.python_version()}, {platform.machine()}")
     console.print(table)
@@ -62,7 +68,7 @@ def _packages() -> Iterator[Finding]:
     for extra, modules in EXTRAS.items():
         missing = [module for module in modules if importlib.util.find_spec(module) is None]
         if missing:
-            yield Finding(f"extra {extra}", False, f"pip install 'whygen\\[{extra}]'  (missing: {', '.join(missing)})")
+            yield Finding(f"extra {extra}", False, f"pip install 'whygen[{extra}]'  (missing: {', '.join(missing)})")
         else:
             yield Finding(f"extra {extra}", True, ", ".join(f"{module} {_version(module)}" for module in modules))
 
@@ -73,10 +79,30 @@ def _version(module: str) -> str:
 
 
 def _keys() -> Iterator[Finding]:
-    for name in KEYS:
-        yield Finding(
-            name, name in os.environ, "set" if name in os.environ else "not set (only needed for its service)"
-        )
+    """Whether keys are set, and addresses as far as they may be shown; an address may hold a password."""
+    services = sorted({name.removesuffix(_ADDRESS) for name in os.environ if name.endswith(_ADDRESS)} - {""})
+    for name in dict.fromkeys((*KEYS, *(f"{service}_API_KEY" for service in services))):
+        given = bool(os.environ.get(name))
+        yield Finding(name, given, "set" if given else "not set (only needed for its service)")
+    for service in services:
+        yield _address(service)
+    if path := os.environ.get(VARIABLE):
+        yield _prices(Path(path))
+
+
+def _address(service: str) -> Finding:
+    name = f"{service}{_ADDRESS}"
+    try:
+        return Finding(name, True, find_service(service.lower()).place)
+    except (MissingError, UsageError) as error:  # no key for it, or no address at all
+        return Finding(name, False, str(error))
+
+
+def _prices(path: Path) -> Finding:
+    try:
+        return Finding(VARIABLE, True, f"{len(read_prices(path))} prices in {path}")
+    except WhygenError as error:
+        return Finding(VARIABLE, False, str(error))
 
 
 def _store() -> Finding:

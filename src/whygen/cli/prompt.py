@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
@@ -97,6 +97,7 @@ def prompt(
     no_cache: common.NoCache = False,
     device: common.Device = None,
     dry_run: common.DryRun = False,
+    batch: common.Batch = None,
     debug: common.Debug = False,
 ) -> None:
     """Explain which units of a prompt drove what the model answered."""
@@ -129,6 +130,7 @@ def prompt(
             spending=Budget(tokens=token_budget, money=max_cost),
             rates=Rates(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute),
             deadline=deadline,
+            batch=cast(Literal["provider"] | None, batch),
         ),
         **common_choices,
     }
@@ -136,12 +138,14 @@ def prompt(
         common.show(_over(model, given, inputs, running), out=out, as_json=as_json, quiet=quiet)
         return
     if dry_run:
-        show_forecast(foresee_prompt(model, given, **common_choices), as_json=as_json)
+        show_forecast(foresee_prompt(model, given, run=running["run"], **common_choices), as_json=as_json)
         return
     try:
         explanation = whygen.explain_prompt(model, given, **running)
     except Interrupted as stop:
         common.show_partial(stop.explanation, out=out, as_json=as_json, quiet=quiet)
+        if batch is not None:
+            common.show_batches(common.store_path(cache, no_cache))
         raise typer.Exit(common.INTERRUPTED) from None
     common.show(explanation, out=out, as_json=as_json, quiet=quiet)
     if explanation.ended is not None:

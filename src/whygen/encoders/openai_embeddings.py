@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import openai
@@ -27,6 +27,22 @@ TIMEOUT = 60.0
 NOTHING = "(no text)"
 """Stands for a text without words, which the endpoint refuses: a set must not be empty."""
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
+
+
+LOOK: Final = 5.0
+"""Seconds for which a server is asked what it has, when nobody named an encoder."""
+
+
+def find_embeddings(service: Service) -> OpenAIEmbeddings | None:
+    """A server's own embeddings, if it lists a model for them and gives a vector; None if not, whatever the reason.
+
+    The protocol does not say which models embed; by custom their names do. The first by name is taken.
+    """
+    asking = OpenAIEmbeddings(service, "", timeout=LOOK, retries=0)
+    for model in sorted(asking.listed(), key=lambda name: ("embed" not in name.lower(), name))[:1]:
+        if "embed" in model.lower() and OpenAIEmbeddings(service, model, timeout=LOOK, retries=0).works():
+            return OpenAIEmbeddings(service, model)
+    return None
 
 
 class OpenAIEmbeddings:
@@ -48,6 +64,23 @@ class OpenAIEmbeddings:
     @property
     def name(self) -> str:
         return f"{self._service.name}/{self._model}"
+
+    def listed(self) -> list[str]:
+        """The models that the server has; none if it does not say."""
+        try:
+            raw = self._client.models.with_raw_response.list()
+            data = dig(document(raw.content), "data")
+        except Exception:
+            return []
+        names = [dig(entry, "id") for entry in cast(list[object], data)] if isinstance(data, list) else []
+        return [name for name in names if isinstance(name, str)]
+
+    def works(self) -> bool:
+        """Whether the server gives a vector."""
+        try:
+            return len(self.sentences(["a word"])) == 1
+        except ModelError:
+            return False
 
     def sentences(self, texts: Sequence[str]) -> Vectors:
         given = [text if text.strip() else NOTHING for text in texts]

@@ -13,7 +13,7 @@ from whygen.encoders.pixels import Colours, PixelPatches
 from whygen.encoders.protocols import ImageEncoder, TextEncoder, TimedEncoder
 from whygen.encoders.word_vectors import SUFFIXES, open_word_vectors
 from whygen.errors import MissingExtraError, UnknownNameError, UsageError
-from whygen.remote import find_service, is_service
+from whygen.remote import Service, find_service, is_service
 
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 """What the extra ``encoder`` carries: this model, with its weights."""
@@ -56,6 +56,18 @@ def load_text_encoder(name: str = "auto", *, device: str | None = None, base_url
     if name in {"auto", PACKAGED, PACKAGED.partition("/")[2]} and has_text_encoder():
         return open_packaged(PACKAGED, device)
     return open_named(name, device)
+
+
+def nearby_encoder(service: Service) -> TextEncoder | None:
+    """The embeddings of a server on this machine, if it has any; it is asked what models it has, and for one vector.
+
+    A server elsewhere is not asked unbidden: it may cost something. Name its model, such as ``SERVICE/NAME``.
+    """
+    if not service.is_local or not _installed("openai"):
+        return None
+    from whygen.encoders.openai_embeddings import find_embeddings
+
+    return find_embeddings(service)
 
 
 def _open_server(service: str, model: str, base_url: str | None) -> TextEncoder:

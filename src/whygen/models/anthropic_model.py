@@ -9,6 +9,8 @@ from typing import Any, cast
 import anthropic
 import httpx2
 
+from whygen.models.anthropic_batches import AnthropicBatches
+from whygen.models.batches import Batches
 from whygen.remote import (
     Answer,
     Malformed,
@@ -69,6 +71,11 @@ class AnthropicModel:
         """Where it is."""
         return self._service
 
+    @property
+    def batches(self) -> Batches:
+        """The batch endpoint."""
+        return AnthropicBatches(self._client, self._service, body=self._body, read=read_message, failure_of=failure_of)
+
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
         return answer_each(requests, self._answer, service=self._service, failure_of=failure_of)
 
@@ -86,6 +93,20 @@ class AnthropicModel:
             extra_body=body,
         )
         return read_message(document(raw.read()))
+
+    def _body(self, request: Request) -> dict[str, JsonValue] | Failure:
+        """The same as `_answer` asks with, for a batch."""
+        split = _split(request)
+        if isinstance(split, Failure):
+            return split
+        system, turns = split
+        limit: dict[str, JsonValue] = {"max_tokens": request.settings.max_tokens}
+        return {
+            "model": self._name,
+            "messages": [_message(turn) for turn in turns],
+            **limit,
+            **parameters(request, system=system),
+        }
 
 
 def _split(request: Request) -> tuple[str, Sequence[Message]] | Failure:

@@ -32,6 +32,11 @@ def chat(client: openai.OpenAI, name: str, request: Request, *, length: str) -> 
     return read_chat(document(raw.content), seed=body.get("seed"))
 
 
+def chat_body(name: str, request: Request, *, length: str) -> dict[str, JsonValue]:
+    """The same as `chat` asks with, for a batch."""
+    return {"model": name, "messages": messages(request.prompt), **parameters(request, length=length)}
+
+
 def parameters(request: Request, *, length: str) -> dict[str, JsonValue]:
     """Settings in the protocol's words; those of ``Settings.extra`` win, and its None leaves one out."""
     settings = request.settings

@@ -10,19 +10,31 @@ import openai
 
 from whygen.models.openai_chat import FINISHES, parameters, provenance
 from whygen.remote import Answer, Malformed, count, dig, document
-from whygen.types import Failure, Output, Request, TokenScore
+from whygen.types import Failure, JsonValue, Output, Request, TokenScore
 
 _OTHER_WAY = "Use a target that compares answers, such as target='cosine' or 'tfidf', or the model itself through hf/."
+
+_TEXTS_ONLY = Failure(
+    kind="permanent",
+    message="the completions endpoint takes texts only",
+    advice="Give the prompt as one text, or use the endpoint 'chat'.",
+)
 
 
 def complete(client: openai.OpenAI, name: str, request: Request) -> Answer:
     """Ask how a text goes on."""
     if not isinstance(request.prompt, str):
-        advice = "Give the prompt as one text, or use the endpoint 'chat'."
-        return Failure(kind="permanent", message="the completions endpoint takes texts only", advice=advice)
+        return _TEXTS_ONLY
     body = parameters(request, length="max_tokens")
     raw = client.completions.with_raw_response.create(model=name, prompt=request.prompt, extra_body=body)
     return read_completion(document(raw.content), seed=body.get("seed"))
+
+
+def completion_body(name: str, request: Request) -> dict[str, JsonValue] | Failure:
+    """The same as `complete` asks with, for a batch."""
+    if not isinstance(request.prompt, str):
+        return _TEXTS_ONLY
+    return {"model": name, "prompt": request.prompt, **parameters(request, length="max_tokens")}
 
 
 def read_completion(answer: Mapping[str, Any], *, seed: Any = None) -> Output:

@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any
 
 import openai
 
-from whygen.models.openai_chat import chat
+from whygen.models.batches import Batches
+from whygen.models.openai_batches import OpenAIBatches
+from whygen.models.openai_chat import chat, chat_body, read_chat
 from whygen.models.openai_client import failure_of, open_client
-from whygen.models.openai_completions import complete, score
-from whygen.models.openai_pictures import edit, generate
+from whygen.models.openai_completions import complete, completion_body, read_completion, score
+from whygen.models.openai_pictures import edit, generate, picture_body, read_picture
 from whygen.remote import Answer, Service, answer_each
-from whygen.types import Edit, JsonValue, Limits, Request
+from whygen.types import Edit, Failure, JsonValue, Limits, OutputKind, Request
 
 IN_FLIGHT = 64
 """The most calls at once; how many of these the server is given, `whygen.runs` finds out."""
 _OWN_HOST = "https://api.openai.com"
 
-One: TypeAlias = Callable[[openai.OpenAI, str, Request], Answer]
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What an endpoint is asked with, and how its answers are read.
+
+    Attributes:
+        name: ``chat``, ``completions`` or ``images``.
+        path: as batches name it.
+        one: asks for one answer.
+        body: what it is asked with, in a batch.
+        read: the output in an answer, and the seed that was sent.
+    """
+
+    name: str
+    path: str
+    one: Callable[[openai.OpenAI, str, Request], Answer]
+    body: Callable[[str, Request], Mapping[str, JsonValue] | Failure]
+    read: Callable[[Mapping[str, Any], JsonValue], Answer]
 
 
 class RemoteModel:
     """One endpoint of one model. An `Edit` goes to the endpoint of edits, whichever is asked for other prompts."""
 
-    def __init__(self, service: Service, name: str, *, endpoint: str, one: One, timeout: float | None = None) -> None:
+    def __init__(self, service: Service, name: str, *, endpoint: Endpoint, timeout: float | None = None) -> None:
         self._client = open_client(service, timeout=timeout)
         self._service = service
         self._name = name
         self._endpoint = endpoint
-        self._one = one
 
     @property
     def uri(self) -> str:
@@ -43,12 +62,23 @@ class RemoteModel:
     @property
     def identity(self) -> Mapping[str, JsonValue] | None:
         """URI, address and endpoint; never the key."""
-        return {"uri": self.uri, "base_url": self._service.place, "endpoint": self._endpoint}
+        return {"uri": self.uri, "base_url": self._service.place, "endpoint": self._endpoint.name}
+
+    @property
+    def output_kind(self) -> OutputKind:
+        return "picture" if self._endpoint.name == "images" else "text"
 
     @property
     def service(self) -> Service:
         """Where it is."""
         return self._service
+
+    @property
+    def batches(self) -> Batches:
+        """The batch endpoint. Whether the server has one, only asking shows."""
+        return OpenAIBatches(
+            self._client, self._service, endpoint=self._endpoint.path, body=self._body, read=self._endpoint.read
+        )
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
         return self._each(requests, self._answer)
@@ -56,7 +86,13 @@ class RemoteModel:
     def _answer(self, request: Request) -> Answer:
         if isinstance(request.prompt, Edit):
             return edit(self._client, self._name, request, request.prompt)
-        return self._one(self._client, self._name, request)
+        return self._endpoint.one(self._client, self._name, request)
+
+    def _body(self, request: Request) -> Mapping[str, JsonValue] | Failure:
+        if isinstance(request.prompt, Edit):
+            advice = "Leave batch out: the same pictures are then changed one by one."
+            return Failure(kind="permanent", message="a batch takes no picture that is to be changed", advice=advice)
+        return self._endpoint.body(self._name, request)
 
     def _each(self, requests: Sequence[Request], one: Callable[[Request], Answer]) -> list[Answer]:
         return answer_each(requests, one, service=self._service, failure_of=failure_of)
@@ -69,6 +105,27 @@ class CompletionsModel(RemoteModel):
         return self._each(requests, lambda request: score(self._client, self._name, request))
 
 
+COMPLETIONS = Endpoint(
+    "completions",
+    "/v1/completions",
+    complete,
+    completion_body,
+    lambda found, seed: read_completion(found, seed=seed),
+)
+IMAGES = Endpoint("images", "/v1/images/generations", generate, picture_body, lambda found, _: read_picture(found))
+
+
+def chat_endpoint(length: str) -> Endpoint:
+    """The chat endpoint of a server that calls the limit of an answer so."""
+    return Endpoint(
+        "chat",
+        "/v1/chat/completions",
+        partial(chat, length=length),
+        partial(chat_body, length=length),
+        lambda found, seed: read_chat(found, seed=seed),
+    )
+
+
 def make_model(service: Service, name: str, *, endpoint: str, timeout: float | None = None) -> RemoteModel:
     """The model for an endpoint: ``chat``, ``completions`` or ``images``.
 
@@ -76,8 +133,8 @@ def make_model(service: Service, name: str, *, endpoint: str, timeout: float | N
     elsewhere, which every compatible server knows.
     """
     if endpoint == "completions":
-        return CompletionsModel(service, name, endpoint=endpoint, one=complete, timeout=timeout)
+        return CompletionsModel(service, name, endpoint=COMPLETIONS, timeout=timeout)
     if endpoint == "images":
-        return RemoteModel(service, name, endpoint=endpoint, one=generate, timeout=timeout)
+        return RemoteModel(service, name, endpoint=IMAGES, timeout=timeout)
     length = "max_completion_tokens" if service.place.startswith(_OWN_HOST) else "max_tokens"
-    return RemoteModel(service, name, endpoint=endpoint, one=partial(chat, length=length), timeout=timeout)
+    return RemoteModel(service, name, endpoint=chat_endpoint(length), timeout=timeout)

@@ -20,16 +20,28 @@ from whygen.types import Edit, Failure, JsonValue, Output, Picture, Request
 _ALWAYS_BYTES = ("gpt-image", "chatgpt-image")
 """Models that send pictures themselves, never links to them, and refuse to be told so."""
 
+_TEXTS_ONLY = Failure(
+    kind="permanent",
+    message="the images endpoint takes a text, not a chat",
+    advice="Give a text; for a picture with an instruction, give an Edit.",
+)
+
 
 def generate(client: openai.OpenAI, name: str, request: Request) -> Answer:
     """Ask for a picture of what a text says. Of the settings only ``extra`` (size, quality ...) is sent."""
     if not isinstance(request.prompt, str):
-        advice = "Give a text; for a picture with an instruction, give an Edit."
-        return Failure(kind="permanent", message="the images endpoint takes a text, not a chat", advice=advice)
+        return _TEXTS_ONLY
     raw = client.images.with_raw_response.generate(
         model=name, prompt=request.prompt, n=1, extra_body=_body(name, request)
     )
     return read_picture(document(raw.content))
+
+
+def picture_body(name: str, request: Request) -> dict[str, JsonValue] | Failure:
+    """The same as `generate` asks with, for a batch."""
+    if not isinstance(request.prompt, str):
+        return _TEXTS_ONLY
+    return {"model": name, "prompt": request.prompt, "n": 1, **_body(name, request)}
 
 
 def edit(client: openai.OpenAI, name: str, request: Request, prompt: Edit) -> Answer:

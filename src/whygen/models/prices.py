@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,35 +14,63 @@ from whygen.errors import DataError, MissingError
 from whygen.models.protocols import HasIdentity, Model
 
 VARIABLE = "WHYGEN_PRICES"
-"""Names a JSON file ``{"openai/NAME": {"input": 0.15, "output": 0.6}}``, in dollars for a million tokens."""
+"""Names a JSON file ``{"openai/NAME": {"input": 0.15, "output": 0.6, "batch": 0.5}}``, in dollars for a million tokens.
+
+``batch``, the share of the price that the batch endpoint asks, may be left out: then that of the provider counts, where
+it is known.
+"""
 _MILLION = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """Dollars for a million tokens read, and for a million written."""
+    """Dollars for a million tokens read, and for a million written.
+
+    Attributes:
+        input: for a million tokens read.
+        output: for a million tokens written.
+        batch: share of both that the batch endpoint asks; None where it is not known.
+        source: who says so, and when.
+    """
 
     input: float
     output: float
+    batch: float | None = None
+    source: str = ""
 
     def cost(self, tokens_in: int, tokens_out: int) -> float:
         """Dollars."""
         return (tokens_in * self.input + tokens_out * self.output) / _MILLION
 
 
-# List prices (openai.com/api/pricing, anthropic.com/pricing); the OpenAI ones as tables of March 2026 still gave them.
-# Prices change: override them.
-LISTED: Mapping[str, Price] = {
-    "openai/gpt-4o": Price(input=2.50, output=10.0),
-    "openai/gpt-4o-mini": Price(input=0.15, output=0.60),
-    "openai/gpt-4.1": Price(input=2.0, output=8.0),
-    "openai/gpt-4.1-mini": Price(input=0.40, output=1.60),
-    "openai/gpt-4.1-nano": Price(input=0.10, output=0.40),
-    "anthropic/claude-3-haiku-20240307": Price(input=0.25, output=1.25),
-    "anthropic/claude-3-5-haiku-20241022": Price(input=0.80, output=4.0),
-    "anthropic/claude-3-7-sonnet-20250219": Price(input=3.0, output=15.0),
+@dataclass(frozen=True, slots=True)
+class _Provider:
+    """Where a provider's list prices hold, and the share of them that its batch endpoint asks."""
+
+    base_url: str
+    batch: float
+
+
+# Batches: "50% cost discount" (platform.openai.com/docs/guides/batch), "50% of the standard API prices"
+# (docs.anthropic.com, "Batch processing").
+_PROVIDERS: Mapping[str, _Provider] = {
+    "openai": _Provider("https://api.openai.com/v1", 0.5),
+    "anthropic": _Provider("https://api.anthropic.com", 0.5),
 }
-_OWN = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
+_OPENAI = "openai.com/api/pricing, as tables of March 2026 gave it"
+_ANTHROPIC = "anthropic.com/pricing, as of the model's release"
+
+LISTED: Mapping[str, Price] = {
+    "openai/gpt-4o": Price(input=2.50, output=10.0, source=_OPENAI),
+    "openai/gpt-4o-mini": Price(input=0.15, output=0.60, source=_OPENAI),
+    "openai/gpt-4.1": Price(input=2.0, output=8.0, source=_OPENAI),
+    "openai/gpt-4.1-mini": Price(input=0.40, output=1.60, source=_OPENAI),
+    "openai/gpt-4.1-nano": Price(input=0.10, output=0.40, source=_OPENAI),
+    "anthropic/claude-3-haiku-20240307": Price(input=0.25, output=1.25, source=f"{_ANTHROPIC}, March 2024"),
+    "anthropic/claude-3-5-haiku-20241022": Price(input=0.80, output=4.0, source=f"{_ANTHROPIC}, December 2024"),
+    "anthropic/claude-3-7-sonnet-20250219": Price(input=3.0, output=15.0, source=f"{_ANTHROPIC}, February 2025"),
+}
+"""Prices change: override them with a file of one's own (`VARIABLE`)."""
 
 
 def price_of(model: Model) -> Price | None:
@@ -55,9 +83,28 @@ def price_of(model: Model) -> Price | None:
     own = read_prices(Path(os.environ[VARIABLE])) if os.environ.get(VARIABLE) else {}
     if model.uri in own:
         return own[model.uri]
+    return LISTED.get(model.uri) if _listed_place(model) else None
+
+
+def batch_price_of(model: Model) -> Price | None:
+    """The price of a model's answers by the batch endpoint; None if that share of its price is not known.
+
+    Raises what `price_of` does.
+    """
+    price, provider = price_of(model), _listed_place(model)
+    share = None if price is None else price.batch
+    if share is None and provider is not None:
+        share = provider.batch
+    if price is None or share is None:
+        return None
+    return replace(price, input=price.input * share, output=price.output * share, batch=share)
+
+
+def _listed_place(model: Model) -> _Provider | None:
+    """The provider, if the model runs where its list prices hold."""
     identity = model.identity if isinstance(model, HasIdentity) else None
-    is_listed_place = (identity or {}).get("base_url") == _OWN.get(model.uri.partition("/")[0], "")
-    return LISTED.get(model.uri) if is_listed_place else None
+    provider = _PROVIDERS.get(model.uri.partition("/")[0])
+    return provider if provider is not None and (identity or {}).get("base_url") == provider.base_url else None
 
 
 def read_prices(path: Path) -> dict[str, Price]:
@@ -73,13 +120,19 @@ def read_prices(path: Path) -> dict[str, Price]:
     return {uri: _price(uri, entry, path) for uri, entry in cast(dict[str, Any], found).items()}
 
 
-_FORM = 'Write it like {"openai/NAME": {"input": 0.15, "output": 0.6}}, in dollars for a million tokens.'
+_FORM = (
+    'Write it like {"openai/NAME": {"input": 0.15, "output": 0.6}}, in dollars for a million tokens, with "batch": 0.5 '
+    "if the batch endpoint asks half of it."
+)
 
 
 def _price(uri: str, entry: object, path: Path) -> Price:
     given = cast(dict[str, object], entry) if isinstance(entry, dict) else {}
-    values = [given.get(name) for name in ("input", "output")]
-    numbers = [value for value in values if isinstance(value, int | float) and 0 <= value < math.inf]
-    if len(numbers) != 2 or len(given) != 2:
+    numbers = {
+        name: float(value)
+        for name, value in given.items()
+        if name in {"input", "output", "batch"} and isinstance(value, int | float) and 0 <= value < math.inf
+    }
+    if not {"input", "output"} <= numbers.keys() or len(numbers) != len(given):
         raise DataError(f"{VARIABLE}={str(path)!r}: the price of {uri!r} is {entry!r}. {_FORM}")
-    return Price(input=float(numbers[0]), output=float(numbers[1]))
+    return Price(input=numbers["input"], output=numbers["output"], batch=numbers.get("batch"), source=str(path))

@@ -1,11 +1,13 @@
 """``replay/FILE``: answers from recorded calls; anything else is refused.
 
 The file is JSON lines in UTF-8: a header ``{"whygen-replay": 1, "model": URI}``, then a ``{"request": ...,
-"digest": ..., "output": ...}`` a line. The digest is that of `Request`, so a changed line is noticed.
+"digest": ..., "output": ...}`` a line. The digest is that of `Request`, so a changed line is noticed. A line whose
+output is a picture, a sound or frames has its bytes besides, in base64, as ``"data"``.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 from whygen.errors import FormatError, MissingError
 from whygen.models.registry import Provider
-from whygen.types import Failure, JsonValue, Limits, Output, Request, digest, output_from_json, output_json
+from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request, digest, output_from_json, output_json
 
 VERSION = 1
 
@@ -37,6 +39,13 @@ class ReplayModel:
     def identity(self) -> Mapping[str, JsonValue] | None:
         """None: the file is the record, nothing is recorded a second time."""
         return None
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """What the recorded answers are."""
+        kinds = {kind_of(output) for output in self._answers.values()}
+        media: tuple[OutputKind, ...] = ("picture", "sound", "frames")
+        return next((kind for kind in media if kind in kinds), "text")
 
     @property
     def recorded_model(self) -> str:
@@ -97,13 +106,30 @@ def _json(path: Path, number: int, line: str) -> dict[str, Any]:
 def _line(path: Path, number: int, line: str) -> tuple[str, Output]:
     record = _json(path, number, line)
     try:
-        key, output = str(record["digest"]), output_from_json(record["output"])
-        intact = digest(record["request"]) == key and isinstance(output.text, str)  # pyright: ignore[reportUnnecessaryIsInstance]
+        data = base64.b64decode(record["data"], validate=True) if "data" in record else None
+        key, output = str(record["digest"]), output_from_json(record["output"], data=data)
+        intact = _has_its_bytes(record["output"], output)
+        intact &= digest(record["request"]) == key and isinstance(output.text, str)  # pyright: ignore[reportUnnecessaryIsInstance]
     except (AttributeError, KeyError, TypeError, ValueError):
         intact, key, output = False, "", Output()
     if not intact:
         raise FormatError(f"{path}, line {number}: the call is incomplete, or its request was changed by hand.")
     return key, output
+
+
+def _has_its_bytes(record: Mapping[str, Any], output: Output) -> bool:
+    """Whether the bytes are those that were recorded, or there are none: in files from before they were kept."""
+    medium = output.medium
+    return medium is None or medium.to_json() == record[kind_of(output)]
+
+
+def kind_of(output: Output) -> OutputKind:
+    """Which field of an output is filled."""
+    if output.picture is not None:
+        return "picture"
+    if output.sound is not None:
+        return "sound"
+    return "text" if output.frames is None else "frames"
 
 
 def write_replay(path: Path, model_uri: str, calls: Iterable[tuple[Mapping[str, JsonValue], Output]]) -> int:
@@ -113,6 +139,8 @@ def write_replay(path: Path, model_uri: str, calls: Iterable[tuple[Mapping[str, 
         file.write(json.dumps({"whygen-replay": VERSION, "model": model_uri}, ensure_ascii=False) + "\n")
         for request, output in calls:
             record = {"request": request, "digest": digest(request), "output": output_json(output)}
+            if output.medium is not None:
+                record["data"] = base64.b64encode(output.medium.data).decode()
             line = json.dumps(record, ensure_ascii=False)
             file.write((line if _is_unicode(line) else json.dumps(record)) + "\n")
             count += 1

@@ -118,7 +118,9 @@ def as_game(
     with ExitStack() as opened:
         store = opened.enter_context(open_store(cache))
         runner = Runner(box, store=store, budget=choices.get("budget"), progress=progress)
-        tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
+        tools = Tools(
+            model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=runner
+        )
         operator = question.operator.prepare(question.units, tools)
         asker = Asker(runner, box, question.units, operator, question.target, settings or Settings(seed=seed))
         asker.check_target()

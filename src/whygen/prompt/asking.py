@@ -117,6 +117,8 @@ class Asker:
                 f"target={self.target.record.name!r} needs log-probabilities of a given text, and {self.model.uri} "
                 "gives none. Use target='optimal-transport', 'cosine' or 'tfidf'."
             )
+        if self.target.verb == "score":
+            self.runner.check_scoring()
 
     def whole(self, references: int, *, repeats: int = REPEATS) -> Whole:
         """Ask for the references and the repeats, in one batch.

@@ -6,6 +6,9 @@ from whygen.prompt.asking import Asker
 from whygen.results.prompt import PromptExplanation, Warned
 from whygen.runs import EndedError
 
+RECORDED = "Answers are recorded: the same call again asks only for the rest."
+BATCH_GOES_ON = "Its batch goes on at the provider: the same call again collects it and asks for nothing twice."
+
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C during the masks. ``explanation`` is made of what was answered by then, with its wider intervals."""
@@ -23,7 +26,7 @@ def partial(explanation: PromptExplanation, asker: Asker) -> PromptExplanation:
     """
     if asker.ended is None:
         return explanation
-    again = "It was interrupted. Answers are recorded: the same call again asks only for the rest."
+    again = f"It was interrupted. {BATCH_GOES_ON if asker.runner.hands_over else RECORDED}"
     why = str(asker.ended) if isinstance(asker.ended, EndedError) else again
     reason = asker.ended.reason if isinstance(asker.ended, EndedError) else "interrupt"
     text = f"The run ended early, and this is what it had by then: {explanation.calls.asked} calls. {why}"

@@ -15,8 +15,8 @@ from whygen.models import ModelOptions, load_model
 from whygen.prompt.asking import Asker
 from whygen.prompt.edits import no_levels
 from whygen.prompt.operators import Tools
-from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, choose
-from whygen.prompt.prepare import check, encoder_of_texts, prepare
+from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, check_rounds, choose
+from whygen.prompt.prepare import check, encoder_of_texts, find_encoder, prepare
 from whygen.prompt.running import explained, make_run
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
@@ -53,7 +53,8 @@ def explain_prompt(
         cache: file of recorded answers; None keeps them in memory.
         options: device, precision and batch size of local models.
         progress: where to report progress.
-        run: what the run may spend in calls, tokens or money, how fast, and how long.
+        run: what the run may spend in calls, tokens or money, how fast, how long, and whether by the provider's batch
+            endpoint.
         **choices: what to change of the preset: ``budget``, ``units``, ``pin``, ``operator``, ``target``, ``estimand``,
             ``keep``, ``surrogate``, ``draws``, ``references``, ``distribution``, ``tolerance`` ... Each is described
             at `whygen.prompt.options.PromptOptions`.
@@ -68,6 +69,7 @@ def explain_prompt(
         Interrupted: a `KeyboardInterrupt` with the partial ``explanation``, when one came while masks were asked for.
     """
     chosen = choose(preset, choices, prompt=prompt)
+    check_rounds(chosen, run)
     if chosen.hierarchy is not None:
         if isinstance(prompt, Edit) or isinstance(encoder, ImageEncoder):
             raise no_levels(chosen.hierarchy)
@@ -79,12 +81,15 @@ def explain_prompt(
         )  # fmt: skip
     check(prompt, chosen)
     box = load_model(model, options or ModelOptions())
+    encoder = find_encoder(encoder, chosen, box) or encoder
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     with open_store(cache) as store:
         runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)
         sent = settings or Settings(seed=seed)
         texts = encoder_of_texts(encoder, box)
-        tools = Tools(model=box, encoder=texts, store=store, options=options, progress=progress, seed=seed)
+        tools = Tools(
+            model=box, encoder=texts, store=store, options=options, progress=progress, seed=seed, runner=runner
+        )
         operator = question.operator.prepare(question.units, tools)
         asker = Asker(runner, box, question.units, operator, question.target, sent)
         return explained(make_run(question, asker), further=chosen.sets or 0)

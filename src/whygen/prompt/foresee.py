@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
 import numpy as np
 
 from whygen.encoders import AnyEncoder
-from whygen.errors import DataError
+from whygen.errors import DataError, UsageError
 from whygen.models import HasContext, Model, ModelOptions, load_model
-from whygen.models.prices import price_of
+from whygen.models.prices import Price, batch_price_of, price_of
 from whygen.prompt.edits import no_levels
 from whygen.prompt.hierarchy.skeleton import parse_levels
 from whygen.prompt.operators.base import Unprepared
-from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, choose
+from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, check_rounds, choose
 from whygen.prompt.prepare import Question, check, prepare
 from whygen.prompt.units import Sent, split
+from whygen.runs import RunOptions
+from whygen.runs.spending import worst_case
 from whygen.types import Edit, Request, Settings, Source
 
 
@@ -31,7 +33,8 @@ class Forecast:
         tokens_in: tokens of all prompts; None when the model cannot count them.
         tokens_out_at_most: calls times the length limit of an answer.
         helping_calls: calls of the model that an operator asks for replacements, besides.
-        cost_at_most: dollars, if every answer is as long as it may be; None when the price or the tokens are unknown.
+        cost_at_most: dollars, if every answer is as long as it may be; a model that does not count its tokens is taken
+            at one a byte. None when the price is unknown, or nobody can say what a prompt takes.
     """
 
     units: int
@@ -51,6 +54,7 @@ def foresee_prompt(
     settings: Settings | None = None,
     seed: int = 0,
     options: ModelOptions | None = None,
+    run: RunOptions | None = None,
     **choices: Unpack[PromptChoices],
 ) -> Forecast:
     """Count the calls and tokens that `explain_prompt` would use with these arguments; nothing is sent.
@@ -60,6 +64,8 @@ def foresee_prompt(
         MissingError: if the model or an extra is missing.
     """
     chosen = choose(preset, choices, prompt=prompt)
+    check_rounds(chosen, run)
+    prices = price_of if run is None or run.batch is None else batch_price_of
     box = load_model(model, options)
     sent = settings or Settings(seed=seed)
     if chosen.hierarchy is not None:
@@ -67,11 +73,12 @@ def foresee_prompt(
             raise no_levels(chosen.hierarchy)
         check_hierarchy(chosen)
         parts = split(prompt, parse_levels(chosen.hierarchy)[-1], pin=chosen.pin)
-        return forecast(box, len(parts), [parts.prompt] * chosen.budget, sent)
+        return forecast(box, len(parts), [parts.prompt] * chosen.budget, sent, prices=prices)
     check(prompt, chosen)
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     prompts = [question.units.prompt] * question.plan.overhead + _masked(question) * question.plan.each
-    return forecast(box, len(question.units), prompts, sent, helping=question.operator.calls(question.units))
+    helping = question.operator.calls(question.units)
+    return forecast(box, len(question.units), prompts, sent, helping=helping, prices=prices)
 
 
 def _masked(question: Question) -> list[Sent]:
@@ -85,18 +92,38 @@ def _masked(question: Question) -> list[Sent]:
     return list(dict.fromkeys(operator.render(units, mask) for mask in masks))
 
 
-def forecast(model: Model, units: int, prompts: Sequence[Sent], settings: Settings, *, helping: int = 0) -> Forecast:
+def forecast(
+    model: Model,
+    units: int,
+    prompts: Sequence[Sent],
+    settings: Settings,
+    *,
+    helping: int = 0,
+    prices: Callable[[Model], Price | None] = price_of,
+) -> Forecast:
     """Calls, tokens and, where the price is known, cost of these prompts."""
     tokens_in, tokens_out = count_tokens(model, prompts, settings), len(prompts) * settings.max_tokens
-    price = price_of(model)
+    price = prices(model)
     return Forecast(
         units=units,
         calls=len(prompts),
         tokens_in=tokens_in,
         tokens_out_at_most=tokens_out,
         helping_calls=helping,
-        cost_at_most=None if price is None or tokens_in is None else price.cost(tokens_in, tokens_out),
+        cost_at_most=None if price is None else _cost(model, prompts, settings, price, tokens_in),
     )
+
+
+def _cost(
+    model: Model, prompts: Sequence[Sent], settings: Settings, price: Price, tokens_in: int | None
+) -> float | None:
+    """The most that these prompts can cost, by the bound that holds a run to its budget; None if nobody can say."""
+    try:
+        most = [worst_case(model, Request(prompt=prompt, settings=settings)) for prompt in prompts]
+    except (DataError, UsageError):
+        return None
+    read = sum(tokens.read for tokens in most) if tokens_in is None else tokens_in
+    return price.cost(read, sum(tokens.written for tokens in most))
 
 
 def count_tokens(model: Model, prompts: Sequence[Sent], settings: Settings) -> int | None:

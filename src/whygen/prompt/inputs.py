@@ -29,7 +29,7 @@ from whygen.prompt.observing import observe
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, choose
 from whygen.prompt.plan import Plan
-from whygen.prompt.prepare import Question, check, prepare_units
+from whygen.prompt.prepare import Question, check, find_encoder, prepare_units
 from whygen.prompt.units import Input, Units, UnitsOver, split_over
 from whygen.results.prompt import InputRecord, PromptExplanation, Warned
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
@@ -100,11 +100,14 @@ def explain_template(
     cut = _cut(template, inputs, chosen)
     check(cut.shown.text, chosen)
     box = load_model(model, options or ModelOptions())
+    encoder = find_encoder(encoder, chosen, box) or encoder
     question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
     with open_store(cache) as store:
         runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)
         sent = settings or Settings(seed=seed)
-        tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
+        tools = Tools(
+            model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=runner
+        )
         operator = question.operator.prepare(question.units, tools)
         ask = Asker(runner, box, question.units, operator, question.target, sent)
         findings, each = _findings(_ask(ask, cut, question), over)

@@ -12,8 +12,8 @@ from whygen.errors import UsageError
 from whygen.models import ModelOptions, load_model
 from whygen.prompt.asking import Asker
 from whygen.prompt.operators import Tools
-from whygen.prompt.options import PromptChoices, PromptOptions, choose
-from whygen.prompt.prepare import check, prepare
+from whygen.prompt.options import PromptChoices, PromptOptions, check_rounds, choose
+from whygen.prompt.prepare import check, find_encoder, prepare
 from whygen.prompt.running import explained, make_run, reread, without_calls
 from whygen.prompt.targets import Continues, Target, TargetLike
 from whygen.results.prompt import PromptExplanation
@@ -71,6 +71,7 @@ def explain_targets(
             "explain_targets takes targets=[...], at least one, and no target: 'tfidf', 'logprob:snow' ..."
         )
     chosen = choose(preset, choices)
+    check_rounds(chosen, run)
     if chosen.hierarchy is not None:
         raise UsageError(
             f"hierarchy={chosen.hierarchy!r}: which parts are opened depends on the target. Call explain_prompt for "
@@ -78,6 +79,8 @@ def explain_targets(
         )
     check(prompt, chosen)
     box, sent = load_model(model, options or ModelOptions()), settings or Settings(seed=seed)
+    if any(isinstance(target, str) and target == "auto" for target in targets):
+        encoder = find_encoder(encoder, chosen, box) or encoder
     questions = [
         prepare(prompt, replace(chosen, target=target), model=box, encoder=_encoder_of(target, encoder), seed=seed)
         for target in targets
@@ -85,10 +88,13 @@ def explain_targets(
     goals = [question.target for question in questions]
     found: dict[int, PromptExplanation] = {}
     with open_store(cache) as store:
-        tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
+        asking = make_runner(box, store, budget=None, progress=progress, options=run)
+        tools = Tools(
+            model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=asking
+        )
         operator = questions[0].operator.prepare(questions[0].units, tools)
         for first, *others in _sharing(goals):
-            runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)
+            runner = asking.beside(box, budget=chosen.budget)  # all targets together keep to what the run may spend
             asker = Asker(runner, box, questions[first].units, operator, goals[first], sent)
             heard = make_run(questions[first], asker)
             reads = {place: reread(heard, goals[place]) for place in others}

@@ -14,6 +14,7 @@ from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, OperatorOptions
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Kind
+from whygen.runs import RunOptions
 from whygen.types import Edit, Source
 
 
@@ -225,4 +226,19 @@ def check_hierarchy(options: PromptOptions) -> None:
         raise UsageError(
             f"hierarchy={options.hierarchy!r} does not go with {', '.join(changed)}: its levels say what the units are "
             "and how masks are drawn. Leave them out, or leave hierarchy out."
+        )
+
+
+def check_rounds(options: PromptOptions, run: RunOptions | None) -> None:
+    """Refuse what asks for one thing after another where each round of calls may take a day.
+
+    A stop rule (``tolerance``, ``stable``) and a hierarchy ask in few rounds, each handed over as a batch of its own.
+
+    Raises:
+        UsageError: naming it.
+    """
+    if run is not None and run.batch is not None and options.sets:
+        raise UsageError(
+            f"sets={options.sets} asks for one call after another, and each would be a batch of its own. Leave batch "
+            "out, or use sets=0, which reads the sets from the calls there are."
         )

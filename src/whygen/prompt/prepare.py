@@ -13,6 +13,7 @@ from whygen.encoders import (
     TimedEncoder,
     has_text_encoder,
     load_text_encoder,
+    nearby_encoder,
     open_word_vectors,
 )
 from whygen.encoders.registry import OPENAI
@@ -116,6 +117,17 @@ def _units(prompt: Source, options: PromptOptions, model: Model) -> Units:
         return split_edit(prompt, options.units, pin=options.pin, fill=options.fill, regions=options.regions)
     splitter = token_splitter(model) if options.units == TOKEN else None
     return split(prompt, options.units, pin=options.pin, splitter=splitter)
+
+
+def find_encoder(encoder: object, options: PromptOptions, model: Model) -> TextEncoder | None:
+    """The embeddings of the model's own server, where it runs on this machine and nothing else was named or installed.
+
+    It is looked for before anything is paid, and only by what sends something anyway: never to foresee.
+    """
+    compares = options.target == "auto" and output_kind(model) == "text" and not has_text_encoder()
+    if encoder != "auto" or not compares or not isinstance(model, OnServer) or model.service.name == "anthropic":
+        return None
+    return nearby_encoder(model.service)
 
 
 def _target(

@@ -6,6 +6,7 @@ Models and encoders stand on this; nothing here imports a client library.
 from whygen.remote.asking import Answer as Answer
 from whygen.remote.asking import answer_each as answer_each
 from whygen.remote.asking import told as told
+from whygen.remote.asking import trusted as trusted
 from whygen.remote.asking import with_extra as with_extra
 from whygen.remote.failures import from_status as from_status
 from whygen.remote.failures import timed_out as timed_out

@@ -28,15 +28,19 @@ def _answer(request: Request, one: Callable[[Request], Answer], service: Service
         answer = one(request)
     except Exception as error:
         return failure_of(error, service)
-    if isinstance(answer, Failure):
+    answer = trusted(answer, service)
+    return answer if isinstance(answer, Failure) else replace(answer, seconds=time.perf_counter() - begun)
+
+
+def trusted(answer: Answer, service: Service) -> Answer:
+    """The answer, unless it repeats the key: then a failure that says so."""
+    if isinstance(answer, Failure) or not service.holds_key(answer.text):
         return answer
-    if service.holds_key(answer.text):
-        return Failure(
-            kind="permanent",
-            message=f"the answer of {service.place} holds the key that it was asked with, and was thrown away",
-            advice="Take the key out of the prompt, or do not use this server.",
-        )
-    return replace(answer, seconds=time.perf_counter() - begun)
+    return Failure(
+        kind="permanent",
+        message=f"the answer of {service.place} holds the key that it was asked with, and was thrown away",
+        advice="Take the key out of the prompt, or do not use this server.",
+    )
 
 
 def with_extra(body: Mapping[str, JsonValue], extra: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -2,6 +2,8 @@
 
 from whygen.runs.agenda import Agenda as Agenda
 from whygen.runs.agenda import End as End
+from whygen.runs.batches import BatchDispatcher as BatchDispatcher
+from whygen.runs.batches import Pace as Pace
 from whygen.runs.clock import Clock as Clock
 from whygen.runs.clock import MonotonicClock as MonotonicClock
 from whygen.runs.dispatch import Dispatcher as Dispatcher
@@ -10,6 +12,8 @@ from whygen.runs.ending import EndedError as EndedError
 from whygen.runs.files import default_store_path as default_store_path
 from whygen.runs.keys import call_key as call_key
 from whygen.runs.keys import identity_of as identity_of
+from whygen.runs.ledger import Entry as Entry
+from whygen.runs.ledger import Ledger as Ledger
 from whygen.runs.options import RunOptions as RunOptions
 from whygen.runs.options import make_runner as make_runner
 from whygen.runs.progress import Progress as Progress
@@ -23,6 +27,7 @@ from whygen.runs.runner import Runner as Runner
 from whygen.runs.runner import Tally as Tally
 from whygen.runs.spending import Budget as Budget
 from whygen.runs.spending import Spent as Spent
+from whygen.runs.spending import Wallet as Wallet
 from whygen.runs.store import DEFAULT_STORE as DEFAULT_STORE
 from whygen.runs.store import Notice as Notice
 from whygen.runs.store import Store as Store

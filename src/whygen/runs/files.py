@@ -122,7 +122,7 @@ def _for_reading(path: Path) -> sqlite3.Connection | None:
         try:
             connection = _connect(path, mode)
             with _closed_on_error(connection):
-                if schema.check(connection, path) == schema.VERSION:
+                if schema.check(connection, path) >= schema.READABLE:
                     return connection
             connection.close()
         except sqlite3.OperationalError:

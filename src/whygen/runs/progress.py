@@ -28,6 +28,13 @@ class ShowsSpending(Protocol):
     def spend(self, text: str) -> None: ...
 
 
+@runtime_checkable
+class ShowsNote(Protocol):
+    """A progress that shows a word on what is waited for, such as how far a batch is."""
+
+    def note(self, text: str) -> None: ...
+
+
 class Silent:
     """Shows nothing."""
 
@@ -83,6 +90,7 @@ class RichProgress:
         self._pace = Pace(0)
         self._began = 0.0
         self._spent = ""
+        self._noted = ""
 
     def begin(self, total: int, label: str) -> None:
         self.end()
@@ -114,8 +122,14 @@ class RichProgress:
         if self._bar is not None:
             self._draw(self._bar)
 
+    def note(self, text: str) -> None:
+        """Show what is waited for, beside the pace."""
+        self._noted = text
+        if self._bar is not None:
+            self._draw(self._bar)
+
     def _draw(self, bar: Bar) -> None:
-        parts = [self._pace.text(time.monotonic() - self._began), self._spent]
+        parts = [self._pace.text(time.monotonic() - self._began), self._spent, self._noted]
         bar.update(self._task, completed=self._pace.done, pace=" · ".join(part for part in parts if part))
 
     def end(self) -> None:

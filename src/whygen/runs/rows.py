@@ -35,7 +35,7 @@ AND model IN (SELECT id FROM models WHERE uri = coalesce(?, uri))
 """
 _SWEEP = (
     "DELETE FROM pictures WHERE sha256 NOT IN (SELECT picture FROM calls WHERE picture IS NOT NULL)",
-    "DELETE FROM models WHERE id NOT IN (SELECT model FROM calls)",
+    "DELETE FROM models WHERE id NOT IN (SELECT model FROM calls) AND id NOT IN (SELECT model FROM batches)",
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from whygen.errors import BudgetError, ModelError, UsageError, WhygenError
 from whygen.models.prices import price_of
 from whygen.models.protocols import Model, ScoresText
 from whygen.runs.agenda import Agenda, End, Gate
+from whygen.runs.batches import BatchDispatcher
 from whygen.runs.clock import Clock, MonotonicClock
 from whygen.runs.dispatch import Answer, Dispatcher, LocalDispatcher, Send
 from whygen.runs.ending import EndedError
@@ -22,7 +23,7 @@ from whygen.runs.rates import Pacer, Rates
 from whygen.runs.remote import RemoteDispatcher
 from whygen.runs.retry import RetryPolicy
 from whygen.runs.rows import Call
-from whygen.runs.spending import Budget, Pricing, Purse, Spent
+from whygen.runs.spending import Budget, Free, Pricing, Purse, Spent, Wallet
 from whygen.runs.store import Notice, Store
 from whygen.types import Failure, JsonValue, Output, Request
 
@@ -68,9 +69,11 @@ class Runner:
         progress: told how far each call of `ask` or `score` is.
         dispatcher: how requests reach the model; by its limits, one batch after another or many calls at once.
         retry: how often and when to ask again after a failure that may pass.
-        spending: what may be spent in calls, tokens or money, never exceeded by what is under way either.
+        spending: what may be spent in calls, tokens or money, never exceeded by what is under way either; a `Wallet`
+            is shared with others.
         rates: calls and tokens a minute.
         price: what tokens cost; that of the table (`whygen.models.prices`) unless given.
+        prices: reads that table: at the usual price, or at that of batches.
         deadline: seconds from now, after which nothing more is sent.
         clock: the time.
     """
@@ -84,15 +87,17 @@ class Runner:
         budget: int | None = None,
         dispatcher: Dispatcher | None = None,
         retry: RetryPolicy | None = None,
-        spending: Budget | None = None,
+        spending: Budget | Wallet | None = None,
         rates: Rates | None = None,
         price: Pricing | None = None,
+        prices: Callable[[Model], Pricing | None] = price_of,
         deadline: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         identity = identity_of(model)
         self._model = model
         self._identity: Mapping[str, JsonValue] = {"uri": model.uri} if identity is None else identity
+        self._shared_store = store
         self._store = store if identity is not None else Store(None)
         self._refused: dict[str, Output] = {}
         self._progress = progress or Silent()
@@ -102,7 +107,9 @@ class Runner:
         self._clock = clock or MonotonicClock()
         self._until = math.inf if deadline is None else self._clock.now() + deadline
         self._end: End | None = None
-        self._purse = Purse(model, spending or Budget(), price or _listed_price(model, spending))
+        self._prices = prices
+        wallet = spending if isinstance(spending, Wallet) else Wallet(spending or Budget())
+        self._purse = Purse(model, wallet, price or _listed_price(model, wallet.budget, prices))
         self._gates: list[Gate] = [self._purse, *([] if rates is None else [Pacer(model, rates)])]
         self._asked = self._cached = self._made = self._failed = self._retried = 0
 
@@ -117,6 +124,42 @@ class Runner:
     def spent(self) -> Spent:
         """Calls, tokens and money so far."""
         return self._purse.total
+
+    @property
+    def wallet(self) -> Wallet:
+        """The budget, and what was spent of it by all who share it."""
+        return self._purse.wallet
+
+    def beside(self, model: Model, *, budget: int | None = None) -> Runner:
+        """A runner that spends from the same budget, records in the same store and ends by the same deadline.
+
+        A helping model is asked directly, even where the explained one is asked in batches. One that runs here costs no
+        money.
+
+        Args:
+            model: a helping model, or the same model for another question.
+            budget: the most requests that it may be asked.
+
+        Raises:
+            UsageError: if money is bounded, and the price of a remote model is not known.
+        """
+        same = model is self._model
+        here = not same and model.limits.max_in_flight <= 1
+        runner = Runner(
+            model,
+            store=self._shared_store,
+            progress=self._progress,
+            budget=budget,
+            dispatcher=self._dispatcher if same else None,
+            retry=self._retry,
+            spending=self.wallet,
+            price=Free() if here else None,
+            prices=self._prices if same else price_of,
+            clock=self._clock,
+        )
+        runner._until = self._until
+        runner._gates += self._gates[1:] if same else []
+        return runner
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -140,11 +183,29 @@ class Runner:
 
     def score(self, requests: Sequence[Request], *, label: str = "Scoring") -> list[Answer]:
         """Log-probabilities of each request's continuation, in the order of the requests; raises what `ask` does."""
+        self.check_scoring()
         if not isinstance(self._model, ScoresText):
             raise UsageError(f"{self._model.uri} gives no log-probabilities of a given text. Use a target that asks.")
         if any(request.continuation is None for request in requests):
             raise UsageError("score() takes requests with a continuation; give the others to ask().")
         return self._serve(requests, self._model.score, label)
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether requests go to the provider in batches, which go on when a run ends."""
+        return isinstance(self._dispatcher, BatchDispatcher)
+
+    def check_scoring(self) -> None:
+        """Refuse log-probabilities of a given text where the way to the model carries none.
+
+        Raises:
+            UsageError: if requests are handed over in batches.
+        """
+        if self.hands_over:
+            raise UsageError(
+                "batch='provider' takes no log-probabilities of a given text. Leave batch out, or use a target that "
+                "compares answers, such as 'cosine' or 'tfidf'."
+            )
 
     def recall(self, requests: Sequence[Request]) -> list[Answer | None]:
         """What is recorded of these requests; nothing is sent. None where there is no answer yet.
@@ -214,7 +275,7 @@ class Runner:
     def _show(self, arrived: int) -> None:
         self._progress.advance(arrived, cached=False)
         if isinstance(self._progress, ShowsSpending):
-            self._progress.spend(str(self.spent))
+            self._progress.spend(str(self.wallet.total))
 
     def _record(self, arrived: Sequence[tuple[str, Request, Answer]]) -> dict[str, Answer]:
         """Record answers, and give back what the store holds: of two processes, the first to record is believed."""
@@ -242,9 +303,9 @@ def _ended(end: End, answered: int, asked: int) -> EndedError | KeyboardInterrup
     return EndedError(f"{text} These are recorded: the same command goes on from here.", reason=end.reason)
 
 
-def _listed_price(model: Model, spending: Budget | None) -> Pricing | None:
-    is_paid = model.limits.max_in_flight > 1 or (spending is not None and spending.money is not None)
-    return price_of(model) if is_paid else None
+def _listed_price(model: Model, spending: Budget, prices: Callable[[Model], Pricing | None]) -> Pricing | None:
+    is_paid = model.limits.max_in_flight > 1 or spending.money is not None
+    return prices(model) if is_paid else None
 
 
 def _is_refusal(answer: Answer) -> TypeGuard[Output]:

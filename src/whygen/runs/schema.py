@@ -28,8 +28,23 @@ def migrate_to_1(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX calls_by_picture ON calls (picture) WHERE picture IS NOT NULL")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (migrate_to_1,)
+def migrate_to_2(connection: sqlite3.Connection) -> None:
+    """Batches under way at a provider; a request is in one of them at most. ``name`` is what the provider calls it."""
+    connection.execute(
+        "CREATE TABLE batches (id INTEGER PRIMARY KEY, model INTEGER NOT NULL REFERENCES models (id), "
+        "tag TEXT NOT NULL UNIQUE, name TEXT, created REAL NOT NULL)"
+    )
+    connection.execute(
+        "CREATE TABLE batch_calls (key BLOB PRIMARY KEY, batch INTEGER NOT NULL REFERENCES batches (id), "
+        "request TEXT NOT NULL)"
+    )
+    connection.execute("CREATE INDEX batch_calls_by_batch ON batch_calls (batch)")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (migrate_to_1, migrate_to_2)
 VERSION = len(MIGRATIONS)
+READABLE = 1
+"""The oldest version whose answers can be read as they are, where nothing can be written."""
 
 
 @contextmanager

@@ -7,7 +7,7 @@ the answer is there, what it did cost is taken, and the rest given back.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple, Protocol
 
 from whygen.errors import UsageError
@@ -46,6 +46,15 @@ class Pricing(Protocol):
     """What tokens cost, such as `whygen.models.prices.Price`."""
 
     def cost(self, tokens_in: int, tokens_out: int) -> float: ...
+
+
+class Free:
+    """The price of what runs here."""
+
+    def cost(self, tokens_in: int, tokens_out: int) -> float:
+        """Nothing."""
+        del tokens_in, tokens_out
+        return 0.0
 
 
 class Tokens(NamedTuple):
@@ -92,8 +101,52 @@ class Spent:
         return " · ".join([*parts, f"{self.untold} without a count"] if self.untold and parts else parts)
 
 
+@dataclass(slots=True)
+class Wallet:
+    """A budget, and what was spent of it by all who share it: what one has set aside, no other can spend.
+
+    Attributes:
+        budget: the bounds, together.
+        used: what was spent, and what is under way at its most.
+        purses: of those who spend.
+    """
+
+    budget: Budget
+    used: Amount = field(default_factory=Amount)
+    purses: list[Purse] = field(default_factory=list["Purse"])
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether tokens are bounded, by themselves or by what they cost."""
+        return self.budget.tokens is not None or self.budget.money is not None
+
+    @property
+    def total(self) -> Spent:
+        """What all have spent; money only if it is known of all who asked for anything."""
+        each = [purse.total for purse in self.purses if purse.total.calls]
+        known = [spent.money for spent in each if spent.money is not None]
+        return Spent(
+            calls=sum(spent.calls for spent in each),
+            tokens_in=sum(spent.tokens_in for spent in each),
+            tokens_out=sum(spent.tokens_out for spent in each),
+            money=sum(known) if len(known) == len(each) and known else None,
+            untold=sum(spent.untold for spent in each),
+        )
+
+    def lacks(self, amount: Amount) -> str:
+        """Which bound so much more would break; empty if none."""
+        for name, bound, wish in zip(Amount._fields, _bounds(self.budget), self.used.plus(amount), strict=True):
+            if bound is not None and wish > bound:
+                return f"with the next request it could come to {name}={wish:g}, and {name}={bound:g} is allowed"
+        return ""
+
+    def take(self, amount: Amount, sign: int = 1) -> None:
+        """Set so much aside; with ``sign=-1``, give it back."""
+        self.used = self.used.plus(amount, sign)
+
+
 class Purse:
-    """Holds a run to its budget; a `whygen.runs.agenda.Gate`.
+    """Holds one model's calls to a budget; a `whygen.runs.agenda.Gate`.
 
     A call that was turned away costs no tokens. One that failed otherwise may have been charged for, and is taken at
     its most.
@@ -102,17 +155,16 @@ class Purse:
         UsageError: if money is bounded and no price is known.
     """
 
-    def __init__(self, model: Model, budget: Budget, price: Pricing | None = None) -> None:
-        if budget.money is not None and price is None:
+    def __init__(self, model: Model, budget: Budget | Wallet, price: Pricing | None = None) -> None:
+        self.wallet = budget if isinstance(budget, Wallet) else Wallet(budget)
+        if self.wallet.budget.money is not None and price is None:
             raise UsageError(
-                f"Budget(money={budget.money}) needs the price of {model.uri}, which is not known. Put it into the "
-                "table that WHYGEN_PRICES names, or give a budget in calls or tokens."
+                f"Budget(money={self.wallet.budget.money}) needs the price of {model.uri}, which is not known. Put it "
+                "into the table that WHYGEN_PRICES names, or give a budget in calls or tokens."
             )
         self._model = model
-        self._bounds = Amount(*(math.inf if bound is None else bound for bound in _bounds(budget)))
-        self._counts_tokens = budget.tokens is not None or budget.money is not None
         self._price = price
-        self._used = Amount()  # and what is under way, at its most
+        self.wallet.purses.append(self)
         self._tokens_in = self._tokens_out = self._untold = self._calls = 0
         self._over = ""
 
@@ -136,17 +188,13 @@ class Purse:
             UsageError: if tokens or money are bounded, and nobody can say what the request costs at most.
         """
         del now
-        wished = self._used.plus(self._most(request))
-        for name, bound, wish in zip(Amount._fields, self._bounds, wished, strict=True):
-            if wish > bound:
-                self._over = f"with the next request it could come to {name}={wish:g}, and {name}={bound:g} is allowed"
-                return math.inf
-        return 0.0
+        self._over = self.wallet.lacks(self._most(request))
+        return math.inf if self._over else 0.0
 
     def reserve(self, request: Request) -> None:
         """Set the most aside."""
         self._calls += 1
-        self._used = self._used.plus(self._most(request))
+        self.wallet.take(self._most(request))
 
     def settle(self, request: Request, answer: Answer) -> None:
         """Take what the answer did cost instead."""
@@ -154,16 +202,17 @@ class Purse:
         self._tokens_in += read or 0
         self._tokens_out += written or 0
         self._untold += isinstance(answer, Output) and (read is None or written is None)
-        if not self._counts_tokens:
+        if not self.wallet.counts_tokens:
             return
         most = self._most(request)
         if isinstance(answer, Failure) and answer.kind == "rate_limit":
-            self._used = self._used.plus(most._replace(calls=0), -1)
+            self.wallet.take(most._replace(calls=0), -1)
         elif read is not None and written is not None:
-            self._used = self._used.plus(most._replace(calls=0), -1).plus(self._amount(Tokens(read, written)))
+            self.wallet.take(most._replace(calls=0), -1)
+            self.wallet.take(self._amount(Tokens(read, written)))
 
     def _most(self, request: Request) -> Amount:
-        if not self._counts_tokens:
+        if not self.wallet.counts_tokens:
             return Amount(calls=1)
         return self._amount(worst_case(self._model, request))._replace(calls=1)
 

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from whygen.errors import StoreError, UsageError
 from whygen.runs import files, rows
+from whygen.runs.ledger import Ledger
 from whygen.runs.rows import Call, Row
 from whygen.runs.schema import transaction
 from whygen.types import Output
@@ -104,6 +105,25 @@ class Store:
             return len(new)
         self.flush()
         return written + len(new) - len(fresh)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The batches that are under way.
+
+        Raises:
+            StoreError: if they could not be written down, in a store that is in memory or cannot be written.
+        """
+        if self._path is None:
+            raise StoreError(
+                "A batch needs a store on disk, so that a run that ends can find it again: leave out --no-cache "
+                "(cache=None)."
+            )
+        if self._connection is None or self._trouble:
+            raise StoreError(
+                f"{self._path} cannot be written, because {self._trouble or 'the store is closed'}, and a batch must "
+                f"be written down before it is handed over. To go on, {_ELSEWHERE.partition(',')[0]}."
+            )
+        return Ledger(self._connection, self._path)
 
     def flush(self) -> None:
         """Try again to write what an earlier write could not place."""

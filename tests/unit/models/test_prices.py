@@ -9,7 +9,7 @@ import pytest
 
 from whygen.errors import DataError, MissingError
 from whygen.models import ModelOptions, load_model
-from whygen.models.prices import Price, price_of
+from whygen.models.prices import LISTED, Price, batch_price_of, price_of
 
 KNOWN, ELSEWHERE = "openai/gpt-4o-mini", ModelOptions(base_url="http://localhost:1/v1")
 
@@ -36,7 +36,30 @@ def test_the_persons_own_table_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = tmp_path / "prices.json"
     path.write_text(json.dumps({KNOWN: {"input": 1, "output": 2.5}}))
     monkeypatch.setenv("WHYGEN_PRICES", str(path))
-    assert price_of(load_model(KNOWN)) == price_of(load_model(KNOWN, ELSEWHERE)) == Price(input=1, output=2.5)
+    own = Price(input=1, output=2.5, source=str(path))
+    assert price_of(load_model(KNOWN)) == price_of(load_model(KNOWN, ELSEWHERE)) == own
+
+
+def test_batches_cost_half_where_that_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, batch = price_of(load_model(KNOWN)), batch_price_of(load_model(KNOWN))
+    assert usual is not None
+    assert batch is not None
+    assert batch.cost(300, 70) == pytest.approx(usual.cost(300, 70) / 2)
+    assert batch_price_of(load_model("openai/gpt-of-tomorrow")) is None
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps({KNOWN: {"input": 1, "output": 2}, "openai/b": {"input": 1, "output": 2, "batch": 0.7}}))
+    monkeypatch.setenv("WHYGEN_PRICES", str(path))
+    assert batch_price_of(load_model(KNOWN, ELSEWHERE)) is None  # who knows what that server takes for a batch
+    found = batch_price_of(load_model(KNOWN))
+    assert found is not None
+    assert found.output == 1.0
+    found = batch_price_of(load_model("openai/b", ELSEWHERE))
+    assert found is not None
+    assert found.cost(10**6, 10**6) == pytest.approx(0.7 * 3)
+
+
+def test_every_listed_price_says_where_it_is_from() -> None:
+    assert all("20" in price.source for price in LISTED.values())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -211,3 +212,50 @@ def test_a_clock_that_jumps_fills_a_bucket_at_most_once(steps: list[tuple[float,
             taken += amount
     assert taken <= 1 + latest + 5
     assert 0 <= bucket.wait(1.0, latest) < 10
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    shares=st.lists(st.booleans(), min_size=4, max_size=12),
+    tokens=st.integers(0, 400),
+    money=st.one_of(st.none(), st.floats(0.0, 0.01)),
+    calls=st.one_of(st.none(), st.integers(0, 20)),
+)
+def test_models_that_share_a_budget_never_exceed_it_together(
+    shares: list[bool], tokens: int, money: float | None, calls: int | None
+) -> None:
+    """In turns, with what is under way: the provider's own bill of both stays within each bound."""
+    lengths = [7 * place % 50 for place in range(6)]
+    first, second = Metered(lengths), Metered(lengths)
+    budget = Budget(tokens=tokens, money=money, calls=calls)
+    runner = Runner(first, store=Store(None), spending=budget, price=PRICE)
+    other = runner.beside(second) if money is None else None
+    asking = [runner, other or Runner(second, store=Store(None), spending=runner.wallet, price=PRICE)]
+    for place, share in enumerate(shares):
+        with contextlib.suppress(EndedError):
+            asking[share].ask(asked(lengths)[: place % 6 + 1])
+    assert first.tokens + second.tokens <= tokens
+    assert calls is None or first.calls + second.calls <= calls
+    assert money is None or 2e-6 * (first.calls + second.calls) <= money
+    assert runner.wallet.total.tokens_in == first.calls + second.calls
+
+
+def test_a_helping_model_that_runs_here_costs_no_money_and_a_remote_one_needs_a_price() -> None:
+    class Here(Metered):
+        limits = Limits()
+
+    runner = Runner(Metered([1]), store=Store(None), spending=Budget(money=0.001), price=PRICE)
+    beside = runner.beside(Here([40]))
+    beside.ask(asked([40]))
+    assert beside.spent.money == 0.0
+    assert runner.wallet.used.money == 0.0
+    with pytest.raises(UsageError, match="price of test/metered"):
+        runner.beside(Metered([1]))
+
+
+def test_a_helping_model_ends_by_the_deadline_of_the_run() -> None:
+    clock = FakeClock()
+    runner = Runner(Metered([1]), store=Store(None), deadline=5.0, clock=clock)
+    clock.sleep(6.0)
+    with pytest.raises(EndedError, match="deadline"):
+        runner.beside(Metered([1])).ask(asked([1]))

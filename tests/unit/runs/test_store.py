@@ -218,9 +218,16 @@ class TestFilesThatAreNotOurs:
         Store(path).close()
         change(path, "PRAGMA user_version = 7")
         before = path.read_bytes()
-        with pytest.raises(FormatError, match=r"store of version 7.*up to 1\b.*Upgrade"):
+        with pytest.raises(FormatError, match=r"store of version 7.*up to 2\b.*Upgrade"):
             Store(path)
         assert path.read_bytes() == before
+
+    def test_an_older_version_is_brought_up_to_date_and_its_answers_are_kept(self, path: Path) -> None:
+        recorded = call("old")
+        older(path, recorded)
+        with Store(path) as store:
+            assert store.get_many(keys(recorded)) == {recorded.key: recorded.output}
+            assert store.ledger.entries() == []
 
     @pytest.mark.parametrize(
         "content", [b"not a database at all, but a text" * 100, b"SQLite format 3\x00" + b"\xff" * 4000]
@@ -278,6 +285,16 @@ class TestWhatCannotBeWritten:
             assert "cannot be written" in self.check_goes_on(store, call("a"))
             with pytest.raises(StoreError, match="nothing was deleted"):
                 store.prune(model="test/one")
+
+    def test_read_only_and_from_an_older_version(self, guarded: Path) -> None:
+        path, recorded = guarded / "calls.sqlite", call("a")
+        older(path, recorded)
+        path.chmod(0o400)
+        guarded.chmod(0o500)
+        with Store(path) as store:
+            self.check_goes_on(store, recorded)
+            with pytest.raises(StoreError, match="written down before it is handed over"):
+                assert store.ledger
 
     def test_read_only_while_another_process_writes(self, guarded: Path) -> None:
         path = guarded / "calls.sqlite"
@@ -363,6 +380,14 @@ def test_a_hundred_thousand_calls_read_back(path: Path) -> None:
     with Store(path) as store:
         store.put_many(calls)
         assert len(store.get_many(keys(*calls))) == 100_000
+
+
+def older(path: Path, recorded: Call) -> None:
+    """A store of version 1."""
+    with Store(path) as store:
+        store.put_many([recorded])
+    for statement in ("DROP TABLE batch_calls", "DROP TABLE batches", "PRAGMA user_version = 1"):
+        change(path, statement)
 
 
 def change(path: Path, statement: str) -> None:

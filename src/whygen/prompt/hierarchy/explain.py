@@ -122,7 +122,9 @@ def explain_hierarchy(
         )
     with open_store(cache) as store:
         runner = make_runner(box, store, budget=budget, progress=progress, options=run)
-        tools = Tools(model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed)
+        tools = Tools(
+            model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=runner
+        )
         asker = Asker(runner, box, parts, how.prepare(parts, tools), goal, settings or Settings(seed=seed))
         asker.check_target()
         asker.check_context()

@@ -17,7 +17,7 @@ from whygen.encoders import TextEncoder
 from whygen.errors import UsageError
 from whygen.models import Model, ModelOptions
 from whygen.prompt.units import Piece, Sent, Units
-from whygen.runs import Notice, Progress, Store
+from whygen.runs import Notice, Progress, Runner, Store
 from whygen.types import Settings
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -39,6 +39,7 @@ class Tools:
         options: how a helping model is opened.
         progress: told how far the helping model is.
         seed: of what is drawn: samples of an infill model, noise.
+        runner: what asks the explained model: a helping model spends from the same budget, by the same deadline.
     """
 
     model: Model | None = None
@@ -47,6 +48,7 @@ class Tools:
     options: ModelOptions | None = None
     progress: Progress | None = None
     seed: int = 0
+    runner: Runner | None = None
 
 
 class Operator(ABC):

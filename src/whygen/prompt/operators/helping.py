@@ -18,7 +18,9 @@ class Helper:
 
     def __init__(self, model: Model, tools: Tools, *, operator: str, option: str) -> None:
         self.model = model
-        self._runner = Runner(model, store=tools.store, progress=tools.progress)
+        asker = tools.runner
+        here = Runner(model, store=tools.store, progress=tools.progress) if asker is None else asker.beside(model)
+        self._runner = here
         self._operator = operator
         self._option = option
 

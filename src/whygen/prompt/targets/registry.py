@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from whygen import distances
 from whygen.encoders import TextEncoder, has_text_encoder, load_text_encoder
+from whygen.encoders.registry import PACKAGED
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.targets.called import Score, compiled, pattern_target, score_target
 from whygen.prompt.targets.compared import SentenceVectors, Texts, TokenSets
@@ -50,15 +51,22 @@ def _opened(wishes: Wishes) -> TextEncoder:
     return load_text_encoder(encoder) if isinstance(encoder, str) else encoder
 
 
+def _by(encoder: TextEncoder) -> str:
+    """Names an encoder that is not the one that comes with whygen."""
+    return "" if encoder.name == PACKAGED else f" by {encoder.name}"
+
+
 def _optimal_transport(wishes: Wishes) -> Target:
     unit = "optimal transport between token embeddings (0 to 2)"
-    record = TargetRecord(name="optimal-transport", distance="exact optimal transport", unit=unit)
-    return TokenSets(record, _opened(wishes), distances.optimal_transport)
+    encoder = _opened(wishes)
+    record = TargetRecord(name="optimal-transport", distance=f"exact optimal transport{_by(encoder)}", unit=unit)
+    return TokenSets(record, encoder, distances.optimal_transport)
 
 
 def _cosine(wishes: Wishes) -> Target:
-    record = TargetRecord(name="cosine", distance="cosine of sentence embeddings", unit="1 - cosine (0 to 2)")
-    return SentenceVectors(record, _opened(wishes), distances.cosine)
+    encoder, unit = _opened(wishes), "1 - cosine (0 to 2)"
+    record = TargetRecord(name="cosine", distance=f"cosine of sentence embeddings{_by(encoder)}", unit=unit)
+    return SentenceVectors(record, encoder, distances.cosine)
 
 
 def _texts(name: str, unit: str) -> Kind:
