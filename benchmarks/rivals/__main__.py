@@ -12,10 +12,17 @@ from benchmarks import record
 from benchmarks.rivals import agreement, compare, recorded, rooms, tables
 from benchmarks.rivals.play import Players, rounds
 from benchmarks.rivals.questions import SEED, TESTED, planted, storyteller
-from benchmarks.rivals.registry import Rival, chosen
+from benchmarks.rivals.registry import OURS, Rival, chosen
 
-PARTS = {"games": (64, 256), "logprob": (64, 256), "optimal-transport": (64,)}
-"""Planted games, and targets on the storyteller; and the calls that each is tried with: writing takes long."""
+PARTS: dict[str, tuple[int, ...]] = {
+    "games": (64, 256),
+    "logprob": (64, 256),
+    "optimal-transport": (64,),
+    "gpt-3.5": (),
+    "agreement": (),
+}
+"""Planted games, targets on the storyteller, the recorded run, the scorers; and the calls that each is tried with:
+writing takes long."""
 
 
 def main() -> None:
@@ -43,7 +50,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--prompts", type=int, default=6, help="prompts of the storyteller")
     parser.add_argument("--seeds", type=int, default=1, help="seeds of each method on each question")
     parser.add_argument(
-        "--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what is played; all unless given"
+        "--parts", nargs="*", choices=PARTS, default=list(PARTS), help="what is played; all unless given"
     )
     parser.add_argument("--reuse", action="store_true", help="take what build/rivals has of the other parts as well")
     parser.add_argument("--install", action="store_true", help="make the environments of the rivals first")
@@ -64,31 +71,41 @@ def _install(rivals: tuple[Rival, ...], players: Players) -> None:
 
 
 def measure(players: Players, options: argparse.Namespace) -> dict[str, Any]:
-    """Everything, as data."""
-    players.open()
-    try:
-        for part in options.parts:
-            _keep(part, _played(part, players, options))
-        table = recorded.rows(players)
-    finally:
-        players.close()
+    """Play the parts that were asked for, and read all that there are as data."""
+    if options.parts:
+        players.open()
+        try:
+            for part in options.parts:
+                _keep(part, _played(part, players, options))
+        finally:
+            players.close()
+        _keep("left-out", iter([players.left_out]))
     wanted = [part for part in PARTS if part in options.parts or (options.reuse and _file(part).is_file())]
-    records = [json.loads(line) for part in wanted for line in _file(part).read_text(encoding="utf-8").splitlines()]
+    records = [found for part in wanted if PARTS[part] for found in _kept(part)]
     return {
         "questions": compare.counts(records),
         "seeds": options.seeds,
         "fresh masks": TESTED,
-        "versions of rivals": {room: rooms.versions(room) for room in players.rooms},
-        "left out": players.left_out,
+        "versions of rivals": {room: rooms.versions(room) for room in rooms.installed()},
+        "left out": next(iter(_kept("left-out")), {}),
         "rows": compare.rows(records),
-        "gpt-3.5": table,
-        "agreement": agreement.rows(tuple(players.rooms)),
+        "gpt-3.5": _kept("gpt-3.5") if "gpt-3.5" in wanted else [],
+        "agreement": _kept("agreement") if "agreement" in wanted else [],
     }
 
 
 def _played(part: str, players: Players, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    if part == "gpt-3.5":
+        return iter(recorded.rows(players))
+    if part == "agreement":
+        return iter(agreement.rows(tuple(players.rooms)))
     questions = planted(options.games) if part == "games" else storyteller(options.prompts, part)
     return rounds(questions, players, tuple(n for n in options.calls if n in PARTS[part]), options.seeds)
+
+
+def _kept(part: str) -> list[dict[str, Any]]:
+    file = _file(part)
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
 
 
 def _file(part: str) -> Path:
@@ -99,16 +116,16 @@ def _keep(part: str, records: Iterator[dict[str, Any]]) -> None:
     """Write records as they come: a run that ends early has not been for nothing."""
     with _file(part).open("w", encoding="utf-8") as file:
         for found in records:
-            file.write(json.dumps(_shown(found)) + "\n")
+            _show(found)
+            file.write(json.dumps(found) + "\n")
             file.flush()
 
 
-def _shown(found: dict[str, Any]) -> dict[str, Any]:
-    if "failed" in found:
+def _show(found: dict[str, Any]) -> None:
+    if "failed" in found and "question" in found:
         print(found["question"], found["budget"], found["method"], found["failed"], flush=True)
-    elif found["method"].startswith("whygen, b"):
+    elif found.get("method") == OURS["banzhaf"]:
         print(found["part"], found["question"], found["budget"], flush=True)
-    return found
 
 
 if __name__ == "__main__":

@@ -31,6 +31,11 @@ def python_of(room: str, build: Path = BUILD) -> Path:
     return build / room / ".venv" / "bin" / "python"
 
 
+def installed(build: Path = BUILD) -> list[str]:
+    """The libraries whose environment was made."""
+    return sorted(file.stem for file in REQUIREMENTS.glob("*.txt") if (build / file.stem / "installed.txt").is_file())
+
+
 def install(room: str, build: Path = BUILD) -> None:
     """Make the environment of a library, if there is none: this one's packages, and what its pins put over them.
 
@@ -52,8 +57,9 @@ def install(room: str, build: Path = BUILD) -> None:
 def _run(room: str, command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
     if done.returncode:
-        last = [line for line in done.stderr.splitlines() if line.strip()][-3:]
-        raise Missing(f"{room} could not be installed: {' | '.join(last)}")
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        said = [line for line in lines if line.lower().startswith(("error", "fatal", "×"))] or lines[-3:]
+        raise Missing(f"{room} could not be installed: {' | '.join(said)}")
 
 
 @dataclass(slots=True)

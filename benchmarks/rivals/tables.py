@@ -14,6 +14,17 @@ from benchmarks.rivals.registry import OURS
 
 PAGE = Path(__file__).parents[2] / "docs" / "rivals.md"
 RESULT = RESULTS / "rivals.json"
+CELLS = (
+    ("planted games", 64),
+    ("planted games", 256),
+    ("storyteller, logprob", 64),
+    ("storyteller, logprob", 256),
+    ("storyteller, optimal-transport", 64),
+)
+"""Parts and budgets that have a table; one that the results lack says so."""
+
+_LACKING = "*Not part of these results.*"
+
 _BLOCK = re.compile(r"(<!-- rivals: (?P<name>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -21,11 +32,8 @@ def blocks(record: Mapping[str, Any]) -> dict[str, str]:
     """Every table, by the name that the page calls it by."""
     figures = record["figures"]
     rows = figures["rows"]
-    cells = list(dict.fromkeys((row["part"], row["budget"]) for row in rows))
-    found = {
-        f"{part}, {budget} calls": _cell([row for row in rows if (row["part"], row["budget"]) == (part, budget)])
-        for part, budget in cells
-    }
+    cells = {f"{part}, {budget} calls": (part, budget) for part, budget in CELLS}
+    found = {name: _cell([row for row in rows if (row["part"], row["budget"]) == cell]) for name, cell in cells.items()}
     found["where a rival is ahead"] = _ahead(rows)
     found["gpt-3.5"] = _recorded(figures["gpt-3.5"])
     found["agreement"] = _agreement(figures["agreement"])
@@ -34,6 +42,8 @@ def blocks(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _cell(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return _LACKING
     shown = [score for score in SCORES if any((row.get("mean") or {}).get(score) is not None for row in rows)]
     return table([_line(row, shown) for row in rows])
 
@@ -69,6 +79,8 @@ def _ahead(rows: list[dict[str, Any]]) -> str:
 
 
 def _recorded(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return _LACKING
     played = [row for row in rows if "mean" in row]
     names = [row["method"] for row in rows if "mean" not in row]
     lines = [
@@ -82,6 +94,8 @@ def _recorded(rows: list[dict[str, Any]]) -> str:
 
 
 def _agreement(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return _LACKING
     return table(
         [
             {"library": row["library"], "compared with one by one": row.get("way", ""), "model": row.get("model", ""),
@@ -101,7 +115,7 @@ def _run(record: Mapping[str, Any]) -> str:
     lines = [
         f"- Questions: {asked}. Seeds of each method on each: {figures['seeds']}.",
         f"- {record['date']}, seed {record['seed']}, {machine['processor']}, Python {machine['python']}.",
-        f"- whygen {record['versions']['whygen']}; {libraries}.",
+        f"- whygen {record['versions']['whygen']}, transformers {record['versions']['transformers']}; {libraries}.",
     ]
     lines += [f"- Left out: {name}: {why}" for name, why in figures["left out"].items()]
     return "\n".join(lines)

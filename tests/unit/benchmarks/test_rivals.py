@@ -296,6 +296,15 @@ def test_the_page_says_what_the_results_say() -> None:
     assert all(f"<!-- rivals: {name} -->" in page for name in found)
 
 
+def test_what_was_not_measured_is_said() -> None:
+    assert tables._cell([]) == "*Not part of these results.*"
+
+
+def test_every_row_of_the_results_has_a_table() -> None:
+    rows = json.loads(tables.RESULT.read_text(encoding="utf-8"))["figures"]["rows"]
+    assert {(row["part"], row["budget"]) for row in rows} <= set(tables.CELLS)
+
+
 def test_the_results_hold_the_budget() -> None:
     rows = json.loads(tables.RESULT.read_text(encoding="utf-8"))["figures"]["rows"]
     assert all(row.get("calls", 0.0) <= row["budget"] for row in rows)
