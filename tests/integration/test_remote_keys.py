@@ -84,7 +84,7 @@ def test_a_key_is_in_no_file_of_a_batch_and_goes_to_no_other_server(tmp_path: Pa
     everything = left_behind(tmp_path) + result.stdout.decode() + result.stderr.decode()
     assert len(server.desk.batches) == (2 if action == "ok" else 1), everything
     assert "fox" in everything
-    assert "batch_0" in everything
+    assert "batch_0" in everything or action == "ok"
     assert KEY[3:] not in "".join(everything.split())
     assert KEY not in str([batch.lines for batch in server.desk.batches])
 

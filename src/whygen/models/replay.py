@@ -45,7 +45,10 @@ class ReplayModel:
         """What the recorded answers are."""
         kinds = {kind_of(output) for output in self._answers.values()}
         media: tuple[OutputKind, ...] = ("picture", "sound", "frames")
-        return next((kind for kind in media if kind in kinds), "text")
+        for kind in media:
+            if kind in kinds:
+                return kind
+        return "text"
 
     @property
     def recorded_model(self) -> str:
