@@ -85,8 +85,8 @@ def _recorded(rows: list[dict[str, Any]]) -> str:
     names = [row["method"] for row in rows if "mean" not in row]
     lines = [
         {"method": row["method"], "R2, mean": row["mean"], "10%": row["p10"], "median": row["median"],
-         "90%": row["p90"], "splits whygen won": f"{row['splits whygen won']} of {row['splits']}"}
-        for row in played
+         "90%": row["p90"], "splits whygen won": f"{row['splits whygen won']} of {row['splits']}" if number else ""}
+        for number, row in enumerate(played)  # ours is the first
     ]  # fmt: skip
     return table(lines) + (
         "\n\nCannot play, since they choose their own masks: " + ", ".join(names) + "." if names else ""
