@@ -23,7 +23,7 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(PIP) install -q -c constraints.txt -e '.[demo,openai,anthropic,plots,diffusion,shapiq,dev]'
+	$(PIP) install -q -c constraints.txt -e '.[demo,openai,anthropic,plots,diffusion,audio,shapiq,dev]'
 	@touch $@
 
 demo: $(VENV)/.demo ## explain a real prompt and a real model, offline, in under two minutes

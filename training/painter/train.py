@@ -202,8 +202,8 @@ def train_editor(
             list(texts), padding="max_length", truncation=True, max_length=parts.POSITIONS, return_tensors="pt"
         ).input_ids
 
-    steps = TAUGHT if start_from is None else TAUGHT // 4
-    reader = reading.teach(encoder, read, lambda: lesson(pictures.scenes, names, rng)[1], steps=steps)
+    begin = reading.teach if start_from is None else reading.listen
+    reader = begin(encoder, read, lambda: lesson(pictures.scenes, names, rng)[1], steps=TAUGHT)
     noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
     start, step = time.monotonic(), 0
     while (share := (time.monotonic() - start) / (60 * minutes)) < 1:
