@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ class Ridge:
 
     def fit(self, observed: Observed) -> Linear:
         rows = regression(observed)
-        return rows.back(solve_ridge(rows))
+        return rows.back(solve_ridge(rows).solution)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,14 @@ class Ols:
         return rows.back(solution)
 
 
-def solve_ridge(rows: Rows) -> NDArray[np.float64]:
+class Solved(NamedTuple):
+    """Coefficients ``(columns,)`` and the mean squared left-out error of the penalty that was chosen."""
+
+    solution: NDArray[np.float64]
+    error: float
+
+
+def solve_ridge(rows: Rows) -> Solved:
     """Ridge over all penalties by one singular value decomposition; the best left-out error wins.
 
     With ``shrink = penalty / (s^2 + penalty)`` the residual is ``e = U shrink U'y + (I - UU')y`` and one minus the
@@ -71,14 +78,32 @@ def solve_ridge(rows: Rows) -> NDArray[np.float64]:
     outside = y - left @ along if len(x) > len(singular) else np.zeros_like(y)
     scale = float((x[:, -1] ** 2).sum()) or 1.0
     exact = _SMALLEST**2 * float(np.mean(y**2))
-    best_error, best = np.inf, np.zeros(x.shape[1])
-    for share in _PENALTIES:
-        penalty = share * scale
-        error = left_out_error(left, penalty / (singular**2 + penalty), along, outside, rows.block)
+    penalties = _PENALTIES * scale
+    errors = _errors_of(left, penalties / (singular[:, None] ** 2 + penalties), along, outside, rows.block)
+    best_error, best = np.inf, -1
+    for index, (share, error) in enumerate(zip(_PENALTIES.tolist(), errors.tolist(), strict=True)):
         if error < best_error * (1.0 - 1e-9) and (share >= _SMALLEST or error <= exact):
-            best_error = error
-            best = right.T @ (singular / (singular**2 + penalty) * along)
-    return best
+            best_error, best = error, index
+    if best < 0:
+        return Solved(np.zeros(x.shape[1]), float(np.mean(y**2)))
+    return Solved(right.T @ (singular / (singular**2 + penalties[best]) * along), best_error)
+
+
+def _errors_of(
+    left: NDArray[np.float64],
+    shrink: NDArray[np.float64],
+    along: NDArray[np.float64],
+    outside: NDArray[np.float64],
+    block: int,
+) -> NDArray[np.float64]:
+    """`left_out_error` for every column of ``shrink`` ``(k, p)``, shape ``(p,)``; at once where blocks are rows."""
+    if block != 1:
+        return np.array([left_out_error(left, one, along, outside, block) for one in shrink.T])
+    spared = left**2 @ shrink
+    if len(left) > len(shrink):
+        spared += np.maximum(1.0 - (left**2).sum(axis=1), 0.0)[:, None]
+    residual = left @ (shrink * along[:, None]) + outside[:, None]
+    return np.mean((residual / np.maximum(spared, 1e-300)) ** 2, axis=0)
 
 
 def left_out_error(

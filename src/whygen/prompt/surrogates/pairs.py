@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
-from whygen.prompt.surrogates.folding import FOLDS, best_count, folds_of, group_means
+from whygen.prompt.surrogates.folding import FOLDS, Count, best_count, folds_of, group_means
 from whygen.prompt.surrogates.least_squares import Ridge, solve_ridge
 from whygen.prompt.surrogates.rows import Linear, regression
 from whygen.prompt.surrogates.values import Sum, sum_of
@@ -71,7 +71,8 @@ class Pairs:
         return 3
 
     def fit(self, observed: Observed) -> Sum:
-        return sum_of(observed, *fit_both(observed, choose(observed)))
+        main = Ridge().fit(observed)
+        return sum_of(observed, *fit_both(observed, choose(observed, main).support, main))
 
 
 class Leftover(NamedTuple):
@@ -95,12 +96,25 @@ def leftover(observed: Observed, main: Linear) -> Leftover:
     return Leftover(centred[first], mean, weights[first], observed.groups[first])
 
 
-def choose(observed: Observed) -> Support:
-    """The interactions that lower the left-out error by more than one standard error, shape ``(k, 2)``."""
-    main = Ridge().fit(observed)
+class Chosen(NamedTuple):
+    """Interactions ``(k, 2)``, and the mean squared error with them on left-out groups; None where there are none."""
+
+    support: Support
+    error: float | None
+
+
+def choose(observed: Observed, main: Linear | None = None) -> Chosen:
+    """The interactions that lower the left-out error by more than one standard error.
+
+    Args:
+        observed: masks and effects.
+        main: the ridge of the main effects, if it is known.
+    """
+    main = Ridge().fit(observed) if main is None else main
     left = leftover(observed, main)
     steps = most_of(len(np.unique(left.groups)))
-    return pursue(left, best_count(_fold_errors(observed, main, steps)) if steps else 0).support
+    best = best_count(_fold_errors(observed, main, steps)) if steps else Count(0, None)
+    return Chosen(pursue(left, best.terms).support, best.error if best.terms else None)
 
 
 def _fold_errors(observed: Observed, main: Linear, steps: int) -> Iterator[Floats]:
@@ -123,15 +137,18 @@ def products(centred: Floats, support: Support) -> Floats:
     return centred[:, support[:, 0]] * centred[:, support[:, 1]]
 
 
-def fit_both(observed: Observed, support: Support) -> tuple[Linear, Products]:
-    """Main effects by ridge, and given interactions: by themselves on complement pairs, else under the same penalty."""
+def fit_both(observed: Observed, support: Support, main: Linear | None = None) -> tuple[Linear, Products]:
+    """Main effects by ridge (``main``, if it is known), and given interactions.
+
+    The interactions are fitted by themselves on complement pairs, else under the same penalty.
+    """
     if observed.complement_pairs() is not None or not len(support):
-        main = Ridge().fit(observed)
+        main = Ridge().fit(observed) if main is None else main
         return main, _fit_products(observed, main, support)
     rows, k = regression(observed), len(support)
     order = np.argsort(observed.groups, kind="stable")
     columns = products(observed.centred()[order], support)
-    solution = solve_ridge(rows._replace(x=np.hstack([rows.x[:, :1], columns, rows.x[:, 1:]])))
+    solution = solve_ridge(rows._replace(x=np.hstack([rows.x[:, :1], columns, rows.x[:, 1:]]))).solution
     main = rows.back(np.delete(solution, slice(1, 1 + k)))
     return main, Products(support, solution[1 : 1 + k], observed.keep, 0.0, observed.n)
 
