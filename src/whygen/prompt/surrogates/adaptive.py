@@ -9,13 +9,13 @@ Why: docs/decisions/0006-adaptive.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from whygen.prompt.observed import Observed
-from whygen.prompt.surrogates.kernel import Fit, best_of, level_of, problems, targets, widths_of
-from whygen.prompt.surrogates.least_squares import solve_ridge
+from whygen.prompt.surrogates.kernel import Fit, best_of, distinct, level_of, problems, targets, widths_of
+from whygen.prompt.surrogates.least_squares import solve_ridge, weights_of
 from whygen.prompt.surrogates.pairs import Leftover, choose, fit_both, leftover
 from whygen.prompt.surrogates.rows import Linear, regression
 from whygen.prompt.surrogates.values import Part, Sum, sum_of
@@ -24,8 +24,12 @@ from whygen.types import Effects
 FAR = np.array([0.1, 0.5, 0.9])
 """Widths of the kernel that are tried, see `kernel.FAR`: these three predict as well as the six there, in half the time."""
 
-MOST_ROWS = 512
-"""With more rows than this (pairs, where masks come in pairs) no kernel is tried: its time grows with their cube."""
+MOST_MASKS = 512
+"""With more distinct masks than this (pairs, where masks come in pairs) no kernel is tried: its time grows with their cube."""
+
+
+NEGLIGIBLE = 1e-6
+"""Under this weight a kernel is left out: what ridge represents exactly stays exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,13 @@ class Adaptive:
 
     def prepared(self, observed: Observed) -> Callable[[Effects], Sum]:
         """Fits of many effects of the same masks: the kernels' decompositions are theirs alone."""
-        all_parts = [problem for problem in problems(observed) if len(problem.centres) <= MOST_ROWS]
-        parts = [(problem, widths_of(problem, FAR)) for problem in all_parts]
+        once = distinct(observed)
+        tried = problems(once) if len(once.centres) <= MOST_MASKS else []
+        parts = [(problem, widths_of(problem, FAR)) for problem in tried]
 
         def fit(effects: Effects) -> Sum:
             seen = observed.with_effects(effects)
-            smooth = [best_of(p, widths, y) for (p, widths), y in zip(parts, targets(seen), strict=False)]
+            smooth = [best_of(p, widths, y) for (p, widths), y in zip(parts, targets(seen, once), strict=False)]
             return sum_of(seen, *(_of_pairs(seen, *smooth) if len(smooth) == 2 else _of_rows(seen, *smooth)))
 
         return fit
@@ -67,7 +72,7 @@ def _of_rows(observed: Observed, smooth: Fit | None = None) -> tuple[Part, ...]:
 
 
 def _of_pairs(observed: Observed, odd: Fit, even: Fit) -> tuple[Part, ...]:
-    """The odd part by ridge or kernel, the even part by interactions or kernel."""
+    """The odd part by ridge and kernel, weighted by left-out error; the even part by interactions or kernel."""
     rows = regression(observed)
     solved = solve_ridge(rows)
     main = rows.back(solved.solution)
@@ -77,9 +82,9 @@ def _of_pairs(observed: Observed, odd: Fit, even: Fit) -> tuple[Part, ...]:
         level, rest = level_of(observed).intercept, even.kernels
     else:
         level, rest = main.intercept, fit_both(observed, chosen.support, main)[1]
-    if odd.error < solved.error:
-        return Linear(level, np.zeros(observed.n), observed.keep), odd.kernels, rest
-    return replace(main, intercept=level), rest
+    straight, curved = weights_of(np.array([solved.error, odd.error]), len(rows.y)).tolist()
+    main = Linear(level, straight * main.coefficients, observed.keep)
+    return (main, odd.kernels.times(curved), rest) if curved > NEGLIGIBLE else (main, rest)
 
 
 def _error_of_level(left: Leftover) -> float:

@@ -8,14 +8,14 @@ and the even part of the model are fitted apart, each with its own penalty: a pa
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
-from whygen.prompt.surrogates.least_squares import left_out_error
+from whygen.prompt.surrogates.least_squares import Spared, errors_by, spared_by, weights_of
 from whygen.prompt.surrogates.rows import Linear
 from whygen.prompt.surrogates.values import Sum, sum_of
 from whygen.types import Effects, Masks
@@ -41,6 +41,9 @@ class Kernels:
     weights: NDArray[np.float64]
     t: float
 
+    def times(self, factor: float) -> Kernels:
+        return replace(self, weights=factor * self.weights)
+
     @property
     def degree(self) -> int:
         return int(self.centres.shape[1]) - 1
@@ -56,20 +59,50 @@ class Kernels:
         return product @ np.where(self.centres, 1.0 / with_unit, -1.0 / without)
 
 
+class Distinct(NamedTuple):
+    """The masks of a design, each once: a mask that was drawn again is one fact, with its weights added up.
+
+    Attributes:
+        first: a row of each pair of masks, or every row, shape ``(r,)``.
+        second: the row of its complement; None where masks do not come in complement pairs.
+        place: which distinct mask each of them is, shape ``(r,)``.
+        centres: the distinct masks, shape ``(d, n)``; of two complements the one without the last unit.
+        weights: shape ``(d,)``.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64] | None
+    place: NDArray[np.int64]
+    centres: Masks
+    weights: NDArray[np.float64]
+
+
+def distinct(observed: Observed) -> Distinct:
+    """The distinct masks of a design, or its distinct pairs."""
+    pairs, second = observed.complement_pairs(), None
+    first: NDArray[np.int64] = np.arange(len(observed))
+    if pairs is not None:
+        turned = observed.masks[pairs[0], -1]
+        first, second = np.where(turned, pairs[1], pairs[0]), np.where(turned, pairs[0], pairs[1])
+    centres, place = np.unique(observed.masks[first], axis=0, return_inverse=True)
+    return Distinct(first, second, place, centres, np.bincount(place, observed.importance()[first]))
+
+
 class Problem(NamedTuple):
-    """Rows of a kernel fit: masks ``(r, n)`` with weights ``(r,)``; what to fit is not part of it.
+    """A kernel fit to distinct masks ``(d, n)`` with root weights ``(d,)``; what to fit is not part of it.
 
     ``sign`` adds or takes off the kernel with the complement (the even and the odd part of a game), 0 does neither.
+    ``rows`` is the number of rows before masks that were drawn again were taken together.
     """
 
     centres: Masks
     root: NDArray[np.float64]
     sign: int
-    block: int
+    rows: int
 
 
 class Fit(NamedTuple):
-    """The best of all widths and penalties, and its mean squared left-out error."""
+    """A fit, and its mean squared left-out error (of an average, the mean of theirs: its own is no larger)."""
 
     kernels: Kernels
     error: float
@@ -84,8 +117,7 @@ class Width(NamedTuple):
         values: eigenvalues, shape ``(k,)``.
         penalties: shape ``(p,)``.
         shrink: the share of each eigenvector that a penalty takes away, shape ``(k, p)``.
-        own: one less the leverage of each row, shape ``(r, p)``.
-        cross: less the leverage between the two rows of a block, shape ``(r / 2, p)``; None where blocks are rows.
+        spared: what the smoother leaves of each row.
     """
 
     t: float
@@ -93,13 +125,12 @@ class Width(NamedTuple):
     values: NDArray[np.float64]
     penalties: NDArray[np.float64]
     shrink: NDArray[np.float64]
-    own: NDArray[np.float64]
-    cross: NDArray[np.float64] | None
+    spared: Spared
 
 
 @dataclass(frozen=True, slots=True)
 class KernelRidge:
-    """Gaussian kernel ridge; width and penalty with the least left-out error, whole groups left out."""
+    """Gaussian kernel ridge; the width with the least left-out error, masks or pairs left out one by one."""
 
     name: str = "kernel-ridge"
 
@@ -112,12 +143,13 @@ class KernelRidge:
 
     def prepared(self, observed: Observed) -> Callable[[Effects], Sum]:
         """Fits of many effects of the same masks: the decompositions are theirs alone."""
-        parts = [(problem, widths_of(problem, FAR)) for problem in problems(observed)]
+        once = distinct(observed)
+        parts = [(problem, widths_of(problem, FAR)) for problem in problems(once)]
 
         def fit(effects: Effects) -> Sum:
             seen = observed.with_effects(effects)
             level = level_of(seen)
-            found = [best_of(p, widths, y) for (p, widths), y in zip(parts, targets(seen), strict=True)]
+            found = [best_of(p, widths, y) for (p, widths), y in zip(parts, targets(seen, once), strict=True)]
             return sum_of(seen, level, *(part.kernels for part in found))
 
         return fit
@@ -129,26 +161,19 @@ def level_of(observed: Observed) -> Linear:
     return Linear(mean, np.zeros(observed.n), observed.keep)
 
 
-def problems(observed: Observed) -> list[Problem]:
+def problems(once: Distinct) -> list[Problem]:
     """The odd and the even part of complement pairs, else all rows at once."""
-    root = np.sqrt(observed.importance())
-    pairs = observed.complement_pairs()
-    if pairs is not None:
-        return [Problem(observed.masks[pairs[0]], root[pairs[0]], sign, 1) for sign in (-1, 1)]
-    order = np.argsort(observed.groups, kind="stable")
-    _, counts = np.unique(observed.groups, return_counts=True)
-    block = int(counts[0]) if len(set(counts.tolist())) == 1 else 1
-    return [Problem(observed.masks[order], root[order], 0, block)]
+    signs = (0,) if once.second is None else (-1, 1)
+    return [Problem(once.centres, np.sqrt(once.weights), sign, len(once.place)) for sign in signs]
 
 
-def targets(observed: Observed) -> list[NDArray[np.float64]]:
-    """What each of the `problems` is fitted to: effects less their mean."""
+def targets(observed: Observed, once: Distinct) -> list[NDArray[np.float64]]:
+    """What each of the `problems` is fitted to, ``(d,)``: effects less their mean; the mean where masks come again."""
     left = observed.effects - level_of(observed).intercept
-    pairs = observed.complement_pairs()
-    if pairs is None:
-        return [left[np.argsort(observed.groups, kind="stable")]]
-    first, second = pairs
-    return [(left[first] + sign * left[second]) / 2.0 for sign in (-1, 1)]
+    one = left[once.first]
+    found = [one] if once.second is None else [(one + sign * left[once.second]) / 2.0 for sign in (-1, 1)]
+    weights = observed.importance()[once.first]
+    return [np.bincount(once.place, weights * y) / once.weights for y in found]
 
 
 def widths_of(problem: Problem, far: NDArray[np.float64]) -> list[Width]:
@@ -157,7 +182,7 @@ def widths_of(problem: Problem, far: NDArray[np.float64]) -> list[Width]:
 
 
 def _width(problem: Problem, t: float) -> Width:
-    centres, root, sign, block = problem
+    centres, root, sign, _ = problem
     gram = _kernel(centres, centres, t)
     if sign:
         gram = (gram + sign * _kernel(centres, ~centres, t)) / 2.0
@@ -165,34 +190,21 @@ def _width(problem: Problem, t: float) -> Width:
     values = np.maximum(values, 0.0)
     penalties = _PENALTIES * max(float(values[-1]), 1e-12)
     shrink = penalties / (values[:, None] + penalties)
-    cross = (vectors[0::2] * vectors[1::2]) @ shrink if block == 2 else None
-    return Width(t, vectors, values, penalties, shrink, vectors**2 @ shrink, cross)
+    return Width(t, vectors, values, penalties, shrink, spared_by(vectors, shrink, 1))
 
 
 def best_of(problem: Problem, widths: list[Width], y: NDArray[np.float64]) -> Fit:
-    """The fit of ``y`` ``(r,)`` with the least left-out error over all widths and penalties."""
-    errors = [_left_out_errors(problem, width, y) for width in widths]
-    one, other = divmod(int(np.argmin(errors)), len(_PENALTIES))
-    width = widths[one]
-    along = width.vectors.T @ (problem.root * y)
-    solved = problem.root * (width.vectors @ (along / (width.values + width.penalties[other])))
-    return Fit(_kernels(problem, solved, width.t), float(errors[one][other]))
+    """The width with the least left-out error of ``y`` ``(r,)``; penalties are averaged as those of ridge are."""
+    return min((_fit_of(problem, width, y) for width in widths), key=lambda fit: fit.error)
 
 
-def _left_out_errors(problem: Problem, width: Width, y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean squared left-out error under each penalty, shape ``(p,)``: `left_out_error` for all of them at once."""
+def _fit_of(problem: Problem, width: Width, y: NDArray[np.float64]) -> Fit:
     along = width.vectors.T @ (problem.root * y)
-    if problem.block > 2:
-        nothing = np.zeros_like(y)
-        return np.array([left_out_error(width.vectors, one, along, nothing, problem.block) for one in width.shrink.T])
-    residual = width.vectors @ (width.shrink * along[:, None])
-    if width.cross is None:
-        return np.mean((residual / np.maximum(width.own, 1e-300)) ** 2, axis=0)
-    one, two = width.own[0::2] * (1.0 + 1e-13), width.own[1::2] * (1.0 + 1e-13)
-    determinant = np.maximum(one * two - width.cross**2, 1e-13 * np.maximum(one * two, 1e-280))
-    first = (two * residual[0::2] - width.cross * residual[1::2]) / determinant
-    second = (one * residual[1::2] - width.cross * residual[0::2]) / determinant
-    return np.mean(first**2 + second**2, axis=0) / 2.0
+    errors = errors_by(width.vectors @ (width.shrink * along[:, None]), width.spared)
+    weights = weights_of(errors, len(y))
+    inverse = (1.0 / (width.values[:, None] + width.penalties)) @ weights
+    solved = problem.root * (width.vectors @ (along * inverse))
+    return Fit(_kernels(problem, solved, width.t), float(weights @ errors) * len(y) / problem.rows)
 
 
 def _kernels(problem: Problem, solved: NDArray[np.float64], t: float) -> Kernels:
