@@ -1,8 +1,8 @@
 """Games for judging methods: planted ones, sentence encoders, the storyteller, and a recorded run of GPT-3.5.
 
-A played game (`Played`) can be asked for any mask and knows its Shapley values. Those of an encoder and of the storyteller
-are tables of all masks of a short prompt: every mask is asked once and kept in a folder, so that any number of calls
-and seeds costs nothing more. A recorded run (`Table`) has its own masks only.
+A played game (`Played`) can be asked for any mask and knows its Shapley values. Those of an encoder and of the
+storyteller are tables of all masks of a short prompt: every mask is asked once and kept in a folder, so that any number
+of calls and seeds costs nothing more. A recorded run (`Table`) has its own masks only.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def encoder_games() -> list[Played]:
 @cache
 def story_games() -> list[Played]:
     """The default effect of short prompts on the storyteller: how near the story stays by exact transport."""
-    from whygen.prompt.as_game import as_game
     from whygen.demo.storyteller import labelled_prompts
+    from whygen.prompt.as_game import as_game
 
     def ask(text: str) -> Floats:
         with as_game("demo/storyteller", text, cache=None) as game:

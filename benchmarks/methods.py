@@ -12,18 +12,17 @@ Cells are kept as they are done, and a broken run takes up where it ended: ``pyt
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import games, record
 from benchmarks.games import Bools, Floats, Played, Table
+from benchmarks.partial import Row, Rows, arguments
 from whygen.errors import BudgetError
 from whygen.models.planted.games import FAMILIES
 from whygen.prompt import designs, fidelity, intervals
@@ -37,12 +36,10 @@ TESTED = 512
 
 SEED = 17
 CALLS = (32, 64, 128, 256, 512)
-PARTIAL = Path("build/methods.json")
 
 LINES = ("ridge", "ols", "lasso", "bayesian-ridge")
-_SLOW = {"boosting", "lasso"}
-"""Left out from so many calls x units on."""
-_MOST_OF_SLOW = 128 * 24
+_MOST = {"boosting": 64 * 12, "lasso": 128 * 12}
+"""Masks x units up to which what is slow is run."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def cells() -> Iterator[Cell]:
         yield Cell(kind, 12, calls, 20, 10 if calls <= 128 else 2, keep)
     for n, calls, keep, kind in itertools.product((8, 24, 60, 200), CALLS, (0.5, 0.9, None), FAMILIES):
         if n < 200 or calls >= 128:
-            yield Cell(kind, n, calls, 20, 2 if n * calls <= _MOST_OF_SLOW else 1, keep)
+            yield Cell(kind, n, calls, 20, 2 if n * calls <= 3072 else 1, keep)
 
 
 def games_of(cell: Cell) -> Sequence[Played]:
@@ -123,7 +120,7 @@ def _reported(seen: Observed, masks: Bools, effects: Floats, rng: np.random.Gene
 
 
 def _too_slow(name: str, seen: Observed) -> bool:
-    return name in _SLOW and seen.n * len(seen) > _MOST_OF_SLOW
+    return seen.n * len(seen) > _MOST.get(name, np.inf)
 
 
 # ---- the second question: Shapley values ----
@@ -191,7 +188,7 @@ def _relative(found: Floats | None, truth: Floats) -> float:
 # ---- cells and rows ----
 
 
-def row(cell: Cell) -> dict[str, object]:
+def row(cell: Cell) -> Row:
     """The cell with the mean of every method, and how far the default is behind the best other one."""
     runs: list[tuple[int, dict[str, float]]] = []
     if cell.kind == "GPT-3.5":
@@ -204,7 +201,13 @@ def row(cell: Cell) -> dict[str, object]:
             )  # fmt: skip
             if np.isfinite(found[DEFAULT]):  # any of three is constant at a high keep
                 runs.append((game.number, found))
-    head: dict[str, object] = {"game": cell.kind, "n": cell.n, "keep": cell.keep, "calls": cell.calls, "runs": len(runs)}
+    head: dict[str, object] = {
+        "game": cell.kind,
+        "n": cell.n,
+        "keep": cell.keep,
+        "calls": cell.calls,
+        "runs": len(runs),
+    }
     if len({number for number, _ in runs}) < 2:
         return head
     head |= summary(runs, larger_is_better=cell.keep is not None)
@@ -250,33 +253,20 @@ def shown(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
-def main(data: Path | None = None, *, minutes: float = 60.0, fresh: bool = False) -> None:
-    """Work through the cells for so many minutes, those already done left out; write what is there."""
+def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False) -> None:
     del data
-    end = time.monotonic() + 60.0 * minutes
-    known: dict[str, dict[str, object]] = {}
-    if PARTIAL.is_file() and not fresh:
-        known = json.loads(PARTIAL.read_text(encoding="utf-8"))
-    for cell in cells():
-        if time.monotonic() > end:
-            break
-        if cell.key not in known:
-            known[cell.key] = row(cell)
-            PARTIAL.parent.mkdir(exist_ok=True)
-            PARTIAL.write_text(json.dumps(known), encoding="utf-8")
-    rows = [known[cell.key] for cell in cells() if cell.key in known]
-    r2, shapley = ([r for r in rows if (r["keep"] is None) is wanted] for wanted in (False, True))
-    for title, found in (("Held-out R2 (more is better)", r2), ("Relative squared Shapley error (less is better)", shapley)):
-        if found:
-            print(f"{title}\n\n{record.table(shown(found))}\n")
-    left = [cell.key for cell in cells() if cell.key not in known]
+    kept = Rows("methods", minutes=minutes, fresh=fresh)
+    found = {cell.key: kept.get(cell.key, partial(row, cell)) for cell in cells()}
+    rows = [row for row in found.values() if row is not None]
+    r2 = [row for row in rows if row["keep"] is not None]
+    shapley = [row for row in rows if row["keep"] is None]
+    for title, part in (("Held-out R2 (more is better)", r2), ("Relative squared Shapley error (less)", shapley)):
+        if shown(part):
+            print(f"{title}\n\n{record.table(shown(part))}\n")
+    left = [key for key, row in found.items() if row is None]
     figures = {"held-out R2": r2, "relative squared Shapley error": shapley, "not run": left}
     record.write("methods", figures, seed=SEED)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--fresh", action="store_true", help="forget the cells that are done")
-    given = parser.parse_args()
-    main(minutes=given.minutes, fresh=given.fresh)
+    main(**vars(arguments(__doc__).parse_args()))

@@ -110,7 +110,7 @@ def test_dummy_symmetry_and_linearity(seed: int) -> None:
     assert solve(one)[0] == pytest.approx(solve(one)[1], abs=1e-9)
 
 
-def test_ridge_agrees_with_leaving_pairs_out_by_hand() -> None:
+def test_ridge_agrees_with_leaving_pairs_out_and_with_the_likelihood_by_hand() -> None:
     rng = np.random.default_rng(5)
     design = designs.complement_pairs(6, 12, rng)
     effects = design.masks @ rng.normal(size=6) + 0.3 * rng.normal(size=24)
@@ -124,9 +124,17 @@ def test_ridge_agrees_with_leaving_pairs_out_by_hand() -> None:
     def error(penalty: float) -> float:
         return float(np.mean([(y[i] - x[i] @ solve(np.arange(12) != i, penalty)) ** 2 for i in range(12)]))
 
+    def likelihood(penalty: float) -> float:
+        """Of ``y ~ N(0, v (I + x x' / penalty))`` at the best variance v, up to a constant factor."""
+        covariance = np.eye(12) + x @ x.T / penalty
+        return np.linalg.det(covariance) ** -0.5 * float(y @ np.linalg.solve(covariance, y)) ** -6.0
+
     penalties = np.concatenate([[1e-10], np.logspace(-4, 2, 25)]) * scale
-    best = min(penalties, key=error)
-    assert fitted.coefficients == pytest.approx(solve(np.ones(12, bool), best), rel=1e-6)
+    left_out = np.array([error(penalty) ** -6.0 * (penalty >= 0.999e-3 * scale) for penalty in penalties])
+    evidence = np.array([likelihood(penalty) for penalty in penalties])
+    weights = left_out / left_out.sum() / 2 + evidence / evidence.sum() / 2
+    by_hand = weights @ np.array([solve(np.ones(12, bool), penalty) for penalty in penalties])
+    assert fitted.coefficients == pytest.approx(by_hand, rel=1e-5)
 
 
 @given(SEEDS, st.floats(0.3, 0.9))

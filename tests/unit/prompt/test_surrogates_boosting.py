@@ -75,7 +75,14 @@ def test_the_rest_of_the_folds_is_not_asked_for_where_nothing_helps_in_the_first
 def test_every_surrogate_goes_by_its_own_name() -> None:
     assert {load_surrogate(name).name for name in SURROGATES} == set(SURROGATES)
     assert set(SURROGATES) == {
-        "ridge", "ols", "lasso", "bayesian-ridge", "kernel-ridge", "boosting", "pairs", "adaptive",
+        "ridge",
+        "ols",
+        "lasso",
+        "bayesian-ridge",
+        "kernel-ridge",
+        "boosting",
+        "pairs",
+        "adaptive",
     }
 
 

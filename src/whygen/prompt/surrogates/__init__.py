@@ -1,8 +1,9 @@
 """Surrogates: models of the model, fitted to masks and effects. Each is judged on masks it was not fitted to.
 
 One file a family: `least_squares` (ridge, ols), `sparse` (lasso, Bayesian ridge), `kernel`, `pairs`, `adaptive`
-(the default), `boosting`. What a fitted one says of itself, its own Banzhaf or Shapley values, is in `values`; the rows they are fitted to are in `rows`.
-All are functions of their data alone: folds and trees inside a fit are dealt by fixed seeds.
+(the default), `boosting`. What a fitted one says of itself, its own Banzhaf or Shapley values, is in `values`; the rows
+they are fitted to are in `rows`. All are functions of their data alone: folds and trees inside a fit are dealt by fixed
+seeds.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from whygen.prompt.surrogates.sparse import BayesianRidge, Lasso
 from whygen.prompt.surrogates.values import Fitted, Sum, Surrogate, fitter
 
 __all__ = [
-    "LINEAR", "SURROGATES", "Adaptive", "BayesianRidge", "Boosting", "Fitted", "KernelRidge", "Lasso", "Linear", "Ols", "Pairs", "Ridge",
-    "Sum", "Surrogate", "fitter", "load_surrogate",
+    "LINEAR", "SURROGATES", "Adaptive", "BayesianRidge", "Boosting", "Fitted", "KernelRidge", "Lasso", "Linear", "Ols",
+    "Pairs", "Ridge", "Sum", "Surrogate", "fitter", "load_surrogate",
 ]  # fmt: skip
 
 SURROGATES: dict[str, Surrogate] = {

@@ -85,7 +85,8 @@ def distinct(observed: Observed) -> Distinct:
         turned = observed.masks[pairs[0], -1]
         first, second = np.where(turned, pairs[1], pairs[0]), np.where(turned, pairs[0], pairs[1])
     centres, place = np.unique(observed.masks[first], axis=0, return_inverse=True)
-    return Distinct(first, second, place, centres, np.bincount(place, observed.importance()[first]))
+    weights: NDArray[np.float64] = np.bincount(place, observed.importance()[first]).astype(np.float64)
+    return Distinct(first, second, place, centres, weights)
 
 
 class Problem(NamedTuple):

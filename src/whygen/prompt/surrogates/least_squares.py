@@ -97,9 +97,9 @@ def _allowed(errors: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.
 def weights_of(errors: NDArray[np.float64], blocks: int) -> NDArray[np.float64]:
     """Weights ``(p,)`` that sum to one, of models with mean squared left-out errors ``(p,)`` over so many blocks.
 
-    ``errors^(-blocks / 2)`` is the likelihood of what was left out under normal errors of unknown variance (pseudo-Bayesian
-    model averaging: Geisser and Eddy 1979, JASA 74:153-160). One clear winner takes all; where several do alike, their
-    mean has less error than the one that chance put first.
+    ``errors^(-blocks / 2)`` is the likelihood of what was left out under normal errors of unknown variance
+    (pseudo-Bayesian model averaging: Geisser and Eddy 1979, JASA 74:153-160). One clear winner takes all; where
+    several do alike, their mean has less error than the one that chance put first.
     """
     return _normalised(-0.5 * blocks * np.log(np.maximum(errors, 1e-300)))
 
@@ -131,7 +131,7 @@ class Spared(NamedTuple):
 
 
 def spared_by(left: NDArray[np.float64], shrink: NDArray[np.float64], block: int) -> Spared:
-    """`Spared` of orthonormal columns ``(r, k)`` of which penalties take the shares ``(k, p)``; blocks of one or two."""
+    """`Spared` of orthonormal columns ``(r, k)`` whose shares ``(k, p)`` penalties take; for blocks of one or two."""
     own = left**2 @ shrink
     pairs = left[0::2] * left[1::2] if block == 2 else None
     cross = None if pairs is None else pairs @ shrink

@@ -8,7 +8,7 @@ is decided by folds of whole groups, and none is unless the gain exceeds one sta
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -45,6 +45,9 @@ class Products:
     centre: float
     level: float
     n: int
+
+    def times(self, factor: float) -> Products:
+        return replace(self, coefficients=factor * self.coefficients, level=factor * self.level)
 
     @property
     def degree(self) -> int:
