@@ -271,3 +271,23 @@ def test_masks_by_size_are_paired_and_never_empty_or_full(n: int, calls: int, se
 
 def distinct_masks(masks: NDArray[np.bool_]) -> int:
     return len(np.unique(masks, axis=0))
+
+
+@given(st.integers(1, 80), st.integers(4, 400))
+def test_folds_are_fewer_where_groups_are_few(n: int, groups: int) -> None:
+    folds = intervals.folds_for(groups, n)
+    assert intervals.FEWEST_GROUPS <= folds <= min(groups, 10)
+    assert (folds == 10) == (groups >= max(16, 2 * n))
+    assert folds <= intervals.folds_for(groups + 1, n)
+
+
+def test_a_game_that_is_exact_with_all_pairs_is_reported_nearly_exactly() -> None:
+    """Twelve units, fifteen pairs: no fold determines the game, the whole does."""
+    rng = np.random.default_rng(1)
+    design = designs.complement_pairs(12, 15, rng)
+    truth = rng.normal(size=12)
+    fit = intervals.cross_fit(Observed(design.masks, design.masks @ truth, design.groups), Ridge(), rng)
+    unbiased = fit.scores.mean(axis=0)
+    assert ((fit.whole - truth) ** 2).sum() < 1e-8 * (truth**2).sum()
+    assert ((fit.shrunk() - truth) ** 2).sum() < ((unbiased - truth) ** 2).sum()
+    assert ((fit.shrunk() - truth) ** 2).sum() < ((fit.own.mean(axis=0) - truth) ** 2).sum()

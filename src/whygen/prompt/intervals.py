@@ -27,7 +27,7 @@ from whygen.stats.signs import sign_flip_p
 Floats: TypeAlias = NDArray[np.float64]
 
 FEW_GROUPS = 16
-"""Below this many groups four folds, else ten: measured in benchmarks/coverage.py, docs/decisions/0002-intervals.md."""
+"""Below this many groups four folds, see `folds_for`."""
 
 FEWEST_GROUPS = 4
 """The fewest groups that can be cross-fitted."""
@@ -93,7 +93,7 @@ def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
     """
     names, group_of = np.unique(observed.groups, return_inverse=True)
     groups = len(names)
-    folds = 10 if groups >= FEW_GROUPS else min(FEWEST_GROUPS, groups)
+    folds = folds_for(groups, observed.n)
     fold_of = rng.permutation(groups) % folds
     weights = observed.weights()
     rows_in = np.bincount(group_of, minlength=groups).astype(np.float64)
@@ -107,6 +107,18 @@ def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
         np.add.at(scores, group_of[held], correction / rows_in[group_of[held], None])
         own[fold_of == fold] = fitted.attributions()
     return CrossFit(scores + own, predicted, folds, own, surrogate.fit(observed).attributions())
+
+
+def folds_for(groups: int, n: int) -> int:
+    """Folds of the cross-fit of so many groups of ``n`` units: ten, but fewer where groups are few.
+
+    Surrogates of folds that share nearly all their data make scores that hang together, and the spread of the scores
+    then understates the error. Between 16 groups and 2n six folds keep false positives at 5-6% where ten let 7% through
+    (docs/decisions/0002-intervals.md).
+    """
+    if groups < FEW_GROUPS:
+        return min(FEWEST_GROUPS, groups)
+    return 6 if groups < 2 * n else 10
 
 
 def sampled_interval(

@@ -179,15 +179,15 @@ def targets(observed: Observed, once: Distinct) -> list[NDArray[np.float64]]:
 
 def widths_of(problem: Problem, far: NDArray[np.float64]) -> list[Width]:
     """One eigendecomposition a width; ``far`` is the kernel between two masks that differ in half of the units."""
-    return [_width(problem, float(t)) for t in far ** (2.0 / problem.centres.shape[1])]
+    differ = _differ(problem.centres, problem.centres)
+    return [_width(problem, differ, float(t)) for t in far ** (2.0 / problem.centres.shape[1])]
 
 
-def _width(problem: Problem, t: float) -> Width:
-    centres, root, sign, _ = problem
-    gram = _kernel(centres, centres, t)
-    if sign:
-        gram = (gram + sign * _kernel(centres, ~centres, t)) / 2.0
-    values, vectors = np.linalg.eigh(root[:, None] * gram * root)
+def _width(problem: Problem, differ: NDArray[np.float64], t: float) -> Width:
+    gram = np.exp(np.log(t) * differ)
+    if problem.sign:  # the complement of a mask differs in all the other units
+        gram = (gram + problem.sign * t ** problem.centres.shape[1] / gram) / 2.0
+    values, vectors = np.linalg.eigh(problem.root[:, None] * gram * problem.root)
     values = np.maximum(values, 0.0)
     penalties = _PENALTIES * max(float(values[-1]), 1e-12)
     shrink = penalties / (values[:, None] + penalties)
@@ -218,5 +218,9 @@ def _kernels(problem: Problem, solved: NDArray[np.float64], t: float) -> Kernels
 
 def _kernel(one: Masks, two: Masks, t: float) -> NDArray[np.float64]:
     """``t ^ (units in which they differ)``, shape ``(len(one), len(two))``."""
-    a, b = 2.0 * one - 1.0, 2.0 * two - 1.0
-    return np.exp(np.log(t) * (one.shape[1] - a @ b.T) / 2.0)
+    return np.exp(np.log(t) * _differ(one, two))
+
+
+def _differ(one: Masks, two: Masks) -> NDArray[np.float64]:
+    """The number of units in which masks differ, shape ``(len(one), len(two))``."""
+    return (one.shape[1] - (2.0 * one - 1.0) @ (2.0 * two - 1.0).T) / 2.0

@@ -82,8 +82,9 @@ def solve_ridge(rows: Rows) -> Solved:
     penalties = _PENALTIES * (float((x[:, -1] ** 2).sum()) or 1.0)
     shrink = penalties / (singular[:, None] ** 2 + penalties)
     errors = _errors_of(left, shrink, along, outside, rows.block)
-    weights = weights_of(np.where(_allowed(errors, y), errors, np.inf), len(y) // rows.block)
-    if not rows.intercept:
+    allowed = _allowed(errors, y)
+    weights = weights_of(np.where(allowed, errors, np.inf), len(y) // rows.block)
+    if not rows.intercept and not allowed[0]:  # a likelihood is for data with noise
         weights = (weights + _evidence(shrink, along, outside)) / 2.0
     solution = right.T @ ((singular[:, None] / (singular[:, None] ** 2 + penalties)) @ weights * along)
     return Solved(solution, float(_errors_of(left, (shrink @ weights)[:, None], along, outside, rows.block)[0]))

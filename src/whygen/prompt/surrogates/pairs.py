@@ -175,24 +175,29 @@ class Path(NamedTuple):
 def pursue(left: Leftover, steps: int) -> Path:
     """Orthogonal matching pursuit: at each step the product that agrees best with what is still left over."""
     root = np.sqrt(left.weights)
-    basis = (root / np.linalg.norm(root))[:, None]
-    residual = _without(root * left.residual, basis)
-    least = 1e-10 * float(np.linalg.norm(residual))
+    basis = np.empty((len(root), steps + 1))
+    basis[:, 0] = root / np.linalg.norm(root)
+    residual = _without(root * left.residual, basis[:, :1])
+    least = 1e-20 * float(residual @ residual)
     norms = np.sqrt((left.centred**2).T @ (left.weights[:, None] * left.centred**2))
-    scale = np.where(np.triu(norms, 1) > 0.0, norms, np.inf)  # infinite where there is no such product, or no longer
+    alive = np.triu(norms, 1) > 0.0
+    worth = np.where(alive, 1.0 / np.where(alive, norms, 1.0), 0.0)  # zero where there is no such product, or no longer
+    weighted = root[:, None] * left.centred
     support: list[tuple[int, int]] = []
-    while len(support) < steps and np.isfinite(scale).any() and float(np.linalg.norm(residual)) > least:
-        agreement = np.abs(left.centred.T @ ((root * residual)[:, None] * left.centred))
-        share = np.where(np.isfinite(scale), agreement / scale, -1.0)
-        i, j = divmod(int(share.argmax()), len(scale))
-        scale[i, j] = np.inf
-        column = _without(root * left.centred[:, i] * left.centred[:, j], basis)
-        length = float(np.linalg.norm(column))
+    while len(support) < steps and float(residual @ residual) > least:
+        share = np.abs((residual[:, None] * weighted).T @ left.centred) * worth
+        i, j = divmod(int(share.argmax()), len(share))
+        if share[i, j] == 0.0:
+            break
+        worth[i, j] = 0.0
+        k = len(support) + 1
+        column = _without(weighted[:, i] * left.centred[:, j], basis[:, :k])
+        length = float(np.sqrt(column @ column))
         if length > 1e-8 * norms[i, j]:
             support.append((i, j))
-            basis = np.hstack([basis, column[:, None] / length])
-            residual = _without(residual, basis[:, -1:])
-    return Path(np.array(support, dtype=np.int64).reshape(-1, 2), basis)
+            basis[:, k] = column / length
+            residual = _without(residual, basis[:, k : k + 1])
+    return Path(np.array(support, dtype=np.int64).reshape(-1, 2), basis[:, : len(support) + 1])
 
 
 def _without(vector: Floats, basis: Floats) -> Floats:
