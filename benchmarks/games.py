@@ -1,63 +1,69 @@
-"""Games that methods are judged on: planted ones, a sentence encoder's, the storyteller's, and a recorded table.
+"""Games for judging methods: planted ones, sentence encoders, the storyteller, and a recorded run of GPT-3.5.
 
-A game is anything with a name, a number of units and values of masks (`Played`); a table of masks and effects (`Table`)
-is one for held-out R2 alone, since only its own masks can be asked for. Values of an encoder's or a storyteller's game
-are kept under ``build/games``, so a second run asks for nothing.
+A played game (`Played`) can be asked for any mask and knows its Shapley values. Those of an encoder and of the
+storyteller are tables of all masks of a short prompt: every mask is asked once and kept in a folder, so that any number
+of calls and seeds costs nothing more. A recorded run (`Table`) has its own masks only.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.models.planted.games import Game
-
-SEED = 17
-KEPT = Path("build") / "games"
+from whygen.prompt import designs, intervals
+from whygen.prompt.observed import Observed
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+KEPT = Path("build/games")
+"""Where tables of games are kept; nothing else needs them."""
+
+SEED = 17
+STORIES = 20
+STORY_UNITS = (11, 12)
+"""Fewest and most units of a storyteller's prompt."""
+
 SENTENCES = (
     "Paris is the capital of France and lies on the river Seine",
-    "Write a short polite email to my boss asking for Friday off",
+    "Write a polite email to my boss asking for Friday off please",
     "The movie was not good but the music never failed us once",
     "Make the sky purple and remove the red car from the street",
-    "Explain to a small child why the moon seems to follow us",
-    "List three cheap vegetarian dinners that two tired students can cook tonight",
-    "The old lighthouse keeper counted ships until the fog swallowed them all",
-    "Translate this contract into plain English and flag every unusual payment clause",
-    "Never mix bleach with ammonia because the fumes can kill you quickly",
-    "Compare electric cars and trains by cost comfort noise and carbon emissions",
-    "My grandmother baked bread every Sunday before the village church bells rang",
-    "Summarise the attached report in five bullet points for the finance team",
-    "The patient denies chest pain but reports severe headaches since last week",
-    "Book a quiet hotel near the station for two nights in May",
-    "Describe the taste of ripe mango without using any word for sweet",
-    "Our server crashed twice today because the disk was full of logs",
-    "Suggest a funny name for a grumpy cat that hates rainy Mondays",
-    "The judge ruled that the tenant must leave the flat by June",
-    "Plants turn sunlight water and carbon dioxide into sugar and release oxygen",
-    "He almost won the race but slipped on ice before the finish",
+    "Explain to a child why the moon follows our car at night",
+    "The patient has a fever and was given antibiotics two days ago",
+    "Translate this letter into French but keep all of the names unchanged",
+    "My flight was cancelled and nobody at the desk would help me",
+    "Never share your password with anyone who calls you on the phone",
+    "Summarise the report in three short sentences for a busy tired manager",
+    "The old bridge over the river was closed after the winter flood",
+    "Which of these two cheap phones takes the better pictures at night",
+    "Our team lost the final although we scored first and played well",
+    "Bake the bread for forty minutes until the crust is golden brown",
+    "The court ruled that the contract was void and ordered a refund",
+    "Please do not feed the ducks because bread makes them very ill",
+    "A small dog chased two fat cats around the tall apple tree",
+    "Sales fell by ten percent while profits rose because prices went up",
+    "Find the error in this loop that reads past the last element",
+    "She plays the violin beautifully yet has never taken a single lesson",
 )
-"""Twelve words each: all 4,096 masks of each are scored once, so Shapley values are exact."""
+"""Twelve words each; the first four after games on which estimators were compared before this package was written."""
 
 
 @dataclass(frozen=True)
 class Played:
-    """A game that can be asked for any mask; ``shapley`` is the truth, where it is known."""
+    """A game that can be asked for any mask; ``number`` tells games of one name apart."""
 
     name: str
+    number: int
     n: int
     values: Callable[[Bools], Floats]
-    shapley: Floats | None = None
+    shapley: Floats
 
 
 @dataclass(frozen=True)
@@ -70,75 +76,79 @@ class Table:
 
 
 def planted(family: str, n: int, number: int) -> Played:
-    """A random game of a family, with its exact Shapley values."""
+    """A random game of a family, whose Shapley values are known."""
     game = Game(n, family, np.random.default_rng((SEED, n, number)))
-    return Played(family, n, game.values, game.shapley())
+    return Played(family, number, n, game.values, game.shapley())
 
 
-def gpt35() -> Table:
-    """The recorded run on GPT-3.5 that comes with the package: 64 masks of six words."""
+def tabulated(name: str, number: int, effects: Floats) -> Played:
+    """A game of which every mask is known, ``(2^n,)`` in the order of `designs.enumerated`."""
+    masks = designs.enumerated(int(np.log2(len(effects)))).masks
+    n = masks.shape[1]
+    place = np.empty(len(effects), dtype=np.int64)
+    place[masks @ (1 << np.arange(n))] = np.arange(len(effects))
+    exact = intervals.enumerated_shapley(Observed(masks, effects, np.arange(len(effects)) // 2)).attributions
+    return Played(name, number, n, lambda asked: effects[place[asked @ (1 << np.arange(n))]], exact)
+
+
+@cache
+def encoder_games() -> list[Played]:
+    """Cosine of the whole sentence and of the words that are kept, in the space of the packaged encoder."""
+    from whygen.encoders import load_text_encoder
+
+    def ask(sentence: str) -> Floats:
+        words = sentence.split()
+        masks = designs.enumerated(len(words)).masks
+        texts = [" ".join(word for word, kept in zip(words, mask, strict=True) if kept) for mask in masks]
+        vectors = load_text_encoder().sentences(texts).astype(np.float64)
+        return vectors @ vectors[texts.index(sentence)]
+
+    return [tabulated("encoder", i, _kept(f"encoder-{i}", ask, text)) for i, text in enumerate(SENTENCES)]
+
+
+@cache
+def story_games() -> list[Played]:
+    """The default effect of short prompts on the storyteller: how near the story stays by exact transport."""
+    from whygen.demo.storyteller import labelled_prompts
+    from whygen.prompt.as_game import as_game
+
+    def ask(text: str) -> Floats:
+        with as_game("demo/storyteller", text, cache=None) as game:
+            return np.asarray(game.value_function(designs.enumerated(game.n_players).masks), dtype=np.float64)
+
+    fewest, most = STORY_UNITS
+    prompts = labelled_prompts(STORIES, np.random.default_rng(SEED), min_units=fewest, max_units=most)
+    return [tabulated("storyteller", i, _kept(f"story-{i}", ask, item.text)) for i, item in enumerate(prompts)]
+
+
+def recorded() -> Table:
+    """The published run on GPT-3.5 that comes with the package: minus the word mover's distance of each answer."""
     from whygen.evaluation.reproduce_gsmile import load_run
 
     run = load_run()
-    return Table("GPT-3.5, recorded", run.masks, -run.output_distances)
+    return Table("GPT-3.5", run.masks, -run.output_distances)
 
 
-@functools.cache
-def encoded(number: int) -> Played:
-    """The cosine of a sentence and what is left of it, by the packaged sentence encoder (MiniLM)."""
-    words = SENTENCES[number].split()
-    n = len(words)
-    masks = np.array(list(itertools.product([False, True], repeat=n)), dtype=bool)
-    place = KEPT / f"encoded-{number}.npy"
-    if place.is_file():
-        scores = np.load(place, allow_pickle=False)
-    else:
-        scores = _cosines([" ".join(itertools.compress(words, mask)) for mask in masks])
-        place.parent.mkdir(parents=True, exist_ok=True)
-        np.save(place, scores, allow_pickle=False)
-    bits = 1 << np.arange(n - 1, -1, -1)
-
-    def values(asked: Bools) -> Floats:
-        return np.asarray(scores[np.atleast_2d(asked).astype(np.int64) @ bits])
-
-    return Played("sentence encoder", n, values, exact_shapley(masks, scores, bits))
-
-
-def _cosines(texts: list[str]) -> Floats:
-    from whygen.encoders import load_text_encoder
-
-    vectors = np.asarray(load_text_encoder("auto").sentences(texts), dtype=np.float64)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors @ vectors[-1]
-
-
-def exact_shapley(masks: Bools, scores: Floats, bits: NDArray[np.int64]) -> Floats:
-    """Shapley values ``(n,)`` from the scores of all masks, by their definition."""
-    n = masks.shape[1]
-    weights = np.array([math.factorial(s) * math.factorial(n - 1 - s) / math.factorial(n) for s in range(n)])
-    found = np.empty(n)
-    for unit in range(n):
-        without = masks[~masks[:, unit]]
-        places = without.astype(np.int64) @ bits
-        rise = scores[places + bits[unit]] - scores[places]
-        found[unit] = float((weights[without.sum(axis=1)] * rise).sum())
-    return found
-
-
-@functools.cache
-def told(number: int) -> Played:
-    """What the storyteller tells of a prompt with words deleted: minus the token-set distance to its whole story."""
-    from whygen.demo.storyteller import labelled_prompts
-    from whygen.prompt.as_game import as_game
-    from whygen.types import Settings
-
-    item = labelled_prompts(number + 1, np.random.default_rng(SEED))[number]
+def _kept(name: str, ask: Callable[[str], Floats], text: str) -> Floats:
+    """The effects of a text, asked for once."""
+    path = KEPT / f"{name}.npz"
+    if path.is_file():
+        with np.load(path) as found:
+            if str(found["text"]) == text:
+                return found["effects"]
+    effects = ask(text)
     KEPT.mkdir(parents=True, exist_ok=True)
-    game = as_game(
-        "demo/storyteller", item.text, target="token-set", cache=KEPT / "told.sqlite", settings=Settings(max_tokens=120)
-    )
+    np.savez_compressed(path, text=text, effects=effects)
+    return effects
 
-    def values(masks: Bools) -> Floats:
-        return np.asarray(game.value_function(np.atleast_2d(masks)), dtype=np.float64)
 
-    return Played("storyteller", game.n_players, values)
+def ask_all(names: Sequence[str] = ("encoder", "storyteller")) -> None:
+    """Ask for every mask of every game once; can be broken off and taken up again."""
+    if "encoder" in names:
+        encoder_games()
+    if "storyteller" in names:
+        story_games()
+
+
+if __name__ == "__main__":
+    ask_all()

@@ -1,72 +1,88 @@
 """Which method explains best at equal calls: two questions, judged apart.
 
-``banzhaf``: held-out R2, over masks that were not asked for. ``shapley``: squared error of the Shapley values, relative
-to their squared length. Each row is a cell (kind of game, units, keep probability, calls); each figure is the mean over
-games and seeds. ``behind`` is the paired difference of the default to the best other method with its 95% interval: the
-default is behind where the whole interval is on the wrong side of zero.
+``banzhaf``: held-out R2, over masks that were not asked for, of the default surrogate (``default``) beside the other
+surrogates, and of a line through the attributions that are reported (``reported``) beside the lines of the others.
+``shapley``: squared error of the Shapley values, relative to their squared length, beside the surrogates alone and the
+estimators of shapiq. Each row is a cell (kind of game, units, keep probability, calls); each figure is the mean over
+games and seeds. ``behind`` is the paired difference of the default to the best other method with its 95% interval over
+games: the default is behind where the whole interval is above zero.
 
-The games are those of `benchmarks.games`. Every cell is kept under ``build/methods`` as soon as it is done: a run that
-was cut short goes on where it was.
+Cells are kept as they are done, and a broken run takes up where it ended: ``python -m benchmarks.methods --minutes 2``.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import record
-from benchmarks.games import SEED, SENTENCES, Bools, Floats, Played, Table, encoded, gpt35, planted, told
+from benchmarks import games, record
+from benchmarks.games import Bools, Floats, Played, Table
+from benchmarks.partial import Row, Rows, arguments
 from whygen.errors import BudgetError
 from whygen.models.planted.games import FAMILIES
 from whygen.prompt import designs, fidelity, intervals
 from whygen.prompt.observed import Observed
-from whygen.prompt.surrogates import SURROGATES, Surrogate
+from whygen.prompt.surrogates import SURROGATES, Linear, Surrogate
 from whygen.stats.intervals import student_half_width
 
-DEFAULT = "pairs"
-"""What `explain_prompt` fits unless it is told otherwise."""
-KEPT = Path("build") / "methods"
-KEEPS = (0.5, 0.9)
+DEFAULT = "adaptive"
 TESTED = 512
 """Masks that the first question is judged on."""
 
+SEED = 17
+CALLS = (32, 64, 128, 256, 512)
+
+LINES = ("ridge", "ols", "lasso", "bayesian-ridge")
+_MOST = {"boosting": 64 * 12, "lasso": 128 * 12}
+"""Masks x units up to which what is slow is run."""
+
 
 @dataclass(frozen=True)
-class Size:
-    """How large a table is made: units and calls of planted games, and games x seeds of each cell."""
+class Cell:
+    """One row of a table: a kind of game, and how it is asked; ``keep`` is None for the question of Shapley values."""
 
-    units: tuple[int, ...] = (8, 24, 64, 200)
-    calls: tuple[int, ...] = (32, 64, 128, 256, 512)
-    games: int = 20
-    seeds: int = 10
-    more_seeds: int = 2
-    """Of planted games and the storyteller's, whose cells are many or dear."""
+    kind: str
+    n: int
+    calls: int
+    games: int
+    seeds: int
+    keep: float | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind} {self.n} {self.calls} {self.keep}"
 
 
-SMALL = Size(units=(12, 40), calls=(32, 128), games=3, seeds=2)
-"""What runs by default, in minutes; the whole table takes hours."""
+def cells() -> Iterator[Cell]:
+    """The table, what matters most first; from 256 calls on fewer seeds, and fewer games of many units."""
+    yield Cell("GPT-3.5", 6, 32, 1, 200, 0.5)
+    for kind, calls, keep in itertools.product(("encoder", "storyteller"), CALLS, (0.5, 0.9, None)):
+        yield Cell(kind, 12, calls, 20, 10 if calls <= 128 else 2, keep)
+    for n, calls, keep, kind in itertools.product((8, 24, 60, 200), CALLS, (0.5, 0.9, None), FAMILIES):
+        if n < 200 or calls >= 128:
+            yield Cell(kind, n, calls, 20, 2 if n * calls <= 3072 else 1, keep)
 
-_SLOW = {"kernel-ridge", "lasso", "boosting", "pairs"}
-"""Left out where 512 masks meet 200 units."""
 
-_ALONE = frozenset({"ridge", "ols", "lasso", "boosting", "pairs"})
-"""Surrogates that the second question is asked of; each is fitted six times for one estimate."""
+def games_of(cell: Cell) -> Sequence[Played]:
+    if cell.kind == "encoder":
+        return games.encoder_games()
+    if cell.kind == "storyteller":
+        return games.story_games()
+    return [games.planted(cell.kind, cell.n, number) for number in range(cell.games)]
 
 
 # ---- the first question: held-out R2 ----
 
 
-def held_out(game: Played, keep: float, calls: int, seed: int, *, tested: int = TESTED) -> dict[str, float]:
-    """R2 of every surrogate on masks of the same law that were not asked for; NaN where it refuses the budget."""
+def held_out(game: Played, keep: float, calls: int, seed: int) -> dict[str, float]:
+    """R2 on masks of the same law that were not asked for; NaN where a method refuses the budget."""
     rng = np.random.default_rng((SEED, seed))
-    new = rng.random((tested, game.n)) < keep
+    new = rng.random((TESTED, game.n)) < keep
     if keep == 0.5 and designs.fits_enumeration(game.n, calls):
         design = designs.enumerated(game.n)
     elif keep == 0.5:
@@ -74,8 +90,8 @@ def held_out(game: Played, keep: float, calls: int, seed: int, *, tested: int = 
     else:
         design = designs.bernoulli(game.n, calls, rng, keep=keep)
     seen = Observed(design.masks, game.values(design.masks), design.groups, design.keep)
-    effects = game.values(new)
-    return {s.name: _r2(s, seen, new, effects) for s in SURROGATES.values() if not _too_slow(s, game.n, calls)}
+    found = {s.name: _r2(s, seen, new, game.values(new)) for s in SURROGATES.values() if not _too_slow(s.name, seen)}
+    return found | {"reported": _reported(seen, new, game.values(new), rng)}
 
 
 def held_out_of_table(table: Table, calls: int, seed: int) -> dict[str, float]:
@@ -96,8 +112,15 @@ def _r2(surrogate: Surrogate, seen: Observed, masks: Bools, effects: Floats) -> 
     return float("nan") if found is None else found
 
 
-def _too_slow(surrogate: Surrogate, n: int, calls: int) -> bool:
-    return surrogate.name in _SLOW and n * calls > 200 * 128
+def _reported(seen: Observed, masks: Bools, effects: Floats, rng: np.random.Generator) -> float:
+    """R2 of a line through the attributions that the package reports."""
+    slopes = intervals.cross_fit(seen, SURROGATES[DEFAULT], rng).shrunk()
+    found = fidelity.r_squared(effects, Linear(float(seen.effects.mean()), slopes, seen.keep).predict(masks))
+    return float("nan") if found is None else found
+
+
+def _too_slow(name: str, seen: Observed) -> bool:
+    return seen.n * len(seen) > _MOST.get(name, np.inf)
 
 
 # ---- the second question: Shapley values ----
@@ -105,32 +128,31 @@ def _too_slow(surrogate: Surrogate, n: int, calls: int) -> bool:
 
 def shapley_errors(game: Played, calls: int, seed: int) -> dict[str, float]:
     """Relative squared error of every method at so many calls, those for no unit and all units included."""
-    assert game.shapley is not None
-    errors = {
-        s.name: _relative(_ours(s, game, calls, seed), game.shapley)
-        for s in SURROGATES.values()
-        if s.name in _ALONE and not _too_slow(s, game.n, 2 * calls)
-    }
     rivals = {name: _relative(rival(game, calls, seed), game.shapley) for name, rival in RIVALS.items()}
-    return errors | rivals
-
-
-def _ours(surrogate: Surrogate, game: Played, calls: int, seed: int) -> Floats | None:
-    rng = np.random.default_rng((SEED, seed))
     ends = game.values(np.array([np.zeros(game.n, bool), np.ones(game.n, bool)]))
     if designs.fits_enumeration(game.n, calls):
-        design = designs.enumerated(game.n)
-        every = Observed(design.masks, game.values(design.masks), design.groups)
-        return intervals.enumerated_shapley(every).attributions
+        return {DEFAULT: 0.0} | rivals
+    rng = np.random.default_rng((SEED, seed))
     design = designs.paired_by_size(game.n, calls - 2, rng)
-    groups = len(np.unique(design.groups))
-    if groups < max(intervals.FEWEST_GROUPS, surrogate.smallest_pairs(game.n)):
+    total = float(ends[1] - ends[0])
+    seen = Observed(design.masks, game.values(design.masks), design.groups, sizes=design.sizes, total=total)
+    fit = intervals.cross_fit(seen, SURROGATES[DEFAULT], rng)
+    ours = {DEFAULT: _relative(intervals.shapley_estimate(fit, seen, rng).attributions, game.shapley)}
+    alone = {name: _relative(_alone(s, seen), game.shapley) for name, s in SURROGATES.items() if name not in _LEFT_OUT}
+    unbiased = seen.weights().T @ seen.effects / len(seen)
+    return ours | alone | rivals | {"MSR": _relative(unbiased, game.shapley)}
+
+
+_LEFT_OUT = {DEFAULT, "pairs"}
+"""Interactions have no part in Shapley values from complement pairs: those of `pairs` are those of ridge."""
+
+
+def _alone(surrogate: Surrogate, seen: Observed) -> Floats | None:
+    """The surrogate's own values, as those who use it alone would report them."""
+    if len(np.unique(seen.groups)) < surrogate.smallest_pairs(seen.n) or _too_slow(surrogate.name, seen):
         return None
-    seen = Observed(
-        design.masks, game.values(design.masks), design.groups, sizes=design.sizes, total=float(ends[1] - ends[0])
-    )
     try:
-        return intervals.shapley_estimate(intervals.cross_fit(seen, surrogate, rng), seen, rng).attributions
+        return surrogate.fit(seen).attributions()
     except BudgetError:
         return None
 
@@ -143,11 +165,9 @@ def _shapiq(name: str, **options: object) -> Callable[[Played, int, int], Floats
 
         nothing = float(game.values(np.zeros((1, game.n), dtype=bool))[0])
         rival = getattr(shapiq, name)(n=game.n, random_state=seed, **options)
-
-        def from_nothing(masks: Bools) -> Floats:
-            return game.values(np.atleast_2d(np.asarray(masks, dtype=bool))) - nothing
-
-        found = rival.approximate(calls, from_nothing)
+        found = rival.approximate(
+            calls, lambda masks: game.values(np.atleast_2d(np.asarray(masks, dtype=bool))) - nothing
+        )
         return np.array([found[(unit,)] for unit in range(game.n)])
 
     return approximate
@@ -168,141 +188,85 @@ def _relative(found: Floats | None, truth: Floats) -> float:
 # ---- cells and rows ----
 
 
-def summary(runs: list[Mapping[str, float]], *, larger_is_better: bool) -> dict[str, object]:
-    """Mean of each method, and the default less the best other one, paired, with a 95% interval.
+def row(cell: Cell) -> Row:
+    """The cell with the mean of every method, and how far the default is behind the best other one."""
+    runs: list[tuple[int, dict[str, float]]] = []
+    if cell.kind == "GPT-3.5":
+        table = games.recorded()
+        runs = [(seed, held_out_of_table(table, cell.calls, seed)) for seed in range(cell.seeds)]
+    else:
+        for game, seed in itertools.product(games_of(cell)[: cell.games], range(cell.seeds)):
+            found = shapley_errors(game, cell.calls, seed) if cell.keep is None else held_out(
+                game, cell.keep, cell.calls, seed
+            )  # fmt: skip
+            if np.isfinite(found[DEFAULT]):  # any of three is constant at a high keep
+                runs.append((game.number, found))
+    head: dict[str, object] = {
+        "game": cell.kind,
+        "n": cell.n,
+        "keep": cell.keep,
+        "calls": cell.calls,
+        "runs": len(runs),
+    }
+    if len({number for number, _ in runs}) < 2:
+        return head
+    head |= summary(runs, larger_is_better=cell.keep is not None)
+    if cell.keep is not None and cell.kind != "GPT-3.5":
+        lines = [(number, {name: run[name] for name in ("reported", *LINES) if name in run}) for number, run in runs]
+        head["reported behind a line"] = summary(lines, larger_is_better=True, default="reported")["behind"]
+    return head
+
+
+def summary(
+    runs: list[tuple[int, dict[str, float]]], *, larger_is_better: bool, default: str = DEFAULT
+) -> dict[str, object]:
+    """Mean of each method, and the default less the best other one, paired by game, with a 95% interval.
 
     A method that refused any run of the cell is shown as NaN and is no rival in it.
     """
-    means = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
+    means = {name: float(np.mean([run[name] for _, run in runs])) for name in runs[0][1]}
     sign = 1.0 if larger_is_better else -1.0
-    others = {name: sign * mean for name, mean in means.items() if name != DEFAULT and np.isfinite(mean)}
+    others = {
+        name: sign * mean for name, mean in means.items() if name not in {default, "reported"} and np.isfinite(mean)
+    }
     best = max(others, key=others.__getitem__)
-    behind = np.array([sign * (run[best] - run[DEFAULT]) for run in runs])
-    half = float(student_half_width(np.array(behind.var(ddof=1) / len(behind)), len(behind) - 1.0))
-    return {
-        **means, "best other": best, "behind": float(behind.mean()), "low": float(behind.mean()) - half,
-        "high": float(behind.mean()) + half,
-    }  # fmt: skip
+    by_game: dict[int, list[float]] = {}
+    for number, run in runs:
+        by_game.setdefault(number, []).append(sign * (run[best] - run[default]))
+    gaps = np.array([np.mean(values) for values in by_game.values()])
+    half = float(student_half_width(np.array(gaps.var(ddof=1) / len(gaps)), len(gaps) - 1.0))
+    behind = [float(gaps.mean()), float(gaps.mean()) - half, float(gaps.mean()) + half]
+    return {"methods": means, "best other": best, "behind": behind}
 
 
-def cells_of_r2(size: Size, kinds: Sequence[str]) -> Iterator[dict[str, object]]:
-    for name, n, keep, calls, games in _cells_to_play(size, kinds):
-        tested = 256 if name == "storyteller" else TESTED
-        drawn = list(_runs(size, name, games))
-        runs = [partial(_held_out_of, game, keep, calls, seed, tested) for game, seed in drawn]
-        key = f"r2-{name}-{n}-{keep}-{calls}-{len(drawn)}"
-        found = _kept(key, runs)
-        if varied := [run for run in found if np.isfinite(run[DEFAULT])]:  # any of three is constant at a high keep
-            yield {
-                "game": name,
-                "n": n,
-                "keep": keep,
-                "calls": calls,
-                "runs": len(varied),
-                **_row(varied, larger_is_better=True),
-            }
-    if "gpt35" in kinds:
-        table = gpt35()
-        runs = [partial(held_out_of_table, table, 32, seed) for seed in range(size.games * size.seeds)]
-        found = _kept(f"r2-gpt35-{size.games}-{size.seeds}", runs)
-        n = table.masks.shape[1]
-        yield {
-            "game": table.name,
-            "n": n,
-            "keep": 0.5,
-            "calls": 32,
-            "runs": len(found),
-            **_row(found, larger_is_better=True),
+def shown(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Rows for people: the default, the best other method and the interval of the difference."""
+    return [
+        {
+            "game": r["game"], "n": r["n"], "keep": r["keep"], "calls": r["calls"], "runs": r["runs"],
+            "default": r["methods"][DEFAULT], "best other": r["best other"],  # type: ignore[index]
+            "its figure": r["methods"][r["best other"]],  # type: ignore[index]
+            "behind": "{:+.4f} ({:+.4f} to {:+.4f})".format(*r["behind"]),  # type: ignore[misc]
         }
+        for r in rows
+        if "methods" in r
+    ]  # fmt: skip
 
 
-def _held_out_of(game: Callable[[], Played], keep: float, calls: int, seed: int, tested: int) -> dict[str, float]:
-    return held_out(game(), keep, calls, seed, tested=tested)
-
-
-def _cells_to_play(
-    size: Size, kinds: Sequence[str]
-) -> Iterator[tuple[str, int | str, float, int, list[Callable[[], Played]]]]:
-    """Name, units, keep, calls and games of each cell of the first question."""
-    if "planted" in kinds:
-        for family, n, keep, calls in itertools.product(FAMILIES, size.units, KEEPS, size.calls):
-            yield family, n, keep, calls, [partial(planted, family, n, number) for number in range(size.games)]
-    if "encoder" in kinds:
-        for keep, calls in itertools.product(KEEPS, size.calls):
-            games = [partial(encoded, number) for number in range(len(SENTENCES))]
-            yield "sentence encoder", 12, keep, calls, games
-    if "storyteller" in kinds:
-        for keep, calls in itertools.product(KEEPS, [c for c in size.calls if c <= 256]):
-            yield "storyteller", "15-40", keep, calls, [partial(told, number) for number in range(size.games)]
-
-
-def cells_of_shapley(size: Size, kinds: Sequence[str]) -> Iterator[dict[str, object]]:
-    cells: list[tuple[str, int, list[Callable[[], Played]]]] = []
-    if "planted" in kinds:
-        for family, n in itertools.product(FAMILIES, size.units):
-            cells.append((family, n, [partial(planted, family, n, number) for number in range(size.games)]))
-    if "encoder" in kinds:
-        cells.append(("sentence encoder", 12, [partial(encoded, number) for number in range(len(SENTENCES))]))
-    for (name, n, games), calls in itertools.product(cells, size.calls):
-        runs = [partial(_shapley_of, game, calls, seed) for game, seed in _runs(size, name, games)]
-        found = _kept(f"shapley-{name}-{n}-{calls}-{len(runs)}", runs)
-        yield {"game": name, "n": n, "calls": calls, "runs": len(found), **_row(found, larger_is_better=False)}
-
-
-def _shapley_of(game: Callable[[], Played], calls: int, seed: int) -> dict[str, float]:
-    return shapley_errors(game(), calls, seed)
-
-
-def _kept(key: str, runs: Sequence[Callable[[], dict[str, float]]]) -> list[dict[str, float]]:
-    """The runs of a cell, from the file of an earlier call where there is one."""
-    place = KEPT / f"{key}.json"
-    if place.is_file():
-        return json.loads(place.read_text(encoding="utf-8"))
-    found = [run() for run in runs]
-    KEPT.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps(found), encoding="utf-8")
-    print(key, {name: round(float(np.mean([run[name] for run in found])), 4) for name in found[0]}, flush=True)
-    return found
-
-
-def _runs(size: Size, name: str, games: Sequence[Callable[[], Played]]) -> Iterator[tuple[Callable[[], Played], int]]:
-    seeds = size.seeds if name == "sentence encoder" else size.more_seeds
-    return itertools.product(games[: size.games], range(seeds))
-
-
-def _row(runs: list[dict[str, float]], *, larger_is_better: bool) -> dict[str, object]:
-    """A summary with a column for every method, NaN for one that was left out."""
-    names = [*SURROGATES, *(() if larger_is_better else RIVALS)]
-    return summary(
-        [{name: run.get(name, float("nan")) for name in names} for run in runs], larger_is_better=larger_is_better
-    )
-
-
-KINDS = ("planted", "encoder", "storyteller", "gpt35")
-
-
-def main(data: Path | None = None, *, size: Size = SMALL, kinds: Sequence[str] = KINDS) -> None:
+def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False) -> None:
     del data
-    r2 = list(cells_of_r2(size, kinds))
-    print("Held-out R2 (more is better)\n\n" + record.table(r2))
-    shapley = list(cells_of_shapley(size, kinds))
-    print("\nRelative squared error of Shapley values (less is better)\n\n" + record.table(shapley))
-    figures = {"size": asdict(size), "held-out R2": r2, "relative squared Shapley error": shapley}
+    kept = Rows("methods", minutes=minutes, fresh=fresh)
+    found = {cell.key: kept.get(cell.key, partial(row, cell)) for cell in cells()}
+    rows = [row for row in found.values() if row is not None]
+    r2 = [row for row in rows if row["keep"] is not None]
+    shapley = [row for row in rows if row["keep"] is None]
+    for title, part in (("Held-out R2 (more is better)", r2), ("Relative squared Shapley error (less)", shapley)):
+        if shown(part):
+            print(f"{title}\n\n{record.table(shown(part))}\n")
+    left = [key for key, row in found.items() if row is None]
+    figures = {"held-out R2": r2, "relative squared Shapley error": shapley, "not run": left}
     record.write("methods", figures, seed=SEED)
 
 
-def _parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--units", type=int, nargs="+", default=SMALL.units)
-    parser.add_argument("--calls", type=int, nargs="+", default=SMALL.calls)
-    parser.add_argument("--games", type=int, default=SMALL.games)
-    parser.add_argument("--seeds", type=int, default=SMALL.seeds)
-    parser.add_argument("--more-seeds", type=int, default=SMALL.more_seeds)
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
-    return parser.parse_args()
-
-
 if __name__ == "__main__":
-    given = _parsed()
-    size = Size(tuple(given.units), tuple(given.calls), given.games, given.seeds, given.more_seeds)
-    main(size=size, kinds=given.kinds)
+    main(**vars(arguments(__doc__).parse_args()))

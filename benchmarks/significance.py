@@ -8,13 +8,13 @@ masks is run beside it.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import known_bad, record
+from benchmarks.partial import Row, Rows, arguments
 from benchmarks.trials import Cell, Trial, p_values, play
 from whygen.models.planted.games import FAMILIES
 from whygen.stats.multiplicity import benjamini_hochberg
@@ -84,21 +84,39 @@ def grid() -> list[Cell]:
     return [cell for cell in cells if cell.noise > 0 or cell.family in ("redundant", "saturating")]
 
 
-def main(data: Path | None = None) -> None:
+def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False) -> None:
     del data
-    rows = [false_positives(cell, np.random.default_rng([0, i])) for i, cell in enumerate(grid())]
-    found = [power(family, n, np.random.default_rng([1, n])) for family in FAMILIES for n in (12, 24)]
-    bad = [free_permutation(cell, np.random.default_rng(2)) for cell in grid() if cell.m == POWER_MASKS]
+    kept, rng = Rows("significance", minutes=minutes, fresh=fresh), np.random.default_rng
+    cells = [
+        kept.get(f"cell {cell}", lambda cell=cell, i=i: false_positives(cell, rng([0, i])))
+        for i, cell in enumerate(grid())
+    ]
+    powers = [
+        kept.get(f"power {family} {n}", lambda family=family, n=n: power(family, n, rng([1, n])))
+        for family in FAMILIES
+        for n in (12, 24)
+    ]
+    free = [
+        kept.get(f"free {cell}", lambda cell=cell: free_permutation(cell, rng(2)))
+        for cell in grid()
+        if cell.m == POWER_MASKS
+    ]
+    rows, found, bad = ([row for row in table if row is not None] for table in (cells, powers, free))
+    report(rows, found, bad, not_run=[*cells, *powers, *free].count(None))
+
+
+def report(rows: list[Row], found: list[Row], bad: list[Row], *, not_run: int) -> None:
+    """Print and keep the tables, and what is not where it should be."""
+    for table in (rows, found, bad):
+        if table:
+            print(record.table(table) + "\n")
     dummies = sum(int(row["dummies"]) for row in rows)  # type: ignore[call-overload]
     wrong = sum(row["false positives"] * row["dummies"] for row in rows)  # type: ignore[operator]
     outside = [row for row in rows if not 0.04 <= row["false positives"] <= 0.06]  # type: ignore[operator]
-    for table in (rows, found, bad):
-        print(record.table(table) + "\n")
     print(f"{wrong / dummies:.2%} of {dummies} dummies at p <= .05; cells outside 4-6%: {len(outside)} of {len(rows)}")
     figures = {"cells": rows, "power": found, "known bad": bad, "pooled": wrong / dummies, "outside": outside}
-    record.write("significance", figures, seed=0)
+    record.write("significance", figures | {"not run": not_run}, seed=0)
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    main()
+    main(**vars(arguments(__doc__).parse_args()))

@@ -110,7 +110,7 @@ def test_dummy_symmetry_and_linearity(seed: int) -> None:
     assert solve(one)[0] == pytest.approx(solve(one)[1], abs=1e-9)
 
 
-def test_ridge_agrees_with_leaving_pairs_out_by_hand() -> None:
+def test_ridge_agrees_with_leaving_pairs_out_and_with_the_likelihood_by_hand() -> None:
     rng = np.random.default_rng(5)
     design = designs.complement_pairs(6, 12, rng)
     effects = design.masks @ rng.normal(size=6) + 0.3 * rng.normal(size=24)
@@ -124,9 +124,17 @@ def test_ridge_agrees_with_leaving_pairs_out_by_hand() -> None:
     def error(penalty: float) -> float:
         return float(np.mean([(y[i] - x[i] @ solve(np.arange(12) != i, penalty)) ** 2 for i in range(12)]))
 
+    def likelihood(penalty: float) -> float:
+        """Of ``y ~ N(0, v (I + x x' / penalty))`` at the best variance v, up to a constant factor."""
+        covariance = np.eye(12) + x @ x.T / penalty
+        return np.linalg.det(covariance) ** -0.5 * float(y @ np.linalg.solve(covariance, y)) ** -6.0
+
     penalties = np.concatenate([[1e-10], np.logspace(-4, 2, 25)]) * scale
-    best = min(penalties, key=error)
-    assert fitted.coefficients == pytest.approx(solve(np.ones(12, bool), best), rel=1e-6)
+    left_out = np.array([error(penalty) ** -6.0 * (penalty >= 0.999e-3 * scale) for penalty in penalties])
+    evidence = np.array([likelihood(penalty) for penalty in penalties])
+    weights = left_out / left_out.sum() / 2 + evidence / evidence.sum() / 2
+    by_hand = weights @ np.array([solve(np.ones(12, bool), penalty) for penalty in penalties])
+    assert fitted.coefficients == pytest.approx(by_hand, rel=1e-5)
 
 
 @given(SEEDS, st.floats(0.3, 0.9))
@@ -263,3 +271,23 @@ def test_masks_by_size_are_paired_and_never_empty_or_full(n: int, calls: int, se
 
 def distinct_masks(masks: NDArray[np.bool_]) -> int:
     return len(np.unique(masks, axis=0))
+
+
+@given(st.integers(1, 80), st.integers(4, 400))
+def test_folds_are_fewer_where_groups_are_few(n: int, groups: int) -> None:
+    folds = intervals.folds_for(groups, n)
+    assert intervals.FEWEST_GROUPS <= folds <= min(groups, 10)
+    assert (folds == 10) == (groups >= max(16, 2 * n))
+    assert folds <= intervals.folds_for(groups + 1, n)
+
+
+def test_a_game_that_is_exact_with_all_pairs_is_reported_nearly_exactly() -> None:
+    """Twelve units, fifteen pairs: no fold determines the game, the whole does."""
+    rng = np.random.default_rng(1)
+    design = designs.complement_pairs(12, 15, rng)
+    truth = rng.normal(size=12)
+    fit = intervals.cross_fit(Observed(design.masks, design.masks @ truth, design.groups), Ridge(), rng)
+    unbiased = fit.scores.mean(axis=0)
+    assert ((fit.whole - truth) ** 2).sum() < 1e-8 * (truth**2).sum()
+    assert ((fit.shrunk() - truth) ** 2).sum() < ((unbiased - truth) ** 2).sum()
+    assert ((fit.shrunk() - truth) ** 2).sum() < ((fit.own.mean(axis=0) - truth) ** 2).sum()

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from whygen.prompt import designs, intervals
 from whygen.prompt.observed import Observed
-from whygen.prompt.surrogates import SURROGATES, Boosting, KernelRidge, Pairs, Ridge
+from whygen.prompt.surrogates import SURROGATES, Adaptive, Boosting, KernelRidge, Pairs, Ridge, fitter
 from whygen.prompt.surrogates.kernel import Kernels
+from whygen.prompt.surrogates.least_squares import errors_by, left_out_error, spared_by
 from whygen.prompt.surrogates.pairs import Products, pursue
 from whygen.prompt.surrogates.pairs import leftover as leftover_of
 from whygen.prompt.surrogates.rows import Linear
@@ -150,6 +151,48 @@ def test_the_same_data_give_the_same_fit(surrogate, seed: int, how: str) -> None
 
 @ALL
 @settings(max_examples=6)
+@given(SEEDS, st.sampled_from(["pairs", "bernoulli", "shapley"]))
+def test_fits_of_many_effects_are_those_of_each_alone(surrogate, seed: int, how: str) -> None:
+    rng = np.random.default_rng(seed)
+    seen = drawn(6, 60, rng, how=how)
+    if surrogate.name == "ols" and len(np.unique(seen.groups)) < surrogate.smallest_pairs(6):
+        return
+    fit = fitter(surrogate, seen)
+    for effects in (seen.effects, rng.normal(size=len(seen))):
+        alone = surrogate.fit(seen.with_effects(effects))
+        assert np.array_equal(fit(effects).predict(corners(6)), alone.predict(corners(6)))
+
+
+@given(st.integers(1, 9), st.integers(2, 10), st.sampled_from([1, 2]), SEEDS)
+def test_left_out_errors_of_all_penalties_are_those_of_each(columns: int, blocks: int, block: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = blocks * block
+    left = np.linalg.qr(rng.normal(size=(rows, min(columns, rows))))[0]
+    shrink = rng.uniform(0.01, 1.0, size=(left.shape[1], 4))
+    y = rng.normal(size=rows)
+    along = left.T @ y
+    outside = y - left @ along if rows > left.shape[1] else np.zeros(rows)
+    found = errors_by(left @ (shrink * along[:, None]) + outside[:, None], spared_by(left, shrink, block))
+    each = [left_out_error(left, one, along, outside, block) for one in shrink.T]
+    assert found == pytest.approx(each, rel=1e-6)
+
+
+@settings(max_examples=10)
+@given(SEEDS, st.sampled_from(["pairs", "bernoulli"]))
+def test_a_kernel_takes_a_mask_that_was_drawn_again_for_one_fact(seed: int, how: str) -> None:
+    """Twice the same rows under other group numbers: what is predicted does not change."""
+    seen = drawn(6, 40, np.random.default_rng(seed), how=how)
+    rest, whole = seen.groups.max() + 1, np.concatenate
+    twice = Observed(
+        whole([seen.masks, seen.masks]), whole([seen.effects, seen.effects]), whole([seen.groups, seen.groups + rest]),
+        seen.keep,
+    )  # fmt: skip
+    one, two = KernelRidge().fit(seen), KernelRidge().fit(twice)
+    assert two.predict(corners(6)) == pytest.approx(one.predict(corners(6)), abs=0.05 * np.ptp(seen.effects))
+
+
+@ALL
+@settings(max_examples=6)
 @given(SEEDS, st.floats(-50, 50), st.floats(0.01, 100), st.sampled_from(["pairs", "bernoulli", "shapley"]))
 def test_a_fit_follows_the_unit_and_the_level_of_the_effects(
     surrogate, seed: int, shift: float, scale: float, how: str
@@ -178,7 +221,7 @@ def test_effects_that_do_not_vary_give_zeros_and_no_warning(surrogate, how: str)
     assert fitted.predict(flat.masks) == pytest.approx(flat.effects, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["ridge", "ols", "bayesian-ridge", "pairs", "boosting"])
+@pytest.mark.parametrize("name", ["ridge", "ols", "bayesian-ridge", "pairs", "adaptive", "boosting"])
 @settings(max_examples=10)
 @given(SEEDS, st.sampled_from(["pairs", "bernoulli"]))
 def test_an_additive_game_without_noise_is_recovered(name: str, seed: int, how: str) -> None:
@@ -201,7 +244,7 @@ def test_an_additive_game_without_noise_is_nearly_recovered_by_the_others(name: 
     assert found == pytest.approx(truth, abs=0.05 * np.abs(truth).max())
 
 
-@pytest.mark.parametrize("surrogate", [Pairs(), Boosting()], ids=lambda s: s.name)
+@pytest.mark.parametrize("surrogate", [Pairs(), Adaptive(), Boosting()], ids=lambda s: s.name)
 @settings(max_examples=10)
 @given(SEEDS, st.sampled_from(["pairs", "bernoulli", "shapley"]))
 def test_a_sparse_pairwise_game_without_noise_is_predicted_everywhere(surrogate, seed: int, how: str) -> None:
@@ -235,7 +278,7 @@ def test_a_pursuit_is_least_squares_on_what_it_chose(seed: int) -> None:
     assert len({tuple(pair) for pair in support.tolist()}) == len(support)
 
 
-@pytest.mark.parametrize("surrogate", [Pairs(), Boosting(), KernelRidge()], ids=lambda s: s.name)
+@pytest.mark.parametrize("surrogate", [Pairs(), Boosting(), KernelRidge(), Adaptive()], ids=lambda s: s.name)
 @settings(max_examples=10)
 @given(SEEDS)
 def test_on_complement_pairs_a_dummy_and_twins_are_seen_as_such_after_the_correction(surrogate, seed: int) -> None:

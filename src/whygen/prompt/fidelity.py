@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
-from whygen.prompt.surrogates import Surrogate
+from whygen.prompt.surrogates import Surrogate, fitter
 
 CHANCE_ROUNDS = 20
 
@@ -46,11 +46,12 @@ def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Genera
     if len(order) % groups:
         return None
     blocks = observed.effects[order].reshape(groups, -1)
+    fit = fitter(surrogate, observed)
     values: list[float] = []
     for _ in range(CHANCE_ROUNDS):
         shuffled = np.empty(len(observed))
         shuffled[order] = blocks[rng.permutation(groups)].ravel()
-        value = in_sample(observed.with_effects(shuffled), surrogate)
+        value = r_squared(shuffled, fit(shuffled).predict(observed.masks), observed.nearness)
         if value is None:
             return None
         values.append(value)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
-from whygen.prompt.surrogates import Linear, Ridge, Surrogate
+from whygen.prompt.surrogates import LINEAR, Linear, Ridge, Surrogate
 from whygen.prompt.surrogates.folding import group_means
 from whygen.prompt.surrogates.pairs import Support, fit_both, leftover, pursue
 from whygen.stats.intervals import score_interval
@@ -96,8 +96,7 @@ def _chosen(observed: Observed, surrogate: Surrogate, most: int) -> Support:
 
 
 def _main(observed: Observed, surrogate: Surrogate) -> Linear:
-    fitted = surrogate.fit(observed)
-    return fitted if isinstance(fitted, Linear) else Ridge().fit(observed)
+    return (surrogate if isinstance(surrogate, LINEAR) else Ridge()).fit(observed)
 
 
 def _scored(

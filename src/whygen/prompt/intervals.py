@@ -27,7 +27,7 @@ from whygen.stats.signs import sign_flip_p
 Floats: TypeAlias = NDArray[np.float64]
 
 FEW_GROUPS = 16
-"""Below this many groups four folds, else ten: measured in benchmarks/coverage.py, docs/decisions/0002-intervals.md."""
+"""Below this many groups four folds, see `folds_for`."""
 
 FEWEST_GROUPS = 4
 """The fewest groups that can be cross-fitted."""
@@ -50,20 +50,23 @@ class CrossFit:
     folds: int
     own: NDArray[np.float64]
     """The surrogate's part of the scores, ``(groups, n)``; the rest corrects what it misses."""
+    whole: NDArray[np.float64]
+    """Attributions of the surrogate fitted to every group, ``(n,)``."""
 
     def shrunk(self) -> Floats:
-        """The surrogate's attributions and as much of their correction as stands out from its own noise, ``(n,)``.
+        """The unbiased attributions, as far as they stand out from their own noise; the surrogate's else, ``(n,)``.
 
-        The corrections are shrunk towards zero by the positive-part rule of James and Stein (1961), with their mean
-        square standard error for the variance. Without the rule a few masks make the correction the larger error; with
-        it the squared error was smaller in every game tried (docs/decisions/0005-shrinkage.md).
+        The mean of the scores is shrunk towards the surrogate's attributions by the positive-part rule of James and
+        Stein (1961), with the sum of its squared standard errors for the variance. The surrogate's are the mean of
+        those of the folds and of the fit to all groups: the one has a tenth less data, the other less stability where
+        groups are about as many as units (docs/decisions/0005-shrinkage.md, 0006-adaptive.md).
         """
-        corrections = self.scores - self.own
-        mean: Floats = corrections.mean(axis=0)
-        noise = float(corrections.var(axis=0, ddof=1).sum()) / len(corrections)
-        size = float((mean**2).sum())
+        target: Floats = (self.own.mean(axis=0) + self.whole) / 2.0
+        unbiased: Floats = self.scores.mean(axis=0)
+        noise = float(self.scores.var(axis=0, ddof=1).sum()) / len(self.scores)
+        size = float(((unbiased - target) ** 2).sum())
         kept = max(0.0, 1.0 - noise / size) if size > 0.0 else 0.0
-        return np.asarray(self.own.mean(axis=0) + kept * mean, dtype=np.float64)
+        return target + kept * (unbiased - target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
     """
     names, group_of = np.unique(observed.groups, return_inverse=True)
     groups = len(names)
-    folds = 10 if groups >= FEW_GROUPS else min(FEWEST_GROUPS, groups)
+    folds = folds_for(groups, observed.n)
     fold_of = rng.permutation(groups) % folds
     weights = observed.weights()
     rows_in = np.bincount(group_of, minlength=groups).astype(np.float64)
@@ -103,7 +106,19 @@ def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
         correction = weights[held] * (observed.effects[held] - predicted[held])[:, None]
         np.add.at(scores, group_of[held], correction / rows_in[group_of[held], None])
         own[fold_of == fold] = fitted.attributions()
-    return CrossFit(scores + own, predicted, folds, own)
+    return CrossFit(scores + own, predicted, folds, own, surrogate.fit(observed).attributions())
+
+
+def folds_for(groups: int, n: int) -> int:
+    """Folds of the cross-fit of so many groups of ``n`` units: ten, but fewer where groups are few.
+
+    Surrogates of folds that share nearly all their data make scores that hang together, and the spread of the scores
+    then understates the error. Between 16 groups and 2n six folds keep false positives at 5-6% where ten let 7% through
+    (docs/decisions/0002-intervals.md).
+    """
+    if groups < FEW_GROUPS:
+        return min(FEWEST_GROUPS, groups)
+    return 6 if groups < 2 * n else 10
 
 
 def sampled_interval(

@@ -88,8 +88,8 @@ class PromptOptions:
         design: ``auto``, ``gsmile`` (the published draw), or masks of one's own.
         scale: ``none``, or ``min-max`` (the published similarity, rescaled over the run: values of two runs cannot be
             compared then).
-        surrogate: ``auto`` (``pairs``; for ``local`` the weighted least squares that it is), ``ridge``, ``ols``,
-            ``lasso``, ``bayesian-ridge``, ``kernel-ridge``, ``pairs`` or ``boosting`` (METHODS A2).
+        surrogate: ``auto`` (``adaptive``; for ``local`` the weighted least squares that it is), ``ridge``, ``ols``,
+            ``lasso``, ``bayesian-ridge``, ``kernel-ridge``, ``pairs``, ``adaptive`` or ``boosting`` (METHODS A2).
         draws: answers drawn for each mask.
         references: reference answers; effects are averaged over them.
         distribution: None, or how sets of draws are compared: ``energy``, ``mmd``, ``optimal-transport`` or

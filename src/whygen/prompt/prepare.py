@@ -213,7 +213,7 @@ def _kernel(options: PromptOptions, encoder: str | TextEncoder) -> Kernel | None
 
 def _surrogate(options: PromptOptions) -> Surrogate:
     if options.surrogate == "auto":
-        return WeightedLeastSquares() if options.estimand == "local" else load_surrogate("pairs")
+        return WeightedLeastSquares() if options.estimand == "local" else load_surrogate("adaptive")
     return load_surrogate(options.surrogate)
 
 

@@ -42,10 +42,12 @@ class Boosting:
         return 3
 
     def fit(self, observed: Observed) -> Sum:
-        support = choose(observed)
+        support = choose(observed).support
         base = sum_of(observed, *fit_both(observed, support))
         enough = len(np.unique(observed.groups)) >= 2 * observed.n
-        trees = _STEP * best_count(_fold_errors(observed, support)) if enough and _leaves_any(observed, base) else 0
+        trees = (
+            _STEP * best_count(_fold_errors(observed, support)).terms if enough and _leaves_any(observed, base) else 0
+        )
         return sum_of(observed, *base.parts, _grow(observed, base, trees)) if trees else base
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,14 @@ def group_means(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArr
     return sums / np.bincount(group_of)[:, None]
 
 
-def best_count(errors: Iterable[NDArray[np.float64]]) -> int:
+class Count(NamedTuple):
+    """How many terms to add, and the mean error with them on left-out groups; None where there was no error to tell."""
+
+    terms: int
+    error: float | None
+
+
+def best_count(errors: Iterable[NDArray[np.float64]]) -> Count:
     """The column with the least mean error; the first unless its gain over the first exceeds one standard error.
 
     Args:
@@ -40,14 +48,15 @@ def best_count(errors: Iterable[NDArray[np.float64]]) -> int:
             Where nothing beats none after half of the folds, the rest is not asked for.
 
     Returns:
-        The number of the column: how many terms to add.
+        The number of the column, and its mean error over the folds that were asked for.
     """
     seen: list[NDArray[np.float64]] = []
     for fold in errors:
         seen.append(fold)
         if len(seen) == FOLDS // 2 and int(np.concatenate(seen).mean(axis=0).argmin()) == 0:
-            return 0
+            break
     table = np.concatenate(seen)
     best = int(table.mean(axis=0).argmin())
     gain = table[:, 0] - table[:, best]
-    return best if best and gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)) else 0
+    kept = best if best and gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)) else 0
+    return Count(kept, float(table[:, kept].mean()))

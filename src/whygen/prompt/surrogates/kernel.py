@@ -7,20 +7,20 @@ and the even part of the model are fitted apart, each with its own penalty: a pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
-from whygen.prompt.surrogates.least_squares import left_out_error
+from whygen.prompt.surrogates.least_squares import Spared, errors_by, spared_by, weights_of
 from whygen.prompt.surrogates.rows import Linear
 from whygen.prompt.surrogates.values import Sum, sum_of
-from whygen.types import Masks
+from whygen.types import Effects, Masks
 
-_FAR = np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9])
+FAR = np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9])
 """Widths tried, as the kernel between two masks that differ in half of the units."""
 
 _PENALTIES = np.logspace(-10, 1, 23)
@@ -41,6 +41,9 @@ class Kernels:
     weights: NDArray[np.float64]
     t: float
 
+    def times(self, factor: float) -> Kernels:
+        return replace(self, weights=factor * self.weights)
+
     @property
     def degree(self) -> int:
         return int(self.centres.shape[1]) - 1
@@ -56,19 +59,79 @@ class Kernels:
         return product @ np.where(self.centres, 1.0 / with_unit, -1.0 / without)
 
 
-class _Problem(NamedTuple):
-    """Targets ``(r,)`` at ``centres`` ``(r, n)`` with weights; ``sign`` adds the kernel with the complement, 0 none."""
+class Distinct(NamedTuple):
+    """The masks of a design, each once: a mask that was drawn again is one fact, with its weights added up.
+
+    Attributes:
+        first: a row of each pair of masks, or every row, shape ``(r,)``.
+        second: the row of its complement; None where masks do not come in complement pairs.
+        place: which distinct mask each of them is, shape ``(r,)``.
+        centres: the distinct masks, shape ``(d, n)``; of two complements the one without the last unit.
+        weights: shape ``(d,)``.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64] | None
+    place: NDArray[np.int64]
+    centres: Masks
+    weights: NDArray[np.float64]
+
+
+def distinct(observed: Observed) -> Distinct:
+    """The distinct masks of a design, or its distinct pairs."""
+    pairs, second = observed.complement_pairs(), None
+    first: NDArray[np.int64] = np.arange(len(observed))
+    if pairs is not None:
+        turned = observed.masks[pairs[0], -1]
+        first, second = np.where(turned, pairs[1], pairs[0]), np.where(turned, pairs[0], pairs[1])
+    centres, place = np.unique(observed.masks[first], axis=0, return_inverse=True)
+    weights: NDArray[np.float64] = np.bincount(place, observed.importance()[first]).astype(np.float64)
+    return Distinct(first, second, place, centres, weights)
+
+
+class Problem(NamedTuple):
+    """A kernel fit to distinct masks ``(d, n)`` with root weights ``(d,)``; what to fit is not part of it.
+
+    ``sign`` adds or takes off the kernel with the complement (the even and the odd part of a game), 0 does neither.
+    ``rows`` is the number of rows before masks that were drawn again were taken together.
+    """
 
     centres: Masks
-    y: NDArray[np.float64]
     root: NDArray[np.float64]
     sign: int
-    block: int
+    rows: int
+
+
+class Fit(NamedTuple):
+    """A fit, and its mean squared left-out error (of an average, the mean of theirs: its own is no larger)."""
+
+    kernels: Kernels
+    error: float
+
+
+class Width(NamedTuple):
+    """The smoother of one width under each of ``p`` penalties: all that does not depend on the effects.
+
+    Attributes:
+        t: the kernel of two masks that differ in one unit.
+        vectors: eigenvectors, shape ``(r, k)``.
+        values: eigenvalues, shape ``(k,)``.
+        penalties: shape ``(p,)``.
+        shrink: the share of each eigenvector that a penalty takes away, shape ``(k, p)``.
+        spared: what the smoother leaves of each row.
+    """
+
+    t: float
+    vectors: NDArray[np.float64]
+    values: NDArray[np.float64]
+    penalties: NDArray[np.float64]
+    shrink: NDArray[np.float64]
+    spared: Spared
 
 
 @dataclass(frozen=True, slots=True)
 class KernelRidge:
-    """Gaussian kernel ridge; width and penalty with the least left-out error, whole groups left out."""
+    """Gaussian kernel ridge; the width with the least left-out error, masks or pairs left out one by one."""
 
     name: str = "kernel-ridge"
 
@@ -77,49 +140,87 @@ class KernelRidge:
         return 2
 
     def fit(self, observed: Observed) -> Sum:
-        mean = float(np.average(observed.effects, weights=observed.importance()))
-        level = Linear(mean, np.zeros(observed.n), observed.keep)
-        return sum_of(observed, level, *(_best(problem) for problem in _problems(observed, mean)))
+        return self.prepared(observed)(observed.effects)
+
+    def prepared(self, observed: Observed) -> Callable[[Effects], Sum]:
+        """Fits of many effects of the same masks: the decompositions are theirs alone."""
+        once = distinct(observed)
+        parts = [(problem, widths_of(problem, FAR)) for problem in problems(once)]
+
+        def fit(effects: Effects) -> Sum:
+            seen = observed.with_effects(effects)
+            level = level_of(seen)
+            found = [best_of(p, widths, y) for (p, widths), y in zip(parts, targets(seen, once), strict=True)]
+            return sum_of(seen, level, *(part.kernels for part in found))
+
+        return fit
 
 
-def _problems(observed: Observed, mean: float) -> Iterator[_Problem]:
+def level_of(observed: Observed) -> Linear:
+    """The weighted mean of the effects, as a surrogate."""
+    mean = float(np.average(observed.effects, weights=observed.importance()))
+    return Linear(mean, np.zeros(observed.n), observed.keep)
+
+
+def problems(once: Distinct) -> list[Problem]:
     """The odd and the even part of complement pairs, else all rows at once."""
-    root = np.sqrt(observed.importance())
-    left = observed.effects - mean
-    pairs = observed.complement_pairs()
-    if pairs is None:
-        order = np.argsort(observed.groups, kind="stable")
-        _, counts = np.unique(observed.groups, return_counts=True)
-        block = int(counts[0]) if len(set(counts.tolist())) == 1 else 1
-        yield _Problem(observed.masks[order], left[order], root[order], 0, block)
-        return
-    first, second = pairs
-    for sign in (-1, 1):
-        yield _Problem(observed.masks[first], (left[first] + sign * left[second]) / 2.0, root[first], sign, 1)
+    signs = (0,) if once.second is None else (-1, 1)
+    return [Problem(once.centres, np.sqrt(once.weights), sign, len(once.place)) for sign in signs]
 
 
-def _best(problem: _Problem) -> Kernels:
-    """The fit with the least left-out error over all widths and penalties, each width by one eigendecomposition."""
-    centres, y, root, sign, block = problem
-    best_error, best_t, best = np.inf, 0.5, np.zeros(len(y))
-    for t in _FAR ** (2.0 / centres.shape[1]):
-        gram = _kernel(centres, centres, t)
-        if sign:
-            gram = (gram + sign * _kernel(centres, ~centres, t)) / 2.0
-        values, vectors = np.linalg.eigh(root[:, None] * gram * root)
-        values = np.maximum(values, 0.0)
-        along = vectors.T @ (root * y)
-        for penalty in _PENALTIES * max(float(values[-1]), 1e-12):
-            error = left_out_error(vectors, penalty / (values + penalty), along, np.zeros_like(y), block)
-            if error < best_error * (1.0 - 1e-9):
-                best_error, best_t = error, float(t)
-                best = root * (vectors @ (along / (values + penalty)))
-    if not sign:
-        return Kernels(centres, best, best_t)
-    return Kernels(np.concatenate([centres, ~centres]), np.concatenate([best, sign * best]) / 2.0, best_t)
+def targets(observed: Observed, once: Distinct) -> list[NDArray[np.float64]]:
+    """What each of the `problems` is fitted to, ``(d,)``: effects less their mean; the mean where masks come again."""
+    left = observed.effects - level_of(observed).intercept
+    one = left[once.first]
+    found = [one] if once.second is None else [(one + sign * left[once.second]) / 2.0 for sign in (-1, 1)]
+    weights = observed.importance()[once.first]
+    return [np.bincount(once.place, weights * y) / once.weights for y in found]
+
+
+def widths_of(problem: Problem, far: NDArray[np.float64]) -> list[Width]:
+    """One eigendecomposition a width; ``far`` is the kernel between two masks that differ in half of the units."""
+    differ = _differ(problem.centres, problem.centres)
+    return [_width(problem, differ, float(t)) for t in far ** (2.0 / problem.centres.shape[1])]
+
+
+def _width(problem: Problem, differ: NDArray[np.float64], t: float) -> Width:
+    gram = np.exp(np.log(t) * differ)
+    if problem.sign:  # the complement of a mask differs in all the other units
+        gram = (gram + problem.sign * t ** problem.centres.shape[1] / gram) / 2.0
+    values, vectors = np.linalg.eigh(problem.root[:, None] * gram * problem.root)
+    values = np.maximum(values, 0.0)
+    penalties = _PENALTIES * max(float(values[-1]), 1e-12)
+    shrink = penalties / (values[:, None] + penalties)
+    return Width(t, vectors, values, penalties, shrink, spared_by(vectors, shrink, 1))
+
+
+def best_of(problem: Problem, widths: list[Width], y: NDArray[np.float64]) -> Fit:
+    """The width with the least left-out error of ``y`` ``(r,)``; penalties are averaged as those of ridge are."""
+    return min((_fit_of(problem, width, y) for width in widths), key=lambda fit: fit.error)
+
+
+def _fit_of(problem: Problem, width: Width, y: NDArray[np.float64]) -> Fit:
+    along = width.vectors.T @ (problem.root * y)
+    errors = errors_by(width.vectors @ (width.shrink * along[:, None]), width.spared)
+    weights = weights_of(errors, len(y))
+    inverse = (1.0 / (width.values[:, None] + width.penalties)) @ weights
+    solved = problem.root * (width.vectors @ (along * inverse))
+    return Fit(_kernels(problem, solved, width.t), float(weights @ errors) * len(y) / problem.rows)
+
+
+def _kernels(problem: Problem, solved: NDArray[np.float64], t: float) -> Kernels:
+    """The solution as a function of masks; the other half of each pair stands with its own sign."""
+    if not problem.sign:
+        return Kernels(problem.centres, solved, t)
+    both = np.concatenate([solved, problem.sign * solved]) / 2.0
+    return Kernels(np.concatenate([problem.centres, ~problem.centres]), both, t)
 
 
 def _kernel(one: Masks, two: Masks, t: float) -> NDArray[np.float64]:
     """``t ^ (units in which they differ)``, shape ``(len(one), len(two))``."""
-    a, b = 2.0 * one - 1.0, 2.0 * two - 1.0
-    return np.exp(np.log(t) * (one.shape[1] - a @ b.T) / 2.0)
+    return np.exp(np.log(t) * _differ(one, two))
+
+
+def _differ(one: Masks, two: Masks) -> NDArray[np.float64]:
+    """The number of units in which masks differ, shape ``(len(one), len(two))``."""
+    return (one.shape[1] - (2.0 * one - 1.0) @ (2.0 * two - 1.0).T) / 2.0

@@ -8,14 +8,14 @@ is decided by folds of whole groups, and none is unless the gain exceeds one sta
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
-from whygen.prompt.surrogates.folding import FOLDS, best_count, folds_of, group_means
+from whygen.prompt.surrogates.folding import FOLDS, Count, best_count, folds_of, group_means
 from whygen.prompt.surrogates.least_squares import Ridge, solve_ridge
 from whygen.prompt.surrogates.rows import Linear, regression
 from whygen.prompt.surrogates.values import Sum, sum_of
@@ -46,6 +46,9 @@ class Products:
     level: float
     n: int
 
+    def times(self, factor: float) -> Products:
+        return replace(self, coefficients=factor * self.coefficients, level=factor * self.level)
+
     @property
     def degree(self) -> int:
         return 1
@@ -71,7 +74,8 @@ class Pairs:
         return 3
 
     def fit(self, observed: Observed) -> Sum:
-        return sum_of(observed, *fit_both(observed, choose(observed)))
+        main = Ridge().fit(observed)
+        return sum_of(observed, *fit_both(observed, choose(observed, main).support, main))
 
 
 class Leftover(NamedTuple):
@@ -95,12 +99,25 @@ def leftover(observed: Observed, main: Linear) -> Leftover:
     return Leftover(centred[first], mean, weights[first], observed.groups[first])
 
 
-def choose(observed: Observed) -> Support:
-    """The interactions that lower the left-out error by more than one standard error, shape ``(k, 2)``."""
-    main = Ridge().fit(observed)
+class Chosen(NamedTuple):
+    """Interactions ``(k, 2)``, and the mean squared error with them on left-out groups; None where there are none."""
+
+    support: Support
+    error: float | None
+
+
+def choose(observed: Observed, main: Linear | None = None) -> Chosen:
+    """The interactions that lower the left-out error by more than one standard error.
+
+    Args:
+        observed: masks and effects.
+        main: the ridge of the main effects, if it is known.
+    """
+    main = Ridge().fit(observed) if main is None else main
     left = leftover(observed, main)
     steps = most_of(len(np.unique(left.groups)))
-    return pursue(left, best_count(_fold_errors(observed, main, steps)) if steps else 0).support
+    best = best_count(_fold_errors(observed, main, steps)) if steps else Count(0, None)
+    return Chosen(pursue(left, best.terms).support, best.error if best.terms else None)
 
 
 def _fold_errors(observed: Observed, main: Linear, steps: int) -> Iterator[Floats]:
@@ -123,15 +140,18 @@ def products(centred: Floats, support: Support) -> Floats:
     return centred[:, support[:, 0]] * centred[:, support[:, 1]]
 
 
-def fit_both(observed: Observed, support: Support) -> tuple[Linear, Products]:
-    """Main effects by ridge, and given interactions: by themselves on complement pairs, else under the same penalty."""
+def fit_both(observed: Observed, support: Support, main: Linear | None = None) -> tuple[Linear, Products]:
+    """Main effects by ridge (``main``, if it is known), and given interactions.
+
+    The interactions are fitted by themselves on complement pairs, else under the same penalty.
+    """
     if observed.complement_pairs() is not None or not len(support):
-        main = Ridge().fit(observed)
+        main = Ridge().fit(observed) if main is None else main
         return main, _fit_products(observed, main, support)
     rows, k = regression(observed), len(support)
     order = np.argsort(observed.groups, kind="stable")
     columns = products(observed.centred()[order], support)
-    solution = solve_ridge(rows._replace(x=np.hstack([rows.x[:, :1], columns, rows.x[:, 1:]])))
+    solution = solve_ridge(rows._replace(x=np.hstack([rows.x[:, :1], columns, rows.x[:, 1:]]))).solution
     main = rows.back(np.delete(solution, slice(1, 1 + k)))
     return main, Products(support, solution[1 : 1 + k], observed.keep, 0.0, observed.n)
 
@@ -155,24 +175,29 @@ class Path(NamedTuple):
 def pursue(left: Leftover, steps: int) -> Path:
     """Orthogonal matching pursuit: at each step the product that agrees best with what is still left over."""
     root = np.sqrt(left.weights)
-    basis = (root / np.linalg.norm(root))[:, None]
-    residual = _without(root * left.residual, basis)
-    least = 1e-10 * float(np.linalg.norm(residual))
+    basis = np.empty((len(root), steps + 1))
+    basis[:, 0] = root / np.linalg.norm(root)
+    residual = _without(root * left.residual, basis[:, :1])
+    least = 1e-20 * float(residual @ residual)
     norms = np.sqrt((left.centred**2).T @ (left.weights[:, None] * left.centred**2))
-    scale = np.where(np.triu(norms, 1) > 0.0, norms, np.inf)  # infinite where there is no such product, or no longer
+    alive = np.triu(norms, 1) > 0.0
+    worth = np.where(alive, 1.0 / np.where(alive, norms, 1.0), 0.0)  # zero where there is no such product, or no longer
+    weighted = root[:, None] * left.centred
     support: list[tuple[int, int]] = []
-    while len(support) < steps and np.isfinite(scale).any() and float(np.linalg.norm(residual)) > least:
-        agreement = np.abs(left.centred.T @ ((root * residual)[:, None] * left.centred))
-        share = np.where(np.isfinite(scale), agreement / scale, -1.0)
-        i, j = divmod(int(share.argmax()), len(scale))
-        scale[i, j] = np.inf
-        column = _without(root * left.centred[:, i] * left.centred[:, j], basis)
-        length = float(np.linalg.norm(column))
+    while len(support) < steps and float(residual @ residual) > least:
+        share = np.abs((residual[:, None] * weighted).T @ left.centred) * worth
+        i, j = divmod(int(share.argmax()), len(share))
+        if share[i, j] == 0.0:
+            break
+        worth[i, j] = 0.0
+        k = len(support) + 1
+        column = _without(weighted[:, i] * left.centred[:, j], basis[:, :k])
+        length = float(np.sqrt(column @ column))
         if length > 1e-8 * norms[i, j]:
             support.append((i, j))
-            basis = np.hstack([basis, column[:, None] / length])
-            residual = _without(residual, basis[:, -1:])
-    return Path(np.array(support, dtype=np.int64).reshape(-1, 2), basis)
+            basis[:, k] = column / length
+            residual = _without(residual, basis[:, k : k + 1])
+    return Path(np.array(support, dtype=np.int64).reshape(-1, 2), basis[:, : len(support) + 1])
 
 
 def _without(vector: Floats, basis: Floats) -> Floats:

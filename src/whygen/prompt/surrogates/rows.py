@@ -29,6 +29,9 @@ class Linear:
     coefficients: NDArray[np.float64]
     keep: float
 
+    def times(self, factor: float) -> Linear:
+        return Linear(factor * self.intercept, factor * self.coefficients, self.keep)
+
     @property
     def degree(self) -> int:
         return 0

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
-from whygen.types import Masks
+from whygen.types import Effects, Masks
 
 
 class Fitted(Protocol):
@@ -42,6 +42,20 @@ class Surrogate(Protocol):
     def smallest_pairs(self, n: int) -> int: ...
 
     def fit(self, observed: Observed) -> Fitted: ...
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """A surrogate that fits many effects of the same masks faster than one by one."""
+
+    def prepared(self, observed: Observed) -> Callable[[Effects], Fitted]: ...
+
+
+def fitter(surrogate: Surrogate, observed: Observed) -> Callable[[Effects], Fitted]:
+    """Fits other effects ``(m,)`` of the same masks; the numbers are those of `Surrogate.fit`."""
+    if isinstance(surrogate, Prepared):
+        return surrogate.prepared(observed)
+    return lambda effects: surrogate.fit(observed.with_effects(effects))
 
 
 class Part(Protocol):

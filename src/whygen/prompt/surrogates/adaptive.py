@@ -1,0 +1,124 @@
+"""`adaptive`: for each part of a game the simpler or the smoother model, by its left-out error. METHODS A2.
+
+On complement pairs the odd part, which the attributions rest on, is ridge and a Gaussian kernel; the even part is the
+few two-way interactions of `pairs` and a kernel. Ridge and interactions are exact where a game is additive or pairwise,
+the kernel follows what acts in threes and more. Other masks are fitted by both as a whole. The two are averaged with
+weights by left-out error, so that one clear winner takes all.
+Why: docs/decisions/0006-adaptive.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.prompt.observed import Observed
+from whygen.prompt.surrogates.kernel import Fit, best_of, distinct, level_of, problems, targets, widths_of
+from whygen.prompt.surrogates.least_squares import solve_ridge, weights_of
+from whygen.prompt.surrogates.pairs import Leftover, Products, choose, fit_both, leftover
+from whygen.prompt.surrogates.rows import Linear, regression
+from whygen.prompt.surrogates.values import Part, Sum, sum_of
+from whygen.types import Effects
+
+FAR = np.array([0.1, 0.5, 0.9])
+"""Widths of the kernel that are tried, see `kernel.FAR`: three predict as well as six."""
+
+MOST_MASKS = 512
+"""With more distinct masks (or pairs of masks) than this no kernel is tried: its time grows with their cube."""
+
+
+NEGLIGIBLE = 1e-6
+"""Under this weight a kernel is left out."""
+
+EXACT = 1e-6
+"""What ridge and interactions meet to this share of the range of effects is theirs, whatever left-out errors say: in a
+fold or two a pursuit may miss a term that it finds with all masks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptive:
+    """Ridge and sparse interactions, or a Gaussian kernel, part by part."""
+
+    name: str = "adaptive"
+
+    def smallest_pairs(self, n: int) -> int:
+        del n
+        return 3
+
+    def fit(self, observed: Observed) -> Sum:
+        return self.prepared(observed)(observed.effects)
+
+    def prepared(self, observed: Observed) -> Callable[[Effects], Sum]:
+        """Fits of many effects of the same masks: the kernels' decompositions are theirs alone."""
+        once = distinct(observed)
+        tried = problems(once) if len(once.centres) <= MOST_MASKS else []
+        parts = [(problem, widths_of(problem, FAR)) for problem in tried]
+
+        def fit(effects: Effects) -> Sum:
+            seen = observed.with_effects(effects)
+            smooth = [best_of(p, widths, y) for (p, widths), y in zip(parts, targets(seen, once), strict=False)]
+            return sum_of(seen, *(_of_pairs(seen, *smooth) if len(smooth) == 2 else _of_rows(seen, *smooth)))
+
+        return fit
+
+
+class _Simple(NamedTuple):
+    """Ridge and interactions, with the mean squared left-out error of ridge and of the interactions or the whole."""
+
+    main: Linear
+    products: Products
+    straight: float
+    error: float | None
+
+
+def _simple(observed: Observed) -> _Simple:
+    rows = regression(observed)
+    solved = solve_ridge(rows)
+    main = rows.back(solved.solution)
+    chosen = choose(observed, main)
+    return _Simple(*fit_both(observed, chosen.support, main), solved.error, chosen.error)
+
+
+def _is_exact(observed: Observed, simple: _Simple) -> bool:
+    """Whether ridge and interactions leave nothing over, with twice as many equations as numbers to fit."""
+    fitted = simple.main.predict(observed.masks) + simple.products.predict(observed.masks)
+    numbers = observed.n + len(simple.products.support) + 1
+    left = float(np.abs(observed.effects - fitted).max())
+    return len(np.unique(observed.groups)) >= 2 * numbers and left <= EXACT * float(np.ptp(observed.effects))
+
+
+def _of_rows(observed: Observed, smooth: Fit | None = None) -> tuple[Part, ...]:
+    """Ridge and interactions, and the kernel, weighted by left-out error."""
+    simple = _simple(observed)
+    if smooth is None or _is_exact(observed, simple):
+        return simple.main, simple.products
+    error = simple.straight if simple.error is None else simple.error
+    straight, curved = weights_of(np.array([error, smooth.error]), len(np.unique(observed.groups))).tolist()
+    level, main = level_of(observed), simple.main.times(straight)
+    return level.times(curved), main, simple.products.times(straight), smooth.kernels.times(curved)
+
+
+def _of_pairs(observed: Observed, odd: Fit, even: Fit) -> tuple[Part, ...]:
+    """The odd part by ridge and kernel, the even part by interactions and kernel, each weighted by left-out error."""
+    simple = _simple(observed)
+    if _is_exact(observed, simple):
+        return simple.main, simple.products
+    pairs = len(np.unique(observed.groups))
+    error = _error_of_level(leftover(observed, simple.main)) if simple.error is None else simple.error
+    sparse, dense = weights_of(np.array([error, even.error]), pairs).tolist()
+    straight, curved = weights_of(np.array([simple.straight, odd.error]), pairs).tolist()
+    level = sparse * simple.main.intercept + dense * level_of(observed).intercept
+    main = Linear(level, straight * simple.main.coefficients, observed.keep)
+    smooth = tuple(fit.kernels.times(w) for fit, w in ((odd, curved), (even, dense)) if w > NEGLIGIBLE)
+    return main, simple.products.times(sparse), *smooth
+
+
+def _error_of_level(left: Leftover) -> float:
+    """Mean squared error of predicting each leftover by the weighted mean of the others."""
+    share = left.weights / left.weights.sum()
+    missed: NDArray[np.float64] = (left.residual - share @ left.residual) / np.maximum(1.0 - share, 1e-12)
+    return float(np.mean(left.weights * missed**2))
