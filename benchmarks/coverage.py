@@ -23,7 +23,7 @@ from benchmarks import known_bad, record
 from benchmarks.partial import Rows, arguments
 from benchmarks.trials import DEFAULT, SURROGATE, Cell, Trial, holds, interval, play
 from whygen.models.planted.games import FAMILIES
-from whygen.prompt import intervals, stopping
+from whygen.prompt import designs, intervals, stopping
 from whygen.stats.intervals import Interval
 
 UNITS = (8, 12, 24, 60)
@@ -69,7 +69,7 @@ def fixed(cell: Cell, rng: np.random.Generator, surrogate: str = SURROGATE) -> d
 
 def stopped(cell: Cell, rng: np.random.Generator) -> dict[str, object]:
     """One row of the table: the stop rule ended the run."""
-    looks = stopping.looks(cell.m // 2, cell.n)
+    looks = stopping.looks(cell.m // 2, designs.turning_point(cell.n, cell.m))
     middle = looks[(len(looks) - 1) // 2]
     pilot = [play(cell, rng) for _ in range(30)]
     tolerance = float(np.median([_look(trial, middle, rng)[1] for trial in pilot]))

@@ -133,7 +133,7 @@ def shapley_errors(game: Played, calls: int, seed: int) -> dict[str, float]:
     if designs.fits_enumeration(game.n, calls):
         return {DEFAULT: 0.0} | rivals
     rng = np.random.default_rng((SEED, seed))
-    design = designs.paired_by_size(game.n, calls - 2, rng)
+    design = designs.by_size(game.n, calls - 2, rng)
     total = float(ends[1] - ends[0])
     seen = Observed(design.masks, game.values(design.masks), design.groups, sizes=design.sizes, total=total)
     fit = intervals.cross_fit(seen, SURROGATES[DEFAULT], rng)

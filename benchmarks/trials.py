@@ -76,9 +76,12 @@ def play(cell: Cell, rng: np.random.Generator, *, sizes: designs.Sizes = "levera
 def _design(cell: Cell, rng: np.random.Generator, sizes: designs.Sizes) -> designs.Design:
     if designs.fits_enumeration(cell.n, cell.m):
         return designs.enumerated(cell.n)
+    halves = designs.halves_for(cell.n, cell.m)
     if cell.estimand == "shapley":
-        return designs.paired_by_size(cell.n, cell.m, rng, repeats="fresh" if cell.noise else "shared", sizes=sizes)
-    return designs.complement_pairs(cell.n, cell.m // 2, rng)
+        repeats = "fresh" if cell.noise else "shared"
+        return designs.by_size(cell.n, cell.m, rng, repeats=repeats, sizes=sizes, halves=halves)
+    draw = designs.complement_pairs if halves == "complement" else designs.independent
+    return draw(cell.n, cell.m // 2, rng)
 
 
 def interval(

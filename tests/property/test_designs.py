@@ -38,6 +38,42 @@ def test_complement_pairs_are_distinct_and_paired(n: int, pairs: int, seed: int,
         assert design.masks.any(axis=1).all()
 
 
+@given(st.integers(6, 40), st.integers(1, 20), SEEDS, st.booleans())
+def test_independent_masks_are_distinct_and_begin_alike(n: int, pairs: int, seed: int, empty: bool) -> None:
+    design = designs.independent(n, pairs, np.random.default_rng(seed), empty=empty)
+    assert distinct(design.masks) == len(design.masks) == 2 * pairs
+    assert np.bincount(design.groups).tolist() == [2] * pairs
+    if not empty:
+        assert design.masks.any(axis=1).all()
+        assert not design.masks.all(axis=1).any()
+    more = designs.independent(n, pairs + 3, np.random.default_rng(seed), empty=empty)
+    assert np.array_equal(design.masks, more.masks[: len(design.masks)])
+
+
+def test_every_independent_mask_is_equally_probable() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate([designs.independent(3, 2, rng).masks for _ in range(2000)])
+    counts = np.bincount(drawn @ (1 << np.arange(3)), minlength=8)
+    # Four of eight without replacement: the variance of a count is 2000 / 4, shared out over seven degrees of freedom.
+    assert ((counts - 1000.0) ** 2 / (1000.0 * 4 / 7)).sum() < 24.3  # the 0.1% point of chi-squared
+
+
+def test_by_size_independent_masks_follow_the_law_and_are_no_complements() -> None:
+    design = designs.by_size(12, 2000, np.random.default_rng(3), repeats="fresh", halves="independent")
+    assert len(design.masks) == 2000
+    assert not np.array_equal(design.masks[0::2], ~design.masks[1::2])
+    sizes = np.bincount(design.masks.sum(axis=1), minlength=13)[1:12]
+    assert ((sizes - 2000 / 11) ** 2 / (2000 / 11)).sum() < 29.6  # the 0.1% point, ten degrees of freedom
+    corners = design.masks.sum(axis=1)[0::2], design.masks.sum(axis=1)[1::2]
+    assert abs(np.corrcoef(*corners)[0, 1]) < 0.12
+
+
+@pytest.mark.parametrize(("n", "masks", "halves", "turning"), [(12, 24, "complement", 12), (12, 23, "independent", 6)])
+def test_pairs_from_as_many_pairs_as_units_on(n: int, masks: int, halves: str, turning: int) -> None:
+    assert designs.halves_for(n, masks) == halves
+    assert designs.turning_point(n, masks) == turning
+
+
 @given(st.integers(2, 30), st.integers(2, 20), SEEDS)
 def test_more_pairs_begin_with_the_same_pairs(n: int, pairs: int, seed: int) -> None:
     few = designs.complement_pairs(n, pairs, np.random.default_rng(seed)).masks
@@ -92,7 +128,7 @@ def test_a_budget_below_what_is_needed_names_the_smallest_that_works() -> None:
 @pytest.mark.parametrize("sizes", ["kernel", "leverage"])
 def test_masks_by_size_follow_their_law(sizes: designs.Sizes) -> None:
     n, rows = 7, 6000
-    design = designs.paired_by_size(n, 2 * rows, np.random.default_rng(3), sizes=sizes, repeats="fresh")
+    design = designs.by_size(n, 2 * rows, np.random.default_rng(3), sizes=sizes, repeats="fresh")
     law = designs.size_law(n, sizes)
     counts = np.bincount(design.masks[0::2].sum(axis=1), minlength=n + 1)[1:n]
     assert counts.sum() == rows
@@ -116,7 +152,7 @@ def test_an_unknown_law_of_sizes_names_the_known_ones() -> None:
 
 @given(st.integers(2, 30), st.integers(8, 40), SEEDS, st.sampled_from(["shared", "fresh"]))
 def test_a_larger_budget_begins_with_the_same_masks(n: int, calls: int, seed: int, repeats: designs.Repeats) -> None:
-    for draw in (designs.paired_by_size, lambda *a, **k: designs.bernoulli(*a, **k, keep=0.7)):
+    for draw in (designs.by_size, lambda *a, **k: designs.bernoulli(*a, **k, keep=0.7)):
         few = draw(n, calls, np.random.default_rng(seed), repeats=repeats).masks
         many = draw(n, 2 * calls, np.random.default_rng(seed), repeats=repeats).masks
         assert np.array_equal(few, many[: len(few)])

@@ -216,7 +216,7 @@ def shapley(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
 
 
 def by_size(n: int, calls: int, values: NDArray[np.float64], rng: np.random.Generator) -> Observed:
-    design = designs.paired_by_size(n, calls, rng)
+    design = designs.by_size(n, calls, rng)
     total = float(values[-1] - values[0])
     return Observed(design.masks, play(values, design.masks), design.groups, sizes=design.sizes, total=total)
 
@@ -253,7 +253,7 @@ def test_shapley_of_a_pairwise_game_is_exact(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n = 8
     linear, pair = rng.normal(size=n), np.triu(rng.normal(size=(n, n)), 1)
-    design = designs.paired_by_size(n, 80, rng)
+    design = designs.by_size(n, 80, rng)
     effects = design.masks @ linear + np.einsum("mi,ij,mj->m", design.masks, pair, design.masks)
     seen = Observed(design.masks, effects, design.groups, sizes=design.sizes, total=float(linear.sum() + pair.sum()))
     found = intervals.shapley_estimate(intervals.cross_fit(seen, Ridge(), rng), seen, rng)
@@ -262,7 +262,7 @@ def test_shapley_of_a_pairwise_game_is_exact(seed: int) -> None:
 
 @given(st.integers(4, 30), st.integers(16, 80), SEEDS)
 def test_masks_by_size_are_paired_and_never_empty_or_full(n: int, calls: int, seed: int) -> None:
-    design = designs.paired_by_size(n, calls, np.random.default_rng(seed))
+    design = designs.by_size(n, calls, np.random.default_rng(seed))
     assert np.array_equal(design.masks[0::2], ~design.masks[1::2])
     assert design.masks.any(axis=1).all()
     assert not design.masks.all(axis=1).any()

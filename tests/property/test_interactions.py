@@ -103,7 +103,7 @@ def test_too_few_groups_one_unit_and_constant_effects_report_nothing() -> None:
 
 
 def test_masks_by_size_are_refused() -> None:
-    design = designs.paired_by_size(6, 60, np.random.default_rng(0))
+    design = designs.by_size(6, 60, np.random.default_rng(0))
     data = Observed(design.masks, design.masks[:, 0] * 1.0, design.groups, sizes=design.sizes, total=1.0)
     with pytest.raises(ValueError, match="kept independently"):
         strongest_pairs(data, Ridge(), np.random.default_rng(0))

@@ -89,7 +89,7 @@ def test_names_of_units_do_not_matter(estimand: str, n: int, seed: int) -> None:
 
 
 def by_size(n: int, values: Floats, rng: np.random.Generator, *, sizes: Sizes, noise: float = 0.0) -> Observed:
-    design = designs.paired_by_size(n, 8 * n + 16, rng, sizes=sizes)
+    design = designs.by_size(n, 8 * n + 16, rng, sizes=sizes)
     effects = play(values, design.masks) + noise * rng.normal(size=len(design.masks))
     return Observed(design.masks, effects, design.groups, sizes=design.sizes, total=float(values[-1] - values[0]))
 

@@ -113,7 +113,7 @@ def redundant(masks: NDArray[np.bool_], n: int) -> NDArray[np.float64]:
 
 def drawn(n: int, calls: int, rng: np.random.Generator, *, how: str) -> Observed:
     if how == "shapley":
-        design = designs.paired_by_size(n, calls, rng)
+        design = designs.by_size(n, calls, rng)
         ends = redundant(np.array([np.zeros(n, bool), np.ones(n, bool)]), n)
         total = float(ends[1] - ends[0])
         return Observed(design.masks, redundant(design.masks, n), design.groups, sizes=design.sizes, total=total)

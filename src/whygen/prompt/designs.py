@@ -18,6 +18,9 @@ from whygen.types import Masks
 Repeats: TypeAlias = Literal["shared", "fresh"]
 """Whether a mask that is drawn again shares its answer (a model whose repeats agree), or is asked again."""
 
+Halves: TypeAlias = Literal["complement", "independent"]
+"""How the two masks of a group hang together: the second is the complement of the first, or drawn by itself."""
+
 Sizes: TypeAlias = Literal["kernel", "leverage"]
 """The law of the size of a mask that is drawn for Shapley values, see `size_law`."""
 
@@ -65,15 +68,13 @@ def _bits(codes: NDArray[np.int64], n: int) -> Masks:
     return ((codes[:, None] >> np.arange(n)) & 1).astype(bool)
 
 
-def _paired(
-    first: Masks, name: str, *, population: int | None = None, sizes: NDArray[np.float64] | None = None
-) -> Design:
+def _paired(first: Masks, name: str, *, population: int | None = None) -> Design:
     """Interleave masks with their partners: rows 2j and 2j + 1 are group j."""
     pairs, n = first.shape
     masks = np.empty((2 * pairs, n), dtype=bool)
     masks[0::2], masks[1::2] = first, ~first
     groups = np.arange(2 * pairs, dtype=np.int64) // 2
-    return Design(name=name, masks=masks, groups=groups, population=population, sizes=sizes)
+    return Design(name=name, masks=masks, groups=groups, population=population)
 
 
 def enumerated(n: int, *, empty: bool = True) -> Design:
@@ -116,6 +117,35 @@ def _distinct(n: int, pairs: int, rng: np.random.Generator, *, empty: bool) -> M
             seen.add(row.tobytes())
             rows.append(row)
     return np.array(rows)
+
+
+def independent(n: int, pairs: int, rng: np.random.Generator, *, empty: bool = True) -> Design:
+    """Distinct masks, uniform over all (keep probability one half), two to a group so that the estimators see groups
+    of the size they know. METHODS A1; docs/decisions/0007-few-calls.md.
+
+    With fewer pairs than units a complement spends half of the calls on what attributions do not rest on. The masks
+    come in an order that the generator alone decides, as those of `complement_pairs` do.
+
+    Args:
+        n: number of units.
+        pairs: number of groups; at most ``2^(n - 1)``, one less without ``empty``.
+        rng: the only source of chance.
+        empty: whether the masks of no unit and of all units may be drawn.
+
+    Returns:
+        A design of ``2 * pairs`` masks.
+    """
+    seen: set[bytes] = set() if empty else {np.zeros(n, bool).tobytes(), np.ones(n, bool).tobytes()}
+    rows: list[NDArray[np.bool_]] = []
+    while len(rows) < 2 * pairs:
+        row = rng.random(n) < 0.5
+        if row.tobytes() not in seen:
+            seen.add(row.tobytes())
+            rows.append(row)
+    groups = np.arange(2 * pairs, dtype=np.int64) // 2
+    masks = np.array(rows, dtype=bool).reshape(-1, n)
+    population = 2 ** (n - 1) - (not empty) if n <= MAX_ENUMERATED else None
+    return Design(name="independent masks", masks=masks, groups=groups, population=population)
 
 
 def bernoulli(
@@ -168,31 +198,58 @@ def size_law(n: int, sizes: Sizes) -> NDArray[np.float64]:
     return laws[sizes] / laws[sizes].sum()
 
 
-def paired_by_size(
-    n: int, calls: int, rng: np.random.Generator, *, repeats: Repeats = "shared", sizes: Sizes = "leverage"
+def by_size(
+    n: int,
+    calls: int,
+    rng: np.random.Generator,
+    *,
+    repeats: Repeats = "shared",
+    sizes: Sizes = "leverage",
+    halves: Halves = "complement",
 ) -> Design:
-    """Complement pairs whose size is drawn from a `size_law`. METHODS A1, A2.
+    """Masks in twos whose size is drawn from a `size_law`: complement pairs, or two of their own. METHODS A1, A2.
 
     The leverage law is the default: over the planted families and N = 64 .. 512 its squared error is 23% lower at 60
     units, 8% lower at 24, the same at 12 and 7% higher at 8 (benchmarks/results/sizes.json,
     docs/decisions/0004-designs.md).
 
-    Pairs are drawn with replacement. With ``repeats="shared"`` a repeated pair costs nothing: they are drawn until they
-    hold ``calls`` distinct masks, or four times as many rows. With ``"fresh"`` every row is asked anew. The empty and
+    They are drawn with replacement. With ``repeats="shared"`` a repeated mask costs nothing: masks are drawn until they
+    hold ``calls`` distinct ones, or four times as many rows. With ``"fresh"`` every row is asked anew. The empty and
     the full mask are a stratum of their own and not in the design.
     """
-    size = np.arange(1, n)
     law = size_law(n, sizes)
     rows: list[NDArray[np.bool_]] = []
     paid: set[bytes] = set()
-    while len(rows) < 2 * calls:
-        mask = np.zeros(n, dtype=bool)
-        mask[rng.choice(n, size=int(rng.choice(size, p=law)), replace=False)] = True
-        paid.add(min(mask.tobytes(), (~mask).tobytes()))
-        if 2 * (len(rows) + 1 if repeats == "fresh" else len(paid)) > calls:
+    while len(rows) < 4 * calls:
+        first = _of_some_size(n, law, rng)
+        second = ~first if halves == "complement" else _of_some_size(n, law, rng)
+        paid |= {first.tobytes(), second.tobytes()}
+        if (len(rows) + 2 if repeats == "fresh" else len(paid)) > calls:
             break
-        rows.append(mask)
-    return _paired(np.array(rows, dtype=bool).reshape(-1, n), f"complement pairs by size ({sizes})", sizes=law)
+        rows += [first, second]
+    name = f"{'complement pairs' if halves == 'complement' else 'independent masks'} by size ({sizes})"
+    groups = np.arange(len(rows), dtype=np.int64) // 2
+    return Design(name=name, masks=np.array(rows, dtype=bool).reshape(-1, n), groups=groups, sizes=law)
+
+
+def _of_some_size(n: int, law: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
+    mask = np.zeros(n, dtype=bool)
+    mask[rng.choice(n, size=int(rng.choice(np.arange(1, n), p=law)), replace=False)] = True
+    return mask
+
+
+def halves_for(n: int, masks: int) -> Halves:
+    """Complement pairs where they are at least as many as units, else independent masks.
+
+    A pair cancels every interaction of two units and costs an equation: with ``n`` pairs attributions of a pairwise
+    game are exact, with fewer a second mask of one's own is worth more (docs/decisions/0007-few-calls.md).
+    """
+    return "complement" if masks // 2 >= n else "independent"
+
+
+def turning_point(n: int, masks: int) -> int:
+    """Groups at which there are as many equations as units: a pair is one equation, two independent masks are two."""
+    return n if halves_for(n, masks) == "complement" else -(-n // 2)
 
 
 def leave_one_out(n: int) -> Design:

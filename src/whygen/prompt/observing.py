@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UsageError
-from whygen.prompt import relevance, stopping
+from whygen.prompt import designs, relevance, stopping
 from whygen.prompt.asking import REDRAWS, Asker, Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import Sets
@@ -107,7 +107,7 @@ def _looks(design: Design, plan: Plan) -> list[int]:
     rule = options.tolerance is not None or options.stable is not None
     if not rule or design.enumerated or plan.fixed is not None or options.estimand not in {"banzhaf", "shapley"}:
         return [rows]
-    return [2 * pairs for pairs in stopping.looks(rows // 2, design.masks.shape[1])]
+    return [2 * pairs for pairs in stopping.looks(rows // 2, designs.turning_point(design.masks.shape[1], rows))]
 
 
 @dataclass(slots=True)

@@ -154,11 +154,13 @@ def design_for(n: int, plan: Plan, rng: np.random.Generator, *, differs: bool) -
     if options.estimand == "loo":
         return designs.leave_one_out(n)
     repeats = "fresh" if differs or options.draws > 1 else "shared"
+    halves = "complement" if options.distribution is not None else designs.halves_for(n, masks)  # its test swaps halves
     if options.estimand == "shapley":
-        return designs.paired_by_size(n, masks, rng, repeats=repeats)
+        return designs.by_size(n, masks, rng, repeats=repeats, halves=halves)
     if options.estimand == "local" or options.keep != 0.5:
         return designs.bernoulli(n, masks, rng, keep=options.keep, repeats=repeats, empty=empty)
-    return designs.complement_pairs(n, masks // 2, rng, empty=empty)
+    uniform = designs.complement_pairs if halves == "complement" else designs.independent
+    return uniform(n, masks // 2, rng, empty=empty)
 
 
 def _given(n: int, plan: Plan, masks: int) -> Design:
