@@ -102,7 +102,10 @@ class Fit:
 
 
 def fit(masks: Masks, target: NDArray[np.float64], weights: NDArray[np.float64]) -> Fit:
-    """The published surrogate, and the thesis's fidelity ``1 - sum w (y - yhat)^2 / sum w (y - mean_w y)^2``."""
+    """The published surrogate, and the thesis's fidelity ``1 - sum w (y - yhat)^2 / sum w (y - mean_w y)^2``.
+
+    A target that does not vary has no fidelity: there it is NaN.
+    """
     root = np.sqrt(weights)
     x = np.hstack([np.ones((len(masks), 1)), masks.astype(np.float64)])
     solution: NDArray[Any] = np.linalg.lstsq(x * root[:, None], target * root, rcond=None)[0]
@@ -110,7 +113,9 @@ def fit(masks: Masks, target: NDArray[np.float64], weights: NDArray[np.float64])
     mean = float((weights * target).sum() / weights.sum())
     error = float((weights * (target - predicted) ** 2).sum())
     total = float((weights * (target - mean) ** 2).sum())
-    return Fit(float(solution[0]), solution[1:], 1.0 - error / total, predicted)
+    varies = bool((target != target[0]).any()) and total > 0.0
+    fidelity = 1.0 - error / total if varies else float("nan")
+    return Fit(float(solution[0]), solution[1:], fidelity, predicted)
 
 
 def coordinate_wasserstein(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

@@ -10,6 +10,10 @@ from whygen.results.prompt import Fidelity, PromptExplanation, UnitAttribution
 
 MOST_NAMED = 5
 
+WORTH_NAMING = 0.05
+"""Share of the largest attribution from which a significant unit is said to drive the output: with enough calls the
+smallest effect is significant."""
+
 
 def noun(explanation: PromptExplanation) -> str:
     """What a unit is called: a word if none holds white space, else a part."""
@@ -31,7 +35,8 @@ def drivers(explanation: PromptExplanation) -> str:
     """Which units drove the output."""
     if explanation.units and not tested(explanation):
         return _untested(explanation)
-    found = strongest(explanation.units)
+    significant = strongest(explanation.units)
+    found = [unit for unit in significant if abs(unit.attribution) >= WORTH_NAMING * abs(significant[0].attribution)]
     towards = [unit for unit in found if unit.attribution > 0]
     away = [unit for unit in found if unit.attribution < 0]
     if not found:
@@ -43,7 +48,16 @@ def drivers(explanation: PromptExplanation) -> str:
     if away:
         verb, them = "pulls" if len(away) == 1 else "pull", "them" if explanation.inputs else "it"
         sentences.append(f"{_named(away, explanation)} {verb} away from {them}")
-    return f"{'; '.join(sentences)}."
+    return f"{'; '.join(sentences)}.{_too_small(len(significant) - len(found), explanation)}"
+
+
+def _too_small(many: int, explanation: PromptExplanation) -> str:
+    """That further units are significant, and next to nothing beside the largest."""
+    if not many:
+        return ""
+    verb = "has" if many == 1 else "have"
+    what = counted(many, f"other {noun(explanation)}")
+    return f" {what} {verb} an effect beyond doubt, under {percent(WORTH_NAMING)} of the largest."
 
 
 def _untested(explanation: PromptExplanation) -> str:

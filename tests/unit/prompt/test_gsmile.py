@@ -45,3 +45,10 @@ def test_the_coordinate_distance_is_blind_to_order() -> None:
 def test_one_word_cannot_be_padded() -> None:
     with pytest.raises(UsageError, match="two words"):
         gsmile.draw_masks(["hello"])
+
+
+def test_a_constant_target_has_no_fidelity() -> None:
+    masks = np.array([[1, 0], [0, 1], [1, 1]], dtype=bool)
+    found = gsmile.fit(masks, np.full(3, 0.1), np.ones(3))
+    assert np.isnan(found.weighted_r2)
+    assert np.allclose(found.predicted, 0.1)
