@@ -141,7 +141,7 @@ def _surrogate(explanation: PromptExplanation, metric: str) -> Surrogate:
     if explanation.surrogate == WeightedLeastSquares().name:
         return WeightedLeastSquares()
     try:
-        return load_surrogate(explanation.surrogate or "adaptive")
+        return load_surrogate(explanation.surrogate or "pairs")
     except UnknownNameError:
         raise UsageError(
             f"{metric} fits the surrogate again, and {explanation.surrogate!r} is one of your own. Explain with one "
