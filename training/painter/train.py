@@ -14,6 +14,7 @@ import copy
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,9 @@ BLUR = 0.1
 """Noise on the text's states in the first part of the training, in units of their size."""
 TAUGHT = 800
 """Steps of reading alone."""
+SUNS = 0.2
+"""Share of instructions whose sky becomes a sun, beside those drawn so: of all edits it has two right answers, and
+takes longest to settle on one of them."""
 READING = 0.1
 """Weight of the reading error beside the painting error."""
 
@@ -139,6 +143,8 @@ def instruction(scene: Scene, words: tuple[str, ...], rng: np.random.Generator) 
         return ""
     other = draw_scene(rng) if rng.random() < 0.04 else scene  # then the thing may not be there
     edits: Edits = draw_edits(other, rng, changes=1 if rng.random() < 0.55 else 2)
+    if rng.random() < SUNS:
+        edits = replace(edits, sky="sun")
     said = write_instruction(edits, rng, part="training", padding=3).split()
     if rng.random() < 0.25:
         kept = rng.random(len(said)) > rng.uniform(0.0, 0.8)
