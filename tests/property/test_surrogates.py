@@ -327,3 +327,19 @@ def test_corrected_estimates_are_unbiased_for_a_surrogate_that_is_wrong_on_purpo
     error = np.std(found, axis=0) / np.sqrt(len(found))
     assert (np.abs(np.mean(found, axis=0) - truth) < 4.5 * error).all()
     assert (np.abs(Wrong().fit(seen).attributions() - truth) > 0.3).any()  # uncorrected it is far off
+
+
+def test_few_units_that_matter_are_found_in_few_independent_masks() -> None:
+    rng = np.random.default_rng(5)
+    ahead = []
+    for _ in range(8):
+        worth = np.where(np.arange(30) < 5, rng.normal(size=30) + 3.0, 0.05 * rng.normal(size=30))
+        design = designs.independent(30, 22, rng)
+        observed = Observed(design.masks, design.masks @ worth + 0.3 * rng.normal(size=44), design.groups)
+        new = rng.random((400, 30)) < 0.5
+        missed = {
+            name: np.mean((SURROGATES[name].fit(observed).predict(new) - new @ worth) ** 2)
+            for name in ("ridge", "adaptive")
+        }
+        ahead.append(missed["adaptive"] < 0.5 * missed["ridge"])
+    assert np.mean(ahead) >= 0.75

@@ -20,7 +20,7 @@ from scipy.special import stdtr
 
 from whygen.errors import DataError
 from whygen.prompt.observed import Observed
-from whygen.prompt.surrogates import Surrogate
+from whygen.prompt.surrogates import LINEAR, Surrogate
 from whygen.stats.intervals import Interval, score_interval, student_half_width
 from whygen.stats.signs import sign_flip_p
 
@@ -52,6 +52,8 @@ class CrossFit:
     """The surrogate's part of the scores, ``(groups, n)``; the rest corrects what it misses."""
     whole: NDArray[np.float64]
     """Attributions of the surrogate fitted to every group, ``(n,)``."""
+    straight: bool = False
+    """Whether the surrogate is linear in the units."""
 
     def shrunk(self) -> Floats:
         """The unbiased attributions, as far as they stand out from their own noise; the surrogate's else, ``(n,)``.
@@ -106,7 +108,8 @@ def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
         correction = weights[held] * (observed.effects[held] - predicted[held])[:, None]
         np.add.at(scores, group_of[held], correction / rows_in[group_of[held], None])
         own[fold_of == fold] = fitted.attributions()
-    return CrossFit(scores + own, predicted, folds, own, surrogate.fit(observed).attributions())
+    whole = surrogate.fit(observed).attributions()
+    return CrossFit(scores + own, predicted, folds, own, whole, isinstance(surrogate, LINEAR))
 
 
 def folds_for(groups: int, n: int) -> int:
@@ -128,13 +131,16 @@ def sampled_interval(
 
     Args:
         fit: the scores.
-        sampled: share of all groups that the design drew (0 where it draws with replacement).
+        sampled: share of all groups that the design drew (0 where it draws with replacement). Its square counts where
+            the surrogate bends with the data: what such a one misses of the masks that were not drawn it misses
+            together (docs/decisions/0002-intervals.md).
         noise: variance of one effect under repetition, from redrawn prompts; 0 when repeats did not differ.
         keep: the keep probability, for the size of the weights.
         level: of the intervals; `LEVEL_OF_LOOKS` where a stop rule may end the run.
     """
     own = noise_of_score(noise, keep=keep)
-    return score_interval(fit.scores, level=level, sampled=sampled, noise=own, folds=fit.folds)
+    share = sampled if fit.straight else sampled**2
+    return score_interval(fit.scores, level=level, sampled=share, noise=own, folds=fit.folds)
 
 
 def sampled_estimate(

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates.kernel import Fit, best_of, distinct, level_of, problems, targets, widths_of
-from whygen.prompt.surrogates.least_squares import solve_ridge, weights_of
-from whygen.prompt.surrogates.pairs import Leftover, Products, choose, fit_both, leftover
-from whygen.prompt.surrogates.rows import Linear, regression
+from whygen.prompt.surrogates.least_squares import Solved, solve_ridge, weights_of
+from whygen.prompt.surrogates.pairs import Chosen, Leftover, Products, choose, fit_both, leftover
+from whygen.prompt.surrogates.rows import Linear, Rows, regression
+from whygen.prompt.surrogates.sparse import solve_sparse
 from whygen.prompt.surrogates.values import Part, Sum, sum_of
 from whygen.types import Effects
 
@@ -30,6 +31,12 @@ FAR = np.array([0.1, 0.5, 0.9])
 MOST_MASKS = 512
 """With more distinct masks (or pairs of masks) than this no kernel is tried: its time grows with their cube."""
 
+
+FEW_EQUATIONS = 2
+"""With fewer equations (rows, or pairs of complements) a unit than this the lasso is tried beside ridge."""
+
+FEWEST_FOLDED = 8
+"""Groups that the lasso's folds need."""
 
 NEGLIGIBLE = 1e-6
 """Under this weight a kernel is left out."""
@@ -77,10 +84,25 @@ class _Simple(NamedTuple):
 
 def _simple(observed: Observed) -> _Simple:
     rows = regression(observed)
-    solved = solve_ridge(rows)
+    solved = _straight(rows, observed.n)
     main = rows.back(solved.solution)
     chosen = choose(observed, main)
+    if chosen.error is not None and chosen.error > solved.error and observed.complement_pairs() is None:
+        chosen = Chosen(chosen.support[:0], None)  # they were chosen beside ridge alone, and the lasso does without
     return _Simple(*fit_both(observed, chosen.support, main), solved.error, chosen.error)
+
+
+def _straight(rows: Rows, n: int) -> Solved:
+    """Ridge; where equations are few, averaged with the lasso: of a real prompt most units matter little."""
+    ridge = solve_ridge(rows)
+    if len(rows.y) >= FEW_EQUATIONS * n or len(np.unique(rows.groups)) < FEWEST_FOLDED:
+        return ridge
+    sparse = solve_sparse(rows)
+    weights = weights_of(np.array([ridge.error, sparse.error]), len(rows.y) // rows.block)
+    return Solved(
+        weights[0] * ridge.solution + weights[1] * sparse.solution,
+        float(weights @ np.array([ridge.error, sparse.error])),
+    )
 
 
 def _is_exact(observed: Observed, simple: _Simple) -> bool:

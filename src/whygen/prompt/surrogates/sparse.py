@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates.folding import folds_of
-from whygen.prompt.surrogates.rows import Linear, Rows, regression
+from whygen.prompt.surrogates.least_squares import Solved
+from whygen.prompt.surrogates.rows import UNPENALISED, Linear, Rows, regression
 
 _FOLDS = 5
 
@@ -37,6 +39,30 @@ class Lasso:
         folds = PredefinedSplit(folds_of(rows.groups, _FOLDS))
         lasso = LassoCV(cv=folds, fit_intercept=rows.intercept, max_iter=100_000, tol=1e-6).fit(x, y / scale)
         return rows.model(lasso.coef_ * scale, lasso.intercept_ * scale + offset)
+
+
+def solve_sparse(rows: Rows) -> Solved:
+    """The lasso along its whole path (LARS: Efron et al. 2004, Annals of Statistics 32:407-499), with left-out error.
+
+    A fifth of the time of `Lasso` where rows are few; the penalty by five folds of whole groups. The solution is that
+    of ``rows``, with its column for the intercept where there is one.
+    """
+    from sklearn.linear_model import LassoLarsCV
+    from sklearn.model_selection import PredefinedSplit
+
+    x, y, offset, scale = _scaled(rows)
+    if scale == 0.0:
+        return Solved(_solution(rows, np.zeros(x.shape[1]), offset), 0.0)
+    folds = PredefinedSplit(folds_of(rows.groups, _FOLDS))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a path that is cut short where columns tie is still a path
+        lasso = LassoLarsCV(cv=folds, fit_intercept=rows.intercept).fit(x, y / scale)
+    error = float(lasso.mse_path_.mean(axis=1).min()) * scale**2
+    return Solved(_solution(rows, lasso.coef_ * scale, float(lasso.intercept_) * scale + offset), error)
+
+
+def _solution(rows: Rows, coefficients: NDArray[np.float64], intercept: float) -> NDArray[np.float64]:
+    return np.concatenate([[intercept / UNPENALISED], coefficients]) if rows.intercept else coefficients
 
 
 @dataclass(frozen=True, slots=True)
