@@ -8,6 +8,7 @@ from pathlib import Path
 
 NAMES = (
     "first_minute", "coverage", "significance", "sizes", "labels", "distances", "operators", "overhead", "editing",
+    "editing_sizes",
     "store", "anchors_selection", "long_prompts", "estimator_overhead", "methods",
     "stochastic", "distance_ablation", "kernels", "prompt_length", "architectures",
 )  # fmt: skip
