@@ -11,11 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from whygen.cli import common
-from whygen.errors import DataError
+from whygen.errors import DataError, UsageError
 from whygen.evaluation import evaluate as evaluation
 from whygen.evaluation.result import Evaluation, table
 from whygen.models import ModelOptions
+from whygen.pictures import read_picture
+from whygen.prompt.chat_files import read_chat
 from whygen.report.texts import visible
+from whygen.results import PromptExplanation, load
+from whygen.types import Chat, Edit
 
 
 def evaluate(
@@ -35,7 +39,12 @@ def evaluate(
         list[str] | None, typer.Option(help="For stability: the prompt in other words, TEXT or @FILE.")
     ] = None,
     other: Annotated[list[str] | None, typer.Option(help="For consistency: another model; may be given again.")] = None,
-    randomised: Annotated[str | None, typer.Option(help="For randomisation: a model that learned nothing.")] = None,
+    randomised: Annotated[
+        str | None, typer.Option(help="For randomisation: a model that learned nothing, or copy.")
+    ] = None,
+    chat: Annotated[Path | None, typer.Option(help="The chat that was explained, as JSON.")] = None,
+    image: Annotated[Path | None, typer.Option(help="The picture of the edit that was explained.")] = None,
+    units: Annotated[str | None, typer.Option(help="With --chat or --image: how the prompt was cut.")] = None,
     encoder: Annotated[str, typer.Option(help="What the explanation was made with.")] = "auto",
     target: Annotated[str | None, typer.Option(help="The target, where it had an argument: logprob:SPAN ...")] = None,
     placeholder: Annotated[str | None, typer.Option(help="What stood for a missing unit.")] = None,
@@ -56,13 +65,14 @@ def evaluate(
 ) -> None:
     """Measure how good a saved explanation is, each figure beside its chance level."""
     del debug
-    told = {"target": target, "placeholder": placeholder, "lexicon": lexicon}
+    told = {"target": target, "placeholder": placeholder, "lexicon": lexicon, "units": units}
     choices: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     found = evaluation.evaluate(
         directory,
         metrics=metric or "auto",
         labels=None if labels is None else read_labels(labels),
         model=model,
+        prompt=_given(directory, chat, image),
         budget=budget,
         repeats=repeats,
         paraphrases=[common.read_text(text) for text in paraphrase or ()],
@@ -82,6 +92,20 @@ def evaluate(
         common.print_json(found.to_dict())
     elif not quiet:
         _show(found)
+
+
+def _given(directory: Path, chat: Path | None, image: Path | None) -> Chat | Edit | None:
+    """The chat or edit that was explained; the instruction of an edit is in the explanation."""
+    if chat is not None and image is not None:
+        raise UsageError("Give --chat or --image, not both: one prompt was explained.")
+    if chat is not None:
+        return read_chat(chat)
+    if image is None:
+        return None
+    explained = load(directory)
+    if not isinstance(explained, PromptExplanation):
+        raise UsageError(f"--image goes with an edit, and {str(directory)!r} holds an explanation of anchors.")
+    return Edit(read_picture(image), explained.prompt)
 
 
 def read_labels(path: Path) -> list[int]:

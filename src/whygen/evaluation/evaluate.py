@@ -30,6 +30,7 @@ from whygen.results import AnchorExplanation, PromptExplanation, load
 from whygen.results.anchors import SCHEMA as ANCHORS_SCHEMA
 from whygen.results.prompt import SCHEMA, Calls
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, open_store
+from whygen.types import Source
 from whygen.version import __version__, versions
 
 METRICS: dict[str, Metric] = {
@@ -48,6 +49,7 @@ def evaluate(
     metrics: str | Sequence[str] = "auto",
     labels: ArrayLike | None = None,
     model: object | None = None,
+    prompt: Source | None = None,
     budget: int = 0,
     repeats: int = 3,
     paraphrases: str | Sequence[str] = (),
@@ -71,11 +73,14 @@ def evaluate(
             in `Evaluation.left_out` with the reason.
         labels: for ``accuracy``: 0 or 1 for each unit, in the order of the prompt.
         model: the model that was explained; by default the URI that the explanation names.
+        prompt: the `Chat`, `Template` or `Edit` that was explained, where metrics ask the model: a file keeps only what
+            was shown of it.
         budget: answers that may be asked for in all, recorded ones included; 0 asks for none.
         repeats: further explanations, by other seeds, for ``stability`` and ``consistency``.
         paraphrases: for ``stability``: the prompt in other words.
         models: for ``consistency``: other models to explain the same prompt for.
-        randomised: for ``randomisation``: a model of the same kind that has learned nothing.
+        randomised: for ``randomisation``: a model of the same kind that has learned nothing, or ``copy`` for a copy of
+            the model (``hf/``) with the numbers of every weight dealt out anew.
         encoder: as in `explain_prompt`; what the explanation was made with.
         seed: of bootstraps, permutations, random orders and the seeds of further explanations.
         cache: file of recorded answers, the one the explanation was made with; None keeps them in memory.
@@ -104,7 +109,7 @@ def evaluate(
     marked = None if labels is None else check_labels(labels, len(subject.units))
     with open_store(cache) as store:
         lab = Lab(
-            subject, store, budget, model=model, encoder=encoder, choices={**choices}, options=options,
+            subject, store, budget, model=model, prompt=prompt, encoder=encoder, choices={**choices}, options=options,
             progress=progress, run=run,
         )  # fmt: skip
         texts = (paraphrases,) if isinstance(paraphrases, str) else tuple(paraphrases)

@@ -17,20 +17,22 @@ import numpy as np
 from whygen.encoders import AnyEncoder
 from whygen.errors import BudgetError, UsageError, WhygenError
 from whygen.evaluation.case import Floats
-from whygen.models import Model, ModelOptions, load_model
+from whygen.evaluation.rebuilt import whole_effect
+from whygen.models import Model, ModelOptions, Randomises, load_model
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.designs import Design
+from whygen.prompt.edits import RegionUnits, split_edit
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, Tools
 from whygen.prompt.operators.loading import BELONGS
 from whygen.prompt.options import PRESETS, PromptOptions, choose
-from whygen.prompt.prepare import Question, check, encoder_of_texts, prepare_units
+from whygen.prompt.prepare import Question, check, encoder_of_texts, prepare_units, units_of
 from whygen.prompt.running import explained, make_run
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Units, shown, split
 from whygen.results.prompt import Calls, PromptExplanation
 from whygen.runs import Progress, Runner, RunOptions, Store, make_runner
-from whygen.types import Masks, Output, Settings
+from whygen.types import Edit, Masks, Output, Settings, Source
 
 SIMPLE = frozenset({"optimal-transport", "cosine", "tfidf", "token-set", "edit", "exact", "tool", "refusal"})
 """Targets that their name says wholly."""
@@ -59,6 +61,10 @@ class Told(TypedDict, total=False):
     distribution: str
     empty: str
     irrelevant: str
+    units: str
+    pin: Sequence[str]
+    fill: str
+    regions: int
 
 
 @dataclass(slots=True)
@@ -70,6 +76,7 @@ class Lab:
         store: where answers are looked up and recorded.
         budget: answers that may be asked for in all; 0 for none.
         model: a URI, a callable or a model object; None: the URI that the explanation names.
+        prompt: the chat, template or edit that was explained: of these a file keeps only what was shown.
         encoder: as in `explain_prompt`.
         choices: what the record does not hold, see `Told`.
         options: how the model is opened.
@@ -81,6 +88,7 @@ class Lab:
     store: Store
     budget: int
     model: object | None = None
+    prompt: Source | None = None
     encoder: AnyEncoder = "auto"
     choices: Mapping[str, Any] = field(default_factory=dict[str, Any])
     options: ModelOptions | None = None
@@ -164,7 +172,7 @@ class Lab:
         """
         chosen = self._choices(**changes)
         box = self._opened_model() if model is None else load_model(model, self.options or ModelOptions())
-        cut = self._units() if prompt is None and units is None else split(prompt or "", units or self._spans())
+        cut = self._units() if prompt is None else self._reworded(prompt, units or self._spans())
         question = prepare_units(cut, chosen, model=box, encoder=self.encoder, seed=seed)
         asker = self._ask_by(question, box, seed=seed)
         return explained(make_run(question, asker))
@@ -172,6 +180,21 @@ class Lab:
     def ask_calls(self) -> int:
         """Answers that explaining again asks for."""
         return max(self.explanation.calls.asked, OVERHEAD + 1)
+
+    def randomised(self, seed: int) -> Model:
+        """A copy of the model that learned nothing.
+
+        Raises:
+            UsageError: if the model is not one that runs here and can be copied.
+        """
+        box = self._opened_model()
+        if not isinstance(box, Randomises):
+            raise UsageError(
+                f"randomised='copy' deals out the weights of {box.uri!r} anew, and this model shows none: only hf/ "
+                "models do. Give a model of the same kind with random weights, or leave it out: answers are dealt out "
+                "anyway."
+            )
+        return box.randomised(seed)
 
     def tools(self, seed: int) -> Tools:
         """What an operator may use to get ready."""
@@ -217,8 +240,24 @@ class Lab:
         return [(unit.start, unit.end) for unit in self.explanation.units]
 
     def _units(self) -> Units:
-        self._check_plain()
-        return split(self.explanation.prompt, self._spans())
+        self._check_kept()
+        if self.prompt is None:
+            return split(self.explanation.prompt, self._spans())
+        cut = units_of(self.prompt, self._choices(), self._opened_model())
+        if (cut.text, list(cut.spans)) != (self.explanation.prompt, self._spans()):
+            raise UsageError(
+                "The prompt that was given is not the one that was explained, or is cut otherwise: give it as it was, "
+                "with units=, pin= and what else said how it was cut."
+            )
+        return cut
+
+    def _reworded(self, text: str, units: Any) -> Units:
+        """Another text, cut into units; the instruction of an edit is one."""
+        if self.prompt is None:
+            return split(text, units)
+        if isinstance(self.prompt, Edit) and not isinstance(self._units(), RegionUnits):
+            return split_edit(Edit(self.prompt.image, text), units)
+        raise UsageError("Only a text, or the instruction of an edit, can be asked in other words.")
 
     def kind(self) -> Any:
         """The kind of units that cuts the prompt as it was cut; words where it was cut at spans of one's own."""
@@ -260,26 +299,31 @@ class Lab:
         preset = explanation.preset if explanation.preset in PRESETS else None
         wanted: dict[str, Any] = {**recorded, **self.choices, **changes}
         strange = [name for name, ways in BELONGS.items() if wanted["operator"] not in ways]
-        chosen = choose(preset, {name: value for name, value in wanted.items() if name not in strange})
-        check(explanation.prompt, chosen)
+        source = explanation.prompt if self.prompt is None else self.prompt
+        chosen = choose(preset, {k: value for k, value in wanted.items() if k not in strange}, prompt=source)
+        check(source, chosen)
         return chosen
 
-    def _check_plain(self) -> None:
-        """Refuse prompts that are not one text: their parts were not kept."""
+    def _check_kept(self) -> None:
+        """Refuse what cannot be asked again, or not without the prompt as it was given."""
         explanation = self.explanation
-        what = None
-        if explanation.sections:
-            what = "a chat or a template"
-        elif explanation.inputs:
-            what = "a template over many inputs"
-        elif explanation.tree is not None:
-            what = "a long prompt, part by part"
-        elif explanation.evidence is not None and explanation.evidence.pictures is not None:
-            what = "a model that draws"
-        if what is not None:
+        evidence = explanation.evidence
+        for what, is_so in {
+            "a template over many inputs": bool(explanation.inputs),
+            "a long prompt, part by part": explanation.tree is not None,
+        }.items():
+            if is_so:
+                raise UsageError(
+                    f"The explanation is of {what}: what was sent cannot be made again from what was saved. The "
+                    "metrics that ask nothing still work: fidelity, accuracy, randomisation, cost."
+                )
+        drawn = evidence is not None and evidence.pictures is not None
+        if self.prompt is None and (explanation.sections or drawn):
+            what = "a model that draws" if drawn else "a chat or a template"
             raise UsageError(
-                f"The explanation is of {what}: what was sent cannot be made again from what was saved. The metrics "
-                "that ask nothing still work: fidelity, accuracy, randomisation, cost."
+                f"The explanation is of {what}, of which a file keeps only what was shown: give the prompt again, as "
+                "it was explained: prompt=. The metrics that ask nothing work without: fidelity, accuracy, "
+                "randomisation, cost."
             )
 
     def _check_prompts(self, asker: Asker) -> None:
@@ -310,9 +354,22 @@ class Lab:
             )
         if asker.target.verb == "score":
             return whole
+        if whole.references[0].medium is not None:
+            return self._check_effect(asker, whole)
         references = tuple(Output(text=text) for text in texts)
         self._check_reading(asker, references)
         return replace(whole, references=references, repeats=asker.target.effects(whole.fresh, references))
+
+    def _check_effect(self, asker: Asker, whole: Whole) -> Whole:
+        """Refuse where pictures of a model that repeated itself are now read otherwise than they were."""
+        then = whole_effect(self.explanation)
+        if not self.explanation.noise.differs and abs(whole.effect - then) > 1e-4 * max(1.0, abs(then)):
+            raise UsageError(
+                f"{asker.model.uri} now answers the whole prompt otherwise than when it was explained (its effect is "
+                f"{whole.effect:.6g}, and was {then:.6g}): another model, or another encoder. Give the right ones: "
+                "model=, encoder=."
+            )
+        return whole
 
     def _check_reading(self, asker: Asker, references: Sequence[Output]) -> None:
         """Refuse where the target reads the recorded answers otherwise than it did."""

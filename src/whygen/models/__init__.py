@@ -13,6 +13,7 @@ from whygen.models.protocols import HasContext as HasContext
 from whygen.models.protocols import HasIdentity as HasIdentity
 from whygen.models.protocols import HasOutputKind as HasOutputKind
 from whygen.models.protocols import Model as Model
+from whygen.models.protocols import Randomises as Randomises
 from whygen.models.protocols import Samples as Samples
 from whygen.models.protocols import ScoresText as ScoresText
 from whygen.models.protocols import Tokenizes as Tokenizes
@@ -38,6 +39,7 @@ __all__ = [
     "Model",
     "ModelOptions",
     "Provider",
+    "Randomises",
     "Samples",
     "ScoresText",
     "Tokenizes",

@@ -58,6 +58,21 @@ class Job:
         return canonical_json([self.room, settings.temperature, settings.top_p, list(settings.stop)])
 
 
+def shuffled(network: Any, seed: int) -> Any:
+    """A copy of the network with the numbers of every weight in another order; weights that are shared stay so."""
+    with torch.random.fork_rng():  # the numbers that a new network begins with are thrown away
+        copy = type(network)(network.config)
+    copy.load_state_dict(network.state_dict())
+    copy.generation_config = network.generation_config
+    copy = copy.to(device=network.device, dtype=network.dtype)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in copy.parameters():
+            order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
+            weight.copy_(weight.flatten()[order].view_as(weight))
+    return copy
+
+
 class HfModel:
     """A network (`PreTrainedModel`) with its tokenizer (`PreTrainedTokenizerBase`).
 
@@ -103,6 +118,16 @@ class HfModel:
     def identity(self) -> Mapping[str, JsonValue] | None:
         """URI, digest of the files or commit of the hub, and precision; None if nobody told."""
         return self._identity
+
+    def randomised(self, seed: int) -> HfModel:
+        """The same network with the numbers of every weight dealt out anew, and the same tokenizer.
+
+        Each weight keeps its shape and its distribution, and nothing that was learned (Adebayo et al. 2018, arXiv
+        1810.03292, re-initialise instead).
+        """
+        identity = None if self._identity is None else {**self._identity, "randomised": seed}
+        uri = f"{self._uri}, weights dealt out anew by seed {seed}"
+        return HfModel(shuffled(self.network, seed), self.tokenizer, uri=uri, identity=identity, batch_size=self._batch)
 
     @property
     def context_tokens(self) -> int | None:

@@ -47,6 +47,15 @@ class ScoresText(Protocol):
 
 
 @runtime_checkable
+class Randomises(Protocol):
+    """A model that runs here and can give a copy of itself that has learned nothing: the same network, with the numbers
+    of every weight dealt out anew. An explanation of the copy must be unrelated (METHODS A7).
+    """
+
+    def randomised(self, seed: int) -> Model: ...
+
+
+@runtime_checkable
 class HasContext(Protocol):
     """A model that can count a prompt's tokens, and knows how many it takes (``None``: no limit known)."""
 

@@ -2,7 +2,8 @@
 
 Adebayo et al. 2018 (arXiv 1810.03292) re-initialise the weights. Of a black box there are none: ``answers`` deals the
 recorded effects out anew over groups of masks, so that answers no longer depend on units, and estimates again; it costs
-no call. ``model`` explains a model of the same kind that the person gives, such as one with random weights.
+no call. ``model`` explains a model of the same kind that learned nothing: one that the person gives, or, of a model
+that runs here, a copy with the numbers of every weight dealt out anew.
 
 A figure is good when it is where chance is: the attributions then come from the model, not from the procedure.
 """
@@ -21,6 +22,9 @@ from whygen.stats.seeds import generator
 
 ROUNDS = 20
 
+COPY = "copy"
+"""What stands for a copy of the model with random weights."""
+
 
 def calls(case: Case) -> int:
     """One explanation where a randomised model was given."""
@@ -31,7 +35,8 @@ def measure(case: Case) -> list[Measure]:
     """Likeness of the explanation to those of shuffled answers, and of a randomised model."""
     rows = _shuffled(case)
     if case.randomised is not None:
-        told = case.lab.explain(seed=case.explanation.seed, model=case.randomised)
+        other = case.lab.randomised(case.seed) if case.randomised == COPY else case.randomised
+        told = case.lab.explain(seed=case.explanation.seed, model=other)
         how = f"explained again for {told.model}, a model that learned nothing"
         found = agreement.rows(
             "randomisation", "model", [agreement.pair(case.explanation, told)], seed=case.seed, how=how

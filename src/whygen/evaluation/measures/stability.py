@@ -55,7 +55,10 @@ def measure(case: Case) -> list[Measure]:
     rows = agreement.rows(
         "stability", "seed", by_seed, seed=case.seed, how=f"explained again by {case.repeats} other seeds"
     )
-    rows += _suffixed(case, others)
+    try:
+        rows += _suffixed(case, others)
+    except UsageError as error:
+        case.left.append(LeftOut(metric="stability under a suffix", reason=str(error)))
     changed, what = _paraphrased(case)
     if changed:
         rows += agreement.rows("stability", "paraphrase", changed, seed=case.seed, how=what)

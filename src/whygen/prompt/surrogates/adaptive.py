@@ -35,6 +35,9 @@ MOST_MASKS = 512
 FEW_EQUATIONS = 2
 """With fewer equations (rows, or pairs of complements) a unit than this the lasso is tried beside ridge."""
 
+MOST_UNITS = 256
+"""With more units the lasso is not tried: its path takes minutes over all folds at a thousand."""
+
 FEWEST_FOLDED = 8
 """Groups that the lasso's folds need."""
 
@@ -95,7 +98,7 @@ def _simple(observed: Observed) -> _Simple:
 def _straight(rows: Rows, n: int) -> Solved:
     """Ridge; where equations are few, averaged with the lasso: of a real prompt most units matter little."""
     ridge = solve_ridge(rows)
-    if len(rows.y) >= FEW_EQUATIONS * n or len(np.unique(rows.groups)) < FEWEST_FOLDED:
+    if len(rows.y) >= FEW_EQUATIONS * n or n > MOST_UNITS or len(np.unique(rows.groups)) < FEWEST_FOLDED:
         return ridge
     sparse = solve_sparse(rows)
     weights = weights_of(np.array([ridge.error, sparse.error]), len(rows.y) // rows.block)
