@@ -10,7 +10,7 @@ from whygen.results.prompt import Fidelity, PromptExplanation, UnitAttribution
 
 MOST_NAMED = 5
 
-WORTH_NAMING = 0.05
+WORTH_NAMING = 0.01
 """Share of the largest attribution from which a significant unit is said to drive the output: with enough calls the
 smallest effect is significant."""
 

@@ -143,10 +143,10 @@ def test_the_headline_names_who_drove_it() -> None:
     assert words.drivers(explanation.model_copy(update={"units": quiet})) == "No word of this prompt stands out."
 
 
-def test_the_headline_does_not_call_a_twentieth_of_the_largest_a_driver() -> None:
+def test_the_headline_does_not_call_what_is_next_to_nothing_a_driver() -> None:
     explanation = prompt_explanation()
     largest = max(abs(unit.attribution) for unit in explanation.units)
-    sizes = [largest, *[0.049 * largest] * (len(explanation.units) - 1)]
+    sizes = [largest, *[0.009 * largest] * (len(explanation.units) - 1)]
     units = tuple(
         unit.model_copy(update={"attribution": size, "low": None, "high": None, "significant": True})
         for unit, size in zip(explanation.units, sizes, strict=True)
@@ -154,4 +154,4 @@ def test_the_headline_does_not_call_a_twentieth_of_the_largest_a_driver() -> Non
     said = words.drivers(explanation.model_copy(update={"units": units}))
     first, rest = said.split(". ")
     assert first == f"“{units[0].text}” drove this output"
-    assert rest == f"{len(units) - 1} other words have an effect beyond doubt, under 5% of the largest."
+    assert rest == f"{len(units) - 1} other words have an effect beyond doubt, under 1% of the largest."
