@@ -39,6 +39,9 @@ def evaluate(
     encoder: Annotated[str, typer.Option(help="What the explanation was made with.")] = "auto",
     target: Annotated[str | None, typer.Option(help="The target, where it had an argument: logprob:SPAN ...")] = None,
     placeholder: Annotated[str | None, typer.Option(help="What stood for a missing unit.")] = None,
+    fill: Annotated[
+        str | None, typer.Option(help="What stood for a region of a picture: mean, blur or #808080.")
+    ] = None,
     lexicon: Annotated[Path | None, typer.Option(help="For operator synonym, and to write paraphrases.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for evaluation.json; DIR unless given.")
@@ -56,7 +59,7 @@ def evaluate(
 ) -> None:
     """Measure how good a saved explanation is, each figure beside its chance level."""
     del debug
-    told = {"target": target, "placeholder": placeholder, "lexicon": lexicon}
+    told = {"target": target, "placeholder": placeholder, "fill": fill, "lexicon": lexicon}
     choices: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     found = evaluation.evaluate(
         directory,

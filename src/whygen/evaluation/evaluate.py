@@ -83,7 +83,7 @@ def evaluate(
         progress: where to report progress.
         run: what the run may spend in tokens or money, how fast, and how long.
         **choices: what the explanation does not record and its prompts or effects depend on: ``target`` with its
-            argument, ``placeholder``, ``lexicon``, ``infill``, ``paraphraser``, ``distribution`` ...
+            argument, ``placeholder``, ``fill``, ``lexicon``, ``infill``, ``paraphraser``, ``distribution`` ...
 
     Returns:
         Frozen figures, each with its interval and its chance level.
@@ -160,6 +160,7 @@ def _measured(case: Case, wanted: Iterable[Metric], *, named: bool) -> tuple[lis
     """Rows, and what was left out; a metric that was asked for by name raises instead."""
     rows: list[Measure] = []
     for metric in wanted:
+        case.lab.metric = metric.name
         try:
             case.lab.require(metric.calls(case), metric.name)
             rows += metric.measure(case)
