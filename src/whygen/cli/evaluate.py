@@ -11,15 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from whygen.cli import common
-from whygen.errors import DataError, UsageError
+from whygen.errors import DataError
 from whygen.evaluation import evaluate as evaluation
 from whygen.evaluation.result import Evaluation, table
 from whygen.models import ModelOptions
-from whygen.pictures import read_picture
-from whygen.prompt.chat_files import read_chat
 from whygen.report.texts import visible
-from whygen.results import PromptExplanation, load
-from whygen.types import Chat, Edit
 
 
 def evaluate(
@@ -42,12 +38,12 @@ def evaluate(
     randomised: Annotated[
         str | None, typer.Option(help="For randomisation: a model that learned nothing, or copy.")
     ] = None,
-    chat: Annotated[Path | None, typer.Option(help="The chat that was explained, as JSON.")] = None,
-    image: Annotated[Path | None, typer.Option(help="The picture of the edit that was explained.")] = None,
-    units: Annotated[str | None, typer.Option(help="With --chat or --image: how the prompt was cut.")] = None,
     encoder: Annotated[str, typer.Option(help="What the explanation was made with.")] = "auto",
     target: Annotated[str | None, typer.Option(help="The target, where it had an argument: logprob:SPAN ...")] = None,
     placeholder: Annotated[str | None, typer.Option(help="What stood for a missing unit.")] = None,
+    fill: Annotated[
+        str | None, typer.Option(help="What stood for a region of a picture: mean, blur or #808080.")
+    ] = None,
     lexicon: Annotated[Path | None, typer.Option(help="For operator synonym, and to write paraphrases.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for evaluation.json; DIR unless given.")
@@ -65,14 +61,13 @@ def evaluate(
 ) -> None:
     """Measure how good a saved explanation is, each figure beside its chance level."""
     del debug
-    told = {"target": target, "placeholder": placeholder, "lexicon": lexicon, "units": units}
+    told = {"target": target, "placeholder": placeholder, "fill": fill, "lexicon": lexicon}
     choices: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     found = evaluation.evaluate(
         directory,
         metrics=metric or "auto",
         labels=None if labels is None else read_labels(labels),
         model=model,
-        prompt=_given(directory, chat, image),
         budget=budget,
         repeats=repeats,
         paraphrases=[common.read_text(text) for text in paraphrase or ()],
@@ -92,20 +87,6 @@ def evaluate(
         common.print_json(found.to_dict())
     elif not quiet:
         _show(found)
-
-
-def _given(directory: Path, chat: Path | None, image: Path | None) -> Chat | Edit | None:
-    """The chat or edit that was explained; the instruction of an edit is in the explanation."""
-    if chat is not None and image is not None:
-        raise UsageError("Give --chat or --image, not both: one prompt was explained.")
-    if chat is not None:
-        return read_chat(chat)
-    if image is None:
-        return None
-    explained = load(directory)
-    if not isinstance(explained, PromptExplanation):
-        raise UsageError(f"--image goes with an edit, and {str(directory)!r} holds an explanation of anchors.")
-    return Edit(read_picture(image), explained.prompt)
 
 
 def read_labels(path: Path) -> list[int]:

@@ -30,7 +30,6 @@ from whygen.results import AnchorExplanation, PromptExplanation, load
 from whygen.results.anchors import SCHEMA as ANCHORS_SCHEMA
 from whygen.results.prompt import SCHEMA, Calls
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, open_store
-from whygen.types import Source
 from whygen.version import __version__, versions
 
 METRICS: dict[str, Metric] = {
@@ -49,7 +48,6 @@ def evaluate(
     metrics: str | Sequence[str] = "auto",
     labels: ArrayLike | None = None,
     model: object | None = None,
-    prompt: Source | None = None,
     budget: int = 0,
     repeats: int = 3,
     paraphrases: str | Sequence[str] = (),
@@ -73,8 +71,6 @@ def evaluate(
             in `Evaluation.left_out` with the reason.
         labels: for ``accuracy``: 0 or 1 for each unit, in the order of the prompt.
         model: the model that was explained; by default the URI that the explanation names.
-        prompt: the `Chat`, `Template` or `Edit` that was explained, where metrics ask the model: a file keeps only what
-            was shown of it.
         budget: answers that may be asked for in all, recorded ones included; 0 asks for none.
         repeats: further explanations, by other seeds, for ``stability`` and ``consistency``.
         paraphrases: for ``stability``: the prompt in other words.
@@ -88,7 +84,7 @@ def evaluate(
         progress: where to report progress.
         run: what the run may spend in tokens or money, how fast, and how long.
         **choices: what the explanation does not record and its prompts or effects depend on: ``target`` with its
-            argument, ``placeholder``, ``lexicon``, ``infill``, ``paraphraser``, ``distribution`` ...
+            argument, ``placeholder``, ``fill``, ``lexicon``, ``infill``, ``paraphraser``, ``distribution`` ...
 
     Returns:
         Frozen figures, each with its interval and its chance level.
@@ -109,7 +105,7 @@ def evaluate(
     marked = None if labels is None else check_labels(labels, len(subject.units))
     with open_store(cache) as store:
         lab = Lab(
-            subject, store, budget, model=model, prompt=prompt, encoder=encoder, choices={**choices}, options=options,
+            subject, store, budget, model=model, encoder=encoder, choices={**choices}, options=options,
             progress=progress, run=run,
         )  # fmt: skip
         texts = (paraphrases,) if isinstance(paraphrases, str) else tuple(paraphrases)
@@ -165,6 +161,7 @@ def _measured(case: Case, wanted: Iterable[Metric], *, named: bool) -> tuple[lis
     """Rows, and what was left out; a metric that was asked for by name raises instead."""
     rows: list[Measure] = []
     for metric in wanted:
+        case.lab.metric = metric.name
         try:
             case.lab.require(metric.calls(case), metric.name)
             rows += metric.measure(case)

@@ -17,28 +17,31 @@ import numpy as np
 from whygen.encoders import AnyEncoder
 from whygen.errors import BudgetError, UsageError, WhygenError
 from whygen.evaluation.case import Floats
-from whygen.evaluation.rebuilt import whole_effect
+from whygen.evaluation.reopened import check_kept, outputs, reopened
 from whygen.models import Model, ModelOptions, Randomises, load_model
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.designs import Design
-from whygen.prompt.edits import RegionUnits, split_edit
+from whygen.prompt.edits import EditUnits, RegionUnits
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, Tools
 from whygen.prompt.operators.loading import BELONGS
 from whygen.prompt.options import PRESETS, PromptOptions, choose
-from whygen.prompt.prepare import Question, check, encoder_of_texts, prepare_units, units_of
+from whygen.prompt.prepare import Question, check, encoder_of_texts, prepare_units
 from whygen.prompt.running import explained, make_run
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Units, shown, split
 from whygen.results.prompt import Calls, PromptExplanation
 from whygen.runs import Progress, Runner, RunOptions, Store, make_runner
-from whygen.types import Edit, Masks, Output, Settings, Source
+from whygen.types import Masks, Output, Settings
 
 SIMPLE = frozenset({"optimal-transport", "cosine", "tfidf", "token-set", "edit", "exact", "tool", "refusal"})
 """Targets that their name says wholly."""
 
 OVERHEAD = 3
 """Calls before any mask: the reference and two repeats."""
+
+MOST_READ = 32
+"""Recorded answers that are read again, to see that they are read as they were."""
 
 DRAWS = 3
 """Answers to each further prompt where the model's repeats differ."""
@@ -50,6 +53,7 @@ class Told(TypedDict, total=False):
     target: TargetLike
     operator: Operator
     placeholder: str
+    fill: str
     lexicon: Mapping[str, str] | Path | str
     infill: object
     paraphraser: object
@@ -61,10 +65,6 @@ class Told(TypedDict, total=False):
     distribution: str
     empty: str
     irrelevant: str
-    units: str
-    pin: Sequence[str]
-    fill: str
-    regions: int
 
 
 @dataclass(slots=True)
@@ -76,24 +76,24 @@ class Lab:
         store: where answers are looked up and recorded.
         budget: answers that may be asked for in all; 0 for none.
         model: a URI, a callable or a model object; None: the URI that the explanation names.
-        prompt: the chat, template or edit that was explained: of these a file keeps only what was shown.
         encoder: as in `explain_prompt`.
         choices: what the record does not hold, see `Told`.
         options: how the model is opened.
         progress: where to report progress.
         run: bounds of the run.
+        metric: what is measured now; messages name it.
     """
 
     explanation: PromptExplanation
     store: Store
     budget: int
     model: object | None = None
-    prompt: Source | None = None
     encoder: AnyEncoder = "auto"
     choices: Mapping[str, Any] = field(default_factory=dict[str, Any])
     options: ModelOptions | None = None
     progress: Progress | None = None
     run: RunOptions | None = None
+    metric: str = "evaluate"
     _box: Model | None = None
     _runners: list[Runner] = field(default_factory=list[Runner])
     _opened: tuple[Asker, Whole] | None = None
@@ -148,38 +148,62 @@ class Lab:
         Raises:
             UsageError: if the explanation's prompts or effects cannot be made again; the message says what to give.
         """
-        asker, whole = self._asker()
+        return self._ask(*self._asker(), masks)
+
+    def _ask(self, asker: Asker, whole: Whole, masks: Masks) -> Floats:
         groups = np.arange(len(masks), dtype=np.int64)
         design = Design(name="evaluation", masks=masks, groups=groups)
         prompts = asker.rendered(design)
         return asker.masks(prompts, asker.is_whole(design, prompts), whole, draws=self.draws, first_row=0)
+
+    @property
+    def overhead(self) -> int:
+        """Answers before any further mask: references and repeats, and one that shows how regions were painted over.
+
+        Raises:
+            UsageError: if what was sent cannot be made again from the record.
+        """
+        check_kept(self.explanation, self.metric)
+        evidence = self.explanation.evidence
+        drawn = None if evidence is None else evidence.pictures
+        regions = drawn is not None and drawn.regions is not None
+        return OVERHEAD + self.explanation.reference.n - 1 + regions * self.draws
 
     def whole_effect(self) -> float:
         """f(1) as asked now."""
         return self._asker()[1].effect
 
     def explain(
-        self, *, seed: int, prompt: str | None = None, units: Any = None, model: object | None = None, **changes: Any
+        self, *, seed: int, units: Units | None = None, model: object | None = None, **changes: Any
     ) -> PromptExplanation:
         """Explain again as it was explained, with the changes.
 
         Args:
             seed: of the masks, and of sampling where the model samples.
-            prompt: another prompt.
-            units: spans or a kind of units; the spans of the explanation by default.
+            units: another prompt, cut into units.
             model: another model.
             **changes: of the options.
         """
         chosen = self._choices(**changes)
-        box = self._opened_model() if model is None else load_model(model, self.options or ModelOptions())
-        cut = self._units() if prompt is None else self._reworded(prompt, units or self._spans())
+        box = self.opened_model() if model is None else load_model(model, self.options or ModelOptions())
+        cut = self.units() if units is None else units
         question = prepare_units(cut, chosen, model=box, encoder=self.encoder, seed=seed)
         asker = self._ask_by(question, box, seed=seed)
         return explained(make_run(question, asker))
 
     def ask_calls(self) -> int:
-        """Answers that explaining again asks for."""
-        return max(self.explanation.calls.asked, OVERHEAD + 1)
+        """Answers that explaining again asks for at most; fewer where masks were drawn that need none.
+
+        Raises:
+            UsageError: if what was sent cannot be made again from the record.
+        """
+        check_kept(self.explanation, self.metric)
+        evidence = self.explanation.evidence
+        if evidence is None:
+            return max(self.explanation.calls.asked, OVERHEAD + 1)
+        redraws = sum(sample.kind == "redraw" for sample in evidence.samples)
+        drawn = _draws(self.explanation) * len(evidence.masks)
+        return max(self.explanation.calls.asked, OVERHEAD + self.explanation.reference.n - 1 + redraws + drawn)
 
     def randomised(self, seed: int) -> Model:
         """A copy of the model that learned nothing.
@@ -187,7 +211,7 @@ class Lab:
         Raises:
             UsageError: if the model is not one that runs here and can be copied.
         """
-        box = self._opened_model()
+        box = self.opened_model()
         if not isinstance(box, Randomises):
             raise UsageError(
                 f"randomised='copy' deals out the weights of {box.uri!r} anew, and this model shows none: only hf/ "
@@ -198,7 +222,7 @@ class Lab:
 
     def tools(self, seed: int) -> Tools:
         """What an operator may use to get ready."""
-        box = self._opened_model()
+        box = self.opened_model()
         encoder = encoder_of_texts(self.encoder, box)
         return Tools(
             model=box, encoder=encoder, store=self.store, options=self.options, progress=self.progress, seed=seed
@@ -207,12 +231,13 @@ class Lab:
     def _asker(self) -> tuple[Asker, Whole]:
         """The explanation's own question, with its own reference."""
         if self._opened is None:
-            box, seed = self._opened_model(), self.explanation.seed
-            question = prepare_units(self._units(), self._choices(), model=box, encoder=self.encoder, seed=seed)
+            box, seed = self.opened_model(), self.explanation.seed
+            question = prepare_units(self.units(), self._choices(), model=box, encoder=self.encoder, seed=seed)
             asker = self._ask_by(question, box, seed=None)
             self._check_prompts(asker)
             whole = asker.whole(self.explanation.reference.n)
             self._opened = asker, self._check_reference(asker, whole)
+            self._check_regions(*self._opened)
         return self._opened
 
     def _ask_by(self, question: Question, box: Model, *, seed: int | None) -> Asker:
@@ -223,7 +248,12 @@ class Lab:
         asker.check_target()
         return asker
 
-    def _opened_model(self) -> Model:
+    def opened_model(self) -> Model:
+        """The model that was explained.
+
+        Raises:
+            UsageError: if it cannot be opened again.
+        """
         if self._box is None:
             given = self.explanation.model if self.model is None else self.model
             try:
@@ -236,32 +266,37 @@ class Lab:
                 ) from None
         return self._box
 
-    def _spans(self) -> list[tuple[int, int]]:
-        return [(unit.start, unit.end) for unit in self.explanation.units]
+    def units(self) -> Units:
+        """The prompt as it was cut, put together again from the record.
 
-    def _units(self) -> Units:
-        self._check_kept()
-        if self.prompt is None:
-            return split(self.explanation.prompt, self._spans())
-        cut = units_of(self.prompt, self._choices(), self._opened_model())
-        if (cut.text, list(cut.spans)) != (self.explanation.prompt, self._spans()):
+        Raises:
+            UsageError: if what was sent was not kept.
+        """
+        check_kept(self.explanation, self.metric)
+        return reopened(self.explanation, fill=self._fill)
+
+    @property
+    def _fill(self) -> str:
+        return self.choices.get("fill", PRESETS[None].fill)
+
+    def reworded(self, text: str) -> Units:
+        """The prompt in other words, cut as it was cut.
+
+        Raises:
+            UsageError: where it is neither a text nor an instruction to an editor.
+        """
+        units = self.units()
+        if type(units) is not Units and not isinstance(units, EditUnits):
             raise UsageError(
-                "The prompt that was given is not the one that was explained, or is cut otherwise: give it as it was, "
-                "with units=, pin= and what else said how it was cut."
+                "paraphrases= says a plain text or an instruction in other words, and the explanation is of a chat, a "
+                "template or regions of a picture. Give lexicon= or paraphraser=."
             )
-        return cut
+        cut = split(text, self._kind())
+        return replace(units, text=cut.text, pieces=cut.pieces)
 
-    def _reworded(self, text: str, units: Any) -> Units:
-        """Another text, cut into units; the instruction of an edit is one."""
-        if self.prompt is None:
-            return split(text, units)
-        if isinstance(self.prompt, Edit) and not isinstance(self._units(), RegionUnits):
-            return split_edit(Edit(self.prompt.image, text), units)
-        raise UsageError("Only a text, or the instruction of an edit, can be asked in other words.")
-
-    def kind(self) -> Any:
+    def _kind(self) -> Any:
         """The kind of units that cuts the prompt as it was cut; words where it was cut at spans of one's own."""
-        wanted = self._spans()
+        wanted = [(unit.start, unit.end) for unit in self.explanation.units]
         for kind in ("word", "whitespace", "sentence", "line", "paragraph"):
             if list(split(self.explanation.prompt, kind).spans) == wanted:
                 return kind
@@ -299,32 +334,9 @@ class Lab:
         preset = explanation.preset if explanation.preset in PRESETS else None
         wanted: dict[str, Any] = {**recorded, **self.choices, **changes}
         strange = [name for name, ways in BELONGS.items() if wanted["operator"] not in ways]
-        source = explanation.prompt if self.prompt is None else self.prompt
-        chosen = choose(preset, {k: value for k, value in wanted.items() if k not in strange}, prompt=source)
-        check(source, chosen)
+        chosen = choose(preset, {name: value for name, value in wanted.items() if name not in strange})
+        check(explanation.prompt, chosen)
         return chosen
-
-    def _check_kept(self) -> None:
-        """Refuse what cannot be asked again, or not without the prompt as it was given."""
-        explanation = self.explanation
-        evidence = explanation.evidence
-        for what, is_so in {
-            "a template over many inputs": bool(explanation.inputs),
-            "a long prompt, part by part": explanation.tree is not None,
-        }.items():
-            if is_so:
-                raise UsageError(
-                    f"The explanation is of {what}: what was sent cannot be made again from what was saved. The "
-                    "metrics that ask nothing still work: fidelity, accuracy, randomisation, cost."
-                )
-        drawn = evidence is not None and evidence.pictures is not None
-        if self.prompt is None and (explanation.sections or drawn):
-            what = "a model that draws" if drawn else "a chat or a template"
-            raise UsageError(
-                f"The explanation is of {what}, of which a file keeps only what was shown: give the prompt again, as "
-                "it was explained: prompt=. The metrics that ask nothing work without: fidelity, accuracy, "
-                "randomisation, cost."
-            )
 
     def _check_prompts(self, asker: Asker) -> None:
         """Refuse where the operator renders other prompts than were sent."""
@@ -343,43 +355,41 @@ class Lab:
     def _check_reference(self, asker: Asker, whole: Whole) -> Whole:
         """The recorded reference in place of the new one; refused where a model that repeated itself no longer does."""
         explanation = self.explanation
-        evidence = explanation.evidence
-        kept = [s.output for s in (() if evidence is None else evidence.samples) if s.kind == "reference"]
-        texts = kept or [explanation.reference.text]
-        now = whole.references[0].text
-        if not explanation.noise.differs and now != texts[0]:
+        references = tuple(outputs(explanation.evidence, "reference")) or (Output(text=explanation.reference.text),)
+        now, then = whole.references[0], references[0]
+        if not explanation.noise.differs and (now.text, now.medium) != (then.text, then.medium):
+            what = f" ({now.text!r}, then {then.text!r})" if now.text != then.text else ""
             raise UsageError(
-                f"{asker.model.uri} now answers the whole prompt otherwise than when it was explained ({now!r}, then "
-                f"{texts[0]!r}): it is another model, or has changed. Explain it again, or give the right one: model=."
+                f"{asker.model.uri} now answers the whole prompt otherwise than when it was explained{what}: it is "
+                "another model, or has changed. Explain it again, or give the right one: model=."
             )
         if asker.target.verb == "score":
             return whole
-        if whole.references[0].medium is not None:
-            return self._check_effect(asker, whole)
-        references = tuple(Output(text=text) for text in texts)
         self._check_reading(asker, references)
         return replace(whole, references=references, repeats=asker.target.effects(whole.fresh, references))
 
-    def _check_effect(self, asker: Asker, whole: Whole) -> Whole:
-        """Refuse where pictures of a model that repeated itself are now read otherwise than they were."""
-        then = whole_effect(self.explanation)
-        if not self.explanation.noise.differs and abs(whole.effect - then) > 1e-4 * max(1.0, abs(then)):
+    def _check_regions(self, asker: Asker, whole: Whole) -> None:
+        """Refuse where a region that was taken away leaves another picture than it did; one mask is asked again."""
+        evidence = self.explanation.evidence
+        if not isinstance(asker.units, RegionUnits) or evidence is None or self.explanation.noise.differs:
+            return
+        rows = np.flatnonzero(~evidence.masks.all(axis=1))[:1]
+        again = self._ask(asker, whole, evidence.masks[rows])[:, 0]
+        if np.abs(again - evidence.effects[rows]).max(initial=0.0) > _rounding(evidence.effects):
             raise UsageError(
-                f"{asker.model.uri} now answers the whole prompt otherwise than when it was explained (its effect is "
-                f"{whole.effect:.6g}, and was {then:.6g}): another model, or another encoder. Give the right ones: "
-                "model=, encoder=."
+                f"fill={self._fill!r} leaves other pictures than were sent. Give what stood for a region that was "
+                "taken away: fill='mean', 'blur' or a colour."
             )
-        return whole
 
     def _check_reading(self, asker: Asker, references: Sequence[Output]) -> None:
         """Refuse where the target reads the recorded answers otherwise than it did."""
         evidence = self.explanation.evidence
-        samples = [s for s in (() if evidence is None else evidence.samples) if s.effect is not None][:32]
+        samples = [s for s in (() if evidence is None else evidence.samples) if s.effect is not None][:MOST_READ]
         if not samples or self.explanation.target.unit.startswith("min-max"):
             return
-        again = asker.target.effects([Output(text=s.output, finish=s.finish) for s in samples], references)  # pyright: ignore[reportArgumentType]
+        again = asker.target.effects(outputs(evidence, "measured")[:MOST_READ], references)
         then = np.array([s.effect for s in samples], dtype=np.float64)
-        if np.abs(again - then).max() > 1e-4 * max(1.0, float(np.abs(then).max())):
+        if np.abs(again - then).max() > _rounding(then):
             raise UsageError(
                 f"target={self.explanation.target.name!r} reads the recorded answers otherwise than when they were "
                 "explained: another encoder is installed. Give the one that was used: encoder=."
@@ -394,8 +404,15 @@ def _draws(explanation: PromptExplanation) -> int:
     return max((rows.count(row) for row in set(rows)), default=1)
 
 
+def _rounding(effects: Floats) -> float:
+    return 1e-4 * max(1.0, float(np.abs(effects).max(initial=0.0)))
+
+
 def _target(explanation: PromptExplanation) -> str:
-    target = explanation.target
+    target, evidence = explanation.target, explanation.evidence
+    drawn = evidence is not None and (evidence.pictures is not None or evidence.media is not None)
+    if drawn and ":" not in target.name:
+        return target.name
     if target.name in SIMPLE or target.distance == "log-probability of the reference":
         return target.name
     raise UsageError(

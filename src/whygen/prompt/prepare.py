@@ -90,7 +90,7 @@ def prepare(prompt: Source, options: PromptOptions, *, model: Model, encoder: An
         UsageError: for a choice that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if an encoder or an extra is missing.
     """
-    units = units_of(prompt, options, model)
+    units = _units(prompt, options, model)
     return prepare_units(units, options, model=model, encoder=encoder, seed=seed)
 
 
@@ -112,8 +112,7 @@ def prepare_units(units: Units, options: PromptOptions, *, model: Model, encoder
     return question
 
 
-def units_of(prompt: Source, options: PromptOptions, model: Model) -> Units:
-    """The prompt, cut as the options say; the model knows its tokens."""
+def _units(prompt: Source, options: PromptOptions, model: Model) -> Units:
     if isinstance(prompt, Edit):
         return split_edit(prompt, options.units, pin=options.pin, fill=options.fill, regions=options.regions)
     splitter = token_splitter(model) if options.units == TOKEN else None

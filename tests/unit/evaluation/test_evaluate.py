@@ -20,12 +20,9 @@ from whygen.evaluation.evaluate import METRICS, check_labels, evaluate
 from whygen.evaluation.lab import Lab
 from whygen.evaluation.measures import accuracy, consistency, fidelity
 from whygen.evaluation.measures.faithfulness import extreme_mean, path
-from whygen.evaluation.measures.stability import reworded
 from whygen.evaluation.rebuilt import attributions, rebuild
 from whygen.evaluation.result import Evaluation
 from whygen.models.planted import causes
-from whygen.prompt.operators import load_operator
-from whygen.prompt.units import split
 from whygen.runs import open_store
 from whygen.types import Settings
 
@@ -250,14 +247,6 @@ def test_a_randomised_model_and_other_models_are_explained_for(tmp_path: Path) -
     assert found.measure("jaccard_top_models").n == 1
 
 
-def test_rewording_keeps_the_places_of_units() -> None:
-    units = split(PROMPT, "word")
-    operator = load_operator("placeholder", placeholder="___")
-    text, spans = reworded(units, operator.parts(units, np.zeros(len(units), dtype=bool)))
-    assert [text[a:b] for a, b in spans] == ["___"] * len(units)
-    assert text == " ".join(["___"] * len(units))
-
-
 def test_a_lexicon_gives_paraphrases() -> None:
     found = evaluate(explained(), metrics="stability", lexicon={"story": "tale"}, budget=2000, repeats=2, cache=None)
     assert found.measure("jaccard_top_paraphrase").value == 1.0
@@ -335,13 +324,6 @@ def test_another_model_and_another_reading_are_found_out() -> None:
         evaluate(explanation, metrics="faithfulness", model="planted/constant", budget=900, cache=None)
     with pytest.raises(UsageError, match="reads the recorded answers otherwise"):
         evaluate(explanation, metrics="faithfulness", target="edit", budget=900, cache=None)
-
-
-def test_a_chat_is_refused_where_it_would_be_asked() -> None:
-    chat = whygen.Chat((whygen.Message("system", "tell a story"), whygen.Message("user", "about a fox")))
-    explanation = whygen.explain_prompt("planted/additive", chat, target="token-set", cache=None)
-    with pytest.raises(UsageError, match="a chat or a template"):
-        evaluate(explanation, metrics="faithfulness", budget=900, cache=None)
 
 
 def test_an_explanation_that_was_not_asked_by_a_hair_is_the_one_asked_again() -> None:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from whygen.errors import UsageError
 from whygen.evaluation.case import Case, Floats, Metric, mean_of, percentiles
-from whygen.evaluation.lab import OVERHEAD, Lab
+from whygen.evaluation.lab import Lab
 from whygen.evaluation.measures.fidelity import spearman
 from whygen.evaluation.rebuilt import attributions, whole_effect
 from whygen.evaluation.result import Measure
@@ -151,7 +151,7 @@ def calls(case: Case) -> int:
     """Masks that are not on record, times their draws, and the whole prompt."""
     curves, fresh = _masks(case)
     todo = len(_distinct(np.vstack([curves, fresh]), case.lab.known()))
-    return todo * case.lab.draws + OVERHEAD + case.explanation.reference.n - 1 if todo else 0
+    return todo * case.lab.draws + case.lab.overhead if todo else 0
 
 
 def measure(case: Case) -> list[Measure]:

@@ -14,9 +14,9 @@ import numpy as np
 from whygen.errors import MissingError, UsageError
 from whygen.evaluation.case import Case, Metric
 from whygen.evaluation.measures import agreement
+from whygen.evaluation.reopened import said, suffixed
 from whygen.evaluation.result import LeftOut, Measure
 from whygen.prompt.operators import Operator, OperatorOptions, load_operator
-from whygen.prompt.units import Units, split
 from whygen.results.prompt import PromptExplanation
 
 SUFFIX = " ###"
@@ -55,10 +55,7 @@ def measure(case: Case) -> list[Measure]:
     rows = agreement.rows(
         "stability", "seed", by_seed, seed=case.seed, how=f"explained again by {case.repeats} other seeds"
     )
-    try:
-        rows += _suffixed(case, others)
-    except UsageError as error:
-        case.left.append(LeftOut(metric="stability under a suffix", reason=str(error)))
+    rows += _suffixed(case, others)
     changed, what = _paraphrased(case)
     if changed:
         rows += agreement.rows("stability", "paraphrase", changed, seed=case.seed, how=what)
@@ -68,12 +65,9 @@ def measure(case: Case) -> list[Measure]:
 
 
 def _suffixed(case: Case, others: Sequence[PromptExplanation]) -> list[Measure]:
-    spans = [(unit.start, unit.end) for unit in case.explanation.units]
-    prompt = case.explanation.prompt + SUFFIX
-    suffixed = [
-        case.lab.explain(seed=seed, prompt=prompt, units=spans) for seed in (case.explanation.seed, *seeds(case))
-    ]
-    pairs = [agreement.pair(one, two) for one, two in zip((case.explanation, *others), suffixed, strict=True)]
+    units = suffixed(case.lab.units(), SUFFIX)
+    found = [case.lab.explain(seed=seed, units=units) for seed in (case.explanation.seed, *seeds(case))]
+    pairs = [agreement.pair(one, two) for one, two in zip((case.explanation, *others), found, strict=True)]
     how = f"'###' appended to the prompt, by the same seed, over {len(pairs)} seeds"
     return agreement.rows("stability", "suffix", pairs, seed=case.seed, how=how)
 
@@ -81,10 +75,7 @@ def _suffixed(case: Case, others: Sequence[PromptExplanation]) -> list[Measure]:
 def _paraphrased(case: Case) -> tuple[list[agreement.Pair], str]:
     """Pairs with each paraphrase, and how they came about; no pair: why there is none."""
     explanation, lab = case.explanation, case.lab
-    pairs = [
-        agreement.pair(explanation, lab.explain(seed=explanation.seed, prompt=text, units=lab.kind()))
-        for text in case.paraphrases
-    ]
+    pairs = _given(case)
     ways = ["the given paraphrases"] if pairs else []
     for name, option in (("synonym", "lexicon"), ("paraphrase", "paraphraser")):
         if option not in lab.choices:
@@ -98,25 +89,25 @@ def _paraphrased(case: Case) -> tuple[list[agreement.Pair], str]:
     return pairs, f"the prompt in other words: {', '.join(ways)}" if pairs else f"No paraphrase was given. {HELP}"
 
 
+def _given(case: Case) -> list[agreement.Pair]:
+    """Pairs with the prompts that the person gave; those that cannot be cut as it was are told."""
+    explanation, lab = case.explanation, case.lab
+    pairs: list[agreement.Pair] = []
+    for text in case.paraphrases:
+        try:
+            other = lab.explain(seed=explanation.seed, units=lab.reworded(text))
+            pairs.append(agreement.pair(explanation, other))
+        except UsageError as error:
+            case.left.append(LeftOut(metric=f"stability under {text!r}", reason=str(error)))
+    return pairs
+
+
 def _reworded(case: Case, operator: Operator) -> PromptExplanation:
     """The explanation of the prompt in which every unit is said otherwise, at the same places."""
-    explanation, lab = case.explanation, case.lab
-    units = split(explanation.prompt, [(unit.start, unit.end) for unit in explanation.units])
-    ready = operator.prepare(units, lab.tools(case.seed))
-    prompt, spans = reworded(units, ready.parts(units, np.zeros(len(units), dtype=bool)))
-    return lab.explain(seed=explanation.seed, prompt=prompt, units=spans)
-
-
-def reworded(units: Units, parts: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """The prompt of these parts, and the visible characters of each unit in it."""
-    spans: list[tuple[int, int]] = []
-    place = 0
-    for piece, part in zip(units.pieces, parts, strict=True):
-        if piece.unit is not None:
-            lead, trail = piece.core - piece.start, piece.end - piece.stop
-            spans.append((place + lead, place + len(part) - trail))
-        place += len(part)
-    return "".join(parts), spans
+    units = case.lab.units()
+    ready = operator.prepare(units, case.lab.tools(case.seed))
+    other = said(units, ready.parts(units, np.zeros(len(units), dtype=bool)))
+    return case.lab.explain(seed=case.explanation.seed, units=other)
 
 
 METRIC = Metric("stability", calls, measure)

@@ -1,0 +1,54 @@
+"""A local model that learned nothing: a copy with the numbers of every weight dealt out anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import tiny_models
+import whygen
+from whygen.errors import UsageError
+from whygen.evaluation.evaluate import evaluate
+from whygen.evaluation.result import Evaluation
+from whygen.models import load_model
+from whygen.models.hf_model import shuffled
+from whygen.types import Settings
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_a_copy_keeps_every_weight_s_numbers_and_nothing_that_was_learned(kind: str, tmp_path: Path) -> None:
+    model: Any = load_model(f"hf/{tiny_models.save(kind, tmp_path / kind)}")
+    before = {name: weight.clone() for name, weight in model.network.named_parameters()}
+    copy = model.randomised(3)
+    again = dict(model.randomised(3).network.named_parameters())
+    moved = 0
+    for name, weight in copy.network.named_parameters():
+        assert torch.equal(weight.flatten().sort().values, before[name].flatten().sort().values)
+        assert torch.equal(weight, again[name])
+        moved += not torch.equal(weight, before[name])
+    assert moved > len(before) / 3
+    assert all(torch.equal(weight, before[name]) for name, weight in model.network.named_parameters())
+    assert copy.uri != model.uri
+    assert copy.identity != model.identity
+
+
+def test_shared_weights_stay_shared() -> None:
+    network = tiny_models.network("gpt2", 64)
+    copy = shuffled(network, 0)
+    tied = network.get_input_embeddings().weight is network.get_output_embeddings().weight
+    assert (copy.get_input_embeddings().weight is copy.get_output_embeddings().weight) == tied
+
+
+def test_an_explanation_of_the_copy_is_beside_chance(tmp_path: Path) -> None:
+    folder = tiny_models.save("llama", tmp_path / "llama")
+    settings = Settings(max_tokens=8)
+    explanation = whygen.explain_prompt(f"hf/{folder}", "red fox", target="logprob", settings=settings, cache=None)
+    found = evaluate(explanation, metrics="randomisation", randomised="copy", budget=200, cache=None)
+    assert isinstance(found, Evaluation)
+    assert "dealt out anew" in found.measure("spearman_model").how
+    other = whygen.explain_prompt("planted/additive", "a red fox", target="token-set", cache=None)
+    with pytest.raises(UsageError, match="only hf/ models"):
+        evaluate(other, metrics="randomisation", randomised="copy", budget=200, cache=None)
