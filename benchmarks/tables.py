@@ -28,6 +28,10 @@ _MARK = re.compile(
 )
 
 
+TINY = 5e-4
+"""What three decimals would show as nothing."""
+
+
 def filled(text: str, *, results: Path = RESULTS) -> str:
     """The page with its tables as the results have them."""
     return _MARK.sub(lambda found: _table(found, results), text)
@@ -51,13 +55,16 @@ def _wanted(row: Mapping[str, Any], where: str | None) -> bool:
 def cell(value: Any) -> str:
     """A number to about three digits, a mean with its interval as ``mean [low, high]``."""
     if isinstance(value, dict):
-        mean = cell(value["mean"])
-        return mean if _unknown(value["low"]) else f"{mean} [{cell(value['low'])}, {cell(value['high'])}]"
+        mean, low, high = (_rounded(value[name]) for name in ("mean", "low", "high"))
+        return mean if _unknown(value["low"]) else f"{mean} [{low}, {high}]"
+    tiny = isinstance(value, float) and 0 < abs(value) < TINY
+    return f"{value:.0e}" if tiny else _rounded(value)
+
+
+def _rounded(value: Any) -> str:
     if _unknown(value):
         return "-"
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.{_decimals(abs(value))}f}"
+    return f"{value:.{_decimals(abs(value))}f}" if isinstance(value, float) else str(value)
 
 
 def _decimals(size: float) -> int:

@@ -10,7 +10,7 @@ import torch
 
 import tiny_models
 import whygen
-from whygen.errors import UsageError
+from whygen.errors import BudgetError, UsageError
 from whygen.evaluation.evaluate import evaluate
 from whygen.evaluation.result import Evaluation
 from whygen.models import load_model
@@ -50,5 +50,28 @@ def test_an_explanation_of_the_copy_is_beside_chance(tmp_path: Path) -> None:
     assert isinstance(found, Evaluation)
     assert "dealt out anew" in found.measure("spearman_model").how
     other = whygen.explain_prompt("planted/additive", "a red fox", target="token-set", cache=None)
+    left = evaluate(other, metrics="randomisation", budget=200, cache=None).left_out
+    assert [each.metric for each in left] == ["randomisation of weights"]
+    assert "only hf/ models" in left[0].reason
+    with pytest.raises(BudgetError):
+        evaluate(explanation, metrics="randomisation", randomised="copy", cache=None)
     with pytest.raises(UsageError, match="only hf/ models"):
         evaluate(other, metrics="randomisation", randomised="copy", budget=200, cache=None)
+
+
+def test_a_model_that_runs_here_is_copied_unasked_where_the_budget_allows_it(tmp_path: Path) -> None:
+    folder, store = tiny_models.save("llama", tmp_path / "llama"), tmp_path / "calls.sqlite"
+    settings = Settings(max_tokens=8)
+    explanation = whygen.explain_prompt(
+        f"hf/{folder}", "Paris is the capital of France", target="logprob", settings=settings, cache=store
+    )
+    unasked = evaluate(explanation, metrics="randomisation", cache=store)
+    assert unasked.calls.asked == 0
+    assert [left.metric for left in unasked.left_out] == ["randomisation of weights"]
+    assert "budget of at least" in unasked.left_out[0].reason
+    found = evaluate(explanation, metrics="randomisation", budget=200, cache=store)
+    likeness = found.measure("generalised_jaccard_model")
+    assert likeness.value is not None
+    assert likeness.chance_high is not None
+    assert likeness.value <= likeness.chance_high
+    assert evaluate(explanation, metrics="randomisation", budget=200, cache=store).calls.made == 0

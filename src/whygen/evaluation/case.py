@@ -30,7 +30,7 @@ class Case:
         repeats: explanations by other seeds, and random orders, where metrics need them.
         paraphrases: the prompt in other words.
         others: further models, for consistency across them.
-        randomised: a model that has learned nothing, of the same kind.
+        randomised: a model that has learned nothing, of the same kind; None or ``copy``: a copy of the explained one.
         spreads: filled by ``consistency``: the spread of each unit.
         again: the explanation by other seeds, once it was asked for.
         left: what was not measured, and why.

@@ -75,8 +75,9 @@ def evaluate(
         repeats: further explanations, by other seeds, for ``stability`` and ``consistency``.
         paraphrases: for ``stability``: the prompt in other words.
         models: for ``consistency``: other models to explain the same prompt for.
-        randomised: for ``randomisation``: a model of the same kind that has learned nothing, or ``copy`` for a copy of
-            the model (``hf/``) with the numbers of every weight dealt out anew.
+        randomised: for ``randomisation``: a model of the same kind that has learned nothing; ``copy`` for a copy of the
+            model with the numbers of every weight dealt out anew. Left out: that copy, where the model runs here
+            (``hf/``, ``demo/storyteller``) and the budget is left for it.
         encoder: as in `explain_prompt`; what the explanation was made with.
         seed: of bootstraps, permutations, random orders and the seeds of further explanations.
         cache: file of recorded answers, the one the explanation was made with; None keeps them in memory.

@@ -202,7 +202,7 @@ class Lab:
         if evidence is None:
             return max(self.explanation.calls.asked, OVERHEAD + 1)
         redraws = sum(sample.kind == "redraw" for sample in evidence.samples)
-        drawn = _draws(self.explanation) * len(evidence.masks)
+        drawn = _draws(self.explanation) * _paid(self.explanation, evidence.masks)
         return max(self.explanation.calls.asked, OVERHEAD + self.explanation.reference.n - 1 + redraws + drawn)
 
     def randomised(self, seed: int) -> Model:
@@ -394,6 +394,14 @@ class Lab:
                 f"target={self.explanation.target.name!r} reads the recorded answers otherwise than when they were "
                 "explained: another encoder is installed. Give the one that was used: encoder=."
             )
+
+
+def _paid(explanation: PromptExplanation, masks: Masks) -> int:
+    """How many masks a budget must pay for to draw these; see `whygen.prompt.designs.bernoulli`."""
+    if explanation.noise.differs or "antithetic" not in explanation.design:
+        return len(masks)
+    distinct = len(np.unique(masks[~masks.all(axis=1)], axis=0))
+    return max(distinct, -(-len(masks) // 4))
 
 
 def _draws(explanation: PromptExplanation) -> int:

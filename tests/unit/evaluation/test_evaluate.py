@@ -22,7 +22,7 @@ from whygen.evaluation.measures import accuracy, consistency, fidelity
 from whygen.evaluation.measures.faithfulness import extreme_mean, path
 from whygen.evaluation.rebuilt import attributions, rebuild
 from whygen.evaluation.result import Evaluation
-from whygen.models.planted import causes
+from whygen.models.planted import WeighedWords, causes
 from whygen.runs import open_store
 from whygen.types import Settings
 
@@ -31,7 +31,7 @@ LABELS = [int(cause) for cause in causes("additive", PROMPT.split())]
 SHORT = "tell red fox harbour quiet"
 
 
-def explained(prompt: str = PROMPT, model: str = "planted/additive", **choices: object) -> whygen.PromptExplanation:
+def explained(prompt: str = PROMPT, model: object = "planted/additive", **choices: object) -> whygen.PromptExplanation:
     choices = {"target": "token-set", "cache": None, **choices}
     return whygen.explain_prompt(model, prompt, **choices)  # type: ignore[arg-type]
 
@@ -163,7 +163,7 @@ def test_every_figure_of_a_model_with_a_known_cause(tmp_path: Path) -> None:
         explanation, labels=LABELS, budget=2000, cache=store, paraphrases="write a story about a red fox in the harbour"
     )
     assert {measure.metric for measure in found.measures} == set(METRICS)
-    assert found.left_out == ()
+    assert [left.metric for left in found.left_out] == ["randomisation of weights"]
     assert found.measure("auroc").value == 1.0
     assert found.measure("auroc").chance == 0.5
     assert found.measure("r2_heldout").value == pytest.approx(1.0)
@@ -199,7 +199,9 @@ def test_without_a_budget_the_model_is_not_asked_and_the_reason_is_told() -> Non
     found = evaluate(explained(), cache=None)
     assert found.calls.asked == 0
     left = {each.metric: each.reason for each in found.left_out}
-    assert set(left) == {"accuracy", "faithfulness", "stability", "consistency", "operators"}
+    assert set(left) == {
+        "accuracy", "faithfulness", "stability", "consistency", "operators", "randomisation of weights",
+    }  # fmt: skip
     assert "labels=" in left["accuracy"]
     assert "budget of at least" in left["stability"]
 
@@ -282,6 +284,21 @@ def test_labels_of_one_kind_are_refused_by_name() -> None:
 def test_arguments_that_cannot_work_are_refused(how: dict[str, object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         evaluate(explained(), cache=None, **how)  # type: ignore[arg-type]
+
+
+def test_a_metric_that_the_model_cannot_support_is_left_out_by_name() -> None:
+    explanation = explained(target="logprob", model=WeighedWords({"red": 2.0, "fox": -1.0}))
+
+    def silent(prompt: str) -> str:
+        return explanation.reference.text
+
+    found = evaluate(explanation, model=silent, budget=3000, cache=None)
+    assert {row.metric for row in found.measures} == {"fidelity", "randomisation", "cost"}
+    reasons = {left.metric: left.reason for left in found.left_out}
+    for metric in ("faithfulness", "stability", "consistency"):
+        assert "needs log-probabilities" in reasons[metric]
+    with pytest.raises(DataError, match="needs log-probabilities"):
+        evaluate(explanation, metrics="faithfulness", model=silent, budget=3000, cache=None)
 
 
 def test_another_schema_is_refused() -> None:

@@ -3,6 +3,9 @@
 # pyright: basic
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +20,10 @@ from benchmarks.influence import CLEAN, CONTAMINATED, KINDS, Size, chances, defe
 from benchmarks.vaes import auroc, fit, summary
 
 SIZE = Size(training=200, planted=6, reference=80, epochs=3, every=2, looped=3, unique=60, duplicated=10, copies=3)
+
+RESULTS = json.loads(
+    (Path(__file__).parents[3] / "benchmarks/results/influence.json").read_text(encoding="utf-8")
+)["figures"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +82,37 @@ def test_one_seed_has_no_interval() -> None:
     found = summary([1.0, 2.0, 3.0])
     assert found["mean"] == 2.0
     assert found["high"] == pytest.approx(2 + 4.30265 / np.sqrt(3), rel=1e-4)
+
+
+# What the page says of the committed results
+
+
+def row(figure: str, **wanted: str) -> dict:
+    found = [each for each in RESULTS[figure] if all(each[name] == value for name, value in wanted.items())]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_the_vectorised_value_is_the_looped_one_on_every_seed_and_faster() -> None:
+    for each in RESULTS["loop"]:
+        assert each["largest relative difference"] < 1e-4
+        assert each["largest relative difference, double precision"] < 1e-10
+        assert each["milliseconds a sample, vectorised"] < each["milliseconds a sample, looped"] / 10
+
+
+@pytest.mark.parametrize("reference", ["clean", "5% contaminated"])
+@pytest.mark.parametrize("defect", ["foreign class", "noise"])
+def test_conformal_finds_planted_defects_at_least_as_well_as_self_influence_and_sooner(
+    reference: str, defect: str
+) -> None:
+    ours = row("defects", method="conformal (smaller p-value)", reference=reference)
+    theirs = [each for each in RESULTS["defects"] if each["method"].startswith("self-influence")]
+    assert len(theirs) == 3
+    for each in theirs:
+        assert ours[defect]["mean"] >= each[defect]["mean"]
+        assert ours["seconds"]["mean"] < each["seconds"]["mean"]
+
+
+def test_the_memorisation_gap_finds_duplicates_beyond_chance() -> None:
+    chance = next(each for each in RESULTS["chance"] if "duplicate" in each["task"])
+    assert row("duplicates", method="memorisation gap")["duplicates"]["low"] > chance["high"]

@@ -94,7 +94,13 @@ MADE: dict[str, Callable[[], PromptExplanation]] = {
     "edit, pinned": lambda: edit(pin=["now"]),
     "regions": lambda: edit(units="region", regions=4),
     "regions, blurred": lambda: edit(units="region", regions=4, fill="blur"),
+    "sound": lambda: spoken("synth", "play a high bell please"),
+    "film": lambda: spoken("film", "a red circle moves left"),
 }
+
+
+def spoken(name: str, prompt: str) -> PromptExplanation:
+    return whygen.explain_prompt(f"planted/{name}", prompt, target="cosine", cache=None)
 
 
 def lab_of(found: PromptExplanation, **choices: object) -> Lab:
@@ -111,6 +117,7 @@ def test_what_is_asked_is_what_was_asked(name: str) -> None:
     lab = lab_of(found, **({"fill": "blur"} if "blurred" in name else {}))
     again = lab.effects(found.evidence.masks[:12])[:, 0]
     assert again == pytest.approx(found.evidence.effects[:12], abs=1e-6)
+    assert lab.ask_calls() <= 64  # what it was explained with
     told = lab.explain(seed=found.seed)
     assert [u.text for u in told.units] == [u.text for u in found.units]
     assert [u.attribution for u in told.units] == pytest.approx([u.attribution for u in found.units], abs=1e-5)

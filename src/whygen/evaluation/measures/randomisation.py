@@ -3,7 +3,7 @@
 Adebayo et al. 2018 (arXiv 1810.03292) re-initialise the weights. Of a black box there are none: ``answers`` deals the
 recorded effects out anew over groups of masks, so that answers no longer depend on units, and estimates again; it costs
 no call. ``model`` explains a model of the same kind that learned nothing: one that the person gives, or, of a model
-that runs here, a copy with the numbers of every weight dealt out anew.
+that runs here and where the budget allows it, a copy with the numbers of every weight dealt out anew.
 
 A figure is good when it is where chance is: the attributions then come from the model, not from the procedure.
 """
@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from whygen.errors import UsageError
 from whygen.evaluation.case import Case, Floats, Metric, mean_of, percentiles
 from whygen.evaluation.compare import generalised_jaccard
 from whygen.evaluation.measures import agreement
 from whygen.evaluation.measures.fidelity import spearman
 from whygen.evaluation.rebuilt import attributions, rebuild
-from whygen.evaluation.result import Measure
+from whygen.evaluation.result import LeftOut, Measure
 from whygen.stats.seeds import generator
 
 ROUNDS = 20
@@ -26,23 +27,48 @@ COPY = "copy"
 """What stands for a copy of the model with random weights."""
 
 
+AUTOMATIC = "randomisation of weights"
+
+
 def calls(case: Case) -> int:
-    """One explanation where a randomised model was given."""
+    """One explanation where a randomised model was asked for; the automatic one is made if calls are left for it."""
     return 0 if case.randomised is None else case.lab.ask_calls()
 
 
 def measure(case: Case) -> list[Measure]:
-    """Likeness of the explanation to those of shuffled answers, and of a randomised model."""
+    """Likeness of the explanation to those of shuffled answers, and of a randomised model.
+
+    Raises:
+        UsageError: if a copy was asked for by name and there is none.
+    """
     rows = _shuffled(case)
-    if case.randomised is not None:
-        other = case.lab.randomised(case.seed) if case.randomised == COPY else case.randomised
-        told = case.lab.explain(seed=case.explanation.seed, model=other)
-        how = f"explained again for {told.model}, a model that learned nothing"
-        found = agreement.rows(
-            "randomisation", "model", [agreement.pair(case.explanation, told)], seed=case.seed, how=how
-        )
-        rows += [row.model_copy(update={"better": "neither"}) for row in found]
+    try:
+        return rows + _for(case, _random_model(case))
+    except UsageError as error:
+        if case.randomised is not None:
+            raise
+        case.left.append(LeftOut(metric=AUTOMATIC, reason=str(error)))
     return rows
+
+
+def _random_model(case: Case) -> object:
+    """What was given; else a copy of the explained model, if it may be asked.
+
+    Raises:
+        UsageError: if there is none; `BudgetError` if calls are missing.
+    """
+    if case.randomised not in (None, COPY):
+        return case.randomised
+    case.lab.require(case.lab.ask_calls(), AUTOMATIC)
+    return case.lab.randomised(case.seed)
+
+
+def _for(case: Case, model: object) -> list[Measure]:
+    told = case.lab.explain(seed=case.explanation.seed, model=model)
+    how = f"explained again for {told.model}, a model that learned nothing"
+    pairs = [agreement.pair(case.explanation, told)]
+    found = agreement.rows("randomisation", "model", pairs, seed=case.seed, how=how)
+    return [row.model_copy(update={"better": "neither"}) for row in found]
 
 
 def _shuffled(case: Case) -> list[Measure]:
