@@ -8,11 +8,11 @@ from pathlib import Path
 
 NAMES = (
     "first_minute", "coverage", "significance", "sizes", "labels", "distances", "operators", "overhead", "editing",
-    "editing_sizes",
     "store", "anchors_selection", "long_prompts", "estimator_overhead", "methods",
     "stochastic", "distance_ablation", "kernels", "prompt_length", "architectures",
 )  # fmt: skip
-NEED_EXTRA = ("remote", "selection_rivals")  # the official client of OpenAI; published code for selection
+NEED_EXTRA = ("remote", "editing_sizes", "selection_rivals")
+"""The official client of OpenAI; diffusers; published code for selection."""
 NEED_DATA = ("anchors_pipeline", "influence", "retrain", "anchor_ablations", "anchor_time", "audit")
 
 
