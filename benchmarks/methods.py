@@ -7,15 +7,18 @@ estimators of shapiq. Each row is a cell (kind of game, units, keep probability,
 games and seeds. ``behind`` is the paired difference of the default to the best other method with its 95% interval over
 games: the default is behind where the whole interval is above zero.
 
-Cells are kept as they are done, and a broken run takes up where it ended: ``python -m benchmarks.methods --minutes 2``.
+All methods see the same masks, drawn as the package draws them for so many calls. Cells are kept as they are done, and
+a broken run takes up where it ended: ``python -m benchmarks.methods --minutes 2``.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -68,12 +71,12 @@ def cells() -> Iterator[Cell]:
             yield Cell(kind, n, calls, 20, 2 if n * calls <= 3072 else 1, keep)
 
 
-def games_of(cell: Cell) -> Sequence[Played]:
+def game_of(cell: Cell, number: int) -> Played:
     if cell.kind == "encoder":
-        return games.encoder_games()
+        return games.encoder_games()[number]
     if cell.kind == "storyteller":
-        return games.story_games()
-    return [games.planted(cell.kind, cell.n, number) for number in range(cell.games)]
+        return games.story_games()[number]
+    return games.planted(cell.kind, cell.n, number)
 
 
 # ---- the first question: held-out R2 ----
@@ -86,7 +89,8 @@ def held_out(game: Played, keep: float, calls: int, seed: int) -> dict[str, floa
     if keep == 0.5 and designs.fits_enumeration(game.n, calls):
         design = designs.enumerated(game.n)
     elif keep == 0.5:
-        design = designs.complement_pairs(game.n, calls // 2, rng)
+        drawn = {"complement": designs.complement_pairs, "independent": designs.independent}
+        design = drawn[designs.halves_for(game.n, calls)](game.n, calls // 2, rng)
     else:
         design = designs.bernoulli(game.n, calls, rng, keep=keep)
     seen = Observed(design.masks, game.values(design.masks), design.groups, design.keep)
@@ -133,7 +137,7 @@ def shapley_errors(game: Played, calls: int, seed: int) -> dict[str, float]:
     if designs.fits_enumeration(game.n, calls):
         return {DEFAULT: 0.0} | rivals
     rng = np.random.default_rng((SEED, seed))
-    design = designs.by_size(game.n, calls - 2, rng)
+    design = designs.by_size(game.n, calls - 2, rng, halves=designs.halves_for(game.n, calls - 2))
     total = float(ends[1] - ends[0])
     seen = Observed(design.masks, game.values(design.masks), design.groups, sizes=design.sizes, total=total)
     fit = intervals.cross_fit(seen, SURROGATES[DEFAULT], rng)
@@ -188,19 +192,23 @@ def _relative(found: Floats | None, truth: Floats) -> float:
 # ---- cells and rows ----
 
 
-def row(cell: Cell) -> Row:
-    """The cell with the mean of every method, and how far the default is behind the best other one."""
-    runs: list[tuple[int, dict[str, float]]] = []
+def asked(cell: Cell, number: int, seed: int) -> dict[str, float]:
+    """One game of a cell with one seed."""
     if cell.kind == "GPT-3.5":
-        table = games.recorded()
-        runs = [(seed, held_out_of_table(table, cell.calls, seed)) for seed in range(cell.seeds)]
-    else:
-        for game, seed in itertools.product(games_of(cell)[: cell.games], range(cell.seeds)):
-            found = shapley_errors(game, cell.calls, seed) if cell.keep is None else held_out(
-                game, cell.keep, cell.calls, seed
-            )  # fmt: skip
-            if np.isfinite(found[DEFAULT]):  # any of three is constant at a high keep
-                runs.append((game.number, found))
+        return held_out_of_table(games.recorded(), cell.calls, seed)
+    game = game_of(cell, number)
+    if cell.keep is None:
+        return shapley_errors(game, cell.calls, seed)
+    return held_out(game, cell.keep, cell.calls, seed)
+
+
+def row(cell: Cell, workers: Executor) -> Row:
+    """The cell with the mean of every method, and how far the default is behind the best other one."""
+    pairs = list(itertools.product(range(cell.games), range(cell.seeds)))
+    numbers = [seed if cell.kind == "GPT-3.5" else number for number, seed in pairs]
+    found = workers.map(asked, itertools.repeat(cell), *zip(*pairs, strict=True))
+    # Any of three is constant at a high keep: a run without a figure of the default is none.
+    runs = [(number, one) for number, one in zip(numbers, found, strict=True) if np.isfinite(one[DEFAULT])]
     head: dict[str, object] = {
         "game": cell.kind,
         "n": cell.n,
@@ -256,7 +264,8 @@ def shown(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
 def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False) -> None:
     del data
     kept = Rows("methods", minutes=minutes, fresh=fresh)
-    found = {cell.key: kept.get(cell.key, partial(row, cell)) for cell in cells()}
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
+        found = {cell.key: kept.get(cell.key, partial(row, cell, workers)) for cell in cells()}
     rows = [row for row in found.values() if row is not None]
     r2 = [row for row in rows if row["keep"] is not None]
     shapley = [row for row in rows if row["keep"] is None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import socket
 import subprocess
@@ -18,13 +17,7 @@ import whygen
 from whygen.models import ModelOptions, load_model
 from whygen.types import Output, Request, Settings
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        any(importlib.util.find_spec(name) is None for name in ("accelerate", "fastapi", "openai", "uvicorn")),
-        reason="transformers serve needs accelerate, fastapi, openai and uvicorn",
-    ),
-]
+pytestmark = pytest.mark.slow
 WEIGHTS = Path(whygen.__file__).parent / "demo/storyteller/model"
 PROMPT = "Write a story about a fox and a piano."
 PROMPTS = [PROMPT, "Write a story about a fox.", "a piano", "Write about the castle, please."]
