@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from faults.server import FaultServer
 from whygen.cli import main
 from whygen.models import ModelOptions
 from whygen.runs import Budget, RunOptions
-from whygen.types import Settings
+from whygen.types import Limits, Output, Request, Settings
 
 PROMPT = "Tell me about the red fox in the quiet harbour."
 
@@ -47,6 +48,22 @@ def test_the_command_ends_with_code_four_and_the_report_is_there(
     found = json.loads(capsys.readouterr().out)
     assert found["warnings"][0]["code"] == "ended-early"
     assert (tmp_path / "report.html").is_file()
+
+
+@pytest.mark.parametrize("size", [1, 8])
+def test_a_model_that_runs_here_ends_at_its_budget_of_calls(size: int) -> None:
+    class Here:
+        uri = "py/here"
+        limits = Limits(max_batch=size)
+
+        def answer(self, requests: Sequence[Request]) -> list[Output]:
+            return [Output(text=str(request.prompt).upper()) for request in requests]
+
+    part = whygen.explain_prompt(
+        Here(), PROMPT, target="token-set", cache=None, run=RunOptions(spending=Budget(calls=20))
+    )
+    assert part.ended == "cost"
+    assert part.calls.made == 20
 
 
 def test_money_needs_a_price() -> None:

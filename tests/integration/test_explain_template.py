@@ -11,8 +11,10 @@ import pytest
 import whygen
 from whygen.errors import BudgetError, DataError, UnknownNameError, UsageError
 from whygen.models.python import batched
+from whygen.prompt.ending import Interrupted
 from whygen.prompt.inputs import explain_template, foresee_template
 from whygen.results.prompt import PromptExplanation
+from whygen.runs import Budget, RunOptions
 from whygen.types import Chat, Failure, Limits, Message, Output, Request, Settings, Template
 
 SYSTEM = "Tell of a fox. Make it rhyme. Be kind. Sing."
@@ -115,6 +117,57 @@ def test_a_dry_run_counts_what_would_be_asked() -> None:
     explanation = explain(budget=640)
     assert forecast.calls == explanation.calls.asked <= 640
     assert forecast.units == 4
+
+
+class Stops:
+    """Answers as `teller` does, until so many calls were made; then a person presses Ctrl-C, once."""
+
+    uri = "py/stops"
+    limits = Limits(max_batch=1)
+
+    def __init__(self, after: int) -> None:
+        self.left, self.made = after, 0
+
+    def answer(self, requests: Sequence[Request]) -> list[Output]:
+        self.left, self.made = self.left - 1, self.made + len(requests)
+        if self.left == 0:
+            raise KeyboardInterrupt
+        messages = [request.prompt.messages for request in requests if isinstance(request.prompt, Chat)]
+        return [Output(text=teller([{"content": part.text} for part in parts])) for parts in messages]
+
+
+def test_ctrl_c_leaves_the_inputs_that_were_asked_to_the_end_and_goes_on_later(tmp_path: Path) -> None:
+    store = tmp_path / "calls.sqlite"
+    with pytest.raises(Interrupted) as stop:
+        explain(Stops(8 * 3 + 15 * 4 + 3), cache=store, budget=8 * 20)
+    part = stop.value.explanation
+    assert part.ended == "interrupt"
+    assert 2 <= len(part.inputs) < 8
+    alone = explain(inputs=INPUTS[: len(part.inputs)], budget=20 * len(part.inputs))
+    assert [unit.attribution for unit in part.units] == [unit.attribution for unit in alone.units]
+    rest = Stops(10**6)
+    whole = explain(rest, cache=store, budget=8 * 20)
+    assert whole.ended is None
+    assert whole.calls.asked > whole.calls.made == rest.made
+
+
+def test_ctrl_c_before_two_inputs_is_no_explanation() -> None:
+    with pytest.raises(KeyboardInterrupt) as stop:
+        explain(Stops(8 * 3 + 5))
+    assert not isinstance(stop.value, Interrupted)
+
+
+def test_a_bound_ends_the_run_with_what_it_had() -> None:
+    part = explain(budget=8 * 20, run=RunOptions(spending=Budget(calls=100)))
+    assert part.ended is not None
+    assert 2 <= len(part.inputs) < 8
+    assert part.calls.asked <= 100
+
+
+def test_a_lone_sentence_is_cut_into_words_unless_units_are_named() -> None:
+    chat = Chat((Message("system", "Tell of a fox."),))
+    assert [unit.text for unit in explain(template=chat).units] == ["Tell", "of", "a", "fox", "."]
+    assert [unit.text for unit in explain(template=chat, units="sentence").units] == ["Tell of a fox."]
 
 
 def test_open_fields_and_documents_differ_and_the_rest_is_attributed() -> None:

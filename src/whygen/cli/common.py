@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from whygen.errors import DataError, MissingError, StoreError
+from whygen.prompt.ending import Interrupted
 from whygen.report import print_terminal, write_html
 from whygen.results import AnchorExplanation, PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, RichProgress, Silent, open_store
@@ -118,6 +119,32 @@ def show(explanation: PromptExplanation | AnchorExplanation, *, out: Path | None
     print_terminal(explanation, console_for_output())
     if out is not None:
         console_for_people().print(f"Report: {out / 'report.html'}", markup=False, highlight=False)
+
+
+def explained(
+    explain: Callable[[], PromptExplanation],
+    *,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    cache: Path | str | None,
+    batch: str | None = None,
+) -> None:
+    """Explain and show; a run that ended early shows what it had, and its exit status says so.
+
+    Raises:
+        Exit: with `INTERRUPTED` after Ctrl-C, with `ENDED_EARLY` where a budget or a deadline ended the run.
+    """
+    try:
+        explanation = explain()
+    except Interrupted as stop:
+        show_partial(stop.explanation, out=out, as_json=as_json, quiet=quiet)
+        if batch is not None:
+            show_batches(cache)
+        raise typer.Exit(INTERRUPTED) from None
+    show(explanation, out=out, as_json=as_json, quiet=quiet)
+    if explanation.ended is not None:
+        raise typer.Exit(ENDED_EARLY)
 
 
 def show_batches(cache: Path | str | None) -> None:

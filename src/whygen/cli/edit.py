@@ -15,6 +15,7 @@ from whygen.models import ModelOptions
 from whygen.models.diffusers_settings import picture_text
 from whygen.pictures import read_picture
 from whygen.prompt.foresee import foresee_prompt
+from whygen.runs import Budget, Rates, RunOptions
 from whygen.types import Edit, JsonValue, Settings
 
 _LOCAL = ("demo", "diffusers", "py", "replay", "planted")
@@ -61,6 +62,9 @@ def edit(
     strength: Annotated[float | None, typer.Option(help="Image to image: share of noise, 0 to 1.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Inpainting: a picture, white where to paint.")] = None,
     noise_seed: Annotated[int | None, typer.Option(help="Of the noise that every picture begins with.")] = None,
+    max_cost: common.MaxCost = None,
+    deadline: common.Deadline = None,
+    requests_per_minute: common.RequestsPerMinute = None,
     out: common.Out = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
@@ -93,17 +97,17 @@ def edit(
         "options": ModelOptions(device=device, base_url=base_url, endpoint=_endpoint(model)),
         **{name: value for name, value in choices.items() if value is not None},
     }
-    if dry_run:
-        show_forecast(foresee_prompt(model, given, **common_choices), as_json=as_json)
-        return
-    explanation = whygen.explain_prompt(
-        model,
-        given,
-        cache=common.store_path(cache, no_cache),
-        progress=common.progress_for(quiet or as_json),
-        **common_choices,
+    run = RunOptions(
+        spending=Budget(money=max_cost), rates=Rates(requests_per_minute=requests_per_minute), deadline=deadline
     )
-    common.show(explanation, out=out, as_json=as_json, quiet=quiet)
+    if dry_run:
+        show_forecast(foresee_prompt(model, given, run=run, **common_choices), as_json=as_json)
+        return
+    store, progress = common.store_path(cache, no_cache), common.progress_for(quiet or as_json)
+    common.explained(
+        lambda: whygen.explain_prompt(model, given, cache=store, progress=progress, run=run, **common_choices),
+        out=out, as_json=as_json, quiet=quiet, cache=store,
+    )  # fmt: skip
 
 
 def _endpoint(model: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -11,14 +11,16 @@ import typer
 
 import whygen
 from whygen.cli import common
-from whygen.errors import DataError, UsageError
+from whygen.cli.inputs import over, read_inputs
+from whygen.errors import UsageError
 from whygen.models import ModelOptions
 from whygen.prompt.chat_files import read_chat
-from whygen.prompt.ending import Interrupted
 from whygen.prompt.foresee import Forecast, foresee_prompt
+from whygen.prompt.inputs import foresee_template
+from whygen.prompt.units import Input
 from whygen.results import PromptExplanation
 from whygen.runs import Budget, Rates, RunOptions
-from whygen.types import Chat, Message, Settings
+from whygen.types import Chat, Settings, Template
 
 
 def prompt(
@@ -31,7 +33,10 @@ def prompt(
     ] = None,
     inputs: Annotated[
         Path | None,
-        typer.Option(help="User messages, a line each or a JSON list: explained over all of them."),
+        typer.Option(
+            help="A line each or a JSON list: explained over all of them. They stand at {input} in TEXT, fill its "
+            "fields if they are objects, or follow it as user messages."
+        ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="gsmile: the published procedure.")] = None,
     budget: Annotated[int | None, typer.Option(help="Model calls in all; 64 unless a preset says so.")] = None,
@@ -123,41 +128,33 @@ def prompt(
         "options": ModelOptions(device=device, base_url=base_url, endpoint=endpoint),
         **{name: value for name, value in choices.items() if value is not None},
     }
-    running: dict[str, Any] = {
-        "cache": common.store_path(cache, no_cache),
-        "progress": common.progress_for(quiet or as_json),
-        "run": RunOptions(
-            spending=Budget(tokens=token_budget, money=max_cost),
-            rates=Rates(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute),
-            deadline=deadline,
-            batch=cast(Literal["provider"] | None, batch),
-        ),
-        **common_choices,
-    }
+    run = RunOptions(
+        spending=Budget(tokens=token_budget, money=max_cost),
+        rates=Rates(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute),
+        deadline=deadline,
+        batch=cast(Literal["provider"] | None, batch),
+    )
+    explain: Callable[..., PromptExplanation] = whygen.explain_prompt
+    foresee: Callable[..., Forecast] = foresee_prompt
+    asked: str | Chat | Template = given
     if inputs is not None:
-        common.show(_over(model, given, inputs, running), out=out, as_json=as_json, quiet=quiet)
-        return
+        asked, common_choices["inputs"] = _over(given, inputs, common_choices)
+        explain, foresee = whygen.explain_template, foresee_template
     if dry_run:
-        show_forecast(foresee_prompt(model, given, run=running["run"], **common_choices), as_json=as_json)
+        show_forecast(foresee(model, asked, run=run, **common_choices), as_json=as_json)
         return
-    try:
-        explanation = whygen.explain_prompt(model, given, **running)
-    except Interrupted as stop:
-        common.show_partial(stop.explanation, out=out, as_json=as_json, quiet=quiet)
-        if batch is not None:
-            common.show_batches(common.store_path(cache, no_cache))
-        raise typer.Exit(common.INTERRUPTED) from None
-    common.show(explanation, out=out, as_json=as_json, quiet=quiet)
-    if explanation.ended is not None:
-        raise typer.Exit(common.ENDED_EARLY)
+    store, progress = common.store_path(cache, no_cache), common.progress_for(quiet or as_json)
+    common.explained(
+        lambda: explain(model, asked, cache=store, progress=progress, run=run, **common_choices),
+        out=out, as_json=as_json, quiet=quiet, cache=store, batch=batch,
+    )  # fmt: skip
 
 
-def _over(model: str, given: str | Chat, inputs: Path, running: dict[str, Any]) -> PromptExplanation:
-    """A chat, or a text as its system prompt, explained over many user messages."""
-    if running.pop("preset") is not None:
+def _over(given: str | Chat, path: Path, choices: dict[str, Any]) -> tuple[Template | Chat, list[Input]]:
+    """A chat, a template, or a text as the system prompt, to be explained over the inputs in a file."""
+    if choices.pop("preset") is not None:
         raise UsageError("--preset does not go with --inputs: leave one of them out.")
-    template = given if isinstance(given, Chat) else Chat((Message("system", given),))
-    return whygen.explain_template(model, template, inputs=_messages(inputs), **running)
+    return over(given, read_inputs(path))
 
 
 def _with_span(target: str | None, span: str | None) -> str | None:
@@ -188,20 +185,6 @@ def _given(source: str | None, text: str | None, chat: Path | None) -> str | Cha
     if source is not None or text is not None:
         raise UsageError("Give the prompt once: --chat FILE stands in place of TEXT and --text.")
     return read_chat(chat)
-
-
-def _messages(path: Path) -> list[str]:
-    """User messages from a file: a JSON list of texts, or one message a line; blank lines are left out."""
-    content = common.read_text(f"@{path}")
-    if not content.lstrip().startswith("["):
-        return [line for line in content.splitlines() if line.strip()]
-    try:
-        found: object = json.loads(content)
-    except ValueError as error:
-        raise DataError(f"The inputs in {str(path)!r} are no JSON: {error}.") from None
-    if not isinstance(found, list) or not all(isinstance(item, str) for item in cast("list[object]", found)):
-        raise DataError(f"The inputs in {str(path)!r} are no list of texts.")
-    return cast("list[str]", found)
 
 
 def _prompt_text(source: str | None, text: str | None) -> str:

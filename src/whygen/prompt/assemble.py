@@ -159,7 +159,7 @@ def _advice(findings: Findings, plan: Plan) -> str | None:
     own = intervals.noise_of_score(findings.noise or 0.0, keep=design.keep)
     return stopping.advice(
         (interval.high - interval.low) / 2.0, pairs=pairs, draws=plan.options.draws, population=design.population,
-        noise=own,
+        noise=own, size=float(np.abs(interval.estimate).max()),
     ).sentence  # fmt: skip
 
 

@@ -18,12 +18,14 @@ import numpy as np
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, UnknownNameError, UsageError
 from whygen.models import Model, ModelOptions, load_model
+from whygen.models.prices import batch_price_of, price_of
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.assemble import Findings, assemble
 from whygen.prompt.designs import Design
+from whygen.prompt.ending import partial
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.foresee import Forecast, forecast
-from whygen.prompt.intervals import Estimate, Floats, cross_fit
+from whygen.prompt.intervals import LIKE_THESE, Estimate, Floats, cross_fit
 from whygen.prompt.observed import Seen
 from whygen.prompt.observing import observe
 from whygen.prompt.operators import Tools
@@ -84,8 +86,8 @@ def explain_template(
         progress: where to report progress.
         run: what the run may spend in calls, tokens or money, how fast, and how long.
         **choices: as in `explain_prompt`. ``budget`` is for all inputs together and shared out evenly; 64 calls an
-            input if it is left out. ``units`` are sentences if they are left out; ``estimand`` is one of `ESTIMANDS`,
-            of the effect averaged over inputs.
+            input if it is left out. ``units`` are sentences if they are left out, and words where the template is a
+            single sentence; ``estimand`` is one of `ESTIMANDS`, of the effect averaged over inputs.
 
     Returns:
         A frozen explanation of the template; `PromptExplanation.inputs` holds the attributions for each input, and
@@ -97,7 +99,7 @@ def explain_template(
         ModelError: if the model does not answer the whole prompt of an input.
     """
     chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
-    cut = _cut(template, inputs, chosen)
+    cut = _cut(template, inputs, chosen, kind=choices.get("units"))
     check(cut.shown.text, chosen)
     box = load_model(model, options or ModelOptions())
     encoder = find_encoder(encoder, chosen, box) or encoder
@@ -110,8 +112,9 @@ def explain_template(
         )
         operator = question.operator.prepare(question.units, tools)
         ask = Asker(runner, box, question.units, operator, question.target, sent)
-        findings, each = _findings(_ask(ask, cut, question), over)
-    return _told(assemble(ask, findings, question.plan, seed=seed), cut, each)
+        asked = _ask(ask, cut, question, fewest=1 if over == "these" else 2)
+        findings, each = _findings(asked, over)
+    return partial(_told(assemble(ask, findings, question.plan, seed=seed), cut.first(len(each)), each), ask)
 
 
 def foresee_template(
@@ -125,6 +128,7 @@ def foresee_template(
     settings: Settings | None = None,
     seed: int = 0,
     options: ModelOptions | None = None,
+    run: RunOptions | None = None,
     **choices: Unpack[PromptChoices],
 ) -> Forecast:
     """Count the calls and tokens that `explain_template` would use with these arguments; nothing is sent.
@@ -134,7 +138,7 @@ def foresee_template(
         MissingError: if the model or an extra is missing.
     """
     chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
-    cut = _cut(template, inputs, chosen)
+    cut = _cut(template, inputs, chosen, kind=choices.get("units"))
     check(cut.shown.text, chosen)
     box = load_model(model, options or ModelOptions())
     question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
@@ -146,7 +150,8 @@ def foresee_template(
         for prompt in [units.prompt] * question.plan.overhead
         + [question.operator.render(units, mask) for mask in paid] * question.plan.each
     ]
-    return forecast(box, len(cut.shown), prompts, settings or Settings(seed=seed))
+    prices = price_of if run is None or run.batch is None else batch_price_of
+    return forecast(box, len(cut.shown), prompts, settings or Settings(seed=seed), prices=prices)
 
 
 def _chosen(preset: PromptOptions, choices: PromptChoices, *, inputs: int, over: str) -> PromptOptions:
@@ -166,7 +171,10 @@ def _chosen(preset: PromptOptions, choices: PromptChoices, *, inputs: int, over:
     return chosen
 
 
-def _cut(template: Template | Chat, inputs: Sequence[Input], chosen: PromptOptions) -> UnitsOver:
+def _cut(
+    template: Template | Chat, inputs: Sequence[Input], chosen: PromptOptions, *, kind: object | None
+) -> UnitsOver:
+    """The template in units of the ``kind`` that was asked for; unless one was, a lone sentence is cut into words."""
     if not isinstance(template, Template | Chat):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
         raise UsageError(
             f"template is a {type(template).__name__}: give a Template with open fields, or a Chat such as "
@@ -174,7 +182,10 @@ def _cut(template: Template | Chat, inputs: Sequence[Input], chosen: PromptOptio
         )
     if not isinstance(chosen.units, str):
         raise UsageError("units is a list of spans: over many inputs give a kind of unit, such as 'sentence'.")
-    return split_over(template, chosen.units, inputs, pin=chosen.pin)
+    cut = split_over(template, chosen.units, inputs, pin=chosen.pin)
+    if kind is None and chosen.units == MANY.units and len(cut.shown) == 1:
+        return split_over(template, "word", inputs, pin=chosen.pin)
+    return cut
 
 
 def _question(
@@ -236,8 +247,14 @@ class _Asked:
         return np.array(found)
 
 
-def _ask(ask: Asker, cut: UnitsOver, question: Question) -> _Asked:
-    """Ask about every input. Samples and failures of all are handed to ``ask``."""
+def _ask(ask: Asker, cut: UnitsOver, question: Question, *, fewest: int) -> _Asked:
+    """Ask about every input. Samples and failures of all are handed to ``ask``.
+
+    A run that is interrupted, or ends early, leaves the inputs that were asked to the end; ``ask.ended`` says why.
+
+    Raises:
+        KeyboardInterrupt, EndedError: if those are under ``fewest``.
+    """
     plan, seed = question.plan, question.seed
     askers = [Asker(ask.runner, ask.model, units, ask.operator, ask.target, ask.settings) for units in cut.each]
     for asker in askers:
@@ -245,8 +262,17 @@ def _ask(ask: Asker, cut: UnitsOver, question: Question) -> _Asked:
         asker.check_context()
     wholes = [asker.whole(plan.options.references, repeats=plan.repeats) for asker in askers]
     design = question.design(differs=any(whole.differs for whole in wholes))
-    seen = [observe(asker, design, whole, plan, seed) for asker, whole in zip(askers, wholes, strict=True)]
-    for asker in askers:
+    seen: list[Seen] = []
+    for asker, whole in zip(askers, wholes, strict=True):
+        one = observe(asker, design, whole, plan, seed)
+        if asker.ended is not None:
+            ask.ended = asker.ended
+            break
+        seen.append(one)
+    if ask.ended is not None and len(seen) < fewest:
+        raise ask.ended
+    wholes = wholes[: len(seen)]
+    for asker in askers[: len(seen)]:
         ask.samples.extend(asker.samples)
         ask.failures.extend(asker.failures)
     rows = sorted(set[int].intersection(*(set(one.rows) for one in seen)))
@@ -268,7 +294,7 @@ def _findings(asked: _Asked, over: str) -> tuple[Findings, Floats]:
         interval = _like_these(estimate, own, scores, asked.design)
         zero = 1e-9 * max(float(np.abs(seen.observed.effects).max(initial=0.0)) for seen in asked.seen)
         p_values = student_p(interval, inputs - 1.0, zero=zero)
-        method = f"Student t over {inputs} inputs and the masks they share; for inputs like these"
+        method = f"Student t over {inputs} inputs and the masks they share; {LIKE_THESE}"
         estimate = replace(estimate, interval=interval, p_values=p_values, method=method)
     return Findings(mean.observed, asked.design, whole, estimate, mean), each
 
@@ -286,7 +312,7 @@ def _like_these(estimate: Estimate, own: Floats, scores: Floats | None, design: 
 def _told(explanation: PromptExplanation, cut: UnitsOver, each: Floats) -> PromptExplanation:
     """The explanation with what each input showed, and what the person should know of pins and inputs."""
     notices = [*cut.shown.notices]
-    if len(cut.each) < FEW_INPUTS and explanation.interval.method.endswith("like these"):
+    if len(cut.each) < FEW_INPUTS and explanation.interval.method.endswith(LIKE_THESE):
         text = (
             f"{len(cut.each)} inputs say little about others like them: the intervals are wide. Give at least "
             f"{FEW_INPUTS}, or ask about these alone with over='these'."

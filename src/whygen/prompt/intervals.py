@@ -71,6 +71,10 @@ class CrossFit:
         return target + kept * (unbiased - target)
 
 
+LIKE_THESE = "for inputs like these"
+"""How the method of an estimate ends whose interval and p-values are a Student t over inputs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Attributions ``(n,)`` with limits and p-values; None where the design gives none."""

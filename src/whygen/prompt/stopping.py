@@ -116,6 +116,7 @@ def advice(
     draws: int = 1,
     population: int | None = None,
     noise: float = 0.0,
+    size: float = 0.0,
 ) -> Advice:
     """How many more calls would halve the widest interval.
 
@@ -130,6 +131,7 @@ def advice(
         draws: calls for each mask.
         population: pairs there are; None where they are too many to matter.
         noise: variance that the model's own noise adds to one pair score, as in `score_interval`.
+        size: of the largest attribution; a width that is rounding error beside it is none.
 
     Raises:
         UsageError: if there is no pair, or fewer in all than were asked for.
@@ -139,7 +141,7 @@ def advice(
             f"pairs={pairs}, draws={draws}, population={population}: give at least one pair and at most all of them."
         )
     width = 2.0 * float(half_widths.max(initial=0.0))
-    if width == 0.0:
+    if width <= _ROUNDING * size:
         return Advice(width=0.0, calls=0, floor=0.0, sentence="The intervals have no width: more calls change nothing.")
     if population is None:
         calls = 6 * draws * pairs
@@ -153,6 +155,10 @@ def advice(
         return Advice(width=width, calls=None, floor=floor, sentence=_no_more(population, floor))
     calls = 2 * draws * (needed - pairs)
     return Advice(width=width, calls=calls, floor=floor, sentence=_more(calls, width))
+
+
+_ROUNDING = 1e-9
+"""Share of the largest attribution up to which a width is rounding error."""
 
 
 def _more(calls: int, width: float) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from whygen import sounds
 from whygen.prompt import relevance
 from whygen.prompt.asking import REDRAWS
+from whygen.prompt.intervals import LIKE_THESE
 from whygen.prompt.targets import Counts, Target, Timed
 from whygen.results.prompt import Fidelity, Sample, Warned
 from whygen.types import Failure, Output, Sound, Video
@@ -221,12 +222,12 @@ def _few_masks(signs: Signs) -> str | None:
 
 
 def _few_pairs(signs: Signs) -> str | None:
-    pairs = len(np.unique(signs.findings.observed.groups))
-    if signs.findings.estimate.p_values is None or pairs >= 6:
+    """Sign flips of so few pairs reach no small p-value; a Student t over inputs does not rest on pairs alone."""
+    pairs, estimate = len(np.unique(signs.findings.observed.groups)), signs.findings.estimate
+    if estimate.p_values is None or pairs >= 6 or estimate.method.endswith(LIKE_THESE):
         return None
-    return (
-        f"With {pairs} pairs no p-value is under {2.0 ** -(pairs - 1):g}: nothing can be significant. Raise the budget."
-    )
+    told = "1 pair" if pairs == 1 else f"{pairs} pairs"
+    return f"With {told} no p-value is under {2.0 ** -(pairs - 1):g}: nothing can be significant. Raise the budget."
 
 
 def _effective_sample(signs: Signs) -> str | None:

@@ -41,5 +41,5 @@ class LocalDispatcher:
             if jobs:
                 answers = send([job.request for job in jobs])
                 yield agenda.settle(zip(jobs, answers, strict=True))
-            else:
+            elif not agenda.done:  # a budget may have ended it just now
                 agenda.sleep()

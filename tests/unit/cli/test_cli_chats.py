@@ -48,4 +48,43 @@ def test_inputs_that_are_no_texts_are_refused(tmp_path: Path, capsys: pytest.Cap
     file.write_text("[1, 2]")
     code, _, err = run(capsys, "planted/additive", "Be kind.", "--inputs", str(file))
     assert code == 2
-    assert "no list of texts" in " ".join(err.split())
+    assert "neither a list of texts nor a list of objects" in " ".join(err.split())
+
+
+def test_a_text_that_says_input_is_filled_and_other_braces_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "inputs"
+    file.write_text("\n".join(["a piano", "the sea", "a castle", "a dog", "a baker", "snow"]), encoding="utf-8")
+    text = 'Write about a fox. Answer as {"story": ...}. Add {input} too.'
+    code, out, _ = run(capsys, "planted/additive", text, "--inputs", str(file), "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["prompt"] == text
+    assert "fox" in found["units"][0]["text"]
+    assert not any("{input}" in unit["text"] for unit in found["units"])
+
+
+def test_inputs_that_are_objects_fill_the_fields(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "inputs.json"
+    file.write_text(json.dumps([{"what": what, "where": "here"} for what in ("a fox", "the sea", "a dog")]))
+    code, out, _ = run(capsys, "planted/additive", "Tell of {what}. Stay {where}.", "--inputs", str(file), "--json")
+    assert code == 0
+    assert json.loads(out)["prompt"] == "Tell of {what}. Stay {where}."
+    chat = tmp_path / "chat.json"
+    chat.write_text(json.dumps(CHAT), encoding="utf-8")
+    code, _, err = run(capsys, "planted/additive", "--chat", str(chat), "--inputs", str(file))
+    assert code == 2
+    assert "list of texts, not of objects" in " ".join(err.split())
+
+
+def test_a_dry_run_over_inputs_sends_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "inputs"
+    file.write_text("a piano\nthe sea\na castle\n", encoding="utf-8")
+    # A refused connection would be an error: a dry run does not come so far.
+    given = ("openai/test", "Write about a fox. Be kind.", "--inputs", str(file), "--base-url", "http://127.0.0.1:9/v1")
+    code, out, _ = run(capsys, *given, "--dry-run")
+    assert code == 0
+    assert "Nothing was sent." in out
+    assert "2 units" in out
+    assert run(capsys, *given)[0] != 0

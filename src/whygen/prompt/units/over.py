@@ -33,6 +33,10 @@ class UnitsOver:
     each: tuple[Units, ...]
     labels: tuple[str, ...]
 
+    def first(self, inputs: int) -> UnitsOver:
+        """The same cut of the first so many inputs."""
+        return replace(self, each=self.each[:inputs], labels=self.labels[:inputs])
+
 
 def split_over(template: Chat | Template, units: str, inputs: Sequence[Input], *, pin: Sequence[str] = ()) -> UnitsOver:
     """Cut a template that many inputs share; what differs between them is pinned.
