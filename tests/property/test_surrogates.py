@@ -19,7 +19,8 @@ from whygen.prompt.surrogates.kernel import Kernels
 from whygen.prompt.surrogates.least_squares import errors_by, left_out_error, spared_by
 from whygen.prompt.surrogates.pairs import Products, pursue
 from whygen.prompt.surrogates.pairs import leftover as leftover_of
-from whygen.prompt.surrogates.rows import Linear
+from whygen.prompt.surrogates.rows import Linear, regression
+from whygen.prompt.surrogates.sparse import solve_sparse
 from whygen.prompt.surrogates.trees import Leaves
 from whygen.prompt.surrogates.values import Part, Sum, shapley
 
@@ -343,3 +344,29 @@ def test_few_units_that_matter_are_found_in_few_independent_masks() -> None:
         }
         ahead.append(missed["adaptive"] < 0.5 * missed["ridge"])
     assert np.mean(ahead) >= 0.75
+
+
+FIRST_HALVES = (
+    "00010111110",
+    "10000010000",
+    "11111111100",
+    "00010011010",
+    "11111010000",
+    "01101011110",
+    "11100011110",
+    "00110101100",
+    "01100000110",
+    "01001111110",
+)
+"""The first mask of each of ten pairs."""
+
+
+def test_coefficients_that_reach_zero_together_do_not_break_the_lasso() -> None:
+    """Equal effects make ties, which scikit-learn's path cannot follow: this game stopped with an error of shapes."""
+    first = np.array([list(row) for row in FIRST_HALVES]) == "1"
+    masks = np.stack([first, ~first], axis=1).reshape(-1, 11)
+    effects = np.array([int(digit) for digit in "22202020122101210222"], dtype=float)
+    seen = Observed(masks, effects, np.arange(20) // 2)
+    found = solve_sparse(regression(seen))
+    assert np.isfinite(found.solution).all()
+    assert np.isfinite(SURROGATES["adaptive"].fit(seen).attributions()).all()

@@ -55,7 +55,7 @@ def test_a_text_that_says_input_is_filled_and_other_braces_stay(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "inputs"
-    file.write_text("\n".join(["a piano", "the sea", "a castle", "a dog", "a baker", "snow"]), encoding="utf-8")
+    file.write_text("a piano\nthe sea\na castle\na dog\na baker\nsnow", encoding="utf-8")
     text = 'Write about a fox. Answer as {"story": ...}. Add {input} too.'
     code, out, _ = run(capsys, "planted/additive", text, "--inputs", str(file), "--json")
     assert code == 0
