@@ -8,6 +8,7 @@ import pytest
 import whygen
 from whygen.errors import BudgetError, DataError, ModelError, UnknownNameError, UsageError
 from whygen.models.planted import causes
+from whygen.runs import Budget, RunOptions
 from whygen.types import Limits, Output, Request, Settings
 
 PROMPT = "Write about a fox and a piano near the castle, please."
@@ -165,6 +166,18 @@ def test_failed_calls_take_their_pair_with_them_and_are_told() -> None:
     explanation = explain("planted/picky", "a fox, a castle or tennis now?", budget=60, estimand="banzhaf")
     assert "failed-calls" in codes(explanation)
     assert explanation.calls.failed > 0
+
+
+def test_leave_one_out_says_when_a_prompt_it_needs_was_not_answered() -> None:
+    def shy(prompt: str) -> str:
+        if "piano" not in prompt:
+            raise ValueError("no piano, no answer")
+        return prompt.upper()
+
+    with pytest.raises(ModelError, match=r"did not answer 1 of \d+ prompts .*no piano.*estimand='banzhaf'"):
+        explain(shy, "A fox and a piano in the snow", estimand="loo", budget=20)
+    with pytest.raises(ModelError, match="budget is spent"):
+        explain(str.upper, "A fox and a cat", estimand="loo", budget=20, run=RunOptions(spending=Budget(calls=6)))
 
 
 def test_a_model_that_fails_on_the_whole_prompt_is_an_error_with_advice() -> None:

@@ -12,6 +12,7 @@ from whygen.encoders import AnyEncoder
 from whygen.errors import DataError, UsageError
 from whygen.models import HasContext, Model, ModelOptions, load_model
 from whygen.models.prices import Price, batch_price_of, price_of
+from whygen.prompt.designs import Design
 from whygen.prompt.edits import no_levels
 from whygen.prompt.hierarchy.skeleton import parse_levels
 from whygen.prompt.operators.base import Unprepared
@@ -20,7 +21,7 @@ from whygen.prompt.prepare import Question, check, prepare
 from whygen.prompt.units import Sent, split
 from whygen.runs import RunOptions
 from whygen.runs.spending import worst_case
-from whygen.types import Edit, Request, Settings, Source
+from whygen.types import Edit, Masks, Request, Settings, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,14 +83,27 @@ def foresee_prompt(
 
 
 def _masked(question: Question) -> list[Sent]:
-    """The prompts of the masks, each that is paid for once; the whole prompt stands for those not known beforehand."""
+    """The prompts of the masks that are paid for; the whole prompt stands for those not known beforehand."""
     design, operator, units = question.design(differs=False), question.operator, question.units
     if design.prompts is not None:
-        return list(dict.fromkeys(units.sent(text) for text in design.prompts if text != units.text))
-    masks = np.unique(design.masks[~np.asarray(design.masks.all(axis=1))], axis=0)
+        texts = [units.sent(text) for text in design.prompts if text != units.text]
+        return texts if question.plan.options.draws > 1 else list(dict.fromkeys(texts))
+    masks = paid(design, draws=question.plan.options.draws)
     if operator.by_settings or isinstance(operator, Unprepared):
         return [units.prompt] * len(masks)
-    return list(dict.fromkeys(operator.render(units, mask) for mask in masks))
+    prompts = [operator.render(units, mask) for mask in masks]
+    return prompts if question.plan.options.draws > 1 else list(dict.fromkeys(prompts))
+
+
+def paid(design: Design, *, draws: int) -> Masks:
+    """The masks that calls are made for: each once, and never the whole prompt, whose repeats are there.
+
+    With several draws every row is asked anew, as `Asker.masks` does; a single whole prompt among them is known.
+    """
+    full = np.asarray(design.masks.all(axis=1))
+    if draws == 1:
+        return np.unique(design.masks[~full], axis=0)
+    return design.masks[~full] if full.sum() == 1 else design.masks
 
 
 def forecast(

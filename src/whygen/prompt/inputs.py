@@ -24,7 +24,7 @@ from whygen.prompt.assemble import Findings, assemble
 from whygen.prompt.designs import Design
 from whygen.prompt.ending import partial
 from whygen.prompt.estimating import estimate_from
-from whygen.prompt.foresee import Forecast, forecast
+from whygen.prompt.foresee import Forecast, forecast, paid
 from whygen.prompt.intervals import LIKE_THESE, Estimate, Floats, cross_fit
 from whygen.prompt.observed import Seen
 from whygen.prompt.observing import observe
@@ -142,13 +142,12 @@ def foresee_template(
     check(cut.shown.text, chosen)
     box = load_model(model, options or ModelOptions())
     question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
-    masks = question.design(differs=False).masks
-    paid = np.unique(masks[~masks.all(axis=1)], axis=0)
+    masks = paid(question.design(differs=False), draws=question.plan.options.draws)
     prompts = [
         prompt
         for units in cut.each
         for prompt in [units.prompt] * question.plan.overhead
-        + [question.operator.render(units, mask) for mask in paid] * question.plan.each
+        + [question.operator.render(units, mask) for mask in masks] * question.plan.each
     ]
     prices = price_of if run is None or run.batch is None else batch_price_of
     return forecast(box, len(cut.shown), prompts, settings or Settings(seed=seed), prices=prices)

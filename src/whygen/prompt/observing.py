@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.errors import UsageError
+from whygen.errors import ModelError, UsageError
 from whygen.prompt import designs, relevance, stopping
 from whygen.prompt.asking import REDRAWS, Asker, Whole
 from whygen.prompt.designs import Design
@@ -26,6 +26,10 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
     """Ask for the masks, at the looks of the stop rule or all at once; groups with a failed call are left out.
 
     A run that is interrupted, or ends early, leaves what was answered so far; ``asker.ended`` says why.
+
+    Raises:
+        ModelError: if a mask of ``loo`` was not answered: no other says what that unit does.
+        KeyboardInterrupt, EndedError: if that is why.
     """
     total = _total(asker, design, whole, plan)
     prompts = asker.rendered(design)
@@ -38,11 +42,24 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
             f"irrelevant='exclude' leaves nothing: every pair of masks holds one of the {irrelevant} answers about "
             "something else. Use irrelevant='count', or pin what keeps the model on its subject."
         )
+    if plan.options.estimand == "loo" and not alive.all():
+        raise _unanswered(asker, int((~alive).sum()), len(alive))
     noise, degrees = _noise(asker, design, effects, alive, whole, plan)
     near = None if plan.kernel is None else _nearness(asker, design, prompts, plan.kernel)
     everything = Observed(design.masks, read(effects), design.groups, design.keep, design.sizes, total, near)
     rows = tuple(np.flatnonzero(alive).tolist())
     return Seen(everything.take(alive), noise, degrees, rows, irrelevant, effects[alive], stopped)
+
+
+def _unanswered(asker: Asker, missing: int, asked: int) -> BaseException:
+    if asker.ended is not None:
+        return asker.ended
+    failure = asker.failures[0]
+    return ModelError(
+        f"{asker.model.uri} did not answer {missing} of {asked} prompts that lack a unit ({failure.kind}): "
+        f"{failure.message}. estimand='loo' needs them all. Answers are recorded: run again to ask for the others, or "
+        "use estimand='banzhaf', which does without some."
+    )
 
 
 def _collect(

@@ -49,3 +49,16 @@ def test_a_hierarchy_is_one_option_and_refuses_what_it_cannot_read() -> None:
     with pytest.raises(UsageError, match="does not go with keep, draws"):
         whygen.explain_prompt("planted/additive", text, hierarchy="auto", draws=2, keep=0.8, cache=None)
     assert foresee_prompt("planted/additive", text, hierarchy="auto", budget=256).calls == 256
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.9])
+@pytest.mark.parametrize("estimand", ["banzhaf", "shapley", "local", "loo"])
+@pytest.mark.parametrize("draws", [1, 2])
+def test_a_dry_run_counts_the_calls_that_are_made(estimand: str, draws: int, keep: float) -> None:
+    if estimand == "shapley" and keep != 0.5:
+        pytest.skip("Shapley values have no keep probability")
+    text = "one two please three four five"
+    choices = {"estimand": estimand, "draws": draws, "keep": keep, "budget": 60, "target": "token-set"}
+    forecast = foresee_prompt(str.upper, text, **choices)  # type: ignore[arg-type]
+    found = whygen.explain_prompt(str.upper, text, cache=None, **choices)  # type: ignore[arg-type]
+    assert forecast.calls == found.calls.made
