@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
+from weakref import finalize
 
 import numpy as np
 import openai
@@ -59,6 +60,7 @@ class OpenAIEmbeddings:
             timeout=timeout,
             default_headers=cast(Mapping[str, str], silent),
         )
+        finalize(self, self._client.close)  # its connections go with the encoder, not when a collector comes by
         self._known: dict[str, NDArray[np.float64]] = {}
 
     @property

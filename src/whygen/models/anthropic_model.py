@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
+from weakref import finalize
 
 import anthropic
 import httpx2
@@ -52,6 +53,7 @@ class AnthropicModel:
             max_retries=0,
             timeout=httpx2.Timeout(timeout or TIMEOUT, connect=min(_CONNECT, timeout or TIMEOUT)),
         )
+        finalize(self, self._client.close)  # its connections go with the model, not when a collector comes by
 
     @property
     def uri(self) -> str:

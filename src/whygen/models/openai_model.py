@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from weakref import finalize
 
 import openai
 
@@ -47,6 +48,7 @@ class RemoteModel:
 
     def __init__(self, service: Service, name: str, *, endpoint: Endpoint, timeout: float | None = None) -> None:
         self._client = open_client(service, timeout=timeout)
+        finalize(self, self._client.close)  # its connections go with the model, not when a collector comes by
         self._service = service
         self._name = name
         self._endpoint = endpoint

@@ -12,7 +12,7 @@ from whygen.errors import UsageError
 from whygen.models import ModelOptions, load_model
 from whygen.prompt.asking import Asker
 from whygen.prompt.operators import Tools
-from whygen.prompt.options import PromptChoices, PromptOptions, check_rounds, choose
+from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, check_rounds, choose
 from whygen.prompt.prepare import check, find_encoder, prepare
 from whygen.prompt.running import explained, make_run, reread, without_calls
 from whygen.prompt.targets import Continues, Target, TargetLike
@@ -86,6 +86,7 @@ def explain_targets(
         for target in targets
     ]
     goals = [question.target for question in questions]
+    _check_sharing(goals, chosen)
     found: dict[int, PromptExplanation] = {}
     with open_store(cache) as store:
         asking = make_runner(box, store, budget=None, progress=progress, options=run)
@@ -101,6 +102,16 @@ def explain_targets(
             found[first] = explained(heard, further=chosen.sets or 0)
             found |= {place: without_calls(explained(read)) for place, read in reads.items()}
     return tuple(found[place] for place in range(len(goals)))
+
+
+def _check_sharing(goals: Sequence[Target], chosen: PromptOptions) -> None:
+    """Refuse, before anything is asked, what makes effects or rows depend on the target that asks."""
+    names = [name for name in ("distribution", "irrelevant") if getattr(chosen, name) != getattr(DEFAULT, name)]
+    if names and any(len(group) > 1 for group in _sharing(goals)):
+        raise UsageError(
+            f"{names[0]}={getattr(chosen, names[0])!r} measures answers by the target that asks: no other is read "
+            "from the same run. Explain with each target on its own; what was recorded costs nothing."
+        )
 
 
 def _encoder_of(target: TargetLike, encoder: str | TextEncoder) -> str | TextEncoder:
