@@ -94,7 +94,9 @@ def held_out(game: Played, keep: float, calls: int, seed: int) -> dict[str, floa
     else:
         design = designs.bernoulli(game.n, calls, rng, keep=keep)
     seen = Observed(design.masks, game.values(design.masks), design.groups, design.keep)
-    found = {s.name: _r2(s, seen, new, game.values(new)) for s in SURROGATES.values() if not _too_slow(s.name, seen)}
+    found = {
+        s.name: _r2(s, seen, new, game.values(new)) for s in SURROGATES.values() if not _too_slow(s.name, game.n, calls)
+    }
     return found | {"reported": _reported(seen, new, game.values(new), rng)}
 
 
@@ -123,8 +125,8 @@ def _reported(seen: Observed, masks: Bools, effects: Floats, rng: np.random.Gene
     return float("nan") if found is None else found
 
 
-def _too_slow(name: str, seen: Observed) -> bool:
-    return seen.n * len(seen) > _MOST.get(name, np.inf)
+def _too_slow(name: str, n: int, calls: int) -> bool:
+    return n * calls > _MOST.get(name, np.inf)
 
 
 # ---- the second question: Shapley values ----
@@ -142,7 +144,8 @@ def shapley_errors(game: Played, calls: int, seed: int) -> dict[str, float]:
     seen = Observed(design.masks, game.values(design.masks), design.groups, sizes=design.sizes, total=total)
     fit = intervals.cross_fit(seen, SURROGATES[DEFAULT], rng)
     ours = {DEFAULT: _relative(intervals.shapley_estimate(fit, seen, rng).attributions, game.shapley)}
-    alone = {name: _relative(_alone(s, seen), game.shapley) for name, s in SURROGATES.items() if name not in _LEFT_OUT}
+    quick = [s for s in SURROGATES.values() if s.name not in _LEFT_OUT and not _too_slow(s.name, game.n, calls)]
+    alone = {s.name: _relative(_alone(s, seen), game.shapley) for s in quick}
     unbiased = seen.weights().T @ seen.effects / len(seen)
     return ours | alone | rivals | {"MSR": _relative(unbiased, game.shapley)}
 
@@ -153,7 +156,7 @@ _LEFT_OUT = {DEFAULT, "pairs"}
 
 def _alone(surrogate: Surrogate, seen: Observed) -> Floats | None:
     """The surrogate's own values, as those who use it alone would report them."""
-    if len(np.unique(seen.groups)) < surrogate.smallest_pairs(seen.n) or _too_slow(surrogate.name, seen):
+    if len(np.unique(seen.groups)) < surrogate.smallest_pairs(seen.n):
         return None
     try:
         return surrogate.fit(seen).attributions()
