@@ -108,13 +108,17 @@ def read_labels(path: Path) -> list[int]:
 
 def _show(found: Evaluation) -> None:
     console = common.console_for_output()
-    shown = Table("figure", "value", "95% interval", "by chance", box=None)
+    rows = list(table(found.measures))
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("figure", min_width=max((len(row[1]) + 2 for row in rows), default=0), no_wrap=True)
+    for head in ("value", "95% interval", "by chance"):
+        shown.add_column(head)
     group = ""
-    for metric, name, value, interval, chance, _ in table(found.measures):
+    for metric, name, value, interval, chance, _ in rows:
         if metric != group:
             shown.add_row(Text(metric, style="bold"))
             group = metric
-        shown.add_row(Text(f"  {name}", no_wrap=True), value, interval, chance)
+        shown.add_row(Text(f"  {name}"), value, interval, chance)
     console.print(shown)
     for left in found.left_out:
         console.print(Text(f"Left out: {left.metric}. {visible(left.reason)}", style="yellow"))

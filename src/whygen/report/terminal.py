@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
@@ -133,10 +134,20 @@ def _output(reference: Mapping[str, Any]) -> Text:
     return shown
 
 
+_BESIDE_WIDE, _BESIDE_NARROW = 50, 24
+"""Columns that mark, attribution, interval and p take, or mark and attribution alone, with the space between."""
+
+_FEWEST_CELLS = 9
+"""Of a bar."""
+
+
 def _units(summary: Mapping[str, Any], width: int) -> RenderableType:
     wide = width >= NARROW
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim", show_edge=False)
-    table.add_column(summary["noun"], max_width=max(8, min(28, width // 3)), no_wrap=True, overflow="ellipsis")
+    rest = _BESIDE_WIDE if wide else _BESIDE_NARROW
+    shown = {index: shorten(summary["units"][index]["text"], 28) for index in _shown(summary)}
+    names = min(max([cell_len(text) for text in shown.values()], default=0), max(8, width - rest - _FEWEST_CELLS))
+    table.add_column(summary["noun"], max_width=max(names, len(summary["noun"])), no_wrap=True, overflow="ellipsis")
     table.add_column("")
     table.add_column("", no_wrap=True)
     table.add_column("attribution", justify="right", no_wrap=True)
@@ -144,11 +155,11 @@ def _units(summary: Mapping[str, Any], width: int) -> RenderableType:
         table.add_column(f"{summary['level']} interval", justify="right", no_wrap=True)
         table.add_column("p", justify="right", no_wrap=True)
     axis = Axis(summary["axis_range"]["low"], summary["axis_range"]["high"])
-    cells = max(9, min(25, width - (62 if wide else 36)))
-    for index in _shown(summary):
+    cells = max(_FEWEST_CELLS, min(25, width - rest - names))
+    for index, name in shown.items():
         unit = summary["units"][index]
         row = [
-            Text(shorten(unit["text"], 28)),
+            Text(name),
             Text(unit["mark"], style=_hue(unit)),
             Text(_bar(unit["attribution"], axis, cells), style=_hue(unit)),
             Text(unit["attribution_text"]),
