@@ -34,6 +34,9 @@ from whygen.results.prompt import Calls, PromptExplanation
 from whygen.runs import Progress, Runner, RunOptions, Store, make_runner
 from whygen.types import Masks, Output, Settings
 
+NAMED = frozenset({"json", "label", "regex"})
+"""Targets whose argument is in their name."""
+
 SIMPLE = frozenset({"optimal-transport", "cosine", "tfidf", "token-set", "edit", "exact", "tool", "refusal"})
 """Targets that their name says wholly."""
 
@@ -422,6 +425,8 @@ def _target(explanation: PromptExplanation) -> str:
     if drawn and ":" not in target.name:
         return target.name
     if target.name in SIMPLE or target.distance == "log-probability of the reference":
+        return target.name
+    if target.name.partition(":")[0] in NAMED and ":" in target.name:
         return target.name
     raise UsageError(
         f"The explanation's target, {target.distance!r}, had an argument or was one of your own: give it again with "

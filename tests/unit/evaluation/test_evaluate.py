@@ -335,6 +335,12 @@ def test_a_target_with_an_argument_must_be_given_again() -> None:
     assert found.measure("aopc").value is not None
 
 
+@pytest.mark.parametrize("target", ["regex:fo+x", "label:FOX,DOG"])
+def test_a_target_that_its_name_says_wholly_is_asked_again(target: str) -> None:
+    found = evaluate(explained(target=target), metrics="faithfulness", budget=900, cache=None)
+    assert found.measure("deletion_auc").value is not None
+
+
 def test_another_model_and_another_reading_are_found_out() -> None:
     explanation = explained()
     with pytest.raises(UsageError, match="answers the whole prompt otherwise"):
