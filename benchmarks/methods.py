@@ -264,6 +264,39 @@ def shown(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
+def told(question: str, rows: Sequence[Row]) -> list[dict[str, object]]:
+    """In how many cells the default is ahead of, level with and behind the best other method of the cell, and the best
+    single method over all cells: the one of the best mean where all that are shown took part.
+    """
+    judged = [row for row in rows if "methods" in row]
+    behind = [row["behind"] for row in judged]
+    sign = -1.0 if "error" in question else 1.0
+    common = set.intersection(*({n for n, v in row["methods"].items() if np.isfinite(v)} for row in judged))  # type: ignore[attr-defined]
+    means = {name: float(np.mean([row["methods"][name] for row in judged])) for name in common - {"reported"}}  # type: ignore[index]
+    single = max(common - {"reported", DEFAULT}, key=lambda name: sign * means[name])
+    return [{
+        "question": question, "cells": len(judged),
+        "ahead": sum(high < 0 for _, _, high in behind), "level": sum(low <= 0 <= high for _, low, high in behind),  # type: ignore[misc]
+        "behind": sum(low > 0 for _, low, _ in behind),  # type: ignore[misc]
+        "behind by over .01": sum(low > 0 and mean > 0.01 for mean, low, _ in behind),  # type: ignore[misc]
+        "default": means[DEFAULT], "best single method": single, "its figure": means[single],
+    }]  # fmt: skip
+
+
+def losses(rows: Sequence[Row], *, least: float = 1e-3) -> list[dict[str, object]]:
+    """Cells in which the default is behind the best other method by more than its interval, and by ``least``."""
+    return [
+        {
+            "game": row["game"], "units": row["n"], "keep": row["keep"], "calls": row["calls"],
+            "default": row["methods"][DEFAULT], "best other": row["best other"],  # type: ignore[index]
+            "its figure": row["methods"][row["best other"]],  # type: ignore[index]
+            "behind": dict(zip(("mean", "low", "high"), row["behind"], strict=True)),  # type: ignore[arg-type]
+        }
+        for row in rows
+        if "methods" in row and row["behind"][1] > 0 and row["behind"][0] > least  # type: ignore[index]
+    ]  # fmt: skip
+
+
 def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False) -> None:
     del data
     kept = Rows("methods", minutes=minutes, fresh=fresh)
@@ -276,7 +309,11 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
         if shown(part):
             print(f"{title}\n\n{record.table(shown(part))}\n")
     left = [key for key, row in found.items() if row is None]
-    figures = {"held-out R2": r2, "relative squared Shapley error": shapley, "not run": left}
+    questions = {"held-out R2": r2, "relative squared Shapley error": shapley}
+    figures: dict[str, object] = dict(questions)
+    figures["summary"] = [line for name, part in questions.items() for line in told(name, part)]
+    figures |= {f"behind in {name}": losses(part) for name, part in questions.items()}
+    figures["not run"] = left
     record.write("methods", figures, seed=SEED)
 
 
