@@ -19,7 +19,6 @@ import numpy as np
 import whygen
 from benchmarks import published, record
 from benchmarks.agreeing import GENERALISED, RANKS, TOP, attributions, chance, measures, with_interval, within
-from benchmarks.trials import SURROGATE
 from whygen.demo.storyteller import labelled_prompts
 from whygen.encoders import load_text_encoder
 from whygen.models import load_model
@@ -39,9 +38,9 @@ Explain = Callable[..., PromptExplanation]
 
 
 def ways() -> dict[str, Explain]:
-    """Methods by name, given a prompt, a seed and settings. The default is by `SURROGATE`: the same attributions."""
+    """Methods by name, given a prompt, a seed and settings."""
     model, encoder = load_model("demo/storyteller"), load_text_encoder()
-    ours = partial(whygen.explain_prompt, model, encoder=encoder, cache=None, surrogate=SURROGATE, interactions=0)
+    ours = partial(whygen.explain_prompt, model, encoder=encoder, cache=None)
     words = published.word_vectors(encoder)
     return {
         "published": partial(published.explain_with_own_masks, model, encoder=words, cache=None),
