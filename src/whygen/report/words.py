@@ -71,10 +71,12 @@ def _untested(explanation: PromptExplanation) -> str:
 
 
 def _named(units: Sequence[UnitAttribution], explanation: PromptExplanation) -> str:
-    """The first few names; a text that stands in the prompt more than once is told apart by its place."""
-    times = Counter(unit.text for unit in explanation.units)
-    place = {unit.start: number for number, unit in enumerate(explanation.units, start=1)}
-    names = [quoted(unit.text) + (f" (number {place[unit.start]})" if times[unit.text] > 1 else "") for unit in units]
+    """The first few names; one that more than one unit has, as it is shown, is told apart by its place."""
+    shown = [quoted(unit.text) for unit in explanation.units]
+    times = Counter(shown)
+    place = {unit.start: number for number, unit in enumerate(explanation.units)}
+    places = [place[unit.start] for unit in units]
+    names = [shown[place] + (f" (number {place + 1})" if times[shown[place]] > 1 else "") for place in places]
     rest = len(names) - MOST_NAMED
     return listed([*names[:MOST_NAMED], f"{rest} more"] if rest > 1 else names)
 

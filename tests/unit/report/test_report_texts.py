@@ -139,6 +139,9 @@ def test_the_headline_names_who_drove_it() -> None:
     second = explanation.units[7].model_copy(update={"significant": True, "attribution": 0.3})
     units = (*explanation.units[:7], second, *explanation.units[8:])
     assert words.drivers(explanation.model_copy(update={"units": units})).startswith("“a” (number 8), “fox”")
+    long = "a sentence that begins like another one and "
+    same = [unit.model_copy(update={"text": f"{long}{unit.text}{unit.start}"}) for unit in units]
+    assert " (number 8), " in words.drivers(explanation.model_copy(update={"units": same}))
     quiet = tuple(unit.model_copy(update={"significant": False}) for unit in explanation.units)
     assert words.drivers(explanation.model_copy(update={"units": quiet})) == "No word of this prompt stands out."
 
