@@ -69,3 +69,15 @@ def test_bytes_that_are_not_those_that_were_recorded_are_noticed(tmp_path: Path)
         file.write_text("\n".join([lines[0], json.dumps(record | {"data": data}), *lines[2:]]))
         with pytest.raises(FormatError, match="line 2"):
             load_model(f"replay/{file}")
+
+
+def test_an_edit_by_command_ends_at_its_deadline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = tmp_path / "in.png"
+    image.write_bytes(picture_of(np.full((16, 16, 3), 90, dtype=np.uint8)).data)
+    with FaultServer("drawn", latency=0.1) as server, pytest.raises(SystemExit) as end:
+        main([
+            "edit", "openai/test", str(image), TEXT, "--base-url", server.url, "--encoder", "patches", "--json",
+            "--deadline", "4.5", "--requests-per-minute", "600", "--budget", "64", "--no-cache",
+        ])  # fmt: skip
+    assert end.value.code == 4
+    assert json.loads(capsys.readouterr().out)["warnings"][0]["code"] == "ended-early"
