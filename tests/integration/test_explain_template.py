@@ -164,6 +164,12 @@ def test_a_bound_ends_the_run_with_what_it_had() -> None:
     assert part.calls.asked <= 100
 
 
+def test_a_batch_for_each_input_is_refused_before_anything_is_asked() -> None:
+    for ask in (explain_template, foresee_template):
+        with pytest.raises(UsageError, match="16 batches, one after another"):
+            ask(teller, CHAT, inputs=INPUTS, target="token-set", run=RunOptions(batch="provider"))
+
+
 def test_a_lone_sentence_is_cut_into_words_unless_units_are_named() -> None:
     chat = Chat((Message("system", "Tell of a fox."),))
     assert [unit.text for unit in explain(template=chat).units] == ["Tell", "of", "a", "fox", "."]

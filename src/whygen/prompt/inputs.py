@@ -18,7 +18,6 @@ import numpy as np
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, UnknownNameError, UsageError
 from whygen.models import Model, ModelOptions, load_model
-from whygen.models.prices import batch_price_of, price_of
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.assemble import Findings, assemble
 from whygen.prompt.designs import Design
@@ -98,6 +97,7 @@ def explain_template(
         MissingError: if the model, an encoder or an extra is missing.
         ModelError: if the model does not answer the whole prompt of an input.
     """
+    _check_rounds(len(inputs), run)
     chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
     cut = _cut(template, inputs, chosen, kind=choices.get("units"))
     check(cut.shown.text, chosen)
@@ -137,6 +137,7 @@ def foresee_template(
         UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if the model or an extra is missing.
     """
+    _check_rounds(len(inputs), run)
     chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
     cut = _cut(template, inputs, chosen, kind=choices.get("units"))
     check(cut.shown.text, chosen)
@@ -149,8 +150,16 @@ def foresee_template(
         for prompt in [units.prompt] * question.plan.overhead
         + [question.operator.render(units, mask) for mask in masks] * question.plan.each
     ]
-    prices = price_of if run is None or run.batch is None else batch_price_of
-    return forecast(box, len(cut.shown), prompts, settings or Settings(seed=seed), prices=prices)
+    return forecast(box, len(cut.shown), prompts, settings or Settings(seed=seed))
+
+
+def _check_rounds(inputs: int, run: RunOptions | None) -> None:
+    """Refuse what would be a batch after another, each of up to a day: one input is asked after the other."""
+    if run is not None and run.batch is not None:
+        raise UsageError(
+            f"batch={run.batch!r} with {inputs} inputs would be {2 * inputs} batches, one after another, each of up "
+            "to a day. Leave batch out, or explain one prompt by it."
+        )
 
 
 def _chosen(preset: PromptOptions, choices: PromptChoices, *, inputs: int, over: str) -> PromptOptions:
