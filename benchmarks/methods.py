@@ -283,6 +283,22 @@ def told(question: str, rows: Sequence[Row]) -> list[dict[str, object]]:
     }]  # fmt: skip
 
 
+def beside(question: str, rows: Sequence[Row], *, least: float = 1e-3) -> list[dict[str, object]]:
+    """The default beside each method over the cells where that method took part, and how often either is better."""
+    sign = -1.0 if "error" in question else 1.0
+    judged = [row["methods"] for row in rows if "methods" in row]
+    found: list[dict[str, object]] = []
+    for name in sorted(set[str]().union(*judged) - {DEFAULT, "reported"}):  # type: ignore[arg-type]
+        pairs = np.array([(m[DEFAULT], m[name]) for m in judged if np.isfinite(m.get(name, np.nan))])  # type: ignore[attr-defined,index]
+        gain = sign * (pairs[:, 0] - pairs[:, 1])
+        found.append({
+            "question": question, "method": name, "cells": len(pairs), "its figure": float(np.median(pairs[:, 1])),
+            "default": float(np.median(pairs[:, 0])),
+            "default better in": int((gain > least).sum()), "worse in": int((gain < -least).sum()),
+        })  # fmt: skip
+    return found
+
+
 def losses(rows: Sequence[Row], *, least: float = 1e-3) -> list[dict[str, object]]:
     """Cells in which the default is behind the best other method by more than its interval, and by ``least``."""
     return [
@@ -312,6 +328,7 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
     questions = {"held-out R2": r2, "relative squared Shapley error": shapley}
     figures: dict[str, object] = dict(questions)
     figures["summary"] = [line for name, part in questions.items() for line in told(name, part)]
+    figures["beside each"] = [line for name, part in questions.items() for line in beside(name, part)]
     figures |= {f"behind in {name}": losses(part) for name, part in questions.items()}
     figures["not run"] = left
     record.write("methods", figures, seed=SEED)
