@@ -34,7 +34,7 @@ from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import NoiseKind, generated, noise_for, score, settle
 from whygen.anchors.selection import k_dispersion, nearest_pick
 from whygen.evaluation.reproduce_pxgen import TRAINED, TRAINING, Mnist, load_mnist
-from whygen.models.latent import LatentModel, load_latent
+from whygen.models import LatentModel, load_latent
 from whygen.stats.seeds import generator
 from whygen.stats.wilson import wilson
 

@@ -27,7 +27,7 @@ from whygen.anchors.groups import assign
 from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import generated, noise_for, score, settle
 from whygen.evaluation.reproduce_pxgen import TRAINED, TRAINING, Mnist, load_mnist, train
-from whygen.models.latent import LatentModel, load_latent
+from whygen.models import LatentModel, load_latent
 from whygen.stats.seeds import generator
 
 DRAWS = 8

@@ -17,7 +17,7 @@ from whygen.anchors.criteria import choose
 from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import noise_for, score, settle
 from whygen.evaluation.influence import Checkpoint
-from whygen.models.latent import load_latent
+from whygen.models import load_latent
 from whygen.models.latent_mlp import MlpVae, Schedule, Sizes, train_mlp_vae
 
 Floats = NDArray[np.float32]

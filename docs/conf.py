@@ -13,5 +13,6 @@ html_title = "whygen"
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 autodoc_typehints = "description"
+default_role = "py:obj"
 autodoc_member_order = "bysource"
 suppress_warnings = ["misc.highlighting_failure"]

@@ -10,6 +10,7 @@ from whygen.results import AnchorExplanation as AnchorExplanation
 from whygen.results import PromptExplanation as PromptExplanation
 from whygen.results import load as load
 from whygen.types import Chat as Chat
+from whygen.types import Edit as Edit
 from whygen.types import Message as Message
 from whygen.types import Template as Template
 from whygen.version import __version__ as __version__
@@ -17,6 +18,7 @@ from whygen.version import __version__ as __version__
 __all__ = [
     "AnchorExplanation",
     "Chat",
+    "Edit",
     "Message",
     "PromptExplanation",
     "Template",

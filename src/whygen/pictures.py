@@ -90,15 +90,18 @@ def picture_of(values: Pixels) -> Picture:
     return Picture(buffer.getvalue(), "image/png")
 
 
-def picture_from(value: Picture | Image.Image | NDArray[Any]) -> Picture:
-    """A picture from what people's own code holds: a `Picture`, a Pillow image, or an array.
+def picture_from(value: Picture | Path | str | bytes | Image.Image | NDArray[Any]) -> Picture:
+    """A picture from whatever holds one: a path, the bytes of a file, a Pillow image, an array, or a `Picture`.
 
     Args:
         value: an array must be of uint8 and ``(height, width, 3)``: another range or order cannot be told from it.
 
     Raises:
+        MissingError: if there is no such file.
         DataError: saying what does not fit, or that it cannot be read.
     """
+    if isinstance(value, Path | str | bytes):
+        return read_picture(value)
     if isinstance(value, Picture):
         _loaded(_opened(value.data, "The picture"), "The picture")
         return value
@@ -106,6 +109,8 @@ def picture_from(value: Picture | Image.Image | NDArray[Any]) -> Picture:
         if value.width * value.height > MOST_PIXELS or not value.width * value.height:
             raise DataError(f"The picture has {value.width} x {value.height} pixels, of 1 to {MOST_PIXELS:,}.")
         return picture_of(_as_rgb(value, "The picture"))
+    if not isinstance(value, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not type-checked
+        raise DataError(f"A {type(value).__name__} is no picture. Give a path, bytes, a Pillow image or an array.")
     if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3 or not 0 < value.size <= 3 * MOST_PIXELS:
         raise DataError(
             f"An array of {value.dtype} and shape {value.shape} is no picture. Give uint8, (height, width, 3)."

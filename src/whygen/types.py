@@ -15,7 +15,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.errors import DataError
+from whygen.errors import DataError, UsageError
+from whygen.typed import check_fields
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
@@ -95,11 +96,19 @@ OutputKind: TypeAlias = Literal["text", "picture", "sound", "frames"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a chat. Images are sent after the text and are never perturbed."""
+    """One turn of a chat. Images are sent after the text and are never perturbed.
+
+    Raises:
+        UsageError: if an image is no `Picture`, which `whygen.pictures.picture_from` makes of whatever holds one.
+    """
 
     role: Literal["system", "user", "assistant"]
     text: str
     images: tuple[Picture, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "images", tuple(self.images))
+        _check_pictures("images", *self.images)
 
     def to_json(self) -> dict[str, JsonValue]:
         turn: dict[str, JsonValue] = {"role": self.role, "text": self.text}
@@ -110,20 +119,44 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A conversation, oldest message first."""
+    """A conversation, oldest message first.
 
-    messages: tuple[Message, ...]
+    Raises:
+        DataError: if a message is no `Message`.
+    """
+
+    messages: Sequence[Message]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "messages", tuple(self.messages))  # a list cannot be hashed
 
     def to_json(self) -> dict[str, JsonValue]:
         return {"chat": [message.to_json() for message in self.messages]}
 
 
+def _check_pictures(name: str, *images: object) -> None:
+    for image in images:
+        if not isinstance(image, Picture):
+            raise UsageError(
+                f"{name} holds a {type(image).__name__}: give whygen.pictures.picture_from(...) of a path, the bytes "
+                "of a file, a Pillow image or an array."
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """An image and the instruction that says how to change it."""
+    """An image and the instruction that says how to change it.
+
+    Raises:
+        UsageError: if the image is no `Picture`, which `whygen.pictures.picture_from` makes of whatever holds one.
+    """
 
     image: Picture
     instruction: str
+
+    def __post_init__(self) -> None:
+        _check_pictures("image", self.image)
+        check_fields(self)
 
     def to_json(self) -> dict[str, JsonValue]:
         return {"edit": {"image": self.image.to_json(), "instruction": self.instruction}}
@@ -168,6 +201,9 @@ class Settings:
     seed: int = 0
     extra: Mapping[str, JsonValue] = field(default_factory=dict[str, "JsonValue"])
     """Provider-specific parameters that change the answer (image guidance, number of steps ...)."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def to_json(self) -> dict[str, JsonValue]:
         """Only what can change the answer: unset fields, and the seed of a greedy call, are left out."""

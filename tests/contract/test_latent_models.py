@@ -13,9 +13,9 @@ import pytest
 
 from whygen.anchors.scoring import settle
 from whygen.errors import MissingError, ModelError, UnknownNameError, UsageError
-from whygen.models.latent import LatentModel, load_latent
+from whygen.models import LatentModel, load_latent
+from whygen.models.options import ModelOptions
 from whygen.models.protocols import Decodes, Encodes, Samples
-from whygen.models.registry import ModelOptions
 from whygen.stats.seeds import generator
 
 torch = pytest.importorskip("torch")

@@ -24,18 +24,21 @@ from whygen.anchors.representing import neighbours, open_space, represent
 from whygen.anchors.scoring import Noise, Scores, Tick, noise_for, reconstruct, score
 from whygen.anchors.surveying import check_features, check_reconstructions, survey
 from whygen.errors import DataError, UsageError
-from whygen.models.latent import Floats, Layout, load_latent
-from whygen.models.registry import ModelOptions
+from whygen.models.latent import Floats, Layout
+from whygen.models.latent_loading import load_latent
+from whygen.models.options import ModelOptions
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.anchors_table import excess, telling
 from whygen.results.prompt import Warned
 from whygen.runs.progress import Progress
 from whygen.stats.seeds import generator
+from whygen.typed import typed
 
 ROLES = ("held-out", "training")
 Labels = Sequence[str | int] | NDArray[Any]
 
 
+@typed()
 def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person may want to make
     model: str | object,
     anchors: object,

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits  # pyright: ignore[reportMissingTypeStu
 from whygen.anchors.data import SampleSet
 from whygen.errors import MissingExtraError
 from whygen.models.latent import LatentModel
-from whygen.models.registry import ModelOptions
+from whygen.models.options import ModelOptions
 from whygen.stats.seeds import generator
 
 URI = "demo/digits-vae"

@@ -17,6 +17,7 @@ from scipy import stats
 from whygen.errors import UsageError
 from whygen.results.prompt import PromptExplanation, UnitAttribution
 from whygen.stats.seeds import generator
+from whygen.typed import typed
 
 DISAGREE = 0.5
 """Rank correlation under which two orders are said to disagree."""
@@ -70,6 +71,7 @@ class Comparison:
         return asdict(self)
 
 
+@typed()
 def compare(first: PromptExplanation, second: PromptExplanation, *, strongest: int | None = None) -> Comparison:
     """Compare two explanations unit by unit.
 

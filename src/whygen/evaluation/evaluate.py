@@ -30,6 +30,7 @@ from whygen.results import AnchorExplanation, PromptExplanation, load
 from whygen.results.anchors import SCHEMA as ANCHORS_SCHEMA
 from whygen.results.prompt import SCHEMA, Calls
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, open_store
+from whygen.typed import typed
 from whygen.version import __version__, versions
 
 METRICS: dict[str, Metric] = {
@@ -42,6 +43,7 @@ ANCHORS: Mapping[str, Callable[[AnchorExplanation, int], list[Measure]]] = ancho
 """Of explanations of anchors."""
 
 
+@typed()
 def evaluate(
     explanation: PromptExplanation | AnchorExplanation | Path | str,
     *,

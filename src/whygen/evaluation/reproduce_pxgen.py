@@ -21,7 +21,8 @@ from whygen.anchors.data import SampleSet, load_samples
 from whygen.anchors.explain import explain_anchors
 from whygen.anchors.selection import Selection, diversity, k_center, k_dispersion, k_medoids, nearest_pick
 from whygen.errors import DataError, MissingError
-from whygen.models.latent import Floats, LatentModel, load_latent
+from whygen.models.latent import Floats, LatentModel
+from whygen.models.latent_loading import load_latent
 from whygen.results.anchors import AnchorExplanation
 from whygen.stats.seeds import generator
 

@@ -4,6 +4,10 @@
 the entry point group ``whygen.models``; the built-in ones use the same door.
 """
 
+from whygen.models.latent import LatentModel as LatentModel
+from whygen.models.latent_loading import load_latent as load_latent
+from whygen.models.options import ModelOptions as ModelOptions
+from whygen.models.options import Provider as Provider
 from whygen.models.protocols import AddsNoise as AddsNoise
 from whygen.models.protocols import ContinuesText as ContinuesText
 from whygen.models.protocols import Decodes as Decodes
@@ -21,8 +25,6 @@ from whygen.models.protocols import draws_pictures as draws_pictures
 from whygen.models.protocols import output_kind as output_kind
 from whygen.models.protocols import timed_kind as timed_kind
 from whygen.models.python import batched as batched
-from whygen.models.registry import ModelOptions as ModelOptions
-from whygen.models.registry import Provider as Provider
 from whygen.models.registry import broken_providers as broken_providers
 from whygen.models.registry import load_model as load_model
 from whygen.models.registry import providers as providers
@@ -36,6 +38,7 @@ __all__ = [
     "HasContext",
     "HasIdentity",
     "HasOutputKind",
+    "LatentModel",
     "Model",
     "ModelOptions",
     "Provider",
@@ -46,6 +49,7 @@ __all__ = [
     "batched",
     "broken_providers",
     "draws_pictures",
+    "load_latent",
     "load_model",
     "output_kind",
     "providers",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whygen.errors import MissingExtraError, UsageError
-from whygen.models.registry import ModelOptions, Provider
+from whygen.models.options import ModelOptions, Provider
 from whygen.remote import find_service
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from whygen.errors import MissingError, MissingExtraError, UsageError
 from whygen.models.hf import device_of, dtype_of, files_digest
 from whygen.models.latent import LatentModel
-from whygen.models.registry import ModelOptions, Provider
+from whygen.models.options import ModelOptions, Provider
 from whygen.types import JsonValue
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whygen.errors import MissingError, MissingExtraError, UnknownNameError, UsageError, WhygenError
-from whygen.models.registry import ModelOptions, Provider
+from whygen.models.options import ModelOptions, Provider
 from whygen.types import JsonValue
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import torch
 
 from whygen.errors import ModelError, UsageError
 from whygen.models.latent import Floats, LatentModel, stated
-from whygen.models.registry import ModelOptions
+from whygen.models.options import ModelOptions
 
 MEANS = ("mean", "mu", "loc")
 LOGVARS = ("logvar", "log_var", "log_variance")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from whygen.errors import MissingExtraError, UnknownNameError
+from whygen.models.options import ModelOptions, Provider
 from whygen.models.protocols import Model
-from whygen.models.registry import ModelOptions, Provider
 from whygen.remote import find_service
 
 OWN = "https://api.openai.com/v1"

@@ -30,7 +30,7 @@ from PIL import Image
 
 from whygen import films, pictures, sounds
 from whygen.errors import DataError, MissingError, UsageError
-from whygen.models.registry import ModelOptions, Provider
+from whygen.models.options import ModelOptions, Provider
 from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, OutputKind, Picture, Request, Sound, Video
 
 F = TypeVar("F", bound=Callable[..., Any])

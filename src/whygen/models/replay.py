@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from whygen.errors import FormatError, MissingError
-from whygen.models.registry import Provider
+from whygen.models.options import Provider
 from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request, digest, output_from_json, output_json
 
 VERSION = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -14,11 +14,10 @@ from whygen.encoders import load_timed_encoder
 from whygen.errors import MissingExtraError
 from whygen.models import timed_kind
 from whygen.prompt import fidelity, intervals, scales, stopping
-from whygen.prompt.asking import Asker, Whole
-from whygen.prompt.designs import Design
+from whygen.prompt.asking import Asker
 from whygen.prompt.distributions import mean_distances, shift_p_values
-from whygen.prompt.intervals import FEWEST_GROUPS, Estimate, cross_fit
-from whygen.prompt.observed import Observed, Seen
+from whygen.prompt.findings import Findings
+from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
 from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.targets import Compares, Timed
@@ -47,27 +46,6 @@ LEVEL = 0.95
 FALSE_DISCOVERY = 0.05
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "POT", "torch", "transformers", "sentence-transformers")
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """Everything that was found, before it is put into words."""
-
-    observed: Observed
-    design: Design
-    whole: Whole
-    estimate: Estimate
-    seen: Seen
-
-    @property
-    def noise(self) -> float | None:
-        """Variance of one effect when the model is asked again; None when it was not measured."""
-        return self.seen.noise
-
-    @property
-    def rows(self) -> Sequence[int]:
-        """Row of the design that each observed mask was."""
-        return self.seen.rows
 
 
 def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> PromptExplanation:

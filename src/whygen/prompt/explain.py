@@ -20,9 +20,11 @@ from whygen.prompt.prepare import check, encoder_of_texts, find_encoder, prepare
 from whygen.prompt.running import explained, make_run
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
+from whygen.typed import typed
 from whygen.types import Edit, Settings, Source
 
 
+@typed("prompt")
 def explain_prompt(
     model: object,
     prompt: Source,

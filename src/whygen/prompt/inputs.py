@@ -19,10 +19,11 @@ from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, UnknownNameError, UsageError
 from whygen.models import Model, ModelOptions, load_model
 from whygen.prompt.asking import Asker, Whole
-from whygen.prompt.assemble import Findings, assemble
+from whygen.prompt.assemble import assemble
 from whygen.prompt.designs import Design
 from whygen.prompt.ending import partial
 from whygen.prompt.estimating import estimate_from
+from whygen.prompt.findings import Findings
 from whygen.prompt.foresee import Forecast, forecast, paid
 from whygen.prompt.intervals import LIKE_THESE, Estimate, Floats, cross_fit
 from whygen.prompt.observed import Seen
@@ -37,6 +38,7 @@ from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_s
 from whygen.stats.crossed import between_inputs, student_p, widened
 from whygen.stats.intervals import Interval, student_half_width
 from whygen.stats.seeds import generator
+from whygen.typed import typed
 from whygen.types import Chat, Output, Settings, Template
 
 ESTIMANDS = ("banzhaf", "shapley", "loo")
@@ -52,6 +54,7 @@ _SINGLE = ("tolerance", "stable", "distribution", "design", "scale", "hierarchy"
 """Choices that are for one prompt only."""
 
 
+@typed("template")
 def explain_template(
     model: object,
     template: Template | Chat,

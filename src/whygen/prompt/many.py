@@ -18,9 +18,11 @@ from whygen.prompt.running import explained, make_run, reread, without_calls
 from whygen.prompt.targets import Continues, Target, TargetLike
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
+from whygen.typed import typed
 from whygen.types import Settings
 
 
+@typed("prompt")
 def explain_targets(
     model: object,
     prompt: str,

@@ -15,6 +15,7 @@ from whygen.prompt.operators import Operator, OperatorOptions
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Kind
 from whygen.runs import RunOptions
+from whygen.typed import check_fields
 from whygen.types import Edit, Source
 
 
@@ -140,6 +141,9 @@ class PromptOptions:
     interactions: int = 5
     matrix: str = "none"
     sets: int | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def operator_options(self) -> OperatorOptions:

@@ -14,10 +14,11 @@ import numpy as np
 from whygen.errors import BudgetError, UsageError
 from whygen.prompt import relevance
 from whygen.prompt.asking import Asker, Whole
-from whygen.prompt.assemble import Findings, assemble
+from whygen.prompt.assemble import assemble
 from whygen.prompt.designs import Design
 from whygen.prompt.ending import partial
 from whygen.prompt.estimating import estimate_from
+from whygen.prompt.findings import Findings
 from whygen.prompt.heard import Heard, Read, measure_by
 from whygen.prompt.interactions import strongest_pairs
 from whygen.prompt.intervals import Estimate

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from whygen import sounds
 from whygen.prompt import relevance
 from whygen.prompt.asking import REDRAWS
+from whygen.prompt.findings import Findings
 from whygen.prompt.intervals import LIKE_THESE
 from whygen.prompt.targets import Counts, Target, Timed
 from whygen.results.prompt import Fidelity, Sample, Warned
 from whygen.types import Failure, Output, Sound, Video
-
-if TYPE_CHECKING:
-    from whygen.prompt.assemble import Findings
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.asking import Asker, Whole
-from whygen.prompt.assemble import Findings, assemble
+from whygen.prompt.assemble import assemble
 from whygen.prompt.designs import Design
+from whygen.prompt.findings import Findings
 from whygen.prompt.hierarchy.levels import Floats, Level, cost_of_opening
 from whygen.prompt.hierarchy.search import Search
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton

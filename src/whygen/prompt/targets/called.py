@@ -17,7 +17,7 @@ from whygen.prompt.targets.spans import shown
 from whygen.results.prompt import TargetRecord
 from whygen.types import Effects, Output
 
-Score: TypeAlias = "Callable[[str], float] | Callable[[Output], float]"
+Score: TypeAlias = Callable[[str], float] | Callable[[Output], float]
 """Text of the answer to a number; or the whole `Output`, where the first parameter is annotated with it."""
 
 _KEPT = "The answers are recorded: mend the score and run again, it makes no new call."

@@ -20,7 +20,7 @@ from whygen.prompt.targets.spans import Span, check_span, span_name
 from whygen.prompt.targets.structured import json_target, label_target, refusal_target, tool_target
 from whygen.results.prompt import TargetRecord
 
-TargetLike: TypeAlias = "str | re.Pattern[str] | Target | Score"
+TargetLike: TypeAlias = str | re.Pattern[str] | Target | Score
 """A name, with its argument after a colon; a compiled pattern; a target; or a callable that scores an answer."""
 
 

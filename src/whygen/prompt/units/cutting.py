@@ -14,7 +14,7 @@ from whygen.prompt.units.templates import TEMPLATE_KINDS, split_template
 from whygen.prompt.units.texts import split_at, split_text
 from whygen.types import Chat, Edit, Source, Template
 
-Kind: TypeAlias = "str | Sequence[Span]"
+Kind: TypeAlias = str | Sequence[Span]
 """The name of a kind of unit, or the units themselves as spans of a plain text."""
 
 

@@ -1,0 +1,32 @@
+"""Everything that was found about one prompt, before it is put into words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from whygen.prompt.asking import Whole
+from whygen.prompt.designs import Design
+from whygen.prompt.intervals import Estimate
+from whygen.prompt.observed import Observed, Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything that was found, before it is put into words."""
+
+    observed: Observed
+    design: Design
+    whole: Whole
+    estimate: Estimate
+    seen: Seen
+
+    @property
+    def noise(self) -> float | None:
+        """Variance of one effect when the model is asked again; None when it was not measured."""
+        return self.seen.noise
+
+    @property
+    def rows(self) -> Sequence[int]:
+        """Row of the design that each observed mask was."""
+        return self.seen.rows

@@ -1,0 +1,111 @@
+"""Refusing arguments of the wrong kind at the door, in words: most who call are not type-checked.
+
+What is checked are plain kinds: numbers, texts, paths, lists of texts, and whygen's own small types. A hint that names
+anything else (a protocol, a callable, an array) is left to the code that knows it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import numbers
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from whygen.errors import UsageError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_WORDS: Mapping[object, str] = {
+    int: "a whole number", float: "a number", str: "a str", bool: "True or False", Path: "a path", type(None): "None",
+    Sequence: "a list of str",
+}  # fmt: skip
+
+
+def typed(*own: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A decorator: the function refuses arguments of the wrong kind before its first line runs.
+
+    Args:
+        *own: names of arguments that the function checks itself, since it has more to say of them.
+
+    Raises:
+        UsageError: naming the argument, what it was, and what is taken.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def checking(*args: P.args, **kwargs: P.kwargs) -> T:
+            kinds = kinds_of(function)
+            for name, value in signature.bind(*args, **kwargs).arguments.items():
+                if name in kinds and name not in own:
+                    _check(name, value, kinds[name])
+            return function(*args, **kwargs)
+
+        return checking
+
+    return decorate
+
+
+def check_fields(thing: Any) -> None:
+    """Refuse a frozen object some of whose fields are of the wrong kind; for its ``__post_init__``.
+
+    Raises:
+        UsageError: naming the field, what it was, and what is taken.
+    """
+    kinds = kinds_of(cast("Callable[..., object]", type(thing)))
+    for field in fields(thing):
+        if field.name in kinds:
+            _check(field.name, getattr(thing, field.name), kinds[field.name])
+
+
+@functools.cache
+def kinds_of(owner: Callable[..., object]) -> dict[str, tuple[type, ...]]:
+    """The kinds that each argument or field takes; those that cannot be told by kind are left out."""
+    found = {name: _kinds(hint) for name, hint in get_type_hints(owner).items() if name != "return"}
+    return {name: kinds for name, kinds in found.items() if kinds is not None}
+
+
+def _kinds(hint: object) -> tuple[type, ...] | None:
+    """The classes of a hint, a union taken apart; None where one of them is no plain class."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        parts = [_kinds(part) for part in get_args(hint)]
+        return None if None in parts else tuple(kind for part in parts if part is not None for kind in part)
+    if origin is Literal:
+        values: tuple[object, ...] = get_args(hint)
+        return tuple({type(value) for value in values})
+    if origin is Sequence and get_args(hint) == (str,):
+        return (Sequence,)
+    if origin is not None or not isinstance(hint, type) or hint is object or getattr(hint, "_is_protocol", False):
+        return None
+    return (hint,)
+
+
+def _check(name: str, value: object, kinds: tuple[type, ...]) -> None:
+    if not any(_is_of(value, kind) for kind in kinds):
+        allowed = list(dict.fromkeys(_WORDS.get(kind) or _named(kind) for kind in kinds))
+        last = f" or {allowed.pop()}" if len(allowed) > 1 else ""
+        raise UsageError(f"{name} is {_shown(value)}, of type {type(value).__name__}: give {', '.join(allowed)}{last}.")
+
+
+def _named(kind: type) -> str:
+    return f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
+
+
+def _is_of(value: object, kind: type) -> bool:
+    if kind in (int, float):
+        return not isinstance(value, bool) and isinstance(value, numbers.Integral if kind is int else numbers.Real)
+    if kind is Sequence:  # of texts: one text is a sequence too, of its letters
+        return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    return isinstance(value, kind)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
