@@ -291,3 +291,18 @@ def test_a_game_that_is_exact_with_all_pairs_is_reported_nearly_exactly() -> Non
     assert ((fit.whole - truth) ** 2).sum() < 1e-8 * (truth**2).sum()
     assert ((fit.shrunk() - truth) ** 2).sum() < ((unbiased - truth) ** 2).sum()
     assert ((fit.shrunk() - truth) ** 2).sum() < ((fit.own.mean(axis=0) - truth) ** 2).sum()
+
+
+@given(SEEDS)
+def test_a_sum_without_noise_is_reported_exactly_as_soon_as_pairs_outnumber_units(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    design, truth = designs.complement_pairs(24, 27, rng), rng.normal(size=24)
+    effects = design.masks @ truth
+
+    fit = intervals.cross_fit(Observed(design.masks, effects, design.groups), load_surrogate("adaptive"), rng)
+    assert fit.exact
+    assert fit.shrunk() == pytest.approx(truth, abs=1e-5)
+
+    noisy = effects + 0.2 * np.std(effects) * rng.normal(size=len(effects))
+    fit = intervals.cross_fit(Observed(design.masks, noisy, design.groups), load_surrogate("adaptive"), rng)
+    assert not fit.exact

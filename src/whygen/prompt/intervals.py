@@ -21,6 +21,7 @@ from scipy.special import stdtr
 from whygen.errors import DataError
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import LINEAR, Surrogate
+from whygen.prompt.surrogates.values import Sum
 from whygen.stats.intervals import Interval, score_interval, student_half_width
 from whygen.stats.signs import sign_flip_p
 
@@ -32,6 +33,10 @@ FEW_GROUPS = 16
 FEWEST_GROUPS = 4
 """The fewest groups that can be cross-fitted."""
 
+EXACT = 0.01
+"""The surrogate of all groups meets the game where its squared left-out error is under this share of the folds'. A game
+of the surrogate's kind, without noise, is met as soon as groups outnumber unknowns, which those of a fold may not yet:
+the share was then .003 or less, and .04 or more in every other of 290 games (docs/decisions/0006-adaptive.md)."""
 
 LEVEL = 0.95
 """Coverage of the intervals when the number of masks was fixed in advance."""
@@ -54,6 +59,8 @@ class CrossFit:
     """Attributions of the surrogate fitted to every group, ``(n,)``."""
     straight: bool = False
     """Whether the surrogate is linear in the units."""
+    exact: bool = False
+    """Whether the surrogate meets the game when it is fitted to every group, see `EXACT`."""
 
     def shrunk(self) -> Floats:
         """The unbiased attributions, as far as they stand out from their own noise; the surrogate's else, ``(n,)``.
@@ -61,8 +68,11 @@ class CrossFit:
         The mean of the scores is shrunk towards the surrogate's attributions by the positive-part rule of James and
         Stein (1961), with the sum of its squared standard errors for the variance. The surrogate's are the mean of
         those of the folds and of the fit to all groups: the one has a tenth less data, the other less stability where
-        groups are about as many as units (docs/decisions/0005-shrinkage.md, 0006-adaptive.md).
+        groups are about as many as units (docs/decisions/0005-shrinkage.md, 0006-adaptive.md). A surrogate that meets
+        the game is reported as it is.
         """
+        if self.exact:
+            return self.whole
         target: Floats = (self.own.mean(axis=0) + self.whole) / 2.0
         unbiased: Floats = self.scores.mean(axis=0)
         noise = float(self.scores.var(axis=0, ddof=1).sum()) / len(self.scores)
@@ -112,8 +122,19 @@ def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
         correction = weights[held] * (observed.effects[held] - predicted[held])[:, None]
         np.add.at(scores, group_of[held], correction / rows_in[group_of[held], None])
         own[fold_of == fold] = fitted.attributions()
-    whole = surrogate.fit(observed).attributions()
-    return CrossFit(scores + own, predicted, folds, own, whole, isinstance(surrogate, LINEAR))
+    final = surrogate.fit(observed)
+    exact = isinstance(final, Sum) and final.error is not None and final.error <= EXACT * _missed(observed, predicted)
+    straight = isinstance(surrogate, LINEAR)
+    return CrossFit(scores + own, predicted, folds, own, final.attributions(), straight, exact)
+
+
+def _missed(observed: Observed, predicted: Floats) -> float:
+    """Mean squared error of held-out predictions ``(m,)`` of what attributions rest on: half differences, or rows."""
+    residual, weights, pairs = observed.effects - predicted, observed.importance(), observed.complement_pairs()
+    if pairs is None:
+        return float(np.mean(weights * residual**2))
+    first, second = pairs
+    return float(np.mean(weights[first] * ((residual[first] - residual[second]) / 2.0) ** 2))
 
 
 def folds_for(groups: int, n: int) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
+from whygen.prompt.surrogates import kernel
 from whygen.prompt.surrogates.kernel import Fit, best_of, distinct, level_of, problems, targets, widths_of
 from whygen.prompt.surrogates.least_squares import Solved, solve_ridge, weights_of
 from whygen.prompt.surrogates.pairs import Chosen, Leftover, Products, choose, fit_both, leftover
@@ -26,7 +27,8 @@ from whygen.prompt.surrogates.values import Part, Sum, sum_of
 from whygen.types import Effects
 
 FAR = np.array([0.1, 0.5, 0.9])
-"""Widths of the kernel that are tried, see `kernel.FAR`: three predict as well as six."""
+"""Widths of the kernel that are tried, see `kernel.FAR`: three predict as well as six. Shapley values, which rest on
+all sizes of masks, are up to a tenth nearer with all six."""
 
 MOST_MASKS = 512
 """With more distinct masks (or pairs of masks) than this no kernel is tried: its time grows with their cube."""
@@ -66,12 +68,14 @@ class Adaptive:
         """Fits of many effects of the same masks: the kernels' decompositions are theirs alone."""
         once = distinct(observed)
         tried = problems(once) if len(once.centres) <= MOST_MASKS else []
-        parts = [(problem, widths_of(problem, FAR)) for problem in tried]
+        far = FAR if observed.sizes is None else kernel.FAR
+        parts = [(problem, widths_of(problem, far)) for problem in tried]
 
         def fit(effects: Effects) -> Sum:
             seen = observed.with_effects(effects)
             smooth = [best_of(p, widths, y) for (p, widths), y in zip(parts, targets(seen, once), strict=False)]
-            return sum_of(seen, *(_of_pairs(seen, *smooth) if len(smooth) == 2 else _of_rows(seen, *smooth)))
+            found, error = _of_pairs(seen, *smooth) if len(smooth) == 2 else _of_rows(seen, *smooth)
+            return sum_of(seen, *found, error=error)
 
         return fit
 
@@ -116,22 +120,23 @@ def _is_exact(observed: Observed, simple: _Simple) -> bool:
     return len(np.unique(observed.groups)) >= 2 * numbers and left <= EXACT * float(np.ptp(observed.effects))
 
 
-def _of_rows(observed: Observed, smooth: Fit | None = None) -> tuple[Part, ...]:
+def _of_rows(observed: Observed, smooth: Fit | None = None) -> tuple[tuple[Part, ...], float]:
     """Ridge and interactions, and the kernel, weighted by left-out error."""
     simple = _simple(observed)
-    if smooth is None or _is_exact(observed, simple):
-        return simple.main, simple.products
     error = simple.straight if simple.error is None else simple.error
+    if smooth is None or _is_exact(observed, simple):
+        return (simple.main, simple.products), error
     straight, curved = weights_of(np.array([error, smooth.error]), len(np.unique(observed.groups))).tolist()
     level, main = level_of(observed), simple.main.times(straight)
-    return level.times(curved), main, simple.products.times(straight), smooth.kernels.times(curved)
+    parts = (level.times(curved), main, simple.products.times(straight), smooth.kernels.times(curved))
+    return parts, straight * error + curved * smooth.error
 
 
-def _of_pairs(observed: Observed, odd: Fit, even: Fit) -> tuple[Part, ...]:
+def _of_pairs(observed: Observed, odd: Fit, even: Fit) -> tuple[tuple[Part, ...], float]:
     """The odd part by ridge and kernel, the even part by interactions and kernel, each weighted by left-out error."""
     simple = _simple(observed)
     if _is_exact(observed, simple):
-        return simple.main, simple.products
+        return (simple.main, simple.products), simple.straight
     pairs = len(np.unique(observed.groups))
     error = _error_of_level(leftover(observed, simple.main)) if simple.error is None else simple.error
     sparse, dense = weights_of(np.array([error, even.error]), pairs).tolist()
@@ -139,7 +144,7 @@ def _of_pairs(observed: Observed, odd: Fit, even: Fit) -> tuple[Part, ...]:
     level = sparse * simple.main.intercept + dense * level_of(observed).intercept
     main = Linear(level, straight * simple.main.coefficients, observed.keep)
     smooth = tuple(fit.kernels.times(w) for fit, w in ((odd, curved), (even, dense)) if w > NEGLIGIBLE)
-    return main, simple.products.times(sparse), *smooth
+    return (main, simple.products.times(sparse), *smooth), straight * simple.straight + curved * odd.error
 
 
 def _error_of_level(left: Leftover) -> float:

@@ -87,11 +87,13 @@ class Sum:
         keep: keep probability of the Banzhaf value; None for Shapley values.
         total: f(1) - f(0), which the Shapley values share out. The sum is taken to miss it at the full mask alone,
             which changes every Shapley value by an n-th of what it misses; no design by size draws that mask.
+        error: mean squared error on left-out groups of what the attributions rest on; None where it is not known.
     """
 
     parts: tuple[Part, ...]
     keep: float | None
     total: float | None = None
+    error: float | None = None
 
     def predict(self, masks: Masks) -> NDArray[np.float64]:
         return np.sum([part.predict(masks) for part in self.parts], axis=0)
@@ -106,6 +108,6 @@ class Sum:
         return np.sum([part.banzhaf(keep) for part in self.parts], axis=0)
 
 
-def sum_of(observed: Observed, *parts: Part) -> Sum:
+def sum_of(observed: Observed, *parts: Part, error: float | None = None) -> Sum:
     """The sum of parts that reports what ``observed`` was drawn for: Shapley by size, Banzhaf at its keep else."""
-    return Sum(parts, observed.keep if observed.sizes is None else None, observed.total)
+    return Sum(parts, observed.keep if observed.sizes is None else None, observed.total, error)
