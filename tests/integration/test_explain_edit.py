@@ -292,6 +292,13 @@ def test_what_does_not_go_together_says_so(choices: dict[str, object], said: str
         explain(Editor(), **choices)
 
 
+def test_a_matrix_of_sentences_is_refused_before_a_call() -> None:
+    editor = Editor()
+    with pytest.raises(UsageError, match="here answers are pictures"):
+        explain(editor, matrix="sentence")
+    assert editor.calls == 0
+
+
 def test_an_empty_instruction_is_refused_before_a_call() -> None:
     editor = Editor()
     with pytest.raises(UsageError, match="instruction is empty"):

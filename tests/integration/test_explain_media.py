@@ -160,6 +160,8 @@ def test_what_does_not_go_together_is_refused_before_a_call() -> None:
         whygen.explain_prompt("planted/additive", "a fox", encoder=LogMel(), cache=None)
     with pytest.raises(UsageError, match="does not encode videos"):
         whygen.explain_prompt("planted/film", "a red fox", encoder=LogMel(), cache=None)
+    with pytest.raises(UsageError, match="here answers are sounds"):
+        explain("synth", matrix="sentence")
 
 
 def test_without_librosa_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

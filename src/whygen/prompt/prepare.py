@@ -38,7 +38,7 @@ from whygen.prompt.units import TOKEN, Units, check_source, split
 from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.remote import Service
 from whygen.stats.seeds import generator
-from whygen.types import Edit, Source
+from whygen.types import Edit, OutputKind, Source
 
 SERVER_EMBEDDINGS = "openai/text-embedding-3-small"
 """What ``target="auto"`` compares answers of OpenAI's models with, where no encoder is installed (METHODS A5)."""
@@ -97,7 +97,7 @@ def prepare(prompt: Source, options: PromptOptions, *, model: Model, encoder: An
 def prepare_units(units: Units, options: PromptOptions, *, model: Model, encoder: AnyEncoder, seed: int) -> Question:
     """The same for a prompt that is cut already."""
     target, texts = _target(options, encoder, model, units)
-    _check_target(target, options)
+    _check_target(target, options, answers=_answers(model, units))
     plan = Plan(
         options=options,
         surrogate=_surrogate(options),
@@ -134,16 +134,21 @@ def _target(
     options: PromptOptions, encoder: AnyEncoder, model: Model, units: Units
 ) -> tuple[Target, str | TextEncoder]:
     """What is measured, and the encoder of texts for those who need one."""
-    kind, drawn = timed_kind(model), isinstance(units, EditUnits | RegionUnits) or draws_pictures(model)
+    kind = timed_kind(model)
     if isinstance(options.target, str) and kind is not None:
         return load_timed_target(options.target, kind=kind, encoder=encoder), "auto"
-    if drawn:
+    if _answers(model, units) == "picture":
         return _picture_target(options, encoder), "auto"
     if isinstance(encoder, ImageEncoder | TimedEncoder):
         what = "pictures" if isinstance(encoder, ImageEncoder) else "sounds or videos"
         raise UsageError(f"encoder={encoder.name!r} is one of {what}, and here none are compared. Leave it out.")
     texts = _encoder(options, encoder_of_texts(encoder, model), model)
     return load_target(options.target, encoder=texts if isinstance(options.target, str) else "auto"), texts
+
+
+def _answers(model: Model, units: Units) -> OutputKind:
+    """What the model answers with; a model that does not say draws where it is given a picture to edit."""
+    return "picture" if isinstance(units, EditUnits | RegionUnits) or draws_pictures(model) else output_kind(model)
 
 
 def _picture_target(options: PromptOptions, encoder: AnyEncoder) -> Target:
@@ -161,7 +166,10 @@ def encoder_of_texts(encoder: AnyEncoder, model: Model) -> str | TextEncoder:
     return encoder if isinstance(encoder, str) and output_kind(model) == "text" else "auto"
 
 
-def _check_target(target: Target, options: PromptOptions) -> None:
+_PLURAL = {"picture": "pictures", "sound": "sounds", "frames": "videos"}
+
+
+def _check_target(target: Target, options: PromptOptions, *, answers: OutputKind) -> None:
     """Refuse choices that do not go with the target."""
     name = target.record.name
     if options.distribution is not None and not isinstance(target, Compares):
@@ -172,6 +180,11 @@ def _check_target(target: Target, options: PromptOptions) -> None:
     if target.verb == "score" and options.references > 1:
         raise UsageError(
             f"references={options.references} does not go with target={name!r}, which scores one. Leave it out."
+        )
+    if options.matrix != "none" and answers != "text":
+        raise UsageError(
+            f"matrix={options.matrix!r} explains the sentences of an answer, and here answers are {_PLURAL[answers]}. "
+            "Leave it out."
         )
     if options.matrix != "none":
         check_sentences(target)
