@@ -45,6 +45,10 @@ LEVEL_OF_LOOKS = 0.96
 """Level of the t quantile when a stop rule may end the run, so that 95% remain: a run that stops when its intervals are
 narrow stops more often where they came out too narrow. Measured in benchmarks/coverage.py."""
 
+LEVEL_BY_SIZE = 0.96
+"""The same for Shapley values, with or without a stop rule: masks of few or nearly all units weigh most and are few, so
+that some tens of scores understate their spread. Measured in benchmarks/coverage.py."""
+
 
 @dataclass(frozen=True, slots=True)
 class CrossFit:
@@ -228,8 +232,9 @@ def shapley_interval(fit: CrossFit, observed: Observed, *, noise: float = 0.0, l
         fit: the scores.
         observed: masks drawn by size, with their ``total``.
         noise: variance of the total under repetition, which every value carries an n-th of.
-        level: of the intervals; `LEVEL_OF_LOOKS` where a stop rule may end the run.
+        level: of the intervals; `LEVEL_OF_LOOKS` where a stop rule may end the run, and never under `LEVEL_BY_SIZE`.
     """
+    level = max(level, LEVEL_BY_SIZE)
     raw = score_interval(fit.scores, level=level, folds=fit.folds)
     estimate: Floats = raw.estimate + _shift(fit, observed)
     shared = student_half_width(np.array(noise), 8.0, level=level) / observed.n
