@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.evaluation.lab import Floats, Lab
 from whygen.evaluation.result import LeftOut, Measure, UnitSpread
 from whygen.results.prompt import PromptExplanation
-
-if TYPE_CHECKING:
-    from whygen.evaluation.lab import Lab
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(slots=True)

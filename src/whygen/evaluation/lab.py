@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, TypeAlias, TypedDict, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whygen.encoders import AnyEncoder
 from whygen.errors import BudgetError, UsageError, WhygenError
-from whygen.evaluation.case import Floats
 from whygen.evaluation.reopened import check_kept, outputs, reopened
 from whygen.models import Model, ModelOptions, Randomises, load_model
 from whygen.prompt.asking import Asker, Whole
@@ -33,6 +33,8 @@ from whygen.prompt.units import Units, shown, split
 from whygen.results.prompt import Calls, PromptExplanation
 from whygen.runs import Progress, Runner, RunOptions, Store, make_runner
 from whygen.types import Masks, Output, Settings
+
+Floats: TypeAlias = NDArray[np.float64]
 
 NAMED = frozenset({"json", "label", "regex"})
 """Targets whose argument is in their name."""

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from whygen.runs.clock import Clock, MonotonicClock
-from whygen.runs.dispatch import Answer, Arrival
 from whygen.runs.ending import Reason
-from whygen.runs.retry import RetryPolicy, may_pass
+from whygen.runs.retry import Answer, RetryPolicy, may_pass
 from whygen.types import Failure, Output, Request
 
 
@@ -25,6 +24,13 @@ class Job(NamedTuple):
 
     place: int
     request: Request
+
+
+class Arrival(NamedTuple):
+    """A final answer, and the place of its request among those that were handed over."""
+
+    place: int
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,13 @@ from typing import Final
 from whygen.errors import UsageError
 from whygen.models.batches import AnswersLater, Batches, BatchState, NoBatches, Results, Sought
 from whygen.models.protocols import Model
-from whygen.runs.agenda import Agenda, End, Job
+from whygen.runs.agenda import Agenda, Arrival, End, Job
 from whygen.runs.clock import Clock, MonotonicClock
-from whygen.runs.dispatch import Answer, Arrival, Send
+from whygen.runs.dispatch import Send
 from whygen.runs.keys import call_key, identity_of
 from whygen.runs.ledger import Entry, Ledger
 from whygen.runs.progress import Progress, ShowsNote
+from whygen.runs.retry import Answer
 from whygen.runs.rows import Call
 from whygen.runs.store import Store
 from whygen.types import Failure, JsonValue, Limits, Output, canonical_json, digest

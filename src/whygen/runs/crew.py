@@ -9,7 +9,8 @@ from typing import NamedTuple, Protocol
 from whygen.runs.agenda import Job
 from whygen.runs.clock import Clock, MonotonicClock
 from whygen.runs.concurrency import Ticket
-from whygen.runs.dispatch import Answer, Send
+from whygen.runs.dispatch import Send
+from whygen.runs.retry import Answer
 
 _LONGEST = 3600.0
 

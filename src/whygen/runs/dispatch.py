@@ -7,23 +7,14 @@ and in which order, and what it may cost, is the agenda's business: it is the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
-from whygen.types import Failure, Limits, Output, Request
+from whygen.runs.agenda import Agenda, Arrival
+from whygen.runs.retry import Answer
+from whygen.types import Limits, Request
 
-if TYPE_CHECKING:
-    from whygen.runs.agenda import Agenda
-
-Answer: TypeAlias = Output | Failure
 Send: TypeAlias = Callable[[Sequence[Request]], Sequence[Answer]]
 """Asks the model once: as many answers as requests, in their order. Threads may call it at the same time."""
-
-
-class Arrival(NamedTuple):
-    """A final answer, and the place of its request among those that were handed over."""
-
-    place: int
-    answer: Answer
 
 
 class Dispatcher(Protocol):

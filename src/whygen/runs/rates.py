@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from whygen.errors import UsageError
 from whygen.models.protocols import Model
-from whygen.runs.dispatch import Answer
+from whygen.runs.retry import Answer
 from whygen.runs.spending import worst_case
 from whygen.types import Output, Request
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from whygen.runs.agenda import Agenda, End
+from whygen.runs.agenda import Agenda, Arrival, End
 from whygen.runs.clock import Clock, MonotonicClock
 from whygen.runs.concurrency import START, Concurrency
 from whygen.runs.crew import Crew, Done, Sent, Threads
-from whygen.runs.dispatch import Arrival, Send
+from whygen.runs.dispatch import Send
 from whygen.types import Failure, Limits
 
 GRACE: Final = 10.0

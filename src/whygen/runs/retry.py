@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeGuard
+from typing import Final, TypeAlias, TypeGuard
 
 import numpy as np
 
-from whygen.runs.dispatch import Answer
-from whygen.types import Failure
+from whygen.types import Failure, Output
+
+Answer: TypeAlias = Output | Failure
 
 PASSING: Final = frozenset({"rate_limit", "transient"})
 """Kinds of failure that may pass by themselves. A refusal is an outcome, and a permanent failure stays one."""

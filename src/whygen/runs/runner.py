@@ -15,13 +15,13 @@ from whygen.models.protocols import Model, ScoresText
 from whygen.runs.agenda import Agenda, End, Gate
 from whygen.runs.batches import BatchDispatcher
 from whygen.runs.clock import Clock, MonotonicClock
-from whygen.runs.dispatch import Answer, Dispatcher, LocalDispatcher, Send
+from whygen.runs.dispatch import Dispatcher, LocalDispatcher, Send
 from whygen.runs.ending import EndedError
 from whygen.runs.keys import call_key, identity_of
 from whygen.runs.progress import Progress, ShowsSpending, Silent
 from whygen.runs.rates import Pacer, Rates
 from whygen.runs.remote import RemoteDispatcher
-from whygen.runs.retry import RetryPolicy
+from whygen.runs.retry import Answer, RetryPolicy
 from whygen.runs.rows import Call
 from whygen.runs.spending import Budget, Free, Pricing, Purse, Spent, Wallet
 from whygen.runs.store import Notice, Store

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from whygen.errors import UsageError
 from whygen.models.protocols import HasContext, Model
-from whygen.runs.dispatch import Answer
+from whygen.runs.retry import Answer
 from whygen.types import Edit, Failure, Output, Request
 
 OVERHEAD = 16

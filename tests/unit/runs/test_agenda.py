@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whygen.runs import Agenda, LocalDispatcher, RetryPolicy
-from whygen.runs.agenda import End
-from whygen.runs.dispatch import Answer, Arrival
+from whygen.runs.agenda import Arrival, End
+from whygen.runs.retry import Answer
 from whygen.types import Failure, Limits, Output, Request
 
 BUSY = Failure(kind="rate_limit", message="busy")
