@@ -323,6 +323,18 @@ def test_a_server_on_this_machine_compares_by_its_own_embeddings_where_none_are_
     assert sum(received.path == "/v1/models" for received in server.received) == 1
 
 
+def test_a_hierarchy_compares_by_the_embeddings_of_its_server_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for room in ("prompt.prepare", "prompt.targets.registry"):
+        monkeypatch.setattr(f"whygen.{room}.has_text_encoder", lambda: False)
+    long = "\n\n".join(f"Story {number} is of a fox. It runs. It hides in the wood." for number in range(4))
+    with FaultServer(models=("test", "bge-embed")) as server:
+        found = whygen.explain_prompt(
+            "openai/test", long, budget=60, cache=None, hierarchy="auto", options=ModelOptions(base_url=server.url)
+        )
+    assert found.target.name == "optimal-transport"
+    assert found.target.distance.endswith("by openai/bge-embed")
+
+
 def test_a_server_elsewhere_is_not_asked_unbidden() -> None:
     with FaultServer(models=("embed",)) as server:
         away = Service("openai", server.url.replace("127.0.0.1", "example.invalid"))

@@ -46,8 +46,10 @@ LEVEL_OF_LOOKS = 0.96
 narrow stops more often where they came out too narrow. Measured in benchmarks/coverage.py."""
 
 LEVEL_BY_SIZE = 0.96
-"""The same for Shapley values, with or without a stop rule: masks of few or nearly all units weigh most and are few, so
-that some tens of scores understate their spread. Measured in benchmarks/coverage.py."""
+"""The same for Shapley values of fewer than `FEW_SCORES` groups, with or without a stop rule: masks of few or nearly all
+units weigh most and are few, so that some tens of scores understate their spread. Measured in benchmarks/coverage.py."""
+
+FEW_SCORES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +234,10 @@ def shapley_interval(fit: CrossFit, observed: Observed, *, noise: float = 0.0, l
         fit: the scores.
         observed: masks drawn by size, with their ``total``.
         noise: variance of the total under repetition, which every value carries an n-th of.
-        level: of the intervals; `LEVEL_OF_LOOKS` where a stop rule may end the run, and never under `LEVEL_BY_SIZE`.
+        level: of the intervals; `LEVEL_OF_LOOKS` where a stop rule may end the run. Raised to `LEVEL_BY_SIZE` where
+            groups are few.
     """
-    level = max(level, LEVEL_BY_SIZE)
+    level = max(level, LEVEL_BY_SIZE) if len(fit.scores) < FEW_SCORES else level
     raw = score_interval(fit.scores, level=level, folds=fit.folds)
     estimate: Floats = raw.estimate + _shift(fit, observed)
     shared = student_half_width(np.array(noise), 8.0, level=level) / observed.n

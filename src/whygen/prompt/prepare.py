@@ -142,7 +142,7 @@ def _target(
     if isinstance(encoder, ImageEncoder | TimedEncoder):
         what = "pictures" if isinstance(encoder, ImageEncoder) else "sounds or videos"
         raise UsageError(f"encoder={encoder.name!r} is one of {what}, and here none are compared. Leave it out.")
-    texts = _encoder(options, encoder_of_texts(encoder, model), model)
+    texts = encoder_for(options, encoder_of_texts(encoder, model), model)
     return load_target(options.target, encoder=texts if isinstance(options.target, str) else "auto"), texts
 
 
@@ -190,7 +190,7 @@ def _check_target(target: Target, options: PromptOptions, *, answers: OutputKind
         check_sentences(target)
 
 
-def _encoder(options: PromptOptions, encoder: str | TextEncoder, model: Model) -> str | TextEncoder:
+def encoder_for(options: PromptOptions, encoder: str | TextEncoder, model: Model) -> str | TextEncoder:
     """The encoder to use: what was given; the server's embeddings where nothing is installed; word vectors for gSMILE.
 
     A server's embeddings are taken unasked only from the server that answers anyway: no text goes anywhere else.

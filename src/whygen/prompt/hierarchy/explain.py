@@ -23,6 +23,7 @@ from whygen.prompt.hierarchy.skeleton import MOST_CHILDREN, Skeleton, lay_out, p
 from whygen.prompt.operators import Operator, OperatorOptions, Tools, load_operator
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan
+from whygen.prompt.prepare import encoder_for, find_encoder
 from whygen.prompt.surrogates import load_surrogate
 from whygen.prompt.targets import Continues, TargetLike, load_target
 from whygen.prompt.units import Sent, check_source, split
@@ -120,10 +121,13 @@ def explain_hierarchy(
         raise UsageError(
             f"operator={how.name!r} changes no text, and a hierarchy sends texts. Use 'delete' or 'synonym'."
         )
+    found = encoder_for(chosen, find_encoder(encoder, chosen, box) or encoder, box)
+    if found != encoder and isinstance(target, str):
+        goal = load_target(target, encoder=found)
     with open_store(cache) as store:
         runner = make_runner(box, store, budget=budget, progress=progress, options=run)
         tools = Tools(
-            model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=runner
+            model=box, encoder=found, store=store, options=options, progress=progress, seed=seed, runner=runner
         )
         asker = Asker(runner, box, parts, how.prepare(parts, tools), goal, settings or Settings(seed=seed))
         asker.check_target()
