@@ -47,7 +47,7 @@ narrow stops more often where they came out too narrow. Measured in benchmarks/c
 
 LEVEL_BY_SIZE = 0.96
 """The same for Shapley values of fewer than `FEW_SCORES` groups, with or without a stop rule: masks of few or nearly
-all units weigh most and are few, so that some tens of scores understate their spread. Measured in the same benchmark."""
+all units weigh most and are few: some tens of scores understate their spread. Measured in benchmarks/coverage.py."""
 
 FEW_SCORES = 100
 
