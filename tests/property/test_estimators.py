@@ -306,3 +306,17 @@ def test_a_sum_without_noise_is_reported_exactly_as_soon_as_pairs_outnumber_unit
     noisy = effects + 0.2 * np.std(effects) * rng.normal(size=len(effects))
     fit = intervals.cross_fit(Observed(design.masks, noisy, design.groups), load_surrogate("adaptive"), rng)
     assert not fit.exact
+
+
+@given(st.integers(4, 9), SEEDS)
+def test_shapley_values_lie_in_their_intervals_and_sum_to_the_total(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = table(n, rng)
+    design = designs.by_size(n, 16, rng)
+    total = float(values[-1] - values[0])
+    seen = Observed(design.masks, play(values, design.masks), design.groups, sizes=design.sizes, total=total)
+    found = intervals.shapley_estimate(intervals.cross_fit(seen, load_surrogate("adaptive"), rng), seen, rng)
+    assert found.interval is not None
+    assert found.attributions.sum() == pytest.approx(total, abs=1e-9)
+    assert (found.attributions >= found.interval.low - 1e-9).all()
+    assert (found.attributions <= found.interval.high + 1e-9).all()

@@ -12,11 +12,13 @@ from whygen.encoders import AnyEncoder
 from whygen.errors import DataError, UsageError
 from whygen.models import HasContext, Model, ModelOptions, load_model
 from whygen.models.prices import Price, batch_price_of, price_of
+from whygen.prompt.asking import REDRAWS
 from whygen.prompt.designs import Design
 from whygen.prompt.edits import no_levels
 from whygen.prompt.hierarchy.skeleton import parse_levels
 from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, check_rounds, choose
+from whygen.prompt.plan import Plan
 from whygen.prompt.prepare import Question, check, prepare
 from whygen.prompt.units import Sent, split
 from whygen.runs import RunOptions
@@ -30,7 +32,8 @@ class Forecast:
 
     Attributes:
         units: how many units would be attributed.
-        calls: model calls if repeats agree; a model that differs is asked up to the whole budget.
+        calls: model calls if repeats agree at temperature 0, and if they differ above it, where they mostly do. A model
+            that differs at temperature 0 is asked up to the whole budget.
         tokens_in: tokens of all prompts; None when the model cannot count them.
         tokens_out_at_most: calls times the length limit of an answer.
         helping_calls: calls of the model that an operator asks for replacements, besides.
@@ -77,31 +80,44 @@ def foresee_prompt(
         return forecast(box, len(parts), [parts.prompt] * chosen.budget, sent, prices=prices)
     check(prompt, chosen)
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
-    prompts = [question.units.prompt] * question.plan.overhead + _masked(question) * question.plan.each
+    differs = sent.temperature > 0.0 and question.plan.verb == "answer"
+    whole, plan = question.units.prompt, question.plan
+    masked = _masked(question, differs=differs)
+    again = redraws(len(masked), len(question.units), plan) if differs else 0
+    prompts = [whole] * plan.overhead + masked * plan.each + [whole] * again * plan.texts
     helping = question.operator.calls(question.units)
     return forecast(box, len(question.units), prompts, sent, helping=helping, prices=prices)
 
 
-def _masked(question: Question) -> list[Sent]:
+def _masked(question: Question, *, differs: bool) -> list[Sent]:
     """The prompts of the masks that are paid for; the whole prompt stands for those not known beforehand."""
-    design, operator, units = question.design(differs=False), question.operator, question.units
+    design, operator, units = question.design(differs=differs), question.operator, question.units
+    fresh = differs or question.plan.options.draws > 1
     if design.prompts is not None:
         texts = [units.sent(text) for text in design.prompts if text != units.text]
-        return texts if question.plan.options.draws > 1 else list(dict.fromkeys(texts))
-    masks = paid(design, draws=question.plan.options.draws)
+        return texts if fresh else list(dict.fromkeys(texts))
+    masks = paid(design, fresh=fresh)
     if operator.by_settings or isinstance(operator, Unprepared):
         return [units.prompt] * len(masks)
     prompts = [operator.render(units, mask) for mask in masks]
-    return prompts if question.plan.options.draws > 1 else list(dict.fromkeys(prompts))
+    return prompts if fresh else list(dict.fromkeys(prompts))
 
 
-def paid(design: Design, *, draws: int) -> Masks:
+def redraws(masked: int, n: int, plan: Plan) -> int:
+    """How many of so many masked prompts of ``n`` units are asked again where repeats differ, to measure the noise."""
+    options = plan.options
+    measured = options.draws == 1 and options.scale == "none" and options.distribution is None
+    return min(REDRAWS, masked) if measured and plan.affords_redraws(n) else 0
+
+
+def paid(design: Design, *, fresh: bool) -> Masks:
     """The masks that calls are made for: each once, and never the whole prompt, whose repeats are there.
 
-    With several draws every row is asked anew, as `Asker.masks` does; a single whole prompt among them is known.
+    Where each row is asked anew (``fresh``: several draws, or answers that differ), as `Asker.masks` does, all of them;
+    a single whole prompt among them is known.
     """
     full = np.asarray(design.masks.all(axis=1))
-    if draws == 1:
+    if not fresh:
         return np.unique(design.masks[~full], axis=0)
     return design.masks[~full] if full.sum() == 1 else design.masks
 

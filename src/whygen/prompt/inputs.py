@@ -146,14 +146,16 @@ def foresee_template(
     check(cut.shown.text, chosen)
     box = load_model(model, options or ModelOptions())
     question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
-    masks = paid(question.design(differs=False), draws=question.plan.options.draws)
+    sent = settings or Settings(seed=seed)
+    differs = sent.temperature > 0.0 and question.plan.verb == "answer"
+    masks = paid(question.design(differs=differs), fresh=differs or question.plan.options.draws > 1)
     prompts = [
         prompt
         for units in cut.each
         for prompt in [units.prompt] * question.plan.overhead
         + [question.operator.render(units, mask) for mask in masks] * question.plan.each
     ]
-    return forecast(box, len(cut.shown), prompts, settings or Settings(seed=seed))
+    return forecast(box, len(cut.shown), prompts, sent)
 
 
 def _check_rounds(inputs: int, run: RunOptions | None) -> None:

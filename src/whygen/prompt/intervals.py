@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq  # pyright: ignore[reportUnknownVariableType]
 from scipy.special import stdtr
 
 from whygen.errors import DataError
@@ -250,18 +251,33 @@ def shapley_estimate(
 ) -> Estimate:
     """`shapley_interval` with p-values by sign flips, which ``rng`` draws, and values of less squared error.
 
-    The values are `CrossFit.shrunk`, projected onto efficiency: they sum to f(1) - f(0) to rounding.
+    The values are those nearest to `CrossFit.shrunk` that lie in the interval and sum to f(1) - f(0), to rounding.
     """
     interval = shapley_interval(fit, observed, noise=noise, level=level)
-    shrunk = fit.shrunk()
-    values: Floats = shrunk + (float(observed.total or 0.0) - float(shrunk.sum())) / observed.n
     return Estimate(
-        values,
+        _efficient(fit.shrunk(), interval, float(observed.total or 0.0)),
         interval,
         sign_flip_p(fit.scores + _shift(fit, observed), rng),
         "Student t over cross-fitted pair scores, projected onto efficiency",
         predicted=fit.predicted,
     )
+
+
+def _efficient(values: Floats, interval: Interval, total: float) -> Floats:
+    """The nearest values in the interval that sum to ``total``, as its middle does: all moved alike, and held."""
+    low, high = interval.low, interval.high
+
+    def excess(move: float) -> float:
+        return float(np.clip(values + move, low, high).sum()) - total
+
+    least, most = float((low - values).min()), float((high - values).max())
+    if not excess(least) < 0.0 < excess(most):  # no width to move in
+        return interval.estimate
+    move = cast(float, brentq(excess, least, most, xtol=1e-15))
+    found: Floats = np.clip(values + move, low, high)
+    free = (found > low) & (found < high)
+    found[free] += (total - float(found.sum())) / max(int(free.sum()), 1)
+    return found
 
 
 def _shift(fit: CrossFit, observed: Observed) -> float:
