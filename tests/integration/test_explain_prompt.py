@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import whygen
 from whygen.errors import BudgetError, DataError, ModelError, UnknownNameError, UsageError
 from whygen.models.planted import causes
+from whygen.prompt.foresee import foresee_prompt
 from whygen.runs import Budget, RunOptions
 from whygen.types import Limits, Output, Request, Settings
 
@@ -147,6 +150,22 @@ def test_noise_is_measured_on_masked_prompts() -> None:
     assert explanation.fidelity.noise_ceiling is not None
     assert explanation.fidelity.noise_ceiling < 1.0
     assert sum(sample.kind == "redraw" for sample in explanation.evidence.samples) == 8
+
+
+@pytest.mark.parametrize("prompt", ["Fox, piano!", "A fox and a piano, please, beside an old volcano in the rain"])
+@pytest.mark.parametrize("options", [{}, {"estimand": "shapley"}, {"keep": 0.8}, {"estimand": "loo"}, {"draws": 2}])
+def test_a_dry_run_foresees_what_a_model_that_samples_is_asked(prompt: str, options: dict[str, Any]) -> None:
+    told: dict[str, Any] = {"budget": 64, "target": "edit", **options}
+    differed = 0
+    for seed in range(8):
+        settings = Settings(temperature=1.0, seed=seed)
+        foreseen = foresee_prompt("planted/noisy", prompt, settings=settings, **told)
+        explanation = whygen.explain_prompt("planted/noisy", prompt, settings=settings, cache=None, **told)
+        assert foreseen.calls >= explanation.calls.asked
+        if explanation.noise.differs:
+            differed += 1
+            assert foreseen.calls == explanation.calls.asked
+    assert differed
 
 
 def test_the_reference_is_never_its_own_observation() -> None:

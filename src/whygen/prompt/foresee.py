@@ -82,16 +82,18 @@ def foresee_prompt(
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     differs = sent.temperature > 0.0 and question.plan.verb == "answer"
     whole, plan = question.units.prompt, question.plan
-    masked = _masked(question, differs=differs)
+    design = question.design(differs=differs)
+    masked = _masked(question, design, differs=differs)
     again = redraws(len(masked), len(question.units), plan) if differs else 0
-    prompts = [whole] * plan.overhead + masked * plan.each + [whole] * again * plan.texts
+    unasked = chosen.estimand == "shapley" and design.enumerated  # the empty prompt is among the masks
+    prompts = [whole] * (plan.overhead + (again - unasked) * plan.texts) + masked * plan.each
     helping = question.operator.calls(question.units)
     return forecast(box, len(question.units), prompts, sent, helping=helping, prices=prices)
 
 
-def _masked(question: Question, *, differs: bool) -> list[Sent]:
+def _masked(question: Question, design: Design, *, differs: bool) -> list[Sent]:
     """The prompts of the masks that are paid for; the whole prompt stands for those not known beforehand."""
-    design, operator, units = question.design(differs=differs), question.operator, question.units
+    operator, units = question.operator, question.units
     fresh = differs or question.plan.options.draws > 1
     if design.prompts is not None:
         texts = [units.sent(text) for text in design.prompts if text != units.text]
