@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.models.planted.games import Game
-from whygen.prompt import designs, intervals
+from whygen.prompt import designs, exact
 from whygen.prompt.observed import Observed
 
 Floats = NDArray[np.float64]
@@ -87,8 +87,8 @@ def tabulated(name: str, number: int, effects: Floats) -> Played:
     n = masks.shape[1]
     place = np.empty(len(effects), dtype=np.int64)
     place[masks @ (1 << np.arange(n))] = np.arange(len(effects))
-    exact = intervals.enumerated_shapley(Observed(masks, effects, np.arange(len(effects)) // 2)).attributions
-    return Played(name, number, n, lambda asked: effects[place[asked @ (1 << np.arange(n))]], exact)
+    values = exact.enumerated_shapley(Observed(masks, effects, np.arange(len(effects)) // 2)).attributions
+    return Played(name, number, n, lambda asked: effects[place[asked @ (1 << np.arange(n))]], values)
 
 
 @cache

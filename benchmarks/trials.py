@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.models.planted.games import Game
-from whygen.prompt import designs, intervals
+from whygen.prompt import designs, exact, intervals
 from whygen.prompt.asking import REDRAWS, REPEATS
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import load_surrogate
@@ -90,7 +90,7 @@ def interval(
     """The interval that the package would print."""
     observed = trial.observed
     if trial.enumerated:
-        find = intervals.enumerated_estimate if observed.total is None else intervals.enumerated_shapley
+        find = exact.enumerated_estimate if observed.total is None else exact.enumerated_shapley
         found = find(observed, noise=trial.own, degrees=REDRAWS).interval
         assert found is not None
         return found

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from whygen.errors import BudgetError, UnknownNameError
-from whygen.prompt import designs, fidelity, intervals
+from whygen.prompt import designs, exact, fidelity, intervals
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Ols, Ridge, load_surrogate
@@ -47,7 +47,7 @@ def observed(design: designs.Design, values: NDArray[np.float64]) -> Observed:
 @given(st.integers(1, 6), SEEDS)
 def test_enumeration_is_the_definition(n: int, seed: int) -> None:
     values = table(n, np.random.default_rng(seed))
-    found = intervals.enumerated_estimate(observed(designs.enumerated(n), values))
+    found = exact.enumerated_estimate(observed(designs.enumerated(n), values))
     assert found.attributions == pytest.approx(banzhaf(values, n), abs=1e-12)
 
 
@@ -55,7 +55,7 @@ def test_enumeration_is_the_definition(n: int, seed: int) -> None:
 def test_enumeration_without_the_empty_pair_is_over_the_remaining_masks(seed: int) -> None:
     values = table(4, np.random.default_rng(seed))
     seen = observed(designs.enumerated(4, empty=False), values)
-    found = intervals.enumerated_estimate(seen).attributions
+    found = exact.enumerated_estimate(seen).attributions
     by_hand = [seen.effects[seen.masks[:, i]].mean() - seen.effects[~seen.masks[:, i]].mean() for i in range(4)]
     assert found == pytest.approx(np.array(by_hand))
 
@@ -194,7 +194,7 @@ def test_local_is_weighted_least_squares() -> None:
 
 def test_leave_one_out_is_a_difference_and_has_no_interval() -> None:
     design = designs.leave_one_out(3)
-    estimate = intervals.leave_one_out_estimate(Observed(design.masks, np.array([1.0, 2.0, 3.0]), design.groups), 3.0)
+    estimate = exact.leave_one_out_estimate(Observed(design.masks, np.array([1.0, 2.0, 3.0]), design.groups), 3.0)
     assert estimate.attributions == pytest.approx([2.0, 1.0, 0.0])
     assert estimate.interval is None
     assert estimate.p_values is None
@@ -224,7 +224,7 @@ def by_size(n: int, calls: int, values: NDArray[np.float64], rng: np.random.Gene
 @given(st.integers(1, 6), SEEDS)
 def test_enumerated_shapley_is_the_definition(n: int, seed: int) -> None:
     values = table(n, np.random.default_rng(seed))
-    found = intervals.enumerated_shapley(observed(designs.enumerated(n), values)).attributions
+    found = exact.enumerated_shapley(observed(designs.enumerated(n), values)).attributions
     assert found == pytest.approx(shapley(values, n), abs=1e-12)
 
 

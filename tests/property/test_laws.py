@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from whygen.errors import DataError
-from whygen.prompt import designs, intervals
+from whygen.prompt import designs, exact, intervals
 from whygen.prompt.designs import Sizes
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.observed import Observed
@@ -34,14 +34,14 @@ def attribute(estimand: str, values: Floats, n: int) -> Floats:
     if estimand == "loo":
         design = designs.leave_one_out(n)
         seen = Observed(design.masks, play(values, design.masks), design.groups)
-        return intervals.leave_one_out_estimate(seen, float(values[-1])).attributions
+        return exact.leave_one_out_estimate(seen, float(values[-1])).attributions
     design = designs.enumerated(n)
     seen = Observed(design.masks, play(values, design.masks), design.groups)
     if estimand == "local":
         near = Dropped(0.5).weights(seen.masks, [], "")
         return intervals.local_estimate(replace(seen, nearness=near)).attributions
-    exact = {"banzhaf": intervals.enumerated_estimate, "shapley": intervals.enumerated_shapley}
-    return exact[estimand](seen).attributions
+    all_masks_asked = {"banzhaf": exact.enumerated_estimate, "shapley": exact.enumerated_shapley}
+    return all_masks_asked[estimand](seen).attributions
 
 
 def all_masks(n: int) -> NDArray[np.bool_]:
@@ -150,7 +150,7 @@ def test_leave_one_out_with_draws_is_welch(n: int, draws: int, repeats: int, see
     each, whole = rng.normal(size=(n, draws)), rng.normal(size=repeats)
     design = designs.leave_one_out(n)
     seen = Observed(design.masks, each.mean(axis=1), design.groups)
-    found = intervals.leave_one_out_estimate(seen, float(whole.mean()), draws=each, repeats=whole)
+    found = exact.leave_one_out_estimate(seen, float(whole.mean()), draws=each, repeats=whole)
     assert found.interval is not None
     assert found.p_values is not None
     for unit in range(n):
@@ -164,9 +164,7 @@ def test_leave_one_out_with_draws_is_welch(n: int, draws: int, repeats: int, see
 def test_leave_one_out_without_spread_has_no_width_and_claims_no_p_value() -> None:
     design = designs.leave_one_out(2)
     seen = Observed(design.masks, np.array([1.0, 3.0]), design.groups)
-    found = intervals.leave_one_out_estimate(
-        seen, 3.0, draws=np.array([[1.0, 1.0], [3.0, 3.0]]), repeats=np.full(2, 3.0)
-    )
+    found = exact.leave_one_out_estimate(seen, 3.0, draws=np.array([[1.0, 1.0], [3.0, 3.0]]), repeats=np.full(2, 3.0))
     assert found.interval is not None
     assert found.interval.low == pytest.approx([2.0, 0.0])
     assert found.interval.high == pytest.approx([2.0, 0.0])
@@ -176,9 +174,9 @@ def test_leave_one_out_without_spread_has_no_width_and_claims_no_p_value() -> No
 def test_leave_one_out_with_one_draw_has_no_interval_and_wrong_rows_are_refused() -> None:
     design = designs.leave_one_out(2)
     seen = Observed(design.masks, np.zeros(2), design.groups)
-    assert intervals.leave_one_out_estimate(seen, 1.0, draws=np.zeros((2, 1)), repeats=np.ones(2)).interval is None
+    assert exact.leave_one_out_estimate(seen, 1.0, draws=np.zeros((2, 1)), repeats=np.ones(2)).interval is None
     with pytest.raises(DataError, match="3 rows for 2 masks"):
-        intervals.leave_one_out_estimate(seen, 1.0, draws=np.zeros((3, 2)), repeats=np.ones(2))
+        exact.leave_one_out_estimate(seen, 1.0, draws=np.zeros((3, 2)), repeats=np.ones(2))
 
 
 @given(SEEDS, st.floats(0.2, 2.0))

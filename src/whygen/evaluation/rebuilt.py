@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UnknownNameError, UsageError
-from whygen.prompt import intervals
+from whygen.prompt import exact, intervals
 from whygen.prompt.designs import MAX_ENUMERATED, size_law
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.observed import Observed
@@ -58,12 +58,12 @@ class Rebuilt:
         """Attributions of the explanation's estimand from other effects on its masks (or fewer of them), ``(n,)``."""
         estimand = self.explanation.estimand
         if estimand == "loo":
-            return intervals.leave_one_out_estimate(observed, whole_effect(self.explanation)).attributions
+            return exact.leave_one_out_estimate(observed, whole_effect(self.explanation)).attributions
         if estimand == "local":
             return intervals.local_estimate(observed).attributions
         if self.explanation.masks == "enumerated":
-            exact = intervals.enumerated_shapley if estimand == "shapley" else intervals.enumerated_estimate
-            return exact(observed).attributions
+            find = exact.enumerated_shapley if estimand == "shapley" else exact.enumerated_estimate
+            return find(observed).attributions
         fit = intervals.cross_fit(observed, self.surrogate, generator(seed, "folds"))
         shrunk = fit.shrunk()
         if observed.total is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from whygen.errors import BudgetError
-from whygen.prompt import designs, intervals
+from whygen.prompt import designs, exact, intervals
 from whygen.prompt.asking import Whole
 from whygen.prompt.observed import Seen
 from whygen.prompt.plan import Plan
@@ -17,7 +17,7 @@ def estimate_from(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.
     """Attributions, intervals and p-values of the plan's estimand."""
     observed = seen.observed
     if plan.options.estimand == "loo":
-        return intervals.leave_one_out_estimate(observed, whole.effect, draws=seen.draws, repeats=whole.repeats)
+        return exact.leave_one_out_estimate(observed, whole.effect, draws=seen.draws, repeats=whole.repeats)
     if plan.options.estimand == "local":
         return intervals.local_estimate(observed)
     groups = len(np.unique(observed.groups))
@@ -56,5 +56,5 @@ def interval_from(seen: Seen, whole: Whole, plan: Plan, seed: int) -> Interval:
 
 def _enumerated(seen: Seen, plan: Plan) -> intervals.Estimate:
     if plan.options.estimand == "shapley":
-        return intervals.enumerated_shapley(seen.observed, noise=seen.noise, degrees=seen.degrees)
-    return intervals.enumerated_estimate(seen.observed, noise=seen.noise, degrees=seen.degrees)
+        return exact.enumerated_shapley(seen.observed, noise=seen.noise, degrees=seen.degrees)
+    return exact.enumerated_estimate(seen.observed, noise=seen.noise, degrees=seen.degrees)

@@ -14,8 +14,9 @@ import tiny_models
 from whygen.errors import DataError, UsageError
 from whygen.models import load_model
 from whygen.models.planted.texts import SENTENCES, PlantedModel
+from whygen.prompt.exact import enumerated_estimate
 from whygen.prompt.heard import Heard, Read, measure_by
-from whygen.prompt.intervals import Estimate, cross_fit, enumerated_estimate, sampled_estimate
+from whygen.prompt.intervals import Estimate, cross_fit, sampled_estimate
 from whygen.prompt.matrix import sentence_matrix
 from whygen.prompt.observed import Observed
 from whygen.prompt.operators import Delete

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt import designs, intervals
+from whygen.prompt import designs, exact, intervals
 from whygen.prompt.designs import Design
 from whygen.prompt.hierarchy.laws import paired_children, put, size_law
 from whygen.prompt.hierarchy.levels import Ask, Floats, Level, Rows, answered_pairs, pairs_for, settled, t_test
@@ -103,8 +103,8 @@ def _from_all(
     degrees: int,
 ) -> Level:
     """Exact over masks. An unmeasured noise leaves no interval, and a p-value of one: nothing can be significant."""
-    exact = intervals.enumerated_shapley if estimand == "shapley" else intervals.enumerated_estimate
-    estimate = exact(observed, noise=noise, degrees=degrees)
+    find = exact.enumerated_shapley if estimand == "shapley" else exact.enumerated_estimate
+    estimate = find(observed, noise=noise, degrees=degrees)
     values = estimate.attributions
     nothing = np.full(len(values), np.nan)
     low, high = (nothing, nothing) if estimate.interval is None else (estimate.interval.low, estimate.interval.high)
