@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # torch first and alone: a range in another package must not pull in a larger build than the pinned one.
 TORCH  := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 
-.PHONY: demo test test-all test-light lint format docs bench clean
+.PHONY: demo test test-all test-light lint format docs bench bench-check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -55,6 +55,9 @@ docs: $(VENV)/.dev ## the documentation, in docs/_build
 
 bench: $(VENV)/.dev ## the figures; results go to benchmarks/results
 	$(BIN)/python -m benchmarks
+
+bench-check: $(VENV)/.dev ## which figures, and which pages, are older than the code they describe
+	$(BIN)/python -m benchmarks.stale
 
 clean: ## forget the virtual environment and everything built
 	rm -rf $(VENV) docs/_build whygen-demo

@@ -38,13 +38,21 @@ def filled(text: str, *, results: Path = RESULTS) -> str:
 
 
 def _table(found: re.Match[str], results: Path) -> str:
-    figures = json.loads((results / f"{found['file']}.json").read_text(encoding="utf-8"))["figures"]
+    result = json.loads((results / f"{found['file']}.json").read_text(encoding="utf-8"))
+    figures = result["figures"]
     rows = [row for row in figures[found["figure"]] if _wanted(row, found["where"])]
     columns = [each.strip().partition(" as ")[::2] for each in found["columns"].split(";")]
     lines = ["| " + " | ".join(shown or name for name, shown in columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(cell(row[name]) for name, _ in columns) + " |" for row in rows]
     mark = found[0].partition("\n")[0]
-    return "\n".join([mark, "", *lines, "", "<!-- end of table -->"])
+    return "\n".join([mark, "", *lines, "", measured(result), "", "<!-- end of table -->"])
+
+
+def measured(result: Mapping[str, Any]) -> str:
+    """A line under a table: when, and at which commit, its figures were made."""
+    commit = result.get("commit")
+    at = f"at commit `{commit[:7]}`" if commit else "at a commit that the result does not name"
+    return f"*Measured on {result['date']} {at} (`benchmarks/results/{result['benchmark']}.json`).*"
 
 
 def _wanted(row: Mapping[str, Any], where: str | None) -> bool:
