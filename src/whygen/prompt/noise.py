@@ -1,0 +1,205 @@
+"""The model's own noise: how far an attribution may be off because the model answers a question differently each time.
+
+The one place where noise is estimated, for every design, target, hierarchy and template: `measure` takes the effects of
+all draws of all masks, `Noise.limits` gives the half width and the p-value of any linear contrast over those masks.
+METHODS A3, docs/decisions/0008-noise.md.
+
+Agreement bounds noise, it does not remove it: answers that came out the same R times in a row may still differ in one
+call out of R / 3. Three cases, which join without a step:
+
+- **no pair agreed** (noise on every call): the variance of each mask from its own draws, drawn towards the mean of all
+  (Neyman's variance of a two-level factorial: Dasgupta, Pillai and Rubin 2015, JRSS B 77:727), and Satterthwaite's
+  degrees of freedom;
+- **some pairs agreed** (few values, rare odd answers): the same with one pair added that differs as far as effects can,
+  as Agresti and Caffo (2000) add successes and failures: its weight falls with the share of pairs that differ;
+- **all pairs agreed**: the rule of three. The effects are then those of a model without noise, and with a chance p of
+  another answer the truth lies within p times the range of effects of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+from whygen.stats.intervals import student_half_width
+
+Floats: TypeAlias = NDArray[np.float64]
+
+LEVEL = 0.95
+
+ADDED = 1.0
+"""Weight of the pair of answers that is added where some pairs agreed. Measured in benchmarks/coverage_noise.py."""
+
+SHARED = 1.0
+"""Degrees of freedom that the mean variance of all masks counts beside each mask's own."""
+
+ROUNDING = 1e-9
+"""Effects that differ by less than this share of their range are equal."""
+
+_DIGITS = 64.0 * float(np.finfo(np.float64).eps)
+"""And by less than this share of the largest: the last digits of a score far from zero are rounding."""
+
+Source: TypeAlias = Literal["none", "measured", "steady", "unknown"]
+"""``none``: the model is known to answer alike. ``measured``: answers to one question differed. ``steady``: they did
+not, in so many repeats. ``unknown``: no masked prompt was asked twice."""
+
+
+class Limits(NamedTuple):
+    """Half widths and two-sided p-values of contrasts, each ``(k,)``."""
+
+    half: Floats
+    p_values: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What is known of the noise of the effects of m masks.
+
+    Attributes:
+        source: what it is known from.
+        counts: draws of each mask, shape ``(m,)``.
+        spread: variance of one draw of each mask, shape ``(m,)``, by the draws of the mask and of all others.
+        own: the part of ``spread`` that each mask's own draws make.
+        pool: mean variance of one draw over masks.
+        degrees: degrees of freedom of ``pool``.
+        repeats: answers that were compared with an earlier answer to the same masked prompt.
+        odd: those of them that gave another effect.
+        span: range of all effects.
+    """
+
+    source: Source
+    counts: NDArray[np.int64]
+    spread: Floats
+    own: Floats
+    pool: float = 0.0
+    degrees: float = 0.0
+    repeats: int = 0
+    odd: int = 0
+    span: float = 0.0
+
+    @property
+    def variance(self) -> float | None:
+        """Mean variance of the effect of a mask (over its draws) under repetition; None where it was not measured.
+
+        Where all repeats agreed, the variance that the added pair makes: an upper bound.
+        """
+        if self.source == "unknown":
+            return None
+        return 0.0 if self.source == "none" else float((self.spread / self.counts).mean())
+
+    @property
+    def flip_rate(self) -> float:
+        """Where all repeats agreed: the chance of another answer, at most, at 95%."""
+        return 1.0 if not self.repeats else 1.0 - (1.0 - LEVEL) ** (1.0 / (2.0 * self.repeats))
+
+    def limits(self, weights: Floats, values: Floats) -> Limits | None:
+        """Half widths and p-values of ``values``, the contrasts of the masks' mean effects; None where none is known.
+
+        Args:
+            weights: shape ``(m, k)``: ``values = weights.T @ effects``; each column sums to zero.
+            values: shape ``(k,)``.
+        """
+        if self.source == "unknown":
+            return None
+        positive: Floats = np.where(weights > 0.0, weights, 0.0).sum(axis=0)
+        if self.source == "none":
+            still = np.abs(values) <= ROUNDING * self.span * positive
+            return Limits(np.zeros(len(values)), np.where(still, 1.0, 0.0))
+        if self.source == "steady":
+            return self._steady(positive, values)
+        squares: Floats = weights**2 / self.counts[:, None]
+        variance: Floats = squares.T @ self.spread
+        degrees = self._degrees(squares, variance)
+        half = student_half_width(variance, degrees, level=LEVEL)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(variance > 0.0, np.abs(values) / np.sqrt(variance), np.where(values == 0.0, 0.0, np.inf))
+        return Limits(half, np.asarray(2.0 * stdtr(degrees, -ratio), dtype=np.float64))
+
+    def _steady(self, positive: Floats, values: Floats) -> Limits:
+        """The rule of three: with a chance p of another answer, 2R answers agree with probability (1 - p)^2R."""
+        reach: Floats = self.span * positive
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share: Floats = np.where(reach > 0.0, np.abs(values) / reach, 0.0)
+        share = np.where(share <= ROUNDING, 0.0, np.minimum(share, 1.0))
+        return Limits(self.flip_rate * reach, (1.0 - share) ** (2.0 * self.repeats))
+
+    def _degrees(self, squares: Floats, variance: Floats) -> Floats:
+        """Satterthwaite's degrees of freedom of each contrast, shape ``(k,)``, at least one."""
+        free: Floats = (self.counts - 1).astype(np.float64)
+        shared: Floats = squares.T @ (self.spread - self.own)
+        each: Floats = squares * self.own[:, None]
+        # The square of a variance of f degrees overstates that of the true one by (f + 2) / f.
+        doubt: Floats = shared**2 / self.degrees + (each**2 / (free[:, None] + 2.0)).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            degrees = np.where(doubt > 0.0, variance**2 / doubt, 1.0)
+        return np.maximum(degrees, 1.0)
+
+
+def measure(draws: Floats, *, known: bool = False, speaks: NDArray[np.bool_] | None = None) -> Noise:
+    """The noise of masks from the effects of their draws.
+
+    Args:
+        draws: shape ``(m, d)``, NaN where a mask was drawn less often; at least one a mask.
+        known: whether the model is known to give equal answers to equal questions.
+        speaks: masks ``(m,)`` whose draws say something of the other masks: those that were redrawn at random. All,
+            unless given; the whole prompt is none, since a model is surest there.
+    """
+    drawn = ~np.isnan(draws)
+    counts: NDArray[np.int64] = drawn.sum(axis=1)
+    flat = draws[drawn]
+    span = float(np.ptp(flat)) if len(flat) else 0.0
+    nothing = np.zeros(len(draws))
+    if known:
+        return Noise("none", counts, nothing, nothing, span=span)
+    speaks = np.ones(len(draws), dtype=bool) if speaks is None else speaks
+    free: Floats = (counts - 1).astype(np.float64)
+    squares = _squares(draws, drawn, counts)
+    asked = speaks & (counts > 1)
+    repeats = int(free[asked].sum())
+    if not repeats:
+        return Noise("unknown", counts, nothing, nothing, span=span)
+    odd = int(_odd(draws[asked], resolution(flat)).sum())
+    agreed = 1.0 - odd / repeats
+    added, apart = ADDED * agreed, span**2 / 2.0
+    weight = repeats + added
+    pool = (float(squares[asked].sum()) + added * apart) / weight
+    degrees = _pooled_degrees(squares[asked] / free[asked], free[asked], pool, added=added, apart=apart)
+    own: Floats = np.where(free > 0.0, squares, 0.0) / (SHARED + free)
+    spread: Floats = SHARED * pool / (SHARED + free) + own
+    return Noise("measured" if odd else "steady", counts, spread, own, pool, degrees, repeats, odd, span)
+
+
+def resolution(effects: Floats) -> float:
+    """The difference up to which two of these effects ``(m,)`` are equal but for rounding, in their own scale."""
+    if not len(effects):
+        return 0.0
+    return max(ROUNDING * float(np.ptp(effects)), _DIGITS * float(np.abs(effects).max()))
+
+
+def _squares(draws: Floats, drawn: NDArray[np.bool_], counts: NDArray[np.int64]) -> Floats:
+    """Sum of squared deviations of each mask's draws from their mean, shape ``(m,)``."""
+    filled = np.where(drawn, draws, 0.0)
+    mean = filled.sum(axis=1) / np.maximum(counts, 1)
+    return (np.where(drawn, filled - mean[:, None], 0.0) ** 2).sum(axis=1)
+
+
+def _odd(draws: Floats, slack: float) -> NDArray[np.int64]:
+    """Draws of each mask that differ from its most frequent value, shape ``(m,)``."""
+    equal = (np.abs(draws[:, :, None] - draws[:, None, :]) <= slack).sum(axis=2)
+    return (~np.isnan(draws)).sum(axis=1) - equal.max(axis=1)
+
+
+def _pooled_degrees(variances: Floats, free: Floats, pool: float, *, added: float, apart: float) -> float:
+    """Degrees of freedom of the mean variance, from how much the variances of masks differ: for any kind of noise.
+
+    Variances of f normal draws have the variance 2 sigma^4 / f; heavier tails and masks of unequal noise have more.
+    """
+    scatter = float((free * (variances - pool) ** 2).sum()) + added * (apart - pool) ** 2
+    weight = float(free.sum()) + added
+    each = scatter / (len(variances) + added)
+    most = max(weight, 1.0)
+    return most if each <= 0.0 else float(np.clip(2.0 * pool**2 * weight / each, 1.0, most))
