@@ -1,8 +1,8 @@
-"""Do explanations of a stochastic model repeat? Ten seeds each, against the thesis's expectation.
+"""Do explanations of a stochastic model repeat? Ten seeds each.
 
-The seed changes everything that is random: masks, the reference answer and every sampled answer. The thesis expects a
-Jaccard index over .75 with a variance under .1 (its next check 1). Beside each figure stands what two explanations that
-have nothing to do with each other would reach.
+The seed changes everything that is random: masks, the reference answer and every sampled answer. A reader of the thesis
+proposed as a check a Jaccard index over .75 with a variance under .1. Beside each figure stands what two explanations
+that have nothing to do with each other would reach.
 
     python -m benchmarks.stochastic --method default     its rows alone; the others are kept
 """
@@ -79,7 +79,7 @@ def _figures(found: list[dict[str, np.ndarray]], by_chance: list[dict[str, float
 
 
 def verdict(row: dict[str, object]) -> dict[str, object]:
-    """Whether the thesis's expectation holds for a row, measure by measure."""
+    """Whether the proposed bounds hold for a row, measure by measure."""
     said: dict[str, object] = {name: row[name] for name in ("method", "temperature")}
     for measure in (GENERALISED, TOP):
         mean, variance = row[measure], row[f"variance of {measure}"]

@@ -1,7 +1,8 @@
-"""What ``whygen reproduce gsmile-editing`` asks: the thesis's instructions, and what the painter knows in their place.
+"""What ``whygen reproduce gsmile-editing`` asks: the published instructions, and what the painter knows in their place.
 
 Sources: the nine conditions are those of the authors' stability folder (Mapping-the-Mind-of-an-Instruction-based-Image-
-Editing-using-SMILE), the 16 labelled instructions those of `edit_labels.json`, which cites its own.
+Editing-using-SMILE; one instruction of the nine is published, the others follow its wording), the labelled instructions
+those of `edit_labels.json`, which cites its own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from whygen.types import Edit, JsonValue, Picture
 
 LABELS = Path(__file__).parent / "data" / "edit_labels.json"
 MARK = "###"
-"""What the thesis appends to an instruction that shall say the same."""
+"""What the published stability test appends to an instruction; the meaning stays the same."""
 
 CONDITIONS = ("autumn", "blur", "color", "evening", "night", "rain drop", "snow", "sunny", "winter")
 PHRASE = "transform it to become {condition}"
@@ -40,6 +41,7 @@ PAINTER_CONDITIONS: Mapping[str, str] = {
 """What the painter can do in place of each condition: it knows neither blur nor rain."""
 
 LABELLED = 16
+"""Instructions drawn for the painter."""
 SEED = 2412
 PAINTER_WORDS = (6, 14)
 """Words of a labelled instruction to the painter; the published ones have 4 to 9."""
@@ -91,13 +93,18 @@ class Questions:
 
 
 def published_labels() -> list[tuple[str, str, tuple[bool, ...]]]:
-    """The 16 published instructions: category, text, and a label for each word."""
+    """The 15 published instructions (16 rows, one text twice): category, text, and a label for each word."""
     items: list[dict[str, Any]] = json.loads(LABELS.read_text(encoding="utf-8"))["items"]
-    return [(item["category"], item["instruction"], tuple(map(bool, item["labels"]))) for item in items]
+    once = {item["instruction"]: item for item in reversed(items)}
+    return [
+        (item["category"], item["instruction"], tuple(map(bool, item["labels"])))
+        for item in items
+        if once[item["instruction"]] is item
+    ]
 
 
 def for_any(image: Picture) -> Questions:
-    """The thesis's own instructions, about one picture."""
+    """The nine published conditions in our wording of them, and the labelled instructions, about one picture."""
     asked = [Question(name, Edit(image, PHRASE.format(condition=name))) for name in CONDITIONS]
     labelled = [Question(name, Edit(image, text), labels) for name, text, labels in published_labels()]
     return Questions(
@@ -106,7 +113,10 @@ def for_any(image: Picture) -> Questions:
         mapped="snow",
         seeded="sunny",
         high={"guidance_scale": 15.0},
-        said="The thesis's nine conditions and the 16 instructions that its authors labelled, all about one picture.",
+        said=(
+            "The nine published conditions (the wording is published for one and ours, after it, for eight) and the 15 "
+            "instructions that the authors labelled, all about one picture."
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""``whygen reproduce gsmile-editing``: the thesis's experiments with image editors, on any editor.
+"""``whygen reproduce gsmile-editing``: the published experiments with image editors, on any editor.
 
 The published procedure (preset ``gsmile-images``) stands beside the default at equal numbers of pictures: stability
 when ``###`` is appended, accuracy against labelled words, a map of the outputs, linear beside non-linear surrogates
@@ -43,8 +43,8 @@ METHODS: tuple[Method, ...] = ("default", "gsmile-images")
 SURROGATES = ("ridge", "pairs", "boosting", "kernel-ridge")
 """Linear, with interactions, with trees, and with a kernel."""
 HALF = 0.5
-"""A word is called important where its attribution is at least half of the largest: the thesis needs a threshold for
-ATT ACC and F1, and publishes none."""
+"""A word is called important where its attribution is at least half of the largest. ATT ACC and F1 need a threshold,
+and none is published."""
 CHANCES = 2000
 Say = Callable[[str], None]
 

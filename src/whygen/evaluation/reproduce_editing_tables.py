@@ -117,7 +117,7 @@ def page(results: Results) -> dict[str, Any]:
         "title": f"Image editing: {results.model}",
         "what": f"whygen reproduce {NAME}",
         "model": results.model,
-        "headline": "The thesis's experiments with image editors",
+        "headline": "The published experiments with image editors",
         "setting": _setting(results).replace("`", ""),
         "sections": [_shown(section) for section in sections(results)],
         "strips": {"stability": _stability_strips(results), "seeds": _seed_strips(results)},
