@@ -74,6 +74,39 @@ def test_shapley_is_the_mean_over_orders(family: str) -> None:
     assert game.shapley() == pytest.approx(found)
 
 
+def fourier(game: Game) -> dict[tuple[int, ...], float]:
+    """Coefficients of products of signs that are not zero, by enumeration."""
+    masks = corners(game.n)
+    signs, effects = np.where(masks, 1.0, -1.0), game.values(masks)
+    sets = [tuple(np.flatnonzero(mask).tolist()) for mask in masks]
+    found = {units: float(signs[:, list(units)].prod(axis=1) @ effects) / len(masks) for units in sets}
+    return {units: value for units, value in found.items() if abs(value) > 1e-9}
+
+
+@given(st.integers(6, 9), SEEDS)
+def test_parities_have_products_of_three_and_conjunctions_all_sets_of_four_and_fewer(n: int, seed: int) -> None:
+    parities = fourier(Game(n, "parities", np.random.default_rng(seed)))
+    assert {len(units) for units in parities} == {3}
+    conjunctions = fourier(Game(n, "conjunctions", np.random.default_rng(seed)))
+    assert 3 <= max(len(units) for units in conjunctions) <= 4
+
+
+@given(st.integers(6, 9), SEEDS)
+def test_a_heavy_tailed_game_is_additive_and_a_vote_is_of_the_odd_sizes(n: int, seed: int) -> None:
+    assert max(len(units) for units in fourier(Game(n, "heavy-tailed", np.random.default_rng(seed)))) == 1
+    votes = Game(7, "votes", np.random.default_rng(seed))  # one group of five, and one unit alone
+    assert {len(units) for units in fourier(votes)} == {0, 1, 3, 5}
+    assert len({round(abs(value), 9) for value in votes.banzhaf()[votes.parts[0].units]}) == 1
+
+
+def test_parts_that_share_units_are_among_the_families() -> None:
+    for family in ("conjunctions", "parities"):
+        game = Game(24, family, np.random.default_rng(0))
+        units = np.concatenate([part.units for part in game.parts])
+        assert len(set(units.tolist())) < len(units)
+        assert len(game.dummies) >= 6
+
+
 @given(
     st.lists(st.sampled_from(["fox", "piano", "not", "castle", "vixen", "the", "and", "runs"]), min_size=1, max_size=8)
 )
