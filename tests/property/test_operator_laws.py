@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from whygen.models import load_model
@@ -14,8 +15,27 @@ from whygen.prompt.operators import Delete, EmbeddingNoise, Operator, Placeholde
 from whygen.prompt.operators.helping import filled
 from whygen.prompt.operators.words import same_word, written_like
 from whygen.prompt.tokens import token_splitter
-from whygen.prompt.units import SPLITTERS, Units, inside_character, split
+from whygen.prompt.units import SPLITTERS, Units, split
+from whygen.texts import character_edges, is_word_edge, word_spans
 from whygen.types import Limits, Settings
+
+SCRIPTS = (
+    "fox", "Tell", "a", "3", "3.5", "well-known", "don't", "x_y", "U.S", "naïve", "e\u0301t\u00e9", "straße", "лиса",
+    "αλεπού", "ቀበሮ", "աղվես",
+    "می\u200cخواهم", "ثعلب", "צה״ל", "शब्द", "শিয়াল", "นก", "ສັດ", "ខ្មែរ", "မြန်မာ", "雪が", "カメラ", "여우",
+    "👩\u200d👩\u200d👧", "🇫🇷", "👍🏽", "soft\u00adhyphen", "wo\u2060rd", "\u0301", "\U000e0067",
+)  # fmt: skip
+MARKS = (
+    *"\"'`*#$@([{<)]}>.,;:!?-–—_/\\|&%+=~^“”‘’«»„「」『』。、！？؟،।…·״׳־",
+    "\u200b", "\u202f", "\u00a0", " ", "  ", "\n", "\n\n", "\t", "",
+)  # fmt: skip
+MIXED = st.lists(
+    st.tuples(st.sampled_from(MARKS), st.sampled_from(SCRIPTS), st.sampled_from(MARKS)), min_size=1, max_size=12
+)
+PROMPTS = MIXED.map(lambda parts: "".join(before + word + after for before, word, after in parts)) | st.text(
+    min_size=1, max_size=60
+)
+"""Words of many scripts among marks and white space of every kind."""
 
 TEXT = st.text(min_size=1, max_size=80).filter(lambda text: bool(text.strip()))
 KINDS = sorted(SPLITTERS)
@@ -86,11 +106,11 @@ class Cutting:
 def test_tokens_tile_the_prompt_and_cut_no_character(text: str, cuts: list[int]) -> None:
     units = split(text, "token", splitter=token_splitter(Cutting(cuts)))
     assert "".join(units.text_at(piece) for piece in units.pieces) == text
-    covered = bytearray(len(text))
+    covered, edges = bytearray(len(text)), character_edges(text)
     for a, b in units.spans:
         assert a < b
         assert text[a:b] == text[a:b].strip()
-        assert not inside_character(text, a)
+        assert a in edges or text[a - 1].isspace()
         covered[a:b] = b"\x01" * (b - a)
     assert all(covered[i] or text[i].isspace() for i in range(len(text)))
 
@@ -119,3 +139,70 @@ def test_forms_of_a_word_are_mutual_and_a_word_is_one_of_itself(one: str, other:
     assert same_word(one, other) == same_word(other, one)
     assert same_word(one, one.upper()) or one.upper().casefold() != one.casefold()
     assert written_like(other, other) == other or other[:1].upper() != other[:1]
+
+
+def some_mask(units: Units, data: st.DataObject) -> np.ndarray:
+    return np.array(data.draw(st.lists(st.booleans(), min_size=len(units), max_size=len(units))), dtype=bool)
+
+
+@given(PROMPTS.filter(str.strip), st.sampled_from(KINDS), st.data())
+def test_deleting_makes_no_word_that_the_prompt_has_not(text: str, kind: str, data: st.DataObject) -> None:
+    units = split(text, kind)
+    assume(all(is_word_edge(text, place) for span in units.spans for place in span))  # not so around U+202F
+    sent = Delete().render(units, some_mask(units, data))
+    assert isinstance(sent, str)
+    assert {sent[a:b] for a, b in word_spans(sent)} <= {text[a:b] for a, b in word_spans(text)}
+
+
+@given(PROMPTS.filter(str.strip), st.sampled_from(KINDS), st.data())
+def test_what_white_space_parted_stays_parted_by_white_space_of_the_prompt(
+    text: str, kind: str, data: st.DataObject
+) -> None:
+    units = split(text, kind)
+    mask = some_mask(units, data)
+    sent = Delete().render(units, mask)
+    assert isinstance(sent, str)
+    kept = [span for span, keep in zip(units.spans, mask, strict=True) if keep]
+    place = 0
+    for number, (start, end) in enumerate(kept):
+        found = sent.index(text[start:end], place)
+        gap, before = sent[place:found], text[kept[number - 1][1] : start] if number else ""
+        spaces = {"".join(run) for white, run in itertools.groupby(before, str.isspace) if white}
+        assert gap in spaces | ({" "} if spaces <= {"\u202f"} else set()) if spaces else not number or gap in {"", " "}
+        if "\n" in before and number:
+            assert gap.count("\n") >= min(2, max(space.count("\n") for space in spaces))
+        place = found + end - start
+
+
+@given(PROMPTS.filter(str.strip), st.sampled_from(["...", "_", "[MASK]", "x"]), st.data())
+def test_a_replacement_swallows_no_neighbour(text: str, filler: str, data: st.DataObject) -> None:
+    units = split(text)
+    mask = some_mask(units, data)
+    sent = Placeholder(filler).render(units, mask)
+    assert isinstance(sent, str)
+    place = 0
+    for unit, (start, _), keep in zip(units.texts, units.spans, mask, strict=True):
+        if keep:
+            place = sent.index(unit, place)
+            assert is_word_edge(sent, place) or not is_word_edge(text, start)
+            place += len(unit)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "gone", "sent"),
+    [
+        ('Please tell "fox" story now', '"', "Please tell fox story now"),
+        ("Please tell (fox) story now", "(", "Please tell fox) story now"),
+        ("Use `code` and *bold* #tag $5 @me", "`*#$@", "Use code and bold tag 5 me"),
+        ("a@b.c and x/y", "@/", "a b.c and x y"),
+        ("One.\n\nTwo. Three", "Two", "One.\n\n. Three"),
+        ("Say “Hallo” und «oui» et 「はい」", "“”«»「」", "Say Hallo und oui et はい"),
+        ("我 们「说」", "「」", "我 们说"),
+        ("قل «نعم» الآن", "«»", "قل نعم الآن"),
+        ("10\u202f! now", "!", "10 now"),
+        ("dogs' tails", "'", "dogs tails"),
+    ],
+)
+def test_words_stay_apart_when_the_marks_between_them_go(prompt: str, gone: str, sent: str) -> None:
+    units = split(prompt)
+    assert Delete().render(units, np.array([unit not in {*gone, gone} for unit in units.texts])) == sent

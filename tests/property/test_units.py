@@ -101,7 +101,7 @@ def test_sentences_lines_and_paragraphs() -> None:
 def test_deleting_leaves_a_readable_prompt() -> None:
     units = split("Tell a story set in the castle, please.")
     mask = np.array([text != "castle" for text in units.texts])
-    assert Delete().render(units, mask) == "Tell a story set in the, please."
+    assert Delete().render(units, mask) == "Tell a story set in the , please."
     first = np.arange(len(units)) > 0
     assert Delete().render(units, first).startswith("a story")
 

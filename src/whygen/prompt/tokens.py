@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from whygen.errors import UsageError
 from whygen.models import Model, Tokenizes
-from whygen.prompt.units import TOKEN, Span, Splitter, inside_character
+from whygen.prompt.units import TOKEN, Span, Splitter
+from whygen.texts import character_edges
 
 
 def token_splitter(model: Model) -> Splitter:
@@ -27,9 +28,10 @@ def token_splitter(model: Model) -> Splitter:
 def _visible(text: str, spans: list[Span]) -> list[Span]:
     """The spans without the white space around them; those that show nothing are left out."""
     visible: list[Span] = []
+    edges = character_edges(text)
     for start, end in spans:
         token = text[start:end]
-        if visible and inside_character(text, start):
+        if visible and start not in edges and visible[-1][1] == start:
             visible[-1] = visible[-1][0], start + len(token.rstrip())
         elif token.strip():
             visible.append((start + len(token) - len(token.lstrip()), start + len(token.rstrip())))

@@ -53,7 +53,12 @@ def test_words_inside_messages_leave_readable_messages() -> None:
     units = split(CHAT)
     sent = without(units, "You", "dragon", "What")
     assert isinstance(sent, Chat)
-    assert [message.text for message in sent.messages] == ["are terse. Never mention a.", "is this?", "A fox.", "Sure?"]
+    assert [message.text for message in sent.messages] == [
+        "are terse. Never mention a .",
+        "is this?",
+        "A fox.",
+        "Sure?",
+    ]
     hidden = Placeholder("...").render(units, np.array([text != "fox" for text in units.texts]))
     assert isinstance(hidden, Chat)
     assert hidden.messages[2].text == "A ...."

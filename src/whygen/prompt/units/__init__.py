@@ -14,9 +14,7 @@ from whygen.prompt.units.pieces import Sent as Sent
 from whygen.prompt.units.pieces import Units as Units
 from whygen.prompt.units.splitters import SPLITTERS as SPLITTERS
 from whygen.prompt.units.splitters import TOKEN as TOKEN
-from whygen.prompt.units.splitters import Span as Span
 from whygen.prompt.units.splitters import Splitter as Splitter
-from whygen.prompt.units.splitters import inside_character as inside_character
 from whygen.prompt.units.splitters import lines as lines
 from whygen.prompt.units.splitters import paragraphs as paragraphs
 from whygen.prompt.units.splitters import sentences as sentences
@@ -26,3 +24,4 @@ from whygen.prompt.units.templates import TEMPLATE_KINDS as TEMPLATE_KINDS
 from whygen.prompt.units.templates import TemplateUnits as TemplateUnits
 from whygen.prompt.units.templates import open_fields as open_fields
 from whygen.prompt.units.templates import split_template as split_template
+from whygen.texts import Span as Span

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from whygen.errors import UsageError
 from whygen.prompt.units.pieces import Piece, Units, joined, moved, pieces_of
 from whygen.prompt.units.pins import pin_pieces
-from whygen.prompt.units.splitters import SPLITTERS, Span, Splitter, whole
+from whygen.prompt.units.splitters import SPLITTERS, Splitter, whole
 from whygen.results.prompt import Section
+from whygen.texts import Span
 from whygen.types import Chat, Edit, Message, Prompt
 
 CHAT_KINDS: dict[str, Splitter] = {"message": whole, **SPLITTERS}

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TypeAlias
+from dataclasses import replace
+from typing import TypeAlias, TypeVar
 
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.units.chats import CHAT_KINDS, split_chat
 from whygen.prompt.units.checks import check_source
 from whygen.prompt.units.pieces import Units
-from whygen.prompt.units.splitters import SPLITTERS, TOKEN, Span, Splitter
+from whygen.prompt.units.splitters import SPLITTERS, TOKEN, Splitter
 from whygen.prompt.units.templates import TEMPLATE_KINDS, split_template
 from whygen.prompt.units.texts import split_at, split_text
+from whygen.texts import Span, unspaced_scripts
 from whygen.types import Chat, Edit, Source, Template
+
+U = TypeVar("U", bound=Units)
 
 Kind: TypeAlias = str | Sequence[Span]
 """The name of a kind of unit, or the units themselves as spans of a plain text."""
@@ -48,10 +52,23 @@ def split(prompt: Source, units: Kind = "word", *, pin: Sequence[str] = (), spli
     kinds = {str: SPLITTERS, Chat: CHAT_KINDS, Template: TEMPLATE_KINDS}[type(prompt)]
     check_kind(units, prompt, kinds)
     if isinstance(prompt, Chat):
-        return split_chat(prompt, units, pin=pin)
+        return with_scripts(split_chat(prompt, units, pin=pin), units)
     if isinstance(prompt, Template):
-        return split_template(prompt, units, pin=pin)
-    return split_text(prompt, SPLITTERS[units], pin=pin)
+        return with_scripts(split_template(prompt, units, pin=pin), units)
+    return with_scripts(split_text(prompt, SPLITTERS[units], pin=pin), units)
+
+
+def with_scripts(units: U, kind: str) -> U:
+    """The same units, with a notice where words are cut character by character."""
+    scripts = unspaced_scripts("".join(units.texts)) if kind == "word" else []
+    if not scripts:
+        return units
+    listed = " and ".join([", ".join(scripts[:-1]), scripts[-1]] if scripts[1:] else scripts)
+    text = (
+        f"The prompt holds {listed}, written without spaces between words: each character there is a unit of its own. "
+        "For larger units use units='sentence', or give spans of your own in Python."
+    )
+    return replace(units, notices=(*units.notices, ("characters-as-words", text)))
 
 
 def _tokens(prompt: Source, splitter: Splitter | None, *, pin: Sequence[str]) -> Units:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from whygen.errors import UsageError
 from whygen.prompt.units.chats import CHAT_KINDS, ChatUnits, split_chat
 from whygen.prompt.units.checks import check_source
-from whygen.prompt.units.cutting import check_kind
+from whygen.prompt.units.cutting import check_kind, with_scripts
 from whygen.prompt.units.pieces import Piece, Sent, Units, numbered
 from whygen.prompt.units.pins import pin_pieces
 from whygen.prompt.units.templates import TEMPLATE_KINDS, Values, open_fields, split_template
@@ -60,7 +60,7 @@ def split_over(template: Chat | Template, units: str, inputs: Sequence[Input], *
     held = {old.unit for old, new in zip(plain.pieces, pieces, strict=True) if new.unit is None} - {None}
     each = tuple(_holding(cut(given), held) for given in inputs)
     _check_distinct(each)
-    shown = replace(plain, pieces=pieces, notices=notices)
+    shown = with_scripts(replace(plain, pieces=pieces, notices=notices), units)
     return UnitsOver(shown, each, tuple(_label(given) for given in inputs))
 
 

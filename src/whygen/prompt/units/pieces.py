@@ -1,20 +1,24 @@
 """`Units`: a prompt as pieces without gaps, and how the text that stands at each piece becomes what is sent.
 
-Every piece owns the white space before it, so that deleting a piece leaves a readable prompt.
+Every piece owns the white space before it; what was apart in the prompt stays apart when pieces are taken away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from whygen.prompt.units.splitters import Span
 from whygen.results.prompt import Section
+from whygen.texts import Span, is_word_edge, word_edges
 from whygen.types import Chat, Edit, Source
 
 Sent: TypeAlias = str | Chat | Edit
 """What a model is sent."""
+
+_LONG = 200
+"""Characters for which finding every word boundary costs what asking for one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,7 @@ class Units:
         return text
 
     def join(self, parts: Sequence[str]) -> Sent:
-        """What is sent when these texts stand at the pieces; an empty one was taken away.
-
-        White space before the first piece that is left goes, as nothing stands before it any more.
+        """What is sent when these texts stand at the pieces, see `joined`; an empty one was taken away.
 
         Args:
             parts: one text for each piece, pinned ones included.
@@ -102,13 +104,89 @@ class Units:
 
 
 def joined(text: str, standing: Sequence[tuple[Piece, str]]) -> str:
-    """The parts in a row; if the first piece is gone, without the white space before the first that is left."""
-    first = next((index for index, (_, part) in enumerate(standing) if part), 0)
-    parts = [part for _, part in standing]
-    if first:
-        piece = standing[first][0]
-        parts[first] = parts[first].removeprefix(text[piece.start : piece.core])
-    return "".join(parts)
+    """The parts in a row, kept apart as their pieces were.
+
+    Where two parts stood apart in the prompt by white space, whatever was taken away between them, the strongest of
+    that white space stays (a blank line before a line break before a space). Where there was none, a space keeps apart
+    what would otherwise become one word that the prompt has not. White space before the first part that is left goes,
+    if anything was taken away before it.
+
+    Args:
+        text: the text that the pieces cut.
+        standing: its pieces in order, each with what stands there; one that shows nothing was taken away.
+    """
+    rows: list[_Row] = []
+    gone: list[str] = []
+    for piece, part in standing:
+        lead = text[piece.start : piece.core]
+        own = part.startswith(lead)  # else whoever made the part chose what stands before it
+        gap, body = (lead, part[len(lead) :]) if own else ("", part)
+        if not body.strip():
+            gone.append(lead)
+            continue
+        if gone and own:
+            gap = _strongest([*gone, lead]) if rows else ""
+        rows.append(_Row(gap, body, piece, whole=part == text[piece.start : piece.end], parted=bool(gone)))
+        gone = []
+    return _written(text, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A part that stands: the white space before it, what it shows, and how it came there.
+
+    Attributes:
+        gap: what stands before it.
+        body: what it shows, with white space after it.
+        piece: where it stood.
+        whole: whether it stands as it did.
+        parted: whether something between it and the part before was taken away.
+    """
+
+    gap: str
+    body: str
+    piece: Piece
+    whole: bool
+    parted: bool
+
+
+def _strongest(gaps: Sequence[str]) -> str:
+    """The white space that parts most; of equal ones the last. What is visible (a line between documents) stays."""
+    if gaps[-1].strip():
+        return gaps[-1]
+    blank = [gap for gap in gaps if not gap.strip()]
+    return max(reversed(blank), key=lambda gap: (min(gap.count("\n"), 2), bool(gap)))
+
+
+def _written(text: str, rows: Sequence[_Row]) -> str:
+    plain = "".join(row.gap + row.body for row in rows)
+    doubtful = [_may_fuse(text, before, after) for before, after in itertools.pairwise(rows)]
+    if not any(doubtful):
+        return plain
+    edge = _edges_of(plain, doubtful.count(True))
+    written, place = rows[0].gap + rows[0].body, len(rows[0].gap + rows[0].body)
+    for row, doubt in zip(rows[1:], doubtful, strict=True):
+        place += len(row.gap)
+        written += (" " if doubt and not edge(place) else row.gap) + row.body
+        place += len(row.body)
+    return written
+
+
+def _may_fuse(text: str, before: _Row, after: _Row) -> bool:
+    """Whether two parts in a row could become one word that they were not in the prompt.
+
+    A narrow no-break space counts as a letter here, as it does in UAX 29 (*10 000*).
+    """
+    if after.gap.strip("\u202f"):
+        return False
+    return after.parted or (not (before.whole and after.whole) and is_word_edge(text, after.piece.core))
+
+
+def _edges_of(text: str, asked: int) -> Callable[[int], bool]:
+    """Whether a place is a word boundary: from all of them where many are asked for, else one by one."""
+    if len(text) > _LONG * asked:
+        return lambda place: is_word_edge(text, place)
+    return word_edges(text).__contains__
 
 
 def pieces_of(spans: Sequence[Span], *, within: Span, free: bool = True) -> list[Piece]:

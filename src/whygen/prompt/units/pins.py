@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from whygen.errors import UsageError
 from whygen.prompt.units.pieces import Piece, numbered
-from whygen.prompt.units.splitters import Span
 from whygen.results.prompt import Section
+from whygen.texts import Span
 
 Notices = tuple[tuple[str, str], ...]
 

@@ -12,10 +12,11 @@ from typing import Literal, TypeAlias
 
 from whygen.errors import UsageError
 from whygen.prompt.units.checks import check_values
-from whygen.prompt.units.pieces import Units, joined, moved, pieces_of
+from whygen.prompt.units.pieces import Piece, Units, joined, moved, pieces_of
 from whygen.prompt.units.pins import pin_pieces
-from whygen.prompt.units.splitters import SPLITTERS, Span, Splitter, sentences, whole
+from whygen.prompt.units.splitters import SPLITTERS, Splitter, sentences, whole
 from whygen.results.prompt import Section
+from whygen.texts import Span
 from whygen.types import Source, Template
 
 Role: TypeAlias = Literal["fixed", "field", "document", "open"]
@@ -50,17 +51,19 @@ class TemplateUnits(Units):
 
         The first document that is left stands where the first one stood, without what is sent between documents.
         """
-        standing = list(parts)
+        standing = list(zip(self.pieces, parts, strict=True))
         for start, end in self.lists:
             inside = [index for index, piece in enumerate(self.pieces) if start <= piece.core and piece.stop <= end]
-            left = next((index for index in inside if standing[index]), None)
-            if left is not None and left != inside[0]:
-                standing[left] = self._lead(inside[0]) + standing[left].removeprefix(self._lead(left))
-        return joined(self.text, list(zip(self.pieces, standing, strict=True)))
+            left = next((index for index in inside if parts[index]), len(parts))
+            for index in inside[1:]:
+                if index <= left or not parts[index]:
+                    standing[index] = self._bare(index, parts[index])
+        return joined(self.text, standing)
 
-    def _lead(self, index: int) -> str:
+    def _bare(self, index: int, part: str) -> tuple[Piece, str]:
+        """A document without what is sent between it and the one before."""
         piece = self.pieces[index]
-        return self.text[piece.start : piece.core]
+        return replace(piece, start=piece.core), part.removeprefix(self.text[piece.start : piece.core])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from whygen.errors import UsageError
 from whygen.prompt.units.pieces import Piece, Units, moved, pieces_of
 from whygen.prompt.units.pins import pin_pieces
-from whygen.prompt.units.splitters import Span, Splitter, whole
+from whygen.prompt.units.splitters import Splitter, whole
+from whygen.texts import Span
 
 EMPTY = "The prompt is empty: it holds no character to explain. Give a prompt of at least one word."
 
