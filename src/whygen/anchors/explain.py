@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from whygen.anchors.assemble import Found, assemble
 from whygen.anchors.calibrating import calibrate, calibration_warnings, settle_kind
 from whygen.anchors.calibration import Calibration
 from whygen.anchors.criteria import Chosen, CriterionLike, FeatureEncoder, choose
-from whygen.anchors.data import load_samples
+from whygen.anchors.data import SampleSet, load_samples
 from whygen.anchors.diagnostics import check_criteria, check_groups, check_latents
 from whygen.anchors.groups import Delusion, Grouping, delusion, group
 from whygen.anchors.opening import Subject, open_subject
@@ -24,7 +24,7 @@ from whygen.anchors.representing import neighbours, open_space, represent
 from whygen.anchors.scoring import Noise, Scores, Tick, noise_for, reconstruct, score
 from whygen.anchors.surveying import check_features, check_reconstructions, survey
 from whygen.errors import DataError, UsageError
-from whygen.models.latent import Floats, Layout
+from whygen.models.latent import Floats, LatentModel, Layout
 from whygen.models.latent_loading import load_latent
 from whygen.models.options import ModelOptions
 from whygen.results.anchors import AnchorExplanation
@@ -74,7 +74,8 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     Args:
         model: a URI, a torch module, an object with ``encode`` and ``decode``, or a `LatentModel`.
         anchors: an array ``(n, ...)``, a path, a data set or a `SampleSet` (see `load_samples`).
-        reference: real samples that the model has not seen; thresholds rest on them.
+        reference: real samples that the model has not seen; thresholds rest on them. None: those that the model
+            brings, where it brings any (`demo/digits-vae` does).
         reference_role: "training" if the model has seen them after all: the level then holds for such only.
         labels: of the anchors; found in folders and data sets without asking.
         criteria: "auto", names ("kld,sse"), `Criterion` objects or callables ``(samples, reconstructions) -> (b,)``.
@@ -112,13 +113,23 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     parse_select(chosen_plan.select)
     latent = load_latent(model, options, shape=shape, layout=None, value_range=value_range)
     anchor_set = load_samples(anchors, labels=labels, layout=layout)
-    reference_set = None if reference is None else load_samples(reference, layout=layout)
+    reference_set = _reference(latent, reference, layout)
     clock = _Clock()
     with clock.phase("loading"):
         subject = open_subject(latent, anchor_set, reference_set, loader=chosen_plan.loader)
     run = _Run(subject, chosen_plan, seed=seed, role=reference_role, encoder=encoder, clock=clock, progress=progress)
     found = run.explain(classifier=classifier, trained=trained)
     return assemble(found, preset=preset, seed=seed)
+
+
+def _reference(model: LatentModel, given: object | None, layout: Layout | None) -> SampleSet | None:
+    """The reference as given, or that which the model brings, with a source that says so."""
+    if given is not None:
+        return load_samples(given, layout=layout)
+    if model.reference is None:
+        return None
+    brought = load_samples(model.reference)
+    return replace(brought, source=f"{brought.source} (come with {model.uri})")
 
 
 @dataclass(slots=True)

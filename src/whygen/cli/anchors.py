@@ -66,7 +66,7 @@ def anchors(
 
 
 def _data(model: str, anchors: str | None, reference: str | None) -> tuple[object, object | None]:
-    """What the person gave; the demo model brings its own digits."""
+    """What the person gave; the demo model brings its own digits (its reference it brings by itself)."""
     if anchors is not None:
         return anchors, reference
     if model != DIGITS:
@@ -75,4 +75,4 @@ def _data(model: str, anchors: str | None, reference: str | None) -> tuple[objec
         )
     from whygen.demo.digits import digits
 
-    return digits("anchors"), digits("reference") if reference is None else reference
+    return digits("anchors"), reference

@@ -58,6 +58,4 @@ def _explain_digits(seed: int, silent: bool) -> AnchorExplanation:
     from whygen.demo.digits import digits
 
     progress = common.progress_for(silent)
-    return whygen.explain_anchors(
-        DIGITS, digits("anchors"), reference=digits("reference"), seed=seed, progress=progress
-    )
+    return whygen.explain_anchors(DIGITS, digits("anchors"), seed=seed, progress=progress)

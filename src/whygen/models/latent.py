@@ -42,6 +42,8 @@ class LatentModel:
         batch_size: samples in one call; None: chosen by the size of a sample.
         prefers: the layout to try first where neither shape nor layout is stated.
         sampler: n generated samples; None: standard normal latents, decoded.
+        reference: samples that the model has not seen and that come with it, as `whygen.anchors.data.load_samples`
+            takes them: the reference wherever none is given.
     """
 
     encode: Encode
@@ -54,6 +56,7 @@ class LatentModel:
     batch_size: int | None = None
     prefers: Layout | None = None
     sampler: Callable[[int, np.random.Generator], Floats] | None = None
+    reference: object | None = None
 
     def __post_init__(self) -> None:
         low, high = self.value_range

@@ -1,0 +1,221 @@
+"""Samples that are there twice: exact copies in any type, layout or scale, and near ones (noise, compression, a shift).
+
+A copy adds no information, and a threshold or a share that counts it is surer than it may be. Exact copies are told by
+fingerprints: of the grey levels where a row lies on 256 of them (so uint8, floats between 0 and 1 or -1 and 1, and
+half precision agree), else of its numbers in single precision. Near copies are told on thumbnails, in which noise and
+compression average out, at the best of nine shifts; only for samples of at least `FEWEST` values, as vectors of a few
+numbers lie near to each other by chance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.anchors.arrays import Points
+from whygen.anchors.samples import Prepared
+from whygen.models.latent import Floats
+from whygen.stats.seeds import generator
+
+FEWEST = 64
+NEAR = 0.15
+"""Two samples nearer than this part of their distance to the mean sample are one sample, up to noise."""
+THUMBNAIL = 16
+"""Largest side of the pictures by which near copies are told."""
+WAVES = 5
+"""Frequencies, each way, by whose strengths the few that may be near copies are found: a shift leaves them alone."""
+CANDIDATES = 4
+MOST_PAIRS = 30_000_000
+"""More pairs than this are not compared: some of the samples, evenly spaced, then stand for all."""
+LEVELS = 255
+OFF_LEVEL = 0.1
+"""How far from a grey level a value may lie, as a part of the step: half precision stays within .07."""
+BY_CHANCE_BITS = 40
+"""Whole numbers that can make up fewer different samples than two to this power may coincide by chance."""
+BLOCK = 4096
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Pairs of one sample and the earlier (or the other set's) sample that it repeats, ``rows[i]`` and ``of[i]``."""
+
+    rows: Rows
+    of: Rows
+    looked: int
+    """How many samples were looked at."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def repeated(samples: Prepared) -> Matches:
+    """Exact copies within a set: every sample that was there before, and the first one that it equals."""
+    seen: dict[bytes, int] = {}
+    firsts = np.array([seen.setdefault(key, row) for row, key in enumerate(_fingerprints(samples))], dtype=np.int64)
+    rows = np.flatnonzero(firsts != np.arange(len(firsts))).astype(np.int64)
+    return Matches(rows, firsts[rows], len(samples))
+
+
+def shared(samples: Prepared, others: Prepared) -> Matches:
+    """Samples that are, exactly, among the others, each with the first one that it equals."""
+    known: dict[bytes, int] = {}
+    for row, key in enumerate(_fingerprints(others)):
+        known.setdefault(key, row)
+    found = np.array([known.get(key, -1) for key in _fingerprints(samples)], dtype=np.int64)
+    rows = np.flatnonzero(found >= 0).astype(np.int64)
+    return Matches(rows, found[rows], len(samples))
+
+
+def may_coincide(samples: Prepared) -> bool:
+    """Whether equal samples may be different ones: short vectors of few whole numbers, such as answers on a scale."""
+    raw = samples.raw
+    if raw.dtype.kind == "f" and not np.array_equal(raw, np.rint(raw)):
+        return False
+    levels = 1.0 + float(raw.max()) - float(raw.min())
+    return math.log2(levels) * math.prod(samples.shape) < BY_CHANCE_BITS
+
+
+def _fingerprints(samples: Prepared) -> Iterator[bytes]:
+    for _, part in samples.batches(BLOCK):
+        rows = part.reshape(len(part), -1)
+        levels, on_levels = _grey_levels(rows, samples.value_range)
+        plain = rows + np.float32(0)  # turns -0 into 0: equal numbers, equal bytes
+        for row, fits in enumerate(on_levels):
+            data = b"8" + levels[row].tobytes() if fits else b"f" + plain[row].tobytes()
+            yield hashlib.blake2b(data, digest_size=16).digest()
+
+
+def _grey_levels(rows: Floats, value_range: tuple[float, float]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Rows as grey levels, and which rows are made of these; data without a range may be in any of the usual three."""
+    low, high = value_range
+    ranges = ((low, high),) if math.isfinite(low) and math.isfinite(high) else ((0.0, 1.0), (0.0, 255.0), (-1.0, 1.0))
+    levels, fits = np.zeros(rows.shape, np.uint8), np.zeros(len(rows), np.bool_)
+    for bottom, top in ranges:
+        scaled = (rows - np.float32(bottom)) * np.float32(LEVELS / (top - bottom))
+        rounded = np.clip(np.rint(scaled), 0, LEVELS)
+        here = ~fits & (np.abs(scaled - rounded).max(axis=1, initial=0.0) <= OFF_LEVEL)
+        levels[here] = rounded[here].astype(np.uint8)
+        fits |= here
+    return levels, fits
+
+
+# --- near copies ---------------------------------------------------------------------------------------------------
+
+
+def nearly_repeated(samples: Prepared, distinct: Rows) -> Matches:
+    """Near copies among the distinct samples of a set, each with the nearest other one."""
+    return _near(samples, distinct, samples, distinct)
+
+
+def nearly_shared(samples: Prepared, others: Prepared, *, but: Rows) -> Matches:
+    """Samples (``but`` for those named) that are nearly among the others."""
+    rows = np.setdiff1d(np.arange(len(samples), dtype=np.int64), but)
+    return _near(samples, rows, others, np.arange(len(others), dtype=np.int64))
+
+
+def _near(samples: Prepared, rows: Rows, others: Prepared, among: Rows) -> Matches:
+    nothing = np.zeros(0, np.int64)
+    if math.prod(samples.shape) < FEWEST or len(rows) == 0 or len(among) < 2:
+        return Matches(nothing, nothing, 0)
+    looked = rows[:: max(1, -(-len(rows) * len(among) // MOST_PAIRS))]
+    candidates = _candidates(samples, looked, others, among)
+    mean = np.mean(_thumbnails(others, among[:: max(1, len(among) // BLOCK)]), axis=0)
+    found = np.full(len(looked), -1, np.int64)
+    for start in range(0, len(looked), BLOCK):
+        some = slice(start, start + BLOCK)
+        own = _thumbnails(samples, looked[some]) - mean
+        best, found[some] = _verified(own, samples, looked[some], others, candidates[some], mean)
+        found[some][best > NEAR] = -1
+    hit = found >= 0
+    return Matches(looked[hit], found[hit], len(looked))
+
+
+def _candidates(samples: Prepared, rows: Rows, others: Prepared, among: Rows) -> Rows:
+    """For each sample the few of the others that lie nearest at a glance, ``(rows, CANDIDATES)``; itself is left out."""
+    known, own = _glances(others, among), _glances(samples, rows)
+    count = min(CANDIDATES, len(among) - (samples is others))
+    squares = np.square(known).sum(axis=1)
+    found = np.empty((len(rows), count), np.int64)
+    size = max(1, MOST_PAIRS // 8 // len(among))
+    for start in range(0, len(rows), size):
+        some = slice(start, start + size)
+        apart = squares - 2 * own[some] @ known.T
+        if samples is others:
+            apart[among == rows[some][:, None]] = np.inf
+        found[some] = among[np.argpartition(apart, count - 1, axis=1)[:, :count]]
+    return found
+
+
+def _verified(
+    own: Points, samples: Prepared, rows: Rows, others: Prepared, candidates: Rows, mean: Points
+) -> tuple[NDArray[np.float64], Rows]:
+    """Distance to the nearest candidate at its best shift, relative to that from the mean, and which one that is."""
+    size = np.maximum(np.linalg.norm(own, axis=1), np.finfo(np.float32).tiny)
+    best, which = np.full(len(rows), np.inf), candidates[:, 0].copy()
+    for place in range(candidates.shape[1]):
+        for shift in _shifts(others):
+            theirs = _thumbnails(others, candidates[:, place], shift=shift) - mean
+            apart = np.linalg.norm(own - theirs, axis=1) / size
+            nearer = apart < best
+            best[nearer], which[nearer] = apart[nearer], candidates[nearer, place]
+    return best, which
+
+
+def _shifts(samples: Prepared) -> tuple[tuple[int, int], ...]:
+    """By at most one pixel each way; none for what is no image."""
+    if samples.image is None:
+        return ((0, 0),)
+    return tuple((down, right) for down in (0, -1, 1) for right in (0, -1, 1))
+
+
+def _thumbnails(samples: Prepared, rows: Rows, *, shift: tuple[int, int] = (0, 0)) -> Points:
+    """Images pooled to at most `THUMBNAIL` a side and flattened; other vectors as they are."""
+    parts: list[Points] = []
+    for start in range(0, len(rows), BLOCK):
+        part = samples.rows(rows[start : start + BLOCK])
+        if samples.image is not None:
+            part = _pooled(np.roll(samples.images(part), shift, axis=(1, 2)))
+        parts.append(part.reshape(len(part), -1))
+    return np.concatenate(parts)
+
+
+def _pooled(images: Floats) -> Floats:
+    """Means over blocks of whole pixels; a rest that fills no block is a block of its own."""
+    for axis in (1, 2):
+        size = images.shape[axis]
+        edges = np.arange(0, size, max(1, -(-size // THUMBNAIL)))
+        shape = [1, 1, 1, 1]
+        shape[axis] = len(edges)
+        images = np.add.reduceat(images, edges, axis=axis) / np.diff(edges, append=size).astype(np.float32).reshape(shape)
+    return images
+
+
+def _glances(samples: Prepared, rows: Rows) -> Points:
+    """A few numbers a sample that a copy has nearly, too: strengths of low frequencies of images, else a projection.
+
+    A random projection keeps distances roughly (Johnson and Lindenstrauss 1984).
+    """
+    parts: list[Points] = []
+    for start in range(0, len(rows), BLOCK):
+        part = samples.rows(rows[start : start + BLOCK])
+        if samples.image is not None:
+            waves = np.abs(np.fft.rfft2(samples.images(part).mean(axis=3)))[:, :, :WAVES]
+            low = np.concatenate([waves[:, :WAVES], waves[:, WAVES:][:, 1 - WAVES :]], axis=1)
+            parts.append(low.reshape(len(part), -1).astype(np.float32))
+        else:
+            parts.append(_projected(part.reshape(len(part), -1)))
+    return np.concatenate(parts)
+
+
+def _projected(rows: Floats) -> Points:
+    if rows.shape[1] <= FEWEST:
+        return rows
+    onto = generator(0, "copies", "projection").standard_normal((rows.shape[1], FEWEST), dtype=np.float32)
+    return rows @ onto / np.float32(math.sqrt(FEWEST))
