@@ -67,7 +67,7 @@ def loss(module: DigitsVae, samples: torch.Tensor, noise: torch.Generator) -> to
 
 
 def train(images: NDArray[np.uint8], held: NDArray[np.uint8], *, epochs: int, seed: int) -> DigitsVae:
-    """The VAE after that many epochs, by Adam with one cycle of the rate; on one thread, so that cores change nothing."""
+    """The VAE after that many epochs, by Adam with one cycle of the rate; one thread, so that cores change nothing."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     module = DigitsVae(width=WIDTH, latent=LATENT)
@@ -90,7 +90,10 @@ def train(images: NDArray[np.uint8], held: NDArray[np.uint8], *, epochs: int, se
             with torch.no_grad():
                 validated = loss(module, unseen, torch.Generator().manual_seed(seed)).item()
             mean = total / (steps // epochs)
-            print(f"epoch {epoch + 1}: {mean:.2f} nats, {validated:.2f} unseen, {time.monotonic() - start:.0f} s", flush=True)
+            print(
+                f"epoch {epoch + 1}: {mean:.2f} nats, {validated:.2f} unseen, {time.monotonic() - start:.0f} s",
+                flush=True,
+            )
     return module.eval()
 
 

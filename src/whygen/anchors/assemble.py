@@ -101,6 +101,7 @@ def _details(found: Found) -> records.Details:
         implied_quantile=calibration.implied_quantile,
         draws=len(found.scores.draws),
         noise="mean" if found.plan.draws == "mean" else found.plan.noise,
+        distinct=len(found.grouping.distinct),
         n_reference=None if subject.reference is None else len(subject.reference),
         reference_role=None if subject.reference is None else found.role,
         sources={
@@ -157,7 +158,8 @@ def _label_table(found: Found) -> records.LabelTableRecord | None:
     labels = found.subject.anchor_set.labels
     if labels is None:
         return None
-    table = label_table(found.grouping.codes, np.array(labels))
+    counted = found.grouping.distinct
+    table = label_table(found.grouping.codes[counted], np.array(labels)[counted])
     return records.LabelTableRecord(
         labels=tuple(label if isinstance(label, int) else str(label) for label in table.labels),
         counts=tuple(tuple(int(count) for count in row) for row in table.counts),
@@ -174,7 +176,11 @@ def _reading(row: Reading) -> records.ReadingRecord:
 def _evidence(found: Found) -> records.AnchorEvidence:
     pictured = found.subject.anchors.image is not None and np.isfinite(found.subject.anchors.value_range).all()
     pictures = found.subject.anchors.pictures
-    near = found.neighbours
+    near, rows = found.neighbours, found.subject.reference_rows
+    neighbour = near.index
+    if rows is not None and found.space.reference is not None:
+        # Without copies the reference has other places than it was given in.
+        neighbour = np.where(near.index < 0, near.index, rows[near.index])
     return records.AnchorEvidence(
         draws=found.scores.draws,
         codes=found.grouping.codes,
@@ -183,7 +189,7 @@ def _evidence(found: Found) -> records.AnchorEvidence:
         basis=found.calibration.basis,
         labels=found.subject.anchor_set.labels,
         names=found.subject.anchor_set.names,
-        neighbour=near.index,
+        neighbour=neighbour,
         neighbour_distance=near.distance,
         shown=found.representatives.shown,
         originals=pictures(found.originals) if pictured else None,

@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.anchors.arrays import Points
+from whygen.anchors.data import SampleSet
 from whygen.anchors.samples import Prepared
 from whygen.models.latent import Floats
+from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
 
 FEWEST = 64
@@ -35,11 +37,84 @@ MOST_PAIRS = 30_000_000
 LEVELS = 255
 OFF_LEVEL = 0.1
 """How far from a grey level a value may lie, as a part of the step: half precision stays within .07."""
+ROUNDING = 1e-4
+"""The same for single precision."""
 BY_CHANCE_BITS = 40
 """Whole numbers that can make up fewer different samples than two to this power may coincide by chance."""
+MANY = 0.05
+"""Near copies are told of from this share of a set on: a few make no interval too narrow."""
+EXAMPLES = 3
 BLOCK = 4096
 
 Rows = NDArray[np.int64]
+
+
+def once(samples: Prepared, source: SampleSet) -> tuple[Rows, tuple[Warned, ...]]:
+    """Which samples of a set are to be counted, ascending: all but copies of earlier ones; and what was found.
+
+    Samples that may be equal by chance are all counted.
+    """
+    everything = np.arange(len(samples), dtype=np.int64)
+    copies, what = repeated(samples), f"{samples.what}s"
+    found: list[Warned] = []
+    distinct = everything
+    if len(copies):
+        counted = "all are counted, as samples of so few whole numbers can be equal by chance"
+        if not may_coincide(samples):
+            distinct = np.setdiff1d(everything, copies.rows)
+            counted = f"each distinct one is counted once, {len(distinct):,} in all"
+        text = (
+            f"{len(copies):,} of the {len(samples):,} {what} are copies of earlier ones "
+            f"({_pairs(copies, source, source, 'equals')}): {counted}."
+        )
+        found.append(Warned(code=f"duplicate-{_CODES[samples.what]}", text=text))
+    near = nearly_repeated(samples, distinct)
+    if near.looked and len(near) > MANY * near.looked:
+        text = (
+            f"{len(near):,} of {near.looked:,} {what} are nearly the same as another "
+            f"({_pairs(near, source, source, 'is nearly')}): all are counted as if they were independent, so levels "
+            "and intervals hold for fewer than they say. Give one of each."
+        )
+        found.append(Warned(code=f"near-duplicate-{_CODES[samples.what]}", text=text))
+    return distinct, tuple(found)
+
+
+def check_shared(
+    anchors: Prepared, reference: Prepared, anchor_set: SampleSet, reference_set: SampleSet
+) -> tuple[Warned, ...]:
+    """Warn of anchors that are in the reference too, exactly or nearly: they are compared with themselves."""
+    exact = shared(anchors, reference)
+    kinds = (
+        (exact, "exactly", "is reference sample"),
+        (nearly_shared(anchors, reference, but=exact.rows), "nearly", "is nearly reference sample"),
+    )
+    told = [
+        f"{len(found):,} {_verb(len(found))} {how} in the reference too "
+        f"({_pairs(found, anchor_set, reference_set, link)})"
+        for found, how, link in kinds
+        if len(found)
+    ]
+    if not told:
+        return ()
+    text = (
+        f"Of the {len(anchors):,} anchors {' and '.join(told)}. Their p-values compare them with themselves, and the "
+        "level does not hold for them: leave them out of one of the two."
+    )
+    return (Warned(code="reference-overlap", text=text),)
+
+
+def _verb(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _pairs(found: Matches, samples: SampleSet, others: SampleSet, link: str) -> str:
+    """A few examples: ``3 equals 0; 4 equals 1``."""
+    pairs = list(zip(found.rows[:EXAMPLES].tolist(), found.of[:EXAMPLES].tolist(), strict=True))
+    shown = "; ".join(f"{samples.name(row)} {link} {others.name(of)}" for row, of in pairs)
+    return f"{shown}; ..." if len(found) > EXAMPLES else shown
+
+
+_CODES = {"anchor": "anchors", "reference sample": "reference"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +175,10 @@ def _grey_levels(rows: Floats, value_range: tuple[float, float]) -> tuple[NDArra
     for bottom, top in ranges:
         scaled = (rows - np.float32(bottom)) * np.float32(LEVELS / (top - bottom))
         rounded = np.clip(np.rint(scaled), 0, LEVELS)
-        here = ~fits & (np.abs(scaled - rounded).max(axis=1, initial=0.0) <= OFF_LEVEL)
+        off, top_level = np.abs(scaled - rounded).max(axis=1, initial=0.0), rounded.max(axis=1, initial=0.0)
+        # Numbers far smaller than a step would all round to one level: rows of a single level must lie on it.
+        single = top_level - rounded.min(axis=1, initial=LEVELS) < 2
+        here = ~fits & (off <= OFF_LEVEL) & (~single | (off <= ROUNDING) & (top_level > 0))
         levels[here] = rounded[here].astype(np.uint8)
         fits |= here
     return levels, fits
@@ -138,7 +216,7 @@ def _near(samples: Prepared, rows: Rows, others: Prepared, among: Rows) -> Match
 
 
 def _candidates(samples: Prepared, rows: Rows, others: Prepared, among: Rows) -> Rows:
-    """For each sample the few of the others that lie nearest at a glance, ``(rows, CANDIDATES)``; itself is left out."""
+    """The few of the others that lie nearest to each sample at a glance, ``(rows, CANDIDATES)``; never itself."""
     known, own = _glances(others, among), _glances(samples, rows)
     count = min(CANDIDATES, len(among) - (samples is others))
     squares = np.square(known).sum(axis=1)
@@ -189,11 +267,11 @@ def _thumbnails(samples: Prepared, rows: Rows, *, shift: tuple[int, int] = (0, 0
 def _pooled(images: Floats) -> Floats:
     """Means over blocks of whole pixels; a rest that fills no block is a block of its own."""
     for axis in (1, 2):
-        size = images.shape[axis]
+        size = int(images.shape[axis])
         edges = np.arange(0, size, max(1, -(-size // THUMBNAIL)))
-        shape = [1, 1, 1, 1]
-        shape[axis] = len(edges)
-        images = np.add.reduceat(images, edges, axis=axis) / np.diff(edges, append=size).astype(np.float32).reshape(shape)
+        widths = np.diff(edges, append=size).astype(np.float32)
+        sums: Floats = np.add.reduceat(images, edges, axis=axis)
+        images = sums / widths.reshape([-1 if place == axis else 1 for place in range(4)])
     return images
 
 

@@ -54,6 +54,20 @@ class SampleSet:
     skipped: tuple[Skipped, ...] = ()
     source: str = "array"
 
+    def only(self, rows: NDArray[np.int64]) -> SampleSet:
+        """Those samples alone, in that order, with their labels and names."""
+        kept = rows.tolist()
+        return replace(
+            self,
+            samples=self.samples[rows],
+            labels=None if self.labels is None else tuple(self.labels[row] for row in kept),
+            names=tuple(self.names[row] for row in kept) if self.names else (),
+        )
+
+    def name(self, row: int) -> str:
+        """What to call that sample: its file or row where it has one, else its place from 0 on."""
+        return self.names[row] if self.names else str(row)
+
 
 def load_samples(
     source: object,

@@ -5,11 +5,9 @@ Formulas: METHODS B6.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -134,29 +132,6 @@ def missable_mode(n: int, *, delta: float = 0.05) -> float:
     return min(1.0, math.log(1 / delta) / n)
 
 
-def overlap(anchors: ArrayLike, reference: ArrayLike) -> NDArray[np.bool_]:
-    """Which anchors are exact copies of a reference sample; both ``(n, ...)``, compared as float64."""
-    shown, held = np.asarray(anchors), np.asarray(reference)
-    same = np.zeros(len(shown), dtype=np.bool_)
-    if not len(shown) or not len(held):
-        return same
-    # Equal rows have equal sums: only those whose sum occurs on the other side are looked at closely.
-    sums, held_sums = _sums(shown), _sums(held)
-    known = {_fingerprint(held[i]) for i in np.flatnonzero(np.isin(held_sums, sums))}
-    for i in np.flatnonzero(np.isin(sums, held_sums)):
-        same[i] = _fingerprint(shown[i]) in known
-    return same
-
-
-def _sums(rows: NDArray[Any]) -> NDArray[np.float64]:
-    return rows.reshape(len(rows), -1).sum(axis=1, dtype=np.float64)
-
-
-def _fingerprint(row: ArrayLike) -> bytes:
-    # Adding 0 turns -0 into 0: equal numbers, equal bytes.
-    return hashlib.sha256((np.asarray(row, dtype=np.float64) + 0.0).tobytes()).digest()
-
-
 def check_groups(grouping: Grouping) -> tuple[Warned, ...]:
     """Warn of groups that say more about the set-up than about the model."""
     shares = {share.group: share for share in grouping.shares}
@@ -241,15 +216,3 @@ def check_criteria(values: ArrayLike, names: Sequence[str], *, what: str = "anch
         for place, name in enumerate(names)
         if constant[place]
     )
-
-
-def check_reference(anchors: ArrayLike, reference: ArrayLike) -> tuple[Warned, ...]:
-    """Warn of anchors that are in the reference too: they are compared with themselves."""
-    shared = int(overlap(anchors, reference).sum())
-    if not shared:
-        return ()
-    text = (
-        f"{shared} anchors are in the reference too. Their p-values compare them with themselves, and the level does "
-        "not hold for them: leave them out of one of the two."
-    )
-    return (Warned(code="reference-overlap", text=text),)

@@ -194,9 +194,14 @@ class _Run:
         return score(self.subject.model, prepared, chosen.criteria, noise.stream(which), tick=self._tick())
 
     def _calibrate(self, kind: str, chosen: Chosen, reference: Scores | None, noise: Noise) -> Calibration:
-        return calibrate(
-            kind, self.subject, self.plan, chosen, reference=reference, role=self.role, noise=noise, tick=self._tick()
-        )
+        subject = self.subject
+        try:
+            return calibrate(
+                kind, subject, self.plan, chosen, reference=reference, role=self.role, noise=noise, tick=self._tick()
+            )
+        except UsageError as error:  # a person who gave 200 samples should hear why there are 40
+            copies = [each.text for each in subject.warnings if each.code == "duplicate-reference"]
+            raise UsageError(" ".join([str(error), *copies])) from error if copies else error
 
     def _group(self, scores: Scores, chosen: Chosen, calibration: Calibration) -> Grouping:
         return group(
@@ -205,6 +210,7 @@ class _Run:
             calibration=calibration,
             rng=generator(self.seed, "flips"),
             replicates=self.plan.replicates,
+            distinct=self.subject.distinct,
         )
 
     def _telling(

@@ -56,11 +56,13 @@ class Grouping:
     shares: tuple[GroupShare, ...]
     p_values: NDArray[np.float64] | None = field(repr=False)
     """Shape ``(n, c)``; None unless the calibration is conformal."""
+    distinct: NDArray[np.int64] = field(repr=False)
+    """The anchors that are counted: all but copies of earlier ones."""
 
     @property
     def mean_flip_rate(self) -> float:
-        """Share of anchors that a redraw puts in another group, on average."""
-        return float(self.flip_rate.mean())
+        """Share of the counted anchors that a redraw puts in another group, on average."""
+        return float(self.flip_rate[self.distinct].mean())
 
     def members(self, name: GroupName) -> NDArray[np.int64]:
         """Ascending indices of the anchors in a group."""
@@ -92,6 +94,7 @@ def group(
     rng: np.random.Generator,
     replicates: int = 200,
     confidence: float = 0.95,
+    distinct: NDArray[np.int64] | None = None,
 ) -> Grouping:
     """Put each anchor in its group, and see how often a redraw puts it elsewhere.
 
@@ -106,6 +109,7 @@ def group(
         rng: draws the bootstrap samples.
         replicates: number of redraws; each posterior draw is used in turn.
         confidence: of the intervals on shares.
+        distinct: the anchors that shares count; None: all. Verdicts are for all.
 
     Raises:
         DataError: if a criterion of an anchor is not finite.
@@ -116,17 +120,19 @@ def group(
     draws = drawn(finite_criteria(values, calibration.names))
     high = calibration.high(draws)
     codes = assign(high, kinds=kinds)
+    counted = np.arange(len(codes), dtype=np.int64) if distinct is None else distinct
     flips, counts = np.zeros(len(codes)), np.empty((replicates, len(GROUPS)))
     for replicate in range(replicates):
         redrawn = _redraw(draws, calibration, kinds, rng, replicate)
         flips += redrawn != codes
-        counts[replicate] = np.bincount(redrawn, minlength=len(GROUPS))
+        counts[replicate] = np.bincount(redrawn[counted], minlength=len(GROUPS))
     return Grouping(
         codes=codes,
         high=high,
         flip_rate=flips / replicates,
-        shares=_shares(codes, counts / len(codes), confidence),
+        shares=_shares(codes[counted], counts / len(counted), confidence),
         p_values=calibration.p_values(averaged(draws)),
+        distinct=counted,
     )
 
 

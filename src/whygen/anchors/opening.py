@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from whygen.anchors.copies import Rows, check_shared, once
 from whygen.anchors.data import SampleSet
-from whygen.anchors.diagnostics import check_reference
 from whygen.anchors.samples import Prepared, prepare, saturated
 from whygen.anchors.scoring import settle
 from whygen.models.latent import LatentModel
@@ -20,13 +20,19 @@ NAMED = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What is explained, by what: everything checked and ready for the model."""
+    """What is explained, by what: everything checked and ready for the model.
+
+    ``distinct`` are the anchors that shares are counted over: all but the copies of earlier ones. The reference holds
+    no copies; ``reference_rows`` are the places that its samples had as they were given.
+    """
 
     model: LatentModel
     anchors: Prepared
     anchor_set: SampleSet
+    distinct: Rows
     reference: Prepared | None
     reference_set: SampleSet | None
+    reference_rows: Rows | None
     warnings: tuple[Warned, ...]
     skipped: tuple[SkippedRecord, ...]
 
@@ -47,14 +53,21 @@ def open_subject(
     if reference is not None:
         known = prepare(reference.samples, settled, layout=reference.layout, what="reference sample")
     warnings = [*ready.warnings, *(known.warnings if known else ()), *_few(ready), *_skipped(anchors, reference)]
-    if known is not None:
-        warnings += _overlapping(ready, known)
+    distinct, told = once(ready, anchors)
+    warnings += told
+    rows = None
+    if known is not None and reference is not None:
+        rows, told = once(known, reference)
+        warnings += [*told, *check_shared(ready, known, anchors, reference)]
+        known, reference = known.only(rows), reference.only(rows)
     return Subject(
         model=settled,
         anchors=saturated(ready) if loader == "saturating" else ready,
         anchor_set=anchors,
+        distinct=distinct,
         reference=known,
         reference_set=reference,
+        reference_rows=rows,
         warnings=tuple(warnings),
         skipped=tuple(
             SkippedRecord(name=each.name, reason=each.reason)
@@ -80,11 +93,3 @@ def _skipped(*sources: SampleSet | None) -> list[Warned]:
     more = f"; and {len(skipped) - NAMED} more, all listed in details.json" if len(skipped) > NAMED else ""
     text = f"{len(skipped)} files or rows could not be used and were skipped: {shown}{more}."
     return [Warned(code="skipped-files", text=text)]
-
-
-def _overlapping(anchors: Prepared, reference: Prepared) -> tuple[Warned, ...]:
-    if anchors.raw.dtype == reference.raw.dtype and anchors.order == reference.order:
-        shape = (-1, int(np.prod(anchors.shape)))
-        return check_reference(anchors.raw.reshape(shape), reference.raw.reshape(shape))
-    everything = slice(None)
-    return check_reference(anchors.rows(everything), reference.rows(everything))

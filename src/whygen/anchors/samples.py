@@ -57,6 +57,10 @@ class Prepared:
     def __len__(self) -> int:
         return len(self.raw)
 
+    def only(self, rows: NDArray[np.int64]) -> Prepared:
+        """Those samples alone, in that order."""
+        return replace(self, raw=self.raw[rows])
+
     def rows(self, rows: slice | NDArray[np.int64]) -> Floats:
         """Those samples as the model takes them: float32, ``(b, *shape)``."""
         part = np.transpose(self.raw[rows], self.order)

@@ -226,8 +226,8 @@ def _require_digest(file: Path, expected: str) -> None:
         raise FormatError(f"The packaged sentence encoder has no weights: {error}. {_REINSTALL}") from error
     if found != expected:
         raise FormatError(
-            f"The weights of the packaged sentence encoder are not those that were published: the sha256 of {str(file)!r} "
-            f"is {found[:12]}..., not {expected[:12]}.... {_REINSTALL}"
+            f"The weights of the packaged sentence encoder are not those that were published: the sha256 of "
+            f"{str(file)!r} is {found[:12]}..., not {expected[:12]}.... {_REINSTALL}"
         )
 
 

@@ -139,7 +139,10 @@ class Details(Record):
     implied_quantile: float | None
     draws: int
     noise: str
+    distinct: int | None = None
+    """Anchors that shares, counts and the label table count: all but copies of earlier ones. None: saved before."""
     n_reference: int | None
+    """Reference samples that thresholds rest on, without copies."""
     reference_role: str | None
     sources: dict[str, str]
     bootstrap: dict[str, tuple[float, float]]

@@ -100,12 +100,3 @@ def test_constant_criteria_are_named():
     found = diagnostics.check_criteria(values, ["kld", "sse"])
     assert codes(found) == ["constant-criterion"]
     assert "'sse'" in found[0].text
-
-
-def test_anchors_in_the_reference_are_counted():
-    rows = np.random.default_rng(0).normal(size=(10, 2, 2)).astype(np.float32)
-    found = diagnostics.check_reference(rows[:4], rows[2:])
-    assert codes(found) == ["reference-overlap"]
-    assert found[0].text.startswith("2 anchors")
-    assert diagnostics.overlap(rows[:4], rows[2:]).tolist() == [False, False, True, True]
-    assert codes(diagnostics.check_reference(rows[:4], rows[4:])) == []

@@ -15,7 +15,7 @@ from typing import Literal, cast
 import numpy as np
 
 from whygen.anchors.data import SampleSet
-from whygen.errors import FormatError, MissingError, MissingExtraError
+from whygen.errors import MissingError, MissingExtraError
 from whygen.models.latent import LatentModel
 from whygen.models.options import ModelOptions
 
@@ -49,20 +49,12 @@ def open_digits_vae(options: ModelOptions | None = None) -> LatentModel:
         FormatError: if they are damaged.
     """
     try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        from whygen.demo.digits.vae import DigitsVae
+        from whygen.demo.digits.vae import load_vae
         from whygen.models.latent_torch import torch_latent
     except ImportError as error:
         raise MissingExtraError(f"The model {URI}", extra="torch", package="torch") from error
-    file = _file(WEIGHTS)
-    module = DigitsVae(width=WIDTH, latent=LATENT)
-    try:
-        module.load_state_dict({name: tensor.float() for name, tensor in load_file(file).items()})
-    except (SafetensorError, RuntimeError) as error:
-        raise FormatError(f"The weights of {URI} in {str(file)!r} are damaged: {error}. Install whygen again.") from error
-    return torch_latent(module.eval(), options=options, uri=URI, reference=digits("reference"))
+    module = load_vae(_file(WEIGHTS), width=WIDTH, latent=LATENT)
+    return torch_latent(module, options=options, uri=URI, reference=digits("reference"))
 
 
 def digits(part: Part) -> SampleSet:

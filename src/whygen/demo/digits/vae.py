@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
+
+from whygen.errors import FormatError
 
 SLOPE = 0.2
 
@@ -51,3 +57,17 @@ class DigitsVae(nn.Module):
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Samples between 0 and 1, ``(n, 1, 28, 28)``."""
         return torch.sigmoid(self.logits(latents))
+
+
+def load_vae(file: Path, *, width: int, latent: int) -> DigitsVae:
+    """The trained network, in single precision whatever the file is in, ready to be evaluated.
+
+    Raises:
+        FormatError: if the file is damaged, or holds other weights.
+    """
+    module = DigitsVae(width=width, latent=latent)
+    try:
+        module.load_state_dict({name: tensor.float() for name, tensor in load_file(file).items()})
+    except (SafetensorError, RuntimeError) as error:
+        raise FormatError(f"The weights in {str(file)!r} are damaged: {error}. Install whygen again.") from error
+    return module.eval()
