@@ -22,11 +22,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from whygen.safe import clean
+
 
 class WhygenError(Exception):
-    """Base of every error that whygen raises on purpose."""
+    """Base of every error that whygen raises on purpose.
+
+    Its text may quote a server, a function or a file: keys are taken out, and control characters shown by name.
+    """
 
     exit_code: int = 1
+
+    def __str__(self) -> str:
+        return clean(super().__str__())
 
 
 class UsageError(WhygenError, ValueError):

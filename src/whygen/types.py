@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import DataError, UsageError
+from whygen.safe import clean
 from whygen.typed import check_fields
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
@@ -298,20 +299,27 @@ class Output:
         return self.picture or self.sound or self.frames
 
 
-FailureKind: TypeAlias = Literal["rate_limit", "transient", "refused", "permanent"]
+FailureKind: TypeAlias = Literal["rate_limit", "transient", "refused", "permanent", "fatal"]
+"""Turned away for now; failed on the way; refused as a prompt; failed for good, this request alone; and failed as every
+later request would (a revoked key, a spent quota, a model that is gone), which ends a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why one request got no answer. Adapters classify; `whygen.runs` alone decides what to do.
 
-    ``advice`` says what the person should do next; ``retry_after`` is in seconds.
+    ``advice`` says what the person should do next; ``retry_after`` is in seconds. Both texts may quote a server or a
+    function: keys are taken out, and control characters shown by name.
     """
 
     kind: FailureKind
     message: str
     advice: str = ""
     retry_after: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", clean(self.message))
+        object.__setattr__(self, "advice", clean(self.advice))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -229,6 +229,11 @@ def _date() -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
 
 
+def _inside(**about: object) -> Reply:
+    """Status 200, and an error where the answer should stand."""
+    return as_json({"error": about})
+
+
 def _echoed_key(received: Received) -> Reply:
     """What careless proxies do: repeat the credentials in the error's text."""
     sent = received.headers.get("authorization", "") + " " + received.headers.get("x-api-key", "")
@@ -250,6 +255,24 @@ FAULTS: dict[str, Callable[[Received], Reply]] = {
     "context": lambda _: error(400, "This model's maximum context length is 10 tokens.", type="invalid_request_error",
                                code="context_length_exceeded"),
     "policy": lambda _: error(400, "The response was filtered.", type="invalid_request_error", code="content_filter"),
+    "410": lambda _: error(410, "The model has been retired.", type="not_found_error"),
+    "402": lambda _: error(402, "Payment required."),
+    "low-balance": lambda _: error(400, "Your credit balance is too low to access the API.",
+                                   type="invalid_request_error"),
+    "bad-key": lambda _: error(400, "API key not valid. Please pass a valid API key.", type="INVALID_ARGUMENT"),
+    "quota-inside": lambda _: _inside(code="insufficient_quota", message="You exceeded your current quota."),
+    "key-inside": lambda _: _inside(code="invalid_api_key", message="Incorrect API key."),
+    "code-inside": lambda _: _inside(code=402, message="Insufficient credits."),
+    "choice-inside": lambda _: as_json({"choices": [{"error": {"code": 402, "message": "Insufficient credits."}}]}),
+    "trouble-inside": lambda _: _inside(code=502, message="The provider behind this router failed."),
+    "rate-inside": lambda _: _inside(type="rate_limit_exceeded", message="Slow down."),
+    "firewall": lambda _: Reply(403, b"<html><title>Blocked</title></html>", "text/html"),
+    "moderation": lambda _: as_json({"error": {"code": 403, "message": "Your input was flagged.",
+                                               "metadata": {"reasons": ["x"], "flagged_input": "y"}}}, status=403),
+    "safety-words": lambda _: error(400, "Your prompt was flagged as potentially violating our usage policy.",
+                                    type="invalid_request_error", code="invalid_prompt"),
+    "filtered-prompt": lambda _: as_json({"choices": [], "prompt_filter_results": [
+        {"prompt_index": 0, "content_filter_results": {"hate": {"filtered": True, "severity": "high"}}}]}),
     "408": lambda _: error(408, "Timed out."),
     "409": lambda _: error(409, "Conflict."),
     "500": lambda _: error(500, "The server had an error.", type="server_error"),

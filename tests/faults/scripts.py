@@ -77,3 +77,14 @@ def in_turn(*actions: str) -> Script:
     """The first requests to arrive, whichever they are, get these actions; later ones are answered."""
     left = iter(actions)
     return lambda _: next(left, "ok")
+
+
+def after(good: int, action: str) -> Script:
+    """The first so many requests are answered, whichever they are, and all later ones get the action."""
+    left = iter(range(good))
+    return lambda _: action if next(left, None) is None else "ok"
+
+
+def without(word: str, action: str) -> Script:
+    """Requests that lack a word get the action."""
+    return lambda received: "ok" if word.encode() in received.body else action

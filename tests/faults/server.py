@@ -24,7 +24,7 @@ from faults.answers import FAULTS, Reply, as_json, default_text, error, respond
 from faults.batches import BatchPlan, Desk
 from faults.scripts import Received, Script, always
 
-QUICK = ("429", "quota", "401", "403", "404", "400")
+QUICK = ("429", "quota", "401", "402", "403", "404", "410", "400")
 """Refused at the door: these take no place and no time."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from faults.answers import EDGES
-from faults.scripts import at_first, mixed
+from faults.scripts import after, at_first, mixed
 from faults.server import FaultServer
 from whygen.models import Model, ModelOptions, load_model
 from whygen.runs import EndedError, Runner, Store
@@ -19,8 +19,11 @@ PASSING = [
     "408", "409", "429", "429-ms", "500", "502", "503", "504", "529", "reset", "hang", "half", "html", "not-json",
     "bad-utf8", "empty-body", "list", "empty-choices",
 ]  # fmt: skip
-LASTING = {
-    "400": "temperature", "401": "API_KEY", "403": "may not", "404": "name", "context": "shorten", "quota": "credit",
+LASTING = {"400": "temperature", "context": "shorten", "firewall": "may not"}
+FATAL = {
+    "401": "API_KEY", "403": "may not", "404": "name", "410": "name", "402": "credit", "quota": "credit",
+    "low-balance": "credit", "bad-key": "API_KEY", "quota-inside": "credit", "key-inside": "API_KEY",
+    "code-inside": "credit", "choice-inside": "credit",
 }  # fmt: skip
 HARMLESS: Mapping[str, str] = {
     "slow": "You said: {}", "wrong-type": "You said: {}", "no-usage": "You said: {}", "other": "You said: {} (0)",
@@ -89,6 +92,40 @@ def test_what_lasts_is_not_asked_again_and_says_what_to_do(fault: str, rate: flo
     assert rate not in {0.0, 0.3, 1.0} or (len(failures) > 0) == (rate > 0)
     assert rate < 1.0 or len(failures) == len(PROMPTS)
     assert all(failure.kind == "permanent" and LASTING[fault] in failure.advice for failure in failures)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("fault", FATAL)
+def test_what_would_strike_every_later_call_ends_the_run_at_once(fault: str, provider: str, tmp_path: Path) -> None:
+    """The key is revoked, the quota spent, the model gone, after ten good answers: a handful is sent besides."""
+    prompts = [f"story number {number}" for number in range(200)]
+    with FaultServer(after(10, fault), latency=0.01) as server, Store(tmp_path / "calls.sqlite") as store:
+        with pytest.raises(EndedError, match=FATAL[fault]) as ended:
+            asked(remote(server, provider), prompts, attempts=5, store=store)
+        assert 10 < len(server.received) <= 10 + 16
+        assert server.root in str(ended.value).partition(". ")[0]
+        assert ended.value.exit_code == 4
+        assert store.count() == 10
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("trouble-inside", "transient"), ("rate-inside", "rate_limit")])
+def test_an_error_with_status_200_that_may_pass_is_asked_again(fault: str, kind: str) -> None:
+    with FaultServer(at_first(fault)) as server:
+        [answer] = remote(server).answer([Request(prompt="x")])
+        assert isinstance(answer, Failure)
+        assert answer.kind == kind
+        [again] = asked(remote(server), ["x"], attempts=3)
+    assert isinstance(again, Output)
+
+
+@pytest.mark.parametrize("fault", ["policy", "moderation", "filtered-prompt", "safety-words"])
+def test_a_prompt_that_is_refused_is_no_reason_to_end_a_run(fault: str) -> None:
+    with FaultServer(fault) as server:
+        answers = asked(remote(server), PROMPTS, attempts=3)
+    assert len(server.received) == len(PROMPTS)
+    assert all(
+        answer.finish == "refused" if isinstance(answer, Output) else answer.kind == "refused" for answer in answers
+    )
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -35,6 +35,7 @@ Cache = Annotated[Path | None, typer.Option("--cache", help="File of recorded an
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep answers in memory only.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; chosen automatically.")]
 MaxCost = Annotated[float | None, typer.Option(help="The most the run may cost, in dollars; the price must be known.")]
+MaxCalls = Annotated[int | None, typer.Option(help="The most calls that are sent, repeated ones included.")]
 TokenBudget = Annotated[int | None, typer.Option(help="The most tokens the run may read and write.")]
 Deadline = Annotated[float | None, typer.Option(help="Seconds, after which nothing more is sent.")]
 RequestsPerMinute = Annotated[float | None, typer.Option(help="Calls a minute that the account allows.")]

@@ -63,6 +63,7 @@ def edit(
     mask: Annotated[Path | None, typer.Option(help="Inpainting: a picture, white where to paint.")] = None,
     noise_seed: Annotated[int | None, typer.Option(help="Of the noise that every picture begins with.")] = None,
     max_cost: common.MaxCost = None,
+    max_calls: common.MaxCalls = None,
     deadline: common.Deadline = None,
     requests_per_minute: common.RequestsPerMinute = None,
     out: common.Out = None,
@@ -98,7 +99,9 @@ def edit(
         **{name: value for name, value in choices.items() if value is not None},
     }
     run = RunOptions(
-        spending=Budget(money=max_cost), rates=Rates(requests_per_minute=requests_per_minute), deadline=deadline
+        spending=Budget(calls=max_calls, money=max_cost),
+        rates=Rates(requests_per_minute=requests_per_minute),
+        deadline=deadline,
     )
     if dry_run:
         show_forecast(foresee_prompt(model, given, run=run, **common_choices), as_json=as_json)

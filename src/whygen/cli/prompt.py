@@ -39,7 +39,7 @@ def prompt(
         ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="gsmile: the published procedure.")] = None,
-    budget: Annotated[int | None, typer.Option(help="Model calls in all; 64 unless a preset says so.")] = None,
+    budget: Annotated[int | None, typer.Option(help="Answers asked for in all; 64 unless a preset says so.")] = None,
     units: Annotated[str | None, typer.Option(help="word, token, whitespace, sentence, line or paragraph.")] = None,
     pin: Annotated[list[str] | None, typer.Option(help="A text that is always sent; may be given again.")] = None,
     operator: Annotated[
@@ -88,6 +88,7 @@ def prompt(
     temperature: Annotated[float, typer.Option(help="0 is greedy decoding.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(help="Length limit of an answer.")] = 256,
     max_cost: common.MaxCost = None,
+    max_calls: common.MaxCalls = None,
     token_budget: common.TokenBudget = None,
     deadline: common.Deadline = None,
     requests_per_minute: common.RequestsPerMinute = None,
@@ -129,7 +130,7 @@ def prompt(
         **{name: value for name, value in choices.items() if value is not None},
     }
     run = RunOptions(
-        spending=Budget(tokens=token_budget, money=max_cost),
+        spending=Budget(calls=max_calls, tokens=token_budget, money=max_cost),
         rates=Rates(requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute),
         deadline=deadline,
         batch=cast(Literal["provider"] | None, batch),

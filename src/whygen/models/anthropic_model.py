@@ -21,8 +21,10 @@ from whygen.remote import (
     dig,
     document,
     from_status,
+    refuse_error,
     timed_out,
     told,
+    told_name,
     unexpected,
     unreachable,
     with_extra,
@@ -34,7 +36,7 @@ TIMEOUT = 300.0
 IN_FLIGHT = 64
 """The most calls at once; how many of these the server is given, `whygen.runs` finds out."""
 _CONNECT = 10.0
-_FINISHES: Mapping[object, FinishReason] = {
+_FINISHES: Mapping[str, FinishReason] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "refusal": "refused",
@@ -157,17 +159,18 @@ def read_message(answer: Mapping[str, Any]) -> Output:
     Raises:
         Malformed: if it is no message, or is empty without having stopped.
     """
+    refuse_error(answer)
     content = answer.get("content")
     if not isinstance(content, list) or (not content and answer.get("stop_reason") is None):
         raise Malformed("JSON without a message in it")
     texts = [dig(part, "text") for part in cast(list[object], content) if dig(part, "type") == "text"]
-    model = answer.get("model")
+    reason = answer.get("stop_reason")
     return Output(
         text="".join(text for text in texts if isinstance(text, str)),
-        finish=_FINISHES.get(answer.get("stop_reason"), "stop"),
+        finish=_FINISHES.get(reason, "stop") if isinstance(reason, str) else "stop",
         tokens_in=_tokens_in(answer),
         tokens_out=count(answer, "usage", "output_tokens"),
-        extra=told(model=model if isinstance(model, str) else None),
+        extra=told(model=told_name(answer.get("model"))),
     )
 
 

@@ -8,12 +8,17 @@ from typing import Any, cast
 
 import openai
 
-from whygen.remote import Malformed, count, dig, document, told, with_extra
+from whygen.remote import Malformed, dig, document, refuse_error, told, told_name, usage, with_extra
 from whygen.types import Chat, Edit, FinishReason, JsonValue, Message, Output, Picture, Prompt, Request
 
 SEED_BITS = 31
 """Some servers keep a seed in 32 bits, and JSON in others has no more than 53."""
-FINISHES: Mapping[object, FinishReason] = {"length": "length", "content_filter": "refused"}
+FINISHES: Mapping[str, FinishReason] = {
+    "length": "length", "max_tokens": "length", "content_filter": "refused", "safety": "refused",
+    "refusal": "refused", "prohibited_content": "refused", "blocked": "refused",
+}  # fmt: skip
+MOST_LOGPROBS = 100_000
+"""Tokens whose log-probabilities are kept."""
 
 
 def chat(client: openai.OpenAI, name: str, request: Request, *, length: str) -> Output:
@@ -83,26 +88,55 @@ def read_chat(answer: Mapping[str, Any], *, seed: JsonValue = None) -> Output:
     Raises:
         Malformed: if there is no message.
     """
+    refuse_error(answer)
     choice = dig(answer, "choices", 0)
-    if dig(choice, "message") is None:
+    if choice is None and is_filtered(answer):
+        return Output(finish="refused", extra=told(**provenance(answer, seed)))
+    if not isinstance(dig(choice, "message"), Mapping):
         raise Malformed("JSON without a choice in it")
     text, refusal = dig(choice, "message", "content"), dig(choice, "message", "refusal")
     refused = isinstance(refusal, str) and refusal != ""
-    logprobs = [[dig(each, "token"), dig(each, "logprob")] for each in _list(dig(choice, "logprobs", "content"))]
+    read, written = usage(answer)
     return Output(
         text=cast(str, refusal) if refused else _text(text),
-        finish="refused" if refused else FINISHES.get(dig(choice, "finish_reason"), "stop"),
-        tokens_in=count(answer, "usage", "prompt_tokens"),
-        tokens_out=count(answer, "usage", "completion_tokens"),
-        extra=told(**provenance(answer, seed), logprobs=cast(JsonValue, logprobs or None)),
+        finish="refused" if refused else finish_of(choice),
+        tokens_in=read,
+        tokens_out=written,
+        extra=told(**provenance(answer, seed), logprobs=_logprobs(dig(choice, "logprobs", "content"))),
     )
+
+
+def finish_of(choice: object) -> FinishReason:
+    """Why an answer ended; what nobody knows is an end like another."""
+    reason = dig(choice, "finish_reason")
+    return FINISHES.get(reason.lower(), "stop") if isinstance(reason, str) else "stop"
+
+
+def is_filtered(answer: Mapping[str, Any]) -> bool:
+    """Whether there is no choice because the service's filter stopped the prompt, as some say beside an empty list."""
+    found = dig(answer, "prompt_filter_results", 0, "content_filter_results")
+    results = cast(Mapping[str, object], found if isinstance(found, Mapping) else {})
+    stopped = any(dig(each, "filtered") is True for each in results.values())
+    return stopped or dig(answer, "promptFeedback", "blockReason") is not None
+
+
+def _logprobs(found: object) -> JsonValue:
+    """Pairs of a token and its log-probability; what is no such pair is left out."""
+    pairs = [(dig(each, "token"), dig(each, "logprob")) for each in _list(found)[:MOST_LOGPROBS]]
+    kept: list[JsonValue] = [
+        [token, float(value)]
+        for token, value in pairs
+        if isinstance(token, str) and isinstance(value, int | float) and abs(value) < 1e30
+    ]
+    return kept or None
 
 
 def _text(content: object) -> str:
     """Some servers answer in parts, as they are asked."""
     if isinstance(content, str):
         return content
-    return "".join(str(dig(part, "text") or "") for part in _list(content))
+    texts = [dig(part, "text") for part in _list(content)]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _list(found: object) -> list[object]:
@@ -111,9 +145,6 @@ def _list(found: object) -> list[object]:
 
 def provenance(answer: Mapping[str, Any], seed: JsonValue) -> dict[str, JsonValue]:
     """What the server says of what answered, and the seed it was given."""
-    model, fingerprint = answer.get("model"), answer.get("system_fingerprint")
     return told(
-        model=model if isinstance(model, str) else None,
-        fingerprint=fingerprint if isinstance(fingerprint, str) else None,
-        seed=seed,
+        model=told_name(answer.get("model")), fingerprint=told_name(answer.get("system_fingerprint")), seed=seed
     )

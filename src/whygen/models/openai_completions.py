@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import openai
 
-from whygen.models.openai_chat import FINISHES, parameters, provenance
-from whygen.remote import Answer, Malformed, count, dig, document
+from whygen.models.openai_chat import finish_of, is_filtered, parameters, provenance
+from whygen.remote import Answer, Malformed, dig, document, refuse_error, usage
 from whygen.types import Failure, JsonValue, Output, Request, TokenScore
 
 _OTHER_WAY = "Use a target that compares answers, such as target='cosine' or 'tfidf', or the model itself through hf/."
@@ -43,14 +43,18 @@ def read_completion(answer: Mapping[str, Any], *, seed: Any = None) -> Output:
     Raises:
         Malformed: if there is no text.
     """
+    refuse_error(answer)
     text = dig(answer, "choices", 0, "text")
+    if dig(answer, "choices", 0) is None and is_filtered(answer):
+        return Output(finish="refused", extra=provenance(answer, seed))
     if not isinstance(text, str):
         raise Malformed("JSON without a choice in it")
+    read, written = usage(answer)
     return Output(
         text=text,
-        finish=FINISHES.get(dig(answer, "choices", 0, "finish_reason"), "stop"),
-        tokens_in=count(answer, "usage", "prompt_tokens"),
-        tokens_out=count(answer, "usage", "completion_tokens"),
+        finish=finish_of(dig(answer, "choices", 0)),
+        tokens_in=read,
+        tokens_out=written,
         extra=provenance(answer, seed),
     )
 
@@ -68,15 +72,17 @@ def score(client: openai.OpenAI, name: str, request: Request) -> Answer:
         model=name, prompt=prompt + target, echo=True, logprobs=1, max_tokens=1, temperature=0.0
     )
     answer = document(raw.content)
+    refuse_error(answer)
     scores = _scores(dig(answer, "choices", 0), prompt, target)
     if isinstance(scores, str):
         return Failure(kind="permanent", message=scores, advice=_OTHER_WAY)
+    read, written = usage(answer)
     return Output(
         text=target,
         finish="scored",
         scores=scores,
-        tokens_in=count(answer, "usage", "prompt_tokens"),
-        tokens_out=count(answer, "usage", "completion_tokens"),
+        tokens_in=read,
+        tokens_out=written,
         extra=provenance(answer, None),
     )
 
@@ -96,8 +102,9 @@ def _scores(choice: object, prompt: str, target: str) -> tuple[TokenScore, ...] 
     if target and (not inside or starts[inside[0]] != first):
         return "the server's tokenizer joins the end of the prompt with the beginning of the text to score"
     bounds = [*(starts[place] - first for place in inside), len(target)]
-    values = [cast(list[object], logprobs)[place] for place in inside]
-    if not all(isinstance(value, int | float) for value in values):
+    given = cast(list[object], logprobs)
+    values = [given[place] if place < len(given) else None for place in inside]
+    if not all(isinstance(value, int | float) and abs(value) < 1e30 for value in values):
         return "the server gives no log-probability of the first token of a text: keep at least one word of the prompt"
     spans = itertools.pairwise(bounds)
     return tuple(TokenScore(a, b, min(0.0, float(cast(float, v)))) for (a, b), v in zip(spans, values, strict=True))

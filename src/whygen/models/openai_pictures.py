@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from whygen import pictures
 from whygen.errors import DataError
-from whygen.remote import Answer, Malformed, count, dig, document, with_extra
+from whygen.remote import Answer, Malformed, dig, document, refuse_error, usage, with_extra
 from whygen.types import Edit, Failure, JsonValue, Output, Picture, Request
 
 _ALWAYS_BYTES = ("gpt-image", "chatgpt-image")
@@ -65,6 +65,7 @@ def read_picture(answer: Mapping[str, Any]) -> Answer:
     Raises:
         Malformed: if there is no picture in it.
     """
+    refuse_error(answer)
     encoded = dig(answer, "data", 0, "b64_json")
     if not isinstance(encoded, str):
         if isinstance(dig(answer, "data", 0, "url"), str):
@@ -80,10 +81,11 @@ def read_picture(answer: Mapping[str, Any]) -> Answer:
     except DataError as error:
         raise Malformed(f"a picture that cannot be used ({error})") from None
     revised = dig(answer, "data", 0, "revised_prompt")
+    read, written = usage(answer)
     return Output(
         picture=picture,
-        tokens_in=count(answer, "usage", "input_tokens"),
-        tokens_out=count(answer, "usage", "output_tokens"),
+        tokens_in=read,
+        tokens_out=written,
         extra={"revised_prompt": revised} if isinstance(revised, str) else {},
     )
 

@@ -35,6 +35,8 @@ from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, OutputK
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_RAISED = (Exception, SystemExit)
+"""What code of others may end with. One that calls `sys.exit` has failed: it does not end the run."""
 _MARK = "__whygen_batched__"
 _BATCH = 64
 
@@ -75,7 +77,7 @@ class CallableModel:
 
     @property
     def limits(self) -> Limits:
-        return Limits(max_batch=_BATCH)
+        return Limits(max_batch=_BATCH if self._batched else 1)  # what was answered one by one is recorded one by one
 
     @property
     def identity(self) -> Mapping[str, JsonValue] | None:
@@ -118,7 +120,7 @@ class CallableModel:
         try:
             returned = self._function(list(given))
             texts = [returned] if isinstance(returned, _ANSWERS) else list(returned)
-        except Exception as error:
+        except _RAISED as error:
             if len(given) == 1:
                 return [_raised(self._uri, error)]
             half = len(given) // 2
@@ -134,7 +136,7 @@ class CallableModel:
         begun = time.perf_counter()
         try:
             text = self._function(prompt)
-        except Exception as error:
+        except _RAISED as error:
             return _raised(self._uri, error)
         return self._output(text, time.perf_counter() - begun, given=prompt)
 
@@ -235,7 +237,7 @@ def _failed(message: str, advice: str) -> Failure:
     return Failure(kind="permanent", message=message, advice=advice)
 
 
-def _raised(uri: str, error: Exception) -> Failure:
+def _raised(uri: str, error: BaseException) -> Failure:
     return _failed(f"{uri} raised {type(error).__name__}: {error}", "Mend the function; answers so far are recorded.")
 
 
@@ -282,7 +284,7 @@ def _import(name: str) -> object:
             f"The module {name!r} cannot be imported ({error}). It is looked for in the working directory and among "
             "the installed packages."
         ) from None
-    except Exception as error:  # it is the user's code, and may do anything
+    except _RAISED as error:  # it is the user's code, and may do anything
         raise UsageError(
             f"The module {name!r} raised {type(error).__name__} while it was imported: {error}. Mend it and try again."
         ) from error

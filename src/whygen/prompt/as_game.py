@@ -64,6 +64,8 @@ class Values:
         prompts = self.asker.rendered(design)
         full = self.asker.is_whole(design, prompts)
         effects = self.asker.masks(prompts, full, self.whole, draws=self.draws).mean(axis=1)
+        if self.asker.ended is not None:
+            raise self.asker.ended
         if np.isnan(effects).any():
             failure = self.asker.failures[-1]
             raise ModelError(

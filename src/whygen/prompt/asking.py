@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import DataError, ModelError, UsageError
-from whygen.models import HasContext, Model, ScoresText
+from whygen.models import HasContext, Model, ScoresText, output_kind
 from whygen.prompt.designs import Design
+from whygen.prompt.failing import Failing
 from whygen.prompt.operators import Operator
 from whygen.prompt.targets import Continues, HearsRefusals, ReadsReference, Target, join_scores
 from whygen.prompt.units import Sent, Units, shown
 from whygen.results.prompt import Sample
 from whygen.runs import EndedError, Runner
-from whygen.types import Failure, Output, Request, Settings
+from whygen.types import Edit, Failure, Output, Request, Settings
 
 REPEATS = 2
 """Fresh answers to the whole prompt, asked before any mask: they give f(1) and show whether the model differs."""
@@ -90,6 +91,11 @@ class Asker:
     """What ended the run while masks were asked for; what was answered by then has been read back."""
     outputs: list[Output] = field(default_factory=list["Output"])
     """What each of ``samples`` is a record of, with its scores."""
+    failing: Failing = field(init=False)
+    """Hears every answer to a perturbed prompt, and ends a run in which too few can be answered."""
+
+    def __post_init__(self) -> None:
+        self.failing = Failing(self.units)
 
     def check_context(self) -> None:
         """Refuse a prompt that the model cannot take, before anything is paid.
@@ -211,7 +217,7 @@ class Asker:
         settings = self.operator.settings(self.units, mask, self.settings)
         sent = Asked(self.operator.render(self.units, mask), settings)
         [draw] = self._draw_numbers([sent], fresh=whole.differs)
-        [answer] = self._ask([(sent, draw)], whole)
+        [answer] = self._ask([(sent, draw)], whole, watch=None)
         if isinstance(answer, Failure):
             self.failures.append(answer)
             return None
@@ -270,20 +276,27 @@ class Asker:
     ) -> Sequence[Output | Failure | None]:
         """Answers; after an interruption among the masks those that are recorded, and None for the others."""
         try:
-            return self._ask(questions, whole)
+            return self._ask(questions, whole, watch=self.failing if kind == "mask" else None)
         except (KeyboardInterrupt, EndedError) as stop:
             if kind not in {"mask", "redraw"}:
                 raise
             self.ended = stop
             return self._recalled(questions, whole.references[0])
 
-    def _ask(self, questions: Sequence[tuple[Asked, int]], whole: Whole) -> list[Output | Failure]:
+    def _ask(
+        self, questions: Sequence[tuple[Asked, int]], whole: Whole, *, watch: Failing | None
+    ) -> list[Output | Failure]:
+        """Answers to perturbed prompts. A service that refuses one has answered it: its refusal is a text of none."""
         if self.target.verb == "score":
-            return self._scored(questions, whole.references[:1])
-        return self._answered(questions)
+            return self._scored(questions, whole.references[:1], watch=watch)
+        answers = self._answered(questions, watch=watch)
+        draws = isinstance(self.units.prompt, Edit) or output_kind(self.model) != "text"
+        return answers if draws else [_refusal(answer) for answer in answers]
 
-    def _answered(self, questions: Sequence[tuple[Asked, int]]) -> list[Output | Failure]:
-        answers = self.runner.ask([asked.request(draw) for asked, draw in questions])
+    def _answered(
+        self, questions: Sequence[tuple[Asked, int]], *, watch: Failing | None = None
+    ) -> list[Output | Failure]:
+        answers = self.runner.ask([asked.request(draw) for asked, draw in questions], watch=watch)
         if not isinstance(self.target, HearsRefusals):
             return answers
         return [self.target.heard(answer) if isinstance(answer, Failure) else answer for answer in answers]
@@ -304,11 +317,13 @@ class Asker:
         """The texts that are scored: the reference, or what the target wants besides (see `Continues`)."""
         return self.target.continuations(reference) if isinstance(self.target, Continues) else (reference.text,)
 
-    def _scored(self, questions: Sequence[tuple[Asked, int]], references: Sequence[Output]) -> list[Output | Failure]:
+    def _scored(
+        self, questions: Sequence[tuple[Asked, int]], references: Sequence[Output], *, watch: Failing | None = None
+    ) -> list[Output | Failure]:
         """Scores of the reference, or of several texts end to end where the target wants them."""
         texts = self._continuations(references[0])
         answers = self.runner.score(
-            [asked.request(draw, continuation=text) for asked, draw in questions for text in texts]
+            [asked.request(draw, continuation=text) for asked, draw in questions for text in texts], watch=watch
         )
         if len(texts) == 1:
             return answers
@@ -324,6 +339,11 @@ class Asker:
         sample = Sample(kind, row, draw, shown(prompt), output.text, output.finish, effect)  # pyright: ignore[reportArgumentType]
         self.samples.append(sample)
         self.outputs.append(output)
+
+
+def _refusal(answer: Output | Failure) -> Output | Failure:
+    refused = isinstance(answer, Failure) and answer.kind == "refused"
+    return Output(finish="refused") if refused else answer
 
 
 def _differ(fresh: Sequence[Output], references: Sequence[Output]) -> bool:

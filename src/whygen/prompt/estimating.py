@@ -28,8 +28,7 @@ def estimate_from(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.
         return _enumerated(seen, plan)
     if groups < intervals.FEWEST_GROUPS:
         raise BudgetError(
-            f"Only {groups} pairs of masks were answered: at least {intervals.FEWEST_GROUPS} are needed. The answers "
-            "are recorded; run again to ask for the missing ones.",
+            f"Only {groups} pairs of masks were answered: at least {intervals.FEWEST_GROUPS} are needed.",
             smallest=plan.options.budget,
         )
     rng = generator(seed, "folds")

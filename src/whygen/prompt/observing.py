@@ -14,6 +14,7 @@ from whygen.prompt.asking import REDRAWS, Asker, Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import Sets
 from whygen.prompt.estimating import interval_from
+from whygen.prompt.failing import cause
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.observed import Observed, Seen, Stopped
 from whygen.prompt.plan import Plan
@@ -57,8 +58,8 @@ def _unanswered(asker: Asker, missing: int, asked: int) -> BaseException:
     failure = asker.failures[0]
     return ModelError(
         f"{asker.model.uri} did not answer {missing} of {asked} prompts that lack a unit ({failure.kind}): "
-        f"{failure.message}. estimand='loo' needs them all. Answers are recorded: run again to ask for the others, or "
-        "use estimand='banzhaf', which does without some."
+        f"{failure.message}. estimand='loo' needs them all: pin what keeps the prompt valid, or use "
+        f"estimand='banzhaf', which does without some. {cause(asker.failures)}"
     )
 
 

@@ -60,7 +60,8 @@ class PromptOptions:
 
     Attributes:
         preset: the name of the preset these come from; None for the default.
-        budget: model calls in all: reference, repeats, masks and redraws.
+        budget: answers asked for in all: reference, repeats, masks and redraws. A call that failed on its way and is
+            sent again is not one more; ``RunOptions(spending=Budget(calls=))`` bounds what is sent.
         units: ``word``, ``token`` (the model's own), ``whitespace``, ``sentence``, ``line`` or ``paragraph``; for a
             chat also ``message``; for a template also ``field``, ``document`` and ``part``; or spans ``(start, end)``.
         pin: texts that are always sent and never attributed, ``role:system`` of a chat, ``field:NAME`` of a template.

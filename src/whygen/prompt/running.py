@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from whygen.errors import BudgetError, UsageError
+from whygen.errors import BudgetError, ModelError, UsageError
 from whygen.prompt import relevance
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.assemble import assemble
 from whygen.prompt.designs import Design
 from whygen.prompt.ending import partial
 from whygen.prompt.estimating import estimate_from
+from whygen.prompt.failing import cause
 from whygen.prompt.findings import Findings
 from whygen.prompt.heard import Heard, Read, measure_by
 from whygen.prompt.interactions import strongest_pairs
@@ -118,10 +119,12 @@ def _estimate(run: Run) -> Estimate:
     """The estimate; a run that ended before it had enough for one ends as it did."""
     try:
         return run.estimate()
-    except BudgetError:
-        if run.asker.ended is None:
-            raise
-        raise run.asker.ended from None
+    except BudgetError as error:
+        if run.asker.ended is not None:
+            raise run.asker.ended from None
+        if run.asker.failures:
+            raise ModelError(f"{error} {cause(run.asker.failures)}") from None
+        raise
 
 
 def reread(run: Run, target: Target) -> Run:

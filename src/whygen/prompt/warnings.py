@@ -122,7 +122,7 @@ def _failed_calls(signs: Signs) -> str | None:
     first = signs.failures[0]
     return (
         f"{len(signs.failures)} calls failed ({counted}); their pairs of masks are left out. First: {first.message}. "
-        f"{first.advice or 'Run again to ask for the missing ones: answers are recorded.'}"
+        f"{first.advice}"
     )
 
 

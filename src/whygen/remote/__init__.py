@@ -16,6 +16,9 @@ from whygen.remote.reading import Malformed as Malformed
 from whygen.remote.reading import count as count
 from whygen.remote.reading import dig as dig
 from whygen.remote.reading import document as document
+from whygen.remote.reading import refuse_error as refuse_error
+from whygen.remote.reading import told_name as told_name
+from whygen.remote.reading import usage as usage
 from whygen.remote.service import Service as Service
 from whygen.remote.service import find_service as find_service
 from whygen.remote.service import is_service as is_service

@@ -25,22 +25,38 @@ def answer_each(
 def _answer(request: Request, one: Callable[[Request], Answer], service: Service, failure_of: FailureOf) -> Answer:
     begun = time.perf_counter()
     try:
-        answer = one(request)
+        answer = trusted(one(request), service)
     except Exception as error:
         return failure_of(error, service)
-    answer = trusted(answer, service)
     return answer if isinstance(answer, Failure) else replace(answer, seconds=time.perf_counter() - begun)
 
 
 def trusted(answer: Answer, service: Service) -> Answer:
-    """The answer, unless it repeats the key: then a failure that says so."""
-    if isinstance(answer, Failure) or not service.holds_key(answer.text):
+    """The answer without the key in what the server says beside it; a failure where its text repeats the key."""
+    if isinstance(answer, Failure):
         return answer
-    return Failure(
-        kind="permanent",
-        message=f"the answer of {service.place} holds the key that it was asked with, and was thrown away",
-        advice="Take the key out of the prompt, or do not use this server.",
-    )
+    if service.holds_key(answer.text):
+        return Failure(
+            kind="permanent",
+            message=f"the answer of {service.place} holds the key that it was asked with, and was thrown away",
+            advice="Take the key out of the prompt, or do not use this server.",
+        )
+    return replace(answer, extra=_scrubbed(answer.extra, service))
+
+
+def _scrubbed(extra: Mapping[str, JsonValue], service: Service) -> dict[str, JsonValue]:
+    """What is known of an answer, without keys; tokens that spell one together go as a whole."""
+    clean = {name: service.scrub_all(value) for name, value in extra.items()}
+    return {name: value for name, value in clean.items() if not service.holds_key(_joined(value))}
+
+
+def _joined(value: JsonValue) -> str:
+    """All text in a JSON value in a row: a key may be cut into tokens."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return "".join(f"{name}{_joined(each)}" for name, each in value.items())
+    return "".join(map(_joined, value)) if isinstance(value, Sequence) else ""
 
 
 def with_extra(body: Mapping[str, JsonValue], extra: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

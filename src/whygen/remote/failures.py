@@ -13,8 +13,9 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Literal
 
-from whygen.remote.reading import Malformed, dig, document
+from whygen.remote.reading import ErrorInside, Malformed, dig, document
 from whygen.remote.service import Service
 from whygen.types import Failure
 
@@ -22,40 +23,87 @@ PASSING = frozenset({408, 409, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524,
 """Statuses that may pass by themselves: time-outs, conflicts, overload, a server behind a proxy that is not there."""
 _QUOTA = frozenset({
     "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error", "insufficient_credits",
-    "quota_exceeded", "access_terminated",
+    "insufficient_balance", "insufficient_funds", "quota_exceeded", "access_terminated", "payment_required",
 })  # fmt: skip
-_FILTER = frozenset(
-    {"content_filter", "content_policy_violation", "moderation_blocked", "responsibleaipolicyviolation"}
+_QUOTA_WORDS = re.compile(
+    r"(?i)credit balance is too low|insufficient (balance|credits?|funds|quota)|exceeded your current quota|"
+    r"(spending|billing|credit) (hard )?limit (has been |was )?(reached|exceeded)|out of credits?|payment required"
+)
+_COMES_BACK = re.compile(r"(?i)(re)?try again|retry (in|after)")
+_KEY = frozenset({
+    "invalid_api_key", "authentication_error", "invalid_authentication", "unauthorized", "unauthenticated",
+    "account_deactivated", "organization_deactivated", "api_key_invalid", "token_expired", "expired_api_key",
+})  # fmt: skip
+_KEY_WORDS = re.compile(
+    r"(?i)(incorrect|invalid|expired|revoked|disabled|unknown|missing|no) (api[ _-]?)key|"
+    r"api[ _-]?key (is |has been |was )?(not valid|invalid|incorrect|expired|revoked|disabled|missing)|"
+    r"account (is |has been |was )?(deactivated|disabled|suspended|terminated|closed)"
+)
+_FORBIDDEN = frozenset({"permission_error", "permission_denied", "access_denied", "forbidden", "model_not_allowed"})
+_GONE = frozenset({
+    "model_not_found", "not_found_error", "notfounderror", "deploymentnotfound", "deployment_not_found",
+    "model_not_available", "model_deprecated", "model_decommissioned", "unknown_model", "invalid_model", "model_gone",
+})  # fmt: skip
+_GONE_WORDS = re.compile(
+    r"(?i)\bmodel\b.{0,80}\b(does not exist|not found|no longer|deprecated|decommissioned|"
+    r"has been (shut|retired|removed))"
+)
+_FILTER = frozenset({
+    "content_filter", "content_policy_violation", "content_policy", "moderation_blocked", "moderation",
+    "responsibleaipolicyviolation", "data_inspection_failed", "datainspectionfailed", "safety", "prohibited_content",
+    "content_moderation", "content_blocked", "invalid_prompt", "sensitive_content", "risk_content",
+})  # fmt: skip
+_FILTER_WORDS = re.compile(
+    r"(?i)content (management|moderation|safety|filter(ing)?|policy|policies)|(prompt|input|content|request) "
+    r"(was|has been|is|were) (flagged|blocked|filtered|moderated)|flagged (by|as|for)|requires moderation|"
+    r"(safety|usage) polic(y|ies)|inappropriate content|(safety|moderation) system"
 )
 _CONTEXT = frozenset({"context_length_exceeded", "string_above_max_length", "exceed_context_size_error"})
 _CONTEXT_WORDS = re.compile(
     r"(?i)maximum context|context (length|window|size)|prompt is too long|too many (input )?tokens"
 )
 _UNTAKEN = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter", "invalid_parameter"})
+_RATE = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "resource_exhausted", "throttled"})
+_TROUBLE = frozenset({
+    "overloaded_error", "overloaded", "server_error", "api_error", "internal_error", "internal_server_error",
+    "service_unavailable", "unavailable", "timeout", "timeout_error", "bad_gateway", "engine_overloaded",
+})  # fmt: skip
 _SHOWN = 300
 """Characters of a server's message that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What an error response says of itself."""
+    """What an error response says of itself; ``page``: it is no JSON, so that it may not be of the server itself."""
 
-    message: str
-    codes: frozenset[str]
-    param: str
+    message: str = ""
+    codes: frozenset[str] = frozenset()
+    param: str = ""
+    page: bool = False
+
+    def tells(self, codes: frozenset[str], words: re.Pattern[str] | None = None) -> bool:
+        """Whether one of the codes is named, or the words stand in the message."""
+        return bool(self.codes & codes) or (words is not None and words.search(self.message) is not None)
 
 
 def _read(body: str) -> _Said:
     try:
-        found = document(body.encode("utf-8", "surrogatepass"))
+        found = document(body.encode("utf-8", "surrogatepass"), lists=True)
     except Malformed as malformed:
-        return _Said("" if "empty" in str(malformed) else f"({malformed})", frozenset(), "")
+        return _Said(page=True) if "empty" in str(malformed) else _Said(f"({malformed})", page=True)
+    return _said(found)
+
+
+def _said(found: Mapping[str, object]) -> _Said:
     error = dig(found, "error") if isinstance(dig(found, "error"), Mapping) else found
     told = [dig(error, "message"), dig(found, "error"), dig(found, "detail"), dig(found, "message")]
     message = next((text for text in told if isinstance(text, str)), "")
-    codes = {str(dig(error, name)).lower() for name in ("code", "type")} | {
-        str(dig(error, *path)).lower() for path in (("innererror", "code"), ("details", "error_code"))
-    }
+    named = [dig(error, name) for name in ("code", "type", "status", "reason")] + [
+        dig(error, *path) for path in (("innererror", "code"), ("details", "error_code"), ("details", 0, "reason"))
+    ]
+    codes = {code.lower() for code in named if isinstance(code, str)}
+    if dig(error, "metadata", "flagged_input") is not None or dig(error, "metadata", "reasons") is not None:
+        codes.add("moderation")
     return _Said(message, frozenset(codes), str(dig(error, "param") or ""))
 
 
@@ -68,42 +116,86 @@ def from_status(status: int, headers: Mapping[str, str], body: str, service: Ser
         body: the response's text.
         service: whose credentials are taken out of everything that is said.
     """
-    said = _read(body)
+    return _failure(status, status, _read(body), service, wait=retry_after(headers))
+
+
+def from_inside(inside: ErrorInside, service: Service) -> Failure:
+    """The failure that a response holds in place of an answer, whatever its status."""
+    found = inside.found
+    named = [dig(found, "error", "code"), dig(found, "code"), dig(found, "status")]
+    status = next((code for name in named if (code := _status_in(name)) is not None), None)
+    return _failure(200, status or _status_of(_said(found)), _said(found), service, wait=None)
+
+
+def _status_in(code: object) -> int | None:
+    text = str(code) if isinstance(code, int | str) and not isinstance(code, bool) and len(str(code)) < 4 else ""
+    return int(text) if text.isdigit() and 400 <= int(text) < 600 else None
+
+
+def _status_of(said: _Said) -> int:
+    """The HTTP status that would go with what is said; one that may pass if nothing is clear."""
+    if said.tells(_QUOTA, _QUOTA_WORDS):
+        return 402
+    if said.tells(_FILTER, _FILTER_WORDS):
+        return 400
+    kinds = ((_RATE, None, 429), (_TROUBLE, None, 503), (_KEY, _KEY_WORDS, 401), (_FORBIDDEN, None, 403))
+    known = next((status for codes, words, status in kinds if said.tells(codes, words)), None)
+    if known is None and said.tells(_GONE, _GONE_WORDS):
+        return 404
+    return known or (400 if any(code.startswith("invalid_request") for code in said.codes) else 502)
+
+
+def _failure(shown: int, status: int, said: _Said, service: Service, *, wait: float | None) -> Failure:
     words = service.scrub(said.message).strip()
     words = words if len(words) <= _SHOWN else words[: _SHOWN - 1] + "…"
-    message = f"{service.place} answered {status}" + (f": {words}" if words else "")
-    if status == 429 and not said.codes & _QUOTA:
+    message = f"{service.place} answered {shown}" + (f": {words}" if words else "")
+    if _is_spent(status, said, wait):
+        advice = f"The key is good, but its account has no credit or quota left: top it up at {service.name}."
+        return Failure(kind="fatal", message=message, advice=advice)
+    if status == 429:
         advice = "Ask more slowly, or raise the limits of this account."
-        return Failure(kind="rate_limit", message=message, advice=advice, retry_after=retry_after(headers))
+        return Failure(kind="rate_limit", message=message, advice=advice, retry_after=wait)
     if status in PASSING:
         advice = "The server is in trouble or overloaded: run the same command again later, it goes on from here."
-        return Failure(kind="transient", message=message, advice=advice, retry_after=retry_after(headers))
-    if said.codes & _FILTER:
+        return Failure(kind="transient", message=message, advice=advice, retry_after=wait)
+    if said.tells(_FILTER, _FILTER_WORDS) and not said.tells(_KEY, _KEY_WORDS):
         return Failure(kind="refused", message=message, advice="The service's content policy stops this prompt.")
-    return Failure(kind="permanent", message=message, advice=_advice(status, said, service))
+    kind, advice = _advice(status, said, service)
+    return Failure(kind=kind, message=message, advice=advice)
 
 
-def _advice(status: int, said: _Said, service: Service) -> str:
-    if status == 402 or said.codes & _QUOTA:
-        return f"The key is good, but its account has no credit or quota left: top it up at {service.name}."
-    if status == 401:
-        return (
+def _is_spent(status: int, said: _Said, wait: float | None) -> bool:
+    """Whether the account has run dry. Some services say 400 or 403 then; some say "quota" of a rate that passes."""
+    if status == 402:
+        return True
+    passes = status == 429 and (wait is not None or said.codes & _RATE or _COMES_BACK.search(said.message))
+    words = None if passes else _QUOTA_WORDS
+    return status in {400, 401, 403, 422, 429} and said.tells(_QUOTA, words)
+
+
+def _advice(status: int, said: _Said, service: Service) -> tuple[Literal["fatal", "permanent"], str]:
+    """Whether every later request would fail alike, and what to do."""
+    if status == 401 or said.tells(_KEY, _KEY_WORDS):
+        return "fatal", (
             f"The key in {service.key_variable} is not accepted here: check that it is whole, current, and for "
             f"{service.place}."
         )
-    if status == 403:
-        return f"The key in {service.key_variable} may not do this: ask for access, or use another model or key."
-    if status == 413 or said.codes & _CONTEXT or _CONTEXT_WORDS.search(said.message):
-        return (
+    if status == 413 or said.tells(_CONTEXT, _CONTEXT_WORDS):
+        return "permanent", (
             "The prompt and the room for the answer are longer than this model takes: shorten the prompt, lower "
             "max_tokens, or use a model with a longer context."
         )
-    if status in {404, 405, 501}:
-        return (
+    if status == 403 or said.codes & _FORBIDDEN:
+        # A page is of a firewall before the server, which stops some prompts and lets others through.
+        return "permanent" if said.page else "fatal", (
+            f"The key in {service.key_variable} may not do this: ask for access, or use another model or key."
+        )
+    if status in {404, 405, 410, 501} or said.tells(_GONE, _GONE_WORDS):
+        return "fatal", (
             f"Check the model's name, and the address: {service.place} must be where the protocol begins (often "
             "it ends in /v1), and the server must have this endpoint."
         )
-    return _setting_advice(said)
+    return "permanent", _setting_advice(said)
 
 
 def _setting_advice(said: _Said) -> str:
@@ -160,6 +252,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def unexpected(error: Exception, service: Service) -> Failure:
     """Whatever else a client raises: an answer that is none, a prompt that cannot be sent."""
+    if isinstance(error, ErrorInside):
+        return from_inside(error, service)
     if isinstance(error, Malformed):
         advice = f"Check that {service.place} is where the protocol begins (often it ends in /v1), and try again."
         return Failure(kind="transient", message=f"{service.place} answered with {error}", advice=advice)
@@ -189,6 +283,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     try:
         until = parsedate_to_datetime(told["retry-after"]).timestamp()
         now = parsedate_to_datetime(told["date"]).timestamp() if "date" in told else time.time()
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError, OverflowError, OSError):  # zones of a hundred hours, years of six digits
         return None
-    return max(0.0, until - now)
+    wait = until - now
+    return max(0.0, wait) if math.isfinite(wait) else None

@@ -11,8 +11,30 @@ class Malformed(Exception):  # noqa: N818 - it never leaves the adapters
     """What came back is no answer of the protocol; the text says what it is."""
 
 
-def document(content: bytes) -> Mapping[str, Any]:
+class ErrorInside(Malformed):
+    """An error stands where the answer should, though the status says that all went well.
+
+    Attributes:
+        found: the response.
+    """
+
+    def __init__(self, found: Mapping[str, Any]) -> None:
+        super().__init__("an error instead of an answer")
+        self.found = found
+
+
+_COUNT = 10**12
+"""A larger number counts nothing."""
+_NAME = 200
+"""Characters of a name that are kept."""
+
+
+def document(content: bytes, *, lists: bool = False) -> Mapping[str, Any]:
     """The JSON object in a response's body, whatever its content type says.
+
+    Args:
+        content: the body.
+        lists: take the one object of a list for it, as one service sends its errors.
 
     Raises:
         Malformed: if there is none.
@@ -21,11 +43,15 @@ def document(content: bytes) -> Mapping[str, Any]:
         raise Malformed("an empty response")
     try:
         found: object = json.loads(content)
-    except ValueError:  # covers bytes that are no text
+    except RecursionError:
+        raise Malformed("JSON that is nested without end") from None
+    except ValueError:  # covers bytes that are no text, and numbers of thousands of digits
         is_page = content.lstrip()[:1] == b"<"
         raise Malformed("a web page instead of JSON" if is_page else "something that is not JSON") from None
+    if lists and isinstance(found, list) and len(cast(list[object], found)) == 1:
+        found = cast(list[object], found)[0]
     if not isinstance(found, dict):
-        raise Malformed(f"JSON that is a {type(found).__name__}, not an object")
+        raise Malformed(f"JSON that is a {type(cast(object, found)).__name__}, not an object")
     return cast(Mapping[str, Any], found)
 
 
@@ -46,6 +72,52 @@ def dig(found: object, *path: str | int) -> object:
 
 
 def count(found: object, *path: str | int) -> int | None:
-    """A whole number at a path; None if there is none."""
+    """A whole number at a path, from 0 to `_COUNT`; None if there is none."""
     value = dig(found, *path)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _COUNT:
+        return None
+    return int(value) if value == int(value) else None
+
+
+def refuse_error(found: Mapping[str, Any]) -> None:
+    """Let nothing pass that says of itself that it is no answer.
+
+    Routers answer so when the server behind them fails: ``{"error": {"code": 402, "message": ...}}`` with status 200,
+    or the same inside a choice.
+
+    Raises:
+        ErrorInside: if it does.
+    """
+    inside = dig(found, "choices", 0)
+    for place in (found, inside):
+        error = dig(place, "error")
+        if isinstance(error, Mapping | str) and error:
+            raise ErrorInside({"error": error})
+    if "error" in (found.get("object"), found.get("type")):
+        raise ErrorInside(found)
+
+
+def usage(found: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Tokens read and written, as far as the server says.
+
+    What a model thinks to itself is paid for like what it writes. Some servers count it in the total alone, some in a
+    detail beside what was written: the larger figure is believed.
+    """
+    about = dig(found, "usage")
+    read = _first(about, "prompt_tokens", "input_tokens")
+    written = _first(about, "completion_tokens", "output_tokens")
+    total, hidden = count(about, "total_tokens"), count(about, "completion_tokens_details", "reasoning_tokens")
+    if read is None or written is None:
+        return read, written
+    if total is not None:
+        written = max(written, total - read)
+    return read, max(written, hidden or 0)
+
+
+def _first(found: object, *names: str) -> int | None:
+    return next((value for name in names if (value := count(found, name)) is not None), None)
+
+
+def told_name(value: object) -> str | None:
+    """A short text that a server says of itself, such as a model's name; None if it is none."""
+    return value[:_NAME] if isinstance(value, str) else None

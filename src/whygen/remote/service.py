@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from whygen.errors import MissingError, UsageError
+from whygen.safe import STAND_IN, TELLTALE, without_secrets
+from whygen.types import JsonValue
 
-_TELLTALE = 8
-"""A shorter key is a stand-in such as "none", and would be found in half of all texts."""
-_CREDENTIALS = (
-    re.compile(r"(?i)(\b(?:bearer|basic)\s+)[^\s'\",}]+"),
-    re.compile(r"(?i)((?:x-api-key|api[-_]key|authorization)['\"]?\s*[:=]\s*['\"]?)(?!bearer|basic)[^\s'\",}]+"),
-    re.compile(r"()\bsk-[\w*-]{6,}"),
-    re.compile(r"()[\w-]+\*{3,}[\w-]*"),
+_IN_ERRORS = (
+    (re.compile(r"(?i)(\b(?:bearer|basic)\s+)[^\s'\",}]+"), r"\1[key]"),
+    (re.compile(r"[\w-]+\*{3,}[\w-]*"), STAND_IN),
 )
-"""What looks like a key or a header with one; servers shorten keys by asterisks."""
+"""What is a key in what a server says, whatever it looks like; servers shorten keys by asterisks."""
+_SHORTEST = 4
+"""Characters of a secret that is taken out of what a server says; a shorter one is in half of all words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +59,46 @@ class Service:
         except ValueError:
             return host == "localhost" or host.endswith(".localhost")
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The key, and what stands for one in the address: its password, the values of its query."""
+        parts = urlsplit(self.base_url)
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        basic = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
+        hidden = [password, basic, *(value for _, value in parse_qsl(parts.query))]
+        # A key of a few letters is a stand-in; a password of a few letters is one.
+        keys = [] if self.key is None else [self.key, base64.b64encode(self.key.encode()).decode()]
+        found = [each for each in keys if len(each) >= TELLTALE] + [each for each in hidden if len(each) >= _SHORTEST]
+        written = {form for secret in found for form in (secret, quote(secret, safe=""), quote(secret))}
+        return tuple(sorted(written, key=len, reverse=True))
+
     def holds_key(self, text: str) -> bool:
-        """Whether the key stands in a text."""
-        return self.key is not None and len(self.key) >= _TELLTALE and self.key in text
+        """Whether the key, or another secret of the address, stands in a text."""
+        return any(len(secret) >= TELLTALE and secret in text for secret in self.secrets)
 
     def scrub(self, text: str) -> str:
         """The text without the key, and without anything that looks like one or like a header with one."""
-        for secret in (self.key, self.base_url):
-            if secret and len(secret) >= _TELLTALE:
-                stand_in = "[key]" if secret == self.key else self.place
-                text = text.replace(secret, stand_in).replace(quote(secret, safe=""), stand_in)
-        for pattern in _CREDENTIALS:
-            text = pattern.sub(r"\1[key]", text)
+        text = self.without_own(text)
+        for pattern, instead in _IN_ERRORS:
+            text = pattern.sub(instead, text)
+        return without_secrets(text)
+
+    def without_own(self, text: str) -> str:
+        """The text without this service's own secrets; what only looks like one stays."""
+        text = text.replace(self.base_url, self.place)
+        for secret in self.secrets:
+            text = text.replace(secret, STAND_IN)
         return text
+
+    def scrub_all(self, value: JsonValue) -> JsonValue:
+        """A JSON value without this service's own secrets."""
+        if isinstance(value, str):
+            return self.without_own(value)
+        if isinstance(value, Mapping):
+            return {self.without_own(str(name)): self.scrub_all(each) for name, each in value.items()}
+        if isinstance(value, Sequence):
+            return [self.scrub_all(each) for each in value]
+        return value
 
 
 def find_service(name: str, *, base_url: str | None = None, default: str | None = None) -> Service:
@@ -105,7 +134,7 @@ def _check_address(address: str, source: str) -> None:
     except ValueError:
         usable = False
     if not usable:
-        shown = re.sub(r"//[^/@]*@", "//", address)
+        shown = without_secrets(address.rpartition("@")[2].partition("?")[0])
         raise UsageError(f"{source}={shown!r} is no address of a server. Write it like http://localhost:8000/v1.")
 
 

@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 
-_KEPT = frozenset("\n\t\u200c\u200d")
-"""Line ends, tabs, and the two joiners that emoji and many scripts need."""
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+from whygen.safe import visible
+
 MINUS = "\u2212"
-
-
-def visible(text: str) -> str:
-    """The text with every character that shows nothing or reorders others replaced by a name.
-
-    Escape becomes ``⟨U+001B⟩``, a right-to-left override ``⟨U+202E⟩``, half a surrogate pair ``⟨U+D800⟩``. Applying
-    it twice changes nothing more.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_seen(character) for character in text)
-
-
-def _seen(character: str) -> str:
-    if character in _KEPT or unicodedata.category(character) not in _HIDDEN_CATEGORIES:
-        return character
-    return f"\u27e8U+{ord(character):04X}\u27e9"
 
 
 def clip(text: str, most: int) -> tuple[str, int]:

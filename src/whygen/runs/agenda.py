@@ -11,7 +11,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from whygen.runs.clock import Clock, MonotonicClock
 from whygen.runs.ending import Reason
@@ -39,6 +39,8 @@ class End:
 
     reason: Reason | Literal["interrupt", "error"]
     text: str
+    again: bool = True
+    """Whether the same command can get further, now or once the text's advice is followed."""
 
 
 class Gate(Protocol):
@@ -62,6 +64,10 @@ class Gate(Protocol):
         ...
 
 
+TROUBLED: Final = 8
+"""Requests that may have failed and wait to be sent again before no new one is sent: they may show why to end a run."""
+
+
 class Agenda:
     """What is to be asked, in order; what failed and may pass comes back once its wait is over, ahead of the rest.
 
@@ -71,6 +77,7 @@ class Agenda:
         gates: budgets and rates.
         clock: the time.
         until: moment of that clock after which nothing is sent.
+        repeats: the most requests that are sent again because they failed; not counting those that were turned away.
     """
 
     def __init__(
@@ -81,8 +88,10 @@ class Agenda:
         gates: Sequence[Gate] = (),
         clock: Clock | None = None,
         until: float = math.inf,
+        repeats: float = math.inf,
     ) -> None:
         self._requests = requests
+        self._repeats = repeats
         self._policy = policy or RetryPolicy()
         self._gates = gates
         self._clock = clock or MonotonicClock()
@@ -90,6 +99,7 @@ class Agenda:
         self._fresh = deque(range(len(requests)))
         self._again: list[tuple[float, int]] = []  # a heap: when, and which
         self._failed = [0] * len(requests)
+        self._troubled: set[int] = set()  # those that failed and are not final
         self._turned_away = [0] * len(requests)
         self._fruitless = 0  # times that all that was under way came back turned away, since the last answer
         self._now = self._clock.now()
@@ -100,6 +110,7 @@ class Agenda:
         self.end: End | None = None
         self.sent = 0
         self.retried = 0
+        self.repeated = 0
 
     @property
     def done(self) -> bool:
@@ -133,7 +144,7 @@ class Agenda:
         now = self._look()
         if self.end is not None or not (self._fresh or self._again):
             return self.time_left
-        ready = now if self._fresh else self._again[0][0]
+        ready = now if self._takes_fresh else self._again[0][0] if self._again else math.inf
         return min(max(ready, self._paused_until, now + self._gate_wait), self._until) - now
 
     @property
@@ -159,6 +170,7 @@ class Agenda:
             for gate in self._gates:
                 gate.settle(job.request, answer)
             if not self._comes_back(job.place, answer, now):
+                self._troubled.discard(job.place)
                 final.append(Arrival(job.place, answer))
         return final
 
@@ -174,7 +186,11 @@ class Agenda:
             return None
         if self._again and self._again[0][0] <= now:
             return self._again[0][1]
-        return self._fresh[0] if self._fresh else None
+        return self._fresh[0] if self._takes_fresh else None
+
+    @property
+    def _takes_fresh(self) -> bool:
+        return bool(self._fresh) and len(self._troubled) < TROUBLED
 
     def _fits(self, request: Request, now: float) -> bool:
         waits = [gate.wait(request, now) for gate in self._gates]
@@ -198,6 +214,8 @@ class Agenda:
     def _comes_back(self, place: int, answer: Answer, now: float) -> bool:
         if isinstance(answer, Output):
             self._fruitless, self._answered_at = 0, now
+        elif answer.kind == "fatal":  # every further call would fail alike
+            self.stop(End("failures", f"{answer.message}. {answer.advice}".strip()))
         if not may_pass(answer) or self._is_last(place, answer, now):
             return False
         wait = answer.retry_after or 0.0
@@ -218,7 +236,10 @@ class Agenda:
             return True
         if failure.kind != "rate_limit":
             self._failed[place] += 1
-            return self._failed[place] >= policy.attempts
+            self._troubled.add(place)
+            last = self._failed[place] >= policy.attempts or self.repeated >= self._repeats
+            self.repeated += not last
+            return last
         self._turned_away[place] += 1
         self._fruitless += self._under_way == 0
         if self._fruitless and now - self._answered_at > policy.patience:

@@ -23,6 +23,7 @@ class RetryPolicy:
 
     Attributes:
         attempts: how often one request is sent in all, when it fails on its way.
+        share: requests of a run that are sent again because they failed, at most, as a share of all; 16 always may be.
         turned_away: how often one request may be turned away by a server that does not say when to come back.
         first_wait: the longest first wait of a request that failed; it doubles each time, and the time that is waited
             is drawn below it, so that requests that failed together do not come back together ("full jitter"). One
@@ -34,6 +35,7 @@ class RetryPolicy:
     """
 
     attempts: int = 3
+    share: float = 0.5
     turned_away: int = 20
     first_wait: float = 0.5
     longest_wait: float = 60.0
@@ -43,6 +45,10 @@ class RetryPolicy:
     def wait(self, place: int, failed: int) -> float:
         """Seconds until a request that failed so many times is asked again."""
         return float(np.random.default_rng([self.seed, place, failed]).uniform(0.0, 1.0)) * self.bound(failed)
+
+    def repeats(self, requests: int) -> int:
+        """How many requests may be sent again in a run of so many, because they failed on their way."""
+        return max(16, int(self.share * requests)) if self.share > 0 else 0
 
     def bound(self, times: int) -> float:
         """The longest that may be waited after so many failures in a row."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeGuard
+from typing import TypeAlias, TypeGuard
 
 from whygen.errors import BudgetError, ModelError, UsageError, WhygenError
 from whygen.models.prices import price_of
@@ -27,6 +27,9 @@ from whygen.runs.spending import Budget, Free, Pricing, Purse, Spent, Wallet
 from whygen.runs.store import Notice, Store
 from whygen.types import Failure, JsonValue, Output, Request
 
+Watch: TypeAlias = Callable[[Request, Answer], End | None]
+"""Told of each final answer as it arrives; an `End` sends nothing more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
@@ -36,7 +39,7 @@ class Tally:
         asked: requests that were handed in and handed back, duplicates included; a budget of requests counts these.
         made: requests sent to the model, retries included: what costs time and money.
         cached: requests answered without a call of their own, from the store or by an equal one.
-        failed: requests that were handed back as a `Failure`.
+        failed: requests that were handed back as a `Failure`; one that the service refused has been answered.
         retried: requests sent again after a failure that could pass.
     """
 
@@ -111,7 +114,7 @@ class Runner:
         wallet = spending if isinstance(spending, Wallet) else Wallet(spending or Budget())
         self._purse = Purse(model, wallet, price or _listed_price(model, wallet.budget, prices))
         self._gates: list[Gate] = [self._purse, *([] if rates is None else [Pacer(model, rates)])]
-        self._asked = self._cached = self._made = self._failed = self._retried = 0
+        self._asked = self._cached = self._made = self._failed = self._retried = self._repeated = 0
 
     @property
     def tally(self) -> Tally:
@@ -166,8 +169,13 @@ class Runner:
         """What the person should know of the store: answers that could not be recorded, why, and what to do."""
         return self._store.notices
 
-    def ask(self, requests: Sequence[Request], *, label: str = "Asking") -> list[Answer]:
+    def ask(self, requests: Sequence[Request], *, label: str = "Asking", watch: Watch | None = None) -> list[Answer]:
         """Generations, in the order of the requests.
+
+        Args:
+            requests: what to ask.
+            label: what progress calls it.
+            watch: told of every answer as it arrives; may end the run.
 
         Raises:
             BudgetError: if this would exceed the budget; nothing was sent then.
@@ -179,16 +187,16 @@ class Runner:
         """
         if any(request.continuation is not None for request in requests):
             raise UsageError("ask() takes requests without a continuation; give those to score().")
-        return self._serve(requests, self._model.answer, label)
+        return self._serve(requests, self._model.answer, label, watch)
 
-    def score(self, requests: Sequence[Request], *, label: str = "Scoring") -> list[Answer]:
+    def score(self, requests: Sequence[Request], *, label: str = "Scoring", watch: Watch | None = None) -> list[Answer]:
         """Log-probabilities of each request's continuation, in the order of the requests; raises what `ask` does."""
         self.check_scoring()
         if not isinstance(self._model, ScoresText):
             raise UsageError(f"{self._model.uri} gives no log-probabilities of a given text. Use a target that asks.")
         if any(request.continuation is None for request in requests):
             raise UsageError("score() takes requests with a continuation; give the others to ask().")
-        return self._serve(requests, self._model.score, label)
+        return self._serve(requests, self._model.score, label, watch)
 
     @property
     def hands_over(self) -> bool:
@@ -218,7 +226,7 @@ class Runner:
         self._asked += sum(answer is not None for answer in answers)
         return answers
 
-    def _serve(self, requests: Sequence[Request], verb: Send, label: str) -> list[Answer]:
+    def _serve(self, requests: Sequence[Request], verb: Send, label: str, watch: Watch | None) -> list[Answer]:
         self._check_budget(len(requests))
         keys = [call_key(self._identity, request) for request in requests]
         wanted = dict(zip(keys, requests, strict=True))
@@ -228,18 +236,21 @@ class Runner:
             known = self._look_up(wanted)
             missing = {key: request for key, request in wanted.items() if key not in known}
             self._progress.advance(len(requests) - len(missing), cached=True)
-            self._fetch(missing, verb, known)
+            if watch is not None:  # what was heard before counts as well
+                for key in known.keys() & wanted.keys():
+                    watch(wanted[key], known[key])
+            self._fetch(missing, verb, known, watch)
         except KeyboardInterrupt:
             self._store.flush()  # it may have hit in the middle of a write
             raise
         finally:
             self._progress.end()
         if self._end is not None and not wanted.keys() <= known.keys():
-            raise _ended(self._end, sum(key in known for key in keys), len(keys))
+            raise _ended(self._end, sum(key in known for key in keys), len(keys), recorded=self._store.path is not None)
         answers = [known[key] for key in keys]
         self._asked += len(requests)
         self._cached += len(requests) - len(missing)
-        self._failed += sum(isinstance(answer, Failure) for answer in answers)
+        self._failed += sum(isinstance(answer, Failure) and answer.kind != "refused" for answer in answers)
         return answers
 
     def _check_budget(self, n: int) -> None:
@@ -254,12 +265,19 @@ class Runner:
         refused = {key: output for key, output in self._refused.items() if key in wanted}
         return {**self._store.get_many(wanted), **refused}
 
-    def _fetch(self, missing: Mapping[str, Request], verb: Send, known: dict[str, Answer]) -> None:
+    def _fetch(self, missing: Mapping[str, Request], verb: Send, known: dict[str, Answer], watch: Watch | None) -> None:
         """Ask for what is missing; answers are recorded before they are put into ``known``."""
         if not missing or self._end is not None:
             return
         keys, requests = list(missing), list(missing.values())
-        agenda = Agenda(requests, policy=self._retry, gates=self._gates, clock=self._clock, until=self._until)
+        agenda = Agenda(
+            requests,
+            policy=self._retry,
+            gates=self._gates,
+            clock=self._clock,
+            until=self._until,
+            repeats=self._retry.repeats(self._asked + len(missing)) - self._repeated,
+        )
         arrivals = self._dispatcher.dispatch(partial(_checked, self._model.uri, verb), agenda, self._model.limits)
         try:
             with closing(arrivals):
@@ -267,9 +285,13 @@ class Runner:
                     recorded = self._record([(keys[place], requests[place], answer) for place, answer in batch])
                     known |= recorded
                     self._show(len(recorded))
+                    for key, answer in recorded.items():
+                        if watch is not None and (end := watch(missing[key], answer)) is not None:
+                            agenda.stop(end)
         finally:
             self._made += agenda.sent
             self._retried += agenda.retried
+            self._repeated += agenda.repeated
             self._end = None if agenda.end is not None and agenda.end.reason == "error" else agenda.end
 
     def _show(self, arrived: int) -> None:
@@ -296,11 +318,14 @@ def dispatcher_for(model: Model) -> Dispatcher:
     return RemoteDispatcher() if model.limits.max_in_flight > 1 else LocalDispatcher()
 
 
-def _ended(end: End, answered: int, asked: int) -> EndedError | KeyboardInterrupt:
+def _ended(end: End, answered: int, asked: int, *, recorded: bool) -> EndedError | KeyboardInterrupt:
     text = f"{end.text} {answered} of {asked} requests were answered."
     if end.reason == "interrupt" or end.reason == "error":  # noqa: PLR1714 - the type is narrowed
         return KeyboardInterrupt(text)
-    return EndedError(f"{text} These are recorded: the same command goes on from here.", reason=end.reason)
+    if answered and end.again:
+        goes_on = "These are recorded: the same command goes on from here."
+        text += f" {goes_on if recorded else 'They were kept in memory only, since there is no store.'}"
+    return EndedError(text, reason=end.reason)
 
 
 def _listed_price(model: Model, spending: Budget, prices: Callable[[Model], Pricing | None]) -> Pricing | None:

@@ -174,3 +174,36 @@ def test_the_first_reason_to_end_stays() -> None:
     assert agenda.end == End("cost", "first")
     assert agenda.take(1) == []
     assert agenda.done
+
+
+def test_what_fails_on_its_way_is_repeated_within_a_bound_of_the_whole_run() -> None:
+    """Sixty requests that all fail twice would be sent 120 times more: a run sends half as many again at most."""
+    server = Server(**{f"r{number}": list[Answer]([SHAKY, SHAKY, Output(text="late")]) for number in range(60)})
+    requests = [Request(prompt=name) for name in server.scripts]
+    server.agenda = Agenda(requests, policy=RetryPolicy(), clock=server.clock, repeats=RetryPolicy().repeats(60))
+    answered = flat([list(batch) for batch in LocalDispatcher().dispatch(server.send, server.agenda, Limits())])
+    assert len(answered) == 60
+    assert server.agenda.sent == 60 + 30
+    assert server.agenda.repeated == 30
+
+
+def test_no_new_request_is_sent_while_many_wait_to_be_sent_again() -> None:
+    server = Server(**{f"r{number}": list[Answer]([SHAKY]) for number in range(40)})
+    first: list[str] = []
+
+    def stop_after(batch: Sequence[Request]) -> list[Answer]:
+        first.extend(str(request.prompt) for request in batch)
+        return server.send(batch)
+
+    agenda = server.agenda = Agenda([Request(prompt=name) for name in server.scripts], clock=server.clock)
+    arrivals = LocalDispatcher().dispatch(stop_after, agenda, Limits())
+    while not next(arrivals):
+        pass
+    assert len(set(first)) <= 8
+
+
+def test_a_fatal_failure_sends_nothing_more() -> None:
+    fatal = Failure(kind="fatal", message="the key is revoked", advice="Get another")
+    server = Server(a=[Output(text="a")], b=[fatal], **{f"r{n}": list[Answer]([SHAKY]) for n in range(9)})
+    assert [arrival.place for arrival in flat(server.run(max_batch=1))] == [0, 1]
+    assert server.agenda.end == End("failures", "the key is revoked. Get another")

@@ -31,7 +31,7 @@ from whygen.types import Failure, Limits, Output, Request, Settings
 
 BUSY = Failure(kind="rate_limit", message="busy")
 SHAKY = Failure(kind="transient", message="shaky")
-QUICK = RetryPolicy(first_wait=0.001, attempts=30)
+QUICK = RetryPolicy(share=10, first_wait=0.001, attempts=30)
 
 
 class Server:

@@ -14,6 +14,7 @@ from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
 from whygen.models import ModelOptions, load_model, timed_kind
 from whygen.prompt.asking import REDRAWS, Asker, Whole
 from whygen.prompt.designs import MAX_ENUMERATED, fits_enumeration
+from whygen.prompt.failing import cause
 from whygen.prompt.hierarchy.laws import ESTIMANDS
 from whygen.prompt.hierarchy.levels import Floats, cost_of_opening, pairs_for
 from whygen.prompt.hierarchy.record import explanation_of
@@ -185,10 +186,12 @@ class _Run:
             skeleton, self.ask, generator(seed, "hierarchy", 0), estimand=estimand, surrogate=surrogate,
             measure_noise=self.measure_noise, total=total,
         )  # fmt: skip
+        if first is None and self.asker.ended is not None:
+            raise self.asker.ended
         if first is None:
             raise ModelError(
-                f"{self.asker.model.uri} answered too few of the perturbed prompts to say anything. Answers are "
-                "recorded; run again to ask for the missing ones, or pin what keeps the prompt valid."
+                f"{self.asker.model.uri} answered too few of the perturbed prompts to say anything: pin what keeps the "
+                f"prompt valid. {cause(self.asker.failures)}"
             )
         largest = max(float(np.abs(first.level.rows.effects).max()), abs(self.whole.effect), 1e-12)
         search = Search(

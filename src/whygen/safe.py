@@ -1,0 +1,77 @@
+"""Texts of strangers made fit to be shown and kept: nothing in them commands a terminal, and no key stands in them.
+
+What a server, a function or a plug-in says ends up in an error, a report or a file. Errors and failures pass through
+`clean` by themselves; answers are scrubbed where they arrive.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Final
+
+_KEPT: Final = frozenset("\n\t\u200c\u200d")
+"""Line ends, tabs, and the two joiners that emoji and many scripts need."""
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+"""Unicode categories of characters that show nothing or reorder others."""
+TELLTALE: Final = 8
+"""A shorter key is a stand-in such as "none", and would be found in half of all texts."""
+STAND_IN: Final = "[key]"
+_SECRET_NAMES = re.compile(r"(?i)(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$")
+_PARAMETER = r"(?:api[-_]?key|subscription[-_]key|key|(?:access[-_]?)?token|sig|signature|passw(?:or)?d|pwd|secret)"
+_PATTERNS: Final = (
+    (re.compile(r"(?i)(\b(?:bearer|basic)\s+)(?=[^\s'\",}]*[\d._=+/-])[^\s'\",}]{6,}"), r"\1[key]"),
+    (
+        re.compile(r"(?i)((?:x-api-key|api[-_]key|authorization)['\"]?\s*[:=]\s*['\"]?)(?!bearer|basic)[^\s'\",}&]+"),
+        r"\1[key]",
+    ),
+    # User and password of an address. A password may hold a slash, and what follows a port is no password.
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s'\"<>/?#]*@"), r"\1"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s'\"<>/@:]*:(?!\d+\b)[^\s'\"<>@]*@"), r"\1"),
+    (re.compile(r"(?<![\w@/.])[\w.%+~-]+:[^\s/@'\"<>]+@(?=[\w\[])"), ""),
+    (re.compile(rf"(?i)([?&;]{_PARAMETER}=)[^&#\s'\"<>;]+"), r"\1[key]"),
+    (re.compile(r"\b(?:gsk_|xai-|hf_|gh[pousr]_|github_pat_|glpat-|pplx-|r8_|nvapi-|fw_|AIza)[\w-]{20,}"), STAND_IN),
+    (re.compile(r"\bAKIA[A-Z0-9]{16}\b"), STAND_IN),
+    (re.compile(r"\bsk-[\w*-]{6,}"), STAND_IN),
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), STAND_IN),
+)
+"""What looks like a key, a header or an address with one."""
+
+
+def visible(text: str) -> str:
+    """The text with every character that shows nothing or reorders others replaced by a name.
+
+    Escape becomes ``⟨U+001B⟩``, a right-to-left override ``⟨U+202E⟩``, half a surrogate pair ``⟨U+D800⟩``. Applying
+    it twice changes nothing more.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_seen(character) for character in text)
+
+
+def _seen(character: str) -> str:
+    if character in _KEPT or unicodedata.category(character) not in _HIDDEN:
+        return character
+    return f"\u27e8U+{ord(character):04X}\u27e9"
+
+
+def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> str:
+    """The text without the keys of the environment, and without anything that looks like one.
+
+    Args:
+        text: of a server, a function, a library.
+        environment: the process's own unless given.
+    """
+    for name, value in (os.environ if environment is None else environment).items():
+        if len(value) >= TELLTALE and value in text and _SECRET_NAMES.search(name):
+            text = text.replace(value, STAND_IN)
+    for pattern, instead in _PATTERNS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def clean(text: str) -> str:
+    """Both: what an error or a failure may say."""
+    return visible(without_secrets(text))

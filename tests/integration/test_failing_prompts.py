@@ -1,0 +1,131 @@
+"""Prompts that fail for good: a refusal is an answer, and a unit without which nothing works ends the run early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import whygen
+from faults.scripts import after, without
+from faults.server import FaultServer
+from whygen.errors import ModelError
+from whygen.models import ModelOptions
+from whygen.prompt.failing import HOPELESS, Failing
+from whygen.prompt.units import split
+from whygen.runs import EndedError
+from whygen.types import Failure, Output, Request
+
+PROMPT = "Tell me about the red fox in the quiet harbour."
+BROKEN = Failure(kind="permanent", message="it is broken")
+
+
+def explain(model: object, *, budget: int = 200, server: FaultServer | None = None, **choices: object):
+    options = ModelOptions() if server is None else ModelOptions(base_url=server.url)
+    return whygen.explain_prompt(
+        model, PROMPT, target="token-set", cache=None, budget=budget, options=options, **choices
+    )  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("fault", ["policy", "moderation", "filtered-prompt"])
+def test_a_prompt_that_the_service_refuses_is_an_answer(fault: str) -> None:
+    with FaultServer(without("fox", fault)) as server:
+        explanation = explain("openai/test", budget=64, server=server)
+    strongest = max(explanation.units, key=lambda unit: unit.attribution)
+    assert strongest.text == "fox"
+    assert explanation.ended is None
+    assert explanation.calls.failed == 0
+    assert any("refusals" in warning.text for warning in explanation.warnings)
+
+
+@pytest.mark.parametrize("fault", ["400", "empty-choices", "firewall"])
+def test_a_word_without_which_calls_fail_ends_the_run_early_and_is_named(fault: str) -> None:
+    with FaultServer(without("fox", fault)) as server:
+        with pytest.raises(EndedError, match="All of them lack 'fox'") as ended:
+            explain("openai/test", server=server)
+        prompts = {received.json["messages"][0]["content"] for received in server.received}
+    assert len(prompts) < 60
+    assert "run again" not in str(ended.value).lower()
+    assert "--pin" in str(ended.value)
+
+
+@pytest.mark.parametrize("error", [ValueError("no fox"), RuntimeError("gone"), SystemExit(0), SystemExit("stop")])
+def test_a_callable_that_raises_without_a_word_names_it(error: BaseException) -> None:
+    asked: list[str] = []
+
+    def model(prompt: str) -> str:
+        asked.append(prompt)
+        if "fox" not in prompt:
+            raise error
+        return prompt.upper()
+
+    with pytest.raises(EndedError, match="lack 'fox'") as ended:
+        explain(model)
+    assert len(asked) < 40
+    assert type(error).__name__ in str(ended.value).partition(". ")[0]
+
+
+def test_prompts_that_fail_for_having_a_word_without_another_are_told_apart() -> None:
+    def model(prompt: str) -> str:
+        if "fox" in prompt and prompt != PROMPT:
+            raise ValueError("a fox alone")
+        return prompt.upper()
+
+    with pytest.raises(EndedError, match="have 'fox'"):
+        explain(model)
+
+
+def test_when_two_words_are_needed_the_run_ends_before_its_budget() -> None:
+    asked: list[str] = []
+
+    def model(prompt: str) -> str:
+        asked.append(prompt)
+        if not {"fox", "harbour."} <= set(prompt.split()):
+            raise ValueError("incomplete")
+        return prompt.upper()
+
+    with pytest.raises(EndedError, match="perturbed prompts failed"):
+        explain(model)
+    assert len(asked) < 3 * HOPELESS
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2])
+def test_failures_that_strike_by_chance_end_no_run(rate: float) -> None:
+    import zlib
+
+    def model(prompt: str) -> str:
+        if prompt != PROMPT and zlib.crc32(prompt.encode()) % 1000 < 1000 * rate:
+            raise ValueError("by chance")
+        return prompt.upper()
+
+    assert explain(model).ended is None
+
+
+def test_a_unit_is_blamed_only_where_chance_is_ruled_out() -> None:
+    failing = Failing(split("one two three four five six seven eight", "word"))
+    for number in range(5):
+        assert failing(Request(prompt=f"two three four {number}"), BROKEN) is None
+    assert failing(Request(prompt="one two"), Output(text="fine")) is None
+
+
+def test_a_leave_one_out_run_says_what_failed_and_does_not_send_people_round_again() -> None:
+    def model(prompt: str) -> str:
+        if "fox" not in prompt:
+            raise ValueError("no fox")
+        return prompt.upper()
+
+    with pytest.raises(ModelError) as raised:
+        explain(model, estimand="loo")
+    assert "no fox" in str(raised.value)
+    assert "run again" not in str(raised.value).lower()
+
+
+def test_a_key_revoked_midway_leaves_a_partial_explanation(tmp_path: Path) -> None:
+    with FaultServer(after(60, "401")) as server:
+        part = whygen.explain_prompt(
+            "openai/test", PROMPT, target="token-set", cache=tmp_path / "calls.sqlite", budget=300,
+            options=ModelOptions(base_url=server.url),
+        )  # fmt: skip
+        assert part.ended == "failures"
+        assert "answered 401" in part.warnings[0].text
+        assert len(server.received) <= 60 + 16
