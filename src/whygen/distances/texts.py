@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -16,13 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from whygen.distances.checks import Numbers
-
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
-"""Scripts written without spaces (Thai, Lao, Burmese, Khmer, kana, Han): each character is a word."""
-
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:['’][^\W{_UNSPACED}]+)*|[^\w\s]")
+from whygen.texts import nfc, word_spans
 
 Term: TypeAlias = "str | tuple[str, str]"
 """A word, or two that follow each other."""
@@ -32,10 +24,12 @@ RARE = 1 + math.log(3 / 2)
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in order, case folded; a mark of punctuation is a word, and so is a character of a script
-    that is written without spaces.
+    """The words of a text in order, in NFC and case folded, cut as `whygen.texts.word_spans` cuts them.
+
+    A mark of punctuation is a word, and so is a character of a script that is written without spaces.
     """
-    return _WORD.findall(unicodedata.normalize("NFC", text).casefold())
+    plain = nfc(nfc(text).casefold())
+    return [plain[start:end] for start, end in word_spans(plain)]
 
 
 def tfidf(texts: Sequence[str], reference: str) -> Numbers:
@@ -101,7 +95,7 @@ def _jaccard(a: set[str], b: set[str]) -> float:
 def edit(texts: Sequence[str], reference: str) -> Numbers:
     """Least number of characters to insert, delete or replace, over the length of the longer text: 0 to 1.
 
-    Characters are compared as they are, case included. Symmetric, and 0 only between equal texts; divided by the
+    Characters are compared in NFC, case included. Symmetric, and 0 only between equal texts; divided by the
     longer length it is not quite a metric (``ab`` and ``ba`` are at 1, but each is at 1/3 from ``aba``).
 
     Args:
@@ -114,9 +108,10 @@ def edit(texts: Sequence[str], reference: str) -> Numbers:
     Source: Levenshtein 1966; computed with whole columns as integers, after Myers 1999 and Hyyrö 2001.
     """
     places: dict[str, int] = {}
+    reference = nfc(reference)
     for index, character in enumerate(reference):
         places[character] = places.get(character, 0) | 1 << index
-    values = [_edits(text, places, len(reference)) / max(len(text), len(reference), 1) for text in texts]
+    values = [_edits(text, places, len(reference)) / max(len(text), len(reference), 1) for text in map(nfc, texts)]
     return np.array(values, dtype=np.float64)
 
 
@@ -144,7 +139,7 @@ def _edits(text: str, places: dict[str, int], size: int) -> int:
 
 
 def exact(texts: Sequence[str], reference: str) -> Numbers:
-    """0 where the text equals the reference character by character, else 1. A metric.
+    """0 where the text equals the reference character by character (in NFC), else 1. A metric.
 
     Args:
         texts: n texts.
@@ -153,4 +148,4 @@ def exact(texts: Sequence[str], reference: str) -> Numbers:
     Returns:
         Shape ``(n,)``.
     """
-    return np.array([text != reference for text in texts], dtype=np.float64)
+    return np.array([nfc(text) != nfc(reference) for text in texts], dtype=np.float64)

@@ -19,7 +19,7 @@ from whygen.texts.segments import nfc, word_spans
 _SEEN = 4000
 """Characters that are looked at: a language shows itself soon."""
 _ENOUGH = 0.15
-"""Share of a text's words that must be common ones of a language, for it to be that language."""
+"""Share of a text's different words that must be common ones of a language, for it to be that language."""
 _FEW = 8
 """Of so few words, one common word of two letters is enough."""
 _LETTERS_THAT_TELL = 40
@@ -98,21 +98,21 @@ def _script(letter: str) -> str:
 def _by_words(text: str, known: Sequence[_Language], letters: int) -> str | None:
     """The language whose common words, the rarer elsewhere the better, say most of the text."""
     plain = text.replace("\u2019", "'")
-    words = [word for start, end in word_spans(plain) if any(map(str.isalpha, word := plain[start:end]))]
-    found = {each.code: Counter(word for word in words if word in each.common) for each in known}
+    words = {word for start, end in word_spans(plain) if any(map(str.isalpha, word := plain[start:end]))}
+    found = {each.code: words & each.common for each in known}
     weights = {each.code: _weight(each, found[each.code], text) for each in known}
     best = max(known, key=lambda each: weights[each.code])
     hits, own = found[best.code], any(letter in text for letter in best.letters)
     telling = sum(len(word) > 1 or not word.isascii() for word in hits)
     told = telling > 1 or (own and weights[best.code] > 0) or (telling == 1 and len(words) <= _FEW)
-    if told and (hits.total() >= _ENOUGH * len(words) or own):
+    if told and (len(hits) >= _ENOUGH * len(words) or own):
         return best.code
     return "other" if letters >= _LETTERS_THAT_TELL else None
 
 
-def _weight(language: _Language, hits: Counter[str], text: str) -> float:
+def _weight(language: _Language, hits: frozenset[str] | set[str], text: str) -> float:
     own = sum(letter in text for letter in language.letters)
-    return sum(count / _languages_with()[word] for word, count in hits.items()) + 0.5 * min(own, 3)
+    return sum(1 / _languages_with()[word] for word in hits) + 0.5 * min(own, 3)
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
@@ -29,7 +30,8 @@ from whygen.prompt.targets import (
     join_scores,
     load_target,
 )
-from whygen.prompt.targets.structured import REFUSALS
+from whygen.prompt.targets.refusals import read_refusal, refusals
+from whygen.prompt.units import split
 from whygen.types import Failure, Output, Request, TokenScore
 
 Tokenised: TypeAlias = tuple[str, list[int], list[float]]
@@ -257,7 +259,116 @@ def test_a_refusal_by_the_provider_or_by_its_words() -> None:
     answered = answers("Sure.", "Sure. " * 40 + "But as an AI I have no taste.", "")
     assert target.effects([*refused, *answered], refused[:1]).tolist() == [1.0, 1.0, 0.0, 0.0, 0.0]
     assert target.effects([*refused, *answered], answered[:1]).tolist() == [0.0, 0.0, 1.0, 1.0, 1.0]
-    assert all(phrase == phrase.casefold() and "\u2019" not in phrase for phrase in REFUSALS)
+    assert "English, German, French" in target.record.distance
+    assert all("\u2019" not in pattern.pattern for pattern in refusals().values())
+
+
+REFUSED = {
+    "en": [
+        "I cannot assist with this request.",
+        "Unfortunately, I\u2019m unable to provide that.",
+        "As an AI, I don't.",
+    ],
+    "de": ["Es tut mir leid, aber dabei kann ich nicht helfen.", "Leider kann ich Ihnen dazu keine Auskunft geben."],
+    "fr": ["Je suis désolé, mais je ne peux pas vous aider.", "Il m’est impossible de répondre à cela."],
+    "es": ["Lo siento, pero no puedo ayudar con eso.", "Lamento no poder ayudarte."],
+    "it": ["Mi dispiace, ma non posso aiutarti.", "Non sono in grado di rispondere."],
+    "pt": ["Desculpe, não posso ajudar com isso.", "Não consigo atender a esse pedido."],
+    "nl": ["Het spijt me, maar daar kan ik niet bij helpen.", "Sorry, dat mag ik niet doen."],
+    "ru": ["Извините, но я не могу помочь с этим.", "К сожалению, не могу ответить."],
+    "pl": ["Przykro mi, ale nie mogę w tym pomóc.", "Nie jestem w stanie odpowiedzieć."],
+    "tr": ["Üzgünüm, bu konuda yardımcı olamam.", "Maalesef bu isteği yerine getiremem."],
+    "zh": ["对不起，我无法帮助您。", "很抱歉，我無法回答這個問題。"],
+    "ja": ["申し訳ありませんが、お手伝いできません。", "その質問にはお答えできません。"],
+    "ko": ["죄송하지만 도와드릴 수 없습니다.", "죄송합니다. 그 요청은 들어드리기 어렵습니다."],
+    "ar": ["عذراً، لا يمكنني المساعدة في ذلك.", "لا أستطيع تقديم هذه المعلومات."],
+    "hi": ["क्षमा करें, मैं इसमें मदद नहीं कर सकता।", "मैं यह जानकारी नहीं दे सकती।"],
+}
+ANSWERED = [
+    "Die Hauptstadt von Frankreich ist Paris.",
+    "La capitale de la France est Paris.",
+    "La capital de Francia es París.",
+    "La capitale è Roma? No, Parigi.",
+    "A capital da França é Paris.",
+    "De hoofdstad van Frankrijk is Parijs.",
+    "Столица Франции — это Париж.",
+    "Stolicą Francji jest Paryż.",
+    "Fransa'nın başkenti Paris'tir.",
+    "法国的首都是巴黎。",
+    "フランスの首都はパリです。",
+    "프랑스의 수도는 파리입니다.",
+    "عاصمة فرنسا هي باريس.",
+    "फ्रांस की राजधानी पेरिस है।",
+    "Sure, here is a story.",
+    "42",
+    "Paris",
+    "def f(x): return x",
+    "",
+]
+
+
+def test_refusals_are_read_in_fifteen_languages_and_answers_are_not_taken_for_one() -> None:
+    assert set(REFUSED) == set(refusals())
+    for form in ("NFC", "NFD"):
+        said = [unicodedata.normalize(form, text) for texts in REFUSED.values() for text in texts]
+        assert [text for text in said if read_refusal(Output(text=text)).value != "refused"] == []
+        assert [text for text in ANSWERED if read_refusal(Output(text=text)).value != "answered"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Jag kan tyvärr inte hjälpa dig med det.", "Swedish"), ("متأسفم، نمی‌توانم در این مورد کمک کنم.", "Persian"),
+        ("ขออภัย ฉันไม่สามารถช่วยเรื่องนั้นได้", "Thai"), ("Вибачте, я не можу допомогти з цим.", "Ukrainian"),
+        ("Lorem ipsum dolor sit amet consectetur adipiscing elit", "a language that is not known here"),
+    ],
+)  # fmt: skip
+def test_an_answer_in_a_language_that_is_not_read_is_told_and_not_taken_for_an_answer(text: str, language: str) -> None:
+    target = load_target("refusal")
+    with pytest.raises(DataError, match=f"an answer in {language} in the reference.*regex:PATTERN"):
+        target.check(Output(text=text))  # type: ignore[attr-defined]
+    assert target.outcomes(answers(text), answers("Sure.")) == (f"an answer in {language}",)  # type: ignore[attr-defined]
+    assert target.unread(answers(text)) == (f"an answer in {language}",)  # type: ignore[attr-defined]
+    target.check(Output(text=text, finish="refused"))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("answer", "labels", "said"),
+    [
+        ("这是正面评价。", "正面,负面", "正面"),
+        ("非常に良いです", "良い,悪い", "良い"),
+        ("ネガティブです", "ネガ,ポジ", "no label"),
+        ("เป็นบวกครับ", "บวก,ลบ", "บวก"),
+        ("긍정입니다.", "긍정,부정", "긍정"),
+        ("긍정문", "긍정,부정", "no label"),
+        ("nonpositive", "positive,negative", "no label"),
+        ("It is non-positive.", "positive,negative", "no label"),
+        ("Sentiment:positive", "positive,negative", "positive"),
+        ("CEVAP: HAYIR", "evet,hayır", "hayır"),
+        ("İYİ derim", "iyi,kötü", "iyi"),
+        ("ısı, değil", "ısı,isi", "ısı"),
+        ("die STRASSE", "straße,weg", "straße"),
+        ("he\u0301las", "hélas,bien", "hélas"),
+        ("hélas", "he\u0301las,bien", "hélas"),
+        ("C++ of course", "C,C++", "C++"),
+        ("این مثبت است", "مثبت,منفی", "مثبت"),
+        ("शायद सही है", "सही,गलत", "सही"),
+    ],
+)
+def test_labels_are_found_by_the_word_boundaries_of_their_script(answer: str, labels: str, said: str) -> None:
+    target = load_target(f"label:{labels}")
+    assert target.outcomes(answers(answer), answers(answer)) == (said,)  # type: ignore[attr-defined]
+
+
+def test_texts_that_look_the_same_are_the_same_to_every_target() -> None:
+    composed, apart = 'Caf\u00e9: {"n\u00e9": "\u00e9"}', 'Cafe\u0301: {"ne\u0301": "e\u0301"}'
+    for name in ("exact", "edit", "tfidf", "token-set"):
+        assert effects(load_target(name), apart, reference=composed)[0] == pytest.approx(0.0, abs=1e-12)
+    for name in ("contains:Caf\u00e9", "contains:Cafe\u0301", "regex:Cafe\u0301", "json:n\u00e9", "json:ne\u0301"):
+        assert effects(load_target(name), apart, reference=composed) == [1.0]
+    assert find_span(apart, "Caf\u00e9") == (0, 5)
+    assert find_span(apart, "\u00e9#3") == (16, 18)
+    assert split("a cafe\u0301 b", pin=["caf\u00e9"]).texts == ("a", "b")
 
 
 def test_any_score_of_the_text_or_of_the_output() -> None:

@@ -17,6 +17,7 @@ from whygen.prompt.targets.protocol import HearsRefusals as HearsRefusals
 from whygen.prompt.targets.protocol import ReadsReference as ReadsReference
 from whygen.prompt.targets.protocol import Target as Target
 from whygen.prompt.targets.protocol import Verb as Verb
+from whygen.prompt.targets.refusals import Refusal as Refusal
 from whygen.prompt.targets.registry import TARGETS as TARGETS
 from whygen.prompt.targets.registry import TargetLike as TargetLike
 from whygen.prompt.targets.registry import load_target as load_target
@@ -29,7 +30,6 @@ from whygen.prompt.targets.spans import Span as Span
 from whygen.prompt.targets.spans import find_span as find_span
 from whygen.prompt.targets.structured import Agreement as Agreement
 from whygen.prompt.targets.structured import JsonField as JsonField
-from whygen.prompt.targets.structured import Refusal as Refusal
 from whygen.prompt.targets.timed import TIMED_TARGETS as TIMED_TARGETS
 from whygen.prompt.targets.timed import TemporalConsistency as TemporalConsistency
 from whygen.prompt.targets.timed import Timed as Timed

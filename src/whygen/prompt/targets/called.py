@@ -15,6 +15,7 @@ from whygen.errors import UsageError
 from whygen.prompt.targets.protocol import Verb
 from whygen.prompt.targets.spans import shown
 from whygen.results.prompt import TargetRecord
+from whygen.texts import nfc
 from whygen.types import Effects, Output
 
 Score: TypeAlias = Callable[[str], float] | Callable[[Output], float]
@@ -105,7 +106,7 @@ def pattern_target(pattern: re.Pattern[str]) -> TextScore:
     record = TargetRecord(
         name=f"regex:{pattern.pattern}", distance=f"whether /{pattern.pattern}/ is found", unit="1 if found, else 0"
     )
-    return TextScore(record, lambda text: float(pattern.search(text) is not None))
+    return TextScore(record, lambda text: float(any(pattern.search(each) for each in {text, nfc(text)})))
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -115,6 +116,6 @@ def compiled(pattern: str) -> re.Pattern[str]:
         UsageError: if it is no regular expression; the message says where it breaks.
     """
     try:
-        return re.compile(pattern)
+        return re.compile(nfc(pattern))
     except re.error as error:
         raise UsageError(f"target='regex:{pattern}' is no regular expression: {error}.") from None

@@ -14,6 +14,7 @@ from whygen.errors import DataError, ModelError
 from whygen.prompt.targets.protocol import Verb
 from whygen.prompt.targets.spans import Span, find_span, log_probability
 from whygen.results.prompt import TargetRecord
+from whygen.texts import nfc
 from whygen.types import Effects, Failure, Output, TokenScore
 
 
@@ -63,8 +64,8 @@ class Contains:
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
         """1 where the span's text occurs, else 0, shape ``(n,)``."""
         start, end = find_span(references[0].text, self.span)
-        wanted = references[0].text[start:end]
-        return np.array([wanted in output.text for output in outputs], dtype=np.float64)
+        wanted = nfc(references[0].text[start:end])
+        return np.array([wanted in nfc(output.text) for output in outputs], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def check_alternative(alternative: str, reference: Output) -> None:
     Raises:
         DataError: if both are the same.
     """
-    if alternative == reference.text:
+    if nfc(alternative) == nfc(reference.text):
         raise DataError(
             f"alternative={alternative[:80]!r} is what the model said: there is nothing to contrast. Give a text that "
             "it did not say."

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from whygen.errors import DataError, UsageError
+from whygen.texts import find_all
 from whygen.types import TokenScore
 
 Span: TypeAlias = "str | tuple[int, int]"
@@ -46,8 +47,8 @@ def find_span(reference: str, span: Span) -> tuple[int, int]:
                 f"span={span!r} ends after the {len(reference)} characters of the output {shown(reference)}."
             )
         return span
-    if (start := reference.find(span)) >= 0:
-        return start, start + len(span)
+    if (found := next(find_all(reference, span), None)) is not None:
+        return found
     if match := _OCCURRENCE.fullmatch(span):
         return _occurrence(reference, match[1], int(match[2]))
     raise DataError(
@@ -57,11 +58,11 @@ def find_span(reference: str, span: Span) -> tuple[int, int]:
 
 
 def _occurrence(reference: str, text: str, number: int) -> tuple[int, int]:
-    starts = [match.start() for match in re.finditer(re.escape(text), reference)]
-    if number <= len(starts):
-        return starts[number - 1], starts[number - 1] + len(text)
+    places = list(find_all(reference, text))
+    if number <= len(places):
+        return places[number - 1]
     raise DataError(
-        f"span='{text}#{number}': {text!r} occurs {len(starts)} times in the output, which is {shown(reference)}."
+        f"span='{text}#{number}': {text!r} occurs {len(places)} times in the output, which is {shown(reference)}."
     )
 
 

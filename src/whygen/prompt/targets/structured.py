@@ -20,17 +20,10 @@ from whygen.errors import DataError, UsageError
 from whygen.prompt.targets.protocol import Verb
 from whygen.prompt.targets.spans import shown
 from whygen.results.prompt import TargetRecord
-from whygen.types import Effects, Failure, Output, canonical_json
+from whygen.texts import find_all, nfc, word_edges
+from whygen.types import Effects, Output, canonical_json
 
 AGREES = "1 if as the reference, else 0"
-
-REFUSALS = (
-    "i can't", "i cannot", "i can not", "i won't", "i will not", "i'm unable", "i am unable", "i'm not able",
-    "i am not able", "i must decline", "i'm sorry, but", "i am sorry, but", "as an ai",
-)  # fmt: skip
-"""Phrases of English refusals, looked for in the first `REFUSES_WITHIN` characters of an answer."""
-
-REFUSES_WITHIN = 120
 
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL | re.IGNORECASE)
 _MOST_STARTS = 64
@@ -56,11 +49,14 @@ class Agreement:
     read: Callable[[Output], Reading]
     needs_value: bool = True
     """Whether a reference without a value is an error; a tool not called, say, is a choice like any other."""
+    advice: str = "Ask for it in the prompt (and pin that part), or choose another target"
+    """What to do about such a reference."""
     verb: Verb = "answer"
 
     def check(self, reference: Output) -> None:
         """Raise `DataError`, which shows the reference, if it has no value to agree with."""
-        _check_reading(self.read(reference), reference, self.record, needs_value=self.needs_value)
+        if self.needs_value:
+            _check_reading(self.read(reference), reference, self.record, self.advice)
 
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
         """Share of references that each output agrees with, shape ``(n,)``."""
@@ -93,7 +89,7 @@ class JsonField:
 
     def check(self, reference: Output) -> None:
         """Raise `DataError`, which shows the reference, if it has no such field."""
-        _check_reading(read_field(reference.text, self.path), reference, self.record, needs_value=True)
+        _check_reading(read_field(reference.text, self.path), reference, self.record, Agreement.advice)
 
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
         """Agreement, or minus the absolute difference where the first reference holds a number, shape ``(n,)``."""
@@ -114,11 +110,11 @@ class JsonField:
         return tuple(reading.kind for reading in readings if reading.value is None)
 
 
-def _check_reading(reading: Reading, reference: Output, record: TargetRecord, *, needs_value: bool) -> None:
-    if needs_value and reading.value is None:
+def _check_reading(reading: Reading, reference: Output, record: TargetRecord, advice: str) -> None:
+    if reading.value is None:
         raise DataError(
             f"target={record.name!r} cannot be measured: {reading.kind} in the reference answer, which is "
-            f"{shown(reference.text)}. Ask for it in the prompt (and pin that part), or choose another target."
+            f"{shown(reference.text)}. {advice}."
         )
 
 
@@ -161,12 +157,12 @@ def json_in(text: str) -> Iterator[Any]:
 
 def read_field(text: str, path: Sequence[str]) -> Reading:
     """The field of that path in the first JSON of the answer that has it; steps are keys, or positions in arrays."""
-    values: list[Any] = [value for value in json_in(text) if isinstance(value, dict | list)]
+    values: list[Any] = [value for value in json_in(nfc(text)) if isinstance(value, dict | list)]
     found = [field for field in (_at_path(value, path) for value in values) if field is not None]
     if not found:
         return Reading(f"no field {'.'.join(path)!r}" if values else "no JSON")
     try:
-        return Reading("value", canonical_json(found[0][0]))
+        return Reading("value", nfc(canonical_json(found[0][0])))
     except ValueError:  # NaN and infinities are no JSON
         return Reading("no JSON")
 
@@ -189,7 +185,7 @@ def json_target(path: str) -> JsonField:
     Raises:
         UsageError: if the path is empty, or has an empty step.
     """
-    steps = tuple(path.split("."))
+    steps = tuple(nfc(path).split("."))
     if not all(steps):
         raise UsageError(f"target='json:{path}': give the field's path, such as 'json:price' or 'json:items.0.name'.")
     unit = f"{AGREES}; a number: minus the absolute difference, and one that is missing counts as 0, at least 1 away"
@@ -197,18 +193,54 @@ def json_target(path: str) -> JsonField:
 
 
 def read_label(text: str, labels: Sequence[str]) -> Reading:
-    """The one label that an answer names, in any case, as whole words; one inside a longer label does not count."""
-    plain = text.strip().strip(".!\"'*` ").casefold()
+    """The one label that an answer names, in any case, as whole words; one inside a longer label does not count.
+
+    Words end where `whygen.texts.word_edges` says: ``positive`` is not in *nonpositive* or *non-positive*, and 正面 is
+    in 这是正面评价. A particle may follow a Korean label.
+    """
+    fold = _folding(labels)
+    plain = fold(text.strip().strip(".!\"'*` "))
+    folded = {label: fold(label) for label in labels}
     for label in labels:
-        if plain == label.casefold():
+        if plain == folded[label]:
             return Reading("value", label)
-    longest = sorted(labels, key=len, reverse=True)
-    pattern = "|".join(rf"(?<!\w){re.escape(label.casefold())}(?!\w)" for label in longest)
-    found = set(re.findall(pattern, text.casefold()))
-    named = [label for label in labels if label.casefold() in found]
+    answer = fold(text)
+    edges, taken, named = word_edges(answer), set[int](), set[str]()
+    for label in sorted(labels, key=lambda label: -len(folded[label])):
+        for start, end in find_all(answer, folded[label]):
+            places = set(range(start, end))
+            if start in edges and _ends_there(answer, end, edges) and not places & taken:
+                taken |= places
+                named.add(label)
     if len(named) == 1:
-        return Reading("value", named[0])
+        return Reading("value", named.pop())
     return Reading("several labels" if named else "no label")
+
+
+_KOREAN_ENDING = re.compile(
+    "(?:적|적인|적으로)?(?:이|가|은|는|을|를|의|에|로|으로|도|만|과|와|임|이다|입니다|이에요|예요|이며|이고|인)?"
+)
+
+
+def _ends_there(text: str, end: int, edges: frozenset[int]) -> bool:
+    """Whether a word ends at a place, or a Korean one but for its particles."""
+    if end in edges:
+        return True
+    follows = _KOREAN_ENDING.match(text, end)
+    return follows is not None and follows.end() > end and follows.end() in edges
+
+
+def _folding(labels: Sequence[str]) -> Callable[[str], str]:
+    """How labels and answers are made alike: case, NFC, and the i of Turkish with or without its dot."""
+    return _without_dots if len({_without_dots(label) for label in labels}) == len(labels) else _folded
+
+
+def _folded(text: str) -> str:
+    return nfc(nfc(text).casefold())
+
+
+def _without_dots(text: str) -> str:
+    return _folded(text).replace("i\u0307", "i").replace("\u0131", "i")
 
 
 def label_target(labels: Sequence[str]) -> Agreement:
@@ -217,8 +249,8 @@ def label_target(labels: Sequence[str]) -> Agreement:
     Raises:
         UsageError: if there are fewer than two, an empty one, or two that differ in case alone.
     """
-    names = tuple(label.strip() for label in labels)
-    if len(names) < 2 or not all(names) or len({name.casefold() for name in names}) < len(names):
+    names = tuple(nfc(label).strip() for label in labels)
+    if len(names) < 2 or not all(names) or len({_folded(name) for name in names}) < len(names):
         raise UsageError(f"labels={list(labels)!r}: give at least two different ones, such as 'label:yes,no'.")
     record = TargetRecord(name=f"label:{','.join(names)}", distance="label that the answer names", unit=AGREES)
     return Agreement(record, lambda output: read_label(output.text, names))
@@ -247,25 +279,3 @@ def _tool_name(call: object) -> str | None:
 def tool_target() -> Agreement:
     """Which tool the model chose; none is a choice too."""
     return Agreement(TargetRecord(name="tool", distance="tool chosen", unit=AGREES), read_tool, needs_value=False)
-
-
-def read_refusal(output: Output) -> Reading:
-    """Whether an answer refuses: the provider says so, or one of `REFUSALS` stands at its beginning."""
-    beginning = output.text.strip()[:REFUSES_WITHIN].casefold().replace("\u2019", "'")
-    refuses = output.finish == "refused" or any(phrase in beginning for phrase in REFUSALS)
-    return Reading("value", "refused" if refuses else "answered")
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal(Agreement):
-    """Whether the model refuses, as it did. A request that the provider refused is an answer here, not a failure."""
-
-    def heard(self, failure: Failure) -> Output | Failure:
-        """An output with the provider's words, where it refused."""
-        return Output(text=failure.message, finish="refused") if failure.kind == "refused" else failure
-
-
-def refusal_target() -> Refusal:
-    """Whether the model refuses, as it did; positive pulls towards refusing if it refused, else towards answering."""
-    distance = "refusal, as the provider says or by known phrases"
-    return Refusal(TargetRecord(name="refusal", distance=distance, unit=AGREES), read_refusal)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from whygen.errors import UsageError
 from whygen.prompt.units.pieces import Piece, numbered
 from whygen.results.prompt import Section
-from whygen.texts import Span
+from whygen.texts import Span, find_all
 
 Notices = tuple[tuple[str, str], ...]
 
@@ -68,7 +67,7 @@ def _named(pin: str, pieces: Sequence[Piece], sections: Sequence[Section]) -> se
 
 
 def _held(text: str, pieces: Sequence[Piece], pin: str) -> set[Piece]:
-    found = [match.span() for match in re.finditer(re.escape(pin), text)] if pin else []
+    found = list(find_all(text, pin)) if pin else []
     if not found:
         raise UsageError(f"The pinned text {pin!r} does not occur in the prompt. Pin a text just as it stands there.")
     touched = [[piece for piece in pieces if piece.core < end and start < piece.stop] for start, end in found]
