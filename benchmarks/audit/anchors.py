@@ -153,7 +153,8 @@ def centers(mnist: Mnist) -> list[Row]:
     points = flat(mnist.test_images[mnist.test_labels == TRAINED])[:GROUP].astype(np.float64)
     picks = {
         "k-medoids by Voronoi iteration": [
-            k_medoids(points, PICKS, rng=generator(start, "medoids")).indices for start in range(STARTS)
+            k_medoids(points, PICKS, rng=generator(start, "medoids"), solver="voronoi").indices
+            for start in range(STARTS)
         ],
         "k-center, greedy": [k_center(points, PICKS).indices],
     }

@@ -21,6 +21,7 @@ from whygen.errors import DataError, FormatError, MissingError, ModelError, Unkn
 from whygen.evaluation.check import check
 from whygen.models.latent import LatentModel
 from whygen.results.anchors import GROUPS, AnchorExplanation
+from whygen.results.anchors_table import UNSURE
 from whygen.stats.seeds import generator
 
 pytest.importorskip("torch")
@@ -106,13 +107,28 @@ def test_the_json_is_the_contract(explained: AnchorExplanation) -> None:
     assert sum(group["count"] for group in found["groups"].values()) == found["n_anchors"]
 
 
-def test_representatives_belong_to_their_group(explained: AnchorExplanation) -> None:
+def test_representatives_belong_to_their_group_and_most_of_them_are_sure(explained: AnchorExplanation) -> None:
+    evidence = explained.evidence
+    assert evidence is not None
     for name, picks in explained.selected.items():
-        assert set(picks) <= set(explained.members(name).tolist())
-        assert len(picks) == len(set(picks)) == min(8, len(explained.members(name)))
-    assert explained.evidence is not None
-    assert explained.evidence.originals is not None
-    assert explained.evidence.originals.shape == (sum(map(len, explained.selected.values())), 8, 8, 1)
+        members = explained.members(name)
+        assert set(picks) <= set(members.tolist())
+        sure, unsure = (int((evidence.flip_rate[members] <= UNSURE).sum()), evidence.flip_rate[list(picks)] > UNSURE)
+        assert len(picks) == len(set(picks)) == min(8, 2 * sure, len(members))
+        assert unsure.sum() == max(0, len(picks) - sure) <= len(picks) / 2
+        if picks:
+            assert explained.details.selections[name].unsure == tuple(np.array(picks)[unsure])
+            assert evidence.flip_rate[picks[0]] <= np.median(evidence.flip_rate[members])
+    assert evidence.originals is not None
+    assert evidence.originals.shape == (sum(map(len, explained.selected.values())), 8, 8, 1)
+
+
+def test_a_group_of_unsure_members_has_nobody_to_stand_for_it(explained: AnchorExplanation) -> None:
+    flips = explained.evidence.flip_rate[explained.members("LIHE")]
+    sure = (flips <= UNSURE).sum()
+    told = [each.text for each in explained.warnings if each.code == "unsure-group"]
+    assert [text.startswith(f"Of the {len(flips)} members of LIHE {sure} are sure") for text in told] == [True]
+    assert ("none stands for the group" in told[0]) == (sure == 0) == (explained.selected["LIHE"] == ())
 
 
 def test_details_tell_how_it_was_made(explained: AnchorExplanation) -> None:
@@ -284,6 +300,16 @@ def test_any_selection_in_any_space(vae, anchors, reference, space: str, select:
     for record in found.details.selections.values():
         assert select.startswith(record.name)
         assert record.objective is None or math.isfinite(record.objective)
+
+
+def test_the_preset_keeps_the_published_iteration_and_every_member(vae, anchors, reference) -> None:
+    some = replace(anchors, samples=anchors.samples[:200], labels=anchors.labels[:200])
+    told = {"reference": reference, "select": "k-medoids:3", "calibration": "conformal"}
+    published = explain_anchors(vae, some, preset="pxgen", **told)
+    ours = explain_anchors(vae, some, criteria="kld,sse", draws=1, space="pixels", **told)
+    assert {record.first for record in published.details.selections.values()} == {"random"}
+    assert {record.first for record in ours.details.selections.values()} == {"best of 5 starts"}
+    assert "unsure-group" not in codes_of(published)
 
 
 def test_exact_for_small_groups_and_greedy_with_a_warning_for_large(vae, anchors, reference) -> None:

@@ -5,7 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist
 
-from whygen.anchors.selection import farthest_first, k_center, k_dispersion
+from whygen.anchors.presets import Plan
+from whygen.anchors.representing import _pool
+from whygen.anchors.selection import farthest_first, k_center, k_dispersion, k_medoids
+from whygen.results.anchors_table import UNSURE
 from whygen.stats import conformal
 from whygen.stats.multiplicity import benjamini_hochberg, bh_adjusted
 from whygen.stats.wilson import wilson
@@ -82,6 +85,47 @@ def test_center_against_brute_force(n, k, dim, seed):
     assert greedy.bound - 1e-12 <= optimum <= greedy.objective + 1e-12
     assert greedy.objective <= 2 * optimum + 1e-12
     assert np.isclose(exact.objective, optimum)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(3, 11), st.integers(1, 4), st.integers(1, 4), st.sampled_from(["cityblock", "euclidean"]), SEEDS)
+def test_medoids_against_brute_force(n, k, dim, metric, seed):
+    points = np.random.default_rng(seed).normal(size=(n, dim))
+    distances = cdist(points, points, metric)
+    k = min(k, n)
+    optimum = min(distances[:, list(each)].min(axis=1).sum() for each in itertools.combinations(range(n), k))
+    found = k_medoids(points, k, rng=np.random.default_rng(seed), metric=metric)
+    assert found.bound - 1e-9 <= optimum <= found.objective + 1e-9
+    assert np.isclose(found.objective, distances[:, found.indices].min(axis=1).sum())
+    assert not found.exact or np.isclose(found.objective, optimum)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 120), st.integers(1, 12), st.integers(1, 6), st.integers(1, 20), SEEDS)
+def test_faster_pam_is_never_worse_than_the_voronoi_iteration(n, k, dim, rounds, seed):
+    points = np.random.default_rng(seed).integers(-4, 5, size=(n, dim)).astype(float)  # ties and copies among them
+    ours, published = (
+        k_medoids(points, k, rng=np.random.default_rng(seed), max_rounds=rounds, solver=solver)
+        for solver in ("faster-pam", "voronoi")
+    )
+    assert ours.objective <= published.objective + 1e-9
+    assert ours.bound <= ours.objective
+    assert len(set(ours.indices.tolist())) == min(k, n)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 10), st.floats(0, 1), SEEDS)
+def test_representatives_are_never_mostly_unsure(n, k, share, seed):
+    rng = np.random.default_rng(seed)
+    flips = np.where(rng.random(n) < share, rng.uniform(UNSURE, 1, n), rng.uniform(0, UNSURE, n))
+    pool, told = _pool(Plan(), flips, k, group="HIHE")
+    sure, unsure = int((flips <= UNSURE).sum()), flips[pool] > UNSURE
+    assert len(pool) == max(sure, min(n, k, 2 * sure))
+    assert unsure.sum() <= len(pool) / 2
+    assert bool(told) == (sure < min(n, k))
+    if unsure.any():  # everybody in the pool is shown, and whoever is left out is no surer
+        assert len(pool) <= k
+        assert flips[pool].max() <= np.delete(flips, pool).min(initial=1.0)
 
 
 @settings(max_examples=40, deadline=None)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whygen.anchors.calibration import Calibration
 from whygen.anchors.criteria import Chosen
@@ -19,6 +20,7 @@ from whygen.anchors.selection import Selection, diversity
 from whygen.anchors.surveying import Survey
 from whygen.models.latent import Floats
 from whygen.results import anchors as records
+from whygen.results.anchors_table import UNSURE
 from whygen.results.prompt import Warned
 from whygen.version import __version__, versions
 
@@ -115,7 +117,8 @@ def _details(found: Found) -> records.Details:
         select=found.plan.select,
         space=found.space.name,
         selections={
-            name: _selection(selection, found.space) for name, selection in found.representatives.selections.items()
+            name: _selection(selection, found.space, found.grouping.flip_rate)
+            for name, selection in found.representatives.selections.items()
         },
         coverage=None
         if survey.coverage is None
@@ -133,7 +136,7 @@ def _details(found: Found) -> records.Details:
     )
 
 
-def _selection(selection: Selection, space: Space) -> records.SelectionRecord:
+def _selection(selection: Selection, space: Space, flip_rate: NDArray[np.float64]) -> records.SelectionRecord:
     return records.SelectionRecord(
         name=selection.name,
         means=selection.means,
@@ -147,6 +150,7 @@ def _selection(selection: Selection, space: Space) -> records.SelectionRecord:
         diversity=_finite(diversity(space.anchors, selection.indices)),
         covering_radius=_finite(selection.covering_radius),
         dropped=tuple(int(index) for index in selection.dropped),
+        unsure=tuple(int(index) for index in selection.indices if flip_rate[index] > UNSURE),
     )
 
 

@@ -19,8 +19,8 @@ from whygen.anchors.data import SampleSet, load_samples
 from whygen.anchors.diagnostics import check_criteria, check_groups, check_latents
 from whygen.anchors.groups import Delusion, Grouping, delusion, group
 from whygen.anchors.opening import Subject, open_subject
-from whygen.anchors.presets import Plan, parse_select, plan
-from whygen.anchors.representing import neighbours, open_space, represent
+from whygen.anchors.presets import Plan, plan
+from whygen.anchors.representing import neighbours, open_space, represent, require_selection
 from whygen.anchors.scoring import Noise, Scores, Tick, noise_for, reconstruct, score
 from whygen.anchors.surveying import check_features, check_reconstructions, survey
 from whygen.errors import DataError, UsageError
@@ -110,7 +110,7 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         preset, criteria=criteria, calibration=calibration, alpha=alpha, level=level, multiplicity=multiplicity,
         rounds=rounds, per_round=per_round, draws=draws, select=select, space=space,
     )  # fmt: skip
-    parse_select(chosen_plan.select)
+    require_selection(chosen_plan)
     latent = load_latent(model, options, shape=shape, layout=None, value_range=value_range)
     anchor_set = load_samples(anchors, labels=labels, layout=layout)
     reference_set = _reference(latent, reference, layout)
@@ -201,7 +201,9 @@ class _Run:
             )
         except UsageError as error:  # a person who gave 200 samples should hear why there are 40
             copies = [each.text for each in subject.warnings if each.code == "duplicate-reference"]
-            raise UsageError(" ".join([str(error), *copies])) from error if copies else error
+            if not copies:
+                raise
+            raise UsageError(" ".join([str(error), *copies])) from error
 
     def _group(self, scores: Scores, chosen: Chosen, calibration: Calibration) -> Grouping:
         return group(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from whygen.anchors.criteria import CriterionLike
 from whygen.anchors.selection import SELECTIONS
+from whygen.anchors.selection.medoids import MedoidSolver
 from whygen.errors import UnknownNameError, UsageError
 
 CALIBRATIONS = ("auto", "conformal", "mean-max", "percentile", "std")
@@ -35,7 +36,9 @@ class Plan:
         select: ``NAME:K``, with options after commas: ``k-center:8,outliers=5``, ``k-dispersion:8,solver=exact``.
         space: where distances are measured; ``auto``: features where there is an encoder, pixels of small simple
             images, else the latent.
-        first: first pick of a selection: ``centre`` of the group, or ``lowest-sum`` of the criteria.
+        first: first pick of a selection: the ``typical`` member, or ``lowest-sum`` of the criteria.
+        members: which members may be picked: the ``sure`` ones (and few others where they are few), or ``all``.
+        medoids: the solver of k-medoids unless ``select`` names one: ``faster-pam``, or ``voronoi`` as published.
         loader: ``as-is``, or ``saturating``: every grey value of an anchor becomes white, as in the authors' loader.
         replicates: redraws behind the flip rates.
     """
@@ -53,7 +56,9 @@ class Plan:
     noise: Literal["shared", "independent"] = "shared"
     select: str = "k-dispersion:8"
     space: str = "auto"
-    first: Literal["centre", "lowest-sum"] = "centre"
+    first: Literal["typical", "lowest-sum"] = "typical"
+    members: Literal["sure", "all"] = "sure"
+    medoids: MedoidSolver = "faster-pam"
     loader: Literal["as-is", "saturating"] = "as-is"
     replicates: int = 200
 
@@ -75,7 +80,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "k-dispersion": ("solver", "drop_share", "neighbours"),
         "k-center": ("solver", "outliers"),
-        "k-medoids": ("metric", "max_rounds"),
+        "k-medoids": ("metric", "max_rounds", "solver"),
         "facility-location": ("metric",),
     }
 )
@@ -90,6 +95,8 @@ PXGEN = Plan(
     select="k-dispersion:10",
     space="pixels",
     first="lowest-sum",
+    members="all",
+    medoids="voronoi",
 )
 PRESETS: Mapping[str, Plan] = MappingProxyType({"pxgen": PXGEN, "pxgen-saturated": replace(PXGEN, loader="saturating")})
 """``pxgen`` is what the authors' code (commit 3a44daa) does; ``pxgen-saturated`` with the slip of its loader."""

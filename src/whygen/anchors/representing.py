@@ -19,11 +19,16 @@ from whygen.anchors.samples import Prepared
 from whygen.anchors.scoring import Scores
 from whygen.anchors.selection import SELECTIONS, Selection
 from whygen.anchors.selection.dispersion import EXACT_LIMIT
+from whygen.anchors.selection.kinds import distance_blocks
+from whygen.anchors.selection.medoids import require_faster_pam
 from whygen.errors import UsageError
+from whygen.results.anchors_table import UNSURE
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
 
 SMALL = 4096
+TYPICAL_OF = 2000
+"""To so many members at most the distances are summed that tell the typical one."""
 MAX_DISTANCES = 8_000_000
 """So many distances are held at once."""
 
@@ -96,28 +101,86 @@ class Representatives:
         return np.array([index for indices in self.indices.values() for index in indices], dtype=np.int64)
 
 
+def require_selection(plan: Plan) -> None:
+    """Look at the ``select`` argument before anything is paid for.
+
+    Raises:
+        UsageError: if it is no selection.
+        MissingExtraError: if it needs a package that is not installed.
+    """
+    selecting = parse_select(plan.select)
+    if selecting.name == "k-medoids" and selecting.options.get("solver", plan.medoids) == "faster-pam":
+        require_faster_pam()
+
+
 def represent(plan: Plan, grouping: Grouping, space: Space, scores: Scores, *, seed: int) -> Representatives:
-    """Pick representatives of every group that has members."""
+    """Pick representatives of every group that has members, each anchor and its copies once.
+
+    Unless the plan asks for all members: the typical one first, then whom the selection picks among those whose
+    verdict is sure; where these are too few, the surest of the others fill up, never more of them than sure ones.
+    """
     selecting = parse_select(plan.select)
     selections: dict[str, Selection] = {}
     warnings: list[Warned] = []
     for name in GROUPS:
-        members = grouping.members(name)
-        if members.size == 0:
-            continue
-        points = space.anchors[members]
-        fitting, told = _fitting(selecting, len(members), group=name)
-        first = _first(plan, scores.values[members])
-        local = _select(fitting, points, first=first, rng=generator(seed, "selection", name))
+        members = np.intersect1d(grouping.members(name), grouping.distinct)
+        pool, told = _pool(plan, grouping.flip_rate[members], selecting.k, group=name)
         warnings += told
-        warnings += check_selection(local, points, group=name, k=selecting.k)
-        selections[name] = replace(local, indices=members[local.indices], dropped=members[local.dropped])
+        if pool.size == 0:
+            continue
+        among = members[pool]
+        points = space.anchors[among]
+        fitting, told = _fitting(selecting, len(among), group=name)
+        first = _first(plan, points, scores.values[among], grouping.flip_rate[among])
+        local = _select(plan, fitting, points, first=first, rng=generator(seed, "selection", name))
+        warnings += told
+        wanted = min(selecting.k, len(pool)) if len(members) >= selecting.k else selecting.k
+        warnings += check_selection(local, points, group=name, k=wanted)
+        selections[name] = replace(local, indices=among[local.indices], dropped=among[local.dropped])
     return Representatives(selections, tuple(warnings))
 
 
-def _first(plan: Plan, values: NDArray[np.float64]) -> int | None:
-    """The paper's first pick is argmin(kld + sse), raw; by default a selection starts at the middle of the group."""
-    return int(np.argmin(values.sum(axis=1))) if plan.first == "lowest-sum" else None
+def _pool(
+    plan: Plan, flip_rate: NDArray[np.float64], k: int, *, group: str
+) -> tuple[NDArray[np.int64], tuple[Warned, ...]]:
+    """Places of the members that may be picked; and where few of them are sure, how many were and who filled up."""
+    everyone = np.arange(len(flip_rate), dtype=np.int64)
+    if plan.members == "all" or len(everyone) == 0:
+        return everyone, ()
+    sure = np.flatnonzero(flip_rate <= UNSURE).astype(np.int64)
+    short = min(k, len(everyone)) - len(sure)
+    if short <= 0:
+        return sure, ()
+    unsure = np.setdiff1d(everyone, sure)
+    filling = unsure[np.argsort(flip_rate[unsure], kind="stable")][: min(short, len(sure))]
+    pool = np.sort(np.concatenate([sure, filling]))
+    shown = (
+        f"{len(pool)} are shown, {len(filling)} of them labelled unsure" if len(pool) else "none stands for the group"
+    )
+    text = (
+        f"Of the {len(everyone)} members of {group} {len(sure)} are sure (in another group in up to {UNSURE:.0%} of "
+        f"redraws): {shown}. The list of samples to look at has the others."
+    )
+    return pool, (Warned(code="unsure-group", text=text),)
+
+
+def _first(plan: Plan, points: Points, values: NDArray[np.float64], flip_rate: NDArray[np.float64]) -> int | None:
+    """The paper's first pick is argmin(kld + sse), raw; by default it is the typical member."""
+    if plan.first == "lowest-sum":
+        return int(np.argmin(values.sum(axis=1)))
+    return typical(points, flip_rate) if plan.first == "typical" else None
+
+
+def typical(points: Points, flip_rate: NDArray[np.float64]) -> int:
+    """The medoid of the surer half: of the members with at most the median flip rate, the one nearest to the others.
+
+    In large groups "the others" are `TYPICAL_OF` of them, evenly spaced.
+    """
+    surer = np.flatnonzero(flip_rate <= np.median(flip_rate))
+    among = points[surer]
+    others = among[:: -(-len(among) // TYPICAL_OF)]
+    sums = np.concatenate([block.sum(axis=1) for _, block in distance_blocks(among, others, metric="euclidean")])
+    return int(surer[np.argmin(sums)])
 
 
 def _fitting(selecting: Selecting, n: int, *, group: str) -> tuple[Selecting, tuple[Warned, ...]]:
@@ -132,13 +195,18 @@ def _fitting(selecting: Selecting, n: int, *, group: str) -> tuple[Selecting, tu
     return replace(selecting, options=options), (Warned(code="greedy-instead", text=text),)
 
 
-def _select(selecting: Selecting, points: Points, *, first: int | None, rng: np.random.Generator) -> Selection:
+def _select(
+    plan: Plan, selecting: Selecting, points: Points, *, first: int | None, rng: np.random.Generator
+) -> Selection:
     options: dict[str, Any] = dict(selecting.options)
     if selecting.name == "k-medoids":
-        options["rng"] = rng
+        options = {"solver": plan.medoids, **options, "rng": rng}
     elif selecting.name != "facility-location" and not options.get("outliers"):
         options["first"] = first
-    return SELECTIONS[selecting.name](points, selecting.k, **options)
+    found = SELECTIONS[selecting.name](points, selecting.k, **options)
+    if plan.first == "typical" and first is not None and options.get("first") == first:
+        return replace(found, first="the typical member: nearest to the others, of those that flip least")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ EXTRAS = {
     "diffusion": ("diffusers", "skimage"),
     "audio": ("librosa",),
     "plots": ("matplotlib",),
+    "medoids": ("kmedoids",),
     "shapiq": ("shapiq",),
     "ray": ("ray",),
     "view": ("fastapi", "uvicorn"),

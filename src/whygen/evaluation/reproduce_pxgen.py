@@ -236,7 +236,7 @@ def _selections(points: NDArray[np.float32], seed: int) -> dict[str, Selection]:
         "k-dispersion, 5% outliers left out": k_dispersion(points, PICKS, drop_share=OUTLIER_SHARE),
         "k-center": k_center(points, PICKS),
         "k-center, 5% outliers": k_center(points, PICKS, outliers=int(OUTLIER_SHARE * len(points))),
-        "k-medoids (the authors' k-center)": k_medoids(points, PICKS, rng=generator(seed, "medoids")),
+        "k-medoids (the authors' k-center)": k_medoids(points, PICKS, rng=generator(seed, "medoids"), solver="voronoi"),
     }
 
 

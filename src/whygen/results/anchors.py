@@ -80,6 +80,8 @@ class SelectionRecord(Record):
     diversity: float | None
     covering_radius: float | None
     dropped: tuple[int, ...] = ()
+    unsure: tuple[int, ...] = ()
+    """Representatives that redraws often put in another group: they fill up where sure ones are few."""
 
 
 class CoverageRecord(Record):

@@ -109,9 +109,7 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_near_copies_are_told_with_numbers_and_examples(
-    zeros: np.ndarray, others: np.ndarray, change: str
-) -> None:
+def test_near_copies_are_told_with_numbers_and_examples(zeros: np.ndarray, others: np.ndarray, change: str) -> None:
     anchors = CHANGES[change](zeros)
     assert told(anchors, np.concatenate([others, zeros])).startswith(
         "Of the 200 anchors 200 are nearly in the reference too (0 is nearly reference sample 200; 1 is nearly "
@@ -171,9 +169,7 @@ def blobs(n: int, seed: int = 0) -> np.ndarray:
 def test_ten_images_thirty_times_count_as_ten() -> None:
     ten, reference = blobs(10), blobs(100, 1)
     once_each = explain_anchors(linear(), ten, reference=reference, labels=list("aabbccddee"))
-    repeated_ = explain_anchors(
-        linear(), np.tile(ten, (30, 1)), reference=reference, labels=list("aabbccddee") * 30
-    )
+    repeated_ = explain_anchors(linear(), np.tile(ten, (30, 1)), reference=reference, labels=list("aabbccddee") * 30)
     assert repeated_.groups == once_each.groups
     assert repeated_.details.label_table == once_each.details.label_table
     assert repeated_.mean_flip_rate == once_each.mean_flip_rate

@@ -1,4 +1,5 @@
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from whygen.anchors.selection import (
     k_center,
     k_dispersion,
     k_medoids,
+    medoids,
     nearest_pick,
     select,
 )
-from whygen.errors import DataError, UnknownNameError, UsageError
+from whygen.errors import DataError, MissingExtraError, UnknownNameError, UsageError
 
 
 def points(n=60, dim=3, seed=0):
@@ -119,16 +121,49 @@ def test_center_with_outliers_is_within_three_times_the_optimum():
     assert optimum <= chosen.objective <= 3 * optimum
 
 
-def test_medoids_are_a_local_optimum_and_seeded():
+def test_the_voronoi_iteration_ends_where_no_cluster_moves_its_medoid():
     rows = points(80)
-    chosen = k_medoids(rows, 4, rng=np.random.default_rng(0))
+    chosen = k_medoids(rows, 4, rng=np.random.default_rng(0), solver="voronoi")
     distances, owners = nearest_pick(rows, chosen.indices, metric="cityblock")
     assert chosen.objective == pytest.approx(distances.sum())
     for cluster, medoid in enumerate(chosen.indices):
         members = np.flatnonzero(owners == cluster)
         sums = cdist(rows[members], rows[members], "cityblock").sum(axis=1)
         assert sums[members == medoid] == pytest.approx(sums.min())
+    again = k_medoids(rows, 4, rng=np.random.default_rng(0), solver="voronoi")
+    assert np.array_equal(chosen.indices, again.indices)
+    assert chosen.bound is None
+
+
+def test_faster_pam_ends_where_no_swap_helps_and_is_seeded():
+    rows = points(50)
+    distances = cdist(rows, rows, "cityblock")
+    chosen = k_medoids(rows, 4, rng=np.random.default_rng(0))
+    assert chosen.objective == pytest.approx(distances[:, chosen.indices].min(axis=1).sum())
+    for place in range(4):
+        for other in range(50):
+            swapped = chosen.indices.copy()
+            swapped[place] = other
+            assert distances[:, swapped].min(axis=1).sum() >= chosen.objective - 1e-9
+    sizes = np.bincount(nearest_pick(rows, chosen.indices, metric="cityblock")[1])
+    assert (np.diff(sizes) <= 0).all()
     assert np.array_equal(chosen.indices, k_medoids(rows, 4, rng=np.random.default_rng(0)).indices)
+
+
+def test_faster_pam_of_many_points_draws_some_and_says_so(monkeypatch):
+    monkeypatch.setattr(medoids, "HELD_LIMIT", 40)
+    rows = points(90)
+    chosen = k_medoids(rows, 3, rng=np.random.default_rng(0))
+    assert chosen.objective == pytest.approx(cdist(rows, rows[chosen.indices], "cityblock").min(axis=1).sum())
+    assert chosen.first == "best of 5 starts on 40 points drawn at random"
+    assert chosen.bound is None
+
+
+def test_without_the_package_the_message_names_extra_and_the_other_solver(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kmedoids", None)
+    with pytest.raises(MissingExtraError, match=r"solver=voronoi.*whygen\[medoids\]"):
+        k_medoids(points(9), 2, rng=np.random.default_rng(0))
+    assert len(k_medoids(points(9), 2, rng=np.random.default_rng(0), solver="voronoi").indices) == 2
 
 
 def test_facility_location_is_greedy_and_bounded():
