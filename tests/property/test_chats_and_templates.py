@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from whygen.errors import UsageError
 from whygen.prompt.operators import Delete, Placeholder
 from whygen.prompt.units import CHAT_KINDS, TEMPLATE_KINDS, Units, shown, split
+from whygen.prompt.units.chats import STAND_IN
 from whygen.types import Chat, Message, Picture, Source, Template
 
 TEXT = st.text(max_size=40)
@@ -49,7 +50,7 @@ def rendered(template: Template) -> str:
     return template.text.format(**values)
 
 
-NOTHING = Chat((Message("user", ""),))
+NOTHING = Chat((Message("user", STAND_IN),))
 SOURCES = st.one_of(CHATS, templates())
 
 
@@ -101,7 +102,20 @@ def test_a_chat_keeps_its_order_its_images_and_what_had_no_text(chat: Chat, data
     assert sent.messages
     assert [m.images for m in sent.messages if m.images] == [m.images for m in chat.messages if m.images]
     assert all(message in sent.messages for message in chat.messages if not message.text.strip())
-    assert all(m.text or m.images or m in chat.messages for m in sent.messages) or sent == NOTHING
+    assert all(m.text or m.images or m in chat.messages for m in sent.messages)
+
+
+@given(CHATS, st.data())
+def test_roles_go_on_as_they_were_and_no_message_is_emptied(chat: Chat, data: st.DataObject) -> None:
+    units = cut(chat, data)
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(units), max_size=len(units))))
+    sent = Delete().render(units, mask)
+    assert isinstance(sent, Chat)
+    turns = [message.role for message in chat.messages if message.role != "system"]
+    assert [message.role for message in sent.messages if message.role != "system"] == (turns or ["user"]) or (
+        not turns and [message.role for message in sent.messages] == ["system"] * len(sent.messages)
+    )
+    assert all(message.text.strip() or message.images for message in sent.messages if message not in chat.messages)
 
 
 @given(CHATS, st.data())

@@ -18,12 +18,10 @@ from whygen.prompt.ending import Interrupted
 from whygen.report import print_terminal, write_html
 from whygen.results import AnchorExplanation, PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, RichProgress, Silent, open_store
+from whygen.texts import MAX_TEXT_BYTES, decoded, read_text_file
 
 INTERRUPTED = 130
 ENDED_EARLY = 4
-
-MAX_PROMPT_BYTES = 4 * 1024 * 1024
-"""A prompt file larger than this is surely not a prompt."""
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the report and the saved explanation.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")]
@@ -74,31 +72,19 @@ def read_text(given: str) -> str:
 
     Raises:
         MissingError: if the file is not there.
-        DataError: if it is not UTF-8, or too large to be a prompt.
+        DataError: if it is neither UTF-8 nor marked UTF-16, or too large to be a prompt.
     """
     if given == "-":
-        return _decode(sys.stdin.buffer.read(MAX_PROMPT_BYTES + 1), "standard input")
+        data = sys.stdin.buffer.read(MAX_TEXT_BYTES + 1)
+        if len(data) > MAX_TEXT_BYTES:
+            raise DataError(f"The prompt in standard input is over {MAX_TEXT_BYTES // 2**20} MiB: this is no prompt.")
+        return decoded(data, "The prompt in standard input")
     if not given.startswith("@"):
         return given
-    path = Path(given[1:])
-    if not path.is_file():
-        raise MissingError(
-            f"The prompt file {str(path)!r} is not there. To give a text that begins with @, use --text."
-        )
-    with path.open("rb") as file:
-        return _decode(file.read(MAX_PROMPT_BYTES + 1), str(path))
-
-
-def _decode(data: bytes, source: str) -> str:
-    if len(data) > MAX_PROMPT_BYTES:
-        raise DataError(f"The prompt in {source} is over {MAX_PROMPT_BYTES // 2**20} MiB: this is surely not a prompt.")
     try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"The prompt in {source} is not UTF-8 (byte {error.start} is 0x{data[error.start]:02x}). Convert it first, "
-            "for example with: iconv -f latin1 -t utf-8."
-        ) from None
+        return read_text_file(given[1:], "The prompt file")
+    except MissingError as error:
+        raise MissingError(f"{error} To give a text that begins with @, use --text.") from None
 
 
 def print_json(document: Mapping[str, object]) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from whygen.cli import common
 from whygen.errors import DataError, UsageError
 from whygen.prompt.units import Input
+from whygen.texts import read_text_file
 from whygen.types import Chat, Message, Template
 
 PLACE = "{input}"
@@ -23,12 +23,12 @@ def read_inputs(path: Path) -> list[Input]:
         MissingError: if the file is not there.
         DataError: if it holds something else.
     """
-    content = common.read_text(f"@{path}")
+    content = read_text_file(path, "The file of inputs")
     if not content.lstrip().startswith("["):
         return [line for line in content.splitlines() if line.strip()]
     try:
         found: object = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"The inputs in {str(path)!r} are no JSON: {error}.") from None
     listed = cast("list[object]", found) if isinstance(found, list) else []
     if all(isinstance(item, str) for item in listed) or all(isinstance(item, dict) for item in listed):

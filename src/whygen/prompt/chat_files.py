@@ -1,14 +1,20 @@
-"""A chat read from JSON: ``[{"role": "user", "content": "What is this?", "images": ["photo.png"]}, ...]``."""
+"""A chat read from JSON: ``[{"role": "user", "content": "What is this?", "images": ["photo.png"]}, ...]``.
+
+Chats as services take them are read too: content in parts (texts, and images as data addresses), and the role
+``developer``, which is sent as ``system``.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from whygen.errors import DataError, MissingError
-from whygen.prompt.units.checks import ROLES, check_source
+from whygen.prompt.units.checks import ROLES, bad_role, check_source
+from whygen.texts import read_text_file
 from whygen.types import Chat, Message, Picture
 
 MAX_CHAT_BYTES = 4 * 2**20
@@ -33,11 +39,11 @@ def read_chat(path: Path | str) -> Chat:
         DataError: if it is too large, no JSON, or not a list of messages; if an image is no image.
     """
     file = Path(path)
-    data = _bytes(file, MAX_CHAT_BYTES, f"The chat file {str(file)!r}")
+    text = read_text_file(file, "The chat file", most=MAX_CHAT_BYTES)
     try:
-        value = json.loads(data.decode("utf-8"))
+        value: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"The chat file {str(file)!r} is no JSON in UTF-8: {error}. {_FORM}") from None
+        raise DataError(f"The chat file {str(file)!r} is no JSON: {error}. {_FORM}") from None
     return chat_from_json(value, folder=file.parent)
 
 
@@ -65,15 +71,71 @@ def _message(value: object, number: int, folder: Path) -> Message:
     if not isinstance(value, dict):
         raise DataError(f"{where} is {_kind(value)}. {_FORM}")
     turn = cast("dict[str, object]", value)
-    if unknown := sorted(set(turn) - {"role", "content", "images"}):
-        raise DataError(f"{where} has {unknown[0]!r}: only role, content and images are known.")
-    role, content = turn.get("role"), turn.get("content")
-    for name, given in (("role", role), ("content", content)):
-        if not isinstance(given, str):
-            raise DataError(f"{where} has {'no ' + name if given is None else f'a {name} that is no text'}. {_FORM}")
+    _refuse_other_fields(turn, where)
+    role = "system" if turn.get("role") == "developer" else turn.get("role")
+    if not isinstance(role, str):
+        raise DataError(f"{where} has {'no role' if role is None else 'a role that is no text'}. {_FORM}")
     if role not in ROLES:
-        raise DataError(f"{where} has the role {role!r}: {', '.join(ROLES)} exist.")
-    return Message(role, cast(str, content), _images(turn.get("images", []), where, folder))
+        raise bad_role(where, role)
+    text, shown = _content(turn.get("content"), where)
+    return Message(role, text, (*shown, *_images(turn.get("images", []), where, folder)))
+
+
+def _refuse_other_fields(turn: Mapping[str, object], where: str) -> None:
+    """Refuse what cannot be sent, in words; a field that is null or empty asks for nothing."""
+    unknown = sorted(name for name in set(turn) - {"role", "content", "images"} if turn[name] not in (None, []))
+    if {"tool_calls", "function_call"} & set(unknown):
+        raise DataError(
+            f"{where} holds {unknown[0]!r}, and calls of tools cannot be sent yet: write what was called into its "
+            "content, such as 'I call search(\"fox\")', or leave the message out."
+        )
+    if "tool_call_id" in unknown:
+        raise bad_role(where, "tool")
+    if unknown:
+        raise DataError(f"{where} has {unknown[0]!r}: only role, content and images are known.")
+
+
+def _content(content: object, where: str) -> tuple[str, tuple[Picture, ...]]:
+    """The text and the images of a content, whole or in parts."""
+    if isinstance(content, str):
+        return content, ()
+    if not isinstance(content, list):
+        raise DataError(f"{where} has {'no content' if content is None else 'a content that is no text'}. {_FORM}")
+    texts: list[str] = []
+    images: list[Picture] = []
+    for part in cast("list[object]", content):
+        if not isinstance(part, dict):
+            raise DataError(f"{where} has a content that is no text: {_kind(part)} stands in it. {_FORM}")
+        fields = cast("Mapping[str, object]", part)
+        if fields.get("type") in {"text", "input_text"} and isinstance(fields.get("text"), str):
+            texts.append(cast("str", fields["text"]))
+        elif fields.get("type") in {"image_url", "input_image", "image"}:
+            images.append(_sent_image(fields, where))
+        else:
+            raise DataError(
+                f"{where} has a part of the type {fields.get('type')!r}: parts of the types text and image_url are "
+                "known. Leave it out, or say in words what it holds."
+            )
+    return "\n".join(texts), tuple(images)
+
+
+def _sent_image(part: Mapping[str, object], where: str) -> Picture:
+    """The image of a part: a data address (OpenAI's form), or base64 (Anthropic's)."""
+    given = part.get("image_url") or part.get("source")
+    fields = cast("Mapping[str, object]", given) if isinstance(given, dict) else {"url": given}
+    data, address = fields.get("data"), str(fields.get("url"))
+    if data is None and address.startswith("data:"):
+        data = address.partition(",")[2]
+    if data is None:
+        raise DataError(
+            f"{where} names an image by the address {address[:80]!r}, and nothing is fetched. Save it beside the chat "
+            'file and give it as "images": ["photo.png"].'
+        )
+    try:
+        read = base64.b64decode(str(data), validate=True)
+    except ValueError:
+        raise DataError(f"{where} holds an image that is not base64.") from None
+    return _picture(read, f"{where}: an image in it")
 
 
 def _images(value: object, where: str, folder: Path) -> tuple[Picture, ...]:
@@ -84,11 +146,14 @@ def _images(value: object, where: str, folder: Path) -> tuple[Picture, ...]:
 
 
 def _image(file: Path, where: str) -> Picture:
-    data = _bytes(file, MAX_IMAGE_BYTES, f"{where}: the image {str(file)!r}")
+    return _picture(_bytes(file, MAX_IMAGE_BYTES, f"{where}: the image {str(file)!r}"), f"{where}: {str(file)!r}")
+
+
+def _picture(data: bytes, what: str) -> Picture:
     for begins, offset, holds, media_type in _SIGNATURES:
         if data.startswith(begins) and data[offset:].startswith(holds):
             return Picture(data, media_type)
-    raise DataError(f"{where}: {str(file)!r} is no PNG, JPEG, GIF or WebP image. Convert it to one of these.")
+    raise DataError(f"{what} is no PNG, JPEG, GIF or WebP image. Convert it to one of these.")
 
 
 def _bytes(file: Path, most: int, what: str) -> bytes:

@@ -1,5 +1,6 @@
 """Texts as people write them: where words, sentences and characters end, which language it is, how files are read."""
 
+from whygen.texts.files import MAX_TEXT_BYTES as MAX_TEXT_BYTES
 from whygen.texts.files import decoded as decoded
 from whygen.texts.files import read_text_file as read_text_file
 from whygen.texts.languages import common_words as common_words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def test_a_chat_is_read_with_its_images(tmp_path: Path) -> None:
         ([{"content": "x"}], "has no role"),
         ([{"role": "user", "content": ["x"]}], "a content that is no text"),
         ([{"role": "user", "content": "x"}, {"role": "tool", "content": "x"}], "Message 2 .* has the role 'tool'"),
+        ([{"role": "ai", "content": "x"}], "That is the role 'assistant' here"),
+        ([{"role": "tool", "content": "x"}], "give it as a user message"),
+        ([{"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}], "calls of tools cannot be sent yet"),
+        ([{"role": "user", "content": "x", "tool_call_id": "1"}], "give it as a user message"),
+        ([{"role": "user", "content": [{"type": "input_audio"}]}], "a part of the type 'input_audio'"),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.b/c"}}]}], "nothing is"),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": "data:image/png;base64,@"}]}], "not base64"),
         ([{"role": "user", "content": "x", "name": "y"}], "only role, content and images are known"),
         ([{"role": "user", "content": "x", "images": "a.png"}], "images is a list of paths"),
         ([{"role": "user", "content": "x", "images": [3]}], "images is a list of paths"),
@@ -53,9 +61,9 @@ def test_what_is_no_chat_is_refused(value: object, message: str) -> None:
 def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="is not there"):
         read_chat(tmp_path / "none.json")
-    for content in (b"{", b"\xff\xfe[", b"[" * 100_000):
+    for content, says in ((b"{", "is no JSON"), (b"\xff\xfe[", "begins as UTF-16"), (b"[" * 100_000, "is no JSON")):
         (tmp_path / "bad.json").write_bytes(content)
-        with pytest.raises(DataError, match="is no JSON in UTF-8"):
+        with pytest.raises(DataError, match=says):
             read_chat(tmp_path / "bad.json")
     (tmp_path / "big.json").write_bytes(b" " * (MAX_CHAT_BYTES + 1))
     with pytest.raises(DataError, match="over 4 MiB"):
@@ -71,3 +79,27 @@ def test_images_are_checked_by_what_they_hold(tmp_path: Path, content: bytes, me
         chat_from_json([{"role": "user", "content": "x", "images": ["photo.png"]}], folder=tmp_path)
     with pytest.raises(MissingError, match="Message 1 of the chat: the image"):
         chat_from_json([{"role": "user", "content": "x", "images": ["other.png"]}], folder=tmp_path)
+
+
+def test_chats_as_services_take_them_are_read() -> None:
+    sent = base64.b64encode(PNG).decode()
+    turns = [
+        {"role": "developer", "content": "Be brief.", "tool_calls": None},
+        {"role": "user", "content": [
+            {"type": "text", "text": "What is this?"},
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{sent}", "detail": "low"}},
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": sent}},
+            {"type": "input_text", "text": "Be sure."},
+        ]},
+    ]  # fmt: skip
+    picture = Picture(PNG, "image/png")
+    user = Message("user", "What is this?\nBe sure.", (picture, picture))
+    assert chat_from_json(turns) == Chat((Message("system", "Be brief."), user))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "utf-32"])
+def test_chat_files_of_any_system_are_read(tmp_path: Path, encoding: str) -> None:
+    mark = "\ufeff" if encoding in {"utf-16-be", "utf-16-le"} else ""
+    text = mark + json.dumps([{"role": "user", "content": "Été ☃"}], ensure_ascii=False, indent=1)
+    (tmp_path / "chat.json").write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    assert read_chat(tmp_path / "chat.json") == Chat((Message("user", "Été ☃"),))

@@ -135,7 +135,7 @@ def test_a_lexicon_that_cannot_work_says_why(tmp_path: Path) -> None:
     cases: list[tuple[object, type[Exception], str]] = [
         ({}, UsageError, "lexicon is empty"),
         (tmp_path / "empty.json", UsageError, "lexicon is empty"),
-        (tmp_path / "none.json", MissingError, "no such file"),
+        (tmp_path / "none.json", MissingError, "is not there"),
         (tmp_path / "words.csv", DataError, "must end with .json or .tsv"),
         (tmp_path / "list.json", DataError, "holds a list"),
         (tmp_path / "number.json", DataError, "'a': 1"),

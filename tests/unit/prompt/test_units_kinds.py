@@ -8,6 +8,7 @@ import pytest
 from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.prompt.operators import Delete, Placeholder
 from whygen.prompt.units import Units, split
+from whygen.prompt.units.chats import STAND_IN
 from whygen.types import Chat, Message, Picture, Template
 
 SYSTEM = Message("system", "You are terse. Never mention a dragon.")
@@ -38,15 +39,19 @@ def test_a_chat_is_shown_as_a_transcript() -> None:
     assert units.text[units.sections[1].start : units.sections[1].end] == "What is this?\n[1 image, always sent]"
 
 
-def test_a_message_without_text_is_left_out_unless_it_holds_an_image() -> None:
+def test_a_message_without_text_says_so_unless_it_holds_an_image_and_a_system_message_goes() -> None:
     units = split(CHAT, "message")
-    assert without(units, "A fox.") == Chat((SYSTEM, *(CHAT.messages[i] for i in (1, 3))))
+    said = Message("assistant", STAND_IN)
+    assert without(units, "A fox.") == Chat((SYSTEM, CHAT.messages[1], said, CHAT.messages[3]))
+    assert without(units, SYSTEM.text) == Chat(CHAT.messages[1:])
     assert without(units, "What is this?") == Chat((SYSTEM, Message("user", "", (PHOTO,)), *CHAT.messages[2:]))
 
 
-def test_a_chat_of_which_nothing_is_left_is_an_empty_message() -> None:
+def test_a_chat_of_which_nothing_is_left_says_so() -> None:
     units = split(Chat((SYSTEM, Message("user", "Hello"))), "sentence")
-    assert Delete().render(units, np.zeros(3, dtype=bool)) == Chat((Message("user", ""),))
+    assert Delete().render(units, np.zeros(3, dtype=bool)) == Chat((Message("user", STAND_IN),))
+    alone = split(Chat((SYSTEM,)), "message")
+    assert without(alone, SYSTEM.text) == Chat((Message("user", STAND_IN),))
 
 
 def test_words_inside_messages_leave_readable_messages() -> None:
@@ -173,4 +178,5 @@ def test_other_types_and_kinds_are_refused() -> None:
 def test_more_pinned_than_free_is_told() -> None:
     assert [code for code, _ in split("a b c", pin=["a b"]).notices] == ["more-pinned-than-free"]
     assert split("a b c d", pin=["a b"]).notices == ()
-    assert split(CHAT, "message").notices == ()
+    assert [code for code, _ in split(CHAT, "message").notices] == ["emptied-messages"]
+    assert split(CHAT, "message", pin=["role:assistant", "Sure?"]).notices == ()

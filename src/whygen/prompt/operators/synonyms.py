@@ -15,12 +15,15 @@ from typing import TypeAlias, cast
 import numpy as np
 
 from whygen.encoders import HasVocabulary, TextEncoder, load_text_encoder
-from whygen.errors import DataError, MissingError, UsageError
+from whygen.errors import DataError, UsageError
 from whygen.prompt.operators.base import Operator, Tools, Unprepared, substitute
 from whygen.prompt.operators.words import same_word, written_like
 from whygen.prompt.units import Units, words
+from whygen.texts import read_text_file
 
 Lexicon: TypeAlias = Mapping[str, str]
+
+MAX_LEXICON_BYTES = 64 * 2**20
 
 _NEIGHBOURS = 64
 """Looked at before a word counts as having none: forms of the word itself come first."""
@@ -118,10 +121,8 @@ def _read(path: Path) -> Lexicon:
     if path.suffix.lower() not in readers:
         raise DataError(f"lexicon={str(path)!r}: the name must end with .json or .tsv.")
     try:
-        return readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise MissingError(f"lexicon={str(path)!r}: there is no such file.") from None
-    except (OSError, ValueError) as error:
+        return readers[path.suffix.lower()](read_text_file(path, "The lexicon", most=MAX_LEXICON_BYTES))
+    except (ValueError, RecursionError) as error:
         raise DataError(f"lexicon={str(path)!r} cannot be read: {error}.") from error
 
 

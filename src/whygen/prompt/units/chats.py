@@ -12,13 +12,20 @@ from dataclasses import dataclass, replace
 
 from whygen.errors import UsageError
 from whygen.prompt.units.pieces import Piece, Units, joined, moved, pieces_of
-from whygen.prompt.units.pins import pin_pieces
+from whygen.prompt.units.pins import Notices, pin_pieces
 from whygen.prompt.units.splitters import SPLITTERS, Splitter, whole
 from whygen.results.prompt import Section
 from whygen.texts import Span
 from whygen.types import Chat, Edit, Message, Prompt
 
 CHAT_KINDS: dict[str, Splitter] = {"message": whole, **SPLITTERS}
+
+STAND_IN = "…"
+"""What a user's or assistant's message says when all its text was taken away.
+
+Left out, two messages of one role would stand in a row, or the assistant's last, and servers refuse such a chat; many
+refuse an empty text too.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +46,9 @@ class ChatUnits(Units):
     def join(self, parts: Sequence[str]) -> Chat:
         """The chat when these texts stand at the pieces.
 
-        A message whose whole text was taken away is left out, unless it holds an image; one that had no text from the
-        beginning stays. A chat keeps at least one message: where none is left, an empty one of the user.
+        Roles stand in the order in which they stood: a message of which nothing is left says `STAND_IN`, and a system
+        message is left out. One that holds an image, or had no text from the beginning, stays. Where no message is
+        left, the user says `STAND_IN`.
         """
         inside: list[list[tuple[Piece, str]]] = [[] for _ in self.bodies]
         starts = [start for start, _ in self.bodies]
@@ -50,13 +58,15 @@ class ChatUnits(Units):
                 inside[place].append((piece, part))
         messages = [self._message(*pair) for pair in zip(self.chat.messages, inside, strict=True)]
         kept = tuple(message for message in messages if message is not None)
-        return Chat(kept or (Message("user", ""),))
+        return Chat(kept or (Message("user", STAND_IN),))
 
     def _message(self, message: Message, standing: Sequence[tuple[Piece, str]]) -> Message | None:
         if not standing:
             return message
         text = joined(self.text, standing)
-        return replace(message, text=text) if text or message.images else None
+        if text or message.images:
+            return replace(message, text=text)
+        return None if message.role == "system" else replace(message, text=STAND_IN)
 
 
 def split_chat(chat: Chat, kind: str, *, pin: Sequence[str] = ()) -> ChatUnits:
@@ -83,7 +93,20 @@ def split_chat(chat: Chat, kind: str, *, pin: Sequence[str] = ()) -> ChatUnits:
     if all(piece.unit is None for piece in pieces):
         raise UsageError("The chat holds no text to explain: give at least one message with text.")
     marked, notices = pin_pieces(text, pieces, pin, sections=sections)
-    return ChatUnits(text, marked, sections, notices, chat=chat, bodies=bodies)
+    return ChatUnits(text, marked, sections, (*notices, *_told(chat, bodies, marked)), chat=chat, bodies=bodies)
+
+
+def _told(chat: Chat, bodies: Sequence[Span], pieces: Sequence[Piece]) -> Notices:
+    """That a message may be emptied, where one may be."""
+    for message, (start, end) in zip(chat.messages, bodies, strict=True):
+        inside = [piece.unit for piece in pieces if start <= piece.start and piece.end <= end]
+        if inside and None not in inside and message.role != "system" and not message.images:
+            text = (
+                f"A message of which nothing is left is sent as {STAND_IN!r}, so that roles go on alternating as "
+                "servers want it; a system message of which nothing is left is not sent."
+            )
+            return (("emptied-messages", text),)
+    return ()
 
 
 def _transcript(chat: Chat) -> tuple[str, tuple[Span, ...], tuple[Section, ...]]:

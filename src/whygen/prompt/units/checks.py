@@ -10,6 +10,24 @@ from whygen.types import Chat, Edit, Message, Template
 
 ROLES = ("system", "user", "assistant")
 
+_OTHER_ROLES = {
+    "developer": "OpenAI's newer models call the system so: give the role 'system', which they read as the same",
+    "tool": "What a tool said cannot be sent as such: give it as a user message, such as 'The tool said: ...'",
+    "function": "What a function said cannot be sent as such: give it as a user message, such as 'It said: ...'",
+    "model": "That is the role 'assistant' here",
+    "human": "That is the role 'user' here",
+    "ai": "That is the role 'assistant' here",
+    "bot": "That is the role 'assistant' here",
+}  # fmt: skip
+"""Roles of other libraries and services, and what to give instead."""
+
+
+def bad_role(where: str, role: object) -> DataError:
+    """That a message has a role that is not sent, and what to give instead."""
+    advice = _OTHER_ROLES.get(role.lower()) if isinstance(role, str) else None
+    known = f"{', '.join(ROLES)} exist."
+    return DataError(f"{where} has the role {role!r}: {known}" + (f" {advice}." if advice else ""))
+
 
 def check_source(prompt: object) -> None:
     """Refuse a prompt of another type, with a bad role, or without valid Unicode.
@@ -52,7 +70,7 @@ def _check_chat(chat: Chat) -> None:
         if not isinstance(message, Message):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
             raise DataError(f"Message {number} of the chat is a {type(message).__name__}: give a Message(role, text).")
         if message.role not in ROLES:
-            raise DataError(f"Message {number} of the chat has the role {message.role!r}: {', '.join(ROLES)} exist.")
+            raise bad_role(f"Message {number} of the chat", message.role)
         _check_text(message.text, f"Message {number} of the chat")
 
 
