@@ -130,6 +130,7 @@ def _by_levels(
         surrogate="ridge" if chosen.surrogate == "auto" else chosen.surrogate,
         references=chosen.references,
         tolerance=chosen.tolerance,
+        interactions=chosen.interactions,
         settings=settings,
         seed=seed,
         cache=cache,

@@ -28,6 +28,9 @@ from whygen.stats.signs import sign_flip_p
 FEWEST_GROUPS = 16
 """With fewer groups no pair is looked for: eight to choose and eight to estimate, and 2^-8 bounds the p-value."""
 
+ROUNDING = 1e-8
+"""A pair that stays below this share of the largest effect is what the fit of the others rounded."""
+
 _FOLDS = 4
 
 
@@ -87,7 +90,9 @@ def strongest_pairs(
     scored = _scored(observed, ~choosing, surrogate, support, rng)
     if scored.gains.mean() <= scored.gains.std(ddof=1) / np.sqrt(len(scored.gains)):
         return ()
-    return _report(scored.scores, support, rng)
+    found = _report(scored.scores, support, rng)
+    rounding = ROUNDING * float(np.abs(observed.effects).max())
+    return tuple(pair for pair in found if max(abs(pair.low), abs(pair.high)) > rounding)
 
 
 def _chosen(observed: Observed, surrogate: Surrogate, most: int) -> Support:

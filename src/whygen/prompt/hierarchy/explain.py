@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,8 @@ from whygen.prompt.hierarchy.record import explanation_of
 from whygen.prompt.hierarchy.root import cost_of_root, first_level
 from whygen.prompt.hierarchy.search import Search
 from whygen.prompt.hierarchy.skeleton import MOST_CHILDREN, Skeleton, lay_out, parse_levels
+from whygen.prompt.hierarchy.together import FEWEST, MOST, pairs_of_leaves
+from whygen.prompt.interactions import Interaction
 from whygen.prompt.operators import Operator, OperatorOptions, Tools, load_operator
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan
@@ -55,6 +57,7 @@ def explain_hierarchy(
     surrogate: str = "ridge",
     references: int = 1,
     tolerance: float | None = None,
+    interactions: int = 5,
     settings: Settings | None = None,
     seed: int = 0,
     cache: Path | str | None = DEFAULT_STORE,
@@ -79,6 +82,8 @@ def explain_hierarchy(
         surrogate: fitted at each level.
         references: reference answers; effects are averaged over them.
         tolerance: the least that a part must promise to be opened, in the target's unit.
+        interactions: at most so many pairs of leaves that act together are reported; they are looked for where the
+            values leave something over and calls are left. 0 for none.
         settings: how to generate; greedy, 256 tokens by default.
         seed: of masks, folds and sign flips, and of sampling.
         cache: file of recorded answers; None keeps them in memory.
@@ -108,6 +113,7 @@ def explain_hierarchy(
     chosen = PromptOptions(
         budget=budget, units=levels[-1], pin=pin, operator=operator, target=target,
         estimand=estimand, surrogate=surrogate, references=references, tolerance=tolerance,
+        interactions=interactions,
     )  # fmt: skip
     plan = Plan(options=chosen, surrogate=load_surrogate(surrogate), verb=goal.verb)
     _check_budget(skeleton, plan)
@@ -135,26 +141,25 @@ def explain_hierarchy(
         asker.check_context()
         seen = _Run(asker, asker.whole(references), budget)
         search = seen.search(skeleton, plan, seed=seed)
-    return explanation_of(asker, seen.whole, search, seen.bases, levels=levels, plan=plan, seed=seed)
+        pairs = seen.pairs(search, plan, seed=seed)
+    return explanation_of(asker, seen.whole, search, pairs, levels=levels, plan=plan, seed=seed)
 
 
 @dataclass(slots=True)
 class _Run:
-    """The model as the search sees it; ``bases`` are the first row numbers of what was asked as evidence."""
+    """The model as the search sees it; ``rows`` of masks were asked as evidence."""
 
     asker: Asker
     whole: Whole
     budget: int
-    bases: list[int] = field(default_factory=list[int])
     rows: int = 0
 
     def left(self) -> int:
         return self.budget - self.asker.runner.tally.asked
 
     def ask(self, masks: Masks) -> Effects:
-        self.bases.append(self.rows)
-        self.rows += len(masks)
-        return self._effects(masks, self.bases[-1])
+        first_row, self.rows = self.rows, self.rows + len(masks)
+        return self._effects(masks, first_row)
 
     def probe(self, masks: Masks) -> Effects:
         return self._effects(masks, _ELSEWHERE)
@@ -197,9 +202,19 @@ class _Run:
         search = Search(
             skeleton, self.ask, self.probe, self.left, estimand=estimand, surrogate=surrogate, seed=seed,
             noise=first.noise, worth=WORTH * largest if tolerance is None else tolerance,
+            reserve=(FEWEST, MOST) if plan.options.interactions else (0, 0), asked=self.rows,
         )  # fmt: skip
         search.run(first.level)
         return search
+
+    def pairs(self, search: Search, plan: Plan, *, seed: int) -> tuple[Interaction, ...]:
+        """Leaves that act together, where the values of the search leave something over."""
+        if not search.left_over:
+            return ()
+        return pairs_of_leaves(
+            search.leaves, search.skeleton.n, self.probe, generator(seed, "hierarchy", "interactions"),
+            calls=self.left(), surrogate=plan.surrogate, most=plan.options.interactions,
+        )  # fmt: skip
 
 
 def _is_enumerated(n: int) -> bool:

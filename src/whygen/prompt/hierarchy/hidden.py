@@ -1,56 +1,67 @@
-"""Looks for parts whose inside cancels out: children of opposite sign leave no trace in the masks of their parent.
+"""Looks for parts whose inside cancels out: what they hold leaves no trace in the masks of their parent.
 
-Closed parts are cut in two in several ways. If the halves of all of them at once make no difference, nothing is there;
-if they do, each is asked alone with the cuts that told most.
+Children of opposite sign cancel, and so do children that act as a pair: an opening and a closing tag, a quotation mark
+and its partner. A part that is wholly in or out says nothing of either, nor does a comparison of its two halves (one
+tag is as bad as the other). So masks of the level are asked again with every closed part cut by a coin of its own, and
+compared with what the whole parts gave. Where that makes a difference, the cuts that told most are put into each part
+alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-from whygen.prompt.hierarchy.laws import contexts, cuts_needed, halves, put
-from whygen.prompt.hierarchy.levels import Ask, Floats
-from whygen.prompt.hierarchy.skeleton import Part, Skeleton
+from whygen.prompt.hierarchy.laws import cuts_needed, halves
+from whygen.prompt.hierarchy.levels import Ask, Floats, Rows
+from whygen.prompt.hierarchy.skeleton import Part
 from whygen.types import Masks
 
-KEPT_CUTS = 2
-"""Cuts that each part is asked about alone."""
+CUTS = 16
+"""Cuts of all parts at once, at least. One that hides a pair is told by each with probability one half, a condition of
+three units by one in five: 16 miss it in one of 65,000 and one of 40."""
+
+TELLING = 4
+"""Cuts that told most, which are put into each part alone."""
+
+SURE = 0.05
+"""Chance with which noise alone is taken for a difference, and parts are asked about in vain."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Masks before ``(m, n)`` and after the suspects were cut, and what that changed ``(m,)``; NaN where unanswered."""
+
+    before: Masks
+    after: Masks
+    effects: Floats
+    differences: Floats
 
 
 def cuts_for(suspects: Sequence[Part]) -> int:
-    """So many that any two units of a suspect are apart at least once; it grows with the logarithm of its length."""
-    return max(KEPT_CUTS, *(cuts_needed(part.last - part.first) for part in suspects))
+    """So many that any two units of a suspect are apart twice; it grows with the logarithm of its length."""
+    return max(CUTS, *(2 * cuts_needed(part.last - part.first) for part in suspects))
 
 
 def cost_of_looking(suspects: Sequence[Part]) -> int:
     """The most calls that `hidden` asks for."""
-    return 2 * cuts_for(suspects) + 2 * KEPT_CUTS * len(suspects) if suspects else 0
+    return cuts_for(suspects) + TELLING * (len(suspects) + 1) if suspects else 0
 
 
 def hidden(
-    skeleton: Skeleton,
-    parent: Part,
-    suspects: Sequence[Part],
-    ask: Ask,
-    rng: np.random.Generator,
-    *,
-    estimand: str,
-    noise: float,
-    worth: float,
+    suspects: Sequence[Part], rows: Rows, ask: Ask, rng: np.random.Generator, *, noise: float, worth: float
 ) -> Floats:
-    """How much the output differs between two random halves of each suspect, beyond the model's noise.
+    """How much the output changes where a suspect is cut in two at random, beyond the model's noise.
 
     Args:
-        skeleton: the parts.
-        parent: what the suspects are children of.
         suspects: parts of at least two units.
+        rows: what their level asked, with every suspect wholly in or out.
         ask: the model.
-        rng: draws cuts and surroundings.
-        estimand: the law of the surroundings.
+        rng: draws masks and cuts.
         noise: variance of one effect under repetition.
         worth: a difference below this is none.
 
@@ -59,61 +70,42 @@ def hidden(
     """
     if not suspects:
         return np.zeros(0)
-    count = cuts_for(suspects)
-    cuts = [halves(part, count, rng) for part in suspects]
-    differences = _all_at_once(skeleton, parent, suspects, cuts, ask, rng, estimand=estimand)
-    chance = max(worth**2, 2.0 * noise * float(chdtri(count, 0.05)) / count)
-    if float(np.mean(differences**2)) <= chance:
+    cut = _all_at_once(suspects, rows, ask, rng)
+    known = cut.differences[~np.isnan(cut.differences)]
+    if not len(known) or float(np.mean(known**2)) <= max(worth**2, _by_chance(noise, len(known))):
         return np.zeros(len(suspects))
-    telling = np.argsort(-np.abs(differences))[:KEPT_CUTS]
-    alone = _one_by_one(skeleton, suspects, [cut[telling] for cut in cuts], ask, rng, estimand=estimand)
+    alone = _one_by_one(suspects, cut, ask, noise=noise)
     size = np.sqrt(np.maximum((alone**2).mean(axis=1) - 2.0 * noise, 0.0))
     return np.where(size > worth, size, 0.0)
 
 
-def _all_at_once(
-    skeleton: Skeleton,
-    parent: Part,
-    suspects: Sequence[Part],
-    cuts: Sequence[Masks],
-    ask: Ask,
-    rng: np.random.Generator,
-    *,
-    estimand: str,
-) -> Floats:
-    """One difference a cut, shape ``(cuts,)``; 0 where a call failed. Their neighbours are in or out by a coin."""
-    count = len(cuts[0])
-    first = contexts(skeleton, parent, count, rng, estimand=estimand)
-    known = {part.index for part in suspects}
-    others = [part for part in skeleton.children(parent.index) if part.index not in known]
-    put(first, others, rng.random((count, len(others))) < 0.5)
-    second = first.copy()
-    for part, cut in zip(suspects, cuts, strict=True):
-        first[:, part.first : part.last], second[:, part.first : part.last] = cut, ~cut
-    return _differences(ask, first, second)
+def _by_chance(noise: float, count: int) -> float:
+    """Mean square of so many differences between two effects that noise alone stays under, but for `SURE`."""
+    return 2.0 * noise * float(chdtri(count, SURE)) / count
 
 
-def _one_by_one(
-    skeleton: Skeleton,
-    suspects: Sequence[Part],
-    cuts: Sequence[Masks],
-    ask: Ask,
-    rng: np.random.Generator,
-    *,
-    estimand: str,
-) -> Floats:
-    """Differences of each suspect alone, shape ``(len(suspects), KEPT_CUTS)``."""
-    firsts: list[Masks] = []
-    seconds: list[Masks] = []
-    for part, cut in zip(suspects, cuts, strict=True):
-        around = contexts(skeleton, part, KEPT_CUTS, rng, estimand=estimand)
-        one, other = around.copy(), around.copy()
-        one[:, part.first : part.last], other[:, part.first : part.last] = cut, ~cut
-        firsts.append(one)
-        seconds.append(other)
-    return _differences(ask, np.vstack(firsts), np.vstack(seconds)).reshape(len(suspects), KEPT_CUTS)
+def _all_at_once(suspects: Sequence[Part], rows: Rows, ask: Ask, rng: np.random.Generator) -> _Cut:
+    """Masks of the level at random, with every suspect cut, whether it was in or out."""
+    count = cuts_for(suspects)
+    chosen = np.concatenate([rng.permutation(len(rows.masks)) for _ in range(-(-count // len(rows.masks)))])[:count]
+    before = rows.masks[chosen]
+    after = before.copy()
+    for part in suspects:
+        after[:, part.first : part.last] = halves(part, count, rng)
+    effects = rows.effects[chosen]
+    return _Cut(before, after, effects, ask(after) - effects)
 
 
-def _differences(ask: Ask, first: Masks, second: Masks) -> NDArray[np.float64]:
-    effects = ask(np.vstack([first, second]))
-    return np.nan_to_num(effects[: len(first)] - effects[len(first) :])
+def _one_by_one(suspects: Sequence[Part], cut: _Cut, ask: Ask, *, noise: float) -> Floats:
+    """What each suspect alone changes under the cuts that told most, shape ``(suspects, TELLING)``; 0 if unanswered.
+
+    Under noise a cut may have told most because its mask was an odd one: the masks before the cut are then asked anew.
+    """
+    telling = np.argsort(-np.abs(np.nan_to_num(cut.differences)))[:TELLING]
+    before, after = cut.before[telling], cut.after[telling]
+    base = ask(before) if noise > 0.0 else cut.effects[telling]
+    masks = np.tile(before, (len(suspects), 1, 1))
+    for place, part in enumerate(suspects):
+        masks[place, :, part.first : part.last] = after[:, part.first : part.last]
+    effects: NDArray[np.float64] = ask(masks.reshape(-1, before.shape[1])).reshape(len(suspects), -1)
+    return np.nan_to_num(effects - base)

@@ -71,10 +71,11 @@ def cuts_needed(units: int) -> int:
 def halves(part: Part, cuts: int, rng: np.random.Generator) -> Masks:
     """A part of at least two units cut in two, at random and each time another way. Shape ``(cuts, units in it)``.
 
-    Units are numbered at random, and cut by the digits of their numbers in base two: any two are apart in one of
-    `cuts_needed` cuts. No side is ever empty.
+    Units are numbered at random, and cut by the digits of their numbers in base two; when the digits are used up they
+    are numbered anew. So any two are apart in one of `cuts_needed` cuts, and no side is ever empty.
     """
-    units = part.last - part.first
-    numbers = rng.permutation(units)
-    digits = np.arange(cuts) % cuts_needed(units)
-    return ((numbers[None, :] >> digits[:, None]) & 1).astype(bool)
+    units, digits = part.last - part.first, cuts_needed(part.last - part.first)
+    numbers = np.stack([rng.permutation(units) for _ in range(-(-cuts // digits))])
+    sides = (numbers[:, None, :] >> np.arange(digits)[:, None]) & 1
+    # The last digit is mostly zero where their number is no power of two: a coin says which side is kept.
+    return (sides.reshape(-1, units)[:cuts] ^ rng.integers(0, 2, (cuts, 1))).astype(bool)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -15,8 +15,9 @@ from whygen.prompt.hierarchy.laws import contexts, paired_children, put, size_la
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate
+from whygen.prompt.surrogates.rows import regression
 from whygen.stats.intervals import score_interval, student_half_width
-from whygen.stats.signs import sign_flip_p
+from whygen.stats.wild import Contrasts, wild_p
 from whygen.types import Effects, Masks
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -48,6 +49,16 @@ class Rows:
     groups: NDArray[np.int64]
     asked: NDArray[np.int64]
 
+    def with_more(self, rows: Rows) -> Rows:
+        """These and others after them, whose groups are others too."""
+        return Rows(
+            np.concatenate([self.masks, rows.masks]),
+            np.concatenate([self.effects, rows.effects]),
+            np.concatenate([self.predicted, rows.predicted]),
+            np.concatenate([self.groups, rows.groups + int(self.groups.max()) + 1]),
+            np.concatenate([self.asked, rows.asked]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Level:
@@ -76,11 +87,29 @@ def cost_of_opening(n: int) -> int:
 
 
 def open_part(
-    skeleton: Skeleton, part: Part, ask: Ask, rng: np.random.Generator, *, estimand: str, surrogate: Surrogate
+    skeleton: Skeleton,
+    part: Part,
+    ask: Ask,
+    rng: np.random.Generator,
+    *,
+    estimand: str,
+    surrogate: Surrogate,
+    first_row: int = 0,
+    before: Rows | None = None,
 ) -> Level | None:
     """Values of the children of a part; None if too many calls failed to say anything.
 
     Both masks of a pair have the same surroundings, so what these do on their own cancels.
+
+    Args:
+        skeleton: the parts.
+        part: what is opened.
+        ask: the model.
+        rng: draws masks, folds and signs.
+        estimand: ``banzhaf`` or ``shapley``.
+        surrogate: what is fitted.
+        first_row: number of the first row that is asked.
+        before: what was asked when the part was opened before: the level then rests on all of it.
     """
     children = skeleton.children(part.index)
     drawn = pairs_for(len(children))
@@ -88,25 +117,34 @@ def open_part(
     masks = np.repeat(contexts(skeleton, part, len(own) // 2, rng, estimand=estimand), 2, axis=0)
     put(masks, children, own)
     effects = ask(masks)
-    alive = answered_pairs(effects)
-    if np.count_nonzero(alive[:drawn]) < intervals.FEWEST_GROUPS or np.count_nonzero(alive[drawn:]) < 2:
+    kept = np.repeat(answered_pairs(effects), 2)
+    nothing = np.full(int(kept.sum()), np.nan)
+    rows = Rows(masks[kept], effects[kept], nothing, np.arange(len(nothing)) // 2, first_row + np.flatnonzero(kept))
+    rows = rows if before is None else before.with_more(rows)
+    return level_of(rows, children, surrogate, rng)
+
+
+def level_of(rows: Rows, children: Sequence[Part], surrogate: Surrogate, rng: np.random.Generator) -> Level | None:
+    """Values of children from pairs of masks that open their parent, those with all of them or none included."""
+    own = rows.masks[:, [child.first for child in children]]
+    totals: NDArray[np.bool_] = np.asarray(own[0::2].all(axis=1) | own[1::2].all(axis=1), dtype=np.bool_)
+    order = np.argsort(np.repeat(totals, 2), kind="stable")
+    count = int(np.count_nonzero(~totals))
+    if count < intervals.FEWEST_GROUPS or len(totals) - count < 2:
         return None
-    kept = np.repeat(alive, 2)
-    pairs = effects[kept].reshape(-1, 2)
-    count = int(np.count_nonzero(alive[:drawn]))
+    pairs = rows.effects[order].reshape(-1, 2)
     deltas: Floats = pairs[count:, 0] - pairs[count:, 1]
     observed = Observed(
-        own[kept][: 2 * count],
+        own[order][: 2 * count],
         (pairs - pairs.mean(axis=1, keepdims=True))[:count].ravel(),
         np.arange(2 * count) // 2,
         sizes=size_law(len(children)),
         total=float(deltas.mean()),
     )
-    groups: NDArray[np.int64] = np.arange(2 * len(pairs)) // 2
     fit = intervals.cross_fit(observed, surrogate, rng)
-    predicted = np.concatenate([fit.predicted, _left_out_halves(deltas)])
-    rows = Rows(masks[kept], effects[kept], predicted, groups, np.flatnonzero(kept))
-    return _level(fit, deltas, rows, rng)
+    predicted = np.empty(len(own))
+    predicted[order] = np.concatenate([fit.predicted, _left_out_halves(deltas)])
+    return _level(fit, observed, deltas, replace(rows, predicted=predicted), rng)
 
 
 def answered_pairs(effects: Floats) -> NDArray[np.bool_]:
@@ -120,19 +158,15 @@ def _left_out_halves(deltas: Floats) -> Floats:
     return np.column_stack([others, -others]).ravel() / 2.0
 
 
-def _level(fit: intervals.CrossFit, deltas: Floats, rows: Rows, rng: np.random.Generator) -> Level:
-    """Children share out the mean of ``deltas``; each carries an n-th of what is uncertain about it.
-
-    The p-value is the larger one of the sign flips of the scores, which do not see the total, and of a t-test at the
-    scale of the interval, which does.
-    """
+def _level(fit: intervals.CrossFit, observed: Observed, deltas: Floats, rows: Rows, rng: np.random.Generator) -> Level:
+    """Children share out the mean of ``deltas``; each carries an n-th of what is uncertain about it."""
     scores = fit.scores
     n = scores.shape[1]
     interval = score_interval(scores, folds=fit.folds)
     error = float(deltas.std(ddof=1)) / np.sqrt(len(deltas))
     whole = float(student_half_width(np.array(error**2), len(deltas) - 1.0))
     half = np.hypot(interval.high - interval.estimate, whole / n)
-    p_values = np.maximum(sign_flip_p(scores, rng), t_test(interval.estimate, half, len(scores) - 1))
+    p_values = np.maximum(t_test(interval.estimate, half, len(scores) - 1), p_by_flips(observed, rng, error=error))
     p_values = settled(p_values, interval.estimate, half, rows.effects)
     total = float(deltas.mean())
     return Level(
@@ -144,6 +178,25 @@ def _level(fit: intervals.CrossFit, deltas: Floats, rows: Rows, rng: np.random.G
         total=(total, total - whole, total + whole),
         rows=rows,
     )
+
+
+def p_by_flips(observed: Observed, rng: np.random.Generator, *, error: float = 0.0) -> Floats:
+    """p-values of the least squares of a level by the wild bootstrap, ``(n,)``.
+
+    The p-value of a part is the larger one of these and of a t-test at the scale of its interval: scores of few pairs
+    with rare effects have tails that no t-distribution knows, and one level in eight then called an idle part
+    (docs/decisions/0012-built-on-noise.md).
+
+    Args:
+        observed: complement pairs.
+        rng: draws the signs.
+        error: standard error of ``observed.total``.
+    """
+    rows, n = regression(observed), observed.n
+    if observed.total is None:
+        return wild_p(rows.x, rows.y, Contrasts(np.eye(n)), rng)
+    shares = Contrasts(np.eye(n) - 1.0 / n, observed.total / n, error / n)
+    return wild_p(rows.x, rows.y, shares, rng)
 
 
 def t_test(values: Floats, half: Floats, degrees: int) -> Floats:

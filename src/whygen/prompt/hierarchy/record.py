@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,13 @@ from whygen.prompt.findings import Findings
 from whygen.prompt.hierarchy.levels import Floats, Level, cost_of_opening
 from whygen.prompt.hierarchy.search import Search
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
+from whygen.prompt.interactions import Interaction
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.observed import Observed, Seen
 from whygen.prompt.plan import Plan
 from whygen.prompt.units import Piece, Units
 from whygen.results.prompt import PromptExplanation, Warned
+from whygen.results.records import InteractionRecord
 from whygen.results.tree import Node, Tree
 from whygen.stats.intervals import Interval
 from whygen.types import Masks
@@ -39,7 +41,14 @@ class Asked:
 
 
 def explanation_of(
-    asker: Asker, whole: Whole, search: Search, bases: Sequence[int], *, levels: Sequence[str], plan: Plan, seed: int
+    asker: Asker,
+    whole: Whole,
+    search: Search,
+    pairs: Sequence[Interaction],
+    *,
+    levels: Sequence[str],
+    plan: Plan,
+    seed: int,
 ) -> PromptExplanation:
     """The explanation, with its tree.
 
@@ -47,14 +56,13 @@ def explanation_of(
         asker: with everything that was asked.
         whole: what the model says to the whole prompt.
         search: after its run.
-        bases: number of the first row of each attempt of the search.
+        pairs: of leaves that act together.
         levels: names, coarse to fine.
         plan: what was chosen.
         seed: of the run.
     """
-    leaves = [part for part in search.skeleton.parts if part.index in search.standings]
-    leaves = [part for part in leaves if part.index not in search.opened]
-    asked = _gather(search, leaves, bases)
+    leaves = search.leaves
+    asked = _gather(search, leaves)
     name = f"level by level ({' > '.join(levels)}), {len(search.opened) - 1} parts opened"
     observed = Observed(asked.masks, asked.effects, asked.groups)
     findings = Findings(
@@ -68,7 +76,9 @@ def explanation_of(
     flat = assemble(leafy, findings, plan, seed=seed)
     warnings = (*flat.warnings, *_closed(search, flat.calls.asked))
     tree = _tree(search, asker.units, levels)
-    return flat.model_copy(update={"pinned": asker.units.pinned, "warnings": warnings, "tree": tree})
+    together = tuple(InteractionRecord(**asdict(pair)) for pair in pairs)
+    found = {"pinned": asker.units.pinned, "warnings": warnings, "tree": tree, "interactions": together}
+    return flat.model_copy(update=found)
 
 
 def _leaf_units(units: Units, leaves: Sequence[Part]) -> Units:
@@ -87,38 +97,21 @@ def _estimate(search: Search, leaves: Sequence[Part], predicted: Floats) -> Esti
     return Estimate(values, Interval(values, low, high), p_values, METHOD, predicted=predicted)
 
 
-def _gather(search: Search, leaves: Sequence[Part], bases: Sequence[int]) -> Asked:
-    base_of = dict(zip(search.attempts, bases, strict=True))
-    mean = float(search.opened[0].rows.effects.mean())
+def _gather(search: Search, leaves: Sequence[Part]) -> Asked:
     starts = [leaf.first for leaf in leaves]
     tables: list[Asked] = []
     groups = 0
     for index, level in search.opened.items():
         rows = level.rows
         _, own_groups = np.unique(rows.groups, return_inverse=True)
-        around = mean + _around(search, index, rows.masks)
-        tables.append(
-            Asked(rows.masks[:, starts], rows.effects, around + rows.predicted, own_groups + groups,
-                  rows.asked + base_of[index])
-        )  # fmt: skip
+        found = search.predicted(index)
+        tables.append(Asked(rows.masks[:, starts], rows.effects, found, own_groups + groups, rows.asked))
         groups += int(own_groups.max()) + 1
     return Asked(*(np.concatenate(columns) for columns in zip(*map(_columns, tables), strict=True)))
 
 
 def _columns(table: Asked) -> tuple[Masks, Floats, Floats, NDArray[np.int64], NDArray[np.int64]]:
     return table.masks, table.effects, table.predicted, table.groups, table.rows
-
-
-def _around(search: Search, index: int, masks: Masks) -> Floats:
-    """Predicted effect of what surrounds an opened part, from the levels above it. Shape ``(m,)``."""
-    predicted = np.zeros(len(masks))
-    here = search.skeleton.parts[index]
-    while here.parent is not None:
-        for sibling in search.skeleton.children(here.parent):
-            if sibling.index != here.index:
-                predicted += (masks[:, sibling.first] - 0.5) * search.standings[sibling.index].value
-        here = search.skeleton.parts[here.parent]
-    return predicted
 
 
 def _closed(search: Search, asked: int) -> tuple[Warned, ...]:

@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 from whygen.prompt import designs, exact, intervals
 from whygen.prompt.designs import Design
 from whygen.prompt.hierarchy.laws import paired_children, put, size_law
-from whygen.prompt.hierarchy.levels import Ask, Floats, Level, Rows, answered_pairs, pairs_for, settled, t_test
+from whygen.prompt.hierarchy.levels import (
+    Ask,
+    Floats,
+    Level,
+    Rows,
+    answered_pairs,
+    p_by_flips,
+    pairs_for,
+    settled,
+    t_test,
+)
 from whygen.prompt.hierarchy.skeleton import Skeleton
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate
@@ -128,10 +138,11 @@ def _from_pairs(
         estimate = intervals.sampled_estimate(fit, rng, sampled=sampled, noise=noise)
     else:
         estimate = intervals.shapley_estimate(fit, observed, rng, noise=1.5 * noise)
-    interval, p_values = estimate.interval, estimate.p_values
-    assert interval is not None  # noqa: S101 - sampled masks always give both
-    assert p_values is not None  # noqa: S101
+    interval = estimate.interval
+    assert interval is not None  # noqa: S101 - sampled masks always give one
     rows = Rows(rows.masks, rows.effects, fit.predicted - observed.effects.mean(), rows.groups, rows.asked)
     spread = fit.scores.std(axis=0, ddof=1)
-    p_values = settled(p_values, interval.estimate, interval.high - interval.estimate, observed.effects)
+    half = interval.high - interval.estimate
+    p_values = np.maximum(t_test(interval.estimate, half, len(fit.scores) - 1), p_by_flips(observed, rng))
+    p_values = settled(p_values, interval.estimate, half, observed.effects)
     return Level(interval.estimate, interval.low, interval.high, p_values, spread, None, rows)

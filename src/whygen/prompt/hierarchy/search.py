@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from whygen.prompt.hierarchy.hidden import cost_of_looking, hidden
-from whygen.prompt.hierarchy.levels import Ask, Level, cost_of_opening, open_part
+from whygen.prompt.hierarchy.levels import Ask, Floats, Level, cost_of_opening, open_part
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
 from whygen.prompt.surrogates import Surrogate
 from whygen.stats.seeds import generator
+
+AGAIN = 6
+"""A level is asked so many times at most, the first included."""
+
+DOUBTFUL, POSSIBLE = 0.05, 0.3
+"""p-values of a leaf: up to the first its level is asked again before parts are opened that show nothing; up to the
+second when nothing else is left to do."""
+
+CLEAR = 3.0
+"""A value so many times as large as half its interval is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,11 @@ class Standing:
         return self.low > 0.0 or self.high < 0.0
 
     @property
+    def clear(self) -> bool:
+        """Whether it is so far from zero that more calls would only make it sharper."""
+        return abs(self.value) > CLEAR * (self.high - self.low) / 2.0
+
+    @property
     def promise(self) -> float:
         """In the target's unit: reach, the share of the level's variance (in units of its strongest), the hidden."""
         return self.reach + self.share * self.strongest + (self.hidden or 0.0)
@@ -56,6 +72,8 @@ class Search:
         seed: of masks, folds and flips.
         noise: variance of one effect under repetition.
         worth: a part that promises no more is not opened, in the target's unit.
+        reserve: calls that are left for pairs of leaves where something hides: by parts that show something, and by
+            those that do not.
     """
 
     skeleton: Skeleton
@@ -67,20 +85,70 @@ class Search:
     seed: int
     noise: float | None
     worth: float
+    reserve: tuple[int, int] = (0, 0)
     standings: dict[int, Standing] = field(default_factory=dict[int, Standing])
     opened: dict[int, Level] = field(default_factory=dict[int, Level])
-    attempts: list[int] = field(default_factory=lambda: [0])
-    """Parts that `ask` was called for, in order; those that are not opened were answered too rarely."""
+    attempts: Counter[int] = field(default_factory=Counter[int])
+    """How often each part was asked about; one that is not opened was answered too rarely."""
+    asked: int = 0
+    """Rows that `ask` was called for."""
+    looked: int = 0
+    """How often the first parts were looked into again."""
 
     def run(self, first: Level) -> None:
-        """Open parts, beginning with the prompt, whose level is known already."""
+        """Open parts, beginning with the prompt, whose level is known already.
+
+        Those that show something come first. Then the levels that may hold something are asked again, before parts are
+        opened that merely cannot be ruled out: a finding that stands is worth more than a finer guess.
+        """
         self._enter(0, first)
-        while (part := self._next()) is not None:
-            self.attempts.append(part.index)
-            rng = generator(self.seed, "hierarchy", part.index)
-            level = open_part(self.skeleton, part, self.ask, rng, estimand=self.estimand, surrogate=self.surrogate)
+        while True:
+            part = self._worth_most()
+            if part is None:
+                if not self._looks_again():
+                    return
+                continue
+            before = self.opened.get(part.index)
+            level = self._asked_about(part, before)
             if level is not None:
-                self._enter(part.index, level)
+                self._enter(part.index, level, look=before is None)
+
+    def _looks_again(self) -> bool:
+        """Where nothing changed anything yet, all calls go to look for what hides, before that is said of a prompt."""
+        hiding = any(standing.hidden for standing in self.standings.values())
+        if hiding or float(np.ptp(self.opened[0].rows.effects)) > self.worth:
+            return False
+        self.looked += 1
+        return self._look_inside(self.skeleton.parts[0])
+
+    def _asked_about(self, part: Part, before: Level | None) -> Level | None:
+        self.attempts[part.index] += 1
+        rng = generator(self.seed, "hierarchy", part.index, self.attempts[part.index])
+        first_row, self.asked = self.asked, self.asked + cost_of_opening(len(part.children))
+        return open_part(
+            self.skeleton, part, self.ask, rng, estimand=self.estimand, surrogate=self.surrogate,
+            first_row=first_row, before=None if before is None else before.rows,
+        )  # fmt: skip
+
+    def _worth_most(self) -> Part | None:
+        showing = [part for part in self.waiting if self._shows(part)]
+        tiers = (showing, self._doubtful(DOUBTFUL), self.waiting, self._doubtful(POSSIBLE))
+        return next((part for tier in tiers if (part := self._next(tier)) is not None), None)
+
+    def _doubtful(self, level: float) -> list[Part]:
+        """Opened parts with leaves whose p-values are up to ``level`` and not clear, the smallest first.
+
+        Whether a level is asked again depends on its p-values, and what it then says on all its masks: chance has to
+        deceive twice.
+        """
+        found = [(self._least_doubt(index), index) for index in self.opened if index and self.attempts[index] < AGAIN]
+        return [self.skeleton.parts[index] for p_value, index in sorted(found) if p_value <= level]
+
+    def _least_doubt(self, index: int) -> float:
+        """The smallest p-value of a leaf under an opened part that is not clear; 1 where there is none."""
+        leaves = [child for child in self.skeleton.parts[index].children if child not in self.opened]
+        known = [self.standings[leaf] for leaf in leaves]
+        return min((standing.p_value for standing in known if not standing.clear), default=1.0)
 
     @property
     def waiting(self) -> list[Part]:
@@ -93,11 +161,43 @@ class Search:
         ]
         return sorted(worthy, key=lambda part: -self.standings[part.index].promise)
 
-    def _next(self) -> Part | None:
-        return next((part for part in self.waiting if cost_of_opening(len(part.children)) <= self.left()), None)
+    @property
+    def leaves(self) -> list[Part]:
+        """The finest parts that a value is known of, in the order of the prompt: the units of the explanation."""
+        return [part for part in self.skeleton.parts if part.index in self.standings and part.index not in self.opened]
 
-    def _enter(self, index: int, level: Level) -> None:
-        """Note what a level says of its parts, then look inside those that it calls zero."""
+    def predicted(self, index: int) -> Floats:
+        """Held-out predictions of what an opened part asked ``(m,)``: its own, and what surrounds it in the masks."""
+        rows, here = self.opened[index].rows, self.skeleton.parts[index]
+        found = float(self.opened[0].rows.effects.mean()) + rows.predicted
+        while here.parent is not None:
+            for sibling in self.skeleton.children(here.parent):
+                if sibling.index != here.index:
+                    found = found + (rows.masks[:, sibling.first] - 0.5) * self.standings[sibling.index].value
+            here = self.skeleton.parts[here.parent]
+        return found
+
+    @property
+    def left_over(self) -> bool:
+        """Whether the predictions of a level miss more than noise makes: its parts do not act each by itself."""
+        missed = [level.rows.effects - self.predicted(index) for index, level in self.opened.items()]
+        known = [float(np.mean(each**2)) for each in missed if not np.isnan(each).any()]
+        return max(known, default=0.0) > max(self.worth**2, 2.0 * (self.noise or 0.0))
+
+    def _next(self, parts: Sequence[Part]) -> Part | None:
+        return next((part for part in parts if self._cost(part) <= self.left()), None)
+
+    def _cost(self, part: Part) -> int:
+        """Of asking about a part, and of what is left for pairs of leaves where the values leave something over."""
+        kept = self.reserve[not self._shows(part)] if self.left_over else 0
+        return cost_of_opening(len(part.children)) + kept
+
+    def _shows(self, part: Part) -> bool:
+        """Whether its value stands out, or its inside does: not merely that its interval is wide."""
+        return self._stands_out(part.index) or bool(self.standings[part.index].hidden)
+
+    def _enter(self, index: int, level: Level, *, look: bool = True) -> None:
+        """Note what a level says of its parts; the first time, look inside those that it calls zero."""
         self.opened[index] = level
         variance = level.spread**2
         whole = float(variance.sum())
@@ -105,29 +205,28 @@ class Search:
         children = self.skeleton.children(index)
         strongest = float(np.nanmax(np.abs([level.values, level.low, level.high])))
         for i, child in enumerate(children):
+            known = self.standings.get(child.index)
             self.standings[child.index] = Standing(
                 float(level.values[i]), float(level.low[i]), float(level.high[i]), float(level.p_values[i]),
-                float(shares[i]), strongest,
+                float(shares[i]), strongest, None if known is None else known.hidden,
             )  # fmt: skip
-        self._look_inside(self.skeleton.parts[index])
+        if look:
+            self._look_inside(self.skeleton.parts[index])
 
-    def _look_inside(self, parent: Part) -> None:
+    def _look_inside(self, parent: Part) -> bool:
+        """Whether it could be paid for; what was found is noted."""
         suspects = [
             child
             for child in self.skeleton.children(parent.index)
             if child.children and not self._stands_out(child.index)
         ]
         if not suspects or cost_of_looking(suspects) > self.left():
-            return
-        found = hidden(
-            self.skeleton, parent, suspects, self.probe, generator(self.seed, "hidden", parent.index),
-            estimand=self.estimand, noise=self.noise or 0.0, worth=self.worth,
-        )  # fmt: skip
+            return False
+        rows, rng = self.opened[parent.index].rows, generator(self.seed, "hidden", parent.index, self.looked)
+        found = hidden(suspects, rows, self.probe, rng, noise=self.noise or 0.0, worth=self.worth)
         for child, size in zip(suspects, found, strict=True):
-            old = self.standings[child.index]
-            self.standings[child.index] = Standing(
-                old.value, old.low, old.high, old.p_value, old.share, old.strongest, float(size)
-            )
+            self.standings[child.index] = replace(self.standings[child.index], hidden=float(size))
+        return True
 
     def _stands_out(self, index: int) -> bool:
         standing = self.standings[index]
