@@ -55,4 +55,6 @@ def _show(found: tuple[Checked, ...]) -> None:
         line = Text(f"{each.verdict:8}", style=_STYLES[each.verdict])
         line.append(f"{visible(each.rule)}   ", style="bold")
         line.append(visible(each.observed))
+        if each.error_rate is not None:
+            line.append(f"   wrong in at most {each.error_rate:.1%} of cases", style="dim")
         console.print(line, soft_wrap=True)

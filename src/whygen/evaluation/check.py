@@ -2,6 +2,8 @@
 
 A limit is *passed* where the whole 95% interval is on its side, *failed* where the whole interval is on the other, and
 *unknown* where the interval holds it: then more calls would tell. A figure without an interval is compared as it is.
+Each verdict states its error rate: how often a rule would be passed that the model does not keep, or failed that it
+keeps. None where nothing says how sure the figure is.
 """
 
 from __future__ import annotations
@@ -35,6 +37,12 @@ from whygen.results.records import Figure, Record, Text
 
 Verdict = Literal["pass", "fail", "unknown"]
 
+BEYOND = 0.025
+"""Chance that a 95% interval lies wholly on the wrong side of a limit."""
+
+DISCOVERIES = 0.05
+"""Share of false ones among the units that are called significant (Benjamini-Hochberg)."""
+
 
 class Checked(Record):
     """A rule, whether it holds, and what was observed."""
@@ -45,6 +53,8 @@ class Checked(Record):
     low: Figure = None
     high: Figure = None
     observed: Text
+    error_rate: Figure = None
+    """At most this share of such verdicts is wrong; None where that is not known, or there is no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +126,14 @@ def _limited(
     rule: Rule, sign: Sign, limit: float, value: float | None, *, low: float | None = None, high: float | None = None,
     what: str = "", missing: str = "",
 ) -> Checked:  # fmt: skip
-    """A figure against its limit."""
+    """A figure against its limit: the whole 95% interval is beyond it by chance in at most 2.5% of cases."""
     seen = " ".join(filter(None, [what, number(value), between(low, high)])) if value is not None else missing
+    found = verdict(value, low, high, sign, limit)
+    known = found != "unknown" and low is not None and high is not None
     return Checked(
-        rule=rule.text, verdict=verdict(value, low, high, sign, limit), value=value, low=low, high=high, observed=seen
-    )
+        rule=rule.text, verdict=found, value=value, low=low, high=high, observed=seen,
+        error_rate=BEYOND if known else None,
+    )  # fmt: skip
 
 
 def _truth(rule: Rule, found: bool | None, wanted: bool, observed: str) -> Checked:
@@ -159,7 +172,9 @@ def _significant(subject: Subject, rule: Rule, form: Significant) -> Checked:
         return unit
     known = unit.p_value is not None or unit.low is not None
     result = _truth(rule, unit.significant if known else None, form.wanted, _shown(unit))
-    return result.model_copy(update={"value": unit.attribution, "low": unit.low, "high": unit.high})
+    told = {"value": unit.attribution, "low": unit.low, "high": unit.high}
+    # That a unit is called is wrong for 5% of the called; that it is not called says only that it was not shown.
+    return result.model_copy(update={**told, "error_rate": DISCOVERIES if known and unit.significant else None})
 
 
 def _attribution(subject: Subject, rule: Rule, form: Attribution) -> Checked:

@@ -221,3 +221,14 @@ def test_unknown_fails_unless_it_is_told_to_pass(saved: Path, capsys: pytest.Cap
         document = json.loads(capsys.readouterr().out)
         assert document["held"] is (code == 0)
         assert document["rules"][0]["verdict"] == "unknown"
+
+
+def test_a_verdict_states_how_often_it_would_be_wrong(saved: Path) -> None:
+    rules = ["unit 'fox' significant", "fidelity >= -1", "fidelity >= 0.999999", "top 3 contains 'fox'", "calls <= 64"]
+    found = {each.rule: each for each in check(saved, rules)}
+    assert found["fidelity >= -1"].error_rate == 0.025
+    assert found["unit 'fox' significant"].error_rate == (
+        0.05 if found["unit 'fox' significant"].verdict == "pass" else None
+    )
+    assert found["top 3 contains 'fox'"].error_rate is None  # nothing says how sure an order is
+    assert found["calls <= 64"].error_rate is None  # a count is a fact

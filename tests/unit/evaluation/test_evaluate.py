@@ -169,7 +169,7 @@ def test_every_figure_of_a_model_with_a_known_cause(tmp_path: Path) -> None:
     assert found.measure("r2_heldout").value == pytest.approx(1.0)
     assert found.measure("r2_heldout").chance_high < 0.5  # type: ignore[operator]
     assert found.measure("sufficiency").value == pytest.approx(0.0)
-    assert found.measure("deletion_auc").value < found.measure("deletion_auc").chance_low + 0.2  # type: ignore[operator]
+    assert found.measure("deletion_auc").value < found.measure("deletion_auc").chance - 0.3  # type: ignore[operator]
     assert found.measure("lds_fresh").value == pytest.approx(1.0)
     assert found.measure("repeatability").value == pytest.approx(1.0)
     assert found.measure("jaccard_top_suffix").value == 1.0

@@ -13,8 +13,10 @@ With S_k the prompt without the k units of the highest attribution, T_k the prom
 - ``lds_fresh``: Spearman's correlation over masks that the explanation never saw of the sum of kept attributions and
   the observed effect (linear datamodeling score, Park et al. 2023, arXiv 2303.14186).
 
-Chance: the same curves for random orders. A model whose repeats agree has no other error; for one that differs each
-point is drawn three times, and the interval is Student's over the three curves.
+Chance: the same curves for random orders; its range is where one more random order would lie in 95 of 100 cases. For
+``lds_fresh`` the attributions are dealt out to other units: where most units pull the same way any explanation does
+well, and chance is far from 0. A model whose repeats agree has no other error; for one that differs each point is drawn
+three times, and the interval is Student's over the three curves.
 """
 
 from __future__ import annotations
@@ -38,6 +40,9 @@ from whygen.types import Masks
 
 ORDERS = 10
 """Random orders that give the chance level."""
+
+FREE_ORDERS = 200
+"""And where every mask is on record, so that an order costs no call."""
 
 FRESH = 32
 """Masks that the explanation never saw, for LDS."""
@@ -114,7 +119,8 @@ def _orders(case: Case) -> list[NDArray[np.int64]]:
     """The explanation's order, then random ones."""
     values = attributions(case.explanation)
     rng = generator(case.seed, "random orders")
-    return [np.argsort(-values, kind="stable"), *(rng.permutation(len(values)) for _ in range(ORDERS))]
+    orders = FREE_ORDERS if len(case.lab.known()) >= 2 ** len(values) - 1 else ORDERS
+    return [np.argsort(-values, kind="stable"), *(rng.permutation(len(values)) for _ in range(orders))]
 
 
 def _masks(case: Case) -> tuple[Masks, Masks]:
@@ -196,7 +202,7 @@ def _curves(asked: _Asked, order: NDArray[np.int64], back: NDArray[np.int64], wh
 def _row(name: str, case: Case, found: list[dict[str, Floats]]) -> Measure:
     mine = found[0][name]
     chance = np.array([each[name].mean() for each in found[1:]])
-    low, high = percentiles(chance)
+    low, high = one_more(chance)
     half = _half(mine)
     value = float(mine.mean())
     if not np.isfinite(value):
@@ -213,8 +219,22 @@ def _row(name: str, case: Case, found: list[dict[str, Floats]]) -> Measure:
         metric="faithfulness", name=name, value=value, low=None if half is None else value - half,
         high=None if half is None else value + half, chance=mean_of(chance), chance_low=low, chance_high=high,
         n=len(case.explanation.units), better="lower" if name in BETTER else "higher",
-        how=f"units by attribution, one by one; {sure}. Chance: {ORDERS} random orders",
+        how=f"units by attribution, one by one; {sure}. Chance: {len(chance)} random orders, and the range of one more",
     )  # fmt: skip
+
+
+def one_more(chance: Floats) -> tuple[float | None, float | None]:
+    """Where one more value would lie in 95 of 100 cases, given these: percentiles of many, Student's range of few.
+
+    The percentiles of ten values leave out a fifth of all others; Student's prediction interval,
+    ``mean +- t(k - 1) sd sqrt(1 + 1 / k)``, does not (Hahn and Meeker, Statistical Intervals, 1991, section 4.7).
+    """
+    finite = chance[np.isfinite(chance)]
+    k = len(finite)
+    if k < 3 or k >= FREE_ORDERS:
+        return percentiles(finite)
+    half = float(student_half_width(np.array(finite.var(ddof=1) * (1.0 + 1.0 / k)), k - 1.0))
+    return float(finite.mean()) - half, float(finite.mean()) + half
 
 
 def _half(draws: Floats) -> float | None:
@@ -233,11 +253,12 @@ def _normalised(asked: _Asked, whole: float, found: list[dict[str, Floats]], n: 
     if most - least <= 1e-12 * max(abs(most), 1e-300):
         return None
     scaled = [(float(each["aopc"].mean()) - least) / (most - least) for each in found]
-    low, high = percentiles(np.array(scaled[1:]))
+    low, high = one_more(np.array(scaled[1:]))
     return Measure(
         metric="faithfulness", name="normalised_aopc", value=scaled[0], chance=float(np.mean(scaled[1:])),
         chance_low=low, chance_high=high, n=n, better="higher",
-        how=f"aopc between the worst and the best of all {n}! orders, exact: no interval. Chance: {ORDERS} random ones",
+        how=f"aopc between the worst and the best of all {n}! orders, exact: no interval. Chance: "
+        f"{len(scaled) - 1} random ones",
     )  # fmt: skip
 
 
@@ -257,16 +278,19 @@ def extreme_mean(effect: dict[bytes, float], n: int, pick: Callable[[float, floa
 
 
 def _lds(case: Case, effects: Floats, fresh: Masks) -> Measure:
-    predicted = fresh @ attributions(case.explanation)
+    own = attributions(case.explanation)
+    kept = fresh.astype(np.float64)
+    predicted = kept @ own
     rng = generator(case.seed, "lds")
     rows = rng.integers(len(fresh), size=(DRAWS, len(fresh)))
     low, high = percentiles(np.array([spearman(effects[row], predicted[row]) for row in rows]))
-    chance = percentiles(np.array([spearman(effects, rng.permutation(predicted)) for _ in range(DRAWS)]))
+    dealt = np.array([spearman(effects, kept @ rng.permutation(own)) for _ in range(DRAWS)])
+    chance = percentiles(dealt)
     return Measure(
-        metric="faithfulness", name="lds_fresh", value=spearman(effects, predicted), low=low, high=high, chance=0.0,
-        chance_low=chance[0], chance_high=chance[1], n=len(fresh), better="higher",
+        metric="faithfulness", name="lds_fresh", value=spearman(effects, predicted), low=low, high=high,
+        chance=mean_of(dealt), chance_low=chance[0], chance_high=chance[1], n=len(fresh), better="higher",
         how="Spearman's correlation of the sum of kept attributions and the effect, over masks the explanation never "
-        "saw. Interval: bootstrap over masks. Chance: 0 on average; its range by permuting predictions",
+        f"saw. Interval: bootstrap over masks. Chance: attributions dealt out to other units, {DRAWS} times",
     )  # fmt: skip
 
 

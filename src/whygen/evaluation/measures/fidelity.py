@@ -7,11 +7,14 @@ With residuals ``r = y - yhat`` and weights w (the kernel of the thesis's surrog
 - ``mean loss`` |mean y - mean yhat|; ``l1`` mean |r|, ``l2`` mean r^2 (which are ``mae`` and ``mse`` by other names);
 - ``weighted l1`` sum w |r| / m, ``weighted l2`` sum w r^2 / m: over m, not over sum w, as published.
 
-Intervals: bootstrap over groups of masks, without a refit. Chance: effects dealt out anew by groups, and refitted.
+Intervals: in-sample figures by a bootstrap over groups of masks. Held-out figures are wider: nested cross-validation
+says how far R2 may be from that on fresh masks (see `nested`), and the other figures are widened by the same ratio.
+Chance: effects dealt out anew by groups, and refitted.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,6 +23,7 @@ from scipy.stats import rankdata  # pyright: ignore[reportMissingTypeStubs, repo
 
 from whygen.errors import UsageError
 from whygen.evaluation.case import Case, Floats, Metric, mean_of, percentiles
+from whygen.evaluation.measures.nested import Spread, r2_spread
 from whygen.evaluation.rebuilt import Rebuilt, rebuild
 from whygen.evaluation.result import Measure
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
@@ -160,9 +164,10 @@ def _rows(rebuilt: Rebuilt, predicted: Floats, chance: Mapping[str, Floats], whe
         values["lds"] = spearman(observed.effects, predicted)
         spread["lds"] = _lds_spread(observed.effects, predicted, counts)
     suffix = "_insample" if where == "in-sample" else "_heldout"
+    known = r2_spread(observed, rebuilt.surrogate, generator(seed, "nested")) if where == "held out" else None
     rows: list[Measure] = []
     for name, value in values.items():
-        low, high = percentiles(spread[name])
+        low, high = _limits(name, value, percentiles(spread[name]), where, known)
         by_chance = percentiles(chance[name])
         rows.append(
             Measure(
@@ -172,6 +177,23 @@ def _rows(rebuilt: Rebuilt, predicted: Floats, chance: Mapping[str, Floats], whe
             )
         )  # fmt: skip
     return rows
+
+
+def _limits(
+    name: str, value: float, plain: tuple[float | None, float | None], where: str, known: Spread | None
+) -> tuple[float | None, float | None]:
+    """Limits of a figure: held-out ones as wide as nested cross-validation says, within the range of the figure."""
+    low, high = plain
+    if where == "in-sample":
+        return plain
+    if known is None or low is None or high is None:
+        return None, None
+    if name in {"r2", "wr2"}:
+        low, high = known.limits(value)
+    else:
+        low, high = value - known.wider * (value - low), value + known.wider * (high - value)
+    floor = -1.0 if name == "lds" else -math.inf if name in HIGHER else 0.0
+    return max(floor, low), min(1.0, high) if name in HIGHER else high
 
 
 def _lds_spread(y: Floats, predicted: Floats, counts: Floats) -> Floats:
@@ -185,10 +207,12 @@ def _how(name: str, where: str, rebuilt: Rebuilt) -> str:
         "mean_loss": "|mean observed - mean predicted|",
     }.get(name, f"{name} of predicted against observed effects")
     kernel = "; weights exp(-(share of units dropped)^2 / 0.5^2)" if "w" in name[:2] else ""
-    fitted = "on the same masks, as published" if where == "in-sample" else "without each fold"
+    inside = where == "in-sample"
+    fitted = "on the same masks, as published" if inside else "without each fold"
+    interval = "bootstrap over groups of masks" if inside else "nested cross-validation (Bates et al. 2023)"
     return (
-        f"{what}, {rebuilt.surrogate.name} fitted {fitted}{kernel}. Interval: bootstrap over groups of masks, without "
-        f"a refit. Chance: {CHANCE_ROUNDS} times effects dealt out anew by groups"
+        f"{what}, {rebuilt.surrogate.name} fitted {fitted}{kernel}. Interval: {interval}. Chance: {CHANCE_ROUNDS} "
+        "times effects dealt out anew by groups"
     )
 
 
@@ -201,12 +225,10 @@ METRIC = Metric("fidelity", _no_calls, measure)
 
 
 def heldout_r2(explanation: PromptExplanation) -> tuple[float | None, float | None, float | None]:
-    """Held-out R2 with the limits of its bootstrap interval over groups of masks; limits need the evidence."""
-    value, evidence = explanation.fidelity.r2_heldout, explanation.evidence
-    if value is None or evidence is None:
+    """Held-out R2 with the limits of its 95% interval by nested cross-validation; limits need the evidence."""
+    value = explanation.fidelity.r2_heldout
+    if value is None or explanation.evidence is None:
         return value, None, None
-    near = rebuild(explanation, "fidelity").observed.nearness
-    weights = np.ones(len(evidence.effects)) if near is None else near
-    counts = resampled_groups(evidence.groups, generator(explanation.seed, "fidelity", "held out"))
-    found = figures(evidence.effects, evidence.predicted, weights, units=len(explanation.units), counts=counts)
-    return value, *percentiles(found["wr2"])
+    rebuilt = rebuild(explanation, "fidelity")
+    known = r2_spread(rebuilt.observed, rebuilt.surrogate, generator(explanation.seed, "nested"))
+    return (value, None, None) if known is None else (value, *known.limits(value))
