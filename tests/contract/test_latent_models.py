@@ -7,13 +7,16 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from whygen.anchors.explain import explain_anchors
+from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import settle
-from whygen.errors import MissingError, ModelError, UnknownNameError, UsageError
-from whygen.models import LatentModel, load_latent
+from whygen.errors import DataError, MissingError, ModelError, UnknownNameError, UsageError
+from whygen.models import LatentModel, Posterior, load_latent
 from whygen.models.options import ModelOptions
 from whygen.models.protocols import Decodes, Encodes, Samples
 from whygen.stats.seeds import generator
@@ -60,6 +63,11 @@ class ConvVae(torch.nn.Module):
         return torch.sigmoid(self.up(latents))
 
 
+class Sigma(NamedTuple):
+    mu: object
+    sigma: object
+
+
 def normal(mean, logvar):
     return torch.distributions.Normal(mean, torch.exp(logvar / 2))
 
@@ -70,6 +78,9 @@ SPELLINGS = {
     "object": (lambda m, v: SimpleNamespace(mean=m, logvar=v), lambda x: SimpleNamespace(sample=x)),
     "latent_dist": (lambda m, v: SimpleNamespace(latent_dist=SimpleNamespace(mean=m, logvar=v)), lambda x: (x, None)),
     "distribution": (normal, lambda x: torch.distributions.Bernoulli(probs=x)),
+    "named tuple": (lambda m, v: Sigma(m, torch.exp(v / 2)), lambda x: x),
+    "mapping of a variance": (lambda m, v: {"mean": m, "variance": torch.exp(v)}, lambda x: x),
+    "mapping of a log-deviation": (lambda m, v: {"loc": m, "log_scale": v / 2}, lambda x: x),
     "list of one": (lambda m, v: [(m, v)], lambda x: [x]),
 }
 
@@ -290,6 +301,141 @@ def test_pipelines_and_what_is_not_there_say_what_to_do(saved_autoencoder: Path,
         load_latent(f"diffusers/{saved_autoencoder}")
     with pytest.raises(MissingError, match="config"):
         load_latent(f"diffusers/{tmp_path}")
+
+
+# --- what the second part of a posterior is ------------------------------------------------------------------------
+
+
+class Deviations(MlpVae):
+    """A trained VAE has standard deviations below 1; this one returns them in place of log-variances."""
+
+    def __init__(self) -> None:
+        super().__init__(SIZES)
+        with torch.no_grad():
+            self.logvar.bias -= 2
+
+    def encode(self, samples):
+        mean, logvar = super().encode(samples)
+        return mean, torch.exp(logvar / 2)
+
+
+class LogVariances(Deviations):
+    def encode(self, samples):
+        mean, std = super().encode(samples)
+        return mean, 2 * std.log()
+
+
+def wrapped() -> LatentModel:
+    """The same by numpy: nothing but a pair of arrays reaches whygen."""
+    inner = load_latent(seeded(Deviations))
+    return LatentModel(encode=lambda x: tuple(map(np.asarray, inner.encode(x))), decode=inner.decode, shape=(64,))
+
+
+@pytest.mark.parametrize("make", [lambda: seeded(Deviations), wrapped])
+def test_a_deviation_is_never_read_as_a_log_variance(make) -> None:
+    data = {"anchors": samples(40), "reference": samples(90)[40:], "criteria": "kld,sse"}
+    with pytest.raises(UsageError, match=r"standard deviations .*variance of 0\.\d+, .*scale='std'.*Posterior"):
+        explain_anchors(make(), **data)
+    with pytest.raises(UsageError, match="scale is 'sigma'"):
+        load_latent(make(), scale="sigma")
+    found = explain_anchors(make(), scale="std", **data)
+    truth = explain_anchors(seeded(LogVariances), **data)
+    assert found.thresholds == pytest.approx(truth.thresholds, rel=1e-5)
+    np.testing.assert_array_equal(found.evidence.codes, truth.evidence.codes)
+    as_logvar = explain_anchors(make(), scale="logvar", **data)
+    assert as_logvar.thresholds["kld"] != pytest.approx(truth.thresholds["kld"], rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("second", "scale"),
+    [
+        (lambda v: np.exp(v / 2), "std"),
+        (np.exp, "var"),
+        (lambda v: v, "logvar"),
+    ],
+)
+def test_every_scale_gives_one_log_variance(second, scale) -> None:
+    logvar = generator(0, "logvar").normal(-1, 2, size=(5, 4)).astype(np.float32)
+    model = LatentModel(encode=lambda x: (x, second(logvar)), decode=len, scale=scale)
+    found = model.posterior(np.zeros((5, 4), np.float32)).logvar
+    np.testing.assert_allclose(found, logvar, atol=1e-5)
+    model.require_log_variance(np.zeros((5, 4), np.float32))
+
+
+def test_what_cannot_be_a_deviation_is_taken_as_it_is() -> None:
+    def told(second: object, **fields: object) -> LatentModel:
+        return LatentModel(encode=lambda x: (x, second), decode=len, **fields)
+
+    rows = np.ones((3, 2), np.float32)
+    told(np.zeros((3, 2))).require_log_variance(rows)  # the log of the prior's own variance
+    told(np.array([[0.5, 0.1], [0.2, -0.01], [0.3, 0.4]])).require_log_variance(rows)
+    LatentModel(encode=lambda x: Posterior(x, x), decode=len).require_log_variance(rows)
+    seeded_names = load_latent(seeded(lambda: Spelling(lambda m, v: {"mean": m, "logvar": v * 0 + 1}, lambda x: x)))
+    seeded_names.require_log_variance(samples().reshape(5, 64))
+    with pytest.raises(UsageError, match="nowhere below 0"):
+        told(np.array([[0.5, 0.0], [0.2, 0.1], [0.3, 0.4]])).require_log_variance(rows)
+    with pytest.raises(DataError, match=r"scale='std'.*returned -1"):
+        told(-rows, scale="std").posterior(rows)
+
+
+def test_a_module_may_say_itself_what_it_returns() -> None:
+    module = seeded(Deviations)
+    module.posterior_scale = "std"
+    logvar = load_latent(module).posterior(samples().reshape(5, 64)).logvar
+    np.testing.assert_allclose(logvar, load_latent(seeded(LogVariances)).encode(samples().reshape(5, 64))[1], atol=1e-5)
+
+
+# --- one model, whichever door it comes in by ------------------------------------------------------------------------
+
+
+def test_an_autoencoder_is_the_same_by_every_door(saved_autoencoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import diffusers
+
+    class Own(diffusers.AutoencoderKL):
+        """Somebody's own class, made from that of diffusers."""
+
+    path = str(saved_autoencoder / "vae")
+    code = f"import diffusers\ndef vae(): return diffusers.AutoencoderKL.from_pretrained({path!r})\n"
+    (saved_autoencoder.parent / "my_autoencoder.py").write_text(code)
+    monkeypatch.chdir(saved_autoencoder.parent)
+    doors = [
+        load_latent(f"diffusers/{path}"),
+        load_latent(f"diffusers/{saved_autoencoder}/vae"),
+        load_latent(diffusers.AutoencoderKL.from_pretrained(path)),
+        load_latent(Own.from_pretrained(path)),
+        load_latent("py/my_autoencoder:vae"),
+        load_latent(load_latent(f"diffusers/{path}")),
+    ]
+    images = (generator(0, "rgb").random((60, 16, 16, 3)) * 255).astype(np.uint8)
+    for model in doors:
+        assert (model.shape, model.layout, model.value_range) == ((3, None, None), "NCHW", (-1.0, 1.0))
+    told = [explain_anchors(each, images[:10], reference=images[10:], draws=1).thresholds for each in doors]
+    for thresholds in told[1:]:
+        assert thresholds == pytest.approx(told[0], rel=1e-5)
+    assert load_latent(diffusers.AutoencoderKL.from_pretrained(path), value_range=(0.0, 1.0)).value_range == (0.0, 1.0)
+    stating = diffusers.AutoencoderKL.from_pretrained(path)
+    stating.value_range = (0.0, 1.0)
+    assert load_latent(stating).value_range == (0.0, 1.0)
+
+
+def test_what_a_model_states_holds_by_every_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from test_latent_models_doors import Signed\nsigned = Signed()\ndef make(): return Signed()\n"
+    shared = "class Signed:\n    sample_shape = (8, 8)\n    value_range = (-1.0, 1.0)\n    layout = 'NHW'\n"
+    shared += "    def encode(self, x): return x[:, 0], x[:, 0] * 0 - 1\n"
+    shared += "    def decode(self, z): return z[:, None] * [[1]] * 8\n"
+    (tmp_path / "test_latent_models_doors.py").write_text(shared)
+    (tmp_path / "my_signed_models.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from test_latent_models_doors import Signed
+
+    doors = [load_latent(each) for each in (Signed(), "py/my_signed_models:signed", "py/my_signed_models:make")]
+    doors.append(load_latent(LatentModel(encode=Signed().encode, decode=Signed().decode, value_range=(-1, 1))))
+    assert {model.value_range for model in doors} == {(-1.0, 1.0)}
+    ready = [prepare((samples() * 255).astype(np.uint8), model).rows(slice(None)) for model in doors]
+    for rows in ready[1:]:
+        np.testing.assert_array_equal(rows, ready[0])
+    assert ready[0].min() < -0.9
 
 
 def test_training_is_seeded_and_learns() -> None:

@@ -63,6 +63,7 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     layout: Layout | None = None,
     shape: tuple[int | None, ...] | None = None,
     value_range: tuple[float, float] | None = None,
+    scale: Literal["logvar", "std", "var"] | None = None,
     seed: int = 0,
     options: ModelOptions | None = None,
     progress: Progress | None = None,
@@ -95,6 +96,7 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         layout: of anchors and reference given as arrays: "flat", "NHW", "NHWC" or "NCHW".
         shape: of one sample as the model takes it, where the model does not say.
         value_range: lowest and highest value that the model was trained on, where the model does not say (0, 1).
+        scale: what the second part of the posterior is, where the model returns a bare pair: "logvar", "std" or "var".
         seed: the same seed gives the same answer, up to rounding in any batch size.
         options: device, dtype and batch size of the model.
         progress: is told how many samples were scored.
@@ -111,7 +113,7 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         rounds=rounds, per_round=per_round, draws=draws, select=select, space=space,
     )  # fmt: skip
     require_selection(chosen_plan)
-    latent = load_latent(model, options, shape=shape, layout=None, value_range=value_range)
+    latent = load_latent(model, options, shape=shape, layout=None, value_range=value_range, scale=scale)
     anchor_set = load_samples(anchors, labels=labels, layout=layout)
     reference_set = _reference(latent, reference, layout)
     clock = _Clock()

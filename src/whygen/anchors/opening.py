@@ -10,10 +10,12 @@ from whygen.anchors.copies import Rows, check_shared, once
 from whygen.anchors.data import SampleSet
 from whygen.anchors.samples import Prepared, prepare, saturated
 from whygen.anchors.scoring import settle
-from whygen.models.latent import LatentModel
+from whygen.models.latent import Floats, LatentModel
 from whygen.results.anchors import SkippedRecord
 from whygen.results.prompt import Warned
 
+PROBED = 32
+"""So many samples of each set are encoded to see whether the posterior is one."""
 NAMED = 5
 """So many skipped files are named in the warning; all are in the details."""
 
@@ -53,6 +55,7 @@ def open_subject(
     if reference is not None:
         known = prepare(reference.samples, settled, layout=reference.layout, what="reference sample")
     warnings = [*ready.warnings, *(known.warnings if known else ()), *_few(ready), *_skipped(anchors, reference)]
+    settled.require_log_variance(_probe(ready, known))
     distinct, told = once(ready, anchors)
     warnings += told
     rows = None
@@ -76,6 +79,12 @@ def open_subject(
             for each in source.skipped
         ),
     )
+
+
+def _probe(anchors: Prepared, reference: Prepared | None) -> Floats:
+    """A few samples of each set, to see what the model makes of them."""
+    few = slice(0, min(PROBED, anchors.batch_size))
+    return np.concatenate([each.rows(few) for each in (anchors, reference) if each is not None])
 
 
 def _few(anchors: Prepared) -> tuple[Warned, ...]:

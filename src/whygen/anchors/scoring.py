@@ -234,7 +234,7 @@ def _score_batch(
 
 
 def _encode(model: LatentModel, samples: Floats, prepared: Prepared, first: int) -> tuple[Floats, Floats]:
-    mean, logvar = (np.asarray(part, dtype=np.float32) for part in model.encode(samples))
+    mean, logvar = model.posterior(samples)
     if mean.ndim != 2 or mean.shape != logvar.shape or len(mean) != len(samples):
         raise DataError(
             f"encode of {model.uri} gave a mean of shape {mean.shape} and a log-variance of shape {logvar.shape} for "

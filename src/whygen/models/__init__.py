@@ -5,6 +5,7 @@ the entry point group ``whygen.models``; the built-in ones use the same door.
 """
 
 from whygen.models.latent import LatentModel as LatentModel
+from whygen.models.latent import Posterior as Posterior
 from whygen.models.latent_loading import load_latent as load_latent
 from whygen.models.options import ModelOptions as ModelOptions
 from whygen.models.options import Provider as Provider
@@ -41,6 +42,7 @@ __all__ = [
     "LatentModel",
     "Model",
     "ModelOptions",
+    "Posterior",
     "Provider",
     "Randomises",
     "Samples",

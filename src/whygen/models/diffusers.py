@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from whygen.errors import MissingError, MissingExtraError, UsageError
 from whygen.models.hf import device_of, dtype_of, files_digest
-from whygen.models.latent import LatentModel
+from whygen.models.latent import LatentModel, stated
 from whygen.models.options import ModelOptions, Provider
 from whygen.types import JsonValue
 
@@ -128,17 +128,23 @@ def _folder_digest(folder: Path) -> str:
 def open_autoencoder(name: str, options: ModelOptions) -> LatentModel:
     """An ``AutoencoderKL`` as a `LatentModel`; images are NCHW between -1 and 1, of any size its strides divide."""
     diffusers = _library()
-    from whygen.models.latent_torch import torch_latent
-
     folder, subfolder = _split(name)
     module: Any = diffusers.AutoencoderKL.from_pretrained(folder, subfolder=subfolder)
+    return autoencoder_latent(module, options, uri=f"diffusers/{name}")
+
+
+def autoencoder_latent(module: Any, options: ModelOptions, *, uri: str | None = None) -> LatentModel:
+    """An ``AutoencoderKL`` that is loaded already; what it says of itself by attributes comes first."""
+    from whygen.models.latent_torch import torch_latent
+
+    known: dict[str, Any] = {
+        "shape": (int(module.config.in_channels), None, None),
+        "layout": "NCHW",
+        "value_range": SIGNED_RANGE,
+    }
+    said = stated(module, uri=uri)
     return torch_latent(
-        module,
-        options=options,
-        uri=f"diffusers/{name}",
-        shape=(int(module.config.in_channels), None, None),
-        layout="NCHW",
-        value_range=SIGNED_RANGE,
+        module, options=options, uri=uri, **{name: value for name, value in known.items() if name not in said}
     )
 
 

@@ -9,22 +9,32 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.errors import UsageError
+from whygen.errors import DataError, UsageError
 
 Floats: TypeAlias = NDArray[np.float32]
 Layout: TypeAlias = Literal["flat", "NHW", "NHWC", "NCHW"]
 Encode: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
 Decode: TypeAlias = Callable[[Floats], Floats]
 
+Scale: TypeAlias = Literal["logvar", "std", "var"]
+
 LAYOUTS: tuple[Layout, ...] = ("flat", "NHW", "NHWC", "NCHW")
+SCALES: tuple[Scale, ...] = ("logvar", "std", "var")
 UNIT_RANGE = (0.0, 1.0)
 UNBOUNDED = (-math.inf, math.inf)
 """The value range of samples that are not images: nothing is checked and nothing is scaled."""
+
+
+class Posterior(NamedTuple):
+    """What `encode` returns where nobody need guess: the second part is the log-variance. Each ``(n, d)``."""
+
+    mean: Floats
+    logvar: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +42,15 @@ class LatentModel:
     """A generator with an encoder, as numpy callables. Fulfils `Encodes`, `Decodes` and `Samples`.
 
     Attributes:
-        encode: samples ``(n, *shape)`` to mean and log-variance of the posterior, each ``(n, d)``.
+        encode: samples ``(n, *shape)`` to mean and log-variance of the posterior, each ``(n, d)``; a `Posterior`, or
+            a pair whose second part is what ``scale`` says.
         decode: latents ``(n, d)`` to samples ``(n, *shape)``.
         uri: what the model is called in reports.
         shape: of one sample; None in a place means "any size"; None alone means "not known".
         layout: how a sample is to be read as an image; needed only where the shape leaves it open.
         value_range: lowest and highest value of a sample; `UNBOUNDED` for data that are not images.
+        scale: what the second part of a pair is: ``logvar``, ``std`` (a standard deviation) or ``var``; None: a
+            log-variance, unless `require_log_variance` finds that it may be another.
         latent_dim: d, where it is known before anything was encoded.
         batch_size: samples in one call; None: chosen by the size of a sample.
         prefers: the layout to try first where neither shape nor layout is stated.
@@ -52,6 +65,7 @@ class LatentModel:
     shape: tuple[int | None, ...] | None = None
     layout: Layout | None = None
     value_range: tuple[float, float] = UNIT_RANGE
+    scale: Scale | None = None
     latent_dim: int | None = None
     batch_size: int | None = None
     prefers: Layout | None = None
@@ -64,8 +78,57 @@ class LatentModel:
             raise UsageError(f"value_range is {self.value_range}; give (lowest, highest), such as (0, 1).")
         if self.layout is not None and self.layout not in LAYOUTS:
             raise UsageError(f"layout is {self.layout!r}; give one of {', '.join(LAYOUTS)}.")
+        if self.scale is not None and self.scale not in SCALES:
+            raise UsageError(f"scale is {self.scale!r}; give one of {', '.join(SCALES)}.")
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"batch_size is {self.batch_size}; give at least 1, or None to have it chosen.")
+
+    def posterior(self, samples: Floats) -> Posterior:
+        """Mean and log-variance, whatever `encode` gives as its second part.
+
+        Raises:
+            DataError: if what should be standard deviations or variances is not above 0.
+        """
+        told = self.encode(samples)
+        mean, second = (np.asarray(part, dtype=np.float32) for part in told)
+        if isinstance(told, Posterior) or self.scale in (None, "logvar"):
+            return Posterior(mean, second)
+        if (second <= 0).any():
+            raise DataError(
+                f"scale={self.scale!r}, and encode of {self.uri} returned {float(second.min()):.4g}, which is not "
+                "above 0. Give scale='logvar' if these are log-variances."
+            )
+        return Posterior(mean, np.log(second) * np.float32(2 if self.scale == "std" else 1))
+
+    def require_log_variance(self, samples: Floats) -> None:
+        """Refuse a pair whose second part may be a standard deviation, where nobody said what it is.
+
+        A log-variance is below 0 wherever the encoder is surer than the prior, so one that is nowhere below 0 (and
+        not 0 throughout, the log of the prior's own variance) is hardly one. What else it is cannot be told for sure:
+        the latents of a trained model have the prior's variance in all (Makhzani et al. 2015, arXiv 1511.05644),
+        whether standard deviations or variances are what is added to the variance of the means.
+
+        Raises:
+            UsageError: if it may be another; says how to tell whygen.
+        """
+        told = self.encode(samples)
+        if self.scale is not None or isinstance(told, Posterior):
+            return
+        mean, second = (np.asarray(part, dtype=np.float64) for part in told)
+        if second.size == 0 or mean.shape != second.shape or not np.isfinite(second).all():
+            return
+        if second.min() < 0 or second.max() == 0:
+            return
+        with np.errstate(over="ignore"):
+            readings = (second**2, np.exp(second))
+        as_std, as_logvar = (float(np.median(mean.var(axis=0) + part.mean(axis=0))) for part in readings)
+        raise UsageError(
+            f"encode of {self.uri} returns a pair whose second part is nowhere below 0 ({second.min():.3g} to "
+            f"{second.max():.3g} over {len(mean)} samples). whygen takes it for a log-variance, which is below 0 "
+            "wherever the encoder is surer than the prior: these look like standard deviations (read so, latents have "
+            f"a variance of {as_std:.3g}, and read as log-variances of {as_logvar:.3g}; the prior has 1). Say what "
+            "they are: scale='std' (or 'var', or 'logvar'); or return whygen.models.Posterior(mean, logvar)."
+        )
 
     def sample(self, n: int, rng: np.random.Generator) -> Floats:
         """``n`` samples ``(n, *shape)`` from the model's own sampler, or from standard normal latents.
@@ -85,7 +148,13 @@ class LatentModel:
 def stated(model: object, *, uri: str | None) -> dict[str, Any]:
     """What a model says of itself by attributes, as fields of `LatentModel`."""
     said: dict[str, Any] = {"uri": uri or str(getattr(model, "uri", "") or f"object/{type(model).__name__}")}
-    names = {"sample_shape": "shape", "layout": "layout", "value_range": "value_range", "latent_dim": "latent_dim"}
+    names = {
+        "sample_shape": "shape",
+        "layout": "layout",
+        "value_range": "value_range",
+        "latent_dim": "latent_dim",
+        "posterior_scale": "scale",
+    }
     for attribute, name in names.items():
         if (value := getattr(model, attribute, None)) is not None:
             said[name] = tuple(value) if name in {"shape", "value_range"} else value

@@ -10,7 +10,7 @@ from functools import reduce
 from typing import Any, cast
 
 from whygen.errors import UsageError
-from whygen.models.latent import Decode, Encode, LatentModel, Layout, stated
+from whygen.models.latent import Decode, Encode, LatentModel, Layout, Scale, stated
 from whygen.models.options import ModelOptions
 from whygen.models.protocols import Decodes, Encodes
 from whygen.models.registry import open_uri
@@ -23,11 +23,14 @@ def load_latent(
     shape: tuple[int | None, ...] | None = None,
     layout: Layout | None = None,
     value_range: tuple[float, float] | None = None,
+    scale: Scale | None = None,
 ) -> LatentModel:
     """A `LatentModel` from a URI, a torch module, an object with ``encode`` and ``decode``, or a `LatentModel`.
 
     What the model expects is taken from the arguments, else from what it says of itself (the attributes
-    ``sample_shape``, ``layout``, ``value_range``, ``latent_dim``), else values between 0 and 1 are assumed.
+    ``sample_shape``, ``layout``, ``value_range``, ``latent_dim``, ``posterior_scale``), else values between 0 and 1 are
+    assumed; an autoencoder of diffusers takes -1 to 1, as an object as by its path. What ``scale`` is: see
+    `LatentModel`.
 
     Raises:
         UsageError: if the model cannot encode and decode.
@@ -35,7 +38,13 @@ def load_latent(
     options = options or ModelOptions()
     opened = _open(model, options) if isinstance(model, str) else model
     latent = _adapt(opened, options, uri=model if isinstance(model, str) else None)
-    given = {"shape": shape, "layout": layout, "value_range": value_range, "batch_size": options.batch_size}
+    given = {
+        "shape": shape,
+        "layout": layout,
+        "value_range": value_range,
+        "scale": scale,
+        "batch_size": options.batch_size,
+    }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return replace(latent, **changes)
 
@@ -44,6 +53,12 @@ def is_torch_module(thing: object) -> bool:
     """Whether this is a torch module; torch is not imported to find out."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(thing, torch.nn.Module)
+
+
+def _is_autoencoder(thing: object) -> bool:
+    """Whether this is an autoencoder of diffusers, or of a class made from one; diffusers is not imported."""
+    library = sys.modules.get("diffusers")
+    return library is not None and isinstance(thing, library.AutoencoderKL)
 
 
 def _open(uri: str, options: ModelOptions) -> object:
@@ -71,6 +86,10 @@ def _adapt(opened: object, options: ModelOptions, *, uri: str | None) -> LatentM
             "measure its anchors by. Give a torch module, a diffusers AutoencoderKL (PATH/vae of a pipeline), or "
             "whygen.models.LatentModel(encode=..., decode=...) with encode(samples) -> (mean, logvar)."
         )
+    if _is_autoencoder(opened):
+        from whygen.models.diffusers import autoencoder_latent
+
+        return autoencoder_latent(opened, options, uri=uri)
     if is_torch_module(opened):
         from whygen.models.latent_torch import torch_latent
 

@@ -1,9 +1,11 @@
 # pyright: basic
 """Any torch module with ``encode`` and ``decode`` as a `LatentModel`: what they return is read by what it is.
 
-Understood as a posterior: ``(mean, logvar)``, a mapping with these, an object with ``mean`` and ``logvar``, a
-``torch.distributions`` object, and ``latent_dist`` around any of them (diffusers). Understood as a reconstruction: a
-tensor, an object with a tensor ``sample`` (diffusers), the first of a tuple, the mean of a distribution.
+Understood as a posterior: a mapping, a named tuple or an object with a mean and a log-variance, standard deviation or
+variance under one of the usual names, a ``torch.distributions`` object, ``latent_dist`` around any of them (diffusers);
+and a pair ``(mean, logvar)``, of which only the person can say whether its second part is one. Understood as a
+reconstruction: a tensor, an object with a tensor ``sample`` (diffusers), the first of a tuple, the mean of a
+distribution.
 """
 
 from __future__ import annotations
@@ -16,12 +18,17 @@ import numpy as np
 import torch
 
 from whygen.errors import ModelError, UsageError
-from whygen.models.latent import Floats, LatentModel, stated
+from whygen.models.latent import Floats, LatentModel, Posterior, stated
 from whygen.models.options import ModelOptions
 
 MEANS = ("mean", "mu", "loc")
-LOGVARS = ("logvar", "log_var", "log_variance")
-SCALES = ("stddev", "std", "scale")
+LOG_VARIANCE: tuple[tuple[tuple[str, ...], Callable[[torch.Tensor], torch.Tensor]], ...] = (
+    (("logvar", "log_var", "log_variance"), lambda logvar: logvar),
+    (("logstd", "log_std", "log_sigma", "log_scale"), lambda logstd: 2 * logstd),
+    (("stddev", "std", "sigma", "scale"), lambda std: 2 * std.log()),
+    (("variance", "var"), torch.log),
+)
+"""Names of the second part of a posterior, and how it becomes a log-variance."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 RECONSTRUCTIONS = ("sample", "reconstruction", "x_hat", "recon", "mean")
 
@@ -48,10 +55,11 @@ class _TorchCalls:
     def __init__(self, module: torch.nn.Module) -> None:
         self._module: Any = module
         self._latent_shapes: dict[int, tuple[int, ...]] = {}
+        self._named = False
 
     def encode(self, samples: Floats) -> tuple[Floats, Floats]:
-        mean, logvar = _sparing(self._encode, samples)
-        return mean, logvar
+        mean, second = _sparing(self._encode, samples)
+        return Posterior(mean, second) if self._named else (mean, second)
 
     def decode(self, latents: Floats) -> Floats:
         shape = self._latent_shapes.get(latents.shape[1], latents.shape[1:])
@@ -60,9 +68,9 @@ class _TorchCalls:
 
     def _encode(self, samples: Floats) -> tuple[Floats, ...]:
         with _evaluating(self._module), torch.inference_mode():
-            mean, logvar = posterior(self._module.encode(_tensor(samples, self._module)))
+            mean, second, self._named = _posterior(self._module.encode(_tensor(samples, self._module)))
             self._latent_shapes[mean[0].numel()] = tuple(mean.shape[1:])
-            return _numpy(mean.flatten(1)), _numpy(logvar.expand_as(mean).flatten(1))
+            return _numpy(mean.flatten(1)), _numpy(second.expand_as(mean).flatten(1))
 
     def _decode(self, latents: Floats) -> tuple[Floats, ...]:
         with _evaluating(self._module), torch.inference_mode():
@@ -88,22 +96,26 @@ def _sparing(call: Callable[[Floats], tuple[Floats, ...]], array: Floats) -> tup
 
 
 def posterior(result: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and log-variance from whatever ``encode`` returned.
+    """Mean and log-variance from whatever ``encode`` returned; the second part of a bare pair is taken for one.
 
     Raises:
         UsageError: if no mean and variance can be told from it.
     """
+    return _posterior(result)[:2]
+
+
+def _posterior(result: Any) -> tuple[torch.Tensor, torch.Tensor, bool]:
+    """The same, and whether a name said what the second part is."""
     if hasattr(result, "latent_dist"):
-        return posterior(result.latent_dist)
+        return _posterior(result.latent_dist)
     if isinstance(result, tuple | list) and len(result) == 1:
-        return posterior(result[0])
-    if isinstance(result, tuple | list) and len(result) == 2 and all(map(torch.is_tensor, result)):
-        return result[0], result[1]
+        return _posterior(result[0])
     if not torch.is_tensor(result) and (mean := _first_tensor(result, MEANS)) is not None:
-        if (logvar := _first_tensor(result, LOGVARS)) is not None:
-            return mean, logvar
-        if (scale := _first_tensor(result, SCALES)) is not None:
-            return mean, 2 * scale.log()
+        for names, as_logvar in LOG_VARIANCE:
+            if (found := _first_tensor(result, names)) is not None:
+                return mean, as_logvar(found), True
+    if isinstance(result, tuple | list) and len(result) == 2 and all(map(torch.is_tensor, result)):
+        return result[0], result[1], False
     raise UsageError(
         f"encode of the model returned {_describe(result)}; whygen needs the mean and the log-variance of the "
         "posterior. Return (mean, logvar), or wrap it: whygen.models.LatentModel(encode=..., decode=...)."
