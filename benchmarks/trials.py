@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from whygen.models.planted.games import Game
 from whygen.prompt import designs, exact, intervals
 from whygen.prompt.asking import REDRAWS, REPEATS
+from whygen.prompt.noise import Noise, measure
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import load_surrogate
 from whygen.stats.intervals import Interval
@@ -37,12 +38,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One game and what its masks showed; ``own`` is the variance of one effect, as redrawn prompts tell it."""
+    """One game and what its masks showed; ``noise`` as redrawn prompts tell it."""
 
     game: Game
     observed: Observed
-    own: float
+    noise: Noise
     enumerated: bool
+
+    @property
+    def own(self) -> float:
+        """Variance of one effect under repetition."""
+        return self.noise.bound
 
     @property
     def truth(self) -> Floats:
@@ -66,11 +72,13 @@ def play(cell: Cell, rng: np.random.Generator, *, sizes: designs.Sizes = "levera
         ends = game.values(np.array([[True] * cell.n, [False] * cell.n]))
         total = float(ends[0] - ends[1] + sigma * np.sqrt(1.0 + 1.0 / REPEATS) * rng.normal())
     observed = Observed(design.masks, effects, design.groups, design.keep, design.sizes, total)
-    own = 0.0
+    draws = np.full((len(clean), 2), np.nan)
+    draws[:, 0] = effects
     if sigma > 0:
-        again = clean[:REDRAWS] + sigma * rng.normal(size=REDRAWS)
-        own = float(((again - effects[:REDRAWS]) ** 2).mean() / 2.0)
-    return Trial(game, observed, own, design.enumerated)
+        rows = rng.permutation(len(clean))[:REDRAWS]
+        draws[rows, 1] = clean[rows] + sigma * rng.normal(size=len(rows))
+        observed = observed.with_effects(np.nanmean(draws, axis=1))
+    return Trial(game, observed, measure(draws, known=sigma == 0), design.enumerated)
 
 
 def _design(cell: Cell, rng: np.random.Generator, sizes: designs.Sizes) -> designs.Design:
@@ -91,7 +99,7 @@ def interval(
     observed = trial.observed
     if trial.enumerated:
         find = exact.enumerated_estimate if observed.total is None else exact.enumerated_shapley
-        found = find(observed, noise=trial.own, degrees=REDRAWS).interval
+        found = find(observed, trial.noise).interval
         assert found is not None
         return found
     fit = intervals.cross_fit(observed, load_surrogate(surrogate), rng)

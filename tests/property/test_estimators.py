@@ -194,7 +194,9 @@ def test_local_is_weighted_least_squares() -> None:
 
 def test_leave_one_out_is_a_difference_and_has_no_interval() -> None:
     design = designs.leave_one_out(3)
-    estimate = exact.leave_one_out_estimate(Observed(design.masks, np.array([1.0, 2.0, 3.0]), design.groups), 3.0)
+    estimate = exact.leave_one_out_estimate(
+        Observed(design.masks, np.array([1.0, 2.0, 3.0]), design.groups), np.array([3.0])
+    )
     assert estimate.attributions == pytest.approx([2.0, 1.0, 0.0])
     assert estimate.interval is None
     assert estimate.p_values is None

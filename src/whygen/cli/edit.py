@@ -53,6 +53,12 @@ def edit(
     surrogate: Annotated[str | None, typer.Option(help="auto, or a name such as ridge.")] = None,
     draws: Annotated[int | None, typer.Option(help="Pictures drawn for each mask; 1.")] = None,
     references: Annotated[int | None, typer.Option(help="Reference pictures; 1.")] = None,
+    model_noise: Annotated[
+        str | None,
+        typer.Option(
+            help="measure, or none: you state that equal questions get equal answers, so none is asked twice."
+        ),
+    ] = None,
     tolerance: Annotated[float | None, typer.Option(help="Stop when the widest interval is under this.")] = None,
     empty: Annotated[str | None, typer.Option(help="include or exclude the empty instruction.")] = None,
     temperature: Annotated[float, typer.Option(help="0: one noise for all; above: each draw has its own.")] = 0.0,
@@ -88,7 +94,7 @@ def edit(
     choices: dict[str, Any] = {
         "budget": budget, "units": units, "regions": regions, "fill": fill, "pin": pin or None, "operator": operator,
         "placeholder": placeholder, "target": target, "estimand": estimand, "keep": keep, "surrogate": surrogate,
-        "draws": draws, "references": references, "tolerance": tolerance, "empty": empty,
+        "draws": draws, "references": references, "model_noise": model_noise, "tolerance": tolerance, "empty": empty,
     }  # fmt: skip
     common_choices: dict[str, Any] = {
         "preset": preset,

@@ -66,6 +66,12 @@ def prompt(
     ] = None,
     draws: Annotated[int | None, typer.Option(help="Answers drawn for each mask; 1.")] = None,
     references: Annotated[int | None, typer.Option(help="Reference answers; 1.")] = None,
+    model_noise: Annotated[
+        str | None,
+        typer.Option(
+            help="measure, or none: you state that equal questions get equal answers, so none is asked twice."
+        ),
+    ] = None,
     distribution: Annotated[
         str | None, typer.Option(help="Compare sets of draws: energy, mmd, optimal-transport or sinkhorn.")
     ] = None,
@@ -114,7 +120,8 @@ def prompt(
         "budget": budget, "units": units, "pin": pin or None, "operator": operator, "placeholder": placeholder,
         "lexicon": lexicon, "infill": infill, "paraphraser": paraphraser, "noise": noise,
         "target": target, "estimand": estimand, "keep": keep, "kernel": kernel, "surrogate": surrogate,
-        "draws": draws, "references": references, "distribution": distribution, "tolerance": tolerance,
+        "draws": draws, "references": references, "model_noise": model_noise, "distribution": distribution,
+        "tolerance": tolerance,
         "stable": stable, "empty": empty,
         "irrelevant": irrelevant,
         "matrix": matrix,

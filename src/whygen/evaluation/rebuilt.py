@@ -58,7 +58,7 @@ class Rebuilt:
         """Attributions of the explanation's estimand from other effects on its masks (or fewer of them), ``(n,)``."""
         estimand = self.explanation.estimand
         if estimand == "loo":
-            return exact.leave_one_out_estimate(observed, whole_effect(self.explanation)).attributions
+            return exact.leave_one_out_estimate(observed, np.array([whole_effect(self.explanation)])).attributions
         if estimand == "local":
             return intervals.local_estimate(observed).attributions
         if self.explanation.masks == "enumerated":

@@ -10,6 +10,7 @@ from whygen.models.latent_loading import load_latent as load_latent
 from whygen.models.options import ModelOptions as ModelOptions
 from whygen.models.options import Provider as Provider
 from whygen.models.protocols import AddsNoise as AddsNoise
+from whygen.models.protocols import AnswersAlike as AnswersAlike
 from whygen.models.protocols import ContinuesText as ContinuesText
 from whygen.models.protocols import Decodes as Decodes
 from whygen.models.protocols import Encodes as Encodes
@@ -32,6 +33,7 @@ from whygen.models.registry import providers as providers
 
 __all__ = [
     "AddsNoise",
+    "AnswersAlike",
     "ContinuesText",
     "Decodes",
     "Encodes",

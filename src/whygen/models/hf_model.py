@@ -119,6 +119,10 @@ class HfModel:
         """URI, digest of the files or commit of the hub, and precision; None if nobody told."""
         return self._identity
 
+    def answers_alike(self, settings: Settings) -> bool:
+        """Greedy decoding in single precision. In half precision the other rows of a batch may turn a token."""
+        return settings.temperature == 0.0 and self.network.dtype in (torch.float32, torch.float64)
+
     def randomised(self, seed: int) -> HfModel:
         """The same network with the numbers of every weight dealt out anew, and the same tokenizer.
 

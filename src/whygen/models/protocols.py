@@ -11,7 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request
+from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request, Settings
 
 
 @runtime_checkable
@@ -37,6 +37,17 @@ class HasIdentity(Protocol):
 
     @property
     def identity(self) -> Mapping[str, JsonValue] | None: ...
+
+
+@runtime_checkable
+class AnswersAlike(Protocol):
+    """A model that says whether it gives equal answers to equal requests by the way it is built (greedy decoding in
+    single precision, a rule). Without this protocol nobody knows: a model whose answers agreed so far is no such model.
+    """
+
+    def answers_alike(self, settings: Settings) -> bool:
+        """Whether equal requests with these settings get equal answers, whatever their ``draw``."""
+        ...
 
 
 @runtime_checkable

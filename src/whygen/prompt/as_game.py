@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 READ = frozenset(
     {"preset", "budget", "units", "pin", "operator", "target", "draws", "references",
-     *(field.name for field in fields(OperatorOptions))}
+     "model_noise", *(field.name for field in fields(OperatorOptions))}
 )  # fmt: skip
 """Options that say what a coalition is worth. The others say how masks are drawn and read: that is shapiq's part."""
 
@@ -124,7 +124,8 @@ def as_game(
             model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=runner
         )
         operator = question.operator.prepare(question.units, tools)
-        asker = Asker(runner, box, question.units, operator, question.target, settings or Settings(seed=seed))
+        sent, stated = settings or Settings(seed=seed), chosen.model_noise == "none"
+        asker = Asker(runner, box, question.units, operator, question.target, sent, stated=stated)
         asker.check_target()
         asker.check_context()
         values = Values(asker, asker.whole(chosen.references, repeats=question.plan.repeats), chosen.draws)

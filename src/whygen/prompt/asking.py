@@ -1,23 +1,24 @@
 """Puts the questions: renders masks, sends requests through `whygen.runs`, hands back effects.
 
 Draw numbers keep answers honest. The references, the repeats and the redraws of one prompt are different draws, so a
-reference is never compared with itself. Two masks that render to one text share its answer only when repeats of the
-whole prompt agreed; a model that differs is asked again for each.
+reference is never compared with itself. Two masks that render to one text share its answer only where the model is
+known to give equal answers to equal questions; any other is asked again for each.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import DataError, ModelError, UsageError
-from whygen.models import HasContext, Model, ScoresText, output_kind
+from whygen.models import AnswersAlike, HasContext, Model, ScoresText, output_kind
 from whygen.prompt.designs import Design
 from whygen.prompt.failing import Failing
+from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators import Operator
 from whygen.prompt.targets import Continues, HearsRefusals, ReadsReference, Target, join_scores
 from whygen.prompt.units import Sent, Units, shown
@@ -29,7 +30,10 @@ REPEATS = 2
 """Fresh answers to the whole prompt, asked before any mask: they give f(1) and show whether the model differs."""
 
 REDRAWS = 8
-"""Masked prompts asked again when repeats differ, to pool the variance of the model's noise (METHODS A3)."""
+"""Masked prompts that are asked again, of a sampled design, to measure the model's noise (METHODS A3)."""
+
+MOST_DRAWS = 8
+"""Draws of one mask at most where every mask is asked and calls are left: more say little more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,19 @@ class Whole:
         repeats: effects of fresh answers, shape ``(repeats,)``; their mean is f(1).
         differs: whether any repeat differed from its first reference.
         fresh: the repeats themselves.
+        steadiness: what is known of equal questions getting equal answers.
     """
 
     references: tuple[Output, ...]
     repeats: NDArray[np.float64]
     differs: bool
     fresh: tuple[Output, ...] = ()
+    steadiness: Steadiness = "so far"
+
+    @property
+    def known(self) -> bool:
+        """Whether equal questions are known to get equal answers."""
+        return self.steadiness == "known"
 
     @property
     def effect(self) -> float:
@@ -80,11 +91,15 @@ class Asker:
     operator: Operator
     target: Target
     settings: Settings
+    stated: bool = False
+    """Whether the person states that equal questions get equal answers (``model_noise="none"``)."""
     samples: list[Sample] = field(default_factory=list[Sample])
     used: Counter[Asked] = field(default_factory=Counter[Asked])
     failures: list[Failure] = field(default_factory=list[Failure])
     answers: dict[int, list[Output]] = field(default_factory=dict[int, "list[Output]"])
     """Answers to each row of the design, in the order of their draws."""
+    repeats: list[Output] = field(default_factory=list["Output"])
+    """Answers to the whole prompt that were asked for together with redraws."""
     told: dict[int, Settings] = field(default_factory=dict[int, Settings])
     """Settings of each row of the design, where the operator has a say in them."""
     ended: KeyboardInterrupt | EndedError | None = None
@@ -137,7 +152,7 @@ class Asker:
         asked = Asked(prompt, self.settings)
         answers = self._answered([(asked, draw) for draw in range(wanted)])
         outputs = [self._must(answer) for answer in answers]
-        self.used[asked] = wanted
+        self.used[asked] = max(wanted, repeats)
         if isinstance(self.target, ReadsReference):
             self.target.check(outputs[0])
         if self.target.verb == "score":
@@ -152,7 +167,15 @@ class Asker:
         for draw, (output, effect) in enumerate(zip(fresh, effects, strict=True), start=references):
             self._keep("repeat", None, draw, prompt, output, float(effect))
         differs = _differ(fresh, chosen) if self.target.verb == "answer" else bool(np.ptp(effects) > 0)
-        return Whole(chosen, effects, differs, tuple(fresh))
+        return Whole(chosen, effects, differs, tuple(fresh), self.steadiness(differs=differs))
+
+    def steadiness(self, *, differs: bool) -> Steadiness:
+        """What is known of equal questions getting equal answers, once the repeats of the whole prompt were compared.
+
+        Repeats that differ refute what was stated. Above temperature 0 a model samples, however sure it is of its
+        answer to the whole prompt.
+        """
+        return steadiness(self.model, self.settings, self.target, stated=self.stated, differs=differs)
 
     def rendered(self, design: Design) -> list[Sent]:
         """The prompt that is sent for each mask of a design; the settings it is sent with are kept in ``told``."""
@@ -172,12 +195,12 @@ class Asker:
     def is_known(self, design: Design, prompts: Sequence[Sent], whole: Whole, *, draws: int) -> NDArray[np.bool_]:
         """Which rows ``(m,)`` need not be asked, since they are whole and the repeats give f(1).
 
-        None where answers differ from draw to draw and several rows are whole: one estimate of f(1) in all of them is
-        an error that they share, which no interval over rows sees (a third of the runs on four words then found one
+        None where answers may differ from draw to draw and several rows are whole: one estimate of f(1) in all of them
+        is an error that they share, which no interval over rows sees (a third of the runs on four words then found one
         significant in pure noise).
         """
         full = self.is_whole(design, prompts)
-        return np.zeros_like(full) if (whole.differs or draws > 1) and full.sum() > 1 else full
+        return np.zeros_like(full) if (not whole.known or draws > 1) and full.sum() > 1 else full
 
     def masks(
         self, prompts: Sequence[Sent], full: NDArray[np.bool_], whole: Whole, *, draws: int, first_row: int = 0
@@ -190,12 +213,12 @@ class Asker:
         effects[full] = whole.effect
         todo = [(row, draw) for row in np.flatnonzero(~full).tolist() for draw in range(draws)]
         sent = [self._sent(prompts[row], first_row + row) for row, _ in todo]
-        numbers = self._draw_numbers(sent, fresh=whole.differs or draws > 1)
+        numbers = self._draw_numbers(sent, fresh=not whole.known or draws > 1)
         values = self._effects("mask", sent, numbers, whole, rows=[first_row + row for row, _ in todo])
         for (row, draw), value in zip(todo, values, strict=True):
             effects[row, draw] = value
         for row in np.flatnonzero(full).tolist():
-            self.answers[first_row + row] = list(whole.fresh[:draws])
+            self.answers[first_row + row] = list(whole.fresh)
         return effects
 
     def empty(self, whole: Whole) -> float:
@@ -203,20 +226,30 @@ class Asker:
         mask = np.zeros(len(self.units), dtype=bool)
         settings = self.operator.settings(self.units, mask, self.settings)
         nothing = Asked(self.operator.render(self.units, mask), settings)
-        numbers = self._draw_numbers([nothing], fresh=whole.differs)
+        numbers = self._draw_numbers([nothing], fresh=not whole.known)
         return float(self._effects("empty", [nothing], numbers, whole, rows=[None])[0])
 
-    def redraws(self, prompts: Sequence[Sent], rows: Sequence[int], whole: Whole) -> NDArray[np.float64]:
-        """Effects of asking the given masked prompts once more, shape ``(len(rows),)``."""
-        sent = [self._sent(prompt, row) for prompt, row in zip(prompts, rows, strict=True)]
+    def redraws(
+        self, prompts: Sequence[Sent], rows: Sequence[int | None], whole: Whole
+    ) -> tuple[NDArray[np.float64], Whole]:
+        """Ask masked prompts again, and the whole prompt where the row is None. A row may come several times.
+
+        Returns:
+            Effects, shape ``(len(rows),)``, NaN where there is no answer; and what the whole prompt gave so far.
+        """
+        before = len(self.repeats)
+        sent = [self._whole if row is None else self._sent(p, row) for p, row in zip(prompts, rows, strict=True)]
         numbers = self._draw_numbers(sent, fresh=True)
-        return self._effects("redraw", sent, numbers, whole, rows=list(rows))
+        effects = self._effects("redraw", sent, numbers, whole, rows=list(rows))
+        again = effects[[row is None for row in rows]]
+        fresh = (*whole.fresh, *self.repeats[before:])
+        return effects, replace(whole, repeats=np.concatenate([whole.repeats, again[~np.isnan(again)]]), fresh=fresh)
 
     def further(self, mask: NDArray[np.bool_], whole: Whole) -> Sample | None:
         """Ask for a mask that is not of the design, once; None where the model gives no answer."""
         settings = self.operator.settings(self.units, mask, self.settings)
         sent = Asked(self.operator.render(self.units, mask), settings)
-        [draw] = self._draw_numbers([sent], fresh=whole.differs)
+        [draw] = self._draw_numbers([sent], fresh=not whole.known)
         [answer] = self._ask([(sent, draw)], whole, watch=None)
         if isinstance(answer, Failure):
             self.failures.append(answer)
@@ -224,6 +257,10 @@ class Asker:
         effect = float(self.target.effects([answer], whole.references)[0])
         self._keep("further", None, draw, sent.prompt, answer, effect)
         return self.samples[-1]
+
+    @property
+    def _whole(self) -> Asked:
+        return Asked(self.units.prompt, self.settings)
 
     def _sent(self, prompt: Sent, row: int) -> Asked:
         """What is sent for a row of the design."""
@@ -236,7 +273,7 @@ class Asker:
 
     def _draw_numbers(self, sent: Sequence[Asked], *, fresh: bool) -> list[int]:
         if not fresh:
-            whole = Asked(self.units.prompt, self.settings)
+            whole = self._whole
             return [0 if asked != whole else self.used[asked] for asked in sent]
         numbers: list[int] = []
         for asked in sent:
@@ -254,7 +291,7 @@ class Asker:
         good = [index for index, answer in enumerate(answers) if isinstance(answer, Output)]
         outputs = [answer for answer in answers if isinstance(answer, Output)]
         self.failures.extend(answer for answer in answers if isinstance(answer, Failure))
-        if answers and not outputs and self.ended is None:
+        if answers and not outputs and self.ended is None and kind != "redraw":
             raise ModelError(_nothing_answered(self.failures[0], self.model.uri, len(answers)))
         effects = np.full(len(questions), np.nan)
         if outputs:
@@ -263,8 +300,11 @@ class Asker:
         listed = list(questions)
         for index, output in zip(good, outputs, strict=True):
             asked, draw = listed[index]
-            self._keep(kind, first_row[index], draw, asked.prompt, output, float(effects[index]))
-        if kind == "mask":
+            again = kind == "redraw" and first_row[index] is None
+            self._keep("repeat" if again else kind, first_row[index], draw, asked.prompt, output, float(effects[index]))
+            if again:
+                self.repeats.append(output)
+        if kind in {"mask", "redraw"}:
             found = dict(zip(good, outputs, strict=True))
             for index, row in zip(place, rows, strict=True):
                 if row is not None and index in found:
@@ -344,6 +384,23 @@ class Asker:
 def _refusal(answer: Output | Failure) -> Output | Failure:
     refused = isinstance(answer, Failure) and answer.kind == "refused"
     return Output(finish="refused") if refused else answer
+
+
+def steadiness(model: Model, settings: Settings, target: Target, *, stated: bool, differs: bool) -> Steadiness:
+    """What is known of a model's equal answers to equal questions; ``differs``: whether two were seen to differ."""
+    if differs:
+        return "differs"
+    scored = target.verb == "score"  # a given text is scored without sampling
+    asked = replace(settings, temperature=0.0) if scored else settings
+    if stated or (isinstance(model, AnswersAlike) and model.answers_alike(asked)):
+        return "known"
+    return "differs" if asked.temperature > 0.0 else "so far"
+
+
+def least_steady(wholes: Sequence[Whole]) -> Steadiness:
+    """What is known of equal questions about all of several prompts."""
+    order: tuple[Steadiness, ...] = ("known", "so far", "differs")
+    return order[max(order.index(whole.steadiness) for whole in wholes)]
 
 
 def _differ(fresh: Sequence[Output], references: Sequence[Output]) -> bool:

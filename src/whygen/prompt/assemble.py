@@ -74,6 +74,9 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
             repeats=len(findings.whole.repeats),
             level=max(0.0, -findings.whole.effect) if isinstance(asker.target, Compares) else None,
             differs=findings.whole.differs,
+            source=findings.noise.source,
+            compared=findings.noise.repeats,
+            changed=findings.noise.odd,
         ),
         calls=Calls(asked=tally.asked, made=tally.made, cached=tally.cached, failed=tally.failed),
         seed=seed,
@@ -134,7 +137,7 @@ def _advice(findings: Findings, plan: Plan) -> str | None:
     if interval is None or design.enumerated or plan.options.estimand not in {"banzhaf", "shapley"}:
         return None
     pairs = len(np.unique(findings.observed.groups))
-    own = intervals.noise_of_score(findings.noise or 0.0, keep=design.keep)
+    own = intervals.noise_of_score(findings.noise.variance or 0.0, keep=design.keep)
     return stopping.advice(
         (interval.high - interval.low) / 2.0, pairs=pairs, draws=plan.options.draws, population=design.population,
         noise=own, size=float(np.abs(interval.estimate).max()),
@@ -206,16 +209,35 @@ def _fidelity(findings: Findings, surrogate: Surrogate, seed: int) -> tuple[NDAr
     observed = findings.observed
     ceiling = fidelity.noise_ceiling(observed.effects, findings.noise)
     if len(np.unique(observed.groups)) < FEWEST_GROUPS or findings.design.name == "leave-one-out":
-        nothing = Fidelity(r2_heldout=None, r2_insample=None, r2_chance=None, noise_ceiling=ceiling)
-        return np.full(len(observed), np.nan), nothing
+        return np.full(len(observed), np.nan), _figures(ceiling)
     predicted = findings.estimate.predicted
     if predicted is None:  # an estimate that needed no folds, such as one from all masks
         predicted = cross_fit(observed, surrogate, generator(seed, "folds")).predicted
     chance = fidelity.chance_level(observed, surrogate, generator(seed, "chance"))
-    return predicted, Fidelity(
+    return predicted, _figures(
+        ceiling,
         r2_heldout=fidelity.r_squared(observed.effects, predicted, observed.nearness),
         r2_insample=fidelity.in_sample(observed, surrogate),
         r2_chance=None if chance is None else chance.mean,
         r2_chance_p95=None if chance is None else chance.p95,
-        noise_ceiling=ceiling,
+    )
+
+
+def _figures(
+    ceiling: fidelity.Ceiling | None,
+    *,
+    r2_heldout: float | None = None,
+    r2_insample: float | None = None,
+    r2_chance: float | None = None,
+    r2_chance_p95: float | None = None,
+) -> Fidelity:
+    """The record of these figures, with the best that the model's noise allows."""
+    return Fidelity(
+        r2_heldout=r2_heldout,
+        r2_insample=r2_insample,
+        r2_chance=r2_chance,
+        r2_chance_p95=r2_chance_p95,
+        noise_ceiling=None if ceiling is None else ceiling.value,
+        noise_ceiling_low=None if ceiling is None else ceiling.low,
+        noise_ceiling_high=None if ceiling is None else ceiling.high,
     )

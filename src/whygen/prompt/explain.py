@@ -93,7 +93,7 @@ def explain_prompt(
             model=box, encoder=texts, store=store, options=options, progress=progress, seed=seed, runner=runner
         )
         operator = question.operator.prepare(question.units, tools)
-        asker = Asker(runner, box, question.units, operator, question.target, sent)
+        asker = Asker(runner, box, question.units, operator, question.target, sent, chosen.model_noise == "none")
         return explained(make_run(question, asker), further=chosen.sets or 0)
 
 
@@ -129,6 +129,7 @@ def _by_levels(
         estimand=chosen.estimand,
         surrogate="ridge" if chosen.surrogate == "auto" else chosen.surrogate,
         references=chosen.references,
+        model_noise=chosen.model_noise,
         tolerance=chosen.tolerance,
         interactions=chosen.interactions,
         settings=settings,

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import fdtri
 
+from whygen.prompt.noise import Noise, resolution
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate, fitter
 
@@ -58,12 +60,31 @@ def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Genera
     return Chance(float(np.mean(values)), float(np.quantile(values, 0.95)))
 
 
-def noise_ceiling(effects: NDArray[np.float64], noise: float | None) -> float | None:
-    """``1 - var_noise / var(f)``: the best R2 any explanation can have.
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The best R2 any explanation can have, with the limits of a 95% interval."""
 
-    None when the effects do not vary, or the noise was not measured.
+    value: float
+    low: float
+    high: float
+
+
+def noise_ceiling(effects: NDArray[np.float64], noise: Noise) -> Ceiling | None:
+    """``1 - var_noise / var(f)``: the best R2 any explanation of these mean effects ``(m,)`` can have.
+
+    The limits take the two variances for those of independent normal samples, so that their ratio follows Fisher's F;
+    where all repeats agreed, the flip rate that they bound is the most that the noise can make. None when the effects
+    do not vary, or the noise was not measured.
     """
-    if noise is None:
-        return None
     spread = float(np.var(effects, ddof=1)) if len(effects) > 1 else 0.0
-    return None if spread <= 0.0 else max(0.0, 1.0 - noise / spread)
+    own = noise.variance
+    if own is None or spread <= resolution(effects) ** 2:
+        return None
+    if noise.source == "none":
+        return Ceiling(1.0, 1.0, 1.0)
+    share, most = own / spread, float(noise.counts.mean())
+    if noise.source == "steady":
+        rate = noise.flip_rate
+        return Ceiling(1.0, max(0.0, 1.0 - rate * (1.0 - rate) * noise.span**2 / most / spread), 1.0)
+    low, high = (float(fdtri(noise.degrees, len(effects) - 1.0, tail)) for tail in (0.025, 0.975))
+    return Ceiling(*(float(np.clip(1.0 - share * by, 0.0, 1.0)) for by in (1.0, 1.0 / low, 1.0 / high)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from whygen.prompt.asking import Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.intervals import Estimate
+from whygen.prompt.noise import Noise
 from whygen.prompt.observed import Observed, Seen
 
 
@@ -22,8 +23,8 @@ class Findings:
     seen: Seen
 
     @property
-    def noise(self) -> float | None:
-        """Variance of one effect when the model is asked again; None when it was not measured."""
+    def noise(self) -> Noise:
+        """What is known of how effects would differ if the model were asked again."""
         return self.seen.noise
 
     @property

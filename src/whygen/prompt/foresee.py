@@ -12,13 +12,13 @@ from whygen.encoders import AnyEncoder
 from whygen.errors import DataError, UsageError
 from whygen.models import HasContext, Model, ModelOptions, load_model
 from whygen.models.prices import Price, batch_price_of, price_of
-from whygen.prompt.asking import REDRAWS
+from whygen.prompt.asking import steadiness
 from whygen.prompt.designs import Design
 from whygen.prompt.edits import no_levels
 from whygen.prompt.hierarchy.skeleton import parse_levels
+from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, check_rounds, choose
-from whygen.prompt.plan import Plan
 from whygen.prompt.prepare import Question, check, prepare
 from whygen.prompt.units import Sent, split
 from whygen.runs import RunOptions
@@ -32,8 +32,8 @@ class Forecast:
 
     Attributes:
         units: how many units would be attributed.
-        calls: model calls if repeats agree at temperature 0, and if they differ above it, where they mostly do. A model
-            that differs at temperature 0 is asked up to the whole budget.
+        calls: model calls if repeats of the whole prompt agree at temperature 0; above it, if they differ. A model that
+            differs at temperature 0 is asked up to the whole budget.
         tokens_in: tokens of all prompts; None when the model cannot count them.
         tokens_out_at_most: calls times the length limit of an answer.
         helping_calls: calls of the model that an operator asks for replacements, besides.
@@ -80,21 +80,21 @@ def foresee_prompt(
         return forecast(box, len(parts), [parts.prompt] * chosen.budget, sent, prices=prices)
     check(prompt, chosen)
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
-    differs = sent.temperature > 0.0 and question.plan.verb == "answer"
+    alike = steadiness(box, sent, question.target, stated=chosen.model_noise == "none", differs=False)
     whole, plan = question.units.prompt, question.plan
-    design = question.design(differs=differs)
-    masked = _masked(question, design, differs=differs)
-    again = redraws(len(masked), len(question.units), plan) if differs else 0
+    design = question.design(alike)
+    masked = _masked(question, design, alike)
+    again = plan.redraws(design, alike)
     unasked = chosen.estimand == "shapley" and design.enumerated  # the empty prompt is among the masks
     prompts = [whole] * (plan.overhead + (again - unasked) * plan.texts) + masked * plan.each
     helping = question.operator.calls(question.units)
     return forecast(box, len(question.units), prompts, sent, helping=helping, prices=prices)
 
 
-def _masked(question: Question, design: Design, *, differs: bool) -> list[Sent]:
+def _masked(question: Question, design: Design, alike: Steadiness) -> list[Sent]:
     """The prompts of the masks that are paid for; the whole prompt stands for those not known beforehand."""
     operator, units = question.operator, question.units
-    fresh = differs or question.plan.options.draws > 1
+    fresh = alike != "known" or question.plan.options.draws > 1
     if design.prompts is not None:
         texts = [units.sent(text) for text in design.prompts if text != units.text]
         return texts if fresh else list(dict.fromkeys(texts))
@@ -105,18 +105,11 @@ def _masked(question: Question, design: Design, *, differs: bool) -> list[Sent]:
     return prompts if fresh else list(dict.fromkeys(prompts))
 
 
-def redraws(masked: int, n: int, plan: Plan) -> int:
-    """How many of so many masked prompts of ``n`` units are asked again where repeats differ, to measure the noise."""
-    options = plan.options
-    measured = options.draws == 1 and options.scale == "none" and options.distribution is None
-    return min(REDRAWS, masked) if measured and plan.affords_redraws(n) else 0
-
-
 def paid(design: Design, *, fresh: bool) -> Masks:
     """The masks that calls are made for: each once, and never the whole prompt, whose repeats are there.
 
-    Where each row is asked anew (``fresh``: several draws, or answers that differ), as `Asker.masks` does, all of them;
-    a single whole prompt among them is known.
+    Where each row is asked anew (``fresh``: several draws, or answers that may differ), as `Asker.masks` does, all of
+    them; a single whole prompt among them is known.
     """
     full = np.asarray(design.masks.all(axis=1))
     if not fresh:

@@ -18,7 +18,7 @@ import numpy as np
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, UnknownNameError, UsageError
 from whygen.models import Model, ModelOptions, load_model
-from whygen.prompt.asking import Asker, Whole
+from whygen.prompt.asking import Asker, Whole, least_steady, steadiness
 from whygen.prompt.assemble import assemble
 from whygen.prompt.designs import Design
 from whygen.prompt.ending import partial
@@ -26,6 +26,7 @@ from whygen.prompt.estimating import estimate_from
 from whygen.prompt.findings import Findings
 from whygen.prompt.foresee import Forecast, forecast, paid
 from whygen.prompt.intervals import LIKE_THESE, Estimate, Floats, cross_fit
+from whygen.prompt.noise import averaged
 from whygen.prompt.observed import Seen
 from whygen.prompt.observing import observe
 from whygen.prompt.operators import Tools
@@ -114,7 +115,7 @@ def explain_template(
             model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=runner
         )
         operator = question.operator.prepare(question.units, tools)
-        ask = Asker(runner, box, question.units, operator, question.target, sent)
+        ask = Asker(runner, box, question.units, operator, question.target, sent, chosen.model_noise == "none")
         asked = _ask(ask, cut, question, fewest=1 if over == "these" else 2)
         findings, each = _findings(asked, over)
     return partial(_told(assemble(ask, findings, question.plan, seed=seed), cut.first(len(each)), each), ask)
@@ -147,12 +148,14 @@ def foresee_template(
     box = load_model(model, options or ModelOptions())
     question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
     sent = settings or Settings(seed=seed)
-    differs = sent.temperature > 0.0 and question.plan.verb == "answer"
-    masks = paid(question.design(differs=differs), fresh=differs or question.plan.options.draws > 1)
+    alike = steadiness(box, sent, question.target, stated=chosen.model_noise == "none", differs=False)
+    design = question.design(alike)
+    masks = paid(design, fresh=alike != "known" or question.plan.options.draws > 1)
+    again = question.plan.redraws(design, alike)
     prompts = [
         prompt
         for units in cut.each
-        for prompt in [units.prompt] * question.plan.overhead
+        for prompt in [units.prompt] * (question.plan.overhead + again)
         + [question.operator.render(units, mask) for mask in masks] * question.plan.each
     ]
     return forecast(box, len(cut.shown), prompts, sent)
@@ -230,19 +233,18 @@ class _Asked:
 
     def mean_whole(self) -> Whole:
         outputs: tuple[Output, ...] = tuple(output for whole in self.wholes for output in whole.references)
-        repeats = np.mean([whole.repeats for whole in self.wholes], axis=0)
-        return Whole(outputs, repeats, any(whole.differs for whole in self.wholes))
+        fewest = min(len(whole.repeats) for whole in self.wholes)
+        repeats = np.mean([whole.repeats[:fewest] for whole in self.wholes], axis=0)
+        differs = any(whole.differs for whole in self.wholes)
+        return Whole(outputs, repeats, differs, steadiness=least_steady(self.wholes))
 
     def mean_seen(self) -> Seen:
         """The game averaged over inputs; the noise of inputs is independent, so its mean is as much smaller."""
         totals = [one.observed.total for one in self.seen if one.observed.total is not None]
-        noises = [one.noise for one in self.seen if one.noise is not None]
         effects = np.mean([one.observed.effects for one in self.seen], axis=0)
         total = float(np.mean(totals)) if totals else None
         observed = replace(self.seen[0].observed.with_effects(effects), total=total)
-        known = len(noises) == len(self.seen)
-        noise = float(np.mean(noises)) / len(self.seen) if known else None
-        return Seen(observed, noise, sum(one.degrees for one in self.seen), self.seen[0].rows)
+        return Seen(observed, averaged([one.noise for one in self.seen]), self.seen[0].rows)
 
     def exact(self) -> Floats:
         """Attributions of each input where no mask was sampled, shape ``(inputs, n)``."""
@@ -269,15 +271,17 @@ def _ask(ask: Asker, cut: UnitsOver, question: Question, *, fewest: int) -> _Ask
         KeyboardInterrupt, EndedError: if those are under ``fewest``.
     """
     plan, seed = question.plan, question.seed
-    askers = [Asker(ask.runner, ask.model, units, ask.operator, ask.target, ask.settings) for units in cut.each]
+    askers = [
+        Asker(ask.runner, ask.model, units, ask.operator, ask.target, ask.settings, ask.stated) for units in cut.each
+    ]
     for asker in askers:
         asker.check_target()
         asker.check_context()
     wholes = [asker.whole(plan.options.references, repeats=plan.repeats) for asker in askers]
-    design = question.design(differs=any(whole.differs for whole in wholes))
+    design = question.design(least_steady(wholes))
     seen: list[Seen] = []
-    for asker, whole in zip(askers, wholes, strict=True):
-        one = observe(asker, design, whole, plan, seed)
+    for place, asker in enumerate(askers):
+        one, wholes[place] = observe(asker, design, wholes[place], plan, seed)
         if asker.ended is not None:
             ask.ended = asker.ended
             break
@@ -289,8 +293,15 @@ def _ask(ask: Asker, cut: UnitsOver, question: Question, *, fewest: int) -> _Ask
         ask.samples.extend(asker.samples)
         ask.failures.extend(asker.failures)
     rows = sorted(set[int].intersection(*(set(one.rows) for one in seen)))
-    aligned = [replace(s, observed=s.observed.take(np.isin(s.rows, rows)), rows=tuple(rows)) for s in seen]
+    aligned = [_taken(one, rows) for one in seen]
     return _Asked(plan, design, seed, wholes, aligned)
+
+
+def _taken(one: Seen, rows: Sequence[int]) -> Seen:
+    """What an input showed of the given rows of the design."""
+    kept = np.isin(one.rows, rows)
+    draws = None if one.draws is None else one.draws[kept]
+    return replace(one, observed=one.observed.take(kept), noise=one.noise.take(kept), rows=tuple(rows), draws=draws)
 
 
 def _findings(asked: _Asked, over: str) -> tuple[Findings, Floats]:

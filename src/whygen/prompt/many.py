@@ -98,7 +98,9 @@ def explain_targets(
         operator = questions[0].operator.prepare(questions[0].units, tools)
         for first, *others in _sharing(goals):
             runner = asking.beside(box, budget=chosen.budget)  # all targets together keep to what the run may spend
-            asker = Asker(runner, box, questions[first].units, operator, goals[first], sent)
+            asker = Asker(
+                runner, box, questions[first].units, operator, goals[first], sent, stated=chosen.model_noise == "none"
+            )
             heard = make_run(questions[first], asker)
             reads = {place: reread(heard, goals[place]) for place in others}
             found[first] = explained(heard, further=chosen.sets or 0)

@@ -18,7 +18,8 @@ call out of R / 3. Three cases, which join without a step:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -46,6 +47,11 @@ _DIGITS = 64.0 * float(np.finfo(np.float64).eps)
 Source: TypeAlias = Literal["none", "measured", "steady", "unknown"]
 """``none``: the model is known to answer alike. ``measured``: answers to one question differed. ``steady``: they did
 not, in so many repeats. ``unknown``: no masked prompt was asked twice."""
+
+
+Steadiness: TypeAlias = Literal["known", "so far", "differs"]
+"""Whether equal questions get equal answers: ``known`` by how the model is built or by what the person states, ``so
+far`` as the whole prompt was repeated, or it ``differs``, as it was seen to or as sampling has it."""
 
 
 class Limits(NamedTuple):
@@ -92,9 +98,33 @@ class Noise:
         return 0.0 if self.source == "none" else float((self.spread / self.counts).mean())
 
     @property
+    def seen(self) -> float:
+        """The same as far as it showed: 0 where all repeats agreed or nothing was compared. No limit of an interval."""
+        return 0.0 if self.source != "measured" else self.variance or 0.0
+
+    @property
+    def bound(self) -> float:
+        """The same, and where nothing was measured all that effects may differ by."""
+        return self.span**2 / 2.0 if self.variance is None else self.variance
+
+    @property
     def flip_rate(self) -> float:
         """Where all repeats agreed: the chance of another answer, at most, at 95%."""
         return 1.0 if not self.repeats else 1.0 - (1.0 - LEVEL) ** (1.0 / (2.0 * self.repeats))
+
+    @property
+    def method(self) -> str:
+        """How the limits of contrasts of these masks come about, in the words of the report."""
+        return {
+            "none": "every mask was asked; equal questions get equal answers",
+            "measured": "noise of the model only; every mask was asked",
+            "steady": f"every mask was asked; no difference in {self.repeats} repeats of masks bounds the noise",
+            "unknown": "none: every mask was asked, but the model's noise was not measured",
+        }[self.source]
+
+    def take(self, rows: NDArray[np.bool_]) -> Noise:
+        """The noise of the masks where ``rows`` ``(m,)`` is True, as all of them told it."""
+        return replace(self, counts=self.counts[rows], spread=self.spread[rows], own=self.own[rows])
 
     def limits(self, weights: Floats, values: Floats) -> Limits | None:
         """Half widths and p-values of ``values``, the contrasts of the masks' mean effects; None where none is known.
@@ -171,6 +201,55 @@ def measure(draws: Floats, *, known: bool = False, speaks: NDArray[np.bool_] | N
     own: Floats = np.where(free > 0.0, squares, 0.0) / (SHARED + free)
     spread: Floats = SHARED * pool / (SHARED + free) + own
     return Noise("measured" if odd else "steady", counts, spread, own, pool, degrees, repeats, odd, span)
+
+
+def given(variances: Floats, *, degrees: int, effects: Floats, known: bool = False) -> Noise:
+    """The noise of effects whose variances under repetition are estimated elsewhere, such as those of sets of draws.
+
+    Args:
+        variances: shape ``(m,)``; NaN where they cannot be estimated.
+        degrees: of freedom of each.
+        effects: shape ``(m,)``.
+        known: whether the model is known to give equal answers to equal questions.
+    """
+    ones, nothing = np.ones(len(effects), dtype=np.int64), np.zeros(len(effects))
+    span = float(np.ptp(effects)) if len(effects) else 0.0
+    if known:
+        return Noise("none", ones, nothing, nothing, span=span)
+    if not len(effects) or np.isnan(variances).any():
+        return Noise("unknown", ones, nothing, nothing, span=span)
+    repeats = degrees * len(effects)
+    odd = degrees * int((variances > resolution(effects) ** 2).sum())
+    added, apart = ADDED * (1.0 - odd / repeats), span**2 / 2.0 / (degrees + 1)
+    pool = (degrees * float(variances.sum()) + added * apart) / (repeats + added)
+    free = np.full(len(effects), float(degrees))
+    own: Floats = degrees * variances / (SHARED + degrees)
+    return Noise(
+        "measured" if odd else "steady", ones, SHARED * pool / (SHARED + degrees) + own, own, pool,
+        _pooled_degrees(variances, free, pool, added=added, apart=apart), repeats, odd, span,
+    )  # fmt: skip
+
+
+def averaged(noises: Sequence[Noise]) -> Noise:
+    """The noise of effects that are means over several games on the same masks; the games' noises are independent.
+
+    Not known where that of one game is not; and where all were steady, their repeats bound the flip rate together.
+    """
+    games, first = len(noises), noises[0]
+    order: tuple[Source, ...] = ("none", "steady", "measured", "unknown")
+    source = order[max(order.index(noise.source) for noise in noises)]
+    spread: Floats = sum((noise.spread / noise.counts for noise in noises), np.zeros_like(first.spread)) / games**2
+    return Noise(
+        source,
+        counts=np.ones_like(first.counts),
+        spread=spread,
+        own=np.zeros_like(spread),
+        pool=float(spread.mean()),
+        degrees=sum(noise.degrees for noise in noises),
+        repeats=sum(noise.repeats for noise in noises),
+        odd=sum(noise.odd for noise in noises),
+        span=max(noise.span for noise in noises),
+    )
 
 
 def resolution(effects: Floats) -> float:

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.prompt.noise import Noise
 from whygen.types import Effects, Masks
 
 Stopped: TypeAlias = Literal["width", "order"]
@@ -106,17 +107,16 @@ class Seen:
 
     Attributes:
         observed: effects averaged over draws.
-        noise: variance of one of them when the model is asked again; 0 when repeats agreed, None when not measured.
-        degrees: degrees of freedom of that variance.
+        noise: what is known of how they would differ if the model were asked again.
         rows: row of the design that each observed mask was.
-        draws: effects of each draw of each observed mask, shape ``(m, draws)``.
+        draws: effects of each draw of each observed mask, redraws included, shape ``(m, draws)``; NaN where a mask was
+            drawn less often.
         stopped: what the stop rule ended the run by; None when the whole design was asked.
         irrelevant: answers to masked prompts that were as far from the reference as texts about other things are.
     """
 
     observed: Observed
-    noise: float | None
-    degrees: int
+    noise: Noise
     rows: tuple[int, ...] = ()
     irrelevant: int = 0
     draws: NDArray[np.float64] | None = None

@@ -10,21 +10,25 @@ from numpy.typing import NDArray
 
 from whygen.errors import ModelError, UsageError
 from whygen.prompt import designs, relevance, stopping
-from whygen.prompt.asking import REDRAWS, Asker, Whole
+from whygen.prompt.asking import MOST_DRAWS, Asker, Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import Sets
 from whygen.prompt.estimating import interval_from
 from whygen.prompt.failing import cause
 from whygen.prompt.kernels import Kernel
+from whygen.prompt.noise import Noise, given, measure
 from whygen.prompt.observed import Observed, Seen, Stopped
 from whygen.prompt.plan import Plan
 from whygen.prompt.scales import rescale
 from whygen.prompt.units import Sent, shown
+from whygen.stats.seeds import generator
 from whygen.types import Effects
 
 
-def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -> Seen:
+def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -> tuple[Seen, Whole]:
     """Ask for the masks, at the looks of the stop rule or all at once; groups with a failed call are left out.
+
+    Returns what they showed, and what the whole prompt gave with the answers that were asked for beside redraws.
 
     A run that is interrupted, or ends early, leaves what was answered so far; ``asker.ended`` says why.
 
@@ -45,11 +49,14 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
         )
     if plan.options.estimand == "loo" and not alive.all():
         raise _unanswered(asker, int((~alive).sum()), len(alive))
-    noise, degrees = _noise(asker, design, effects, alive, whole, plan)
+    again, whole = _again(asker, prompts, alive, rule)
+    known = asker.is_known(design, prompts, whole, draws=plan.options.draws)
+    drawn = np.hstack([_with_repeats(effects, known, whole), again])
+    noise = _noise(asker, design, drawn, alive, whole, plan)
     near = None if plan.kernel is None else _nearness(asker, design, prompts, plan.kernel)
-    everything = Observed(design.masks, read(effects), design.groups, design.keep, design.sizes, total, near)
+    everything = Observed(design.masks, read(drawn), design.groups, design.keep, design.sizes, total, near)
     rows = tuple(np.flatnonzero(alive).tolist())
-    return Seen(everything.take(alive), noise, degrees, rows, irrelevant, effects[alive], stopped)
+    return Seen(everything.take(alive), noise, rows, irrelevant, drawn[alive], stopped), whole
 
 
 def _unanswered(asker: Asker, missing: int, asked: int) -> BaseException:
@@ -96,7 +103,7 @@ def _reader(asker: Asker, whole: Whole, plan: Plan) -> Callable[[NDArray[np.floa
     """From effects of draws ``(m, draws)`` to one effect a mask ``(m,)``: their mean, or that of the set they form."""
     options = plan.options
     if options.distribution is None:
-        return lambda effects: rescale(options.scale, effects.mean(axis=1))
+        return lambda effects: rescale(options.scale, mean_of_draws(effects))
     sets = Sets(options.distribution, asker.target, whole.references)
     known: dict[int, float] = {}
 
@@ -106,7 +113,7 @@ def _reader(asker: Asker, whole: Whole, plan: Plan) -> Callable[[NDArray[np.floa
         return known[row]
 
     def read(effects: NDArray[np.float64]) -> Effects:
-        alive: NDArray[np.bool_] = np.asarray(~np.isnan(effects).any(axis=1))
+        alive: NDArray[np.bool_] = np.asarray(~np.isnan(effects[:, : options.draws]).any(axis=1))
         return np.array([of(row) if alive[row] else np.nan for row in range(len(effects))])
 
     return read
@@ -145,11 +152,16 @@ class _StopRule:
         alive = _alive(effects[:, None], design.groups)[:rows]
         everything = Observed(design.masks[:rows], effects, design.groups[:rows], design.keep, design.sizes, self.total)
         # Noise is in the spread of the scores already.
-        interval = interval_from(Seen(everything.take(alive), 0.0, 0), self.whole, self.plan, self.seed)
+        observed = everything.take(alive)
+        interval = interval_from(observed, self.whole, self.plan, self.seed)
         self.history.append(interval.estimate)
         if options.tolerance is not None and stopping.is_sharp(interval, options.tolerance):
             return "width"
         return "order" if options.stable is not None and stopping.is_stable(self.history, options.stable) else None
+
+
+_WHOLE = -1
+"""Stands for the whole prompt among rows."""
 
 
 def _alive(effects: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -161,46 +173,71 @@ def _alive(effects: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[n
     return alive
 
 
-def _noise(
-    asker: Asker,
-    design: Design,
-    effects: NDArray[np.float64],
-    alive: NDArray[np.bool_],
-    whole: Whole,
-    plan: Plan,
-) -> tuple[float | None, int]:
-    """Variance of one (mean) effect under repetition, and its degrees of freedom. METHODS A3.
+def mean_of_draws(effects: NDArray[np.float64]) -> Effects:
+    """Mean effect of each mask ``(m,)`` over its draws ``(m, draws)``; NaN where the first was not answered."""
+    drawn = ~np.isnan(effects)
+    mean = np.where(drawn, effects, 0.0).sum(axis=1) / np.maximum(drawn.sum(axis=1), 1)
+    return np.where(drawn[:, 0], mean, np.nan)
 
-    From the draws of each mask when there are several, else from redrawn masked prompts; 0 when repeats agreed, None
-    when the budget has no call for redraws.
+
+def _again(
+    asker: Asker, prompts: Sequence[Sent], alive: NDArray[np.bool_], rule: _StopRule
+) -> tuple[NDArray[np.float64], Whole]:
+    """Ask masks again: effects ``(m, redraws of one mask at most)``, NaN where there is none, and the whole prompt's.
+
+    The masks are drawn at random: the first of a binary count would vary a few units only, and say nothing of the noise
+    that others make. All are asked once more before one is asked twice more, and the whole prompt, which was repeated
+    before any mask, joins them then.
     """
-    asked = alive & ~design.masks.all(axis=1)
-    draws = plan.options.draws
+    design, whole = rule.design, rule.whole
+    number = 0 if asker.ended is not None else rule.plan.redraws(design, whole.steadiness)
+    masked = np.flatnonzero(alive & ~asker.is_known(design, prompts, whole, draws=1))
+    if not number or not len(masked):
+        return np.empty((len(alive), 0)), whole
+    number = min(number, (MOST_DRAWS - 1) * (len(masked) + 1))
+    rng = generator(rule.seed, "redraws")
+    order = rng.permutation(masked)
+    while len(order) < number:
+        order = np.concatenate([order, rng.permutation(np.append(masked, _WHOLE))])
+    rows = order[:number]
+    asked = [None if row == _WHOLE else row for row in rows.tolist()]
+    texts: list[Sent] = [asker.units.prompt if row is None else prompts[row] for row in asked]
+    effects, whole = asker.redraws(texts, asked, whole)
+    place = np.array([int((rows[:at] == row).sum()) for at, row in enumerate(rows)])
+    found = np.full((len(alive), int(place.max()) + 1), np.nan)
+    lacking = rows != _WHOLE
+    found[rows[lacking], place[lacking]] = effects[lacking]
+    return found, whole
+
+
+def _with_repeats(effects: NDArray[np.float64], known: NDArray[np.bool_], whole: Whole) -> NDArray[np.float64]:
+    """Effects of draws ``(m, draws)``, with those of the whole prompt for masks it stands for, ``known`` ``(m,)``."""
+    if not known.any():
+        return effects
+    every = np.full((len(effects), max(effects.shape[1], len(whole.repeats))), np.nan)
+    every[:, : effects.shape[1]] = effects
+    every[known] = np.nan
+    every[known, : len(whole.repeats)] = whole.repeats
+    return every
+
+
+def _noise(
+    asker: Asker, design: Design, drawn: NDArray[np.float64], alive: NDArray[np.bool_], whole: Whole, plan: Plan
+) -> Noise:
+    """What is known of the noise of the answered masks (``alive`` ``(m,)``), from all draws ``(m, d)``. METHODS A3."""
     if plan.options.distribution is not None:
-        return _noise_of_sets(asker, asked, whole, plan)
-    if plan.options.scale != "none":
-        return (0.0, 0) if not whole.differs else (None, 0)
-    if draws > 1:
-        known = asker.is_known(design, asker.rendered(design), whole, draws=draws)
-        spread = effects[alive & ~known].var(axis=1, ddof=1)
-        return float(spread.mean()) / draws, len(spread) * (draws - 1)
-    if not whole.differs:
-        return 0.0, 0
-    if asker.ended is not None or not plan.affords_redraws(design.masks.shape[1]):
-        return None, 0
-    rows = np.flatnonzero(asked)[:REDRAWS]
-    prompts = asker.rendered(design)
-    chosen: list[int] = rows.tolist()
-    again = asker.redraws([prompts[row] for row in chosen], chosen, whole)
-    differences = (again - effects[rows, 0])[~np.isnan(again)]
-    return (float((differences**2).mean() / 2.0), len(differences)) if len(differences) else (None, 0)
+        return _noise_of_sets(asker, np.flatnonzero(alive).tolist(), whole, plan)
+    if plan.options.scale != "none":  # effects are rescaled over the run: those of single draws are in another unit
+        drawn = drawn[:, :1]
+    # The whole prompt, where a model is surest, speaks for no other.
+    return measure(drawn[alive], known=whole.known, speaks=design.masks[alive].sum(axis=1) < design.masks.shape[1])
 
 
-def _noise_of_sets(asker: Asker, asked: NDArray[np.bool_], whole: Whole, plan: Plan) -> tuple[float | None, int]:
-    """The same for effects of sets: the jackknife over their draws, pooled over masks; None under three draws."""
+def _noise_of_sets(asker: Asker, rows: Sequence[int], whole: Whole, plan: Plan) -> Noise:
+    """The same for effects of sets: the jackknife over the draws of each; not known under three draws."""
     name, draws = plan.options.distribution, plan.options.draws
-    if name is None or draws < 3:
-        return None, 0
+    assert name is not None  # noqa: S101 - the caller looked
     sets = Sets(name, asker.target, whole.references)
-    variances = [sets.jackknife(asker.answers[row]) for row in np.flatnonzero(asked).tolist()]
-    return float(np.mean(variances)), len(variances) * (draws - 1)
+    effects = np.array([sets.effect(asker.answers[row]) for row in rows])
+    variances = np.array([sets.jackknife(asker.answers[row]) for row in rows])
+    return given(variances, degrees=draws - 1, effects=effects, known=whole.known)

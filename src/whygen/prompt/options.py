@@ -43,6 +43,7 @@ class PromptChoices(TypedDict, total=False):
     surrogate: str
     draws: int
     references: int
+    model_noise: str
     distribution: str | None
     empty: str
     tolerance: float | None
@@ -94,6 +95,8 @@ class PromptOptions:
             ``lasso``, ``bayesian-ridge``, ``kernel-ridge``, ``pairs``, ``adaptive`` or ``boosting`` (METHODS A2).
         draws: answers drawn for each mask.
         references: reference answers; effects are averaged over them.
+        model_noise: ``measure`` how much the model's answers to one question differ, from calls that are left; or
+            ``none``: you state that equal questions get equal answers, and no call is spent on it.
         distribution: None, or how sets of draws are compared: ``energy``, ``mmd``, ``optimal-transport`` or
             ``sinkhorn`` (METHODS A3, distributional mode).
         empty: ``include`` or ``exclude`` the prompt without any unit.
@@ -133,6 +136,7 @@ class PromptOptions:
     surrogate: str = "auto"
     draws: int = 1
     references: int = 1
+    model_noise: str = "measure"
     distribution: str | None = None
     empty: str = "include"
     tolerance: float | None = None
@@ -211,7 +215,7 @@ def choose(
 
 HIERARCHICAL = frozenset(
     {"preset", "budget", "pin", "operator", "target", "estimand", "surrogate", "references", "tolerance",
-     "hierarchy", "interactions", *(field.name for field in fields(OperatorOptions))}
+     "model_noise", "hierarchy", "interactions", *(field.name for field in fields(OperatorOptions))}
 )  # fmt: skip
 """The options that go with a hierarchy."""
 

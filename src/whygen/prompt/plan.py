@@ -9,9 +9,10 @@ import numpy as np
 
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt import designs, intervals
-from whygen.prompt.asking import REDRAWS, REPEATS
+from whygen.prompt.asking import MOST_DRAWS, REDRAWS, REPEATS
 from whygen.prompt.designs import Design
 from whygen.prompt.kernels import Kernel
+from whygen.prompt.noise import Steadiness
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.targets import Verb
@@ -19,6 +20,10 @@ from whygen.prompt.targets import Verb
 ESTIMANDS = ("banzhaf", "shapley", "local", "loo")
 EMPTY = ("include", "exclude")
 MATRICES = ("none", "sentence")
+MODEL_NOISE = ("measure", "none")
+
+MUCH = 0.25
+"""Share of all pairs of masks from which the intervals are narrower where the model's noise is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,38 @@ class Plan:
         """Whether masks enough remain when some are asked twice; if not, the noise is not measured (and a warning)."""
         return self.calls - REDRAWS * self.texts >= self.smallest(n) * self.texts
 
+    def measures(self, steadiness: Steadiness) -> bool:
+        """Whether single masks are asked again: where nothing else tells the noise, and the effects are plain means."""
+        options = self.options
+        plain = options.draws == 1 and options.scale == "none" and options.distribution is None
+        return plain and steadiness != "known"
+
+    def reserved(self, n: int, steadiness: Steadiness) -> int:
+        """Redraws that a sampled design of ``n`` units leaves calls for.
+
+        Where the model differs; else where the noise changes the interval: a large share of all masks, or the total
+        that Shapley values share out, which rests on few calls.
+        """
+        if not self.measures(steadiness) or not self.affords_redraws(n):
+            return 0
+        options = self.options
+        pairs = (self.calls // self.texts - REDRAWS) // 2
+        share = pairs / 2 ** (n - 1) if options.keep == 0.5 and n <= designs.MAX_ENUMERATED else 0.0
+        needed = options.estimand == "shapley" or (options.estimand == "banzhaf" and share >= MUCH)
+        return REDRAWS if steadiness == "differs" or needed else 0
+
+    def redraws(self, design: Design, steadiness: Steadiness) -> int:
+        """How many masked prompts are asked again: all that the budget has left where every mask was asked."""
+        n = design.masks.shape[1]
+        if not self.measures(steadiness):
+            return 0
+        if not (design.enumerated or self.options.estimand == "loo"):
+            return min(self.reserved(n, steadiness), len(design.masks))
+        empty = design.enumerated and self.options.estimand == "shapley"  # it is among the masks, and was counted twice
+        spare = self.calls // self.texts - len(design.masks) + bool(design.masks.all(axis=1).any()) + empty
+        rows = 2**n if design.enumerated else n + 1
+        return max(0, min(spare, (MOST_DRAWS - 1) * rows))
+
 
 def check_choices(options: PromptOptions) -> None:
     """Refuse choices that cannot work, alone or together, before anything is paid."""
@@ -88,8 +125,7 @@ def check_choices(options: PromptOptions) -> None:
         raise UnknownNameError("estimand", options.estimand, ESTIMANDS)
     if not 0.0 < options.keep < 1.0:
         raise UsageError(f"keep={options.keep}: give a probability between 0 and 1, such as 0.5 or 0.8.")
-    if options.empty not in EMPTY:
-        raise UnknownNameError("value of empty", options.empty, EMPTY)
+    _check_values(options)
     if options.estimand == "shapley" and (options.keep != 0.5 or options.empty == "exclude"):
         raise UsageError(
             f"estimand='shapley' averages over all sizes of masks, the empty one included: keep={options.keep} and "
@@ -110,10 +146,19 @@ def check_choices(options: PromptOptions) -> None:
     _check_readings(options)
 
 
+def _check_values(options: PromptOptions) -> None:
+    """Refuse words that say nothing here."""
+    for name, value, allowed in (
+        ("value of empty", options.empty, EMPTY),
+        ("value of model_noise", options.model_noise, MODEL_NOISE),
+        ("matrix", options.matrix, MATRICES),
+    ):
+        if value not in allowed:
+            raise UnknownNameError(name, value, allowed)
+
+
 def _check_readings(options: PromptOptions) -> None:
     """Refuse further readings of the answers where their effects are no plain means."""
-    if options.matrix not in MATRICES:
-        raise UnknownNameError("matrix", options.matrix, MATRICES)
     if options.sets is not None and options.sets < 0:
         raise UsageError(f"sets={options.sets}: give the number of further calls, 0 or more, or leave it out.")
     wanted = options.sets is not None or options.matrix != "none"
@@ -123,15 +168,15 @@ def _check_readings(options: PromptOptions) -> None:
         )
 
 
-def design_for(n: int, plan: Plan, rng: np.random.Generator, *, differs: bool) -> Design:
+def design_for(n: int, plan: Plan, rng: np.random.Generator, *, steadiness: Steadiness) -> Design:
     """The masks that the budget pays for.
 
     Args:
         n: number of units.
         plan: the choices.
         rng: draws the masks.
-        differs: whether repeats of the whole prompt differed; then some calls are kept for redraws, if the budget
-            has them.
+        steadiness: whether equal questions get equal answers; unless they are known to, some calls are kept for
+            redraws, if the budget has them.
 
     Raises:
         BudgetError: if the budget is under what the estimand needs.
@@ -143,17 +188,18 @@ def design_for(n: int, plan: Plan, rng: np.random.Generator, *, differs: bool) -
         raise UsageError(
             "A prompt of one unit has no mask without the empty prompt. Use empty='include', or finer units."
         )
-    repeated = differs and options.draws == 1 and plan.affords_redraws(n)
-    masks = (plan.calls - (REDRAWS * plan.texts if repeated else 0)) // plan.each
+    masks = (plan.calls - plan.reserved(n, steadiness) * plan.texts) // plan.each
     if plan.fixed is not None:
         return _given(n, plan, masks)
-    if options.keep == 0.5 and options.estimand != "loo" and designs.fits_enumeration(n, masks, empty=empty):
+    # A model that is steady so far is asked every mask even where few calls are left to test that.
+    most = masks if steadiness == "differs" else plan.calls // plan.each
+    if options.keep == 0.5 and options.estimand != "loo" and designs.fits_enumeration(n, most, empty=empty):
         return designs.enumerated(n, empty=empty)
     what = "leave-one-out" if options.estimand == "loo" else f"surrogate={plan.surrogate.name!r}"
     designs.require(plan.calls, needed=plan.smallest(n), draws=plan.each, overhead=plan.overhead, what=what)
     if options.estimand == "loo":
         return designs.leave_one_out(n)
-    repeats = "fresh" if differs or options.draws > 1 else "shared"
+    repeats = "shared" if steadiness == "known" and options.draws == 1 else "fresh"
     halves = "complement" if options.distribution is not None else designs.halves_for(n, masks)  # its test swaps halves
     if options.estimand == "shapley":
         return designs.by_size(n, masks, rng, repeats=repeats, halves=halves)

@@ -24,6 +24,7 @@ from whygen.prompt.designs import Design
 from whygen.prompt.distributions import check_distribution
 from whygen.prompt.edits import EditUnits, RegionUnits, check_edit, split_edit
 from whygen.prompt.kernels import Kernel, load_kernel
+from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators import Operator, load_operator
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.picture_targets import load_picture_target
@@ -62,9 +63,9 @@ class Question:
     plan: Plan
     seed: int
 
-    def design(self, *, differs: bool) -> Design:
-        """The masks; ``differs`` says whether repeats of the whole prompt differed."""
-        return design_for(len(self.units), self.plan, generator(self.seed, "masks"), differs=differs)
+    def design(self, steadiness: Steadiness) -> Design:
+        """The masks, by what is known of equal questions getting equal answers."""
+        return design_for(len(self.units), self.plan, generator(self.seed, "masks"), steadiness=steadiness)
 
 
 def check(prompt: object, options: PromptOptions) -> None:
@@ -108,7 +109,7 @@ def prepare_units(units: Units, options: PromptOptions, *, model: Model, encoder
     )
     operator = load_operator(options.operator, options.operator_options)
     question = Question(units, operator, target, plan, seed)
-    question.design(differs=False)  # refuse a budget before anything is paid
+    question.design("known")  # refuse a budget before anything is paid
     return question
 
 

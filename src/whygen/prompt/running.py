@@ -24,6 +24,7 @@ from whygen.prompt.heard import Heard, Read, measure_by
 from whygen.prompt.interactions import strongest_pairs
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.matrix import sentence_matrix
+from whygen.prompt.noise import measure
 from whygen.prompt.observed import Seen
 from whygen.prompt.observing import observe
 from whygen.prompt.plan import Plan
@@ -56,8 +57,7 @@ class Run:
 
     def heard(self) -> Heard:
         """The answers themselves."""
-        place = {row: index for index, row in enumerate(self.seen.rows)}
-        samples = list(zip(self.asker.samples, self.asker.outputs, strict=True))
+        samples = zip(self.asker.samples, self.asker.outputs, strict=True)
         full = self.asker.is_known(self.design, self.prompts, self.whole, draws=self.plan.options.draws)
         rows = [self.whole.fresh if full[row] else tuple(self.asker.answers[row]) for row in self.seen.rows]
         return Heard(
@@ -65,9 +65,9 @@ class Run:
             repeats=self.whole.fresh,
             answers=tuple(rows),
             asked=tuple(not full[row] for row in self.seen.rows),
-            redraws=tuple((place[s.mask], o) for s, o in samples if s.kind == "redraw" and s.mask in place),
+            masked=tuple((self.seen.observed.masks.sum(axis=1) < self.seen.observed.n).tolist()),
             empty=next((output for sample, output in samples if sample.kind == "empty"), None),
-            differs=self.whole.differs,
+            known=self.whole.known,
         )
 
 
@@ -82,8 +82,8 @@ def make_run(question: Question, asker: Asker) -> Run:
     asker.check_target()
     asker.check_context()
     whole = asker.whole(plan.options.references, repeats=plan.repeats)
-    design = question.design(differs=whole.differs)
-    seen = observe(asker, design, whole, plan, question.seed)
+    design = question.design(whole.steadiness)
+    seen, whole = observe(asker, design, whole, plan, question.seed)
     return Run(asker, plan, design, asker.rendered(design), whole, seen, question.seed)
 
 
@@ -181,10 +181,10 @@ def _column(run: Run, read: Read, place: int) -> Run:
     observed = replace(run.seen.observed, effects=rescale(scale, read.effects[:, place]))
     if observed.total is not None:
         observed = replace(observed, total=read.total(place))
-    noise, degrees = read.variance(place), read.degrees
-    if scale != "none":
-        noise, degrees = (None if run.whole.differs else 0.0), 0
-    seen = replace(run.seen, observed=observed, noise=noise, degrees=degrees)
+    noise = read.noise(place)
+    if scale != "none":  # effects are rescaled over the run: those of single draws are in another unit
+        noise = measure(observed.effects[:, None], known=read.known)
+    seen = replace(run.seen, observed=observed, noise=noise, draws=read.draws[:, :, place])
     return replace(run, whole=replace(run.whole, repeats=read.repeats[:, place]), seen=seen)
 
 

@@ -187,13 +187,25 @@ def _low_noise_ceiling(signs: Signs) -> str | None:
 
 
 def _noise_not_measured(signs: Signs) -> str | None:
+    """No interval, or none of the noise: what to do about it."""
     findings = signs.findings
-    if findings.noise is not None:
+    if findings.noise.source != "unknown":
         return None
-    needed = signs.asked + REDRAWS
+    exact = findings.design.enumerated or findings.design.name == "leave-one-out"
+    if exact and findings.estimate.interval is None:
+        masks = int((findings.observed.masks.sum(axis=1) < findings.observed.n).sum())
+        return (
+            "No masked prompt was asked twice, so nothing says how much answers to one question differ: "
+            "there is no interval, and no unit can be called significant. Use a budget of "
+            f"{signs.asked + masks}, which asks each twice, or state that equal questions get equal answers "
+            "(model_noise='none')."
+        )
+    if not findings.whole.differs:
+        return None
     return (
-        "Repeats of the whole prompt differ, and the budget has no call left to ask masked prompts twice: how much of "
-        f"the variation is noise is not known. Use a budget of at least {needed}, or a lower temperature."
+        "Repeats of the whole prompt differ, and the budget has no call left to ask masked prompts twice: how much "
+        f"of the variation is noise is not known. Use a budget of at least {signs.asked + REDRAWS}, or a lower "
+        "temperature."
     )
 
 

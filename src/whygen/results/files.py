@@ -214,9 +214,9 @@ def _with_details(explanation: PromptExplanation, folder: Path) -> PromptExplana
     if not file.is_file():
         return explanation
     details = _read_json(file)
-    chance = details.pop("r2_chance_p95", None)
+    kept = {name: details.pop(name, None) for name in ("r2_chance_p95", "noise_ceiling_low", "noise_ceiling_high")}
     fields: dict[str, Any] = {name: getattr(explanation, name) for name in PromptExplanation.model_fields}
-    fields["fidelity"] = {**explanation.fidelity.model_dump(), "r2_chance_p95": chance}
+    fields["fidelity"] = {**explanation.fidelity.model_dump(), **kept}
     try:
         return PromptExplanation.model_validate({**fields, **details})
     except ValidationError as error:

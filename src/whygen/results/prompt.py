@@ -79,7 +79,8 @@ class Fidelity(Record):
 
     ``r2_heldout`` is cross-validated over pairs of masks; ``r2_insample`` is the thesis's figure, ``r2_chance`` its
     mean on permuted effects and ``r2_chance_p95`` (kept in ``details.json``) their 95th percentile;
-    ``noise_ceiling`` is the best R2 that the model's own noise allows. None where it cannot be computed.
+    ``noise_ceiling`` is the best R2 that the model's own noise allows, with the limits of its 95% interval (kept in
+    ``details.json``). None where it cannot be computed.
     """
 
     r2_heldout: Figure
@@ -87,14 +88,25 @@ class Fidelity(Record):
     r2_chance: Figure
     noise_ceiling: Figure
     r2_chance_p95: Figure = Field(default=None, exclude=True)
+    noise_ceiling_low: Figure = Field(default=None, exclude=True)
+    noise_ceiling_high: Figure = Field(default=None, exclude=True)
 
 
 class Noise(Record):
-    """What repeating the whole prompt showed: ``level`` is the mean distance between repeats and reference."""
+    """What asking again showed: ``level`` is the mean distance between repeats of the whole prompt and the reference.
+
+    ``source`` says what is known of the noise of the effects: ``none`` (the model is known to give equal answers to
+    equal questions), ``measured`` (answers to one masked prompt gave different effects), ``steady`` (they did not,
+    which bounds the noise) or ``unknown``; None in explanations of before it was kept. ``compared`` answers to masked
+    prompts were compared with an earlier one to the same prompt, and ``changed`` of them gave another effect.
+    """
 
     repeats: int
     level: Figure
     differs: bool
+    source: Literal["none", "measured", "steady", "unknown"] | None = None
+    compared: int = 0
+    changed: int = 0
 
 
 class Calls(Record):
@@ -241,6 +253,8 @@ class PromptExplanation(Record):
             "interactions": [record.model_dump(mode="json") for record in self.interactions],
             "inputs": [record.model_dump(mode="json") for record in self.inputs],
             "r2_chance_p95": self.fidelity.r2_chance_p95,
+            "noise_ceiling_low": self.fidelity.noise_ceiling_low,
+            "noise_ceiling_high": self.fidelity.noise_ceiling_high,
             **({} if self.tree is None else {"tree": self.tree.model_dump(mode="json")}),
             **({} if self.matrix is None else {"matrix": self.matrix.model_dump(mode="json")}),
             **({} if self.sets is None else {"sets": self.sets.model_dump(mode="json")}),

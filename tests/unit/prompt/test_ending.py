@@ -13,6 +13,7 @@ from whygen.runs import EndedError
 from whygen.types import Failure, Limits, Output, Request
 
 PROMPT = "tell me a story about a red fox in the quiet harbour"
+N = len(PROMPT.split())
 
 
 class Stopping:
@@ -88,9 +89,15 @@ def test_a_rule_that_ends_a_run_is_named_and_advice_is_given() -> None:
     assert whygen.explain_prompt("planted/additive", LONG, budget=64, cache=None).stopped is None
 
 
-def test_leaving_one_out_with_two_draws_has_welch_intervals() -> None:
-    plain = whygen.explain_prompt("planted/noisy", PROMPT, estimand="loo", budget=40, cache=None)
-    assert all(unit.low is None for unit in plain.units)
+def test_leaving_one_out_has_intervals_where_masks_were_asked_twice() -> None:
+    once = whygen.explain_prompt("planted/noisy", PROMPT, estimand="loo", budget=3 + N, cache=None)
+    assert all(unit.low is None for unit in once.units)
+    assert not any(unit.significant for unit in once.units)
+    [warned] = [warning for warning in once.warnings if warning.code == "noise-not-measured"]
+    assert f"a budget of {3 + 2 * N}" in warned.text
+    plain = whygen.explain_prompt("planted/noisy", PROMPT, estimand="loo", budget=3 + 2 * N, cache=None)
+    assert all(unit.low is not None for unit in plain.units)
+    assert plain.calls.asked == 3 + 2 * N
     drawn = whygen.explain_prompt("planted/noisy", PROMPT, estimand="loo", draws=4, budget=60, cache=None)
     assert all(unit.low is not None and unit.high is not None for unit in drawn.units)
-    assert drawn.interval.method.startswith("Welch")
+    assert drawn.noise.source == "measured"

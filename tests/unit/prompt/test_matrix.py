@@ -38,7 +38,8 @@ def heard(masks: Masks, *, score: bool = False) -> Heard:
     requests = [Request(prompt=prompt, continuation=continuation) for prompt in [PROMPT, PROMPT, *prompts]]
     outputs = [one for one in (model.score if score else model.answer)(requests) if isinstance(one, Output)]
     answers = tuple((output,) for output in outputs[2:])
-    return Heard((REFERENCE,), tuple(outputs[:2]), answers, tuple((~masks.all(axis=1)).tolist()))
+    masked = tuple((~masks.all(axis=1)).tolist())
+    return Heard((REFERENCE,), tuple(outputs[:2]), answers, masked, masked, known=True)
 
 
 def every_mask(n: int) -> Masks:
@@ -48,7 +49,7 @@ def every_mask(n: int) -> Masks:
 def enumerated(masks: Masks):
     def estimate(read: Read, place: int) -> Estimate:
         observed = Observed(masks, read.effects[:, place], np.arange(len(masks)))
-        return enumerated_estimate(observed, noise=read.variance(place))
+        return enumerated_estimate(observed, read.noise(place))
 
     return estimate
 
@@ -130,33 +131,29 @@ def test_many_targets_read_what_each_reads_alone() -> None:
     outputs = [draws[0] for draws in told.answers]
     for place, target in enumerate(targets):
         assert together.effects[:, place] == pytest.approx(target.effects(outputs, told.references), abs=1e-12)
-        assert together.variance(place) == 0.0
+        assert together.noise(place).variance == 0.0
     assert together.empty is None
     assert together.total(0) is None
 
 
-def test_noise_comes_from_draws_or_from_redraws_or_is_not_known() -> None:
+def test_noise_comes_from_the_draws_of_masks_or_is_not_known() -> None:
     def numbers(*values: float) -> tuple[Output, ...]:
         return tuple(Output(text=str(value)) for value in values)
 
     measure = measure_by([load_target(float)], [])
-    drawn = Heard((), numbers(1, 3), (numbers(1, 3), numbers(0, 4), numbers(1, 3)), (True, True, False), differs=True)
-    read = drawn.read(measure)
-    assert read.effects[:, 0].tolist() == [2.0, 2.0, 2.0]
-    assert read.noise == pytest.approx([(2.0 + 8.0) / 2 / 2])
-    assert read.degrees == 2
-    once = (numbers(1), numbers(2), numbers(1, 3))
-    again = Heard(
-        (), numbers(1, 3), once, (True, True, False), ((1, Output(text="5")),), Output(text="0"), differs=True
-    )
+    lacks = (True, True, False)
+    drawn = Heard((), numbers(1, 3), (numbers(1, 3), numbers(0, 4), numbers(1, 3)), lacks, lacks).read(measure)
+    assert drawn.effects[:, 0].tolist() == [2.0, 2.0, 2.0]
+    assert (drawn.noise(0).repeats, drawn.noise(0).odd) == (2, 2)
+    assert drawn.noise(0).pool == pytest.approx((2.0 + 8.0) / 2)
+    again = Heard((), numbers(1, 3), (numbers(1), numbers(2, 5), numbers(1, 3)), lacks, lacks, Output(text="0"))
     read = again.read(measure)
-    assert read.noise == pytest.approx([4.5])
-    assert read.degrees == 1
-    assert read.effects[:, 0].tolist() == [1.0, 2.0, 2.0]
+    assert read.noise(0).pool == pytest.approx(4.5)
+    assert read.effects[:, 0].tolist() == [1.0, 3.5, 2.0]
     assert read.total(0) == pytest.approx(2.0)
-    unknown = Heard((), numbers(1, 3), once, (True, True, False), differs=True).read(measure)
-    assert unknown.noise is None
-    assert unknown.variance(0) is None
+    # The whole prompt, where a model is surest, was asked twice, and no mask was.
+    unknown = Heard((), numbers(1, 3), (numbers(1), numbers(2), numbers(1, 3)), lacks, lacks).read(measure)
+    assert unknown.noise(0).source == "unknown"
 
 
 def test_what_has_no_sentences_is_refused() -> None:

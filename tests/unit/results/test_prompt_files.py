@@ -37,7 +37,7 @@ def test_the_json_is_the_contract() -> None:
     assert list(document["fidelity"]) == ["r2_heldout", "r2_insample", "r2_chance", "noise_ceiling"]
     assert list(document["target"]) == ["name", "distance", "unit"]
     assert list(document["calls"]) == ["asked", "made", "cached", "failed"]
-    assert list(document["noise"]) == ["repeats", "level", "differs"]
+    assert list(document["noise"]) == ["repeats", "level", "differs", "source", "compared", "changed"]
     assert list(document["warnings"][0]) == ["code", "text"]
 
 
@@ -64,7 +64,9 @@ def test_the_json_alone_has_no_evidence(saved: Path) -> None:
 def test_the_golden_file_still_loads() -> None:
     explanation = PromptExplanation.load(GOLDEN)
     assert explanation.schema_version == 1
-    assert explanation.to_dict() == json.loads((GOLDEN / "explanation.json").read_text(encoding="utf-8"))
+    golden = json.loads((GOLDEN / "explanation.json").read_text(encoding="utf-8"))
+    golden["noise"] |= {"source": None, "compared": 0, "changed": 0}  # not kept then
+    assert explanation.to_dict() == golden
     assert (explanation.pinned, explanation.surrogate, explanation.fidelity.r2_chance_p95) == (
         ((0, 22),),
         "ridge",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from whygen.types import Chat, Edit, JsonValue, Limits, Output, Request, TokenScore
+from whygen.types import Chat, Edit, JsonValue, Limits, Output, Request, Settings, TokenScore
 
 _WORD = re.compile(r"\w+")
 _SYLLABLES = ("ba", "do", "fi", "ku", "le", "mo", "na", "pi", "ru", "sa", "te", "vo")
@@ -27,6 +27,11 @@ class WeighedWords:
     @property
     def uri(self) -> str:
         return "planted/weighed-words"
+
+    def answers_alike(self, settings: Settings) -> bool:
+        """A rule gives equal answers at any temperature."""
+        del settings
+        return True
 
     @property
     def limits(self) -> Limits:

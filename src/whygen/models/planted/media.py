@@ -16,7 +16,7 @@ from whygen.models.planted.synth import RATE, SECONDS, noisy_synth, synth
 from whygen.models.planted.synth import WORDS as SYNTH_WORDS
 from whygen.models.planted.texts import words_of
 from whygen.sounds import sound_of
-from whygen.types import Failure, JsonValue, Limits, Output, Request, Sound, Video
+from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings, Sound, Video
 
 Kind: TypeAlias = Literal["sound", "frames"]
 Rule: TypeAlias = Callable[[Sequence[str], Request], "Sound | Video"]
@@ -62,6 +62,11 @@ class PlantedMedia:
     @property
     def uri(self) -> str:
         return f"planted/{self._name}"
+
+    def answers_alike(self, settings: Settings) -> bool:
+        """A rule gives equal answers at any temperature, unless it throws dice."""
+        del settings
+        return not self._name.endswith("-noisy")
 
     @property
     def limits(self) -> Limits:

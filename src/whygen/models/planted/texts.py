@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, Request, TokenScore
+from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, Request, Settings, TokenScore
 
 SENTENCES: dict[str, str] = {
     "fox": "A red fox trotted across the snowy field.",
@@ -166,6 +166,11 @@ class PlantedModel:
     @property
     def uri(self) -> str:
         return f"planted/{self._name}"
+
+    def answers_alike(self, settings: Settings) -> bool:
+        """A rule gives equal answers at any temperature, unless it throws dice."""
+        del settings
+        return self._name != "noisy"
 
     @property
     def limits(self) -> Limits:

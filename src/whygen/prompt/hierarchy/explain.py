@@ -56,6 +56,7 @@ def explain_hierarchy(
     estimand: str = "banzhaf",
     surrogate: str = "ridge",
     references: int = 1,
+    model_noise: str = "measure",
     tolerance: float | None = None,
     interactions: int = 5,
     settings: Settings | None = None,
@@ -81,6 +82,7 @@ def explain_hierarchy(
             ``shapley`` for the Owen value (Owen 1977), nested over the levels (Winter 1989). METHODS A4.
         surrogate: fitted at each level.
         references: reference answers; effects are averaged over them.
+        model_noise: ``measure``, or ``none`` where you state that equal questions get equal answers.
         tolerance: the least that a part must promise to be opened, in the target's unit.
         interactions: at most so many pairs of leaves that act together are reported; they are looked for where the
             values leave something over and calls are left. 0 for none.
@@ -112,8 +114,8 @@ def explain_hierarchy(
         )
     chosen = PromptOptions(
         budget=budget, units=levels[-1], pin=pin, operator=operator, target=target,
-        estimand=estimand, surrogate=surrogate, references=references, tolerance=tolerance,
-        interactions=interactions,
+        estimand=estimand, surrogate=surrogate, references=references, model_noise=model_noise,
+        tolerance=tolerance, interactions=interactions,
     )  # fmt: skip
     plan = Plan(options=chosen, surrogate=load_surrogate(surrogate), verb=goal.verb)
     _check_budget(skeleton, plan)
@@ -136,7 +138,9 @@ def explain_hierarchy(
         tools = Tools(
             model=box, encoder=found, store=store, options=options, progress=progress, seed=seed, runner=runner
         )
-        asker = Asker(runner, box, parts, how.prepare(parts, tools), goal, settings or Settings(seed=seed))
+        asker = Asker(
+            runner, box, parts, how.prepare(parts, tools), goal, settings or Settings(seed=seed), model_noise == "none"
+        )
         asker.check_target()
         asker.check_context()
         seen = _Run(asker, asker.whole(references), budget)
@@ -171,16 +175,17 @@ class _Run:
     def _render(self, masks: Masks) -> list[Sent]:
         return [self.asker.operator.render(self.asker.units, mask) for mask in masks]
 
-    def measure_noise(self, masks: Masks, effects: Floats) -> tuple[float | None, int]:
-        """Variance of one effect under repetition, from redrawn masks. METHODS A3."""
-        if not self.whole.differs:
-            return 0.0, 0
-        if self.left() < REDRAWS:
-            return None, 0
-        rows = np.flatnonzero(~np.isnan(effects) & ~masks.all(axis=1))[:REDRAWS]
-        differences = self.asker.redraws(self._render(masks[rows]), rows.tolist(), self.whole) - effects[rows]
-        known = differences[~np.isnan(differences)]
-        return (float((known**2).mean() / 2.0), len(known)) if len(known) else (None, 0)
+    def redrawn(self, masks: Masks, effects: Floats) -> Floats:
+        """All draws ``(m, d)`` of masks, with those of some that are asked again, at random. METHODS A3."""
+        drawn = effects[:, None]
+        rows = np.flatnonzero(~np.isnan(effects) & ~masks.all(axis=1))
+        if self.whole.known or self.left() < REDRAWS or not len(rows):
+            return drawn
+        rows = generator(self.asker.settings.seed, "redraws").permutation(rows)[:REDRAWS]
+        again = np.full((len(effects), 1), np.nan)
+        chosen: list[int] = rows.tolist()
+        again[rows, 0], self.whole = self.asker.redraws(self._render(masks[rows]), chosen, self.whole)
+        return np.hstack([drawn, again])
 
     def search(self, skeleton: Skeleton, plan: Plan, *, seed: int) -> Search:
         estimand, surrogate, tolerance = plan.options.estimand, plan.surrogate, plan.options.tolerance
@@ -189,7 +194,7 @@ class _Run:
             total = self.whole.effect - self.asker.empty(self.whole)
         first = first_level(
             skeleton, self.ask, generator(seed, "hierarchy", 0), estimand=estimand, surrogate=surrogate,
-            measure_noise=self.measure_noise, total=total,
+            measure_noise=self.redrawn, total=total, known=self.whole.known,
         )  # fmt: skip
         if first is None and self.asker.ended is not None:
             raise self.asker.ended

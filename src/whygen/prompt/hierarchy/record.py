@@ -70,7 +70,7 @@ def explanation_of(
         Design(name=name, masks=asked.masks, groups=asked.groups),
         whole,
         _estimate(search, leaves, asked.predicted),
-        Seen(observed, search.noise, 0, tuple(asked.rows.tolist())),
+        Seen(observed, search.noise, tuple(asked.rows.tolist())),
     )
     leafy = replace(asker, units=_leaf_units(asker.units, leaves))
     flat = assemble(leafy, findings, plan, seed=seed)

@@ -24,12 +24,14 @@ from whygen.prompt.hierarchy.levels import (
     t_test,
 )
 from whygen.prompt.hierarchy.skeleton import Skeleton
+from whygen.prompt.noise import Noise, measure
 from whygen.prompt.observed import Observed
+from whygen.prompt.observing import mean_of_draws
 from whygen.prompt.surrogates import Surrogate
 from whygen.types import Masks
 
-MeasureNoise: TypeAlias = Callable[[Masks, Floats], tuple[float | None, int]]
-"""Variance of one effect under repetition and its degrees of freedom, from masks and effects (NaN: no answer)."""
+MeasureNoise: TypeAlias = Callable[[Masks, Floats], Floats]
+"""All draws ``(m, d)`` of masks, from their first effects ``(m,)`` (NaN: no answer)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class First:
     """The first level, and the model's noise as measured on its masks."""
 
     level: Level
-    noise: float | None
+    noise: Noise
 
 
 def cost_of_root(n: int) -> int:
@@ -55,6 +57,7 @@ def first_level(
     surrogate: Surrogate,
     measure_noise: MeasureNoise,
     total: float | None,
+    known: bool,
 ) -> First | None:
     """Values of the first parts; None if too many calls failed.
 
@@ -64,7 +67,8 @@ def first_level(
         rng: draws the masks.
         estimand: ``banzhaf`` or ``shapley``.
         surrogate: what is fitted.
-        measure_noise: measures the model's own noise.
+        measure_noise: asks some masks again.
+        known: whether equal questions are known to get equal answers.
         total: f(1) - f(0), for Shapley values.
     """
     children = skeleton.children(0)
@@ -76,15 +80,17 @@ def first_level(
     complete = design.enumerated and bool(kept.all())
     if not complete and kept.sum() < 2 * intervals.FEWEST_GROUPS:
         return None
-    noise, degrees = measure_noise(masks, effects)
+    drawn = measure_noise(masks, effects)
+    effects = mean_of_draws(drawn)
+    noise = measure(drawn[kept], known=known, speaks=masks[kept].sum(axis=1) < masks.shape[1])
     own, groups = design.masks[kept], design.groups[kept]
     observed = Observed(own, effects[kept], groups, sizes=design.sizes, total=None if complete else total)
     sampled = 1.0 if complete else _share_drawn(design, groups)
     rows = Rows(masks[kept], effects[kept], np.full(len(own), np.nan), groups, np.flatnonzero(kept))
     if complete:
-        level = _from_all(observed, rows, surrogate, rng, estimand=estimand, noise=noise, degrees=degrees)
+        level = _from_all(observed, rows, surrogate, rng, estimand=estimand, noise=noise)
     else:
-        level = _from_pairs(observed, rows, surrogate, rng, sampled=sampled, noise=noise or 0.0)
+        level = _from_pairs(observed, rows, surrogate, rng, sampled=sampled, noise=noise)
     return First(level, noise)
 
 
@@ -109,12 +115,11 @@ def _from_all(
     rng: np.random.Generator,
     *,
     estimand: str,
-    noise: float | None,
-    degrees: int,
+    noise: Noise,
 ) -> Level:
     """Exact over masks. An unmeasured noise leaves no interval, and a p-value of one: nothing can be significant."""
     find = exact.enumerated_shapley if estimand == "shapley" else exact.enumerated_estimate
-    estimate = find(observed, noise=noise, degrees=degrees)
+    estimate = find(observed, noise)
     values = estimate.attributions
     nothing = np.full(len(values), np.nan)
     low, high = (nothing, nothing) if estimate.interval is None else (estimate.interval.low, estimate.interval.high)
@@ -125,19 +130,20 @@ def _from_all(
     rows = Rows(rows.masks, rows.effects, predicted, rows.groups, rows.asked)
     p_values = np.ones(len(values))
     if estimate.interval is not None:
-        p_values = t_test(values, high - values, max(degrees, 1))
+        p_values = np.where(values == 0.0, 1.0, 0.0) if estimate.p_values is None else estimate.p_values
         p_values = settled(p_values, values, high - values, observed.effects)
     return Level(values, low, high, p_values, spread, None, rows)
 
 
 def _from_pairs(
-    observed: Observed, rows: Rows, surrogate: Surrogate, rng: np.random.Generator, *, sampled: float, noise: float
+    observed: Observed, rows: Rows, surrogate: Surrogate, rng: np.random.Generator, *, sampled: float, noise: Noise
 ) -> Level:
     fit = intervals.cross_fit(observed, surrogate, rng)
+    share = sampled if noise.variance is not None else 0.0
     if observed.total is None:
-        estimate = intervals.sampled_estimate(fit, rng, sampled=sampled, noise=noise)
+        estimate = intervals.sampled_estimate(fit, rng, sampled=share, noise=noise.variance or 0.0)
     else:
-        estimate = intervals.shapley_estimate(fit, observed, rng, noise=1.5 * noise)
+        estimate = intervals.shapley_estimate(fit, observed, rng, noise=1.5 * noise.bound)
     interval = estimate.interval
     assert interval is not None  # noqa: S101 - sampled masks always give one
     rows = Rows(rows.masks, rows.effects, fit.predicted - observed.effects.mean(), rows.groups, rows.asked)

@@ -11,6 +11,7 @@ import numpy as np
 from whygen.prompt.hierarchy.hidden import cost_of_looking, hidden
 from whygen.prompt.hierarchy.levels import Ask, Floats, Level, cost_of_opening, open_part
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
+from whygen.prompt.noise import Noise
 from whygen.prompt.surrogates import Surrogate
 from whygen.stats.seeds import generator
 
@@ -70,7 +71,7 @@ class Search:
         estimand: ``banzhaf`` or ``shapley``.
         surrogate: fitted at each level.
         seed: of masks, folds and flips.
-        noise: variance of one effect under repetition.
+        noise: of the effects of the first level.
         worth: a part that promises no more is not opened, in the target's unit.
         reserve: calls that are left for pairs of leaves where something hides: by parts that show something, and by
             those that do not.
@@ -83,7 +84,7 @@ class Search:
     estimand: str
     surrogate: Surrogate
     seed: int
-    noise: float | None
+    noise: Noise
     worth: float
     reserve: tuple[int, int] = (0, 0)
     standings: dict[int, Standing] = field(default_factory=dict[int, Standing])
@@ -182,7 +183,7 @@ class Search:
         """Whether the predictions of a level miss more than noise makes: its parts do not act each by itself."""
         missed = [level.rows.effects - self.predicted(index) for index, level in self.opened.items()]
         known = [float(np.mean(each**2)) for each in missed if not np.isnan(each).any()]
-        return max(known, default=0.0) > max(self.worth**2, 2.0 * (self.noise or 0.0))
+        return max(known, default=0.0) > max(self.worth**2, 2.0 * self.noise.seen)
 
     def _next(self, parts: Sequence[Part]) -> Part | None:
         return next((part for part in parts if self._cost(part) <= self.left()), None)
@@ -223,7 +224,7 @@ class Search:
         if not suspects or cost_of_looking(suspects) > self.left():
             return False
         rows, rng = self.opened[parent.index].rows, generator(self.seed, "hidden", parent.index, self.looked)
-        found = hidden(suspects, rows, self.probe, rng, noise=self.noise or 0.0, worth=self.worth)
+        found = hidden(suspects, rows, self.probe, rng, noise=self.noise.seen, worth=self.worth)
         for child, size in zip(suspects, found, strict=True):
             self.standings[child.index] = replace(self.standings[child.index], hidden=float(size))
         return True
