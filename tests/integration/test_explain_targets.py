@@ -268,7 +268,9 @@ def test_sets_of_units_from_recorded_and_from_further_calls(tmp_path: Path) -> N
     assert all(recorded.evidence.effects[row] < recorded.sets.threshold for row in rows)
     model = Counted("redundant")
     sharp = explain(model, prompt, target="exact", sets=24, budget=128)
-    assert len(model.asked) == sharp.calls.asked <= 128
+    alone = explain(Counted("redundant"), prompt, target="exact", budget=128)
+    assert [unit.attribution for unit in sharp.units] == [unit.attribution for unit in alone.units]
+    assert len(model.asked) == sharp.calls.asked == alone.calls.asked + sharp.sets.calls <= 128 + 24
     assert sharp.sets is not None
     assert sharp.sets.changing[0].texts == ("fox", "vixen")
     assert sharp.sets.changing[0].minimal

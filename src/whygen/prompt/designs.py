@@ -24,6 +24,9 @@ Halves: TypeAlias = Literal["complement", "independent"]
 Sizes: TypeAlias = Literal["kernel", "leverage"]
 """The law of the size of a mask that is drawn for Shapley values, see `size_law`."""
 
+LEVEL_BY_LEVEL = "level by level"
+"""How the name of a hierarchy's design begins."""
+
 MAX_ENUMERATED = 20
 """Beyond 2^20 masks no budget enumerates; the limit keeps the check free of overflow."""
 

@@ -19,7 +19,7 @@ from whygen.prompt.hierarchy.skeleton import parse_levels
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, check_rounds, choose
-from whygen.prompt.prepare import Question, check, check_cut, prepare
+from whygen.prompt.prepare import Question, check, prepare
 from whygen.prompt.units import Sent, split
 from whygen.runs import RunOptions
 from whygen.runs.spending import worst_case
@@ -70,9 +70,6 @@ def foresee_prompt(
     chosen = choose(preset, choices, prompt=prompt)
     check_rounds(chosen, run)
     prices = price_of if run is None or run.batch is None else batch_price_of
-    if chosen.hierarchy is None:
-        check(prompt, chosen)
-        check_cut(prompt, chosen)
     box = load_model(model, options)
     sent = settings or Settings(seed=seed)
     if chosen.hierarchy is not None:
@@ -81,6 +78,7 @@ def foresee_prompt(
         check_hierarchy(chosen)
         parts = split(prompt, parse_levels(chosen.hierarchy)[-1], pin=chosen.pin)
         return forecast(box, len(parts), [parts.prompt] * chosen.budget, sent, prices=prices)
+    check(prompt, chosen)
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     alike = steadiness(box, sent, question.target, stated=chosen.model_noise == "none", differs=False)
     whole, plan = question.units.prompt, question.plan
@@ -88,7 +86,7 @@ def foresee_prompt(
     masked = _masked(question, design, alike)
     again = plan.redraws(design, alike)
     unasked = chosen.estimand == "shapley" and design.enumerated  # the empty prompt is among the masks
-    prompts = [whole] * (plan.overhead + (again - unasked) * plan.texts) + masked * plan.each
+    prompts = [whole] * (plan.overhead + plan.beside + (again - unasked) * plan.texts) + masked * plan.each
     helping = question.operator.calls(question.units)
     return forecast(box, len(question.units), prompts, sent, helping=helping, prices=prices)
 

@@ -15,7 +15,7 @@ from whygen.prompt.operators import Operator, OperatorOptions
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Kind
 from whygen.runs import RunOptions
-from whygen.typed import check_fields, told
+from whygen.typed import check_fields
 from whygen.types import Edit, Source
 
 
@@ -55,7 +55,6 @@ class PromptChoices(TypedDict, total=False):
     sets: int | None
 
 
-@told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptOptions:
     """Everything that can be chosen of an explanation.
@@ -111,8 +110,9 @@ class PromptOptions:
         hierarchy: None, or the levels of a long prompt from coarse to fine, such as ``paragraph>sentence>word``
             (``auto``); ``tolerance`` is then the least that a part must promise to be opened (METHODS A4).
         matrix: ``none``, or ``sentence``: attributions to each sentence of the output as well, from the same calls.
-        sets: None, or how many further calls may shrink the fewest units that change the answer, and that keep it; 0
-            finds them in the recorded calls.
+        sets: None, or how many calls beside the ``budget`` may look for few units that change the answer, and that
+            keep it, and test that none of them can be left out; 0 finds them in the recorded calls. A model that
+            samples takes some ten calls for each unit of a set to be sure.
     """
 
     preset: str | None = None

@@ -59,9 +59,14 @@ class Plan:
 
     @property
     def overhead(self) -> int:
-        """Calls for the reference, its repeats, the empty prompt of Shapley values, and what shrinks sets of units."""
+        """Calls for the reference, its repeats, and the empty prompt of Shapley values."""
         once = self.repeats + (self.options.estimand == "shapley")
-        return self.options.references + once * self.texts + (self.options.sets or 0) * self.texts
+        return self.options.references + once * self.texts
+
+    @property
+    def beside(self) -> int:
+        """Calls beside the budget: those that shrink and test sets of units, at most."""
+        return (self.options.sets or 0) * self.texts
 
     @property
     def each(self) -> int:

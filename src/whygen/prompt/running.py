@@ -190,19 +190,27 @@ def _column(run: Run, read: Read, place: int) -> Run:
 
 def _sets(run: Run, estimate: Estimate, further: int) -> AnswerSets:
     asker, observed = run.asker, run.seen.observed
-    calls = [
-        Call(effect, shown(run.prompts[row]), asker.answers[row][0].text, place)
-        for place, (row, effect) in enumerate(zip(run.seen.rows, observed.effects.tolist(), strict=True))
-    ]
     return answer_sets(
         observed.masks,
-        calls,
+        [_calls(run, place, row) for place, row in enumerate(run.seen.rows)],
         run.whole.repeats,
         texts=asker.units.texts,
         strength=estimate.attributions,
+        steady="differs" if run.whole.steadiness == "so far" and run.seen.noise.odd else run.whole.steadiness,
         ask=_asking(run) if further else None,
         budget=further,
     )
+
+
+def _calls(run: Run, place: int, row: int) -> list[Call]:
+    """The draws of one mask: what was sent, what came back, and the effect."""
+    effects = run.seen.observed.effects[place : place + 1] if run.seen.draws is None else run.seen.draws[place]
+    outputs = run.asker.answers[row]
+    known = [effect for effect in effects.tolist() if not np.isnan(effect)]
+    return [
+        Call(effect, shown(run.prompts[row]), outputs[min(draw, len(outputs) - 1)].text, place)
+        for draw, effect in enumerate(known)
+    ]
 
 
 def _asking(run: Run) -> Ask:

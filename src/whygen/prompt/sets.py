@@ -1,14 +1,18 @@
-"""The fewest units whose removal changes the answer, and the fewest that keep it, read from recorded calls.
+"""Few units whose removal changes the answer, and few that keep it, read from recorded calls.
 
 Among the masks that were asked, those that did it are compared by inclusion; none that contains another is shown.
 With a few further calls a set is shrunk: units go out of it, weakest attribution first, in halving chunks, as long as
 what is left still does it (the reduction to a complement of Zeller and Hildebrandt 2002, section 3). That supposes
-nothing of the model, neither that units act alone nor that more of them do more; a set is called minimal only where
-every set of one unit less was tried, and failed.
+nothing of the model, neither that units act alone nor that more of them do more.
+
+A set is called minimal only where it is decided that it does it, and that every set of one unit less does not; the
+fewest only where every smaller set is decided. Where the model samples, each of these is a sequential test of its own
+(see `deciding`), their errors share `ERROR`, and calls that are left go there; what they do not reach is neither.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -16,6 +20,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.prompt.deciding import decided, leaning
+from whygen.prompt.noise import Steadiness
 from whygen.results.records import AnswerSets, UnitSet
 from whygen.types import Effects, Masks
 
@@ -26,6 +32,16 @@ SHOWN = 3
 
 ROUNDING = 1e-6
 """Effects that differ by less, as a share of f(1) or of 1, are the same: encoders are exact to that only."""
+
+ERROR = 0.02
+"""Chance with which a set that is not minimal is called so, where the model samples. Where its answers are near a coin
+few sets are decided, and of those under 5% are to be wrong."""
+
+LONGEST = 80
+"""Calls of one set at most: what is not decided by then is near one half, and stays open."""
+
+ODD_REPEATS = 0.25
+"""Share of repeats of the whole prompt that may count as a change by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +62,20 @@ Kind: TypeAlias = Literal["changing", "keeping"]
 
 
 def changed_below(effects: Effects, repeats: Effects) -> float:
-    """The effect under which an answer counts as changed: half way from f(1) to the median mask, and under all repeats.
+    """The effect under which an answer counts as changed: half way from f(1) to the median mask, and under the repeats.
 
-    For a target that agrees or not, that is "the answer differs" (or, in more than half of the draws); for a distance,
-    "further than half of what the masks do", which needs no number of the user's. Nothing that a repeat of the whole
-    prompt does by itself counts as a change.
+    For a target that agrees or not, that is "the answer differs"; for a distance, "further than half of what the masks
+    do", which needs no number of the user's. What repeats of the whole prompt do by themselves is no change; but up to
+    `ODD_REPEATS` of them may be odd answers of a model that samples.
     """
-    whole, worst = float(np.mean(repeats)), float(np.min(repeats))
+    whole = float(np.mean(repeats))
     half_way = whole - max(0.0, whole - float(np.median(effects))) / 2.0
+    like = repeats[repeats >= half_way] if np.mean(repeats < half_way) <= ODD_REPEATS else repeats
+    worst = float(np.min(like))
     return min(half_way, worst - ROUNDING * max(1.0, abs(worst)))
 
 
-RULE = "half way from f(1) to the median of the masks, and under every repeat of the whole prompt"
+RULE = "half way from f(1) to the median of the masks, and under the repeats of the whole prompt"
 
 
 @dataclass(slots=True)
@@ -66,7 +84,8 @@ class _Search:
 
     kind: Kind
     threshold: float
-    known: dict[bytes, Call]
+    known: dict[bytes, list[Call]]
+    steady: Steadiness
     ask: Ask | None = None
     left: int = 0
     made: int = field(default=0)
@@ -74,34 +93,66 @@ class _Search:
     def mask(self, members: Mask) -> Mask:
         return ~members if self.kind == "changing" else members
 
-    def tried(self, members: Mask) -> bool:
-        """Whether a set is known to do it, after a call if that is not known and can be paid for."""
-        mask = self.mask(members)
-        if mask.tobytes() not in self.known and self.ask is not None and self.left > 0:
-            self.left, self.made = self.left - 1, self.made + 1
-            self.known[mask.tobytes()] = self.ask(mask[None, :])[0]
-        return self.does_it(members) is True
+    def calls(self, members: Mask) -> list[Call]:
+        """The answered calls of a set, in order."""
+        return [call for call in self.known.get(self.mask(members).tobytes(), ()) if not np.isnan(call.effect)]
 
-    def does_it(self, members: Mask) -> bool | None:
-        """Whether a set changes (or keeps) the answer; None where that is not known."""
-        call = self.known.get(self.mask(members).tobytes())
-        if call is None or np.isnan(call.effect):
-            return None
-        return (call.effect < self.threshold) == (self.kind == "changing")
+    def does(self, members: Mask) -> list[bool]:
+        """Of each of these calls, whether the set did it."""
+        return [(call.effect < self.threshold) == (self.kind == "changing") for call in self.calls(members)]
+
+    def call(self, members: Mask) -> bool:
+        """Make one more call for a set, if it can be paid for."""
+        if self.ask is None or self.left <= 0:
+            return False
+        self.left, self.made = self.left - 1, self.made + 1
+        mask = self.mask(members)
+        self.known.setdefault(mask.tobytes(), []).append(self.ask(mask[None, :])[0])
+        return True
+
+    def leans(self, members: Mask) -> bool | None:
+        """Whether a set does it as far as calls say."""
+        return leaning(self.does(members))
+
+    def is_decided(self, members: Mask, *, error: float) -> bool | None:
+        """Whether a set does it, but for a chance of ``error``; None where that is open."""
+        return decided(self.does(members), steady=self.steady, error=error)
+
+    def tried(self, members: Mask) -> bool:
+        """Whether a set seems to do it, after a call or two if that is not known and can be paid for.
+
+        A model that is not known to be steady has to do it twice, and more often than not.
+        """
+        if self.mask(members).tobytes() not in self.known:
+            self.call(members)
+        while self.steady != "known" and self.leans(members) is not False and len(self.does(members)) < 3:
+            if sum(self.does(members)) >= 2 or not self.call(members):
+                break
+        return self.leans(members) is True
 
     def observed(self, n: int) -> list[Mask]:
-        """Sets that did it in known calls, fewest units first, then the clearest; none contains another."""
+        """Sets that did it more often than not, fewest units first, then the clearest; none contains another.
+
+        Where the model samples, those that are decided go before: a set that did it once may have done it by chance.
+        """
         sets = [self.mask(np.frombuffer(key, dtype=bool)) for key in self.known]
-        doing = [members for members in sets if members.sum() < n + (self.kind == "changing") and self.does_it(members)]
-        doing.sort(key=lambda members: (int(members.sum()), self._unclear(members), np.flatnonzero(members).tolist()))
+        doing = [members for members in sets if members.sum() < n + (self.kind == "changing") and self.leans(members)]
+        doing.sort(key=lambda members: (self._doubt(members), int(members.sum()), self._unclear(members),
+                                        np.flatnonzero(members).tolist()))  # fmt: skip
         minimal: list[Mask] = []
         for members in doing:
-            if not any((kept & ~members).sum() == 0 for kept in minimal):
+            if not any(_contains(members, kept) or _contains(kept, members) for kept in minimal):
                 minimal.append(members)
         return minimal
 
+    def _doubt(self, members: Mask) -> int:
+        """0 where a set is decided, 1 where it did it more than once, else 2; always 0 for a steady model."""
+        if self.steady == "known" or self.is_decided(members, error=ERROR):
+            return 0
+        return 1 if sum(self.does(members)) > 1 else 2
+
     def _unclear(self, members: Mask) -> float:
-        effect = self.known[self.mask(members).tobytes()].effect
+        effect = float(np.mean([call.effect for call in self.calls(members)]))
         return effect if self.kind == "changing" else -effect
 
     def shrunk(self, members: Mask, strength: Effects) -> Mask:
@@ -116,9 +167,46 @@ class _Search:
             else:
                 size = size // 2
 
-    def is_minimal(self, members: Mask) -> bool:
-        """Whether each set of one unit less is known not to do it; a set of no unit has none."""
-        return all(self.does_it(less) is False for less in _without(members, members.astype(np.float64), 1))
+    def tested(self, members: Mask) -> None:
+        """Call a set and all of one unit less, until each is decided, one turns out otherwise, or no call is left."""
+        error = _each(members)
+        for one, should in ((members, True), *((less, False) for less in _one_less(members))):
+            while self.is_decided(one, error=error) is None and len(self.does(one)) < LONGEST:
+                if not self.call(one) or self.leans(one) is (not should):
+                    break
+            if self.is_decided(one, error=error) is not should:
+                return
+
+    def is_minimal(self, members: Mask) -> bool | None:
+        """Whether it is decided that a set does it and those of one unit less do not; a set of no unit has none."""
+        error = _each(members)
+        less = [self.is_decided(one, error=error) for one in _one_less(members)]
+        sure = self.is_decided(members, error=error) is True and all(each is False for each in less)
+        return True if sure else None
+
+    def is_fewest(self, members: Mask, n: int) -> bool:
+        """Whether it is minimal, and it is decided of every smaller set that it does not do it."""
+        size = int(members.sum())
+        smaller = sum(math.comb(n, k) for k in range(size))
+        if not self.is_minimal(members) or smaller > len(self.known):
+            return False
+        sets = (self.mask(np.frombuffer(key, dtype=bool)) for key in self.known)
+        error = ERROR / (smaller + 1)
+        found = [self.is_decided(each, error=error) for each in sets if each.sum() < size]
+        return len(found) == smaller and all(each is False for each in found)
+
+
+def _each(members: Mask) -> float:
+    """The error of each decision that a minimal set rests on: of itself, and of each set of one unit less."""
+    return ERROR / (int(members.sum()) + 1)
+
+
+def _contains(members: Mask, others: Mask) -> bool:
+    return not (others & ~members).any()
+
+
+def _one_less(members: Mask) -> Iterator[Mask]:
+    return _without(members, members.astype(np.float64), 1)
 
 
 def _without(members: Mask, strength: Effects, size: int) -> Iterator[Mask]:
@@ -144,36 +232,41 @@ def _beginnings(strength: Effects, below: int) -> Iterator[Mask]:
 
 def answer_sets(
     masks: Masks,
-    calls: Sequence[Call],
+    calls: Sequence[Sequence[Call]],
     repeats: Effects,
     *,
     texts: Sequence[str],
     strength: Effects | None = None,
     threshold: float | None = None,
+    steady: Steadiness = "known",
     ask: Ask | None = None,
     budget: int = 0,
 ) -> AnswerSets:
-    """The fewest units whose removal changes the answer, and the fewest that keep it.
+    """Few units whose removal changes the answer, and few that keep it.
 
     Args:
         masks: that were asked, shape ``(m, n)``.
-        calls: their calls.
+        calls: the calls of each, in order.
         repeats: effects of repeats of the whole prompt.
         texts: the units, n of them.
         strength: attributions ``(n,)``: what is tried first, with further calls; they decide nothing else.
         threshold: an effect under it is a changed answer; `changed_below` by default.
-        ask: makes further calls that shrink the fewest of each kind; None reads what was recorded.
+        steady: whether equal questions get equal answers.
+        ask: makes further calls that shrink sets of each kind and test them; None reads what was recorded.
         budget: further calls at most; changing sets take half of them, and keeping sets what is left.
     """
-    effects = np.array([call.effect for call in calls], dtype=np.float64)
+    effects = np.array([np.mean([call.effect for call in each]) for each in calls], dtype=np.float64)
     below = changed_below(effects[np.isfinite(effects)], repeats) if threshold is None else threshold
-    known = {mask.tobytes(): call for mask, call in zip(masks, calls, strict=True)}
+    known: dict[bytes, list[Call]] = {}
+    for mask, each in zip(masks, calls, strict=True):
+        known.setdefault(mask.tobytes(), []).extend(each)
     every = np.ones(len(texts), dtype=bool)
-    known.setdefault(every.tobytes(), Call(float(np.mean(repeats)), "", ""))  # f(1): never shown, never asked
+    # f(1) is never shown and never asked; its repeats are.
+    known.setdefault(every.tobytes(), [Call(float(effect), "", "") for effect in (np.mean(repeats), *repeats)])
     force = np.zeros(len(texts)) if strength is None else strength
-    changing = _Search("changing", below, known, ask, budget // 2)
+    changing = _Search("changing", below, known, steady, ask, budget // 2)
     changes = _found(changing, force, texts)
-    keeping = _Search("keeping", below, known, ask, budget - changing.made)
+    keeping = _Search("keeping", below, known, steady, ask, budget - changing.made)
     keeps = _found(keeping, force, texts)
     return AnswerSets(
         threshold=below,
@@ -185,51 +278,55 @@ def answer_sets(
 
 
 def _found(search: _Search, strength: Effects, texts: Sequence[str]) -> tuple[UnitSet, ...]:
-    """The sets of one kind: the fewest of those observed, after calls have shrunk them where calls may be made."""
+    """The sets of one kind: the fewest of those observed, after calls have shrunk and tested them where they may."""
     n = len(texts)
     if search.ask is not None and search.left > 0:
         start = _start(search, strength)
         if start is not None:
-            search.shrunk(start, strength)
-        _shrink_the_others(search, strength)
+            search.tested(search.shrunk(start, strength))
+        _look_at_the_others(search, strength)
     return tuple(_shown(search, members, texts) for members in search.observed(n)[:SHOWN])
 
 
-def _shrink_the_others(search: _Search, strength: Effects) -> None:
-    """The next sets in their turn, as long as calls are left: each becomes minimal, or gives way to a smaller one."""
-    done: set[bytes] = set()
+def _look_at_the_others(search: _Search, strength: Effects) -> None:
+    """The next sets in their turn, as long as calls are left: each is shrunk, and becomes minimal or gives way."""
     while search.left > 0:
+        before = search.made
         shown = search.observed(len(strength))[:SHOWN]
-        todo = [members for members in shown if members.tobytes() not in done and not search.is_minimal(members)]
-        if not todo:
+        for members in [members for members in shown if not search.is_minimal(members)]:
+            if search.tried(members):
+                search.tested(search.shrunk(members, strength))
+        if search.made == before:  # what is still open is near one half, or failed
             return
-        done.add(todo[0].tobytes())
-        search.shrunk(todo[0], strength)
 
 
 def _start(search: _Search, strength: Effects) -> Mask | None:
     """The smallest set that does it: of those observed, or a few of the strongest units; else all units."""
     n = len(strength)
-    known = search.observed(n)
-    below = int(known[0].sum()) if known else n
+    known = next((members for members in search.observed(n) if search.tried(members)), None)
+    below = n if known is None else int(known.sum())
     for members in _beginnings(strength, below):
         if search.tried(members):
             return members
-    if known:
-        return known[0]
+    if known is not None:
+        return known
     every = np.ones(n, dtype=bool)
     return every if search.kind == "keeping" or search.tried(every) else None
 
 
 def _shown(search: _Search, members: Mask, texts: Sequence[str]) -> UnitSet:
     units = tuple(np.flatnonzero(members).tolist())
-    call = search.known[search.mask(members).tobytes()]
+    calls, does = search.calls(members), search.does(members)
+    shows = next(call for call, did in zip(calls, does, strict=True) if did)
     return UnitSet(
         units=units,
         texts=tuple(texts[unit] for unit in units),
-        effect=call.effect,
-        row=call.row,
-        prompt=call.prompt,
-        output=call.output,
+        effect=float(np.mean([call.effect for call in calls])),
+        row=next((call.row for call in calls if call.row is not None), None),
+        prompt=shows.prompt,
+        output=shows.output,
         minimal=search.is_minimal(members),
+        fewest=search.is_fewest(members, len(texts)),
+        asked=len(calls),
+        did=sum(does),
     )

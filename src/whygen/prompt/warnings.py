@@ -11,6 +11,7 @@ import numpy as np
 from whygen import sounds
 from whygen.prompt import relevance
 from whygen.prompt.asking import REDRAWS
+from whygen.prompt.designs import LEVEL_BY_LEVEL
 from whygen.prompt.findings import Findings
 from whygen.prompt.intervals import LIKE_THESE
 from whygen.prompt.targets import Counts, Target, Timed
@@ -171,8 +172,8 @@ def _irrelevant_answers(signs: Signs) -> str | None:
         return None
     return (
         f"{count} of {perturbed} answers are as far from the reference as texts about other things: the model wanders "
-        "off when words are missing. Pin what keeps it on its subject, use a higher keep (0.8), or leave such answers "
-        "out with irrelevant='exclude'."
+        f"off when words are missing. Pin what keeps it on its subject, {_nearer(signs)}or leave such answers out with "
+        "irrelevant='exclude'."
     )
 
 
@@ -215,25 +216,45 @@ def _low_fidelity(signs: Signs) -> str | None:
         return None
     return (
         f"Held-out R2 is {heldout:.2f}, under half of what the noise allows: the attributions do not predict the model "
-        "well. Use a larger budget, a higher keep (0.8), or coarser units."
+        f"well. {_remedy(signs)}"
     )
+
+
+def _remedy(signs: Signs) -> str:
+    """What can raise the fidelity: no larger budget where every mask was asked."""
+    if signs.findings.design.enumerated:
+        return (
+            "Every mask was asked, so they do not act each by itself: look at the interactions, or use coarser units."
+        )
+    return f"Use a larger budget, {_nearer(signs)}or coarser units."
+
+
+def _nearer(signs: Signs) -> str:
+    """To ask nearer to the whole prompt, where that can still be chosen: part of a sentence, or nothing."""
+    findings = signs.findings
+    higher = next((keep for keep in (0.8, 0.9, 0.95) if keep > findings.design.keep), None)
+    design = findings.design
+    unchosen = design.sizes is not None or design.enumerated or design.name.startswith(LEVEL_BY_LEVEL)
+    return "" if higher is None or unchosen else f"use a higher keep (keep={higher}), "
 
 
 def _few_masks(signs: Signs) -> str | None:
     findings = signs.findings
-    pairs, n = len(np.unique(findings.observed.groups)), findings.observed.n
+    pairs, n, rows = len(np.unique(findings.observed.groups)), findings.observed.n, len(findings.observed)
     if findings.design.enumerated or findings.design.name == "leave-one-out" or pairs >= n:
         return None
+    enough = signs.asked + (4 * n - rows) * max(1, round(signs.asked / rows))
     return (
         f"{pairs} pairs of masks for {n} units: attributions are shrunk towards zero and intervals are wide. A budget "
-        f"of about {4 * n + 8} gives two pairs a unit; coarser units (sentences) need fewer."
+        f"of about {enough} gives two pairs a unit; coarser units (sentences) need fewer."
     )
 
 
 def _few_pairs(signs: Signs) -> str | None:
-    """Sign flips of so few pairs reach no small p-value; a Student t over inputs does not rest on pairs alone."""
+    """Sign flips of so few pairs reach no small p-value; a Student t over inputs or draws does not rest on pairs."""
     pairs, estimate = len(np.unique(signs.findings.observed.groups)), signs.findings.estimate
-    if estimate.p_values is None or pairs >= 6 or estimate.method.endswith(LIKE_THESE):
+    whole = signs.findings.design.enumerated or signs.findings.design.name == "leave-one-out"
+    if estimate.p_values is None or pairs >= 6 or whole or estimate.method.endswith(LIKE_THESE):
         return None
     told = "1 pair" if pairs == 1 else f"{pairs} pairs"
     return f"With {told} no p-value is under {2.0 ** -(pairs - 1):g}: nothing can be significant. Raise the budget."
@@ -244,8 +265,8 @@ def _effective_sample(signs: Signs) -> str | None:
     if effective is None or effective >= 2 * n:
         return None
     return (
-        f"The kernel leaves an effective sample of {effective:.0f} masks for {n} units. Use a higher keep (0.8), a "
-        "larger budget, or estimand='banzhaf'."
+        f"The kernel leaves an effective sample of {effective:.0f} masks for {n} units. Use a larger budget, "
+        f"{_nearer(signs)}or estimand='banzhaf'."
     )
 
 

@@ -1,4 +1,4 @@
-"""What else was read from the answers: units by sentences, and the fewest units that change or keep the answer."""
+"""What else was read from the answers: units by sentences, and few units that change or keep the answer."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _cells(found: SentenceMatrix, row: int, largest: float) -> list[dict[str, An
 
 
 def sets(explanation: PromptExplanation) -> dict[str, Any] | None:
-    """The fewest units that change the answer, and that keep it; None where they were not looked for."""
+    """Few units that change the answer, and that keep it; None where they were not looked for."""
     found = explanation.sets
     if found is None:
         return None
@@ -95,12 +95,23 @@ def sets(explanation: PromptExplanation) -> dict[str, Any] | None:
     }
 
 
+def _sureness(one: UnitSet) -> str:
+    """What is decided of a set, and in how many of its calls it did what it is shown for."""
+    if one.fewest:
+        said = "no other with fewer does it"
+    elif one.minimal:
+        said = "minimal: none can be left out"
+    else:
+        said = "no smaller one was found"
+    return said if one.asked == 1 else f"{said}; in {one.did} of {one.asked} calls"
+
+
 def _set(one: UnitSet) -> dict[str, Any]:
     output = shorten(one.output, MOST_OUTPUT) if one.output.strip() else ""
     return {
         "names": listed([quoted(text, 48) for text in one.texts]) or "none at all",
         "size": len(one.units),
-        "minimal": one.minimal,
+        "sure": _sureness(one),
         "effect": number(one.effect, 3),
         "prompt": shorten(one.prompt, MOST_OUTPUT),
         "output": output,

@@ -95,11 +95,15 @@ class UnitSet(Record):
     Attributes:
         units: places of the units in the explanation.
         texts: their texts.
-        effect: of the call that shows it, in the target's unit.
+        effect: mean over its calls, in the target's unit.
         row: row of the evidence's masks that shows it; None where a further call does.
         prompt: what was sent.
         output: what came back; empty where a target scored.
-        minimal: whether every set of one unit less was tried, and none of them does the same.
+        minimal: True where it is decided that this set does it and that none of one unit less does; None where that is
+            open: no smaller one was found. (False in files of earlier versions: open.)
+        fewest: whether it is decided of every set of fewer units, too.
+        asked: calls of this very set.
+        did: those of them that changed (or kept) the answer.
     """
 
     units: tuple[int, ...]
@@ -108,14 +112,17 @@ class UnitSet(Record):
     row: int | None
     prompt: Text
     output: Text
-    minimal: bool
+    minimal: bool | None
+    fewest: bool = False
+    asked: int = 1
+    did: int = 1
 
 
 class AnswerSets(Record):
-    """The fewest units whose removal changes the answer, and the fewest that keep it, each with the call that shows it.
+    """Few units whose removal changes the answer, and few that keep it, each with the call that shows it.
 
     An answer counts as changed where its effect is under ``threshold``; ``rule`` says where that comes from. ``calls``
-    counts the calls that were made to shrink the sets.
+    counts the calls that were made to shrink and test the sets, beside the budget.
     """
 
     threshold: float

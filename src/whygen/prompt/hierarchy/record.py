@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.assemble import assemble
-from whygen.prompt.designs import Design
+from whygen.prompt.designs import LEVEL_BY_LEVEL, Design
 from whygen.prompt.findings import Findings
 from whygen.prompt.hierarchy.levels import Floats, Level, cost_of_opening
 from whygen.prompt.hierarchy.search import Search
@@ -63,7 +63,7 @@ def explanation_of(
     """
     leaves = search.leaves
     asked = _gather(search, leaves)
-    name = f"level by level ({' > '.join(levels)}), {len(search.opened) - 1} parts opened"
+    name = f"{LEVEL_BY_LEVEL} ({' > '.join(levels)}), {len(search.opened) - 1} parts opened"
     observed = Observed(asked.masks, asked.effects, asked.groups)
     findings = Findings(
         observed,
@@ -74,7 +74,7 @@ def explanation_of(
     )
     leafy = replace(asker, units=_leaf_units(asker.units, leaves))
     flat = assemble(leafy, findings, plan, seed=seed)
-    warnings = (*flat.warnings, *_closed(search, flat.calls.asked))
+    warnings = (*flat.warnings, *_closed(search, plan.options.budget))
     tree = _tree(search, asker.units, levels)
     together = tuple(InteractionRecord(**asdict(pair)) for pair in pairs)
     found = {"pinned": asker.units.pinned, "warnings": warnings, "tree": tree, "interactions": together}
@@ -114,12 +114,12 @@ def _columns(table: Asked) -> tuple[Masks, Floats, Floats, NDArray[np.int64], ND
     return table.masks, table.effects, table.predicted, table.groups, table.rows
 
 
-def _closed(search: Search, asked: int) -> tuple[Warned, ...]:
-    """A warning when the budget ended before the search did."""
+def _closed(search: Search, budget: int) -> tuple[Warned, ...]:
+    """A warning when the budget ended before the search did; what is left of it goes elsewhere first."""
     waiting = search.waiting
     if not waiting:
         return ()
-    needed = asked + min(cost_of_opening(len(part.children)) for part in waiting)
+    needed = budget + min(cost_of_opening(len(part.children)) for part in waiting)
     text = (
         f"The budget ended with {len(waiting)} parts closed that may matter: they are attributed whole. A budget of at "
         f"least {needed} opens one more; a tolerance says which parts are too small to open."
