@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.anchors.calibration import Calibration
+from whygen.anchors.controls import Against
 from whygen.anchors.criteria import Chosen
 from whygen.anchors.groups import Delusion, Grouping, Reading, label_table
 from whygen.anchors.opening import Subject
@@ -20,6 +21,7 @@ from whygen.anchors.selection import Selection, diversity
 from whygen.anchors.surveying import Survey
 from whygen.models.latent import Floats
 from whygen.results import anchors as records
+from whygen.results.anchors_controls import TailsRecord
 from whygen.results.anchors_table import UNSURE
 from whygen.results.prompt import Warned
 from whygen.version import __version__, versions
@@ -47,6 +49,7 @@ class Found:
     role: str
     seconds: Mapping[str, float]
     warnings: tuple[Warned, ...]
+    against: Against
 
 
 def assemble(found: Found, *, preset: str | None, seed: int) -> records.AnchorExplanation:
@@ -78,8 +81,26 @@ def assemble(found: Found, *, preset: str | None, seed: int) -> records.AnchorEx
         seed=seed,
         versions=versions(LIBRARIES),
         warnings=found.warnings,
+        tails=_tails(calibration),
+        comes_back=found.against.comes_back,
+        controls=found.against.controls,
+        foils=found.against.foils,
+        power=found.against.power,
+        likeness=found.against.likeness,
+        yardsticks=found.against.yardsticks,
         details=_details(found),
         evidence=_evidence(found),
+    )
+
+
+def _tails(calibration: Calibration) -> TailsRecord | None:
+    if calibration.floors is None or calibration.alpha is None:
+        return None
+    return TailsRecord(
+        low=calibration.alpha,
+        high=calibration.alpha,
+        floors=dict(zip(calibration.names, calibration.floors, strict=True)),
+        least_alike=calibration.least_alike or 0.0,
     )
 
 
@@ -111,6 +132,8 @@ def _details(found: Found) -> records.Details:
             **({} if subject.reference_set is None else {"reference": subject.reference_set.source}),
         },
         bootstrap={share.group: (share.bootstrap_low, share.bootstrap_high) for share in found.grouping.shares},
+        wilson={share.group: (share.wilson_low, share.wilson_high) for share in found.grouping.shares},
+        below=found.against.below,
         label_table=_label_table(found),
         delusion=() if found.delusion is None else tuple(_reading(row) for row in found.delusion.rows),
         of_hile=None if found.delusion is None or found.delusion.of_hile is None else _reading(found.delusion.of_hile),
@@ -190,6 +213,9 @@ def _evidence(found: Found) -> records.AnchorEvidence:
         codes=found.grouping.codes,
         flip_rate=found.grouping.flip_rate,
         p_values=found.grouping.p_values,
+        p_high=found.grouping.p_high,
+        gain=found.against.gain,
+        comes_back=found.against.back,
         basis=found.calibration.basis,
         labels=found.subject.anchor_set.labels,
         names=found.subject.anchor_set.names,

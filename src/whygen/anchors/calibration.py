@@ -68,6 +68,10 @@ class Calibration:
     realised_level: float | None = None
     realised_low: float | None = None
     realised_high: float | None = None
+    floors: tuple[float, ...] | None = None
+    """Below these a criterion is lower than nearly all of the reference: the other tail. None where there is none."""
+    tail: float | None = None
+    """Share of the population above a threshold that is a quantile of it; None for other thresholds."""
     rounds: int | None = None
     per_round: int | None = None
     implied_quantile: float | None = None
@@ -81,24 +85,82 @@ class Calibration:
         """Which criteria of which anchors show high affinity: ``(n, c)`` or ``(S, n, c)`` to ``(n, c)``."""
         return self.high_given(averaged(finite_criteria(values, self.names)), averaged(self.basis))
 
+    def below(self, values: ArrayLike) -> NDArray[np.bool_] | None:
+        """Which criteria of which anchors are lower than nearly all of the reference; None where that is not tried."""
+        if self.floors is None:
+            return None
+        return averaged(finite_criteria(values, self.names)) < np.array(self.floors)
+
     def p_values(self, values: ArrayLike) -> NDArray[np.float64] | None:
-        """Conformal p-values ``(n, c)``; None for the other kinds, which have no level."""
+        """Conformal p-values ``(n, c)``, small where a criterion is high; None for other kinds, which have no level."""
         if self.kind != "conformal":
             return None
         return _p_values(averaged(finite_criteria(values, self.names)), averaged(self.basis))
+
+    def p_high(self, values: ArrayLike) -> NDArray[np.float64] | None:
+        """Conformal p-values ``(n, c)`` of the other tail: small where a criterion is lower than the reference's."""
+        if self.kind != "conformal":
+            return None
+        return _p_values(-averaged(finite_criteria(values, self.names)), -averaged(self.basis))
+
+    @property
+    def least_alike(self) -> float | None:
+        """The least share of samples like the reference that no tail of any criterion calls out (a union bound)."""
+        if self.kind != "conformal" or self.alpha is None:
+            return None
+        tails = 1 if self.floors is None else 2
+        return max(0.0, 1 - tails * len(self.names) * self.alpha)
 
     def high_given(self, values: Criteria, basis: Criteria) -> NDArray[np.bool_]:
         """`high` for values ``(n, c)`` if the calibration had been made from this basis ``(n', c)``."""
         if self.multiplicity == "benjamini-hochberg" and self.alpha is not None:
             p, alpha = _p_values(values, basis), self.alpha
             return ~np.column_stack([benjamini_hochberg(column, level=alpha) for column in p.T])
-        limits = self.rule(basis)
+        return self.within(values, self.rule(basis))
+
+    def within(self, values: Criteria, limits: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """High affinity ``(..., n, c)`` of values ``(n, c)`` by these thresholds, ``(c,)`` or ``(..., 1, c)``."""
         return values < limits if self.kind == "mean-max" else values <= limits
 
-    def resampled(self, rng: np.random.Generator, *, draw: int = 0) -> Criteria:
-        """One bootstrap basis ``(n, c)`` of posterior draw ``draw``: whole rows, so criteria stay as dependent."""
-        basis = self.basis[draw % len(self.basis)]
-        return basis[rng.integers(len(basis), size=len(basis))]
+    def limits_drawn(
+        self, basis: Criteria, rng: np.random.Generator, *, replicates: int, another: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Thresholds and floors as the calibration leaves them open, each ``(replicates, c)``.
+
+        Args:
+            basis: criteria of the reference, or maxima of rounds, ``(n, c)``.
+            rng: draws them.
+            replicates: how many.
+            another: draw what *another* calibration of the same size would give, which is as uncertain again: this
+                one is as far from the population's thresholds as that one will be (decision 13). Without it, what
+                the population's thresholds may be.
+        """
+        if self.tail is None:
+            rows = [self.rule(basis[_resampled(len(basis), rng, twice=another)]) for _ in range(replicates)]
+            return np.stack(rows), None
+        masses = rng.exponential(size=(replicates, len(basis)))
+        upper = self._drawn(basis, masses, rng, another=another)
+        return upper, None if self.floors is None else -self._drawn(-basis, masses, rng, another=another)
+
+    def _drawn(
+        self, basis: Criteria, masses: NDArray[np.float64], rng: np.random.Generator, *, another: bool
+    ) -> NDArray[np.float64]:
+        assert self.tail is not None  # noqa: S101 - the caller looked
+        n, draws = len(basis), len(masses)
+        rank = max(1, split.rank_at(n, self.tail))
+        columns = list[NDArray[np.float64]]()
+        for column in basis.T:
+            levels = rng.beta(rank, n + 1 - rank, size=draws) if another else np.full(draws, self.tail)
+            columns.append(split.population_thresholds(column, levels, masses, rng))
+        return np.column_stack(columns)
+
+    def discrete(self) -> NDArray[np.bool_]:
+        """Which criteria take few values in the reference, so that a threshold jumps from one to the next."""
+        return np.array([split.is_discrete(column) for column in averaged(self.basis).T])
+
+    def high_redrawn(self, values: Criteria, basis: Criteria, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """`high` by one resampled basis, for rules that look at all anchors at once (Benjamini-Hochberg)."""
+        return self.high_given(values, basis[_resampled(len(basis), rng, twice=True)])
 
     def bootstrap(self, rng: np.random.Generator, replicates: int) -> NDArray[np.float64]:
         """Thresholds of ``replicates`` bootstrap calibrations, shape ``(replicates, c)``."""
@@ -163,6 +225,8 @@ def conformal(
         realised_level=realised,
         realised_low=low,
         realised_high=high,
+        tail=each if multiplicity == "none" else None,
+        floors=tuple(float(value) for value in _order_statistic(averaged(basis), rank)),
     )
 
 
@@ -241,7 +305,7 @@ def percentile(values: ArrayLike, *, names: Sequence[str], q: float = 95.0, role
         raise UsageError(f"q={q} is not a percentile; give a number above 0 and up to 100, such as 95.")
     basis = drawn(finite_criteria(values, names, what="sample"))
     rank = _percentile_rank(basis.shape[1], q)
-    return _calibration(
+    calibration = _calibration(
         "percentile",
         basis,
         names=names,
@@ -251,6 +315,7 @@ def percentile(values: ArrayLike, *, names: Sequence[str], q: float = 95.0, role
         warnings=_generated_warning(role, f"percentile {q:g}") + _training_warning(role),
         provenance=f"percentile {q:g} of {basis.shape[1]} {role} samples; no level is guaranteed",
     )
+    return replace(calibration, tail=1 - q / 100 if 0 < q < 100 else None)
 
 
 def deviations(values: ArrayLike, *, names: Sequence[str], count: float = 2.0, role: Role = "generated") -> Calibration:
@@ -366,6 +431,12 @@ def _p_values(values: Criteria, basis: Criteria) -> NDArray[np.float64]:
     return np.column_stack(
         [split.p_values(reference, scores) for reference, scores in zip(basis.T, values.T, strict=True)]
     )
+
+
+def _resampled(n: int, rng: np.random.Generator, *, twice: bool) -> NDArray[np.int64]:
+    """Rows of a bootstrap sample; ``twice``: of a bootstrap sample of one, whose spread is that of two calibrations."""
+    rows = rng.integers(n, size=n)
+    return rows[rng.integers(n, size=n)] if twice else rows
 
 
 def _mean(rows: Criteria) -> NDArray[np.float64]:

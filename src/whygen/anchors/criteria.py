@@ -163,7 +163,12 @@ def _feature_criterion(name: str, encoder: FeatureEncoder) -> Criterion:
 
     def begin(batch: Batch) -> Scorer:
         wanted = features(encoder, batch.samples)
-        return lambda made: (np.square(wanted - features(encoder, made)).sum(axis=1)) ** power
+
+        def scored(made: Floats) -> Numbers:
+            same = made.strides[0] == 0  # one sample, broadcast: what stands in for every reconstruction
+            return np.square(wanted - features(encoder, made[:1] if same else made)).sum(axis=1) ** power
+
+        return scored
 
     unit = f"{'squared ' if name == 'fid-pair' else ''}distance of {_name_of(encoder)} features"
     return Criterion(name, "extrinsic", unit, begin)

@@ -18,11 +18,18 @@ from whygen.anchors.groups import Grouping
 from whygen.anchors.selection.farthest import farthest_first
 from whygen.anchors.selection.kinds import Selection, neighbour_distances, pairwise
 from whygen.errors import UsageError
+from whygen.results.anchors_controls import FoilRecord, LikenessRecord, PowerRecord, YardstickRecord
 from whygen.results.prompt import Warned
 
 NEAR_DUPLICATE = 0.05
 """Two picks nearer than this part of the median distance between picks show the same thing twice."""
 
+APART, HALF = 0.9, 0.5
+"""Sets whose samples have a neighbour of their own so often do not meet, nor do those that cover less than half."""
+DISAGREE = 0.2
+"""Shares of two calibrations that differ by more than this contradict each other."""
+UNCOVERED = 0.1
+"""The model's samples come near less than this part of the reference: they are of different kinds."""
 ACTIVE_VARIANCE = 0.01
 """A latent dimension whose mean varies less than this over samples is not used (Burda et al. 2016, section 5.2)."""
 
@@ -138,8 +145,8 @@ def check_groups(grouping: Grouping) -> tuple[Warned, ...]:
     found = list[Warned]()
     if shares["HIHE"].count == 0:
         text = (
-            "No anchor is HIHE: the model seems to know none of them. Check first that anchors have the size, channels "
-            "and value range of the training data, then look at the thresholds."
+            "No anchor is HIHE: to this model none looks like what it is compared with. Check first that anchors have "
+            "the size, channels and value range of the training data, then look at the thresholds."
         )
         found.append(Warned(code="empty-hihe", text=text))
     if shares["HILE"].share > 0.5:
@@ -216,3 +223,69 @@ def check_criteria(values: ArrayLike, names: Sequence[str], *, what: str = "anch
         for place, name in enumerate(names)
         if constant[place]
     )
+
+
+def check_power(power: Sequence[PowerRecord], foils: Sequence[FoilRecord]) -> tuple[Warned, ...]:
+    """Warn of criteria that cannot tell foils from the reference: the shares say nothing by them."""
+    what = {each.name: each.what for each in foils}
+    said: list[str] = []
+    for name in dict.fromkeys(record.criterion for record in power):
+        blind = [record for record in power if record.criterion == name and not record.tells]
+        if blind:
+            shown = ", ".join(f"{what[each.foil]} ({each.auroc:.2f})" for each in blind)
+            simpler = [each for each in blind if each.size_auroc > max(each.high, 0.5)]
+            remark = "; the compressed size alone does" if len(simpler) == len(blind) else ""
+            said.append(f"{name} does not tell the reference from {shown}{remark}.")
+    if not said:
+        return ()
+    text = f"{' '.join(said)} In brackets the AUROC: .5 is chance, and below it these look better than the reference."
+    return (Warned(code="no-power", text=text),)
+
+
+def check_likeness(
+    likeness: LikenessRecord | None, coverage: Coverage | None, grouping: Grouping
+) -> tuple[Warned, ...]:
+    """Warn of anchors that are the reference's own kind, and of those that are nothing like it and pass for it."""
+    if likeness is None:
+        return ()
+    if not likeness.told_apart:
+        text = (
+            f"The anchors cannot be told from the reference (p = {likeness.p_value:.2g}, {likeness.n} of each "
+            "compared): high shares are then a matter of course, whatever the model is. Give anchors that differ from "
+            "it, too."
+        )
+        return (Warned(code="anchors-alike", text=text),)
+    alike = next(share.share for share in grouping.shares if share.group == "HIHE")
+    apart = likeness.own_neighbour > APART or (coverage is not None and coverage.normalised < HALF)
+    if alike < 0.5 or not apart:
+        return ()
+    covered = "" if coverage is None else f", and they cover {coverage.normalised:.0%} of what their own kind would"
+    text = (
+        f"The anchors are unlike the reference: in {likeness.own_neighbour:.0%} of cases the nearest neighbour of a "
+        f"sample is one of its own set (50% if they were alike){covered}. Yet {alike:.0%} of them are HIHE: the "
+        "criteria do not tell them apart, and the share says nothing of what the model knows."
+    )
+    return (Warned(code="anchors-unlike-reference", text=text),)
+
+
+def check_yardsticks(yardsticks: Sequence[YardstickRecord], grouping: Grouping) -> tuple[Warned, ...]:
+    """Warn where another calibration says something else, and where the reference is unlike the model's own samples."""
+    found = list[Warned]()
+    alike = next(share.share for share in grouping.shares if share.group == "HIHE")
+    for each in yardsticks:
+        if not each.groups:
+            continue
+        held = "" if each.reference is None else f" and {each.reference['HIHE']:.0%} of the reference"
+        if abs(each.groups["HIHE"] - alike) > DISAGREE:
+            text = (
+                f"Two calibrations disagree: {alike:.0%} of the anchors are HIHE here, but by {each.provenance} it is "
+                f"{each.groups['HIHE']:.0%}{held}. The table of calibrations shows both."
+            )
+            found.append(Warned(code="calibrations-disagree", text=text))
+        if each.covered is not None and each.covered < UNCOVERED:
+            text = (
+                f"The reference is unlike the model's own samples: they come near {each.covered:.0%} of it (100% if "
+                "both were of one kind). Is it what the model was trained on, in the same range?"
+            )
+            found.append(Warned(code="reference-unlike-model", text=text))
+    return tuple(found)

@@ -14,15 +14,24 @@ from numpy.typing import NDArray
 from whygen.anchors.assemble import Found, assemble
 from whygen.anchors.calibrating import calibrate, calibration_warnings, settle_kind
 from whygen.anchors.calibration import Calibration
+from whygen.anchors.controls import Measured, Run, read_against
 from whygen.anchors.criteria import Chosen, CriterionLike, FeatureEncoder, choose
 from whygen.anchors.data import SampleSet, load_samples
-from whygen.anchors.diagnostics import check_criteria, check_groups, check_latents
+from whygen.anchors.diagnostics import (
+    check_criteria,
+    check_groups,
+    check_latents,
+    check_likeness,
+    check_power,
+    check_yardsticks,
+)
 from whygen.anchors.groups import Delusion, Grouping, delusion, group
 from whygen.anchors.opening import Subject, open_subject
 from whygen.anchors.presets import Plan, plan
 from whygen.anchors.representing import neighbours, open_space, represent, require_selection
 from whygen.anchors.scoring import Noise, Scores, Tick, noise_for, reconstruct, score
 from whygen.anchors.surveying import check_features, check_reconstructions, survey
+from whygen.anchors.trivial import Base
 from whygen.errors import DataError, UsageError
 from whygen.models.latent import Floats, LatentModel, Layout
 from whygen.models.latent_loading import load_latent
@@ -56,6 +65,7 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     draws: int | Literal["mean"] | None = None,
     select: str | None = None,
     space: str | None = None,
+    controls: str | None = None,
     preset: str | None = None,
     encoder: FeatureEncoder | None = None,
     classifier: Callable[[Floats], Any] | None = None,
@@ -89,6 +99,10 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         draws: posterior draws that criteria are averaged over (8), or "mean" for the posterior mean.
         select: how representatives are picked: "k-dispersion:8", "k-center:8,outliers=5" ...
         space: where distances are measured: "auto", "pixels", "latent", "features" or "criteria".
+        controls: what shares are read against: "auto" (all that can be had), "none", or names after commas:
+            "untrained" (a copy with new random weights), "trivial" (mean, flat and nearest sample in the place of the
+            reconstruction), "foils" (shuffled, noise, blends, other labels), "generated" (another calibration). They
+            take about as long again as the scoring, less where there are many anchors.
         preset: "pxgen" does what the authors' code does, "pxgen-saturated" with the slip of its loader too.
         encoder: features for ``feature-l2`` and for the space: samples as the model takes them to ``(n, dim)``.
         classifier: labels of samples ``(n, ...) -> (n,)``, to test the name "model delusion" on reconstructions.
@@ -110,7 +124,7 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         raise UsageError(f"reference_role is {reference_role!r}; give one of {', '.join(ROLES)}.")
     chosen_plan = plan(
         preset, criteria=criteria, calibration=calibration, alpha=alpha, level=level, multiplicity=multiplicity,
-        rounds=rounds, per_round=per_round, draws=draws, select=select, space=space,
+        rounds=rounds, per_round=per_round, draws=draws, select=select, space=space, controls=controls,
     )  # fmt: skip
     require_selection(chosen_plan)
     latent = load_latent(model, options, shape=shape, layout=None, value_range=value_range, scale=scale)
@@ -166,14 +180,24 @@ class _Run:
         chosen = choose(self.plan.criteria, subject.anchors, encoder=self.encoder)
         kind = settle_kind(self.plan, subject)
         noise = noise_for(self.plan.draws, seed=self.seed, kind=self.plan.noise)
-        self._begin(kind)
+        run = Run(
+            subject=subject, plan=self.plan, chosen=chosen, kind=kind, role=self.role, noise=noise, seed=self.seed,
+            tick=self._tick(),
+        )  # fmt: skip
+        self._begin(kind, run.cost())
         with clock.phase("criteria"):
-            scores = self._score(chosen, noise, "anchors")
-            reference = self._score(chosen, noise, "reference") if subject.reference is not None else None
+            base = run.base()
+            scores = self._score(run, base, "anchors")
+            reference = self._score(run, base, "reference") if subject.reference is not None else None
         with clock.phase("calibration"):
             calibration = self._calibrate(kind, chosen, reference, noise)
         with clock.phase("groups"):
             grouping = self._group(scores, chosen, calibration)
+        with clock.phase("controls"):
+            measured = Measured(
+                scores=scores, reference=reference, calibration=calibration, grouping=grouping, base=base
+            )
+            against = read_against(run, measured)
         with clock.phase("selection"):
             space = open_space(self.plan, subject, scores, reference, self.encoder)
             representatives = represent(self.plan, grouping, space, scores, seed=self.seed)
@@ -186,14 +210,22 @@ class _Run:
         return Found(
             subject=subject, plan=self.plan, chosen=chosen, calibration=calibration, grouping=grouping, scores=scores,
             space=space, representatives=representatives, survey=surveyed, neighbours=near, delusion=tested,
-            originals=originals, reconstructions=made, role=self.role, seconds=clock.seconds,
-            warnings=self._warnings(chosen, calibration, grouping, scores, representatives.warnings, made),
+            originals=originals, reconstructions=made, role=self.role, seconds=clock.seconds, against=against,
+            warnings=(
+                *check_power(against.power, against.foils),
+                *check_likeness(None if kind == "mean-max" else against.likeness, surveyed.coverage, grouping),
+                *check_yardsticks(against.yardsticks, grouping),
+                *self._warnings(chosen, calibration, grouping, scores, representatives.warnings, made),
+            ),
         )  # fmt: skip
 
-    def _score(self, chosen: Chosen, noise: Noise, which: Literal["anchors", "reference"]) -> Scores:
+    def _score(self, run: Run, base: Base | None, which: Literal["anchors", "reference"]) -> Scores:
         prepared = self.subject.anchors if which == "anchors" else self.subject.reference
         assert prepared is not None  # noqa: S101 - the caller asked only where there is one
-        return score(self.subject.model, prepared, chosen.criteria, noise.stream(which), tick=self._tick())
+        return score(
+            self.subject.model, prepared, run.chosen.criteria, run.noise.stream(which),
+            stand_ins=run.stand_ins(base, which), tick=run.tick,
+        )  # fmt: skip
 
     def _calibrate(self, kind: str, chosen: Chosen, reference: Scores | None, noise: Noise) -> Calibration:
         subject = self.subject
@@ -262,11 +294,11 @@ class _Run:
             *picked,
         )
 
-    def _begin(self, kind: str) -> None:
+    def _begin(self, kind: str, controls: int) -> None:
         if self.progress is not None:
             scored = len(self.subject.anchors) + (len(self.subject.reference) if self.subject.reference else 0)
             drawn = self.plan.rounds * self.plan.per_round if kind == "mean-max" else 0
-            self.progress.begin(scored + drawn, "samples")
+            self.progress.begin(scored + drawn + controls, "samples")
 
     def _tick(self) -> Tick | None:
         progress = self.progress

@@ -1,17 +1,21 @@
 """Which group each anchor falls in, how sure that is, and what the groups hold.
 
-HIHE: the model knows and reproduces. HILE: confident and wrong ("model delusion"). LIHE: unsure, yet the output is
-right ("aligned conception"). LILE: it fails on both. With several criteria of one kind, all must hold (METHODS B3).
+H and L: high or low affinity, first by the intrinsic criteria, then by the extrinsic ones; with several criteria of a
+kind, all must hold (METHODS B3). The paper reads HIHE as "knows and reproduces" and HILE as "model delusion"; what a
+report may say of a group depends on the controls. BELOW: would be HIHE, but a criterion is lower than nearly all of the
+reference, or would be LIHE, but an extrinsic one is: what is simpler than the reference, blank, or too well known is
+not like it (decision 13).
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaincinv  # pyright: ignore[reportMissingTypeStubs]
 
 from whygen.anchors.arrays import Criteria, averaged, drawn, finite_criteria
 from whygen.anchors.calibration import Calibration
@@ -19,10 +23,17 @@ from whygen.errors import DataError, UsageError
 from whygen.stats.wilson import wilson
 
 Kind: TypeAlias = Literal["intrinsic", "extrinsic"]
-GroupName: TypeAlias = Literal["HIHE", "HILE", "LIHE", "LILE"]
+GroupName: TypeAlias = Literal["HIHE", "HILE", "LIHE", "LILE", "BELOW"]
 
-GROUPS: tuple[GroupName, ...] = ("HIHE", "HILE", "LIHE", "LILE")
-"""A group's code is its place here: 2 for low intrinsic affinity, and 1 more for low extrinsic affinity."""
+GROUPS: tuple[GroupName, ...] = ("HIHE", "HILE", "LIHE", "LILE", "BELOW")
+"""A group's code is its place here: 2 for low intrinsic affinity, and 1 more for low extrinsic affinity; 4: BELOW."""
+BELOW = GROUPS.index("BELOW")
+SHARE_DRAWS = 400
+"""Draws behind the interval of a share."""
+MOST_VALUES = 2_000_000
+"""So many criteria are compared with thresholds at once."""
+DISCRETE_ENDS = (0.01, 0.99)
+"""Quantiles of the threshold's draws that an interval spans where a criterion takes few values."""
 
 Codes: TypeAlias = NDArray[np.int8]
 """The group of each anchor, as a place in `GROUPS`. Shape ``(n,)``."""
@@ -32,8 +43,9 @@ Codes: TypeAlias = NDArray[np.int8]
 class GroupShare:
     """How much of the anchors a group holds.
 
-    ``low`` and ``high`` are Wilson's interval with the thresholds held fixed: what other anchors of the same kind
-    would give. ``bootstrap_low`` and ``bootstrap_high`` hold the anchors fixed: what another calibration would give.
+    ``low`` and ``high`` bound the share of the population that the anchors come from, by the thresholds that an endless
+    reference would give: anchors and reference are both samples. ``wilson_low`` and ``wilson_high`` hold the thresholds
+    fixed (other anchors alone), ``bootstrap_low`` and ``bootstrap_high`` the anchors (other calibrations alone).
     """
 
     group: GroupName
@@ -41,13 +53,15 @@ class GroupShare:
     share: float
     low: float
     high: float
+    wilson_low: float
+    wilson_high: float
     bootstrap_low: float
     bootstrap_high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grouping:
-    """The verdicts. ``flip_rate (n,)``: share of redraws in which an anchor is not in its group."""
+    """The verdicts. ``flip_rate (n,)``: how often another run, with a reference and draws of its own, differs."""
 
     codes: Codes
     high: NDArray[np.bool_] = field(repr=False)
@@ -55,13 +69,15 @@ class Grouping:
     flip_rate: NDArray[np.float64] = field(repr=False)
     shares: tuple[GroupShare, ...]
     p_values: NDArray[np.float64] | None = field(repr=False)
-    """Shape ``(n, c)``; None unless the calibration is conformal."""
+    """Shape ``(n, c)``, small where a criterion is too high; None unless the calibration is conformal."""
     distinct: NDArray[np.int64] = field(repr=False)
     """The anchors that are counted: all but copies of earlier ones."""
+    p_high: NDArray[np.float64] | None = field(repr=False, default=None)
+    """Shape ``(n, c)``, small where a criterion is too low: the other tail."""
 
     @property
     def mean_flip_rate(self) -> float:
-        """Share of the counted anchors that a redraw puts in another group, on average."""
+        """Share of the counted anchors that another run puts in another group, on average."""
         return float(self.flip_rate[self.distinct].mean())
 
     def members(self, name: GroupName) -> NDArray[np.int64]:
@@ -69,21 +85,25 @@ class Grouping:
         return np.flatnonzero(self.codes == GROUPS.index(name)).astype(np.int64)
 
 
-def assign(high: NDArray[np.bool_], *, kinds: Sequence[Kind]) -> Codes:
-    """Group codes ``(n,)`` from high affinity by criterion ``(n, c)``.
+def assign(high: NDArray[np.bool_], *, kinds: Sequence[Kind], below: NDArray[np.bool_] | None = None) -> Codes:
+    """Group codes ``(..., n)`` from high affinity by criterion ``(..., n, c)``, and from what lies below the reference.
 
     Raises:
         UsageError: if a kind is missing: then a group's name would say what nothing has measured.
     """
-    if len(kinds) != high.shape[1]:
-        raise UsageError(f"kinds names {len(kinds)} criteria, but there are {high.shape[1]}; give one kind for each.")
+    if len(kinds) != high.shape[-1]:
+        raise UsageError(f"kinds names {len(kinds)} criteria, but there are {high.shape[-1]}; give one kind for each.")
     for kind in ("intrinsic", "extrinsic"):
         if kind not in kinds:
             raise UsageError(f"No criterion is {kind}; groups need at least one intrinsic and one extrinsic criterion.")
     intrinsic = np.array([kind == "intrinsic" for kind in kinds])
-    low_intrinsic = ~high[:, intrinsic].all(axis=1)
-    low_extrinsic = ~high[:, ~intrinsic].all(axis=1)
-    return np.asarray(2 * low_intrinsic + low_extrinsic, dtype=np.int8)
+    low_intrinsic = ~high[..., intrinsic].all(axis=-1)
+    low_extrinsic = ~high[..., ~intrinsic].all(axis=-1)
+    codes = np.asarray(2 * low_intrinsic + low_extrinsic, dtype=np.int8)
+    if below is not None:
+        codes[(codes == 0) & below.any(axis=-1)] = BELOW
+        codes[(codes == 2) & below[..., ~intrinsic].any(axis=-1)] = BELOW
+    return codes
 
 
 def group(
@@ -96,18 +116,17 @@ def group(
     confidence: float = 0.95,
     distinct: NDArray[np.int64] | None = None,
 ) -> Grouping:
-    """Put each anchor in its group, and see how often a redraw puts it elsewhere.
+    """Put each anchor in its group, and see how often another run puts it elsewhere.
 
-    A redraw takes one posterior draw of the anchors with the same draw of the reference, and a bootstrap sample of
-    that reference (or of the rounds of mean-max) to set the thresholds from. The verdict itself uses the means over
-    draws and the reference as it is.
+    Another run has a reference and posterior draws of its own. Both are as far from the truth as those of this run are,
+    so their difference has twice the variance of either (decision 13).
 
     Args:
         values: criteria of the anchors, ``(n, c)``, or one of each posterior draw, ``(S, n, c)``.
         kinds: "intrinsic" or "extrinsic" for each criterion.
         calibration: thresholds, or p-values and a rule for them.
-        rng: draws the bootstrap samples.
-        replicates: number of redraws; each posterior draw is used in turn.
+        rng: draws other runs, and what the thresholds may be.
+        replicates: other runs behind the flip rates.
         confidence: of the intervals on shares.
         distinct: the anchors that shares count; None: all. Verdicts are for all.
 
@@ -119,53 +138,162 @@ def group(
         raise UsageError(f"replicates={replicates} gives no flip rate; give at least 1.")
     draws = drawn(finite_criteria(values, calibration.names))
     high = calibration.high(draws)
-    codes = assign(high, kinds=kinds)
+    codes = assign(high, kinds=kinds, below=calibration.below(draws))
     counted = np.arange(len(codes), dtype=np.int64) if distinct is None else distinct
-    flips, counts = np.zeros(len(codes)), np.empty((replicates, len(GROUPS)))
-    for replicate in range(replicates):
-        redrawn = _redraw(draws, calibration, kinds, rng, replicate)
-        flips += redrawn != codes
-        counts[replicate] = np.bincount(redrawn[counted], minlength=len(GROUPS))
+    flips = np.zeros(len(codes))
+    for _ in range(replicates):
+        flips += _another_run(draws, calibration, kinds, rng) != codes
     return Grouping(
         codes=codes,
         high=high,
         flip_rate=flips / replicates,
-        shares=_shares(codes[counted], counts / len(counted), confidence),
-        p_values=calibration.p_values(averaged(draws)),
+        shares=_shares(codes[counted], averaged(draws)[counted], calibration, kinds, rng, confidence=confidence),
+        p_values=calibration.p_values(draws),
         distinct=counted,
+        p_high=calibration.p_high(draws),
     )
 
 
-def _redraw(
-    draws: Criteria, calibration: Calibration, kinds: Sequence[Kind], rng: np.random.Generator, replicate: int
-) -> Codes:
-    basis = calibration.resampled(rng, draw=replicate)
-    return assign(calibration.high_given(draws[replicate % len(draws)], basis), kinds=kinds)
+def _another_run(draws: Criteria, calibration: Calibration, kinds: Sequence[Kind], rng: np.random.Generator) -> Codes:
+    """Codes with other posterior draws and another calibration; the draws are those of anchors and reference alike."""
+    values, basis = averaged(draws), averaged(calibration.basis)
+    if len(draws) > 1 and len(calibration.basis) == len(draws):
+        rows = rng.integers(len(draws), size=len(draws))
+        values, basis = _other_draws(draws, rows), _other_draws(calibration.basis, rows)
+    elif len(draws) > 1:
+        values = _other_draws(draws, rng.integers(len(draws), size=len(draws)))
+    if calibration.multiplicity == "benjamini-hochberg":
+        return assign(calibration.high_redrawn(values, basis, rng), kinds=kinds, below=calibration.below(values))
+    limits, floors = calibration.limits_drawn(basis, rng, replicates=1, another=True)
+    below = None if floors is None else values < floors[0]
+    return assign(calibration.within(values, limits[0]), kinds=kinds, below=below)
 
 
-def _shares(codes: Codes, redrawn: NDArray[np.float64], confidence: float) -> tuple[GroupShare, ...]:
+def _other_draws(draws: Criteria, rows: NDArray[np.int64]) -> Criteria:
+    """What the mean over other posterior draws may be, ``(n, c)``: twice the variance of the mean over these.
+
+    A bootstrap mean over S draws has (S - 1) / S of that variance.
+    """
+    mean, size = draws.mean(axis=0), len(draws)
+    return mean + np.sqrt(2 * size / (size - 1)) * (draws[rows].mean(axis=0) - mean)
+
+
+def _shares(
+    codes: Codes, values: Criteria, calibration: Calibration, kinds: Sequence[Kind], rng: np.random.Generator,
+    *, confidence: float,
+) -> tuple[GroupShare, ...]:  # fmt: skip
     counts = np.bincount(codes, minlength=len(GROUPS))
-    ends = np.quantile(redrawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    redrawn = _counts_redrawn(values, calibration, kinds, rng)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    calibrated = np.quantile(redrawn / len(codes), tails, axis=0)
+    low, high = _both_errors(redrawn, len(codes), tails, rng, spanned=_jumps(calibration))
     shares = list[GroupShare]()
     for place, name in enumerate(GROUPS):
-        low, high = wilson(int(counts[place]), len(codes), level=confidence)
+        count, share = int(counts[place]), float(counts[place] / len(codes))
+        by_anchors = wilson(count, len(codes), level=confidence)
         shares.append(
             GroupShare(
-                group=name,
-                count=int(counts[place]),
-                share=float(counts[place] / len(codes)),
-                low=low,
-                high=high,
-                bootstrap_low=float(ends[0, place]),
-                bootstrap_high=float(ends[1, place]),
+                group=name, count=count, share=share,
+                low=min(float(low[place]), share), high=max(float(high[place]), share),
+                wilson_low=by_anchors[0], wilson_high=by_anchors[1],
+                bootstrap_low=float(calibrated[0, place]), bootstrap_high=float(calibrated[1, place]),
             )
-        )
+        )  # fmt: skip
     return tuple(shares)
+
+
+def share_of(
+    values: Criteria, marked: NDArray[np.bool_], calibration: Calibration, kinds: Sequence[Kind],
+    rng: np.random.Generator,
+) -> tuple[float, float, float]:  # fmt: skip
+    """The share of anchors that are HIHE and marked, with both errors; the marks do not move with thresholds.
+
+    Args:
+        values: criteria of the anchors, ``(n, c)``.
+        marked: which of them have the property, ``(n,)``.
+        calibration: thresholds.
+        kinds: of the criteria.
+        rng: draws thresholds and shares.
+
+    Returns:
+        The share, and both ends of its 95% interval.
+    """
+    some, n = values[marked], len(values)
+    if not len(some) or calibration.multiplicity == "benjamini-hochberg":  # which looks at all anchors at once
+        codes = assign(calibration.high(values), kinds=kinds, below=calibration.below(values))
+        count = int((marked & (codes == 0)).sum())
+        return count / n, *wilson(count, n)
+    redrawn = _counts_redrawn(some, calibration, kinds, rng)[:, :1]
+    low, high = _both_errors(redrawn, n, (0.025, 0.975), rng, spanned=_jumps(calibration))
+    share = float((assign(calibration.high(some), kinds=kinds, below=calibration.below(some)) == 0).sum() / n)
+    return share, min(float(low[0]), share), max(float(high[0]), share)
+
+
+def _jumps(calibration: Calibration) -> bool:
+    return calibration.tail is not None and bool(calibration.discrete().any())
+
+
+def _counts_redrawn(
+    values: Criteria, calibration: Calibration, kinds: Sequence[Kind], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Anchors in each group by thresholds that the calibration leaves open, ``(SHARE_DRAWS, groups)``."""
+    basis = averaged(calibration.basis)
+    if calibration.multiplicity == "benjamini-hochberg":
+        below = calibration.below(values)
+        resamples = (basis[rng.integers(len(basis), size=len(basis))] for _ in range(SHARE_DRAWS))
+        codes = (assign(calibration.high_given(values, rows), kinds=kinds, below=below) for rows in resamples)
+        return np.stack([_counts(each) for each in codes])
+    limits, floors = calibration.limits_drawn(basis, rng, replicates=SHARE_DRAWS, another=False)
+    if _jumps(calibration):
+        discrete = calibration.discrete()
+        limits = _ends(limits, discrete, rng)
+        floors = None if floors is None else _ends(floors, discrete, rng)
+    size, parts = max(1, MOST_VALUES // values.size), list[NDArray[np.int64]]()
+    for start in range(0, SHARE_DRAWS, size):
+        block = slice(start, start + size)
+        below = None if floors is None else values < floors[block, None]
+        parts.append(_counts(assign(calibration.within(values, limits[block, None]), kinds=kinds, below=below)))
+    return np.concatenate(parts)
+
+
+def _counts(codes: Codes) -> NDArray[np.int64]:
+    """How many anchors each group holds, ``(..., groups)``."""
+    return np.stack([(codes == code).sum(axis=-1) for code in range(len(GROUPS))], axis=-1)
+
+
+def _ends(limits: NDArray[np.float64], discrete: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float64]:
+    """For criteria of few values the two ends of what the threshold may be, each in half of the draws.
+
+    The share jumps where such a threshold moves: an interval by quantiles of draws would miss the side that has a
+    small part of them (coverage .72 measured; decision 13).
+    """
+    ends = np.sort(limits, axis=0)[[round(part * (len(limits) - 1)) for part in DISCRETE_ENDS]]
+    coin = rng.integers(len(ends), size=limits.shape)
+    either = np.take_along_axis(ends, coin, axis=0)
+    return np.where(discrete, either, limits)
+
+
+def _both_errors(
+    counts: NDArray[np.int64], n: int, tails: Sequence[float], rng: np.random.Generator, *, spanned: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends of the interval of each share: thresholds drawn, and for each draw the share by Jeffreys' law.
+
+    ``counts (draws, groups)`` of ``n`` anchors; ``spanned``: over all draws, not over the bulk of them. Of a group that
+    no anchor is in, or all are, the share may be 0, or 1: the outer end says so.
+    """
+    if spanned:
+        low, high = (cast("NDArray[np.float64]", betaincinv(counts + 0.5, n - counts + 0.5, tail)) for tail in tails)
+        return np.where(counts == 0, 0.0, low).min(axis=0), np.where(counts == n, 1.0, high).max(axis=0)
+    shares = rng.beta(counts + 0.5, n - counts + 0.5)
+    return (
+        np.quantile(np.where(counts == 0, 0.0, shares), tails[0], axis=0),
+        np.quantile(np.where(counts == n, 1.0, shares), tails[1], axis=0),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelTable:
-    """How many anchors of each label fell in each group: ``counts (n_labels, 4)``, columns as in `GROUPS`."""
+    """How many anchors of each label fell in each group: ``counts (n_labels, 5)``, columns as in `GROUPS`."""
 
     labels: tuple[Hashable, ...]
     counts: NDArray[np.int64]

@@ -15,6 +15,8 @@ from whygen.errors import UnknownNameError, UsageError
 CALIBRATIONS = ("auto", "conformal", "mean-max", "percentile", "std")
 SPACES = ("auto", "pixels", "latent", "features", "criteria")
 LEVELS = ("per-criterion", "joint")
+CONTROLS = ("untrained", "trivial", "foils", "generated")
+"""What shares are read against, by name; see `whygen.anchors.controls`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,8 @@ class Plan:
         members: which members may be picked: the ``sure`` ones (and few others where they are few), or ``all``.
         medoids: the solver of k-medoids unless ``select`` names one: ``faster-pam``, or ``voronoi`` as published.
         loader: ``as-is``, or ``saturating``: every grey value of an anchor becomes white, as in the authors' loader.
-        replicates: redraws behind the flip rates.
+        replicates: other runs behind the flip rates.
+        controls: what shares are read against: ``auto`` (all), ``none``, or names of `CONTROLS` after commas.
     """
 
     criteria: str | Sequence[CriterionLike] = "auto"
@@ -61,6 +64,7 @@ class Plan:
     medoids: MedoidSolver = "faster-pam"
     loader: Literal["as-is", "saturating"] = "as-is"
     replicates: int = 200
+    controls: str = "auto"
 
     def __post_init__(self) -> None:
         for argument, given, known in (
@@ -70,10 +74,26 @@ class Plan:
         ):
             if given not in known:
                 raise UnknownNameError(argument, given, known)
+        _ = self.wanted_controls
         if self.rounds < 1 or self.per_round < 1 or self.replicates < 1:
             raise UsageError(
                 f"rounds={self.rounds}, per_round={self.per_round}, replicates={self.replicates}; give at least 1 each."
             )
+
+    @property
+    def wanted_controls(self) -> frozenset[str]:
+        """Names of the controls to run.
+
+        Raises:
+            UnknownNameError: if there is no such control.
+        """
+        if self.controls in ("auto", "none"):
+            return frozenset(CONTROLS if self.controls == "auto" else ())
+        names = [name.strip() for name in self.controls.split(",")]
+        for name in names:
+            if name not in CONTROLS:
+                raise UnknownNameError("control", name, (*CONTROLS, "auto", "none"))
+        return frozenset(names)
 
 
 OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -97,6 +117,7 @@ PXGEN = Plan(
     first="lowest-sum",
     members="all",
     medoids="voronoi",
+    controls="none",
 )
 PRESETS: Mapping[str, Plan] = MappingProxyType({"pxgen": PXGEN, "pxgen-saturated": replace(PXGEN, loader="saturating")})
 """``pxgen`` is what the authors' code (commit 3a44daa) does; ``pxgen-saturated`` with the slip of its loader."""

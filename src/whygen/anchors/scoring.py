@@ -7,15 +7,15 @@ rest on), a permutation of the anchors permutes the answer, and no score depends
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.anchors.arrays import Criteria
-from whygen.anchors.criteria import Batch, Criterion
+from whygen.anchors.criteria import Batch, Criterion, Scorer
 from whygen.anchors.samples import Prepared, Raw, prepare
 from whygen.errors import DataError, ModelError, UsageError, WhygenError
 from whygen.models.latent import Floats, LatentModel, Layout
@@ -24,6 +24,14 @@ from whygen.stats.seeds import generator
 NoiseKind: TypeAlias = Literal["mean", "shared", "independent"]
 Tick: TypeAlias = Callable[[int], None]
 """Called with the number of samples just done."""
+StandIn: TypeAlias = Callable[[slice, Floats], Floats]
+"""From the place of a batch and its samples to what stands in for their reconstructions, of the same shape."""
+Numbered: TypeAlias = int | NDArray[np.int64]
+"""The number of the first sample of a batch, or of each."""
+POSTERIOR_MEAN = "posterior mean"
+"""What the model makes of the mean of the posterior, without noise: the reconstruction that is shown."""
+StandIns: TypeAlias = Mapping[str, Sequence[StandIn]]
+"""By name; of several the lowest score counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,8 @@ class Scores:
     """Of each posterior draw, shape ``(S, n, c)``."""
     means: Floats
     """Posterior means, shape ``(n, d)``."""
+    stand_ins: Mapping[str, Criteria] = field(default_factory=dict[str, Criteria])
+    """What the criteria say where something stands in for the reconstructions, ``(n, c)`` each."""
 
     @property
     def values(self) -> Criteria:
@@ -93,9 +103,10 @@ def score(
     criteria: Sequence[Criterion],
     stream: DrawStream,
     *,
+    stand_ins: StandIns | None = None,
     tick: Tick | None = None,
 ) -> Scores:
-    """The criteria of every sample under every draw.
+    """The criteria of every sample under every draw, and of whatever stands in for its reconstruction.
 
     Raises:
         ModelError: if the model returns NaN or an infinite value; the message names the first bad sample.
@@ -103,13 +114,21 @@ def score(
     """
     draws: list[Criteria] = []
     means: list[Floats] = []
+    others: dict[str, list[Criteria]] = {name: [] for name in stand_ins or {}}
     for place, samples in prepared.batches(model.batch_size or prepared.batch_size):
-        values, mean = _score_batch(model, prepared, samples, criteria, stream, first=place.start)
-        draws.append(values)
+        mean, logvar = _encode(model, samples, prepared, place.start)
+        scorers = _scorers(criteria, prepared, samples, mean, logvar)
+        draws.append(_score_batch(model, prepared, scorers, mean, logvar, stream, first=place.start))
         means.append(mean)
+        if stand_ins:
+            made = _checked(model.decode(mean), model, prepared.shape, prepared, "decode", place.start)
+            others.setdefault(POSTERIOR_MEAN, []).append(_lowest(scorers, [made]))
+        for name, some in (stand_ins or {}).items():
+            others[name].append(_lowest(scorers, [stand_in(place, samples) for stand_in in some]))
         if tick is not None:
             tick(len(samples))
-    return Scores(np.concatenate(draws, axis=1), np.concatenate(means))
+    stood_in = {name: np.concatenate(parts) for name, parts in others.items()}
+    return Scores(np.concatenate(draws, axis=1), np.concatenate(means), stood_in)
 
 
 def generated(
@@ -133,7 +152,9 @@ def generated(
     described = replace(like, what="generated sample")
     for start in range(0, n, size):
         samples = _checked(model.sample(min(size, n - start), rng), model, like.shape, described, "sample", start)
-        values, _ = _score_batch(model, described, samples, criteria, stream, first=start)
+        mean, logvar = _encode(model, samples, described, start)
+        scorers = _scorers(criteria, described, samples, mean, logvar)
+        values = _score_batch(model, described, scorers, mean, logvar, stream, first=start)
         if tick is not None:
             tick(len(samples))
         yield values.mean(axis=0)
@@ -142,11 +163,13 @@ def generated(
 def reconstruct(model: LatentModel, prepared: Prepared, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Samples and their reconstructions from the posterior mean, both in the model's shape."""
     size = model.batch_size or prepared.batch_size
-    parts = [prepared.rows(rows[start : start + size]) for start in range(0, len(rows), size)]
-    made = [
-        _checked(model.decode(_encode(model, part, prepared, 0)[0]), model, prepared.shape, prepared, "decode", 0)
-        for part in parts
-    ]
+    parts: list[Floats] = []
+    made: list[Floats] = []
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
+        parts.append(prepared.rows(some))
+        mean, _ = _encode(model, parts[-1], prepared, some)
+        made.append(_checked(model.decode(mean), model, prepared.shape, prepared, "decode", some))
     if not parts:
         nothing = np.zeros((0, *prepared.shape), np.float32)
         return nothing, nothing
@@ -208,32 +231,42 @@ def _with_latent(model: LatentModel, one: Floats) -> LatentModel:
     return replace(model, latent_dim=int(np.shape(mean)[-1]))
 
 
+def _lowest(scorers: Sequence[Scorer], made: Sequence[Floats]) -> Criteria:
+    """The lowest score that something in the place of a reconstruction has, ``(b, c)``."""
+    return np.min([np.column_stack([scorer(each) for scorer in scorers]) for each in made], axis=0)
+
+
+def _scorers(
+    criteria: Sequence[Criterion], prepared: Prepared, samples: Floats, mean: Floats, logvar: Floats
+) -> list[Scorer]:
+    low, high = prepared.value_range
+    batch = Batch(samples, mean, logvar, prepared.images, high - low)
+    return [criterion.begin(batch) for criterion in criteria]
+
+
 def _score_batch(
     model: LatentModel,
     prepared: Prepared,
-    samples: Floats,
-    criteria: Sequence[Criterion],
+    scorers: Sequence[Scorer],
+    mean: Floats,
+    logvar: Floats,
     stream: DrawStream,
     *,
     first: int,
-) -> tuple[Criteria, Floats]:
-    mean, logvar = _encode(model, samples, prepared, first)
-    low, high = prepared.value_range
-    batch = Batch(samples, mean, logvar, prepared.images, high - low)
-    scorers = [criterion.begin(batch) for criterion in criteria]
+) -> Criteria:
     with np.errstate(over="ignore"):
         spread = np.exp(logvar / 2)
-    draws = stream.next(len(samples), mean.shape[1])
-    values = np.empty((len(draws), len(samples), len(criteria)))
+    draws = stream.next(len(mean), mean.shape[1])
+    values = np.empty((len(draws), len(mean), len(scorers)))
     for s, noise in enumerate(draws):
         made = model.decode(mean + spread * noise)
         made = _checked(made, model, prepared.shape, prepared, "decode", first)
         for c, scorer in enumerate(scorers):
             values[s, :, c] = scorer(made)
-    return values, mean
+    return values
 
 
-def _encode(model: LatentModel, samples: Floats, prepared: Prepared, first: int) -> tuple[Floats, Floats]:
+def _encode(model: LatentModel, samples: Floats, prepared: Prepared, first: Numbered) -> tuple[Floats, Floats]:
     mean, logvar = model.posterior(samples)
     if mean.ndim != 2 or mean.shape != logvar.shape or len(mean) != len(samples):
         raise DataError(
@@ -246,7 +279,7 @@ def _encode(model: LatentModel, samples: Floats, prepared: Prepared, first: int)
 
 
 def _checked(
-    made: Floats, model: LatentModel, shape: tuple[int, ...], prepared: Prepared, method: str, first: int
+    made: Floats, model: LatentModel, shape: tuple[int, ...], prepared: Prepared, method: str, first: Numbered
 ) -> Floats:
     values = np.asarray(made, dtype=np.float32)
     if values.shape[1:] != shape:
@@ -258,14 +291,15 @@ def _checked(
     return values
 
 
-def _finite(values: Floats, model: LatentModel, prepared: Prepared, method: str, first: int) -> None:
+def _finite(values: Floats, model: LatentModel, prepared: Prepared, method: str, first: Numbered) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):  # one pass for the usual case: a sum hides no NaN and no infinity
             return
     wrong = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
     if wrong.size == 0:  # finite values whose sum is not
         return
+    number = first + wrong[0] if isinstance(first, int) else first[wrong[0]]
     raise ModelError(
-        f"{method} of {model.uri} gave NaN or an infinite value for {prepared.what} {first + int(wrong[0])}. "
+        f"{method} of {model.uri} gave NaN or an infinite value for {prepared.what} {int(number)}. "
         "Look at that sample and at the model in evaluation mode; a log-variance that overflows is the usual cause."
     )

@@ -12,6 +12,7 @@ from whygen.errors import UsageError
 from whygen.models import ModelOptions
 
 DIGITS = "demo/digits-vae"
+CONTROLS_HELP = "What shares are read against: auto, none, or of untrained,trivial,foils,generated."
 CALIBRATION_HELP = "auto, conformal, mean-max, percentile or std."
 
 
@@ -28,6 +29,7 @@ def anchors(
     draws: Annotated[int | None, typer.Option(help="Posterior draws to average.")] = None,
     select: Annotated[str | None, typer.Option(help="k-dispersion:8, k-center:8,outliers=5 ...")] = None,
     space: Annotated[str | None, typer.Option(help="auto, pixels, latent, features or criteria.")] = None,
+    controls: Annotated[str | None, typer.Option(help=CONTROLS_HELP)] = None,
     preset: Annotated[str | None, typer.Option(help="pxgen, or pxgen-saturated.")] = None,
     rounds: Annotated[int | None, typer.Option(help="R of mean-max.")] = None,
     per_round: Annotated[int | None, typer.Option(help="N of mean-max.")] = None,
@@ -55,6 +57,7 @@ def anchors(
         draws=draws,
         select=select,
         space=space,
+        controls=controls,
         preset=preset,
         rounds=rounds,
         per_round=per_round,

@@ -57,6 +57,7 @@ class LatentModel:
         sampler: n generated samples; None: standard normal latents, decoded.
         reference: samples that the model has not seen and that come with it, as `whygen.anchors.data.load_samples`
             takes them: the reference wherever none is given.
+        untrained: from a seed to a copy of the model with new random weights; None: it cannot be had.
     """
 
     encode: Encode
@@ -71,6 +72,7 @@ class LatentModel:
     prefers: Layout | None = None
     sampler: Callable[[int, np.random.Generator], Floats] | None = None
     reference: object | None = None
+    untrained: Callable[[int], LatentModel] | None = None
 
     def __post_init__(self) -> None:
         low, high = self.value_range

@@ -10,6 +10,7 @@ distribution.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -46,7 +47,36 @@ def torch_latent(
         module = module.to(device=options.device, dtype=_dtype(options.dtype))
     calls = _TorchCalls(module)
     fields = {**stated(module, uri=uri), "encode": calls.encode, "decode": calls.decode, "prefers": "NCHW", **known}
-    return LatentModel(**fields)
+    return LatentModel(**fields, untrained=lambda seed: torch_latent(reinitialised(module, seed), uri=uri, **known))
+
+
+def reinitialised(module: torch.nn.Module, seed: int) -> torch.nn.Module:
+    """A copy with new random weights, as the same architecture has before it is trained.
+
+    Every part that can reset itself does (``reset_parameters``). What no part resets (parameters of a module of its
+    own, weights behind a parametrization) keeps its values in a random order: their scale stays, what they knew goes.
+
+    Raises:
+        UsageError: if the module cannot be copied, or has no weights.
+    """
+    if not any(each.is_floating_point() for each in module.parameters()):
+        raise UsageError("the model has no weights")
+    try:
+        made = copy.deepcopy(module)
+    except Exception as error:  # foreign code: open files, locks, hooks ...
+        raise UsageError(f"the model cannot be copied ({type(error).__name__}: {error})") from error
+    devices = sorted({each.device.index or 0 for each in made.parameters() if each.device.type == "cuda"})
+    before = {name: each.detach().clone() for name, each in made.named_parameters()}
+    with torch.random.fork_rng(devices=devices), torch.no_grad():
+        torch.manual_seed(seed)
+        for part in made.modules():
+            reset = getattr(part, "reset_parameters", None) or getattr(part, "_reset_parameters", None)
+            if callable(reset):
+                reset()
+        for name, each in made.named_parameters():
+            if torch.equal(each, before[name]) and each.is_floating_point():
+                each.copy_(each.flatten()[torch.randperm(each.numel()).to(each.device)].view_as(each))
+    return made
 
 
 class _TorchCalls:

@@ -10,26 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from whygen.report import anchors_svg
+from whygen.report import anchors_against, anchors_svg
 from whygen.report.colours import LEVELS, level_of
 from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors import GROUPS, AnchorEvidence, AnchorExplanation, Details, SelectionRecord
+from whygen.results.anchors_words import headline, meanings, percent
 
 MOST_POINTS = 3_000
 MOST_LABELS = 60
 SIZE = 64
 """Pixels that a small picture of a gallery is enlarged to, at least."""
-MEANINGS = {
-    "HIHE": "knows and reproduces",
-    "HILE": "confident, and wrong",
-    "LIHE": "unsure, yet reproduces",
-    "LILE": "neither knows nor reproduces",
-}
-
-
-def percent(share: float) -> str:
-    """A share of anchors: groups can be small, so one decimal, and two below a tenth of a percent."""
-    return f"{100 * share:.{1 if share == 0 or share >= 0.001 else 2}f}%"
 
 
 def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
@@ -39,10 +29,16 @@ def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
         "kind": "anchors",
         "title": f"What has it learned? {shorten(explanation.model, 60)}",
         "model": visible(explanation.model),
-        "headline": _headline(explanation),
-        "facts": _facts(explanation),
+        "headline": visible(headline(explanation)),
+        "facts": anchors_against.facts(explanation),
         "warnings": [{"code": visible(w.code), "text": visible(w.text)} for w in explanation.warnings],
-        "groups": [_group(explanation, name) for name in GROUPS],
+        "groups": [_group(explanation, name) for name in GROUPS if name in explanation.groups],
+        "controls": anchors_against.columns(explanation),
+        "notes": anchors_against.notes(explanation),
+        "power": anchors_against.powers(explanation),
+        "calibrations": anchors_against.calibrations(explanation),
+        "likeness": anchors_against.likeness(explanation),
+        "below": anchors_against.below(explanation),
         "thresholds": _thresholds(explanation),
         "scatter": None if evidence is None else _scatter(explanation, evidence),
         "galleries": [] if evidence is None else _galleries(explanation, evidence),
@@ -54,51 +50,17 @@ def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
     }
 
 
-def _headline(explanation: AnchorExplanation) -> str:
-    known, wrong = explanation.groups["HIHE"], explanation.groups["HILE"]
-    return (
-        f"Of {explanation.n_anchors:,} anchors the model knows and reproduces {percent(known.share)}; "
-        f"of {percent(wrong.share)} it is confident, and wrong."
-    )
-
-
-def _facts(explanation: AnchorExplanation) -> list[dict[str, str]]:
-    known = explanation.groups["HIHE"]
-    details = explanation.details
-    level = "" if details is None else f"{details.provenance}."
-    return [
-        {
-            "question": "How much does it know?",
-            "figure": percent(known.share),
-            "caption": f"HIHE: {known.count:,} of {explanation.n_anchors:,}",
-            "text": f"Other anchors of the same kind would give {percent(known.low)} to {percent(known.high)}.",
-        },
-        {
-            "question": "How sure is a verdict?",
-            "figure": percent(explanation.mean_flip_rate),
-            "caption": "mean flip rate",
-            "text": "So often another posterior draw and another calibration put an anchor in another group.",
-        },
-        {
-            "question": "Where does high begin?",
-            "figure": visible(explanation.calibration.kind),
-            "caption": ", ".join(f"{name} {number(value)}" for name, value in explanation.thresholds.items()),
-            "text": visible(level),
-        },
-    ]
-
-
 def _group(explanation: AnchorExplanation, name: str) -> dict[str, Any]:
-    record, details = explanation.groups[name], explanation.details
-    bootstrap = None if details is None else details.bootstrap.get(name)
+    record, details, back = explanation.groups[name], explanation.details, explanation.comes_back
     return {
         "name": name,
         "key": anchors_svg.key(name),
-        "meaning": MEANINGS[name],
+        "meaning": meanings(explanation)[name],
         "count": record.count,
         "share": percent(record.share),
         "interval": f"{percent(record.low)} to {percent(record.high)}",
-        "bootstrap": "–" if bootstrap is None else f"{percent(bootstrap[0])} to {percent(bootstrap[1])}",
+        "controls": anchors_against.beside(explanation, name),
+        "back": "–" if back is None else f"{back.groups.get(name, 0):,}",
         "selected": list(explanation.selected.get(name, ())),
         "selection": None if details is None else _selection(details.selections.get(name)),
     }
@@ -163,7 +125,7 @@ def _galleries(explanation: AnchorExplanation, evidence: AnchorEvidence) -> list
         items = [_item(evidence, index, place[index]) for index in explanation.selected.get(name, ()) if index in place]
         if items:
             galleries.append(
-                {"group": name, "key": anchors_svg.key(name), "meaning": MEANINGS[name], "pictures": items}
+                {"group": name, "key": anchors_svg.key(name), "meaning": meanings(explanation)[name], "pictures": items}
             )
     return galleries
 
@@ -202,7 +164,8 @@ def _labels(details: Details) -> dict[str, Any] | None:
     rows = table.counts[:MOST_LABELS]
     cells = [[_cell(count, sum(row)) for count in row] for row in rows]
     names = [visible(f"{label} ({sum(row):,})") for label, row in zip(table.labels, rows, strict=False)]
-    return {"columns": list(GROUPS), "names": names, "cells": cells, "left_out": len(table.labels) - len(rows)}
+    columns = list(GROUPS[: len(rows[0])]) if rows else []
+    return {"columns": columns, "names": names, "cells": cells, "left_out": len(table.labels) - len(rows)}
 
 
 def _cell(count: int, total: int) -> dict[str, Any]:

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from whygen.report.axes import Axis
 from whygen.report.texts import number
 
-COLOURS: Mapping[str, str] = {"HIHE": "#009e73", "HILE": "#d55e00", "LIHE": "#0072b2", "LILE": "#8a8a8a"}
+COLOURS: Mapping[str, str] = {
+    "HIHE": "#009e73",
+    "HILE": "#d55e00",
+    "LIHE": "#0072b2",
+    "LILE": "#8a8a8a",
+    "BELOW": "#cc79a7",
+}
 BINS = 60
 
 

@@ -14,16 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
+from whygen.results.anchors_controls import (
+    ComesBackRecord,
+    ControlRecord,
+    FoilRecord,
+    LikenessRecord,
+    PowerRecord,
+    TailsRecord,
+    YardstickRecord,
+)
 from whygen.results.prompt import Record, Text, Warned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SCHEMA = 1
-"""Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
+SCHEMA = 2
+"""Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file.
 
-GROUPS = ("HIHE", "HILE", "LIHE", "LILE")
-"""High or low intrinsic and extrinsic affinity; a group's code in `AnchorEvidence.codes` is its place here."""
+2: ``low`` and ``high`` of a group hold both errors (anchors and reference), the group BELOW, and what shares are read
+against: ``tails``, ``comes_back``, ``controls``, ``foils``, ``power``, ``likeness``, ``yardsticks``.
+"""
+
+GROUPS = ("HIHE", "HILE", "LIHE", "LILE", "BELOW")
+"""High or low intrinsic and extrinsic affinity; BELOW: lower than nearly all of the reference by some criterion.
+
+A group's code in `AnchorEvidence.codes` is its place here. Explanations of schema 1 have no BELOW.
+"""
 
 
 class CriterionRecord(Record):
@@ -48,7 +64,11 @@ class CalibrationRecord(Record):
 
 
 class GroupRecord(Record):
-    """How many anchors a group holds; ``low`` and ``high`` are Wilson's interval of the share."""
+    """How many anchors a group holds; ``low`` and ``high`` bound the share of the population they come from.
+
+    Anchors and reference are both samples, and the interval has the error of both. In schema 1 it was Wilson's, with
+    the thresholds held.
+    """
 
     count: int
     share: float
@@ -119,6 +139,13 @@ class ReadingRecord(Record):
     high: float
 
 
+class BelowRecord(Record):
+    """Of ``count`` anchors BELOW the reference, so many are ``simple``: they compress better than 97.5% of it."""
+
+    count: int
+    simple: int
+
+
 class SkippedRecord(Record):
     """A file or row that could not be read, and why."""
 
@@ -148,7 +175,10 @@ class Details(Record):
     reference_role: str | None
     sources: dict[str, str]
     bootstrap: dict[str, tuple[float, float]]
-    """For each group: the interval of its share over other calibrations."""
+    """For each group: the interval of its share over other calibrations, anchors held."""
+    wilson: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """For each group: the interval of its share over other anchors, thresholds held."""
+    below: BelowRecord | None = None
     label_table: LabelTableRecord | None = None
     delusion: tuple[ReadingRecord, ...] = ()
     of_hile: ReadingRecord | None = None
@@ -175,7 +205,16 @@ class AnchorEvidence:
     flip_rate: NDArray[np.float64] = field(repr=False)
     """Shape ``(n,)``."""
     p_values: NDArray[np.float64] | None = field(default=None, repr=False)
-    """Shape ``(n, c)``."""
+    """Shape ``(n, c)``, small where a criterion is too high."""
+    p_high: NDArray[np.float64] | None = field(default=None, repr=False)
+    """Shape ``(n, c)``, small where a criterion is lower than the reference's."""
+    gain: NDArray[np.float64] | None = field(default=None, repr=False)
+    """Part of the best trivial reconstruction's error that the model saves, by each criterion, ``(n, c)``.
+
+    NaN for intrinsic criteria.
+    """
+    comes_back: NDArray[np.bool_] | None = field(default=None, repr=False)
+    """Which anchors come back better than the best trivial reconstruction by more than the margin, ``(n,)``."""
     basis: NDArray[np.float64] | None = field(default=None, repr=False)
     """What the thresholds rest on: criteria of the reference ``(S, m, c)``, or maxima of rounds ``(1, R, c)``."""
     labels: tuple[str | int, ...] | None = None
@@ -217,6 +256,13 @@ class AnchorExplanation(Record):
     seed: int
     versions: dict[str, str]
     warnings: tuple[Warned, ...] = ()
+    tails: TailsRecord | None = None
+    comes_back: ComesBackRecord | None = None
+    controls: tuple[ControlRecord, ...] = ()
+    foils: tuple[FoilRecord, ...] = ()
+    power: tuple[PowerRecord, ...] = ()
+    likeness: LikenessRecord | None = None
+    yardsticks: tuple[YardstickRecord, ...] = ()
     details: Details | None = Field(default=None, exclude=True, repr=False)
     """None when only the JSON was loaded."""
     evidence: AnchorEvidence | None = Field(default=None, exclude=True, repr=False)

@@ -31,7 +31,17 @@ from whygen.results.files import (
 
 ANCHORS = "anchors.parquet"
 LOOK_AT = "look_at.csv"
-OPTIONAL_ARRAYS = ("p_values", "basis", "neighbour", "neighbour_distance", "originals", "reconstructions")
+OPTIONAL_ARRAYS = (
+    "p_values",
+    "p_high",
+    "gain",
+    "comes_back",
+    "basis",
+    "neighbour",
+    "neighbour_distance",
+    "originals",
+    "reconstructions",
+)
 
 
 def save(explanation: AnchorExplanation, folder: Path) -> Path:

@@ -9,18 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UsageError
+from whygen.results.anchors_words import meanings
 
 if TYPE_CHECKING:
     from whygen.results.anchors import AnchorEvidence, AnchorExplanation
 
-MEANINGS = {
-    "HIHE": "known and reproduced",
-    "HILE": "confident, and wrong: the model takes it for one of its own and makes something else of it",
-    "LIHE": "unsure, yet reproduced",
-    "LILE": "neither known nor reproduced",
-}
-LOOK_FIRST = (3, 0, 2, 1)
-"""The rank of HIHE, HILE, LIHE and LILE among the anchors to look at."""
+LOOK_FIRST = (4, 0, 3, 1, 2)
+"""The rank of HIHE, HILE, LIHE, LILE and BELOW among the anchors to look at."""
 UNSURE = 0.2
 """A flip rate above this part makes a verdict one to look at, whatever the group."""
 MAX_ROWS = 500
@@ -45,6 +40,10 @@ def columns(explanation: AnchorExplanation) -> dict[str, list[Any]]:
         table[criterion.name] = evidence.values[:, place].tolist()
         if evidence.p_values is not None:
             table[f"p_{criterion.name}"] = evidence.p_values[:, place].tolist()
+        if evidence.p_high is not None:
+            table[f"p_high_{criterion.name}"] = evidence.p_high[:, place].tolist()
+    if evidence.comes_back is not None:
+        table["comes_back"] = evidence.comes_back.tolist()
     if evidence.neighbour is not None and evidence.neighbour_distance is not None:
         looked = evidence.neighbour >= 0
         table["neighbour"] = _where(looked, evidence.neighbour)
@@ -91,17 +90,27 @@ def telling(
 def reasons(explanation: AnchorExplanation) -> Iterator[str]:
     """For each anchor, in words: its group, the criteria that failed and by how much, and how sure that is."""
     evidence = _evidence(explanation)
-    above = _excess(explanation, evidence)
+    above, said = _excess(explanation, evidence), meanings(explanation)
+    floors = {} if explanation.tails is None else explanation.tails.floors
     names = [criterion.name for criterion in explanation.criteria]
     for row, code in enumerate(evidence.codes):
-        parts = [MEANINGS[_groups()[code]]]
+        parts = [said[_groups()[code]]]
         parts += [
             f"{name} {evidence.values[row, c]:.4g} against {explanation.thresholds[name]:.4g}"
             for c, name in enumerate(names)
             if above[row, c] > 0
         ]
+        parts += [
+            f"{name} {evidence.values[row, c]:.4g} below {floors[name]:.4g}"
+            for c, name in enumerate(names)
+            if name in floors and evidence.values[row, c] < floors[name]
+        ]
+        if evidence.comes_back is not None and code == 0 and not evidence.comes_back[row]:
+            parts.append(
+                "what comes back is no nearer to it than a mean sample, or than other samples' reconstructions"
+            )
         if evidence.flip_rate[row] > UNSURE:
-            parts.append(f"unsure: in another group in {evidence.flip_rate[row]:.0%} of redraws")
+            parts.append(f"unsure: in another group in {evidence.flip_rate[row]:.0%} of other runs")
         yield "; ".join(parts)
 
 

@@ -3,7 +3,10 @@
 With m reference scores, n here is m: p(x) = (1 + #{i: s_i >= s(x)}) / (n + 1). If x is exchangeable with the
 reference, P(p <= u) <= u for every u, with equality on the grid 1/(n+1), 2/(n+1) ... when no scores tie.
 
-Sources: Vovk, Gammerman, Shafer 2005; Bates et al. 2023 (arXiv 2104.08279); METHODS B2.
+`population_thresholds` says where the threshold would lie if the reference were the whole population: what the
+reference leaves open, for intervals that hold whatever the anchors are.
+
+Sources: Vovk, Gammerman, Shafer 2005; Bates et al. 2023 (arXiv 2104.08279); METHODS B2; decision 13.
 """
 
 from __future__ import annotations
@@ -81,6 +84,87 @@ def threshold(reference: ArrayLike, alpha: float) -> float:
             f"Give more reference samples, or an alpha of at least {1 / (ordered.size + 1):.3g}."
         )
     return float(ordered[ordered.size - rank])
+
+
+HEAVIEST = 4.0
+"""Largest tail index that is thought possible beyond the highest reference score; .5 has no variance, 1 no mean."""
+LIGHTEST = -0.5
+DISCRETE = 0.5
+"""Where fewer than this part of the scores are distinct, each value is an atom; else ties are rounding."""
+
+
+def is_discrete(scores: NDArray[np.float64]) -> bool:
+    """Whether scores take few values, so that a threshold can only lie on one of them."""
+    return len(np.unique(scores)) < DISCRETE * len(scores)
+
+
+def population_thresholds(
+    reference: ArrayLike, levels: ArrayLike, masses: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draws of the score that a share ``level`` of the *population* exceeds, given a reference drawn from it.
+
+    n scores cut the line into n + 1 gaps whose probabilities are Dirichlet(1, ..., 1), whatever the law of the scores
+    (Wilks 1941); the share above the k-th largest is then Beta(k, n + 1 - k), as in `level_spread`. A draw gives each
+    gap a probability and finds the threshold: inside a gap by interpolation, beyond the highest score (which a small
+    reference leaves open: with 39 scores at .025 in 37 draws of 100) along a generalised Pareto tail whose scale comes
+    from the highest scores and whose index, which nothing measures, is drawn between `LIGHTEST` and `HEAVIEST`.
+
+    Scores that take few values are atoms: the threshold is the highest value that more than ``level`` reach, and it is
+    infinite where more than ``level`` may lie above all that was seen.
+
+    Args:
+        reference: shape ``(n,)``, finite.
+        levels: a share for each draw, shape ``(B,)``.
+        masses: unit exponentials, one a draw and reference sample, ``(B, n)``. Criteria of the same samples are given
+            the same masses, so that their thresholds are as dependent as the criteria.
+        rng: draws what lies beyond the highest score.
+
+    Returns:
+        Shape ``(B,)``.
+    """
+    scores, shares = np.asarray(reference, dtype=np.float64), np.asarray(levels, dtype=np.float64)
+    order = np.argsort(-scores, kind="stable")
+    falling = scores[order]
+    if is_discrete(scores):
+        return _atoms(falling, shares, masses[:, order], rng)
+    return _between(falling, shares, masses[:, order], rng)
+
+
+def _between(
+    falling: NDArray[np.float64], shares: NDArray[np.float64], masses: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """For scores without ties; ``falling`` and the columns of ``masses`` in descending order."""
+    n, draws = len(falling), np.arange(len(shares))
+    above = np.cumsum(np.column_stack([rng.exponential(size=len(shares)), masses]), axis=1)
+    above /= above[:, -1:]  # above[:, k] is the population's share above the (k + 1)-th largest score
+    gap = np.minimum((above <= shares[:, None]).sum(axis=1), n)
+    upper, lower = falling[np.maximum(gap - 1, 0)], falling[np.minimum(gap, n - 1)]
+    outside = np.where(gap > 0, above[draws, np.maximum(gap - 1, 0)], 0.0)
+    part = (shares - outside) / np.maximum(above[draws, gap] - outside, np.finfo(np.float64).tiny)
+    inside = upper - np.clip(part, 0, 1) * (upper - lower)
+    return np.where(gap == 0, falling[0] + _beyond(falling, above[:, 0] / shares, rng), inside)
+
+
+def _beyond(falling: NDArray[np.float64], ratio: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """How far beyond the highest score a generalised Pareto tail reaches until its mass has fallen by ``ratio``."""
+    n = len(falling)
+    top = max(1, min(max(2, math.ceil(math.sqrt(n))), n - 1))
+    excess = float(falling[:top].mean() - falling[min(top, n - 1)])
+    scale = excess * top / rng.gamma(top, size=len(ratio))  # the mean of ``top`` exponentials is known that well
+    index = rng.uniform(LIGHTEST, HEAVIEST, size=len(ratio))
+    return scale * np.expm1(index * np.log(np.maximum(ratio, 1.0))) / index
+
+
+def _atoms(
+    falling: NDArray[np.float64], shares: NDArray[np.float64], masses: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """For scores that take few values: the share at or above a value that k of n reach is Beta(k + .5, n - k + .5)."""
+    starts = np.flatnonzero(np.concatenate([[True], falling[1:] != falling[:-1]]))
+    unseen, rest = rng.gamma(0.5, size=(2, len(shares)))
+    reached = unseen[:, None] + np.cumsum(np.add.reduceat(masses, starts, axis=1), axis=1)
+    reached = np.column_stack([unseen, reached]) / (masses.sum(axis=1) + unseen + rest)[:, None]
+    values = np.concatenate([np.array([np.inf]), falling[starts]])
+    return values[np.minimum((reached <= shares[:, None]).sum(axis=1), len(values) - 1)]
 
 
 def _level(alpha: float) -> float:

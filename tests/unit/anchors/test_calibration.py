@@ -11,6 +11,10 @@ def codes(calibration):
     return {warning.code for warning in calibration.warnings}
 
 
+def deviations_of(rows):
+    return deviations(rows, names=NAMES)
+
+
 def reference(n=400, seed=0):
     return np.random.default_rng(seed).normal(10, 1, size=(n, 2))
 
@@ -121,8 +125,66 @@ def test_draws_are_averaged_for_the_threshold_and_kept_for_redraws():
     draws = np.stack([reference(100, seed) for seed in range(3)])
     calibration = conformal(draws, names=NAMES)
     assert calibration.thresholds == conformal(draws.mean(axis=0), names=NAMES).thresholds
-    again = calibration.resampled(np.random.default_rng(0), draw=4)
-    assert all(row in draws[1].tolist() for row in again.tolist())
+    assert calibration.basis.tolist() == draws.tolist()
+
+
+def test_the_other_tail_begins_below_the_order_statistic_of_the_level():
+    values = np.column_stack([np.arange(1.0, 80.0), -np.arange(1.0, 80.0)])  # 79 samples: l = 2
+    calibration = conformal(values, names=NAMES)
+    assert calibration.floors == (2.0, -78.0)
+    some = [[1.5, -78.0], [2.0, -78.5]]
+    assert calibration.below(some).tolist() == [[True, False], [False, True]]
+    assert calibration.p_high(some)[0].tolist() == pytest.approx([2 / 80, 3 / 80])
+    assert calibration.least_alike == pytest.approx(1 - 4 * 0.025)
+    assert percentile(values, names=NAMES).below(some) is None
+    assert mean_max([[1.0, 1.0]], names=NAMES, per_round=9).least_alike is None
+
+
+def test_below_and_the_p_value_of_the_other_tail_say_the_same():
+    ties = np.round(reference(199), 1)
+    calibration = conformal(ties, names=NAMES, alpha=0.05)
+    values = np.round(reference(500, seed=1), 1)
+    assert np.array_equal(calibration.below(values), calibration.p_high(values) <= 0.05 + 1e-12)
+
+
+@pytest.mark.parametrize("kind", [conformal, percentile])
+def test_drawn_thresholds_leave_as_much_of_the_population_above_as_they_should(kind):
+    rng, options = np.random.default_rng(4), {"alpha": 0.05} if kind is conformal else {"q": 95}
+    above, below = [], []
+    for _ in range(300):
+        calibration = kind(rng.uniform(size=(60, 2)), names=NAMES, **options)
+        limits, floors = calibration.limits_drawn(calibration.basis[0], rng, replicates=200, another=False)
+        above.append((limits[:, 0] <= 0.95).mean())  # the true threshold's place among its draws
+        if floors is not None:
+            below.append((floors[:, 1] <= 0.05).mean())
+    for places in filter(None, (above, below)):
+        assert np.mean(np.abs(np.array(places) - 0.5) < 0.45) == pytest.approx(0.9, abs=0.05)
+
+
+def test_another_calibration_lies_as_far_again_from_this_one():
+    rng = np.random.default_rng(5)
+    this, other, said = [], [], []
+    for _ in range(300):
+        one, two = (conformal(rng.normal(size=(199, 1)), names=["s"]) for _ in range(2))
+        limits, _ = one.limits_drawn(one.basis[0], rng, replicates=50, another=True)
+        this.append(one.thresholds[0].value)
+        other.append(two.thresholds[0].value)
+        said += (limits[:, 0] - this[-1]).tolist()
+    middle = [25, 75]
+    seen, own = np.percentile(np.array(other) - np.array(this), middle), np.percentile(this, middle)
+    assert np.ptp(np.percentile(said, middle)) == pytest.approx(np.ptp(seen), rel=0.15)
+    assert np.ptp(seen) == pytest.approx(np.sqrt(2) * np.ptp(own), rel=0.15)
+
+
+@pytest.mark.parametrize("kind", [lambda rows: mean_max(rows, names=NAMES, per_round=100), deviations_of])
+def test_other_rules_are_redrawn_by_a_bootstrap_of_a_bootstrap(kind):
+    rng = np.random.default_rng(6)
+    rows = rng.normal(10, 1, size=(80, 2))
+    calibration = kind(rows)
+    once, floors = calibration.limits_drawn(rows, rng, replicates=1500, another=False)
+    twice, _ = calibration.limits_drawn(rows, rng, replicates=1500, another=True)
+    assert floors is None
+    assert twice.std(axis=0) == pytest.approx(np.sqrt(2) * once.std(axis=0), rel=0.12)
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])

@@ -32,7 +32,7 @@ def test_a_missing_kind_is_refused():
 
 def test_anchors_far_from_a_threshold_never_flip_and_those_on_it_do():
     on_it = conformal(np.random.default_rng(0).normal(size=(400, 2)), names=["kld", "sse"]).thresholds[0].value
-    grouping = grouped([[-5.0, -5.0], [9.0, 9.0], [on_it, -5.0]])
+    grouping = grouped([[-5.0, -5.0], [9.0, 9.0], [on_it, 0.0]])
     assert grouping.flip_rate[:2].tolist() == [0.0, 0.0]
     assert grouping.flip_rate[2] > 0.05
     assert grouping.mean_flip_rate == pytest.approx(grouping.flip_rate.mean())
@@ -40,11 +40,65 @@ def test_anchors_far_from_a_threshold_never_flip_and_those_on_it_do():
 
 
 def test_posterior_draws_that_differ_make_an_anchor_flip():
+    # The verdict takes the mean over draws, 2.25 here: another eight draws would mean something else.
     draws = np.zeros((8, 1, 2))
-    draws[:2, 0, 1] = 9.0  # the mean, 2.25, lies above the threshold of about 2
-    grouping = grouped(draws)
+    draws[:2, 0, 1] = 9.0
+    grouping = grouped(draws, replicates=2000)
     assert GROUPS[grouping.codes[0]] == "HILE"
-    assert grouping.flip_rate[0] == pytest.approx(0.75)
+    rng = np.random.default_rng(0)
+    means = rng.choice([9.0, 0.0], p=[0.25, 0.75], size=(20_000, 8)).mean(axis=1)
+    assert grouping.flip_rate[0] == pytest.approx((means < 2).mean(), abs=0.12)
+
+
+def test_what_is_lower_than_the_reference_is_a_group_of_its_own():
+    values = [[-9.0, 0.0], [0.0, -9.0], [-9.0, 9.0], [9.0, -9.0], [9.0, 0.0], [0.0, 0.0]]
+    grouping = grouped(values)
+    assert [GROUPS[code] for code in grouping.codes] == ["BELOW", "BELOW", "HILE", "BELOW", "LIHE", "HIHE"]
+    assert (grouping.p_high[:2].min(axis=1) == 1 / 401).all()
+    assert [share.group for share in grouping.shares] == list(GROUPS)
+
+
+def test_samples_like_the_reference_are_alike_as_often_as_the_tails_say():
+    rng, alike = np.random.default_rng(8), []
+    for _ in range(200):
+        calibration = conformal(rng.normal(size=(159, 2)), names=["kld", "sse"])
+        values = rng.normal(size=(100, 2))
+        alike.append((assign(calibration.high(values), kinds=KINDS, below=calibration.below(values)) == 0).mean())
+    assert calibration.least_alike == pytest.approx(0.9)
+    assert 0.9 <= np.mean(alike) < 0.92  # independent criteria: .95 squared
+
+
+@pytest.mark.parametrize(("n", "law"), [(39, "normal"), (39, "heavy"), (100, "far"), (400, "normal"), (39, "binary")])
+def test_intervals_of_shares_cover_with_few_reference_samples(n, law):
+    rng, inside, replicates = np.random.default_rng(n), [], 120
+    cut = {"normal": 1.959964, "far": 1.959964, "heavy": np.sinh(1.5 * 1.959964), "binary": 1.0}[law]
+
+    def drawn(size, shift=0.0):
+        z = rng.normal(shift, 1, size=(size, 2))
+        return np.sinh(1.5 * z) if law == "heavy" else (z > 1.7).astype(float) if law == "binary" else z
+
+    shift = {"normal": 0.0, "far": 1.5, "heavy": 0.5, "binary": 0.0}[law]
+    big = drawn(400_000, shift)
+    floor = -cut if law != "binary" else 0.0
+    true = np.bincount(assign(big <= cut, kinds=KINDS, below=big < floor), minlength=5) / len(big)
+    for _ in range(replicates):
+        calibration = conformal(drawn(n), names=["kld", "sse"])
+        found = group(drawn(500, shift), kinds=KINDS, calibration=calibration, rng=rng, replicates=1).shares
+        inside.append([share.low <= part <= share.high for share, part in zip(found, true, strict=True)])
+    covered = np.mean(inside, axis=0)
+    assert (covered >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / replicates)).all()  # three standard errors of a simulation
+
+
+@pytest.mark.parametrize("n", [39, 400])
+def test_the_flip_rate_is_what_another_reference_does(n):
+    rng, said, seen = np.random.default_rng(n), [], []
+    for _ in range(60):
+        one, two = (conformal(rng.gamma(2, size=(n, 2)), names=["kld", "sse"]) for _ in range(2))
+        values = rng.gamma(2, 1.2, size=(300, 2))
+        grouping = group(values, kinds=KINDS, calibration=one, rng=rng, replicates=40)
+        said.append(grouping.mean_flip_rate)
+        seen.append((assign(two.high(values), kinds=KINDS, below=two.below(values)) != grouping.codes).mean())
+    assert np.mean(said) == pytest.approx(np.mean(seen), rel=0.25)
 
 
 def test_shares_add_up_and_hold_the_count():
@@ -77,8 +131,8 @@ def test_one_round_of_mean_max_still_groups():
 def test_label_table_counts():
     table = label_table(np.array([0, 1, 1, 3], dtype=np.int8), ["b", "a", "a", "b"])
     assert table.labels == ("a", "b")
-    assert table.counts.tolist() == [[0, 2, 0, 0], [1, 0, 0, 1]]
-    assert table.shares.tolist() == [[0, 1, 0, 0], [0.5, 0, 0, 0.5]]
+    assert table.counts.tolist() == [[0, 2, 0, 0, 0], [1, 0, 0, 1, 0]]
+    assert table.shares.tolist() == [[0, 1, 0, 0, 0], [0.5, 0, 0, 0.5, 0]]
     with pytest.raises(DataError, match="4 anchors"):
         label_table(np.zeros(4, dtype=np.int8), ["a"])
 

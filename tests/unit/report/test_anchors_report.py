@@ -95,7 +95,7 @@ def test_the_page_has_all_its_parts() -> None:
         "Hile majority", "polyline", "stroke-dasharray", "against 79 samples", "at best 3.0", "70.0%",
     ):  # fmt: skip
         assert part in page
-    assert page.count("data:image/png;base64,") == 8
+    assert page.count("data:image/png;base64,") == 9  # eight anchors are shown, one of them for two groups
     embedded = re.search(r'id="whygen-explanation">(.*?)</script>', page, re.DOTALL)
     assert embedded is not None
     assert json.loads(embedded[1]) == explained().to_dict()

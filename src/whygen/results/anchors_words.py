@@ -1,0 +1,185 @@
+"""What an explanation of anchors may say, and no more: headlines, names of groups, and what its controls add.
+
+Every sentence says what was compared with what. "Knows" and "reproduces" are words of a claim about the model: they are
+said only where an untrained copy of it does not do the same, and where every criterion tells the reference from foils.
+"Delusion" is said only where a classifier read the reconstructions. The paper's preset speaks in the paper's words, as
+the paper's (decision 13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from whygen.results.anchors import AnchorExplanation
+    from whygen.results.anchors_controls import ControlRecord, FoilRecord
+
+TELLING_FOILS = ("shuffled", "noise", "other labels")
+"""Foils that a criterion must tell from the reference before the model is said to know it. Blends are left out: for
+some data, such as sums of waves, a blend of two samples is another sample."""
+MOST = 0.5
+"""More than half: so many foils that pass, or reconstructions that are read as the trained class, are said."""
+
+_SAID = {
+    "HIHE": "looks like {it} on both counts",
+    "HILE": "is familiar, but comes back worse than {it} does",
+    "LIHE": "is unfamiliar, yet comes back as well as {it} does",
+    "LILE": "is unfamiliar, and comes back worse than {it} does",
+    "BELOW": "is simpler or better known than nearly all of {it}",
+}
+_PAPER = {
+    "HIHE": "in the paper's words: known and reproduced",
+    "HILE": "in the paper's words: model delusion",
+    "LIHE": "in the paper's words: aligned conception",
+    "LILE": "in the paper's words: neither known nor reproduced",
+}
+
+
+def percent(share: float) -> str:
+    """A share of anchors: groups can be small, so one decimal, and two below a tenth of a percent."""
+    return f"{100 * share:.{1 if share == 0 or share >= 0.001 else 2}f}%"
+
+
+def counted(explanation: AnchorExplanation) -> int:
+    """How many anchors the shares are of: all but copies of earlier ones."""
+    return sum(group.count for group in explanation.groups.values())
+
+
+def by_reference(explanation: AnchorExplanation) -> bool:
+    """Whether thresholds rest on real samples, not on what the model generates."""
+    return explanation.calibration.role != "generated"
+
+
+def yardstick(explanation: AnchorExplanation) -> str:
+    """What anchors are compared with, in words."""
+    if not by_reference(explanation):
+        return "what this model itself generates"
+    return "your training samples" if explanation.calibration.role == "training" else "your reference samples"
+
+
+def is_paper(explanation: AnchorExplanation) -> bool:
+    """Whether a preset of the paper ran, without controls of ours."""
+    return explanation.preset is not None and not explanation.controls
+
+
+def control(explanation: AnchorExplanation, name: str) -> ControlRecord | None:
+    """The control of that name, if it could be had."""
+    return next((each for each in explanation.controls if each.name == name and each.groups), None)
+
+
+def easiest_foil(explanation: AnchorExplanation) -> FoilRecord | None:
+    """The foil that is most often taken for the reference."""
+    return max(explanation.foils, key=lambda each: each.alike.share, default=None)
+
+
+def earned(explanation: AnchorExplanation) -> bool:
+    """Whether the words "knows and reproduces" are earned.
+
+    More anchors look like the reference and come back than of an untrained copy, by intervals that do not meet; and
+    every criterion tells the reference from each of `TELLING_FOILS`.
+    """
+    own, copy = explanation.comes_back, control(explanation, "untrained")
+    if not by_reference(explanation) or own is None or copy is None or copy.comes_back is None:
+        return False
+    telling = [record.tells for record in explanation.power if record.foil in TELLING_FOILS]
+    return bool(telling) and all(telling) and own.low > copy.comes_back.high
+
+
+def meanings(explanation: AnchorExplanation) -> dict[str, str]:
+    """What an anchor of each group is to the model, as far as that was measured."""
+    it = "the reference" if by_reference(explanation) else "what the model generates"
+    said = {name: text.format(it=it) for name, text in _SAID.items()}
+    if is_paper(explanation):
+        return {**said, **_PAPER}
+    tested = None if explanation.details is None else explanation.details.of_hile
+    if tested is not None and tested.low > MOST:
+        said["HILE"] = "model delusion: is familiar, and a classifier reads the trained class in what comes back"
+    back = explanation.comes_back
+    if back is not None and earned(explanation) and back.count > MOST * explanation.groups["HIHE"].count:
+        said["HIHE"] = f"looks like the reference; {back.count:,} are known and reproduced"
+    return said
+
+
+def headline(explanation: AnchorExplanation) -> str:
+    """The first sentences of a report."""
+    if is_paper(explanation):
+        wrong = explanation.groups["HILE"]
+        return (
+            f"By the paper's rule {percent(explanation.groups['HIHE'].share)} of {counted(explanation):,} anchors are "
+            f"HIHE, in its words known and reproduced, and {percent(wrong.share)} HILE, in its words model delusion; "
+            "nothing was run beside it to compare."
+        )
+    if blind := _blind(explanation):
+        return blind
+    said = "".join(_joined(part) for part in _beside(explanation))
+    return f"{_alike(explanation)}{said}.{_back(explanation)}"
+
+
+def _joined(part: str) -> str:
+    return f", {part}" if part.startswith("and so") else f"; {part}"
+
+
+def _blind(explanation: AnchorExplanation) -> str:
+    """Where no criterion tells the reference from any foil, shares say nothing, and none makes a headline."""
+    if not explanation.power or any(record.tells for record in explanation.power):
+        return ""
+    names, foils = [each.name for each in explanation.criteria], [each.what for each in explanation.foils]
+    none = "neither of" if len(names) == 2 else "none of"
+    return (
+        f"The shares of this run say nothing of the model: {none} {_listed(names)} tells {yardstick(explanation)} from "
+        f"{_listed(foils)}."
+    )
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return "".join(parts) if len(parts) < 2 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _alike(explanation: AnchorExplanation) -> str:
+    alike, below, n = explanation.groups["HIHE"], explanation.groups.get("BELOW"), counted(explanation)
+    it = yardstick(explanation)
+    if not by_reference(explanation):
+        held = explanation.details is not None and explanation.details.n_reference is not None
+        why = "thresholds do not rest on the reference" if held else "no reference was given"
+        return f"{percent(alike.share)} of {n:,} anchors lie within {it} by every criterion ({why})"
+    if below is None or below.low <= _tail(explanation):
+        return f"{percent(alike.share)} of {n:,} anchors look to this model like {it}"
+    part = f"simpler, or better known to this model, than nearly all of {it}"
+    shares = percent(alike.share), percent(below.share)
+    if below.share > alike.share:
+        return f"{shares[1]} of {n:,} anchors are {part}; {shares[0]} look like them"
+    return f"{shares[0]} of {n:,} anchors look to this model like {it}, and {shares[1]} are {part}"
+
+
+def _tail(explanation: AnchorExplanation) -> float:
+    """The largest share that may be BELOW among samples like the reference."""
+    tails = explanation.tails
+    return 1.0 if tails is None else tails.high * len(explanation.criteria)
+
+
+def _beside(explanation: AnchorExplanation) -> list[str]:
+    """What the controls say, in the same breath."""
+    alike, below = explanation.groups["HIHE"], explanation.groups.get("BELOW")
+    foil, said = easiest_foil(explanation), list[str]()
+    if foil is not None and foil.alike.low > MOST and (below is None or below.share <= alike.share):
+        said.append(f"and so do {percent(foil.alike.share)} of {foil.what}")
+    copy, mean = control(explanation, "untrained"), control(explanation, "mean")
+    if copy is not None:
+        said.append(f"an untrained copy says {percent(copy.groups['HIHE'].share)}")
+    if mean is not None:
+        share = mean.groups["HIHE"]
+        if copy is None or (share.share > copy.groups["HIHE"].share and share.high >= alike.low):
+            said.append(f"the mean sample in the place of every reconstruction would say {percent(share.share)}")
+    return said or ["nothing was run beside it to compare"]
+
+
+def _back(explanation: AnchorExplanation) -> str:
+    back = explanation.comes_back
+    if back is None or not by_reference(explanation):
+        return ""
+    if back.count == 0:
+        return " None of them comes back nearer to itself than a trivial reconstruction."
+    if earned(explanation):
+        return f" It knows and reproduces {percent(back.share)}."
+    return f" {percent(back.share)} also come back, nearer to themselves than any trivial reconstruction."
