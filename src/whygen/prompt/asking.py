@@ -36,6 +36,10 @@ MOST_DRAWS = 8
 """Draws of one mask at most where every mask is asked and calls are left: more say little more."""
 
 
+LARGEST = 1e100
+"""Effects of this size and more are refused: their squares and products are no numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Whole:
     """What the model says to the whole prompt.
@@ -161,7 +165,7 @@ class Asker:
         else:
             fresh = outputs[references:]
         chosen = tuple(outputs[:references])
-        effects = self.target.effects(fresh, chosen)
+        effects = self._measured(fresh, chosen)
         for draw, output in enumerate(chosen):
             self._keep("reference", None, draw, prompt, output, None)
         for draw, (output, effect) in enumerate(zip(fresh, effects, strict=True), start=references):
@@ -221,13 +225,21 @@ class Asker:
             self.answers[first_row + row] = list(whole.fresh)
         return effects
 
-    def empty(self, whole: Whole) -> float:
-        """f(0): the effect of the prompt without any unit; pinned parts remain."""
+    def empty(self, whole: Whole, *, draws: int = 1) -> tuple[NDArray[np.float64], list[Output]]:
+        """Effects ``(draws,)`` and answers of the prompt without any unit, f(0); pinned parts remain.
+
+        Raises:
+            ModelError: if the model did not answer it.
+        """
         mask = np.zeros(len(self.units), dtype=bool)
         settings = self.operator.settings(self.units, mask, self.settings)
-        nothing = Asked(self.operator.render(self.units, mask), settings)
-        numbers = self._draw_numbers([nothing], fresh=not whole.known)
-        return float(self._effects("empty", [nothing], numbers, whole, rows=[None])[0])
+        nothing = [Asked(self.operator.render(self.units, mask), settings)] * draws
+        numbers = self._draw_numbers(nothing, fresh=not whole.known or draws > 1)
+        first = len(self.outputs)
+        effects = self._effects("empty", nothing, numbers, whole, rows=[None] * draws)
+        if np.isnan(effects).any():
+            raise ModelError(_nothing_answered(self.failures[-1], self.model.uri, draws))
+        return effects, self.outputs[first:]
 
     def redraws(
         self, prompts: Sequence[Sent], rows: Sequence[int | None], whole: Whole
@@ -257,6 +269,20 @@ class Asker:
         effect = float(self.target.effects([answer], whole.references)[0])
         self._keep("further", None, draw, sent.prompt, answer, effect)
         return self.samples[-1]
+
+    def _measured(self, outputs: Sequence[Output], references: Sequence[Output]) -> NDArray[np.float64]:
+        """The target's effects.
+
+        Raises:
+            DataError: for effects so large that their squares are no numbers.
+        """
+        effects = self.target.effects(outputs, references)
+        if not (np.abs(effects) < LARGEST).all():
+            raise DataError(
+                f"target={self.target.record.name!r} gave {effects[np.abs(effects).argmax()]:g}: effects must be "
+                f"finite and under {LARGEST:g} in size. Give a score on another scale, such as its logarithm."
+            )
+        return effects
 
     @property
     def _whole(self) -> Asked:
@@ -295,7 +321,7 @@ class Asker:
             raise ModelError(_nothing_answered(self.failures[0], self.model.uri, len(answers)))
         effects = np.full(len(questions), np.nan)
         if outputs:
-            effects[good] = self.target.effects(outputs, whole.references)
+            effects[good] = self._measured(outputs, whole.references)
         first_row = dict(reversed(list(zip(place, rows, strict=True))))
         listed = list(questions)
         for index, output in zip(good, outputs, strict=True):

@@ -18,6 +18,7 @@ from whygen.prompt.asking import Asker
 from whygen.prompt.distributions import mean_distances, shift_p_values
 from whygen.prompt.findings import Findings
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
+from whygen.prompt.noise import resolution
 from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.targets import Compares, Timed
@@ -71,7 +72,7 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
         interval=IntervalRecord(level=LEVEL, method=findings.estimate.method),
         fidelity=figures,
         noise=Noise(
-            repeats=len(findings.whole.repeats),
+            repeats=len(findings.whole.fresh) or len(findings.whole.repeats),
             level=max(0.0, -findings.whole.effect) if isinstance(asker.target, Compares) else None,
             differs=findings.whole.differs,
             source=findings.noise.source,
@@ -200,7 +201,7 @@ def _significant(findings: Findings) -> NDArray[np.bool_]:
         return benjamini_hochberg(estimate.p_values, level=FALSE_DISCOVERY)
     if estimate.interval is None:
         return np.zeros(len(estimate.attributions), dtype=bool)
-    rounding = 1e-9 * max(float(np.abs(findings.observed.effects).max(initial=0.0)), 1e-300)
+    rounding = 4.0 * resolution(findings.observed.effects)
     return (estimate.interval.low > rounding) | (estimate.interval.high < -rounding)
 
 

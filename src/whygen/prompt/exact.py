@@ -47,7 +47,7 @@ def enumerated_shapley(observed: Observed, noise: Noise | None = None) -> Estima
 
 
 def leave_one_out_estimate(
-    observed: Observed, repeats: Floats, *, draws: Floats | None = None, known: bool = False
+    observed: Observed, repeats: Floats, *, draws: Floats | None = None, known: bool = False, reach: float = 0.0
 ) -> Estimate:
     """``f(1) - f(1 without i)``. METHODS A3.
 
@@ -58,6 +58,7 @@ def leave_one_out_estimate(
         repeats: effects of the repeats of the whole prompt, shape ``(r,)``; their mean is f(1).
         draws: effects of each draw, shape ``(n, d)``, NaN where a mask was drawn less often; None for one draw each.
         known: whether equal questions are known to get equal answers.
+        reach: how far the target lets two effects be apart; 0 if nobody knows.
 
     Raises:
         DataError: if ``draws`` has not one row a unit.
@@ -68,7 +69,7 @@ def leave_one_out_estimate(
         raise DataError(f"draws has {len(draws)} rows for {n} masks: give one row a unit, in order.")
     every = np.full((n + 1, max(draws.shape[1], len(repeats))), np.nan)
     every[:n, : draws.shape[1]], every[n, : len(repeats)] = draws, repeats
-    noise = measure(every, known=known, speaks=np.arange(n + 1) < n)
+    noise = measure(every, known=known, speaks=np.arange(n + 1) < n, reach=reach)
     weights: Floats = np.vstack([-np.eye(n), np.ones((1, n))])
     return contrast(weights, np.append(observed.effects, repeats.mean()), noise)
 

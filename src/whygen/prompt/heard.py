@@ -33,7 +33,7 @@ class Heard:
         answers: for each observed mask, its draws, redraws included; for a mask that keeps everything, the repeats.
         asked: for each observed mask, whether it was asked, and not answered by the repeats.
         masked: for each observed mask, whether it lacks a unit.
-        empty: the answer to the prompt without any unit, where the estimand needs it.
+        empty: answers to the prompt without any unit, where the estimand needs them.
         known: whether equal questions are known to get equal answers.
     """
 
@@ -42,12 +42,12 @@ class Heard:
     answers: tuple[tuple[Output, ...], ...]
     asked: tuple[bool, ...]
     masked: tuple[bool, ...]
-    empty: Output | None = None
+    empty: tuple[Output, ...] = ()
     known: bool = False
 
     def read(self, measure: Measure) -> Read:
         """The effects of everything that was heard; every output is measured in one go."""
-        rest = [] if self.empty is None else [self.empty]
+        rest = self.empty
         drawn = [output for draws in self.answers for output in draws]
         values = measure([*self.repeats, *rest, *drawn])
         repeats, values = np.split(values, [len(self.repeats)])
@@ -56,7 +56,7 @@ class Heard:
         draws = np.full((len(rows), max(len(row) for row in rows), values.shape[1]), np.nan)
         for place, row in enumerate(rows):
             draws[place, : len(row)] = row
-        return Read(draws, repeats, empty[0] if len(empty) else None, np.array(self.masked), self.known)
+        return Read(draws, repeats, empty.mean(axis=0) if len(empty) else None, np.array(self.masked), self.known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,9 @@ class Read:
         """f(1) - f(0) of one target, which Shapley values share out."""
         return None if self.empty is None else float(self.repeats[:, place].mean() - self.empty[place])
 
-    def noise(self, place: int) -> Noise:
-        """The noise of one target."""
-        return measure(self.draws[:, :, place], known=self.known, speaks=self.masked)
+    def noise(self, place: int, *, reach: float = 0.0) -> Noise:
+        """The noise of one target, which lets effects be ``reach`` apart."""
+        return measure(self.draws[:, :, place], known=self.known, speaks=self.masked, reach=reach)
 
 
 def measure_by(targets: Sequence[Target], references: Sequence[Output]) -> Measure:

@@ -244,7 +244,7 @@ class _Asked:
         effects = np.mean([one.observed.effects for one in self.seen], axis=0)
         total = float(np.mean(totals)) if totals else None
         observed = replace(self.seen[0].observed.with_effects(effects), total=total)
-        return Seen(observed, averaged([one.noise for one in self.seen]), self.seen[0].rows)
+        return Seen(observed, averaged([one.noise for one in self.seen]), self.seen[0].rows, reach=self.seen[0].reach)
 
     def exact(self) -> Floats:
         """Attributions of each input where no mask was sampled, shape ``(inputs, n)``."""

@@ -13,7 +13,8 @@ call out of R / 3. Three cases, which join without a step:
 - **some pairs agreed** (few values, rare odd answers): the same with one pair added that differs as far as effects can,
   as Agresti and Caffo (2000) add successes and failures: its weight falls with the share of pairs that differ;
 - **all pairs agreed**: the rule of three. The effects are then those of a model without noise, and with a chance p of
-  another answer the truth lies within p times the range of effects of them.
+  another answer a contrast lies within p times the range of effects times the sum of its absolute weights (2 for
+  attributions: the masks with a unit, and those without) of the truth.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 LEVEL = 0.95
 
-ADDED = 1.0
+ADDED = 2.0
 """Weight of the pair of answers that is added where some pairs agreed. Measured in benchmarks/coverage_noise.py."""
 
 SHARED = 1.0
@@ -74,7 +75,8 @@ class Noise:
         degrees: degrees of freedom of ``pool``.
         repeats: answers that were compared with an earlier answer to the same masked prompt.
         odd: those of them that gave another effect.
-        span: range of all effects.
+        span: how far effects can be apart: the range of those seen, or what the target allows; 0 where all were equal
+            and nothing says how far another may be.
     """
 
     source: Source
@@ -118,7 +120,11 @@ class Noise:
         return {
             "none": "every mask was asked; equal questions get equal answers",
             "measured": "noise of the model only; every mask was asked",
-            "steady": f"every mask was asked; no difference in {self.repeats} repeats of masks bounds the noise",
+            "steady": (
+                f"every mask was asked; no difference in {self.repeats} repeats of masks bounds the noise"
+                if self.span
+                else "none: every answer had one effect, and nothing says how far another may be from it"
+            ),
             "unknown": "none: every mask was asked, but the model's noise was not measured",
         }[self.source]
 
@@ -133,14 +139,13 @@ class Noise:
             weights: shape ``(m, k)``: ``values = weights.T @ effects``; each column sums to zero.
             values: shape ``(k,)``.
         """
-        if self.source == "unknown":
+        if self.source == "unknown" or (self.source == "steady" and not self.span):
             return None
-        positive: Floats = np.where(weights > 0.0, weights, 0.0).sum(axis=0)
+        reach: Floats = self.span * np.abs(weights).sum(axis=0)
         if self.source == "none":
-            still = np.abs(values) <= ROUNDING * self.span * positive
-            return Limits(np.zeros(len(values)), np.where(still, 1.0, 0.0))
+            return Limits(np.zeros(len(values)), np.where(np.abs(values) <= ROUNDING * reach, 1.0, 0.0))
         if self.source == "steady":
-            return self._steady(positive, values)
+            return self._steady(reach, values)
         squares: Floats = weights**2 / self.counts[:, None]
         variance: Floats = squares.T @ self.spread
         degrees = self._degrees(squares, variance)
@@ -149,9 +154,8 @@ class Noise:
             ratio = np.where(variance > 0.0, np.abs(values) / np.sqrt(variance), np.where(values == 0.0, 0.0, np.inf))
         return Limits(half, np.asarray(2.0 * stdtr(degrees, -ratio), dtype=np.float64))
 
-    def _steady(self, positive: Floats, values: Floats) -> Limits:
+    def _steady(self, reach: Floats, values: Floats) -> Limits:
         """The rule of three: with a chance p of another answer, 2R answers agree with probability (1 - p)^2R."""
-        reach: Floats = self.span * positive
         with np.errstate(divide="ignore", invalid="ignore"):
             share: Floats = np.where(reach > 0.0, np.abs(values) / reach, 0.0)
         share = np.where(share <= ROUNDING, 0.0, np.minimum(share, 1.0))
@@ -163,13 +167,16 @@ class Noise:
         shared: Floats = squares.T @ (self.spread - self.own)
         each: Floats = squares * self.own[:, None]
         # The square of a variance of f degrees overstates that of the true one by (f + 2) / f.
-        doubt: Floats = shared**2 / self.degrees + (each**2 / (free[:, None] + 2.0)).sum(axis=0)
+        # Both parts rest on the same draws: their errors add up, not their squares.
+        doubt: Floats = (shared / self.degrees**0.5 + np.sqrt((each**2 / (free[:, None] + 2.0)).sum(axis=0))) ** 2
         with np.errstate(divide="ignore", invalid="ignore"):
             degrees = np.where(doubt > 0.0, variance**2 / doubt, 1.0)
         return np.maximum(degrees, 1.0)
 
 
-def measure(draws: Floats, *, known: bool = False, speaks: NDArray[np.bool_] | None = None) -> Noise:
+def measure(
+    draws: Floats, *, known: bool = False, speaks: NDArray[np.bool_] | None = None, reach: float = 0.0
+) -> Noise:
     """The noise of masks from the effects of their draws.
 
     Args:
@@ -177,11 +184,12 @@ def measure(draws: Floats, *, known: bool = False, speaks: NDArray[np.bool_] | N
         known: whether the model is known to give equal answers to equal questions.
         speaks: masks ``(m,)`` whose draws say something of the other masks: those that were redrawn at random. All,
             unless given; the whole prompt is none, since a model is surest there.
+        reach: how far the target lets two effects be apart (1 for an answer that agrees or not); 0 if nobody knows.
     """
     drawn = ~np.isnan(draws)
     counts: NDArray[np.int64] = drawn.sum(axis=1)
     flat = draws[drawn]
-    span = float(np.ptp(flat)) if len(flat) else 0.0
+    span = max(reach, float(np.ptp(flat)) if len(flat) else 0.0)
     nothing = np.zeros(len(draws))
     if known:
         return Noise("none", counts, nothing, nothing, span=span)

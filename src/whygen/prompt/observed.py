@@ -112,6 +112,7 @@ class Seen:
         draws: effects of each draw of each observed mask, redraws included, shape ``(m, draws)``; NaN where a mask was
             drawn less often.
         stopped: what the stop rule ended the run by; None when the whole design was asked.
+        reach: how far the target lets two effects be apart; 0 where nobody knows.
         irrelevant: answers to masked prompts that were as far from the reference as texts about other things are.
     """
 
@@ -121,3 +122,4 @@ class Seen:
     irrelevant: int = 0
     draws: NDArray[np.float64] | None = None
     stopped: Stopped | None = None
+    reach: float = 0.0

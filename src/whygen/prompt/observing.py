@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,10 @@ from whygen.prompt.kernels import Kernel
 from whygen.prompt.noise import Noise, given, measure
 from whygen.prompt.observed import Observed, Seen, Stopped
 from whygen.prompt.plan import Plan
-from whygen.prompt.scales import rescale
+from whygen.prompt.scales import reach, rescale
 from whygen.prompt.units import Sent, shown
 from whygen.stats.seeds import generator
-from whygen.types import Effects
+from whygen.types import Effects, Output
 
 
 def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -> tuple[Seen, Whole]:
@@ -36,10 +36,12 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
         ModelError: if a mask of ``loo`` was not answered: no other says what that unit does.
         KeyboardInterrupt, EndedError: if that is why.
     """
+    if plan.options.distribution is not None:
+        whole = replace(whole, repeats=_set_effects(asker, [whole.fresh], whole, plan))
     total = _total(asker, design, whole, plan)
     prompts = asker.rendered(design)
     read = _reader(asker, whole, plan)
-    rule = _StopRule(design, whole, plan, total, seed)
+    rule = _StopRule(design, whole, plan, total, seed, reach(asker.target, whole.references, plan.options.scale))
     effects, irrelevant, stopped = _collect(asker, prompts, read, rule)
     alive = _alive(effects, design.groups)
     if irrelevant and plan.options.irrelevant == "exclude" and not alive.any():
@@ -51,12 +53,14 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
         raise _unanswered(asker, int((~alive).sum()), len(alive))
     again, whole = _again(asker, prompts, alive, rule)
     known = asker.is_known(design, prompts, whole, draws=plan.options.draws)
-    drawn = np.hstack([_with_repeats(effects, known, whole), again])
-    noise = _noise(asker, design, drawn, alive, whole, plan)
+    sets = plan.options.distribution is not None  # a set is one effect: single draws have none in its unit
+    drawn = np.hstack([effects if sets else _with_repeats(effects, known, whole), again])
+    noise = _noise(asker, drawn, alive, replace(rule, whole=whole))
     near = None if plan.kernel is None else _nearness(asker, design, prompts, plan.kernel)
     everything = Observed(design.masks, read(drawn), design.groups, design.keep, design.sizes, total, near)
     rows = tuple(np.flatnonzero(alive).tolist())
-    return Seen(everything.take(alive), noise, rows, irrelevant, drawn[alive], stopped), whole
+    kept = None if sets else drawn[alive]
+    return Seen(everything.take(alive), noise, rows, irrelevant, kept, stopped, rule.reach), whole
 
 
 def _unanswered(asker: Asker, missing: int, asked: int) -> BaseException:
@@ -120,10 +124,20 @@ def _reader(asker: Asker, whole: Whole, plan: Plan) -> Callable[[NDArray[np.floa
 
 
 def _total(asker: Asker, design: Design, whole: Whole, plan: Plan) -> float | None:
-    """f(1) - f(0), which sampled Shapley values share out; None where it is not needed."""
+    """f(1) - f(0), which sampled Shapley values share out; None where it is not needed. In the unit of the effects."""
     if plan.options.estimand != "shapley" or design.enumerated:
         return None
-    return whole.effect - asker.empty(whole)
+    effects, answers = asker.empty(whole, draws=plan.options.draws)
+    if plan.options.distribution is not None:
+        effects = _set_effects(asker, [answers], whole, plan)
+    return whole.effect - float(effects.mean())
+
+
+def _set_effects(asker: Asker, sets: Sequence[Sequence[Output]], whole: Whole, plan: Plan) -> NDArray[np.float64]:
+    """Effects of sets of answers, shape ``(sets,)``: minus their distance from the set of references."""
+    assert plan.options.distribution is not None  # noqa: S101 - the caller looked
+    measured = Sets(plan.options.distribution, asker.target, whole.references)
+    return np.array([measured.effect(answers) for answers in sets])
 
 
 def _looks(design: Design, plan: Plan) -> list[int]:
@@ -144,6 +158,7 @@ class _StopRule:
     plan: Plan
     total: float | None
     seed: int
+    reach: float
     history: list[NDArray[np.float64]] = field(default_factory=list[NDArray[np.float64]])
 
     def met(self, effects: Effects) -> Stopped | None:
@@ -153,7 +168,9 @@ class _StopRule:
         everything = Observed(design.masks[:rows], effects, design.groups[:rows], design.keep, design.sizes, self.total)
         # Noise is in the spread of the scores already.
         observed = everything.take(alive)
-        interval = interval_from(observed, self.whole, self.plan, self.seed)
+        interval = interval_from(observed, self.whole, self.plan, self.seed, reach=self.reach)
+        if interval is None:  # all effects are one: nothing says how sure that is
+            return None
         self.history.append(interval.estimate)
         if options.tolerance is not None and stopping.is_sharp(interval, options.tolerance):
             return "width"
@@ -221,16 +238,15 @@ def _with_repeats(effects: NDArray[np.float64], known: NDArray[np.bool_], whole:
     return every
 
 
-def _noise(
-    asker: Asker, design: Design, drawn: NDArray[np.float64], alive: NDArray[np.bool_], whole: Whole, plan: Plan
-) -> Noise:
+def _noise(asker: Asker, drawn: NDArray[np.float64], alive: NDArray[np.bool_], rule: _StopRule) -> Noise:
     """What is known of the noise of the answered masks (``alive`` ``(m,)``), from all draws ``(m, d)``. METHODS A3."""
-    if plan.options.distribution is not None:
-        return _noise_of_sets(asker, np.flatnonzero(alive).tolist(), whole, plan)
-    if plan.options.scale != "none":  # effects are rescaled over the run: those of single draws are in another unit
+    options, masks, known = rule.plan.options, rule.design.masks[alive], rule.whole.known
+    if options.distribution is not None:
+        return _noise_of_sets(asker, np.flatnonzero(alive).tolist(), rule.whole, rule.plan)
+    if options.scale != "none":  # effects are rescaled over the run: those of single draws are in another unit
         drawn = drawn[:, :1]
     # The whole prompt, where a model is surest, speaks for no other.
-    return measure(drawn[alive], known=whole.known, speaks=design.masks[alive].sum(axis=1) < design.masks.shape[1])
+    return measure(drawn[alive], known=known, speaks=masks.sum(axis=1) < masks.shape[1], reach=rule.reach)
 
 
 def _noise_of_sets(asker: Asker, rows: Sequence[int], whole: Whole, plan: Plan) -> Noise:

@@ -60,7 +60,7 @@ class Plan:
     @property
     def overhead(self) -> int:
         """Calls for the reference, its repeats, and the empty prompt of Shapley values."""
-        once = self.repeats + (self.options.estimand == "shapley")
+        once = self.repeats + (self.options.draws if self.options.estimand == "shapley" else 0)
         return self.options.references + once * self.texts
 
     @property

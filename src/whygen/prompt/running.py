@@ -29,7 +29,7 @@ from whygen.prompt.observed import Seen
 from whygen.prompt.observing import observe
 from whygen.prompt.plan import Plan
 from whygen.prompt.prepare import Question
-from whygen.prompt.scales import rescale
+from whygen.prompt.scales import reach, rescale
 from whygen.prompt.sets import Ask, Call, answer_sets
 from whygen.prompt.targets import ReadsReference, Target
 from whygen.prompt.units import Sent, shown
@@ -66,7 +66,7 @@ class Run:
             answers=tuple(rows),
             asked=tuple(not full[row] for row in self.seen.rows),
             masked=tuple((self.seen.observed.masks.sum(axis=1) < self.seen.observed.n).tolist()),
-            empty=next((output for sample, output in samples if sample.kind == "empty"), None),
+            empty=tuple(output for sample, output in samples if sample.kind == "empty"),
             known=self.whole.known,
         )
 
@@ -146,7 +146,8 @@ def reread(run: Run, target: Target) -> Run:
     samples = zip(asker.samples, _effects(run, target), strict=True)
     again = replace(asker, target=target, samples=[replace(sample, effect=effect) for sample, effect in samples])
     read = run.heard().read(measure_by([target], run.whole.references))
-    found = _column(replace(run, asker=again), read, 0)
+    seen = replace(run.seen, reach=reach(target, run.whole.references, options.scale))
+    found = _column(replace(run, asker=again, seen=seen), read, 0)
     return replace(found, seen=replace(found.seen, irrelevant=_irrelevant(run, target)))
 
 
@@ -181,7 +182,7 @@ def _column(run: Run, read: Read, place: int) -> Run:
     observed = replace(run.seen.observed, effects=rescale(scale, read.effects[:, place]))
     if observed.total is not None:
         observed = replace(observed, total=read.total(place))
-    noise = read.noise(place)
+    noise = read.noise(place, reach=run.seen.reach)
     if scale != "none":  # effects are rescaled over the run: those of single draws are in another unit
         noise = measure(observed.effects[:, None], known=read.known)
     seen = replace(run.seen, observed=observed, noise=noise, draws=read.draws[:, :, place])

@@ -11,6 +11,7 @@ import numpy as np
 from whygen import sounds
 from whygen.prompt import relevance
 from whygen.prompt.asking import REDRAWS
+from whygen.prompt.collapse import Collapse, collapsed
 from whygen.prompt.designs import LEVEL_BY_LEVEL
 from whygen.prompt.findings import Findings
 from whygen.prompt.intervals import LIKE_THESE
@@ -49,13 +50,42 @@ def warn(signs: Signs) -> tuple[Warned, ...]:
     return tuple(found)
 
 
-def _same_output(signs: Signs) -> str | None:
-    effects = signs.findings.observed.effects
-    if len(effects) > 1 and float(np.ptp(effects)) > 1e-12 * max(1.0, float(np.abs(effects).max())):
+def _collapse(signs: Signs) -> Collapse | None:
+    findings = signs.findings
+    return collapsed(findings.observed, findings.whole.repeats, findings.seen.reach)
+
+
+def _all_lost(signs: Signs) -> str | None:
+    """Every perturbation destroyed the answer: the opposite of nothing having changed it."""
+    collapse, findings = _collapse(signs), signs.findings
+    if collapse is None or collapse.kind != "lost":
         return None
+    if findings.design.name == "leave-one-out":
+        return f"Each of the {collapse.masks} units is needed: the prompt without any one of them lost the answer."
+    lost = (
+        f"Each of the {collapse.masks} perturbed prompts lost the answer: they have one effect, and the whole prompt "
+        "has another."
+    )
+    if findings.design.enumerated:
+        return f"{lost} Every mask was asked, so the answer needs all {findings.observed.n} units at once."
+    higher = next((keep for keep in (0.8, 0.9, 0.95) if keep > findings.design.keep), None)
+    nearer = "" if higher is None or findings.design.sizes is not None else f"a higher keep (keep={higher}), "
     return (
-        "Every perturbed prompt gave the same effect: nothing in the prompt changed what this target sees, so there is "
-        "nothing to explain. Check that the model reads the prompt, or choose another target."
+        f"{lost} So the answer needs many units at once, and these masks cannot say which matter more. Use {nearer}"
+        "coarser units, or estimand='loo', which leaves out one unit at a time."
+    )
+
+
+def _same_output(signs: Signs) -> str | None:
+    collapse = _collapse(signs)
+    if collapse is None or collapse.kind != "unchanged":
+        return None
+    bound = ""
+    if not signs.findings.design.enumerated:
+        bound = f" At 95%, fewer than {100 * collapse.rate:.2g}% of such prompts change it."
+    return (
+        f"None of the {collapse.masks} perturbed prompts changed what this target sees, so there is nothing to explain."
+        f"{bound} Check that the model reads the prompt, or choose another target."
     )
 
 
@@ -271,6 +301,7 @@ def _effective_sample(signs: Signs) -> str | None:
 
 
 _LOOKS: tuple[Callable[[Signs], str | None], ...] = (
+    _all_lost,
     _same_output,
     _empty_reference,
     _refused_reference,

@@ -121,7 +121,7 @@ def _facts(explanation: PromptExplanation) -> list[dict[str, Any]]:
         },
         {
             "question": "How much is noise?",
-            "figure": "None seen" if not explanation.noise.differs else _noise_figure(explanation),
+            "figure": "None seen" if _steady(explanation) else _noise_figure(explanation),
             "caption": _noise_caption(explanation),
             "text": words.noise(explanation, _masked_distance(explanation)),
         },
@@ -141,9 +141,17 @@ def _noise_figure(explanation: PromptExplanation) -> str:
     return "some" if ceiling is None else percent(1.0 - max(0.0, min(1.0, ceiling)))
 
 
+def _steady(explanation: PromptExplanation) -> bool:
+    """Whether no answer to an equal question was seen to differ."""
+    return not explanation.noise.differs and explanation.noise.source != "measured"
+
+
 def _noise_caption(explanation: PromptExplanation) -> str:
-    if not explanation.noise.differs or explanation.fidelity.noise_ceiling is None:
-        return f"in {counted(explanation.noise.repeats, 'repeat')}"
+    if _steady(explanation) or explanation.fidelity.noise_ceiling is None:
+        return f"in {counted(explanation.noise.repeats + explanation.noise.compared, 'repeat')}"
+    low, high = explanation.fidelity.noise_ceiling_low, explanation.fidelity.noise_ceiling_high
+    if low is not None and high is not None:
+        return f"of all variation is the model's own ({percent(1.0 - high)} to {percent(1.0 - low)} at 95%)"
     return "of all variation is the model's own"
 
 

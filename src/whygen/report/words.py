@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from whygen.report.texts import counted, decimals_for, listed, number, p_value, percent, quoted, shorten, signed
-from whygen.results.prompt import Fidelity, PromptExplanation, UnitAttribution
+from whygen.results.prompt import Fidelity, Noise, PromptExplanation, UnitAttribution
 
 MOST_NAMED = 5
 
@@ -161,7 +161,7 @@ def noise(explanation: PromptExplanation, masked: float | None) -> str:
     if not found.repeats:
         return "The whole prompt was not repeated, so the model's own noise is not known."
     if not found.differs:
-        return f"{times} gave no other output. That is no proof that it never will."
+        return f"{times} gave no other output. {_masks_again(found)}"
     if found.level is None:
         return f"{times} gave other values."
     places = decimals_for(max(found.level, masked or 0.0))
@@ -169,6 +169,17 @@ def noise(explanation: PromptExplanation, masked: float | None) -> str:
     if masked is None or masked <= 0:
         return f"{sentence}."
     return f"{sentence}; with {noun(explanation)}s taken away they lie {number(masked, places)} from it."
+
+
+def _masks_again(found: Noise) -> str:
+    """What asking masked prompts again showed, where the whole prompt gave no other output."""
+    if found.source == "none":
+        return "The model gives equal answers to equal questions by the way it is built, or as you stated."
+    if found.source == "measured":
+        return f"Masked prompts did differ: {found.changed} of {found.compared} further answers had another effect."
+    if found.source == "steady":
+        return f"Nor did {found.compared} further answers to masked prompts, which bounds the noise in the intervals."
+    return "That is no proof that it never will."
 
 
 def meaning(explanation: PromptExplanation) -> str:

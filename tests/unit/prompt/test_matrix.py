@@ -146,7 +146,7 @@ def test_noise_comes_from_the_draws_of_masks_or_is_not_known() -> None:
     assert drawn.effects[:, 0].tolist() == [2.0, 2.0, 2.0]
     assert (drawn.noise(0).repeats, drawn.noise(0).odd) == (2, 2)
     assert drawn.noise(0).pool == pytest.approx((2.0 + 8.0) / 2)
-    again = Heard((), numbers(1, 3), (numbers(1), numbers(2, 5), numbers(1, 3)), lacks, lacks, Output(text="0"))
+    again = Heard((), numbers(1, 3), (numbers(1), numbers(2, 5), numbers(1, 3)), lacks, lacks, (Output(text="0"),))
     read = again.read(measure)
     assert read.noise(0).pool == pytest.approx(4.5)
     assert read.effects[:, 0].tolist() == [1.0, 3.5, 2.0]

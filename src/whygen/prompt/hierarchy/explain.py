@@ -191,7 +191,7 @@ class _Run:
         estimand, surrogate, tolerance = plan.options.estimand, plan.surrogate, plan.options.tolerance
         total = None
         if estimand == "shapley" and not _is_enumerated(len(skeleton.parts[0].children)):
-            total = self.whole.effect - self.asker.empty(self.whole)
+            total = self.whole.effect - float(self.asker.empty(self.whole)[0].mean())
         first = first_level(
             skeleton, self.ask, generator(seed, "hierarchy", 0), estimand=estimand, surrogate=surrogate,
             measure_noise=self.redrawn, total=total, known=self.whole.known,
