@@ -58,7 +58,7 @@ def _show(comparison: Comparison) -> None:
     console.print(
         Text(
             f"rank correlation {correlation}; strongest units {jaccard[0]:.2f} (by chance {jaccard[1]:.2f}); overlap "
-            f"{overlap[0]:.2f} (by chance {overlap[1]:.2f}); {comparison.changed} units differ beyond both intervals"
+            f"{overlap[0]:.2f} (by chance {overlap[1]:.2f}); {comparison.changed} units changed (5% false discoveries)"
         )
     )
     for note in comparison.notes:

@@ -1,6 +1,9 @@
 """Two explanations of one prompt beside each other: do they say the same? METHODS A1 (keep), A7 (stability), A8.
 
-Values are compared only when both measure in one unit; orders always. The intervals of two explanations are taken as
+Values are compared only when both measure in one unit; orders always. Two runs of a model that samples have two
+reference answers, and effects against different references differ though the model is the same: both runs are read
+against the references of both, from their recorded answers (see `reread`). A unit is called changed where the
+difference is significant under Benjamini-Hochberg over units at 5%. The intervals of two explanations are taken as
 independent, which they are unless both read the same answers: then differences are, if anything, smaller than shown.
 """
 
@@ -8,19 +11,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.special import stdtr, stdtrit  # pyright: ignore[reportUnknownVariableType]
 
-from whygen.errors import UsageError
+from whygen.errors import MissingError, UsageError
+from whygen.evaluation.reread import against, references_of, target_of
 from whygen.results.prompt import PromptExplanation, UnitAttribution
+from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
 from whygen.typed import typed
+from whygen.types import Output
 
 DISAGREE = 0.5
 """Rank correlation under which two orders are said to disagree."""
+
+LEVEL = 0.05
+"""False discovery rate over units."""
+
+GROUPS = 32
+"""Groups of masks that an explanation without its evidence is taken to rest on: half of the default budget."""
+
+ORDERS_ONLY = "So only orders are compared. Load the folders that -o wrote, with the encoder that was used (encoder=)."
+
+Floats: TypeAlias = NDArray[np.float64]
+Pair: TypeAlias = tuple[UnitAttribution, UnitAttribution]
 
 ROUNDS = 2000
 _SETTINGS = ("model", "estimand", "keep", "target", "operator", "design", "preset", "seed")
@@ -28,7 +46,11 @@ _SETTINGS = ("model", "estimand", "keep", "target", "operator", "design", "prese
 
 @dataclass(frozen=True, slots=True)
 class UnitPair:
-    """One unit in both explanations. ``low`` and ``high`` limit the difference; None without intervals or one unit."""
+    """One unit in both explanations.
+
+    ``low`` and ``high`` are the 95% interval of the difference, ``p_value`` tests that there is none; None without
+    intervals, or where values cannot be compared.
+    """
 
     text: str
     first: float
@@ -36,6 +58,7 @@ class UnitPair:
     low: float | None
     high: float | None
     changed: bool
+    p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +74,7 @@ class Comparison:
         rank_correlation: Spearman's, of the attributions; None for fewer than three units, or none that vary.
         jaccard: of the sets of the k strongest units, and its mean by chance.
         overlap: ``sum min(|a|, |b|) / sum max(|a|, |b|)`` (generalised Jaccard), and its mean by chance.
-        changed: how many units differ beyond both intervals.
+        changed: how many units differ significantly (Benjamini-Hochberg over units, 5%).
         notes: what to know of it, with the next step.
     """
 
@@ -72,13 +95,16 @@ class Comparison:
 
 
 @typed()
-def compare(first: PromptExplanation, second: PromptExplanation, *, strongest: int | None = None) -> Comparison:
+def compare(
+    first: PromptExplanation, second: PromptExplanation, *, strongest: int | None = None, encoder: object = "auto"
+) -> Comparison:
     """Compare two explanations unit by unit.
 
     Args:
         first: an explanation.
         second: another one, of the same prompt or of one that shares units with it.
         strongest: k of the sets of strongest units; as many as are significant in the first, at least one.
+        encoder: as in `explain_prompt`: reads the answers again where the two references differ.
 
     Raises:
         UsageError: if they share no unit.
@@ -89,7 +115,8 @@ def compare(first: PromptExplanation, second: PromptExplanation, *, strongest: i
     a = np.array([one.attribution for one, _ in pairs])
     b = np.array([other.attribution for _, other in pairs])
     same_unit = (first.target, first.estimand) == (second.target, second.estimand)
-    rows = tuple(_row(one, other, same_unit=same_unit) for one, other in pairs)
+    differences, why = _measured(first, second, pairs, encoder) if same_unit else (None, ())
+    rows = _rows(pairs, differences)
     k = strongest or max(1, sum(unit.significant for unit in first.units))
     settings = _differences(first, second)
     correlation = rank_correlation(a, b)
@@ -103,7 +130,7 @@ def compare(first: PromptExplanation, second: PromptExplanation, *, strongest: i
         jaccard=(top_jaccard(a, b, k), chance_jaccard(len(a), k)),
         overlap=(generalised_jaccard(a, b), chance_overlap(a, b)),
         changed=sum(row.changed for row in rows),
-        notes=_notes(settings, correlation, same_unit=same_unit, a=a, b=b, pairs=pairs),
+        notes=(*why, *_notes(settings, correlation, same_unit=same_unit, a=a, b=b, pairs=pairs)),
     )
 
 
@@ -125,14 +152,78 @@ def _matched(
     return pairs, tuple(k[0] for k in one if k not in other), tuple(k[0] for k in other if k not in one)
 
 
-def _row(one: UnitAttribution, other: UnitAttribution, *, same_unit: bool) -> UnitPair:
-    if not same_unit or one.low is None or one.high is None or other.low is None or other.high is None:
-        return UnitPair(one.text, one.attribution, other.attribution, None, None, changed=False)
-    difference = other.attribution - one.attribution
-    half = float(np.hypot((one.high - one.low) / 2.0, (other.high - other.low) / 2.0))
-    low, high = difference - half, difference + half
-    slack = 1e-9 * max(abs(one.attribution), abs(other.attribution))
-    return UnitPair(one.text, one.attribution, other.attribution, low, high, low > slack or high < -slack)
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """Differences of the shared units ``(n,)``, half widths of their 95% intervals, and the degrees of freedom."""
+
+    difference: Floats
+    half: Floats
+    degrees: float
+
+    def p_values(self, slack: Floats) -> Floats:
+        """Two-sided p-values that agree with the intervals; a difference within ``slack`` is rounding."""
+        size = np.abs(self.difference)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.where(self.half > 0.0, size / self.half, np.where(size <= slack, 0.0, np.inf))
+        reach = float(stdtrit(self.degrees, 0.975))
+        return np.where(size <= slack, 1.0, 2.0 * stdtr(self.degrees, -t * reach))
+
+
+def _measured(
+    first: PromptExplanation, second: PromptExplanation, pairs: Sequence[Pair], encoder: object
+) -> tuple[_Apart | None, tuple[str, ...]]:
+    """How far the shared units are apart by one yardstick; else None, and why."""
+    one, other = references_of(first), references_of(second)
+    if _texts(one) == _texts(other) or not first.target.distance:
+        return _printed(first, second, pairs), ()
+    try:
+        target = target_of(first, encoder)
+        read = [against(explanation, [one, other], target) for explanation in (first, second)]
+    except (UsageError, MissingError) as error:
+        return None, (
+            f"The runs have different reference answers and cannot be read against one: {error} {ORDERS_ONLY}",
+        )
+    a, b = read
+    if a is None or b is None:
+        return None, (f"The runs have different reference answers, and a mask without an answer. {ORDERS_ONLY}",)
+    rows = [first.units.index(unit) for unit, _ in pairs], [second.units.index(unit) for _, unit in pairs]
+    difference = b.attributions[rows[1]] - a.attributions[rows[0]]
+    half = np.hypot(a.half[rows[0]], b.half[rows[1]])
+    return _Apart(difference, half, max(1.0, min(a.groups, b.groups) - 1.0)), ()
+
+
+def _texts(references: Sequence[Output]) -> set[tuple[str, object]]:
+    return {(output.text, output.medium) for output in references}
+
+
+def _printed(first: PromptExplanation, second: PromptExplanation, pairs: Sequence[Pair]) -> _Apart | None:
+    """The printed values and intervals: right where both were measured against the same reference."""
+    limits = [(one.low, one.high, other.low, other.high) for one, other in pairs]
+    if any(limit is None for each in limits for limit in each):
+        return None
+    low1, high1, low2, high2 = np.array(limits, dtype=np.float64).T
+    difference = np.array([other.attribution - one.attribution for one, other in pairs])
+    groups = [GROUPS if e.evidence is None else len(np.unique(e.evidence.groups)) for e in (first, second)]
+    return _Apart(difference, np.hypot((high1 - low1) / 2.0, (high2 - low2) / 2.0), max(1.0, min(groups) - 1.0))
+
+
+def _rows(pairs: Sequence[Pair], apart: _Apart | None) -> tuple[UnitPair, ...]:
+    if apart is None:
+        return tuple(
+            UnitPair(one.text, one.attribution, other.attribution, None, None, changed=False) for one, other in pairs
+        )
+    slack = 1e-9 * np.array([max(abs(one.attribution), abs(other.attribution)) for one, other in pairs])
+    p_values = apart.p_values(slack)
+    changed = benjamini_hochberg(p_values, level=LEVEL)
+    return tuple(
+        UnitPair(
+            one.text, one.attribution, other.attribution, float(difference - half), float(difference + half),
+            changed=bool(called), p_value=float(p),
+        )
+        for (one, other), difference, half, called, p in zip(
+            pairs, apart.difference, apart.half, changed, p_values, strict=True
+        )
+    )  # fmt: skip
 
 
 def _differences(first: PromptExplanation, second: PromptExplanation) -> dict[str, tuple[str, str]]:

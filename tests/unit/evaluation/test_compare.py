@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -10,11 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import whygen
 from whygen.cli import main
 from whygen.errors import UsageError
 from whygen.evaluation.compare import chance_jaccard, compare, generalised_jaccard, rank_correlation, top_jaccard
+from whygen.evaluation.reread import against, references_of, target_of
+from whygen.results.prompt import TargetRecord
+from whygen.types import Output, Settings
 
 PROMPT = "tell me a story about a red fox in the quiet harbour"
 VALUES = st.lists(st.floats(-5, 5), min_size=3, max_size=12)
@@ -88,3 +93,68 @@ def test_the_command_prints_json_and_a_table(tmp_path: Path, capsys: pytest.Capt
         assert "harbour" in printed
         if flags:
             assert json.loads(printed)["settings"]["seed"] == ["0", "3"]
+
+
+WORDS = "alpha beta gamma delta epsilon"
+
+
+def _sampling(seed: int, *, deaf_to: str = "") -> Callable[[str], str]:
+    """A model that says three in four of its words, and two more at random: every answer is another."""
+    rng = np.random.default_rng(seed)
+
+    def answer(text: str) -> str:
+        said = [word for word in text.split() if word != deaf_to and rng.random() < 0.75]
+        return " ".join([*said, *rng.choice(["red", "blue", "green", "black"], 2)])
+
+    return answer
+
+
+def _sampled(seed: int, **how: str) -> whygen.PromptExplanation:
+    return whygen.explain_prompt(
+        _sampling(seed, **how), WORDS, target="token-set", budget=64, seed=seed, cache=None,
+        settings=Settings(temperature=1.0),
+    )  # fmt: skip
+
+
+def test_a_model_that_samples_does_not_differ_from_itself() -> None:
+    found = [compare(_sampled(seed), _sampled(seed + 100)) for seed in range(20)]
+    assert all(unit.low is not None for each in found for unit in each.units)
+    assert sum(each.changed > 0 for each in found) <= 2
+
+
+def test_a_unit_that_a_model_no_longer_hears_is_found() -> None:
+    found = [compare(_sampled(seed), _sampled(seed + 100, deaf_to="gamma")) for seed in range(4)]
+    names = {unit.text for each in found for unit in each.units if unit.changed}
+    assert "gamma" in names
+
+
+@pytest.mark.parametrize("choices", [{}, {"estimand": "shapley"}, {"budget": 16}, {"keep": 0.7}, {"estimand": "loo"}])
+def test_against_its_own_reference_an_explanation_reads_as_it_did(choices: dict[str, object]) -> None:
+    made = explained(**choices)
+    read = against(made, [references_of(made)], target_of(made))
+    assert read is not None
+    for unit, middle, half in zip(made.units, read.attributions, read.half, strict=True):
+        assert unit.low is not None
+        assert unit.high is not None
+        assert middle == pytest.approx((unit.low + unit.high) / 2.0, abs=1e-9)
+        assert half == pytest.approx((unit.high - unit.low) / 2.0, abs=1e-9)
+
+
+def test_a_target_of_ones_own_with_other_references_compares_orders_and_says_why() -> None:
+    def explain(seed: int) -> whygen.PromptExplanation:
+        return whygen.explain_prompt(_sampling(seed), WORDS, target=Heard(), budget=64, seed=seed, cache=None)
+
+    found = compare(explain(1), explain(2))
+    assert all(unit.low is None for unit in found.units)
+    assert any("different reference answers" in note for note in found.notes)
+
+
+class Heard:
+    """Minus the number of words that an answer lacks of the reference."""
+
+    record = TargetRecord(name="heard", distance="words lost", unit="words")
+    verb = "answer"
+
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> NDArray[np.float64]:
+        wanted = set(references[0].text.split())
+        return np.array([-float(len(wanted - set(output.text.split()))) for output in outputs])

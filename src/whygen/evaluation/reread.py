@@ -1,0 +1,163 @@
+"""A saved explanation measured against other reference answers: the same answers, read again, without a call.
+
+Two runs of a model that samples have two references, and effects against different references differ even where the
+model is the same. `against` gives both runs the same yardstick (docs/decisions/0018-evaluation.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.errors import UsageError
+from whygen.evaluation.lab import SIMPLE
+from whygen.evaluation.rebuilt import Rebuilt, rebuild
+from whygen.evaluation.reopened import outputs
+from whygen.prompt import exact, intervals
+from whygen.prompt.designs import MAX_ENUMERATED
+from whygen.prompt.noise import measure
+from whygen.prompt.targets import Target, load_target
+from whygen.results.prompt import PromptExplanation
+from whygen.stats.seeds import generator
+from whygen.types import Output
+
+Floats = NDArray[np.float64]
+
+NAMED = frozenset({"json", "label"})
+"""Targets with an argument in their name that compare with the reference's own reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Attributions ``(n,)`` with half widths of their 95% intervals, and the groups of masks that they rest on."""
+
+    attributions: Floats
+    half: Floats
+    groups: int
+
+
+def references_of(explanation: PromptExplanation) -> tuple[Output, ...]:
+    """The recorded reference answers; none where the explanation came without its evidence."""
+    return tuple(outputs(explanation.evidence, "reference"))
+
+
+def target_of(explanation: PromptExplanation, encoder: object = "auto") -> Target:
+    """The target of an explanation, opened again.
+
+    Raises:
+        UsageError: if its name does not say it wholly.
+        MissingError: if its encoder is not installed.
+    """
+    name = explanation.target.name
+    texts = explanation.evidence is None or (explanation.evidence.pictures, explanation.evidence.media) == (None, None)
+    if not texts or not (name in SIMPLE or (name.partition(":")[0] in NAMED and ":" in name)):
+        raise UsageError(f"target={name!r} cannot be opened again from its name alone.")
+    return load_target(name, encoder=encoder)  # type: ignore[arg-type]
+
+
+def against(explanation: PromptExplanation, references: Sequence[Sequence[Output]], target: Target) -> Reread | None:
+    """The explanation's estimand, its effects measured against all of these references alike.
+
+    Args:
+        explanation: with its evidence.
+        references: sets of reference answers; each set weighs the same.
+        target: reads them; its effects are averaged over the sets.
+
+    Returns:
+        None where the answers do not suffice for an interval: a mask has none, or noise was not measured.
+
+    Raises:
+        UsageError: if what it was estimated from was not kept.
+    """
+    rebuilt, evidence = rebuild(explanation, "compare"), explanation.evidence
+    assert evidence is not None  # noqa: S101 - rebuild refuses otherwise
+    measured = [sample for sample in evidence.samples if sample.effect is not None]
+    answers = outputs(evidence, "measured")
+    effects = np.mean([target.effects(answers, each) for each in references], axis=0)
+    kept = _kept(explanation, evidence.masks)
+    by_mask: dict[bytes, list[float]] = {}
+    by_text: dict[tuple[str, ...], list[float]] = {}
+    ends: dict[str, list[float]] = {"repeat": [], "empty": []}
+    for sample, effect in zip(measured, effects.tolist(), strict=True):
+        if sample.kind in {"mask", "redraw"} and sample.mask is not None:
+            by_mask.setdefault(evidence.masks[sample.mask].tobytes(), []).append(effect)
+            by_text.setdefault(kept[sample.mask], []).append(effect)
+        elif sample.kind in ends:
+            ends[sample.kind].append(effect)
+    answered = [
+        by_mask.get(mask.tobytes()) or by_text.get(text, []) for mask, text in zip(evidence.masks, kept, strict=True)
+    ]
+    draws = _draws(evidence.masks, answered, ends)
+    return None if draws is None else _estimated(rebuilt, draws, ends)
+
+
+def _kept(explanation: PromptExplanation, masks: NDArray[np.bool_]) -> list[tuple[str, ...]]:
+    """What names the prompt of each mask: masks that leave the same text are asked once (two units *a*, one kept).
+
+    Under other operators than deletion what is taken out leaves a trace at its place, and each mask has its own prompt.
+    """
+    if explanation.operator != "delete":
+        return [tuple(map(str, np.flatnonzero(mask).tolist())) for mask in masks]
+    texts = np.array([unit.text for unit in explanation.units], dtype=object)
+    return [tuple(texts[mask].tolist()) for mask in masks]
+
+
+def _draws(masks: NDArray[np.bool_], answered: Sequence[list[float]], ends: Mapping[str, list[float]]) -> Floats | None:
+    """Effects of the draws of each mask ``(m, d)``, NaN where there are fewer; None where a mask has no answer.
+
+    The full mask is answered by the repeats of the whole prompt, and the empty one may be f(0).
+    """
+    rows: list[list[float]] = []
+    for mask, known in zip(masks, answered, strict=True):
+        row = known or (ends["repeat"] if mask.all() else ends["empty"] if not mask.any() else [])
+        if not row:
+            return None
+        rows.append(row)
+    found = np.full((len(rows), max(map(len, rows))), np.nan)
+    for place, row in enumerate(rows):
+        found[place, : len(row)] = row
+    return found
+
+
+def _estimated(rebuilt: Rebuilt, draws: Floats, ends: Mapping[str, list[float]]) -> Reread | None:
+    explanation, before = rebuilt.explanation, rebuilt.observed
+    observed = before.with_effects(np.nanmean(draws, axis=1))
+    known = explanation.noise.source == "none"
+    groups = len(np.unique(observed.groups))
+    noise = measure(draws, known=known, speaks=np.logical_not(observed.masks.all(axis=1)))
+    if explanation.estimand == "loo":
+        repeats = np.array(ends["repeat"])
+        return _of(exact.leave_one_out_estimate(observed, repeats, draws=draws, known=known), groups)
+    if explanation.estimand == "local":
+        return _of(intervals.local_estimate(observed), groups)
+    if explanation.masks == "enumerated":
+        find = exact.enumerated_shapley if explanation.estimand == "shapley" else exact.enumerated_estimate
+        return _of(find(observed, noise), groups)
+    rng = generator(explanation.seed, "folds")
+    if before.total is not None:
+        whole, nothing = ends["repeat"], ends["empty"]
+        if not whole or not nothing:
+            return None
+        observed = type(before)(
+            before.masks, observed.effects, before.groups, before.keep, before.sizes,
+            float(np.mean(whole)) - float(np.mean(nothing)), before.nearness,
+        )  # fmt: skip
+        fit = intervals.cross_fit(observed, rebuilt.surrogate, rng)
+        shared = noise.bound * (1.0 + 1.0 / len(whole))
+        return _of(intervals.shapley_estimate(fit, observed, rng, noise=shared), groups)
+    fit = intervals.cross_fit(observed, rebuilt.surrogate, rng)
+    population = 2 ** (observed.n - 1) if observed.keep == 0.5 and observed.n <= MAX_ENUMERATED else None
+    sampled = groups / population if population and noise.variance is not None else 0.0
+    kept = intervals.sampled_interval(fit, sampled=sampled, noise=noise.variance or 0.0, keep=observed.keep)
+    # The middle of the interval, and not the value of less squared error: differences are compared with half widths.
+    return Reread(kept.estimate, (kept.high - kept.low) / 2.0, groups)
+
+
+def _of(estimate: intervals.Estimate, groups: int) -> Reread | None:
+    if estimate.interval is None:
+        return None
+    low, high = estimate.interval.low, estimate.interval.high
+    return Reread((low + high) / 2.0, (high - low) / 2.0, groups)
