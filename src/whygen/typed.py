@@ -75,6 +75,8 @@ def _kinds(hint: object) -> tuple[type, ...] | None:
     """The classes of a hint, a union taken apart; None where one of them is no plain class."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
+        if (protocol := _optional_protocol(get_args(hint))) is not None:
+            return (protocol, type(None))
         parts = [_kinds(part) for part in get_args(hint)]
         return None if None in parts else tuple(kind for part in parts if part is not None for kind in part)
     if origin is Literal:
@@ -85,6 +87,13 @@ def _kinds(hint: object) -> tuple[type, ...] | None:
     if origin is not None or not isinstance(hint, type) or hint is object or getattr(hint, "_is_protocol", False):
         return None
     return (hint,)
+
+
+def _optional_protocol(parts: tuple[Any, ...]) -> type | None:
+    """The protocol of ``Protocol | None``, where objects can be held against it."""
+    others = [part for part in parts if part is not type(None)]
+    checkable = len(others) == 1 < len(parts) and getattr(others[0], "_is_runtime_protocol", False)
+    return others[0] if checkable else None
 
 
 def _check(name: str, value: object, kinds: tuple[type, ...]) -> None:

@@ -108,6 +108,8 @@ class Message:
     images: tuple[Picture, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.images, Sequence) or isinstance(self.images, str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
+            _check_pictures("images", self.images)
         object.__setattr__(self, "images", tuple(self.images))
         _check_pictures("images", *self.images)
 
@@ -123,12 +125,17 @@ class Chat:
     """A conversation, oldest message first.
 
     Raises:
-        DataError: if a message is no `Message`.
+        DataError: if it is given no list of messages.
     """
 
     messages: Sequence[Message]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.messages, Sequence) or isinstance(self.messages, str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
+            raise DataError(
+                f"messages is a {type(self.messages).__name__}: give a list of messages, such as "
+                "[Message('user', 'Hello')]."
+            )
         object.__setattr__(self, "messages", tuple(self.messages))  # a list cannot be hashed
 
     def to_json(self) -> dict[str, JsonValue]:

@@ -34,6 +34,7 @@ from whygen.evaluation.rules import (
 from whygen.results import AnchorExplanation, PromptExplanation, load
 from whygen.results.prompt import UnitAttribution
 from whygen.results.records import Figure, Record, Text
+from whygen.typed import typed
 
 Verdict = Literal["pass", "fail", "unknown"]
 
@@ -75,6 +76,7 @@ class Subject:
         return self.explanation
 
 
+@typed()
 def check(
     explanation: PromptExplanation | AnchorExplanation | Path | str,
     rules: Sequence[str | Rule],

@@ -23,6 +23,7 @@ from whygen.prompt.prepare import Question, check, prepare
 from whygen.prompt.units import Sent, split
 from whygen.runs import RunOptions
 from whygen.runs.spending import worst_case
+from whygen.typed import typed
 from whygen.types import Edit, Masks, Request, Settings, Source
 
 
@@ -49,6 +50,7 @@ class Forecast:
     helping_calls: int = 0
 
 
+@typed("prompt")
 def foresee_prompt(
     model: object,
     prompt: Source,

@@ -101,6 +101,7 @@ def explain_template(
         MissingError: if the model, an encoder or an extra is missing.
         ModelError: if the model does not answer the whole prompt of an input.
     """
+    _check_inputs(inputs)
     _check_rounds(len(inputs), run)
     chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
     cut = _cut(template, inputs, chosen, kind=choices.get("units"))
@@ -121,6 +122,7 @@ def explain_template(
     return partial(_told(assemble(ask, findings, question.plan, seed=seed), cut.first(len(each)), each), ask)
 
 
+@typed("template")
 def foresee_template(
     model: object,
     template: Template | Chat,
@@ -141,6 +143,7 @@ def foresee_template(
         UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if the model or an extra is missing.
     """
+    _check_inputs(inputs)
     _check_rounds(len(inputs), run)
     chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
     cut = _cut(template, inputs, chosen, kind=choices.get("units"))
@@ -159,6 +162,15 @@ def foresee_template(
         + [question.operator.render(units, mask) for mask in masks] * question.plan.each
     ]
     return forecast(box, len(cut.shown), prompts, sent)
+
+
+def _check_inputs(inputs: object) -> None:
+    """Refuse inputs that are no list; what stands in it is checked where it is used."""
+    if not isinstance(inputs, Sequence) or isinstance(inputs, str | bytes):
+        raise UsageError(
+            f"inputs is a {type(inputs).__name__}: give a list of user messages, or of dicts with a text for each open "
+            "field."
+        )
 
 
 def _check_rounds(inputs: int, run: RunOptions | None) -> None:

@@ -12,6 +12,7 @@ from whygen.errors import FormatError
 from whygen.results.anchors import AnchorExplanation as AnchorExplanation
 from whygen.results.files import read_document
 from whygen.results.prompt import PromptExplanation as PromptExplanation
+from whygen.typed import typed
 
 __all__ = ["AnchorExplanation", "PromptExplanation", "load"]
 
@@ -22,6 +23,7 @@ _READERS: Mapping[str, Callable[[Path], PromptExplanation | AnchorExplanation]] 
 """The key that only this kind of explanation has, and what reads it."""
 
 
+@typed()
 def load(path: Path | str) -> PromptExplanation | AnchorExplanation:
     """A saved explanation of either kind, from its folder, or from its JSON file alone (then without evidence).
 

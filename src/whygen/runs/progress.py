@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Told how many requests there are, then how many were answered, and whether that took a call."""
 

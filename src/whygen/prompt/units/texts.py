@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from numbers import Integral
+from typing import cast
 
 from whygen.errors import UsageError
 from whygen.prompt.units.pieces import Piece, Units, moved, pieces_of
@@ -56,6 +58,11 @@ def split_at(prompt: str, spans: Sequence[Span], *, pin: Sequence[str] = ()) -> 
 
 
 def _check(prompt: str, spans: Sequence[Span]) -> None:
+    pairs = isinstance(spans, Sequence) and all(_is_pair(span) for span in spans)  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not pairs:
+        raise UsageError(
+            "units is neither the name of a kind, such as 'word', nor a list of spans (start, end) of whole numbers."
+        )
     if not spans:
         raise UsageError("units is an empty list: give at least one span (start, end) of the prompt.")
     for start, end in spans:
@@ -75,3 +82,10 @@ def _check(prompt: str, spans: Sequence[Span]) -> None:
                 f"The units {tuple(before)} and {tuple(after)} overlap in {both!r}: "
                 "a character belongs to one unit only. Shorten one of them, or make one unit of both."
             )
+
+
+def _is_pair(span: object) -> bool:
+    if not isinstance(span, Sequence) or isinstance(span, str | bytes):
+        return False
+    ends = list(cast("Sequence[object]", span))
+    return len(ends) == 2 and all(isinstance(end, Integral) for end in ends)
