@@ -48,7 +48,7 @@ class UnknownNameError(UsageError):
 
     def __init__(self, what: str, given: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(given, names, n=1, cutoff=0.65)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         super().__init__(f"Unknown {what} {given!r}.{hint} Known: {', '.join(names)}.")
         self.given = given

@@ -6,6 +6,7 @@ anything else (a protocol, a callable, an array) is left to the code that knows 
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import numbers
@@ -33,7 +34,7 @@ def typed(*own: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         *own: names of arguments that the function checks itself, since it has more to say of them.
 
     Raises:
-        UsageError: naming the argument, what it was, and what is taken.
+        UsageError: naming the argument, what it was, and what is taken; what is not known or missing likewise.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -42,7 +43,7 @@ def typed(*own: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         @functools.wraps(function)
         def checking(*args: P.args, **kwargs: P.kwargs) -> T:
             kinds = kinds_of(function)
-            for name, value in signature.bind(*args, **kwargs).arguments.items():
+            for name, value in _bound(function, signature, args, kwargs).items():
                 if name in kinds and name not in own:
                     _check(name, value, kinds[name])
             return function(*args, **kwargs)
@@ -50,6 +51,107 @@ def typed(*own: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         return checking
 
     return decorate
+
+
+C = TypeVar("C", bound=type)
+
+
+def told(cls: C) -> C:
+    """A decorator for frozen objects that people make: a wrong argument is refused in words, not by a `TypeError`."""
+    make: Callable[..., None] = cls.__init__
+    signature = inspect.signature(make)
+
+    @functools.wraps(make)
+    def checking(self: object, *args: object, **kwargs: object) -> None:
+        try:
+            make(self, *args, **kwargs)
+        except TypeError:
+            _bound(cls, signature, (self, *args), kwargs)
+            raise
+
+    cls.__init__ = checking
+    return cls
+
+
+_ELSEWHERE: Mapping[str, tuple[str, str, frozenset[str]]] = {
+    "settings": ("Settings", "whygen.types", frozenset({"temperature", "max_tokens", "top_p", "stop", "extra"})),
+    "options": (
+        "ModelOptions", "whygen.models",
+        frozenset({"device", "dtype", "batch_size", "base_url", "endpoint", "timeout"}),
+    ),
+    "run": ("RunOptions", "whygen.runs", frozenset({"deadline", "batch", "spending", "rates"})),
+}  # fmt: skip
+"""Arguments that hold others: their class, where it is, and what it takes."""
+_SPENDING = {"max_cost": "money", "money": "money", "token_budget": "tokens", "tokens": "tokens", "calls": "calls"}
+_RATES = frozenset({"requests_per_minute", "tokens_per_minute"})
+_NEAR = 0.65
+
+
+def _bound(
+    owner: Callable[..., object], signature: inspect.Signature, args: Sequence[object], kwargs: Mapping[str, object]
+) -> Mapping[str, object]:
+    """The arguments by name.
+
+    Raises:
+        UsageError: for one that is not known, is missing or is given twice: names what to write.
+    """
+    name = owner.__name__
+    takes = _keywords(owner, signature)
+    for given, value in kwargs.items():
+        if takes is not None and given not in takes:
+            raise UsageError(_unknown(name, given, value, takes))
+    try:
+        return signature.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        first = next(iter(signature.parameters), "")
+        if first == "model" and len(args) == 1 and isinstance(args[0], str) and any(map(str.isspace, args[0])):
+            text = f"{name} got the text {_shown(args[0])} and no model: the model comes first, such as "
+            raise UsageError(f"{text}{name}('demo/storyteller', {_shown(args[0])}).") from None
+        raise UsageError(f"{name}: {error}. It takes {_positional(signature)}; all else by name.") from None
+
+
+def _keywords(owner: Callable[..., object], signature: inspect.Signature) -> frozenset[str] | None:
+    """Every keyword that is taken; None where any is."""
+    names = {
+        each.name
+        for each in signature.parameters.values()
+        if each.kind in {each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD} and each.name != "self"
+    }
+    for each in signature.parameters.values():
+        if each.kind is each.VAR_KEYWORD:
+            typed_dict = get_args(get_type_hints(owner).get(each.name)) or (None,)
+            own = getattr(typed_dict[0], "__annotations__", None)
+            if own is None:
+                return None
+            names |= set(own)
+    return frozenset(names)
+
+
+def _positional(signature: inspect.Signature) -> str:
+    names = [
+        each.name
+        for each in signature.parameters.values()
+        if each.kind is each.POSITIONAL_OR_KEYWORD and each.name != "self"
+    ]
+    return " and ".join(names) if names else "nothing by position"
+
+
+def _unknown(owner: str, given: str, value: object, takes: frozenset[str]) -> str:
+    """That an argument is not known, and what to write instead."""
+    text = f"{owner} takes no argument {given!r}."
+    for holder, (kind, where, fields_) in _ELSEWHERE.items():
+        if holder in takes and given in fields_:
+            return f"{text} Write {holder}={kind}({given}={_shown(value)}), with from {where} import {kind}."
+    if "run" in takes and given in _SPENDING:
+        inner = f"Budget({_SPENDING[given]}={_shown(value)})"
+        return f"{text} Write run=RunOptions(spending={inner}), with from whygen.runs import Budget, RunOptions."
+    if "run" in takes and given in _RATES:
+        inner = f"Rates({given}={_shown(value)})"
+        return f"{text} Write run=RunOptions(rates={inner}), with from whygen.runs import Rates, RunOptions."
+    near = difflib.get_close_matches(given, sorted(takes), n=1, cutoff=_NEAR)
+    if near:
+        return f"{text} Did you mean {near[0]}={_shown(value)}?"
+    return f"{text} It takes: {', '.join(sorted(takes))}."
 
 
 def check_fields(thing: Any) -> None:

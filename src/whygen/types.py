@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from whygen.errors import DataError, UsageError
 from whygen.safe import clean
-from whygen.typed import check_fields
+from whygen.typed import check_fields, told
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
@@ -45,6 +45,7 @@ def digest(value: JsonValue) -> str:
     return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Picture:
     """An encoded image (PNG, JPEG, WebP ...) as bytes; its identity is the digest of those bytes."""
@@ -56,6 +57,7 @@ class Picture:
         return {"media_type": self.media_type, "sha256": hashlib.sha256(self.data).hexdigest()}
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Sound:
     """A waveform as the bytes of a WAV or FLAC file, which hold its rate; see `whygen.sounds`."""
@@ -67,6 +69,7 @@ class Sound:
         return {"media_type": self.media_type, "sha256": hashlib.sha256(self.data).hexdigest()}
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Video:
     """A stack of frames as one PNG, each frame below the one before it; see `whygen.films`.
@@ -95,6 +98,7 @@ OutputKind: TypeAlias = Literal["text", "picture", "sound", "frames"]
 """What a model answers with: a text, or the field of `Output` that is filled instead."""
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a chat. Images are sent after the text and are never perturbed.
@@ -120,6 +124,7 @@ class Message:
         return turn
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Chat:
     """A conversation, oldest message first.
@@ -151,6 +156,7 @@ def _check_pictures(name: str, *images: object) -> None:
             )
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Edit:
     """An image and the instruction that says how to change it.
@@ -173,6 +179,7 @@ class Edit:
 Prompt: TypeAlias = str | Chat | Edit
 
 
+@told
 @dataclass(frozen=True, slots=True)
 class Template:
     """A text with named fields, such as ``"Answer from these passages: {passages} Question: {question}"``.
@@ -198,6 +205,7 @@ def prompt_json(prompt: Prompt) -> dict[str, JsonValue]:
     return {"text": prompt} if isinstance(prompt, str) else prompt.to_json()
 
 
+@told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How to generate. Temperature 0 is greedy decoding, and then the seed plays no part."""
@@ -227,6 +235,7 @@ class Settings:
         return settings
 
 
+@told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One thing to ask of a model.
@@ -276,6 +285,7 @@ class TokenScore:
 FinishReason: TypeAlias = Literal["stop", "length", "refused", "scored"]
 
 
+@told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """What came back. ``text`` may be empty: an empty answer is an answer, and is shown as one.

@@ -15,8 +15,10 @@ from PIL import Image
 import whygen
 from whygen import Chat, Edit, Message
 from whygen.errors import DataError, MissingError, UsageError
+from whygen.models import ModelOptions
 from whygen.pictures import picture_from, pixels
 from whygen.prompt.options import PromptOptions
+from whygen.runs import Budget
 from whygen.typed import check_fields, kinds_of, typed
 from whygen.types import Settings
 
@@ -60,9 +62,36 @@ def test_a_hint_that_is_no_plain_kind_is_left_alone() -> None:
     assert "score" not in kinds_of(asked.__wrapped__)  # type: ignore[attr-defined]
 
 
-def test_a_missing_argument_is_told_as_python_tells_it() -> None:
-    with pytest.raises(TypeError, match="calls"):
-        asked()  # type: ignore[call-arg]
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (asked, "asked: missing a required argument: 'calls'. It takes calls; all else by name."),
+        (lambda: asked(1, 2), "asked: too many positional arguments"),
+        (lambda: asked(1, calls=2), "asked: multiple values for argument 'calls'"),
+        (lambda: asked(1, shre=0.5), "asked takes no argument 'shre'. Did you mean share=0.5?"),
+        (lambda: asked(1, zzz=0.5), "asked takes no argument 'zzz'. It takes: calls, how, names, own, place, score"),
+        (lambda: whygen.explain_prompt(str, "a b", temperature=0.7), r"Write settings=Settings(temperature=0.7)"),
+        (lambda: whygen.explain_prompt(str, "a b", stop=["x"]), r"Write settings=Settings(stop=['x'])"),
+        (lambda: whygen.explain_prompt(str, "a b", base_url="u"), r"Write options=ModelOptions(base_url='u')"),
+        (lambda: whygen.explain_prompt(str, "a b", max_cost=2), r"Write run=RunOptions(spending=Budget(money=2))"),
+        (lambda: whygen.explain_prompt(str, "a b", deadline=9), r"Write run=RunOptions(deadline=9)"),
+        (lambda: whygen.explain_prompt(str, "a b", refrences=2), "Did you mean references=2?"),
+        (lambda: whygen.explain_prompt(str, "a b", zzz=2), "takes no argument 'zzz'. It takes: budget, cache"),
+        (lambda: whygen.explain_prompt("Tell a story"), "explain_prompt('demo/storyteller', 'Tell a story')"),
+        (lambda: whygen.explain_anchors("demo/digits-vae", [1], refrence=3), "Did you mean reference=3?"),
+        (lambda: whygen.explain_template(str, Chat(()), input=["a"]), "Did you mean inputs=['a']?"),
+        (lambda: Settings(temprature=1), "Settings takes no argument 'temprature'. Did you mean temperature=1?"),
+        (lambda: Settings(0.5), "Settings: too many positional arguments. It takes nothing by position"),
+        (lambda: Message("user"), "Message: missing a required argument: 'text'. It takes role and text and images"),
+        (lambda: PromptOptions(budgt=3), "Did you mean budget=3?"),
+        (lambda: ModelOptions(devices="cpu"), "Did you mean device='cpu'?"),
+        (lambda: Budget(dollars=3), "Budget takes no argument 'dollars'"),
+    ],
+)
+def test_what_is_not_known_or_missing_is_told_with_the_line_to_write(call: Callable[[], object], words: str) -> None:
+    with pytest.raises(UsageError) as error:
+        call()
+    assert words in str(error.value)
 
 
 def test_fields_are_checked_as_arguments_are() -> None:

@@ -1,16 +1,28 @@
-"""``--inputs FILE``: the inputs that a template is explained over, and the template that they make of the prompt."""
+"""What the commands about prompts take beside the prompt: inputs in a file, how to generate, how to open the model."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
+
+import typer
 
 from whygen.errors import DataError, UsageError
 from whygen.prompt.units import Input
 from whygen.texts import read_text_file
-from whygen.types import Chat, Message, Template
+from whygen.types import Chat, JsonValue, Message, Template
+
+TopP = Annotated[float | None, typer.Option("--top-p", help="Sampling: from the likeliest tokens of this mass.")]
+Stop = Annotated[list[str] | None, typer.Option("--stop", help="A text that ends the answer; may be given again.")]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--setting", metavar="NAME=VALUE", help="A further parameter of the service; may be given again."),
+]
+DType = Annotated[str | None, typer.Option("--dtype", help="Of a local model: float32, float16 or bfloat16.")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Prompts in one batch of a local model.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds that a server may be silent.")]
 
 PLACE = "{input}"
 """Where an input stands in a text that has a place for it."""
@@ -56,3 +68,27 @@ def over(given: str | Chat, inputs: Sequence[Input]) -> tuple[Template | Chat, l
         doubled = given.replace("{", "{{").replace("}", "}}").replace(f"{{{PLACE}}}", PLACE)
         return Template(doubled), [{"input": cast("str", item)} for item in inputs]
     return Chat((Message("system", given),)), list(inputs)
+
+
+def read_settings(given: Sequence[str] | None) -> dict[str, JsonValue]:
+    """Further parameters, from ``NAME=VALUE``: the value is JSON where it can be, else a text.
+
+    Raises:
+        UsageError: for one without a name or a value, or a name that stands there twice.
+    """
+    found: dict[str, JsonValue] = {}
+    for each in given or ():
+        name, equals, value = each.partition("=")
+        if not (name.strip() and equals):
+            raise UsageError(f"--setting {each!r}: write NAME=VALUE, such as --setting presence_penalty=0.5.")
+        if name in found:
+            raise UsageError(f"--setting {name} is given twice: leave one of them out.")
+        try:
+            found[name] = cast("JsonValue", json.loads(value, parse_constant=_no_constant))
+        except (ValueError, RecursionError):
+            found[name] = value
+    return found
+
+
+def _no_constant(name: str) -> JsonValue:
+    raise ValueError(f"{name} is no JSON")

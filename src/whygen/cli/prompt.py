@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,8 @@ import typer
 
 import whygen
 from whygen.cli import common
-from whygen.cli.inputs import over, read_inputs
+from whygen.cli import inputs as given_inputs
+from whygen.cli.inputs import over, read_inputs, read_settings
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
 from whygen.prompt.chat_files import read_chat
@@ -49,6 +51,9 @@ def prompt(
     lexicon: Annotated[Path | None, typer.Option(help="For synonym: a JSON or TSV file of words.")] = None,
     infill: Annotated[str | None, typer.Option(help="For neutral: the model that fills in.")] = None,
     paraphraser: Annotated[str | None, typer.Option(help="For paraphrase: the model that says it otherwise.")] = None,
+    instruction: Annotated[
+        str | None, typer.Option(help="For neutral and paraphrase: what that model is asked, with {text} in it.")
+    ] = None,
     noise: Annotated[float | None, typer.Option(help="For noise: its length, in average embeddings.")] = None,
     target: Annotated[
         str | None,
@@ -61,6 +66,8 @@ def prompt(
     estimand: Annotated[str | None, typer.Option(help="banzhaf, shapley, local or loo.")] = None,
     keep: Annotated[float | None, typer.Option(help="Probability with which each other unit is kept; 0.5.")] = None,
     kernel: Annotated[str | None, typer.Option(help="For local: dropped, embedding or word-mover.")] = None,
+    design: Annotated[str | None, typer.Option(help="auto, or gsmile: the published draw of masks.")] = None,
+    scale: Annotated[str | None, typer.Option(help="For local: none, or min-max as published.")] = None,
     surrogate: Annotated[
         str | None, typer.Option(help="auto, ridge, ols, lasso, bayesian-ridge, kernel-ridge, pairs or boosting.")
     ] = None,
@@ -84,6 +91,9 @@ def prompt(
     hierarchy: Annotated[
         str | None, typer.Option(help="For long prompts: auto, or levels such as paragraph>sentence>word.")
     ] = None,
+    interactions: Annotated[
+        int | None, typer.Option(help="At most so many pairs of units that act together; 5.")
+    ] = None,
     matrix: Annotated[str | None, typer.Option(help="sentence: what each sentence of the output hangs on.")] = None,
     sets: Annotated[
         int | None, typer.Option(help="Few units that change or keep the answer, with so many calls beside the budget.")
@@ -93,6 +103,12 @@ def prompt(
     ] = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy decoding.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(help="Length limit of an answer.")] = 256,
+    top_p: given_inputs.TopP = None,
+    stop: given_inputs.Stop = None,
+    setting: given_inputs.Setting = None,
+    over_inputs: Annotated[
+        str | None, typer.Option("--over", help="With --inputs: what intervals hold for, like-these or these.")
+    ] = None,
     max_cost: common.MaxCost = None,
     max_calls: common.MaxCalls = None,
     token_budget: common.TokenBudget = None,
@@ -108,17 +124,21 @@ def prompt(
     cache: common.Cache = None,
     no_cache: common.NoCache = False,
     device: common.Device = None,
+    dtype: given_inputs.DType = None,
+    batch_size: given_inputs.BatchSize = None,
+    timeout: given_inputs.Timeout = None,
     dry_run: common.DryRun = False,
     batch: common.Batch = None,
     debug: common.Debug = False,
 ) -> None:
     """Explain which units of a prompt drove what the model answered."""
     del debug  # read by the outermost handler of errors
-    given = _given(source, text, chat)
+    given = _given(model, source, text, chat)
     target = _with_span(target, span)
     choices: dict[str, Any] = {
         "budget": budget, "units": units, "pin": pin or None, "operator": operator, "placeholder": placeholder,
-        "lexicon": lexicon, "infill": infill, "paraphraser": paraphraser, "noise": noise,
+        "lexicon": lexicon, "infill": infill, "paraphraser": paraphraser, "instruction": instruction, "noise": noise,
+        "design": design, "scale": scale, "interactions": interactions,
         "target": target, "estimand": estimand, "keep": keep, "kernel": kernel, "surrogate": surrogate,
         "draws": draws, "references": references, "model_noise": model_noise, "distribution": distribution,
         "tolerance": tolerance,
@@ -131,9 +151,18 @@ def prompt(
     common_choices: dict[str, Any] = {
         "preset": preset,
         "encoder": encoder,
-        "settings": Settings(temperature=temperature, max_tokens=max_tokens, seed=seed),
+        "settings": Settings(
+            temperature=temperature,
+            max_tokens=max_tokens,
+            top_p=top_p,
+            stop=tuple(stop or ()),
+            seed=seed,
+            extra=read_settings(setting),
+        ),
         "seed": seed,
-        "options": ModelOptions(device=device, base_url=base_url, endpoint=endpoint),
+        "options": ModelOptions(
+            device=device, dtype=dtype, batch_size=batch_size, base_url=base_url, endpoint=endpoint, timeout=timeout
+        ),
         **{name: value for name, value in choices.items() if value is not None},
     }
     run = RunOptions(
@@ -145,8 +174,11 @@ def prompt(
     explain: Callable[..., PromptExplanation] = whygen.explain_prompt
     foresee: Callable[..., Forecast] = foresee_prompt
     asked: str | Chat | Template = given
+    if inputs is None and over_inputs is not None:
+        raise UsageError("--over goes with --inputs: leave it out, or give --inputs FILE.")
     if inputs is not None:
         asked, common_choices["inputs"] = _over(given, inputs, common_choices)
+        common_choices |= {} if over_inputs is None else {"over": over_inputs}
         explain, foresee = whygen.explain_template, foresee_template
     if dry_run:
         show_forecast(foresee(model, asked, run=run, **common_choices), as_json=as_json)
@@ -186,16 +218,21 @@ def show_forecast(forecast: Forecast, *, as_json: bool) -> None:
     typer.echo("Nothing was sent.")
 
 
-def _given(source: str | None, text: str | None, chat: Path | None) -> str | Chat:
+def _given(model: str, source: str | None, text: str | None, chat: Path | None) -> str | Chat:
     """The prompt, from wherever it comes."""
     if chat is None:
-        return _prompt_text(source, text)
+        return _prompt_text(model, source, text)
     if source is not None or text is not None:
         raise UsageError("Give the prompt once: --chat FILE stands in place of TEXT and --text.")
     return read_chat(chat)
 
 
-def _prompt_text(source: str | None, text: str | None) -> str:
+def _prompt_text(model: str, source: str | None, text: str | None) -> str:
     if (source is None) == (text is None):
+        if source is None and any(map(str.isspace, model.strip())):
+            raise UsageError(
+                f"There is a text and no model. Type: whygen prompt MODEL {shlex.quote(model)}, where MODEL is "
+                "demo/storyteller, openai/gpt-4o-mini or another (`whygen models` lists the providers)."
+            )
         raise UsageError("Give the prompt once: as TEXT, as - for standard input, as @FILE, or with --text TEXT.")
     return text if text is not None else common.read_text(source or "")

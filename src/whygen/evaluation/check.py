@@ -8,6 +8,7 @@ keeps. None where nothing says how sure the figure is.
 
 from __future__ import annotations
 
+import difflib
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -222,6 +223,12 @@ def _number(subject: Subject, rule: Rule, form: Number) -> Checked:
         value, low, high = own[form.name]()
         missing = "the explanation has no such figure: explain with a larger budget"
         return _limited(rule, form.sign, form.limit, value, low=low, high=high, missing=missing)
+    near = difflib.get_close_matches(form.name, [*own], n=1, cutoff=0.75)
+    if near and (subject.evaluation is None or form.name not in {each.name for each in subject.evaluation.measures}):
+        raise UsageError(
+            f"The rule {rule.text!r} names {form.name!r}, which is no figure. Did you mean: "
+            f"{near[0]} {form.sign} {form.limit:g}?"
+        )
     if subject.evaluation is None:
         missing = "no evaluation.json beside the explanation: run whygen evaluate DIR first"
         return _limited(rule, form.sign, form.limit, None, missing=missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from whygen.errors import MissingExtraError, UnknownNameError
+from whygen.models.names import SERVICES
 from whygen.models.options import ModelOptions, Provider
 from whygen.models.protocols import Model
 from whygen.remote import find_service
@@ -16,8 +17,8 @@ def open_openai(name: str, options: ModelOptions, *, service: str = "openai") ->
 
     Args:
         name: the server's name for the model.
-        options: ``base_url`` (else ``SERVICE_BASE_URL``, else OpenAI's own), ``endpoint`` (``chat`` unless given) and
-            ``timeout``.
+        options: ``base_url`` (else ``SERVICE_BASE_URL``, else the known address), ``endpoint`` (``chat`` unless
+            given) and ``timeout``.
         service: gives the names of the environment variables for address and key.
 
     Raises:
@@ -28,7 +29,9 @@ def open_openai(name: str, options: ModelOptions, *, service: str = "openai") ->
     endpoint = options.endpoint or "chat"
     if endpoint not in ENDPOINTS:
         raise UnknownNameError("endpoint", endpoint, ENDPOINTS)
-    found = find_service(service, base_url=options.base_url, default=OWN if service == "openai" else None)
+    found = find_service(
+        service, base_url=options.base_url, default=OWN if service == "openai" else SERVICES.get(service)
+    )
     try:
         from whygen.models.openai_model import make_model
     except ImportError as error:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from whygen.typed import told
 
+
+@told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions:
     """How to open a model. None means: choose by what is there.

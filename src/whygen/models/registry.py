@@ -8,7 +8,8 @@ from functools import cache
 from importlib import metadata
 from typing import cast
 
-from whygen.errors import UnknownNameError, UsageError
+from whygen.errors import UsageError
+from whygen.models.names import SERVICES, no_uri
 from whygen.models.options import ModelOptions, Provider
 from whygen.models.protocols import Model
 from whygen.remote import is_service
@@ -66,38 +67,31 @@ def open_uri(uri: str, options: ModelOptions) -> object:
     """Whatever the URI names: a text model, or a latent generator.
 
     Raises:
-        UsageError: if the text is no URI.
-        UnknownNameError: if there is no such provider; names the nearest.
+        UsageError: if the text is no URI, or there is no such provider; names the line to type.
         MissingError: if the model needs something that is not there.
 
-    A provider's name wins over a service of the same name; any other name is a service if the environment gives its
-    address (``SERVICE_BASE_URL``), and is spoken to as OpenAI is.
+    A provider's name wins over a service of the same name; any other name is a service if it is one of `SERVICES` or
+    the environment gives its address (``SERVICE_BASE_URL``), and is spoken to as OpenAI is.
     """
     provider, slash, name = uri.partition("/")
-    if not (provider and slash and name):
-        raise UsageError(
-            f"model={uri!r} is no model URI: write provider/name, such as demo/storyteller, hf/ORG/NAME or "
-            "py/package.module:callable. `whygen models` lists the providers."
-        )
     known = providers()
-    if provider in known:
+    if slash and name and provider in known:
         return known[provider].open(name, options)
     reasons = {broken.name: broken.reason for broken in broken_providers()}
     if provider in reasons:
         raise UsageError(f"The provider {provider!r} is installed and cannot be loaded: {reasons[provider]}.")
-    if is_service(provider):
+    if slash and name and (provider in SERVICES or is_service(provider)):
         from whygen.models.openai import open_openai
 
         return open_openai(name, options, service=provider)
-    raise UnknownNameError("model provider", provider, known)
+    raise UsageError(no_uri(uri, {each.name: tuple(each.names()) for each in known.values()}))
 
 
 def load_model(model: object, options: ModelOptions | None = None) -> Model:
     """A text model, from a URI, a callable ``str -> str`` (or a batch callable), a model object or its class.
 
     Raises:
-        UsageError: if it is none of these.
-        UnknownNameError: if the provider is unknown.
+        UsageError: if it is none of these, or the provider is unknown.
         MissingError: if the provider, a package or a file it needs is missing.
     """
     from whygen.models.python import CallableModel

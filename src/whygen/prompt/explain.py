@@ -16,7 +16,7 @@ from whygen.prompt.asking import Asker
 from whygen.prompt.edits import no_levels
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, check_rounds, choose
-from whygen.prompt.prepare import check, encoder_of_texts, find_encoder, prepare
+from whygen.prompt.prepare import check, check_cut, encoder_of_texts, find_encoder, prepare
 from whygen.prompt.running import explained, make_run
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
@@ -82,6 +82,7 @@ def explain_prompt(
             progress=progress, run=run,
         )  # fmt: skip
     check(prompt, chosen)
+    check_cut(prompt, chosen)
     box = load_model(model, options or ModelOptions())
     encoder = find_encoder(encoder, chosen, box) or encoder
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)

@@ -19,7 +19,7 @@ from whygen.prompt.hierarchy.skeleton import parse_levels
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, check_rounds, choose
-from whygen.prompt.prepare import Question, check, prepare
+from whygen.prompt.prepare import Question, check, check_cut, prepare
 from whygen.prompt.units import Sent, split
 from whygen.runs import RunOptions
 from whygen.runs.spending import worst_case
@@ -72,6 +72,9 @@ def foresee_prompt(
     chosen = choose(preset, choices, prompt=prompt)
     check_rounds(chosen, run)
     prices = price_of if run is None or run.batch is None else batch_price_of
+    if chosen.hierarchy is None:
+        check(prompt, chosen)
+        check_cut(prompt, chosen)
     box = load_model(model, options)
     sent = settings or Settings(seed=seed)
     if chosen.hierarchy is not None:
@@ -80,7 +83,6 @@ def foresee_prompt(
         check_hierarchy(chosen)
         parts = split(prompt, parse_levels(chosen.hierarchy)[-1], pin=chosen.pin)
         return forecast(box, len(parts), [parts.prompt] * chosen.budget, sent, prices=prices)
-    check(prompt, chosen)
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     alike = steadiness(box, sent, question.target, stated=chosen.model_noise == "none", differs=False)
     whole, plan = question.units.prompt, question.plan

@@ -13,7 +13,7 @@ from whygen.models import ModelOptions, load_model
 from whygen.prompt.asking import Asker
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, check_rounds, choose
-from whygen.prompt.prepare import check, find_encoder, prepare
+from whygen.prompt.prepare import check, check_cut, find_encoder, prepare
 from whygen.prompt.running import explained, make_run, reread, without_calls
 from whygen.prompt.targets import Continues, Target, TargetLike
 from whygen.results.prompt import PromptExplanation
@@ -80,6 +80,7 @@ def explain_targets(
             "each target; what was recorded costs nothing."
         )
     check(prompt, chosen)
+    check_cut(prompt, chosen)
     box, sent = load_model(model, options or ModelOptions()), settings or Settings(seed=seed)
     if any(isinstance(target, str) and target == "auto" for target in targets):
         encoder = find_encoder(encoder, chosen, box) or encoder

@@ -15,7 +15,7 @@ from whygen.prompt.operators import Operator, OperatorOptions
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Kind
 from whygen.runs import RunOptions
-from whygen.typed import check_fields
+from whygen.typed import check_fields, told
 from whygen.types import Edit, Source
 
 
@@ -55,6 +55,7 @@ class PromptChoices(TypedDict, total=False):
     sets: int | None
 
 
+@told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptOptions:
     """Everything that can be chosen of an explanation.

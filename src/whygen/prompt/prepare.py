@@ -23,23 +23,34 @@ from whygen.prompt import gsmile
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import check_distribution
 from whygen.prompt.edits import EditUnits, RegionUnits, check_edit, split_edit
-from whygen.prompt.kernels import Kernel, load_kernel
+from whygen.prompt.kernels import KERNELS, Kernel, load_kernel
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators import Operator, load_operator
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.picture_targets import load_picture_target
+from whygen.prompt.picture_targets import PICTURE_TARGETS, load_picture_target
 from whygen.prompt.plan import Plan, check_choices, design_for
 from whygen.prompt.relevance import check_choice
 from whygen.prompt.scales import check_scale
 from whygen.prompt.sentences import check_sentences
 from whygen.prompt.surrogates import Surrogate, load_surrogate
-from whygen.prompt.targets import Compares, Continues, Target, load_target, load_timed_target
+from whygen.prompt.targets import (
+    TARGETS,
+    TIMED_TARGETS,
+    Compares,
+    Continues,
+    Target,
+    load_target,
+    load_timed_target,
+)
 from whygen.prompt.tokens import token_splitter
 from whygen.prompt.units import TOKEN, Units, check_source, split
 from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.remote import Service
 from whygen.stats.seeds import generator
 from whygen.types import Edit, OutputKind, Source
+
+DESIGNS = ("auto", "gsmile")
+"""Designs by name."""
 
 SERVER_EMBEDDINGS = "openai/text-embedding-3-small"
 """What ``target="auto"`` compares answers of OpenAI's models with, where no encoder is installed (METHODS A5)."""
@@ -82,6 +93,37 @@ def check(prompt: object, options: PromptOptions) -> None:
     check_choice(options.irrelevant)
     check_distribution(options.distribution, draws=options.draws, references=options.references)
     load_operator(options.operator, options.operator_options)
+    check_names(options)
+
+
+def check_names(options: PromptOptions) -> None:
+    """Refuse names that nobody knows, and arguments of targets that cannot be read; no encoder is opened for it.
+
+    Raises:
+        UnknownNameError: naming the nearest.
+        UsageError: for a target without what it needs.
+    """
+    _surrogate(options)
+    if isinstance(options.kernel, str) and options.kernel not in KERNELS:
+        raise UnknownNameError("kernel", options.kernel, KERNELS)
+    if isinstance(options.design, str) and options.design not in DESIGNS:
+        raise UnknownNameError("design", options.design, DESIGNS)
+    if isinstance(options.target, str):
+        head = options.target.partition(":")[0]
+        if head not in {"auto", *TARGETS, *PICTURE_TARGETS, *TIMED_TARGETS}:
+            raise UnknownNameError("target", head, [*TARGETS, "auto"])
+        if head in TARGETS and "encoder" not in TARGETS[head].takes:
+            load_target(options.target)
+
+
+def check_cut(prompt: Source, options: PromptOptions) -> None:
+    """Refuse units and pins that the prompt does not have; what only the model can cut is left to it.
+
+    Raises:
+        UsageError: for units or pins that cannot be.
+    """
+    if not isinstance(prompt, Edit) and options.units != TOKEN:
+        split(prompt, options.units, pin=options.pin)
 
 
 def prepare(prompt: Source, options: PromptOptions, *, model: Model, encoder: AnyEncoder, seed: int) -> Question:
@@ -241,6 +283,4 @@ def _fixed(options: PromptOptions, units: Units) -> Design | partial[Design] | N
         return options.design
     if options.design == "auto":
         return None
-    if options.design == "gsmile":
-        return partial(gsmile.design, list(units.texts))
-    raise UnknownNameError("design", options.design, ["auto", "gsmile"])
+    return partial(gsmile.design, list(units.texts))

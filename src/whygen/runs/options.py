@@ -14,8 +14,10 @@ from whygen.runs.rates import Rates
 from whygen.runs.runner import Runner
 from whygen.runs.spending import Budget
 from whygen.runs.store import Store
+from whygen.typed import told
 
 
+@told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """How a run is made. What ends it early leaves a partial explanation, and everything recorded.

@@ -9,12 +9,14 @@ from whygen.errors import UsageError
 from whygen.models.protocols import Model
 from whygen.runs.retry import Answer
 from whygen.runs.spending import worst_case
+from whygen.typed import told
 from whygen.types import Output, Request
 
 _MINUTE = 60.0
 _ROUNDING = 1e-9
 
 
+@told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """What an account allows in a minute; ``None`` sets no bound."""

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from whygen.errors import UsageError
 from whygen.models.protocols import HasContext, Model
 from whygen.runs.retry import Answer
+from whygen.typed import told
 from whygen.types import Edit, Failure, Output, Request
 
 OVERHEAD = 16
@@ -21,6 +22,7 @@ _LENGTHS = ("max_tokens", "max_completion_tokens")
 _CHOICES = ("n", "best_of")
 
 
+@told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """The most that a run may spend; ``None`` sets no bound. What is recorded already costs nothing.

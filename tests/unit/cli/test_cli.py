@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import signal
 import subprocess
@@ -65,13 +66,21 @@ def test_the_terminal_shows_words_figures_and_marks() -> None:
     [
         (("prompt", "planted/additive", "", *FAST), None, 2, "prompt is empty"),
         (("prompt", "planted/additive"), None, 2, "Give the prompt once"),
-        (("prompt", "planted/additive", "-", *FAST), b"\xff\xfe bad", 2, "not UTF-8"),
+        (("prompt", "Tell a story"), None, 2, "Type: whygen prompt MODEL 'Tell a story'"),
+        (("prompt", "Tell a story", "demo/storyteller"), None, 2, "the model comes first"),
+        (("prompt", "gpt-4o-mini", PROMPT), None, 2, "Type openai/gpt-4o-mini."),
+        (("prompt", "./vae.pt", PROMPT), None, 2, "py/mymodel:load"),
+        (("prompt", "openrouter/x", PROMPT), None, 3, "OPENROUTER_API_KEY"),
+        (("prompt", "planted/additive", PROMPT, "--setting", "steps"), None, 2, "NAME=VALUE"),
+        (("prompt", "planted/additive", PROMPT, "--over", "these"), None, 2, "--over goes with --inputs"),
+        (("prompt", "planted/additive", "-", *FAST), b"\xff bad", 2, "not UTF-8"),
+        (("prompt", "planted/additive", "-", *FAST), b"\xff\xfebad", 2, "begins as UTF-16"),
         (("prompt", "planted/additive", "@missing.txt"), None, 3, "not there"),
         (("prompt", "planted/additive", PROMPT, "--budget", "4"), None, 2, "smallest budget that works"),
         (("prompt", "planted/additive", PROMPT, "--budget", "many"), None, 2, "'--budget'"),
         (("prompt", "planted/additive", PROMPT, "--units", "wrd"), None, 2, "Did you mean 'word'"),
         (("prompt", "planted/additive", PROMPT, "--target", "cosin"), None, 2, "Did you mean 'cosine'"),
-        (("prompt", "plantd/additive", PROMPT, *FAST), None, 2, "Did you mean 'planted'"),
+        (("prompt", "plantd/additive", PROMPT, *FAST), None, 2, "Did you mean planted/additive?"),
         (("prompt", "hf/no/such/model", PROMPT, *FAST), None, 3, "hf/ORG/NAME"),
         (("prompt", "py/no_such_module:f", PROMPT, *FAST), None, 3, "cannot be imported"),
         (("prompt", "replay/no.jsonl", PROMPT, *FAST), None, 3, "not there"),
@@ -194,3 +203,18 @@ def test_an_interrupt_keeps_what_was_answered_and_says_so(tmp_path: Path) -> Non
     again = json.loads(whygen(*arguments, cwd=tmp_path).stdout)
     assert again["calls"]["cached"] > 60
     assert again["calls"]["asked"] == again["calls"]["made"] + again["calls"]["cached"]
+
+
+def test_what_the_python_call_takes_the_command_line_takes() -> None:
+    """`explain_prompt`, its settings and how the model is opened; objects of one's own have no name to type."""
+    from dataclasses import fields
+
+    from whygen.cli.edit import edit
+    from whygen.cli.prompt import prompt
+    from whygen.models import ModelOptions
+    from whygen.prompt.options import PromptOptions
+    from whygen.types import Settings
+
+    taken = set(inspect.signature(prompt).parameters) | set(inspect.signature(edit).parameters)
+    names = {each.name for kind in (PromptOptions, Settings, ModelOptions) for each in fields(kind)}
+    assert names - taken == {"extra"}  # --setting NAME=VALUE

@@ -24,7 +24,7 @@ def test_a_preset_can_be_changed_and_keeps_its_name() -> None:
 
 
 def test_an_unknown_keyword_or_preset_says_what_there_is() -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean 'budget'"):
+    with pytest.raises(UsageError, match="Did you mean budget=3"):
         whygen.explain_prompt("planted/additive", "a fox", buget=3, cache=None)  # type: ignore[call-arg]
     with pytest.raises(UnknownNameError, match="gsmile"):
         whygen.explain_prompt("planted/additive", "a fox", preset="smile", cache=None)

@@ -1,0 +1,76 @@
+"""A name without its provider is answered with the line to type, and known services have their addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from whygen.errors import MissingError, UsageError
+from whygen.models import load_model
+from whygen.models.names import SERVICES
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ("gpt-4o-mini", "Type openai/gpt-4o-mini."),
+        ("o3-mini", "Type openai/o3-mini."),
+        ("chatgpt-4o-latest", "Type openai/chatgpt-4o-latest."),
+        ("gpt2", "Type hf/gpt2."),
+        ("distilgpt2", "Type hf/distilgpt2."),
+        ("flan-t5-small", "Type hf/flan-t5-small."),
+        ("claude-3-5-sonnet-latest", "Type anthropic/claude-3-5-sonnet-latest."),
+        ("gemini-2.0-flash", "Type gemini/gemini-2.0-flash."),
+        ("mistral-large-latest", "Type mistral/mistral-large-latest."),
+        ("deepseek-chat", "Type deepseek/deepseek-chat."),
+        ("grok-3", "Type xai/grok-3."),
+        ("llama3", "Type ollama/llama3."),
+        ("qwen2.5:7b", "Type ollama/qwen2.5:7b."),
+        ("storyteller", "Type demo/storyteller."),
+        ("my.module:generate", "Type py/my.module:generate."),
+        ("meta-llama/Llama-3.1-8B", "type hf/meta-llama/Llama-3.1-8B"),
+        ("opnai/gpt-4o", "Did you mean openai/gpt-4o?"),
+        ("antropic/claude-3", "Did you mean anthropic/claude-3?"),
+        ("openruter/x", "Did you mean openrouter/x?"),
+        ("vae.pt", "py/mymodel:load"),
+        ("./vae.pt", "py/mymodel:load"),
+        ("weights/model.safetensors", "py/mymodel:load"),
+        ("llama.Q4.gguf", "llama-server -m llama.Q4.gguf"),
+        ("./folder", "Type hf/./folder"),
+        ("http://localhost:8000/v1", "--base-url http://localhost:8000/v1"),
+        ("Tell me a story", "the model comes first"),
+        ("openai/", "such as openai/NAME"),
+        ("openai", "such as openai/NAME"),
+        ("demo", "such as demo/"),
+        ("", "model is empty"),
+        ("nonesuch", "Type PROVIDER/NAME, such as openai/nonesuch"),
+    ],
+)
+def test_the_answer_is_the_line_to_type(given: str, line: str) -> None:
+    with pytest.raises(UsageError) as error:
+        load_model(given)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_of_a_diffusion_model_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UsageError, match="Type diffusers/"):
+        load_model(str(tmp_path))
+
+
+def test_known_services_are_found_and_their_keys_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openai")
+    for name, address in SERVICES.items():
+        monkeypatch.delenv(f"{name.upper()}_BASE_URL", raising=False)
+        monkeypatch.delenv(f"{name.upper()}_API_KEY", raising=False)
+        if "localhost" in address:
+            model = load_model(f"{name}/some/model")
+            assert model.uri == f"{name}/some/model"
+            assert model.service.base_url == address  # type: ignore[attr-defined]
+        else:
+            with pytest.raises(MissingError, match=f"{name.upper()}_API_KEY"):
+                load_model(f"{name}/x")
+    monkeypatch.setenv("OLLAMA_BASE_URL", "http://127.0.0.1:9/v1")
+    assert load_model("ollama/x").service.base_url == "http://127.0.0.1:9/v1"  # type: ignore[attr-defined]
