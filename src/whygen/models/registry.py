@@ -90,13 +90,17 @@ def open_uri(uri: str, options: ModelOptions) -> object:
 def load_model(model: object, options: ModelOptions | None = None) -> Model:
     """A text model, from a URI, a callable ``str -> str`` (or a batch callable), a model object or its class.
 
+    So are a transformers model with its tokenizer, ``(model, tokenizer)``, and a text pipeline, see `held_model`.
+
     Raises:
         UsageError: if it is none of these, or the provider is unknown.
         MissingError: if the provider, a package or a file it needs is missing.
     """
+    from whygen.models.held import held_model
     from whygen.models.python import CallableModel
 
-    opened = open_uri(model, options or ModelOptions()) if isinstance(model, str) else model
+    options = options or ModelOptions()
+    opened = open_uri(model, options) if isinstance(model, str) else held_model(model, options) or model
     if isinstance(opened, type) and hasattr(opened, "answer"):
         opened = cast(Callable[[], object], opened)()
     if isinstance(opened, Model):
@@ -104,6 +108,6 @@ def load_model(model: object, options: ModelOptions | None = None) -> Model:
     if callable(opened):
         return CallableModel(opened)
     raise UsageError(
-        f"model is a {type(opened).__name__}: give a URI, a callable str -> str, or an object with uri, limits and "
-        "answer()."
+        f"model is a {type(opened).__name__}: give a URI, a callable str -> str, (model, tokenizer) of "
+        "transformers, or an object with uri, limits and answer()."
     )

@@ -42,7 +42,8 @@ def explain_prompt(
     """Which units of a prompt drove what the model answered, with an interval for each.
 
     Args:
-        model: a URI (``hf/ORG/NAME``, ``py/module:callable`` ...), a callable ``str -> str``, or a model object.
+        model: a URI (``hf/ORG/NAME``, ``py/module:callable`` ...), a callable ``str -> str``, a transformers model with
+            its tokenizer (``(model, tokenizer)``) or a text pipeline, or a model object.
         prompt: the text to explain, a `Chat`, a `Template` with its values, or an `Edit`: a picture and the instruction
             that says how to change it.
         preset: None for what is right, ``gsmile`` for what was published, or options of one's own.

@@ -1,0 +1,73 @@
+# pyright: basic
+"""Models that people already hold: a transformers model with its tokenizer, a pipeline, a torch module.
+
+Nothing is imported to find out: an object of a library that was never imported cannot be one of its kind.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from whygen.errors import UsageError
+from whygen.models.options import ModelOptions
+from whygen.models.protocols import Model
+
+WITH_TOKENIZER = "Give the model with its tokenizer: (model, tokenizer)."
+WRITES = ("text-generation", "text2text-generation", "translation", "summarization")
+"""Tasks of pipelines that answer with a text."""
+
+
+def held_model(model: object, options: ModelOptions) -> Model | None:
+    """A model from what a person of transformers or torch holds; None where it is neither.
+
+    Args:
+        model: ``(model, tokenizer)`` in this order or the other, a text pipeline, or anything else.
+        options: ``batch_size``; the network stays where it is, in the precision it is in.
+
+    Raises:
+        UsageError: for a model without its tokenizer, a pipeline that writes no text, a bare torch module; the message
+            names the way that works.
+    """
+    transformers, torch = sys.modules.get("transformers"), sys.modules.get("torch")
+    if transformers is not None and isinstance(model, transformers.Pipeline):
+        return _from_pipeline(model, options)
+    if isinstance(model, tuple | list) and len(model) == 2 and torch is not None:
+        networks = [part for part in model if isinstance(part, torch.nn.Module)]
+        others = [part for part in model if not isinstance(part, torch.nn.Module)]
+        if len(networks) == 1 and callable(getattr(others[0], "apply_chat_template", None)):
+            return _with_tokenizer(networks[0], others[0], options)
+    if transformers is not None and isinstance(model, transformers.PreTrainedModel):
+        raise UsageError(f"model is a {type(model).__name__} without its tokenizer. {WITH_TOKENIZER}")
+    if transformers is not None and isinstance(model, transformers.PreTrainedTokenizerBase):
+        raise UsageError(f"model is a tokenizer, {type(model).__name__}. {WITH_TOKENIZER}")
+    if torch is not None and isinstance(model, torch.nn.Module) and not isinstance(model, Model):
+        raise UsageError(
+            f"model is a torch module, {type(model).__name__}, which takes tensors and no text. To explain what it "
+            "writes, give a function str -> str that calls it, or (model, tokenizer) of transformers; to explain what "
+            "it has learned of samples, use whygen.explain_anchors(model, anchors)."
+        )
+    return None
+
+
+def _from_pipeline(pipeline: Any, options: ModelOptions) -> Model:
+    if pipeline.task not in WRITES or pipeline.tokenizer is None:
+        raise UsageError(
+            f"model is a pipeline for {pipeline.task!r}, and whygen asks for texts. Give a pipeline for one of "
+            f"{', '.join(WRITES)}, or a function str -> str that calls this one and returns the text to explain."
+        )
+    return _with_tokenizer(pipeline.model, pipeline.tokenizer, options)
+
+
+def _with_tokenizer(network: Any, tokenizer: Any, options: ModelOptions) -> Model:
+    """The network as ``hf/`` runs it; what it was loaded from names it, and says nothing of its weights now."""
+    config = getattr(network, "config", None)
+    if config is None or not callable(getattr(network, "generate", None)):
+        raise UsageError(
+            f"model holds a {type(network).__name__}, which does not generate text. Give a causal or a "
+            "sequence-to-sequence model of transformers, or a function str -> str."
+        )
+    from whygen.models.hf_model import HfModel
+
+    name = getattr(config, "name_or_path", "") or getattr(config, "_name_or_path", "") or type(network).__name__
+    return HfModel(network, tokenizer, uri=f"hf/{name}", batch_size=options.batch_size)
