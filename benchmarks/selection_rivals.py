@@ -90,7 +90,7 @@ def _as_published(points: Numbers, k: int, first: int) -> list[int]:
 
 
 def _k_medoids(points: Numbers, k: int, packages: Mapping[str, Any], start: int) -> Iterator[tuple[str, Pick]]:
-    yield "whygen", lambda: k_medoids(points, k, rng=generator(start, "start")).indices
+    yield "whygen", lambda: k_medoids(points, k, rng=generator(start, "start"), solver="voronoi").indices
     if "kmedoids" in packages:
         module = packages["kmedoids"]
         first = generator(start, "start").choice(len(points), size=k, replace=False).astype(np.uint64)

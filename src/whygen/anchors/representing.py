@@ -124,8 +124,8 @@ def represent(plan: Plan, grouping: Grouping, space: Space, scores: Scores, *, s
     warnings: list[Warned] = []
     for name in GROUPS:
         members = np.intersect1d(grouping.members(name), grouping.distinct)
-        pool, told = _pool(plan, grouping.flip_rate[members], selecting.k, group=name)
-        warnings += told
+        pool, unsure = _pool(plan, grouping.flip_rate[members], selecting.k, group=name)
+        warnings += unsure
         if pool.size == 0:
             continue
         among = members[pool]
@@ -134,8 +134,8 @@ def represent(plan: Plan, grouping: Grouping, space: Space, scores: Scores, *, s
         first = _first(plan, points, scores.values[among], grouping.flip_rate[among])
         local = _select(plan, fitting, points, first=first, rng=generator(seed, "selection", name))
         warnings += told
-        wanted = min(selecting.k, len(pool)) if len(members) >= selecting.k else selecting.k
-        warnings += check_selection(local, points, group=name, k=wanted)
+        # What was said of few sure members tells how many there are: no second warning of a small group.
+        warnings += check_selection(local, points, group=name, k=len(local.indices) if unsure else selecting.k)
         selections[name] = replace(local, indices=among[local.indices], dropped=among[local.dropped])
     return Representatives(selections, tuple(warnings))
 
@@ -157,9 +157,10 @@ def _pool(
     shown = (
         f"{len(pool)} are shown, {len(filling)} of them labelled unsure" if len(pool) else "none stands for the group"
     )
+    others = " The list of samples to look at has the others." if len(pool) < len(everyone) else ""
     text = (
         f"Of the {len(everyone)} members of {group} {len(sure)} are sure (in another group in up to {UNSURE:.0%} of "
-        f"redraws): {shown}. The list of samples to look at has the others."
+        f"redraws): {shown}.{others}"
     )
     return pool, (Warned(code="unsure-group", text=text),)
 

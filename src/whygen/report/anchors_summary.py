@@ -14,6 +14,7 @@ from whygen.report import anchors_against, anchors_svg
 from whygen.report.colours import LEVELS, level_of
 from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors import GROUPS, AnchorEvidence, AnchorExplanation, Details, SelectionRecord
+from whygen.results.anchors_table import UNSURE
 from whygen.results.anchors_words import headline, meanings, percent
 
 MOST_POINTS = 3_000
@@ -61,9 +62,16 @@ def _group(explanation: AnchorExplanation, name: str) -> dict[str, Any]:
         "interval": f"{percent(record.low)} to {percent(record.high)}",
         "controls": anchors_against.beside(explanation, name),
         "back": "–" if back is None else f"{back.groups.get(name, 0):,}",
-        "selected": list(explanation.selected.get(name, ())),
+        "selected": _selected(explanation, name),
         "selection": None if details is None else _selection(details.selections.get(name)),
     }
+
+
+def _selected(explanation: AnchorExplanation, name: str) -> list[str]:
+    """The numbers of the representatives, unsure ones labelled."""
+    record = None if explanation.details is None else explanation.details.selections.get(name)
+    unsure = () if record is None else record.unsure
+    return [f"{index}{' (unsure)' if index in unsure else ''}" for index in explanation.selected.get(name, ())]
 
 
 def _selection(record: SelectionRecord | None) -> str:
@@ -134,11 +142,12 @@ def _item(evidence: AnchorEvidence, index: int, row: int) -> dict[str, Any]:
     assert evidence.originals is not None  # noqa: S101 - the caller looked
     assert evidence.reconstructions is not None  # noqa: S101
     one, made = evidence.originals[row], evidence.reconstructions[row]
+    flips = float(evidence.flip_rate[index])
     name = evidence.names[index] if evidence.names else f"anchor {index}"
     label = "" if evidence.labels is None else f", label {evidence.labels[index]}"
     return {
         "caption": visible(f"{shorten(name, 40)}{label}"),
-        "flip": percent(float(evidence.flip_rate[index])),
+        "flip": f"{percent(flips)}{': unsure' if flips > UNSURE else ''}",
         "png": _png(np.concatenate([one, made, np.abs(one - made)], axis=1)),
         "width": 3 * max(SIZE, min(one.shape[1], 160)),
     }

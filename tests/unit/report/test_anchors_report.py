@@ -31,6 +31,7 @@ from whygen.results.anchors import (
     SelectionRecord,
     ThresholdRecord,
 )
+from whygen.results.anchors_table import UNSURE
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
 
@@ -99,6 +100,16 @@ def test_the_page_has_all_its_parts() -> None:
     embedded = re.search(r'id="whygen-explanation">(.*?)</script>', page, re.DOTALL)
     assert embedded is not None
     assert json.loads(embedded[1]) == explained().to_dict()
+
+
+def test_representatives_that_are_unsure_are_labelled() -> None:
+    one = explained()
+    flips = one.evidence.flip_rate[one.evidence.shown]
+    assert one.to_html().count(": unsure</span>") == (flips > UNSURE).sum() > 0
+    record = one.details.selections["HIHE"].model_copy(update={"unsure": (4,)})
+    details = one.details.model_copy(update={"selections": {**one.details.selections, "HIHE": record}})
+    summary = summarise_anchors(one.model_copy(update={"details": details}))
+    assert [group["selected"] for group in summary["groups"]][:2] == [["0", "4 (unsure)"], ["1", "5"]]
 
 
 def test_the_page_loads_nothing_and_runs_nothing_even_with_evil_names() -> None:

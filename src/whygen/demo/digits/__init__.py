@@ -1,6 +1,6 @@
 """``demo/digits-vae``: a small convolutional VAE that has seen zeros only, with the digits to try it by.
 
-The experiment of the PXGen paper (arXiv 2501.11827): a VAE trained on the zeros of MNIST. 600 zeros that it has not
+The experiment of the PXGen paper (arXiv 2501.11827): a VAE trained on the zeros of MNIST. 1,000 zeros that it has not
 seen are its reference, and 1,500 test digits, 150 of each class, are anchors. Weights and images lie in ``model/``,
 with their card and their licences (the images: CC BY-SA 3.0, Yann LeCun and Corinna Cortes);
 ``training/digits/train.py`` makes both from MNIST.
