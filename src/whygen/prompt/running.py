@@ -29,6 +29,7 @@ from whygen.prompt.observed import Seen
 from whygen.prompt.observing import observe
 from whygen.prompt.plan import Plan
 from whygen.prompt.prepare import Question
+from whygen.prompt.references import over_references, variance_over_references
 from whygen.prompt.scales import reach, rescale
 from whygen.prompt.sets import Ask, Call, answer_sets
 from whygen.prompt.targets import ReadsReference, Target
@@ -52,8 +53,17 @@ class Run:
     seed: int
 
     def estimate(self) -> Estimate:
-        """Attributions of the plan's estimand."""
-        return estimate_from(self.seen, self.whole, self.plan, self.seed)
+        """Attributions of the plan's estimand, with the doubt that the choice of several references leaves."""
+        estimate = estimate_from(self.seen, self.whole, self.plan, self.seed)
+        options = self.plan.options
+        if options.references < 2 or options.scale != "none":
+            return estimate
+        told = self.heard()
+        variance = variance_over_references(
+            self.seen.observed, told.answers, told.repeats, told.references, self.asker.target,
+            distribution=options.distribution,
+        )  # fmt: skip
+        return estimate if variance is None else over_references(estimate, variance, options.references)
 
     def heard(self) -> Heard:
         """The answers themselves."""

@@ -96,7 +96,9 @@ def surety(explanation: PromptExplanation) -> str:
     sentence = f"{largest} ({level} interval {signed(top.low, places)} to {signed(top.high, places)}"
     if top.p_value is not None:
         sentence += f", p {p_value(top.p_value) if top.p_value < 0.001 else '= ' + p_value(top.p_value)}"
-    return " ".join([f"{sentence}).", *_stopping(explanation)])
+    given = explanation.reference.n == 1 and explanation.noise.level is not None and explanation.noise.differs
+    condition = ["The intervals hold for this reference; with references=4 they hold for what the model says."]
+    return " ".join([f"{sentence}).", *(condition if given else []), *_stopping(explanation)])
 
 
 def _stopping(explanation: PromptExplanation) -> list[str]:

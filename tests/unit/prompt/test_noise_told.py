@@ -10,7 +10,11 @@ import pytest
 
 import whygen
 from whygen.errors import DataError
-from whygen.types import Settings
+from whygen.prompt import designs
+from whygen.prompt.exact import enumerated_estimate
+from whygen.prompt.observed import Observed
+from whygen.prompt.references import variance_over_references
+from whygen.types import Output, Settings
 
 WORDS = "please judge this short text"
 LONG = " ".join(f"w{i}" for i in range(30))
@@ -177,3 +181,31 @@ class Distance:
 
     def effects(self, outputs: Any, references: Any) -> Any:
         return self.against(outputs, references).mean(axis=1)
+
+
+def test_the_choice_of_references_enters_the_interval() -> None:
+    rng = np.random.default_rng(3)
+
+    def model(text: str) -> str:
+        return repr(float("judge" in text) + 0.5 * float("short" in text) + 0.5 * rng.normal())
+
+    one = explain(model, target=Distance(), budget=65)
+    four = explain(model, target=Distance(), references=4, budget=68)
+    assert four.interval.method.endswith("with the spread over 4 references")
+    width = [np.mean([unit.high - unit.low for unit in found.units]) for found in (one, four)]
+    assert width[1] > 1.2 * width[0]
+    assert all(unit.low <= unit.attribution <= unit.high for unit in four.units)
+    known = explain("planted/additive", "a fox ran", target="token-set", references=3)
+    assert all(unit.low == unit.high for unit in known.units)
+
+
+def test_attributions_of_each_reference_are_those_of_the_estimand() -> None:
+    design = designs.enumerated(3)
+    effects = np.random.default_rng(4).normal(size=(8, 5))
+    observed = Observed(design.masks, effects.mean(axis=1), design.groups)
+    references = [Output(text=str(value)) for value in np.linspace(0.0, 1.0, 5)]
+    answers = [[Output(text=str(value))] for value in effects[:, 0]]
+    found = variance_over_references(observed, answers, [Output(text="0")], references, Distance())
+    each = np.array([Distance().against([draws[0] for draws in answers], [one])[:, 0] for one in references])
+    alone = [enumerated_estimate(observed.with_effects(row)).attributions for row in each]
+    assert found == pytest.approx(np.var(alone, axis=0, ddof=1) / 5)
