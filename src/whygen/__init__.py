@@ -1,19 +1,29 @@
-"""whygen explains generative AI from the outside: why this output, and what has this model learned."""
+"""whygen explains generative AI from the outside: why this output, and what has this model learned.
 
-from whygen.anchors.explain import explain_anchors as explain_anchors
-from whygen.evaluation.compare import compare as compare
-from whygen.evaluation.evaluate import evaluate as evaluate
-from whygen.prompt.explain import explain_prompt as explain_prompt
-from whygen.prompt.inputs import explain_template as explain_template
-from whygen.prompt.many import explain_targets as explain_targets
-from whygen.results import AnchorExplanation as AnchorExplanation
-from whygen.results import PromptExplanation as PromptExplanation
-from whygen.results import load as load
-from whygen.types import Chat as Chat
-from whygen.types import Edit as Edit
-from whygen.types import Message as Message
-from whygen.types import Template as Template
+Names are imported when they are first used: importing whygen, or a command that fails on its arguments, takes no time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from whygen.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from whygen.anchors.explain import explain_anchors as explain_anchors
+    from whygen.evaluation.compare import compare as compare
+    from whygen.evaluation.evaluate import evaluate as evaluate
+    from whygen.prompt.explain import explain_prompt as explain_prompt
+    from whygen.prompt.inputs import explain_template as explain_template
+    from whygen.prompt.many import explain_targets as explain_targets
+    from whygen.results import AnchorExplanation as AnchorExplanation
+    from whygen.results import PromptExplanation as PromptExplanation
+    from whygen.results import load as load
+    from whygen.types import Chat as Chat
+    from whygen.types import Edit as Edit
+    from whygen.types import Message as Message
+    from whygen.types import Template as Template
 
 __all__ = [
     "AnchorExplanation",
@@ -31,3 +41,38 @@ __all__ = [
     "explain_template",
     "load",
 ]
+
+_PLACES = {
+    "AnchorExplanation": "results",
+    "Chat": "types",
+    "Edit": "types",
+    "Message": "types",
+    "PromptExplanation": "results",
+    "Template": "types",
+    "compare": "evaluation.compare",
+    "evaluate": "evaluation.evaluate",
+    "explain_anchors": "anchors.explain",
+    "explain_prompt": "prompt.explain",
+    "explain_targets": "prompt.many",
+    "explain_template": "prompt.inputs",
+    "load": "results",
+}
+"""The module of each name."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        found = getattr(importlib.import_module(f"whygen.{_PLACES[name]}"), name)
+        globals()[name] = found
+        return found
+    if not name.startswith("_"):  # a room, such as ``whygen.runs``
+        try:
+            return importlib.import_module(f"whygen.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"whygen.{name}":
+                raise
+    raise AttributeError(f"module 'whygen' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

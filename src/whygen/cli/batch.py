@@ -32,9 +32,9 @@ def list_batches(cache: common.Cache = None, as_json: common.AsJson = False) -> 
         return
     for entry in entries:
         hours = max(0.0, time.time() - entry.created) / 3600
-        typer.echo(f"{_name(entry)}  {entry.size} requests of {entry.uri}, handed over {hours:.1f} hours ago")
+        common.tell(f"{_name(entry)}  {entry.size} requests of {entry.uri}, handed over {hours:.1f} hours ago")
     if not entries:
-        typer.echo("No batch is under way.")
+        common.tell("No batch is under way.")
 
 
 @app.command("cancel")
@@ -48,7 +48,7 @@ def cancel(name: Name, cache: common.Cache = None) -> None:
                 "whether the provider has it."
             )
         _check(_batches(entry).cancel(entry.name))
-    typer.echo(f"The provider was asked to end {entry.name}. The same command collects what it has answered.")
+    common.tell(f"The provider was asked to end {entry.name}. The same command collects what it has answered.")
 
 
 @app.command("forget")
@@ -57,7 +57,7 @@ def forget(name: Name, cache: common.Cache = None) -> None:
     with open_store(common.store_path(cache, no_cache=False)) as store:
         entry = _find(store.ledger, name)
         store.ledger.drop(entry.tag)
-    typer.echo(f"Forgot {name}: {entry.size} requests of {entry.uri}.")
+    common.tell(f"Forgot {name}: {entry.size} requests of {entry.uri}.")
 
 
 def _name(entry: Entry) -> str:

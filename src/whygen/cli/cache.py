@@ -27,7 +27,7 @@ def path(cache: common.Cache = None, as_json: common.AsJson = False) -> None:
     if as_json:
         common.print_json({"path": str(found)})
     else:
-        typer.echo(str(found))
+        common.tell(str(found))
 
 
 @app.command("size")
@@ -40,9 +40,9 @@ def size(cache: common.Cache = None, as_json: common.AsJson = False) -> None:
     if as_json:
         common.print_json({"path": str(found), "calls": calls, "bytes": taken, "models": models})
         return
-    typer.echo(f"{calls} recorded answers, {taken} bytes, in {found}")
+    common.tell(f"{calls} recorded answers, {taken} bytes, in {found}")
     for uri, number in models.items():
-        typer.echo(f"  {number} of {uri}")
+        common.tell(f"  {number} of {uri}")
 
 
 @app.command("prune")
@@ -62,7 +62,7 @@ def prune(
     if as_json:
         common.print_json({"removed": gone})
     else:
-        typer.echo(f"Forgot {gone} recorded answers.")
+        common.tell(f"Forgot {gone} recorded answers.")
 
 
 @app.command("export")
@@ -87,7 +87,7 @@ def export(
     if as_json:
         common.print_json({"file": str(file), "calls": count})
     else:
-        typer.echo(f"Wrote {count} recorded answers of {model} to {file}.")
+        common.tell(f"Wrote {count} recorded answers of {model} to {file}.")
 
 
 def _age(text: str | None) -> timedelta | None:

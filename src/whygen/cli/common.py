@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
+from whygen.cli.outermost import say
 from whygen.errors import DataError, MissingError, StoreError
+from whygen.interrupts import INTERRUPTED
 from whygen.prompt.ending import Interrupted
 from whygen.report import print_terminal, write_html
 from whygen.results import AnchorExplanation, PromptExplanation
+from whygen.results.files import try_folder
 from whygen.runs import DEFAULT_STORE, Progress, RichProgress, Silent, open_store
+from whygen.safe import visible
 from whygen.texts import MAX_TEXT_BYTES, decoded, read_text_file
 
-INTERRUPTED = 130
 ENDED_EARLY = 4
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the report and the saved explanation.")]
@@ -45,14 +51,27 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print calls, tokens and
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
+class _Console(Console):
+    """A console on which nothing that is shown can command the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
 def console_for_people() -> Console:
     """Standard error: what a person reads, never what a program parses."""
-    return Console(stderr=True, soft_wrap=False)
+    return _Console(stderr=True, soft_wrap=False)
 
 
 def console_for_output() -> Console:
     """Standard output."""
-    return Console()
+    return _Console()
+
+
+def tell(text: str) -> None:
+    """A line on standard output."""
+    sys.stdout.write(visible(text) + "\n")
 
 
 def store_path(cache: Path | None, no_cache: bool) -> Path | str | None:
@@ -87,9 +106,20 @@ def read_text(given: str) -> str:
         raise MissingError(f"{error} To give a text that begins with @, use --text.") from None
 
 
+_HIDDEN = re.compile(
+    r"[\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""Characters that JSON may hold as they are, and a terminal obeys or hides."""
+
+
 def print_json(document: Mapping[str, object]) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+    """One JSON document on stdout, in whatever encoding that has; characters that command a terminal are escaped."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeError:
+        text = json.dumps(document, allow_nan=False)
+    sys.stdout.write(_HIDDEN.sub(lambda found: json.dumps(found[0])[1:-1], text) + "\n")
 
 
 def show(explanation: PromptExplanation | AnchorExplanation, *, out: Path | None, as_json: bool, quiet: bool) -> None:
@@ -105,7 +135,7 @@ def show(explanation: PromptExplanation | AnchorExplanation, *, out: Path | None
         return
     print_terminal(explanation, console_for_output())
     if out is not None:
-        console_for_people().print(f"Report: {out / 'report.html'}", markup=False, highlight=False)
+        say(f"Report: {out / 'report.html'}")
 
 
 def explained(
@@ -120,18 +150,23 @@ def explained(
     """Explain and show; a run that ended early shows what it had, and its exit status says so.
 
     Raises:
-        Exit: with `INTERRUPTED` after Ctrl-C, with `ENDED_EARLY` where a budget or a deadline ended the run.
+        StoreError: before anything is asked, if the folder or the file of recorded answers cannot be written.
+        Exit: with `INTERRUPTED` after Ctrl-C, with `ENDED_EARLY` where a budget, a deadline or a failure ended the run.
     """
-    try:
-        explanation = explain()
-    except Interrupted as stop:
-        show_partial(stop.explanation, out=out, as_json=as_json, quiet=quiet)
-        if batch is not None:
-            show_batches(cache)
-        raise typer.Exit(INTERRUPTED) from None
-    show(explanation, out=out, as_json=as_json, quiet=quiet)
-    if explanation.ended is not None:
-        raise typer.Exit(ENDED_EARLY)
+    try_store(cache)
+    with made_folder(out):
+        try:
+            explanation = explain()
+        except Interrupted as stop:
+            show_partial(stop.explanation, out=out, as_json=as_json, quiet=quiet, recorded=cache is not None)
+            if batch is not None:
+                show_batches(cache)
+            raise typer.Exit(INTERRUPTED) from None
+        if explanation.ended is None:
+            show(explanation, out=out, as_json=as_json, quiet=quiet)
+            return
+        show_partial(explanation, out=out, as_json=as_json, quiet=quiet, recorded=cache is not None)
+    raise typer.Exit(ENDED_EARLY)
 
 
 def show_batches(cache: Path | str | None) -> None:
@@ -141,21 +176,63 @@ def show_batches(cache: Path | str | None) -> None:
     with open_store(cache) as store:
         for entry in store.ledger.entries():
             name = entry.name or entry.tag
-            text = f"The batch {name} goes on at the provider; to end it: whygen batch cancel {name}"
-            console_for_people().print(text, markup=False, highlight=False)
+            say(f"The batch {name} goes on at the provider; to end it: whygen batch cancel {name}")
 
 
-def show_partial(explanation: PromptExplanation, *, out: Path | None, as_json: bool, quiet: bool) -> None:
-    """Save what an interrupted run had, say where, and name the command that goes on."""
+def show_partial(
+    explanation: PromptExplanation, *, out: Path | None, as_json: bool, quiet: bool, recorded: bool
+) -> None:
+    """Say why a run ended, save what it had, say where, and name the command that goes on."""
     folder = out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}")
-    show(explanation, out=folder, as_json=as_json, quiet=quiet)
-    people = console_for_people()
-    people.print(
-        f"Interrupted. Answers so far are recorded; the partial explanation is in {folder}.",
-        markup=False,
-        highlight=False,
-    )
-    people.print(f"To go on: {shlex.join(['whygen', *sys.argv[1:]])}", markup=False, highlight=False)
+    say(f"{explanation.warnings[0].text} The partial explanation is in {folder}.")
+    try:
+        show(explanation, out=folder, as_json=as_json, quiet=quiet)
+    except StoreError as error:
+        say(f"The partial explanation was not saved: {error}")
+    except OSError:  # the terminal is gone; the explanation was saved before it was shown
+        pass
+    if recorded:
+        say(f"To go on: {shlex.join(['whygen', *sys.argv[1:]])}")
+
+
+def try_store(cache: Path | str | None) -> None:
+    """Find out before anything is paid whether answers can be recorded.
+
+    Raises:
+        StoreError: if a file that was named for them cannot be written. The usual one is warned about.
+    """
+    if cache is None:
+        return
+    with open_store(cache) as store:
+        trouble = store.try_writing()
+    if trouble and cache != DEFAULT_STORE:
+        raise StoreError(
+            f"Answers cannot be recorded in {str(cache)!r}, because {trouble}. Nothing was asked. Name another file "
+            "with --cache, or choose --no-cache."
+        )
+    if trouble:
+        say(
+            f"Answers of this run will not be recorded, because {trouble} ({store.path}): they are kept in memory "
+            "only. Name another file with --cache PATH or WHYGEN_CACHE_DIR."
+        )
+
+
+@contextmanager
+def made_folder(path: Path | None) -> Generator[None, None, None]:
+    """Make the folder of a result and try it before anything is paid; if nothing came into a new one, it goes again.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    is_new = path is not None and not path.exists()
+    if path is not None:
+        try_folder(make_folder(path))
+    try:
+        yield
+    finally:
+        if path is not None and is_new:
+            with suppress(OSError):
+                path.rmdir()  # only an empty one goes
 
 
 def make_folder(path: Path) -> Path:
@@ -166,8 +243,7 @@ def make_folder(path: Path) -> Path:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"The folder {str(path)!r} cannot be made ({error.strerror}). Give another one with -o."
-        ) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise StoreError(f"The folder {str(path)!r} cannot be made ({why}). Give another one with -o.") from None
     return path

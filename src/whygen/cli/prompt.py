@@ -212,10 +212,10 @@ def show_forecast(forecast: Forecast, *, as_json: bool) -> None:
         common.print_json(asdict(forecast))
         return
     tokens = "unknown" if forecast.tokens_in is None else f"{forecast.tokens_in:,}"
-    typer.echo(f"{forecast.units} units, {forecast.calls} calls (up to the whole budget if repeats differ)")
+    common.tell(f"{forecast.units} units, {forecast.calls} calls (up to the whole budget if repeats differ)")
     cost = "unknown" if forecast.cost_at_most is None else f"at most ${forecast.cost_at_most:,.4f}"
-    typer.echo(f"tokens in: {tokens}; tokens out: at most {forecast.tokens_out_at_most:,}; cost: {cost}")
-    typer.echo("Nothing was sent.")
+    common.tell(f"tokens in: {tokens}; tokens out: at most {forecast.tokens_out_at_most:,}; cost: {cost}")
+    common.tell("Nothing was sent.")
 
 
 def _given(model: str, source: str | None, text: str | None, chat: Path | None) -> str | Chat:

@@ -28,4 +28,4 @@ def report(
         common.print_json(explanation.to_dict())
     elif not quiet:
         print_terminal(explanation, common.console_for_output())
-        common.console_for_people().print(f"Report: {target}", markup=False, highlight=False)
+        common.say(f"Report: {target}")

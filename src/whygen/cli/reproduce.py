@@ -35,7 +35,7 @@ class Wish:
     def say(self, text: str) -> None:
         """One line for the person who waits."""
         if not self.quiet:
-            common.console_for_people().print(text, markup=False, highlight=False)
+            common.say(text)
 
 
 def reproduce(
@@ -93,7 +93,7 @@ def _gsmile_life(wish: Wish) -> Path:
     preset, default = reproduce_gsmile.by_preset(run), reproduce_gsmile.by_default(run, encoder=wish.encoder)
     table = reproduce_gsmile.markdown(run, preset, default)
     if not wish.quiet:
-        typer.echo(table)
+        common.tell(table)
     for name, explanation in (("preset", preset), ("default", default)):
         folder = common.make_folder(wish.out / name)
         explanation.save(folder)

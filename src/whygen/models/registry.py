@@ -41,7 +41,7 @@ def _found() -> tuple[dict[str, Provider], tuple[Broken, ...]]:
             continue
         try:
             found[name] = _load(entries[name, value])
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a package of others, which may do anything
             broken.append(Broken(name, f"{type(error).__name__}: {error}"))
     return found, tuple(broken)
 

@@ -26,10 +26,10 @@ def partial(explanation: PromptExplanation, asker: Asker) -> PromptExplanation:
     """
     if asker.ended is None:
         return explanation
-    again = f"It was interrupted. {BATCH_GOES_ON if asker.runner.hands_over else RECORDED}"
-    why = str(asker.ended) if isinstance(asker.ended, EndedError) else again
+    kept = BATCH_GOES_ON if asker.runner.hands_over else RECORDED if asker.runner.records else ""
+    why = str(asker.ended) if isinstance(asker.ended, EndedError) else f"Interrupted. {kept}".strip()
     reason = asker.ended.reason if isinstance(asker.ended, EndedError) else "interrupt"
-    text = f"The run ended early, and this is what it had by then: {explanation.calls.asked} calls. {why}"
+    text = f"{why} The run ended early, and this is what it had by then: {explanation.calls.asked} calls."
     warnings = (Warned(code="ended-early", text=text), *explanation.warnings)
     explanation = explanation.model_copy(update={"warnings": warnings, "ended": reason})
     if isinstance(asker.ended, KeyboardInterrupt):

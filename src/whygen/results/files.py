@@ -100,6 +100,20 @@ def write_together(folder: Path, parts: Mapping[str, bytes], *, stale: tuple[str
             place.unlink(missing_ok=True)
 
 
+def try_folder(folder: Path) -> None:
+    """Find out whether files can be written into a folder, before what they hold is paid for.
+
+    Raises:
+        StoreError: if not.
+    """
+    try:
+        _write_beside(folder, "trial", b" ").unlink()
+    except OSError as error:
+        raise StoreError(
+            f"{str(folder)!r} cannot be written ({error.strerror}). Give another folder with -o."
+        ) from None
+
+
 def _write_beside(folder: Path, name: str, data: bytes) -> Path:
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
     place = Path(temporary)

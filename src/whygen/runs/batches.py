@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from whygen.errors import UsageError
+from whygen.interrupts import interrupts_raise
 from whygen.models.batches import AnswersLater, Batches, BatchState, NoBatches, Results, Sought
 from whygen.models.protocols import Model
 from whygen.runs.agenda import Agenda, Arrival, End, Job
@@ -94,13 +95,14 @@ class BatchDispatcher:
         del send, limits
         run = _Run(self, agenda)
         try:
-            while not agenda.done and agenda.end is None:
-                run.hand_over()
-                if answered := run.look():
-                    yield agenda.settle(answered)
-                    run.forget()
-                else:
-                    run.wait()
+            with interrupts_raise():
+                while not agenda.done and agenda.end is None:
+                    run.hand_over()
+                    if answered := run.look():
+                        yield agenda.settle(answered)
+                        run.forget()
+                    else:
+                        run.wait()
         except KeyboardInterrupt:
             agenda.stop(End("interrupt", "Interrupted."))
         if agenda.end is not None:

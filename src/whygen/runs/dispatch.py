@@ -7,12 +7,15 @@ and in which order, and what it may cost, is the agenda's business: it is the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
-from whygen.runs.agenda import Agenda, Arrival
+from whygen.interrupts import interrupts_to
+from whygen.runs.agenda import Agenda, Arrival, End
 from whygen.runs.retry import Answer
 from whygen.types import Limits, Request
 
+GRACE: Final = 10.0
+"""Seconds that answers under way are waited for once a run has ended: they are paid for."""
 Send: TypeAlias = Callable[[Sequence[Request]], Sequence[Answer]]
 """Asks the model once: as many answers as requests, in their order. Threads may call it at the same time."""
 
@@ -24,13 +27,18 @@ class Dispatcher(Protocol):
 
 
 class LocalDispatcher:
-    """One batch of ``limits.max_batch`` requests after another."""
+    """One batch of ``limits.max_batch`` requests after another.
+
+    Ctrl-C (or SIGTERM, SIGHUP) lets the batch come to its end, so that what was computed or paid for is recorded; a
+    second one, or `GRACE` seconds, interrupts it.
+    """
 
     def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Arrival], None, None]:
-        while not agenda.done:
-            jobs = agenda.take(max(1, limits.max_batch))
-            if jobs:
-                answers = send([job.request for job in jobs])
-                yield agenda.settle(zip(jobs, answers, strict=True))
-            elif not agenda.done:  # a budget may have ended it just now
-                agenda.sleep()
+        with interrupts_to(lambda: agenda.stop(End("interrupt", "Interrupted.")), within=GRACE):
+            while not agenda.done:
+                jobs = agenda.take(max(1, limits.max_batch))
+                if jobs:
+                    answers = send([job.request for job in jobs])
+                    yield agenda.settle(zip(jobs, answers, strict=True))
+                elif not agenda.done:  # a budget may have ended it just now
+                    agenda.sleep()

@@ -45,6 +45,8 @@ def open_file(path: Path) -> Opened:
         StoreError: if the file is damaged or belongs to another program. It is left as it is.
         FormatError: if a newer whygen wrote it.
     """
+    if path.exists() and not path.is_file():  # SQLite would wait for ever at a pipe
+        raise StoreError(f"{path} is no file: give the file of recorded answers, or its folder, with --cache PATH.")
     try:
         _make(path)
         return Opened(_for_writing(path))

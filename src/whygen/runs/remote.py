@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import heapq
 import math
-import signal
-import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
 from typing import Final
 
+from whygen.interrupts import interrupts_to
 from whygen.runs.agenda import Agenda, Arrival, End
 from whygen.runs.clock import Clock, MonotonicClock
 from whygen.runs.concurrency import START, Concurrency
 from whygen.runs.crew import Crew, Done, Sent, Threads
-from whygen.runs.dispatch import Send
+from whygen.runs.dispatch import GRACE, Send
 from whygen.types import Failure, Limits
 
-GRACE: Final = 10.0
-"""Seconds that answers under way are waited for once a run has ended: they are paid for."""
 HOLD: Final = 0.5
 """Seconds that the place of a call that was turned away stays empty, as long as no answer has shown how long one takes.
 """
@@ -30,7 +26,7 @@ HOLD: Final = 0.5
 class RemoteDispatcher:
     """Finds out how many calls a server takes (`Concurrency`), and keeps so many under way.
 
-    Ctrl-C sends nothing more, and waits for what is under way; pressed again, it interrupts at once.
+    Ctrl-C (or SIGTERM, SIGHUP) sends nothing more, and waits for what is under way; a second interrupts at once.
 
     Args:
         start: calls under way in the first stage.
@@ -62,7 +58,7 @@ class RemoteDispatcher:
             self._concurrency = Concurrency(most, start=self._start)
         crew = self._crew(send)
         calls = _Calls(agenda, self._concurrency, crew, clock=self._clock, grace=self._grace)
-        with _interrupts_to(calls.interrupt):
+        with interrupts_to(calls.interrupt):
             try:
                 while calls.go_on():
                     calls.hand_out()
@@ -136,23 +132,3 @@ class _Calls:
                 heapq.heappush(self._held, at + (self._concurrency.seconds or HOLD))
             arrivals += self._agenda.settle([(sent.job, answer)])
         return arrivals
-
-
-@contextmanager
-def _interrupts_to(stop: Callable[[], None]) -> Generator[None, None, None]:
-    """Let the first Ctrl-C call ``stop``, so that it cannot hit between an answer's arrival and its recording."""
-    usual = signal.default_int_handler
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not usual:
-        yield
-        return
-
-    def first(number: int, frame: object) -> None:
-        del number, frame
-        signal.signal(signal.SIGINT, usual)
-        stop()
-
-    signal.signal(signal.SIGINT, first)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)

@@ -199,6 +199,11 @@ class Runner:
         return self._serve(requests, self._model.score, label, watch)
 
     @property
+    def records(self) -> bool:
+        """Whether answers outlive this process."""
+        return self._store.path is not None
+
+    @property
     def hands_over(self) -> bool:
         """Whether requests go to the provider in batches, which go on when a run ends."""
         return isinstance(self._dispatcher, BatchDispatcher)
@@ -246,7 +251,7 @@ class Runner:
         finally:
             self._progress.end()
         if self._end is not None and not wanted.keys() <= known.keys():
-            raise _ended(self._end, sum(key in known for key in keys), len(keys), recorded=self._store.path is not None)
+            raise _ended(self._end, sum(key in known for key in keys), len(keys), recorded=self.records)
         answers = [known[key] for key in keys]
         self._asked += len(requests)
         self._cached += len(requests) - len(missing)
@@ -320,11 +325,11 @@ def dispatcher_for(model: Model) -> Dispatcher:
 
 def _ended(end: End, answered: int, asked: int, *, recorded: bool) -> EndedError | KeyboardInterrupt:
     text = f"{end.text} {answered} of {asked} requests were answered."
-    if end.reason == "interrupt" or end.reason == "error":  # noqa: PLR1714 - the type is narrowed
-        return KeyboardInterrupt(text)
     if answered and end.again:
         goes_on = "These are recorded: the same command goes on from here."
         text += f" {goes_on if recorded else 'They were kept in memory only, since there is no store.'}"
+    if end.reason == "interrupt" or end.reason == "error":  # noqa: PLR1714 - the type is narrowed
+        return KeyboardInterrupt(text)
     return EndedError(text, reason=end.reason)
 
 
@@ -343,7 +348,7 @@ def _checked(uri: str, verb: Send, batch: Sequence[Request]) -> Sequence[Answer]
         answers = list(verb(batch))
     except WhygenError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # one that ends the program has failed like any other
         raise ModelError(
             f"The model {uri} raised {type(error).__name__}: {error}. This was in a batch of {len(batch)} requests; "
             "what was answered before is recorded, so the same command goes on from there once this is mended."

@@ -125,6 +125,18 @@ class Store:
             )
         return Ledger(self._connection, self._path)
 
+    def try_writing(self) -> str:
+        """Write something, and take it back: why the file takes no answers, or nothing where it does."""
+        if self._path is None or self._connection is None:
+            return self._trouble
+        try:
+            with transaction(self._connection):
+                version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+                self._connection.execute(f"PRAGMA user_version = {version}")
+        except sqlite3.DatabaseError as error:
+            return self._trouble or files.trouble_of(error)
+        return self._trouble
+
     def flush(self) -> None:
         """Try again to write what an earlier write could not place."""
         self._write(dict(self._waiting))
