@@ -34,11 +34,15 @@ def prompt_of(seed: int, paragraphs: int, sentences: int, places: list[Place]) -
     )
 
 
-def explain(prompt: str, score: Callable[[set[str]], bool], seed: int, *, budget: int = 512) -> PromptExplanation:
+def explain(
+    prompt: str, score: Callable[[set[str]], bool], seed: int, *, budget: int = 512, model_noise: str = "measure"
+) -> PromptExplanation:
     def target(text: str) -> float:
         return float(score(set(text.lower().replace(".", " ").split())))
 
-    return explain_hierarchy(lambda text: text, prompt, target=target, budget=budget, cache=None, seed=seed)
+    return explain_hierarchy(
+        lambda text: text, prompt, target=target, budget=budget, model_noise=model_noise, cache=None, seed=seed
+    )
 
 
 def units_of(explanation: PromptExplanation, places: list[Place]) -> list[int]:
@@ -96,8 +100,9 @@ def test_three_words_that_are_needed_together_are_all_found_with_calls_enough() 
     places = [(3, 0, "zopen"), (3, 1, "zmid"), (3, 2, "zclose")]
     for seed in range(3):
         explanation = explain(
-            prompt_of(seed, 20, 3, places), lambda words: {"zopen", "zmid", "zclose"} <= words, seed, budget=1000
-        )
+            prompt_of(seed, 20, 3, places), lambda words: {"zopen", "zmid", "zclose"} <= words, seed, budget=1000,
+            model_noise="none",
+        )  # fmt: skip
         units = units_of(explanation, places)
         assert all(explanation.units[unit].significant for unit in units)
 
@@ -110,7 +115,8 @@ def test_the_budget_is_spent_before_nothing_is_said() -> None:
 
 
 def test_no_pair_is_looked_for_where_values_leave_nothing_over() -> None:
-    explanation = explain(prompt_of(2, 6, 3, [(2, 1, "zopen")]), lambda words: "zopen" in words, 2)
+    prompt = prompt_of(2, 6, 3, [(2, 1, "zopen")])
+    explanation = explain(prompt, lambda words: "zopen" in words, 2, model_noise="none")
     assert explanation.interactions == ()
     assert explanation.units[units_of(explanation, [(2, 1, "zopen")])[0]].significant
     assert explanation.calls.asked < 400
@@ -125,3 +131,21 @@ def test_interactions_can_be_left_out() -> None:
 
     without = explain_hierarchy(lambda text: text, prompt, target=target, cache=None, interactions=0)
     assert without.interactions == ()
+
+
+@pytest.mark.parametrize("odd", [0.02, 0.05])
+def test_levels_of_a_model_that_is_rarely_odd_hold_the_truth(odd: float) -> None:
+    """Most levels see no odd answer at all: their intervals are no point, and hold what the model does on average."""
+    held = []
+    for seed in range(8):
+        prompt, rng = prompt_of(seed, 4, 2, [(1, 1, "zopen")]), np.random.default_rng(seed)
+        explanation = explain(prompt, lambda words: ("zopen" in words) != (rng.random() < odd), seed, budget=250)  # noqa: B023
+        assert explanation.tree is not None
+        at = prompt.lower().index("zopen")
+        for node in explanation.tree.nodes:
+            truth = 1.0 - 2.0 * odd if node.start <= at < node.end else 0.0
+            assert node.low is not None
+            assert node.high is not None
+            held.append(node.low <= truth <= node.high)
+            assert node.high > node.low
+    assert np.mean(held) >= 0.95

@@ -95,7 +95,8 @@ def level(skeleton: Skeleton, game: np.ndarray, part: int, seed: int, *, estiman
 def root(skeleton: Skeleton, game: np.ndarray, seed: int, *, estimand: str):
     found = first_level(
         skeleton, lambda masks: values(game, masks), np.random.default_rng(seed), estimand=estimand,
-        surrogate=load_surrogate("ridge"), measure_noise=lambda *_: (0.0, 0), total=float(game[-1] - game[0]),
+        surrogate=load_surrogate("ridge"), measure_noise=lambda _, effects: effects[:, None],
+        total=float(game[-1] - game[0]), known=True,
     )  # fmt: skip
     assert found is not None
     return found.level

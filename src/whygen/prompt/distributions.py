@@ -167,8 +167,10 @@ def shift_p_values(
     """Does the law of the outputs differ with and without a unit? Energy statistic, labels swapped within pairs.
 
     With a unit in exactly one half of every complement pair, the energy statistic between "with" and "without" is a
-    quadratic form in the signs of the pairs; swapping the labels of a pair flips its sign. All draws of a mask stay
-    together. METHODS A3, p-shift.
+    quadratic form in the signs of the pairs: the squared length of the sum of signed differences, where distances embed
+    the outputs. What the other units do to the differences is taken off before labels are swapped (Freedman and Lane
+    1983, Journal of Business & Economic Statistics 1:292-298), or it would count as noise: by a ridge on their signs,
+    its penalty chosen by leaving one pair out. All draws of a mask stay together. METHODS A3, p-shift.
 
     Args:
         distances: mean distance between the draws of two masks, ``(2P, 2P)``; rows 2j and 2j + 1 are pair j.
@@ -180,10 +182,41 @@ def shift_p_values(
         p-values ``(n,)``, at least ``1 / (rounds + 1)``.
     """
     first, second = distances[0::2], distances[1::2]
-    form = first[:, 0::2] - first[:, 1::2] - second[:, 0::2] + second[:, 1::2]
-    np.fill_diagonal(form, 0.0)  # the same under every swap
-    observed = -np.einsum("pn,pq,qn->n", signs, form, signs)
-    swaps = rng.choice(np.array([-1, 1]), size=(rounds, len(form)))
-    null = -np.einsum("rp,pq,rq->r", swaps, form, swaps, optimize=True)
-    slack = 1e-9 * max(float(np.abs(null).max()), 1e-300)
-    return (1.0 + (null[None, :] >= observed[:, None] - slack).sum(axis=1)) / (rounds + 1.0)
+    products = (first[:, 1::2] - first[:, 0::2] + second[:, 0::2] - second[:, 1::2]) / 2.0
+    x = signs.astype(np.float64)
+    penalty = _penalty(x, products)
+    swaps = rng.choice(np.array([-1.0, 1.0]), size=(rounds, len(products)))
+    found: list[float] = []
+    for unit in range(x.shape[1]):
+        left = _without(np.delete(x, unit, axis=1), penalty)
+        residuals, own = left @ products @ left, left @ x[:, unit]
+        observed = float(own @ residuals @ own)
+        # A fit leans on each pair: its residuals are smaller than the noise by the root of what it leaves of the pair.
+        weights = own / np.sqrt(np.maximum(np.diag(left), 1e-9))
+        null = np.einsum("rp,rp->r", (swaps * weights) @ residuals, swaps * weights)
+        slack = 1e-9 * max(float(np.abs(null).max(initial=0.0)), 1e-300)
+        found.append((1.0 + int((null >= observed - slack).sum())) / (rounds + 1.0))
+    return np.array(found)
+
+
+_PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 1e6)
+"""Of the ridge that takes other units off, as multiples of the pairs; the last takes off nothing."""
+
+_LEAVES = 0.75
+"""A fit that leaves less of the pairs on average has too few of them: what it takes off is the unit's own as well."""
+
+
+def _penalty(x: Floats, products: Floats) -> float:
+    """The penalty whose fit to all units' signs predicts left-out differences best, by their inner products."""
+    errors: list[float] = []
+    for share in _PENALTIES:
+        left = _without(x, share * len(x))
+        squares, kept = np.diag(left @ products @ left), np.diag(left)
+        errors.append(float(np.sum(squares / kept**2)) if kept.mean() >= _LEAVES else np.inf)
+    return _PENALTIES[int(np.argmin(errors))] * len(x)
+
+
+def _without(x: Floats, penalty: float) -> Floats:
+    """The matrix ``(P, P)`` that takes a ridge on ``x`` ``(P, k)`` off."""
+    inner = x.T @ x + penalty * np.eye(x.shape[1])
+    return np.eye(len(x)) - x @ np.linalg.solve(inner, x.T)

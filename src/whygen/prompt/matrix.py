@@ -11,12 +11,21 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from whygen.prompt.heard import Floats, Heard, Read
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.sentences import sentence_effects
 from whygen.prompt.targets import Target
 from whygen.results.records import OutputSentence, SentenceMatrix, TargetRecord
+from whygen.stats.multiplicity import benjamini_hochberg
+
+FALSE_DISCOVERY = 0.05
+"""Expected share of false cells among those that are called significant."""
+
+_NORMAL = 1.96
+"""Half a 95% interval in standard errors."""
 
 Estimator: TypeAlias = Callable[[Read, int], Estimate]
 """The estimate of one column of what was read, by the run's own estimand and seed."""
@@ -47,8 +56,34 @@ def sentence_matrix(heard: Heard, target: Target, estimate: Estimator, *, most: 
         attributions=_by_unit([each.attributions for each in found]),
         low=_by_unit([interval.low for interval in limits]) if known else None,
         high=_by_unit([interval.high for interval in limits]) if known else None,
+        significant=_significant(found),
         left_out=measure.left_out,
     )
+
+
+def _significant(found: Sequence[Estimate]) -> tuple[tuple[bool, ...], ...] | None:
+    """Benjamini-Hochberg at 5% over all cells at once; None where the design gives no intervals.
+
+    Columns share their masks, so their cells depend on each other positively, which the procedure bears.
+    """
+    p_values = [_p_values(one) for one in found]
+    known = [each for each in p_values if each is not None]
+    if len(known) < len(p_values):
+        return None
+    cells: NDArray[np.float64] = np.stack(known, axis=1)
+    rows: list[list[bool]] = benjamini_hochberg(cells.ravel(), level=FALSE_DISCOVERY).reshape(cells.shape).tolist()
+    return tuple(tuple(row) for row in rows)
+
+
+def _p_values(one: Estimate) -> Floats | None:
+    """p-values of a column ``(n,)``; by the interval where the design gives that alone."""
+    if one.p_values is not None or one.interval is None:
+        return one.p_values
+    half = (one.interval.high - one.interval.low) / 2.0
+    size, rounding = np.abs(one.attributions), 1e-9 * max(float(np.abs(one.attributions).max(initial=0.0)), 1e-300)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(half > 0.0, size / half, np.where(size > rounding, np.inf, 0.0))
+    return np.asarray(2.0 * ndtr(-_NORMAL * ratio), dtype=np.float64)
 
 
 def _by_unit(columns: Sequence[Floats]) -> tuple[tuple[float, ...], ...]:

@@ -68,7 +68,7 @@ def _strongest(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[int]:
 
 
 def _cells(found: SentenceMatrix, row: int, largest: float) -> list[dict[str, Any]]:
-    sure = found.excludes_zero()[row]
+    sure = found.sure()[row]
     decimals = decimals_for(largest)
     values = np.round(np.array(found.attributions[row]), decimals).tolist()  # rounding errors have no colour
     return [

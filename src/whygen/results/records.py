@@ -67,7 +67,8 @@ class SentenceMatrix(Record):
     """Units by sentences of the reference: rows are the explanation's units, columns its sentences.
 
     ``low`` and ``high`` are the limits of the intervals, of the level and method of the explanation; None where the
-    design gives none. ``left_out`` counts the sentences after those.
+    design gives none. ``significant``: after false-discovery control at 5% over all cells; None in files of earlier
+    versions, and without intervals. ``left_out`` counts the sentences after those.
     """
 
     sentences: tuple[OutputSentence, ...]
@@ -75,11 +76,16 @@ class SentenceMatrix(Record):
     attributions: tuple[tuple[float, ...], ...]
     low: tuple[tuple[float, ...], ...] | None
     high: tuple[tuple[float, ...], ...] | None
+    significant: tuple[tuple[bool, ...], ...] | None = None
     left_out: int = 0
 
     def array(self) -> NDArray[np.float64]:
         """Attributions, shape ``(units, sentences)``."""
         return np.array(self.attributions, dtype=np.float64).reshape(len(self.attributions), len(self.sentences))
+
+    def sure(self) -> NDArray[np.bool_]:
+        """Where a cell is significant among all cells, shape ``(units, sentences)``; by its interval in old files."""
+        return self.excludes_zero() if self.significant is None else np.array(self.significant, dtype=bool)
 
     def excludes_zero(self) -> NDArray[np.bool_]:
         """Where the interval excludes zero, shape ``(units, sentences)``; nowhere without intervals."""

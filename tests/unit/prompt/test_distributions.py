@@ -67,6 +67,20 @@ def test_the_shift_test_keeps_its_level_and_finds_a_shift() -> None:
     assert np.mean(false) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / len(false))
 
 
+def test_a_weak_unit_is_found_beside_a_strong_one_and_idle_ones_are_not() -> None:
+    rng = np.random.default_rng(13)
+    pairs, found, false = 40, 0, []
+    for _ in range(60):
+        signs = rng.choice([-1, 1], size=(pairs, 6))
+        strong, weak = (np.column_stack([signs[:, i], -signs[:, i]]).ravel() for i in (0, 1))
+        outputs = np.column_stack([3.0 * strong, 0.4 * weak]) + rng.normal(size=(2 * pairs, 2))
+        p_values = distributions.shift_p_values(cdist(outputs, outputs), signs, rng, rounds=300)
+        found += p_values[1] <= 0.05
+        false.extend((p_values[2:] <= 0.05).tolist())
+    assert found >= 30  # 5 of 60 where the strong unit counts as noise
+    assert np.mean(false) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / len(false))
+
+
 def test_a_unit_that_changes_the_spread_alone_is_seen_by_the_shift_and_not_by_the_mean() -> None:
     rng = np.random.default_rng(12)
     signs = rng.choice([-1, 1], size=(30, 2))

@@ -18,6 +18,7 @@ from whygen.prompt.exact import enumerated_estimate
 from whygen.prompt.heard import Heard, Read, measure_by
 from whygen.prompt.intervals import Estimate, cross_fit, sampled_estimate
 from whygen.prompt.matrix import sentence_matrix
+from whygen.prompt.noise import measure
 from whygen.prompt.observed import Observed
 from whygen.prompt.operators import Delete
 from whygen.prompt.sentences import sentence_effects
@@ -69,8 +70,8 @@ def test_each_word_drives_its_own_sentence(name: str) -> None:
     others = np.ones_like(found, dtype=bool)
     others[fox, 1] = others[castle, 2] = False
     assert np.abs(found[others]).max() < 0.3 * found[[fox, castle], [1, 2]].min()
-    assert matrix.excludes_zero()[fox, 1]
-    assert not matrix.excludes_zero()[:, 0].any()
+    assert matrix.sure()[fox, 1]
+    assert not matrix.sure()[:, 0].any()
 
 
 def test_log_probabilities_of_sentences_add_up_to_the_whole() -> None:
@@ -161,3 +162,29 @@ def test_what_has_no_sentences_is_refused() -> None:
         sentence_effects(load_target("tfidf"), Output(text=" \n "))
     with pytest.raises(UsageError, match="'refusal' reads the answer as one"):
         sentence_effects(load_target("refusal"), REFERENCE)
+
+
+def test_cells_are_corrected_over_all_of_them() -> None:
+    """Noise alone: an interval of 5% of the cells leaves zero out, and one run in twenty calls a cell at most."""
+    rng, n, runs, called, outside = np.random.default_rng(5), 4, 60, 0, []
+    masks, told = every_mask(n), heard(every_mask(len(split(PROMPT))))
+    for _ in range(runs):
+        draws = rng.normal(size=(len(masks), 3, 3))
+        noise = [measure(draws[:, :, place]) for place in range(3)]
+
+        def estimate(read: Read, place: int) -> Estimate:
+            observed = Observed(masks, draws[:, :, place].mean(axis=1), np.arange(len(masks)))  # noqa: B023
+            return enumerated_estimate(observed, noise[place])  # noqa: B023
+
+        matrix = sentence_matrix(told, load_target("token-set"), estimate)
+        called += bool(matrix.sure().any())
+        outside.append(matrix.excludes_zero().mean())
+    assert called <= 8
+    assert 0.02 <= np.mean(outside) <= 0.08
+
+
+def test_a_matrix_of_an_earlier_version_is_read_by_its_intervals() -> None:
+    masks = every_mask(len(split(PROMPT)))
+    matrix = sentence_matrix(heard(masks), load_target("edit"), enumerated(masks))
+    old = matrix.model_copy(update={"significant": None})
+    assert (old.sure() == old.excludes_zero()).all()

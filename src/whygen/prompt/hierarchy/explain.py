@@ -176,12 +176,17 @@ class _Run:
         return [self.asker.operator.render(self.asker.units, mask) for mask in masks]
 
     def redrawn(self, masks: Masks, effects: Floats) -> Floats:
-        """All draws ``(m, d)`` of masks, with those of some that are asked again, at random. METHODS A3."""
+        """All draws ``(m, d)`` of masks, with those of some that are asked again, at random. METHODS A3.
+
+        Where the model samples all are, if a quarter of what is left pays for it: of a first level whose masks were
+        all asked, nothing else shows the noise.
+        """
         drawn = effects[:, None]
         rows = np.flatnonzero(~np.isnan(effects) & ~masks.all(axis=1))
         if self.whole.known or self.left() < REDRAWS or not len(rows):
             return drawn
-        rows = generator(self.asker.settings.seed, "redraws").permutation(rows)[:REDRAWS]
+        every = self.whole.steadiness == "differs" and 4 * len(rows) <= self.left()
+        rows = generator(self.asker.settings.seed, "redraws").permutation(rows)[: None if every else REDRAWS]
         again = np.full((len(effects), 1), np.nan)
         chosen: list[int] = rows.tolist()
         again[rows, 0], self.whole = self.asker.redraws(self._render(masks[rows]), chosen, self.whole)

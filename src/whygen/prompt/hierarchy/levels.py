@@ -13,6 +13,7 @@ from scipy.special import stdtr, stdtrit
 from whygen.prompt import intervals
 from whygen.prompt.hierarchy.laws import contexts, paired_children, put, size_law
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
+from whygen.prompt.noise import Noise
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.surrogates.rows import regression
@@ -94,6 +95,7 @@ def open_part(
     *,
     estimand: str,
     surrogate: Surrogate,
+    unseen: float = 0.0,
     first_row: int = 0,
     before: Rows | None = None,
 ) -> Level | None:
@@ -108,6 +110,7 @@ def open_part(
         rng: draws masks, folds and signs.
         estimand: ``banzhaf`` or ``shapley``.
         surrogate: what is fitted.
+        unseen: weight of an odd answer that may not have shown, see `weight_of_unseen`.
         first_row: number of the first row that is asked.
         before: what was asked when the part was opened before: the level then rests on all of it.
     """
@@ -121,10 +124,12 @@ def open_part(
     nothing = np.full(int(kept.sum()), np.nan)
     rows = Rows(masks[kept], effects[kept], nothing, np.arange(len(nothing)) // 2, first_row + np.flatnonzero(kept))
     rows = rows if before is None else before.with_more(rows)
-    return level_of(rows, children, surrogate, rng)
+    return level_of(rows, children, surrogate, rng, unseen=unseen)
 
 
-def level_of(rows: Rows, children: Sequence[Part], surrogate: Surrogate, rng: np.random.Generator) -> Level | None:
+def level_of(
+    rows: Rows, children: Sequence[Part], surrogate: Surrogate, rng: np.random.Generator, *, unseen: float = 0.0
+) -> Level | None:
     """Values of children from pairs of masks that open their parent, those with all of them or none included."""
     own = rows.masks[:, [child.first for child in children]]
     totals: NDArray[np.bool_] = np.asarray(own[0::2].all(axis=1) | own[1::2].all(axis=1), dtype=np.bool_)
@@ -144,7 +149,7 @@ def level_of(rows: Rows, children: Sequence[Part], surrogate: Surrogate, rng: np
     fit = intervals.cross_fit(observed, surrogate, rng)
     predicted = np.empty(len(own))
     predicted[order] = np.concatenate([fit.predicted, _left_out_halves(deltas)])
-    return _level(fit, observed, deltas, replace(rows, predicted=predicted), rng)
+    return _level(fit, observed, deltas, replace(rows, predicted=predicted), rng, unseen=unseen)
 
 
 def answered_pairs(effects: Floats) -> NDArray[np.bool_]:
@@ -158,14 +163,43 @@ def _left_out_halves(deltas: Floats) -> Floats:
     return np.column_stack([others, -others]).ravel() / 2.0
 
 
-def _level(fit: intervals.CrossFit, observed: Observed, deltas: Floats, rows: Rows, rng: np.random.Generator) -> Level:
+def weight_of_unseen(noise: Noise) -> float:
+    """Weight of an answer that is off as far as effects can be: one is added to each level, seen or not.
+
+    Levels ask few masks. Where a model is odd once in fifty calls, most levels see nothing of it, and their scores have
+    no spread at all: what was not seen in a few calls may still be there. The weight is the share of repeats that
+    agreed, as in `noise`: it falls where noise shows itself in the scores.
+    """
+    if noise.source == "none":
+        return 0.0
+    return 1.0 if not noise.repeats else 1.0 - noise.odd / noise.repeats
+
+
+def error_of_unseen(observed: Observed, span: float, *, unseen: float) -> Floats:
+    """Standard error that one more pair with such an answer, ``span`` off, adds to the mean of the scores, ``(n,)``."""
+    weights: Floats = np.sqrt((observed.weights() ** 2).mean(axis=0)) / 2.0
+    return np.sqrt(unseen) * weights * span / (len(np.unique(observed.groups)) + 1.0)
+
+
+def _level(
+    fit: intervals.CrossFit,
+    observed: Observed,
+    deltas: Floats,
+    rows: Rows,
+    rng: np.random.Generator,
+    *,
+    unseen: float,
+) -> Level:
     """Children share out the mean of ``deltas``; each carries an n-th of what is uncertain about it."""
     scores = fit.scores
     n = scores.shape[1]
+    span = float(np.ptp(rows.effects))
     interval = score_interval(scores, folds=fit.folds)
-    error = float(deltas.std(ddof=1)) / np.sqrt(len(deltas))
+    off = error_of_unseen(observed, span, unseen=unseen)
+    error = float(np.hypot(deltas.std(ddof=1) / np.sqrt(len(deltas)), np.sqrt(unseen) * span / (len(deltas) + 1.0)))
     whole = float(student_half_width(np.array(error**2), len(deltas) - 1.0))
-    half = np.hypot(interval.high - interval.estimate, whole / n)
+    own = np.hypot(interval.high - interval.estimate, student_half_width(off**2, len(scores) - 1.0))
+    half = np.hypot(own, whole / n)
     p_values = np.maximum(t_test(interval.estimate, half, len(scores) - 1), p_by_flips(observed, rng, error=error))
     p_values = settled(p_values, interval.estimate, half, rows.effects)
     total = float(deltas.mean())

@@ -18,16 +18,19 @@ from whygen.prompt.hierarchy.levels import (
     Level,
     Rows,
     answered_pairs,
+    error_of_unseen,
     p_by_flips,
     pairs_for,
     settled,
     t_test,
+    weight_of_unseen,
 )
 from whygen.prompt.hierarchy.skeleton import Skeleton
 from whygen.prompt.noise import Noise, measure
 from whygen.prompt.observed import Observed
 from whygen.prompt.observing import mean_of_draws
 from whygen.prompt.surrogates import Surrogate
+from whygen.stats.intervals import student_half_width
 from whygen.types import Masks
 
 MeasureNoise: TypeAlias = Callable[[Masks, Floats], Floats]
@@ -148,7 +151,9 @@ def _from_pairs(
     assert interval is not None  # noqa: S101 - sampled masks always give one
     rows = Rows(rows.masks, rows.effects, fit.predicted - observed.effects.mean(), rows.groups, rows.asked)
     spread = fit.scores.std(axis=0, ddof=1)
-    half = interval.high - interval.estimate
+    off = error_of_unseen(observed, float(np.ptp(observed.effects)), unseen=weight_of_unseen(noise))
+    half = np.hypot(interval.high - interval.estimate, student_half_width(off**2, len(fit.scores) - 1.0))
     p_values = np.maximum(t_test(interval.estimate, half, len(fit.scores) - 1), p_by_flips(observed, rng))
     p_values = settled(p_values, interval.estimate, half, observed.effects)
-    return Level(interval.estimate, interval.low, interval.high, p_values, spread, None, rows)
+    low, high = interval.estimate - half, interval.estimate + half
+    return Level(interval.estimate, low, high, p_values, spread, None, rows)

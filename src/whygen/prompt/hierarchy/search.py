@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from whygen.prompt.hierarchy.hidden import cost_of_looking, hidden
-from whygen.prompt.hierarchy.levels import Ask, Floats, Level, cost_of_opening, open_part
+from whygen.prompt.hierarchy.levels import Ask, Floats, Level, cost_of_opening, open_part, weight_of_unseen
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
 from whygen.prompt.noise import Noise
 from whygen.prompt.surrogates import Surrogate
@@ -128,7 +128,7 @@ class Search:
         first_row, self.asked = self.asked, self.asked + cost_of_opening(len(part.children))
         return open_part(
             self.skeleton, part, self.ask, rng, estimand=self.estimand, surrogate=self.surrogate,
-            first_row=first_row, before=None if before is None else before.rows,
+            unseen=weight_of_unseen(self.noise), first_row=first_row, before=None if before is None else before.rows,
         )  # fmt: skip
 
     def _worth_most(self) -> Part | None:
