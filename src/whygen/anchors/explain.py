@@ -32,7 +32,7 @@ from whygen.anchors.representing import neighbours, open_space, represent, requi
 from whygen.anchors.scoring import Noise, Scores, Tick, noise_for, reconstruct, score
 from whygen.anchors.surveying import check_features, check_reconstructions, survey
 from whygen.anchors.trivial import Base
-from whygen.errors import DataError, UsageError
+from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.models.latent import Floats, LatentModel, Layout
 from whygen.models.latent_loading import load_latent
 from whygen.models.options import ModelOptions
@@ -44,6 +44,7 @@ from whygen.stats.seeds import generator
 from whygen.typed import typed
 
 ROLES = ("held-out", "training")
+MULTIPLICITIES = ("none", "benjamini-hochberg")
 Labels = Sequence[str | int] | NDArray[Any]
 
 
@@ -122,6 +123,8 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     """
     if reference_role not in ROLES:
         raise UsageError(f"reference_role is {reference_role!r}; give one of {', '.join(ROLES)}.")
+    if multiplicity not in {None, *MULTIPLICITIES}:
+        raise UnknownNameError("multiplicity", str(multiplicity), MULTIPLICITIES)
     chosen_plan = plan(
         preset, criteria=criteria, calibration=calibration, alpha=alpha, level=level, multiplicity=multiplicity,
         rounds=rounds, per_round=per_round, draws=draws, select=select, space=space, controls=controls,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, cast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
 import whygen
+from whygen.anchors.criteria import FeatureEncoder
 from whygen.cli import common
+from whygen.cli import inputs as given_inputs
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
+from whygen.models.python import imported
+from whygen.texts import read_text_file
 
 DIGITS = "demo/digits-vae"
 CONTROLS_HELP = "What shares are read against: auto, none, or of untrained,trivial,foils,generated."
@@ -26,7 +32,8 @@ def anchors(
     calibration: Annotated[str | None, typer.Option(help=CALIBRATION_HELP)] = None,
     alpha: Annotated[float | None, typer.Option(help="Chance that a sample like the reference is called low.")] = None,
     level: Annotated[str | None, typer.Option(help="per-criterion or joint.")] = None,
-    draws: Annotated[int | None, typer.Option(help="Posterior draws to average.")] = None,
+    multiplicity: Annotated[str | None, typer.Option(help="none, or benjamini-hochberg over the anchors.")] = None,
+    draws: Annotated[str | None, typer.Option(help="Posterior draws to average, or mean.")] = None,
     select: Annotated[str | None, typer.Option(help="k-dispersion:8, k-center:8,outliers=5 ...")] = None,
     space: Annotated[str | None, typer.Option(help="auto, pixels, latent, features or criteria.")] = None,
     controls: Annotated[str | None, typer.Option(help=CONTROLS_HELP)] = None,
@@ -35,11 +42,19 @@ def anchors(
     per_round: Annotated[int | None, typer.Option(help="N of mean-max.")] = None,
     layout: Annotated[str | None, typer.Option(help="Of arrays: flat, NHW, NHWC or NCHW.")] = None,
     scale: Annotated[str | None, typer.Option(help="What encode returns beside the mean: logvar, std or var.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Of the anchors: a file with one a line.")] = None,
+    trained: Annotated[str | None, typer.Option(help="Labels that the model was trained on, such as 0,1,7.")] = None,
+    shape: Annotated[str | None, typer.Option(help="Of one sample, where the model does not say: 28,28.")] = None,
+    value_range: Annotated[str | None, typer.Option(help="Lowest and highest value of samples: 0,1 or -1,1.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Features of samples: py/package.module:callable.")] = None,
+    classifier: Annotated[str | None, typer.Option(help="Labels of samples: py/package.module:callable.")] = None,
     out: common.Out = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
     seed: common.Seed = 0,
     device: common.Device = None,
+    dtype: given_inputs.DType = None,
+    batch_size: given_inputs.BatchSize = None,
     debug: common.Debug = False,
 ) -> None:
     """Explain which anchors a generative model knows, invents, half-knows or fails."""
@@ -54,7 +69,14 @@ def anchors(
         calibration=calibration,
         alpha=alpha,
         level=cast('Literal["per-criterion", "joint"] | None', level),
-        draws=draws,
+        multiplicity=cast('Literal["none", "benjamini-hochberg"] | None', multiplicity),
+        draws=None if draws is None else _draws(draws),
+        labels=None if labels is None else _lines(labels),
+        trained=None if trained is None else _labels(trained),
+        shape=None if shape is None else _whole_numbers("--shape", shape),
+        value_range=None if value_range is None else _range(value_range),
+        encoder=cast("FeatureEncoder | None", _callable("--encoder", encoder)),
+        classifier=_callable("--classifier", classifier),
         select=select,
         space=space,
         controls=controls,
@@ -64,7 +86,7 @@ def anchors(
         layout=cast('Literal["flat", "NHW", "NHWC", "NCHW"] | None', layout),
         scale=cast('Literal["logvar", "std", "var"] | None', scale),
         seed=seed,
-        options=ModelOptions(device=device),
+        options=ModelOptions(device=device, dtype=dtype, batch_size=batch_size),
         progress=common.progress_for(quiet or as_json),
     )
     common.show(explanation, out=out, as_json=as_json, quiet=quiet)
@@ -81,3 +103,46 @@ def _data(model: str, anchors: str | None, reference: str | None) -> tuple[objec
     from whygen.demo.digits import digits
 
     return digits("anchors"), reference
+
+
+def _lines(path: Path) -> list[str]:
+    return [line.strip() for line in read_text_file(path, "The file of labels").splitlines() if line.strip()]
+
+
+def _labels(text: str) -> list[str | int]:
+    """Labels between commas; whole numbers are numbers."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return [int(part) if part.isdecimal() else part for part in parts]
+
+
+def _whole_numbers(option: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} {text!r}: give whole numbers between commas, such as 28,28.") from None
+
+
+def _draws(text: str) -> int | Literal["mean"]:
+    if text == "mean":
+        return "mean"
+    if not (text.isascii() and text.isdecimal()):
+        raise UsageError(f"--draws {text!r}: give a whole number, or mean.")
+    return int(text)
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--value-range {text!r}: give two numbers, such as 0,1 or -1,1.") from None
+    return low, high
+
+
+def _callable(option: str, uri: str | None) -> Callable[..., Any] | None:
+    """A function of the person's own, by its URI."""
+    if uri is None:
+        return None
+    found = imported(uri.removeprefix("py/")) if uri.startswith("py/") and ":" in uri else None
+    if not callable(found):
+        raise UsageError(f"{option} {uri!r} is no function: give py/package.module:callable.")
+    return found

@@ -9,6 +9,7 @@ import typer
 
 import whygen
 from whygen.cli import common
+from whygen.cli import inputs as given_inputs
 from whygen.cli.prompt import show_forecast
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
@@ -50,7 +51,23 @@ def edit(
     ] = "auto",
     estimand: Annotated[str | None, typer.Option(help="banzhaf, shapley, local or loo.")] = None,
     keep: Annotated[float | None, typer.Option(help="Probability with which each other unit is kept; 0.8.")] = None,
+    kernel: Annotated[str | None, typer.Option(help="For local: dropped, embedding, word-mover or letters.")] = None,
+    design: Annotated[str | None, typer.Option(help="auto, or gsmile: the published draw of masks.")] = None,
+    scale: Annotated[str | None, typer.Option(help="For local: none, or min-max as published.")] = None,
     surrogate: Annotated[str | None, typer.Option(help="auto, or a name such as ridge.")] = None,
+    distribution: Annotated[
+        str | None, typer.Option(help="Compare sets of draws: energy, mmd, optimal-transport or sinkhorn.")
+    ] = None,
+    stable: Annotated[
+        int | None, typer.Option(help="Stop when the order of so many strongest units no longer changes.")
+    ] = None,
+    irrelevant: Annotated[str | None, typer.Option(help="count or exclude pictures of something else.")] = None,
+    interactions: Annotated[
+        int | None, typer.Option(help="At most so many pairs of units that act together; 5.")
+    ] = None,
+    sets: Annotated[
+        int | None, typer.Option(help="The fewest units that change or keep the picture, with so many further calls.")
+    ] = None,
     draws: Annotated[int | None, typer.Option(help="Pictures drawn for each mask; 1.")] = None,
     references: Annotated[int | None, typer.Option(help="Reference pictures; 1.")] = None,
     model_noise: Annotated[
@@ -68,6 +85,7 @@ def edit(
     strength: Annotated[float | None, typer.Option(help="Image to image: share of noise, 0 to 1.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Inpainting: a picture, white where to paint.")] = None,
     noise_seed: Annotated[int | None, typer.Option(help="Of the noise that every picture begins with.")] = None,
+    setting: given_inputs.Setting = None,
     max_cost: common.MaxCost = None,
     max_calls: common.MaxCalls = None,
     deadline: common.Deadline = None,
@@ -80,6 +98,9 @@ def edit(
     cache: common.Cache = None,
     no_cache: common.NoCache = False,
     device: common.Device = None,
+    dtype: given_inputs.DType = None,
+    batch_size: given_inputs.BatchSize = None,
+    timeout: given_inputs.Timeout = None,
     dry_run: common.DryRun = False,
     debug: common.Debug = False,
 ) -> None:
@@ -90,8 +111,10 @@ def edit(
         "steps": steps, "guidance_scale": guidance_scale, "image_guidance_scale": image_guidance_scale,
         "strength": strength, "seed": noise_seed, "mask": None if mask is None else picture_text(read_picture(mask)),
     }  # fmt: skip
-    told = {name: value for name, value in extra.items() if value is not None}
+    told = given_inputs.read_settings(setting) | {name: value for name, value in extra.items() if value is not None}
     choices: dict[str, Any] = {
+        "kernel": kernel, "design": design, "scale": scale, "distribution": distribution, "stable": stable,
+        "irrelevant": irrelevant, "interactions": interactions, "sets": sets,
         "budget": budget, "units": units, "regions": regions, "fill": fill, "pin": pin or None, "operator": operator,
         "placeholder": placeholder, "target": target, "estimand": estimand, "keep": keep, "surrogate": surrogate,
         "draws": draws, "references": references, "model_noise": model_noise, "tolerance": tolerance, "empty": empty,
@@ -101,7 +124,14 @@ def edit(
         "encoder": encoder,
         "settings": Settings(temperature=temperature, seed=seed, extra=told),
         "seed": seed,
-        "options": ModelOptions(device=device, base_url=base_url, endpoint=_endpoint(model)),
+        "options": ModelOptions(
+            device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+            base_url=base_url,
+            endpoint=_endpoint(model),
+            timeout=timeout,
+        ),
         **{name: value for name, value in choices.items() if value is not None},
     }
     run = RunOptions(

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from whygen.cli import common
+from whygen.cli import inputs as given_inputs
 from whygen.errors import DataError
 from whygen.evaluation import evaluate as evaluation
 from whygen.evaluation.result import Evaluation, table
@@ -57,6 +58,9 @@ def evaluate(
     cache: common.Cache = None,
     no_cache: common.NoCache = False,
     device: common.Device = None,
+    dtype: given_inputs.DType = None,
+    batch_size: given_inputs.BatchSize = None,
+    timeout: given_inputs.Timeout = None,
     debug: common.Debug = False,
 ) -> None:
     """Measure how good a saved explanation is, each figure beside its chance level."""
@@ -76,7 +80,9 @@ def evaluate(
         encoder=encoder,
         seed=seed,
         cache=common.store_path(cache, no_cache),
-        options=ModelOptions(device=device, base_url=base_url, endpoint=endpoint),
+        options=ModelOptions(
+            device=device, dtype=dtype, batch_size=batch_size, base_url=base_url, endpoint=endpoint, timeout=timeout
+        ),
         progress=common.progress_for(quiet or as_json),
         **choices,
     )

@@ -252,24 +252,34 @@ def open_python(name: str, options: ModelOptions) -> object:
         MissingError: if there is no such module or attribute.
     """
     del options
+    found = imported(name)
+    if not callable(found) or hasattr(found, "answer") or hasattr(found, "encode"):
+        return found
+    source = getattr(_import(name.partition(":")[0]), "__file__", None)
+    digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
+    identity: dict[str, JsonValue] | None = {"uri": f"py/{name}", "source": digest} if digest else None
+    return CallableModel(cast(Callable[..., Any], found), uri=f"py/{name}", identity=identity)
+
+
+def imported(name: str) -> object:
+    """What ``package.module:attribute`` names; the working directory is looked in first.
+
+    Raises:
+        UsageError: if the name has no colon, or the module raises.
+        MissingError: if there is no such module or attribute.
+    """
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
         raise UsageError(f"model='py/{name}': write py/package.module:callable, such as py/my_model:generate.")
-    module = _import(module_name)
+    found = _import(module_name)
     try:
-        found: object = module
         for part in attribute.split("."):
-            found = getattr(found, part)
+            found = cast(object, getattr(found, part))
     except AttributeError:
         raise MissingError(
             f"The module {module_name!r} has no {attribute!r}. Check the name after the colon."
         ) from None
-    if not callable(found) or hasattr(found, "answer") or hasattr(found, "encode"):
-        return found
-    source = getattr(module, "__file__", None)
-    digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
-    identity: dict[str, JsonValue] | None = {"uri": f"py/{name}", "source": digest} if digest else None
-    return CallableModel(cast(Callable[..., Any], found), uri=f"py/{name}", identity=identity)
+    return found
 
 
 def _import(name: str) -> object:

@@ -11,6 +11,7 @@ from whygen.texts.segments import character_edges as character_edges
 from whygen.texts.segments import find_all as find_all
 from whygen.texts.segments import is_word_edge as is_word_edge
 from whygen.texts.segments import nfc as nfc
+from whygen.texts.segments import reads_as_one as reads_as_one
 from whygen.texts.segments import unspaced_scripts as unspaced_scripts
 from whygen.texts.segments import word_edges as word_edges
 from whygen.texts.segments import word_spans as word_spans

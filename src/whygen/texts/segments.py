@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import cache
 from typing import TypeAlias
 
@@ -120,6 +120,22 @@ def unspaced_scripts(text: str) -> list[str]:
 @cache
 def _unspaced(letter: str) -> str:
     return _SCRIPT_NAMES.get(unicodedata.name(letter, "CJK").partition(" ")[0], "Chinese or kanji")
+
+
+def reads_as_one(text: str, place: int, *, edges: Container[int] | None = None) -> bool:
+    """Whether what a place parts reads as one word: no boundary, or one between letters of two kinds of script.
+
+    Between a Latin and a Chinese letter UAX 29 has a boundary, but the word boundary of regular expressions is none.
+
+    Args:
+        text: the text.
+        place: between its characters.
+        edges: all its word boundaries, where they are known.
+    """
+    if not (is_word_edge(text, place) if edges is None else place in edges):
+        return True
+    sides = text[place - 1 : place], text[place : place + 1]
+    return all(map(str.isalnum, sides)) and len({_UNSPACED.match(side) is None for side in sides}) == 2
 
 
 def find_all(text: str, wanted: str) -> Iterator[Span]:

@@ -206,15 +206,46 @@ def test_an_interrupt_keeps_what_was_answered_and_says_so(tmp_path: Path) -> Non
 
 
 def test_what_the_python_call_takes_the_command_line_takes() -> None:
-    """`explain_prompt`, its settings and how the model is opened; objects of one's own have no name to type."""
+    """The options of the calls, their settings and how the model is opened; what is an object has no name to type."""
     from dataclasses import fields
 
+    from whygen import explain_anchors
+    from whygen.cli.anchors import anchors
     from whygen.cli.edit import edit
     from whygen.cli.prompt import prompt
     from whygen.models import ModelOptions
     from whygen.prompt.options import PromptOptions
     from whygen.types import Settings
 
-    taken = set(inspect.signature(prompt).parameters) | set(inspect.signature(edit).parameters)
-    names = {each.name for kind in (PromptOptions, Settings, ModelOptions) for each in fields(kind)}
-    assert names - taken == {"extra"}  # --setting NAME=VALUE
+    taken = {command: set(inspect.signature(command).parameters) for command in (prompt, edit, anchors)}
+    options, opening = ({each.name for each in fields(kind)} for kind in (PromptOptions, ModelOptions))
+    own = {"model", "anchors", "options", "progress"}
+    settings = {each.name for each in fields(Settings)}
+    assert (options | opening | settings) - taken[prompt] == {"extra", "regions", "fill"}  # --setting; for pictures
+    of_texts = {"lexicon", "infill", "paraphraser", "instruction", "noise", "hierarchy", "matrix"}
+    assert (options | opening) - taken[edit] == of_texts | {"endpoint"}  # pictures are edited at one endpoint
+    remote = {"base_url", "endpoint", "timeout"}
+    assert (set(inspect.signature(explain_anchors).parameters) | opening) - taken[anchors] - own == remote
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--shape", "a,b", "whole numbers between commas"),
+        ("--value-range", "1", "two numbers"),
+        ("--encoder", "py/json", "is no function"),
+        ("--classifier", "json:loads", "is no function"),
+        ("--labels", "none.txt", "is not there"),
+        ("--multiplicity", "bonferroni", "bonferroni"),
+        ("--draws", "many", "many"),
+    ],
+)
+def test_options_of_anchors_are_read_before_a_model_is_opened(
+    option: str, value: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from whygen.cli import main
+
+    with pytest.raises(SystemExit) as end:
+        main(["anchors", "demo/digits-vae", "--anchors", "none.npz", option, value])
+    assert end.value.code in {2, 3}
+    assert says in " ".join(capsys.readouterr().err.split())

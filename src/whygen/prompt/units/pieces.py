@@ -6,12 +6,12 @@ Every piece owns the white space before it; what was apart in the prompt stays a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from whygen.results.prompt import Section
-from whygen.texts import Span, is_word_edge, word_edges
+from whygen.texts import Span, is_word_edge, reads_as_one, word_edges
 from whygen.types import Chat, Edit, Source
 
 Sent: TypeAlias = str | Chat | Edit
@@ -163,11 +163,11 @@ def _written(text: str, rows: Sequence[_Row]) -> str:
     doubtful = [_may_fuse(text, before, after) for before, after in itertools.pairwise(rows)]
     if not any(doubtful):
         return plain
-    edge = _edges_of(plain, doubtful.count(True))
+    edges = word_edges(plain) if len(plain) <= _LONG * doubtful.count(True) else None
     written, place = rows[0].gap + rows[0].body, len(rows[0].gap + rows[0].body)
     for row, doubt in zip(rows[1:], doubtful, strict=True):
         place += len(row.gap)
-        written += (" " if doubt and not edge(place) else row.gap) + row.body
+        written += (" " if doubt and reads_as_one(plain, place, edges=edges) else row.gap) + row.body
         place += len(row.body)
     return written
 
@@ -180,13 +180,6 @@ def _may_fuse(text: str, before: _Row, after: _Row) -> bool:
     if after.gap.strip("\u202f"):
         return False
     return after.parted or (not (before.whole and after.whole) and is_word_edge(text, after.piece.core))
-
-
-def _edges_of(text: str, asked: int) -> Callable[[int], bool]:
-    """Whether a place is a word boundary: from all of them where many are asked for, else one by one."""
-    if len(text) > _LONG * asked:
-        return lambda place: is_word_edge(text, place)
-    return word_edges(text).__contains__
 
 
 def pieces_of(spans: Sequence[Span], *, within: Span, free: bool = True) -> list[Piece]:
