@@ -10,7 +10,7 @@ NAMES = (
     "first_minute", "coverage", "significance", "sizes", "labels", "distances", "operators", "overhead", "editing",
     "store", "anchors_selection", "long_prompts", "estimator_overhead", "methods",
     "stochastic", "distance_ablation", "kernels", "prompt_length", "architectures", "templates", "comparisons",
-    "fuzz_doors",
+    "fuzz_doors", "shares",
 )  # fmt: skip
 NEED_EXTRA = ("remote", "editing_sizes", "selection_rivals")
 """The official client of OpenAI; diffusers; published code for selection."""

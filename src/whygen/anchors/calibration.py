@@ -151,7 +151,8 @@ class Calibration:
         columns = list[NDArray[np.float64]]()
         for column in basis.T:
             levels = rng.beta(rank, n + 1 - rank, size=draws) if another else np.full(draws, self.tail)
-            columns.append(split.population_thresholds(column, levels, masses, rng))
+            heaviest = split.USUAL if another else split.HEAVIEST
+            columns.append(split.population_thresholds(column, levels, masses, rng, heaviest=heaviest))
         return np.column_stack(columns)
 
     def discrete(self) -> NDArray[np.bool_]:

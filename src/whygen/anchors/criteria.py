@@ -241,8 +241,8 @@ def choose(
         UsageError: if a criterion needs an encoder and there is none, or two have one name.
     """
     if criteria == "auto":
-        names, reason = _automatic(prepared, encoder)
-        return Chosen(tuple(_resolve(name, encoder) for name in names), reason)
+        names, reason, used = _automatic(prepared, encoder)
+        return Chosen(tuple(_resolve(name, used) for name in names), reason)
     wanted = criteria.split(",") if isinstance(criteria, str) else list(criteria)
     resolved = tuple(_resolve(each.strip() if isinstance(each, str) else each, encoder) for each in wanted)
     names = [criterion.name for criterion in resolved]
@@ -251,20 +251,30 @@ def choose(
     return Chosen(resolved, "as asked for")
 
 
-def _automatic(prepared: Prepared, encoder: FeatureEncoder | None) -> tuple[tuple[str, str], str]:
+def _automatic(
+    prepared: Prepared, encoder: FeatureEncoder | None
+) -> tuple[tuple[str, str], str, FeatureEncoder | None]:
+    """Names, why these, and the encoder for them: as given, or for colour pictures the best that is here already."""
     shown = " x ".join(str(size) for size in prepared.image or prepared.shape)
     simple = prepared.image is not None and prepared.image[2] == 1 and int(np.prod(prepared.shape)) <= SMALL
     if simple:
-        return ("kld", "sse"), f"kld and sse: {shown} is a small image of one channel, where pixels can be compared"
-    if encoder is not None:
-        return (
-            "kld",
-            "feature-l2",
-        ), f"kld and feature-l2: {shown} is no small image of one channel, where pixels mislead"
-    return ("kld", "sse"), (
+        reason = f"kld and sse: {shown} is a small image of one channel, where pixels can be compared"
+        return ("kld", "sse"), reason, encoder
+    from whygen.anchors.features import installed_features
+
+    used = encoder or installed_features(prepared)
+    if used is not None:
+        whose = "" if encoder is not None else ", which is installed; encoder= takes another"
+        reason = (
+            f"kld and feature-l2: {shown} is no small image of one channel, where pixels mislead; features by "
+            f"{_name_of(used)}{whose}"
+        )
+        return ("kld", "feature-l2"), reason, used
+    reason = (
         f"kld and sse: {shown} is no small image of one channel, where features are better than pixels, "
         "but there is no encoder: give encoder= for feature-l2"
     )
+    return ("kld", "sse"), reason, None
 
 
 def _resolve(wanted: CriterionLike, encoder: FeatureEncoder | None) -> Criterion:

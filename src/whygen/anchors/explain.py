@@ -25,6 +25,7 @@ from whygen.anchors.diagnostics import (
     check_power,
     check_yardsticks,
 )
+from whygen.anchors.features import open_features
 from whygen.anchors.groups import Delusion, Grouping, delusion, group
 from whygen.anchors.opening import Subject, open_subject
 from whygen.anchors.presets import Plan, plan
@@ -32,6 +33,7 @@ from whygen.anchors.representing import neighbours, open_space, represent, requi
 from whygen.anchors.scoring import Noise, Scores, Tick, noise_for, reconstruct, score
 from whygen.anchors.surveying import check_features, check_reconstructions, survey
 from whygen.anchors.trivial import Base
+from whygen.encoders import ImageEncoder
 from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.models.latent import Floats, LatentModel, Layout
 from whygen.models.latent_loading import load_latent
@@ -68,7 +70,7 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     space: str | None = None,
     controls: str | None = None,
     preset: str | None = None,
-    encoder: FeatureEncoder | None = None,
+    encoder: str | ImageEncoder | FeatureEncoder | None = None,
     classifier: Callable[[Floats], Any] | None = None,
     trained: Sequence[Hashable] | None = None,
     layout: Layout | None = None,
@@ -105,7 +107,9 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
             reconstruction), "foils" (shuffled, noise, blends, other labels), "generated" (another calibration). They
             take about as long again as the scoring, less where there are many anchors.
         preset: "pxgen" does what the authors' code does, "pxgen-saturated" with the slip of its loader too.
-        encoder: features for ``feature-l2`` and for the space: samples as the model takes them to ``(n, dim)``.
+        encoder: features for ``feature-l2`` and for the space: samples as the model takes them to ``(n, dim)``, or an
+            encoder of pictures, open or by name ("patches", "dinov2" ...). Colour pictures have a feature criterion
+            without it, by what is installed.
         classifier: labels of samples ``(n, ...) -> (n,)``, to test the name "model delusion" on reconstructions.
         trained: labels that the model was trained on; without them, the labels of the reference.
         layout: of anchors and reference given as arrays: "flat", "NHW", "NHWC" or "NCHW".
@@ -136,7 +140,8 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     clock = _Clock()
     with clock.phase("loading"):
         subject = open_subject(latent, anchor_set, reference_set, loader=chosen_plan.loader)
-    run = _Run(subject, chosen_plan, seed=seed, role=reference_role, encoder=encoder, clock=clock, progress=progress)
+    features = open_features(encoder, subject.anchors)
+    run = _Run(subject, chosen_plan, seed=seed, role=reference_role, encoder=features, clock=clock, progress=progress)
     found = run.explain(classifier=classifier, trained=trained)
     return assemble(found, preset=preset, seed=seed)
 

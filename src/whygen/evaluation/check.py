@@ -261,7 +261,9 @@ def _figures(explanation: PromptExplanation | AnchorExplanation) -> dict[str, Ca
 def _share(subject: Subject, rule: Rule, form: Share) -> Checked:
     if not isinstance(subject.explanation, AnchorExplanation):
         raise UsageError(f"The rule {rule.text!r} is for an explanation of anchors, and this one explains a prompt.")
-    group = subject.explanation.groups[form.group]
+    group = subject.explanation.groups.get(form.group)
+    if group is None:
+        raise UsageError(f"The rule {rule.text!r} names a group that this explanation does not have: explain again.")
     return _limited(rule, form.sign, form.limit, group.share, low=group.low, high=group.high)
 
 

@@ -211,8 +211,9 @@ def check_labels(labels: ArrayLike, units: int) -> NDArray[np.bool_]:
 
 
 def _check_version(explanation: PromptExplanation | AnchorExplanation) -> None:
-    known = ANCHORS_SCHEMA if isinstance(explanation, AnchorExplanation) else SCHEMA
-    if explanation.schema_version != known:
+    of_anchors = isinstance(explanation, AnchorExplanation)
+    known = ANCHORS_SCHEMA if of_anchors else SCHEMA
+    if explanation.schema_version != known and not (of_anchors and explanation.schema_version < known):
         raise FormatError(
             f"The explanation has schema {explanation.schema_version}, and this whygen ({__version__}) evaluates "
             f"schema {known}. Explain again with this version; recorded answers cost nothing."

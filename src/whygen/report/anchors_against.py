@@ -9,7 +9,7 @@ from whygen.results.anchors import GROUPS, AnchorExplanation
 from whygen.results.anchors_controls import ControlRecord, PowerRecord, ShareRecord, YardstickRecord
 from whygen.results.anchors_words import by_reference, control, counted, earned, percent
 
-COLUMNS = {"untrained": "untrained copy", "mean": "mean sample", "constant": "flat sample", "nearest": "nearest sample"}
+COLUMNS = {"untrained": "untrained copy", "mean": "mean", "constant": "flat", "nearest": "nearest"}
 """Controls as heads of columns."""
 
 

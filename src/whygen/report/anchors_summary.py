@@ -16,9 +16,12 @@ from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors import GROUPS, AnchorEvidence, AnchorExplanation, Details, SelectionRecord
 from whygen.results.anchors_table import UNSURE
 from whygen.results.anchors_words import headline, meanings, percent
+from whygen.results.prompt import Warned
 
 MOST_POINTS = 3_000
 MOST_LABELS = 60
+REMARKS = ("unsure-group", "small-group", "near-duplicates", "greedy-instead", "skipped-files")
+"""Warnings of what is shown, not of what the figures mean: they stand below the figures."""
 SIZE = 64
 """Pixels that a small picture of a gallery is enlarged to, at least."""
 
@@ -32,7 +35,8 @@ def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
         "model": visible(explanation.model),
         "headline": visible(headline(explanation)),
         "facts": anchors_against.facts(explanation),
-        "warnings": [{"code": visible(w.code), "text": visible(w.text)} for w in explanation.warnings],
+        "warnings": [_warned(each) for each in explanation.warnings if each.code not in REMARKS],
+        "remarks": [_warned(each) for each in explanation.warnings if each.code in REMARKS],
         "groups": [_group(explanation, name) for name in GROUPS if name in explanation.groups],
         "controls": anchors_against.columns(explanation),
         "notes": anchors_against.notes(explanation),
@@ -49,6 +53,10 @@ def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
         "made": [[term, visible(text)] for term, text in _made(explanation)],
         "document": explanation.to_dict(),
     }
+
+
+def _warned(warned: Warned) -> dict[str, str]:
+    return {"code": visible(warned.code), "text": visible(warned.text)}
 
 
 def _group(explanation: AnchorExplanation, name: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def anchors_terminal(summary: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [Text(summary["headline"], style="bold")]
     parts += [
         Text.assemble(("! ", "bold yellow"), (f"{warning['code']}: ", "bold yellow"), warning["text"])
-        for warning in summary["warnings"]
+        for warning in (*summary["warnings"], *summary["remarks"])
     ]
     parts += [
         Text(f"{fact['question']} {fact['figure']} ({fact['caption']}). {fact['text']}") for fact in summary["facts"]

@@ -87,7 +87,10 @@ def threshold(reference: ArrayLike, alpha: float) -> float:
 
 
 HEAVIEST = 4.0
-"""Largest tail index that is thought possible beyond the highest reference score; .5 has no variance, 1 no mean."""
+"""Largest tail index that is thought possible beyond the highest reference score; .5 has no variance, 1 no mean.
+
+An interval must hold for the heaviest tail; a guess of what another reference would say takes a usual one."""
+USUAL = 0.5
 LIGHTEST = -0.5
 DISCRETE = 0.5
 """Where fewer than this part of the scores are distinct, each value is an atom; else ties are rounding."""
@@ -99,7 +102,12 @@ def is_discrete(scores: NDArray[np.float64]) -> bool:
 
 
 def population_thresholds(
-    reference: ArrayLike, levels: ArrayLike, masses: NDArray[np.float64], rng: np.random.Generator
+    reference: ArrayLike,
+    levels: ArrayLike,
+    masses: NDArray[np.float64],
+    rng: np.random.Generator,
+    *,
+    heaviest: float = HEAVIEST,
 ) -> NDArray[np.float64]:
     """Draws of the score that a share ``level`` of the *population* exceeds, given a reference drawn from it.
 
@@ -107,7 +115,7 @@ def population_thresholds(
     (Wilks 1941); the share above the k-th largest is then Beta(k, n + 1 - k), as in `level_spread`. A draw gives each
     gap a probability and finds the threshold: inside a gap by interpolation, beyond the highest score (which a small
     reference leaves open: with 39 scores at .025 in 37 draws of 100) along a generalised Pareto tail whose scale comes
-    from the highest scores and whose index, which nothing measures, is drawn between `LIGHTEST` and `HEAVIEST`.
+    from the highest scores and whose index, which nothing measures, is drawn between `LIGHTEST` and ``heaviest``.
 
     Scores that take few values are atoms: the threshold is the highest value that more than ``level`` reach, and it is
     infinite where more than ``level`` may lie above all that was seen.
@@ -118,6 +126,7 @@ def population_thresholds(
         masses: unit exponentials, one a draw and reference sample, ``(B, n)``. Criteria of the same samples are given
             the same masses, so that their thresholds are as dependent as the criteria.
         rng: draws what lies beyond the highest score.
+        heaviest: largest index of the tail beyond it.
 
     Returns:
         Shape ``(B,)``.
@@ -127,11 +136,15 @@ def population_thresholds(
     falling = scores[order]
     if is_discrete(scores):
         return _atoms(falling, shares, masses[:, order], rng)
-    return _between(falling, shares, masses[:, order], rng)
+    return _between(falling, shares, masses[:, order], rng, heaviest)
 
 
 def _between(
-    falling: NDArray[np.float64], shares: NDArray[np.float64], masses: NDArray[np.float64], rng: np.random.Generator
+    falling: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    masses: NDArray[np.float64],
+    rng: np.random.Generator,
+    heaviest: float,
 ) -> NDArray[np.float64]:
     """For scores without ties; ``falling`` and the columns of ``masses`` in descending order."""
     n, draws = len(falling), np.arange(len(shares))
@@ -142,16 +155,18 @@ def _between(
     outside = np.where(gap > 0, above[draws, np.maximum(gap - 1, 0)], 0.0)
     part = (shares - outside) / np.maximum(above[draws, gap] - outside, np.finfo(np.float64).tiny)
     inside = upper - np.clip(part, 0, 1) * (upper - lower)
-    return np.where(gap == 0, falling[0] + _beyond(falling, above[:, 0] / shares, rng), inside)
+    return np.where(gap == 0, falling[0] + _beyond(falling, above[:, 0] / shares, rng, heaviest), inside)
 
 
-def _beyond(falling: NDArray[np.float64], ratio: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+def _beyond(
+    falling: NDArray[np.float64], ratio: NDArray[np.float64], rng: np.random.Generator, heaviest: float
+) -> NDArray[np.float64]:
     """How far beyond the highest score a generalised Pareto tail reaches until its mass has fallen by ``ratio``."""
     n = len(falling)
     top = max(1, min(max(2, math.ceil(math.sqrt(n))), n - 1))
     excess = float(falling[:top].mean() - falling[min(top, n - 1)])
     scale = excess * top / rng.gamma(top, size=len(ratio))  # the mean of ``top`` exponentials is known that well
-    index = rng.uniform(LIGHTEST, HEAVIEST, size=len(ratio))
+    index = rng.uniform(LIGHTEST, heaviest, size=len(ratio))
     return scale * np.expm1(index * np.log(np.maximum(ratio, 1.0))) / index
 
 

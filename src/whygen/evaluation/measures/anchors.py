@@ -34,16 +34,18 @@ def groups(explanation: AnchorExplanation, seed: int) -> list[Measure]:
     Raises:
         UsageError: if details or evidence were not loaded.
     """
-    details, evidence = _details(explanation, "groups"), explanation.evidence
+    _details(explanation, "groups")
+    evidence = explanation.evidence
     if evidence is None:
         raise UsageError("groups needs the flip rate of each anchor (arrays.safetensors): load the whole folder.")
     rows: list[Measure] = []
+    both = explanation.schema_version > 1
+    how = f"share of anchors. Interval: {'other anchors and another reference' if both else 'other anchors (Wilson)'}"
     for name, group in explanation.groups.items():
-        low, high = details.bootstrap[name]
         rows.append(
             Measure(
-                metric="groups", name=f"share_{name}", value=group.share, low=low, high=high, n=explanation.n_anchors,
-                better="neither", how="share of anchors. Interval: over other calibrations (bootstrap), anchors fixed",
+                metric="groups", name=f"share_{name}", value=group.share, low=group.low, high=group.high,
+                n=explanation.n_anchors, better="neither", how=how,
             )
         )  # fmt: skip
     shares = np.array([group.share for group in explanation.groups.values()])

@@ -1,0 +1,80 @@
+"""Features of samples that are pictures, by an encoder that is installed: for criteria and for distances."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.anchors.samples import Prepared
+from whygen.encoders import ImageEncoder, PixelPatches, load_image_encoder
+from whygen.errors import UsageError
+from whygen.models.latent import Floats
+from whygen.pictures import picture_of
+
+CELLS = 8
+"""Cells along a side, of the encoder that needs no weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFeatures:
+    """An encoder of pictures as a callable that takes samples as the model does."""
+
+    encoder: ImageEncoder
+    prepared: Prepared = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.encoder.name
+
+    def __call__(self, samples: Floats) -> NDArray[Any]:
+        """Features ``(n, dim)`` of samples ``(n, *shape)``."""
+        images = self.prepared.pictures(samples)
+        if isinstance(self.encoder, PixelPatches) and min(images.shape[1:3]) >= CELLS:
+            return _cells(images)
+        colours = images if images.shape[3] == 3 else np.repeat(images[..., :1], 3, axis=3)
+        return self.encoder.images([picture_of((one * 255).round().astype(np.uint8)) for one in colours])
+
+
+def _cells(images: Floats) -> NDArray[np.float64]:
+    """Mean colours of 8 x 8 cells, ``(n, 64 channels)``; black and white are 1 apart.
+
+    What `PixelPatches.images` gives of one picture, for a batch at once.
+    """
+    height, width, channels = images.shape[1:]
+    rows, columns = ([side * cell // CELLS for cell in range(CELLS + 1)] for side in (height, width))
+    sums = np.add.reduceat(np.add.reduceat(images.astype(np.float64), rows[:-1], axis=1), columns[:-1], axis=2)
+    heights, widths = ([after - before for before, after in itertools.pairwise(edges)] for edges in (rows, columns))
+    sizes = np.array([[[float(high * wide)] for wide in widths] for high in heights])
+    return (sums / sizes).reshape(len(images), -1) / np.sqrt(CELLS * CELLS * channels)
+
+
+def open_features(
+    encoder: str | ImageEncoder | Callable[[Floats], NDArray[Any]] | None, prepared: Prepared
+) -> Callable[[Floats], NDArray[Any]] | None:
+    """A callable from samples to features: as given, or of an image encoder by name or open.
+
+    Raises:
+        UsageError: if an encoder of pictures was given for samples that are none, or it is none of these.
+    """
+    if encoder is None or (callable(encoder) and not isinstance(encoder, ImageEncoder)):
+        return encoder
+    if not isinstance(encoder, str | ImageEncoder):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not typed
+        raise UsageError(
+            f"encoder is a {type(encoder).__name__}; give a callable (samples (n, ...) -> features (n, dim)), the name "
+            "of an encoder of pictures such as 'patches' or 'dinov2', or an open one."
+        )
+    if prepared.image is None:
+        raise UsageError("encoder= encodes pictures, and the samples are none; give a callable that takes samples.")
+    return PictureFeatures(load_image_encoder(encoder) if isinstance(encoder, str) else encoder, prepared)
+
+
+def installed_features(prepared: Prepared) -> PictureFeatures | None:
+    """Features of colour pictures by the best encoder that is here already; None for other samples."""
+    if prepared.image is None or prepared.image[2] != 3 or not np.isfinite(prepared.value_range).all():
+        return None
+    return PictureFeatures(load_image_encoder("auto"), prepared)

@@ -1,0 +1,94 @@
+"""What an explanation of anchors may say, and that explanations of schema 1 stay readable."""
+
+# pyright: basic
+import pytest
+
+from whygen.report.anchors_summary import summarise_anchors
+from whygen.results.anchors import AnchorExplanation
+from whygen.results.anchors_controls import (
+    ComesBackRecord,
+    ControlRecord,
+    FoilRecord,
+    PowerRecord,
+    ShareRecord,
+    TailsRecord,
+)  # fmt: skip
+from whygen.results.anchors_words import earned, headline, meanings
+
+OLD = {
+    "schema": 1, "whygen": "0.1.0", "preset": None, "model": "m", "n_anchors": 100,
+    "criteria": [
+        {"name": "kld", "kind": "intrinsic", "unit": "nats"}, {"name": "sse", "kind": "extrinsic", "unit": "squares"},
+    ],
+    "calibration": {"kind": "conformal", "n": 79, "role": "held-out", "alpha": 0.025, "level": "per-criterion"},
+    "thresholds": {"kld": 1.0, "sse": 1.0},
+    "groups": {
+        name: {"count": 25, "share": 0.25, "low": 0.2, "high": 0.3} for name in ("HIHE", "HILE", "LIHE", "LILE")
+    },
+    "mean_flip_rate": 0.1, "selected": {}, "seed": 0, "versions": {}, "warnings": [],
+}  # fmt: skip
+
+
+def share(value: float) -> ShareRecord:
+    return ShareRecord(share=value, low=value - 0.02, high=value + 0.02)
+
+
+def explained(*, copy: float, tells: bool = True, foil: float = 0.0, below: float = 0.0, back: int = 20):
+    copied = {"HIHE": share(0.4)}
+    controls = (ControlRecord(name="untrained", what="w", n=9, groups=copied, comes_back=share(copy)),)
+    power = tuple(
+        PowerRecord(criterion=name, foil=kind, auroc=0.9, low=0.8, high=0.95, size_auroc=0.6, tells=tells)
+        for name in ("kld", "sse")
+        for kind in ("shuffled", "noise")
+    )
+    found = AnchorExplanation.model_validate(OLD)
+    counts = {**found.groups, "BELOW": found.groups["HIHE"].model_copy(update={"share": below, "low": below - 0.02})}
+    return found.model_copy(
+        update={
+            "groups": counts,
+            "controls": controls,
+            "power": power,
+            "foils": (FoilRecord(name="shuffled", what="shuffled copies", n=9, alike=share(foil)),),
+            "tails": TailsRecord(low=0.025, high=0.025, floors={}, least_alike=0.9),
+            "comes_back": ComesBackRecord(
+                count=back, share=0.2, low=0.15, high=0.25, others=19, than="others", groups={"HIHE": back}
+            ),
+        }
+    )
+
+
+def test_an_explanation_of_schema_1_is_read_and_shown() -> None:
+    old = AnchorExplanation.model_validate(OLD)
+    assert "25.0% of 100 anchors look to this model like your reference samples" in headline(old)
+    assert "nothing was run beside it to compare" in headline(old)
+    assert [group["name"] for group in summarise_anchors(old)["groups"]] == ["HIHE", "HILE", "LIHE", "LILE"]
+    assert "knows" not in old.to_html()
+
+
+def test_knowledge_is_claimed_only_where_the_untrained_copy_does_not_do_the_same() -> None:
+    assert earned(explained(copy=0.05))
+    assert "It knows and reproduces 20.0%" in headline(explained(copy=0.05))
+    assert "known and reproduced" in meanings(explained(copy=0.05))["HIHE"]
+    for found in (explained(copy=0.2), explained(copy=0.05, tells=False)):
+        assert not earned(found)
+        assert "knows and reproduces" not in headline(found)
+        assert "known" not in meanings(found)["HIHE"]
+
+
+def test_foils_that_pass_and_samples_that_are_simpler_are_in_the_headline() -> None:
+    assert "and so do 90.0% of shuffled copies" in headline(explained(copy=0.2, foil=0.9))
+    assert "and so do" not in headline(explained(copy=0.2, foil=0.4))
+    assert headline(explained(copy=0.2, below=0.6)).startswith("60.0% of 125 anchors are simpler")
+    assert "None of them comes back" in headline(explained(copy=0.0, back=0))
+    blind = headline(explained(copy=0.2, tells=False))
+    assert blind == (
+        "The shares of this run say nothing of the model: neither of kld and sse tells your reference samples from "
+        "shuffled copies."
+    )
+
+
+@pytest.mark.parametrize("preset", ["pxgen", "pxgen-saturated"])
+def test_the_papers_words_are_said_to_be_the_papers(preset: str) -> None:
+    found = AnchorExplanation.model_validate({**OLD, "preset": preset})
+    assert "in its words known and reproduced" in headline(found)
+    assert meanings(found)["HILE"] == "in the paper's words: model delusion"
