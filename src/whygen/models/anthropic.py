@@ -28,7 +28,7 @@ def open_anthropic(name: str, options: ModelOptions) -> AnthropicModel:
     """
     if options.endpoint is not None:
         raise UsageError(f"endpoint={options.endpoint!r}: anthropic/ has one endpoint. Leave the option out.")
-    service = find_service("anthropic", base_url=options.base_url, default=OWN)
+    service = find_service("anthropic", base_url=options.base_url, default=OWN, purpose=options.purpose)
     try:
         from whygen.models.anthropic_model import AnthropicModel
     except ImportError as error:

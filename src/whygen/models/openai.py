@@ -30,7 +30,10 @@ def open_openai(name: str, options: ModelOptions, *, service: str = "openai") ->
     if endpoint not in ENDPOINTS:
         raise UnknownNameError("endpoint", endpoint, ENDPOINTS)
     found = find_service(
-        service, base_url=options.base_url, default=OWN if service == "openai" else SERVICES.get(service)
+        service,
+        base_url=options.base_url,
+        default=OWN if service == "openai" else SERVICES.get(service),
+        purpose=options.purpose,
     )
     try:
         from whygen.models.openai_model import make_model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from whygen.typed import told
 
@@ -20,6 +21,7 @@ class ModelOptions:
         base_url: address of a compatible server.
         endpoint: of such a server: ``chat``, ``completions`` (base models) or ``images``.
         timeout: seconds that a server may be silent before an answer is given up.
+        purpose: ``foresee`` opens a remote model without its key: calls are counted, and none can be made.
     """
 
     device: str | None = None
@@ -28,6 +30,7 @@ class ModelOptions:
     base_url: str | None = None
     endpoint: str | None = None
     timeout: float | None = None
+    purpose: Literal["ask", "foresee"] = "ask"
 
 
 def _no_names() -> Sequence[str]:

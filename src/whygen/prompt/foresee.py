@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Unpack
 
 import numpy as np
@@ -75,7 +75,7 @@ def foresee_prompt(
     if chosen.hierarchy is None:
         check(prompt, chosen)
         check_cut(prompt, chosen)
-    box = load_model(model, options)
+    box = load_model(model, replace(options or ModelOptions(), purpose="foresee"))
     sent = settings or Settings(seed=seed)
     if chosen.hierarchy is not None:
         if isinstance(prompt, Edit):

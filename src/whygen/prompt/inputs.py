@@ -148,7 +148,7 @@ def foresee_template(
     chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
     cut = _cut(template, inputs, chosen, kind=choices.get("units"))
     check(cut.shown.text, chosen)
-    box = load_model(model, options or ModelOptions())
+    box = load_model(model, replace(options or ModelOptions(), purpose="foresee"))
     question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
     sent = settings or Settings(seed=seed)
     alike = steadiness(box, sent, question.target, stated=chosen.model_noise == "none", differs=False)

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from whygen.errors import MissingError, UsageError
@@ -101,8 +102,20 @@ class Service:
         return value
 
 
-def find_service(name: str, *, base_url: str | None = None, default: str | None = None) -> Service:
+def find_service(
+    name: str,
+    *,
+    base_url: str | None = None,
+    default: str | None = None,
+    purpose: Literal["ask", "foresee"] = "ask",
+) -> Service:
     """The service of a name: its address as given, else from ``NAME_BASE_URL``, else the default; its key likewise.
+
+    Args:
+        name: as it stands in a model's URI.
+        base_url: its address, where it is given.
+        default: its address, where nothing else says it.
+        purpose: to ``foresee`` what a run takes, no key is needed.
 
     Raises:
         MissingError: if no address is known, or there is no key for a server that is not on this machine.
@@ -114,7 +127,8 @@ def find_service(name: str, *, base_url: str | None = None, default: str | None 
         raise MissingError(f"The address of {name!r} is not known. Set {variable}, or give base_url (--base-url).")
     _check_address(address, "base_url" if base_url else variable)
     service = Service(name, address, os.environ.get(f"{_prefix(name)}_API_KEY") or None)
-    _check_key(service)
+    if purpose == "ask" or service.key is not None:
+        _check_key(service)
     return service
 
 

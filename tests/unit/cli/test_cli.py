@@ -219,6 +219,7 @@ def test_what_the_python_call_takes_the_command_line_takes() -> None:
 
     taken = {command: set(inspect.signature(command).parameters) for command in (prompt, edit, anchors)}
     options, opening = ({each.name for each in fields(kind)} for kind in (PromptOptions, ModelOptions))
+    opening -= {"purpose"}  # --dry-run says it
     own = {"model", "anchors", "options", "progress"}
     settings = {each.name for each in fields(Settings)}
     assert (options | opening | settings) - taken[prompt] == {"extra", "regions", "fill"}  # --setting; for pictures
@@ -249,3 +250,20 @@ def test_options_of_anchors_are_read_before_a_model_is_opened(
         main(["anchors", "demo/digits-vae", "--anchors", "none.npz", option, value])
     assert end.value.code in {2, 3}
     assert says in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4o-mini", "anthropic/claude-3-5-haiku-latest", "openrouter/some/model"])
+def test_what_a_run_takes_is_told_without_a_key(
+    model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from whygen.cli import main
+
+    pytest.importorskip(model.partition("/")[0].replace("openrouter", "openai"))
+    for name in ("OPENAI", "ANTHROPIC", "OPENROUTER"):
+        monkeypatch.delenv(f"{name}_API_KEY", raising=False)
+    for more, code, says in ((["--dry-run"], 0, "Nothing was sent."), ([], 3, "_API_KEY")):
+        with pytest.raises(SystemExit) as end:
+            main(["prompt", model, "Tell a fox story", "--target", "token-set", *more])
+        assert end.value.code == code
+        said = capsys.readouterr()
+        assert says in " ".join((said.out + said.err).split())
