@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 import whygen
-from whygen.anchors.criteria import FeatureEncoder
 from whygen.cli import common
 from whygen.cli import inputs as given_inputs
 from whygen.errors import UsageError
@@ -18,6 +17,7 @@ from whygen.models.python import imported
 from whygen.texts import read_text_file
 
 DIGITS = "demo/digits-vae"
+ENCODER_HELP = "Features of samples: patches, dinov2, a vision model's name or folder, or py/package.module:callable."
 CONTROLS_HELP = "What shares are read against: auto, none, or of untrained,trivial,foils,generated."
 CALIBRATION_HELP = "auto, conformal, mean-max, percentile or std."
 
@@ -46,7 +46,7 @@ def anchors(
     trained: Annotated[str | None, typer.Option(help="Labels that the model was trained on, such as 0,1,7.")] = None,
     shape: Annotated[str | None, typer.Option(help="Of one sample, where the model does not say: 28,28.")] = None,
     value_range: Annotated[str | None, typer.Option(help="Lowest and highest value of samples: 0,1 or -1,1.")] = None,
-    encoder: Annotated[str | None, typer.Option(help="Features of samples: py/package.module:callable.")] = None,
+    encoder: Annotated[str | None, typer.Option(help=ENCODER_HELP)] = None,
     classifier: Annotated[str | None, typer.Option(help="Labels of samples: py/package.module:callable.")] = None,
     out: common.Out = None,
     as_json: common.AsJson = False,
@@ -75,7 +75,7 @@ def anchors(
         trained=None if trained is None else _labels(trained),
         shape=None if shape is None else _whole_numbers("--shape", shape),
         value_range=None if value_range is None else _range(value_range),
-        encoder=cast("FeatureEncoder | None", _callable("--encoder", encoder)),
+        encoder=_callable("--encoder", encoder) if encoder is not None and encoder.startswith("py/") else encoder,
         classifier=_callable("--classifier", classifier),
         select=select,
         space=space,

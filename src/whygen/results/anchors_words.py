@@ -69,8 +69,9 @@ def control(explanation: AnchorExplanation, name: str) -> ControlRecord | None:
 
 
 def easiest_foil(explanation: AnchorExplanation) -> FoilRecord | None:
-    """The foil that is most often taken for the reference."""
-    return max(explanation.foils, key=lambda each: each.alike.share, default=None)
+    """The foil that is most often taken for the reference; real anchors of other labels before what is made."""
+    real = next((each for each in explanation.foils if each.name == "other labels" and each.alike.low > MOST), None)
+    return real or max(explanation.foils, key=lambda each: each.alike.share, default=None)
 
 
 def earned(explanation: AnchorExplanation) -> bool:
