@@ -77,9 +77,35 @@ def test_where_nothing_is_sampled_the_interval_is_student_t_over_inputs() -> Non
     explanation = explain(budget=2000)
     each = np.array([record.attributions for record in explanation.inputs])
     half = t.ppf(0.975, 7) * each.std(axis=0, ddof=1) / np.sqrt(8)
-    np.testing.assert_allclose([u.high - u.attribution for u in explanation.units], half, atol=1e-9)
+    differ = np.ptp(each, axis=0) > 1e-9
+    found = np.array([u.high - u.attribution for u in explanation.units])
+    np.testing.assert_allclose(found[differ], half[differ], atol=1e-9)
+    assert differ.any()
+    assert not differ.all()
+    assert explanation.evidence is not None
+    # Eight inputs that agree may have missed a third of all inputs, where this part does as much as any.
+    assert (found[~differ] > 0.3 * np.ptp(explanation.evidence.effects)).all()
+    assert [unit.significant for unit in explanation.units][2:] == [False, False]
     assert explanation.interval.method.endswith("for inputs like these")
     assert explain(budget=2000, over="these").interval.method.endswith("for these 8 inputs")
+
+
+def test_a_part_that_matters_for_a_tenth_of_all_inputs_is_held_by_six_of_them() -> None:
+    held = []
+    for seed in range(12):
+        rare = np.random.default_rng(seed).random(6) < 0.1
+
+        def model(messages: Sequence[dict[str, str]]) -> str:
+            told, wish = messages[0]["content"], messages[-1]["content"]
+            return f"{('fox' in told) + ('rhyme' in told) * rare[int(wish.split()[-1])]:g}"  # noqa: B023
+
+        explanation = explain(model, inputs=[f"wish {i}" for i in range(6)], target=float, budget=6 * 20)
+        rhyme = explanation.units[1]
+        assert rhyme.low is not None
+        assert rhyme.high is not None
+        held.append(rhyme.low <= 0.1 <= rhyme.high)
+        assert explanation.units[0].significant
+    assert all(held)
 
 
 def test_inputs_that_differ_widen_the_interval_for_inputs_like_them() -> None:

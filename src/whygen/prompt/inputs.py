@@ -26,7 +26,7 @@ from whygen.prompt.estimating import estimate_from
 from whygen.prompt.findings import Findings
 from whygen.prompt.foresee import Forecast, forecast, paid
 from whygen.prompt.intervals import LIKE_THESE, Estimate, Floats, cross_fit
-from whygen.prompt.noise import averaged
+from whygen.prompt.noise import ROUNDING, averaged
 from whygen.prompt.observed import Seen
 from whygen.prompt.observing import observe
 from whygen.prompt.operators import Tools
@@ -36,7 +36,7 @@ from whygen.prompt.prepare import Question, check, find_encoder, prepare_units
 from whygen.prompt.units import Input, Units, UnitsOver, split_over
 from whygen.results.prompt import InputRecord, PromptExplanation, Warned
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
-from whygen.stats.crossed import between_inputs, student_p, widened
+from whygen.stats.crossed import at_least, between_inputs, share_unseen, student_p, widened
 from whygen.stats.intervals import Interval, student_half_width
 from whygen.stats.seeds import generator
 from whygen.typed import typed
@@ -327,7 +327,7 @@ def _findings(asked: _Asked, over: str) -> tuple[Findings, Floats]:
     if over == "these":
         estimate = replace(estimate, method=f"{estimate.method}; for these {inputs} inputs")
     else:
-        interval = _like_these(estimate, own, scores, asked.design)
+        interval = _like_these(estimate, own, scores, asked)
         zero = 1e-9 * max(float(np.abs(seen.observed.effects).max(initial=0.0)) for seen in asked.seen)
         p_values = student_p(interval, inputs - 1.0, zero=zero)
         method = f"Student t over {inputs} inputs and the masks they share; {LIKE_THESE}"
@@ -335,14 +335,27 @@ def _findings(asked: _Asked, over: str) -> tuple[Findings, Floats]:
     return Findings(mean.observed, asked.design, whole, estimate, mean), each
 
 
-def _like_these(estimate: Estimate, own: Floats, scores: Floats | None, design: Design) -> Interval:
-    """What inputs add to the uncertainty; where nothing was sampled, their spread holds the model's noise too."""
-    inputs = len(own)
+def _like_these(estimate: Estimate, own: Floats, scores: Floats | None, asked: _Asked) -> Interval:
+    """What inputs add to the uncertainty; where nothing was sampled, their spread holds the model's noise too.
+
+    A part that did the same for every input may still do another thing for those that were not given: its interval
+    leaves room for the share of such inputs that these may have missed, times all that effects differ by.
+    """
+    inputs, design = len(own), asked.design
+    span = max(float(np.ptp(seen.observed.effects)) for seen in asked.seen)
     if scores is None or estimate.interval is None:
         half = student_half_width(own.var(axis=0, ddof=1) / inputs, inputs - 1.0)
-        return Interval(estimate.attributions, estimate.attributions - half, estimate.attributions + half)
-    sampled = 0.0 if design.population is None else scores.shape[1] / design.population
-    return widened(estimate.interval, between_inputs(scores, sampled=sampled), inputs)
+        interval = Interval(estimate.attributions, estimate.attributions - half, estimate.attributions + half)
+        alike = np.ptp(own, axis=0) <= ROUNDING * span
+    else:
+        sampled = 0.0 if design.population is None else scores.shape[1] / design.population
+        between = between_inputs(scores, sampled=sampled)
+        interval = widened(estimate.interval, between, inputs)
+        noisy = any(
+            seen.noise.source == "measured" for seen in asked.seen
+        )  # then inputs that do the same seem to differ
+        alike = (between <= (ROUNDING * span) ** 2) & (not noisy)
+    return at_least(interval, np.where(alike, share_unseen(inputs) * span, 0.0))
 
 
 def _told(explanation: PromptExplanation, cut: UnitsOver, each: Floats) -> PromptExplanation:

@@ -36,6 +36,22 @@ def between_inputs(scores: Floats, *, sampled: float = 0.0) -> Floats:
     return np.maximum(own, 0.0) / inputs
 
 
+def share_unseen(inputs: int, *, level: float = 0.95) -> float:
+    """The share of all inputs, at most, that so many like them may have missed: the rule of three. METHODS A4.
+
+    If a share p of inputs is other than the rest, none of so many is with a chance of ``(1 - p)^inputs``: inputs that
+    agree in everything leave room for ``1 - (1 - level)^(1 / inputs)``, about three over their number (Hanley and
+    Lippman-Hand 1983, JAMA 249:1743-1745).
+    """
+    return 1.0 - (1.0 - level) ** (1.0 / inputs)
+
+
+def at_least(interval: Interval, half: Floats) -> Interval:
+    """An interval whose half widths are ``half`` ``(n,)`` at least."""
+    half = np.maximum((interval.high - interval.low) / 2.0, half)
+    return Interval(interval.estimate, interval.estimate - half, interval.estimate + half)
+
+
 def widened(interval: Interval, added: Floats, inputs: int) -> Interval:
     """An interval for inputs like these, from one for these inputs and the variance ``(n,)`` that inputs add."""
     half = np.hypot(interval.high - interval.estimate, student_half_width(added, inputs - 1.0))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from whygen.stats.crossed import between_inputs, student_p, widened
+from whygen.stats.crossed import at_least, between_inputs, share_unseen, student_p, widened
 from whygen.stats.intervals import Interval, score_interval
 
 
@@ -49,3 +49,17 @@ def test_p_values_agree_with_students_t_and_with_the_interval() -> None:
 def test_an_estimate_without_spread_is_certain_unless_it_is_zero() -> None:
     fixed = np.array([0.3, 0.0, 1e-15])
     assert student_p(Interval(fixed, fixed, fixed), 5.0).tolist() == [0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("inputs", [2, 6, 30])
+def test_inputs_that_agree_may_have_missed_a_share_of_all(inputs: int) -> None:
+    share = share_unseen(inputs)
+    assert (1.0 - share) ** inputs == pytest.approx(0.05)
+    assert share_unseen(300) == pytest.approx(3.0 / 300, rel=0.01)
+
+
+def test_an_interval_is_as_wide_as_it_has_to_be() -> None:
+    value = np.array([1.0, 0.0])
+    found = at_least(Interval(value, value - np.array([0.5, 0.0]), value + np.array([0.5, 0.0])), np.array([0.2, 0.3]))
+    np.testing.assert_allclose(found.high, [1.5, 0.3])
+    np.testing.assert_allclose(found.low, [0.5, -0.3])
