@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 Draw = Callable[[int], Floats]
 """So many draws of every mask, shape ``(2^n, draws)``."""
 
-GAMES = 200
+GAMES = 100
 """In a cell."""
 
 LOW, HIGH = 0.92, 0.98

@@ -55,7 +55,9 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
     tally = asker.runner.tally
     media, missing = _media(asker, findings)
     notices, target = (*missing, *asker.runner.notices, *asker.operator.notices, *asker.units.notices), asker.target
-    signs = Signs(asker.samples, asker.failures, findings, figures, target, notices, tally.asked, asker.outputs)
+    signs = Signs(
+        asker.samples, asker.failures, findings, figures, target, notices, tally.asked, asker.outputs, asker.units.texts
+    )
     return PromptExplanation(
         whygen=__version__,
         preset=plan.options.preset,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from whygen.errors import BudgetError
-from whygen.prompt import designs, exact, intervals
+from whygen.prompt import designs, exact, intervals, relevance
 from whygen.prompt.asking import Whole
 from whygen.prompt.collapse import Collapse, collapsed, collapsed_estimate
 from whygen.prompt.noise import resolution
@@ -28,6 +28,8 @@ def estimate_from(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.
 
 def _estimate(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.Estimate:
     observed = seen.observed
+    if seen.draws is not None and seen.strange is not None and seen.strange.any():
+        return relevance.among_relevant(observed, seen.draws, seen.strange)
     if plan.options.estimand == "loo":
         return exact.leave_one_out_estimate(
             observed, whole.repeats, draws=seen.draws, known=whole.known, reach=seen.reach

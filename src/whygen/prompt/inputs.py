@@ -51,7 +51,7 @@ FEW_INPUTS = 6
 MANY = replace(DEFAULT, units="sentence")
 """What is chosen unless it is said otherwise."""
 
-_SINGLE = ("tolerance", "stable", "distribution", "design", "scale", "hierarchy", "matrix", "sets")
+_SINGLE = ("tolerance", "stable", "distribution", "design", "scale", "hierarchy", "matrix", "sets", "irrelevant")
 """Choices that are for one prompt only."""
 
 

@@ -36,7 +36,7 @@ LEVEL = 0.95
 ADDED = 2.0
 """Weight of the pair of answers that is added where some pairs agreed. Measured in benchmarks/coverage_noise.py."""
 
-SHARED = 1.0
+SHARED = 2.0
 """Degrees of freedom that the mean variance of all masks counts beside each mask's own."""
 
 ROUNDING = 1e-9
@@ -147,8 +147,9 @@ class Noise:
         if self.source == "steady":
             return self._steady(reach, values)
         squares: Floats = weights**2 / self.counts[:, None]
-        variance: Floats = squares.T @ self.spread
-        degrees = self._degrees(squares, variance)
+        shared: Floats = squares.T @ (self.spread - self.own) * self._weighted(weights**2)
+        variance: Floats = shared + squares.T @ self.own
+        degrees = self._degrees(squares, shared, variance)
         half = student_half_width(variance, degrees, level=LEVEL)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(variance > 0.0, np.abs(values) / np.sqrt(variance), np.where(values == 0.0, 0.0, np.inf))
@@ -161,10 +162,21 @@ class Noise:
         share = np.where(share <= ROUNDING, 0.0, np.minimum(share, 1.0))
         return Limits(self.flip_rate * reach, (1.0 - share) ** (2.0 * self.repeats))
 
-    def _degrees(self, squares: Floats, variance: Floats) -> Floats:
+    def _weighted(self, squares: Floats) -> Floats:
+        """How much more masks vary that weigh in a contrast than masks do on average, shape ``(k,)``, at least one.
+
+        Shapley values weigh few masks most: a model that rambles where most words are missing has its noise there.
+        """
+        free: Floats = (self.counts - 1).astype(np.float64)
+        weigh = squares[free > 0.0]
+        own = self.own[free > 0.0] * (SHARED + free[free > 0.0]) / free[free > 0.0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio: Floats = weigh.T @ own / weigh.sum(axis=0) / self.pool
+        return np.maximum(np.nan_to_num(ratio, nan=1.0, posinf=1.0), 1.0)
+
+    def _degrees(self, squares: Floats, shared: Floats, variance: Floats) -> Floats:
         """Satterthwaite's degrees of freedom of each contrast, shape ``(k,)``, at least one."""
         free: Floats = (self.counts - 1).astype(np.float64)
-        shared: Floats = squares.T @ (self.spread - self.own)
         each: Floats = squares * self.own[:, None]
         # The square of a variance of f degrees overstates that of the true one by (f + 2) / f.
         # Both parts rest on the same draws: their errors add up, not their squares.

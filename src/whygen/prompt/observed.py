@@ -113,6 +113,7 @@ class Seen:
             drawn less often.
         stopped: what the stop rule ended the run by; None when the whole design was asked.
         reach: how far the target lets two effects be apart; 0 where nobody knows.
+        strange: which draws are left out as irrelevant, shape ``(m, draws)``; None where they are counted.
         irrelevant: answers to masked prompts that were as far from the reference as texts about other things are.
     """
 
@@ -123,3 +124,4 @@ class Seen:
     draws: NDArray[np.float64] | None = None
     stopped: Stopped | None = None
     reach: float = 0.0
+    strange: NDArray[np.bool_] | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.errors import ModelError, UsageError
+from whygen.errors import ModelError
 from whygen.prompt import designs, relevance, stopping
 from whygen.prompt.asking import MOST_DRAWS, Asker, Whole
 from whygen.prompt.designs import Design
@@ -44,11 +44,6 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
     rule = _StopRule(design, whole, plan, total, seed, reach(asker.target, whole.references, plan.options.scale))
     effects, irrelevant, stopped = _collect(asker, prompts, read, rule)
     alive = _alive(effects, design.groups)
-    if irrelevant and plan.options.irrelevant == "exclude" and not alive.any():
-        raise UsageError(
-            f"irrelevant='exclude' leaves nothing: every pair of masks holds one of the {irrelevant} answers about "
-            "something else. Use irrelevant='count', or pin what keeps the model on its subject."
-        )
     if plan.options.estimand == "loo" and not alive.all():
         raise _unanswered(asker, int((~alive).sum()), len(alive))
     again, whole = _again(asker, prompts, alive, rule)
@@ -60,7 +55,10 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
     everything = Observed(design.masks, read(drawn), design.groups, design.keep, design.sizes, total, near)
     rows = tuple(np.flatnonzero(alive).tolist())
     kept = None if sets else drawn[alive]
-    return Seen(everything.take(alive), noise, rows, irrelevant, kept, stopped, rule.reach), whole
+    strange = None
+    if plan.options.irrelevant == "exclude" and kept is not None:
+        strange = relevance.irrelevant(kept, relevance.level(asker.target, whole.references))
+    return Seen(everything.take(alive), noise, rows, irrelevant, kept, stopped, rule.reach, strange), whole
 
 
 def _unanswered(asker: Asker, missing: int, asked: int) -> BaseException:
@@ -88,8 +86,6 @@ def _collect(
         effects[asked:rows] = asker.masks(prompts[asked:rows], full[asked:rows], whole, draws=draws, first_row=asked)
         strange = relevance.irrelevant(effects[asked:rows], line)
         irrelevant += int(strange.sum())
-        if plan.options.irrelevant == "exclude":
-            effects[asked:rows][strange] = np.nan
         asked = rows
         if asker.ended is not None or asked == len(design.masks):
             break

@@ -107,7 +107,7 @@ class PromptOptions:
         interactions: at most so many pairs of units that act together are reported, and only where they raise
             held-out fidelity; 0 for none. With ``banzhaf`` alone.
         irrelevant: ``count`` answers that are as far from the reference as texts about other things are, or ``exclude``
-            them with their pairs of masks.
+            them: attributions are then those among relevant answers, and what units do to their share is told.
         hierarchy: None, or the levels of a long prompt from coarse to fine, such as ``paragraph>sentence>word``
             (``auto``); ``tolerance`` is then the least that a part must promise to be opened (METHODS A4).
         matrix: ``none``, or ``sentence``: attributions to each sentence of the output as well, from the same calls.

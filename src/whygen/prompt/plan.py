@@ -164,6 +164,11 @@ def _check_values(options: PromptOptions) -> None:
 
 def _check_readings(options: PromptOptions) -> None:
     """Refuse further readings of the answers where their effects are no plain means."""
+    if options.irrelevant == "exclude" and (options.estimand != "banzhaf" or options.distribution is not None):
+        raise UsageError(
+            "irrelevant='exclude' compares relevant answers with a unit and without it: it goes with "
+            "estimand='banzhaf' and without distribution. Leave it out, or them."
+        )
     if options.sets is not None and options.sets < 0:
         raise UsageError(f"sets={options.sets}: give the number of further calls, 0 or more, or leave it out.")
     wanted = options.sets is not None or options.matrix != "none"

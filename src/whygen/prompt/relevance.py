@@ -10,13 +10,17 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtr
 
-from whygen.errors import UnknownNameError
+from whygen.errors import UnknownNameError, UsageError
+from whygen.prompt.intervals import Estimate, Floats
+from whygen.prompt.observed import Observed
 from whygen.prompt.targets import Target
+from whygen.stats.intervals import Interval, student_half_width
 from whygen.types import Output
 
 CHOICES = ("count", "exclude")
-"""What becomes of irrelevant answers: they are counted, or their pairs of masks are left out."""
+"""What becomes of irrelevant answers: they are counted, or attributions are those among the relevant ones."""
 
 NEAREST = 0.25
 """This share of the texts about other things may be nearer than the line."""
@@ -69,3 +73,61 @@ def irrelevant(effects: NDArray[np.float64], line: float | None) -> NDArray[np.b
     if line is None:
         return np.zeros(effects.shape, dtype=bool)
     return np.asarray(effects <= line)
+
+
+def among_relevant(observed: Observed, draws: Floats, strange: NDArray[np.bool_]) -> Estimate:
+    """Banzhaf values among relevant answers: their mean effect with a unit, less that without it.
+
+    Each mean is a ratio of two: effects of relevant answers over their number, so masks with more of them weigh more
+    and none is hidden with the group it belongs to. Intervals by linearisation over groups (Cochran, Sampling
+    Techniques, 1977, section 6.4). What a unit does to the chance of a relevant answer is no part of it, see
+    `on_relevance`.
+
+    Args:
+        observed: the masks.
+        draws: effects of all draws, shape ``(m, d)``; NaN where a mask was drawn less often.
+        strange: which of them are about something else, same shape.
+
+    Raises:
+        UsageError: if a unit has no relevant answer with it, or none without it.
+    """
+    kept = ~np.isnan(draws) & ~strange
+    number = (~np.isnan(draws)).sum(axis=1)
+    share: Floats = kept.sum(axis=1) / number
+    total: Floats = np.where(kept, draws, 0.0).sum(axis=1) / number
+    arms = [observed.masks.astype(np.float64), (~observed.masks).astype(np.float64)]
+    if any(not (arm.T @ share).all() for arm in arms):
+        raise UsageError(
+            "irrelevant='exclude' leaves nothing: all answers with one of the units, or without it, are about "
+            "something else. Use irrelevant='count', or pin what keeps the model on its subject."
+        )
+    means = [arm.T @ total / (arm.T @ share) for arm in arms]
+    parts = [
+        arm * (total[:, None] - mean * share[:, None]) / (arm.T @ share) for arm, mean in zip(arms, means, strict=True)
+    ]
+    return _by_groups(means[0] - means[1], parts[0] - parts[1], observed)
+
+
+def on_relevance(observed: Observed, draws: Floats, strange: NDArray[np.bool_]) -> Estimate:
+    """Banzhaf values of the chance of a relevant answer; arguments as of `among_relevant`."""
+    drawn = ~np.isnan(draws)
+    share: Floats = (drawn & ~strange).sum(axis=1) / drawn.sum(axis=1)
+    with_it, without = observed.masks.astype(np.float64), (~observed.masks).astype(np.float64)
+    means = [arm.T @ share / arm.sum(axis=0) for arm in (with_it, without)]
+    one = with_it * (share[:, None] - means[0]) / with_it.sum(axis=0)
+    other = without * (share[:, None] - means[1]) / without.sum(axis=0)
+    return _by_groups(means[0] - means[1], one - other, observed)
+
+
+def _by_groups(values: Floats, parts: Floats, observed: Observed) -> Estimate:
+    """Student's t over groups, whose ``parts`` ``(m, n)`` sum to the error of each value."""
+    names, group_of = np.unique(observed.groups, return_inverse=True)
+    sums = np.zeros((len(names), parts.shape[1]))
+    np.add.at(sums, group_of, parts)
+    degrees = max(len(names) - 1.0, 1.0)
+    variance: Floats = (sums**2).sum(axis=0) * len(names) / degrees
+    half = student_half_width(variance, degrees)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(variance > 0.0, np.abs(values) / np.sqrt(variance), 0.0)
+    p_values = np.asarray(2.0 * stdtr(degrees, -ratio), dtype=np.float64)
+    return Estimate(values, Interval(values, values - half, values + half), p_values, "among relevant answers")

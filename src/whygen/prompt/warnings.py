@@ -33,6 +33,8 @@ class Signs:
     asked: int
     outputs: Sequence[Output] = ()
     """What each of ``samples`` is a record of."""
+    texts: Sequence[str] = ()
+    """The units."""
 
     @property
     def perturbed(self) -> list[Sample]:
@@ -198,12 +200,31 @@ def _truncated(signs: Signs) -> str | None:
 
 def _irrelevant_answers(signs: Signs) -> str | None:
     count, perturbed = signs.findings.seen.irrelevant, len(signs.perturbed)
-    if count < max(1.0, relevance.MANY * perturbed):
+    if count < max(1.0, relevance.MANY * perturbed) or signs.findings.seen.strange is not None:
         return None
     return (
         f"{count} of {perturbed} answers are as far from the reference as texts about other things: the model wanders "
         f"off when words are missing. Pin what keeps it on its subject, {_nearer(signs)}or leave such answers out with "
         "irrelevant='exclude'."
+    )
+
+
+def _left_out_answers(signs: Signs) -> str | None:
+    """What was left out as irrelevant is a finding: which units keep the model on its subject."""
+    seen = signs.findings.seen
+    if seen.draws is None or seen.strange is None or not seen.strange.any():
+        return None
+    found = relevance.on_relevance(seen.observed, seen.draws, seen.strange)
+    if found.interval is None or found.p_values is None:
+        return None
+    names, order = signs.texts, np.argsort(found.p_values)[:3].tolist()
+    told = [
+        f"{names[i]!r} {found.attributions[i]:+.2f} ({found.interval.low[i]:+.2f} to {found.interval.high[i]:+.2f})"
+        for i in order
+    ]
+    return (
+        f"{int(seen.strange.sum())} answers about something else are left out: attributions compare relevant answers "
+        f"only. What units do to the chance of a relevant answer, the clearest first: {', '.join(told)}."
     )
 
 
@@ -312,6 +333,7 @@ _LOOKS: tuple[Callable[[Signs], str | None], ...] = (
     _unread_answers,
     _truncated,
     _irrelevant_answers,
+    _left_out_answers,
     _low_noise_ceiling,
     _noise_not_measured,
     _low_fidelity,

@@ -8,7 +8,9 @@ import pytest
 import whygen
 from whygen.errors import UnknownNameError, UsageError
 from whygen.evaluation.reproduce_gsmile import load_run
-from whygen.prompt.relevance import ELSEWHERE, irrelevant, level
+from whygen.prompt import designs
+from whygen.prompt.observed import Observed
+from whygen.prompt.relevance import ELSEWHERE, among_relevant, irrelevant, level, on_relevance
 from whygen.prompt.targets import load_target
 from whygen.types import Output
 
@@ -49,7 +51,7 @@ def test_wandering_is_warned_of_with_a_way_out() -> None:
     assert any(w.code == "irrelevant-answers" and "exclude" in w.text for w in explanation.warnings)
 
 
-def test_excluded_answers_take_their_pairs_with_them() -> None:
+def test_answers_that_are_left_out_are_told_and_hide_nothing() -> None:
     def seldom(prompt: str) -> str:
         return ASIDE if "earth" not in prompt and "true" not in prompt and "is" not in prompt else prompt
 
@@ -57,9 +59,29 @@ def test_excluded_answers_take_their_pairs_with_them() -> None:
     excluded = whygen.explain_prompt(seldom, PROMPT, cache=None, irrelevant="exclude")
     assert counted.evidence is not None
     assert excluded.evidence is not None
-    assert len(excluded.evidence.masks) < len(counted.evidence.masks)
-    assert (np.bincount(excluded.evidence.groups)[np.unique(excluded.evidence.groups)] == 2).all()
+    assert len(excluded.evidence.masks) == len(counted.evidence.masks)
+    assert excluded.interval.method == "among relevant answers"
+    [warning] = [warning for warning in excluded.warnings if warning.code == "left-out-answers"]
+    assert any(repr(word) in warning.text for word in ("earth", "true", "is"))
+    with pytest.raises(UsageError, match="goes with estimand='banzhaf'"):
+        whygen.explain_prompt(wander, PROMPT, cache=None, irrelevant="exclude", estimand="shapley")
     with pytest.raises(UsageError, match="leaves nothing"):
         whygen.explain_prompt(wander, PROMPT, cache=None, irrelevant="exclude")
     with pytest.raises(UnknownNameError, match="count, exclude"):
         whygen.explain_prompt(wander, PROMPT, cache=None, irrelevant="drop")
+
+
+def test_values_among_relevant_answers_and_on_relevance_are_those_of_the_game() -> None:
+    rng = np.random.default_rng(0)
+    masks = designs.enumerated(4).masks
+    draws = rng.normal(size=(16, 2))
+    strange = (rng.random((16, 2)) < 0.3) & masks[:, [0, 0]]
+    seen = Observed(masks, draws.mean(axis=1), np.arange(16) // 2)
+    among, share = among_relevant(seen, draws, strange), on_relevance(seen, draws, strange)
+    for unit in range(4):
+        inside, outside = masks[:, unit], ~masks[:, unit]
+        mean = [draws[rows][~strange[rows]].mean() for rows in (inside, outside)]
+        assert among.attributions[unit] == pytest.approx(mean[0] - mean[1])
+        assert share.attributions[unit] == pytest.approx(strange[outside].mean() - strange[inside].mean())
+    assert among.interval is not None
+    assert (among.interval.low < among.attributions).all()
