@@ -74,7 +74,10 @@ def export(
     as_json: common.AsJson = False,
 ) -> None:
     """Write a model's recorded answers to a file that replay/FILE plays back, without the model or a key."""
-    with open_store(cache or default_store_path()) as store:
+    source = cache or default_store_path()
+    if file.exists() and source.exists() and any(file.samefile(part) for part in _parts(source)):
+        raise UsageError(f"{str(file)!r} is the file of recorded answers itself. Name another file to export to.")
+    with open_store(source) as store:
         if not store.count(model=model):
             recorded = ", ".join(store.models()) or "nothing at all"
             raise UsageError(f"--model {model!r}: no answer of it is recorded. There is: {recorded}.")
@@ -84,10 +87,19 @@ def export(
             raise StoreError(
                 f"{str(file)!r} cannot be written ({error.strerror}). Name another file; the store is as it was."
             ) from None
+        for notice in store.notices:
+            common.say(notice.text)
     if as_json:
         common.print_json({"file": str(file), "calls": count})
     else:
         common.tell(f"Wrote {count} recorded answers of {model} to {file}.")
+
+
+def _parts(source: Path) -> list[Path]:
+    """The files of a store that are there: SQLite keeps two beside the first."""
+    path = source / "calls.sqlite" if source.is_dir() else source
+    parts = [path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-batches"))]
+    return [part for part in parts if part.exists()]
 
 
 def _age(text: str | None) -> timedelta | None:

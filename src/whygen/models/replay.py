@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from whygen.errors import FormatError, MissingError
+from whygen.files import replaced
 from whygen.models.options import Provider
 from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request, digest, output_from_json, output_json
 
@@ -138,7 +139,7 @@ def kind_of(output: Output) -> OutputKind:
 def write_replay(path: Path, model_uri: str, calls: Iterable[tuple[Mapping[str, JsonValue], Output]]) -> int:
     """Write requests (as JSON) and outputs as a replay file; returns how many."""
     count = 0
-    with path.open("w", encoding="utf-8") as file:
+    with replaced(path) as file:
         file.write(json.dumps({"whygen-replay": VERSION, "model": model_uri}, ensure_ascii=False) + "\n")
         for request, output in calls:
             record = {"request": request, "digest": digest(request), "output": output_json(output)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from whygen.results.files import (
     ARRAYS,
     DETAILS,
     DOCUMENT,
+    PARTS,
     check_schema,
     document_bytes,
+    part_of,
     read_document,
     write_together,
 )
@@ -72,11 +75,13 @@ def load(path: Path) -> AnchorExplanation:
     document = read_document(path)
     file = path / DOCUMENT if path.is_dir() else path
     check_schema(document, file, newest=SCHEMA)
+    where = {name: part_of(path, name, document) for name in (DETAILS, ARRAYS, ANCHORS)} if path.is_dir() else {}
+    document = {name: value for name, value in document.items() if name != PARTS}
     try:
         if not path.is_dir():
             return AnchorExplanation.model_validate(document)
         return AnchorExplanation.model_validate(
-            {**document, "details": _load_details(path), "evidence": _load_evidence(path)}
+            {**document, "details": _load_details(where), "evidence": _load_evidence(where)}
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -122,17 +127,17 @@ def _arrays(evidence: AnchorEvidence) -> dict[str, NDArray[Any]]:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def _load_details(folder: Path) -> Details | None:
-    file = folder / DETAILS
+def _load_details(where: Mapping[str, Path]) -> Details | None:
+    file = where[DETAILS]
     return Details.model_validate(read_document(file)) if file.is_file() else None
 
 
-def _load_evidence(folder: Path) -> AnchorEvidence | None:
-    if not (folder / ARRAYS).is_file():
+def _load_evidence(where: Mapping[str, Path]) -> AnchorEvidence | None:
+    if not where[ARRAYS].is_file():
         return None
     try:
-        arrays: dict[str, Any] = load_file(folder / ARRAYS)
-        table = pq.read_table(folder / ANCHORS)
+        arrays: dict[str, Any] = load_file(where[ARRAYS])
+        table = pq.read_table(where[ANCHORS])
         stored: dict[str, Any] = {
             name: table.column(name).to_pylist() for name in ("name", "label") if name in table.column_names
         }
@@ -141,4 +146,4 @@ def _load_evidence(folder: Path) -> AnchorEvidence | None:
             **arrays, names=tuple(stored.get("name", ())), labels=None if labels is None else tuple(labels)
         )
     except (OSError, SafetensorError, pa.ArrowException, TypeError) as error:
-        raise FormatError(f"The arrays in {str(folder)!r} cannot be read: {error}") from error
+        raise FormatError(f"The arrays in {str(where[ARRAYS].parent)!r} cannot be read: {error}") from error

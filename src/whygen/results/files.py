@@ -3,15 +3,15 @@
 
 A folder holds ``explanation.json`` (the contract), ``details.json``, ``arrays.safetensors`` and ``samples.parquet``;
 where the model drew, ``pictures.safetensors`` too, and where the answers are sounds or videos, ``media.safetensors``.
-All are written beside their places first and then moved there, the document last: a folder with a document is whole,
-and one whose writing was cut short has none.
+The document names the digests of the others. All are written beside their places first; then the document takes its
+own, and the others after it: at every moment a folder holds one whole explanation, the earlier or the new one.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from whygen.errors import FormatError, MissingError, StoreError
+from whygen.files import write_beside
 from whygen.results import media, pictures
 from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, Sample
 
@@ -36,6 +37,9 @@ PICTURES = "pictures.safetensors"
 MEDIA = "media.safetensors"
 MAX_DOCUMENT_BYTES = 64 * 2**20
 """A document larger than this was not written by whygen."""
+
+PARTS = "parts"
+"""The field of a document on disk that holds the digests of the files beside it."""
 
 _COLUMNS = pa.schema(
     [
@@ -81,15 +85,26 @@ def write_together(folder: Path, parts: Mapping[str, bytes], *, stale: tuple[str
     Raises:
         StoreError: if the folder cannot be written. Nothing half-written is left behind.
     """
+    document = next(reversed(parts))
+    bound = _bound(parts, document)
     waiting: dict[str, Path] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, data in parts.items():
-            waiting[name] = _write_beside(folder, name, data)
-        for name in stale:
-            (folder / name).unlink(missing_ok=True)
-        for name, place in waiting.items():
+        _sweep(folder, parts, stale)
+        if in_the_way := [name for name in bound if (folder / name).is_dir()]:
+            raise IsADirectoryError(errno.EISDIR, f"{in_the_way[0]} is a folder there")
+        for name, data in bound.items():
+            waiting[name] = write_beside(folder / name, data)
+        # Parts stand beside their places, by the digests that the document names, before it takes its own: whoever
+        # reads at any moment, or after a kill at any moment, finds a document and all that belongs to it.
+        for name in [name for name in waiting if name != document]:
+            waiting[name] = waiting[name].replace(_by_digest(folder, name, parts[name]))
+        waiting.pop(document).replace(folder / document)
+        whole, waiting = waiting, {}  # from here on they belong to what is there
+        for name, place in whole.items():
             place.replace(folder / name)
+        for name in set(stale) - parts.keys():
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
             f"{str(folder)!r} cannot be written ({error.strerror}). Give another folder with -o, or make room; the "
@@ -100,6 +115,52 @@ def write_together(folder: Path, parts: Mapping[str, bytes], *, stale: tuple[str
             place.unlink(missing_ok=True)
 
 
+def _bound(parts: Mapping[str, bytes], document: str) -> dict[str, bytes]:
+    """The parts, and the document with their digests: what was put in place of one of them is noticed."""
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in parts.items() if name != document}
+    if not digests or not document.endswith(".json"):
+        return dict(parts)
+    return {**parts, document: document_bytes({**json.loads(parts[document]), PARTS: digests})}
+
+
+def _by_digest(folder: Path, name: str, data: bytes) -> Path:
+    return folder / f".{name}.{hashlib.sha256(data).hexdigest()[:16]}"
+
+
+def _sweep(folder: Path, parts: Mapping[str, bytes], stale: tuple[str, ...]) -> None:
+    """Take away what a writer that was killed left; but for what the document that is there may need."""
+    named = (_read_json(folder / DOCUMENT).get(PARTS) or {}) if (folder / DOCUMENT).is_file() and stale else {}
+    needed = {f".{name}.{str(digest)[:16]}" for name, digest in named.items()}
+    for name in {*parts, *stale}:
+        for left in folder.glob(f".{name}.*"):
+            if left.name not in needed:
+                left.unlink(missing_ok=True)
+
+
+def part_of(folder: Path, name: str, document: Mapping[str, Any]) -> Path:
+    """Where a part of a saved explanation lies: at its place, or beside it if the writer was killed in the last moment.
+
+    Raises:
+        FormatError: if what is there is not what the document was saved with.
+    """
+    named = document.get(PARTS)
+    place = folder / name
+    if not isinstance(named, Mapping):  # from before parts were bound to their document
+        return place
+    if name not in named:
+        return folder / f".{name}.none"  # it belongs to another document
+    wanted = str(named[name])
+    for candidate in (place, folder / f".{name}.{wanted[:16]}"):
+        try:
+            if candidate.is_file() and hashlib.sha256(candidate.read_bytes()).hexdigest() == wanted:
+                return candidate
+        except OSError:
+            continue
+    if not place.exists():
+        return place
+    raise FormatError(f"{str(place)!r} is not what {DOCUMENT} was saved with: one of them was changed. {_WITHOUT}")
+
+
 def try_folder(folder: Path) -> None:
     """Find out whether files can be written into a folder, before what they hold is paid for.
 
@@ -107,24 +168,11 @@ def try_folder(folder: Path) -> None:
         StoreError: if not.
     """
     try:
-        _write_beside(folder, "trial", b" ").unlink()
+        write_beside(folder / "trial", b" ").unlink()
     except OSError as error:
         raise StoreError(
             f"{str(folder)!r} cannot be written ({error.strerror}). Give another folder with -o."
         ) from None
-
-
-def _write_beside(folder: Path, name: str, data: bytes) -> Path:
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-    place = Path(temporary)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        place.chmod(0o644)  # mkstemp keeps others out; a report is made to be handed on
-    except OSError:
-        place.unlink(missing_ok=True)
-        raise
-    return place
 
 
 def document_bytes(document: Mapping[str, Any]) -> bytes:
@@ -211,10 +259,32 @@ def load_prompt(path: Path | str) -> PromptExplanation:
     file = place / DOCUMENT if place.is_dir() else place
     check_schema(document, file, newest=SCHEMA)
     try:
-        explanation = PromptExplanation.model_validate(document)
+        explanation = PromptExplanation.model_validate({k: v for k, v in document.items() if k != PARTS})
     except ValidationError as error:
         raise FormatError(f"{str(file)!r} {_first(error)}") from None
-    return _with_evidence(_with_details(explanation, place), place) if place.is_dir() else explanation
+    _check_values(explanation, file)
+    if not place.is_dir():
+        return explanation
+    where = {name: part_of(place, name, document) for name in (DETAILS, ARRAYS, SAMPLES, PICTURES, MEDIA)}
+    return _with_evidence(_with_details(explanation, where[DETAILS]), where)
+
+
+def _check_values(explanation: PromptExplanation, file: Path) -> None:
+    """Refuse figures that no run gives: they were changed by hand, or by chance."""
+    size = len(explanation.prompt)
+    for unit in explanation.units:
+        p, low, high = unit.p_value, unit.low, unit.high
+        wrong = (
+            "a p-value outside 0 to 1"
+            if p is not None and not 0.0 <= p <= 1.0
+            else "an interval that ends before it begins"
+            if low is not None and high is not None and low > high
+            else f"a span outside the prompt of {size} characters"
+            if not 0 <= unit.start <= unit.end <= size
+            else ""
+        )
+        if wrong:
+            raise FormatError(f"{str(file)!r} was changed: unit {unit.text[:40]!r} has {wrong}. Explain again.")
 
 
 def _first(error: ValidationError) -> str:
@@ -223,8 +293,7 @@ def _first(error: ValidationError) -> str:
     return f"is damaged at {where!r}: {first['msg']}. Explain again; recorded answers cost nothing."
 
 
-def _with_details(explanation: PromptExplanation, folder: Path) -> PromptExplanation:
-    file = folder / DETAILS
+def _with_details(explanation: PromptExplanation, file: Path) -> PromptExplanation:
     if not file.is_file():
         return explanation
     details = _read_json(file)
@@ -237,17 +306,17 @@ def _with_details(explanation: PromptExplanation, folder: Path) -> PromptExplana
         raise FormatError(f"{str(file)!r} {_first(error)}") from None
 
 
-def _with_evidence(explanation: PromptExplanation, folder: Path) -> PromptExplanation:
-    present = [name for name in (ARRAYS, SAMPLES) if (folder / name).is_file()]
+def _with_evidence(explanation: PromptExplanation, where: Mapping[str, Path]) -> PromptExplanation:
+    present = [name for name in (ARRAYS, SAMPLES) if where[name].is_file()]
     if not present:
         return explanation
     for name in (ARRAYS, SAMPLES):
         if name not in present:
-            raise FormatError(f"{str(folder / name)!r} is missing beside {present[0]}. {_WITHOUT}")
-    arrays = _read_arrays(folder / ARRAYS, units=len(explanation.units))
-    samples = _read_samples(folder / SAMPLES)
-    drawn = _read_pictures(folder / PICTURES, samples=len(samples), units=len(explanation.units))
-    heard = _read_media(folder / MEDIA, samples=len(samples), units=len(explanation.units))
+            raise FormatError(f"{str(where[name])!r} is missing beside {present[0]}. {_WITHOUT}")
+    arrays = _read_arrays(where[ARRAYS], units=len(explanation.units))
+    samples = _read_samples(where[SAMPLES])
+    drawn = _read_pictures(where[PICTURES], samples=len(samples), units=len(explanation.units))
+    heard = _read_media(where[MEDIA], samples=len(samples), units=len(explanation.units))
     evidence = Evidence(**arrays, samples=samples, pictures=drawn, media=heard)
     return explanation.model_copy(update={"evidence": evidence})
 
@@ -288,9 +357,25 @@ def _read_media(file: Path, *, samples: int, units: int) -> media.MediaEvidence 
         raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
 
 
+MAX_SAMPLE_BYTES = 2**30
+"""What samples may take in memory: a small file can unpack to any size."""
+
+
 def _read_samples(file: Path) -> tuple[Sample, ...]:
+    rows: list[dict[str, Any]] = []
+    left = MAX_SAMPLE_BYTES
     try:
-        rows: list[dict[str, Any]] = pq.read_table(pa.py_buffer(file.read_bytes()), schema=_COLUMNS).to_pylist()
-    except (pa.ArrowException, OSError) as error:
+        with pq.ParquetFile(pa.py_buffer(file.read_bytes())) as table:
+            groups = range(table.metadata.num_row_groups)
+            if sum(table.metadata.row_group(group).total_byte_size for group in groups) > left:
+                raise FormatError(f"{str(file)!r} unpacks to over 1 GiB: no explanation is so large. {_WITHOUT}")
+            if not set(_COLUMNS.names) <= set(table.schema_arrow.names):
+                raise FormatError(f"{str(file)!r} lacks columns. {_WITHOUT}")
+            for batch in table.iter_batches(batch_size=256, columns=_COLUMNS.names):
+                left -= batch.nbytes
+                if left < 0:
+                    raise FormatError(f"{str(file)!r} unpacks to over 1 GiB: no explanation is so large. {_WITHOUT}")
+                rows += batch.cast(_COLUMNS).to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
     return tuple(Sample(**row) for row in rows)

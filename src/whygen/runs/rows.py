@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from whygen.errors import WhygenError
 from whygen.types import JsonValue, Output, canonical_json, output_from_json, output_json
 
 _SELECT = """
@@ -88,23 +89,47 @@ def insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
     return connection.executemany(_INSERT, [row[:-1] for row in rows]).rowcount
 
 
+class DamagedRowError(Exception):
+    """A row that holds no answer any more."""
+
+
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, WhygenError)
+"""What reading a row may raise whose bytes are not those that were written."""
+
+
 def select(connection: sqlite3.Connection, key: str) -> Output | None:
-    """The answer recorded for a key."""
+    """The answer recorded for a key.
+
+    Raises:
+        DamagedRowError: if the row cannot be read.
+    """
     row = connection.execute(_SELECT, (bytes.fromhex(key),)).fetchone()
-    return None if row is None else _output(*row)
+    try:
+        return None if row is None else _output(*row)
+    except _UNREADABLE as error:
+        raise DamagedRowError(key) from error
 
 
-def select_all(connection: sqlite3.Connection, model: str | None) -> Iterator[Call]:
-    """Every call, of one model's URI or of all, in the order of recording."""
+def forget(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
+    """Delete rows, so that another answer can take their place."""
+    connection.executemany("DELETE FROM calls WHERE key = ?", [(bytes.fromhex(key),) for key in keys])
+
+
+def select_all(connection: sqlite3.Connection, model: str | None) -> Iterator[Call | None]:
+    """Every call, of one model's URI or of all, in the order of recording; None for a row that cannot be read."""
     for key, uri, identity, request, output, data, created in connection.execute(_SELECT_ALL, (model,)):
-        yield Call(
-            key=key.hex(),
-            uri=uri,
-            identity=json.loads(identity),
-            request=json.loads(request),
-            output=_output(output, data),
-            created=created,
-        )
+        try:
+            call = Call(
+                key=key.hex(),
+                uri=uri,
+                identity=json.loads(identity),
+                request=json.loads(request),
+                output=_output(output, data),
+                created=created,
+            )
+        except _UNREADABLE:  # one damaged row keeps no other from being read
+            call = None
+        yield call
 
 
 def count(connection: sqlite3.Connection, model: str | None) -> int:
@@ -136,4 +161,14 @@ def _json(value: JsonValue) -> str:
 
 
 def _output(record: str, data: bytes | None) -> Output:
-    return output_from_json(json.loads(record), data=data)
+    """The answer in a row.
+
+    Raises:
+        ValueError: if it is none, or its bytes are not those that were recorded.
+    """
+    found = json.loads(record)
+    output = output_from_json(found, data=data)
+    kept = output_json(output)
+    if kept != found or not isinstance(output.text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - it was read
+        raise ValueError("this is not what was recorded")
+    return output

@@ -51,6 +51,8 @@ class Store:
         self._connection, self._trouble = (None, "") if path is None else files.open_file(path)
         self._memory: dict[str, Call] = {}  # what is not in the file
         self._waiting: dict[str, Row] = {}  # those of them that belong there
+        self._damaged: set[str] = set()  # rows that could not be read
+        self._passed_over = 0  # of them, when all were read
 
     @property
     def path(self) -> Path | None:
@@ -65,6 +67,12 @@ class Store:
         notices: list[Notice] = []
         if self._waiting:
             notices.append(Notice("store-not-written", self._not_written()))
+        if damaged := max(len(self._damaged), self._passed_over):
+            text = (
+                f"{damaged} recorded answers in {self._path} are damaged and were passed over: what is asked for again "
+                "takes their place."
+            )
+            notices.append(Notice("rows-damaged", text))
         if odd := len(self._memory) - len(self._waiting):
             text = f"{odd} answers hold something that is not JSON (in `Output.extra`, or a score that is not finite)"
             notices.append(
@@ -82,9 +90,17 @@ class Store:
         if self._connection is not None:
             with self._reading(), transaction(self._connection, kind="DEFERRED"):
                 for key in set(keys) - found.keys():
-                    if (output := rows.select(self._connection, key)) is not None:
+                    if (output := self._select(self._connection, key)) is not None:
                         found[key] = output
         return found
+
+    def _select(self, connection: sqlite3.Connection, key: str) -> Output | None:
+        """A row that cannot be read is as good as none: it is asked for again, and `notices` say so."""
+        try:
+            return rows.select(connection, key)
+        except rows.DamagedRowError:
+            self._damaged.add(key)
+            return None
 
     def put_many(self, calls: Sequence[Call]) -> int:
         """Record calls in one transaction, and say how many were new. The first answer recorded for a key stays.
@@ -168,7 +184,12 @@ class Store:
         """Every call in the order of recording, of one model's URI or of all; those in memory come last."""
         if self._connection is not None:
             with self._reading():
-                yield from rows.select_all(self._connection, model)
+                self._passed_over = 0
+                for call in rows.select_all(self._connection, model):
+                    if call is None:
+                        self._passed_over += 1
+                    else:
+                        yield call
         yield from [call for call in self._memory.values() if model in (None, call.uri)]
 
     def prune(self, *, older_than: timedelta | None = None, model: str | None = None) -> int:
@@ -222,6 +243,7 @@ class Store:
             return 0
         try:
             with transaction(self._connection):
+                rows.forget(self._connection, self._damaged & fresh.keys())
                 new = rows.insert(self._connection, list(fresh.values()))
         except sqlite3.DatabaseError as error:
             self._trouble = self._trouble or files.trouble_of(error)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +140,7 @@ def test_a_missing_part_is_named(saved: Path, name: str) -> None:
 def test_arrays_of_another_explanation_are_refused(saved: Path, tmp_path: Path) -> None:
     other = prompt_explanation(prompt="Write about a fox", pinned=(), pairs=12).save(tmp_path / "other")
     (saved / "arrays.safetensors").write_bytes((other / "arrays.safetensors").read_bytes())
-    with pytest.raises(FormatError, match=r"does not fit explanation\.json with its 24 units"):
+    with pytest.raises(FormatError, match=r"is not what explanation\.json was saved with"):
         load(saved)
 
 
@@ -205,3 +208,61 @@ def test_one_line_says_what_it_is() -> None:
     assert "\n" not in line
     assert line.startswith("<PromptExplanation of demo/storyteller: 24 units, strongest 'fox' +0.")
     assert line == str(prompt_explanation(pairs=12))
+
+
+def test_at_every_moment_of_a_saving_the_folder_holds_one_whole_explanation(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer is killed before each of its steps in turn: what loads is the earlier explanation or the new one."""
+    new = prompt_explanation(prompt="Write about a fox", pinned=(), pairs=12)
+    usual = Path.replace
+    texts: list[str] = []
+    for step in range(12):
+        prompt_explanation(prompt="Tell about a crane", pinned=(), pairs=12).save(saved)
+        moves = iter(range(step))
+
+        def move(self: Path, target: Path, moves: Iterator[int] = moves) -> Path:
+            if next(moves, None) is None:
+                raise KeyboardInterrupt
+            return usual(self, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", move)
+            with contextlib.suppress(KeyboardInterrupt):
+                new.save(saved)
+        found = PromptExplanation.load(saved)
+        assert found.evidence is not None
+        texts.append(found.prompt)
+    assert texts[0] == "Tell about a crane"
+    assert texts[-1] == "Write about a fox"
+    assert texts == sorted(texts)
+    new.save(saved)
+    assert not [path for path in saved.iterdir() if path.name.startswith(".")]
+
+
+def test_rights_are_those_that_the_person_gives(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        folder = prompt_explanation(prompt="Tell about a crane", pinned=(), pairs=12).save(tmp_path / "private")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"p_value": 7.0}, "p-value"), ({"low": 2.0, "high": 1.0}, "interval"), ({"end": 10**6}, "span")],
+)
+def test_figures_that_no_run_gives_are_refused(change: dict[str, float], message: str, saved: Path) -> None:
+    document = json.loads((saved / "explanation.json").read_text(encoding="utf-8"))
+    document["units"][0] |= change
+    (saved / "explanation.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(FormatError, match=message):
+        PromptExplanation.load(saved)
+
+
+def test_an_explanation_from_before_digests_still_loads(saved: Path) -> None:
+    document = json.loads((saved / "explanation.json").read_text(encoding="utf-8"))
+    del document["parts"]
+    (saved / "explanation.json").write_text(json.dumps(document), encoding="utf-8")
+    assert PromptExplanation.load(saved).evidence is not None

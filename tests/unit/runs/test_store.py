@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whygen.errors import FormatError, StoreError, UsageError
-from whygen.runs import Call, Store, call_key, default_store_path, open_store
-from whygen.types import Output, Picture, Request, TokenScore
+from whygen.runs import Call, Runner, Store, call_key, default_store_path, open_store
+from whygen.types import Limits, Output, Picture, Request, TokenScore
 
 IDENTITY = {"uri": "test/one"}
 TEXT = st.text(st.characters(exclude_categories=()), max_size=8)
@@ -395,3 +396,33 @@ def change(path: Path, statement: str) -> None:
     connection.execute(statement)
     connection.commit()
     connection.close()
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", "null", '{"text": 5}', '{"text": "x", "finish": "stop"}', "[" * 5000])
+def test_a_damaged_row_is_asked_again_and_said(path: Path, damage: str) -> None:
+    requests = [Request(prompt=text) for text in "abc"]
+
+    class Echo:
+        uri = "test/echo"
+        limits = Limits()
+
+        def answer(self, requests: Sequence[Request]) -> list[Output]:
+            return [Output(text=str(request.prompt)) for request in requests]
+
+    with Store(path) as store:
+        Runner(Echo(), store=store).ask(requests)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE calls SET output = ? WHERE rowid = 2", (damage,))
+    connection.commit()
+    connection.close()
+    with Store(path) as store:
+        assert len(list(store.calls())) == 2
+        assert "damaged" in store.notices[0].text
+    with Store(path) as store:
+        runner = Runner(Echo(), store=store)
+        assert [getattr(answer, "text", "") for answer in runner.ask(requests)] == ["a", "b", "c"]
+        assert runner.tally.made == 1
+        assert [notice.code for notice in store.notices] == ["rows-damaged"]
+    with Store(path) as store:
+        assert len(list(store.calls())) == 3
+        assert store.notices == ()

@@ -1,0 +1,53 @@
+"""Files that are there whole or not at all, whenever a process is killed, and with the rights that this user gives."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+
+def write_beside(place: Path, data: bytes) -> Path:
+    """Write a file under a name of its own beside its place; it is on the disk when this returns.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left behind.
+    """
+    temporary, handle = _beside(place)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+@contextmanager
+def replaced(place: Path) -> Generator[TextIO, None, None]:
+    """A text file in UTF-8 to write to; it takes its place when all is written, and an earlier one stays until then.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left behind.
+    """
+    temporary, handle = _beside(place)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(place)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _beside(place: Path) -> tuple[Path, int]:
+    """A new file in the same folder, with the rights of the process's umask, which temporary files do not have."""
+    temporary = place.with_name(f".{place.name[:100]}.{secrets.token_hex(4)}")
+    return temporary, os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
