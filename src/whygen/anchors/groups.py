@@ -174,8 +174,9 @@ def _other_draws(draws: Criteria, rows: NDArray[np.int64]) -> Criteria:
 
     A bootstrap mean over S draws has (S - 1) / S of that variance.
     """
-    mean, size = draws.mean(axis=0), len(draws)
-    return mean + np.sqrt(2 * size / (size - 1)) * (draws[rows].mean(axis=0) - mean)
+    size = len(draws)
+    excess = np.bincount(rows, minlength=size) / size - 1 / size  # weights of the bootstrap mean, less the mean's own
+    return draws.mean(axis=0) + np.sqrt(2 * size / (size - 1)) * np.tensordot(excess, draws, axes=1)
 
 
 def _shares(

@@ -86,7 +86,7 @@ def threshold(reference: ArrayLike, alpha: float) -> float:
     return float(ordered[ordered.size - rank])
 
 
-HEAVIEST = 4.0
+HEAVIEST = 6.0
 """Largest tail index that is thought possible beyond the highest reference score; .5 has no variance, 1 no mean.
 
 An interval must hold for the heaviest tail; a guess of what another reference would say takes a usual one."""
@@ -153,7 +153,10 @@ def _between(
     gap = np.minimum((above <= shares[:, None]).sum(axis=1), n)
     upper, lower = falling[np.maximum(gap - 1, 0)], falling[np.minimum(gap, n - 1)]
     outside = np.where(gap > 0, above[draws, np.maximum(gap - 1, 0)], 0.0)
-    part = (shares - outside) / np.maximum(above[draws, gap] - outside, np.finfo(np.float64).tiny)
+    tiny = np.finfo(np.float64).tiny  # tails fall like an exponential rather than on a line: by logarithms of the share
+    part = np.log(np.maximum(shares, tiny) / np.maximum(outside, tiny)) / np.log(
+        np.maximum(above[draws, gap], 2 * tiny) / np.maximum(outside, tiny)
+    )
     inside = upper - np.clip(part, 0, 1) * (upper - lower)
     return np.where(gap == 0, falling[0] + _beyond(falling, above[:, 0] / shares, rng, heaviest), inside)
 
