@@ -12,6 +12,7 @@ import httpx2
 
 from whygen.models.anthropic_batches import AnthropicBatches
 from whygen.models.batches import Batches
+from whygen.models.bounded import bounded_client
 from whygen.remote import (
     Answer,
     Malformed,
@@ -54,6 +55,7 @@ class AnthropicModel:
             base_url=service.base_url,
             max_retries=0,
             timeout=httpx2.Timeout(timeout or TIMEOUT, connect=min(_CONNECT, timeout or TIMEOUT)),
+            http_client=bounded_client(timeout or TIMEOUT),
         )
         finalize(self, self._client.close)  # its connections go with the model, not when a collector comes by
 

@@ -8,6 +8,7 @@ from typing import cast
 import httpx2
 import openai
 
+from whygen.models.bounded import bounded_client
 from whygen.remote import Service, from_status, timed_out, unexpected, unreachable
 from whygen.types import Failure
 
@@ -25,6 +26,7 @@ def open_client(service: Service, *, timeout: float | None = None) -> openai.Ope
         base_url=service.base_url,
         max_retries=0,
         timeout=httpx2.Timeout(timeout or TIMEOUT, connect=min(_CONNECT, timeout or TIMEOUT)),
+        http_client=bounded_client(timeout or TIMEOUT),
         default_headers=cast(Mapping[str, str], silent),
     )
 

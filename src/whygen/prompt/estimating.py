@@ -84,6 +84,8 @@ FAR = 1e3
 def _centred(observed: Observed) -> tuple[Observed, float]:
     """The same with the middle of effects that are far from zero taken off, which no estimand asks for."""
     effects = observed.effects
+    if not len(effects):  # nothing was answered: how many are needed is said where they are fitted
+        return observed, 0.0
     middle = float(effects.max() + effects.min()) / 2.0
     if abs(middle) <= FAR * float(np.ptp(effects)):
         return observed, 0.0

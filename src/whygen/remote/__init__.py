@@ -13,6 +13,7 @@ from whygen.remote.failures import timed_out as timed_out
 from whygen.remote.failures import unexpected as unexpected
 from whygen.remote.failures import unreachable as unreachable
 from whygen.remote.reading import Malformed as Malformed
+from whygen.remote.reading import Unacceptable as Unacceptable
 from whygen.remote.reading import count as count
 from whygen.remote.reading import dig as dig
 from whygen.remote.reading import document as document

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
-from whygen.remote.reading import ErrorInside, Malformed, dig, document
+from whygen.remote.reading import ErrorInside, Malformed, Unacceptable, dig, document
 from whygen.remote.service import Service
 from whygen.types import Failure
 
@@ -223,6 +223,9 @@ def timed_out(service: Service) -> Failure:
 def unreachable(error: BaseException, service: Service) -> Failure:
     """No connection, or one that broke: told apart by what lies beneath the client's own error."""
     causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, Unacceptable):
+            return Failure(kind=cause.kind, message=f"{service.place}: {cause}", advice=cause.advice)
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         reason = next(str(cause) for cause in causes if isinstance(cause, ssl.SSLError))
         advice = "Check the address (http or https), the server's certificate, and SSL_CERT_FILE for a private one."
@@ -252,6 +255,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def unexpected(error: Exception, service: Service) -> Failure:
     """Whatever else a client raises: an answer that is none, a prompt that cannot be sent."""
+    if isinstance(error, Unacceptable):
+        return unreachable(error, service)
     if isinstance(error, ErrorInside):
         return from_inside(error, service)
     if isinstance(error, Malformed):

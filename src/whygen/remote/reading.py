@@ -6,9 +6,25 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from whygen.types import FailureKind
+
 
 class Malformed(Exception):  # noqa: N818 - it never leaves the adapters
     """What came back is no answer of the protocol; the text says what it is."""
+
+
+class Unacceptable(Exception):  # noqa: N818 - it never leaves the adapters
+    """What a server does that no answer excuses: it sends without end, or hands the prompts on.
+
+    Attributes:
+        kind: of the failure that it is.
+        advice: what the person should do next.
+    """
+
+    def __init__(self, message: str, *, kind: FailureKind, advice: str) -> None:
+        super().__init__(message)
+        self.kind: FailureKind = kind
+        self.advice = advice
 
 
 class ErrorInside(Malformed):

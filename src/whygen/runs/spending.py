@@ -169,6 +169,10 @@ class Purse:
         self.wallet.purses.append(self)
         self._tokens_in = self._tokens_out = self._untold = self._calls = 0
         self._over = ""
+        self._in_flight = 0
+        self._is_known = False  # whether an answer has shown how this server counts
+        self._reserved: dict[int, list[Amount]] = {}  # what was set aside, by request: the bound grows meanwhile
+        self._excess = Tokens(0, 0)  # tokens that a call took over its bound at most
 
     @property
     def total(self) -> Spent:
@@ -190,13 +194,30 @@ class Purse:
             UsageError: if tokens or money are bounded, and nobody can say what the request costs at most.
         """
         del now
-        self._over = self.wallet.lacks(self._most(request))
-        return math.inf if self._over else 0.0
+        most = self._most(request)
+        self._over = self.wallet.lacks(most)
+        if self._over:
+            return math.inf
+        if not self.wallet.counts_tokens or not self._in_flight:
+            return 0.0
+        # One call alone shows how the server counts. While several are under way each may take more than any before it,
+        # so that room is left for as much again; near the bound they go one by one.
+        crowded = not self._is_known or (self._excess != (0, 0) and self.wallet.lacks(self._room(most)))
+        return math.inf if crowded else 0.0
 
     def reserve(self, request: Request) -> None:
         """Set the most aside."""
         self._calls += 1
-        self.wallet.take(self._most(request))
+        self._in_flight += 1
+        most = self._most(request)
+        self._reserved.setdefault(id(request), []).append(most)
+        self.wallet.take(most)
+
+    def _room(self, most: Amount) -> Amount:
+        """What this call and those under way may take besides, if each takes twice as much as is set aside for it."""
+        waiting = [each for amounts in self._reserved.values() for each in amounts]
+        extra = Amount(0, sum(each.tokens for each in waiting), sum(each.money for each in waiting))
+        return most.plus(extra).plus(most._replace(calls=0))
 
     def settle(self, request: Request, answer: Answer) -> None:
         """Take what the answer did cost instead."""
@@ -204,19 +225,42 @@ class Purse:
         self._tokens_in += read or 0
         self._tokens_out += written or 0
         self._untold += isinstance(answer, Output) and (read is None or written is None)
+        self._in_flight -= 1
+        amounts = self._reserved.get(id(request)) or [self._most(request)]
+        most = amounts.pop()
+        if not amounts:
+            self._reserved.pop(id(request), None)
         if not self.wallet.counts_tokens:
             return
-        most = self._most(request)
+        self._learn(request, answer, read, written)
         if isinstance(answer, Failure) and answer.kind == "rate_limit":
             self.wallet.take(most._replace(calls=0), -1)
         elif read is not None and written is not None:
             self.wallet.take(most._replace(calls=0), -1)
             self.wallet.take(self._amount(Tokens(read, written)))
 
+    def _learn(self, request: Request, answer: Answer, read: int | None, written: int | None) -> None:
+        """Note by how much a call took more than can be known beforehand: templates, thoughts, a limit that is ignored.
+
+        A server that does not say what it counts is held by the bytes of what it sent.
+        """
+        if isinstance(answer, Failure):
+            return
+        self._is_known = True
+        bound = worst_case(self._model, request)
+        took = Tokens(read or 0, len(answer.text.encode("utf-8", "replace")) if written is None else written)
+        if written is None and took.written > 8 * bound.written:  # no tokenizer has so long tokens throughout
+            self.wallet.take(self._amount(Tokens(0, took.written - bound.written)))
+        over = Tokens(max(0, took.read - bound.read), 0 if written is None else max(0, written - bound.written))
+        self._excess = Tokens(max(self._excess.read, over.read), max(self._excess.written, over.written))
+
     def _most(self, request: Request) -> Amount:
         if not self.wallet.counts_tokens:
             return Amount(calls=1)
-        return self._amount(worst_case(self._model, request))._replace(calls=1)
+        bound, more = worst_case(self._model, request), self._excess
+        # A quarter more than the most that was seen: counts may grow as a run goes on.
+        learned = Tokens(bound.read + (5 * more.read + 3) // 4, bound.written + (5 * more.written + 3) // 4)
+        return self._amount(learned)._replace(calls=1)
 
     def _amount(self, tokens: Tokens) -> Amount:
         return Amount(0, sum(tokens), 0.0 if self._price is None else self._price.cost(*tokens))

@@ -1,0 +1,133 @@
+"""What a server may do to the client that asks it: how much it may send, for how long, and where it may send it to.
+
+A small compressed answer may unpack to gigabytes, a byte a second never ends, and a redirect hands prompts to another
+host. Compression is not asked for, and what comes compressed all the same is unpacked within the bound.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+import httpx2
+
+from whygen.remote import Unacceptable
+
+_SPARE: Final = 2**20
+"""Bytes that an answer may have whatever was asked for."""
+_A_TOKEN: Final = 1024
+"""Bytes that a token of the answer may take, with its log-probability and what the model thought of it."""
+_LARGE: Final = {"images": 2**27, "files": 2**30, "batches": 2**30}
+"""Bytes that may come from endpoints of pictures and of batches."""
+_LENGTHS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+def bounded_client(timeout: float) -> httpx2.Client:
+    """A client whose answers are bounded.
+
+    Args:
+        timeout: seconds without a byte until an answer is given up. A whole answer may take three times as long; once
+            its text has begun, a fifth of it.
+    """
+    transport = _Bounded(httpx2.HTTPTransport(limits=httpx2.Limits(max_connections=1000)), timeout)
+    return httpx2.Client(transport=transport, follow_redirects=True, timeout=timeout)
+
+
+class _Bounded(httpx2.BaseTransport):
+    def __init__(self, inner: httpx2.BaseTransport, timeout: float) -> None:
+        self._inner = inner
+        self._timeout = timeout
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.headers["accept-encoding"] = "identity"
+        response = self._inner.handle_request(request)
+        if response.status_code in _REDIRECTS:
+            _check_redirect(request, response)
+        headers = response.headers.copy()
+        encoding = headers.pop("content-encoding", "identity").strip().lower()
+        if encoding != "identity":
+            headers.pop("content-length", None)
+        stream = _Stream(
+            cast(httpx2.SyncByteStream, response.stream), encoding, most=_most(request), timeout=self._timeout
+        )
+        return httpx2.Response(response.status_code, headers=headers, stream=stream, extensions=response.extensions)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _check_redirect(request: httpx2.Request, response: httpx2.Response) -> None:
+    """Let a server redirect to itself, or from http to https on its own host: nobody else is given the prompts."""
+    target = request.url.join(response.headers.get("location", ""))
+    same = (target.scheme, target.host, target.port) == (request.url.scheme, request.url.host, request.url.port)
+    safer = target.host == request.url.host and (request.url.scheme, target.scheme) == ("http", "https")
+    if not same and not safer:
+        response.close()
+        raise Unacceptable(
+            f"it redirects to {target.scheme}://{target.host}, which was not asked",
+            kind="fatal",
+            advice="If that is the right server, give its address (--base-url).",
+        )
+
+
+def _most(request: httpx2.Request) -> int:
+    """Bytes that the answer to this may have, from the limit of the answer that was asked for."""
+    for part, most in _LARGE.items():
+        if f"/{part}" in request.url.path:
+            return most
+    try:
+        body: Any = json.loads(request.content)
+        tokens = max(value for name in _LENGTHS if isinstance(value := body.get(name), int))
+    except (ValueError, AttributeError, RecursionError, httpx2.RequestNotRead):
+        return 2**26
+    return _SPARE + _A_TOKEN * max(0, min(tokens, 10**6))
+
+
+class _Stream(httpx2.SyncByteStream):
+    """The bytes of an answer, unpacked, until there are too many or it takes too long."""
+
+    def __init__(self, inner: httpx2.SyncByteStream, encoding: str, *, most: int, timeout: float) -> None:
+        self._inner = inner
+        self._encoding = encoding
+        self._most = most
+        self._timeout = timeout
+
+    def __iter__(self) -> Iterator[bytes]:
+        began = time.monotonic()
+        told: float | None = None  # when the text began: some servers send white space while they think
+        count = 0
+        unpack = _unpacker(self._encoding)
+        for packed in self._inner:
+            piece = packed if unpack is None else unpack.decompress(packed, self._most - count + 1)
+            count += len(piece)
+            if count > self._most or (unpack is not None and unpack.unconsumed_tail):
+                raise Unacceptable(
+                    f"its answer has more than {self._most:,} bytes", kind="permanent",
+                    advice="Raise max_tokens if answers are long; else do not use this server.",
+                )  # fmt: skip
+            now = time.monotonic()
+            told = now if told is None and piece.strip() else told
+            if now - began > 3 * self._timeout or (told is not None and now - told > max(2.0, self._timeout / 5)):
+                raise Unacceptable(
+                    "its answer trickles in and does not end", kind="transient",
+                    advice="Run the same command again, it goes on from here; or use another server.",
+                )  # fmt: skip
+            yield piece
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _unpacker(encoding: str) -> Any:
+    if encoding == "identity":
+        return None
+    if encoding in {"gzip", "x-gzip", "deflate"}:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32)
+    raise Unacceptable(
+        f"its answer is compressed as {encoding!r}, which was not asked for", kind="permanent",
+        advice="Turn compression off in the server or the proxy before it.",
+    )  # fmt: skip

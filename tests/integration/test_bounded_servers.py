@@ -1,0 +1,94 @@
+"""Servers that count as they like, send without end, or send prompts on: held, or a failure of that call."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from faults.answers import Reply, changed
+from faults.scripts import Received
+from faults.server import FaultServer
+from whygen.models import ModelOptions, load_model
+from whygen.runs import Budget, EndedError, Runner, Store
+from whygen.types import Failure, Request, Settings
+
+CAP = 6000
+
+
+def counted(read: float, written: float, **more: int) -> Callable[[dict[str, Any]], None]:
+    def change(document: dict[str, Any]) -> None:
+        usage = document["usage"]
+        usage["prompt_tokens"] = int(read * usage["prompt_tokens"]) + more.get("template", 0)
+        usage["completion_tokens"] = int(written * usage["completion_tokens"]) + more.get("thoughts", 0)
+        usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"] + more.get("hidden", 0)
+
+    return change
+
+
+def grows() -> Callable[[dict[str, Any]], None]:
+    seen = iter(range(10**6))
+
+    def change(document: dict[str, Any]) -> None:
+        counted(1, 1, template=4 * next(seen))(document)
+
+    return change
+
+
+WAYS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "a chat template": counted(1, 1, template=300),
+    "thoughts beside the answer": counted(1, 1, thoughts=400),
+    "thoughts in the total alone": counted(1, 1, hidden=400),
+    "no limit of the answer": counted(1, 60),
+    "the prompt twice": counted(40, 1),
+    "counts that grow": grows(),
+    "no usage": lambda document: document.pop("usage"),
+    "usage that is null": lambda document: document.update(usage=None),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_budget_of_tokens_holds_however_a_server_counts(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    paid: list[int] = []
+
+    def reply(received: Received) -> Reply:
+        found = changed(received, WAYS[way])
+        usage = json.loads(found.body).get("usage") or {"total_tokens": 30}
+        paid.append(usage["total_tokens"])
+        return found
+
+    monkeypatch.setitem(__import__("faults.answers", fromlist=["FAULTS"]).FAULTS, "counting", reply)
+    with FaultServer("counting", latency=0.01) as server:
+        model = load_model("openai/test", ModelOptions(base_url=server.url))
+        runner = Runner(model, store=Store(None), spending=Budget(tokens=CAP))
+        with pytest.raises(EndedError, match="budget is spent"):
+            runner.ask([Request(prompt=f"story {n}", settings=Settings(max_tokens=20)) for n in range(1000)])
+    assert sum(paid) <= CAP, (sum(paid), len(paid))
+    assert len(paid) > 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "kind"),
+    [("elsewhere", "redirects to", "fatal"), ("bomb", "more than", "permanent"), ("long", "more than", "permanent"),
+     ("brotli", "compressed as", "permanent")],
+)  # fmt: skip
+def test_what_no_answer_excuses_is_a_failure(
+    fault: str, words: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bomb = gzip.compress(b" " * 200_000_000)
+    replies = {
+        "elsewhere": Reply(307, b"", headers={"location": "http://localhost:1/v1/chat/completions"}),
+        "bomb": Reply(200, bomb, headers={"content-encoding": "gzip"}),
+        "long": Reply(200, b"x" * 5_000_000),
+        "brotli": Reply(200, b"x", headers={"content-encoding": "br"}),
+    }
+    faults = __import__("faults.answers", fromlist=["FAULTS"]).FAULTS
+    monkeypatch.setitem(faults, fault, lambda _: replies[fault])
+    with FaultServer(fault) as server:
+        [answer] = load_model("openai/test", ModelOptions(base_url=server.url)).answer([Request(prompt="x")])
+    assert isinstance(answer, Failure)
+    assert words in answer.message
+    assert answer.kind == kind
