@@ -8,7 +8,7 @@ from pathlib import Path
 
 NAMES = (
     "first_minute", "coverage", "significance", "sizes", "labels", "distances", "operators", "overhead", "editing",
-    "store", "anchors_selection", "long_prompts", "estimator_overhead", "methods",
+    "store", "anchors_selection", "long_prompts", "long_pairs", "estimator_overhead", "methods",
     "stochastic", "distance_ablation", "kernels", "prompt_length", "architectures", "templates", "comparisons",
     "fuzz_doors", "shares",
 )  # fmt: skip

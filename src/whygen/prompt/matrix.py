@@ -71,8 +71,8 @@ def _significant(found: Sequence[Estimate]) -> tuple[tuple[bool, ...], ...] | No
     if len(known) < len(p_values):
         return None
     cells: NDArray[np.float64] = np.stack(known, axis=1)
-    rows: list[list[bool]] = benjamini_hochberg(cells.ravel(), level=FALSE_DISCOVERY).reshape(cells.shape).tolist()
-    return tuple(tuple(row) for row in rows)
+    called = benjamini_hochberg(cells.ravel(), level=FALSE_DISCOVERY).reshape(cells.shape)
+    return tuple(tuple(bool(cell) for cell in row) for row in called)
 
 
 def _p_values(one: Estimate) -> Floats | None:

@@ -1,0 +1,142 @@
+"""Long prompts: words that act only together, and levels of a model that samples.
+
+Twenty paragraphs of three sentences (and single ones) hold two or three planted words; the answer is right by a rule
+over them, which no word or paragraph decides alone. Found: the words' units are a significant pair of one another, or
+(three words) each is significant. Then four paragraphs with one word that matters, on models whose answers are odd at
+times or 0/1 by chance: coverage of 95% intervals at every level, and false discoveries among the finest units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import record
+from whygen.prompt.hierarchy import explain_hierarchy
+from whygen.results.prompt import PromptExplanation
+from whygen.types import Settings
+
+PROMPTS = 20
+RUNS = 20
+SEED = 31
+FILLERS = ("the", "cat", "dog", "house", "runs", "blue", "sees", "finds", "under", "over", "green", "tree", "river")
+
+Place = tuple[int, int, str]
+"""Paragraph, sentence, word."""
+Rule = Callable[[set[str]], bool]
+
+
+def both_or_none(words: set[str]) -> bool:
+    return ("zopen" in words) == ("zclose" in words)
+
+
+def all_three(words: set[str]) -> bool:
+    return {"zopen", "zmid", "zclose"} <= words
+
+
+KINDS: dict[str, tuple[int, int, list[Place], Rule, int]] = {
+    "pair of tags in a sentence": (20, 3, [(7, 1, "zopen"), (7, 1, "zclose")], both_or_none, 512),
+    "pair of tags in a paragraph": (20, 3, [(7, 0, "zopen"), (7, 2, "zclose")], both_or_none, 512),
+    "pair in two paragraphs": (20, 3, [(3, 1, "zopen"), (12, 2, "zclose")], both_or_none, 512),
+    "quotation marks, one paragraph": (1, 5, [(0, 1, "zopen"), (0, 3, "zclose")], both_or_none, 512),
+    "quotation marks, one sentence": (1, 1, [(0, 0, "zopen"), (0, 0, "zclose")], both_or_none, 512),
+    "three needed, one paragraph": (
+        20,
+        3,
+        [(3, s, w) for s, w in enumerate(("zopen", "zmid", "zclose"))],
+        all_three,
+        1000,
+    ),
+}
+ODD = {"one in 50": 0.02, "one in 20": 0.05, "one in 5": 0.2}
+
+
+def prompt_of(rng: np.random.Generator, paragraphs: int, sentences: int, places: Sequence[Place]) -> str:
+    def sentence(paragraph: int, number: int) -> str:
+        words = [FILLERS[i] for i in rng.integers(0, len(FILLERS), int(rng.integers(5, 9)))]
+        for where, place, word in places:
+            if (where, place) == (paragraph, number):
+                words.insert(int(rng.integers(0, len(words) + 1)), word)
+        return " ".join(words).capitalize() + "."
+
+    return "\n\n".join(" ".join(sentence(p, s) for s in range(sentences)) for p in range(paragraphs))
+
+
+def words_of(text: str) -> set[str]:
+    return set(text.lower().replace(".", " ").split())
+
+
+def units_of(found: PromptExplanation, places: Sequence[Place]) -> list[int]:
+    starts = [found.prompt.lower().index(word) for _, _, word in places]
+    return [next(i for i, unit in enumerate(found.units) if unit.start <= at < unit.end) for at in starts]
+
+
+def pairs() -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for name, (paragraphs, sentences, places, rule, budget) in KINDS.items():
+        hits, calls, false = 0, [], 0
+        for number in range(PROMPTS):
+            prompt = prompt_of(np.random.default_rng((SEED, number)), paragraphs, sentences, places)
+            found = explain_hierarchy(
+                lambda text: text, prompt, target=lambda text, rule=rule: float(rule(words_of(text))), budget=budget,
+                model_noise="none", cache=None, seed=number,
+            )  # fmt: skip
+            units = units_of(found, places)
+            sure = {frozenset((pair.first, pair.second)) for pair in found.interactions if pair.significant}
+            together = len(units) == 2 and frozenset(units) in sure
+            hits += together or (len(units) == 3 and all(found.units[unit].significant for unit in units))
+            false += any(not pair <= set(units) for pair in sure)
+            calls.append(found.calls.asked)
+        rows.append({"words": name, "calls": budget, "used": float(np.mean(calls)), "found": hits / PROMPTS,
+                     "runs with another pair": false / PROMPTS})  # fmt: skip
+    return rows
+
+
+def levels() -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for name, odd in [*ODD.items(), ("0/1: .9 with the word, .3 without", None)]:
+        held: dict[tuple[int, bool], list[bool]] = {}
+        false: list[float] = []
+        for number in range(RUNS):
+            rng = np.random.default_rng((SEED, number))
+            prompt = prompt_of(rng, 4, 3, [(2, 1, "zopen")])
+
+            def target(text: str, rng: np.random.Generator = rng, odd: float | None = odd) -> float:
+                there = "zopen" in words_of(text)
+                return (
+                    float(rng.random() < (0.9 if there else 0.3))
+                    if odd is None
+                    else float(there != (rng.random() < odd))
+                )
+
+            sent = Settings(temperature=1.0 if odd in {None, 0.2} else 0.0, seed=number)
+            found = explain_hierarchy(
+                lambda text: text, prompt, target=target, budget=400, cache=None, seed=number, settings=sent
+            )
+            assert found.tree is not None
+            at = prompt.lower().index("zopen")
+            for node in found.tree.nodes:
+                truth = (0.6 if odd is None else 1.0 - 2.0 * odd) if node.start <= at < node.end else 0.0
+                inside = node.low is not None and node.high is not None and node.low <= truth <= node.high
+                held.setdefault((min(node.level, 2), truth != 0.0), []).append(inside)
+            sure = [unit for unit in found.units if unit.significant]
+            false.append(sum(not unit.start <= at < unit.end for unit in sure) / max(1, len(sure)))
+        shown: dict[str, object] = {"odd answers": name}
+        for (level, matters), each in sorted(held.items()):
+            shown[f"level {level}, {'matters' if matters else 'idle'}"] = float(np.mean(each))
+        rows.append({**shown, "false discoveries": float(np.mean(false))})
+    return rows
+
+
+def main(data: Path | None = None) -> None:
+    del data
+    figures = {"pairs": pairs(), "levels": levels()}
+    for rows in figures.values():
+        print(record.table(rows))
+    record.write("long_pairs", figures, seed=SEED)
+
+
+if __name__ == "__main__":
+    main()
