@@ -24,7 +24,8 @@ def test_a_table_is_filled_and_filled_again_the_same(tmp_path: Path) -> None:
         {"method": "ours", "k": 5, "score": {"mean": 0.98765, "low": 0.9, "high": 1.0}},
         {"method": "theirs", "k": 7, "score": {"mean": 12.345, "low": float("nan"), "high": float("nan")}},
     ]
-    (tmp_path / "trial.json").write_text(json.dumps({"figures": {"all of it": rows}}))
+    kept = {"benchmark": "trial", "date": "2026-11-29", "commit": "0123456789", "figures": {"all of it": rows}}
+    (tmp_path / "trial.json").write_text(json.dumps(kept))
     mark = "<!-- table trial.all of it where k=5: method; score as a score -->"
     page = f"Before.\n\n{mark}\nold\n<!-- end of table -->\nAfter.\n"
     once = filled(page, results=tmp_path)
