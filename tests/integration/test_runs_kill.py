@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from faults.server import FaultServer
 from whygen.runs import Call, Notice, Runner, open_store
 from whygen.types import Limits, Output, Request, digest
 
@@ -249,3 +250,68 @@ def digests(path: Path) -> set[str]:
         return set()
     with open_store(path) as store:
         return {digest(call.request) for call in store.calls()}
+
+
+SHARING = """
+import sys, time
+from whygen.models import ModelOptions, load_model
+from whygen.runs import Runner, open_store
+from whygen.types import Request
+model = load_model("openai/test", ModelOptions(base_url=sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+with open_store(sys.argv[2]) as store:
+    runner = Runner(model, store=store)
+    answers = runner.ask([Request(prompt=f"story {number}") for number in range(int(sys.argv[3]))])
+    assert [answer.text for answer in answers] == [f"You said: story {number}" for number in range(int(sys.argv[3]))]
+    tally = runner.tally
+    assert tally.asked == tally.made + tally.cached, tally
+"""
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_processes_that_ask_the_same_pay_once(processes: int, tmp_path: Path) -> None:
+    with FaultServer(latency=0.1) as server:
+        command = [sys.executable, "-c", SHARING, server.url, str(tmp_path / "calls.sqlite"), "120"]
+        children = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _ in range(processes)
+        ]
+        for child in children:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.write("go\n")
+            child.stdin.flush()
+        for child in children:
+            _, errors = child.communicate(timeout=60)
+            assert child.returncode == 0, errors
+        assert len(server.received) <= 120 * 1.05
+    assert not list(tmp_path.glob("*-owner-*"))
+
+
+def test_what_a_killed_process_had_in_flight_is_asked_by_the_one_that_waits(tmp_path: Path) -> None:
+    with FaultServer(latency=1.0) as server:
+        command = [sys.executable, "-c", SHARING, server.url, str(tmp_path / "calls.sqlite"), "8"]
+        first, second = (
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _ in range(2)
+        )
+        for child in (first, second):
+            assert child.stdout is not None
+            assert child.stdin is not None
+            child.stdout.readline()
+            child.stdin.write("go\n")
+            child.stdin.flush()
+            while child is first and len(server.received) < 8:
+                time.sleep(0.01)
+        time.sleep(0.4)
+        assert len(server.received) == 8
+        first.kill()
+        first.communicate()
+        began = time.monotonic()
+        _, errors = second.communicate(timeout=60)
+        assert second.returncode == 0, errors
+        assert time.monotonic() - began < 5
+        assert len(server.received) == 16

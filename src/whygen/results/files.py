@@ -85,7 +85,7 @@ def write_together(folder: Path, parts: Mapping[str, bytes], *, stale: tuple[str
     Raises:
         StoreError: if the folder cannot be written. Nothing half-written is left behind.
     """
-    document = next(reversed(parts))
+    document = list(parts)[-1]
     bound = _bound(parts, document)
     waiting: dict[str, Path] = {}
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -68,6 +68,22 @@ TROUBLED: Final = 8
 """Requests that may have failed and wait to be sent again before no new one is sent: they may show why to end a run."""
 
 
+class Claims(Protocol):
+    """What other processes have sent, by the places of requests."""
+
+    def claim(self, places: Sequence[int]) -> Mapping[int, Output | None]:
+        """Take what nobody has; what another has is handed back with its answer, or None as long as there is none."""
+        ...
+
+    def release(self, places: Sequence[int]) -> None:
+        """Give places back that are not answered, and not sent any more."""
+        ...
+
+
+LOOK: Final = 0.1
+"""Seconds until it is looked again whether another process has its answer."""
+
+
 class Agenda:
     """What is to be asked, in order; what failed and may pass comes back once its wait is over, ahead of the rest.
 
@@ -89,8 +105,12 @@ class Agenda:
         clock: Clock | None = None,
         until: float = math.inf,
         repeats: float = math.inf,
+        claims: Claims | None = None,
     ) -> None:
         self._requests = requests
+        self._claims = claims
+        self._elsewhere: list[tuple[float, int]] = []  # a heap: when to look, and which another process has sent
+        self._found: list[Arrival] = []
         self._repeats = repeats
         self._policy = policy or RetryPolicy()
         self._gates = gates
@@ -111,13 +131,14 @@ class Agenda:
         self.sent = 0
         self.retried = 0
         self.repeated = 0
+        self.shared = 0
 
     @property
     def done(self) -> bool:
         """Whether nothing is left to do but what nobody waits for any more."""
         self._look()
-        left = self.end is None and (self._fresh or self._again)
-        return not self._under_way and not left
+        left = self.end is None and (self._fresh or self._again or self._elsewhere)
+        return not self._under_way and not left and not self._found
 
     @property
     def under_way(self) -> int:
@@ -132,9 +153,12 @@ class Agenda:
         """The next requests to send now, at most so many, set aside in every budget; may be none."""
         now = self._look()
         jobs: list[Job] = []
+        self._look_elsewhere(now)
         while len(jobs) < most and (place := self._next(now)) is not None:
             if not self._fits(self._requests[place], now):
                 break
+            if self._is_elsewhere(place, now):
+                continue
             self._leave(place)
             jobs.append(Job(place, self._requests[place]))
         return jobs
@@ -142,9 +166,11 @@ class Agenda:
     def wait(self) -> float:
         """Seconds until `take` may give something by the passing of time alone; infinite if only answers help."""
         now = self._look()
-        if self.end is not None or not (self._fresh or self._again):
+        if self.end is not None or not (self._fresh or self._again or self._elsewhere):
             return self.time_left
         ready = now if self._takes_fresh else self._again[0][0] if self._again else math.inf
+        if self._elsewhere:
+            return min(max(ready, self._paused_until, now + self._gate_wait), self._elsewhere[0][0], self._until) - now
         return min(max(ready, self._paused_until, now + self._gate_wait), self._until) - now
 
     @property
@@ -169,10 +195,53 @@ class Agenda:
             self._gate_wait = 0.0
             for gate in self._gates:
                 gate.settle(job.request, answer)
-            if not self._comes_back(job.place, answer, now):
+            comes_back = self._comes_back(job.place, answer, now)
+            if self._claims is not None and (comes_back or not isinstance(answer, Output)):
+                self._claims.release([job.place])
+            if not comes_back:
                 self._troubled.discard(job.place)
                 final.append(Arrival(job.place, answer))
         return final
+
+    def found(self) -> list[Arrival]:
+        """Answers that other processes have recorded since."""
+        found, self._found = self._found, []
+        return found
+
+    def _is_elsewhere(self, place: int, now: float) -> bool:
+        """Whether another process has sent it; then it is set aside."""
+        theirs = dict[int, Output | None]() if self._claims is None else self._claims.claim([place])
+        if place not in theirs:
+            return False
+        if self._again and self._again[0][1] == place:
+            heapq.heappop(self._again)
+        else:
+            self._fresh.popleft()
+        self._set_aside(place, theirs[place], now)
+        return True
+
+    def _set_aside(self, place: int, answer: Output | None, now: float) -> None:
+        if answer is None:
+            heapq.heappush(self._elsewhere, (now + LOOK, place))
+        else:
+            self._troubled.discard(place)
+            self._found.append(Arrival(place, answer))
+            self.shared += 1
+
+    def _look_elsewhere(self, now: float) -> None:
+        """Take what came meanwhile; what its sender gave up is sent from here."""
+        due: list[int] = []
+        while self.end is None and self._elsewhere and self._elsewhere[0][0] <= now:
+            due.append(heapq.heappop(self._elsewhere)[1])
+        if not due or self._claims is None:
+            return
+        theirs = self._claims.claim(due)
+        mine = [place for place in due if place not in theirs]
+        self._claims.release(mine)  # each is leased again in the moment when it is sent
+        self._fresh.extendleft(reversed(mine))
+        for place in due:
+            if place in theirs:
+                self._set_aside(place, theirs[place], now)
 
     def _look(self) -> float:
         """The time, which never runs backwards here whatever the clock does; and the end, if it is due."""

@@ -37,6 +37,8 @@ class LocalDispatcher:
         with interrupts_to(lambda: agenda.stop(End("interrupt", "Interrupted.")), within=GRACE):
             while not agenda.done:
                 jobs = agenda.take(max(1, limits.max_batch))
+                if found := agenda.found():
+                    yield found
                 if jobs:
                     answers = send([job.request for job in jobs])
                     yield agenda.settle(zip(jobs, answers, strict=True))

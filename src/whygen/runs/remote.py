@@ -62,6 +62,8 @@ class RemoteDispatcher:
             try:
                 while calls.go_on():
                     calls.hand_out()
+                    if found := agenda.found():
+                        yield found
                     if arrivals := calls.settle(crew.collect(calls.wait())):
                         yield arrivals
             finally:

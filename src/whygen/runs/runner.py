@@ -18,6 +18,7 @@ from whygen.runs.clock import Clock, MonotonicClock
 from whygen.runs.dispatch import Dispatcher, LocalDispatcher, Send
 from whygen.runs.ending import EndedError
 from whygen.runs.keys import call_key, identity_of
+from whygen.runs.leases import Leases
 from whygen.runs.progress import Progress, ShowsSpending, Silent
 from whygen.runs.rates import Pacer, Rates
 from whygen.runs.remote import RemoteDispatcher
@@ -275,6 +276,8 @@ class Runner:
         if not missing or self._end is not None:
             return
         keys, requests = list(missing), list(missing.values())
+        leases = None if self.hands_over else self._store.leases
+        claims = None if leases is None else _Claims(leases, keys)
         agenda = Agenda(
             requests,
             policy=self._retry,
@@ -282,6 +285,7 @@ class Runner:
             clock=self._clock,
             until=self._until,
             repeats=self._retry.repeats(self._asked + len(missing)) - self._repeated,
+            claims=claims,
         )
         arrivals = self._dispatcher.dispatch(partial(_checked, self._model.uri, verb), agenda, self._model.limits)
         try:
@@ -294,6 +298,9 @@ class Runner:
                         if watch is not None and (end := watch(missing[key], answer)) is not None:
                             agenda.stop(end)
         finally:
+            if leases is not None:
+                leases.release(keys)
+            self._cached += agenda.shared
             self._made += agenda.sent
             self._retried += agenda.retried
             self._repeated += agenda.repeated
@@ -316,6 +323,21 @@ class Runner:
         if self._store.put_many(calls) < len(calls):
             answers |= self._store.get_many([call.key for call in calls])
         return answers
+
+
+class _Claims:
+    """Leases by the places of requests."""
+
+    def __init__(self, leases: Leases, keys: Sequence[str]) -> None:
+        self._leases = leases
+        self._keys = keys
+
+    def claim(self, places: Sequence[int]) -> Mapping[int, Output | None]:
+        theirs = self._leases.claim([self._keys[place] for place in places])
+        return {place: theirs[self._keys[place]] for place in places if self._keys[place] in theirs}
+
+    def release(self, places: Sequence[int]) -> None:
+        self._leases.release([self._keys[place] for place in places])
 
 
 def dispatcher_for(model: Model) -> Dispatcher:

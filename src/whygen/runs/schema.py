@@ -41,7 +41,12 @@ def migrate_to_2(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX batch_calls_by_batch ON batch_calls (batch)")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (migrate_to_1, migrate_to_2)
+def migrate_to_3(connection: sqlite3.Connection) -> None:
+    """Requests in flight, and the process that has sent each: another that wants the same answer waits for it."""
+    connection.execute("CREATE TABLE leases (key BLOB PRIMARY KEY, owner TEXT NOT NULL)")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (migrate_to_1, migrate_to_2, migrate_to_3)
 VERSION = len(MIGRATIONS)
 READABLE = 1
 """The oldest version whose answers can be read as they are, where nothing can be written."""

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from whygen.errors import StoreError, UsageError
 from whygen.runs import files, rows
+from whygen.runs.leases import Leases
 from whygen.runs.ledger import Ledger
 from whygen.runs.rows import Call, Row
 from whygen.runs.schema import transaction
@@ -51,6 +52,7 @@ class Store:
         self._connection, self._trouble = (None, "") if path is None else files.open_file(path)
         self._memory: dict[str, Call] = {}  # what is not in the file
         self._waiting: dict[str, Row] = {}  # those of them that belong there
+        self._leases: Leases | None = None
         self._damaged: set[str] = set()  # rows that could not be read
         self._passed_over = 0  # of them, when all were read
 
@@ -141,6 +143,14 @@ class Store:
             )
         return Ledger(self._connection, self._path)
 
+    @property
+    def leases(self) -> Leases | None:
+        """Who has sent what; None where nobody else can see it."""
+        if self._path is None or self._connection is None or self._trouble:
+            return None
+        self._leases = self._leases or Leases(self._connection, self._path)
+        return self._leases
+
     def try_writing(self) -> str:
         """Write something, and take it back: why the file takes no answers, or nothing where it does."""
         if self._path is None or self._connection is None:
@@ -221,6 +231,8 @@ class Store:
         """Try once more to write what is only in memory, then let go of the file. Closing twice does nothing."""
         if self._connection is not None:
             self.flush()
+            if self._leases is not None:
+                self._leases.close()
             self._connection.close()
             self._connection = None
 

@@ -219,7 +219,7 @@ class TestFilesThatAreNotOurs:
         Store(path).close()
         change(path, "PRAGMA user_version = 7")
         before = path.read_bytes()
-        with pytest.raises(FormatError, match=r"store of version 7.*up to 2\b.*Upgrade"):
+        with pytest.raises(FormatError, match=r"store of version 7.*up to 3\b.*Upgrade"):
             Store(path)
         assert path.read_bytes() == before
 
@@ -387,7 +387,7 @@ def older(path: Path, recorded: Call) -> None:
     """A store of version 1."""
     with Store(path) as store:
         store.put_many([recorded])
-    for statement in ("DROP TABLE batch_calls", "DROP TABLE batches", "PRAGMA user_version = 1"):
+    for statement in ("DROP TABLE batch_calls", "DROP TABLE leases", "DROP TABLE batches", "PRAGMA user_version = 1"):
         change(path, statement)
 
 
