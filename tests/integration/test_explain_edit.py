@@ -45,6 +45,10 @@ class Editor:
     def identity(self) -> Mapping[str, JsonValue]:
         return {"uri": self.uri}
 
+    def answers_alike(self, settings: Settings) -> bool:
+        """It is a rule, and draws from no seed."""
+        return True
+
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
         self.calls += len(requests)
         return [self.draw(request) for request in requests]
@@ -136,7 +140,7 @@ def test_an_editor_that_does_not_listen_is_told() -> None:
     found = explain(Editor(deaf=True))
     assert "same-output" in [each.code for each in found.warnings]
     assert not any(unit.significant for unit in found.units)
-    assert "nothing in the prompt changed" in found.to_html()
+    assert "prompts changed what this target sees" in found.to_html()
 
 
 def test_blank_frames_count_as_refusals_and_a_refused_reference_is_told() -> None:
