@@ -14,6 +14,7 @@ from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
 from whygen.models import ModelOptions, load_model, timed_kind
 from whygen.prompt.asking import REDRAWS, Asker, Whole
 from whygen.prompt.designs import MAX_ENUMERATED, fits_enumeration
+from whygen.prompt.ending import partial
 from whygen.prompt.failing import cause
 from whygen.prompt.hierarchy.laws import ESTIMANDS
 from whygen.prompt.hierarchy.levels import Floats, cost_of_opening, pairs_for
@@ -146,7 +147,7 @@ def explain_hierarchy(
         seen = _Run(asker, asker.whole(references), budget)
         search = seen.search(skeleton, plan, seed=seed)
         pairs = seen.pairs(search, plan, seed=seed)
-    return explanation_of(asker, seen.whole, search, pairs, levels=levels, plan=plan, seed=seed)
+    return partial(explanation_of(asker, seen.whole, search, pairs, levels=levels, plan=plan, seed=seed), asker)
 
 
 @dataclass(slots=True)
