@@ -32,15 +32,15 @@ NO_REFERENCE = Warned(
 )
 
 
-def settle_kind(plan: Plan, subject: Subject) -> str:
+def settle_kind(plan: Plan, *, with_reference: bool) -> str:
     """The kind of calibration to run: ``auto`` is conformal with a reference and mean-max without.
 
     Raises:
         UsageError: if conformal was asked for by name and there is no reference.
     """
     if plan.calibration == "auto":
-        return "conformal" if subject.reference is not None else "mean-max"
-    if plan.calibration == "conformal" and subject.reference is None:
+        return "conformal" if with_reference else "mean-max"
+    if plan.calibration == "conformal" and not with_reference:
         raise UsageError(
             "calibration='conformal' needs a reference: real samples that the model has not seen. Give reference=, "
             "or calibration='mean-max', which needs none."

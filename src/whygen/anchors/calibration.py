@@ -199,11 +199,11 @@ def conformal(
     """
     basis = drawn(finite_criteria(reference, names, what="reference sample"))
     each = alpha / len(names) if level == "joint" else alpha
-    n, rank = basis.shape[1], split.rank_at(basis.shape[1], each)
+    n = basis.shape[1]
     if role == "generated":
         raise UsageError('role="generated": conformal needs real samples. Give a reference, or use mean_max.')
-    if rank == 0:
-        raise UsageError(_too_small(n, each, criteria=len(names), level=level))
+    require_enough(n, alpha=alpha, level=level, criteria=len(names))
+    rank = split.rank_at(n, each)
     low, high = split.level_spread(n, each)
     realised = split.realised_level(n, each)
     whom = "of all criteria together" if level == "joint" else "per criterion"
@@ -417,6 +417,17 @@ def _training_warning(role: Role) -> tuple[Warned, ...]:
         "kind are called low more often than alpha. Give samples that the model has not seen if there are any."
     )
     return (Warned(code="training-reference", text=text),)
+
+
+def require_enough(n: int, *, alpha: float, level: Level, criteria: int) -> None:
+    """Refuse a reference of ``n`` samples that is too small for ``alpha``: it would call nothing low.
+
+    Raises:
+        UsageError: says how many are needed.
+    """
+    each = alpha / criteria if level == "joint" else alpha
+    if split.rank_at(n, each) == 0:
+        raise UsageError(_too_small(n, each, criteria=criteria, level=level))
 
 
 def _too_small(n: int, alpha: float, *, criteria: int, level: Level) -> str:

@@ -243,12 +243,44 @@ def choose(
     if criteria == "auto":
         names, reason, used = _automatic(prepared, encoder)
         return Chosen(tuple(_resolve(name, used) for name in names), reason)
+    chosen = by_name(criteria, encoder)
+    if "dssim" in chosen.names and criteria != "auto":
+        _require_images(prepared)
+    return chosen
+
+
+def _require_images(prepared: Prepared) -> None:
+    """Refuse dssim before anything is encoded, where it cannot be had."""
+    blank = prepared.images(np.zeros((1, *prepared.shape), np.float32))
+    dssim(blank, blank, span=1.0)
+
+
+def by_name(
+    criteria: str | Sequence[CriterionLike], encoder: FeatureEncoder | None, *, given: bool | None = None
+) -> Chosen:
+    """Criteria that were asked for, other than ``"auto"``.
+
+    Args:
+        criteria: as `choose` takes them.
+        encoder: for the criteria on features.
+        given: whether there will be an encoder, where it is not open yet.
+
+    Raises:
+        UnknownNameError: if nobody registered a name.
+        UsageError: if a criterion needs an encoder and there is none, or two have one name.
+    """
+    if encoder is None and given:
+        encoder = _not_yet_open
     wanted = criteria.split(",") if isinstance(criteria, str) else list(criteria)
     resolved = tuple(_resolve(each.strip() if isinstance(each, str) else each, encoder) for each in wanted)
     names = [criterion.name for criterion in resolved]
     if not names or len(set(names)) < len(names):
         raise UsageError(f"criteria are {names}; give one or more, each once: {', '.join(CRITERIA)} or a callable.")
     return Chosen(resolved, "as asked for")
+
+
+def _not_yet_open(samples: Floats) -> NDArray[Any]:
+    raise AssertionError(f"{len(samples)} samples came before the encoder was open")
 
 
 def _automatic(
@@ -289,7 +321,7 @@ def _resolve(wanted: CriterionLike, encoder: FeatureEncoder | None) -> Criterion
         raise UnknownNameError("criterion", wanted, CRITERIA)
     if encoder is None:
         raise UsageError(
-            f"The criterion {wanted!r} compares features, and no encoder was given. Give encoder=callable "
-            "(samples (n, ...) -> features (n, dim)), or use sse."
+            f"The criterion {wanted!r} compares features, and no encoder was given. Give encoder='patches', "
+            "'dinov2' or a callable (samples (n, ...) -> features (n, dim)), or use sse."
         )
     return _feature_criterion(wanted, encoder)

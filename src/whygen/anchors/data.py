@@ -6,32 +6,36 @@ Nothing is ever unpickled. A file or row that cannot be read is listed by name a
 
 from __future__ import annotations
 
+import glob
 import gzip
 import json
 import math
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from whygen.anchors.pictures import SUFFIXES, Skipped, stack_pictures
+from whygen.anchors.held import IMAGE_COLUMNS, LABEL_COLUMNS, Gathered, as_array, gather
+from whygen.anchors.pictures import MODES, SUFFIXES, Skipped, Stacked, stack_pictures
 from whygen.anchors.samples import Raw
-from whygen.errors import DataError, MissingError
+from whygen.errors import DataError, MissingError, UsageError
 from whygen.models.latent import Layout
+from whygen.results.prompt import Warned
 
 Labels: TypeAlias = tuple["str | int", ...]
 
 MAX_BYTES = 8 * 2**30
 """No array larger than this is unpacked from a compressed file."""
+MAX_SIDE = 8000
+"""Height and width of a resized picture: no more values than `MAX_PIXELS` lets a file have."""
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-IMAGE_COLUMNS = ("image", "img", "picture", "png", "jpg")
-LABEL_COLUMNS = ("label", "labels", "class", "target", "y")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,8 @@ class SampleSet:
         names: of files or rows, one for each sample, or empty.
         skipped: what could not be read, and why.
         source: for the report.
+        told: what is to be said of how they were read.
+        pictures: whether they were pictures, which ``size`` and ``mode`` are for.
     """
 
     samples: Raw
@@ -53,6 +59,8 @@ class SampleSet:
     names: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     source: str = "array"
+    told: tuple[Warned, ...] = ()
+    pictures: bool = False
 
     def only(self, rows: NDArray[np.int64]) -> SampleSet:
         """Those samples alone, in that order, with their labels and names."""
@@ -76,24 +84,31 @@ def load_samples(
     layout: Layout | None = None,
     size: tuple[int, int] | None = None,
     mode: str | None = None,
+    argument: str = "anchors",
 ) -> SampleSet:
-    """Samples from an array, a `SampleSet`, a Hugging Face data set, or a path.
+    """Samples from an array, a `SampleSet`, a data set, a loader, a list of pictures, or a path.
 
-    A path is a folder of images (labels from sub-folders), a folder written by ``Dataset.save_to_disk``, a ``.npy``,
-    ``.npz``, ``.parquet`` or idx file. ``PATH#KEY`` names an array of an npz, a column of images, or a split.
+    A path is a folder of images (labels from sub-folders), one image, a pattern such as ``faces/*.png``, a folder
+    written by ``Dataset.save_to_disk``, a ``.npy``, ``.npz``, ``.parquet`` or idx file. ``PATH#KEY`` names an array of
+    an npz, a column of images, or a split. Data sets and loaders (of torch, of Hugging Face, generators) give
+    samples, ``(sample, label)`` or dicts; of those that do not say how many they have, the first
+    `whygen.anchors.held.MAX_ENDLESS` are taken, and that is said.
 
     Args:
         source: where the samples are.
         labels: overrides labels found in the source.
         layout: overrides the layout that the source tells.
-        size: (height, width) that images are resized to; without it, images of another size than most are skipped.
-        mode: ``L`` or ``RGB``: what images are converted to; without it, RGB where any image has colours.
+        size: (height, width) that pictures are resized to; without it, those of another size than most are skipped.
+        mode: ``L`` or ``RGB``: what pictures are converted to; without it, what most of them are.
+        argument: what messages call it.
 
     Raises:
         MissingError: if there is nothing at the path.
+        UsageError: if ``size`` or ``mode`` cannot be.
         DataError: if it cannot be read as samples, or the labels are not as many as the samples.
     """
-    loaded = _load(source, size, mode)
+    _require_size_and_mode(size, mode)
+    loaded = _load(source, size, mode, argument)
     if layout is not None:
         loaded = replace(loaded, layout=layout)
     if labels is not None:
@@ -103,23 +118,124 @@ def load_samples(
     return loaded
 
 
-def _load(source: object, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
+def _require_size_and_mode(size: tuple[int, int] | None, mode: str | None) -> None:
+    if mode is not None and mode not in MODES:
+        raise UsageError(f"mode is {mode!r}; give one of {', '.join(MODES)}, or None for that of most pictures.")
+    if size is not None and (len(size) != 2 or min(size) < 1 or math.prod(size) > MAX_SIDE**2):
+        raise UsageError(f"size is {size}; give (height, width) in pixels, such as (28, 28), {MAX_SIDE} at most.")
+
+
+def _load(source: object, size: tuple[int, int] | None, mode: str | None, argument: str) -> SampleSet:
     if isinstance(source, SampleSet):
         return source
     if isinstance(source, str | Path):
         return _from_path(str(source), size, mode)
-    if hasattr(source, "with_format") and hasattr(source, "features"):
-        table = cast("Any", source).with_format("arrow")[:]
-        return _from_table(table, None, size, mode, source="data set")
-    samples = np.asarray(source)
-    if samples.dtype == np.object_:
-        raise DataError("The samples are no array of numbers: give an array (n, ...) with all samples of one shape.")
-    return SampleSet(samples=samples)
+    if hasattr(source, "with_format") and hasattr(source, "features") and hasattr(source, "__len__"):
+        table = _table_of(source)
+        if table is not None:
+            return _from_table(table, None, size, mode, source="data set")
+    gathered = gather(source, argument=argument)
+    if gathered is not None:
+        return _from_gathered(gathered, size, mode)
+    return SampleSet(samples=as_array(source, what=f"{argument}="))
+
+
+def _table_of(source: Any) -> pa.Table | None:
+    """A data set of Hugging Face as a table; None where its items must be asked for (pictures kept as files)."""
+    if not hasattr(source, "column_names") or isinstance(source.column_names, dict):
+        return None
+    column = next((name for name in IMAGE_COLUMNS if name in source.column_names), None)
+    if column is None or len(source) == 0:
+        return None
+    first = source.with_format("arrow")[:1].column(column)[0].as_py()
+    data = first.get("bytes") if isinstance(first, dict) else first
+    return source.with_format("arrow")[:] if isinstance(data, bytes) else None
+
+
+def _from_gathered(gathered: Gathered, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
+    if not gathered.pictures:
+        return _of_one_shape(gathered)
+    given = gathered.samples
+    paths = isinstance(given[0], str | Path)
+    named = [(str(each) if is_path(each) else f"item {place}", _opener(each)) for place, each in enumerate(given)]
+    stacked = stack_pictures(named, size=size, mode=mode)
+    labels = gathered.labels
+    if labels is None and paths:
+        labels = _parents([Path(str(each)) for each in given])
+    return _of_pictures(
+        stacked,
+        labels=None if labels is None else _as_labels(np.array([str(labels[row]) for row in stacked.kept])),
+        names=tuple(named[row][0] for row in stacked.kept),
+        source=gathered.source,
+        told=gathered.told,
+    )
+
+
+def _of_one_shape(gathered: Gathered) -> SampleSet:
+    """Arrays of the most frequent shape; others are skipped, and named."""
+    shapes = [each.shape for each in gathered.samples]
+    usual, count = Counter(shapes).most_common(1)[0]
+    if 2 * count < len(shapes) or usual == ():
+        raise DataError(
+            f"The {len(shapes)} samples are arrays of {len(set(shapes))} shapes, such as "
+            f"{', '.join(map(str, list(dict.fromkeys(shapes))[:3]))}; whygen needs one. Resize them in the data set "
+            "(its transform), or give the pictures as files or PIL images with size=."
+        )
+    kept = [place for place, shape in enumerate(shapes) if shape == usual]
+    skipped = tuple(
+        Skipped(f"item {place}", f"has shape {shape}, most have {usual}")
+        for place, shape in enumerate(shapes)
+        if shape != usual
+    )
+    labels = gathered.labels
+    return SampleSet(
+        samples=np.stack([gathered.samples[place] for place in kept]),
+        labels=None if labels is None else _as_labels(np.array([str(labels[place]) for place in kept])),
+        skipped=skipped,
+        source=gathered.source,
+        told=gathered.told,
+    )
+
+
+def is_path(thing: object) -> bool:
+    """Whether a picture is given by its path."""
+    return isinstance(thing, str | Path)
+
+
+def _opener(thing: Any) -> Callable[[], Any]:
+    return _reading(Path(thing)) if is_path(thing) else lambda: thing
+
+
+def _parents(files: Sequence[Path]) -> tuple[str, ...] | None:
+    """The folder of each file as its label, where there are several."""
+    folders = tuple(file.parent.name for file in files)
+    return folders if len(set(folders)) > 1 else None
+
+
+def _of_pictures(
+    stacked: Stacked, *, labels: Labels | None, names: tuple[str, ...], source: str, told: tuple[Warned, ...] = ()
+) -> SampleSet:
+    """Pictures that were read, with a word on those that were converted."""
+    converted = stacked.converted
+    if converted:
+        kinds = ("grey", "colours") if stacked.mode == "RGB" else ("colours", "grey")
+        shown = ", ".join(converted[:5]) + (f" and {len(converted) - 5} more" if len(converted) > 5 else "")
+        text = (
+            f"{len(converted)} of {len(stacked.kept)} pictures were converted from {kinds[0]} to {kinds[1]}, which "
+            f"most of them or the model have: {shown}. mode= (L or RGB) decides for all."
+        )
+        told = (*told, Warned(code="converted-pictures", text=text))
+    return SampleSet(
+        samples=stacked.samples, layout="NHWC", labels=labels, names=names, skipped=stacked.skipped, source=source,
+        told=told, pictures=True,
+    )  # fmt: skip
 
 
 def _from_path(text: str, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
     path, key = _split_key(text)
     if not path.exists():
+        if any(sign in text for sign in "*?["):
+            return _from_pattern(text, size, mode)
         raise MissingError(f"There is nothing at {str(path)!r}. Give a folder of images, or a file: {_KNOWN}.")
     if path.is_dir():
         if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
@@ -130,7 +246,20 @@ def _from_path(text: str, size: tuple[int, int] | None, mode: str | None) -> Sam
             return replace(reader(path, key), source=text)
     if path.suffix.lower() == ".parquet":
         return _from_table(_parquet(path), key, size, mode, source=text)
+    if path.suffix.lower() in SUFFIXES:
+        return _from_gathered(Gathered(samples=(path,), labels=None, told=(), source=text), size, mode)
     raise DataError(f"The file {str(path)!r} is of no known kind. Give a folder of images, or a file: {_KNOWN}.")
+
+
+def _from_pattern(text: str, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
+    """The pictures that a pattern such as ``faces/**/*.png`` matches, in the order of their names."""
+    matches = sorted(Path(each) for each in glob.iglob(text, recursive=True))
+    files = tuple(each for each in matches if each.suffix.lower() in SUFFIXES and each.is_file())
+    if not files:
+        raise MissingError(
+            f"The pattern {text!r} matches no picture ({', '.join(SUFFIXES)}); it matches {len(matches)} others."
+        )
+    return _from_gathered(Gathered(samples=files, labels=None, told=(), source=text), size, mode)
 
 
 def _split_key(text: str) -> tuple[Path, str | None]:
@@ -148,11 +277,11 @@ def _from_folder(folder: Path, size: tuple[int, int] | None, mode: str | None) -
     if not files:
         raise DataError(f"The folder {str(folder)!r} holds no image ({', '.join(SUFFIXES)}), nor do its sub-folders.")
     named = ((file.relative_to(folder).as_posix(), _reading(file)) for file in files)
-    samples, kept, skipped = stack_pictures(named, size=size, mode=mode)
-    parents = [files[index].relative_to(folder).parts[:-1] for index in kept]
+    stacked = stack_pictures(named, size=size, mode=mode)
+    parents = [files[index].relative_to(folder).parts[:-1] for index in stacked.kept]
     labels = _as_labels(np.array([parts[0] if parts else "" for parts in parents])) if any(parents) else None
-    names = tuple(files[index].relative_to(folder).as_posix() for index in kept)
-    return SampleSet(samples=samples, layout="NHWC", labels=labels, names=names, skipped=skipped, source=str(folder))
+    names = tuple(files[index].relative_to(folder).as_posix() for index in stacked.kept)
+    return _of_pictures(stacked, labels=labels, names=names, source=str(folder))
 
 
 def _reading(file: Path) -> Callable[[], bytes]:
@@ -300,14 +429,14 @@ def _from_table(
         )
     cells: Iterable[Any] = (cell.as_py() for chunk in table.column(column).chunks for cell in chunk)
     named = ((f"row {row}", _cell_reader(cell)) for row, cell in enumerate(cells))
-    samples, kept, skipped = stack_pictures(named, size=size, mode=mode)
+    stacked = stack_pictures(named, size=size, mode=mode)
     label_column = next((name for name in LABEL_COLUMNS if name in table.column_names), None)
     labels = None
     if label_column is not None:
         values = table.column(label_column).to_pylist()
-        labels = _as_labels(np.array([values[row] for row in kept]))
-    names = tuple(f"row {row}" for row in kept)
-    return SampleSet(samples=samples, layout="NHWC", labels=labels, names=names, skipped=skipped, source=source)
+        labels = _as_labels(np.array([values[row] for row in stacked.kept]))
+    names = tuple(f"row {row}" for row in stacked.kept)
+    return _of_pictures(stacked, labels=labels, names=names, source=source)
 
 
 def _cell_reader(cell: Any) -> Callable[[], bytes]:

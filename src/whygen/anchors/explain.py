@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from whygen.anchors.assemble import Found, assemble
 from whygen.anchors.calibrating import calibrate, calibration_warnings, settle_kind
 from whygen.anchors.calibration import Calibration
+from whygen.anchors.checks import require_classes, require_distinct, require_pictures, require_plan, require_reference
 from whygen.anchors.controls import Measured, Run, read_against
 from whygen.anchors.criteria import Chosen, CriterionLike, FeatureEncoder, choose
 from whygen.anchors.data import SampleSet, load_samples
@@ -25,12 +26,12 @@ from whygen.anchors.diagnostics import (
     check_power,
     check_yardsticks,
 )
-from whygen.anchors.features import open_features
+from whygen.anchors.features import open_encoder, open_features
 from whygen.anchors.groups import Delusion, Grouping, delusion, group
-from whygen.anchors.opening import Subject, open_subject
+from whygen.anchors.opening import Subject, open_subject, require_posterior
 from whygen.anchors.presets import Plan, plan
-from whygen.anchors.representing import neighbours, open_space, represent, require_selection
-from whygen.anchors.scoring import Noise, Scores, Tick, noise_for, reconstruct, score
+from whygen.anchors.representing import neighbours, open_space, represent
+from whygen.anchors.scoring import Scores, Tick, noise_for, reconstruct, score
 from whygen.anchors.surveying import check_features, check_reconstructions, survey
 from whygen.anchors.trivial import Base
 from whygen.encoders import ImageEncoder
@@ -74,6 +75,8 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     classifier: Callable[[Floats], Any] | None = None,
     trained: Sequence[Hashable] | None = None,
     layout: Layout | None = None,
+    size: tuple[int, int] | None = None,
+    mode: Literal["L", "RGB"] | None = None,
     shape: tuple[int | None, ...] | None = None,
     value_range: tuple[float, float] | None = None,
     scale: Literal["logvar", "std", "var"] | None = None,
@@ -87,7 +90,8 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
 
     Args:
         model: a URI, a torch module, an object with ``encode`` and ``decode``, or a `LatentModel`.
-        anchors: an array ``(n, ...)``, a path, a data set or a `SampleSet` (see `load_samples`).
+        anchors: an array ``(n, ...)``, a path, a data set or loader (of torch, of Hugging Face), a list of pictures, or
+            a `SampleSet` (see `load_samples`).
         reference: real samples that the model has not seen; thresholds rest on them. None: those that the model
             brings, where it brings any (`demo/digits-vae` does).
         reference_role: "training" if the model has seen them after all: the level then holds for such only.
@@ -113,6 +117,8 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         classifier: labels of samples ``(n, ...) -> (n,)``, to test the name "model delusion" on reconstructions.
         trained: labels that the model was trained on; without them, the labels of the reference.
         layout: of anchors and reference given as arrays: "flat", "NHW", "NHWC" or "NCHW".
+        size: (height, width) that pictures are resized to; without it, those of another size than most are left out.
+        mode: "L" (grey) or "RGB" that pictures are converted to; without it what the model takes, or most pictures are.
         shape: of one sample as the model takes it, where the model does not say.
         value_range: lowest and highest value that the model was trained on, where the model does not say (0, 1).
         scale: what the second part of the posterior is, where the model returns a bare pair: "logvar", "std" or "var".
@@ -133,23 +139,58 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         preset, criteria=criteria, calibration=calibration, alpha=alpha, level=level, multiplicity=multiplicity,
         rounds=rounds, per_round=per_round, draws=draws, select=select, space=space, controls=controls,
     )  # fmt: skip
-    require_selection(chosen_plan)
+    require_plan(chosen_plan, encoder)
     latent = load_latent(model, options, shape=shape, layout=None, value_range=value_range, scale=scale)
-    anchor_set = load_samples(anchors, labels=labels, layout=layout)
-    reference_set = _reference(latent, reference, layout)
+    reading = _Reading(layout, size, mode or mode_of(latent))
+    anchor_set = reading.load(anchors, "anchors", labels)
+    reference_set = _reference(latent, reference, reading)
+    require_pictures(size, mode, anchor_set, reference_set)
+    require_reference(chosen_plan, None if reference_set is None else len(reference_set.samples))
+    require_classes(classifier, trained, reference_set)
+    opened = open_encoder(encoder)
     clock = _Clock()
     with clock.phase("loading"):
         subject = open_subject(latent, anchor_set, reference_set, loader=chosen_plan.loader)
-    features = open_features(encoder, subject.anchors)
-    run = _Run(subject, chosen_plan, seed=seed, role=reference_role, encoder=features, clock=clock, progress=progress)
+        require_distinct(chosen_plan, subject)
+        features = open_features(opened, subject.anchors)
+        chosen = choose(chosen_plan.criteria, subject.anchors, encoder=features)
+        require_posterior(subject)
+    run = _Run(
+        subject, chosen_plan, chosen, seed=seed, role=reference_role, encoder=features, clock=clock, progress=progress
+    )
     found = run.explain(classifier=classifier, trained=trained)
     return assemble(found, preset=preset, seed=seed)
 
 
-def _reference(model: LatentModel, given: object | None, layout: Layout | None) -> SampleSet | None:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How anchors and reference are read."""
+
+    layout: Layout | None
+    size: tuple[int, int] | None
+    mode: str | None
+
+    def load(self, source: object, argument: str, labels: Labels | None = None) -> SampleSet:
+        return load_samples(
+            source, labels=labels, layout=self.layout, size=self.size, mode=self.mode, argument=argument
+        )
+
+
+def mode_of(model: LatentModel) -> Literal["L", "RGB"] | None:
+    """The mode of pictures that the model takes, where it states a shape that tells."""
+    shape = model.shape
+    if shape is None or len(shape) not in (2, 3):
+        return None
+    channels = 1 if len(shape) == 2 else shape[2] if model.layout == "NHWC" else shape[0]
+    if len(shape) == 3 and model.layout is None and shape[0] not in (1, 3):
+        channels = shape[2]
+    return "L" if channels == 1 else "RGB" if channels == 3 else None
+
+
+def _reference(model: LatentModel, given: object | None, reading: _Reading) -> SampleSet | None:
     """The reference as given, or that which the model brings, with a source that says so."""
     if given is not None:
-        return load_samples(given, layout=layout)
+        return reading.load(given, "reference")
     if model.reference is None:
         return None
     brought = load_samples(model.reference)
@@ -177,6 +218,7 @@ class _Run:
 
     subject: Subject
     plan: Plan
+    chosen: Chosen
     seed: int
     role: str
     encoder: FeatureEncoder | None
@@ -184,9 +226,8 @@ class _Run:
     progress: Progress | None
 
     def explain(self, *, classifier: Callable[[Floats], Any] | None, trained: Sequence[Hashable] | None) -> Found:
-        subject, clock = self.subject, self.clock
-        chosen = choose(self.plan.criteria, subject.anchors, encoder=self.encoder)
-        kind = settle_kind(self.plan, subject)
+        subject, clock, chosen = self.subject, self.clock, self.chosen
+        kind = settle_kind(self.plan, with_reference=subject.reference is not None)
         noise = noise_for(self.plan.draws, seed=self.seed, kind=self.plan.noise)
         run = Run(
             subject=subject, plan=self.plan, chosen=chosen, kind=kind, role=self.role, noise=noise, seed=self.seed,
@@ -198,7 +239,9 @@ class _Run:
             scores = self._score(run, base, "anchors")
             reference = self._score(run, base, "reference") if subject.reference is not None else None
         with clock.phase("calibration"):
-            calibration = self._calibrate(kind, chosen, reference, noise)
+            calibration = calibrate(
+                kind, subject, self.plan, chosen, reference=reference, role=self.role, noise=noise, tick=self._tick()
+            )
         with clock.phase("groups"):
             grouping = self._group(scores, chosen, calibration)
         with clock.phase("controls"):
@@ -235,18 +278,6 @@ class _Run:
             stand_ins=run.stand_ins(base, which), tick=run.tick,
         )  # fmt: skip
 
-    def _calibrate(self, kind: str, chosen: Chosen, reference: Scores | None, noise: Noise) -> Calibration:
-        subject = self.subject
-        try:
-            return calibrate(
-                kind, subject, self.plan, chosen, reference=reference, role=self.role, noise=noise, tick=self._tick()
-            )
-        except UsageError as error:  # a person who gave 200 samples should hear why there are 40
-            copies = [each.text for each in subject.warnings if each.code == "duplicate-reference"]
-            if not copies:
-                raise
-            raise UsageError(" ".join([str(error), *copies])) from error
-
     def _group(self, scores: Scores, chosen: Chosen, calibration: Calibration) -> Grouping:
         return group(
             scores.draws,
@@ -272,8 +303,6 @@ class _Run:
             return None
         known = self.subject.reference_set.labels if self.subject.reference_set else None
         classes = tuple(trained) if trained is not None else tuple(sorted(set(known or ()), key=str))
-        if not classes:
-            raise UsageError("classifier= needs trained=: the labels of what the model was trained on.")
         everything = np.arange(len(self.subject.anchors))
         _, made = reconstruct(self.subject.model, self.subject.anchors, everything)
         readings = np.asarray(classifier(made))

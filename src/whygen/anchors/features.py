@@ -53,6 +53,24 @@ def _cells(images: Floats) -> NDArray[np.float64]:
     return (sums / sizes).reshape(len(images), -1) / np.sqrt(CELLS * CELLS * channels)
 
 
+def open_encoder(
+    encoder: str | ImageEncoder | Callable[[Floats], NDArray[Any]] | None,
+) -> ImageEncoder | Callable[[Floats], NDArray[Any]] | None:
+    """An encoder of pictures by name is opened; anything else is as given.
+
+    Raises:
+        UsageError: if it is no encoder, or none of that name is known.
+    """
+    if isinstance(encoder, str):
+        return load_image_encoder(encoder)
+    if encoder is None or callable(encoder) or isinstance(encoder, ImageEncoder):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not typed
+        return encoder
+    raise UsageError(
+        f"encoder is a {type(encoder).__name__}; give a callable (samples (n, ...) -> features (n, dim)), the name "
+        "of an encoder of pictures such as 'patches' or 'dinov2', or an open one."
+    )
+
+
 def open_features(
     encoder: str | ImageEncoder | Callable[[Floats], NDArray[Any]] | None, prepared: Prepared
 ) -> Callable[[Floats], NDArray[Any]] | None:
@@ -61,16 +79,12 @@ def open_features(
     Raises:
         UsageError: if an encoder of pictures was given for samples that are none, or it is none of these.
     """
-    if encoder is None or (callable(encoder) and not isinstance(encoder, ImageEncoder)):
-        return encoder
-    if not isinstance(encoder, str | ImageEncoder):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not typed
-        raise UsageError(
-            f"encoder is a {type(encoder).__name__}; give a callable (samples (n, ...) -> features (n, dim)), the name "
-            "of an encoder of pictures such as 'patches' or 'dinov2', or an open one."
-        )
+    opened = open_encoder(encoder)
+    if not isinstance(opened, ImageEncoder):
+        return opened
     if prepared.image is None:
         raise UsageError("encoder= encodes pictures, and the samples are none; give a callable that takes samples.")
-    return PictureFeatures(load_image_encoder(encoder) if isinstance(encoder, str) else encoder, prepared)
+    return PictureFeatures(opened, prepared)
 
 
 def installed_features(prepared: Prepared) -> PictureFeatures | None:

@@ -8,9 +8,9 @@ import numpy as np
 
 from whygen.anchors.copies import Rows, check_shared, once
 from whygen.anchors.data import SampleSet
-from whygen.anchors.samples import Prepared, prepare, saturated
+from whygen.anchors.samples import Prepared, prepare, require_rows, saturated
 from whygen.anchors.scoring import settle
-from whygen.models.latent import Floats, LatentModel
+from whygen.models.latent import LatentModel
 from whygen.results.anchors import SkippedRecord
 from whygen.results.prompt import Warned
 
@@ -47,6 +47,9 @@ def open_subject(
     Raises:
         DataError: if there are no anchors or reference samples, or they do not fit the model.
     """
+    require_rows(anchors.samples, model)
+    if reference is not None:
+        require_rows(reference.samples, model, what="reference sample")
     if len(anchors.samples) == 0 or np.ndim(anchors.samples) < 2:
         prepare(anchors.samples, model)  # raises, and says what is wrong
     settled = settle(model, anchors.samples, layout=anchors.layout)
@@ -54,8 +57,8 @@ def open_subject(
     known = None
     if reference is not None:
         known = prepare(reference.samples, settled, layout=reference.layout, what="reference sample")
-    warnings = [*ready.warnings, *(known.warnings if known else ()), *_few(ready), *_skipped(anchors, reference)]
-    settled.require_log_variance(_probe(ready, known))
+    said = [each for source in (anchors, reference) if source is not None for each in source.told]
+    warnings = [*ready.warnings, *(known.warnings if known else ()), *_few(ready), *_skipped(anchors, reference), *said]
     distinct, told = once(ready, anchors)
     warnings += told
     rows = None
@@ -81,10 +84,15 @@ def open_subject(
     )
 
 
-def _probe(anchors: Prepared, reference: Prepared | None) -> Floats:
-    """A few samples of each set, to see what the model makes of them."""
-    few = slice(0, min(PROBED, anchors.batch_size))
-    return np.concatenate([each.rows(few) for each in (anchors, reference) if each is not None])
+def require_posterior(subject: Subject) -> None:
+    """Try a few samples of each set on the model: the first that it encodes, once all else is known to be in order.
+
+    Raises:
+        UsageError: if what `encode` returns may be something else than a log-variance.
+    """
+    few = slice(0, min(PROBED, subject.anchors.batch_size))
+    sets = (subject.anchors, subject.reference)
+    subject.model.require_log_variance(np.concatenate([each.rows(few) for each in sets if each is not None]))
 
 
 def _few(anchors: Prepared) -> tuple[Warned, ...]:

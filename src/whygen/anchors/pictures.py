@@ -29,28 +29,47 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """Images as one array, and what became of those that were not like most."""
+
+    samples: NDArray[np.uint8]
+    """Shape ``(n, height, width, channels)``."""
+    kept: list[int]
+    """Places of these images among those given."""
+    skipped: tuple[Skipped, ...]
+    converted: tuple[str, ...]
+    """Names of images that were converted from grey to colours or from colours to grey."""
+
+    @property
+    def mode(self) -> str:
+        """``L`` or ``RGB``."""
+        return "L" if self.samples.shape[3] == 1 else "RGB"
+
+
 def stack_pictures(
-    named: Iterable[tuple[str, Callable[[], bytes]]], *, size: tuple[int, int] | None = None, mode: str | None = None
-) -> tuple[NDArray[np.uint8], list[int], tuple[Skipped, ...]]:
-    """Images as one array ``(n, height, width, channels)``, which were kept, and which were skipped.
+    named: Iterable[tuple[str, Callable[[], bytes | Image.Image]]],
+    *,
+    size: tuple[int, int] | None = None,
+    mode: str | None = None,
+) -> Stacked:
+    """Images as one array.
 
     Args:
-        named: for each image its name and what reads its bytes.
+        named: for each image its name and what reads its bytes, or gives it open.
         size: (height, width) to resize to; without it, images of another size than most are skipped.
-        mode: ``L`` or ``RGB``; without it, RGB where any image has colours.
+        mode: ``L`` or ``RGB``; without it, that of most images.
 
     Raises:
         DataError: if no image can be read.
     """
-    if mode is not None and mode not in MODES:
-        raise DataError(f"mode is {mode!r}; give one of {', '.join(MODES)}, or None.")
     pictures: dict[int, NDArray[np.uint8]] = {}
     names: list[str] = []
     skipped: dict[int, Skipped] = {}
     for index, (name, read) in enumerate(named):
         names.append(name)
         try:
-            pictures[index] = _decode(read(), size, mode)
+            pictures[index] = _decode(read(), size)
         except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:  # what damaged files raise in PIL
             skipped[index] = Skipped(name, str(error) or type(error).__name__)
     kept, odd = _of_one_size(pictures, names)
@@ -58,15 +77,20 @@ def stack_pictures(
     if not kept:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in list(skipped.values())[:3])
         raise DataError(f"None of {len(names)} images can be read. {reasons}")
-    coloured = any(pictures[index].ndim == 3 for index in kept)
-    return (
-        np.stack([_channels(pictures[index], coloured) for index in kept]),
+    coloured = {index for index in kept if pictures[index].ndim == 3}
+    wanted = mode or ("RGB" if 2 * len(coloured) >= len(kept) else "L")
+    converted = [index for index in kept if (index in coloured) != (wanted == "RGB")]
+    return Stacked(
+        np.stack([_channels(pictures[index], wanted) for index in kept]),
         kept,
         tuple(skipped[i] for i in sorted(skipped)),
+        tuple(names[index] for index in converted),
     )
 
 
-def _decode(data: bytes, size: tuple[int, int] | None, mode: str | None) -> NDArray[np.uint8]:
+def _decode(data: bytes | Image.Image, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    if isinstance(data, Image.Image):
+        return _read(data, size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is the stricter one
         try:
@@ -74,18 +98,22 @@ def _decode(data: bytes, size: tuple[int, int] | None, mode: str | None) -> NDAr
         except Image.DecompressionBombError as error:
             raise ValueError(f"too large: {error}") from error
         with image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ValueError(f"too large: {width} x {height} pixels, at most {MAX_PIXELS}")
-            return np.asarray(_converted(image, size, mode), dtype=np.uint8)
+            return _read(image, size)
 
 
-def _converted(image: Image.Image, size: tuple[int, int] | None, mode: str | None) -> Image.Image:
+def _read(image: Image.Image, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"too large: {width} x {height} pixels, at most {MAX_PIXELS}")
+    return np.asarray(_converted(image, size), dtype=np.uint8)
+
+
+def _converted(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
     if image.mode.startswith("I;16"):
         sixteen = np.asarray(image, dtype=np.uint16)
         image = Image.fromarray((sixteen >> 8).astype(np.uint8))
     grey = image.mode in GREY_MODES or (image.mode == "LA")
-    converted = image.convert(mode or ("L" if grey else "RGB"))
+    converted = image.convert("L" if grey else "RGB")
     if size is None or converted.size == (size[1], size[0]):
         return converted
     return converted.resize((size[1], size[0]), Image.Resampling.LANCZOS)
@@ -98,7 +126,8 @@ def _of_one_size(pictures: dict[int, NDArray[np.uint8]], names: list[str]) -> tu
     usual = Counter(picture.shape[:2] for picture in pictures.values()).most_common(1)[0][0]
     odd = {
         index: Skipped(
-            names[index], f"is {picture.shape[0]} x {picture.shape[1]}, most are {usual[0]} x {usual[1]}; give size="
+            names[index],
+            f"is {picture.shape[0]} x {picture.shape[1]}, most are {usual[0]} x {usual[1]}; size= resizes all",
         )
         for index, picture in pictures.items()
         if picture.shape[:2] != usual
@@ -106,7 +135,7 @@ def _of_one_size(pictures: dict[int, NDArray[np.uint8]], names: list[str]) -> tu
     return [index for index, picture in pictures.items() if picture.shape[:2] == usual], odd
 
 
-def _channels(picture: NDArray[np.uint8], coloured: bool) -> NDArray[np.uint8]:
-    if picture.ndim == 3:
-        return picture
-    return np.repeat(picture[:, :, None], 3 if coloured else 1, axis=2)
+def _channels(picture: NDArray[np.uint8], mode: str) -> NDArray[np.uint8]:
+    if mode == "L":
+        return (picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L")))[:, :, None]
+    return picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2)

@@ -21,7 +21,7 @@ from whygen.anchors.selection import SELECTIONS, Selection
 from whygen.anchors.selection.dispersion import EXACT_LIMIT
 from whygen.anchors.selection.kinds import distance_blocks
 from whygen.anchors.selection.medoids import require_faster_pam
-from whygen.errors import UsageError
+from whygen.errors import UnknownNameError, UsageError
 from whygen.results.anchors_table import UNSURE
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
@@ -29,6 +29,10 @@ from whygen.stats.seeds import generator
 SMALL = 4096
 TYPICAL_OF = 2000
 """To so many members at most the distances are summed that tell the typical one."""
+SOLVERS = ("greedy", "exact")
+"""Of k-dispersion and k-center."""
+TRIED = 8
+"""Points on which the options of a selection are tried."""
 MAX_DISTANCES = 8_000_000
 """So many distances are held at once."""
 
@@ -111,6 +115,22 @@ def require_selection(plan: Plan) -> None:
     selecting = parse_select(plan.select)
     if selecting.name == "k-medoids" and selecting.options.get("solver", plan.medoids) == "faster-pam":
         require_faster_pam()
+    _try_options(plan, selecting)
+
+
+def _try_options(plan: Plan, selecting: Selecting) -> None:
+    """Pick of eight points, so that an option that cannot be is refused now and not after everything was scored."""
+    options = dict(selecting.options)
+    if isinstance(outliers := options.get("outliers"), int):
+        options["outliers"] = min(outliers, TRIED - 1)
+    solver = options.get("solver", SOLVERS[0])
+    if selecting.name != "k-medoids" and solver not in SOLVERS:
+        raise UnknownNameError(f"solver of {selecting.name}", str(solver), SOLVERS)
+    points = np.arange(2.0 * TRIED, dtype=np.float32).reshape(TRIED, 2)
+    try:
+        _select(plan, replace(selecting, options=options), points, first=0, rng=generator(0, "trial"))
+    except TypeError as error:
+        raise UsageError(f"select is {plan.select!r}: an option has a value of the wrong kind ({error}).") from error
 
 
 def represent(plan: Plan, grouping: Grouping, space: Space, scores: Scores, *, seed: int) -> Representatives:

@@ -133,6 +133,20 @@ def prepare(samples: Raw, model: LatentModel, *, layout: Layout | None = None, w
     )
 
 
+def require_rows(samples: Raw, model: LatentModel, *, what: str = "anchor") -> None:
+    """Refuse one sample that was given as if it were several.
+
+    Raises:
+        DataError: if the whole array has the values of one sample of the model.
+    """
+    shape = np.shape(samples)
+    if model.shape is not None and shape and shape[0] > 1 and _same_size(shape, model.shape):
+        raise DataError(
+            f"The {what}s are an array of shape {shape}, as many values as one sample of the model {model.uri} has "
+            f"({_shape_text(model)}). If it is one sample, give array[None]: {what}s lie along the first axis."
+        )
+
+
 def saturated(prepared: Prepared) -> Prepared:
     """Every value above the lowest becomes the highest, as the loader of the authors' code does (METHODS B5)."""
     low, high = prepared.value_range

@@ -17,6 +17,7 @@ from whygen.models.python import imported
 from whygen.texts import read_text_file
 
 DIGITS = "demo/digits-vae"
+ANCHORS_HELP = "Folder of images, a picture, a pattern, .npz, .npy, .parquet or idx."
 ENCODER_HELP = "Features of samples: patches, dinov2, a vision model's name or folder, or py/package.module:callable."
 CONTROLS_HELP = "What shares are read against: auto, none, or of untrained,trivial,foils,generated."
 CALIBRATION_HELP = "auto, conformal, mean-max, percentile or std."
@@ -25,7 +26,7 @@ CALIBRATION_HELP = "auto, conformal, mean-max, percentile or std."
 def anchors(
     model: Annotated[str, typer.Argument(help="demo/digits-vae, diffusers/PATH, or py/package.module:callable.")],
     *,
-    anchors: Annotated[str | None, typer.Option(help="Folder of images, .npz, .npy, .parquet or idx.")] = None,
+    anchors: Annotated[str | None, typer.Option(help=ANCHORS_HELP)] = None,
     reference: Annotated[str | None, typer.Option(help="Real samples that the model has not seen.")] = None,
     reference_role: Annotated[str, typer.Option(help="held-out or training.")] = "held-out",
     criteria: Annotated[str | None, typer.Option(help="auto, or names such as kld,sse.")] = None,
@@ -41,6 +42,8 @@ def anchors(
     rounds: Annotated[int | None, typer.Option(help="R of mean-max.")] = None,
     per_round: Annotated[int | None, typer.Option(help="N of mean-max.")] = None,
     layout: Annotated[str | None, typer.Option(help="Of arrays: flat, NHW, NHWC or NCHW.")] = None,
+    size: Annotated[str | None, typer.Option(help="Resize pictures to HxW, such as 28x28.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Convert pictures to L (grey) or RGB.")] = None,
     scale: Annotated[str | None, typer.Option(help="What encode returns beside the mean: logvar, std or var.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Of the anchors: a file with one a line.")] = None,
     trained: Annotated[str | None, typer.Option(help="Labels that the model was trained on, such as 0,1,7.")] = None,
@@ -84,6 +87,8 @@ def anchors(
         rounds=rounds,
         per_round=per_round,
         layout=cast('Literal["flat", "NHW", "NHWC", "NCHW"] | None', layout),
+        size=None if size is None else _size(size),
+        mode=cast('Literal["L", "RGB"] | None', mode),
         scale=cast('Literal["logvar", "std", "var"] | None', scale),
         seed=seed,
         options=ModelOptions(device=device, dtype=dtype, batch_size=batch_size),
@@ -120,6 +125,14 @@ def _whole_numbers(option: str, text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"{option} {text!r}: give whole numbers between commas, such as 28,28.") from None
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Height and width: 28x28, or 28 for a square."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isascii() and part.isdecimal() and len(part) < 6 for part in parts):
+        raise UsageError(f"--size {text!r}: give height x width in pixels, such as 28x28.")
+    return int(parts[0]), int(parts[-1])
 
 
 def _draws(text: str) -> int | Literal["mean"]:

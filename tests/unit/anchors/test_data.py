@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from whygen.anchors.data import SampleSet, load_samples
-from whygen.errors import DataError, MissingError
+from whygen.errors import DataError, MissingError, UsageError
 from whygen.stats.seeds import generator
 
 
@@ -81,12 +81,29 @@ def test_images_of_another_size_are_listed_or_resized(folder: Path) -> None:
     assert load_samples(folder, size=(4, 4)).samples.shape == (7, 4, 4, 1)
 
 
-def test_grey_and_coloured_images_meet_in_rgb_unless_a_mode_is_given(folder: Path) -> None:
+def test_one_coloured_image_among_grey_ones_becomes_grey_and_is_named(folder: Path) -> None:
     (folder / "7" / "colour.png").write_bytes(png(images(8, 6, 3)))
     loaded = load_samples(folder)
-    assert loaded.samples.shape == (7, 8, 6, 3)
-    np.testing.assert_array_equal(loaded.samples[0, :, :, 0], loaded.samples[0, :, :, 2])
-    assert load_samples(folder, mode="L").samples.shape == (7, 8, 6, 1)
+    assert loaded.samples.shape == (7, 8, 6, 1)
+    assert [each.code for each in loaded.told] == ["converted-pictures"]
+    assert "7/colour.png" in loaded.told[0].text
+    assert load_samples(folder, mode="L").samples.tobytes() == loaded.samples.tobytes()
+    asked = load_samples(folder, mode="RGB")
+    assert asked.samples.shape == (7, 8, 6, 3)
+    np.testing.assert_array_equal(asked.samples[0, :, :, 0], asked.samples[0, :, :, 2])
+    assert "6 of 7" in asked.told[0].text
+
+
+def test_most_decide_and_colours_do_where_both_are_as_many(tmp_path: Path) -> None:
+    for place in range(2):
+        (tmp_path / f"grey{place}.png").write_bytes(png(images(4, 4)))
+        (tmp_path / f"colour{place}.png").write_bytes(png(images(4, 4, 3)))
+    assert load_samples(tmp_path).samples.shape == (4, 4, 4, 3)
+    (tmp_path / "grey2.png").write_bytes(png(images(4, 4)))
+    assert load_samples(tmp_path).samples.shape == (5, 4, 4, 1)
+    for wrong in ({"mode": "CMYK"}, {"size": (0, 4)}, {"size": (10**6, 10**6)}):
+        with pytest.raises(UsageError, match="give"):
+            load_samples(tmp_path, **wrong)
 
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
