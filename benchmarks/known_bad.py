@@ -107,7 +107,7 @@ def _set_game(name: str, n: int, pairs: int, rng: np.random.Generator) -> np.nda
     if name == "U-statistic":
         square = (draws.sum(axis=1) ** 2 - (draws**2).sum(axis=1)) / (DRAWS * (DRAWS - 1))
     fit = intervals.cross_fit(Observed(design.masks, -square, design.groups), load_surrogate("ridge"), rng)
-    interval = intervals.sampled_interval(fit)
+    interval = intervals.sampled_error(fit).interval()
     # E[-(sum over missing units)^2] given z_i = 1 minus given z_i = 0, each other unit missing with chance one half.
     truth = shift**2 + shift * (shift.sum() - shift)
     return (interval.low <= truth) & (truth <= interval.high)

@@ -120,7 +120,7 @@ def _r2(surrogate: Surrogate, seen: Observed, masks: Bools, effects: Floats) -> 
 
 def _reported(seen: Observed, masks: Bools, effects: Floats, rng: np.random.Generator) -> float:
     """R2 of a line through the attributions that the package reports."""
-    slopes = intervals.cross_fit(seen, SURROGATES[DEFAULT], rng).shrunk()
+    slopes = intervals.sampled_estimate(intervals.cross_fit(seen, SURROGATES[DEFAULT], rng), rng).attributions
     found = fidelity.r_squared(effects, Linear(float(seen.effects.mean()), slopes, seen.keep).predict(masks))
     return float("nan") if found is None else found
 

@@ -29,6 +29,8 @@ SURROGATE = "ridge"
 class Cell:
     """One setting: ``noise`` is the standard deviation of one draw, in standard deviations of the clean effect."""
 
+    keep: float = 0.5
+
     estimand: str
     family: str
     n: int
@@ -38,11 +40,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One game and what its masks showed; ``noise`` as redrawn prompts tell it."""
+    """One game and what its masks and the whole prompt showed; ``noise`` as redrawn prompts tell it."""
 
     game: Game
     observed: Observed
     noise: Noise
+    whole: float
     enumerated: bool
 
     @property
@@ -52,67 +55,79 @@ class Trial:
 
     @property
     def truth(self) -> Floats:
-        return self.game.banzhaf() if self.observed.total is None else self.game.shapley()
+        return self.game.banzhaf(self.observed.keep) if self.observed.total is None else self.game.shapley()
 
     def first(self, pairs: int) -> Trial:
         """What was known after so many pairs."""
         return replace(self, observed=self.observed.take(self.observed.groups < pairs))
 
 
-def play(cell: Cell, rng: np.random.Generator, *, sizes: designs.Sizes = "leverage") -> Trial:
-    """A random game of the cell's family and its observations; ``sizes`` is the law for Shapley values."""
+def play(cell: Cell, rng: np.random.Generator, *, sizes: designs.Sizes | None = None) -> Trial:
+    """A random game of the cell's family and its observations; ``sizes`` is another law for Shapley values."""
     game = Game(cell.n, cell.family, rng)
     sigma = cell.noise * game.spread()
     design = _design(cell, rng, sizes)
     clean = game.values(design.masks)
     effects = clean + sigma * rng.normal(size=len(clean))
-    total = None
-    if cell.estimand == "shapley":
-        # f(1) is the mean of the repeats of the whole prompt, f(0) one call.
-        ends = game.values(np.array([[True] * cell.n, [False] * cell.n]))
-        total = float(ends[0] - ends[1] + sigma * np.sqrt(1.0 + 1.0 / REPEATS) * rng.normal())
-    observed = Observed(design.masks, effects, design.groups, design.keep, design.sizes, total)
+    ends = game.values(np.array([[True] * cell.n, [False] * cell.n]))
+    # f(1) is the mean of the repeats of the whole prompt, and stands for it among the masks; f(0) is one call.
+    whole = float(ends[0] + sigma * rng.normal() / np.sqrt(REPEATS))
+    total = None if cell.estimand == "banzhaf" else float(whole - ends[1] - sigma * rng.normal())
+    effects[design.masks.all(axis=1)] = whole
+    observed = design.observed(effects, total=total)
     draws = np.full((len(clean), 2), np.nan)
     draws[:, 0] = effects
     if sigma > 0:
         rows = rng.permutation(len(clean))[:REDRAWS]
         draws[rows, 1] = clean[rows] + sigma * rng.normal(size=len(rows))
         observed = observed.with_effects(np.nanmean(draws, axis=1))
-    return Trial(game, observed, measure(draws, known=sigma == 0), design.enumerated)
+    return Trial(game, observed, measure(draws, known=sigma == 0), whole, design.enumerated)
 
 
-def _design(cell: Cell, rng: np.random.Generator, sizes: designs.Sizes) -> designs.Design:
-    if designs.fits_enumeration(cell.n, cell.m):
-        return designs.enumerated(cell.n)
-    halves = designs.halves_for(cell.n, cell.m)
+def _design(cell: Cell, rng: np.random.Generator, sizes: designs.Sizes | None) -> designs.Design:
+    n, m = cell.n, cell.m
+    if cell.keep == 0.5 and designs.fits_enumeration(n, m):
+        return designs.enumerated(n)
+    halves = designs.halves_for(n, m)
+    if cell.estimand == "shapley" and halves == "complement" and sizes is None:
+        return designs.by_layers(n, m, rng)
     if cell.estimand == "shapley":
         repeats = "fresh" if cell.noise else "shared"
-        return designs.by_size(cell.n, cell.m, rng, repeats=repeats, sizes=sizes, halves=halves)
+        return designs.by_size(n, m, rng, repeats=repeats, sizes=sizes or "leverage", halves=halves)
+    if cell.keep != 0.5:
+        return designs.by_number(n, m, rng, keep=cell.keep)
     draw = designs.complement_pairs if halves == "complement" else designs.independent
-    return draw(cell.n, cell.m // 2, rng)
+    return draw(n, m // 2, rng)
+
+
+def estimate(
+    trial: Trial, rng: np.random.Generator, *, level: float = intervals.LEVEL, surrogate: str = SURROGATE
+) -> intervals.Estimate:
+    """The estimate that the package would print."""
+    observed = trial.observed
+    if trial.enumerated:
+        find = exact.enumerated_estimate if observed.total is None else exact.enumerated_shapley
+        return find(observed, trial.noise)
+    fit = intervals.cross_fit(observed, load_surrogate(surrogate), rng)
+    if observed.total is not None:
+        shared = trial.own * (1.0 + 1.0 / REPEATS)
+        return intervals.shapley_estimate(fit, observed, rng, noise=trial.own, shared=shared, level=level)
+    span = float(np.ptp(np.append(observed.effects, trial.whole)))
+    return intervals.sampled_estimate(fit, rng, noise=trial.own, span=span, level=level)
 
 
 def interval(
     trial: Trial, rng: np.random.Generator, *, level: float = intervals.LEVEL, surrogate: str = SURROGATE
 ) -> Interval:
     """The interval that the package would print."""
-    observed = trial.observed
-    if trial.enumerated:
-        find = exact.enumerated_estimate if observed.total is None else exact.enumerated_shapley
-        found = find(observed, trial.noise).interval
-        assert found is not None
-        return found
-    fit = intervals.cross_fit(observed, load_surrogate(surrogate), rng)
-    if observed.total is not None:
-        return intervals.shapley_interval(fit, observed, noise=trial.own * (1.0 + 1.0 / REPEATS), level=level)
-    population = 2 ** (observed.n - 1) if observed.n <= designs.MAX_ENUMERATED else np.inf
-    return intervals.sampled_interval(fit, sampled=len(fit.scores) / population, noise=trial.own, level=level)
+    found = estimate(trial, rng, level=level, surrogate=surrogate).interval
+    assert found is not None
+    return found
 
 
-def p_values(trial: Trial, rng: np.random.Generator) -> Floats:
-    """The p-values that the package would print for Banzhaf values, shape ``(n,)``."""
-    fit = intervals.cross_fit(trial.observed, load_surrogate(SURROGATE), rng)
-    found = intervals.sampled_estimate(fit, rng).p_values
+def p_values(trial: Trial, rng: np.random.Generator, *, surrogate: str = SURROGATE) -> Floats:
+    """The p-values that the package would print, shape ``(n,)``."""
+    found = estimate(trial, rng, surrogate=surrogate).p_values
     assert found is not None
     return found
 

@@ -290,9 +290,10 @@ def test_a_game_that_is_exact_with_all_pairs_is_reported_nearly_exactly() -> Non
     truth = rng.normal(size=12)
     fit = intervals.cross_fit(Observed(design.masks, design.masks @ truth, design.groups), Ridge(), rng)
     unbiased = fit.scores.mean(axis=0)
+    told = intervals.sampled_estimate(fit, rng).attributions
     assert ((fit.whole - truth) ** 2).sum() < 1e-8 * (truth**2).sum()
-    assert ((fit.shrunk() - truth) ** 2).sum() < ((unbiased - truth) ** 2).sum()
-    assert ((fit.shrunk() - truth) ** 2).sum() < ((fit.own.mean(axis=0) - truth) ** 2).sum()
+    assert ((told - truth) ** 2).sum() < ((unbiased - truth) ** 2).sum()
+    assert ((told - truth) ** 2).sum() < ((fit.own.mean(axis=0) - truth) ** 2).sum()
 
 
 @given(SEEDS)
@@ -303,7 +304,10 @@ def test_a_sum_without_noise_is_reported_exactly_as_soon_as_pairs_outnumber_unit
 
     fit = intervals.cross_fit(Observed(design.masks, effects, design.groups), load_surrogate("adaptive"), rng)
     assert fit.exact
-    assert fit.shrunk() == pytest.approx(truth, abs=1e-5)
+    assert fit.whole == pytest.approx(truth, abs=1e-5)
+    told = intervals.sampled_estimate(fit, rng)
+    assert told.interval is not None
+    assert told.attributions == pytest.approx(np.clip(fit.whole, told.interval.low, told.interval.high))
 
     noisy = effects + 0.2 * np.std(effects) * rng.normal(size=len(effects))
     fit = intervals.cross_fit(Observed(design.masks, noisy, design.groups), load_surrogate("adaptive"), rng)

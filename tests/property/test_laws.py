@@ -215,9 +215,9 @@ def test_what_a_stop_rule_looks_at_is_the_interval_that_is_printed(seed: int, no
     rng = np.random.default_rng(seed)
     design = designs.complement_pairs(8, 30, rng)
     fit = intervals.cross_fit(Observed(design.masks, rng.normal(size=60), design.groups), Ridge(), rng)
-    looked = intervals.sampled_interval(fit, noise=noise, level=intervals.LEVEL_OF_LOOKS)
+    looked = intervals.sampled_error(fit, noise=noise).interval(intervals.LEVEL_OF_LOOKS)
     printed = intervals.sampled_estimate(fit, rng, noise=noise, level=intervals.LEVEL_OF_LOOKS).interval
-    fixed = intervals.sampled_interval(fit, noise=noise)
+    fixed = intervals.sampled_error(fit, noise=noise).interval()
     assert printed is not None
     assert np.array_equal(looked, printed)
     assert looked.estimate == pytest.approx(fixed.estimate)

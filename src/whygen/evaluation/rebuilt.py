@@ -6,14 +6,14 @@ out by comparing with what was recorded, and refused.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UnknownNameError, UsageError
-from whygen.prompt import exact, intervals
-from whygen.prompt.designs import MAX_ENUMERATED, size_law
+from whygen.prompt import designs, exact, intervals
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate, load_surrogate
@@ -61,15 +61,17 @@ class Rebuilt:
             return exact.leave_one_out_estimate(observed, np.array([whole_effect(self.explanation)])).attributions
         if estimand == "local":
             return intervals.local_estimate(observed).attributions
+        population = observed.population()
+        if self.explanation.masks == "enumerated" and observed.kept is not None and population is not None:
+            return exact.weighted_estimate(observed, population).attributions
         if self.explanation.masks == "enumerated":
             find = exact.enumerated_shapley if estimand == "shapley" else exact.enumerated_estimate
             return find(observed).attributions
-        fit = intervals.cross_fit(observed, self.surrogate, generator(seed, "folds"))
-        shrunk = fit.shrunk()
+        rng = generator(seed, "folds")
+        fit = intervals.cross_fit(observed, self.surrogate, rng)
         if observed.total is not None:
-            return shrunk + (observed.total - float(shrunk.sum())) / observed.n
-        limits = intervals.sampled_interval(fit, sampled=_sampled(observed), keep=observed.keep)
-        return np.clip(shrunk, limits.low, limits.high)
+            return intervals.shapley_estimate(fit, observed, rng).attributions
+        return intervals.sampled_estimate(fit, rng).attributions
 
     def permuted(self, rng: np.random.Generator) -> Observed:
         """The same masks with the effects of whole groups dealt out anew: an explanation of it says nothing.
@@ -86,13 +88,6 @@ class Rebuilt:
         dealt = np.empty(len(observed))
         dealt[order] = blocks[rng.permutation(groups)].ravel()
         return observed.with_effects(dealt)
-
-
-def _sampled(observed: Observed) -> float:
-    """The share of all complement pairs that was drawn."""
-    if observed.keep != 0.5 or observed.n > MAX_ENUMERATED:
-        return 0.0
-    return len(np.unique(observed.groups)) / 2 ** (observed.n - 1)
 
 
 def whole_effect(explanation: PromptExplanation) -> float:
@@ -123,6 +118,8 @@ def rebuild(explanation: PromptExplanation, metric: str) -> Rebuilt:
         _sizes(explanation),
         float(attributions(explanation).sum()) if explanation.estimand == "shapley" else None,
         Dropped().weights(evidence.masks, (), "") if explanation.estimand == "local" else None,
+        designs.law_of_sizes(evidence.masks) if explanation.design.startswith(designs.NUMBERED) else None,
+        _drawn_from(explanation),
     )
     rebuilt = Rebuilt(explanation, observed, _surrogate(explanation, metric))
     if explanation.estimand == "local":
@@ -133,8 +130,19 @@ def rebuild(explanation: PromptExplanation, metric: str) -> Rebuilt:
 def _sizes(explanation: PromptExplanation) -> Floats | None:
     if explanation.estimand != "shapley" or explanation.masks == "enumerated":
         return None
+    if explanation.design == designs.LAYERED and explanation.evidence is not None:
+        return designs.law_of_sizes(explanation.evidence.masks)[1:-1]
     law = "kernel" if "(kernel)" in explanation.design else "leverage"
-    return size_law(len(explanation.units), law)
+    return designs.size_law(len(explanation.units), law)
+
+
+def _drawn_from(explanation: PromptExplanation) -> float:
+    """How many masks there were, where none came twice."""
+    n = len(explanation.units)
+    if explanation.design == designs.LAYERED or explanation.design.startswith(designs.NUMBERED):
+        return float(np.exp2(n))
+    distinct = explanation.design in {"complement pairs", "independent masks"} and n <= designs.MAX_ENUMERATED
+    return 2.0**n if distinct else math.inf
 
 
 def _surrogate(explanation: PromptExplanation, metric: str) -> Surrogate:

@@ -179,7 +179,7 @@ def _pictures(asker: Asker, findings: Findings) -> PictureEvidence | None:
 
 def _attributions(asker: Asker, findings: Findings) -> tuple[UnitAttribution, ...]:
     estimate = findings.estimate
-    values, interval, p_values = estimate.attributions, estimate.interval, estimate.p_values
+    values, interval, p_values, band = estimate.attributions, estimate.interval, estimate.p_values, estimate.band
     significant = _significant(findings)
     return tuple(
         UnitAttribution(
@@ -191,6 +191,8 @@ def _attributions(asker: Asker, findings: Findings) -> tuple[UnitAttribution, ..
             high=None if interval is None else float(interval.high[i]),
             p_value=None if p_values is None else float(p_values[i]),
             significant=bool(significant[i]),
+            band_low=None if band is None else float(band.low[i]),
+            band_high=None if band is None else float(band.high[i]),
         )
         for i, (text, (start, end)) in enumerate(zip(asker.units.texts, asker.units.spans, strict=True))
     )

@@ -6,14 +6,17 @@ No design pays twice for a mask: rows may repeat only where the law of the desig
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+import itertools
+import math
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import BudgetError, UnknownNameError
-from whygen.types import Masks
+from whygen.prompt.observed import Observed, law_of_number, members_by_size
+from whygen.types import Effects, Masks
 
 Repeats: TypeAlias = Literal["shared", "fresh"]
 """Whether a mask that is drawn again shares its answer (a model whose repeats agree), or is asked again."""
@@ -56,10 +59,26 @@ class Design:
     """The chance of each size 1 .. n - 1 of a mask, where the design draws by size."""
     prompts: tuple[str, ...] | None = None
     """What is sent for each mask, where the design says so itself (recorded runs); else the operator renders it."""
+    kept: NDArray[np.float64] | None = None
+    """The chance of each number of kept units 0 .. n, where masks for Banzhaf values are drawn by that number."""
+    drawn_from: float = math.inf
+    """How many masks there were to draw from without replacement; infinite where a mask may come again."""
+    whole: int = 0
+    """So many groups, which come first, are layers that are asked whole."""
 
     @property
     def enumerated(self) -> bool:
         return self.population is not None and len(np.unique(self.groups)) == self.population
+
+    def observed(
+        self, effects: Effects, *, total: float | None = None, nearness: NDArray[np.float64] | None = None
+    ) -> Observed:
+        """The first ``len(effects)`` masks with their effects."""
+        rows = len(effects)
+        return Observed(
+            self.masks[:rows], effects, self.groups[:rows], self.keep, self.sizes, total, nearness, self.kept,
+            self.drawn_from,
+        )  # fmt: skip
 
 
 def fits_enumeration(n: int, calls: int, *, empty: bool = True) -> bool:
@@ -77,7 +96,8 @@ def _paired(first: Masks, name: str, *, population: int | None = None) -> Design
     masks = np.empty((2 * pairs, n), dtype=bool)
     masks[0::2], masks[1::2] = first, ~first
     groups = np.arange(2 * pairs, dtype=np.int64) // 2
-    return Design(name=name, masks=masks, groups=groups, population=population)
+    drawn_from = math.inf if population is None else 2.0 * population
+    return Design(name=name, masks=masks, groups=groups, population=population, drawn_from=drawn_from)
 
 
 def enumerated(n: int, *, empty: bool = True) -> Design:
@@ -148,7 +168,13 @@ def independent(n: int, pairs: int, rng: np.random.Generator, *, empty: bool = T
     groups = np.arange(2 * pairs, dtype=np.int64) // 2
     masks = np.array(rows, dtype=bool).reshape(-1, n)
     population = 2 ** (n - 1) - (not empty) if n <= MAX_ENUMERATED else None
-    return Design(name="independent masks", masks=masks, groups=groups, population=population)
+    return Design(
+        name="independent masks",
+        masks=masks,
+        groups=groups,
+        population=population,
+        drawn_from=math.inf if population is None else 2.0 * population,
+    )
 
 
 def bernoulli(
@@ -233,6 +259,175 @@ def by_size(
     name = f"{'complement pairs' if halves == 'complement' else 'independent masks'} by size ({sizes})"
     groups = np.arange(len(rows), dtype=np.int64) // 2
     return Design(name=name, masks=np.array(rows, dtype=bool).reshape(-1, n), groups=groups, sizes=law)
+
+
+LAYERED, NUMBERED = "complement pairs by size (layers)", "masks by number of units left out"
+"""Names of designs by layers: the chance of each size is that with which it came."""
+
+OUTER = 2.0
+"""The outermost layer is asked whole where its share of the calls would pay for half of it: one of its masks alone
+tells what a unit does by itself (or what is lost without it), and weighs most."""
+
+FEWEST_DRAWN = 8
+"""So many groups at least are left for the layers that are not asked whole."""
+
+
+class Layers(NamedTuple):
+    """How many groups of each layer are asked; a layer is all masks (or complement pairs) of one size.
+
+    Attributes:
+        whole: the layers of which all are asked, shape ``(layers,)``.
+        expected: of each of the others the expected number, shape ``(layers,)``.
+    """
+
+    whole: NDArray[np.bool_]
+    expected: NDArray[np.float64]
+
+
+def layers_for(share: NDArray[np.float64], members: NDArray[np.float64], groups: int) -> Layers:
+    """Which layers, from the outermost on, are asked whole, and how the other groups are shared out. METHODS A1.
+
+    A layer is whole where its share of what is left would pay for it, the outermost where it would pay for half of it
+    (`OUTER`), as long as `FEWEST_DRAWN` groups are left for the others (docs/decisions/0009-shapley-and-keep.md).
+
+    Args:
+        share: how much each layer should get, shape ``(layers,)``, in any unit.
+        members: groups in each layer, shape ``(layers,)``.
+        groups: to share out, fewer than there are.
+    """
+    whole = np.zeros(len(share), dtype=bool)
+    left = float(groups)
+    for layer in range(len(share) - 1):
+        paid = share[layer] / share[layer:].sum() * left * (OUTER if layer == 0 else 1.0)
+        others = float(members[layer + 1 :].sum())
+        if paid < members[layer] or left - members[layer] < min(FEWEST_DRAWN, others):
+            break
+        whole[layer] = True
+        left -= float(members[layer])
+    rest = np.where(whole, 0.0, share)
+    return Layers(whole, _capped(rest / rest.sum() * left, np.where(whole, 0.0, members)))
+
+
+def _capped(expected: NDArray[np.float64], members: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same in all, with no layer over what it has: what it cannot take goes to the others, in proportion."""
+    total = float(expected.sum())
+    for _ in range(len(expected)):
+        over = expected >= members
+        if not (expected > members).any():
+            break
+        room = np.where(over, 0.0, expected)
+        left = total - float(members[over].sum())
+        expected = np.where(over, members, room * (left / room.sum() if room.any() else 0.0))
+    return expected
+
+
+def _systematic(expected: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Whole numbers of this mean, each off by less than one, with the same sum (but for rounding), ``(layers,)``."""
+    edges = np.floor(np.concatenate([[0.0], np.cumsum(expected)]) + rng.random())
+    edges[-1] = edges[0] + round(float(expected.sum()))
+    return np.maximum(np.diff(edges), 0.0).astype(np.int64)
+
+
+def _subsets(n: int, size: int, count: int, rng: np.random.Generator) -> Masks:
+    """``count`` distinct masks of a size in random order; a larger number begins with the same ones."""
+    if math.comb(n, size) <= min(_SHUFFLED, 8 * count):
+        every = np.array(list(itertools.combinations(range(n), size)), dtype=np.int64).reshape(-1, size)
+        masks = np.zeros((len(every), n), dtype=bool)
+        np.put_along_axis(masks, every, True, axis=1)
+        return masks[rng.permutation(len(every))[:count]]
+    found: dict[bytes, NDArray[np.bool_]] = {}
+    while len(found) < count:
+        mask = np.zeros(n, dtype=bool)
+        mask[rng.choice(n, size=size, replace=False)] = True
+        found.setdefault(mask.tobytes(), mask)
+    return np.array(list(found.values()), dtype=bool).reshape(-1, n)
+
+
+def by_layers(n: int, calls: int, rng: np.random.Generator) -> Design:
+    """Complement pairs for Shapley values, layer by layer of their size, without replacement. METHODS A1, A2.
+
+    The layers of the smallest and largest sizes weigh most and have few masks: they are asked whole where the calls
+    reach (`layers_for`). The others get numbers in proportion to ``1 / sqrt(s (n - s))``, which is Neyman's (1934)
+    allocation where a surrogate misses masks of all sizes alike. The empty and the full mask are a stratum of their own
+    and not in the design.
+
+    Args:
+        n: number of units, at least 3.
+        calls: for masks; under ``2^n - 2``.
+        rng: the only source of chance.
+    """
+    size = np.arange(1, n // 2 + 1)
+    twins = 2 * size == n
+    members = members_by_size(n)[size] / np.where(twins, 2.0, 1.0)
+    pairs = calls // 2
+    layers = layers_for(np.where(twins, 0.5, 1.0) / np.sqrt(size * (n - size)), members, pairs)
+    streams = rng.spawn(len(size))
+    counts = np.where(layers.whole, members, _systematic(layers.expected, rng)).astype(np.int64)
+    first = [_first_halves(n, int(s), int(count), own) for s, count, own in zip(size, counts, streams, strict=True)]
+    whole = int(members[layers.whole].sum())
+    masks = _shuffled_after(np.concatenate(first), whole, rng)
+    share = np.where(layers.whole, members, layers.expected) / float(counts.sum())
+    chance = np.zeros(n - 1)
+    chance[size - 1] += share / 2.0
+    chance[n - size - 1] += share / 2.0
+    design = _paired(masks, LAYERED)
+    return replace(design, sizes=chance, drawn_from=float(np.exp2(n)), whole=whole)
+
+
+def _first_halves(n: int, size: int, count: int, rng: np.random.Generator) -> Masks:
+    """Distinct pairs' first halves; of two halves of one size the one without the last unit."""
+    if 2 * size != n:
+        return _subsets(n, size, count, rng)
+    found = _subsets(n - 1, size, count, rng)
+    return np.hstack([found, np.zeros((len(found), 1), dtype=bool)])
+
+
+def _shuffled_after(masks: Masks, whole: int, rng: np.random.Generator) -> Masks:
+    """All but the first ``whole`` rows in random order, so that a run that ends early has a fair part of them."""
+    order = np.concatenate([np.arange(whole), whole + rng.permutation(len(masks) - whole)])
+    return masks[order]
+
+
+def by_number(n: int, calls: int, rng: np.random.Generator, *, keep: float, empty: bool = True) -> Design:
+    """Single masks for Banzhaf values at ``keep``, layer by layer of how many units are left out, without replacement.
+
+    The law is that of units kept independently; what differs is that each number of units left out comes as often as
+    it should, and that the layers nearest to the whole prompt are asked whole where the calls reach (`layers_for`):
+    masks that lack one unit carry weights of ``1 / (1 - keep)``. The full mask is free. METHODS A1, A2.
+
+    Args:
+        n: number of units.
+        calls: for masks; fewer than ``2^n - 1``.
+        rng: the only source of chance.
+        keep: the probability that a unit is kept.
+        empty: whether the mask of no unit may be drawn.
+    """
+    without = np.arange(1, n + 1)
+    law = law_of_number(n, 1.0 - keep)[1:]
+    law[-1] *= empty
+    weight = ((n - without) / keep**2 + without / (1.0 - keep) ** 2) / n
+    members = members_by_size(n)[1:]
+    layers = layers_for(law * np.sqrt(weight), members, calls)
+    streams = rng.spawn(n)
+    counts = np.where(layers.whole, members, _systematic(layers.expected, rng)).astype(np.int64)
+    drawn = [~_subsets(n, int(s), int(count), own) for s, count, own in zip(without, counts, streams, strict=True)]
+    whole = 1 + int(members[layers.whole].sum())
+    masks = _shuffled_after(np.concatenate([np.ones((1, n), dtype=bool), *drawn]), whole, rng)
+    chance = np.concatenate([[1.0], np.where(layers.whole, members, layers.expected)]) / len(masks)
+    return Design(
+        name=f"{NUMBERED} (keep {keep:g})",
+        masks=masks,
+        groups=np.arange(len(masks), dtype=np.int64),
+        keep=keep,
+        kept=chance[::-1],
+        drawn_from=float(np.exp2(n)),
+        whole=whole,
+    )
+
+
+def law_of_sizes(masks: Masks) -> NDArray[np.float64]:
+    """How often each size 0 .. n comes among masks ``(m, n)``, shape ``(n + 1,)``: the law of designs by layers."""
+    return np.bincount(masks.sum(axis=1), minlength=masks.shape[1] + 1) / len(masks)
 
 
 def _of_some_size(n: int, law: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:

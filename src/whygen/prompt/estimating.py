@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from whygen.errors import BudgetError
-from whygen.prompt import designs, exact, intervals, relevance
+from whygen.prompt import exact, intervals, relevance
 from whygen.prompt.asking import Whole
 from whygen.prompt.collapse import Collapse, collapsed, collapsed_estimate
 from whygen.prompt.noise import resolution
-from whygen.prompt.observed import Observed, Seen
+from whygen.prompt.observed import Observed, Population, Seen
 from whygen.prompt.plan import Plan
 from whygen.stats.intervals import Interval
 from whygen.stats.seeds import generator
@@ -34,13 +35,10 @@ def _estimate(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.Esti
         return exact.leave_one_out_estimate(
             observed, whole.repeats, draws=seen.draws, known=whole.known, reach=seen.reach
         )
-    population = (
-        2 ** (observed.n - 1) - (plan.options.empty == "exclude") if observed.n <= designs.MAX_ENUMERATED else None
-    )
     groups = len(np.unique(observed.groups))
     local = plan.options.estimand == "local"
-    if not local and plan.options.keep == 0.5 and observed.sizes is None and groups == population:
-        return _enumerated(seen, plan)
+    if not local and (population := _all_of_it(observed)) is not None:
+        return _everything(seen, plan, population)
     if (collapse := _one_effect(observed, whole, seen.reach)) is not None:
         return collapsed_estimate(observed, collapse)
     observed, middle = _centred(observed)
@@ -52,22 +50,32 @@ def _estimate(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.Esti
             smallest=plan.options.budget,
         )
     rng = generator(seed, "folds")
+    if seen.noise.variance is None:  # masks that are known would carry a noise that nobody knows: none counts as exact
+        observed = replace(observed, drawn_from=math.inf)
     fit = intervals.cross_fit(observed, plan.surrogate, rng)
+    noise = seen.noise.variance or 0.0
     if plan.options.estimand == "shapley":
         draws = plan.options.draws if plan.options.distribution is None else 1
         shared = seen.noise.bound * (1.0 + draws / len(whole.repeats))
-        estimate = intervals.shapley_estimate(fit, observed, rng, noise=shared, level=plan.level)
+        estimate = intervals.shapley_estimate(fit, observed, rng, noise=noise, shared=shared, level=plan.level)
     else:
-        sampled = groups / population if population and _without_replacement(seen, plan) else 0.0
-        noise = seen.noise.variance or 0.0
-        estimate = intervals.sampled_estimate(
-            fit, rng, sampled=sampled, noise=noise, keep=plan.options.keep, level=plan.level
-        )
+        span = _span(observed, whole, middle, seen.reach)
+        estimate = intervals.sampled_estimate(fit, rng, noise=noise, span=span, level=plan.level)
     return estimate if estimate.predicted is None else replace(estimate, predicted=estimate.predicted + middle)
 
 
-def _without_replacement(seen: Seen, plan: Plan) -> bool:
-    return plan.options.keep == 0.5 and seen.noise.variance is not None
+def _all_of_it(observed: Observed) -> Population | None:
+    """What the masks were drawn from, if they are all of it."""
+    population = observed.population()
+    everything = np.ones(len(observed), dtype=bool)
+    if population is None or (population.asked(everything) < population.members).any():
+        return None
+    return population
+
+
+def _span(observed: Observed, whole: Whole, middle: float, reach: float) -> float:
+    """How far effects may be apart: as far as the target lets them, else as far as they were."""
+    return max(reach, float(np.ptp(np.append(observed.effects, whole.effect - middle))))
 
 
 def _one_effect(observed: Observed, whole: Whole, reach: float) -> Collapse | None:
@@ -93,16 +101,20 @@ def _centred(observed: Observed) -> tuple[Observed, float]:
 
 
 def interval_from(observed: Observed, whole: Whole, plan: Plan, seed: int, *, reach: float = 0.0) -> Interval | None:
-    """The interval alone, for looks of the stop rule: no signs are flipped, and no share of masks is taken off."""
+    """The interval alone, for looks of the stop rule: no band, and no mask counts as exact."""
     if (collapse := _one_effect(observed, whole, reach)) is not None:
         return collapsed_estimate(observed, collapse).interval
-    observed, _ = _centred(observed)
+    observed, middle = _centred(replace(observed, drawn_from=math.inf))
     fit = intervals.cross_fit(observed, plan.surrogate, generator(seed, "folds"))
     if plan.options.estimand == "shapley":
-        return intervals.shapley_interval(fit, observed, level=plan.level)
-    return intervals.sampled_interval(fit, keep=plan.options.keep, level=plan.level)
+        return intervals.shapley_error(fit, observed).interval(plan.level)
+    return intervals.sampled_error(fit, span=_span(observed, whole, middle, reach)).interval(plan.level)
 
 
-def _enumerated(seen: Seen, plan: Plan) -> intervals.Estimate:
+def _everything(seen: Seen, plan: Plan, population: Population) -> intervals.Estimate:
+    """The estimate from all masks there are."""
+    observed = seen.observed
+    if observed.kept is not None or observed.sizes is not None:
+        return exact.weighted_estimate(observed, population, seen.noise)
     find = exact.enumerated_shapley if plan.options.estimand == "shapley" else exact.enumerated_estimate
-    return find(seen.observed, seen.noise)
+    return find(observed, seen.noise)

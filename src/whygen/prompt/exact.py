@@ -7,6 +7,7 @@ mean effects, and `Noise.limits` says how far it may be off.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from whygen.errors import DataError
 from whygen.prompt.intervals import Estimate, Floats
 from whygen.prompt.noise import Noise, measure
-from whygen.prompt.observed import Observed
+from whygen.prompt.observed import Observed, Population
 from whygen.stats.intervals import Interval
 
 
@@ -44,6 +45,23 @@ def enumerated_shapley(observed: Observed, noise: Noise | None = None) -> Estima
     members = np.array([math.comb(n - 1, s) for s in range(n)], dtype=np.float64)[others]
     weights: NDArray[np.float64] = np.where(observed.masks, 1.0, -1.0) / (n * members)
     return contrast(weights, observed.effects, noise)
+
+
+def weighted_estimate(observed: Observed, population: Population, noise: Noise | None = None) -> Estimate:
+    """Exact where every layer of masks by size was asked whole: each mask weighs what the estimand says.
+
+    Args:
+        observed: every mask of a design by layers; with a ``total`` the values share it out.
+        population: what they were drawn from.
+        noise: of their effects; None where nothing is known of it, and there is no interval.
+    """
+    weights: Floats = population.chance[:, None] * observed.weights()
+    found = contrast(weights, observed.effects, noise)
+    if observed.total is None:
+        return found
+    shift = (observed.total - float(found.attributions.sum())) / observed.n
+    moved = None if found.interval is None else Interval(*(limit + shift for limit in found.interval))
+    return replace(found, attributions=found.attributions + shift, interval=moved)
 
 
 def leave_one_out_estimate(

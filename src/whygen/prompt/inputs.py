@@ -8,6 +8,7 @@ ones are a sample: then the variance between inputs is added.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -268,7 +269,8 @@ class _Asked:
         found: list[Floats] = []
         for seen in self.seen:
             one = seen.observed
-            scores = cross_fit(one, self.plan.surrogate, generator(self.seed, "folds")).scores
+            drawn = replace(one, drawn_from=math.inf)  # inputs are compared score by score: none counts as known
+            scores = cross_fit(drawn, self.plan.surrogate, generator(self.seed, "folds")).scores
             shift = 0.0 if one.total is None else (one.total - float(scores.mean(axis=0).sum())) / one.n
             found.append(scores + shift)
         return np.array(found)

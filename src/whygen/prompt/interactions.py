@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.prompt.noise import resolution
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import LINEAR, Linear, Ridge, Surrogate
 from whygen.prompt.surrogates.folding import group_means
@@ -90,7 +91,7 @@ def strongest_pairs(
     scored = _scored(observed, ~choosing, surrogate, support, rng)
     if scored.gains.mean() <= scored.gains.std(ddof=1) / np.sqrt(len(scored.gains)):
         return ()
-    found = _report(scored.scores, support, rng)
+    found = _report(scored.scores, support, rng, rounding=4.0 * resolution(observed.effects))
     rounding = ROUNDING * float(np.abs(observed.effects).max())
     return tuple(pair for pair in found if max(abs(pair.low), abs(pair.high)) > rounding)
 
@@ -108,7 +109,7 @@ def _scored(
     observed: Observed, estimating: NDArray[np.bool_], surrogate: Surrogate, support: Support, rng: np.random.Generator
 ) -> _Scored:
     """Scores of the estimating half. Every fold of it is scored by a fit to all the other masks of both halves."""
-    weights = observed.weights()
+    weights, ratio = observed.weights(), observed.ratio()
     names, group_of = np.unique(observed.groups, return_inverse=True)
     fold_of = (rng.permutation(len(names)) % _FOLDS)[group_of]
     scores: list[NDArray[np.float64]] = []
@@ -120,16 +121,19 @@ def _scored(
         rest, seen = observed.take(~held), observed.take(held)
         main, pairs = fit_both(rest, support)
         left = seen.effects - main.predict(seen.masks) - pairs.predict(seen.masks)
-        own = weights[held][:, support[:, 0]] * weights[held][:, support[:, 1]]
+        # The weights of both units hold the ratio of the two laws, which counts once.
+        own = weights[held][:, support[:, 0]] * weights[held][:, support[:, 1]] / ratio[held, None]
         scores.append(pairs.coefficients + group_means(own * left[:, None], seen.groups))
         alone = seen.effects - _main(rest, surrogate).predict(seen.masks)
         gains.append(group_means((alone**2 - left**2)[:, None], seen.groups)[:, 0])
     return _Scored(np.concatenate(scores), np.concatenate(gains))
 
 
-def _report(scores: NDArray[np.float64], support: Support, rng: np.random.Generator) -> tuple[Interaction, ...]:
+def _report(
+    scores: NDArray[np.float64], support: Support, rng: np.random.Generator, *, rounding: float
+) -> tuple[Interaction, ...]:
     interval = score_interval(scores, folds=_FOLDS)
-    p_values = sign_flip_p(scores, rng)
+    p_values = sign_flip_p(scores, rng, rounding=rounding)
     significant = benjamini_hochberg(p_values, level=0.05)
     columns = zip(support.tolist(), *interval, p_values, significant, strict=True)
     found = [

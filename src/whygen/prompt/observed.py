@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 from whygen.prompt.noise import Noise
 from whygen.types import Effects, Masks
 
 Stopped: TypeAlias = Literal["width", "order"]
 """What a stop rule ended a run by: every interval narrow enough, or an order of units that no longer changed."""
+
+
+def members_by_size(n: int) -> NDArray[np.float64]:
+    """How many masks of ``n`` units there are of each size 0 .. n, shape ``(n + 1,)``."""
+    return np.array([float(min(math.comb(n, size), 10**300)) for size in range(n + 1)])
+
+
+def law_of_number(n: int, keep: float) -> NDArray[np.float64]:
+    """The chance of each number 0 .. n of kept units, each kept by itself: the binomial law, shape ``(n + 1,)``."""
+    size = np.arange(n + 1, dtype=np.float64)
+    ways = gammaln(n + 1.0) - gammaln(size + 1.0) - gammaln(n - size + 1.0)
+    return np.asarray(np.exp(ways + size * np.log(keep) + (n - size) * np.log1p(-keep)), dtype=np.float64)
+
+
+class Population(NamedTuple):
+    """What masks were drawn from without replacement, cut into strata of masks that were equally probable.
+
+    Attributes:
+        stratum: of each row, shape ``(m,)``.
+        members: how many masks each stratum has, shape ``(strata,)``.
+        chance: that a draw of the design is this very mask, shape ``(m,)``.
+    """
+
+    stratum: NDArray[np.int64]
+    members: NDArray[np.float64]
+    chance: NDArray[np.float64]
+
+    def asked(self, rows: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """How many masks of each stratum are among ``rows`` ``(m,)``, shape ``(strata,)``."""
+        return np.bincount(self.stratum[rows], minlength=len(self.members)).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +59,9 @@ class Observed:
         sizes: the chance of each size 1 .. n - 1 of a mask, shape ``(n - 1,)``, where the design draws by size.
         total: f(1) - f(0), which Shapley values share out; None for other estimands.
         nearness: weight of each row under the kernel of `local`, shape ``(m,)``; None for other estimands.
+        kept: the chance of each number of kept units 0 .. n, shape ``(n + 1,)``, where masks for Banzhaf values were
+            drawn by that number; None where units were kept independently.
+        drawn_from: how many masks there were to draw from without replacement; infinite where a mask may come again.
     """
 
     masks: Masks
@@ -36,6 +71,8 @@ class Observed:
     sizes: NDArray[np.float64] | None = None
     total: float | None = None
     nearness: NDArray[np.float64] | None = None
+    kept: NDArray[np.float64] | None = None
+    drawn_from: float = math.inf
 
     def __len__(self) -> int:
         return len(self.effects)
@@ -67,13 +104,36 @@ class Observed:
         ``p_n(s) = s! (n - s - 1)! / n!``: ``w_i = [z_i p_n(|z| - 1) - (1 - z_i) p_n(|z|)] / q(z)``.
         """
         if self.sizes is None:
-            return np.where(self.masks, 1.0 / self.keep, -1.0 / (1.0 - self.keep)).astype(np.float64)
+            own: NDArray[np.float64] = np.where(self.masks, 1.0 / self.keep, -1.0 / (1.0 - self.keep))
+            return own if self.kept is None else own * self.ratio()[:, None]
         size: NDArray[np.int64] = self.masks.sum(axis=1)
         # p_n(s) / q(z) with q(z) = sizes[|z|] / C(n, |z|): the factorials cancel to one over the number of members.
         chance = self.sizes[size - 1]
         present: NDArray[np.float64] = 1.0 / (size * chance)
         absent: NDArray[np.float64] = -1.0 / ((self.n - size) * chance)
         return np.where(self.masks, present[:, None], absent[:, None])
+
+    def ratio(self) -> NDArray[np.float64]:
+        """How much more probable each mask is where units are kept independently than in the design, ``(m,)``."""
+        if self.kept is None:
+            return np.ones(len(self))
+        size: NDArray[np.int64] = self.masks.sum(axis=1)
+        return law_of_number(self.n, self.keep)[size] / self.kept[size]
+
+    def population(self) -> Population | None:
+        """What the masks were drawn from; None where they were drawn with replacement, or all were as good as new."""
+        if not math.isfinite(self.drawn_from):
+            return None
+        n, by_size = self.n, self.kept
+        if self.sizes is not None:
+            by_size = np.concatenate([[0.0], self.sizes, [0.0]])
+        if by_size is None:
+            stratum = np.zeros(len(self), dtype=np.int64)
+            members, chance = np.array([self.drawn_from]), np.ones(1)
+        else:
+            stratum = self.masks.sum(axis=1)
+            members, chance = members_by_size(n), by_size
+        return Population(stratum, members, (chance / members)[stratum])
 
     def importance(self) -> NDArray[np.float64]:
         """Weight of each row in a least-squares fit, shape ``(m,)``, mean one.
@@ -84,7 +144,8 @@ class Observed:
         if self.nearness is not None:
             return self.nearness / self.nearness.mean()
         if self.sizes is None:
-            return np.ones(len(self))
+            ratio = self.ratio()
+            return ratio / ratio.mean()
         size: NDArray[np.int64] = self.masks.sum(axis=1)
         weight: NDArray[np.float64] = 1.0 / (size * (self.n - size) * self.sizes[size - 1])
         return weight / weight.mean()

@@ -17,7 +17,7 @@ from whygen.prompt.estimating import interval_from
 from whygen.prompt.failing import cause
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.noise import Noise, given, measure
-from whygen.prompt.observed import Observed, Seen, Stopped
+from whygen.prompt.observed import Seen, Stopped
 from whygen.prompt.plan import Plan
 from whygen.prompt.scales import reach, rescale
 from whygen.prompt.units import Sent, shown
@@ -52,7 +52,7 @@ def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -
     drawn = np.hstack([effects if sets else _with_repeats(effects, known, whole), again])
     noise = _noise(asker, drawn, alive, replace(rule, whole=whole))
     near = None if plan.kernel is None else _nearness(asker, design, prompts, plan.kernel)
-    everything = Observed(design.masks, read(drawn), design.groups, design.keep, design.sizes, total, near)
+    everything = design.observed(read(drawn), total=total, nearness=near)
     rows = tuple(np.flatnonzero(alive).tolist())
     kept = None if sets else drawn[alive]
     strange = None
@@ -142,7 +142,10 @@ def _looks(design: Design, plan: Plan) -> list[int]:
     rule = options.tolerance is not None or options.stable is not None
     if not rule or design.enumerated or plan.fixed is not None or options.estimand not in {"banzhaf", "shapley"}:
         return [rows]
-    return [2 * pairs for pairs in stopping.looks(rows // 2, designs.turning_point(design.masks.shape[1], rows))]
+    found = [2 * pairs for pairs in stopping.looks(rows // 2, designs.turning_point(design.masks.shape[1], rows))]
+    # Before the layers that are asked whole are complete, and some masks beside them, there is nothing to look at.
+    first = int(np.count_nonzero(design.groups < design.whole)) + 2 * stopping.FIRST_LOOK
+    return [*(look for look in found if first <= look < rows), rows]
 
 
 @dataclass(slots=True)
@@ -161,7 +164,7 @@ class _StopRule:
         """``width`` when every interval is narrow enough, ``order`` when the first units no longer change places."""
         options, design, rows = self.plan.options, self.design, len(effects)
         alive = _alive(effects[:, None], design.groups)[:rows]
-        everything = Observed(design.masks[:rows], effects, design.groups[:rows], design.keep, design.sizes, self.total)
+        everything = design.observed(effects, total=self.total)
         # Noise is in the spread of the scores already.
         observed = everything.take(alive)
         interval = interval_from(observed, self.whole, self.plan, self.seed, reach=self.reach)

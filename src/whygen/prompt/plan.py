@@ -211,9 +211,13 @@ def design_for(n: int, plan: Plan, rng: np.random.Generator, *, steadiness: Stea
         return designs.leave_one_out(n)
     repeats = "shared" if steadiness == "known" and options.draws == 1 else "fresh"
     halves = "complement" if options.distribution is not None else designs.halves_for(n, masks)  # its test swaps halves
+    if options.estimand == "shapley" and halves == "complement":
+        return designs.by_layers(n, masks, rng)
     if options.estimand == "shapley":
         return designs.by_size(n, masks, rng, repeats=repeats, halves=halves)
-    if options.estimand == "local" or options.keep != 0.5:
+    if options.keep != 0.5 and options.estimand != "local":
+        return designs.by_number(n, masks, rng, keep=options.keep, empty=empty)
+    if options.estimand == "local":
         return designs.bernoulli(n, masks, rng, keep=options.keep, repeats=repeats, empty=empty)
     uniform = designs.complement_pairs if halves == "complement" else designs.independent
     return uniform(n, masks // 2, rng, empty=empty)

@@ -38,7 +38,8 @@ class Reference(Record):
 class UnitAttribution(Record):
     """One unit of the prompt: characters ``[start, end)`` and what keeping it does to the output.
 
-    ``low`` and ``high`` are None where no interval exists (the design gives none).
+    ``low`` and ``high`` are None where no interval exists (the design gives none). They hold for each unit by itself;
+    ``band_low`` and ``band_high`` hold for all units at once, and are None where no such band was made.
     """
 
     text: Text
@@ -49,6 +50,8 @@ class UnitAttribution(Record):
     high: Figure
     p_value: Figure
     significant: bool
+    band_low: Figure = None
+    band_high: Figure = None
 
 
 class Section(Record):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 
 class Interval(NamedTuple):
@@ -37,6 +38,75 @@ def tail_degrees(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     fourth = (centred**4).mean(axis=0)
     kurtosis = np.where(second > 0, fourth / np.where(second > 0, second**2, 1.0), 3.0)
     return np.clip(2.0 * groups / np.maximum(kurtosis - 1.0, 1e-9), min(2.0, groups - 1.0), groups - 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """How far an estimate may be off: standard errors and degrees of freedom, each ``(n,)``.
+
+    One object gives the interval, the p-value and the band of an estimate, so that they cannot contradict each other.
+    """
+
+    estimate: NDArray[np.float64]
+    standard: NDArray[np.float64]
+    degrees: NDArray[np.float64]
+
+    def half_width(self, level: float = 0.95) -> NDArray[np.float64]:
+        """Half width of the two-sided t interval, shape ``(n,)``."""
+        return student_half_width(self.standard**2, self.degrees, level=level)
+
+    def interval(self, level: float = 0.95, *, wider: float = 1.0) -> Interval:
+        """The two-sided t interval, its half widths times ``wider``."""
+        half = wider * self.half_width(level)
+        return Interval(self.estimate, self.estimate - half, self.estimate + half)
+
+    def p_values(self, level: float = 0.95) -> NDArray[np.float64]:
+        """Two-sided p-values of zero, at most .05 exactly where the interval of that ``level`` excludes zero, ``(n,)``.
+
+        An estimate without error has 0, or 1 where it is zero itself.
+        """
+        scale = self.half_width(level) / stdtrit(self.degrees, 0.975)
+        exact = np.where(self.estimate == 0.0, 0.0, np.inf)
+        ratio = np.divide(np.abs(self.estimate), scale, out=exact, where=scale > 0.0)
+        return np.asarray(2.0 * stdtr(self.degrees, -ratio), dtype=np.float64)
+
+
+def moderated(variance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variances ``(n,)`` of the units, none under their mean.
+
+    Where few scores carry the variance of a unit, it comes out too small as often as these are not drawn; that of all
+    units together does not (Smyth 2004, Statistical Applications in Genetics and Molecular Biology 3:3, draws each
+    towards the common one; docs/decisions/0009-shapley-and-keep.md).
+    """
+    return np.maximum(variance, variance.mean())
+
+
+def simultaneous(
+    scores: NDArray[np.float64], rng: np.random.Generator, *, level: float = 0.95, flips: int = 999
+) -> float:
+    """How many times as wide intervals must be to hold all at once: the largest ``|t|`` under sign flips. At least 1.
+
+    A sign is common to all scores of a group, so that their correlation counts, and each flipped sample is studentised
+    by its own spread (Chernozhukov, Chetverikov and Kato 2013, Annals of Statistics 41:2786-2819, for the maximum of
+    means under random multipliers).
+
+    Args:
+        scores: shape ``(groups, n)``.
+        rng: draws the signs.
+        level: of the band.
+        flips: random sign patterns.
+    """
+    groups = len(scores)
+    centred = scores - scores.mean(axis=0)
+    squares = (centred**2).sum(axis=0)
+    alive = squares > 0.0
+    if groups < 3 or np.count_nonzero(alive) < 2:
+        return 1.0
+    signs = rng.choice(np.array([-1.0, 1.0]), size=(flips, groups))
+    sums = signs @ centred[:, alive]
+    left = np.maximum(squares[alive] - sums**2 / groups, 1e-12 * squares[alive])
+    largest = (np.abs(sums) / np.sqrt(left * groups / (groups - 1.0))).max(axis=1)
+    return max(1.0, float(np.quantile(largest, level) / stdtrit(groups - 1.0, 0.5 + level / 2)))
 
 
 def score_interval(

@@ -12,9 +12,12 @@ ENUMERATED_GROUPS = 12
 
 _ROWS_AT_ONCE = 2048
 
+_ROUNDING = 1e-12
+"""Share of the largest score up to which another one is rounding."""
+
 
 def sign_flip_p(
-    scores: NDArray[np.float64], rng: np.random.Generator, *, flips: int = 9999, zero: float = 1e-12
+    scores: NDArray[np.float64], rng: np.random.Generator, *, flips: int = 9999, rounding: float = 0.0
 ) -> NDArray[np.float64]:
     """Two-sided p-values of "the scores are symmetric about zero", one a column. METHODS A3.
 
@@ -22,14 +25,15 @@ def sign_flip_p(
         scores: shape ``(groups, n)``.
         rng: used when there are more than 12 groups.
         flips: random sign patterns; the resolution is 1 / (flips + 1), or 2^-groups when all are tried.
-        zero: scores below this share of the largest score count as zero: they carry no sign, only rounding.
+        rounding: scores up to this size carry no sign: the difference up to which the effects behind them are equal
+            (`whygen.prompt.noise.resolution`), for scores alone do not tell a small effect from the last digits.
 
     Returns:
         Shape ``(n,)``, in (0, 1]. A column of zeros has p = 1.
     """
     groups = len(scores)
-    largest = float(np.abs(scores).max(initial=0.0))
-    clean = np.where(np.abs(scores) <= zero * largest, 0.0, scores)
+    least = max(rounding, _ROUNDING * float(np.abs(scores).max(initial=0.0)))
+    clean = np.where(np.abs(scores) <= least, 0.0, scores)
     observed = np.abs(clean.sum(axis=0))
     slack = 1e-9 * np.abs(clean).sum(axis=0)
     if groups <= ENUMERATED_GROUPS:

@@ -35,7 +35,7 @@ def test_the_json_is_the_contract() -> None:
     document = prompt_explanation(pairs=12).to_dict()
     assert list(document) == CONTRACT
     assert list(document["units"][0]) == [
-        "text", "start", "end", "attribution", "low", "high", "p_value", "significant",
+        "text", "start", "end", "attribution", "low", "high", "p_value", "significant", "band_low", "band_high",
     ]  # fmt: skip
     assert list(document["fidelity"]) == ["r2_heldout", "r2_insample", "r2_chance", "noise_ceiling"]
     assert list(document["target"]) == ["name", "distance", "unit"]
@@ -69,6 +69,7 @@ def test_the_golden_file_still_loads() -> None:
     assert explanation.schema_version == 1
     golden = json.loads((GOLDEN / "explanation.json").read_text(encoding="utf-8"))
     golden["noise"] |= {"source": None, "compared": 0, "changed": 0}  # not kept then
+    golden["units"] = [unit | {"band_low": None, "band_high": None} for unit in golden["units"]]
     assert explanation.to_dict() == golden
     assert (explanation.pinned, explanation.surrogate, explanation.fidelity.r2_chance_p95) == (
         ((0, 22),),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whygen.prompt import designs, exact, intervals
 from whygen.prompt.designs import Design
@@ -88,12 +87,11 @@ def first_level(
     noise = measure(drawn[kept], known=known, speaks=masks[kept].sum(axis=1) < masks.shape[1])
     own, groups = design.masks[kept], design.groups[kept]
     observed = Observed(own, effects[kept], groups, sizes=design.sizes, total=None if complete else total)
-    sampled = 1.0 if complete else _share_drawn(design, groups)
     rows = Rows(masks[kept], effects[kept], np.full(len(own), np.nan), groups, np.flatnonzero(kept))
     if complete:
         level = _from_all(observed, rows, surrogate, rng, estimand=estimand, noise=noise)
     else:
-        level = _from_pairs(observed, rows, surrogate, rng, sampled=sampled, noise=noise)
+        level = _from_pairs(observed, rows, surrogate, rng, drawn_from=design.drawn_from, noise=noise)
     return First(level, noise)
 
 
@@ -105,10 +103,6 @@ def _design(n: int, rng: np.random.Generator, *, estimand: str) -> Design:
         masks = paired_children(n, pairs, rng)
         return Design(name="complement pairs by size", masks=masks, groups=np.arange(2 * pairs) // 2, sizes=size_law(n))
     return designs.complement_pairs(n, pairs, rng)
-
-
-def _share_drawn(design: Design, groups: NDArray[np.int64]) -> float:
-    return 0.0 if design.population is None else len(np.unique(groups)) / design.population
 
 
 def _from_all(
@@ -139,14 +133,17 @@ def _from_all(
 
 
 def _from_pairs(
-    observed: Observed, rows: Rows, surrogate: Surrogate, rng: np.random.Generator, *, sampled: float, noise: Noise
+    observed: Observed, rows: Rows, surrogate: Surrogate, rng: np.random.Generator, *, drawn_from: float, noise: Noise
 ) -> Level:
+    if noise.variance is not None:  # else masks that are known would carry a noise that nobody knows
+        observed = replace(observed, drawn_from=drawn_from)
     fit = intervals.cross_fit(observed, surrogate, rng)
-    share = sampled if noise.variance is not None else 0.0
     if observed.total is None:
-        estimate = intervals.sampled_estimate(fit, rng, sampled=share, noise=noise.variance or 0.0)
+        span = float(np.ptp(observed.effects))
+        estimate = intervals.sampled_estimate(fit, rng, noise=noise.variance or 0.0, span=span)
     else:
-        estimate = intervals.shapley_estimate(fit, observed, rng, noise=1.5 * noise.bound)
+        noisy = noise.variance or 0.0
+        estimate = intervals.shapley_estimate(fit, observed, rng, noise=noisy, shared=1.5 * noise.bound)
     interval = estimate.interval
     assert interval is not None  # noqa: S101 - sampled masks always give one
     rows = Rows(rows.masks, rows.effects, fit.predicted - observed.effects.mean(), rows.groups, rows.asked)

@@ -1,0 +1,256 @@
+"""Cross-fitted scores: what each group of masks says of the attributions, corrected for what the surrogate misses.
+
+A surrogate is fitted without a fold, predicts that fold, and each group of the fold gives a score
+
+    psi_i = attribution_i(surrogate) + mean over the group's rows of w_i(z) (f(z) - surrogate(z)),
+
+unbiased for the Banzhaf or Shapley value whatever the surrogate. The mean of the scores is the estimate; their spread
+gives the interval. No refit is needed beyond the folds. METHODS A2, A3.
+
+Masks that were drawn without replacement count exactly once they are known. A fold knows the masks of all others, so
+that of the correction above only the part of the masks that nobody asked is left for its own masks to stand for; and a
+layer of masks that was asked whole leaves nothing (docs/decisions/0009-shapley-and-keep.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.prompt.noise import resolution
+from whygen.prompt.observed import Observed, Population
+from whygen.prompt.surrogates import Surrogate
+from whygen.prompt.surrogates.values import Sum
+from whygen.stats.intervals import Error, moderated, student_half_width, tail_degrees
+
+Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+FEW_GROUPS = 16
+"""Below this many groups four folds, see `folds_for`."""
+
+FEWEST_GROUPS = 4
+"""The fewest groups that can be cross-fitted."""
+
+EXACT = 0.01
+"""The surrogate of all groups meets the game where its squared left-out error is under this share of the folds'. A game
+of the surrogate's kind, without noise, is met as soon as groups outnumber unknowns, which those of a fold may not yet:
+the share was then .003 or less, and .04 or more in every other of 290 games (docs/decisions/0006-adaptive.md)."""
+
+TRANSLATION = 0.5
+"""The value that is reported stays within this share of the half width from the middle, see `CrossFit.values`."""
+
+NEGLIGIBLE = 1e-3
+"""Under this share of all masks it makes no difference that none was drawn twice."""
+
+SEEN = 0.95
+"""Level of the rule of three where no drawn mask had another effect than the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossFit:
+    """Scores of the groups that were drawn by chance, and what they rest on.
+
+    Attributes:
+        scores: shape ``(groups, n)``. Groups of layers that were asked whole have none: their part is in every score.
+        predicted: held-out predictions ``(m,)`` in row order.
+        folds: number of folds.
+        own: the part of the scores that no held-out mask makes, ``(groups, n)``.
+        whole: attributions of the surrogate fitted to every group, with what it misses of the masks asked, ``(n,)``.
+        unasked: factor of the squared deviation of each score in the variance of the estimate, ``(groups,)``: how much
+            of its layer was not asked.
+        noise: from the variance of one effect to that of the estimate by the model's noise, shape ``(n,)``.
+        shown: how much of that the spread of the scores shows already, shape ``(n,)``.
+        reach: how far the estimate may be off if all masks that chance left out were off by one.
+        rounding: the difference up to which effects are equal.
+        exact: whether the surrogate meets the game when it is fitted to every group, see `EXACT`.
+        flat: whether the masks that were drawn by chance all had the same effect.
+    """
+
+    scores: Floats
+    predicted: Floats
+    folds: int
+    own: Floats
+    whole: Floats
+    unasked: Floats
+    noise: Floats
+    shown: Floats
+    reach: float = 2.0
+    rounding: float = 0.0
+    exact: bool = False
+    flat: bool = False
+
+    def error(self, *, noise: float = 0.0, span: float = 0.0) -> Error:
+        """The mean of the scores and how far it may be off.
+
+        Args:
+            noise: variance of one effect under repetition; 0 when repeats did not differ.
+            span: range of all effects that are known, the whole prompt's among them. Where no drawn mask had another
+                effect than the others it says how far one that was not drawn may be off.
+        """
+        groups = len(self.scores)
+        estimate: Floats = self.scores.mean(axis=0)
+        deviation: Floats = (self.scores - estimate) * np.sqrt(self.unasked)[:, None]
+        spread = moderated((deviation**2).sum(axis=0) / (groups - 1.0) / groups)
+        # The spread shows the noise of the scores' own masks, and bounds it; that of masks that are known is added.
+        shown: Floats = np.where(self.shown > 0.0, np.minimum(noise, spread / np.maximum(self.shown, 1e-300)), 0.0)
+        variance: Floats = spread + shown * np.maximum(self.noise - self.shown, 0.0)
+        degrees = np.maximum(tail_degrees(self.scores) * (self.folds - 1.0) / self.folds, 1.0)
+        standard: Floats = np.sqrt(variance) + self.rounding
+        if self.flat:
+            # All of R groups agree with probability (1 - p)^R where one in 1 / p has another effect.
+            rate = 1.0 - (1.0 - SEEN) ** (1.0 / groups)
+            standard = np.maximum(standard, rate * self.reach * span / student_half_width(np.ones(1), degrees))
+        return Error(estimate, standard, degrees)
+
+    def values(self, middle: Floats, half: Floats) -> Floats:
+        """The attributions that are reported, ``(n,)``: of less squared error than the middle of the interval.
+
+        They are the surrogate's, the mean of those of the folds and of the fit to all groups: the one has a tenth less
+        data, the other less stability where groups are about as many as units. They stay within `TRANSLATION` half
+        widths of the middle: where the surrogate is further off, the scores have the last word (limited translation:
+        Efron and Morris 1972, JASA 67:130-139; docs/decisions/0005-shrinkage.md, 0006-adaptive.md). A surrogate that
+        meets the game is reported as it is.
+        """
+        target: Floats = self.whole if self.exact else (self.own.mean(axis=0) + self.whole) / 2.0
+        reach = (1.0 if self.exact else TRANSLATION) * half
+        return np.clip(target, middle - reach, middle + reach)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """How the rows were drawn.
+
+    Attributes:
+        weights: Horvitz-Thompson weights ``(m, n)``.
+        population: what they were drawn from; None where masks may come again, or are a negligible share of all.
+        open: rows ``(m,)`` of layers that were not asked whole.
+        share: of the open layers in the law of the design.
+    """
+
+    weights: Floats
+    population: Population | None
+    open: Bools
+    share: float
+
+    @classmethod
+    def of(cls, observed: Observed) -> _Drawn:
+        weights, population = observed.weights(), observed.population()
+        everything = np.ones(len(observed), dtype=bool)
+        if population is None:
+            return cls(weights, None, everything, 1.0)
+        asked = population.asked(everything)
+        known = (asked >= population.members)[population.stratum]
+        if (asked < NEGLIGIBLE * population.members).all() or known.all():
+            return cls(weights, None, everything, 1.0)
+        return cls(weights, population, ~known, 1.0 - float(population.chance[known].sum()))
+
+    def left(self, held: Bools) -> tuple[Floats, Floats]:
+        """For each row ``held`` out: the share of its stratum that no other row knows, and by what the variance of a
+        correction of that size is to be multiplied.
+
+        The masks that nobody asked are the same to all folds, and what surrogates miss of them they miss together: the
+        estimate has the variance of corrections for a whole stratum, times the share of it that was not asked.
+        """
+        count = int(held.sum())
+        if self.population is None:
+            return np.ones(count), np.ones(count)
+        stratum, members = self.population.stratum[held], self.population.members
+        asked, known = self.population.asked(np.ones(len(held), dtype=bool)), self.population.asked(~held)
+        left = np.maximum(members - known, 1.0) / members
+        return left[stratum], (np.maximum(1.0 - asked / members, 0.0) / left**2)[stratum]
+
+    def known(self, rows: Bools, missed: Floats) -> Floats | float:
+        """What a surrogate that missed all rows by ``missed`` ``(m,)`` misses in the estimate by ``rows`` alone."""
+        if self.population is None:
+            return 0.0
+        return (self.population.chance[rows] * missed[rows]) @ self.weights[rows]
+
+
+def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> CrossFit:
+    """Scores and held-out predictions; all rows of a group are in one fold.
+
+    Args:
+        observed: at least `FEWEST_GROUPS` groups outside layers that were asked whole.
+        surrogate: what is fitted in each fold.
+        rng: assigns groups to folds.
+    """
+    first, group_of = np.unique(observed.groups, return_index=True, return_inverse=True)[1:]
+    drawn = _Drawn.of(observed)
+    scored, groups, n = drawn.open[first], len(first), observed.n
+    folds = folds_for(int(scored.sum()), n)
+    fold_of = _dealt(drawn, first, folds, rng)
+    share = drawn.share / np.bincount(group_of)[group_of]
+    scores, own, unasked = np.zeros((groups, n)), np.zeros((groups, n)), np.ones(groups)
+    fits, predicted, shown = np.zeros(len(observed)), np.zeros(len(observed)), np.zeros(n)
+    for fold in range(folds):
+        inside = fold_of[group_of] == fold
+        held = inside & drawn.open
+        fitted = surrogate.fit(observed.take(~inside))
+        seen = inside if drawn.population is None else slice(None)
+        fits[seen] = fitted.predict(observed.masks[seen])
+        predicted[inside] = fits[inside]
+        left, part = drawn.left(held)
+        weights: Floats = drawn.weights[held] * (share[held] * left)[:, None]
+        np.add.at(scores, group_of[held], weights * (observed.effects - fits)[held, None])
+        unasked[group_of[held]] = part
+        shown += (weights**2 * part[:, None]).sum(axis=0)
+        own[fold_of == fold] = fitted.attributions() + drawn.known(~held, observed.effects - fits)
+    final = surrogate.fit(observed)
+    error = final.error if isinstance(final, Sum) else None
+    rest = drawn.known(np.ones(len(observed), dtype=bool), observed.effects - final.predict(observed.masks))
+    rounding = resolution(observed.effects)
+    return CrossFit(
+        scores=(scores + own)[scored],
+        predicted=predicted,
+        folds=folds,
+        own=own[scored],
+        whole=final.attributions() + rest,
+        unasked=unasked[scored],
+        noise=(drawn.weights**2).mean(axis=0) / len(observed),
+        shown=shown / float(scored.sum()) ** 2,
+        reach=drawn.share * float(np.abs(drawn.weights[drawn.open]).max(initial=0.0)),
+        rounding=rounding,
+        exact=error is not None and error <= EXACT * _missed(observed, predicted),
+        flat=float(np.ptp(observed.effects[drawn.open])) <= rounding,
+    )
+
+
+def _dealt(drawn: _Drawn, first: NDArray[np.int64], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A fold for each group at random, alike in all strata. ``first`` is the first row of each group."""
+    shuffled = rng.permutation(len(first))
+    if drawn.population is None:
+        return shuffled % folds
+    order = np.lexsort((shuffled, drawn.population.stratum[first], ~drawn.open[first]))
+    fold_of = np.empty(len(first), dtype=np.int64)
+    fold_of[order] = np.arange(len(first)) % folds
+    return fold_of
+
+
+def _missed(observed: Observed, predicted: Floats) -> float:
+    """Mean squared error of held-out predictions ``(m,)`` of what attributions rest on: half differences, or rows."""
+    residual, weights, pairs = observed.effects - predicted, observed.importance(), observed.complement_pairs()
+    if pairs is None:
+        return float(np.mean(weights * residual**2))
+    first, second = pairs
+    return float(np.mean(weights[first] * ((residual[first] - residual[second]) / 2.0) ** 2))
+
+
+def folds_for(groups: int, n: int) -> int:
+    """Folds of the cross-fit of so many groups of ``n`` units: ten, but fewer where groups are few.
+
+    Surrogates of folds that share nearly all their data make scores that hang together, and the spread of the scores
+    then understates the error. Between 16 groups and 2n six folds keep false positives at 5-6% where ten let 7% through
+    (docs/decisions/0002-intervals.md).
+    """
+    if groups < FEW_GROUPS:
+        return min(FEWEST_GROUPS, groups)
+    return 6 if groups < 2 * n else 10
+
+
+def noise_of_score(noise: float, *, keep: float = 0.5) -> float:
+    """Variance that ``noise``, the variance of one effect, adds to the score of a pair: half the mean square weight."""
+    return noise * (1.0 / keep + 1.0 / (1.0 - keep)) / 2.0
