@@ -61,12 +61,8 @@ class Rebuilt:
             return exact.leave_one_out_estimate(observed, np.array([whole_effect(self.explanation)])).attributions
         if estimand == "local":
             return intervals.local_estimate(observed).attributions
-        population = observed.population()
-        if self.explanation.masks == "enumerated" and observed.kept is not None and population is not None:
-            return exact.weighted_estimate(observed, population).attributions
         if self.explanation.masks == "enumerated":
-            find = exact.enumerated_shapley if estimand == "shapley" else exact.enumerated_estimate
-            return find(observed).attributions
+            return exact.complete_estimate(observed, estimand=estimand).attributions
         rng = generator(seed, "folds")
         fit = intervals.cross_fit(observed, self.surrogate, rng)
         if observed.total is not None:

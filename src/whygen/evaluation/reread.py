@@ -6,8 +6,9 @@ model is the same. `against` gives both runs the same yardstick (docs/decisions/
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,10 @@ from whygen.evaluation.lab import SIMPLE
 from whygen.evaluation.rebuilt import Rebuilt, rebuild
 from whygen.evaluation.reopened import outputs
 from whygen.prompt import exact, intervals
-from whygen.prompt.designs import MAX_ENUMERATED
 from whygen.prompt.noise import measure
 from whygen.prompt.targets import Target, load_target
 from whygen.results.prompt import PromptExplanation
+from whygen.stats.intervals import Error
 from whygen.stats.seeds import generator
 from whygen.types import Output
 
@@ -134,26 +135,26 @@ def _estimated(rebuilt: Rebuilt, draws: Floats, ends: Mapping[str, list[float]])
     if explanation.estimand == "local":
         return _of(intervals.local_estimate(observed), groups)
     if explanation.masks == "enumerated":
-        find = exact.enumerated_shapley if explanation.estimand == "shapley" else exact.enumerated_estimate
-        return _of(find(observed, noise), groups)
+        return _of(exact.complete_estimate(observed, noise, estimand=explanation.estimand), groups)
     rng = generator(explanation.seed, "folds")
+    if noise.variance is None:  # masks that are known would carry a noise that nobody knows: none counts as exact
+        observed = replace(observed, drawn_from=math.inf)
     if before.total is not None:
         whole, nothing = ends["repeat"], ends["empty"]
         if not whole or not nothing:
             return None
-        observed = type(before)(
-            before.masks, observed.effects, before.groups, before.keep, before.sizes,
-            float(np.mean(whole)) - float(np.mean(nothing)), before.nearness,
-        )  # fmt: skip
+        observed = replace(observed, total=float(np.mean(whole)) - float(np.mean(nothing)))
         fit = intervals.cross_fit(observed, rebuilt.surrogate, rng)
         shared = noise.bound * (1.0 + 1.0 / len(whole))
-        return _of(intervals.shapley_estimate(fit, observed, rng, noise=shared), groups)
+        return _read(intervals.shapley_error(fit, observed, noise=noise.variance or 0.0, shared=shared), groups)
     fit = intervals.cross_fit(observed, rebuilt.surrogate, rng)
-    population = 2 ** (observed.n - 1) if observed.keep == 0.5 and observed.n <= MAX_ENUMERATED else None
-    sampled = groups / population if population and noise.variance is not None else 0.0
-    kept = intervals.sampled_interval(fit, sampled=sampled, noise=noise.variance or 0.0, keep=observed.keep)
-    # The middle of the interval, and not the value of less squared error: differences are compared with half widths.
-    return Reread(kept.estimate, (kept.high - kept.low) / 2.0, groups)
+    span = float(np.ptp(np.append(observed.effects, ends["repeat"])))
+    return _read(intervals.sampled_error(fit, noise=noise.variance or 0.0, span=span), groups)
+
+
+def _read(error: Error, groups: int) -> Reread:
+    """The middle of the interval, not the value of less squared error: differences are compared with half widths."""
+    return Reread(error.estimate, error.half_width(), groups)
 
 
 def _of(estimate: intervals.Estimate, groups: int) -> Reread | None:

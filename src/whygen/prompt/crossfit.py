@@ -144,7 +144,7 @@ class _Drawn:
             return cls(weights, None, everything, 1.0)
         asked = population.asked(everything)
         known = (asked >= population.members)[population.stratum]
-        if (asked < NEGLIGIBLE * population.members).all() or known.all():
+        if (asked <= NEGLIGIBLE * population.members).all() or known.all():
             return cls(weights, None, everything, 1.0)
         return cls(weights, population, ~known, 1.0 - float(population.chance[known].sum()))
 
@@ -160,8 +160,8 @@ class _Drawn:
             return np.ones(count), np.ones(count)
         stratum, members = self.population.stratum[held], self.population.members
         asked, known = self.population.asked(np.ones(len(held), dtype=bool)), self.population.asked(~held)
-        left = np.maximum(members - known, 1.0) / members
-        return left[stratum], (np.maximum(1.0 - asked / members, 0.0) / left**2)[stratum]
+        left: Floats = np.maximum(members - known, 1.0)[stratum] / members[stratum]
+        return left, np.maximum(1.0 - asked[stratum] / members[stratum], 0.0) / left**2
 
     def known(self, rows: Bools, missed: Floats) -> Floats | float:
         """What a surrogate that missed all rows by ``missed`` ``(m,)`` misses in the estimate by ``rows`` alone."""

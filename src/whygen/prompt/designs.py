@@ -293,8 +293,10 @@ def layers_for(share: NDArray[np.float64], members: NDArray[np.float64], groups:
     Args:
         share: how much each layer should get, shape ``(layers,)``, in any unit.
         members: groups in each layer, shape ``(layers,)``.
-        groups: to share out, fewer than there are.
+        groups: to share out.
     """
+    if groups >= members.sum():
+        return Layers(np.ones(len(share), dtype=bool), np.zeros(len(share)))
     whole = np.zeros(len(share), dtype=bool)
     left = float(groups)
     for layer in range(len(share) - 1):
@@ -353,13 +355,13 @@ def by_layers(n: int, calls: int, rng: np.random.Generator) -> Design:
 
     Args:
         n: number of units, at least 3.
-        calls: for masks; under ``2^n - 2``.
+        calls: for masks.
         rng: the only source of chance.
     """
     size = np.arange(1, n // 2 + 1)
     twins = 2 * size == n
     members = members_by_size(n)[size] / np.where(twins, 2.0, 1.0)
-    pairs = calls // 2
+    pairs = min(calls // 2, int(min(members.sum(), 1e9)) - 1)  # all of them are another design, and estimator
     layers = layers_for(np.where(twins, 0.5, 1.0) / np.sqrt(size * (n - size)), members, pairs)
     streams = rng.spawn(len(size))
     counts = np.where(layers.whole, members, _systematic(layers.expected, rng)).astype(np.int64)
@@ -397,7 +399,7 @@ def by_number(n: int, calls: int, rng: np.random.Generator, *, keep: float, empt
 
     Args:
         n: number of units.
-        calls: for masks; fewer than ``2^n - 1``.
+        calls: for masks; all are asked where they are no fewer.
         rng: the only source of chance.
         keep: the probability that a unit is kept.
         empty: whether the mask of no unit may be drawn.
@@ -406,7 +408,7 @@ def by_number(n: int, calls: int, rng: np.random.Generator, *, keep: float, empt
     law = law_of_number(n, 1.0 - keep)[1:]
     law[-1] *= empty
     weight = ((n - without) / keep**2 + without / (1.0 - keep) ** 2) / n
-    members = members_by_size(n)[1:]
+    members = np.where(law > 0.0, members_by_size(n)[1:], 0.0)
     layers = layers_for(law * np.sqrt(weight), members, calls)
     streams = rng.spawn(n)
     counts = np.where(layers.whole, members, _systematic(layers.expected, rng)).astype(np.int64)
@@ -419,6 +421,7 @@ def by_number(n: int, calls: int, rng: np.random.Generator, *, keep: float, empt
         masks=masks,
         groups=np.arange(len(masks), dtype=np.int64),
         keep=keep,
+        population=len(masks) if bool((counts == members)[law > 0.0].all()) else None,
         kept=chance[::-1],
         drawn_from=float(np.exp2(n)),
         whole=whole,

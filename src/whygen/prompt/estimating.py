@@ -12,7 +12,7 @@ from whygen.prompt import exact, intervals, relevance
 from whygen.prompt.asking import Whole
 from whygen.prompt.collapse import Collapse, collapsed, collapsed_estimate
 from whygen.prompt.noise import resolution
-from whygen.prompt.observed import Observed, Population, Seen
+from whygen.prompt.observed import Observed, Seen
 from whygen.prompt.plan import Plan
 from whygen.stats.intervals import Interval
 from whygen.stats.seeds import generator
@@ -37,8 +37,8 @@ def _estimate(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.Esti
         )
     groups = len(np.unique(observed.groups))
     local = plan.options.estimand == "local"
-    if not local and (population := _all_of_it(observed)) is not None:
-        return _everything(seen, plan, population)
+    if not local and _is_complete(observed):
+        return exact.complete_estimate(observed, seen.noise, estimand=plan.options.estimand)
     if (collapse := _one_effect(observed, whole, seen.reach)) is not None:
         return collapsed_estimate(observed, collapse)
     observed, middle = _centred(observed)
@@ -64,13 +64,11 @@ def _estimate(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.Esti
     return estimate if estimate.predicted is None else replace(estimate, predicted=estimate.predicted + middle)
 
 
-def _all_of_it(observed: Observed) -> Population | None:
-    """What the masks were drawn from, if they are all of it."""
+def _is_complete(observed: Observed) -> bool:
+    """Whether the masks are all there are."""
     population = observed.population()
     everything = np.ones(len(observed), dtype=bool)
-    if population is None or (population.asked(everything) < population.members).any():
-        return None
-    return population
+    return population is not None and bool((population.asked(everything) >= population.members).all())
 
 
 def _span(observed: Observed, whole: Whole, middle: float, reach: float) -> float:
@@ -109,12 +107,3 @@ def interval_from(observed: Observed, whole: Whole, plan: Plan, seed: int, *, re
     if plan.options.estimand == "shapley":
         return intervals.shapley_error(fit, observed).interval(plan.level)
     return intervals.sampled_error(fit, span=_span(observed, whole, middle, reach)).interval(plan.level)
-
-
-def _everything(seen: Seen, plan: Plan, population: Population) -> intervals.Estimate:
-    """The estimate from all masks there are."""
-    observed = seen.observed
-    if observed.kept is not None or observed.sizes is not None:
-        return exact.weighted_estimate(observed, population, seen.noise)
-    find = exact.enumerated_shapley if plan.options.estimand == "shapley" else exact.enumerated_estimate
-    return find(observed, seen.noise)

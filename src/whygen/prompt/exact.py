@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from whygen.errors import DataError
 from whygen.prompt.intervals import Estimate, Floats
 from whygen.prompt.noise import Noise, measure
-from whygen.prompt.observed import Observed, Population
+from whygen.prompt.observed import Observed
 from whygen.stats.intervals import Interval
 
 
@@ -47,16 +47,19 @@ def enumerated_shapley(observed: Observed, noise: Noise | None = None) -> Estima
     return contrast(weights, observed.effects, noise)
 
 
-def weighted_estimate(observed: Observed, population: Population, noise: Noise | None = None) -> Estimate:
-    """Exact where every layer of masks by size was asked whole: each mask weighs what the estimand says.
+def complete_estimate(observed: Observed, noise: Noise | None = None, *, estimand: str) -> Estimate:
+    """The estimate from all masks that a design draws from, whichever it is.
 
     Args:
-        observed: every mask of a design by layers; with a ``total`` the values share it out.
-        population: what they were drawn from.
+        observed: every mask; with a ``total`` and no empty and full mask, Shapley values share it out.
         noise: of their effects; None where nothing is known of it, and there is no interval.
+        estimand: ``banzhaf`` or ``shapley``.
     """
-    weights: Floats = population.chance[:, None] * observed.weights()
-    found = contrast(weights, observed.effects, noise)
+    population = observed.population()
+    if population is None or (observed.kept is None and observed.sizes is None):
+        find = enumerated_shapley if estimand == "shapley" else enumerated_estimate
+        return find(observed, noise)
+    found = contrast(population.chance[:, None] * observed.weights(), observed.effects, noise)
     if observed.total is None:
         return found
     shift = (observed.total - float(found.attributions.sum())) / observed.n

@@ -133,7 +133,8 @@ class Observed:
         else:
             stratum = self.masks.sum(axis=1)
             members, chance = members_by_size(n), by_size
-        return Population(stratum, members, (chance / members)[stratum])
+        members = np.where(chance > 0.0, members, 0.0)  # a design by size draws no mask of some sizes
+        return Population(stratum, members, chance[stratum] / members[stratum])
 
     def importance(self) -> NDArray[np.float64]:
         """Weight of each row in a least-squares fit, shape ``(m,)``, mean one.

@@ -95,7 +95,7 @@ def among_relevant(observed: Observed, draws: Floats, strange: NDArray[np.bool_]
     number = (~np.isnan(draws)).sum(axis=1)
     share: Floats = kept.sum(axis=1) / number
     total: Floats = np.where(kept, draws, 0.0).sum(axis=1) / number
-    arms = [observed.masks.astype(np.float64), (~observed.masks).astype(np.float64)]
+    arms = _arms(observed)
     if any(not (arm.T @ share).all() for arm in arms):
         raise UsageError(
             "irrelevant='exclude' leaves nothing: all answers with one of the units, or without it, are about "
@@ -112,11 +112,17 @@ def on_relevance(observed: Observed, draws: Floats, strange: NDArray[np.bool_]) 
     """Banzhaf values of the chance of a relevant answer; arguments as of `among_relevant`."""
     drawn = ~np.isnan(draws)
     share: Floats = (drawn & ~strange).sum(axis=1) / drawn.sum(axis=1)
-    with_it, without = observed.masks.astype(np.float64), (~observed.masks).astype(np.float64)
+    with_it, without = _arms(observed)
     means = [arm.T @ share / arm.sum(axis=0) for arm in (with_it, without)]
     one = with_it * (share[:, None] - means[0]) / with_it.sum(axis=0)
     other = without * (share[:, None] - means[1]) / without.sum(axis=0)
     return _by_groups(means[0] - means[1], one - other, observed)
+
+
+def _arms(observed: Observed) -> tuple[Floats, Floats]:
+    """Weights ``(m, n)`` of the masks with each unit, and of those without it."""
+    weights: Floats = observed.ratio()[:, None]
+    return observed.masks * weights, ~observed.masks * weights
 
 
 def _by_groups(values: Floats, parts: Floats, observed: Observed) -> Estimate:
