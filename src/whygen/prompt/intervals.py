@@ -164,6 +164,9 @@ def _efficient(values: Floats, interval: Interval, total: float) -> Floats:
 def local_estimate(observed: Observed) -> Estimate:
     """Weighted least squares under the observed ``nearness``; intervals from HC3, clustered by group.
 
+    There is none where groups are under twice as many as coefficients: residuals of a line that nearly interpolates say
+    nothing of its error, and intervals came out tens of standard deviations wide.
+
     Args:
         observed: masks with the weight of each under a kernel.
 
@@ -190,7 +193,10 @@ def local_estimate(observed: Observed) -> Estimate:
     clustered = np.zeros((len(names), x.shape[1]))
     np.add.at(clustered, group_of, meat_rows)
     variance: Floats = ((clustered @ bread) ** 2).sum(axis=0)[1:]
-    half = student_half_width(variance, max(len(names) - x.shape[1], 1))
-    coefficients = solution[1:]
+    coefficients, degrees = solution[1:], len(names) - x.shape[1]
+    if degrees < x.shape[1]:  # hardly a residual is left, and HC3 divides by what is left of each
+        method = f"none: {len(names)} groups of masks for {x.shape[1]} coefficients; an interval needs twice as many"
+        return Estimate(coefficients, None, None, method, effective)
+    half = student_half_width(variance, degrees)
     interval = Interval(coefficients, coefficients - half, coefficients + half)
     return Estimate(coefficients, interval, None, "sandwich (HC3) clustered by pair", effective)

@@ -261,13 +261,21 @@ def _noise_not_measured(signs: Signs) -> str | None:
     )
 
 
+_SHORT = 0.15
+"""By so much held-out R2 of 32 masks is under that of fresh masks: .08 to .22 on a language model. Its folds see fewer
+masks than the fit that is reported, and the difference falls about with the root of their number."""
+
+
 def _low_fidelity(signs: Signs) -> str | None:
     heldout, ceiling = signs.figures.r2_heldout, signs.figures.noise_ceiling
-    if heldout is None or heldout >= 0.5 * (1.0 if ceiling is None else ceiling):
+    if heldout is None:
+        return None
+    expected = _SHORT * (32.0 / max(len(signs.findings.observed), 1)) ** 0.5
+    if heldout + expected >= 0.5 * (1.0 if ceiling is None else ceiling):
         return None
     return (
         f"Held-out R2 is {heldout:.2f}, under half of what the noise allows: the attributions do not predict the model "
-        f"well. {_remedy(signs)}"
+        f"well. The intervals do not rest on that. {_remedy(signs)}"
     )
 
 
