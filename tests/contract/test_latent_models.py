@@ -251,7 +251,7 @@ def test_what_is_no_posterior_is_described(answer: object) -> None:
 def test_what_cannot_encode_is_an_error_that_says_what_to_give() -> None:
     with pytest.raises(UsageError, match="LatentModel"):
         load_latent(lambda text: text)
-    with pytest.raises(UsageError, match="provider/name"):
+    with pytest.raises(UsageError, match="PROVIDER/NAME"):
         load_latent("digits")
     with pytest.raises(UnknownNameError, match="difusers"):
         load_latent("difusers/x")

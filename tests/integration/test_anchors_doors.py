@@ -51,6 +51,8 @@ REFERENCE = small_digits("reference").samples
     [
         ({"criteria": "kld,ssee"}, "criterion"),
         ({"criteria": "kld,kld"}, "each once"),
+        ({"criteria": "sse"}, "none is intrinsic"),
+        ({"criteria": "kld"}, "none is extrinsic"),
         ({"criteria": "kld,feature-l2"}, "encoder="),
         ({"space": "features"}, "encoder="),
         ({"space": "pixles"}, "space"),

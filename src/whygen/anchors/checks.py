@@ -30,7 +30,13 @@ def require_plan(plan: Plan, encoder: str | ImageEncoder | FeatureEncoder | None
     require_selection(plan)
     noise_for(plan.draws, seed=0)
     if plan.criteria != "auto":
-        by_name(plan.criteria, encoder if callable(encoder) else None, given=encoder is not None)
+        chosen = by_name(plan.criteria, encoder if callable(encoder) else None, given=encoder is not None)
+        for kind in ("intrinsic", "extrinsic"):
+            if kind not in chosen.kinds:
+                raise UsageError(
+                    f"criteria are {', '.join(chosen.names)}, and none is {kind}: groups need an intrinsic one (kld, "
+                    "or a Criterion of your own) and an extrinsic one (sse, mse, dssim, feature-l2)."
+                )
     if plan.space == "features" and encoder is None:
         raise UsageError(
             "space='features' needs an encoder: give encoder='patches', 'dinov2' or a callable (samples -> (n, dim))."

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from whygen.errors import UsageError
 from whygen.models.latent import Decode, Encode, LatentModel, Layout, Scale, stated
+from whygen.models.latent_refusals import refusal, weights_file
 from whygen.models.options import ModelOptions
 from whygen.models.protocols import Decodes, Encodes
 from whygen.models.registry import open_uri
@@ -63,6 +64,8 @@ def _is_autoencoder(thing: object) -> bool:
 
 def _open(uri: str, options: ModelOptions) -> object:
     """What the URI names. A class or a function behind ``py/`` is called for the model, without arguments."""
+    if (told := weights_file(uri)) is not None:
+        raise UsageError(told)
     opened = open_uri(uri, options)
     if isinstance(opened, type):
         return opened()
@@ -80,12 +83,6 @@ def _open(uri: str, options: ModelOptions) -> object:
 def _adapt(opened: object, options: ModelOptions, *, uri: str | None) -> LatentModel:
     if isinstance(opened, LatentModel):
         return opened
-    if not (isinstance(opened, Encodes) and isinstance(opened, Decodes)):
-        raise UsageError(
-            f"The model {uri or type(opened).__name__!r} has no methods encode and decode, so there is nothing to "
-            "measure its anchors by. Give a torch module, a diffusers AutoencoderKL (PATH/vae of a pipeline), or "
-            "whygen.models.LatentModel(encode=..., decode=...) with encode(samples) -> (mean, logvar)."
-        )
     if _is_autoencoder(opened):
         from whygen.models.diffusers import autoencoder_latent
 
@@ -94,6 +91,8 @@ def _adapt(opened: object, options: ModelOptions, *, uri: str | None) -> LatentM
         from whygen.models.latent_torch import torch_latent
 
         return torch_latent(opened, options=options, uri=uri)
+    if not (isinstance(opened, Encodes) and isinstance(opened, Decodes)):
+        raise UsageError(refusal(opened, uri=uri))
     return _from_object(opened, uri=uri)
 
 

@@ -1,6 +1,8 @@
 # pyright: basic
-"""Any torch module with ``encode`` and ``decode`` as a `LatentModel`: what they return is read by what it is.
+"""Any torch module that encodes and decodes as a `LatentModel`: what they return is read by what it is.
 
+Understood as a module: methods ``encode`` and ``decode``, parts ``encoder`` and ``decoder`` with or without heads
+(``fc_mu``, ``fc_var``), or a ``forward`` that returns mean and log-variance; see `whygen.models.latent_dialects`.
 Understood as a posterior: a mapping, a named tuple or an object with a mean and a log-variance, standard deviation or
 variance under one of the usual names, a ``torch.distributions`` object, ``latent_dist`` around any of them (diffusers);
 and a pair ``(mean, logvar)``, of which only the person can say whether its second part is one. Understood as a
@@ -20,17 +22,21 @@ import torch
 
 from whygen.errors import ModelError, UsageError
 from whygen.models.latent import Floats, LatentModel, Posterior, stated
+from whygen.models.latent_dialects import coders, in_order
+from whygen.models.latent_refusals import OWN
 from whygen.models.options import ModelOptions
 
-MEANS = ("mean", "mu", "loc")
+MEANS = ("mean", "mu", "loc", "z_mean", "embedding")
 LOG_VARIANCE: tuple[tuple[tuple[str, ...], Callable[[torch.Tensor], torch.Tensor]], ...] = (
-    (("logvar", "log_var", "log_variance"), lambda logvar: logvar),
+    (("logvar", "log_var", "log_variance", "log_covariance", "z_log_var"), lambda logvar: logvar),
     (("logstd", "log_std", "log_sigma", "log_scale"), lambda logstd: 2 * logstd),
     (("stddev", "std", "sigma", "scale"), lambda std: 2 * std.log()),
     (("variance", "var"), torch.log),
 )
 """Names of the second part of a posterior, and how it becomes a log-variance."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+LATENTS = ("latents", "embedding", "z", "quantized")
+"""Names of latents that come without a variance."""
 RECONSTRUCTIONS = ("sample", "reconstruction", "x_hat", "recon", "mean")
 
 
@@ -45,7 +51,7 @@ def torch_latent(
     options = options or ModelOptions()
     if options.device is not None or options.dtype is not None:
         module = module.to(device=options.device, dtype=_dtype(options.dtype))
-    calls = _TorchCalls(module)
+    calls = _TorchCalls(module, uri)
     fields = {**stated(module, uri=uri), "encode": calls.encode, "decode": calls.decode, "prefers": "NCHW", **known}
     return LatentModel(**fields, untrained=lambda seed: torch_latent(reinitialised(module, seed), uri=uri, **known))
 
@@ -65,7 +71,7 @@ def reinitialised(module: torch.nn.Module, seed: int) -> torch.nn.Module:
         made = copy.deepcopy(module)
     except Exception as error:  # foreign code: open files, locks, hooks ...
         raise UsageError(f"the model cannot be copied ({type(error).__name__}: {error})") from error
-    devices = sorted({each.device.index or 0 for each in made.parameters() if each.device.type == "cuda"})
+    devices = _devices(made)
     before = {name: each.detach().clone() for name, each in made.named_parameters()}
     with torch.random.fork_rng(devices=devices), torch.no_grad():
         torch.manual_seed(seed)
@@ -82,8 +88,10 @@ def reinitialised(module: torch.nn.Module, seed: int) -> torch.nn.Module:
 class _TorchCalls:
     """numpy in, numpy out; remembers the shape of a latent, which `LatentModel` knows only as ``d`` numbers."""
 
-    def __init__(self, module: torch.nn.Module) -> None:
+    def __init__(self, module: torch.nn.Module, uri: str | None) -> None:
         self._module: Any = module
+        self._encoding, self._decoding = coders(module, uri=uri)
+        self._order: tuple[int, int] | None = None
         self._latent_shapes: dict[int, tuple[int, ...]] = {}
         self._named = False
 
@@ -98,13 +106,39 @@ class _TorchCalls:
 
     def _encode(self, samples: Floats) -> tuple[Floats, ...]:
         with _evaluating(self._module), torch.inference_mode():
-            mean, second, self._named = _posterior(self._module.encode(_tensor(samples, self._module)))
+            given = _tensor(samples, self._module)
+            mean, second, self._named = _posterior(self._two_of_three(self._encoding(given), given))
             self._latent_shapes[mean[0].numel()] = tuple(mean.shape[1:])
             return _numpy(mean.flatten(1)), _numpy(second.expand_as(mean).flatten(1))
 
+    def _two_of_three(self, result: Any, given: torch.Tensor) -> Any:
+        """Mean and log-variance of three tensors, one of which is a draw; anything else as it is."""
+        if not _is_triple(result):
+            return result
+        if self._order is None:
+            with torch.random.fork_rng(devices=_devices(self._module)):
+                again = self._encoding(given)
+            self._order = in_order(tuple(result), tuple(again))
+        if self._order is None:
+            raise UsageError(
+                "encode of the model returned three tensors, and it cannot be told which are mean, log-variance and "
+                "draw. Return (mean, logvar), or a mapping with these names."
+            )
+        return tuple(result[place] for place in self._order)
+
     def _decode(self, latents: Floats) -> tuple[Floats, ...]:
         with _evaluating(self._module), torch.inference_mode():
-            return (_numpy(reconstruction(self._module.decode(_tensor(latents, self._module)))),)
+            return (_numpy(reconstruction(self._decoding(_tensor(latents, self._module)))),)
+
+
+def _is_triple(result: Any) -> bool:
+    if not isinstance(result, tuple | list) or len(result) != 3 or hasattr(result, "_fields"):
+        return False
+    return all(map(torch.is_tensor, result)) and len({part.shape for part in result}) == 1
+
+
+def _devices(module: torch.nn.Module) -> list[int]:
+    return sorted({each.device.index or 0 for each in module.parameters() if each.device.type == "cuda"})
 
 
 def _sparing(call: Callable[[Floats], tuple[Floats, ...]], array: Floats) -> tuple[Floats, ...]:
@@ -146,6 +180,11 @@ def _posterior(result: Any) -> tuple[torch.Tensor, torch.Tensor, bool]:
                 return mean, as_logvar(found), True
     if isinstance(result, tuple | list) and len(result) == 2 and all(map(torch.is_tensor, result)):
         return result[0], result[1], False
+    if torch.is_tensor(result) or _first_tensor(result, LATENTS) is not None:
+        raise UsageError(
+            f"encode of the model returned {_describe(result)} alone: it is an autoencoder without a posterior (a "
+            f"plain or a quantised one). {OWN}"
+        )
     raise UsageError(
         f"encode of the model returned {_describe(result)}; whygen needs the mean and the log-variance of the "
         "posterior. Return (mean, logvar), or wrap it: whygen.models.LatentModel(encode=..., decode=...)."

@@ -1,0 +1,118 @@
+"""What is no generator with an encoder and a decoder: which kind of thing it is, and the door for that thing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import Any
+
+from whygen.models.protocols import Decodes, Encodes
+
+WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".gguf", ".onnx", ".pkl", ".h5", ".keras")
+LATER = "whygen does not read GANs, diffusion models, flows or densities in its anchor wing yet"
+JOIN = (
+    "If you have an encoder for it, give both as one: whygen.models.LatentModel(encode=..., decode=...), with "
+    "encode(samples) -> whygen.models.Posterior(mean, logvar) and decode(latents) -> samples, all numpy arrays."
+)
+OWN = (
+    "kld needs a posterior, and groups need an intrinsic criterion beside sse. You can bring both: "
+    "whygen.models.LatentModel(encode=..., decode=...), whose encode returns whygen.models.Posterior(latents, logvar) "
+    "with a logvar of -20 throughout, and criteria=[Criterion(name, 'intrinsic', unit, begin), 'sse'] of "
+    "whygen.anchors.criteria, where begin(batch) returns a function of reconstructions that gives a number for each."
+)
+
+
+def weights_file(uri: str) -> str | None:
+    """What to do with a file of weights; None where the text names no such file."""
+    if "/" in uri and uri.split("/", 1)[0] in ("py", "diffusers", "hf", "demo"):
+        return None
+    if PurePath(uri).suffix.lower() not in WEIGHTS:
+        return None
+    return (
+        f"{uri!r} is a file of weights, which says nothing of the model that they belong to, and may hold code. Make "
+        "the model, load the weights into it (model.load_state_dict(torch.load(path, weights_only=True))), and give "
+        "the model: whygen.explain_anchors(model, anchors). From a shell: py/package.module:function, a function that "
+        "returns it."
+    )
+
+
+def refusal(thing: object, *, uri: str | None) -> str:
+    """Why this cannot be explained by anchors, and what to give in its place."""
+    name = uri or type(thing).__name__
+    lacks = " and ".join(
+        word for word, kind in (("encode", Encodes), ("decode", Decodes)) if not isinstance(thing, kind)
+    )
+    return f"The model {name!r} has no methods encode and decode: it lacks {lacks}. {_door(thing)}"
+
+
+def _door(thing: Any) -> str:
+    """The first of these that fits."""
+    for fits, text in _DOORS:
+        if fits(thing):
+            return text(thing) if callable(text) else text
+    return (
+        "Give a torch module that encodes and decodes, a diffusers AutoencoderKL (PATH/vae of a pipeline), or "
+        "whygen.models.LatentModel(encode=..., decode=...)."
+    )
+
+
+def _pipeline_text(thing: Any) -> str:
+    inside = " Its autoencoder can be explained: give pipeline.vae." if getattr(thing, "vae", None) else ""
+    return f"It is a diffusion pipeline, and {LATER}.{inside}"
+
+
+def _module_text(module: Any) -> str:
+    return f"{_of_module(module)} {JOIN}"
+
+
+def _of_module(module: Any) -> str:
+    kind = type(module).__name__
+    low = kind.lower()
+    if "unet" in low or "transformer2d" in low or "denois" in low or "diffusion" in low:
+        return f"It is the denoiser of a diffusion model, and {LATER}."
+    if "gan" in low or "generator" in low or "discriminator" in low or hasattr(module, "generator"):
+        return f"It is a GAN or a part of one, and {LATER}."
+    if "flow" in low or hasattr(module, "log_prob"):
+        return f"It is a flow or another density, and {LATER}."
+    if kind in ("Sequential", "ModuleList"):
+        return (
+            "It is a chain of layers: one way only, from latents to samples or back. A GAN's generator alone is not "
+            "read yet."
+        )
+    return f"It is a torch module that only goes one way, and {LATER}."
+
+
+def _is_module(thing: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(thing, torch.nn.Module)
+
+
+def _of_pipeline(thing: object) -> bool:
+    return any(base.__name__ == "DiffusionPipeline" for base in type(thing).__mro__)
+
+
+_DOORS: tuple[tuple[Callable[[Any], bool], str | Callable[[Any], str]], ...] = (
+    (_of_pipeline, _pipeline_text),
+    (
+        lambda thing: hasattr(thing, "generate") and hasattr(thing, "config"),
+        "It is a model of text or tokens: explain what it answers with whygen.explain_prompt(model, prompt).",
+    ),
+    (_is_module, _module_text),
+    (
+        lambda thing: isinstance(thing, dict),
+        "It is a dict, such as the weights of a model (a state dict): load it into the model, and give that.",
+    ),
+    (
+        lambda thing: hasattr(thing, "transform") and hasattr(thing, "inverse_transform"),
+        f"It transforms and transforms back, and tells no posterior. {OWN}",
+    ),
+    (lambda thing: hasattr(thing, "score_samples"), f"It is a density, and {LATER}. {JOIN}"),
+    (
+        lambda thing: hasattr(thing, "sample"),
+        f"It makes samples, and cannot say where an anchor lies: {LATER}. {JOIN}",
+    ),
+    (lambda thing: isinstance(thing, Decodes), f"It decodes, and cannot say where an anchor lies. {JOIN}"),
+    (callable, f"One function is not enough: anchors are encoded and decoded again. {JOIN}"),
+)
+"""What a thing may be, first things first, and what is said of it."""
