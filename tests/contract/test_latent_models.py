@@ -15,7 +15,7 @@ import pytest
 from whygen.anchors.explain import explain_anchors
 from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import settle
-from whygen.errors import DataError, MissingError, ModelError, UnknownNameError, UsageError
+from whygen.errors import DataError, MissingError, ModelError, UsageError
 from whygen.models import LatentModel, Posterior, load_latent
 from whygen.models.options import ModelOptions
 from whygen.models.protocols import Decodes, Encodes, Samples
@@ -253,7 +253,7 @@ def test_what_cannot_encode_is_an_error_that_says_what_to_give() -> None:
         load_latent(lambda text: text)
     with pytest.raises(UsageError, match="PROVIDER/NAME"):
         load_latent("digits")
-    with pytest.raises(UnknownNameError, match="difusers"):
+    with pytest.raises(UsageError, match="Did you mean diffusers/x"):
         load_latent("difusers/x")
 
 
