@@ -175,7 +175,7 @@ def _of_one_shape(gathered: Gathered) -> SampleSet:
     """Arrays of the most frequent shape; others are skipped, and named."""
     shapes = [each.shape for each in gathered.samples]
     usual, count = Counter(shapes).most_common(1)[0]
-    if 2 * count < len(shapes) or usual == ():
+    if (len(set(shapes)) > 1 and 2 * count <= len(shapes)) or usual == ():
         raise DataError(
             f"The {len(shapes)} samples are arrays of {len(set(shapes))} shapes, such as "
             f"{', '.join(map(str, list(dict.fromkeys(shapes))[:3]))}; whygen needs one. Resize them in the data set "

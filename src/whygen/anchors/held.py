@@ -89,10 +89,12 @@ def gather(source: Any, *, argument: str) -> Gathered | None:
         return Gathered(samples=(source,), labels=None, told=(), source="picture")
     if isinstance(source, Mapping):
         return _of_mapping(source, argument)
-    if _is_pair_of_arrays(source):
-        labels = tuple(as_array(source[1], what="The labels").tolist())
-        samples = tuple(as_array(source[0], what=f"{argument}=").copy())
-        return Gathered(samples=samples, labels=labels, told=(), source="array")
+    if isinstance(source, type):
+        raise DataError(
+            f"{argument}= is the class {source.__name__} itself; give one of its objects, {source.__name__}(...)."
+        )
+    if isinstance(source, tuple) and _is_pair(source):
+        return _of_mapping({"samples": source[0], "labels": source[1]}, argument)
     if isinstance(source, Sequence) and (not source or not _is_item(source[0])):
         return None
     if hasattr(source, "__array__") and not _holds_objects(source):
@@ -121,15 +123,19 @@ def _of_mapping(source: Mapping[Any, Any], argument: str) -> Gathered | None:
     return Gathered(samples=tuple(_sample(row, argument) for row in rows), labels=labels, told=(), source=str(key))
 
 
-def _is_pair_of_arrays(source: Any) -> bool:
-    """``(images, labels)``, as loaders of data return them."""
-    if not isinstance(source, tuple) or len(source) != 2:
+def _is_pair(source: Any) -> bool:
+    """``(images, labels)``: as many labels as samples, each a number or a text."""
+    if not isinstance(source, tuple | list) or len(source) != 2:
         return False
-    shapes = [getattr(part, "shape", None) for part in source]
-    if any(shape is None for shape in shapes):
+    samples, labels = source
+    several = len(getattr(samples, "shape", ())) >= 2 or (
+        isinstance(samples, list | tuple) and len(samples) > 0 and _is_item(samples[0])
+    )
+    if not several or not hasattr(labels, "__len__") or len(getattr(labels, "shape", (0,))) != 1:
         return False
-    first, second = (tuple(shape) for shape in shapes)  # pyright: ignore[reportArgumentType]
-    return len(first) >= 2 and len(second) == 1 and first[0] == second[0]
+    return len(labels) == len(samples) and (
+        hasattr(labels, "shape") or all(_label(each) is not None for each in labels)
+    )
 
 
 def _is_item(first: Any) -> bool:
@@ -168,11 +174,19 @@ def _items(source: Any) -> Iterator[Any]:
 def _of_batches(loader: Any, argument: str) -> Iterator[Any]:
     """The items of a loader that gives batches: a batch, (batch, labels), or a dict of batches."""
     for batch in loader:
-        samples, labels = _parts(batch, argument)
+        if isinstance(batch, list | tuple) and batch and not _is_pair(batch) and _is_row(batch[0]):
+            yield from batch
+            continue
+        samples, labels = batch if _is_pair(batch) else _parts(batch, argument)
         rows = list(samples) if isinstance(samples, list | tuple) else as_array(samples, what="A batch")
         told = None if labels is None else _labels_of_batch(labels, len(rows))
         for place, row in enumerate(rows):
             yield (row, told[place]) if told is not None else (row,)
+
+
+def _is_row(first: Any) -> bool:
+    """Whether a batch that begins so is a list of items that nobody has put together."""
+    return isinstance(first, tuple | Mapping) or is_picture(first)
 
 
 def _labels_of_batch(labels: Any, n: int) -> list[Any] | None:
@@ -207,7 +221,11 @@ def _label(thing: Any) -> str | int | None:
     """A label where it is a single one: a number or a text, also as a tensor."""
     if isinstance(thing, str | int | bool | np.integer | np.str_):
         return thing if isinstance(thing, str) else int(thing)
-    if getattr(thing, "shape", None) is not None and len(thing.shape) == 0 and "float" not in str(thing.dtype):
+    if (
+        getattr(thing, "shape", None) is not None
+        and tuple(thing.shape) in ((), (1,))
+        and "float" not in str(thing.dtype)
+    ):
         return thing.item()
     return None
 
