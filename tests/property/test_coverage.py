@@ -187,7 +187,7 @@ def test_degrees_of_freedom_are_those_of_the_tails_times_the_share_that_a_fold_i
     assert tail_degrees(np.array([[-1.0], [1.0]] * 10)) == pytest.approx([19.0])
 
 
-@given(SEEDS, st.floats(0.0, 3.0))
+@given(SEEDS, st.floats(0.0, 300.0))
 def test_noise_of_masks_that_are_known_is_added_and_never_over_what_the_scores_show(seed: int, noise: float) -> None:
     rng = np.random.default_rng(seed)
     fit = a_fit(rng, noise=np.full(5, 0.05), shown=np.full(5, 0.02))
