@@ -11,10 +11,12 @@ from whygen.models.protocols import Decodes, Encodes
 
 WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".gguf", ".onnx", ".pkl", ".h5", ".keras")
 LATER = "whygen does not read GANs, diffusion models, flows or densities in its anchor wing yet"
-JOIN = (
-    "If you have an encoder for it, give both as one: whygen.models.LatentModel(encode=..., decode=...), with "
-    "encode(samples) -> whygen.models.Posterior(mean, logvar) and decode(latents) -> samples, all numpy arrays."
+_AS_ONE = (
+    "give both as one: whygen.models.LatentModel(encode=..., decode=...), with encode(samples) -> "
+    "whygen.models.Posterior(mean, logvar) and decode(latents) -> samples, all numpy arrays."
 )
+JOIN = f"If you have an encoder for it, {_AS_ONE}"
+JOIN_DECODER = f"If you have a decoder for it, {_AS_ONE}"
 OWN = (
     "kld needs a posterior, and groups need an intrinsic criterion beside sse. You can bring both: "
     "whygen.models.LatentModel(encode=..., decode=...), whose encode returns whygen.models.Posterior(latents, logvar) "
@@ -43,7 +45,9 @@ def refusal(thing: object, *, uri: str | None) -> str:
     lacks = " and ".join(
         word for word, kind in (("encode", Encodes), ("decode", Decodes)) if not isinstance(thing, kind)
     )
-    return f"The model {name!r} has no methods encode and decode: it lacks {lacks}. {_door(thing)}"
+    if lacks == "decode":
+        return f"The model {name!r} has no method decode: nothing tells what it gives back. {JOIN_DECODER}"
+    return f"The model {name!r} has no {'methods' if ' and ' in lacks else 'method'} {lacks}. {_door(thing)}"
 
 
 def _door(thing: Any) -> str:

@@ -105,7 +105,9 @@ class _TorchCalls:
         return samples
 
     def _encode(self, samples: Floats) -> tuple[Floats, ...]:
-        with _evaluating(self._module), torch.inference_mode():
+        # An encoder that draws takes its numbers from torch's own generator, which is the person's: put it back.
+        kept = torch.random.fork_rng(devices=_devices(self._module))
+        with kept, _evaluating(self._module), torch.inference_mode():
             given = _tensor(samples, self._module)
             mean, second, self._named = _posterior(self._two_of_three(self._encoding(given), given))
             self._latent_shapes[mean[0].numel()] = tuple(mean.shape[1:])
@@ -116,8 +118,7 @@ class _TorchCalls:
         if not _is_triple(result):
             return result
         if self._order is None:
-            with torch.random.fork_rng(devices=_devices(self._module)):
-                again = self._encoding(given)
+            again = self._encoding(given)
             self._order = in_order(tuple(result), tuple(again))
         if self._order is None:
             raise UsageError(
