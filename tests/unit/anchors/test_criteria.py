@@ -14,7 +14,7 @@ from whygen.anchors.criteria import choose, dssim, features, kld, mse, sse
 from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import generated, noise_for, score
 from whygen.errors import DataError, ModelError, UnknownNameError, UsageError
-from whygen.models.latent import LatentModel
+from whygen.models.latent import UNBOUNDED, LatentModel
 from whygen.stats.seeds import generator
 
 DIM, LATENT = 12, 3
@@ -131,7 +131,11 @@ def test_auto_takes_features_for_complex_images_where_there_is_an_encoder() -> N
     model = LatentModel(encode=lambda x: (x, x), decode=lambda z: z)
     coloured = prepare(np.zeros((3, 32, 32, 3), np.uint8), model, layout="NHWC")
     assert choose("auto", coloured, encoder=lambda x: x.reshape(len(x), -1)).names == ("kld", "feature-l2")
-    without = choose("auto", coloured)
+    installed = choose("auto", coloured)
+    assert installed.names == ("kld", "feature-l2")
+    assert "which is installed" in installed.reason
+    unbounded = LatentModel(encode=lambda x: (x, x), decode=lambda z: z, value_range=UNBOUNDED)
+    without = choose("auto", prepare(np.zeros((3, 32, 32, 3), np.float32), unbounded, layout="NHWC"))
     assert without.names == ("kld", "sse")
     assert "encoder" in without.reason
 
