@@ -27,7 +27,7 @@ HOPELESS: Final = 12
 
 @dataclass(slots=True)
 class Failing:
-    """Hears the answers to perturbed prompts, and ends a run that cannot be saved; a `whygen.runs.Watch`."""
+    """Hears the answers to perturbed prompts, and ends a run that cannot be saved; a `whygen.runs.runner.Watch`."""
 
     units: Units
     _names: tuple[str, ...] = ()

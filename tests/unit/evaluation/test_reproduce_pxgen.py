@@ -20,12 +20,13 @@ from whygen.models.latent_mlp import Schedule, Sizes, train_mlp_vae
 
 
 def drawn(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Rings for zeros, bars for ones."""
+    """Rings for zeros, bars for ones, in shades that make each its own: copies count once."""
     rng = generator(seed, "stand-in")
     y, x = np.mgrid[:28, :28] - 13.5
     rings = np.abs(np.hypot(x, y)[None] - rng.uniform(6, 9, len(labels))[:, None, None]) < 1.5
     bars = np.abs(x[None] - rng.uniform(-4, 4, len(labels))[:, None, None]) < 1.5
-    return np.where((labels == 0)[:, None, None], rings, bars).astype(np.uint8) * 255
+    shade = rng.integers(160, 256, (len(labels), 28, 28))
+    return np.where((labels == 0)[:, None, None], rings, bars).astype(np.uint8) * shade.astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
