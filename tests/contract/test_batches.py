@@ -100,7 +100,7 @@ def test_what_may_pass_is_asked_again_and_nothing_else(provider: str, action: st
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize(
-    ("action", "kind"), [("400", "permanent"), ("context", "permanent"), ("policy", "refused"), ("404", "permanent")]
+    ("action", "kind"), [("400", "permanent"), ("context", "permanent"), ("policy", "refused"), ("404", "fatal")]
 )
 def test_what_stays_is_the_failure_of_its_request_alone(provider: str, action: str, kind: str, store: Store) -> None:
     def line(received: Received) -> str:
