@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import whygen
-from whygen.errors import BudgetError, DataError, ModelError, UnknownNameError, UsageError
+from whygen.errors import BudgetError, DataError, ModelError, UsageError
 from whygen.models.planted import causes
 from whygen.prompt.foresee import foresee_prompt
 from whygen.runs import Budget, RunOptions

@@ -36,7 +36,7 @@ def test_json_is_one_document_with_the_keys_of_the_contract(tmp_path: Path) -> N
         "design", "masks", "interval", "fidelity", "noise", "calls", "seed", "versions", "warnings",
     ]  # fmt: skip
     assert list(document["units"][0]) == [
-        "text", "start", "end", "attribution", "low", "high", "p_value", "significant",
+        "text", "start", "end", "attribution", "low", "high", "p_value", "significant", "band_low", "band_high",
     ]  # fmt: skip
     assert set(document["fidelity"]) == {"r2_heldout", "r2_insample", "r2_chance", "noise_ceiling"}
     assert (tmp_path / "out/report.html").is_file()

@@ -229,7 +229,8 @@ def test_a_signal_during_the_imports_is_one_line(how: signal.Signals, seconds: f
 def test_other_signals_end_a_run_as_ctrl_c_does(how: signal.Signals, tmp_path: Path) -> None:
     with FaultServer(latency=0.1) as server:
         arguments = ["prompt", "openai/test", "one two three four five six seven eight", "--budget", "400", "--target",
-                     "token-set", "--model-noise", "none", "--base-url", server.url, "--cache", str(tmp_path / "calls.sqlite")]  # fmt: skip
+                     "token-set", "--model-noise", "none", "--base-url", server.url,
+                     "--cache", str(tmp_path / "calls.sqlite")]  # fmt: skip
         process = subprocess.Popen(
             [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True
         )
