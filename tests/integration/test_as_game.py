@@ -33,7 +33,7 @@ class Counting:
 
     def _one(self, prompt: str) -> Output | Failure:
         if self.fails and self.fails not in prompt:
-            return Failure(kind="refused", message="no", advice="")
+            return Failure(kind="permanent", message="no", advice="")
         both = "together " * ("fox" in prompt and "castle" in prompt)
         return Output(text=f"words: {both}{prompt}")
 
