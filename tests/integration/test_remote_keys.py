@@ -147,7 +147,7 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 
 
 def test_a_service_is_found_by_its_address_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(UsageError, match="MY_BOX_BASE_URL"):
         load_model("my-box/llama")
     with FaultServer() as server:
         monkeypatch.setenv("MY_BOX_BASE_URL", server.url)
