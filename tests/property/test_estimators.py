@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from whygen.errors import BudgetError, UnknownNameError
-from whygen.prompt import designs, exact, fidelity, intervals
+from whygen.prompt import designs, exact, fidelity, intervals, noise
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Ols, Ridge, load_surrogate
@@ -176,8 +176,12 @@ def test_held_out_r2_of_pure_noise_is_not_positive_and_in_sample_is_at_chance() 
 
 def test_noise_ceiling_is_the_share_that_is_not_noise() -> None:
     effects = np.array([0.0, 2.0, 0.0, 2.0])
-    assert fidelity.noise_ceiling(effects, 1 / 3) == pytest.approx(0.75)
-    assert fidelity.noise_ceiling(np.zeros(4), 0.1) is None
+    own = noise.given(np.full(4, 1 / 3), degrees=8, effects=effects)
+    ceiling = fidelity.noise_ceiling(effects, own)
+    assert ceiling is not None
+    assert ceiling.value == pytest.approx(0.75)
+    assert ceiling.low < ceiling.value < ceiling.high
+    assert fidelity.noise_ceiling(np.zeros(4), own) is None
 
 
 def test_local_is_weighted_least_squares() -> None:

@@ -168,6 +168,7 @@ def paired(run: RecordedRun) -> Design:
         groups=np.arange(len(order)) // 2,
         prompts=tuple(run.prompts[index] for index in order),
         population=population,
+        drawn_from=2.0 * population,
     )
 
 

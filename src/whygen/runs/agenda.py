@@ -184,7 +184,7 @@ class Agenda:
 
     def sleep(self) -> None:
         """Let that time pass."""
-        self._clock.sleep(self.wait())
+        self._clock.sleep(max(0.0, self.wait()))  # what it waits for may have come due meanwhile
 
     def settle(self, answered: Iterable[tuple[Job, Answer]]) -> list[Arrival]:
         """Note what came back. What may pass is planned again, the rest is final and handed back."""

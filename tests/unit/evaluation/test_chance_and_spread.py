@@ -49,6 +49,8 @@ def test_too_few_groups_or_nothing_to_explain_give_no_interval() -> None:
     design = designs.complement_pairs(6, 7, rng)
     surrogate = load_surrogate("ridge")
     assert r2_spread(Observed(design.masks, rng.normal(size=14), design.groups), surrogate, rng) is None
+    few = designs.complement_pairs(6, 17, rng)  # ten folds of 17 groups would leave one group in some
+    assert r2_spread(Observed(few.masks, rng.normal(size=34), few.groups), surrogate, rng) is not None
     many = designs.complement_pairs(6, 20, rng)
     assert r2_spread(Observed(many.masks, np.full(40, 3.0), many.groups), surrogate, rng) is None
 

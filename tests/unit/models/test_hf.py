@@ -382,7 +382,7 @@ def test_precision_is_part_of_the_identity(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        (ModelOptions(dtype="fp16"), UnknownNameError, "'float16'"),
+        (ModelOptions(dtype="fp16"), UnknownNameError, "float16"),
         (ModelOptions(device="gpu"), UsageError, "cuda"),
     ],
 )

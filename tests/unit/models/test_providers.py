@@ -41,9 +41,12 @@ def test_a_third_party_adds_a_provider_by_installing_a_package(tmp_path: Path) -
     assert result.stdout.splitlines() == ["HELLO", "['broken', 'careless', 'planted'] True", "A red fox"]
 
 
-@pytest.mark.parametrize("uri", ["storyteller", "/x", "hf/", ""])
-def test_what_is_no_uri_is_refused_with_examples(uri: str) -> None:
-    with pytest.raises(UsageError, match="provider/name"):
+@pytest.mark.parametrize(
+    ("uri", "line"),
+    [("storyteller", "Type demo/storyteller"), ("/x", "Type hf//x"), ("hf/", "such as hf/NAME"), ("", "demo/storyteller")],
+)
+def test_what_is_no_uri_is_answered_with_the_line_to_type(uri: str, line: str) -> None:
+    with pytest.raises(UsageError, match=line):
         load_model(uri)
 
 

@@ -69,7 +69,8 @@ def r2_spread(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
     if float(around.mean()) <= 1e-18 * float((weights * observed.effects**2).mean()):
         return None
     loss = _Loss(observed, surrogate, weights, around, group_of, groups)
-    return _spread(loss, folds_for(groups, observed.n), rng)
+    # Two groups a fold at least: the spread inside a fold is part of the estimate.
+    return _spread(loss, min(folds_for(groups, observed.n), groups // 2), rng)
 
 
 @dataclass(frozen=True, slots=True)
