@@ -43,7 +43,12 @@ def test_a_third_party_adds_a_provider_by_installing_a_package(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("uri", "line"),
-    [("storyteller", "Type demo/storyteller"), ("/x", "Type hf//x"), ("hf/", "such as hf/NAME"), ("", "demo/storyteller")],
+    [
+        ("storyteller", "Type demo/storyteller"),
+        ("/x", "Type hf//x"),
+        ("hf/", "such as hf/NAME"),
+        ("", "demo/storyteller"),
+    ],
 )
 def test_what_is_no_uri_is_answered_with_the_line_to_type(uri: str, line: str) -> None:
     with pytest.raises(UsageError, match=line):
