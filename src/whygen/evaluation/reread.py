@@ -6,7 +6,6 @@ model is the same. `against` gives both runs the same yardstick (docs/decisions/
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,12 +16,14 @@ from whygen.errors import UsageError
 from whygen.evaluation.lab import SIMPLE
 from whygen.evaluation.rebuilt import Rebuilt, rebuild
 from whygen.evaluation.reopened import outputs
-from whygen.prompt import exact, intervals
+from whygen.prompt.asking import Whole
+from whygen.prompt.estimating import estimate_from
 from whygen.prompt.noise import measure
+from whygen.prompt.observed import Seen
+from whygen.prompt.options import PromptOptions
+from whygen.prompt.plan import Plan
 from whygen.prompt.targets import Target, load_target
 from whygen.results.prompt import PromptExplanation
-from whygen.stats.intervals import Error
-from whygen.stats.seeds import generator
 from whygen.types import Output
 
 Floats = NDArray[np.float64]
@@ -124,41 +125,23 @@ def _draws(masks: NDArray[np.bool_], answered: Sequence[list[float]], ends: Mapp
 
 
 def _estimated(rebuilt: Rebuilt, draws: Floats, ends: Mapping[str, list[float]]) -> Reread | None:
+    """The estimate that a run of its own would have made of these effects; the middle and half width of its interval.
+
+    The middle, not the value of less squared error: differences are compared with half widths.
+    """
     explanation, before = rebuilt.explanation, rebuilt.observed
-    observed = before.with_effects(np.nanmean(draws, axis=1))
     known = explanation.noise.source == "none"
-    groups = len(np.unique(observed.groups))
-    noise = measure(draws, known=known, speaks=np.logical_not(observed.masks.all(axis=1)))
-    if explanation.estimand == "loo":
-        repeats = np.array(ends["repeat"])
-        return _of(exact.leave_one_out_estimate(observed, repeats, draws=draws, known=known), groups)
-    if explanation.estimand == "local":
-        return _of(intervals.local_estimate(observed), groups)
-    if explanation.masks == "enumerated":
-        return _of(exact.complete_estimate(observed, noise, estimand=explanation.estimand), groups)
-    rng = generator(explanation.seed, "folds")
-    if noise.variance is None:  # masks that are known would carry a noise that nobody knows: none counts as exact
-        observed = replace(observed, drawn_from=math.inf)
+    observed = replace(before, effects=np.nanmean(draws, axis=1))
     if before.total is not None:
-        whole, nothing = ends["repeat"], ends["empty"]
-        if not whole or not nothing:
+        if not ends["repeat"] or not ends["empty"]:
             return None
-        observed = replace(observed, total=float(np.mean(whole)) - float(np.mean(nothing)))
-        fit = intervals.cross_fit(observed, rebuilt.surrogate, rng)
-        shared = noise.bound * (1.0 + 1.0 / len(whole))
-        return _read(intervals.shapley_error(fit, observed, noise=noise.variance or 0.0, shared=shared), groups)
-    fit = intervals.cross_fit(observed, rebuilt.surrogate, rng)
-    span = float(np.ptp(np.append(observed.effects, ends["repeat"])))
-    return _read(intervals.sampled_error(fit, noise=noise.variance or 0.0, span=span), groups)
-
-
-def _read(error: Error, groups: int) -> Reread:
-    """The middle of the interval, not the value of less squared error: differences are compared with half widths."""
-    return Reread(error.estimate, error.half_width(), groups)
-
-
-def _of(estimate: intervals.Estimate, groups: int) -> Reread | None:
-    if estimate.interval is None:
+        observed = replace(observed, total=float(np.mean(ends["repeat"])) - float(np.mean(ends["empty"])))
+    noise = measure(draws, known=known, speaks=np.logical_not(observed.masks.all(axis=1)))
+    whole = Whole((), np.array(ends["repeat"]), explanation.noise.differs, steadiness="known" if known else "so far")
+    plan = Plan(
+        options=PromptOptions(estimand=explanation.estimand, keep=explanation.keep), surrogate=rebuilt.surrogate
+    )
+    found = estimate_from(Seen(observed, noise, draws=draws), whole, plan, explanation.seed).interval
+    if found is None:
         return None
-    low, high = estimate.interval.low, estimate.interval.high
-    return Reread((low + high) / 2.0, (high - low) / 2.0, groups)
+    return Reread((found.low + found.high) / 2.0, (found.high - found.low) / 2.0, len(np.unique(observed.groups)))
