@@ -16,11 +16,11 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import stdtr, stdtrit  # pyright: ignore[reportUnknownVariableType]
 
 from whygen.errors import MissingError, UsageError
 from whygen.evaluation.reread import against, references_of, target_of
 from whygen.results.prompt import PromptExplanation, UnitAttribution
+from whygen.stats.intervals import Error, student_half_width
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
 from whygen.typed import typed
@@ -152,26 +152,15 @@ def _matched(
     return pairs, tuple(k[0] for k in one if k not in other), tuple(k[0] for k in other if k not in one)
 
 
-@dataclass(frozen=True, slots=True)
-class _Apart:
-    """Differences of the shared units ``(n,)``, half widths of their 95% intervals, and the degrees of freedom."""
-
-    difference: Floats
-    half: Floats
-    degrees: float
-
-    def p_values(self, slack: Floats) -> Floats:
-        """Two-sided p-values that agree with the intervals; a difference within ``slack`` is rounding."""
-        size = np.abs(self.difference)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = np.where(self.half > 0.0, size / self.half, np.where(size <= slack, 0.0, np.inf))
-        reach = float(stdtrit(self.degrees, 0.975))
-        return np.where(size <= slack, 1.0, 2.0 * stdtr(self.degrees, -t * reach))
+def _apart(difference: Floats, halves: tuple[Floats, Floats], groups: Sequence[int]) -> Error:
+    """Differences ``(n,)`` of independent explanations, from the half widths of their 95% intervals."""
+    degrees = np.full(len(difference), max(1.0, min(groups) - 1.0))
+    return Error(difference, np.hypot(*halves) / student_half_width(np.ones(1), degrees), degrees)
 
 
 def _measured(
     first: PromptExplanation, second: PromptExplanation, pairs: Sequence[Pair], encoder: object
-) -> tuple[_Apart | None, tuple[str, ...]]:
+) -> tuple[Error | None, tuple[str, ...]]:
     """How far the shared units are apart by one yardstick; else None, and why."""
     one, other = references_of(first), references_of(second)
     if _texts(one) == _texts(other) or not first.target.distance:
@@ -188,15 +177,14 @@ def _measured(
         return None, (f"The runs have different reference answers, and a mask without an answer. {ORDERS_ONLY}",)
     rows = [first.units.index(unit) for unit, _ in pairs], [second.units.index(unit) for _, unit in pairs]
     difference = b.attributions[rows[1]] - a.attributions[rows[0]]
-    half = np.hypot(a.half[rows[0]], b.half[rows[1]])
-    return _Apart(difference, half, max(1.0, min(a.groups, b.groups) - 1.0)), ()
+    return _apart(difference, (a.half[rows[0]], b.half[rows[1]]), (a.groups, b.groups)), ()
 
 
 def _texts(references: Sequence[Output]) -> set[tuple[str, object]]:
     return {(output.text, output.medium) for output in references}
 
 
-def _printed(first: PromptExplanation, second: PromptExplanation, pairs: Sequence[Pair]) -> _Apart | None:
+def _printed(first: PromptExplanation, second: PromptExplanation, pairs: Sequence[Pair]) -> Error | None:
     """The printed values and intervals: right where both were measured against the same reference."""
     limits = [(one.low, one.high, other.low, other.high) for one, other in pairs]
     if any(limit is None for each in limits for limit in each):
@@ -204,25 +192,23 @@ def _printed(first: PromptExplanation, second: PromptExplanation, pairs: Sequenc
     low1, high1, low2, high2 = np.array(limits, dtype=np.float64).T
     difference = np.array([other.attribution - one.attribution for one, other in pairs])
     groups = [GROUPS if e.evidence is None else len(np.unique(e.evidence.groups)) for e in (first, second)]
-    return _Apart(difference, np.hypot((high1 - low1) / 2.0, (high2 - low2) / 2.0), max(1.0, min(groups) - 1.0))
+    return _apart(difference, ((high1 - low1) / 2.0, (high2 - low2) / 2.0), groups)
 
 
-def _rows(pairs: Sequence[Pair], apart: _Apart | None) -> tuple[UnitPair, ...]:
+def _rows(pairs: Sequence[Pair], apart: Error | None) -> tuple[UnitPair, ...]:
     if apart is None:
         return tuple(
             UnitPair(one.text, one.attribution, other.attribution, None, None, changed=False) for one, other in pairs
         )
     slack = 1e-9 * np.array([max(abs(one.attribution), abs(other.attribution)) for one, other in pairs])
-    p_values = apart.p_values(slack)
+    p_values = np.where(np.abs(apart.estimate) <= slack, 1.0, apart.p_values())  # within the slack it is rounding
     changed = benjamini_hochberg(p_values, level=LEVEL)
     return tuple(
         UnitPair(
-            one.text, one.attribution, other.attribution, float(difference - half), float(difference + half),
+            one.text, one.attribution, other.attribution, float(low), float(high),
             changed=bool(called), p_value=float(p),
         )
-        for (one, other), difference, half, called, p in zip(
-            pairs, apart.difference, apart.half, changed, p_values, strict=True
-        )
+        for (one, other), low, high, called, p in zip(pairs, *apart.interval()[1:], changed, p_values, strict=True)
     )  # fmt: skip
 
 

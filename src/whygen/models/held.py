@@ -69,5 +69,5 @@ def _with_tokenizer(network: Any, tokenizer: Any, options: ModelOptions) -> Mode
         )
     from whygen.models.hf_model import HfModel
 
-    name = getattr(config, "name_or_path", "") or getattr(config, "_name_or_path", "") or type(network).__name__
+    name = getattr(config, "name_or_path", "") or type(network).__name__
     return HfModel(network, tokenizer, uri=f"hf/{name}", batch_size=options.batch_size)
