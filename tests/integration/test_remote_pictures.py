@@ -71,7 +71,10 @@ def test_bytes_that_are_not_those_that_were_recorded_are_noticed(tmp_path: Path)
             load_model(f"replay/{file}")
 
 
-def test_an_edit_by_command_ends_at_its_deadline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_edit_by_command_ends_at_its_deadline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the partial explanation is saved where the command runs
     image = tmp_path / "in.png"
     image.write_bytes(picture_of(np.full((16, 16, 3), 90, dtype=np.uint8)).data)
     with FaultServer("drawn", latency=0.1) as server, pytest.raises(SystemExit) as end:
