@@ -52,6 +52,8 @@ def plot_attributions(explanation: PromptExplanation, *, ax: Axes | None = None)
         patch.set_hatch("//" if unit.attribution < 0 else "")
         patch.set_edgecolor(LIGHT.card)
     for row, unit in zip(rows, units, strict=True):
+        if unit.band_low is not None and unit.band_high is not None:
+            ax.hlines(row, unit.band_low, unit.band_high, color=LIGHT.faint, linewidth=0.8)
         if unit.low is not None and unit.high is not None:
             ax.hlines(row, unit.low, unit.high, color=LIGHT.ink, linewidth=1.2)
     ax.axvline(0.0, color=LIGHT.faint, linewidth=0.8)

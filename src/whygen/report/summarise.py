@@ -28,7 +28,12 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
     decimals = decimals_for(largest)
     units = [_unit(i, unit, largest, decimals) for i, unit in enumerate(explanation.units)]
     axis = axis_over(
-        [bound for unit in explanation.units for bound in (unit.attribution, unit.low, unit.high)], include=[0.0]
+        [
+            bound
+            for unit in explanation.units
+            for bound in (unit.attribution, unit.low, unit.high, unit.band_low, unit.band_high)
+        ],
+        include=[0.0],
     )
     return {
         "kind": "prompt",
@@ -51,6 +56,7 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
         "tree": summarise_tree(explanation),
         "unit": visible(explanation.target.unit),
         "tested": words.tested(explanation),
+        "at_once": words.at_once(explanation),
         "level": percent(explanation.interval.level),
         "meaning": words.meaning(explanation),
         "fidelity": _fidelity(explanation),
@@ -72,6 +78,8 @@ def _unit(index: int, unit: UnitAttribution, largest: float, decimals: int) -> d
     tip = value if interval == "–" else f"{value}  interval {interval}"
     if unit.p_value is not None:
         tip += f"  p {p_value(unit.p_value)}"
+    if unit.band_low is not None and unit.band_high is not None:
+        tip += f"  band {_interval(unit.band_low, unit.band_high, decimals)}"
     return {
         "number": index + 1,
         "text": visible(unit.text),
@@ -79,6 +87,8 @@ def _unit(index: int, unit: UnitAttribution, largest: float, decimals: int) -> d
         "attribution": unit.attribution,
         "low": unit.low,
         "high": unit.high,
+        "band_low": unit.band_low,
+        "band_high": unit.band_high,
         "p_value": unit.p_value,
         "significant": unit.significant,
         "sign": sign,

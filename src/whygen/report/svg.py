@@ -34,23 +34,35 @@ def _span(axis: Axis, one: float, other: float) -> str:
 
 
 def bar(
-    value: float, low: float | None, high: float | None, *, axis: Axis, classes: str = "", label: str = ""
+    value: float,
+    low: float | None,
+    high: float | None,
+    *,
+    axis: Axis,
+    band: tuple[float | None, float | None] = (None, None),
+    classes: str = "",
+    label: str = "",
 ) -> Markup:
-    """A bar from zero to a value, and a whisker over its interval if there is one.
+    """A bar from zero to a value, a whisker over its interval and a finer line over its band, where it has them.
 
     Args:
         value: where the bar ends.
         low: left end of the interval.
         high: right end of the interval.
         axis: shared by all bars of a figure.
+        band: both ends of the band that holds for all bars at once.
         classes: of the bar, such as ``pos sure``.
         label: what a screen reader says; empty if a table beside it says the same.
     """
     zero = _at(axis, 0.0)
     body = f'<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="{ROW}"/>'
     body += f'<rect class="bar {escape(classes)}" {_span(axis, 0.0, value)} y="5" height="{ROW - 10}" rx="1.5"/>'
+    middle = ROW / 2
+    if band[0] is not None and band[1] is not None:
+        left, right = _at(axis, band[0]), _at(axis, band[1])
+        body += f'<line class="band" x1="{left}" x2="{right}" y1="{middle}" y2="{middle}"/>'
     if low is not None and high is not None:
-        left, right, middle = _at(axis, low), _at(axis, high), ROW / 2
+        left, right = _at(axis, low), _at(axis, high)
         body += f'<line class="whisker" x1="{left}" x2="{right}" y1="{middle}" y2="{middle}"/>'
         body += "".join(
             f'<line class="whisker" x1="{end}" x2="{end}" y1="{middle - 4}" y2="{middle + 4}"/>'

@@ -201,6 +201,8 @@ def _facts(summary: Mapping[str, Any]) -> RenderableType:
         Text.assemble((fact["figure"], "bold"), f" {fact['caption']}. ", (fact["text"], "dim"))
         for fact in summary["facts"]
     ]
+    if summary["at_once"]:
+        lines.append(Text(summary["at_once"], style="dim"))
     if summary["fidelity"]["fitted"]:
         lines.append(Text(summary["fidelity"]["fitted"], style="dim"))
     rows: list[list[str]] = summary["made"]

@@ -101,6 +101,21 @@ def surety(explanation: PromptExplanation) -> str:
     return " ".join([f"{sentence}).", *(condition if given else []), *_stopping(explanation)])
 
 
+def at_once(explanation: PromptExplanation) -> str:
+    """Which units keep their sign in the simultaneous band; empty where there is none.
+
+    An interval holds for one unit chosen beforehand. A reader who picks the largest, or counts, needs the band.
+    """
+    bands = [(unit, unit.band_low, unit.band_high) for unit in explanation.units]
+    banded = [(unit, low, high) for unit, low, high in bands if low is not None and high is not None]
+    if len(banded) < 2:
+        return ""
+    sure = strongest([unit for unit, low, high in banded if low > 0.0 or high < 0.0], significant=False)
+    verb = "keeps its sign" if len(sure) == 1 else "keep their sign"
+    kept = f"{_named(sure, explanation)} {verb}" if sure else "none keeps its sign"
+    return f"Read all at once ({percent(explanation.interval.level)} band), {kept}."
+
+
 def _stopping(explanation: PromptExplanation) -> list[str]:
     """What ended the run, if a rule did, and what more calls would buy."""
     rule = {

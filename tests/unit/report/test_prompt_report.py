@@ -70,6 +70,11 @@ def page_of(explanation: PromptExplanation) -> str:
     return report.html(report.summarise(explanation))
 
 
+def words_of(explanation: PromptExplanation) -> str:
+    """The text of the page, with single spaces."""
+    return " ".join(read(page_of(explanation)).text.split())
+
+
 def printed(explanation: PromptExplanation, *, width: int = 100, **options: Any) -> str:
     stream = io.StringIO()
     report.print_terminal(explanation, Console(file=stream, width=width, **options))
@@ -223,6 +228,34 @@ def test_what_was_not_tested_is_not_called_noise() -> None:
     assert "It has no interval." in page_of(SHAPES["no interval"]())
     still = tuple(unit.model_copy(update={"attribution": 0.0}) for unit in explanation.units)
     assert "No word changed this output" in page_of(explanation.model_copy(update={"units": still}))
+
+
+def banded(reach: float) -> PromptExplanation:
+    """With a band that reaches so far to both sides of every attribution."""
+    units = tuple(
+        u.model_copy(update={"band_low": u.attribution - reach, "band_high": u.attribution + reach})
+        for u in plain().units
+    )
+    return plain(units=units)
+
+
+def test_the_band_is_drawn_and_told_where_there_is_one() -> None:
+    """A reader who picks the largest of many units must see what holds for all of them at once."""
+    assert "Read all at once" not in words_of(plain())
+    assert "Read all at once" not in printed(plain())
+    sizes = sorted((abs(u.attribution) for u in plain().units), reverse=True)
+    first = banded((sizes[0] + sizes[1]) / 2)
+    told = "Read all at once (95% band), “fox” keeps its sign."
+    assert told in words_of(first)
+    assert told in " ".join(printed(first).split())
+    assert page_of(first).count('class="band"') == 2 * len(first.units)
+    assert "Read all at once (95% band), none keeps its sign." in words_of(banded(10.0))
+
+
+def test_the_axis_has_room_for_the_band() -> None:
+    axis = report.summarise(banded(10.0))["axis_range"]
+    assert axis["low"] < -9.0
+    assert axis["high"] > 9.0
 
 
 def test_what_was_taken_away_is_struck_through() -> None:
