@@ -20,7 +20,8 @@ from whygen.prompt.surrogates.least_squares import errors_by, left_out_error, sp
 from whygen.prompt.surrogates.pairs import Products, pursue
 from whygen.prompt.surrogates.pairs import leftover as leftover_of
 from whygen.prompt.surrogates.rows import Linear, regression
-from whygen.prompt.surrogates.sparse import solve_sparse
+from whygen.prompt.surrogates.sparse import lasso_along
+from whygen.prompt.surrogates.terms import Terms
 from whygen.prompt.surrogates.trees import Leaves
 from whygen.prompt.surrogates.values import Part, Sum, shapley
 
@@ -57,7 +58,7 @@ def shapley_by_size(predict: Predict, n: int) -> NDArray[np.float64]:
 def parts(draw: st.DrawFn) -> Part:
     n = draw(st.integers(1, 7))
     rng = np.random.default_rng(draw(SEEDS))
-    kind = draw(st.sampled_from(["linear", "products", "kernels", "leaves"]))
+    kind = draw(st.sampled_from(["linear", "products", "kernels", "leaves", "terms"]))
     if kind == "linear":
         return Linear(rng.normal(), rng.normal(size=n), 0.3)
     if kind == "products":
@@ -65,6 +66,10 @@ def parts(draw: st.DrawFn) -> Part:
         return Products(support, rng.normal(size=len(support)), float(rng.uniform(0.1, 0.9)), rng.normal(), n)
     if kind == "kernels":
         return Kernels(rng.random((5, n)) < 0.5, rng.normal(size=5), float(rng.uniform(0.05, 0.95)))
+    if kind == "terms":
+        sets = [sorted(rng.permutation(n)[: rng.integers(0, n + 1)].tolist()) for _ in range(6)]
+        support = np.array([units + [n] * (n - len(units)) for units in sets], dtype=np.int64)
+        return Terms(support, rng.normal(size=6), float(rng.uniform(0.1, 0.9)), rng.normal(), n)
     return Leaves(rng.integers(-1, 2, size=(6, n)).astype(np.int8), rng.normal(size=6))
 
 
@@ -367,6 +372,6 @@ def test_coefficients_that_reach_zero_together_do_not_break_the_lasso() -> None:
     masks = np.stack([first, ~first], axis=1).reshape(-1, 11)
     effects = np.array([int(digit) for digit in "22202020122101210222"], dtype=float)
     seen = Observed(masks, effects, np.arange(20) // 2)
-    found = solve_sparse(regression(seen))
-    assert np.isfinite(found.solution).all()
+    rows = regression(seen)
+    assert np.isfinite(lasso_along(rows.x, rows.y, np.logspace(0, -3, 20))).all()
     assert np.isfinite(SURROGATES["adaptive"].fit(seen).attributions()).all()

@@ -215,14 +215,16 @@ def _fidelity(findings: Findings, surrogate: Surrogate, seed: int) -> tuple[NDAr
     ceiling = fidelity.noise_ceiling(observed.effects, findings.noise)
     if len(np.unique(observed.groups)) < FEWEST_GROUPS or findings.design.name == "leave-one-out":
         return np.full(len(observed), np.nan), _figures(ceiling)
-    predicted = findings.estimate.predicted
+    predicted, fitted = findings.estimate.predicted, findings.estimate.fitted
     if predicted is None:  # an estimate that needed no folds, such as one from all masks
-        predicted = cross_fit(observed, surrogate, generator(seed, "folds")).predicted
+        fit = cross_fit(observed, surrogate, generator(seed, "folds"))
+        predicted, fitted = fit.predicted, fit.fitted
+    fitted = surrogate.fit(observed).predict(observed.masks) if fitted is None else fitted
     chance = fidelity.chance_level(observed, surrogate, generator(seed, "chance"))
     return predicted, _figures(
         ceiling,
         r2_heldout=fidelity.r_squared(observed.effects, predicted, observed.nearness),
-        r2_insample=fidelity.in_sample(observed, surrogate),
+        r2_insample=fidelity.r_squared(observed.effects, fitted, observed.nearness),
         r2_chance=None if chance is None else chance.mean,
         r2_chance_p95=None if chance is None else chance.p95,
     )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from whygen.prompt.noise import resolution
 from whygen.prompt.observed import Observed, Population
-from whygen.prompt.surrogates import Surrogate
+from whygen.prompt.surrogates import Surrogate, folded
 from whygen.prompt.surrogates.values import Sum
 from whygen.stats.intervals import Error, moderated, student_half_width, tail_degrees
 
@@ -57,6 +57,7 @@ class CrossFit:
     Attributes:
         scores: shape ``(groups, n)``. Groups of layers that were asked whole have none: their part is in every score.
         predicted: held-out predictions ``(m,)`` in row order.
+        fitted: predictions ``(m,)`` of the surrogate that was fitted to every group.
         folds: number of folds.
         own: the part of the scores that no held-out mask makes, ``(groups, n)``.
         whole: attributions of the surrogate fitted to every group, with what it misses of the masks asked, ``(n,)``.
@@ -72,6 +73,7 @@ class CrossFit:
 
     scores: Floats
     predicted: Floats
+    fitted: Floats
     folds: int
     own: Floats
     whole: Floats
@@ -186,26 +188,27 @@ def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
     share = drawn.share / np.bincount(group_of)[group_of]
     scores, own, unasked = np.zeros((groups, n)), np.zeros((groups, n)), np.ones(groups)
     fits, predicted, shown = np.zeros(len(observed)), np.zeros(len(observed)), np.zeros(n)
-    for fold in range(folds):
+    *without, final = folded(surrogate, observed, fold_of[group_of])
+    for fold, surrogate_of in enumerate(without):
         inside = fold_of[group_of] == fold
         held = inside & drawn.open
-        fitted = surrogate.fit(observed.take(~inside))
         seen = inside if drawn.population is None else slice(None)
-        fits[seen] = fitted.predict(observed.masks[seen])
+        fits[seen] = surrogate_of.predict(observed.masks[seen])
         predicted[inside] = fits[inside]
         left, part = drawn.left(held)
         weights: Floats = drawn.weights[held] * (share[held] * left)[:, None]
         np.add.at(scores, group_of[held], weights * (observed.effects - fits)[held, None])
         unasked[group_of[held]] = part
         shown += (weights**2 * part[:, None]).sum(axis=0)
-        own[fold_of == fold] = fitted.attributions() + drawn.known(~held, observed.effects - fits)
-    final = surrogate.fit(observed)
+        own[fold_of == fold] = surrogate_of.attributions() + drawn.known(~held, observed.effects - fits)
     error = final.error if isinstance(final, Sum) else None
-    rest = drawn.known(np.ones(len(observed), dtype=bool), observed.effects - final.predict(observed.masks))
+    fitted = final.predict(observed.masks)
+    rest = drawn.known(np.ones(len(observed), dtype=bool), observed.effects - fitted)
     rounding = resolution(observed.effects)
     return CrossFit(
         scores=(scores + own)[scored],
         predicted=predicted,
+        fitted=fitted,
         folds=folds,
         own=own[scored],
         whole=final.attributions() + rest,

@@ -61,7 +61,9 @@ def _estimate(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.Esti
     else:
         span = _span(observed, whole, middle, seen.reach)
         estimate = intervals.sampled_estimate(fit, rng, noise=noise, span=span, level=plan.level)
-    return estimate if estimate.predicted is None else replace(estimate, predicted=estimate.predicted + middle)
+    if estimate.predicted is None or estimate.fitted is None:
+        return estimate
+    return replace(estimate, predicted=estimate.predicted + middle, fitted=estimate.fitted + middle)
 
 
 def _is_complete(observed: Observed) -> bool:

@@ -11,6 +11,7 @@ from scipy.special import fdtri
 from whygen.prompt.noise import Noise, resolution
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate, fitter
+from whygen.prompt.surrogates.values import ByChance
 
 CHANCE_ROUNDS = 20
 
@@ -36,19 +37,18 @@ def r_squared(
     return 1.0 - float((weights * (effects - predicted) ** 2).sum()) / total
 
 
-def in_sample(observed: Observed, surrogate: Surrogate) -> float | None:
-    """R2 on the very masks the surrogate was fitted to: the thesis's figure, shown beside its chance level."""
-    return r_squared(observed.effects, surrogate.fit(observed).predict(observed.masks), observed.nearness)
-
-
 def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> Chance | None:
-    """In-sample R2 when the effects of whole groups are dealt out anew, `CHANCE_ROUNDS` times."""
+    """In-sample R2 when the effects of whole groups are dealt out anew, `CHANCE_ROUNDS` times.
+
+    The masks are the same each time: what depends on them alone is worked out once, and a surrogate that averages may
+    leave out what noise does not let it use (`surrogates.values.ByChance`).
+    """
     order = np.argsort(observed.groups, kind="stable")
     groups = len(np.unique(observed.groups))
     if len(order) % groups:
         return None
     blocks = observed.effects[order].reshape(groups, -1)
-    fit = fitter(surrogate, observed)
+    fit = surrogate.by_chance(observed) if isinstance(surrogate, ByChance) else fitter(surrogate, observed)
     values: list[float] = []
     for _ in range(CHANCE_ROUNDS):
         shuffled = np.empty(len(observed))

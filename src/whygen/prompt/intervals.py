@@ -48,6 +48,7 @@ class Estimate:
         method: how the interval was made, or why there is none.
         effective: Kish's effective sample size, for weighted estimates.
         predicted: held-out predictions ``(m,)`` of the cross-fit behind the estimate, where there is one.
+        fitted: predictions ``(m,)`` of the surrogate of all masks, where there is one.
         band: limits that hold all at once.
     """
 
@@ -57,6 +58,7 @@ class Estimate:
     method: str
     effective: float | None = None
     predicted: NDArray[np.float64] | None = None
+    fitted: NDArray[np.float64] | None = None
     band: Interval | None = None
 
 
@@ -140,6 +142,7 @@ def _estimate(
         error.p_values(level),
         method,
         predicted=fit.predicted,
+        fitted=fit.fitted,
         band=error.interval(level, wider=wider),
     )
 

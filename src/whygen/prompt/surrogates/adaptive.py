@@ -1,10 +1,11 @@
-"""`adaptive`: for each part of a game the simpler or the smoother model, by its left-out error. METHODS A2.
+"""`adaptive`: for each part of a game what fits it best, by left-out error. METHODS A2.
 
-On complement pairs the odd part, which the attributions rest on, is ridge and a Gaussian kernel; the even part is the
-few two-way interactions of `pairs` and a kernel. Ridge and interactions are exact where a game is additive or pairwise,
-the kernel follows what acts in threes and more. Other masks are fitted by both as a whole. The two are averaged with
-weights by left-out error, so that one clear winner takes all.
-Why: docs/decisions/0006-adaptive.md.
+On complement pairs the odd part, which the attributions rest on, and the even part are fitted apart: by ridge (the even
+part by a constant), by a Gaussian kernel, by boosted trees, and by a sparse expansion of what the trees found. Other
+masks are fitted by all four as a whole. They are averaged with weights by left-out error, so that one clear winner
+takes all: ridge where units add up, the expansion where some act together in threes and more, the kernel where all do a
+little.
+Why: docs/decisions/0006-adaptive.md, 0011-higher-orders.md.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import kernel
+from whygen.prompt.surrogates.expansion import Expanded, expansions
+from whygen.prompt.surrogates.folding import folds_of
 from whygen.prompt.surrogates.kernel import Fit, best_of, distinct, level_of, problems, targets, widths_of
-from whygen.prompt.surrogates.least_squares import Solved, solve_ridge, weights_of
-from whygen.prompt.surrogates.pairs import Chosen, Leftover, Products, choose, fit_both, leftover
-from whygen.prompt.surrogates.rows import Linear, Rows, regression
-from whygen.prompt.surrogates.sparse import solve_sparse
+from whygen.prompt.surrogates.least_squares import solve_ridge, weights_of
+from whygen.prompt.surrogates.pairs import Leftover, leftover
+from whygen.prompt.surrogates.rows import Linear, regression
 from whygen.prompt.surrogates.values import Part, Sum, sum_of
 from whygen.types import Effects
 
@@ -34,26 +36,26 @@ MOST_MASKS = 512
 """With more distinct masks (or pairs of masks) than this no kernel is tried: its time grows with their cube."""
 
 
-FEW_EQUATIONS = 2
-"""With fewer equations (rows, or pairs of complements) a unit than this the lasso is tried beside ridge."""
+FOLDS = 8
+"""Folds that judge the expansion in a fit by itself."""
 
-MOST_UNITS = 256
-"""With more units the lasso is not tried: its path takes minutes over all folds at a thousand."""
+SURE, SHARE = 4.0, 0.25
+"""Blocks whose left-out errors count in full for the weights, and the share of the others that does. Each error is the
+least of many that were tried: under all of their likelihood chance decides between fits that do alike."""
 
-FEWEST_FOLDED = 8
-"""Groups that the lasso's folds need."""
+LITTLE = 1e-3
+"""What has less weight than this in the fit of all rows is not fitted without each fold."""
 
 NEGLIGIBLE = 1e-6
-"""Under this weight a kernel is left out."""
+"""Under this weight a part is left out."""
 
 EXACT = 1e-6
-"""What ridge and interactions meet to this share of the range of effects is theirs, whatever left-out errors say: in a
-fold or two a pursuit may miss a term that it finds with all masks."""
+"""What main effects meet to this share of the range of effects is theirs, whatever left-out errors say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adaptive:
-    """Ridge and sparse interactions, or a Gaussian kernel, part by part."""
+    """Ridge, a Gaussian kernel, boosted trees and their sparse expansion, part by part."""
 
     name: str = "adaptive"
 
@@ -66,85 +68,127 @@ class Adaptive:
 
     def prepared(self, observed: Observed) -> Callable[[Effects], Sum]:
         """Fits of many effects of the same masks: the kernels' decompositions are theirs alone."""
-        once = distinct(observed)
-        tried = problems(once) if len(once.centres) <= MOST_MASKS else []
-        far = FAR if observed.sizes is None else kernel.FAR
-        parts = [(problem, widths_of(problem, far)) for problem in tried]
+        kernels = _Kernels(observed)
+        fold_of = folds_of(observed.groups, FOLDS)
 
         def fit(effects: Effects) -> Sum:
             seen = observed.with_effects(effects)
-            smooth = [best_of(p, widths, y) for (p, widths), y in zip(parts, targets(seen, once), strict=False)]
-            found, error = _of_pairs(seen, *smooth) if len(smooth) == 2 else _of_rows(seen, *smooth)
-            return sum_of(seen, *found, error=error)
+            main = _main(seen)
+            if _is_exact(seen, main):
+                return _alone(seen, main)
+            others = [_main(seen.take(fold_of != fold)).linear for fold in range(int(fold_of.max()) + 1)]
+            expanded = expansions(seen, fold_of, [*others, main.linear])[-1]
+            return _mixed(seen, main, kernels.fit(seen), expanded)[0]
 
         return fit
 
+    def by_chance(self, observed: Observed) -> Callable[[Effects], Sum]:
+        """Ridge and the kernel alone: trees and expansion predict nothing of effects dealt out at random."""
+        kernels = _Kernels(observed)
 
-class _Simple(NamedTuple):
-    """Ridge and interactions, with the mean squared left-out error of ridge and of the interactions or the whole."""
+        def fit(effects: Effects) -> Sum:
+            seen = observed.with_effects(effects)
+            return _mixed(seen, _main(seen), kernels.fit(seen), {})[0]
 
-    main: Linear
-    products: Products
-    straight: float
-    error: float | None
+        return fit
+
+    def folded(self, observed: Observed, fold_of: NDArray[np.int64]) -> list[Sum]:
+        """Fits without each fold, and of all rows: their forests grow in step.
+
+        A kernel without weight in the fit of all rows is not fitted without a fold.
+        """
+        takes = [observed.take(fold_of != fold) for fold in range(int(fold_of.max()) + 1)]
+        main, mains = _main(observed), [_main(rows) for rows in takes]
+        if _is_exact(observed, main):
+            smooth = [
+                _Kernels(rows).fit(rows) if not _is_exact(rows, m) else {} for rows, m in zip(takes, mains, strict=True)
+            ]
+            fits = [_mixed(rows, m, s, {})[0] for rows, m, s in zip(takes, mains, smooth, strict=True)]
+            return [*fits, _alone(observed, main)]
+        *expanded, last = expansions(observed, fold_of, [*(m.linear for m in mains), main.linear])
+        whole, bends = _mixed(observed, main, _Kernels(observed).fit(observed), last)
+        smooth = [_Kernels(rows).fit(rows) if bends else {} for rows in takes]
+        fits = [_mixed(*each)[0] for each in zip(takes, mains, smooth, expanded, strict=True)]
+        return [*fits, whole]
 
 
-def _simple(observed: Observed) -> _Simple:
+class _Kernels:
+    """The kernel fits of a design: one for each part of complement pairs, or one of all rows; none of many masks."""
+
+    def __init__(self, observed: Observed) -> None:
+        self.once = distinct(observed)
+        tried = problems(self.once) if len(self.once.centres) <= MOST_MASKS else []
+        far = FAR if observed.sizes is None else kernel.FAR
+        self.parts = [(problem, widths_of(problem, far)) for problem in tried]
+
+    def fit(self, observed: Observed) -> dict[int, Fit]:
+        """By the sign of the part."""
+        wanted = targets(observed, self.once)
+        return {p.sign: best_of(p, widths, y) for (p, widths), y in zip(self.parts, wanted, strict=False)}
+
+
+class _Main(NamedTuple):
+    """Main effects by ridge, and their mean squared left-out error."""
+
+    linear: Linear
+    error: float
+
+
+def _main(observed: Observed) -> _Main:
     rows = regression(observed)
-    solved = _straight(rows, observed.n)
-    main = rows.back(solved.solution)
-    chosen = choose(observed, main)
-    if chosen.error is not None and chosen.error > solved.error and observed.complement_pairs() is None:
-        chosen = Chosen(chosen.support[:0], None)  # they were chosen beside ridge alone, and the lasso does without
-    return _Simple(*fit_both(observed, chosen.support, main), solved.error, chosen.error)
+    solved = solve_ridge(rows)
+    return _Main(rows.back(solved.solution), solved.error)
 
 
-def _straight(rows: Rows, n: int) -> Solved:
-    """Ridge; where equations are few, averaged with the lasso: of a real prompt most units matter little."""
-    ridge = solve_ridge(rows)
-    if len(rows.y) >= FEW_EQUATIONS * n or n > MOST_UNITS or len(np.unique(rows.groups)) < FEWEST_FOLDED:
-        return ridge
-    sparse = solve_sparse(rows)
-    weights = weights_of(np.array([ridge.error, sparse.error]), len(rows.y) // rows.block)
-    return Solved(
-        weights[0] * ridge.solution + weights[1] * sparse.solution,
-        float(weights @ np.array([ridge.error, sparse.error])),
-    )
+def _is_exact(observed: Observed, main: _Main) -> bool:
+    """Whether main effects leave nothing over, with twice as many equations as numbers to fit."""
+    left = float(np.abs(observed.effects - main.linear.predict(observed.masks)).max())
+    equations = len(observed) if observed.complement_pairs() is None else len(np.unique(observed.groups))
+    return equations >= 2 * (observed.n + 1) and left <= EXACT * float(np.ptp(observed.effects))
 
 
-def _is_exact(observed: Observed, simple: _Simple) -> bool:
-    """Whether ridge and interactions leave nothing over, with twice as many equations as numbers to fit."""
-    fitted = simple.main.predict(observed.masks) + simple.products.predict(observed.masks)
-    numbers = observed.n + len(simple.products.support) + 1
-    left = float(np.abs(observed.effects - fitted).max())
-    return len(np.unique(observed.groups)) >= 2 * numbers and left <= EXACT * float(np.ptp(observed.effects))
+def _alone(observed: Observed, main: _Main) -> Sum:
+    return sum_of(observed, main.linear, error=main.error)
 
 
-def _of_rows(observed: Observed, smooth: Fit | None = None) -> tuple[tuple[Part, ...], float]:
-    """Ridge and interactions, and the kernel, weighted by left-out error."""
-    simple = _simple(observed)
-    error = simple.straight if simple.error is None else simple.error
-    if smooth is None or _is_exact(observed, simple):
-        return (simple.main, simple.products), error
-    straight, curved = weights_of(np.array([error, smooth.error]), len(np.unique(observed.groups))).tolist()
-    level, main = level_of(observed), simple.main.times(straight)
-    parts = (level.times(curved), main, simple.products.times(straight), smooth.kernels.times(curved))
-    return parts, straight * error + curved * smooth.error
+class _Candidate(NamedTuple):
+    """What may stand for a part of the game, and its mean squared left-out error."""
+
+    parts: tuple[Part, ...]
+    error: float
 
 
-def _of_pairs(observed: Observed, odd: Fit, even: Fit) -> tuple[tuple[Part, ...], float]:
-    """The odd part by ridge and kernel, the even part by interactions and kernel, each weighted by left-out error."""
-    simple = _simple(observed)
-    if _is_exact(observed, simple):
-        return (simple.main, simple.products), simple.straight
-    pairs = len(np.unique(observed.groups))
-    error = _error_of_level(leftover(observed, simple.main)) if simple.error is None else simple.error
-    sparse, dense = weights_of(np.array([error, even.error]), pairs).tolist()
-    straight, curved = weights_of(np.array([simple.straight, odd.error]), pairs).tolist()
-    level = sparse * simple.main.intercept + dense * level_of(observed).intercept
-    main = Linear(level, straight * simple.main.coefficients, observed.keep)
-    smooth = tuple(fit.kernels.times(w) for fit, w in ((odd, curved), (even, dense)) if w > NEGLIGIBLE)
-    return (main, simple.products.times(sparse), *smooth), straight * simple.straight + curved * odd.error
+def _mixed(observed: Observed, main: _Main, smooth: dict[int, Fit], expanded: Expanded) -> tuple[Sum, bool]:
+    """Every part of a game by all that was fitted to it, weighted by left-out error; and whether a kernel counts."""
+    if _is_exact(observed, main):
+        return _alone(observed, main), False
+    blocks, level = len(np.unique(observed.groups)), level_of(observed)
+    parts: list[Part] = []
+    bends, error = False, 0.0
+    for sign, straight in _straight(observed, main).items():
+        candidates = [straight, *(_Candidate((each.terms,), each.error) for each in expanded.get(sign, []))]
+        if sign in smooth:
+            around = () if sign < 0 else (level,)
+            candidates.append(_Candidate((*around, smooth[sign].kernels), smooth[sign].error))
+        errors = np.array([each.error for each in candidates])
+        weights = weights_of(errors, min(blocks, SURE + SHARE * blocks))
+        for each, weight in zip(candidates, weights.tolist(), strict=True):
+            parts += [part.times(weight) for part in each.parts if weight > NEGLIGIBLE]
+        bends = bends or (sign in smooth and weights[-1] > LITTLE)
+        error = float(weights @ errors) if sign <= 0 else error
+    return sum_of(observed, *parts, error=error), bends
+
+
+def _straight(observed: Observed, main: _Main) -> dict[int, _Candidate]:
+    """Main effects as the odd part (-1) of complement pairs with a level for the even one (1), or as the whole (0)."""
+    if observed.complement_pairs() is None:
+        return {0: _Candidate((main.linear,), main.error)}
+    level = Linear(main.linear.intercept, np.zeros(observed.n), observed.keep)
+    odd = Linear(0.0, main.linear.coefficients, observed.keep)
+    return {
+        -1: _Candidate((odd,), main.error),
+        1: _Candidate((level,), _error_of_level(leftover(observed, main.linear))),
+    }
 
 
 def _error_of_level(left: Leftover) -> float:

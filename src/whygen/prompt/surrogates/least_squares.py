@@ -95,7 +95,7 @@ def _allowed(errors: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.
     return (_PENALTIES >= _SMALLEST) | (errors <= _SMALLEST**2 * float(np.mean(y**2)))
 
 
-def weights_of(errors: NDArray[np.float64], blocks: int) -> NDArray[np.float64]:
+def weights_of(errors: NDArray[np.float64], blocks: float) -> NDArray[np.float64]:
     """Weights ``(p,)`` that sum to one, of models with mean squared left-out errors ``(p,)`` over so many blocks.
 
     ``errors^(-blocks / 2)`` is the likelihood of what was left out under normal errors of unknown variance

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates.folding import folds_of
-from whygen.prompt.surrogates.least_squares import Solved
-from whygen.prompt.surrogates.rows import UNPENALISED, Linear, Rows, regression
+from whygen.prompt.surrogates.rows import Linear, Rows, regression
 
 _FOLDS = 5
 
@@ -45,41 +45,24 @@ class Lasso:
         return rows.model(lasso.coef_ * scale, lasso.intercept_ * scale + offset)
 
 
-def solve_sparse(rows: Rows) -> Solved:
-    """The lasso along its whole path (LARS: Efron et al. 2004, Annals of Statistics 32:407-499), with left-out error.
+def lasso_along(x: NDArray[np.float64], y: NDArray[np.float64], penalties: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coefficients ``(k, p)`` of the lasso for penalties ``(p,)``, shares of the least that leaves no column."""
+    from sklearn.linear_model import lasso_path
 
-    A fifth of the time of `Lasso` where rows are few; the penalty by five folds of whole groups. The solution is that
-    of ``rows``, with its column for the intercept where there is one.
-    """
-    from sklearn.linear_model import LassoLarsCV
-    from sklearn.model_selection import PredefinedSplit
-
-    x, y, offset, scale = _scaled(rows)
-    if scale == 0.0:
-        return Solved(_solution(rows, np.zeros(x.shape[1]), offset), 0.0)
-    folds = PredefinedSplit(folds_of(rows.groups, _FOLDS))
+    largest = float(np.abs(x.T @ y).max(initial=0.0)) / len(y)
+    if largest <= 1e-12 * float(np.abs(y).max(initial=0.0)):
+        return np.zeros((x.shape[1], len(penalties)))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a path that is cut short where columns tie is still a path
-        lasso = LassoLarsCV(cv=folds, fit_intercept=rows.intercept).fit(x, y / scale + _untied(len(y)))
-    error = float(lasso.mse_path_.mean(axis=1).min()) * scale**2
-    return Solved(_solution(rows, lasso.coef_ * scale, float(lasso.intercept_) * scale + offset), error)
-
-
-def _untied(rows: int) -> NDArray[np.float64]:
-    """Far less than a distance has digits, and other in each row: no two coefficients then reach zero at one step.
-
-    Where two do, as equal effects make them, scikit-learn's path counts one of them and goes on with the wrong columns,
-    or stops with "shapes not aligned".
-    """
-    return _TIE * np.cos(np.arange(rows, dtype=np.float64) ** 2)
-
-
-_TIE = 1e-12
-"""Relative to the spread of the effects."""
-
-
-def _solution(rows: Rows, coefficients: NDArray[np.float64], intercept: float) -> NDArray[np.float64]:
-    return np.concatenate([[intercept / UNPENALISED], coefficients]) if rows.intercept else coefficients
+        warnings.simplefilter("ignore")  # the last digits of the smallest penalties need not settle
+        found: tuple[Any, ...] = lasso_path(
+            np.asfortranarray(x),
+            y,
+            alphas=largest * penalties,  # pyright: ignore[reportArgumentType]
+            max_iter=200,
+            tol=1e-3,
+            check_input=False,
+        )
+    return found[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Shapley value is that integrated over p: interventional tree Shapley between no 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ class Leaves:
 
     needs: NDArray[np.int8]
     values: NDArray[np.float64]
+
+    def times(self, factor: float) -> Leaves:
+        return replace(self, values=factor * self.values)
 
     @property
     def degree(self) -> int:

@@ -10,7 +10,7 @@ a polynomial in p, so that Gauss-Legendre quadrature with enough nodes has no er
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -58,11 +58,41 @@ def fitter(surrogate: Surrogate, observed: Observed) -> Callable[[Effects], Fitt
     return lambda effects: surrogate.fit(observed.with_effects(effects))
 
 
+@runtime_checkable
+class ByChance(Protocol):
+    """A surrogate with cheaper fits of effects dealt out at random, which follow them as far as its own do."""
+
+    def by_chance(self, observed: Observed) -> Callable[[Effects], Fitted]: ...
+
+
+@runtime_checkable
+class Folded(Protocol):
+    """A surrogate that fits all but each fold, and all rows, faster together than one by one."""
+
+    def folded(self, observed: Observed, fold_of: NDArray[np.int64]) -> Sequence[Fitted]: ...
+
+
+def folded(surrogate: Surrogate, observed: Observed, fold_of: NDArray[np.int64]) -> Sequence[Fitted]:
+    """The surrogate without each fold, and last of all rows.
+
+    Args:
+        surrogate: what is fitted.
+        observed: masks with their effects.
+        fold_of: fold of each row from 0 on, shape ``(m,)``; whole groups in one fold.
+    """
+    if isinstance(surrogate, Folded):
+        return surrogate.folded(observed, fold_of)
+    without = [surrogate.fit(observed.take(fold_of != fold)) for fold in range(int(fold_of.max()) + 1)]
+    return [*without, surrogate.fit(observed)]
+
+
 class Part(Protocol):
     """A function of masks whose Banzhaf values are known; ``degree`` bounds their degree as polynomials in keep."""
 
     @property
     def degree(self) -> int: ...
+
+    def times(self, factor: float) -> Part: ...
 
     def predict(self, masks: Masks) -> NDArray[np.float64]: ...
 
