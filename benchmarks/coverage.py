@@ -1,9 +1,10 @@
 """Coverage of the 95% intervals on planted games whose Banzhaf and Shapley values are known.
 
-Each cell is an estimand, a family of games, a number of units n, a number of masks m and a noise level (in standard
-deviations of the noise-free effect, a fresh draw for every call). A cell is exact where most intervals have no width;
-they must hit the truth to 1e-9 sd(f). Elsewhere 92-98% of the intervals should hold the truth. The variance of the
-noise is estimated as the package does it: from eight masked prompts that are asked again.
+Intervals rest on ridge; those of the default surrogate are in `coverage_default.py`. Each cell is an estimand, a family
+of games, a number of units n, a number of masks m and a noise level (in standard deviations of the noise-free effect, a
+fresh draw for every call). A cell is exact where most intervals have no width; they must hit the truth to 1e-9 sd(f).
+Elsewhere 92-98% of the intervals should hold the truth. The variance of the noise is estimated as the package does it:
+from eight masked prompts that are asked again.
 
 `ratio` is the mean width over that of the t interval of least squares on pair differences, where there are at least
 two pairs a unit. `stopped` is the coverage when the run ended at the first look whose widest interval was under a
@@ -13,7 +14,7 @@ tolerance, set to the median of the widest at the middle look, so that about hal
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks import known_bad, record
 from benchmarks.partial import Rows, arguments
-from benchmarks.trials import DEFAULT, SURROGATE, Cell, Trial, holds, interval, play
+from benchmarks.trials import SURROGATE, Cell, Trial, holds, interval, play
 from whygen.models.planted.games import FAMILIES
 from whygen.prompt import designs, intervals, stopping
 from whygen.stats.intervals import Interval
@@ -32,13 +33,14 @@ NOISE = (0.0, 0.5)
 FEWEST_INTERVALS, FEWEST_GAMES = 2400, 100
 """In a cell."""
 
+PILOT = 30
+"""Games that set the tolerance of a stop rule."""
+
 LOW, HIGH = 0.92, 0.98
 
 
-def games(cell: Cell, surrogate: str) -> int:
-    """Twice as many for Shapley values of the default surrogate: their coverage is nearest to the bound."""
-    fewest = max(FEWEST_GAMES, -(-FEWEST_INTERVALS // cell.n))
-    return 2 * fewest if surrogate == DEFAULT and cell.estimand == "shapley" else fewest
+def games(cell: Cell) -> int:
+    return max(FEWEST_GAMES, -(-FEWEST_INTERVALS // cell.n))
 
 
 def grid() -> Iterator[Cell]:
@@ -50,12 +52,12 @@ def grid() -> Iterator[Cell]:
         yield Cell(estimand="shapley", family=family, n=n, m=m, noise=noise)
 
 
-def fixed(cell: Cell, rng: np.random.Generator, surrogate: str = SURROGATE) -> dict[str, object]:
+def fixed(cell: Cell, rng: np.random.Generator) -> dict[str, object]:
     """One row of the table: the number of masks was fixed in advance."""
     hits, dummies, widths, reference = [], [], [], []
-    for _ in range(games(cell, surrogate)):
+    for _ in range(games(cell)):
         trial = play(cell, rng)
-        found = interval(trial, rng, surrogate=surrogate)
+        found = interval(trial, rng)
         hits.append(holds(trial, found))
         dummies.append(hits[-1][trial.game.dummies])
         widths.append((found.high - found.low) / trial.game.spread())
@@ -69,13 +71,18 @@ def fixed(cell: Cell, rng: np.random.Generator, surrogate: str = SURROGATE) -> d
     }  # fmt: skip
 
 
-def stopped(cell: Cell, rng: np.random.Generator) -> dict[str, object]:
+def run_to_a_stop(cell: Cell, rng: np.random.Generator, *, surrogate: str = SURROGATE, games: int) -> dict[str, object]:
     """One row of the table: the stop rule ended the run."""
     looks = stopping.looks(cell.m // 2, designs.turning_point(cell.n, cell.m))
     middle = looks[(len(looks) - 1) // 2]
-    pilot = [play(cell, rng) for _ in range(30)]
-    tolerance = float(np.median([_look(trial, middle, rng)[1] for trial in pilot]))
-    runs = [_run(play(cell, rng), looks, tolerance, rng) for _ in range(games(cell, SURROGATE))]
+
+    def look(trial: Trial, pairs: int) -> tuple[Interval, float]:
+        found = interval(trial.first(pairs), rng, level=intervals.LEVEL_OF_LOOKS, surrogate=surrogate)
+        return found, stopping.widest(found) / trial.game.spread()
+
+    pilot = [play(cell, rng) for _ in range(PILOT)]
+    tolerance = float(np.median([look(trial, middle)[1] for trial in pilot]))
+    runs = [_run(play(cell, rng), looks, tolerance, look) for _ in range(games)]
     return {
         "estimand": cell.estimand, "family": cell.family, "n": cell.n, "m": cell.m, "noise": cell.noise,
         "intervals": len(runs) * cell.n, "coverage": float(np.mean([hit for hit, _ in runs])),
@@ -84,20 +91,15 @@ def stopped(cell: Cell, rng: np.random.Generator) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _look(trial: Trial, pairs: int, rng: np.random.Generator) -> tuple[Interval, float]:
-    found = interval(trial.first(pairs), rng, level=intervals.LEVEL_OF_LOOKS)
-    return found, stopping.widest(found) / trial.game.spread()
-
-
 def _run(
-    trial: Trial, looks: tuple[int, ...], tolerance: float, rng: np.random.Generator
+    trial: Trial, looks: tuple[int, ...], tolerance: float, look: Callable[[Trial, int], tuple[Interval, float]]
 ) -> tuple[NDArray[np.bool_], int]:
     """Which intervals hold the truth, and at how many pairs the run ended."""
     for pairs in looks:
-        found, widest = _look(trial, pairs, rng)
+        found, widest = look(trial, pairs)
         if widest <= tolerance:
-            return holds(trial, found), pairs
-    return holds(trial, found), looks[-1]
+            break
+    return holds(trial, found), pairs
 
 
 def stop_grid() -> Iterator[Cell]:
@@ -107,16 +109,6 @@ def stop_grid() -> Iterator[Cell]:
         enumerated = cell.n == 8 and cell.m == 256
         if cell.m in (128, 256) and not represented and not enumerated:
             yield cell
-
-
-def default_grid() -> Iterator[Cell]:
-    """Cells for the default surrogate, fewer than for ridge: it takes ten times as long."""
-    for family, n, m, noise in itertools.product(FAMILIES, (12, 24), (64, 128), NOISE):
-        yield Cell(estimand="banzhaf", family=family, n=n, m=m, noise=noise)
-    for family, n, m in itertools.product(FAMILIES, (12, 24), (64, 128)):
-        yield Cell(estimand="shapley", family=family, n=n, m=m, noise=0.5)
-    for family, n, m, noise in itertools.product(FAMILIES, (8, 60), (64, 128, 256), NOISE):
-        yield Cell(estimand="banzhaf", family=family, n=n, m=m, noise=noise)
 
 
 def bad_grid() -> Iterator[Cell]:
@@ -142,15 +134,11 @@ def tables(kept: Rows) -> dict[str, list[dict[str, object] | None]]:
     """Every table, None for each row there was no time for."""
     rng = np.random.default_rng
     return {
-        "default surrogate": [
-            kept.get(f"default {cell}", lambda cell=cell, i=i: fixed(cell, rng([4, i]), DEFAULT))
-            for i, cell in enumerate(default_grid())
-        ],
         "fixed": [
             kept.get(f"fixed {cell}", lambda cell=cell, i=i: fixed(cell, rng([0, i]))) for i, cell in enumerate(grid())
         ],
         "stopped": [
-            kept.get(f"stopped {cell}", lambda cell=cell, i=i: stopped(cell, rng([1, i])))
+            kept.get(f"stopped {cell}", lambda cell=cell, i=i: run_to_a_stop(cell, rng([1, i]), games=games(cell)))
             for i, cell in enumerate(stop_grid())
         ],
         "known bad": [

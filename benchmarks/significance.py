@@ -9,6 +9,7 @@ masks is run beside it.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def _with_planted(trial: Trial, size: float) -> Trial:
     """The same trial with ``size`` added wherever its first dummy is kept."""
     seen = trial.observed
     planted = seen.with_effects(seen.effects + size * seen.masks[:, trial.game.dummies[0]])
-    return Trial(trial.game, planted, trial.own, trial.enumerated)
+    return replace(trial, observed=planted)
 
 
 def free_permutation(cell: Cell, rng: np.random.Generator, *, games: int = 500) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from whygen.prompt import designs, exact, intervals
 from whygen.prompt.asking import REDRAWS, REPEATS
 from whygen.prompt.noise import Noise, measure
 from whygen.prompt.observed import Observed
-from whygen.prompt.surrogates import load_surrogate
+from whygen.prompt.surrogates import Surrogate, load_surrogate
 from whygen.stats.intervals import Interval
 
 Floats = NDArray[np.float64]
@@ -27,15 +28,21 @@ SURROGATE = "ridge"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One setting: ``noise`` is the standard deviation of one draw, in standard deviations of the clean effect."""
+    """One setting.
 
-    keep: float = 0.5
+    Attributes:
+        noise: the standard deviation of one draw, in standard deviations of the clean effect.
+        kind: ``normal``, or ``0/1``: each draw is the least or the largest sum of the game's parts, with the chance
+            that makes the clean effect its mean; ``noise`` is then of no account.
+    """
 
     estimand: str
     family: str
     n: int
     m: int
     noise: float
+    keep: float = 0.5
+    kind: str = "normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +72,32 @@ class Trial:
 def play(cell: Cell, rng: np.random.Generator, *, sizes: designs.Sizes | None = None) -> Trial:
     """A random game of the cell's family and its observations; ``sizes`` is another law for Shapley values."""
     game = Game(cell.n, cell.family, rng)
-    sigma = cell.noise * game.spread()
+    answer, steady = _model(cell, game, rng), cell.kind == "normal" and cell.noise == 0
     design = _design(cell, rng, sizes)
     clean = game.values(design.masks)
-    effects = clean + sigma * rng.normal(size=len(clean))
+    effects = answer(clean)
     ends = game.values(np.array([[True] * cell.n, [False] * cell.n]))
     # f(1) is the mean of the repeats of the whole prompt, and stands for it among the masks; f(0) is one call.
-    whole = float(ends[0] + sigma * rng.normal() / np.sqrt(REPEATS))
-    total = None if cell.estimand == "banzhaf" else float(whole - ends[1] - sigma * rng.normal())
+    whole = float(answer(np.repeat(ends[:1], REPEATS)).mean())
+    total = None if cell.estimand == "banzhaf" else float(whole - answer(ends[1:])[0])
     effects[design.masks.all(axis=1)] = whole
     observed = design.observed(effects, total=total)
     draws = np.full((len(clean), 2), np.nan)
     draws[:, 0] = effects
-    if sigma > 0:
+    if not steady:
         rows = rng.permutation(len(clean))[:REDRAWS]
-        draws[rows, 1] = clean[rows] + sigma * rng.normal(size=len(rows))
+        draws[rows, 1] = answer(clean[rows])
         observed = observed.with_effects(np.nanmean(draws, axis=1))
-    return Trial(game, observed, measure(draws, known=sigma == 0), whole, design.enumerated)
+    return Trial(game, observed, measure(draws, known=steady), whole, design.enumerated)
+
+
+def _model(cell: Cell, game: Game, rng: np.random.Generator) -> Callable[[Floats], Floats]:
+    """One draw of masks whose clean effects are ``(m,)``."""
+    if cell.kind == "0/1":
+        low, high = (sum(float(pick(part.values)) for part in game.parts) for pick in (np.min, np.max))
+        return lambda clean: np.where(rng.random(len(clean)) * (high - low) < clean - low, high, low)
+    sigma = cell.noise * game.spread()
+    return lambda clean: clean + sigma * rng.normal(size=len(clean))
 
 
 def _design(cell: Cell, rng: np.random.Generator, sizes: designs.Sizes | None) -> designs.Design:
@@ -101,14 +117,15 @@ def _design(cell: Cell, rng: np.random.Generator, sizes: designs.Sizes | None) -
 
 
 def estimate(
-    trial: Trial, rng: np.random.Generator, *, level: float = intervals.LEVEL, surrogate: str = SURROGATE
+    trial: Trial, rng: np.random.Generator, *, level: float = intervals.LEVEL, surrogate: str | Surrogate = SURROGATE
 ) -> intervals.Estimate:
     """The estimate that the package would print."""
     observed = trial.observed
     if trial.enumerated:
         find = exact.enumerated_estimate if observed.total is None else exact.enumerated_shapley
         return find(observed, trial.noise)
-    fit = intervals.cross_fit(observed, load_surrogate(surrogate), rng)
+    how = load_surrogate(surrogate) if isinstance(surrogate, str) else surrogate
+    fit = intervals.cross_fit(observed, how, rng)
     if observed.total is not None:
         shared = trial.own * (1.0 + 1.0 / REPEATS)
         return intervals.shapley_estimate(fit, observed, rng, noise=trial.own, shared=shared, level=level)
@@ -117,7 +134,7 @@ def estimate(
 
 
 def interval(
-    trial: Trial, rng: np.random.Generator, *, level: float = intervals.LEVEL, surrogate: str = SURROGATE
+    trial: Trial, rng: np.random.Generator, *, level: float = intervals.LEVEL, surrogate: str | Surrogate = SURROGATE
 ) -> Interval:
     """The interval that the package would print."""
     found = estimate(trial, rng, level=level, surrogate=surrogate).interval
@@ -125,7 +142,7 @@ def interval(
     return found
 
 
-def p_values(trial: Trial, rng: np.random.Generator, *, surrogate: str = SURROGATE) -> Floats:
+def p_values(trial: Trial, rng: np.random.Generator, *, surrogate: str | Surrogate = SURROGATE) -> Floats:
     """The p-values that the package would print, shape ``(n,)``."""
     found = estimate(trial, rng, surrogate=surrogate).p_values
     assert found is not None

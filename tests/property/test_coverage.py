@@ -148,6 +148,7 @@ def a_fit(rng: np.random.Generator, *, groups: int = 30, n: int = 5, **changes: 
     fit = CrossFit(
         scores=rng.standard_t(3.0, size=(groups, n)) * rng.uniform(0.5, 2.0, n) + rng.normal(size=n),
         predicted=np.zeros(2 * groups),
+        fitted=np.zeros(2 * groups),
         folds=6,
         own=np.zeros((groups, n)),
         whole=np.zeros(n),

@@ -60,8 +60,10 @@ def test_a_forest_does_not_see_the_rows_it_leaves_out() -> None:
     assert one is not None
     assert two is not None
     rounds = min(one.units.shape[1], two.units.shape[1])  # when to stop is what left-out rows say
+    both = one.values[:, :rounds].any(axis=2) & two.values[:, :rounds].any(axis=2)
+    assert both.mean() > 0.2
     assert np.array_equal(one.units[:, :rounds], two.units[:, :rounds])
-    assert np.array_equal(one.values[:, :rounds], two.values[:, :rounds])
+    assert np.array_equal(one.values[:, :rounds][both], two.values[:, :rounds][both])
 
 
 def test_forests_in_step_are_those_of_each_alone() -> None:
@@ -77,13 +79,32 @@ def test_forests_in_step_are_those_of_each_alone() -> None:
         assert np.array_equal(alone.units[0, :rounds], together.units[fit, :rounds])
 
 
+def test_no_forest_goes_by_the_rows_that_it_leaves_out_itself() -> None:
+    """When to stop is said by the others: a forest whose own left-out rows are garbage is the same forest."""
+    rng = np.random.default_rng(5)
+    masks = rng.random((80, 6)) < 0.5
+    seen, held = in_folds(80, 4)
+    effects = np.tile(conjunction(masks) + 0.5 * rng.normal(size=80), (5, 1))
+    wild = effects.copy()
+    wild[0] += 50.0 * held[0] * rng.normal(size=80)
+    one, two = forest.grow(masks, effects, seen, held), forest.grow(masks, wild, seen, held)
+    assert one is not None
+    assert two is not None
+    rounds = min(one.units.shape[1], two.units.shape[1])
+    assert np.array_equal(one.values[0, :rounds], two.values[0, :rounds])
+    assert not one.values[0, rounds:].any()
+    assert not two.values[0, rounds:].any()
+    assert not np.array_equal(one.values[1, :rounds], two.values[1, :rounds])  # the others do go by them
+
+
 def test_noise_grows_no_forest() -> None:
     rng = np.random.default_rng(2)
     seen, held = in_folds(120, 5)
-    grown = [
-        forest.grow(rng.random((120, 10)) < 0.5, np.tile(rng.normal(size=120), (6, 1)), seen, held) for _ in range(20)
-    ]
-    assert sum(each is None for each in grown) >= 18
+    empty = []
+    for _ in range(20):
+        grown = forest.grow(rng.random((120, 10)) < 0.5, np.tile(rng.normal(size=120), (6, 1)), seen, held)
+        empty.append(1.0 if grown is None else float(np.mean(~grown.values.any(axis=(1, 2)))))
+    assert np.mean(empty) >= 0.9
 
 
 # ---- products that are looked for ----
@@ -203,24 +224,29 @@ def test_shapley_values_of_redundant_games_are_nearly_exact() -> None:
     assert np.mean(errors) < 0.01
 
 
-@settings(max_examples=6)
-@given(SEEDS, st.sampled_from(["conjunctions", "additive", "parities"]))
-def test_a_fold_is_fitted_without_itself(seed: int, family: str) -> None:
-    """Other effects in a fold reach its own fit by the weights alone, which the other folds choose."""
-    rng = np.random.default_rng(seed)
-    game = Game(9, family, rng)
-    seen = observed(game, 128, rng)
-    fold_of = seen.groups % 4
-    new = rng.random((300, 9)) < 0.5
-    wild = seen.with_effects(seen.effects + np.where(fold_of == 0, 3.0 * game.spread() * rng.normal(size=128), 0.0))
-    first, other = folded(Adaptive(), seen, fold_of), folded(Adaptive(), wild, fold_of)
-    moved = float(np.sqrt(np.mean((first[0].predict(new) - other[0].predict(new)) ** 2)))
-    whole = float(np.sqrt(np.mean((first[-1].predict(new) - other[-1].predict(new)) ** 2)))
-    assert moved < whole
+@pytest.mark.parametrize("family", ["conjunctions", "additive", "parities"])
+def test_a_fold_is_fitted_without_itself(family: str) -> None:
+    """Garbage in a fold reaches its own fit by the weights alone, which the other folds choose."""
+    moved, whole = [], []
+    for seed in range(4):
+        rng = np.random.default_rng((seed, 9))
+        game = Game(9, family, rng)
+        seen = observed(game, 128, rng)
+        fold_of = seen.groups % 4
+        new = rng.random((300, 9)) < 0.5
+        garbage = np.where(fold_of == 0, 3.0 * game.spread() * rng.normal(size=128), 0.0)
+        first, other = (folded(Adaptive(), each, fold_of) for each in (seen, seen.with_effects(seen.effects + garbage)))
+        for found, fit in ((moved, 0), (whole, -1)):
+            gap = (first[fit].predict(new) - other[fit].predict(new)) / game.spread()
+            found.append(float(np.sqrt(np.mean(gap**2))))
+    assert np.mean(moved) < 0.8 * np.mean(whole)
 
 
 def test_scores_of_the_default_are_unbiased() -> None:
-    """Weights of a fold are chosen by the other folds, whose fits saw it: too little to bias its scores."""
+    """Weights of a fold are chosen by the other folds, whose fits saw it: too little to bias its scores.
+
+    Coverage beside that of nested fits: benchmarks/coverage_default.py.
+    """
     rng = np.random.default_rng(0)
     game = Game(8, "conjunctions", rng)
     found = []

@@ -32,7 +32,8 @@ HOLD = 1.0
 """Rows without effect that are added to each leaf, so that a few rows are not taken at their word."""
 
 LOOK = 30
-"""Rounds between looks at the left-out error: forests that raise it are not grown on."""
+"""Rounds between looks at the left-out errors: where they rise, a forest keeps no later tree. Each forest goes by the
+errors of the others: what it leaves out itself has no part in it."""
 
 _SEED = 0
 """Rows of each tree are drawn by this fixed seed: a surrogate is a function of its data alone."""
@@ -64,27 +65,39 @@ def grow(masks: Masks, effects: Floats, weights: Floats, held: Floats) -> Forest
         held: weights of the rows that judge each forest, shape ``(s, m)``.
 
     Returns:
-        The forests; None where their first trees predict the held rows no better than a constant.
+        The forests; None where the first trees of all of them predict the held rows no better than a constant. One that
+        others stopped has trees of zeros from there on.
     """
     level: Floats = (weights * effects).sum(axis=1) / weights.sum(axis=1)
     left: Singles = (effects - level[:, None]).astype(np.float32)
     trees = _Trees(masks, weights.astype(np.float32))
     units: list[NDArray[np.int64]] = []
     values: list[Singles] = []
-    error = float((held * left**2).sum())
-    while len(units) < ROUNDS:
+    error, kept = _of_others(held, left), left
+    rounds, going = np.zeros(len(left), dtype=np.int64), np.ones(len(left), dtype=bool)
+    # All grow on until none needs to: one that stopped still judges the others as if it had not.
+    while len(units) < ROUNDS and going.any():
         one, leaves, step = trees.grow(left)
         units.append(one)
         values.append(leaves)
         left = left - step
         if len(units) % LOOK == 0:
-            before, error = error, float((held * left**2).sum())
-            if error >= before and len(units) == LOOK:
-                return None
-            if error >= before:
-                break
-    tables = np.stack(values, axis=1).astype(np.float64)
-    return Forest(np.stack(units, axis=1), tables, level, effects - left)
+            before, error = error, _of_others(held, left)
+            first = len(units) == LOOK
+            grown = going & ((error < before) | (not first))
+            kept, rounds = np.where(grown[:, None], left, kept), np.where(grown, len(units), rounds)
+            going &= error < before
+    if not rounds.any():
+        return None
+    alive = np.arange(len(units)) < rounds[:, None]
+    tables = np.stack(values, axis=1).astype(np.float64) * alive[:, :, None]
+    return Forest(np.stack(units, axis=1), tables, level, effects - kept)
+
+
+def _of_others(held: Floats, left: Singles) -> Floats:
+    """The left-out squares of all forests but each one, shape ``(s,)``; of a single forest its own."""
+    own: Floats = (held * left**2).sum(axis=1)
+    return own if len(own) == 1 else np.sum(own * (1.0 - np.eye(len(own))), axis=1)
 
 
 class _Trees:
