@@ -7,8 +7,12 @@ estimators of shapiq. Each row is a cell (kind of game, units, keep probability,
 games and seeds. ``behind`` is the paired difference of the default to the best other method with its 95% interval over
 games: the default is behind where the whole interval is above zero.
 
-All methods see the same masks, drawn as the package draws them for so many calls. Cells are kept as they are done, and
-a broken run takes up where it ended: ``python -m benchmarks.methods --minutes 2``.
+Surrogates see the same masks, drawn as the package draws them for so many calls. The estimators of shapiq ask for their
+own; ProxySPEX and OddSHAP are those of its newest release, in an environment of its own (made by ``python -m
+benchmarks.methods --install``), and are left out where there is none. ProxySPEX, which takes a hundred times as long as
+the default, is run on `FEWER` games of the families that it is made for. `GAMES` games a cell let the whole be done in
+minutes; the intervals say what so few can tell. Cells are kept as they are done, and a broken run takes up where it
+ended: ``python -m benchmarks.methods --minutes 2``.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -26,6 +30,9 @@ import numpy as np
 from benchmarks import games, record
 from benchmarks.games import Bools, Floats, Played, Table
 from benchmarks.partial import Row, Rows, arguments
+from benchmarks.rivals.box import Box
+from benchmarks.rivals.protocol import CannotPlay, Found, OverBudget
+from benchmarks.rivals.rooms import Missing, Room, install, versions
 from whygen.errors import BudgetError
 from whygen.models.planted.games import FAMILIES
 from whygen.prompt import designs, fidelity, intervals
@@ -34,11 +41,19 @@ from whygen.prompt.surrogates import SURROGATES, Linear, Surrogate
 from whygen.stats.intervals import student_half_width
 
 DEFAULT = "adaptive"
-TESTED = 512
+TESTED = 2000
 """Masks that the first question is judged on."""
 
 SEED = 17
-CALLS = (32, 64, 128, 256, 512)
+GAMES = 5
+FEWER = 2
+SPARSE = ("redundant", "votes", "conjunctions", "parities")
+"""Families whose units act in threes and more."""
+
+ROOM = "shapiq_newest"
+
+ASKED = ((9, 64), (16, 64), (16, 256), (33, 256))
+"""Units and calls at which every family is predicted at keep .5; further settings are those of `cells`."""
 
 LINES = ("ridge", "ols", "lasso", "bayesian-ridge")
 _MOST = {"boosting": 64 * 12, "lasso": 128 * 12}
@@ -62,13 +77,16 @@ class Cell:
 
 
 def cells() -> Iterator[Cell]:
-    """The table, what matters most first; from 256 calls on fewer seeds, and fewer games of many units."""
-    yield Cell("GPT-3.5", 6, 32, 1, 200, 0.5)
-    for kind, calls, keep in itertools.product(("encoder", "storyteller"), CALLS, (0.5, 0.9, None)):
-        yield Cell(kind, 12, calls, 20, 10 if calls <= 128 else 2, keep)
-    for n, calls, keep, kind in itertools.product((8, 24, 60, 200), CALLS, (0.5, 0.9, None), FAMILIES):
-        if n < 200 or calls >= 128:
-            yield Cell(kind, n, calls, 20, 2 if n * calls <= 3072 else 1, keep)
+    """The table, what matters most first."""
+    for (n, calls), kind in itertools.product(ASKED, FAMILIES):
+        yield Cell(kind, n, calls, GAMES, 1, 0.5)
+    for (n, calls), kind in itertools.product(((12, 64), (24, 256)), FAMILIES):
+        yield Cell(kind, n, calls, GAMES, 1)
+    yield Cell("GPT-3.5", 6, 32, 1, 60, 0.5)
+    for kind, calls, keep in itertools.product(("encoder", "storyteller"), (64, 256), (0.5, None)):
+        yield Cell(kind, 12, calls, GAMES, 2, keep)
+    for (n, calls, keep), kind in itertools.product(((12, 32, 0.5), (24, 128, 0.9), (60, 128, 0.5)), FAMILIES):
+        yield Cell(kind, n, calls, GAMES, 1, keep)
 
 
 def game_of(cell: Cell, number: int) -> Played:
@@ -86,18 +104,20 @@ def held_out(game: Played, keep: float, calls: int, seed: int) -> dict[str, floa
     """R2 on masks of the same law that were not asked for; NaN where a method refuses the budget."""
     rng = np.random.default_rng((SEED, seed))
     new = rng.random((TESTED, game.n)) < keep
-    if keep == 0.5 and designs.fits_enumeration(game.n, calls):
-        design = designs.enumerated(game.n)
-    elif keep == 0.5:
-        drawn = {"complement": designs.complement_pairs, "independent": designs.independent}
-        design = drawn[designs.halves_for(game.n, calls)](game.n, calls // 2, rng)
-    else:
-        design = designs.bernoulli(game.n, calls, rng, keep=keep)
+    design = drawn(game.n, calls, rng) if keep == 0.5 else designs.bernoulli(game.n, calls, rng, keep=keep)
     seen = Observed(design.masks, game.values(design.masks), design.groups, design.keep)
     found = {
         s.name: _r2(s, seen, new, game.values(new)) for s in SURROGATES.values() if not _too_slow(s.name, game.n, calls)
     }
     return found | {"reported": _reported(seen, new, game.values(new), rng)}
+
+
+def drawn(n: int, calls: int, rng: np.random.Generator) -> designs.Design:
+    """Masks at keep .5 as the package draws them."""
+    if designs.fits_enumeration(n, calls):
+        return designs.enumerated(n)
+    how = {"complement": designs.complement_pairs, "independent": designs.independent}
+    return how[designs.halves_for(n, calls)](n, calls // 2, rng)
 
 
 def held_out_of_table(table: Table, calls: int, seed: int) -> dict[str, float]:
@@ -180,16 +200,80 @@ def _shapiq(name: str, **options: object) -> Callable[[Played, int, int], Floats
     return approximate
 
 
+@cache
+def _room() -> Room | None:
+    """The newest shapiq at work, one for each process; None where it is not installed."""
+    try:
+        return Room.open(ROOM)
+    except Missing:
+        return None
+
+
+def _newest(method: str, game: Played, budget: int, seed: int, new: Bools) -> Found | None:
+    """What a method of the newest shapiq finds within the budget, the whole prompt included."""
+    room = _room()
+    if room is None:
+        return None
+    try:
+        return room.explain(method, Box(game.values, budget), game.n, new=new, seed=seed)[0]
+    except (CannotPlay, OverBudget, Missing):
+        return None
+
+
+def _of_newest(method: str) -> Callable[[Played, int, int], Floats | None]:
+    def approximate(game: Played, calls: int, seed: int) -> Floats | None:
+        found = _newest(method, game, calls, seed, np.ones((1, game.n), dtype=bool))
+        return None if found is None else found.attributions
+
+    return approximate
+
+
 RIVALS: dict[str, Callable[[Played, int, int], Floats | None]] = {
     "KernelSHAP": _shapiq("KernelSHAP"),
     "KernelSHAP paired": _shapiq("KernelSHAP", pairing_trick=True),
     "permutations": _shapiq("PermutationSamplingSV"),
     "SVARM": _shapiq("SVARM"),
+    "OddSHAP": _of_newest("OddSHAP"),
 }
 
 
 def _relative(found: Floats | None, truth: Floats) -> float:
     return float("nan") if found is None else float(((found - truth) ** 2).sum() / (truth**2).sum())
+
+
+# ---- ProxySPEX ----
+
+
+def spex_cells() -> Iterator[Cell]:
+    for (n, calls), kind in itertools.product(ASKED, SPARSE):
+        yield Cell(kind, n, calls, FEWER, 1, 0.5)
+    for kind in SPARSE:
+        yield Cell(kind, 24, 256, FEWER, 1)
+
+
+def beside_spex(cell: Cell) -> Row:
+    """The default and ProxySPEX on the same games: held-out R2, or where keep is None the relative Shapley error."""
+    found: list[tuple[float, float]] = []
+    for number in range(cell.games):
+        game = game_of(cell, number)
+        rng = np.random.default_rng((SEED, number))
+        new = rng.random((TESTED, game.n)) < 0.5
+        rival = _newest("ProxySPEX", game, cell.calls + (cell.keep is not None), 0, new)
+        if rival is None:
+            continue
+        if cell.keep is None:
+            found.append((shapley_errors(game, cell.calls, 0)[DEFAULT], _relative(rival.attributions, game.shapley)))
+            continue
+        design = drawn(game.n, cell.calls, rng)
+        seen = Observed(design.masks, game.values(design.masks), design.groups)
+        ours = _r2(SURROGATES[DEFAULT], seen, new, game.values(new))
+        found.append((ours, fidelity.r_squared(game.values(new), rival.predictions) or float("nan")))
+    ours, theirs = np.mean(found, axis=0).tolist() if found else (None, None)
+    question = "relative squared Shapley error" if cell.keep is None else "held-out R2"
+    return {
+        "question": question, "game": cell.kind, "units": cell.n, "calls": cell.calls, "games": len(found),
+        "default": ours, "ProxySPEX": theirs,
+    }  # fmt: skip
 
 
 # ---- cells and rows ----
@@ -299,6 +383,12 @@ def beside(question: str, rows: Sequence[Row], *, least: float = 1e-3) -> list[d
     return found
 
 
+def planted_row(row: Row) -> Row:
+    """A planted family at keep .5 for a page."""
+    methods = {name: row["methods"][name] for name in (DEFAULT, "ridge", "kernel-ridge", "pairs")}  # type: ignore[index]
+    return {"game": row["game"], "units": row["n"], "calls": row["calls"], "games": row["runs"], **methods}
+
+
 def losses(rows: Sequence[Row], *, least: float = 1e-3) -> list[dict[str, object]]:
     """Cells in which the default is behind the best other method by more than its interval, and by ``least``."""
     return [
@@ -313,26 +403,36 @@ def losses(rows: Sequence[Row], *, least: float = 1e-3) -> list[dict[str, object
     ]  # fmt: skip
 
 
-def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False) -> None:
+def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False, rivals: bool = False) -> None:
     del data
+    if rivals:
+        install(ROOM)
     kept = Rows("methods", minutes=minutes, fresh=fresh)
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
         found = {cell.key: kept.get(cell.key, partial(row, cell, workers)) for cell in cells()}
+    spex = {f"ProxySPEX {cell.key}": cell for cell in spex_cells()}
+    beside_it = {key: kept.get(key, partial(beside_spex, cell)) for key, cell in spex.items()}
     rows = [row for row in found.values() if row is not None]
     r2 = [row for row in rows if row["keep"] is not None]
     shapley = [row for row in rows if row["keep"] is None]
     for title, part in (("Held-out R2 (more is better)", r2), ("Relative squared Shapley error (less)", shapley)):
         if shown(part):
             print(f"{title}\n\n{record.table(shown(part))}\n")
-    left = [key for key, row in found.items() if row is None]
+    left = [key for key, row in (found | beside_it).items() if row is None]
+    if some := [row for row in beside_it.values() if row is not None]:
+        print(f"ProxySPEX\n\n{record.table(some)}\n")
     questions = {"held-out R2": r2, "relative squared Shapley error": shapley}
     figures: dict[str, object] = dict(questions)
     figures["summary"] = [line for name, part in questions.items() for line in told(name, part)]
     figures["beside each"] = [line for name, part in questions.items() for line in beside(name, part)]
     figures |= {f"behind in {name}": losses(part) for name, part in questions.items()}
-    figures["not run"] = left
+    figures["planted"] = [planted_row(row) for row in r2 if row["keep"] == 0.5 and row["game"] in FAMILIES]
+    figures["ProxySPEX"] = some
+    figures |= {"not run": left, "rivals": versions(ROOM)}
     record.write("methods", figures, seed=SEED)
 
 
 if __name__ == "__main__":
-    main(**vars(arguments(__doc__).parse_args()))
+    options = arguments(__doc__)
+    options.add_argument("--install", dest="rivals", action="store_true", help="make the environment of shapiq")
+    main(**vars(options.parse_args()))

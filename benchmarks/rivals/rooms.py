@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -39,6 +40,8 @@ def installed(build: Path = BUILD) -> list[str]:
 def install(room: str, build: Path = BUILD) -> None:
     """Make the environment of a library, if there is none: this one's packages, and what its pins put over them.
 
+    Requirements that begin with ``# python 3.12`` are for that version, and stand alone: packages of ours are not its.
+
     Raises:
         Missing: if that failed; the environment is left as it is, and the next attempt begins anew.
     """
@@ -47,11 +50,24 @@ def install(room: str, build: Path = BUILD) -> None:
     if done.is_file() and done.read_text(encoding="utf-8") == wanted:
         return
     folder = python.parents[1]
-    _run(room, [sys.executable, "-m", "venv", "--without-pip", "--clear", str(folder)])
-    site = next(folder.glob("lib/python*/site-packages"))
-    (site / "parent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", encoding="utf-8")
+    if wanted.startswith("# python "):
+        version = wanted.splitlines()[0].removeprefix("# python ").strip()
+        _run(room, [_interpreter(room, version), "-m", "venv", "--clear", str(folder)])
+    else:
+        _run(room, [sys.executable, "-m", "venv", "--without-pip", "--clear", str(folder)])
+        site = next(folder.glob("lib/python*/site-packages"))
+        (site / "parent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", encoding="utf-8")
     _run(room, [str(python), "-m", "pip", "install", "--quiet", "-r", str(REQUIREMENTS / f"{room}.txt")])
     done.write_text(wanted, encoding="utf-8")
+
+
+def _interpreter(room: str, version: str) -> str:
+    """A Python of that version: of pyenv, or on the path (where pyenv leaves stubs that refuse)."""
+    own = sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{version}*/bin/python"))
+    found = str(own[-1]) if own else shutil.which(f"python{version}")
+    if found is None:
+        raise Missing(f"{room} needs Python {version}, which is neither on the path nor among the versions of pyenv")
+    return found
 
 
 def _run(room: str, command: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""shapiq 1.4: its approximators take a game and a budget as they are."""
+"""shapiq: its approximators take a game and a budget as they are."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _singles(found: Any, n: int) -> Floats:
     return np.array([float(found[(unit,)]) for unit in range(n)])
 
 
-def _values(kind: Any, **options: Any) -> Method:
+def values_of(kind: Any, **options: Any) -> Method:
     def explain(task: Task) -> Found:
         return Found(_singles(_interactions(kind, task, **options)[0], task.n))
 
@@ -70,9 +70,9 @@ def kernelshap_iq(task: Task) -> Found:
 
 
 METHODS: dict[str, Method] = {
-    "KernelSHAP": _values(shapiq.KernelSHAP),
+    "KernelSHAP": values_of(shapiq.KernelSHAP),
     "KernelSHAP-IQ": kernelshap_iq,
-    "SVARM": _values(shapiq.SVARM),
-    "permutation": _values(shapiq.PermutationSamplingSV),
+    "SVARM": values_of(shapiq.SVARM),
+    "permutation": values_of(shapiq.PermutationSamplingSV),
     "ProxySPEX": proxyspex,
 }
