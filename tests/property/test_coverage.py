@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
@@ -266,6 +266,7 @@ def exact_value(every: Observed, how: str) -> Floats:
 
 
 @given(st.integers(4, 9), SEEDS, st.sampled_from([0.5, 0.8, "shapley"]), st.floats(0.0, 2.0))
+@example(n=5, seed=536911, how=0.8, noise=0.0)  # chance completes layers until one group is left
 def test_value_interval_and_verdict_never_contradict_each_other(
     n: int, seed: int, how: float | str, noise: float
 ) -> None:

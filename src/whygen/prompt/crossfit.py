@@ -148,6 +148,10 @@ class _Drawn:
         known = (asked >= population.members)[population.stratum]
         if (asked <= NEGLIGIBLE * population.members).all() or known.all():
             return cls(weights, None, everything, 1.0)
+        if len(np.unique(observed.groups[~known])) < FEWEST_GROUPS:
+            # Chance completed layers until too few groups are left to make folds of. All take part then: what is
+            # known of complete layers leaves nothing open in them, so that their scores have no error of their own.
+            return cls(weights, population, everything, 1.0)
         return cls(weights, population, ~known, 1.0 - float(population.chance[known].sum()))
 
     def left(self, held: Bools) -> tuple[Floats, Floats]:
