@@ -26,6 +26,11 @@ MOST_FRAMES = 2_000
 MOST_RATE = 240.0
 GRID_MS = 1_000
 
+TO_FRAMES = (
+    "Write it as a GIF (ffmpeg -i in.mp4 out.gif), or give whygen.films.video_of(frames, rate), its frames as uint8."
+)
+"""What to do with a film that is compressed as one."""
+
 Frames = NDArray[np.uint8]
 """Shape ``(t, height, width, 3)``, RGB, 0 to 255."""
 
@@ -83,7 +88,11 @@ def read_video(source: Path | str | bytes) -> Video:
         path = Path(source)
         if not path.is_file():
             raise MissingError(f"There is no video at {str(path)!r}. Give an animated GIF, WebP or PNG.")
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"{str(path)!r} is over {MOST_BYTES // 2**20} MiB. Make the video shorter or smaller.")
         source = path.read_bytes()
+    if source[4:8] == b"ftyp" or source[:4] == b"\x1aE\xdf\xa3":
+        raise DataError(f"The video is an MP4 or WebM, which whygen does not decode. {TO_FRAMES}")
     image = _opened(source)
     count = int(getattr(image, "n_frames", 1))
     _check_size(count, image.height, image.width)
@@ -100,6 +109,14 @@ def read_video(source: Path | str | bytes) -> Video:
     repeats = [each // step for each in lasting]
     _check_size(sum(repeats), image.height, image.width)
     return video_of(np.repeat(np.stack(found), repeats, axis=0), GRID_MS / step)
+
+
+def is_animated(data: bytes) -> bool:
+    """Whether it is a picture of more than one frame; what cannot be read is none."""
+    try:
+        return int(getattr(_opened(data), "n_frames", 1)) > 1
+    except DataError:
+        return False
 
 
 def shrunk(values: Frames, *, height: int, width: int) -> Frames:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import whygen
-from whygen import pictures
+from whygen import pictures, sounds
 from whygen.models import Model, batched, draws_pictures, load_model
-from whygen.types import Edit, Failure, Output, Picture, Request, Sound
+from whygen.types import Edit, Failure, Output, Picture, Request
 
 
 def sky(prompt: str) -> NDArray[np.uint8]:
@@ -108,12 +108,12 @@ def test_behind_py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (Picture(b"no picture"), "no picture"),
         (Picture(pictures.picture_of(sky("")).data[:60]), "cut short"),
-        (np.zeros((4, 4, 3)), "float64"),
-        (np.zeros((3, 4, 4), dtype=np.uint8), r"\(3, 4, 4\)"),
-        (np.zeros((4, 4), dtype=np.uint8), r"\(4, 4\)"),
+        (np.full((4, 4, 3), 9.0), "float64"),
+        (np.zeros((5, 4, 6), dtype=np.uint8), r"\(5, 4, 6\)"),
+        (np.zeros(4, dtype=np.uint8), r"\(4,\)"),
         (np.zeros((0, 4, 3), dtype=np.uint8), r"\(0, 4, 3\)"),
         (Image.new("F", (4, 4)), "floating-point"),
-        (Sound(b"RIFF"), "did not promise"),
+        (sounds.sound_of(np.zeros(9), 8000), "did not promise"),
     ],
 )
 def test_what_is_no_picture_fails_that_one_request(returned: object, said: str) -> None:

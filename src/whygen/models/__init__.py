@@ -18,6 +18,7 @@ from whygen.models.protocols import FillsMask as FillsMask
 from whygen.models.protocols import HasContext as HasContext
 from whygen.models.protocols import HasIdentity as HasIdentity
 from whygen.models.protocols import HasOutputKind as HasOutputKind
+from whygen.models.protocols import LearnsKind as LearnsKind
 from whygen.models.protocols import Model as Model
 from whygen.models.protocols import Randomises as Randomises
 from whygen.models.protocols import Samples as Samples
@@ -42,6 +43,7 @@ __all__ = [
     "HasIdentity",
     "HasOutputKind",
     "LatentModel",
+    "LearnsKind",
     "Model",
     "ModelOptions",
     "Posterior",

@@ -130,6 +130,15 @@ class HasOutputKind(Protocol):
     def output_kind(self) -> OutputKind: ...
 
 
+@runtime_checkable
+class LearnsKind(HasOutputKind, Protocol):
+    """A model that may find out only by answering what its answers are, such as a function without an annotation."""
+
+    def learn(self, request: Request) -> OutputKind:
+        """What it answers with, after one answer, which is kept: the request is not asked twice."""
+        ...
+
+
 def output_kind(model: object) -> OutputKind:
     """What a model answers with."""
     return model.output_kind if isinstance(model, HasOutputKind) else "text"

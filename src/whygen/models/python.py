@@ -1,9 +1,9 @@
 """The user's own code as a model: ``py/package.module:callable``, or any callable.
 
 A callable takes a prompt and returns a text; one marked with `batched` takes a list of prompts and returns a list of
-texts. A `whygen.types.Picture`, `Sound` or `Video` may come back where the annotation promises it (``-> Sound``), and a
-whole `whygen.types.Output` always. A picture may also be a Pillow image or an array of uint8, ``(height, width, 3)``
-(``-> Image.Image``, ``-> NDArray[np.uint8]``); what answers an `Edit` is a picture, promised or not.
+texts. A `whygen.types.Picture`, `Sound` or `Video`, or a form of one that `medium_of` names, may come back where the
+annotation promises it (``-> Sound``) or there is none: then the first answer says what the others are. A whole
+`whygen.types.Output` may come back always; what answers an `Edit` is a picture, promised or not.
 
 A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``; one whose parameter is annotated as a str
 is not given chats. A callable that needs more, such as images, the temperature or a seed for each call, says so by its
@@ -25,12 +25,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
-import numpy as np
 from PIL import Image
 
-from whygen import films, pictures, sounds
 from whygen.errors import DataError, MissingError, UsageError
 from whygen.models.options import ModelOptions, Provider
+from whygen.models.returned import medium_of, names_a_file
 from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, OutputKind, Picture, Request, Sound, Video
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,7 +68,9 @@ class CallableModel:
         name = getattr(function, "__qualname__", type(function).__name__)
         self._uri = uri or f"py/{getattr(function, '__module__', '?')}:{name}"
         self._identity = identity
-        self._kind: OutputKind = _promised(function)
+        self._kind: OutputKind | None = _promised(function)
+        self._learning = False
+        self._first: tuple[object, Output | Failure] | None = None
 
     @property
     def uri(self) -> str:
@@ -86,11 +87,15 @@ class CallableModel:
 
     @property
     def output_kind(self) -> OutputKind:
-        """What the return annotation promises; a text without one."""
-        return self._kind
+        """What the return annotation promises, or `learn` has found; else a text."""
+        return self._kind or "text"
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
         refused = {place: failure for place, r in enumerate(requests) if (failure := self._refusal(r)) is not None}
+        if self._first is not None and requests:
+            known, self._first = self._first, None
+            if requests[0].prompt == known[0] and 0 not in refused:
+                return [known[1], *self.answer(requests[1:])]
         taken = [request for place, request in enumerate(requests) if place not in refused]
         given = taken if self._takes_requests else [_prompt(request) for request in taken]
         answers = iter(self._together(given) if self._batched else [self._one(prompt) for prompt in given])
@@ -141,67 +146,78 @@ class CallableModel:
         return self._output(text, time.perf_counter() - begun, given=prompt)
 
     def _output(self, text: object, seconds: float, *, given: object) -> Output | Failure:
-        if isinstance(text, str):
-            return Output(text=text, seconds=seconds)
+        if isinstance(text, str) and self.output_kind == "text":
+            return self._text(text, seconds)
         if isinstance(text, Output):
             return text if text.seconds else replace(text, seconds=seconds)
-        if isinstance(text, _MEDIA):
-            return self._medium(text, seconds, given=given)
         if inspect.iscoroutine(text):
             text.close()
             return _failed(f"{self._uri} is an async function", "Wrap it: lambda prompt: asyncio.run(f(prompt)).")
-        return _failed(f"{self._uri} returned a {type(text).__name__}, not a str", "Return the text of the answer.")
-
-    def _medium(self, medium: Any, seconds: float, *, given: object) -> Output | Failure:
-        """What was returned, if it can be read and was promised: what is measured is chosen before the first call."""
-        name, kind = next((name, kind) for types, name, kind in _PROMISES if isinstance(medium, types))
-        edited = kind == "picture" and isinstance(given.prompt if isinstance(given, Request) else given, Edit)
-        if self.output_kind != kind and not edited:
-            return _failed(
-                f"{self._uri} returned a {name} that it did not promise", f"Annotate the function with -> {name}."
-            )
+        edited = isinstance(given.prompt if isinstance(given, Request) else given, Edit)
         try:
-            return replace(_READ[kind](medium), seconds=seconds)
-        except DataError as error:
-            use = "shown" if kind == "picture" else "played"
-            return _failed(f"{self._uri} returned what cannot be {use}: {error}", "Check what the model makes.")
+            made = medium_of(text, "picture" if edited else self._kind)
+        except (DataError, MissingError) as error:
+            use = {"picture": "shown", "text": "read"}.get(self.output_kind, "played")
+            return _failed(f"{self._uri} returned what cannot be {use}: {error}", "Check what it returns.")
+        if made is None:
+            return _failed(f"{self._uri} returned a {type(text).__name__}, not a str", "Return the text of the answer.")
+        return self._medium(replace(made, seconds=seconds), edited=edited)
+
+    def _text(self, text: str, seconds: float) -> Output | Failure:
+        """A text is a text: of an unannotated function, one that names a picture that is there might mean that file."""
+        if self._kind is None and names_a_file(text):
+            return _failed(
+                f"{self._uri} returned a text that names a file, {text[:200]!r}",
+                "Return pathlib.Path(text) to have the file explained; annotate the function with -> str for the text.",
+            )
+        return Output(text=text, seconds=seconds)
+
+    def _medium(self, made: Output, *, edited: bool) -> Output | Failure:
+        """What was returned, if it was promised: what is measured is chosen before the first call."""
+        kind, name = next((kind, name) for kind, name in _NAMES if getattr(made, kind) is not None)
+        if self.output_kind == kind or (edited and kind == "picture") or self._learning:
+            return made
+        return _failed(
+            f"{self._uri} returned a {name} that it did not promise", f"Annotate the function with -> {name}."
+        )
+
+    def learn(self, request: Request) -> OutputKind:
+        """What an unannotated function answers with, from its answer to the first request, which is kept for the run.
+
+        Functions with an annotation, and those whose answers are recorded, are not called.
+        """
+        if self._kind is not None or self._identity is not None or self._refusal(request) is not None:
+            return self.output_kind
+        self._learning = True
+        try:
+            [answer] = self.answer([request])
+        finally:
+            self._learning = False
+        self._first = (request.prompt, answer)
+        held = answer.medium if isinstance(answer, Output) else None
+        if held is not None:
+            self._kind = next(kind for kind, _ in _NAMES if getattr(answer, kind) is not None)
+        return self.output_kind
 
 
-def _picture(medium: Picture | Image.Image | pictures.Pixels) -> Output:
-    return Output(picture=pictures.picture_from(medium))
-
-
-def _sound(medium: Sound) -> Output:
-    sounds.samples(medium)
-    return Output(sound=medium)
-
-
-def _video(medium: Video) -> Output:
-    films.frames(medium)
-    return Output(frames=medium)
-
-
-_PICTURES = (Picture, Image.Image, np.ndarray)
-_MEDIA = (*_PICTURES, Sound, Video)
-_PROMISES: tuple[tuple[Any, str, OutputKind], ...] = (
-    (_PICTURES, "Picture", "picture"), (Sound, "Sound", "sound"), (Video, "Video", "frames"),
-)  # fmt: skip
-_READ: Mapping[str, Callable[[Any], Output]] = {"picture": _picture, "sound": _sound, "frames": _video}
+_NAMES: tuple[tuple[OutputKind, str], ...] = (("picture", "Picture"), ("sound", "Sound"), ("frames", "Video"))
 _ANSWERS = (str, Picture, Image.Image, Sound, Video, Output)
 
 
-def _promised(function: Callable[..., Any]) -> OutputKind:
-    """What the return annotation names: a sound, a video, a picture, or else a text."""
+def _promised(function: Callable[..., Any]) -> OutputKind | None:
+    """What the return annotation names: a sound, a video, a picture, a text; None where it names none of these."""
     try:
         annotation = inspect.signature(function).return_annotation
     except (TypeError, ValueError):  # some built-in functions have no signature
-        return "text"
+        return None
     written = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     if re.search(r"\bSound\b", written):
         return "sound"
     if re.search(r"\bVideo\b", written):
         return "frames"
-    return "picture" if re.search(r"\b(Picture|Image|NDArray|ndarray)\b", written) else "text"
+    if re.search(r"\b(Picture|Image|NDArray|ndarray)\b", written):
+        return "picture"
+    return "text" if re.search(r"\bstr\b", written) else None
 
 
 def _annotation(function: Callable[..., Any]) -> object:

@@ -11,7 +11,7 @@ from typing import Unpack
 
 from whygen.encoders import AnyEncoder, ImageEncoder, TextEncoder, TimedEncoder
 from whygen.errors import UsageError
-from whygen.models import ModelOptions, load_model
+from whygen.models import LearnsKind, ModelOptions, load_model
 from whygen.prompt.asking import Asker
 from whygen.prompt.edits import no_levels
 from whygen.prompt.operators import Tools
@@ -21,7 +21,7 @@ from whygen.prompt.running import explained, make_run
 from whygen.results.prompt import PromptExplanation
 from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.typed import typed
-from whygen.types import Edit, Settings, Source
+from whygen.types import Edit, Request, Settings, Source
 
 
 @typed("prompt")
@@ -87,9 +87,11 @@ def explain_prompt(
     box = load_model(model, options or ModelOptions())
     encoder = find_encoder(encoder, chosen, box) or encoder
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
+    sent = settings or Settings(seed=seed)
+    if isinstance(box, LearnsKind) and box.learn(Request(prompt=question.units.prompt, settings=sent)) != "text":
+        question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     with open_store(cache) as store:
         runner = make_runner(box, store, budget=chosen.budget + question.plan.beside, progress=progress, options=run)
-        sent = settings or Settings(seed=seed)
         texts = encoder_of_texts(encoder, box)
         tools = Tools(
             model=box, encoder=texts, store=store, options=options, progress=progress, seed=seed, runner=runner
