@@ -148,11 +148,11 @@ class Calibration:
         assert self.tail is not None  # noqa: S101 - the caller looked
         n, draws = len(basis), len(masses)
         rank = max(1, split.rank_at(n, self.tail))
+        tails = split.beyond(basis, draws, rng, heaviest=split.USUAL if another else split.HEAVIEST)
         columns = list[NDArray[np.float64]]()
-        for column in basis.T:
+        for column, tail in zip(basis.T, tails, strict=True):
             levels = rng.beta(rank, n + 1 - rank, size=draws) if another else np.full(draws, self.tail)
-            heaviest = split.USUAL if another else split.HEAVIEST
-            columns.append(split.population_thresholds(column, levels, masses, rng, heaviest=heaviest))
+            columns.append(split.population_thresholds(column, levels, masses, tail))
         return np.column_stack(columns)
 
     def discrete(self) -> NDArray[np.bool_]:

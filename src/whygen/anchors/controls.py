@@ -244,7 +244,8 @@ def _procedure(run: Run, subject: Subject, *, name: str, what: str) -> ControlRe
     grouping = _grouped(other, scores.draws, calibration, name)
     measured = Measured(scores=scores, reference=of_reference, calibration=calibration, grouping=grouping, base=base)
     back = _coming_back(other, measured).comes_back
-    return _record(name, what, grouping, back)
+    inside, outside = _by_labels(run, rows, grouping.codes)
+    return _record(name, what, grouping, back).model_copy(update={"own_labels": inside, "other_labels": outside})
 
 
 def _grouped(run: Run, draws: Criteria, calibration: Calibration, name: str) -> Grouping:
@@ -306,10 +307,21 @@ def _codes(run: Run, draws: Criteria, calibration: Calibration) -> Codes:
 
 
 def _foil(name: str, codes: Codes) -> FoilRecord:
+    return FoilRecord(name=name, what=WHAT[name], n=len(codes), alike=_alike(codes))
+
+
+def _alike(codes: Codes) -> ShareRecord:
     alike = int((codes == 0).sum())
     low, high = wilson(alike, len(codes))
-    share = ShareRecord(share=alike / len(codes), low=low, high=high)
-    return FoilRecord(name=name, what=WHAT[name], n=len(codes), alike=share)
+    return ShareRecord(share=alike / len(codes), low=low, high=high)
+
+
+def _by_labels(run: Run, rows: NDArray[np.int64], codes: Codes) -> tuple[ShareRecord, ShareRecord] | tuple[None, None]:
+    """How many look like the reference among anchors of its labels, and among the others; None where too few are."""
+    others = np.isin(rows, _other_labels(run))
+    if min(others.sum(), (~others).sum()) < FEWEST_LABELLED:
+        return None, None
+    return _alike(codes[~others]), _alike(codes[others])
 
 
 def _other_labels(run: Run) -> NDArray[np.int64]:

@@ -51,7 +51,8 @@ class ControlRecord(Record):
     """The same procedure, run on something that has learned nothing.
 
     ``groups`` is empty, and ``missing`` says why, where the control could not be had. ``comes_back`` is None for
-    trivial reconstructions, which are what it is measured by.
+    trivial reconstructions, which are what it is measured by. ``own_labels`` and ``other_labels`` are the shares that
+    are HIHE among anchors of labels that the reference has, and among the others; None where labels do not tell.
     """
 
     name: str
@@ -59,6 +60,8 @@ class ControlRecord(Record):
     n: int = 0
     groups: dict[str, ShareRecord] = Field(default_factory=dict[str, ShareRecord])
     comes_back: ShareRecord | None = None
+    own_labels: ShareRecord | None = None
+    other_labels: ShareRecord | None = None
     missing: Text = ""
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 TELLING_FOILS = ("shuffled", "noise", "other labels")
 """Foils that a criterion must tell from the reference before the model is said to know it. Blends are left out: for
 some data, such as sums of waves, a blend of two samples is another sample."""
+FEWEST_LABELLED = 10
+"""Below so many anchors of the reference's labels their share is not said apart."""
+_SIMPLER = "simpler, or better known to this model, than nearly all of"
 MOST = 0.5
 """More than half: so many foils that pass, or reconstructions that are read as the trained class, are said."""
 
@@ -55,7 +58,14 @@ def yardstick(explanation: AnchorExplanation) -> str:
     """What anchors are compared with, in words."""
     if not by_reference(explanation):
         return "what this model itself generates"
-    return "your training samples" if explanation.calibration.role == "training" else "your reference samples"
+    whose = "its" if _brought(explanation) else "your"
+    return f"{whose} {'training' if explanation.calibration.role == 'training' else 'reference'} samples"
+
+
+def _brought(explanation: AnchorExplanation) -> bool:
+    """Whether the reference came with the model, as its source then says."""
+    source = "" if explanation.details is None else explanation.details.sources.get("reference", "")
+    return source.endswith(f"(come with {explanation.model})")
 
 
 def is_paper(explanation: AnchorExplanation) -> bool:
@@ -144,13 +154,26 @@ def _alike(explanation: AnchorExplanation) -> str:
         held = explanation.details is not None and explanation.details.n_reference is not None
         why = "thresholds do not rest on the reference" if held else "no reference was given"
         return f"{percent(alike.share)} of {n:,} anchors lie within {it} by every criterion ({why})"
-    if below is None or below.low <= _tail(explanation):
-        return f"{percent(alike.share)} of {n:,} anchors look to this model like {it}"
-    part = f"simpler, or better known to this model, than nearly all of {it}"
-    shares = percent(alike.share), percent(below.share)
-    if below.share > alike.share:
-        return f"{shares[1]} of {n:,} anchors are {part}; {shares[0]} look like them"
-    return f"{shares[0]} of {n:,} anchors look to this model like {it}, and {shares[1]} are {part}"
+    if below is not None and _are_below(explanation) and below.share > alike.share:
+        part = f"are {_SIMPLER} {it}"
+        return f"{percent(below.share)} of {n:,} anchors {part}; {percent(alike.share)} look like them"
+    return f"{percent(alike.share)} of {n:,} anchors look to this model like {it}{_labelled(explanation)}"
+
+
+def _are_below(explanation: AnchorExplanation) -> bool:
+    """Whether more anchors are BELOW than may be among samples like the reference."""
+    below = explanation.groups.get("BELOW")
+    return below is not None and below.low > _tail(explanation)
+
+
+def _labelled(explanation: AnchorExplanation) -> str:
+    """The share among anchors of the reference's labels, and among the others: what a share of all mixes."""
+    foil = next((each for each in explanation.foils if each.name == "other labels"), None)
+    rest = 0 if foil is None else counted(explanation) - foil.n
+    if foil is None or rest < FEWEST_LABELLED or foil.alike.low > MOST:
+        return ""
+    inside = (explanation.groups["HIHE"].count - round(foil.alike.share * foil.n)) / rest
+    return f": {percent(inside)} of those with a label that these have, and {percent(foil.alike.share)} of the others"
 
 
 def _tail(explanation: AnchorExplanation) -> float:
@@ -163,16 +186,26 @@ def _beside(explanation: AnchorExplanation) -> list[str]:
     """What the controls say, in the same breath."""
     alike, below = explanation.groups["HIHE"], explanation.groups.get("BELOW")
     foil, said = easiest_foil(explanation), list[str]()
-    if foil is not None and foil.alike.low > MOST and (below is None or below.share <= alike.share):
+    fewer = below is None or below.share <= alike.share
+    if foil is not None and foil.alike.low > MOST and fewer:
         said.append(f"and so do {percent(foil.alike.share)} of {foil.what}")
+    if below is not None and fewer and by_reference(explanation) and _are_below(explanation):
+        said.append(f"{percent(below.share)} are {_SIMPLER} these")
     copy, mean = control(explanation, "untrained"), control(explanation, "mean")
     if copy is not None:
-        said.append(f"an untrained copy says {percent(copy.groups['HIHE'].share)}")
+        said.append(f"an untrained copy says {percent(copy.groups['HIHE'].share)}{_copied(explanation, copy)}")
     if mean is not None:
         share = mean.groups["HIHE"]
         if copy is None or (share.share > copy.groups["HIHE"].share and share.high >= alike.low):
             said.append(f"the mean sample in the place of every reconstruction would say {percent(share.share)}")
     return said or ["nothing was run beside it to compare"]
+
+
+def _copied(explanation: AnchorExplanation, copy: ControlRecord) -> str:
+    """By labels, where the share of the model itself is told by labels."""
+    if copy.own_labels is None or copy.other_labels is None or not _labelled(explanation):
+        return ""
+    return f" ({percent(copy.own_labels.share)} and {percent(copy.other_labels.share)})"
 
 
 def _back(explanation: AnchorExplanation) -> str:
@@ -183,4 +216,6 @@ def _back(explanation: AnchorExplanation) -> str:
         return " None of them comes back nearer to itself than a trivial reconstruction."
     if earned(explanation):
         return f" It knows and reproduces {percent(back.share)}."
-    return f" {percent(back.share)} also come back, nearer to themselves than any trivial reconstruction."
+    alike = explanation.groups["HIHE"].count
+    who = f"All {alike:,}" if back.count == alike else f"{back.count:,} of these {alike:,}"
+    return f" {who} also come back, nearer to themselves than the trivial reconstructions are."

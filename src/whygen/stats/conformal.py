@@ -12,6 +12,7 @@ Sources: Vovk, Gammerman, Shafer 2005; Bates et al. 2023 (arXiv 2104.08279); MET
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -101,13 +102,66 @@ def is_discrete(scores: NDArray[np.float64]) -> bool:
     return len(np.unique(scores)) < DISCRETE * len(scores)
 
 
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """Draws of what nothing measures: how the population goes on beyond the highest score. Each ``(B,)``.
+
+    ``mass`` is a unit exponential, as those of the samples are; ``scale`` a gamma variable over its mean, by which the
+    tail's scale is known; ``index`` the tail's heaviness. For scores of few values ``unseen`` is the mass above all
+    that was seen, and ``rest`` that below.
+    """
+
+    mass: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    index: NDArray[np.float64]
+    unseen: NDArray[np.float64]
+    rest: NDArray[np.float64]
+
+    def where(self, same: NDArray[np.bool_], other: Beyond) -> Beyond:
+        """That of another criterion in the draws in which it is the same, and this one elsewhere."""
+        pairs = (
+            (self.mass, other.mass), (self.scale, other.scale), (self.index, other.index),
+            (self.unseen, other.unseen), (self.rest, other.rest),
+        )  # fmt: skip
+        return Beyond(*(np.where(same, theirs, own) for own, theirs in pairs))
+
+
+def beyond(
+    reference: NDArray[np.float64], draws: int, rng: np.random.Generator, *, heaviest: float = HEAVIEST
+) -> list[Beyond]:
+    """Draws of what lies beyond the highest score of each criterion, ``(n, c)``.
+
+    Beyond all that was seen two criteria are either far on the same samples or on others. How often the samples that
+    are highest by one are highest by another says which (k of the top m: Jeffreys' law); in so many draws what lies
+    beyond is the same. Were it never so, the thresholds of criteria that go together would seem to err apart, and
+    shares to be surer than they are; were it always so, the shares of what only one of them calls out would.
+    """
+    top = _top(len(reference))
+    highest = np.argsort(-reference, axis=0, kind="stable")[:top].T
+    found = list[Beyond]()
+    for place, rows in enumerate(highest):
+        own = Beyond(
+            rng.exponential(size=draws),
+            rng.gamma(top, size=draws) / top,
+            rng.uniform(LIGHTEST, heaviest, size=draws),
+            *rng.gamma(0.5, size=(2, draws)),
+        )
+        shared = [len(np.intersect1d(rows, known)) for known in highest[:place]]
+        if shared:
+            nearest = int(np.argmax(shared))
+            chance = rng.beta(shared[nearest] + 0.5, top - shared[nearest] + 0.5, size=draws)
+            own = own.where(rng.random(size=draws) < chance, found[nearest])
+        found.append(own)
+    return found
+
+
+def _top(n: int) -> int:
+    """So many of the highest scores say what the tail is like."""
+    return max(1, min(max(2, math.ceil(math.sqrt(n))), n - 1))
+
+
 def population_thresholds(
-    reference: ArrayLike,
-    levels: ArrayLike,
-    masses: NDArray[np.float64],
-    rng: np.random.Generator,
-    *,
-    heaviest: float = HEAVIEST,
+    reference: ArrayLike, levels: ArrayLike, masses: NDArray[np.float64], tail: Beyond
 ) -> NDArray[np.float64]:
     """Draws of the score that a share ``level`` of the *population* exceeds, given a reference drawn from it.
 
@@ -125,8 +179,7 @@ def population_thresholds(
         levels: a share for each draw, shape ``(B,)``.
         masses: unit exponentials, one a draw and reference sample, ``(B, n)``. Criteria of the same samples are given
             the same masses, so that their thresholds are as dependent as the criteria.
-        rng: draws what lies beyond the highest score.
-        heaviest: largest index of the tail beyond it.
+        tail: what lies beyond the highest score, as `beyond` draws it.
 
     Returns:
         Shape ``(B,)``.
@@ -135,20 +188,16 @@ def population_thresholds(
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]
     if is_discrete(scores):
-        return _atoms(falling, shares, masses[:, order], rng)
-    return _between(falling, shares, masses[:, order], rng, heaviest)
+        return _atoms(falling, shares, masses[:, order], tail)
+    return _between(falling, shares, masses[:, order], tail)
 
 
 def _between(
-    falling: NDArray[np.float64],
-    shares: NDArray[np.float64],
-    masses: NDArray[np.float64],
-    rng: np.random.Generator,
-    heaviest: float,
+    falling: NDArray[np.float64], shares: NDArray[np.float64], masses: NDArray[np.float64], tail: Beyond
 ) -> NDArray[np.float64]:
     """For scores without ties; ``falling`` and the columns of ``masses`` in descending order."""
     n, draws = len(falling), np.arange(len(shares))
-    above = np.cumsum(np.column_stack([rng.exponential(size=len(shares)), masses]), axis=1)
+    above = np.cumsum(np.column_stack([tail.mass, masses]), axis=1)
     above /= above[:, -1:]  # above[:, k] is the population's share above the (k + 1)-th largest score
     gap = np.minimum((above <= shares[:, None]).sum(axis=1), n)
     upper, lower = falling[np.maximum(gap - 1, 0)], falling[np.minimum(gap, n - 1)]
@@ -158,29 +207,24 @@ def _between(
         np.maximum(above[draws, gap], 2 * tiny) / np.maximum(outside, tiny)
     )
     inside = upper - np.clip(part, 0, 1) * (upper - lower)
-    return np.where(gap == 0, falling[0] + _beyond(falling, above[:, 0] / shares, rng, heaviest), inside)
+    return np.where(gap == 0, falling[0] + _beyond(falling, above[:, 0] / shares, tail), inside)
 
 
-def _beyond(
-    falling: NDArray[np.float64], ratio: NDArray[np.float64], rng: np.random.Generator, heaviest: float
-) -> NDArray[np.float64]:
+def _beyond(falling: NDArray[np.float64], ratio: NDArray[np.float64], tail: Beyond) -> NDArray[np.float64]:
     """How far beyond the highest score a generalised Pareto tail reaches until its mass has fallen by ``ratio``."""
-    n = len(falling)
-    top = max(1, min(max(2, math.ceil(math.sqrt(n))), n - 1))
+    n, top = len(falling), _top(len(falling))
     excess = float(falling[:top].mean() - falling[min(top, n - 1)])
-    scale = excess * top / rng.gamma(top, size=len(ratio))  # the mean of ``top`` exponentials is known that well
-    index = rng.uniform(LIGHTEST, heaviest, size=len(ratio))
-    return scale * np.expm1(index * np.log(np.maximum(ratio, 1.0))) / index
+    scale = excess / tail.scale  # the mean of ``top`` exponentials is known that well
+    return scale * np.expm1(tail.index * np.log(np.maximum(ratio, 1.0))) / tail.index
 
 
 def _atoms(
-    falling: NDArray[np.float64], shares: NDArray[np.float64], masses: NDArray[np.float64], rng: np.random.Generator
+    falling: NDArray[np.float64], shares: NDArray[np.float64], masses: NDArray[np.float64], tail: Beyond
 ) -> NDArray[np.float64]:
     """For scores that take few values: the share at or above a value that k of n reach is Beta(k + .5, n - k + .5)."""
     starts = np.flatnonzero(np.concatenate([[True], falling[1:] != falling[:-1]]))
-    unseen, rest = rng.gamma(0.5, size=(2, len(shares)))
-    reached = unseen[:, None] + np.cumsum(np.add.reduceat(masses, starts, axis=1), axis=1)
-    reached = np.column_stack([unseen, reached]) / (masses.sum(axis=1) + unseen + rest)[:, None]
+    reached = tail.unseen[:, None] + np.cumsum(np.add.reduceat(masses, starts, axis=1), axis=1)
+    reached = np.column_stack([tail.unseen, reached]) / (masses.sum(axis=1) + tail.unseen + tail.rest)[:, None]
     values = np.concatenate([np.array([np.inf]), falling[starts]])
     return values[np.minimum((reached <= shares[:, None]).sum(axis=1), len(values) - 1)]
 
