@@ -102,6 +102,12 @@ class Run:
     def wanted(self) -> frozenset[str]:
         return self.plan.wanted_controls
 
+    @property
+    def reference_labels(self) -> frozenset[str | int]:
+        """Labels that the reference has; none where it has no labels."""
+        reference = self.subject.reference_set
+        return frozenset((None if reference is None else reference.labels) or ())
+
     def base(self) -> Base | None:
         """What trivial reconstructions are made of; None where they are not wanted."""
         if "trivial" not in self.wanted:
@@ -295,7 +301,9 @@ def _foils(run: Run, own: Measured) -> tuple[tuple[FoilRecord, ...], tuple[Power
         powers += power(run.chosen.names, foil.name, (base_scores.values, some), (scores.values, samples))
     rows = _other_labels(run)
     if rows.size >= FEWEST_LABELLED and "foils" in run.wanted:
-        foils.append(_foil("other labels", own.grouping.codes[rows]))
+        known = tuple(sorted(run.reference_labels, key=str))
+        found = _foil("other labels", own.grouping.codes[rows])
+        foils.append(found.model_copy(update={"reference_labels": known}))
         samples = run.subject.anchors.rows(rows[:MOST_COMPARED])
         values = own.scores.values[rows]
         powers += power(run.chosen.names, "other labels", (base_scores.values, some), (values, samples))
@@ -326,12 +334,10 @@ def _by_labels(run: Run, rows: NDArray[np.int64], codes: Codes) -> tuple[ShareRe
 
 def _other_labels(run: Run) -> NDArray[np.int64]:
     """Anchors of labels that the reference does not have."""
-    reference = run.subject.reference_set
-    labels, known = run.subject.anchor_set.labels, None if reference is None else reference.labels
-    if labels is None or known is None:
+    labels, known = run.subject.anchor_set.labels, run.reference_labels
+    if labels is None or not known:
         return np.zeros(0, np.int64)
-    inside = set(known)
-    return np.array([row for row in run.subject.distinct if labels[row] not in inside], dtype=np.int64)
+    return np.array([row for row in run.subject.distinct if labels[row] not in known], dtype=np.int64)
 
 
 def _likeness(run: Run, own: Measured) -> LikenessRecord | None:

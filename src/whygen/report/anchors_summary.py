@@ -22,6 +22,8 @@ MOST_POINTS = 3_000
 MOST_LABELS = 60
 REMARKS = ("unsure-group", "small-group", "near-duplicates", "greedy-instead", "skipped-files")
 """Warnings of what is shown, not of what the figures mean: they stand below the figures."""
+GLANCE = 4
+"""Groups of which one picture stands beside the first sentence."""
 SIZE = 64
 """Pixels that a small picture of a gallery is enlarged to, at least."""
 
@@ -29,6 +31,7 @@ SIZE = 64
 def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
     """Everything that the report of an anchor explanation shows, as JSON; figures are SVG text."""
     evidence, details = explanation.evidence, explanation.details
+    galleries = [] if evidence is None else _galleries(explanation, evidence)
     return {
         "kind": "anchors",
         "title": f"What has it learned? {shorten(explanation.model, 60)}",
@@ -46,7 +49,8 @@ def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
         "below": anchors_against.below(explanation),
         "thresholds": _thresholds(explanation),
         "scatter": None if evidence is None else _scatter(explanation, evidence),
-        "galleries": [] if evidence is None else _galleries(explanation, evidence),
+        "glance": [{**gallery, "pictures": gallery["pictures"][:1]} for gallery in galleries][:GLANCE],
+        "galleries": galleries,
         "labels": None if details is None else _labels(details),
         "readings": None if details is None else _readings(details),
         "coverage": None if details is None else _coverage(details),

@@ -66,12 +66,16 @@ class ControlRecord(Record):
 
 
 class FoilRecord(Record):
-    """Samples that are not what the reference is, made of it or found among the anchors; ``alike``: called HIHE."""
+    """Samples that are not what the reference is, made of it or found among the anchors; ``alike``: called HIHE.
+
+    ``reference_labels``: where foils are anchors of other labels, those that the reference has.
+    """
 
     name: str
     what: str
     n: int
     alike: ShareRecord
+    reference_labels: tuple[str | int, ...] = ()
 
 
 class PowerRecord(Record):

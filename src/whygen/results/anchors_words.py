@@ -20,6 +20,8 @@ TELLING_FOILS = ("shuffled", "noise", "other labels")
 some data, such as sums of waves, a blend of two samples is another sample."""
 FEWEST_LABELLED = 10
 """Below so many anchors of the reference's labels their share is not said apart."""
+FEW_LABELS = 3
+"""More labels than these are not named in a headline."""
 _SIMPLER = "simpler, or better known to this model, than nearly all of"
 MOST = 0.5
 """More than half: so many foils that pass, or reconstructions that are read as the trained class, are said."""
@@ -173,7 +175,9 @@ def _labelled(explanation: AnchorExplanation) -> str:
     if foil is None or rest < FEWEST_LABELLED or foil.alike.low > MOST:
         return ""
     inside = (explanation.groups["HIHE"].count - round(foil.alike.share * foil.n)) / rest
-    return f": {percent(inside)} of those with a label that these have, and {percent(foil.alike.share)} of the others"
+    few = 0 < len(foil.reference_labels) <= FEW_LABELS
+    which = f"labelled {_listed([str(each) for each in foil.reference_labels])}" if few else "with a label of these"
+    return f": {percent(inside)} of those {which}, and {percent(foil.alike.share)} of the others"
 
 
 def _tail(explanation: AnchorExplanation) -> float:
@@ -218,4 +222,4 @@ def _back(explanation: AnchorExplanation) -> str:
         return f" It knows and reproduces {percent(back.share)}."
     alike = explanation.groups["HIHE"].count
     who = f"All {alike:,}" if back.count == alike else f"{back.count:,} of these {alike:,}"
-    return f" {who} also come back, nearer to themselves than the trivial reconstructions are."
+    return f" {who} also come back, nearer to themselves than the trivial reconstructions."

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from whygen.anchors.calibration import conformal, deviations, mean_max, percentile, round_maxima
+from whygen.anchors.groups import assign, group
 from whygen.errors import DataError, UsageError
+from whygen.stats import conformal as split
 
 NAMES = ("kld", "sse")
 
@@ -205,3 +207,30 @@ def test_shapes_that_do_not_fit_are_refused():
         conformal(np.zeros((50, 3)), names=NAMES)
     with pytest.raises(DataError, match="no reference samples"):
         conformal(np.zeros((0, 2)), names=NAMES)
+
+
+@pytest.mark.parametrize(("alike", "low", "high"), [(True, 0.75, 1.0), (False, 0.0, 0.25)])
+def test_what_lies_beyond_the_reference_is_one_for_criteria_that_go_together(alike, low, high):
+    rng = np.random.default_rng(0)
+    one = rng.normal(size=100)
+    tails = split.beyond(np.column_stack([one, one if alike else -one]), 2000, rng)
+    for name in ("mass", "scale", "index", "unseen", "rest"):
+        assert low <= (getattr(tails[0], name) == getattr(tails[1], name)).mean() <= high
+
+
+def test_intervals_hold_where_one_sample_is_high_by_all_criteria():
+    # Three criteria, two of which mostly are the third: drawn apart beyond the reference, .90 were covered.
+    rng, inside = np.random.default_rng(1), []
+
+    def drawn(n, stretch=1.0):
+        return stretch * np.maximum(rng.exponential(size=(n, 1)), rng.exponential(size=(n, 3)))
+
+    kinds = ("intrinsic", "extrinsic", "extrinsic")
+    reference, anchors = np.sort(drawn(400_000), axis=0), drawn(400_000, 1.6)
+    high, below = anchors <= reference[-10_001], anchors < reference[10_000]
+    true = (assign(high, kinds=kinds, below=below) == 0).mean()
+    for _ in range(200):
+        calibration = conformal(drawn(100), names=["a", "b", "c"])
+        found = group(drawn(1000, 1.6), kinds=kinds, calibration=calibration, rng=rng, replicates=1).shares[0]
+        inside.append(found.low <= true <= found.high)
+    assert np.mean(inside) >= 0.92

@@ -87,6 +87,27 @@ def test_foils_that_pass_and_samples_that_are_simpler_are_in_the_headline() -> N
     )
 
 
+def test_shares_of_labels_are_said_apart_and_of_the_copy_too() -> None:
+    found = explained(copy=0.2)
+    others = FoilRecord(name="other labels", what="anchors of other labels", n=100, alike=share(0.06))
+    copy = found.controls[0].model_copy(update={"own_labels": share(0.6), "other_labels": share(0.5)})
+    found = found.model_copy(update={"foils": (others,), "controls": (copy,)})
+    # Of 125 anchors 25 are HIHE, 6 of them of the 100 with other labels: 19 of the 25 with labels of the reference.
+    assert (
+        ": 76.0% of those with a label of these, and 6.0% of the others; an untrained copy says 40.0% (60.0% and 50.0%)"
+    ) in headline(found)
+    zeros = found.model_copy(update={"foils": (others.model_copy(update={"reference_labels": (0,)}),)})
+    assert ": 76.0% of those labelled 0, and 6.0% of the others" in headline(zeros)
+    passing = found.model_copy(update={"foils": (others.model_copy(update={"alike": share(0.9)}),)})
+    assert "of those" not in headline(passing)
+    assert "and so do 90.0% of anchors of other labels" in headline(passing)
+
+
+def test_how_many_of_those_that_look_alike_come_back_is_counted() -> None:
+    assert " 20 of these 25 also come back" in headline(explained(copy=0.2))
+    assert " All 25 also come back" in headline(explained(copy=0.2, back=25))
+
+
 @pytest.mark.parametrize("preset", ["pxgen", "pxgen-saturated"])
 def test_the_papers_words_are_said_to_be_the_papers(preset: str) -> None:
     found = AnchorExplanation.model_validate({**OLD, "preset": preset})
