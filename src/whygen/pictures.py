@@ -1,7 +1,8 @@
 """Pictures as bytes and as pixels: what every room that looks at one reads and writes it with.
 
-Whatever a file holds (palette, alpha, 16 bits, CMYK, a turned photograph), `pixels` gives plain 8-bit RGB, or an error
-that says what is wrong. A picture is looked at before it is unpacked: a small file may claim a gigantic one.
+Whatever a file holds (palette, alpha, 16 bits, CMYK, a turned photograph, a phone's MPO), `pixels` gives plain 8-bit
+RGB, or an error that says what is wrong. A picture is looked at before it is unpacked: a small file may claim a
+gigantic one.
 """
 
 from __future__ import annotations
@@ -139,7 +140,8 @@ def _opened(data: bytes, name: str) -> Image.Image:
         raise DataError(f"{name} is no picture that can be read ({_first(error)}). Give a PNG, JPEG or WebP.") from None
     if image.width * image.height > MOST_PIXELS:
         raise DataError(f"{name} has {image.width} x {image.height} pixels, over {MOST_PIXELS:,}. {_SMALLER}")
-    if getattr(image, "n_frames", 1) > 1:
+    # The further frames of an MPO are a second lens, a depth map or a preview: the first one is the photograph.
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
         raise DataError(f"{name} is animated ({getattr(image, 'n_frames', 0)} frames): give one of its frames.")
     return image
 

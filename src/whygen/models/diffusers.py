@@ -89,10 +89,7 @@ def open_pipeline(
             f"model='diffusers/{name}' is a folder without a usable pipeline ({_first(error)}). Give the folder that "
             f"save_pretrained has written, or ORG/NAME; for its autoencoder alone diffusers/{name}/vae."
         ) from error
-    if "prompt" not in inspect.signature(pipeline.__call__).parameters:
-        raise UsageError(
-            f"diffusers/{name} ({type(pipeline).__name__}) takes no text: whygen can change nothing in it."
-        )
+    _check_text(pipeline, f"diffusers/{name}")
     identity: dict[str, JsonValue] = {
         "weights": _folder_digest(Path(name)) if Path(name).is_dir() else Path(folder).name,
         "dtype": str(dtype).removeprefix("torch."),
@@ -100,6 +97,31 @@ def open_pipeline(
     return PictureModel(
         pipeline, uri=uri or f"diffusers/{name}", identity=identity, batch_size=options.batch_size, defaults=defaults
     )
+
+
+def held_pipeline(pipeline: Any, options: ModelOptions) -> PictureModel:
+    """A pipeline that a person holds, as it is: with its adapters, its scheduler, and the parts where they lie.
+
+    Its answers are kept for the run only: what it was loaded from names it, and says nothing of its weights now.
+
+    Raises:
+        UsageError: if it takes no text, or is to be moved or converted.
+    """
+    from whygen.models.diffusers_pictures import PictureModel
+
+    if options.device is not None or options.dtype is not None:
+        raise UsageError(
+            "device and dtype are for models that whygen opens, and this pipeline is open. Leave them out, or move it "
+            "yourself: pipeline.to(device, dtype)."
+        )
+    name = str(getattr(pipeline.config, "_name_or_path", None) or type(pipeline).__name__)
+    _check_text(pipeline, type(pipeline).__name__)
+    return PictureModel(pipeline, uri=f"diffusers/{name}", batch_size=options.batch_size)
+
+
+def _check_text(pipeline: Any, name: str) -> None:
+    if "prompt" not in inspect.signature(pipeline.__call__).parameters:
+        raise UsageError(f"{name} ({type(pipeline).__name__}) takes no text: whygen can change nothing in it.")
 
 
 def _downloaded(name: str) -> str:

@@ -3,7 +3,7 @@
 
 The noise that a picture begins with depends on the seed and the draw, never on the text and never on the batch: all
 masks of an explanation begin with the same noise, on every device. What a request is answered does not depend on its
-batch but for rounding, by at most one step of 255.
+batch but for rounding: pictures are drawn one by one until a trial has shown this of the class (`Brush.agrees`).
 """
 
 from __future__ import annotations
@@ -13,21 +13,24 @@ import inspect
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from diffusers.utils import logging
-from numpy.typing import NDArray
-from PIL import Image
 
 from whygen import pictures
 from whygen.errors import DataError
-from whygen.models.diffusers_settings import Wanted, read_settings
+from whygen.models.diffusers_drawing import WORTH, Brush, Drawn, Job, multiple_of
+from whygen.models.diffusers_settings import read_settings
+from whygen.models.diffusers_tokens import readers
 from whygen.models.hf_model import quiet as quiet_transformers
 from whygen.models.hf_tokens import Refused
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Request, Settings
+
+CALLS = 2
+"""Part of the identity: raised when equal requests are answered with other pictures than before (2: the picture's own
+size is kept)."""
 
 SMALL = 50_000_000
 """Parameters under which a pipeline counts as small: then overhead, not memory, decides the size of a batch."""
@@ -38,17 +41,11 @@ no faster there (benchmarks/editing_sizes.py), and a process that runs out of me
 accelerator says so and the batch is halved."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A request ready for the pipeline; jobs of one kind can share a batch."""
-
-    place: int
-    text: str
-    wanted: Wanted
-    seed: int
-    image: pictures.Pixels | None = None
-    mask: pictures.Pixels | None = None
-    kind: tuple[object, ...] = field(default=())
+ERRORS = (
+    RuntimeError, MemoryError, ValueError, IndexError, KeyError, TypeError, AttributeError, AssertionError,
+    NotImplementedError,
+)  # fmt: skip
+"""What pipelines raise of requests that they cannot take."""
 
 
 class PictureModel:
@@ -76,10 +73,18 @@ class PictureModel:
         self.pipeline = pipeline
         self._uri = uri
         self._defaults = dict(defaults or {})
-        self._identity = None if identity is None else {"uri": uri, **identity, "defaults": self._defaults}
-        self._takes = frozenset(inspect.signature(pipeline.__call__).parameters)
+        told = {"uri": uri, **(identity or {}), "defaults": self._defaults, "calls": CALLS}
+        self._identity = None if identity is None else told
+        self._takes = inspect.signature(pipeline.__call__).parameters
+        self._brush = Brush(self._call, self._takes, multiple=multiple_of(pipeline))
+        self._exact = pipeline.dtype in (torch.float32, torch.float64) and _place(pipeline) == "cpu"
+        self._together: set[tuple[object, ...]] = set()  # kinds of jobs of which a trial has shown it
+        self._readers = readers(pipeline, self._takes)
         self._batch = batch_size or _batch_for(pipeline)
-        self._pixels = PIXELS if batch_size is None and pipeline.device.type == "cpu" else None
+        self._pixels = PIXELS if batch_size is None and _place(pipeline) == "cpu" else None
+
+    def _call(self, **told: Any) -> Any:
+        return self.pipeline(**told)
 
     @property
     def uri(self) -> str:
@@ -96,8 +101,7 @@ class PictureModel:
 
     def answers_alike(self, settings: Settings) -> bool:
         """One seed of the noise, in single precision on a processor: elsewhere a batch may move the last digits."""
-        exact = self.pipeline.dtype in (torch.float32, torch.float64) and self.pipeline.device.type == "cpu"
-        return settings.temperature == 0.0 and exact
+        return settings.temperature == 0.0 and self._exact
 
     @property
     def output_kind(self) -> Literal["picture"]:
@@ -110,13 +114,35 @@ class PictureModel:
 
     @property
     def context_tokens(self) -> int | None:
-        """Tokens that the text encoder reads, the rest is cut off; None when there is no such limit."""
-        most = getattr(getattr(self.pipeline, "tokenizer", None), "model_max_length", None)
-        return most if isinstance(most, int) and most < 10**6 else None
+        """Tokens that the text encoder which reads most reads, the rest is cut off; None when there is no limit."""
+        return max((reader.most for reader in self._readers), default=None)
 
     def count_tokens(self, request: Request) -> int:
-        """Tokens of the text, counted without the mark of its end, so that a text that just fits is under the limit."""
-        return len(self.pipeline.tokenizer(_text(request)).input_ids) - 1
+        """Tokens of the text, counted without the mark of its end, so that a text that just fits is under the limit.
+
+        Of several encoders, the one that reads most counts; a text that another one reads whole is under the limit.
+        """
+        if not self._readers:
+            raise DataError(f"{self._uri} has no tokenizer to count with.")
+        text = _text(request)
+        widest = max(self._readers, key=lambda reader: reader.most)
+        count = widest.count(text)
+        if count >= widest.most and any(reader.count(text) < reader.most for reader in self._readers):
+            return widest.most - 1
+        return count
+
+    def notices(self, request: Request) -> list[tuple[str, str]]:
+        """What a person should know of how this request is read: encoders that do not read all of it."""
+        text = _text(request)
+        cut = [reader for reader in self._readers if reader.count(text) >= reader.most]
+        if not cut or len(cut) == len(self._readers):
+            return []
+        said = ", ".join(f"{reader.name} reads the first {reader.most - 1}" for reader in cut)
+        left = next(reader.rest(text) for reader in cut)
+        return [("cut-for-one-encoder", (
+            f"Not every text encoder of {self._uri} reads the whole prompt: of {cut[0].count(text) - 1} tokens "
+            f"{said}, up to the words {left!r}; the others read all. What stands behind acts through those alone."
+        ))]  # fmt: skip
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
         answers: dict[int, Output | Failure] = {}
@@ -136,7 +162,8 @@ class PictureModel:
 
     def _most(self, job: Job) -> int:
         """How many jobs like this one go into a batch."""
-        height, width = (job.wanted.given.get(side) for side in ("height", "width"))
+        given: dict[str, Any] = dict(job.wanted.given)
+        height, width = given.get("height"), given.get("width")
         if job.image is not None:
             height, width = job.image.shape[:2]
         if self._pixels is None or height is None or width is None:
@@ -185,9 +212,11 @@ class PictureModel:
 
     def _halving(self, batch: Sequence[Job]) -> list[Output | Failure]:
         """Draw; where that fails do it in two halves, so that one bad request fails alone."""
+        if len(batch) > 1 and not self._may_share(batch):
+            return [answer for job in batch for answer in self._halving([job])]
         try:
             return self._draw(batch)
-        except (RuntimeError, MemoryError, ValueError, IndexError, KeyError, TypeError) as error:
+        except ERRORS as error:
             short_of_memory = "memory" in str(error).lower() or isinstance(error, MemoryError)
             if len(batch) == 1:
                 return [self._failed(error, short_of_memory=short_of_memory)]
@@ -197,6 +226,24 @@ class PictureModel:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         return self._halving(batch[:half]) + self._halving(batch[half:])
+
+    def _may_share(self, batch: Sequence[Job]) -> bool:
+        """Whether these may be drawn in one call: only where a trial has shown it of their kind. One that shows the
+        contrary holds for good.
+        """
+        kind = batch[0].kind
+        if kind in self._together or len(batch) < min(WORTH, self._batch):
+            return kind in self._together
+        try:
+            with quiet():
+                agree = self._brush.agrees(batch, exact=self._exact)
+        except ERRORS:  # a bad request, which will say so when it is drawn
+            return False
+        if agree:
+            self._together.add(kind)
+        else:
+            self._batch = 1
+        return agree
 
     def _failed(self, error: Exception, *, short_of_memory: bool) -> Failure:
         if short_of_memory:
@@ -208,36 +255,20 @@ class PictureModel:
 
     def _draw(self, batch: Sequence[Job]) -> list[Output | Failure]:
         begun = time.perf_counter()
-        wanted = batch[0].wanted
-        given: dict[str, Any] = dict(wanted.given)
-        if wanted.negative is not None:
-            given["negative_prompt"] = [wanted.negative] * len(batch)
-        if batch[0].image is not None:
-            given["image"] = [Image.fromarray(job.image) for job in batch if job.image is not None]
-        if batch[0].mask is not None:
-            given["mask_image"] = [Image.fromarray(job.mask).convert("L") for job in batch if job.mask is not None]
-            given.setdefault("height", _whole(self.pipeline, batch[0].mask.shape[0]))
-            given.setdefault("width", _whole(self.pipeline, batch[0].mask.shape[1]))
-        # On the processor, so that the noise is the same on every device.
-        generators = [torch.Generator("cpu").manual_seed(job.seed) for job in batch]
         with quiet():
-            drawn = self.pipeline(prompt=[job.text for job in batch], generator=generators, output_type="np", **given)
-        flagged = getattr(drawn, "nsfw_content_detected", None) or [False] * len(batch)
+            drawn = [self._brush.alone(batch[0])] if len(batch) == 1 else self._brush.together(batch)
         seconds = (time.perf_counter() - begun) / len(batch)
-        return [
-            self._output(values, blank=bool(blank), seconds=seconds)
-            for values, blank in zip(drawn.images, flagged, strict=True)
-        ]
+        return [self._output(each, seconds=seconds) for each in drawn]
 
-    def _output(self, values: NDArray[Any], *, blank: bool, seconds: float) -> Output | Failure:
+    def _output(self, picture: Drawn, *, seconds: float) -> Output | Failure:
         """A safety checker answers with a black picture: that is a refusal, and not a dark picture."""
+        values = picture.values
         if not np.isfinite(values).all():
             message = f"{self._uri} drew values that are no numbers (overflow in {self.pipeline.dtype})"
             return Failure(kind="permanent", message=message, advice="Use dtype='float32' or 'bfloat16'.")
         drawn = np.round(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
-        refused = blank or not drawn.any()
-        picture = pictures.picture_of(drawn)
-        return Output(picture=picture, finish="refused" if refused else "stop", seconds=seconds)
+        refused = picture.flagged or not drawn.any()
+        return Output(picture=pictures.picture_of(drawn), finish="refused" if refused else "stop", seconds=seconds)
 
 
 def noise_seed(request: Request, seed: int | None) -> int:
@@ -266,18 +297,17 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _whole(pipeline: Any, side: int) -> int:
-    """The side, down to a multiple that the pipeline can take."""
-    step = int(getattr(pipeline, "vae_scale_factor", 8))
-    return side - side % step
-
-
 def _batch_for(pipeline: Any) -> int:
     parts: Iterator[Any] = (part for part in pipeline.components.values() if isinstance(part, torch.nn.Module))
     parameters = sum(p.numel() for part in parts for p in part.parameters())
     if parameters < SMALL:
-        return 16 if pipeline.device.type == "cpu" else 64
-    return 1 if pipeline.device.type == "cpu" else 8
+        return 16 if _place(pipeline) == "cpu" else 64
+    return 1 if _place(pipeline) == "cpu" else 8
+
+
+def _place(pipeline: Any) -> str:
+    """Where it draws: parts that are offloaded lie on the processor and work elsewhere."""
+    return torch.device(getattr(pipeline, "_execution_device", pipeline.device)).type
 
 
 @contextmanager

@@ -1,10 +1,17 @@
-"""What of `Settings.extra` a diffusers pipeline is told, and what is refused."""
+"""What of `Settings.extra` a diffusers pipeline is told, and what is refused.
+
+A pipeline's settings are the numbers, switches and texts among its own parameters, whatever its class; the few that
+whygen names in words of its own come first. What a class would ignore or fail on is refused before anything is drawn.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Collection, Mapping
+import inspect
+import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,19 +20,21 @@ from whygen.errors import DataError
 from whygen.models.hf_tokens import Refused
 from whygen.types import JsonValue, Picture, canonical_json
 
-_NUMBERS: Mapping[str, tuple[str, type, float]] = {
-    "steps": ("num_inference_steps", int, 1),
-    "guidance_scale": ("guidance_scale", float, 0),
-    "image_guidance_scale": ("image_guidance_scale", float, 0),
-    "strength": ("strength", float, 0),
-    "eta": ("eta", float, 0),
-    "height": ("height", int, 8),
-    "width": ("width", int, 8),
-}
-"""The setting, the pipeline's name of it, its type, and the least that makes sense."""
+_OWN_NAMES = {"steps": "num_inference_steps", "mask": "mask_image"}
+"""Settings that whygen calls otherwise than the pipelines do."""
 
-MOST_SIDE = 8192
-MOST_STEPS = 1000
+_LEAST = {"num_inference_steps": 1, "height": 8, "width": 8}
+_MOST = {"num_inference_steps": 1000, "strength": 1.0, "height": 8192, "width": 8192}
+_FREE = 1e6
+"""The most of any other number."""
+
+_NO_SETTINGS = re.compile(r"(negative_)?prompt(_\d)?|output_type|return_dict|num_images_per_prompt|callback_.*|_.*")
+"""Parameters that are whygen's to fill, or nobody's."""
+
+_NO_SCALARS = re.compile(r"(?i)list|tensor|array|image\b|callable|dict|tuple|generator|sequence")
+
+Parameters = Mapping[str, inspect.Parameter]
+"""What the class takes, by name: the parameters of its ``__call__``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +42,14 @@ class Wanted:
     """The settings of one call.
 
     Attributes:
-        given: numbers by the pipeline's own names.
+        given: numbers, switches and texts by the pipeline's own names.
         negative: what the picture must not show.
         seed: of the noise; None: 0.
         mask: where to paint, white on black.
         kind: equal for requests that may share a batch.
     """
 
-    given: Mapping[str, int | float]
+    given: Mapping[str, int | float | str]
     negative: str | None
     seed: int | None
     mask: pictures.Pixels | None
@@ -53,39 +62,121 @@ def picture_text(picture: Picture) -> str:
 
 
 def read_settings(
-    extra: Mapping[str, JsonValue], defaults: Mapping[str, JsonValue], *, takes: Collection[str], uri: str
+    extra: Mapping[str, JsonValue], defaults: Mapping[str, JsonValue], *, takes: Parameters, uri: str
 ) -> Wanted:
     """Check settings and translate them.
 
     Args:
         extra: of the request; wins over the defaults.
         defaults: of the model.
-        takes: names of the pipeline's own parameters.
+        takes: the pipeline's own parameters.
         uri: of the model, for messages.
 
     Raises:
-        Refused: naming the setting, if the pipeline has none such or its value cannot work.
+        Refused: naming the setting, if the pipeline has none such, would ignore it, or its value cannot work.
     """
-    told = {**defaults, **extra}
-    known = [name for name, (own, _, _) in _NUMBERS.items() if own in takes]
-    known += [name for name, own in (("negative_prompt",) * 2, ("mask", "mask_image")) if own in takes]
+    told = _with_sides({**defaults, **extra})
+    kinds = scalars(takes)
+    known = {name: _OWN_NAMES.get(name, name) for name in (*_OWN_NAMES, "negative_prompt", *sorted(kinds))}
+    known = {name: own for name, own in known.items() if own in takes}
     for name in told:
         if name not in {*known, "seed"}:
-            names = ", ".join(sorted([*known, "seed"]))
-            raise Refused(f"{uri} takes no setting {name!r}", f"It takes {names}.")
-    given = {_NUMBERS[name][0]: _number(name, value) for name, value in told.items() if name in _NUMBERS}
+            shown = sorted({*known, "seed"} - {"num_inference_steps"} | ({"size"} if "height" in takes else set()))
+            raise Refused(f"{uri} takes no setting {name!r}", f"It takes {', '.join(shown)}.")
+    given: dict[str, int | float | str] = {}
+    for name, value in told.items():
+        own = known.get(name, name)
+        if own in kinds and value is not None:
+            given[own] = _scalar(name, own, value, kinds[own])
     negative, seed, mask = told.get("negative_prompt"), told.get("seed"), told.get("mask")
     if negative is not None and not isinstance(negative, str):
         raise Refused(f"negative_prompt={negative!r} is no text", "Give a str.")
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or seed < 0):
         raise Refused(f"seed={seed!r} is no seed", "Give a whole number from 0.")
+    _check_guidance(given, negative, takes, uri)
+    _check_strength(given, takes, uri)
     kind = canonical_json({name: value for name, value in told.items() if name not in {"mask", "seed"}})
     return Wanted(given=given, negative=negative, seed=seed, mask=None if mask is None else _mask(mask), kind=kind)
 
 
-def _number(name: str, value: Any) -> int | float:
-    _, kind, least = _NUMBERS[name]
-    most = {"steps": MOST_STEPS, "strength": 1.0, "height": MOST_SIDE, "width": MOST_SIDE}.get(name, 1e6)
+def scalars(takes: Parameters) -> dict[str, type]:
+    """The parameters that are one number, switch or text each, with their type, told by default or annotation."""
+    found: dict[str, type] = {}
+    for name, parameter in takes.items():
+        if _NO_SETTINGS.fullmatch(name) or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        default, said = parameter.default, str(parameter.annotation)
+        if type(default) in (bool, int, float, str):
+            # A class whose default is 4 may well say that it takes a float.
+            found[name] = float if type(default) is int and "float" in said else type(default)
+        elif default is None and not _NO_SCALARS.search(said):
+            kind = next((kind for kind in (float, int, bool, str) if kind.__name__ in said), None)
+            if kind is not None:
+                found[name] = kind
+    return found
+
+
+def default_of(name: str, takes: Parameters) -> Any:
+    """The class's own default of a parameter; None where it has none."""
+    default: Any = takes[name].default if name in takes else None
+    return None if default is inspect.Parameter.empty else default
+
+
+def _with_sides(told: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """``size="640x480"``, the word of the images endpoints, as width and height."""
+    if "size" not in told:
+        return told
+    size = told.pop("size")
+    found = re.fullmatch(r"(\d{1,5})\s*[x×]\s*(\d{1,5})", size.strip()) if isinstance(size, str) else None
+    if found is None:
+        raise Refused(f"size={size!r} is no size", "Write WIDTHxHEIGHT, such as 640x480.")
+    return {**told, "width": int(found[1]), "height": int(found[2])}
+
+
+def _check_guidance(given: Mapping[str, int | float | str], negative: str | None, takes: Parameters, uri: str) -> None:
+    """Refuse a negative prompt that would not be read, and a scale of it that would scale nothing."""
+    name = next((name for name in ("true_cfg_scale", "guidance_scale") if name in takes), None)
+    if name is None:
+        return
+    value = given.get(name, default_of(name, takes))
+    is_on = not isinstance(value, int | float) or value > 1
+    if negative is not None and not is_on:
+        raise Refused(
+            f"{uri} reads negative_prompt only where {name} is above 1, and it is {value:g}",
+            f"Give {name} too, such as {name}=4, or leave negative_prompt out.",
+        )
+    if name == "true_cfg_scale" and name in given and is_on and negative is None and "negative_prompt" in takes:
+        raise Refused(
+            f"{uri} reads true_cfg_scale only with a negative_prompt",
+            "Give negative_prompt too (a single space will do), or leave true_cfg_scale out.",
+        )
+
+
+def _check_strength(given: Mapping[str, int | float | str], takes: Parameters, uri: str) -> None:
+    """Refuse a strength that leaves no step to be taken."""
+    strength = given.get("strength", default_of("strength", takes))
+    steps = given.get("num_inference_steps", default_of("num_inference_steps", takes))
+    if not isinstance(strength, int | float) or not isinstance(steps, int) or int(steps * strength) >= 1:
+        return
+    said = f"{uri} would take no step: it takes steps x strength of them, and {steps} x {strength:g} is below 1"
+    least = math.ceil(1e4 / steps) / 1e4
+    while int(steps * least) < 1:  # pragma: no cover - where the product rounds down
+        least += 1e-4
+    more = "" if strength * 1000 < 1 else f", or steps={_steps_for(strength)} or more"
+    raise Refused(said, f"Give strength={least:g} or more{more}.")
+
+
+def _steps_for(strength: float) -> int:
+    steps = math.ceil(1 / strength)
+    return steps if int(steps * strength) >= 1 else steps + 1
+
+
+def _scalar(name: str, own: str, value: Any, kind: type) -> int | float | str:
+    if kind in (bool, str):
+        if isinstance(value, kind):
+            return value
+        raise Refused(f"{name}={value!r} cannot work", f"Give {'true or false' if kind is bool else 'a text'}.")
+    least, most = _LEAST.get(own, 0), _MOST.get(own, _FREE)
     fits = isinstance(value, int) or (kind is float and isinstance(value, float))
     if isinstance(value, bool) or not fits or not least <= value <= most:
         what = "a whole number" if kind is int else "a number"

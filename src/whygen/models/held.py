@@ -22,7 +22,8 @@ def held_model(model: object, options: ModelOptions) -> Model | None:
     """A model from what a person of transformers or torch holds; None where it is neither.
 
     Args:
-        model: ``(model, tokenizer)`` in this order or the other, a text pipeline, or anything else.
+        model: ``(model, tokenizer)`` in this order or the other, a text pipeline, a pipeline of diffusers, or anything
+            else.
         options: ``batch_size``; the network stays where it is, in the precision it is in.
 
     Raises:
@@ -30,6 +31,11 @@ def held_model(model: object, options: ModelOptions) -> Model | None:
             names the way that works.
     """
     transformers, torch = sys.modules.get("transformers"), sys.modules.get("torch")
+    diffusers = sys.modules.get("diffusers")
+    if diffusers is not None and isinstance(model, diffusers.DiffusionPipeline):
+        from whygen.models.diffusers import held_pipeline
+
+        return held_pipeline(model, options)
     if transformers is not None and isinstance(model, transformers.Pipeline):
         return _from_pipeline(model, options)
     if isinstance(model, tuple | list) and len(model) == 2 and torch is not None:

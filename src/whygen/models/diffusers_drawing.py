@@ -1,0 +1,215 @@
+# pyright: basic
+"""Drawing with a diffusers pipeline: one picture, several at once, and the proof that the two are the same.
+
+Classes of the library differ in what a list of pictures means: a picture for each text, or several references for
+every text (Flux2, Qwen-Image-Edit-Plus). No signature says which. So a class is asked one by one until a trial has
+shown that a picture in a batch is the picture drawn alone.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from whygen import pictures
+from whygen.models.diffusers_settings import Parameters, Wanted
+
+WORTH = 4
+"""Pictures from which on a trial is worth its four: fewer are drawn one by one."""
+
+EXACT, HALF = 1.0, 16.0
+"""Steps of 255 by which a picture in a batch may differ from the picture alone: by rounding in single precision, and in
+half precision, where another size of a batch takes other routines."""
+
+_TELLS = 4
+"""The two pictures of a trial must differ by so many times that: where all pictures are alike, nothing is shown."""
+
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request ready for the pipeline; jobs of one kind can share a batch."""
+
+    place: int
+    text: str
+    wanted: Wanted
+    seed: int
+    image: pictures.Pixels | None = None
+    mask: pictures.Pixels | None = None
+    kind: tuple[object, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Values of a picture ``(height, width, 3)``, 0 to 1, and whether a safety checker took it away."""
+
+    values: NDArray[Any]
+    flagged: bool
+
+
+class Brush:
+    """Calls a pipeline as its class likes it, and keeps the size of the picture that is changed.
+
+    Args:
+        call: the call of a pipeline.
+        takes: its parameters.
+        multiple: what the sides of a picture must be multiples of, see `multiple_of`.
+    """
+
+    def __init__(self, call: Callable[..., Any], takes: Parameters, *, multiple: int) -> None:
+        self._call = call
+        self._takes = takes
+        self.multiple = multiple
+
+    def alone(self, job: Job) -> Drawn:
+        """One picture, asked for in the plainest way that there is: one text, one picture, one generator."""
+        told: dict[str, Any] = {"prompt": job.text, "generator": _noise(job)}
+        if job.wanted.negative is not None:
+            told["negative_prompt"] = job.wanted.negative
+        if job.image is not None:
+            told["image"] = Image.fromarray(job.image)
+        if job.mask is not None:
+            told["mask_image"] = Image.fromarray(job.mask).convert("L")
+        return self._called(job, told, count=1)[0]
+
+    def together(self, jobs: Sequence[Job]) -> list[Drawn]:
+        """Several pictures in one call. Right only where `agrees` has said so of this kind of job."""
+        first = jobs[0]
+        told: dict[str, Any] = {"prompt": [job.text for job in jobs], "generator": [_noise(job) for job in jobs]}
+        if first.wanted.negative is not None:
+            told["negative_prompt"] = [first.wanted.negative] * len(jobs)
+        if first.image is not None:
+            told["image"] = [Image.fromarray(job.image) for job in jobs if job.image is not None]
+        if first.mask is not None:
+            told["mask_image"] = [Image.fromarray(job.mask).convert("L") for job in jobs if job.mask is not None]
+        return self._called(first, told, count=len(jobs))
+
+    def agrees(self, jobs: Sequence[Job], *, exact: bool) -> bool:
+        """Whether pictures drawn together are those drawn alone.
+
+        Draws the first job and one that differs from it in everything (text, picture, noise) alone, then both together:
+        four pictures more than the answers need.
+
+        Args:
+            jobs: of one kind.
+            exact: whether the arithmetic is of single precision on a processor.
+        """
+        one = jobs[0]
+        other = _other(one, jobs)
+        first, second = self.alone(one), self.alone(other)
+        try:
+            both = self.together([one, other])
+        except (RuntimeError, ValueError, IndexError, KeyError, TypeError, AttributeError, AssertionError):
+            return False
+        bound = EXACT if exact else HALF
+        kept = all(
+            _apart(a.values, b.values) <= bound and a.flagged == b.flagged
+            for a, b in zip((first, second), both, strict=True)
+        )
+        return kept and _apart(first.values, second.values) > _TELLS * bound
+
+    def _called(self, job: Job, told: dict[str, Any], *, count: int) -> list[Drawn]:
+        """Call it; where the class says of what number the sides must be multiples, believe it.
+
+        Raises:
+            ValueError: as the pipeline does.
+            TypeError: if what it answers with is no picture.
+        """
+        for _ in range(_TRIES):
+            sides = self._sides(job)
+            try:
+                return _read(self._call(**told, output_type="np", **job.wanted.given, **sides), count)
+            except ValueError as error:
+                found = re.search(r"(?:divisible by|multiples? of) \D{0,3}(\d{1,4})\b", str(error))
+                multiple = math.lcm(self.multiple, int(found[1]) or 1) if found and sides else self.multiple
+                if multiple == self.multiple or multiple > min(*job.image.shape[:2]):  # type: ignore[union-attr]
+                    raise
+                self.multiple = multiple
+        raise ValueError("no size of the picture suits it")  # pragma: no cover - three numbers that all differ
+
+    def _sides(self, job: Job) -> dict[str, int]:
+        """The picture's own size, down to a multiple, for classes that would else draw in a size of their own."""
+        if job.image is None or not {"height", "width"} <= set(self._takes):
+            return {}
+        given = job.wanted.given
+        height, width = (max(side - side % self.multiple, self.multiple) for side in job.image.shape[:2])
+        found = {name: side for name, side in (("height", height), ("width", width)) if name not in given}
+        if "max_area" in self._takes and "max_area" not in given and len(found) == 2:
+            found["max_area"] = height * width  # Flux Kontext scales what it is told to this many pixels
+        if "_auto_resize" in self._takes:
+            found["_auto_resize"] = False
+        return found
+
+
+def multiple_of(pipeline: Any) -> int:
+    """What the sides of a picture must be multiples of, as far as the pipeline's parts say."""
+    scale = int(getattr(pipeline, "vae_scale_factor", 0) or 0) or 8
+    processor = getattr(getattr(pipeline, "image_processor", None), "config", None)
+    own = getattr(processor, "vae_scale_factor", None)
+    patch = getattr(getattr(getattr(pipeline, "transformer", None), "config", None), "patch_size", None)
+    of_patch = scale * patch if isinstance(patch, int) and 0 < patch <= 8 else scale
+    return math.lcm(own if isinstance(own, int) and own > 0 else scale, of_patch)
+
+
+def _noise(job: Job) -> torch.Generator:
+    """On the processor, so that the noise is the same on every device."""
+    return torch.Generator("cpu").manual_seed(job.seed)
+
+
+def _other(one: Job, jobs: Sequence[Job]) -> Job:
+    """A job that differs from the first in its text, its picture and its noise."""
+    job = next((job for job in jobs if job.text != one.text), None)
+    job = replace(jobs[-1], text=f"{one.text} a red house by the sea") if job is None else job
+    image = job.image
+    if image is not None and one.image is not None and np.array_equal(image, one.image):
+        image = np.ascontiguousarray(255 - image[::-1])
+    return replace(job, image=image, seed=job.seed + 1 if job.seed == one.seed else job.seed)
+
+
+def _apart(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """The largest difference in steps of 255; infinite where the shapes differ or values are no numbers."""
+    if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return math.inf
+    whole = [np.round(np.clip(each, 0.0, 1.0).astype(np.float64) * 255.0) for each in (a, b)]
+    return float(np.abs(whole[0] - whole[1]).max(initial=0.0))
+
+
+def _read(answer: Any, count: int) -> list[Drawn]:
+    """The pictures in what a pipeline answered, whatever of the usual forms it has."""
+    found: Any = getattr(answer, "images", None)
+    if found is None:
+        raise TypeError(f"it answered with a {type(answer).__name__} without pictures")
+    images = [_values(each) for each in found]
+    if len(images) != count:
+        raise ValueError(f"it drew {len(images)} pictures for {count} texts")
+    flags: Any = getattr(answer, "nsfw_content_detected", None) or [False] * count
+    return [Drawn(values, bool(flag)) for values, flag in zip(images, flags, strict=True)]
+
+
+def _values(image: Any) -> NDArray[Any]:
+    """One picture as numbers from 0 to 1; of several layers the first, of one channel three."""
+    if isinstance(image, list | tuple):
+        image = image[0]
+    if isinstance(image, Image.Image):
+        image = np.asarray(image.convert("RGB"), dtype=np.float32) / 255.0
+    values: NDArray[Any] = np.asarray(image)
+    while values.ndim > 3:
+        values = values[0]
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.ndim != 3 or values.shape[2] not in (1, 3, 4):
+        raise TypeError(f"it answered with an array of shape {values.shape}, which is no picture")
+    if values.dtype == np.uint8:
+        values = values.astype(np.float32) / 255.0
+    if values.shape[2] == 4:
+        values = values[..., :3] * values[..., 3:] + (1.0 - values[..., 3:])  # alpha lies on white, as everywhere here
+    return np.broadcast_to(values, (*values.shape[:2], 3))

@@ -1,0 +1,171 @@
+"""What a picture pipeline is told, what it refuses before it draws, and pipelines that are held as objects."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import tiny_models
+import whygen
+from whygen import pictures
+from whygen.errors import DataError, UsageError
+from whygen.models import ModelOptions, draws_pictures, load_model
+from whygen.models.diffusers_settings import read_settings
+from whygen.models.hf_tokens import Refused
+from whygen.types import Edit, Failure, Output, Picture, Request, Settings
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.painter(tmp_path_factory.mktemp("held") / "painter", kind="Img2Img", half=False)
+
+
+@pytest.fixture
+def pipeline(folder: Path) -> Any:
+    import diffusers
+
+    return diffusers.StableDiffusionImg2ImgPipeline.from_pretrained(folder)
+
+
+def picture(seed: int = 0, *, width: int = 16, height: int = 16) -> Picture:
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return pictures.picture_of(values)
+
+
+def ask(model: Any, **extra: Any) -> Output | Failure:
+    told = Settings(extra={"steps": 2, "strength": 1.0, **extra})
+    return model.answer([Request(prompt=Edit(picture(), "make it night"), settings=told)])[0]
+
+
+def test_a_pipeline_that_is_held_is_the_model_with_what_was_changed_in_it(pipeline: Any, folder: Path) -> None:
+    import diffusers
+
+    saved, held = load_model(f"diffusers/{folder}", ModelOptions(device="cpu")), load_model(pipeline)
+    assert draws_pictures(held)
+    assert held.identity is None  # what it was loaded from says nothing of its weights now
+    before = ask(held, steps=3)
+    assert isinstance(before, Output)
+    assert before.picture == ask(saved, steps=3).picture
+    pipeline.scheduler = diffusers.DDIMScheduler.from_config(pipeline.scheduler.config, prediction_type="epsilon")
+    assert ask(held, steps=3).picture != before.picture
+
+
+def test_a_held_pipeline_is_explained(pipeline: Any) -> None:
+    told = Settings(extra={"steps": 2, "strength": 1.0})
+    explanation = whygen.explain_prompt(
+        pipeline, Edit(picture(), "make it night"), budget=12, settings=told, cache=None, encoder="patches"
+    )
+    assert [unit.text for unit in explanation.units] == ["make", "it", "night"]
+    assert explanation.model.startswith("diffusers/")
+
+
+def test_a_held_pipeline_is_neither_moved_nor_converted(pipeline: Any) -> None:
+    with pytest.raises(UsageError, match="move it yourself"):
+        load_model(pipeline, ModelOptions(dtype="float16"))
+
+
+def parameters(call: Any) -> Any:
+    import inspect
+
+    return inspect.signature(call).parameters
+
+
+def flux(
+    *, prompt: str = "", negative_prompt: str = "", true_cfg_scale: float = 1.0, guidance_scale: float = 3.5,
+    num_inference_steps: int = 28, strength: float = 0.6, height: int | None = None, width: int | None = None,
+    num_images_per_prompt: int = 1, max_sequence_length: int = 512, sigmas: list[float] | None = None,
+) -> None: ...  # fmt: skip
+
+
+def plain(
+    *, prompt: str = "", negative_prompt: str = "", guidance_scale: float = 0.0, num_inference_steps: int = 4,
+    eta: float | None = None, clean_caption: bool = True,
+) -> None: ...  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("call", "extra", "advice"),
+    [
+        (flux, {"negative_prompt": "fog"}, "true_cfg_scale=4"),
+        (flux, {"true_cfg_scale": 4.0}, "Give negative_prompt too"),
+        (plain, {"negative_prompt": "fog"}, "guidance_scale=4"),
+        (flux, {"steps": 2, "strength": 0.4}, "strength=0.5 or more, or steps=3 or more"),
+        (flux, {"strength": 0.01}, "strength=0.0358 or more, or steps=100 or more"),
+        (flux, {"strength": 0.0}, "strength=0.0358 or more."),
+        (flux, {"size": "large"}, "WIDTHxHEIGHT"),
+        (flux, {"sigmas": [1.0]}, "It takes "),
+        (flux, {"num_images_per_prompt": 2}, "It takes "),
+        (plain, {"clean_caption": 1}, "true or false"),
+        (plain, {"steps": 1.5}, "whole number"),
+        (plain, {"eta": float("inf")}, "number from 0"),
+    ],
+)
+def test_what_would_be_ignored_or_fail_is_refused_with_the_way_out(call: Any, extra: Any, advice: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read_settings(extra, {}, takes=parameters(call), uri="m")
+    assert advice in refused.value.failure.advice
+
+
+@pytest.mark.parametrize(
+    ("call", "extra", "given"),
+    [
+        (flux, {"negative_prompt": "fog", "true_cfg_scale": 4}, {"true_cfg_scale": 4.0}),
+        (flux, {"size": "64x32"}, {"width": 64, "height": 32}),
+        (flux, {"max_sequence_length": 128}, {"max_sequence_length": 128}),
+        (flux, {"true_cfg_scale": 1.0}, {"true_cfg_scale": 1.0}),
+        (plain, {"eta": 0.5, "clean_caption": False}, {"eta": 0.5, "clean_caption": False}),
+        (plain, {"num_inference_steps": 3}, {"num_inference_steps": 3}),
+    ],
+)
+def test_a_class_takes_its_own_settings(call: Any, extra: Any, given: Any) -> None:
+    assert read_settings(extra, {}, takes=parameters(call), uri="m").given == given
+
+
+@given(steps=st.integers(1, 200), strength=st.floats(1e-3, 1.0))
+def test_the_strength_and_the_steps_that_are_advised_work(steps: int, strength: float) -> None:
+    takes = parameters(flux)
+    try:
+        read_settings({"steps": steps, "strength": strength}, {}, takes=takes, uri="m")
+        assert int(steps * strength) >= 1
+    except Refused as refused:
+        assert int(steps * strength) < 1
+        words = refused.failure.advice.replace(",", "").replace(".\n", "").rstrip(".").split()
+        told = dict(word.split("=") for word in words if "=" in word)
+        read_settings({"steps": steps, "strength": float(told["strength"])}, {}, takes=takes, uri="m")
+        read_settings({"steps": int(told["steps"]), "strength": strength}, {}, takes=takes, uri="m")
+
+
+def test_no_step_is_refused_before_the_pipeline_is_called(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = load_model(pipeline)
+    monkeypatch.setattr(held, "pipeline", None)
+    answer = ask(held, strength=0.1)
+    assert isinstance(answer, Failure)
+    assert "take no step" in answer.message
+
+
+def frames(kind: str, count: int = 2) -> bytes:
+    """A file of several frames, grey upon grey."""
+    images = [Image.new("RGB", (8, 6), (40 * i + 10, 90, 200)) for i in range(count)]
+    buffer = io.BytesIO()
+    images[0].save(buffer, kind, save_all=True, append_images=images[1:])
+    return buffer.getvalue()
+
+
+def test_a_phones_mpo_is_its_first_frame() -> None:
+    read = pictures.read_picture(frames("MPO"))
+    assert pictures.size(read) == (8, 6)
+    assert np.abs(pictures.pixels(read).astype(int) - [10, 90, 200]).max() <= 3
+    assert (pictures.pixels(read) == pictures.pixels(Picture(frames("MPO"), "image/jpeg"))).all()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_an_animated_picture_is_still_refused(kind: str) -> None:
+    with pytest.raises(DataError, match="animated"):
+        pictures.read_picture(frames(kind))
