@@ -92,8 +92,8 @@ def tabulated(name: str, number: int, effects: Floats) -> Played:
 
 
 @cache
-def encoder_games() -> list[Played]:
-    """Cosine of the whole sentence and of the words that are kept, in the space of the packaged encoder."""
+def encoder_games(count: int = len(SENTENCES)) -> list[Played]:
+    """Cosine of the whole sentence and of the words that are kept, in the space of the packaged encoder: the first."""
     from whygen.encoders import load_text_encoder
 
     def ask(sentence: str) -> Floats:
@@ -103,12 +103,12 @@ def encoder_games() -> list[Played]:
         vectors = load_text_encoder().sentences(texts).astype(np.float64)
         return vectors @ vectors[texts.index(sentence)]
 
-    return [tabulated("encoder", i, _kept(f"encoder-{i}", ask, text)) for i, text in enumerate(SENTENCES)]
+    return [tabulated("encoder", i, _kept(f"encoder-{i}", ask, text)) for i, text in enumerate(SENTENCES[:count])]
 
 
 @cache
-def story_games() -> list[Played]:
-    """The default effect of short prompts on the storyteller: how near the story stays by exact transport."""
+def story_games(count: int = STORIES) -> list[Played]:
+    """The default effect of short prompts on the storyteller, how near the story stays by exact transport: the first."""
     from whygen.demo.storyteller import labelled_prompts
     from whygen.prompt.as_game import as_game
 
@@ -118,7 +118,7 @@ def story_games() -> list[Played]:
 
     fewest, most = STORY_UNITS
     prompts = labelled_prompts(STORIES, np.random.default_rng(SEED), min_units=fewest, max_units=most)
-    return [tabulated("storyteller", i, _kept(f"story-{i}", ask, item.text)) for i, item in enumerate(prompts)]
+    return [tabulated("storyteller", i, _kept(f"story-{i}", ask, item.text)) for i, item in enumerate(prompts[:count])]
 
 
 def recorded() -> Table:

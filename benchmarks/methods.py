@@ -53,7 +53,7 @@ SPARSE = ("redundant", "votes", "conjunctions", "parities")
 ROOM = "shapiq_newest"
 
 ASKED = ((9, 64), (16, 64), (16, 256), (33, 256))
-"""Units and calls at which every family is predicted at keep .5; further settings are those of `cells`."""
+"""Units and calls at which every family is predicted at keep .5; further settings are those of `further_cells`."""
 
 LINES = ("ridge", "ols", "lasso", "bayesian-ridge")
 _MOST = {"boosting": 64 * 12, "lasso": 128 * 12}
@@ -83,17 +83,21 @@ def cells() -> Iterator[Cell]:
     for (n, calls), kind in itertools.product(((12, 64), (24, 256)), FAMILIES):
         yield Cell(kind, n, calls, GAMES, 1)
     yield Cell("GPT-3.5", 6, 32, 1, 60, 0.5)
-    for kind, calls, keep in itertools.product(("encoder", "storyteller"), (64, 256), (0.5, None)):
-        yield Cell(kind, 12, calls, GAMES, 2, keep)
+
+
+def further_cells() -> Iterator[Cell]:
+    """What comes after ProxySPEX: fewer calls, more units, a high keep, games of encoders and of the storyteller."""
     for (n, calls, keep), kind in itertools.product(((12, 32, 0.5), (24, 128, 0.9), (60, 128, 0.5)), FAMILIES):
         yield Cell(kind, n, calls, GAMES, 1, keep)
+    for kind, calls, keep in itertools.product(("encoder", "storyteller"), (64, 256), (0.5, None)):
+        yield Cell(kind, 12, calls, GAMES, 2, keep)
 
 
 def game_of(cell: Cell, number: int) -> Played:
     if cell.kind == "encoder":
-        return games.encoder_games()[number]
+        return games.encoder_games(GAMES)[number]
     if cell.kind == "storyteller":
-        return games.story_games()[number]
+        return games.story_games(GAMES)[number]
     return games.planted(cell.kind, cell.n, number)
 
 
@@ -408,10 +412,11 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
     if rivals:
         install(ROOM)
     kept = Rows("methods", minutes=minutes, fresh=fresh)
+    spex = {f"ProxySPEX {cell.key}": cell for cell in spex_cells()}
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
         found = {cell.key: kept.get(cell.key, partial(row, cell, workers)) for cell in cells()}
-    spex = {f"ProxySPEX {cell.key}": cell for cell in spex_cells()}
-    beside_it = {key: kept.get(key, partial(beside_spex, cell)) for key, cell in spex.items()}
+        beside_it = {key: kept.get(key, partial(beside_spex, cell)) for key, cell in spex.items()}
+        found |= {cell.key: kept.get(cell.key, partial(row, cell, workers)) for cell in further_cells()}
     rows = [row for row in found.values() if row is not None]
     r2 = [row for row in rows if row["keep"] is not None]
     shapley = [row for row in rows if row["keep"] is None]
