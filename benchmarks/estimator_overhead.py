@@ -4,6 +4,9 @@ The model is a planted game that scores a text at once, so that nothing of it is
 target needs no encoder. ``estimator s`` is the estimate (ten folds and a fit of all) and the chance level (twenty
 fits) alone; ``explain s`` is the whole call, store in memory, also in seconds of the processor,
 which other work on the machine does not lengthen. Aims: one second with ridge, five with boosting.
+
+``sizes``: the estimate and the chance level with the default surrogate by units and calls, seconds of the processor.
+Aims: 128 units at 256 calls under two, 250 units under six.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from whygen.types import Limits, Output, Request, TokenScore
 
 UNITS, MASKS, ROUNDS = 64, 512, 3
 FAMILIES = ("additive", "saturating")
+SIZES = ((28, 256), (128, 256), (250, 256))
 SEED = 5
 
 
@@ -50,8 +54,9 @@ class Scored:
         ]
 
 
-def estimators_alone(game: Game, surrogate: Surrogate, rng: np.random.Generator) -> None:
-    design = designs.complement_pairs(game.n, MASKS // 2, rng)
+def estimators_alone(game: Game, surrogate: Surrogate, rng: np.random.Generator, *, masks: int = MASKS) -> None:
+    draw = {"complement": designs.complement_pairs, "independent": designs.independent}
+    design = draw[designs.halves_for(game.n, masks)](game.n, masks // 2, rng)
     observed = Observed(design.masks, game.values(design.masks), design.groups)
     intervals.sampled_estimate(intervals.cross_fit(observed, surrogate, rng), rng)
     fidelity.chance_level(observed, surrogate, rng)
@@ -83,11 +88,19 @@ def row(family: str, name: str) -> dict[str, object]:
     }  # fmt: skip
 
 
+def size(family: str, units: int, masks: int) -> dict[str, object]:
+    rng = np.random.default_rng(SEED)
+    game = Game(units, family, rng)
+    _, processor = seconds(lambda: estimators_alone(game, SURROGATES["adaptive"], rng, masks=masks))
+    return {"family": family, "units": units, "calls": masks, "processor s": processor}
+
+
 def main(data: Path | None = None) -> None:
     del data
     rows = [row(family, name) for family in FAMILIES for name in SURROGATES]
-    print(record.table(rows))
-    record.write("estimator_overhead", {"units": UNITS, "masks": MASKS, "rows": rows}, seed=SEED)
+    sizes = [size(family, *each) for family in ("saturating", "conjunctions") for each in SIZES]
+    print(f"{record.table(rows)}\n\n{record.table(sizes)}")
+    record.write("estimator_overhead", {"units": UNITS, "masks": MASKS, "rows": rows, "sizes": sizes}, seed=SEED)
 
 
 if __name__ == "__main__":
