@@ -32,6 +32,9 @@ Bools: TypeAlias = NDArray[np.bool_]
 FEW_GROUPS = 16
 """Below this many groups four folds, see `folds_for`."""
 
+FEWER_FOLDS = 40
+"""Below this many groups six folds, see `folds_for`."""
+
 FEWEST_GROUPS = 4
 """The fewest groups that can be cross-fitted."""
 
@@ -251,11 +254,12 @@ def folds_for(groups: int, n: int) -> int:
 
     Surrogates of folds that share nearly all their data make scores that hang together, and the spread of the scores
     then understates the error. Between 16 groups and 2n six folds keep false positives at 5-6% where ten let 7% through
-    (docs/decisions/0002-intervals.md).
+    (docs/decisions/0002-intervals.md). The default, which chooses among many fits, needs six up to `FEWER_FOLDS` groups
+    (docs/decisions/0011-higher-orders.md).
     """
     if groups < FEW_GROUPS:
         return min(FEWEST_GROUPS, groups)
-    return 6 if groups < 2 * n else 10
+    return 6 if groups < max(2 * n, FEWER_FOLDS) else 10
 
 
 def noise_of_score(noise: float, *, keep: float = 0.5) -> float:
