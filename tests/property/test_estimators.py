@@ -283,7 +283,8 @@ def distinct_masks(masks: NDArray[np.bool_]) -> int:
 def test_folds_are_fewer_where_groups_are_few(n: int, groups: int) -> None:
     folds = intervals.folds_for(groups, n)
     assert intervals.FEWEST_GROUPS <= folds <= min(groups, 10)
-    assert (folds == 10) == (groups >= max(16, 2 * n))
+    assert (folds == 10) == (groups >= max(40, 2 * n))
+    assert (folds < 6) == (groups < 16)
     assert folds <= intervals.folds_for(groups + 1, n)
 
 
