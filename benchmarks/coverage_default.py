@@ -57,10 +57,7 @@ def games(cell: Cell) -> int:
 
 
 def grid() -> Iterator[Cell]:
-    for family, (n, m), noise in itertools.product(FAMILIES, ((8, 48), (12, 64)), (0.0, 0.5)):
-        yield Cell(estimand="banzhaf", family=family, n=n, m=m, noise=noise)
-    for family, (n, m, noise) in itertools.product(MANY, ((6, 48, 0.5), (33, 256, 0.0), (33, 256, 0.5))):
-        yield Cell(estimand="banzhaf", family=family, n=n, m=m, noise=noise)
+    """What was feared most first."""
     for family in FAMILIES:
         yield Cell(estimand="shapley", family=family, n=12, m=64, noise=0.5)
         yield Cell(estimand="banzhaf", family=family, n=12, m=64, noise=0.5, keep=0.8)
@@ -69,6 +66,10 @@ def grid() -> Iterator[Cell]:
         yield Cell(estimand="banzhaf", family=family, n=12, m=64, noise=0.0, keep=0.8)
         yield Cell(estimand="banzhaf", family=family, n=12, m=96, noise=0.0, keep=0.5, kind="0/1")
         yield Cell(estimand="banzhaf", family=family, n=12, m=96, noise=0.0, keep=0.8, kind="0/1")
+    for family, (n, m), noise in itertools.product(FAMILIES, ((8, 48), (12, 64)), (0.0, 0.5)):
+        yield Cell(estimand="banzhaf", family=family, n=n, m=m, noise=noise)
+    for family, (n, m, noise) in itertools.product(MANY, ((6, 48, 0.5), (33, 256, 0.0), (33, 256, 0.5))):
+        yield Cell(estimand="banzhaf", family=family, n=n, m=m, noise=noise)
 
 
 def nested_grid() -> Iterator[Cell]:
