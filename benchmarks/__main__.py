@@ -14,7 +14,16 @@ NAMES = (
 )  # fmt: skip
 NEED_EXTRA = ("remote", "editing_sizes", "selection_rivals")
 """The official client of OpenAI; diffusers; published code for selection."""
-NEED_DATA = ("anchors_pipeline", "influence", "retrain", "anchor_ablations", "anchor_time", "audit")
+NEED_DATA = (
+    "anchors_pipeline",
+    "first_sentences",
+    "flip_rates",
+    "influence",
+    "retrain",
+    "anchor_ablations",
+    "anchor_time",
+    "audit",
+)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from whygen.anchors.criteria import Criterion
 from whygen.anchors.explain import explain_anchors
 from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import settle
@@ -450,3 +451,38 @@ def test_training_is_seeded_and_learns() -> None:
     assert math.isfinite(losses[-1])
     for a, b in zip(one.parameters(), again.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("encode", "what"),
+    [
+        (lambda x: x[:, :2], "one ndarray of shape"),
+        (lambda x: (x[:, :2],), "a tuple of 1"),
+        (lambda x: (x[:, :2], None), "a tuple of 1"),
+    ],
+    ids=["latents alone", "in a tuple", "no second part"],
+)
+@pytest.mark.parametrize("shape", [(6,), None])
+def test_an_autoencoder_without_a_posterior_is_shown_its_door(encode, what, shape) -> None:
+    model = LatentModel(encode=encode, decode=lambda z: np.pad(z, ((0, 0), (0, 4))), shape=shape)
+    samples = np.random.default_rng(0).random((80, 6), np.float32)
+    with pytest.raises(UsageError, match=what) as caught:
+        explain_anchors(model, samples[:20], reference=samples[20:])
+    assert "Posterior(latents, logvar)" in str(caught.value)
+    with pytest.raises(UsageError, match=what):
+        model.posterior(samples[:2])  # two rows of latents are no pair
+
+
+def test_the_door_of_an_autoencoder_without_a_posterior_opens() -> None:
+    def code_norm(batch):
+        return lambda made: np.square(batch.mean).sum(axis=1)
+
+    def encode(samples):
+        return Posterior(samples[:, :2], np.full((len(samples), 2), -20, np.float32))
+
+    model = LatentModel(encode=encode, decode=lambda z: np.pad(z, ((0, 0), (0, 4))), shape=(6,))
+    samples = np.random.default_rng(0).random((80, 6), np.float32)
+    own = Criterion("code norm", "intrinsic", "squares", code_norm)
+    found = explain_anchors(model, samples[:20], reference=samples[20:], criteria=[own, "sse"], draws=1)
+    assert [each.name for each in found.criteria] == ["code norm", "sse"]
+    assert sum(group.count for group in found.groups.values()) == 20

@@ -17,6 +17,7 @@ from scipy.ndimage import uniform_filter  # pyright: ignore[reportMissingTypeStu
 from whygen.anchors.samples import Prepared
 from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.models.latent import Floats
+from whygen.results.prompt import Warned
 
 Kind: TypeAlias = Literal["intrinsic", "extrinsic"]
 Numbers: TypeAlias = NDArray[np.float64]
@@ -211,10 +212,11 @@ CRITERIA: tuple[str, ...] = (*_PLAIN, *_BY_FEATURES)
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The criteria of a run, and why these."""
+    """The criteria of a run, why these, and what they cannot do."""
 
     criteria: tuple[Criterion, ...]
     reason: str
+    warnings: tuple[Warned, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -242,7 +244,8 @@ def choose(
     """
     if criteria == "auto":
         names, reason, used = _automatic(prepared, encoder)
-        return Chosen(tuple(_resolve(name, used) for name in names), reason)
+        told = _pixels_only(used) if encoder is None else ()
+        return Chosen(tuple(_resolve(name, used) for name in names), reason, told)
     chosen = by_name(criteria, encoder)
     if "dssim" in chosen.names and criteria != "auto":
         _require_images(prepared)
@@ -302,11 +305,29 @@ def _automatic(
             f"{_name_of(used)}{whose}"
         )
         return ("kld", "feature-l2"), reason, used
+    open_ended = prepared.image is not None and not np.isfinite(prepared.value_range).all()
+    why = (
+        "no range of values is known: give value_range=, or encoder="
+        if open_ended
+        else "there is no encoder: give encoder="
+    )
     reason = (
-        f"kld and sse: {shown} is no small image of one channel, where features are better than pixels, "
-        "but there is no encoder: give encoder= for feature-l2"
+        f"kld and sse: {shown} is no small image of one channel, where features are better than pixels, but {why} "
+        "for feature-l2"
     )
     return ("kld", "sse"), reason, None
+
+
+def _pixels_only(used: FeatureEncoder | None) -> tuple[Warned, ...]:
+    """Say where features of colour pictures are colours alone, as no encoder with weights is here."""
+    if getattr(used, "learned", True):
+        return ()
+    text = (
+        "No encoder that has learned to see is installed: feature-l2 compares the mean colours of 8 x 8 cells, which "
+        "hardly tells what a picture shows. Fetch the weights of facebook/dinov2-base once (encoder='dinov2' does, "
+        "with pip install 'whygen[diffusion]'), or give encoder= a callable (samples (n, ...) -> features (n, dim))."
+    )
+    return (Warned(code="no-encoder", text=text),)
 
 
 def _resolve(wanted: CriterionLike, encoder: FeatureEncoder | None) -> Criterion:

@@ -322,6 +322,7 @@ class _Run:
     ) -> tuple[Warned, ...]:
         return (
             *self.subject.warnings,
+            *chosen.warnings,
             *calibration_warnings(self.plan, self.subject, calibration),
             *check_latents(scores.means),
             *check_features(self.encoder, self.subject.anchors),

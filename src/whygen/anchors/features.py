@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.anchors.samples import Prepared
-from whygen.encoders import ImageEncoder, PixelPatches, load_image_encoder
+from whygen.encoders import Colours, ImageEncoder, PixelPatches, load_image_encoder
 from whygen.errors import UsageError
 from whygen.models.latent import Floats
 from whygen.pictures import picture_of
@@ -30,6 +30,11 @@ class PictureFeatures:
     @property
     def name(self) -> str:
         return self.encoder.name
+
+    @property
+    def learned(self) -> bool:
+        """Whether the encoder has weights; without, features are colours."""
+        return not isinstance(self.encoder, PixelPatches | Colours)
 
     def __call__(self, samples: Floats) -> NDArray[Any]:
         """Features ``(n, dim)`` of samples ``(n, *shape)``."""

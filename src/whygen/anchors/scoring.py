@@ -194,7 +194,7 @@ def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None) ->
     for attempt in _attempts(model, probe, layout):
         one = prepare(probe, attempt, layout=layout).rows(slice(0, 1))
         try:
-            mean, _ = attempt.encode(one)
+            mean, _ = attempt.encoded(one)
             if np.shape(attempt.decode(np.asarray(mean))) == one.shape:
                 return replace(attempt, shape=one.shape[1:], latent_dim=int(np.shape(mean)[1]))
             failures.append(f"{one.shape[1:]}: decoded to another shape")
@@ -220,7 +220,7 @@ def _attempts(model: LatentModel, probe: Raw, layout: Layout | None) -> list[Lat
 def _with_latent(model: LatentModel, one: Floats) -> LatentModel:
     """Encode one sample: the size of the latent, and an early answer on whether the model takes such samples."""
     try:
-        mean, _ = model.encode(one)
+        mean, _ = model.encoded(one)
     except WhygenError:
         raise
     except Exception as error:  # the model is foreign code: whatever it raises is its answer

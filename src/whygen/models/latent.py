@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import DataError, UsageError
+from whygen.models.latent_refusals import OWN
 
 Floats: TypeAlias = NDArray[np.float32]
 Layout: TypeAlias = Literal["flat", "NHW", "NHWC", "NCHW"]
@@ -85,13 +86,34 @@ class LatentModel:
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"batch_size is {self.batch_size}; give at least 1, or None to have it chosen.")
 
+    def encoded(self, samples: Floats) -> tuple[Any, Any]:
+        """What `encode` gives, once it is sure to be a pair: two rows of latents would pass for one.
+
+        Raises:
+            UsageError: if it gives latents alone, as a plain autoencoder does.
+        """
+        told: Any = self.encode(samples)
+        if isinstance(told, tuple | list):
+            parts = cast("tuple[Any, ...] | list[Any]", told)
+            if len(parts) == 2 and parts[1] is not None:
+                return parts if isinstance(parts, Posterior) else (parts[0], parts[1])
+            what = f"a {type(parts).__name__} of {len([part for part in parts if part is not None])}"
+        elif np.ndim(told) == 3 and len(told) == 2:
+            return told[0], told[1]
+        else:
+            what = f"one {type(told).__name__} of shape {np.shape(told)}"
+        raise UsageError(
+            f"encode of {self.uri} returned {what}, and no posterior: it is a plain autoencoder, or a quantised one. "
+            f"{OWN}"
+        )
+
     def posterior(self, samples: Floats) -> Posterior:
         """Mean and log-variance, whatever `encode` gives as its second part.
 
         Raises:
             DataError: if what should be standard deviations or variances is not above 0.
         """
-        told = self.encode(samples)
+        told = self.encoded(samples)
         mean, second = (np.asarray(part, dtype=np.float32) for part in told)
         if isinstance(told, Posterior) or self.scale in (None, "logvar"):
             return Posterior(mean, second)
@@ -113,7 +135,7 @@ class LatentModel:
         Raises:
             UsageError: if it may be another; says how to tell whygen.
         """
-        told = self.encode(samples)
+        told = self.encoded(samples)
         if self.scale is not None or isinstance(told, Posterior):
             return
         mean, second = (np.asarray(part, dtype=np.float64) for part in told)

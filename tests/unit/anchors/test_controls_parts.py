@@ -1,6 +1,8 @@
 """The parts that shares are read against: foils, likeness, trivial reconstructions, areas under curves, new weights."""
 
 # pyright: basic
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp, mannwhitneyu
@@ -11,6 +13,7 @@ from whygen.anchors.likeness import likeness
 from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import noise_for, score
 from whygen.anchors.trivial import BARS, NEAREST, OTHERS, base_of, coming_back, gains, stand_ins
+from whygen.encoders import PixelPatches
 from whygen.errors import UsageError
 from whygen.models.latent import LatentModel
 from whygen.stats.auroc import auroc
@@ -190,3 +193,28 @@ def test_cells_are_what_the_encoder_of_patches_gives(size: tuple[int, int]) -> N
     assert np.linalg.norm(features(samples) - expected, axis=1).max() < 0.15  # boxes here, bicubic there
     grey = prepare(samples[..., 0], LatentModel(encode=lambda x: (x, x), decode=lambda z: z))
     assert installed_features(grey) is None
+
+
+def test_colour_pictures_take_the_encoder_that_is_here_and_say_when_none_has_learned_to_see(monkeypatch) -> None:
+    from whygen.anchors import features
+
+    class Sees:
+        name = "sees"
+
+        def images(self, pictures):
+            return np.array([np.asarray(each).mean(axis=(0, 1)) for each in pictures])
+
+    model = LatentModel(encode=lambda x: (x, x), decode=lambda z: z, layout="NHWC")
+    samples = np.random.default_rng(0).random((3, 16, 16, 3), np.float32)
+    prepared = prepare(samples, model)
+    monkeypatch.setattr(features, "load_image_encoder", lambda name: PixelPatches())
+    bare = choose("auto", prepared)
+    assert bare.names == ("kld", "feature-l2")
+    assert [each.code for each in bare.warnings] == ["no-encoder"]
+    assert choose("auto", prepared, encoder=lambda x: x.reshape(len(x), -1)).warnings == ()
+    monkeypatch.setattr(features, "load_image_encoder", lambda name: Sees())
+    seeing = choose("auto", prepared)
+    assert seeing.warnings == ()
+    assert "sees, which is installed" in seeing.reason
+    endless = prepare(samples, replace(model, value_range=(-np.inf, np.inf)))
+    assert "give value_range=" in choose("auto", endless).reason
