@@ -1,15 +1,13 @@
 # pyright: basic
 """``diffusers/PATH`` or ``diffusers/ORG/NAME``: models of the diffusers library, told apart by their own configuration.
 
-Pipelines that draw: InstructPix2Pix, image to image, inpainting, text to image, loaded by the class that their
-``model_index.json`` names. And an ``AutoencoderKL`` (alone, or as the ``vae`` folder of a pipeline, named
-``diffusers/PATH/vae``).
+Pipelines of pictures, videos and sounds, loaded by the class that their ``model_index.json`` names. And an
+``AutoencoderKL`` (alone, or as the ``vae`` folder of a pipeline, named ``diffusers/PATH/vae``).
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +20,7 @@ from whygen.models.options import ModelOptions, Provider
 from whygen.types import JsonValue
 
 if TYPE_CHECKING:
+    from whygen.models.diffusers_media import MediaModel
     from whygen.models.diffusers_pictures import PictureModel
 
 SIGNED_RANGE = (-1.0, 1.0)
@@ -32,7 +31,7 @@ def provider() -> Provider:
     """The provider ``diffusers``; the library is imported when a model is opened."""
     return Provider(
         name="diffusers",
-        summary="pipelines that draw, and autoencoders, of the diffusers library: diffusers/ORG/NAME or diffusers/PATH",
+        summary="pipelines of pictures, sounds, videos, and autoencoders: diffusers/ORG/NAME or diffusers/PATH",
         names=lambda: (),
         open=open_model,
     )
@@ -59,8 +58,8 @@ def open_model(name: str, options: ModelOptions) -> object:
 
 def open_pipeline(
     name: str, options: ModelOptions, *, uri: str | None = None, defaults: Mapping[str, JsonValue] | None = None
-) -> PictureModel:
-    """A pipeline as a model that answers with pictures.
+) -> PictureModel | MediaModel:
+    """A pipeline as a model that answers with pictures, sounds or videos.
 
     Args:
         name: a folder that ``save_pretrained`` has written, or a name of the hub.
@@ -75,10 +74,11 @@ def open_pipeline(
         UsageError: if the device or the dtype cannot be used, or the pipeline takes no text.
     """
     diffusers = _library()
-    from whygen.models.diffusers_pictures import PictureModel, quiet
+    from whygen.models.diffusers_pictures import quiet
 
     device = device_of(options.device)
     dtype = dtype_of(options.dtype or ("float32" if device == "cpu" else "float16"), device)
+    _check_configured(name)
     folder = name if Path(name).is_dir() else _downloaded(name)
     try:
         with quiet():
@@ -89,39 +89,60 @@ def open_pipeline(
             f"model='diffusers/{name}' is a folder without a usable pipeline ({_first(error)}). Give the folder that "
             f"save_pretrained has written, or ORG/NAME; for its autoencoder alone diffusers/{name}/vae."
         ) from error
-    _check_text(pipeline, f"diffusers/{name}")
     identity: dict[str, JsonValue] = {
         "weights": _folder_digest(Path(name)) if Path(name).is_dir() else Path(folder).name,
         "dtype": str(dtype).removeprefix("torch."),
     }
-    return PictureModel(
+    return _as_model(
         pipeline, uri=uri or f"diffusers/{name}", identity=identity, batch_size=options.batch_size, defaults=defaults
     )
 
 
-def held_pipeline(pipeline: Any, options: ModelOptions) -> PictureModel:
+def held_pipeline(pipeline: Any, options: ModelOptions) -> PictureModel | MediaModel:
     """A pipeline that a person holds, as it is: with its adapters, its scheduler, and the parts where they lie.
 
     Its answers are kept for the run only: what it was loaded from names it, and says nothing of its weights now.
 
     Raises:
-        UsageError: if it takes no text, or is to be moved or converted.
+        UsageError: if whygen cannot ask it, or it is to be moved or converted.
     """
-    from whygen.models.diffusers_pictures import PictureModel
-
     if options.device is not None or options.dtype is not None:
         raise UsageError(
             "device and dtype are for models that whygen opens, and this pipeline is open. Leave them out, or move it "
             "yourself: pipeline.to(device, dtype)."
         )
     name = str(getattr(pipeline.config, "_name_or_path", None) or type(pipeline).__name__)
-    _check_text(pipeline, type(pipeline).__name__)
-    return PictureModel(pipeline, uri=f"diffusers/{name}", batch_size=options.batch_size)
+    return _as_model(pipeline, uri=f"diffusers/{name}", batch_size=options.batch_size)
 
 
-def _check_text(pipeline: Any, name: str) -> None:
-    if "prompt" not in inspect.signature(pipeline.__call__).parameters:
-        raise UsageError(f"{name} ({type(pipeline).__name__}) takes no text: whygen can change nothing in it.")
+def _as_model(
+    pipeline: Any,
+    *,
+    uri: str,
+    identity: Mapping[str, JsonValue] | None = None,
+    batch_size: int | None = None,
+    defaults: Mapping[str, JsonValue] | None = None,
+) -> PictureModel | MediaModel:
+    """The model for what the pipeline answers with."""
+    from whygen.models.diffusers_kinds import check_class
+
+    kind = check_class(type(pipeline), uri)
+    if kind in ("sound", "frames"):
+        from whygen.models.diffusers_media import MediaModel
+
+        return MediaModel(pipeline, kind=kind, uri=uri, identity=identity, defaults=defaults)
+    from whygen.models.diffusers_pictures import PictureModel
+
+    return PictureModel(pipeline, uri=uri, identity=identity, batch_size=batch_size, defaults=defaults)
+
+
+def _check_configured(name: str) -> None:
+    """Refuse by the class that the configuration names, before weights are fetched and loaded."""
+    from whygen.models.diffusers_kinds import check_class
+
+    made: Any = getattr(_library(), str(_class_name(name)), None)
+    if isinstance(made, type) and not hasattr(made, "_backends"):  # those stand for classes whose library is missing
+        check_class(made, f"diffusers/{name}")
 
 
 def _downloaded(name: str) -> str:

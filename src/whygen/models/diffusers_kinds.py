@@ -1,0 +1,101 @@
+# pyright: basic
+"""What a pipeline class of diffusers answers with, and whether a text (and a picture) is all it needs.
+
+Read from the class, so that what cannot be asked is refused before its weights are loaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from typing import Any
+
+from whygen.errors import UsageError
+from whygen.types import OutputKind
+
+_FIELDS: tuple[tuple[str, OutputKind], ...] = (
+    ("frames", "frames"), ("video", "frames"), ("audios", "sound"), ("images", "picture"), ("image", "picture"),
+)  # fmt: skip
+"""Fields of an output class, the first that is there decides: a video with a sound is a video."""
+
+_GIVEN = ("prompt", "image", "mask_image")
+"""What whygen can give: the text, and of an `Edit` the picture."""
+
+_CHANGES = re.compile(
+    r"VideoToVideo|AudioToAudio|Upsampl|SuperResolution|[a-z0-9]SR(?=Pipeline)|Refine|InContext|HDR|Transfer"
+    r"|Decode|(?<=Diff)ControlNet|SparseControlNet|FunControl|AnimateControl|AnimateInpaint|Audio\d*Inpaint"
+)
+"""Names of classes that need a clip, a sound or a control although every parameter of theirs may be left out."""
+
+_RETURNED = re.compile(r"return\s+(\w*Output)\(")
+
+
+def answers_with(made: type) -> OutputKind:
+    """What a pipeline of that class answers with, by the fields of the output that its ``__call__`` returns.
+
+    Raises:
+        UsageError: if it is neither a picture nor a sound nor a video.
+    """
+    fields = _output_fields(made)
+    if "images" in fields and "TextToVideo" in made.__name__:
+        return "frames"  # the first text-to-video pipelines called their frames images
+    for field, kind in _FIELDS:
+        if field in fields:
+            return kind
+    if fields:
+        raise UsageError(
+            f"{made.__name__} answers with {', '.join(sorted(fields))}, which is no picture, sound or video. Write a "
+            "function str -> str, Picture, Sound or Video that calls it, and explain that."
+        )
+    return "picture"  # pipelines that hand on what another pipeline returns are those of pictures
+
+
+def _output_fields(made: type) -> set[str]:
+    """Names of the fields that the nearest ``__call__`` with an output class of its own returns."""
+    for base in made.__mro__:
+        call: Any = vars(base).get("__call__")
+        if call is None:
+            continue
+        call = inspect.unwrap(call)
+        try:
+            names = set(_RETURNED.findall(inspect.getsource(call)))
+        except (OSError, TypeError):  # no source: a placeholder of a library that is not installed
+            return set()
+        known = [getattr(call, "__globals__", {}).get(name) for name in names]
+        found = {field.name for each in known if dataclasses.is_dataclass(each) for field in dataclasses.fields(each)}
+        if found:
+            return found
+    return set()
+
+
+def check_class(made: type, name: str) -> OutputKind:
+    """What it answers with, or why whygen cannot ask it.
+
+    Args:
+        made: the class of the pipeline.
+        name: for messages.
+
+    Raises:
+        UsageError: if it takes no text, needs more than a text and a picture, or answers with something else.
+    """
+    parameters = inspect.signature(made.__call__).parameters
+    if "prompt" not in parameters:
+        raise UsageError(f"{name} ({made.__name__}) takes no text: whygen can change nothing in it.")
+    kind = answers_with(made)
+    if kind == "picture":
+        return kind
+    fixed = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    needed = [
+        each.name
+        for each in list(parameters.values())[1:]
+        if each.default is each.empty and each.kind not in fixed and each.name not in _GIVEN
+    ]
+    if needed or _CHANGES.search(made.__name__):
+        what = ", ".join(needed) or "a clip or a sound to change"
+        line = "-> Sound, which returns (samples, rate)" if kind == "sound" else "-> Video, which returns frames"
+        raise UsageError(
+            f"{name} ({made.__name__}) needs {what}, and whygen gives a text, or a picture and a text. Explain a "
+            f"function that calls it: def f(prompt: str) {line}."
+        )
+    return kind

@@ -1,0 +1,225 @@
+# pyright: basic
+"""A diffusers pipeline that answers with a sound or a video, as a black box.
+
+One request at a time: many of these pipelines take one text, or share noise inside a batch. The noise depends on the
+seed and the draw, never on the text: all masks of an explanation begin with the same.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from whygen import pictures, sounds
+from whygen.errors import DataError, UsageError
+from whygen.models.diffusers_media_settings import MediaSettings, read_media_settings
+from whygen.models.diffusers_pictures import noise_seed, quiet
+from whygen.models.diffusers_tokens import readers
+from whygen.models.hf_tokens import Refused
+from whygen.models.returned import medium_of
+from whygen.types import Edit, Failure, JsonValue, Limits, Output, Request, Settings
+
+RATE = 10.0
+"""Frames a second of a video whose pipeline has no rate: what diffusers' own ``export_to_video`` takes."""
+
+_SPEEDS = ("frame_rate", "fps")
+_PLACES = ("vae", "vocoder", "audio_vae", "feature_extractor")
+_RATES = ("sampling_rate", "sample_rate", "audio_sample_rate")
+
+
+class MediaModel:
+    """A pipeline of the diffusers library whose answers are sounds or videos.
+
+    Args:
+        pipeline: on the device and in the precision it shall work in.
+        kind: what it answers with.
+        uri: what it is called.
+        identity: what makes it answer as it does; without it, answers are kept for the run only.
+        defaults: settings that apply unless a request gives others.
+
+    Raises:
+        UsageError: if it makes sounds and nothing in it says their rate.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        *,
+        kind: Literal["sound", "frames"],
+        uri: str,
+        identity: Mapping[str, JsonValue] | None = None,
+        defaults: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        pipeline.set_progress_bar_config(disable=True)
+        self.pipeline = pipeline
+        self._kind: Literal["sound", "frames"] = kind
+        self._uri = uri
+        self._defaults = dict(defaults or {})
+        self._identity = None if identity is None else {"uri": uri, **identity, "defaults": self._defaults}
+        self._takes = inspect.signature(pipeline.__call__).parameters
+        self._readers = readers(pipeline, self._takes)
+        self._rate = _sound_rate(pipeline) if kind == "sound" else None
+        if kind == "sound" and self._rate is None:
+            raise UsageError(
+                f"{uri} ({type(pipeline).__name__}) does not say its samples a second. Explain a function that calls "
+                "it: def f(prompt: str) -> Sound, with whygen.sounds.sound_of(samples, rate) as its answer."
+            )
+
+    @property
+    def uri(self) -> str:
+        return self._uri
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(max_batch=1)
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue] | None:
+        """URI, digest of the files, precision and defaults; None if nobody told."""
+        return self._identity
+
+    @property
+    def output_kind(self) -> Literal["sound", "frames"]:
+        return self._kind
+
+    @property
+    def takes_picture(self) -> bool:
+        """Whether it can begin with a picture."""
+        return "image" in self._takes
+
+    @property
+    def needs_picture(self) -> bool:
+        """Whether it cannot begin without one; some classes say so in their name alone."""
+        name = type(self.pipeline).__name__
+        return self.takes_picture and (
+            self._takes["image"].default is inspect.Parameter.empty or "ImageToVideo" in name or "I2V" in name
+        )
+
+    def answers_alike(self, settings: Settings) -> bool:
+        """One seed of the noise, in single precision on a processor."""
+        exact = self.pipeline.dtype in (torch.float32, torch.float64) and self.pipeline.device.type == "cpu"
+        return settings.temperature == 0.0 and exact
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens that the text encoder which reads least reads, the rest is cut off; None when there is no limit."""
+        return min((reader.most for reader in self._readers), default=None)
+
+    def count_tokens(self, request: Request) -> int:
+        """Tokens of the text, without the mark of its end, so that a text that just fits is under the limit."""
+        if not self._readers:
+            raise DataError(f"{self._uri} has no tokenizer to count with.")
+        return min(self._readers, key=lambda reader: reader.most).count(_text(request))
+
+    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: Request) -> Output | Failure:
+        begun = time.perf_counter()
+        try:
+            wanted = read_media_settings(request.settings.extra, self._defaults, takes=self._takes, uri=self._uri)
+            given: dict[str, Any] = {"prompt": _text(request), **wanted.given, **self._image(request)}
+            made = self._made(given, noise_seed(request, wanted.seed), wanted)
+        except Refused as refused:
+            return refused.failure
+        except DataError as error:
+            return self._failure(f"made what cannot be played: {error}", "Use dtype='float32', or other settings.")
+        except NameError as error:  # diffusers imports some helpers only where they are installed
+            lacking = f"needs the package {error.name!r}, which is not installed"
+            return self._failure(lacking, f"Install it: pip install {error.name}")
+        except Exception as error:  # of the pipeline and its parts, which may do anything
+            if "memory" in str(error).lower() or isinstance(error, MemoryError):
+                return self._failure("ran out of memory", "Ask for fewer frames, or a smaller or shorter one.")
+            message = f"raised {type(error).__name__}: {str(error).strip()[:200]}"
+            return self._failure(message, "If it does so for every prompt, call it in a function and explain that.")
+        return made if isinstance(made, Failure) else _timed(made, time.perf_counter() - begun)
+
+    def _failure(self, what: str, advice: str) -> Failure:
+        return Failure(kind="permanent", message=f"{self._uri} {what}", advice=advice)
+
+    def _image(self, request: Request) -> dict[str, Any]:
+        prompt = request.prompt
+        if isinstance(prompt, Edit):
+            if not self.takes_picture:
+                raise Refused(f"{self._uri} begins with a text alone", "Give a str.")
+            return {"image": Image.fromarray(pictures.pixels(prompt.image))}
+        if self.needs_picture:
+            raise Refused(f"{self._uri} begins with a picture, and was given none", "Give Edit(picture, text).")
+        return {}
+
+    def _made(self, given: dict[str, Any], seed: int, wanted: MediaSettings) -> Output | Failure:
+        if "generator" in self._takes:
+            given["generator"] = torch.Generator("cpu").manual_seed(seed)  # the same noise on every device
+        if "output_type" in self._takes:
+            given["output_type"] = "np"
+        device = self.pipeline.device
+        # Some draw without the generator that they are given, such as the noise of a decoder.
+        drawn = torch.random.fork_rng([device] if device.type == "cuda" else [])
+        with quiet(), warnings.catch_warnings(), drawn:
+            warnings.simplefilter("ignore")  # advice to whoever wrote the pipeline
+            torch.manual_seed(seed)
+            returned = self.pipeline(**given)
+        if self._kind == "sound":
+            return _sound(returned, self._rate or 0)
+        blank = getattr(returned, "nsfw_content_detected", None)
+        rate = wanted.rate or next((self._default(name) for name in _SPEEDS if self._default(name)), RATE)
+        video = medium_of((_first_video(returned), rate), "frames")
+        if video is None or video.frames is None:
+            return self._failure(f"returned a {type(returned).__name__} without frames", "Call it in a function.")
+        flagged = bool(blank) and any(bool(each) for each in np.ravel(np.asarray(blank)))
+        return Output(frames=video.frames, finish="refused" if flagged else "stop")
+
+    def _default(self, name: str) -> float | None:
+        told = self._takes.get(name)
+        return float(told.default) if told is not None and isinstance(told.default, int | float) else None
+
+
+def _timed(made: Output, seconds: float) -> Output:
+    return Output(sound=made.sound, frames=made.frames, finish=made.finish, seconds=seconds)
+
+
+def _first_video(returned: Any) -> Any:
+    """The frames of the one video; older classes call them images and have no axis of videos."""
+    for name in ("frames", "video"):
+        held = getattr(returned, name, None)
+        if held is not None:
+            return held[0] if isinstance(held, list | tuple) or getattr(held, "ndim", 0) == 5 else held
+    return np.asarray(returned.images)
+
+
+def _sound(returned: Any, rate: int) -> Output:
+    held = returned.audios[0]
+    values = np.asarray(held.detach().float().cpu().numpy() if hasattr(held, "detach") else held)
+    if values.ndim == 2 and values.shape[0] < values.shape[1]:
+        values = values.T
+    return Output(sound=sounds.sound_of(values, rate))
+
+
+def _sound_rate(pipeline: Any) -> int | None:
+    """Samples a second, as the pipeline or one of its parts says."""
+    for place in (pipeline, *(getattr(pipeline, name, None) for name in _PLACES)):
+        for held in (place, getattr(place, "config", None)):
+            for name in _RATES:
+                rate = getattr(held, name, None)
+                if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0:
+                    return int(rate)
+    return None
+
+
+def _text(request: Request) -> str:
+    prompt = request.prompt
+    text = prompt.instruction if isinstance(prompt, Edit) else prompt
+    if not isinstance(text, str):
+        raise Refused("a pipeline takes no chat", "Give a str, or Edit(picture, text).")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refused("the text is not valid Unicode", "Send valid Unicode.") from None
+    return text
