@@ -24,10 +24,9 @@ DEPTH = 4
 RATE = 0.1
 """What of its own values a tree adds."""
 
-SHARE = 0.7
-"""Share of the rows that each tree is grown on (Friedman 2002), `MOST_ROWS` at the most."""
-
 MOST_ROWS = 512
+"""Rows that each tree is grown on, drawn anew where there are more (Friedman 2002). Of fewer all: each is needed."""
+
 HOLD = 1.0
 """Rows without effect that are added to each leaf, so that a few rows are not taken at their word."""
 
@@ -109,7 +108,7 @@ class _Trees:
         self.places = self.columns.astype(np.int64)
         self.weights = weights
         self.rng = np.random.default_rng(_SEED)
-        self.drawn = max(1, min(int(SHARE * len(masks)), MOST_ROWS))
+        self.drawn = min(len(masks), MOST_ROWS)
         self.depth = min(DEPTH, masks.shape[1])
 
     def grow(self, left: Singles) -> tuple[NDArray[np.int64], Singles, Singles]:
