@@ -149,6 +149,7 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
     del data
     kept, rng = Rows("coverage_default", minutes=minutes, fresh=fresh), np.random.default_rng
     tables = {
+        "rows": [kept.get(str(c), lambda c=c, i=i: run(c, rng([9, i]))) for i, c in enumerate(grid())],
         "stopped": [
             kept.get(f"stopped {c}", lambda c=c, i=i: run_to_a_stop(c, rng([10, i]), surrogate=DEFAULT, games=games(c)))
             for i, c in enumerate(stop_grid())
@@ -156,7 +157,6 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
         "nested": [
             kept.get(f"nested {c}", lambda c=c, i=i: nested(c, rng([11, i]))) for i, c in enumerate(nested_grid())
         ],
-        "rows": [kept.get(str(c), lambda c=c, i=i: run(c, rng([9, i]))) for i, c in enumerate(grid())],
     }
     figures: dict[str, object] = {"not run": sum(table.count(None) for table in tables.values())}
     for name, table in tables.items():
