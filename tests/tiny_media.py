@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -222,3 +224,62 @@ def _parts(kind: str, words: Any) -> dict[str, Any]:
         "AnimateDiff": lambda: animated(words), "TextToVideoZero": lambda: zero(words),
         "StableAudio": lambda: stable_audio(words), "AudioLDM": lambda: audio_ldm(words),
     }[kind]()  # fmt: skip
+
+
+def musicgen() -> tuple[Any, Any]:
+    """A MusicGen with random weights, which samples as the real ones do, and its tokenizer."""
+    from transformers import (
+        EncodecConfig,
+        GenerationConfig,
+        MusicgenConfig,
+        MusicgenDecoderConfig,
+        MusicgenForConditionalGeneration,
+        T5Config,
+    )
+
+    torch.manual_seed(0)
+    words = tokenizer()
+    config = MusicgenConfig(
+        text_encoder=T5Config(vocab_size=len(words), d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2),
+        audio_encoder=EncodecConfig(
+            target_bandwidths=[1.5], sampling_rate=1000, audio_channels=1, codebook_size=64, codebook_dim=8,
+            hidden_size=8, num_filters=2, upsampling_ratios=[4, 2, 2, 2], num_lstm_layers=1, kernel_size=3,
+            last_kernel_size=3,
+        ),
+        decoder=MusicgenDecoderConfig(
+            vocab_size=64, hidden_size=16, ffn_dim=32, num_hidden_layers=2, num_attention_heads=2, num_codebooks=2,
+            max_position_embeddings=128, pad_token_id=64, bos_token_id=64,
+        ),
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MusicgenForConditionalGeneration(config).eval()
+    for layer in model.audio_encoder.quantizer.layers:
+        layer.codebook.embed.normal_()  # a new codebook holds zeros: every sound would be one
+    model.generation_config = GenerationConfig(
+        max_new_tokens=20, do_sample=True, guidance_scale=3.0, bos_token_id=64, pad_token_id=64,
+        decoder_start_token_id=64,
+    )  # fmt: skip
+    return model, words
+
+
+def vits(folder: Path) -> tuple[Any, Any]:
+    """A speaker with random weights that reads letters."""
+    from transformers import VitsConfig, VitsModel, VitsTokenizer
+
+    letters = "_ abcdefghijklmnopqrstuvwxyz'-"
+    (folder / "vocab.json").write_text(json.dumps({letter: place for place, letter in enumerate(letters)}))
+    words = VitsTokenizer(
+        str(folder / "vocab.json"), pad_token="_", unk_token="_", phonemize=False, is_uroman=False, normalize=True
+    )
+    torch.manual_seed(0)
+    config = VitsConfig(
+        vocab_size=len(letters), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, ffn_dim=16, flow_size=16,
+        spectrogram_bins=9, upsample_initial_channel=16, upsample_rates=[4, 2], upsample_kernel_sizes=[8, 4],
+        resblock_kernel_sizes=[3], resblock_dilation_sizes=[[1, 3]], prior_encoder_num_flows=1,
+        posterior_encoder_num_wavenet_layers=1, prior_encoder_num_wavenet_layers=1, duration_predictor_num_flows=1,
+        duration_predictor_filter_channels=16, sampling_rate=8000, depth_separable_num_layers=1,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return VitsModel(config).eval(), words

@@ -13,9 +13,14 @@ from whygen.errors import UsageError
 from whygen.models.options import ModelOptions
 from whygen.models.protocols import Model
 
+AS_PIPELINE = (
+    "Give transformers.pipeline('text-to-audio', model=model, tokenizer=tokenizer), with vocoder= where it needs one."
+)
 WITH_TOKENIZER = "Give the model with its tokenizer: (model, tokenizer)."
 WRITES = ("text-generation", "text2text-generation", "translation", "summarization")
 """Tasks of pipelines that answer with a text."""
+SPEAKS = ("text-to-audio", "text-to-speech")
+"""Those that answer with a sound."""
 
 
 def held_model(model: object, options: ModelOptions) -> Model | None:
@@ -44,6 +49,8 @@ def held_model(model: object, options: ModelOptions) -> Model | None:
         if len(networks) == 1 and callable(getattr(others[0], "apply_chat_template", None)):
             return _with_tokenizer(networks[0], others[0], options)
     if transformers is not None and isinstance(model, transformers.PreTrainedModel):
+        if _makes_sounds(model, transformers):
+            raise UsageError(f"model is a {type(model).__name__}, which makes sounds. {AS_PIPELINE}")
         raise UsageError(f"model is a {type(model).__name__} without its tokenizer. {WITH_TOKENIZER}")
     if transformers is not None and isinstance(model, transformers.PreTrainedTokenizerBase):
         raise UsageError(f"model is a tokenizer, {type(model).__name__}. {WITH_TOKENIZER}")
@@ -56,17 +63,32 @@ def held_model(model: object, options: ModelOptions) -> Model | None:
     return None
 
 
+def _makes_sounds(network: Any, transformers: Any) -> bool:
+    """Whether it is of a class that ``pipeline("text-to-audio")`` takes."""
+    mappings = (transformers.MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING, transformers.MODEL_FOR_TEXT_TO_SPECTROGRAM_MAPPING)
+    return any(type(network) in each.values() for each in mappings)
+
+
 def _from_pipeline(pipeline: Any, options: ModelOptions) -> Model:
+    if pipeline.task in SPEAKS:
+        from whygen.models.hf_sound import SoundModel
+
+        name = getattr(pipeline.model.config, "name_or_path", "") or type(pipeline.model).__name__
+        return SoundModel(pipeline, uri=f"hf/{name}")
     if pipeline.task not in WRITES or pipeline.tokenizer is None:
         raise UsageError(
-            f"model is a pipeline for {pipeline.task!r}, and whygen asks for texts. Give a pipeline for one of "
-            f"{', '.join(WRITES)}, or a function str -> str that calls this one and returns the text to explain."
+            f"model is a pipeline for {pipeline.task!r}, and whygen asks for texts or sounds. Give a pipeline for one "
+            f"of {', '.join((*WRITES, *SPEAKS))}, or a function str -> str that calls this one and returns the text to "
+            "explain."
         )
     return _with_tokenizer(pipeline.model, pipeline.tokenizer, options)
 
 
 def _with_tokenizer(network: Any, tokenizer: Any, options: ModelOptions) -> Model:
     """The network as ``hf/`` runs it; what it was loaded from names it, and says nothing of its weights now."""
+    transformers = sys.modules.get("transformers")
+    if transformers is not None and _makes_sounds(network, transformers):
+        raise UsageError(f"model holds a {type(network).__name__}, which makes sounds. {AS_PIPELINE}")
     config = getattr(network, "config", None)
     if config is None or not callable(getattr(network, "generate", None)):
         raise UsageError(

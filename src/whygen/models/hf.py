@@ -17,14 +17,15 @@ from whygen.types import JsonValue
 if TYPE_CHECKING:
     from whygen.models.hf_masked import HfMaskedModel
     from whygen.models.hf_model import HfModel
+    from whygen.models.hf_sound import SoundModel
 
 _PIECE = 2**24
 _FILES = {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt", ".py", ".tiktoken"}
 """What can change an answer: configuration, weights, tokenizer, template."""
 
 
-def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfModel | HfMaskedModel:
-    """Open a model from a folder or the hub: one that writes, or, if it was made for that, one that fills in a mask.
+def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfModel | HfMaskedModel | SoundModel:
+    """Open a model from a folder or the hub: one that writes or, if it was made for that, fills in a mask or speaks.
 
     Args:
         name: a folder, or a name of the hub, with ``@REVISION`` if it must be one.
@@ -50,6 +51,13 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
     how: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
     with quiet(), _explained(name):
         config = transformers.AutoConfig.from_pretrained(place, **how)
+        if type(config) in transformers.MODEL_FOR_TEXT_TO_SPECTROGRAM_MAPPING:
+            raise UsageError(
+                f"hf/{name} makes spectra, and a vocoder makes sounds of them. Give transformers.pipeline("
+                "'text-to-audio', model=..., vocoder=...) as the model."
+            )
+        if type(config) in transformers.MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING:
+            return _open_sound(place, revision, uri or f"hf/{name}", device=device, dtype=dtype)
         fills = _fills_mask(config)
         kind: Any = (
             transformers.AutoModelForMaskedLM
@@ -63,14 +71,33 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
         _check_whole(name, found)
     network = _moved(network, device)
     identity: dict[str, JsonValue] = {
-        "weights": files_digest(Path(place))
-        if Path(place).is_dir()
-        else str(getattr(network.config, "_commit_hash", None) or revision),
+        "weights": _weights(place, network, revision),
         "dtype": str(network.dtype).removeprefix("torch."),
     }
     if fills:
         return HfMaskedModel(network, tokenizer, uri=uri or f"hf/{name}", identity=identity)
     return HfModel(network, tokenizer, uri=uri or f"hf/{name}", identity=identity, batch_size=options.batch_size)
+
+
+def _open_sound(place: str, revision: str, uri: str, *, device: str, dtype: Any) -> SoundModel:
+    """A model that speaks or plays, by the pipeline of its library."""
+    import transformers
+
+    from whygen.models.hf_sound import SoundModel
+
+    made: Any = transformers.pipeline("text-to-audio", model=place, revision=revision, device=device, dtype=dtype)
+    told: dict[str, JsonValue] = {
+        "weights": _weights(place, made.model, revision),
+        "dtype": str(made.model.dtype).removeprefix("torch."),
+    }
+    return SoundModel(made, uri=uri, identity=told)
+
+
+def _weights(place: str, network: Any, revision: str) -> str:
+    """Digest of the files of a folder; of the hub the commit."""
+    if Path(place).is_dir():
+        return files_digest(Path(place))
+    return str(getattr(network.config, "_commit_hash", None) or revision)
 
 
 def _fills_mask(config: Any) -> bool:
