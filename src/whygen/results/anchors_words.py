@@ -176,8 +176,8 @@ def _labelled(explanation: AnchorExplanation) -> str:
         return ""
     inside = (explanation.groups["HIHE"].count - round(foil.alike.share * foil.n)) / rest
     few = 0 < len(foil.reference_labels) <= FEW_LABELS
-    which = f"labelled {_listed([str(each) for each in foil.reference_labels])}" if few else "with a label of these"
-    return f": {percent(inside)} of those {which}, and {percent(foil.alike.share)} of the others"
+    which = f"labelled {_listed([str(each) for each in foil.reference_labels])}" if few else "whose label these have"
+    return f": {percent(inside)} of the anchors {which}, and {percent(foil.alike.share)} of the others"
 
 
 def _tail(explanation: AnchorExplanation) -> float:

@@ -94,12 +94,13 @@ def test_shares_of_labels_are_said_apart_and_of_the_copy_too() -> None:
     found = found.model_copy(update={"foils": (others,), "controls": (copy,)})
     # Of 125 anchors 25 are HIHE, 6 of them of the 100 with other labels: 19 of the 25 with labels of the reference.
     assert (
-        ": 76.0% of those with a label of these, and 6.0% of the others; an untrained copy says 40.0% (60.0% and 50.0%)"
+        ": 76.0% of the anchors whose label these have, and 6.0% of the others; an untrained copy says 40.0% "
+        "(60.0% and 50.0%)"
     ) in headline(found)
     zeros = found.model_copy(update={"foils": (others.model_copy(update={"reference_labels": (0,)}),)})
-    assert ": 76.0% of those labelled 0, and 6.0% of the others" in headline(zeros)
+    assert ": 76.0% of the anchors labelled 0, and 6.0% of the others" in headline(zeros)
     passing = found.model_copy(update={"foils": (others.model_copy(update={"alike": share(0.9)}),)})
-    assert "of those" not in headline(passing)
+    assert "of the anchors" not in headline(passing)
     assert "and so do 90.0% of anchors of other labels" in headline(passing)
 
 
