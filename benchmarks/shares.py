@@ -93,8 +93,8 @@ def main(data: Path | None = None) -> None:
     families = {"built on": BUILT_ON, "mended by": MENDED_BY, "held apart": HELD_APART}
     rows = {family: measured(laws) for family, laws in families.items()}
     figures: dict[str, Any] = {"repeats": REPEATS, "anchors": ANCHORS}
-    figures |= {family: {"summary": summary(found), "rows": found} for family, found in rows.items()}
-    record.write("shares", figures, seed=0)
+    figures["summaries"] = {family: summary(found) for family, found in rows.items()}
+    record.write("shares", {**figures, **rows}, seed=0)
     hidden = {"true", "half widths", "discrete"}
     for family, found in rows.items():
         print(f"\n{family}: {summary(found)}\n")

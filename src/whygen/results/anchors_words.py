@@ -156,7 +156,7 @@ def _alike(explanation: AnchorExplanation) -> str:
         held = explanation.details is not None and explanation.details.n_reference is not None
         why = "thresholds do not rest on the reference" if held else "no reference was given"
         return f"{percent(alike.share)} of {n:,} anchors lie within {it} by every criterion ({why})"
-    if below is not None and _are_below(explanation) and below.share > alike.share:
+    if below is not None and _mostly_below(explanation):
         part = f"are {_SIMPLER} {it}"
         return f"{percent(below.share)} of {n:,} anchors {part}; {percent(alike.share)} look like them"
     return f"{percent(alike.share)} of {n:,} anchors look to this model like {it}{_labelled(explanation)}"
@@ -168,11 +168,17 @@ def _are_below(explanation: AnchorExplanation) -> bool:
     return below is not None and below.low > _tail(explanation)
 
 
+def _mostly_below(explanation: AnchorExplanation) -> bool:
+    """Whether they are more than those that look like the reference, so that the report begins with them."""
+    below = explanation.groups.get("BELOW")
+    return below is not None and _are_below(explanation) and below.share > explanation.groups["HIHE"].share
+
+
 def _labelled(explanation: AnchorExplanation) -> str:
     """The share among anchors of the reference's labels, and among the others: what a share of all mixes."""
     foil = next((each for each in explanation.foils if each.name == "other labels"), None)
     rest = 0 if foil is None else counted(explanation) - foil.n
-    if foil is None or rest < FEWEST_LABELLED or foil.alike.low > MOST:
+    if foil is None or rest < FEWEST_LABELLED or foil.alike.low > MOST or _mostly_below(explanation):
         return ""
     inside = (explanation.groups["HIHE"].count - round(foil.alike.share * foil.n)) / rest
     few = 0 < len(foil.reference_labels) <= FEW_LABELS

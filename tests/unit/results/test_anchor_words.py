@@ -99,6 +99,9 @@ def test_shares_of_labels_are_said_apart_and_of_the_copy_too() -> None:
     ) in headline(found)
     zeros = found.model_copy(update={"foils": (others.model_copy(update={"reference_labels": (0,)}),)})
     assert ": 76.0% of the anchors labelled 0, and 6.0% of the others" in headline(zeros)
+    mostly = found.groups["BELOW"].model_copy(update={"share": 0.6, "low": 0.5})
+    below = found.model_copy(update={"groups": {**found.groups, "BELOW": mostly}})
+    assert "(60.0% and 50.0%)" not in headline(below)  # the model's own shares by label are not said there
     passing = found.model_copy(update={"foils": (others.model_copy(update={"alike": share(0.9)}),)})
     assert "of the anchors" not in headline(passing)
     assert "and so do 90.0% of anchors of other labels" in headline(passing)
