@@ -9,12 +9,14 @@ from whygen.models.latent import Posterior as Posterior
 from whygen.models.latent_loading import load_latent as load_latent
 from whygen.models.options import ModelOptions as ModelOptions
 from whygen.models.options import Provider as Provider
+from whygen.models.protocols import CUT as CUT
 from whygen.models.protocols import AddsNoise as AddsNoise
 from whygen.models.protocols import AnswersAlike as AnswersAlike
 from whygen.models.protocols import ContinuesText as ContinuesText
 from whygen.models.protocols import Decodes as Decodes
 from whygen.models.protocols import Encodes as Encodes
 from whygen.models.protocols import FillsMask as FillsMask
+from whygen.models.protocols import GivesNotices as GivesNotices
 from whygen.models.protocols import HasContext as HasContext
 from whygen.models.protocols import HasIdentity as HasIdentity
 from whygen.models.protocols import HasOutputKind as HasOutputKind
@@ -33,12 +35,14 @@ from whygen.models.registry import load_model as load_model
 from whygen.models.registry import providers as providers
 
 __all__ = [
+    "CUT",
     "AddsNoise",
     "AnswersAlike",
     "ContinuesText",
     "Decodes",
     "Encodes",
     "FillsMask",
+    "GivesNotices",
     "HasContext",
     "HasIdentity",
     "HasOutputKind",

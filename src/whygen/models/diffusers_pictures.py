@@ -23,7 +23,7 @@ from whygen import pictures
 from whygen.errors import DataError
 from whygen.models.diffusers_drawing import WORTH, Brush, Drawn, Job, multiple_of
 from whygen.models.diffusers_settings import read_settings
-from whygen.models.diffusers_tokens import readers
+from whygen.models.diffusers_tokens import readers, said_of_cuts
 from whygen.models.hf_model import quiet as quiet_transformers
 from whygen.models.hf_tokens import Refused
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Request, Settings
@@ -109,7 +109,7 @@ class PictureModel:
 
     @property
     def takes_picture(self) -> bool:
-        """Whether it changes a picture; if not, it draws from a text alone."""
+        """Whether it takes a picture to change; if not, it draws from a text alone."""
         return "image" in self._takes
 
     @property
@@ -133,16 +133,7 @@ class PictureModel:
 
     def notices(self, request: Request) -> list[tuple[str, str]]:
         """What a person should know of how this request is read: encoders that do not read all of it."""
-        text = _text(request)
-        cut = [reader for reader in self._readers if reader.count(text) >= reader.most]
-        if not cut or len(cut) == len(self._readers):
-            return []
-        said = ", ".join(f"{reader.name} reads the first {reader.most - 1}" for reader in cut)
-        left = next(reader.rest(text) for reader in cut)
-        return [("cut-for-one-encoder", (
-            f"Not every text encoder of {self._uri} reads the whole prompt: of {cut[0].count(text) - 1} tokens "
-            f"{said}, up to the words {left!r}; the others read all. What stands behind acts through those alone."
-        ))]  # fmt: skip
+        return said_of_cuts(self._readers, _text(request), self._uri)
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
         answers: dict[int, Output | Failure] = {}
@@ -197,6 +188,9 @@ class PictureModel:
                 return None
             raise Refused(f"{self._uri} draws from a text alone", "Give a str, or use a pipeline that edits pictures.")
         if not isinstance(prompt, Edit):
+            # Some classes change a picture or draw without one (Flux2, Kontext); others fail, and are told apart there.
+            if isinstance(prompt, str) and "mask_image" not in self._takes and self._takes["image"].default is None:
+                return None
             raise Refused(f"{self._uri} changes a picture, and was given none", "Give Edit(picture, instruction).")
         try:
             image = pictures.pixels(prompt.image)
@@ -219,7 +213,7 @@ class PictureModel:
         except ERRORS as error:
             short_of_memory = "memory" in str(error).lower() or isinstance(error, MemoryError)
             if len(batch) == 1:
-                return [self._failed(error, short_of_memory=short_of_memory)]
+                return [self._failed(error, batch[0], short_of_memory=short_of_memory)]
         half = len(batch) // 2
         if short_of_memory:
             self._batch = min(self._batch, half)
@@ -245,11 +239,14 @@ class PictureModel:
             self._batch = 1
         return agree
 
-    def _failed(self, error: Exception, *, short_of_memory: bool) -> Failure:
+    def _failed(self, error: Exception, job: Job, *, short_of_memory: bool) -> Failure:
         if short_of_memory:
             message = f"{self._uri} ran out of memory on a single picture"
             return Failure(kind="permanent", message=message, advice="Use a smaller picture, or dtype='float16'.")
         message = f"{self._uri} raised {type(error).__name__}: {str(error).strip()[:200]}"
+        if self.takes_picture and job.image is None:
+            message = f"{self._uri} changes a picture, and was given none ({type(error).__name__})"
+            return Failure(kind="permanent", message=message, advice="Give Edit(picture, instruction).")
         advice = "If it does so for every prompt, the pipeline does not fit this version of diffusers."
         return Failure(kind="permanent", message=message, advice=advice)
 

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from whygen.models.diffusers_settings import Parameters, default_of
+from whygen.models.protocols import CUT
 
 _ENDLESS = 10**6
 """A tokenizer that says so many has no limit, as far as it knows."""
@@ -63,3 +64,18 @@ def _ids(tokenizer: Any) -> Callable[[str], Any]:
 
 def _decode(tokenizer: Any) -> Callable[[Any], str]:
     return lambda ids: str(tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def said_of_cuts(readers: Sequence[Reader], text: str, uri: str) -> list[tuple[str, str]]:
+    """What a person should know of a text that is too long for some of the encoders, or for all (`CUT`)."""
+    cut = [reader for reader in readers if reader.count(text) >= reader.most]
+    if not cut:
+        return []
+    said = "; ".join(
+        f"{reader.name} reads {reader.most - 1} of its {reader.count(text)} tokens, up to {reader.rest(text)!r}"
+        for reader in cut
+    )
+    if len(cut) == len(readers):
+        return [(CUT, f"The prompt is too long for {uri}, which cuts off the rest: {said}.")]
+    advice = "What stands behind acts through the other encoders alone."
+    return [("cut-for-some", f"Not every text encoder of {uri} reads the whole prompt: {said}. {advice}")]

@@ -76,6 +76,19 @@ class HasContext(Protocol):
     def count_tokens(self, request: Request) -> int: ...
 
 
+CUT = "cut"
+"""The code of the notice that no part of a model reads the whole prompt: such a prompt is refused."""
+
+
+@runtime_checkable
+class GivesNotices(Protocol):
+    """A model that has something to say of how it reads a request, such as that a part of it reads only its beginning:
+    a code and a text each, which become warnings of the explanation (`CUT`: it cannot be explained).
+    """
+
+    def notices(self, request: Request) -> Sequence[tuple[str, str]]: ...
+
+
 @runtime_checkable
 class Tokenizes(Protocol):
     """A model that can tell how it cuts a text."""

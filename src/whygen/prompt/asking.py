@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import DataError, ModelError, UsageError
-from whygen.models import AnswersAlike, HasContext, Model, ScoresText, output_kind
+from whygen.models import CUT, AnswersAlike, GivesNotices, HasContext, Model, ScoresText, output_kind
 from whygen.prompt.designs import Design
 from whygen.prompt.failing import Failing
 from whygen.prompt.noise import Steadiness
@@ -124,8 +124,12 @@ class Asker:
         """
         if not isinstance(self.model, HasContext) or self.model.context_tokens is None:
             return
-        tokens = self.model.count_tokens(Request(prompt=self.units.prompt, settings=self.settings))
+        whole = Request(prompt=self.units.prompt, settings=self.settings)
+        tokens = self.model.count_tokens(whole)
         if tokens >= self.model.context_tokens:
+            told = dict(self.model.notices(whole)) if isinstance(self.model, GivesNotices) else {}
+            if CUT in told:
+                raise DataError(f"{told[CUT]} Shorten the prompt.")
             raise DataError(
                 f"The prompt is {tokens} tokens long, and {self.model.uri} takes {self.model.context_tokens}, its "
                 "answer included. Shorten the prompt, or use a model with a longer context."

@@ -16,6 +16,7 @@ from whygen.models import timed_kind
 from whygen.prompt import fidelity, intervals, scales, stopping
 from whygen.prompt.asking import Asker
 from whygen.prompt.distributions import mean_distances, shift_p_values
+from whygen.prompt.drawn import picture_notices
 from whygen.prompt.findings import Findings
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
 from whygen.prompt.noise import resolution
@@ -41,6 +42,7 @@ from whygen.results.prompt import (
 )
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
+from whygen.types import Request
 from whygen.version import __version__, versions
 
 LEVEL = 0.95
@@ -54,7 +56,12 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
     predicted, figures = _fidelity(findings, plan.surrogate, seed)
     tally = asker.runner.tally
     media, missing = _media(asker, findings)
-    notices, target = (*missing, *asker.runner.notices, *asker.operator.notices, *asker.units.notices), asker.target
+    whole = Request(prompt=asker.units.prompt, settings=asker.settings)
+    drawn = picture_notices(asker.model, whole, findings.whole.references)
+    notices, target = (
+        (*missing, *drawn, *asker.runner.notices, *asker.operator.notices, *asker.units.notices),
+        asker.target,
+    )
     signs = Signs(
         asker.samples, asker.failures, findings, figures, target, notices, tally.asked, asker.outputs, asker.units.texts
     )
