@@ -69,6 +69,7 @@ class Brush:
         self._call = call
         self._takes = takes
         self.multiple = multiple
+        self._may_size: bool | None = None  # whether it draws in a size that it is told; None: not tried yet
 
     def alone(self, job: Job) -> Drawn:
         """One picture, asked for in the plainest way that there is: one text, one picture, one generator."""
@@ -118,27 +119,41 @@ class Brush:
         return kept and _apart(first.values, second.values) > _TELLS * bound
 
     def _called(self, job: Job, told: dict[str, Any], *, count: int) -> list[Drawn]:
-        """Call it; where the class says of what number the sides must be multiples, believe it.
+        """Call it; where the class says of what number the sides must be multiples, believe it; where it draws in its
+        own size alone, let it.
 
         Raises:
-            ValueError: as the pipeline does.
+            ValueError: as the pipeline does, as do other errors of it.
             TypeError: if what it answers with is no picture.
         """
         for _ in range(_TRIES):
             sides = self._sides(job)
             try:
-                return _read(self._call(**told, output_type="np", **job.wanted.given, **sides), count)
-            except ValueError as error:
-                found = re.search(r"(?:divisible by|multiples? of) \D{0,3}(\d{1,4})\b", str(error))
-                multiple = math.lcm(self.multiple, int(found[1]) or 1) if found and sides else self.multiple
-                if multiple == self.multiple or multiple > min(*job.image.shape[:2]):  # type: ignore[union-attr]
+                drawn = _read(self._call(**told, output_type="np", **job.wanted.given, **sides), count)
+            except (ValueError, RuntimeError) as error:
+                if not sides or self._may_size is True or "memory" in str(error).lower():
                     raise
-                self.multiple = multiple
+                if not self._learned(str(error), job):
+                    drawn = _read(self._call(**told, output_type="np", **job.wanted.given), count)
+                    self._may_size = False
+                    return drawn
+            else:
+                self._may_size = self._may_size or (True if sides else None)
+                return drawn
         raise ValueError("no size of the picture suits it")  # pragma: no cover - three numbers that all differ
+
+    def _learned(self, error: str, job: Job) -> bool:
+        """Whether an error names a number that sides must be multiples of, and it is news."""
+        found = re.search(r"(?:divisible by|multiples? of) \D{0,3}(\d{1,4})\b", error)
+        multiple = math.lcm(self.multiple, int(found[1]) or 1) if found else self.multiple
+        if multiple == self.multiple or job.image is None or multiple > min(job.image.shape[:2]):
+            return False
+        self.multiple = multiple
+        return True
 
     def _sides(self, job: Job) -> dict[str, int]:
         """The picture's own size, down to a multiple, for classes that would else draw in a size of their own."""
-        if job.image is None or not {"height", "width"} <= set(self._takes):
+        if job.image is None or self._may_size is False or not {"height", "width"} <= set(self._takes):
             return {}
         given = job.wanted.given
         height, width = (max(side - side % self.multiple, self.multiple) for side in job.image.shape[:2])
@@ -186,6 +201,7 @@ def _apart(a: NDArray[Any], b: NDArray[Any]) -> float:
 def _read(answer: Any, count: int) -> list[Drawn]:
     """The pictures in what a pipeline answered, whatever of the usual forms it has."""
     found: Any = getattr(answer, "images", None)
+    found = getattr(answer, "rgb", None) if found is None else found  # beside a map of depth
     if found is None:
         raise TypeError(f"it answered with a {type(answer).__name__} without pictures")
     images = [_values(each) for each in found]

@@ -1,0 +1,172 @@
+"""Every picture pipeline of diffusers that tiny parts can build: alone is as in a batch, and sizes stay."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tiny_pipelines
+from whygen import pictures
+from whygen.models import CUT
+from whygen.models.diffusers_drawing import EXACT, multiple_of
+from whygen.models.diffusers_pictures import PictureModel, quiet
+from whygen.models.diffusers_settings import picture_text, scalars
+from whygen.prompt.drawn import picture_notices
+from whygen.types import Edit, Failure, Output, Picture, Request, Settings
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of diffusers, of its own parts
+
+BROKEN = {
+    "ChromaInpaintPipeline": "asks its transformer for guidance_embeds, which that one does not have",
+    "StableDiffusionLatentUpscalePipeline": "asks for a network of its own kind",
+    "StableDiffusionParadigmsPipeline": "asks for a scheduler of its own kind",
+    "ZImageOmniPipeline": "takes pictures in bfloat16 whatever its networks are in",
+}
+"""Classes that fail in the installed diffusers whatever they are told, or with the parts of their family."""
+
+MIXES = ("Flux2Pipeline", "Flux2KleinPipeline", "Flux2KleinKVPipeline", "QwenImageEditPlusPipeline")
+"""Classes known to take a list of pictures as references for every text. Nothing in the product names them."""
+
+CLASSES = tiny_pipelines.classes()
+
+
+def picture(seed: int, *, width: int, height: int) -> Picture:
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return pictures.picture_of(values)
+
+
+def requests(model: PictureModel, *, side: int) -> list[Request]:
+    """Two requests that differ in text and picture, with the cheapest settings of the class."""
+    wide, high = side, side + side // 2
+    mask = picture_text(pictures.picture_of(np.full((high, wide, 3), 255, dtype=np.uint8)))
+    wanted: dict[str, Any] = {
+        "num_inference_steps": 2, "strength": 1.0, "max_sequence_length": 16, "use_resolution_binning": False,
+    }  # fmt: skip
+    if not model.takes_picture:
+        wanted |= {"height": side, "width": side}
+    extra = {name: value for name, value in wanted.items() if name in scalars(model._takes)}
+    if "mask_image" in model._takes:
+        extra["mask"] = mask
+    texts = ("make it night", "a dog by the sea, in the rain")
+    prompts = [Edit(picture(i, width=wide, height=high), text) if model.takes_picture else text
+               for i, text in enumerate(texts)]  # fmt: skip
+    return [Request(prompt=prompt, settings=Settings(extra=extra)) for prompt in prompts]
+
+
+@pytest.fixture(autouse=True)
+def _small_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Qwen-Image-Edit looks at its pictures with a million pixels, whatever their size: minutes, for tiny networks."""
+    for module in ("edit", "edit_inpaint", "edit_plus"):
+        place = importlib.import_module(f"diffusers.pipelines.qwenimage.pipeline_qwenimage_{module}")
+        own = place.calculate_dimensions
+        monkeypatch.setattr(place, "calculate_dimensions", lambda area, ratio, own=own: own(min(area, 64 * 64), ratio))
+
+
+def drawn(answers: Any) -> list[np.ndarray]:
+    assert all(isinstance(answer, Output) and answer.picture for answer in answers), answers
+    return [pictures.pixels(answer.picture).astype(int) for answer in answers]
+
+
+@pytest.mark.parametrize(("family", "name"), CLASSES, ids=[name for _, name in CLASSES])
+def test_a_picture_in_a_batch_is_the_picture_alone_in_the_size_that_it_had(family: str, name: str) -> None:
+    pipeline = tiny_pipelines.build(family, name)
+    model = PictureModel(pipeline, uri=name, batch_size=2)
+    asked = requests(model, side=64 if "Flux2" in name or "Omni" in name else 32)
+    answers = model.answer(asked)
+    if name in BROKEN:
+        assert all(isinstance(answer, Failure) for answer in answers), "it works now: take it out of BROKEN"
+        return
+    together = drawn(answers)
+    single = PictureModel(pipeline, uri=name, batch_size=1)
+    for a, b in zip(together, [drawn(single.answer([one]))[0] for one in asked], strict=True):
+        assert np.abs(a - b).max() <= EXACT
+    assert name not in MIXES or not model._together
+    if isinstance(asked[0].prompt, Edit):
+        width, height = pictures.size(asked[0].prompt.image)
+        step = multiple_of(pipeline)
+        kept = together[0].shape[:2] == (height - height % step, width - width % step)
+        assert kept or "other-size" in dict(picture_notices(model, asked[0], answers))
+
+
+def test_the_suite_covers_the_families_and_nearly_all_may_share_a_batch() -> None:
+    names = {name for _, name in CLASSES}
+    assert {family for family, _ in CLASSES} == set(tiny_pipelines.FAMILIES)
+    assert len(names) >= 55
+    assert set(MIXES) & names == set(MIXES) - {"Flux2Pipeline"}
+
+
+def test_what_mixes_in_a_batch_is_seen_by_the_trial_and_asked_one_by_one() -> None:
+    """A class never seen before, that uses the first picture for every text."""
+    pipeline = tiny_pipelines.build("stable_diffusion", "StableDiffusionImg2ImgPipeline")
+    model = PictureModel(pipeline, uri="m", batch_size=2)
+    asked = requests(model, side=32)
+    expected = [drawn(model.answer([one]))[0] for one in asked]
+    sizes: list[int] = []
+
+    class Mixing:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(pipeline, name)
+
+        def __call__(self, *, image: Any, prompt: Any, **told: Any) -> Any:
+            sizes.append(len(prompt) if isinstance(prompt, list) else 1)
+            if isinstance(image, list):
+                image = [image[0]] * len(image)
+            return pipeline(image=image, prompt=prompt, **told)
+
+    model.pipeline = Mixing()
+    for a, b in zip(drawn(model.answer(asked * 2)), expected * 2, strict=True):
+        assert (a == b).all()
+    assert sizes == [1, 1, 2, 1, 1, 1, 1]  # one trial, then never again
+    assert model.limits.max_batch == 1
+
+
+def test_a_long_prompt_is_refused_only_where_every_encoder_cuts_it() -> None:
+    model = PictureModel(tiny_pipelines.build("flux", "FluxPipeline"), uri="flux", batch_size=1)
+    short, long, endless = (Request(prompt="snow " * count) for count in (3, 100, 1200))
+    assert model.context_tokens == 512
+    assert model.notices(short) == []
+    assert model.count_tokens(long) < 512 <= model.count_tokens(endless)
+    said = dict(model.notices(long))["cut-for-some"]
+    assert "tokenizer reads 76 of its" in said
+    assert "tokenizer_2" not in said
+    assert "up to" in said
+    assert CUT in dict(model.notices(endless))
+
+
+def test_a_class_that_draws_one_size_alone_is_let_and_it_is_said() -> None:
+    pipeline = tiny_pipelines.build("stable_diffusion_xl", "StableDiffusionXLInstructPix2PixPipeline")
+
+    def stubborn(*, height: int = 32, width: int = 32, **told: Any) -> Any:
+        if (height, width) != (32, 32):
+            raise ValueError("it knows one size")
+        return pipeline(height=32, width=32, **told)
+
+    model = PictureModel(pipeline, uri="m", batch_size=1)
+    asked = requests(model, side=32)[0]
+    model.pipeline = stubborn
+    answers = model.answer([asked])
+    assert drawn(answers)[0].shape == (32, 32, 3)
+    said = dict(picture_notices(model, asked, answers))["other-size"]
+    assert "32 x 48" in said
+    assert "32 x 32, in other proportions" in said
+
+
+def test_the_multiple_that_an_error_names_is_learned() -> None:
+    pipeline = tiny_pipelines.build("stable_diffusion_xl", "StableDiffusionXLInstructPix2PixPipeline")
+    sizes: list[tuple[int, int]] = []
+
+    def strict(*, height: int, width: int, **told: Any) -> Any:
+        sizes.append((height, width))
+        if height % 32 or width % 32:
+            raise ValueError(f"`height` and `width` have to be divisible by 32 but are {height} and {width}.")
+        return pipeline(height=height, width=width, **told)
+
+    model = PictureModel(pipeline, uri="m", batch_size=1)
+    asked = requests(model, side=32)[0]
+    model.pipeline = strict
+    with quiet():
+        assert drawn(model.answer([asked]))[0].shape == (32, 32, 3)
+    assert sizes == [(48, 32), (32, 32)]
