@@ -16,6 +16,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from benchmarks import stale
 
@@ -43,10 +44,15 @@ def write(name: str, figures: Mapping[str, object], *, seed: int | None = None) 
     return path
 
 
+def figures(name: str) -> dict[str, Any]:
+    """The figures that were kept before; none where there is no result yet."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["figures"] if path.is_file() else {}
+
+
 def rows(name: str) -> list[dict[str, object]]:
     """The rows that were kept before; none where there is no result yet."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8"))["figures"].get("rows", []) if path.is_file() else []
+    return figures(name).get("rows", [])
 
 
 def add_rows(name: str, new: Sequence[Mapping[str, object]], *, key: Sequence[str]) -> list[dict[str, object]]:

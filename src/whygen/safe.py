@@ -6,11 +6,12 @@ What a server, a function or a plug-in says ends up in an error, a report or a f
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, cast
 
 _KEPT: Final = frozenset("\n\t\u200c\u200d")
 """Line ends, tabs, and the two joiners that emoji and many scripts need."""
@@ -70,6 +71,46 @@ def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> 
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)
     return text
+
+
+DEEPEST: Final = 100
+"""Levels of JSON that are read: what follows a value downwards must not run out of stack."""
+
+
+def read_json(text: str | bytes) -> Any:
+    """The JSON value in a text of a stranger.
+
+    Raises:
+        ValueError: if it is no JSON, or nested deeper than `DEEPEST`.
+    """
+    try:
+        found: object = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"it is nested deeper than {DEEPEST} levels") from None
+    opening = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
+    if sum(text.count(each) for each in opening) > DEEPEST:  # type: ignore[arg-type]
+        check_depth(found)
+    return found
+
+
+def check_depth(value: object) -> None:
+    """Refuse a JSON value that is nested deeper than `DEEPEST`.
+
+    Raises:
+        ValueError: if it is.
+    """
+    level: list[object] = [value]
+    for _ in range(DEEPEST + 1):
+        if not level:
+            return
+        level = [each for outer in level for each in _inside(outer) if isinstance(each, dict | list)]
+    raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
 
 
 def clean(text: str) -> str:

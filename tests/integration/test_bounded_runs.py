@@ -14,6 +14,7 @@ from faults.server import FaultServer
 from whygen.cli import main
 from whygen.models import ModelOptions
 from whygen.runs import Budget, RunOptions
+from whygen.runs.spending import promised
 from whygen.types import Limits, Output, Request, Settings
 
 PROMPT = "Tell me about the red fox in the quiet harbour."
@@ -111,3 +112,44 @@ def test_several_targets_share_one_budget() -> None:
                 run=RunOptions(spending=Budget(calls=41)),
             )  # fmt: skip
         assert len(server.received) == 41
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_what_a_cap_cannot_promise_is_said_before_the_first_call(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+
+    def text(_: object) -> str:
+        said.append(capsys.readouterr().err)
+        return "a fox"
+
+    with FaultServer(text=text) as server:
+        line = ["prompt", "openai/test", PROMPT, "--base-url", server.url, "--target", "token-set", "--no-cache",
+                "--token-budget", "2000", "--max-tokens", "20", "-o", str(tmp_path / "out"), *flags]  # fmt: skip
+        with pytest.raises(SystemExit):
+            main([*line, "--dry-run"])
+        foreseen = capsys.readouterr().out
+        assert server.received == []
+        with pytest.raises(SystemExit):
+            main(line)
+    assert "At most 2,000 tokens" in foreseen
+    assert "Not promised" in foreseen
+    assert "At most 2,000 tokens" in said[0]
+    assert not any("At most" in later for later in said[1:])
+
+
+def test_a_model_that_counts_for_itself_needs_no_such_word() -> None:
+    class Counting:
+        uri = "test/counts"
+        limits = Limits()
+        context_tokens = None
+
+        def count_tokens(self, request: Request) -> int:
+            return len(str(request.prompt).split())
+
+        def answer(self, requests: Sequence[Request]) -> list[Output]:
+            raise NotImplementedError
+
+    assert promised(Counting(), Budget(tokens=5)) == ""
+    assert promised(object(), Budget(calls=5)) == ""  # type: ignore[arg-type]

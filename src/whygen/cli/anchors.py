@@ -92,7 +92,7 @@ def anchors(
         scale=cast('Literal["logvar", "std", "var"] | None', scale),
         seed=seed,
         options=ModelOptions(device=device, dtype=dtype, batch_size=batch_size),
-        progress=common.progress_for(quiet or as_json),
+        progress=common.progress_for(quiet, as_json=as_json),
     )
     common.show(explanation, out=out, as_json=as_json, quiet=quiet)
 

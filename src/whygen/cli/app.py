@@ -42,6 +42,9 @@ app = typer.Typer(
     name="whygen",
     cls=_Commands,
     help="Explains generative AI from the outside: why this output, and what has this model learned.",
+    epilog="Exit codes: 0 done; 1 a failure, or a rule of check does not hold; 2 wrong usage; 3 something is missing "
+    "(a key, a file, a package); 4 ended early by a model, a budget or a deadline, with a partial result; "
+    "130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

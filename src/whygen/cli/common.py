@@ -81,9 +81,18 @@ def store_path(cache: Path | None, no_cache: bool) -> Path | str | None:
     return DEFAULT_STORE if cache is None else cache
 
 
-def progress_for(quiet: bool) -> Progress:
-    """A progress bar on a terminal, silence elsewhere."""
-    return Silent() if quiet or not sys.stderr.isatty() else RichProgress(console_for_people())
+class _Spoken(Silent):
+    """No bar, but what a person must know before anything is paid."""
+
+    def promise(self, text: str) -> None:
+        say(text)
+
+
+def progress_for(quiet: bool, *, as_json: bool = False) -> Progress:
+    """A progress bar on a terminal; elsewhere, and beside JSON, only what must be said before anything is sent."""
+    if quiet:
+        return Silent()
+    return _Spoken() if as_json or not sys.stderr.isatty() else RichProgress(console_for_people())
 
 
 def read_text(given: str) -> str:

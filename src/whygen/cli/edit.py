@@ -142,7 +142,7 @@ def edit(
     if dry_run:
         show_forecast(foresee_prompt(model, given, run=run, **common_choices), as_json=as_json)
         return
-    store, progress = common.store_path(cache, no_cache), common.progress_for(quiet or as_json)
+    store, progress = common.store_path(cache, no_cache), common.progress_for(quiet, as_json=as_json)
     common.explained(
         lambda: whygen.explain_prompt(model, given, cache=store, progress=progress, run=run, **common_choices),
         out=out, as_json=as_json, quiet=quiet, cache=store,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -17,6 +16,7 @@ from whygen.evaluation import evaluate as evaluation
 from whygen.evaluation.result import Evaluation, table
 from whygen.models import ModelOptions
 from whygen.report.texts import visible
+from whygen.safe import read_json
 
 
 def evaluate(
@@ -83,7 +83,7 @@ def evaluate(
         options=ModelOptions(
             device=device, dtype=dtype, batch_size=batch_size, base_url=base_url, endpoint=endpoint, timeout=timeout
         ),
-        progress=common.progress_for(quiet or as_json),
+        progress=common.progress_for(quiet, as_json=as_json),
         **choices,
     )
     found.save(out or (directory if directory.is_dir() else directory.parent))
@@ -104,7 +104,7 @@ def read_labels(path: Path) -> list[int]:
     """
     text = common.read_text(f"@{path}").strip()
     try:
-        found: object = json.loads(text) if text.startswith("[") else [int(word) for word in text.split()]
+        found: object = read_json(text) if text.startswith("[") else [int(word) for word in text.split()]
     except ValueError:
         found = None
     if not isinstance(found, list) or not all(value in (0, 1) for value in cast("list[object]", found)):

@@ -11,6 +11,7 @@ import typer
 
 from whygen.errors import DataError, UsageError
 from whygen.prompt.units import Input
+from whygen.safe import read_json
 from whygen.texts import read_text_file
 from whygen.types import Chat, JsonValue, Message, Template
 
@@ -39,8 +40,8 @@ def read_inputs(path: Path) -> list[Input]:
     if not content.lstrip().startswith("["):
         return [line for line in content.splitlines() if line.strip()]
     try:
-        found: object = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        found: object = read_json(content)
+    except ValueError as error:
         raise DataError(f"The inputs in {str(path)!r} are no JSON: {error}.") from None
     listed = cast("list[object]", found) if isinstance(found, list) else []
     if all(isinstance(item, str) for item in listed) or all(isinstance(item, dict) for item in listed):

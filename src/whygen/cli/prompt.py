@@ -183,7 +183,7 @@ def prompt(
     if dry_run:
         show_forecast(foresee(model, asked, run=run, **common_choices), as_json=as_json)
         return
-    store, progress = common.store_path(cache, no_cache), common.progress_for(quiet or as_json)
+    store, progress = common.store_path(cache, no_cache), common.progress_for(quiet, as_json=as_json)
     common.explained(
         lambda: explain(model, asked, cache=store, progress=progress, run=run, **common_choices),
         out=out, as_json=as_json, quiet=quiet, cache=store, batch=batch,
@@ -215,6 +215,8 @@ def show_forecast(forecast: Forecast, *, as_json: bool) -> None:
     common.tell(f"{forecast.units} units, {forecast.calls} calls (up to the whole budget if repeats differ)")
     cost = "unknown" if forecast.cost_at_most is None else f"at most ${forecast.cost_at_most:,.4f}"
     common.tell(f"tokens in: {tokens}; tokens out: at most {forecast.tokens_out_at_most:,}; cost: {cost}")
+    if forecast.promise:
+        common.tell(forecast.promise)
     common.tell("Nothing was sent.")
 
 

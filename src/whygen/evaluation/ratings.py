@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from whygen.errors import DataError, FormatError, UsageError
 from whygen.results.prompt import PromptExplanation
+from whygen.safe import read_json
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -158,7 +158,7 @@ def read_key(text: str, *, source: str) -> Key:
         FormatError: if it is none, or is newer than this version.
     """
     try:
-        key = Key.model_validate(json.loads(text))
+        key = Key.model_validate(read_json(text))
     except (ValueError, ValidationError) as error:
         raise FormatError(
             f"{source} is no key of a rating sheet ({str(error).splitlines()[0]}). Give the file that `whygen ratings "

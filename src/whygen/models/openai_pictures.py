@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import warnings
 from collections.abc import Mapping
@@ -74,7 +73,7 @@ def read_picture(answer: Mapping[str, Any]) -> Answer:
         raise Malformed("JSON without a picture in it")
     try:
         data = base64.b64decode(encoded.partition("base64,")[2] or encoded, validate=True)
-    except binascii.Error:
+    except ValueError:  # that of base64 is one, and so are characters that it cannot have
         raise Malformed("a picture that is not base64") from None
     try:
         picture = pictures.picture_from(Picture(data, media_type(data)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any, cast
 
 from whygen.errors import DataError, MissingError
 from whygen.models.protocols import HasIdentity, Model
+from whygen.safe import read_json
 
 VARIABLE = "WHYGEN_PRICES"
 """Names a JSON file ``{"openai/NAME": {"input": 0.15, "output": 0.6, "batch": 0.5}}``, in dollars for a million tokens.
@@ -110,7 +110,7 @@ def _listed_place(model: Model) -> _Provider | None:
 def read_prices(path: Path) -> dict[str, Price]:
     """A table of prices by URI; raises what `price_of` does."""
     try:
-        found: object = json.loads(path.read_bytes())
+        found: object = read_json(path.read_bytes())
     except OSError as error:
         raise MissingError(f"{VARIABLE}={str(path)!r} cannot be read ({error.strerror}). Check the path.") from None
     except ValueError:

@@ -16,6 +16,7 @@ from typing import Any
 from whygen.errors import FormatError, MissingError
 from whygen.files import replaced
 from whygen.models.options import Provider
+from whygen.safe import read_json
 from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request, digest, output_from_json, output_json
 
 VERSION = 1
@@ -99,7 +100,7 @@ def _header(path: Path, line: str) -> str:
 
 def _json(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = read_json(line)
     except ValueError:
         record = None
     if not isinstance(record, dict):

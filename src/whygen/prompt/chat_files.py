@@ -7,13 +7,13 @@ Chats as services take them are read too: content in parts (texts, and images as
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from whygen.errors import DataError, MissingError
 from whygen.prompt.units.checks import ROLES, bad_role, check_source
+from whygen.safe import read_json
 from whygen.texts import read_text_file
 from whygen.types import Chat, Message, Picture
 
@@ -41,8 +41,8 @@ def read_chat(path: Path | str) -> Chat:
     file = Path(path)
     text = read_text_file(file, "The chat file", most=MAX_CHAT_BYTES)
     try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value: object = read_json(text)
+    except ValueError as error:
         raise DataError(f"The chat file {str(file)!r} is no JSON: {error}. {_FORM}") from None
     return chat_from_json(value, folder=file.parent)
 

@@ -22,7 +22,7 @@ from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy,
 from whygen.prompt.prepare import Question, check, check_cut, prepare
 from whygen.prompt.units import Sent, split
 from whygen.runs import RunOptions
-from whygen.runs.spending import worst_case
+from whygen.runs.spending import promised, worst_case
 from whygen.typed import typed
 from whygen.types import Edit, Masks, Request, Settings, Source
 
@@ -40,6 +40,8 @@ class Forecast:
         helping_calls: calls of the model that an operator asks for replacements, besides.
         cost_at_most: dollars, if every answer is as long as it may be; a model that does not count its tokens is taken
             at one a byte. None when the price is unknown, or nobody can say what a prompt takes.
+        promise: what the run's bound on tokens or money can and cannot promise; empty where there is none, or it holds
+            in any case.
     """
 
     units: int
@@ -48,6 +50,7 @@ class Forecast:
     tokens_out_at_most: int
     cost_at_most: float | None = None
     helping_calls: int = 0
+    promise: str = ""
 
 
 @typed("prompt")
@@ -82,7 +85,7 @@ def foresee_prompt(
             raise no_levels(chosen.hierarchy)
         check_hierarchy(chosen)
         parts = split(prompt, parse_levels(chosen.hierarchy)[-1], pin=chosen.pin)
-        return forecast(box, len(parts), [parts.prompt] * chosen.budget, sent, prices=prices)
+        return forecast(box, len(parts), [parts.prompt] * chosen.budget, sent, prices=prices, run=run)
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     alike = steadiness(box, sent, question.target, stated=chosen.model_noise == "none", differs=False)
     whole, plan = question.units.prompt, question.plan
@@ -93,7 +96,7 @@ def foresee_prompt(
     unasked = chosen.draws if chosen.estimand == "shapley" and design.enumerated else 0
     prompts = [whole] * (plan.overhead + plan.beside + (again - unasked) * plan.texts) + masked * plan.each
     helping = question.operator.calls(question.units)
-    return forecast(box, len(question.units), prompts, sent, helping=helping, prices=prices)
+    return forecast(box, len(question.units), prompts, sent, helping=helping, prices=prices, run=run)
 
 
 def _masked(question: Question, design: Design, alike: Steadiness) -> list[Sent]:
@@ -130,6 +133,7 @@ def forecast(
     *,
     helping: int = 0,
     prices: Callable[[Model], Price | None] = price_of,
+    run: RunOptions | None = None,
 ) -> Forecast:
     """Calls, tokens and, where the price is known, cost of these prompts."""
     tokens_in, tokens_out = count_tokens(model, prompts, settings), len(prompts) * settings.max_tokens
@@ -140,6 +144,7 @@ def forecast(
         tokens_in=tokens_in,
         tokens_out_at_most=tokens_out,
         helping_calls=helping,
+        promise="" if run is None else promised(model, run.spending),
         cost_at_most=None if price is None else _cost(model, prompts, settings, price, tokens_in),
     )
 

@@ -162,7 +162,7 @@ def foresee_template(
         for prompt in [units.prompt] * (question.plan.overhead + again)
         + [question.operator.render(units, mask) for mask in masks] * question.plan.each
     ]
-    return forecast(box, len(cut.shown), prompts, sent)
+    return forecast(box, len(cut.shown), prompts, sent, run=run)
 
 
 def _check_inputs(inputs: object) -> None:

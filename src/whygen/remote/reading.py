@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from whygen.safe import DEEPEST, read_json
 from whygen.types import FailureKind
 
 
@@ -58,17 +58,26 @@ def document(content: bytes, *, lists: bool = False) -> Mapping[str, Any]:
     if not content.strip():
         raise Malformed("an empty response")
     try:
-        found: object = json.loads(content)
-    except RecursionError:
-        raise Malformed("JSON that is nested without end") from None
+        found: object = read_json(content)
     except ValueError:  # covers bytes that are no text, and numbers of thousands of digits
-        is_page = content.lstrip()[:1] == b"<"
-        raise Malformed("a web page instead of JSON" if is_page else "something that is not JSON") from None
+        raise Malformed(_instead(content)) from None
     if lists and isinstance(found, list) and len(cast(list[object], found)) == 1:
         found = cast(list[object], found)[0]
     if not isinstance(found, dict):
         raise Malformed(f"JSON that is a {type(cast(object, found)).__name__}, not an object")
     return cast(Mapping[str, Any], found)
+
+
+def _instead(content: bytes) -> str:
+    """What stands where JSON should."""
+    begin = content.lstrip()[:5]
+    if begin[:1] == b"<":
+        return "a web page instead of JSON"
+    if begin in (b"data:", b"event"):
+        return "a stream of events instead of one answer"
+    if content.count(b"[") + content.count(b"{") > DEEPEST:
+        return "JSON that is nested without end"
+    return "something that is not JSON"
 
 
 def dig(found: object, *path: str | int) -> object:
@@ -117,17 +126,33 @@ def usage(found: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """Tokens read and written, as far as the server says.
 
     What a model thinks to itself is paid for like what it writes. Some servers count it in the total alone, some in a
-    detail beside what was written: the larger figure is believed.
+    detail beside what was written: the larger figure is believed. A total alone counts as written, the dearer of both.
     """
     about = dig(found, "usage")
-    read = _first(about, "prompt_tokens", "input_tokens")
-    written = _first(about, "completion_tokens", "output_tokens")
+    read, written = _read(about), _first(about, "completion_tokens", "output_tokens")
     total, hidden = count(about, "total_tokens"), count(about, "completion_tokens_details", "reasoning_tokens")
-    if read is None or written is None:
-        return read, written
-    if total is not None:
-        written = max(written, total - read)
+    if total is not None and (written is None or total - (read or 0) > written):
+        written = max(0, total - (read or 0))
+    if written is None:
+        return read, None
     return read, max(written, hidden or 0)
+
+
+def _read(about: object) -> int | None:
+    """Tokens read, with those that came from a cache.
+
+    OpenAI's figure holds them, and tells them again in a detail. Others count them apart, as `input_tokens` of
+    Anthropic's protocol does, or as a detail shows that is larger than the figure.
+    """
+    fresh = _first(about, "prompt_tokens", "input_tokens")
+    kept = [count(about, f"cache_{kind}_input_tokens") or 0 for kind in ("read", "creation")]
+    seen = [count(about, f"prompt_cache_{kind}_tokens") or 0 for kind in ("hit", "miss")]
+    inside = [count(about, f"{name}_tokens_details", "cached_tokens") or 0 for name in ("prompt", "input")]
+    if fresh is None:
+        return sum(seen) or None
+    apart = max(sum(kept), *inside)
+    by_custom = count(about, "prompt_tokens") is None and sum(kept) > 0
+    return max(fresh + apart if by_custom or apart > fresh else fresh, sum(seen))
 
 
 def _first(found: object, *names: str) -> int | None:

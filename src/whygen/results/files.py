@@ -28,6 +28,7 @@ from whygen.errors import FormatError, MissingError, StoreError
 from whygen.files import write_beside
 from whygen.results import media, pictures
 from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, Sample
+from whygen.safe import read_json
 
 DOCUMENT = "explanation.json"
 DETAILS = "details.json"
@@ -239,8 +240,8 @@ def _read_json(file: Path) -> dict[str, Any]:
     if file.stat().st_size > MAX_DOCUMENT_BYTES:
         raise FormatError(f"{str(file)!r} is over {MAX_DOCUMENT_BYTES // 2**20} MiB: no explanation is so large.")
     try:
-        document = json.loads(file.read_bytes())
-    except (ValueError, RecursionError, OSError) as error:
+        document = read_json(file.read_bytes())
+    except (ValueError, OSError) as error:
         raise FormatError(f"{str(file)!r} is damaged: {error}. Explain again; recorded answers cost nothing.") from None
     if not isinstance(document, dict):
         raise FormatError(f"{str(file)!r} is no explanation: it holds a {type(document).__name__}, not an object.")

@@ -36,6 +36,13 @@ class ShowsNote(Protocol):
     def note(self, text: str) -> None: ...
 
 
+@runtime_checkable
+class ShowsPromise(Protocol):
+    """A progress that says, before anything is sent, what a budget can and cannot promise."""
+
+    def promise(self, text: str) -> None: ...
+
+
 class Silent:
     """Shows nothing."""
 
@@ -128,6 +135,10 @@ class RichProgress:
         self._noted = text
         if self._bar is not None:
             self._draw(self._bar)
+
+    def promise(self, text: str) -> None:
+        """Say what a budget can promise; it stays when the bar is gone."""
+        self._console.print(text, markup=False, highlight=False)
 
     def _draw(self, bar: Bar) -> None:
         parts = [self._pace.text(time.monotonic() - self._began), self._spent, self._noted]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from whygen.errors import WhygenError
+from whygen.safe import read_json
 from whygen.types import JsonValue, Output, canonical_json, output_from_json, output_json
 
 _SELECT = """
@@ -122,8 +123,8 @@ def select_all(connection: sqlite3.Connection, model: str | None) -> Iterator[Ca
             call = Call(
                 key=key.hex(),
                 uri=uri,
-                identity=json.loads(identity),
-                request=json.loads(request),
+                identity=read_json(identity),
+                request=read_json(request),
                 output=_output(output, data),
                 created=created,
             )
@@ -166,7 +167,7 @@ def _output(record: str, data: bytes | None) -> Output:
     Raises:
         ValueError: if it is none, or its bytes are not those that were recorded.
     """
-    found = json.loads(record)
+    found = read_json(record)
     output = output_from_json(found, data=data)
     kept = output_json(output)
     if kept != found or not isinstance(output.text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - it was read

@@ -19,12 +19,12 @@ from whygen.runs.dispatch import Dispatcher, LocalDispatcher, Send
 from whygen.runs.ending import EndedError
 from whygen.runs.keys import call_key, identity_of
 from whygen.runs.leases import Leases
-from whygen.runs.progress import Progress, ShowsSpending, Silent
+from whygen.runs.progress import Progress, ShowsPromise, ShowsSpending, Silent
 from whygen.runs.rates import Pacer, Rates
 from whygen.runs.remote import RemoteDispatcher
 from whygen.runs.retry import Answer, RetryPolicy
 from whygen.runs.rows import Call
-from whygen.runs.spending import Budget, Free, Pricing, Purse, Spent, Wallet
+from whygen.runs.spending import Budget, Free, Pricing, Purse, Spent, Wallet, promised
 from whygen.runs.store import Notice, Store
 from whygen.types import Failure, JsonValue, Output, Request
 
@@ -275,6 +275,7 @@ class Runner:
         """Ask for what is missing; answers are recorded before they are put into ``known``."""
         if not missing or self._end is not None:
             return
+        self._promise()
         keys, requests = list(missing), list(missing.values())
         leases = None if self.hands_over else self._store.leases
         claims = None if leases is None else _Claims(leases, keys)
@@ -305,6 +306,13 @@ class Runner:
             self._retried += agenda.retried
             self._repeated += agenda.repeated
             self._end = None if agenda.end is not None and agenda.end.reason == "error" else agenda.end
+
+    def _promise(self) -> None:
+        """Say once of each model what the budget cannot promise, before it is asked."""
+        if isinstance(self._progress, ShowsPromise) and self._model.uri not in self.wallet.told:
+            self.wallet.told.add(self._model.uri)
+            if text := promised(self._model, self.wallet.budget):
+                self._progress.promise(text)
 
     def _show(self, arrived: int) -> None:
         self._progress.advance(arrived, cached=False)

@@ -111,11 +111,13 @@ class Wallet:
         budget: the bounds, together.
         used: what was spent, and what is under way at its most.
         purses: of those who spend.
+        told: models of which was said what the budget can promise.
     """
 
     budget: Budget
     used: Amount = field(default_factory=Amount)
     purses: list[Purse] = field(default_factory=list["Purse"])
+    told: set[str] = field(default_factory=set[str])
 
     @property
     def counts_tokens(self) -> bool:
@@ -145,6 +147,23 @@ class Wallet:
     def take(self, amount: Amount, sign: int = 1) -> None:
         """Set so much aside; with ``sign=-1``, give it back."""
         self.used = self.used.plus(amount, sign)
+
+
+def promised(model: Model, budget: Budget) -> str:
+    """What a budget in tokens or money can and cannot promise of this model; empty where it simply holds.
+
+    To be said before anything is sent.
+    """
+    if (budget.tokens is None and budget.money is None) or isinstance(model, HasContext):
+        return ""
+    bounds = [] if budget.tokens is None else [f"{budget.tokens:,} tokens"]
+    bounds += [] if budget.money is None else [f"${budget.money:g}"]
+    return (
+        f"At most {' and '.join(bounds)}, as {model.uri} counts: one call goes first to show how it counts, and the "
+        "others are held by what it and those after it took. Not promised: that the first call alone takes less, that "
+        "none takes far more than all before it, and tokens that the server counts and does not tell; where it tells "
+        "none, those of the text are held."
+    )
 
 
 class Purse:
@@ -221,7 +240,7 @@ class Purse:
 
     def settle(self, request: Request, answer: Answer) -> None:
         """Take what the answer did cost instead."""
-        read, written = _told(answer)
+        read, written = told_tokens(request, answer)
         self._tokens_in += read or 0
         self._tokens_out += written or 0
         self._untold += isinstance(answer, Output) and (read is None or written is None)
@@ -235,9 +254,14 @@ class Purse:
         self._learn(request, answer, read, written)
         if isinstance(answer, Failure) and answer.kind == "rate_limit":
             self.wallet.take(most._replace(calls=0), -1)
-        elif read is not None and written is not None:
+        elif isinstance(answer, Output):  # what is not told is taken at its most
+            bound = self._bound(request)
             self.wallet.take(most._replace(calls=0), -1)
-            self.wallet.take(self._amount(Tokens(read, written)))
+            self.wallet.take(
+                self._amount(
+                    Tokens(bound.read if read is None else read, bound.written if written is None else written)
+                )
+            )
 
     def _learn(self, request: Request, answer: Answer, read: int | None, written: int | None) -> None:
         """Note by how much a call took more than can be known beforehand: templates, thoughts, a limit that is ignored.
@@ -257,10 +281,13 @@ class Purse:
     def _most(self, request: Request) -> Amount:
         if not self.wallet.counts_tokens:
             return Amount(calls=1)
+        return self._amount(self._bound(request))._replace(calls=1)
+
+    def _bound(self, request: Request) -> Tokens:
+        """The most that can be known beforehand, and what calls have taken over it."""
         bound, more = worst_case(self._model, request), self._excess
         # A quarter more than the most that was seen: counts may grow as a run goes on.
-        learned = Tokens(bound.read + (5 * more.read + 3) // 4, bound.written + (5 * more.written + 3) // 4)
-        return self._amount(learned)._replace(calls=1)
+        return Tokens(bound.read + (5 * more.read + 3) // 4, bound.written + (5 * more.written + 3) // 4)
 
     def _amount(self, tokens: Tokens) -> Amount:
         return Amount(0, sum(tokens), 0.0 if self._price is None else self._price.cost(*tokens))
@@ -310,8 +337,33 @@ def _longest_answer(request: Request) -> int:
     return max([*limits, request.settings.max_tokens] if "max_tokens" not in named else limits) * max([1, *many])
 
 
-def _told(answer: Answer) -> tuple[int | None, int | None]:
-    return (answer.tokens_in, answer.tokens_out) if isinstance(answer, Output) else (None, None)
+_DENSEST = 32
+"""Bytes of ordinary text that a token may hold; a server that counts fewer tokens has not counted."""
+
+
+def told_tokens(request: Request, answer: Answer) -> tuple[int | None, int | None]:
+    """Tokens read and written by the model's own word; None where it gives none that can be.
+
+    Some servers fill the place with zeros, count the prompt alone, or leave out what came from a cache.
+    """
+    if not isinstance(answer, Output):
+        return None, None
+    return _credible(answer.tokens_in, _bytes_of(request)), _credible(answer.tokens_out, _size(answer.text))
+
+
+def _credible(tokens: int | None, size: int) -> int | None:
+    return None if tokens is None or tokens * _DENSEST < size else tokens
+
+
+def _bytes_of(request: Request) -> int:
+    prompt = request.prompt
+    if isinstance(prompt, Edit):
+        return 0
+    return sum(_size(text) for text in ([prompt] if isinstance(prompt, str) else [m.text for m in prompt.messages]))
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _bounds(budget: Budget) -> tuple[float | None, float | None, float | None]:

@@ -6,7 +6,6 @@ hangs on this word rather than on its like. For true synonyms, give a lexicon.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from whygen.errors import DataError, UsageError
 from whygen.prompt.operators.base import Operator, Tools, Unprepared, substitute
 from whygen.prompt.operators.words import same_word, written_like
 from whygen.prompt.units import Units, words
+from whygen.safe import read_json
 from whygen.texts import read_text_file
 
 Lexicon: TypeAlias = Mapping[str, str]
@@ -122,12 +122,12 @@ def _read(path: Path) -> Lexicon:
         raise DataError(f"lexicon={str(path)!r}: the name must end with .json or .tsv.")
     try:
         return readers[path.suffix.lower()](read_text_file(path, "The lexicon", most=MAX_LEXICON_BYTES))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"lexicon={str(path)!r} cannot be read: {error}.") from error
 
 
 def _from_json(text: str) -> Lexicon:
-    read: object = json.loads(text)
+    read: object = read_json(text)
     if not isinstance(read, dict):
         raise ValueError(f'it holds a {type(read).__name__}, not one object such as {{"big": "large"}}')  # noqa: TRY004
     return cast(Lexicon, read)

@@ -20,6 +20,7 @@ from whygen.errors import DataError, UsageError
 from whygen.prompt.targets.protocol import Verb
 from whygen.prompt.targets.spans import shown
 from whygen.results.prompt import TargetRecord
+from whygen.safe import check_depth, read_json
 from whygen.texts import find_all, nfc, word_edges
 from whygen.types import Effects, Output, canonical_json
 
@@ -144,14 +145,15 @@ def _as_number(reading: Reading) -> float | None:
 def json_in(text: str) -> Iterator[Any]:
     """Values of the JSON in an answer: all of it, fenced blocks, then objects and arrays in the prose, outermost."""
     for candidate in (text, *(match[1] for match in _FENCE.finditer(text))):
-        with suppress(ValueError, RecursionError):
-            yield json.loads(candidate)
+        with suppress(ValueError):
+            yield read_json(candidate)
     decoder, end = json.JSONDecoder(), 0
     for start in [match.start() for match in re.finditer(r"[{\[]", text)][:_MOST_STARTS]:
         if start < end:
             continue
         with suppress(ValueError, RecursionError):
             value, end = decoder.raw_decode(text, start)
+            check_depth(value)
             yield value
 
 
