@@ -19,7 +19,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from whygen.anchors.held import IMAGE_COLUMNS, LABEL_COLUMNS, Gathered, as_array, gather
@@ -28,6 +27,7 @@ from whygen.anchors.samples import Raw
 from whygen.errors import DataError, MissingError, UsageError
 from whygen.models.latent import Layout
 from whygen.results.prompt import Warned
+from whygen.tables import read_parquet
 
 Labels: TypeAlias = tuple["str | int", ...]
 
@@ -396,8 +396,8 @@ def _numbers(read: Callable[[], NDArray[Any]], path: Path) -> NDArray[Any]:
 
 def _parquet(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        return read_parquet(path, most=MAX_BYTES)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"The file {str(path)!r} is no parquet file that can be read: {error}") from error
 
 

@@ -31,8 +31,11 @@ from whygen.results.files import (
     read_document,
     write_together,
 )
+from whygen.tables import read_parquet
 
 ANCHORS = "anchors.parquet"
+MAX_NAMES_BYTES = 2**30
+"""What names and labels may take in memory: a small file can unpack to any size."""
 LOOK_AT = "look_at.csv"
 OPTIONAL_ARRAYS = (
     "p_values",
@@ -137,7 +140,7 @@ def _load_evidence(where: Mapping[str, Path]) -> AnchorEvidence | None:
         return None
     try:
         arrays: dict[str, Any] = load_file(where[ARRAYS])
-        table = pq.read_table(where[ANCHORS])
+        table = read_parquet(where[ANCHORS], most=MAX_NAMES_BYTES)
         stored: dict[str, Any] = {
             name: table.column(name).to_pylist() for name in ("name", "label") if name in table.column_names
         }
@@ -145,5 +148,5 @@ def _load_evidence(where: Mapping[str, Path]) -> AnchorEvidence | None:
         return AnchorEvidence(
             **arrays, names=tuple(stored.get("name", ())), labels=None if labels is None else tuple(labels)
         )
-    except (OSError, SafetensorError, pa.ArrowException, TypeError) as error:
+    except (OSError, SafetensorError, pa.ArrowException, TypeError, ValueError) as error:
         raise FormatError(f"The arrays in {str(where[ARRAYS].parent)!r} cannot be read: {error}") from error
