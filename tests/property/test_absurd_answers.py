@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whygen.models import bounded
 from whygen.models.anthropic_model import read_message
-from whygen.models.bounded import _Stream
 from whygen.models.openai_chat import read_chat
 from whygen.models.openai_completions import read_completion
 from whygen.models.openai_pictures import read_picture
-from whygen.remote import Malformed, Unacceptable, from_status
+from whygen.remote import Malformed, Unacceptable, bounded, from_status
+from whygen.remote.bounded import _Stream
 from whygen.remote.reading import document, usage
 from whygen.remote.service import Service
 from whygen.runs.spending import Budget, Purse, told_tokens

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from whygen.errors import ModelError
 from whygen.remote import Malformed, Service, dig, document, from_status, timed_out, unexpected, unreachable
+from whygen.remote.bounded import bounded_client
 from whygen.types import Failure, Vectors
 
 BATCH = 256
@@ -58,6 +59,7 @@ class OpenAIEmbeddings:
             base_url=service.base_url,
             max_retries=retries,
             timeout=timeout,
+            http_client=bounded_client(timeout),
             default_headers=cast(Mapping[str, str], silent),
         )
         finalize(self, self._client.close)  # its connections go with the encoder, not when a collector comes by
@@ -75,7 +77,7 @@ class OpenAIEmbeddings:
         except Exception:
             return []
         names = [dig(entry, "id") for entry in cast(list[object], data)] if isinstance(data, list) else []
-        return [name for name in names if isinstance(name, str)]
+        return [self._service.scrub(name) for name in names if isinstance(name, str)]
 
     def works(self) -> bool:
         """Whether the server gives a vector."""

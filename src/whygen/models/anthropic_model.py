@@ -12,7 +12,6 @@ import httpx2
 
 from whygen.models.anthropic_batches import AnthropicBatches
 from whygen.models.batches import Batches
-from whygen.models.bounded import bounded_client
 from whygen.remote import (
     Answer,
     Malformed,
@@ -30,6 +29,7 @@ from whygen.remote import (
     unreachable,
     with_extra,
 )
+from whygen.remote.bounded import bounded_client
 from whygen.types import Chat, Edit, Failure, FinishReason, JsonValue, Limits, Message, Output, Request
 
 TIMEOUT = 300.0

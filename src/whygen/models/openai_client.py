@@ -8,8 +8,8 @@ from typing import cast
 import httpx2
 import openai
 
-from whygen.models.bounded import bounded_client
 from whygen.remote import Service, from_status, timed_out, unexpected, unreachable
+from whygen.remote.bounded import bounded_client
 from whygen.types import Failure
 
 TIMEOUT = 300.0

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from faults.answers import embedding
+from faults.answers import FAULTS, Reply, embedding
 from faults.scripts import in_turn
 from faults.server import FaultServer
 from whygen import distances
 from whygen.encoders import TextEncoder, load_text_encoder
+from whygen.encoders.openai_embeddings import OpenAIEmbeddings
 from whygen.errors import MissingError, ModelError
+from whygen.remote import Service
 
 TEXTS = ["a fox plays", "a fox plays the piano", "", "rain in the harbour"]
 
@@ -55,6 +58,25 @@ def test_what_passes_is_asked_again_and_what_lasts_is_a_clear_error() -> None:
     for action in ("401", "list", "html"):
         with FaultServer(action) as server, pytest.raises(ModelError, match="openai/embed"):
             encoder(server).sentences(["x"])
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Reply(307, b"", headers={"location": "http://localhost:1/v1/embeddings"}), "redirects to"),
+        (Reply(200, gzip.compress(b" " * 100_000_000), headers={"content-encoding": "gzip"}), "more than"),
+    ],
+)
+def test_what_a_server_may_send_is_bounded(reply: Reply, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAULTS, "unbounded", lambda _: reply)
+    with FaultServer("unbounded") as server, pytest.raises(ModelError, match=words):
+        OpenAIEmbeddings(Service("openai", server.url, "a-key-of-the-test"), "embed", retries=0).sentences(["x"])
+
+
+def test_a_name_that_repeats_the_key_is_shown_without_it() -> None:
+    with FaultServer(models=["embed-a-key-of-the-test"]) as server:
+        listed = OpenAIEmbeddings(Service("openai", server.url, "a-key-of-the-test"), "", retries=0).listed()
+    assert listed == ["embed-[key]"]
 
 
 def test_without_a_key_the_variable_is_named() -> None:

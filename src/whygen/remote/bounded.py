@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 import httpx2
 
-from whygen.remote import Unacceptable
+from whygen.remote.reading import Unacceptable
 
 _SPARE: Final = 2**20
 """Bytes that an answer may have whatever was asked for."""
