@@ -193,6 +193,22 @@ def verdict(rows: list[dict[str, object]]) -> dict[str, object]:
     }
 
 
+def by_noise(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """A line for each kind of noise, the one with the worst cell first."""
+    lines: list[dict[str, object]] = []
+    for noise in dict.fromkeys(row["noise"] for row in rows):
+        own = [row for row in rows if row["noise"] == noise]
+        held = [row["coverage"] for row in own]
+        idle = [row["idle"] for row in own if row["idle"] is not None]
+        lines.append({
+            "noise": noise, "cells": len(own), "worst": min(held), "mean": float(np.mean(held)), "best": max(held),  # type: ignore[type-var, arg-type]
+            "idle": float(np.mean(idle)) if idle else None,  # type: ignore[arg-type]
+            "false": float(np.mean([row["games with a false find"] for row in own])),  # type: ignore[arg-type]
+            "width": float(np.mean([row["width"] for row in own])),  # type: ignore[arg-type]
+        })  # fmt: skip
+    return sorted(lines, key=lambda line: line["worst"])  # type: ignore[arg-type, return-value]
+
+
 def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False) -> None:
     del data
     kept = Rows("coverage_noise", minutes=minutes, fresh=fresh)
@@ -204,7 +220,7 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
     judged = verdict(rows)
     print(record.table(sorted(rows, key=lambda row: float(row["coverage"]))))  # type: ignore[arg-type]
     print("; ".join(f"{key}: {len(value) if isinstance(value, list) else value}" for key, value in judged.items()))
-    record.write("coverage_noise", {"rows": rows, "verdict": judged}, seed=0)
+    record.write("coverage_noise", {"noises": by_noise(rows), "rows": rows, "verdict": judged}, seed=0)
 
 
 if __name__ == "__main__":

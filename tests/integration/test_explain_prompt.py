@@ -147,8 +147,8 @@ def test_logprob_needs_no_text_distance() -> None:
 def test_noise_is_measured_on_masked_prompts() -> None:
     explanation = explain("planted/noisy", settings=Settings(temperature=1.0), budget=160, seed=3)
     assert explanation.noise.differs
-    assert explanation.fidelity.noise_ceiling is not None
-    assert explanation.fidelity.noise_ceiling < 1.0
+    assert explanation.noise.source == "measured"
+    assert explanation.fidelity.noise_ceiling is None  # eight repeats of which some agreed do not say how much it is
     assert sum(sample.kind == "redraw" for sample in explanation.evidence.samples) == 8
 
 

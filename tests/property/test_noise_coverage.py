@@ -28,6 +28,7 @@ def rng(*seed: int) -> np.random.Generator:
         ("odd 20", 0.94, 1.0),
         ("coin", 0.92, 0.98),
         ("vanishing", 0.9, 0.98),
+        ("heteroscedastic", 0.92, 0.98),
     ],
 )
 def test_intervals_hold(estimand: str, noise: str, low: float, high: float) -> None:

@@ -63,8 +63,9 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
         asker.target,
     )
     signs = Signs(
-        asker.samples, asker.failures, findings, figures, target, notices, tally.asked, asker.outputs, asker.units.texts
-    )
+        asker.samples, asker.failures, findings, figures, target, notices, tally.asked, asker.outputs,
+        asker.units.texts, predicted,
+    )  # fmt: skip
     return PromptExplanation(
         whygen=__version__,
         preset=plan.options.preset,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import fdtri
+from scipy.special import stdtrit
 
 from whygen.prompt.noise import Noise, resolution
 from whygen.prompt.observed import Observed
@@ -14,6 +14,16 @@ from whygen.prompt.surrogates import Surrogate, fitter
 from whygen.prompt.surrogates.values import ByChance
 
 CHANCE_ROUNDS = 20
+
+DOUBT = 0.05
+"""Chance with which a surrogate that predicts half of what the noise allows is warned of."""
+
+UNEQUAL = 6.0
+"""By how much one more than this the degrees of a noise's variance are divided at most, where masks vary as unequally
+as can be: the few that vary most may not be among those that were asked twice. Measured in benchmarks/ceilings.py."""
+
+FEWEST_REPEATS = 30
+"""With fewer repeats of masks the noise is not bounded from above: tails were missed in a third of the runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,23 @@ def r_squared(
     if total <= 1e-18 * max(scale, 1e-300):
         return None
     return 1.0 - float((weights * (effects - predicted) ** 2).sum()) / total
+
+
+def falls_short(observed: Observed, predicted: NDArray[np.float64], *, share: float) -> bool:
+    """Whether held-out predictions ``(m,)`` miss ``share`` of the variance for sure: by more than chance among masks.
+
+    R2 is under ``share`` exactly where squared errors exceed ``1 - share`` of the squared deviations on average; that
+    is a t-test over groups of masks, one-sided at `DOUBT`.
+    """
+    weights = np.ones(len(observed)) if observed.nearness is None else observed.nearness
+    mean = float((weights * observed.effects).sum() / weights.sum())
+    missed = weights * ((observed.effects - predicted) ** 2 - (1.0 - share) * (observed.effects - mean) ** 2)
+    names, group_of = np.unique(observed.groups, return_inverse=True)
+    each = np.bincount(group_of, missed) / np.bincount(group_of)
+    if len(names) < 3:
+        return False
+    error = float(each.std(ddof=1)) / len(names) ** 0.5
+    return float(each.mean()) > error * float(stdtrit(len(names) - 1.0, 1.0 - DOUBT))
 
 
 def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> Chance | None:
@@ -72,9 +99,12 @@ class Ceiling:
 def noise_ceiling(effects: NDArray[np.float64], noise: Noise) -> Ceiling | None:
     """``1 - var_noise / var(f)``: the best R2 any explanation of these mean effects ``(m,)`` can have.
 
-    The limits take the two variances for those of independent normal samples, so that their ratio follows Fisher's F;
-    where all repeats agreed, the flip rate that they bound is the most that the noise can make. None when the effects
-    do not vary, or the noise was not measured.
+    The limits are those of the logarithm of the ratio of the two variances, by the delta method. The error of the
+    noise's variance has `Noise.degrees`, divided where masks vary unequally (`UNEQUAL`); that of the effects' comes
+    from the noise in them alone, since masks are as they are. Under `FEWEST_REPEATS` nothing bounds the noise from
+    above: the lower limit is 0, and where some answers agreed there is no ceiling. Where all repeats agreed, the flip
+    rate that they bound is the most that the noise can make. None when the effects do not vary, or too little is known
+    of the noise. docs/decisions/0008-noise.md.
     """
     spread = float(np.var(effects, ddof=1)) if len(effects) > 1 else 0.0
     own = noise.variance
@@ -86,5 +116,12 @@ def noise_ceiling(effects: NDArray[np.float64], noise: Noise) -> Ceiling | None:
     if noise.source == "steady":
         rate = noise.flip_rate
         return Ceiling(1.0, max(0.0, 1.0 - rate * (1.0 - rate) * noise.span**2 / most / spread), 1.0)
-    low, high = (float(fdtri(noise.degrees, len(effects) - 1.0, tail)) for tail in (0.025, 0.975))
-    return Ceiling(*(float(np.clip(1.0 - share * by, 0.0, 1.0)) for by in (1.0, 1.0 / low, 1.0 / high)))
+    few = noise.repeats < FEWEST_REPEATS
+    if few and noise.odd < noise.repeats:  # rare noise was seen by chance: its share may be any
+        return None
+    told = noise.degrees / (1.0 + UNEQUAL * (1.0 - min(1.0, noise.degrees / noise.repeats)))
+    known = min(share, 1.0)
+    error = np.sqrt(2.0 / told + (2.0 * known**2 + 4.0 * known * (1.0 - known)) / (len(effects) - 1.0))
+    by = np.exp(error * stdtrit(noise.degrees, 0.975))
+    low = 0.0 if few else 1.0 - share * by
+    return Ceiling(*(float(np.clip(each, 0.0, 1.0)) for each in (1.0 - share, low, 1.0 - share / by)))

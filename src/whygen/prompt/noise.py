@@ -36,6 +36,10 @@ LEVEL = 0.95
 ADDED = 2.0
 """Weight of the pair of answers that is added where some pairs agreed. Measured in benchmarks/coverage_noise.py."""
 
+TAIL = 12.0
+"""Weight of the most variable mask, counted again where few masks were drawn twice and their variances differ by more
+than chance: those that vary most may not be among them. Measured in benchmarks/coverage_noise.py."""
+
 SHARED = 2.0
 """Degrees of freedom that the mean variance of all masks counts beside each mask's own."""
 
@@ -77,6 +81,7 @@ class Noise:
         odd: those of them that gave another effect.
         span: how far effects can be apart: the range of those seen, or what the target allows; 0 where all were equal
             and nothing says how far another may be.
+        raised: factor of ``pool`` in limits, for the most variable masks, which may not have been drawn twice.
     """
 
     source: Source
@@ -88,6 +93,7 @@ class Noise:
     repeats: int = 0
     odd: int = 0
     span: float = 0.0
+    raised: float = 1.0
 
     @property
     def variance(self) -> float | None:
@@ -147,7 +153,7 @@ class Noise:
         if self.source == "steady":
             return self._steady(reach, values)
         squares: Floats = weights**2 / self.counts[:, None]
-        shared: Floats = squares.T @ (self.spread - self.own) * self._weighted(weights**2)
+        shared: Floats = squares.T @ (self.spread - self.own) * (self.raised * self._weighted(weights**2))
         variance: Floats = shared + squares.T @ self.own
         degrees = self._degrees(squares, shared, variance)
         half = student_half_width(variance, degrees, level=LEVEL)
@@ -217,10 +223,15 @@ def measure(
     added, apart = ADDED * agreed, span**2 / 2.0
     weight = repeats + added
     pool = (float(squares[asked].sum()) + added * apart) / weight
-    degrees = _pooled_degrees(squares[asked] / free[asked], free[asked], pool, added=added, apart=apart)
+    variances: Floats = squares[asked] / free[asked]
+    degrees = _pooled_degrees(variances, free[asked], pool, added=added, apart=apart)
+    # Where answers agree the added pair stands for what was not seen; where none does, the most variable mask.
+    missing = 1.0 - float(asked.sum()) / len(draws)
+    tail = TAIL * missing * (1.0 - degrees / max(weight, 1.0)) * (1.0 - agreed)
+    raised = 1.0 if pool <= 0.0 else (weight + tail * float(variances.max()) / pool) / (weight + tail)
     own: Floats = np.where(free > 0.0, squares, 0.0) / (SHARED + free)
     spread: Floats = SHARED * pool / (SHARED + free) + own
-    return Noise("measured" if odd else "steady", counts, spread, own, pool, degrees, repeats, odd, span)
+    return Noise("measured" if odd else "steady", counts, spread, own, pool, degrees, repeats, odd, span, raised)
 
 
 def given(variances: Floats, *, degrees: int, effects: Floats, known: bool = False) -> Noise:
@@ -269,6 +280,7 @@ def averaged(noises: Sequence[Noise]) -> Noise:
         repeats=sum(noise.repeats for noise in noises),
         odd=sum(noise.odd for noise in noises),
         span=max(noise.span for noise in noises),
+        raised=float(np.mean([noise.raised for noise in noises])),
     )
 
 
