@@ -19,7 +19,8 @@ from whygen.results.prompt import PromptExplanation
 from whygen.types import Settings
 
 PROMPTS = 20
-RUNS = 20
+RUNS = 100
+"""Of a line of levels: 100 to 2,300 intervals a cell."""
 SEED = 31
 FILLERS = ("the", "cat", "dog", "house", "runs", "blue", "sees", "finds", "under", "over", "green", "tree", "river")
 

@@ -17,7 +17,7 @@ from whygen.prompt.noise import Noise
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.surrogates.rows import regression
-from whygen.stats.intervals import score_interval, student_half_width
+from whygen.stats.intervals import Interval, moderated, student_half_width, tail_degrees
 from whygen.stats.wild import Contrasts, wild_p
 from whygen.types import Effects, Masks
 
@@ -194,7 +194,7 @@ def _level(
     scores = fit.scores
     n = scores.shape[1]
     span = float(np.ptp(rows.effects))
-    interval = score_interval(scores, folds=fit.folds)
+    interval = _score_interval(fit)
     off = error_of_unseen(observed, span, unseen=unseen)
     error = float(np.hypot(deltas.std(ddof=1) / np.sqrt(len(deltas)), np.sqrt(unseen) * span / (len(deltas) + 1.0)))
     whole = float(student_half_width(np.array(error**2), len(deltas) - 1.0))
@@ -212,6 +212,15 @@ def _level(
         total=(total, total - whole, total + whole),
         rows=rows,
     )
+
+
+def _score_interval(fit: intervals.CrossFit) -> Interval:
+    """Limits of the mean of the scores, no variance under the mean of all children's: few pairs carry one child's."""
+    scores, groups = fit.scores, len(fit.scores)
+    variance = moderated(scores.var(axis=0, ddof=1) / groups)
+    degrees = np.maximum(tail_degrees(scores) * (fit.folds - 1) / fit.folds, 1.0)
+    estimate, half = scores.mean(axis=0), student_half_width(variance, degrees)
+    return Interval(estimate, estimate - half, estimate + half)
 
 
 def p_by_flips(observed: Observed, rng: np.random.Generator, *, error: float = 0.0) -> Floats:
