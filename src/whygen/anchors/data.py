@@ -7,20 +7,19 @@ Nothing is ever unpickled. A file or row that cannot be read is listed by name a
 from __future__ import annotations
 
 import glob
-import gzip
 import json
 import math
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from whygen.anchors.array_files import MAX_BYTES, READERS, Arrays, Labels, as_labels, require_regular
 from whygen.anchors.held import IMAGE_COLUMNS, LABEL_COLUMNS, Gathered, as_array, gather
 from whygen.anchors.pictures import MODES, SUFFIXES, Skipped, Stacked, stack_pictures
 from whygen.anchors.samples import Raw
@@ -29,13 +28,10 @@ from whygen.models.latent import Layout
 from whygen.results.prompt import Warned
 from whygen.tables import read_parquet
 
-Labels: TypeAlias = tuple["str | int", ...]
-
-MAX_BYTES = 8 * 2**30
-"""No array larger than this is unpacked from a compressed file."""
+SPLITS = ("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval")
+"""Names of folders that are parts of a data set rather than classes."""
 MAX_SIDE = 8000
 """Height and width of a resized picture: no more values than `MAX_PIXELS` lets a file have."""
-IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +108,7 @@ def load_samples(
     if layout is not None:
         loaded = replace(loaded, layout=layout)
     if labels is not None:
-        loaded = replace(loaded, labels=_as_labels(np.asarray(labels)))
+        loaded = replace(loaded, labels=as_labels(np.asarray(labels)))
     if loaded.labels is not None and len(loaded.labels) != len(loaded.samples):
         raise DataError(f"There are {len(loaded.labels)} labels for {len(loaded.samples)} samples; give one for each.")
     return loaded
@@ -157,6 +153,11 @@ def _from_gathered(gathered: Gathered, size: tuple[int, int] | None, mode: str |
         return _of_one_shape(gathered)
     given = gathered.samples
     paths = isinstance(given[0], str | Path)
+    if paths and all(isinstance(each, str) and not is_there(each) for each in given):
+        raise DataError(
+            f"The {len(given)} texts given, such as {str(given[0])[:60]!r}, are paths of no file. Anchors are pictures "
+            "or arrays; what a model says to a text is for whygen.explain_prompt."
+        )
     named = [(str(each) if is_path(each) else f"item {place}", _opener(each)) for place, each in enumerate(given)]
     stacked = stack_pictures(named, size=size, mode=mode)
     labels = gathered.labels
@@ -164,7 +165,7 @@ def _from_gathered(gathered: Gathered, size: tuple[int, int] | None, mode: str |
         labels = _parents([Path(str(each)) for each in given])
     return _of_pictures(
         stacked,
-        labels=None if labels is None else _as_labels(np.array([str(labels[row]) for row in stacked.kept])),
+        labels=None if labels is None else as_labels(np.array([str(labels[row]) for row in stacked.kept])),
         names=tuple(named[row][0] for row in stacked.kept),
         source=gathered.source,
         told=gathered.told,
@@ -190,7 +191,7 @@ def _of_one_shape(gathered: Gathered) -> SampleSet:
     labels = gathered.labels
     return SampleSet(
         samples=np.stack([gathered.samples[place] for place in kept]),
-        labels=None if labels is None else _as_labels(np.array([str(labels[place]) for place in kept])),
+        labels=None if labels is None else as_labels(np.array([str(labels[place]) for place in kept])),
         skipped=skipped,
         source=gathered.source,
         told=gathered.told,
@@ -200,6 +201,14 @@ def _of_one_shape(gathered: Gathered) -> SampleSet:
 def is_path(thing: object) -> bool:
     """Whether a picture is given by its path."""
     return isinstance(thing, str | Path)
+
+
+def is_there(path: str) -> bool:
+    """Whether a text is the path of something; a text too long for a path is of nothing."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _opener(thing: Any) -> Callable[[], Any]:
@@ -241,14 +250,20 @@ def _from_path(text: str, size: tuple[int, int] | None, mode: str | None) -> Sam
         if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
             return _from_saved_dataset(path, key, size, mode)
         return _from_folder(path, size, mode)
-    for endings, reader in _READERS:
+    require_regular(path)
+    for endings, reader in READERS:
         if path.name.lower().endswith(endings):
-            return replace(reader(path, key), source=text)
+            return _of_arrays(reader(path, key), text)
     if path.suffix.lower() == ".parquet":
         return _from_table(_parquet(path), key, size, mode, source=text)
     if path.suffix.lower() in SUFFIXES:
         return _from_gathered(Gathered(samples=(path,), labels=None, told=(), source=text), size, mode)
-    raise DataError(f"The file {str(path)!r} is of no known kind. Give a folder of images, or a file: {_KNOWN}.")
+    door = _OTHER_DOORS.get(path.suffix.lower(), f"Give a folder of images, or a file: {_KNOWN}.")
+    raise DataError(f"The file {str(path)!r} is of a kind that is not read here. {door}")
+
+
+def _of_arrays(read: Arrays, source: str) -> SampleSet:
+    return SampleSet(samples=read.samples, labels=read.labels, source=source)
 
 
 def _from_pattern(text: str, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
@@ -276,119 +291,26 @@ def _from_folder(folder: Path, size: tuple[int, int] | None, mode: str | None) -
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     if not files:
         raise DataError(f"The folder {str(folder)!r} holds no image ({', '.join(SUFFIXES)}), nor do its sub-folders.")
+    _require_no_splits(folder, files)
     named = ((file.relative_to(folder).as_posix(), _reading(file)) for file in files)
     stacked = stack_pictures(named, size=size, mode=mode)
     parents = [files[index].relative_to(folder).parts[:-1] for index in stacked.kept]
-    labels = _as_labels(np.array([parts[0] if parts else "" for parts in parents])) if any(parents) else None
+    labels = as_labels(np.array([parts[0] if parts else "" for parts in parents])) if any(parents) else None
     names = tuple(files[index].relative_to(folder).as_posix() for index in stacked.kept)
     return _of_pictures(stacked, labels=labels, names=names, source=str(folder))
 
 
+def _require_no_splits(folder: Path, files: Sequence[Path]) -> None:
+    """A root above train and test is no set: its parts would be taken for classes, or mixed."""
+    tops = sorted({file.relative_to(folder).parts[0] for file in files if len(file.relative_to(folder).parts) > 1})
+    if len(tops) > 1 and all(top.lower() in SPLITS for top in tops):
+        raise DataError(
+            f"The folder {str(folder)!r} holds the splits {', '.join(tops)}; give one of them: {folder / tops[0]}."
+        )
+
+
 def _reading(file: Path) -> Callable[[], bytes]:
     return file.read_bytes
-
-
-# --- arrays ------------------------------------------------------------------------------------------------------
-
-
-def _from_npy(path: Path, key: str | None) -> SampleSet:
-    del key
-    return SampleSet(samples=_numbers(lambda: np.load(path, allow_pickle=False), path))
-
-
-def _from_npz(path: Path, key: str | None) -> SampleSet:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"The file {str(path)!r} is no npz archive ({error}).") from error
-    shapes = {name: _numbers(lambda name=name: _member(path, name), path) for name in _candidates(sizes, key, path)}
-    chosen = _choose_array(shapes, path)
-    label_key = next((name for name in _label_keys(chosen) if name in sizes), None)
-    labels = None if label_key is None else _as_labels(_numbers(lambda: _member(path, label_key), path))
-    samples = shapes[chosen]
-    return SampleSet(samples=samples, labels=labels if labels and len(labels) == len(samples) else None)
-
-
-def _member(path: Path, name: str) -> NDArray[Any]:
-    with np.load(path, allow_pickle=False) as archive:
-        return archive[name]
-
-
-def _candidates(sizes: Mapping[str, int], key: str | None, path: Path) -> list[str]:
-    if key is not None and key not in sizes:
-        raise DataError(f"The file {str(path)!r} has no array {key!r}; it has {', '.join(sorted(sizes))}.")
-    wanted = [key] if key is not None else sorted(sizes)
-    for name in wanted:
-        if sizes[name] > MAX_BYTES:
-            raise DataError(f"The array {name!r} of {str(path)!r} unpacks to {sizes[name]} bytes; at most {MAX_BYTES}.")
-    return wanted
-
-
-def _choose_array(arrays: Mapping[str, NDArray[Any]], path: Path) -> str:
-    """The one array that can be samples: of two or more axes."""
-    possible = [name for name, array in arrays.items() if array.ndim >= 2]
-    if len(possible) != 1:
-        shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise DataError(
-            f"The file {str(path)!r} holds {shown}; which are the samples? Name one: {path.name}#{next(iter(arrays))}."
-        )
-    return possible[0]
-
-
-def _label_keys(name: str) -> list[str]:
-    """Names that labels of an array are likely to have: test_images -> test_labels, x_test -> y_test."""
-    swaps = (
-        ("images", "labels"),
-        ("image", "label"),
-        ("x", "y"),
-        ("X", "y"),
-        ("samples", "labels"),
-        ("data", "target"),
-    )
-    swapped = [name.replace(old, new) for old, new in swaps if old in name]
-    return [*dict.fromkeys(swapped), *LABEL_COLUMNS]
-
-
-def _from_idx(path: Path, key: str | None) -> SampleSet:
-    del key
-    samples = _read_idx(path)
-    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
-    labels = _as_labels(_read_idx(beside)) if beside != path and beside.is_file() else None
-    return SampleSet(samples=samples, labels=labels)
-
-
-def _read_idx(path: Path) -> NDArray[Any]:
-    """An idx file (LeCun's format of MNIST), compressed or not."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as file:
-            zero, kind, axes = file.read(2), *file.read(2)
-            if zero != b"\0\0" or kind not in IDX_TYPES or not 1 <= axes <= 4:
-                raise DataError(f"The file {str(path)!r} is no idx file: it begins with {zero!r}, {kind}, {axes}.")
-            shape = tuple(int.from_bytes(file.read(4), "big") for _ in range(axes))
-            dtype = np.dtype(IDX_TYPES[kind])
-            wanted = math.prod(shape) * dtype.itemsize
-            if wanted > MAX_BYTES:
-                raise DataError(f"The idx file {str(path)!r} claims {wanted} bytes; at most {MAX_BYTES} are read.")
-            data = file.read(wanted)
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"The idx file {str(path)!r} cannot be read: {error}") from error
-    if len(data) < wanted:
-        raise DataError(f"The idx file {str(path)!r} ends early: {len(data)} of {wanted} bytes.")
-    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
-
-
-def _numbers(read: Callable[[], NDArray[Any]], path: Path) -> NDArray[Any]:
-    try:
-        array = read()
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"The file {str(path)!r} cannot be read as an array of numbers: {error}. (Pickled objects are never read.)"
-        ) from error
-    if array.dtype.kind not in "fiubU":
-        raise DataError(f"The file {str(path)!r} holds an array of type {array.dtype}; give numbers.")
-    return array
 
 
 # --- tables ------------------------------------------------------------------------------------------------------
@@ -404,18 +326,45 @@ def _parquet(path: Path) -> pa.Table:
 def _from_saved_dataset(folder: Path, key: str | None, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
     """What ``Dataset.save_to_disk`` or ``DatasetDict.save_to_disk`` wrote; read with pyarrow alone."""
     if (folder / "dataset_dict.json").is_file():
-        splits = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+        splits = _stated(folder / "dataset_dict.json", "splits")
         if key not in splits:
             raise DataError(
                 f"The data set {str(folder)!r} has the splits {', '.join(splits)}; name one: {folder}#{splits[0]}."
             )
         return _from_saved_dataset(folder / str(key), None, size, mode)
-    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    parts: list[pa.Table] = []
-    for file in state["_data_files"]:
-        with pa.memory_map(str(folder / Path(file["filename"]).name)) as source:
-            parts.append(pa.ipc.open_stream(source).read_all())
-    return _from_table(pa.concat_tables(parts), key, size, mode, source=str(folder))
+    listed = _stated(folder / "state.json", "_data_files")
+    names = [each.get("filename") if isinstance(each, dict) else each for each in listed]
+    parts = [_arrow(folder / Path(str(name)).name) for name in names]
+    try:
+        table = pa.concat_tables(parts)
+    except pa.ArrowException as error:
+        raise DataError(f"The parts of the data set {str(folder)!r} do not belong together: {error}") from error
+    return _from_table(table, key, size, mode, source=str(folder))
+
+
+def _stated(file: Path, name: str) -> list[Any]:
+    """A list that a file of the data set states under that name."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))[name]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(_damaged(file, error)) from error
+    if not isinstance(found, list) or not found:
+        raise DataError(_damaged(file, f"it lists no {name.strip('_')}"))
+    return found
+
+
+def _arrow(file: Path) -> pa.Table:
+    try:
+        require_regular(file)
+        with pa.memory_map(str(file)) as source:
+            return pa.ipc.open_stream(source).read_all()
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(_damaged(file, error)) from error
+
+
+def _damaged(file: Path, why: object) -> str:
+    reason = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
+    return f"The saved data set is damaged at {str(file)!r} ({reason}). Save it again: Dataset.save_to_disk(path)."
 
 
 def _from_table(
@@ -434,7 +383,7 @@ def _from_table(
     labels = None
     if label_column is not None:
         values = table.column(label_column).to_pylist()
-        labels = _as_labels(np.array([values[row] for row in stacked.kept]))
+        labels = as_labels(np.array([values[row] for row in stacked.kept]))
     names = tuple(f"row {row}" for row in stacked.kept)
     return _of_pictures(stacked, labels=labels, names=names, source=source)
 
@@ -451,20 +400,26 @@ def _cell_reader(cell: Any) -> Callable[[], bytes]:
     return read
 
 
-def _as_labels(values: NDArray[Any]) -> Labels:
-    """Labels as whole numbers where all of them are, else as text."""
-    flat = values.ravel()
-    if flat.dtype.kind in "iub":
-        return tuple(int(value) for value in flat)
-    texts = [str(value) for value in flat]
-    if all(text.isascii() and text.isdigit() and str(int(text)) == text for text in texts):
-        return tuple(int(text) for text in texts)
-    return tuple(texts)
-
-
-_READERS: tuple[tuple[tuple[str, ...], Callable[[Path, str | None], SampleSet]], ...] = (
-    ((".npy",), _from_npy),
-    ((".npz",), _from_npz),
-    (("-ubyte", "-ubyte.gz", ".idx", ".idx.gz"), _from_idx),
+_KNOWN = (
+    ".npy, .npz, .safetensors, .parquet with image bytes, idx (-ubyte, -ubyte.gz), or a saved Hugging Face data set"
 )
-_KNOWN = ".npy, .npz, .parquet with image bytes, idx (-ubyte, -ubyte.gz), or a saved Hugging Face data set"
+_OTHER_DOORS = {
+    ".pt": "Load it and give the tensor: torch.load(path, weights_only=True).",
+    ".pth": "Load it and give the tensor: torch.load(path, weights_only=True).",
+    ".zip": "Unpack it, and give the folder.",
+    ".tar": "Unpack it, and give the folder.",
+    ".gz": "Unpack it, and give the folder or the file.",
+    ".tgz": "Unpack it, and give the folder.",
+    ".7z": "Unpack it, and give the folder.",
+    ".csv": "Load it and give the numbers: pandas.read_csv(path), or numpy.loadtxt(path, delimiter=',').",
+    ".tsv": "Load it and give the numbers: pandas.read_csv(path, sep='\\t').",
+    ".h5": "Load it and give the array: h5py.File(path)['NAME'][:].",
+    ".hdf5": "Load it and give the array: h5py.File(path)['NAME'][:].",
+    ".mat": "Load it and give the array: scipy.io.loadmat(path)['NAME'].",
+    ".pkl": "Pickled objects may hold code and are never read. Save the array with numpy.save.",
+    ".arrow": "Give the folder of the saved data set, or datasets.Dataset.from_file(path).",
+    ".jsonl": "Anchors are pictures or arrays; what a model says to a text is for whygen.explain_prompt.",
+    ".json": "Anchors are pictures or arrays; what a model says to a text is for whygen.explain_prompt.",
+    ".txt": "Anchors are pictures or arrays; what a model says to a text is for whygen.explain_prompt.",
+}
+"""What people hold samples in that is not read here, and what to do with it."""

@@ -54,6 +54,10 @@ def as_array(thing: Any, *, what: str) -> np.ndarray:
     Raises:
         DataError: if there is no array of numbers in it.
     """
+    if np.ma.is_masked(thing):
+        raise DataError(
+            f"Some values of {what} are masked. Fill them (array.filled(value)), or leave those samples out."
+        )
     try:
         if callable(getattr(thing, "detach", None)) and callable(getattr(thing, "cpu", None)):
             thing = thing.detach().cpu()
@@ -93,19 +97,22 @@ def gather(source: Any, *, argument: str) -> Gathered | None:
         raise DataError(
             f"{argument}= is the class {source.__name__} itself; give one of its objects, {source.__name__}(...)."
         )
+    if hasattr(source, "iloc"):
+        return _of_table(source, argument)
     if isinstance(source, tuple) and _is_pair(source):
         return _of_mapping({"samples": source[0], "labels": source[1]}, argument)
     if isinstance(source, Sequence) and (not source or not _is_item(source[0])):
         return None
     if hasattr(source, "__array__") and not _holds_objects(source):
         return None
-    if hasattr(source, "collate_fn") and getattr(source, "batch_size", None) is not None:
+    batched = hasattr(source, "collate_fn") and getattr(source, "batch_size", None) is not None
+    if batched or getattr(source, "_auto_collation", False):  # a loader, or what iter() of one gives
         return _collect(_of_batches(source, argument), _known_size(source), kind, argument)
     if hasattr(source, "__iter__") or hasattr(source, "__getitem__"):
         return _collect(_items(source), _known_size(source), kind, argument)
     raise DataError(
-        f"{argument}= is a {kind}, which holds no samples. Give a folder of pictures, a file, an array, a data set, or "
-        "a list of pictures."
+        f"{argument}= is of type {kind}, which holds no samples. Give a folder of pictures, a file, an array, a "
+        "data set, or a list of pictures."
     )
 
 
@@ -121,6 +128,23 @@ def _of_mapping(source: Mapping[Any, Any], argument: str) -> Gathered | None:
     rows = samples if isinstance(samples, list | tuple) else as_array(samples, what=f"{argument}[{key!r}]")
     labels = None if label is None else tuple(as_array(source[label], what="The labels").ravel().tolist())
     return Gathered(samples=tuple(_sample(row, argument) for row in rows), labels=labels, told=(), source=str(key))
+
+
+def _of_table(table: Any, argument: str) -> Gathered | None:
+    """A column of pandas, or a table: with a column of pictures or arrays, or with a number a column.
+
+    A column of labels is taken out, so that a table of numbers is not explained by its own labels.
+    """
+    if not hasattr(table, "columns"):
+        return None if str(table.dtype) != "object" else _collect(iter(list(table)), len(table), "column", argument)
+    names = list(table.columns)
+    label = next((name for name in LABEL_COLUMNS if name in names), None)
+    column = next((name for name in ITEM_KEYS if name in names and str(table[name].dtype) == "object"), None)
+    if column is None and label is None:
+        return None
+    rows = list(table[column]) if column is not None else list(as_array(table.drop(columns=[label]), what="The table"))
+    items = rows if label is None else zip(rows, table[label].tolist(), strict=True)
+    return _collect(iter(items), len(rows), "table", argument)
 
 
 def _is_pair(source: Any) -> bool:

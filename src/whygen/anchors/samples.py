@@ -159,6 +159,11 @@ def _array(samples: Raw, what: str) -> Raw:
     raw = np.asarray(samples)
     if raw.dtype.kind not in "fiub":
         raise DataError(f"The {what}s are an array of type {raw.dtype}; give numbers: uint8 or floats.")
+    if raw.ndim == 1 and len(raw) > 0:
+        raise DataError(
+            f"The {what}s are {len(raw):,} single numbers, as labels are. Give an array (n, ...) with a sample in each "
+            f"row; a single sample is array[None]."
+        )
     if raw.ndim < 2 or len(raw) == 0:
         raise DataError(
             f"There are no {what}s: the array has shape {raw.shape}. Give at least one, as (n, ...) with the "

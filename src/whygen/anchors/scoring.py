@@ -7,6 +7,7 @@ rest on), a permutation of the anchors permutes the answer, and no score depends
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
@@ -176,6 +177,13 @@ def reconstruct(model: LatentModel, prepared: Prepared, rows: NDArray[np.int64])
     return np.concatenate(parts), np.concatenate(made)
 
 
+def _reshaping(given: tuple[int, ...], decoded: tuple[int, ...]) -> str:
+    """What to do where a model gives as many values back in another shape."""
+    if math.prod(given) != math.prod(decoded):
+        return ""
+    return f" (give anchors and reference so: array.reshape({', '.join(map(str, (-1, *decoded[1:])))}))"
+
+
 def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None) -> LatentModel:
     """The model with its sample shape and latent size known: stated, or found by trying one sample.
 
@@ -195,9 +203,10 @@ def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None) ->
         one = prepare(probe, attempt, layout=layout).rows(slice(0, 1))
         try:
             mean, _ = attempt.encoded(one)
-            if np.shape(attempt.decode(np.asarray(mean))) == one.shape:
+            decoded = np.shape(attempt.decode(np.asarray(mean)))
+            if decoded == one.shape:
                 return replace(attempt, shape=one.shape[1:], latent_dim=int(np.shape(mean)[1]))
-            failures.append(f"{one.shape[1:]}: decoded to another shape")
+            failures.append(f"{one.shape[1:]}: decoded to {decoded[1:]}{_reshaping(one.shape, decoded)}")
         except WhygenError:
             raise
         except Exception as error:  # the model is foreign code: whatever it raises is its answer

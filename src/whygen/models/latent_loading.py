@@ -62,6 +62,17 @@ def _is_autoencoder(thing: object) -> bool:
     return library is not None and isinstance(thing, library.AutoencoderKL)
 
 
+def _unwrapped(thing: Any) -> Any:
+    """The module inside what torch puts around one: DataParallel and its like (``module``), compile (``_orig_mod``).
+
+    The wrapper hides which class the module is, and with it the range of values that it takes.
+    """
+    inside = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
+    while is_torch_module(thing) and type(thing).__name__ in inside:
+        thing = getattr(thing, inside[type(thing).__name__])
+    return thing
+
+
 def _open(uri: str, options: ModelOptions) -> object:
     """What the URI names. A class or a function behind ``py/`` is called for the model, without arguments."""
     if (told := weights_file(uri)) is not None:
@@ -83,6 +94,9 @@ def _open(uri: str, options: ModelOptions) -> object:
 def _adapt(opened: object, options: ModelOptions, *, uri: str | None) -> LatentModel:
     if isinstance(opened, LatentModel):
         return opened
+    if isinstance(opened, type):
+        raise UsageError(refusal(opened, uri=uri))
+    opened = _unwrapped(opened)
     if _is_autoencoder(opened):
         from whygen.models.diffusers import autoencoder_latent
 

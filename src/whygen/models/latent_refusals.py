@@ -25,23 +25,46 @@ OWN = (
 )
 
 
+_SHELL = "From a shell: py/package.module:function, a function that returns it."
+_OTHER_WEIGHTS = {
+    ".onnx": (
+        "is a graph of ONNX. Open its encoder and its decoder with onnxruntime.InferenceSession, and "
+        f"{_AS_ONE} {_SHELL}"
+    ),
+    ".gguf": (
+        "holds the weights of a language model, which the anchor wing does not read. Serve it, for example with "
+        "llama-server -m FILE, and explain what it answers: whygen prompt openai/NAME --base-url "
+        'http://127.0.0.1:8080/v1 "PROMPT".'
+    ),
+    ".h5": f"is a model or weights of Keras. Load it with keras.models.load_model, and {_AS_ONE} {_SHELL}",
+    ".keras": f"is a model of Keras. Load it with keras.models.load_model, and {_AS_ONE} {_SHELL}",
+    ".pkl": f"is a pickle, which may hold code: whygen never opens one. Open it yourself, and give the model. {_SHELL}",
+}
+"""Files that torch does not load, and the way of each."""
+
+
 def weights_file(uri: str) -> str | None:
     """What to do with a file of weights; None where the text names no such file."""
     if "/" in uri and uri.split("/", 1)[0] in ("py", "diffusers", "hf", "demo"):
         return None
     if PurePath(uri).suffix.lower() not in WEIGHTS:
         return None
+    suffix = PurePath(uri).suffix.lower()
+    if suffix in _OTHER_WEIGHTS:
+        return f"{uri!r} {_OTHER_WEIGHTS[suffix]}"
+    read = "safetensors.torch.load_file(path)" if suffix == ".safetensors" else "torch.load(path, weights_only=True)"
     return (
-        f"{uri!r} is a file of weights, which says nothing of the model that they belong to, and may hold code. Make "
-        "the model, load the weights into it (model.load_state_dict(torch.load(path, weights_only=True))), and give "
-        "the model: whygen.explain_anchors(model, anchors). From a shell: py/package.module:function, a function that "
-        "returns it."
+        f"{uri!r} is a file of weights, which says nothing of the model that they belong to. Make the model, load the "
+        f"weights into it (model.load_state_dict({read})), and give the model: whygen.explain_anchors(model, anchors). "
+        f"{_SHELL}"
     )
 
 
 def refusal(thing: object, *, uri: str | None) -> str:
     """Why this cannot be explained by anchors, and what to give in its place."""
     name = uri or type(thing).__name__
+    if isinstance(thing, type):
+        return f"The model is the class {thing.__name__} itself; give one of its objects, {thing.__name__}(...)."
     lacks = " and ".join(
         word for word, kind in (("encode", Encodes), ("decode", Decodes)) if not isinstance(thing, kind)
     )
@@ -67,6 +90,9 @@ def _pipeline_text(thing: Any) -> str:
 
 
 def _module_text(module: Any) -> str:
+    inside = next((name for name, part in module.named_children() if codes(part)), None)
+    if inside is not None:
+        return f"What encodes and decodes is kept inside it: give model.{inside}."
     return f"{_of_module(module)} {JOIN}"
 
 
@@ -87,6 +113,12 @@ def _of_module(module: Any) -> str:
     return f"It is a torch module that only goes one way, and {LATER}."
 
 
+def codes(part: Any) -> bool:
+    """Whether a part has the methods or the parts of an encoder and a decoder."""
+    both = (("encode", "decode"), ("encoder", "decoder"))
+    return any(all(callable(getattr(part, name, None)) for name in pair) for pair in both)
+
+
 def _is_module(thing: object) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(thing, torch.nn.Module)
@@ -103,6 +135,10 @@ _DOORS: tuple[tuple[Callable[[Any], bool], str | Callable[[Any], str]], ...] = (
         "It is a model of text or tokens: explain what it answers with whygen.explain_prompt(model, prompt).",
     ),
     (_is_module, _module_text),
+    (
+        lambda thing: isinstance(thing, tuple | list),
+        f"It is several things. Give the model alone; where they are an encoder and a decoder, {_AS_ONE}",
+    ),
     (
         lambda thing: isinstance(thing, dict),
         "It is a dict, such as the weights of a model (a state dict): load it into the model, and give that.",

@@ -214,7 +214,7 @@ def test_what_is_not_there_or_of_no_known_kind(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="nothing at"):
         load_samples(tmp_path / "nowhere")
     (tmp_path / "x.json").write_text(json.dumps([1, 2]))
-    with pytest.raises(DataError, match="no known kind"):
+    with pytest.raises(DataError, match="not read here"):
         load_samples(tmp_path / "x.json")
     (tmp_path / "x.npz").write_bytes(b"no archive")
     (tmp_path / "x.parquet").write_bytes(b"no table")

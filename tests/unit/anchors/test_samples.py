@@ -97,7 +97,7 @@ def test_ranges_that_look_wrong_are_warned_of(data: np.ndarray, value_range: tup
     ("data", "message"),
     [
         (np.zeros((0, 4)), "no anchors"),
-        (np.zeros(4), "no anchors"),
+        (np.zeros(4), "4 single numbers"),
         (np.array([["a", "b"]]), "give numbers"),
         (np.array([[0.1, 0.2], [0.3, np.nan]]), "anchor 1 holds NaN"),
         (np.array([[0.1, np.inf], [0.3, 0.2]]), "anchor 0 holds NaN"),

@@ -1,0 +1,196 @@
+# pyright: basic
+"""Files of arrays: npy, npz, safetensors and idx, each bounded before it is unpacked. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import stat
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from whygen.anchors.held import LABEL_COLUMNS
+from whygen.errors import DataError
+
+Labels: TypeAlias = tuple["str | int", ...]
+
+MAX_BYTES = 8 * 2**30
+"""No array larger than this is unpacked from a compressed file."""
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrays:
+    """Samples ``(n, ...)`` of a file, and labels where the file has as many."""
+
+    samples: NDArray[Any]
+    labels: Labels | None = None
+
+
+def require_regular(path: Path) -> None:
+    """Refuse what is no file: reading a pipe or a device waits for ever.
+
+    Raises:
+        DataError: if it is none.
+    """
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        raise DataError(f"The file {str(path)!r} cannot be read: {error}") from error
+    if not regular:
+        raise DataError(f"{str(path)!r} is a pipe or a device, not a file. Write its content to a file, and give that.")
+
+
+def as_labels(values: NDArray[Any]) -> Labels:
+    """Labels as whole numbers where all of them are, else as text."""
+    flat = values.ravel()
+    if flat.dtype.kind in "iub":
+        return tuple(int(value) for value in flat)
+    texts = [str(value) for value in flat]
+    if all(text.isascii() and text.isdigit() and str(int(text)) == text for text in texts):
+        return tuple(int(text) for text in texts)
+    return tuple(texts)
+
+
+def _from_npy(path: Path, key: str | None) -> Arrays:
+    del key
+    return Arrays(samples=_numbers(lambda: np.load(path, allow_pickle=False), path))
+
+
+def _from_npz(path: Path, key: str | None) -> Arrays:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in members}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"The file {str(path)!r} is no npz archive ({error}).") from error
+    if not sizes:
+        raise DataError(f"The archive {str(path)!r} holds no array. Write one: numpy.savez(path, images=array).")
+    return _chosen(path, key, sizes, lambda name: _numbers(lambda: _member(path, name), path))
+
+
+def _from_safetensors(path: Path, key: str | None) -> Arrays:
+    try:
+        with safe_open(path, framework="numpy") as archive:
+            widths = {name: archive.get_slice(name) for name in archive.keys()}  # noqa: SIM118 - not a mapping
+            sizes = {name: math.prod(each.get_shape()) * 8 for name, each in widths.items()}
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"The file {str(path)!r} is no safetensors file ({error}).") from error
+    if not sizes:
+        raise DataError(f"The file {str(path)!r} holds no tensor.")
+    return _chosen(path, key, sizes, lambda name: _numbers(lambda: _tensor(path, name), path))
+
+
+def _tensor(path: Path, name: str) -> NDArray[Any]:
+    try:
+        with safe_open(path, framework="numpy") as archive:
+            return archive.get_tensor(name)
+    except (TypeError, SafetensorError) as error:  # types that numpy has not, such as bfloat16
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _chosen(path: Path, key: str | None, sizes: Mapping[str, int], read: Callable[[str], NDArray[Any]]) -> Arrays:
+    """The one array of an archive that can be samples, or the named one, with labels that lie beside it."""
+    arrays = {name: read(name) for name in _candidates(sizes, key, path)}
+    chosen = _choose_array(arrays, path)
+    label_key = next((name for name in _label_keys(chosen) if name in sizes), None)
+    labels = None if label_key is None else as_labels(read(label_key))
+    samples = arrays[chosen]
+    return Arrays(samples=samples, labels=labels if labels and len(labels) == len(samples) else None)
+
+
+def _member(path: Path, name: str) -> NDArray[Any]:
+    with np.load(path, allow_pickle=False) as archive:
+        return archive[name]
+
+
+def _candidates(sizes: Mapping[str, int], key: str | None, path: Path) -> list[str]:
+    if key is not None and key not in sizes:
+        raise DataError(f"The file {str(path)!r} has no array {key!r}; it has {', '.join(sorted(sizes))}.")
+    wanted = [key] if key is not None else sorted(sizes)
+    for name in wanted:
+        if sizes[name] > MAX_BYTES:
+            raise DataError(f"The array {name!r} of {str(path)!r} unpacks to {sizes[name]} bytes; at most {MAX_BYTES}.")
+    return wanted
+
+
+def _choose_array(arrays: Mapping[str, NDArray[Any]], path: Path) -> str:
+    """The one array that can be samples: of two or more axes."""
+    possible = [name for name, array in arrays.items() if array.ndim >= 2]
+    if len(possible) != 1:
+        shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise DataError(
+            f"The file {str(path)!r} holds {shown}; which are the samples? Name one: {path.name}#{next(iter(arrays))}."
+        )
+    return possible[0]
+
+
+def _label_keys(name: str) -> list[str]:
+    """Names that labels of an array are likely to have: test_images -> test_labels, x_test -> y_test."""
+    swaps = (
+        ("images", "labels"),
+        ("image", "label"),
+        ("x", "y"),
+        ("X", "y"),
+        ("samples", "labels"),
+        ("data", "target"),
+    )
+    swapped = [name.replace(old, new) for old, new in swaps if old in name]
+    return [*dict.fromkeys(swapped), *LABEL_COLUMNS]
+
+
+def _from_idx(path: Path, key: str | None) -> Arrays:
+    del key
+    samples = _read_idx(path)
+    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+    labels = as_labels(_read_idx(beside)) if beside != path and beside.is_file() else None
+    return Arrays(samples=samples, labels=labels)
+
+
+def _read_idx(path: Path) -> NDArray[Any]:
+    """An idx file (LeCun's format of MNIST), compressed or not."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            zero, kind, axes = file.read(2), *file.read(2)
+            if zero != b"\0\0" or kind not in IDX_TYPES or not 1 <= axes <= 4:
+                raise DataError(f"The file {str(path)!r} is no idx file: it begins with {zero!r}, {kind}, {axes}.")
+            shape = tuple(int.from_bytes(file.read(4), "big") for _ in range(axes))
+            dtype = np.dtype(IDX_TYPES[kind])
+            wanted = math.prod(shape) * dtype.itemsize
+            if wanted > MAX_BYTES:
+                raise DataError(f"The idx file {str(path)!r} claims {wanted} bytes; at most {MAX_BYTES} are read.")
+            data = file.read(wanted)
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"The idx file {str(path)!r} cannot be read: {error}") from error
+    if len(data) < wanted:
+        raise DataError(f"The idx file {str(path)!r} ends early: {len(data)} of {wanted} bytes.")
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _numbers(read: Callable[[], NDArray[Any]], path: Path) -> NDArray[Any]:
+    try:
+        array = read()
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"The file {str(path)!r} cannot be read as an array of numbers: {error}. (Pickled objects are never read.)"
+        ) from error
+    if array.dtype.kind not in "fiubU":
+        raise DataError(f"The file {str(path)!r} holds an array of type {array.dtype}; give numbers.")
+    return array
+
+
+READERS: tuple[tuple[tuple[str, ...], Callable[[Path, str | None], Arrays]], ...] = (
+    ((".npy",), _from_npy),
+    ((".npz",), _from_npz),
+    ((".safetensors",), _from_safetensors),
+    (("-ubyte", "-ubyte.gz", ".idx", ".idx.gz"), _from_idx),
+)
+"""Endings, and who reads them."""
