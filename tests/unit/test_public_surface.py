@@ -72,7 +72,6 @@ def test_every_dependency_is_pinned() -> None:
         "anthropic",
         "dev",
         "shapiq",
-        "view",
     ):
         wanted += project["optional-dependencies"][extra]
     for requirement in wanted:

@@ -33,8 +33,6 @@ EXTRAS = {
     "plots": ("matplotlib",),
     "medoids": ("kmedoids",),
     "shapiq": ("shapiq",),
-    "ray": ("ray",),
-    "view": ("fastapi", "uvicorn"),
 }
 _ADDRESS = "_BASE_URL"
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")
