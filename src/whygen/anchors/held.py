@@ -235,6 +235,23 @@ def _parts(item: Any, argument: str) -> tuple[Any, Any]:
     return item, None
 
 
+def _refuse_second(item: Any, label: Any, argument: str) -> None:
+    """Refuse an item whose second part is a sample as well, such as two pictures: none may be dropped unsaid.
+
+    Raises:
+        DataError: naming the line to type.
+    """
+    if (
+        isinstance(item, tuple | list)
+        and not isinstance(label, str)
+        and (is_picture(label) or len(getattr(label, "shape", ())) > 1)
+    ):
+        raise DataError(
+            f"The items of {argument}= hold {len(item)} samples each, and an item is a sample, or a sample and "
+            f"its label. Give one: {argument}=[item[0] for item in data]; or all: [x for item in data for x in item]."
+        )
+
+
 def _sample(thing: Any, argument: str) -> Any:
     if isinstance(thing, Mapping) and isinstance(thing.get("bytes"), bytes):
         return thing["bytes"]
@@ -264,6 +281,7 @@ def _collect(items: Iterator[Any], size: int | None, kind: str, argument: str) -
             told = (_taken(number, kind, argument),)
             break
         given, label = _parts(item, argument)
+        _refuse_second(item, label, argument)
         samples.append(_sample(given, argument))
         labels.append(_label(label))
         held += _bytes(samples[-1])

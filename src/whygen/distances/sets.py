@@ -19,6 +19,10 @@ from whygen.types import Vectors
 MOST_PIVOTS = 100_000_000
 """Of the network simplex. POT's own 100,000 can stop short of the optimum on sets of thousands of tokens."""
 
+MOST_ASSIGNED = 1_000
+"""Points up to which an assignment is quicker than the network simplex. On 1,875 (a sound of a minute) the simplex took
+0.5 to 1.3 seconds where the assignment took 0.5 to 5.2 (docs/decisions/0021-sound-and-video.md)."""
+
 EPSILON = 0.1
 """Of `sinkhorn`, in the unit of the distance: a twentieth of the diameter of the unit sphere."""
 
@@ -57,7 +61,7 @@ def optimal_transport(sets: Sequence[Vectors], reference: Vectors) -> Numbers:
 def _least_cost(cost: Numbers) -> float:
     if 1 in cost.shape or not np.isfinite(cost).all():
         return float(cost.mean())  # all mass goes to, or comes from, one point; an overflow is reported by the caller
-    if cost.shape[0] == cost.shape[1]:  # a best plan is then a permutation (Birkhoff 1946), found faster so
+    if cost.shape[0] == cost.shape[1] <= MOST_ASSIGNED:  # a best plan is a permutation (Birkhoff 1946)
         return float(cost[cast("Any", linear_sum_assignment)(cost)].mean())
     import ot  # where it is used: it loads torch if that is installed
 

@@ -117,7 +117,7 @@ def compare(
     same_unit = (first.target, first.estimand) == (second.target, second.estimand)
     differences, why = _measured(first, second, pairs, encoder) if same_unit else (None, ())
     rows = _rows(pairs, differences)
-    k = strongest or max(1, sum(unit.significant for unit in first.units))
+    k = strongest or max(1, sum(unit.significant is True for unit in first.units))
     settings = _differences(first, second)
     correlation = rank_correlation(a, b)
     return Comparison(

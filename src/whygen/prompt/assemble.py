@@ -198,7 +198,7 @@ def _attributions(asker: Asker, findings: Findings) -> tuple[UnitAttribution, ..
             low=None if interval is None else float(interval.low[i]),
             high=None if interval is None else float(interval.high[i]),
             p_value=None if p_values is None else float(p_values[i]),
-            significant=bool(significant[i]),
+            significant=None if significant is None else bool(significant[i]),
             band_low=None if band is None else float(band.low[i]),
             band_high=None if band is None else float(band.high[i]),
         )
@@ -206,13 +206,13 @@ def _attributions(asker: Asker, findings: Findings) -> tuple[UnitAttribution, ..
     )
 
 
-def _significant(findings: Findings) -> NDArray[np.bool_]:
-    """Benjamini-Hochberg over p-values at 5%; without p-values, an interval that excludes zero, if there is one."""
+def _significant(findings: Findings) -> NDArray[np.bool_] | None:
+    """Benjamini-Hochberg over p-values at 5%; without, an interval that excludes zero; None where none was tested."""
     estimate = findings.estimate
     if estimate.p_values is not None:
         return benjamini_hochberg(estimate.p_values, level=FALSE_DISCOVERY)
     if estimate.interval is None:
-        return np.zeros(len(estimate.attributions), dtype=bool)
+        return None
     rounding = 4.0 * resolution(findings.observed.effects)
     return (estimate.interval.low > rounding) | (estimate.interval.high < -rounding)
 

@@ -130,7 +130,7 @@ def surety_figure(explanation: PromptExplanation) -> str:
     """How many units are significant, of how many; that none is says nothing where none was tested."""
     if explanation.units and not tested(explanation):
         return "Not tested"
-    return f"{sum(unit.significant for unit in explanation.units)} of {len(explanation.units)}"
+    return f"{sum(unit.significant is True for unit in explanation.units)} of {len(explanation.units)}"
 
 
 def prediction(fidelity: Fidelity) -> str:

@@ -40,6 +40,7 @@ class UnitAttribution(Record):
 
     ``low`` and ``high`` are None where no interval exists (the design gives none). They hold for each unit by itself;
     ``band_low`` and ``band_high`` hold for all units at once, and are None where no such band was made.
+    ``significant`` is None where nothing was tested; files of earlier versions say False there.
     """
 
     text: Text
@@ -49,7 +50,7 @@ class UnitAttribution(Record):
     low: Figure
     high: Figure
     p_value: Figure
-    significant: bool
+    significant: bool | None
     band_low: Figure = None
     band_high: Figure = None
 
@@ -313,7 +314,7 @@ class PromptExplanation(Record):
         words = "" if strongest is None else f", strongest {strongest.text!r} {strongest.attribution:+.3f}"
         return (
             f"<PromptExplanation of {self.model}: {len(self.units)} units{words}, "
-            f"{sum(unit.significant for unit in self.units)} significant, {self.calls.asked} calls>"
+            f"{sum(unit.significant is True for unit in self.units)} significant, {self.calls.asked} calls>"
         )
 
     __str__ = __repr__

@@ -66,7 +66,7 @@ def test_a_callable_that_agrees_is_bounded_and_what_matters_still_stands_out() -
 def test_without_a_call_to_spare_there_is_no_interval_and_the_report_says_how_to_get_one() -> None:
     found = explain(rule, target=judged, budget=34)
     assert found.noise.source == "unknown"
-    assert all(unit.low is None and unit.p_value is None and not unit.significant for unit in found.units)
+    assert all(unit.low is None and unit.p_value is None and unit.significant is None for unit in found.units)
     [warning] = [warning for warning in found.warnings if warning.code == "noise-not-measured"]
     assert "a budget of 65" in warning.text
     again = explain(rule, target=judged, budget=65)

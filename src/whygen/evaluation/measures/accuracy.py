@@ -60,7 +60,7 @@ def by_chance(labels: NDArray[np.bool_], called: NDArray[np.bool_]) -> Accuracy:
 def called_units(explanation: PromptExplanation, labelled: int) -> tuple[NDArray[np.bool_], str]:
     """Which units the explanation calls, ``(n,)``, and by what rule."""
     if any(unit.low is not None or unit.p_value is not None for unit in explanation.units):
-        return np.array([unit.significant for unit in explanation.units]), "significant units are called"
+        return np.array([unit.significant is True for unit in explanation.units]), "significant units are called"
     called = np.zeros(len(explanation.units), dtype=bool)
     called[np.argsort(-np.abs(attributions(explanation)), kind="stable")[:labelled]] = True
     return called, f"no interval: the {labelled} strongest units are called"

@@ -36,7 +36,7 @@ class Pair:
 
 def strongest(explanation: PromptExplanation) -> int:
     """k: as many units as are significant, at least one."""
-    return max(1, sum(unit.significant for unit in explanation.units))
+    return max(1, sum(unit.significant is True for unit in explanation.units))
 
 
 def pair(first: PromptExplanation, second: PromptExplanation) -> Pair:
