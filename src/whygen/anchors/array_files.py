@@ -67,13 +67,19 @@ def _from_npy(path: Path, key: str | None) -> Arrays:
 def _from_npz(path: Path, key: str | None) -> Arrays:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+            members = [info for info in archive.infolist() if _is_array(info.filename)]
             sizes = {info.filename.removesuffix(".npy"): info.file_size for info in members}
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"The file {str(path)!r} is no npz archive ({error}).") from error
     if not sizes:
         raise DataError(f"The archive {str(path)!r} holds no array. Write one: numpy.savez(path, images=array).")
     return _chosen(path, key, sizes, lambda name: _numbers(lambda: _member(path, name), path))
+
+
+def _is_array(name: str) -> bool:
+    """Whether the name is of an array, and not of what macOS puts beside each file."""
+    parts = name.split("/")
+    return name.endswith(".npy") and not parts[-1].startswith("._") and "__MACOSX" not in parts
 
 
 def _from_safetensors(path: Path, key: str | None) -> Arrays:

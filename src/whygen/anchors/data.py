@@ -27,6 +27,7 @@ from whygen.errors import DataError, MissingError, UsageError
 from whygen.models.latent import Layout
 from whygen.results.prompt import Warned
 from whygen.tables import read_parquet
+from whygen.typed import typed
 
 SPLITS = ("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval")
 """Names of folders that are parts of a data set rather than classes."""
@@ -73,6 +74,7 @@ class SampleSet:
         return self.names[row] if self.names else str(row)
 
 
+@typed()
 def load_samples(
     source: object,
     *,
@@ -242,7 +244,7 @@ def _of_pictures(
 
 def _from_path(text: str, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
     path, key = _split_key(text)
-    if not path.exists():
+    if not is_there(str(path)):
         if any(sign in text for sign in "*?["):
             return _from_pattern(text, size, mode)
         raise MissingError(f"There is nothing at {str(path)!r}. Give a folder of images, or a file: {_KNOWN}.")
@@ -278,7 +280,7 @@ def _from_pattern(text: str, size: tuple[int, int] | None, mode: str | None) -> 
 
 
 def _split_key(text: str) -> tuple[Path, str | None]:
-    if Path(text).exists() or "#" not in text:
+    if is_there(text) or "#" not in text:
         return Path(text), None
     path, _, key = text.rpartition("#")
     return Path(path), key

@@ -166,7 +166,15 @@ def _is_item(first: Any) -> bool:
     """Whether a list that begins so is a list of samples, and not of numbers."""
     if is_picture(first) or isinstance(first, Mapping) or len(getattr(first, "shape", ())) > 0:
         return True
-    return isinstance(first, tuple | list) and len(first) > 0 and (is_picture(first[0]) or hasattr(first[0], "shape"))
+    return _holds_sample(first)
+
+
+def _holds_sample(first: Any) -> bool:
+    """Whether it is an item of several parts, the first or second of which is a sample."""
+    if not isinstance(first, tuple | list) or not first:
+        return False
+    sample = _sample_first(first, 0)[0]
+    return is_picture(sample) or hasattr(sample, "shape")
 
 
 def _holds_objects(source: Any) -> bool:
@@ -201,7 +209,7 @@ def _of_batches(loader: Any, argument: str) -> Iterator[Any]:
         if isinstance(batch, list | tuple) and batch and not _is_pair(batch) and _is_row(batch[0]):
             yield from batch
             continue
-        samples, labels = batch if _is_pair(batch) else _parts(batch, argument)
+        samples, labels = batch if _is_pair(batch) else _parts(_sample_first(batch, 1), argument)
         rows = list(samples) if isinstance(samples, list | tuple) else as_array(samples, what="A batch")
         told = None if labels is None else _labels_of_batch(labels, len(rows))
         for place, row in enumerate(rows):
@@ -216,6 +224,20 @@ def _is_row(first: Any) -> bool:
 def _labels_of_batch(labels: Any, n: int) -> list[Any] | None:
     found = list(labels) if isinstance(labels, list | tuple) else as_array(labels, what="The labels").tolist()
     return found if isinstance(found, list) and len(found) == n else None
+
+
+def _sample_first(item: Any, axes: int) -> Any:
+    """The item with its sample in front, where a number or a label stands before it: ``(label, picture)``.
+
+    What stands before has at most so many axes (none for an item, one for a batch), and the sample more.
+    """
+    if not isinstance(item, tuple | list) or len(item) not in (2, 3):
+        return item
+    before, sample, *behind = item
+    number = isinstance(before, int | float) or (hasattr(before, "shape") and len(before.shape) <= axes)
+    if not number or not (isinstance(sample, Image.Image | bytes) or len(getattr(sample, "shape", ())) > axes):
+        return item
+    return sample, *(behind or [before])
 
 
 def _parts(item: Any, argument: str) -> tuple[Any, Any]:
@@ -280,7 +302,7 @@ def _collect(items: Iterator[Any], size: int | None, kind: str, argument: str) -
         if size is None and number >= MAX_ENDLESS:
             told = (_taken(number, kind, argument),)
             break
-        given, label = _parts(item, argument)
+        given, label = _parts(_sample_first(item, 0), argument)
         _refuse_second(item, label, argument)
         samples.append(_sample(given, argument))
         labels.append(_label(label))

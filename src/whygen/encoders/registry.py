@@ -14,6 +14,7 @@ from whygen.encoders.protocols import ImageEncoder, TextEncoder, TimedEncoder
 from whygen.encoders.word_vectors import SUFFIXES, open_word_vectors
 from whygen.errors import MissingExtraError, UnknownNameError, UsageError
 from whygen.remote import Service, find_service, is_service
+from whygen.typed import typed
 
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 """What the extra ``encoder`` carries: this model, with its weights."""
@@ -27,6 +28,7 @@ def has_text_encoder() -> bool:
 OPENAI = "https://api.openai.com/v1"
 
 
+@typed()
 def load_text_encoder(name: str = "auto", *, device: str | None = None, base_url: str | None = None) -> TextEncoder:
     """The packaged encoder (``auto``), a sentence-transformers model, a file of word vectors, or a server's embeddings.
 
@@ -90,6 +92,7 @@ PIXELS: Mapping[str, Callable[[], ImageEncoder]] = {"patches": PixelPatches, "co
 """Encoders of pictures that need no weights."""
 
 
+@typed()
 def load_image_encoder(name: str = "auto", *, device: str | None = None) -> ImageEncoder:
     """An encoder of pictures.
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from whygen.errors import DataError, UsageError
 from whygen.models.latent_refusals import OWN
+from whygen.typed import told
 
 Floats: TypeAlias = NDArray[np.float32]
 Layout: TypeAlias = Literal["flat", "NHW", "NHWC", "NCHW"]
@@ -38,6 +39,7 @@ class Posterior(NamedTuple):
     logvar: Floats
 
 
+@told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatentModel:
     """A generator with an encoder, as numpy callables. Fulfils `Encodes`, `Decodes` and `Samples`.

@@ -15,8 +15,10 @@ from whygen.models.latent_refusals import refusal, weights_file
 from whygen.models.options import ModelOptions
 from whygen.models.protocols import Decodes, Encodes
 from whygen.models.registry import open_uri
+from whygen.typed import typed
 
 
+@typed()
 def load_latent(
     model: str | object,
     options: ModelOptions | None = None,

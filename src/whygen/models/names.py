@@ -112,6 +112,9 @@ def _known(given: str, providers: dict[str, tuple[str, ...]]) -> str | None:
         if given in names:
             return f"names no provider. Type {provider}/{given}."
     if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", given):
+        provider, _, name = given.partition(":")
+        if provider in (*providers, *SERVICES):
+            return f"has a colon where a slash belongs. Type {provider}/{name}."
         return f"looks like a function of a module. Type py/{given}."
     for pattern, uri in _KNOWN:
         if "/" not in given and re.match(pattern, given.lower()):

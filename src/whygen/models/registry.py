@@ -13,6 +13,7 @@ from whygen.models.names import SERVICES, no_uri
 from whygen.models.options import ModelOptions, Provider
 from whygen.models.protocols import Model
 from whygen.remote import is_service
+from whygen.typed import typed
 
 GROUP = "whygen.models"
 """The entry point group. Each entry is a function without arguments that returns a `Provider`."""
@@ -87,6 +88,7 @@ def open_uri(uri: str, options: ModelOptions) -> object:
     raise UsageError(no_uri(uri, {each.name: tuple(each.names()) for each in known.values()}))
 
 
+@typed()
 def load_model(model: object, options: ModelOptions | None = None) -> Model:
     """A text model, from a URI, a callable ``str -> str`` (or a batch callable), a model object or its class.
 

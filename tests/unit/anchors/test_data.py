@@ -6,7 +6,9 @@ import gzip
 import io
 import json
 import struct
+import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,9 @@ import pytest
 from PIL import Image
 
 from whygen.anchors.data import SampleSet, load_samples
+from whygen.encoders import load_image_encoder, load_text_encoder
 from whygen.errors import DataError, MissingError, UsageError
+from whygen.models import LatentModel, load_latent, load_model
 from whygen.stats.seeds import generator
 
 
@@ -226,3 +230,25 @@ def test_what_is_not_there_or_of_no_known_kind(tmp_path: Path) -> None:
 def test_a_sample_set_passes_through() -> None:
     given = SampleSet(samples=images(2, 3, 3))
     assert load_samples(given) is given
+
+
+@pytest.mark.parametrize(
+    "call", [load_samples, load_latent, LatentModel, load_model, load_image_encoder, load_text_encoder]
+)
+def test_a_misspelt_argument_of_the_doors_is_told_in_words(call: Callable[..., object]) -> None:
+    with pytest.raises(UsageError, match="takes no argument 'shpe'"):
+        call(shpe=(3,))
+
+
+def test_what_macos_puts_into_an_archive_is_passed_over(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random((5, 4, 4))
+    np.savez(tmp_path / "a.npz", images=images)
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("README.txt", "read me")
+        archive.writestr("__MACOSX/._images.npy", "no array")
+    np.testing.assert_array_equal(load_samples(tmp_path / "a.npz").samples, images)
+
+
+def test_a_name_that_is_too_long_for_a_file_is_a_file_that_is_not_there() -> None:
+    with pytest.raises(MissingError, match="There is nothing at"):
+        load_samples("x" * 300 + ".npy")

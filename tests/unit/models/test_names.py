@@ -29,6 +29,8 @@ from whygen.models.names import SERVICES
         ("qwen2.5:7b", "Type ollama/qwen2.5:7b."),
         ("storyteller", "Type demo/storyteller."),
         ("my.module:generate", "Type py/my.module:generate."),
+        ("hf:gpt2", "Type hf/gpt2."),
+        ("ollama:llama3", "Type ollama/llama3."),
         ("meta-llama/Llama-3.1-8B", "type hf/meta-llama/Llama-3.1-8B"),
         ("opnai/gpt-4o", "Did you mean openai/gpt-4o?"),
         ("antropic/claude-3", "Did you mean anthropic/claude-3?"),
