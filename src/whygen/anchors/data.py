@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -247,7 +248,7 @@ def _from_path(text: str, size: tuple[int, int] | None, mode: str | None) -> Sam
     if not is_there(str(path)):
         if any(sign in text for sign in "*?["):
             return _from_pattern(text, size, mode)
-        raise MissingError(f"There is nothing at {str(path)!r}. Give a folder of images, or a file: {_KNOWN}.")
+        raise MissingError(f"There is nothing at {text!r}. {_elsewhere(text)}")
     if path.is_dir():
         if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
             return _from_saved_dataset(path, key, size, mode)
@@ -262,6 +263,19 @@ def _from_path(text: str, size: tuple[int, int] | None, mode: str | None) -> Sam
         return _from_gathered(Gathered(samples=(path,), labels=None, told=(), source=text), size, mode)
     door = _OTHER_DOORS.get(path.suffix.lower(), f"Give a folder of images, or a file: {_KNOWN}.")
     raise DataError(f"The file {str(path)!r} is of a kind that is not read here. {door}")
+
+
+def _elsewhere(text: str) -> str:
+    """What to do where a path leads nowhere: it may be an address, or the name of a data set of a hub."""
+    if "://" in text:
+        return "whygen downloads no samples: download the file, and give its path."
+    if re.fullmatch(r"(hf[:/])?[\w-]+/[\w.-]+|hf[:/][\w.-]+", text) and not Path(text).suffix:
+        name = re.sub(r"^hf[:/]", "", text)
+        return (
+            f"For a data set of the Hugging Face hub: give datasets.load_dataset({name!r}, split='test') from Python. "
+            f"Else give a folder of images, or a file: {_KNOWN}."
+        )
+    return f"Give a folder of images, or a file: {_KNOWN}."
 
 
 def _of_arrays(read: Arrays, source: str) -> SampleSet:

@@ -123,7 +123,13 @@ def _of_one_size(pictures: dict[int, NDArray[np.uint8]], names: list[str]) -> tu
     """Images of the most frequent size (the first of them on ties), and the others as skipped."""
     if not pictures:
         return [], {}
-    usual = Counter(picture.shape[:2] for picture in pictures.values()).most_common(1)[0][0]
+    sizes = Counter(picture.shape[:2] for picture in pictures.values())
+    usual, count = sizes.most_common(1)[0]
+    if len(sizes) > 1 and 2 * count < len(pictures):
+        raise DataError(
+            f"The {len(pictures)} pictures have {len(sizes)} sizes, and none of these has half of them. Say what to "
+            f"resize them to: size=({usual[0]}, {usual[1]}) in Python, --size {usual[0]}x{usual[1]} from a shell."
+        )
     odd = {
         index: Skipped(
             names[index],

@@ -252,3 +252,24 @@ def test_what_macos_puts_into_an_archive_is_passed_over(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_for_a_file_is_a_file_that_is_not_there() -> None:
     with pytest.raises(MissingError, match="There is nothing at"):
         load_samples("x" * 300 + ".npy")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("https://host.example/a.png", r"nothing at 'https://host.example/a.png'. whygen downloads no samples"),
+        ("ylecun/mnist", r"load_dataset\('ylecun/mnist', split='test'\)"),
+        ("hf:mnist", r"load_dataset\('mnist'"),
+        ("no/folder.npy", "Give a folder of images"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_told_its_door(given: str, words: str) -> None:
+    with pytest.raises(MissingError, match=words):
+        load_samples(given)
+
+
+def test_pictures_of_many_sizes_are_not_thinned_out_to_one() -> None:
+    pictures = [Image.new("L", (8 + place, 8)) for place in range(5)]
+    with pytest.raises(DataError, match=r"5 sizes.*size=\(8, 8\)"):
+        load_samples(pictures)
+    assert load_samples(pictures, size=(8, 8)).samples.shape == (5, 8, 8, 1)
