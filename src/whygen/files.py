@@ -51,3 +51,11 @@ def _beside(place: Path) -> tuple[Path, int]:
     """A new file in the same folder, with the rights of the process's umask, which temporary files do not have."""
     temporary = place.with_name(f".{place.name[:100]}.{secrets.token_hex(4)}")
     return temporary, os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is an ordinary file; no pipe or device, and nothing under a name that cannot be."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

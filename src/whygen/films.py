@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from whygen.errors import DataError, MissingError
+from whygen.files import is_file
 from whygen.types import Video
 
 MOST_BYTES = 64 * 2**20
@@ -86,13 +87,15 @@ def read_video(source: Path | str | bytes) -> Video:
     """
     if not isinstance(source, bytes):
         path = Path(source)
-        if not path.is_file():
+        if not is_file(path):
             raise MissingError(f"There is no video at {str(path)!r}. Give an animated GIF, WebP or PNG.")
         if path.stat().st_size > MOST_BYTES:
             raise DataError(f"{str(path)!r} is over {MOST_BYTES // 2**20} MiB. Make the video shorter or smaller.")
         source = path.read_bytes()
     if source[4:8] == b"ftyp" or source[:4] == b"\x1aE\xdf\xa3":
         raise DataError(f"The video is an MP4 or WebM, which whygen does not decode. {TO_FRAMES}")
+    if source[:3] == b"GIF" and not source.rstrip(b"\0").endswith(b";"):  # Pillow takes the frames that are left
+        raise DataError("The video is cut short: a GIF without its end. Get a whole copy of it.")
     image = _opened(source)
     count = int(getattr(image, "n_frames", 1))
     _check_size(count, image.height, image.width)

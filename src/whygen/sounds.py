@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import DataError, MissingError, MissingExtraError
+from whygen.files import is_file
 from whygen.types import Sound
 
 MOST_BYTES = 64 * 2**20
@@ -25,6 +26,9 @@ MOST_SECONDS = 600.0
 MOST_CHANNELS = 2
 RATES = (1_000, 192_000)
 """Samples a second."""
+
+STREAMED = 0x7FFF_0000
+"""Bytes of samples from which a claim means that nobody knew the length."""
 
 Samples = NDArray[np.float32]
 """Shape ``(n, channels)``, full scale is -1 to 1."""
@@ -61,7 +65,7 @@ def read_sound(source: Path | str | bytes) -> Sound:
         data = source
     else:
         path = Path(source)
-        if not path.is_file():
+        if not is_file(path):
             raise MissingError(f"There is no sound at {str(path)!r}. Give the path of a WAV or FLAC file.")
         if path.stat().st_size > MOST_BYTES:
             raise DataError(f"{str(path)!r} is over {MOST_BYTES // 2**20} MiB. Cut the sound shorter.")
@@ -138,14 +142,35 @@ def _wav(values: NDArray[Any], rate: int) -> bytes:
 def _read_wav(data: bytes) -> tuple[Samples, int]:
     from scipy.io import wavfile
 
+    _check_whole(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of tags, which nobody plays
             rate, values = wavfile.read(io.BytesIO(data))
     except (ValueError, EOFError, struct.error, TypeError, ArithmeticError, UnboundLocalError) as error:
         text = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+        if isinstance(error, ArithmeticError | UnboundLocalError):
+            text = "its header is broken"
         raise DataError(f"The sound is no WAV file that can be read ({text}). Give WAV or FLAC.") from None
     return _as_floats(values, "the sound"), int(rate)
+
+
+def _check_whole(data: bytes) -> None:
+    """Refuse a file whose samples are cut off: scipy reads what is left of them without a word.
+
+    A program that writes into a pipe does not know the length yet, and claims the most that can be, or nothing.
+    """
+    place = 12
+    while data[:4] == b"RIFF" and place + 8 <= len(data):
+        name, claimed = struct.unpack_from("<4sI", data, place)
+        if name == b"data":
+            if claimed < STREAMED and place + 8 + claimed > len(data):
+                raise DataError(
+                    f"The sound is cut short: it claims {claimed:,} bytes of samples, and holds "
+                    f"{len(data) - place - 8:,}. Get a whole copy of it."
+                )
+            return
+        place += 8 + claimed + claimed % 2
 
 
 def _read_flac(data: bytes) -> tuple[Samples, int]:

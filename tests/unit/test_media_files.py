@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import wave
 from pathlib import Path
@@ -172,3 +173,28 @@ def test_bytes_that_do_not_hold_the_frames_are_refused() -> None:
 def test_an_output_holds_one_medium() -> None:
     with pytest.raises(DataError, match="not two"):
         Output(sound=Sound(GOOD), picture=Picture(b"x"))
+
+
+def test_what_is_cut_short_is_refused_and_what_was_streamed_is_not(tmp_path: Path) -> None:
+    whole = bytearray(sounds.sound_of(np.zeros(100), 8000).data)
+    place = whole.index(b"data") + 4
+    with pytest.raises(DataError, match="cut short"):
+        sounds.read_sound(bytes(whole[:-200]))
+    whole[place : place + 4] = b"\xff\xff\xff\xff"  # ffmpeg into a pipe
+    assert len(sounds.samples(sounds.read_sound(bytes(whole)))[0]) == 100
+    images = [Image.new("L", (9, 9), 10 * shade) for shade in range(20)]
+    buffer = io.BytesIO()
+    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=100)
+    for kept in (0.5, 0.9, 0.99):
+        with pytest.raises(DataError, match="cut short"):
+            films.read_video(buffer.getvalue()[: int(kept * len(buffer.getvalue()))])
+    assert films.read_video(buffer.getvalue()).count == 20
+
+
+def test_pipes_and_names_that_cannot_be_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    for name in (str(tmp_path / "pipe.wav"), "x" * 5000 + ".wav", "a\0b.wav", "/dev/zero"):
+        with pytest.raises(MissingError, match="There is no sound"):
+            sounds.read_sound(name)
+        with pytest.raises(MissingError, match="There is no video"):
+            films.read_video(name)

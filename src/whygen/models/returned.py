@@ -19,6 +19,7 @@ from PIL import Image
 
 from whygen import films, pictures, sounds
 from whygen.errors import DataError, MissingError
+from whygen.files import is_file
 from whygen.types import Output, OutputKind, Picture, Sound, Video
 
 Array: TypeAlias = NDArray[Any]
@@ -88,10 +89,7 @@ def names_a_file(text: str) -> bool:
     """Whether a text is the path of a picture, a sound or a video that is there."""
     if len(text) > 4096 or "\n" in text or "\0" in text or Path(text).suffix.lower() not in _SUFFIXES:
         return False
-    try:
-        return Path(text).is_file()
-    except OSError:
-        return False
+    return is_file(Path(text))
 
 
 def of_bytes(data: bytes, kind: OutputKind | None = None) -> Output:
@@ -112,8 +110,8 @@ def of_bytes(data: bytes, kind: OutputKind | None = None) -> Output:
 
 
 def _of_file(path: Path, kind: OutputKind | None) -> Output:
-    if not path.is_file():  # a pipe would be waited for without end
-        raise MissingError(f"There is no file at {str(path)!r}. Return the path of a file that was written.")
+    if not is_file(path):  # a pipe would be waited for without end
+        raise MissingError(f"There is no file at {str(path)[:200]!r}. Return the path of a file that was written.")
     if path.stat().st_size > sounds.MOST_BYTES:
         raise DataError(f"{str(path)!r} is over {sounds.MOST_BYTES // 2**20} MiB. Make it shorter or smaller.")
     return of_bytes(path.read_bytes(), kind)
