@@ -18,6 +18,7 @@ import sys
 import tempfile
 import traceback
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -135,8 +136,18 @@ OTHERS = (
     "edit",
     "demoo",
     "list",
+    "doctor",
+    "anchors demo/digits-vae",
+    "edit demo/painter",
+    "cache list",
+    "cache export",
+    "cache clear",
+    "batch list",
+    "ratings export",
+    "ratings score",
 )
-EVALUATE_FLAGS = ("--metric", "--labels", "--model", "--budget", "--repeats", "--paraphrase", "--other", "--encoder",
+EVALUATE_FLAGS = ("--controls", "--criteria", "--draws", "--size", "--value-range", "--classifier", "--cache", "--out",
+                  "--metric", "--labels", "--model", "--budget", "--repeats", "--paraphrase", "--other", "--encoder",
                   "--target", "--placeholder", "--seed", "--markdown", "--strongest", "--rule", "--rules",
                   "--unknown",
                   "--randomised", "--lexicon", "--anchors", "--reference", "--alpha", "--select")  # fmt: skip
@@ -166,7 +177,7 @@ def _prompt_line(rng: random.Random, files: Sequence[str]) -> list[str]:
 
 
 def _other_line(rng: random.Random, files: Sequence[str]) -> list[str]:
-    line = [rng.choice(OTHERS), *rng.choices((*files, "none"), k=rng.choice((0, 1, 1, 2)))]
+    line = [*rng.choice(OTHERS).split(), *rng.choices((*files, "none"), k=rng.choice((0, 1, 1, 2)))]
     for _ in range(rng.choice((0, 1, 2))):
         line += [rng.choice(EVALUATE_FLAGS), rng.choice((*METRICS, _value(rng, files)))]
     return line + [rng.choice(FLAGS)] * (rng.random() < 0.3)
@@ -322,9 +333,43 @@ def workplace() -> Iterator[list[str]]:
             (place / "words.tsv").write_text("fox\tdog\n", encoding="utf-8")
             (place / "bad.json").write_bytes(b"\x80{")
             (place / "rules.txt").write_text("fidelity >= 0.1\n", encoding="utf-8")
-            yield ["out0", "out1", "chat.json", "inputs.txt", "words.tsv", "bad.json", "rules.txt", "@chat.json", "."]
+            odd = _odd_files(place)
+            yield [
+                *odd,
+                "out0",
+                "out1",
+                "chat.json",
+                "inputs.txt",
+                "words.tsv",
+                "bad.json",
+                "rules.txt",
+                "@chat.json",
+                ".",
+            ]
         finally:
             os.chdir(before)
+
+
+def _odd_files(place: Path) -> list[str]:
+    """What people point at by mistake, and what a disk or a stranger has spoilt."""
+    os.mkfifo(place / "pipe")
+    (place / "shut").write_text("a fox", encoding="utf-8")
+    (place / "shut").chmod(0)
+    (place / "deep.json").write_text("[" * 5000, encoding="utf-8")
+    np.savez(place / "notes.npz", x=np.zeros((4, 64)))
+    with zipfile.ZipFile(place / "notes.npz", "a") as archive:
+        archive.writestr("README.txt", "notes")
+    (place / "damaged").mkdir()
+    for file in (place / "out0").iterdir():
+        (place / "damaged" / file.name).write_bytes(file.read_bytes()[:-7])
+    (place / "set").mkdir()
+    (place / "set" / "state.json").write_text('{"_data_files": [{}]}', encoding="utf-8")
+    (place / "split").mkdir()
+    (place / "split" / "dataset_dict.json").write_text("[]", encoding="utf-8")
+    (place / "a.parquet").write_bytes(b"PAR1" + bytes(40) + b"PAR1")
+    (place / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    return ["pipe", "shut", "deep.json", "notes.npz", "damaged", "set", "split", "a.parquet", "a.png", "n" * 300,
+            "/dev/null", "@pipe", "@" + "n" * 300, "out0/explanation.json", "out0/arrays.safetensors"]  # fmt: skip
 
 
 def shown(case: object) -> str:

@@ -66,7 +66,10 @@ def told(cls: C) -> C:
         try:
             make(self, *args, **kwargs)
         except TypeError:
-            _bound(cls, signature, (self, *args), kwargs)
+            kinds = kinds_of(cast("Callable[..., object]", cls))
+            for name, value in _bound(cls, signature, (self, *args), kwargs).items():
+                if name in kinds:
+                    _check(name, value, kinds[name])
             raise
 
     cls.__init__ = checking
@@ -213,7 +216,8 @@ def _is_of(value: object, kind: type) -> bool:
     if kind in (int, float):
         return not isinstance(value, bool) and isinstance(value, numbers.Integral if kind is int else numbers.Real)
     if kind is Sequence:  # of texts: one text is a sequence too, of its letters
-        return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+        listed = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+        return listed and all(isinstance(each, str) for each in cast("Sequence[object]", value))
     return isinstance(value, kind)
 
 

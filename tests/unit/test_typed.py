@@ -18,7 +18,7 @@ from whygen.errors import DataError, MissingError, UsageError
 from whygen.models import ModelOptions
 from whygen.pictures import picture_from, pixels
 from whygen.prompt.options import PromptOptions
-from whygen.runs import Budget
+from whygen.runs import Budget, Rates, RunOptions
 from whygen.typed import check_fields, kinds_of, typed
 from whygen.types import Settings
 
@@ -162,3 +162,18 @@ def test_an_image_that_is_no_picture_is_told_how_to_become_one(image: object) ->
         Edit(image, "make it night")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"whygen\.pictures\.picture_from"):
         Message("user", "What is this?", images=(image,))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [["fox"], "fox", object(), {1: 2}])
+@pytest.mark.parametrize(
+    ("make", "name"), [(Budget, "calls"), (Rates, "requests_per_minute"), (RunOptions, "deadline")]
+)
+def test_a_bound_of_the_wrong_kind_is_refused_in_words(make: Any, name: str, value: object) -> None:
+    with pytest.raises(UsageError, match=rf"{name} is .* give a"):
+        make(**{name: value})
+
+
+@pytest.mark.parametrize("pin", [[1], [None], ["fox", 2], (b"fox",)])
+def test_a_list_of_other_things_than_texts_is_refused(pin: Any) -> None:
+    with pytest.raises(UsageError, match=r"pin is .* give a list of str"):
+        whygen.explain_prompt(lambda text: text, "a fox ran", pin=pin, target="token-set", cache=None)
