@@ -255,7 +255,7 @@ def _accurate(bench: Bench, question: Question, method: Method) -> Accurate:
     found = bench.explain(question.edit, method)
     labels = np.array(question.labels, dtype=bool)
     values = np.array([unit.attribution for unit in found.units])
-    sure = np.array([unit.significant and unit.attribution > 0 for unit in found.units])
+    sure = np.array([unit.significant is True and unit.attribution > 0 for unit in found.units])
     called = important(values)
     return Accurate(
         name=question.name,

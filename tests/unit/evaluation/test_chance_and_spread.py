@@ -21,7 +21,7 @@ from whygen.prompt.surrogates import load_surrogate
 
 @pytest.mark.parametrize(("family", "noise"), [("redundant", 0.3), ("pairwise", 0.5)])
 def test_the_interval_of_r2_holds_that_of_fresh_masks(family: str, noise: float) -> None:
-    surrogate, held, naive, runs = load_surrogate("ridge"), 0, 0, 150
+    surrogate, held, naive, runs = load_surrogate("ridge"), 0, 0, 500
     for seed in range(runs):
         rng = np.random.default_rng([seed, 5])
         game = Game(12, family, rng)
@@ -40,7 +40,7 @@ def test_the_interval_of_r2_holds_that_of_fresh_masks(family: str, noise: float)
         low, high = known.limits(value)
         held += low <= truth <= high
         naive += abs(value - truth) <= known.half / known.wider
-    assert 0.91 <= held / runs <= 0.99  # 92-98% within the error of 150 runs
+    assert 0.92 <= held / runs <= 0.985  # 92-98%, within half a percent: 500 runs have a standard error of .007
     assert naive < held  # a bootstrap without a refit is too narrow
 
 

