@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 import tiny_models
 import whygen
 from whygen import pictures
+from whygen.cli import main
 from whygen.errors import DataError, UsageError
 from whygen.models import ModelOptions, draws_pictures, load_model
 from whygen.models.diffusers_settings import read_settings
@@ -169,3 +171,89 @@ def test_a_phones_mpo_is_its_first_frame() -> None:
 def test_an_animated_picture_is_still_refused(kind: str) -> None:
     with pytest.raises(DataError, match="animated"):
         pictures.read_picture(frames(kind))
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
+    """The exit code of a command, and what it says on its standard error."""
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    return int(end.value.code or 0), capsys.readouterr().err
+
+
+@pytest.fixture
+def shot(tmp_path: Path) -> Path:
+    (tmp_path / "in.png").write_bytes(picture().data)
+    return tmp_path / "in.png"
+
+
+REST = ["--budget", "12", "--encoder", "patches", "--no-cache", "--quiet", "--device", "cpu"]
+
+
+@pytest.mark.parametrize("way", [[], ["--dry-run"]])
+def test_a_setting_that_cannot_work_is_a_usage_error_before_anything_is_drawn(
+    folder: Path, shot: Path, capsys: pytest.CaptureFixture[str], way: list[str]
+) -> None:
+    edit = ["edit", f"diffusers/{folder}", shot, "make it night", *REST, *way]
+    for wrong, advice in (
+        (["--steps", 2, "--strength", 0.1], "strength=0.5 or more"),
+        (["--true-cfg-scale", 4], "takes no setting 'true_cfg_scale'"),
+        (["--steps", 2, "--strength", 1, "--guidance-scale", 1, "--negative-prompt", "fog"], "guidance_scale"),
+        (["--size", "large"], "takes no setting|WIDTHxHEIGHT"),
+    ):
+        code, said = told(capsys, *edit, *wrong)
+        assert code == 2, said
+        assert re.search(advice, said), said
+
+
+def test_both_commands_say_to_the_pipeline_what_they_are_told(
+    folder: Path, shot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[dict[str, Any]] = []
+
+    def explained(model: object, prompt: object, *, settings: Settings, **rest: object) -> None:
+        heard.append(dict(settings.extra))
+        raise UsageError("enough")
+
+    monkeypatch.setattr(whygen, "explain_prompt", explained)
+    words = [
+        "--steps", 2, "--guidance-scale", 3, "--true-cfg-scale", 4, "--negative-prompt", "fog", "--size", "32x16",
+        "--noise-seed", 7, "--setting", "eta=0.5",
+    ]  # fmt: skip
+    expected = {
+        "steps": 2, "guidance_scale": 3.0, "true_cfg_scale": 4.0, "negative_prompt": "fog", "size": "32x16", "seed": 7,
+        "eta": 0.5,
+    }  # fmt: skip
+    told(capsys, "prompt", f"diffusers/{folder}", "a fox", *words)
+    told(capsys, "edit", f"diffusers/{folder}", shot, "a fox", *words, "--strength", 0.9)
+    assert heard == [expected, {**expected, "strength": 0.9}]
+
+
+def test_an_option_and_the_setting_of_its_name_are_not_both_taken(
+    folder: Path, shot: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = told(capsys, "edit", f"diffusers/{folder}", shot, "a fox", "--noise-seed", 1, "--setting", "seed=2")
+    assert (code, "--noise-seed and --setting seed" in said) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("model", "way"),
+    [("hf/any", "leave them out."), ("openai/any", "--endpoint images"), ("together/any", "--endpoint images")],
+)
+def test_a_model_that_writes_takes_no_settings_of_pictures(
+    model: str, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = told(capsys, "prompt", model, "a fox", "--size", "32x16", "--noise-seed", 1)
+    assert (code, "--size, --noise-seed go with models that draw" in said, way in said) == (2, True, True)
+
+
+def test_a_picture_is_explained_by_command_in_the_size_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = tiny_models.painter(tmp_path / "drawer", kind="", half=False)
+    code, said = told(
+        capsys, "prompt", f"diffusers/{made}", "a fox at sea", "--steps", 1, "--size", "32x16", "-o", tmp_path / "out",
+        "--guidance-scale", 2, "--negative-prompt", "fog", "--noise-seed", 3, *REST,
+    )  # fmt: skip
+    assert code == 0, said
+    found = whygen.load(tmp_path / "out")
+    assert {pictures.size(each) for each in found.evidence.pictures.files} == {(32, 16)}

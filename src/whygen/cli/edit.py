@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import whygen
-from whygen.cli import common
+from whygen.cli import common, drawing
 from whygen.cli import inputs as given_inputs
 from whygen.cli.prompt import show_forecast
 from whygen.errors import UsageError
@@ -79,12 +79,15 @@ def edit(
     tolerance: Annotated[float | None, typer.Option(help="Stop when the widest interval is under this.")] = None,
     empty: Annotated[str | None, typer.Option(help="include or exclude the empty instruction.")] = None,
     temperature: Annotated[float, typer.Option(help="0: one noise for all; above: each draw has its own.")] = 0.0,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
-    guidance_scale: Annotated[float | None, typer.Option(help="How strongly the instruction is followed.")] = None,
+    steps: drawing.Steps = None,
+    guidance_scale: drawing.GuidanceScale = None,
+    true_cfg_scale: drawing.TrueCfgScale = None,
+    negative_prompt: drawing.NegativePrompt = None,
+    size: drawing.Size = None,
     image_guidance_scale: Annotated[float | None, typer.Option(help="How strongly the picture is kept.")] = None,
     strength: Annotated[float | None, typer.Option(help="Image to image: share of noise, 0 to 1.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Inpainting: a picture, white where to paint.")] = None,
-    noise_seed: Annotated[int | None, typer.Option(help="Of the noise that every picture begins with.")] = None,
+    noise_seed: drawing.NoiseSeed = None,
     setting: given_inputs.Setting = None,
     max_cost: common.MaxCost = None,
     max_calls: common.MaxCalls = None,
@@ -109,9 +112,10 @@ def edit(
     given = Edit(read_picture(image), _instruction(source, text))
     extra: dict[str, JsonValue | None] = {
         "steps": steps, "guidance_scale": guidance_scale, "image_guidance_scale": image_guidance_scale,
+        "true_cfg_scale": true_cfg_scale, "negative_prompt": negative_prompt, "size": size,
         "strength": strength, "seed": noise_seed, "mask": None if mask is None else picture_text(read_picture(mask)),
     }  # fmt: skip
-    told = given_inputs.read_settings(setting) | {name: value for name, value in extra.items() if value is not None}
+    told = drawing.picture_settings(given_inputs.read_settings(setting), extra)
     choices: dict[str, Any] = {
         "kernel": kernel, "design": design, "scale": scale, "distribution": distribution, "stable": stable,
         "irrelevant": irrelevant, "interactions": interactions, "sets": sets,

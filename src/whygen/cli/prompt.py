@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 import whygen
-from whygen.cli import common
+from whygen.cli import common, drawing
 from whygen.cli import inputs as given_inputs
 from whygen.cli.inputs import over, read_inputs, read_settings
 from whygen.errors import UsageError
@@ -22,7 +22,7 @@ from whygen.prompt.inputs import foresee_template
 from whygen.prompt.units import Input
 from whygen.results import PromptExplanation
 from whygen.runs import Budget, Rates, RunOptions
-from whygen.types import Chat, Settings, Template
+from whygen.types import Chat, JsonValue, Settings, Template
 
 
 def prompt(
@@ -105,6 +105,12 @@ def prompt(
     max_tokens: Annotated[int, typer.Option(help="Length limit of an answer.")] = 256,
     top_p: given_inputs.TopP = None,
     stop: given_inputs.Stop = None,
+    steps: drawing.Steps = None,
+    guidance_scale: drawing.GuidanceScale = None,
+    true_cfg_scale: drawing.TrueCfgScale = None,
+    negative_prompt: drawing.NegativePrompt = None,
+    size: drawing.Size = None,
+    noise_seed: drawing.NoiseSeed = None,
     setting: given_inputs.Setting = None,
     over_inputs: Annotated[
         str | None, typer.Option("--over", help="With --inputs: what intervals hold for, like-these or these.")
@@ -134,6 +140,11 @@ def prompt(
     """Explain which units of a prompt drove what the model answered."""
     del debug  # read by the outermost handler of errors
     given = _given(model, source, text, chat)
+    drawn: dict[str, JsonValue] = {
+        "steps": steps, "guidance_scale": guidance_scale, "true_cfg_scale": true_cfg_scale,
+        "negative_prompt": negative_prompt, "size": size, "seed": noise_seed,
+    }  # fmt: skip
+    drawing.check_draws(model, endpoint, drawn)
     target = _with_span(target, span)
     choices: dict[str, Any] = {
         "budget": budget, "units": units, "pin": pin or None, "operator": operator, "placeholder": placeholder,
@@ -157,7 +168,7 @@ def prompt(
             top_p=top_p,
             stop=tuple(stop or ()),
             seed=seed,
-            extra=read_settings(setting),
+            extra=drawing.picture_settings(read_settings(setting), drawn),
         ),
         "seed": seed,
         "options": ModelOptions(

@@ -12,6 +12,7 @@ from whygen.models.options import Provider as Provider
 from whygen.models.protocols import CUT as CUT
 from whygen.models.protocols import AddsNoise as AddsNoise
 from whygen.models.protocols import AnswersAlike as AnswersAlike
+from whygen.models.protocols import ChecksRequests as ChecksRequests
 from whygen.models.protocols import ContinuesText as ContinuesText
 from whygen.models.protocols import Decodes as Decodes
 from whygen.models.protocols import Encodes as Encodes
@@ -38,6 +39,7 @@ __all__ = [
     "CUT",
     "AddsNoise",
     "AnswersAlike",
+    "ChecksRequests",
     "ContinuesText",
     "Decodes",
     "Encodes",

@@ -20,7 +20,7 @@ import torch
 from diffusers.utils import logging
 
 from whygen import pictures
-from whygen.errors import DataError
+from whygen.errors import DataError, UsageError
 from whygen.models.diffusers_drawing import WORTH, Brush, Drawn, Job, multiple_of
 from whygen.models.diffusers_settings import read_settings
 from whygen.models.diffusers_tokens import readers, said_of_cuts
@@ -134,6 +134,17 @@ class PictureModel:
     def notices(self, request: Request) -> list[tuple[str, str]]:
         """What a person should know of how this request is read: encoders that do not read all of it."""
         return said_of_cuts(self._readers, _text(request), self._uri)
+
+    def check(self, request: Request) -> None:
+        """Say before anything is drawn that the settings, or the prompt, will be refused.
+
+        Raises:
+            UsageError: naming the setting and what works.
+        """
+        try:
+            self._prepared(0, request)
+        except Refused as refused:
+            raise UsageError(f"{refused.failure.message}. {refused.failure.advice}") from None
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
         answers: dict[int, Output | Failure] = {}

@@ -90,6 +90,19 @@ class GivesNotices(Protocol):
 
 
 @runtime_checkable
+class ChecksRequests(Protocol):
+    """A model that can tell beforehand that it will not take a request."""
+
+    def check(self, request: Request) -> None:
+        """Nothing is run.
+
+        Raises:
+            UsageError: if a setting or the prompt cannot work, with what to give instead.
+        """
+        ...
+
+
+@runtime_checkable
 class Tokenizes(Protocol):
     """A model that can tell how it cuts a text."""
 

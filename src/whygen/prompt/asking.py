@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import DataError, ModelError, UsageError
-from whygen.models import CUT, AnswersAlike, GivesNotices, HasContext, Model, ScoresText, output_kind
+from whygen.models import CUT, AnswersAlike, ChecksRequests, GivesNotices, HasContext, Model, ScoresText, output_kind
 from whygen.prompt.designs import Design
 from whygen.prompt.failing import Failing
 from whygen.prompt.noise import Steadiness
@@ -117,11 +117,14 @@ class Asker:
         self.failing = Failing(self.units)
 
     def check_context(self) -> None:
-        """Refuse a prompt that the model cannot take, before anything is paid.
+        """Refuse a prompt or a setting that the model cannot take, before anything is paid.
 
         Raises:
+            UsageError: as the model says it.
             DataError: naming both numbers of tokens.
         """
+        if isinstance(self.model, ChecksRequests):
+            self.model.check(Request(prompt=self.units.prompt, settings=self.settings))
         if not isinstance(self.model, HasContext) or self.model.context_tokens is None:
             return
         whole = Request(prompt=self.units.prompt, settings=self.settings)

@@ -10,7 +10,7 @@ import numpy as np
 
 from whygen.encoders import AnyEncoder
 from whygen.errors import DataError, UsageError
-from whygen.models import HasContext, Model, ModelOptions, load_model
+from whygen.models import ChecksRequests, HasContext, Model, ModelOptions, load_model
 from whygen.models.prices import Price, batch_price_of, price_of
 from whygen.prompt.asking import steadiness
 from whygen.prompt.designs import Design
@@ -135,7 +135,13 @@ def forecast(
     prices: Callable[[Model], Price | None] = price_of,
     run: RunOptions | None = None,
 ) -> Forecast:
-    """Calls, tokens and, where the price is known, cost of these prompts."""
+    """Calls, tokens and, where the price is known, cost of these prompts.
+
+    Raises:
+        UsageError: if the model says that it will not take them.
+    """
+    if isinstance(model, ChecksRequests) and prompts:
+        model.check(Request(prompt=prompts[0], settings=settings))
     tokens_in, tokens_out = count_tokens(model, prompts, settings), len(prompts) * settings.max_tokens
     price = prices(model)
     return Forecast(

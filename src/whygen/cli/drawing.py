@@ -1,0 +1,69 @@
+"""What `whygen prompt` and `whygen edit` tell a model that draws: the same words for pipelines and for servers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from whygen.errors import UsageError
+from whygen.models.names import SERVICES
+from whygen.remote import is_service
+from whygen.types import JsonValue
+
+Steps = Annotated[int | None, typer.Option("--steps", help="For models that draw: denoising steps.")]
+GuidanceScale = Annotated[
+    float | None, typer.Option("--guidance-scale", help="For models that draw: how strongly the text is followed.")
+]
+TrueCfgScale = Annotated[
+    float | None,
+    typer.Option("--true-cfg-scale", help="Pipelines such as Flux: how strongly the negative prompt is avoided."),
+]
+NegativePrompt = Annotated[
+    str | None, typer.Option("--negative-prompt", help="For models that draw: what the picture must not show.")
+]
+Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="For models that draw: such as 1024x768.")]
+NoiseSeed = Annotated[
+    int | None, typer.Option("--noise-seed", help="For models that draw: of the noise that every picture begins with.")
+]
+
+_WRITERS = ("hf", "hf-masked", "anthropic")
+"""Providers whose models answer with texts alone."""
+
+
+def picture_settings(further: Mapping[str, JsonValue], given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Settings of ``--setting NAME=VALUE``, and those that have options of their own.
+
+    Args:
+        further: of ``--setting``.
+        given: by the names of ``Settings.extra``; None where an option was not given.
+
+    Raises:
+        UsageError: for one that is given both ways.
+    """
+    told = {name: value for name, value in given.items() if value is not None}
+    for name in told:
+        if name in further:
+            option = f"--{'noise-seed' if name == 'seed' else name.replace('_', '-')}"
+            raise UsageError(f"{option} and --setting {name}=... say the same: leave one of them out.")
+    return {**further, **told}
+
+
+def check_draws(model: str, endpoint: str | None, given: Mapping[str, JsonValue]) -> None:
+    """Refuse settings of pictures for a model that writes, as far as its URI tells.
+
+    Raises:
+        UsageError: naming the options, and for a server the endpoint that draws.
+    """
+    named = [
+        f"--{'noise-seed' if name == 'seed' else name.replace('_', '-')}" for name, v in given.items() if v is not None
+    ]
+    provider = model.partition("/")[0]
+    is_server = provider == "openai" or provider in SERVICES or is_service(provider)
+    if not named or not (provider in _WRITERS or (is_server and endpoint != "images")):
+        return
+    way = "; if it draws, add --endpoint images" if is_server else ""
+    raise UsageError(
+        f"{', '.join(named)} go with models that draw, and {model} is asked for texts: leave them out{way}."
+    )
