@@ -45,9 +45,12 @@ def picture_settings(further: Mapping[str, JsonValue], given: Mapping[str, JsonV
     told = {name: value for name, value in given.items() if value is not None}
     for name in told:
         if name in further:
-            option = f"--{'noise-seed' if name == 'seed' else name.replace('_', '-')}"
-            raise UsageError(f"{option} and --setting {name}=... say the same: leave one of them out.")
+            raise UsageError(f"{_option(name)} and --setting {name}=... say the same: leave one of them out.")
     return {**further, **told}
+
+
+def _option(name: str) -> str:
+    return "--noise-seed" if name == "seed" else f"--{name.replace('_', '-')}"
 
 
 def check_draws(model: str, endpoint: str | None, given: Mapping[str, JsonValue]) -> None:
@@ -56,9 +59,7 @@ def check_draws(model: str, endpoint: str | None, given: Mapping[str, JsonValue]
     Raises:
         UsageError: naming the options, and for a server the endpoint that draws.
     """
-    named = [
-        f"--{'noise-seed' if name == 'seed' else name.replace('_', '-')}" for name, v in given.items() if v is not None
-    ]
+    named = [_option(name) for name, value in given.items() if value is not None]
     provider = model.partition("/")[0]
     is_server = provider == "openai" or provider in SERVICES or is_service(provider)
     if not named or not (provider in _WRITERS or (is_server and endpoint != "images")):

@@ -152,12 +152,8 @@ def prompt(
         "design": design, "scale": scale, "interactions": interactions,
         "target": target, "estimand": estimand, "keep": keep, "kernel": kernel, "surrogate": surrogate,
         "draws": draws, "references": references, "model_noise": model_noise, "distribution": distribution,
-        "tolerance": tolerance,
-        "stable": stable, "empty": empty,
-        "irrelevant": irrelevant,
-        "matrix": matrix,
-        "sets": sets,
-        "hierarchy": hierarchy,
+        "tolerance": tolerance, "stable": stable, "empty": empty, "irrelevant": irrelevant, "matrix": matrix,
+        "sets": sets, "hierarchy": hierarchy,
     }  # fmt: skip
     common_choices: dict[str, Any] = {
         "preset": preset,

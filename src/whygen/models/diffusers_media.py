@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import inspect
 import time
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,8 +23,9 @@ from whygen.models.diffusers_media_settings import MediaSettings, read_media_set
 from whygen.models.diffusers_pictures import noise_seed, quiet
 from whygen.models.diffusers_tokens import readers
 from whygen.models.hf_tokens import Refused
+from whygen.models.one_by_one import OneByOne, out_of_memory, seeded
 from whygen.models.returned import medium_of
-from whygen.types import Edit, Failure, JsonValue, Limits, Output, Request, Settings
+from whygen.types import Edit, Failure, JsonValue, Output, Request, Settings
 
 RATE = 10.0
 """Frames a second of a video whose pipeline has no rate: what diffusers' own ``export_to_video`` takes."""
@@ -34,7 +35,7 @@ _PLACES = ("vae", "vocoder", "audio_vae", "feature_extractor")
 _RATES = ("sampling_rate", "sample_rate", "audio_sample_rate")
 
 
-class MediaModel:
+class MediaModel(OneByOne):
     """A pipeline of the diffusers library whose answers are sounds or videos.
 
     Args:
@@ -60,9 +61,8 @@ class MediaModel:
         pipeline.set_progress_bar_config(disable=True)
         self.pipeline = pipeline
         self._kind: Literal["sound", "frames"] = kind
-        self._uri = uri
         self._defaults = dict(defaults or {})
-        self._identity = None if identity is None else {"uri": uri, **identity, "defaults": self._defaults}
+        super().__init__(uri=uri, identity=None if identity is None else {**identity, "defaults": self._defaults})
         self._takes = inspect.signature(pipeline.__call__).parameters
         self._readers = readers(pipeline, self._takes)
         self._rate = _sound_rate(pipeline) if kind == "sound" else None
@@ -71,19 +71,6 @@ class MediaModel:
                 f"{uri} ({type(pipeline).__name__}) does not say its samples a second. Explain a function that calls "
                 "it: def f(prompt: str) -> Sound, with whygen.sounds.sound_of(samples, rate) as its answer."
             )
-
-    @property
-    def uri(self) -> str:
-        return self._uri
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(max_batch=1)
-
-    @property
-    def identity(self) -> Mapping[str, JsonValue] | None:
-        """URI, digest of the files, precision and defaults; None if nobody told."""
-        return self._identity
 
     @property
     def output_kind(self) -> Literal["sound", "frames"]:
@@ -118,9 +105,6 @@ class MediaModel:
             raise DataError(f"{self._uri} has no tokenizer to count with.")
         return min(self._readers, key=lambda reader: reader.most).count(_text(request))
 
-    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
-        return [self._one(request) for request in requests]
-
     def _one(self, request: Request) -> Output | Failure:
         begun = time.perf_counter()
         try:
@@ -135,14 +119,11 @@ class MediaModel:
             lacking = f"needs the package {error.name!r}, which is not installed"
             return self._failure(lacking, f"Install it: pip install {error.name}")
         except Exception as error:  # of the pipeline and its parts, which may do anything
-            if "memory" in str(error).lower() or isinstance(error, MemoryError):
+            if out_of_memory(error):
                 return self._failure("ran out of memory", "Ask for fewer frames, or a smaller or shorter one.")
             message = f"raised {type(error).__name__}: {str(error).strip()[:200]}"
             return self._failure(message, "If it does so for every prompt, call it in a function and explain that.")
-        return made if isinstance(made, Failure) else _timed(made, time.perf_counter() - begun)
-
-    def _failure(self, what: str, advice: str) -> Failure:
-        return Failure(kind="permanent", message=f"{self._uri} {what}", advice=advice)
+        return made if isinstance(made, Failure) else replace(made, seconds=time.perf_counter() - begun)
 
     def _image(self, request: Request) -> dict[str, Any]:
         prompt = request.prompt
@@ -159,12 +140,7 @@ class MediaModel:
             given["generator"] = torch.Generator("cpu").manual_seed(seed)  # the same noise on every device
         if "output_type" in self._takes:
             given["output_type"] = "np"
-        device = self.pipeline.device
-        # Some draw without the generator that they are given, such as the noise of a decoder.
-        drawn = torch.random.fork_rng([device] if device.type == "cuda" else [])
-        with quiet(), warnings.catch_warnings(), drawn:
-            warnings.simplefilter("ignore")  # advice to whoever wrote the pipeline
-            torch.manual_seed(seed)
+        with quiet(), seeded(self.pipeline.device, seed):
             returned = self.pipeline(**given)
         if self._kind == "sound":
             return _sound(returned, self._rate or 0)
@@ -179,10 +155,6 @@ class MediaModel:
     def _default(self, name: str) -> float | None:
         told = self._takes.get(name)
         return float(told.default) if told is not None and isinstance(told.default, int | float) else None
-
-
-def _timed(made: Output, seconds: float) -> Output:
-    return Output(sound=made.sound, frames=made.frames, finish=made.finish, seconds=seconds)
 
 
 def _first_video(returned: Any) -> Any:

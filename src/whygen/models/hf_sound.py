@@ -8,8 +8,7 @@ on the settings and the draw, never on the text.
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -17,14 +16,15 @@ import torch
 from whygen.errors import DataError, UsageError
 from whygen.models.hf_model import quiet
 from whygen.models.hf_tokens import Refused
+from whygen.models.one_by_one import OneByOne, out_of_memory, seeded
 from whygen.models.returned import medium_of
-from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings, digest
+from whygen.types import Failure, JsonValue, Output, Request, Settings, digest
 
 MOST_NEW_TOKENS = 30_000
 """MusicGen writes 50 a second: ten minutes."""
 
 
-class SoundModel:
+class SoundModel(OneByOne):
     """A ``transformers.pipeline("text-to-audio")``; it stays where it is, in the precision it is in.
 
     ``Settings.extra`` takes ``seed``, ``max_new_tokens`` (how long, for models that generate) and what else the model's
@@ -41,26 +41,12 @@ class SoundModel:
 
     def __init__(self, pipeline: Any, *, uri: str, identity: Mapping[str, JsonValue] | None = None) -> None:
         self.pipeline = pipeline
-        self._uri = uri
-        self._identity = None if identity is None else {"uri": uri, **identity}
+        super().__init__(uri=uri, identity=identity)
         if not pipeline.sampling_rate:
             raise UsageError(
                 f"{uri} does not say its samples a second. Open it with pipeline('text-to-audio', ..., "
                 "sampling_rate=16000), and give that pipeline."
             )
-
-    @property
-    def uri(self) -> str:
-        return self._uri
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(max_batch=1)
-
-    @property
-    def identity(self) -> Mapping[str, JsonValue] | None:
-        """URI, digest of the files and precision; None if nobody told."""
-        return self._identity
 
     @property
     def output_kind(self) -> Literal["sound"]:
@@ -71,18 +57,11 @@ class SoundModel:
         model = self.pipeline.model
         return settings.temperature == 0.0 and model.dtype == torch.float32 and model.device.type == "cpu"
 
-    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
-        return [self._one(request) for request in requests]
-
     def _one(self, request: Request) -> Output | Failure:
         begun = time.perf_counter()
         try:
             text, options, seed = self._read(request)
-            device = self.pipeline.model.device
-            drawn = torch.random.fork_rng([device] if device.type == "cuda" else [])
-            with quiet(), warnings.catch_warnings(), drawn, torch.inference_mode():
-                warnings.simplefilter("ignore")  # advice to whoever wrote the pipeline
-                torch.manual_seed(seed)
+            with quiet(), seeded(self.pipeline.model.device, seed), torch.inference_mode():
                 returned = self.pipeline(text, **options)
             made = medium_of(dict(returned), "sound")
         except Refused as refused:
@@ -90,16 +69,13 @@ class SoundModel:
         except DataError as error:
             return self._failure(f"made what cannot be played: {error}", "Use dtype='float32', or other settings.")
         except Exception as error:  # of the model and its parts, which may do anything
-            if "memory" in str(error).lower() or isinstance(error, MemoryError):
+            if out_of_memory(error):
                 return self._failure("ran out of memory", "Ask for a shorter sound: max_new_tokens.")
             message = f"raised {type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
             return self._failure(message, "If it does so for every prompt, call it in a function and explain that.")
         if made is None or made.sound is None:
             return self._failure("returned no samples", "Call it in a function, and explain that.")
         return Output(sound=made.sound, seconds=time.perf_counter() - begun)
-
-    def _failure(self, what: str, advice: str) -> Failure:
-        return Failure(kind="permanent", message=f"{self._uri} {what}", advice=advice)
 
     def _read(self, request: Request) -> tuple[str, dict[str, Any], int]:
         """The text, what the pipeline is told, and the seed.

@@ -1,0 +1,64 @@
+# pyright: basic
+"""What models that make sounds and videos share: one request at a time, and noise that depends on a seed alone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from whygen.types import Failure, JsonValue, Limits, Output, Request
+
+
+class OneByOne:
+    """A model that is asked one request at a time; a subclass answers it in ``_one``.
+
+    Args:
+        uri: what it is called.
+        identity: what makes it answer as it does; without it, answers are kept for the run only.
+    """
+
+    def __init__(self, *, uri: str, identity: Mapping[str, JsonValue] | None) -> None:
+        self._uri = uri
+        self._identity = None if identity is None else {"uri": uri, **identity}
+
+    @property
+    def uri(self) -> str:
+        return self._uri
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(max_batch=1)
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue] | None:
+        """URI, digest of the files, precision and defaults; None if nobody told."""
+        return self._identity
+
+    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: Request) -> Output | Failure:
+        raise NotImplementedError
+
+    def _failure(self, what: str, advice: str) -> Failure:
+        return Failure(kind="permanent", message=f"{self._uri} {what}", advice=advice)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a pipeline failed for want of memory, of a device or of the machine."""
+    return "memory" in str(error).lower() or isinstance(error, MemoryError)
+
+
+@contextmanager
+def seeded(device: torch.device, seed: int) -> Generator[None]:
+    """Torch's own generators begin with ``seed`` and are put back afterwards; no advice to authors is shown.
+
+    Some parts draw without the generator that they are given, such as the noise of a decoder.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(seed)
+        yield
