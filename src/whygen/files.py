@@ -59,3 +59,11 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def is_there(path: str) -> bool:
+    """Whether a text is the path of something; a text too long for a path is of nothing."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gzip
 import math
-import stat
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from whygen.anchors.held import LABEL_COLUMNS
 from whygen.errors import DataError
+from whygen.files import is_file, is_there
 
 Labels: TypeAlias = tuple["str | int", ...]
 
@@ -40,11 +40,7 @@ def require_regular(path: Path) -> None:
     Raises:
         DataError: if it is none.
     """
-    try:
-        regular = stat.S_ISREG(path.stat().st_mode)
-    except OSError as error:
-        raise DataError(f"The file {str(path)!r} cannot be read: {error}") from error
-    if not regular:
+    if is_there(str(path)) and not is_file(path):
         raise DataError(f"{str(path)!r} is a pipe or a device, not a file. Write its content to a file, and give that.")
 
 

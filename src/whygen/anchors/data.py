@@ -7,7 +7,6 @@ Nothing is ever unpickled. A file or row that cannot be read is listed by name a
 from __future__ import annotations
 
 import glob
-import json
 import math
 import re
 from collections import Counter
@@ -25,8 +24,10 @@ from whygen.anchors.held import IMAGE_COLUMNS, LABEL_COLUMNS, Gathered, as_array
 from whygen.anchors.pictures import MODES, SUFFIXES, Skipped, Stacked, stack_pictures
 from whygen.anchors.samples import Raw
 from whygen.errors import DataError, MissingError, UsageError
+from whygen.files import is_there
 from whygen.models.latent import Layout
 from whygen.results.prompt import Warned
+from whygen.safe import read_json
 from whygen.tables import read_parquet
 from whygen.typed import typed
 
@@ -206,14 +207,6 @@ def is_path(thing: object) -> bool:
     return isinstance(thing, str | Path)
 
 
-def is_there(path: str) -> bool:
-    """Whether a text is the path of something; a text too long for a path is of nothing."""
-    try:
-        return Path(path).exists()
-    except (OSError, ValueError):
-        return False
-
-
 def _opener(thing: Any) -> Callable[[], Any]:
     return _reading(Path(thing)) if is_path(thing) else lambda: thing
 
@@ -361,8 +354,8 @@ def _from_saved_dataset(folder: Path, key: str | None, size: tuple[int, int] | N
 def _stated(file: Path, name: str) -> list[Any]:
     """A list that a file of the data set states under that name."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))[name]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        found = read_json(file.read_text(encoding="utf-8"))[name]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(_damaged(file, error)) from error
     if not isinstance(found, list) or not found:
         raise DataError(_damaged(file, f"it lists no {name.strip('_')}"))
