@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from whygen.models.anthropic_model import read_message
 from whygen.models.openai_chat import read_chat
 from whygen.models.openai_completions import read_completion
-from whygen.models.openai_pictures import read_picture
+from whygen.models.openai_pictures import Drawing
 from whygen.remote import Malformed, Unacceptable, bounded, from_status
 from whygen.remote.bounded import _Stream
 from whygen.remote.reading import document, usage
@@ -51,7 +51,7 @@ MESSAGE: dict[str, Any] = {
 PICTURE: dict[str, Any] = {"created": 1, "data": [{"b64_json": "eA=="}], "usage": CHAT["usage"]}
 READERS = {
     "chat": (CHAT, read_chat), "completion": (COMPLETION, read_completion), "message": (MESSAGE, read_message),
-    "picture": (PICTURE, read_picture),
+    "picture": (PICTURE, Drawing(Service("openai", "http://127.0.0.1:9/v1"), timeout=1.0).read),
 }  # fmt: skip
 
 

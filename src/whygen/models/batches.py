@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from whygen.remote import Malformed, Service, dig, document, trusted, unexpected
+from whygen.remote import Malformed, Service, Unacceptable, dig, document, trusted, unexpected
 from whygen.types import Failure, Output, Request
 
 Answer: TypeAlias = Output | Failure
@@ -177,6 +177,6 @@ def _read(
 ) -> Answer | None:
     try:
         answer = read(name, found)
-    except Malformed as malformed:
-        return unexpected(malformed, service)
+    except (Malformed, Unacceptable) as error:
+        return unexpected(error, service)
     return None if answer is None else trusted(answer, service)

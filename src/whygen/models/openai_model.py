@@ -13,9 +13,9 @@ import openai
 from whygen.models.batches import Batches
 from whygen.models.openai_batches import OpenAIBatches
 from whygen.models.openai_chat import chat, chat_body, read_chat
-from whygen.models.openai_client import failure_of, open_client
+from whygen.models.openai_client import TIMEOUT, failure_of, open_client
 from whygen.models.openai_completions import complete, completion_body, read_completion, score
-from whygen.models.openai_pictures import edit, generate, picture_body, read_picture
+from whygen.models.openai_pictures import Drawing
 from whygen.remote import Answer, Service, answer_each
 from whygen.types import Edit, Failure, JsonValue, Limits, OutputKind, Request
 
@@ -46,12 +46,21 @@ class Endpoint:
 class RemoteModel:
     """One endpoint of one model. An `Edit` goes to the endpoint of edits, whichever is asked for other prompts."""
 
-    def __init__(self, service: Service, name: str, *, endpoint: Endpoint, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        name: str,
+        *,
+        endpoint: Endpoint,
+        drawing: Drawing | None = None,
+        timeout: float | None = None,
+    ) -> None:
         self._client = open_client(service, timeout=timeout)
         finalize(self, self._client.close)  # its connections go with the model, not when a collector comes by
         self._service = service
         self._name = name
         self._endpoint = endpoint
+        self._drawing = drawing or Drawing(service, timeout=timeout or TIMEOUT)
 
     @property
     def uri(self) -> str:
@@ -87,7 +96,7 @@ class RemoteModel:
 
     def _answer(self, request: Request) -> Answer:
         if isinstance(request.prompt, Edit):
-            return edit(self._client, self._name, request, request.prompt)
+            return self._drawing.edit(self._client, self._name, request)
         return self._endpoint.one(self._client, self._name, request)
 
     def _body(self, request: Request) -> Mapping[str, JsonValue] | Failure:
@@ -114,7 +123,11 @@ COMPLETIONS = Endpoint(
     completion_body,
     lambda found, seed: read_completion(found, seed=seed),
 )
-IMAGES = Endpoint("images", "/v1/images/generations", generate, picture_body, lambda found, _: read_picture(found))
+
+
+def images_endpoint(drawing: Drawing) -> Endpoint:
+    """The endpoint of pictures."""
+    return Endpoint("images", "/v1/images/generations", drawing.generate, drawing.body, drawing.read)
 
 
 def chat_endpoint(length: str) -> Endpoint:
@@ -137,6 +150,7 @@ def make_model(service: Service, name: str, *, endpoint: str, timeout: float | N
     if endpoint == "completions":
         return CompletionsModel(service, name, endpoint=COMPLETIONS, timeout=timeout)
     if endpoint == "images":
-        return RemoteModel(service, name, endpoint=IMAGES, timeout=timeout)
+        drawing = Drawing(service, timeout=timeout or TIMEOUT)
+        return RemoteModel(service, name, endpoint=images_endpoint(drawing), drawing=drawing, timeout=timeout)
     length = "max_completion_tokens" if service.place.startswith(_OWN_HOST) else "max_tokens"
     return RemoteModel(service, name, endpoint=chat_endpoint(length), timeout=timeout)

@@ -2,103 +2,155 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import warnings
-from collections.abc import Mapping
-from typing import Any
+import re
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import openai
-from PIL import Image, UnidentifiedImageError
 
-from whygen import pictures
-from whygen.errors import DataError
-from whygen.remote import Answer, Malformed, dig, document, refuse_error, usage, with_extra
-from whygen.types import Edit, Failure, JsonValue, Output, Picture, Request
+from whygen.models.openai_drawn import is_withheld, picture_in, usable
+from whygen.remote import Answer, Malformed, Service, dig, document, refuse_error, usage, with_extra
+from whygen.remote.reading import ErrorInside
+from whygen.types import Edit, Failure, JsonValue, Output, Request
 
 _ALWAYS_BYTES = ("gpt-image", "chatgpt-image")
 """Models that send pictures themselves, never links to them, and refuse to be told so."""
+_FORMAT: Final = "response_format"
+_NAMES_FORMAT: Final = re.compile(r"(?i)response[ _-]?format|b64_json")
+_REFUSING: Final = frozenset({400, 422})
+"""Statuses of a parameter that is not taken."""
 
 _TEXTS_ONLY = Failure(
     kind="permanent",
     message="the images endpoint takes a text, not a chat",
     advice="Give a text; for a picture with an instruction, give an Edit.",
 )
+_WITHHELD = Failure(
+    kind="refused",
+    message="the service withheld the picture and says that its filter did",
+    advice="The service's content policy stops this prompt.",
+)
 
 
-def generate(client: openai.OpenAI, name: str, request: Request) -> Answer:
-    """Ask for a picture of what a text says. Of the settings only ``extra`` (size, quality ...) is sent."""
-    if not isinstance(request.prompt, str):
-        return _TEXTS_ONLY
-    raw = client.images.with_raw_response.generate(
-        model=name, prompt=request.prompt, n=1, extra_body=_body(name, request)
-    )
-    return read_picture(document(raw.content))
+class Drawing:
+    """How one model is asked for pictures.
 
-
-def picture_body(name: str, request: Request) -> dict[str, JsonValue] | Failure:
-    """The same as `generate` asks with, for a batch."""
-    if not isinstance(request.prompt, str):
-        return _TEXTS_ONLY
-    return {"model": name, "prompt": request.prompt, "n": 1, **_body(name, request)}
-
-
-def edit(client: openai.OpenAI, name: str, request: Request, prompt: Edit) -> Answer:
-    """Ask for a picture to be changed."""
-    image = prompt.image
-    file = (f"image.{image.media_type.partition('/')[2]}", image.data, image.media_type)
-    raw = client.images.with_raw_response.edit(
-        model=name, image=file, prompt=prompt.instruction, n=1, extra_body=_body(name, request)
-    )
-    return read_picture(document(raw.content))
-
-
-def _body(name: str, request: Request) -> dict[str, JsonValue]:
-    body: dict[str, JsonValue] = {} if name.startswith(_ALWAYS_BYTES) else {"response_format": "b64_json"}
-    return with_extra(body, request.settings.extra)
-
-
-def read_picture(answer: Mapping[str, Any]) -> Answer:
-    """The output in an answer of the images endpoints.
-
-    Raises:
-        Malformed: if there is no picture in it.
+    Servers differ in whether they can be told to send pictures themselves: the first request finds it out, and later
+    ones know.
     """
-    refuse_error(answer)
-    encoded = dig(answer, "data", 0, "b64_json")
-    if not isinstance(encoded, str):
-        if isinstance(dig(answer, "data", 0, "url"), str):
-            advice = "Ask for the picture itself: Settings(extra={'response_format': 'b64_json'})."
-            return Failure(kind="permanent", message="the server sent a link instead of a picture", advice=advice)
-        raise Malformed("JSON without a picture in it")
-    try:
-        data = base64.b64decode(encoded.partition("base64,")[2] or encoded, validate=True)
-    except ValueError:  # that of base64 is one, and so are characters that it cannot have
-        raise Malformed("a picture that is not base64") from None
-    try:
-        picture = pictures.picture_from(Picture(data, media_type(data)))
-    except DataError as error:
-        raise Malformed(f"a picture that cannot be used ({error})") from None
-    revised = dig(answer, "data", 0, "revised_prompt")
-    read, written = usage(answer)
-    return Output(
-        picture=picture,
-        tokens_in=read,
-        tokens_out=written,
-        extra={"revised_prompt": revised} if isinstance(revised, str) else {},
-    )
+
+    def __init__(self, service: Service, *, timeout: float) -> None:
+        self._service = service
+        self._timeout = timeout
+        self._generations = _Format()
+        self._edits = _Format()
+
+    def generate(self, client: openai.OpenAI, name: str, request: Request) -> Answer:
+        """Ask for a picture of what a text says. Of the settings only ``extra`` (size, quality ...) is sent."""
+        prompt = request.prompt
+        if not isinstance(prompt, str):
+            return _TEXTS_ONLY
+
+        def send(body: Mapping[str, JsonValue]) -> Answer:
+            raw = client.images.with_raw_response.generate(model=name, prompt=prompt, n=1, extra_body=body)
+            return self._read(raw.content)
+
+        return self._generations.ask(name, request, send)
+
+    def edit(self, client: openai.OpenAI, name: str, request: Request) -> Answer:
+        """Ask for a picture to be changed; the request's prompt is an `Edit`."""
+        prompt = request.prompt
+        if not isinstance(prompt, Edit):
+            raise TypeError("no edit")
+        image = prompt.image
+        file = (f"image.{image.media_type.partition('/')[2]}", image.data, image.media_type)
+
+        def send(body: Mapping[str, JsonValue]) -> Answer:
+            raw = client.images.with_raw_response.edit(
+                model=name, image=file, prompt=prompt.instruction, n=1, extra_body=body
+            )
+            return self._read(raw.content)
+
+        return self._edits.ask(name, request, send)
+
+    def body(self, name: str, request: Request) -> dict[str, JsonValue] | Failure:
+        """The same as `generate` asks with, for a batch."""
+        if not isinstance(request.prompt, str):
+            return _TEXTS_ONLY
+        return {"model": name, "prompt": request.prompt, "n": 1, **self._generations.body(name, request)}
+
+    def read(self, answer: Mapping[str, Any], seed: JsonValue = None) -> Answer:
+        """The output in an answer of the images endpoints, whoever made the server.
+
+        Raises:
+            Malformed: if there is no picture in it.
+            Unacceptable: if it gives an address that is not to be visited.
+        """
+        del seed
+        refuse_error(answer)
+        if is_withheld(answer):
+            return _WITHHELD
+        picture = picture_in(answer, self._service, timeout=self._timeout)
+        revised = dig(answer, "data", 0, "revised_prompt")
+        read, written = usage(answer)
+        return Output(
+            picture=picture,
+            tokens_in=read,
+            tokens_out=written,
+            extra={"revised_prompt": revised} if isinstance(revised, str) else {},
+        )
+
+    def _read(self, content: bytes) -> Answer:
+        """The output in the body of a response: some servers send the picture's bytes and nothing else."""
+        try:
+            answer = document(content)
+        except Malformed as malformed:
+            try:
+                return Output(picture=usable(content))
+            except Malformed:
+                raise malformed from None
+        return self.read(answer)
 
 
-def media_type(data: bytes) -> str:
-    """The media type that a picture's bytes have, whatever was promised.
+class _Format:
+    """Whether an endpoint can be told to send pictures themselves, in OpenAI's words.
 
-    Raises:
-        Malformed: if they are no picture.
+    The first request finds it out while others wait for it, so that one alone is refused. It is sent again without
+    those words, beside what a run counts: a request that was not taken was not answered.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                return Image.MIME[image.format or ""]
-    except (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, KeyError):
-        raise Malformed("bytes that are no picture") from None
+
+    def __init__(self) -> None:
+        self._is_taken = True
+        self._first = threading.Lock()
+        self._known = threading.Event()
+
+    def body(self, name: str, request: Request) -> dict[str, JsonValue]:
+        """What is asked beside model and prompt."""
+        told = self._is_taken and not name.startswith(_ALWAYS_BYTES)
+        return with_extra({_FORMAT: "b64_json"} if told else {}, request.settings.extra)
+
+    def ask(self, name: str, request: Request, send: Callable[[Mapping[str, JsonValue]], Answer]) -> Answer:
+        """Ask, and once more where the words are refused."""
+        body = self.body(name, request)
+        if _FORMAT not in body or _FORMAT in request.settings.extra:
+            return send(body)
+        is_first = self._first.acquire(blocking=False)  # and it is never given back
+        if not is_first:
+            self._known.wait()
+        try:
+            return send(self.body(name, request))
+        except (openai.APIStatusError, ErrorInside) as error:
+            if not _refuses_format(error):
+                raise
+            self._is_taken = False
+        finally:
+            if is_first:
+                self._known.set()
+        return send(self.body(name, request))
+
+
+def _refuses_format(error: openai.APIStatusError | ErrorInside) -> bool:
+    if isinstance(error, ErrorInside):
+        return _NAMES_FORMAT.search(str(error.found)) is not None
+    return error.status_code in _REFUSING and _NAMES_FORMAT.search(error.response.text) is not None

@@ -14,7 +14,7 @@ from faults.server import FaultServer
 from whygen import pictures
 from whygen.models import Model, ModelOptions, ScoresText, load_model
 from whygen.models.openai_chat import parameters
-from whygen.models.openai_pictures import read_picture
+from whygen.models.openai_drawn import decoded, usable
 from whygen.remote import Malformed
 from whygen.types import Chat, Edit, Failure, Message, Output, Picture, Request, Settings
 
@@ -89,7 +89,7 @@ def test_a_picture_of_a_server_that_cannot_be_used_is_no_answer(damage: str) -> 
     noise = pictures.picture_of(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)).data
     data = {"truncated": noise[:1000], "vast": vast, "no picture": b"hello"}[damage]
     with pytest.raises(Malformed, match="picture"):
-        read_picture({"data": [{"b64_json": base64.b64encode(data).decode()}]})
+        usable(decoded(base64.b64encode(data).decode()))
 
 
 def test_a_continuation_is_scored_and_only_completions_can() -> None:
