@@ -22,8 +22,8 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
 	$(PIP) install -q -c constraints.txt -e '.[demo,plots]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.demo
-	$(PIP) install -q -c constraints.txt -e '.[demo,openai,anthropic,plots,diffusion,audio,shapiq,dev]'
+$(VENV)/.dev: $(VENV)/.demo experiments/pyproject.toml
+	$(PIP) install -q -c constraints.txt -e '.[demo,openai,anthropic,plots,diffusion,audio,shapiq,dev]' -e ./experiments
 	@touch $@
 
 demo: $(VENV)/.demo ## explain a real prompt and a real model, offline, in under two minutes

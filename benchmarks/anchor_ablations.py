@@ -33,10 +33,10 @@ from whygen.anchors.groups import GROUPS, assign
 from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import NoiseKind, generated, noise_for, score, settle
 from whygen.anchors.selection import k_dispersion, nearest_pick
-from whygen.evaluation.reproduce_pxgen import TRAINED, TRAINING, Mnist, load_mnist
 from whygen.models import LatentModel, load_latent
 from whygen.stats.seeds import generator
 from whygen.stats.wilson import wilson
+from whygen_experiments.pxgen_mnist0 import TRAINED, TRAINING, Mnist, load_mnist
 
 SEEDS = (1, 2, 3)
 GENERATIONS = (5, 10, 20, 50, 100)

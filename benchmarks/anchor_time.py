@@ -22,7 +22,7 @@ from scipy.stats import t as student
 from benchmarks import record
 from benchmarks.vaes import fit, flat, timed
 from whygen.anchors.explain import explain_anchors
-from whygen.evaluation.reproduce_pxgen import TRAINING, Mnist, load_mnist
+from whygen_experiments.pxgen_mnist0 import TRAINING, Mnist, load_mnist
 
 FROM = 3000
 """Below this what does not grow with n drowns what does."""

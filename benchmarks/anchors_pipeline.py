@@ -26,9 +26,9 @@ from whygen.anchors.explain import explain_anchors
 from whygen.anchors.groups import assign
 from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import generated, noise_for, score, settle
-from whygen.evaluation.reproduce_pxgen import TRAINED, TRAINING, Mnist, load_mnist, train
 from whygen.models import LatentModel, load_latent
 from whygen.stats.seeds import generator
+from whygen_experiments.pxgen_mnist0 import TRAINED, TRAINING, Mnist, load_mnist, train
 
 DRAWS = 8
 ALPHA = 0.025

@@ -24,11 +24,11 @@ from benchmarks import record
 from whygen import distances
 from whygen.demo.storyteller import labelled_prompts
 from whygen.encoders import TextEncoder, load_text_encoder
-from whygen.evaluation.reproduce_gsmile import by_default, load_run, paired
 from whygen.models import Model, load_model
 from whygen.prompt.targets import SentenceVectors, Target, TokenSets, load_target
 from whygen.results.prompt import PromptExplanation, TargetRecord
 from whygen.types import Output, Settings
+from whygen_experiments.gsmile_life import by_default, load_run, paired
 
 PROMPTS = 60
 BUDGETS = (32, 64)

@@ -26,10 +26,10 @@ from whygen.anchors.data import SampleSet
 from whygen.anchors.explain import explain_anchors
 from whygen.demo.digits import LATENT, WEIGHTS, WIDTH, digits, digits_path
 from whygen.demo.digits.vae import DigitsVae, load_vae
-from whygen.evaluation.reproduce_pxgen import Mnist, load_mnist
 from whygen.models import LatentModel
 from whygen.models.latent_mlp import MlpVae, Schedule, Sizes, train_mlp_vae
 from whygen.results.anchors_words import control, earned, headline
+from whygen_experiments.pxgen_mnist0 import Mnist, load_mnist
 
 SMALL = Sizes(hidden=200, latent=16)
 EACH = 500

@@ -123,7 +123,7 @@ def story_games(count: int = STORIES) -> list[Played]:
 
 def recorded() -> Table:
     """The published run on GPT-3.5 that comes with the package: minus the word mover's distance of each answer."""
-    from whygen.evaluation.reproduce_gsmile import load_run
+    from whygen_experiments.gsmile_life import load_run
 
     run = load_run()
     return Table("GPT-3.5", run.masks, -run.output_distances)

@@ -22,11 +22,11 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks import record
 from benchmarks.vaes import Floats, Numbers, auroc, chance, criteria, fit, flat, means, over_seeds, timed
-from whygen.evaluation.influence import Checkpoint, looped_self_influence, negative_elbo, self_influence
-from whygen.evaluation.reproduce_pxgen import TRAINED, Mnist, load_mnist
 from whygen.models.latent_mlp import MlpVae
 from whygen.stats import conformal
 from whygen.stats.seeds import generator
+from whygen_experiments.influence import Checkpoint, looped_self_influence, negative_elbo, self_influence
+from whygen_experiments.pxgen_mnist0 import TRAINED, Mnist, load_mnist
 
 SEEDS = (1, 2, 3)
 ALPHA = 0.025

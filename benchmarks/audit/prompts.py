@@ -16,10 +16,10 @@ import whygen
 from whygen.distances.sets import optimal_transport
 from whygen.distances.vectors import cosine
 from whygen.encoders import TextEncoder
-from whygen.evaluation.reproduce_gsmile import RecordedDistance, RecordedRun, by_default, load_run, paired
 from whygen.prompt.gsmile import coordinate_wasserstein, fit, kernel, similarity
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
+from whygen_experiments.gsmile_life import RecordedDistance, RecordedRun, by_default, load_run, paired
 
 Numbers = NDArray[np.float64]
 Row = dict[str, Any]

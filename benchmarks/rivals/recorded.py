@@ -11,9 +11,9 @@ from benchmarks.rivals.box import Box
 from benchmarks.rivals.compare import ahead
 from benchmarks.rivals.play import Players
 from benchmarks.rivals.protocol import Bools, Floats, OverBudget
-from whygen.evaluation.reproduce_gsmile import load_run
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import load_surrogate
+from whygen_experiments.gsmile_life import load_run
 
 FITTED = 48
 SPLITS = 20

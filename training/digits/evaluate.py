@@ -18,10 +18,10 @@ from whygen.anchors.data import SampleSet, load_samples
 from whygen.anchors.explain import explain_anchors
 from whygen.demo.digits import IMAGES, LATENT, TRAINED_CLASS, WEIGHTS, WIDTH
 from whygen.demo.digits.vae import DigitsVae, load_vae
-from whygen.evaluation.reproduce_pxgen import Mnist, load_mnist
 from whygen.results import AnchorExplanation
 from whygen.results.anchors import GROUPS
 from whygen.stats.seeds import generator
+from whygen_experiments.pxgen_mnist0 import Mnist, load_mnist
 
 
 def choosing(mnist: Mnist, *, seed: int) -> SampleSet:

@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from whygen.demo.digits import IMAGES, LATENT, TRAINED_CLASS, WEIGHTS, WIDTH
 from whygen.demo.digits.vae import DigitsVae
-from whygen.evaluation.reproduce_pxgen import Mnist, load_mnist
 from whygen.stats.seeds import generator
+from whygen_experiments.pxgen_mnist0 import Mnist, load_mnist
 
 REFERENCE = 1000
 """With 600 the thresholds moved so much from one reference to another that 6% of the verdicts did, too."""

@@ -17,11 +17,10 @@ from whygen.cli import (
     doctor,
     edit,
     evaluate,
+    extensions,
     models,
     prompt,
-    ratings,
     report,
-    reproduce,
 )
 from whygen.cli.common import tell
 from whygen.cli.outermost import Stopped
@@ -29,7 +28,14 @@ from whygen.version import __version__
 
 
 class _Commands(TyperGroup):
-    """Lets Ctrl-C through to `main`."""
+    """Finds the commands of other packages beside its own, and lets Ctrl-C through to `main`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        own = super().list_commands(ctx)
+        return [*own, *(name for name in extensions.names() if name not in own)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return super().get_command(ctx, cmd_name) or extensions.command(cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -53,7 +59,6 @@ app.command("demo")(demo.demo)
 app.command("prompt")(prompt.prompt)
 app.command("edit")(edit.edit)
 app.command("anchors")(anchors.anchors)
-app.command("reproduce")(reproduce.reproduce)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("evaluate")(evaluate.evaluate)
@@ -61,7 +66,6 @@ app.command("check")(check.check)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.add_typer(cache.app, name="cache")
-app.add_typer(ratings.app, name="ratings")
 app.add_typer(batch.app, name="batch")
 
 

@@ -55,11 +55,13 @@ def main(arguments: list[str] | None = None) -> None:
             interrupts.ready = True
             code: object = app(args=given, standalone_mode=False)
             sys.stdout.flush()
-        except BrokenPipeError:
-            _leave_pipe()
-            code = 0
         except BaseException as error:
-            code = _interrupted(error) if _is_stop(error, interrupts) else _explained(error, debug="--debug" in given)
+            if _is_gone_reader(error):
+                _leave_pipe()
+                code = 0
+            else:
+                stopped = _is_stop(error, interrupts)
+                code = _interrupted(error) if stopped else _explained(error, debug="--debug" in given)
         interrupts.ready = False
         if arguments is None:  # this process ends now: the signals stay with us until it is gone
             stack.pop_all()
@@ -86,6 +88,12 @@ def _leave_pipe() -> None:
     """The reader of a pipe is gone: let nothing more be written to it, not by the interpreter's end either."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_gone_reader(error: BaseException) -> bool:
+    """Whether the reader of our pipe left (``whygen prompt --help | head``); rich ends the program over it."""
+    told = error.__context__ if isinstance(error, SystemExit) else error
+    return isinstance(told, BrokenPipeError)
 
 
 def _is_stop(error: BaseException, interrupts: Interrupts) -> bool:

@@ -14,12 +14,13 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from whygen.report import axes, colours, svg
 from whygen.report.texts import visible
 
+ROOM = "whygen.report"
 EMBEDDED_ID = "whygen-explanation"
 """The id of the element that holds the JSON."""
 
@@ -29,12 +30,13 @@ def html(summary: Mapping[str, Any]) -> str:
     return page(f"{summary['kind']}.html.j2", summary)
 
 
-def page(template: str, summary: Mapping[str, Any]) -> str:
+def page(template: str, summary: Mapping[str, Any], *, package: str = ROOM) -> str:
     """Render a template that extends ``base.html.j2``.
 
     Args:
-        template: a file of ``report/templates``.
+        template: a file of the folder ``templates`` of the package.
         summary: what it shows; ``title`` and ``document`` are needed by the base.
+        package: whose template it is, for pages of other packages.
     """
     style = _style()
     parts = {
@@ -43,7 +45,7 @@ def page(template: str, summary: Mapping[str, Any]) -> str:
         "embedded": embed(summary["document"]),
         "embedded_id": EMBEDDED_ID,
     }
-    return _environment().get_template(template).render(**summary, **parts)
+    return _environment(package).get_template(template).render(**summary, **parts)
 
 
 def notebook(document: str, *, height: int = 640) -> str:
@@ -80,13 +82,13 @@ def _style() -> str:
         ]
         for name, theme in (("light", colours.LIGHT), ("dark", colours.DARK))
     }
-    return _environment().get_template("style.css.j2").render(themes=themes, steps=steps)
+    return _environment(ROOM).get_template("style.css.j2").render(themes=themes, steps=steps)
 
 
 @cache
-def _environment() -> Environment:
+def _environment(package: str) -> Environment:
     environment = Environment(
-        loader=PackageLoader("whygen.report", "templates"),
+        loader=ChoiceLoader([PackageLoader(package, "templates"), PackageLoader(ROOM, "templates")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

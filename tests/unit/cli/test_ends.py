@@ -39,6 +39,20 @@ def ends(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 
 
 @pytest.mark.parametrize(
+    "arguments", [["prompt", "--help"], ["models"], ["prompt", "planted/additive", "a b", "--json"]]
+)
+def test_a_reader_that_leaves_ends_it_quietly(arguments: list[str]) -> None:
+    gone, pipe = os.pipe()
+    os.close(gone)
+    done = subprocess.run(
+        [*COMMAND, *arguments], stdout=pipe, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+    )
+    os.close(pipe)
+    assert "Error" not in done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["report", LONG], ["compare", LONG, LONG], ["check", LONG], ["evaluate", LONG],

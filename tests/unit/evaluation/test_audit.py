@@ -11,8 +11,8 @@ import pytest
 from benchmarks.audit import prompts
 from sklearn.linear_model import LinearRegression
 
-from whygen.evaluation.reproduce_gsmile import RecordedDistance, RecordedRun, by_default, load_run
 from whygen.results.prompt import PromptExplanation
+from whygen_experiments.gsmile_life import RecordedDistance, RecordedRun, by_default, load_run
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from whygen.evaluation.reproduce_pxgen import Mnist
 from whygen.stats.seeds import generator
 from whygen.stats.wilson import wilson
+from whygen_experiments.pxgen_mnist0 import Mnist
 
 torch = pytest.importorskip("torch")
 anchors = pytest.importorskip("benchmarks.audit.anchors")

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from whygen.evaluation.reproduce_pxgen import Mnist
 from whygen.stats.seeds import generator
+from whygen_experiments.pxgen_mnist0 import Mnist
 
 pytest.importorskip("torch")
 from benchmarks.influence import CLEAN, CONTAMINATED, KINDS, Size, chances, defects, duplicates, plant

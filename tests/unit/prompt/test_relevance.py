@@ -7,12 +7,12 @@ import pytest
 
 import whygen
 from whygen.errors import UnknownNameError, UsageError
-from whygen.evaluation.reproduce_gsmile import load_run
 from whygen.prompt import designs
 from whygen.prompt.observed import Observed
 from whygen.prompt.relevance import ELSEWHERE, among_relevant, irrelevant, level, on_relevance
 from whygen.prompt.targets import load_target
 from whygen.types import Output
+from whygen_experiments.gsmile_life import load_run
 
 SUBJECT = "The meaning of life is a question that people ask."
 ASIDE = "Bake the cake with flour and sugar for an hour."

@@ -1,6 +1,8 @@
-"""A provider in another package: shout/NAME answers in capitals."""
+"""A provider and a command in another package: shout/NAME answers in capitals, `whygen shout` prints them."""
 
 from __future__ import annotations
+
+import sys
 
 from whygen.models import ModelOptions, Provider, load_model
 
@@ -19,3 +21,8 @@ def provider() -> Provider:
 def no_provider() -> str:
     """A mistake: not a provider."""
     return "shout"
+
+
+def shout(text: str) -> None:
+    """Print a text in capitals."""
+    sys.stdout.write(text.upper() + "\n")

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from example_explanations import prompt_explanation
 from whygen.cli import main
 from whygen.errors import DataError, FormatError, UsageError
-from whygen.evaluation.rating_scores import score
-from whygen.evaluation.ratings import QUESTIONS, Item, Key, blind, read_key, read_ratings, write_csv
-from whygen.report.rating_sheet import rating_sheet
 from whygen.results import PromptExplanation
+from whygen_experiments.ratings.page import rating_sheet
+from whygen_experiments.ratings.scores import score
+from whygen_experiments.ratings.sheet import QUESTIONS, Item, Key, blind, read_key, read_ratings, write_csv
 
 ANSWERS = st.lists(st.sampled_from(["", "1", "2", "3", "4", "5"]), min_size=4, max_size=4)
 METHODS = ("alphazeta", "betazeta", "gammazeta")

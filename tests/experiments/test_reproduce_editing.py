@@ -16,9 +16,12 @@ import whygen
 from whygen import pictures
 from whygen.cli import main
 from whygen.encoders import load_image_encoder
-from whygen.evaluation import reproduce_editing, reproduce_editing_tables
-from whygen.evaluation.editing_map import map_outputs, silhouettes
-from whygen.evaluation.editing_questions import (
+from whygen.prompt.units import split
+from whygen.report.html import page as drawn_page
+from whygen.types import Edit, Failure, JsonValue, Limits, Output, Picture, Request
+from whygen_experiments.gsmile_editing import study, tables
+from whygen_experiments.gsmile_editing.output_map import map_outputs, silhouettes
+from whygen_experiments.gsmile_editing.questions import (
     CONDITIONS,
     LABELLED,
     Question,
@@ -27,10 +30,7 @@ from whygen.evaluation.editing_questions import (
     for_painter,
     published_labels,
 )  # fmt: skip
-from whygen.evaluation.reproduce_editing import Bench, chance_of, important, reproduce, surrogates
-from whygen.prompt.units import split
-from whygen.report import write_html
-from whygen.types import Edit, Failure, JsonValue, Limits, Output, Picture, Request
+from whygen_experiments.gsmile_editing.study import Bench, chance_of, important, reproduce, surrogates
 
 
 def scene() -> Picture:
@@ -85,17 +85,17 @@ def bench(model: Dusk, store: Path | None = None) -> Bench:
 
 @pytest.fixture(autouse=True)
 def _few_noises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reproduce_editing, "SEEDS", 2)
+    monkeypatch.setattr(study, "SEEDS", 2)
 
 
 @pytest.fixture(scope="module")
-def results() -> reproduce_editing.Results:
+def results() -> study.Results:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reproduce_editing, "SEEDS", 2)
+        patch.setattr(study, "SEEDS", 2)
         return reproduce(bench(Dusk()), questions())
 
 
-def test_one_cause_is_stable_and_found_by_the_default(results: reproduce_editing.Results) -> None:
+def test_one_cause_is_stable_and_found_by_the_default(results: study.Results) -> None:
     ours = [row for row in results.stable if row.method == "default"]
     assert [row.top1 for row in ours] == [1.0, 1.0]
     assert all(row.generalised > 0.85 > row.chance_generalised for row in ours)
@@ -105,7 +105,7 @@ def test_one_cause_is_stable_and_found_by_the_default(results: reproduce_editing
     assert (found.accuracy_significant, found.f1_significant) == (1.0, 1.0)
 
 
-def test_the_published_procedure_stands_beside_it(results: reproduce_editing.Results) -> None:
+def test_the_published_procedure_stands_beside_it(results: study.Results) -> None:
     assert [row.method for row in results.stable] == ["default", "gsmile-images"] * 2
     assert [row.method for row in results.accurate] == ["default", "gsmile-images"]
     theirs = whygen.explain_prompt(
@@ -113,11 +113,11 @@ def test_the_published_procedure_stands_beside_it(results: reproduce_editing.Res
     )
     mine = bench(Dusk()).explain(questions().labelled[0].edit, "gsmile-images")
     assert mine.units == theirs.units
-    assert mine.calls.asked <= reproduce_editing.EDITS == 33
-    assert bench(Dusk()).explain(questions().labelled[0].edit, "default").calls.asked <= reproduce_editing.EDITS
+    assert mine.calls.asked <= study.EDITS == 33
+    assert bench(Dusk()).explain(questions().labelled[0].edit, "default").calls.asked <= study.EDITS
 
 
-def test_the_map_separates_the_word_that_counts_and_no_other(results: reproduce_editing.Results) -> None:
+def test_the_map_separates_the_word_that_counts_and_no_other(results: study.Results) -> None:
     assert results.drawn is not None
     by_word = {each.unit: each for each in results.drawn.separations}
     assert by_word["night"].silhouette == pytest.approx(1.0)
@@ -128,7 +128,7 @@ def test_the_map_separates_the_word_that_counts_and_no_other(results: reproduce_
     assert sum(each.p_value is not None and each.p_value < 0.01 for each in idle) == 0
 
 
-def test_noises_are_compared_with_a_baseline_that_comes_out_the_same(results: reproduce_editing.Results) -> None:
+def test_noises_are_compared_with_a_baseline_that_comes_out_the_same(results: study.Results) -> None:
     assert results.again == pytest.approx(1.0)
     assert [(row.guidance, row.noise) for row in results.seeded] == [("own", 1), ("own", 2), ("high", 1), ("high", 2)]
     values = [row.generalised for row in results.seeded]
@@ -136,7 +136,7 @@ def test_noises_are_compared_with_a_baseline_that_comes_out_the_same(results: re
     assert values[1] < values[0] < 1
 
 
-def test_surrogates_share_masks_and_a_linear_model_needs_only_a_line(results: reproduce_editing.Results) -> None:
+def test_surrogates_share_masks_and_a_linear_model_needs_only_a_line(results: study.Results) -> None:
     assert {row.surrogate for row in results.predicted} == {"ridge", "pairs", "boosting", "kernel-ridge"}
     assert all(row.r2 is not None and row.r2 > 0.9 for row in results.predicted if row.surrogate != "kernel-ridge")
 
@@ -145,29 +145,29 @@ def test_an_editor_that_ignores_the_text_has_no_map_and_no_r2() -> None:
     found = reproduce(bench(Dusk(deaf=True)), questions())
     assert found.drawn is None
     assert all(row.r2 is None for row in found.predicted)
-    page = reproduce_editing_tables.markdown(found)
+    page = tables.markdown(found)
     assert "there is no map" in page
     assert "no change in the outputs" in page
 
 
-def test_files_say_the_same_and_are_written_as_text(results: reproduce_editing.Results, tmp_path: Path) -> None:
-    files = reproduce_editing_tables.write(results, tmp_path)
+def test_files_say_the_same_and_are_written_as_text(results: study.Results, tmp_path: Path) -> None:
+    files = tables.write(results, tmp_path)
     told = json.loads(files["json"].read_text(encoding="utf-8"))
     assert told["map"]["separations"][3]["unit"] == "night"
     assert len(told["stability"]) == 4
     page = files["md"].read_text(encoding="utf-8")
-    for section in reproduce_editing_tables.sections(results):
+    for section in tables.sections(results):
         assert f"## {section.title}" in page
-    html = write_html(reproduce_editing_tables.page(results), tmp_path / "page.html").read_text(encoding="utf-8")
+    html = files["html"].read_text(encoding="utf-8")
     assert "<script>" not in html
-    assert html.count('<svg class="plot"') == len(reproduce_editing_tables.page(results)["maps"]) >= 2
+    assert html.count('<svg class="plot"') == len(tables.page(results)["maps"]) >= 2
     assert "data:image/png" in html
 
 
-def test_markup_in_an_instruction_is_shown_as_text(results: reproduce_editing.Results, tmp_path: Path) -> None:
-    shown = reproduce_editing_tables.page(results)
+def test_markup_in_an_instruction_is_shown_as_text(results: study.Results) -> None:
+    shown = tables.page(results)
     shown["references"][0]["instruction"] = "<script>alert(1)</script>"
-    assert "<script>alert" not in write_html(shown, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in drawn_page("experiment.html.j2", shown, package="whygen_experiments")
 
 
 def test_what_was_drawn_is_kept(tmp_path: Path) -> None:

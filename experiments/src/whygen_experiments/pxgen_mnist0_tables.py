@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from whygen.evaluation.reproduce_pxgen import NAME, TRAINED, SeedResult
 from whygen.results.anchors import GROUPS, AnchorExplanation
+from whygen_experiments.pxgen_mnist0 import NAME, TRAINED, SeedResult
 
 MODES = ("pxgen", "pxgen-saturated", "default")
 EARLIER = {

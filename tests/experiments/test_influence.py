@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whygen.errors import DataError, MissingExtraError, ModelError, UnknownNameError, UsageError
-from whygen.evaluation.influence import (
+from whygen.stats.seeds import generator
+from whygen_experiments.influence import (
     Checkpoint,
     influence,
     looped_influence,
@@ -19,7 +20,6 @@ from whygen.evaluation.influence import (
     negative_elbo,
     self_influence,
 )
-from whygen.stats.seeds import generator
 
 pytest.importorskip("torch")
 import torch
@@ -192,7 +192,7 @@ def test_self_influence_foretells_a_step_of_descent() -> None:
     before = negative_elbo(known.module, data, rng=rng())
     step = Checkpoint(module=known.module, rate=rate, batch=1, interval=1, training=1)
     expected = self_influence([step], data, rng=rng())
-    from whygen.evaluation.influence_gradients import Elbo
+    from whygen_experiments.influence_gradients import Elbo
 
     elbo = Elbo(known.module, loss="cross-entropy", weight=1.0)
     noise = elbo.tensor(rng().standard_normal((16, 3)))
@@ -286,12 +286,12 @@ def replace_latent(latent: int) -> Sizes:
 
 
 def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    import whygen.evaluation
+    import whygen_experiments
 
     known, data = checkpoints(lambda: MlpVae(SIZES[0])), samples(2, 12)
     self_influence(known, data, rng=rng())
-    monkeypatch.delattr(whygen.evaluation, "influence_gradients")
-    monkeypatch.delitem(sys.modules, "whygen.evaluation.influence_gradients")
+    monkeypatch.delattr(whygen_experiments, "influence_gradients")
+    monkeypatch.delitem(sys.modules, "whygen_experiments.influence_gradients")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r"whygen\[torch\]"):
         self_influence(known, data, rng=rng())

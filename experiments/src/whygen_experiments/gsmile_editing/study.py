@@ -19,8 +19,6 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score  # pyright: 
 import whygen
 from whygen.encoders import ImageEncoder
 from whygen.evaluation.compare import Comparison, chance_jaccard, compare, top_jaccard
-from whygen.evaluation.editing_map import OutputMap, map_outputs
-from whygen.evaluation.editing_questions import Question, Questions
 from whygen.models import Model
 from whygen.prompt.fidelity import r_squared
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
@@ -31,6 +29,8 @@ from whygen.results.prompt import PromptExplanation
 from whygen.stats.intervals import student_half_width
 from whygen.stats.seeds import generator
 from whygen.types import Edit, JsonValue, Picture, Settings
+from whygen_experiments.gsmile_editing.output_map import OutputMap, map_outputs
+from whygen_experiments.gsmile_editing.questions import Question, Questions
 
 NAME = "gsmile-editing"
 EDITS = GSMILE_IMAGES.budget

@@ -1,5 +1,5 @@
 # pyright: basic
-"""Gradients of a VAE's loss, one for each sample: what `whygen.evaluation.influence` multiplies. Needs torch.
+"""Gradients of a VAE's loss, one for each sample: what `whygen_experiments.influence` multiplies. Needs torch.
 
 Of a fully connected layer that reads rows h_r and passes back rows d_r (several for a sample: one for each posterior
 draw) the gradient of a sample is sum_r d_r h_r^T for the weight and sum_r d_r for the bias. Its squared norm is

@@ -12,13 +12,13 @@ from rich.text import Text
 
 from whygen.cli import common
 from whygen.errors import DataError, MissingError, UsageError
-from whygen.evaluation import ratings
-from whygen.evaluation.rating_scores import Difference, MethodScore, Rated, score
-from whygen.report.rating_sheet import rating_sheet
 from whygen.report.texts import visible
 from whygen.results import PromptExplanation, load
 from whygen.results.files import write_together
 from whygen.stats.seeds import generator
+from whygen_experiments.ratings import sheet
+from whygen_experiments.ratings.page import rating_sheet
+from whygen_experiments.ratings.scores import Difference, MethodScore, Rated, score
 
 app = typer.Typer(help="Blind ratings of explanations by people.", no_args_is_help=True)
 
@@ -49,14 +49,14 @@ def export(
     del debug
     place = key or out.parent / f"{out.name}.key.json"
     _check_places(out, place)
-    made, items = ratings.blind(
+    made, items = sheet.blind(
         [_explanation(each) for each in given],
         generator(secrets.randbits(63) if seed is None else seed, "rating sheet"),
-        questions=ratings.QUESTIONS if question is None else dict(map(_question, question)),
+        questions=sheet.QUESTIONS if question is None else dict(map(_question, question)),
     )
     page = rating_sheet(items, made.questions)
     write_together(place.parent, {place.name: made.model_dump_json(indent=1).encode()})
-    write_together(out, {PAGE: page.encode("utf-8", "replace"), SHEET: ratings.write_csv(made).encode()})
+    write_together(out, {PAGE: page.encode("utf-8", "replace"), SHEET: sheet.write_csv(made).encode()})
     people = common.console_for_people()
     people.print(
         f"{len(items)} explanations by {len(made.methods)} methods. For the raters: {out}. The key, which no rater "
@@ -78,8 +78,8 @@ def score_sheets(
 ) -> None:
     """Read filled-in sheets: mean ratings with intervals, differences, and how far the raters agree."""
     del debug
-    made = ratings.read_key(_read(key), source=str(key))
-    read = {name: ratings.read_ratings(_read(path), made, source=str(path)) for name, path in _raters(sheets).items()}
+    made = sheet.read_key(_read(key), source=str(key))
+    read = {name: sheet.read_ratings(_read(path), made, source=str(path)) for name, path in _raters(sheets).items()}
     rated = score(made, read, generator(seed, "ratings"))
     if as_json:
         common.print_json(rated.to_dict())
@@ -107,7 +107,7 @@ def _explanation(given: str) -> tuple[str, PromptExplanation]:
     evidence = explanation.evidence
     if evidence is not None and (evidence.pictures is not None or evidence.media is not None):
         raise UsageError(f"{folder!r} explains pictures, sounds or videos: a rating sheet shows answers in text.")
-    return name or ratings.describe(explanation), explanation
+    return name or sheet.describe(explanation), explanation
 
 
 def _question(given: str) -> tuple[str, str]:
@@ -121,10 +121,10 @@ def _question(given: str) -> tuple[str, str]:
 
 def _raters(sheets: list[Path]) -> dict[str, Path]:
     """A name for each rater: the file's, or the whole path where two files are called the same."""
-    if len({sheet.resolve() for sheet in sheets}) < len(sheets):
+    if len({path.resolve() for path in sheets}) < len(sheets):
         raise UsageError("A sheet was given twice: each rater counts once.")
-    stems = [sheet.stem for sheet in sheets]
-    return {sheet.stem if stems.count(sheet.stem) == 1 else str(sheet): sheet for sheet in sheets}
+    stems = [path.stem for path in sheets]
+    return {path.stem if stems.count(path.stem) == 1 else str(path): path for path in sheets}
 
 
 def _read(path: Path) -> str:

@@ -19,7 +19,7 @@ from whygen import pictures
 from whygen.demo.painter import Scene, draw_scene, labelled_edits, render
 from whygen.types import Edit, JsonValue, Picture
 
-LABELS = Path(__file__).parent / "data" / "edit_labels.json"
+LABELS = Path(__file__).parents[1] / "data" / "edit_labels.json"
 MARK = "###"
 """What the published stability test appends to an instruction; the meaning stays the same."""
 

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from whygen.errors import DataError, MissingExtraError, ModelError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from whygen.evaluation.influence_gradients import Elbo, Tensor
+    from whygen_experiments.influence_gradients import Elbo, Tensor
 
 LossName: TypeAlias = Literal["cross-entropy", "squared-error"]
 Way: TypeAlias = Literal["auto", "layers", "vmap"]
@@ -301,7 +301,7 @@ def _chunk(chunk: int | None) -> int | None:
 
 def _kernels() -> Any:
     try:
-        from whygen.evaluation import influence_gradients
+        from whygen_experiments import influence_gradients
     except ImportError as error:
         raise MissingExtraError("VAE-TracIn", extra="torch", package="torch") from error
     return influence_gradients

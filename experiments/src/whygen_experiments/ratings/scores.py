@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from whygen.errors import DataError
-from whygen.evaluation.ratings import Floats, Key
-from whygen.stats.agreement import alpha_interval, krippendorff_alpha
+from whygen_experiments.ratings.agreement import alpha_interval, krippendorff_alpha
+from whygen_experiments.ratings.sheet import Floats, Key
 
 DRAWS = 4000
 RELIABLE, TENTATIVE = 0.8, 0.667

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from whygen.errors import DataError, MissingError
-from whygen.evaluation.reproduce_pxgen import IDX, Mnist, load_mnist, reproduce
-from whygen.evaluation.reproduce_pxgen_tables import figures, markdown, write
 from whygen.stats.seeds import generator
+from whygen_experiments.pxgen_mnist0 import IDX, Mnist, load_mnist, reproduce
+from whygen_experiments.pxgen_mnist0_tables import figures, markdown, write
 
 pytest.importorskip("torch")
 from whygen.models.latent_mlp import Schedule, Sizes, train_mlp_vae

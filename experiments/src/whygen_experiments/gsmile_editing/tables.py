@@ -16,8 +16,10 @@ import numpy as np
 
 from whygen import pictures
 from whygen.errors import DataError
-from whygen.evaluation.editing_map import OutputMap, Separation
-from whygen.evaluation.reproduce_editing import (
+from whygen.report.html import page as rendered
+from whygen.types import Picture
+from whygen_experiments.gsmile_editing.output_map import OutputMap, Separation
+from whygen_experiments.gsmile_editing.study import (
     DEEP,
     EDITS,
     METHODS,
@@ -28,7 +30,6 @@ from whygen.evaluation.reproduce_editing import (
     Results,
     mean_interval,
 )  # fmt: skip
-from whygen.types import Picture
 
 THUMB = 96
 """Pixels along the longer side of a picture in the page."""
@@ -54,15 +55,13 @@ def sections(results: Results) -> tuple[Section, ...]:
 
 
 def write(results: Results, folder: Path) -> dict[str, Path]:
-    """Write ``gsmile-editing.md`` and ``.json``; the page is drawn by whoever draws pages, from `page`.
-
-    Returns:
-        The files by ending.
-    """
-    files = {kind: folder / f"{NAME}.{kind}" for kind in ("md", "json")}
+    """Write the results as Markdown, as JSON and as a page; the files by their endings."""
+    files = {kind: folder / f"{NAME}.{kind}" for kind in ("md", "json", "html")}
     files["md"].write_text(markdown(results), encoding="utf-8")
     text = json.dumps(document(results), indent=1, ensure_ascii=False, allow_nan=False)
     files["json"].write_text(text + "\n", encoding="utf-8")
+    drawn = rendered("experiment.html.j2", page(results), package="whygen_experiments")
+    files["html"].write_text(drawn, encoding="utf-8")
     return files
 
 
@@ -111,9 +110,8 @@ def markdown(results: Results) -> str:
 
 
 def page(results: Results) -> dict[str, Any]:
-    """What the page shows: a summary of kind ``experiment``."""
+    """What the page shows."""
     return {
-        "kind": "experiment",
         "title": f"Image editing: {results.model}",
         "what": f"whygen reproduce {NAME}",
         "model": results.model,

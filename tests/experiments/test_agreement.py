@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from whygen.errors import UnknownNameError
-from whygen.stats.agreement import Scale, alpha_interval, krippendorff_alpha
+from whygen_experiments.ratings.agreement import Scale, alpha_interval, krippendorff_alpha
 
 RATINGS = arrays(np.float64, st.tuples(st.integers(2, 4), st.integers(2, 7)),
                  elements=st.sampled_from([1.0, 2.0, 3.0, 4.0, 5.0, np.nan]))  # fmt: skip

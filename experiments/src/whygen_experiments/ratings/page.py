@@ -36,6 +36,7 @@ def rating_sheet(items: Sequence[tuple[str, PromptExplanation]], questions: Mapp
             "questions": {visible(name): visible(text) for name, text in questions.items()},
             "items": [_item(code, explanation) for code, explanation in items],
         },
+        package="whygen_experiments",
     )
 
 

@@ -10,14 +10,14 @@ import pytest
 import whygen
 from whygen.cli import main
 from whygen.errors import DataError, MissingError, UsageError
-from whygen.evaluation import reproduce_gsmile
 from whygen.prompt.gsmile import draw_masks
+from whygen_experiments import gsmile_life
 
-RUN = reproduce_gsmile.load_run()
+RUN = gsmile_life.load_run()
 
 
 def test_the_preset_gives_the_published_coefficients_and_fidelity() -> None:
-    explanation = reproduce_gsmile.by_preset(RUN)
+    explanation = gsmile_life.by_preset(RUN)
     assert [unit.attribution for unit in explanation.units] == pytest.approx(RUN.published, abs=1e-6)
     assert explanation.fidelity.r2_insample == pytest.approx(0.5628, abs=1e-4)
     assert [unit.text for unit in explanation.units if unit.significant] == ["life?"]
@@ -31,7 +31,7 @@ def test_the_packaged_masks_are_those_of_the_generator() -> None:
 
 
 def test_the_default_reads_every_recorded_pair_and_agrees_with_the_sum_by_hand() -> None:
-    explanation = reproduce_gsmile.by_default(RUN, encoder="auto")
+    explanation = gsmile_life.by_default(RUN, encoder="auto")
     assert explanation.masks == "enumerated"
     assert explanation.evidence is not None
     masks, effects = explanation.evidence.masks, explanation.evidence.effects
@@ -45,19 +45,19 @@ def test_the_command_writes_the_table_and_both_reports(tmp_path: Path, capsys: p
         main(["reproduce", "gsmile-life", "-o", str(tmp_path)])
     assert end.value.code == 0
     assert "| life? | +0.2703 | +0.270254 |" in capsys.readouterr().out
-    assert whygen.load(tmp_path / "preset") == reproduce_gsmile.by_preset(RUN)
+    assert whygen.load(tmp_path / "preset") == gsmile_life.by_preset(RUN)
     assert (tmp_path / "default/report.html").is_file()
 
 
 def test_a_file_that_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no recorded run"):
-        reproduce_gsmile.load_run(tmp_path / "gone.json")
+        gsmile_life.load_run(tmp_path / "gone.json")
     (tmp_path / "other.json").write_text('{"prompt": "a"}')
     with pytest.raises(DataError, match="lacks reference_output"):
-        reproduce_gsmile.load_run(tmp_path / "other.json")
+        gsmile_life.load_run(tmp_path / "other.json")
     (tmp_path / "list.json").write_text("[1, 2]")
     with pytest.raises(DataError, match="no recorded run"):
-        reproduce_gsmile.load_run(tmp_path / "list.json")
+        gsmile_life.load_run(tmp_path / "list.json")
 
 
 def test_the_preset_asks_for_word_vectors_unless_its_distance_is_replaced() -> None:

@@ -77,37 +77,37 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _pxgen_mnist0(wish: Wish) -> Path:
-    from whygen.evaluation import reproduce_pxgen, reproduce_pxgen_tables
+    from whygen_experiments import pxgen_mnist0, pxgen_mnist0_tables
 
-    mnist = reproduce_pxgen.load_mnist(wish.data)
-    results = reproduce_pxgen.reproduce(
+    mnist = pxgen_mnist0.load_mnist(wish.data)
+    results = pxgen_mnist0.reproduce(
         mnist, seeds=wish.seeds, rounds=wish.rounds, per_round=wish.per_round, say=wish.say
     )
-    return reproduce_pxgen_tables.write(results, common.make_folder(wish.out))
+    return pxgen_mnist0_tables.write(results, common.make_folder(wish.out))
 
 
 def _gsmile_life(wish: Wish) -> Path:
-    from whygen.evaluation import reproduce_gsmile
+    from whygen_experiments import gsmile_life
 
-    run = reproduce_gsmile.load_run(wish.data)
-    preset, default = reproduce_gsmile.by_preset(run), reproduce_gsmile.by_default(run, encoder=wish.encoder)
-    table = reproduce_gsmile.markdown(run, preset, default)
+    run = gsmile_life.load_run(wish.data)
+    preset, default = gsmile_life.by_preset(run), gsmile_life.by_default(run, encoder=wish.encoder)
+    table = gsmile_life.markdown(run, preset, default)
     if not wish.quiet:
         common.tell(table)
     for name, explanation in (("preset", preset), ("default", default)):
         folder = common.make_folder(wish.out / name)
         explanation.save(folder)
         write_html(explanation, folder / "report.html")
-    page = wish.out / f"{reproduce_gsmile.NAME}.md"
+    page = wish.out / f"{gsmile_life.NAME}.md"
     page.write_text(table, encoding="utf-8")
     return page
 
 
 def _gsmile_editing(wish: Wish) -> Path:
     from whygen.encoders import load_image_encoder
-    from whygen.evaluation import reproduce_editing, reproduce_editing_tables
-    from whygen.evaluation.editing_questions import for_any, for_painter
     from whygen.models import ModelOptions, load_model
+    from whygen_experiments.gsmile_editing import study, tables
+    from whygen_experiments.gsmile_editing.questions import for_any, for_painter
 
     if wish.model != PAINTER and wish.data is None:
         raise UsageError(
@@ -117,16 +117,14 @@ def _gsmile_editing(wish: Wish) -> Path:
     opened = load_model(wish.model, ModelOptions(device=wish.device))
     questions = for_any(read_picture(Path(wish.data))) if wish.data is not None else for_painter()
     folder = common.make_folder(wish.out)
-    bench = reproduce_editing.Bench(
+    bench = study.Bench(
         model=opened,
         encoder=load_image_encoder(wish.encoder, device=wish.device),
         settings={} if wish.steps is None else {"steps": wish.steps},
         store=folder / "calls.sqlite",
     )
-    results = reproduce_editing.reproduce(bench, questions, say=wish.say)
-    files = reproduce_editing_tables.write(results, folder)
-    write_html(reproduce_editing_tables.page(results), folder / f"{reproduce_editing.NAME}.html")
-    return files["md"]
+    results = study.reproduce(bench, questions, say=wish.say)
+    return tables.write(results, folder)["md"]
 
 
 EXPERIMENTS: dict[str, Callable[[Wish], Path]] = {

@@ -1,0 +1,1 @@
+"""The published experiments with editors of pictures, on any editor."""
