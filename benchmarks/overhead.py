@@ -18,8 +18,8 @@ from benchmarks import record
 from benchmarks.labels import _model
 from whygen.demo.storyteller import labelled_prompts
 from whygen.encoders import TextEncoder, load_text_encoder
-from whygen.report import write_html
 from whygen.results.prompt import PromptExplanation
+from whygen.results.summary import write_html
 
 BUDGET = 256
 ROUNDS = 5

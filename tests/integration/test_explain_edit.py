@@ -17,7 +17,7 @@ import whygen
 from whygen import PromptExplanation, pictures
 from whygen.cli import main
 from whygen.errors import FormatError, MissingError, UsageError
-from whygen.report import summarise
+from whygen.results.summary import summarise
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Picture, Request, Settings
 
 FAST = Settings(extra={"steps": 2, "guidance_scale": 1.0})

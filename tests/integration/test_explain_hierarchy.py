@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from whygen import report
 from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
 from whygen.models.planted import WeighedWords, long_prompt
 from whygen.prompt.hierarchy import explain_hierarchy
 from whygen.prompt.hierarchy.levels import cost_of_opening
 from whygen.results.prompt import PromptExplanation
+from whygen.results.summary import summarise
 from whygen.types import Failure, Limits, Output, Request
 
 WEIGHTS = {"Alpha": 3.0, "Beta": 2.0, "Gamma": 1.5, "Delta": 2.0, "Epsilon": -2.0}
@@ -195,5 +195,5 @@ def test_the_page_folds_without_a_script_and_escapes_the_prompt() -> None:
     page = explain(prompt_of(300) + "\n\n" + evil).to_html()
     assert "<script>alert" not in page
     assert page.count("<details") == page.count("</details>")
-    summary = report.summarise(explain(prompt_of(300)))
+    summary = summarise(explain(prompt_of(300)))
     assert summary["tree"]["opened"] > 0

@@ -19,6 +19,7 @@ from whygen.models.planted import causes
 from whygen.models.planted.synth import RATE, wave
 from whygen.prompt.targets import TemporalConsistency
 from whygen.results.prompt import PromptExplanation
+from whygen.results.summary import summarise
 from whygen.types import Settings, Sound, Video
 
 PROMPTS = {
@@ -127,7 +128,7 @@ def test_silence_and_darkness_are_answers_that_warn(name: str, says: str) -> Non
     assert {"nothing-to-hear", "same-output"} <= texts.keys()
     assert says in texts["nothing-to-hear"]
     assert not any(unit.significant for unit in explanation.units)
-    assert "no change" in report.summarise(explanation)["media"]["timeline"]["rows"][0]["label"]
+    assert "no change" in summarise(explanation)["media"]["timeline"]["rows"][0]["label"]
 
 
 def test_answers_of_other_lengths_warn() -> None:
@@ -172,7 +173,7 @@ def test_without_librosa_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_page_plays_what_came_back_and_escapes_what_was_said() -> None:
     explanation = explain("synth", "a high bell <img src=x onerror=alert(1)> \u202esiren", budget=64)
-    page = report.html(report.summarise(explanation))
+    page = report.html(summarise(explanation))
     assert page.count("<audio controls") == 7
     assert 'src="data:audio/wav;base64,' in page
     assert "media-src data:" in page
@@ -182,7 +183,7 @@ def test_the_page_plays_what_came_back_and_escapes_what_was_said() -> None:
 
 
 def test_a_page_stays_small() -> None:
-    from whygen.report import played
+    from whygen.results.summary import played
 
     rng = np.random.default_rng(0)
 
@@ -191,9 +192,9 @@ def test_a_page_stays_small() -> None:
         return sounds.sound_of(hiss * (0.5 if "loud" in prompt else 0.1), 8000)
 
     explanation = whygen.explain_prompt(long, "be loud now", budget=16, cache=None, settings=Settings())
-    summary = report.summarise(explanation)["media"]
+    summary = summarise(explanation)["media"]
     assert summary["reference"]["note"] == "15.0 s cut off"
-    page = report.html(report.summarise(explanation))
+    page = report.html(summarise(explanation))
     assert len(page) < 1.5 * played.MOST_BYTES + 2**20
 
 

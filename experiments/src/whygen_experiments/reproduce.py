@@ -12,7 +12,7 @@ import typer
 from whygen.cli import common
 from whygen.errors import UnknownNameError, UsageError
 from whygen.pictures import read_picture
-from whygen.report import write_html
+from whygen.results.summary import write_html
 
 PAINTER = "demo/painter"
 

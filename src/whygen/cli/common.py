@@ -20,9 +20,9 @@ from whygen.cli.outermost import say
 from whygen.errors import DataError, MissingError, StoreError
 from whygen.interrupts import INTERRUPTED
 from whygen.prompt.ending import Interrupted
-from whygen.report import print_terminal, write_html
 from whygen.results import AnchorExplanation, PromptExplanation
 from whygen.results.files import try_folder
+from whygen.results.summary import print_terminal, write_html
 from whygen.runs import DEFAULT_STORE, Progress, RichProgress, Silent, open_store
 from whygen.safe import visible
 from whygen.texts import MAX_TEXT_BYTES, decoded, read_text_file

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from whygen.cli import common
-from whygen.report import print_terminal, write_html
 from whygen.results import load
+from whygen.results.summary import print_terminal, write_html
 
 
 def report(

@@ -304,26 +304,27 @@ class AnchorExplanation(Record):
 
     def to_html(self) -> str:
         """A self-contained report."""
-        from whygen import report
+        from whygen.report import html
+        from whygen.results.summary import summarise
 
-        return report.html(report.summarise(self))
+        return html(summarise(self))
 
     def _repr_html_(self) -> str:
-        from whygen import report
+        from whygen.report import notebook
 
-        return report.notebook(self.to_html())
+        return notebook(self.to_html())
 
     def plot_criteria(self, *, ax: Axes | None = None) -> Axes:
         """The anchors by their first intrinsic and extrinsic criterion, drawn by matplotlib (extra ``plots``)."""
-        from whygen import report
+        from whygen.results.anchors_plots import plot_criteria
 
-        return report.plot_criteria(self, ax=ax)
+        return plot_criteria(self, ax=ax)
 
     def plot_representatives(self, group: str = "HIHE", *, ax: Axes | None = None) -> Axes:
         """Originals, reconstructions and differences of a group's representatives, drawn by matplotlib."""
-        from whygen import report
+        from whygen.results.anchors_plots import plot_representatives
 
-        return report.plot_representatives(self, group, ax=ax)
+        return plot_representatives(self, group, ax=ax)
 
     def members(self, group: str) -> NDArray[np.int64]:
         """Ascending indices of the anchors in a group; needs the evidence."""

@@ -288,26 +288,27 @@ class PromptExplanation(Record):
 
     def to_html(self) -> str:
         """The report as one self-contained page."""
-        from whygen import report
+        from whygen.report import html
+        from whygen.results.summary import summarise
 
-        return report.html(report.summarise(self))
+        return html(summarise(self))
 
     def _repr_html_(self) -> str:
-        from whygen import report
+        from whygen.report import notebook
 
-        return report.notebook(self.to_html())
+        return notebook(self.to_html())
 
     def plot_attributions(self, *, ax: Axes | None = None) -> Axes:
         """Bars with intervals, drawn by matplotlib (extra ``plots``)."""
-        from whygen import report
+        from whygen.results.plots import plot_attributions
 
-        return report.plot_attributions(self, ax=ax)
+        return plot_attributions(self, ax=ax)
 
     def plot_fidelity(self, *, ax: Axes | None = None) -> Axes:
         """Held-out predictions against observed effects, drawn by matplotlib (extra ``plots``)."""
-        from whygen import report
+        from whygen.results.plots import plot_fidelity
 
-        return report.plot_fidelity(self, ax=ax)
+        return plot_fidelity(self, ax=ax)
 
     def __repr__(self) -> str:
         strongest = max(self.units, key=lambda unit: abs(unit.attribution), default=None)

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from whygen import report
 from whygen.errors import UsageError
-from whygen.report.anchors_summary import summarise_anchors
 from whygen.report.anchors_svg import covering, criteria_scatter
 from whygen.report.anchors_terminal import anchors_terminal
 from whygen.results.anchors import (
@@ -33,6 +32,7 @@ from whygen.results.anchors import (
 )
 from whygen.results.anchors_table import UNSURE
 from whygen.results.prompt import Warned
+from whygen.results.summary.anchors import summarise_anchors
 from whygen.stats.seeds import generator
 
 EVIL = '<script>alert("x")</script>[bold red]&\x1b[31m\u202e'

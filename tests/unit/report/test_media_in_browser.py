@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import whygen
-from whygen import report
+from whygen.results.summary import write_html
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -35,7 +35,7 @@ def browser() -> Iterator[Any]:
 )
 def test_what_came_back_can_be_played(browser: Any, tmp_path: Path, model: str, prompt: str, width: int) -> None:
     explanation = whygen.explain_prompt(model, prompt, budget=32, cache=None)
-    file = report.write_html(explanation, tmp_path / "report.html")
+    file = write_html(explanation, tmp_path / "report.html")
     page = browser.new_page(viewport={"width": width, "height": 900})
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))

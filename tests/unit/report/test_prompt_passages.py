@@ -8,8 +8,8 @@ import pytest
 
 from example_explanations import STORY, prompt_explanation
 from whygen import report
-from whygen.report import passages
 from whygen.results.prompt import InputRecord, Section
+from whygen.results.summary import passages, summarise
 
 EVIL = "</p><script>alert(1)</script>"
 TURNS = (
@@ -57,7 +57,7 @@ def test_names_and_inputs_are_never_markup(kind: str) -> None:
     section = Section(kind=kind, name=EVIL, start=0, end=22)  # pyright: ignore[reportArgumentType]
     n = len(prompt_explanation().units)
     record = InputRecord(text=EVIL + "\u202e", attributions=(0.5, *[0.0] * (n - 1)))
-    page = report.html(report.summarise(prompt_explanation(sections=(section,), inputs=(record, record))))
+    page = report.html(summarise(prompt_explanation(sections=(section,), inputs=(record, record))))
     assert "<script>alert" not in page
     assert "\u202e" not in page.replace("\\u202e", "")
     assert "2 inputs" in page

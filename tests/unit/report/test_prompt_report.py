@@ -24,6 +24,7 @@ from whygen.report.html import EMBEDDED_ID
 from whygen.results import PromptExplanation
 from whygen.results.prompt import Calls, IntervalRecord, Reference, Sample, TargetRecord, UnitAttribution, Warned
 from whygen.results.records import AnswerSets, OutputSentence, SentenceMatrix, UnitSet
+from whygen.results.summary import print_terminal, summarise, write_html
 
 HOSTILE = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e{{ 7*7 }}\x00[bold]\ud800' \"&amp;"
@@ -67,7 +68,7 @@ def read(page: str) -> Reader:
 
 
 def page_of(explanation: PromptExplanation) -> str:
-    return report.html(report.summarise(explanation))
+    return report.html(summarise(explanation))
 
 
 def words_of(explanation: PromptExplanation) -> str:
@@ -77,7 +78,7 @@ def words_of(explanation: PromptExplanation) -> str:
 
 def printed(explanation: PromptExplanation, *, width: int = 100, **options: Any) -> str:
     stream = io.StringIO()
-    report.print_terminal(explanation, Console(file=stream, width=width, **options))
+    print_terminal(explanation, Console(file=stream, width=width, **options))
     return stream.getvalue()
 
 
@@ -158,13 +159,13 @@ SHAPES = {
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_shape_is_shown(name: str, tmp_path: Path) -> None:
     explanation = SHAPES[name]()
-    summary = report.summarise(explanation)
+    summary = summarise(explanation)
     json.dumps(summary, allow_nan=False)
     reader = read(report.html(summary))
     assert json.loads(reader.embedded) == explanation.to_dict()
     for width in (24, 60, 100, 200):
         assert max(len(line) for line in printed(explanation, width=width).splitlines()) <= width
-    assert report.write_html(explanation, tmp_path / "a" / "r.html").read_text(encoding="utf-8") == report.html(summary)
+    assert write_html(explanation, tmp_path / "a" / "r.html").read_text(encoding="utf-8") == report.html(summary)
 
 
 def test_a_page_loads_and_runs_nothing() -> None:
@@ -253,13 +254,13 @@ def test_the_band_is_drawn_and_told_where_there_is_one() -> None:
 
 
 def test_the_axis_has_room_for_the_band() -> None:
-    axis = report.summarise(banded(10.0))["axis_range"]
+    axis = summarise(banded(10.0))["axis_range"]
     assert axis["low"] < -9.0
     assert axis["high"] > 9.0
 
 
 def test_what_was_taken_away_is_struck_through() -> None:
-    summary = report.summarise(plain())
+    summary = summarise(plain())
     row = next(row for row in summary["samples"]["rows"] if not row["kind"])
     assert "".join(part["text"] for part in row["parts"]) == STORY
     gone = {part["text"] for part in row["parts"] if part["state"] == "gone"}
@@ -274,13 +275,13 @@ def test_a_mask_that_is_not_the_samples_is_not_used() -> None:
     assert explanation.evidence is not None
     e = explanation.evidence
     shifted = type(e)(np.roll(e.masks, 1, axis=0), e.effects, e.predicted, e.groups, e.samples)
-    rows = report.summarise(explanation.model_copy(update={"evidence": shifted}))["samples"]["rows"]
+    rows = summarise(explanation.model_copy(update={"evidence": shifted}))["samples"]["rows"]
     sent = [sample.prompt for sample in e.samples]
     assert [row["parts"][0]["text"] for row in rows if row["parts"][0]["state"] == "sent"][3:5] == sent[3:5]
 
 
 def test_pieces_give_the_prompt_back() -> None:
-    summary = report.summarise(plain())
+    summary = summarise(plain())
     assert "".join(piece["text"] for piece in summary["pieces"]) == STORY
     assert summary["pieces"][0] == {"kind": "pinned", "text": "You are a storyteller. ", "unit": None}
 
@@ -292,9 +293,7 @@ def test_spans_that_overlap_or_run_backwards_show_no_text_twice() -> None:
         )
         for start, end in ((0, 5), (3, 8), (9, 9), (10, 400), (12, 11))
     )
-    summary = report.summarise(
-        plain().model_copy(update={"prompt": "0123456789abcdef", "units": units, "evidence": None})
-    )
+    summary = summarise(plain().model_copy(update={"prompt": "0123456789abcdef", "units": units, "evidence": None}))
     assert "".join(piece["text"] for piece in summary["pieces"]) == "0123456789abcdef"
 
 
@@ -312,7 +311,7 @@ def test_the_sign_is_told_without_colour() -> None:
     assert "dragon▼" in text
     assert "\x1b[38" not in printed(prompt_explanation(), force_terminal=True, no_color=True)
     ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
-    report.print_terminal(prompt_explanation(), Console(file=ascii_only, width=100))
+    print_terminal(prompt_explanation(), Console(file=ascii_only, width=100))
     ascii_only.seek(0)
     assert "fox^" in ascii_only.read()
 
@@ -349,7 +348,7 @@ def test_the_matrix_and_the_sets_are_drawn_where_there_are_any() -> None:
 
 
 def test_of_many_units_the_strongest_make_the_matrix() -> None:
-    found = report.summarise(with_readings(many(70)))["matrix"]
+    found = summarise(with_readings(many(70)))["matrix"]
     assert found["units_left_out"] == 10
     assert found["names"][:30] == [f"word{i}" for i in range(30)]
     assert found["names"][30:] == [f"word{i}" for i in range(40, 70)]
@@ -370,7 +369,7 @@ def test_missing_effects_leave_holes_not_errors() -> None:
     e = explanation.evidence
     holes = np.full_like(e.effects, np.nan)
     bare = explanation.model_copy(update={"evidence": type(e)(e.masks, holes, holes, e.groups, ())})
-    summary = report.summarise(bare)
+    summary = summarise(bare)
     assert summary["scatter"] is None
     read(report.html(summary))
 
@@ -391,12 +390,12 @@ def test_a_notebook_frames_the_page() -> None:
 def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
     (tmp_path / "r.html").mkdir()
     with pytest.raises(StoreError, match="cannot be written"):
-        report.write_html(plain(), tmp_path / "r.html")
+        write_html(plain(), tmp_path / "r.html")
 
 
 def test_a_summary_can_be_written_too(tmp_path: Path) -> None:
-    summary = json.loads(json.dumps(report.summarise(plain())))
-    assert report.write_html(summary, tmp_path / "r.html").read_text(encoding="utf-8") == plain().to_html()
+    summary = json.loads(json.dumps(summarise(plain())))
+    assert write_html(summary, tmp_path / "r.html").read_text(encoding="utf-8") == plain().to_html()
 
 
 def test_plots_need_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:

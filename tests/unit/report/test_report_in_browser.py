@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from example_explanations import prompt_explanation
-from whygen import report
 from whygen.results.prompt import Reference
+from whygen.results.summary import write_html
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = [
@@ -38,7 +38,7 @@ def browser() -> Iterator[Any]:
 def file(tmp_path: Path) -> Path:
     evil = "</script><script>document.title = 'owned'</script><img src='http://example.invalid/x.png'>"
     explanation = prompt_explanation(reference=Reference(text=evil, n=1))
-    return report.write_html(explanation, tmp_path / "report.html")
+    return write_html(explanation, tmp_path / "report.html")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (400, "light"), (1100, "dark")])
@@ -88,7 +88,7 @@ def test_orders_switch_and_words_tell_their_figures(browser: Any, file: Path) ->
 
 def test_figures_of_a_word_are_in_sight_in_a_prompt_longer_than_the_window(browser: Any, tmp_path: Path) -> None:
     prompt = " ".join(f"word{i}" for i in range(600))
-    path = report.write_html(prompt_explanation(prompt=prompt, pinned=(), pairs=8), tmp_path / "r.html")
+    path = write_html(prompt_explanation(prompt=prompt, pinned=(), pairs=8), tmp_path / "r.html")
     page = browser.new_page(viewport={"width": 1100, "height": 800})
     page.goto(path.as_uri())
     word = page.locator(".prompt .u").nth(5)
@@ -100,7 +100,7 @@ def test_figures_of_a_word_are_in_sight_in_a_prompt_longer_than_the_window(brows
 
 def test_it_prints_with_everything_unfolded(browser: Any, tmp_path: Path) -> None:
     prompt = " ".join(f"word{i}" for i in range(60))
-    path = report.write_html(prompt_explanation(prompt=prompt, pinned=(), pairs=8), tmp_path / "r.html")
+    path = write_html(prompt_explanation(prompt=prompt, pinned=(), pairs=8), tmp_path / "r.html")
     page = browser.new_page()
     page.goto(path.as_uri())
     assert page.locator("table.bars:visible tbody tr").count() == 40

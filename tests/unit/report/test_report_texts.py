@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from example_explanations import prompt_explanation
-from whygen.report import colours, words
+from whygen.report import colours
 from whygen.report.axes import Axis, axis_over
 from whygen.report.texts import (
     clip,
@@ -23,6 +23,7 @@ from whygen.report.texts import (
     visible,
 )
 from whygen.results.prompt import Fidelity, Noise
+from whygen.results.summary import words
 
 
 @pytest.mark.parametrize(

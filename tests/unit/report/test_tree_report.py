@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from example_explanations import prompt_explanation
-from whygen import report
 from whygen.results.prompt import PromptExplanation
+from whygen.results.summary import print_terminal, summarise, write_html
 from whygen.results.tree import Tree
 
 PROMPT = "A <b>fox</b> came. It sat.\n\nThe end."
@@ -61,13 +61,13 @@ def test_the_page_nests_what_was_opened_and_unfolds_the_strongest_branch() -> No
 
 def test_a_flat_explanation_has_no_levels() -> None:
     flat = prompt_explanation()
-    assert report.summarise(flat)["tree"] is None
+    assert summarise(flat)["tree"] is None
     assert "tree-title" not in flat.to_html()
 
 
 def test_the_terminal_shows_opened_branches_indented() -> None:
     out = io.StringIO()
-    report.print_terminal(explanation(), Console(file=out, width=80))
+    print_terminal(explanation(), Console(file=out, width=80))
     lines = out.getvalue().splitlines()
     start = next(i for i, line in enumerate(lines) if "level by level" in line)
     shown = lines[start + 1 : start + 7]
@@ -86,7 +86,7 @@ def test_the_terminal_shows_opened_branches_indented() -> None:
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (400, "light"), (400, "dark")])
 def test_it_folds_in_a_browser_without_scripts(tmp_path: Path, width: int, scheme: str) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
-    path = report.write_html(explanation(), tmp_path / "report.html")
+    path = write_html(explanation(), tmp_path / "report.html")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         context = browser.new_context(

@@ -3,7 +3,6 @@
 # pyright: basic
 import pytest
 
-from whygen.report.anchors_summary import summarise_anchors
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.anchors_controls import (
     ComesBackRecord,
@@ -14,6 +13,7 @@ from whygen.results.anchors_controls import (
     TailsRecord,
 )  # fmt: skip
 from whygen.results.anchors_words import earned, headline, meanings
+from whygen.results.summary.anchors import summarise_anchors
 
 OLD = {
     "schema": 1, "whygen": "0.1.0", "preset": None, "model": "m", "n_anchors": 100,

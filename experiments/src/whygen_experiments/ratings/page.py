@@ -11,10 +11,10 @@ from typing import Any
 
 from whygen.report.colours import LEVELS, level_of, sign_of
 from whygen.report.html import page
-from whygen.report.passages import MOST_PROMPT, turns
-from whygen.report.summarise import MARKS, MOST_REFERENCE
 from whygen.report.texts import clip, counted, visible
 from whygen.results.prompt import PromptExplanation
+from whygen.results.summary.passages import MOST_PROMPT, turns
+from whygen.results.summary.prompt import MARKS, MOST_REFERENCE
 
 MARKED = LEVELS // 2
 """From this step on a unit carries a mark as well: a page printed without colours still says which way."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from whygen.errors import UsageError
 from whygen.report.anchors_svg import COLOURS
-from whygen.report.plots import axes_or_new
 from whygen.results.anchors import GROUPS, AnchorExplanation
+from whygen.results.plots import axes_or_new
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from whygen.report import anchors_against, anchors_svg
+from whygen.report import anchors_svg
 from whygen.report.colours import LEVELS, level_of
 from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors import GROUPS, AnchorEvidence, AnchorExplanation, Details, SelectionRecord
 from whygen.results.anchors_table import UNSURE
 from whygen.results.anchors_words import headline, meanings, percent
 from whygen.results.prompt import Warned
+from whygen.results.summary import anchors_against
 
 MOST_POINTS = 3_000
 MOST_LABELS = 60

@@ -17,10 +17,10 @@ from PIL import Image
 
 from whygen import pictures
 from whygen.errors import DataError
-from whygen.report.sampled import MOST_ROWS
 from whygen.report.texts import number, shorten, visible
 from whygen.results.pictures import PictureEvidence
 from whygen.results.prompt import Evidence, PromptExplanation
+from whygen.results.summary.sampled import MOST_ROWS
 from whygen.types import Picture
 
 MOST_SIDE = 256

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from whygen.report import played
 from whygen.report.texts import clip, number, visible
 from whygen.results.prompt import Evidence, PromptExplanation, Sample
+from whygen.results.summary import played
 
 MOST_ROWS = 200
 MOST_OUTPUT = 600

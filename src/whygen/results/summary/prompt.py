@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from whygen.report import passages, pictured, played, readings, sampled, words
 from whygen.report.axes import axis_over
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
 from whygen.report.svg import finite
 from whygen.report.texts import clip, counted, decimals_for, number, p_value, percent, shorten, signed, visible
-from whygen.report.tree import summarise_tree
 from whygen.results.prompt import Calls, PromptExplanation, UnitAttribution
+from whygen.results.summary import passages, pictured, played, readings, sampled, words
+from whygen.results.summary.tree import summarise_tree
 
 MOST_REFERENCE = 4_000
 MOST_POINTS = 2_000
