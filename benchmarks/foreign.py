@@ -24,6 +24,7 @@ from torch.utils import data as loading
 
 import whygen
 from benchmarks import foreign_generators as generators
+from benchmarks import foreign_holders as holders
 from benchmarks import foreign_sets as sets
 from benchmarks import record
 from whygen.anchors.criteria import Criterion
@@ -126,6 +127,7 @@ def generator_cases(folder: Path) -> dict[str, Case]:
     tiny = generators.diffusers_tiny
     spelled, plain = generators.spelled, generators.PLAIN
     sigma, soft = spelled("S", encode=generators.sigmas), spelled("S", encode=generators.softplus)
+    flat, doubled = generators.Numpy(), generators.NumpyDoubled()
     cases = {name: Case(make) for name, make in generators.SPELLINGS.items()}
     cases |= {
         "diffusers AutoencoderKL": Case(generators.diffusers_kl),
@@ -134,6 +136,14 @@ def generator_cases(folder: Path) -> dict[str, Case]:
         "torch.jit.trace": Case(lambda: torch.jit.trace(generators.Scripted(), torch.zeros(2, 1, 8, 8))),
         "encode gives (mu, sigma)": Case(sigma, "scale='std'", lambda: explained(sigma(), scale="std")),
         "encode gives (mu, softplus)": Case(soft, "scale='std'", lambda: explained(soft(), scale="std")),
+        "one array of both over arrays": Case(
+            generators.NumpyDoubled, "numpy.split(encode(x), 2, axis=1)",
+            lambda: explained(
+                LatentModel(
+                    encode=lambda x: Posterior(*np.split(doubled.encode(x), 2, axis=1)), decode=flat.decode
+                )
+            ),
+        ),
         "conditional VAE": Case(
             generators.Conditional, "is conditional",
             lambda: explained(generators.OneCondition(generators.Conditional())),
@@ -270,7 +280,14 @@ def set_cases(folder: Path) -> dict[str, Case]:
     }
     for name, (words, door) in doors.items():
         cases[name] = Case(lambda name=name: sets.saved(folder, name), words, door)
-    return cases
+    cases |= {name: Case(make) for name, make in holders.works(folder).items()}
+    cases |= {
+        name: Case(
+            make, "shape=(1, 8, 8)", lambda make=make: np.asarray(load_samples(make()).samples).reshape(-1, 8, 8)
+        )
+        for name, make in holders.flat(folder).items()
+    }
+    return cases | {name: Case(*case) for name, case in holders.refused(folder).items()}
 
 
 def saved_set(path: Path, data: Any) -> Path:

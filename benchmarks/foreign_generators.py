@@ -225,6 +225,32 @@ class Numpy:
             return self.inside.decode(torch.from_numpy(np.asarray(z, np.float32))).numpy()
 
 
+class NumpyDoubled(Numpy):
+    """The same, with mean and log-variance side by side in one array."""
+
+    def encode(self, x: np.ndarray) -> Any:
+        return np.concatenate(super().encode(x), axis=1)
+
+
+class Chained(Coders):
+    """Two chains of layers: the encoder's last one is twice as wide as the decoder's first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Part(lambda x: torch.cat(self.gaussian(x), dim=1))
+        self.decoder = Part(self.picture)
+
+
+class Convolutional(Coders):
+    """Latents with a height and a width; mean and log-variance are halves of the channels."""
+
+    def encode(self, x: torch.Tensor) -> Any:
+        return torch.cat([part[..., None, None] for part in self.gaussian(x)], dim=1)
+
+    def decode(self, z: torch.Tensor) -> Any:
+        return self.picture(z[..., 0, 0])
+
+
 @dataclasses.dataclass
 class Output:
     """A result with names."""
@@ -274,6 +300,9 @@ SPELLINGS: dict[str, Callable[[], Any]] = {
         "IndependentVAE", encode=lambda self, x: torch.distributions.Independent(normal(self, x), 1)
     ),
     "training mode with dropout": DrawsInside,
+    "one tensor of both": spelled("DoubledVAE", encode=lambda self, x: torch.cat(self.gaussian(x), dim=1)),
+    "one tensor of both from a chain": Chained,
+    "one tensor of both in channels": Convolutional,
     "bfloat16": lambda: PLAIN().bfloat16(),
     "float64": lambda: PLAIN().double(),
     "frozen weights": lambda: PLAIN().requires_grad_(False),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from whygen.anchors.held import LABEL_COLUMNS
+from whygen.anchors.items import LABEL_COLUMNS, label_of, named, same_kind
 from whygen.errors import DataError
 from whygen.files import is_file, is_there
 
@@ -45,14 +45,13 @@ def require_regular(path: Path) -> None:
 
 
 def as_labels(values: NDArray[Any]) -> Labels:
-    """Labels as whole numbers where all of them are, else as text."""
-    flat = values.ravel()
-    if flat.dtype.kind in "iub":
-        return tuple(int(value) for value in flat)
-    texts = [str(value) for value in flat]
-    if all(text.isascii() and text.isdigit() and str(int(text)) == text for text in texts):
-        return tuple(int(text) for text in texts)
-    return tuple(texts)
+    """Labels as whole numbers where all of them are, else as text; rows with a single 1 (one-hot) as its place."""
+    rows = values.tolist() if values.ndim == 2 else values.ravel().tolist()
+    found = [label_of(row) for row in rows]
+    if values.ndim == 2 and None in found:
+        found = [label_of(each) for each in values.ravel().tolist()]
+        rows = values.ravel().tolist()
+    return same_kind([str(row) if label is None else label for row, label in zip(rows, found, strict=True)])
 
 
 def _from_npy(path: Path, key: str | None) -> Arrays:
@@ -101,7 +100,7 @@ def _tensor(path: Path, name: str) -> NDArray[Any]:
 def _chosen(path: Path, key: str | None, sizes: Mapping[str, int], read: Callable[[str], NDArray[Any]]) -> Arrays:
     """The one array of an archive that can be samples, or the named one, with labels that lie beside it."""
     arrays = {name: read(name) for name in _candidates(sizes, key, path)}
-    chosen = _choose_array(arrays, path)
+    chosen = _choose_array(arrays, path, chosen=key is not None)
     label_key = next((name for name in _label_keys(chosen) if name in sizes), None)
     labels = None if label_key is None else as_labels(read(label_key))
     samples = arrays[chosen]
@@ -123,14 +122,18 @@ def _candidates(sizes: Mapping[str, int], key: str | None, path: Path) -> list[s
     return wanted
 
 
-def _choose_array(arrays: Mapping[str, NDArray[Any]], path: Path) -> str:
+def _choose_array(arrays: Mapping[str, NDArray[Any]], path: Path, *, chosen: bool) -> str:
     """The one array that can be samples: of two or more axes."""
+    many = len(arrays) > 1 or named(arrays, LABEL_COLUMNS) is None
     possible = [name for name, array in arrays.items() if array.ndim >= 2]
-    if len(possible) != 1:
-        shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+    shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+    if not possible or not (many or chosen):
         raise DataError(
-            f"The file {str(path)!r} holds {shown}; which are the samples? Name one: {path.name}#{next(iter(arrays))}."
+            f"The file {str(path)!r} holds {shown}: labels or single numbers, and no samples. Write the samples beside "
+            "them: numpy.savez(path, images=array, labels=labels)."
         )
+    if len(possible) != 1:
+        raise DataError(f"The file {str(path)!r} holds {shown}; which are the samples? Name one: {path}#{possible[0]}.")
     return possible[0]
 
 

@@ -10,7 +10,7 @@ import glob
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from whygen.anchors.array_files import MAX_BYTES, READERS, Arrays, Labels, as_labels, require_regular
-from whygen.anchors.held import IMAGE_COLUMNS, LABEL_COLUMNS, Gathered, as_array, gather
+from whygen.anchors.held import Gathered, classes, gather, left
+from whygen.anchors.items import ADDRESSES, IMAGE_COLUMNS, named, same_kind
+from whygen.anchors.numeric import as_array
 from whygen.anchors.pictures import MODES, SUFFIXES, Skipped, Stacked, stack_pictures
 from whygen.anchors.samples import Raw
+from whygen.anchors.tabular import of_arrow
 from whygen.errors import DataError, MissingError, UsageError
 from whygen.files import is_there
 from whygen.models.latent import Layout
@@ -144,7 +147,8 @@ def _table_of(source: Any) -> pa.Table | None:
     """A data set of Hugging Face as a table; None where its items must be asked for (pictures kept as files)."""
     if not hasattr(source, "column_names") or isinstance(source.column_names, dict):
         return None
-    column = next((name for name in IMAGE_COLUMNS if name in source.column_names), None)
+    held = [name for name, kind in (source.features or {}).items() if type(kind).__name__ == "Image"]
+    column = named(source.column_names, IMAGE_COLUMNS) or (held[0] if len(held) == 1 else None)
     if column is None or len(source) == 0:
         return None
     first = source.with_format("arrow")[:1].column(column)[0].as_py()
@@ -157,20 +161,25 @@ def _from_gathered(gathered: Gathered, size: tuple[int, int] | None, mode: str |
         return _of_one_shape(gathered)
     given = gathered.samples
     paths = isinstance(given[0], str | Path)
+    if paths and all(isinstance(each, str) and each.startswith(ADDRESSES) for each in given):
+        raise DataError(
+            f"The {len(given)} texts given, such as {str(given[0])[:60]!r}, are addresses, and whygen downloads no "
+            "samples: download the files, and give their folder, or a list of their paths."
+        )
     if paths and all(isinstance(each, str) and not is_there(each) for each in given):
         raise DataError(
             f"The {len(given)} texts given, such as {str(given[0])[:60]!r}, are paths of no file. Anchors are pictures "
             "or arrays; what a model says to a text is for whygen.explain_prompt."
         )
-    named = [(str(each) if is_path(each) else f"item {place}", _opener(each)) for place, each in enumerate(given)]
-    stacked = stack_pictures(named, size=size, mode=mode)
+    called = [(str(each) if is_path(each) else f"item {place}", _opener(each)) for place, each in enumerate(given)]
+    stacked = stack_pictures(called, size=size, mode=mode)
     labels = gathered.labels
     if labels is None and paths:
         labels = _parents([Path(str(each)) for each in given])
     return _of_pictures(
         stacked,
-        labels=None if labels is None else as_labels(np.array([str(labels[row]) for row in stacked.kept])),
-        names=tuple(named[row][0] for row in stacked.kept),
+        labels=None if labels is None else same_kind([labels[row] for row in stacked.kept]),
+        names=tuple(called[row][0] for row in stacked.kept),
         source=gathered.source,
         told=gathered.told,
     )
@@ -195,7 +204,7 @@ def _of_one_shape(gathered: Gathered) -> SampleSet:
     labels = gathered.labels
     return SampleSet(
         samples=np.stack([gathered.samples[place] for place in kept]),
-        labels=None if labels is None else as_labels(np.array([str(labels[place]) for place in kept])),
+        labels=None if labels is None else same_kind([labels[place] for place in kept]),
         skipped=skipped,
         source=gathered.source,
         told=gathered.told,
@@ -243,6 +252,8 @@ def _from_path(text: str, size: tuple[int, int] | None, mode: str | None) -> Sam
             return _from_pattern(text, size, mode)
         raise MissingError(f"There is nothing at {text!r}. {_elsewhere(text)}")
     if path.is_dir():
+        if (path / "zarr.json").is_file() or (path / ".zarray").is_file() or (path / ".zgroup").is_file():
+            raise DataError(f"{str(path)!r} is a store of zarr. Open it, and give the array: zarr.open(path)[:].")
         if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
             return _from_saved_dataset(path, key, size, mode)
         return _from_folder(path, size, mode)
@@ -254,7 +265,8 @@ def _from_path(text: str, size: tuple[int, int] | None, mode: str | None) -> Sam
         return _from_table(_parquet(path), key, size, mode, source=text)
     if path.suffix.lower() in SUFFIXES:
         return _from_gathered(Gathered(samples=(path,), labels=None, told=(), source=text), size, mode)
-    door = _OTHER_DOORS.get(path.suffix.lower(), f"Give a folder of images, or a file: {_KNOWN}.")
+    suffix = ".nii" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
+    door = _OTHER_DOORS.get(suffix, f"Give a folder of images, or a file: {_KNOWN}.")
     raise DataError(f"The file {str(path)!r} is of a kind that is not read here. {door}")
 
 
@@ -301,8 +313,8 @@ def _from_folder(folder: Path, size: tuple[int, int] | None, mode: str | None) -
     if not files:
         raise DataError(f"The folder {str(folder)!r} holds no image ({', '.join(SUFFIXES)}), nor do its sub-folders.")
     _require_no_splits(folder, files)
-    named = ((file.relative_to(folder).as_posix(), _reading(file)) for file in files)
-    stacked = stack_pictures(named, size=size, mode=mode)
+    called = ((file.relative_to(folder).as_posix(), _reading(file)) for file in files)
+    stacked = stack_pictures(called, size=size, mode=mode)
     parents = [files[index].relative_to(folder).parts[:-1] for index in stacked.kept]
     labels = as_labels(np.array([parts[0] if parts else "" for parts in parents])) if any(parents) else None
     names = tuple(files[index].relative_to(folder).as_posix() for index in stacked.kept)
@@ -379,22 +391,16 @@ def _damaged(file: Path, why: object) -> str:
 def _from_table(
     table: pa.Table, key: str | None, size: tuple[int, int] | None, mode: str | None, *, source: str
 ) -> SampleSet:
-    column = key or next((name for name in IMAGE_COLUMNS if name in table.column_names), None)
-    if column not in table.column_names:
-        raise DataError(
-            f"The table has the columns {', '.join(table.column_names)}, and none of images "
-            f"({', '.join(IMAGE_COLUMNS)}). Name it: PATH#COLUMN."
-        )
-    cells: Iterable[Any] = (cell.as_py() for chunk in table.column(column).chunks for cell in chunk)
-    named = ((f"row {row}", _cell_reader(cell)) for row, cell in enumerate(cells))
-    stacked = stack_pictures(named, size=size, mode=mode)
-    label_column = next((name for name in LABEL_COLUMNS if name in table.column_names), None)
-    labels = None
-    if label_column is not None:
-        values = table.column(label_column).to_pylist()
-        labels = as_labels(np.array([values[row] for row in stacked.kept]))
+    found = of_arrow(table, key, where="The table")
+    labels, told = classes(found.labels or [], argument="the table")
+    told = (*told, *left(found.name, found.others, "the table"))
+    if not found.pictures:
+        return SampleSet(samples=found.samples, labels=labels, source=source, told=told)
+    named_cells = ((f"row {row}", _cell_reader(cell)) for row, cell in enumerate(found.samples))
+    stacked = stack_pictures(named_cells, size=size, mode=mode)
+    kept = None if labels is None else same_kind([labels[row] for row in stacked.kept])
     names = tuple(f"row {row}" for row in stacked.kept)
-    return _of_pictures(stacked, labels=labels, names=names, source=source)
+    return _of_pictures(stacked, labels=kept, names=names, source=source, told=told)
 
 
 def _cell_reader(cell: Any) -> Callable[[], bytes]:
@@ -426,6 +432,13 @@ _OTHER_DOORS = {
     ".hdf5": "Load it and give the array: h5py.File(path)['NAME'][:].",
     ".mat": "Load it and give the array: scipy.io.loadmat(path)['NAME'].",
     ".pkl": "Pickled objects may hold code and are never read. Save the array with numpy.save.",
+    ".feather": "Load it and give the table: pandas.read_feather(path).",
+    ".dcm": "Load it and give the array: pydicom.dcmread(path).pixel_array[None].",
+    ".nii": "Load it and give its slices as an array: nibabel.load(path).get_fdata().",
+    ".tfrecord": "Open it with tf.data.TFRecordDataset, decode its pictures with map, and give that data set.",
+    ".svg": "Draw it as a PNG first, for example with rsvg-convert.",
+    ".wav": "Load the samples of all sounds and give them as an array (n, ...): soundfile.read(path)[0].",
+    ".mp4": "Write its frames as pictures (ffmpeg -i FILE frames/%05d.png), and give the folder.",
     ".arrow": "Give the folder of the saved data set, or datasets.Dataset.from_file(path).",
     ".jsonl": "Anchors are pictures or arrays; what a model says to a text is for whygen.explain_prompt.",
     ".json": "Anchors are pictures or arrays; what a model says to a text is for whygen.explain_prompt.",

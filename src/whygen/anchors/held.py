@@ -10,22 +10,37 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from whygen.anchors import batches, tabular
+from whygen.anchors.items import (
+    ITEM_KEYS,
+    LABEL_COLUMNS,
+    Item,
+    axes,
+    fields,
+    is_picture,
+    label_of,
+    may_be_sample,
+    named,
+    of_hugging_face,
+    opened,
+    parts,
+    refuse_second,
+    same_kind,
+    sample_first,
+)
+from whygen.anchors.numeric import MAX_HELD, as_array, first_line, is_sparse, length
 from whygen.errors import DataError
 from whygen.results.prompt import Warned
 
 MAX_ENDLESS = 10_000
 """So many samples are taken of what does not say how many it has: streams, generators, iterable data sets."""
-MAX_HELD = 2 * 2**30
-"""Bytes that may be gathered item by item."""
-IMAGE_COLUMNS = ("image", "img", "picture", "png", "jpg")
-ITEM_KEYS = (*IMAGE_COLUMNS, "images", "pixel_values", "sample", "samples", "data", "x", "input", "inputs", "features")
-LABEL_COLUMNS = ("label", "labels", "class", "target", "y")
+PEEKED = 8
+"""So many items are looked at to see whether they are batches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +48,7 @@ class Gathered:
     """What was found, one by one: arrays, or pictures (PIL, or the bytes or path of a file)."""
 
     samples: tuple[Any, ...]
-    labels: tuple[Any, ...] | None
+    labels: tuple[str | int, ...] | None
     told: tuple[Warned, ...]
     source: str
 
@@ -43,154 +58,172 @@ class Gathered:
         return all(is_picture(sample) for sample in self.samples)
 
 
-def is_picture(thing: object) -> bool:
-    """A picture of PIL, the bytes of a file, or a path."""
-    return isinstance(thing, Image.Image | bytes | str | Path)
-
-
-def as_array(thing: Any, *, what: str) -> np.ndarray:
-    """Numbers as numpy has them: of a tensor on any device, with or without gradients, bfloat16 as float32.
-
-    Raises:
-        DataError: if there is no array of numbers in it.
-    """
-    if np.ma.is_masked(thing):
-        raise DataError(
-            f"Some values of {what} are masked. Fill them (array.filled(value)), or leave those samples out."
-        )
-    try:
-        if callable(getattr(thing, "detach", None)) and callable(getattr(thing, "cpu", None)):
-            thing = thing.detach().cpu()
-            if str(thing.dtype) in ("torch.bfloat16", "torch.float8_e4m3fn", "torch.float8_e5m2"):
-                thing = thing.float()
-            if "sparse" in str(getattr(thing, "layout", "")):
-                thing = thing.to_dense()
-            thing = thing.resolve_conj().resolve_neg() if hasattr(thing, "resolve_neg") else thing
-        array = np.asarray(thing)
-        if array.dtype.name == "bfloat16":  # of jax or ml_dtypes: numpy knows no such kind
-            array = array.astype(np.float32)
-    except Exception as error:  # foreign types: meta tensors, ragged lists, failing __array__ ...
-        raise DataError(
-            f"{what} of type {type(thing).__name__} cannot be read as an array of numbers: {_first_line(error)}. "
-            "Give arrays of one shape, (n, ...) with the samples along the first axis."
-        ) from error
-    if array.dtype == np.object_:
-        raise DataError(
-            f"{what} of type {type(thing).__name__} is no array of numbers. Give an array (n, ...) of one shape, "
-            "pictures, paths of pictures, or a data set of (picture, label)."
-        )
-    return array
-
-
 def gather(source: Any, *, argument: str) -> Gathered | None:
     """Samples and labels of whatever gives them one by one or in batches; None where it is an array by itself.
 
     Raises:
         DataError: if it holds several data sets, an item cannot be read, or there is more than can be held.
     """
-    kind = type(source).__name__
-    if isinstance(source, Image.Image | bytes):
-        return Gathered(samples=(source,), labels=None, told=(), source="picture")
-    if isinstance(source, Mapping):
-        return _of_mapping(source, argument)
     if isinstance(source, type):
         raise DataError(
             f"{argument}= is the class {source.__name__} itself; give one of its objects, {source.__name__}(...)."
         )
+    source = opened(source)
+    if isinstance(source, Image.Image | bytes):
+        _require_no_array(source, argument)
+        return Gathered(samples=(source,), labels=None, told=(), source="picture")
+    if (mapping := _as_mapping(source)) is not None:
+        return _of_mapping(mapping, argument)
     if hasattr(source, "iloc"):
-        return _of_table(source, argument)
-    if isinstance(source, tuple) and _is_pair(source):
+        return _of_table(tabular.of_pandas(source), len(source), argument)
+    if tabular.is_arrow(source):
+        table = tabular.as_table(source, argument)
+        return _of_table(tabular.of_arrow(table, None, where=f"{argument}="), len(table), argument)
+    batches.refuse_sets(source, argument)
+    if batches.is_pair(source):
         return _of_mapping({"samples": source[0], "labels": source[1]}, argument)
     if isinstance(source, Sequence) and (not source or not _is_item(source[0])):
         return None
-    if hasattr(source, "__array__") and not _holds_objects(source):
+    if (hasattr(source, "__array__") or hasattr(source, "__dlpack__")) and not _holds_objects(source):
         return None
+    return None if is_sparse(source) else _one_by_one(source, argument)
+
+
+def _one_by_one(source: Any, argument: str) -> Gathered:
+    kind = type(source).__name__
+    if callable(getattr(source, "as_numpy_iterator", None)):  # tf.data: arrays rather than tensors of tensorflow
+        return _collect(source.as_numpy_iterator(), length(source), kind, argument)
     batched = hasattr(source, "collate_fn") and getattr(source, "batch_size", None) is not None
     if batched or getattr(source, "_auto_collation", False):  # a loader, or what iter() of one gives
-        return _collect(_of_batches(source, argument), _known_size(source), kind, argument)
+        return _collect(batches.items_of(source, argument), length(source), kind, argument)
+    if (line := _first_step(source)) is not None:
+        raise DataError(f"{argument}= is of type {kind}, which has not computed its rows yet. Give {argument}={line}.")
     if hasattr(source, "__iter__") or hasattr(source, "__getitem__"):
-        return _collect(_items(source), _known_size(source), kind, argument)
+        ends = [source[0], source[-1]] if isinstance(source, Sequence) else []
+        return _collect(_items(source), length(source), kind, argument, ends=ends)
+    if callable(source):
+        raise DataError(f"{argument}= is a function, or is called as one. Give what it returns: {argument}=data().")
+    record = fields(source)
+    if record is not None and named(record, ITEM_KEYS) is not None:
+        return _of_mapping(record, argument) or Gathered(samples=(), labels=None, told=(), source=kind)
     raise DataError(
         f"{argument}= is of type {kind}, which holds no samples. Give a folder of pictures, a file, an array, a "
         "data set, or a list of pictures."
     )
 
 
-def _of_mapping(source: Mapping[Any, Any], argument: str) -> Gathered | None:
-    key = next((name for name in ITEM_KEYS if name in source), None)
-    names = [str(name) for name in source]
-    if key is None:
-        shown = ", ".join(names[:10]) or "nothing"
-        advice = f" Give one: {argument}=splits[{names[0]!r}]." if names else ""
-        raise DataError(f"{argument}= holds several data sets or arrays by name: {shown}.{advice}")
-    label = next((name for name in LABEL_COLUMNS if name in source and name != key), None)
-    samples = source[key]
-    rows = samples if isinstance(samples, list | tuple) else as_array(samples, what=f"{argument}[{key!r}]")
-    labels = None if label is None else tuple(as_array(source[label], what="The labels").ravel().tolist())
-    return Gathered(samples=tuple(_sample(row, argument) for row in rows), labels=labels, told=(), source=str(key))
+def _first_step(source: Any) -> str | None:
+    """What to call first on a table that has not been computed: of polars, Spark, pyarrow, dask."""
+    steps = (("collect", "columns"), ("toPandas", "columns"), ("to_table", "schema"), ("compute", "dask"))
+    found = (step for step, sign in steps if hasattr(source, step) and hasattr(type(source), sign))
+    return next((f"data.{step}()" for step in found), None)
 
 
-def _of_table(table: Any, argument: str) -> Gathered | None:
-    """A column of pandas, or a table: with a column of pictures or arrays, or with a number a column.
+def _require_no_array(source: Any, argument: str) -> None:
+    """An open file of arrays or a table is read by those who wrote it."""
+    doors = {
+        b"\x93NUMPY": "numpy.load(file)",
+        b"PK\x03\x04": "numpy.load(file)['NAME']",
+        b"PAR1": "pandas.read_parquet(file)",
+        b"\x89HDF": "h5py.File(file)['NAME'][:]",
+    }
+    start = source[:6] if isinstance(source, bytes) else b""
+    line = next((door for sign, door in doors.items() if start.startswith(sign)), None)
+    if line is not None:
+        raise DataError(f"{argument}= is an open file, or the bytes of one, and no picture. Give {argument}={line}.")
 
-    A column of labels is taken out, so that a table of numbers is not explained by its own labels.
-    """
-    if not hasattr(table, "columns"):
-        return None if str(table.dtype) != "object" else _collect(iter(list(table)), len(table), "column", argument)
-    names = list(table.columns)
-    label = next((name for name in LABEL_COLUMNS if name in names), None)
-    column = next((name for name in ITEM_KEYS if name in names and str(table[name].dtype) == "object"), None)
-    if column is None and label is None:
+
+def _as_mapping(source: Any) -> Mapping[Any, Any] | None:
+    """What holds arrays by name: dicts, npz and HDF5 files, groups of zarr, structured arrays, named tuples."""
+    if isinstance(source, Mapping):
+        return source
+    kinds = getattr(getattr(source, "dtype", None), "names", None)
+    if isinstance(source, np.ndarray) and kinds:
+        return {name: source[name] for name in kinds}
+    if isinstance(source, tuple):
+        return fields(source)
+    keys = getattr(source, "keys", None)
+    if not callable(keys) or hasattr(source, "iloc") or hasattr(source, "features"):
         return None
-    rows = list(table[column]) if column is not None else list(as_array(table.drop(columns=[label]), what="The table"))
-    items = rows if label is None else zip(rows, table[label].tolist(), strict=True)
-    return _collect(iter(items), len(rows), "table", argument)
+    names: Any = keys()
+    return {name: source[name] for name in names} if hasattr(source, "__getitem__") else None
 
 
-def _is_pair(source: Any) -> bool:
-    """``(images, labels)``: as many labels as samples, each a number or a text."""
-    if not isinstance(source, tuple | list) or len(source) != 2:
-        return False
-    samples, labels = source
-    several = len(getattr(samples, "shape", ())) >= 2 or (
-        isinstance(samples, list | tuple) and len(samples) > 0 and _is_item(samples[0])
-    )
-    if not several or not hasattr(labels, "__len__") or len(getattr(labels, "shape", (0,))) != 1:
-        return False
-    return len(labels) == len(samples) and (
-        hasattr(labels, "shape") or all(_label(each) is not None for each in labels)
-    )
+def _of_mapping(source: Mapping[Any, Any], argument: str) -> Gathered | None:
+    label = named(source, LABEL_COLUMNS)
+    able = [name for name, value in source.items() if name != label and _holds_rows(value)]
+    key = named([name for name in source if name != label], ITEM_KEYS)
+    if key is None and len(able) == 1:
+        key = able[0]
+    if key is None:
+        raise DataError(_several(source, able, argument))
+    samples = source[key]
+    if is_picture(samples):
+        return _collect(iter([source]), 1, "item", argument)
+    if axes(samples) == 0 and not isinstance(samples, list | tuple):
+        raise DataError(_several(source, able, argument))
+    rows = samples if isinstance(samples, list | tuple) else as_array(samples, what=f"{argument}[{key!r}]")
+    labels, told = classes([] if label is None else _rows_of_labels(source[label]), argument)
+    others = tuple(name for name in able if name != key and axes(source[name]) > 2)
+    taken = tuple(_sample(row, argument) for row in rows)
+    return Gathered(samples=taken, labels=labels, told=(*told, *left(key, others, argument)), source=str(key))
+
+
+def _holds_rows(value: Any) -> bool:
+    """Whether a value can be the samples of a set: an array of two or more axes, a list of pictures or of arrays."""
+    if isinstance(value, list | tuple) and value:
+        return may_be_sample(value[0])
+    return is_sparse(value) or axes(value) > 1
+
+
+def _several(source: Mapping[Any, Any], able: Sequence[Any], argument: str) -> str:
+    shown = ", ".join(map(str, list(source)[:10])) or "nothing"
+    if not source:
+        return f"{argument}= holds several data sets or arrays by name: {shown}."
+    first = (able or list(source))[0]
+    whole = ""
+    if len(able) > 2 and len({tuple(getattr(source[name], "shape", ())) for name in able}) == 1:
+        whole = f" If each of them is a sample: {argument}=list(splits.values())."
+    door = f"Give one: {argument}=splits[{first!r}].{whole}"
+    return f"{argument}= holds several data sets or arrays by name: {shown}. {door}"
+
+
+def _rows_of_labels(labels: Any) -> list[Any]:
+    return list(labels) if isinstance(labels, list | tuple) else list(as_array(labels, what="The labels"))
+
+
+def _of_table(found: tabular.Columns | None, n: int, argument: str) -> Gathered | None:
+    if found is None:
+        return None
+    items = found.samples if found.labels is None else zip(found.samples, found.labels, strict=True)
+    gathered = _collect(iter(items), n, "table", argument)
+    told = (*gathered.told, *left(found.name, found.others, argument))
+    return Gathered(samples=gathered.samples, labels=gathered.labels, told=told, source="table")
 
 
 def _is_item(first: Any) -> bool:
     """Whether a list that begins so is a list of samples, and not of numbers."""
-    if is_picture(first) or isinstance(first, Mapping) or len(getattr(first, "shape", ())) > 0:
+    if is_picture(first) or may_be_sample(first) or isinstance(first, memoryview):
         return True
-    return _holds_sample(first)
+    return fields(first) is not None or _holds_sample(first)
 
 
 def _holds_sample(first: Any) -> bool:
     """Whether it is an item of several parts, the first or second of which is a sample."""
     if not isinstance(first, tuple | list) or not first:
         return False
-    sample = _sample_first(first, 0)[0]
-    return is_picture(sample) or hasattr(sample, "shape")
+    sample = sample_first(first, 0)[0]
+    return is_picture(sample) or hasattr(sample, "shape") or may_be_sample(sample) or fields(sample) is not None
 
 
 def _holds_objects(source: Any) -> bool:
-    return isinstance(source, np.ndarray) and source.dtype.kind in "OU"
-
-
-def _known_size(source: Any) -> int | None:
-    try:
-        return len(source)
-    except (TypeError, NotImplementedError, AttributeError):
-        return None
+    """Whether it is an array of objects in a row; one of more axes may be numbers."""
+    return isinstance(source, np.ndarray) and source.dtype.kind in "OU" and source.ndim < 2
 
 
 def _items(source: Any) -> Iterator[Any]:
     """Item by item; by number where there is no other way, or where iterating would not end at the last one."""
-    size = _known_size(source)
+    size = length(source)
     if not hasattr(source, "__iter__"):
         numbers: Iterable[int] = itertools.count() if size is None else range(size)
         for number in numbers:
@@ -203,117 +236,81 @@ def _items(source: Any) -> Iterator[Any]:
     yield from source
 
 
-def _of_batches(loader: Any, argument: str) -> Iterator[Any]:
-    """The items of a loader that gives batches: a batch, (batch, labels), or a dict of batches."""
-    for batch in loader:
-        if isinstance(batch, list | tuple) and batch and not _is_pair(batch) and _is_row(batch[0]):
-            yield from batch
-            continue
-        samples, labels = batch if _is_pair(batch) else _parts(_sample_first(batch, 1), argument)
-        rows = list(samples) if isinstance(samples, list | tuple) else as_array(samples, what="A batch")
-        told = None if labels is None else _labels_of_batch(labels, len(rows))
-        for place, row in enumerate(rows):
-            yield (row, told[place]) if told is not None else (row,)
-
-
-def _is_row(first: Any) -> bool:
-    """Whether a batch that begins so is a list of items that nobody has put together."""
-    return isinstance(first, tuple | Mapping) or is_picture(first)
-
-
-def _labels_of_batch(labels: Any, n: int) -> list[Any] | None:
-    found = list(labels) if isinstance(labels, list | tuple) else as_array(labels, what="The labels").tolist()
-    return found if isinstance(found, list) and len(found) == n else None
-
-
-def _sample_first(item: Any, axes: int) -> Any:
-    """The item with its sample in front, where a number or a label stands before it: ``(label, picture)``.
-
-    What stands before has at most so many axes (none for an item, one for a batch), and the sample more.
-    """
-    if not isinstance(item, tuple | list) or len(item) not in (2, 3):
-        return item
-    before, sample, *behind = item
-    number = isinstance(before, int | float) or (hasattr(before, "shape") and len(before.shape) <= axes)
-    if not number or not (isinstance(sample, Image.Image | bytes) or len(getattr(sample, "shape", ())) > axes):
-        return item
-    return sample, *(behind or [before])
-
-
-def _parts(item: Any, argument: str) -> tuple[Any, Any]:
-    """Sample and label (None: there is none) of an item or of a batch."""
-    if isinstance(item, Mapping):
-        if isinstance(item.get("bytes"), bytes):
-            return item["bytes"], None
-        key = next((name for name in ITEM_KEYS if name in item), None)
-        if key is None:
-            raise DataError(
-                f"The items of {argument}= are dicts with {', '.join(map(str, item))}, none of which is known to hold "
-                f"samples ({', '.join(IMAGE_COLUMNS)} ...). Give them alone: [item['NAME'] for item in data]."
-            )
-        return item[key], next((item[name] for name in LABEL_COLUMNS if name in item and name != key), None)
-    if isinstance(item, tuple | list) and item and (is_picture(item[0]) or hasattr(item[0], "shape")):
-        return item[0], item[1] if len(item) > 1 else None
-    return item, None
-
-
-def _refuse_second(item: Any, label: Any, argument: str) -> None:
-    """Refuse an item whose second part is a sample as well, such as two pictures: none may be dropped unsaid.
-
-    Raises:
-        DataError: naming the line to type.
-    """
-    if (
-        isinstance(item, tuple | list)
-        and not isinstance(label, str)
-        and (is_picture(label) or len(getattr(label, "shape", ())) > 1)
-    ):
-        raise DataError(
-            f"The items of {argument}= hold {len(item)} samples each, and an item is a sample, or a sample and "
-            f"its label. Give one: {argument}=[item[0] for item in data]; or all: [x for item in data for x in item]."
-        )
-
-
 def _sample(thing: Any, argument: str) -> Any:
-    if isinstance(thing, Mapping) and isinstance(thing.get("bytes"), bytes):
-        return thing["bytes"]
+    thing = opened(thing)
+    if isinstance(thing, Mapping) and (data := of_hugging_face(thing)) is not None:
+        return data
     return thing if is_picture(thing) else as_array(thing, what=f"An item of {argument}=")
 
 
-def _label(thing: Any) -> str | int | None:
-    """A label where it is a single one: a number or a text, also as a tensor."""
-    if isinstance(thing, str | int | bool | np.integer | np.str_):
-        return thing if isinstance(thing, str) else int(thing)
-    if (
-        getattr(thing, "shape", None) is not None
-        and tuple(thing.shape) in ((), (1,))
-        and "float" not in str(thing.dtype)
-    ):
-        return thing.item()
-    return None
+def classes(found: Sequence[Any], argument: str) -> tuple[tuple[str | int, ...] | None, tuple[Warned, ...]]:
+    """Labels of one kind; None where there are none, or some are no classes, which is said."""
+    if not found or all(each is None for each in found):
+        return None, ()
+    known = [label_of(each) for each in found]
+    odd = next((each for each, label in zip(found, known, strict=True) if label is None), None)
+    if None not in known:
+        return same_kind([label for label in known if label is not None]), ()
+    what = "missing for some" if odd is None else f"of type {type(odd).__name__}, such as {str(odd)[:60]!r}"
+    text = (
+        f"The labels found in {argument}= are {what}: no classes, and left out. labels= takes a class for each anchor."
+    )
+    return None, (Warned(code="labels-left-out", text=text),)
 
 
-def _collect(items: Iterator[Any], size: int | None, kind: str, argument: str) -> Gathered:
+def left(name: Any, others: Sequence[Any], argument: str) -> tuple[Warned, ...]:
+    """That other parts can be samples too."""
+    if not others:
+        return ()
+    text = (
+        f"The samples of {argument}= are {str(name)!r}; {', '.join(map(str, others))} can be samples as well, and was "
+        f"not read. To explain it: {argument}=[item[{others[0]!r}] for item in data]."
+    )
+    return (Warned(code="other-samples", text=text),)
+
+
+def _collect(items: Iterator[Any], size: int | None, kind: str, argument: str, *, ends: Sequence[Any] = ()) -> Gathered:
+    """The samples and labels of items, or of batches of them; ``ends`` are the first and last item of a list."""
+    guarded = _guarded(items, kind, argument)
+    few = list(itertools.islice(guarded, PEEKED))
+    last = [*few, ends[-1]] if len(ends) > 0 and (size or 0) > PEEKED else few
+    whole = itertools.chain(few, guarded)
+    if batches.are_batches(last):
+        whole = batches.items_of(whole, argument)
+    return _kept(whole, size, kind, argument, listed=len(ends) > 0)
+
+
+def _kept(items: Iterator[Any], size: int | None, kind: str, argument: str, *, listed: bool) -> Gathered:
     samples: list[Any] = []
     labels: list[Any] = []
     held = 0
     told: tuple[Warned, ...] = ()
-    for number, item in enumerate(_guarded(items, kind, argument)):
+    for number, item in enumerate(items):
         if size is None and number >= MAX_ENDLESS:
-            told = (_taken(number, kind, argument),)
+            told = (*told, _taken(number, kind, argument))
             break
-        given, label = _parts(_sample_first(item, 0), argument)
-        _refuse_second(item, label, argument)
-        samples.append(_sample(given, argument))
-        labels.append(_label(label))
+        one = _taken_apart(item, argument)
+        if not samples:
+            told = left(one.name, one.others, argument)
+        samples.append(_sample(one.sample, argument))
+        labels.append(one.label)
         held += _bytes(samples[-1])
         _require_room(held, len(samples), size, kind, argument)
     if not samples:
         raise DataError(f"{argument}= is a {kind} without items. Give at least one sample.")
     if size is not None and _mixed(samples):
         raise DataError(f"{argument}= mixes pictures and arrays; give one kind.")
-    known = tuple(labels) if all(label is not None for label in labels) else None
-    return Gathered(samples=tuple(samples), labels=known, told=told, source=kind)
+    known, said = classes(labels, argument)
+    if listed and known is None and not said:
+        batches.refuse_arrays_of_many(samples, argument)
+    return Gathered(samples=tuple(samples), labels=known, told=(*told, *said), source=kind)
+
+
+def _taken_apart(item: Any, argument: str) -> Item:
+    item = sample_first(item, 0)
+    one = parts(item, argument)
+    refuse_second(item, one.label, argument)
+    return one
 
 
 def _mixed(samples: Sequence[Any]) -> bool:
@@ -331,7 +328,7 @@ def _guarded(items: Iterator[Any], kind: str, argument: str) -> Iterator[Any]:
         except Exception as error:  # data sets are foreign code
             raise DataError(
                 f"Item {number} of {argument}= ({kind}) cannot be read: it raised {type(error).__name__}: "
-                f"{_first_line(error)}. Mend the data set, or leave that item out."
+                f"{first_line(error)}. Mend the data set, or leave that item out."
             ) from error
         yield item
 
@@ -361,7 +358,3 @@ def _taken(n: int, kind: str, argument: str) -> Warned:
         "more. If it is sorted, shuffle it first."
     )
     return Warned(code="first-samples", text=text)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

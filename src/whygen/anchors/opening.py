@@ -52,7 +52,7 @@ def open_subject(
         require_rows(reference.samples, model, what="reference sample")
     if len(anchors.samples) == 0 or np.ndim(anchors.samples) < 2:
         prepare(anchors.samples, model)  # raises, and says what is wrong
-    settled = settle(model, anchors.samples, layout=anchors.layout)
+    settled = settle(model, anchors.samples, layout=anchors.layout, pictures=anchors.pictures)
     ready = prepare(anchors.samples, settled, layout=anchors.layout)
     known = None
     if reference is not None:

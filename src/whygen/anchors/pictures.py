@@ -10,14 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from whygen.errors import DataError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm",
+    ".pbm", ".tga", ".heic", ".heif",
+)  # fmt: skip
 MAX_PIXELS = 64_000_000
 """Larger images are skipped unread: a file of a few kilobytes can claim to be one (a decompression bomb)."""
-GREY_MODES = ("1", "L", "I", "F", "I;16", "I;16B", "I;16L")
+GREY_MODES = ("1", "L")
 MODES = ("L", "RGB")
 
 
@@ -75,8 +78,9 @@ def stack_pictures(
     kept, odd = _of_one_size(pictures, names)
     skipped |= odd
     if not kept:
-        reasons = "; ".join(f"{each.name}: {each.reason}" for each in list(skipped.values())[:3])
-        raise DataError(f"None of {len(names)} images can be read. {reasons}")
+        each_once = {each.reason: each for each in reversed(skipped.values())}
+        reasons = "; ".join(f"{each.name}: {each.reason}" for each in reversed(list(each_once.values())[-3:]))
+        raise DataError(f"None of {len(names)} images can be read. {reasons}.")
     coloured = {index for index in kept if pictures[index].ndim == 3}
     wanted = mode or ("RGB" if 2 * len(coloured) >= len(kept) else "L")
     converted = [index for index in kept if (index in coloured) != (wanted == "RGB")]
@@ -97,14 +101,34 @@ def _decode(data: bytes | Image.Image, size: tuple[int, int] | None) -> NDArray[
             image = Image.open(io.BytesIO(data))
         except Image.DecompressionBombError as error:
             raise ValueError(f"too large: {error}") from error
+        except UnidentifiedImageError:
+            raise ValueError(_HEIC if data[4:12] in _HEIC_SIGNS else "is no picture that Pillow can read") from None
         with image:
             return _read(image, size)
+
+
+_HEIC_SIGNS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc", b"ftypmsf1")
+_HEIC = (
+    "is HEIC, which Pillow reads only with a plug-in: convert it to PNG, or (in Python) pip install pillow-heif and "
+    "call pillow_heif.register_heif_opener() first"
+)
 
 
 def _read(image: Image.Image, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ValueError(f"too large: {width} x {height} pixels, at most {MAX_PIXELS}")
+    count = int(getattr(image, "n_frames", 1))
+    if count > 1 and image.format != "MPO":  # of an MPO, the other frames are a second lens or a preview
+        raise ValueError(
+            f"has {count} frames or pages, and a sample is one: give them as [frame.copy() for frame in "
+            "PIL.ImageSequence.Iterator(picture)]"
+        )
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            f"holds {'32-bit integers' if image.mode == 'I' else 'floats'}, whose range it does not state: give arrays "
+            "scaled to what the model takes, such as [numpy.asarray(picture) / 65535 for picture in data]"
+        )
     return np.asarray(_converted(image, size), dtype=np.uint8)
 
 

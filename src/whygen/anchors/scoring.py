@@ -181,14 +181,17 @@ def _reshaping(given: tuple[int, ...], decoded: tuple[int, ...]) -> str:
     """What to do where a model gives as many values back in another shape."""
     if math.prod(given) != math.prod(decoded):
         return ""
-    return f" (give anchors and reference so: array.reshape({', '.join(map(str, (-1, *decoded[1:])))}))"
+    shape = ", ".join(map(str, decoded[1:]))
+    stated = f"({shape}{',' if len(decoded) == 2 else ''})"
+    return f" (give anchors and reference so: array.reshape(-1, {shape}), or state shape={stated})"
 
 
-def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None) -> LatentModel:
+def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None, pictures: bool = False) -> LatentModel:
     """The model with its sample shape and latent size known: stated, or found by trying one sample.
 
     A model that states no shape is offered the first sample as (channels, height, width), as it is, and flat: what
-    it encodes and decodes to the same shape is what it takes.
+    it encodes and decodes to the same shape is what it takes. ``pictures``: the samples were read from pictures, which
+    ``mode`` converts.
 
     Raises:
         DataError: if it takes none of these.
@@ -213,8 +216,12 @@ def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None) ->
             failures.append(f"{one.shape[1:]}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     raise DataError(
         f"The model {model.uri} takes no anchors of shape {np.shape(samples)[1:]}. Tried {'; '.join(failures)}. "
-        "Give anchors of the model's shape, or state its shape and layout."
+        f"Give anchors of the model's shape, or state its shape and layout.{_greyed(samples) if pictures else ''}"
     )
+
+
+def _greyed(samples: Raw) -> str:
+    return " If it takes grey pictures, give mode='L'." if np.shape(samples)[-1] == 3 else ""
 
 
 def _attempts(model: LatentModel, probe: Raw, layout: Layout | None) -> list[LatentModel]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import DataError, UsageError
-from whygen.models.latent_refusals import OWN
+from whygen.models.latent_refusals import OWN, SIDE_BY_SIDE
 from whygen.typed import told
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -106,7 +106,7 @@ class LatentModel:
             what = f"one {type(told).__name__} of shape {np.shape(told)}"
         raise UsageError(
             f"encode of {self.uri} returned {what}, and no posterior: it is a plain autoencoder, or a quantised one. "
-            f"{OWN}"
+            f"{OWN} {SIDE_BY_SIDE}"
         )
 
     def posterior(self, samples: Floats) -> Posterior:

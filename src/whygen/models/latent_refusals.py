@@ -23,7 +23,10 @@ OWN = (
     "with a logvar of -20 throughout, and criteria=[Criterion(name, 'intrinsic', unit, begin), 'sse'] of "
     "whygen.anchors.criteria, where begin(batch) returns a function of reconstructions that gives a number for each."
 )
-
+SIDE_BY_SIDE = (
+    "If it is mean and log-variance side by side, cut it: encode=lambda x: "
+    "whygen.models.Posterior(*numpy.split(encode(x), 2, axis=1))."
+)
 
 _SHELL = "From a shell: py/package.module:function, a function that returns it."
 _OTHER_WEIGHTS = {

@@ -5,7 +5,8 @@ Understood as a module: methods ``encode`` and ``decode``, parts ``encoder`` and
 (``fc_mu``, ``fc_var``), or a ``forward`` that returns mean and log-variance; see `whygen.models.latent_dialects`.
 Understood as a posterior: a mapping, a named tuple or an object with a mean and a log-variance, standard deviation or
 variance under one of the usual names, a ``torch.distributions`` object, ``latent_dist`` around any of them (diffusers);
-and a pair ``(mean, logvar)``, of which only the person can say whether its second part is one. Understood as a
+a pair ``(mean, logvar)``, of which only the person can say whether its second part is one; and one tensor that holds
+both side by side, where the decoder takes half of it. Understood as a
 reconstruction: a tensor, an object with a tensor ``sample`` (diffusers), the first of a tuple, the mean of a
 distribution.
 """
@@ -23,7 +24,7 @@ import torch
 from whygen.errors import ModelError, UsageError
 from whygen.models.latent import Floats, LatentModel, Posterior, stated
 from whygen.models.latent_dialects import coders, in_order
-from whygen.models.latent_refusals import OWN
+from whygen.models.latent_refusals import OWN, SIDE_BY_SIDE
 from whygen.models.options import ModelOptions
 
 MEANS = ("mean", "mu", "loc", "z_mean", "embedding")
@@ -92,6 +93,7 @@ class _TorchCalls:
         self._module: Any = module
         self._encoding, self._decoding = coders(module, uri=uri)
         self._order: tuple[int, int] | None = None
+        self._side_by_side: int | None = None
         self._latent_shapes: dict[int, tuple[int, ...]] = {}
         self._named = False
 
@@ -109,7 +111,8 @@ class _TorchCalls:
         kept = torch.random.fork_rng(devices=_devices(self._module))
         with kept, _evaluating(self._module), torch.inference_mode():
             given = _tensor(samples, self._module)
-            mean, second, self._named = _posterior(self._two_of_three(self._encoding(given), given))
+            found = self._halves(self._two_of_three(self._encoding(given), given))
+            mean, second, self._named = _posterior(found)
             self._latent_shapes[mean[0].numel()] = tuple(mean.shape[1:])
             return _numpy(mean.flatten(1)), _numpy(second.expand_as(mean).flatten(1))
 
@@ -126,6 +129,34 @@ class _TorchCalls:
                 "draw. Return (mean, logvar), or a mapping with these names."
             )
         return tuple(result[place] for place in self._order)
+
+    def _halves(self, result: Any) -> Any:
+        """Mean and log-variance where one tensor holds both side by side; anything else as it is.
+
+        The decoder tells: it takes half of what the encoder gives, and not the whole. The mean is the first half, as
+        wherever a network's last layer is cut in two (`torch.chunk`).
+        """
+        if isinstance(result, tuple | list) and len(result) == 1:
+            result = result[0]
+        if not torch.is_tensor(result) or result.ndim < 2:
+            return result
+        if self._side_by_side is None:
+            self._side_by_side = self._axis_of_halves(result[:1])
+        return result.chunk(2, dim=self._side_by_side) if self._side_by_side else result
+
+    def _axis_of_halves(self, latents: torch.Tensor) -> int:
+        """The axis along which half of the latents can be decoded; 0: there is none, or all of them can be."""
+        axes = [axis for axis in {1, latents.ndim - 1} if latents.shape[axis] % 2 == 0]
+        if not axes or self._can_decode(latents):
+            return 0
+        return next((axis for axis in axes if self._can_decode(latents.chunk(2, dim=axis)[0])), 0)
+
+    def _can_decode(self, latents: torch.Tensor) -> bool:
+        try:
+            self._decoding(latents)
+        except Exception:  # foreign code: what a layer raises for a width that it does not take
+            return False
+        return True
 
     def _decode(self, latents: Floats) -> tuple[Floats, ...]:
         with _evaluating(self._module), torch.inference_mode():
@@ -184,7 +215,7 @@ def _posterior(result: Any) -> tuple[torch.Tensor, torch.Tensor, bool]:
     if torch.is_tensor(result) or _first_tensor(result, LATENTS) is not None:
         raise UsageError(
             f"encode of the model returned {_describe(result)} alone: it is an autoencoder without a posterior (a "
-            f"plain or a quantised one). {OWN}"
+            f"plain or a quantised one). {OWN} {SIDE_BY_SIDE}"
         )
     raise UsageError(
         f"encode of the model returned {_describe(result)}; whygen needs the mean and the log-variance of the "

@@ -187,8 +187,10 @@ def test_parquet_with_image_bytes_names_damaged_rows(tmp_path: Path) -> None:
     assert [each.name for each in loaded.skipped] == ["row 2"]
     pq.write_table(pa.table({"raw": [png(images(7, 7))]}), tmp_path / "y.parquet")
     assert load_samples(f"{tmp_path / 'y.parquet'}#raw").samples.shape == (1, 7, 7, 1)
-    with pytest.raises(DataError, match="none of images"):
-        load_samples(tmp_path / "y.parquet")
+    assert load_samples(tmp_path / "y.parquet").samples.shape == (1, 7, 7, 1), "the only column of bytes"
+    pq.write_table(pa.table({"left": [png(images(7, 7))], "right": [png(images(7, 7))]}), tmp_path / "z.parquet")
+    with pytest.raises(DataError, match=r"2 columns that can be the samples: left, right. Name one: PATH#left"):
+        load_samples(tmp_path / "z.parquet")
 
 
 def test_parquet_cells_that_are_paths_are_not_followed(tmp_path: Path) -> None:

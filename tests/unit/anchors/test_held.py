@@ -195,7 +195,7 @@ class Failing(Dataset):
         ([torch.zeros(2, 2), torch.zeros(3, 3), torch.zeros(4, 4)], "3 shapes.*Resize"),
         ([[1, 2], [3]], "array of numbers"),
         (torch.zeros(2, 2, device="meta"), "cannot be read"),
-        ([{"caption": "a cat"}], "caption.*item"),
+        ([{"caption": "a cat"}], "caption.*explain_prompt"),
         ([np.zeros(3), np.zeros(4)], "2 shapes"),
         (Pairs, r"class Pairs itself.*Pairs\(\.\.\.\)"),
         (object(), "holds no samples"),
