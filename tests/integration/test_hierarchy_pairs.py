@@ -61,6 +61,7 @@ def is_pair(words: set[str]) -> bool:
         (20, 3, [(7, 1, "zopen"), (7, 1, "zclose")]),
         (20, 3, [(7, 0, "zopen"), (7, 2, "zclose")]),
         (20, 3, [(4, 1, "zopen"), (6, 2, "zclose")]),
+        (20, 6, [(2, 1, "zopen"), (14, 4, "zclose")]),
         (1, 5, [(0, 1, "zopen"), (0, 3, "zclose")]),
         (1, 1, [(0, 0, "zopen"), (0, 0, "zclose")]),
     ],
@@ -68,6 +69,7 @@ def is_pair(words: set[str]) -> bool:
         "tags of a sentence",
         "tags of a paragraph",
         "in two paragraphs",
+        "in two long paragraphs",
         "quote in a paragraph",
         "quote in a sentence",
     ],
@@ -98,7 +100,7 @@ def test_a_part_that_hides_a_pair_is_opened_and_says_so() -> None:
 
 def test_three_words_that_are_needed_together_are_all_found_with_calls_enough() -> None:
     places = [(3, 0, "zopen"), (3, 1, "zmid"), (3, 2, "zclose")]
-    for seed in range(3):
+    for seed in range(4):
         explanation = explain(
             prompt_of(seed, 20, 3, places), lambda words: {"zopen", "zmid", "zclose"} <= words, seed, budget=1000,
             model_noise="none",

@@ -25,6 +25,9 @@ second when nothing else is left to do."""
 CLEAR = 3.0
 """A value so many times as large as half its interval is left alone."""
 
+CALLED = 0.05
+"""And so is one whose p-value, times the number of leaves, is at most this: it is called whatever the others say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -137,19 +140,24 @@ class Search:
         return next((part for tier in tiers if (part := self._next(tier)) is not None), None)
 
     def _doubtful(self, level: float) -> list[Part]:
-        """Opened parts with leaves whose p-values are up to ``level`` and not clear, the smallest first.
+        """Opened parts with leaves of p-values up to ``level`` that are open to doubt, the least asked first.
 
         Whether a level is asked again depends on its p-values, and what it then says on all its masks: chance has to
         deceive twice.
         """
-        found = [(self._least_doubt(index), index) for index in self.opened if index and self.attempts[index] < AGAIN]
-        return [self.skeleton.parts[index] for p_value, index in sorted(found) if p_value <= level]
+        found = [
+            (self.attempts[index], self._least_doubt(index), index)
+            for index in self.opened
+            if index and self.attempts[index] < AGAIN
+        ]
+        return [self.skeleton.parts[index] for _, p_value, index in sorted(found) if p_value <= level]
 
     def _least_doubt(self, index: int) -> float:
-        """The smallest p-value of a leaf under an opened part that is not clear; 1 where there is none."""
+        """The smallest p-value of a leaf under an opened part that is open to doubt; 1 where there is none."""
         leaves = [child for child in self.skeleton.parts[index].children if child not in self.opened]
         known = [self.standings[leaf] for leaf in leaves]
-        return min((standing.p_value for standing in known if not standing.clear), default=1.0)
+        settled = CALLED / len(self.leaves)
+        return min((each.p_value for each in known if not each.clear and each.p_value > settled), default=1.0)
 
     @property
     def waiting(self) -> list[Part]:
@@ -189,9 +197,12 @@ class Search:
         return next((part for part in parts if self._cost(part) <= self.left()), None)
 
     def _cost(self, part: Part) -> int:
-        """Of asking about a part, and of what is left for pairs of leaves where the values leave something over."""
-        kept = self.reserve[not self._shows(part)] if self.left_over else 0
-        return cost_of_opening(len(part.children)) + kept
+        """Of asking about a part, with what is kept for pairs of leaves."""
+        return cost_of_opening(len(part.children)) + self._kept(showing=self._shows(part))
+
+    def _kept(self, *, showing: bool) -> int:
+        """Calls that are left for pairs of leaves, where the values leave something over."""
+        return self.reserve[not showing] if self.left_over else 0
 
     def _shows(self, part: Part) -> bool:
         """Whether its value stands out, or its inside does: not merely that its interval is wide."""
@@ -221,7 +232,7 @@ class Search:
             for child in self.skeleton.children(parent.index)
             if child.children and not self._stands_out(child.index)
         ]
-        if not suspects or cost_of_looking(suspects) > self.left():
+        if not suspects or cost_of_looking(suspects) + self._kept(showing=True) > self.left():
             return False
         rows, rng = self.opened[parent.index].rows, generator(self.seed, "hidden", parent.index, self.looked)
         found = hidden(suspects, rows, self.probe, rng, noise=self.noise.seen, worth=self.worth)
