@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,3 +30,16 @@ def read_parquet(path: Path, *, most: int) -> pa.Table:
                 raise ValueError(f"it unpacks to over {most // 2**20:,} MiB")
             batches.append(batch)
         return pa.Table.from_batches(batches, schema=batches[0].schema if batches else file.schema_arrow)
+
+
+def read_rows(path: Path, *, most: int) -> list[dict[str, Any]]:
+    """The rows of a parquet file, unpacked within a bound.
+
+    Raises:
+        ValueError: if it is no parquet file, or unpacks to more bytes than ``most``.
+        OSError: if it cannot be read.
+    """
+    try:
+        return read_parquet(path, most=most).to_pylist()
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from None

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -155,15 +156,15 @@ def test_it_is_saved_and_loaded_whole(explained: AnchorExplanation, tmp_path: Pa
     for name in ("draws", "basis", "originals", "reconstructions", "shown", "p_values"):
         np.testing.assert_array_equal(getattr(loaded.evidence, name), getattr(explained.evidence, name))
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
-        "explanation.json", "details.json", "anchors.parquet", "arrays.safetensors", "look_at.csv",
+        "explanation.json", "details.json", "anchors.jsonl", "arrays.safetensors", "look_at.csv",
     }  # fmt: skip
 
 
 def test_the_tables_tell_each_anchor_and_why(explained: AnchorExplanation, tmp_path: Path) -> None:
     explained.save(tmp_path)
-    table = pq.read_table(tmp_path / "anchors.parquet")
-    assert table.num_rows == explained.n_anchors
-    assert {"label", "group", "flip_rate", "kld", "p_kld", "neighbour", "reason", "selected"} <= set(table.column_names)
+    table = [json.loads(line) for line in (tmp_path / "anchors.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(table) == explained.n_anchors
+    assert {"label", "group", "flip_rate", "kld", "p_kld", "neighbour", "reason", "selected"} <= set(table[0])
     with (tmp_path / "look_at.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[0]["selected"] == "True"
@@ -171,6 +172,22 @@ def test_the_tables_tell_each_anchor_and_why(explained: AnchorExplanation, tmp_p
     failed = next(row for row in rows if row["group"] == "LILE")
     assert "kld" in failed["reason"]
     assert "sse" in failed["reason"]
+
+
+def test_a_table_of_an_earlier_schema_is_read(explained: AnchorExplanation, tmp_path: Path) -> None:
+    explained.save(tmp_path)
+    lines = tmp_path / "anchors.jsonl"
+    rows = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "anchors.parquet")
+    lines.unlink()
+    document = json.loads((tmp_path / "explanation.json").read_text(encoding="utf-8"))
+    del document["parts"]
+    (tmp_path / "explanation.json").write_text(json.dumps(document | {"schema": 2}), encoding="utf-8")
+    loaded = AnchorExplanation.load(tmp_path)
+    assert loaded.table() == explained.table()
+    loaded.save(tmp_path)
+    assert not (tmp_path / "anchors.parquet").exists()
+    assert AnchorExplanation.load(tmp_path).table() == explained.table()
 
 
 def test_the_json_alone_loads_and_says_what_is_missing(explained: AnchorExplanation, tmp_path: Path) -> None:

@@ -28,11 +28,12 @@ from whygen.results.prompt import Record, Text, Warned
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file.
 
 2: ``low`` and ``high`` of a group hold both errors (anchors and reference), the group BELOW, and what shares are read
 against: ``tails``, ``comes_back``, ``controls``, ``foils``, ``power``, ``likeness``, ``yardsticks``.
+3: the table of the anchors is JSON Lines, which need no further package; it was parquet.
 """
 
 GROUPS = ("HIHE", "HILE", "LIHE", "LILE", "BELOW")
@@ -273,7 +274,7 @@ class AnchorExplanation(Record):
         return self.model_dump(mode="json", by_alias=True)
 
     def save(self, folder: str | Path) -> Path:
-        """Write explanation.json, details.json, anchors.parquet, arrays.safetensors and look_at.csv into a folder."""
+        """Write explanation.json, details.json, anchors.jsonl, arrays.safetensors and look_at.csv into a folder."""
         from whygen.results.anchors_files import save
 
         return save(self, Path(folder))

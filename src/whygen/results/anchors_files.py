@@ -1,5 +1,5 @@
 # pyright: basic
-"""An `AnchorExplanation` in a folder: JSON for people and programs, parquet for tables, safetensors for arrays."""
+"""An `AnchorExplanation` in a folder: JSON for people and programs, JSON Lines for its table, safetensors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError
@@ -19,6 +17,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as tensors
 
 from whygen.errors import FormatError
+from whygen.results import rows
 from whygen.results.anchors import SCHEMA, AnchorEvidence, AnchorExplanation, Details
 from whygen.results.files import (
     ARRAYS,
@@ -31,11 +30,10 @@ from whygen.results.files import (
     read_document,
     write_together,
 )
-from whygen.tables import read_parquet
 
-ANCHORS = "anchors.parquet"
-MAX_NAMES_BYTES = 2**30
-"""What names and labels may take in memory: a small file can unpack to any size."""
+ANCHORS = "anchors.jsonl"
+EARLIER_ANCHORS = "anchors.parquet"
+"""As schemas 1 and 2 wrote them."""
 LOOK_AT = "look_at.csv"
 OPTIONAL_ARRAYS = (
     "p_values",
@@ -60,11 +58,11 @@ def save(explanation: AnchorExplanation, folder: Path) -> Path:
     if explanation.details is not None:
         parts[DETAILS] = document_bytes(explanation.details.model_dump(mode="json"))
     if explanation.evidence is not None:
-        parts[ANCHORS] = _parquet(explanation.table())
+        parts[ANCHORS] = _lines(explanation.table())
         parts[ARRAYS] = tensors(_arrays(explanation.evidence))
         parts[LOOK_AT] = _csv(explanation.look_at())
     parts[DOCUMENT] = document_bytes(explanation.to_dict())
-    write_together(folder, parts, stale=(DOCUMENT, DETAILS, ANCHORS, ARRAYS, LOOK_AT))
+    write_together(folder, parts, stale=(DOCUMENT, DETAILS, ANCHORS, EARLIER_ANCHORS, ARRAYS, LOOK_AT))
     return folder
 
 
@@ -78,7 +76,8 @@ def load(path: Path) -> AnchorExplanation:
     document = read_document(path)
     file = path / DOCUMENT if path.is_dir() else path
     check_schema(document, file, newest=SCHEMA)
-    where = {name: part_of(path, name, document) for name in (DETAILS, ARRAYS, ANCHORS)} if path.is_dir() else {}
+    names = (DETAILS, ARRAYS, ANCHORS, EARLIER_ANCHORS) if path.is_dir() else ()
+    where = {name: part_of(path, name, document) for name in names}
     document = {name: value for name, value in document.items() if name != PARTS}
     try:
         if not path.is_dir():
@@ -92,24 +91,17 @@ def load(path: Path) -> AnchorExplanation:
         raise FormatError(f"{str(file)!r} is damaged at {where!r}: {first['msg']}. Explain again.") from None
 
 
-def _parquet(table: dict[str, list[Any]]) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table({name: _encodable(column) for name, column in table.items()}), sink)
-    return sink.getvalue().to_pybytes()
+def _lines(table: dict[str, list[Any]]) -> bytes:
+    return rows.to_lines(dict(zip(table, cells, strict=True)) for cells in zip(*table.values(), strict=True))
 
 
-def _encodable(column: list[Any]) -> list[Any]:
-    """File names need not be UTF-8: what cannot be encoded is spelled out."""
-    return [cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell for cell in column]
-
-
-def _csv(rows: list[dict[str, Any]]) -> bytes:
+def _csv(listed: list[dict[str, Any]]) -> bytes:
     """Cells that a spreadsheet would run as a formula get an apostrophe: names come from users' files."""
     stream = io.StringIO(newline="")
-    if rows:
-        writer = csv.DictWriter(stream, list(rows[0]))
+    if listed:
+        writer = csv.DictWriter(stream, list(listed[0]))
         writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in listed)
     return stream.getvalue().encode("utf-8", "backslashreplace")
 
 
@@ -140,13 +132,19 @@ def _load_evidence(where: Mapping[str, Path]) -> AnchorEvidence | None:
         return None
     try:
         arrays: dict[str, Any] = load_file(where[ARRAYS])
-        table = read_parquet(where[ANCHORS], most=MAX_NAMES_BYTES)
-        stored: dict[str, Any] = {
-            name: table.column(name).to_pylist() for name in ("name", "label") if name in table.column_names
-        }
-        labels = stored.get("label")
-        return AnchorEvidence(
-            **arrays, names=tuple(stored.get("name", ())), labels=None if labels is None else tuple(labels)
-        )
-    except (OSError, SafetensorError, pa.ArrowException, TypeError, ValueError) as error:
+        names, labels = _names(where)
+        return AnchorEvidence(**arrays, names=names, labels=labels)
+    except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise FormatError(f"The arrays in {str(where[ARRAYS].parent)!r} cannot be read: {error}") from error
+
+
+def _names(where: Mapping[str, Path]) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
+    """Names and labels of the anchors, from the table."""
+    if where[EARLIER_ANCHORS].is_file():
+        found = rows.read_earlier(where[EARLIER_ANCHORS])
+    else:
+        found = rows.read_lines(where[ANCHORS])
+    kept = [(row.get("name"), row.get("label"), "label" in row) for row in found]
+    names = tuple(name for name, _, _ in kept if name is not None)
+    labelled = bool(kept) and kept[0][2]
+    return names, tuple(label for _, label, _ in kept) if labelled else None

@@ -1,7 +1,7 @@
 # pyright: basic
-"""Saving and loading a prompt explanation: JSON beside safetensors and parquet; never pickle.
+"""Saving and loading a prompt explanation: JSON and JSON Lines beside safetensors; never pickle.
 
-A folder holds ``explanation.json`` (the contract), ``details.json``, ``arrays.safetensors`` and ``samples.parquet``;
+A folder holds ``explanation.json`` (the contract), ``details.json``, ``arrays.safetensors`` and ``samples.jsonl``;
 where the model drew, ``pictures.safetensors`` too, and where the answers are sounds or videos, ``media.safetensors``.
 The document names the digests of the others. All are written beside their places first; then the document takes its
 own, and the others after it: at every moment a folder holds one whole explanation, the earlier or the new one.
@@ -13,27 +13,28 @@ import errno
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from whygen.errors import FormatError, MissingError, StoreError
 from whygen.files import write_beside
-from whygen.results import media, pictures
+from whygen.results import media, pictures, rows
 from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, Sample
 from whygen.safe import read_json
 
 DOCUMENT = "explanation.json"
 DETAILS = "details.json"
 ARRAYS = "arrays.safetensors"
-SAMPLES = "samples.parquet"
+SAMPLES = "samples.jsonl"
+EARLIER_SAMPLES = "samples.parquet"
+"""As schema 1 wrote them."""
 PICTURES = "pictures.safetensors"
 MEDIA = "media.safetensors"
 MAX_DOCUMENT_BYTES = 64 * 2**20
@@ -42,17 +43,8 @@ MAX_DOCUMENT_BYTES = 64 * 2**20
 PARTS = "parts"
 """The field of a document on disk that holds the digests of the files beside it."""
 
-_COLUMNS = pa.schema(
-    [
-        ("kind", pa.string()),
-        ("mask", pa.int64()),
-        ("draw", pa.int64()),
-        ("prompt", pa.string()),
-        ("output", pa.string()),
-        ("finish", pa.string()),
-        ("effect", pa.float64()),
-    ]
-)
+PART_NAMES = (DETAILS, ARRAYS, SAMPLES, EARLIER_SAMPLES, PICTURES, MEDIA)
+_SAMPLE = TypeAdapter(Sample)
 
 
 def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
@@ -65,13 +57,13 @@ def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
     parts: dict[str, bytes] = {DETAILS: document_bytes(explanation.details())}
     if explanation.evidence is not None:
         parts[ARRAYS] = save(_arrays(explanation.evidence))
-        parts[SAMPLES] = _parquet(explanation.evidence.samples)
+        parts[SAMPLES] = rows.to_lines(asdict(sample) for sample in explanation.evidence.samples)
         if explanation.evidence.pictures is not None:
             parts[PICTURES] = save(pictures.to_arrays(explanation.evidence.pictures))
         if explanation.evidence.media is not None:
             parts[MEDIA] = save(media.to_arrays(explanation.evidence.media))
     parts[DOCUMENT] = document_bytes(explanation.to_dict())
-    write_together(folder, parts, stale=(DOCUMENT, DETAILS, ARRAYS, SAMPLES, PICTURES, MEDIA))
+    write_together(folder, parts, stale=(DOCUMENT, *PART_NAMES))
     return folder
 
 
@@ -195,15 +187,6 @@ def _arrays(evidence: Evidence) -> dict[str, NDArray[Any]]:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def _parquet(samples: tuple[Sample, ...]) -> bytes:
-    columns: dict[str, list[Any]] = {name: [getattr(sample, name) for sample in samples] for name in _COLUMNS.names}
-    for name in ("prompt", "output"):  # half surrogates cannot be encoded: they are spelled out
-        columns[name] = [text.encode("utf-8", "backslashreplace").decode() for text in columns[name]]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns, schema=_COLUMNS), sink)
-    return sink.getvalue().to_pybytes()
-
-
 def read_document(path: Path) -> dict[str, Any]:
     """The JSON document of a saved explanation, of either kind and of any version.
 
@@ -266,7 +249,7 @@ def load_prompt(path: Path | str) -> PromptExplanation:
     _check_values(explanation, file)
     if not place.is_dir():
         return explanation
-    where = {name: part_of(place, name, document) for name in (DETAILS, ARRAYS, SAMPLES, PICTURES, MEDIA)}
+    where = {name: part_of(place, name, document) for name in PART_NAMES}
     return _with_evidence(_with_details(explanation, where[DETAILS]), where)
 
 
@@ -299,23 +282,24 @@ def _with_details(explanation: PromptExplanation, file: Path) -> PromptExplanati
         return explanation
     details = _read_json(file)
     kept = {name: details.pop(name, None) for name in ("r2_chance_p95", "noise_ceiling_low", "noise_ceiling_high")}
-    fields: dict[str, Any] = {name: getattr(explanation, name) for name in PromptExplanation.model_fields}
-    fields["fidelity"] = {**explanation.fidelity.model_dump(), **kept}
+    known: dict[str, Any] = {name: getattr(explanation, name) for name in PromptExplanation.model_fields}
+    known["fidelity"] = {**explanation.fidelity.model_dump(), **kept}
     try:
-        return PromptExplanation.model_validate({**fields, **details})
+        return PromptExplanation.model_validate({**known, **details})
     except ValidationError as error:
         raise FormatError(f"{str(file)!r} {_first(error)}") from None
 
 
 def _with_evidence(explanation: PromptExplanation, where: Mapping[str, Path]) -> PromptExplanation:
-    present = [name for name in (ARRAYS, SAMPLES) if where[name].is_file()]
+    told = EARLIER_SAMPLES if where[EARLIER_SAMPLES].is_file() else SAMPLES
+    present = [name for name in (ARRAYS, told) if where[name].is_file()]
     if not present:
         return explanation
-    for name in (ARRAYS, SAMPLES):
+    for name in (ARRAYS, told):
         if name not in present:
             raise FormatError(f"{str(where[name])!r} is missing beside {present[0]}. {_WITHOUT}")
     arrays = _read_arrays(where[ARRAYS], units=len(explanation.units))
-    samples = _read_samples(where[SAMPLES])
+    samples = _read_samples(where[told])
     drawn = _read_pictures(where[PICTURES], samples=len(samples), units=len(explanation.units))
     heard = _read_media(where[MEDIA], samples=len(samples), units=len(explanation.units))
     evidence = Evidence(**arrays, samples=samples, pictures=drawn, media=heard)
@@ -358,25 +342,11 @@ def _read_media(file: Path, *, samples: int, units: int) -> media.MediaEvidence 
         raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
 
 
-MAX_SAMPLE_BYTES = 2**30
-"""What samples may take in memory: a small file can unpack to any size."""
-
-
 def _read_samples(file: Path) -> tuple[Sample, ...]:
-    rows: list[dict[str, Any]] = []
-    left = MAX_SAMPLE_BYTES
     try:
-        with pq.ParquetFile(pa.py_buffer(file.read_bytes())) as table:
-            groups = range(table.metadata.num_row_groups)
-            if sum(table.metadata.row_group(group).total_byte_size for group in groups) > left:
-                raise FormatError(f"{str(file)!r} unpacks to over 1 GiB: no explanation is so large. {_WITHOUT}")
-            if not set(_COLUMNS.names) <= set(table.schema_arrow.names):
-                raise FormatError(f"{str(file)!r} lacks columns. {_WITHOUT}")
-            for batch in table.iter_batches(batch_size=256, columns=_COLUMNS.names):
-                left -= batch.nbytes
-                if left < 0:
-                    raise FormatError(f"{str(file)!r} unpacks to over 1 GiB: no explanation is so large. {_WITHOUT}")
-                rows += batch.cast(_COLUMNS).to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as error:
+        found = rows.read_earlier(file) if file.suffix == ".parquet" else rows.read_lines(file)
+        return tuple(_SAMPLE.validate_python(row) for row in found)
+    except ValidationError as error:
+        raise FormatError(f"{str(file)!r} {_first(error)}") from None
+    except (ValueError, OSError) as error:
         raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
-    return tuple(Sample(**row) for row in rows)

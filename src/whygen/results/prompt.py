@@ -2,7 +2,7 @@
 
 The JSON (`PromptExplanation.to_dict`) is a contract; field order is the order of the file. What a person wants besides
 (generation settings, pinned parts, surrogate) travels in ``details.json``, and the arrays that the numbers were
-computed from in safetensors and parquet, so everything after the model calls can be rebuilt offline.
+computed from in safetensors and JSON Lines, so everything after the model calls can be rebuilt offline.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from whygen.types import Effects, Masks
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SCHEMA = 1
-"""Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
+SCHEMA = 2
+"""Version of the layout. Raise it when a field changes meaning, keep the old reader and an old golden file.
+
+2: samples are JSON Lines, which need no further package; they were parquet.
+"""
 
 
 class Reference(Record):
@@ -265,7 +268,7 @@ class PromptExplanation(Record):
         }
 
     def save(self, directory: Path | str) -> Path:
-        """Write explanation.json, details.json, arrays.safetensors and samples.parquet; returns the folder.
+        """Write explanation.json, details.json, arrays.safetensors and samples.jsonl; returns the folder.
 
         Raises:
             StoreError: if the folder cannot be written.

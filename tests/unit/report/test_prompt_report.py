@@ -377,7 +377,7 @@ def test_missing_effects_leave_holes_not_errors() -> None:
 def test_only_the_first_samples_are_shown() -> None:
     text = read(page_of(prompt_explanation(pairs=120))).text
     assert "251 prompts were sent." in text
-    assert "The first 200 are shown; all are in samples.parquet." in text
+    assert "The first 200 are shown; all are in samples.jsonl." in text
 
 
 def test_a_notebook_frames_the_page() -> None:

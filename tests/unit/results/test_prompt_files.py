@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from example_explanations import prompt_explanation
 from whygen.errors import FormatError, MissingError, StoreError
-from whygen.results import PromptExplanation, load
+from whygen.results import PromptExplanation, load, rows
 from whygen.results.prompt import SCHEMA, Fidelity, Reference, Sample, UnitAttribution
 
 GOLDEN = Path(__file__).parents[2] / "data" / "golden" / "prompt-v1"
@@ -53,7 +53,7 @@ def test_a_folder_gives_everything_back(tmp_path: Path) -> None:
     assert again.fidelity.r2_chance_p95 == explanation.fidelity.r2_chance_p95
     assert again.pinned == explanation.pinned
     assert sorted(place.name for place in folder.iterdir()) == [
-        "arrays.safetensors", "details.json", "explanation.json", "samples.parquet",
+        "arrays.safetensors", "details.json", "explanation.json", "samples.jsonl",
     ]  # fmt: skip
 
 
@@ -89,6 +89,27 @@ def test_the_golden_file_still_loads() -> None:
     ]
 
 
+def test_rows_are_json_whatever_a_model_says(tmp_path: Path) -> None:
+    """Half a surrogate pair is spelled out, a number that is none becomes null, and what is no row is named."""
+    said = {"prompt": "a\ud800b", "effect": float("nan"), "more": "line\u2028break\n"}
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(rows.to_lines([said, {"effect": 1.5}]))
+    assert list(rows.read_lines(file)) == [
+        {"prompt": "a\\ud800b", "effect": None, "more": "line\u2028break\n"},
+        {"effect": 1.5},
+    ]
+    for line, told in ((b"[1]\n", "line 2 is no object"), (b"{\n", "Expecting"), (b"[" * 9999, "deeper than")):
+        file.write_bytes(b'{"a": 1}\n' + line)
+        with pytest.raises(ValueError, match=told):
+            list(rows.read_lines(file))
+
+
+def test_a_file_of_rows_is_bounded(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "MAX_BYTES", 100)
+    with pytest.raises(FormatError, match=r"samples\.jsonl' is damaged \(it is over"):
+        load(saved)
+
+
 def test_either_name_of_the_schema_works() -> None:
     document = prompt_explanation(pairs=6).to_dict()
     assert PromptExplanation(**document).schema_version == SCHEMA
@@ -106,7 +127,7 @@ def test_saving_again_leaves_nothing_of_the_earlier_one(saved: Path) -> None:
 def test_a_newer_schema_is_refused_with_both_versions(saved: Path) -> None:
     file = saved / "explanation.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 9, "whygen": "7.0"}))
-    with pytest.raises(FormatError, match=r"schema 9, written by whygen 7\.0; this whygen reads up to 1\. Upgrade"):
+    with pytest.raises(FormatError, match=r"schema 9, written by whygen 7\.0; this whygen reads up to 2\. Upgrade"):
         load(saved)
 
 
@@ -122,7 +143,7 @@ def test_a_newer_schema_is_refused_with_both_versions(saved: Path) -> None:
         ("details.json", b"{"),
         ("details.json", b'{"pinned": "all"}'),
         ("arrays.safetensors", b"not arrays"),
-        ("samples.parquet", b"PAR1 not a table"),
+        ("samples.jsonl", b'{"kind": "mask"}\n'),
     ],
 )
 def test_a_damaged_part_is_named(saved: Path, name: str, data: bytes) -> None:
@@ -131,7 +152,7 @@ def test_a_damaged_part_is_named(saved: Path, name: str, data: bytes) -> None:
         load(saved)
 
 
-@pytest.mark.parametrize("name", ["arrays.safetensors", "samples.parquet"])
+@pytest.mark.parametrize("name", ["arrays.safetensors", "samples.jsonl"])
 def test_a_missing_part_is_named(saved: Path, name: str) -> None:
     (saved / name).unlink()
     with pytest.raises(FormatError, match=f"{name}' is missing"):
@@ -158,8 +179,8 @@ def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
 
 def test_a_failed_save_leaves_the_earlier_one_alone(saved: Path) -> None:
     before = load(saved)
-    (saved / "samples.parquet").unlink()
-    (saved / "samples.parquet").mkdir()  # cannot be unlinked as a file, nor replaced by one
+    (saved / "samples.jsonl").unlink()
+    (saved / "samples.jsonl").mkdir()  # cannot be unlinked as a file, nor replaced by one
     with pytest.raises(StoreError):
         prompt_explanation(pairs=12, seed=4).save(saved)
     assert not list(saved.glob(".*"))
