@@ -136,7 +136,8 @@ def _estimated(rebuilt: Rebuilt, draws: Floats, ends: Mapping[str, list[float]])
         if not ends["repeat"] or not ends["empty"]:
             return None
         observed = replace(observed, total=float(np.mean(ends["repeat"])) - float(np.mean(ends["empty"])))
-    noise = measure(draws, known=known, speaks=np.logical_not(observed.masks.all(axis=1)))
+    share = observed.masks.mean(axis=1)
+    noise = measure(draws, known=known, speaks=share < 1.0, kept=share)
     whole = Whole((), np.array(ends["repeat"]), explanation.noise.differs, steadiness="known" if known else "so far")
     plan = Plan(
         options=PromptOptions(estimand=explanation.estimand, keep=explanation.keep), surrogate=rebuilt.surrogate

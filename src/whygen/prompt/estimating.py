@@ -43,7 +43,7 @@ def _estimate(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.Esti
         return collapsed_estimate(observed, collapse)
     observed, middle = _centred(observed)
     if local:
-        return intervals.local_estimate(observed)
+        return exact.local_estimate(observed, seen.noise if _is_complete(observed) else None)
     if groups < intervals.FEWEST_GROUPS:
         raise BudgetError(
             f"Only {groups} pairs of masks were answered: at least {intervals.FEWEST_GROUPS} are needed.",

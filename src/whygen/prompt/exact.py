@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import DataError
+from whygen.prompt import intervals
 from whygen.prompt.intervals import Estimate, Floats
 from whygen.prompt.noise import Noise, measure
 from whygen.prompt.observed import Observed
@@ -65,6 +66,23 @@ def complete_estimate(observed: Observed, noise: Noise | None = None, *, estiman
     shift = (observed.total - float(found.attributions.sum())) / observed.n
     moved = None if found.interval is None else Interval(*(limit + shift for limit in found.interval))
     return replace(found, attributions=found.attributions + shift, interval=moved)
+
+
+def local_estimate(observed: Observed, noise: Noise | None = None) -> Estimate:
+    """The line that tells the nearest masks best; where all masks were asked only the model's noise is left.
+
+    What the line misses is no error of it where nothing was sampled, though the sandwich of `intervals.local_estimate`
+    counts it as one. No unit is tested, as where masks are sampled.
+
+    Args:
+        observed: masks with the weight of each under a kernel.
+        noise: of their effects, where these are all masks there are; None where they were sampled.
+    """
+    sampled = intervals.local_estimate(observed)
+    if noise is None or noise.source == "unknown":
+        return sampled
+    found = contrast(intervals.local_weights(observed), observed.effects, noise)
+    return replace(found, p_values=None, effective=sampled.effective)
 
 
 def leave_one_out_estimate(

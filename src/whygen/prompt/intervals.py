@@ -179,15 +179,8 @@ def local_estimate(observed: Observed) -> Estimate:
     Raises:
         DataError: if ``nearness`` is not one finite number of at least zero a mask, or zero for all.
     """
-    weights = np.ones(len(observed)) if observed.nearness is None else observed.nearness
-    if weights.shape != (len(observed),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise DataError(
-            f"nearness has shape {weights.shape} for {len(observed)} masks: give one finite number of at least zero "
-            "for each, not all zero. A kernel that is too narrow rounds to zero: widen it."
-        )
+    x, weights, bread = _normal_equations(observed)
     effective = float(weights.sum() ** 2 / (weights**2).sum())
-    x: Floats = np.hstack([np.ones((len(observed), 1)), observed.masks.astype(np.float64)])
-    bread: Floats = np.asarray(np.linalg.pinv(x.T @ (weights[:, None] * x)), dtype=np.float64)
     solution: Floats = bread @ x.T @ (weights * observed.effects)
     residual: Floats = observed.effects - x @ solution
     leverage: Floats = weights * ((x @ bread) * x).sum(axis=1)
@@ -203,3 +196,26 @@ def local_estimate(observed: Observed) -> Estimate:
     half = student_half_width(variance, degrees)
     interval = Interval(coefficients, coefficients - half, coefficients + half)
     return Estimate(coefficients, interval, None, "sandwich (HC3) clustered by pair", effective)
+
+
+def local_weights(observed: Observed) -> Floats:
+    """How weighted least squares makes its coefficients of effects, ``(m, n)``: ``weights.T @ effects``.
+
+    Raises:
+        DataError: as `local_estimate` does.
+    """
+    x, weights, bread = _normal_equations(observed)
+    return (weights[:, None] * (x @ bread))[:, 1:]
+
+
+def _normal_equations(observed: Observed) -> tuple[Floats, Floats, Floats]:
+    """Columns ``(m, n + 1)``, the first of ones; the weight of each mask; and the inverse of ``x.T @ (w x)``."""
+    weights = np.ones(len(observed)) if observed.nearness is None else observed.nearness
+    if weights.shape != (len(observed),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise DataError(
+            f"nearness has shape {weights.shape} for {len(observed)} masks: give one finite number of at least zero "
+            "for each, not all zero. A kernel that is too narrow rounds to zero: widen it."
+        )
+    x: Floats = np.hstack([np.ones((len(observed), 1)), observed.masks.astype(np.float64)])
+    bread: Floats = np.asarray(np.linalg.pinv(x.T @ (weights[:, None] * x)), dtype=np.float64)
+    return x, weights, bread

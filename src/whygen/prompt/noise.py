@@ -33,12 +33,15 @@ Floats: TypeAlias = NDArray[np.float64]
 
 LEVEL = 0.95
 
-ADDED = 2.0
+ADDED = 1.0
 """Weight of the pair of answers that is added where some pairs agreed. Measured in benchmarks/coverage_noise.py."""
 
-TAIL = 12.0
+TAIL = 24.0
 """Weight of the most variable mask, counted again where few masks were drawn twice and their variances differ by more
 than chance: those that vary most may not be among them. Measured in benchmarks/coverage_noise.py."""
+
+FEWEST_FOR_SLOPE = 4
+"""Masks drawn twice from which a change of the noise along the share of the prompt that is kept can be told."""
 
 SHARED = 2.0
 """Degrees of freedom that the mean variance of all masks counts beside each mask's own."""
@@ -121,6 +124,15 @@ class Noise:
         return 1.0 if not self.repeats else 1.0 - (1.0 - LEVEL) ** (1.0 / (2.0 * self.repeats))
 
     @property
+    def likely_rate(self) -> float:
+        """The same by half of the chance of what was seen (Lancaster's mid-p).
+
+        `flip_rate` holds whatever the rate, and so in more than 95% of runs; this one holds as coverage is counted,
+        over runs in which all repeats agreed and others.
+        """
+        return 1.0 if not self.repeats else 1.0 - min(1.0, 2.0 * (1.0 - LEVEL)) ** (1.0 / (2.0 * self.repeats))
+
+    @property
     def method(self) -> str:
         """How the limits of contrasts of these masks come about, in the words of the report."""
         return {
@@ -153,7 +165,7 @@ class Noise:
         if self.source == "steady":
             return self._steady(reach, values)
         squares: Floats = weights**2 / self.counts[:, None]
-        shared: Floats = squares.T @ (self.spread - self.own) * (self.raised * self._weighted(weights**2))
+        shared: Floats = self.raised * (squares.T @ (self.spread - self.own))
         variance: Floats = shared + squares.T @ self.own
         degrees = self._degrees(squares, shared, variance)
         half = student_half_width(variance, degrees, level=LEVEL)
@@ -166,19 +178,7 @@ class Noise:
         with np.errstate(divide="ignore", invalid="ignore"):
             share: Floats = np.where(reach > 0.0, np.abs(values) / reach, 0.0)
         share = np.where(share <= ROUNDING, 0.0, np.minimum(share, 1.0))
-        return Limits(self.flip_rate * reach, (1.0 - share) ** (2.0 * self.repeats))
-
-    def _weighted(self, squares: Floats) -> Floats:
-        """How much more masks vary that weigh in a contrast than masks do on average, shape ``(k,)``, at least one.
-
-        Shapley values weigh few masks most: a model that rambles where most words are missing has its noise there.
-        """
-        free: Floats = (self.counts - 1).astype(np.float64)
-        weigh = squares[free > 0.0]
-        own = self.own[free > 0.0] * (SHARED + free[free > 0.0]) / free[free > 0.0]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio: Floats = weigh.T @ own / weigh.sum(axis=0) / self.pool
-        return np.maximum(np.nan_to_num(ratio, nan=1.0, posinf=1.0), 1.0)
+        return Limits(self.likely_rate * reach, 0.5 * (1.0 - share) ** (2.0 * self.repeats) + 0.5 * (share == 0.0))
 
     def _degrees(self, squares: Floats, shared: Floats, variance: Floats) -> Floats:
         """Satterthwaite's degrees of freedom of each contrast, shape ``(k,)``, at least one."""
@@ -193,8 +193,9 @@ class Noise:
 
 
 def measure(
-    draws: Floats, *, known: bool = False, speaks: NDArray[np.bool_] | None = None, reach: float = 0.0
-) -> Noise:
+    draws: Floats, *, known: bool = False, speaks: NDArray[np.bool_] | None = None, reach: float = 0.0,
+    kept: Floats | None = None,
+) -> Noise:  # fmt: skip
     """The noise of masks from the effects of their draws.
 
     Args:
@@ -203,6 +204,8 @@ def measure(
         speaks: masks ``(m,)`` whose draws say something of the other masks: those that were redrawn at random. All,
             unless given; the whole prompt is none, since a model is surest there.
         reach: how far the target lets two effects be apart (1 for an answer that agrees or not); 0 if nobody knows.
+        kept: share of the prompt that each mask keeps, shape ``(m,)``: noise may grow or shrink along it. None where
+            that means nothing.
     """
     drawn = ~np.isnan(draws)
     counts: NDArray[np.int64] = drawn.sum(axis=1)
@@ -230,7 +233,8 @@ def measure(
     tail = TAIL * missing * (1.0 - degrees / max(weight, 1.0)) * (1.0 - agreed)
     raised = 1.0 if pool <= 0.0 else (weight + tail * float(variances.max()) / pool) / (weight + tail)
     own: Floats = np.where(free > 0.0, squares, 0.0) / (SHARED + free)
-    spread: Floats = SHARED * pool / (SHARED + free) + own
+    along = np.ones(len(draws)) if kept is None else _along(kept, np.sqrt(variances), asked, free[asked])
+    spread: Floats = SHARED * pool * along / (SHARED + free) + own
     return Noise("measured" if odd else "steady", counts, spread, own, pool, degrees, repeats, odd, span, raised)
 
 
@@ -302,6 +306,27 @@ def _odd(draws: Floats, slack: float) -> NDArray[np.int64]:
     """Draws of each mask that differ from its most frequent value, shape ``(m,)``."""
     equal = (np.abs(draws[:, :, None] - draws[:, None, :]) <= slack).sum(axis=2)
     return (~np.isnan(draws)).sum(axis=1) - equal.max(axis=1)
+
+
+def _along(kept: Floats, deviations: Floats, asked: NDArray[np.bool_], free: Floats) -> Floats:
+    """By how much the noise variance of each mask differs from the mean, ``(m,)``, along the share it keeps.
+
+    A model that rambles where most words are missing has its noise there, and Shapley values weigh those few masks
+    most. The standard deviations ``(a,)`` of the masks that were ``asked`` again lie around a line; its slope is shrunk
+    as far as chance explains it (James and Stein), so that it widens little where noise is everywhere alike.
+    """
+    place = kept[asked]
+    offset = place - np.average(place, weights=free)
+    mean, width = float(np.average(deviations, weights=free)), float((free * offset**2).sum())
+    if len(place) < FEWEST_FOR_SLOPE or width <= 0.0 or mean <= 0.0:
+        return np.ones(len(kept))
+    slope = float((free * offset * deviations).sum()) / width
+    left = deviations - mean - slope * offset
+    error = float((free * left**2).sum()) / (len(place) - 2.0) / width
+    slope *= max(0.0, 1.0 - error / slope**2) if slope else 0.0
+    middle = float(np.average(place, weights=free))
+    line: Floats = np.maximum(mean + slope * (kept - middle), 0.0) ** 2
+    return line / float(np.average(line[asked], weights=free))
 
 
 def _pooled_degrees(variances: Floats, free: Floats, pool: float, *, added: float, apart: float) -> float:

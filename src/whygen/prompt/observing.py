@@ -245,7 +245,8 @@ def _noise(asker: Asker, drawn: NDArray[np.float64], alive: NDArray[np.bool_], r
     if options.scale != "none":  # effects are rescaled over the run: those of single draws are in another unit
         drawn = drawn[:, :1]
     # The whole prompt, where a model is surest, speaks for no other.
-    return measure(drawn[alive], known=known, speaks=masks.sum(axis=1) < masks.shape[1], reach=rule.reach)
+    share = masks.mean(axis=1)
+    return measure(drawn[alive], known=known, speaks=share < 1.0, reach=rule.reach, kept=share)
 
 
 def _noise_of_sets(asker: Asker, rows: Sequence[int], whole: Whole, plan: Plan) -> Noise:

@@ -84,7 +84,9 @@ def first_level(
         return None
     drawn = measure_noise(masks, effects)
     effects = mean_of_draws(drawn)
-    noise = measure(drawn[kept], known=known, speaks=masks[kept].sum(axis=1) < masks.shape[1])
+    noise = measure(
+        drawn[kept], known=known, speaks=masks[kept].sum(axis=1) < masks.shape[1], kept=masks[kept].mean(axis=1)
+    )
     own, groups = design.masks[kept], design.groups[kept]
     observed = Observed(own, effects[kept], groups, sizes=design.sizes, total=None if complete else total)
     rows = Rows(masks[kept], effects[kept], np.full(len(own), np.nan), groups, np.flatnonzero(kept))
