@@ -7,8 +7,8 @@ import importlib
 from pathlib import Path
 
 NAMES = (
-    "first_minute", "coverage", "coverage_noise", "ceilings", "significance", "sizes", "labels", "distances",
-    "operators", "overhead", "editing", "store", "anchors_selection", "long_prompts", "long_pairs",
+    "first_minute", "coverage", "coverage_noise", "ceilings", "r2_interval", "significance", "sizes", "labels",
+    "distances", "operators", "overhead", "editing", "store", "anchors_selection", "long_prompts", "long_pairs",
     "estimator_overhead", "methods", "stochastic", "distance_ablation", "kernels", "prompt_length",
     "architectures", "templates", "templates_noise", "comparisons", "fuzz_doors", "shares", "runs_faults", "foreign",
 )  # fmt: skip

@@ -19,8 +19,10 @@ from whygen.prompt import designs
 from whygen.prompt.fidelity import noise_ceiling
 from whygen.prompt.noise import measure
 
-GAMES = 200
-SEED = 5
+GAMES = 400
+SEED = 51
+"""Nothing was chosen on it; `UNEQUAL` was chosen on seed 5."""
+
 SIZES = ((4, 32), (4, 64), (5, 48), (5, 64), (5, 128), (6, 74), (6, 96), (6, 128))
 TRUTH = 400
 """Draws of a mask that the truth is taken from."""

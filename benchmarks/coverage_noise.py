@@ -40,6 +40,9 @@ Draw = Callable[[int], Floats]
 GAMES, ORACLES, AGAIN = 1500, 60, 200
 """Games in a cell, those with an oracle, and how often it asks."""
 
+MANY_UNITS, FEWER = 12, (400, 5)
+"""With so many units a game has thousands of masks: fewer games, and fewer with an oracle."""
+
 SEED = 31
 """Nothing was chosen by what it gives."""
 
@@ -218,8 +221,10 @@ def _sampled(cell: Cell, every: NDArray[np.bool_], draw: Draw, rng: np.random.Ge
     return exact.local_estimate(design.observed(effects, nearness=near(design.masks)))
 
 
-def run(cell: Cell, rng: np.random.Generator, *, games: int = GAMES) -> dict[str, object]:
+def run(cell: Cell, rng: np.random.Generator, *, games: int | None = None) -> dict[str, object]:
     """One row of the table."""
+    most, oracles = FEWER if cell.n >= MANY_UNITS else (GAMES, ORACLES)
+    games = games or most
     given, seen = setting(cell), Seen(cell)
     sampled = cell.estimand == "local" and cell.n > max(BUDGETS)
     reach = 1.0 if cell.noise.split()[0] in BINARY else 0.0
@@ -232,7 +237,7 @@ def run(cell: Cell, rng: np.random.Generator, *, games: int = GAMES) -> dict[str
         drawn = asked(cell, given.every[given.rows], lambda draws, draw=draw: draw(draws)[given.rows], rng)
         span = max(reach, float(np.nanmax(drawn) - np.nanmin(drawn)), 1e-300)
         seen.add(given.estimate(drawn, reach), right, span=span)
-        if game < ORACLES:
+        if game < oracles:
             seen.oracles.append(2.0 * given.oracle(drawn, draw) / span)
     return seen.row(games)
 

@@ -20,6 +20,9 @@ from scipy.special import betaincinv  # pyright: ignore[reportMissingTypeStubs]
 
 from whygen.errors import UsageError
 
+AMPLE = 3.0
+"""Scores so many times as many as a threshold takes, and some, are looked at first: the others are below it."""
+
 _SLACK = 1e-9
 """Products such as 0.29 * 100 fall just below the whole number they are; no level is that close to another."""
 
@@ -189,17 +192,25 @@ def population_thresholds(
     falling = scores[order]
     if is_discrete(scores):
         return _atoms(falling, shares, masses[:, order], tail)
-    return _between(falling, shares, masses[:, order], tail)
+    total = tail.mass + masses.sum(axis=1)
+    first = min(len(scores), math.ceil(AMPLE * (len(scores) * float(shares.max()) + AMPLE**2)))
+    if first < len(scores) and bool((tail.mass + masses[:, order[:first]].sum(axis=1) <= shares * total).any()):
+        first = len(scores)  # the highest scores hold less than the share in some draw
+    return _between(falling, shares, masses[:, order[:first]], total, tail)
 
 
 def _between(
-    falling: NDArray[np.float64], shares: NDArray[np.float64], masses: NDArray[np.float64], tail: Beyond
-) -> NDArray[np.float64]:
-    """For scores without ties; ``falling`` and the columns of ``masses`` in descending order."""
+    falling: NDArray[np.float64], shares: NDArray[np.float64], masses: NDArray[np.float64], total: NDArray[np.float64],
+    tail: Beyond,
+) -> NDArray[np.float64]:  # fmt: skip
+    """For scores without ties; ``falling`` and the columns of ``masses`` in descending order, as far as they matter.
+
+    ``total (B,)`` is the mass of all scores.
+    """
     n, draws = len(falling), np.arange(len(shares))
     above = np.cumsum(np.column_stack([tail.mass, masses]), axis=1)
-    above /= above[:, -1:]  # above[:, k] is the population's share above the (k + 1)-th largest score
-    gap = np.minimum((above <= shares[:, None]).sum(axis=1), n)
+    above /= total[:, None]  # above[:, k] is the population's share above the (k + 1)-th largest score
+    gap = np.minimum((above <= shares[:, None]).sum(axis=1), masses.shape[1])
     upper, lower = falling[np.maximum(gap - 1, 0)], falling[np.minimum(gap, n - 1)]
     outside = np.where(gap > 0, above[draws, np.maximum(gap - 1, 0)], 0.0)
     tiny = np.finfo(np.float64).tiny  # tails fall like an exponential rather than on a line: by logarithms of the share

@@ -27,6 +27,8 @@ from whygen.stats.intervals import student_half_width
 Floats = NDArray[np.float64]
 
 MOST_FOLDS = 8
+DOUBTED = 2.0
+"""So many times what R2 gains by a fold more is added above. Measured in benchmarks/r2_interval.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Spread:
     Attributes:
         half: half width of the 95% interval by the error of cross-validation.
         bias: what R2 gains when a fold more is fitted to, at least 0: fresh masks meet the surrogate of all masks, and
-            those of a fold have a tenth less. It is added to the upper limit alone, since it is itself uncertain.
+            those of a fold have a tenth less. It is added to the upper limit alone, and `DOUBTED` times, since it is
+            itself uncertain.
         wider: the ratio of ``half`` to that of independent losses, at least 1.
     """
 
@@ -45,14 +48,20 @@ class Spread:
     wider: float
 
     def limits(self, value: float) -> tuple[float, float]:
-        """The interval of R2 on fresh masks around the cross-validated ``value``."""
-        return value - self.half, min(1.0, value + self.half + self.bias)
+        """The interval of R2 on fresh masks around the cross-validated ``value``.
+
+        A value below 0 says that folds did worse than the mean; a surrogate of all masks, which is shrunk, hardly does,
+        so the upper limit is counted from 0.
+        """
+        return value - self.half, min(1.0, max(value, 0.0) + self.half + DOUBTED * self.bias)
 
 
 def r2_spread(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> Spread | None:
     """How far cross-validated R2 may be from the R2 of the surrogate of all masks on fresh masks.
 
-    Student's quantile has one degree of freedom less than there are folds, since the mean over folds is what is known.
+    Student's quantile has one degree of freedom less than there are folds where the error of cross-validation is what
+    they tell, and less than there are groups where that of independent losses is larger: the larger of two estimates
+    is no surer by fewer degrees.
 
     Args:
         observed: masks with their effects.
@@ -120,7 +129,7 @@ def _spread(loss: _Loss, folds: int, rng: np.random.Generator) -> Spread:
     naive = float(outer.std(ddof=1)) / loss.groups**0.5
     error = (max(float(np.mean(apart) - np.mean(own)), 0.0) * (folds - 1) / folds) ** 0.5
     # As the authors bound it: never under the error of independent losses, never over that of one fold.
-    error = min(max(error, naive), naive * folds**0.5)
-    half = float(student_half_width(np.array(error**2), folds - 1.0))
+    errors = np.array([min(error, naive * folds**0.5), naive])
+    half = float(student_half_width(errors**2, np.array([folds - 1.0, loss.groups - 1.0])).max())
     bias = (1.0 + (folds - 2.0) / folds) * (float(np.mean(inside)) - float(outer.mean()))
     return Spread(half, max(bias, 0.0), 1.0 if naive == 0.0 else max(1.0, half / (1.96 * naive)))
