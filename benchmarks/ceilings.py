@@ -19,7 +19,7 @@ from whygen.prompt import designs
 from whygen.prompt.fidelity import noise_ceiling
 from whygen.prompt.noise import measure
 
-GAMES = 400
+GAMES = 300
 SEED = 51
 """Nothing was chosen on it; `UNEQUAL` was chosen on seed 5."""
 

@@ -26,7 +26,7 @@ from whygen.prompt.intervals import cross_fit
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import load_surrogate
 
-SEED, RUNS, FRESH = 41, 600, 2000
+SEED, RUNS, FRESH = 41, 400, 2000
 LOW, HIGH = 0.92, 0.98
 
 

@@ -288,15 +288,20 @@ def _both_errors(
     """Ends of the interval of each share: thresholds drawn, and for each draw the share by Jeffreys' law.
 
     ``counts (draws, groups)`` of ``n`` anchors; ``spanned``: over all draws, not over the bulk of them. Of a group that
-    no anchor is in, or all are, the share may be 0, or 1: the outer end says so.
+    no anchor is in, or all are, the share may be 0, or 1: the outer end says so. No share can miss such an end, and the
+    other takes the chance of both: of 39 samples the interval of a small group begins at 0 whatever its share is.
     """
     if spanned:
         low, high = (cast("NDArray[np.float64]", betaincinv(counts + 0.5, n - counts + 0.5, tail)) for tail in tails)
         return np.where(counts == 0, 0.0, low).min(axis=0), np.where(counts == n, 1.0, high).max(axis=0)
     shares = rng.beta(counts + 0.5, n - counts + 0.5)
+    lower, upper = np.where(counts == 0, 0.0, shares), np.where(counts == n, 1.0, shares)
+    low, high = np.quantile(lower, tails[0], axis=0), np.quantile(upper, tails[1], axis=0)
+    both = tails[0] + 1.0 - tails[1]
+    nothing, all_of_it = (low <= 0.0) & (high < 1.0), (high >= 1.0) & (low > 0.0)
     return (
-        np.quantile(np.where(counts == 0, 0.0, shares), tails[0], axis=0),
-        np.quantile(np.where(counts == n, 1.0, shares), tails[1], axis=0),
+        np.where(all_of_it, np.quantile(lower, both, axis=0), low),
+        np.where(nothing, np.quantile(upper, 1.0 - both, axis=0), high),
     )
 
 
