@@ -171,12 +171,22 @@ def _mixed(observed: Observed, main: _Main, smooth: dict[int, Fit], expanded: Ex
             around = () if sign < 0 else (level,)
             candidates.append(_Candidate((*around, smooth[sign].kernels), smooth[sign].error))
         errors = np.array([each.error for each in candidates])
-        weights = weights_of(errors, min(blocks, SURE + SHARE * blocks))
+        weights = _shared(weights_of(errors, min(blocks, SURE + SHARE * blocks)), len(expanded.get(sign, [])))
         for each, weight in zip(candidates, weights.tolist(), strict=True):
             parts += [part.times(weight) for part in each.parts if weight > NEGLIGIBLE]
         bends = bends or (sign in smooth and weights[-1] > LITTLE)
         error = float(weights @ errors) if sign <= 0 else error
     return sum_of(observed, *parts, error=error), bends
+
+
+def _shared(weights: NDArray[np.float64], expansions: int) -> NDArray[np.float64]:
+    """Weights with the chance before any effect was seen: main effects, the kernel, and all expansions together.
+
+    Expansions see the same terms in other ways: four of them are no four times as likely.
+    """
+    before = np.ones(len(weights))
+    before[1 : 1 + expansions] /= max(expansions, 1)
+    return weights * before / float(weights @ before)
 
 
 def _straight(observed: Observed, main: _Main) -> dict[int, _Candidate]:

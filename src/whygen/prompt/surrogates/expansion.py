@@ -25,6 +25,7 @@ from whygen.prompt.surrogates.kernel import distinct
 from whygen.prompt.surrogates.least_squares import weights_of
 from whygen.prompt.surrogates.pairs import most_of
 from whygen.prompt.surrogates.rows import Linear
+from whygen.prompt.surrogates.rules import conjoin
 from whygen.prompt.surrogates.search import pursue
 from whygen.prompt.surrogates.sparse import lasso_along
 from whygen.prompt.surrogates.terms import Floats, Support, Terms, columns, merged, normalised
@@ -123,9 +124,10 @@ def expansions(observed: Observed, fold_of: NDArray[np.int64], mains: Sequence[L
     nothing: Expanded = {sign: [] for sign in board.targets}
     if not board.scale or not board.held.any():
         return [nothing for _ in mains]
-    grown = _grown(board)
+    grown = forest.grow(*_whole(board))
     trees = [] if grown is None else [_trees(board, grown, fit) for fit in range(len(mains))]
-    parts = {sign: _part(board, sign, grown, trees) for sign in board.targets}
+    ruled = _ruled(board)
+    parts = {sign: _part(board, sign, grown, trees, ruled[sign]) for sign in board.targets}
     return [{sign: parts[sign][fit] for sign in parts} for fit in range(len(mains))]
 
 
@@ -173,17 +175,35 @@ def _rarest(observed: Observed) -> float:
     return min(observed.keep, 1.0 - observed.keep) ** 3 if observed.sizes is None else 1.0 / 12.0
 
 
-def _grown(board: Board) -> Forest | None:
-    """The forests of all fits; on complement pairs of both halves."""
+def _whole(board: Board) -> tuple[NDArray[np.bool_], Floats, Floats, Floats]:
+    """Masks, effects, weights and held weights of all fits; of complement pairs both halves."""
     if 0 in board.targets:
-        return forest.grow(board.masks, board.targets[0], board.weights, board.held)
+        return board.masks, board.targets[0], board.weights, board.held
     odd, even = board.targets[-1], board.targets[1]
-    return forest.grow(
+    return (
         np.vstack([board.masks, ~board.masks]),
         np.hstack([even + odd, even - odd]),
         np.hstack([board.weights, board.weights]),
         np.hstack([board.held, board.held]),
     )
+
+
+def _ruled(board: Board) -> dict[int, list[Path]]:
+    """The rules of all fits as paths, by the sign of the part."""
+    found: dict[int, list[Path]] = {sign: [] for sign in board.targets}
+    for rules in conjoin(*_whole(board)):
+        support, coefficients, levels = rules.terms(board.n)
+        for sign, paths in found.items():
+            own = _belongs(support, sign, board.n)
+            paths.append(Path(support[own], coefficients[own], levels if sign >= 0 else np.zeros_like(levels)))
+    return found
+
+
+def _belongs(support: Support, sign: int, n: int) -> NDArray[np.bool_]:
+    """Which terms belong to a part: products of oddly (-1) or evenly (1) many units, or all (0)."""
+    if sign == 0:
+        return np.ones(len(support), dtype=bool)
+    return (support < n).sum(axis=1) % 2 == (sign < 0)
 
 
 class Trees(NamedTuple):
@@ -194,10 +214,8 @@ class Trees(NamedTuple):
     level: float
 
     def part(self, sign: int, n: int) -> Trees:
-        """The terms that belong to a part: products of oddly (-1) or evenly (1) many units."""
-        if sign == 0:
-            return self
-        own = (self.support < n).sum(axis=1) % 2 == (sign < 0)
+        """The terms that belong to a part."""
+        own = _belongs(self.support, sign, n)
         return Trees(self.support[own], self.coefficients[own], self.level)
 
 
@@ -214,13 +232,15 @@ class Path(NamedTuple):
     levels: Floats
 
 
-def _part(board: Board, sign: int, grown: Forest | None, trees: list[Trees]) -> list[list[Candidate]]:
+def _part(
+    board: Board, sign: int, grown: Forest | None, trees: list[Trees], ruled: list[Path]
+) -> list[list[Candidate]]:
     """The candidates of one part in every fit."""
     fits = range(len(board.slopes))
     own = [each.part(sign, board.n) for each in trees]
     pairs = _pairs(board, sign) if sign >= 0 else []
     found: list[list[Candidate]] = [[] for _ in fits]
-    for paths in (pairs, _singles(board, sign), _lassos(board, sign, own)):
+    for paths in (pairs, _singles(board, sign), _lassos(board, sign, own), ruled):
         errors = _left_out(board, sign, paths) if paths else np.zeros((0, 0))
         for fit, each in enumerate(errors):
             if np.isfinite(each).all():

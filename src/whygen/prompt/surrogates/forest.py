@@ -72,7 +72,7 @@ def grow(masks: Masks, effects: Floats, weights: Floats, held: Floats) -> Forest
     trees = _Trees(masks, weights.astype(np.float32))
     units: list[NDArray[np.int64]] = []
     values: list[Singles] = []
-    error, kept = _of_others(held, left), left
+    error, kept = of_others(held, left), left
     rounds, going = np.zeros(len(left), dtype=np.int64), np.ones(len(left), dtype=bool)
     # All grow on until none needs to: one that stopped still judges the others as if it had not.
     while len(units) < ROUNDS and going.any():
@@ -81,7 +81,7 @@ def grow(masks: Masks, effects: Floats, weights: Floats, held: Floats) -> Forest
         values.append(leaves)
         left = left - step
         if len(units) % LOOK == 0:
-            before, error = error, _of_others(held, left)
+            before, error = error, of_others(held, left)
             first = len(units) == LOOK
             grown = going & ((error < before) | (not first))
             kept, rounds = np.where(grown[:, None], left, kept), np.where(grown, len(units), rounds)
@@ -93,8 +93,8 @@ def grow(masks: Masks, effects: Floats, weights: Floats, held: Floats) -> Forest
     return Forest(np.stack(units, axis=1), tables, level, effects - kept)
 
 
-def _of_others(held: Floats, left: Singles) -> Floats:
-    """The left-out squares of all forests but each one, shape ``(s,)``; of a single forest its own."""
+def of_others(held: Floats, left: Singles | Floats) -> Floats:
+    """The left-out squares ``(s,)`` of all fits but each one, from what each leaves over ``(s, m)``; of one its own."""
     own: Floats = (held * left**2).sum(axis=1)
     return own if len(own) == 1 else np.sum(own * (1.0 - np.eye(len(own))), axis=1)
 
