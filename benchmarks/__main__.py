@@ -10,7 +10,8 @@ NAMES = (
     "first_minute", "coverage", "coverage_noise", "ceilings", "r2_interval", "significance", "sizes", "labels",
     "distances", "operators", "overhead", "editing", "store", "anchors_selection", "long_prompts", "long_pairs",
     "estimator_overhead", "methods", "stochastic", "distance_ablation", "kernels", "prompt_length",
-    "architectures", "templates", "templates_noise", "comparisons", "fuzz_doors", "shares", "runs_faults", "foreign",
+    "architectures", "templates", "templates_noise", "matrices_noise", "minimal", "chance_levels", "comparisons",
+    "fuzz_doors", "shares", "runs_faults", "foreign",
 )  # fmt: skip
 NEED_EXTRA = ("remote", "editing_sizes", "selection_rivals")
 """The official client of OpenAI; diffusers; published code for selection."""

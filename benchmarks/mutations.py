@@ -1,4 +1,4 @@
-"""Whether a test turns red when a constant or a rule of the cross-fitted intervals is changed on purpose.
+"""Whether a test turns red when a constant or a rule of the intervals of short and long prompts is changed on purpose.
 
 Each mutation is made in a copy of the package, against which its test is run. The list and what it found are in
 docs/decisions/0010-mutations.md.
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-TESTS = "tests/property/test_coverage.py"
+TESTS = ("tests/property/test_coverage.py", "tests/property/test_level_coverage.py")
 FIT, STATS, PROMPT = "prompt/crossfit.py", "stats/intervals.py", "prompt/intervals.py"
+OPENED = "prompt/hierarchy/levels.py"
 OBSERVED, DESIGNS = "prompt/observed.py", "prompt/designs.py"
 
 ERROR = "test_the_standard_error_is_that_of_a_mean_and_no_unit_has_less_than_the_average_variance"
@@ -32,6 +33,8 @@ COHERENT = "test_value_interval_and_verdict_never_contradict_each_other"
 KNOWN = "test_masks_that_are_all_known_leave_nothing_to_chance"
 ROUNDING = "test_rounding_has_no_sign_in_the_scale_of_the_effects"
 BAND = "test_a_band_holds_all_units_at_once_where_intervals_one_by_one_do_not"
+LIMITS = "test_limits_of_a_level_are_those_of_its_scores_its_sum_and_what_was_not_seen"
+SURER = "test_no_value_of_a_level_is_surer_than_its_interval"
 
 
 class Mutation(NamedTuple):
@@ -74,6 +77,16 @@ MUTATIONS = (
     Mutation(DESIGNS, "kept=chance[::-1]", "kept=chance", UNBIASED),
     Mutation("stats/signs.py", "max(rounding, ", "max(0.0, ", ROUNDING),
     Mutation(STATS, "np.quantile(largest, level)", "np.quantile(largest, 0.5)", BAND),
+    Mutation(OPENED, "scores.var(axis=0, ddof=1)", "scores.var(axis=0, ddof=0)", LIMITS),
+    Mutation(OPENED, "deltas.std(ddof=1)", "deltas.std(ddof=0)", LIMITS),
+    Mutation(OPENED, "variance = moderated(", "variance = (", LIMITS),
+    Mutation(
+        OPENED, "student_half_width(variance, degrees)", "student_half_width(variance, degrees, level=0.9)", LIMITS
+    ),
+    Mutation(OPENED, "np.hypot(own, whole / n)", "own", LIMITS),
+    Mutation(OPENED, "(len(np.unique(observed.groups)) + 1.0)", "len(np.unique(observed.groups))", LIMITS),
+    Mutation(OPENED, "np.sqrt(unseen) * span / (len(deltas) + 1.0)", "0.0", LIMITS),
+    Mutation(OPENED, "stdtrit(degrees, 0.975)", "stdtrit(degrees, 0.95)", SURER),
 )
 
 
@@ -89,7 +102,7 @@ def caught(mutation: Mutation, folder: Path) -> bool:
         raise ValueError(f"{mutation.file} has no {mutation.old!r}: bring the list up to date.")
     target = folder / "whygen" / mutation.file
     target.write_text(text.replace(mutation.old, mutation.new, 1), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", mutation.test, TESTS]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", mutation.test, *TESTS]
     try:
         done = subprocess.run(
             command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True, check=False

@@ -108,6 +108,8 @@ class _Search:
         self.left, self.made = self.left - 1, self.made + 1
         mask = self.mask(members)
         self.known.setdefault(mask.tobytes(), []).append(self.ask(mask[None, :])[0])
+        if self.steady == "so far" and len(set(self.does(members))) > 1:
+            self.steady = "differs"
         return True
 
     def leans(self, members: Mask) -> bool | None:
@@ -251,7 +253,7 @@ def answer_sets(
         texts: the units, n of them.
         strength: attributions ``(n,)``: what is tried first, with further calls; they decide nothing else.
         threshold: an effect under it is a changed answer; `changed_below` by default.
-        steady: whether equal questions get equal answers.
+        steady: whether equal questions get equal answers; a further call that differs from an earlier one settles it.
         ask: makes further calls that shrink sets of each kind and test them; None reads what was recorded.
         budget: further calls at most; changing sets take half of them, and keeping sets what is left.
     """
@@ -265,27 +267,32 @@ def answer_sets(
     known.setdefault(every.tobytes(), [Call(float(effect), "", "") for effect in (np.mean(repeats), *repeats)])
     force = np.zeros(len(texts)) if strength is None else strength
     changing = _Search("changing", below, known, steady, ask, budget // 2)
-    changes = _found(changing, force, texts)
-    keeping = _Search("keeping", below, known, steady, ask, budget - changing.made)
-    keeps = _found(keeping, force, texts)
+    _look(changing, force)
+    keeping = _Search("keeping", below, known, changing.steady, ask, budget - changing.made)
+    _look(keeping, force)
+    changing.steady = keeping.steady
     return AnswerSets(
         threshold=below,
         rule=RULE if threshold is None else "given",
-        changing=changes,
-        keeping=keeps,
+        changing=_found(changing, texts),
+        keeping=_found(keeping, texts),
         calls=changing.made + keeping.made,
     )
 
 
-def _found(search: _Search, strength: Effects, texts: Sequence[str]) -> tuple[UnitSet, ...]:
-    """The sets of one kind: the fewest of those observed, after calls have shrunk and tested them where they may."""
-    n = len(texts)
-    if search.ask is not None and search.left > 0:
-        start = _start(search, strength)
-        if start is not None:
-            search.tested(search.shrunk(start, strength))
-        _look_at_the_others(search, strength)
-    return tuple(_shown(search, members, texts) for members in search.observed(n)[:SHOWN])
+def _look(search: _Search, strength: Effects) -> None:
+    """Shrink and test sets of one kind, where calls may be made."""
+    if search.ask is None or search.left <= 0:
+        return
+    start = _start(search, strength)
+    if start is not None:
+        search.tested(search.shrunk(start, strength))
+    _look_at_the_others(search, strength)
+
+
+def _found(search: _Search, texts: Sequence[str]) -> tuple[UnitSet, ...]:
+    """The sets of one kind: the fewest of those observed."""
+    return tuple(_shown(search, members, texts) for members in search.observed(len(texts))[:SHOWN])
 
 
 def _look_at_the_others(search: _Search, strength: Effects) -> None:
