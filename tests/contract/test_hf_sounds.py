@@ -12,6 +12,7 @@ import transformers
 import whygen
 from tiny_media import musicgen, vits
 from whygen import sounds
+from whygen.cli import main
 from whygen.errors import UsageError
 from whygen.models import load_model, output_kind
 from whygen.types import Failure, Output, Request, Settings
@@ -61,6 +62,30 @@ def test_music_takes_a_length_and_how_it_is_drawn(tmp_path: Path) -> None:
     [found] = model.answer([Request(prompt="x", settings=Settings(extra={"max_new_tokens": 10**9}))])
     assert isinstance(found, Failure)
     assert "at most" in found.advice
+
+
+def test_the_options_of_the_command_reach_a_model_that_plays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for made in musicgen():
+        made.save_pretrained(tmp_path / "music")
+    (tmp_path / "speech").mkdir()
+    for made in vits(tmp_path / "speech"):
+        made.save_pretrained(tmp_path / "speech")
+    rest = ["--budget", "12", "--no-cache", "--quiet", "--device", "cpu", "--empty", "exclude"]
+
+    def said(kind: str, *words: str) -> tuple[object, str]:
+        with pytest.raises(SystemExit) as end:
+            main(["prompt", f"hf/{tmp_path / kind}", "a red dog", *rest, *words])
+        return end.value.code or 0, capsys.readouterr().err
+
+    code, words = said("music", "--guidance-scale", "2", "--noise-seed", "3", "--setting", "max_new_tokens=10")
+    assert code == 0, words
+    assert said("speech", "--noise-seed", "3")[0] == 0
+    code, words = said("speech", "--guidance-scale", "2")
+    assert (code, "no setting 'guidance_scale'. It takes seed alone" in words) == (2, True)
+    code, words = said("music", "--steps", "2")
+    assert (code, "texts or sounds" in words) == (2, True)
 
 
 def test_speech_is_explained_as_a_sound(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 import whygen
 from tiny_media import SETTINGS, SOUNDS, VIDEOS, pipeline
 from whygen import films, pictures, sounds
-from whygen.errors import ModelError, UsageError
+from whygen.cli import main
+from whygen.errors import UsageError
 from whygen.models import HasContext, load_model, output_kind
 from whygen.models.diffusers_kinds import answers_with, check_class
 from whygen.types import Edit, Failure, Output, Request, Settings
@@ -126,10 +127,60 @@ def test_a_video_that_begins_with_a_picture_is_explained_by_its_words() -> None:
     assert [unit.text for unit in explanation.units] == ["a", "red", "dog"]
     assert explanation.evidence is not None
     assert explanation.evidence.media is not None
-    with pytest.raises(ModelError, match="begins with a picture"):
+    with pytest.raises(UsageError, match=r"begins with a picture.*whygen edit"):
         whygen.explain_prompt(pipeline("LTXImageToVideo"), "a red dog", budget=16, cache=None)
-    with pytest.raises(ModelError, match="begins with a text alone"):
+    with pytest.raises(UsageError, match=r"begins with a text alone.*whygen prompt"):
         whygen.explain_prompt(pipeline("LTX"), Edit(START, "a red dog"), budget=16, cache=None)
+
+
+COMMANDS: list[tuple[str, list[str], str]] = [
+    ("Wan", ["--steps", "0"], "steps=0 cannot work"),
+    ("Wan", ["--size", "big"], "WIDTHxHEIGHT"),
+    ("Wan", ["--true-cfg-scale", "3"], "It takes frames"),
+    ("Wan", ["--guidance-scale", "1", "--negative-prompt", "fog"], "guidance_scale is above 1"),
+    ("Wan", ["--setting", "framez=3"], "no setting 'framez'"),
+    ("StableAudio", ["--size", "16x16"], "no setting 'size'"),
+    ("StableAudio", ["--setting", "eta=0.5"], "ignores eta: its scheduler"),
+    ("AudioLDM", ["--setting", "seconds=long"], "seconds='long' cannot work"),
+]
+
+
+@pytest.mark.parametrize(("kind", "words", "says"), COMMANDS)
+def test_a_setting_that_cannot_work_is_a_usage_error_before_anything_is_computed(
+    kind: str, words: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline(kind).save_pretrained(tmp_path)
+    for way in ([], ["--dry-run"]):
+        with pytest.raises(SystemExit) as end:
+            main(["prompt", f"diffusers/{tmp_path}", "a red dog", *words, "--no-cache", "--device", "cpu", *way])
+        assert end.value.code == 2
+        assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("Wan", ["--steps", "2", "--size", "32x16", "--setting", "frames=5", "--guidance-scale", "3",
+                 "--negative-prompt", "fog"]),
+        ("AudioLDM", ["--steps", "2", "--setting", "seconds=0.1", "--guidance-scale", "2", "--negative-prompt", "fog"]),
+        ("LTXImageToVideo", ["--steps", "2", "--size", "32x32", "--setting", "frames=9"]),
+    ],
+)  # fmt: skip
+def test_the_options_of_both_commands_reach_sounds_and_videos(
+    kind: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline(kind).save_pretrained(tmp_path / "m")
+    (tmp_path / "in.png").write_bytes(START.data)
+    given = ["edit", str(tmp_path / "in.png")] if "Image" in kind else ["prompt"]
+    given.insert(1, f"diffusers/{tmp_path / 'm'}")
+    rest = ["--budget", "12", "--no-cache", "--quiet", "--device", "cpu", "-o", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as end:
+        main([*given, "a red dog", *words, "--noise-seed", "3", *rest])
+    assert end.value.code == 0, capsys.readouterr().err
+    found = whygen.load(tmp_path / "out")
+    assert [unit.text for unit in found.units] == ["a", "red", "dog"]
+    if kind == "Wan":
+        assert {films.frames(each).shape for each in found.evidence.media.files} == {(5, 16, 32, 3)}
 
 
 def test_a_helper_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

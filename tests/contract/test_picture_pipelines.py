@@ -32,6 +32,14 @@ MIXES = ("Flux2Pipeline", "Flux2KleinPipeline", "Flux2KleinKVPipeline", "QwenIma
 
 CLASSES = tiny_pipelines.classes()
 
+TELLING = (
+    "StableDiffusionPipeline", "StableDiffusionXLPipeline", "StableDiffusion3Pipeline", "FluxPipeline",
+    "FluxKontextPipeline", "FluxFillPipeline", "ChromaPipeline", "Flux2KleinPipeline",
+    "LatentConsistencyModelPipeline", "SanaSprintPipeline", "ZImagePipeline", "QwenImagePipeline",
+    "PixArtAlphaPipeline",
+)  # fmt: skip
+"""Classes that hear a scale of guidance in one way each, or not at all."""
+
 
 def picture(seed: int, *, width: int, height: int) -> Picture:
     values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -89,6 +97,26 @@ def test_a_picture_in_a_batch_is_the_picture_alone_in_the_size_that_it_had(famil
         step = multiple_of(pipeline)
         kept = together[0].shape[:2] == (height - height % step, width - width % step)
         assert kept or "other-size" in dict(picture_notices(model, asked[0], answers))
+
+
+SCALES = [(family, name) for family, name in CLASSES if name in TELLING]
+
+
+@pytest.mark.parametrize(("family", "name"), SCALES, ids=[name for _, name in SCALES])
+def test_a_scale_is_refused_where_and_only_where_it_changes_nothing(family: str, name: str) -> None:
+    """The refusal stands on what the class's code says; here on what it draws."""
+    model = PictureModel(tiny_pipelines.build(family, name), uri=name, batch_size=1)
+    asked = requests(model, side=64 if "Flux2" in name else 32)[0]
+
+    def scaled(value: float) -> Any:
+        told = Settings(extra={**asked.settings.extra, "guidance_scale": value})
+        return model.answer([Request(prompt=asked.prompt, settings=told)])
+
+    refused = [answer.message for answer in scaled(9.0) if isinstance(answer, Failure)]
+    assert bool(refused) == ("guidance_scale" in model._ignored), refused
+    model._ignored = {}
+    low, high = drawn(scaled(1.5))[0], drawn(scaled(9.0))[0]
+    assert bool(refused) == (low == high).all()
 
 
 def test_the_suite_covers_the_families_and_nearly_all_may_share_a_batch() -> None:

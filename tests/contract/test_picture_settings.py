@@ -107,6 +107,7 @@ def plain(
         (plain, {"clean_caption": 1}, "true or false"),
         (plain, {"steps": 1.5}, "whole number"),
         (plain, {"eta": float("inf")}, "number from 0"),
+        (plain, {"size": "32x32"}, "Leave size (--size) out: it has one of its own"),
     ],
 )
 def test_what_would_be_ignored_or_fail_is_refused_with_the_way_out(call: Any, extra: Any, advice: str) -> None:
@@ -198,7 +199,8 @@ def test_a_setting_that_cannot_work_is_a_usage_error_before_anything_is_drawn(
         (["--steps", 2, "--strength", 0.1], "strength=0.5 or more"),
         (["--true-cfg-scale", 4], "takes no setting 'true_cfg_scale'"),
         (["--steps", 2, "--strength", 1, "--guidance-scale", 1, "--negative-prompt", "fog"], "guidance_scale"),
-        (["--size", "large"], "takes no setting|WIDTHxHEIGHT"),
+        (["--size", "large"], "WIDTHxHEIGHT"),
+        (["--size", "32x32"], "takes no size. Leave size .--size. out: give the picture in the size that is wanted"),
     ):
         code, said = told(capsys, *edit, *wrong)
         assert code == 2, said
@@ -236,14 +238,26 @@ def test_an_option_and_the_setting_of_its_name_are_not_both_taken(
 
 
 @pytest.mark.parametrize(
-    ("model", "way"),
-    [("hf/any", "leave them out."), ("openai/any", "--endpoint images"), ("together/any", "--endpoint images")],
+    ("model", "words", "way"),
+    [
+        ("hf/any", "--size goes with models that draw, and hf/any is asked for texts or sounds", "leave it out."),
+        ("anthropic/any", "--size, --noise-seed go with models that draw", "leave them out."),
+        ("openai/any", "--size, --noise-seed go with models that draw", "--endpoint images"),
+        ("together/any", "--size, --noise-seed go with models that draw", "--endpoint images"),
+    ],
 )
 def test_a_model_that_writes_takes_no_settings_of_pictures(
-    model: str, way: str, capsys: pytest.CaptureFixture[str]
+    model: str, words: str, way: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, said = told(capsys, "prompt", model, "a fox", "--size", "32x16", "--noise-seed", 1)
-    assert (code, "--size, --noise-seed go with models that draw" in said, way in said) == (2, True, True)
+    assert (code, words in said, way in said) == (2, True, True), said
+
+
+def test_a_network_that_writes_says_what_it_does_not_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = tiny_models.save("gpt2", tmp_path / "writer")
+    for way in ([], ["--dry-run"]):
+        code, said = told(capsys, "prompt", f"hf/{made}", "a fox", "--guidance-scale", 3, "--no-cache", *way)
+        assert (code, "writes texts" in said, "not guidance_scale" in said) == (2, True, True), said
 
 
 def test_a_picture_is_explained_by_command_in_the_size_that_is_asked_for(

@@ -28,8 +28,14 @@ NoiseSeed = Annotated[
     int | None, typer.Option("--noise-seed", help="For models that draw: of the noise that every picture begins with.")
 ]
 
-_WRITERS = ("hf", "hf-masked", "anthropic")
+_WRITERS = ("anthropic",)
 """Providers whose models answer with texts alone."""
+
+_SPEAKERS = ("hf",)
+"""Providers whose models answer with texts or sounds: what these take of the settings below, a model says itself."""
+
+_OF_SOUNDS = ("guidance_scale", "seed")
+"""Settings that models of sounds know too."""
 
 
 def picture_settings(further: Mapping[str, JsonValue], given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -59,12 +65,17 @@ def check_draws(model: str, endpoint: str | None, given: Mapping[str, JsonValue]
     Raises:
         UsageError: naming the options, and for a server the endpoint that draws.
     """
-    named = [_option(name) for name, value in given.items() if value is not None]
     provider = model.partition("/")[0]
+    speaks = provider in _SPEAKERS
+    named = [
+        _option(name) for name, value in given.items() if value is not None and not (speaks and name in _OF_SOUNDS)
+    ]
     is_server = provider == "openai" or provider in SERVICES or is_service(provider)
-    if not named or not (provider in _WRITERS or (is_server and endpoint != "images")):
+    if not named or not (speaks or provider in _WRITERS or (is_server and endpoint != "images")):
         return
     way = "; if it draws, add --endpoint images" if is_server else ""
+    asked = "texts or sounds" if speaks else "texts"
+    goes, it = ("goes", "it") if len(named) == 1 else ("go", "them")
     raise UsageError(
-        f"{', '.join(named)} go with models that draw, and {model} is asked for texts: leave them out{way}."
+        f"{', '.join(named)} {goes} with models that draw, and {model} is asked for {asked}: leave {it} out{way}."
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,10 +79,11 @@ def open_pipeline(
 
     device = device_of(options.device)
     dtype = dtype_of(options.dtype or ("float32" if device == "cpu" else "float16"), device)
-    _check_configured(name)
+    with quiet():
+        _check_configured(name)
     folder = name if Path(name).is_dir() else _downloaded(name)
     try:
-        with quiet():
+        with quiet(), warnings.catch_warnings(action="ignore"):  # of the library to its own authors
             pipeline: Any = diffusers.DiffusionPipeline.from_pretrained(folder, dtype=dtype)
             pipeline = pipeline.to(device)
     except (OSError, ValueError, RuntimeError, AttributeError, ImportError) as error:

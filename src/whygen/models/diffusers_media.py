@@ -21,6 +21,7 @@ from whygen import pictures, sounds
 from whygen.errors import DataError, UsageError
 from whygen.models.diffusers_media_settings import MediaSettings, read_media_settings
 from whygen.models.diffusers_pictures import noise_seed, quiet
+from whygen.models.diffusers_settings import ignored
 from whygen.models.diffusers_tokens import readers
 from whygen.models.hf_tokens import Refused
 from whygen.models.one_by_one import OneByOne, out_of_memory, seeded
@@ -64,6 +65,7 @@ class MediaModel(OneByOne):
         self._defaults = dict(defaults or {})
         super().__init__(uri=uri, identity=None if identity is None else {**identity, "defaults": self._defaults})
         self._takes = inspect.signature(pipeline.__call__).parameters
+        self._ignored = ignored(pipeline)
         self._readers = readers(pipeline, self._takes)
         self._rate = _sound_rate(pipeline) if kind == "sound" else None
         if kind == "sound" and self._rate is None:
@@ -108,8 +110,7 @@ class MediaModel(OneByOne):
     def _one(self, request: Request) -> Output | Failure:
         begun = time.perf_counter()
         try:
-            wanted = read_media_settings(request.settings.extra, self._defaults, takes=self._takes, uri=self._uri)
-            given: dict[str, Any] = {"prompt": _text(request), **wanted.given, **self._image(request)}
+            wanted, given = self._read(request)
             made = self._made(given, noise_seed(request, wanted.seed), wanted)
         except Refused as refused:
             return refused.failure
@@ -125,14 +126,22 @@ class MediaModel(OneByOne):
             return self._failure(message, "If it does so for every prompt, call it in a function and explain that.")
         return made if isinstance(made, Failure) else replace(made, seconds=time.perf_counter() - begun)
 
+    def _read(self, request: Request) -> tuple[MediaSettings, dict[str, Any]]:
+        wanted = read_media_settings(
+            request.settings.extra, self._defaults, takes=self._takes, uri=self._uri, heard_not=self._ignored
+        )
+        return wanted, {"prompt": _text(request), **wanted.given, **self._image(request)}
+
     def _image(self, request: Request) -> dict[str, Any]:
         prompt = request.prompt
         if isinstance(prompt, Edit):
             if not self.takes_picture:
-                raise Refused(f"{self._uri} begins with a text alone", "Give a str.")
+                raise Refused(f"{self._uri} begins with a text alone", "Give a str (whygen prompt).")
             return {"image": Image.fromarray(pictures.pixels(prompt.image))}
         if self.needs_picture:
-            raise Refused(f"{self._uri} begins with a picture, and was given none", "Give Edit(picture, text).")
+            raise Refused(
+                f"{self._uri} begins with a picture, and was given none", "Give Edit(picture, text) (whygen edit)."
+            )
         return {}
 
     def _made(self, given: dict[str, Any], seed: int, wanted: MediaSettings) -> Output | Failure:

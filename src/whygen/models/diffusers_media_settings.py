@@ -7,8 +7,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from whygen import films, sounds
+from whygen.models.diffusers_settings import check_guidance, check_heard, with_sides
 from whygen.models.hf_tokens import Refused
 from whygen.types import JsonValue
 
@@ -52,20 +54,25 @@ def read_media_settings(
     *,
     takes: Mapping[str, inspect.Parameter],
     uri: str,
+    heard_not: Mapping[str, str] = MappingProxyType({}),
 ) -> MediaSettings:
     """Check settings and translate them.
 
     Args:
-        extra: of the request; wins over the defaults. ``steps``, ``frames``, ``seconds``, ``fps``, ``seed``, and any
-            number or text that the class takes, by its own name.
+        extra: of the request; wins over the defaults. ``steps``, ``frames``, ``seconds``, ``fps``, ``size``, ``seed``,
+            and any number or text that the class takes, by its own name.
         defaults: of the model.
         takes: the pipeline's own parameters.
         uri: of the model, for messages.
+        heard_not: what this pipeline ignores, see `whygen.models.diffusers_settings.ignored`.
 
     Raises:
-        Refused: naming the setting, if the pipeline has none such, or its value cannot work.
+        Refused: naming the setting, if the pipeline has none such, would ignore it, or its value cannot work.
     """
     told = {**defaults, **extra}
+    if "height" in takes:
+        told = with_sides(told, takes, uri)
+    check_heard(extra, heard_not, uri)
     own = {name: name for name in takes if not _NOT_SETTINGS.search(name)}
     common = {name: known for name, each in _NAMES.items() if (known := next((o for o in each if o in takes), None))}
     names = {**own, **common}
@@ -74,9 +81,12 @@ def read_media_settings(
         if name in names:
             given[names[name]] = _checked(name, value)
         elif name not in {"seed", "fps"}:
-            shown = ", ".join(sorted({*common, "seed", *(o for o in own if o not in common.values())}))
+            size = {"size"} if "height" in takes else set[str]()
+            shown = ", ".join(sorted({*common, *size, "seed", *(o for o in own if o not in common.values())}))
             raise Refused(f"{uri} takes no setting {name!r}", f"It takes {shown}.")
     _check_size(told, uri)
+    negative = given.get("negative_prompt")
+    check_guidance(given, negative if isinstance(negative, str) else None, takes, uri, heard_not)
     seed, rate = told.get("seed"), told.get("fps")
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or seed < 0):
         raise Refused(f"seed={seed!r} is no seed", "Give a whole number from 0.")

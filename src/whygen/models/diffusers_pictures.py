@@ -20,9 +20,9 @@ import torch
 from diffusers.utils import logging
 
 from whygen import pictures
-from whygen.errors import DataError, UsageError
+from whygen.errors import DataError
 from whygen.models.diffusers_drawing import WORTH, Brush, Drawn, Job, multiple_of
-from whygen.models.diffusers_settings import read_settings
+from whygen.models.diffusers_settings import ignored, read_settings
 from whygen.models.diffusers_tokens import readers, said_of_cuts
 from whygen.models.hf_model import quiet as quiet_transformers
 from whygen.models.hf_tokens import Refused
@@ -76,6 +76,7 @@ class PictureModel:
         told = {"uri": uri, **(identity or {}), "defaults": self._defaults, "calls": CALLS}
         self._identity = None if identity is None else told
         self._takes = inspect.signature(pipeline.__call__).parameters
+        self._ignored = ignored(pipeline)
         self._brush = Brush(self._call, self._takes, multiple=multiple_of(pipeline))
         self._exact = pipeline.dtype in (torch.float32, torch.float64) and _place(pipeline) == "cpu"
         self._together: set[tuple[object, ...]] = set()  # kinds of jobs of which a trial has shown it
@@ -144,7 +145,7 @@ class PictureModel:
         try:
             self._prepared(0, request)
         except Refused as refused:
-            raise UsageError(f"{refused.failure.message}. {refused.failure.advice}") from None
+            raise refused.beforehand() from None
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
         answers: dict[int, Output | Failure] = {}
@@ -173,7 +174,9 @@ class PictureModel:
         return max(1, min(self._batch, int(self._pixels // (height * width))))
 
     def _prepared(self, place: int, request: Request) -> Job:
-        wanted = read_settings(request.settings.extra, self._defaults, takes=self._takes, uri=self._uri)
+        wanted = read_settings(
+            request.settings.extra, self._defaults, takes=self._takes, uri=self._uri, heard_not=self._ignored
+        )
         text = _text(request)
         if not _is_unicode(text):
             raise Refused("the text is not valid Unicode", "Send valid Unicode.")
@@ -197,12 +200,17 @@ class PictureModel:
         if not self.takes_picture:
             if isinstance(prompt, str):
                 return None
-            raise Refused(f"{self._uri} draws from a text alone", "Give a str, or use a pipeline that edits pictures.")
+            raise Refused(
+                f"{self._uri} draws from a text alone",
+                "Give a str (whygen prompt), or use a pipeline that edits pictures.",
+            )
         if not isinstance(prompt, Edit):
             # Some classes change a picture or draw without one (Flux2, Kontext); others fail, and are told apart there.
             if isinstance(prompt, str) and "mask_image" not in self._takes and self._takes["image"].default is None:
                 return None
-            raise Refused(f"{self._uri} changes a picture, and was given none", "Give Edit(picture, instruction).")
+            raise Refused(
+                f"{self._uri} changes a picture, and was given none", "Give Edit(picture, instruction) (whygen edit)."
+            )
         try:
             image = pictures.pixels(prompt.image)
         except DataError as error:
@@ -257,7 +265,7 @@ class PictureModel:
         message = f"{self._uri} raised {type(error).__name__}: {str(error).strip()[:200]}"
         if self.takes_picture and job.image is None:
             message = f"{self._uri} changes a picture, and was given none ({type(error).__name__})"
-            return Failure(kind="permanent", message=message, advice="Give Edit(picture, instruction).")
+            return Failure(kind="permanent", message=message, advice="Give Edit(picture, instruction) (whygen edit).")
         advice = "If it does so for every prompt, the pipeline does not fit this version of diffusers."
         return Failure(kind="permanent", message=message, advice=advice)
 

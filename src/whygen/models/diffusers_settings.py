@@ -13,7 +13,8 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 from whygen import pictures
 from whygen.errors import DataError
@@ -62,7 +63,12 @@ def picture_text(picture: Picture) -> str:
 
 
 def read_settings(
-    extra: Mapping[str, JsonValue], defaults: Mapping[str, JsonValue], *, takes: Parameters, uri: str
+    extra: Mapping[str, JsonValue],
+    defaults: Mapping[str, JsonValue],
+    *,
+    takes: Parameters,
+    uri: str,
+    heard_not: Mapping[str, str] = MappingProxyType({}),
 ) -> Wanted:
     """Check settings and translate them.
 
@@ -71,11 +77,13 @@ def read_settings(
         defaults: of the model.
         takes: the pipeline's own parameters.
         uri: of the model, for messages.
+        heard_not: what this pipeline ignores, see `ignored`.
 
     Raises:
         Refused: naming the setting, if the pipeline has none such, would ignore it, or its value cannot work.
     """
-    told = _with_sides({**defaults, **extra})
+    told = with_sides({**defaults, **extra}, takes, uri)
+    check_heard(extra, heard_not, uri)
     kinds = scalars(takes)
     known = {name: _OWN_NAMES.get(name, name) for name in (*_OWN_NAMES, "negative_prompt", *sorted(kinds))}
     known = {name: own for name, own in known.items() if own in takes}
@@ -93,7 +101,7 @@ def read_settings(
         raise Refused(f"negative_prompt={negative!r} is no text", "Give a str.")
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or seed < 0):
         raise Refused(f"seed={seed!r} is no seed", "Give a whole number from 0.")
-    _check_guidance(given, negative, takes, uri)
+    check_guidance(given, negative, takes, uri, heard_not)
     _check_strength(given, takes, uri)
     kind = canonical_json({name: value for name, value in told.items() if name not in {"mask", "seed"}})
     return Wanted(given=given, negative=negative, seed=seed, mask=None if mask is None else _mask(mask), kind=kind)
@@ -122,22 +130,95 @@ def default_of(name: str, takes: Parameters) -> Any:
     return None if default is inspect.Parameter.empty else default
 
 
-def _with_sides(told: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """``size="640x480"``, the word of the images endpoints, as width and height."""
+def with_sides(told: dict[str, JsonValue], takes: Parameters, uri: str) -> dict[str, JsonValue]:
+    """``size="640x480"``, the word of the images endpoints, as width and height.
+
+    Args:
+        told: the settings.
+        takes: the pipeline's own parameters.
+        uri: of the model, for messages.
+
+    Raises:
+        Refused: if it is no size, or the class is not told sizes.
+    """
     if "size" not in told:
         return told
     size = told.pop("size")
     found = re.fullmatch(r"(\d{1,5})\s*[x×]\s*(\d{1,5})", size.strip()) if isinstance(size, str) else None
     if found is None:
         raise Refused(f"size={size!r} is no size", "Write WIDTHxHEIGHT, such as 640x480.")
+    if not {"height", "width"} <= takes.keys():
+        way = "give the picture in the size that is wanted" if "image" in takes else "it has one of its own"
+        raise Refused(f"{uri} takes no size", f"Leave size (--size) out: {way}.")
     return {**told, "width": int(found[1]), "height": int(found[2])}
 
 
-def _check_guidance(given: Mapping[str, int | float | str], negative: str | None, takes: Parameters, uri: str) -> None:
-    """Refuse a negative prompt that would not be read, and a scale of it that would scale nothing."""
+def ignored(pipeline: Any) -> dict[str, str]:
+    """Settings that a pipeline takes and does nothing with, and why.
+
+    A class says it in its own code: some networks have no place for a scale of guidance (``guidance_embeds``), some are
+    distilled so that none is left (``is_distilled``, ``is_turbo``), and a scheduler takes ``eta`` or does not. A class
+    that guides by two predictions (``do_classifier_free_guidance``) hears the scale all the same.
+    """
+    made: Any = cast(Any, type(pipeline))
+    call, whole = _source(made.__call__), _source(made)
+    guides = "do_classifier_free_guidance" in call
+    found: dict[str, str] = {}
+    networks = [getattr(pipeline, name, None) for name in ("transformer", "controlnet")]
+    embeds = [getattr(getattr(each, "config", None), "guidance_embeds", None) for each in networks]
+    if re.search(r"config\.guidance_embeds\b", call) and not guides and not any(embeds):
+        found |= dict.fromkeys(("guidance_scale", "distilled_guidance_scale"), "its network has no place for one")
+    distilled = getattr(pipeline.config, "is_distilled", None) is True or getattr(pipeline, "is_turbo", None) is True
+    if distilled and re.search(r"not self\.(config\.is_distilled|is_turbo)", whole):
+        found["guidance_scale"] = "its network is distilled, and needs none"
+    step = getattr(getattr(pipeline, "scheduler", None), "step", None)
+    if step is not None and "eta" not in inspect.signature(step).parameters and "scheduler.step)" in whole:
+        found["eta"] = f"its scheduler ({type(pipeline.scheduler).__name__}) takes none"
+    return found
+
+
+def _source(code: Any) -> str:
+    try:
+        return inspect.getsource(inspect.unwrap(code))
+    except (OSError, TypeError):  # it was made at run time
+        return ""
+
+
+def check_heard(extra: Mapping[str, JsonValue], heard_not: Mapping[str, str], uri: str) -> None:
+    """Refuse what a pipeline ignores.
+
+    Raises:
+        Refused: naming the setting and why.
+    """
+    for name in extra:
+        if name in heard_not and extra[name] is not None:
+            raise Refused(f"{uri} ignores {name}: {heard_not[name]}", f"Leave {name} out.")
+
+
+def check_guidance(
+    given: Mapping[str, JsonValue],
+    negative: str | None,
+    takes: Parameters,
+    uri: str,
+    heard_not: Mapping[str, str],
+) -> None:
+    """Refuse a negative prompt that would not be read, and a scale of it that would scale nothing.
+
+    Args:
+        given: settings by the pipeline's own names.
+        negative: what must not be shown or heard.
+        takes: the pipeline's own parameters.
+        uri: of the model, for messages.
+        heard_not: what this pipeline ignores.
+
+    Raises:
+        Refused: naming the other setting that is needed.
+    """
     name = next((name for name in ("true_cfg_scale", "guidance_scale") if name in takes), None)
     if name is None:
         return
+    if negative is not None and name in heard_not:
+        raise Refused(f"{uri} ignores negative_prompt: {heard_not[name]}", "Leave negative_prompt out.")
     value = given.get(name, default_of(name, takes))
     is_on = not isinstance(value, int | float) or value > 1
     if negative is not None and not is_on:

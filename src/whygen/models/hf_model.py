@@ -21,7 +21,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.utils import logging
 
 from whygen.errors import DataError
-from whygen.models.hf_noise import NOISE, Noise, NoisyEmbeddings, asked_noise
+from whygen.models.hf_noise import Noise, NoisyEmbeddings, asked_noise, refuse_others
 from whygen.models.hf_steps import Sampler, StopStrings
 from whygen.models.hf_tokens import Continuation, Refused, Tokens
 from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings, TokenScore, canonical_json
@@ -244,14 +244,20 @@ class HfModel:
         room = self._room(len(prompt), settings.max_tokens)
         return Job(place=place, request=request, prompt=prompt, room=room, noise=self._noise(request))
 
+    def check(self, request: Request) -> None:
+        """Say before anything is run that the settings will be refused.
+
+        Raises:
+            UsageError: naming them.
+        """
+        try:
+            refuse_others(request.settings.extra, self._uri)
+        except Refused as refused:
+            raise refused.beforehand() from None
+
     def _noise(self, request: Request) -> Noise | None:
-        extra = request.settings.extra
-        if strange := sorted(set(extra) - {NOISE}):
-            raise Refused(
-                f"{self._uri} takes no further settings but {NOISE}, and was given {', '.join(strange)}",
-                "Leave them out; temperature, top_p, max_tokens, stop and seed work.",
-            )
-        asked = asked_noise(extra)
+        refuse_others(request.settings.extra, self._uri)
+        asked = asked_noise(request.settings.extra)
         if asked is None:
             return None
         spans, scale, seed = asked

@@ -35,6 +35,19 @@ class Noise:
         return torch.from_numpy(np.array(drawn, dtype=np.float32).reshape(len(drawn), width))
 
 
+def refuse_others(extra: Mapping[str, JsonValue], uri: str) -> None:
+    """Refuse settings of models that do something else than write.
+
+    Raises:
+        Refused: naming them.
+    """
+    if strange := sorted(set(extra) - {NOISE}):
+        raise Refused(
+            f"{uri} writes texts, and takes no further settings but {NOISE}: not {', '.join(strange)}",
+            "Leave them out; temperature, top_p, max_tokens, stop and seed work.",
+        )
+
+
 def asked_noise(extra: Mapping[str, JsonValue]) -> tuple[list[tuple[int, int]], float, int] | None:
     """Spans, scale and seed of the noise that a request asks for; None if it asks for none.
 

@@ -28,7 +28,7 @@ class SoundModel(OneByOne):
     """A ``transformers.pipeline("text-to-audio")``; it stays where it is, in the precision it is in.
 
     ``Settings.extra`` takes ``seed``, ``max_new_tokens`` (how long, for models that generate) and what else the model's
-    ``generate`` takes, such as ``guidance_scale``, ``do_sample`` or ``top_k``; ``speed`` (VITS).
+    ``generate`` takes, such as ``guidance_scale``, ``do_sample`` or ``top_k``.
 
     Args:
         pipeline: for ``text-to-audio`` or ``text-to-speech``.
@@ -84,7 +84,7 @@ class SoundModel(OneByOne):
             Refused: if the prompt is no text, or a setting cannot work.
         """
         if not isinstance(request.prompt, str):
-            raise Refused(f"{self._uri} speaks a text, and was given a {type(request.prompt).__name__}", "Give a str.")
+            raise Refused(f"{self._uri} speaks a text alone, and was given a chat or a picture", "Give a str.")
         if not request.prompt.strip():
             raise Refused("there is nothing to speak: the text is empty", "Give a text, or choose empty='exclude'.")
         told = dict(request.settings.extra)

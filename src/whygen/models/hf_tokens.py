@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from whygen.errors import UsageError
 from whygen.types import Chat, Edit, Failure, Request
 
 
@@ -16,6 +17,10 @@ class Refused(Exception):  # noqa: N818 - not an error of ours: an answer to one
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(message)
         self.failure = Failure(kind="permanent", message=message, advice=advice)
+
+    def beforehand(self) -> UsageError:
+        """The same, where it is said before anything is asked."""
+        return UsageError(f"{self.failure.message}. {self.failure.advice}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
+from whygen.models.hf_tokens import Refused
 from whygen.types import Failure, JsonValue, Limits, Output, Request
 
 
 class OneByOne:
-    """A model that is asked one request at a time; a subclass answers it in ``_one``.
+    """A model that is asked one request at a time; a subclass reads it in ``_read``, and answers it in ``_one``.
 
     Args:
         uri: what it is called.
@@ -39,6 +41,25 @@ class OneByOne:
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
         return [self._one(request) for request in requests]
+
+    def check(self, request: Request) -> None:
+        """Say before anything is computed that the settings, or the prompt, will be refused.
+
+        Raises:
+            UsageError: naming the setting and what works.
+        """
+        try:
+            self._read(request)
+        except Refused as refused:
+            raise refused.beforehand() from None
+
+    def _read(self, request: Request) -> Any:
+        """What the request says, checked.
+
+        Raises:
+            Refused: if it cannot be answered.
+        """
+        raise NotImplementedError
 
     def _one(self, request: Request) -> Output | Failure:
         raise NotImplementedError
