@@ -1,9 +1,14 @@
-"""Random command lines and Python calls against a cheap function: how each ends.
+"""Random command lines and Python calls against cheap models: how each ends.
 
-A run ends well (a result, exit 0 or 4), or with an error that whygen raises on purpose. A traceback, a raw `TypeError`
-or any other foreign error, "did not foresee", or no end within a minute is a fault.
+A case ends well (a result, exit 0 or 4), or with an error that whygen raises on purpose. A traceback, a raw `TypeError`
+or any other foreign error, "did not foresee", or no end within a minute is a fault. `benchmarks.fuzz_cases` draws them.
 
-    python -m benchmarks.fuzz_doors --runs 10000 --seed 0
+The cases come in pieces, each drawn from a seed of its own and kept with the commit it ran on, so that a run that was
+stopped goes on where it was, and all of them are one run that can be repeated.
+
+    python -m benchmarks.fuzz_doors                     # every piece that is not kept yet
+    python -m benchmarks.fuzz_doors --door lines --first 3 --pieces 2 --again
+    python -m benchmarks.fuzz_doors --control           # faults planted in one door each: how many are found
 """
 
 from __future__ import annotations
@@ -11,39 +16,31 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
 import random
 import signal
 import sys
-import tempfile
+import time
 import traceback
 import warnings
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-import numpy as np
+from typer.main import get_command
 
-import whygen
-from benchmarks import record
-from whygen.cli import main as command_line
+from benchmarks import fuzz_cases, record
+from whygen.cli import app as commands
+from whygen.cli.outermost import main as command_line
 from whygen.errors import WhygenError
-from whygen.evaluation.check import check
-from whygen.models import ModelOptions
-from whygen.prompt.foresee import foresee_prompt
-from whygen.prompt.options import PromptOptions
-from whygen.runs import Budget, Rates, RunOptions
-from whygen.types import Picture, Settings
 
 SECONDS = 60
-
-
-def answer(prompt: str) -> str:
-    """The cheap model."""
-    return "snow " * prompt.count("a") + ("fox" if "fox" in prompt else "")
+PIECE = 500
+"""Cases of a piece."""
+PIECES = 20
+DOORS = ("lines", "calls")
 
 
 class _EndlessError(BaseException):
@@ -58,223 +55,11 @@ class Ended:
     fault: str | None = None
 
 
-# Pools: what is right here or there, and what is right nowhere.
-
-PROMPTS = ("a fox ran", "Tell a fox a story.", 'Say "fox" now', "一只狐狸", "A fox. A b.", "a\n\nb",
-           "a fox", "", " ", "fox", "@none", "-x",
-           "é \u200b fox", "\ud800", "[1]", "{a} b")  # fmt: skip
-MODELS = ("py/benchmarks.fuzz_doors:answer",) * 12 + (
-    "planted/additive", "gpt-4o", "vae.pt", "nope", "nope/x", "py/none:f", "py/benchmarks.fuzz_doors",
-    "openrouter/x", "",
-    "demo", "a b", "replay/none.jsonl", "py/math:pi",
-)  # fmt: skip
-NUMBERS = (
-    "0",
-    "1",
-    "2",
-    "3",
-    "8",
-    "12",
-    "16",
-    "24",
-    "40",
-    "-1",
-    "0.5",
-    "0.9",
-    "1e9",
-    "nan",
-    "inf",
-    "x",
-    "",
-    "1_0",
-    "٣",
-)
-WORDS = ("word", "sentence", "whitespace", "line", "wrd", "banzhaf", "shapley", "loo", "local", "ridge", "ols", "lasso",
-         "pairs", "adaptive", "delete", "placeholder", "synonym", "noise", "token-set", "tfidf", "edit", "exact",
-         "label:fox,snow", "label:a", "json:a", "regex:(", "regex:s", "logprob", "logprob:x", "contains:fox",
-         "tool", "refusal",
-         "contrastive:x", "cosin", "include", "exclude", "count", "sentence", "auto", "none", "energy", "mmd",
-         "min-max",
-         "gsmile", "dropped", "paragraph>sentence>word", "word>", "these", "like-these", "fox", "...", "", "\x1b[2J",
-         "é", "a=1", "steps=3", "=", "{text}")  # fmt: skip
-FLAGS = (
-    "--json",
-    "--quiet",
-    "-q",
-    "--no-cache",
-    "--debug",
-    "--dry-run",
-    "--help",
-    "--version",
-    "--nope",
-    "--",
-    "-o",
-    "-",
-)
-PROMPT_FLAGS = (
-    "--text", "--chat", "--inputs", "--preset", "--budget", "--units", "--pin", "--operator", "--placeholder",
-    "--lexicon",
-    "--infill", "--paraphraser", "--instruction", "--noise", "--target", "--encoder", "--estimand", "--keep",
-    "--kernel",
-    "--design", "--scale", "--surrogate", "--draws", "--references", "--distribution", "--tolerance", "--stable",
-    "--empty", "--irrelevant", "--hierarchy", "--interactions", "--matrix", "--sets", "--span", "--temperature",
-    "--max-tokens", "--top-p", "--stop", "--setting", "--over", "--max-cost", "--token-budget", "--deadline",
-    "--requests-per-minute", "--tokens-per-minute", "--out", "--seed", "--base-url", "--endpoint", "--device",
-    "--dtype",
-    "--batch-size", "--timeout", "--batch",
-)  # fmt: skip
-OTHERS = (
-    "evaluate",
-    "compare",
-    "check",
-    "report",
-    "models",
-    "cache",
-    "batch",
-    "ratings",
-    "anchors",
-    "edit",
-    "demoo",
-    "list",
-    "doctor",
-    "anchors demo/digits-vae",
-    "edit demo/painter",
-    "cache list",
-    "cache export",
-    "cache clear",
-    "batch list",
-    "ratings export",
-    "ratings score",
-)
-EVALUATE_FLAGS = ("--controls", "--criteria", "--draws", "--size", "--value-range", "--classifier", "--cache", "--out",
-                  "--metric", "--labels", "--model", "--budget", "--repeats", "--paraphrase", "--other", "--encoder",
-                  "--target", "--placeholder", "--seed", "--markdown", "--strongest", "--rule", "--rules",
-                  "--unknown",
-                  "--randomised", "--lexicon", "--anchors", "--reference", "--alpha", "--select")  # fmt: skip
-METRICS = ("fidelity", "faithfulness", "stability", "consistency", "fidelty", "accuracy", "fidelity >= 0.5",
-           "fidelty > 1",
-           "unit 'fox' significant", "no warning", "top 2 contains 'fox'", "calls < 100", "auroc > 0",
-           "drift from . < 1")  # fmt: skip
-
-
-def lines(rng: random.Random, files: Sequence[str]) -> Iterator[list[str]]:
-    """Command lines without end."""
-    while True:
-        yield _prompt_line(rng, files) if rng.random() < 0.75 else _other_line(rng, files)
-
-
-def _prompt_line(rng: random.Random, files: Sequence[str]) -> list[str]:
-    prompt = rng.choice(PROMPTS[: 7 if rng.random() < 0.8 else None])
-    line = ["prompt", rng.choice(MODELS)] + [prompt] * (rng.random() < 0.95)
-    line += ["--target", "token-set"] * (rng.random() < 0.85) + ["--budget", "16"] * (rng.random() < 0.85)
-    for _ in range(rng.choice((0, 1, 1, 2, 3))):
-        flag = rng.choice(PROMPT_FLAGS)
-        line += [flag, _value(rng, files, flag)]
-    line += [rng.choice(FLAGS)] * (rng.random() < 0.3) + ["--no-cache"]
-    if rng.random() < 0.05:
-        rng.shuffle(line)
-    return line
-
-
-def _other_line(rng: random.Random, files: Sequence[str]) -> list[str]:
-    line = [*rng.choice(OTHERS).split(), *rng.choices((*files, "none"), k=rng.choice((0, 1, 1, 2)))]
-    for _ in range(rng.choice((0, 1, 2))):
-        line += [rng.choice(EVALUATE_FLAGS), rng.choice((*METRICS, _value(rng, files)))]
-    return line + [rng.choice(FLAGS)] * (rng.random() < 0.3)
-
-
-RIGHT = {
-    "--text": ("a fox",), "--chat": ("chat.json",), "--inputs": ("inputs.txt",), "--budget": ("8", "16", "40"),
-    "--units": ("word", "sentence", "whitespace"), "--pin": ("fox", "a"), "--operator": ("delete", "placeholder"),
-    "--placeholder": ("...", "_"), "--lexicon": ("words.tsv",), "--target": ("token-set", "exact", "label:fox,snow"),
-    "--estimand": ("banzhaf", "shapley", "loo", "local"), "--keep": ("0.5", "0.8"), "--design": ("auto",),
-    "--surrogate": ("ridge", "pairs", "auto"), "--draws": ("1", "2"), "--references": ("1", "2"),
-    "--distribution": ("energy", "mmd"), "--tolerance": ("0.1",), "--stable": ("1", "2"), "--empty": ("exclude",),
-    "--irrelevant": ("count",), "--hierarchy": ("sentence>word",), "--interactions": ("0", "2"),
-    "--matrix": ("sentence",), "--sets": ("0", "4"), "--span": ("fox",), "--temperature": ("0", "0.5", "1"),
-    "--max-tokens": ("5", "64"), "--top-p": ("0.9",), "--stop": (".",), "--setting": ("steps=3", "name=fox"),
-    "--over": ("these", "like-these"), "--token-budget": ("500",), "--deadline": ("20",), "--seed": ("0", "7"),
-    "--requests-per-minute": ("6000",), "--tokens-per-minute": ("1000000",), "--batch-size": ("4",),
-    "--timeout": ("5",),
-}  # fmt: skip
-"""Values that are right for an option, with some others."""
-
-
-def _value(rng: random.Random, files: Sequence[str], flag: str = "") -> str:
-    if flag in RIGHT and rng.random() < 0.75:
-        return rng.choice(RIGHT[flag])
-    return rng.choice((rng.choice(NUMBERS), rng.choice(WORDS), rng.choice(PROMPTS), rng.choice(files)))
-
-
-def values(files: Sequence[str]) -> list[Any]:
-    """What may stand for any argument of a Python call."""
-    return [
-        None, True, False, 0, 1, 2, 3, 8, 16, -1, 0.5, 1.5, float("nan"), float("inf"), 1e300, 10**12, np.int64(4),
-        np.float32(2),
-        "", "fox", b"bytes", [], ["fox"], [1], [None], (), (0, 3), [(0, 1)], {}, {"a": "b"}, {"fox": 1}, {1: 2},
-        set(), object(),
-        answer, len, max, print, int, lambda: "", lambda text: 3, lambda text: text[5], np.zeros(3), np.zeros((2,
-        3)), Path("none"),
-        whygen.Chat(()), whygen.Chat((whygen.Message("user", "a fox"),)), whygen.Template("{a} b", {"a": "fox"}),
-        Settings(),
-        ModelOptions(), RunOptions(), PromptOptions(), Picture(b"x"), *WORDS, *PROMPTS[:6], *files, *MODELS,
-    ]  # fmt: skip
-
-
-NAMES = (
-    "budget", "units", "pin", "operator", "placeholder", "lexicon", "infill", "paraphraser", "instruction",
-    "noise", "target",
-    "regions", "fill", "estimand", "keep", "kernel", "design", "scale", "surrogate", "draws", "references",
-    "distribution",
-    "empty", "tolerance", "stable", "irrelevant", "hierarchy", "interactions", "matrix", "sets", "preset", "encoder",
-    "settings", "seed", "options", "progress", "run", "targets", "inputs", "over", "temperature", "max_tokens",
-    "model",
-    "prompt", "refrences", "buget", "x", "metrics", "labels", "repeats", "paraphrases", "models", "strongest",
-    "reference",
-    "criteria", "alpha", "calibration", "select", "role", "text", "images", "stop", "top_p", "extra", "device",
-    "money",
-    "calls", "deadline", "requests_per_minute", "image", "fields", "between", "rules",
-)  # fmt: skip
-
-
-def calls(
-    rng: random.Random, files: Sequence[str]
-) -> Iterator[tuple[Callable[..., object], list[Any], dict[str, Any]]]:
-    """Python calls without end: a function, what it is given by place, and by name."""
-    pool = values(files)
-    makers: list[Callable[..., object]] = [
-        Settings, ModelOptions, RunOptions, Budget, Rates, PromptOptions, whygen.Message, whygen.Chat,
-        whygen.Template,
-        whygen.Edit,
-    ]  # fmt: skip
-    doors: list[Callable[..., object]] = [
-        whygen.explain_template, whygen.explain_targets, whygen.explain_anchors, whygen.compare, whygen.evaluate,
-        whygen.load, check, foresee_prompt,
-    ]  # fmt: skip
-    while True:
-        function = rng.choices((whygen.explain_prompt, rng.choice(doors), rng.choice(makers)), (6, 2, 2))[0]
-        named = {rng.choice(NAMES): rng.choice(pool) for _ in range(rng.choice((0, 1, 1, 2, 3)))}
-        if function in (whygen.explain_prompt, foresee_prompt, whygen.explain_targets):
-            given = (
-                [answer, rng.choice(PROMPTS[:4])]
-                if rng.random() < 0.8
-                else rng.choices(pool, k=rng.choice((0, 1, 2, 3)))
-            )
-            named = {"target": "token-set", "budget": 16, **named} if rng.random() < 0.8 else named
-        elif function is whygen.explain_template:
-            given = [answer, rng.choice((whygen.Template("{a} fox b"), whygen.Chat(()), rng.choice(pool)))]
-            named = {"inputs": [{"a": "x y"}, {"a": "z a"}], "target": "token-set", **named}
-        else:
-            given = rng.choices(pool, k=rng.choice((0, 1, 1, 2, 2)))
-        if function in {*doors, whygen.explain_prompt} - {whygen.load, check, foresee_prompt, whygen.compare}:
-            named |= {"cache": None} if function is not whygen.explain_anchors else {}
-        yield function, given, named
-
-
 def run_line(line: Sequence[str]) -> Ended:
     """One command line, in this process."""
+    given = io.TextIOWrapper(io.BytesIO(b"a fox ran"), "utf-8")
     out, errors = io.TextIOWrapper(io.BytesIO(), "utf-8", "replace"), io.TextIOWrapper(io.BytesIO(), "utf-8", "replace")
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors), patch.object(sys, "stdin", given):
         ended = _guarded(lambda: command_line(list(line)))
     errors.flush()
     said = errors.buffer.getvalue().decode("utf-8", "replace")  # type: ignore[attr-defined]
@@ -314,103 +99,93 @@ def _ring(*_: object) -> None:
     raise _EndlessError
 
 
-@contextlib.contextmanager
-def workplace() -> Iterator[list[str]]:
-    """A folder of its own to run in, and names of what lies there: two explanations, files right and wrong."""
-    before = os.getcwd()
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        os.chdir(place)
-        os.environ |= {"XDG_CACHE_HOME": folder, "HF_HUB_OFFLINE": "1"}  # an encoder's name is not looked up on a hub
-        try:
-            for seed in (0, 1):
-                made = whygen.explain_prompt(
-                    answer, "a fox ran", target="token-set", budget=16, seed=seed, cache=None, interactions=0
-                )
-                made.save(place / f"out{seed}")
-            (place / "chat.json").write_text('[{"role": "user", "content": "a fox"}]', encoding="utf-8")
-            (place / "inputs.txt").write_bytes(b"\xff\xfea\x00\n\x00b\x00")
-            (place / "words.tsv").write_text("fox\tdog\n", encoding="utf-8")
-            (place / "bad.json").write_bytes(b"\x80{")
-            (place / "rules.txt").write_text("fidelity >= 0.1\n", encoding="utf-8")
-            odd = _odd_files(place)
-            yield [
-                *odd,
-                "out0",
-                "out1",
-                "chat.json",
-                "inputs.txt",
-                "words.tsv",
-                "bad.json",
-                "rules.txt",
-                "@chat.json",
-                ".",
-            ]
-        finally:
-            os.chdir(before)
-
-
-def _odd_files(place: Path) -> list[str]:
-    """What people point at by mistake, and what a disk or a stranger has spoilt."""
-    os.mkfifo(place / "pipe")
-    (place / "shut").write_text("a fox", encoding="utf-8")
-    (place / "shut").chmod(0)
-    (place / "deep.json").write_text("[" * 5000, encoding="utf-8")
-    np.savez(place / "notes.npz", x=np.zeros((4, 64)))
-    with zipfile.ZipFile(place / "notes.npz", "a") as archive:
-        archive.writestr("README.txt", "notes")
-    (place / "damaged").mkdir()
-    for file in (place / "out0").iterdir():
-        (place / "damaged" / file.name).write_bytes(file.read_bytes()[:-7])
-    (place / "set").mkdir()
-    (place / "set" / "state.json").write_text('{"_data_files": [{}]}', encoding="utf-8")
-    (place / "split").mkdir()
-    (place / "split" / "dataset_dict.json").write_text("[]", encoding="utf-8")
-    (place / "a.parquet").write_bytes(b"PAR1" + bytes(40) + b"PAR1")
-    (place / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
-    return ["pipe", "shut", "deep.json", "notes.npz", "damaged", "set", "split", "a.parquet", "a.png", "n" * 300,
-            "/dev/null", "@pipe", "@" + "n" * 300, "out0/explanation.json", "out0/arrays.safetensors"]  # fmt: skip
-
-
 def shown(case: object) -> str:
-    """A case for people."""
-    text = repr(case)
+    """A case for people; some of what is drawn cannot be shown."""
+    try:
+        text = ascii(case)
+    except Exception as error:
+        text = f"a case that cannot be shown ({type(error).__name__})"
     return text if len(text) < 400 else text[:400] + "..."
 
 
-def fuzz(runs: int, seed: int, *, doors: Sequence[str] = ("lines", "calls")) -> dict[str, Any]:
-    """So many of each; the faults with their cases."""
-    found: dict[str, Any] = {}
-    with workplace() as files:
-        for door in doors:
-            rng = random.Random(f"{door} {seed}")  # noqa: S311 - a draw of cases
-            ended: Counter[str] = Counter()
-            faults: list[dict[str, str]] = []
-            cases: Iterator[Any] = lines(rng, files) if door == "lines" else calls(rng, files)
-            for _ in range(runs):
-                case = next(cases)
-                result = run_line(case) if door == "lines" else run_call(*case)
-                ended[result.how] += 1
-                if result.fault is not None:
-                    faults.append({"case": shown(case), "how": result.how, "fault": result.fault})
-            found[door] = {"runs": runs, "ended": dict(ended.most_common()), "faults": faults}
-    return found
+@contextlib.contextmanager
+def _built_once() -> Generator[None, None, None]:
+    """The parser is built for each command line, which takes as long as most lines do: here once for all."""
+    built = get_command(commands.app)
+    with patch.object(commands, "app", built):
+        yield
+
+
+def fuzz(
+    runs: int, seed: str, *, door: str, broken: contextlib.AbstractContextManager[object] | None = None
+) -> dict[str, Any]:
+    """So many cases of one door: how they ended, and the faults with their cases.
+
+    Args:
+        runs: how many.
+        seed: of the draw.
+        door: ``lines`` or ``calls``.
+        broken: what holds while they run, to see whether it is noticed.
+    """
+    rng = random.Random(f"{door} {seed}")  # noqa: S311 - a draw of cases
+    ended: Counter[str] = Counter()
+    faults: list[dict[str, Any]] = []
+    with fuzz_cases.workplace() as files, _built_once(), broken or contextlib.nullcontext():
+        cases: Iterator[Any] = fuzz_cases.lines(rng, files) if door == "lines" else fuzz_cases.calls(rng, files)
+        for number in range(runs):
+            case = next(cases)
+            result = run_line(case) if door == "lines" else run_call(*case)
+            ended[result.how] += 1
+            if result.fault is not None:
+                faults.append({"number": number, "case": shown(case), "how": result.how, "fault": result.fault})
+    return {"runs": runs, "ended": dict(ended.most_common()), "faults": faults}
+
+
+def piece(door: str, seed: int, number: int, *, runs: int = PIECE) -> list[dict[str, Any]]:
+    """Run a piece and keep its row; its faults."""
+    began = time.process_time()
+    found = fuzz(runs, f"{seed}.{number}", door=door)
+    for fault in found["faults"]:
+        print(f"{fault['number']}. {fault['how']}: {fault['case']}\n{fault['fault']}\n")
+    seconds = round(time.process_time() - began)
+    print(f"{door} {seed}.{number}: {found['ended']}, faults: {len(found['faults'])}, {seconds} s", flush=True)
+    row = {"door": door, "seed": seed, "piece": number, "runs": runs, "ended": found["ended"]}
+    record.add_rows("fuzz_doors", [{**row, "faults": len(found["faults"])}], key=("door", "seed", "piece"))
+    return found["faults"]
+
+
+PLANTED = {"lines": ("whygen.cli.prompt._given", KeyError), "calls": ("whygen.prompt.explain.choose", TypeError)}
+"""For each door: something that most of its cases use, and what that raises once it is broken on purpose."""
+
+
+def control(door: str, *, runs: int = 60) -> int:
+    """How many of so many cases are called faults where one is planted."""
+    place, error = PLANTED[door]
+    return len(fuzz(runs, "control", door=door, broken=patch(place, side_effect=error("planted")))["faults"])
 
 
 def main(data: Path | None = None) -> None:
     del data
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=10_000, help="of each door")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--door", choices=DOORS, action="append")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--door", choices=("lines", "calls"), action="append")
+    parser.add_argument("--first", type=int, default=0, help="the first piece")
+    parser.add_argument("--pieces", type=int, default=PIECES, help=f"how many, of {PIECE} cases each")
+    parser.add_argument("--again", action="store_true", help="those too that are kept")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no piece after so many")
+    parser.add_argument("--control", action="store_true")
     chosen, _ = parser.parse_known_args(sys.argv[1:] if sys.argv[0].endswith("fuzz_doors.py") else [])
-    for door in chosen.door or ("lines", "calls"):
-        found = fuzz(chosen.runs, chosen.seed, doors=(door,))[door]
-        for fault in found["faults"][:20]:
-            print(f"{fault['how']}: {fault['case']}\n{fault['fault']}\n")
-        print(door, found["runs"], found["ended"], "faults:", len(found["faults"]))
-        row = {"door": door, "seed": chosen.seed, **{key: found[key] for key in ("runs", "ended")}}
-        record.add_rows("fuzz_doors", [{**row, "faults": len(found["faults"])}], key=("door", "seed"))
+    if chosen.control:
+        for door in chosen.door or DOORS:
+            print(f"{door}: {control(door)} of 60 cases are called faults where one is planted")
+        return
+    kept = {(row["door"], row["seed"], row.get("piece")) for row in record.rows("fuzz_doors")}
+    began = time.monotonic()
+    for door in chosen.door or DOORS:
+        for number in range(chosen.first, chosen.first + chosen.pieces):
+            is_kept = (door, chosen.seed, number) in kept and not chosen.again
+            if not is_kept and time.monotonic() - began < chosen.seconds:
+                piece(door, chosen.seed, number)
 
 
 if __name__ == "__main__":

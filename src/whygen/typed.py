@@ -1,30 +1,56 @@
 """Refusing arguments of the wrong kind at the door, in words: most who call are not type-checked.
 
-What is checked are plain kinds: numbers, texts, paths, lists of texts, and whygen's own small types. A hint that names
-anything else (a protocol, a callable, an array) is left to the code that knows it.
+What is checked are plain kinds: numbers, texts, paths, lists, tuples of a length, whygen's own small types, and
+protocols that an object can be held against. A hint that names anything else (a callable, an array) is left to the code
+that knows it.
 """
 
 from __future__ import annotations
 
 import difflib
+import errno
 import functools
 import inspect
 import numbers
+import os
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from whygen.errors import UsageError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+
+class Texts:
+    """Stands for a list of texts among kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Stands for a tuple among kinds: what each of its parts may be, or, if it may have any length, all of them."""
+
+    parts: tuple[tuple[Kind, ...], ...]
+    endless: bool = False
+
+
+Kind: TypeAlias = "type | Row"
+
 _WORDS: Mapping[object, str] = {
     int: "a whole number", float: "a number", str: "a str", bool: "True or False", Path: "a path", type(None): "None",
-    Sequence: "a list of str",
+    Texts: "a list of str", Sequence: "a list", Mapping: "a dict", bytes: "bytes",
 }  # fmt: skip
+MOST = 10**1000
+"""No count and no seed is as large, and Python does not write out much larger numbers."""
+_NO_PATH: Mapping[int | None, str] = {
+    errno.ENAMETOOLONG: "its name is longer than this file system takes",
+    errno.ELOOP: "its links lead round in a circle",
+    errno.EINVAL: "this system has no such names",
+}  # fmt: skip
+"""Why nothing can be at a path, whatever is made or mended there."""
 
 
 def typed(*own: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -62,10 +88,12 @@ def told(cls: C) -> C:
     signature = inspect.signature(make)
 
     @functools.wraps(make)
-    def checking(self: object, *args: object, **kwargs: object) -> None:
+    def checking(self: object, /, *args: object, **kwargs: object) -> None:
         try:
             make(self, *args, **kwargs)
-        except TypeError:
+        except UsageError:
+            raise
+        except (TypeError, ValueError, AttributeError):
             kinds = kinds_of(cast("Callable[..., object]", cls))
             for name, value in _bound(cls, signature, (self, *args), kwargs).items():
                 if name in kinds:
@@ -108,8 +136,8 @@ def _bound(
     except TypeError as error:
         first = next(iter(signature.parameters), "")
         if first == "model" and len(args) == 1 and isinstance(args[0], str) and any(map(str.isspace, args[0])):
-            text = f"{name} got the text {_shown(args[0])} and no model: the model comes first, such as "
-            raise UsageError(f"{text}{name}('demo/storyteller', {_shown(args[0])}).") from None
+            text = f"{name} got the text {short(args[0])} and no model: the model comes first, such as "
+            raise UsageError(f"{text}{name}('demo/storyteller', {short(args[0])}).") from None
         raise UsageError(f"{name}: {error}. It takes {_positional(signature)}; all else by name.") from None
 
 
@@ -122,7 +150,7 @@ def _keywords(owner: Callable[..., object], signature: inspect.Signature) -> fro
     }
     for each in signature.parameters.values():
         if each.kind is each.VAR_KEYWORD:
-            typed_dict = get_args(get_type_hints(owner).get(each.name)) or (None,)
+            typed_dict = get_args(hints_of(owner).get(each.name)) or (None,)
             own = getattr(typed_dict[0], "__annotations__", None)
             if own is None:
                 return None
@@ -144,16 +172,16 @@ def _unknown(owner: str, given: str, value: object, takes: frozenset[str]) -> st
     text = f"{owner} takes no argument {given!r}."
     for holder, (kind, where, fields_) in _ELSEWHERE.items():
         if holder in takes and given in fields_:
-            return f"{text} Write {holder}={kind}({given}={_shown(value)}), with from {where} import {kind}."
+            return f"{text} Write {holder}={kind}({given}={short(value)}), with from {where} import {kind}."
     if "run" in takes and given in _SPENDING:
-        inner = f"Budget({_SPENDING[given]}={_shown(value)})"
+        inner = f"Budget({_SPENDING[given]}={short(value)})"
         return f"{text} Write run=RunOptions(spending={inner}), with from whygen.runs import Budget, RunOptions."
     if "run" in takes and given in _RATES:
-        inner = f"Rates({given}={_shown(value)})"
+        inner = f"Rates({given}={short(value)})"
         return f"{text} Write run=RunOptions(rates={inner}), with from whygen.runs import Rates, RunOptions."
     near = difflib.get_close_matches(given, sorted(takes), n=1, cutoff=_NEAR)
     if near:
-        return f"{text} Did you mean {near[0]}={_shown(value)}?"
+        return f"{text} Did you mean {near[0]}={short(value)}?"
     return f"{text} It takes: {', '.join(sorted(takes))}."
 
 
@@ -170,57 +198,126 @@ def check_fields(thing: Any) -> None:
 
 
 @functools.cache
-def kinds_of(owner: Callable[..., object]) -> dict[str, tuple[type, ...]]:
+def kinds_of(owner: Callable[..., object]) -> dict[str, tuple[Kind, ...]]:
     """The kinds that each argument or field takes; those that cannot be told by kind are left out."""
-    found = {name: _kinds(hint) for name, hint in get_type_hints(owner).items() if name != "return"}
+    found = {name: _kinds(hint) for name, hint in hints_of(owner).items() if name != "return"}
     return {name: kinds for name, kinds in found.items() if kinds is not None}
 
 
-def _kinds(hint: object) -> tuple[type, ...] | None:
+def hints_of(owner: Callable[..., object]) -> dict[str, object]:
+    """The hints of a function or a class; what is only imported for the type checker may be anything."""
+    unknown: dict[str, object] = {}
+    while True:
+        try:
+            return get_type_hints(owner, localns=unknown)
+        except NameError as error:
+            if error.name is None or error.name in unknown:
+                return {}
+            unknown[error.name] = object
+
+
+def _kinds(hint: object) -> tuple[Kind, ...] | None:
     """The classes of a hint, a union taken apart; None where one of them is no plain class."""
-    origin = get_origin(hint)
+    origin: Any = get_origin(hint)
+    inside: tuple[Any, ...] = get_args(hint)
     if origin in (Union, types.UnionType):
-        if (protocol := _optional_protocol(get_args(hint))) is not None:
-            return (protocol, type(None))
-        parts = [_kinds(part) for part in get_args(hint)]
+        parts = [_kinds(part) or _protocol(part) for part in inside]
         return None if None in parts else tuple(kind for part in parts if part is not None for kind in part)
     if origin is Literal:
-        values: tuple[object, ...] = get_args(hint)
-        return tuple({type(value) for value in values})
-    if origin is Sequence and get_args(hint) == (str,):
-        return (Sequence,)
+        return tuple({type(value) for value in cast("tuple[object, ...]", inside)})
+    if origin is Sequence:
+        return (Texts,) if inside == (str,) else (Sequence,)
+    if origin is Mapping:
+        return (Mapping,)
+    if origin is tuple:
+        endless = inside[-1] is ...
+        within = [_kinds(part) for part in (inside[:-1] if endless else inside)]
+        return None if None in within else (Row(tuple(part for part in within if part is not None), endless),)
     if origin is not None or not isinstance(hint, type) or hint is object or getattr(hint, "_is_protocol", False):
         return None
     return (hint,)
 
 
-def _optional_protocol(parts: tuple[Any, ...]) -> type | None:
-    """The protocol of ``Protocol | None``, where objects can be held against it."""
-    others = [part for part in parts if part is not type(None)]
-    checkable = len(others) == 1 < len(parts) and getattr(others[0], "_is_runtime_protocol", False)
-    return others[0] if checkable else None
+def _protocol(hint: Any) -> tuple[Kind, ...] | None:
+    """A protocol beside other kinds, where objects can be held against it; alone it is left to the code."""
+    return (hint,) if isinstance(hint, type) and getattr(hint, "_is_runtime_protocol", False) else None
 
 
-def _check(name: str, value: object, kinds: tuple[type, ...]) -> None:
+def _check(name: str, value: object, kinds: tuple[Kind, ...]) -> None:
     if not any(_is_of(value, kind) for kind in kinds):
-        allowed = list(dict.fromkeys(_WORDS.get(kind) or _named(kind) for kind in kinds))
-        last = f" or {allowed.pop()}" if len(allowed) > 1 else ""
-        raise UsageError(f"{name} is {_shown(value)}, of type {type(value).__name__}: give {', '.join(allowed)}{last}.")
+        raise UsageError(f"{name} is {short(value)}, of type {type(value).__name__}: give {_worded(kinds)}.")
+    if Path in kinds and isinstance(value, str | Path) and (why := _no_path(value)):
+        raise UsageError(f"{name} is {short(str(value))}, and nothing can be there: {why}. Give another path.")
 
 
-def _named(kind: type) -> str:
-    return f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
+def _worded(kinds: tuple[Kind, ...]) -> str:
+    allowed = list(dict.fromkeys(map(_word, kinds)))
+    last = f" or {allowed.pop()}" if len(allowed) > 1 else ""
+    return f"{', '.join(allowed)}{last}"
 
 
-def _is_of(value: object, kind: type) -> bool:
-    if kind in (int, float):
-        return not isinstance(value, bool) and isinstance(value, numbers.Integral if kind is int else numbers.Real)
-    if kind is Sequence:  # of texts: one text is a sequence too, of its letters
+def _word(kind: Kind) -> str:
+    if isinstance(kind, Row):
+        parts = [_worded(part) for part in kind.parts]
+        return f"({', '.join(parts)}{', ...' if kind.endless else ''})"
+    return _WORDS.get(kind) or f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
+
+
+def _is_of(value: object, kind: Kind) -> bool:
+    if isinstance(kind, Row):
+        return isinstance(value, tuple | list) and _fits(cast("Sequence[object]", value), kind)
+    if kind is int:
+        return not isinstance(value, bool) and isinstance(value, numbers.Integral) and abs(int(value)) < MOST
+    if kind is float:
+        return not isinstance(value, bool) and isinstance(value, numbers.Real) and _is_float(value)
+    if kind is Texts:  # one text is a sequence too, of its letters
         listed = isinstance(value, Sequence) and not isinstance(value, str | bytes)
         return listed and all(isinstance(each, str) for each in cast("Sequence[object]", value))
+    if kind is Sequence:
+        return _is_listed(value)
     return isinstance(value, kind)
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def _fits(values: Sequence[object], row: Row) -> bool:
+    parts = row.parts * len(values) if row.endless else row.parts
+    return len(values) == len(parts) and all(
+        any(_is_of(value, kind) for kind in part) for value, part in zip(values, parts, strict=True)
+    )
+
+
+def _is_listed(value: Any) -> bool:
+    """Whether it has a number of things in an order; an array and a column of a table are sequences but by name."""
+    if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__getitem__"):
+        return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    try:
+        return len(value) >= 0
+    except Exception:  # an array of no dimension, a thing of which nothing can be asked
+        return False
+
+
+def _is_float(value: numbers.Real) -> bool:
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
+def _no_path(path: str | Path) -> str:
+    """Why nothing can be at a path; nothing where something is or may be made."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return _NO_PATH.get(error.errno, "")
+    except ValueError as error:  # a zero byte, half a surrogate pair
+        return str(error)
+    return ""
+
+
+def short(value: object) -> str:
+    """A value for people, cut where it is long; what a stranger's object says of itself may be endless, or fail."""
+    try:
+        text = repr(value)
+    except Exception:  # a RecursionError too, of what is nested without end
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= 60 else f"{text[:60]}..."

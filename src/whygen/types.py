@@ -53,6 +53,9 @@ class Picture:
     data: bytes = field(repr=False)
     media_type: str = "image/png"
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     def to_json(self) -> dict[str, JsonValue]:
         return {"media_type": self.media_type, "sha256": hashlib.sha256(self.data).hexdigest()}
 
@@ -64,6 +67,9 @@ class Sound:
 
     data: bytes = field(repr=False)
     media_type: str = "audio/wav"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def to_json(self) -> dict[str, JsonValue]:
         return {"media_type": self.media_type, "sha256": hashlib.sha256(self.data).hexdigest()}
@@ -81,6 +87,9 @@ class Video:
     count: int
     rate: float
     media_type: str = "image/png"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def to_json(self) -> dict[str, JsonValue]:
         return {
@@ -116,6 +125,7 @@ class Message:
             _check_pictures("images", self.images)
         object.__setattr__(self, "images", tuple(self.images))
         _check_pictures("images", *self.images)
+        check_fields(self)
 
     def to_json(self) -> dict[str, JsonValue]:
         turn: dict[str, JsonValue] = {"role": self.role, "text": self.text}
@@ -141,6 +151,8 @@ class Chat:
                 f"messages is a {type(self.messages).__name__}: give a list of messages, such as "
                 "[Message('user', 'Hello')]."
             )
+        if strange := [each for each in self.messages if not isinstance(each, Message)]:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DataError(f"messages holds a {type(strange[0]).__name__}: give Message('user', 'Hello') for each.")
         object.__setattr__(self, "messages", tuple(self.messages))  # a list cannot be hashed
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -191,6 +203,9 @@ class Template:
     text: str
     fields: Mapping[str, str | Sequence[str]] = field(default_factory=dict[str, "str | Sequence[str]"])
     between: str = "\n\n"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def to_json(self) -> dict[str, JsonValue]:
         return {"template": {"text": self.text, "fields": dict(self.fields), "between": self.between}}

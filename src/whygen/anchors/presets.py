@@ -11,10 +11,13 @@ from whygen.anchors.criteria import CriterionLike
 from whygen.anchors.selection import SELECTIONS
 from whygen.anchors.selection.medoids import MedoidSolver
 from whygen.errors import UnknownNameError, UsageError
+from whygen.typed import short
 
 CALIBRATIONS = ("auto", "conformal", "mean-max", "percentile", "std")
 SPACES = ("auto", "pixels", "latent", "features", "criteria")
 LEVELS = ("per-criterion", "joint")
+MOST_OF: Mapping[str, int] = MappingProxyType({"rounds": 100_000, "per_round": 100_000_000, "replicates": 100_000})
+"""More of these would take weeks, or more memory than there is."""
 CONTROLS = ("untrained", "trivial", "foils", "generated")
 """What shares are read against, by name; see `whygen.anchors.controls`."""
 
@@ -75,10 +78,9 @@ class Plan:
             if given not in known:
                 raise UnknownNameError(argument, given, known)
         _ = self.wanted_controls
-        if self.rounds < 1 or self.per_round < 1 or self.replicates < 1:
-            raise UsageError(
-                f"rounds={self.rounds}, per_round={self.per_round}, replicates={self.replicates}; give at least 1 each."
-            )
+        for name, most in MOST_OF.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise UsageError(f"{name} is {short(getattr(self, name))}; give a whole number from 1 to {most:,}.")
 
     @property
     def wanted_controls(self) -> frozenset[str]:

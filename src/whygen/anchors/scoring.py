@@ -21,6 +21,7 @@ from whygen.anchors.samples import Prepared, Raw, prepare
 from whygen.errors import DataError, ModelError, UsageError, WhygenError
 from whygen.models.latent import Floats, LatentModel, Layout
 from whygen.stats.seeds import generator
+from whygen.typed import short
 
 NoiseKind: TypeAlias = Literal["mean", "shared", "independent"]
 Tick: TypeAlias = Callable[[int], None]
@@ -30,6 +31,8 @@ StandIn: TypeAlias = Callable[[slice, Floats], Floats]
 Numbered: TypeAlias = int | NDArray[np.int64]
 """The number of the first sample of a batch, or of each."""
 POSTERIOR_MEAN = "posterior mean"
+DRAWS_AT_MOST = 10_000
+"""More posterior draws than this make no figure steadier, and take days."""
 """What the model makes of the mean of the posterior, without noise: the reconstruction that is shown."""
 StandIns: TypeAlias = Mapping[str, Sequence[StandIn]]
 """By name; of several the lowest score counts."""
@@ -76,8 +79,9 @@ def noise_for(draws: int | Literal["mean"], *, seed: int, kind: NoiseKind = "sha
     """The noise of ``draws`` posterior draws, or of none: ``"mean"`` decodes the posterior mean."""
     if draws == "mean":
         return Noise(seed, 1, "mean")
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UsageError(f"draws is {draws!r}; give a whole number of posterior draws, at least 1, or 'mean'.")
+    whole = isinstance(draws, int) and not isinstance(draws, bool)  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not whole or not 1 <= draws <= DRAWS_AT_MOST:
+        raise UsageError(f"draws is {short(draws)}; give a whole number from 1 to {DRAWS_AT_MOST:,}, or 'mean'.")
     return Noise(seed, draws, kind)
 
 

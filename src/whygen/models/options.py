@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from whygen.typed import told
+from whygen.typed import check_fields, told
 
 
 @told
@@ -31,6 +31,9 @@ class ModelOptions:
     endpoint: str | None = None
     timeout: float | None = None
     purpose: Literal["ask", "foresee"] = "ask"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def _no_names() -> Sequence[str]:

@@ -26,6 +26,7 @@ from whygen.prompt.operators import OperatorOptions, Tools
 from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, choose
 from whygen.prompt.prepare import check, prepare
 from whygen.runs import DEFAULT_STORE, Progress, Runner, Store, open_store
+from whygen.typed import typed
 from whygen.types import Masks, Settings
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Values:
         return effects.tolist()
 
 
+@typed()
 def as_game(
     model: object,
     prompt: str,

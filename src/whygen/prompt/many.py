@@ -68,7 +68,7 @@ def explain_targets(
         MissingError: if the model, an encoder or an extra is missing.
         ModelError: if the model does not answer the prompt.
     """
-    if not targets or "target" in choices:
+    if len(targets) == 0 or "target" in choices:
         raise UsageError(
             "explain_targets takes targets=[...], at least one, and no target: 'tfidf', 'logprob:snow' ..."
         )

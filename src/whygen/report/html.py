@@ -17,16 +17,25 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from whygen.errors import UsageError
 from whygen.report import axes, colours, svg
 from whygen.report.texts import visible
 
 ROOM = "whygen.report"
 EMBEDDED_ID = "whygen-explanation"
 """The id of the element that holds the JSON."""
+KINDS = ("prompt", "anchors", "experiment")
+"""What a summary may be of; each has its template."""
 
 
 def html(summary: Mapping[str, Any]) -> str:
-    """One self-contained page of a summary; its ``kind`` names the template."""
+    """One self-contained page of a summary; its ``kind`` names the template.
+
+    Raises:
+        UsageError: if it is no summary.
+    """
+    if summary.get("kind") not in KINDS or "document" not in summary:
+        raise UsageError("This is no summary of an explanation: give what whygen.report.summarise(explanation) makes.")
     return page(f"{summary['kind']}.html.j2", summary)
 
 

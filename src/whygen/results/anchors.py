@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
+from whygen.errors import UnknownNameError
 from whygen.results.anchors_controls import (
     ComesBackRecord,
     ControlRecord,
@@ -24,6 +25,7 @@ from whygen.results.anchors_controls import (
     YardstickRecord,
 )
 from whygen.results.prompt import Record, Text, Warned
+from whygen.typed import typed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -273,6 +275,7 @@ class AnchorExplanation(Record):
         """The JSON of the contract: plain values only."""
         return self.model_dump(mode="json", by_alias=True)
 
+    @typed()
     def save(self, folder: str | Path) -> Path:
         """Write explanation.json, details.json, anchors.jsonl, arrays.safetensors and look_at.csv into a folder."""
         from whygen.results.anchors_files import save
@@ -280,6 +283,7 @@ class AnchorExplanation(Record):
         return save(self, Path(folder))
 
     @classmethod
+    @typed()
     def load(cls, path: str | Path) -> AnchorExplanation:
         """Read what `save` wrote; from the JSON file alone come the contract's fields, without evidence.
 
@@ -315,20 +319,29 @@ class AnchorExplanation(Record):
 
         return notebook(self.to_html())
 
+    @typed()
     def plot_criteria(self, *, ax: Axes | None = None) -> Axes:
         """The anchors by their first intrinsic and extrinsic criterion, drawn by matplotlib (extra ``plots``)."""
         from whygen.results.anchors_plots import plot_criteria
 
         return plot_criteria(self, ax=ax)
 
+    @typed()
     def plot_representatives(self, group: str = "HIHE", *, ax: Axes | None = None) -> Axes:
         """Originals, reconstructions and differences of a group's representatives, drawn by matplotlib."""
         from whygen.results.anchors_plots import plot_representatives
 
         return plot_representatives(self, group, ax=ax)
 
+    @typed()
     def members(self, group: str) -> NDArray[np.int64]:
-        """Ascending indices of the anchors in a group; needs the evidence."""
+        """Ascending indices of the anchors in a group; needs the evidence.
+
+        Raises:
+            UnknownNameError: if there is no such group.
+        """
+        if group not in GROUPS:
+            raise UnknownNameError("group", group, GROUPS)
         if self.evidence is None:
             return np.zeros(0, np.int64)
         return np.flatnonzero(self.evidence.codes == GROUPS.index(group)).astype(np.int64)

@@ -21,8 +21,11 @@ def axes_or_new(ax: Axes | None, *, height: float = 4.0) -> Axes:
 
     Raises:
         MissingExtraError: if matplotlib is not installed.
+        UsageError: if it is something else than axes.
     """
     if ax is not None:
+        if not (hasattr(ax, "barh") and hasattr(ax, "set_title")):
+            raise UsageError(f"ax is a {type(ax).__name__}: give the Axes of matplotlib, or None for new ones.")
         return ax
     try:
         from matplotlib.figure import Figure

@@ -19,6 +19,7 @@ from whygen.results.media import MediaEvidence
 from whygen.results.pictures import PictureEvidence
 from whygen.results.records import AnswerSets, Figure, InteractionRecord, Record, SentenceMatrix, TargetRecord, Text
 from whygen.results.tree import Tree
+from whygen.typed import typed
 from whygen.types import Effects, Masks
 
 if TYPE_CHECKING:
@@ -267,6 +268,7 @@ class PromptExplanation(Record):
             **({} if self.sets is None else {"sets": self.sets.model_dump(mode="json")}),
         }
 
+    @typed()
     def save(self, directory: Path | str) -> Path:
         """Write explanation.json, details.json, arrays.safetensors and samples.jsonl; returns the folder.
 
@@ -278,6 +280,7 @@ class PromptExplanation(Record):
         return save_prompt(self, directory)
 
     @classmethod
+    @typed()
     def load(cls, path: Path | str) -> PromptExplanation:
         """Read what `save` wrote; from the JSON file alone come the contract's fields, without evidence.
 
@@ -301,12 +304,14 @@ class PromptExplanation(Record):
 
         return notebook(self.to_html())
 
+    @typed()
     def plot_attributions(self, *, ax: Axes | None = None) -> Axes:
         """Bars with intervals, drawn by matplotlib (extra ``plots``)."""
         from whygen.results.plots import plot_attributions
 
         return plot_attributions(self, ax=ax)
 
+    @typed()
     def plot_fidelity(self, *, ax: Axes | None = None) -> Axes:
         """Held-out predictions against observed effects, drawn by matplotlib (extra ``plots``)."""
         from whygen.results.plots import plot_fidelity

@@ -14,7 +14,7 @@ from whygen.runs.rates import Rates
 from whygen.runs.runner import Runner
 from whygen.runs.spending import Budget
 from whygen.runs.store import Store
-from whygen.typed import told
+from whygen.typed import check_fields, told
 
 
 @told
@@ -36,6 +36,7 @@ class RunOptions:
     batch: Literal["provider"] | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.deadline is not None and not self.deadline > 0:
             raise UsageError(f"deadline={self.deadline}: give a number of seconds above 0, or leave it out.")
         if self.batch is None:

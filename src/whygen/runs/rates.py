@@ -9,7 +9,7 @@ from whygen.errors import UsageError
 from whygen.models.protocols import Model
 from whygen.runs.retry import Answer
 from whygen.runs.spending import worst_case
-from whygen.typed import told
+from whygen.typed import check_fields, told
 from whygen.types import Output, Request
 
 _MINUTE = 60.0
@@ -25,6 +25,7 @@ class Rates:
     tokens_per_minute: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("requests_per_minute", "tokens_per_minute"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:

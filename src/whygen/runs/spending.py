@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from whygen.errors import UsageError
 from whygen.models.protocols import HasContext, Model
 from whygen.runs.retry import Answer
-from whygen.typed import told
+from whygen.typed import check_fields, told
 from whygen.types import Edit, Failure, Output, Request
 
 OVERHEAD = 16
@@ -38,6 +38,7 @@ class Budget:
     money: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for each in fields(self):
             value = getattr(self, each.name)
             if value is not None and not 0 <= value < math.inf:

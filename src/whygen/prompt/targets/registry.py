@@ -20,6 +20,7 @@ from whygen.prompt.targets.scored import Contains, ContrastiveLogProbability, Lo
 from whygen.prompt.targets.spans import Span, check_span, span_name
 from whygen.prompt.targets.structured import json_target, label_target, tool_target
 from whygen.results.prompt import TargetRecord
+from whygen.typed import typed
 
 TargetLike: TypeAlias = str | re.Pattern[str] | Target | Score
 """A name, with its argument after a colon; a compiled pattern; a target; or a callable that scores an answer."""
@@ -140,6 +141,7 @@ TARGETS: dict[str, Kind] = {
 }
 
 
+@typed()
 def load_target(
     name: TargetLike = "auto",
     *,

@@ -10,7 +10,7 @@ from whygen.errors import DataError, UsageError
 from whygen.texts import find_all
 from whygen.types import TokenScore
 
-Span: TypeAlias = "str | tuple[int, int]"
+Span: TypeAlias = str | tuple[int, int]
 """A text of the reference (``snow``, or ``snow#2`` for its second occurrence), or its characters ``[start, end)``."""
 
 _OCCURRENCE = re.compile(r"(.+)#([1-9]\d*)", re.DOTALL)

@@ -15,6 +15,7 @@ from whygen.results.files import write_together
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary.anchors import summarise_anchors
 from whygen.results.summary.prompt import summarise_prompt
+from whygen.typed import typed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["print_terminal", "summarise", "write_html"]
 
 
+@typed()
 def summarise(explanation: PromptExplanation | AnchorExplanation) -> dict[str, Any]:
     """Everything that a report shows, as JSON; ``kind`` names the page that shows it."""
     if isinstance(explanation, AnchorExplanation):
@@ -29,6 +31,7 @@ def summarise(explanation: PromptExplanation | AnchorExplanation) -> dict[str, A
     return summarise_prompt(explanation)
 
 
+@typed()
 def write_html(explanation: PromptExplanation | AnchorExplanation | Mapping[str, Any], path: Path | str) -> Path:
     """Write the report of an explanation, or of its summary, to a file; returns the file.
 
