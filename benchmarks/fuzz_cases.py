@@ -30,16 +30,20 @@ from typer.main import get_command
 import whygen
 from whygen.anchors.data import load_samples
 from whygen.cli.app import app
-from whygen.encoders import load_text_encoder
+from whygen.encoders import load_image_encoder, load_text_encoder, load_timed_encoder
 from whygen.evaluation.check import check
+from whygen.films import read_video, video_of
 from whygen.models import ModelOptions, load_latent, load_model
+from whygen.pictures import picture_from, picture_of, pixels, read_picture
 from whygen.prompt.as_game import as_game
 from whygen.prompt.foresee import foresee_prompt
 from whygen.prompt.inputs import foresee_template
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.targets import load_target
+from whygen.prompt.picture_targets import load_picture_target
+from whygen.prompt.targets import load_target, load_timed_target
 from whygen.results.summary import write_html
 from whygen.runs import Budget, Rates, RunOptions
+from whygen.sounds import read_sound, sound_of
 from whygen.types import Picture, Settings, Sound, Video
 
 # Cheap things to explain.
@@ -186,11 +190,11 @@ class Command:
 
 @cache
 def commands() -> tuple[Command, ...]:
-    """Every command of `whygen`."""
+    """Every command of `whygen`, with those of other packages that are installed."""
 
     def leaves(words: tuple[str, ...], command: Any) -> Iterator[Command]:
-        for name, inner in getattr(command, "commands", {}).items():
-            yield from leaves((*words, name), inner)
+        for name in command.list_commands(None) if hasattr(command, "commands") else ():
+            yield from leaves((*words, name), command.get_command(None, name))
         if not hasattr(command, "commands"):
             options = [each for each in command.params if each.param_type_name == "option"]
             valued = tuple(name for each in options if not each.is_flag for name in each.opts)
@@ -311,6 +315,18 @@ def _doors(rng: random.Random, first: whygen.PromptExplanation, second: whygen.P
         (load_text_encoder, ["auto"], {}),
         (load_samples, ["tiny.npz"], {"argument": "anchors"}),
         (as_game, [answer, prompt], {"target": "token-set", "cache": None}),
+        (load_image_encoder, ["patches"], {}),
+        (load_timed_encoder, ["frames"], {}),
+        (load_picture_target, ["pixel"], {}),
+        (load_timed_target, ["auto"], {"kind": "frames"}),
+        (read_picture, ["tiny.png"], {}),
+        (picture_from, ["tiny.png"], {}),
+        (picture_of, [np.zeros((4, 4, 3), np.uint8)], {}),
+        (pixels, [edit.image], {}),
+        (sound_of, [np.zeros(800), 8000], {}),
+        (read_sound, ["tiny.wav"], {}),
+        (video_of, [np.zeros((2, 4, 4, 3), np.uint8), 4.0], {}),
+        (read_video, ["tiny.gif"], {}),
         (write_html, [first, "report.html"], {}),
         (first.save, ["made"], {}),
         (first.plot_attributions, [], {}),
@@ -376,9 +392,12 @@ def _right_files(place: Path) -> list[str]:
     (place / "rules.txt").write_text("fidelity >= 0.1\n", encoding="utf-8")
     (place / "labels.txt").write_text("0\n1\n" * 6, encoding="utf-8")
     np.savez(place / "tiny.npz", x=np.linspace(0, 1, 192).reshape(12, 4, 4))
-    Image.new("RGB", (8, 8), (200, 30, 30)).save(place / "tiny.png")
+    picture = Image.new("RGB", (8, 8), (200, 30, 30))
+    picture.save(place / "tiny.png")
+    picture.save(place / "tiny.gif", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    (place / "tiny.wav").write_bytes(sound_of(np.zeros(800, np.float32), 8000).data)
     return ["out0", "out1", "chat.json", "inputs.txt", "words.tsv", "rules.txt", "labels.txt", "tiny.npz", "tiny.png",
-            "@chat.json", "@inputs.txt", "made/report.html", "."]  # fmt: skip
+            "tiny.gif", "tiny.wav", "@chat.json", "@inputs.txt", "made/report.html", "."]  # fmt: skip
 
 
 def _odd_files(place: Path) -> list[str]:

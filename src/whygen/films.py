@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from whygen.errors import DataError, MissingError
 from whygen.files import is_file
+from whygen.typed import typed
 from whygen.types import Video
 
 MOST_BYTES = 64 * 2**20
@@ -36,6 +37,7 @@ Frames = NDArray[np.uint8]
 """Shape ``(t, height, width, 3)``, RGB, 0 to 255."""
 
 
+@typed()
 def video_of(frames: NDArray[Any], rate: float) -> Video:
     """Frames as a `Video`; equal frames give equal bytes.
 
@@ -58,6 +60,7 @@ def video_of(frames: NDArray[Any], rate: float) -> Video:
     return Video(buffer.getvalue(), int(values.shape[0]), float(rate))
 
 
+@typed()
 def frames(video: Video) -> Frames:
     """The frames, shape ``(t, height, width, 3)``.
 
@@ -76,6 +79,7 @@ def frames(video: Video) -> Frames:
     return pixels.reshape(video.count, image.height // video.count, image.width, 3)
 
 
+@typed("source")
 def read_video(source: Path | str | bytes) -> Video:
     """A video from an animated GIF, WebP or PNG, or from the bytes of one.
 

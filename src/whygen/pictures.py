@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from whygen.errors import DataError, MissingError
+from whygen.files import is_file
+from whygen.typed import typed
 from whygen.types import Picture
 
 MOST_BYTES = 64 * 2**20
@@ -31,6 +33,7 @@ Pixels = NDArray[np.uint8]
 """Shape ``(height, width, 3)``, RGB, 0 to 255."""
 
 
+@typed("source")
 def read_picture(source: Path | str | bytes) -> Picture:
     """A picture from a file or from bytes. Plain RGB stays byte for byte; anything else becomes RGB as PNG.
 
@@ -55,13 +58,14 @@ def _has_key(image: Image.Image) -> bool:
 
 
 def _read(path: Path) -> tuple[bytes, str]:
-    if not path.is_file():
+    if not is_file(path):
         raise MissingError(f"There is no picture at {str(path)!r}. Give the path of a PNG, JPEG or WebP file.")
     if path.stat().st_size > MOST_BYTES:
         raise DataError(f"{str(path)!r} is over {MOST_BYTES // 2**20} MiB. Make the picture smaller.")
     return path.read_bytes(), str(path)
 
 
+@typed()
 def pixels(picture: Picture) -> Pixels:
     """The pixels, whatever the file's mode: alpha lies on white, 16 bits are scaled, CMYK is converted.
 
@@ -84,13 +88,24 @@ def size(picture: Picture) -> tuple[int, int]:
     return _opened(picture.data, f"The picture ({picture.media_type})").size
 
 
+@typed()
 def picture_of(values: Pixels) -> Picture:
-    """Pixels ``(height, width, 3)`` as a PNG; equal pixels give equal bytes."""
+    """Pixels ``(height, width, 3)`` as a PNG; equal pixels give equal bytes.
+
+    Raises:
+        DataError: if they are no pixels.
+    """
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(values)).save(buffer, "PNG")
+    try:
+        Image.fromarray(np.ascontiguousarray(values)).save(buffer, "PNG")
+    except (TypeError, ValueError, OSError, SystemError):
+        raise DataError(
+            f"A {type(values).__name__} of shape {np.shape(values)} holds no pixels. Give uint8, (height, width, 3)."
+        ) from None
     return Picture(buffer.getvalue(), "image/png")
 
 
+@typed("value")
 def picture_from(value: Picture | Path | str | bytes | Image.Image | NDArray[Any]) -> Picture:
     """A picture from whatever holds one: a path, the bytes of a file, a Pillow image, an array, or a `Picture`.
 

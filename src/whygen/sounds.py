@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from whygen.errors import DataError, MissingError, MissingExtraError
 from whygen.files import is_file
+from whygen.typed import typed
 from whygen.types import Sound
 
 MOST_BYTES = 64 * 2**20
@@ -34,7 +35,8 @@ Samples = NDArray[np.float32]
 """Shape ``(n, channels)``, full scale is -1 to 1."""
 
 
-def sound_of(samples: NDArray[Any], rate: int) -> Sound:
+@typed()
+def sound_of(samples: NDArray[Any], rate: float) -> Sound:
     """Samples as a WAV file of 32-bit floats; equal samples give equal bytes.
 
     Args:
@@ -53,6 +55,7 @@ def sound_of(samples: NDArray[Any], rate: int) -> Sound:
     return Sound(_wav(values, int(rate)))
 
 
+@typed("source")
 def read_sound(source: Path | str | bytes) -> Sound:
     """A sound from a WAV or FLAC file, or from the bytes of one, byte for byte.
 
@@ -75,6 +78,7 @@ def read_sound(source: Path | str | bytes) -> Sound:
     return sound
 
 
+@typed()
 def samples(sound: Sound) -> tuple[Samples, int]:
     """The samples ``(n, channels)``, -1 to 1, and the rate in samples a second.
 
@@ -93,6 +97,7 @@ def samples(sound: Sound) -> tuple[Samples, int]:
     return values, rate
 
 
+@typed()
 def mono(sound: Sound) -> tuple[NDArray[np.float32], int]:
     """The mean of the channels ``(n,)``, and the rate.
 
@@ -103,6 +108,7 @@ def mono(sound: Sound) -> tuple[NDArray[np.float32], int]:
     return values.mean(axis=1, dtype=np.float32), rate
 
 
+@typed()
 def seconds(sound: Sound) -> float:
     """How long it lasts.
 

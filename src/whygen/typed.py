@@ -270,11 +270,10 @@ def _is_of(value: object, kind: Kind) -> bool:
         return not isinstance(value, bool) and isinstance(value, numbers.Integral) and abs(int(value)) < MOST
     if kind is float:
         return not isinstance(value, bool) and isinstance(value, numbers.Real) and _is_float(value)
-    if kind is Texts:  # one text is a sequence too, of its letters
-        listed = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-        return listed and all(isinstance(each, str) for each in cast("Sequence[object]", value))
-    if kind is Sequence:
-        return _is_listed(value)
+    if kind is Texts:
+        return _is_of(value, Sequence) and all(isinstance(each, str) for each in cast("Sequence[object]", value))
+    if kind is Sequence:  # one text is a sequence too, of its letters
+        return isinstance(value, Sequence) and not isinstance(value, str | bytes)
     return isinstance(value, kind)
 
 
@@ -283,16 +282,6 @@ def _fits(values: Sequence[object], row: Row) -> bool:
     return len(values) == len(parts) and all(
         any(_is_of(value, kind) for kind in part) for value, part in zip(values, parts, strict=True)
     )
-
-
-def _is_listed(value: Any) -> bool:
-    """Whether it has a number of things in an order; an array and a column of a table are sequences but by name."""
-    if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__getitem__"):
-        return isinstance(value, Sequence) and not isinstance(value, str | bytes)
-    try:
-        return len(value) >= 0
-    except Exception:  # an array of no dimension, a thing of which nothing can be asked
-        return False
 
 
 def _is_float(value: numbers.Real) -> bool:

@@ -201,6 +201,8 @@ def test_a_replacement_swallows_no_neighbour(text: str, filler: str, data: st.Da
         ("قل «نعم» الآن", "«»", "قل نعم الآن"),
         ("10\u202f! now", "!", "10 now"),
         ("dogs' tails", "'", "dogs tails"),
+        ("កី|fox", "|", "កី fox"),
+        ("fox/เ", "/", "fox เ"),
     ],
 )
 def test_words_stay_apart_when_the_marks_between_them_go(prompt: str, gone: str, sent: str) -> None:

@@ -31,7 +31,7 @@ def test_nearly_every_argument_of_every_call_is_drawn_in_four_thousand() -> None
         drawn = [next(cases) for _ in range(4000)]
     named = {(function, name) for function, _, names in drawn for name in names}
     takes = {(function, name) for function, _, _ in drawn for name in fuzz_cases.keywords(function)}
-    assert len(takes - named) < 0.05 * len(takes)
+    assert len(takes - named) < 0.1 * len(takes)
 
 
 def test_equal_seeds_draw_equal_lines() -> None:

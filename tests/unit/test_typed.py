@@ -1,9 +1,11 @@
 """Arguments of the wrong kind are refused at the door, in words; whatever has the right kind passes."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Literal, get_type_hints
 
 import numpy as np
@@ -13,14 +15,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import whygen
-from whygen import Chat, Edit, Message
+from whygen import Chat, Edit, Message, Template
 from whygen.errors import DataError, MissingError, UsageError
 from whygen.models import ModelOptions
 from whygen.pictures import picture_from, pixels
 from whygen.prompt.options import PromptOptions
-from whygen.runs import Budget, Rates, RunOptions
+from whygen.runs import Budget, Progress, Rates, RunOptions, Silent
 from whygen.typed import check_fields, kinds_of, typed
-from whygen.types import Settings
+from whygen.types import Picture, Settings
 
 PROMPT = "Tell me a short story about a brave dog"
 
@@ -177,3 +179,95 @@ def test_a_bound_of_the_wrong_kind_is_refused_in_words(make: Any, name: str, val
 def test_a_list_of_other_things_than_texts_is_refused(pin: Any) -> None:
     with pytest.raises(UsageError, match=r"pin is .* give a list of str"):
         whygen.explain_prompt(lambda text: text, "a fox ran", pin=pin, target="token-set", cache=None)
+
+
+@typed()
+def placed(
+    size: tuple[int, int] | None = None, *, shape: tuple[int | None, ...] = (), things: Sequence[object] = (),
+    progress: Progress | str = "no", table: Mapping[str, int] | None = None, place: Path | str = "",
+) -> bool:  # fmt: skip
+    return True
+
+
+@pytest.mark.parametrize(
+    ("given_", "words"),
+    [
+        ({"size": 8}, "size is 8, of type int: give (a whole number, a whole number) or None."),
+        ({"size": (8, 8, 8)}, "size is (8, 8, 8), of type tuple: give (a whole number, a whole number) or None."),
+        ({"size": (8, "8")}, "size is (8, '8'), of type tuple: give (a whole number, a whole number) or None."),
+        ({"shape": (None, 2.5)}, "shape is (None, 2.5), of type tuple: give (a whole number or None, ...)."),
+        ({"things": len}, "things is <built-in function len>, of type builtin_function_or_method: give a list."),
+        ({"things": {"a": 1}}, "things is {'a': 1}, of type dict: give a list."),
+        ({"things": np.array(3)}, "things is array(3), of type ndarray: give a list."),
+        ({"progress": np.zeros(2)}, "progress is array([0., 0.]), of type ndarray: give a Progress or a str."),
+        ({"table": [1]}, "table is [1], of type list: give a dict or None."),
+        ({"size": (10**5000, 1)}, "size is <tuple>, of type tuple: give (a whole number, a whole number) or None."),
+    ],
+)
+def test_rows_lists_dicts_and_protocols_are_told_apart(given_: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as error:
+        placed(**given_)
+    assert str(error.value) == words
+
+
+def test_rows_lists_dicts_and_protocols_that_fit_pass() -> None:
+    rows: list[dict[str, Any]] = [
+        {"size": [8, np.int64(8)]}, {"shape": (None, 3, 3)}, {"shape": ()}, {"things": range(3)},
+        {"things": ["ab"]}, {"progress": Silent()}, {"table": {"a": 1}}, {"place": "\u202enot there\n"},
+    ]  # fmt: skip
+    assert all(placed(**row) for row in rows)
+
+
+@pytest.mark.parametrize("path", ["n" * 300, "a\x00b", "\ud800", Path("x/" * 3000)])
+def test_a_path_that_cannot_be_is_refused_in_words(path: Path | str) -> None:
+    with pytest.raises(UsageError, match=r"^place is .* and nothing can be there: .* Give another path"):
+        placed(place=path)
+
+
+class Unseen:
+    """What cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise RecursionError
+
+
+def test_what_cannot_be_shown_is_told_by_its_type() -> None:
+    endless: list[object] = []
+    for _ in range(5000):
+        endless = [endless]
+    for thing, name in ((Unseen(), "Unseen"), (endless, "list")):
+        with pytest.raises(UsageError, match=f"^calls is <{name}>, of type {name}: give a whole number"):
+            asked(thing)  # type: ignore[arg-type]
+
+
+def test_numbers_that_no_machine_holds_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"^calls is"):
+        asked(10**5000)
+    with pytest.raises(UsageError, match=r"^share is"):
+        asked(1, share=10**400)
+
+
+def test_every_documented_call_takes_no_unknown_argument() -> None:
+    """A typo ends in words at each function that the reference names, and at what results can do."""
+    page = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
+    names = re.findall(r"autofunction:: ([\w.]+)", page)
+    functions = [resolve_name(name) for name in names if name != "whygen.models.batched"]  # a decorator
+    results = (whygen.PromptExplanation, whygen.AnchorExplanation)
+    methods = [getattr(kind, name) for kind in results for name in ("save", "load")]
+    assert len(functions) > 8
+    for function in (*functions, *methods, whygen.PromptExplanation.plot_attributions):
+        with pytest.raises(UsageError, match=f"^{function.__name__} takes no argument 'zzz'"):
+            function(zzz=1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Picture("a.png"), lambda: Message("user", None), lambda: Template(3), lambda: Chat(["a"]),
+        lambda: ModelOptions(device=0), lambda: Budget(calls=True), lambda: Rates(requests_per_minute="6"),
+        lambda: RunOptions(spending=3), lambda: Picture(self=1), lambda: Settings(stop=(1,)),
+    ],
+)  # fmt: skip
+def test_small_types_refuse_fields_of_the_wrong_kind_when_they_are_made(make: Callable[[], object]) -> None:
+    with pytest.raises(UsageError):
+        make()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     preset: str | None = None,
     encoder: str | ImageEncoder | FeatureEncoder | None = None,
     classifier: Callable[[Floats], Any] | None = None,
-    trained: Sequence[Hashable] | None = None,
+    trained: Sequence[Hashable] | NDArray[Any] | None = None,
     layout: Layout | None = None,
     size: tuple[int, int] | None = None,
     mode: Literal["L", "RGB"] | None = None,
@@ -146,7 +146,8 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     reference_set = _reference(latent, reference, reading)
     require_pictures(size, mode, anchor_set, reference_set)
     require_reference(chosen_plan, None if reference_set is None else len(reference_set.samples))
-    require_classes(classifier, trained, reference_set)
+    known = tuple(cast("Sequence[Hashable]", trained.tolist() if isinstance(trained, np.ndarray) else trained or ()))
+    require_classes(classifier, None if trained is None else known, reference_set)
     opened = open_encoder(encoder)
     clock = _Clock()
     with clock.phase("loading"):
@@ -158,7 +159,7 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     run = _Run(
         subject, chosen_plan, chosen, seed=seed, role=reference_role, encoder=features, clock=clock, progress=progress
     )
-    found = run.explain(classifier=classifier, trained=trained)
+    found = run.explain(classifier=classifier, trained=None if trained is None else known)
     return assemble(found, preset=preset, seed=seed)
 
 

@@ -129,6 +129,7 @@ TIMED: Mapping[str, Callable[[], TimedEncoder]] = {"log-mel": LogMel, "frame-col
 """Encoders of sounds and of videos, none of which needs weights."""
 
 
+@typed()
 def load_timed_encoder(kind: Literal["sound", "frames"], encoder: object = "auto") -> TimedEncoder:
     """An encoder of sounds or of videos.
 
@@ -141,6 +142,8 @@ def load_timed_encoder(kind: Literal["sound", "frames"], encoder: object = "auto
         UnknownNameError: if there is none of that name for that kind.
         UsageError: if it encodes something else.
     """
+    if kind not in _PLURAL:
+        raise UnknownNameError("kind", kind, _PLURAL)
     if isinstance(encoder, str):
         known = {name: made for name, made in ((each, TIMED[each]()) for each in TIMED) if made.kind == kind}
         if encoder != "auto" and encoder not in known:

@@ -15,6 +15,7 @@ from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.prompt import gsmile
 from whygen.prompt.targets import Target, Verb
 from whygen.results.prompt import TargetRecord
+from whygen.typed import typed
 from whygen.types import Effects, Output, Picture, Vectors
 
 Numbers: TypeAlias = NDArray[np.float64]
@@ -113,6 +114,7 @@ PICTURE_TARGETS = (*_SETS, *_POOLED, "pixel", "coordinate-wasserstein")
 """Names of targets for pictures."""
 
 
+@typed()
 def load_picture_target(name: str = "auto", *, encoder: str | ImageEncoder = "auto") -> Target:
     """The target for pictures of that name; ``auto`` is exact optimal transport between sets of patches.
 

@@ -135,7 +135,11 @@ def reads_as_one(text: str, place: int, *, edges: Container[int] | None = None) 
     if not (is_word_edge(text, place) if edges is None else place in edges):
         return True
     sides = text[place - 1 : place], text[place : place + 1]
-    return all(map(str.isalnum, sides)) and len({_UNSPACED.match(side) is None for side in sides}) == 2
+    return all(map(_OF_WORD.match, sides)) and len({_UNSPACED.match(side) is None for side in sides}) == 2
+
+
+_OF_WORD = regex.compile(r"\w")
+"""Letters, digits, and the marks on them, with which many Khmer and Thai words end."""
 
 
 def find_all(text: str, wanted: str) -> Iterator[Span]:

@@ -19,6 +19,7 @@ from whygen.encoders.tracks import edges, in_intervals
 from whygen.errors import DataError, UnknownNameError
 from whygen.prompt.targets.protocol import Target, Verb
 from whygen.results.prompt import TargetRecord
+from whygen.typed import typed
 from whygen.types import Effects, Output, Sound, Vectors, Video
 
 Numbers: TypeAlias = NDArray[np.float64]
@@ -169,6 +170,7 @@ TIMED_TARGETS = (*_SETS, *_POOLED, "in-time", "consistency")
 """Names of targets for sounds and videos."""
 
 
+@typed()
 def load_timed_target(name: str = "auto", *, kind: Kind, encoder: object = "auto") -> Target:
     """The target of that name for sounds or videos; ``auto`` is exact optimal transport between sets of points.
 
