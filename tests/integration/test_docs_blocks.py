@@ -49,7 +49,7 @@ def test_the_command_lines_have_commands_and_options_that_exist(page: str, line:
     command = typer.main.get_command(app)
     words = shlex.split(line.split("  #", maxsplit=1)[0])[1:]
     while words and hasattr(command, "commands") and words[0] in command.commands:
-        command = command.commands[words.pop(0)]
+        command = command.get_command(typer.Context(command), words.pop(0))
     assert not hasattr(command, "commands") or not words, f"{page}: {line}: there is no command {words[0]}"
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     given = {word.partition("=")[0] for word in words if word.startswith("-")}

@@ -16,22 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from whygen.anchors.array_files import MAX_BYTES, READERS, Arrays, Labels, as_labels, require_regular
+from whygen.anchors.array_files import READERS, Arrays, Labels, as_labels, require_regular
 from whygen.anchors.held import Gathered, classes, gather, left
 from whygen.anchors.items import ADDRESSES, IMAGE_COLUMNS, named, same_kind
 from whygen.anchors.numeric import as_array
 from whygen.anchors.pictures import MODES, SUFFIXES, Skipped, Stacked, stack_pictures
 from whygen.anchors.samples import Raw
-from whygen.anchors.tabular import of_arrow
+from whygen.anchors.tabular import arrow_tables
 from whygen.errors import DataError, MissingError, UsageError
 from whygen.files import is_there
 from whygen.models.latent import Layout
 from whygen.results.prompt import Warned
-from whygen.safe import read_json
-from whygen.tables import read_parquet
 from whygen.typed import typed
 
 SPLITS = ("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval")
@@ -143,7 +140,7 @@ def _load(source: object, size: tuple[int, int] | None, mode: str | None, argume
     return SampleSet(samples=as_array(source, what=f"{argument}="))
 
 
-def _table_of(source: Any) -> pa.Table | None:
+def _table_of(source: Any) -> Any:
     """A data set of Hugging Face as a table; None where its items must be asked for (pictures kept as files)."""
     if not hasattr(source, "column_names") or isinstance(source.column_names, dict):
         return None
@@ -255,14 +252,15 @@ def _from_path(text: str, size: tuple[int, int] | None, mode: str | None) -> Sam
         if (path / "zarr.json").is_file() or (path / ".zarray").is_file() or (path / ".zgroup").is_file():
             raise DataError(f"{str(path)!r} is a store of zarr. Open it, and give the array: zarr.open(path)[:].")
         if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-            return _from_saved_dataset(path, key, size, mode)
+            table, column, split = arrow_tables().saved_dataset(path, key)
+            return _from_table(table, column, size, mode, source=str(split))
         return _from_folder(path, size, mode)
     require_regular(path)
     for endings, reader in READERS:
         if path.name.lower().endswith(endings):
             return _of_arrays(reader(path, key), text)
     if path.suffix.lower() == ".parquet":
-        return _from_table(_parquet(path), key, size, mode, source=text)
+        return _from_table(arrow_tables().parquet(path), key, size, mode, source=text)
     if path.suffix.lower() in SUFFIXES:
         return _from_gathered(Gathered(samples=(path,), labels=None, told=(), source=text), size, mode)
     suffix = ".nii" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
@@ -337,61 +335,10 @@ def _reading(file: Path) -> Callable[[], bytes]:
 # --- tables ------------------------------------------------------------------------------------------------------
 
 
-def _parquet(path: Path) -> pa.Table:
-    try:
-        return read_parquet(path, most=MAX_BYTES)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataError(f"The file {str(path)!r} is no parquet file that can be read: {error}") from error
-
-
-def _from_saved_dataset(folder: Path, key: str | None, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
-    """What ``Dataset.save_to_disk`` or ``DatasetDict.save_to_disk`` wrote; read with pyarrow alone."""
-    if (folder / "dataset_dict.json").is_file():
-        splits = _stated(folder / "dataset_dict.json", "splits")
-        if key not in splits:
-            raise DataError(
-                f"The data set {str(folder)!r} has the splits {', '.join(splits)}; name one: {folder}#{splits[0]}."
-            )
-        return _from_saved_dataset(folder / str(key), None, size, mode)
-    listed = _stated(folder / "state.json", "_data_files")
-    names = [each.get("filename") if isinstance(each, dict) else each for each in listed]
-    parts = [_arrow(folder / Path(str(name)).name) for name in names]
-    try:
-        table = pa.concat_tables(parts)
-    except pa.ArrowException as error:
-        raise DataError(f"The parts of the data set {str(folder)!r} do not belong together: {error}") from error
-    return _from_table(table, key, size, mode, source=str(folder))
-
-
-def _stated(file: Path, name: str) -> list[Any]:
-    """A list that a file of the data set states under that name."""
-    try:
-        found = read_json(file.read_text(encoding="utf-8"))[name]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(_damaged(file, error)) from error
-    if not isinstance(found, list) or not found:
-        raise DataError(_damaged(file, f"it lists no {name.strip('_')}"))
-    return found
-
-
-def _arrow(file: Path) -> pa.Table:
-    try:
-        require_regular(file)
-        with pa.memory_map(str(file)) as source:
-            return pa.ipc.open_stream(source).read_all()
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(_damaged(file, error)) from error
-
-
-def _damaged(file: Path, why: object) -> str:
-    reason = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
-    return f"The saved data set is damaged at {str(file)!r} ({reason}). Save it again: Dataset.save_to_disk(path)."
-
-
 def _from_table(
-    table: pa.Table, key: str | None, size: tuple[int, int] | None, mode: str | None, *, source: str
+    table: Any, key: str | None, size: tuple[int, int] | None, mode: str | None, *, source: str
 ) -> SampleSet:
-    found = of_arrow(table, key, where="The table")
+    found = arrow_tables().of_arrow(table, key, where="The table")
     labels, told = classes(found.labels or [], argument="the table")
     told = (*told, *left(found.name, found.others, "the table"))
     if not found.pictures:

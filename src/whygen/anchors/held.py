@@ -77,8 +77,9 @@ def gather(source: Any, *, argument: str) -> Gathered | None:
     if hasattr(source, "iloc"):
         return _of_table(tabular.of_pandas(source), len(source), argument)
     if tabular.is_arrow(source):
-        table = tabular.as_table(source, argument)
-        return _of_table(tabular.of_arrow(table, None, where=f"{argument}="), len(table), argument)
+        arrow = tabular.arrow_tables()
+        table = arrow.as_table(source, argument)
+        return _of_table(arrow.of_arrow(table, None, where=f"{argument}="), len(table), argument)
     batches.refuse_sets(source, argument)
     if batches.is_pair(source):
         return _of_mapping({"samples": source[0], "labels": source[1]}, argument)

@@ -33,6 +33,7 @@ EXTRAS = {
     "plots": ("matplotlib",),
     "medoids": ("kmedoids",),
     "shapiq": ("shapiq",),
+    "tables": ("pyarrow",),
 }
 _ADDRESS = "_BASE_URL"
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")

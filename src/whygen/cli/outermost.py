@@ -142,7 +142,10 @@ def _usage(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "Interrupted."
     show: Any = getattr(error, "format_message", None)
     sentence = str(show() if callable(show) else error).rstrip(".")
-    return MISUSED, f"{sentence}. Run `whygen --help` for commands and options."
+    return (
+        MISUSED,
+        f"{sentence if sentence.endswith('?') else f'{sentence}.'} Run `whygen --help` for commands and options.",
+    )
 
 
 def _of_system(error: Any) -> tuple[int, str]:

@@ -15,7 +15,6 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from whygen.errors import MissingError, UsageError
 from whygen.evaluation.reread import against, references_of, target_of
@@ -224,8 +223,9 @@ def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | 
     """Spearman's correlation; None for fewer than three values, or where one side does not vary."""
     if len(a) < 3 or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
         return None
-    ranks = cast("Any", stats).rankdata
-    return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
+    from scipy.stats import rankdata  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+
+    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])  # pyright: ignore[reportUnknownArgumentType]
 
 
 def top_jaccard(a: NDArray[np.float64], b: NDArray[np.float64], k: int) -> float:
@@ -236,9 +236,11 @@ def top_jaccard(a: NDArray[np.float64], b: NDArray[np.float64], k: int) -> float
 
 def chance_jaccard(n: int, k: int) -> float:
     """Mean of `top_jaccard` for two random orders of n units: the shared number is hypergeometric."""
+    from scipy.stats import hypergeom  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+
     k = min(k, n)
     shared = np.arange(k + 1)
-    chance: NDArray[np.float64] = cast("Any", stats).hypergeom.pmf(shared, n, k, k)
+    chance: NDArray[np.float64] = cast("Any", hypergeom).pmf(shared, n, k, k)
     return float((chance * shared / (2 * k - shared)).sum())
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 from whygen.errors import UsageError
 from whygen.evaluation.case import Case, Floats, Metric, percentiles
@@ -38,6 +37,8 @@ def auroc(labels: NDArray[np.bool_], strength: Floats) -> float:
     positives = int(labels.sum())
     if positives in {0, len(labels)}:
         return float("nan")
+    from scipy.stats import rankdata  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+
     ranks = np.asarray(rankdata(strength), dtype=np.float64)
     above = float(ranks[labels].sum()) - positives * (positives + 1) / 2
     return above / (positives * (len(labels) - positives))

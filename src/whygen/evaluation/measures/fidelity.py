@@ -19,7 +19,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 from whygen.errors import UsageError
 from whygen.evaluation.case import Case, Floats, Metric, mean_of, percentiles
@@ -87,6 +86,8 @@ def spearman(a: Floats, b: Floats) -> float:
     a, b = _tied(a), _tied(b)
     if len(a) < 3 or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
         return float("nan")
+    from scipy.stats import rankdata  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])  # pyright: ignore[reportUnknownArgumentType]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from whygen.cli import extensions, main
+from whygen.cli import commands, main
 
 PLUGIN = Path(__file__).parents[2] / "plugin_pkg"
 
@@ -57,11 +57,30 @@ def test_no_package_changes_a_command_of_whygen(site: Path) -> None:
 def test_a_command_kept_apart_names_the_package_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(extensions, "_entries", dict)
+    monkeypatch.setattr(commands, "_entries", dict)
     with pytest.raises(SystemExit) as end:
         main(["reproduce", "gsmile-life", "-o", "x"])
     assert end.value.code == 3
     assert "pip install whygen-experiments" in capsys.readouterr().err
     with pytest.raises(SystemExit) as end:
-        main(["reprodce"])
+        main(["promt"])
     assert end.value.code == 2
+    assert "Did you mean 'prompt'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", commands.OWN)
+def test_the_list_says_of_a_command_what_it_says_of_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([name, "--help"])
+    assert end.value.code == 0
+    assert "".join(commands.OWN[name].split()) in "".join(capsys.readouterr().out.split())
+
+
+def test_listing_the_commands_loads_none_of_them() -> None:
+    code = (
+        "import sys\nfrom whygen.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = ('numpy', 'pydantic', 'whygen.cli.prompt', 'whygen_experiments')\n"
+        "sys.exit(any(name in sys.modules for name in heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0

@@ -1,0 +1,136 @@
+"""Finding commands: whygen's own, and those of other packages (entry points of the group ``whygen.commands``).
+
+A command is a function that Typer can read, or a `typer.Typer` with commands of its own. It is loaded when it is
+called: listing the commands imports none of them, so that help is there at once, and a package that cannot be loaded
+costs nobody else anything.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import metadata
+from typing import Any, Final, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from whygen.cli.outermost import Stopped
+from whygen.errors import MissingError
+from whygen.safe import visible
+
+GROUP = "whygen.commands"
+OWN: Final[Mapping[str, str]] = {
+    "demo": "Explain a real prompt to a language model, and what a VAE has learned; no network, under two minutes.",
+    "prompt": "Explain which units of a prompt drove what the model answered.",
+    "edit": "Explain which words of an instruction, or which parts of a picture, changed what an editor drew.",
+    "anchors": "Explain which anchors a generative model knows, invents, half-knows or fails.",
+    "report": "Write the HTML report of a saved explanation and print its summary.",
+    "compare": "Compare two saved explanations unit by unit.",
+    "evaluate": "Measure how good a saved explanation is, each figure beside its chance level.",
+    "check": "Check a saved explanation against rules. Exit code 0: all hold; 1: one does not; 2: a rule cannot be "
+    "read.",
+    "models": "List the providers of models and the names each one knows.",
+    "doctor": "Check the installation: packages, keys (never shown), the store of recorded answers.",
+    "cache": "The store of recorded answers.",
+    "batch": "Batches under way at providers.",
+}
+"""Whygen's own commands, each in the file of `whygen.cli` of its name, with what the list says of it."""
+KEPT_APART: Final[Mapping[str, str]] = {"reproduce": "whygen-experiments", "ratings": "whygen-experiments"}
+"""Commands of this project that a distribution of its own brings."""
+
+
+class Commands(TyperGroup):
+    """Loads a command when it is called, and lets Ctrl-C through to `main`."""
+
+    listing = False
+    """Whether the commands are only listed."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands.update({name: _listed(name) for name in [*OWN, *sorted(_entries())]})
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return super().get_command(ctx, cmd_name) if self.listing else _called(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.listing = False
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise Stopped(str(stop)) from stop
+
+
+@cache
+def _entries() -> dict[str, metadata.EntryPoint]:
+    """Commands of other packages, under names that whygen does not use itself.
+
+    Of two of one name the first by value is taken, so that the order of installation changes nothing.
+    """
+    found = sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.value, reverse=True)
+    return {entry.name: entry for entry in found if entry.name not in OWN}
+
+
+def _listed(name: str) -> Any:
+    """What the list shows of a command: of another package, what that says of itself."""
+    if name in OWN:
+        return TyperCommand(name, help=OWN[name])
+    package = _entries()[name].dist
+    said = "" if package is None else f"{package.metadata['Summary'] or ''} ({package.name})"
+    return TyperCommand(name, help=visible(said.strip()))
+
+
+def _called(name: str) -> Any:
+    """The command of a name, as the parser takes it; None where nobody has one.
+
+    A command that cannot be loaded becomes one that says why.
+    """
+    if name in OWN:
+        room = importlib.import_module(f"whygen.cli.{name}")
+        return _read(name, getattr(room, "app", None) or getattr(room, name))
+    if name in (entries := _entries()):
+        entry = entries[name]
+        try:
+            return _read(name, entry.load())
+        except (Exception, SystemExit) as error:  # a package of others, which may do anything
+            why = f"{type(error).__name__}: {error}"
+            return _told(name, f"The command {name!r} is installed ({entry.value}) and cannot be loaded: {why}.")
+    if name in KEPT_APART:
+        package = KEPT_APART[name]
+        return _told(name, f"`whygen {name}` is in the package {package}. Install it: pip install {package}")
+    return None
+
+
+def _read(name: str, made: object) -> Any:
+    app = made if isinstance(made, typer.Typer) else _holding(name, made)
+    found = typer.main.get_command(app)
+    found.name = name
+    return found
+
+
+def _holding(name: str, function: object) -> typer.Typer:
+    if not callable(function):
+        raise TypeError(f"it is a {type(function).__name__}, not a function or a typer.Typer")
+    app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+    app.command(name)(cast(Callable[..., Any], function))
+    return app
+
+
+def _told(name: str, why: str) -> Any:
+    """A command that takes whatever it is given, and says why it cannot run."""
+    app = typer.Typer(add_completion=False)
+
+    @app.command(
+        name, add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
+    )
+    def tell() -> None:  # pyright: ignore[reportUnusedFunction] - Typer holds it
+        raise MissingError(why)
+
+    return typer.main.get_command(app)
