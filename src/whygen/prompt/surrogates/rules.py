@@ -31,7 +31,7 @@ MOST = 30
 PATIENCE = 6
 """Steps without less left-out error after which a fit needs no further rule."""
 
-BEAM = 64
+BEAM = 32
 """Rules of each size that are carried on to the next."""
 
 FIRST = 256
