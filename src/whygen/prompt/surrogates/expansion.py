@@ -124,9 +124,11 @@ def expansions(observed: Observed, fold_of: NDArray[np.int64], mains: Sequence[L
     nothing: Expanded = {sign: [] for sign in board.targets}
     if not board.scale or not board.held.any():
         return [nothing for _ in mains]
-    grown = forest.grow(*_whole(board))
+    whole = _whole(board)
+    grown = forest.grow(*whole)
     trees = [] if grown is None else [_trees(board, grown, fit) for fit in range(len(mains))]
-    ruled = _ruled(board)
+    rival = np.inf if grown is None else forest.of_others(whole.held, whole.effects - grown.predicted)
+    ruled = _ruled(board, whole, rival)
     parts = {sign: _part(board, sign, grown, trees, ruled[sign]) for sign in board.targets}
     return [{sign: parts[sign][fit] for sign in parts} for fit in range(len(mains))]
 
@@ -175,12 +177,20 @@ def _rarest(observed: Observed) -> float:
     return min(observed.keep, 1.0 - observed.keep) ** 3 if observed.sizes is None else 1.0 / 12.0
 
 
-def _whole(board: Board) -> tuple[NDArray[np.bool_], Floats, Floats, Floats]:
-    """Masks, effects, weights and held weights of all fits; of complement pairs both halves."""
+class Whole(NamedTuple):
+    """What a board is taken from, both halves of complement pairs: masks ``(m, n)``, and of all fits ``(s, m)``."""
+
+    masks: NDArray[np.bool_]
+    effects: Floats
+    weights: Floats
+    held: Floats
+
+
+def _whole(board: Board) -> Whole:
     if 0 in board.targets:
-        return board.masks, board.targets[0], board.weights, board.held
+        return Whole(board.masks, board.targets[0], board.weights, board.held)
     odd, even = board.targets[-1], board.targets[1]
-    return (
+    return Whole(
         np.vstack([board.masks, ~board.masks]),
         np.hstack([even + odd, even - odd]),
         np.hstack([board.weights, board.weights]),
@@ -188,10 +198,10 @@ def _whole(board: Board) -> tuple[NDArray[np.bool_], Floats, Floats, Floats]:
     )
 
 
-def _ruled(board: Board) -> dict[int, list[Path]]:
-    """The rules of all fits as paths, by the sign of the part."""
+def _ruled(board: Board, whole: Whole, rival: Floats | float) -> dict[int, list[Path]]:
+    """The rules of all fits as paths, by the sign of the part; ``rival`` as for `conjoin`."""
     found: dict[int, list[Path]] = {sign: [] for sign in board.targets}
-    for rules in conjoin(*_whole(board)):
+    for rules in conjoin(*whole, rival=rival):
         support, coefficients, levels = rules.terms(board.n)
         for sign, paths in found.items():
             own = _belongs(support, sign, board.n)

@@ -32,10 +32,10 @@ PATIENCE = 6
 """Steps without less left-out error after which a fit needs no further rule."""
 
 BEAM = 32
-"""Rules of each size that are carried on to the next."""
+"""Rules of each size that are carried on to the next; twice as many find no more."""
 
-FIRST = 256
-"""Single literals that are: all, up to 128 units."""
+HOPELESS, LOOK = 4.0, 10
+"""A fit has enough, too, if its left-out error is so many times that of what rules compete with after so many rules."""
 
 HOLD = 1.0
 """Rows without effect that each rule is given, so that a few rows are not taken at their word."""
@@ -86,7 +86,9 @@ class Rules(NamedTuple):
         return terms[:-1], summed[:-1], self.levels + summed[-1]
 
 
-def conjoin(masks: Masks, effects: Floats, weights: Floats, held: Floats) -> list[Rules]:
+def conjoin(
+    masks: Masks, effects: Floats, weights: Floats, held: Floats, rival: Floats | float = np.inf
+) -> list[Rules]:
     """The rules of each of ``s`` fits on the same masks.
 
     Args:
@@ -94,20 +96,25 @@ def conjoin(masks: Masks, effects: Floats, weights: Floats, held: Floats) -> lis
         effects: what each is fitted to, shape ``(s, m)``.
         weights: of each row in each fit, shape ``(s, m)``; zero for a row that it must not see.
         held: weights of the rows that judge each fit, shape ``(s, m)``: those of the others say when it has enough.
+        rival: the squares that something else leaves of the rows that the others judge, shape ``(s,)``.
     """
     search, literals = _Search(masks), np.full((len(effects), MOST, SIZE), 2 * masks.shape[1])
     ladder = _Ladder(effects, weights)
     least, errors = LITTLE * ladder.squares(), [of_others(held, ladder.left)]
     sizes = np.full(len(effects), MOST)
     for step in range(MOST):
-        literals[:, step] = search.best(ladder.left, weights)
+        going = np.flatnonzero(sizes > step)
+        if not len(going):
+            break
+        literals[going, step] = search.best(ladder.left[going], weights[going])
+        # One that stopped adds no rule, and judges the others by those it has.
         ladder.add(search.columns(literals[:, step]))
         errors.append(of_others(held, ladder.left))
         since = len(errors) - 1 - np.argmin(errors, axis=0)
         enough = (since >= PATIENCE) | (ladder.squares() <= least)
+        if step + 1 >= LOOK:
+            enough |= np.min(errors, axis=0) > HOPELESS * rival
         sizes[enough] = np.minimum(sizes[enough], step + 1)
-        if (sizes <= step + 1).all():
-            break
     return [Rules(literals[fit, :size], *ladder.solved(fit, int(size))) for fit, size in enumerate(sizes)]
 
 
@@ -212,7 +219,7 @@ class _Search:
         beam = _Beam(np.zeros((fits, 1, 0), dtype=np.int64), np.ones((fits, 1, rows.both.shape[2]), dtype=np.float32))
         chosen, most = np.full((fits, SIZE), nothing), np.full(fits, -np.inf)
         for size, by_chance in enumerate(self.by_chance, start=1):
-            beam, gain = _longer(beam, rows, FIRST if size == 1 else BEAM)
+            beam, gain = _longer(beam, rows)
             better = gain - by_chance > most
             most[better] = (gain - by_chance)[better]
             chosen[better, :size] = beam.literals[better, 0]
@@ -232,21 +239,19 @@ class _Search:
         return _Rows(np.stack([weights, weights * rest]).astype(np.float32), self.singles[:, drawn])
 
 
-def _longer(beam: _Beam, rows: _Rows, most: int) -> tuple[_Beam, Floats]:
+def _longer(beam: _Beam, rows: _Rows) -> tuple[_Beam, Floats]:
     """The best rules of one literal more, and how much the first of each fit would explain, in squared errors."""
     size, nothing = beam.literals.shape[2] + 1, len(rows.literals)
     gain = _gain(rows, beam)
     flat = gain.reshape(len(gain), -1)
-    order = _largest(flat, most * size)  # each rule may come from any of its parts
+    order = _largest(flat, BEAM * size)  # each rule may come from any of its parts
     old, new = np.divmod(order, nothing)
     literals = np.concatenate([np.take_along_axis(beam.literals, old[..., None], axis=1), new[..., None]], axis=2)
     literals = np.sort(literals, axis=2)
     power = np.array([nothing**place for place in range(size)], dtype=np.int64)
     keys: NDArray[np.int64] = literals @ power
     keys[np.take_along_axis(flat, order, axis=1) < 0.0] = -1
-    kept = [_first_of_each(row)[:most] for row in keys]
-    few = min(len(each) for each in kept)
-    literals = np.take_along_axis(literals, np.stack([each[:few] for each in kept])[..., None], axis=1)
+    literals = np.take_along_axis(literals, _first_of_each(keys)[..., None], axis=1)
     columns = rows.literals[literals[..., 0]]
     for place in range(1, size):
         columns = columns * rows.literals[literals[..., place]]
@@ -254,9 +259,18 @@ def _longer(beam: _Beam, rows: _Rows, most: int) -> tuple[_Beam, Floats]:
 
 
 def _first_of_each(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The place at which each key ``(k,)`` comes first, in order; those of -1 are left out."""
-    names, first = np.unique(keys, return_index=True)
-    return np.sort(first[names >= 0])
+    """The places at which keys ``(s, k)`` come first in their row, in order, up to `BEAM`; -1 is no key.
+
+    Of every row as many as of the one that has the fewest, shape ``(s, places)``.
+    """
+    order = np.argsort(keys, axis=1, kind="stable")
+    inside = np.take_along_axis(keys, order, axis=1)
+    first = np.ones(keys.shape, dtype=bool)
+    first[:, 1:] = inside[:, 1:] != inside[:, :-1]
+    new = np.zeros(keys.shape, dtype=bool)
+    np.put_along_axis(new, order, first & (inside >= 0), axis=1)
+    few = min(int(new.sum(axis=1).min()), BEAM)
+    return np.argsort(~new, axis=1, kind="stable")[:, :few]
 
 
 def _gain(rows: _Rows, beam: _Beam) -> Singles:
