@@ -1,4 +1,4 @@
-"""A local model that learned nothing: a copy with the numbers of every weight dealt out anew."""
+"""A local model that learned nothing: a copy with the values within every weight shuffled."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_an_explanation_of_the_copy_is_beside_chance(tmp_path: Path) -> None:
     explanation = whygen.explain_prompt(f"hf/{folder}", "red fox", target="logprob", settings=settings, cache=None)
     found = evaluate(explanation, metrics="randomisation", randomised="copy", budget=200, cache=None)
     assert isinstance(found, Evaluation)
-    assert "dealt out anew" in found.measure("spearman_model").how
+    assert "shuffled" in found.measure("spearman_model").how
     other = whygen.explain_prompt("planted/additive", "a red fox", target="token-set", cache=None)
     left = evaluate(other, metrics="randomisation", budget=200, cache=None).left_out
     assert [each.metric for each in left] == ["randomisation of weights"]

@@ -111,8 +111,7 @@ def _gsmile_editing(wish: Wish) -> Path:
 
     if wish.model != PAINTER and wish.data is None:
         raise UsageError(
-            f"--model {wish.model!r}: give the picture that it shall edit with --data PICTURE. Only {PAINTER} has its "
-            "own scenes."
+            f"--model {wish.model!r}: give a picture to edit with --data PICTURE. Only {PAINTER} has its own scenes."
         )
     opened = load_model(wish.model, ModelOptions(device=wish.device))
     questions = for_any(read_picture(Path(wish.data))) if wish.data is not None else for_painter()

@@ -44,8 +44,8 @@ def cancel(name: Name, cache: common.Cache = None) -> None:
         entry = _find(store.ledger, name)
         if entry.name is None:
             raise UsageError(
-                f"No word came back when {name!r} was handed over. Run the command that did so again: it finds out "
-                "whether the provider has it."
+                f"The provider did not confirm that it took {name!r}. Run the command that handed it over again: it "
+                "finds out whether the provider has it."
             )
         _check(_batches(entry).cancel(entry.name))
     common.tell(f"The provider was asked to end {entry.name}. The same command collects what it has answered.")

@@ -59,7 +59,7 @@ def edit(
         str | None, typer.Option(help="Compare sets of draws: energy, mmd, optimal-transport or sinkhorn.")
     ] = None,
     stable: Annotated[
-        int | None, typer.Option(help="Stop when the order of so many strongest units no longer changes.")
+        int | None, typer.Option(help="Stop once this many of the strongest units keep their order.")
     ] = None,
     irrelevant: Annotated[str | None, typer.Option(help="count or exclude pictures of something else.")] = None,
     interactions: Annotated[

@@ -84,7 +84,7 @@ def prompt(
     ] = None,
     tolerance: Annotated[float | None, typer.Option(help="Stop when the widest interval is under this.")] = None,
     stable: Annotated[
-        int | None, typer.Option(help="Stop when the order of so many strongest units no longer changes.")
+        int | None, typer.Option(help="Stop once this many of the strongest units keep their order.")
     ] = None,
     empty: Annotated[str | None, typer.Option(help="include or exclude the empty prompt.")] = None,
     irrelevant: Annotated[str | None, typer.Option(help="count or exclude answers about something else.")] = None,

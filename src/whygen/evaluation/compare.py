@@ -251,7 +251,7 @@ def generalised_jaccard(a: NDArray[np.float64], b: NDArray[np.float64]) -> float
 
 
 def chance_overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Mean of `generalised_jaccard` when the values of the second are dealt out to other units."""
+    """Mean of `generalised_jaccard` when the values of the second are shuffled over units."""
     rng = generator(0, "chance of overlap")
     return float(np.mean([generalised_jaccard(a, rng.permutation(b)) for _ in range(ROUNDS)]))
 

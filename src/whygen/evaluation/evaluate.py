@@ -78,7 +78,7 @@ def evaluate(
         paraphrases: for ``stability``: the prompt in other words.
         models: for ``consistency``: other models to explain the same prompt for.
         randomised: for ``randomisation``: a model of the same kind that has learned nothing; ``copy`` for a copy of the
-            model with the numbers of every weight dealt out anew. Left out: that copy, where the model runs here
+            model with the values within every weight shuffled. Left out: that copy, where the model runs here
             (``hf/``, ``demo/storyteller``) and the budget is left for it.
         encoder: as in `explain_prompt`; what the explanation was made with.
         seed: of bootstraps, permutations, random orders and the seeds of further explanations.

@@ -220,7 +220,7 @@ class Lab:
         if not isinstance(box, Randomises):
             raise UsageError(
                 f"randomised='copy' deals out the weights of {box.uri!r} anew, and this model shows none: only hf/ "
-                "models do. Give a model of the same kind with random weights, or leave it out: answers are dealt out "
+                "models do. Give a model of the same kind with random weights, or leave it out: answers are shuffled "
                 "anyway."
             )
         return box.randomised(seed)
@@ -352,9 +352,9 @@ class Lab:
             again = shown(asker.operator.render(asker.units, evidence.masks[sample.mask]))
             if again != sample.prompt:
                 raise UsageError(
-                    f"operator={self.explanation.operator!r} renders other prompts than were sent: {again!r} instead "
-                    f"of {sample.prompt!r}. Give what it was told: placeholder=, lexicon=, infill=, paraphraser= or "
-                    "an operator of your own."
+                    f"operator={self.explanation.operator!r} now makes other prompts than the recorded ones: {again!r} "
+                    f"instead of {sample.prompt!r}. Give it the settings of then: placeholder=, lexicon=, infill=, "
+                    "paraphraser= or an operator of your own."
                 )
 
     def _check_reference(self, asker: Asker, whole: Whole) -> Whole:

@@ -70,7 +70,7 @@ class Rebuilt:
         return intervals.sampled_estimate(fit, rng).attributions
 
     def permuted(self, rng: np.random.Generator) -> Observed:
-        """The same masks with the effects of whole groups dealt out anew: an explanation of it says nothing.
+        """The same masks with the effects of whole groups shuffled: an explanation of it says nothing.
 
         Raises:
             UsageError: if groups have different sizes.
@@ -79,7 +79,7 @@ class Rebuilt:
         order = np.argsort(observed.groups, kind="stable")
         groups = len(np.unique(observed.groups))
         if len(order) % groups:
-            raise UsageError("Groups of masks have different sizes: their effects cannot be dealt out anew.")
+            raise UsageError("Groups of masks have different sizes: their effects cannot be shuffled.")
         blocks = observed.effects[order].reshape(groups, -1)
         dealt = np.empty(len(observed))
         dealt[order] = blocks[rng.permutation(groups)].ravel()

@@ -29,7 +29,7 @@ class BatchLimits(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """No word came back to a batch that was handed over: it may have been taken all the same."""
+    """The provider did not confirm a batch that was handed over: it may have taken it all the same."""
 
     failure: Failure
 

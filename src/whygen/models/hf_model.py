@@ -59,7 +59,7 @@ class Job:
 
 
 def shuffled(network: Any, seed: int) -> Any:
-    """A copy of the network with the numbers of every weight in another order; weights that are shared stay so."""
+    """A copy of the network with the values within every weight in another order; weights that are shared stay so."""
     with torch.random.fork_rng():  # the numbers that a new network begins with are thrown away
         copy = type(network)(network.config)
     copy.load_state_dict(network.state_dict())
@@ -124,13 +124,13 @@ class HfModel:
         return settings.temperature == 0.0 and self.network.dtype in (torch.float32, torch.float64)
 
     def randomised(self, seed: int) -> HfModel:
-        """The same network with the numbers of every weight dealt out anew, and the same tokenizer.
+        """The same network with the values within every weight shuffled, and the same tokenizer.
 
         Each weight keeps its shape and its distribution, and nothing that was learned (Adebayo et al. 2018, arXiv
         1810.03292, re-initialise instead).
         """
         identity = None if self._identity is None else {**self._identity, "randomised": seed}
-        uri = f"{self._uri}, weights dealt out anew by seed {seed}"
+        uri = f"{self._uri}, weights shuffled by seed {seed}"
         return HfModel(shuffled(self.network, seed), self.tokenizer, uri=uri, identity=identity, batch_size=self._batch)
 
     @property

@@ -59,8 +59,8 @@ class ScoresText(Protocol):
 
 @runtime_checkable
 class Randomises(Protocol):
-    """A model that runs here and can give a copy of itself that has learned nothing: the same network, with the numbers
-    of every weight dealt out anew. An explanation of the copy must be unrelated (METHODS A7).
+    """A model that runs here and can give a copy of itself that has learned nothing: the same network, with the values
+    within every weight shuffled. An explanation of the copy must be unrelated (METHODS A7).
     """
 
     def randomised(self, seed: int) -> Model: ...

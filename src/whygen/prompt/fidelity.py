@@ -65,7 +65,7 @@ def falls_short(observed: Observed, predicted: NDArray[np.float64], *, share: fl
 
 
 def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> Chance | None:
-    """In-sample R2 when the effects of whole groups are dealt out anew, `CHANCE_ROUNDS` times.
+    """In-sample R2 when the effects of whole groups are shuffled, `CHANCE_ROUNDS` times.
 
     The masks are the same each time: what depends on them alone is worked out once, and a surrogate that averages may
     leave out what noise does not let it use (`surrogates.values.ByChance`).

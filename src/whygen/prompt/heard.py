@@ -1,4 +1,4 @@
-"""What a run heard, kept so that other targets can read it: no model is in sight here, so no call can be made.
+"""The answers of a run, kept so that other targets can be read from them without a call to the model.
 
 Asking costs, reading does not: the same answers give the effects of every target that reads answers, and the same
 token scores those of every span. Rows, draws, failures and redraws are those of the run that asked.

@@ -175,11 +175,11 @@ def _check_inputs(inputs: object) -> None:
 
 
 def _check_rounds(inputs: int, run: RunOptions | None) -> None:
-    """Refuse what would be a batch after another, each of up to a day: one input is asked after the other."""
+    """Refuse batches here: inputs are asked one after another, and each batch may take a day."""
     if run is not None and run.batch is not None:
         raise UsageError(
-            f"batch={run.batch!r} with {inputs} inputs would be {2 * inputs} batches, one after another, each of up "
-            "to a day. Leave batch out, or explain one prompt by it."
+            f"batch={run.batch!r} with {inputs} inputs would hand over {2 * inputs} batches, one after another, each "
+            "of up to a day. Leave batch out, or give one input."
         )
 
 

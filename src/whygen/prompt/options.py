@@ -102,14 +102,14 @@ class PromptOptions:
             ``sinkhorn`` (METHODS A3, distributional mode).
         empty: ``include`` or ``exclude`` the prompt without any unit.
         tolerance: stop as soon as the widest interval is under this, in the target's unit.
-        stable: stop as soon as the order of the so many strongest units is the same at two looks in a row; that is no
-            statement of precision.
+        stable: stop once the ``stable`` strongest units keep their order in two consecutive checks; this says nothing
+            of how precise their values are.
         interactions: at most so many pairs of units that act together are reported, and only where they raise
             held-out fidelity; 0 for none. With ``banzhaf`` alone.
         irrelevant: ``count`` answers that are as far from the reference as texts about other things are, or ``exclude``
             them: attributions are then those among relevant answers, and what units do to their share is told.
         hierarchy: None, or the levels of a long prompt from coarse to fine, such as ``paragraph>sentence>word``
-            (``auto``); ``tolerance`` is then the least that a part must promise to be opened (METHODS A4).
+            (``auto``); a part is then split only where its possible effect exceeds ``tolerance`` (METHODS A4).
         matrix: ``none``, or ``sentence``: attributions to each sentence of the output as well, from the same calls.
         sets: None, or how many calls beside the ``budget`` may look for few units that change the answer, and that
             keep it, and test that none of them can be left out; 0 finds them in the recorded calls. A model that

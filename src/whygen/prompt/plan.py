@@ -174,7 +174,8 @@ def _check_readings(options: PromptOptions) -> None:
     wanted = options.sets is not None or options.matrix != "none"
     if wanted and (options.distribution is not None or options.scale != "none"):
         raise UsageError(
-            "matrix and sets compare single answers in the target's unit: leave out distribution and scale, or them."
+            "matrix and sets compare single answers, distribution and scale do not: they cannot be combined. Leave out "
+            "matrix and sets, or distribution and scale."
         )
 
 

@@ -98,7 +98,7 @@ def among_relevant(observed: Observed, draws: Floats, strange: NDArray[np.bool_]
     arms = _arms(observed)
     if any(not (arm.T @ share).all() for arm in arms):
         raise UsageError(
-            "irrelevant='exclude' leaves nothing: all answers with one of the units, or without it, are about "
+            "irrelevant='exclude' leaves no pair of masks: all answers with one of the units, or without it, are about "
             "something else. Use irrelevant='count', or pin what keeps the model on its subject."
         )
     means = [arm.T @ total / (arm.T @ share) for arm in arms]

@@ -148,8 +148,8 @@ def reread(run: Run, target: Target) -> Run:
     own = options.distribution is not None or options.irrelevant == "exclude"
     if target.verb != asker.target.verb or own:
         raise UsageError(
-            f"target={target.record.name!r} cannot be read from the answers that target={asker.target.record.name!r} "
-            "asked for. Explain with it on its own; what was recorded costs nothing."
+            f"target={target.record.name!r} cannot be read from the answers to target={asker.target.record.name!r}: it "
+            "needs other calls. Explain with it alone: explain_prompt(..., target=...). Recorded answers cost nothing."
         )
     if isinstance(target, ReadsReference):
         target.check(run.whole.references[0])

@@ -1,7 +1,7 @@
 """The one loop that asks again, as a plan that every executor follows: what to send next, when, and what is final.
 
-It knows nothing of threads. A dispatcher takes jobs, and settles them with what came back; in between, budgets and
-rates hold what is under way at its worst case.
+It knows nothing of threads. A dispatcher takes jobs, and settles them with what came back; in between, calls in flight
+count against budgets and rates at the most they may cost.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Agenda:
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to do but what nobody waits for any more."""
+        """True when every request is settled, or the run has ended and nothing is in flight."""
         self._look()
         left = self.end is None and (self._fresh or self._again or self._elsewhere)
         return not self._under_way and not left and not self._found

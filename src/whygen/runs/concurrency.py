@@ -42,7 +42,7 @@ _AGEING: Final = 1.05
 
 
 class Ticket(NamedTuple):
-    """When a call was sent: in which stage, as the how-manieth under way, and with how many places in use."""
+    """A call that was sent: its stage, how many calls were in flight with it, and how many slots were taken."""
 
     stage: int
     level: int

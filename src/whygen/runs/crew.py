@@ -16,7 +16,7 @@ _LONGEST = 3600.0
 
 
 class Sent(NamedTuple):
-    """A call under way: what for, as the how-manieth, and since when."""
+    """A call in flight: the job it is for, its ticket, and when it was sent."""
 
     job: Job
     ticket: Ticket

@@ -137,8 +137,7 @@ class Runner:
     def beside(self, model: Model, *, budget: int | None = None) -> Runner:
         """A runner that spends from the same budget, records in the same store and ends by the same deadline.
 
-        A helping model is asked directly, even where the explained one is asked in batches. One that runs here costs no
-        money.
+        A helping model is always called directly, never in batches. A local one costs no money.
 
         Args:
             model: a helping model, or the same model for another question.

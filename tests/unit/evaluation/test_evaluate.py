@@ -317,7 +317,7 @@ def test_without_evidence_only_what_needs_none_is_left() -> None:
 @pytest.mark.parametrize(
     ("update", "message"),
     [
-        ({"operator": "placeholder"}, "renders other prompts"),
+        ({"operator": "placeholder"}, "makes other prompts"),
         ({"model": "py/nowhere:f"}, "cannot be opened again"),
         ({"settings": {}}, "details.json"),
     ],

@@ -65,7 +65,7 @@ def test_answers_that_are_left_out_are_told_and_hide_nothing() -> None:
     assert any(repr(word) in warning.text for word in ("earth", "true", "is"))
     with pytest.raises(UsageError, match="goes with estimand='banzhaf'"):
         whygen.explain_prompt(wander, PROMPT, cache=None, irrelevant="exclude", estimand="shapley")
-    with pytest.raises(UsageError, match="leaves nothing"):
+    with pytest.raises(UsageError, match="leaves no pair"):
         whygen.explain_prompt(wander, PROMPT, cache=None, irrelevant="exclude")
     with pytest.raises(UnknownNameError, match="count, exclude"):
         whygen.explain_prompt(wander, PROMPT, cache=None, irrelevant="drop")

@@ -31,7 +31,7 @@ def test_tokens_are_the_model_s_and_characters_stay_whole(storyteller) -> None:
 
 
 def test_tokens_without_a_model_that_tells_them_name_what_works() -> None:
-    with pytest.raises(UsageError, match=r"none was asked how it cuts this prompt.*units='word'"):
+    with pytest.raises(UsageError, match=r"needs a model that shows its tokenizer.*units='word'"):
         split(PROMPT, "token")
     with pytest.raises(UsageError, match=r"py/.* does not.*units='word'"):
         token_splitter(load_model(str.upper))

@@ -31,7 +31,7 @@ class Separation:
     Attributes:
         unit: its text.
         silhouette: mean silhouette of the two groups, -1 to 1; None where a group has fewer than two pictures.
-        chance: its mean when presence is dealt out anew.
+        chance: its mean when presence is shuffled.
         chance_p95: the 95th percentile of that.
         p_value: share of the deals at least as separated, the observed one counted.
     """
@@ -70,7 +70,7 @@ def map_outputs(
     Args:
         vectors: embedding of each picture, ``(m, d)``.
         present: which units were there, ``(m, n)``.
-        groups: masks that were drawn together, ``(m,)``: presence is dealt out to whole groups.
+        groups: masks that were drawn together, ``(m,)``: presence is shuffled over whole groups.
         names: of the units.
         rng: deals out presence anew.
     """

@@ -130,15 +130,15 @@ def _check_crossed(explanations: Sequence[tuple[str, PromptExplanation]], prompt
     methods = list(dict.fromkeys(method for method, _ in explanations))
     if len(methods) < 2:
         raise UsageError(
-            f"All explanations are of one method, {', '.join(methods) or 'none'}: there is nothing to be blind about. "
-            "Give those of two methods at least; METHOD=DIR names a method where its settings do not tell it apart."
+            f"All explanations are of one method, {', '.join(methods) or 'none'}, and raters compare methods. Give "
+            "explanations of two methods or more; METHOD=DIR names a method that its settings do not tell apart."
         )
     for method in methods:
         for prompt in prompts:
             if times[method, prompt] != 1:
                 raise UsageError(
                     f"{method!r} explains {prompt[:60]!r} {times[method, prompt]} times. Each method must explain each "
-                    "prompt once, or their means are over different prompts; METHOD=DIR tells methods apart."
+                    "prompt once, or their means are over different prompts; METHOD=DIR names the method of a folder."
                 )
 
 

@@ -86,7 +86,7 @@ def measure(case: Case) -> list[Measure]:
     spread = _bootstrap(labels, called, strength, generator(case.seed, "accuracy"))
     right = int((labels == called).sum())
     limits = wilson(right, len(labels))
-    boot, same = "Interval: bootstrap over units", "chance: attributions dealt out to units at random, closed form"
+    boot, same = "Interval: bootstrap over units", "chance: attributions shuffled over units, closed form"
     rows = [
         ("att_acc", found.acc, limits, chance.acc, f"share of units called as labelled; {rule}. Interval: Wilson's"),
         ("f1", found.f1, percentiles(spread[:, 0]), chance.f1, f"F1 of the labelled units; {rule}. {boot}"),

@@ -1,8 +1,8 @@
 """Two attributions beside each other: the figures that stability, consistency and operator agreement share.
 
 Jaccard of the sets of the k strongest units (chance in closed form: the shared number is hypergeometric), generalised
-Jaccard ``sum min(|a|, |b|) / sum max(|a|, |b|)`` and Spearman's correlation (chance: the values of one side dealt out
-to other units). METHODS A7.
+Jaccard ``sum min(|a|, |b|) / sum max(|a|, |b|)`` and Spearman's correlation (chance: the values of one side shuffled
+over units). METHODS A7.
 """
 
 from __future__ import annotations
@@ -85,12 +85,12 @@ def rows(metric: str, what: str, pairs: Sequence[Pair], *, seed: int, how: str) 
         f"generalised_jaccard_{what}": (
             [generalised_jaccard(p.first, p.second) for p in pairs],
             generalised,
-            "sum min(|a|, |b|) / sum max(|a|, |b|); chance: one side dealt out to other units",
+            "sum min(|a|, |b|) / sum max(|a|, |b|); chance: one side shuffled over units",
         ),
         f"spearman_{what}": (
             [spearman(p.first, p.second) for p in pairs],
             ranks,
-            "Spearman's correlation of attributions; chance: one side dealt out to other units",
+            "Spearman's correlation of attributions; chance: one side shuffled over units",
         ),
     }
     limits = {f"spearman_{what}": -1.0}
@@ -101,7 +101,7 @@ def rows(metric: str, what: str, pairs: Sequence[Pair], *, seed: int, how: str) 
 
 
 def _dealt_out(pairs: Sequence[Pair], rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Generalised Jaccard and Spearman when the second side is dealt out to other units, ``(rounds,)`` each."""
+    """Generalised Jaccard and Spearman when the second side is shuffled over units, ``(rounds,)`` each."""
     generalised, ranks = np.empty((2, ROUNDS))
     for index in range(ROUNDS):
         each = pairs[index % len(pairs)]

@@ -81,7 +81,7 @@ def _spread_rows(case: Case, runs: Floats) -> list[Measure]:
     dealt = np.array([spread(rng.permuted(runs, axis=1)) for _ in range(ROUNDS)])
     how = (
         f"{len(runs)} explanations by different seeds. Interval: bootstrap over units for the spread, exact (F ratio) "
-        "for repeatability. Chance: attributions of each run dealt out to other units"
+        "for repeatability. Chance: attributions of each run shuffled over units"
     )
     found: list[Measure] = []
     for place, (name, value) in enumerate(zip(("spread", "repeatability"), spread(runs), strict=True)):
@@ -111,7 +111,7 @@ def _jaccard_row(case: Case, runs: Floats) -> Measure:
         metric="consistency", name="jaccard_sd", value=float(values.std(ddof=1)), chance=float(np.mean(dealt)),
         chance_low=low, chance_high=high, n=len(pairs), better="lower",
         how=f"standard deviation over pairs of runs of the Jaccard index of the {k} strongest, whose mean is "
-        f"{values.mean():.3f}; no interval. Chance: attributions dealt out to other units",
+        f"{values.mean():.3f}; no interval. Chance: attributions shuffled over units",
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ With S_k the prompt without the k units of the highest attribution, T_k the prom
   the observed effect (linear datamodeling score, Park et al. 2023, arXiv 2303.14186).
 
 Chance: the same curves for random orders; its range is where one more random order would lie in 95 of 100 cases. For
-``lds_fresh`` the attributions are dealt out to other units: where most units pull the same way any explanation does
+``lds_fresh`` the attributions are shuffled over units: where most units pull the same way any explanation does
 well, and chance is far from 0. A model whose repeats agree has no other error; for one that differs each point is drawn
 three times, and the interval is Student's over the three curves.
 """
@@ -290,7 +290,7 @@ def _lds(case: Case, effects: Floats, fresh: Masks) -> Measure:
         metric="faithfulness", name="lds_fresh", value=spearman(effects, predicted), low=low, high=high,
         chance=mean_of(dealt), chance_low=chance[0], chance_high=chance[1], n=len(fresh), better="higher",
         how="Spearman's correlation of the sum of kept attributions and the effect, over masks the explanation never "
-        f"saw. Interval: bootstrap over masks. Chance: attributions dealt out to other units, {DRAWS} times",
+        f"saw. Interval: bootstrap over masks. Chance: attributions shuffled over units, {DRAWS} times",
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ With residuals ``r = y - yhat`` and weights w (the kernel of the thesis's surrog
 
 Intervals: in-sample figures by a bootstrap over groups of masks. Held-out figures are wider: nested cross-validation
 says how far R2 may be from that on fresh masks (see `nested`), and the other figures are widened by the same ratio.
-Chance: effects dealt out anew by groups, and refitted.
+Chance: effects shuffled by groups, and refitted.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _held_out(rebuilt: Rebuilt, observed: Observed, seed: int) -> Floats:
 
 
 def _by_chance(rebuilt: Rebuilt, where: str, seed: int) -> dict[str, Floats]:
-    """The same figures of effects that were dealt out anew, ``(rounds,)`` each."""
+    """The same figures of effects that were shuffled, ``(rounds,)`` each."""
     rng = generator(seed, "fidelity by chance")
     fit = _in_sample if where == "in-sample" else _held_out
     rounds: list[dict[str, float]] = []
@@ -213,7 +213,7 @@ def _how(name: str, where: str, rebuilt: Rebuilt) -> str:
     interval = "bootstrap over groups of masks" if inside else "nested cross-validation (Bates et al. 2023)"
     return (
         f"{what}, {rebuilt.surrogate.name} fitted {fitted}{kernel}. Interval: {interval}. Chance: {CHANCE_ROUNDS} "
-        "times effects dealt out anew by groups"
+        "times effects shuffled by groups"
     )
 
 

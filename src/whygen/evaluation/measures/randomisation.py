@@ -3,7 +3,7 @@
 Adebayo et al. 2018 (arXiv 1810.03292) re-initialise the weights. Of a black box there are none: ``answers`` deals the
 recorded effects out anew over groups of masks, so that answers no longer depend on units, and estimates again; it costs
 no call. ``model`` explains a model of the same kind that learned nothing: one that the person gives, or, of a model
-that runs here and where the budget allows it, a copy with the numbers of every weight dealt out anew.
+that runs here and where the budget allows it, a copy with the values within every weight shuffled.
 
 A figure is good when it is where chance is: the attributions then come from the model, not from the procedure.
 """
@@ -108,8 +108,8 @@ def _row(name: str, values: Floats, chance: Floats) -> Measure:
     return Measure(
         metric="randomisation", name=name, value=mean_of(values), low=low, high=high, chance=mean_of(chance),
         chance_low=span[0], chance_high=span[1], n=ROUNDS, better="neither",
-        how=f"recorded effects dealt out anew over groups of masks, {ROUNDS} times, and estimated again; range over "
-        "these. Should be at chance: the same attributions dealt out to other units",
+        how=f"recorded effects shuffled over groups of masks, {ROUNDS} times, and estimated again; range over "
+        "these. Should be at chance: the same attributions shuffled over units",
     )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def explain_hierarchy(
         surrogate: fitted at each level.
         references: reference answers; effects are averaged over them.
         model_noise: ``measure``, or ``none`` where you state that equal questions get equal answers.
-        tolerance: the least that a part must promise to be opened, in the target's unit.
+        tolerance: a part is split only where its possible effect exceeds this, in the target's unit.
         interactions: at most so many pairs of leaves that act together are reported; they are looked for where the
             values leave something over and calls are left. 0 for none.
         settings: how to generate; greedy, 256 tokens by default.

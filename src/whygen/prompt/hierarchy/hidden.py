@@ -1,4 +1,4 @@
-"""Looks for parts whose inside cancels out: what they hold leaves no trace in the masks of their parent.
+"""Finds parts whose children cancel each other out, so that the part alone shows no effect.
 
 Children of opposite sign cancel, and so do children that act as a pair: an opening and a closing tag, a quotation mark
 and its partner. A part that is wholly in or out says nothing of either, nor does a comparison of its two halves (one

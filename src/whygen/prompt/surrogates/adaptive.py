@@ -83,7 +83,7 @@ class Adaptive:
         return fit
 
     def by_chance(self, observed: Observed) -> Callable[[Effects], Sum]:
-        """Ridge and the kernel alone: trees and expansion predict nothing of effects dealt out at random."""
+        """Ridge and the kernel alone: trees and expansion predict nothing of shuffled effects."""
         kernels = _Kernels(observed)
 
         def fit(effects: Effects) -> Sum:

@@ -60,7 +60,7 @@ def fitter(surrogate: Surrogate, observed: Observed) -> Callable[[Effects], Fitt
 
 @runtime_checkable
 class ByChance(Protocol):
-    """A surrogate with cheaper fits of effects dealt out at random, which follow them as far as its own do."""
+    """A surrogate with cheaper fits of shuffled effects, which follow them as far as its own do."""
 
     def by_chance(self, observed: Observed) -> Callable[[Effects], Fitted]: ...
 

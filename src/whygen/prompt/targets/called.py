@@ -21,7 +21,7 @@ from whygen.types import Effects, Output
 Score: TypeAlias = Callable[[str], float] | Callable[[Output], float]
 """Text of the answer to a number; or the whole `Output`, where the first parameter is annotated with it."""
 
-_KEPT = "The answers are recorded: mend the score and run again, it makes no new call."
+_KEPT = "The answers are recorded: correct the score and run again, without a new call."
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,8 @@ def with_scripts(units: U, kind: str) -> U:
 def _tokens(prompt: Source, splitter: Splitter | None, *, pin: Sequence[str]) -> Units:
     if splitter is None:
         raise UsageError(
-            "units='token' are the tokens of a model, and none was asked how it cuts this prompt. Use a local model "
-            "(hf/ORG/NAME, hf/PATH or demo/storyteller), or units='word'."
+            "units='token' needs a model that shows its tokenizer. Use a local model (hf/ORG/NAME, hf/PATH or "
+            "demo/storyteller), or units='word'."
         )
     if not isinstance(prompt, str):
         raise UsageError(f"units='token' needs a plain text, and the prompt is a {type(prompt).__name__}. Use 'word'.")
