@@ -102,9 +102,9 @@ def noise_ceiling(effects: NDArray[np.float64], noise: Noise) -> Ceiling | None:
     The limits are those of the logarithm of the ratio of the two variances, by the delta method. The error of the
     noise's variance has `Noise.degrees`, divided where masks vary unequally (`UNEQUAL`); that of the effects' comes
     from the noise in them alone, since masks are as they are. Under `FEWEST_REPEATS` nothing bounds the noise from
-    above: the lower limit is 0, which no truth can miss, so that the upper one has all 5% to itself; and where some
-    answers agreed there is no ceiling. Where so many repeats all agreed, the flip rate that they bound is the most that
-    the noise can make. None when the effects do not vary, or too little is known of the noise.
+    above: the lower limit is 0, which no truth can miss, so that the upper one has all 5% to itself; and where answers
+    agreed, some or all of them, there is no ceiling. Where so many repeats all agreed, the flip rate that they bound is
+    the most that the noise can make. None when the effects do not vary, or too little is known of the noise.
     docs/decisions/0008-noise.md.
     """
     spread = float(np.var(effects, ddof=1)) if len(effects) > 1 else 0.0
@@ -115,11 +115,11 @@ def noise_ceiling(effects: NDArray[np.float64], noise: Noise) -> Ceiling | None:
         return Ceiling(1.0, 1.0, 1.0)
     share, most = own / spread, float(noise.counts.mean())
     few = noise.repeats < FEWEST_REPEATS
+    if few and noise.odd < noise.repeats:  # rare noise is seen, or not, by chance: its share may be any
+        return None
     if noise.source == "steady":
         own = noise.flip_rate * (1.0 - noise.flip_rate) * noise.span**2 / most
-        return Ceiling(1.0, 0.0 if few else max(0.0, 1.0 - own / spread), 1.0)
-    if few and noise.odd < noise.repeats:  # rare noise was seen by chance: its share may be any
-        return None
+        return Ceiling(1.0, max(0.0, 1.0 - own / spread), 1.0)
     told = noise.degrees / (1.0 + UNEQUAL * (1.0 - min(1.0, noise.degrees / noise.repeats)))
     known = min(share, 1.0)
     error = np.sqrt(2.0 / told + (2.0 * known**2 + 4.0 * known * (1.0 - known)) / (len(effects) - 1.0))

@@ -46,6 +46,10 @@ FEWEST_FOR_SLOPE = 4
 SHARED = 2.0
 """Degrees of freedom that the mean variance of all masks counts beside each mask's own."""
 
+ALIKE = 3.0
+"""And so many more where all repeats agreed: of few values a mask's own draws may all be the same by chance, which says
+less than their variance of 0 does."""
+
 ROUNDING = 1e-9
 """Effects that differ by less than this share of their range are equal."""
 
@@ -232,9 +236,10 @@ def measure(
     missing = 1.0 - float(asked.sum()) / len(draws)
     tail = TAIL * missing * (1.0 - degrees / max(weight, 1.0)) * (1.0 - agreed)
     raised = 1.0 if pool <= 0.0 else (weight + tail * float(variances.max()) / pool) / (weight + tail)
-    own: Floats = np.where(free > 0.0, squares, 0.0) / (SHARED + free)
+    shared = SHARED + ALIKE * agreed
+    own: Floats = np.where(free > 0.0, squares, 0.0) / (shared + free)
     along = np.ones(len(draws)) if kept is None else _along(kept, np.sqrt(variances), asked, free[asked])
-    spread: Floats = SHARED * pool * along / (SHARED + free) + own
+    spread: Floats = shared * pool * along / (shared + free) + own
     return Noise("measured" if odd else "steady", counts, spread, own, pool, degrees, repeats, odd, span, raised)
 
 
