@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,7 +93,44 @@ def test_a_pairwise_game_without_noise_is_recovered_exactly(n: int, seed: int, s
     estimate = intervals.sampled_estimate(fit, rng)
     assert estimate.attributions == pytest.approx(truth, abs=1e-6)
     assert estimate.interval is not None
-    assert (estimate.interval.high - estimate.interval.low).max() < 1e-6
+    # Masks that nobody asked leave a doubt of one group more, see below.
+    assert estimate.interval.low == pytest.approx(2 * truth - estimate.interval.high, abs=1e-6)
+
+
+@pytest.mark.parametrize(("together", "keep"), [(4, 0.5), (5, 0.5), (6, 0.5), (2, 0.8)])
+def test_words_that_acted_together_in_no_mask_stay_within_the_interval(together: int, keep: float) -> None:
+    """A word that counts by itself is met exactly, and a conjunction (at .8 of absences) that no mask showed is not."""
+    n, found = 12, []
+    truth = np.zeros(n)
+    truth[0], truth[1 : together + 1] = 0.9, 2.0 ** (1 - together) if keep == 0.5 else (1 - keep) ** (together - 1)
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        design = designs.complement_pairs(n, 30, rng) if keep == 0.5 else designs.by_number(n, 60, rng, keep=keep)
+
+        def game(z: NDArray[np.bool_]) -> NDArray[np.float64]:
+            unit = z[:, 1 : together + 1]
+            return 0.9 * z[:, 0] + (unit.all(axis=1) if keep == 0.5 else unit.any(axis=1))
+
+        seen = design.observed(game(design.masks))
+        whole = float(game(np.ones((1, n), dtype=bool))[0])
+        estimate = intervals.sampled_estimate(intervals.cross_fit(seen, Ols(), rng), rng, whole=whole)
+        assert estimate.interval is not None
+        assert (estimate.interval.high - estimate.interval.low).min() > 0.01
+        found.append((estimate.interval.low <= truth) & (truth <= estimate.interval.high))
+    assert np.mean(found) >= 0.95
+    assert np.mean([hits[1 : together + 1] for hits in found]) >= 0.85
+
+
+def test_masks_that_were_all_asked_leave_no_doubt() -> None:
+    rng = np.random.default_rng(0)
+    design, weight = designs.complement_pairs(8, 127, rng), np.arange(8.0)
+    widths = []
+    for drawn_from in (128.0, math.inf):
+        seen = replace(design.observed(design.masks @ weight), drawn_from=2 * drawn_from)
+        interval = intervals.sampled_estimate(intervals.cross_fit(seen, Ols(), rng), rng).interval
+        assert interval is not None
+        widths.append(float((interval.high - interval.low).max()))
+    assert widths[0] < 0.03 * widths[1]
 
 
 @given(SEEDS)

@@ -52,6 +52,9 @@ NEGLIGIBLE = 1e-3
 SEEN = 0.95
 """Level of the rule of three where no drawn mask had another effect than the others."""
 
+MET = 1e-3
+"""The surrogates of the folds meet the masks held out where they miss them by less than this share of the range."""
+
 
 @dataclass(frozen=True, slots=True)
 class CrossFit:
@@ -72,6 +75,10 @@ class CrossFit:
         rounding: the difference up to which effects are equal.
         exact: whether the surrogate meets the game when it is fitted to every group, see `EXACT`.
         flat: whether the masks that were drawn by chance all had the same effect.
+        doubt: where the surrogates of the folds met every mask that was held out: the standard error if one group more
+            had missed them by one; else 0.
+        deviation: standard deviation of the effects of the masks drawn by chance.
+        whole_predicted: effect of the whole prompt by the surrogate that was fitted to every group.
     """
 
     scores: Floats
@@ -87,6 +94,9 @@ class CrossFit:
     rounding: float = 0.0
     exact: bool = False
     flat: bool = False
+    doubt: float = 0.0
+    deviation: float = 0.0
+    whole_predicted: float = 0.0
 
     def error(self, *, noise: float = 0.0, span: float = 0.0) -> Error:
         """The mean of the scores and how far it may be off.
@@ -110,6 +120,19 @@ class CrossFit:
             rate = 1.0 - (1.0 - SEEN) ** (1.0 / groups)
             standard = np.maximum(standard, rate * self.reach * span / student_half_width(np.ones(1), degrees))
         return Error(estimate, standard, degrees)
+
+    def least_error(self, whole: float | None = None) -> float:
+        """The standard error below which no estimate lies, the surrogates having met every mask that was held out.
+
+        Masks are a sample: words that act only all together may not have met in one. It is not known how far the
+        surrogates miss those; taken is how far they miss the whole prompt, and no less than two standard deviations of
+        the effects, which is how far apart two effects are that are had as often.
+
+        Args:
+            whole: effect of the whole prompt, where it is known.
+        """
+        missed = 0.0 if whole is None else abs(whole - self.whole_predicted)
+        return self.doubt * max(2.0 * self.deviation, missed)
 
     def values(self, middle: Floats, half: Floats) -> Floats:
         """The attributions that are reported, ``(n,)``: of less squared error than the middle of the interval.
@@ -172,6 +195,14 @@ class _Drawn:
         left: Floats = np.maximum(members - known, 1.0)[stratum] / members[stratum]
         return left, np.maximum(1.0 - asked[stratum] / members[stratum], 0.0) / left**2
 
+    def unseen(self) -> Floats:
+        """For each row the share of its stratum that nobody asked."""
+        if self.population is None:
+            return np.ones(len(self.open))
+        asked = self.population.asked(np.ones(len(self.open), dtype=bool))
+        members, stratum = self.population.members, self.population.stratum
+        return np.maximum(1.0 - asked[stratum] / members[stratum], 0.0)
+
     def known(self, rows: Bools, missed: Floats) -> Floats | float:
         """What a surrogate that missed all rows by ``missed`` ``(m,)`` misses in the estimate by ``rows`` alone."""
         if self.population is None:
@@ -226,7 +257,24 @@ def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
         rounding=rounding,
         exact=error is not None and error <= EXACT * _missed(observed, predicted),
         flat=float(np.ptp(observed.effects[drawn.open])) <= rounding,
+        doubt=_doubt(drawn, observed.effects, predicted, int(scored.sum())),
+        deviation=float(np.std(observed.effects[drawn.open])),
+        whole_predicted=float(final.predict(np.ones((1, n), dtype=bool))[0]),
     )
+
+
+def _doubt(drawn: _Drawn, effects: Floats, predicted: Floats, groups: int) -> float:
+    """The standard error of the mean score if one group more had missed the surrogate by one; 0 if any did, see `MET`.
+
+    A spread of zero over all groups is a sample of groups, too: none of R differed, and one of R + 1 may (a pseudo
+    observation: Agresti and Coull 1998, The American Statistician 52:119-126). Masks that were asked leave no doubt.
+    """
+    off = (effects - predicted)[drawn.open]
+    if not len(off) or float(np.ptp(off)) > MET * float(np.ptp(effects)):
+        return 0.0
+    unseen = drawn.share * float(drawn.unseen()[drawn.open].mean())
+    weight = float(np.sqrt((drawn.weights[drawn.open] ** 2).mean()))
+    return unseen * weight / 2.0 / (groups + 1.0)
 
 
 def _dealt(drawn: _Drawn, first: NDArray[np.int64], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -60,7 +60,8 @@ def _estimate(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.Esti
         estimate = intervals.shapley_estimate(fit, observed, rng, noise=noise, shared=shared, level=plan.level)
     else:
         span = _span(observed, whole, middle, seen.reach)
-        estimate = intervals.sampled_estimate(fit, rng, noise=noise, span=span, level=plan.level)
+        at_whole = whole.effect - middle
+        estimate = intervals.sampled_estimate(fit, rng, noise=noise, span=span, whole=at_whole, level=plan.level)
     if estimate.predicted is None or estimate.fitted is None:
         return estimate
     return replace(estimate, predicted=estimate.predicted + middle, fitted=estimate.fitted + middle)
@@ -108,4 +109,5 @@ def interval_from(observed: Observed, whole: Whole, plan: Plan, seed: int, *, re
     fit = intervals.cross_fit(observed, plan.surrogate, generator(seed, "folds"))
     if plan.options.estimand == "shapley":
         return intervals.shapley_error(fit, observed).interval(plan.level)
-    return intervals.sampled_error(fit, span=_span(observed, whole, middle, reach)).interval(plan.level)
+    span, at_whole = _span(observed, whole, middle, reach), whole.effect - middle
+    return intervals.sampled_error(fit, span=span, whole=at_whole).interval(plan.level)

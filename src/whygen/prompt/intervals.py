@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq  # pyright: ignore[reportUnknownVariableType]
 
 from whygen.errors import DataError
-from whygen.prompt.crossfit import FEWEST_GROUPS, TRANSLATION, CrossFit, cross_fit, folds_for, noise_of_score
+from whygen.prompt.crossfit import FEWEST_GROUPS, MET, TRANSLATION, CrossFit, cross_fit, folds_for, noise_of_score
 from whygen.prompt.observed import Observed
 from whygen.stats.intervals import Error, Interval, simultaneous, student_half_width
 
@@ -62,19 +62,26 @@ class Estimate:
     band: Interval | None = None
 
 
-def sampled_error(fit: CrossFit, *, noise: float = 0.0, span: float = 0.0) -> Error:
+def sampled_error(fit: CrossFit, *, noise: float = 0.0, span: float = 0.0, whole: float | None = None) -> Error:
     """The Banzhaf values in the middle of their intervals, and how far they may be off.
 
     Args:
         fit: the scores.
         noise: variance of one effect under repetition, from redrawn prompts; 0 when repeats did not differ.
         span: range of all effects that are known, see `CrossFit.error`.
+        whole: effect of the whole prompt, see `CrossFit.least_error`.
     """
-    return fit.error(noise=noise, span=span)
+    return fit.error(noise=noise, span=span).at_least(fit.least_error(whole))
 
 
 def sampled_estimate(
-    fit: CrossFit, rng: np.random.Generator, *, noise: float = 0.0, span: float = 0.0, level: float = LEVEL
+    fit: CrossFit,
+    rng: np.random.Generator,
+    *,
+    noise: float = 0.0,
+    span: float = 0.0,
+    whole: float | None = None,
+    level: float = LEVEL,
 ) -> Estimate:
     """Banzhaf values of less squared error than the middle of their intervals, and all that belongs to them.
 
@@ -83,9 +90,10 @@ def sampled_estimate(
         rng: draws the signs of the band.
         noise: as for `sampled_error`.
         span: as for `sampled_error`.
+        whole: as for `sampled_error`.
         level: of the intervals; `LEVEL_OF_LOOKS` where a stop rule may end the run.
     """
-    error = sampled_error(fit, noise=noise, span=span)
+    error = sampled_error(fit, noise=noise, span=span, whole=whole)
     values = fit.values(error.estimate, error.half_width(level))
     return _estimate(fit, error, values, rng, level=level, method="Student t over cross-fitted scores")
 
@@ -106,7 +114,8 @@ def shapley_error(fit: CrossFit, observed: Observed, *, noise: float = 0.0, shar
         raise ValueError("Shapley values need Observed.total, f(1) - f(0)")
     error = fit.error(noise=noise, span=max(float(np.ptp(observed.effects)), abs(observed.total)))
     middle: Floats = error.estimate + (observed.total - float(error.estimate.sum())) / observed.n
-    return Error(middle, np.hypot(error.standard, np.sqrt(shared) / observed.n), error.degrees)
+    standard: Floats = np.hypot(error.standard, np.sqrt(shared) / observed.n)
+    return Error(middle, standard, error.degrees).at_least(fit.least_error())
 
 
 def shapley_estimate(
@@ -193,6 +202,8 @@ def local_estimate(observed: Observed) -> Estimate:
     if degrees < x.shape[1]:  # hardly a residual is left, and HC3 divides by what is left of each
         method = f"none: {len(names)} groups of masks for {x.shape[1]} coefficients; an interval needs twice as many"
         return Estimate(coefficients, None, None, method, effective)
+    if float(np.ptp(residual)) <= MET * float(np.ptp(observed.effects)):  # a line met all masks drawn: see `MET`
+        variance = np.maximum(variance, (2.0 * float(np.std(observed.effects)) / (len(names) + 1.0)) ** 2)
     half = student_half_width(variance, degrees)
     interval = Interval(coefficients, coefficients - half, coefficients + half)
     return Estimate(coefficients, interval, None, "sandwich (HC3) clustered by pair", effective)

@@ -51,6 +51,10 @@ class Error:
     standard: NDArray[np.float64]
     degrees: NDArray[np.float64]
 
+    def at_least(self, standard: float) -> Error:
+        """The same, with no standard error under ``standard``."""
+        return Error(self.estimate, np.maximum(self.standard, standard), self.degrees)
+
     def half_width(self, level: float = 0.95) -> NDArray[np.float64]:
         """Half width of the two-sided t interval, shape ``(n,)``."""
         return student_half_width(self.standard**2, self.degrees, level=level)
