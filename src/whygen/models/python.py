@@ -160,7 +160,10 @@ class CallableModel:
             use = {"picture": "shown", "text": "read"}.get(self.output_kind, "played")
             return _failed(f"{self._uri} returned what cannot be {use}: {error}", "Check what it returns.")
         if made is None:
-            return _failed(f"{self._uri} returned a {type(text).__name__}, not a str", "Return the text of the answer.")
+            return _failed(
+                f"{self._uri} returned a value of type {type(text).__name__}, not a str",
+                "Return the text of the answer.",
+            )
         return self._medium(replace(made, seconds=seconds), edited=edited)
 
     def _text(self, text: str, seconds: float) -> Output | Failure:
@@ -286,16 +289,28 @@ def imported(name: str) -> object:
     """
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
-        raise UsageError(f"model='py/{name}': write py/package.module:callable, such as py/my_model:generate.")
+        stem, dot, last = re.sub(r"\.py$", "", name).replace("/", ".").rpartition(".")
+        example = f"py/{stem}:{last}" if dot and not name.endswith(".py") else f"py/{last or 'my_model'}:generate"
+        raise UsageError(f"model='py/{name}': write py/package.module:callable, such as {example}.")
+    if module_name.endswith(".py"):
+        module_name = module_name.removesuffix(".py").removeprefix("./").replace("/", ".")
+        raise UsageError(f"model='py/{name}' names a file. Name its module: py/{module_name}:{attribute}.")
     found = _import(module_name)
     try:
         for part in attribute.split("."):
             found = cast(object, getattr(found, part))
     except AttributeError:
-        raise MissingError(
-            f"The module {module_name!r} has no {attribute!r}. Check the name after the colon."
-        ) from None
+        raise MissingError(f"The module {module_name!r} has no {attribute!r}. {_has(found)}") from None
     return found
+
+
+def _has(found: object) -> str:
+    """What can be called of a module or an object, its own things first."""
+    own = getattr(found, "__name__", "")
+    things: Mapping[str, object] = getattr(found, "__dict__", {})
+    names = [name for name, thing in things.items() if callable(thing) and not name.startswith("_")]
+    names.sort(key=lambda name: getattr(things[name], "__module__", "") != own)
+    return f"It has {', '.join(names[:5])}." if names else "It has nothing that can be called."
 
 
 def _import(name: str) -> object:

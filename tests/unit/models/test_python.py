@@ -109,8 +109,8 @@ def broken(prompt: str) -> str:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda prompt: 3, "returned a int, not a str"),
-        (lambda prompt: None, "returned a NoneType, not a str"),
+        (lambda prompt: 3, "returned a value of type int, not a str"),
+        (lambda prompt: None, "returned a value of type NoneType, not a str"),
         (later, "is an async function"),
         (broken, "raised LookupError: no such thing"),
         (batched(lambda prompts: "abc"), "returned one str for a batch"),
