@@ -353,6 +353,17 @@ class Failure:
         object.__setattr__(self, "message", clean(self.message))
         object.__setattr__(self, "advice", clean(self.advice))
 
+    @property
+    def said(self) -> str:
+        """What went wrong, as a sentence; one that ends in a full stop gets no second one."""
+        message = self.message.rstrip()
+        return message if message.endswith((".", "!", "?", "…")) else f"{message}."
+
+    @property
+    def sentence(self) -> str:
+        """What went wrong and what to do next."""
+        return f"{self.said} {self.advice}".rstrip()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

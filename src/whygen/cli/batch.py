@@ -84,4 +84,4 @@ def _batches(entry: Entry) -> Batches:
 
 def _check(failure: Failure | None) -> None:
     if failure is not None:
-        raise ModelError(f"The provider did not end it: {failure.message}. {failure.advice}".strip())
+        raise ModelError(f"The provider did not end it: {failure.sentence}")

@@ -111,9 +111,7 @@ class OpenAIEmbeddings:
             rows = _rows(document(raw.content), len(texts))
         except Exception as error:
             failure = _failure_of(error, self._service)
-            raise ModelError(
-                f"The encoder {self.name} gave no embeddings: {failure.message}. {failure.advice}"
-            ) from None
+            raise ModelError(f"The encoder {self.name} gave no embeddings: {failure.sentence}") from None
         return iter(rows)
 
 

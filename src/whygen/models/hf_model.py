@@ -179,7 +179,7 @@ class HfModel:
         try:
             noise = self._noise(request)
         except Refused as refused:
-            raise DataError(f"{refused.failure.message}. {refused.failure.advice}") from None
+            raise DataError(refused.failure.sentence) from None
         return list(noise.places) if noise else []
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:

@@ -109,7 +109,8 @@ def read_chat(answer: Mapping[str, Any], *, seed: JsonValue = None) -> Output:
 def finish_of(choice: object) -> FinishReason:
     """Why an answer ended; what nobody knows is an end like another."""
     reason = dig(choice, "finish_reason")
-    return FINISHES.get(reason.lower(), "stop") if isinstance(reason, str) else "stop"
+    # Some services add which filter it was: "content_filter: SAFETY".
+    return FINISHES.get(reason.lower().split(":")[0].strip(), "stop") if isinstance(reason, str) else "stop"
 
 
 def is_filtered(answer: Mapping[str, Any]) -> bool:

@@ -443,5 +443,4 @@ def _differ(fresh: Sequence[Output], references: Sequence[Output]) -> bool:
 
 def _nothing_answered(failure: Failure, uri: str, asked: int) -> str:
     what = "the whole prompt" if asked == 1 else f"any of {asked} perturbed prompts"
-    advice = f" {failure.advice}" if failure.advice else ""
-    return f"{uri} did not answer {what} ({failure.kind}): {failure.message}.{advice} Answers so far are recorded."
+    return f"{uri} did not answer {what} ({failure.kind}): {failure.sentence} Answers so far are recorded."

@@ -78,7 +78,7 @@ class Failing:
         passes = first.kind in {"transient", "rate_limit"} and not blamed
         count = f"{len(self._failed)} of {len(self._failed) + len(self._answered)} perturbed prompts failed."
         advice = first.advice if passes else _advice(blamed)
-        text = " ".join(part for part in (f"{first.message}.", count, blamed, advice) if part)
+        text = " ".join(part for part in (first.said, count, blamed, advice) if part)
         return End("failures", text, again=passes)
 
 
@@ -96,7 +96,7 @@ def cause(failures: Sequence[Failure]) -> str:
     first = next((failure for failure in failures if failure.kind == "permanent"), failures[0])
     lasting = all(failure.kind == "permanent" for failure in failures)
     again = "" if lasting else " Answers are recorded: run again to ask for the missing ones."
-    return f"{len(failures)} calls failed; the first: {first.message}. {first.advice}".strip() + again
+    return f"{len(failures)} calls failed; the first: {first.sentence}{again}"
 
 
 def _advice(blamed: str) -> str:

@@ -156,10 +156,7 @@ def _failed_calls(signs: Signs) -> str | None:
     kinds = Counter(failure.kind for failure in signs.failures)
     counted = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in kinds.most_common())
     first = signs.failures[0]
-    return (
-        f"{len(signs.failures)} calls failed ({counted}); their pairs of masks are left out. First: {first.message}. "
-        f"{first.advice}"
-    )
+    return f"{len(signs.failures)} calls failed ({counted}); their pairs of masks are left out. First: {first.sentence}"
 
 
 def _odd_answers(signs: Signs) -> str | None:

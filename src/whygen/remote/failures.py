@@ -29,6 +29,10 @@ _QUOTA_WORDS = re.compile(
     r"(?i)credit balance is too low|insufficient (balance|credits?|funds|quota)|exceeded your current quota|"
     r"(spending|billing|credit) (hard )?limit (has been |was )?(reached|exceeded)|out of credits?|payment required"
 )
+_OF_DAY = "quota_of_day"
+_OF_DAY_WORDS = re.compile(r"(?i)\b(per[ -]?(day|week|month)|daily|weekly|monthly)\b")
+_OF_DAY_NAME = re.compile(r"(?i)per_?(day|week|month)")
+"""A quota that comes back after hours or days, which no run waits for."""
 _COMES_BACK = re.compile(r"(?i)(re)?try again|retry (in|after)")
 _KEY = frozenset({
     "invalid_api_key", "authentication_error", "invalid_authentication", "unauthorized", "unauthenticated",
@@ -68,6 +72,8 @@ _TROUBLE = frozenset({
     "overloaded_error", "overloaded", "server_error", "api_error", "internal_error", "internal_server_error",
     "service_unavailable", "unavailable", "timeout", "timeout_error", "bad_gateway", "engine_overloaded",
 })  # fmt: skip
+_DETAILS = 5
+"""Details of an error that are looked through."""
 _SHOWN = 300
 """Characters of a server's message that are shown."""
 
@@ -104,6 +110,9 @@ def _said(found: Mapping[str, object]) -> _Said:
     codes = {code.lower() for code in named if isinstance(code, str)}
     if dig(error, "metadata", "flagged_input") is not None or dig(error, "metadata", "reasons") is not None:
         codes.add("moderation")
+    quotas = [dig(error, "details", place, "violations", 0, "quotaId") for place in range(_DETAILS)]
+    if any(isinstance(name, str) and _OF_DAY_NAME.search(name) for name in quotas):
+        codes.add(_OF_DAY)
     return _Said(message, frozenset(codes), str(dig(error, "param") or ""))
 
 
@@ -150,7 +159,13 @@ def _failure(shown: int, status: int, said: _Said, service: Service, *, wait: fl
     words = words if len(words) <= _SHOWN else words[: _SHOWN - 1] + "…"
     message = f"{service.place} answered {shown}" + (f": {words}" if words else "")
     if _is_spent(status, said, wait):
-        advice = f"The key is good, but its account has no credit or quota left: top it up at {service.name}."
+        advice = f"The key is good, but its account has no credit or quota left: top it up at {service.place}."
+        return Failure(kind="fatal", message=message, advice=advice)
+    if status == 429 and _is_of_day(said, wait):
+        advice = (
+            "The key is good, but what it may use in a day or longer is used up: run the same command again when that "
+            f"is renewed, it goes on from here; or raise it at {service.place}."
+        )
         return Failure(kind="fatal", message=message, advice=advice)
     if status == 429:
         advice = "Ask more slowly, or raise the limits of this account."
@@ -171,6 +186,12 @@ def _is_spent(status: int, said: _Said, wait: float | None) -> bool:
     passes = status == 429 and (wait is not None or said.codes & _RATE or _COMES_BACK.search(said.message))
     words = None if passes else _QUOTA_WORDS
     return status in {400, 401, 403, 422, 429} and said.tells(_QUOTA, words)
+
+
+def _is_of_day(said: _Said, wait: float | None) -> bool:
+    """Whether a quota of a day or longer is used up. One that slides comes back soon, and says when."""
+    soon = wait is not None or _COMES_BACK.search(said.message)
+    return _OF_DAY in said.codes or (not soon and _OF_DAY_WORDS.search(said.message) is not None)
 
 
 def _advice(status: int, said: _Said, service: Service) -> tuple[Literal["fatal", "permanent"], str]:

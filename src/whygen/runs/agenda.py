@@ -284,7 +284,7 @@ class Agenda:
         if isinstance(answer, Output):
             self._fruitless, self._answered_at = 0, now
         elif answer.kind == "fatal":  # every further call would fail alike
-            self.stop(End("failures", f"{answer.message}. {answer.advice}".strip()))
+            self.stop(End("failures", answer.sentence))
         if not may_pass(answer) or self._is_last(place, answer, now):
             return False
         wait = answer.retry_after or 0.0
@@ -299,9 +299,7 @@ class Agenda:
         policy = self._policy
         asked_to_wait = failure.retry_after or 0.0
         if asked_to_wait > policy.patience:
-            self.stop(
-                End("failures", f"The server asks to be left alone for {asked_to_wait:.0f} s: {failure.message}.")
-            )
+            self.stop(End("failures", f"The server asks to be left alone for {asked_to_wait:.0f} s: {failure.said}"))
             return True
         if failure.kind != "rate_limit":
             self._failed[place] += 1
@@ -312,9 +310,7 @@ class Agenda:
         self._turned_away[place] += 1
         self._fruitless += self._under_way == 0
         if self._fruitless and now - self._answered_at > policy.patience:
-            self.stop(
-                End("failures", f"The server turned every call away for {policy.patience:.0f} s: {failure.message}.")
-            )
+            self.stop(End("failures", f"The server turned every call away for {policy.patience:.0f} s: {failure.said}"))
             return True
         return failure.retry_after is None and self._turned_away[place] >= policy.turned_away
 

@@ -351,7 +351,7 @@ class _Run:
         if failure.kind in {"rate_limit", "transient"} and now - since < PATIENCE:
             return []
         name = entry.name or entry.tag
-        text = f"The provider does not say how the batch {name} is: {failure.message}. {failure.advice}".strip()
+        text = f"The provider does not say how the batch {name} is: {failure.sentence}"
         forget = f" `whygen batch forget {name}` gives it up, and the same command then asks anew."
         self._agenda.stop(End("failures", text + forget))
         return []

@@ -251,7 +251,8 @@ class Runner:
         finally:
             self._progress.end()
         if self._end is not None and not wanted.keys() <= known.keys():
-            raise _ended(self._end, sum(key in known for key in keys), len(keys), recorded=self.records)
+            answered = sum(isinstance(known.get(key), Output) for key in keys)
+            raise _ended(self._end, answered, len(keys), recorded=self.records)
         answers = [known[key] for key in keys]
         self._asked += len(requests)
         self._cached += len(requests) - len(missing)

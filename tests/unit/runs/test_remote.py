@@ -193,6 +193,18 @@ class TestEnds:
         release.set()
         assert texts(runner.recall(requests(8))) == [*ALL[:3], "None", *ALL[4:8]]
 
+    def test_a_request_that_failed_is_not_one_that_was_answered(self) -> None:
+        def rule(request: Request, times: int) -> Output | Failure:
+            del times
+            if request.prompt in {"0", "1"}:
+                return Output(text="here")
+            time.sleep(0.05)
+            return Failure(kind="fatal", message="The key was revoked.")
+
+        runner = Runner(Server(rule), store=Store(None), dispatcher=RemoteDispatcher())
+        with pytest.raises(EndedError, match=r"revoked\. 2 of 60 requests were answered"):
+            runner.ask(requests(60))
+
     def test_a_server_that_turns_everything_away_ends_the_run(self) -> None:
         model = Server(lambda request, times: BUSY)
         runner = Runner(model, store=Store(None), retry=RetryPolicy(first_wait=0.01, patience=0.2, turned_away=10**6))

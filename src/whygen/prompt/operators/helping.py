@@ -37,7 +37,7 @@ class Helper:
             ModelError: if there is none, it was refused or cut short, or it is empty; names the unit and the model.
         """
         if isinstance(answer, Failure):
-            raise self.error(place, unit, f"{answer.kind}: {answer.message}. {answer.advice}".strip())
+            raise self.error(place, unit, f"{answer.kind}: {answer.sentence}")
         if answer.finish == "refused":
             raise self.error(place, unit, f"it refused: {answer.text.strip()[:200]!r}")
         if not answer.text.strip():
