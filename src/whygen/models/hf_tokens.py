@@ -20,7 +20,7 @@ class Refused(Exception):  # noqa: N818 - not an error of ours: an answer to one
 
     def beforehand(self) -> UsageError:
         """The same, where it is said before anything is asked."""
-        return UsageError(f"{self.failure.message}. {self.failure.advice}")
+        return UsageError(self.failure.sentence)
 
 
 @dataclass(frozen=True, slots=True)
