@@ -8,7 +8,8 @@ costs nobody else anything.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
 from typing import Any, Final, cast
@@ -61,11 +62,22 @@ class Commands(TyperGroup):
         finally:
             self.listing = False
 
+    def make_context(self, *given: Any, **settings: Any) -> Any:
+        with _stopped():
+            return super().make_context(*given, **settings)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _stopped():
             return super().invoke(ctx)
-        except KeyboardInterrupt as stop:
-            raise Stopped(str(stop)) from stop
+
+
+@contextmanager
+def _stopped() -> Generator[None, None, None]:
+    """Make an interrupt what the parser lets through: it would end with its code and no word."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise Stopped(str(stop)) from stop
 
 
 @cache
