@@ -15,9 +15,8 @@ import diffusers
 import torch
 import transformers
 
-import tiny_models
-
-Parts = dict[str, Any]
+from tiny_parts import Parts, clip, gemma, no_guards, qwen3, t5, unet, vae, words
+from tiny_pipelines_further import FURTHER
 
 NO_MODELS = ("Onnx", "Modular", "Flax")
 NEEDS_MORE = (
@@ -27,71 +26,27 @@ NEEDS_MORE = (
 """Parameters of classes that need more than a text, a picture and a mask, or draw something else than one picture."""
 
 
-def _clip(*, projects: bool) -> Any:
-    kind = transformers.CLIPTextModelWithProjection if projects else transformers.CLIPTextModel
-    return kind(
-        transformers.CLIPTextConfig(
-            vocab_size=1000, hidden_size=32, intermediate_size=37, num_hidden_layers=2, num_attention_heads=4,
-            projection_dim=32, max_position_embeddings=77, bos_token_id=0, eos_token_id=0, pad_token_id=0,
-        )
-    )  # fmt: skip
-
-
-def _t5() -> Any:
-    return transformers.T5EncoderModel(
-        transformers.T5Config(vocab_size=1000, d_model=32, d_kv=8, d_ff=37, num_layers=1, num_heads=4)
-    )
-
-
-def _words(most: int) -> Any:
-    words = tiny_models.tokenizer()
-    words.model_max_length = most
-    words.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-    return words
-
-
-def _vae(channels: int, *, blocks: int = 1, kind: str = "AutoencoderKL") -> Any:
-    more = {} if kind == "AutoencoderKLFlux2" else {"shift_factor": 0.06, "scaling_factor": 1.5}
-    return getattr(diffusers, kind)(
-        block_out_channels=(4,) * blocks, down_block_types=("DownEncoderBlock2D",) * blocks,
-        up_block_types=("UpDecoderBlock2D",) * blocks, latent_channels=channels, norm_num_groups=1, sample_size=32,
-        use_quant_conv=False, use_post_quant_conv=False, **more,
-    )  # fmt: skip
-
-
-def _unet(channels: int, **more: Any) -> Any:
-    return diffusers.UNet2DConditionModel(
-        sample_size=16, in_channels=channels, out_channels=4, block_out_channels=(8, 16), layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=4, norm_num_groups=4, **more,
-    )  # fmt: skip
-
-
-def _no_guards() -> Parts:
-    return {"safety_checker": None, "feature_extractor": None, "image_encoder": None}
-
-
 def stable_diffusion(name: str) -> Parts:
     is_distilled = "LatentConsistency" in name
     more = {"time_cond_proj_dim": 32} if is_distilled else {}
     scheduler = diffusers.LCMScheduler if is_distilled else diffusers.DDIMScheduler
     return {
-        "vae": _vae(4, blocks=2), "text_encoder": _clip(projects=False), "tokenizer": _words(77),
-        "unet": _unet(8 if "InstructPix2Pix" in name else 4, cross_attention_dim=32, **more),
-        "scheduler": scheduler(clip_sample=False, steps_offset=1), **_no_guards(),
+        "vae": vae(4, blocks=2), "text_encoder": clip(projects=False), "tokenizer": words(77),
+        "unet": unet(8 if "InstructPix2Pix" in name else 4, cross_attention_dim=32, **more),
+        "scheduler": scheduler(clip_sample=False, steps_offset=1), **no_guards(),
     }  # fmt: skip
 
 
 def stable_diffusion_xl(name: str) -> Parts:
     channels = 8 if "InstructPix2Pix" in name else 4
-    unet = _unet(
+    network = unet(
         channels, cross_attention_dim=64, addition_embed_type="text_time", addition_time_embed_dim=8,
         projection_class_embeddings_input_dim=6 * 8 + 32,
     )  # fmt: skip
     return {
-        "vae": _vae(4, blocks=2), "text_encoder": _clip(projects=False), "tokenizer": _words(77),
-        "text_encoder_2": _clip(projects=True), "tokenizer_2": _words(77), "unet": unet,
-        "scheduler": diffusers.EulerDiscreteScheduler(), **_no_guards(),
+        "vae": vae(4, blocks=2), "text_encoder": clip(projects=False), "tokenizer": words(77),
+        "text_encoder_2": clip(projects=True), "tokenizer_2": words(77), "unet": network,
+        "scheduler": diffusers.EulerDiscreteScheduler(), **no_guards(),
     }  # fmt: skip
 
 
@@ -102,10 +57,10 @@ def stable_diffusion_3(name: str) -> Parts:
         caption_projection_dim=32, joint_attention_dim=32, pooled_projection_dim=64, out_channels=channels,
     )  # fmt: skip
     return {
-        "transformer": transformer, "vae": _vae(channels, blocks=2),
+        "transformer": transformer, "vae": vae(channels, blocks=2),
         "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
-        "text_encoder": _clip(projects=True), "tokenizer": _words(77), "text_encoder_2": _clip(projects=True),
-        "tokenizer_2": _words(77), "text_encoder_3": _t5(), "tokenizer_3": _words(512), **_no_guards(),
+        "text_encoder": clip(projects=True), "tokenizer": words(77), "text_encoder_2": clip(projects=True),
+        "tokenizer_2": words(77), "text_encoder_3": t5(), "tokenizer_3": words(512), **no_guards(),
     }  # fmt: skip
 
 
@@ -118,10 +73,10 @@ def flux(name: str) -> Parts:
         axes_dims_rope=[4, 4, 8],
     )  # fmt: skip
     return {
-        "transformer": transformer, "vae": _vae(latent, blocks=2),
+        "transformer": transformer, "vae": vae(latent, blocks=2),
         "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
-        "text_encoder": _clip(projects=False), "tokenizer": _words(77), "text_encoder_2": _t5(),
-        "tokenizer_2": _words(512), **_no_guards(),
+        "text_encoder": clip(projects=False), "tokenizer": words(77), "text_encoder_2": t5(),
+        "tokenizer_2": words(512), **no_guards(),
     }  # fmt: skip
 
 
@@ -132,8 +87,8 @@ def chroma(name: str) -> Parts:
         approximator_num_channels=16,
     )  # fmt: skip
     return {
-        "transformer": transformer, "vae": _vae(1, blocks=2), "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
-        "text_encoder": _t5(), "tokenizer": _words(512), **_no_guards(),
+        "transformer": transformer, "vae": vae(1, blocks=2), "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
+        "text_encoder": t5(), "tokenizer": words(512), **no_guards(),
     }  # fmt: skip
 
 
@@ -143,18 +98,10 @@ def flux2_klein(name: str) -> Parts:
         joint_attention_dim=48, timestep_guidance_channels=256, axes_dims_rope=[4, 4, 4, 4], guidance_embeds=False,
     )  # fmt: skip
     return {
-        "transformer": transformer, "vae": _vae(1, blocks=2, kind="AutoencoderKLFlux2"),
-        "text_encoder": _qwen3(layers=28), "tokenizer": _words(512),
+        "transformer": transformer, "vae": vae(1, blocks=2, kind="AutoencoderKLFlux2"),
+        "text_encoder": qwen3(layers=28), "tokenizer": words(512),
         "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
     }  # fmt: skip
-
-
-def _qwen3(*, layers: int, heads: bool = True) -> Any:
-    config = transformers.Qwen3Config(
-        vocab_size=1000, hidden_size=16, intermediate_size=16, num_hidden_layers=layers, num_attention_heads=2,
-        num_key_value_heads=2, head_dim=8, max_position_embeddings=512,
-    )  # fmt: skip
-    return transformers.Qwen3ForCausalLM(config) if heads else transformers.Qwen3Model(config)
 
 
 def z_image(name: str) -> Parts:
@@ -166,19 +113,10 @@ def z_image(name: str) -> Parts:
         transformer.x_pad_token.fill_(1.0)
         transformer.cap_pad_token.fill_(1.0)
     return {
-        "transformer": transformer, "vae": _vae(4, blocks=2), "text_encoder": _qwen3(layers=2, heads=False),
-        "tokenizer": _words(512), "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(), "siglip": None,
+        "transformer": transformer, "vae": vae(4, blocks=2), "text_encoder": qwen3(layers=2, heads=False),
+        "tokenizer": words(512), "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(), "siglip": None,
         "siglip_processor": None,
     }  # fmt: skip
-
-
-def _gemma() -> Any:
-    return transformers.Gemma2Model(
-        transformers.Gemma2Config(
-            vocab_size=1000, hidden_size=8, intermediate_size=16, head_dim=4, num_attention_heads=2,
-            num_hidden_layers=2, num_key_value_heads=2, attn_implementation="eager",
-        )
-    )  # fmt: skip
 
 
 def sana(name: str) -> Parts:
@@ -188,7 +126,7 @@ def sana(name: str) -> Parts:
         sample_size=32, **({"guidance_embeds": True} if "Sprint" in name else {}),
     )  # fmt: skip
     blocks = ("ResBlock", "EfficientViTBlock")
-    vae = diffusers.AutoencoderDC(
+    coder = diffusers.AutoencoderDC(
         in_channels=3, latent_channels=4, attention_head_dim=2, encoder_block_types=blocks, decoder_block_types=blocks,
         encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8), encoder_qkv_multiscales=((), (5,)),
         decoder_qkv_multiscales=((), (5,)), encoder_layers_per_block=(1, 1), decoder_layers_per_block=(1, 1),
@@ -197,7 +135,7 @@ def sana(name: str) -> Parts:
     )  # fmt: skip
     scheduler = diffusers.SCMScheduler() if "Sprint" in name else diffusers.FlowMatchEulerDiscreteScheduler()
     return {
-        "transformer": transformer, "vae": vae, "text_encoder": _gemma(), "tokenizer": _words(300),
+        "transformer": transformer, "vae": coder, "text_encoder": gemma(), "tokenizer": words(300),
         "scheduler": scheduler,
     }  # fmt: skip
 
@@ -208,7 +146,7 @@ def lumina2(name: str) -> Parts:
         multiple_of=16, axes_dim_rope=[4, 2, 2], cap_feat_dim=8,
     )  # fmt: skip
     return {
-        "transformer": transformer, "vae": _vae(4, blocks=4), "text_encoder": _gemma(), "tokenizer": _words(512),
+        "transformer": transformer, "vae": vae(4, blocks=4), "text_encoder": gemma(), "tokenizer": words(512),
         "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
     }  # fmt: skip
 
@@ -220,7 +158,7 @@ def pixart(name: str) -> Parts:
         norm_elementwise_affine=False, norm_eps=1e-6,
     )  # fmt: skip
     return {
-        "transformer": transformer, "vae": _vae(4, blocks=2), "text_encoder": _t5(), "tokenizer": _words(300),
+        "transformer": transformer, "vae": vae(4, blocks=2), "text_encoder": t5(), "tokenizer": words(300),
         "scheduler": diffusers.DDIMScheduler(),
     }  # fmt: skip
 
@@ -229,7 +167,7 @@ class _Sees:
     """What a vision-language processor does, without torchvision: texts and pictures to ids, patches and grids."""
 
     def __init__(self) -> None:
-        self.tokenizer = _words(512)
+        self.tokenizer = words(512)
         self.image_processor = transformers.Qwen2VLImageProcessorPil(patch_size=14, min_pixels=784, max_pixels=784)
 
     def __call__(self, *, text: Any, images: Any = None, **_: Any) -> Any:
@@ -264,13 +202,13 @@ def qwen_image(name: str) -> Parts:
         patch_size=2, in_channels=16, out_channels=4, num_layers=1, attention_head_dim=16, num_attention_heads=3,
         joint_attention_dim=16, guidance_embeds=False, axes_dims_rope=(8, 4, 4),
     )  # fmt: skip
-    vae = diffusers.AutoencoderKLQwenImage(
+    coder = diffusers.AutoencoderKLQwenImage(
         base_dim=8, z_dim=4, dim_mult=[1, 2, 4], num_res_blocks=1, temperal_downsample=[False, True],
         latents_mean=[0.0] * 4, latents_std=[1.0] * 4,
     )  # fmt: skip
     return {
-        "transformer": transformer, "vae": vae, "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
-        "text_encoder": transformers.Qwen2_5_VLForConditionalGeneration(config), "tokenizer": _words(512),
+        "transformer": transformer, "vae": coder, "scheduler": diffusers.FlowMatchEulerDiscreteScheduler(),
+        "text_encoder": transformers.Qwen2_5_VLForConditionalGeneration(config), "tokenizer": words(512),
         "processor": _Sees(),
     }  # fmt: skip
 
@@ -279,7 +217,7 @@ FAMILIES: Mapping[str, Callable[[str], Parts]] = {
     family.__name__: family
     for family in (
         stable_diffusion, stable_diffusion_xl, stable_diffusion_3, flux, chroma, flux2_klein, z_image,
-        sana, lumina2, pixart, qwen_image,
+        sana, lumina2, pixart, qwen_image, *FURTHER,
     )
 }  # fmt: skip
 
@@ -300,9 +238,8 @@ def _fits(kind: Any, parts: Parts) -> bool:
             wanted = [each for each in types.get(name, ()) if inspect.isclass(each)]
             if wanted and not isinstance(part, tuple(wanted)):
                 return False
-    return {"unet", "transformer", "text_encoder"} & set(_asked(kind)) >= {"text_encoder"} and any(
-        name in _asked(kind) for name in ("unet", "transformer")
-    )
+    asked = set(_asked(kind))
+    return bool({"text_encoder", "prior_text_encoder"} & asked) and bool({"unet", "transformer"} & asked)
 
 
 def classes() -> list[tuple[str, str]]:

@@ -122,7 +122,7 @@ def test_a_scale_is_refused_where_and_only_where_it_changes_nothing(family: str,
 def test_the_suite_covers_the_families_and_nearly_all_may_share_a_batch() -> None:
     names = {name for _, name in CLASSES}
     assert {family for family, _ in CLASSES} == set(tiny_pipelines.FAMILIES)
-    assert len(names) >= 55
+    assert len(names) >= 67
     assert set(MIXES) & names == set(MIXES) - {"Flux2Pipeline"}
 
 

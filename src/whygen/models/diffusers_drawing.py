@@ -68,6 +68,7 @@ class Brush:
     def __init__(self, call: Callable[..., Any], takes: Parameters, *, multiple: int) -> None:
         self._call = call
         self._takes = takes
+        self._picture = picture_name(takes) or "image"
         self.multiple = multiple
         self._may_size: bool | None = None  # whether it draws in a size that it is told; None: not tried yet
 
@@ -77,7 +78,7 @@ class Brush:
         if job.wanted.negative is not None:
             told["negative_prompt"] = job.wanted.negative
         if job.image is not None:
-            told["image"] = Image.fromarray(job.image)
+            told[self._picture] = Image.fromarray(job.image)
         if job.mask is not None:
             told["mask_image"] = Image.fromarray(job.mask).convert("L")
         return self._called(job, told, count=1)[0]
@@ -89,7 +90,7 @@ class Brush:
         if first.wanted.negative is not None:
             told["negative_prompt"] = [first.wanted.negative] * len(jobs)
         if first.image is not None:
-            told["image"] = [Image.fromarray(job.image) for job in jobs if job.image is not None]
+            told[self._picture] = [Image.fromarray(job.image) for job in jobs if job.image is not None]
         if first.mask is not None:
             told["mask_image"] = [Image.fromarray(job.mask).convert("L") for job in jobs if job.mask is not None]
         return self._called(first, told, count=len(jobs))
@@ -163,6 +164,13 @@ class Brush:
         if "_auto_resize" in self._takes:
             found["_auto_resize"] = False
         return found
+
+
+def picture_name(takes: Parameters) -> str | None:
+    """The parameter that takes the picture: what is changed, or for some classes what the drawing shall follow (edges,
+    a pose, a depth); None where a class draws from a text alone.
+    """
+    return next((name for name in ("image", "control_image") if name in takes), None)
 
 
 def multiple_of(pipeline: Any) -> int:

@@ -19,7 +19,7 @@ _FIELDS: tuple[tuple[str, OutputKind], ...] = (
 )  # fmt: skip
 """Fields of an output class, the first that is there decides: a video with a sound is a video."""
 
-_GIVEN = ("prompt", "image", "mask_image")
+_GIVEN = ("prompt", "image", "control_image", "mask_image")
 """What whygen can give: the text, and of an `Edit` the picture."""
 
 _CHANGES = re.compile(
@@ -83,19 +83,24 @@ def check_class(made: type, name: str) -> OutputKind:
     if "prompt" not in parameters:
         raise UsageError(f"{name} ({made.__name__}) takes no text: whygen can change nothing in it.")
     kind = answers_with(made)
-    if kind == "picture":
-        return kind
     fixed = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     needed = [
         each.name
         for each in list(parameters.values())[1:]
         if each.default is each.empty and each.kind not in fixed and each.name not in _GIVEN
     ]
-    if needed or _CHANGES.search(made.__name__):
+    if kind == "picture" and {"image", "control_image"} <= set(parameters):
+        needed.append("a control_image beside the picture")
+    if needed or (kind != "picture" and _CHANGES.search(made.__name__)):
         what = ", ".join(needed) or "a clip or a sound to change"
-        line = "-> Sound, which returns (samples, rate)" if kind == "sound" else "-> Video, which returns frames"
         raise UsageError(
             f"{name} ({made.__name__}) needs {what}, and whygen gives a text, or a picture and a text. Explain a "
-            f"function that calls it: def f(prompt: str) {line}."
+            f"function that calls it: def f(prompt: str) {_LINES[kind]}."
         )
     return kind
+
+
+_LINES: dict[OutputKind, str] = {
+    "sound": "-> Sound, which returns (samples, rate)", "frames": "-> Video, which returns frames",
+    "picture": "-> Picture, which returns the picture (or def f(edit: Edit), which is given one too)",
+}  # fmt: skip

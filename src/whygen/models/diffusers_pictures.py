@@ -21,7 +21,7 @@ from diffusers.utils import logging
 
 from whygen import pictures
 from whygen.errors import DataError
-from whygen.models.diffusers_drawing import WORTH, Brush, Drawn, Job, multiple_of
+from whygen.models.diffusers_drawing import WORTH, Brush, Drawn, Job, multiple_of, picture_name
 from whygen.models.diffusers_settings import ignored, read_settings
 from whygen.models.diffusers_tokens import readers, said_of_cuts
 from whygen.models.hf_model import quiet as quiet_transformers
@@ -111,7 +111,7 @@ class PictureModel:
     @property
     def takes_picture(self) -> bool:
         """Whether it takes a picture to change; if not, it draws from a text alone."""
-        return "image" in self._takes
+        return picture_name(self._takes) is not None
 
     @property
     def context_tokens(self) -> int | None:
@@ -206,7 +206,9 @@ class PictureModel:
             )
         if not isinstance(prompt, Edit):
             # Some classes change a picture or draw without one (Flux2, Kontext); others fail, and are told apart there.
-            if isinstance(prompt, str) and "mask_image" not in self._takes and self._takes["image"].default is None:
+            # One that follows a control draws nothing without.
+            may_lack = "image" in self._takes and self._takes["image"].default is None
+            if isinstance(prompt, str) and "mask_image" not in self._takes and may_lack:
                 return None
             raise Refused(
                 f"{self._uri} changes a picture, and was given none", "Give Edit(picture, instruction) (whygen edit)."
