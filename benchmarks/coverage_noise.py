@@ -336,7 +336,10 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
             if (row := kept.get(str(cell), lambda cell=cell, i=i, name=name: run(cell, _rng(name, i)))) is not None
         ]
         rows.sort(key=lambda row: float(row["coverage"]))  # type: ignore[arg-type]
-        figures |= {f"{name}noises": by_noise(rows), f"{name}rows": rows, f"{name}verdict": (judged := verdict(rows))}
+        figures |= {f"{name}rows": rows, f"{name}verdict": (judged := verdict(rows))}
+        for estimand in OTHERS if name else [""]:
+            own = [row for row in rows if estimand in ("", row["estimand"])]
+            figures[f"{estimand} noises".strip()] = by_noise(own)
         print(record.table(rows))
         print("; ".join(f"{key}: {len(value) if isinstance(value, list) else value}" for key, value in judged.items()))
     record.write("coverage_noise", figures, seed=SEED)
