@@ -32,7 +32,7 @@ SHARE_DRAWS = 400
 """Draws behind the interval of a share."""
 MOST_VALUES = 2_000_000
 """So many criteria are compared with thresholds at once."""
-DISCRETE_ENDS = (0.01, 0.99)
+DISCRETE_ENDS = (0.025, 0.975)
 """Quantiles of the threshold's draws that an interval spans where a criterion takes few values."""
 
 Codes: TypeAlias = NDArray[np.int8]
