@@ -21,8 +21,8 @@ from whygen.types import Settings
 
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa")
 CELLS = (
-    ("words", 5, 64, 400), ("words", 8, 64, 400), ("words", 10, 200, 100),
-    ("yes or no", 5, 64, 400), ("yes or no", 8, 64, 400),
+    ("words", 5, 64, 400), ("words", 8, 64, 200), ("words", 10, 200, 60),
+    ("yes or no", 5, 64, 400), ("yes or no", 8, 64, 200),
 )  # fmt: skip
 """Model, units, calls and comparisons without a change; a quarter as many with one."""
 TARGETS = {"words": "token-set", "yes or no": "exact"}

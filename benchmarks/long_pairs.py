@@ -21,8 +21,8 @@ from whygen.results.prompt import PromptExplanation
 from whygen.types import Settings
 
 PROMPTS = 40
-RUNS = 100
-"""Of a line of levels: 100 to 2,300 intervals a cell."""
+RUNS = 80
+"""Of a line of levels: 80 to 1,900 intervals a cell."""
 SEED = 61
 FILLERS = ("the", "cat", "dog", "house", "runs", "blue", "sees", "finds", "under", "over", "green", "tree", "river")
 

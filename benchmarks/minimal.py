@@ -21,7 +21,7 @@ from whygen.types import Settings
 
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
 CALLS = 48
-RUNS = 50
+RUNS = 30
 """Of a rule."""
 SEED = 71
 
