@@ -166,9 +166,16 @@ class Search:
         worthy = [
             part
             for part in parts
-            if part.children and part.index not in self.attempts and self.standings[part.index].promise > self.worth
+            if part.children and part.index not in self.attempts and self._promises(self.standings[part.index])
         ]
         return sorted(worthy, key=lambda part: -self.standings[part.index].promise)
+
+    def _promises(self, standing: Standing) -> bool:
+        """Whether a part may be worth opening: not where its value is nothing, and so is what was found inside it.
+
+        Its interval still leaves room for what no mask showed, and calls inside this part would not show that either.
+        """
+        return standing.promise > self.worth and (abs(standing.value) > self.worth or standing.hidden != 0.0)
 
     @property
     def leaves(self) -> list[Part]:
