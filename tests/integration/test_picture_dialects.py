@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ import whygen
 from faults.answers import drawn
 from faults.scripts import Received
 from faults.site import Handler, Site
-from whygen.models import Model, ModelOptions, load_model
+from whygen.cli import main
+from whygen.models import Model, ModelOptions, load_model, output_kind
 from whygen.models.openai_drawn import decoded
 from whygen.pictures import picture_of
 from whygen.remote import Malformed
@@ -37,8 +39,8 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     found.close()
 
 
-def model(site: Site, name: str = "any") -> Model:
-    options = ModelOptions(base_url=f"http://127.0.0.1:{site.port}/v1", endpoint="images", timeout=5.0)
+def model(site: Site, name: str = "any", *, endpoint: str = "images") -> Model:
+    options = ModelOptions(base_url=f"http://127.0.0.1:{site.port}/v1", endpoint=endpoint, timeout=5.0)
     return load_model(f"openai/{name}", options)
 
 
@@ -272,3 +274,100 @@ def test_pictures_of_a_batch_come_from_their_addresses_too(site: Site) -> None:
     assert isinstance(results.answers["a"], Output)
     assert "inside this network" in results.answers["b"].message
     assert "answered 410" in results.answers["c"].message
+
+
+BY_CHAT: dict[str, Any] = {
+    "openrouter": {"role": "assistant", "content": "Here it is.",
+                   "images": [{"type": "image_url", "index": 0, "image_url": {"url": DATA}}]},
+    "vllm-omni": {"role": "assistant", "content": [{"type": "image_url", "image_url": {"url": DATA}}]},
+    "parts": {"content": [{"type": "text", "text": "!"}, {"type": "image_url", "image_url": {"url": "{site}/p.png"}}]},
+    "image-part": {"content": [{"type": "image", "image": B64}]},
+    "markdown": {"content": f"Here you are: ![a fox]({DATA}) Anything else?"},
+    "markdown-address": {"content": "![image]({site}/p.png)"},
+}  # fmt: skip
+"""Messages that hold a picture, as routers and servers write them."""
+
+
+def completion(message: Any, **more: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop", **more}]}
+
+
+@pytest.mark.parametrize("make", BY_CHAT)
+@pytest.mark.parametrize("prompt", ["a fox", Edit(BLACK, "brighter")], ids=["text", "edit"])
+def test_a_picture_that_comes_by_chat_is_found(site: Site, make: str, prompt: str | Edit) -> None:
+    site.routes |= {
+        "/v1/chat/completions": page(completion(BY_CHAT[make]), site), "/p.png": lambda h: h.send(200, picture()),
+    }  # fmt: skip
+    asked = model(site, endpoint="chat-images")
+    assert output_kind(asked) == "picture"
+    (found,) = asked.answer([Request(prompt=prompt)])
+    assert isinstance(found, Output), found
+    assert found.picture is not None
+    assert found.picture.data == picture()
+
+
+def test_a_chat_is_asked_for_pictures_with_its_picture_and_without_a_limit(site: Site) -> None:
+    bodies: list[Any] = []
+
+    def answer(handler: Handler) -> None:
+        bodies.append(json.loads(handler.body))
+        if "modalities" in bodies[-1]:
+            handler.send(400, b'{"error": {"message": "Unknown parameter: modalities"}}')
+        else:
+            page(completion(BY_CHAT["openrouter"]), site)(handler)
+
+    site.routes["/v1/chat/completions"] = answer
+    asked = model(site, endpoint="chat-images")
+    requests = [Request(prompt=Edit(BLACK, text), settings=Settings(extra={"seed": 3})) for text in ("brighter", "red")]
+    assert all(isinstance(found, Output) for found in asked.answer(requests))
+    assert [sorted(body) for body in bodies] == [
+        ["messages", "modalities", "model", "seed"], *[["messages", "model", "seed"]] * 2,
+    ]  # fmt: skip
+    assert bodies[0]["modalities"] == ["image", "text"]
+    text, image = bodies[0]["messages"][0]["content"]
+    assert text["text"] == "brighter"
+    assert decoded(image["image_url"]["url"]) == BLACK.data
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (
+            completion({"content": "I cannot draw that."}),
+            "refused",
+            "words instead of a picture: 'I cannot draw that.'",
+        ),
+        (completion({"content": None}, finish_reason="content_filter"), "refused", "filter"),
+        (completion({"content": ""}), "transient", "without a message that holds a picture"),
+        ({"choices": []}, "transient", "without a message"),
+        (completion({"content": f"the key is {KEY}"}), "refused", "[key]"),
+        (completion({"images": [{"image_url": {"url": "data:image/png;base64,eA=="}}]}), "transient", "no picture"),
+    ],
+)
+def test_a_message_without_a_picture_is_said(site: Site, answer: Any, kind: str, words: str) -> None:
+    site.routes["/v1/chat/completions"] = page(answer, site)
+    (found,) = model(site, endpoint="chat-images").answer([Request(prompt="a fox")])
+    assert isinstance(found, Failure)
+    assert (found.kind, words in found.message) == (kind, True), found
+    assert KEY not in found.message
+
+
+def test_an_edit_by_command_goes_by_chat_where_it_is_told_so(site: Site, tmp_path: Path) -> None:
+    def answer(handler: Handler) -> None:
+        given = json.loads(handler.body)["messages"][0]["content"][0]["text"]
+        told = json.dumps({"prompt": given}).encode()
+        made = json.loads(drawn(Received(method="POST", path="/", headers={}, body=told)).body)["data"][0]["b64_json"]
+        page(completion({"images": [{"image_url": {"url": f"data:image/png;base64,{made}"}}]}), site)(handler)
+
+    site.routes["/v1/chat/completions"] = answer
+    (tmp_path / "in.png").write_bytes(BLACK.data)
+    with pytest.raises(SystemExit) as end:
+        main([
+            "edit", "openai/any", str(tmp_path / "in.png"), "make the fox red", "--endpoint", "chat-images",
+            "--no-cache", "--base-url", f"http://127.0.0.1:{site.port}/v1", "--encoder", "patches", "--budget", "16",
+            "--quiet",
+            "-o", str(tmp_path / "out"),
+        ])  # fmt: skip
+    assert end.value.code == 0
+    assert any(unit.attribution for unit in whygen.load(tmp_path / "out").units)
+    assert set(site.paths) == {"/v1/chat/completions"}

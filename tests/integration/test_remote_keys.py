@@ -161,7 +161,7 @@ def test_a_service_is_found_by_its_address_in_the_environment(monkeypatch: pytes
 
 
 def test_an_unknown_endpoint_names_the_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match="chat, completions, images"):
+    with pytest.raises(UnknownNameError, match="chat, chat-images, completions, images"):
         load_model("openai/x", ModelOptions(base_url="http://localhost:1/v1", endpoint="chats"))
 
 

@@ -34,7 +34,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
 Seed = Annotated[int, typer.Option(help="Of the masks, the folds, the sign flips, and of sampling.")]
 BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Address of an OpenAI-compatible server.")]
-Endpoint = Annotated[str | None, typer.Option(help="Of a remote model: chat, completions or images.")]
+Endpoint = Annotated[str | None, typer.Option(help="Of a remote model: chat, completions, images or chat-images.")]
 Cache = Annotated[Path | None, typer.Option("--cache", help="File of recorded answers.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep answers in memory only.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; chosen automatically.")]

@@ -71,7 +71,7 @@ def check_draws(model: str, endpoint: str | None, given: Mapping[str, JsonValue]
         _option(name) for name, value in given.items() if value is not None and not (speaks and name in _OF_SOUNDS)
     ]
     is_server = provider == "openai" or provider in SERVICES or is_service(provider)
-    if not named or not (speaks or provider in _WRITERS or (is_server and endpoint != "images")):
+    if not named or not (speaks or provider in _WRITERS or (is_server and endpoint not in ("images", "chat-images"))):
         return
     way = "; if it draws, add --endpoint images" if is_server else ""
     asked = "texts or sounds" if speaks else "texts"

@@ -98,6 +98,9 @@ def edit(
     quiet: common.Quiet = False,
     seed: common.Seed = 0,
     base_url: common.BaseUrl = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Of a remote model: images (the default), or chat-images.")
+    ] = None,
     cache: common.Cache = None,
     no_cache: common.NoCache = False,
     device: common.Device = None,
@@ -133,7 +136,7 @@ def edit(
             dtype=dtype,
             batch_size=batch_size,
             base_url=base_url,
-            endpoint=_endpoint(model),
+            endpoint=endpoint or _endpoint(model),
             timeout=timeout,
         ),
         **{name: value for name, value in choices.items() if value is not None},

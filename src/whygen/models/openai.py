@@ -9,7 +9,7 @@ from whygen.models.protocols import Model
 from whygen.remote import find_service
 
 OWN = "https://api.openai.com/v1"
-ENDPOINTS = ("chat", "completions", "images")
+ENDPOINTS = ("chat", "completions", "images", "chat-images")
 
 
 def open_openai(name: str, options: ModelOptions, *, service: str = "openai") -> Model:

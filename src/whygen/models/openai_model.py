@@ -13,6 +13,7 @@ import openai
 from whygen.models.batches import Batches
 from whygen.models.openai_batches import OpenAIBatches
 from whygen.models.openai_chat import chat, chat_body, read_chat
+from whygen.models.openai_chat_pictures import ChatDrawing
 from whygen.models.openai_client import TIMEOUT, failure_of, open_client
 from whygen.models.openai_completions import complete, completion_body, read_completion, score
 from whygen.models.openai_pictures import Drawing
@@ -21,7 +22,10 @@ from whygen.types import Edit, Failure, JsonValue, Limits, OutputKind, Request
 
 IN_FLIGHT = 64
 """The most calls at once; how many of these the server is given, `whygen.runs` finds out."""
+DRAWING = ("images", "chat-images")
+"""Endpoints whose answers are pictures."""
 _OWN_HOST = "https://api.openai.com"
+_CHAT = "/v1/chat/completions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,10 @@ class Endpoint:
     """What an endpoint is asked with, and how its answers are read.
 
     Attributes:
-        name: ``chat``, ``completions`` or ``images``.
+        name: ``chat``, ``completions``, ``images`` or ``chat-images``.
         path: as batches name it.
         one: asks for one answer.
+        edit: the same for an `Edit`.
         body: what it is asked with, in a batch.
         read: the output in an answer, and the seed that was sent.
     """
@@ -39,12 +44,15 @@ class Endpoint:
     name: str
     path: str
     one: Callable[[openai.OpenAI, str, Request], Answer]
+    edit: Callable[[openai.OpenAI, str, Request], Answer]
     body: Callable[[str, Request], Mapping[str, JsonValue] | Failure]
     read: Callable[[Mapping[str, Any], JsonValue], Answer]
 
 
 class RemoteModel:
-    """One endpoint of one model. An `Edit` goes to the endpoint of edits, whichever is asked for other prompts."""
+    """One endpoint of one model. An `Edit` goes to the endpoint of edits, whichever is asked for other prompts, but for
+    ``chat-images``, which takes it.
+    """
 
     def __init__(
         self,
@@ -52,7 +60,6 @@ class RemoteModel:
         name: str,
         *,
         endpoint: Endpoint,
-        drawing: Drawing | None = None,
         timeout: float | None = None,
     ) -> None:
         self._client = open_client(service, timeout=timeout)
@@ -60,7 +67,6 @@ class RemoteModel:
         self._service = service
         self._name = name
         self._endpoint = endpoint
-        self._drawing = drawing or Drawing(service, timeout=timeout or TIMEOUT)
 
     @property
     def uri(self) -> str:
@@ -77,7 +83,7 @@ class RemoteModel:
 
     @property
     def output_kind(self) -> OutputKind:
-        return "picture" if self._endpoint.name == "images" else "text"
+        return "picture" if self._endpoint.name in DRAWING else "text"
 
     @property
     def service(self) -> Service:
@@ -95,12 +101,11 @@ class RemoteModel:
         return self._each(requests, self._answer)
 
     def _answer(self, request: Request) -> Answer:
-        if isinstance(request.prompt, Edit):
-            return self._drawing.edit(self._client, self._name, request)
-        return self._endpoint.one(self._client, self._name, request)
+        one = self._endpoint.edit if isinstance(request.prompt, Edit) else self._endpoint.one
+        return one(self._client, self._name, request)
 
     def _body(self, request: Request) -> Mapping[str, JsonValue] | Failure:
-        if isinstance(request.prompt, Edit):
+        if isinstance(request.prompt, Edit) and self._endpoint.edit != self._endpoint.one:
             advice = "Leave batch out: the same pictures are then changed one by one."
             return Failure(kind="permanent", message="a batch takes no picture that is to be changed", advice=advice)
         return self._endpoint.body(self._name, request)
@@ -116,41 +121,33 @@ class CompletionsModel(RemoteModel):
         return self._each(requests, lambda request: score(self._client, self._name, request))
 
 
-COMPLETIONS = Endpoint(
-    "completions",
-    "/v1/completions",
-    complete,
-    completion_body,
-    lambda found, seed: read_completion(found, seed=seed),
-)
-
-
-def images_endpoint(drawing: Drawing) -> Endpoint:
-    """The endpoint of pictures."""
-    return Endpoint("images", "/v1/images/generations", drawing.generate, drawing.body, drawing.read)
-
-
-def chat_endpoint(length: str) -> Endpoint:
-    """The chat endpoint of a server that calls the limit of an answer so."""
-    return Endpoint(
-        "chat",
-        "/v1/chat/completions",
-        partial(chat, length=length),
-        partial(chat_body, length=length),
-        lambda found, seed: read_chat(found, seed=seed),
-    )
-
-
-def make_model(service: Service, name: str, *, endpoint: str, timeout: float | None = None) -> RemoteModel:
-    """The model for an endpoint: ``chat``, ``completions`` or ``images``.
+def endpoint_for(name: str, service: Service, *, timeout: float) -> Endpoint:
+    """The endpoint of that name, for one model: what it learns of its server, it keeps.
 
     The limit of an answer is ``max_completion_tokens`` at OpenAI, whose newer models know no other, and ``max_tokens``
     elsewhere, which every compatible server knows.
     """
-    if endpoint == "completions":
-        return CompletionsModel(service, name, endpoint=COMPLETIONS, timeout=timeout)
-    if endpoint == "images":
-        drawing = Drawing(service, timeout=timeout or TIMEOUT)
-        return RemoteModel(service, name, endpoint=images_endpoint(drawing), drawing=drawing, timeout=timeout)
+    edit = Drawing(service, timeout=timeout).edit
+    if name == "completions":
+        read = _reading(read_completion)
+        return Endpoint(name, "/v1/completions", complete, edit, completion_body, read)
+    if name == "images":
+        drawing = Drawing(service, timeout=timeout)
+        return Endpoint(name, "/v1/images/generations", drawing.generate, drawing.edit, drawing.body, drawing.read)
+    if name == "chat-images":
+        by_chat = ChatDrawing(service, timeout=timeout)
+        return Endpoint(name, _CHAT, by_chat.ask, by_chat.ask, by_chat.body, by_chat.read)
     length = "max_completion_tokens" if service.place.startswith(_OWN_HOST) else "max_tokens"
-    return RemoteModel(service, name, endpoint=chat_endpoint(length), timeout=timeout)
+    one, body = partial(chat, length=length), partial(chat_body, length=length)
+    return Endpoint(name, _CHAT, one, edit, body, _reading(read_chat))
+
+
+def _reading(read: Callable[..., Answer]) -> Callable[[Mapping[str, Any], JsonValue], Answer]:
+    return lambda found, seed: read(found, seed=seed)
+
+
+def make_model(service: Service, name: str, *, endpoint: str, timeout: float | None = None) -> RemoteModel:
+    """The model for an endpoint: ``chat``, ``completions``, ``images`` or ``chat-images``."""
+    made = CompletionsModel if endpoint == "completions" else RemoteModel
+    found = endpoint_for(endpoint, service, timeout=timeout or TIMEOUT)
+    return made(service, name, endpoint=found, timeout=timeout)

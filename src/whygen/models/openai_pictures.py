@@ -16,8 +16,6 @@ from whygen.types import Edit, Failure, JsonValue, Output, Request
 
 _ALWAYS_BYTES = ("gpt-image", "chatgpt-image")
 """Models that send pictures themselves, never links to them, and refuse to be told so."""
-_FORMAT: Final = "response_format"
-_NAMES_FORMAT: Final = re.compile(r"(?i)response[ _-]?format|b64_json")
 _REFUSING: Final = frozenset({400, 422})
 """Statuses of a parameter that is not taken."""
 
@@ -43,8 +41,9 @@ class Drawing:
     def __init__(self, service: Service, *, timeout: float) -> None:
         self._service = service
         self._timeout = timeout
-        self._generations = _Format()
-        self._edits = _Format()
+        names = re.compile(r"(?i)response[ _-]?format|b64_json")
+        self._generations = Dispensable("response_format", "b64_json", names=names)
+        self._edits = Dispensable("response_format", "b64_json", names=names)
 
     def generate(self, client: openai.OpenAI, name: str, request: Request) -> Answer:
         """Ask for a picture of what a text says. Of the settings only ``extra`` (size, quality ...) is sent."""
@@ -56,7 +55,7 @@ class Drawing:
             raw = client.images.with_raw_response.generate(model=name, prompt=prompt, n=1, extra_body=body)
             return self._read(raw.content)
 
-        return self._generations.ask(name, request, send)
+        return self._ask(self._generations, name, request, send)
 
     def edit(self, client: openai.OpenAI, name: str, request: Request) -> Answer:
         """Ask for a picture to be changed; the request's prompt is an `Edit`."""
@@ -72,13 +71,22 @@ class Drawing:
             )
             return self._read(raw.content)
 
-        return self._edits.ask(name, request, send)
+        return self._ask(self._edits, name, request, send)
+
+    def _ask(
+        self, asked: Dispensable, name: str, request: Request, send: Callable[[Mapping[str, JsonValue]], Answer]
+    ) -> Answer:
+        if name.startswith(_ALWAYS_BYTES):
+            return send(with_extra({}, request.settings.extra))
+        return asked.ask(request, send)
 
     def body(self, name: str, request: Request) -> dict[str, JsonValue] | Failure:
         """The same as `generate` asks with, for a batch."""
         if not isinstance(request.prompt, str):
             return _TEXTS_ONLY
-        return {"model": name, "prompt": request.prompt, "n": 1, **self._generations.body(name, request)}
+        has_format = not name.startswith(_ALWAYS_BYTES)
+        told = self._generations.body(request) if has_format else with_extra({}, request.settings.extra)
+        return {"model": name, "prompt": request.prompt, "n": 1, **told}
 
     def read(self, answer: Mapping[str, Any], seed: JsonValue = None) -> Answer:
         """The output in an answer of the images endpoints, whoever made the server.
@@ -113,44 +121,49 @@ class Drawing:
         return self.read(answer)
 
 
-class _Format:
-    """Whether an endpoint can be told to send pictures themselves, in OpenAI's words.
+class Dispensable:
+    """A parameter that an endpoint may refuse and do without.
 
-    The first request finds it out while others wait for it, so that one alone is refused. It is sent again without
-    those words, beside what a run counts: a request that was not taken was not answered.
+    The first request finds it out while others wait for it, so that one alone is refused. It is sent again without the
+    parameter, beside what a run counts: a request that was not taken was not answered.
+
+    Args:
+        name: of the parameter.
+        value: what is sent.
+        names: words of an error that speak of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, value: JsonValue, *, names: re.Pattern[str]) -> None:
+        self._name = name
+        self._value = value
+        self._names = names
         self._is_taken = True
         self._first = threading.Lock()
         self._known = threading.Event()
 
-    def body(self, name: str, request: Request) -> dict[str, JsonValue]:
+    def body(self, request: Request) -> dict[str, JsonValue]:
         """What is asked beside model and prompt."""
-        told = self._is_taken and not name.startswith(_ALWAYS_BYTES)
-        return with_extra({_FORMAT: "b64_json"} if told else {}, request.settings.extra)
+        return with_extra({self._name: self._value} if self._is_taken else {}, request.settings.extra)
 
-    def ask(self, name: str, request: Request, send: Callable[[Mapping[str, JsonValue]], Answer]) -> Answer:
-        """Ask, and once more where the words are refused."""
-        body = self.body(name, request)
-        if _FORMAT not in body or _FORMAT in request.settings.extra:
-            return send(body)
+    def ask(self, request: Request, send: Callable[[Mapping[str, JsonValue]], Answer]) -> Answer:
+        """Ask, and once more where the parameter is refused; what a person says of it is sent as it is."""
+        if not self._is_taken or self._name in request.settings.extra:
+            return send(self.body(request))
         is_first = self._first.acquire(blocking=False)  # and it is never given back
         if not is_first:
             self._known.wait()
         try:
-            return send(self.body(name, request))
+            return send(self.body(request))
         except (openai.APIStatusError, ErrorInside) as error:
-            if not _refuses_format(error):
+            if not self._is_refused(error):
                 raise
             self._is_taken = False
         finally:
             if is_first:
                 self._known.set()
-        return send(self.body(name, request))
+        return send(self.body(request))
 
-
-def _refuses_format(error: openai.APIStatusError | ErrorInside) -> bool:
-    if isinstance(error, ErrorInside):
-        return _NAMES_FORMAT.search(str(error.found)) is not None
-    return error.status_code in _REFUSING and _NAMES_FORMAT.search(error.response.text) is not None
+    def _is_refused(self, error: openai.APIStatusError | ErrorInside) -> bool:
+        if isinstance(error, ErrorInside):
+            return self._names.search(str(error.found)) is not None
+        return error.status_code in _REFUSING and self._names.search(error.response.text) is not None

@@ -19,7 +19,8 @@ class ModelOptions:
         dtype: ``float32``, ``float16`` or ``bfloat16``.
         batch_size: prompts in one batch of a local model.
         base_url: address of a compatible server.
-        endpoint: of such a server: ``chat``, ``completions`` (base models) or ``images``.
+        endpoint: of such a server: ``chat``, ``completions`` (base models), ``images``, or ``chat-images`` (models that
+            answer with pictures by chat).
         timeout: seconds that a server may be silent before an answer is given up.
         purpose: ``foresee`` opens a remote model without its key: calls are counted, and none can be made.
     """

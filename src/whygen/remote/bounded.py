@@ -87,8 +87,10 @@ def _most(request: httpx2.Request) -> int:
             return most
     try:
         body: Any = json.loads(request.content)
+        if "image" in (body.get("modalities") or ()):
+            return _LARGE["images"]
         tokens = max(value for name in _LENGTHS if isinstance(value := body.get(name), int))
-    except (ValueError, AttributeError, RecursionError, httpx2.RequestNotRead):
+    except (ValueError, TypeError, AttributeError, RecursionError, httpx2.RequestNotRead):
         return 2**26
     return _SPARE + _A_TOKEN * max(0, min(tokens, 10**6))
 
