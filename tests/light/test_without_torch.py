@@ -51,3 +51,13 @@ def test_the_command_line_and_the_report(tmp_path: Path, capsys: pytest.CaptureF
 def test_what_is_missing_is_named_with_the_command_that_installs_it() -> None:
     with pytest.raises(whygen.errors.MissingExtraError, match=r"whygen\[hf\]"):
         whygen.explain_prompt("hf/any/model", PROMPT, cache=None)
+
+
+def test_an_explanation_is_saved_and_read_without_pyarrow(tmp_path: Path) -> None:
+    assert importlib.util.find_spec("pyarrow") is None
+    explanation = whygen.explain_prompt("planted/additive", PROMPT, target="tfidf", cache=None)
+    explanation.save(tmp_path)
+    assert whygen.load(tmp_path) == explanation
+    with pytest.raises(whygen.errors.MissingExtraError, match=r"whygen\[tables\]"):
+        (tmp_path / "x.parquet").write_bytes(b"PAR1")
+        whygen.explain_anchors("planted/additive", tmp_path / "x.parquet")

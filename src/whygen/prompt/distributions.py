@@ -9,11 +9,12 @@ of the same law have is subtracted by the caller, so attributions (differences) 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.distances.sets import least_cost
 from whygen.encoders import TextEncoder
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.targets import Target
@@ -52,10 +53,7 @@ def mmd(between: Floats, first: Floats, second: Floats) -> float:
 def optimal_transport(between: Floats, first: Floats, second: Floats) -> float:
     """The least mean distance by which one set of draws is carried to the other."""
     del first, second
-    import ot  # where it is used: it loads torch if that is installed
-
-    nothing: Floats = np.empty(0)
-    return float(cast("Any", ot).emd2(nothing, nothing, np.ascontiguousarray(between)))
+    return least_cost(np.ascontiguousarray(between))
 
 
 def sinkhorn(between: Floats, first: Floats, second: Floats) -> float:

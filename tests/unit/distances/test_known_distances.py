@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from whygen import distances
+from whygen.distances.sets import least_cost
 from whygen.distances.texts import words
-from whygen.errors import DataError, UnknownNameError, UsageError
+from whygen.errors import DataError, MissingExtraError, UnknownNameError, UsageError
 
 
 def unit(rng: np.random.Generator, size: int, dim: int = 16) -> np.ndarray:
@@ -195,3 +196,19 @@ def test_edit_is_no_metric_and_says_so() -> None:
     d = distances.edit(["ab", "ba"], "aba")
     assert distances.edit(["ab"], "ba")[0] > d.sum()
     assert not distances.find("edit").metric
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(2, 3), (5, 2), (13, 17), (40, 31)])
+def test_without_pot_a_linear_program_gives_the_same(rows: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(rows)
+    cost = rng.random((rows, columns))
+    cost[rng.random(cost.shape) < 0.3] = 0.25  # ties
+    solved = least_cost(cost)
+    monkeypatch.setitem(sys.modules, "ot", None)
+    assert least_cost(cost) == pytest.approx(solved, abs=1e-9)
+
+
+def test_without_pot_very_large_sets_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ot", None)
+    with pytest.raises(MissingExtraError, match=r"whygen\[transport\]"):
+        least_cost(np.ones((400, 300)))
