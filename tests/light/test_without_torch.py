@@ -10,6 +10,7 @@ import pytest
 
 import whygen
 from faults.server import FaultServer
+from whygen.anchors.data import load_samples
 from whygen.cli import main
 from whygen.models import ModelOptions
 
@@ -58,6 +59,6 @@ def test_an_explanation_is_saved_and_read_without_pyarrow(tmp_path: Path) -> Non
     explanation = whygen.explain_prompt("planted/additive", PROMPT, target="tfidf", cache=None)
     explanation.save(tmp_path)
     assert whygen.load(tmp_path) == explanation
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
     with pytest.raises(whygen.errors.MissingExtraError, match=r"whygen\[tables\]"):
-        (tmp_path / "x.parquet").write_bytes(b"PAR1")
-        whygen.explain_anchors("planted/additive", tmp_path / "x.parquet")
+        load_samples(tmp_path / "x.parquet")
