@@ -391,6 +391,8 @@ def told(question: str, rows: Sequence[Row]) -> list[dict[str, object]]:
     single method over all cells: the one of the best mean where all that are shown took part.
     """
     judged = [row for row in rows if "methods" in row]
+    if not judged:
+        return []
     behind = [row["behind"] for row in judged]
     sign = -1.0 if "error" in question else 1.0
     common = set.intersection(*({n for n, v in row["methods"].items() if np.isfinite(v)} for row in judged))  # type: ignore[attr-defined]

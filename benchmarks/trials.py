@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from whygen.models.planted.games import Game
 from whygen.prompt import designs, exact, intervals
 from whygen.prompt.asking import REDRAWS, REPEATS
+from whygen.prompt.collapse import collapsed, collapsed_estimate
 from whygen.prompt.noise import Noise, measure
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate, load_surrogate
@@ -119,8 +120,11 @@ def _design(cell: Cell, rng: np.random.Generator, sizes: designs.Sizes | None) -
 def estimate(
     trial: Trial, rng: np.random.Generator, *, level: float = intervals.LEVEL, surrogate: str | Surrogate = SURROGATE
 ) -> intervals.Estimate:
-    """The estimate that the package would print."""
+    """The estimate that the package would print: without an interval where no mask changed anything, which it says."""
     observed = trial.observed
+    one = collapsed(observed, np.full(REPEATS, trial.whole))
+    if one is not None and one.kind == "unchanged" and not trial.enumerated:
+        return collapsed_estimate(observed, one)
     if trial.enumerated:
         find = exact.enumerated_estimate if observed.total is None else exact.enumerated_shapley
         return find(observed, trial.noise)
