@@ -117,19 +117,24 @@ class _Trees:
         Args:
             left: what is left over in each forest, shape ``(s, m)``.
         """
-        forests, (m, n) = np.arange(len(left)), self.rows.shape
-        drawn = self.rng.permutation(m)[: self.drawn]
-        weights = self.weights[:, drawn]
+        forests, m = np.arange(len(left)), len(self.rows)
+        rows, columns, weights, seen = self.rows, self.columns, self.weights, left
+        if self.drawn < m:
+            drawn = self.rng.permutation(m)[: self.drawn]
+            rows, columns, weights, seen = rows[drawn], columns[:, drawn], weights[:, drawn], left[:, drawn]
         # Weights and weighted residuals of the rows in each node: (2, s, nodes, rows).
-        nodes = np.stack([weights, weights * left[:, drawn]])[:, :, None]
+        nodes = np.stack([weights, weights * seen])[:, :, None]
         place = np.zeros(left.shape, dtype=np.int64)
-        worth, units = np.zeros((len(left), n), dtype=np.float32), np.empty((len(left), self.depth), dtype=np.int64)
+        worth = np.zeros((len(left), rows.shape[1]), dtype=np.float32)
+        units = np.empty((len(left), self.depth), dtype=np.int64)
         for level in range(self.depth):
-            unit = (worth + _gain(nodes, self.rows[drawn])).argmax(axis=1)
+            unit = (worth + _gain(nodes, rows)).argmax(axis=1)
             units[:, level] = unit
             worth[forests, unit] = -np.inf  # no unit twice in a tree
-            present = self.columns[unit][:, None, drawn] * nodes
-            nodes = np.stack([nodes - present, present], axis=3).reshape(2, len(left), 2 ** (level + 1), -1)
+            split = np.empty((2, len(left), 2 ** (level + 1), nodes.shape[3]), dtype=np.float32)
+            np.multiply(columns[unit][:, None], nodes, out=split[:, :, 1::2])
+            np.subtract(nodes, split[:, :, 1::2], out=split[:, :, ::2])
+            nodes = split
             place = 2 * place + self.places[unit]
         sums = nodes.sum(axis=3)
         values = RATE * sums[1] / (sums[0] + HOLD)

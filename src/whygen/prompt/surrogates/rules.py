@@ -34,7 +34,7 @@ PATIENCE = 6
 BEAM = 32
 """Rules of each size that are carried on to the next; twice as many find no more."""
 
-HOPELESS, LOOK = 4.0, 10
+HOPELESS, LOOK = 2.0, 8
 """A fit has enough, too, if its left-out error is so many times that of what rules compete with after so many rules."""
 
 HOLD = 1.0
