@@ -113,6 +113,31 @@ def _inside(value: object) -> Iterable[object]:
     return cast("list[object]", value) if isinstance(value, list) else ()
 
 
+LONGEST_SAID: Final = 500
+"""Characters of an error of called code that are kept: some quote all they were given."""
+
+
+def says(error: BaseException) -> str:
+    """What an error of called code is and says, cut where it is long; the text of some cannot be had."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its text cannot be shown)"
+    cut = text if len(text) <= LONGEST_SAID else f"{text[: LONGEST_SAID - 1]}…"
+    return f"{type(error).__name__}: {cut}" if cut else type(error).__name__
+
+
+def is_stop(error: BaseException) -> bool:
+    """Whether what called code ended with is a person's interrupt; whatever else it is, that code has failed.
+
+    Some libraries end tasks and tests with errors that are no `Exception`; one that calls `sys.exit` ends no run.
+    """
+    inside = cast("BaseExceptionGroup[BaseException]", error)
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(is_stop, inside.exceptions))
+    return isinstance(error, KeyboardInterrupt)
+
+
 def clean(text: str) -> str:
     """Both: what an error or a failure may say."""
     return visible(without_secrets(text))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 import whygen
+from faults.answers import FAULTS, Reply, as_json
 from faults.scripts import after, without
 from faults.server import FaultServer
-from whygen.errors import ModelError
+from whygen.errors import ModelError, UsageError
 from whygen.models import ModelOptions
 from whygen.prompt.failing import HOPELESS, Failing
 from whygen.prompt.units import split
@@ -47,6 +49,79 @@ def test_a_word_without_which_calls_fail_ends_the_run_early_and_is_named(fault: 
     assert len(prompts) < 60
     assert "run again" not in str(ended.value).lower()
     assert "--pin" in str(ended.value)
+
+
+def _body(status: int, **found: object) -> Reply:
+    return as_json(found, status=status)
+
+
+OTHERS: dict[str, Reply] = {
+    "azure": _body(400, error={"code": None, "message": "x", "innererror": {"code": "ResponsibleAIPolicyViolation"}}),
+    "gemini-prompt": _body(200, promptFeedback={"blockReason": "OTHER"}, choices=None),
+    "gemini-answer": _body(200, choices=[{"finish_reason": "content_filter: PROHIBITED_CONTENT", "index": 0}]),
+    "gemini-null": _body(200, choices=[{"finish_reason": "SAFETY", "message": None}]),
+    "bedrock": _body(400, message="Output blocked by content filtering policy"),
+    "mistral": _body(403, object="error", message="Input blocked by moderation", code="3051"),
+    "deepseek": _body(400, error={"message": "Content Exists Risk", "type": "invalid_request_error"}),
+    "zhipu": _body(400, error={"code": "1301", "message": "系统检测到输入或生成内容可能包含不安全或敏感内容"}),
+    "moonshot": _body(400, error={"message": "The request was rejected because it was considered high risk"}),
+    "grok": _body(403, error="Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO"),
+    "router": _body(
+        403, error={"code": 403, "message": "Provider returned error", "metadata": {"raw": "content_filter"}}
+    ),
+}
+"""How other services say that they stop a prompt."""
+
+
+@pytest.mark.parametrize("service", OTHERS)
+def test_a_refusal_in_the_words_of_another_service_is_an_answer(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAULTS, service, lambda _: OTHERS[service])
+    with FaultServer(without("fox", service)) as server:
+        explanation = explain("openai/test", budget=64, server=server)
+    assert max(explanation.units, key=lambda unit: unit.attribution).text == "fox"
+    assert (explanation.ended, explanation.calls.failed) == (None, 0)
+
+
+class _ShapelessError(BaseException):
+    """No `Exception`, and without a text that can be had; cancelled tasks and failed tests are no `Exception` too."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    "error", [_ShapelessError(), asyncio.CancelledError(), GeneratorExit(), BaseExceptionGroup("two", [SystemExit(1)])]
+)
+def test_whatever_a_callable_ends_with_but_an_interrupt_is_its_failure(error: BaseException) -> None:
+    def model(prompt: str) -> str:
+        if "fox" not in prompt:
+            raise error
+        return prompt.upper()
+
+    def score(answer: str) -> float:
+        raise error
+
+    with pytest.raises(EndedError, match=f"raised {type(error).__name__}.* lack 'fox'"):
+        explain(model)
+    with pytest.raises(UsageError, match=f"raised {type(error).__name__}"):
+        whygen.explain_prompt(str.upper, PROMPT, target=score, cache=None)
+
+
+def test_an_interrupt_in_a_group_of_errors_ends_the_run() -> None:
+    def model(prompt: str) -> str:
+        raise BaseExceptionGroup("two", [ValueError(), KeyboardInterrupt()])
+
+    with pytest.raises(BaseExceptionGroup):
+        explain(model)
+
+
+def test_an_error_that_quotes_all_it_was_given_is_cut() -> None:
+    def model(prompt: str) -> str:
+        raise ValueError("x" * 10**6)
+
+    with pytest.raises(ModelError) as raised:
+        explain(model)
+    assert len(str(raised.value)) < 2000
 
 
 @pytest.mark.parametrize("error", [ValueError("no fox"), RuntimeError("gone"), SystemExit(0), SystemExit("stop")])

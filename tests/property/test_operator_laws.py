@@ -203,6 +203,7 @@ def test_a_replacement_swallows_no_neighbour(text: str, filler: str, data: st.Da
         ("dogs' tails", "'", "dogs tails"),
         ("កី|fox", "|", "កី fox"),
         ("fox/เ", "/", "fox เ"),
+        ("ગુજરાતી、ガス", "、", "ગુજરાતી ガス"),
     ],
 )
 def test_words_stay_apart_when_the_marks_between_them_go(prompt: str, gone: str, sent: str) -> None:

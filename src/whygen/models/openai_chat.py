@@ -15,7 +15,9 @@ SEED_BITS = 31
 """Some servers keep a seed in 32 bits, and JSON in others has no more than 53."""
 FINISHES: Mapping[str, FinishReason] = {
     "length": "length", "max_tokens": "length", "content_filter": "refused", "safety": "refused",
-    "refusal": "refused", "prohibited_content": "refused", "blocked": "refused",
+    "refusal": "refused", "prohibited_content": "refused", "blocked": "refused", "blocklist": "refused",
+    "recitation": "refused", "spii": "refused", "guardrail_intervened": "refused", "content_filtered": "refused",
+    "error_toxic": "refused", "sensitive": "refused",
 }  # fmt: skip
 MOST_LOGPROBS = 100_000
 """Tokens whose log-probabilities are kept."""
@@ -90,9 +92,10 @@ def read_chat(answer: Mapping[str, Any], *, seed: JsonValue = None) -> Output:
     """
     refuse_error(answer)
     choice = dig(answer, "choices", 0)
-    if choice is None and is_filtered(answer):
+    said = isinstance(dig(choice, "message"), Mapping)
+    if (choice is None and is_filtered(answer)) or (not said and finish_of(choice) == "refused"):
         return Output(finish="refused", extra=told(**provenance(answer, seed)))
-    if not isinstance(dig(choice, "message"), Mapping):
+    if not said:
         raise Malformed("JSON without a choice in it")
     text, refusal = dig(choice, "message", "content"), dig(choice, "message", "refusal")
     refused = isinstance(refusal, str) and refusal != ""

@@ -30,12 +30,11 @@ from PIL import Image
 from whygen.errors import DataError, MissingError, UsageError
 from whygen.models.options import ModelOptions, Provider
 from whygen.models.returned import medium_of, names_a_file
+from whygen.safe import is_stop, says
 from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, OutputKind, Picture, Request, Sound, Video
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_RAISED = (Exception, SystemExit)
-"""What code of others may end with. One that calls `sys.exit` has failed: it does not end the run."""
 _MARK = "__whygen_batched__"
 _BATCH = 64
 
@@ -125,7 +124,9 @@ class CallableModel:
         try:
             returned = self._function(list(given))
             texts = [returned] if isinstance(returned, _ANSWERS) else list(returned)
-        except _RAISED as error:
+        except BaseException as error:
+            if is_stop(error):
+                raise
             if len(given) == 1:
                 return [_raised(self._uri, error)]
             half = len(given) // 2
@@ -141,7 +142,9 @@ class CallableModel:
         begun = time.perf_counter()
         try:
             text = self._function(prompt)
-        except _RAISED as error:
+        except BaseException as error:
+            if is_stop(error):
+                raise
             return _raised(self._uri, error)
         return self._output(text, time.perf_counter() - begun, given=prompt)
 
@@ -257,7 +260,7 @@ def _failed(message: str, advice: str) -> Failure:
 
 
 def _raised(uri: str, error: BaseException) -> Failure:
-    return _failed(f"{uri} raised {type(error).__name__}: {error}", "Mend the function; answers so far are recorded.")
+    return _failed(f"{uri} raised {says(error)}", "Mend the function; answers so far are recorded.")
 
 
 def open_python(name: str, options: ModelOptions) -> object:
@@ -325,10 +328,10 @@ def _import(name: str) -> object:
             f"The module {name!r} cannot be imported ({error}). It is looked for in the working directory and among "
             "the installed packages."
         ) from None
-    except _RAISED as error:  # it is the user's code, and may do anything
-        raise UsageError(
-            f"The module {name!r} raised {type(error).__name__} while it was imported: {error}. Mend it and try again."
-        ) from error
+    except BaseException as error:  # it is the user's code, and may do anything
+        if is_stop(error):
+            raise
+        raise UsageError(f"The module {name!r} cannot be imported: it raised {says(error)}. Mend it.") from error
     finally:
         if added:
             sys.path.remove(here)

@@ -13,6 +13,7 @@ from whygen.models.names import SERVICES, no_uri
 from whygen.models.options import ModelOptions, Provider
 from whygen.models.protocols import Model
 from whygen.remote import is_service
+from whygen.safe import is_stop, says
 from whygen.typed import typed
 
 GROUP = "whygen.models"
@@ -42,8 +43,10 @@ def _found() -> tuple[dict[str, Provider], tuple[Broken, ...]]:
             continue
         try:
             found[name] = _load(entries[name, value])
-        except (Exception, SystemExit) as error:  # a package of others, which may do anything
-            broken.append(Broken(name, f"{type(error).__name__}: {error}"))
+        except BaseException as error:  # a package of others, which may do anything
+            if is_stop(error):
+                raise
+            broken.append(Broken(name, says(error)))
     return found, tuple(broken)
 
 

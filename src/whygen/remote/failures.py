@@ -58,9 +58,11 @@ _FILTER = frozenset({
     "content_moderation", "content_blocked", "invalid_prompt", "sensitive_content", "risk_content",
 })  # fmt: skip
 _FILTER_WORDS = re.compile(
-    r"(?i)content (management|moderation|safety|filter(ing)?|policy|policies)|(prompt|input|content|request) "
-    r"(was|has been|is|were) (flagged|blocked|filtered|moderated)|flagged (by|as|for)|requires moderation|"
-    r"(safety|usage) polic(y|ies)|inappropriate content|(safety|moderation) system"
+    r"(?i)content[ _](management|moderation|safety|filter(ing|ed)?|policy|policies|exists risk)|"
+    r"(prompt|input|output|content|request|message)s? ((was|has been|have been|is|are|were) )?"
+    r"(flagged|blocked|filtered|moderated)|flagged (by|as|for)|requires moderation|safety[ _]check|guardrails?\b|"
+    r"(safety|usage) (polic(y|ies)|guidelines)|(inappropriate|sensitive|harmful|unsafe|prohibited) content|"
+    r"considered high risk|(safety|moderation) system|敏感|不安全|违规|内容安全|不適切なコンテンツ"
 )
 _CONTEXT = frozenset({"context_length_exceeded", "string_above_max_length", "exceed_context_size_error"})
 _CONTEXT_WORDS = re.compile(
@@ -104,6 +106,8 @@ def _said(found: Mapping[str, object]) -> _Said:
     error = dig(found, "error") if isinstance(dig(found, "error"), Mapping) else found
     told = [dig(error, "message"), dig(found, "error"), dig(found, "detail"), dig(found, "message")]
     message = next((text for text in told if isinstance(text, str)), "")
+    beneath = dig(error, "metadata", "raw")  # a router, and what the server behind it said
+    message += f" ({beneath})" if isinstance(beneath, str) and beneath else ""
     named = [dig(error, name) for name in ("code", "type", "status", "reason")] + [
         dig(error, *path) for path in (("innererror", "code"), ("details", "error_code"), ("details", 0, "reason"))
     ]
@@ -209,7 +213,8 @@ def _advice(status: int, said: _Said, service: Service) -> tuple[Literal["fatal"
     if status == 403 or said.codes & _FORBIDDEN:
         # A page is of a firewall before the server, which stops some prompts and lets others through.
         return "permanent" if said.page else "fatal", (
-            f"The key in {service.key_variable} may not do this: ask for access, or use another model or key."
+            f"The key in {service.key_variable} may not do this, or the service stops this prompt: ask for access, use "
+            "another model or key, or change the prompt."
         )
     if status in {404, 405, 410, 501} or said.tells(_GONE, _GONE_WORDS):
         return "fatal", (

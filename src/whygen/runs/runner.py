@@ -26,6 +26,7 @@ from whygen.runs.retry import Answer, RetryPolicy
 from whygen.runs.rows import Call
 from whygen.runs.spending import Budget, Free, Pricing, Purse, Spent, Wallet, promised
 from whygen.runs.store import Notice, Store
+from whygen.safe import is_stop, says
 from whygen.types import Failure, JsonValue, Output, Request
 
 Watch: TypeAlias = Callable[[Request, Answer], End | None]
@@ -378,9 +379,11 @@ def _checked(uri: str, verb: Send, batch: Sequence[Request]) -> Sequence[Answer]
         answers = list(verb(batch))
     except WhygenError:
         raise
-    except (Exception, SystemExit) as error:  # one that ends the program has failed like any other
+    except BaseException as error:
+        if is_stop(error):
+            raise
         raise ModelError(
-            f"The model {uri} raised {type(error).__name__}: {error}. This was in a batch of {len(batch)} requests; "
+            f"The model {uri} raised {says(error)}. This was in a batch of {len(batch)} requests; "
             "what was answered before is recorded, so the same command goes on from there once this is mended."
         ) from error
     if len(answers) != len(batch):

@@ -135,7 +135,7 @@ def reads_as_one(text: str, place: int, *, edges: Container[int] | None = None) 
     if not (is_word_edge(text, place) if edges is None else place in edges):
         return True
     sides = text[place - 1 : place], text[place : place + 1]
-    return all(map(_OF_WORD.match, sides)) and len({_UNSPACED.match(side) is None for side in sides}) == 2
+    return all(map(_OF_WORD.match, sides)) and not all(map(_UNSPACED.match, sides))
 
 
 _OF_WORD = regex.compile(r"\w")

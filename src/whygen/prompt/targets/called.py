@@ -15,7 +15,9 @@ from whygen.errors import UsageError
 from whygen.prompt.targets.protocol import Verb
 from whygen.prompt.targets.spans import shown
 from whygen.results.prompt import TargetRecord
+from whygen.safe import is_stop, says
 from whygen.texts import nfc
+from whygen.typed import short
 from whygen.types import Effects, Output
 
 Score: TypeAlias = Callable[[str], float] | Callable[[Output], float]
@@ -65,14 +67,14 @@ def _number(score: Callable[[Any], object], item: object, text: str) -> float:
     name = name_of(score)
     try:
         value = score(item)
-    except Exception as error:
-        raise UsageError(
-            f"target {name} raised {type(error).__name__}: {error}, given {shown(text)}. {_KEPT}"
-        ) from error
+    except BaseException as error:
+        if is_stop(error):
+            raise
+        raise UsageError(f"target {name} raised {says(error)}, given {shown(text)}. {_KEPT}") from error
     try:
         number = float(cast(Any, value))
-    except (TypeError, ValueError):
-        raise UsageError(f"target {name} gave {value!r}, no number, for {shown(text)}. {_KEPT}") from None
+    except Exception:  # whatever a stranger's object raises when it is asked for its number
+        raise UsageError(f"target {name} gave {short(value)}, no number, for {shown(text)}. {_KEPT}") from None
     if not math.isfinite(number):
         raise UsageError(f"target {name} gave {number}, which is no finite number, for {shown(text)}. {_KEPT}")
     return number

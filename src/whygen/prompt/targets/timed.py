@@ -183,6 +183,8 @@ def load_timed_target(name: str = "auto", *, kind: Kind, encoder: object = "auto
         UnknownNameError: if there is no such target.
         UsageError: if the encoder is for something else.
     """
+    if kind not in NOUNS:
+        raise UnknownNameError("kind", kind, NOUNS)
     name = "optimal-transport" if name == "auto" else name
     if name not in TIMED_TARGETS:
         raise UnknownNameError(f"target for {NOUNS[kind]}s", name, [*TIMED_TARGETS, "auto"])
