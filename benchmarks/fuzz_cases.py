@@ -232,7 +232,7 @@ def lines(rng: random.Random, files: Sequence[str]) -> Iterator[list[str]]:
 
 def _placed(rng: random.Random, command: Command, files: Sequence[str]) -> list[str]:
     """What stands without an option's name, and the options that make most such lines right."""
-    cheap = ["--budget", "16", *["--target", "token-set"] * (rng.random() < 0.9)] * (rng.random() < 0.85)
+    cheap = ["--budget", "16"] * (rng.random() < 0.9) + ["--target", "token-set"] * (rng.random() < 0.97)
     if command.words == ("prompt",):
         prompt = [rng.choice(PROMPTS[: 7 if rng.random() < 0.75 else None])] * (rng.random() < 0.95)
         return [rng.choice(MODELS), *prompt, *cheap, *["--no-cache"] * (rng.random() < 0.8)]

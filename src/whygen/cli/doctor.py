@@ -6,7 +6,7 @@ import importlib.util
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -66,17 +66,19 @@ def doctor(as_json: common.AsJson = False, debug: common.Debug = False) -> None:
 
 
 def _packages() -> Iterator[Finding]:
+    names = metadata.packages_distributions()  # reads every installed package: once is enough
     for extra, modules in EXTRAS.items():
         missing = [module for module in modules if importlib.util.find_spec(module) is None]
         if missing:
             yield Finding(f"extra {extra}", False, f"pip install 'whygen[{extra}]'  (missing: {', '.join(missing)})")
         else:
-            yield Finding(f"extra {extra}", True, ", ".join(f"{module} {_version(module)}" for module in modules))
+            yield Finding(
+                f"extra {extra}", True, ", ".join(f"{module} {_version(module, names)}" for module in modules)
+            )
 
 
-def _version(module: str) -> str:
-    names = metadata.packages_distributions().get(module, [])
-    return metadata.version(names[0]) if names else "?"
+def _version(module: str, names: Mapping[str, list[str]]) -> str:
+    return metadata.version(names[module][0]) if names.get(module) else "?"
 
 
 def _keys() -> Iterator[Finding]:

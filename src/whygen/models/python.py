@@ -331,7 +331,10 @@ def _import(name: str) -> object:
     except BaseException as error:  # it is the user's code, and may do anything
         if is_stop(error):
             raise
-        raise UsageError(f"The module {name!r} cannot be imported: it raised {says(error)}. Mend it.") from error
+        raise UsageError(
+            f"The module {name!r} raised {type(error).__name__} while it was imported ({says(error)}). Mend it and "
+            "try again."
+        ) from error
     finally:
         if added:
             sys.path.remove(here)

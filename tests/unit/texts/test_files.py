@@ -50,7 +50,17 @@ def test_a_text_is_read_as_it_was_written(text: str) -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ("naïve".encode("latin1"), r"not UTF-8 \(byte 2 is 0xef\).*iconv -f latin1"),
+        ("naïve".encode("latin1"), r"not UTF-8 \(byte 2 is 0xef\).*iconv -f ENCODING .* cp1252 for most Western"),
+        ("“quoted”".encode("cp1252"), r"not UTF-8 \(byte 0 is 0x93\).*cp1252"),
+        ("雪が".encode("shift-jis"), "not UTF-8.*shift-jis for Japanese"),
+        ("plain".encode("utf-32-le"), "UTF-32 without a byte order mark.*iconv -f utf-32le"),
+        ("plain".encode("utf-32-be"), "UTF-32 without a byte order mark.*iconv -f utf-32be"),
+        ("a fox é".encode()[:-1], "ends in the middle of a character: it was cut short"),
+        (b"%PDF-1.4\n%\xe2\xe3", "is a PDF, and no text"),
+        (b"%PDF-1.4\n", "is a PDF, and no text"),
+        (b"PK\x03\x04" + bytes(60), "is an archive or an Office document, and no text"),
+        (b"\x1f\x8b\x08\x00", "is compressed by gzip, and no text"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "is a picture, and no text"),
         ("plain".encode("utf-16-le"), "UTF-16 without a byte order mark.*iconv -f utf-16le"),
         ("plain".encode("utf-16-be"), "UTF-16 without a byte order mark.*iconv -f utf-16be"),
         (codecs.BOM_UTF16_LE + b"a", "begins as UTF-16 and does not go on so"),
