@@ -83,3 +83,8 @@ def test_files_that_are_not_there_are_no_files_or_are_too_large_are_named(tmp_pa
     ):
         with pytest.raises(error, match=says):
             read_text_file(path, "The file", most=10)
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF8 * 2, codecs.BOM_UTF8 * 3])
+def test_marks_that_programs_put_one_after_another_are_not_sent(mark: bytes) -> None:
+    assert decoded(mark + b"a fox", "The file") == "a fox"
