@@ -20,6 +20,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "LTXImageToVideo": {"steps": 2, "frames": 9, "height": 32, "width": 32},
     "CogVideoX": {"steps": 2, "frames": 8, "height": 16, "width": 16, "max_sequence_length": 16},
     "AnimateDiff": {"steps": 2, "frames": 4, "height": 16, "width": 16},
+    "CogVideoXVideoToVideo": {"steps": 2, "max_sequence_length": 16},
+    "AnimateDiffVideoToVideo": {"steps": 2},
     "TextToVideoZero": {"steps": 3, "frames": 2, "height": 16, "width": 16, "t0": 1, "t1": 2},
     "StableAudio": {"steps": 2, "seconds": 0.1},
     "AudioLDM": {"steps": 2, "seconds": 0.1},
@@ -221,6 +223,7 @@ def _parts(kind: str, words: Any) -> dict[str, Any]:
     return {
         "Wan": lambda: wan(words, image=False), "WanImageToVideo": lambda: wan(words, image=True),
         "LTX": lambda: ltx(words), "LTXImageToVideo": lambda: ltx(words), "CogVideoX": lambda: cog(words),
+        "CogVideoXVideoToVideo": lambda: cog(words), "AnimateDiffVideoToVideo": lambda: animated(words),
         "AnimateDiff": lambda: animated(words), "TextToVideoZero": lambda: zero(words),
         "StableAudio": lambda: stable_audio(words), "AudioLDM": lambda: audio_ldm(words),
     }[kind]()  # fmt: skip

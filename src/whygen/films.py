@@ -1,14 +1,17 @@
 """Videos as bytes and as frames: what every room that watches reads and writes them with.
 
 A `Video` is one PNG that holds its frames one below the other: lossless, compact where little moves, and the same bytes
-for the same frames. Animations (GIF, WebP, APNG) are read into that form and written from it for a page.
+for the same frames. Animations (GIF, WebP, APNG) are read into that form and written from it for a page; films (MP4,
+WebM, MOV, Matroska, AVI) are read by PyAV, the extra ``video``.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from whygen.errors import DataError, MissingError
+from whygen.errors import DataError, MissingError, MissingExtraError
 from whygen.files import is_file
 from whygen.typed import typed
 from whygen.types import Video
@@ -28,10 +31,8 @@ MOST_FRAMES = 2_000
 MOST_RATE = 240.0
 GRID_MS = 1_000
 
-TO_FRAMES = (
-    "Write it as a GIF (ffmpeg -i in.mp4 out.gif), or give whygen.films.video_of(frames, rate), its frames as uint8."
-)
-"""What to do with a film that is compressed as one."""
+MOST_DECODING = 60.0
+"""Seconds that decoding a film may take."""
 
 Frames = NDArray[np.uint8]
 """Shape ``(t, height, width, 3)``, RGB, 0 to 255."""
@@ -81,23 +82,25 @@ def frames(video: Video) -> Frames:
 
 @typed("source")
 def read_video(source: Path | str | bytes) -> Video:
-    """A video from an animated GIF, WebP or PNG, or from the bytes of one.
+    """A video from a film (MP4, WebM, MOV, AVI) or an animated GIF, WebP or PNG, or from the bytes of one.
 
-    Durations that differ are brought to the shortest common step, so a frame that lasts twice as long is there twice.
+    Durations that differ are brought to the shortest common step, so a frame that lasts twice as long is there twice;
+    of films whose frames come unevenly, to their mean rate. What a film has of sound is left out.
 
     Raises:
         MissingError: if there is no such file.
-        DataError: if it is no such animation, damaged, or too large.
+        DataError: if it is no such animation or film, damaged, or too large.
+        MissingExtraError: if it is a film and the extra ``video`` is not installed.
     """
     if not isinstance(source, bytes):
         path = Path(source)
         if not is_file(path):
-            raise MissingError(f"There is no video at {str(path)!r}. Give an animated GIF, WebP or PNG.")
+            raise MissingError(f"There is no video at {str(path)!r}. Give an MP4, WebM, GIF or WebP file.")
         if path.stat().st_size > MOST_BYTES:
             raise DataError(f"{str(path)!r} is over {MOST_BYTES // 2**20} MiB. Make the video shorter or smaller.")
         source = path.read_bytes()
-    if source[4:8] == b"ftyp" or source[:4] == b"\x1aE\xdf\xa3":
-        raise DataError(f"The video is an MP4 or WebM, which whygen does not decode. {TO_FRAMES}")
+    if (container := film_of(source)) is not None:
+        return _decoded(source, container)
     if source[:3] == b"GIF" and not source.rstrip(b"\0").endswith(b";"):  # Pillow takes the frames that are left
         raise DataError("The video is cut short: a GIF without its end. Get a whole copy of it.")
     image = _opened(source)
@@ -118,10 +121,89 @@ def read_video(source: Path | str | bytes) -> Video:
     return video_of(np.repeat(np.stack(found), repeats, axis=0), GRID_MS / step)
 
 
+_PICTURES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"hevc")
+"""Brands of files that begin as an MP4 does, and hold pictures."""
+
+
+def film_of(data: bytes) -> str | None:
+    """What FFmpeg calls the container, by how the file begins; None where it is no film."""
+    if data[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free") and data[8:12] not in _PICTURES:
+        return "mov"
+    if data[:4] == b"\x1aE\xdf\xa3":
+        return "matroska"
+    return "avi" if data[:4] == b"RIFF" and data[8:12] == b"AVI " else None
+
+
+def _decoded(data: bytes, container: str) -> Video:
+    """The frames of a film, each bound checked as they come: its header is only what a stranger claims.
+
+    The container is named to FFmpeg rather than guessed by it: some formats hold the addresses of further files.
+    """
+    if len(data) > MOST_BYTES:
+        raise DataError(f"The video is over {MOST_BYTES // 2**20} MiB. Make it shorter or smaller.")
+    av = _av()
+    try:
+        with av.open(io.BytesIO(data), format=container) as film:
+            if not film.streams.video:
+                raise DataError("The file holds no video. If it is a sound, write it as WAV or FLAC.")
+            stream = film.streams.video[0]
+            stream.codec_context.thread_count = 1  # a hostile film shall not take every core
+            found, times = _frames_of(film.decode(stream), stream)
+            claimed, stated = int(stream.frames), float(stream.average_rate or stream.guessed_rate or 0)
+    except (av.error.FFmpegError, ValueError, OverflowError, EOFError, MemoryError) as error:
+        raise DataError(f"The video is damaged, or of a kind that cannot be read ({_said(error)}).") from None
+    if not found or claimed > len(found) + 1:
+        raise DataError(f"The video is cut short: {len(found)} of {max(claimed, 1)} frames. Get a whole copy of it.")
+    rate = stated or (len(times) - 1) / (times[-1] - times[0] or 1.0)
+    _check_rate(rate)
+    return video_of(np.stack(_even(found, times, rate)), rate)
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ImportError:
+        raise MissingExtraError("Reading films (MP4, WebM)", extra="video", package="av") from None
+    return av
+
+
+def _frames_of(decoded: Iterator[Any], stream: Any) -> tuple[list[Frames], list[float]]:
+    """Frames ``(height, width, 3)`` and the seconds at which each is shown."""
+    _check_size(max(1, stream.frames), stream.height, stream.width)
+    until = time.monotonic() + MOST_DECODING
+    found: list[Frames] = []
+    times: list[float] = []
+    for frame in decoded:
+        _check_size(len(found) + 1, frame.height, frame.width)
+        if time.monotonic() > until:
+            raise DataError(f"The video takes over {MOST_DECODING:.0f} s to decode. Make it shorter or smaller.")
+        found.append(frame.to_ndarray(format="rgb24"))
+        if found[-1].shape != found[0].shape:
+            raise DataError("The frames of the video are of different sizes. Bring them to one.")
+        times.append(float(frame.time) if frame.time is not None else math.nan)
+    return found, times
+
+
+def _even(found: list[Frames], times: list[float], rate: float) -> list[Frames]:
+    """Frames at equal steps: at each, the one that is shown then."""
+    gaps = np.diff(times)
+    if len(found) < 2 or not np.isfinite(times).all() or np.ptp(gaps) * rate < 0.5:
+        return found
+    count = max(1, round((times[-1] - times[0] + float(np.median(gaps))) * rate))
+    _check_size(count, *found[0].shape[:2])
+    shown = np.searchsorted(times, times[0] + (np.arange(count) + 0.5) / rate, side="right") - 1
+    return [found[place] for place in shown]
+
+
+def _said(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+
+
 def is_animated(data: bytes) -> bool:
     """Whether it is a picture of more than one frame; what cannot be read is none."""
     try:
-        return int(getattr(_opened(data), "n_frames", 1)) > 1
+        image = _opened(data)
+        return int(getattr(image, "n_frames", 1)) > 1 and image.format != "MPO"  # a photograph of a phone
     except DataError:
         return False
 

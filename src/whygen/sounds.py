@@ -57,25 +57,44 @@ def sound_of(samples: NDArray[Any], rate: float) -> Sound:
 
 @typed("source")
 def read_sound(source: Path | str | bytes) -> Sound:
-    """A sound from a WAV or FLAC file, or from the bytes of one, byte for byte.
+    """A sound from a WAV or FLAC file, or from the bytes of one, byte for byte; Ogg and MP3 become WAV.
 
     Raises:
         MissingError: if there is no such file.
         DataError: if it is no such sound, damaged, empty or too long.
-        MissingExtraError: if it is FLAC and the extra ``audio`` is not installed.
+        MissingExtraError: if it is no WAV file and the extra ``audio`` is not installed.
     """
     if isinstance(source, bytes):
         data = source
     else:
         path = Path(source)
         if not is_file(path):
-            raise MissingError(f"There is no sound at {str(path)!r}. Give the path of a WAV or FLAC file.")
+            raise MissingError(f"There is no sound at {str(path)!r}. Give the path of a WAV, FLAC, Ogg or MP3 file.")
         if path.stat().st_size > MOST_BYTES:
             raise DataError(f"{str(path)!r} is over {MOST_BYTES // 2**20} MiB. Cut the sound shorter.")
         data = path.read_bytes()
+    if is_compressed(data):
+        _check_bytes(data)
+        return sound_of(*_read_flac(data))
     sound = Sound(data, "audio/flac" if data[:4] == b"fLaC" else "audio/wav")
     samples(sound)
     return sound
+
+
+def is_compressed(data: bytes) -> bool:
+    """Whether a file begins as Ogg or MP3 do."""
+    frame = len(data) > 1 and data[0] == 0xFF and data[1] >= 0xE0 and data[1] & 0b110 != 0  # eleven ones, then a layer
+    return data[:4] == b"OggS" or data[:3] == b"ID3" or frame
+
+
+def is_sound(data: bytes) -> bool:
+    """Whether a file begins as a sound that can be read does."""
+    return (data[:4] in {b"RIFF", b"RF64"} and data[8:12] == b"WAVE") or data[:4] == b"fLaC" or is_compressed(data)
+
+
+def _check_bytes(data: bytes) -> None:
+    if len(data) > MOST_BYTES:
+        raise DataError(f"The sound is over {MOST_BYTES // 2**20} MiB. Make it shorter.")
 
 
 @typed()
@@ -86,8 +105,7 @@ def samples(sound: Sound) -> tuple[Samples, int]:
         DataError: if it is no sound that can be read: damaged, empty, NaN in it, too long.
         MissingExtraError: if it is FLAC and the extra ``audio`` is not installed.
     """
-    if len(sound.data) > MOST_BYTES:
-        raise DataError(f"The sound is over {MOST_BYTES // 2**20} MiB. Make it shorter.")
+    _check_bytes(sound.data)
     values, rate = _read_flac(sound.data) if sound.data[:4] == b"fLaC" else _read_wav(sound.data)
     _check_rate(rate, "the sound's rate")
     values = values[:, None] if values.ndim == 1 else values
@@ -106,6 +124,19 @@ def mono(sound: Sound) -> tuple[NDArray[np.float32], int]:
     """
     values, rate = samples(sound)
     return values.mean(axis=1, dtype=np.float32), rate
+
+
+def resampled(sound: Sound, rate: int) -> Samples:
+    """The samples ``(n, channels)`` at another rate.
+
+    Raises:
+        DataError: as `samples`.
+    """
+    from scipy.signal import resample_poly
+
+    values, own = samples(sound)
+    shared = math.gcd(own, rate)
+    return np.asarray(resample_poly(values, rate // shared, own // shared), dtype=np.float32) if own != rate else values
 
 
 @typed()
@@ -157,7 +188,7 @@ def _read_wav(data: bytes) -> tuple[Samples, int]:
         text = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         if isinstance(error, ArithmeticError | UnboundLocalError):
             text = "its header is broken"
-        raise DataError(f"The sound is no WAV file that can be read ({text}). Give WAV or FLAC.") from None
+        raise DataError(f"The sound is no WAV file that can be read ({text}). Give WAV, FLAC, Ogg or MP3.") from None
     return _as_floats(values, "the sound"), int(rate)
 
 
@@ -183,14 +214,17 @@ def _read_flac(data: bytes) -> tuple[Samples, int]:
     try:
         import soundfile
     except ImportError:
-        raise MissingExtraError("Reading FLAC", extra="audio", package="soundfile") from None
+        raise MissingExtraError("Reading FLAC, Ogg and MP3", extra="audio", package="soundfile") from None
     try:
         claimed = soundfile.info(io.BytesIO(data))
         _check_rate(claimed.samplerate, "the sound's rate")
         _check_shape((claimed.frames, claimed.channels), claimed.samplerate, "the sound")
-        values, rate = soundfile.read(io.BytesIO(data), dtype="float32")
+        most = int(MOST_SECONDS * claimed.samplerate) + 1  # a file may hold more than it claims
+        values, rate = soundfile.read(io.BytesIO(data), frames=most, dtype="float32")
     except (soundfile.SoundFileError, RuntimeError) as error:
-        raise DataError(f"The sound is no FLAC file that can be read ({error}). Get a whole copy of it.") from None
+        raise DataError(
+            f"The sound is no FLAC, Ogg or MP3 file that can be read ({error}). Get a whole copy of it."
+        ) from None
     return np.asarray(values, dtype=np.float32), int(rate)
 
 

@@ -171,18 +171,40 @@ def _check_pictures(name: str, *images: object) -> None:
 @told
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """An image and the instruction that says how to change it.
+    """A picture, a sound or a video, and the instruction that says how to change it.
 
     Raises:
-        UsageError: if the image is no `Picture`, which `whygen.pictures.picture_from` makes of whatever holds one.
+        UsageError: if the image is none of these, which `whygen.models.medium_from` makes of whatever holds one.
     """
 
-    image: Picture
+    image: Picture | Sound | Video
     instruction: str
 
     def __post_init__(self) -> None:
-        _check_pictures("image", self.image)
+        if not isinstance(self.image, Picture | Sound | Video):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
+            raise UsageError(
+                f"image holds a {type(self.image).__name__}: give whygen.pictures.picture_from(...) of a path, the "
+                "bytes of a file, a Pillow image or an array; of a sound or a video whygen.models.medium_from(...)."
+            )
         check_fields(self)
+
+    @property
+    def kind(self) -> OutputKind:
+        """What is to be changed, as models name what they answer with."""
+        if isinstance(self.image, Picture):
+            return "picture"
+        return "sound" if isinstance(self.image, Sound) else "frames"
+
+    @property
+    def picture(self) -> Picture:
+        """The picture.
+
+        Raises:
+            DataError: if it is a sound or a video.
+        """
+        if not isinstance(self.image, Picture):
+            raise DataError(f"A {type(self.image).__name__} is to be changed, and a picture is needed here.")
+        return self.image
 
     def to_json(self) -> dict[str, JsonValue]:
         return {"edit": {"image": self.image.to_json(), "instruction": self.instruction}}

@@ -183,6 +183,36 @@ def test_the_options_of_both_commands_reach_sounds_and_videos(
         assert {films.frames(each).shape for each in found.evidence.media.files} == {(5, 16, 32, 3)}
 
 
+@pytest.mark.parametrize("kind", ["CogVideoXVideoToVideo", "AnimateDiffVideoToVideo"])
+def test_a_clip_is_changed_and_keeps_its_size_and_its_rate(kind: str) -> None:
+    model = load_model(pipeline(kind))
+    rng = np.random.default_rng(0)
+    clips = [films.video_of(rng.integers(0, 256, (9, 16, 16, 3)).astype(np.uint8), 7) for _ in range(2)]
+    settings = Settings(extra=SETTINGS[kind])
+    made = [answer(model, Request(prompt=Edit(clip, "a red dog"), settings=settings)).frames for clip in clips]
+    assert [(each.count, each.rate) for each in made if each is not None] == [(9, 7.0)] * 2
+    assert made[0] != made[1], "the clip reaches the answer"
+    again = answer(model, Request(prompt=Edit(clips[0], "a red dog"), settings=settings)).frames
+    assert again == made[0]
+    other = answer(model, Request(prompt=Edit(clips[0], "the old castle"), settings=settings)).frames
+    assert other != made[0], "and so do the words"
+    [refused] = model.answer([Request(prompt="a red dog", settings=settings)])
+    assert isinstance(refused, Failure)
+    assert "begins with a video" in refused.message
+    with pytest.raises(UsageError, match=r"begins with video and a text.*Edit\(video, text\)"):
+        whygen.explain_prompt(model, Edit(START, "a red dog"), budget=16, cache=None)
+
+
+def test_a_sound_is_changed_at_the_rate_of_the_model() -> None:
+    model = load_model(pipeline("StableAudio"))
+    sound = sounds.sound_of(np.sin(np.arange(1600) / 5), 16_000)
+    made = answer(model, Request(prompt=Edit(sound, "a red dog"), settings=Settings(extra=SETTINGS["StableAudio"])))
+    plain = answer(model, asked("StableAudio", "a red dog"))
+    assert made.sound is not None
+    assert made.sound != plain.sound
+    assert sounds.samples(made.sound)[1] == 2000
+
+
 def test_a_helper_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import diffusers.pipelines.wan.pipeline_wan_i2v as module
 
@@ -203,7 +233,9 @@ def test_every_class_of_the_library_has_a_kind_or_a_refusal_that_names_the_way()
     }  # fmt: skip
     for name, kind in expected.items():
         assert check_class(getattr(diffusers, name), name) == kind
-    for name in ("WanVideoToVideoPipeline", "CogVideoXVideoToVideoPipeline", "AnimateDiffControlNetPipeline"):
+    for name in ("WanVideoToVideoPipeline", "CogVideoXVideoToVideoPipeline", "AnimateDiffVideoToVideoPipeline"):
+        assert check_class(getattr(diffusers, name), name) == "frames"  # they change the clip of an Edit
+    for name in ("AnimateDiffVideoToVideoControlNetPipeline", "AnimateDiffControlNetPipeline"):
         with pytest.raises(UsageError, match=r"def f\(prompt: str\) -> Video"):
             check_class(getattr(diffusers, name), name)
     with pytest.raises(UsageError, match="takes no text"):
@@ -213,7 +245,7 @@ def test_every_class_of_the_library_has_a_kind_or_a_refusal_that_names_the_way()
 
 
 def test_what_cannot_be_asked_is_refused_before_its_weights_are_read(tmp_path: Path) -> None:
-    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "WanVideoToVideoPipeline"}))
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "AnimateDiffControlNetPipeline"}))
     with pytest.raises(UsageError, match="a clip or a sound to change"):
         load_model(f"diffusers/{tmp_path}")
 

@@ -12,19 +12,22 @@ from whygen.cli import common, drawing
 from whygen.cli import inputs as given_inputs
 from whygen.cli.prompt import show_forecast
 from whygen.errors import UsageError
+from whygen.files import is_file
+from whygen.films import MOST_BYTES, film_of, is_animated, read_video
 from whygen.models import ModelOptions
 from whygen.models.diffusers_settings import picture_text
 from whygen.pictures import read_picture
 from whygen.prompt.foresee import foresee_prompt
 from whygen.runs import Budget, Rates, RunOptions
-from whygen.types import Edit, JsonValue, Settings
+from whygen.sounds import is_sound, read_sound
+from whygen.types import Edit, JsonValue, Picture, Settings, Sound, Video
 
 _LOCAL = ("demo", "diffusers", "py", "replay", "planted")
 
 
 def edit(
     model: Annotated[str, typer.Argument(help="A model URI such as demo/painter or diffusers/ORG/NAME.")],
-    image: Annotated[Path, typer.Argument(help="The picture to change.")],
+    image: Annotated[Path, typer.Argument(help="The picture to change, or a sound or a video.")],
     source: Annotated[str | None, typer.Argument(metavar="INSTRUCTION|-|@FILE", help="What to change.")] = None,
     *,
     text: Annotated[str | None, typer.Option("--text", help="The instruction, whatever it begins with.")] = None,
@@ -43,7 +46,7 @@ def edit(
     target: Annotated[
         str | None,
         typer.Option(
-            help="auto, optimal-transport, sinkhorn, energy, cosine, euclidean, pixel, coordinate-wasserstein."
+            help="auto, optimal-transport, sinkhorn, energy, cosine, euclidean, pixel, coordinate-wasserstein, in-time."
         ),
     ] = None,
     encoder: Annotated[
@@ -110,9 +113,9 @@ def edit(
     dry_run: common.DryRun = False,
     debug: common.Debug = False,
 ) -> None:
-    """Explain which words of an instruction, or which parts of a picture, changed what an editor drew."""
+    """Explain which words of an instruction, or which parts of a picture, changed what an editor made of it."""
     del debug  # read by the outermost handler of errors
-    given = Edit(read_picture(image), _instruction(source, text))
+    given = Edit(_medium(image), _instruction(source, text))
     extra: dict[str, JsonValue | None] = {
         "steps": steps, "guidance_scale": guidance_scale, "image_guidance_scale": image_guidance_scale,
         "true_cfg_scale": true_cfg_scale, "negative_prompt": negative_prompt, "size": size,
@@ -159,6 +162,18 @@ def edit(
 def _endpoint(model: str) -> str | None:
     """Remote models edit pictures at an endpoint of their own."""
     return None if model.partition("/")[0] in _LOCAL else "images"
+
+
+def _medium(path: Path) -> Picture | Sound | Video:
+    """What is to be changed, told by how the file begins; a file that is none of these is refused as a picture."""
+    if is_file(path):
+        with path.open("rb") as file:
+            start = file.read(64)
+        if is_sound(start):
+            return read_sound(path)
+        if film_of(start) is not None or (path.stat().st_size <= MOST_BYTES and is_animated(path.read_bytes())):
+            return read_video(path)
+    return read_picture(path)
 
 
 def _instruction(source: str | None, text: str | None) -> str:

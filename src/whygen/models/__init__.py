@@ -15,6 +15,7 @@ from whygen.models.protocols import AnswersAlike as AnswersAlike
 from whygen.models.protocols import ChecksRequests as ChecksRequests
 from whygen.models.protocols import ContinuesText as ContinuesText
 from whygen.models.protocols import Decodes as Decodes
+from whygen.models.protocols import EditsMedia as EditsMedia
 from whygen.models.protocols import Encodes as Encodes
 from whygen.models.protocols import FillsMask as FillsMask
 from whygen.models.protocols import GivesNotices as GivesNotices
@@ -34,6 +35,7 @@ from whygen.models.python import batched as batched
 from whygen.models.registry import broken_providers as broken_providers
 from whygen.models.registry import load_model as load_model
 from whygen.models.registry import providers as providers
+from whygen.models.returned import medium_from as medium_from
 
 __all__ = [
     "CUT",
@@ -42,6 +44,7 @@ __all__ = [
     "ChecksRequests",
     "ContinuesText",
     "Decodes",
+    "EditsMedia",
     "Encodes",
     "FillsMask",
     "GivesNotices",
@@ -63,6 +66,7 @@ __all__ = [
     "draws_pictures",
     "load_latent",
     "load_model",
+    "medium_from",
     "output_kind",
     "providers",
     "timed_kind",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from whygen.errors import UsageError
@@ -19,8 +20,11 @@ _FIELDS: tuple[tuple[str, OutputKind], ...] = (
 )  # fmt: skip
 """Fields of an output class, the first that is there decides: a video with a sound is a video."""
 
-_GIVEN = ("prompt", "image", "control_image", "mask_image")
-"""What whygen can give: the text, and of an `Edit` the picture."""
+_GIVEN = ("prompt", "image", "control_image", "mask_image", "video")
+"""What whygen can give: the text, and of an `Edit` the picture or the video."""
+
+_EDITS_VIDEO = re.compile(r"VideoToVideo(?!Control)")
+"""Names of classes that change the clip of an `Edit`, whether or not their signature asks for it."""
 
 _CHANGES = re.compile(
     r"VideoToVideo|AudioToAudio|Upsampl|SuperResolution|[a-z0-9]SR(?=Pipeline)|Refine|InContext|HDR|Transfer"
@@ -69,6 +73,12 @@ def _output_fields(made: type) -> set[str]:
     return set()
 
 
+def changes_video(made: type, parameters: Mapping[str, inspect.Parameter]) -> bool:
+    """Whether a class changes a clip by a text, and needs nothing else."""
+    told = parameters.get("video")
+    return told is not None and (told.default is told.empty or _EDITS_VIDEO.search(made.__name__) is not None)
+
+
 def check_class(made: type, name: str) -> OutputKind:
     """What it answers with, or why whygen cannot ask it.
 
@@ -91,11 +101,12 @@ def check_class(made: type, name: str) -> OutputKind:
     ]
     if kind == "picture" and {"image", "control_image"} <= set(parameters):
         needed.append("a control_image beside the picture")
-    if needed or (kind != "picture" and _CHANGES.search(made.__name__)):
+    changes = _CHANGES.search(made.__name__) is not None and not changes_video(made, parameters)
+    if needed or (kind != "picture" and changes):
         what = ", ".join(needed) or "a clip or a sound to change"
         raise UsageError(
-            f"{name} ({made.__name__}) needs {what}, and whygen gives a text, or a picture and a text. Explain a "
-            f"function that calls it: def f(prompt: str) {_LINES[kind]}."
+            f"{name} ({made.__name__}) needs {what}, and whygen gives a text, or a picture or a clip and a text. "
+            f"Explain a function that calls it: def f(prompt: str) {_LINES[kind]}."
         )
     return kind
 

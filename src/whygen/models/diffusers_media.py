@@ -11,14 +11,15 @@ import inspect
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from PIL import Image
 
-from whygen import pictures, sounds
+from whygen import films, pictures, sounds
 from whygen.errors import DataError, UsageError
+from whygen.models.diffusers_kinds import changes_video
 from whygen.models.diffusers_media_settings import MediaSettings, read_media_settings
 from whygen.models.diffusers_pictures import noise_seed, quiet
 from whygen.models.diffusers_settings import ignored
@@ -26,11 +27,27 @@ from whygen.models.diffusers_tokens import readers
 from whygen.models.hf_tokens import Refused
 from whygen.models.one_by_one import OneByOne, out_of_memory, seeded
 from whygen.models.returned import medium_of
-from whygen.types import Edit, Failure, JsonValue, Output, Request, Settings
+from whygen.types import (
+    Edit,
+    Failure,
+    JsonValue,
+    Output,
+    OutputKind,
+    Picture,
+    Request,
+    Settings,
+    Sound,
+    Video,
+)
 
 RATE = 10.0
 """Frames a second of a video whose pipeline has no rate: what diffusers' own ``export_to_video`` takes."""
 
+STEP = 16
+"""Height and width of a changed clip are whole numbers of these, at most 15 pixels less than what was given."""
+
+_WAVES = "initial_audio_waveforms"
+_NOUNS: Mapping[OutputKind, str] = {"picture": "picture", "sound": "sound", "frames": "video"}
 _SPEEDS = ("frame_rate", "fps")
 _PLACES = ("vae", "vocoder", "audio_vae", "feature_extractor")
 _RATES = ("sampling_rate", "sample_rate", "audio_sample_rate")
@@ -66,6 +83,7 @@ class MediaModel(OneByOne):
         super().__init__(uri=uri, identity=None if identity is None else {**identity, "defaults": self._defaults})
         self._takes = inspect.signature(pipeline.__call__).parameters
         self._ignored = ignored(pipeline)
+        self._takes_video = changes_video(type(pipeline), self._takes)
         self._readers = readers(pipeline, self._takes)
         self._rate = _sound_rate(pipeline) if kind == "sound" else None
         if kind == "sound" and self._rate is None:
@@ -91,6 +109,12 @@ class MediaModel(OneByOne):
             self._takes["image"].default is inspect.Parameter.empty or "ImageToVideo" in name or "I2V" in name
         )
 
+    @property
+    def edits(self) -> frozenset[OutputKind]:
+        """What an `Edit` may hold."""
+        able = {"picture": self.takes_picture, "frames": self._takes_video, "sound": _WAVES in self._takes}
+        return frozenset(cast("OutputKind", kind) for kind, can in able.items() if can)
+
     def answers_alike(self, settings: Settings) -> bool:
         """One seed of the noise, in single precision on a processor."""
         exact = self.pipeline.dtype in (torch.float32, torch.float64) and self.pipeline.device.type == "cpu"
@@ -111,7 +135,9 @@ class MediaModel(OneByOne):
         begun = time.perf_counter()
         try:
             wanted, given = self._read(request)
-            made = self._made(given, noise_seed(request, wanted.seed), wanted)
+            image = request.prompt.image if isinstance(request.prompt, Edit) else None
+            speed = image.rate if isinstance(image, Video) else None
+            made = self._made(given, noise_seed(request, wanted.seed), wanted, speed=speed)
         except Refused as refused:
             return refused.failure
         except DataError as error:
@@ -130,21 +156,41 @@ class MediaModel(OneByOne):
         wanted = read_media_settings(
             request.settings.extra, self._defaults, takes=self._takes, uri=self._uri, heard_not=self._ignored
         )
-        return wanted, {"prompt": _text(request), **wanted.given, **self._image(request)}
+        return wanted, {"prompt": _text(request), **self._begun(request), **wanted.given}
 
-    def _image(self, request: Request) -> dict[str, Any]:
+    def _begun(self, request: Request) -> dict[str, Any]:
+        """What the pipeline begins with besides the text."""
         prompt = request.prompt
         if isinstance(prompt, Edit):
-            if not self.takes_picture:
-                raise Refused(f"{self._uri} begins with a text alone", "Give a str (whygen prompt).")
-            return {"image": Image.fromarray(pictures.pixels(prompt.image))}
-        if self.needs_picture:
+            if prompt.kind not in self.edits:
+                able = " or ".join(sorted(_NOUNS[kind] for kind in self.edits))
+                raise Refused(
+                    f"{self._uri} begins with {f'{able} and a text' if able else 'a text alone'}",
+                    f"Give Edit({able}, text)." if able else "Give a str (whygen prompt).",
+                )
+            return self._changed(prompt.image)
+        if self.needs_picture or self._takes_video:
+            noun = "video" if self._takes_video else "picture"
             raise Refused(
-                f"{self._uri} begins with a picture, and was given none", "Give Edit(picture, text) (whygen edit)."
+                f"{self._uri} begins with a {noun}, and was given none", f"Give Edit({noun}, text) (whygen edit)."
             )
         return {}
 
-    def _made(self, given: dict[str, Any], seed: int, wanted: MediaSettings) -> Output | Failure:
+    def _changed(self, medium: Picture | Sound | Video) -> dict[str, Any]:
+        if isinstance(medium, Picture):
+            return {"image": Image.fromarray(pictures.pixels(medium))}
+        if isinstance(medium, Sound):
+            waves = torch.from_numpy(sounds.resampled(medium, self._rate or 0).T.copy())[None]
+            return {_WAVES: waves.to(self.pipeline.dtype), "initial_audio_sampling_rate": self._rate}
+        shown = films.frames(medium)
+        sides = {"height": shown.shape[1], "width": shown.shape[2]}
+        kept = {name: max(STEP, side - side % STEP) for name, side in sides.items() if name in self._takes}
+        return {"video": [Image.fromarray(each) for each in shown], **kept}
+
+    def _made(
+        self, given: dict[str, Any], seed: int, wanted: MediaSettings, *, speed: float | None
+    ) -> Output | Failure:
+        """One answer; ``speed`` is the rate of the clip that is changed."""
         if "generator" in self._takes:
             given["generator"] = torch.Generator("cpu").manual_seed(seed)  # the same noise on every device
         if "output_type" in self._takes:
@@ -154,7 +200,8 @@ class MediaModel(OneByOne):
         if self._kind == "sound":
             return _sound(returned, self._rate or 0)
         blank = getattr(returned, "nsfw_content_detected", None)
-        rate = wanted.rate or next((self._default(name) for name in _SPEEDS if self._default(name)), RATE)
+        told = next((self._default(name) for name in _SPEEDS if self._default(name)), None)
+        rate = wanted.rate or told or speed or RATE
         video = medium_of((_first_video(returned), rate), "frames")
         if video is None or video.frames is None:
             return self._failure(f"returned a {type(returned).__name__} without frames", "Call it in a function.")

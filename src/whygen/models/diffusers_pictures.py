@@ -214,7 +214,7 @@ class PictureModel:
                 f"{self._uri} changes a picture, and was given none", "Give Edit(picture, instruction) (whygen edit)."
             )
         try:
-            image = pictures.pixels(prompt.image)
+            image = pictures.pixels(prompt.picture)
         except DataError as error:
             raise Refused(str(error), "Give a PNG, JPEG or WebP picture.") from None
         least = int(getattr(self.pipeline, "vae_scale_factor", 8))

@@ -62,7 +62,7 @@ class Drawing:
         prompt = request.prompt
         if not isinstance(prompt, Edit):
             raise TypeError("no edit")
-        image = prompt.image
+        image = prompt.picture
         file = (f"image.{image.media_type.partition('/')[2]}", image.data, image.media_type)
 
         def send(body: Mapping[str, JsonValue]) -> Answer:

@@ -5,7 +5,7 @@ Ask for a capability by protocol (``isinstance(model, ScoresText)``), never by c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -154,6 +154,14 @@ class HasOutputKind(Protocol):
 
     @property
     def output_kind(self) -> OutputKind: ...
+
+
+@runtime_checkable
+class EditsMedia(Protocol):
+    """A model that says what it can change, where that is more than pictures: ``Edit`` of a sound or a video."""
+
+    @property
+    def edits(self) -> Collection[OutputKind]: ...
 
 
 @runtime_checkable

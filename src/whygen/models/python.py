@@ -3,7 +3,8 @@
 A callable takes a prompt and returns a text; one marked with `batched` takes a list of prompts and returns a list of
 texts. A `whygen.types.Picture`, `Sound` or `Video`, or a form of one that `medium_of` names, may come back where the
 annotation promises it (``-> Sound``) or there is none: then the first answer says what the others are. A whole
-`whygen.types.Output` may come back always; what answers an `Edit` is a picture, promised or not.
+`whygen.types.Output` may come back always; what answers an `Edit` is of the
+kind that is changed (a picture, a sound, a video), promised or not.
 
 A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``; one whose parameter is annotated as a str
 is not given chats. A callable that needs more, such as images, the temperature or a seed for each call, says so by its
@@ -85,6 +86,11 @@ class CallableModel:
         return self._identity
 
     @property
+    def edits(self) -> frozenset[OutputKind]:
+        """What an `Edit` may hold: code of one's own may change anything."""
+        return frozenset({"picture", "sound", "frames"})
+
+    @property
     def output_kind(self) -> OutputKind:
         """What the return annotation promises, or `learn` has found; else a text."""
         return self._kind or "text"
@@ -156,9 +162,10 @@ class CallableModel:
         if inspect.iscoroutine(text):
             text.close()
             return _failed(f"{self._uri} is an async function", "Wrap it: lambda prompt: asyncio.run(f(prompt)).")
-        edited = isinstance(given.prompt if isinstance(given, Request) else given, Edit)
+        asked = given.prompt if isinstance(given, Request) else given
+        edited = asked.kind if isinstance(asked, Edit) else None
         try:
-            made = medium_of(text, "picture" if edited else self._kind)
+            made = medium_of(text, edited if self._kind in {None, "text"} and edited else self._kind)
         except (DataError, MissingError) as error:
             use = {"picture": "shown", "text": "read"}.get(self.output_kind, "played")
             return _failed(f"{self._uri} returned what cannot be {use}: {error}", "Check what it returns.")
@@ -178,10 +185,10 @@ class CallableModel:
             )
         return Output(text=text, seconds=seconds)
 
-    def _medium(self, made: Output, *, edited: bool) -> Output | Failure:
+    def _medium(self, made: Output, *, edited: OutputKind | None) -> Output | Failure:
         """What was returned, if it was promised: what is measured is chosen before the first call."""
         kind, name = next((kind, name) for kind, name in _NAMES if getattr(made, kind) is not None)
-        if self.output_kind == kind or (edited and kind == "picture") or self._learning:
+        if kind in {self.output_kind, edited} or self._learning:
             return made
         return _failed(
             f"{self._uri} returned a {name} that it did not promise", f"Annotate the function with -> {name}."

@@ -42,9 +42,14 @@ _SUFFIXES = {
     ".flac",
     ".mp3",
     ".ogg",
+    ".opus",
+    ".avif",
     ".mp4",
+    ".m4v",
     ".webm",
+    ".mkv",
     ".mov",
+    ".avi",
 }
 _RATES = ("sampling_rate", "sample_rate", "rate")
 _SLACK = 1e-3
@@ -85,6 +90,27 @@ def medium_of(value: object, kind: OutputKind | None) -> Output | None:
     return None if array is None or array.ndim == 0 else _of_array(array, kind)
 
 
+def medium_from(value: object) -> Picture | Sound | Video:
+    """A picture, a sound or a video from whatever holds one, such as what is to be changed by an `Edit`.
+
+    Args:
+        value: what `medium_of` takes, the path of a file as a text, or a file that is open for reading.
+
+    Raises:
+        DataError: if it is broken, or can be more than one thing.
+        MissingError: if it is the path of a file that is not there.
+    """
+    if callable(getattr(value, "read", None)) and not isinstance(value, Image.Image):
+        value = cast("Any", value).read(sounds.MOST_BYTES + 1)
+    made = medium_of(Path(value) if isinstance(value, str) else value, None)
+    if made is None or made.medium is None:
+        raise DataError(
+            f"A {type(value).__name__} holds no picture, sound or video that can be told. Give a path, the bytes of a "
+            "file, a Pillow image, a list of frames, or (samples, rate)."
+        )
+    return made.medium
+
+
 def names_a_file(text: str) -> bool:
     """Whether a text is the path of a picture, a sound or a video that is there."""
     if len(text) > 4096 or "\n" in text or "\0" in text or Path(text).suffix.lower() not in _SUFFIXES:
@@ -98,20 +124,16 @@ def of_bytes(data: bytes, kind: OutputKind | None = None) -> Output:
     Raises:
         DataError: if it is no file that can be read.
     """
-    if (data[:4] in {b"RIFF", b"RF64"} and data[8:12] == b"WAVE") or data[:4] == b"fLaC":
+    if sounds.is_sound(data):
         return Output(sound=sounds.read_sound(data))
-    if data[4:8] == b"ftyp" or data[:4] == b"\x1aE\xdf\xa3":
-        raise DataError(f"The file is an MP4 or WebM, which whygen does not decode. {films.TO_FRAMES}")
-    if data[:3] == b"ID3" or data[:2] in {b"\xff\xfb", b"\xff\xf3"} or data[:4] == b"OggS":
-        raise DataError("The sound is an MP3 or Ogg file, and whygen reads WAV and FLAC. Write it as WAV.")
-    if kind == "frames" or (kind != "picture" and films.is_animated(data)):
+    if films.film_of(data) is not None or kind == "frames" or (kind != "picture" and films.is_animated(data)):
         return Output(frames=films.read_video(data))
     return Output(picture=pictures.read_picture(data))
 
 
 def _of_file(path: Path, kind: OutputKind | None) -> Output:
     if not is_file(path):  # a pipe would be waited for without end
-        raise MissingError(f"There is no file at {str(path)[:200]!r}. Return the path of a file that was written.")
+        raise MissingError(f"There is no file at {str(path)[:200]!r}. Give the path of a file that was written.")
     if path.stat().st_size > sounds.MOST_BYTES:
         raise DataError(f"{str(path)!r} is over {sounds.MOST_BYTES // 2**20} MiB. Make it shorter or smaller.")
     return of_bytes(path.read_bytes(), kind)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from whygen import pictures
 from whygen.errors import DataError
 from whygen.models import GivesNotices, Model
-from whygen.types import Edit, Output, Request
+from whygen.types import Edit, Output, Picture, Request
 
 ROUNDED = 64
 """Pixels by which a side may differ: pipelines round sizes to multiples of up to 64."""
@@ -40,7 +40,8 @@ def picture_notices(model: Model, request: Request, references: Sequence[Output]
     drawn = next((output.picture for output in references if output.picture is not None), None)
     wanted = _asked_size(request)
     try:
-        size = pictures.size(request.prompt.image) if wanted is None and isinstance(request.prompt, Edit) else wanted
+        image = request.prompt.image if isinstance(request.prompt, Edit) else None
+        size = pictures.size(image) if wanted is None and isinstance(image, Picture) else wanted
         if drawn is None or size is None:
             return said
         (width, height), (new_width, new_height) = size, pictures.size(drawn)

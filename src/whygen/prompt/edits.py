@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from whygen import pictures
+from whygen import films, pictures, sounds
 from whygen.errors import MissingExtraError, UsageError
 from whygen.prompt.units import Kind, Piece, Units, split
-from whygen.types import Edit, Picture
+from whygen.types import Edit, Picture, Sound, Video
 
 REGION = "region"
 """The kind of unit that is a part of the picture."""
@@ -26,9 +26,9 @@ BLUR = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditUnits(Units):
-    """An instruction cut into units; the picture is sent with whatever is left of it."""
+    """An instruction cut into units; the picture, sound or video is sent with whatever is left of it."""
 
-    image: Picture
+    image: Picture | Sound | Video
 
     @property
     def prompt(self) -> Edit:
@@ -73,7 +73,7 @@ class RegionUnits(Units):
         ]
         if not gone:
             return self.edit
-        image = pictures.pixels(self.edit.image)
+        image = pictures.pixels(self.edit.picture)
         hidden = np.isin(self.labels, gone)
         image[hidden] = self.fill[hidden]
         return Edit(pictures.picture_of(image), self.edit.instruction)
@@ -98,6 +98,8 @@ def split_edit(
         MissingExtraError: for regions, if scikit-image is not installed.
     """
     check_edit(edit)
+    if units == REGION and not isinstance(edit.image, Picture):
+        raise UsageError("units='region' cuts pictures, and this is a sound or a video. Use units='word'.")
     if units == REGION:
         return _regions(edit, pin, fill=fill, regions=regions)
     cut = split(edit.instruction, units, pin=pin)
@@ -109,11 +111,16 @@ def check_edit(edit: Edit) -> None:
 
     Raises:
         UsageError: if the instruction is empty.
-        DataError: if the picture cannot be read.
+        DataError: if the picture, sound or video cannot be read.
     """
     if not edit.instruction.strip():
         raise UsageError("The instruction is empty: say what to change, such as 'make it night'.")
-    pictures.pixels(edit.image)
+    if isinstance(edit.image, Picture):
+        pictures.pixels(edit.image)
+    elif isinstance(edit.image, Sound):
+        sounds.samples(edit.image)
+    else:
+        films.frames(edit.image)
 
 
 def no_levels(hierarchy: str) -> UsageError:
@@ -122,7 +129,7 @@ def no_levels(hierarchy: str) -> UsageError:
 
 
 def _regions(edit: Edit, pin: Sequence[str], *, fill: str, regions: int) -> RegionUnits:
-    image = pictures.pixels(edit.image)
+    image = pictures.pixels(edit.picture)
     labels = superpixels(image, regions)
     names = [f"region {number + 1}" for number in range(int(labels.max()) + 1)]
     strange = [text for text in pin if text not in names]

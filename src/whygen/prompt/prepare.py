@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, runtime_checkable
@@ -18,7 +19,7 @@ from whygen.encoders import (
 )
 from whygen.encoders.registry import OPENAI
 from whygen.errors import UnknownNameError, UsageError
-from whygen.models import Model, draws_pictures, output_kind, timed_kind
+from whygen.models import EditsMedia, Model, draws_pictures, output_kind, timed_kind
 from whygen.prompt import gsmile
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import check_distribution
@@ -133,8 +134,25 @@ def prepare(prompt: Source, options: PromptOptions, *, model: Model, encoder: An
         UsageError: for a choice that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if an encoder or an extra is missing.
     """
+    if isinstance(prompt, Edit):
+        _check_edits(model, prompt)
     units = _units(prompt, options, model)
     return prepare_units(units, options, model=model, encoder=encoder, seed=seed)
+
+
+def _check_edits(model: Model, edit: Edit) -> None:
+    """Refuse a sound or a video where the model changes pictures, before anything is paid; of pictures it speaks."""
+    able = model.edits if isinstance(model, EditsMedia) else ("picture",)
+    if edit.kind == "picture" or edit.kind in able:
+        return
+    raise UsageError(
+        f"{model.uri} changes {' and '.join(NOUNS[kind] for kind in able) or 'nothing'}, and was given "
+        f"{NOUNS[edit.kind]}. Explain a function that calls an editor of these: def f(edit: Edit) -> "
+        f"{type(edit.image).__name__}."
+    )
+
+
+NOUNS: Mapping[OutputKind, str] = {"picture": "pictures", "sound": "sounds", "frames": "videos", "text": "texts"}
 
 
 def prepare_units(units: Units, options: PromptOptions, *, model: Model, encoder: AnyEncoder, seed: int) -> Question:
@@ -177,10 +195,11 @@ def _target(
     options: PromptOptions, encoder: AnyEncoder, model: Model, units: Units
 ) -> tuple[Target, str | TextEncoder]:
     """What is measured, and the encoder of texts for those who need one."""
-    kind = timed_kind(model)
+    answers = _answers(model, units)
+    kind = answers if answers in ("sound", "frames") else None
     if isinstance(options.target, str) and kind is not None:
         return load_timed_target(options.target, kind=kind, encoder=encoder), "auto"
-    if _answers(model, units) == "picture":
+    if answers == "picture":
         return _picture_target(options, encoder), "auto"
     if isinstance(encoder, ImageEncoder | TimedEncoder):
         what = "pictures" if isinstance(encoder, ImageEncoder) else "sounds or videos"
@@ -190,8 +209,10 @@ def _target(
 
 
 def _answers(model: Model, units: Units) -> OutputKind:
-    """What the model answers with; a model that does not say draws where it is given a picture to edit."""
-    return "picture" if isinstance(units, EditUnits | RegionUnits) or draws_pictures(model) else output_kind(model)
+    """What the model answers with; one that does not say answers an edit with what it is given to change."""
+    if timed_kind(model) is None and isinstance(units, EditUnits | RegionUnits) and not draws_pictures(model):
+        return units.prompt.kind
+    return output_kind(model)
 
 
 def _picture_target(options: PromptOptions, encoder: AnyEncoder) -> Target:

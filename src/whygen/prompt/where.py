@@ -79,9 +79,10 @@ def picture_evidence(
 
 
 def _image(units: Units) -> Picture | None:
-    if isinstance(units, RegionUnits):
-        return units.edit.image
-    return units.image if isinstance(units, EditUnits) else None
+    if not isinstance(units, EditUnits | RegionUnits):
+        return None
+    image = units.prompt.image
+    return image if isinstance(image, Picture) else None
 
 
 def _drawn(answers: Sequence[Sequence[Output]]) -> NDArray[np.float32] | None:
