@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -103,7 +104,8 @@ def _data(model: str, anchors: str | None, reference: str | None) -> tuple[objec
         return anchors, reference
     if model != DIGITS:
         raise UsageError(
-            "Say which samples to explain the model by: --anchors PATH (a folder, .npz, .npy or .parquet)."
+            "Say which samples to explain the model by: --anchors PATH (a folder, .npz, .npy or .parquet). A model "
+            f"that answers prompts has none: whygen prompt {shlex.quote(model)} 'the prompt'."
         )
     from whygen.demo.digits import digits
 

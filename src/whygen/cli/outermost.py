@@ -142,10 +142,10 @@ def _usage(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "Interrupted."
     show: Any = getattr(error, "format_message", None)
     sentence = str(show() if callable(show) else error).rstrip(".")
-    return (
-        MISUSED,
-        f"{sentence if sentence.endswith('?') else f'{sentence}.'} Run `whygen --help` for commands and options.",
-    )
+    context: Any = getattr(error, "ctx", None)
+    command = getattr(context, "command_path", "") or "whygen"
+    stop = "" if sentence.endswith("?") else "."
+    return MISUSED, f"{sentence}{stop} Run `{command} --help` for what there is."
 
 
 def _of_system(error: Any) -> tuple[int, str]:

@@ -43,6 +43,21 @@ _KNOWN = (
 )  # fmt: skip
 """How names begin that everybody knows, and the URI; the first that fits counts."""
 
+_ELSEWHERE: dict[str, str] = {
+    "chatgpt": "openai", "claude": "anthropic", "cohere_chat": "cohere", "fireworks_ai": "fireworks", "grok": "xai",
+    "hosted_vllm": "vllm", "huggingface": "hf", "huggingface_hub": "hf", "llama.cpp": "llamacpp",
+    "llama-cpp": "llamacpp", "llama_cpp": "llamacpp", "lm-studio": "lmstudio", "lm_studio": "lmstudio",
+    "nvidia_nim": "nvidia", "ollama_chat": "ollama", "text-completion-openai": "openai", "together_ai": "together",
+    "transformers": "hf",
+}  # fmt: skip
+"""What other libraries call a provider, where it is no organisation of the hub under which the model is found too."""
+
+_OF_HUB = frozenset({"mistralai", "deepseek-ai", "xai-org", "fireworks-ai", "openai-community", "lmstudio-community"})
+"""Organisations of the hub that are called nearly as a provider is."""
+
+_DEPLOYED = frozenset({"azure", "azure_ai", "azure-openai", "bedrock", "sagemaker", "vertex", "vertex_ai", "watsonx"})
+"""Clouds whose address is each customer's own."""
+
 _WEIGHTS = frozenset({".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".pkl", ".h5", ".keras", ".onnx", ".msgpack"})
 _NEAR = 0.7
 """From this likeness on, a name counts as another one mistyped."""
@@ -63,6 +78,8 @@ def no_uri(given: str, providers: dict[str, tuple[str, ...]]) -> str:
     """
     if not given.strip():
         return "model is empty: name a model, such as demo/storyteller or openai/gpt-4o-mini."
+    if hub := re.match(r"(?i)(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+(?:/[\w.-]+)?)", given):
+        return f"model={given!r} is a page of the Hugging Face hub. Type hf/{hub[1]}."
     if given.lower().startswith(("http://", "https://")):
         return (
             f"model={given!r} is an address. Type openai/NAME, where NAME is what the server calls the model, and the "
@@ -127,7 +144,16 @@ def _unknown(given: str, providers: dict[str, tuple[str, ...]]) -> str:
     if provider in {*providers, *SERVICES}:
         example = next(iter(providers.get(provider, ())), "NAME")
         return f"is not complete: say which model after the slash, such as {provider}/{example}."
-    meant = near(provider, {*providers, *SERVICES}) if slash else None
+    if slash and name and provider.lower() in _DEPLOYED:
+        return (
+            f"is on {provider}, where each customer has an address of their own. Type openai/{name} and that address, "
+            "where OpenAI's protocol begins, as base_url (--base-url URL)."
+        )
+    meant = _ELSEWHERE.get(provider.lower()) if slash and name else None
+    if meant is not None:
+        return f"names no provider. Type {meant}/{name}."
+    mistyped = slash and provider.lower() not in _OF_HUB
+    meant = near(provider, {*providers, *SERVICES}) if mistyped else None
     if meant is not None:
         return f"names no provider. Did you mean {meant}/{name}?"
     if slash and provider and name:

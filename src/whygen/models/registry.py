@@ -112,6 +112,11 @@ def load_model(model: object, options: ModelOptions | None = None) -> Model:
         return opened
     if callable(opened):
         return CallableModel(opened)
+    if hasattr(opened, "encode") and hasattr(opened, "decode"):
+        raise UsageError(
+            f"model is a {type(opened).__name__}, which encodes and decodes samples and answers no prompt: it is "
+            "explained by explain_anchors (whygen anchors)."
+        )
     raise UsageError(
         f"model is a {type(opened).__name__}: give a URI, a callable str -> str, (model, tokenizer) of "
         "transformers, or an object with uri, limits and answer()."

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from whygen.errors import MissingError, UsageError
-from whygen.models import load_model
+from whygen.models import LatentModel, load_model
 from whygen.models.names import SERVICES
 
 
@@ -35,6 +35,15 @@ from whygen.models.names import SERVICES
         ("opnai/gpt-4o", "Did you mean openai/gpt-4o?"),
         ("antropic/claude-3", "Did you mean anthropic/claude-3?"),
         ("openruter/x", "Did you mean openrouter/x?"),
+        ("huggingface/gpt2", "Type hf/gpt2."),
+        ("transformers/Qwen/Qwen2.5-0.5B", "Type hf/Qwen/Qwen2.5-0.5B."),
+        ("https://huggingface.co/Qwen/Qwen2.5-0.5B", "Type hf/Qwen/Qwen2.5-0.5B."),
+        ("hf.co/gpt2", "Type hf/gpt2."),
+        ("together_ai/llama", "Type together/llama."),
+        ("ollama_chat/llama3", "Type ollama/llama3."),
+        ("azure/gpt-4o", "Type openai/gpt-4o and that address"),
+        ("deepseek-ai/DeepSeek-R1", "type hf/deepseek-ai/DeepSeek-R1"),
+        ("mistralai/Mistral-7B-v0.1", "type hf/mistralai/Mistral-7B-v0.1"),
         ("vae.pt", "py/mymodel:load"),
         ("./vae.pt", "py/mymodel:load"),
         ("weights/model.safetensors", "py/mymodel:load"),
@@ -76,3 +85,8 @@ def test_known_services_are_found_and_their_keys_asked_for(monkeypatch: pytest.M
                 load_model(f"{name}/x")
     monkeypatch.setenv("OLLAMA_BASE_URL", "http://127.0.0.1:9/v1")
     assert load_model("ollama/x").service.base_url == "http://127.0.0.1:9/v1"  # type: ignore[attr-defined]
+
+
+def test_a_model_of_samples_is_sent_to_its_own_command() -> None:
+    with pytest.raises(UsageError, match=r"explain_anchors \(whygen anchors\)"):
+        load_model(LatentModel(uri="own/vae", encode=lambda x: x, decode=lambda z: z))
