@@ -86,10 +86,16 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def measured(laws: Mapping[str, Law], kept: Rows) -> list[dict[str, Any]]:
-    """The cells of these laws that there was time for; each has random numbers of its own."""
-    rows = [kept.get(f"{name} {n}", lambda name=name, n=n: cell(name, n)) for name in laws for n in REFERENCES]
-    return [row for row in rows if row is not None]
+def measured(families: Mapping[str, Mapping[str, Law]], kept: Rows) -> dict[str, list[dict[str, Any]]]:
+    """The cells that there was time for, small references first; each has random numbers of its own."""
+    found: dict[str, list[dict[str, Any]]] = {family: [] for family in families}
+    for n in REFERENCES:
+        for family, laws in families.items():
+            rows = (kept.get(f"{name} {n}", lambda name=name, n=n: cell(name, n)) for name in laws)
+            found[family] += [row for row in rows if row is not None]
+    for family, laws in families.items():
+        found[family].sort(key=lambda row: list(laws).index(row["anchors are"]))
+    return found
 
 
 def wider(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -108,7 +114,7 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
     del data
     kept = Rows("shares", minutes=minutes, fresh=fresh)
     families = {"held apart": HELD_APART, "mended by": MENDED_BY, "built on": BUILT_ON}
-    rows = {family: measured(laws, kept) for family, laws in families.items()}
+    rows = measured(families, kept)
     figures: dict[str, Any] = {"repeats": REPEATS, "anchors": ANCHORS}
     figures["summaries"] = {family: summary(found) for family, found in rows.items() if found}
     figures["wider than an oracle's"] = wider([row for found in rows.values() for row in found])
