@@ -37,10 +37,10 @@ Floats = NDArray[np.float64]
 Draw = Callable[[int], Floats]
 """So many draws of every mask, shape ``(2^n, draws)``."""
 
-GAMES, ORACLES, AGAIN = 1500, 60, 200
-"""Games in a cell, those with an oracle, and how often it asks."""
+GAMES, ORACLES, AGAIN = 750, 40, 200
+"""Games in a cell (some rows that are kept have twice as many), those with an oracle, and how often it asks."""
 
-MANY_UNITS, FEWER = 12, (400, 5)
+MANY_UNITS, FEWER = 12, (300, 3)
 """With so many units a game has thousands of masks: fewer games, and fewer with an oracle."""
 
 SEED = 31

@@ -80,7 +80,8 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "over .98": sum(each[0] > 0.98 for each in cells),
         "lowest": cells[0],
         "mean coverage": {
-            str(n): float(np.mean([each[0] for each in cells if each[3] == n])) for n in REFERENCES
+            str(n): float(np.mean([each[0] for each in cells if each[3] == n]))
+            for n in REFERENCES if any(each[3] == n for each in cells)
         },
         "flip rates off by over a quarter": [each for each in ratios if not 0.75 <= each[0] <= 1.25],
     }  # fmt: skip
@@ -106,7 +107,7 @@ def wider(rows: list[dict[str, Any]]) -> dict[str, float]:
             for row in rows if row["reference"] == n and not row["discrete"]
             for half, best, part in zip(row["half widths"], row["oracles"], row["true"], strict=True)
             if 0.001 <= part <= 0.999
-        ])) for n in REFERENCES
+        ])) for n in REFERENCES if any(row["reference"] == n and not row["discrete"] for row in rows)
     }  # fmt: skip
 
 
