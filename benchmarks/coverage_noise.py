@@ -232,7 +232,7 @@ def run(cell: Cell, rng: np.random.Generator, *, games: int | None = None) -> di
         truth, draw = play(cell.noise, given.every, rng)
         right: Floats = given.weights.T @ truth[given.rows]
         if sampled:
-            seen.add(_sampled(cell, given.every, draw, rng), right, span=float(np.ptp(truth)))
+            seen.add(_sampled(cell, given.every, draw, rng), right, span=float(np.ptp(truth)) or 1.0)
             continue
         drawn = asked(cell, given.every[given.rows], lambda draws, draw=draw: draw(draws)[given.rows], rng)
         span = max(reach, float(np.nanmax(drawn) - np.nanmin(drawn)), 1e-300)
