@@ -181,7 +181,12 @@ def _unknown(owner: str, given: str, value: object, takes: frozenset[str]) -> st
         return f"{text} Write run=RunOptions(rates={inner}), with from whygen.runs import Rates, RunOptions."
     near = difflib.get_close_matches(given, sorted(takes), n=1, cutoff=_NEAR)
     if near:
-        return f"{text} Did you mean {near[0]}={short(value)}?"
+        shown = short(value)
+        return f"{text} Did you mean {near[0]}={'...' if shown.endswith('...') or chr(10) in shown else shown}?"
+    for holder, (kind, where, fields_) in _ELSEWHERE.items():
+        near = difflib.get_close_matches(given, sorted(fields_), n=1, cutoff=_NEAR) if holder in takes else []
+        if near:
+            return f"{text} Write {holder}={kind}({near[0]}={short(value)}), with from {where} import {kind}."
     return f"{text} It takes: {', '.join(sorted(takes))}."
 
 

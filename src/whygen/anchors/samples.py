@@ -310,9 +310,19 @@ def _scaling(raw: Raw, value_range: tuple[float, float], what: str) -> tuple[flo
     return 1.0, 0.0, _suspicious(smallest, largest, value_range, what)
 
 
+_OVERSHOT = 0.25
+"""Values that lie beyond the range by no more than this share of it are of that range, and overshot it."""
+
+
 def _range_text(smallest: float, largest: float, value_range: tuple[float, float], what: str) -> str:
     low, high = value_range
     text = f"The {what}s have values from {smallest:.6g} to {largest:.6g}, and the model takes {low:g}..{high:g}. "
+    beyond = max(low - smallest, largest - high)
+    if beyond <= _OVERSHOT * (high - low):
+        return text + (
+            f"A few values lie just beyond it, as resizing leaves them: clip them (numpy.clip(x, {low:g}, {high:g})), "
+            "or state the range that the model takes (value_range)."
+        )
     if smallest >= 0 and 1 < largest <= 255:
         return text + f"They look like 0..255: divide them by 255 (and map them to {low:g}..{high:g}), or give uint8."
     return text + "Scale them as the training data were, or state the range that the model takes (value_range)."

@@ -170,9 +170,10 @@ class CallableModel:
             use = {"picture": "shown", "text": "read"}.get(self.output_kind, "played")
             return _failed(f"{self._uri} returned what cannot be {use}: {error}", "Check what it returns.")
         if made is None:
+            streams = inspect.isgenerator(text)
             return _failed(
                 f"{self._uri} returned a value of type {type(text).__name__}, not a str",
-                "Return the text of the answer.",
+                "Join its parts: lambda prompt: ''.join(f(prompt))." if streams else "Return the text of the answer.",
             )
         return self._medium(replace(made, seconds=seconds), edited=edited)
 
@@ -267,7 +268,7 @@ def _failed(message: str, advice: str) -> Failure:
 
 
 def _raised(uri: str, error: BaseException) -> Failure:
-    return _failed(f"{uri} raised {says(error)}", "Mend the function; answers so far are recorded.")
+    return _failed(f"{uri} raised {says(error)}", "Mend the function.")
 
 
 def open_python(name: str, options: ModelOptions) -> object:

@@ -68,6 +68,14 @@ def test_an_array_of_0_to_255_given_to_a_model_of_0_to_1_says_so(dtype: type) ->
         prepare(images(3, 8, 8).astype(dtype), model(shape=(64,)))
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0096), (-0.02, 1.0), (-0.1, 1.2)])
+def test_values_that_overshoot_the_range_are_not_taken_for_0_to_255(low: float, high: float) -> None:
+    samples = np.linspace(low, high, 60, dtype=np.float32).reshape(10, 6)
+    with pytest.raises(DataError, match=r"clip them \(numpy.clip\(x, 0, 1\)\)") as said:
+        prepare(samples, model(value_range=(0.0, 1.0)))
+    assert "255" not in str(said.value)
+
+
 def test_values_out_of_a_stated_range_are_an_error_and_unbounded_data_are_not() -> None:
     data = generator(0, "normal").standard_normal((6, 4))
     with pytest.raises(DataError, match="value_range"):

@@ -110,6 +110,7 @@ def broken(prompt: str) -> str:
     ("function", "message"),
     [
         (lambda prompt: 3, "returned a value of type int, not a str"),
+        (lambda prompt: (part for part in prompt), "returned a value of type generator"),
         (lambda prompt: None, "returned a value of type NoneType, not a str"),
         (later, "is an async function"),
         (broken, "raised LookupError: no such thing"),
@@ -124,6 +125,7 @@ def test_what_a_callable_does_wrong_is_told(function: object, message: str) -> N
     assert answer.kind == "permanent"
     assert message in answer.message
     assert answer.advice
+    assert (answer.advice == "Join its parts: lambda prompt: ''.join(f(prompt)).") == ("generator" in message)
 
 
 def test_one_bad_prompt_of_a_batch_fails_alone() -> None:

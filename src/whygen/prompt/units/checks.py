@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import cast
 
 from whygen.errors import DataError, UsageError
@@ -46,7 +47,24 @@ def check_source(prompt: object) -> None:
     elif isinstance(prompt, str):
         _check_text(prompt, "The prompt")
     else:
-        raise UsageError(f"prompt is a {type(prompt).__name__}: give the text as a str, or a Chat, Template or Edit.")
+        raise UsageError(
+            f"prompt is a {type(prompt).__name__}: give the text as a str, or a Chat, Template or Edit.{_meant(prompt)}"
+        )
+
+
+def _meant(prompt: object) -> str:
+    """The line to type for what people hold in place of a text."""
+    if callable(prompt):
+        return " The model comes first, then the prompt."
+    if isinstance(prompt, bytes | bytearray):
+        return " Write prompt.decode()."
+    if isinstance(prompt, PurePath):
+        return " Write path.read_text(encoding='utf-8')."
+    turns = cast("list[object]", prompt) if isinstance(prompt, list) else []
+    if turns and all(isinstance(turn, dict) and "role" in turn and "content" in turn for turn in turns):
+        chat = "Chat([Message(turn['role'], turn['content']) for turn in prompt])"
+        return f" Write {chat}, with from whygen import Chat, Message."
+    return ""
 
 
 def check_values(values: object) -> None:
