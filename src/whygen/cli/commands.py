@@ -25,7 +25,7 @@ GROUP = "whygen.commands"
 OWN: Final[Mapping[str, str]] = {
     "demo": "Explain a real prompt to a language model, and what a VAE has learned; no network, under two minutes.",
     "prompt": "Explain which units of a prompt drove what the model answered.",
-    "edit": "Explain which words of an instruction, or which parts of a picture, changed what an editor drew.",
+    "edit": "Explain which words of an instruction, or which parts of a picture, changed what an editor made of it.",
     "anchors": "Explain which anchors a generative model knows, invents, half-knows or fails.",
     "report": "Write the HTML report of a saved explanation and print its summary.",
     "compare": "Compare two saved explanations unit by unit.",
