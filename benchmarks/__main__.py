@@ -11,7 +11,7 @@ NAMES = (
     "distances", "operators", "overhead", "editing", "store", "anchors_selection", "long_prompts", "long_pairs",
     "estimator_overhead", "methods", "stochastic", "distance_ablation", "kernels", "prompt_length",
     "architectures", "templates", "templates_noise", "matrices_noise", "minimal", "chance_levels", "comparisons",
-    "fuzz_doors", "shares", "runs_faults", "foreign",
+    "fuzz_doors", "shares", "runs_faults", "foreign", "long_sounds",
 )  # fmt: skip
 NEED_EXTRA = ("remote", "editing_sizes", "selection_rivals")
 """The official client of OpenAI; diffusers; published code for selection."""

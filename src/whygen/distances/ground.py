@@ -34,14 +34,14 @@ def ground(a: Vectors, b: Vectors) -> Numbers:
 
 def _repeated(a: Vectors, b: Vectors) -> Numbers | None:
     """The same by way of the distinct points, where points are repeated, as in the patches of a flat sky; else None."""
-    first, row = _distinct(a)
-    second, column = _distinct(b)
+    first, row = distinct(a)
+    second, column = distinct(b)
     if len(first) == len(a) and len(second) == len(b):
         return None
     return ground(a[first], b[second])[np.ix_(row, column)]
 
 
-def _distinct(points: Vectors) -> tuple[list[int], list[int]]:
+def distinct(points: Vectors) -> tuple[list[int], list[int]]:
     """Where each distinct point stands first, and for each point which of these it equals."""
     known: dict[bytes, int] = {}
     back = [known.setdefault(point.tobytes(), len(known)) for point in points]

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment  # pyright: ignore[reportUnknow
 
 from whygen.distances import checks
 from whygen.distances.checks import Numbers
-from whygen.distances.ground import ground
+from whygen.distances.ground import distinct, ground
 from whygen.errors import MissingExtraError, UsageError, WhygenError
 from whygen.types import Vectors
 
@@ -57,40 +57,69 @@ def optimal_transport(sets: Sequence[Vectors], reference: Vectors) -> Numbers:
     (Bonneel et al. 2011), and sets of one size as an assignment (Jonker and Volgenant 1987, in scipy).
     """
     points, target = checks.point_sets(sets, reference)
-    costs = (ground(each, target) for each in points)
-    return checks.distances(np.array([least_cost(cost) for cost in costs], dtype=np.float64))
+    return checks.distances(np.array([_transport(each, target) for each in points], dtype=np.float64))
 
 
-def least_cost(cost: Numbers) -> float:
-    """The least mean cost by which uniform mass on the rows is carried to uniform mass on the columns.
+def _transport(points: Vectors, target: Vectors) -> float:
+    """The transport of one set; of large ones only what differs is moved.
+
+    Transport by a metric depends on the difference of the two measures alone (Kantorovich and Rubinstein 1958): mass
+    that both sides have at a point stays there, and points that are repeated are one. Long sounds share their silence,
+    what loops, and what comes before the first difference.
+    """
+    if max(len(points), len(target)) <= MOST_ASSIGNED:
+        return least_cost(ground(points, target))
+    both = np.concatenate([points, target])
+    first, place = distinct(both)
+    if len(first) == len(both):
+        return least_cost(ground(points, target))  # nothing is shared or repeated
+    ours, theirs = (np.bincount(each, minlength=len(first)) for each in np.split(np.asarray(place), [len(points)]))
+    surplus = ours * len(target) - theirs * len(points)  # in whole units of 1 / (n m): equal masses cancel exactly
+    if not surplus.any():
+        return 0.0
+    gone, come = surplus > 0, surplus < 0
+    moved = float(surplus[gone].sum()) / (len(points) * len(target))
+    cost = ground(both[first][gone], both[first][come])
+    return moved * least_cost(cost, weights=(surplus[gone], -surplus[come]))
+
+
+def least_cost(cost: Numbers, *, weights: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None) -> float:
+    """The least mean cost by which mass on the rows is carried to mass on the columns.
 
     By an assignment where both sides have equally many points; else by POT's network simplex, or by a linear program
     where POT is not installed (the same value to 1e-8, more slowly).
 
     Args:
         cost: shape ``(rows, columns)``, at least 0.
+        weights: of rows and of columns, each above 0, with the same sum; None: uniform.
 
     Raises:
         MissingExtraError: if POT is not installed, and the program would be larger than `MOST_PROGRAMMED`.
     """
-    if 1 in cost.shape or not np.isfinite(cost).all():
+    rows, columns = (np.full(n, 1.0 / n) for n in cost.shape)
+    if weights is not None:
+        rows, columns = (each / each.sum() for each in weights)
+    if weights is None and (1 in cost.shape or not np.isfinite(cost).all()):
         return float(cost.mean())  # all mass goes to, or comes from, one point; an overflow is reported by the caller
-    if cost.shape[0] == cost.shape[1] <= MOST_ASSIGNED:  # a best plan is a permutation (Birkhoff 1946)
+    if 1 in cost.shape or not np.isfinite(cost).all():
+        return float(rows @ cost @ columns)
+    if (
+        weights is None and cost.shape[0] == cost.shape[1] <= MOST_ASSIGNED
+    ):  # a best plan is a permutation (Birkhoff 1946)
         return float(cost[cast("Any", linear_sum_assignment)(cost)].mean())
     try:
         import ot  # where it is used: it loads torch if that is installed
     except ImportError:
-        return _by_linear_program(cost)
-    nothing: Numbers = np.empty(0)
+        return _by_linear_program(cost, rows, columns)
     solve = cast("Any", ot).emd2  # POT has no types
-    value, log = solve(nothing, nothing, cost, numItermax=MOST_PIVOTS, log=True)
+    value, log = solve(rows, columns, cost, numItermax=MOST_PIVOTS, log=True)
     if log["warning"] is not None:
         raise WhygenError(f"Optimal transport between {cost.shape} points was not solved: {log['warning']}")
     return float(value)
 
 
-def _by_linear_program(cost: Numbers) -> float:
-    """Minimum of <P, C> over plans P >= 0 with the two uniform margins (Kantorovich 1942), by HiGHS."""
+def _by_linear_program(cost: Numbers, sent: Numbers, taken: Numbers) -> float:
+    """Minimum of <P, C> over plans P >= 0 with the two margins (Kantorovich 1942), by HiGHS."""
     if cost.size > MOST_PROGRAMMED:
         what = f"Optimal transport between {cost.shape[0]} and {cost.shape[1]} points"
         raise MissingExtraError(what, extra="transport", package="POT")
@@ -100,7 +129,7 @@ def _by_linear_program(cost: Numbers) -> float:
     tools = cast("Any", sparse)
     from_rows = tools.kron(tools.eye_array(rows), np.ones((1, columns)))
     to_columns = tools.kron(np.ones((1, rows)), tools.eye_array(columns))
-    margins = np.concatenate([np.full(rows, 1.0 / rows), np.full(columns, 1.0 / columns)])
+    margins = np.concatenate([sent, taken])
     found = cast("Any", optimize).linprog(cost.ravel(), A_eq=tools.vstack([from_rows, to_columns]), b_eq=margins)
     if not found.success:
         raise WhygenError(f"Optimal transport between {cost.shape} points was not solved: {found.message}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ RATE = 16_000
 WINDOW = 1024
 HOP = 512
 BANDS = 64
+REMEMBERED = 200_000
+"""Points that are kept (100 MB): the distance and the timeline of an explanation ask for the same sounds."""
 FLOOR = 80.0
 """Decibels under full scale at which silence begins: what is softer is not heard."""
 
@@ -35,6 +38,9 @@ class LogMel:
     kind: Literal["sound", "frames"] = "sound"
     unit = "dB"
 
+    def __init__(self) -> None:
+        self._known: OrderedDict[Sound | Video, Track] = OrderedDict()
+
     def tracks(self, media: Sequence[Sound | Video]) -> list[Track]:
         """One track for each sound, points ``(t_i, 64)``; equal sounds are encoded once.
 
@@ -44,13 +50,16 @@ class LogMel:
             DataError: if one cannot be read.
         """
         librosa = _librosa()
-        known: dict[Sound | Video, Track] = {}
+        found: dict[Sound | Video, Track] = {}
         for medium in media:
             if not isinstance(medium, Sound):
                 raise UsageError(f"The encoder {self.name!r} hears sounds, and was given a {type(medium).__name__}.")
-            if medium not in known:
-                known[medium] = Track(_points(librosa, medium), HOP / RATE)
-        return [known[medium] for medium in media]
+            if medium not in found:
+                found[medium] = self._known.get(medium) or Track(_points(librosa, medium), HOP / RATE)
+        self._known.update(found)
+        while sum(len(track.points) for track in self._known.values()) > REMEMBERED:
+            self._known.popitem(last=False)
+        return [found[medium] for medium in media]
 
     def nothing(self) -> NDArray[np.float64]:
         return np.zeros(BANDS)
