@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
+from whygen import plugins
 from whygen.anchors.samples import Prepared
 from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.models.latent import Floats
@@ -330,6 +331,19 @@ def _pixels_only(used: FeatureEncoder | None) -> tuple[Warned, ...]:
     return (Warned(code="no-encoder", text=text),)
 
 
+def _brought(name: str) -> Criterion:
+    """The criterion that an installed package or ``py/package.module:callable`` brings."""
+    found = plugins.brought(plugins.CRITERIA, name, argument="criteria")
+    if found is None:
+        raise UnknownNameError("criterion", name, [*CRITERIA, *plugins.entries(plugins.CRITERIA)])
+    if isinstance(found, Criterion) or callable(found):
+        return _resolve(cast("CriterionLike", found), None)
+    raise UsageError(
+        f"criteria={name!r} is a {type(found).__name__}: it must be a Criterion, or a callable "
+        "(samples, reconstructions) -> a number for each."
+    )
+
+
 def _resolve(wanted: CriterionLike, encoder: FeatureEncoder | None) -> Criterion:
     if isinstance(wanted, Criterion):
         return wanted
@@ -339,7 +353,7 @@ def _resolve(wanted: CriterionLike, encoder: FeatureEncoder | None) -> Criterion
     if wanted in _PLAIN:
         return _PLAIN[wanted]
     if wanted not in _BY_FEATURES:
-        raise UnknownNameError("criterion", wanted, CRITERIA)
+        return _brought(wanted)
     if encoder is None:
         raise UsageError(
             f"The criterion {wanted!r} compares features, and no encoder was given. Give encoder='patches', "

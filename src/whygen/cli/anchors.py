@@ -14,7 +14,7 @@ from whygen.cli import common
 from whygen.cli import inputs as given_inputs
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
-from whygen.models.python import imported
+from whygen.plugins import imported
 from whygen.texts import read_text_file
 
 DIGITS = "demo/digits-vae"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from importlib import metadata
 from typing import Any, Final, cast
 
@@ -19,9 +18,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from whygen.cli.outermost import Stopped
 from whygen.errors import MissingError
-from whygen.safe import visible
+from whygen.plugins import COMMANDS, entries
+from whygen.safe import is_stop, visible
 
-GROUP = "whygen.commands"
 OWN: Final[Mapping[str, str]] = {
     "demo": "Explain a real prompt to a language model, and what a VAE has learned; no network, under two minutes.",
     "prompt": "Explain which units of a prompt drove what the model answered.",
@@ -80,14 +79,9 @@ def _stopped() -> Generator[None, None, None]:
         raise Stopped(str(stop)) from stop
 
 
-@cache
 def _entries() -> dict[str, metadata.EntryPoint]:
-    """Commands of other packages, under names that whygen does not use itself.
-
-    Of two of one name the first by value is taken, so that the order of installation changes nothing.
-    """
-    found = sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.value, reverse=True)
-    return {entry.name: entry for entry in found if entry.name not in OWN}
+    """Commands of other packages, under names that whygen does not use itself."""
+    return {name: entry for name, entry in entries(COMMANDS).items() if name not in OWN}
 
 
 def _listed(name: str) -> Any:
@@ -107,11 +101,13 @@ def _called(name: str) -> Any:
     if name in OWN:
         room = importlib.import_module(f"whygen.cli.{name}")
         return _read(name, getattr(room, "app", None) or getattr(room, name))
-    if name in (entries := _entries()):
-        entry = entries[name]
+    if name in (others := _entries()):
+        entry = others[name]
         try:
             return _read(name, entry.load())
-        except (Exception, SystemExit) as error:  # a package of others, which may do anything
+        except BaseException as error:  # code of others, which may do anything
+            if is_stop(error):
+                raise
             why = f"{type(error).__name__}: {error}"
             return _told(name, f"The command {name!r} is installed ({entry.value}) and cannot be loaded: {why}.")
     if name in KEPT_APART:

@@ -16,10 +16,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import inspect
 import re
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -28,9 +26,10 @@ from typing import Any, TypeVar, cast, get_args
 
 from PIL import Image
 
-from whygen.errors import DataError, MissingError, UsageError
+from whygen.errors import DataError, MissingError
 from whygen.models.options import ModelOptions, Provider
 from whygen.models.returned import medium_of, names_a_file
+from whygen.plugins import imported, module_named
 from whygen.safe import is_stop, says
 from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, OutputKind, Picture, Request, Sound, Video
 
@@ -285,67 +284,10 @@ def open_python(name: str, options: ModelOptions) -> object:
     found = imported(name)
     if not callable(found) or hasattr(found, "answer") or hasattr(found, "encode"):
         return found
-    source = getattr(_import(name.partition(":")[0]), "__file__", None)
+    source = getattr(module_named(name.partition(":")[0]), "__file__", None)
     digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
     identity: dict[str, JsonValue] | None = {"uri": f"py/{name}", "source": digest} if digest else None
     return CallableModel(cast(Callable[..., Any], found), uri=f"py/{name}", identity=identity)
-
-
-def imported(name: str) -> object:
-    """What ``package.module:attribute`` names; the working directory is looked in first.
-
-    Raises:
-        UsageError: if the name has no colon, or the module raises.
-        MissingError: if there is no such module or attribute.
-    """
-    module_name, colon, attribute = name.partition(":")
-    if not (module_name and colon and attribute):
-        stem, dot, last = re.sub(r"\.py$", "", name).replace("/", ".").rpartition(".")
-        example = f"py/{stem}:{last}" if dot and not name.endswith(".py") else f"py/{last or 'my_model'}:generate"
-        raise UsageError(f"model='py/{name}': write py/package.module:callable, such as {example}.")
-    if module_name.endswith(".py"):
-        module_name = module_name.removesuffix(".py").removeprefix("./").replace("/", ".")
-        raise UsageError(f"model='py/{name}' names a file. Name its module: py/{module_name}:{attribute}.")
-    found = _import(module_name)
-    try:
-        for part in attribute.split("."):
-            found = cast(object, getattr(found, part))
-    except AttributeError:
-        raise MissingError(f"The module {module_name!r} has no {attribute!r}. {_has(found)}") from None
-    return found
-
-
-def _has(found: object) -> str:
-    """What can be called of a module or an object, its own things first."""
-    own = getattr(found, "__name__", "")
-    things: Mapping[str, object] = getattr(found, "__dict__", {})
-    names = [name for name, thing in things.items() if callable(thing) and not name.startswith("_")]
-    names.sort(key=lambda name: getattr(things[name], "__module__", "") != own)
-    return f"It has {', '.join(names[:5])}." if names else "It has nothing that can be called."
-
-
-def _import(name: str) -> object:
-    here = str(Path.cwd())
-    added = here not in sys.path
-    if added:
-        sys.path.insert(0, here)
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise MissingError(
-            f"The module {name!r} cannot be imported ({error}). It is looked for in the working directory and among "
-            "the installed packages."
-        ) from None
-    except BaseException as error:  # it is the user's code, and may do anything
-        if is_stop(error):
-            raise
-        raise UsageError(
-            f"The module {name!r} raised {type(error).__name__} while it was imported ({says(error)}). Mend it and "
-            "try again."
-        ) from error
-    finally:
-        if added:
-            sys.path.remove(here)
 
 
 def provider() -> Provider:

@@ -12,7 +12,7 @@ from whygen.prompt.designs import Design
 from whygen.prompt.edits import REGIONS
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, OperatorOptions
-from whygen.prompt.targets import TargetLike
+from whygen.prompt.targets import TargetLike, brought_target
 from whygen.prompt.units import Kind
 from whygen.runs import RunOptions
 from whygen.typed import check_fields, told
@@ -151,6 +151,7 @@ class PromptOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        object.__setattr__(self, "target", brought_target(self.target))
 
     @property
     def operator_options(self) -> OperatorOptions:

@@ -40,6 +40,7 @@ from whygen.prompt.targets import (
     Compares,
     Continues,
     Target,
+    known_targets,
     load_target,
     load_timed_target,
 )
@@ -112,7 +113,7 @@ def check_names(options: PromptOptions) -> None:
     if isinstance(options.target, str):
         head = options.target.partition(":")[0]
         if head not in {"auto", *TARGETS, *PICTURE_TARGETS, *TIMED_TARGETS}:
-            raise UnknownNameError("target", head, [*TARGETS, "auto"])
+            raise UnknownNameError("target", head, known_targets())
         if head in TARGETS and "encoder" not in TARGETS[head].takes:
             load_target(options.target)
 

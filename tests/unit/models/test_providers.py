@@ -66,7 +66,7 @@ def test_an_unknown_demo_model_names_the_known_ones() -> None:
         ("py/json", "package.module:callable"),
         ("py/json:nothing", "has no 'nothing'. It has dump, "),
         ("py/json.dumps", "such as py/json:dumps"),
-        ("py/json/dumps.py", "such as py/dumps:generate"),
+        ("py/json/dumps.py", "such as py/dumps:function"),
         ("py/./folder/code.py:f", "names a file. Name its module: py/folder.code:f"),
         ("py/no_such_package_here:f", "cannot be imported"),
     ],

@@ -404,7 +404,7 @@ def test_a_score_that_is_no_number_names_the_text(value: object) -> None:
 
     with pytest.raises(UsageError, match=r"judge gave .*for 'The fox saw snow") as raised:
         load_target(judge).effects([*answers("rain"), STORY], [STORY])  # type: ignore[arg-type]
-    assert "makes no new call" in str(raised.value)
+    assert "without a new call" in str(raised.value)
 
 
 def test_a_score_that_raises_names_the_text_and_the_error() -> None:

@@ -20,6 +20,8 @@ from whygen.prompt.targets.protocol import Verb as Verb
 from whygen.prompt.targets.refusals import Refusal as Refusal
 from whygen.prompt.targets.registry import TARGETS as TARGETS
 from whygen.prompt.targets.registry import TargetLike as TargetLike
+from whygen.prompt.targets.registry import brought_target as brought_target
+from whygen.prompt.targets.registry import known_targets as known_targets
 from whygen.prompt.targets.registry import load_target as load_target
 from whygen.prompt.targets.scored import Contains as Contains
 from whygen.prompt.targets.scored import ContrastiveLogProbability as ContrastiveLogProbability

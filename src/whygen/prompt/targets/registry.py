@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-from whygen import distances
+from whygen import distances, plugins
 from whygen.encoders import TextEncoder, has_text_encoder, load_text_encoder
 from whygen.encoders.registry import PACKAGED
 from whygen.errors import UnknownNameError, UsageError
@@ -20,6 +20,7 @@ from whygen.prompt.targets.scored import Contains, ContrastiveLogProbability, Lo
 from whygen.prompt.targets.spans import Span, check_span, span_name
 from whygen.prompt.targets.structured import json_target, label_target, tool_target
 from whygen.results.prompt import TargetRecord
+from whygen.safe import is_stop
 from whygen.typed import typed
 
 TargetLike: TypeAlias = str | re.Pattern[str] | Target | Score
@@ -141,6 +142,47 @@ TARGETS: dict[str, Kind] = {
 }
 
 
+def known_targets() -> list[str]:
+    """Names of targets: whygen's own, and those of installed packages."""
+    return [*TARGETS, "auto", *(name for name in plugins.entries(plugins.TARGETS) if name not in TARGETS)]
+
+
+def brought_target(target: TargetLike) -> TargetLike:
+    """A target that an installed package or ``py/package.module:callable`` brings, in place of its name.
+
+    What is brought is a `Target`, its class, a compiled pattern, or a callable that scores an answer. Any other target,
+    and any name of whygen's own, is given back as it is.
+
+    Raises:
+        UsageError: if it cannot be loaded, or is none of these.
+        MissingError: if there is no such module or attribute.
+    """
+    if not isinstance(target, str) or target.partition(":")[0] in {"auto", *TARGETS}:
+        return target
+    found = plugins.brought(plugins.TARGETS, target, argument="target")
+    if found is None:
+        return target
+    made = _made(target, found) if isinstance(found, type) else found
+    if isinstance(made, re.Pattern | Target) or callable(made):
+        return cast("TargetLike", made)
+    raise UsageError(
+        f"target={target!r} is a {type(made).__name__}: it must be a target, its class, a compiled pattern, or a "
+        "callable that scores an answer."
+    )
+
+
+def _made(name: str, kind: type) -> object:
+    try:
+        return kind()
+    except BaseException as error:  # code of others, which may do anything
+        if is_stop(error):
+            raise
+        raise UsageError(
+            f"target={name!r} is the class {kind.__name__}, and making one without arguments raised "
+            f"{type(error).__name__}: {error}. Name an object, or a function that scores an answer."
+        ) from error
+
+
 @typed()
 def load_target(
     name: TargetLike = "auto",
@@ -156,7 +198,9 @@ def load_target(
     Args:
         name: ``auto`` or a key of `TARGETS`, which may carry its argument: ``logprob:snow``, ``contains:snow``,
             ``contrastive:TEXT``, ``json:price``, ``label:yes,no``, ``regex:PATTERN``. Or a compiled pattern, a
-            callable that scores an answer (its text, or the `Output` if its parameter is annotated so), or a target.
+            callable that scores an answer (its text, or the `Output` if its parameter is annotated so), or a target;
+            ``py/package.module:callable`` for one of these, or a name that an installed package brings
+            (entry point group ``whygen.targets``).
         encoder: name or folder of a sentence encoder, or an open one, for the targets that need it.
         span: the part of the output to explain, for ``logprob`` and ``contains``: a text (``snow#2`` for its second
             occurrence), or characters (start, end).
@@ -171,6 +215,7 @@ def load_target(
     chosen = None if encoder == "auto" else encoder
     many = None if labels is None else tuple(labels)
     wishes = Wishes(encoder=chosen, span=span, alternative=alternative, distance=distance, labels=many)
+    name = brought_target(name)
     if isinstance(name, str):
         return _named(name, wishes)
     _refuse_unused(getattr(name, "pattern", type(name).__name__), wishes, frozenset())
@@ -188,7 +233,7 @@ def _named(name: str, wishes: Wishes) -> Target:
         name = "optimal-transport" if wishes.encoder is not None or has_text_encoder() else "tfidf"
     head, colon, argument = name.partition(":")
     if head not in TARGETS:
-        raise UnknownNameError("target", head, [*TARGETS, "auto"])
+        raise UnknownNameError("target", head, known_targets())
     kind = TARGETS[head]
     given = wishes
     if colon:

@@ -1,9 +1,16 @@
-"""A provider and a command in another package: shout/NAME answers in capitals, `whygen shout` prints them."""
+"""Plug-ins in another package: a model, a command, a target and a criterion.
+
+``shout/NAME`` answers in capitals, `whygen shout` prints them, the target ``loudness`` counts them, and the criterion
+``brightness`` says how much darker or lighter a sample comes back.
+"""
 
 from __future__ import annotations
 
 import sys
 
+import numpy as np
+
+from whygen.anchors.criteria import Batch, Criterion, Scorer
 from whygen.models import ModelOptions, Provider, load_model
 
 
@@ -26,3 +33,20 @@ def no_provider() -> str:
 def shout(text: str) -> None:
     """Print a text in capitals."""
     sys.stdout.write(text.upper() + "\n")
+
+
+def loudness(text: str) -> float:
+    """A target by a score: the share of capitals."""
+    return sum(letter.isupper() for letter in text) / max(1, len(text))
+
+
+def _begin(batch: Batch) -> Scorer:
+    light = batch.samples.mean(axis=tuple(range(1, batch.samples.ndim)))
+
+    def score(reconstructions: np.ndarray) -> np.ndarray:
+        return np.abs(reconstructions.mean(axis=tuple(range(1, reconstructions.ndim))) - light)
+
+    return score
+
+
+BRIGHTNESS = Criterion("brightness", "extrinsic", "difference of mean values", _begin)
