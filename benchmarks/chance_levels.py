@@ -32,8 +32,8 @@ from whygen.runs import open_store
 
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa")
 CALLS = {10: 40, 6: 80}
-DEALS = 80
-NULLS = 25
+DEALS = 40
+NULLS = 12
 """Explanations of a model that answers at random."""
 SEED = 73
 ENOUGH = 4000

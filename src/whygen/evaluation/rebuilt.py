@@ -70,7 +70,10 @@ class Rebuilt:
         return intervals.sampled_estimate(fit, rng).attributions
 
     def permuted(self, rng: np.random.Generator) -> Observed:
-        """The same masks with the effects of whole groups shuffled: an explanation of it says nothing.
+        """The same masks with the effects of whole groups shuffled, and those in a group: an explanation says nothing.
+
+        Groups that were shuffled alone would keep what the first masks of all pairs have over the second ones, which
+        the explanation rests on: shuffled and own attributions then correlate by one over the number of groups.
 
         Raises:
             UsageError: if groups have different sizes.
@@ -82,7 +85,7 @@ class Rebuilt:
             raise UsageError("Groups of masks have different sizes: their effects cannot be shuffled.")
         blocks = observed.effects[order].reshape(groups, -1)
         dealt = np.empty(len(observed))
-        dealt[order] = blocks[rng.permutation(groups)].ravel()
+        dealt[order] = rng.permuted(blocks[rng.permutation(groups)], axis=1).ravel()
         return observed.with_effects(dealt)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from whygen.evaluation.evaluate import evaluate
 from whygen.evaluation.measures.consistency import repeatability_limits, spread
 from whygen.evaluation.measures.faithfulness import one_more
 from whygen.evaluation.measures.nested import r2_spread
+from whygen.evaluation.rebuilt import rebuild
 from whygen.models.planted.games import Game
 from whygen.prompt import designs
 from whygen.prompt.fidelity import r_squared
@@ -84,6 +87,22 @@ def test_one_more_order_lies_in_the_range_of_ten_in_95_of_100() -> None:
     inside = [low <= row[10] <= high for row in draws for low, high in [one_more(row[:10])]]  # type: ignore[operator]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
     assert one_more(np.array([1.0, np.nan])) == (None, None)
+
+
+def test_answers_dealt_out_anew_keep_nothing_of_the_first_masks_of_pairs() -> None:
+    """Where every first mask of a pair does better, whole pairs that are shuffled say what they said before."""
+    explanation = whygen.explain_prompt(
+        lambda text: text, "one two three four five six seven eight nine ten", target=lambda text: float(len(text)),
+        budget=40, cache=None,
+    )  # fmt: skip
+    rebuilt = rebuild(explanation, "randomisation")
+    groups = rebuilt.observed.groups
+    first = np.array([place == 0 or groups[place - 1] != group for place, group in enumerate(groups)])
+    assert first.sum() == len(first) / 2
+    better = replace(rebuilt, observed=rebuilt.observed.with_effects(first.astype(np.float64)))
+    rng = np.random.default_rng(7)
+    kept = [float(better.permuted(rng).effects[first].mean()) for _ in range(400)]
+    assert np.mean(kept) == pytest.approx(0.5, abs=0.03)
 
 
 def test_an_explanation_dealt_out_at_random_scores_as_chance_says() -> None:
