@@ -9,7 +9,8 @@ from pathlib import Path
 NAMES = (
     "first_minute", "coverage", "coverage_noise", "ceilings", "r2_interval", "significance", "sizes", "labels",
     "distances", "operators", "overhead", "editing", "store", "anchors_selection", "long_prompts", "long_pairs",
-    "estimator_overhead", "methods", "stochastic", "distance_ablation", "kernels", "prompt_length",
+    "estimator_overhead", "methods", "aims", "coverage_default", "stochastic", "distance_ablation", "kernels",
+    "prompt_length",
     "architectures", "templates", "templates_noise", "matrices_noise", "minimal", "chance_levels", "comparisons",
     "fuzz_doors", "shares", "runs_faults", "foreign", "long_sounds",
 )  # fmt: skip

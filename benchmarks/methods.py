@@ -47,7 +47,6 @@ TESTED = 2000
 SEED = games.FRESH
 GAMES = 5
 FEWER = 2
-MANY = 40
 SPARSE = ("redundant", "votes", "conjunctions", "parities")
 """Families whose units act in threes and more."""
 
@@ -75,17 +74,6 @@ class Cell:
     @property
     def key(self) -> str:
         return f"{self.kind} {self.n} {self.calls} {self.keep}"
-
-
-AIMED = (
-    Cell("conjunctions", 33, 256, MANY, 1, 0.5),
-    Cell("parities", 16, 256, MANY, 1, 0.5),
-    Cell("votes", 6, 32, MANY, 1, 0.5),
-    Cell("conjunctions", 16, 64, MANY, 1, 0.5),
-    Cell("parities", 33, 256, MANY, 1, 0.5),
-    Cell("redundant", 33, 256, MANY, 1, 0.5),
-)
-"""What the default was aimed at, and where it was behind: on many games, each with masks of its own."""
 
 
 def cells() -> Iterator[Cell]:
@@ -123,7 +111,9 @@ def held_out(game: Played, keep: float, calls: int, seed: int) -> dict[str, floa
     design = drawn(game.n, calls, rng) if keep == 0.5 else designs.bernoulli(game.n, calls, rng, keep=keep)
     seen = Observed(design.masks, game.values(design.masks), design.groups, design.keep)
     found = {
-        s.name: _r2(s, seen, new, game.values(new)) for s in SURROGATES.values() if not _too_slow(s.name, game.n, calls)
+        s.name: r2_of(s, seen, new, game.values(new))
+        for s in SURROGATES.values()
+        if not _too_slow(s.name, game.n, calls)
     }
     return found | {"reported": _reported(seen, new, game.values(new), rng)}
 
@@ -141,10 +131,10 @@ def held_out_of_table(table: Table, calls: int, seed: int) -> dict[str, float]:
     order = np.random.default_rng((SEED, seed)).permutation(len(table.masks))
     asked, new = order[:calls], order[calls:]
     seen = Observed(table.masks[asked], table.effects[asked], np.arange(calls))
-    return {s.name: _r2(s, seen, table.masks[new], table.effects[new]) for s in SURROGATES.values()}
+    return {s.name: r2_of(s, seen, table.masks[new], table.effects[new]) for s in SURROGATES.values()}
 
 
-def _r2(surrogate: Surrogate, seen: Observed, masks: Bools, effects: Floats) -> float:
+def r2_of(surrogate: Surrogate, seen: Observed, masks: Bools, effects: Floats) -> float:
     if len(np.unique(seen.groups)) < surrogate.smallest_pairs(seen.n):
         return float("nan")
     try:
@@ -163,28 +153,6 @@ def _reported(seen: Observed, masks: Bools, effects: Floats, rng: np.random.Gene
 
 def _too_slow(name: str, n: int, calls: int) -> bool:
     return n * calls > _MOST.get(name, np.inf)
-
-
-def aimed(cell: Cell, workers: Executor) -> Row:
-    """Held-out R2 of the default beside ridge, the kernel and pairs: means over games with standard errors."""
-    found = list(workers.map(_aimed, itertools.repeat(cell), range(cell.games)))
-    runs = np.array([[run[name] for name in (DEFAULT, *BESIDE)] for run in found])
-    error = runs.std(axis=0, ddof=1) / np.sqrt(len(runs))
-    return {
-        "game": cell.kind, "units": cell.n, "calls": cell.calls, "games": len(runs),
-        "default": float(runs[:, 0].mean()), "standard error": float(error[0]), "least": float(runs[:, 0].min()),
-        **dict(zip(BESIDE, runs[:, 1:].mean(axis=0).tolist(), strict=True)),
-    }  # fmt: skip
-
-
-BESIDE = ("ridge", "kernel-ridge", "pairs")
-
-
-def _aimed(cell: Cell, number: int) -> dict[str, float]:
-    game, rng = game_of(cell, number), np.random.default_rng((SEED, cell.n, number, 1))
-    new, design = rng.random((TESTED, game.n)) < 0.5, drawn(game.n, cell.calls, rng)
-    seen = Observed(design.masks, game.values(design.masks), design.groups, design.keep)
-    return {name: _r2(SURROGATES[name], seen, new, game.values(new)) for name in (DEFAULT, *BESIDE)}
 
 
 # ---- the second question: Shapley values ----
@@ -304,7 +272,7 @@ def beside_spex(cell: Cell) -> Row:
             continue
         design = drawn(game.n, cell.calls, rng)
         seen = Observed(design.masks, game.values(design.masks), design.groups)
-        ours = _r2(SURROGATES[DEFAULT], seen, new, game.values(new))
+        ours = r2_of(SURROGATES[DEFAULT], seen, new, game.values(new))
         found.append((ours, fidelity.r_squared(game.values(new), rival.predictions) or float("nan")))
     ours, theirs = np.mean(found, axis=0).tolist() if found else (None, None)
     question = "relative squared Shapley error" if cell.keep is None else "held-out R2"
@@ -450,7 +418,6 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
     kept = Rows("methods", minutes=minutes, fresh=fresh)
     spex = {f"ProxySPEX {cell.key}": cell for cell in spex_cells()}
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
-        aims = [kept.get(f"aimed {cell.key}", partial(aimed, cell, workers)) for cell in AIMED]
         found = {cell.key: kept.get(cell.key, partial(row, cell, workers)) for cell in cells()}
         beside_it = {key: kept.get(key, partial(beside_spex, cell)) for key, cell in spex.items()}
         found |= {cell.key: kept.get(cell.key, partial(row, cell, workers)) for cell in further_cells()}
@@ -461,9 +428,6 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
         if shown(part):
             print(f"{title}\n\n{record.table(shown(part))}\n")
     left = [key for key, row in (found | beside_it).items() if row is None]
-    left += [f"aimed {cell.key}" for cell, row in zip(AIMED, aims, strict=True) if row is None]
-    if told_of := [row for row in aims if row is not None]:
-        print(f"Aims\n\n{record.table(told_of)}\n")
     if some := [row for row in beside_it.values() if row is not None]:
         print(f"ProxySPEX\n\n{record.table(some)}\n")
     questions = {"held-out R2": r2, "relative squared Shapley error": shapley}
@@ -472,7 +436,7 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
     figures["beside each"] = [line for name, part in questions.items() for line in beside(name, part)]
     figures |= {f"behind in {name}": losses(part) for name, part in questions.items()}
     figures["planted"] = [planted_row(row) for row in r2 if row["keep"] == 0.5 and row["game"] in FAMILIES]
-    figures |= {"ProxySPEX": some, "aimed": told_of}
+    figures["ProxySPEX"] = some
     figures |= {"not run": left, "rivals": versions(ROOM)}
     record.write("methods", figures, seed=SEED)
 
