@@ -35,6 +35,8 @@ from whygen.prompt.surrogates import SURROGATES, Fitted
 
 INTERVALS, FEWEST_GAMES = 1000, 40
 IDLE = 0.06
+WORST = 12
+"""Rows for a page."""
 
 MANY = ("redundant", "votes", "conjunctions", "parities")
 """Families whose units act in threes and more."""
@@ -176,6 +178,7 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
         if not done:
             continue
         figures |= {name: done, f"verdict {name}": (judged := verdict(done))}
+        figures |= {"worst": done[:WORST]} if name == "rows" else {}
         print(f"\n## {name}\n\n{record.table(done)}\n")
         print("; ".join(f"{key}: {len(v) if isinstance(v, list) else v}" for key, v in judged.items()))
     record.write("coverage_default", figures, seed=9)
