@@ -203,4 +203,5 @@ def test_a_key_revoked_midway_leaves_a_partial_explanation(tmp_path: Path) -> No
         )  # fmt: skip
         assert part.ended == "failures"
         assert "answered 401" in part.warnings[0].text
-        assert len(server.received) <= 60 + 16
+        # What was under way when the key went, and what took the places of answers that were heard before that.
+        assert len(server.received) <= 60 + 2 * max(each.in_flight for each in server.received) < 300

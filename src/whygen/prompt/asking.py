@@ -39,6 +39,8 @@ MOST_DRAWS = 8
 LARGEST = 1e100
 """Effects of this size and more are refused: their squares and products are no numbers."""
 
+_EMPTY = "the prompt without any unit"
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -245,7 +247,7 @@ class Asker:
         first = len(self.outputs)
         effects = self._effects("empty", nothing, numbers, whole, rows=[None] * draws)
         if np.isnan(effects).any():
-            raise ModelError(_nothing_answered(self.failures[-1], self.model.uri, draws))
+            raise ModelError(_nothing_answered(self.failures[-1], self.model.uri, _EMPTY))
         return effects, self.outputs[first:]
 
     def redraws(
@@ -325,7 +327,8 @@ class Asker:
         outputs = [answer for answer in answers if isinstance(answer, Output)]
         self.failures.extend(answer for answer in answers if isinstance(answer, Failure))
         if answers and not outputs and self.ended is None and kind != "redraw":
-            raise ModelError(_nothing_answered(self.failures[0], self.model.uri, len(answers)))
+            what = _EMPTY if kind == "empty" else f"any of {len(answers)} perturbed prompts"
+            raise ModelError(_nothing_answered(self.failures[0], self.model.uri, what))
         effects = np.full(len(questions), np.nan)
         if outputs:
             effects[good] = self._measured(outputs, whole.references)
@@ -405,7 +408,7 @@ class Asker:
 
     def _must(self, answer: Output | Failure) -> Output:
         if isinstance(answer, Failure):
-            raise ModelError(_nothing_answered(answer, self.model.uri, 1))
+            raise ModelError(_nothing_answered(answer, self.model.uri, "the whole prompt"))
         return answer
 
     def _keep(self, kind: str, row: int | None, draw: int, prompt: Sent, output: Output, effect: float | None) -> None:
@@ -441,6 +444,5 @@ def _differ(fresh: Sequence[Output], references: Sequence[Output]) -> bool:
     return len(answers) > 1
 
 
-def _nothing_answered(failure: Failure, uri: str, asked: int) -> str:
-    what = "the whole prompt" if asked == 1 else f"any of {asked} perturbed prompts"
-    return f"{uri} did not answer {what} ({failure.kind}): {failure.sentence} Answers so far are recorded."
+def _nothing_answered(failure: Failure, uri: str, what: str) -> str:
+    return f"{uri} did not answer {what} ({failure.kind}): {failure.sentence}"
