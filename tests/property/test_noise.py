@@ -50,10 +50,10 @@ def test_agreement_of_repeats_is_the_rule_of_three(repeats: int, rate: float) ->
     assert noise.flip_rate == pytest.approx(rate, rel=0.01)
     # So rare an answer hides in 2R agreeing draws one time in twenty.
     assert (1.0 - noise.flip_rate) ** (2 * repeats) == pytest.approx(0.05)
-    values = np.array([0.0, 2.0 * noise.flip_rate * noise.span, 1.0])
+    values = np.array([0.0, 2.0 * noise.likely_rate * noise.span, 1.0])
     limits = noise.limits(np.repeat(contrasts(8)[:, :1], 3, axis=1), values)
     assert limits is not None
-    assert limits.half == pytest.approx(noise.flip_rate * 2.0 * noise.span)
+    assert limits.half == pytest.approx(noise.likely_rate * 2.0 * noise.span)  # half of the chance of what was seen
     assert limits.p_values[:2] == pytest.approx([1.0, 0.05])
 
 
