@@ -92,6 +92,8 @@ def read_video(source: Path | str | bytes) -> Video:
         DataError: if it is no such animation or film, damaged, or too large.
         MissingExtraError: if it is a film and the extra ``video`` is not installed.
     """
+    if not isinstance(source, Path | str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
+        raise DataError(f"A {type(source).__name__} is no video. Give a path, or the bytes of a file.")
     if not isinstance(source, bytes):
         path = Path(source)
         if not is_file(path):

@@ -41,6 +41,8 @@ def read_picture(source: Path | str | bytes) -> Picture:
         MissingError: if there is no such file.
         DataError: if it is no picture, damaged, animated or too large.
     """
+    if not isinstance(source, Path | str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
+        raise DataError(f"A {type(source).__name__} is no picture. Give a path, or the bytes of a file.")
     data, name = (source, "The picture") if isinstance(source, bytes) else _read(Path(source))
     image = _loaded(_opened(data, name), name)
     media_type = _PLAIN.get(image.format or "")

@@ -64,6 +64,8 @@ def read_sound(source: Path | str | bytes) -> Sound:
         DataError: if it is no such sound, damaged, empty or too long.
         MissingExtraError: if it is no WAV file and the extra ``audio`` is not installed.
     """
+    if not isinstance(source, Path | str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
+        raise DataError(f"A {type(source).__name__} is no sound. Give a path, or the bytes of a file.")
     if isinstance(source, bytes):
         data = source
     else:

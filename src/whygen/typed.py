@@ -193,13 +193,19 @@ def _unknown(owner: str, given: str, value: object, takes: frozenset[str]) -> st
 def check_fields(thing: Any) -> None:
     """Refuse a frozen object some of whose fields are of the wrong kind; for its ``__post_init__``.
 
+    Numbers of other kinds than Python's own, such as fractions, become floats: arrays compute with nothing else.
+
     Raises:
         UsageError: naming the field, what it was, and what is taken.
     """
     kinds = kinds_of(cast("Callable[..., object]", type(thing)))
     for field in fields(thing):
-        if field.name in kinds:
-            _check(field.name, getattr(thing, field.name), kinds[field.name])
+        if field.name not in kinds:
+            continue
+        value = getattr(thing, field.name)
+        _check(field.name, value, kinds[field.name])
+        if float in kinds[field.name] and isinstance(value, numbers.Real) and not isinstance(value, int | float):
+            object.__setattr__(thing, field.name, float(value))
 
 
 @functools.cache

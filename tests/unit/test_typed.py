@@ -1,5 +1,6 @@
 """Arguments of the wrong kind are refused at the door, in words; whatever has the right kind passes."""
 
+import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from PIL import Image
 import whygen
 from whygen import Chat, Edit, Message, Template
 from whygen.errors import DataError, MissingError, UsageError
+from whygen.films import read_video
 from whygen.models import ModelOptions
-from whygen.pictures import picture_from, pixels
+from whygen.pictures import picture_from, pixels, read_picture
 from whygen.prompt.options import PromptOptions
 from whygen.runs import Budget, Progress, Rates, RunOptions, Silent
+from whygen.sounds import read_sound
 from whygen.typed import check_fields, kinds_of, typed
 from whygen.types import Picture, Settings
 
@@ -244,6 +247,21 @@ def test_what_cannot_be_shown_is_told_by_its_type() -> None:
     for thing, name in ((Unseen(), "Unseen"), (endless, "list")):
         with pytest.raises(UsageError, match=f"^calls is <{name}>, of type {name}: give a whole number"):
             asked(thing)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("read", [read_picture, read_sound, read_video])
+@pytest.mark.parametrize("source", [3, None, set(), io.StringIO("a")])
+def test_what_holds_no_file_is_refused_by_its_type(read: Callable[[Any], object], source: object) -> None:
+    with pytest.raises(DataError, match=rf"A {type(source).__name__} is no .* Give a path"):
+        read(source)
+
+
+def test_fractions_and_texts_of_numpy_are_taken() -> None:
+    assert type(PromptOptions(keep=Fraction(1, 2)).keep) is float  # type: ignore[arg-type]
+    found = whygen.explain_prompt(
+        str.upper, np.str_("a fox ran home"), target="token-set", keep=Fraction(1, 3), budget=16, cache=None,
+    )  # type: ignore[arg-type] # fmt: skip
+    assert len(found.units) == 4
 
 
 def test_numbers_that_no_machine_holds_are_refused() -> None:

@@ -398,8 +398,11 @@ def change(path: Path, statement: str) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", "null", '{"text": 5}', '{"text": "x", "finish": "stop"}', "[" * 5000])
-def test_a_damaged_row_is_asked_again_and_said(path: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    ["{", "[]", "null", '{"text": 5}', '{"text": "x", "finish": "stop"}', "[" * 5000, b'{"text":"\xff"}', b"\x00\xfe"],
+)
+def test_a_damaged_row_is_asked_again_and_said(path: Path, damage: str | bytes) -> None:
     requests = [Request(prompt=text) for text in "abc"]
 
     class Echo:
@@ -412,7 +415,7 @@ def test_a_damaged_row_is_asked_again_and_said(path: Path, damage: str) -> None:
     with Store(path) as store:
         Runner(Echo(), store=store).ask(requests)
     connection = sqlite3.connect(path)
-    connection.execute("UPDATE calls SET output = ? WHERE rowid = 2", (damage,))
+    connection.execute("UPDATE calls SET output = CAST(? AS TEXT) WHERE rowid = 2", (damage,))
     connection.commit()
     connection.close()
     with Store(path) as store:

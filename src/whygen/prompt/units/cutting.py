@@ -49,7 +49,7 @@ def split(prompt: Source, units: Kind = "word", *, pin: Sequence[str] = (), spli
         return split_at(_plain(prompt), units, pin=pin)
     if units == TOKEN:
         return _tokens(prompt, splitter, pin=pin)
-    kinds = {str: SPLITTERS, Chat: CHAT_KINDS, Template: TEMPLATE_KINDS}[type(prompt)]
+    kinds = CHAT_KINDS if isinstance(prompt, Chat) else TEMPLATE_KINDS if isinstance(prompt, Template) else SPLITTERS
     check_kind(units, prompt, kinds)
     if isinstance(prompt, Chat):
         return with_scripts(split_chat(prompt, units, pin=pin), units)
