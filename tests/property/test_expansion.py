@@ -182,7 +182,7 @@ def r2(family: str, n: int, calls: int, seed: int, *, noise: float = 0.0) -> flo
 @pytest.mark.parametrize(
     ("family", "n", "calls", "least"),
     [
-        ("conjunctions", 33, 256, 0.85),
+        ("conjunctions", 33, 256, 0.97),
         ("conjunctions", 16, 256, 0.95),
         ("parities", 16, 256, 0.99),
         ("parities", 33, 256, 0.9),
