@@ -1,10 +1,10 @@
 """`adaptive`: for each part of a game what fits it best, by left-out error. METHODS A2.
 
 On complement pairs the odd part, which the attributions rest on, and the even part are fitted apart: by ridge (the even
-part by a constant), by a Gaussian kernel, by boosted trees, and by a sparse expansion of what the trees found. Other
-masks are fitted by all four as a whole. They are averaged with weights by left-out error, so that one clear winner
-takes all: ridge where units add up, the expansion where some act together in threes and more, the kernel where all do a
-little.
+part by a constant), by a Gaussian kernel, by boosted trees, by a sparse expansion of what the trees found, and by
+rules. Other masks are fitted by all five as a whole. They are averaged with weights by left-out error, so that one
+clear winner takes all: ridge where units add up, expansion and rules where some act together in threes and more, the
+kernel where all do a little.
 Why: docs/decisions/0006-adaptive.md, 0011-higher-orders.md.
 """
 
@@ -55,7 +55,7 @@ EXACT = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Adaptive:
-    """Ridge, a Gaussian kernel, boosted trees and their sparse expansion, part by part."""
+    """Ridge, a Gaussian kernel, boosted trees, their sparse expansion and rules, part by part."""
 
     name: str = "adaptive"
 
