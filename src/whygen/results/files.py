@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -37,6 +37,8 @@ EARLIER_SAMPLES = "samples.parquet"
 """As schema 1 wrote them."""
 PICTURES = "pictures.safetensors"
 MEDIA = "media.safetensors"
+REPORT = "report.html"
+"""The page that the command line writes beside them."""
 MAX_DOCUMENT_BYTES = 64 * 2**20
 """A document larger than this was not written by whygen."""
 
@@ -84,8 +86,7 @@ def write_together(folder: Path, parts: Mapping[str, bytes], *, stale: tuple[str
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder, parts, stale)
-        if in_the_way := [name for name in bound if (folder / name).is_dir()]:
-            raise IsADirectoryError(errno.EISDIR, f"{in_the_way[0]} is a folder there")
+        _require_places(folder, bound)
         for name, data in bound.items():
             waiting[name] = write_beside(folder / name, data)
         # Parts stand beside their places, by the digests that the document names, before it takes its own: whoever
@@ -162,10 +163,16 @@ def try_folder(folder: Path) -> None:
     """
     try:
         write_beside(folder / "trial", b" ").unlink()
+        _require_places(folder, (DOCUMENT, DETAILS, ARRAYS, SAMPLES, PICTURES, MEDIA, REPORT))
     except OSError as error:
         raise StoreError(
             f"{str(folder)!r} cannot be written ({error.strerror}). Give another folder with -o."
         ) from None
+
+
+def _require_places(folder: Path, names: Iterable[str]) -> None:
+    if in_the_way := [name for name in names if (folder / name).is_dir()]:
+        raise IsADirectoryError(errno.EISDIR, f"{in_the_way[0]} is a folder there")
 
 
 def document_bytes(document: Mapping[str, Any]) -> bytes:
