@@ -205,3 +205,15 @@ def test_a_key_revoked_midway_leaves_a_partial_explanation(tmp_path: Path) -> No
         assert "answered 401" in part.warnings[0].text
         # What was under way when the key went, and what took the places of answers that were heard before that.
         assert len(server.received) <= 60 + 2 * max(each.in_flight for each in server.received) < 300
+
+
+def test_a_model_that_takes_no_empty_prompt_is_told_how_to_leave_it_out() -> None:
+    def answer(prompt: str) -> str:
+        if not prompt.strip():
+            raise ValueError("empty prompt")
+        return "a fox" if "fox" in prompt else "nothing"
+
+    with pytest.raises(ModelError, match="empty='exclude'"):
+        whygen.explain_prompt(answer, "tell the fox", target="token-set", cache=None, budget=64)
+    found = whygen.explain_prompt(answer, "tell the fox", target="token-set", cache=None, budget=64, empty="exclude")
+    assert [unit.attribution for unit in found.units] == pytest.approx([0.0, 0.0, 1.0], abs=0.01)

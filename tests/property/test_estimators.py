@@ -58,8 +58,17 @@ def test_enumeration_without_the_empty_pair_is_over_the_remaining_masks(seed: in
     values = table(4, np.random.default_rng(seed))
     seen = observed(designs.enumerated(4, empty=False), values)
     found = exact.enumerated_estimate(seen).attributions
-    by_hand = [seen.effects[seen.masks[:, i]].mean() - seen.effects[~seen.masks[:, i]].mean() for i in range(4)]
-    assert found == pytest.approx(np.array(by_hand))
+    line = np.linalg.lstsq(np.column_stack([np.ones(len(seen)), seen.masks]), seen.effects, rcond=None)[0]
+    assert found == pytest.approx(line[1:])
+
+
+@given(SEEDS, st.integers(3, 6))
+def test_a_unit_that_does_nothing_has_none_of_what_others_do_without_the_empty_pair(seed: int, n: int) -> None:
+    weight = np.random.default_rng(seed).normal(size=n)
+    weight[0] = 0.0
+    design = designs.enumerated(n, empty=False)
+    found = exact.enumerated_estimate(design.observed(design.masks @ weight)).attributions
+    assert found == pytest.approx(weight, abs=1e-9)
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.8])

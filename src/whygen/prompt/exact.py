@@ -23,12 +23,19 @@ from whygen.stats.intervals import Interval
 def enumerated_estimate(observed: Observed, noise: Noise | None = None) -> Estimate:
     """Exact over masks: the mean with a unit minus the mean without it. Only the model's noise is left.
 
+    Without the pair {none, all} units no longer vary independently of each other, and the plain difference would give
+    an idle unit a part of what others do. Least squares do not, and say the same where no mask is left out.
+
     Args:
         observed: every mask, or every mask but the pair {none, all}.
         noise: of their effects; None where nothing is known of it, and there is no interval.
     """
     kept = observed.masks.sum(axis=0)
     left_out = len(observed) - kept
+    if len(observed) < 2**observed.n:
+        design = np.column_stack([np.ones(len(observed)), observed.masks])
+        slopes: Floats = np.asarray(np.linalg.pinv(design), dtype=np.float64)[1:]
+        return contrast(slopes.T, observed.effects, noise)
     weights: Floats = observed.masks / kept - ~observed.masks / left_out
     return contrast(weights, observed.effects, noise)
 

@@ -133,8 +133,16 @@ def _estimate(run: Run) -> Estimate:
         if run.asker.ended is not None:
             raise run.asker.ended from None
         if run.asker.failures:
-            raise ModelError(f"{error} {cause(run.asker.failures)}") from None
+            raise ModelError(f"{error} {cause(run.asker.failures)}{_without_units(run)}") from None
         raise
+
+
+def _without_units(run: Run) -> str:
+    """What helps where the prompt without any unit got no answer: many models take none that is empty."""
+    asked, answered = ((~masks.any(axis=1)).any() for masks in (run.design.masks, run.seen.observed.masks))
+    if not asked or answered:
+        return ""
+    return " The prompt without any unit is among them: leave it out with empty='exclude' (--empty exclude)."
 
 
 def reread(run: Run, target: Target) -> Run:
