@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Generator
@@ -35,6 +36,7 @@ def replaced(place: Path) -> Generator[TextIO, None, None]:
     Raises:
         OSError: if it cannot be written; nothing is left behind.
     """
+    require_ordinary(place)
     temporary, handle = _beside(place)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -45,6 +47,16 @@ def replaced(place: Path) -> Generator[TextIO, None, None]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def require_ordinary(place: Path) -> None:
+    """Refuse to put a file in the place of a pipe or a device: others use it, and it would be gone.
+
+    Raises:
+        OSError: if something else than a file or a folder is there.
+    """
+    if place.exists() and not place.is_file() and not place.is_dir():
+        raise OSError(errno.EEXIST, f"{place.name} is a pipe or a device there", str(place))
 
 
 def _beside(place: Path) -> tuple[Path, int]:

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from whygen.errors import FormatError, MissingError, StoreError
-from whygen.files import write_beside
+from whygen.files import require_ordinary, write_beside
 from whygen.results import media, pictures, rows
 from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, Sample
 from whygen.safe import read_json
@@ -171,8 +171,10 @@ def try_folder(folder: Path) -> None:
 
 
 def _require_places(folder: Path, names: Iterable[str]) -> None:
-    if in_the_way := [name for name in names if (folder / name).is_dir()]:
-        raise IsADirectoryError(errno.EISDIR, f"{in_the_way[0]} is a folder there")
+    for place in (folder / name for name in names):
+        if place.is_dir():
+            raise IsADirectoryError(errno.EISDIR, f"{place.name} is a folder there")
+        require_ordinary(place)
 
 
 def document_bytes(document: Mapping[str, Any]) -> bytes:
