@@ -101,8 +101,8 @@ def write_together(folder: Path, parts: Mapping[str, bytes], *, stale: tuple[str
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
-            f"{str(folder)!r} cannot be written ({error.strerror}). Give another folder with -o, or make room; the "
-            "recorded answers are kept, so running again costs nothing."
+            f"{str(folder)!r} cannot be written ({error.strerror}). Give another folder with -o, or make room. Answers "
+            "that were recorded (not with --no-cache) are kept: running again asks for none of them."
         ) from None
     finally:
         for place in waiting.values():
