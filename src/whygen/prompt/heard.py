@@ -32,7 +32,7 @@ class Heard:
         repeats: fresh answers to the whole prompt.
         answers: for each observed mask, its draws, redraws included; for a mask that keeps everything, the repeats.
         asked: for each observed mask, whether it was asked, and not answered by the repeats.
-        masked: for each observed mask, whether it lacks a unit.
+        kept: the share of the units that each observed mask keeps.
         empty: answers to the prompt without any unit, where the estimand needs them.
         known: whether equal questions are known to get equal answers.
     """
@@ -41,7 +41,7 @@ class Heard:
     repeats: tuple[Output, ...]
     answers: tuple[tuple[Output, ...], ...]
     asked: tuple[bool, ...]
-    masked: tuple[bool, ...]
+    kept: tuple[float, ...]
     empty: tuple[Output, ...] = ()
     known: bool = False
 
@@ -56,7 +56,7 @@ class Heard:
         draws = np.full((len(rows), max(len(row) for row in rows), values.shape[1]), np.nan)
         for place, row in enumerate(rows):
             draws[place, : len(row)] = row
-        return Read(draws, repeats, empty.mean(axis=0) if len(empty) else None, np.array(self.masked), self.known)
+        return Read(draws, repeats, empty.mean(axis=0) if len(empty) else None, np.array(self.kept), self.known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,14 @@ class Read:
         draws: shape ``(m, draws, k)``; NaN where a mask was drawn less often.
         repeats: shape ``(repeats, k)``; their mean is f(1).
         empty: f(0), shape ``(k,)``; None where it was not asked for.
-        masked: masks that lack a unit, shape ``(m,)``.
+        kept: share of the units that each mask keeps, shape ``(m,)``.
         known: whether equal questions are known to get equal answers.
     """
 
     draws: Floats
     repeats: Floats
     empty: Floats | None
-    masked: NDArray[np.bool_]
+    kept: Floats
     known: bool
 
     @property
@@ -88,7 +88,8 @@ class Read:
 
     def noise(self, place: int, *, reach: float = 0.0) -> Noise:
         """The noise of one target, which lets effects be ``reach`` apart."""
-        return measure(self.draws[:, :, place], known=self.known, speaks=self.masked, reach=reach)
+        draws = self.draws[:, :, place]
+        return measure(draws, known=self.known, speaks=self.kept < 1.0, reach=reach, kept=self.kept)
 
 
 def measure_by(targets: Sequence[Target], references: Sequence[Output]) -> Measure:

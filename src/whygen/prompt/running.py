@@ -75,7 +75,7 @@ class Run:
             repeats=self.whole.fresh,
             answers=tuple(rows),
             asked=tuple(not full[row] for row in self.seen.rows),
-            masked=tuple((self.seen.observed.masks.sum(axis=1) < self.seen.observed.n).tolist()),
+            kept=tuple(self.seen.observed.masks.mean(axis=1).tolist()),
             empty=tuple(output for sample, output in samples if sample.kind == "empty"),
             known=self.whole.known,
         )
