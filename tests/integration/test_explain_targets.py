@@ -228,7 +228,7 @@ def test_a_contrast_of_log_probabilities_is_not_explained_level_by_level() -> No
         ({"targets": ["tool"], "distribution": "energy", "draws": 2, "references": 2}, "compares answers"),
         (
             {"targets": ["edit"], "distribution": "energy", "draws": 2, "references": 2, "sets": 0},
-            "leave out distribution",
+            "Leave out matrix and sets, or distribution",
         ),
     ],
 )
