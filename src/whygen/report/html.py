@@ -35,7 +35,9 @@ def html(summary: Mapping[str, Any]) -> str:
         UsageError: if it is no summary.
     """
     if summary.get("kind") not in KINDS or "document" not in summary:
-        raise UsageError("This is no summary of an explanation: give what whygen.report.summarise(explanation) makes.")
+        raise UsageError(
+            "This is no summary of an explanation: give what whygen.results.summary.summarise(explanation) makes."
+        )
     return page(f"{summary['kind']}.html.j2", summary)
 
 
