@@ -12,7 +12,7 @@ from whygen.models.planted.games import Game
 from whygen.prompt import designs, exact, intervals
 from whygen.prompt.asking import REDRAWS, REPEATS
 from whygen.prompt.collapse import collapsed, collapsed_estimate
-from whygen.prompt.noise import Noise, measure
+from whygen.prompt.noise import MeasuredNoise, measure
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate, load_surrogate
 from whygen.stats.intervals import Interval
@@ -52,7 +52,7 @@ class Trial:
 
     game: Game
     observed: Observed
-    noise: Noise
+    noise: MeasuredNoise
     whole: float
     enumerated: bool
 

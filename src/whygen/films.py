@@ -149,6 +149,8 @@ def _decoded(data: bytes, container: str) -> Video:
             if not film.streams.video:
                 raise DataError("The file holds no video. If it is a sound, write it as WAV or FLAC.")
             stream = film.streams.video[0]
+            if stream.codec_context is None:
+                raise DataError("The video is damaged, or of a kind that cannot be read (no codec).")
             stream.codec_context.thread_count = 1  # a hostile film shall not take every core
             found, times = _frames_of(film.decode(stream), stream)
             claimed, stated = int(stream.frames), float(stream.average_rate or stream.guessed_rate or 0)

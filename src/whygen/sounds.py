@@ -224,8 +224,9 @@ def _read_flac(data: bytes) -> tuple[Samples, int]:
         most = int(MOST_SECONDS * claimed.samplerate) + 1  # a file may hold more than it claims
         values, rate = soundfile.read(io.BytesIO(data), frames=most, dtype="float32")
     except (soundfile.SoundFileError, RuntimeError) as error:
+        why = getattr(error, "error_string", None) or error  # without the address of our buffer
         raise DataError(
-            f"The sound is no FLAC, Ogg or MP3 file that can be read ({error}). Get a whole copy of it."
+            f"The sound is no FLAC, Ogg or MP3 file that can be read ({why}). Get a whole copy of it."
         ) from None
     return np.asarray(values, dtype=np.float32), int(rate)
 

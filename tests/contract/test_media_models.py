@@ -11,7 +11,7 @@ import pytest
 from whygen import films, sounds
 from whygen.models import HasIdentity, Model, ModelOptions, batched, load_model, timed_kind
 from whygen.models.planted import MEDIA
-from whygen.runs.rows import Call
+from whygen.runs.rows import RecordedCall
 from whygen.runs.store import Store
 from whygen.types import Failure, Output, Request, Sound, Video, output_from_json, output_json
 
@@ -83,7 +83,7 @@ def test_a_recorded_answer_comes_back_byte_for_byte(model: Model, tmp_path: Path
     identity = model.identity if isinstance(model, HasIdentity) else None
     outputs = answers(model, PROMPTS)
     calls = [
-        Call(key=f"{i:064x}", uri=model.uri, identity=identity or {"uri": model.uri}, request={}, output=output)
+        RecordedCall(key=f"{i:064x}", uri=model.uri, identity=identity or {"uri": model.uri}, request={}, output=output)
         for i, output in enumerate(outputs)
     ]
     with Store(tmp_path / "calls.sqlite") as store:

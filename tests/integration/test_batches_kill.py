@@ -26,7 +26,7 @@ from whygen.models import ModelOptions, load_model
 from whygen.runs import Pace, RunOptions, batches
 
 batches.DOUBT = 0.5
-batches.Pace.__init__.__kwdefaults__.update(first=0.02, longest=0.05)
+batches.BatchPace.__init__.__kwdefaults__.update(first=0.02, longest=0.05)
 batches.BatchDispatcher.__init__.__kwdefaults__.update(doubt=0.5)
 uri, url, path, batch = sys.argv[1:]
 print("up", flush=True)

@@ -151,7 +151,8 @@ def test_deleting_makes_no_word_that_the_prompt_has_not(text: str, kind: str, da
     assume(all(is_word_edge(text, place) for span in units.spans for place in span))  # not so around U+202F
     sent = Delete().render(units, some_mask(units, data))
     assert isinstance(sent, str)
-    assert {sent[a:b] for a, b in word_spans(sent)} <= {text[a:b] for a, b in word_spans(text)}
+    found, known = ({each[a:b] for a, b in word_spans(each)} for each in (sent, text))
+    assert {word for word in found if any(map(str.isalnum, word))} <= known  # marks alone are no word
 
 
 @given(PROMPTS.filter(str.strip), st.sampled_from(KINDS), st.data())
@@ -168,7 +169,8 @@ def test_what_white_space_parted_stays_parted_by_white_space_of_the_prompt(
         found = sent.index(text[start:end], place)
         gap, before = sent[place:found], text[kept[number - 1][1] : start] if number else ""
         spaces = {"".join(run) for white, run in itertools.groupby(before, str.isspace) if white}
-        assert gap in spaces | ({" "} if spaces <= {"\u202f"} else set()) if spaces else not number or gap in {"", " "}
+        narrow = {"", " ", "\u202f"}  # U+202F is a letter to UAX 29: it parts no words, so that it may go with them
+        assert gap in spaces | (narrow if spaces <= {"\u202f"} else set()) if spaces else not number or gap in {"", " "}
         if "\n" in before and number:
             assert gap.count("\n") >= min(2, max(space.count("\n") for space in spaces))
         place = found + end - start
@@ -177,6 +179,7 @@ def test_what_white_space_parted_stays_parted_by_white_space_of_the_prompt(
 @given(PROMPTS.filter(str.strip), st.sampled_from(["...", "_", "[MASK]", "x"]), st.data())
 def test_a_replacement_swallows_no_neighbour(text: str, filler: str, data: st.DataObject) -> None:
     units = split(text)
+    assume(not any(unit in filler for unit in units.texts))  # else it is not known which of the two was found
     mask = some_mask(units, data)
     sent = Placeholder(filler).render(units, mask)
     assert isinstance(sent, str)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from whygen.anchors.calibration import Calibration
 from whygen.anchors.controls import Against
-from whygen.anchors.criteria import Chosen
+from whygen.anchors.criteria import ChosenCriteria
 from whygen.anchors.groups import Delusion, Grouping, Reading, label_table
 from whygen.anchors.opening import Subject
 from whygen.anchors.presets import Plan
@@ -30,12 +30,12 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "diffusers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Assembled:
     """Everything the steps have found."""
 
     subject: Subject
     plan: Plan
-    chosen: Chosen
+    chosen: ChosenCriteria
     calibration: Calibration
     grouping: Grouping
     scores: Scores
@@ -52,7 +52,7 @@ class Found:
     against: Against
 
 
-def assemble(found: Found, *, preset: str | None, seed: int) -> records.AnchorExplanation:
+def assemble(found: Assembled, *, preset: str | None, seed: int) -> records.AnchorExplanation:
     """The explanation: the contract's fields, details and evidence."""
     calibration, grouping = found.calibration, found.grouping
     return records.AnchorExplanation(
@@ -104,7 +104,7 @@ def _tails(calibration: Calibration) -> TailsRecord | None:
     )
 
 
-def _details(found: Found) -> records.Details:
+def _details(found: Assembled) -> records.Details:
     calibration, subject, survey = found.calibration, found.subject, found.survey
     return records.Details(
         criteria_reason=found.chosen.reason,
@@ -181,7 +181,7 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def _label_table(found: Found) -> records.LabelTableRecord | None:
+def _label_table(found: Assembled) -> records.LabelTableRecord | None:
     labels = found.subject.anchor_set.labels
     if labels is None:
         return None
@@ -200,7 +200,7 @@ def _reading(row: Reading) -> records.ReadingRecord:
     )
 
 
-def _evidence(found: Found) -> records.AnchorEvidence:
+def _evidence(found: Assembled) -> records.AnchorEvidence:
     pictured = found.subject.anchors.image is not None and np.isfinite(found.subject.anchors.value_range).all()
     pictures = found.subject.anchors.pictures
     near, rows = found.neighbours, found.subject.reference_rows

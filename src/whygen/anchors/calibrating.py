@@ -17,10 +17,10 @@ from whygen.anchors.calibration import (
     percentile,
     round_maxima,
 )
-from whygen.anchors.criteria import Chosen
+from whygen.anchors.criteria import ChosenCriteria
 from whygen.anchors.opening import Subject
 from whygen.anchors.presets import Plan
-from whygen.anchors.scoring import Noise, Scores, Tick, generated
+from whygen.anchors.scoring import DrawNoise, Scores, Tick, generated
 from whygen.errors import UsageError
 from whygen.results.prompt import Warned
 
@@ -52,11 +52,11 @@ def calibrate(
     kind: str,
     subject: Subject,
     plan: Plan,
-    chosen: Chosen,
+    chosen: ChosenCriteria,
     *,
     reference: Scores | None,
     role: str,
-    noise: Noise,
+    noise: DrawNoise,
     tick: Tick | None = None,
 ) -> Calibration:
     """Thresholds of that kind.
@@ -93,10 +93,10 @@ def calibration_warnings(plan: Plan, subject: Subject, calibration: Calibration)
 
 
 def _generated(
-    subject: Subject, plan: Plan, chosen: Chosen, noise: Noise, round_: int, tick: Tick | None
+    subject: Subject, plan: Plan, chosen: ChosenCriteria, noise: DrawNoise, round_: int, tick: Tick | None
 ) -> Iterator[Criteria]:
     return generated(subject.model, subject.anchors, chosen.criteria, noise, n=plan.per_round, round_=round_, tick=tick)
 
 
-def _pool(subject: Subject, plan: Plan, chosen: Chosen, noise: Noise, tick: Tick | None) -> Criteria:
+def _pool(subject: Subject, plan: Plan, chosen: ChosenCriteria, noise: DrawNoise, tick: Tick | None) -> Criteria:
     return np.concatenate(list(_generated(subject, plan, chosen, noise, 0, tick)))

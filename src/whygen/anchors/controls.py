@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from whygen.anchors.arrays import Criteria
 from whygen.anchors.calibrating import calibrate
 from whygen.anchors.calibration import Calibration
-from whygen.anchors.criteria import Chosen
+from whygen.anchors.criteria import ChosenCriteria
 from whygen.anchors.diagnostics import coverage
 from whygen.anchors.foils import FEWEST_LABELLED, MOST_COMPARED, WHAT, Foil, foils_each, make_foils, power, sizes
 from whygen.anchors.groups import BELOW, GROUPS, Codes, Grouping, assign, group, share_of
 from whygen.anchors.likeness import likeness
 from whygen.anchors.opening import Subject
 from whygen.anchors.presets import Plan
-from whygen.anchors.scoring import Noise, Scores, StandIns, Tick, score
+from whygen.anchors.scoring import DrawNoise, Scores, StandIns, Tick, score
 from whygen.anchors.trivial import (
     CONSTANT,
     MEAN,
@@ -91,10 +91,10 @@ class Run:
 
     subject: Subject
     plan: Plan
-    chosen: Chosen
+    chosen: ChosenCriteria
     kind: str
     role: str
-    noise: Noise
+    noise: DrawNoise
     seed: int
     tick: Tick | None
 

@@ -212,7 +212,7 @@ CRITERIA: tuple[str, ...] = (*_PLAIN, *_BY_FEATURES)
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenCriteria:
     """The criteria of a run, why these, and what they cannot do."""
 
     criteria: tuple[Criterion, ...]
@@ -230,7 +230,7 @@ class Chosen:
 
 def choose(
     criteria: str | Sequence[CriterionLike], prepared: Prepared, *, encoder: FeatureEncoder | None = None
-) -> Chosen:
+) -> ChosenCriteria:
     """Criteria by name, as objects, or ``"auto"``: kld with sse for small simple images, with features for others.
 
     Args:
@@ -246,7 +246,7 @@ def choose(
     if criteria == "auto":
         names, reason, used = _automatic(prepared, encoder)
         told = _pixels_only(used) if encoder is None else ()
-        return Chosen(tuple(_resolve(name, used) for name in names), reason, told)
+        return ChosenCriteria(tuple(_resolve(name, used) for name in names), reason, told)
     chosen = by_name(criteria, encoder)
     if "dssim" in chosen.names and criteria != "auto":
         _require_images(prepared)
@@ -261,7 +261,7 @@ def _require_images(prepared: Prepared) -> None:
 
 def by_name(
     criteria: str | Sequence[CriterionLike], encoder: FeatureEncoder | None, *, given: bool | None = None
-) -> Chosen:
+) -> ChosenCriteria:
     """Criteria that were asked for, other than ``"auto"``.
 
     Args:
@@ -280,7 +280,7 @@ def by_name(
     names = [criterion.name for criterion in resolved]
     if not names or len(set(names)) < len(names):
         raise UsageError(f"criteria are {names}; give one or more, each once: {', '.join(CRITERIA)} or a callable.")
-    return Chosen(resolved, "as asked for")
+    return ChosenCriteria(resolved, "as asked for")
 
 
 def _not_yet_open(samples: Floats) -> NDArray[Any]:

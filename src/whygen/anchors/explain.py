@@ -11,12 +11,12 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.anchors.assemble import Found, assemble
+from whygen.anchors.assemble import Assembled, assemble
 from whygen.anchors.calibrating import calibrate, calibration_warnings, settle_kind
 from whygen.anchors.calibration import Calibration
 from whygen.anchors.checks import require_classes, require_distinct, require_pictures, require_plan, require_reference
 from whygen.anchors.controls import Measured, Run, read_against
-from whygen.anchors.criteria import Chosen, CriterionLike, FeatureEncoder, choose
+from whygen.anchors.criteria import ChosenCriteria, CriterionLike, FeatureEncoder, choose
 from whygen.anchors.data import SampleSet, load_samples
 from whygen.anchors.diagnostics import (
     check_criteria,
@@ -219,14 +219,14 @@ class _Run:
 
     subject: Subject
     plan: Plan
-    chosen: Chosen
+    chosen: ChosenCriteria
     seed: int
     role: str
     encoder: FeatureEncoder | None
     clock: _Clock
     progress: Progress | None
 
-    def explain(self, *, classifier: Callable[[Floats], Any] | None, trained: Sequence[Hashable] | None) -> Found:
+    def explain(self, *, classifier: Callable[[Floats], Any] | None, trained: Sequence[Hashable] | None) -> Assembled:
         subject, clock, chosen = self.subject, self.clock, self.chosen
         kind = settle_kind(self.plan, with_reference=subject.reference is not None)
         noise = noise_for(self.plan.draws, seed=self.seed, kind=self.plan.noise)
@@ -259,7 +259,7 @@ class _Run:
             tested = self._delusion(grouping, classifier, trained)
             originals, made = reconstruct(subject.model, subject.anchors, representatives.shown)
         self._end()
-        return Found(
+        return Assembled(
             subject=subject, plan=self.plan, chosen=chosen, calibration=calibration, grouping=grouping, scores=scores,
             space=space, representatives=representatives, survey=surveyed, neighbours=near, delusion=tested,
             originals=originals, reconstructions=made, role=self.role, seconds=clock.seconds, against=against,
@@ -279,7 +279,7 @@ class _Run:
             stand_ins=run.stand_ins(base, which), tick=run.tick,
         )  # fmt: skip
 
-    def _group(self, scores: Scores, chosen: Chosen, calibration: Calibration) -> Grouping:
+    def _group(self, scores: Scores, chosen: ChosenCriteria, calibration: Calibration) -> Grouping:
         return group(
             scores.draws,
             kinds=chosen.kinds,
@@ -314,7 +314,7 @@ class _Run:
 
     def _warnings(
         self,
-        chosen: Chosen,
+        chosen: ChosenCriteria,
         calibration: Calibration,
         grouping: Grouping,
         scores: Scores,

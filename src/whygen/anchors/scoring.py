@@ -39,7 +39,7 @@ StandIns: TypeAlias = Mapping[str, Sequence[StandIn]]
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class DrawNoise:
     """The random numbers of the posterior draws.
 
     ``shared`` is one vector a draw for all samples; ``independent`` is the paper's, one vector a draw and sample
@@ -59,7 +59,7 @@ class Noise:
 class DrawStream:
     """Hands out the noise of the next samples in line."""
 
-    def __init__(self, noise: Noise, generators: Sequence[np.random.Generator]) -> None:
+    def __init__(self, noise: DrawNoise, generators: Sequence[np.random.Generator]) -> None:
         self._kind = noise.kind
         self._generators = generators
         self._shared: list[Floats] = []
@@ -75,14 +75,14 @@ class DrawStream:
         return self._shared
 
 
-def noise_for(draws: int | Literal["mean"], *, seed: int, kind: NoiseKind = "shared") -> Noise:
+def noise_for(draws: int | Literal["mean"], *, seed: int, kind: NoiseKind = "shared") -> DrawNoise:
     """The noise of ``draws`` posterior draws, or of none: ``"mean"`` decodes the posterior mean."""
     if draws == "mean":
-        return Noise(seed, 1, "mean")
+        return DrawNoise(seed, 1, "mean")
     whole = isinstance(draws, int) and not isinstance(draws, bool)  # pyright: ignore[reportUnnecessaryIsInstance]
     if not whole or not 1 <= draws <= DRAWS_AT_MOST:
         raise UsageError(f"draws is {short(draws)}; give a whole number from 1 to {DRAWS_AT_MOST:,}, or 'mean'.")
-    return Noise(seed, draws, kind)
+    return DrawNoise(seed, draws, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def generated(
     model: LatentModel,
     like: Prepared,
     criteria: Sequence[Criterion],
-    noise: Noise,
+    noise: DrawNoise,
     *,
     n: int,
     round_: int,

@@ -253,6 +253,7 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        why = "a file is in its place" if in_the_way else getattr(error, "strerror", None) or error
         raise StoreError(f"The folder {str(path)!r} cannot be made ({why}). Give another one with -o.") from None
     return path

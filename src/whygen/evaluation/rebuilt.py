@@ -117,7 +117,7 @@ def rebuild(explanation: PromptExplanation, metric: str) -> Rebuilt:
         _sizes(explanation),
         float(attributions(explanation).sum()) if explanation.estimand == "shapley" else None,
         Dropped().weights(evidence.masks, (), "") if explanation.estimand == "local" else None,
-        designs.law_of_sizes(evidence.masks) if explanation.design.startswith(designs.NUMBERED) else None,
+        _numbers(explanation, evidence.masks),
         _drawn_from(explanation),
     )
     rebuilt = Rebuilt(explanation, observed, _surrogate(explanation, metric))
@@ -130,9 +130,24 @@ def _sizes(explanation: PromptExplanation) -> Floats | None:
     if explanation.estimand != "shapley" or explanation.masks == "enumerated":
         return None
     if explanation.design == designs.LAYERED and explanation.evidence is not None:
-        return designs.law_of_sizes(explanation.evidence.masks)[1:-1]
+        masks = explanation.evidence.masks
+        drawn = designs.by_layers(masks.shape[1], len(masks), _any()) if masks.shape[1] > 2 else None
+        return drawn.sizes if drawn and len(drawn.masks) == len(masks) else designs.law_of_sizes(masks)[1:-1]
     law = "kernel" if "(kernel)" in explanation.design else "leverage"
     return designs.size_law(len(explanation.units), law)
+
+
+def _any() -> np.random.Generator:
+    """For a design that is drawn for its law alone, which no draw changes."""
+    return np.random.default_rng(0)
+
+
+def _numbers(explanation: PromptExplanation, masks: NDArray[np.bool_]) -> Floats | None:
+    """The chance of each number of kept units, where masks were drawn by it; of a part of a design, their shares."""
+    if not explanation.design.startswith(designs.NUMBERED):
+        return None
+    drawn = designs.by_number(masks.shape[1], len(masks) - 1, _any(), keep=explanation.keep)
+    return drawn.kept if len(drawn.masks) == len(masks) else designs.law_of_sizes(masks)
 
 
 def _drawn_from(explanation: PromptExplanation) -> float:

@@ -36,7 +36,7 @@ _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class DrawingJob:
     """A request ready for the pipeline; jobs of one kind can share a batch."""
 
     place: int
@@ -49,7 +49,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnBatch:
     """Values of a picture ``(height, width, 3)``, 0 to 1, and whether a safety checker took it away."""
 
     values: NDArray[Any]
@@ -72,7 +72,7 @@ class Brush:
         self.multiple = multiple
         self._may_size: bool | None = None  # whether it draws in a size that it is told; None: not tried yet
 
-    def alone(self, job: Job) -> Drawn:
+    def alone(self, job: DrawingJob) -> DrawnBatch:
         """One picture, asked for in the plainest way that there is: one text, one picture, one generator."""
         told: dict[str, Any] = {"prompt": job.text, "generator": _noise(job)}
         if job.wanted.negative is not None:
@@ -83,7 +83,7 @@ class Brush:
             told["mask_image"] = Image.fromarray(job.mask).convert("L")
         return self._called(job, told, count=1)[0]
 
-    def together(self, jobs: Sequence[Job]) -> list[Drawn]:
+    def together(self, jobs: Sequence[DrawingJob]) -> list[DrawnBatch]:
         """Several pictures in one call. Right only where `agrees` has said so of this kind of job."""
         first = jobs[0]
         told: dict[str, Any] = {"prompt": [job.text for job in jobs], "generator": [_noise(job) for job in jobs]}
@@ -95,7 +95,7 @@ class Brush:
             told["mask_image"] = [Image.fromarray(job.mask).convert("L") for job in jobs if job.mask is not None]
         return self._called(first, told, count=len(jobs))
 
-    def agrees(self, jobs: Sequence[Job], *, exact: bool) -> bool:
+    def agrees(self, jobs: Sequence[DrawingJob], *, exact: bool) -> bool:
         """Whether pictures drawn together are those drawn alone.
 
         Draws the first job and one that differs from it in everything (text, picture, noise) alone, then both together:
@@ -119,7 +119,7 @@ class Brush:
         )
         return kept and _apart(first.values, second.values) > _TELLS * bound
 
-    def _called(self, job: Job, told: dict[str, Any], *, count: int) -> list[Drawn]:
+    def _called(self, job: DrawingJob, told: dict[str, Any], *, count: int) -> list[DrawnBatch]:
         """Call it; where the class says of what number the sides must be multiples, believe it; where it draws in its
         own size alone, let it.
 
@@ -143,7 +143,7 @@ class Brush:
                 return drawn
         raise ValueError("no size of the picture suits it")  # pragma: no cover - three numbers that all differ
 
-    def _learned(self, error: str, job: Job) -> bool:
+    def _learned(self, error: str, job: DrawingJob) -> bool:
         """Whether an error names a number that sides must be multiples of, and it is news."""
         found = re.search(r"(?:divisible by|multiples? of) \D{0,3}(\d{1,4})\b", error)
         multiple = math.lcm(self.multiple, int(found[1]) or 1) if found else self.multiple
@@ -152,7 +152,7 @@ class Brush:
         self.multiple = multiple
         return True
 
-    def _sides(self, job: Job) -> dict[str, int]:
+    def _sides(self, job: DrawingJob) -> dict[str, int]:
         """The picture's own size, down to a multiple, for classes that would else draw in a size of their own."""
         if job.image is None or self._may_size is False or not {"height", "width"} <= set(self._takes):
             return {}
@@ -183,12 +183,12 @@ def multiple_of(pipeline: Any) -> int:
     return math.lcm(own if isinstance(own, int) and own > 0 else scale, of_patch)
 
 
-def _noise(job: Job) -> torch.Generator:
+def _noise(job: DrawingJob) -> torch.Generator:
     """On the processor, so that the noise is the same on every device."""
     return torch.Generator("cpu").manual_seed(job.seed)
 
 
-def _other(one: Job, jobs: Sequence[Job]) -> Job:
+def _other(one: DrawingJob, jobs: Sequence[DrawingJob]) -> DrawingJob:
     """A job that differs from the first in its text, its picture and its noise."""
     job = next((job for job in jobs if job.text != one.text), None)
     job = replace(jobs[-1], text=f"{one.text} a red house by the sea") if job is None else job
@@ -206,7 +206,7 @@ def _apart(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.abs(whole[0] - whole[1]).max(initial=0.0))
 
 
-def _read(answer: Any, count: int) -> list[Drawn]:
+def _read(answer: Any, count: int) -> list[DrawnBatch]:
     """The pictures in what a pipeline answered, whatever of the usual forms it has."""
     found: Any = getattr(answer, "images", None)
     found = getattr(answer, "rgb", None) if found is None else found  # beside a map of depth
@@ -216,7 +216,7 @@ def _read(answer: Any, count: int) -> list[Drawn]:
     if len(images) != count:
         raise ValueError(f"it drew {len(images)} pictures for {count} texts")
     flags: Any = getattr(answer, "nsfw_content_detected", None) or [False] * count
-    return [Drawn(values, bool(flag)) for values, flag in zip(images, flags, strict=True)]
+    return [DrawnBatch(values, bool(flag)) for values, flag in zip(images, flags, strict=True)]
 
 
 def _values(image: Any) -> NDArray[Any]:

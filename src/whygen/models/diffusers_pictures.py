@@ -21,7 +21,7 @@ from diffusers.utils import logging
 
 from whygen import pictures
 from whygen.errors import DataError
-from whygen.models.diffusers_drawing import WORTH, Brush, Drawn, Job, multiple_of, picture_name
+from whygen.models.diffusers_drawing import WORTH, Brush, DrawingJob, DrawnBatch, multiple_of, picture_name
 from whygen.models.diffusers_settings import ignored, read_settings
 from whygen.models.diffusers_tokens import readers, said_of_cuts
 from whygen.models.hf_model import quiet as quiet_transformers
@@ -149,7 +149,7 @@ class PictureModel:
 
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
         answers: dict[int, Output | Failure] = {}
-        jobs: list[Job] = []
+        jobs: list[DrawingJob] = []
         for place, request in enumerate(requests):
             try:
                 jobs.append(self._prepared(place, request))
@@ -163,7 +163,7 @@ class PictureModel:
                 answers[job.place] = answer
         return [answers[place] for place in range(len(requests))]
 
-    def _most(self, job: Job) -> int:
+    def _most(self, job: DrawingJob) -> int:
         """How many jobs like this one go into a batch."""
         given: dict[str, Any] = dict(job.wanted.given)
         height, width = given.get("height"), given.get("width")
@@ -173,7 +173,7 @@ class PictureModel:
             return self._batch
         return max(1, min(self._batch, int(self._pixels // (height * width))))
 
-    def _prepared(self, place: int, request: Request) -> Job:
+    def _prepared(self, place: int, request: Request) -> DrawingJob:
         wanted = read_settings(
             request.settings.extra, self._defaults, takes=self._takes, uri=self._uri, heard_not=self._ignored
         )
@@ -183,7 +183,7 @@ class PictureModel:
         seed = noise_seed(request, wanted.seed)
         image = self._image(request)
         if image is None:
-            return Job(place=place, text=text, wanted=wanted, seed=seed, kind=(wanted.kind,))
+            return DrawingJob(place=place, text=text, wanted=wanted, seed=seed, kind=(wanted.kind,))
         mask = None
         if "mask_image" in self._takes:
             if wanted.mask is None:
@@ -193,7 +193,7 @@ class PictureModel:
                 )
             mask = pictures.resized(wanted.mask, width=image.shape[1], height=image.shape[0])
         kind = (wanted.kind, image.shape)
-        return Job(place=place, text=text, wanted=wanted, seed=seed, image=image, mask=mask, kind=kind)
+        return DrawingJob(place=place, text=text, wanted=wanted, seed=seed, image=image, mask=mask, kind=kind)
 
     def _image(self, request: Request) -> pictures.Pixels | None:
         prompt = request.prompt
@@ -225,7 +225,7 @@ class PictureModel:
             )
         return image
 
-    def _halving(self, batch: Sequence[Job]) -> list[Output | Failure]:
+    def _halving(self, batch: Sequence[DrawingJob]) -> list[Output | Failure]:
         """Draw; where that fails do it in two halves, so that one bad request fails alone."""
         if len(batch) > 1 and not self._may_share(batch):
             return [answer for job in batch for answer in self._halving([job])]
@@ -242,7 +242,7 @@ class PictureModel:
                 torch.cuda.empty_cache()
         return self._halving(batch[:half]) + self._halving(batch[half:])
 
-    def _may_share(self, batch: Sequence[Job]) -> bool:
+    def _may_share(self, batch: Sequence[DrawingJob]) -> bool:
         """Whether these may be drawn in one call: only where a trial has shown it of their kind. One that shows the
         contrary holds for good.
         """
@@ -260,7 +260,7 @@ class PictureModel:
             self._batch = 1
         return agree
 
-    def _failed(self, error: Exception, job: Job, *, short_of_memory: bool) -> Failure:
+    def _failed(self, error: Exception, job: DrawingJob, *, short_of_memory: bool) -> Failure:
         if short_of_memory:
             message = f"{self._uri} ran out of memory on a single picture"
             return Failure(kind="permanent", message=message, advice="Use a smaller picture, or dtype='float16'.")
@@ -271,14 +271,14 @@ class PictureModel:
         advice = "If it does so for every prompt, the pipeline does not fit this version of diffusers."
         return Failure(kind="permanent", message=message, advice=advice)
 
-    def _draw(self, batch: Sequence[Job]) -> list[Output | Failure]:
+    def _draw(self, batch: Sequence[DrawingJob]) -> list[Output | Failure]:
         begun = time.perf_counter()
         with quiet():
             drawn = [self._brush.alone(batch[0])] if len(batch) == 1 else self._brush.together(batch)
         seconds = (time.perf_counter() - begun) / len(batch)
         return [self._output(each, seconds=seconds) for each in drawn]
 
-    def _output(self, picture: Drawn, *, seconds: float) -> Output | Failure:
+    def _output(self, picture: DrawnBatch, *, seconds: float) -> Output | Failure:
         """A safety checker answers with a black picture: that is a refusal, and not a dark picture."""
         values = picture.values
         if not np.isfinite(values).all():

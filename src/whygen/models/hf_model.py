@@ -21,7 +21,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.utils import logging
 
 from whygen.errors import DataError
-from whygen.models.hf_noise import Noise, NoisyEmbeddings, asked_noise, refuse_others
+from whygen.models.hf_noise import NoiseSource, NoisyEmbeddings, asked_noise, refuse_others
 from whygen.models.hf_steps import Sampler, StopStrings
 from whygen.models.hf_tokens import Continuation, Refused, Tokens
 from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings, TokenScore, canonical_json
@@ -35,7 +35,7 @@ _STEP = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class TextJob:
     """A request ready for the network; jobs of one kind can share a batch."""
 
     place: int
@@ -43,7 +43,7 @@ class Job:
     prompt: list[int]
     room: int = 0
     target: Continuation | None = None
-    noise: Noise | None = None
+    noise: NoiseSource | None = None
 
     @property
     def length(self) -> int:
@@ -191,12 +191,12 @@ class HfModel:
     def _serve(
         self,
         requests: Sequence[Request],
-        prepare: Callable[[int, Request], Job],
-        work: Callable[[Sequence[Job]], list[Output]],
+        prepare: Callable[[int, Request], TextJob],
+        work: Callable[[Sequence[TextJob]], list[Output]],
     ) -> list[Output | Failure]:
         """Batch by kind and length, so that little is padded; hand back in order."""
         answers: dict[int, Output | Failure] = {}
-        jobs: list[Job] = []
+        jobs: list[TextJob] = []
         with quiet(), torch.inference_mode():
             for place, request in enumerate(requests):
                 try:
@@ -211,7 +211,9 @@ class HfModel:
                     answers[job.place] = answer
         return [answers[place] for place in range(len(requests))]
 
-    def _halving(self, batch: Sequence[Job], work: Callable[[Sequence[Job]], list[Output]]) -> list[Output | Failure]:
+    def _halving(
+        self, batch: Sequence[TextJob], work: Callable[[Sequence[TextJob]], list[Output]]
+    ) -> list[Output | Failure]:
         """Do the work; where that fails do it in two halves, so that one bad request fails alone."""
         try:
             return [*work(batch)]
@@ -226,7 +228,7 @@ class HfModel:
                 torch.cuda.empty_cache()
         return self._halving(batch[:half], work) + self._halving(batch[half:], work)
 
-    def _failed(self, job: Job, error: Exception, *, short_of_memory: bool) -> Failure:
+    def _failed(self, job: TextJob, error: Exception, *, short_of_memory: bool) -> Failure:
         if short_of_memory:
             message = f"{self._uri} ran out of memory on a single prompt of {job.length} tokens"
             advice = "Use dtype='float16', fewer max_tokens, a shorter prompt or a smaller model."
@@ -235,14 +237,14 @@ class HfModel:
             advice = "If it does so for every prompt, the checkpoint does not fit this version of transformers."
         return Failure(kind="permanent", message=message, advice=advice)
 
-    def _to_generate(self, place: int, request: Request) -> Job:
+    def _to_generate(self, place: int, request: Request) -> TextJob:
         settings = request.settings
         if settings.max_tokens < 1:
             raise Refused(f"max_tokens={settings.max_tokens} leaves no answer", "Allow at least one token.")
         prompt = self._tokens.prompt(request)
         self._check_length(len(prompt), "the prompt is {} tokens long", answer=0 if self._seq2seq else 1)
         room = self._room(len(prompt), settings.max_tokens)
-        return Job(place=place, request=request, prompt=prompt, room=room, noise=self._noise(request))
+        return TextJob(place=place, request=request, prompt=prompt, room=room, noise=self._noise(request))
 
     def check(self, request: Request) -> None:
         """Say before anything is run that the settings will be refused.
@@ -255,22 +257,22 @@ class HfModel:
         except Refused as refused:
             raise refused.beforehand() from None
 
-    def _noise(self, request: Request) -> Noise | None:
+    def _noise(self, request: Request) -> NoiseSource | None:
         refuse_others(request.settings.extra, self._uri)
         asked = asked_noise(request.settings.extra)
         if asked is None:
             return None
         spans, scale, seed = asked
-        return Noise(self._tokens.places(request, spans), scale, seed)
+        return NoiseSource(self._tokens.places(request, spans), scale, seed)
 
-    def _to_score(self, place: int, request: Request) -> Job:
+    def _to_score(self, place: int, request: Request) -> TextJob:
         prompt, target = self._tokens.prompt(request), self._tokens.continuation(request.continuation or "")
         if self._seq2seq:
             self._check_length(len(prompt), "the prompt is {} tokens long")
             self._check_length(len(target.ids), "the text to score is {} tokens long")
         else:
             self._check_length(len(prompt) + len(target.ids), "prompt and text to score are {} tokens long")
-        return Job(place=place, request=request, prompt=prompt, target=target, noise=self._noise(request))
+        return TextJob(place=place, request=request, prompt=prompt, target=target, noise=self._noise(request))
 
     def _check_length(self, tokens: int, what: str, *, answer: int = 0) -> None:
         context = self.context_tokens
@@ -301,7 +303,7 @@ class HfModel:
             mask[i, where] = 1
         return ids.to(self.network.device), mask.to(self.network.device)
 
-    def _generate(self, batch: Sequence[Job]) -> list[Output]:
+    def _generate(self, batch: Sequence[TextJob]) -> list[Output]:
         begun = time.perf_counter()
         settings = batch[0].request.settings
         # An encoder counts positions from the left edge, and a decoder goes on at the right one.
@@ -355,7 +357,7 @@ class HfModel:
         token = self.tokenizer.bos_token_id
         return self._tokens.pad if token is None else int(token)
 
-    def _output(self, row: list[int], job: Job, seconds: float) -> Output:
+    def _output(self, row: list[int], job: TextJob, seconds: float) -> Output:
         settings = job.request.settings
         end = next((i for i, token in enumerate(row) if token in self._tokens.ends), None)
         text = self._tokens.text(row if end is None else row[:end])
@@ -368,7 +370,7 @@ class HfModel:
             seconds=seconds,
         )
 
-    def _score(self, batch: Sequence[Job]) -> list[Output]:
+    def _score(self, batch: Sequence[TextJob]) -> list[Output]:
         """Teacher-forced log-probabilities, one pass for as many rows as the logits' memory allows."""
         kept = max(job.length for job in batch) - self._first_needed(batch)
         vocabulary = int(self.network.get_output_embeddings().weight.shape[0])
@@ -378,11 +380,11 @@ class HfModel:
             outputs += self._score_rows(batch[start : start + at_once])
         return outputs
 
-    def _first_needed(self, batch: Sequence[Job]) -> int:
+    def _first_needed(self, batch: Sequence[TextJob]) -> int:
         """The first position whose logits are looked at."""
         return 0 if self._seq2seq or not self._crops_logits else min(len(job.prompt) for job in batch) - 1
 
-    def _score_rows(self, batch: Sequence[Job]) -> list[Output]:
+    def _score_rows(self, batch: Sequence[TextJob]) -> list[Output]:
         begun = time.perf_counter()
         with self._noisy.on([job.noise for job in batch], [0] * len(batch)):
             logits, firsts = self._logits(batch)
@@ -402,7 +404,7 @@ class HfModel:
             for job, row in zip(batch, values, strict=True)
         ]
 
-    def _logits(self, batch: Sequence[Job]) -> tuple[torch.Tensor, list[int]]:
+    def _logits(self, batch: Sequence[TextJob]) -> tuple[torch.Tensor, list[int]]:
         """Logits ``(rows, positions, vocabulary)``, and where each row's continuation is predicted first.
 
         Rows are padded on the right, where neither a causal model nor an encoder with a mask can see it.
@@ -423,7 +425,7 @@ class HfModel:
         return out.logits, [len(job.prompt) - 1 - first for job in batch]
 
 
-def _target(job: Job) -> Continuation:
+def _target(job: TextJob) -> Continuation:
     return job.target or Continuation([], [])
 
 

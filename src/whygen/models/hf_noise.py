@@ -22,7 +22,7 @@ _FORM = '{"spans": [[start, end], ...], "scale": a number above 0, "seed": a who
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class NoiseSource:
     """Noise on the tokens at ``places`` of a prompt, as long as ``scale`` average embeddings on average."""
 
     places: tuple[int, ...]
@@ -84,7 +84,7 @@ class NoisyEmbeddings:
         return self._length
 
     @contextmanager
-    def on(self, rows: Sequence[Noise | None], starts: Sequence[int]) -> Iterator[None]:
+    def on(self, rows: Sequence[NoiseSource | None], starts: Sequence[int]) -> Iterator[None]:
         """The next pass of the network is noisy; ``starts`` is where each row's prompt begins in the batch."""
         if not any(rows):
             yield

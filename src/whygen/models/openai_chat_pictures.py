@@ -84,4 +84,4 @@ def _words(what: str) -> Failure:
 
 
 def _as_chat(prompt: Prompt) -> str | Chat:
-    return Chat((Message("user", prompt.instruction, (prompt.image,)),)) if isinstance(prompt, Edit) else prompt
+    return Chat((Message("user", prompt.instruction, (prompt.picture,)),)) if isinstance(prompt, Edit) else prompt

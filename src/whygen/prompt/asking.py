@@ -38,6 +38,8 @@ MOST_DRAWS = 8
 
 LARGEST = 1e100
 """Effects of this size and more are refused: their squares and products are no numbers."""
+SMALLEST = 1e-100
+"""Effects that are all under this size, and not 0, are refused: their squares are 0."""
 
 _EMPTY = "the prompt without any unit"
 
@@ -283,13 +285,19 @@ class Asker:
         """The target's effects.
 
         Raises:
-            DataError: for effects so large that their squares are no numbers.
+            DataError: for effects so large that their squares are no numbers, or so small that they are 0.
         """
         effects = self.target.effects(outputs, references)
         if not (np.abs(effects) < LARGEST).all():
             raise DataError(
                 f"target={self.target.record.name!r} gave {effects[np.abs(effects).argmax()]:g}: effects must be "
                 f"finite and under {LARGEST:g} in size. Give a score on another scale, such as its logarithm."
+            )
+        size = np.abs(effects).max(initial=0.0)
+        if 0.0 < size < SMALLEST:
+            raise DataError(
+                f"target={self.target.record.name!r} gave {size:g}: effects under {SMALLEST:g} in size cannot be told "
+                "from nothing. Give a score on another scale, such as its logarithm."
             )
         return effects
 

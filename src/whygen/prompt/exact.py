@@ -1,7 +1,7 @@
 """Estimates from masks that were all asked: every mask of few units, or each unit left out once. METHODS A1, A3.
 
 Nothing is sampled over masks, so what is uncertain is the model's own noise: each estimate is a contrast of the masks'
-mean effects, and `Noise.limits` says how far it may be off.
+mean effects, and `MeasuredNoise.limits` says how far it may be off.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from whygen.errors import DataError
 from whygen.prompt import intervals
 from whygen.prompt.intervals import Estimate, Floats
-from whygen.prompt.noise import Noise, measure
+from whygen.prompt.noise import MeasuredNoise, measure
 from whygen.prompt.observed import Observed
 from whygen.stats.intervals import Interval
 
 
-def enumerated_estimate(observed: Observed, noise: Noise | None = None) -> Estimate:
+def enumerated_estimate(observed: Observed, noise: MeasuredNoise | None = None) -> Estimate:
     """Exact over masks: the mean with a unit minus the mean without it. Only the model's noise is left.
 
     Without the pair {none, all} units no longer vary independently of each other, and the plain difference would give
@@ -40,7 +40,7 @@ def enumerated_estimate(observed: Observed, noise: Noise | None = None) -> Estim
     return contrast(weights, observed.effects, noise)
 
 
-def enumerated_shapley(observed: Observed, noise: Noise | None = None) -> Estimate:
+def enumerated_shapley(observed: Observed, noise: MeasuredNoise | None = None) -> Estimate:
     """Exact Shapley values from all masks: ``sum over z of p_n(|z| - z_i) f(z)``, positive with i and negative without.
 
     Args:
@@ -55,7 +55,7 @@ def enumerated_shapley(observed: Observed, noise: Noise | None = None) -> Estima
     return contrast(weights, observed.effects, noise)
 
 
-def complete_estimate(observed: Observed, noise: Noise | None = None, *, estimand: str) -> Estimate:
+def complete_estimate(observed: Observed, noise: MeasuredNoise | None = None, *, estimand: str) -> Estimate:
     """The estimate from all masks that a design draws from, whichever it is.
 
     Args:
@@ -75,7 +75,7 @@ def complete_estimate(observed: Observed, noise: Noise | None = None, *, estiman
     return replace(found, attributions=found.attributions + shift, interval=moved)
 
 
-def local_estimate(observed: Observed, noise: Noise | None = None) -> Estimate:
+def local_estimate(observed: Observed, noise: MeasuredNoise | None = None) -> Estimate:
     """The line that tells the nearest masks best; where all masks were asked only the model's noise is left.
 
     What the line misses is no error of it where nothing was sampled, though the sandwich of `intervals.local_estimate`
@@ -120,7 +120,7 @@ def leave_one_out_estimate(
     return contrast(weights, np.append(observed.effects, repeats.mean()), noise)
 
 
-def contrast(weights: Floats, effects: Floats, noise: Noise | None) -> Estimate:
+def contrast(weights: Floats, effects: Floats, noise: MeasuredNoise | None) -> Estimate:
     """The contrasts ``weights.T @ effects`` of all masks: what is uncertain is the model's noise.
 
     Args:

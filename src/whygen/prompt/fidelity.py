@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from whygen.prompt.noise import Noise, resolution
+from whygen.prompt.noise import MeasuredNoise, resolution
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate, fitter
 from whygen.prompt.surrogates.values import ByChance
@@ -27,7 +27,7 @@ FEWEST_REPEATS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Chance:
+class ChanceLevel:
     """In-sample R2 on effects that were permuted by groups: mean and 95th percentile over the rounds."""
 
     mean: float
@@ -64,7 +64,7 @@ def falls_short(observed: Observed, predicted: NDArray[np.float64], *, share: fl
     return float(each.mean()) > error * float(stdtrit(len(names) - 1.0, 1.0 - DOUBT))
 
 
-def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> Chance | None:
+def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> ChanceLevel | None:
     """In-sample R2 when the effects of whole groups are shuffled, `CHANCE_ROUNDS` times.
 
     The masks are the same each time: what depends on them alone is worked out once, and a surrogate that averages may
@@ -84,7 +84,7 @@ def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Genera
         if value is None:
             return None
         values.append(value)
-    return Chance(float(np.mean(values)), float(np.quantile(values, 0.95)))
+    return ChanceLevel(float(np.mean(values)), float(np.quantile(values, 0.95)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +96,16 @@ class Ceiling:
     high: float
 
 
-def noise_ceiling(effects: NDArray[np.float64], noise: Noise) -> Ceiling | None:
+def noise_ceiling(effects: NDArray[np.float64], noise: MeasuredNoise) -> Ceiling | None:
     """``1 - var_noise / var(f)``: the best R2 any explanation of these mean effects ``(m,)`` can have.
 
     The limits are those of the logarithm of the ratio of the two variances, by the delta method. The error of the
-    noise's variance has `Noise.degrees`, divided where masks vary unequally (`UNEQUAL`); that of the effects' comes
-    from the noise in them alone, since masks are as they are. Under `FEWEST_REPEATS` nothing bounds the noise from
-    above: the lower limit is 0, which no truth can miss, so that the upper one has all 5% to itself; and where answers
-    agreed, some or all of them, there is no ceiling. Where so many repeats all agreed, the flip rate that they bound is
-    the most that the noise can make. None when the effects do not vary, or too little is known of the noise.
-    docs/decisions/0008-noise.md.
+    noise's variance has `MeasuredNoise.degrees`, divided where masks vary unequally (`UNEQUAL`); that of the
+    effects' comes from the noise in them alone, since masks are as they are. Under `FEWEST_REPEATS` nothing bounds
+    the noise from above: the lower limit is 0, which no truth can miss, so that the upper one has all 5% to itself;
+    and where answers agreed, some or all of them, there is no ceiling. Where so many repeats all agreed, the flip
+    rate that they bound is the most that the noise can make. None when the effects do not vary, or too little is
+    known of the noise. docs/decisions/0008-noise.md.
     """
     spread = float(np.var(effects, ddof=1)) if len(effects) > 1 else 0.0
     own = noise.variance

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from whygen.prompt.asking import Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.intervals import Estimate
-from whygen.prompt.noise import Noise
+from whygen.prompt.noise import MeasuredNoise
 from whygen.prompt.observed import Observed, Seen
 
 
@@ -23,7 +23,7 @@ class Findings:
     seen: Seen
 
     @property
-    def noise(self) -> Noise:
+    def noise(self) -> MeasuredNoise:
         """What is known of how effects would differ if the model were asked again."""
         return self.seen.noise
 

@@ -23,7 +23,7 @@ EPSILON = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnMasks:
     """Masks ``(k, n)`` and, for rows that keep fewer than two words, the two filler words sent beside them."""
 
     masks: Masks
@@ -35,7 +35,7 @@ class Drawn:
         return list(dict.fromkeys([*kept, *self.fillers.get(row, ())]))
 
 
-def draw_masks(words: list[str], k: int = SAMPLES, *, seed: int = SEED) -> Drawn:
+def draw_masks(words: list[str], k: int = SAMPLES, *, seed: int = SEED) -> DrawnMasks:
     """The authors' masks: Bernoulli(one half), none empty, none twice, at most 10 k attempts, then one seen is reused.
 
     The two filler words are drawn on the same generator right after a mask with fewer than two words is accepted;
@@ -67,7 +67,7 @@ def draw_masks(words: list[str], k: int = SAMPLES, *, seed: int = SEED) -> Drawn
             one, two = rng.choice(words, 2, replace=False)
             fillers[len(rows)] = (str(one), str(two))
         rows.append(row)
-    return Drawn(np.array(rows, dtype=bool), fillers)
+    return DrawnMasks(np.array(rows, dtype=bool), fillers)
 
 
 def design(words: list[str], masks: int) -> Design:
@@ -92,7 +92,7 @@ def kernel(distances: NDArray[np.float64], *, width: float = KERNEL_WIDTH) -> ND
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class GsmileFit:
     """Weighted least squares with intercept: coefficients ``(n,)`` and the in-sample weighted R2."""
 
     intercept: float
@@ -101,7 +101,7 @@ class Fit:
     predicted: NDArray[np.float64]
 
 
-def fit(masks: Masks, target: NDArray[np.float64], weights: NDArray[np.float64]) -> Fit:
+def fit(masks: Masks, target: NDArray[np.float64], weights: NDArray[np.float64]) -> GsmileFit:
     """The published surrogate, and the thesis's fidelity ``1 - sum w (y - yhat)^2 / sum w (y - mean_w y)^2``.
 
     A target that does not vary has no fidelity: there it is NaN.
@@ -115,7 +115,7 @@ def fit(masks: Masks, target: NDArray[np.float64], weights: NDArray[np.float64])
     total = float((weights * (target - mean) ** 2).sum())
     varies = bool((target != target[0]).any()) and total > 0.0
     fidelity = 1.0 - error / total if varies else float("nan")
-    return Fit(float(solution[0]), solution[1:], fidelity, predicted)
+    return GsmileFit(float(solution[0]), solution[1:], fidelity, predicted)
 
 
 def coordinate_wasserstein(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.noise import Noise, measure
+from whygen.prompt.noise import MeasuredNoise, measure
 from whygen.prompt.targets import Target
 from whygen.types import Output
 
@@ -86,7 +86,7 @@ class Read:
         """f(1) - f(0) of one target, which Shapley values share out."""
         return None if self.empty is None else float(self.repeats[:, place].mean() - self.empty[place])
 
-    def noise(self, place: int, *, reach: float = 0.0) -> Noise:
+    def noise(self, place: int, *, reach: float = 0.0) -> MeasuredNoise:
         """The noise of one target, which lets effects be ``reach`` apart."""
         draws = self.draws[:, :, place]
         return measure(draws, known=self.known, speaks=self.kept < 1.0, reach=reach, kept=self.kept)

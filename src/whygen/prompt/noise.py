@@ -1,8 +1,8 @@
 """The model's own noise: how far an attribution may be off because the model answers a question differently each time.
 
 The one place where noise is estimated, for every design, target, hierarchy and template: `measure` takes the effects of
-all draws of all masks, `Noise.limits` gives the half width and the p-value of any linear contrast over those masks.
-METHODS A3, docs/decisions/0008-noise.md.
+all draws of all masks, `MeasuredNoise.limits` gives the half width and the p-value of any linear contrast over those
+masks. METHODS A3, docs/decisions/0008-noise.md.
 
 Agreement bounds noise, it does not remove it: answers that came out the same R times in a row may still differ in one
 call out of R / 3. Three cases, which join without a step:
@@ -66,7 +66,7 @@ Steadiness: TypeAlias = Literal["known", "so far", "differs"]
 far`` as the whole prompt was repeated, or it ``differs``, as it was seen to or as sampling has it."""
 
 
-class Limits(NamedTuple):
+class NoiseLimits(NamedTuple):
     """Half widths and two-sided p-values of contrasts, each ``(k,)``."""
 
     half: Floats
@@ -74,7 +74,7 @@ class Limits(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class MeasuredNoise:
     """What is known of the noise of the effects of m masks.
 
     Attributes:
@@ -150,11 +150,11 @@ class Noise:
             "unknown": "none: every mask was asked, but the model's noise was not measured",
         }[self.source]
 
-    def take(self, rows: NDArray[np.bool_]) -> Noise:
+    def take(self, rows: NDArray[np.bool_]) -> MeasuredNoise:
         """The noise of the masks where ``rows`` ``(m,)`` is True, as all of them told it."""
         return replace(self, counts=self.counts[rows], spread=self.spread[rows], own=self.own[rows])
 
-    def limits(self, weights: Floats, values: Floats) -> Limits | None:
+    def limits(self, weights: Floats, values: Floats) -> NoiseLimits | None:
         """Half widths and p-values of ``values``, the contrasts of the masks' mean effects; None where none is known.
 
         Args:
@@ -165,7 +165,7 @@ class Noise:
             return None
         reach: Floats = self.span * np.abs(weights).sum(axis=0)
         if self.source == "none":
-            return Limits(np.zeros(len(values)), np.where(np.abs(values) <= ROUNDING * reach, 1.0, 0.0))
+            return NoiseLimits(np.zeros(len(values)), np.where(np.abs(values) <= ROUNDING * reach, 1.0, 0.0))
         if self.source == "steady":
             return self._steady(reach, values)
         squares: Floats = weights**2 / self.counts[:, None]
@@ -175,14 +175,14 @@ class Noise:
         half = student_half_width(variance, degrees, level=LEVEL)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(variance > 0.0, np.abs(values) / np.sqrt(variance), np.where(values == 0.0, 0.0, np.inf))
-        return Limits(half, np.asarray(2.0 * stdtr(degrees, -ratio), dtype=np.float64))
+        return NoiseLimits(half, np.asarray(2.0 * stdtr(degrees, -ratio), dtype=np.float64))
 
-    def _steady(self, reach: Floats, values: Floats) -> Limits:
+    def _steady(self, reach: Floats, values: Floats) -> NoiseLimits:
         """The rule of three: with a chance p of another answer, 2R answers agree with probability (1 - p)^2R."""
         with np.errstate(divide="ignore", invalid="ignore"):
             share: Floats = np.where(reach > 0.0, np.abs(values) / reach, 0.0)
         share = np.where(share <= ROUNDING, 0.0, np.minimum(share, 1.0))
-        return Limits(self.likely_rate * reach, 0.5 * (1.0 - share) ** (2.0 * self.repeats) + 0.5 * (share == 0.0))
+        return NoiseLimits(self.likely_rate * reach, 0.5 * (1.0 - share) ** (2.0 * self.repeats) + 0.5 * (share == 0.0))
 
     def _degrees(self, squares: Floats, shared: Floats, variance: Floats) -> Floats:
         """Satterthwaite's degrees of freedom of each contrast, shape ``(k,)``, at least one."""
@@ -199,7 +199,7 @@ class Noise:
 def measure(
     draws: Floats, *, known: bool = False, speaks: NDArray[np.bool_] | None = None, reach: float = 0.0,
     kept: Floats | None = None,
-) -> Noise:  # fmt: skip
+) -> MeasuredNoise:  # fmt: skip
     """The noise of masks from the effects of their draws.
 
     Args:
@@ -217,14 +217,14 @@ def measure(
     span = max(reach, float(np.ptp(flat)) if len(flat) else 0.0)
     nothing = np.zeros(len(draws))
     if known:
-        return Noise("none", counts, nothing, nothing, span=span)
+        return MeasuredNoise("none", counts, nothing, nothing, span=span)
     speaks = np.ones(len(draws), dtype=bool) if speaks is None else speaks
     free: Floats = (counts - 1).astype(np.float64)
     squares = _squares(draws, drawn, counts)
     asked = speaks & (counts > 1)
     repeats = int(free[asked].sum())
     if not repeats:
-        return Noise("unknown", counts, nothing, nothing, span=span)
+        return MeasuredNoise("unknown", counts, nothing, nothing, span=span)
     odd = int(_odd(draws[asked], resolution(flat)).sum())
     agreed = 1.0 - odd / repeats
     added, apart = ADDED * agreed, span**2 / 2.0
@@ -240,10 +240,12 @@ def measure(
     own: Floats = np.where(free > 0.0, squares, 0.0) / (shared + free)
     along = np.ones(len(draws)) if kept is None else _along(kept, np.sqrt(variances), asked, free[asked])
     spread: Floats = shared * pool * along / (shared + free) + own
-    return Noise("measured" if odd else "steady", counts, spread, own, pool, degrees, repeats, odd, span, raised)
+    return MeasuredNoise(
+        "measured" if odd else "steady", counts, spread, own, pool, degrees, repeats, odd, span, raised
+    )
 
 
-def given(variances: Floats, *, degrees: int, effects: Floats, known: bool = False) -> Noise:
+def given(variances: Floats, *, degrees: int, effects: Floats, known: bool = False) -> MeasuredNoise:
     """The noise of effects whose variances under repetition are estimated elsewhere, such as those of sets of draws.
 
     Args:
@@ -255,22 +257,22 @@ def given(variances: Floats, *, degrees: int, effects: Floats, known: bool = Fal
     ones, nothing = np.ones(len(effects), dtype=np.int64), np.zeros(len(effects))
     span = float(np.ptp(effects)) if len(effects) else 0.0
     if known:
-        return Noise("none", ones, nothing, nothing, span=span)
+        return MeasuredNoise("none", ones, nothing, nothing, span=span)
     if not len(effects) or np.isnan(variances).any():
-        return Noise("unknown", ones, nothing, nothing, span=span)
+        return MeasuredNoise("unknown", ones, nothing, nothing, span=span)
     repeats = degrees * len(effects)
     odd = degrees * int((variances > resolution(effects) ** 2).sum())
     added, apart = ADDED * (1.0 - odd / repeats), span**2 / 2.0 / (degrees + 1)
     pool = (degrees * float(variances.sum()) + added * apart) / (repeats + added)
     free = np.full(len(effects), float(degrees))
     own: Floats = degrees * variances / (SHARED + degrees)
-    return Noise(
+    return MeasuredNoise(
         "measured" if odd else "steady", ones, SHARED * pool / (SHARED + degrees) + own, own, pool,
         _pooled_degrees(variances, free, pool, added=added, apart=apart), repeats, odd, span,
     )  # fmt: skip
 
 
-def averaged(noises: Sequence[Noise]) -> Noise:
+def averaged(noises: Sequence[MeasuredNoise]) -> MeasuredNoise:
     """The noise of effects that are means over several games on the same masks; the games' noises are independent.
 
     Not known where that of one game is not; and where all were steady, their repeats bound the flip rate together.
@@ -279,7 +281,7 @@ def averaged(noises: Sequence[Noise]) -> Noise:
     order: tuple[Source, ...] = ("none", "steady", "measured", "unknown")
     source = order[max(order.index(noise.source) for noise in noises)]
     spread: Floats = sum((noise.spread / noise.counts for noise in noises), np.zeros_like(first.spread)) / games**2
-    return Noise(
+    return MeasuredNoise(
         source,
         counts=np.ones_like(first.counts),
         spread=spread,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from whygen.prompt.noise import Noise
+from whygen.prompt.noise import MeasuredNoise
 from whygen.types import Effects, Masks
 
 Stopped: TypeAlias = Literal["width", "order"]
@@ -180,7 +180,7 @@ class Seen:
     """
 
     observed: Observed
-    noise: Noise
+    noise: MeasuredNoise
     rows: tuple[int, ...] = ()
     irrelevant: int = 0
     draws: NDArray[np.float64] | None = None

@@ -16,7 +16,7 @@ from whygen.prompt.distributions import Sets
 from whygen.prompt.estimating import interval_from
 from whygen.prompt.failing import cause
 from whygen.prompt.kernels import Kernel
-from whygen.prompt.noise import Noise, given, measure
+from whygen.prompt.noise import MeasuredNoise, given, measure
 from whygen.prompt.observed import Seen, Stopped
 from whygen.prompt.plan import Plan
 from whygen.prompt.scales import reach, rescale
@@ -237,7 +237,7 @@ def _with_repeats(effects: NDArray[np.float64], known: NDArray[np.bool_], whole:
     return every
 
 
-def _noise(asker: Asker, drawn: NDArray[np.float64], alive: NDArray[np.bool_], rule: _StopRule) -> Noise:
+def _noise(asker: Asker, drawn: NDArray[np.float64], alive: NDArray[np.bool_], rule: _StopRule) -> MeasuredNoise:
     """What is known of the noise of the answered masks (``alive`` ``(m,)``), from all draws ``(m, d)``. METHODS A3."""
     options, masks, known = rule.plan.options, rule.design.masks[alive], rule.whole.known
     if options.distribution is not None:
@@ -249,7 +249,7 @@ def _noise(asker: Asker, drawn: NDArray[np.float64], alive: NDArray[np.bool_], r
     return measure(drawn[alive], known=known, speaks=share < 1.0, reach=rule.reach, kept=share)
 
 
-def _noise_of_sets(asker: Asker, rows: Sequence[int], whole: Whole, plan: Plan) -> Noise:
+def _noise_of_sets(asker: Asker, rows: Sequence[int], whole: Whole, plan: Plan) -> MeasuredNoise:
     """The same for effects of sets: the jackknife over the draws of each; not known under three draws."""
     name, draws = plan.options.distribution, plan.options.draws
     assert name is not None  # noqa: S101 - the caller looked

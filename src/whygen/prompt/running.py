@@ -31,7 +31,7 @@ from whygen.prompt.plan import Plan
 from whygen.prompt.prepare import Question
 from whygen.prompt.references import over_references, variance_over_references
 from whygen.prompt.scales import reach, rescale
-from whygen.prompt.sets import Ask, Call, answer_sets
+from whygen.prompt.sets import Ask, SetCall, answer_sets
 from whygen.prompt.targets import ReadsReference, Target
 from whygen.prompt.units import Sent, shown
 from whygen.results.prompt import Calls, PromptExplanation
@@ -221,22 +221,24 @@ def _sets(run: Run, estimate: Estimate, further: int) -> AnswerSets:
     )
 
 
-def _calls(run: Run, place: int, row: int) -> list[Call]:
+def _calls(run: Run, place: int, row: int) -> list[SetCall]:
     """The draws of one mask: what was sent, what came back, and the effect."""
     effects = run.seen.observed.effects[place : place + 1] if run.seen.draws is None else run.seen.draws[place]
     outputs = run.asker.answers[row]
     known = [effect for effect in effects.tolist() if not np.isnan(effect)]
     return [
-        Call(effect, shown(run.prompts[row]), outputs[min(draw, len(outputs) - 1)].text, place)
+        SetCall(effect, shown(run.prompts[row]), outputs[min(draw, len(outputs) - 1)].text, place)
         for draw, effect in enumerate(known)
     ]
 
 
 def _asking(run: Run) -> Ask:
-    def ask(masks: Masks) -> list[Call]:
+    def ask(masks: Masks) -> list[SetCall]:
         samples = [run.asker.further(mask, run.whole) for mask in masks]
         return [
-            Call(np.nan, "", "") if one is None or one.effect is None else Call(one.effect, one.prompt, one.output)
+            SetCall(np.nan, "", "")
+            if one is None or one.effect is None
+            else SetCall(one.effect, one.prompt, one.output)
             for one in samples
         ]
 

@@ -45,7 +45,7 @@ ODD_REPEATS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class SetCall:
     """A call that was made: its effect (NaN if it failed), what was sent, what came back, and its row of evidence."""
 
     effect: float
@@ -54,7 +54,7 @@ class Call:
     row: int | None = None
 
 
-Ask: TypeAlias = Callable[[Masks], Sequence[Call]]
+Ask: TypeAlias = Callable[[Masks], Sequence[SetCall]]
 """Makes one call for each mask."""
 
 Kind: TypeAlias = Literal["changing", "keeping"]
@@ -84,7 +84,7 @@ class _Search:
 
     kind: Kind
     threshold: float
-    known: dict[bytes, list[Call]]
+    known: dict[bytes, list[SetCall]]
     steady: Steadiness
     ask: Ask | None = None
     left: int = 0
@@ -93,7 +93,7 @@ class _Search:
     def mask(self, members: Mask) -> Mask:
         return ~members if self.kind == "changing" else members
 
-    def calls(self, members: Mask) -> list[Call]:
+    def calls(self, members: Mask) -> list[SetCall]:
         """The answered calls of a set, in order."""
         return [call for call in self.known.get(self.mask(members).tobytes(), ()) if not np.isnan(call.effect)]
 
@@ -234,7 +234,7 @@ def _beginnings(strength: Effects, below: int) -> Iterator[Mask]:
 
 def answer_sets(
     masks: Masks,
-    calls: Sequence[Sequence[Call]],
+    calls: Sequence[Sequence[SetCall]],
     repeats: Effects,
     *,
     texts: Sequence[str],
@@ -259,12 +259,12 @@ def answer_sets(
     """
     effects = np.array([np.mean([call.effect for call in each]) for each in calls], dtype=np.float64)
     below = changed_below(effects[np.isfinite(effects)], repeats) if threshold is None else threshold
-    known: dict[bytes, list[Call]] = {}
+    known: dict[bytes, list[SetCall]] = {}
     for mask, each in zip(masks, calls, strict=True):
         known.setdefault(mask.tobytes(), []).extend(each)
     every = np.ones(len(texts), dtype=bool)
     # f(1) is never shown and never asked; its repeats are.
-    known.setdefault(every.tobytes(), [Call(float(effect), "", "") for effect in (np.mean(repeats), *repeats)])
+    known.setdefault(every.tobytes(), [SetCall(float(effect), "", "") for effect in (np.mean(repeats), *repeats)])
     force = np.zeros(len(texts)) if strength is None else strength
     changing = _Search("changing", below, known, steady, ask, budget // 2)
     _look(changing, force)

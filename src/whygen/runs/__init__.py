@@ -3,7 +3,7 @@
 from whygen.runs.agenda import Agenda as Agenda
 from whygen.runs.agenda import End as End
 from whygen.runs.batches import BatchDispatcher as BatchDispatcher
-from whygen.runs.batches import Pace as Pace
+from whygen.runs.batches import BatchPace as BatchPace
 from whygen.runs.clock import Clock as Clock
 from whygen.runs.clock import MonotonicClock as MonotonicClock
 from whygen.runs.dispatch import Dispatcher as Dispatcher
@@ -22,7 +22,7 @@ from whygen.runs.progress import Silent as Silent
 from whygen.runs.rates import Rates as Rates
 from whygen.runs.remote import RemoteDispatcher as RemoteDispatcher
 from whygen.runs.retry import RetryPolicy as RetryPolicy
-from whygen.runs.rows import Call as Call
+from whygen.runs.rows import RecordedCall as RecordedCall
 from whygen.runs.runner import Runner as Runner
 from whygen.runs.runner import Tally as Tally
 from whygen.runs.spending import Budget as Budget

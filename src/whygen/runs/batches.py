@@ -26,7 +26,7 @@ from whygen.runs.keys import call_key, identity_of
 from whygen.runs.ledger import Entry, Ledger
 from whygen.runs.progress import Progress, ShowsNote
 from whygen.runs.retry import Answer
-from whygen.runs.rows import Call
+from whygen.runs.rows import RecordedCall
 from whygen.runs.store import Store
 from whygen.types import Failure, JsonValue, Limits, Output, canonical_json, digest
 
@@ -39,7 +39,7 @@ READINGS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class BatchPace:
     """Seconds between one look and the next: at first, by which factor they grow, and at most."""
 
     first: float = 5.0
@@ -71,7 +71,7 @@ class BatchDispatcher:
         store: Store,
         *,
         progress: Progress | None = None,
-        pace: Pace | None = None,
+        pace: BatchPace | None = None,
         doubt: float = DOUBT,
         clock: Clock | None = None,
     ) -> None:
@@ -87,7 +87,7 @@ class BatchDispatcher:
         self.store = store
         self.ledger: Ledger = store.ledger
         self.progress = progress
-        self.pace = pace or Pace()
+        self.pace = pace or BatchPace()
         self.doubt = doubt
         self.clock = clock or MonotonicClock()
 
@@ -299,7 +299,7 @@ class _Run:
         by = self._by
         others = {key: text for key, text in by.ledger.requests(entry.tag).items() if key not in mine}
         calls = [
-            Call(key=key, uri=by.model.uri, identity=by.identity, request=json.loads(text), output=output)
+            RecordedCall(key=key, uri=by.model.uri, identity=by.identity, request=json.loads(text), output=output)
             for key, text in others.items()
             if isinstance(output := answers.get(key), Output) and output.finish != "refused"
         ]

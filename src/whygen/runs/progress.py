@@ -54,7 +54,7 @@ class Silent:
 
 
 @dataclass(slots=True)
-class Pace:
+class ProgressPace:
     """Counts of one bar, and what follows from them. Cached answers take no time, so they set no rate."""
 
     total: int
@@ -95,7 +95,7 @@ class RichProgress:
         self._console = console or Console(stderr=True)
         self._bar: Bar | None = None
         self._task = TaskID(0)
-        self._pace = Pace(0)
+        self._pace = ProgressPace(0)
         self._began = 0.0
         self._spent = ""
         self._noted = ""
@@ -112,7 +112,7 @@ class RichProgress:
         )
         self._bar = Bar(*columns, console=self._console, transient=True)
         self._task = self._bar.add_task(label, total=total, pace="")
-        self._pace, self._began = Pace(total), time.monotonic()
+        self._pace, self._began = ProgressPace(total), time.monotonic()
         self._bar.start()
 
     def advance(self, n: int, *, cached: bool) -> None:

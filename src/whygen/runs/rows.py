@@ -42,7 +42,7 @@ _SWEEP = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class RecordedCall:
     """One recorded call. ``created`` is in seconds since the epoch; pictures in ``request`` appear by digest."""
 
     key: str
@@ -66,7 +66,7 @@ class Row(NamedTuple):
     data: bytes | None
 
     @classmethod
-    def of(cls, call: Call) -> Row:
+    def of(cls, call: RecordedCall) -> Row:
         """Raises TypeError or ValueError if the output holds something that is not JSON."""
         medium = call.output.medium
         return cls(
@@ -116,11 +116,11 @@ def forget(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
     connection.executemany("DELETE FROM calls WHERE key = ?", [(bytes.fromhex(key),) for key in keys])
 
 
-def select_all(connection: sqlite3.Connection, model: str | None) -> Iterator[Call | None]:
+def select_all(connection: sqlite3.Connection, model: str | None) -> Iterator[RecordedCall | None]:
     """Every call, of one model's URI or of all, in the order of recording; None for a row that cannot be read."""
     for key, uri, identity, request, output, data, created in connection.execute(_SELECT_ALL, (model,)):
         try:
-            call = Call(
+            call = RecordedCall(
                 key=key.hex(),
                 uri=uri,
                 identity=read_json(identity),

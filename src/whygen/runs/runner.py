@@ -23,7 +23,7 @@ from whygen.runs.progress import Progress, ShowsPromise, ShowsSpending, Silent
 from whygen.runs.rates import Pacer, Rates
 from whygen.runs.remote import RemoteDispatcher
 from whygen.runs.retry import Answer, RetryPolicy
-from whygen.runs.rows import Call
+from whygen.runs.rows import RecordedCall
 from whygen.runs.spending import Budget, Free, Pricing, Purse, Spent, Wallet, promised
 from whygen.runs.store import Notice, Store
 from whygen.safe import is_stop, says
@@ -325,7 +325,9 @@ class Runner:
         answers = {key: answer for key, _, answer in arrived}
         self._refused |= {key: answer for key, answer in answers.items() if _is_refusal(answer)}
         calls = [
-            Call(key=key, uri=self._model.uri, identity=self._identity, request=request.to_json(), output=answer)
+            RecordedCall(
+                key=key, uri=self._model.uri, identity=self._identity, request=request.to_json(), output=answer
+            )
             for key, request, answer in arrived
             if isinstance(answer, Output) and not _is_refusal(answer)
         ]

@@ -20,7 +20,7 @@ from whygen.errors import StoreError, UsageError
 from whygen.runs import files, rows
 from whygen.runs.leases import Leases
 from whygen.runs.ledger import Ledger
-from whygen.runs.rows import Call, Row
+from whygen.runs.rows import RecordedCall, Row
 from whygen.runs.schema import transaction
 from whygen.types import Output
 
@@ -50,7 +50,7 @@ class Store:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._connection, self._trouble = (None, "") if path is None else files.open_file(path)
-        self._memory: dict[str, Call] = {}  # what is not in the file
+        self._memory: dict[str, RecordedCall] = {}  # what is not in the file
         self._waiting: dict[str, Row] = {}  # those of them that belong there
         self._leases: Leases | None = None
         self._damaged: set[str] = set()  # rows that could not be read
@@ -104,12 +104,12 @@ class Store:
             self._damaged.add(key)
             return None
 
-    def put_many(self, calls: Sequence[Call]) -> int:
+    def put_many(self, calls: Sequence[RecordedCall]) -> int:
         """Record calls in one transaction, and say how many were new. The first answer recorded for a key stays.
 
         What cannot be written is kept in memory: this never raises for a full disk or missing rights.
         """
-        new: dict[str, Call] = {}
+        new: dict[str, RecordedCall] = {}
         for call in calls:
             if call.key not in self._memory:
                 new.setdefault(call.key, call)
@@ -190,7 +190,7 @@ class Store:
         parts = [self._path, self._path.with_name(self._path.name + "-wal")]
         return sum(part.stat().st_size for part in parts if part.exists())
 
-    def calls(self, *, model: str | None = None) -> Iterator[Call]:
+    def calls(self, *, model: str | None = None) -> Iterator[RecordedCall]:
         """Every call in the order of recording, of one model's URI or of all; those in memory come last."""
         if self._connection is not None:
             with self._reading():
@@ -321,7 +321,7 @@ def open_store(path: Path | str | None = DEFAULT_STORE) -> Store:
     return Store(where / files.FILE_NAME if where.is_dir() else where)
 
 
-def _rows(calls: Mapping[str, Call]) -> dict[str, Row]:
+def _rows(calls: Mapping[str, RecordedCall]) -> dict[str, Row]:
     """The calls that can be written: one that holds something other than JSON is left out, see `Store.notices`."""
     fresh: dict[str, Row] = {}
     for key, call in calls.items():
@@ -330,5 +330,5 @@ def _rows(calls: Mapping[str, Call]) -> dict[str, Row]:
     return fresh
 
 
-def _in_scope(call: Call, created_by: float | None, model: str | None) -> bool:
+def _in_scope(call: RecordedCall, created_by: float | None, model: str | None) -> bool:
     return (created_by is None or call.created <= created_by) and model in (None, call.uri)

@@ -13,7 +13,7 @@ from whygen.errors import DataError
 from whygen.models import AddsNoise, ContinuesText, FillsMask, Tokenizes, load_model
 from whygen.models.hf_masked import HfMaskedModel
 from whygen.models.hf_model import HfModel
-from whygen.models.hf_noise import Noise
+from whygen.models.hf_noise import NoiseSource
 from whygen.runs import call_key
 from whygen.types import Chat, Failure, Message, Output, Request, Settings
 
@@ -82,7 +82,7 @@ def test_noise_is_what_adding_it_by_hand_gives(tmp_path: Path) -> None:
     with torch.inference_mode():
         rows = layer(torch.tensor([ids + target]))
         each = 2.0 * layer.weight.norm(dim=1).mean() / rows.shape[-1] ** 0.5
-        rows[0, places] += each * Noise(tuple(places), 2.0, 7).rows(rows.shape[-1])
+        rows[0, places] += each * NoiseSource(tuple(places), 2.0, 7).rows(rows.shape[-1])
         logits = model.network(inputs_embeds=rows).logits[0, len(ids) - 1 : -1]
     by_hand = torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(target)[:, None])[:, 0]
     (answer,) = model.score([request])
@@ -92,9 +92,9 @@ def test_noise_is_what_adding_it_by_hand_gives(tmp_path: Path) -> None:
 
 
 def test_the_noise_is_as_long_as_it_says_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    rows = Noise(tuple(range(2000)), 1.0, 3).rows(64)
+    rows = NoiseSource(tuple(range(2000)), 1.0, 3).rows(64)
     assert float(rows.norm(dim=1).pow(2).mean()) == pytest.approx(64, rel=0.02)
-    assert torch.equal(rows[5:6], Noise((5,), 9.0, 3).rows(64))
+    assert torch.equal(rows[5:6], NoiseSource((5,), 9.0, 3).rows(64))
     model = opened("gpt2", tmp_path)
     before = said(model.answer([noisy()]))
     model.answer([noisy("Paris"), noisy("river")])

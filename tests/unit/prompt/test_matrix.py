@@ -142,18 +142,18 @@ def test_noise_comes_from_the_draws_of_masks_or_is_not_known() -> None:
         return tuple(Output(text=str(value)) for value in values)
 
     measure = measure_by([load_target(float)], [])
-    lacks = (True, True, False)
-    drawn = Heard((), numbers(1, 3), (numbers(1, 3), numbers(0, 4), numbers(1, 3)), lacks, lacks).read(measure)
+    lacks, kept = (True, True, False), (0.5, 0.5, 1.0)
+    drawn = Heard((), numbers(1, 3), (numbers(1, 3), numbers(0, 4), numbers(1, 3)), lacks, kept).read(measure)
     assert drawn.effects[:, 0].tolist() == [2.0, 2.0, 2.0]
     assert (drawn.noise(0).repeats, drawn.noise(0).odd) == (2, 2)
     assert drawn.noise(0).pool == pytest.approx((2.0 + 8.0) / 2)
-    again = Heard((), numbers(1, 3), (numbers(1), numbers(2, 5), numbers(1, 3)), lacks, lacks, (Output(text="0"),))
+    again = Heard((), numbers(1, 3), (numbers(1), numbers(2, 5), numbers(1, 3)), lacks, kept, (Output(text="0"),))
     read = again.read(measure)
     assert read.noise(0).pool == pytest.approx(4.5)
     assert read.effects[:, 0].tolist() == [1.0, 3.5, 2.0]
     assert read.total(0) == pytest.approx(2.0)
     # The whole prompt, where a model is surest, was asked twice, and no mask was.
-    unknown = Heard((), numbers(1, 3), (numbers(1), numbers(2), numbers(1, 3)), lacks, lacks).read(measure)
+    unknown = Heard((), numbers(1, 3), (numbers(1), numbers(2), numbers(1, 3)), lacks, kept).read(measure)
     assert unknown.noise(0).source == "unknown"
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from whygen.models.planted.texts import PlantedModel
 from whygen.prompt.deciding import decided, evidence
 from whygen.prompt.operators import Delete
-from whygen.prompt.sets import ODD_REPEATS, ROUNDING, Call, answer_sets, changed_below
+from whygen.prompt.sets import ODD_REPEATS, ROUNDING, SetCall, answer_sets, changed_below
 from whygen.prompt.targets import load_target
 from whygen.prompt.units import split
 from whygen.types import Masks, Output, Request
@@ -27,8 +27,8 @@ def every_mask(n: int) -> Masks:
     return np.array(list(itertools.product([False, True], repeat=n)), dtype=bool)
 
 
-def calls_of(game: Game, masks: Masks) -> list[list[Call]]:
-    return [[Call(game(mask), f"prompt {row}", "", row)] for row, mask in enumerate(masks)]
+def calls_of(game: Game, masks: Masks) -> list[list[SetCall]]:
+    return [[SetCall(game(mask), f"prompt {row}", "", row)] for row, mask in enumerate(masks)]
 
 
 def found(game: Game, masks: Masks, **options: object):
@@ -84,9 +84,9 @@ def test_further_calls_shrink_and_stay_within_their_budget(n: int, seed: int, bu
 
     asked: list[np.ndarray] = []
 
-    def ask(masks: Masks) -> list[Call]:
+    def ask(masks: Masks) -> list[SetCall]:
         asked.extend(masks)
-        return [Call(game(mask), "more", "") for mask in masks]
+        return [SetCall(game(mask), "more", "") for mask in masks]
 
     half = rng.random((6, n)) < 0.5
     masks = np.vstack([half, ~half])
@@ -111,8 +111,8 @@ def test_attributions_say_what_is_tried_first() -> None:
     rng = np.random.default_rng(0)
     half = rng.random((20, n)) < 0.5
 
-    def ask(masks: Masks) -> list[Call]:
-        return [Call(game(mask), "", "") for mask in masks]
+    def ask(masks: Masks) -> list[SetCall]:
+        return [SetCall(game(mask), "", "") for mask in masks]
 
     sets = found(game, np.vstack([half, ~half]), ask=ask, budget=16, strength=causes + rng.normal(0, 0.01, n))
     assert sets.changing[0].units == (7, 31)
@@ -122,7 +122,7 @@ def test_attributions_say_what_is_tried_first() -> None:
 
 def test_a_failed_call_shows_nothing() -> None:
     masks = every_mask(2)
-    calls = [[Call(effect, "", "")] for effect in (math.nan, 0.0, 1.0, 1.0)]
+    calls = [[SetCall(effect, "", "")] for effect in (math.nan, 0.0, 1.0, 1.0)]
     sets = answer_sets(masks, calls, np.array([1.0, 1.0]), texts=["a", "b"])
     assert [one.units for one in sets.changing] == [(0,)]
     assert [one.units for one in sets.keeping] == [(0,)]
@@ -162,7 +162,7 @@ def test_sets_of_planted_models(
     outputs = [answer for answer in answers if isinstance(answer, Output)]
     effects = target.effects(outputs, outputs[-1:])
     calls = [
-        [Call(effect, text, output.text, row)]
+        [SetCall(effect, text, output.text, row)]
         for row, (effect, text, output) in enumerate(zip(effects.tolist(), prompts, outputs, strict=True))
     ]
     sets = answer_sets(masks, calls, np.zeros(2), texts=units.texts)
@@ -251,8 +251,8 @@ def test_minimal_is_said_of_sets_that_are_where_the_model_samples(kind: str) -> 
 
 
 def sampled(rule: Game, chance: Chance, n: int, rng: np.random.Generator, *, budget: int):
-    def ask(masks: Masks) -> list[Call]:
-        return [Call(float(rng.random() < chance(bool(rule(mask)), mask)), "", "") for mask in masks]
+    def ask(masks: Masks) -> list[SetCall]:
+        return [SetCall(float(rng.random() < chance(bool(rule(mask)), mask)), "", "") for mask in masks]
 
     half = rng.random((16, n)) < 0.5
     masks = np.unique(np.vstack([half, ~half]), axis=0)

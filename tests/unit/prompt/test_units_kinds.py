@@ -152,20 +152,21 @@ def test_what_cannot_be_cut_says_what_to_do(prompt, units, pin, message: str) ->
 
 
 @pytest.mark.parametrize(
-    ("prompt", "message"),
+    ("made", "message"),
     [
-        (Chat(()), "has no message"),
-        (Chat((Message("tool", "hi"),)), "role 'tool': system, user, assistant"),  # pyright: ignore[reportArgumentType]
-        (Chat(("hi",)), "is a str"),  # pyright: ignore[reportArgumentType]
-        (Chat((Message("user", "\ud800"),)), "Message 1 of the chat is not valid Unicode"),
-        (Template("{a}", {"a": 3}), "'a' holds a int"),  # pyright: ignore[reportArgumentType]
-        (Template("{a}", {"a": ["x", None]}), "'a' holds a NoneType"),  # pyright: ignore[reportArgumentType]
-        (Template("{a}", {"a": "\udc00"}), "'a' is not valid Unicode"),
+        (lambda: Chat(()), "has no message"),
+        (lambda: Chat((Message("tool", "hi"),)), "role 'tool': system, user, assistant"),  # pyright: ignore[reportArgumentType]
+        (lambda: Chat(("hi",)), "holds a str: give Message"),  # pyright: ignore[reportArgumentType]
+        (lambda: Chat((Message("user", "\ud800"),)), "Message 1 of the chat is not valid Unicode"),
+        (lambda: Template("{a}", {"a": 3}), "'a' holds a int"),  # pyright: ignore[reportArgumentType]
+        (lambda: Template("{a}", {"a": ["x", None]}), "'a' holds a NoneType"),  # pyright: ignore[reportArgumentType]
+        (lambda: Template("{a}", {"a": "\udc00"}), "'a' is not valid Unicode"),
     ],
 )
-def test_values_that_are_no_text_are_refused(prompt, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        split(prompt, "word")
+def test_values_that_are_no_text_are_refused(made, message: str) -> None:
+    """Where they are made, or where they are cut at the latest."""
+    with pytest.raises((DataError, UsageError), match=message):
+        split(made(), "word")
 
 
 def test_other_types_and_kinds_are_refused() -> None:

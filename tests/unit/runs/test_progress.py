@@ -6,21 +6,21 @@ import pytest
 from rich.console import Console
 
 from whygen.runs import RichProgress, Silent
-from whygen.runs.progress import Pace, duration
+from whygen.runs.progress import ProgressPace, duration
 
 
 @pytest.mark.parametrize(
     ("pace", "seconds", "text"),
     [
-        (Pace(10), 0.0, ""),
-        (Pace(10), 3.0, ""),
-        (Pace(100, made=10), 5.0, "2 calls/s · 45 s left"),
-        (Pace(100, made=10, cached=50), 5.0, "2 calls/s · 20 s left · 50% cached"),
-        (Pace(8, cached=8), 0.1, "100% cached"),
-        (Pace(8, made=8), 16.0, "0.5 calls/s"),
+        (ProgressPace(10), 0.0, ""),
+        (ProgressPace(10), 3.0, ""),
+        (ProgressPace(100, made=10), 5.0, "2 calls/s · 45 s left"),
+        (ProgressPace(100, made=10, cached=50), 5.0, "2 calls/s · 20 s left · 50% cached"),
+        (ProgressPace(8, cached=8), 0.1, "100% cached"),
+        (ProgressPace(8, made=8), 16.0, "0.5 calls/s"),
     ],
 )
-def test_pace(pace: Pace, seconds: float, text: str) -> None:
+def test_pace(pace: ProgressPace, seconds: float, text: str) -> None:
     assert pace.text(seconds) == text
 
 

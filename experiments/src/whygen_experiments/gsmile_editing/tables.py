@@ -333,7 +333,7 @@ def _references(results: Results) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for question in results.questions.stability:
         plain, marked = results.references[question.name]
-        shown = {"given": question.edit.image, "drawn": plain, "with ###": marked}
+        shown = {"given": question.edit.picture, "drawn": plain, "with ###": marked}
         rows.append(
             {
                 "condition": question.name,

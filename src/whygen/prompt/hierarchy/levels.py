@@ -13,7 +13,7 @@ from scipy.special import stdtr, stdtrit
 from whygen.prompt import intervals
 from whygen.prompt.hierarchy.laws import contexts, paired_children, put, size_law
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
-from whygen.prompt.noise import Noise
+from whygen.prompt.noise import MeasuredNoise
 from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.surrogates.rows import regression
@@ -163,7 +163,7 @@ def _left_out_halves(deltas: Floats) -> Floats:
     return np.column_stack([others, -others]).ravel() / 2.0
 
 
-def weight_of_unseen(noise: Noise) -> float:
+def weight_of_unseen(noise: MeasuredNoise) -> float:
     """Weight of an answer that is off as far as effects can be: one is added to each level, seen or not.
 
     Levels ask few masks. Where a model is odd once in fifty calls, most levels see nothing of it, and their scores have

@@ -30,7 +30,7 @@ METHOD = "Student t over cross-fitted pair scores, level by level"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedLevel:
     """Everything that was asked on word masks, over the leaves. All of shape ``(m, ...)``."""
 
     masks: Masks
@@ -97,20 +97,20 @@ def _estimate(search: Search, leaves: Sequence[Part], predicted: Floats) -> Esti
     return Estimate(values, Interval(values, low, high), p_values, METHOD, predicted=predicted)
 
 
-def _gather(search: Search, leaves: Sequence[Part]) -> Asked:
+def _gather(search: Search, leaves: Sequence[Part]) -> AskedLevel:
     starts = [leaf.first for leaf in leaves]
-    tables: list[Asked] = []
+    tables: list[AskedLevel] = []
     groups = 0
     for index, level in search.opened.items():
         rows = level.rows
         _, own_groups = np.unique(rows.groups, return_inverse=True)
         found = search.predicted(index)
-        tables.append(Asked(rows.masks[:, starts], rows.effects, found, own_groups + groups, rows.asked))
+        tables.append(AskedLevel(rows.masks[:, starts], rows.effects, found, own_groups + groups, rows.asked))
         groups += int(own_groups.max()) + 1
-    return Asked(*(np.concatenate(columns) for columns in zip(*map(_columns, tables), strict=True)))
+    return AskedLevel(*(np.concatenate(columns) for columns in zip(*map(_columns, tables), strict=True)))
 
 
-def _columns(table: Asked) -> tuple[Masks, Floats, Floats, NDArray[np.int64], NDArray[np.int64]]:
+def _columns(table: AskedLevel) -> tuple[Masks, Floats, Floats, NDArray[np.int64], NDArray[np.int64]]:
     return table.masks, table.effects, table.predicted, table.groups, table.rows
 
 

@@ -25,7 +25,7 @@ from whygen.prompt.hierarchy.levels import (
     weight_of_unseen,
 )
 from whygen.prompt.hierarchy.skeleton import Skeleton
-from whygen.prompt.noise import Noise, measure
+from whygen.prompt.noise import MeasuredNoise, measure
 from whygen.prompt.observed import Observed
 from whygen.prompt.observing import mean_of_draws
 from whygen.prompt.surrogates import Surrogate
@@ -41,7 +41,7 @@ class First:
     """The first level, and the model's noise as measured on its masks."""
 
     level: Level
-    noise: Noise
+    noise: MeasuredNoise
 
 
 def cost_of_root(n: int) -> int:
@@ -114,7 +114,7 @@ def _from_all(
     rng: np.random.Generator,
     *,
     estimand: str,
-    noise: Noise,
+    noise: MeasuredNoise,
 ) -> Level:
     """Exact over masks. An unmeasured noise leaves no interval, and a p-value of one: nothing can be significant."""
     find = exact.enumerated_shapley if estimand == "shapley" else exact.enumerated_estimate
@@ -135,7 +135,13 @@ def _from_all(
 
 
 def _from_pairs(
-    observed: Observed, rows: Rows, surrogate: Surrogate, rng: np.random.Generator, *, drawn_from: float, noise: Noise
+    observed: Observed,
+    rows: Rows,
+    surrogate: Surrogate,
+    rng: np.random.Generator,
+    *,
+    drawn_from: float,
+    noise: MeasuredNoise,
 ) -> Level:
     if noise.variance is not None:  # else masks that are known would carry a noise that nobody knows
         observed = replace(observed, drawn_from=drawn_from)

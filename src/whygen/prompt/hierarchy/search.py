@@ -11,7 +11,7 @@ import numpy as np
 from whygen.prompt.hierarchy.hidden import cost_of_looking, hidden
 from whygen.prompt.hierarchy.levels import Ask, Floats, Level, cost_of_opening, open_part, weight_of_unseen
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
-from whygen.prompt.noise import Noise
+from whygen.prompt.noise import MeasuredNoise
 from whygen.prompt.surrogates import Surrogate
 from whygen.stats.seeds import generator
 
@@ -87,7 +87,7 @@ class Search:
     estimand: str
     surrogate: Surrogate
     seed: int
-    noise: Noise
+    noise: MeasuredNoise
     worth: float
     reserve: tuple[int, int] = (0, 0)
     standings: dict[int, Standing] = field(default_factory=dict[int, Standing])

@@ -21,7 +21,7 @@ from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import kernel
 from whygen.prompt.surrogates.expansion import Expanded, expansions
 from whygen.prompt.surrogates.folding import folds_of
-from whygen.prompt.surrogates.kernel import Fit, best_of, distinct, level_of, problems, targets, widths_of
+from whygen.prompt.surrogates.kernel import KernelFit, best_of, distinct, level_of, problems, targets, widths_of
 from whygen.prompt.surrogates.least_squares import solve_ridge, weights_of
 from whygen.prompt.surrogates.pairs import Leftover, leftover
 from whygen.prompt.surrogates.rows import Linear, regression
@@ -121,7 +121,7 @@ class _Kernels:
         far = FAR if observed.sizes is None else kernel.FAR
         self.parts = [(problem, widths_of(problem, far)) for problem in tried]
 
-    def fit(self, observed: Observed) -> dict[int, Fit]:
+    def fit(self, observed: Observed) -> dict[int, KernelFit]:
         """By the sign of the part."""
         wanted = targets(observed, self.once)
         return {p.sign: best_of(p, widths, y) for (p, widths), y in zip(self.parts, wanted, strict=False)}
@@ -158,7 +158,7 @@ class _Candidate(NamedTuple):
     error: float
 
 
-def _mixed(observed: Observed, main: _Main, smooth: dict[int, Fit], expanded: Expanded) -> tuple[Sum, bool]:
+def _mixed(observed: Observed, main: _Main, smooth: dict[int, KernelFit], expanded: Expanded) -> tuple[Sum, bool]:
     """Every part of a game by all that was fitted to it, weighted by left-out error; and whether a kernel counts."""
     if _is_exact(observed, main):
         return _alone(observed, main), False

@@ -102,7 +102,7 @@ class Problem(NamedTuple):
     rows: int
 
 
-class Fit(NamedTuple):
+class KernelFit(NamedTuple):
     """A fit, and its mean squared left-out error (of an average, the mean of theirs: its own is no larger)."""
 
     kernels: Kernels
@@ -194,18 +194,18 @@ def _width(problem: Problem, differ: NDArray[np.float64], t: float) -> Width:
     return Width(t, vectors, values, penalties, shrink, spared_by(vectors, shrink, 1))
 
 
-def best_of(problem: Problem, widths: list[Width], y: NDArray[np.float64]) -> Fit:
+def best_of(problem: Problem, widths: list[Width], y: NDArray[np.float64]) -> KernelFit:
     """The width with the least left-out error of ``y`` ``(r,)``; penalties are averaged as those of ridge are."""
     return min((_fit_of(problem, width, y) for width in widths), key=lambda fit: fit.error)
 
 
-def _fit_of(problem: Problem, width: Width, y: NDArray[np.float64]) -> Fit:
+def _fit_of(problem: Problem, width: Width, y: NDArray[np.float64]) -> KernelFit:
     along = width.vectors.T @ (problem.root * y)
     errors = errors_by(width.vectors @ (width.shrink * along[:, None]), width.spared)
     weights = weights_of(errors, len(y))
     inverse = (1.0 / (width.values[:, None] + width.penalties)) @ weights
     solved = problem.root * (width.vectors @ (along * inverse))
-    return Fit(_kernels(problem, solved, width.t), float(weights @ errors) * len(y) / problem.rows)
+    return KernelFit(_kernels(problem, solved, width.t), float(weights @ errors) * len(y) / problem.rows)
 
 
 def _kernels(problem: Problem, solved: NDArray[np.float64], t: float) -> Kernels:

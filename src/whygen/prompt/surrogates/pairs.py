@@ -99,14 +99,14 @@ def leftover(observed: Observed, main: Linear) -> Leftover:
     return Leftover(centred[first], mean, weights[first], observed.groups[first])
 
 
-class Chosen(NamedTuple):
+class ChosenPairs(NamedTuple):
     """Interactions ``(k, 2)``, and the mean squared error with them on left-out groups; None where there are none."""
 
     support: Support
     error: float | None
 
 
-def choose(observed: Observed, main: Linear | None = None) -> Chosen:
+def choose(observed: Observed, main: Linear | None = None) -> ChosenPairs:
     """The interactions that lower the left-out error by more than one standard error.
 
     Args:
@@ -117,7 +117,7 @@ def choose(observed: Observed, main: Linear | None = None) -> Chosen:
     left = leftover(observed, main)
     steps = most_of(len(np.unique(left.groups)))
     best = best_count(_fold_errors(observed, main, steps)) if steps else Count(0, None)
-    return Chosen(pursue(left, best.terms).support, best.error if best.terms else None)
+    return ChosenPairs(pursue(left, best.terms).support, best.error if best.terms else None)
 
 
 def _fold_errors(observed: Observed, main: Linear, steps: int) -> Iterator[Floats]:

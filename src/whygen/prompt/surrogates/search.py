@@ -31,14 +31,14 @@ NEARBY = 2.5
 """Once a product stands out, those beyond so many standard errors of what is then left over are candidates too."""
 
 
-class Found(NamedTuple):
+class FoundTerm(NamedTuple):
     """Products of three units ``(k, 3)`` with coefficients ``(k,)``."""
 
     support: Support
     coefficients: Floats
 
 
-def stand_out(units: Floats, left: Floats, weights: Floats) -> list[Found]:
+def stand_out(units: Floats, left: Floats, weights: Floats) -> list[FoundTerm]:
     """The products of three that stand out in each of ``s`` games on the same masks.
 
     Args:
@@ -71,9 +71,9 @@ class _Products:
         self.index = np.stack([first, second], axis=1)
         self.two = self.rows[first] * self.rows[second]
 
-    def beyond(self, share: Floats) -> list[Found]:
+    def beyond(self, share: Floats) -> list[FoundTerm]:
         """Products whose agreement with each of ``share`` ``(s, m)``, in standard errors, is beyond `NEARBY`."""
-        nothing = Found(np.zeros((0, 3), dtype=np.int64), np.zeros(0))
+        nothing = FoundTerm(np.zeros((0, 3), dtype=np.int64), np.zeros(0))
         found = [[nothing] for _ in share]
         for unit in range(2, len(self.rows)):
             below = comb(unit, 2)
@@ -82,9 +82,9 @@ class _Products:
             for game in np.flatnonzero(far.any(axis=0)):
                 rows = np.flatnonzero(far[:, game])
                 support = np.column_stack([self.index[rows], np.full(len(rows), unit)])
-                found[game].append(Found(support, agreement[rows, game].astype(np.float64)))
+                found[game].append(FoundTerm(support, agreement[rows, game].astype(np.float64)))
         return [
-            Found(np.vstack([f.support for f in some]), np.concatenate([f.coefficients for f in some]))
+            FoundTerm(np.vstack([f.support for f in some]), np.concatenate([f.coefficients for f in some]))
             for some in found
         ]
 
@@ -99,7 +99,7 @@ class _Game:
         self.rows, self.left = rows, y[rows]
         self.support: Support = np.zeros((0, 3), dtype=np.int64)
         self.coefficients: Floats = np.zeros(0)
-        self.near = Found(self.support, self.coefficients)
+        self.near = FoundTerm(self.support, self.coefficients)
 
     def share(self) -> Floats:
         """What a product is multiplied with and summed over rows to give its agreement in standard errors, ``(m,)``."""
@@ -110,9 +110,9 @@ class _Game:
         self.error = size / float((self.root**2).sum())
         return share
 
-    def take(self, seen: Found, threshold: float) -> bool:
+    def take(self, seen: FoundTerm, threshold: float) -> bool:
         """Add what is beyond the threshold; whether there was anything new and rows enough for it."""
-        self.near = Found(seen.support, seen.coefficients * self.error)
+        self.near = FoundTerm(seen.support, seen.coefficients * self.error)
         new = seen.support[np.abs(seen.coefficients) > threshold]
         both, _ = distinct_terms(np.vstack([self.support, new]), self.units.shape[1])
         if len(both) == len(self.support) or 3 * len(both) > len(self.y):
@@ -123,13 +123,13 @@ class _Game:
         self.left = self.y - x @ self.coefficients
         return True
 
-    def found(self) -> Found:
+    def found(self) -> FoundTerm:
         """What stands out, and what came near it; nothing where nothing stands out."""
         if not len(self.support):
-            return Found(self.support, self.coefficients)
+            return FoundTerm(self.support, self.coefficients)
         most = np.argsort(-np.abs(self.near.coefficients), kind="stable")[: len(self.y) // 4]
         support = np.vstack([self.support, self.near.support[most]])
-        return Found(support, np.concatenate([self.coefficients, self.near.coefficients[most]]))
+        return FoundTerm(support, np.concatenate([self.coefficients, self.near.coefficients[most]]))
 
 
 class Pursuit(NamedTuple):

@@ -30,7 +30,7 @@ from whygen.prompt.targets.scored import SpanLogProbability as SpanLogProbabilit
 from whygen.prompt.targets.scored import join_scores as join_scores
 from whygen.prompt.targets.spans import Span as Span
 from whygen.prompt.targets.spans import find_span as find_span
-from whygen.prompt.targets.structured import Agreement as Agreement
+from whygen.prompt.targets.structured import AnswerAgreement as AnswerAgreement
 from whygen.prompt.targets.structured import JsonField as JsonField
 from whygen.prompt.targets.timed import TIMED_TARGETS as TIMED_TARGETS
 from whygen.prompt.targets.timed import TemporalConsistency as TemporalConsistency

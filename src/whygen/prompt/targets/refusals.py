@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from whygen.prompt.targets.structured import AGREES, Agreement, Reading
+from whygen.prompt.targets.structured import AGREES, AnswerAgreement, Reading
 from whygen.results.prompt import TargetRecord
 from whygen.texts import language_of, name_of_language, nfc
 from whygen.types import Failure, Output
@@ -55,7 +55,7 @@ def read_refusal(output: Output) -> Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal(Agreement):
+class Refusal(AnswerAgreement):
     """Whether the model refuses, as it did. A request that the provider refused is an answer here, not a failure."""
 
     def heard(self, failure: Failure) -> Output | Failure:

@@ -43,7 +43,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class AnswerAgreement:
     """1 where the answer reads as the reference does, else 0; the mean over references."""
 
     record: TargetRecord
@@ -90,7 +90,7 @@ class JsonField:
 
     def check(self, reference: Output) -> None:
         """Raise `DataError`, which shows the reference, if it has no such field."""
-        _check_reading(read_field(reference.text, self.path), reference, self.record, Agreement.advice)
+        _check_reading(read_field(reference.text, self.path), reference, self.record, AnswerAgreement.advice)
 
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
         """Agreement, or minus the absolute difference where the first reference holds a number, shape ``(n,)``."""
@@ -245,7 +245,7 @@ def _without_dots(text: str) -> str:
     return _folded(text).replace("i\u0307", "i").replace("\u0131", "i")
 
 
-def label_target(labels: Sequence[str]) -> Agreement:
+def label_target(labels: Sequence[str]) -> AnswerAgreement:
     """Which of the given labels the answer names.
 
     Raises:
@@ -255,7 +255,7 @@ def label_target(labels: Sequence[str]) -> Agreement:
     if len(names) < 2 or not all(names) or len({_folded(name) for name in names}) < len(names):
         raise UsageError(f"labels={list(labels)!r}: give at least two different ones, such as 'label:yes,no'.")
     record = TargetRecord(name=f"label:{','.join(names)}", distance="label that the answer names", unit=AGREES)
-    return Agreement(record, lambda output: read_label(output.text, names))
+    return AnswerAgreement(record, lambda output: read_label(output.text, names))
 
 
 def read_tool(output: Output) -> Reading:
@@ -278,6 +278,6 @@ def _tool_name(call: object) -> str | None:
     return None
 
 
-def tool_target() -> Agreement:
+def tool_target() -> AnswerAgreement:
     """Which tool the model chose; none is a choice too."""
-    return Agreement(TargetRecord(name="tool", distance="tool chosen", unit=AGREES), read_tool, needs_value=False)
+    return AnswerAgreement(TargetRecord(name="tool", distance="tool chosen", unit=AGREES), read_tool, needs_value=False)
