@@ -289,3 +289,18 @@ def test_methods_are_named_by_what_tells_them_apart(tmp_path: Path, capsys: pyte
     assert key.methods == sorted(["gsmile", f"{plain.estimand}, {plain.operator}, {plain.target.distance}"])
     assert run("export", str(tmp_path / "one"), str(tmp_path / "one"), "-o", str(tmp_path / "again")) == 2
     assert "two methods" in " ".join(capsys.readouterr().err.split())
+
+
+def test_links_that_lead_round_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    prompt_explanation().save(tmp_path / "a")
+    prompt_explanation(seed=3).save(tmp_path / "b")
+    given = [f"one={tmp_path / 'a'}", f"two={tmp_path / 'b'}"]
+    for arguments in (
+        ["export", *given, "-o", turns],
+        ["score", str(tmp_path / "round"), "--key", "k"],
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["ratings", *arguments])
+        assert end.value.code in {1, 2, 3}
+        assert "did not foresee" not in capsys.readouterr().err

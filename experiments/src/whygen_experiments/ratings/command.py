@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 from typing import Annotated
@@ -88,13 +89,18 @@ def score_sheets(
 
 
 def _check_places(out: Path, key: Path) -> None:
-    if key.resolve().parent == out.resolve():
+    if _real(key).parent == _real(out):
         raise UsageError(f"The key {str(key)!r} would lie in the folder that the raters get. Give another --key.")
     for path in (out / SHEET, key):
         if path.exists():
             raise UsageError(
                 f"{str(path)!r} is there already, and may hold ratings or the key to some. Give another folder with -o."
             )
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; links that lead round in a circle are left as they are, for whoever opens them to say."""
+    return Path(os.path.realpath(path))
 
 
 def _explanation(given: str) -> tuple[str, PromptExplanation]:
@@ -121,7 +127,7 @@ def _question(given: str) -> tuple[str, str]:
 
 def _raters(sheets: list[Path]) -> dict[str, Path]:
     """A name for each rater: the file's, or the whole path where two files are called the same."""
-    if len({path.resolve() for path in sheets}) < len(sheets):
+    if len({_real(path) for path in sheets}) < len(sheets):
         raise UsageError("A sheet was given twice: each rater counts once.")
     stems = [path.stem for path in sheets]
     return {path.stem if stems.count(path.stem) == 1 else str(path): path for path in sheets}
