@@ -295,10 +295,10 @@ def test_links_that_lead_round_are_a_sentence(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "round").symlink_to(tmp_path / "round")
     prompt_explanation().save(tmp_path / "a")
     prompt_explanation(seed=3).save(tmp_path / "b")
-    given = [f"one={tmp_path / 'a'}", f"two={tmp_path / 'b'}"]
+    turns, given = str(tmp_path / "round"), [f"one={tmp_path / 'a'}", f"two={tmp_path / 'b'}"]
     for arguments in (
         ["export", *given, "-o", turns],
-        ["score", str(tmp_path / "round"), "--key", "k"],
+        ["score", turns, "--key", "k"],
     ):
         with pytest.raises(SystemExit) as end:
             main(["ratings", *arguments])
