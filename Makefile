@@ -7,7 +7,10 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # torch first and alone: a range in another package must not pull in a larger build than the pinned one.
 TORCH  := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 
-.PHONY: demo test test-all test-light lint format docs bench bench-check clean
+.PHONY: demo test test-fast test-all test-light lint format docs bench bench-check clean
+# Rooms whose tests take little: together under a minute on two cores.
+FAST   := tests/property $(addprefix tests/unit/, stats distances results texts anchors faults test_names_told.py \
+  test_public_surface.py test_pictures.py test_safe.py test_typed.py)
 .DEFAULT_GOAL := help
 
 help:
@@ -23,7 +26,7 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo experiments/pyproject.toml
-	$(PIP) install -q -c constraints.txt -e '.[demo,openai,anthropic,plots,diffusion,audio,shapiq,tables,dev]' -e ./experiments
+	$(PIP) install -q -c constraints.txt -e '.[demo,openai,anthropic,plots,diffusion,audio,video,shapiq,tables,dev]' -e ./experiments
 	@touch $@
 
 demo: $(VENV)/.demo ## explain a real prompt and a real model, offline, in under two minutes
@@ -31,6 +34,10 @@ demo: $(VENV)/.demo ## explain a real prompt and a real model, offline, in under
 
 test: $(VENV)/.dev ## the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not slow and not live' tests
+
+test-fast: $(VENV)/.dev ## the laws and the small rooms, in under a minute
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m 'not slow and not live and not browser' \
+	  --hypothesis-profile fast $(FAST)
 
 test-all: $(VENV)/.dev ## the test suite with the slow tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not live' tests

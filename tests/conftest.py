@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
+settings.register_profile("fast", settings.get_profile("house"), max_examples=10)
 settings.load_profile("house")
 
 _OURS = ("WHYGEN_", "OPENAI_", "ANTHROPIC_", "HF_TOKEN")
