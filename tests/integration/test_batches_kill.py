@@ -23,7 +23,7 @@ CHILD = """
 import json, sys, time
 from whygen import explain_prompt
 from whygen.models import ModelOptions, load_model
-from whygen.runs import Pace, RunOptions, batches
+from whygen.runs import RunOptions, batches
 
 batches.DOUBT = 0.5
 batches.BatchPace.__init__.__kwdefaults__.update(first=0.02, longest=0.05)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from whygen.runs import Call, Runner, Store
+from whygen.runs import RecordedCall, Runner, Store
 from whygen.types import Limits, Output, Request
 
 
@@ -78,7 +78,7 @@ def run_and_check(path: Path, reason: str) -> None:
     check_recorded(path)
 
 
-def text_of(call: Call) -> str:
+def text_of(call: RecordedCall) -> str:
     prompt = call.request["prompt"]
     assert isinstance(prompt, dict)
     return str(prompt["text"])  # pyright: ignore[reportUnknownArgumentType]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from faults.server import FaultServer
-from whygen.runs import Call, Notice, Runner, open_store
+from whygen.runs import Notice, RecordedCall, Runner, open_store
 from whygen.types import Limits, Output, Request, digest
 
 PROMPTS = 400
@@ -65,7 +65,7 @@ def hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def text_of(call: Call) -> str:
+def text_of(call: RecordedCall) -> str:
     prompt = call.request["prompt"]
     assert isinstance(prompt, dict)
     return str(prompt["text"])  # pyright: ignore[reportUnknownArgumentType]

@@ -26,7 +26,7 @@ from whygen.models.prices import read_prices
 from whygen.prompt.chat_files import read_chat
 from whygen.prompt.targets.structured import json_in
 from whygen.remote.reading import Malformed, document
-from whygen.runs import Call, open_store
+from whygen.runs import RecordedCall, open_store
 from whygen.safe import DEEPEST, read_json
 from whygen.tables import read_parquet
 from whygen.types import Output, Request
@@ -107,7 +107,7 @@ def recorded(path: Path, number: int) -> None:
     with open_store(path) as store:
         requests = [Request(prompt=f"story {each}") for each in range(number)]
         store.put_many([
-            Call(key=request.digest, uri="test/x", identity={"uri": "test/x"}, request=request.to_json(),
+            RecordedCall(key=request.digest, uri="test/x", identity={"uri": "test/x"}, request=request.to_json(),
                  output=Output(text="y" * 2000))
             for request in requests
         ])  # fmt: skip

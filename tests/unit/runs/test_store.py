@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whygen.errors import FormatError, StoreError, UsageError
-from whygen.runs import Call, Runner, Store, call_key, default_store_path, open_store
+from whygen.runs import RecordedCall, Runner, Store, call_key, default_store_path, open_store
 from whygen.types import Limits, Output, Picture, Request, TokenScore
 
 IDENTITY = {"uri": "test/one"}
@@ -33,9 +33,11 @@ OUTPUTS = st.builds(
 )
 
 
-def call(text: str, output: Output | None = None, *, uri: str = "test/one", created: float | None = None) -> Call:
+def call(
+    text: str, output: Output | None = None, *, uri: str = "test/one", created: float | None = None
+) -> RecordedCall:
     request = Request(prompt=text)
-    return Call(
+    return RecordedCall(
         key=call_key({"uri": uri}, request),
         uri=uri,
         identity={"uri": uri},
@@ -45,7 +47,7 @@ def call(text: str, output: Output | None = None, *, uri: str = "test/one", crea
     )
 
 
-def keys(*calls: Call) -> list[str]:
+def keys(*calls: RecordedCall) -> list[str]:
     return [one.key for one in calls]
 
 
@@ -263,7 +265,7 @@ class TestFilesThatAreNotOurs:
 class TestWhatCannotBeWritten:
     """The run goes on, answers stay in memory, what was recorded is read, and a notice says what to do."""
 
-    def check_goes_on(self, store: Store, before: Call, *, readable: bool = True) -> str:
+    def check_goes_on(self, store: Store, before: RecordedCall, *, readable: bool = True) -> str:
         assert store.get_many(keys(before)) == ({before.key: before.output} if readable else {})
         assert store.notices == ()
         assert store.put_many([call("b")]) == 1
@@ -383,7 +385,7 @@ def test_a_hundred_thousand_calls_read_back(path: Path) -> None:
         assert len(store.get_many(keys(*calls))) == 100_000
 
 
-def older(path: Path, recorded: Call) -> None:
+def older(path: Path, recorded: RecordedCall) -> None:
     """A store of version 1."""
     with Store(path) as store:
         store.put_many([recorded])
