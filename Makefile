@@ -37,7 +37,7 @@ test: $(VENV)/.dev ## the test suite
 
 test-fast: $(VENV)/.dev ## the laws and the small rooms, in under a minute
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m 'not slow and not live and not browser' \
-	  --hypothesis-profile fast $(FAST)
+	  --hypothesis-profile fast --ignore-glob '*coverage.py' $(FAST)
 
 test-all: $(VENV)/.dev ## the test suite with the slow tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not live' tests
