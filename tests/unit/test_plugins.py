@@ -140,15 +140,19 @@ class Needy:
 """
 
 
-@pytest.mark.parametrize(
-    ("path", "name"), [("length", "score:length"), ("capitals", "regex:[A-Z]"), ("Longest", "exact")]
-)
-def test_code_of_ones_own_is_a_target(
-    path: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def my_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of one's own in the working directory."""
     (tmp_path / "my_targets.py").write_text(CODE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "my_targets", raising=False)
+
+
+@pytest.mark.usefixtures("my_targets")
+@pytest.mark.parametrize(
+    ("path", "name"), [("length", "score:length"), ("capitals", "regex:[A-Z]"), ("Longest", "exact")]
+)
+def test_code_of_ones_own_is_a_target(path: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(
             ["prompt", "planted/additive", "a red fox ran", "--target", f"py/my_targets:{path}", "--no-cache", "--json"]
@@ -157,6 +161,7 @@ def test_code_of_ones_own_is_a_target(
     assert json.loads(capsys.readouterr().out)["target"]["name"] == name
 
 
+@pytest.mark.usefixtures("my_targets")
 @pytest.mark.parametrize(
     ("path", "said"),
     [
@@ -167,12 +172,7 @@ def test_code_of_ones_own_is_a_target(
         ("py/no_such_module:x", "cannot be imported"),
     ],
 )
-def test_code_that_is_no_target_is_told(
-    path: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "my_targets.py").write_text(CODE)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "my_targets", raising=False)
+def test_code_that_is_no_target_is_told(path: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["prompt", "planted/additive", "a red fox ran", "--target", path, "--no-cache"])
     assert end.value.code in {2, 3}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from whygen.models.hf_tokens import Refused
 from whygen.types import Failure, JsonValue, Limits, Output, Request
 
 
-class OneByOne:
+class OneByOne(ABC):
     """A model that is asked one request at a time; a subclass reads it in ``_read``, and answers it in ``_one``.
 
     Args:
@@ -53,16 +54,17 @@ class OneByOne:
         except Refused as refused:
             raise refused.beforehand() from None
 
+    @abstractmethod
     def _read(self, request: Request) -> Any:
         """What the request says, checked.
 
         Raises:
             Refused: if it cannot be answered.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _one(self, request: Request) -> Output | Failure:
-        raise NotImplementedError
+        """The answer to a request, or why there is none."""
 
     def _failure(self, what: str, advice: str) -> Failure:
         return Failure(kind="permanent", message=f"{self._uri} {what}", advice=advice)
