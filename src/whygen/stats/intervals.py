@@ -34,6 +34,8 @@ def tail_degrees(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     groups = len(scores)
     centred = scores - scores.mean(axis=0)
+    # A kurtosis has no scale, and fourth powers of small or large scores are no numbers. Powers of two change no digit.
+    centred = np.ldexp(centred, -np.frexp(np.abs(centred).max(axis=0, initial=0.0))[1])
     second = (centred**2).mean(axis=0)
     fourth = (centred**4).mean(axis=0)
     kurtosis = np.where(second > 0, fourth / np.where(second > 0, second**2, 1.0), 3.0)

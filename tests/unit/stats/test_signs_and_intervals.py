@@ -67,3 +67,9 @@ def test_heavy_tails_cost_degrees_of_freedom() -> None:
     assert tail_degrees(light)[0] == 199.0
     assert tail_degrees(heavy)[0] < 100.0
     assert tail_degrees(np.zeros((5, 1)))[0] == 4.0
+
+
+@pytest.mark.parametrize("power", [-332, -299, 299, 332])
+def test_degrees_know_no_scale(power: int) -> None:
+    scores = np.random.default_rng(4).standard_t(4, size=(40, 3))
+    assert tail_degrees(np.ldexp(scores, power)).tolist() == tail_degrees(scores).tolist()
