@@ -48,7 +48,14 @@ _NUMBER = regex.compile(r"\W*(?:\p{Nd}{1,3}|[ivxIVX]{1,4}|\p{L})[.)]\s*")
 _ITEM = regex.compile(r"\W*([0-9]{1,3})[.)]\s")
 _INITIAL = regex.compile(r"(?:^|[(\[\"'“‘«]|\p{Lu}[\p{L}’'-]*\.?\s+)(?!I\b)\p{Lu}\.$")
 """An initial after a name, a title or another initial: *George W. Bush*; not *vitamin C.*"""
-_SHORT = regex.compile(r"([\p{L}\p{M}.]+)\.$")
+_SHORT = regex.compile(r"([\p{L}\p{M}.-]+)\.$")
+_SPACED = regex.compile(r"(?<![\p{L}\p{M}\p{Nd}.'’-])((?:\p{Ll}{1,2}\.\p{Zs}){1,3}\p{L}{1,3})\.$")
+"""An abbreviation of several words with spaces between: *z. B.*, *t. ex.*, *и т. д.*"""
+_LETTER = regex.compile(r"\p{Ll}\s\p{Lu}\.$")
+"""A letter after a word that is no name: *vitamin C.*"""
+_HALF = regex.compile(r"(?:^|[^\p{L}\p{M}\p{Nd}])\p{L}\.\p{Zs}*$")
+_OTHER_HALF = regex.compile(r"\p{L}\.")
+_NEXT_WORD = regex.compile(r"\W*([\p{L}\p{M}'’]+)")
 
 _ANYWHERE = frozenset(".?!…")
 _NOT_THERE = regex.compile(r"(?<!\s)(?![\s\p{SB=OLetter}])")
@@ -57,12 +64,20 @@ _NOT_THERE = regex.compile(r"(?<!\s)(?![\s\p{SB=OLetter}])")
 _LATIN = ("en", "de", "fr", "es", "it", "pt", "nl", "pl")
 
 _ALSO: dict[str, str] = {
-    "fr": "m mm mme mmes mlle mlles dr pr me st ste p pp fig art éd vol", "pt": "pág págs pag p fig cap vol av",
+    "fr": "c.-à-d m mm mme mmes mlle mlles dr pr me st ste p pp fig art éd vol", "pt": "pág págs pag p fig cap vol av",
     "tr": "av sn dr prof doç yrd sok cad no", "el": "κ κα κκ δρ σελ αρ", "sv": "s dr prof st fig kap nr",
     "da": "dr prof hr fr s nr fig kap", "ru": "рис стр см гл табл проф др г гг им", "nl": "dhr mevr blz nr fig",
     "es": "pág págs sr sra dr dra uu ee", "cs": "dr prof str obr č", "uk": "рис стор див ім вул проф",
 }  # fmt: skip
 """Titles and references that the package's lists leave out, case folded."""
+
+_NEVER_LAST = (
+    "z.b. d.h. d.i. v.a. z.t. s.o. s.u. i.e. e.g. p.ex. p.ej. p.es. t.ex. t.o.m. f.eks. d.v.s. bl.a. d.w.z. m.a.w. "
+    "m.a.o. o.a. m.in. t.j. t.zn. т.е. т.к. т.н. т.б. т.зв. π.χ. δ.η. л.с."
+)
+"""Spaced abbreviations that something must follow, case folded, without their spaces."""
+_OFTEN_LAST = "u.v.m. u.s.w. т.д. т.п. і.т.д. e.t.c. m.m. o.s.v. e.d. a.m. p.m. k.a."
+"""Those that close a list or a time: what begins with a capital letter after them is a new sentence."""
 
 
 def sentence_spans(text: str) -> list[Span]:
@@ -88,7 +103,7 @@ def sentence_spans(text: str) -> list[Span]:
                 language = language_of(text)
                 known = _package_ends(text, language)
             agreed = end in known or _next_item(said, text, end)
-            if not _is_end(said, agreed, language):
+            if not _is_end(said, text[end : end + _AHEAD], agreed, language):
                 continue
         ends.append(end)
     return _visible(text, [*ends, len(text)])
@@ -107,24 +122,49 @@ def _next_item(said: str, text: str, end: int) -> bool:
     return here is not None and follows is not None and int(follows[1]) == int(here[1]) + 1
 
 
-def _is_end(said: str, agreed: bool, language: str | None) -> bool:
+_AHEAD = 40
+"""Characters after a full stop that are looked at."""
+
+
+def _is_end(said: str, ahead: str, agreed: bool, language: str | None) -> bool:
     """Whether a full stop, after what was said since the last end, ends the sentence.
 
     Args:
         said: the text since the last end.
+        ahead: the text after it.
         agreed: whether the package ends a sentence here.
         language: of the text; None where it is not known.
     """
     bare = said.rstrip()
-    if _INITIAL.search(bare):
+    if _INITIAL.search(bare) or (_HALF.search(bare) and _OTHER_HALF.match(ahead)):
         return False
+    if (spaced := _SPACED.search(bare)) is not None:
+        return _spaced_ends(spaced[1], ahead, language)
     short = _SHORT.search(bare)
     if short is None:
         return agreed or not bare.endswith(".")
     word = short[1].casefold()
+    if _LETTER.search(bare) and _begins(ahead, language):
+        return True
     if word in (" ".join(_ALSO.values()) if language is None else _ALSO.get(language, "")).split():
         return False
     return agreed or word in common_words(language)
+
+
+def _spaced_ends(short: str, ahead: str, language: str | None) -> bool:
+    """Whether the last full stop of an abbreviation with spaces in it ends the sentence too.
+
+    A name may follow it (*u. a. Goethe*); a word that every text of the language has, with a capital letter, begins a
+    sentence.
+    """
+    short = "".join(short.split()).casefold() + "."
+    return short in _OFTEN_LAST.split() or (short not in _NEVER_LAST.split() and _begins(ahead, language))
+
+
+def _begins(ahead: str, language: str | None) -> bool:
+    """Whether a word that every text of the language has, of two letters at least, comes next."""
+    word = _NEXT_WORD.match(ahead)
+    return word is not None and len(word[1]) > 1 and word[1].casefold() in common_words(language)
 
 
 def _visible(text: str, ends: list[int]) -> list[Span]:
