@@ -21,6 +21,7 @@ import numpy as np
 
 import whygen
 from benchmarks import record
+from whygen.calls import open_store
 from whygen.evaluation.case import Case
 from whygen.evaluation.compare import compare
 from whygen.evaluation.evaluate import evaluate
@@ -28,7 +29,6 @@ from whygen.evaluation.lab import Lab
 from whygen.evaluation.measures import agreement, consistency
 from whygen.evaluation.result import Measure
 from whygen.results.prompt import PromptExplanation
-from whygen.runs import open_store
 
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa")
 CALLS = {10: 40, 6: 80}

@@ -29,6 +29,7 @@ from typer.main import get_command
 
 import whygen
 from whygen.anchors.data import load_samples
+from whygen.calls import Budget, Rates, RunOptions
 from whygen.cli.app import app
 from whygen.encoders import load_image_encoder, load_text_encoder, load_timed_encoder
 from whygen.evaluation.check import check
@@ -42,7 +43,6 @@ from whygen.prompt.options import PromptOptions
 from whygen.prompt.picture_targets import load_picture_target
 from whygen.prompt.targets import load_target, load_timed_target
 from whygen.results.summary import write_html
-from whygen.runs import Budget, Rates, RunOptions
 from whygen.sounds import read_sound, sound_of
 from whygen.types import Picture, Settings, Sound, Video
 

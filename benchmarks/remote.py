@@ -1,7 +1,7 @@
 """Many calls to a server on loopback: wall time against the ideal, and against the bare official client.
 
 The server takes 200 ms for an answer and makes 16 at once; 256 calls ideally take 256 x 0.2 / 16 = 3.2 s. That is
-not known to whygen: the concurrency starts at `whygen.runs.concurrency.START`, and doubles as long as it pays.
+not known to whygen: the concurrency starts at `whygen.calls.concurrency.START`, and doubles as long as it pays.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import record
+from whygen.calls import RemoteDispatcher, Runner, Spent, open_store
+from whygen.calls.concurrency import START
 from whygen.models import ModelOptions, load_model
-from whygen.runs import RemoteDispatcher, Runner, Spent, open_store
-from whygen.runs.concurrency import START
 from whygen.types import Output, Request
 
 CALLS = 256

@@ -30,9 +30,9 @@ from unittest import mock
 
 from benchmarks import record
 from benchmarks.paying_server import PRICE, WAYS, name_of, paying
+from whygen.calls import open_store
+from whygen.calls.spending import Purse
 from whygen.cli import main as command_line
-from whygen.runs import open_store
-from whygen.runs.spending import Purse
 
 LATENCY = 0.08
 PROMPT = "Tell me a short story about a red fox that lives near the old quiet harbour of town"
@@ -112,7 +112,7 @@ SHARING = """
 import sys, time
 import whygen
 from whygen.models import ModelOptions
-from whygen.runs import store as stores
+from whygen.calls import store as stores
 from whygen.types import Settings
 
 class Watch:

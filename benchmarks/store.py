@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from benchmarks import record
-from whygen.runs import Runner, open_store
+from whygen.calls import Runner, open_store
 from whygen.types import Limits, Output, Request
 
 CALLS = 100_000

@@ -65,7 +65,7 @@ def __getattr__(name: str) -> Any:
         found = getattr(importlib.import_module(f"whygen.{_PLACES[name]}"), name)
         globals()[name] = found
         return found
-    if not name.startswith("_"):  # a room, such as ``whygen.runs``
+    if not name.startswith("_"):  # a room, such as ``whygen.calls``
         try:
             return importlib.import_module(f"whygen.{name}")
         except ModuleNotFoundError as error:

@@ -110,7 +110,7 @@ _ELSEWHERE: Mapping[str, tuple[str, str, frozenset[str]]] = {
         "ModelOptions", "whygen.models",
         frozenset({"device", "dtype", "batch_size", "base_url", "endpoint", "timeout"}),
     ),
-    "run": ("RunOptions", "whygen.runs", frozenset({"deadline", "batch", "spending", "rates"})),
+    "run": ("RunOptions", "whygen.calls", frozenset({"deadline", "batch", "spending", "rates"})),
 }  # fmt: skip
 """Arguments that hold others: their class, where it is, and what it takes."""
 _SPENDING = {"max_cost": "money", "money": "money", "token_budget": "tokens", "tokens": "tokens", "calls": "calls"}
@@ -175,10 +175,10 @@ def _unknown(owner: str, given: str, value: object, takes: frozenset[str]) -> st
             return f"{text} Write {holder}={kind}({given}={short(value)}), with from {where} import {kind}."
     if "run" in takes and given in _SPENDING:
         inner = f"Budget({_SPENDING[given]}={short(value)})"
-        return f"{text} Write run=RunOptions(spending={inner}), with from whygen.runs import Budget, RunOptions."
+        return f"{text} Write run=RunOptions(spending={inner}), with from whygen.calls import Budget, RunOptions."
     if "run" in takes and given in _RATES:
         inner = f"Rates({given}={short(value)})"
-        return f"{text} Write run=RunOptions(rates={inner}), with from whygen.runs import Rates, RunOptions."
+        return f"{text} Write run=RunOptions(rates={inner}), with from whygen.calls import Rates, RunOptions."
     near = difflib.get_close_matches(given, sorted(takes), n=1, cutoff=_NEAR)
     if near:
         shown = short(value)

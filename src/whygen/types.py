@@ -360,7 +360,7 @@ later request would (a revoked key, a spent quota, a model that is gone), which 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why one request got no answer. Adapters classify; `whygen.runs` alone decides what to do.
+    """Why one request got no answer. Adapters classify; `whygen.calls` alone decides what to do.
 
     ``advice`` says what the person should do next; ``retry_after`` is in seconds. Both texts may quote a server or a
     function: keys are taken out, and control characters shown by name.

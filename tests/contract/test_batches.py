@@ -11,10 +11,10 @@ import pytest
 from faults.batches import FOREIGN, BatchPlan
 from faults.scripts import Received, Script, always, at_first, in_turn
 from faults.server import FaultServer
-from unit.runs.clocks import FakeClock
+from unit.calls.clocks import FakeClock
+from whygen.calls import BatchDispatcher, Budget, EndedError, Runner, Store
 from whygen.errors import UsageError
 from whygen.models import Model, ModelOptions, load_model
-from whygen.runs import BatchDispatcher, Budget, EndedError, Runner, Store
 from whygen.types import Failure, Output, Request, Settings
 
 PROVIDERS = ["openai", "anthropic"]

@@ -1,4 +1,4 @@
-"""One suite over the adapters that answer with sounds or videos: what `whygen.runs` may rely on."""
+"""One suite over the adapters that answer with sounds or videos: what `whygen.calls` may rely on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from whygen import films, sounds
+from whygen.calls.rows import RecordedCall
+from whygen.calls.store import Store
 from whygen.models import HasIdentity, Model, ModelOptions, batched, load_model, timed_kind
 from whygen.models.planted import MEDIA
-from whygen.runs.rows import RecordedCall
-from whygen.runs.store import Store
 from whygen.types import Failure, Output, Request, Sound, Video, output_from_json, output_json
 
 PROMPTS = ["a high bell", "", "low then fast, a red circle to the left", "Naïve café 東京!", "nothing at all"]

@@ -1,4 +1,4 @@
-"""One suite over every text adapter: what `whygen.runs` may rely on."""
+"""One suite over every text adapter: what `whygen.calls` may rely on."""
 
 from __future__ import annotations
 

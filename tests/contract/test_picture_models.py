@@ -1,4 +1,4 @@
-"""The suite over adapters that draw: what `whygen.runs` may rely on, and what a picture needs besides."""
+"""The suite over adapters that draw: what `whygen.calls` may rely on, and what a picture needs besides."""
 
 from __future__ import annotations
 

@@ -15,15 +15,15 @@ import pytest
 from faults.batches import BatchPlan
 from faults.scripts import Received
 from faults.server import FaultServer
+from whygen.calls import open_store
 from whygen.cli import main
-from whygen.runs import open_store
 
 PROMPT = "Write about a fox and a piano near the castle, please."
 CHILD = """
 import json, sys, time
 from whygen import explain_prompt
 from whygen.models import ModelOptions, load_model
-from whygen.runs import RunOptions, batches
+from whygen.calls import RunOptions, batches
 
 batches.DOUBT = 0.5
 batches.BatchPace.__init__.__kwdefaults__.update(first=0.02, longest=0.05)

@@ -11,10 +11,10 @@ import pytest
 
 import whygen
 from faults.server import FaultServer
+from whygen.calls import Budget, RunOptions
+from whygen.calls.spending import promised
 from whygen.cli import main
 from whygen.models import ModelOptions
-from whygen.runs import Budget, RunOptions
-from whygen.runs.spending import promised
 from whygen.types import Limits, Output, Request, Settings
 
 PROMPT = "Tell me about the red fox in the quiet harbour."
@@ -98,7 +98,7 @@ def test_a_helping_model_by_uri_spends_from_the_same_budget() -> None:
         assert explain(most).ended == "cost"
         assert len(server.received) == most
         server.received.clear()
-        with pytest.raises(whygen.runs.EndedError, match="budget is spent"):
+        with pytest.raises(whygen.calls.EndedError, match="budget is spent"):
             explain(2)
         assert Counter(received.json["model"] for received in server.received) == {"helper": 2}
 
@@ -106,7 +106,7 @@ def test_a_helping_model_by_uri_spends_from_the_same_budget() -> None:
 def test_several_targets_share_one_budget() -> None:
     with FaultServer(text=lambda received: f" so {len(received.body)} it is") as server:
         options = ModelOptions(base_url=server.url, endpoint="completions")
-        with pytest.raises(whygen.runs.EndedError, match="budget is spent"):
+        with pytest.raises(whygen.calls.EndedError, match="budget is spent"):
             whygen.explain_targets(
                 "openai/test", PROMPT, targets=["token-set", "logprob"], cache=None, options=options, budget=40,
                 run=RunOptions(spending=Budget(calls=41)),

@@ -12,8 +12,8 @@ import pytest
 from faults.answers import Reply, changed
 from faults.scripts import Received
 from faults.server import FaultServer
+from whygen.calls import Budget, EndedError, Runner, Store
 from whygen.models import ModelOptions, load_model
-from whygen.runs import Budget, EndedError, Runner, Store
 from whygen.types import Failure, Request, Settings
 
 CAP = 6000

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import whygen
+from whygen.calls import Budget, RunOptions
 from whygen.errors import BudgetError, DataError, ModelError, UsageError
 from whygen.models.planted import causes
 from whygen.prompt.foresee import foresee_prompt
-from whygen.runs import Budget, RunOptions
 from whygen.types import Limits, Output, Request, Settings
 
 PROMPT = "Write about a fox and a piano near the castle, please."

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import whygen
+from whygen.calls import Budget, RunOptions
 from whygen.errors import BudgetError, DataError, UnknownNameError, UsageError
 from whygen.models.python import batched
 from whygen.prompt.ending import Interrupted
 from whygen.prompt.inputs import explain_template, foresee_template
 from whygen.results.prompt import PromptExplanation
-from whygen.runs import Budget, RunOptions
 from whygen.types import Chat, Failure, Limits, Message, Output, Request, Settings, Template
 
 SYSTEM = "Tell of a fox. Make it rhyme. Be kind. Sing."

@@ -11,11 +11,11 @@ import whygen
 from faults.answers import FAULTS, Reply, as_json
 from faults.scripts import after, without
 from faults.server import FaultServer
+from whygen.calls import EndedError
 from whygen.errors import ModelError, UsageError
 from whygen.models import ModelOptions
 from whygen.prompt.failing import HOPELESS, Failing
 from whygen.prompt.units import split
-from whygen.runs import EndedError
 from whygen.types import Failure, Output, Request
 
 PROMPT = "Tell me about the red fox in the quiet harbour."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import whygen
-from whygen.runs import Budget, RunOptions
+from whygen.calls import Budget, RunOptions
 
 PROMPT = "\n\n".join(
     f"Paragraph {number} tells of a fox. It says so in two sentences. The harbour is near." for number in range(8)

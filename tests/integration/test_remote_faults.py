@@ -10,9 +10,9 @@ import pytest
 from faults.answers import EDGES
 from faults.scripts import after, at_first, mixed
 from faults.server import FaultServer
+from whygen.calls import EndedError, Runner, Store
+from whygen.calls.agenda import RetryPolicy
 from whygen.models import Model, ModelOptions, load_model
-from whygen.runs import EndedError, Runner, Store
-from whygen.runs.retry import RetryPolicy
 from whygen.types import Failure, Output, Request, Settings
 
 PASSING = [

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from whygen.runs import RecordedCall, Runner, Store
+from whygen.calls import RecordedCall, Runner, Store
 from whygen.types import Limits, Output, Request
 
 

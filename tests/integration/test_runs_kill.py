@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 
 from faults.server import FaultServer
-from whygen.runs import Notice, RecordedCall, Runner, open_store
+from whygen.calls import Notice, RecordedCall, Runner, open_store
 from whygen.types import Limits, Output, Request, digest
 
 PROMPTS = 400
 
 CHILD = """
 import os, sys, time
-from whygen.runs import Runner, open_store
+from whygen.calls import Runner, open_store
 from whygen.types import Limits, Output, Request
 
 class Slow:
@@ -255,7 +255,7 @@ def digests(path: Path) -> set[str]:
 SHARING = """
 import sys, time
 from whygen.models import ModelOptions, load_model
-from whygen.runs import Runner, open_store
+from whygen.calls import Runner, open_store
 from whygen.types import Request
 model = load_model("openai/test", ModelOptions(base_url=sys.argv[1]))
 print("ready", flush=True)

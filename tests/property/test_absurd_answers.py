@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from whygen.calls.spending import Budget, Purse, told_tokens
 from whygen.models.anthropic_model import read_message
 from whygen.models.openai_chat import read_chat
 from whygen.models.openai_completions import read_completion
@@ -18,7 +19,6 @@ from whygen.remote import Malformed, Unacceptable, bounded, from_status
 from whygen.remote.bounded import _Stream
 from whygen.remote.reading import document, usage
 from whygen.remote.service import Service
-from whygen.runs.spending import Budget, Purse, told_tokens
 from whygen.types import Failure, Limits, Output, Request, output_json
 
 NUMBERS = st.one_of(

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 
 import whygen
 from whygen.anchors import array_files, arrow, data
+from whygen.calls import RecordedCall, open_store
 from whygen.errors import DataError, FormatError, WhygenError
 from whygen.models.prices import read_prices
 from whygen.prompt.chat_files import read_chat
 from whygen.prompt.targets.structured import json_in
 from whygen.remote.reading import Malformed, document
-from whygen.runs import RecordedCall, open_store
 from whygen.safe import DEEPEST, read_json
 from whygen.tables import read_parquet
 from whygen.types import Output, Request

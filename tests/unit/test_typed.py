@@ -17,12 +17,12 @@ from PIL import Image
 
 import whygen
 from whygen import Chat, Edit, Message, Template
+from whygen.calls import Budget, Progress, Rates, RunOptions, Silent
 from whygen.errors import DataError, MissingError, UsageError
 from whygen.films import read_video
 from whygen.models import ModelOptions
 from whygen.pictures import picture_from, pixels, read_picture
 from whygen.prompt.options import PromptOptions
-from whygen.runs import Budget, Progress, Rates, RunOptions, Silent
 from whygen.sounds import read_sound
 from whygen.typed import check_fields, kinds_of, typed
 from whygen.types import Picture, Settings

@@ -34,6 +34,7 @@ from whygen.anchors.representing import neighbours, open_space, represent
 from whygen.anchors.scoring import Scores, Tick, noise_for, reconstruct, score
 from whygen.anchors.surveying import check_features, check_reconstructions, survey
 from whygen.anchors.trivial import Base
+from whygen.calls.progress import Progress
 from whygen.encoders import ImageEncoder
 from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.models.latent import Floats, LatentModel, Layout
@@ -42,7 +43,6 @@ from whygen.models.options import ModelOptions
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.anchors_table import excess, telling
 from whygen.results.prompt import Warned
-from whygen.runs.progress import Progress
 from whygen.stats.seeds import generator
 from whygen.typed import typed
 

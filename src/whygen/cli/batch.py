@@ -9,11 +9,11 @@ from typing import Annotated, cast
 
 import typer
 
+from whygen.calls import Entry, Ledger, open_store
 from whygen.cli import common
 from whygen.errors import ModelError, UsageError
 from whygen.models import ModelOptions, load_model
 from whygen.models.batches import AnswersLater, Batches
-from whygen.runs import Entry, Ledger, open_store
 from whygen.types import Failure
 
 app = typer.Typer(help="Batches under way at providers.", no_args_is_help=True)

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
+from whygen.calls import default_store_path, open_store
 from whygen.cli import common
 from whygen.errors import StoreError, UsageError
 from whygen.models.replay import write_replay
-from whygen.runs import default_store_path, open_store
 
 app = typer.Typer(help="The store of recorded answers.", no_args_is_help=True)
 

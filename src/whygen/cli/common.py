@@ -16,6 +16,7 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from whygen.calls import DEFAULT_STORE, Progress, RichProgress, Silent, open_store
 from whygen.cli.outermost import say
 from whygen.errors import DataError, MissingError, StoreError
 from whygen.interrupts import INTERRUPTED
@@ -23,7 +24,6 @@ from whygen.prompt.ending import Interrupted
 from whygen.results import AnchorExplanation, PromptExplanation
 from whygen.results.files import try_folder
 from whygen.results.summary import print_terminal, write_html
-from whygen.runs import DEFAULT_STORE, Progress, RichProgress, Silent, open_store
 from whygen.safe import visible
 from whygen.texts import MAX_TEXT_BYTES, decoded, read_text_file
 

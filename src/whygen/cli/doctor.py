@@ -15,12 +15,12 @@ from rich.markup import escape
 from rich.table import Table
 
 import whygen
+from whygen.calls import default_store_path, open_store
 from whygen.cli import common
 from whygen.errors import MissingError, UsageError, WhygenError
 from whygen.models import providers
 from whygen.models.prices import VARIABLE, read_prices
 from whygen.remote import find_service
-from whygen.runs import default_store_path, open_store
 
 EXTRAS = {
     "openai": ("openai",),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import whygen
+from whygen.calls import Budget, Rates, RunOptions
 from whygen.cli import common, drawing
 from whygen.cli import inputs as given_inputs
 from whygen.cli.prompt import show_forecast
@@ -18,7 +19,6 @@ from whygen.models import ModelOptions
 from whygen.models.diffusers_settings import picture_text
 from whygen.pictures import read_picture
 from whygen.prompt.foresee import foresee_prompt
-from whygen.runs import Budget, Rates, RunOptions
 from whygen.sounds import is_sound, read_sound
 from whygen.types import Edit, JsonValue, Picture, Settings, Sound, Video
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 import whygen
+from whygen.calls import Budget, Rates, RunOptions
 from whygen.cli import common, drawing
 from whygen.cli import inputs as given_inputs
 from whygen.cli.inputs import over, read_inputs, read_settings
@@ -21,7 +22,6 @@ from whygen.prompt.foresee import Forecast, foresee_prompt
 from whygen.prompt.inputs import foresee_template
 from whygen.prompt.units import Input
 from whygen.results import PromptExplanation
-from whygen.runs import Budget, Rates, RunOptions
 from whygen.types import Chat, JsonValue, Settings, Template
 
 

@@ -24,7 +24,7 @@ from whygen.types import Failure, Vectors
 BATCH = 256
 """Texts in one call; compatible servers take fewer than OpenAI's 2,048."""
 RETRIES = 5
-"""Of the client itself: encoding is no call of the model, so that `whygen.runs` does not see it."""
+"""Of the client itself: encoding is no call of the model, so that `whygen.calls` does not see it."""
 TIMEOUT = 60.0
 NOTHING = "(no text)"
 """Stands for a text without words, which the endpoint refuses: a set must not be empty."""

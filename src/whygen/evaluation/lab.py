@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.calls import Progress, Runner, RunOptions, Store, make_runner
 from whygen.encoders import AnyEncoder
 from whygen.errors import BudgetError, UsageError, WhygenError
 from whygen.evaluation.reopened import check_kept, outputs, reopened
@@ -31,7 +32,6 @@ from whygen.prompt.running import explained, make_run
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Units, shown, split
 from whygen.results.prompt import Calls, PromptExplanation
-from whygen.runs import Progress, Runner, RunOptions, Store, make_runner
 from whygen.types import Masks, Output, Settings
 
 Floats: TypeAlias = NDArray[np.float64]

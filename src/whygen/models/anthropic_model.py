@@ -35,7 +35,7 @@ from whygen.types import Chat, Edit, Failure, FinishReason, JsonValue, Limits, M
 TIMEOUT = 300.0
 """Seconds without a byte until an answer is given up."""
 IN_FLIGHT = 64
-"""The most calls at once; how many of these the server is given, `whygen.runs` finds out."""
+"""The most calls at once; how many of these the server is given, `whygen.calls` finds out."""
 _CONNECT = 10.0
 _FINISHES: Mapping[str, FinishReason] = {
     "max_tokens": "length",

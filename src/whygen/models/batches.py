@@ -1,6 +1,6 @@
 """A provider's batch endpoint: many requests handed over at once, answered within a day, at a lower price.
 
-`whygen.runs.batches` decides what is handed over and when to look again. What stands here is all that it needs of a
+`whygen.calls.batches` decides what is handed over and when to look again. What stands here is all that it needs of a
 provider; adapters offer it as `AnswersLater.batches`, each on its official client.
 """
 

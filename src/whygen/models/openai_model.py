@@ -21,7 +21,7 @@ from whygen.remote import Answer, Service, answer_each
 from whygen.types import Edit, Failure, JsonValue, Limits, OutputKind, Request
 
 IN_FLIGHT = 64
-"""The most calls at once; how many of these the server is given, `whygen.runs` finds out."""
+"""The most calls at once; how many of these the server is given, `whygen.calls` finds out."""
 DRAWING = ("images", "chat-images")
 """Endpoints whose answers are pictures."""
 _OWN_HOST = "https://api.openai.com"

@@ -2,7 +2,7 @@
 
 One prompt, read in a line: `whygen.cli.prompt` takes it, `explain` opens what is named, `prepare` cuts it into units
 and settles operator, target and plan, `running` makes the run, `observing` asks for masks until the plan is met,
-`asking` renders them, sends them through `whygen.runs` and has the target measure the answers, `estimating` turns
+`asking` renders them, sends them through `whygen.calls` and has the target measure the answers, `estimating` turns
 effects into attributions with intervals, and `assemble` puts them into words.
 
 Beside that line: `hierarchy` (long prompts), `inputs` (a template over many inputs), `many` (several targets of one set

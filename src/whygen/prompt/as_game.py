@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.calls import DEFAULT_STORE, Progress, Runner, Store, open_store
 from whygen.encoders import TextEncoder
 from whygen.errors import MissingExtraError, ModelError, UsageError
 from whygen.models import ModelOptions, load_model
@@ -25,7 +26,6 @@ from whygen.prompt.designs import Design
 from whygen.prompt.operators import OperatorOptions, Tools
 from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, choose
 from whygen.prompt.prepare import check, prepare
-from whygen.runs import DEFAULT_STORE, Progress, Runner, Store, open_store
 from whygen.typed import typed
 from whygen.types import Masks, Settings
 

@@ -1,4 +1,4 @@
-"""Puts the questions: renders masks, sends requests through `whygen.runs`, hands back effects.
+"""Puts the questions: renders masks, sends requests through `whygen.calls`, hands back effects.
 
 Draw numbers keep answers honest. The references, the repeats and the redraws of one prompt are different draws, so a
 reference is never compared with itself. Two masks that render to one text share its answer only where the model is
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.calls import EndedError, Runner
 from whygen.errors import DataError, ModelError, UsageError
 from whygen.models import CUT, AnswersAlike, ChecksRequests, GivesNotices, HasContext, Model, ScoresText, output_kind
 from whygen.prompt.designs import Design
@@ -23,7 +24,6 @@ from whygen.prompt.operators import Operator
 from whygen.prompt.targets import Continues, HearsRefusals, ReadsReference, Target, join_scores
 from whygen.prompt.units import Sent, Units, shown
 from whygen.results.prompt import Sample
-from whygen.runs import EndedError, Runner
 from whygen.types import Edit, Failure, Output, Request, Settings
 
 REPEATS = 2

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from whygen.calls import EndedError
 from whygen.prompt.asking import Asker
 from whygen.results.prompt import PromptExplanation, Warned
-from whygen.runs import EndedError
 
 RECORDED = "Answers are recorded: the same call again asks only for the rest."
 BATCH_GOES_ON = "Its batch goes on at the provider: the same call again collects it and asks for nothing twice."

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.calls import End
 from whygen.prompt.units import Units, shown
-from whygen.runs import End
 from whygen.types import Failure, Output, Request
 
 FEWEST: Final = 6
@@ -27,7 +27,7 @@ HOPELESS: Final = 12
 
 @dataclass(slots=True)
 class Failing:
-    """Hears the answers to perturbed prompts, and ends a run that cannot be saved; a `whygen.runs.runner.Watch`."""
+    """Hears the answers to perturbed prompts, and ends a run that cannot be saved; a `whygen.calls.runner.Watch`."""
 
     units: Units
     _names: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from typing import Unpack
 
 import numpy as np
 
+from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, UnknownNameError, UsageError
 from whygen.models import Model, ModelOptions, load_model
@@ -36,7 +37,6 @@ from whygen.prompt.plan import Plan
 from whygen.prompt.prepare import Question, check, find_encoder, prepare_units
 from whygen.prompt.units import Input, Units, UnitsOver, split_over
 from whygen.results.prompt import InputRecord, PromptExplanation, Warned
-from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.stats.crossed import at_least, between_inputs, share_unseen, student_p, widened
 from whygen.stats.intervals import Interval, student_half_width
 from whygen.stats.seeds import generator

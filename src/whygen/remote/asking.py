@@ -1,4 +1,4 @@
-"""Asking a server for one thing after another: `whygen.runs` is what asks for many at once."""
+"""Asking a server for one thing after another: `whygen.calls` is what asks for many at once."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score, mean_absolute_error, mean_squared_error, r
 
 import whygen
 from example_explanations import prompt_explanation
+from whygen.calls import open_store
 from whygen.cli import main
 from whygen.errors import BudgetError, DataError, FormatError, MissingError, UnknownNameError, UsageError
 from whygen.evaluation.evaluate import METRICS, check_labels, evaluate
@@ -23,7 +24,6 @@ from whygen.evaluation.measures.faithfulness import extreme_mean, path
 from whygen.evaluation.rebuilt import attributions, rebuild
 from whygen.evaluation.result import Evaluation
 from whygen.models.planted import WeighedWords, causes
-from whygen.runs import open_store
 from whygen.types import Settings
 
 PROMPT = "tell me a story about a red fox in the quiet harbour"

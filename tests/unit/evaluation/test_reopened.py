@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import whygen
 from whygen import Chat, Message, PromptExplanation, Template, pictures
+from whygen.calls import open_store
 from whygen.errors import UsageError
 from whygen.evaluation.evaluate import evaluate
 from whygen.evaluation.lab import Lab
@@ -19,7 +20,6 @@ from whygen.evaluation.reopened import reopened, said, suffixed
 from whygen.prompt.edits import EditUnits, RegionUnits, split_edit
 from whygen.prompt.operators import load_operator
 from whygen.prompt.units import ChatUnits, Units, split
-from whygen.runs import open_store
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Picture, Request
 
 CHAT = Chat(

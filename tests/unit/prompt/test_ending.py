@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import whygen
+from whygen.calls import EndedError
 from whygen.prompt.ending import Interrupted
-from whygen.runs import EndedError
 from whygen.types import Failure, Limits, Output, Request
 
 PROMPT = "tell me a story about a red fox in the quiet harbour"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tiny_models
+from whygen.calls import open_store
 from whygen.encoders import has_text_encoder, load_text_encoder
 from whygen.errors import DataError, MissingError, ModelError, UnknownNameError, UsageError
 from whygen.models import FillsMask, load_model
@@ -26,7 +27,6 @@ from whygen.prompt.operators import (
 )
 from whygen.prompt.operators.words import same_word, written_like
 from whygen.prompt.units import split
-from whygen.runs import open_store
 from whygen.types import Failure, Limits, Output, Request, Settings, TokenScore
 
 PROMPT = "Tell a story of the old castle and the Dog."

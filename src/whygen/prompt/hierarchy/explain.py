@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
 from whygen.models import ModelOptions, load_model, timed_kind
@@ -32,7 +33,6 @@ from whygen.prompt.surrogates import load_surrogate
 from whygen.prompt.targets import Continues, TargetLike, load_target
 from whygen.prompt.units import Sent, check_source, split
 from whygen.results.prompt import PromptExplanation
-from whygen.runs import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.stats.seeds import generator
 from whygen.types import Effects, Masks, Settings
 

@@ -13,11 +13,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.calls import Notice, Progress, Runner, Store
 from whygen.encoders import TextEncoder
 from whygen.errors import UsageError
 from whygen.models import Model, ModelOptions
 from whygen.prompt.units import Piece, Sent, Units
-from whygen.runs import Notice, Progress, Runner, Store
 from whygen.types import Settings
 
 Mask: TypeAlias = NDArray[np.bool_]

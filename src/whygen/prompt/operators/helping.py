@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from whygen.calls import Runner
 from whygen.errors import ModelError, UsageError
 from whygen.models import Model
 from whygen.prompt.operators.base import Tools, shown
-from whygen.runs import Runner
 from whygen.types import Failure, Output, Request
 
 _QUOTES = {'"': '"', "'": "'", "“": "”", "«": "»", "„": "“"}

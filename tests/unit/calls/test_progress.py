@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from whygen.runs import RichProgress, Silent
-from whygen.runs.progress import ProgressPace, duration
+from whygen.calls import RichProgress, Silent
+from whygen.calls.progress import ProgressPace, duration
 
 
 @pytest.mark.parametrize(

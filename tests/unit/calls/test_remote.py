@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whygen.errors import ModelError
-from whygen.runs import (
+from whygen.calls import (
     Budget,
     EndedError,
     LocalDispatcher,
@@ -26,7 +25,8 @@ from whygen.runs import (
     Store,
     Tally,
 )
-from whygen.runs.runner import dispatcher_for
+from whygen.calls.runner import dispatcher_for
+from whygen.errors import ModelError
 from whygen.types import Failure, Limits, Output, Request, Settings
 
 BUSY = Failure(kind="rate_limit", message="busy")

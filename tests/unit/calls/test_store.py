@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from whygen.calls import RecordedCall, Runner, Store, call_key, default_store_path, open_store
 from whygen.errors import FormatError, StoreError, UsageError
-from whygen.runs import RecordedCall, Runner, Store, call_key, default_store_path, open_store
 from whygen.types import Limits, Output, Picture, Request, TokenScore
 
 IDENTITY = {"uri": "test/one"}
@@ -330,7 +330,7 @@ class TestWhatCannotBeWritten:
             self.check_goes_on(store, call("a"), readable=False)
 
     def test_a_lock_that_goes_away(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("whygen.runs.files.PATIENCE", 0.2)
+        monkeypatch.setattr("whygen.calls.database.PATIENCE", 0.2)
         with Store(path) as store:
             store.put_many([call("a")])
             other = sqlite3.connect(path, isolation_level=None)
@@ -344,7 +344,7 @@ class TestWhatCannotBeWritten:
             assert len(store.get_many(keys(call("a"), call("b"), call("c")))) == 3
 
     def test_a_file_that_another_program_keeps_to_itself(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("whygen.runs.files.PATIENCE", 0.2)
+        monkeypatch.setattr("whygen.calls.database.PATIENCE", 0.2)
         Store(path).close()
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -356,7 +356,7 @@ class TestWhatCannotBeWritten:
         other.close()
 
     def test_closing_is_a_last_try(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("whygen.runs.files.PATIENCE", 0.2)
+        monkeypatch.setattr("whygen.calls.database.PATIENCE", 0.2)
         with Store(path) as store:
             other = sqlite3.connect(path, isolation_level=None)
             other.execute("BEGIN IMMEDIATE")

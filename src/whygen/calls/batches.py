@@ -15,19 +15,16 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from whygen.calls.agenda import Agenda, Answer, Arrival, Clock, End, Job, MonotonicClock
+from whygen.calls.dispatch import Send
+from whygen.calls.ledger import Entry, Ledger
+from whygen.calls.progress import Progress, ShowsNote
+from whygen.calls.rows import RecordedCall, call_key, identity_of
+from whygen.calls.store import Store
 from whygen.errors import UsageError
 from whygen.interrupts import interrupts_raise
 from whygen.models.batches import AnswersLater, Batches, BatchState, NoBatches, Results, Sought
 from whygen.models.protocols import Model
-from whygen.runs.agenda import Agenda, Arrival, End, Job
-from whygen.runs.clock import Clock, MonotonicClock
-from whygen.runs.dispatch import Send
-from whygen.runs.keys import call_key, identity_of
-from whygen.runs.ledger import Entry, Ledger
-from whygen.runs.progress import Progress, ShowsNote
-from whygen.runs.retry import Answer
-from whygen.runs.rows import RecordedCall
-from whygen.runs.store import Store
 from whygen.types import Failure, JsonValue, Limits, Output, canonical_json, digest
 
 DOUBT: Final = 60.0

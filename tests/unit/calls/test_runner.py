@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whygen.calls import Notice, RetryPolicy, Runner, Store, Tally
 from whygen.errors import BudgetError, MissingError, ModelError, UsageError
-from whygen.runs import Notice, RetryPolicy, Runner, Store, Tally
 from whygen.types import Failure, Output, Request, Settings
 
 AT_ONCE = RetryPolicy(first_wait=0.0)

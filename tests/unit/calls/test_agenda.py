@@ -8,9 +8,8 @@ from clocks import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whygen.runs import Agenda, LocalDispatcher, RetryPolicy
-from whygen.runs.agenda import Arrival, End
-from whygen.runs.retry import Answer
+from whygen.calls import Agenda, LocalDispatcher, RetryPolicy
+from whygen.calls.agenda import Answer, Arrival, End
 from whygen.types import Failure, Limits, Output, Request
 
 BUSY = Failure(kind="rate_limit", message="busy")

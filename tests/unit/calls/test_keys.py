@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from whygen.calls import call_key, identity_of
 from whygen.errors import DataError
-from whygen.runs import call_key, identity_of
 from whygen.types import Chat, Edit, Message, Picture, Prompt, Request, Settings
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=8)  # lone surrogates too

@@ -5,28 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias, TypeGuard
+from typing import Literal, TypeAlias, TypeGuard
 
-from whygen.errors import BudgetError, ModelError, UsageError, WhygenError
-from whygen.models.prices import price_of
+from whygen.calls.agenda import Agenda, Answer, Clock, End, EndedError, Gate, MonotonicClock, RetryPolicy
+from whygen.calls.batches import BatchDispatcher
+from whygen.calls.dispatch import Dispatcher, LocalDispatcher, RemoteDispatcher, Send
+from whygen.calls.leases import Leases
+from whygen.calls.progress import Progress, ShowsPromise, ShowsSpending, Silent
+from whygen.calls.rows import RecordedCall, call_key, identity_of
+from whygen.calls.spending import Budget, Free, Pacer, Pricing, Purse, Rates, Spent, Wallet, promised
+from whygen.calls.store import Notice, Store
+from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError, WhygenError
+from whygen.models.prices import batch_price_of, price_of
 from whygen.models.protocols import Model, ScoresText
-from whygen.runs.agenda import Agenda, End, Gate
-from whygen.runs.batches import BatchDispatcher
-from whygen.runs.clock import Clock, MonotonicClock
-from whygen.runs.dispatch import Dispatcher, LocalDispatcher, Send
-from whygen.runs.ending import EndedError
-from whygen.runs.keys import call_key, identity_of
-from whygen.runs.leases import Leases
-from whygen.runs.progress import Progress, ShowsPromise, ShowsSpending, Silent
-from whygen.runs.rates import Pacer, Rates
-from whygen.runs.remote import RemoteDispatcher
-from whygen.runs.retry import Answer, RetryPolicy
-from whygen.runs.rows import RecordedCall
-from whygen.runs.spending import Budget, Free, Pricing, Purse, Spent, Wallet, promised
-from whygen.runs.store import Notice, Store
 from whygen.safe import is_stop, says
+from whygen.typed import check_fields, told
 from whygen.types import Failure, JsonValue, Output, Request
 
 Watch: TypeAlias = Callable[[Request, Answer], End | None]
@@ -400,3 +395,63 @@ def _checked(uri: str, verb: Send, batch: Sequence[Request]) -> Sequence[Answer]
                 "for each request, in their order."
             )
     return answers
+
+
+@told
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a run is made. What ends it early leaves a partial explanation, and everything recorded.
+
+    Attributes:
+        spending: the most it may spend in calls, tokens or money; never exceeded, not by what is under way either.
+        rates: calls and tokens a minute.
+        deadline: seconds, after which nothing more is sent.
+        batch: ``provider`` hands the requests to the provider's batch endpoint: answers within a day, at about half the
+            price. A run that ends meanwhile is gone on with by the same call again, and asks for nothing twice.
+    """
+
+    spending: Budget = field(default_factory=Budget)
+    rates: Rates = field(default_factory=Rates)
+    deadline: float | None = None
+    batch: Literal["provider"] | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.deadline is not None and not self.deadline > 0:
+            raise UsageError(f"deadline={self.deadline}: give a number of seconds above 0, or leave it out.")
+        if self.batch is None:
+            return
+        if self.batch != "provider":  # pyright: ignore[reportUnnecessaryComparison] - users are not type-checked
+            raise UnknownNameError("batch", str(self.batch), ["provider"])
+        if self.rates != Rates():
+            raise UsageError(
+                "rates do not go with batch='provider': the provider sets the pace of a batch. Leave out "
+                "requests_per_minute and tokens_per_minute, or batch."
+            )
+
+
+def make_runner(
+    model: Model, store: Store, *, budget: int | None, progress: Progress | None, options: RunOptions | None
+) -> Runner:
+    """A runner for one explanation.
+
+    Args:
+        model: the black box.
+        store: where answers are recorded; the caller closes it.
+        budget: the most requests that may be asked for.
+        progress: where to report progress.
+        options: None for no bounds but the budget.
+    """
+    chosen = options or RunOptions()
+    later = None if chosen.batch is None else BatchDispatcher(model, store, progress=progress)
+    return Runner(
+        model,
+        store=store,
+        budget=budget,
+        progress=progress,
+        spending=chosen.spending,
+        rates=chosen.rates,
+        deadline=chosen.deadline,
+        dispatcher=later,
+        prices=price_of if later is None else batch_price_of,
+    )

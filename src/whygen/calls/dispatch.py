@@ -1,22 +1,141 @@
-"""How requests reach a server: one a call, as many under way as it is found to take.
+"""How requests reach a model: one batch after another, or many in flight at once, as many as a server is found to take.
 
-The caller's thread decides, records and hands over; a crew of threads does nothing but call the model and wait.
+This is the seam between the decisions (`whygen.calls.agenda`) and the executors. A dispatcher takes what the agenda
+gives, carries it to the model, and settles what came back. When to ask, how often, in which order and at what cost is
+the agenda's business: it is the same for every executor. With many calls in flight, the caller's thread decides and
+records; other threads do nothing but call the model and wait.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
+import queue
+import threading
 from collections.abc import Callable, Generator, Sequence
-from typing import Final
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from whygen.calls.agenda import Agenda, Answer, Arrival, Clock, End, Job, MonotonicClock
+from whygen.calls.concurrency import START, Concurrency, Ticket
 from whygen.interrupts import interrupts_to
-from whygen.runs.agenda import Agenda, Arrival, End
-from whygen.runs.clock import Clock, MonotonicClock
-from whygen.runs.concurrency import START, Concurrency
-from whygen.runs.crew import Crew, Done, Sent, Threads
-from whygen.runs.dispatch import GRACE, Send
-from whygen.types import Failure, Limits
+from whygen.types import Failure, Limits, Request
+
+GRACE: Final = 10.0
+"""Seconds that answers under way are waited for once a run has ended: they are paid for."""
+Send: TypeAlias = Callable[[Sequence[Request]], Sequence[Answer]]
+"""Asks the model once: as many answers as requests, in their order. Threads may call it at the same time."""
+
+
+class Dispatcher(Protocol):
+    """Sends what the agenda gives until it is done, and hands final answers over as they arrive, in any order."""
+
+    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Arrival], None, None]: ...
+
+
+class LocalDispatcher:
+    """One batch of ``limits.max_batch`` requests after another.
+
+    Ctrl-C (or SIGTERM, SIGHUP) lets the batch come to its end, so that what was computed or paid for is recorded; a
+    second one, or `GRACE` seconds, interrupts it.
+    """
+
+    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Arrival], None, None]:
+        with interrupts_to(lambda: agenda.stop(End("interrupt", "Interrupted.")), within=GRACE):
+            while not agenda.done:
+                jobs = agenda.take(max(1, limits.max_batch))
+                if found := agenda.found():
+                    yield found
+                if jobs:
+                    answers = send([job.request for job in jobs])
+                    yield agenda.settle(zip(jobs, answers, strict=True))
+                elif not agenda.done:  # a budget may have ended it just now
+                    agenda.sleep()
+
+
+_LONGEST = 3600.0
+
+
+class Sent(NamedTuple):
+    """A call in flight: the job it is for, its ticket, and when it was sent."""
+
+    job: Job
+    ticket: Ticket
+    at: float
+
+
+class Done(NamedTuple):
+    """A call that ended at a time, with an answer or with what the model raised."""
+
+    sent: Sent
+    answer: Answer | BaseException
+    at: float
+
+
+class Crew(Protocol):
+    """Carries calls out beside the caller's thread."""
+
+    def start(self, sent: Sent) -> None:
+        """Begin a call and return at once."""
+        ...
+
+    def collect(self, seconds: float) -> list[Done]:
+        """Wait until a call has ended, `wake` was called, or so many seconds are over; all calls that ended since."""
+        ...
+
+    def wake(self) -> None:
+        """End the waiting of `collect`; safe in a signal handler."""
+        ...
+
+    def dismiss(self) -> None:
+        """Take on no more calls; those under way are left to themselves."""
+        ...
+
+
+class Threads:
+    """One thread for each call under way. They are daemons: a call that hangs does not keep the process alive."""
+
+    def __init__(self, send: Send, clock: Clock | None = None) -> None:
+        self._send = send
+        self._clock = clock or MonotonicClock()
+        self._calls: queue.SimpleQueue[Sent | None] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
+        self._threads = 0
+        self._under_way = 0
+
+    def start(self, sent: Sent) -> None:
+        self._under_way += 1
+        if self._under_way > self._threads:
+            self._threads += 1
+            threading.Thread(target=self._work, daemon=True, name=f"whygen-call-{self._threads}").start()
+        self._calls.put(sent)
+
+    def collect(self, seconds: float) -> list[Done]:
+        done: list[Done] = []
+        try:
+            first = self._ended.get(timeout=min(max(seconds, 0.0), _LONGEST))
+            done += [] if first is None else [first]
+            while True:
+                following = self._ended.get_nowait()
+                done += [] if following is None else [following]
+        except queue.Empty:
+            self._under_way -= len(done)
+            return done
+
+    def wake(self) -> None:
+        self._ended.put(None)
+
+    def dismiss(self) -> None:
+        for _ in range(self._threads):
+            self._calls.put(None)
+
+    def _work(self) -> None:
+        while (sent := self._calls.get()) is not None:
+            try:
+                answer: Answer | BaseException = self._send([sent.job.request])[0]
+            except BaseException as error:  # handed to the caller's thread, which raises it there
+                answer = error
+            self._ended.put(Done(sent, answer, self._clock.now()))
+
 
 HOLD: Final = 0.5
 """Seconds that the place of a call that was turned away stays empty, as long as no answer has shown how long one takes.

@@ -16,12 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple
 
+from whygen.calls import database, rows
+from whygen.calls.database import transaction
+from whygen.calls.leases import Leases
+from whygen.calls.ledger import Ledger
+from whygen.calls.rows import RecordedCall, Row
 from whygen.errors import StoreError, UsageError
-from whygen.runs import files, rows
-from whygen.runs.leases import Leases
-from whygen.runs.ledger import Ledger
-from whygen.runs.rows import RecordedCall, Row
-from whygen.runs.schema import transaction
 from whygen.types import Output
 
 DEFAULT_STORE: Final = "default"
@@ -49,7 +49,7 @@ class Store:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._connection, self._trouble = (None, "") if path is None else files.open_file(path)
+        self._connection, self._trouble = (None, "") if path is None else database.open_file(path)
         self._memory: dict[str, RecordedCall] = {}  # what is not in the file
         self._waiting: dict[str, Row] = {}  # those of them that belong there
         self._leases: Leases | None = None
@@ -160,7 +160,7 @@ class Store:
                 version = self._connection.execute("PRAGMA user_version").fetchone()[0]
                 self._connection.execute(f"PRAGMA user_version = {version}")
         except sqlite3.DatabaseError as error:
-            return self._trouble or files.trouble_of(error)
+            return self._trouble or database.trouble_of(error)
         return self._trouble
 
     def flush(self) -> None:
@@ -258,14 +258,14 @@ class Store:
                 rows.forget(self._connection, self._damaged & fresh.keys())
                 new = rows.insert(self._connection, list(fresh.values()))
         except sqlite3.DatabaseError as error:
-            self._trouble = self._trouble or files.trouble_of(error)
+            self._trouble = self._trouble or database.trouble_of(error)
             self._be_patient(0.1)  # the next try must not wait as long as this one may have: a run has many
             return None
         for key in fresh:
             del self._memory[key], self._waiting[key]
         if self._trouble and not self._waiting:
             self._trouble = ""
-            self._be_patient(files.PATIENCE)
+            self._be_patient(database.PATIENCE)
         return new
 
     def _be_patient(self, seconds: float) -> None:
@@ -281,7 +281,7 @@ class Store:
             with transaction(self._connection):
                 deleted = rows.delete(self._connection, created_by=created_by, model=model)
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"{self._path}: nothing was deleted, because {files.trouble_of(error)}.") from error
+            raise StoreError(f"{self._path}: nothing was deleted, because {database.trouble_of(error)}.") from error
         with suppress(sqlite3.OperationalError):  # no room for the copy, or another process reads: space is reused
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -292,8 +292,8 @@ class Store:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            if self._path is None or files.is_damage(error):
-                raise files.damaged(self._path or Path(), error) from error
+            if self._path is None or database.is_damage(error):
+                raise database.damaged(self._path or Path(), error) from error
             raise StoreError(f"{self._path} cannot be read any more ({error}); {_ELSEWHERE}.") from error
 
     def _not_written(self) -> str:
@@ -316,9 +316,9 @@ def open_store(path: Path | str | None = DEFAULT_STORE) -> Store:
     if path is None:
         return Store(None)
     if path == DEFAULT_STORE:
-        return Store(files.default_store_path())
+        return Store(database.default_store_path())
     where = Path(path).expanduser()
-    return Store(where / files.FILE_NAME if where.is_dir() else where)
+    return Store(where / database.FILE_NAME if where.is_dir() else where)
 
 
 def _rows(calls: Mapping[str, RecordedCall]) -> dict[str, Row]:

@@ -11,11 +11,10 @@ from clocks import FakeClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from whygen.calls import Budget, EndedError, Rates, RemoteDispatcher, RetryPolicy, Runner, Store
+from whygen.calls.spending import Bucket, Purse, Spent, worst_case
 from whygen.errors import UsageError
 from whygen.models.prices import Price
-from whygen.runs import Budget, EndedError, Rates, RemoteDispatcher, RetryPolicy, Runner, Store
-from whygen.runs.rates import Bucket
-from whygen.runs.spending import Purse, Spent, worst_case
 from whygen.types import Chat, Edit, Failure, Limits, Message, Output, Picture, Request, Settings
 
 PRICE = Price(input=2.0, output=8.0)

@@ -17,8 +17,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-from whygen.runs import rows
-from whygen.runs.schema import transaction
+from whygen.calls import rows
+from whygen.calls.database import transaction
 from whygen.types import Output
 
 STALE: Final = 30.0

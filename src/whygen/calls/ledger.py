@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from whygen.calls.database import transaction
 from whygen.errors import StoreError
-from whygen.runs.schema import transaction
 from whygen.types import JsonValue, Request, canonical_json
 
 PATIENCE: Final = 900.0

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from clocks import FakeClock
 
-from whygen.runs import Agenda, RemoteDispatcher, RetryPolicy
-from whygen.runs.concurrency import START, Concurrency
-from whygen.runs.crew import Done, Sent
+from whygen.calls import Agenda, RemoteDispatcher, RetryPolicy
+from whygen.calls.concurrency import START, Concurrency
+from whygen.calls.dispatch import Done, Sent
 from whygen.types import Failure, Limits, Output, Request
 
 BUSY = Failure(kind="rate_limit", message="busy")

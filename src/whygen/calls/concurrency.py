@@ -23,7 +23,7 @@ import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from whygen.runs.retry import Answer, may_pass
+from whygen.calls.agenda import Answer, may_pass
 
 START: Final = 8
 """Calls under way at once in the first stage."""

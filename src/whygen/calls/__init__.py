@@ -1,0 +1,34 @@
+"""Making many model calls: deduplicate, look up, dispatch, retry, record, report progress."""
+
+from whygen.calls.agenda import Agenda as Agenda
+from whygen.calls.agenda import Clock as Clock
+from whygen.calls.agenda import End as End
+from whygen.calls.agenda import EndedError as EndedError
+from whygen.calls.agenda import MonotonicClock as MonotonicClock
+from whygen.calls.agenda import RetryPolicy as RetryPolicy
+from whygen.calls.batches import BatchDispatcher as BatchDispatcher
+from whygen.calls.batches import BatchPace as BatchPace
+from whygen.calls.database import default_store_path as default_store_path
+from whygen.calls.dispatch import Dispatcher as Dispatcher
+from whygen.calls.dispatch import LocalDispatcher as LocalDispatcher
+from whygen.calls.dispatch import RemoteDispatcher as RemoteDispatcher
+from whygen.calls.ledger import Entry as Entry
+from whygen.calls.ledger import Ledger as Ledger
+from whygen.calls.progress import Progress as Progress
+from whygen.calls.progress import RichProgress as RichProgress
+from whygen.calls.progress import Silent as Silent
+from whygen.calls.rows import RecordedCall as RecordedCall
+from whygen.calls.rows import call_key as call_key
+from whygen.calls.rows import identity_of as identity_of
+from whygen.calls.runner import Runner as Runner
+from whygen.calls.runner import RunOptions as RunOptions
+from whygen.calls.runner import Tally as Tally
+from whygen.calls.runner import make_runner as make_runner
+from whygen.calls.spending import Budget as Budget
+from whygen.calls.spending import Rates as Rates
+from whygen.calls.spending import Spent as Spent
+from whygen.calls.spending import Wallet as Wallet
+from whygen.calls.store import DEFAULT_STORE as DEFAULT_STORE
+from whygen.calls.store import Notice as Notice
+from whygen.calls.store import Store as Store
+from whygen.calls.store import open_store as open_store
