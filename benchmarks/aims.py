@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks import games, record
 from benchmarks.methods import DEFAULT, TESTED, Cell, drawn, game_of, r2_of
 from benchmarks.partial import Row, Rows, arguments
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import SURROGATES
 
 MANY = 40
@@ -45,7 +45,7 @@ def row(cell: Cell) -> Row:
 def _asked(cell: Cell, number: int) -> list[float]:
     game, rng = game_of(cell, number), np.random.default_rng((games.FRESH, cell.n, number, 1))
     new, design = rng.random((TESTED, game.n)) < 0.5, drawn(game.n, cell.calls, rng)
-    seen = Observed(design.masks, game.values(design.masks), design.groups, design.keep)
+    seen = Effects(design.masks, game.values(design.masks), design.groups, design.keep)
     return [r2_of(SURROGATES[name], seen, new, game.values(new)) for name in (DEFAULT, *BESIDE)]
 
 

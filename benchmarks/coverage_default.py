@@ -30,7 +30,7 @@ from benchmarks.partial import Row, Rows, arguments
 from benchmarks.trials import DEFAULT, SURROGATE, Cell, Trial, estimate, holds, play
 from whygen.models.planted.games import FAMILIES
 from whygen.prompt import intervals
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import SURROGATES, Fitted
 
 INTERVALS, FEWEST_GAMES = 1000, 40
@@ -51,7 +51,7 @@ class Nested:
     def smallest_pairs(self, n: int) -> int:
         return SURROGATES[DEFAULT].smallest_pairs(n)
 
-    def fit(self, observed: Observed) -> Fitted:
+    def fit(self, observed: Effects) -> Fitted:
         return SURROGATES[DEFAULT].fit(observed)
 
 

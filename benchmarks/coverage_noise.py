@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from benchmarks import record
 from benchmarks.partial import Rows, arguments
 from whygen.prompt import designs, exact, intervals
+from whygen.prompt.effects import Effects
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.noise import measure
-from whygen.prompt.observed import Observed
 from whygen.stats.multiplicity import benjamini_hochberg
 
 Floats = NDArray[np.float64]
@@ -172,10 +172,10 @@ class Setting:
         masks, means, estimand = self.every[self.rows], np.nanmean(drawn, axis=1), self.cell.estimand
         if estimand == "loo":
             whole = drawn[-1][~np.isnan(drawn[-1])]
-            seen = Observed(masks[:-1], means[:-1], np.arange(len(masks) - 1), 1.0)
+            seen = Effects(masks[:-1], means[:-1], np.arange(len(masks) - 1), 1.0)
             return exact.leave_one_out_estimate(seen, whole, draws=drawn[:-1], reach=reach)
         noise = measure(drawn, speaks=~masks.all(axis=1), reach=reach, kept=masks.mean(axis=1))
-        return _find(estimand)(Observed(masks, means, np.arange(len(masks)), nearness=near(masks)), noise)
+        return _find(estimand)(Effects(masks, means, np.arange(len(masks)), nearness=near(masks)), noise)
 
     def oracle(self, drawn: Floats, draw: Draw) -> float:
         """Mean half width that holds 95% of the estimates of so many draws of each mask."""
@@ -206,9 +206,9 @@ def setting(cell: Cell) -> Setting:
     rows, find = np.arange(len(every)), _find(cell.estimand)
     if cell.estimand == "local":
         return Setting(
-            cell, every, rows, intervals.local_weights(Observed(every, size * 1.0, rows, nearness=near(every)))
+            cell, every, rows, intervals.local_weights(Effects(every, size * 1.0, rows, nearness=near(every)))
         )
-    each = [find(Observed(every, unit, rows)).attributions for unit in np.eye(len(every))]
+    each = [find(Effects(every, unit, rows)).attributions for unit in np.eye(len(every))]
     return Setting(cell, every, rows, np.array(each))
 
 

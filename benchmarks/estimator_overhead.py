@@ -21,7 +21,7 @@ import whygen
 from benchmarks import record
 from whygen.models.planted.games import Game
 from whygen.prompt import designs, fidelity, intervals
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import SURROGATES, Surrogate
 from whygen.types import Limits, Output, Request, TokenScore
 
@@ -57,7 +57,7 @@ class Scored:
 def estimators_alone(game: Game, surrogate: Surrogate, rng: np.random.Generator, *, masks: int = MASKS) -> None:
     draw = {"complement": designs.complement_pairs, "independent": designs.independent}
     design = draw[designs.halves_for(game.n, masks)](game.n, masks // 2, rng)
-    observed = Observed(design.masks, game.values(design.masks), design.groups)
+    observed = Effects(design.masks, game.values(design.masks), design.groups)
     intervals.sampled_estimate(intervals.cross_fit(observed, surrogate, rng), rng)
     fidelity.chance_level(observed, surrogate, rng)
 

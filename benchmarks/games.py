@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from whygen.models.planted.games import Game
 from whygen.prompt import designs, exact
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -90,7 +90,7 @@ def tabulated(name: str, number: int, effects: Floats) -> Played:
     n = masks.shape[1]
     place = np.empty(len(effects), dtype=np.int64)
     place[masks @ (1 << np.arange(n))] = np.arange(len(effects))
-    values = exact.enumerated_shapley(Observed(masks, effects, np.arange(len(effects)) // 2)).attributions
+    values = exact.enumerated_shapley(Effects(masks, effects, np.arange(len(effects)) // 2)).attributions
     return Played(name, number, n, lambda asked: effects[place[asked @ (1 << np.arange(n))]], values)
 
 

@@ -29,9 +29,9 @@ from whygen.demo.storyteller import labelled_prompts
 from whygen.encoders import load_text_encoder
 from whygen.models import Model, load_model
 from whygen.prompt.designs import Design
+from whygen.prompt.effects import Effects
 from whygen.prompt.fidelity import r_squared
 from whygen.prompt.kernels import Dropped, Kernel, WordMover
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Linear
 from whygen.prompt.surrogates.folding import folds_of
 from whygen.prompt.units import split
@@ -52,7 +52,7 @@ Floats = NDArray[np.float64]
 class Recorded:
     """Masks, their effects, and what each kernel says they weigh."""
 
-    observed: Observed
+    observed: Effects
     weights: Mapping[tuple[str, float], Floats]
 
 
@@ -73,7 +73,7 @@ def ask(model: Model, text: str, weighing: Mapping[tuple[str, float], Kernel], *
     evidence = made.evidence
     assert evidence is not None
     sent = [sample.prompt for sample in evidence.samples if sample.kind == "mask"]
-    observed = Observed(evidence.masks, evidence.effects, evidence.groups, 0.5)
+    observed = Effects(evidence.masks, evidence.effects, evidence.groups, 0.5)
     return Recorded(observed, {key: each.weights(evidence.masks, sent, text) for key, each in weighing.items()})
 
 
@@ -89,10 +89,10 @@ class Weighted:
     regression: Callable[[], Any]
     mean_one: bool
 
-    def fit(self, observed: Observed) -> Linear:
+    def fit(self, observed: Effects) -> Linear:
         given = np.ones(len(observed)) if observed.nearness is None else observed.nearness
         weights = given / given.mean() if self.mean_one else given
-        fitted = self.regression().fit(observed.centred(), observed.effects, sample_weight=weights)
+        fitted = self.regression().fit(observed.centred(), observed.values, sample_weight=weights)
         return Linear(float(fitted.intercept_), fitted.coef_, observed.keep)
 
 
@@ -112,18 +112,18 @@ def figures(
     """Of one prompt and seed: figures, and attributions."""
     bare = recorded.observed
     weights = np.ones(len(bare)) if kernel is None else recorded.weights[kernel]
-    observed = Observed(bare.masks, bare.effects, bare.groups, 0.5, nearness=None if kernel is None else weights)
+    observed = Effects(bare.masks, bare.values, bare.groups, 0.5, nearness=None if kernel is None else weights)
     predicted = held_out(observed, surrogate)
     found = {
-        "held-out R2": r_squared(bare.effects, predicted) or 0.0,
-        "near R2": r_squared(bare.effects, predicted, weights) or 0.0,
-        "WMSE": weighted_error(bare.masks, bare.effects, predicted),
+        "held-out R2": r_squared(bare.values, predicted) or 0.0,
+        "near R2": r_squared(bare.values, predicted, weights) or 0.0,
+        "WMSE": weighted_error(bare.masks, bare.values, predicted),
         "masks that count": float(weights.sum() ** 2 / (weights**2).sum() / len(bare)),
     }
     return found, surrogate.fit(observed).attributions()
 
 
-def held_out(observed: Observed, surrogate: WeightedLeastSquares | Weighted) -> Floats:
+def held_out(observed: Effects, surrogate: WeightedLeastSquares | Weighted) -> Floats:
     folds = folds_of(observed.groups, FOLDS)
     predicted = np.empty(len(observed))
     for fold in range(FOLDS):

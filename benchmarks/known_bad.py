@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 
 from benchmarks.trials import Cell, Floats, Trial, holds, play
 from whygen.prompt import designs, intervals
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import load_surrogate
 from whygen.stats.intervals import Interval
 
@@ -27,7 +27,7 @@ def pair_least_squares_width(trial: Trial) -> float:
     if pairs is None or seen.total is not None or trial.enumerated or len(pairs[0]) < 2 * seen.n:
         return float("nan")
     x = seen.masks[pairs[0]] - 0.5
-    y = (seen.effects[pairs[0]] - seen.effects[pairs[1]]) / 2.0
+    y = (seen.values[pairs[0]] - seen.values[pairs[1]]) / 2.0
     inverse = np.linalg.pinv(x.T @ x)
     residual = y - x @ (inverse @ (x.T @ y))
     degrees = len(y) - seen.n
@@ -47,22 +47,22 @@ def bootstrap_coverage(cell: Cell, rng: np.random.Generator, *, games: int = 100
     }  # fmt: skip
 
 
-def ridge_bootstrap(seen: Observed, rng: np.random.Generator, *, penalty: float = 1.0) -> Interval:
+def ridge_bootstrap(seen: Effects, rng: np.random.Generator, *, penalty: float = 1.0) -> Interval:
     """Percentile interval of scikit-learn's default ridge, refitted to rows drawn with replacement."""
     found = []
     for _ in range(REFITS):
         rows = rng.integers(0, len(seen), len(seen))
         x = seen.masks[rows].astype(float)
         x -= x.mean(axis=0)
-        y = seen.effects[rows] - seen.effects[rows].mean()
+        y = seen.values[rows] - seen.values[rows].mean()
         found.append(np.linalg.solve(x.T @ x + penalty * np.eye(seen.n), x.T @ y))
     low, high = np.quantile(found, [0.025, 0.975], axis=0)
     return Interval(np.mean(found, axis=0), low, high)
 
 
-def free_permutation_p(seen: Observed, unit: int, rng: np.random.Generator, *, permutations: int = 199) -> float:
+def free_permutation_p(seen: Effects, unit: int, rng: np.random.Generator, *, permutations: int = 199) -> float:
     """P-value of the energy distance between effects with and without a unit, labels permuted over all rows."""
-    gaps = np.abs(seen.effects[:, None] - seen.effects[None, :])
+    gaps = np.abs(seen.values[:, None] - seen.values[None, :])
     labels = seen.masks[:, unit]
     shuffled = np.array([labels] + [rng.permutation(labels) for _ in range(permutations)])
     statistics = _energy(gaps, shuffled)
@@ -106,7 +106,7 @@ def _set_game(name: str, n: int, pairs: int, rng: np.random.Generator) -> np.nda
     square = draws.mean(axis=1) ** 2
     if name == "U-statistic":
         square = (draws.sum(axis=1) ** 2 - (draws**2).sum(axis=1)) / (DRAWS * (DRAWS - 1))
-    fit = intervals.cross_fit(Observed(design.masks, -square, design.groups), load_surrogate("ridge"), rng)
+    fit = intervals.cross_fit(Effects(design.masks, -square, design.groups), load_surrogate("ridge"), rng)
     interval = intervals.sampled_error(fit).interval()
     # E[-(sum over missing units)^2] given z_i = 1 minus given z_i = 0, each other unit missing with chance one half.
     truth = shift**2 + shift * (shift.sum() - shift)

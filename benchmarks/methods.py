@@ -36,7 +36,7 @@ from benchmarks.rivals.rooms import Missing, Room, install, versions
 from whygen.errors import BudgetError
 from whygen.models.planted.games import FAMILIES
 from whygen.prompt import designs, fidelity, intervals
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import SURROGATES, Linear, Surrogate
 from whygen.stats.intervals import student_half_width
 
@@ -109,7 +109,7 @@ def held_out(game: Played, keep: float, calls: int, seed: int) -> dict[str, floa
     rng = np.random.default_rng((SEED, seed))
     new = rng.random((TESTED, game.n)) < keep
     design = drawn(game.n, calls, rng) if keep == 0.5 else designs.bernoulli(game.n, calls, rng, keep=keep)
-    seen = Observed(design.masks, game.values(design.masks), design.groups, design.keep)
+    seen = Effects(design.masks, game.values(design.masks), design.groups, design.keep)
     found = {
         s.name: r2_of(s, seen, new, game.values(new))
         for s in SURROGATES.values()
@@ -130,11 +130,11 @@ def held_out_of_table(table: Table, calls: int, seed: int) -> dict[str, float]:
     """R2 on the rows of a table that were not drawn for the fit."""
     order = np.random.default_rng((SEED, seed)).permutation(len(table.masks))
     asked, new = order[:calls], order[calls:]
-    seen = Observed(table.masks[asked], table.effects[asked], np.arange(calls))
+    seen = Effects(table.masks[asked], table.effects[asked], np.arange(calls))
     return {s.name: r2_of(s, seen, table.masks[new], table.effects[new]) for s in SURROGATES.values()}
 
 
-def r2_of(surrogate: Surrogate, seen: Observed, masks: Bools, effects: Floats) -> float:
+def r2_of(surrogate: Surrogate, seen: Effects, masks: Bools, effects: Floats) -> float:
     if len(np.unique(seen.groups)) < surrogate.smallest_pairs(seen.n):
         return float("nan")
     try:
@@ -144,10 +144,10 @@ def r2_of(surrogate: Surrogate, seen: Observed, masks: Bools, effects: Floats) -
     return float("nan") if found is None else found
 
 
-def _reported(seen: Observed, masks: Bools, effects: Floats, rng: np.random.Generator) -> float:
+def _reported(seen: Effects, masks: Bools, effects: Floats, rng: np.random.Generator) -> float:
     """R2 of a line through the attributions that the package reports."""
     slopes = intervals.sampled_estimate(intervals.cross_fit(seen, SURROGATES[DEFAULT], rng), rng).attributions
-    found = fidelity.r_squared(effects, Linear(float(seen.effects.mean()), slopes, seen.keep).predict(masks))
+    found = fidelity.r_squared(effects, Linear(float(seen.values.mean()), slopes, seen.keep).predict(masks))
     return float("nan") if found is None else found
 
 
@@ -167,12 +167,12 @@ def shapley_errors(game: Played, calls: int, seed: int) -> dict[str, float]:
     rng = np.random.default_rng((SEED, seed))
     design = designs.by_size(game.n, calls - 2, rng, halves=designs.halves_for(game.n, calls - 2))
     total = float(ends[1] - ends[0])
-    seen = Observed(design.masks, game.values(design.masks), design.groups, sizes=design.sizes, total=total)
+    seen = Effects(design.masks, game.values(design.masks), design.groups, sizes=design.sizes, total=total)
     fit = intervals.cross_fit(seen, SURROGATES[DEFAULT], rng)
     ours = {DEFAULT: _relative(intervals.shapley_estimate(fit, seen, rng).attributions, game.shapley)}
     quick = [s for s in SURROGATES.values() if s.name not in _LEFT_OUT and not _too_slow(s.name, game.n, calls)]
     alone = {s.name: _relative(_alone(s, seen), game.shapley) for s in quick}
-    unbiased = seen.weights().T @ seen.effects / len(seen)
+    unbiased = seen.weights().T @ seen.values / len(seen)
     return ours | alone | rivals | {"MSR": _relative(unbiased, game.shapley)}
 
 
@@ -180,7 +180,7 @@ _LEFT_OUT = {DEFAULT, "pairs"}
 """Interactions have no part in Shapley values from complement pairs: those of `pairs` are those of ridge."""
 
 
-def _alone(surrogate: Surrogate, seen: Observed) -> Floats | None:
+def _alone(surrogate: Surrogate, seen: Effects) -> Floats | None:
     """The surrogate's own values, as those who use it alone would report them."""
     if len(np.unique(seen.groups)) < surrogate.smallest_pairs(seen.n):
         return None
@@ -271,7 +271,7 @@ def beside_spex(cell: Cell) -> Row:
             found.append((shapley_errors(game, cell.calls, 0)[DEFAULT], _relative(rival.attributions, game.shapley)))
             continue
         design = drawn(game.n, cell.calls, rng)
-        seen = Observed(design.masks, game.values(design.masks), design.groups)
+        seen = Effects(design.masks, game.values(design.masks), design.groups)
         ours = r2_of(SURROGATES[DEFAULT], seen, new, game.values(new))
         found.append((ours, fidelity.r_squared(game.values(new), rival.predictions) or float("nan")))
     ours, theirs = np.mean(found, axis=0).tolist() if found else (None, None)

@@ -21,9 +21,9 @@ from benchmarks.partial import Row, Rows, arguments
 from whygen.evaluation.measures.nested import r2_spread
 from whygen.models.planted.games import Game
 from whygen.prompt import designs
+from whygen.prompt.effects import Effects
 from whygen.prompt.fidelity import r_squared
 from whygen.prompt.intervals import cross_fit
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import load_surrogate
 
 SEED, RUNS, FRESH = 41, 400, 2000
@@ -62,7 +62,7 @@ def run(cell: Cell, *, runs: int = RUNS) -> Row:
         design = designs.complement_pairs(cell.n, cell.pairs, rng)
         sigma = cell.noise * game.spread()
         effects = game.values(design.masks) + sigma * rng.normal(size=len(design.masks))
-        observed = Observed(design.masks, effects, design.groups)
+        observed = Effects(design.masks, effects, design.groups)
         value = r_squared(effects, cross_fit(observed, surrogate, rng).predicted)
         known = r2_spread(observed, surrogate, rng)
         fresh = rng.random((FRESH, cell.n)) < 0.5

@@ -62,7 +62,7 @@ def power(family: str, n: int, rng: np.random.Generator, *, games: int = 400) ->
 def _with_planted(trial: Trial, size: float) -> Trial:
     """The same trial with ``size`` added wherever its first dummy is kept."""
     seen = trial.observed
-    planted = seen.with_effects(seen.effects + size * seen.masks[:, trial.game.dummies[0]])
+    planted = seen.with_values(seen.values + size * seen.masks[:, trial.game.dummies[0]])
     return replace(trial, observed=planted)
 
 

@@ -12,8 +12,8 @@ from whygen.models.planted.games import Game
 from whygen.prompt import designs, exact, intervals
 from whygen.prompt.asking import REDRAWS, REPEATS
 from whygen.prompt.collapse import collapsed, collapsed_estimate
+from whygen.prompt.effects import Effects
 from whygen.prompt.noise import MeasuredNoise, measure
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate, load_surrogate
 from whygen.stats.intervals import Interval
 
@@ -51,7 +51,7 @@ class Trial:
     """One game and what its masks and the whole prompt showed; ``noise`` as redrawn prompts tell it."""
 
     game: Game
-    observed: Observed
+    observed: Effects
     noise: MeasuredNoise
     whole: float
     enumerated: bool
@@ -88,7 +88,7 @@ def play(cell: Cell, rng: np.random.Generator, *, sizes: designs.Sizes | None = 
     if not steady:
         rows = rng.permutation(len(clean))[:REDRAWS]
         draws[rows, 1] = answer(clean[rows])
-        observed = observed.with_effects(np.nanmean(draws, axis=1))
+        observed = observed.with_values(np.nanmean(draws, axis=1))
     return Trial(game, observed, measure(draws, known=steady), whole, design.enumerated)
 
 
@@ -133,7 +133,7 @@ def estimate(
     if observed.total is not None:
         shared = trial.own * (1.0 + 1.0 / REPEATS)
         return intervals.shapley_estimate(fit, observed, rng, noise=trial.own, shared=shared, level=level)
-    span = float(np.ptp(np.append(observed.effects, trial.whole)))
+    span = float(np.ptp(np.append(observed.values, trial.whole)))
     return intervals.sampled_estimate(fit, rng, noise=trial.own, span=span, level=level)
 
 

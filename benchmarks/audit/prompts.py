@@ -38,7 +38,7 @@ ANAGRAMS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class Effects:
     """The run as the published surrogate takes it; rows of one mask share a group."""
 
     masks: NDArray[np.bool_]
@@ -46,10 +46,10 @@ class Observed:
     weights: Numbers
     groups: NDArray[np.int64]
 
-    def rows(self, groups: NDArray[np.int64]) -> Observed:
+    def rows(self, groups: NDArray[np.int64]) -> Effects:
         """Rows of these groups, as often as they are named."""
         index = np.concatenate([np.flatnonzero(self.groups == each) for each in groups])
-        return Observed(self.masks[index], self.target[index], self.weights[index], self.groups[index])
+        return Effects(self.masks[index], self.target[index], self.weights[index], self.groups[index])
 
     @property
     def count(self) -> int:
@@ -59,9 +59,9 @@ class Observed:
         return fit(self.masks, self.target, self.weights).coefficients
 
 
-def observed(run: RecordedRun) -> Observed:
+def observed(run: RecordedRun) -> Effects:
     groups = np.unique(run.masks, axis=0, return_inverse=True)[1].ravel()
-    return Observed(run.masks, similarity(run.output_distances), kernel(run.prompt_distances), groups)
+    return Effects(run.masks, similarity(run.output_distances), kernel(run.prompt_distances), groups)
 
 
 def findings(seed: int) -> dict[str, list[Row]]:
@@ -117,16 +117,16 @@ def fidelity(
     ]  # fmt: skip
 
 
-def _insample(data: Observed) -> float:
+def _insample(data: Effects) -> float:
     return fit(data.masks, data.target, data.weights).weighted_r2
 
 
-def left_out(data: Observed) -> float:
+def left_out(data: Effects) -> float:
     """Weighted R2 of predictions for each mask by a surrogate that has not seen it."""
     return weighted_r2(data, _left_out_predictions(data))
 
 
-def _left_out_predictions(data: Observed) -> Numbers:
+def _left_out_predictions(data: Effects) -> Numbers:
     predicted = np.empty(len(data.target))
     for group in range(data.count):
         out = data.groups == group
@@ -135,17 +135,17 @@ def _left_out_predictions(data: Observed) -> Numbers:
     return predicted
 
 
-def weighted_r2(data: Observed, predicted: Numbers) -> float:
+def weighted_r2(data: Effects, predicted: Numbers) -> float:
     mean = np.average(data.target, weights=data.weights)
     error = data.weights @ (data.target - predicted) ** 2
     return float(1 - error / (data.weights @ (data.target - mean) ** 2))
 
 
-def _resampled(data: Observed, predicted: Numbers, rng: np.random.Generator) -> float:
+def _resampled(data: Effects, predicted: Numbers, rng: np.random.Generator) -> float:
     groups = rng.integers(data.count, size=data.count)
     index = np.concatenate([np.flatnonzero(data.groups == each) for each in groups])
     return weighted_r2(
-        Observed(data.masks[index], data.target[index], data.weights[index], data.groups[index]), predicted[index]
+        Effects(data.masks[index], data.target[index], data.weights[index], data.groups[index]), predicted[index]
     )
 
 

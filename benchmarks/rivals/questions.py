@@ -12,7 +12,7 @@ import numpy as np
 import whygen
 from benchmarks.rivals.protocol import Bools, Floats, Found, mask_of, words
 from whygen.models.planted.games import FAMILIES, Game
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import load_surrogate
 from whygen.results.prompt import PromptExplanation
 
@@ -118,7 +118,7 @@ def ours(question: Question, estimand: str, calls: int, seed: int) -> tuple[Foun
     explanation = question.explain(estimand, calls, seed)
     seen = explanation.evidence
     assert seen is not None
-    observed = Observed(seen.masks, seen.effects, seen.groups)
+    observed = Effects(seen.masks, seen.effects, seen.groups)
     predictions = None
     if estimand == "banzhaf":
         predictions = load_surrogate(explanation.surrogate or "pairs").fit(observed).predict(question.new)

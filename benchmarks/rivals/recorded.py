@@ -11,7 +11,7 @@ from benchmarks.rivals.box import Box
 from benchmarks.rivals.compare import ahead
 from benchmarks.rivals.play import Players
 from benchmarks.rivals.protocol import Bools, Floats, OverBudget
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import load_surrogate
 from whygen_experiments.gsmile_life import load_run
 
@@ -43,7 +43,7 @@ def _split(
     players: Players, masks: Bools, effects: Floats, order: np.ndarray, refused: dict[str, str]
 ) -> dict[str, float]:
     asked, new = order[:FITTED], order[FITTED:]
-    observed = Observed(masks[asked], effects[asked], np.arange(FITTED))
+    observed = Effects(masks[asked], effects[asked], np.arange(FITTED))
     found = {OURS: scores.r_squared(effects[new], load_surrogate("pairs").fit(observed).predict(masks[new]))}
     for rival in players.present():
         if not rival.takes_masks:

@@ -24,7 +24,7 @@ JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping
 Masks: TypeAlias = NDArray[np.bool_]
 """Which units are kept. Shape ``(n_masks, n_units)``; ``True`` means kept."""
 
-Effects: TypeAlias = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.float64]
 """Effect of each mask, in the target's own unit. Shape ``(n_masks,)``; higher is nearer to the reference."""
 
 Vectors: TypeAlias = NDArray[np.float64]

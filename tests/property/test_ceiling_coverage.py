@@ -8,9 +8,9 @@ from benchmarks.ceilings import run
 
 from whygen.prompt import designs
 from whygen.prompt.crossfit import cross_fit
+from whygen.prompt.effects import Effects
 from whygen.prompt.fidelity import falls_short, noise_ceiling
 from whygen.prompt.noise import measure
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Ridge
 
 
@@ -47,7 +47,7 @@ def test_low_fidelity_is_said_beyond_chance_alone() -> None:
         design = designs.complement_pairs(12, 16 if strength == 0.0 else 48, rng)
         centred = 2.0 * design.masks - 1.0
         effects = design.masks @ weights + (centred * np.roll(centred, 1, axis=1)) @ products / 2.0
-        observed = Observed(design.masks, effects + 0.3 * rng.normal(size=len(effects)), design.groups)
+        observed = Effects(design.masks, effects + 0.3 * rng.normal(size=len(effects)), design.groups)
         warned[strength] += falls_short(observed, cross_fit(observed, Ridge(), rng).predicted, share=0.5)
     assert warned[0.0] <= 2
     assert warned[3.0] >= 57

@@ -20,8 +20,8 @@ from scipy import stats
 from whygen.models.planted.games import FAMILIES, Game
 from whygen.prompt import designs, intervals
 from whygen.prompt.crossfit import FEWEST_GROUPS, CrossFit, cross_fit
+from whygen.prompt.effects import Effects, law_of_number
 from whygen.prompt.intervals import Estimate
-from whygen.prompt.observed import Observed, law_of_number
 from whygen.prompt.surrogates import Ridge
 from whygen.stats.intervals import Error, moderated, simultaneous, student_half_width, tail_degrees
 from whygen.stats.signs import sign_flip_p
@@ -34,7 +34,7 @@ LOW, HIGH = 0.91, 0.99
 ENDS = np.array([[True], [False]])
 
 
-def observe(game: Game, design: designs.Design, *, shapley: bool, noise: float, rng: np.random.Generator) -> Observed:
+def observe(game: Game, design: designs.Design, *, shapley: bool, noise: float, rng: np.random.Generator) -> Effects:
     """Masks with effects whose noise has the standard deviation ``noise``; the total too."""
     effects = game.values(design.masks) + noise * rng.normal(size=len(design.masks))
     ends = game.values(np.repeat(ENDS, game.n, axis=1)) + noise * rng.normal(size=2)
@@ -42,13 +42,13 @@ def observe(game: Game, design: designs.Design, *, shapley: bool, noise: float, 
     return design.observed(effects, total=float(ends[0] - ends[1]) if shapley else None)
 
 
-def estimated(seen: Observed, rng: np.random.Generator, *, noise: float = 0.0, level: float = 0.95) -> Estimate:
+def estimated(seen: Effects, rng: np.random.Generator, *, noise: float = 0.0, level: float = 0.95) -> Estimate:
     """What is printed, with ridge; ``noise`` is the standard deviation of one effect."""
     fit = cross_fit(seen, Ridge(), rng)
     if seen.total is not None:
         shared = 2.0 * noise**2
         return intervals.shapley_estimate(fit, seen, rng, noise=noise**2, shared=shared, level=level)
-    span = float(np.ptp(seen.effects))
+    span = float(np.ptp(seen.values))
     return intervals.sampled_estimate(fit, rng, noise=noise**2, span=span, level=level)
 
 
@@ -235,7 +235,7 @@ def test_scores_are_unbiased_over_what_chance_may_draw(n: int, seed: int, how: s
     values = rng.normal(size=2**n)
     play = lambda masks: values[masks @ (1 << np.arange(n))]  # noqa: E731
     masks = designs.enumerated(n).masks
-    every = Observed(masks, play(masks), np.arange(len(masks)) // 2)
+    every = Effects(masks, play(masks), np.arange(len(masks)) // 2)
     found = []
     for _ in range(60):
         if how == "layers":
@@ -253,7 +253,7 @@ def test_scores_are_unbiased_over_what_chance_may_draw(n: int, seed: int, how: s
     assert (np.abs(np.mean(found, axis=0) - truth) <= 5.0 * spread + 1e-9).all()
 
 
-def exact_value(every: Observed, how: str) -> Floats:
+def exact_value(every: Effects, how: str) -> Floats:
     """The value by its definition: weighted differences over all masks."""
     n, masks = every.n, every.masks
     others = masks.sum(axis=1)[:, None] - masks
@@ -262,7 +262,7 @@ def exact_value(every: Observed, how: str) -> Floats:
     else:
         keep = 0.7 if how == "number" else 0.5
         weight = keep**others * (1.0 - keep) ** (n - 1 - others)
-    return np.where(masks, weight, -weight).T @ every.effects
+    return np.where(masks, weight, -weight).T @ every.values
 
 
 @given(st.integers(4, 9), SEEDS, st.sampled_from([0.5, 0.8, "shapley"]), st.floats(0.0, 2.0))
@@ -342,5 +342,5 @@ def test_masks_that_are_all_known_leave_nothing_to_chance() -> None:
     assert population is not None
     assert (population.asked(np.ones(len(design.masks), dtype=bool)) == population.members).all()
     seen = design.observed(game.values(design.masks))
-    assert (population.chance[:, None] * seen.weights()).T @ seen.effects == pytest.approx(game.banzhaf(0.8))
+    assert (population.chance[:, None] * seen.weights()).T @ seen.values == pytest.approx(game.banzhaf(0.8))
     assert law_of_number(n, 0.8).sum() == pytest.approx(1.0)

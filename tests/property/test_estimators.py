@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from whygen.errors import BudgetError, UnknownNameError
 from whygen.prompt import designs, exact, fidelity, intervals, noise
+from whygen.prompt.effects import Effects
 from whygen.prompt.kernels import Dropped
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Ols, Ridge, load_surrogate
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -42,8 +42,8 @@ def banzhaf(values: NDArray[np.float64], n: int, keep: float = 0.5) -> NDArray[n
     return out
 
 
-def observed(design: designs.Design, values: NDArray[np.float64]) -> Observed:
-    return Observed(design.masks, play(values, design.masks), design.groups, design.keep)
+def observed(design: designs.Design, values: NDArray[np.float64]) -> Effects:
+    return Effects(design.masks, play(values, design.masks), design.groups, design.keep)
 
 
 @given(st.integers(1, 6), SEEDS)
@@ -58,7 +58,7 @@ def test_enumeration_without_the_empty_pair_is_over_the_remaining_masks(seed: in
     values = table(4, np.random.default_rng(seed))
     seen = observed(designs.enumerated(4, empty=False), values)
     found = exact.enumerated_estimate(seen).attributions
-    line = np.linalg.lstsq(np.column_stack([np.ones(len(seen)), seen.masks]), seen.effects, rcond=None)[0]
+    line = np.linalg.lstsq(np.column_stack([np.ones(len(seen)), seen.masks]), seen.values, rcond=None)[0]
     assert found == pytest.approx(line[1:])
 
 
@@ -84,7 +84,7 @@ def test_the_mean_of_scores_is_unbiased_for_any_game(keep: float, surrogate) -> 
         uniform = rng.random((14, n))
         first, second = uniform < keep, (1 - uniform) < keep
         masks = np.stack([first, second], axis=1).reshape(-1, n)
-        seen = Observed(masks, play(values, masks), np.repeat(np.arange(14), 2), keep)
+        seen = Effects(masks, play(values, masks), np.repeat(np.arange(14), 2), keep)
         found.append(intervals.cross_fit(seen, surrogate, rng).scores.mean(axis=0))
     found = np.array(found)
     error = found.std(axis=0) / np.sqrt(len(found))
@@ -98,7 +98,7 @@ def test_a_pairwise_game_without_noise_is_recovered_exactly(n: int, seed: int, s
     linear, pair = rng.normal(size=n), rng.normal(size=(n, n))
     effects = design.masks @ linear + np.einsum("mi,ij,mj->m", design.masks, np.triu(pair, 1), design.masks)
     truth = linear + 0.5 * (np.triu(pair, 1) + np.triu(pair, 1).T).sum(axis=1)
-    fit = intervals.cross_fit(Observed(design.masks, effects, design.groups), surrogate, rng)
+    fit = intervals.cross_fit(Effects(design.masks, effects, design.groups), surrogate, rng)
     estimate = intervals.sampled_estimate(fit, rng)
     assert estimate.attributions == pytest.approx(truth, abs=1e-6)
     assert estimate.interval is not None
@@ -150,7 +150,7 @@ def test_dummy_symmetry_and_linearity(seed: int) -> None:
     one, two = z[:, 0] * z[:, 1] + z[:, 2], np.maximum(z[:, 3], z[:, 4]) - 2 * z[:, 2]
 
     def solve(effects: NDArray[np.float64]) -> NDArray[np.float64]:
-        seen = Observed(design.masks, effects, design.groups)
+        seen = Effects(design.masks, effects, design.groups)
         return intervals.cross_fit(seen, Ols(), np.random.default_rng(0)).scores.mean(axis=0)
 
     assert solve(one + 3 * two) == pytest.approx(solve(one) + 3 * solve(two), abs=1e-9)
@@ -162,7 +162,7 @@ def test_ridge_agrees_with_leaving_pairs_out_and_with_the_likelihood_by_hand() -
     rng = np.random.default_rng(5)
     design = designs.complement_pairs(6, 12, rng)
     effects = design.masks @ rng.normal(size=6) + 0.3 * rng.normal(size=24)
-    fitted = Ridge().fit(Observed(design.masks, effects, design.groups))
+    fitted = Ridge().fit(Effects(design.masks, effects, design.groups))
     x, y = design.masks[0::2] - 0.5, (effects[0::2] - effects[1::2]) / 2
     scale = (x[:, -1] ** 2).sum()
 
@@ -190,7 +190,7 @@ def test_ridge_of_rows_leaves_out_whole_pairs(seed: int, keep: float) -> None:
     rng = np.random.default_rng(seed)
     design = designs.bernoulli(5, 40, rng, keep=keep)
     effects = design.masks @ rng.normal(size=5) + rng.normal(size=len(design.masks))
-    fitted = Ridge().fit(Observed(design.masks, effects, design.groups, keep))
+    fitted = Ridge().fit(Effects(design.masks, effects, design.groups, keep))
     assert np.isfinite(fitted.predict(design.masks)).all()
     assert fitted.attributions().shape == (5,)
 
@@ -199,7 +199,7 @@ def test_ols_refuses_rather_than_return_another_solution() -> None:
     rng = np.random.default_rng(0)
     design = designs.complement_pairs(12, 8, rng)
     with pytest.raises(BudgetError, match="surrogate='ols'"):
-        Ols().fit(Observed(design.masks, rng.normal(size=16), design.groups))
+        Ols().fit(Effects(design.masks, rng.normal(size=16), design.groups))
 
 
 def test_an_unknown_surrogate_names_the_known_ones() -> None:
@@ -212,9 +212,9 @@ def test_held_out_r2_of_pure_noise_is_not_positive_and_in_sample_is_at_chance() 
     held, inside, chance = [], [], []
     for _ in range(30):
         design = designs.complement_pairs(12, 30, rng)
-        seen = Observed(design.masks, rng.normal(size=60), design.groups)
-        held.append(fidelity.r_squared(seen.effects, intervals.cross_fit(seen, Ridge(), rng).predicted))
-        inside.append(fidelity.r_squared(seen.effects, Ridge().fit(seen).predict(seen.masks)))
+        seen = Effects(design.masks, rng.normal(size=60), design.groups)
+        held.append(fidelity.r_squared(seen.values, intervals.cross_fit(seen, Ridge(), rng).predicted))
+        inside.append(fidelity.r_squared(seen.values, Ridge().fit(seen).predict(seen.masks)))
         level = fidelity.chance_level(seen, Ridge(), rng)
         assert level is not None
         chance.append(level.mean)
@@ -237,7 +237,7 @@ def test_local_is_weighted_least_squares() -> None:
     design = designs.bernoulli(4, 60, rng, keep=0.7)
     effects = design.masks @ np.array([1.0, -2.0, 0.0, 0.5]) + 3.0
     near = Dropped(0.5).weights(design.masks, [], "")
-    observed = Observed(design.masks, effects, design.groups, 0.7, nearness=near)
+    observed = Effects(design.masks, effects, design.groups, 0.7, nearness=near)
     estimate = intervals.local_estimate(observed)
     assert estimate.attributions == pytest.approx([1.0, -2.0, 0.0, 0.5], abs=1e-9)
     assert estimate.effective is not None
@@ -247,7 +247,7 @@ def test_local_is_weighted_least_squares() -> None:
 def test_leave_one_out_is_a_difference_and_has_no_interval() -> None:
     design = designs.leave_one_out(3)
     estimate = exact.leave_one_out_estimate(
-        Observed(design.masks, np.array([1.0, 2.0, 3.0]), design.groups), np.array([3.0])
+        Effects(design.masks, np.array([1.0, 2.0, 3.0]), design.groups), np.array([3.0])
     )
     assert estimate.attributions == pytest.approx([2.0, 1.0, 0.0])
     assert estimate.interval is None
@@ -269,10 +269,10 @@ def shapley(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     return out / len(orders)
 
 
-def by_size(n: int, calls: int, values: NDArray[np.float64], rng: np.random.Generator) -> Observed:
+def by_size(n: int, calls: int, values: NDArray[np.float64], rng: np.random.Generator) -> Effects:
     design = designs.by_size(n, calls, rng)
     total = float(values[-1] - values[0])
-    return Observed(design.masks, play(values, design.masks), design.groups, sizes=design.sizes, total=total)
+    return Effects(design.masks, play(values, design.masks), design.groups, sizes=design.sizes, total=total)
 
 
 @given(st.integers(1, 6), SEEDS)
@@ -309,7 +309,7 @@ def test_shapley_of_a_pairwise_game_is_exact(seed: int) -> None:
     linear, pair = rng.normal(size=n), np.triu(rng.normal(size=(n, n)), 1)
     design = designs.by_size(n, 80, rng)
     effects = design.masks @ linear + np.einsum("mi,ij,mj->m", design.masks, pair, design.masks)
-    seen = Observed(design.masks, effects, design.groups, sizes=design.sizes, total=float(linear.sum() + pair.sum()))
+    seen = Effects(design.masks, effects, design.groups, sizes=design.sizes, total=float(linear.sum() + pair.sum()))
     found = intervals.shapley_estimate(intervals.cross_fit(seen, Ridge(), rng), seen, rng)
     assert found.attributions == pytest.approx(linear + 0.5 * (pair + pair.T).sum(axis=1), abs=1e-6)
 
@@ -341,7 +341,7 @@ def test_a_game_that_is_exact_with_all_pairs_is_reported_nearly_exactly() -> Non
     rng = np.random.default_rng(1)
     design = designs.complement_pairs(12, 15, rng)
     truth = rng.normal(size=12)
-    fit = intervals.cross_fit(Observed(design.masks, design.masks @ truth, design.groups), Ridge(), rng)
+    fit = intervals.cross_fit(Effects(design.masks, design.masks @ truth, design.groups), Ridge(), rng)
     unbiased = fit.scores.mean(axis=0)
     told = intervals.sampled_estimate(fit, rng).attributions
     assert ((fit.whole - truth) ** 2).sum() < 1e-8 * (truth**2).sum()
@@ -355,7 +355,7 @@ def test_a_sum_without_noise_is_reported_exactly_as_soon_as_pairs_outnumber_unit
     design, truth = designs.complement_pairs(24, 27, rng), rng.normal(size=24)
     effects = design.masks @ truth
 
-    fit = intervals.cross_fit(Observed(design.masks, effects, design.groups), load_surrogate("adaptive"), rng)
+    fit = intervals.cross_fit(Effects(design.masks, effects, design.groups), load_surrogate("adaptive"), rng)
     assert fit.exact
     assert fit.whole == pytest.approx(truth, abs=1e-5)
     told = intervals.sampled_estimate(fit, rng)
@@ -363,7 +363,7 @@ def test_a_sum_without_noise_is_reported_exactly_as_soon_as_pairs_outnumber_unit
     assert told.attributions == pytest.approx(np.clip(fit.whole, told.interval.low, told.interval.high))
 
     noisy = effects + 0.2 * np.std(effects) * rng.normal(size=len(effects))
-    fit = intervals.cross_fit(Observed(design.masks, noisy, design.groups), load_surrogate("adaptive"), rng)
+    fit = intervals.cross_fit(Effects(design.masks, noisy, design.groups), load_surrogate("adaptive"), rng)
     assert not fit.exact
 
 
@@ -373,7 +373,7 @@ def test_shapley_values_lie_in_their_intervals_and_sum_to_the_total(n: int, seed
     values = table(n, rng)
     design = designs.by_size(n, 16, rng)
     total = float(values[-1] - values[0])
-    seen = Observed(design.masks, play(values, design.masks), design.groups, sizes=design.sizes, total=total)
+    seen = Effects(design.masks, play(values, design.masks), design.groups, sizes=design.sizes, total=total)
     found = intervals.shapley_estimate(intervals.cross_fit(seen, load_surrogate("adaptive"), rng), seen, rng)
     assert found.interval is not None
     assert found.attributions.sum() == pytest.approx(total, abs=1e-9)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from whygen.models.planted.games import Game
 from whygen.prompt import designs, fidelity, intervals
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import SURROGATES, Adaptive, folded, forest, search
 from whygen.prompt.surrogates.pairs import Leftover
 from whygen.prompt.surrogates.pairs import pursue as pursue_alone
@@ -162,11 +162,11 @@ def test_merged_terms_are_each_there_once_with_the_largest_coefficient() -> None
 # ---- the default ----
 
 
-def observed(game: Game, calls: int, rng: np.random.Generator, *, noise: float = 0.0) -> Observed:
+def observed(game: Game, calls: int, rng: np.random.Generator, *, noise: float = 0.0) -> Effects:
     draw = {"complement": designs.complement_pairs, "independent": designs.independent}
     design = draw[designs.halves_for(game.n, calls)](game.n, calls // 2, rng)
     effects = game.values(design.masks) + noise * game.spread() * rng.normal(size=calls)
-    return Observed(design.masks, effects, design.groups)
+    return Effects(design.masks, effects, design.groups)
 
 
 def r2(family: str, n: int, calls: int, seed: int, *, noise: float = 0.0) -> float:
@@ -204,7 +204,7 @@ def test_no_number_of_units_is_a_cliff() -> None:
         worth = np.where(np.arange(n) < 12, 1.0 + rng.random(n), 0.0)
         design = designs.independent(n, 100, rng)
         new = rng.random((400, n)) < 0.5
-        fitted = Adaptive().fit(Observed(design.masks, design.masks @ worth, design.groups))
+        fitted = Adaptive().fit(Effects(design.masks, design.masks @ worth, design.groups))
         found.append(fidelity.r_squared(new @ worth, fitted.predict(new)))
     assert min(found) > 0.97  # type: ignore[type-var]
 
@@ -217,7 +217,7 @@ def test_shapley_values_of_redundant_games_are_nearly_exact() -> None:
         design = designs.by_size(24, 254, rng)
         ends = game.values(np.array([np.zeros(24, bool), np.ones(24, bool)]))
         effects, total = game.values(design.masks), float(ends[1] - ends[0])
-        seen = Observed(design.masks, effects, design.groups, sizes=design.sizes, total=total)
+        seen = Effects(design.masks, effects, design.groups, sizes=design.sizes, total=total)
         fit = intervals.cross_fit(seen, SURROGATES["adaptive"], rng)
         found = intervals.shapley_estimate(fit, seen, rng).attributions
         errors.append(((found - game.shapley()) ** 2).sum() / (game.shapley() ** 2).sum())
@@ -235,7 +235,7 @@ def test_a_fold_is_fitted_without_itself(family: str) -> None:
         fold_of = seen.groups % 4
         new = rng.random((300, 9)) < 0.5
         garbage = np.where(fold_of == 0, 3.0 * game.spread() * rng.normal(size=128), 0.0)
-        first, other = (folded(Adaptive(), each, fold_of) for each in (seen, seen.with_effects(seen.effects + garbage)))
+        first, other = (folded(Adaptive(), each, fold_of) for each in (seen, seen.with_values(seen.values + garbage)))
         for found, fit in ((moved, 0), (whole, -1)):
             gap = (first[fit].predict(new) - other[fit].predict(new)) / game.spread()
             found.append(float(np.sqrt(np.mean(gap**2))))
@@ -255,7 +255,7 @@ def test_scores_of_the_default_are_unbiased() -> None:
         masks = np.repeat(drawn.random((24, 8)) < 0.5, 2, axis=0)  # with replacement
         masks[1::2] = ~masks[1::2]
         effects = game.values(masks) + 0.3 * game.spread() * drawn.normal(size=48)
-        scores = intervals.cross_fit(Observed(masks, effects, np.arange(48) // 2), Adaptive(), drawn).scores
+        scores = intervals.cross_fit(Effects(masks, effects, np.arange(48) // 2), Adaptive(), drawn).scores
         found.append(scores.mean(axis=0))
     error = np.std(found, axis=0) / np.sqrt(len(found))
     assert (np.abs(np.mean(found, axis=0) - game.banzhaf()) < 4.5 * error).all()
@@ -281,5 +281,5 @@ def test_effects_of_any_size_are_expanded_alike() -> None:
     new = rng.random((200, 10)) < 0.5
     one = Adaptive().fit(seen).predict(new)
     for scale, shift in itertools.product((1e-13, 1e12), (0.0, 5.0)):
-        other = Adaptive().fit(seen.with_effects(scale * (seen.effects + shift))).predict(new)
+        other = Adaptive().fit(seen.with_values(scale * (seen.values + shift))).predict(new)
         assert other / scale - shift == pytest.approx(one, abs=1e-3)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from whygen.prompt import designs
+from whygen.prompt.effects import Effects
 from whygen.prompt.interactions import FEWEST_GROUPS, strongest_pairs
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Boosting, Ridge
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -28,7 +28,7 @@ def truth(keep: float) -> dict[tuple[int, int], float]:
     return {(0, 1): 2.0, (2, 3): -1.5} | three
 
 
-def seen(rng: np.random.Generator, *, pairs: int = 100, keep: float = 0.5, noise: float = 0.0) -> Observed:
+def seen(rng: np.random.Generator, *, pairs: int = 100, keep: float = 0.5, noise: float = 0.0) -> Effects:
     if keep == 0.5:
         design = designs.complement_pairs(N, pairs, rng)
     else:
@@ -36,7 +36,7 @@ def seen(rng: np.random.Generator, *, pairs: int = 100, keep: float = 0.5, noise
         masks = np.stack([uniform < keep, (1 - uniform) < keep], axis=1).reshape(-1, N)
         design = designs.Design(name="with replacement", masks=masks, groups=np.repeat(np.arange(pairs), 2), keep=keep)
     effects = game(design.masks) + noise * rng.normal(size=2 * pairs)
-    return Observed(design.masks, effects, design.groups, keep)
+    return Effects(design.masks, effects, design.groups, keep)
 
 
 @settings(max_examples=15)
@@ -77,7 +77,7 @@ def test_noise_and_additive_games_report_next_to_nothing() -> None:
     for seed in range(100):
         rng = np.random.default_rng(seed)
         plain = seen(rng, pairs=40)
-        additive = plain.with_effects(plain.masks @ rng.normal(size=N) + rng.normal(size=80))
+        additive = plain.with_values(plain.masks @ rng.normal(size=N) + rng.normal(size=80))
         found = strongest_pairs(additive, Ridge(), rng)
         reported += bool(found)
         discovered += any(pair.significant for pair in found)
@@ -96,14 +96,14 @@ def test_the_same_generator_gives_the_same_pairs(seed: int) -> None:
 def test_too_few_groups_one_unit_and_constant_effects_report_nothing() -> None:
     rng = np.random.default_rng(0)
     assert strongest_pairs(seen(rng, pairs=FEWEST_GROUPS - 1), Ridge(), rng) == ()
-    flat = seen(rng).with_effects(np.full(200, 2.5))
+    flat = seen(rng).with_values(np.full(200, 2.5))
     assert strongest_pairs(flat, Ridge(), rng) == ()
     masks = rng.random((40, 1)) < 0.5
-    assert strongest_pairs(Observed(masks, rng.normal(size=40), np.arange(40)), Ridge(), rng) == ()
+    assert strongest_pairs(Effects(masks, rng.normal(size=40), np.arange(40)), Ridge(), rng) == ()
 
 
 def test_masks_by_size_are_refused() -> None:
     design = designs.by_size(6, 60, np.random.default_rng(0))
-    data = Observed(design.masks, design.masks[:, 0] * 1.0, design.groups, sizes=design.sizes, total=1.0)
+    data = Effects(design.masks, design.masks[:, 0] * 1.0, design.groups, sizes=design.sizes, total=1.0)
     with pytest.raises(ValueError, match="kept independently"):
         strongest_pairs(data, Ridge(), np.random.default_rng(0))

@@ -14,8 +14,8 @@ from scipy import stats
 from whygen.errors import DataError
 from whygen.prompt import designs, exact, intervals
 from whygen.prompt.designs import Sizes
+from whygen.prompt.effects import Effects
 from whygen.prompt.kernels import Dropped
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Ols, Ridge, Surrogate
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -33,10 +33,10 @@ def attribute(estimand: str, values: Floats, n: int) -> Floats:
     """The estimand of a game ``(2^n,)`` from all the masks it needs; `local` from a fixed sample."""
     if estimand == "loo":
         design = designs.leave_one_out(n)
-        seen = Observed(design.masks, play(values, design.masks), design.groups)
+        seen = Effects(design.masks, play(values, design.masks), design.groups)
         return exact.leave_one_out_estimate(seen, values[-1:]).attributions
     design = designs.enumerated(n)
-    seen = Observed(design.masks, play(values, design.masks), design.groups)
+    seen = Effects(design.masks, play(values, design.masks), design.groups)
     if estimand == "local":
         near = Dropped(0.5).weights(seen.masks, [], "")
         return intervals.local_estimate(replace(seen, nearness=near)).attributions
@@ -88,10 +88,10 @@ def test_names_of_units_do_not_matter(estimand: str, n: int, seed: int) -> None:
     assert found[order] == pytest.approx(attribute(estimand, values, n), abs=1e-9)
 
 
-def by_size(n: int, values: Floats, rng: np.random.Generator, *, sizes: Sizes, noise: float = 0.0) -> Observed:
+def by_size(n: int, values: Floats, rng: np.random.Generator, *, sizes: Sizes, noise: float = 0.0) -> Effects:
     design = designs.by_size(n, 8 * n + 16, rng, sizes=sizes)
     effects = play(values, design.masks) + noise * rng.normal(size=len(design.masks))
-    return Observed(design.masks, effects, design.groups, sizes=design.sizes, total=float(values[-1] - values[0]))
+    return Effects(design.masks, effects, design.groups, sizes=design.sizes, total=float(values[-1] - values[0]))
 
 
 @given(st.integers(2, 9), SEEDS, SIZES, st.sampled_from([Ridge(), Ols()]), st.floats(0, 3))
@@ -118,11 +118,11 @@ def test_weights_by_size_make_the_shapley_value_out_of_any_game(n: int, seed: in
     values = np.random.default_rng(seed).normal(size=2**n)
     masks = all_masks(n)[1:-1]
     law = designs.size_law(n, sizes)
-    seen = Observed(masks, play(values, masks), np.arange(len(masks)), sizes=law)
+    seen = Effects(masks, play(values, masks), np.arange(len(masks)), sizes=law)
     size = masks.sum(axis=1)
     chance = law[size - 1] / np.array([np.sum(size == s) for s in size])
     # The full and the empty mask are their own stratum: they add an n-th of the total to every unit.
-    found = (chance * seen.effects) @ seen.weights() + (values[-1] - values[0]) / n
+    found = (chance * seen.values) @ seen.weights() + (values[-1] - values[0]) / n
     assert chance.sum() == pytest.approx(1.0)
     assert found == pytest.approx(attribute("shapley", values, n), abs=1e-9)
 
@@ -134,10 +134,10 @@ def test_sampled_shapley_values_are_linear_with_a_linear_surrogate(seed: int, si
     first = by_size(n, one, np.random.default_rng(seed), sizes=sizes)
     second = by_size(n, two, np.random.default_rng(seed), sizes=sizes)
     both = replace(
-        first, effects=first.effects + 2 * second.effects, total=float(one[-1] - one[0] + 2 * (two[-1] - two[0]))
+        first, values=first.values + 2 * second.values, total=float(one[-1] - one[0] + 2 * (two[-1] - two[0]))
     )
 
-    def solve(seen: Observed) -> Floats:
+    def solve(seen: Effects) -> Floats:
         fold_rng = np.random.default_rng(0)
         return intervals.shapley_estimate(intervals.cross_fit(seen, Ols(), fold_rng), seen, fold_rng).attributions
 
@@ -149,7 +149,7 @@ def test_leave_one_out_is_between_welch_and_a_pooled_variance(n: int, draws: int
     rng = np.random.default_rng(seed)
     each, whole = rng.normal(size=(n, draws)), rng.normal(size=repeats)
     design = designs.leave_one_out(n)
-    seen = Observed(design.masks, each.mean(axis=1), design.groups)
+    seen = Effects(design.masks, each.mean(axis=1), design.groups)
     found = exact.leave_one_out_estimate(seen, whole, draws=each)
     assert found.interval is not None
     assert found.attributions == pytest.approx(whole.mean() - each.mean(axis=1))
@@ -166,8 +166,8 @@ def test_leave_one_out_is_between_welch_and_a_pooled_variance(n: int, draws: int
 
 def test_leave_one_out_that_agrees_is_bounded_and_only_a_known_model_has_no_width() -> None:
     design = designs.leave_one_out(2)
-    seen, repeats = Observed(design.masks, np.array([1.0, 3.0]), design.groups), np.full(2, 3.0)
-    draws = np.repeat(seen.effects[:, None], 10, axis=1)
+    seen, repeats = Effects(design.masks, np.array([1.0, 3.0]), design.groups), np.full(2, 3.0)
+    draws = np.repeat(seen.values[:, None], 10, axis=1)
     found = exact.leave_one_out_estimate(seen, repeats, draws=draws)
     assert found.interval is not None
     # No difference in 18 repeats: a flip rate of 6% (mid-p), times the range of effects, which is 2, of two prompts.
@@ -181,7 +181,7 @@ def test_leave_one_out_that_agrees_is_bounded_and_only_a_known_model_has_no_widt
 
 def test_leave_one_out_with_one_draw_has_no_interval_and_wrong_rows_are_refused() -> None:
     design = designs.leave_one_out(2)
-    seen = Observed(design.masks, np.zeros(2), design.groups)
+    seen = Effects(design.masks, np.zeros(2), design.groups)
     once = exact.leave_one_out_estimate(seen, np.ones(2))
     assert once.interval is None
     assert once.p_values is None
@@ -195,7 +195,7 @@ def test_local_takes_the_weights_of_any_kernel(seed: int, width: float) -> None:
     design = designs.bernoulli(4, 60, rng, keep=0.7, repeats="fresh")
     effects = rng.normal(size=len(design.masks))
     weights = np.exp(-((rng.uniform(0, 1, size=len(effects)) / width) ** 2))
-    found = intervals.local_estimate(Observed(design.masks, effects, design.groups, 0.7, nearness=weights))
+    found = intervals.local_estimate(Effects(design.masks, effects, design.groups, 0.7, nearness=weights))
     root = np.sqrt(weights)
     x = np.hstack([np.ones((len(effects), 1)), design.masks])
     by_hand = np.linalg.lstsq(root[:, None] * x, root * effects, rcond=None)[0][1:]
@@ -207,14 +207,14 @@ def test_local_takes_the_weights_of_any_kernel(seed: int, width: float) -> None:
 def test_weights_that_are_no_weights_are_refused(weights: Floats) -> None:
     masks = np.random.default_rng(0).random((60, 3)) < 0.5
     with pytest.raises(DataError, match="not all zero"):
-        intervals.local_estimate(Observed(masks, np.ones(60), np.arange(60), nearness=weights))
+        intervals.local_estimate(Effects(masks, np.ones(60), np.arange(60), nearness=weights))
 
 
 @given(SEEDS, st.floats(0, 2))
 def test_what_a_stop_rule_looks_at_is_the_interval_that_is_printed(seed: int, noise: float) -> None:
     rng = np.random.default_rng(seed)
     design = designs.complement_pairs(8, 30, rng)
-    fit = intervals.cross_fit(Observed(design.masks, rng.normal(size=60), design.groups), Ridge(), rng)
+    fit = intervals.cross_fit(Effects(design.masks, rng.normal(size=60), design.groups), Ridge(), rng)
     looked = intervals.sampled_error(fit, noise=noise).interval(intervals.LEVEL_OF_LOOKS)
     printed = intervals.sampled_estimate(fit, rng, noise=noise, level=intervals.LEVEL_OF_LOOKS).interval
     fixed = intervals.sampled_error(fit, noise=noise).interval()
@@ -228,6 +228,6 @@ def test_noise_of_a_score_is_the_variance_that_noise_alone_gives() -> None:
     rng = np.random.default_rng(6)
     for keep in (0.5, 0.8):
         design = designs.bernoulli(5, 40_000, rng, keep=keep, repeats="fresh")
-        seen = Observed(design.masks, 0.3 * rng.normal(size=len(design.masks)), design.groups, keep)
-        scores = (seen.weights() * seen.effects[:, None]).reshape(-1, 2, 5).mean(axis=1)
+        seen = Effects(design.masks, 0.3 * rng.normal(size=len(design.masks)), design.groups, keep)
+        scores = (seen.weights() * seen.values[:, None]).reshape(-1, 2, 5).mean(axis=1)
         assert scores.var(axis=0) == pytest.approx(intervals.noise_of_score(0.09, keep=keep), rel=0.08)

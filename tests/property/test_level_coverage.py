@@ -13,12 +13,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from whygen.prompt.effects import Effects
 from whygen.prompt.hierarchy.laws import paired_children, size_law
 from whygen.prompt.hierarchy.levels import TOTALS, Level, Rows, level_of, open_part, t_test
 from whygen.prompt.hierarchy.root import first_level
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
 from whygen.prompt.intervals import cross_fit
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import load_surrogate
 from whygen.stats.intervals import tail_degrees
 
@@ -66,7 +66,7 @@ def by_hand(level: Asked, seed: int, *, unseen: float) -> Hand:
     deltas = rows.effects[-last::2] - rows.effects[-last + 1 :: 2]
     total = deltas.sum() / TOTALS
     centred = (pairs - pairs.sum(axis=1, keepdims=True) / 2.0).ravel()
-    observed = Observed(masks, centred, np.arange(len(masks)) // 2, sizes=size_law(n), total=float(total))
+    observed = Effects(masks, centred, np.arange(len(masks)) // 2, sizes=size_law(n), total=float(total))
     fit = cross_fit(observed, RIDGE, np.random.default_rng(seed))
     groups = len(pairs)
     variance = ((fit.scores - fit.scores.sum(axis=0) / groups) ** 2).sum(axis=0) / (groups - 1) / groups

@@ -11,8 +11,8 @@ import pytest
 from benchmarks.coverage_noise import Cell, run
 
 from whygen.prompt import exact
+from whygen.prompt.effects import Effects
 from whygen.prompt.noise import measure
-from whygen.prompt.observed import Observed
 
 
 def rng(*seed: int) -> np.random.Generator:
@@ -89,7 +89,7 @@ def test_leaving_one_out_holds_for_answers_of_0_and_1(chance: float, draws: int)
     for _ in range(games):
         each = (source.random((n, draws)) < chances[:, None]).astype(float)
         whole = (source.random(draws) < chance).astype(float)
-        seen = Observed(masks, each.mean(axis=1), np.arange(n), 1.0)
+        seen = Effects(masks, each.mean(axis=1), np.arange(n), 1.0)
         estimate = exact.leave_one_out_estimate(seen, whole, draws=each, reach=1.0)
         assert estimate.interval is not None
         assert estimate.p_values is not None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from whygen.prompt import designs, intervals
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import SURROGATES, Adaptive, Boosting, KernelRidge, Pairs, Ridge, fitter
 from whygen.prompt.surrogates.kernel import Kernels
 from whygen.prompt.surrogates.least_squares import errors_by, left_out_error, spared_by
@@ -117,17 +117,17 @@ def redundant(masks: NDArray[np.bool_], n: int) -> NDArray[np.float64]:
     return 2.0 * z[:, :3].max(axis=1) + 1.5 * z[:, 1 : min(4, n)].prod(axis=1) - z[:, -1]
 
 
-def drawn(n: int, calls: int, rng: np.random.Generator, *, how: str) -> Observed:
+def drawn(n: int, calls: int, rng: np.random.Generator, *, how: str) -> Effects:
     if how == "shapley":
         design = designs.by_size(n, calls, rng)
         ends = redundant(np.array([np.zeros(n, bool), np.ones(n, bool)]), n)
         total = float(ends[1] - ends[0])
-        return Observed(design.masks, redundant(design.masks, n), design.groups, sizes=design.sizes, total=total)
+        return Effects(design.masks, redundant(design.masks, n), design.groups, sizes=design.sizes, total=total)
     keep = 0.5 if how == "pairs" else 0.8
     design = (
         designs.bernoulli(n, calls, rng, keep=keep) if keep != 0.5 else designs.complement_pairs(n, calls // 2, rng)
     )
-    return Observed(design.masks, redundant(design.masks, n), design.groups, keep)
+    return Effects(design.masks, redundant(design.masks, n), design.groups, keep)
 
 
 @ALL
@@ -164,8 +164,8 @@ def test_fits_of_many_effects_are_those_of_each_alone(surrogate, seed: int, how:
     if surrogate.name == "ols" and len(np.unique(seen.groups)) < surrogate.smallest_pairs(6):
         return
     fit = fitter(surrogate, seen)
-    for effects in (seen.effects, rng.normal(size=len(seen))):
-        alone = surrogate.fit(seen.with_effects(effects))
+    for effects in (seen.values, rng.normal(size=len(seen))):
+        alone = surrogate.fit(seen.with_values(effects))
         assert np.array_equal(fit(effects).predict(corners(6)), alone.predict(corners(6)))
 
 
@@ -189,12 +189,12 @@ def test_a_kernel_takes_a_mask_that_was_drawn_again_for_one_fact(seed: int, how:
     """Twice the same rows under other group numbers: what is predicted does not change."""
     seen = drawn(6, 40, np.random.default_rng(seed), how=how)
     rest, whole = seen.groups.max() + 1, np.concatenate
-    twice = Observed(
-        whole([seen.masks, seen.masks]), whole([seen.effects, seen.effects]), whole([seen.groups, seen.groups + rest]),
+    twice = Effects(
+        whole([seen.masks, seen.masks]), whole([seen.values, seen.values]), whole([seen.groups, seen.groups + rest]),
         seen.keep,
     )  # fmt: skip
     one, two = KernelRidge().fit(seen), KernelRidge().fit(twice)
-    assert two.predict(corners(6)) == pytest.approx(one.predict(corners(6)), abs=0.05 * np.ptp(seen.effects))
+    assert two.predict(corners(6)) == pytest.approx(one.predict(corners(6)), abs=0.05 * np.ptp(seen.values))
 
 
 @ALL
@@ -206,12 +206,12 @@ def test_a_fit_follows_the_unit_and_the_level_of_the_effects(
     seen = drawn(6, 60, np.random.default_rng(seed), how=how)
     if surrogate.name == "ols" and len(np.unique(seen.groups)) < surrogate.smallest_pairs(6):
         return
-    other = Observed(
-        seen.masks, scale * seen.effects + shift, seen.groups, seen.keep, seen.sizes,
+    other = Effects(
+        seen.masks, scale * seen.values + shift, seen.groups, seen.keep, seen.sizes,
         None if seen.total is None else scale * seen.total,
     )  # fmt: skip
     found, same = surrogate.fit(other).predict(seen.masks), surrogate.fit(seen).predict(seen.masks)
-    size = np.abs(seen.effects).max()
+    size = np.abs(seen.values).max()
     assert (found - shift) / scale == pytest.approx(same, abs=2e-3 * size * max(1.0, abs(shift) / scale))
 
 
@@ -219,12 +219,12 @@ def test_a_fit_follows_the_unit_and_the_level_of_the_effects(
 @pytest.mark.parametrize("how", ["pairs", "bernoulli", "shapley"])
 def test_effects_that_do_not_vary_give_zeros_and_no_warning(surrogate, how: str) -> None:
     flat = drawn(5, 60, np.random.default_rng(0), how=how)
-    flat = Observed(
+    flat = Effects(
         flat.masks, np.full(len(flat), 3.7), flat.groups, flat.keep, flat.sizes, None if how != "shapley" else 0.0
     )
     fitted = surrogate.fit(flat)
     assert fitted.attributions() == pytest.approx(np.zeros(5), abs=1e-9)
-    assert fitted.predict(flat.masks) == pytest.approx(flat.effects, abs=1e-6)
+    assert fitted.predict(flat.masks) == pytest.approx(flat.values, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["ridge", "ols", "bayesian-ridge", "pairs", "adaptive", "boosting"])
@@ -234,7 +234,7 @@ def test_an_additive_game_without_noise_is_recovered(name: str, seed: int, how: 
     rng = np.random.default_rng(seed)
     seen = drawn(7, 90, rng, how=how)
     truth = rng.normal(size=7)
-    fitted = SURROGATES[name].fit(seen.with_effects(seen.masks @ truth - 2.0))
+    fitted = SURROGATES[name].fit(seen.with_values(seen.masks @ truth - 2.0))
     assert fitted.attributions() == pytest.approx(truth, abs=1e-4)
     assert fitted.predict(corners(7)) == pytest.approx(corners(7) @ truth - 2.0, abs=1e-3)
 
@@ -246,7 +246,7 @@ def test_an_additive_game_without_noise_is_nearly_recovered_by_the_others(name: 
     rng = np.random.default_rng(seed)
     seen = drawn(7, 90, rng, how="pairs")
     truth = rng.normal(size=7)
-    found = SURROGATES[name].fit(seen.with_effects(seen.masks @ truth - 2.0)).attributions()
+    found = SURROGATES[name].fit(seen.with_values(seen.masks @ truth - 2.0)).attributions()
     assert found == pytest.approx(truth, abs=0.05 * np.abs(truth).max())
 
 
@@ -264,7 +264,7 @@ def test_a_sparse_pairwise_game_without_noise_is_predicted_everywhere(surrogate,
 
     seen = drawn(n, 160, rng, how=how)
     ends = play(np.array([np.zeros(n, bool), np.ones(n, bool)]))
-    seen = Observed(
+    seen = Effects(
         seen.masks, play(seen.masks), seen.groups, seen.keep, seen.sizes,
         float(ends[1] - ends[0]) if how == "shapley" else None,
     )  # fmt: skip
@@ -292,7 +292,7 @@ def test_on_complement_pairs_a_dummy_and_twins_are_seen_as_such_after_the_correc
     rng = np.random.default_rng(seed)
     design = designs.enumerated(6)
     effects = 2.0 * (design.masks[:, 0] | design.masks[:, 1]) + design.masks[:, 2]
-    seen = Observed(design.masks, effects, design.groups)
+    seen = Effects(design.masks, effects, design.groups)
     found = intervals.cross_fit(seen, surrogate, rng).scores.mean(axis=0)
     assert found[3:] == pytest.approx(np.zeros(3), abs=0.15)
     assert found[0] == pytest.approx(found[1], abs=0.15)
@@ -307,7 +307,7 @@ class Wrong:
     def smallest_pairs(self, n: int) -> int:
         return 1
 
-    def fit(self, observed: Observed) -> Sum:
+    def fit(self, observed: Effects) -> Sum:
         rng = np.random.default_rng(len(observed))
         leaves = Leaves(rng.integers(-1, 2, size=(4, observed.n)).astype(np.int8), 3.0 * rng.normal(size=4))
         return Sum((leaves,), observed.keep if observed.sizes is None else None, observed.total)
@@ -323,7 +323,7 @@ def test_corrected_estimates_are_unbiased_for_a_surrogate_that_is_wrong_on_purpo
         else:  # with replacement throughout, so that this is about the estimator
             uniform = rng.random((12, n))
             masks = np.stack([uniform < 0.8, (1 - uniform) < 0.8], axis=1).reshape(-1, n)
-            seen = Observed(masks, redundant(masks, n), np.repeat(np.arange(12), 2), 0.8)
+            seen = Effects(masks, redundant(masks, n), np.repeat(np.arange(12), 2), 0.8)
         found.append(intervals.cross_fit(seen, Wrong(), rng).scores.mean(axis=0))
 
     def game(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -341,7 +341,7 @@ def test_few_units_that_matter_are_found_in_few_independent_masks() -> None:
     for _ in range(8):
         worth = np.where(np.arange(30) < 5, rng.normal(size=30) + 3.0, 0.05 * rng.normal(size=30))
         design = designs.independent(30, 22, rng)
-        observed = Observed(design.masks, design.masks @ worth + 0.3 * rng.normal(size=44), design.groups)
+        observed = Effects(design.masks, design.masks @ worth + 0.3 * rng.normal(size=44), design.groups)
         new = rng.random((400, 30)) < 0.5
         missed = {
             name: np.mean((SURROGATES[name].fit(observed).predict(new) - new @ worth) ** 2)
@@ -371,7 +371,7 @@ def test_coefficients_that_reach_zero_together_do_not_break_the_lasso() -> None:
     first = np.array([list(row) for row in FIRST_HALVES]) == "1"
     masks = np.stack([first, ~first], axis=1).reshape(-1, 11)
     effects = np.array([int(digit) for digit in "22202020122101210222"], dtype=float)
-    seen = Observed(masks, effects, np.arange(20) // 2)
+    seen = Effects(masks, effects, np.arange(20) // 2)
     rows = regression(seen)
     assert np.isfinite(lasso_along(rows.x, rows.y, np.logspace(0, -3, 20))).all()
     assert np.isfinite(SURROGATES["adaptive"].fit(seen).attributions()).all()

@@ -21,7 +21,7 @@ from whygen.errors import DataError, MissingError
 from whygen.prompt.designs import Design
 from whygen.prompt.targets import Target, Verb
 from whygen.results.prompt import PromptExplanation, TargetRecord
-from whygen.types import Effects, Masks, Output
+from whygen.types import Floats, Masks, Output
 
 NAME = "gsmile-life"
 PACKAGED = Path(__file__).parent / "data" / "gsmile_life.json"
@@ -103,7 +103,7 @@ class RecordedDistance:
         distance = "recorded word mover's distance (GoogleNews word2vec)"
         return TargetRecord(name="word-mover", distance=distance, unit="word mover's distance")
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         del references
         return -np.array([self.known[output.text] for output in outputs], dtype=np.float64)
 

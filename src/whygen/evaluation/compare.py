@@ -23,7 +23,7 @@ from whygen.stats.intervals import Error, student_half_width
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
 from whygen.typed import typed
-from whygen.types import Output
+from whygen.types import Floats, Output
 
 DISAGREE = 0.5
 """Rank correlation under which two orders are said to disagree."""
@@ -36,7 +36,6 @@ GROUPS = 32
 
 ORDERS_ONLY = "So only orders are compared. Load the folders that -o wrote, with the encoder that was used (encoder=)."
 
-Floats: TypeAlias = NDArray[np.float64]
 Pair: TypeAlias = tuple[UnitAttribution, UnitAttribution]
 
 ROUNDS = 2000

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict, cast
+from typing import Any, TypedDict, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whygen.calls import Progress, Runner, RunOptions, Store, make_runner
 from whygen.encoders import AnyEncoder
@@ -32,9 +31,7 @@ from whygen.prompt.running import explained, make_run
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Units, shown, split
 from whygen.results.prompt import Calls, PromptExplanation
-from whygen.types import Masks, Output, Settings
-
-Floats: TypeAlias = NDArray[np.float64]
+from whygen.types import Floats, Masks, Output, Settings
 
 NAMED = frozenset({"json", "label", "regex"})
 """Targets whose argument is in their name."""

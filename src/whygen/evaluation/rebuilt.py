@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt import designs, exact, intervals
+from whygen.prompt.effects import Effects
 from whygen.prompt.kernels import Dropped
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate, load_surrogate
 from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.results.prompt import Evidence, PromptExplanation
 from whygen.stats.seeds import generator
-
-Floats = NDArray[np.float64]
+from whygen.types import Floats
 
 CLOSE = 1e-6
 """What is rebuilt agrees with what was recorded to this share of the largest value."""
@@ -51,10 +50,10 @@ class Rebuilt:
     """What the explanation was estimated from, and how."""
 
     explanation: PromptExplanation
-    observed: Observed
+    observed: Effects
     surrogate: Surrogate
 
-    def estimate(self, observed: Observed, seed: int) -> Floats:
+    def estimate(self, observed: Effects, seed: int) -> Floats:
         """Attributions of the explanation's estimand from other effects on its masks (or fewer of them), ``(n,)``."""
         estimand = self.explanation.estimand
         if estimand == "loo":
@@ -69,7 +68,7 @@ class Rebuilt:
             return intervals.shapley_estimate(fit, observed, rng).attributions
         return intervals.sampled_estimate(fit, rng).attributions
 
-    def permuted(self, rng: np.random.Generator) -> Observed:
+    def permuted(self, rng: np.random.Generator) -> Effects:
         """The same masks with the effects of whole groups shuffled, and those in a group: an explanation says nothing.
 
         Groups that were shuffled alone would keep what the first masks of all pairs have over the second ones, which
@@ -83,10 +82,10 @@ class Rebuilt:
         groups = len(np.unique(observed.groups))
         if len(order) % groups:
             raise UsageError("Groups of masks have different sizes: their effects cannot be shuffled.")
-        blocks = observed.effects[order].reshape(groups, -1)
+        blocks = observed.values[order].reshape(groups, -1)
         dealt = np.empty(len(observed))
         dealt[order] = rng.permuted(blocks[rng.permutation(groups)], axis=1).ravel()
-        return observed.with_effects(dealt)
+        return observed.with_values(dealt)
 
 
 def whole_effect(explanation: PromptExplanation) -> float:
@@ -109,7 +108,7 @@ def rebuild(explanation: PromptExplanation, metric: str) -> Rebuilt:
         UsageError: if that was not kept: no evidence, a surrogate or a kernel of one's own.
     """
     evidence = evidence_of(explanation, metric)
-    observed = Observed(
+    observed = Effects(
         evidence.masks,
         evidence.effects,
         evidence.groups,

@@ -17,16 +17,14 @@ from whygen.evaluation.lab import SIMPLE
 from whygen.evaluation.rebuilt import Rebuilt, rebuild
 from whygen.evaluation.reopened import outputs
 from whygen.prompt.asking import Whole
+from whygen.prompt.effects import Seen
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.noise import measure
-from whygen.prompt.observed import Seen
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan
 from whygen.prompt.targets import Target, load_target
 from whygen.results.prompt import PromptExplanation
-from whygen.types import Output
-
-Floats = NDArray[np.float64]
+from whygen.types import Floats, Output
 
 NAMED = frozenset({"json", "label"})
 """Targets with an argument in their name that compare with the reference's own reading."""
@@ -131,7 +129,7 @@ def _estimated(rebuilt: Rebuilt, draws: Floats, ends: Mapping[str, list[float]])
     """
     explanation, before = rebuilt.explanation, rebuilt.observed
     known = explanation.noise.source == "none"
-    observed = replace(before, effects=np.nanmean(draws, axis=1))
+    observed = replace(before, values=np.nanmean(draws, axis=1))
     if before.total is not None:
         if not ends["repeat"] or not ends["empty"]:
             return None

@@ -102,7 +102,7 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
         p_shift=_p_shift(asker, findings, plan, seed),
         evidence=Evidence(
             masks=findings.observed.masks,
-            effects=findings.observed.effects,
+            effects=findings.observed.values,
             predicted=predicted,
             groups=findings.observed.groups,
             samples=_samples(asker.samples, findings),
@@ -213,14 +213,14 @@ def _significant(findings: Findings) -> NDArray[np.bool_] | None:
         return benjamini_hochberg(estimate.p_values, level=FALSE_DISCOVERY)
     if estimate.interval is None:
         return None
-    rounding = 4.0 * resolution(findings.observed.effects)
+    rounding = 4.0 * resolution(findings.observed.values)
     return (estimate.interval.low > rounding) | (estimate.interval.high < -rounding)
 
 
 def _fidelity(findings: Findings, surrogate: Surrogate, seed: int) -> tuple[NDArray[np.float64], Fidelity]:
     """Held-out predictions ``(m,)`` and the figures of fidelity; None where there are too few groups for folds."""
     observed = findings.observed
-    ceiling = fidelity.noise_ceiling(observed.effects, findings.noise)
+    ceiling = fidelity.noise_ceiling(observed.values, findings.noise)
     if len(np.unique(observed.groups)) < FEWEST_GROUPS or findings.design.name == "leave-one-out":
         return np.full(len(observed), np.nan), _figures(ceiling)
     predicted, fitted = findings.estimate.predicted, findings.estimate.fitted
@@ -231,8 +231,8 @@ def _fidelity(findings: Findings, surrogate: Surrogate, seed: int) -> tuple[NDAr
     chance = fidelity.chance_level(observed, surrogate, generator(seed, "chance"))
     return predicted, _figures(
         ceiling,
-        r2_heldout=fidelity.r_squared(observed.effects, predicted, observed.nearness),
-        r2_insample=fidelity.r_squared(observed.effects, fitted, observed.nearness),
+        r2_heldout=fidelity.r_squared(observed.values, predicted, observed.nearness),
+        r2_insample=fidelity.r_squared(observed.values, fitted, observed.nearness),
         r2_chance=None if chance is None else chance.mean,
         r2_chance_p95=None if chance is None else chance.p95,
     )

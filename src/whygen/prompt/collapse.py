@@ -11,10 +11,11 @@ from typing import Literal
 
 import numpy as np
 
-from whygen.prompt.intervals import Estimate, Floats
+from whygen.prompt.effects import Effects
+from whygen.prompt.intervals import Estimate
 from whygen.prompt.noise import resolution
-from whygen.prompt.observed import Observed
 from whygen.stats.intervals import Interval
+from whygen.types import Floats
 
 LEVEL = 0.95
 
@@ -44,7 +45,7 @@ class Collapse:
         return 1.0 - (1.0 - LEVEL) ** (1.0 / self.groups)
 
 
-def collapsed(observed: Observed, repeats: Floats, reach: float = 0.0) -> Collapse | None:
+def collapsed(observed: Effects, repeats: Floats, reach: float = 0.0) -> Collapse | None:
     """Whether all masks that lack a unit have one effect, to rounding in the scale of the scores.
 
     Args:
@@ -53,7 +54,7 @@ def collapsed(observed: Observed, repeats: Floats, reach: float = 0.0) -> Collap
         reach: how far the target lets two effects be apart; 0 if nobody knows.
     """
     masked = observed.masks.sum(axis=1) < observed.n
-    effects = observed.effects[masked]
+    effects = observed.values[masked]
     if not len(effects):
         return None
     slack = max(resolution(np.append(effects, repeats)), _ROUNDING * reach)
@@ -65,7 +66,7 @@ def collapsed(observed: Observed, repeats: Floats, reach: float = 0.0) -> Collap
     return Collapse(kind, len(effects), groups, max(reach, apart if kind == "lost" else 0.0))
 
 
-def collapsed_estimate(observed: Observed, collapse: Collapse) -> Estimate:
+def collapsed_estimate(observed: Effects, collapse: Collapse) -> Estimate:
     """No sampled mask says which unit matters: a bound for each, where it is known how far effects can be apart.
 
     An attribution is the mean difference that a unit makes within groups of masks, so it is at most the share of groups

@@ -20,13 +20,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.prompt.effects import Effects, Population
 from whygen.prompt.noise import resolution
-from whygen.prompt.observed import Observed, Population
 from whygen.prompt.surrogates import Surrogate, folded
 from whygen.prompt.surrogates.values import Sum
 from whygen.stats.intervals import Error, moderated, student_half_width, tail_degrees
+from whygen.types import Floats
 
-Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 FEW_GROUPS = 16
@@ -165,7 +165,7 @@ class _Drawn:
     share: float
 
     @classmethod
-    def of(cls, observed: Observed) -> _Drawn:
+    def of(cls, observed: Effects) -> _Drawn:
         weights, population = observed.weights(), observed.population()
         everything = np.ones(len(observed), dtype=bool)
         if population is None:
@@ -210,7 +210,7 @@ class _Drawn:
         return (self.population.chance[rows] * missed[rows]) @ self.weights[rows]
 
 
-def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> CrossFit:
+def cross_fit(observed: Effects, surrogate: Surrogate, rng: np.random.Generator) -> CrossFit:
     """Scores and held-out predictions; all rows of a group are in one fold.
 
     Args:
@@ -235,14 +235,14 @@ def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
         predicted[inside] = fits[inside]
         left, part = drawn.left(held)
         weights: Floats = drawn.weights[held] * (share[held] * left)[:, None]
-        np.add.at(scores, group_of[held], weights * (observed.effects - fits)[held, None])
+        np.add.at(scores, group_of[held], weights * (observed.values - fits)[held, None])
         unasked[group_of[held]] = part
         shown += (weights**2 * part[:, None]).sum(axis=0)
-        own[fold_of == fold] = surrogate_of.attributions() + drawn.known(~held, observed.effects - fits)
+        own[fold_of == fold] = surrogate_of.attributions() + drawn.known(~held, observed.values - fits)
     error = final.error if isinstance(final, Sum) else None
     fitted = final.predict(observed.masks)
-    rest = drawn.known(np.ones(len(observed), dtype=bool), observed.effects - fitted)
-    rounding = resolution(observed.effects)
+    rest = drawn.known(np.ones(len(observed), dtype=bool), observed.values - fitted)
+    rounding = resolution(observed.values)
     return CrossFit(
         scores=(scores + own)[scored],
         predicted=predicted,
@@ -256,9 +256,9 @@ def cross_fit(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
         reach=drawn.share * float(np.abs(drawn.weights[drawn.open]).max(initial=0.0)),
         rounding=rounding,
         exact=error is not None and error <= EXACT * _missed(observed, predicted),
-        flat=float(np.ptp(observed.effects[drawn.open])) <= rounding,
-        doubt=_doubt(drawn, observed.effects, predicted, int(scored.sum())),
-        deviation=float(np.std(observed.effects[drawn.open])),
+        flat=float(np.ptp(observed.values[drawn.open])) <= rounding,
+        doubt=_doubt(drawn, observed.values, predicted, int(scored.sum())),
+        deviation=float(np.std(observed.values[drawn.open])),
         whole_predicted=float(final.predict(np.ones((1, n), dtype=bool))[0]),
     )
 
@@ -288,9 +288,9 @@ def _dealt(drawn: _Drawn, first: NDArray[np.int64], folds: int, rng: np.random.G
     return fold_of
 
 
-def _missed(observed: Observed, predicted: Floats) -> float:
+def _missed(observed: Effects, predicted: Floats) -> float:
     """Mean squared error of held-out predictions ``(m,)`` of what attributions rest on: half differences, or rows."""
-    residual, weights, pairs = observed.effects - predicted, observed.importance(), observed.complement_pairs()
+    residual, weights, pairs = observed.values - predicted, observed.importance(), observed.complement_pairs()
     if pairs is None:
         return float(np.mean(weights * residual**2))
     first, second = pairs

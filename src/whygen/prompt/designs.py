@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import BudgetError, UnknownNameError
-from whygen.prompt.observed import Observed, law_of_number, members_by_size
-from whygen.types import Effects, Masks
+from whygen.prompt.effects import Effects, law_of_number, members_by_size
+from whygen.types import Floats, Masks
 
 Repeats: TypeAlias = Literal["shared", "fresh"]
 """Whether a mask that is drawn again shares its answer (a model whose repeats agree), or is asked again."""
@@ -71,11 +71,11 @@ class Design:
         return self.population is not None and len(np.unique(self.groups)) == self.population
 
     def observed(
-        self, effects: Effects, *, total: float | None = None, nearness: NDArray[np.float64] | None = None
-    ) -> Observed:
+        self, effects: Floats, *, total: float | None = None, nearness: NDArray[np.float64] | None = None
+    ) -> Effects:
         """The first ``len(effects)`` masks with their effects."""
         rows = len(effects)
-        return Observed(
+        return Effects(
             self.masks[:rows], effects, self.groups[:rows], self.keep, self.sizes, total, nearness, self.kept,
             self.drawn_from,
         )  # fmt: skip

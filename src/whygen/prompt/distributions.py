@@ -18,9 +18,8 @@ from whygen.distances.sets import least_cost
 from whygen.encoders import TextEncoder
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.targets import Target
-from whygen.types import Output
+from whygen.types import Floats, Output
 
-Floats: TypeAlias = NDArray[np.float64]
 SetDistance: TypeAlias = Callable[[Floats, Floats, Floats], float]
 """From the distances between two sets ``(a, b)``, within the first ``(a, a)`` and within the second ``(b, b)``."""
 

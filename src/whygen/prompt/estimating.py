@@ -11,8 +11,8 @@ from whygen.errors import BudgetError
 from whygen.prompt import exact, intervals, relevance
 from whygen.prompt.asking import Whole
 from whygen.prompt.collapse import Collapse, collapsed, collapsed_estimate
+from whygen.prompt.effects import Effects, Seen
 from whygen.prompt.noise import resolution
-from whygen.prompt.observed import Observed, Seen
 from whygen.prompt.plan import Plan
 from whygen.stats.intervals import Interval
 from whygen.stats.seeds import generator
@@ -23,7 +23,7 @@ def estimate_from(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.
     estimate = _estimate(seen, whole, plan, seed)
     if estimate.p_values is None:
         return estimate
-    rounding = 4.0 * resolution(seen.observed.effects)
+    rounding = 4.0 * resolution(seen.observed.values)
     return replace(estimate, p_values=np.where(np.abs(estimate.attributions) <= rounding, 1.0, estimate.p_values))
 
 
@@ -67,19 +67,19 @@ def _estimate(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.Esti
     return replace(estimate, predicted=estimate.predicted + middle, fitted=estimate.fitted + middle)
 
 
-def _is_complete(observed: Observed) -> bool:
+def _is_complete(observed: Effects) -> bool:
     """Whether the masks are all there are."""
     population = observed.population()
     everything = np.ones(len(observed), dtype=bool)
     return population is not None and bool((population.asked(everything) >= population.members).all())
 
 
-def _span(observed: Observed, whole: Whole, middle: float, reach: float) -> float:
+def _span(observed: Effects, whole: Whole, middle: float, reach: float) -> float:
     """How far effects may be apart: as far as the target lets them, else as far as they were."""
-    return max(reach, float(np.ptp(np.append(observed.effects, whole.effect - middle))))
+    return max(reach, float(np.ptp(np.append(observed.values, whole.effect - middle))))
 
 
-def _one_effect(observed: Observed, whole: Whole, reach: float) -> Collapse | None:
+def _one_effect(observed: Effects, whole: Whole, reach: float) -> Collapse | None:
     """Whether all masks, the whole ones too, have one effect."""
     collapse = collapsed(observed, whole.repeats, reach)
     complete = bool((observed.masks.sum(axis=1) < observed.n).all())
@@ -90,18 +90,18 @@ FAR = 1e3
 """Effects whose middle is so many times their range from zero are read from there: else their digits are lost."""
 
 
-def _centred(observed: Observed) -> tuple[Observed, float]:
+def _centred(observed: Effects) -> tuple[Effects, float]:
     """The same with the middle of effects that are far from zero taken off, which no estimand asks for."""
-    effects = observed.effects
+    effects = observed.values
     if not len(effects):  # nothing was answered: how many are needed is said where they are fitted
         return observed, 0.0
     middle = float(effects.max() + effects.min()) / 2.0
     if abs(middle) <= FAR * float(np.ptp(effects)):
         return observed, 0.0
-    return observed.with_effects(effects - middle), middle
+    return observed.with_values(effects - middle), middle
 
 
-def interval_from(observed: Observed, whole: Whole, plan: Plan, seed: int, *, reach: float = 0.0) -> Interval | None:
+def interval_from(observed: Effects, whole: Whole, plan: Plan, seed: int, *, reach: float = 0.0) -> Interval | None:
     """The interval alone, for looks of the stop rule: no band, and no mask counts as exact."""
     if (collapse := _one_effect(observed, whole, reach)) is not None:
         return collapsed_estimate(observed, collapse).interval

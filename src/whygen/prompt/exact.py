@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from whygen.errors import DataError
 from whygen.prompt import intervals
-from whygen.prompt.intervals import Estimate, Floats
+from whygen.prompt.effects import Effects
+from whygen.prompt.intervals import Estimate
 from whygen.prompt.noise import MeasuredNoise, measure
-from whygen.prompt.observed import Observed
 from whygen.stats.intervals import Interval
+from whygen.types import Floats
 
 
-def enumerated_estimate(observed: Observed, noise: MeasuredNoise | None = None) -> Estimate:
+def enumerated_estimate(observed: Effects, noise: MeasuredNoise | None = None) -> Estimate:
     """Exact over masks: the mean with a unit minus the mean without it. Only the model's noise is left.
 
     Without the pair {none, all} units no longer vary independently of each other, and the plain difference would give
@@ -35,12 +36,12 @@ def enumerated_estimate(observed: Observed, noise: MeasuredNoise | None = None) 
     if len(observed) < 2**observed.n:
         design = np.column_stack([np.ones(len(observed)), observed.masks])
         slopes: Floats = np.asarray(np.linalg.pinv(design), dtype=np.float64)[1:]
-        return contrast(slopes.T, observed.effects, noise)
+        return contrast(slopes.T, observed.values, noise)
     weights: Floats = observed.masks / kept - ~observed.masks / left_out
-    return contrast(weights, observed.effects, noise)
+    return contrast(weights, observed.values, noise)
 
 
-def enumerated_shapley(observed: Observed, noise: MeasuredNoise | None = None) -> Estimate:
+def enumerated_shapley(observed: Effects, noise: MeasuredNoise | None = None) -> Estimate:
     """Exact Shapley values from all masks: ``sum over z of p_n(|z| - z_i) f(z)``, positive with i and negative without.
 
     Args:
@@ -52,10 +53,10 @@ def enumerated_shapley(observed: Observed, noise: MeasuredNoise | None = None) -
     others = size[:, None] - observed.masks
     members = np.array([math.comb(n - 1, s) for s in range(n)], dtype=np.float64)[others]
     weights: NDArray[np.float64] = np.where(observed.masks, 1.0, -1.0) / (n * members)
-    return contrast(weights, observed.effects, noise)
+    return contrast(weights, observed.values, noise)
 
 
-def complete_estimate(observed: Observed, noise: MeasuredNoise | None = None, *, estimand: str) -> Estimate:
+def complete_estimate(observed: Effects, noise: MeasuredNoise | None = None, *, estimand: str) -> Estimate:
     """The estimate from all masks that a design draws from, whichever it is.
 
     Args:
@@ -67,7 +68,7 @@ def complete_estimate(observed: Observed, noise: MeasuredNoise | None = None, *,
     if population is None or (observed.kept is None and observed.sizes is None):
         find = enumerated_shapley if estimand == "shapley" else enumerated_estimate
         return find(observed, noise)
-    found = contrast(population.chance[:, None] * observed.weights(), observed.effects, noise)
+    found = contrast(population.chance[:, None] * observed.weights(), observed.values, noise)
     if observed.total is None:
         return found
     shift = (observed.total - float(found.attributions.sum())) / observed.n
@@ -75,7 +76,7 @@ def complete_estimate(observed: Observed, noise: MeasuredNoise | None = None, *,
     return replace(found, attributions=found.attributions + shift, interval=moved)
 
 
-def local_estimate(observed: Observed, noise: MeasuredNoise | None = None) -> Estimate:
+def local_estimate(observed: Effects, noise: MeasuredNoise | None = None) -> Estimate:
     """The line that tells the nearest masks best; where all masks were asked only the model's noise is left.
 
     What the line misses is no error of it where nothing was sampled, though the sandwich of `intervals.local_estimate`
@@ -88,12 +89,12 @@ def local_estimate(observed: Observed, noise: MeasuredNoise | None = None) -> Es
     sampled = intervals.local_estimate(observed)
     if noise is None or noise.source == "unknown":
         return sampled
-    found = contrast(intervals.local_weights(observed), observed.effects, noise)
+    found = contrast(intervals.local_weights(observed), observed.values, noise)
     return replace(found, p_values=None, effective=sampled.effective)
 
 
 def leave_one_out_estimate(
-    observed: Observed, repeats: Floats, *, draws: Floats | None = None, known: bool = False, reach: float = 0.0
+    observed: Effects, repeats: Floats, *, draws: Floats | None = None, known: bool = False, reach: float = 0.0
 ) -> Estimate:
     """``f(1) - f(1 without i)``. METHODS A3.
 
@@ -110,14 +111,14 @@ def leave_one_out_estimate(
         DataError: if ``draws`` has not one row a unit.
     """
     n = len(observed)
-    draws = observed.effects[:, None] if draws is None else draws
+    draws = observed.values[:, None] if draws is None else draws
     if len(draws) != n:
         raise DataError(f"draws has {len(draws)} rows for {n} masks: give one row a unit, in order.")
     every = np.full((n + 1, max(draws.shape[1], len(repeats))), np.nan)
     every[:n, : draws.shape[1]], every[n, : len(repeats)] = draws, repeats
     noise = measure(every, known=known, speaks=np.arange(n + 1) < n, reach=reach)
     weights: Floats = np.vstack([-np.eye(n), np.ones((1, n))])
-    return contrast(weights, np.append(observed.effects, repeats.mean()), noise)
+    return contrast(weights, np.append(observed.values, repeats.mean()), noise)
 
 
 def contrast(weights: Floats, effects: Floats, noise: MeasuredNoise | None) -> Estimate:

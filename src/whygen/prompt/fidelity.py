@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from whygen.prompt.effects import Effects
 from whygen.prompt.noise import MeasuredNoise, resolution
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate, fitter
 from whygen.prompt.surrogates.values import ByChance
 
@@ -47,15 +47,15 @@ def r_squared(
     return 1.0 - float((weights * (effects - predicted) ** 2).sum()) / total
 
 
-def falls_short(observed: Observed, predicted: NDArray[np.float64], *, share: float) -> bool:
+def falls_short(observed: Effects, predicted: NDArray[np.float64], *, share: float) -> bool:
     """Whether held-out predictions ``(m,)`` miss ``share`` of the variance for sure: by more than chance among masks.
 
     R2 is under ``share`` exactly where squared errors exceed ``1 - share`` of the squared deviations on average; that
     is a t-test over groups of masks, one-sided at `DOUBT`.
     """
     weights = np.ones(len(observed)) if observed.nearness is None else observed.nearness
-    mean = float((weights * observed.effects).sum() / weights.sum())
-    missed = weights * ((observed.effects - predicted) ** 2 - (1.0 - share) * (observed.effects - mean) ** 2)
+    mean = float((weights * observed.values).sum() / weights.sum())
+    missed = weights * ((observed.values - predicted) ** 2 - (1.0 - share) * (observed.values - mean) ** 2)
     names, group_of = np.unique(observed.groups, return_inverse=True)
     each = np.bincount(group_of, missed) / np.bincount(group_of)
     if len(names) < 3:
@@ -64,7 +64,7 @@ def falls_short(observed: Observed, predicted: NDArray[np.float64], *, share: fl
     return float(each.mean()) > error * float(stdtrit(len(names) - 1.0, 1.0 - DOUBT))
 
 
-def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> ChanceLevel | None:
+def chance_level(observed: Effects, surrogate: Surrogate, rng: np.random.Generator) -> ChanceLevel | None:
     """In-sample R2 when the effects of whole groups are shuffled, `CHANCE_ROUNDS` times.
 
     The masks are the same each time: what depends on them alone is worked out once, and a surrogate that averages may
@@ -74,7 +74,7 @@ def chance_level(observed: Observed, surrogate: Surrogate, rng: np.random.Genera
     groups = len(np.unique(observed.groups))
     if len(order) % groups:
         return None
-    blocks = observed.effects[order].reshape(groups, -1)
+    blocks = observed.values[order].reshape(groups, -1)
     fit = surrogate.by_chance(observed) if isinstance(surrogate, ByChance) else fitter(surrogate, observed)
     values: list[float] = []
     for _ in range(CHANCE_ROUNDS):

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from whygen.prompt.asking import Whole
 from whygen.prompt.designs import Design
+from whygen.prompt.effects import Effects, Seen
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.noise import MeasuredNoise
-from whygen.prompt.observed import Observed, Seen
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
     """Everything that was found, before it is put into words."""
 
-    observed: Observed
+    observed: Effects
     design: Design
     whole: Whole
     estimate: Estimate

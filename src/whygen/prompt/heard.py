@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whygen.prompt.noise import MeasuredNoise, measure
 from whygen.prompt.targets import Target
-from whygen.types import Output
-
-Floats: TypeAlias = NDArray[np.float64]
+from whygen.types import Floats, Output
 
 Measure: TypeAlias = Callable[[Sequence[Output]], Floats]
 """Outputs to several effects of each, shape ``(n, k)``."""

@@ -23,13 +23,13 @@ from whygen.models import Model, ModelOptions, load_model
 from whygen.prompt.asking import Asker, Whole, least_steady, steadiness
 from whygen.prompt.assemble import assemble
 from whygen.prompt.designs import Design
+from whygen.prompt.effects import Seen
 from whygen.prompt.ending import partial
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.findings import Findings
 from whygen.prompt.foresee import Forecast, forecast, paid
-from whygen.prompt.intervals import LIKE_THESE, Estimate, Floats, cross_fit
+from whygen.prompt.intervals import LIKE_THESE, Estimate, cross_fit
 from whygen.prompt.noise import ROUNDING, averaged
-from whygen.prompt.observed import Seen
 from whygen.prompt.observing import observe
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, choose
@@ -41,7 +41,7 @@ from whygen.stats.crossed import at_least, between_inputs, share_unseen, student
 from whygen.stats.intervals import Interval, student_half_width
 from whygen.stats.seeds import generator
 from whygen.typed import typed
-from whygen.types import Chat, Output, Settings, Template
+from whygen.types import Chat, Floats, Output, Settings, Template
 
 ESTIMANDS = ("banzhaf", "shapley", "loo")
 OVER = ("like-these", "these")
@@ -254,9 +254,9 @@ class _Asked:
     def mean_seen(self) -> Seen:
         """The game averaged over inputs; the noise of inputs is independent, so its mean is as much smaller."""
         totals = [one.observed.total for one in self.seen if one.observed.total is not None]
-        effects = np.mean([one.observed.effects for one in self.seen], axis=0)
+        effects = np.mean([one.observed.values for one in self.seen], axis=0)
         total = float(np.mean(totals)) if totals else None
-        observed = replace(self.seen[0].observed.with_effects(effects), total=total)
+        observed = replace(self.seen[0].observed.with_values(effects), total=total)
         return Seen(observed, averaged([one.noise for one in self.seen]), self.seen[0].rows, reach=self.seen[0].reach)
 
     def exact(self) -> Floats:
@@ -330,7 +330,7 @@ def _findings(asked: _Asked, over: str) -> tuple[Findings, Floats]:
         estimate = replace(estimate, method=f"{estimate.method}; for these {inputs} inputs")
     else:
         interval = _like_these(estimate, own, scores, asked)
-        zero = 1e-9 * max(float(np.abs(seen.observed.effects).max(initial=0.0)) for seen in asked.seen)
+        zero = 1e-9 * max(float(np.abs(seen.observed.values).max(initial=0.0)) for seen in asked.seen)
         p_values = student_p(interval, inputs - 1.0, zero=zero)
         method = f"Student t over {inputs} inputs and the masks they share; {LIKE_THESE}"
         estimate = replace(estimate, interval=interval, p_values=p_values, method=method)
@@ -344,7 +344,7 @@ def _like_these(estimate: Estimate, own: Floats, scores: Floats | None, asked: _
     leaves room for the share of such inputs that these may have missed, times all that effects differ by.
     """
     inputs, design = len(own), asked.design
-    span = max(float(np.ptp(seen.observed.effects)) for seen in asked.seen)
+    span = max(float(np.ptp(seen.observed.values)) for seen in asked.seen)
     if scores is None or estimate.interval is None:
         half = student_half_width(own.var(axis=0, ddof=1) / inputs, inputs - 1.0)
         interval = Interval(estimate.attributions, estimate.attributions - half, estimate.attributions + half)

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.prompt.effects import Effects
 from whygen.prompt.noise import resolution
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import LINEAR, Linear, Ridge, Surrogate
 from whygen.prompt.surrogates.folding import group_means
 from whygen.prompt.surrogates.pairs import Support, fit_both, leftover, pursue
@@ -66,7 +66,7 @@ class _Scored(NamedTuple):
 
 
 def strongest_pairs(
-    observed: Observed, surrogate: Surrogate, rng: np.random.Generator, *, most: int = 5
+    observed: Effects, surrogate: Surrogate, rng: np.random.Generator, *, most: int = 5
 ) -> tuple[Interaction, ...]:
     """The pairs of units that act together most, by absolute value; none where they do not raise held-out fidelity.
 
@@ -82,7 +82,7 @@ def strongest_pairs(
     if observed.sizes is not None:
         raise ValueError("strongest_pairs needs units that were kept independently: masks by size give other weights")
     names, group_of = np.unique(observed.groups, return_inverse=True)
-    if len(names) < FEWEST_GROUPS or observed.n < 2 or most < 1 or not np.ptp(observed.effects):
+    if len(names) < FEWEST_GROUPS or observed.n < 2 or most < 1 or not np.ptp(observed.values):
         return ()
     choosing = (rng.permutation(len(names)) % 2 == 0)[group_of]
     support = _chosen(observed.take(choosing), surrogate, most)
@@ -91,22 +91,22 @@ def strongest_pairs(
     scored = _scored(observed, ~choosing, surrogate, support, rng)
     if scored.gains.mean() <= scored.gains.std(ddof=1) / np.sqrt(len(scored.gains)):
         return ()
-    found = _report(scored.scores, support, rng, rounding=4.0 * resolution(observed.effects))
-    rounding = ROUNDING * float(np.abs(observed.effects).max())
+    found = _report(scored.scores, support, rng, rounding=4.0 * resolution(observed.values))
+    rounding = ROUNDING * float(np.abs(observed.values).max())
     return tuple(pair for pair in found if max(abs(pair.low), abs(pair.high)) > rounding)
 
 
-def _chosen(observed: Observed, surrogate: Surrogate, most: int) -> Support:
+def _chosen(observed: Effects, surrogate: Surrogate, most: int) -> Support:
     """The first ``most`` pairs of a pursuit on what the main effects leave over."""
     return pursue(leftover(observed, _main(observed, surrogate)), most).support
 
 
-def _main(observed: Observed, surrogate: Surrogate) -> Linear:
+def _main(observed: Effects, surrogate: Surrogate) -> Linear:
     return (surrogate if isinstance(surrogate, LINEAR) else Ridge()).fit(observed)
 
 
 def _scored(
-    observed: Observed, estimating: NDArray[np.bool_], surrogate: Surrogate, support: Support, rng: np.random.Generator
+    observed: Effects, estimating: NDArray[np.bool_], surrogate: Surrogate, support: Support, rng: np.random.Generator
 ) -> _Scored:
     """Scores of the estimating half. Every fold of it is scored by a fit to all the other masks of both halves."""
     weights, ratio = observed.weights(), observed.ratio()
@@ -120,11 +120,11 @@ def _scored(
             continue
         rest, seen = observed.take(~held), observed.take(held)
         main, pairs = fit_both(rest, support)
-        left = seen.effects - main.predict(seen.masks) - pairs.predict(seen.masks)
+        left = seen.values - main.predict(seen.masks) - pairs.predict(seen.masks)
         # The weights of both units hold the ratio of the two laws, which counts once.
         own = weights[held][:, support[:, 0]] * weights[held][:, support[:, 1]] / ratio[held, None]
         scores.append(pairs.coefficients + group_means(own * left[:, None], seen.groups))
-        alone = seen.effects - _main(rest, surrogate).predict(seen.masks)
+        alone = seen.values - _main(rest, surrogate).predict(seen.masks)
         gains.append(group_means((alone**2 - left**2)[:, None], seen.groups)[:, 0])
     return _Scored(np.concatenate(scores), np.concatenate(gains))
 

@@ -8,7 +8,7 @@ excludes zero (before the correction for the number of units, which the report s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,15 @@ from scipy.optimize import brentq  # pyright: ignore[reportUnknownVariableType]
 
 from whygen.errors import DataError
 from whygen.prompt.crossfit import FEWEST_GROUPS, MET, TRANSLATION, CrossFit, cross_fit, folds_for, noise_of_score
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.stats.intervals import Error, Interval, simultaneous, student_half_width
+from whygen.types import Floats
 
 __all__ = [
     "FEWEST_GROUPS", "LEVEL", "LEVEL_OF_LOOKS", "LIKE_THESE", "CrossFit", "Estimate", "cross_fit", "folds_for",
     "local_estimate", "noise_of_score", "sampled_error", "sampled_estimate", "shapley_error", "shapley_estimate",
 ]  # fmt: skip
 
-Floats: TypeAlias = NDArray[np.float64]
 
 LEVEL = 0.95
 """Coverage of the intervals when the number of masks was fixed in advance."""
@@ -98,7 +98,7 @@ def sampled_estimate(
     return _estimate(fit, error, values, rng, level=level, method="Student t over cross-fitted scores")
 
 
-def shapley_error(fit: CrossFit, observed: Observed, *, noise: float = 0.0, shared: float = 0.0) -> Error:
+def shapley_error(fit: CrossFit, observed: Effects, *, noise: float = 0.0, shared: float = 0.0) -> Error:
     """The Shapley values in the middle of their intervals, projected onto efficiency: they sum to f(1) - f(0).
 
     Args:
@@ -111,8 +111,8 @@ def shapley_error(fit: CrossFit, observed: Observed, *, noise: float = 0.0, shar
         ValueError: if ``observed`` has no total.
     """
     if observed.total is None:
-        raise ValueError("Shapley values need Observed.total, f(1) - f(0)")
-    error = fit.error(noise=noise, span=max(float(np.ptp(observed.effects)), abs(observed.total)))
+        raise ValueError("Shapley values need Effects.total, f(1) - f(0)")
+    error = fit.error(noise=noise, span=max(float(np.ptp(observed.values)), abs(observed.total)))
     middle: Floats = error.estimate + (observed.total - float(error.estimate.sum())) / observed.n
     standard: Floats = np.hypot(error.standard, np.sqrt(shared) / observed.n)
     return Error(middle, standard, error.degrees).at_least(fit.least_error())
@@ -120,7 +120,7 @@ def shapley_error(fit: CrossFit, observed: Observed, *, noise: float = 0.0, shar
 
 def shapley_estimate(
     fit: CrossFit,
-    observed: Observed,
+    observed: Effects,
     rng: np.random.Generator,
     *,
     noise: float = 0.0,
@@ -173,7 +173,7 @@ def _efficient(values: Floats, interval: Interval, total: float) -> Floats:
     return found
 
 
-def local_estimate(observed: Observed) -> Estimate:
+def local_estimate(observed: Effects) -> Estimate:
     """Weighted least squares under the observed ``nearness``; intervals from HC3, clustered by group.
 
     There is none where groups are under twice as many as coefficients: residuals of a line that nearly interpolates say
@@ -190,8 +190,8 @@ def local_estimate(observed: Observed) -> Estimate:
     """
     x, weights, bread = _normal_equations(observed)
     effective = float(weights.sum() ** 2 / (weights**2).sum())
-    solution: Floats = bread @ x.T @ (weights * observed.effects)
-    residual: Floats = observed.effects - x @ solution
+    solution: Floats = bread @ x.T @ (weights * observed.values)
+    residual: Floats = observed.values - x @ solution
     leverage: Floats = weights * ((x @ bread) * x).sum(axis=1)
     meat_rows: Floats = x * (weights * residual / np.maximum(1.0 - leverage, 1e-6))[:, None]
     names, group_of = np.unique(observed.groups, return_inverse=True)
@@ -202,14 +202,14 @@ def local_estimate(observed: Observed) -> Estimate:
     if degrees < x.shape[1]:  # hardly a residual is left, and HC3 divides by what is left of each
         method = f"none: {len(names)} groups of masks for {x.shape[1]} coefficients; an interval needs twice as many"
         return Estimate(coefficients, None, None, method, effective)
-    if float(np.ptp(residual)) <= MET * float(np.ptp(observed.effects)):  # a line met all masks drawn: see `MET`
-        variance = np.maximum(variance, (2.0 * float(np.std(observed.effects)) / (len(names) + 1.0)) ** 2)
+    if float(np.ptp(residual)) <= MET * float(np.ptp(observed.values)):  # a line met all masks drawn: see `MET`
+        variance = np.maximum(variance, (2.0 * float(np.std(observed.values)) / (len(names) + 1.0)) ** 2)
     half = student_half_width(variance, degrees)
     interval = Interval(coefficients, coefficients - half, coefficients + half)
     return Estimate(coefficients, interval, None, "sandwich (HC3) clustered by pair", effective)
 
 
-def local_weights(observed: Observed) -> Floats:
+def local_weights(observed: Effects) -> Floats:
     """How weighted least squares makes its coefficients of effects, ``(m, n)``: ``weights.T @ effects``.
 
     Raises:
@@ -219,7 +219,7 @@ def local_weights(observed: Observed) -> Floats:
     return (weights[:, None] * (x @ bread))[:, 1:]
 
 
-def _normal_equations(observed: Observed) -> tuple[Floats, Floats, Floats]:
+def _normal_equations(observed: Effects) -> tuple[Floats, Floats, Floats]:
     """Columns ``(m, n + 1)``, the first of ones; the weight of each mask; and the inverse of ``x.T @ (w x)``."""
     weights = np.ones(len(observed)) if observed.nearness is None else observed.nearness
     if weights.shape != (len(observed),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():

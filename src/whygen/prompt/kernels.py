@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whygen import distances
 from whygen.encoders import TextEncoder, load_text_encoder
 from whygen.errors import UnknownNameError
-from whygen.types import Masks
-
-Floats: TypeAlias = NDArray[np.float64]
+from whygen.types import Floats, Masks
 
 
 class Kernel(Protocol):

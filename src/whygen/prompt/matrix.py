@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from whygen.prompt.heard import Floats, Heard, Read
+from whygen.prompt.heard import Heard, Read
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.sentences import sentence_effects
 from whygen.prompt.targets import Target
 from whygen.results.records import OutputSentence, SentenceMatrix, TargetRecord
 from whygen.stats.multiplicity import benjamini_hochberg
+from whygen.types import Floats
 
 FALSE_DISCOVERY = 0.05
 """Expected share of false cells among those that are called significant."""

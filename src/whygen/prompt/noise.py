@@ -28,8 +28,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from whygen.stats.intervals import student_half_width
-
-Floats: TypeAlias = NDArray[np.float64]
+from whygen.types import Floats
 
 LEVEL = 0.95
 

@@ -13,16 +13,16 @@ from whygen.prompt import designs, relevance, stopping
 from whygen.prompt.asking import MOST_DRAWS, Asker, Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import Sets
+from whygen.prompt.effects import Seen, Stopped
 from whygen.prompt.estimating import interval_from
 from whygen.prompt.failing import cause
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.noise import MeasuredNoise, given, measure
-from whygen.prompt.observed import Seen, Stopped
 from whygen.prompt.plan import Plan
 from whygen.prompt.scales import reach, rescale
 from whygen.prompt.units import Sent, shown
 from whygen.stats.seeds import generator
-from whygen.types import Effects, Output
+from whygen.types import Floats, Output
 
 
 def observe(asker: Asker, design: Design, whole: Whole, plan: Plan, seed: int) -> tuple[Seen, Whole]:
@@ -73,9 +73,9 @@ def _unanswered(asker: Asker, missing: int, asked: int) -> BaseException:
 
 
 def _collect(
-    asker: Asker, prompts: Sequence[Sent], read: Callable[[NDArray[np.float64]], Effects], rule: _StopRule
+    asker: Asker, prompts: Sequence[Sent], read: Callable[[NDArray[np.float64]], Floats], rule: _StopRule
 ) -> tuple[NDArray[np.float64], int, Stopped | None]:
-    """Effects of masks and draws ``(m, draws)``, NaN where there is none; irrelevant answers; what stopped the run."""
+    """Floats of masks and draws ``(m, draws)``, NaN where there is none; irrelevant answers; what stopped the run."""
     design, whole, plan = rule.design, rule.whole, rule.plan
     draws = plan.options.draws
     full = asker.is_known(design, prompts, whole, draws=draws)
@@ -99,7 +99,7 @@ def _nearness(asker: Asker, design: Design, prompts: Sequence[Sent], kernel: Ker
     return kernel.weights(design.masks, [shown(sent) for sent in prompts], asker.units.text)
 
 
-def _reader(asker: Asker, whole: Whole, plan: Plan) -> Callable[[NDArray[np.float64]], Effects]:
+def _reader(asker: Asker, whole: Whole, plan: Plan) -> Callable[[NDArray[np.float64]], Floats]:
     """From effects of draws ``(m, draws)`` to one effect a mask ``(m,)``: their mean, or that of the set they form."""
     options = plan.options
     if options.distribution is None:
@@ -112,7 +112,7 @@ def _reader(asker: Asker, whole: Whole, plan: Plan) -> Callable[[NDArray[np.floa
             known[row] = sets.effect(asker.answers[row])
         return known[row]
 
-    def read(effects: NDArray[np.float64]) -> Effects:
+    def read(effects: NDArray[np.float64]) -> Floats:
         alive: NDArray[np.bool_] = np.asarray(~np.isnan(effects[:, : options.draws]).any(axis=1))
         return np.array([of(row) if alive[row] else np.nan for row in range(len(effects))])
 
@@ -130,7 +130,7 @@ def _total(asker: Asker, design: Design, whole: Whole, plan: Plan) -> float | No
 
 
 def _set_effects(asker: Asker, sets: Sequence[Sequence[Output]], whole: Whole, plan: Plan) -> NDArray[np.float64]:
-    """Effects of sets of answers, shape ``(sets,)``: minus their distance from the set of references."""
+    """Floats of sets of answers, shape ``(sets,)``: minus their distance from the set of references."""
     assert plan.options.distribution is not None  # noqa: S101 - the caller looked
     measured = Sets(plan.options.distribution, asker.target, whole.references)
     return np.array([measured.effect(answers) for answers in sets])
@@ -160,7 +160,7 @@ class _StopRule:
     reach: float
     history: list[NDArray[np.float64]] = field(default_factory=list[NDArray[np.float64]])
 
-    def met(self, effects: Effects) -> Stopped | None:
+    def met(self, effects: Floats) -> Stopped | None:
         """``width`` when every interval is narrow enough, ``order`` when the first units no longer change places."""
         options, design, rows = self.plan.options, self.design, len(effects)
         alive = _alive(effects[:, None], design.groups)[:rows]
@@ -189,7 +189,7 @@ def _alive(effects: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[n
     return alive
 
 
-def mean_of_draws(effects: NDArray[np.float64]) -> Effects:
+def mean_of_draws(effects: NDArray[np.float64]) -> Floats:
     """Mean effect of each mask ``(m,)`` over its draws ``(m, draws)``; NaN where the first was not answered."""
     drawn = ~np.isnan(effects)
     mean = np.where(drawn, effects, 0.0).sum(axis=1) / np.maximum(drawn.sum(axis=1), 1)
@@ -227,7 +227,7 @@ def _again(
 
 
 def _with_repeats(effects: NDArray[np.float64], known: NDArray[np.bool_], whole: Whole) -> NDArray[np.float64]:
-    """Effects of draws ``(m, draws)``, with those of the whole prompt for masks it stands for, ``known`` ``(m,)``."""
+    """Floats of draws ``(m, draws)``, with those of the whole prompt for masks it stands for, ``known`` ``(m,)``."""
     if not known.any():
         return effects
     every = np.full((len(effects), max(effects.shape[1], len(whole.repeats))), np.nan)

@@ -16,7 +16,7 @@ from whygen.prompt import gsmile
 from whygen.prompt.targets import Target, Verb
 from whygen.results.prompt import TargetRecord
 from whygen.typed import typed
-from whygen.types import Effects, Output, Picture, Vectors
+from whygen.types import Floats, Output, Picture, Vectors
 
 Numbers: TypeAlias = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ class Pictured:
         """Refuse an answer without a picture before any mask is paid for."""
         _drawn(reference)
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         return self.against(outputs, references).mean(axis=1)
 
     def against(self, outputs: Sequence[Output], references: Sequence[Output]) -> Numbers:

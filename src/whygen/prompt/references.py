@@ -14,11 +14,11 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from whygen.prompt.distributions import Sets
-from whygen.prompt.intervals import Estimate, Floats
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
+from whygen.prompt.intervals import Estimate
 from whygen.prompt.targets import Compares, Target
 from whygen.stats.intervals import Interval, student_half_width
-from whygen.types import Output
+from whygen.types import Floats, Output
 
 FEWEST_OF_SETS = 3
 """A set of references less one must be a set."""
@@ -49,7 +49,7 @@ def over_references(estimate: Estimate, variance: Floats, references: int) -> Es
 
 
 def variance_over_references(
-    observed: Observed,
+    observed: Effects,
     answers: Sequence[Sequence[Output]],
     repeats: Sequence[Output],
     references: Sequence[Output],
@@ -91,7 +91,7 @@ def _by_answer(answers: Sequence[Sequence[Output]], references: Sequence[Output]
     return np.array([row.mean(axis=0) for row in rows], dtype=np.float64)
 
 
-def _attributions(observed: Observed, effects: Floats, whole: Floats) -> Floats:
+def _attributions(observed: Effects, effects: Floats, whole: Floats) -> Floats:
     """Attributions by weighted least squares for each column of ``effects`` ``(m, k)``, shape ``(n, k)``.
 
     A fit without folds or penalty does: only how attributions differ between references is read from it.

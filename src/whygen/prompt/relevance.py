@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from whygen.errors import UnknownNameError, UsageError
-from whygen.prompt.intervals import Estimate, Floats
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
+from whygen.prompt.intervals import Estimate
 from whygen.prompt.targets import Target
 from whygen.stats.intervals import Interval, student_half_width
-from whygen.types import Output
+from whygen.types import Floats, Output
 
 CHOICES = ("count", "exclude")
 """What becomes of irrelevant answers: they are counted, or attributions are those among the relevant ones."""
@@ -75,7 +75,7 @@ def irrelevant(effects: NDArray[np.float64], line: float | None) -> NDArray[np.b
     return np.asarray(effects <= line)
 
 
-def among_relevant(observed: Observed, draws: Floats, strange: NDArray[np.bool_]) -> Estimate:
+def among_relevant(observed: Effects, draws: Floats, strange: NDArray[np.bool_]) -> Estimate:
     """Banzhaf values among relevant answers: their mean effect with a unit, less that without it.
 
     Each mean is a ratio of two: effects of relevant answers over their number, so masks with more of them weigh more
@@ -108,7 +108,7 @@ def among_relevant(observed: Observed, draws: Floats, strange: NDArray[np.bool_]
     return _by_groups(means[0] - means[1], parts[0] - parts[1], observed)
 
 
-def on_relevance(observed: Observed, draws: Floats, strange: NDArray[np.bool_]) -> Estimate:
+def on_relevance(observed: Effects, draws: Floats, strange: NDArray[np.bool_]) -> Estimate:
     """Banzhaf values of the chance of a relevant answer; arguments as of `among_relevant`."""
     drawn = ~np.isnan(draws)
     share: Floats = (drawn & ~strange).sum(axis=1) / drawn.sum(axis=1)
@@ -119,13 +119,13 @@ def on_relevance(observed: Observed, draws: Floats, strange: NDArray[np.bool_]) 
     return _by_groups(means[0] - means[1], one - other, observed)
 
 
-def _arms(observed: Observed) -> tuple[Floats, Floats]:
+def _arms(observed: Effects) -> tuple[Floats, Floats]:
     """Weights ``(m, n)`` of the masks with each unit, and of those without it."""
     weights: Floats = observed.ratio()[:, None]
     return observed.masks * weights, ~observed.masks * weights
 
 
-def _by_groups(values: Floats, parts: Floats, observed: Observed) -> Estimate:
+def _by_groups(values: Floats, parts: Floats, observed: Effects) -> Estimate:
     """Student's t over groups, whose ``parts`` ``(m, n)`` sum to the error of each value."""
     names, group_of = np.unique(observed.groups, return_inverse=True)
     sums = np.zeros((len(names), parts.shape[1]))

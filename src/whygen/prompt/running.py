@@ -16,6 +16,7 @@ from whygen.prompt import relevance
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.assemble import assemble
 from whygen.prompt.designs import Design
+from whygen.prompt.effects import Seen
 from whygen.prompt.ending import partial
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.failing import cause
@@ -25,7 +26,6 @@ from whygen.prompt.interactions import strongest_pairs
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.matrix import sentence_matrix
 from whygen.prompt.noise import measure
-from whygen.prompt.observed import Seen
 from whygen.prompt.observing import observe
 from whygen.prompt.plan import Plan
 from whygen.prompt.prepare import Question
@@ -197,12 +197,12 @@ def _effects(run: Run, target: Target) -> list[float | None]:
 def _column(run: Run, read: Read, place: int) -> Run:
     """The run with the effects of one of the targets that read it."""
     scale = run.plan.options.scale
-    observed = replace(run.seen.observed, effects=rescale(scale, read.effects[:, place]))
+    observed = replace(run.seen.observed, values=rescale(scale, read.effects[:, place]))
     if observed.total is not None:
         observed = replace(observed, total=read.total(place))
     noise = read.noise(place, reach=run.seen.reach)
     if scale != "none":  # effects are rescaled over the run: those of single draws are in another unit
-        noise = measure(observed.effects[:, None], known=read.known)
+        noise = measure(observed.values[:, None], known=read.known)
     seen = replace(run.seen, observed=observed, noise=noise, draws=read.draws[:, :, place])
     return replace(run, whole=replace(run.whole, repeats=read.repeats[:, place]), seen=seen)
 
@@ -223,7 +223,7 @@ def _sets(run: Run, estimate: Estimate, further: int) -> AnswerSets:
 
 def _calls(run: Run, place: int, row: int) -> list[SetCall]:
     """The draws of one mask: what was sent, what came back, and the effect."""
-    effects = run.seen.observed.effects[place : place + 1] if run.seen.draws is None else run.seen.draws[place]
+    effects = run.seen.observed.values[place : place + 1] if run.seen.draws is None else run.seen.draws[place]
     outputs = run.asker.answers[row]
     known = [effect for effect in effects.tolist() if not np.isnan(effect)]
     return [

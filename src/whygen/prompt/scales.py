@@ -10,17 +10,17 @@ from whygen.errors import UnknownNameError
 from whygen.prompt import gsmile, relevance
 from whygen.prompt.targets import Target
 from whygen.results.prompt import TargetRecord
-from whygen.types import Effects, Output
+from whygen.types import Floats, Output
 
 
-def _min_max(effects: Effects) -> Effects:
+def _min_max(effects: Floats) -> Floats:
     alive = ~np.isnan(effects)
     scaled = np.full(len(effects), np.nan)
     scaled[alive] = gsmile.similarity(-effects[alive])
     return scaled
 
 
-SCALES: dict[str, Callable[[Effects], Effects]] = {"none": lambda effects: effects, "min-max": _min_max}
+SCALES: dict[str, Callable[[Floats], Floats]] = {"none": lambda effects: effects, "min-max": _min_max}
 
 
 def check_scale(name: str) -> None:
@@ -33,8 +33,8 @@ def check_scale(name: str) -> None:
         raise UnknownNameError("scale", name, SCALES)
 
 
-def rescale(name: str, effects: Effects) -> Effects:
-    """Effects ``(m,)`` on the scale of that name; NaN stays NaN."""
+def rescale(name: str, effects: Floats) -> Floats:
+    """Floats ``(m,)`` on the scale of that name; NaN stays NaN."""
     return SCALES[name](effects)
 
 

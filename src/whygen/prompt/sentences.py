@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from whygen.errors import DataError, UsageError
-from whygen.prompt.heard import Floats
 from whygen.prompt.targets import Compares, Target
 from whygen.prompt.targets.scored import scores_of
 from whygen.prompt.units import Span, sentences
-from whygen.types import Output
+from whygen.types import Floats, Output
 
 
 @dataclass(frozen=True, slots=True)

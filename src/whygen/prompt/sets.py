@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from whygen.prompt.deciding import decided, leaning
 from whygen.prompt.noise import Steadiness
 from whygen.results.records import AnswerSets, UnitSet
-from whygen.types import Effects, Masks
+from whygen.types import Floats, Masks
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -31,7 +31,7 @@ SHOWN = 3
 """Sets that are shown of each kind, when no further call is made."""
 
 ROUNDING = 1e-6
-"""Effects that differ by less, as a share of f(1) or of 1, are the same: encoders are exact to that only."""
+"""Floats that differ by less, as a share of f(1) or of 1, are the same: encoders are exact to that only."""
 
 ERROR = 0.02
 """Chance with which a set that is not minimal is called so, where the model samples. Where its answers are near a coin
@@ -61,7 +61,7 @@ Kind: TypeAlias = Literal["changing", "keeping"]
 """Members of a changing set are taken away together; those of a keeping set are sent alone."""
 
 
-def changed_below(effects: Effects, repeats: Effects) -> float:
+def changed_below(effects: Floats, repeats: Floats) -> float:
     """The effect under which an answer counts as changed: half way from f(1) to the median mask, and under the repeats.
 
     For a target that agrees or not, that is "the answer differs"; for a distance, "further than half of what the masks
@@ -157,7 +157,7 @@ class _Search:
         effect = float(np.mean([call.effect for call in self.calls(members)]))
         return effect if self.kind == "changing" else -effect
 
-    def shrunk(self, members: Mask, strength: Effects) -> Mask:
+    def shrunk(self, members: Mask, strength: Floats) -> Mask:
         """Fewer of the units, as long as what is left does it and calls are left; the weakest go first."""
         size = max(1, int(members.sum()) // 2)
         while True:
@@ -211,7 +211,7 @@ def _one_less(members: Mask) -> Iterator[Mask]:
     return _without(members, members.astype(np.float64), 1)
 
 
-def _without(members: Mask, strength: Effects, size: int) -> Iterator[Mask]:
+def _without(members: Mask, strength: Floats, size: int) -> Iterator[Mask]:
     """The set without each chunk of ``size`` of its units, the weakest chunk first."""
     units = np.flatnonzero(members)
     units = units[np.argsort(strength[units], kind="stable")]
@@ -221,7 +221,7 @@ def _without(members: Mask, strength: Effects, size: int) -> Iterator[Mask]:
         yield less
 
 
-def _beginnings(strength: Effects, below: int) -> Iterator[Mask]:
+def _beginnings(strength: Floats, below: int) -> Iterator[Mask]:
     """The strongest unit, the two strongest, four, eight ...: fewer than ``below``."""
     order = np.argsort(-strength, kind="stable")
     size = 1
@@ -235,10 +235,10 @@ def _beginnings(strength: Effects, below: int) -> Iterator[Mask]:
 def answer_sets(
     masks: Masks,
     calls: Sequence[Sequence[SetCall]],
-    repeats: Effects,
+    repeats: Floats,
     *,
     texts: Sequence[str],
-    strength: Effects | None = None,
+    strength: Floats | None = None,
     threshold: float | None = None,
     steady: Steadiness = "known",
     ask: Ask | None = None,
@@ -280,7 +280,7 @@ def answer_sets(
     )
 
 
-def _look(search: _Search, strength: Effects) -> None:
+def _look(search: _Search, strength: Floats) -> None:
     """Shrink and test sets of one kind, where calls may be made."""
     if search.ask is None or search.left <= 0:
         return
@@ -295,7 +295,7 @@ def _found(search: _Search, texts: Sequence[str]) -> tuple[UnitSet, ...]:
     return tuple(_shown(search, members, texts) for members in search.observed(len(texts))[:SHOWN])
 
 
-def _look_at_the_others(search: _Search, strength: Effects) -> None:
+def _look_at_the_others(search: _Search, strength: Floats) -> None:
     """The next sets in their turn, as long as calls are left: each is shrunk, and becomes minimal or gives way."""
     while search.left > 0:
         before = search.made
@@ -307,7 +307,7 @@ def _look_at_the_others(search: _Search, strength: Effects) -> None:
             return
 
 
-def _start(search: _Search, strength: Effects) -> Mask | None:
+def _start(search: _Search, strength: Floats) -> Mask | None:
     """The smallest set that does it: of those observed, or a few of the strongest units; else all units."""
     n = len(strength)
     known = next((members for members in search.observed(n) if search.tried(members)), None)

@@ -15,10 +15,10 @@ from whygen.prompt.collapse import Collapse, collapsed
 from whygen.prompt.designs import LEVEL_BY_LEVEL
 from whygen.prompt.fidelity import falls_short
 from whygen.prompt.findings import Findings
-from whygen.prompt.intervals import LIKE_THESE, Floats
+from whygen.prompt.intervals import LIKE_THESE
 from whygen.prompt.targets import Counts, Target, Timed
 from whygen.results.prompt import Fidelity, Sample, Warned
-from whygen.types import Failure, Output, Sound, Video
+from whygen.types import Failure, Floats, Output, Sound, Video
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import Linear
 
 
@@ -21,8 +21,8 @@ class WeightedLeastSquares:
     def smallest_pairs(self, n: int) -> int:
         return (n + 2) // 2
 
-    def fit(self, observed: Observed) -> Linear:
+    def fit(self, observed: Effects) -> Linear:
         root: NDArray[np.float64] = np.sqrt(observed.importance())
         x = np.hstack([np.ones((len(observed), 1)), observed.centred()])
-        solution: NDArray[Any] = np.linalg.lstsq(x * root[:, None], observed.effects * root, rcond=None)[0]
+        solution: NDArray[Any] = np.linalg.lstsq(x * root[:, None], observed.values * root, rcond=None)[0]
         return Linear(float(solution[0]), solution[1:], observed.keep)

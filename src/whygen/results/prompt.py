@@ -20,7 +20,7 @@ from whygen.results.pictures import PictureEvidence
 from whygen.results.records import AnswerSets, Figure, InteractionRecord, Record, SentenceMatrix, TargetRecord, Text
 from whygen.results.tree import Tree
 from whygen.typed import typed
-from whygen.types import Effects, Masks
+from whygen.types import Floats, Masks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,7 +152,7 @@ class Evidence:
 
     masks: Masks
     """Shape ``(m, n)``."""
-    effects: Effects
+    effects: Floats
     """Shape ``(m,)``: mean over draws, in the target's unit."""
     predicted: NDArray[np.float64]
     """Shape ``(m,)``: the surrogate's prediction of each effect, fitted without that row's pair."""

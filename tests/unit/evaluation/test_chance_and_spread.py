@@ -16,9 +16,9 @@ from whygen.evaluation.measures.nested import r2_spread
 from whygen.evaluation.rebuilt import rebuild
 from whygen.models.planted.games import Game
 from whygen.prompt import designs
+from whygen.prompt.effects import Effects
 from whygen.prompt.fidelity import r_squared
 from whygen.prompt.intervals import cross_fit
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import load_surrogate
 
 
@@ -31,7 +31,7 @@ def test_the_interval_of_r2_holds_that_of_fresh_masks(family: str, noise: float)
         design = designs.complement_pairs(12, 32, rng)
         sigma = noise * game.spread()
         effects = game.values(design.masks) + sigma * rng.normal(size=64)
-        observed = Observed(design.masks, effects, design.groups)
+        observed = Effects(design.masks, effects, design.groups)
         value = r_squared(effects, cross_fit(observed, surrogate, rng).predicted)
         known = r2_spread(observed, surrogate, rng)
         fresh = rng.random((2000, 12)) < 0.5
@@ -51,11 +51,11 @@ def test_too_few_groups_or_nothing_to_explain_give_no_interval() -> None:
     rng = np.random.default_rng(1)
     design = designs.complement_pairs(6, 7, rng)
     surrogate = load_surrogate("ridge")
-    assert r2_spread(Observed(design.masks, rng.normal(size=14), design.groups), surrogate, rng) is None
+    assert r2_spread(Effects(design.masks, rng.normal(size=14), design.groups), surrogate, rng) is None
     few = designs.complement_pairs(6, 17, rng)  # ten folds of 17 groups would leave one group in some
-    assert r2_spread(Observed(few.masks, rng.normal(size=34), few.groups), surrogate, rng) is not None
+    assert r2_spread(Effects(few.masks, rng.normal(size=34), few.groups), surrogate, rng) is not None
     many = designs.complement_pairs(6, 20, rng)
-    assert r2_spread(Observed(many.masks, np.full(40, 3.0), many.groups), surrogate, rng) is None
+    assert r2_spread(Effects(many.masks, np.full(40, 3.0), many.groups), surrogate, rng) is None
 
 
 @pytest.mark.parametrize("runs", [3, 5])
@@ -99,7 +99,7 @@ def test_answers_dealt_out_anew_keep_nothing_of_the_first_masks_of_pairs() -> No
     groups = rebuilt.observed.groups
     first = np.array([place == 0 or groups[place - 1] != group for place, group in enumerate(groups)])
     assert first.sum() == len(first) / 2
-    better = replace(rebuilt, observed=rebuilt.observed.with_effects(first.astype(np.float64)))
+    better = replace(rebuilt, observed=rebuilt.observed.with_values(first.astype(np.float64)))
     rng = np.random.default_rng(7)
     kept = [float(better.permuted(rng).effects[first].mean()) for _ in range(400)]
     assert np.mean(kept) == pytest.approx(0.5, abs=0.03)

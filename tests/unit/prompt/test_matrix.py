@@ -14,12 +14,12 @@ import tiny_models
 from whygen.errors import DataError, UsageError
 from whygen.models import load_model
 from whygen.models.planted.texts import SENTENCES, PlantedModel
+from whygen.prompt.effects import Effects
 from whygen.prompt.exact import enumerated_estimate
 from whygen.prompt.heard import Heard, Read, measure_by
 from whygen.prompt.intervals import Estimate, cross_fit, sampled_estimate
 from whygen.prompt.matrix import sentence_matrix
 from whygen.prompt.noise import measure
-from whygen.prompt.observed import Observed
 from whygen.prompt.operators import Delete
 from whygen.prompt.sentences import sentence_effects
 from whygen.prompt.surrogates import load_surrogate
@@ -49,7 +49,7 @@ def every_mask(n: int) -> Masks:
 
 def enumerated(masks: Masks):
     def estimate(read: Read, place: int) -> Estimate:
-        observed = Observed(masks, read.effects[:, place], np.arange(len(masks)))
+        observed = Effects(masks, read.effects[:, place], np.arange(len(masks)))
         return enumerated_estimate(observed, read.noise(place))
 
     return estimate
@@ -82,7 +82,7 @@ def test_log_probabilities_of_sentences_add_up_to_the_whole() -> None:
     groups = np.tile(np.arange(24), 2)
 
     def estimate(read: Read, place: int) -> Estimate:
-        observed = Observed(masks, read.effects[:, place], groups)
+        observed = Effects(masks, read.effects[:, place], groups)
         generator = np.random.default_rng(7)
         return sampled_estimate(cross_fit(observed, load_surrogate("ols"), generator), generator)
 
@@ -173,7 +173,7 @@ def test_cells_are_corrected_over_all_of_them() -> None:
         noise = [measure(draws[:, :, place]) for place in range(3)]
 
         def estimate(read: Read, place: int) -> Estimate:
-            observed = Observed(masks, draws[:, :, place].mean(axis=1), np.arange(len(masks)))  # noqa: B023
+            observed = Effects(masks, draws[:, :, place].mean(axis=1), np.arange(len(masks)))  # noqa: B023
             return enumerated_estimate(observed, noise[place])  # noqa: B023
 
         matrix = sentence_matrix(told, load_target("token-set"), estimate)

@@ -11,8 +11,8 @@ import pytest
 import whygen
 from whygen.errors import DataError
 from whygen.prompt import designs
+from whygen.prompt.effects import Effects
 from whygen.prompt.exact import enumerated_estimate
-from whygen.prompt.observed import Observed
 from whygen.prompt.references import variance_over_references
 from whygen.types import Output, Settings
 
@@ -204,10 +204,10 @@ def test_the_choice_of_references_enters_the_interval() -> None:
 def test_attributions_of_each_reference_are_those_of_the_estimand() -> None:
     design = designs.enumerated(3)
     effects = np.random.default_rng(4).normal(size=(8, 5))
-    observed = Observed(design.masks, effects.mean(axis=1), design.groups)
+    observed = Effects(design.masks, effects.mean(axis=1), design.groups)
     references = [Output(text=str(value)) for value in np.linspace(0.0, 1.0, 5)]
     answers = [[Output(text=str(value))] for value in effects[:, 0]]
     found = variance_over_references(observed, answers, [Output(text="0")], references, Distance())
     each = np.array([Distance().against([draws[0] for draws in answers], [one])[:, 0] for one in references])
-    alone = [enumerated_estimate(observed.with_effects(row)).attributions for row in each]
+    alone = [enumerated_estimate(observed.with_values(row)).attributions for row in each]
     assert found == pytest.approx(np.var(alone, axis=0, ddof=1) / 5)

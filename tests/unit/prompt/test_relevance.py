@@ -8,7 +8,7 @@ import pytest
 import whygen
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt import designs
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.relevance import ELSEWHERE, among_relevant, irrelevant, level, on_relevance
 from whygen.prompt.targets import load_target
 from whygen.types import Output
@@ -76,7 +76,7 @@ def test_values_among_relevant_answers_and_on_relevance_are_those_of_the_game() 
     masks = designs.enumerated(4).masks
     draws = rng.normal(size=(16, 2))
     strange = (rng.random((16, 2)) < 0.3) & masks[:, [0, 0]]
-    seen = Observed(masks, draws.mean(axis=1), np.arange(16) // 2)
+    seen = Effects(masks, draws.mean(axis=1), np.arange(16) // 2)
     among, share = among_relevant(seen, draws, strange), on_relevance(seen, draws, strange)
     for unit in range(4):
         inside, outside = masks[:, unit], ~masks[:, unit]

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from whygen.prompt import designs
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import SURROGATES, Boosting, Pairs, load_surrogate
 from whygen.prompt.surrogates.folding import best_count, folds_of
 from whygen.prompt.surrogates.trees import Leaves
 
 
-def three_way(pairs: int, *, seed: int = 0, noise: float = 0.0) -> Observed:
+def three_way(pairs: int, *, seed: int = 0, noise: float = 0.0) -> Effects:
     rng = np.random.default_rng(seed)
     design = designs.complement_pairs(12, pairs, rng)
     z = 2.0 * design.masks - 1.0
     effects = z[:, 0] + 2.0 * z[:, 1] * z[:, 2] * z[:, 3] + noise * rng.normal(size=len(z))
-    return Observed(design.masks, effects, design.groups)
+    return Effects(design.masks, effects, design.groups)
 
 
 def has_trees(fitted) -> bool:
@@ -28,7 +28,7 @@ def test_trees_grow_where_three_units_act_together_and_predict_new_masks_better(
     seen, new = three_way(256), three_way(256, seed=1)
     boosted, pairs = Boosting().fit(seen), Pairs().fit(seen)
     assert has_trees(boosted)
-    errors = [np.mean((fitted.predict(new.masks) - new.effects) ** 2) for fitted in (boosted, pairs)]
+    errors = [np.mean((fitted.predict(new.masks) - new.values) ** 2) for fitted in (boosted, pairs)]
     assert errors[0] < 0.8 * errors[1]
 
 
@@ -42,7 +42,7 @@ def test_noise_alone_grows_trees_and_pairs_at_the_rate_of_the_rule_at_most() -> 
     trees = terms = 0
     for _ in range(40):
         design = designs.complement_pairs(8, 40, rng)
-        seen = Observed(design.masks, rng.normal(size=80), design.groups)
+        seen = Effects(design.masks, rng.normal(size=80), design.groups)
         trees += has_trees(Boosting().fit(seen))
         terms += len(Pairs().fit(seen).parts[1].support) > 0
     assert trees <= 10
@@ -91,6 +91,6 @@ def test_every_surrogate_fits_the_fewest_pairs_it_asks_for(name: str) -> None:
     surrogate = load_surrogate(name)
     pairs = surrogate.smallest_pairs(6)
     design = designs.complement_pairs(6, pairs, np.random.default_rng(0))
-    fitted = surrogate.fit(Observed(design.masks, design.masks[:, 0].astype(float), design.groups))
+    fitted = surrogate.fit(Effects(design.masks, design.masks[:, 0].astype(float), design.groups))
     assert np.isfinite(fitted.attributions()).all()
     assert fitted.predict(design.masks).shape == (2 * pairs,)

@@ -7,7 +7,7 @@ import pytest
 
 from whygen.models.planted.games import FAMILIES, Game
 from whygen.prompt import designs, fidelity
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import Ridge
 
 
@@ -18,7 +18,7 @@ def held_out_r2(seed: int, pairs: int) -> float:
     effects = game.values(design.masks) + (seed % 3) * 0.2 * game.spread() * rng.normal(size=2 * pairs)
     new = rng.random((400, 24)) < 0.5
     found = fidelity.r_squared(
-        game.values(new), Ridge().fit(Observed(design.masks, effects, design.groups)).predict(new)
+        game.values(new), Ridge().fit(Effects(design.masks, effects, design.groups)).predict(new)
     )
     assert found is not None
     return found
@@ -33,5 +33,5 @@ def test_an_exact_game_is_still_exact_at_as_many_pairs_as_it_needs() -> None:
     rng = np.random.default_rng(0)
     design = designs.complement_pairs(12, 13, rng)
     truth = rng.normal(size=12)
-    seen = Observed(design.masks, design.masks @ truth, design.groups)
+    seen = Effects(design.masks, design.masks @ truth, design.groups)
     assert Ridge().fit(seen).attributions() == pytest.approx(truth, abs=1e-5)

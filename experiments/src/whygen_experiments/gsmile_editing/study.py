@@ -20,9 +20,9 @@ import whygen
 from whygen.encoders import ImageEncoder
 from whygen.evaluation.compare import Comparison, chance_jaccard, compare, top_jaccard
 from whygen.models import Model
+from whygen.prompt.effects import Effects
 from whygen.prompt.fidelity import r_squared
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
-from whygen.prompt.observed import Observed
 from whygen.prompt.options import GSMILE_IMAGES
 from whygen.prompt.surrogates import load_surrogate
 from whygen.results.prompt import PromptExplanation
@@ -335,18 +335,18 @@ def surrogates(name: str, found: PromptExplanation) -> list[Predicted]:
     ]
 
 
-def _observed(found: PromptExplanation) -> Observed | None:
+def _observed(found: PromptExplanation) -> Effects | None:
     evidence = found.evidence
     if evidence is None:
         return None
     known = np.isfinite(evidence.effects)
-    seen = Observed(evidence.masks, evidence.effects, evidence.groups, found.keep).take(known)
+    seen = Effects(evidence.masks, evidence.effects, evidence.groups, found.keep).take(known)
     return seen if len(np.unique(seen.groups)) >= FEWEST_GROUPS else None
 
 
-def _heldout(observed: Observed, surrogate: str) -> float | None:
+def _heldout(observed: Effects, surrogate: str) -> float | None:
     fit = cross_fit(observed, load_surrogate(surrogate), generator(0, "folds of surrogates"))
-    return r_squared(observed.effects, fit.predicted)
+    return r_squared(observed.values, fit.predicted)
 
 
 def seeds(bench: Bench, questions: Questions) -> tuple[tuple[Seeded, ...], float]:

@@ -25,9 +25,9 @@ from whygen.evaluation.case import Case, Floats, Metric, mean_of, percentiles
 from whygen.evaluation.measures.nested import Spread, r2_spread
 from whygen.evaluation.rebuilt import Rebuilt, rebuild
 from whygen.evaluation.result import Measure
+from whygen.prompt.effects import Effects
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
 from whygen.prompt.kernels import Dropped
-from whygen.prompt.observed import Observed
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
 
@@ -125,12 +125,12 @@ def measure(case: Case) -> list[Measure]:
     return rows
 
 
-def _in_sample(rebuilt: Rebuilt, observed: Observed, seed: int) -> Floats:
+def _in_sample(rebuilt: Rebuilt, observed: Effects, seed: int) -> Floats:
     del seed
     return rebuilt.surrogate.fit(observed).predict(observed.masks)
 
 
-def _held_out(rebuilt: Rebuilt, observed: Observed, seed: int) -> Floats:
+def _held_out(rebuilt: Rebuilt, observed: Effects, seed: int) -> Floats:
     """The explanation's own held-out predictions for its own effects; a new cross-fit for others."""
     evidence = rebuilt.explanation.evidence
     if observed is rebuilt.observed and evidence is not None and np.isfinite(evidence.predicted).all():
@@ -147,13 +147,13 @@ def _by_chance(rebuilt: Rebuilt, where: str, seed: int) -> dict[str, Floats]:
         permuted = rebuilt.permuted(rng)
         predicted = fit(rebuilt, permuted, seed)
         found = {name: float(value[0]) for name, value in _figures(permuted, predicted).items()}
-        rounds.append({**found, "lds": spearman(permuted.effects, predicted)})
+        rounds.append({**found, "lds": spearman(permuted.values, predicted)})
     return {name: np.array([found[name] for found in rounds]) for name in rounds[0]}
 
 
-def _figures(observed: Observed, predicted: Floats, counts: Floats | None = None) -> dict[str, Floats]:
+def _figures(observed: Effects, predicted: Floats, counts: Floats | None = None) -> dict[str, Floats]:
     weights = observed.nearness if observed.nearness is not None else Dropped().weights(observed.masks, (), "")
-    return figures(observed.effects, predicted, weights, units=observed.n, counts=counts)
+    return figures(observed.values, predicted, weights, units=observed.n, counts=counts)
 
 
 def _rows(rebuilt: Rebuilt, predicted: Floats, chance: Mapping[str, Floats], where: str, seed: int) -> list[Measure]:
@@ -162,8 +162,8 @@ def _rows(rebuilt: Rebuilt, predicted: Floats, chance: Mapping[str, Floats], whe
     values = {name: float(value[0]) for name, value in _figures(observed, predicted).items()}
     spread = _figures(observed, predicted, counts)
     if where == "held out":
-        values["lds"] = spearman(observed.effects, predicted)
-        spread["lds"] = _lds_spread(observed.effects, predicted, counts)
+        values["lds"] = spearman(observed.values, predicted)
+        spread["lds"] = _lds_spread(observed.values, predicted, counts)
     suffix = "_insample" if where == "in-sample" else "_heldout"
     known = r2_spread(observed, rebuilt.surrogate, generator(seed, "nested")) if where == "held out" else None
     rows: list[Measure] = []

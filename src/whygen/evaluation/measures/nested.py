@@ -19,12 +19,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.prompt.effects import Effects
 from whygen.prompt.intervals import FEWEST_GROUPS, folds_for
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate
 from whygen.stats.intervals import student_half_width
-
-Floats = NDArray[np.float64]
+from whygen.types import Floats
 
 MOST_FOLDS = 8
 DOUBTED = 2.0
@@ -56,7 +55,7 @@ class Spread:
         return value - self.half, min(1.0, max(value, 0.0) + self.half + DOUBTED * self.bias)
 
 
-def r2_spread(observed: Observed, surrogate: Surrogate, rng: np.random.Generator) -> Spread | None:
+def r2_spread(observed: Effects, surrogate: Surrogate, rng: np.random.Generator) -> Spread | None:
     """How far cross-validated R2 may be from the R2 of the surrogate of all masks on fresh masks.
 
     Student's quantile has one degree of freedom less than there are folds where the error of cross-validation is what
@@ -76,8 +75,8 @@ def r2_spread(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
     if groups < 2 * FEWEST_GROUPS:
         return None
     weights = np.ones(len(observed)) if observed.nearness is None else observed.nearness / observed.nearness.mean()
-    around = weights * (observed.effects - np.average(observed.effects, weights=weights)) ** 2
-    if float(around.mean()) <= 1e-18 * float((weights * observed.effects**2).mean()):
+    around = weights * (observed.values - np.average(observed.values, weights=weights)) ** 2
+    if float(around.mean()) <= 1e-18 * float((weights * observed.values**2).mean()):
         return None
     loss = _Loss(observed, surrogate, weights, around, group_of, groups)
     # Eight folds wherever groups are 2n, also where the cross-fit takes six or ten: over 500 games six held 98.8% in
@@ -90,7 +89,7 @@ def r2_spread(observed: Observed, surrogate: Surrogate, rng: np.random.Generator
 class _Loss:
     """Losses of groups under a fit that left them out."""
 
-    observed: Observed
+    observed: Effects
     surrogate: Surrogate
     weights: Floats
     around: Floats
@@ -102,7 +101,7 @@ class _Loss:
         held = out[self.group_of]
         fitted = self.surrogate.fit(self.observed.take(~held))
         error = np.zeros(len(self.observed))
-        error[held] = self.observed.effects[held] - fitted.predict(self.observed.masks[held])
+        error[held] = self.observed.values[held] - fitted.predict(self.observed.masks[held])
         return self.by_group(self.weights * error**2)
 
     def by_group(self, values: Floats) -> Floats:

@@ -18,7 +18,7 @@ from whygen.prompt.designs import MAX_ENUMERATED, fits_enumeration
 from whygen.prompt.ending import partial
 from whygen.prompt.failing import cause
 from whygen.prompt.hierarchy.laws import ESTIMANDS
-from whygen.prompt.hierarchy.levels import Floats, cost_of_opening, pairs_for
+from whygen.prompt.hierarchy.levels import cost_of_opening, pairs_for
 from whygen.prompt.hierarchy.record import explanation_of
 from whygen.prompt.hierarchy.root import cost_of_root, first_level
 from whygen.prompt.hierarchy.search import Search
@@ -34,7 +34,7 @@ from whygen.prompt.targets import Continues, TargetLike, load_target
 from whygen.prompt.units import Sent, check_source, split
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
-from whygen.types import Effects, Masks, Settings
+from whygen.types import Floats, Masks, Settings
 
 WORTH = 1e-6
 """Without a tolerance, a part is not opened for less than this share of the largest effect: that is rounding."""
@@ -162,14 +162,14 @@ class _Run:
     def left(self) -> int:
         return self.budget - self.asker.runner.tally.asked
 
-    def ask(self, masks: Masks) -> Effects:
+    def ask(self, masks: Masks) -> Floats:
         first_row, self.rows = self.rows, self.rows + len(masks)
         return self._effects(masks, first_row)
 
-    def probe(self, masks: Masks) -> Effects:
+    def probe(self, masks: Masks) -> Floats:
         return self._effects(masks, _ELSEWHERE)
 
-    def _effects(self, masks: Masks, first_row: int) -> Effects:
+    def _effects(self, masks: Masks, first_row: int) -> Floats:
         full: NDArray[np.bool_] = np.asarray(masks.all(axis=1), dtype=np.bool_)
         return self.asker.masks(self._render(masks), full, self.whole, draws=1, first_row=first_row)[:, 0]
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from whygen.prompt.hierarchy.laws import cuts_needed, halves
-from whygen.prompt.hierarchy.levels import Ask, Floats, Rows
+from whygen.prompt.hierarchy.levels import Ask, Rows
 from whygen.prompt.hierarchy.skeleton import Part
-from whygen.types import Masks
+from whygen.types import Floats, Masks
 
 CUTS = 16
 """Cuts of all parts at once, at least. One that hides a pair is told by each with probability one half, a condition of

@@ -11,20 +11,18 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from whygen.prompt import intervals
+from whygen.prompt.effects import Effects
 from whygen.prompt.hierarchy.laws import contexts, paired_children, put, size_law
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
 from whygen.prompt.noise import MeasuredNoise
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.surrogates.rows import regression
 from whygen.stats.intervals import Interval, moderated, student_half_width, tail_degrees
 from whygen.stats.wild import Contrasts, wild_p
-from whygen.types import Effects, Masks
+from whygen.types import Floats, Masks
 
-Floats: TypeAlias = NDArray[np.float64]
-
-Ask: TypeAlias = Callable[[Masks], Effects]
-"""Effects of masks ``(m, n)`` over the finest units; NaN where the model gave no answer."""
+Ask: TypeAlias = Callable[[Masks], Floats]
+"""Floats of masks ``(m, n)`` over the finest units; NaN where the model gave no answer."""
 
 PAIRS_PER_CHILD = 3
 FEWEST_PAIRS = 16
@@ -139,7 +137,7 @@ def level_of(
         return None
     pairs = rows.effects[order].reshape(-1, 2)
     deltas: Floats = pairs[count:, 0] - pairs[count:, 1]
-    observed = Observed(
+    observed = Effects(
         own[order][: 2 * count],
         (pairs - pairs.mean(axis=1, keepdims=True))[:count].ravel(),
         np.arange(2 * count) // 2,
@@ -175,7 +173,7 @@ def weight_of_unseen(noise: MeasuredNoise) -> float:
     return 1.0 if not noise.repeats else 1.0 - noise.odd / noise.repeats
 
 
-def error_of_unseen(observed: Observed, span: float, *, unseen: float) -> Floats:
+def error_of_unseen(observed: Effects, span: float, *, unseen: float) -> Floats:
     """Standard error that one more pair with such an answer, ``span`` off, adds to the mean of the scores, ``(n,)``."""
     weights: Floats = np.sqrt((observed.weights() ** 2).mean(axis=0)) / 2.0
     return np.sqrt(unseen) * weights * span / (len(np.unique(observed.groups)) + 1.0)
@@ -183,7 +181,7 @@ def error_of_unseen(observed: Observed, span: float, *, unseen: float) -> Floats
 
 def _level(
     fit: intervals.CrossFit,
-    observed: Observed,
+    observed: Effects,
     deltas: Floats,
     rows: Rows,
     rng: np.random.Generator,
@@ -223,7 +221,7 @@ def _score_interval(fit: intervals.CrossFit) -> Interval:
     return Interval(estimate, estimate - half, estimate + half)
 
 
-def p_by_flips(observed: Observed, rng: np.random.Generator, *, error: float = 0.0) -> Floats:
+def p_by_flips(observed: Effects, rng: np.random.Generator, *, error: float = 0.0) -> Floats:
     """p-values of the least squares of a level by the wild bootstrap, ``(n,)``.
 
     The p-value of a part is the larger one of these and of a t-test at the scale of its interval: scores of few pairs

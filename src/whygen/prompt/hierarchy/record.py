@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.assemble import assemble
 from whygen.prompt.designs import LEVEL_BY_LEVEL, Design
+from whygen.prompt.effects import Effects, Seen
 from whygen.prompt.findings import Findings
-from whygen.prompt.hierarchy.levels import Floats, Level, cost_of_opening
+from whygen.prompt.hierarchy.levels import Level, cost_of_opening
 from whygen.prompt.hierarchy.search import Search
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
 from whygen.prompt.interactions import Interaction
 from whygen.prompt.intervals import Estimate
-from whygen.prompt.observed import Observed, Seen
 from whygen.prompt.plan import Plan
 from whygen.prompt.units import Piece, Units
 from whygen.results.prompt import PromptExplanation, Warned
 from whygen.results.records import InteractionRecord
 from whygen.results.tree import Node, Tree
 from whygen.stats.intervals import Interval
-from whygen.types import Masks
+from whygen.types import Floats, Masks
 
 METHOD = "Student t over cross-fitted pair scores, level by level"
 
@@ -64,7 +64,7 @@ def explanation_of(
     leaves = search.leaves
     asked = _gather(search, leaves)
     name = f"{LEVEL_BY_LEVEL} ({' > '.join(levels)}), {len(search.opened) - 1} parts opened"
-    observed = Observed(asked.masks, asked.effects, asked.groups)
+    observed = Effects(asked.masks, asked.effects, asked.groups)
     findings = Findings(
         observed,
         Design(name=name, masks=asked.masks, groups=asked.groups),

@@ -10,10 +10,10 @@ import numpy as np
 
 from whygen.prompt import designs, exact, intervals
 from whygen.prompt.designs import Design
+from whygen.prompt.effects import Effects
 from whygen.prompt.hierarchy.laws import paired_children, put, size_law
 from whygen.prompt.hierarchy.levels import (
     Ask,
-    Floats,
     Level,
     Rows,
     answered_pairs,
@@ -26,11 +26,10 @@ from whygen.prompt.hierarchy.levels import (
 )
 from whygen.prompt.hierarchy.skeleton import Skeleton
 from whygen.prompt.noise import MeasuredNoise, measure
-from whygen.prompt.observed import Observed
 from whygen.prompt.observing import mean_of_draws
 from whygen.prompt.surrogates import Surrogate
 from whygen.stats.intervals import student_half_width
-from whygen.types import Masks
+from whygen.types import Floats, Masks
 
 MeasureNoise: TypeAlias = Callable[[Masks, Floats], Floats]
 """All draws ``(m, d)`` of masks, from their first effects ``(m,)`` (NaN: no answer)."""
@@ -88,7 +87,7 @@ def first_level(
         drawn[kept], known=known, speaks=masks[kept].sum(axis=1) < masks.shape[1], kept=masks[kept].mean(axis=1)
     )
     own, groups = design.masks[kept], design.groups[kept]
-    observed = Observed(own, effects[kept], groups, sizes=design.sizes, total=None if complete else total)
+    observed = Effects(own, effects[kept], groups, sizes=design.sizes, total=None if complete else total)
     rows = Rows(masks[kept], effects[kept], np.full(len(own), np.nan), groups, np.flatnonzero(kept))
     if complete:
         level = _from_all(observed, rows, surrogate, rng, estimand=estimand, noise=noise)
@@ -108,7 +107,7 @@ def _design(n: int, rng: np.random.Generator, *, estimand: str) -> Design:
 
 
 def _from_all(
-    observed: Observed,
+    observed: Effects,
     rows: Rows,
     surrogate: Surrogate,
     rng: np.random.Generator,
@@ -125,17 +124,17 @@ def _from_all(
     predicted, spread = rows.predicted, np.zeros(len(values))
     if len(rows.masks) >= 2 * intervals.FEWEST_GROUPS:
         fit = intervals.cross_fit(observed, surrogate, rng)
-        predicted, spread = fit.predicted - observed.effects.mean(), fit.scores.std(axis=0, ddof=1)
+        predicted, spread = fit.predicted - observed.values.mean(), fit.scores.std(axis=0, ddof=1)
     rows = Rows(rows.masks, rows.effects, predicted, rows.groups, rows.asked)
     p_values = np.ones(len(values))
     if estimate.interval is not None:
         p_values = np.where(values == 0.0, 1.0, 0.0) if estimate.p_values is None else estimate.p_values
-        p_values = settled(p_values, values, high - values, observed.effects)
+        p_values = settled(p_values, values, high - values, observed.values)
     return Level(values, low, high, p_values, spread, None, rows)
 
 
 def _from_pairs(
-    observed: Observed,
+    observed: Effects,
     rows: Rows,
     surrogate: Surrogate,
     rng: np.random.Generator,
@@ -147,18 +146,18 @@ def _from_pairs(
         observed = replace(observed, drawn_from=drawn_from)
     fit = intervals.cross_fit(observed, surrogate, rng)
     if observed.total is None:
-        span = float(np.ptp(observed.effects))
+        span = float(np.ptp(observed.values))
         estimate = intervals.sampled_estimate(fit, rng, noise=noise.variance or 0.0, span=span)
     else:
         noisy = noise.variance or 0.0
         estimate = intervals.shapley_estimate(fit, observed, rng, noise=noisy, shared=1.5 * noise.bound)
     interval = estimate.interval
     assert interval is not None  # noqa: S101 - sampled masks always give one
-    rows = Rows(rows.masks, rows.effects, fit.predicted - observed.effects.mean(), rows.groups, rows.asked)
+    rows = Rows(rows.masks, rows.effects, fit.predicted - observed.values.mean(), rows.groups, rows.asked)
     spread = fit.scores.std(axis=0, ddof=1)
-    off = error_of_unseen(observed, float(np.ptp(observed.effects)), unseen=weight_of_unseen(noise))
+    off = error_of_unseen(observed, float(np.ptp(observed.values)), unseen=weight_of_unseen(noise))
     half = np.hypot(interval.high - interval.estimate, student_half_width(off**2, len(fit.scores) - 1.0))
     p_values = np.maximum(t_test(interval.estimate, half, len(fit.scores) - 1), p_by_flips(observed, rng))
-    p_values = settled(p_values, interval.estimate, half, observed.effects)
+    p_values = settled(p_values, interval.estimate, half, observed.values)
     low, high = interval.estimate - half, interval.estimate + half
     return Level(interval.estimate, low, high, p_values, spread, None, rows)

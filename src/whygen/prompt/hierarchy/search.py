@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from whygen.prompt.hierarchy.hidden import cost_of_looking, hidden
-from whygen.prompt.hierarchy.levels import Ask, Floats, Level, cost_of_opening, open_part, weight_of_unseen
+from whygen.prompt.hierarchy.levels import Ask, Level, cost_of_opening, open_part, weight_of_unseen
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
 from whygen.prompt.noise import MeasuredNoise
 from whygen.prompt.surrogates import Surrogate
 from whygen.stats.seeds import generator
+from whygen.types import Floats
 
 AGAIN = 6
 """A level is asked so many times at most, the first included."""

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt import designs
+from whygen.prompt.effects import Effects
 from whygen.prompt.hierarchy.laws import put
 from whygen.prompt.hierarchy.levels import Ask, answered_pairs
 from whygen.prompt.hierarchy.skeleton import Part
 from whygen.prompt.interactions import FEWEST_GROUPS, Interaction, strongest_pairs
-from whygen.prompt.observed import Observed
 from whygen.prompt.surrogates import Surrogate
 
 FEWEST = 64
@@ -49,5 +49,5 @@ def pairs_of_leaves(
     put(masks, leaves, design.masks)
     effects = ask(masks)
     kept: NDArray[np.bool_] = np.repeat(answered_pairs(effects), 2)
-    observed = Observed(design.masks[kept], effects[kept], design.groups[kept])
+    observed = Effects(design.masks[kept], effects[kept], design.groups[kept])
     return strongest_pairs(observed, surrogate, rng, most=most) if kept.any() else ()

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import kernel
 from whygen.prompt.surrogates.expansion import Expanded, expansions
 from whygen.prompt.surrogates.folding import folds_of
@@ -26,7 +26,7 @@ from whygen.prompt.surrogates.least_squares import solve_ridge, weights_of
 from whygen.prompt.surrogates.pairs import Leftover, leftover
 from whygen.prompt.surrogates.rows import Linear, regression
 from whygen.prompt.surrogates.values import Part, Sum, sum_of
-from whygen.types import Effects
+from whygen.types import Floats
 
 FAR = np.array([0.1, 0.5, 0.9])
 """Widths of the kernel that are tried, see `kernel.FAR`: three predict as well as six. Shapley values, which rest on
@@ -63,16 +63,16 @@ class Adaptive:
         del n
         return 3
 
-    def fit(self, observed: Observed) -> Sum:
-        return self.prepared(observed)(observed.effects)
+    def fit(self, observed: Effects) -> Sum:
+        return self.prepared(observed)(observed.values)
 
-    def prepared(self, observed: Observed) -> Callable[[Effects], Sum]:
+    def prepared(self, observed: Effects) -> Callable[[Floats], Sum]:
         """Fits of many effects of the same masks: the kernels' decompositions are theirs alone."""
         kernels = _Kernels(observed)
         fold_of = folds_of(observed.groups, FOLDS)
 
-        def fit(effects: Effects) -> Sum:
-            seen = observed.with_effects(effects)
+        def fit(effects: Floats) -> Sum:
+            seen = observed.with_values(effects)
             main = _main(seen)
             if _is_exact(seen, main):
                 return _alone(seen, main)
@@ -82,17 +82,17 @@ class Adaptive:
 
         return fit
 
-    def by_chance(self, observed: Observed) -> Callable[[Effects], Sum]:
+    def by_chance(self, observed: Effects) -> Callable[[Floats], Sum]:
         """Ridge and the kernel alone: trees and expansion predict nothing of shuffled effects."""
         kernels = _Kernels(observed)
 
-        def fit(effects: Effects) -> Sum:
-            seen = observed.with_effects(effects)
+        def fit(effects: Floats) -> Sum:
+            seen = observed.with_values(effects)
             return _mixed(seen, _main(seen), kernels.fit(seen), {})[0]
 
         return fit
 
-    def folded(self, observed: Observed, fold_of: NDArray[np.int64]) -> list[Sum]:
+    def folded(self, observed: Effects, fold_of: NDArray[np.int64]) -> list[Sum]:
         """Fits without each fold, and of all rows: their forests grow in step.
 
         A kernel without weight in the fit of all rows is not fitted without a fold.
@@ -115,13 +115,13 @@ class Adaptive:
 class _Kernels:
     """The kernel fits of a design: one for each part of complement pairs, or one of all rows; none of many masks."""
 
-    def __init__(self, observed: Observed) -> None:
+    def __init__(self, observed: Effects) -> None:
         self.once = distinct(observed)
         tried = problems(self.once) if len(self.once.centres) <= MOST_MASKS else []
         far = FAR if observed.sizes is None else kernel.FAR
         self.parts = [(problem, widths_of(problem, far)) for problem in tried]
 
-    def fit(self, observed: Observed) -> dict[int, KernelFit]:
+    def fit(self, observed: Effects) -> dict[int, KernelFit]:
         """By the sign of the part."""
         wanted = targets(observed, self.once)
         return {p.sign: best_of(p, widths, y) for (p, widths), y in zip(self.parts, wanted, strict=False)}
@@ -134,20 +134,20 @@ class _Main(NamedTuple):
     error: float
 
 
-def _main(observed: Observed) -> _Main:
+def _main(observed: Effects) -> _Main:
     rows = regression(observed)
     solved = solve_ridge(rows)
     return _Main(rows.back(solved.solution), solved.error)
 
 
-def _is_exact(observed: Observed, main: _Main) -> bool:
+def _is_exact(observed: Effects, main: _Main) -> bool:
     """Whether main effects leave nothing over, with twice as many equations as numbers to fit."""
-    left = float(np.abs(observed.effects - main.linear.predict(observed.masks)).max())
+    left = float(np.abs(observed.values - main.linear.predict(observed.masks)).max())
     equations = len(observed) if observed.complement_pairs() is None else len(np.unique(observed.groups))
-    return equations >= 2 * (observed.n + 1) and left <= EXACT * float(np.ptp(observed.effects))
+    return equations >= 2 * (observed.n + 1) and left <= EXACT * float(np.ptp(observed.values))
 
 
-def _alone(observed: Observed, main: _Main) -> Sum:
+def _alone(observed: Effects, main: _Main) -> Sum:
     return sum_of(observed, main.linear, error=main.error)
 
 
@@ -158,7 +158,7 @@ class _Candidate(NamedTuple):
     error: float
 
 
-def _mixed(observed: Observed, main: _Main, smooth: dict[int, KernelFit], expanded: Expanded) -> tuple[Sum, bool]:
+def _mixed(observed: Effects, main: _Main, smooth: dict[int, KernelFit], expanded: Expanded) -> tuple[Sum, bool]:
     """Every part of a game by all that was fitted to it, weighted by left-out error; and whether a kernel counts."""
     if _is_exact(observed, main):
         return _alone(observed, main), False
@@ -189,7 +189,7 @@ def _shared(weights: NDArray[np.float64], expansions: int) -> NDArray[np.float64
     return weights * before / float(weights @ before)
 
 
-def _straight(observed: Observed, main: _Main) -> dict[int, _Candidate]:
+def _straight(observed: Effects, main: _Main) -> dict[int, _Candidate]:
     """Main effects as the odd part (-1) of complement pairs with a level for the even one (1), or as the whole (0)."""
     if observed.complement_pairs() is None:
         return {0: _Candidate((main.linear,), main.error)}

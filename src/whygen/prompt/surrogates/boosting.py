@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates.folding import FOLDS, best_count, folds_of, group_means
 from whygen.prompt.surrogates.pairs import Support, choose, fit_both
 from whygen.prompt.surrogates.trees import Leaves
@@ -41,7 +41,7 @@ class Boosting:
         del n
         return 3
 
-    def fit(self, observed: Observed) -> Sum:
+    def fit(self, observed: Effects) -> Sum:
         support = choose(observed).support
         base = sum_of(observed, *fit_both(observed, support))
         enough = len(np.unique(observed.groups)) >= 2 * observed.n
@@ -51,12 +51,12 @@ class Boosting:
         return sum_of(observed, *base.parts, _grow(observed, base, trees)) if trees else base
 
 
-def _leaves_any(observed: Observed, base: Sum) -> bool:
+def _leaves_any(observed: Effects, base: Sum) -> bool:
     """Whether the base leaves more than rounding."""
-    return float(np.ptp(observed.effects - base.predict(observed.masks))) > 1e-9 * float(np.ptp(observed.effects))
+    return float(np.ptp(observed.values - base.predict(observed.masks))) > 1e-9 * float(np.ptp(observed.values))
 
 
-def _fold_errors(observed: Observed, support: Support) -> Iterator[NDArray[np.float64]]:
+def _fold_errors(observed: Effects, support: Support) -> Iterator[NDArray[np.float64]]:
     """Errors of each fold with 0, 10, 20 .. trees.
 
     The interactions were chosen on all groups, their coefficients are fitted without the fold: that favours the base.
@@ -65,13 +65,13 @@ def _fold_errors(observed: Observed, support: Support) -> Iterator[NDArray[np.fl
     for fold in range(int(fold_of.max()) + 1):
         train, held = observed.take(fold_of != fold), observed.take(fold_of == fold)
         base = sum_of(train, *fit_both(train, support))
-        left = held.effects - base.predict(held.masks)
+        left = held.values - base.predict(held.masks)
         staged = np.array(list(_forest(train, base, _TREES).staged_predict(held.masks.astype(np.float32))))
         predicted = np.vstack([np.zeros(len(left)), staged[_STEP - 1 :: _STEP]])
         yield group_means(held.importance()[:, None] * (left - predicted).T ** 2, held.groups)
 
 
-def _forest(observed: Observed, base: Sum, trees: int) -> GradientBoostingRegressor:
+def _forest(observed: Effects, base: Sum, trees: int) -> GradientBoostingRegressor:
     """Trees of depth three on the residual of the base, each on a part of the rows and units (Friedman 2002)."""
     from sklearn.ensemble import GradientBoostingRegressor
 
@@ -85,11 +85,11 @@ def _forest(observed: Observed, base: Sum, trees: int) -> GradientBoostingRegres
         init="zero",
         random_state=_SEED,
     )
-    left = observed.effects - base.predict(observed.masks)
+    left = observed.values - base.predict(observed.masks)
     return forest.fit(observed.masks.astype(np.float32), left, sample_weight=observed.importance())
 
 
-def _grow(observed: Observed, base: Sum, trees: int) -> Leaves:
+def _grow(observed: Effects, base: Sum, trees: int) -> Leaves:
     forest = _forest(observed, base, trees)
     needs: list[NDArray[np.int8]] = []
     values: list[float] = []

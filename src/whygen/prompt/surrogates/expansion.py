@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import forest, search
 from whygen.prompt.surrogates.forest import Forest
 from whygen.prompt.surrogates.kernel import distinct
@@ -28,7 +28,8 @@ from whygen.prompt.surrogates.rows import Linear
 from whygen.prompt.surrogates.rules import conjoin
 from whygen.prompt.surrogates.search import pursue
 from whygen.prompt.surrogates.sparse import lasso_along
-from whygen.prompt.surrogates.terms import Floats, Support, Terms, columns, merged, normalised
+from whygen.prompt.surrogates.terms import Support, Terms, columns, merged, normalised
+from whygen.types import Floats
 
 CENTRE = 0.5
 """Units count as -1 and 1 whatever ``keep`` is: a product of centred units would be large where units are rare, and
@@ -109,7 +110,7 @@ class Board(NamedTuple):
         return Terms(support, self.scale * coefficients, CENTRE, level, self.n)
 
 
-def expansions(observed: Observed, fold_of: NDArray[np.int64], mains: Sequence[Linear]) -> list[Expanded]:
+def expansions(observed: Effects, fold_of: NDArray[np.int64], mains: Sequence[Linear]) -> list[Expanded]:
     """The expansion without each fold, and of all rows.
 
     Args:
@@ -133,12 +134,12 @@ def expansions(observed: Observed, fold_of: NDArray[np.int64], mains: Sequence[L
     return [{sign: parts[sign][fit] for sign in parts} for fit in range(len(mains))]
 
 
-def board_of(observed: Observed, fold_of: NDArray[np.int64], mains: Sequence[Linear]) -> Board:
+def board_of(observed: Effects, fold_of: NDArray[np.int64], mains: Sequence[Linear]) -> Board:
     """Masks and targets as the fits see them. A mask that was drawn again is one fact, and left out only as a whole."""
     once = distinct(observed)
-    level = float(np.average(observed.effects, weights=observed.importance()))
-    scale = float(np.abs(observed.effects - level).max())
-    left = (observed.effects - level) / (scale or 1.0)
+    level = float(np.average(observed.values, weights=observed.importance()))
+    scale = float(np.abs(observed.values - level).max())
+    left = (observed.values - level) / (scale or 1.0)
     one = left[once.first]
     two = None if once.second is None else left[once.second]
     parts = {0: one} if two is None else {sign: (one + sign * two) / 2.0 for sign in (-1, 1)}
@@ -169,7 +170,7 @@ def board_of(observed: Observed, fold_of: NDArray[np.int64], mains: Sequence[Lin
     )
 
 
-def _rarest(observed: Observed) -> float:
+def _rarest(observed: Effects) -> float:
     """The chance of the rarest way in which three units are present or absent.
 
     Of masks of all sizes alike two units are present and one is absent with chance ``mean of u^2 (1 - u)``, a twelfth.

@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.surrogates.terms import Floats, Support, distinct_terms
-from whygen.types import Masks
+from whygen.prompt.surrogates.terms import Support, distinct_terms
+from whygen.types import Floats, Masks
 
 Singles: TypeAlias = NDArray[np.float32]
 """Single precision: trees choose by sums over some hundred rows, and are three times as fast with it."""

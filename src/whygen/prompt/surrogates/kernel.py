@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates.least_squares import Spared, errors_by, spared_by, weights_of
 from whygen.prompt.surrogates.rows import Linear
 from whygen.prompt.surrogates.values import Sum, sum_of
-from whygen.types import Effects, Masks
+from whygen.types import Floats, Masks
 
 FAR = np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9])
 """Widths tried, as the kernel between two masks that differ in half of the units."""
@@ -77,7 +77,7 @@ class Distinct(NamedTuple):
     weights: NDArray[np.float64]
 
 
-def distinct(observed: Observed) -> Distinct:
+def distinct(observed: Effects) -> Distinct:
     """The distinct masks of a design, or its distinct pairs."""
     pairs, second = observed.complement_pairs(), None
     first: NDArray[np.int64] = np.arange(len(observed))
@@ -139,16 +139,16 @@ class KernelRidge:
         del n
         return 2
 
-    def fit(self, observed: Observed) -> Sum:
-        return self.prepared(observed)(observed.effects)
+    def fit(self, observed: Effects) -> Sum:
+        return self.prepared(observed)(observed.values)
 
-    def prepared(self, observed: Observed) -> Callable[[Effects], Sum]:
+    def prepared(self, observed: Effects) -> Callable[[Floats], Sum]:
         """Fits of many effects of the same masks: the decompositions are theirs alone."""
         once = distinct(observed)
         parts = [(problem, widths_of(problem, FAR)) for problem in problems(once)]
 
-        def fit(effects: Effects) -> Sum:
-            seen = observed.with_effects(effects)
+        def fit(effects: Floats) -> Sum:
+            seen = observed.with_values(effects)
             level = level_of(seen)
             found = [best_of(p, widths, y) for (p, widths), y in zip(parts, targets(seen, once), strict=True)]
             return sum_of(seen, level, *(part.kernels for part in found))
@@ -156,9 +156,9 @@ class KernelRidge:
         return fit
 
 
-def level_of(observed: Observed) -> Linear:
+def level_of(observed: Effects) -> Linear:
     """The weighted mean of the effects, as a surrogate."""
-    mean = float(np.average(observed.effects, weights=observed.importance()))
+    mean = float(np.average(observed.values, weights=observed.importance()))
     return Linear(mean, np.zeros(observed.n), observed.keep)
 
 
@@ -168,9 +168,9 @@ def problems(once: Distinct) -> list[Problem]:
     return [Problem(once.centres, np.sqrt(once.weights), sign, len(once.place)) for sign in signs]
 
 
-def targets(observed: Observed, once: Distinct) -> list[NDArray[np.float64]]:
+def targets(observed: Effects, once: Distinct) -> list[NDArray[np.float64]]:
     """What each of the `problems` is fitted to, ``(d,)``: effects less their mean; the mean where masks come again."""
-    left = observed.effects - level_of(observed).intercept
+    left = observed.values - level_of(observed).intercept
     one = left[once.first]
     found = [one] if once.second is None else [(one + sign * left[once.second]) / 2.0 for sign in (-1, 1)]
     weights = observed.importance()[once.first]

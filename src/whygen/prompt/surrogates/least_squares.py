@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import BudgetError
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates.rows import Linear, Rows, regression
 
 _PENALTIES = np.concatenate([[1e-10], np.logspace(-4, 2, 25)])
@@ -35,7 +35,7 @@ class Ridge:
         del n
         return 2
 
-    def fit(self, observed: Observed) -> Linear:
+    def fit(self, observed: Effects) -> Linear:
         rows = regression(observed)
         return rows.back(solve_ridge(rows).solution)
 
@@ -49,7 +49,7 @@ class Ols:
     def smallest_pairs(self, n: int) -> int:
         return 2 * (n + 1)
 
-    def fit(self, observed: Observed) -> Linear:
+    def fit(self, observed: Effects) -> Linear:
         rows = regression(observed)
         if len(rows.x) < rows.x.shape[1]:
             needed = 2 * self.smallest_pairs(observed.n)

@@ -14,14 +14,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates.folding import FOLDS, Count, best_count, folds_of, group_means
 from whygen.prompt.surrogates.least_squares import Ridge, solve_ridge
 from whygen.prompt.surrogates.rows import Linear, regression
 from whygen.prompt.surrogates.values import Sum, sum_of
-from whygen.types import Masks
+from whygen.types import Floats, Masks
 
-Floats: TypeAlias = NDArray[np.float64]
 Support: TypeAlias = NDArray[np.int64]
 """Numbers of the two units of each interaction, shape ``(k, 2)``."""
 
@@ -73,7 +72,7 @@ class Pairs:
         del n
         return 3
 
-    def fit(self, observed: Observed) -> Sum:
+    def fit(self, observed: Effects) -> Sum:
         main = Ridge().fit(observed)
         return sum_of(observed, *fit_both(observed, choose(observed, main).support, main))
 
@@ -87,9 +86,9 @@ class Leftover(NamedTuple):
     groups: NDArray[np.int64]
 
 
-def leftover(observed: Observed, main: Linear) -> Leftover:
+def leftover(observed: Effects, main: Linear) -> Leftover:
     """One row a complement pair, its mean residual; else all rows."""
-    centred, residual = observed.centred(), observed.effects - main.predict(observed.masks)
+    centred, residual = observed.centred(), observed.values - main.predict(observed.masks)
     weights = observed.importance()
     pairs = observed.complement_pairs()
     if pairs is None:
@@ -106,7 +105,7 @@ class ChosenPairs(NamedTuple):
     error: float | None
 
 
-def choose(observed: Observed, main: Linear | None = None) -> ChosenPairs:
+def choose(observed: Effects, main: Linear | None = None) -> ChosenPairs:
     """The interactions that lower the left-out error by more than one standard error.
 
     Args:
@@ -120,7 +119,7 @@ def choose(observed: Observed, main: Linear | None = None) -> ChosenPairs:
     return ChosenPairs(pursue(left, best.terms).support, best.error if best.terms else None)
 
 
-def _fold_errors(observed: Observed, main: Linear, steps: int) -> Iterator[Floats]:
+def _fold_errors(observed: Effects, main: Linear, steps: int) -> Iterator[Floats]:
     """Errors of each fold. Main effects cancel in complement pairs, so that one fit of them serves all folds."""
     fold_of = folds_of(observed.groups, FOLDS)
     paired = observed.complement_pairs() is not None
@@ -140,7 +139,7 @@ def products(centred: Floats, support: Support) -> Floats:
     return centred[:, support[:, 0]] * centred[:, support[:, 1]]
 
 
-def fit_both(observed: Observed, support: Support, main: Linear | None = None) -> tuple[Linear, Products]:
+def fit_both(observed: Effects, support: Support, main: Linear | None = None) -> tuple[Linear, Products]:
     """Main effects by ridge (``main``, if it is known), and given interactions.
 
     The interactions are fitted by themselves on complement pairs, else under the same penalty.
@@ -156,7 +155,7 @@ def fit_both(observed: Observed, support: Support, main: Linear | None = None) -
     return main, Products(support, solution[1 : 1 + k], observed.keep, 0.0, observed.n)
 
 
-def _fit_products(observed: Observed, main: Linear, support: Support) -> Products:
+def _fit_products(observed: Effects, main: Linear, support: Support) -> Products:
     """Least squares of the leftover on given interactions."""
     left = leftover(observed, main)
     root = np.sqrt(left.weights)[:, None]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.types import Masks
 
 UNPENALISED = 1e4
@@ -74,7 +74,7 @@ class Rows(NamedTuple):
         return self.back(np.concatenate([[intercept / UNPENALISED], coefficients]))
 
 
-def regression(observed: Observed) -> Rows:
+def regression(observed: Effects) -> Rows:
     """Pair differences without intercept where the groups are complement pairs, else all rows with one."""
     pairs = observed.complement_pairs()
     if pairs is not None:
@@ -88,17 +88,17 @@ def regression(observed: Observed) -> Rows:
         return Linear(float(solution[0] * UNPENALISED), solution[1:], observed.keep)
 
     x = np.hstack([ones, observed.centred()[order]])
-    return Rows(x, observed.effects[order], observed.groups[order], block, True, back)
+    return Rows(x, observed.values[order], observed.groups[order], block, True, back)
 
 
-def _pair_differences(observed: Observed, first: NDArray[np.int64], second: NDArray[np.int64]) -> Rows:
+def _pair_differences(observed: Effects, first: NDArray[np.int64], second: NDArray[np.int64]) -> Rows:
     """Half differences of pairs. With a ``total``, only the deviation from equal shares is fitted: it sums to zero."""
     n = observed.n
     groups = observed.groups[first]
     root: NDArray[np.float64] = np.sqrt(observed.importance()[first])
     x: NDArray[np.float64] = observed.masks[first].astype(np.float64) - 0.5
-    y = (observed.effects[first] - observed.effects[second]) / 2.0
-    intercept = float(observed.effects.mean())
+    y = (observed.values[first] - observed.values[second]) / 2.0
+    intercept = float(observed.values.mean())
     if observed.total is None:
 
         def plain(solution: NDArray[np.float64]) -> Linear:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.surrogates.forest import of_others
-from whygen.prompt.surrogates.terms import Floats, Support, distinct_terms
-from whygen.types import Masks
+from whygen.prompt.surrogates.terms import Support, distinct_terms
+from whygen.types import Floats, Masks
 
 Singles = NDArray[np.float32]
 """Single precision: rules are compared by sums over some hundred rows."""

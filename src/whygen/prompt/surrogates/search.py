@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.surrogates.terms import Floats, Support, columns, distinct_terms
+from whygen.prompt.surrogates.terms import Support, columns, distinct_terms
+from whygen.types import Floats
 
 MOST_TRIPLES = 3_000_000
 """With more products of three units than this (262 units) none is looked for: none could stand out in some hundred

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.observed import Observed
+from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates.folding import folds_of
 from whygen.prompt.surrogates.rows import Linear, Rows, regression
 
@@ -27,7 +27,7 @@ class Lasso:
         del n
         return 3
 
-    def fit(self, observed: Observed) -> Linear:
+    def fit(self, observed: Effects) -> Linear:
         """Fit on pair differences, scaled to unit spread so that scikit-learn's tolerance fits any unit of effect."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LassoCV
@@ -75,7 +75,7 @@ class BayesianRidge:
         del n
         return 2
 
-    def fit(self, observed: Observed) -> Linear:
+    def fit(self, observed: Effects) -> Linear:
         """Fit on pair differences, scaled to unit spread: the library's priors have a unit of their own."""
         from sklearn.linear_model import BayesianRidge as SklearnBayesianRidge
 

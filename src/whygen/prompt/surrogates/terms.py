@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.types import Masks
+from whygen.types import Floats, Masks
 
-Floats = NDArray[np.float64]
 Support = NDArray[np.int64]
 """The units of each term in ascending order, shape ``(k, d)``; places that are not used hold ``n``."""
 

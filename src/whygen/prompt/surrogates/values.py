@@ -17,8 +17,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.observed import Observed
-from whygen.types import Effects, Masks
+from whygen.prompt.effects import Effects
+from whygen.types import Floats, Masks
 
 
 class Fitted(Protocol):
@@ -41,38 +41,38 @@ class Surrogate(Protocol):
 
     def smallest_pairs(self, n: int) -> int: ...
 
-    def fit(self, observed: Observed) -> Fitted: ...
+    def fit(self, observed: Effects) -> Fitted: ...
 
 
 @runtime_checkable
 class Prepared(Protocol):
     """A surrogate that fits many effects of the same masks faster than one by one."""
 
-    def prepared(self, observed: Observed) -> Callable[[Effects], Fitted]: ...
+    def prepared(self, observed: Effects) -> Callable[[Floats], Fitted]: ...
 
 
-def fitter(surrogate: Surrogate, observed: Observed) -> Callable[[Effects], Fitted]:
+def fitter(surrogate: Surrogate, observed: Effects) -> Callable[[Floats], Fitted]:
     """Fits other effects ``(m,)`` of the same masks; the numbers are those of `Surrogate.fit`."""
     if isinstance(surrogate, Prepared):
         return surrogate.prepared(observed)
-    return lambda effects: surrogate.fit(observed.with_effects(effects))
+    return lambda effects: surrogate.fit(observed.with_values(effects))
 
 
 @runtime_checkable
 class ByChance(Protocol):
     """A surrogate with cheaper fits of shuffled effects, which follow them as far as its own do."""
 
-    def by_chance(self, observed: Observed) -> Callable[[Effects], Fitted]: ...
+    def by_chance(self, observed: Effects) -> Callable[[Floats], Fitted]: ...
 
 
 @runtime_checkable
 class Folded(Protocol):
     """A surrogate that fits all but each fold, and all rows, faster together than one by one."""
 
-    def folded(self, observed: Observed, fold_of: NDArray[np.int64]) -> Sequence[Fitted]: ...
+    def folded(self, observed: Effects, fold_of: NDArray[np.int64]) -> Sequence[Fitted]: ...
 
 
-def folded(surrogate: Surrogate, observed: Observed, fold_of: NDArray[np.int64]) -> Sequence[Fitted]:
+def folded(surrogate: Surrogate, observed: Effects, fold_of: NDArray[np.int64]) -> Sequence[Fitted]:
     """The surrogate without each fold, and last of all rows.
 
     Args:
@@ -138,6 +138,6 @@ class Sum:
         return np.sum([part.banzhaf(keep) for part in self.parts], axis=0)
 
 
-def sum_of(observed: Observed, *parts: Part, error: float | None = None) -> Sum:
+def sum_of(observed: Effects, *parts: Part, error: float | None = None) -> Sum:
     """The sum of parts that reports what ``observed`` was drawn for: Shapley by size, Banzhaf at its keep else."""
     return Sum(parts, observed.keep if observed.sizes is None else None, observed.total, error)

@@ -18,7 +18,7 @@ from whygen.results.prompt import TargetRecord
 from whygen.safe import is_stop, says
 from whygen.texts import nfc
 from whygen.typed import short
-from whygen.types import Effects, Output
+from whygen.types import Floats, Output
 
 Score: TypeAlias = Callable[[str], float] | Callable[[Output], float]
 """Text of the answer to a number; or the whole `Output`, where the first parameter is annotated with it."""
@@ -34,7 +34,7 @@ class TextScore:
     score: Callable[[str], object]
     verb: Verb = "answer"
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """The score of each text, shape ``(n,)``; equal texts are scored once, so a judge is paid once for each.
 
         Raises:
@@ -53,7 +53,7 @@ class OutputScore:
     score: Callable[[Output], object]
     verb: Verb = "answer"
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """The score of each output, shape ``(n,)``.
 
         Raises:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from whygen.encoders import TextEncoder
 from whygen.prompt.targets.protocol import Verb
 from whygen.results.prompt import TargetRecord
-from whygen.types import Effects, Output, Vectors
+from whygen.types import Floats, Output, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class TokenSets:
         others = self.encoder.tokens([reference.text for reference in references])
         return -np.stack([self.distance(sets, other) for other in others], axis=1)[back]
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Mean over references of minus the distance, shape ``(n,)``."""
         return self.against(outputs, references).mean(axis=1)
 
@@ -54,7 +54,7 @@ class SentenceVectors:
         others = self.encoder.sentences([reference.text for reference in references])
         return -np.stack([self.distance(vectors, other) for other in others], axis=1)[back]
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Mean over references of minus the distance, shape ``(n,)``."""
         return self.against(outputs, references).mean(axis=1)
 
@@ -72,7 +72,7 @@ class Texts:
         texts, back = distinct(outputs)
         return -np.stack([self.distance(texts, reference.text) for reference in references], axis=1)[back]
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Mean over references of minus the distance, shape ``(n,)``."""
         return self.against(outputs, references).mean(axis=1)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from whygen.prompt.targets.protocol import Compares, Verb
 from whygen.prompt.targets.scored import check_alternative
 from whygen.results.prompt import TargetRecord
-from whygen.types import Effects, Output
+from whygen.types import Floats, Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class ContrastiveDistance:
         """Raise `DataError` if the alternative is what the model said."""
         check_alternative(self.alternative, reference)
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Difference of the distances, mean over references, shape ``(n,)``."""
         both = self.base.against(outputs, [*references, Output(text=self.alternative)])
         return both[:, :-1].mean(axis=1) - both[:, -1]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.results.prompt import TargetRecord
-from whygen.types import Effects, Failure, Output
+from whygen.types import Failure, Floats, Output
 
 Verb: TypeAlias = Literal["answer", "score"]
 """Whether the model is asked to write (and the answer is read) or to score texts that it is given."""
@@ -25,7 +25,7 @@ class Target(Protocol):
     @property
     def verb(self) -> Verb: ...
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Effect of each output ``(n,)``; higher is nearer to what the model said.
 
         Pure: the same outputs and references give the same effects, so recorded answers can be read again.

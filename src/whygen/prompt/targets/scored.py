@@ -15,7 +15,7 @@ from whygen.prompt.targets.protocol import Verb
 from whygen.prompt.targets.spans import Span, find_span, log_probability
 from whygen.results.prompt import TargetRecord
 from whygen.texts import nfc
-from whygen.types import Effects, Failure, Output, TokenScore
+from whygen.types import Failure, Floats, Output, TokenScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class LogProbability:
     record: TargetRecord
     verb: Verb = "score"
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Sum over all tokens of the reference, shape ``(n,)``."""
         end = len(references[0].text)
         return np.array([log_probability(scores_of(output), 0, end) for output in outputs], dtype=np.float64)
@@ -43,7 +43,7 @@ class SpanLogProbability:
         """Raise `DataError` if the span is not in the reference."""
         find_span(reference.text, self.span)
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Sum over the span's tokens, shape ``(n,)``."""
         start, end = find_span(references[0].text, self.span)
         return np.array([log_probability(scores_of(output), start, end) for output in outputs], dtype=np.float64)
@@ -61,7 +61,7 @@ class Contains:
         """Raise `DataError` if the span is not in the reference."""
         find_span(reference.text, self.span)
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """1 where the span's text occurs, else 0, shape ``(n,)``."""
         start, end = find_span(references[0].text, self.span)
         wanted = nfc(references[0].text[start:end])
@@ -85,7 +85,7 @@ class ContrastiveLogProbability:
         """The reference, then the alternative."""
         return reference.text, self.alternative
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Difference of the two sums, shape ``(n,)``; the outputs are those of `join_scores`."""
         cut = len(references[0].text)
         end = cut + len(self.alternative)

@@ -22,7 +22,7 @@ from whygen.prompt.targets.spans import shown
 from whygen.results.prompt import TargetRecord
 from whygen.safe import check_depth, read_json
 from whygen.texts import find_all, nfc, word_edges
-from whygen.types import Effects, Output, canonical_json
+from whygen.types import Floats, Output, canonical_json
 
 AGREES = "1 if as the reference, else 0"
 
@@ -59,7 +59,7 @@ class AnswerAgreement:
         if self.needs_value:
             _check_reading(self.read(reference), reference, self.record, self.advice)
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Share of references that each output agrees with, shape ``(n,)``."""
         self.check(references[0])
         said, wanted = [self.read(output) for output in outputs], [self.read(reference) for reference in references]
@@ -92,7 +92,7 @@ class JsonField:
         """Raise `DataError`, which shows the reference, if it has no such field."""
         _check_reading(read_field(reference.text, self.path), reference, self.record, AnswerAgreement.advice)
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Agreement, or minus the absolute difference where the first reference holds a number, shape ``(n,)``."""
         self.check(references[0])
         said = [read_field(output.text, self.path) for output in outputs]

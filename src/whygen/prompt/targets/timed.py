@@ -20,7 +20,7 @@ from whygen.errors import DataError, UnknownNameError
 from whygen.prompt.targets.protocol import Target, Verb
 from whygen.results.prompt import TargetRecord
 from whygen.typed import typed
-from whygen.types import Effects, Output, Sound, Vectors, Video
+from whygen.types import Floats, Output, Sound, Vectors, Video
 
 Numbers: TypeAlias = NDArray[np.float64]
 Kind: TypeAlias = Literal["sound", "frames"]
@@ -58,7 +58,7 @@ class Timed:
                 "in this one nothing does. Use target='in-time' or 'optimal-transport'."
             )
 
-    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Effects:
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Mean over references of minus the distance, shape ``(n,)``."""
         return self.against(outputs, references).mean(axis=1)
 

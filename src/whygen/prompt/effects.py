@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from whygen.prompt.noise import MeasuredNoise
-from whygen.types import Effects, Masks
+from whygen.types import Floats, Masks
 
 Stopped: TypeAlias = Literal["width", "order"]
 """What a stop rule ended a run by: every interval narrow enough, or an order of units that no longer changed."""
@@ -48,7 +48,7 @@ class Population(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class Effects:
     """Masks with their effects.
 
     Attributes:
@@ -65,7 +65,7 @@ class Observed:
     """
 
     masks: Masks
-    effects: Effects
+    values: Floats
     groups: NDArray[np.int64]
     keep: float = 0.5
     sizes: NDArray[np.float64] | None = None
@@ -75,23 +75,21 @@ class Observed:
     drawn_from: float = math.inf
 
     def __len__(self) -> int:
-        return len(self.effects)
+        return len(self.values)
 
     @property
     def n(self) -> int:
         """Number of units."""
         return int(self.masks.shape[1])
 
-    def take(self, rows: NDArray[np.bool_]) -> Observed:
+    def take(self, rows: NDArray[np.bool_]) -> Effects:
         """The rows where ``rows`` ``(m,)`` is True."""
         near = None if self.nearness is None else self.nearness[rows]
-        return replace(
-            self, masks=self.masks[rows], effects=self.effects[rows], groups=self.groups[rows], nearness=near
-        )
+        return replace(self, masks=self.masks[rows], values=self.values[rows], groups=self.groups[rows], nearness=near)
 
-    def with_effects(self, effects: Effects) -> Observed:
-        """The same masks with other effects ``(m,)``."""
-        return replace(self, effects=effects)
+    def with_values(self, values: Floats) -> Effects:
+        """The same masks with other values ``(m,)``."""
+        return replace(self, values=values)
 
     def centred(self) -> NDArray[np.float64]:
         """Masks minus the keep probability, shape ``(m, n)``: the mean of each column is zero by design."""
@@ -179,7 +177,7 @@ class Seen:
         irrelevant: answers to masked prompts that were as far from the reference as texts about other things are.
     """
 
-    observed: Observed
+    observed: Effects
     noise: MeasuredNoise
     rows: tuple[int, ...] = ()
     irrelevant: int = 0
