@@ -115,7 +115,7 @@ def explained(model: Any, side: int, seed: int) -> list[dict[str, Any]]:
 
 def bare(model: Any, calls: list[dict[str, Any]]) -> tuple[float, float]:
     """Seconds on the wall and of the processor for the pipeline alone, and the encoder alone on what it drew."""
-    from whygen.models.diffusers_pictures import quiet
+    from whygen.models.diffusers.pictures import quiet
 
     own, encoder = getattr(model.pipeline, "own", model.pipeline), load_image_encoder("patches")
     wall = processor = 0.0

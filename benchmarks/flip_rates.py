@@ -24,7 +24,7 @@ from benchmarks import record
 from benchmarks.vaes import NAMES, criteria, flat
 from whygen.anchors.calibration import Calibration, conformal
 from whygen.anchors.groups import assign, group
-from whygen.models.latent_mlp import Schedule, Sizes, train_mlp_vae
+from whygen.models.latent.mlp import Schedule, Sizes, train_mlp_vae
 from whygen.stats.conformal import rank_at
 from whygen.stats.seeds import generator
 from whygen_experiments.pxgen_mnist0 import Mnist, load_mnist

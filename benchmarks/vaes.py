@@ -17,7 +17,7 @@ from whygen.anchors.criteria import choose
 from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import noise_for, score, settle
 from whygen.models import load_latent
-from whygen.models.latent_mlp import MlpVae, Schedule, Sizes, train_mlp_vae
+from whygen.models.latent.mlp import MlpVae, Schedule, Sizes, train_mlp_vae
 from whygen_experiments.influence import Checkpoint
 
 Floats = NDArray[np.float32]

@@ -94,7 +94,7 @@ def row(library: str, way: str, kind: str, alone: np.ndarray, other: np.ndarray)
 
 def ours() -> list[dict[str, Any]]:
     """Whygen's scorer: a batch of all prompts beside one by one, and beside the plain forward pass."""
-    from whygen.models.hf_model import HfModel
+    from whygen.models.hf.model import HfModel
     from whygen.types import Request
 
     found = []

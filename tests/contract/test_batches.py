@@ -272,8 +272,8 @@ def test_a_batch_needs_a_store_that_can_be_written() -> None:
 
 
 def test_limits_of_a_provider_split_what_is_handed_over(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from whygen.models import openai_batches
     from whygen.models.batches import BatchLimits
+    from whygen.models.openai import batches as openai_batches
 
     monkeypatch.setattr(openai_batches, "LIMITS", BatchLimits(requests=5, bytes=10**6))
     with FaultServer(batches=BatchPlan()) as server:

@@ -14,7 +14,7 @@ import whygen
 from whygen import pictures
 from whygen.errors import UsageError
 from whygen.models import load_model
-from whygen.models.diffusers_drawing import EXACT
+from whygen.models.diffusers.drawing import EXACT
 from whygen.prompt.drawn import picture_notices
 from whygen.types import Edit, Failure, Output, Picture, Request, Settings
 

@@ -18,13 +18,12 @@ from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import settle
 from whygen.errors import DataError, MissingError, ModelError, UsageError
 from whygen.models import LatentModel, Posterior, load_latent
-from whygen.models.options import ModelOptions
-from whygen.models.protocols import Decodes, Encodes, Samples
+from whygen.models.protocols import Decodes, Encodes, ModelOptions, Samples
 from whygen.stats.seeds import generator
 
 torch = pytest.importorskip("torch")
-from whygen.models.latent_mlp import MlpVae, Schedule, Sizes, train_mlp_vae  # noqa: E402
-from whygen.models.latent_torch import _sparing, posterior, reconstruction  # noqa: E402
+from whygen.models.latent.mlp import MlpVae, Schedule, Sizes, train_mlp_vae  # noqa: E402
+from whygen.models.latent.torch_modules import _sparing, posterior, reconstruction  # noqa: E402
 
 SIZES = Sizes(values=64, hidden=16, latent=4)
 

@@ -15,7 +15,7 @@ from whygen import films, pictures, sounds
 from whygen.cli import main
 from whygen.errors import UsageError
 from whygen.models import HasContext, load_model, output_kind
-from whygen.models.diffusers_kinds import answers_with, check_class
+from whygen.models.diffusers.kinds import answers_with, check_class
 from whygen.types import Edit, Failure, Output, Request, Settings
 
 KINDS = [*(k for k in VIDEOS if k != "WanImageToVideo"), *SOUNDS]

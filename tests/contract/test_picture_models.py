@@ -11,7 +11,7 @@ import torch
 import tiny_models
 from whygen import pictures
 from whygen.models import HasContext, HasIdentity, Model, ModelOptions, draws_pictures, load_model
-from whygen.models.diffusers_settings import picture_text
+from whygen.models.diffusers.settings import picture_text
 from whygen.types import Chat, Edit, Failure, Message, Output, Picture, Request, Settings
 
 TEXTS = ["make it night", "", "paint the river", "Naïve café 東京!", "make"]
@@ -188,7 +188,7 @@ def test_out_of_memory_on_one_picture_fails_that_one(folder: Path, kind: str, mo
 
 
 def test_large_pictures_share_no_batch_on_a_processor(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from whygen.models import diffusers_pictures
+    from whygen.models.diffusers import pictures as diffusers_pictures
 
     monkeypatch.setattr(diffusers_pictures, "PIXELS", 2 * 16 * 16)
     sizes: list[int] = []

@@ -11,9 +11,9 @@ import pytest
 import tiny_pipelines
 from whygen import pictures
 from whygen.models import CUT
-from whygen.models.diffusers_drawing import EXACT, multiple_of
-from whygen.models.diffusers_pictures import PictureModel, quiet
-from whygen.models.diffusers_settings import picture_text, scalars
+from whygen.models.diffusers.drawing import EXACT, multiple_of
+from whygen.models.diffusers.pictures import PictureModel, quiet
+from whygen.models.diffusers.settings import picture_text, scalars
 from whygen.prompt.drawn import picture_notices
 from whygen.types import Edit, Failure, Output, Picture, Request, Settings
 

@@ -19,8 +19,8 @@ from whygen import pictures
 from whygen.cli import main
 from whygen.errors import DataError, UsageError
 from whygen.models import ModelOptions, draws_pictures, load_model
-from whygen.models.diffusers_settings import read_settings
-from whygen.models.hf_tokens import Refused
+from whygen.models.diffusers.settings import read_settings
+from whygen.models.hf.tokens import Refused
 from whygen.types import Edit, Failure, Output, Picture, Request, Settings
 
 

@@ -14,7 +14,7 @@ from whygen.errors import BudgetError, UsageError
 from whygen.evaluation.evaluate import evaluate
 from whygen.evaluation.result import Evaluation
 from whygen.models import load_model
-from whygen.models.hf_model import shuffled
+from whygen.models.hf.model import shuffled
 from whygen.types import Settings
 
 

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whygen.calls.spending import Budget, Purse, told_tokens
-from whygen.models.anthropic_model import read_message
-from whygen.models.openai_chat import read_chat
-from whygen.models.openai_completions import read_completion
-from whygen.models.openai_pictures import Drawing
+from whygen.models.anthropic.model import read_message
+from whygen.models.openai.pictures import Drawing
+from whygen.models.openai.text import read_chat, read_completion
 from whygen.remote import Malformed, Unacceptable, bounded, from_status
 from whygen.remote.bounded import _Stream
 from whygen.remote.reading import document, usage

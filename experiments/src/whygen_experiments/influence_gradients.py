@@ -23,7 +23,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from whygen.errors import ModelError, UsageError
-from whygen.models.latent_torch import posterior, reconstruction
+from whygen.models.latent.torch_modules import posterior, reconstruction
 
 HELD = 32 * 2**20
 """Parameters times samples whose gradients are held at once."""

@@ -22,7 +22,7 @@ from whygen.anchors.explain import explain_anchors
 from whygen.anchors.selection import Selection, diversity, k_center, k_dispersion, k_medoids, nearest_pick
 from whygen.errors import DataError, MissingError
 from whygen.models.latent import Floats, LatentModel
-from whygen.models.latent_loading import load_latent
+from whygen.models.latent.loading import load_latent
 from whygen.results.anchors import AnchorExplanation
 from whygen.stats.seeds import generator
 
@@ -127,7 +127,7 @@ def _from_openml() -> Mnist:
 
 def train(mnist: Mnist, seed: int) -> tuple[object, float]:
     """The paper's VAE trained with one seed, and the seconds it took."""
-    from whygen.models.latent_mlp import train_mlp_vae
+    from whygen.models.latent.mlp import train_mlp_vae
 
     began = time.perf_counter()
     data = (mnist.zeros[:TRAINING].reshape(TRAINING, -1) / 255).astype(np.float32)

@@ -38,8 +38,8 @@ from whygen.calls.progress import Progress
 from whygen.encoders import ImageEncoder
 from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.models.latent import Floats, LatentModel, Layout
-from whygen.models.latent_loading import load_latent
-from whygen.models.options import ModelOptions
+from whygen.models.latent.loading import load_latent
+from whygen.models.protocols import ModelOptions
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.anchors_table import excess, telling
 from whygen.results.prompt import Warned

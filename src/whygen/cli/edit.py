@@ -16,7 +16,7 @@ from whygen.errors import UsageError
 from whygen.files import is_file
 from whygen.films import MOST_BYTES, film_of, is_animated, read_video
 from whygen.models import ModelOptions
-from whygen.models.diffusers_settings import picture_text
+from whygen.models.diffusers.settings import picture_text
 from whygen.pictures import read_picture
 from whygen.prompt.foresee import foresee_prompt
 from whygen.sounds import is_sound, read_sound

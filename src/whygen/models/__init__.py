@@ -1,4 +1,4 @@
-"""Models: black boxes, one file an adapter, found by URI.
+"""Models: black boxes, one folder or file an adapter, found by URI.
 
 `load_model` opens ``provider/name``, wraps a Python callable, or takes a model object as it is. A provider is named in
 the entry point group ``whygen.models``; the built-in ones use the same door.
@@ -6,9 +6,7 @@ the entry point group ``whygen.models``; the built-in ones use the same door.
 
 from whygen.models.latent import LatentModel as LatentModel
 from whygen.models.latent import Posterior as Posterior
-from whygen.models.latent_loading import load_latent as load_latent
-from whygen.models.options import ModelOptions as ModelOptions
-from whygen.models.options import Provider as Provider
+from whygen.models.latent.loading import load_latent as load_latent
 from whygen.models.protocols import CUT as CUT
 from whygen.models.protocols import AddsNoise as AddsNoise
 from whygen.models.protocols import AnswersAlike as AnswersAlike
@@ -24,6 +22,8 @@ from whygen.models.protocols import HasIdentity as HasIdentity
 from whygen.models.protocols import HasOutputKind as HasOutputKind
 from whygen.models.protocols import LearnsKind as LearnsKind
 from whygen.models.protocols import Model as Model
+from whygen.models.protocols import ModelOptions as ModelOptions
+from whygen.models.protocols import Provider as Provider
 from whygen.models.protocols import Randomises as Randomises
 from whygen.models.protocols import Samples as Samples
 from whygen.models.protocols import ScoresText as ScoresText

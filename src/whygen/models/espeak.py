@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from whygen.errors import DataError, MissingError, UsageError
-from whygen.models.options import ModelOptions, Provider
+from whygen.models.protocols import ModelOptions, Provider
 from whygen.sounds import read_sound
 from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, Request
 

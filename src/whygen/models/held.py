@@ -10,8 +10,7 @@ import sys
 from typing import Any
 
 from whygen.errors import UsageError
-from whygen.models.options import ModelOptions
-from whygen.models.protocols import Model
+from whygen.models.protocols import Model, ModelOptions
 
 AS_PIPELINE = (
     "Give transformers.pipeline('text-to-audio', model=model, tokenizer=tokenizer), with vocoder= where it needs one."
@@ -71,7 +70,7 @@ def _makes_sounds(network: Any, transformers: Any) -> bool:
 
 def _from_pipeline(pipeline: Any, options: ModelOptions) -> Model:
     if pipeline.task in SPEAKS:
-        from whygen.models.hf_sound import SoundModel
+        from whygen.models.hf.sound import SoundModel
 
         name = getattr(pipeline.model.config, "name_or_path", "") or type(pipeline.model).__name__
         return SoundModel(pipeline, uri=f"hf/{name}")
@@ -95,7 +94,7 @@ def _with_tokenizer(network: Any, tokenizer: Any, options: ModelOptions) -> Mode
             f"model holds a {type(network).__name__}, which does not generate text. Give a causal or a "
             "sequence-to-sequence model of transformers, or a function str -> str."
         )
-    from whygen.models.hf_model import HfModel
+    from whygen.models.hf.model import HfModel
 
     name = getattr(config, "name_or_path", "") or type(network).__name__
     return HfModel(network, tokenizer, uri=f"hf/{name}", batch_size=options.batch_size)

@@ -27,7 +27,7 @@ from typing import Any, TypeVar, cast, get_args
 from PIL import Image
 
 from whygen.errors import DataError, MissingError
-from whygen.models.options import ModelOptions, Provider
+from whygen.models.protocols import ModelOptions, Provider
 from whygen.models.returned import medium_of, names_a_file
 from whygen.plugins import imported, module_named
 from whygen.safe import is_stop, says

@@ -10,8 +10,7 @@ from typing import cast
 
 from whygen.errors import UsageError
 from whygen.models.names import SERVICES, no_uri
-from whygen.models.options import ModelOptions, Provider
-from whygen.models.protocols import Model
+from whygen.models.protocols import Model, ModelOptions, Provider
 from whygen.remote import is_service
 from whygen.safe import is_stop, says
 from whygen.typed import typed

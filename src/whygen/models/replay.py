@@ -15,7 +15,7 @@ from typing import Any
 
 from whygen.errors import FormatError, MissingError
 from whygen.files import replaced
-from whygen.models.options import Provider
+from whygen.models.protocols import Provider
 from whygen.safe import read_json
 from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request, digest, output_from_json, output_json
 

@@ -140,7 +140,7 @@ def test_a_reconstruction_that_does_not_look_comes_back_by_chance_alone() -> Non
 
 def test_new_weights_know_nothing_and_the_model_keeps_its_own() -> None:
     torch = pytest.importorskip("torch")
-    from whygen.models.latent_torch import reinitialised, torch_latent
+    from whygen.models.latent.torch_modules import reinitialised, torch_latent
 
     class Odd(torch.nn.Module):
         def __init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from whygen.models.openai_chat import finish_of
+from whygen.models.openai.text import finish_of
 from whygen.remote.failures import from_status
 from whygen.remote.service import Service
 from whygen.types import Failure

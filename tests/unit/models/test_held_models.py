@@ -12,7 +12,7 @@ import tiny_models
 import whygen
 from whygen.errors import UsageError
 from whygen.models import load_model
-from whygen.models.hf_model import HfModel
+from whygen.models.hf.model import HfModel
 from whygen.types import Request, Settings
 
 PROMPT = "Paris is the capital of France"

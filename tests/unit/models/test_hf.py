@@ -15,7 +15,7 @@ import pytest
 import tiny_models
 from whygen.errors import MissingError, UnknownNameError, UsageError
 from whygen.models import HasContext, ModelOptions, load_model
-from whygen.models.hf_model import HfModel
+from whygen.models.hf.model import HfModel
 from whygen.types import Chat, Failure, Message, Output, Picture, Request, Settings
 
 SHORT = Settings(max_tokens=8)
@@ -241,7 +241,7 @@ def test_stopped_rows_do_not_depend_on_the_batch(folder: Path) -> None:
 def test_a_nucleus_is_never_empty(top_p: float) -> None:
     import torch
 
-    from whygen.models.hf_steps import nucleus
+    from whygen.models.hf.steps import nucleus
 
     shares = torch.tensor([[0.4, 0.1, 0.3, 0.2]])
     kept = nucleus(shares, top_p) > 0

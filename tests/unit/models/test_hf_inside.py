@@ -12,9 +12,9 @@ import tiny_models
 from whygen.calls import call_key
 from whygen.errors import DataError
 from whygen.models import AddsNoise, ContinuesText, FillsMask, Tokenizes, load_model
-from whygen.models.hf_masked import HfMaskedModel
-from whygen.models.hf_model import HfModel
-from whygen.models.hf_noise import NoiseSource
+from whygen.models.hf.masked import HfMaskedModel
+from whygen.models.hf.model import HfModel
+from whygen.models.hf.steps import NoiseSource
 from whygen.types import Chat, Failure, Message, Output, Request, Settings
 
 TEXT = "Paris is the capital of France and it lies on the river Seine"

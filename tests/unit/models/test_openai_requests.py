@@ -13,8 +13,8 @@ from faults.answers import PNG, word_logprob
 from faults.server import FaultServer
 from whygen import pictures
 from whygen.models import Model, ModelOptions, ScoresText, load_model
-from whygen.models.openai_chat import parameters
-from whygen.models.openai_drawn import decoded, usable
+from whygen.models.openai.pictures import decoded, usable
+from whygen.models.openai.text import parameters
 from whygen.remote import Malformed
 from whygen.types import Chat, Edit, Failure, Message, Output, Picture, Request, Settings
 

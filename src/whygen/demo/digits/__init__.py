@@ -17,7 +17,7 @@ import numpy as np
 from whygen.anchors.data import SampleSet
 from whygen.errors import MissingError, MissingExtraError
 from whygen.models.latent import LatentModel
-from whygen.models.options import ModelOptions
+from whygen.models.protocols import ModelOptions
 
 URI = "demo/digits-vae"
 TRAINED_CLASS = 0
@@ -50,7 +50,7 @@ def open_digits_vae(options: ModelOptions | None = None) -> LatentModel:
     """
     try:
         from whygen.demo.digits.vae import load_vae
-        from whygen.models.latent_torch import torch_latent
+        from whygen.models.latent.torch_modules import torch_latent
     except ImportError as error:
         raise MissingExtraError(f"The model {URI}", extra="torch", package="torch") from error
     module = load_vae(_file(WEIGHTS), width=WIDTH, latent=LATENT)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from whygen.errors import UnknownNameError
-from whygen.models.options import ModelOptions, Provider
 from whygen.models.planted import texts
 from whygen.models.planted.games import FAMILIES as FAMILIES
 from whygen.models.planted.games import Game as Game
@@ -20,6 +19,7 @@ from whygen.models.planted.media import MEDIA as MEDIA
 from whygen.models.planted.media import PlantedMedia as PlantedMedia
 from whygen.models.planted.texts import MODELS as MODELS
 from whygen.models.planted.texts import PlantedModel as PlantedModel
+from whygen.models.protocols import ModelOptions, Provider
 
 __all__ = ["FAMILIES", "MODELS", "Game", "PlantedModel", "WeighedWords", "causes", "long_prompt", "provider"]
 

@@ -20,7 +20,7 @@ from whygen.models.batches import (
     batch_name,
     read_lines,
 )
-from whygen.models.openai_client import failure_of
+from whygen.models.openai.client import failure_of
 from whygen.remote import Malformed, Service, count, dig, document, from_status
 from whygen.types import Failure, JsonValue, Request
 

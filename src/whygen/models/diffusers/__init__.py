@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from whygen.errors import MissingError, MissingExtraError, UsageError
 from whygen.models.hf import device_of, dtype_of, files_digest
 from whygen.models.latent import LatentModel, stated
-from whygen.models.options import ModelOptions, Provider
+from whygen.models.protocols import ModelOptions, Provider
 from whygen.types import JsonValue
 
 if TYPE_CHECKING:
-    from whygen.models.diffusers_media import MediaModel
-    from whygen.models.diffusers_pictures import PictureModel
+    from whygen.models.diffusers.media import MediaModel
+    from whygen.models.diffusers.pictures import PictureModel
 
 SIGNED_RANGE = (-1.0, 1.0)
 """Autoencoders of diffusers take and give images between -1 and 1."""
@@ -75,7 +75,7 @@ def open_pipeline(
         UsageError: if the device or the dtype cannot be used, or the pipeline takes no text.
     """
     diffusers = _library()
-    from whygen.models.diffusers_pictures import quiet
+    from whygen.models.diffusers.pictures import quiet
 
     device = device_of(options.device)
     dtype = dtype_of(options.dtype or ("float32" if device == "cpu" else "float16"), device)
@@ -126,21 +126,21 @@ def _as_model(
     defaults: Mapping[str, JsonValue] | None = None,
 ) -> PictureModel | MediaModel:
     """The model for what the pipeline answers with."""
-    from whygen.models.diffusers_kinds import check_class
+    from whygen.models.diffusers.kinds import check_class
 
     kind = check_class(type(pipeline), uri)
     if kind in ("sound", "frames"):
-        from whygen.models.diffusers_media import MediaModel
+        from whygen.models.diffusers.media import MediaModel
 
         return MediaModel(pipeline, kind=kind, uri=uri, identity=identity, defaults=defaults)
-    from whygen.models.diffusers_pictures import PictureModel
+    from whygen.models.diffusers.pictures import PictureModel
 
     return PictureModel(pipeline, uri=uri, identity=identity, batch_size=batch_size, defaults=defaults)
 
 
 def _check_configured(name: str) -> None:
     """Refuse by the class that the configuration names, before weights are fetched and loaded."""
-    from whygen.models.diffusers_kinds import check_class
+    from whygen.models.diffusers.kinds import check_class
 
     made: Any = getattr(_library(), str(_class_name(name)), None)
     if isinstance(made, type) and not hasattr(made, "_backends"):  # those stand for classes whose library is missing
@@ -180,7 +180,7 @@ def open_autoencoder(name: str, options: ModelOptions) -> LatentModel:
 
 def autoencoder_latent(module: Any, options: ModelOptions, *, uri: str | None = None) -> LatentModel:
     """An ``AutoencoderKL`` that is loaded already; what it says of itself by attributes comes first."""
-    from whygen.models.latent_torch import torch_latent
+    from whygen.models.latent.torch_modules import torch_latent
 
     known: dict[str, Any] = {
         "shape": (int(module.config.in_channels), None, None),

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whygen.errors import MissingError, MissingExtraError, UnknownNameError, UsageError, WhygenError
-from whygen.models.options import ModelOptions, Provider
+from whygen.models.protocols import ModelOptions, Provider
 from whygen.types import JsonValue
 
 if TYPE_CHECKING:
-    from whygen.models.hf_masked import HfMaskedModel
-    from whygen.models.hf_model import HfModel
-    from whygen.models.hf_sound import SoundModel
+    from whygen.models.hf.masked import HfMaskedModel
+    from whygen.models.hf.model import HfModel
+    from whygen.models.hf.sound import SoundModel
 
 _PIECE = 2**24
 _FILES = {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt", ".py", ".tiktoken"}
@@ -41,8 +41,8 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
     try:
         import transformers
 
-        from whygen.models.hf_masked import HfMaskedModel
-        from whygen.models.hf_model import HfModel, quiet
+        from whygen.models.hf.masked import HfMaskedModel
+        from whygen.models.hf.model import HfModel, quiet
     except ImportError as error:
         raise MissingExtraError("A local language model", extra="hf", package=error.name or "transformers") from None
     device = device_of(options.device)
@@ -83,7 +83,7 @@ def _open_sound(place: str, revision: str, uri: str, *, device: str, dtype: Any)
     """A model that speaks or plays, by the pipeline of its library."""
     import transformers
 
-    from whygen.models.hf_sound import SoundModel
+    from whygen.models.hf.sound import SoundModel
 
     made: Any = transformers.pipeline("text-to-audio", model=place, revision=revision, device=device, dtype=dtype)
     told: dict[str, JsonValue] = {

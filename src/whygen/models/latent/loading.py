@@ -11,9 +11,8 @@ from typing import Any, cast
 
 from whygen.errors import UsageError
 from whygen.models.latent import Decode, Encode, LatentModel, Layout, Scale, stated
-from whygen.models.latent_refusals import refusal, weights_file
-from whygen.models.options import ModelOptions
-from whygen.models.protocols import Decodes, Encodes
+from whygen.models.latent.refusals import refusal, weights_file
+from whygen.models.protocols import Decodes, Encodes, ModelOptions
 from whygen.models.registry import open_uri
 from whygen.typed import typed
 
@@ -104,7 +103,7 @@ def _adapt(opened: object, options: ModelOptions, *, uri: str | None) -> LatentM
 
         return autoencoder_latent(opened, options, uri=uri)
     if is_torch_module(opened):
-        from whygen.models.latent_torch import torch_latent
+        from whygen.models.latent.torch_modules import torch_latent
 
         return torch_latent(opened, options=options, uri=uri)
     if not (isinstance(opened, Encodes) and isinstance(opened, Decodes)):

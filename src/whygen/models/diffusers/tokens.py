@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from whygen.models.diffusers_settings import Parameters, default_of
+from whygen.models.diffusers.settings import Parameters, default_of
 from whygen.models.protocols import CUT
 
 _ENDLESS = 10**6

@@ -19,12 +19,11 @@ from PIL import Image
 
 from whygen import films, pictures, sounds
 from whygen.errors import DataError, UsageError
-from whygen.models.diffusers_kinds import changes_video
-from whygen.models.diffusers_media_settings import MediaSettings, read_media_settings
-from whygen.models.diffusers_pictures import noise_seed, quiet
-from whygen.models.diffusers_settings import ignored
-from whygen.models.diffusers_tokens import readers
-from whygen.models.hf_tokens import Refused
+from whygen.models.diffusers.kinds import changes_video
+from whygen.models.diffusers.pictures import noise_seed, quiet
+from whygen.models.diffusers.settings import MediaSettings, ignored, read_media_settings
+from whygen.models.diffusers.tokens import readers
+from whygen.models.hf.tokens import Refused
 from whygen.models.one_by_one import OneByOne, out_of_memory, seeded
 from whygen.models.returned import medium_of
 from whygen.types import (

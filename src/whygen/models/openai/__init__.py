@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from whygen.errors import MissingExtraError, UnknownNameError
 from whygen.models.names import SERVICES
-from whygen.models.options import ModelOptions, Provider
-from whygen.models.protocols import Model
+from whygen.models.protocols import Model, ModelOptions, Provider
 from whygen.remote import find_service
 
 OWN = "https://api.openai.com/v1"
@@ -36,7 +35,7 @@ def open_openai(name: str, options: ModelOptions, *, service: str = "openai") ->
         purpose=options.purpose,
     )
     try:
-        from whygen.models.openai_model import make_model
+        from whygen.models.openai.model import make_model
     except ImportError as error:
         raise MissingExtraError(f"The model {service}/{name}", extra="openai", package=error.name or "openai") from None
     return make_model(found, name, endpoint=endpoint, timeout=options.timeout)

@@ -10,7 +10,7 @@ from weakref import finalize
 import anthropic
 import httpx2
 
-from whygen.models.anthropic_batches import AnthropicBatches
+from whygen.models.anthropic.batches import AnthropicBatches
 from whygen.models.batches import Batches
 from whygen.remote import (
     Answer,

@@ -21,11 +21,11 @@ from diffusers.utils import logging
 
 from whygen import pictures
 from whygen.errors import DataError
-from whygen.models.diffusers_drawing import WORTH, Brush, DrawingJob, DrawnBatch, multiple_of, picture_name
-from whygen.models.diffusers_settings import ignored, read_settings
-from whygen.models.diffusers_tokens import readers, said_of_cuts
-from whygen.models.hf_model import quiet as quiet_transformers
-from whygen.models.hf_tokens import Refused
+from whygen.models.diffusers.drawing import WORTH, Brush, DrawingJob, DrawnBatch, multiple_of, picture_name
+from whygen.models.diffusers.settings import ignored, read_settings
+from whygen.models.diffusers.tokens import readers, said_of_cuts
+from whygen.models.hf.model import quiet as quiet_transformers
+from whygen.models.hf.tokens import Refused
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Request, Settings
 
 CALLS = 2

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whygen import pictures
-from whygen.models.diffusers_settings import Parameters, Wanted
+from whygen.models.diffusers.settings import Parameters, Wanted
 
 WORTH = 4
 """Pictures from which on a trial is worth its four: fewer are drawn one by one."""

@@ -11,12 +11,10 @@ from weakref import finalize
 import openai
 
 from whygen.models.batches import Batches
-from whygen.models.openai_batches import OpenAIBatches
-from whygen.models.openai_chat import chat, chat_body, read_chat
-from whygen.models.openai_chat_pictures import ChatDrawing
-from whygen.models.openai_client import TIMEOUT, failure_of, open_client
-from whygen.models.openai_completions import complete, completion_body, read_completion, score
-from whygen.models.openai_pictures import Drawing
+from whygen.models.openai.batches import OpenAIBatches
+from whygen.models.openai.client import TIMEOUT, failure_of, open_client
+from whygen.models.openai.pictures import ChatDrawing, Drawing
+from whygen.models.openai.text import chat, chat_body, complete, completion_body, read_chat, read_completion, score
 from whygen.remote import Answer, Service, answer_each
 from whygen.types import Edit, Failure, JsonValue, Limits, OutputKind, Request
 

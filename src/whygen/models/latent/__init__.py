@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import DataError, UsageError
-from whygen.models.latent_refusals import OWN, SIDE_BY_SIDE
+from whygen.models.latent.refusals import OWN, SIDE_BY_SIDE
 from whygen.typed import told
 
 Floats: TypeAlias = NDArray[np.float32]

@@ -21,9 +21,8 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.utils import logging
 
 from whygen.errors import DataError
-from whygen.models.hf_noise import NoiseSource, NoisyEmbeddings, asked_noise, refuse_others
-from whygen.models.hf_steps import Sampler, StopStrings
-from whygen.models.hf_tokens import Continuation, Refused, Tokens
+from whygen.models.hf.steps import NoiseSource, NoisyEmbeddings, Sampler, StopStrings, asked_noise, refuse_others
+from whygen.models.hf.tokens import Continuation, Refused, Tokens
 from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings, TokenScore, canonical_json
 
 _SCORED_AT_ONCE = 2**27

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whygen.errors import MissingExtraError, UsageError
-from whygen.models.options import ModelOptions, Provider
+from whygen.models.protocols import ModelOptions, Provider
 from whygen.remote import find_service
 
 if TYPE_CHECKING:
-    from whygen.models.anthropic_model import AnthropicModel
+    from whygen.models.anthropic.model import AnthropicModel
 
 OWN = "https://api.anthropic.com"
 
@@ -30,7 +30,7 @@ def open_anthropic(name: str, options: ModelOptions) -> AnthropicModel:
         raise UsageError(f"endpoint={options.endpoint!r}: anthropic/ has one endpoint. Leave the option out.")
     service = find_service("anthropic", base_url=options.base_url, default=OWN, purpose=options.purpose)
     try:
-        from whygen.models.anthropic_model import AnthropicModel
+        from whygen.models.anthropic.model import AnthropicModel
     except ImportError as error:
         package = error.name or "anthropic"
         raise MissingExtraError(f"The model anthropic/{name}", extra="anthropic", package=package) from None

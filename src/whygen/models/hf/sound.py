@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 
 from whygen.errors import DataError, UsageError
-from whygen.models.hf_model import quiet
-from whygen.models.hf_tokens import Refused
+from whygen.models.hf.model import quiet
+from whygen.models.hf.tokens import Refused
 from whygen.models.one_by_one import OneByOne, out_of_memory, seeded
 from whygen.models.returned import medium_of
 from whygen.types import Failure, JsonValue, Output, Request, Settings, digest
