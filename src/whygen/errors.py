@@ -82,6 +82,7 @@ class MissingExtraError(MissingError, ImportError):
             f"Install it with: pip install 'whygen[{extra}]'"
         )
         self.extra = extra
+        self.package = package
 
 
 class ModelError(WhygenError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
-from whygen.errors import MissingError, UnknownNameError
+from whygen.errors import MissingError, MissingExtraError, UnknownNameError
 from whygen.models import ModelOptions, Provider
 from whygen.types import JsonValue
 
@@ -59,7 +59,10 @@ OPENERS: dict[str, Callable[[ModelOptions], object]] = {
 def _open(name: str, options: ModelOptions) -> object:
     if name not in OPENERS:
         raise UnknownNameError("demo model", name, OPENERS)
-    return OPENERS[name](options)
+    try:
+        return OPENERS[name](options)
+    except MissingExtraError as error:  # one command brings all that the demo needs
+        raise MissingExtraError(f"The model demo/{name}", extra="demo", package=error.package) from None
 
 
 def demo() -> Provider:

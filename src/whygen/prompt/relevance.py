@@ -28,6 +28,8 @@ NEAREST = 0.25
 MANY = 0.2
 """Share of irrelevant answers from which a warning is given."""
 
+_ROUNDING = 1e-9
+
 GRADED = frozenset(
     {"optimal-transport", "sinkhorn", "sliced", "energy", "mmd", "cosine", "euclidean", "tfidf", "token-set"}
 )
@@ -61,11 +63,16 @@ def check_choice(choice: str) -> None:
 
 
 def level(target: Target, references: Sequence[Output]) -> float | None:
-    """The effect at which an answer is irrelevant; None where the target does not compare texts."""
+    """The effect at which an answer is irrelevant; None where the target cannot tell.
+
+    It does not compare texts; or texts about other things are all as far as can be, since the references have no word
+    of theirs (a number, a label): then every other answer would be one of them.
+    """
     if target.record.name not in GRADED or any(not output.text.strip() for output in references):
         return None
     effects = target.effects([Output(text=text) for text in ELSEWHERE], references)
-    return float(np.quantile(effects, 1.0 - NEAREST))
+    line = float(np.quantile(effects, 1.0 - NEAREST))
+    return line if line > effects.min() + _ROUNDING else None
 
 
 def irrelevant(effects: NDArray[np.float64], line: float | None) -> NDArray[np.bool_]:

@@ -149,3 +149,15 @@ def test_a_missing_replay_is_named(tmp_path: Path) -> None:
 def test_an_object_that_is_no_model_is_refused() -> None:
     with pytest.raises(UsageError, match="answer"):
         load_model(3)
+
+
+def test_a_demo_without_its_packages_names_the_extra_that_brings_them_all() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['torch', 'transformers', 'diffusers']))\n"
+        "from whygen.errors import MissingExtraError; from whygen.models import load_model\n"
+        "for name in ('storyteller', 'painter', 'digits-vae'):\n"
+        "    try: load_model(f'demo/{name}')\n"
+        "    except MissingExtraError as error: print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said.count("pip install 'whygen[demo]'") == 3

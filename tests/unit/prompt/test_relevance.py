@@ -43,6 +43,20 @@ def test_targets_that_do_not_grade_have_no_line() -> None:
     assert level(load_target("exact"), [Output(text=SUBJECT)]) is None
     assert level(load_target("tfidf"), [Output(text=" ")]) is None
     assert not irrelevant(np.array([-1.0, np.nan]), None).any()
+
+
+@pytest.mark.parametrize(
+    "answers", [("1", "0"), ("positive", "negative"), ("0.731", "0.2"), ("正面", "负面"), ("Yes.", "No.")]
+)
+@pytest.mark.parametrize("target", ["tfidf", "token-set"])
+def test_another_label_or_number_is_about_nothing_else(target: str, answers: tuple[str, str]) -> None:
+    explanation = whygen.explain_prompt(
+        lambda prompt: answers["life" not in prompt], PROMPT, target=target, cache=None, model_noise="none"
+    )
+    assert not [warning for warning in explanation.warnings if warning.code == "irrelevant-answers"]
+
+
+def test_texts_about_other_things_differ() -> None:
     assert len(set(ELSEWHERE)) == len(ELSEWHERE)
 
 
