@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import games, record
-from benchmarks.methods import DEFAULT, TESTED, Cell, drawn, game_of, r2_of
+from benchmarks.methods import DEFAULT, TESTED, Cell, game_of, r2_of
 from benchmarks.partial import Row, Rows, arguments
-from whygen.prompt.effects import Effects
-from whygen.prompt.surrogates import SURROGATES
+from whygen import lab
 
 MANY = 40
 
@@ -44,9 +43,9 @@ def row(cell: Cell) -> Row:
 
 def _asked(cell: Cell, number: int) -> list[float]:
     game, rng = game_of(cell, number), np.random.default_rng((games.FRESH, cell.n, number, 1))
-    new, design = rng.random((TESTED, game.n)) < 0.5, drawn(game.n, cell.calls, rng)
-    seen = Effects(design.masks, game.values(design.masks), design.groups, design.keep)
-    return [r2_of(SURROGATES[name], seen, new, game.values(new)) for name in (DEFAULT, *BESIDE)]
+    new, design = rng.random((TESTED, game.n)) < 0.5, lab.draw(game.n, cell.calls, rng)
+    seen = lab.effects_of(design.masks, game.values(design.masks), groups=design.groups)
+    return [r2_of(lab.SURROGATES[name], seen, new, game.values(new)) for name in (DEFAULT, *BESIDE)]
 
 
 def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False) -> None:

@@ -15,9 +15,7 @@ import numpy as np
 
 from benchmarks import record
 from benchmarks.coverage_noise import BINARY, KINDS, Cell, asked, play
-from whygen.prompt import designs
-from whygen.prompt.fidelity import noise_ceiling
-from whygen.prompt.noise import measure
+from whygen import lab
 
 GAMES = 300
 SEED = 51
@@ -30,7 +28,7 @@ TRUTH = 400
 
 def run(noise: str, n: int, calls: int, *, games: int = GAMES) -> dict[str, object]:
     """One row of the table."""
-    masks = designs.enumerated(n).masks
+    masks = lab.enumerated(n).masks
     held, widths, none = [], [], 0
     for game in range(games):
         rng = np.random.default_rng((SEED, n, calls, game))
@@ -38,7 +36,7 @@ def run(noise: str, n: int, calls: int, *, games: int = GAMES) -> dict[str, obje
         drawn = asked(Cell(estimand="banzhaf", noise=noise, n=n, calls=calls), masks, draw, rng)
         own = float((draw(TRUTH).var(axis=1, ddof=1) / (~np.isnan(drawn)).sum(axis=1)).mean())
         reach = 1.0 if noise.split(maxsplit=1)[0] in BINARY else 0.0
-        found = noise_ceiling(np.nanmean(drawn, axis=1), measure(drawn, speaks=~masks.all(axis=1), reach=reach))
+        found = lab.ceiling(masks, drawn, reach=reach)
         if found is None:
             none += 1
             continue

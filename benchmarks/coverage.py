@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 from benchmarks import known_bad, record
 from benchmarks.partial import Rows, arguments
 from benchmarks.trials import SURROGATE, Cell, Trial, holds, interval, play
-from whygen.models.planted.games import FAMILIES
-from whygen.prompt import designs, intervals, stopping
-from whygen.stats.intervals import Interval
+from whygen import lab
+from whygen.lab import FAMILIES, Interval
 
 UNITS = (8, 12, 24, 60)
 MASKS = (64, 128, 256)
@@ -73,12 +72,12 @@ def fixed(cell: Cell, rng: np.random.Generator) -> dict[str, object]:
 
 def run_to_a_stop(cell: Cell, rng: np.random.Generator, *, surrogate: str = SURROGATE, games: int) -> dict[str, object]:
     """One row of the table: the stop rule ended the run."""
-    looks = stopping.looks(cell.m // 2, designs.turning_point(cell.n, cell.m))
+    looks = lab.looks(cell.n, cell.m)
     middle = looks[(len(looks) - 1) // 2]
 
     def look(trial: Trial, pairs: int) -> tuple[Interval, float]:
-        found = interval(trial.first(pairs), rng, level=intervals.LEVEL_OF_LOOKS, surrogate=surrogate)
-        return found, stopping.widest(found) / trial.game.spread()
+        found = interval(trial.first(pairs), rng, level=lab.LEVEL_OF_LOOKS, surrogate=surrogate)
+        return found, lab.widest(found) / trial.game.spread()
 
     pilot = [play(cell, rng) for _ in range(PILOT)]
     tolerance = float(np.median([look(trial, middle)[1] for trial in pilot]))

@@ -28,10 +28,7 @@ from benchmarks import record
 from benchmarks.coverage import HIGH, LOW, run_to_a_stop
 from benchmarks.partial import Row, Rows, arguments
 from benchmarks.trials import DEFAULT, SURROGATE, Cell, Trial, estimate, holds, play
-from whygen.models.planted.games import FAMILIES
-from whygen.prompt import intervals
-from whygen.prompt.effects import Effects
-from whygen.prompt.surrogates import SURROGATES, Fitted
+from whygen.lab import FAMILIES, SURROGATES, Effects, Estimate, Fitted
 
 INTERVALS, FEWEST_GAMES = 1000, 40
 IDLE = 0.06
@@ -95,7 +92,7 @@ class Seen:
         self.widths: list[float] = []
         self.games = 0
 
-    def add(self, trial: Trial, found: intervals.Estimate) -> None:
+    def add(self, trial: Trial, found: Estimate) -> None:
         self.games += 1
         if found.interval is None or found.p_values is None:
             return

@@ -26,11 +26,8 @@ from numpy.typing import NDArray
 
 from benchmarks import record
 from benchmarks.partial import Rows, arguments
-from whygen.prompt import designs, exact, intervals
-from whygen.prompt.effects import Effects
-from whygen.prompt.intervals import Estimate
-from whygen.prompt.kernels import Dropped
-from whygen.prompt.noise import measure
+from whygen import lab
+from whygen.lab import Estimate
 from whygen.stats.multiplicity import benjamini_hochberg
 
 Floats = NDArray[np.float64]
@@ -51,8 +48,6 @@ LOW, HIGH, IDLE = 0.92, 0.98, 0.06
 BUDGETS = {4: (32, 64), 5: (48, 64, 128), 6: (96, 128)}
 OTHERS = {"loo": ((6, 24), (6, 48), (12, 64)), "local": ((4, 64), (5, 64), (12, 128))}
 """Units and calls."""
-
-KERNEL = Dropped()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,13 +164,7 @@ class Setting:
 
     def estimate(self, drawn: Floats, reach: float) -> Estimate:
         """What the package says of the draws ``(rows, d)``."""
-        masks, means, estimand = self.every[self.rows], np.nanmean(drawn, axis=1), self.cell.estimand
-        if estimand == "loo":
-            whole = drawn[-1][~np.isnan(drawn[-1])]
-            seen = Effects(masks[:-1], means[:-1], np.arange(len(masks) - 1), 1.0)
-            return exact.leave_one_out_estimate(seen, whole, draws=drawn[:-1], reach=reach)
-        noise = measure(drawn, speaks=~masks.all(axis=1), reach=reach, kept=masks.mean(axis=1))
-        return _find(estimand)(Effects(masks, means, np.arange(len(masks)), nearness=near(masks)), noise)
+        return lab.estimate_drawn(self.every[self.rows], drawn, estimand=self.cell.estimand, reach=reach)
 
     def oracle(self, drawn: Floats, draw: Draw) -> float:
         """Mean half width that holds 95% of the estimates of so many draws of each mask."""
@@ -186,39 +175,23 @@ class Setting:
         return float(np.quantile(np.abs(found - found.mean(axis=1, keepdims=True)), 0.95, axis=1).mean())
 
 
-def near(masks: NDArray[np.bool_]) -> Floats:
-    """What `local` calls near, shape ``(m,)``."""
-    return KERNEL.weights(masks, (), "")
-
-
-def _find(estimand: str) -> Callable[..., Estimate]:
-    found = {"banzhaf": exact.enumerated_estimate, "shapley": exact.enumerated_shapley, "local": exact.local_estimate}
-    return found[estimand]
-
-
 def setting(cell: Cell) -> Setting:
-    every = designs.enumerated(cell.n).masks
-    size = every.sum(axis=1)
+    every = lab.enumerated(cell.n).masks
+    rows = np.arange(len(every))
     if cell.estimand == "loo":
+        size = every.sum(axis=1)
         rows = np.append(np.flatnonzero(size == cell.n - 1), np.flatnonzero(size == cell.n))
         rows[:-1] = rows[:-1][np.argsort(np.argmin(every[rows[:-1]], axis=1))]
-        return Setting(cell, every, rows, np.vstack([-np.eye(cell.n), np.ones((1, cell.n))]))
-    rows, find = np.arange(len(every)), _find(cell.estimand)
-    if cell.estimand == "local":
-        return Setting(
-            cell, every, rows, intervals.local_weights(Effects(every, size * 1.0, rows, nearness=near(every)))
-        )
-    each = [find(Effects(every, unit, rows)).attributions for unit in np.eye(len(every))]
-    return Setting(cell, every, rows, np.array(each))
+    return Setting(cell, every, rows, lab.contrasts(every[rows], estimand=cell.estimand))
 
 
 def _sampled(cell: Cell, every: NDArray[np.bool_], draw: Draw, rng: np.random.Generator) -> Estimate:
     """`local` from masks that were drawn, each answered once."""
-    design = designs.bernoulli(cell.n, cell.calls - 4, rng, keep=0.5, repeats="fresh")
+    design = lab.bernoulli(cell.n, cell.calls - 4, rng, keep=0.5, repeats="fresh")
     bits = 1 << np.arange(cell.n)
     place = np.argsort(every @ bits)[design.masks @ bits]
     effects = draw(1)[place, 0]
-    return exact.local_estimate(design.observed(effects, nearness=near(design.masks)))
+    return lab.estimate(lab.effects_of(design, effects, nearness=lab.nearness(design.masks)), rng)
 
 
 def run(cell: Cell, rng: np.random.Generator, *, games: int | None = None) -> dict[str, object]:

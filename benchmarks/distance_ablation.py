@@ -29,8 +29,8 @@ from benchmarks.distances import EXACT, explain, targets
 from benchmarks.fitting import weighted_error
 from whygen.demo.storyteller import LabelledPrompt, labelled_prompts
 from whygen.encoders import TextEncoder, load_text_encoder
+from whygen.lab import gsmile
 from whygen.models import Model, load_model
-from whygen.prompt.gsmile import coordinate_wasserstein
 from whygen.prompt.targets import SentenceVectors, Target, load_target
 from whygen.results.prompt import PromptExplanation, TargetRecord
 
@@ -48,7 +48,7 @@ def ablated(encoder: TextEncoder) -> dict[str, Target]:
     """The distances of the benchmark `distances`, the thesis's, and those that need no encoder."""
 
     def coordinates(vectors: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        return np.array([coordinate_wasserstein(vector, reference) for vector in vectors])
+        return np.array([gsmile.coordinate_wasserstein(vector, reference) for vector in vectors])
 
     unit = TargetRecord(name="coordinates", distance="coordinates", unit="coordinate")
     return targets(encoder) | {

@@ -19,10 +19,8 @@ import numpy as np
 
 import whygen
 from benchmarks import record
-from whygen.models.planted.games import Game
-from whygen.prompt import designs, fidelity, intervals
-from whygen.prompt.effects import Effects
-from whygen.prompt.surrogates import SURROGATES, Surrogate
+from whygen import lab
+from whygen.lab import SURROGATES, Game, Surrogate
 from whygen.types import Limits, Output, Request, TokenScore
 
 UNITS, MASKS, ROUNDS = 64, 512, 3
@@ -55,11 +53,10 @@ class Scored:
 
 
 def estimators_alone(game: Game, surrogate: Surrogate, rng: np.random.Generator, *, masks: int = MASKS) -> None:
-    draw = {"complement": designs.complement_pairs, "independent": designs.independent}
-    design = draw[designs.halves_for(game.n, masks)](game.n, masks // 2, rng)
-    observed = Effects(design.masks, game.values(design.masks), design.groups)
-    intervals.sampled_estimate(intervals.cross_fit(observed, surrogate, rng), rng)
-    fidelity.chance_level(observed, surrogate, rng)
+    design = lab.draw(game.n, masks, rng)
+    observed = lab.effects_of(design.masks, game.values(design.masks), groups=design.groups)
+    lab.estimate(observed, rng, surrogate=surrogate)
+    lab.chance_level(observed, surrogate, rng)
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.kernels import Dropped
+from whygen import lab
 from whygen.types import Masks
 
 Floats = NDArray[np.float64]
@@ -20,5 +20,5 @@ def weighted_error(masks: Masks, effects: Floats, predicted: Floats) -> float:
     spread = float(np.ptp(effects[alive]))
     if spread == 0.0:
         return 0.0
-    weights = Dropped().weights(masks[alive], [], "")
+    weights = lab.nearness(masks[alive])
     return float(np.average(((effects - predicted)[alive] / spread) ** 2, weights=weights))

@@ -15,9 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.models.planted.games import Game
-from whygen.prompt import designs, exact
-from whygen.prompt.effects import Effects
+from whygen import lab
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -80,17 +78,17 @@ class Table:
 
 def planted(family: str, n: int, number: int) -> Played:
     """A random game of a family, whose Shapley values are known."""
-    game = Game(n, family, np.random.default_rng((FRESH, n, number)))
+    game = lab.Game(n, family, np.random.default_rng((FRESH, n, number)))
     return Played(family, number, n, game.values, game.shapley())
 
 
 def tabulated(name: str, number: int, effects: Floats) -> Played:
-    """A game of which every mask is known, ``(2^n,)`` in the order of `designs.enumerated`."""
-    masks = designs.enumerated(int(np.log2(len(effects)))).masks
+    """A game of which every mask is known, ``(2^n,)`` in the order of `lab.enumerated`."""
+    masks = lab.enumerated(int(np.log2(len(effects)))).masks
     n = masks.shape[1]
     place = np.empty(len(effects), dtype=np.int64)
     place[masks @ (1 << np.arange(n))] = np.arange(len(effects))
-    values = exact.enumerated_shapley(Effects(masks, effects, np.arange(len(effects)) // 2)).attributions
+    values = lab.contrasts(masks, estimand="shapley").T @ effects
     return Played(name, number, n, lambda asked: effects[place[asked @ (1 << np.arange(n))]], values)
 
 
@@ -101,7 +99,7 @@ def encoder_games(count: int = len(SENTENCES)) -> list[Played]:
 
     def ask(sentence: str) -> Floats:
         words = sentence.split()
-        masks = designs.enumerated(len(words)).masks
+        masks = lab.enumerated(len(words)).masks
         texts = [" ".join(word for word, kept in zip(words, mask, strict=True) if kept) for mask in masks]
         vectors = load_text_encoder().sentences(texts).astype(np.float64)
         return vectors @ vectors[texts.index(sentence)]
@@ -117,7 +115,7 @@ def story_games(count: int = STORIES) -> list[Played]:
 
     def ask(text: str) -> Floats:
         with as_game("demo/storyteller", text, cache=None) as game:
-            return np.asarray(game.value_function(designs.enumerated(game.n_players).masks), dtype=np.float64)
+            return np.asarray(game.value_function(lab.enumerated(game.n_players).masks), dtype=np.float64)
 
     fewest, most = STORY_UNITS
     prompts = labelled_prompts(STORIES, np.random.default_rng(SEED), min_units=fewest, max_units=most)

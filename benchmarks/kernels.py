@@ -25,17 +25,12 @@ import whygen
 from benchmarks import published, record
 from benchmarks.agreeing import GENERALISED, RANKS, measures
 from benchmarks.fitting import weighted_error
+from whygen import lab
 from whygen.demo.storyteller import labelled_prompts
 from whygen.encoders import load_text_encoder
+from whygen.lab import Design, Dropped, Effects, Linear, WeightedLeastSquares, WordMover, r_squared
 from whygen.models import Model, load_model
-from whygen.prompt.designs import Design
-from whygen.prompt.effects import Effects
-from whygen.prompt.fidelity import r_squared
-from whygen.prompt.kernels import Dropped, Kernel, WordMover
-from whygen.prompt.surrogates import Linear
-from whygen.prompt.surrogates.folding import folds_of
 from whygen.prompt.units import split
-from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.types import Settings
 
 PROMPTS = 12
@@ -56,13 +51,15 @@ class Recorded:
     weights: Mapping[tuple[str, float], Floats]
 
 
-def kernels() -> dict[tuple[str, float], Kernel]:
+def kernels() -> dict[tuple[str, float], Dropped | WordMover]:
     words = published.word_vectors(load_text_encoder())
-    made: dict[tuple[str, float], Kernel] = {("dropped", width): Dropped(width) for width in WIDTHS["dropped"]}
+    made: dict[tuple[str, float], Dropped | WordMover] = {
+        ("dropped", width): Dropped(width) for width in WIDTHS["dropped"]
+    }
     return made | {("word-mover", width): WordMover(words, width) for width in WIDTHS["word-mover"]}
 
 
-def ask(model: Model, text: str, weighing: Mapping[tuple[str, float], Kernel], *, seed: int) -> Recorded:
+def ask(model: Model, text: str, weighing: Mapping[tuple[str, float], Dropped | WordMover], *, seed: int) -> Recorded:
     """No mask is drawn in a pair, as none is in the published draw: all surrogates see the same rows."""
     masks = np.random.default_rng([SEED, seed]).random((MASKS, len(split(text)))) < 0.5
     design = Design(name="Bernoulli(0.5)", masks=masks, groups=np.arange(MASKS))
@@ -73,7 +70,7 @@ def ask(model: Model, text: str, weighing: Mapping[tuple[str, float], Kernel], *
     evidence = made.evidence
     assert evidence is not None
     sent = [sample.prompt for sample in evidence.samples if sample.kind == "mask"]
-    observed = Effects(evidence.masks, evidence.effects, evidence.groups, 0.5)
+    observed = lab.effects_of(evidence.masks, evidence.effects, groups=evidence.groups)
     return Recorded(observed, {key: each.weights(evidence.masks, sent, text) for key, each in weighing.items()})
 
 
@@ -112,7 +109,7 @@ def figures(
     """Of one prompt and seed: figures, and attributions."""
     bare = recorded.observed
     weights = np.ones(len(bare)) if kernel is None else recorded.weights[kernel]
-    observed = Effects(bare.masks, bare.values, bare.groups, 0.5, nearness=None if kernel is None else weights)
+    observed = lab.effects_of(bare.masks, bare.values, groups=bare.groups, nearness=None if kernel is None else weights)
     predicted = held_out(observed, surrogate)
     found = {
         "held-out R2": r_squared(bare.values, predicted) or 0.0,
@@ -124,7 +121,7 @@ def figures(
 
 
 def held_out(observed: Effects, surrogate: WeightedLeastSquares | Weighted) -> Floats:
-    folds = folds_of(observed.groups, FOLDS)
+    folds = np.random.default_rng(0).permutation(len(observed)) % FOLDS
     predicted = np.empty(len(observed))
     for fold in range(FOLDS):
         predicted[folds == fold] = surrogate.fit(observed.take(folds != fold)).predict(observed.masks[folds == fold])

@@ -11,10 +11,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from benchmarks.trials import Cell, Floats, Trial, holds, play
-from whygen.prompt import designs, intervals
-from whygen.prompt.effects import Effects
-from whygen.prompt.surrogates import load_surrogate
-from whygen.stats.intervals import Interval
+from whygen import lab
+from whygen.lab import Effects, Interval
 
 REFITS = 100
 DRAWS = 4
@@ -22,9 +20,9 @@ DRAWS = 4
 
 def pair_least_squares_width(trial: Trial) -> float:
     """Mean width of the textbook t interval of least squares on pair differences; NaN where pairs < 2n."""
-    seen = trial.observed
+    seen = trial.play.effects
     pairs = seen.complement_pairs()
-    if pairs is None or seen.total is not None or trial.enumerated or len(pairs[0]) < 2 * seen.n:
+    if pairs is None or seen.total is not None or trial.play.enumerated or len(pairs[0]) < 2 * seen.n:
         return float("nan")
     x = seen.masks[pairs[0]] - 0.5
     y = (seen.values[pairs[0]] - seen.values[pairs[1]]) / 2.0
@@ -40,7 +38,7 @@ def bootstrap_coverage(cell: Cell, rng: np.random.Generator, *, games: int = 100
     hits = []
     for _ in range(games):
         trial = play(cell, rng)
-        hits.append(holds(trial, ridge_bootstrap(trial.observed, rng)))
+        hits.append(holds(trial, ridge_bootstrap(trial.play.effects, rng)))
     return {
         "method": "ridge bootstrap", "family": cell.family, "n": cell.n, "m": cell.m, "noise": cell.noise,
         "intervals": games * cell.n, "coverage": float(np.mean(hits)),
@@ -98,7 +96,7 @@ def _set_game(name: str, n: int, pairs: int, rng: np.random.Generator) -> np.nda
     """Which intervals hold the Banzhaf value of minus the squared shift of the mean."""
     shift = np.where(np.arange(n) < n // 2, rng.normal(size=n), 0.0)
     shift[0] = 0.0
-    design = designs.complement_pairs(n, pairs, rng)
+    design = lab.draw(n, 2 * pairs, rng)
     # The whole prompt is the origin: the effect of a mask is minus the square of what the missing units took away.
     mean = (design.masks - 1.0) @ shift
     spread = np.where(design.masks[:, 0], 0.5, 3.0)
@@ -106,8 +104,7 @@ def _set_game(name: str, n: int, pairs: int, rng: np.random.Generator) -> np.nda
     square = draws.mean(axis=1) ** 2
     if name == "U-statistic":
         square = (draws.sum(axis=1) ** 2 - (draws**2).sum(axis=1)) / (DRAWS * (DRAWS - 1))
-    fit = intervals.cross_fit(Effects(design.masks, -square, design.groups), load_surrogate("ridge"), rng)
-    interval = intervals.sampled_error(fit).interval()
+    interval = lab.limits(lab.effects_of(design.masks, -square, groups=design.groups), rng, surrogate="ridge")
     # E[-(sum over missing units)^2] given z_i = 1 minus given z_i = 0, each other unit missing with chance one half.
     truth = shift**2 + shift * (shift.sum() - shift)
     return (interval.low <= truth) & (truth <= interval.high)

@@ -33,11 +33,9 @@ from benchmarks.partial import Row, Rows, arguments
 from benchmarks.rivals.box import Box
 from benchmarks.rivals.protocol import CannotPlay, Found, OverBudget
 from benchmarks.rivals.rooms import Missing, Room, install, versions
+from whygen import lab
 from whygen.errors import BudgetError
-from whygen.models.planted.games import FAMILIES
-from whygen.prompt import designs, fidelity, intervals
-from whygen.prompt.effects import Effects
-from whygen.prompt.surrogates import SURROGATES, Linear, Surrogate
+from whygen.lab import FAMILIES, SURROGATES, Effects, Linear, Surrogate
 from whygen.stats.intervals import student_half_width
 
 DEFAULT = "adaptive"
@@ -108,8 +106,8 @@ def held_out(game: Played, keep: float, calls: int, seed: int) -> dict[str, floa
     """R2 on masks of the same law that were not asked for; NaN where a method refuses the budget."""
     rng = np.random.default_rng((SEED, seed))
     new = rng.random((TESTED, game.n)) < keep
-    design = drawn(game.n, calls, rng) if keep == 0.5 else designs.bernoulli(game.n, calls, rng, keep=keep)
-    seen = Effects(design.masks, game.values(design.masks), design.groups, design.keep)
+    design = lab.draw(game.n, calls, rng) if keep == 0.5 else lab.bernoulli(game.n, calls, rng, keep=keep)
+    seen = lab.effects_of(design.masks, game.values(design.masks), groups=design.groups, keep=design.keep)
     found = {
         s.name: r2_of(s, seen, new, game.values(new))
         for s in SURROGATES.values()
@@ -118,19 +116,11 @@ def held_out(game: Played, keep: float, calls: int, seed: int) -> dict[str, floa
     return found | {"reported": _reported(seen, new, game.values(new), rng)}
 
 
-def drawn(n: int, calls: int, rng: np.random.Generator) -> designs.Design:
-    """Masks at keep .5 as the package draws them."""
-    if designs.fits_enumeration(n, calls):
-        return designs.enumerated(n)
-    how = {"complement": designs.complement_pairs, "independent": designs.independent}
-    return how[designs.halves_for(n, calls)](n, calls // 2, rng)
-
-
 def held_out_of_table(table: Table, calls: int, seed: int) -> dict[str, float]:
     """R2 on the rows of a table that were not drawn for the fit."""
     order = np.random.default_rng((SEED, seed)).permutation(len(table.masks))
     asked, new = order[:calls], order[calls:]
-    seen = Effects(table.masks[asked], table.effects[asked], np.arange(calls))
+    seen = lab.effects_of(table.masks[asked], table.effects[asked])
     return {s.name: r2_of(s, seen, table.masks[new], table.effects[new]) for s in SURROGATES.values()}
 
 
@@ -138,7 +128,7 @@ def r2_of(surrogate: Surrogate, seen: Effects, masks: Bools, effects: Floats) ->
     if len(np.unique(seen.groups)) < surrogate.smallest_pairs(seen.n):
         return float("nan")
     try:
-        found = fidelity.r_squared(effects, surrogate.fit(seen).predict(masks))
+        found = lab.r_squared(effects, surrogate.fit(seen).predict(masks))
     except BudgetError:
         return float("nan")
     return float("nan") if found is None else found
@@ -146,8 +136,8 @@ def r2_of(surrogate: Surrogate, seen: Effects, masks: Bools, effects: Floats) ->
 
 def _reported(seen: Effects, masks: Bools, effects: Floats, rng: np.random.Generator) -> float:
     """R2 of a line through the attributions that the package reports."""
-    slopes = intervals.sampled_estimate(intervals.cross_fit(seen, SURROGATES[DEFAULT], rng), rng).attributions
-    found = fidelity.r_squared(effects, Linear(float(seen.values.mean()), slopes, seen.keep).predict(masks))
+    slopes = lab.estimate(seen, rng, surrogate=DEFAULT).attributions
+    found = lab.r_squared(effects, Linear(float(seen.values.mean()), slopes, seen.keep).predict(masks))
     return float("nan") if found is None else found
 
 
@@ -162,14 +152,13 @@ def shapley_errors(game: Played, calls: int, seed: int) -> dict[str, float]:
     """Relative squared error of every method at so many calls, those for no unit and all units included."""
     rivals = {name: _relative(rival(game, calls, seed), game.shapley) for name, rival in RIVALS.items()}
     ends = game.values(np.array([np.zeros(game.n, bool), np.ones(game.n, bool)]))
-    if designs.fits_enumeration(game.n, calls):
+    if 2**game.n - 1 <= calls:
         return {DEFAULT: 0.0} | rivals
     rng = np.random.default_rng((SEED, seed))
-    design = designs.by_size(game.n, calls - 2, rng, halves=designs.halves_for(game.n, calls - 2))
+    design = lab.draw(game.n, calls - 2, rng, estimand="shapley", sizes="leverage")
     total = float(ends[1] - ends[0])
-    seen = Effects(design.masks, game.values(design.masks), design.groups, sizes=design.sizes, total=total)
-    fit = intervals.cross_fit(seen, SURROGATES[DEFAULT], rng)
-    ours = {DEFAULT: _relative(intervals.shapley_estimate(fit, seen, rng).attributions, game.shapley)}
+    seen = lab.effects_of(design, game.values(design.masks), total=total)
+    ours = {DEFAULT: _relative(lab.estimate(seen, rng, surrogate=DEFAULT).attributions, game.shapley)}
     quick = [s for s in SURROGATES.values() if s.name not in _LEFT_OUT and not _too_slow(s.name, game.n, calls)]
     alone = {s.name: _relative(_alone(s, seen), game.shapley) for s in quick}
     unbiased = seen.weights().T @ seen.values / len(seen)
@@ -270,10 +259,10 @@ def beside_spex(cell: Cell) -> Row:
         if cell.keep is None:
             found.append((shapley_errors(game, cell.calls, 0)[DEFAULT], _relative(rival.attributions, game.shapley)))
             continue
-        design = drawn(game.n, cell.calls, rng)
-        seen = Effects(design.masks, game.values(design.masks), design.groups)
+        design = lab.draw(game.n, cell.calls, rng)
+        seen = lab.effects_of(design.masks, game.values(design.masks), groups=design.groups)
         ours = r2_of(SURROGATES[DEFAULT], seen, new, game.values(new))
-        found.append((ours, fidelity.r_squared(game.values(new), rival.predictions) or float("nan")))
+        found.append((ours, lab.r_squared(game.values(new), rival.predictions) or float("nan")))
     ours, theirs = np.mean(found, axis=0).tolist() if found else (None, None)
     question = "relative squared Shapley error" if cell.keep is None else "held-out R2"
     return {

@@ -14,9 +14,8 @@ import numpy as np
 import whygen
 from whygen.encoders import TextEncoder
 from whygen.encoders.word_vectors import WordVectors
+from whygen.lab import Design, gsmile
 from whygen.models import Model
-from whygen.prompt import gsmile
-from whygen.prompt.designs import Design
 from whygen.results.prompt import PromptExplanation
 
 BUDGET = 75

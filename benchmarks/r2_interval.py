@@ -18,13 +18,9 @@ import numpy as np
 
 from benchmarks import record
 from benchmarks.partial import Row, Rows, arguments
+from whygen import lab
 from whygen.evaluation.measures.nested import r2_spread
-from whygen.models.planted.games import Game
-from whygen.prompt import designs
-from whygen.prompt.effects import Effects
-from whygen.prompt.fidelity import r_squared
-from whygen.prompt.intervals import cross_fit
-from whygen.prompt.surrogates import load_surrogate
+from whygen.lab import Game, r_squared
 
 SEED, RUNS, FRESH = 41, 400, 2000
 LOW, HIGH = 0.92, 0.98
@@ -55,15 +51,15 @@ def grid() -> Iterator[Cell]:
 
 def run(cell: Cell, *, runs: int = RUNS) -> Row:
     """One row of the table."""
-    surrogate, held, naive, halves = load_surrogate(cell.surrogate), 0, 0, []
+    surrogate, held, naive, halves = lab.SURROGATES[cell.surrogate], 0, 0, []
     for each in range(runs):
         rng = np.random.default_rng([SEED, cell.n, cell.pairs, round(10 * cell.noise), len(cell.family), each])
         game = Game(cell.n, cell.family, rng)
-        design = designs.complement_pairs(cell.n, cell.pairs, rng)
+        design = lab.draw(cell.n, 2 * cell.pairs, rng)
         sigma = cell.noise * game.spread()
         effects = game.values(design.masks) + sigma * rng.normal(size=len(design.masks))
-        observed = Effects(design.masks, effects, design.groups)
-        value = r_squared(effects, cross_fit(observed, surrogate, rng).predicted)
+        observed = lab.effects_of(design.masks, effects, groups=design.groups)
+        value = r_squared(effects, lab.held_out(observed, rng, surrogate=surrogate))
         known = r2_spread(observed, surrogate, rng)
         fresh = rng.random((FRESH, cell.n)) < 0.5
         told = game.values(fresh) + sigma * rng.normal(size=FRESH)

@@ -61,9 +61,9 @@ def power(family: str, n: int, rng: np.random.Generator, *, games: int = 400) ->
 
 def _with_planted(trial: Trial, size: float) -> Trial:
     """The same trial with ``size`` added wherever its first dummy is kept."""
-    seen = trial.observed
+    seen = trial.play.effects
     planted = seen.with_values(seen.values + size * seen.masks[:, trial.game.dummies[0]])
-    return replace(trial, observed=planted)
+    return replace(trial, play=replace(trial.play, effects=planted))
 
 
 def free_permutation(cell: Cell, rng: np.random.Generator, *, games: int = 500) -> dict[str, object]:
@@ -71,7 +71,7 @@ def free_permutation(cell: Cell, rng: np.random.Generator, *, games: int = 500) 
     p = []
     for _ in range(games):
         trial = play(cell, rng)
-        p.append(known_bad.free_permutation_p(trial.observed, int(trial.game.dummies[0]), rng))
+        p.append(known_bad.free_permutation_p(trial.play.effects, int(trial.game.dummies[0]), rng))
     return {"method": "free permutation", "family": cell.family, "n": cell.n, "m": cell.m, "noise": cell.noise,
             "dummies": games, "false positives": float(np.mean(np.array(p) <= LEVEL))}  # fmt: skip
 

@@ -2,7 +2,8 @@
 
     python -m benchmarks.stale          # or: make bench-check
 
-A result holds a digest of every room of the package (a folder or a file of `src/whygen`) that its benchmark loaded.
+A result holds a digest of every room of the package (a folder or a file of `src/whygen`), and of every module of the
+experiments (as ``whygen_experiments.NAME``), that its benchmark loaded.
 The digest is of the code alone: comments, docstrings and layout do not count. A room that cannot change a figure
 (`QUIET`) is left out. Exit code 1 where a result is stale, so that a release can be held to it.
 """
@@ -18,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "src" / "whygen"
+EXPERIMENTS = Path(__file__).parents[1] / "experiments" / "src" / "whygen_experiments"
 RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parents[1] / "docs"
 QUIET = frozenset({"cli", "report", "results", "errors", "version", "__init__", "typed"})
@@ -27,9 +29,10 @@ _TABLE = re.compile(r"<!-- table ([\w-]+)\.")
 
 
 def loaded_rooms(modules: Iterable[str]) -> list[str]:
-    """Rooms of the package among names of modules, sorted: ``prompt`` of ``whygen.prompt.sets``."""
-    parts = (name.split(".") for name in modules)
-    return sorted({part[1] for part in parts if part[0] == "whygen" and len(part) > 1} - QUIET)
+    """Rooms among names of modules, sorted: ``prompt`` of ``whygen.prompt.sets``."""
+    parts = [name.split(".") for name in modules]
+    own = {part[1] for part in parts if part[0] == "whygen" and len(part) > 1} - QUIET
+    return sorted(own | {".".join(part[:2]) for part in parts if part[0] == EXPERIMENTS.name and len(part) > 1})
 
 
 def digests(rooms: Iterable[str]) -> dict[str, str | None]:
@@ -38,13 +41,15 @@ def digests(rooms: Iterable[str]) -> dict[str, str | None]:
 
 
 def _digest(room: str) -> str | None:
-    folder, file = PACKAGE / room, PACKAGE / f"{room}.py"
+    distribution, dot, name = room.rpartition(".")
+    root, name = (EXPERIMENTS, name) if dot and distribution == EXPERIMENTS.name else (PACKAGE, room)
+    folder, file = root / name, root / f"{name}.py"
     files = sorted(folder.rglob("*.py")) if folder.is_dir() else [file] if file.is_file() else []
     if not files:
         return None
     found = hashlib.sha256()
     for path in files:
-        found.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + _code(path).encode() + b"\0")
+        found.update(path.relative_to(root).as_posix().encode() + b"\0" + _code(path).encode() + b"\0")
     return found.hexdigest()[:16]
 
 

@@ -16,7 +16,7 @@ import whygen
 from whygen.distances.sets import optimal_transport
 from whygen.distances.vectors import cosine
 from whygen.encoders import TextEncoder
-from whygen.prompt.gsmile import coordinate_wasserstein, fit, kernel, similarity
+from whygen.lab import gsmile
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
 from whygen_experiments.gsmile_life import RecordedDistance, RecordedRun, by_default, load_run, paired
@@ -56,12 +56,12 @@ class Effects:
         return int(self.groups.max()) + 1
 
     def coefficients(self) -> Numbers:
-        return fit(self.masks, self.target, self.weights).coefficients
+        return gsmile.fit(self.masks, self.target, self.weights).coefficients
 
 
 def observed(run: RecordedRun) -> Effects:
     groups = np.unique(run.masks, axis=0, return_inverse=True)[1].ravel()
-    return Effects(run.masks, similarity(run.output_distances), kernel(run.prompt_distances), groups)
+    return Effects(run.masks, gsmile.similarity(run.output_distances), gsmile.kernel(run.prompt_distances), groups)
 
 
 def findings(seed: int) -> dict[str, list[Row]]:
@@ -118,7 +118,7 @@ def fidelity(
 
 
 def _insample(data: Effects) -> float:
-    return fit(data.masks, data.target, data.weights).weighted_r2
+    return gsmile.fit(data.masks, data.target, data.weights).weighted_r2
 
 
 def left_out(data: Effects) -> float:
@@ -130,7 +130,7 @@ def _left_out_predictions(data: Effects) -> Numbers:
     predicted = np.empty(len(data.target))
     for group in range(data.count):
         out = data.groups == group
-        found = fit(data.masks[~out], data.target[~out], data.weights[~out])
+        found = gsmile.fit(data.masks[~out], data.target[~out], data.weights[~out])
         predicted[out] = found.intercept + data.masks[out] @ found.coefficients
     return predicted
 
@@ -263,7 +263,7 @@ def sent(run: RecordedRun) -> list[Row]:
     kept = [[w for w, keep in zip(words, mask, strict=True) if keep] for mask in run.masks]
     texts = [prompt.split() for prompt in run.prompts]
     both = list(zip(kept, texts, strict=True))
-    weights = kernel(run.prompt_distances)
+    weights = gsmile.kernel(run.prompt_distances)
     removed = ~run.masks.all(axis=1)
     counts = {
         "prompts sent": len(texts),
@@ -289,7 +289,7 @@ def coordinates(run: RecordedRun, encoder: TextEncoder, rng: np.random.Generator
     vectors = np.asarray(encoder.sentences(run.outputs), dtype=np.float64)
 
     def median(some: Numbers) -> float:
-        return 1000 * float(np.median([coordinate_wasserstein(whole, each) for each in some]))
+        return 1000 * float(np.median([gsmile.coordinate_wasserstein(whole, each) for each in some]))
 
     compared = {
         "its own coordinates, shuffled": rng.permutation(whole)[None],
@@ -313,7 +313,7 @@ def ranking(run: RecordedRun, encoder: TextEncoder, rng: np.random.Generator) ->
     vectors = np.asarray(encoder.sentences(outputs), dtype=np.float64)
     moved = optimal_transport(encoder.tokens(outputs), encoder.tokens([run.reference])[0])
     by = {
-        "coordinate Wasserstein": np.array([coordinate_wasserstein(whole, each) for each in vectors]),
+        "coordinate Wasserstein": np.array([gsmile.coordinate_wasserstein(whole, each) for each in vectors]),
         "cosine": cosine(vectors, whole),
     }
     return [

@@ -11,9 +11,8 @@ import numpy as np
 
 import whygen
 from benchmarks.rivals.protocol import Bools, Floats, Found, mask_of, words
-from whygen.models.planted.games import FAMILIES, Game
-from whygen.prompt.effects import Effects
-from whygen.prompt.surrogates import load_surrogate
+from whygen import lab
+from whygen.lab import FAMILIES, Game
 from whygen.results.prompt import PromptExplanation
 
 SEED = 91
@@ -118,9 +117,9 @@ def ours(question: Question, estimand: str, calls: int, seed: int) -> tuple[Foun
     explanation = question.explain(estimand, calls, seed)
     seen = explanation.evidence
     assert seen is not None
-    observed = Effects(seen.masks, seen.effects, seen.groups)
+    observed = lab.effects_of(seen.masks, seen.effects, groups=seen.groups)
     predictions = None
     if estimand == "banzhaf":
-        predictions = load_surrogate(explanation.surrogate or "pairs").fit(observed).predict(question.new)
+        predictions = lab.SURROGATES[explanation.surrogate or "pairs"].fit(observed).predict(question.new)
     values = np.array([unit.attribution for unit in explanation.units])
     return Found(values, predictions), explanation.calls.asked

@@ -11,8 +11,7 @@ from benchmarks.rivals.box import Box
 from benchmarks.rivals.compare import ahead
 from benchmarks.rivals.play import Players
 from benchmarks.rivals.protocol import Bools, Floats, OverBudget
-from whygen.prompt.effects import Effects
-from whygen.prompt.surrogates import load_surrogate
+from whygen import lab
 from whygen_experiments.gsmile_life import load_run
 
 FITTED = 48
@@ -43,8 +42,8 @@ def _split(
     players: Players, masks: Bools, effects: Floats, order: np.ndarray, refused: dict[str, str]
 ) -> dict[str, float]:
     asked, new = order[:FITTED], order[FITTED:]
-    observed = Effects(masks[asked], effects[asked], np.arange(FITTED))
-    found = {OURS: scores.r_squared(effects[new], load_surrogate("pairs").fit(observed).predict(masks[new]))}
+    observed = lab.effects_of(masks[asked], effects[asked])
+    found = {OURS: scores.r_squared(effects[new], lab.SURROGATES["pairs"].fit(observed).predict(masks[new]))}
     for rival in players.present():
         if not rival.takes_masks:
             refused[rival.name] = "chooses its own masks, and these have no recorded answer"

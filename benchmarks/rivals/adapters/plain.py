@@ -24,7 +24,7 @@ def gsmile(task: Task) -> Found:
     The published kernel reads word mover's distances between prompts; here it reads the cosine distance of masks. The
     published min-max scale changes nothing once attributions are scaled back, so effects stay as they are.
     """
-    from whygen.prompt import gsmile as published
+    from whygen.lab import gsmile as published
 
     if task.given is not None:
         masks, values = task.given

@@ -51,6 +51,17 @@ def test_a_room_that_is_no_more_is_a_change(package: Path, tmp_path: Path) -> No
     assert stale.why_stale(result) == "measured before changes in gone"
 
 
+def test_the_experiments_count_among_the_rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stale, "EXPERIMENTS", tmp_path / "whygen_experiments")
+    (tmp_path / "whygen_experiments").mkdir()
+    (tmp_path / "whygen_experiments" / "life.py").write_text("YEARS = 3\n", encoding="utf-8")
+    [room] = stale.loaded_rooms(["whygen_experiments", "whygen_experiments.life", "whygen.cli.app"])
+    before = stale.digests([room])[room]
+    assert before is not None
+    (tmp_path / "whygen_experiments" / "life.py").write_text("YEARS = 4\n", encoding="utf-8")
+    assert stale.digests([room])[room] not in {before, None}
+
+
 @pytest.mark.usefixtures("package")
 def test_rows_of_an_earlier_commit_are_said(tmp_path: Path) -> None:
     result = tmp_path / "sums.json"

@@ -1,0 +1,314 @@
+"""A laboratory for estimators: ask a game whose values are known as a model is asked, fit, and score.
+
+    rng = np.random.default_rng(0)
+    game = lab.Game(12, "pairwise", rng)
+    play = lab.play(game, 128, rng)
+    found = lab.estimate(play, rng)                               # attributions, intervals, p-values
+    new = rng.random((1000, 12)) < 0.5
+    fitted = lab.SURROGATES["adaptive"].fit(play.effects)
+    lab.r_squared(game.values(new), fitted.predict(new))
+
+Nothing here asks a model: it is for whoever compares estimators, and whygen's own benchmarks measure with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.models.planted.games import FAMILIES, Game
+from whygen.prompt import designs, exact, fidelity, gsmile, intervals, noise, stopping
+from whygen.prompt.asking import REDRAWS, REPEATS
+from whygen.prompt.collapse import collapsed, collapsed_estimate
+from whygen.prompt.designs import Design, bernoulli, enumerated
+from whygen.prompt.effects import Effects
+from whygen.prompt.fidelity import chance_level, r_squared
+from whygen.prompt.intervals import LEVEL, LEVEL_OF_LOOKS, Estimate
+from whygen.prompt.kernels import Dropped, WordMover
+from whygen.prompt.stopping import widest
+from whygen.prompt.surrogates import SURROGATES, Fitted, Linear, Surrogate, load_surrogate
+from whygen.prompt.weighted import WeightedLeastSquares
+from whygen.stats.intervals import Interval
+from whygen.types import Floats, Masks
+
+__all__ = [
+    "FAMILIES",
+    "LEVEL",
+    "LEVEL_OF_LOOKS",
+    "SURROGATES",
+    "Answer",
+    "Design",
+    "Dropped",
+    "Effects",
+    "Estimand",
+    "Estimate",
+    "Fitted",
+    "Game",
+    "Interval",
+    "Linear",
+    "Play",
+    "Playable",
+    "Surrogate",
+    "WeightedLeastSquares",
+    "WordMover",
+    "bernoulli",
+    "ceiling",
+    "chance_level",
+    "contrasts",
+    "draw",
+    "effects_of",
+    "enumerated",
+    "estimate",
+    "estimate_drawn",
+    "gsmile",
+    "held_out",
+    "limits",
+    "looks",
+    "nearness",
+    "play",
+    "r_squared",
+    "widest",
+]  # fmt: skip
+
+Answer: TypeAlias = Callable[[Floats], Floats]
+"""One draw of masks whose clean effects are ``(m,)``."""
+Estimand: TypeAlias = Literal["banzhaf", "shapley", "local", "loo"]
+
+
+class Playable(Protocol):
+    """A game: a value for each mask. `Game` is one, whose Banzhaf and Shapley values are known besides."""
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        ...
+
+    def values(self, masks: Masks) -> Floats:
+        """Values ``(m,)`` of masks ``(m, n)``."""
+        ...
+
+
+def effects_of(
+    asked: Design | Masks, values: Floats, *, groups: NDArray[np.int64] | None = None, keep: float = 0.5,
+    total: float | None = None, sizes: Floats | None = None, nearness: Floats | None = None,
+) -> Effects:  # fmt: skip
+    """Masks with their effects: what every surrogate and every estimate reads.
+
+    Args:
+        asked: a design, which knows how its masks were drawn, or masks ``(m, n)`` alone.
+        values: effects, shape ``(m,)``.
+        groups: of masks alone: which were drawn together, shape ``(m,)``; each by itself unless given.
+        keep: of masks alone: the chance with which each unit was kept.
+        total: f(1) - f(0), which Shapley values share out.
+        sizes: of masks alone: the chance of each size 1 .. n - 1, where they were drawn by size.
+        nearness: the weight of each mask under a kernel, shape ``(m,)``.
+    """
+    if isinstance(asked, Design):
+        return asked.observed(values, total=total, nearness=nearness)
+    groups = np.arange(len(asked)) if groups is None else groups
+    return Effects(asked, values, groups, keep, sizes=sizes, total=total, nearness=nearness)
+
+
+def draw(
+    n: int, calls: int, rng: np.random.Generator, *, estimand: Literal["banzhaf", "shapley"] = "banzhaf",
+    keep: float = 0.5, sizes: designs.Sizes | None = None, repeats: designs.Repeats = "shared",
+) -> Design:  # fmt: skip
+    """Masks of ``n`` units for so many calls, drawn as `explain_prompt` draws them.
+
+    Args:
+        n: number of units.
+        calls: masks to ask.
+        rng: the only source of chance.
+        estimand: what is to be estimated.
+        keep: the chance with which each unit is kept; Shapley values take no other than one half.
+        sizes: another law of sizes than the default's, for Shapley values.
+        repeats: whether a mask that is drawn again is asked again, for Shapley values.
+    """
+    if keep == 0.5 and designs.fits_enumeration(n, calls):
+        return designs.enumerated(n)
+    halves = designs.halves_for(n, calls)
+    if estimand == "shapley" and halves == "complement" and sizes is None:
+        return designs.by_layers(n, calls, rng)
+    if estimand == "shapley":
+        return designs.by_size(n, calls, rng, repeats=repeats, sizes=sizes or "leverage", halves=halves)
+    if keep != 0.5:
+        return designs.by_number(n, calls, rng, keep=keep)
+    pairs = designs.complement_pairs if halves == "complement" else designs.independent
+    return pairs(n, calls // 2, rng)
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """What a game showed when it was asked as `explain_prompt` asks a model.
+
+    Attributes:
+        effects: of masks.
+        noise: of an effect, as redrawn prompts tell it.
+        whole: mean effect of the repeats of the whole prompt.
+        enumerated: whether every mask was asked.
+    """
+
+    effects: Effects
+    noise: noise.MeasuredNoise
+    whole: float
+    enumerated: bool
+
+    def first(self, pairs: int) -> Play:
+        """What was known after so many pairs."""
+        return replace(self, effects=self.effects.take(self.effects.groups < pairs))
+
+
+def play(
+    game: Playable, calls: int, rng: np.random.Generator, *, estimand: Literal["banzhaf", "shapley"] = "banzhaf",
+    keep: float = 0.5, sizes: designs.Sizes | None = None, answer: Answer | None = None, steady: bool = False,
+) -> Play:  # fmt: skip
+    """Ask a game for masks, for the whole and the empty prompt, and for some masks again.
+
+    Args:
+        game: what is asked.
+        calls: masks to ask.
+        rng: draws the masks and which are asked again.
+        estimand: what is to be estimated.
+        keep: the chance with which each unit is kept.
+        sizes: as for `draw`.
+        answer: one noisy draw of clean effects; without it the game gives these.
+        steady: whether it is known that equal questions get equal answers; so it is without ``answer``.
+    """
+    steady = steady or answer is None
+    design = draw(
+        game.n, calls, rng, estimand=estimand, keep=keep, sizes=sizes, repeats="shared" if steady else "fresh"
+    )
+    say: Answer = answer or np.copy
+    clean = game.values(design.masks)
+    effects = say(clean)
+    ends = game.values(np.array([[True] * game.n, [False] * game.n]))
+    # f(1) is the mean of the repeats of the whole prompt, and stands for it among the masks; f(0) is one call.
+    whole = float(say(np.repeat(ends[:1], REPEATS)).mean())
+    total = None if estimand == "banzhaf" else float(whole - say(ends[1:])[0])
+    effects[design.masks.all(axis=1)] = whole
+    seen = design.observed(effects, total=total)
+    draws = np.full((len(clean), 2), np.nan)
+    draws[:, 0] = effects
+    if not steady:
+        rows = rng.permutation(len(clean))[:REDRAWS]
+        draws[rows, 1] = say(clean[rows])
+        seen = seen.with_values(np.nanmean(draws, axis=1))
+    return Play(seen, noise.measure(draws, known=steady), whole, design.enumerated)
+
+
+def estimate(
+    shown: Play | Effects, rng: np.random.Generator, *, surrogate: str | Surrogate = "adaptive", level: float = LEVEL
+) -> Estimate:
+    """What `explain_prompt` would say: attributions ``(n,)``, their intervals and p-values.
+
+    Shapley values where the total is known, the line through the nearest masks where these have a nearness, else
+    Banzhaf values. Where no mask of a play changed anything, there may be no interval, and the method says so. Masks
+    without a play are taken for exact answers.
+
+    Args:
+        shown: a play, or masks with their effects.
+        rng: deals the folds, and draws the signs of the band.
+        surrogate: what the scores are fitted with.
+        level: of the intervals; `LEVEL_OF_LOOKS` where a stop rule may end the run.
+    """
+    seen = shown.effects if isinstance(shown, Play) else shown
+    if seen.nearness is not None:
+        return exact.local_estimate(seen)
+    own, shared, span = 0.0, 0.0, 0.0
+    if isinstance(shown, Play):
+        one = collapsed(seen, np.full(REPEATS, shown.whole))
+        if one is not None and one.kind == "unchanged" and not shown.enumerated:
+            return collapsed_estimate(seen, one)
+        if shown.enumerated:
+            every = exact.enumerated_estimate if seen.total is None else exact.enumerated_shapley
+            return every(seen, shown.noise)
+        own = shown.noise.bound
+        shared = own * (1.0 + 1.0 / REPEATS)
+        span = float(np.ptp(np.append(seen.values, shown.whole)))
+    fit = intervals.cross_fit(seen, _surrogate(surrogate), rng)
+    if seen.total is not None:
+        return intervals.shapley_estimate(fit, seen, rng, noise=own, shared=shared, level=level)
+    return intervals.sampled_estimate(fit, rng, noise=own, span=span, level=level)
+
+
+def limits(shown: Effects, rng: np.random.Generator, *, surrogate: str | Surrogate = "adaptive") -> Interval:
+    """The intervals of Banzhaf values alone, as a look of a stop rule takes them: no band is drawn."""
+    return intervals.sampled_error(intervals.cross_fit(shown, _surrogate(surrogate), rng)).interval()
+
+
+def held_out(shown: Effects, rng: np.random.Generator, *, surrogate: str | Surrogate = "adaptive") -> Floats:
+    """Predictions ``(m,)`` of each mask by a surrogate that did not see its fold."""
+    return intervals.cross_fit(shown, _surrogate(surrogate), rng).predicted
+
+
+def _surrogate(given: str | Surrogate) -> Surrogate:
+    return load_surrogate(given) if isinstance(given, str) else given
+
+
+def looks(n: int, calls: int) -> tuple[int, ...]:
+    """Pairs at which a stop rule looks, for so many units and masks; the last is all of them."""
+    return stopping.looks(calls // 2, designs.turning_point(n, calls))
+
+
+# ---- where every mask is asked ----
+
+
+def nearness(masks: Masks) -> Floats:
+    """What `local` calls near, shape ``(m,)``: by the share that is kept."""
+    return Dropped().weights(masks, (), "")
+
+
+def contrasts(masks: Masks, *, estimand: Estimand) -> Floats:
+    """What each effect counts in the attributions, shape ``(m, n)``.
+
+    Args:
+        masks: every mask; for ``loo`` those with one unit left out, in order, and the whole.
+        estimand: what is estimated.
+    """
+    n, rows = masks.shape[1], np.arange(len(masks))
+    if estimand == "loo":
+        return np.vstack([-np.eye(n), np.ones((1, n))])
+    if estimand == "local":
+        return intervals.local_weights(Effects(masks, np.zeros(len(masks)), rows, nearness=nearness(masks)))
+    size = masks.sum(axis=1)[:, None]
+    others = np.array([math.comb(n - 1, s) for s in range(n)])
+    if estimand == "shapley":
+        return np.where(masks, 1.0, -1.0) / (n * others[size - masks])
+    return np.where(masks, 1.0, -1.0) / 2.0 ** (n - 1)
+
+
+def estimate_drawn(masks: Masks, draws: Floats, *, estimand: Estimand, reach: float = 0.0) -> Estimate:
+    """What `explain_prompt` would say of masks that were all asked: what is uncertain is the model's own noise.
+
+    Args:
+        masks: as for `contrasts`.
+        draws: the effect of each draw, shape ``(m, d)``; NaN where a mask was drawn less often.
+        estimand: what is estimated.
+        reach: how far the target lets two effects be apart; 0 if nobody knows.
+    """
+    means: Floats = np.nanmean(draws, axis=1)
+    if estimand == "loo":
+        whole = draws[-1][~np.isnan(draws[-1])]
+        seen = Effects(masks[:-1], means[:-1], np.arange(len(masks) - 1), 1.0)
+        return exact.leave_one_out_estimate(seen, whole, draws=draws[:-1], reach=reach)
+    known = noise.measure(draws, speaks=masks.sum(axis=1) < masks.shape[1], reach=reach, kept=masks.mean(axis=1))
+    find = {"banzhaf": exact.enumerated_estimate, "shapley": exact.enumerated_shapley, "local": exact.local_estimate}
+    return find[estimand](Effects(masks, means, np.arange(len(masks)), nearness=nearness(masks)), known)
+
+
+def ceiling(masks: Masks, draws: Floats, *, reach: float = 0.0) -> fidelity.Ceiling | None:
+    """The best R2 that any explanation of these masks can have, see `fidelity.noise_ceiling`.
+
+    Args:
+        masks: shape ``(m, n)``.
+        draws: the effect of each draw, shape ``(m, d)``; NaN where a mask was drawn less often.
+        reach: as for `estimate_drawn`.
+    """
+    return fidelity.noise_ceiling(
+        np.nanmean(draws, axis=1), noise.measure(draws, speaks=masks.sum(axis=1) < masks.shape[1], reach=reach)
+    )
