@@ -21,6 +21,7 @@ from whygen.prompt.findings import Findings
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
 from whygen.prompt.noise import resolution
 from whygen.prompt.plan import Plan
+from whygen.prompt.recipe import recipe_of
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.targets import Compares, Timed
 from whygen.prompt.timeline import media_evidence
@@ -42,7 +43,7 @@ from whygen.results.prompt import (
 )
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
-from whygen.types import Request
+from whygen.types import Output, Request
 from whygen.version import __version__, versions
 
 LEVEL = 0.95
@@ -105,10 +106,13 @@ def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> Prom
             effects=findings.observed.values,
             predicted=predicted,
             groups=findings.observed.groups,
-            samples=_samples(asker.samples, findings),
+            samples=_samples(asker, findings),
             pictures=_pictures(asker, findings),
             media=media,
+            answers=_answers(asker, findings),
+            nearness=findings.observed.nearness,
         ),
+        recipe=recipe_of(asker, plan, findings.design, findings.whole.steadiness),
     )
 
 
@@ -167,10 +171,33 @@ def _p_shift(asker: Asker, findings: Findings, plan: Plan, seed: int) -> tuple[f
     return tuple(shift_p_values(distances, signs, generator(seed, "shift")).tolist())
 
 
-def _samples(samples: Sequence[Sample], findings: Findings) -> tuple[Sample, ...]:
+def _samples(asker: Asker, findings: Findings) -> tuple[Sample, ...]:
     """Samples with the row of the evidence that they belong to; a row that a failed call took away has none."""
     alive = {row: index for index, row in enumerate(findings.rows)}
-    return tuple(replace(sample, mask=None if sample.mask is None else alive.get(sample.mask)) for sample in samples)
+    placed = [replace(one, mask=None if one.mask is None else alive.get(one.mask)) for one in asker.samples]
+    if len(asker.outputs) != len(placed):  # the samples of several prompts, whose answers each asker keeps
+        return tuple(placed)
+    return tuple(_told(sample, output) for sample, output in zip(placed, asker.outputs, strict=True))
+
+
+def _told(sample: Sample, output: Output) -> Sample:
+    """The sample with what its output holds beside the text: whoever reads it by another target may ask for it."""
+    scores = None if output.scores is None else tuple((s.start, s.end, s.logprob) for s in output.scores)
+    return replace(sample, scores=scores, extra=dict(output.extra) or None)
+
+
+def _answers(asker: Asker, findings: Findings) -> NDArray[np.int64] | None:
+    """Which samples answered each mask ``(m, draws)``, -1 where there are fewer; masks sent alike share them."""
+    if len(asker.outputs) != len(asker.samples):
+        return None
+    place = {id(output): place for place, output in enumerate(asker.outputs)}
+    rows = [
+        [place[id(output)] for output in asker.answers.get(row, []) if id(output) in place] for row in findings.rows
+    ]
+    found = np.full((len(rows), max(map(len, rows), default=0)), -1, dtype=np.int64)
+    for row, places in enumerate(rows):
+        found[row, : len(places)] = places
+    return found
 
 
 def _pictures(asker: Asker, findings: Findings) -> PictureEvidence | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from whygen.encoders import AnyEncoder
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt import designs, intervals
 from whygen.prompt.asking import MOST_DRAWS, REDRAWS, REPEATS
@@ -37,6 +38,7 @@ class Plan:
         fixed: a given design, or one drawn for a number of masks by a preset; None leaves it to `design_for`.
         verb: what the target asks of the model.
         texts: how many texts a scoring target wants scored for each prompt; each is a call.
+        encoder: as it was given, for the recipe.
     """
 
     options: PromptOptions
@@ -45,6 +47,7 @@ class Plan:
     fixed: Design | Callable[[int], Design] | None = None
     verb: Verb = "answer"
     texts: int = 1
+    encoder: AnyEncoder = "auto"
 
     @property
     def level(self) -> float:

@@ -167,6 +167,7 @@ def prepare_units(units: Units, options: PromptOptions, *, model: Model, encoder
         fixed=_fixed(options, units),
         verb=target.verb,
         texts=target.texts if isinstance(target, Continues) else 1,
+        encoder=encoder,
     )
     operator = load_operator(options.operator, options.operator_options)
     question = Question(units, operator, target, plan, seed)

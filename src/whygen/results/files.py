@@ -59,7 +59,7 @@ def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
     parts: dict[str, bytes] = {DETAILS: document_bytes(explanation.details())}
     if explanation.evidence is not None:
         parts[ARRAYS] = save(_arrays(explanation.evidence))
-        parts[SAMPLES] = rows.to_lines(asdict(sample) for sample in explanation.evidence.samples)
+        parts[SAMPLES] = rows.to_lines(_row(sample) for sample in explanation.evidence.samples)
         if explanation.evidence.pictures is not None:
             parts[PICTURES] = save(pictures.to_arrays(explanation.evidence.pictures))
         if explanation.evidence.media is not None:
@@ -186,14 +186,20 @@ def document_bytes(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
 
 
+def _row(sample: Sample) -> dict[str, Any]:
+    """A sample as a row; what only some have takes no room in the others."""
+    row = asdict(sample)
+    return {name: cell for name, cell in row.items() if cell is not None or name not in {"scores", "extra"}}
+
+
+_ARRAYS = ("masks", "effects", "predicted", "groups")
+_FURTHER = ("answers", "nearness")
+"""Arrays that not every explanation has."""
+
+
 def _arrays(evidence: Evidence) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {
-        "masks": evidence.masks,
-        "effects": evidence.effects,
-        "predicted": evidence.predicted,
-        "groups": evidence.groups,
-    }
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = {name: getattr(evidence, name) for name in (*_ARRAYS, *_FURTHER)}
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -307,8 +313,8 @@ def _with_evidence(explanation: PromptExplanation, where: Mapping[str, Path]) ->
     for name in (ARRAYS, told):
         if name not in present:
             raise FormatError(f"{str(where[name])!r} is missing beside {present[0]}. {_WITHOUT}")
-    arrays = _read_arrays(where[ARRAYS], units=len(explanation.units))
     samples = _read_samples(where[told])
+    arrays = _read_arrays(where[ARRAYS], units=len(explanation.units), samples=len(samples))
     drawn = _read_pictures(where[PICTURES], samples=len(samples), units=len(explanation.units))
     heard = _read_media(where[MEDIA], samples=len(samples), units=len(explanation.units))
     evidence = Evidence(**arrays, samples=samples, pictures=drawn, media=heard)
@@ -318,17 +324,23 @@ def _with_evidence(explanation: PromptExplanation, where: Mapping[str, Path]) ->
 _WITHOUT = f"Load {DOCUMENT} by its own path for the figures without evidence, or explain again; answers are recorded."
 
 
-def _read_arrays(file: Path, *, units: int) -> dict[str, NDArray[Any]]:
+def _read_arrays(file: Path, *, units: int, samples: int) -> dict[str, NDArray[Any]]:
     try:
         found = load_file(file)
-        arrays: dict[str, NDArray[Any]] = {name: found[name] for name in ("masks", "effects", "predicted", "groups")}
+        arrays: dict[str, NDArray[Any]] = {name: found[name] for name in _ARRAYS}
     except (SafetensorError, KeyError, OSError) as error:
         raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
     rows = len(arrays["effects"])
     shapes = {name: array.shape for name, array in arrays.items()}
     if shapes != {"masks": (rows, units), "effects": (rows,), "predicted": (rows,), "groups": (rows,)}:
         raise FormatError(f"{str(file)!r} does not fit {DOCUMENT} with its {units} units: {shapes}. {_WITHOUT}")
-    return {**arrays, "masks": arrays["masks"].astype(bool)}
+    further = {name: found[name] for name in _FURTHER if name in found}
+    answers = further.get("answers")
+    if any(len(array) != rows for array in further.values()) or (
+        answers is not None and not (answers.ndim == 2 and ((answers >= -1) & (answers < samples)).all())
+    ):
+        raise FormatError(f"{str(file)!r} does not fit {SAMPLES} with its {samples} rows. {_WITHOUT}")
+    return {**arrays, **further, "masks": arrays["masks"].astype(bool)}
 
 
 def _read_pictures(file: Path, *, samples: int, units: int) -> pictures.PictureEvidence | None:

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from whygen.results.media import MediaEvidence
 from whygen.results.pictures import PictureEvidence
+from whygen.results.recipe import Recipe
 from whygen.results.records import AnswerSets, Figure, InteractionRecord, Record, SentenceMatrix, TargetRecord, Text
 from whygen.results.tree import Tree
 from whygen.typed import typed
@@ -25,10 +26,12 @@ from whygen.types import Floats, Masks
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the layout. Raise it when a field changes meaning, keep the old reader and an old golden file.
 
 2: samples are JSON Lines, which need no further package; they were parquet.
+3: ``details.json`` holds the `Recipe`; samples their log-probabilities and what the provider said; the arrays which
+samples answered each mask, and the kernel's weights.
 """
 
 
@@ -144,6 +147,10 @@ class Sample:
     output: str
     finish: str
     effect: float | None
+    scores: tuple[tuple[int, int, float], ...] | None = None
+    """Where a given text was scored: characters ``[start, end)`` of each token, and its log-probability in nats."""
+    extra: dict[str, JsonValue] | None = None
+    """What the provider said beside the text, such as the tools that were called; None where it said nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,6 +170,11 @@ class Evidence:
     """The pictures, where the model drew; they belong to ``samples`` by their order."""
     media: MediaEvidence | None = None
     """Sounds or videos, where the model answered with them; they belong to ``samples`` by their order."""
+    answers: NDArray[np.int64] | None = None
+    """Shape ``(m, draws)``: which of ``samples`` answered each mask, -1 where it was drawn less often. Masks that were
+    sent alike may share one. None in folders of before it was kept, and where several prompts were asked."""
+    nearness: NDArray[np.float64] | None = None
+    """Shape ``(m,)``: the weight of each mask under the kernel of ``local``; None for other estimands."""
 
     def __eq__(self, other: object) -> bool:
         """Whether every array and every sample is the same; missing numbers (NaN) are equal to each other."""
@@ -176,9 +188,15 @@ class Evidence:
             and self.samples == other.samples
             and self.pictures == other.pictures
             and self.media == other.media
+            and _equal(self.answers, other.answers)
+            and _equal(self.nearness, other.nearness)
         )
 
     __hash__ = None  # pyright: ignore[reportAssignmentType] - arrays have no hash
+
+
+def _equal(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:
+    return one is other if one is None or other is None else np.array_equal(one, other)
 
 
 class PromptExplanation(Record):
@@ -240,6 +258,8 @@ class PromptExplanation(Record):
     """Which unit drove which sentence of the output, where it was asked for; kept in ``details.json``."""
     sets: AnswerSets | None = Field(default=None, exclude=True, repr=False)
     """The fewest units that change the answer, and that keep it; kept in ``details.json``."""
+    recipe: Recipe | None = Field(default=None, exclude=True, repr=False)
+    """What it was made with; kept in ``details.json``. None in folders of schema 2 and before."""
     evidence: Evidence | None = Field(default=None, exclude=True, repr=False)
     """The arrays and samples; None when only the JSON was loaded."""
 
@@ -266,6 +286,7 @@ class PromptExplanation(Record):
             **({} if self.tree is None else {"tree": self.tree.model_dump(mode="json")}),
             **({} if self.matrix is None else {"matrix": self.matrix.model_dump(mode="json")}),
             **({} if self.sets is None else {"sets": self.sets.model_dump(mode="json")}),
+            **({} if self.recipe is None else {"recipe": self.recipe.model_dump(mode="json")}),
         }
 
     @typed()

@@ -127,7 +127,7 @@ def test_saving_again_leaves_nothing_of_the_earlier_one(saved: Path) -> None:
 def test_a_newer_schema_is_refused_with_both_versions(saved: Path) -> None:
     file = saved / "explanation.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 9, "whygen": "7.0"}))
-    with pytest.raises(FormatError, match=r"schema 9, written by whygen 7\.0; this whygen reads up to 2\. Upgrade"):
+    with pytest.raises(FormatError, match=r"schema 9, written by whygen 7\.0; this whygen reads up to 3\. Upgrade"):
         load(saved)
 
 

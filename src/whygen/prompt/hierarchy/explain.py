@@ -118,7 +118,7 @@ def explain_hierarchy(
         estimand=estimand, surrogate=surrogate, references=references, model_noise=model_noise,
         tolerance=tolerance, interactions=interactions,
     )  # fmt: skip
-    plan = Plan(options=chosen, surrogate=load_surrogate(surrogate), verb=goal.verb)
+    plan = Plan(options=chosen, surrogate=load_surrogate(surrogate), verb=goal.verb, encoder=encoder)
     _check_budget(skeleton, plan)
     box = load_model(model, options or ModelOptions())
     if (kind := timed_kind(box)) is not None:

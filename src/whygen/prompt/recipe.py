@@ -1,0 +1,262 @@
+"""From a run to its recipe, and from a recipe to what runs: options, target, operator, masks as they were drawn.
+
+`recipe_of` writes down what was chosen; the other functions open it again. Whatever cannot be written down is named in
+`Recipe.again`, and refused where it is needed and was not given.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast
+
+from whygen.encoders import ImageEncoder, TextEncoder, TimedEncoder
+from whygen.errors import UsageError
+from whygen.models import HasIdentity, Model, ModelOptions
+from whygen.prompt.asking import Asker
+from whygen.prompt.designs import Design
+from whygen.prompt.noise import Steadiness
+from whygen.prompt.operators import OperatorOptions
+from whygen.prompt.operators.base import Substitute
+from whygen.prompt.operators.loading import BELONGS
+from whygen.prompt.options import PromptOptions
+from whygen.prompt.plan import Plan
+from whygen.prompt.targets import TARGETS, Target, load_target
+from whygen.prompt.targets.called import OutputScore, TextScore, name_of
+from whygen.prompt.targets.contrast import ContrastiveDistance
+from whygen.prompt.targets.scored import Contains, ContrastiveLogProbability, SpanLogProbability
+from whygen.prompt.units import ChatUnits, TemplateUnits, Units
+from whygen.results.prompt import PromptExplanation
+from whygen.results.recipe import DesignRecipe, ModelRecipe, OperatorRecipe, Recipe, TargetRecipe
+from whygen.safe import without_secrets
+from whygen.types import Edit, JsonValue, digest
+
+_FLAGS = (("i", re.IGNORECASE), ("m", re.MULTILINE), ("s", re.DOTALL), ("x", re.VERBOSE), ("a", re.ASCII))
+
+SAME = frozenset(
+    {"budget", "regions", "fill", "estimand", "scale", "draws", "references", "model_noise", "distribution", "empty",
+     "tolerance", "stable", "irrelevant", "hierarchy", "interactions", "matrix", "sets", "pin"}
+)  # fmt: skip
+"""Options that stand in a recipe as they were given."""
+
+
+def recipe_of(asker: Asker, plan: Plan, design: Design, steadiness: Steadiness) -> Recipe:
+    """What a run was made with, without anything secret.
+
+    Args:
+        asker: the model, the units, the operator as it rendered, and the target.
+        plan: the choices.
+        design: the masks as they were drawn.
+        steadiness: what was known of equal questions getting equal answers.
+    """
+    options, again = plan.options, set[str]()
+    recipe = Recipe(
+        **{name: getattr(options, name) for name in SAME - {"pin"}},
+        pin=tuple(options.pin),
+        source=_source(asker.units),
+        model=_model(asker.model),
+        units=options.units if isinstance(options.units, str) else asker.units.spans,
+        operator=_operator(options, asker.operator, again),
+        target=_target(options.target, asker.target, again),
+        design=_design(options, design),
+        kernel=_named("kernel", options.kernel, again),
+        surrogate=options.surrogate,
+        steadiness=steadiness,
+        encoder=_encoder(plan.encoder, asker.target, again),
+    )
+    return _clean(recipe, again)
+
+
+def _source(units: Units) -> Any:
+    if isinstance(units.prompt, Edit):
+        return "edit"
+    return "chat" if isinstance(units, ChatUnits) else "template" if isinstance(units, TemplateUnits) else "text"
+
+
+def _model(model: Model) -> ModelRecipe:
+    identity: Mapping[str, JsonValue] = (model.identity if isinstance(model, HasIdentity) else {"uri": model.uri}) or {}
+    told = {name: str(value) for name in ("endpoint", "dtype") if (value := identity.get(name)) is not None}
+    server = identity.get("base_url")
+    known = digest(dict(identity)) if identity else None
+    return ModelRecipe(uri=model.uri, server=None if server is None else str(server), identity=known, **told)
+
+
+def _operator(options: PromptOptions, operator: object, again: set[str]) -> OperatorRecipe:
+    replacements = operator.replacements if isinstance(operator, Substitute) else None
+    if not isinstance(options.operator, str):
+        again.add("operator")
+        return OperatorRecipe(name=options.operator.name, replacements=replacements)
+    lexicon = options.lexicon
+    return OperatorRecipe(
+        name=options.operator,
+        placeholder=options.placeholder,
+        lexicon=str(lexicon) if isinstance(lexicon, Path) else lexicon,
+        infill=None if options.infill is None else _named("infill", options.infill, again),
+        paraphraser=None if options.paraphraser is None else _named("paraphraser", options.paraphraser, again),
+        instruction=options.instruction,
+        noise=options.noise,
+        replacements=replacements,
+    )
+
+
+def _target(given: object, target: Target, again: set[str]) -> TargetRecipe:
+    """A target that comes with whygen by its name and argument, any other by where it stands, or by name alone."""
+    if isinstance(given, str) and given != "auto":
+        return TargetRecipe(name=given, verb=target.verb)
+    if isinstance(given, re.Pattern):
+        pattern = cast("re.Pattern[str]", given)
+        flags = "".join(letter for letter, flag in _FLAGS if pattern.flags & flag)
+        return TargetRecipe(name=f"regex:{f'(?{flags})' if flags else ''}{pattern.pattern}", verb=target.verb)
+    name = target.record.name
+    scored = target.score if isinstance(target, TextScore | OutputScore) and not name.startswith("regex:") else None
+    if scored is None and (type(target).__module__.startswith("whygen.") or name.partition(":")[0] in TARGETS):
+        return TargetRecipe(name=name, verb=target.verb, **_argument(target))
+    place = _place_of(scored or target)
+    again.update(() if place else ("target",))
+    return TargetRecipe(name=place or (name if scored is None else name_of(scored)), verb=target.verb)
+
+
+def _argument(target: Target) -> dict[str, Any]:
+    """What a name alone does not say: part of the output, or the text that it could have said."""
+    if isinstance(target, SpanLogProbability | Contains):
+        return {"span": target.span}
+    if isinstance(target, ContrastiveLogProbability):
+        return {"alternative": target.alternative}
+    if isinstance(target, ContrastiveDistance):
+        return {"alternative": target.alternative, "distance": cast("Target", target.base).record.name}
+    return {}
+
+
+def _design(options: PromptOptions, design: Design) -> DesignRecipe:
+    return DesignRecipe(
+        name=options.design if isinstance(options.design, str) else "own",
+        keep=design.keep,
+        sizes=None if design.sizes is None else tuple(design.sizes.tolist()),
+        kept=None if design.kept is None else tuple(design.kept.tolist()),
+        drawn_from=design.drawn_from,
+        population=design.population,
+    )
+
+
+def _encoder(given: object, target: Target, again: set[str]) -> str:
+    """The name that opens what compared the answers; ``auto`` becomes what it was."""
+    found = getattr(target, "encoder", None)
+    if isinstance(given, str):
+        return str(found.name) if given == "auto" and isinstance(found, TextEncoder) else given
+    if not isinstance(given, TextEncoder | ImageEncoder | TimedEncoder):
+        return "auto"
+    if not type(given).__module__.startswith("whygen."):
+        again.add("encoder")
+    return str(given.name)
+
+
+def _named(argument: str, value: object, again: set[str]) -> str:
+    """A name, as it is; an object by where it stands in a module, else by its own name, to be given again."""
+    if isinstance(value, str):
+        return value
+    place = _place_of(value)
+    if place is None:
+        again.add(argument)
+    return place or str(getattr(value, "name", None) or getattr(value, "uri", None) or name_of(value))
+
+
+def _place_of(thing: object) -> str | None:
+    """``py/module:name`` where that gives this very thing in another process too; else None."""
+    module = getattr(thing, "__module__", None) or type(thing).__module__
+    if module in {"__main__", "builtins"} or module not in sys.modules:
+        return None
+    name = getattr(thing, "__qualname__", None)
+    held: Mapping[str, object] = vars(sys.modules[module])
+    found = [name] if name and held.get(name) is thing else [key for key, each in held.items() if each is thing]
+    return f"py/{module}:{found[0]}" if found and str(found[0]).isidentifier() else None
+
+
+def _clean(recipe: Recipe, again: set[str]) -> Recipe:
+    """The recipe without what looks like a key; what held one must be given again."""
+    before = recipe.model_dump()
+    after = {name: _scrubbed(value) for name, value in before.items()}
+    again |= {name for name in before if after[name] != before[name]}
+    return Recipe.model_validate({**after, "again": tuple(sorted(again))})
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, Mapping):
+        return {without_secrets(str(name)): _scrubbed(each) for name, each in cast("Mapping[str, Any]", value).items()}
+    return tuple(_scrubbed(each) for each in cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value
+
+
+def options_of(explanation: PromptExplanation, recipe: Recipe, given: Mapping[str, Any]) -> PromptOptions:
+    """The options that an explanation was made with, with what was given in their place.
+
+    Args:
+        explanation: whose recipe it is.
+        recipe: of the explanation.
+        given: options by name; objects that the recipe could only name among them.
+
+    Raises:
+        UsageError: if something that must be given again was not.
+    """
+    operator = given.get("operator", recipe.operator.name)
+    kept: dict[str, Any] = {name: getattr(recipe, name) for name in SAME}
+    kept |= {"surrogate": recipe.surrogate, "kernel": recipe.kernel, "operator": operator, "keep": recipe.design.keep}
+    kept["units"] = recipe.units if isinstance(recipe.units, str) else [*recipe.units]
+    for field in fields(OperatorOptions):
+        value = getattr(recipe.operator, field.name)
+        if value is not None and isinstance(operator, str) and operator in BELONGS[field.name]:
+            kept[field.name] = value
+    for name in recipe.again:
+        if name not in given and name != "encoder":
+            raise needed(explanation, name)
+    if recipe.estimand == "loo":
+        del kept["keep"]
+    if "target" not in given:
+        kept["target"] = opened_target(recipe, encoder="auto") if _is_made(recipe) else recipe.target.name
+    strange = {name for name in BELONGS if not (isinstance(operator, str) and operator in BELONGS[name])}
+    return PromptOptions(**{k: v for k, v in {**kept, **given}.items() if k not in strange})
+
+
+def _is_made(recipe: Recipe) -> bool:
+    """Whether a name alone does not say which target it was."""
+    told = recipe.target
+    return told.span is not None or told.alternative is not None
+
+
+def needed(explanation: PromptExplanation, name: str) -> UsageError:
+    """That something was a Python object and must be given again."""
+    recipe = explanation.recipe
+    value = None if recipe is None else getattr(recipe, name, None)
+    shown = getattr(value, "name", value)
+    return UsageError(
+        f"{name}={shown!r} was an object of your own when this was explained, and cannot be opened from its record. "
+        f"Give it again: {name}=."
+    )
+
+
+def opened_target(recipe: Recipe, *, encoder: Any) -> Target:
+    """The target of texts that a recipe names.
+
+    Raises:
+        UsageError: if it cannot be opened.
+        MissingError: if its encoder is not installed.
+    """
+    told = recipe.target
+    return load_target(told.name, encoder=encoder, span=told.span, alternative=told.alternative, distance=told.distance)
+
+
+def opened_operator(recipe: Recipe) -> Substitute | str:
+    """The operator as it rendered: its replacements, or the name of one that needs none."""
+    told = recipe.operator
+    return told.name if told.replacements is None else Substitute(told.name, told.replacements)
+
+
+def model_options(recipe: Recipe, given: ModelOptions | None) -> ModelOptions:
+    """How the model is opened again: at the same server, in the same precision."""
+    if given is not None and given != ModelOptions():
+        return given
+    told = recipe.model
+    return ModelOptions(base_url=told.server, endpoint=told.endpoint, dtype=told.dtype)
