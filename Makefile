@@ -10,7 +10,7 @@ TORCH  := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 .PHONY: demo test test-fast test-all test-light lint format docs bench bench-check clean
 # Rooms whose tests take little: together under a minute on two cores.
 FAST   := tests/property $(addprefix tests/unit/, stats distances results texts anchors faults test_names_told.py \
-  test_public_surface.py test_pictures.py test_safe.py test_typed.py)
+  test_public_surface.py test_pictures.py test_safe.py test_arguments.py)
 .DEFAULT_GOAL := help
 
 help:

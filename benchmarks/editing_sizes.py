@@ -26,8 +26,8 @@ import numpy as np
 import whygen
 from benchmarks import record
 from benchmarks.editing import transport
-from whygen import pictures
 from whygen.encoders import load_image_encoder
+from whygen.media import pictures
 from whygen.models import Model, ModelOptions, load_model
 from whygen.types import Edit, Picture, Request, Settings
 

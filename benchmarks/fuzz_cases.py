@@ -33,9 +33,10 @@ from whygen.calls import Budget, Rates, RunOptions
 from whygen.cli.app import app
 from whygen.encoders import load_image_encoder, load_text_encoder, load_timed_encoder
 from whygen.evaluation.check import check
-from whygen.films import read_video, video_of
+from whygen.media.films import read_video, video_of
+from whygen.media.pictures import picture_from, picture_of, pixels, read_picture
+from whygen.media.sounds import read_sound, sound_of
 from whygen.models import ModelOptions, load_latent, load_model
-from whygen.pictures import picture_from, picture_of, pixels, read_picture
 from whygen.prompt.as_game import as_game
 from whygen.prompt.foresee import foresee_prompt
 from whygen.prompt.inputs import foresee_template
@@ -43,7 +44,6 @@ from whygen.prompt.options import PromptOptions
 from whygen.prompt.picture_targets import load_picture_target
 from whygen.prompt.targets import load_target, load_timed_target
 from whygen.results.summary import write_html
-from whygen.sounds import read_sound, sound_of
 from whygen.types import Picture, Settings, Sound, Video
 
 # Cheap things to explain.

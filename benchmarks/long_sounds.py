@@ -15,11 +15,11 @@ import numpy as np
 
 import whygen
 from benchmarks import record
-from whygen import sounds
 from whygen.distances import optimal_transport, sets
 from whygen.distances.ground import ground
 from whygen.distances.sets import least_cost
 from whygen.encoders.log_mel import LogMel
+from whygen.media import sounds
 from whygen.types import Sound
 
 RATE, SECONDS, CALLS = 16_000, 60, 24

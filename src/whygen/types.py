@@ -15,9 +15,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen._arguments import check_fields, told
 from whygen.errors import DataError, UsageError
 from whygen.safe import clean
-from whygen.typed import check_fields, told
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
@@ -63,7 +63,7 @@ class Picture:
 @told
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A waveform as the bytes of a WAV or FLAC file, which hold its rate; see `whygen.sounds`."""
+    """A waveform as the bytes of a WAV or FLAC file, which hold its rate; see `whygen.media.sounds`."""
 
     data: bytes = field(repr=False)
     media_type: str = "audio/wav"
@@ -78,7 +78,7 @@ class Sound:
 @told
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A stack of frames as one PNG, each frame below the one before it; see `whygen.films`.
+    """A stack of frames as one PNG, each frame below the one before it; see `whygen.media.films`.
 
     Its identity is the digest of those bytes, the number of frames, and the rate in frames a second.
     """
@@ -113,7 +113,7 @@ class Message:
     """One turn of a chat. Images are sent after the text and are never perturbed.
 
     Raises:
-        UsageError: if an image is no `Picture`, which `whygen.pictures.picture_from` makes of whatever holds one.
+        UsageError: if an image is no `Picture`, which `whygen.media.pictures.picture_from` makes of whatever holds one.
     """
 
     role: Literal["system", "user", "assistant"]
@@ -163,8 +163,8 @@ def _check_pictures(name: str, *images: object) -> None:
     for image in images:
         if not isinstance(image, Picture):
             raise UsageError(
-                f"{name} holds a {type(image).__name__}: give whygen.pictures.picture_from(...) of a path, the bytes "
-                "of a file, a Pillow image or an array."
+                f"{name} holds a {type(image).__name__}: give whygen.media.pictures.picture_from(...) of a path, the "
+                "bytes of a file, a Pillow image or an array."
             )
 
 
@@ -183,8 +183,8 @@ class Edit:
     def __post_init__(self) -> None:
         if not isinstance(self.image, Picture | Sound | Video):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
             raise UsageError(
-                f"image holds a {type(self.image).__name__}: give whygen.pictures.picture_from(...) of a path, the "
-                "bytes of a file, a Pillow image or an array; of a sound or a video whygen.models.medium_from(...)."
+                f"image holds a {type(self.image).__name__}: give whygen.media.pictures.picture_from(...) of a path, "
+                "the bytes of a file, a Pillow image or an array; of a sound or a video whygen.models.medium_from(...)."
             )
         check_fields(self)
 

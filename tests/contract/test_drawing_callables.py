@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import whygen
-from whygen import pictures, sounds
+from whygen.media import pictures, sounds
 from whygen.models import Model, batched, draws_pictures, load_model
 from whygen.types import Edit, Failure, Output, Picture, Request
 

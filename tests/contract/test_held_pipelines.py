@@ -11,8 +11,8 @@ import torch
 
 import tiny_pipelines
 import whygen
-from whygen import pictures
 from whygen.errors import UsageError
+from whygen.media import pictures
 from whygen.models import load_model
 from whygen.models.diffusers.drawing import EXACT
 from whygen.prompt.drawn import picture_notices

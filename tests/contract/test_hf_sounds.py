@@ -11,9 +11,9 @@ import transformers
 
 import whygen
 from tiny_media import musicgen, vits
-from whygen import sounds
 from whygen.cli import main
 from whygen.errors import UsageError
+from whygen.media import sounds
 from whygen.models import load_model, output_kind
 from whygen.types import Failure, Output, Request, Settings
 

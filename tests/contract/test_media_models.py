@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from whygen import films, sounds
 from whygen.calls.rows import RecordedCall
 from whygen.calls.store import Store
+from whygen.media import films, sounds
 from whygen.models import HasIdentity, Model, ModelOptions, batched, load_model, timed_kind
 from whygen.models.planted import MEDIA
 from whygen.types import Failure, Output, Request, Sound, Video, output_from_json, output_json

@@ -11,9 +11,9 @@ import pytest
 
 import whygen
 from tiny_media import SETTINGS, SOUNDS, VIDEOS, pipeline
-from whygen import films, pictures, sounds
 from whygen.cli import main
 from whygen.errors import UsageError
+from whygen.media import films, pictures, sounds
 from whygen.models import HasContext, load_model, output_kind
 from whygen.models.diffusers.kinds import answers_with, check_class
 from whygen.types import Edit, Failure, Output, Request, Settings

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import tiny_models
-from whygen import pictures
+from whygen.media import pictures
 from whygen.models import HasContext, HasIdentity, Model, ModelOptions, draws_pictures, load_model
 from whygen.models.diffusers.settings import picture_text
 from whygen.types import Chat, Edit, Failure, Message, Output, Picture, Request, Settings

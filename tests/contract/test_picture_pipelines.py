@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tiny_pipelines
-from whygen import pictures
+from whygen.media import pictures
 from whygen.models import CUT
 from whygen.models.diffusers.drawing import EXACT, multiple_of
 from whygen.models.diffusers.pictures import PictureModel, quiet

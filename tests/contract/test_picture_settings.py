@@ -15,9 +15,9 @@ from PIL import Image
 
 import tiny_models
 import whygen
-from whygen import pictures
 from whygen.cli import main
 from whygen.errors import DataError, UsageError
+from whygen.media import pictures
 from whygen.models import ModelOptions, draws_pictures, load_model
 from whygen.models.diffusers.settings import read_settings
 from whygen.models.hf.tokens import Refused

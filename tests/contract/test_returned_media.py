@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 import whygen
-from whygen import films, pictures, sounds
 from whygen.errors import ModelError
+from whygen.media import films, pictures, sounds
 from whygen.models import load_model
 from whygen.types import Failure, Output, Picture, Request, Sound, Video
 

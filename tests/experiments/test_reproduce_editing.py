@@ -13,9 +13,9 @@ import pytest
 
 import tiny_models
 import whygen
-from whygen import pictures
 from whygen.cli import main
 from whygen.encoders import load_image_encoder
+from whygen.media import pictures
 from whygen.prompt.units import split
 from whygen.report.html import page as drawn_page
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Picture, Request

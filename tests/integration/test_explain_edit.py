@@ -14,9 +14,10 @@ from PIL import Image
 
 import tiny_models
 import whygen
-from whygen import PromptExplanation, pictures
+from whygen import PromptExplanation
 from whygen.cli import main
 from whygen.errors import FormatError, MissingError, UsageError
+from whygen.media import pictures
 from whygen.results.summary import summarise
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Picture, Request, Settings
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import whygen
-from whygen import films, report, sounds
+from whygen import report
 from whygen.errors import FormatError, MissingExtraError, UsageError
+from whygen.media import films, sounds
 from whygen.models import load_model
 from whygen.models.planted import causes
 from whygen.models.planted.synth import RATE, wave

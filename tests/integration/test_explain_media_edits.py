@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 import whygen
-from whygen import films, sounds
 from whygen.cli import main
 from whygen.errors import DataError, UsageError
+from whygen.media import films, sounds
 from whygen.models import medium_from
 from whygen.types import Edit, Picture, Sound, Video
 

@@ -22,9 +22,9 @@ from faults.answers import drawn
 from faults.scripts import Received
 from faults.site import Handler, Site
 from whygen.cli import main
+from whygen.media.pictures import picture_of
 from whygen.models import Model, ModelOptions, load_model, output_kind
 from whygen.models.openai.pictures import decoded
-from whygen.pictures import picture_of
 from whygen.remote import Malformed
 from whygen.types import Edit, Failure, Output, Request, Settings
 

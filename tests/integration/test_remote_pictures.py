@@ -13,8 +13,8 @@ import whygen
 from faults.server import FaultServer
 from whygen.cli import main
 from whygen.errors import FormatError
+from whygen.media.pictures import picture_of
 from whygen.models import ModelOptions, load_model, output_kind
-from whygen.pictures import picture_of
 from whygen.results import PromptExplanation
 from whygen.types import Edit, Prompt
 

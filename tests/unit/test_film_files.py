@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 av = pytest.importorskip("av")
 
-from whygen import films  # noqa: E402
 from whygen.errors import DataError, WhygenError  # noqa: E402
+from whygen.media import films  # noqa: E402
 
 KINDS = [("mp4", "mpeg4"), ("matroska", "mpeg4"), ("webm", "libvpx-vp9"), ("avi", "mpeg4"), ("mov", "mjpeg")]
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from whygen import films, sounds
 from whygen.errors import DataError, MissingError
+from whygen.media import films, sounds
 from whygen.types import Output, Picture, Sound, Video
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from whygen import pictures
 from whygen.errors import DataError, MissingError
+from whygen.media import pictures
 from whygen.types import Picture
 
 RED = (200, 30, 40)

@@ -18,7 +18,8 @@ from whygen.demo.storyteller import SLOTS, read_slots, tells_unnamed, told_slots
 from whygen.demo.storyteller.instructions import write_instruction
 from whygen.demo.storyteller.words import TELLINGS
 from whygen.models import ModelOptions
-from whygen.models.hf import HfModel, open_hf
+from whygen.models.hf import open_hf
+from whygen.models.hf.model import HfModel
 from whygen.types import Output, Request, Settings
 
 

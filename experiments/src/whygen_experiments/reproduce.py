@@ -11,7 +11,7 @@ import typer
 
 from whygen.cli import common
 from whygen.errors import UnknownNameError, UsageError
-from whygen.pictures import read_picture
+from whygen.media.pictures import read_picture
 from whygen.results.summary import write_html
 
 PAINTER = "demo/painter"

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen._arguments import typed
 from whygen.anchors.array_files import READERS, Arrays, Labels, as_labels, require_regular
 from whygen.anchors.held import Gathered, classes, gather, left
 from whygen.anchors.items import ADDRESSES, IMAGE_COLUMNS, named, same_kind
@@ -29,7 +30,6 @@ from whygen.errors import DataError, MissingError, UsageError
 from whygen.files import is_there
 from whygen.models.latent import Layout
 from whygen.results.prompt import Warned
-from whygen.typed import typed
 
 SPLITS = ("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval")
 """Names of folders that are parts of a data set rather than classes."""

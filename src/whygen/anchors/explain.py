@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen._arguments import typed
 from whygen.anchors.assemble import Assembled, assemble
 from whygen.anchors.calibrating import calibrate, calibration_warnings, settle_kind
 from whygen.anchors.calibration import Calibration
@@ -44,7 +45,6 @@ from whygen.results.anchors import AnchorExplanation
 from whygen.results.anchors_table import excess, telling
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
-from whygen.typed import typed
 
 ROLES = ("held-out", "training")
 MULTIPLICITIES = ("none", "benjamini-hochberg")

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from whygen.anchors.samples import Prepared
 from whygen.encoders import Colours, ImageEncoder, PixelPatches, load_image_encoder
 from whygen.errors import UsageError
+from whygen.media.pictures import picture_of
 from whygen.models.latent import Floats
-from whygen.pictures import picture_of
 
 CELLS = 8
 """Cells along a side, of the encoder that needs no weights."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
+from whygen._arguments import short
 from whygen.anchors.criteria import CriterionLike
 from whygen.anchors.selection import SELECTIONS
 from whygen.anchors.selection.medoids import MedoidSolver
 from whygen.errors import UnknownNameError, UsageError
-from whygen.typed import short
 
 CALIBRATIONS = ("auto", "conformal", "mean-max", "percentile", "std")
 SPACES = ("auto", "pixels", "latent", "features", "criteria")

@@ -15,13 +15,13 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen._arguments import short
 from whygen.anchors.arrays import Criteria
 from whygen.anchors.criteria import Batch, Criterion, Scorer
 from whygen.anchors.samples import Prepared, Raw, prepare
 from whygen.errors import DataError, ModelError, UsageError, WhygenError
 from whygen.models.latent import Floats, LatentModel, Layout
 from whygen.stats.seeds import generator
-from whygen.typed import short
 
 NoiseKind: TypeAlias = Literal["mean", "shared", "independent"]
 Tick: TypeAlias = Callable[[int], None]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeAlias, TypeGuard
 
+from whygen._arguments import check_fields, told
 from whygen.calls.agenda import Agenda, Answer, Clock, End, EndedError, Gate, MonotonicClock, RetryPolicy
 from whygen.calls.batches import BatchDispatcher
 from whygen.calls.dispatch import Dispatcher, LocalDispatcher, RemoteDispatcher, Send
@@ -21,7 +22,6 @@ from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError,
 from whygen.models.prices import batch_price_of, price_of
 from whygen.models.protocols import Model, ScoresText
 from whygen.safe import is_stop, says
-from whygen.typed import check_fields, told
 from whygen.types import Failure, JsonValue, Output, Request
 
 Watch: TypeAlias = Callable[[Request, Answer], End | None]

@@ -10,10 +10,10 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple, Protocol
 
+from whygen._arguments import check_fields, told
 from whygen.calls.agenda import Answer
 from whygen.errors import UsageError
 from whygen.models.protocols import HasContext, Model
-from whygen.typed import check_fields, told
 from whygen.types import Edit, Failure, Output, Request
 
 OVERHEAD = 16

@@ -14,12 +14,12 @@ from whygen.cli import inputs as given_inputs
 from whygen.cli.prompt import show_forecast
 from whygen.errors import UsageError
 from whygen.files import is_file
-from whygen.films import MOST_BYTES, film_of, is_animated, read_video
+from whygen.media.films import MOST_BYTES, film_of, is_animated, read_video
+from whygen.media.pictures import read_picture
+from whygen.media.sounds import is_sound, read_sound
 from whygen.models import ModelOptions
 from whygen.models.diffusers.settings import picture_text
-from whygen.pictures import read_picture
 from whygen.prompt.foresee import foresee_prompt
-from whygen.sounds import is_sound, read_sound
 from whygen.types import Edit, JsonValue, Picture, Settings, Sound, Video
 
 _LOCAL = ("demo", "diffusers", "py", "replay", "planted")

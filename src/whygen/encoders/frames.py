@@ -9,11 +9,11 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen import films
 from whygen.encoders.tracks import Track
 from whygen.errors import UsageError
-from whygen.films import Frames
-from whygen.pictures import picture_of
+from whygen.media import films
+from whygen.media.films import Frames
+from whygen.media.pictures import picture_of
 from whygen.types import Picture, Sound, Vectors, Video
 
 CELLS = 8

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen import sounds
 from whygen.encoders.tracks import Track
 from whygen.errors import MissingExtraError, UsageError
+from whygen.media import sounds
 from whygen.types import Sound, Vectors, Video
 
 RATE = 16_000

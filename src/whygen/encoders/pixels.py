@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen import pictures
-from whygen.pictures import Pixels
+from whygen.media import pictures
+from whygen.media.pictures import Pixels
 from whygen.types import Picture, Vectors
 
 GRID = 16

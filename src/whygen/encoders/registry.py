@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from whygen._arguments import typed
 from whygen.encoders.frames import ByPicture, FrameColours, SeesPictures
 from whygen.encoders.log_mel import LogMel
 from whygen.encoders.pixels import Colours, PixelPatches
@@ -14,7 +15,6 @@ from whygen.encoders.protocols import ImageEncoder, TextEncoder, TimedEncoder
 from whygen.encoders.word_vectors import SUFFIXES, open_word_vectors
 from whygen.errors import MissingExtraError, UnknownNameError, UsageError
 from whygen.remote import Service, find_service, is_service
-from whygen.typed import typed
 
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 """What the extra ``encoder`` carries: this model, with its weights."""

@@ -14,9 +14,9 @@ import transformers
 from numpy.typing import NDArray
 from transformers.utils import logging
 
-from whygen import pictures
 from whygen.encoders.memory import Encoded, Memory
 from whygen.errors import MissingError, UsageError
+from whygen.media import pictures
 from whygen.types import Picture, Vectors
 
 BATCH = 16

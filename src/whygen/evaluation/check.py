@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from whygen._arguments import typed
 from whygen.errors import MissingError, UsageError
 from whygen.evaluation.compare import compare
 from whygen.evaluation.measures.fidelity import heldout_r2
@@ -35,7 +36,6 @@ from whygen.evaluation.rules import (
 from whygen.results import AnchorExplanation, PromptExplanation, load
 from whygen.results.prompt import UnitAttribution
 from whygen.results.records import Figure, Record, Text
-from whygen.typed import typed
 
 Verdict = Literal["pass", "fail", "unknown"]
 

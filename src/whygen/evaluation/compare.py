@@ -16,13 +16,13 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen._arguments import typed
 from whygen.errors import MissingError, UsageError
 from whygen.evaluation.reread import against, references_of, target_of
 from whygen.results.prompt import PromptExplanation, UnitAttribution
 from whygen.stats.intervals import Error, student_half_width
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
-from whygen.typed import typed
 from whygen.types import Floats, Output
 
 DISAGREE = 0.5

@@ -9,6 +9,7 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from whygen._arguments import typed
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions, open_store
 from whygen.encoders import AnyEncoder
 from whygen.errors import BudgetError, DataError, FormatError, MissingError, UnknownNameError, UsageError
@@ -30,7 +31,6 @@ from whygen.models import ModelOptions
 from whygen.results import AnchorExplanation, PromptExplanation, load
 from whygen.results.anchors import SCHEMA as ANCHORS_SCHEMA
 from whygen.results.prompt import SCHEMA, Calls
-from whygen.typed import typed
 from whygen.version import __version__, versions
 
 METRICS: dict[str, Metric] = {

@@ -15,8 +15,8 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen import pictures
 from whygen.errors import UsageError
+from whygen.media import pictures
 from whygen.prompt.edits import EditUnits, RegionUnits, filled
 from whygen.prompt.units import ChatUnits, Piece, TemplateUnits, Units, split
 from whygen.results.prompt import Evidence, PromptExplanation, Section

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from whygen.errors import DataError, MissingError, UsageError
+from whygen.media.sounds import read_sound
 from whygen.models.protocols import ModelOptions, Provider
-from whygen.sounds import read_sound
 from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, Request
 
 PROGRAM = "espeak-ng"

@@ -12,7 +12,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.typed import check_fields, told
+from whygen._arguments import check_fields, told
 from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request, Settings
 
 

@@ -8,12 +8,12 @@ from functools import cache
 from importlib import metadata
 from typing import cast
 
+from whygen._arguments import typed
 from whygen.errors import UsageError
 from whygen.models.names import SERVICES, no_uri
 from whygen.models.protocols import Model, ModelOptions, Provider
 from whygen.remote import is_service
 from whygen.safe import is_stop, says
-from whygen.typed import typed
 
 GROUP = "whygen.models"
 """The entry point group. Each entry is a function without arguments that returns a `Provider`."""

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from whygen import films, pictures, sounds
 from whygen.errors import DataError, MissingError
 from whygen.files import is_file
+from whygen.media import films, pictures, sounds
 from whygen.types import Output, OutputKind, Picture, Sound, Video
 
 Array: TypeAlias = NDArray[Any]
@@ -28,8 +28,8 @@ PLAYED = 8.0
 """Frames a second where frames come without a rate."""
 
 DOORS = (
-    "Return whygen.sounds.sound_of(samples, rate) for a sound, whygen.films.video_of(frames, rate) for a video, or "
-    "whygen.pictures.picture_of(pixels) for a picture."
+    "Return whygen.media.sounds.sound_of(samples, rate) for a sound, "
+    "whygen.media.films.video_of(frames, rate) for a video, or whygen.media.pictures.picture_of(pixels) for a picture."
 )
 _SUFFIXES = {
     ".png",

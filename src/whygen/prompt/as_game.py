@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen._arguments import typed
 from whygen.calls import DEFAULT_STORE, Progress, Runner, Store, open_store
 from whygen.encoders import TextEncoder
 from whygen.errors import MissingExtraError, ModelError, UsageError
@@ -26,7 +27,6 @@ from whygen.prompt.designs import Design
 from whygen.prompt.operators import OperatorOptions, Tools
 from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, choose
 from whygen.prompt.prepare import check, prepare
-from whygen.typed import typed
 from whygen.types import Masks, Settings
 
 if TYPE_CHECKING:

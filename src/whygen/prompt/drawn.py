@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from whygen import pictures
 from whygen.errors import DataError
+from whygen.media import pictures
 from whygen.models import GivesNotices, Model
 from whygen.types import Edit, Output, Picture, Request
 

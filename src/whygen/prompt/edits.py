@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from whygen import films, pictures, sounds
 from whygen.errors import MissingExtraError, UsageError
+from whygen.media import films, pictures, sounds
 from whygen.prompt.units import Kind, Piece, Units, split
 from whygen.types import Edit, Picture, Sound, Video
 

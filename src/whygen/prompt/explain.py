@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Unpack
 
+from whygen._arguments import typed
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.encoders import AnyEncoder, ImageEncoder, TextEncoder, TimedEncoder
 from whygen.errors import UsageError
@@ -20,7 +21,6 @@ from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy,
 from whygen.prompt.prepare import check, check_cut, encoder_of_texts, find_encoder, prepare
 from whygen.prompt.running import explained, make_run
 from whygen.results.prompt import PromptExplanation
-from whygen.typed import typed
 from whygen.types import Edit, Request, Settings, Source
 
 

@@ -8,6 +8,7 @@ from typing import Unpack
 
 import numpy as np
 
+from whygen._arguments import typed
 from whygen.calls import RunOptions
 from whygen.calls.spending import promised, worst_case
 from whygen.encoders import AnyEncoder
@@ -23,7 +24,6 @@ from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, check_rounds, choose
 from whygen.prompt.prepare import Question, check, check_cut, prepare
 from whygen.prompt.units import Sent, split
-from whygen.typed import typed
 from whygen.types import Edit, Masks, Request, Settings, Source
 
 

@@ -16,6 +16,7 @@ from typing import Unpack
 
 import numpy as np
 
+from whygen._arguments import typed
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, UnknownNameError, UsageError
@@ -40,7 +41,6 @@ from whygen.results.prompt import InputRecord, PromptExplanation, Warned
 from whygen.stats.crossed import at_least, between_inputs, share_unseen, student_p, widened
 from whygen.stats.intervals import Interval, student_half_width
 from whygen.stats.seeds import generator
-from whygen.typed import typed
 from whygen.types import Chat, Floats, Output, Settings, Template
 
 ESTIMANDS = ("banzhaf", "shapley", "loo")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
+from whygen._arguments import typed
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.encoders import TextEncoder
 from whygen.errors import UsageError
@@ -18,7 +19,6 @@ from whygen.prompt.prepare import check, check_cut, find_encoder, prepare
 from whygen.prompt.running import explained, make_run, reread, without_calls
 from whygen.prompt.targets import Continues, Target, TargetLike
 from whygen.results.prompt import PromptExplanation
-from whygen.typed import typed
 from whygen.types import Settings
 
 

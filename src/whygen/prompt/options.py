@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
+from whygen._arguments import check_fields, told
 from whygen.calls import RunOptions
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.designs import Design
@@ -15,7 +16,6 @@ from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, OperatorOptions
 from whygen.prompt.targets import TargetLike, brought_target
 from whygen.prompt.units import Kind
-from whygen.typed import check_fields, told
 from whygen.types import Edit, Source
 
 

@@ -9,13 +9,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen import distances, pictures
+from whygen import distances
+from whygen._arguments import typed
 from whygen.encoders import ImageEncoder, load_image_encoder
 from whygen.errors import DataError, UnknownNameError, UsageError
+from whygen.media import pictures
 from whygen.prompt import gsmile
 from whygen.prompt.targets import Target, Verb
 from whygen.results.prompt import TargetRecord
-from whygen.typed import typed
 from whygen.types import Floats, Output, Picture, Vectors
 
 Numbers: TypeAlias = NDArray[np.float64]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whygen import sounds
+from whygen.media import sounds
 from whygen.prompt import relevance
 from whygen.prompt.asking import REDRAWS
 from whygen.prompt.collapse import Collapse, collapsed

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen import pictures
+from whygen.media import pictures
 from whygen.prompt.changes import Pairs, squared_changes
 from whygen.prompt.edits import EditUnits, RegionUnits
 from whygen.prompt.units import Units

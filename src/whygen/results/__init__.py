@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from whygen._arguments import typed
 from whygen.errors import FormatError
 from whygen.results.anchors import AnchorExplanation as AnchorExplanation
 from whygen.results.files import read_document
 from whygen.results.prompt import PromptExplanation as PromptExplanation
-from whygen.typed import typed
 
 __all__ = ["AnchorExplanation", "PromptExplanation", "load"]
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
+from whygen._arguments import typed
 from whygen.errors import UnknownNameError
 from whygen.results.anchors_controls import (
     ComesBackRecord,
@@ -25,7 +26,6 @@ from whygen.results.anchors_controls import (
     YardstickRecord,
 )
 from whygen.results.prompt import Record, Text, Warned
-from whygen.typed import typed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, JsonValue
 
+from whygen._arguments import typed
 from whygen.results.media import MediaEvidence
 from whygen.results.pictures import PictureEvidence
 from whygen.results.recipe import Recipe
 from whygen.results.records import AnswerSets, Figure, InteractionRecord, Record, SentenceMatrix, TargetRecord, Text
 from whygen.results.tree import Tree
-from whygen.typed import typed
 from whygen.types import Floats, Masks
 
 if TYPE_CHECKING:

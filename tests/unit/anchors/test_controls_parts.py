@@ -177,9 +177,9 @@ def test_new_weights_know_nothing_and_the_model_keeps_its_own() -> None:
 
 @pytest.mark.parametrize("size", [(16, 16), (13, 20)])
 def test_cells_are_what_the_encoder_of_patches_gives(size: tuple[int, int]) -> None:
-    from whygen import pictures
     from whygen.anchors.features import installed_features
     from whygen.encoders import load_image_encoder
+    from whygen.media import pictures
 
     coarse = np.random.default_rng(0).random((5, 4, 4, 3))
     rows, columns = (np.arange(side) * 4 // side for side in size)

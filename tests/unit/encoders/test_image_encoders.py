@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 import tiny_models
-from whygen import distances, pictures
+from whygen import distances
 from whygen.encoders import ImageEncoder, load_image_encoder
 from whygen.errors import MissingError
+from whygen.media import pictures
 from whygen.types import Picture
 
 

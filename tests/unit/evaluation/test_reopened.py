@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import whygen
-from whygen import Chat, Message, PromptExplanation, Template, pictures
+from whygen import Chat, Message, PromptExplanation, Template
 from whygen.calls import open_store
 from whygen.errors import UsageError
 from whygen.evaluation.evaluate import evaluate
 from whygen.evaluation.lab import Lab
 from whygen.evaluation.reopened import reopened, said, suffixed
+from whygen.media import pictures
 from whygen.prompt.edits import EditUnits, RegionUnits, split_edit
 from whygen.prompt.operators import load_operator
 from whygen.prompt.units import ChatUnits, Units, split

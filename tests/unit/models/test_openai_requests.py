@@ -11,7 +11,7 @@ import pytest
 
 from faults.answers import PNG, word_logprob
 from faults.server import FaultServer
-from whygen import pictures
+from whygen.media import pictures
 from whygen.models import Model, ModelOptions, ScoresText, load_model
 from whygen.models.openai.pictures import decoded, usable
 from whygen.models.openai.text import parameters

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from whygen import films, sounds
 from whygen.encoders import ByPicture, FrameColours, LogMel, Track, load_timed_encoder
 from whygen.encoders.tracks import edges, in_intervals
 from whygen.errors import DataError, UnknownNameError, UsageError
+from whygen.media import films, sounds
 from whygen.models.planted.film import draw
 from whygen.models.planted.synth import RATE, wave
 from whygen.prompt.targets import TIMED_TARGETS, TemporalConsistency, load_timed_target, temporal_change

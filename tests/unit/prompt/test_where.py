@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from whygen import pictures
 from whygen.errors import DataError, UsageError
+from whygen.media import pictures
 from whygen.prompt.edits import REGION, RegionUnits, filled, split_edit
 from whygen.prompt.where import change_maps
 from whygen.types import Edit, Picture

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from whygen import pictures
 from whygen.demo.painter import Scene, draw_scene, labelled_edits, render
+from whygen.media import pictures
 from whygen.types import Edit, JsonValue, Picture
 
 LABELS = Path(__file__).parents[1] / "data" / "edit_labels.json"

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from whygen import pictures
 from whygen.errors import DataError
+from whygen.media import pictures
 from whygen.report.html import page as rendered
 from whygen.types import Picture
 from whygen_experiments.gsmile_editing.output_map import OutputMap, Separation

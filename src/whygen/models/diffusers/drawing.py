@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from whygen import pictures
+from whygen.media import pictures
 from whygen.models.diffusers.settings import Parameters, Wanted
 
 WORTH = 4

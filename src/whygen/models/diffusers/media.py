@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from whygen import films, pictures, sounds
 from whygen.errors import DataError, UsageError
+from whygen.media import films, pictures, sounds
 from whygen.models.diffusers.kinds import changes_video
 from whygen.models.diffusers.pictures import noise_seed, quiet
 from whygen.models.diffusers.settings import MediaSettings, ignored, read_media_settings
@@ -88,7 +88,7 @@ class MediaModel(OneByOne):
         if kind == "sound" and self._rate is None:
             raise UsageError(
                 f"{uri} ({type(pipeline).__name__}) does not say its samples a second. Explain a function that calls "
-                "it: def f(prompt: str) -> Sound, with whygen.sounds.sound_of(samples, rate) as its answer."
+                "it: def f(prompt: str) -> Sound, with whygen.media.sounds.sound_of(samples, rate) as its answer."
             )
 
     @property

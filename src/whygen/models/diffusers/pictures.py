@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from diffusers.utils import logging
 
-from whygen import pictures
 from whygen.errors import DataError
+from whygen.media import pictures
 from whygen.models.diffusers.drawing import WORTH, Brush, DrawingJob, DrawnBatch, multiple_of, picture_name
 from whygen.models.diffusers.settings import ignored, read_settings
 from whygen.models.diffusers.tokens import readers, said_of_cuts

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, cast
 
-from whygen import films, pictures, sounds
 from whygen.errors import DataError
+from whygen.media import films, pictures, sounds
 from whygen.models.hf.tokens import Refused
 from whygen.types import JsonValue, Picture, canonical_json
 

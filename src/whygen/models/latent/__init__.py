@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen._arguments import told
 from whygen.errors import DataError, UsageError
 from whygen.models.latent.refusals import OWN, SIDE_BY_SIDE
-from whygen.typed import told
 
 Floats: TypeAlias = NDArray[np.float32]
 Layout: TypeAlias = Literal["flat", "NHW", "NHWC", "NCHW"]

@@ -9,12 +9,12 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any, cast
 
+from whygen._arguments import typed
 from whygen.errors import UsageError
 from whygen.models.latent import Decode, Encode, LatentModel, Layout, Scale, stated
 from whygen.models.latent.refusals import refusal, weights_file
 from whygen.models.protocols import Decodes, Encodes, ModelOptions
 from whygen.models.registry import open_uri
-from whygen.typed import typed
 
 
 @typed()

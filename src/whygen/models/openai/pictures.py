@@ -18,8 +18,8 @@ from urllib.parse import unquote_to_bytes
 import openai
 from PIL import Image, UnidentifiedImageError
 
-from whygen import pictures
 from whygen.errors import DataError
+from whygen.media import pictures
 from whygen.models.openai.text import finish_of, is_filtered, messages
 from whygen.remote import Answer, Malformed, Service, Unacceptable, dig, document, refuse_error, usage, with_extra
 from whygen.remote.addresses import fetch

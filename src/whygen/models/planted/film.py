@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.films import Frames, video_of
+from whygen.media.films import Frames, video_of
 from whygen.types import Request, Video
 
 SIDE = 48

@@ -8,14 +8,14 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from whygen.films import video_of
+from whygen.media.films import video_of
+from whygen.media.sounds import sound_of
 from whygen.models.planted.film import COUNT, SIDE, film, noisy_film
 from whygen.models.planted.film import RATE as FILM_RATE
 from whygen.models.planted.film import WORDS as FILM_WORDS
 from whygen.models.planted.synth import RATE, SECONDS, noisy_synth, synth
 from whygen.models.planted.synth import WORDS as SYNTH_WORDS
 from whygen.models.planted.texts import words_of
-from whygen.sounds import sound_of
 from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings, Sound, Video
 
 Kind: TypeAlias = Literal["sound", "frames"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.sounds import sound_of
+from whygen.media.sounds import sound_of
 from whygen.types import Request, Sound
 
 RATE = 8_000

@@ -11,13 +11,13 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from whygen._arguments import short
 from whygen.errors import UsageError
 from whygen.prompt.targets.protocol import Verb
 from whygen.prompt.targets.spans import shown
 from whygen.results.prompt import TargetRecord
 from whygen.safe import is_stop, says
 from whygen.texts import nfc
-from whygen.typed import short
 from whygen.types import Floats, Output
 
 Score: TypeAlias = Callable[[str], float] | Callable[[Output], float]

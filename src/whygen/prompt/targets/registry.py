@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
 from whygen import distances, plugins
+from whygen._arguments import typed
 from whygen.encoders import TextEncoder, has_text_encoder, load_text_encoder
 from whygen.encoders.registry import PACKAGED
 from whygen.errors import UnknownNameError, UsageError
@@ -21,7 +22,6 @@ from whygen.prompt.targets.spans import Span, check_span, span_name
 from whygen.prompt.targets.structured import json_target, label_target, tool_target
 from whygen.results.prompt import TargetRecord
 from whygen.safe import is_stop
-from whygen.typed import typed
 
 TargetLike: TypeAlias = str | re.Pattern[str] | Target | Score
 """A name, with its argument after a colon; a compiled pattern; a target; or a callable that scores an answer."""

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen import distances
+from whygen._arguments import typed
 from whygen.encoders import TimedEncoder, Track, load_timed_encoder
 from whygen.encoders.tracks import edges, in_intervals
 from whygen.errors import DataError, UnknownNameError
 from whygen.prompt.targets.protocol import Target, Verb
 from whygen.results.prompt import TargetRecord
-from whygen.typed import typed
 from whygen.types import Floats, Output, Sound, Vectors, Video
 
 Numbers: TypeAlias = NDArray[np.float64]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whygen import report
+from whygen._arguments import typed
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.files import write_together
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary.anchors import summarise_anchors
 from whygen.results.summary.prompt import summarise_prompt
-from whygen.typed import typed
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from whygen import pictures
 from whygen.errors import DataError
+from whygen.media import pictures
 from whygen.report.texts import number, shorten, visible
 from whygen.results.pictures import PictureEvidence
 from whygen.results.prompt import Evidence, PromptExplanation

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from whygen import films, sounds
 from whygen.errors import DataError, MissingExtraError
+from whygen.media import films, sounds
 from whygen.report.texts import decimals_for, number, shorten, visible
 from whygen.results.media import Timeline
 from whygen.results.prompt import Evidence, PromptExplanation

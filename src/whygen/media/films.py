@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from whygen._arguments import typed
 from whygen.errors import DataError, MissingError, MissingExtraError
 from whygen.files import is_file
-from whygen.typed import typed
 from whygen.types import Video
 
 MOST_BYTES = 64 * 2**20
@@ -73,7 +73,7 @@ def frames(video: Video) -> Frames:
     if video.count < 1 or image.height % video.count:
         raise DataError(
             f"The video claims {video.count} frames, and its picture of {image.width} x {image.height} pixels does not "
-            "divide into them. Make videos with whygen.films.video_of."
+            "divide into them. Make videos with whygen.media.films.video_of."
         )
     _check_size(video.count, image.height // video.count, image.width)
     pixels = np.array(_loaded(image).convert("RGB"), dtype=np.uint8)

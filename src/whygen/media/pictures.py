@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from whygen._arguments import typed
 from whygen.errors import DataError, MissingError
 from whygen.files import is_file
-from whygen.typed import typed
 from whygen.types import Picture
 
 MOST_BYTES = 64 * 2**20

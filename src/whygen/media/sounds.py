@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen._arguments import typed
 from whygen.errors import DataError, MissingError, MissingExtraError
 from whygen.files import is_file
-from whygen.typed import typed
 from whygen.types import Sound
 
 MOST_BYTES = 64 * 2**20

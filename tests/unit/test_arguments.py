@@ -17,14 +17,14 @@ from PIL import Image
 
 import whygen
 from whygen import Chat, Edit, Message, Template
+from whygen._arguments import check_fields, kinds_of, typed
 from whygen.calls import Budget, Progress, Rates, RunOptions, Silent
 from whygen.errors import DataError, MissingError, UsageError
-from whygen.films import read_video
+from whygen.media.films import read_video
+from whygen.media.pictures import picture_from, pixels, read_picture
+from whygen.media.sounds import read_sound
 from whygen.models import ModelOptions
-from whygen.pictures import picture_from, pixels, read_picture
 from whygen.prompt.options import PromptOptions
-from whygen.sounds import read_sound
-from whygen.typed import check_fields, kinds_of, typed
 from whygen.types import Picture, Settings
 
 PROMPT = "Tell me a short story about a brave dog"
@@ -169,9 +169,9 @@ def test_pictures_from_whatever_holds_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("image", ["a.png", Image.new("RGB", (8, 8)), None])
 def test_an_image_that_is_no_picture_is_told_how_to_become_one(image: object) -> None:
-    with pytest.raises(UsageError, match=r"whygen\.pictures\.picture_from"):
+    with pytest.raises(UsageError, match=r"whygen\.media\.pictures\.picture_from"):
         Edit(image, "make it night")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"whygen\.pictures\.picture_from"):
+    with pytest.raises(UsageError, match=r"whygen\.media\.pictures\.picture_from"):
         Message("user", "What is this?", images=(image,))  # type: ignore[arg-type]
 
 
