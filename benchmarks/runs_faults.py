@@ -31,7 +31,7 @@ from unittest import mock
 from benchmarks import record
 from benchmarks.paying_server import PRICE, WAYS, name_of, paying
 from whygen.calls import open_store
-from whygen.calls.spending import Purse
+from whygen.calls.spending import BudgetGate
 from whygen.cli import main as command_line
 
 LATENCY = 0.08
@@ -205,10 +205,10 @@ def _in_all(figures: Mapping[str, Any], bound: str) -> dict[str, Any]:
 def _forgetful(learns: bool) -> Iterator[None]:
     """With ``learns=False``, budgets that take nothing from what calls have shown."""
 
-    def learn(purse: Any, *_: object) -> None:
-        purse._is_known = True
+    def learn(gate: Any, *_: object) -> None:
+        gate._is_known = True
 
-    with contextlib.nullcontext() if learns else mock.patch.object(Purse, "_learn", learn):
+    with contextlib.nullcontext() if learns else mock.patch.object(BudgetGate, "_learn", learn):
         yield
 
 

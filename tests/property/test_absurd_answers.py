@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whygen.calls.spending import Budget, Purse, told_tokens
+from whygen.calls.spending import Budget, BudgetGate, told_tokens
 from whygen.models.anthropic.model import read_message
 from whygen.models.openai.pictures import Drawing
 from whygen.models.openai.text import read_chat, read_completion
@@ -149,11 +149,11 @@ def test_a_count_too_small_for_the_text_is_none(told: tuple[int, int], credible:
 
 def test_what_is_not_told_is_taken_at_its_most() -> None:
     request = Request(prompt="word " * 20)
-    purse = Purse(Counts(), Budget(tokens=10_000))
-    purse.reserve(request)
-    purse.settle(request, Output(text="a short answer", tokens_in=0, tokens_out=0))
-    assert purse.wallet.used.tokens == 116 + 256
-    assert purse.total.untold == 1
+    gate = BudgetGate(Counts(), Budget(tokens=10_000))
+    gate.reserve(request)
+    gate.settle(request, Output(text="a short answer", tokens_in=0, tokens_out=0))
+    assert gate.shared_budget.used.tokens == 116 + 256
+    assert gate.total.untold == 1
 
 
 def test_a_byte_a_second_ends_by_the_time_of_a_whole_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,8 @@ from whygen.calls.runner import Tally as Tally
 from whygen.calls.runner import make_runner as make_runner
 from whygen.calls.spending import Budget as Budget
 from whygen.calls.spending import Rates as Rates
+from whygen.calls.spending import SharedBudget as SharedBudget
 from whygen.calls.spending import Spent as Spent
-from whygen.calls.spending import Wallet as Wallet
 from whygen.calls.store import DEFAULT_STORE as DEFAULT_STORE
 from whygen.calls.store import Notice as Notice
 from whygen.calls.store import Store as Store

@@ -1,6 +1,6 @@
 """The one loop that asks again, as a plan that every executor follows: what to send next, when, and what is final.
 
-It knows nothing of threads. A dispatcher takes jobs, and settles them with what came back; in between, calls in flight
+It knows nothing of threads. A dispatcher takes calls, and settles them with what came back; in between, calls in flight
 count against budgets and rates at the most they may cost.
 """
 
@@ -103,15 +103,15 @@ def may_pass(answer: Answer) -> TypeGuard[Failure]:
     return isinstance(answer, Failure) and answer.kind in PASSING
 
 
-class Job(NamedTuple):
-    """One request to be sent now, and its place among all."""
+class InFlight(NamedTuple):
+    """A request that is to be sent now, and is in flight until it is settled; ``place`` is its place among all."""
 
     place: int
     request: Request
 
 
-class Arrival(NamedTuple):
-    """A final answer, and the place of its request among those that were handed over."""
+class Answered(NamedTuple):
+    """A request that is settled: its place among all, and its final answer, which may be a failure."""
 
     place: int
     answer: Answer
@@ -131,7 +131,7 @@ class Gate(Protocol):
     """Something that a request must fit through before it is sent: a budget, or a rate."""
 
     def wait(self, request: Request, now: float) -> float:
-        """Seconds until it may fit; 0: now; infinite: not before something that is under way is settled."""
+        """Seconds until it may fit; 0: now; infinite: not before something that is in flight is settled."""
         ...
 
     def reserve(self, request: Request) -> None:
@@ -144,7 +144,7 @@ class Gate(Protocol):
 
     @property
     def spent(self) -> str:
-        """What to say when a request does not fit, and nothing is under way any more."""
+        """What to say when a request does not fit, and nothing is in flight any more."""
         ...
 
 
@@ -194,7 +194,7 @@ class Agenda:
         self._requests = requests
         self._claims = claims
         self._elsewhere: list[tuple[float, int]] = []  # a heap: when to look, and which another process has sent
-        self._found: list[Arrival] = []
+        self._found: list[Answered] = []
         self._repeats = repeats
         self._policy = policy or RetryPolicy()
         self._gates = gates
@@ -205,11 +205,11 @@ class Agenda:
         self._failed = [0] * len(requests)
         self._troubled: set[int] = set()  # those that failed and are not final
         self._turned_away = [0] * len(requests)
-        self._fruitless = 0  # times that all that was under way came back turned away, since the last answer
+        self._fruitless = 0  # times that all that was in flight came back turned away, since the last answer
         self._now = self._clock.now()
         self._answered_at = self._now
         self._paused_until = -math.inf
-        self._under_way = 0
+        self._in_flight = 0
         self._gate_wait = 0.0
         self.end: End | None = None
         self.sent = 0
@@ -222,30 +222,30 @@ class Agenda:
         """True when every request is settled, or the run has ended and nothing is in flight."""
         self._look()
         left = self.end is None and (self._fresh or self._again or self._elsewhere)
-        return not self._under_way and not left and not self._found
+        return not self._in_flight and not left and not self._found
 
     @property
-    def under_way(self) -> int:
+    def in_flight(self) -> int:
         """Requests that were taken and are not settled."""
-        return self._under_way
+        return self._in_flight
 
     def stop(self, end: End) -> None:
         """Send nothing more. The first reason stays."""
         self.end = self.end or end
 
-    def take(self, most: int) -> list[Job]:
+    def take(self, most: int) -> list[InFlight]:
         """The next requests to send now, at most so many, set aside in every budget; may be none."""
         now = self._look()
-        jobs: list[Job] = []
+        calls: list[InFlight] = []
         self._look_elsewhere(now)
-        while len(jobs) < most and (place := self._next(now)) is not None:
+        while len(calls) < most and (place := self._next(now)) is not None:
             if not self._fits(self._requests[place], now):
                 break
             if self._is_elsewhere(place, now):
                 continue
             self._leave(place)
-            jobs.append(Job(place, self._requests[place]))
-        return jobs
+            calls.append(InFlight(place, self._requests[place]))
+        return calls
 
     def wait(self) -> float:
         """Seconds until `take` may give something by the passing of time alone; infinite if only answers help."""
@@ -263,31 +263,31 @@ class Agenda:
         return max(0.0, self._until - self._look()) if self.end is None else math.inf
 
     def abandon(self) -> None:
-        """Forget one job that was taken: nothing will come back for it. What it may have cost stays reserved."""
-        self._under_way -= 1
+        """Forget one call that was taken: nothing will come back for it. What it may have cost stays reserved."""
+        self._in_flight -= 1
 
     def sleep(self) -> None:
         """Let that time pass."""
         self._clock.sleep(max(0.0, self.wait()))  # what it waits for may have come due meanwhile
 
-    def settle(self, answered: Iterable[tuple[Job, Answer]]) -> list[Arrival]:
+    def settle(self, answered: Iterable[tuple[InFlight, Answer]]) -> list[Answered]:
         """Note what came back. What may pass is planned again, the rest is final and handed back."""
-        final: list[Arrival] = []
-        for job, answer in answered:
+        final: list[Answered] = []
+        for call, answer in answered:
             now = self._look()
-            self._under_way -= 1
+            self._in_flight -= 1
             self._gate_wait = 0.0
             for gate in self._gates:
-                gate.settle(job.request, answer)
-            comes_back = self._comes_back(job.place, answer, now)
+                gate.settle(call.request, answer)
+            comes_back = self._comes_back(call.place, answer, now)
             if self._claims is not None and (comes_back or not isinstance(answer, Output)):
-                self._claims.release([job.place])
+                self._claims.release([call.place])
             if not comes_back:
-                self._troubled.discard(job.place)
-                final.append(Arrival(job.place, answer))
+                self._troubled.discard(call.place)
+                final.append(Answered(call.place, answer))
         return final
 
-    def found(self) -> list[Arrival]:
+    def found(self) -> list[Answered]:
         """Answers that other processes have recorded since."""
         found, self._found = self._found, []
         return found
@@ -309,7 +309,7 @@ class Agenda:
             heapq.heappush(self._elsewhere, (now + LOOK, place))
         else:
             self._troubled.discard(place)
-            self._found.append(Arrival(place, answer))
+            self._found.append(Answered(place, answer))
             self.shared += 1
 
     def _look_elsewhere(self, now: float) -> None:
@@ -330,7 +330,7 @@ class Agenda:
     def _look(self) -> float:
         """The time, which never runs backwards here whatever the clock does; and the end, if it is due."""
         self._now = max(self._now, self._clock.now())
-        if self._now >= self._until and (self._fresh or self._again or self._under_way):
+        if self._now >= self._until and (self._fresh or self._again or self._in_flight):
             self.stop(End("deadline", "The deadline of this run is over."))
         return self._now
 
@@ -348,7 +348,7 @@ class Agenda:
     def _fits(self, request: Request, now: float) -> bool:
         waits = [gate.wait(request, now) for gate in self._gates]
         self._gate_wait = max(waits, default=0.0)
-        if self._gate_wait == math.inf and not self._under_way:
+        if self._gate_wait == math.inf and not self._in_flight:
             full = next(gate for gate, wait in zip(self._gates, waits, strict=True) if wait == math.inf)
             self.stop(End("cost", full.spent))
         return self._gate_wait <= 0.0
@@ -361,7 +361,7 @@ class Agenda:
             self._fresh.popleft()
         for gate in self._gates:
             gate.reserve(self._requests[place])
-        self._under_way += 1
+        self._in_flight += 1
         self.sent += 1
 
     def _comes_back(self, place: int, answer: Answer, now: float) -> bool:
@@ -392,7 +392,7 @@ class Agenda:
             self.repeated += not last
             return last
         self._turned_away[place] += 1
-        self._fruitless += self._under_way == 0
+        self._fruitless += self._in_flight == 0
         if self._fruitless and now - self._answered_at > policy.patience:
             self.stop(End("failures", f"The server turned every call away for {policy.patience:.0f} s: {failure.said}"))
             return True
@@ -401,7 +401,7 @@ class Agenda:
     def _pause(self, failure: Failure, now: float) -> None:
         """Leave the server alone: as long as it asks for, else longer and longer while it answers nothing at all."""
         wait = failure.retry_after
-        if wait is None and failure.kind == "rate_limit" and self._fruitless and not self._under_way:
+        if wait is None and failure.kind == "rate_limit" and self._fruitless and not self._in_flight:
             wait = self._policy.bound(self._fruitless)
         if wait is not None:
             self._paused_until = max(self._paused_until, now + wait)

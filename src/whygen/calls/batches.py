@@ -15,7 +15,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from whygen.calls.agenda import Agenda, Answer, Arrival, Clock, End, Job, MonotonicClock
+from whygen.calls.agenda import Agenda, Answer, Answered, Clock, End, InFlight, MonotonicClock
 from whygen.calls.dispatch import Send
 from whygen.calls.ledger import Entry, Ledger
 from whygen.calls.progress import Progress, ShowsNote
@@ -88,7 +88,7 @@ class BatchDispatcher:
         self.doubt = doubt
         self.clock = clock or MonotonicClock()
 
-    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Arrival], None, None]:
+    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Answered], None, None]:
         del send, limits
         run = _Run(self, agenda)
         try:
@@ -112,13 +112,13 @@ class _Run:
     def __init__(self, by: BatchDispatcher, agenda: Agenda) -> None:
         self._by = by
         self._agenda = agenda
-        self._waiting: dict[str, Job] = {}  # taken and not settled, by key
+        self._waiting: dict[str, InFlight] = {}  # taken and not settled, by key
         self._placed: dict[str, str] = {}  # key to the tag of its batch
         self._entries: dict[str, Entry] = {}
         self._states: dict[str, BatchState] = {}
         self._readings: dict[str, int] = {}
         self._sought: dict[str, float] = {}  # since when a batch without a name is looked for
-        self._ready: list[tuple[Job, Answer]] = []
+        self._ready: list[tuple[InFlight, Answer]] = []
         self._done: list[str] = []  # tags of batches whose answers are being recorded
         self._interval = by.pace.first
         self._next_look = self._hold = -math.inf
@@ -128,8 +128,8 @@ class _Run:
         """Take what may be asked, find the batches that it is in already, and hand the rest over."""
         if self._now() < self._hold:
             return
-        for job in self._agenda.take(sys.maxsize):
-            self._waiting[call_key(self._by.identity, job.request)] = job
+        for call in self._agenda.take(sys.maxsize):
+            self._waiting[call_key(self._by.identity, call.request)] = call
         if not self._homeless():
             return
         with self._by.ledger.alone():
@@ -138,7 +138,7 @@ class _Run:
             for part in self._parts(self._homeless()):
                 self._submit(part)
 
-    def look(self) -> list[tuple[Job, Answer]]:
+    def look(self) -> list[tuple[InFlight, Answer]]:
         """What has been answered since."""
         answered, self._ready = self._ready, []
         if self._now() < self._next_look:
@@ -187,10 +187,10 @@ class _Run:
     def _homeless(self) -> list[str]:
         return [key for key in self._waiting if key not in self._placed]
 
-    def _taken(self, answered: list[tuple[Job, Answer]]) -> list[tuple[Job, Answer]]:
-        """Answers whose jobs are settled by whoever called."""
-        places = {job.place for job, _ in answered}
-        for key in [key for key, job in self._waiting.items() if job.place in places]:
+    def _taken(self, answered: list[tuple[InFlight, Answer]]) -> list[tuple[InFlight, Answer]]:
+        """Answers whose calls are settled by whoever called."""
+        places = {call.place for call, _ in answered}
+        for key in [key for key, call in self._waiting.items() if call.place in places]:
             del self._waiting[key]
             self._placed.pop(key, None)
         return answered
@@ -256,7 +256,7 @@ class _Run:
         self._placed[key] = ""  # it needs no home
         self._ready.append((self._waiting[key], answer))
 
-    def _look_at(self, entry: Entry) -> list[tuple[Job, Answer]]:
+    def _look_at(self, entry: Entry) -> list[tuple[InFlight, Answer]]:
         if entry.name is None:
             return self._seek(entry)
         state = self._by.batches.poll(entry.name)
@@ -270,11 +270,11 @@ class _Run:
         if state.status == "refused":
             self._leave(entry)
             refusal = state.failure or Failure(kind="permanent", message=f"the batch {entry.name} was refused")
-            return [(job, refusal) for job in mine.values()]
-        results = self._by.batches.collect(entry.name, {key: job.request for key, job in mine.items()})
+            return [(call, refusal) for call in mine.values()]
+        results = self._by.batches.collect(entry.name, {key: call.request for key, call in mine.items()})
         return self._trouble(results, entry) if isinstance(results, Failure) else self._read(entry, results, mine)
 
-    def _read(self, entry: Entry, results: Results, mine: Mapping[str, Job]) -> list[tuple[Job, Answer]]:
+    def _read(self, entry: Entry, results: Results, mine: Mapping[str, InFlight]) -> list[tuple[InFlight, Answer]]:
         """The answers to our requests; those to requests of other runs in the same batch are recorded."""
         there = results.answers.keys() | results.cancelled
         self._readings[entry.tag] = self._readings.get(entry.tag, 0) + 1
@@ -290,9 +290,9 @@ class _Run:
             message=f"the results of the batch {entry.name} lack this request",
             advice="Run the same command again: it asks only for the rest.",
         )
-        return [(job, results.answers.get(key, lost)) for key, job in mine.items() if key not in results.cancelled]
+        return [(call, results.answers.get(key, lost)) for key, call in mine.items() if key not in results.cancelled]
 
-    def _record_others(self, entry: Entry, answers: Mapping[str, Answer], mine: Mapping[str, Job]) -> None:
+    def _record_others(self, entry: Entry, answers: Mapping[str, Answer], mine: Mapping[str, InFlight]) -> None:
         by = self._by
         others = {key: text for key, text in by.ledger.requests(entry.tag).items() if key not in mine}
         calls = [
@@ -303,7 +303,7 @@ class _Run:
         if calls:
             by.store.put_many(calls)
 
-    def _seek(self, entry: Entry) -> list[tuple[Job, Answer]]:
+    def _seek(self, entry: Entry) -> list[tuple[InFlight, Answer]]:
         """Find a batch of which no word came back, or make sure that there is none."""
         ledger = self._by.ledger
         with ledger.alone():  # whoever handed it over is gone, or has written its name down by now
@@ -337,10 +337,10 @@ class _Run:
         self._states.pop(entry.tag, None)
         self._done.append(entry.tag)
 
-    def _mine(self, entry: Entry) -> dict[str, Job]:
+    def _mine(self, entry: Entry) -> dict[str, InFlight]:
         return {key: self._waiting[key] for key, tag in self._placed.items() if tag == entry.tag}
 
-    def _trouble(self, failure: Failure, entry: Entry) -> list[tuple[Job, Answer]]:
+    def _trouble(self, failure: Failure, entry: Entry) -> list[tuple[InFlight, Answer]]:
         """The provider does not say how a batch is: later perhaps, unless it is for good."""
         now = self._now()
         since = self._troubled_since = now if self._troubled_since is None else self._troubled_since

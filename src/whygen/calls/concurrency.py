@@ -3,7 +3,7 @@
 Calls are counted in stages: as many of those sent in the stage are taken, or turned away, as the limit allows at once.
 At the end of a stage the limit is set anew, from three things that a caller can see:
 
-- *where it turns calls away*: a call is sent as the n-th under way, its level. Turned away above every level at which
+- *where it turns calls away*: a call is sent as the n-th in flight, its level. Turned away above every level at which
   calls were taken, the server is full: the limit sinks by the levels between. Turned away below, it is not full, and
   the limit is not at fault. A server that turns most calls away has another limit, such as calls a minute: the
   concurrency is halved (multiplicative decrease: Chiu and Jain 1989).
@@ -26,14 +26,14 @@ from typing import Final, NamedTuple
 from whygen.calls.agenda import Answer, may_pass
 
 START: Final = 8
-"""Calls under way at once in the first stage."""
+"""Calls in flight at once in the first stage."""
 PAYS: Final = 4 / 3
 """Doubling pays at least half if answers take no more than this longer: the rate then grew by as much again."""
 CONTENT, CROWDED = 1.5, 2.0
 """Stretch under which the limit grows, and over which it shrinks; in between it stays."""
 SHRINK: Final = 0.9
 REACHED: Final = 0.8
-"""Share of the limit that must have been under way for the stage to tell anything about it."""
+"""Share of the limit that must have been in flight for the stage to tell anything about it."""
 FEW: Final = 0.25
 """Share of the limit that may be turned away at its top without an end to doubling: it may be chance."""
 LEAST: Final = 4
@@ -41,8 +41,8 @@ LEAST: Final = 4
 _AGEING: Final = 1.05
 
 
-class Ticket(NamedTuple):
-    """A call that was sent: its stage, how many calls were in flight with it, and how many slots were taken."""
+class Load(NamedTuple):
+    """How busy the server was when a call was sent: the stage, calls in flight with it, and slots that were taken."""
 
     stage: int
     level: int
@@ -75,7 +75,7 @@ class _Stage:
 
 
 class Concurrency:
-    """The limit of calls under way, between 1 and ``most``.
+    """The limit of calls in flight, between 1 and ``most``.
 
     It is told of each call when it is sent, and when it was answered. It knows no clock and no thread.
     """
@@ -91,7 +91,7 @@ class Concurrency:
 
     @property
     def limit(self) -> int:
-        """Calls that may be under way now."""
+        """Calls that may be in flight now."""
         return max(1, int(self._limit + 1e-9))
 
     @property
@@ -99,24 +99,24 @@ class Concurrency:
         """What an answer takes of late; ``None`` as long as there was none."""
         return self._seconds
 
-    def ticket(self, under_way: int, *, held: int = 0) -> Ticket:
-        """For a call that is sent now, when so many are under way with it and so many places are kept empty."""
-        return Ticket(self._number, under_way, under_way + held)
+    def load(self, in_flight: int, *, held: int = 0) -> Load:
+        """For a call that is sent now, when so many are in flight with it and so many places are kept empty."""
+        return Load(self._number, in_flight, in_flight + held)
 
-    def answered(self, ticket: Ticket, answer: Answer, *, seconds: float) -> None:
+    def answered(self, load: Load, answer: Answer, *, seconds: float) -> None:
         """Note the answer to a call, and how long it took."""
         if not may_pass(answer):
             self._seconds = seconds if self._seconds is None else 0.9 * self._seconds + 0.1 * seconds
-        if ticket.stage != self._number:
+        if load.stage != self._number:
             return
         stage = self._stage
-        stage.peak = max(stage.peak, ticket.in_use)
+        stage.peak = max(stage.peak, load.in_use)
         if may_pass(answer):
             stage.turned_away += 1
-            stage.turned_away_level = max(stage.turned_away_level, ticket.level)
+            stage.turned_away_level = max(stage.turned_away_level, load.level)
         else:
             stage.taken += 1
-            stage.taken_level = max(stage.taken_level, ticket.level)
+            stage.taken_level = max(stage.taken_level, load.level)
             stage.seconds += seconds
             stage.squares += seconds**2
         if max(stage.taken, stage.turned_away) >= max(self.limit, LEAST):

@@ -15,13 +15,13 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from whygen.calls.agenda import Agenda, Answer, Arrival, Clock, End, Job, MonotonicClock
-from whygen.calls.concurrency import START, Concurrency, Ticket
+from whygen.calls.agenda import Agenda, Answer, Answered, Clock, End, InFlight, MonotonicClock
+from whygen.calls.concurrency import START, Concurrency, Load
 from whygen.interrupts import interrupts_to
 from whygen.types import Failure, Limits, Request
 
 GRACE: Final = 10.0
-"""Seconds that answers under way are waited for once a run has ended: they are paid for."""
+"""Seconds that answers in flight are waited for once a run has ended: they are paid for."""
 Send: TypeAlias = Callable[[Sequence[Request]], Sequence[Answer]]
 """Asks the model once: as many answers as requests, in their order. Threads may call it at the same time."""
 
@@ -29,7 +29,7 @@ Send: TypeAlias = Callable[[Sequence[Request]], Sequence[Answer]]
 class Dispatcher(Protocol):
     """Sends what the agenda gives until it is done, and hands final answers over as they arrive, in any order."""
 
-    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Arrival], None, None]: ...
+    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Answered], None, None]: ...
 
 
 class LocalDispatcher:
@@ -39,15 +39,15 @@ class LocalDispatcher:
     second one, or `GRACE` seconds, interrupts it.
     """
 
-    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Arrival], None, None]:
+    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Answered], None, None]:
         with interrupts_to(lambda: agenda.stop(End("interrupt", "Interrupted.")), within=GRACE):
             while not agenda.done:
-                jobs = agenda.take(max(1, limits.max_batch))
+                calls = agenda.take(max(1, limits.max_batch))
                 if found := agenda.found():
                     yield found
-                if jobs:
-                    answers = send([job.request for job in jobs])
-                    yield agenda.settle(zip(jobs, answers, strict=True))
+                if calls:
+                    answers = send([call.request for call in calls])
+                    yield agenda.settle(zip(calls, answers, strict=True))
                 elif not agenda.done:  # a budget may have ended it just now
                     agenda.sleep()
 
@@ -55,30 +55,30 @@ class LocalDispatcher:
 _LONGEST = 3600.0
 
 
-class Sent(NamedTuple):
-    """A call in flight: the job it is for, its ticket, and when it was sent."""
+class SentCall(NamedTuple):
+    """A call in flight: its request, how busy the server was, and when it was sent."""
 
-    job: Job
-    ticket: Ticket
+    call: InFlight
+    load: Load
     at: float
 
 
-class Done(NamedTuple):
+class EndedCall(NamedTuple):
     """A call that ended at a time, with an answer or with what the model raised."""
 
-    sent: Sent
+    sent: SentCall
     answer: Answer | BaseException
     at: float
 
 
-class Crew(Protocol):
+class Workers(Protocol):
     """Carries calls out beside the caller's thread."""
 
-    def start(self, sent: Sent) -> None:
+    def start(self, sent: SentCall) -> None:
         """Begin a call and return at once."""
         ...
 
-    def collect(self, seconds: float) -> list[Done]:
+    def collect(self, seconds: float) -> list[EndedCall]:
         """Wait until a call has ended, `wake` was called, or so many seconds are over; all calls that ended since."""
         ...
 
@@ -87,30 +87,30 @@ class Crew(Protocol):
         ...
 
     def dismiss(self) -> None:
-        """Take on no more calls; those under way are left to themselves."""
+        """Take on no more calls; those in flight are left to themselves."""
         ...
 
 
 class Threads:
-    """One thread for each call under way. They are daemons: a call that hangs does not keep the process alive."""
+    """One thread for each call in flight. They are daemons: a call that hangs does not keep the process alive."""
 
     def __init__(self, send: Send, clock: Clock | None = None) -> None:
         self._send = send
         self._clock = clock or MonotonicClock()
-        self._calls: queue.SimpleQueue[Sent | None] = queue.SimpleQueue()
-        self._ended: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[SentCall | None] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[EndedCall | None] = queue.SimpleQueue()
         self._threads = 0
-        self._under_way = 0
+        self._in_flight = 0
 
-    def start(self, sent: Sent) -> None:
-        self._under_way += 1
-        if self._under_way > self._threads:
+    def start(self, sent: SentCall) -> None:
+        self._in_flight += 1
+        if self._in_flight > self._threads:
             self._threads += 1
             threading.Thread(target=self._work, daemon=True, name=f"whygen-call-{self._threads}").start()
         self._calls.put(sent)
 
-    def collect(self, seconds: float) -> list[Done]:
-        done: list[Done] = []
+    def collect(self, seconds: float) -> list[EndedCall]:
+        done: list[EndedCall] = []
         try:
             first = self._ended.get(timeout=min(max(seconds, 0.0), _LONGEST))
             done += [] if first is None else [first]
@@ -118,7 +118,7 @@ class Threads:
                 following = self._ended.get_nowait()
                 done += [] if following is None else [following]
         except queue.Empty:
-            self._under_way -= len(done)
+            self._in_flight -= len(done)
             return done
 
     def wake(self) -> None:
@@ -131,10 +131,10 @@ class Threads:
     def _work(self) -> None:
         while (sent := self._calls.get()) is not None:
             try:
-                answer: Answer | BaseException = self._send([sent.job.request])[0]
+                answer: Answer | BaseException = self._send([sent.call.request])[0]
             except BaseException as error:  # handed to the caller's thread, which raises it there
                 answer = error
-            self._ended.put(Done(sent, answer, self._clock.now()))
+            self._ended.put(EndedCall(sent, answer, self._clock.now()))
 
 
 HOLD: Final = 0.5
@@ -143,16 +143,16 @@ HOLD: Final = 0.5
 
 
 class RemoteDispatcher:
-    """Finds out how many calls a server takes (`Concurrency`), and keeps so many under way.
+    """Finds out how many calls a server takes (`Concurrency`), and keeps so many in flight.
 
-    Ctrl-C (or SIGTERM, SIGHUP) sends nothing more, and waits for what is under way; a second interrupts at once.
+    Ctrl-C (or SIGTERM, SIGHUP) sends nothing more, and waits for what is in flight; a second interrupts at once.
 
     Args:
-        start: calls under way in the first stage.
+        start: calls in flight in the first stage.
         most: bound of them; a model's own `Limits.max_in_flight` bounds them as well.
-        grace: how long answers under way are waited for once the run has ended, in seconds.
+        grace: how long answers in flight are waited for once the run has ended, in seconds.
         clock: the time.
-        crew: makes those who call the model.
+        workers: makes those who call the model.
     """
 
     def __init__(
@@ -162,31 +162,31 @@ class RemoteDispatcher:
         most: int | None = None,
         grace: float = GRACE,
         clock: Clock | None = None,
-        crew: Callable[[Send], Crew] = Threads,
+        workers: Callable[[Send], Workers] = Threads,
     ) -> None:
         self._start = start
         self._most = most
         self._grace = grace
         self._clock = clock or MonotonicClock()
-        self._crew = crew
+        self._workers = workers
         self._concurrency: Concurrency | None = None
 
-    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Arrival], None, None]:
+    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Answered], None, None]:
         if self._concurrency is None:  # what was found out is kept from one call to the next
             most = limits.max_in_flight if self._most is None else min(limits.max_in_flight, self._most)
             self._concurrency = Concurrency(most, start=self._start)
-        crew = self._crew(send)
-        calls = _Calls(agenda, self._concurrency, crew, clock=self._clock, grace=self._grace)
+        workers = self._workers(send)
+        calls = _Calls(agenda, self._concurrency, workers, clock=self._clock, grace=self._grace)
         with interrupts_to(calls.interrupt):
             try:
                 while calls.go_on():
                     calls.hand_out()
                     if found := agenda.found():
                         yield found
-                    if arrivals := calls.settle(crew.collect(calls.wait())):
-                        yield arrivals
+                    if answered := calls.settle(workers.collect(calls.wait())):
+                        yield answered
             finally:
-                crew.dismiss()
+                workers.dismiss()
         if calls.error is not None:
             raise calls.error
 
@@ -194,10 +194,12 @@ class RemoteDispatcher:
 class _Calls:
     """The calls of one agenda."""
 
-    def __init__(self, agenda: Agenda, concurrency: Concurrency, crew: Crew, *, clock: Clock, grace: float) -> None:
+    def __init__(
+        self, agenda: Agenda, concurrency: Concurrency, workers: Workers, *, clock: Clock, grace: float
+    ) -> None:
         self._agenda = agenda
         self._concurrency = concurrency
-        self._crew = crew
+        self._workers = workers
         self._clock = clock
         self._grace = grace
         self._held: list[float] = []  # a heap: until when a place stays empty
@@ -207,7 +209,7 @@ class _Calls:
     def interrupt(self) -> None:
         """End the run; called from a signal handler."""
         self._agenda.stop(End("interrupt", "Interrupted."))
-        self._crew.wake()
+        self._workers.wake()
 
     def go_on(self) -> bool:
         """Whether there is anything to send, or to wait for."""
@@ -222,10 +224,10 @@ class _Calls:
         now = self._clock.now()
         while self._held and self._held[0] <= now:
             heapq.heappop(self._held)
-        level = self._agenda.under_way
-        for job in self._agenda.take(max(0, self._concurrency.limit - level - len(self._held))):
+        level = self._agenda.in_flight
+        for call in self._agenda.take(max(0, self._concurrency.limit - level - len(self._held))):
             level += 1
-            self._crew.start(Sent(job, self._concurrency.ticket(level, held=len(self._held)), now))
+            self._workers.start(SentCall(call, self._concurrency.load(level, held=len(self._held)), now))
 
     def wait(self) -> float:
         """Seconds until something may be done without an answer."""
@@ -234,22 +236,22 @@ class _Calls:
             return 0.0
         if self._agenda.end is not None:
             return self._grace if self._ended_at is None else self._ended_at + self._grace - now
-        if self._agenda.under_way + len(self._held) < self._concurrency.limit:
+        if self._agenda.in_flight + len(self._held) < self._concurrency.limit:
             return self._agenda.wait()
         free = self._held[0] - now if self._held else math.inf
         return min(max(free, 0.0), self._agenda.time_left)
 
-    def settle(self, ended: Sequence[Done]) -> list[Arrival]:
+    def settle(self, ended: Sequence[EndedCall]) -> list[Answered]:
         """Learn from the calls that ended, and pass their answers on."""
-        arrivals: list[Arrival] = []
+        answered: list[Answered] = []
         for sent, answer, at in ended:
             if isinstance(answer, BaseException):
                 self._agenda.abandon()
                 self._agenda.stop(End("error", str(answer)))
                 self.error = self.error or answer
                 continue
-            self._concurrency.answered(sent.ticket, answer, seconds=at - sent.at)
+            self._concurrency.answered(sent.load, answer, seconds=at - sent.at)
             if isinstance(answer, Failure) and answer.kind == "rate_limit":
                 heapq.heappush(self._held, at + (self._concurrency.seconds or HOLD))
-            arrivals += self._agenda.settle([(sent.job, answer)])
-        return arrivals
+            answered += self._agenda.settle([(sent.call, answer)])
+        return answered

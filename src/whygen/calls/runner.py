@@ -16,10 +16,10 @@ from whygen.calls.dispatch import Dispatcher, LocalDispatcher, RemoteDispatcher,
 from whygen.calls.leases import Leases
 from whygen.calls.progress import Progress, ShowsPromise, ShowsSpending, Silent
 from whygen.calls.rows import RecordedCall, call_key, identity_of
-from whygen.calls.spending import Budget, Free, Pacer, Pricing, Purse, Rates, Spent, Wallet, promised
+from whygen.calls.spending import Budget, BudgetGate, RateGate, Rates, SharedBudget, Spent, promised
 from whygen.calls.store import Notice, Store
 from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError, WhygenError
-from whygen.models.prices import batch_price_of, price_of
+from whygen.models.prices import FREE, Price, batch_price_of, price_of
 from whygen.models.protocols import Model, ScoresText
 from whygen.safe import is_stop, says
 from whygen.types import Failure, JsonValue, Output, Request
@@ -30,7 +30,7 @@ Watch: TypeAlias = Callable[[Request, Answer], End | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """Calls so far. ``asked + retried == made + cached``, unless a run ended with calls under way.
+    """Calls so far. ``asked + retried == made + cached``, unless a run ended with calls in flight.
 
     Attributes:
         asked: requests that were handed in and handed back, duplicates included; a budget of requests counts these.
@@ -69,8 +69,8 @@ class Runner:
         progress: told how far each call of `ask` or `score` is.
         dispatcher: how requests reach the model; by its limits, one batch after another or many calls at once.
         retry: how often and when to ask again after a failure that may pass.
-        spending: what may be spent in calls, tokens or money, never exceeded by what is under way either; a `Wallet`
-            is shared with others.
+        spending: what may be spent in calls, tokens or money, never exceeded by what is in flight either; a
+            `SharedBudget` is shared with others.
         rates: calls and tokens a minute.
         price: what tokens cost; that of the table (`whygen.models.prices`) unless given.
         prices: reads that table: at the usual price, or at that of batches.
@@ -87,10 +87,10 @@ class Runner:
         budget: int | None = None,
         dispatcher: Dispatcher | None = None,
         retry: RetryPolicy | None = None,
-        spending: Budget | Wallet | None = None,
+        spending: Budget | SharedBudget | None = None,
         rates: Rates | None = None,
-        price: Pricing | None = None,
-        prices: Callable[[Model], Pricing | None] = price_of,
+        price: Price | None = None,
+        prices: Callable[[Model], Price | None] = price_of,
         deadline: float | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -108,9 +108,11 @@ class Runner:
         self._until = math.inf if deadline is None else self._clock.now() + deadline
         self._end: End | None = None
         self._prices = prices
-        wallet = spending if isinstance(spending, Wallet) else Wallet(spending or Budget())
-        self._purse = Purse(model, wallet, price or _listed_price(model, wallet.budget, prices))
-        self._gates: list[Gate] = [self._purse, *([] if rates is None else [Pacer(model, rates)])]
+        shared_budget = spending if isinstance(spending, SharedBudget) else SharedBudget(spending or Budget())
+        self._budget_gate = BudgetGate(
+            model, shared_budget, price or _listed_price(model, shared_budget.budget, prices)
+        )
+        self._gates: list[Gate] = [self._budget_gate, *([] if rates is None else [RateGate(model, rates)])]
         self._asked = self._cached = self._made = self._failed = self._retried = self._repeated = 0
 
     @property
@@ -123,12 +125,12 @@ class Runner:
     @property
     def spent(self) -> Spent:
         """Calls, tokens and money so far."""
-        return self._purse.total
+        return self._budget_gate.total
 
     @property
-    def wallet(self) -> Wallet:
+    def shared_budget(self) -> SharedBudget:
         """The budget, and what was spent of it by all who share it."""
-        return self._purse.wallet
+        return self._budget_gate.shared_budget
 
     def beside(self, model: Model, *, budget: int | None = None) -> Runner:
         """A runner that spends from the same budget, records in the same store and ends by the same deadline.
@@ -151,8 +153,8 @@ class Runner:
             budget=budget,
             dispatcher=self._dispatcher if same else None,
             retry=self._retry,
-            spending=self.wallet,
-            price=Free() if here else None,
+            spending=self.shared_budget,
+            price=FREE if here else None,
             prices=self._prices if same else price_of,
             clock=self._clock,
         )
@@ -179,7 +181,7 @@ class Runner:
             ModelError: if the model raises or breaks its contract. What it answered before is recorded.
             StoreError: if the store cannot be read.
             EndedError: if a deadline, a budget or the server ended the run. `recall` gives the answers there are.
-            KeyboardInterrupt: after Ctrl-C, once what was under way is recorded. `recall` gives the answers there are.
+            KeyboardInterrupt: after Ctrl-C, once what was in flight is recorded. `recall` gives the answers there are.
         """
         if any(request.continuation is not None for request in requests):
             raise UsageError("ask() takes requests without a continuation; give those to score().")
@@ -284,10 +286,10 @@ class Runner:
             repeats=self._retry.repeats(self._asked + len(missing)) - self._repeated,
             claims=claims,
         )
-        arrivals = self._dispatcher.dispatch(partial(_checked, self._model.uri, verb), agenda, self._model.limits)
+        answered = self._dispatcher.dispatch(partial(_checked, self._model.uri, verb), agenda, self._model.limits)
         try:
-            with closing(arrivals):
-                for batch in arrivals:
+            with closing(answered):
+                for batch in answered:
                     recorded = self._record([(keys[place], requests[place], answer) for place, answer in batch])
                     known |= recorded
                     self._show(len(recorded))
@@ -305,15 +307,15 @@ class Runner:
 
     def _promise(self) -> None:
         """Say once of each model what the budget cannot promise, before it is asked."""
-        if isinstance(self._progress, ShowsPromise) and self._model.uri not in self.wallet.told:
-            self.wallet.told.add(self._model.uri)
-            if text := promised(self._model, self.wallet.budget):
+        if isinstance(self._progress, ShowsPromise) and self._model.uri not in self.shared_budget.announced:
+            self.shared_budget.announced.add(self._model.uri)
+            if text := promised(self._model, self.shared_budget.budget):
                 self._progress.promise(text)
 
     def _show(self, arrived: int) -> None:
         self._progress.advance(arrived, cached=False)
         if isinstance(self._progress, ShowsSpending):
-            self._progress.spend(str(self.wallet.total))
+            self._progress.spend(str(self.shared_budget.total))
 
     def _record(self, arrived: Sequence[tuple[str, Request, Answer]]) -> dict[str, Answer]:
         """Record answers, and give back what the store holds: of two processes, the first to record is believed."""
@@ -361,7 +363,7 @@ def _ended(end: End, answered: int, asked: int, *, recorded: bool) -> EndedError
     return EndedError(text, reason=end.reason)
 
 
-def _listed_price(model: Model, spending: Budget, prices: Callable[[Model], Pricing | None]) -> Pricing | None:
+def _listed_price(model: Model, spending: Budget, prices: Callable[[Model], Price | None]) -> Price | None:
     is_paid = model.limits.max_in_flight > 1 or spending.money is not None
     return prices(model) if is_paid else None
 
@@ -403,7 +405,7 @@ class RunOptions:
     """How a run is made. What ends it early leaves a partial explanation, and everything recorded.
 
     Attributes:
-        spending: the most it may spend in calls, tokens or money; never exceeded, not by what is under way either.
+        spending: the most it may spend in calls, tokens or money; never exceeded, not by what is in flight either.
         rates: calls and tokens a minute.
         deadline: seconds, after which nothing more is sent.
         batch: ``provider`` hands the requests to the provider's batch endpoint: answers within a day, at about half the

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from whygen._arguments import check_fields, told
 from whygen.calls.agenda import Answer
 from whygen.errors import UsageError
+from whygen.models.prices import Price
 from whygen.models.protocols import HasContext, Model
 from whygen.types import Edit, Failure, Output, Request
 
@@ -45,38 +46,23 @@ class Budget:
                 raise UsageError(f"Budget({each.name}={value!r}): give a number of 0 or more, or None for no bound.")
 
 
-class Pricing(Protocol):
-    """What tokens cost, such as `whygen.models.prices.Price`."""
-
-    def cost(self, tokens_in: int, tokens_out: int) -> float: ...
-
-
-class Free:
-    """The price of what runs here."""
-
-    def cost(self, tokens_in: int, tokens_out: int) -> float:
-        """Nothing."""
-        del tokens_in, tokens_out
-        return 0.0
-
-
-class Tokens(NamedTuple):
+class TokenCount(NamedTuple):
     """Tokens read and written."""
 
     read: int
     written: int
 
 
-class Amount(NamedTuple):
+class Cost(NamedTuple):
     """What is bounded: calls, tokens, and money."""
 
     calls: float = 0
     tokens: float = 0
     money: float = 0
 
-    def plus(self, other: Amount, sign: int = 1) -> Amount:
+    def plus(self, other: Cost, sign: int = 1) -> Cost:
         """The sum, or with ``sign=-1`` the difference."""
-        return Amount(*(mine + sign * theirs for mine, theirs in zip(self, other, strict=True)))
+        return Cost(*(mine + sign * theirs for mine, theirs in zip(self, other, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,20 +91,20 @@ class Spent:
 
 
 @dataclass(slots=True)
-class Wallet:
+class SharedBudget:
     """A budget, and what was spent of it by all who share it: what one has set aside, no other can spend.
 
     Attributes:
         budget: the bounds, together.
-        used: what was spent, and what is under way at its most.
-        purses: of those who spend.
-        told: models of which was said what the budget can promise.
+        used: what was spent, and what is in flight at its most.
+        gates: of those who spend.
+        announced: models of which was said what the budget can promise.
     """
 
     budget: Budget
-    used: Amount = field(default_factory=Amount)
-    purses: list[Purse] = field(default_factory=list["Purse"])
-    told: set[str] = field(default_factory=set[str])
+    used: Cost = field(default_factory=Cost)
+    gates: list[BudgetGate] = field(default_factory=list["BudgetGate"])
+    announced: set[str] = field(default_factory=set[str])
 
     @property
     def counts_tokens(self) -> bool:
@@ -128,7 +114,7 @@ class Wallet:
     @property
     def total(self) -> Spent:
         """What all have spent; money only if it is known of all who asked for anything."""
-        each = [purse.total for purse in self.purses if purse.total.calls]
+        each = [gate.total for gate in self.gates if gate.total.calls]
         known = [spent.money for spent in each if spent.money is not None]
         return Spent(
             calls=sum(spent.calls for spent in each),
@@ -138,14 +124,14 @@ class Wallet:
             untold=sum(spent.untold for spent in each),
         )
 
-    def lacks(self, amount: Amount) -> str:
+    def lacks(self, amount: Cost) -> str:
         """Which bound so much more would break; empty if none."""
-        for name, bound, wish in zip(Amount._fields, _bounds(self.budget), self.used.plus(amount), strict=True):
+        for name, bound, wish in zip(Cost._fields, _bounds(self.budget), self.used.plus(amount), strict=True):
             if bound is not None and wish > bound:
                 return f"with the next request it could come to {name}={wish:g}, and {name}={bound:g} is allowed"
         return ""
 
-    def take(self, amount: Amount, sign: int = 1) -> None:
+    def take(self, amount: Cost, sign: int = 1) -> None:
         """Set so much aside; with ``sign=-1``, give it back."""
         self.used = self.used.plus(amount, sign)
 
@@ -167,7 +153,7 @@ def promised(model: Model, budget: Budget) -> str:
     )
 
 
-class Purse:
+class BudgetGate:
     """Holds one model's calls to a budget; a `whygen.calls.agenda.Gate`.
 
     A call that was turned away costs no tokens. One that failed otherwise may have been charged for, and is taken at
@@ -177,22 +163,22 @@ class Purse:
         UsageError: if money is bounded and no price is known.
     """
 
-    def __init__(self, model: Model, budget: Budget | Wallet, price: Pricing | None = None) -> None:
-        self.wallet = budget if isinstance(budget, Wallet) else Wallet(budget)
-        if self.wallet.budget.money is not None and price is None:
+    def __init__(self, model: Model, budget: Budget | SharedBudget, price: Price | None = None) -> None:
+        self.shared_budget = budget if isinstance(budget, SharedBudget) else SharedBudget(budget)
+        if self.shared_budget.budget.money is not None and price is None:
             raise UsageError(
-                f"Budget(money={self.wallet.budget.money}) needs the price of {model.uri}, which is not known. Put it "
-                "into the table that WHYGEN_PRICES names, or give a budget in calls or tokens."
+                f"Budget(money={self.shared_budget.budget.money}) needs the price of {model.uri}, which is not known. "
+                "Put it into the table that WHYGEN_PRICES names, or give a budget in calls or tokens."
             )
         self._model = model
         self._price = price
-        self.wallet.purses.append(self)
+        self.shared_budget.gates.append(self)
         self._tokens_in = self._tokens_out = self._untold = self._calls = 0
         self._over = ""
         self._in_flight = 0
         self._is_known = False  # whether an answer has shown how this server counts
-        self._reserved: dict[int, list[Amount]] = {}  # what was set aside, by request: the bound grows meanwhile
-        self._excess = Tokens(0, 0)  # tokens that a call took over its bound at most
+        self._reserved: dict[int, list[Cost]] = {}  # what was set aside, by request: the bound grows meanwhile
+        self._excess = TokenCount(0, 0)  # tokens that a call took over its bound at most
 
     @property
     def total(self) -> Spent:
@@ -215,14 +201,14 @@ class Purse:
         """
         del now
         most = self._most(request)
-        self._over = self.wallet.lacks(most)
+        self._over = self.shared_budget.lacks(most)
         if self._over:
             return math.inf
-        if not self.wallet.counts_tokens or not self._in_flight:
+        if not self.shared_budget.counts_tokens or not self._in_flight:
             return 0.0
-        # One call alone shows how the server counts. While several are under way each may take more than any before it,
+        # One call alone shows how the server counts. While several are in flight each may take more than any before it,
         # so that room is left for as much again; near the bound they go one by one.
-        crowded = not self._is_known or (self._excess != (0, 0) and self.wallet.lacks(self._room(most)))
+        crowded = not self._is_known or (self._excess != (0, 0) and self.shared_budget.lacks(self._room(most)))
         return math.inf if crowded else 0.0
 
     def reserve(self, request: Request) -> None:
@@ -231,12 +217,12 @@ class Purse:
         self._in_flight += 1
         most = self._most(request)
         self._reserved.setdefault(id(request), []).append(most)
-        self.wallet.take(most)
+        self.shared_budget.take(most)
 
-    def _room(self, most: Amount) -> Amount:
-        """What this call and those under way may take besides, if each takes twice as much as is set aside for it."""
+    def _room(self, most: Cost) -> Cost:
+        """What this call and those in flight may take besides, if each takes twice as much as is set aside for it."""
         waiting = [each for amounts in self._reserved.values() for each in amounts]
-        extra = Amount(0, sum(each.tokens for each in waiting), sum(each.money for each in waiting))
+        extra = Cost(0, sum(each.tokens for each in waiting), sum(each.money for each in waiting))
         return most.plus(extra).plus(most._replace(calls=0))
 
     def settle(self, request: Request, answer: Answer) -> None:
@@ -250,17 +236,17 @@ class Purse:
         most = amounts.pop()
         if not amounts:
             self._reserved.pop(id(request), None)
-        if not self.wallet.counts_tokens:
+        if not self.shared_budget.counts_tokens:
             return
         self._learn(request, answer, read, written)
         if isinstance(answer, Failure) and answer.kind == "rate_limit":
-            self.wallet.take(most._replace(calls=0), -1)
+            self.shared_budget.take(most._replace(calls=0), -1)
         elif isinstance(answer, Output):  # what is not told is taken at its most
             bound = self._bound(request)
-            self.wallet.take(most._replace(calls=0), -1)
-            self.wallet.take(
+            self.shared_budget.take(most._replace(calls=0), -1)
+            self.shared_budget.take(
                 self._amount(
-                    Tokens(bound.read if read is None else read, bound.written if written is None else written)
+                    TokenCount(bound.read if read is None else read, bound.written if written is None else written)
                 )
             )
 
@@ -273,28 +259,28 @@ class Purse:
             return
         self._is_known = True
         bound = worst_case(self._model, request)
-        took = Tokens(read or 0, len(answer.text.encode("utf-8", "replace")) if written is None else written)
+        took = TokenCount(read or 0, len(answer.text.encode("utf-8", "replace")) if written is None else written)
         if written is None and took.written > 8 * bound.written:  # no tokenizer has so long tokens throughout
-            self.wallet.take(self._amount(Tokens(0, took.written - bound.written)))
-        over = Tokens(max(0, took.read - bound.read), 0 if written is None else max(0, written - bound.written))
-        self._excess = Tokens(max(self._excess.read, over.read), max(self._excess.written, over.written))
+            self.shared_budget.take(self._amount(TokenCount(0, took.written - bound.written)))
+        over = TokenCount(max(0, took.read - bound.read), 0 if written is None else max(0, written - bound.written))
+        self._excess = TokenCount(max(self._excess.read, over.read), max(self._excess.written, over.written))
 
-    def _most(self, request: Request) -> Amount:
-        if not self.wallet.counts_tokens:
-            return Amount(calls=1)
+    def _most(self, request: Request) -> Cost:
+        if not self.shared_budget.counts_tokens:
+            return Cost(calls=1)
         return self._amount(self._bound(request))._replace(calls=1)
 
-    def _bound(self, request: Request) -> Tokens:
+    def _bound(self, request: Request) -> TokenCount:
         """The most that can be known beforehand, and what calls have taken over it."""
         bound, more = worst_case(self._model, request), self._excess
         # A quarter more than the most that was seen: counts may grow as a run goes on.
-        return Tokens(bound.read + (5 * more.read + 3) // 4, bound.written + (5 * more.written + 3) // 4)
+        return TokenCount(bound.read + (5 * more.read + 3) // 4, bound.written + (5 * more.written + 3) // 4)
 
-    def _amount(self, tokens: Tokens) -> Amount:
-        return Amount(0, sum(tokens), 0.0 if self._price is None else self._price.cost(*tokens))
+    def _amount(self, tokens: TokenCount) -> Cost:
+        return Cost(0, sum(tokens), 0.0 if self._price is None else self._price.cost(*tokens))
 
 
-def worst_case(model: Model, request: Request) -> Tokens:
+def worst_case(model: Model, request: Request) -> TokenCount:
     """The most tokens that a request can take.
 
     A model that counts (`HasContext`) is believed. Else a token has at least one byte of UTF-8, which holds for every
@@ -308,8 +294,8 @@ def worst_case(model: Model, request: Request) -> Tokens:
     else:
         read = sum(len(text.encode("utf-8", "surrogatepass")) + OVERHEAD for text in _texts(model, request))
     if request.continuation is not None:
-        return Tokens(read + len(request.continuation.encode("utf-8", "surrogatepass")), 1)
-    return Tokens(read, _longest_answer(request))
+        return TokenCount(read + len(request.continuation.encode("utf-8", "surrogatepass")), 1)
+    return TokenCount(read, _longest_answer(request))
 
 
 def _texts(model: Model, request: Request) -> list[str]:
@@ -417,7 +403,7 @@ class Bucket:
         self._level = min(self._room, self._level - amount)
 
 
-class Pacer:
+class RateGate:
     """Holds a run to its rates; a `whygen.calls.agenda.Gate`."""
 
     def __init__(self, model: Model, rates: Rates) -> None:

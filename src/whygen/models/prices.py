@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from whygen.errors import DataError, MissingError
 from whygen.models.protocols import HasIdentity, Model
@@ -41,6 +41,10 @@ class Price:
     def cost(self, tokens_in: int, tokens_out: int) -> float:
         """Dollars."""
         return (tokens_in * self.input + tokens_out * self.output) / _MILLION
+
+
+FREE: Final = Price(input=0.0, output=0.0)
+"""The price of what runs here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from clocks import FakeClock
 
 from whygen.calls import Agenda, RemoteDispatcher, RetryPolicy
 from whygen.calls.concurrency import START, Concurrency
-from whygen.calls.dispatch import Done, Sent
+from whygen.calls.dispatch import EndedCall, SentCall
 from whygen.types import Failure, Limits, Output, Request
 
 BUSY = Failure(kind="rate_limit", message="busy")
@@ -23,7 +23,7 @@ CAPACITY = 16
 
 @dataclass
 class Simulated:
-    """A server in virtual time, and the crew that talks to it.
+    """A server in virtual time, and the workers that talk to it.
 
     It queues what is above its capacity, or turns it away; and it turns away a share whatever it does.
     """
@@ -35,7 +35,7 @@ class Simulated:
     failure: Failure = BUSY
     latency: Callable[[], float] = lambda: LATENCY
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
-    events: list[tuple[float, int, Done]] = field(default_factory=list[tuple[float, int, Done]])
+    events: list[tuple[float, int, EndedCall]] = field(default_factory=list[tuple[float, int, EndedCall]])
     free_at: list[float] = field(default_factory=list[float])
     peak: int = 0
     turned_away: int = 0
@@ -43,7 +43,7 @@ class Simulated:
     def __post_init__(self) -> None:
         self._numbers = itertools.count()
 
-    def start(self, sent: Sent) -> None:
+    def start(self, sent: SentCall) -> None:
         now = self.clock.now()
         self.free_at = [at for at in self.free_at if at > now]
         refused = self.rejects and len(self.free_at) >= self.capacity
@@ -55,17 +55,17 @@ class Simulated:
         ends = max(begins, now) + self.latency()
         self.free_at.append(ends)
         self.peak = max(self.peak, len(self.free_at))
-        self._answer(sent, Output(text=str(sent.job.request.prompt)), ends)
+        self._answer(sent, Output(text=str(sent.call.request.prompt)), ends)
 
-    def _answer(self, sent: Sent, answer: Output | Failure, at: float) -> None:
-        heapq.heappush(self.events, (at, next(self._numbers), Done(sent, answer, at)))
+    def _answer(self, sent: SentCall, answer: Output | Failure, at: float) -> None:
+        heapq.heappush(self.events, (at, next(self._numbers), EndedCall(sent, answer, at)))
 
-    def collect(self, seconds: float) -> list[Done]:
+    def collect(self, seconds: float) -> list[EndedCall]:
         now = self.clock.now()
         until = min(now + seconds, self.events[0][0] if self.events else np.inf)
         assert until < np.inf, "it would wait for ever"
         self.clock.at = max(now, until)
-        done: list[Done] = []
+        done: list[EndedCall] = []
         while self.events and self.events[0][0] <= self.clock.at:
             done.append(heapq.heappop(self.events)[2])
         return done
@@ -77,14 +77,14 @@ class Simulated:
 
 def run(server: Simulated, calls: int = 256, *, most: int = 64, start: int = START) -> tuple[float, Agenda]:
     """Seconds that it took, and the agenda; every call is answered by its own answer."""
-    dispatcher = RemoteDispatcher(start=start, clock=server.clock, crew=lambda _: server)
+    dispatcher = RemoteDispatcher(start=start, clock=server.clock, workers=lambda _: server)
     requests = [Request(prompt=str(number)) for number in range(calls)]
     agenda = Agenda(requests, clock=server.clock, policy=RetryPolicy(turned_away=50))
     began = server.clock.now()
-    arrivals = [
+    answered = [
         each for batch in dispatcher.dispatch(lambda _: [], agenda, Limits(max_in_flight=most)) for each in batch
     ]
-    assert sorted(arrivals) == [(place, Output(text=str(place))) for place in range(calls)]
+    assert sorted(answered) == [(place, Output(text=str(place))) for place in range(calls)]
     return server.clock.now() - began, agenda
 
 
@@ -142,7 +142,7 @@ def test_a_server_that_fails_most_calls_is_given_fewer() -> None:
     law = Concurrency(64)
     limits = [law.limit]
     for _ in range(40):
-        law.answered(law.ticket(law.limit), BUSY, seconds=0.01)
+        law.answered(law.load(law.limit), BUSY, seconds=0.01)
         limits.append(law.limit)
     assert limits[0] == START
     assert limits[-1] == 1
@@ -152,7 +152,7 @@ def test_a_server_that_fails_most_calls_is_given_fewer() -> None:
 def test_few_calls_say_nothing_about_many() -> None:
     law = Concurrency(64)
     for _ in range(100):
-        law.answered(law.ticket(2), Output(), seconds=0.2)
+        law.answered(law.load(2), Output(), seconds=0.2)
     assert law.limit == START
 
 
@@ -161,6 +161,6 @@ def test_it_grows_by_doubling_and_then_by_one() -> None:
     grown: list[int] = []
     for latency in [0.2, 0.2, 0.4, 0.2, 0.2, 0.2]:
         for _ in range(law.limit):
-            law.answered(law.ticket(law.limit), Output(), seconds=latency)
+            law.answered(law.load(law.limit), Output(), seconds=latency)
         grown.append(law.limit)
     assert grown == [8, 16, 8, 9, 10, 11]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whygen.calls import Budget, EndedError, Rates, RemoteDispatcher, RetryPolicy, Runner, Store
-from whygen.calls.spending import Bucket, Purse, Spent, worst_case
+from whygen.calls.spending import Bucket, BudgetGate, Spent, worst_case
 from whygen.errors import UsageError
 from whygen.models.prices import Price
 from whygen.types import Chat, Edit, Failure, Limits, Message, Output, Picture, Request, Settings
@@ -96,12 +96,12 @@ def test_where_a_budget_ends_a_run_does_not_depend_on_the_executor(lengths: list
 
 def test_a_failure_that_may_have_been_charged_for_stays_counted() -> None:
     request = asked([0])[0]
-    purse = Purse(Metered([0]), Budget(tokens=100))
+    gate = BudgetGate(Metered([0]), Budget(tokens=100))
     for answer, fits in ((BUSY, True), (SHAKY, False)):
-        assert purse.wait(request, 0.0) == 0
-        purse.reserve(request)
-        purse.settle(request, answer)
-        assert (purse.wait(request, 0.0) == 0) == fits
+        assert gate.wait(request, 0.0) == 0
+        gate.reserve(request)
+        gate.settle(request, answer)
+        assert (gate.wait(request, 0.0) == 0) == fits
 
 
 def test_money_without_a_price_is_refused() -> None:
@@ -229,14 +229,14 @@ def test_models_that_share_a_budget_never_exceed_it_together(
     budget = Budget(tokens=tokens, money=money, calls=calls)
     runner = Runner(first, store=Store(None), spending=budget, price=PRICE)
     other = runner.beside(second) if money is None else None
-    asking = [runner, other or Runner(second, store=Store(None), spending=runner.wallet, price=PRICE)]
+    asking = [runner, other or Runner(second, store=Store(None), spending=runner.shared_budget, price=PRICE)]
     for place, share in enumerate(shares):
         with contextlib.suppress(EndedError):
             asking[share].ask(asked(lengths)[: place % 6 + 1])
     assert first.tokens + second.tokens <= tokens
     assert calls is None or first.calls + second.calls <= calls
     assert money is None or 2e-6 * (first.calls + second.calls) <= money
-    assert runner.wallet.total.tokens_in == first.calls + second.calls
+    assert runner.shared_budget.total.tokens_in == first.calls + second.calls
 
 
 def test_a_helping_model_that_runs_here_costs_no_money_and_a_remote_one_needs_a_price() -> None:
@@ -247,7 +247,7 @@ def test_a_helping_model_that_runs_here_costs_no_money_and_a_remote_one_needs_a_
     beside = runner.beside(Here([40]))
     beside.ask(asked([40]))
     assert beside.spent.money == 0.0
-    assert runner.wallet.used.money == 0.0
+    assert runner.shared_budget.used.money == 0.0
     with pytest.raises(UsageError, match="price of test/metered"):
         runner.beside(Metered([1]))
 
