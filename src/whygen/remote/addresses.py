@@ -1,4 +1,4 @@
-"""Fetching a picture that a server gives the address of, and nothing else that it may point at.
+"""Fetching a picture, or how a job is going, from where a server says it is, and nothing else that it may point at.
 
 An answer is not trusted with where it sends its reader: an address inside the network, a redirect to one, or a name
 that means another machine at the second look would have this machine read what it alone can reach. So each address is
@@ -13,9 +13,9 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore2
@@ -49,8 +49,34 @@ _ADVICE: Final = (
 _SPACES: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
-def fetch(address: str, service: Service, *, most: int, timeout: float) -> bytes:
-    """The bytes at an address that a server answered with.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is fetched.
+
+    Attributes:
+        noun: what it is called.
+        accept: the header that asks for it.
+        also: statuses beside 200 that bring something to read.
+    """
+
+    noun: str
+    accept: str
+    also: Container[int] = ()
+
+
+PICTURE: Final = Wanted("picture", "image/*")
+
+
+class Found(NamedTuple):
+    """What was at an address: the last one, where redirects led."""
+
+    url: httpx2.URL
+    status: int
+    data: bytes
+
+
+def fetch(address: str, service: Service, *, most: int, timeout: float, wanted: Wanted = PICTURE) -> Found:
+    """What is at an address that a server answered with.
 
     Hosts are the server's own, at any port, or public ones; from a server behind https only https is taken. Proxies of
     the environment are used as for the server; they look names up themselves, so that what a name means is looked at
@@ -61,17 +87,18 @@ def fetch(address: str, service: Service, *, most: int, timeout: float) -> bytes
         service: the server; its key goes nowhere but to its own scheme, host and port.
         most: bytes that are taken.
         timeout: seconds for the whole of it, redirects and tries included; `LONGEST` at most.
+        wanted: what it should be.
 
     Raises:
         Unacceptable: saying what is wrong with the address or what came back. Only the host is named: paths and queries
             hold signatures.
     """
-    visitor = _Visitor(service, most, time.monotonic() + min(timeout, LONGEST))
+    visitor = _Visitor(service, most, time.monotonic() + min(timeout, LONGEST), wanted)
     url = visitor.parsed(address, httpx2.URL(service.place))
     for tried in range(TRIES):
         try:
             return visitor.follow(url)
-        except _Passing:
+        except Passing:
             pause = _FIRST_PAUSE * 2**tried
             if tried == TRIES - 1 or time.monotonic() + pause > visitor.deadline:
                 raise
@@ -79,7 +106,7 @@ def fetch(address: str, service: Service, *, most: int, timeout: float) -> bytes
     raise AssertionError  # the last try returns or raises
 
 
-class _Passing(Unacceptable):
+class Passing(Unacceptable):
     """What may pass by itself."""
 
 
@@ -91,15 +118,17 @@ class _Visitor:
         service: that gave them.
         most: bytes that are taken.
         deadline: of `time.monotonic`.
+        wanted: what it visits them for.
     """
 
     service: Service
     most: int
     deadline: float
+    wanted: Wanted
 
     def parsed(self, address: str, base: httpx2.URL) -> httpx2.URL:
         """An address as it stands in an answer or a redirect."""
-        none = Unacceptable("the address of its picture is none", kind="permanent", advice=_ADVICE)
+        none = Unacceptable(f"the address of its {self.wanted.noun} is none", kind="permanent", advice=_ADVICE)
         if len(address) > _LONGEST_ADDRESS or _SPACES.search(address):
             raise none
         try:
@@ -107,13 +136,13 @@ class _Visitor:
         except (httpx2.InvalidURL, ValueError):
             raise none from None
 
-    def follow(self, url: httpx2.URL) -> bytes:
+    def follow(self, url: httpx2.URL) -> Found:
         """What is at an address, or where it redirects to."""
         before: httpx2.URL | None = None
         for _ in range(MOST_REDIRECTS + 1):
             self._check(url, before)
             found = self._visit(url)
-            if isinstance(found, bytes):
+            if isinstance(found, Found):
                 return found
             before, url = url, self.parsed(found, url)
         raise self._refused(url, f"is behind more than {MOST_REDIRECTS} redirects")
@@ -121,7 +150,9 @@ class _Visitor:
     def _check(self, url: httpx2.URL, before: httpx2.URL | None) -> None:
         """Refuse what is not to be visited, as far as the address itself shows it."""
         if url.scheme not in {"http", "https"} or not url.host:
-            raise Unacceptable("the address of its picture is no http address", kind="permanent", advice=_ADVICE)
+            raise Unacceptable(
+                f"the address of its {self.wanted.noun} is no http address", kind="permanent", advice=_ADVICE
+            )
         if url.userinfo:
             raise self._refused(url, "holds a user or a password")
         if url.scheme == "http" and "https" in (self._own.scheme, "" if before is None else before.scheme):
@@ -131,8 +162,8 @@ class _Visitor:
     def _own(self) -> httpx2.URL:
         return httpx2.URL(self.service.place)
 
-    def _visit(self, url: httpx2.URL) -> bytes | str:
-        """What is at an address: bytes, or another address."""
+    def _visit(self, url: httpx2.URL) -> Found | str:
+        """What is at an address: something, or another address."""
         proxy = _proxy_for(url)
         if proxy is not None and not self._is_own(url):
             self._look_up(url, unknown="the proxy's")
@@ -154,10 +185,10 @@ class _Visitor:
 
     def _headers(self, url: httpx2.URL) -> list[tuple[bytes | str, bytes | str]]:
         headers: list[tuple[bytes | str, bytes | str]] = [
-            (b"Host", url.netloc), (b"Accept", b"image/*"), (b"Accept-Encoding", b"identity"),
+            (b"Host", url.netloc), (b"Accept", self.wanted.accept.encode()), (b"Accept-Encoding", b"identity"),
             (b"User-Agent", f"whygen/{__version__}".encode()), (b"Connection", b"close"),
         ]  # fmt: skip
-        if self.service.key is not None and _origin(url) == _origin(self._own):
+        if self.service.key is not None and is_at(self.service, url):
             headers.append((b"Authorization", f"Bearer {self.service.key}".encode()))
         return headers
 
@@ -165,14 +196,15 @@ class _Visitor:
         left = max(0.001, self.deadline - time.monotonic())
         return {"timeout": {"connect": min(left, _CONNECT), "read": left, "write": left, "pool": left}}
 
-    def _read(self, url: httpx2.URL, response: httpcore2.Response) -> bytes | str:
+    def _read(self, url: httpx2.URL, response: httpcore2.Response) -> Found | str:
         headers = {name.lower(): value for name, value in response.headers}
         status = response.status
         if status in _REDIRECTS and (to := headers.get(b"location")):
             return to.decode("latin-1")
-        if status != 200:
+        if status != 200 and status not in self.wanted.also:
             refuse = self._passing if status in _PASSING else self._refused
-            raise refuse(url, f"was answered {status} instead of a picture", kind="permanent" if status < 500 else None)
+            noun = self.wanted.noun
+            raise refuse(url, f"was answered {status} instead of a {noun}", kind="permanent" if status < 500 else None)
         if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
             raise self._refused(url, "is compressed, which was not asked for", kind="permanent")
         if int(length if (length := headers.get(b"content-length", b"0")).isdigit() else 0) > self.most:
@@ -184,7 +216,7 @@ class _Visitor:
                 raise self._refused(url, self._too_large, kind="permanent")
             if time.monotonic() > self.deadline:
                 raise self._passing(url, "trickles in and does not end")
-        return bytes(data)
+        return Found(url, status, bytes(data))
 
     @property
     def _too_large(self) -> str:
@@ -224,15 +256,15 @@ class _Visitor:
         """For good. What is wrong with one address of a server is wrong with all, unless ``kind`` says otherwise."""
         return Unacceptable(self._told(url, what), kind=kind or "fatal", advice=_ADVICE)
 
-    def _passing(self, url: httpx2.URL, what: str, *, kind: FailureKind | None = None) -> _Passing:
-        return _Passing(
+    def _passing(self, url: httpx2.URL, what: str, *, kind: FailureKind | None = None) -> Passing:
+        return Passing(
             self._told(url, what), kind=kind or "transient",
             advice="Run the same command again, it goes on from here; check the network and proxies if it stays so.",
         )  # fmt: skip
 
     def _told(self, url: httpx2.URL, what: str) -> str:
         host = self.service.scrub(_host(url))[:253]
-        return f"the picture that it gives the address of, at {host}, {what}"
+        return f"the {self.wanted.noun} that it gives the address of, at {host}, {what}"
 
 
 class _Sockets(httpcore2.NetworkBackend):
@@ -291,12 +323,17 @@ class _Timed(httpcore2.NetworkStream):
 def _left(deadline: float, timeout: float | None) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
-        raise httpcore2.ReadTimeout("the time for the picture is over")
+        raise httpcore2.ReadTimeout("the time for it is over")
     return left if timeout is None else min(left, timeout)
 
 
 def _host(url: httpx2.URL) -> str:
     return url.raw_host.decode("ascii", "replace").lower().rstrip(".")
+
+
+def is_at(service: Service, url: httpx2.URL) -> bool:
+    """Whether an address is where the key of a service may go: its own scheme, host and port."""
+    return _origin(url) == _origin(httpx2.URL(service.place))
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:

@@ -62,7 +62,7 @@ _FILTER_WORDS = re.compile(
     r"(prompt|input|output|content|request|message)s? ((was|has been|have been|is|are|were) )?"
     r"(flagged|blocked|filtered|moderated)|flagged (by|as|for)|requires moderation|safety[ _]check|guardrails?\b|"
     r"(safety|usage) (polic(y|ies)|guidelines)|(inappropriate|sensitive|harmful|unsafe|prohibited) content|"
-    r"considered high risk|(safety|moderation) system|敏感|不安全|违规|内容安全|不適切なコンテンツ"
+    r"considered high risk|(safety|moderation) system|\bnsfw\b|敏感|不安全|违规|内容安全|不適切なコンテンツ"
 )
 _CONTEXT = frozenset({"context_length_exceeded", "string_above_max_length", "exceed_context_size_error"})
 _CONTEXT_WORDS = re.compile(

@@ -12,9 +12,11 @@ import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from functools import partial
+from typing import Any, Final, Generic, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
+import httpx2
 import openai
 from PIL import Image, UnidentifiedImageError
 
@@ -23,21 +25,25 @@ from whygen.media import pictures
 from whygen.models.openai.text import finish_of, is_filtered, messages
 from whygen.remote import Answer, Malformed, Service, Unacceptable, dig, document, refuse_error, usage, with_extra
 from whygen.remote.addresses import fetch
+from whygen.remote.jobs import finished, goes_on
 from whygen.remote.reading import ErrorInside
 from whygen.types import Chat, Edit, Failure, JsonValue, Message, Output, Picture, Prompt, Request
 
 _FORMATS: Final = frozenset({"PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF"})
 """What is taken, of all that Pillow can read: for some formats it starts other programs."""
 _BYTES: Final = ("b64_json", "base64", "b64", "image_base64", "image_data", "image")
-_ADDRESSES: Final = ("url", "image_url", "image_urls")
-_WITHIN: Final = ("data", "images", "artifacts", "output", "result", "results")
+_ADDRESSES: Final = ("url", "image_url", "image_urls", "sample")
+_WITHIN: Final = ("data", "images", "artifacts", "output", "outputs", "result", "results")
 """Names of what holds the picture, what holds its address, and what holds either.
 
 Beside OpenAI's ``data[0].b64_json`` and ``url`` there are ``images[0].url`` (SiliconFlow, fal), ``images[0]`` as text
 (the web interfaces of Stable Diffusion), ``artifacts[0].base64`` (Stability, NVIDIA), ``data.image_urls[0]`` and
-``data.image_base64[0]`` (MiniMax), ``output[0]`` (Replicate) and ``result.image`` (Cloudflare).
+``data.image_base64[0]`` (MiniMax), ``output[0]`` (Replicate), ``result.sample`` (Black Forest Labs) and
+``result.image`` (Cloudflare).
 """
 _DEEPEST: Final = 6
+_MOST_OF_JOB: Final = 2 * pictures.MOST_BYTES
+"""Bytes of what a job says last: a picture as base64 takes a third more than its own."""
 _FILTERED: Final = frozenset({"CONTENT_FILTERED", "CONTENT_FILTER"})
 
 
@@ -81,7 +87,7 @@ def picture_in(found: object, service: Service, *, timeout: float) -> Picture:
         raise Malformed("JSON without a picture in it")
     if not is_address:
         return usable(decoded(text))
-    data = fetch(text, service, most=pictures.MOST_BYTES, timeout=timeout)
+    data = fetch(text, service, most=pictures.MOST_BYTES, timeout=timeout).data
     try:
         return usable(data)
     except Malformed as malformed:
@@ -181,6 +187,7 @@ class Drawing:
         names = re.compile(r"(?i)response[ _-]?format|b64_json")
         self._generations = Dispensable("response_format", "b64_json", names=names)
         self._edits = Dispensable("response_format", "b64_json", names=names)
+        self._forms = Ways((_as_form, partial(_as_json, whole=True), partial(_as_json, whole=False)), _wants_other_form)
 
     def generate(self, client: openai.OpenAI, name: str, request: Request) -> Answer:
         """Ask for a picture of what a text says. Of the settings only ``extra`` (size, quality ...) is sent."""
@@ -190,7 +197,7 @@ class Drawing:
 
         def send(body: Mapping[str, JsonValue]) -> Answer:
             raw = client.images.with_raw_response.generate(model=name, prompt=prompt, n=1, extra_body=body)
-            return self._read(raw.content)
+            return self._read(raw)
 
         return self._ask(self._generations, name, request, send)
 
@@ -199,14 +206,9 @@ class Drawing:
         prompt = request.prompt
         if not isinstance(prompt, Edit):
             raise TypeError("no edit")
-        image = prompt.picture
-        file = (f"image.{image.media_type.partition('/')[2]}", image.data, image.media_type)
 
         def send(body: Mapping[str, JsonValue]) -> Answer:
-            raw = client.images.with_raw_response.edit(
-                model=name, image=file, prompt=prompt.instruction, n=1, extra_body=body
-            )
-            return self._read(raw.content)
+            return self._read(self._forms.ask(lambda form: form(client, name, prompt, body)))
 
         return self._ask(self._edits, name, request, send)
 
@@ -246,23 +248,119 @@ class Drawing:
             extra={"revised_prompt": revised} if isinstance(revised, str) else {},
         )
 
-    def _read(self, content: bytes) -> Answer:
-        """The output in the body of a response: some servers send the picture's bytes and nothing else."""
+    def _read(self, raw: Any) -> Answer:
+        """The output in a response of the official client; of a job, when it is done."""
+        answer = self._document(raw.content)
+        if isinstance(answer, Output):
+            return answer
+        refuse_error(answer)
+        if next(shown(answer), None) is None or goes_on(answer):
+            last = finished(
+                answer, raw.status_code, raw.headers, self._service, most=_MOST_OF_JOB, timeout=self._timeout
+            )
+            if isinstance(last, Failure):
+                return last
+            answer = answer if last is None else self._document(last)
+        return answer if isinstance(answer, Output) else self.read(answer)
+
+    @staticmethod
+    def _document(content: bytes) -> Mapping[str, Any] | Output:
+        """The JSON of a response, or its picture: some servers send the bytes and nothing else."""
         try:
-            answer = document(content)
+            return document(content)
         except Malformed as malformed:
             try:
                 return Output(picture=usable(content))
             except Malformed:
                 raise malformed from None
-        return self.read(answer)
+
+
+def _as_form(client: openai.OpenAI, name: str, edit: Edit, body: Mapping[str, JsonValue]) -> Any:
+    """Send an edit as OpenAI takes it: the picture is a file in a form."""
+    image = edit.picture
+    file = (f"image.{image.media_type.partition('/')[2]}", image.data, image.media_type)
+    return client.images.with_raw_response.edit(model=name, image=file, prompt=edit.instruction, n=1, extra_body=body)
+
+
+def _as_json(client: openai.OpenAI, name: str, edit: Edit, body: Mapping[str, JsonValue], *, whole: bool) -> Any:
+    """Send an edit as JSON: the picture is a ``data:`` address, in an object (xAI) or alone."""
+    image = edit.picture
+    address = f"data:{image.media_type};base64,{base64.b64encode(image.data).decode()}"
+    shown_as = {"url": address, "type": "image_url"} if whole else address
+    told = {"model": name, "prompt": edit.instruction, "n": 1, "image": shown_as, **body}
+    return client.post("/images/edits", body=told, cast_to=httpx2.Response)
+
+
+_FORM_WORDS = re.compile(
+    r"(?i)\bjson\b|content[- ]?type|multipart|form[- ]?data|media[ _]type|valid dictionary|"
+    r"\bimage\b.{0,80}\b(string|str|type|object|url|field)\b"
+)
+
+
+def _wants_other_form(error: openai.APIStatusError | ErrorInside) -> bool:
+    """Whether a server refuses how an edit is sent, not what it says."""
+    if isinstance(error, ErrorInside):
+        return _FORM_WORDS.search(str(error.found)) is not None
+    named = error.status_code in _REFUSING and _FORM_WORDS.search(error.response.text) is not None
+    return named or error.status_code == 415
+
+
+_Way = TypeVar("_Way")
+_Said = TypeVar("_Said")
+
+
+class Ways(Generic[_Way]):
+    """Ways of asking, of which an endpoint may refuse the first ones.
+
+    The first request finds it out while others wait for it, so that one alone is refused. It is sent again, beside what
+    a run counts: a request that was not taken was not answered. A way is given up only when a later one is taken.
+
+    Args:
+        ways: the one to try first, first.
+        is_refused: whether an error refuses the way, and not what is asked.
+    """
+
+    def __init__(self, ways: Sequence[_Way], is_refused: Callable[[openai.APIStatusError | ErrorInside], bool]) -> None:
+        self._ways = ways
+        self._is_refused = is_refused
+        self._now = 0
+        self._first = threading.Lock()
+        self._known = threading.Event()
+
+    @property
+    def now(self) -> _Way:
+        """The way that is taken, as far as is known."""
+        return self._ways[self._now]
+
+    def ask(self, send: Callable[[_Way], _Said]) -> _Said:
+        """Ask in the first way that is not refused.
+
+        Raises:
+            openai.APIStatusError: of the last way, if it refuses what is asked; of the first one, if all are refused.
+        """
+        is_first = self._first.acquire(blocking=False)  # and it is never given back
+        if not is_first:
+            self._known.wait()
+        refused: Exception | None = None
+        try:
+            for place in range(self._now, len(self._ways)):
+                try:
+                    said = send(self._ways[place])
+                except (openai.APIStatusError, ErrorInside) as error:
+                    if not self._is_refused(error):
+                        raise
+                    refused = refused or error
+                else:
+                    self._now = max(self._now, place)
+                    return said
+        finally:
+            if is_first:
+                self._known.set()
+        raise refused or AssertionError
 
 
 class Dispensable:
     """A parameter that an endpoint may refuse and do without.
-
-    The first request finds it out while others wait for it, so that one alone is refused. It is sent again without the
-    parameter, beside what a run counts: a request that was not taken was not answered.
 
     Args:
         name: of the parameter.
@@ -274,31 +372,18 @@ class Dispensable:
         self._name = name
         self._value = value
         self._names = names
-        self._is_taken = True
-        self._first = threading.Lock()
-        self._known = threading.Event()
+        self._ways = Ways((True, False), self._is_refused)
 
-    def body(self, request: Request) -> dict[str, JsonValue]:
+    def body(self, request: Request, *, taken: bool | None = None) -> dict[str, JsonValue]:
         """What is asked beside model and prompt."""
-        return with_extra({self._name: self._value} if self._is_taken else {}, request.settings.extra)
+        sent = self._ways.now if taken is None else taken
+        return with_extra({self._name: self._value} if sent else {}, request.settings.extra)
 
     def ask(self, request: Request, send: Callable[[Mapping[str, JsonValue]], Answer]) -> Answer:
         """Ask, and once more where the parameter is refused; what a person says of it is sent as it is."""
-        if not self._is_taken or self._name in request.settings.extra:
+        if self._name in request.settings.extra:
             return send(self.body(request))
-        is_first = self._first.acquire(blocking=False)  # and it is never given back
-        if not is_first:
-            self._known.wait()
-        try:
-            return send(self.body(request))
-        except (openai.APIStatusError, ErrorInside) as error:
-            if not self._is_refused(error):
-                raise
-            self._is_taken = False
-        finally:
-            if is_first:
-                self._known.set()
-        return send(self.body(request))
+        return self._ways.ask(lambda taken: send(self.body(request, taken=taken)))
 
     def _is_refused(self, error: openai.APIStatusError | ErrorInside) -> bool:
         if isinstance(error, ErrorInside):
