@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable
-from importlib import metadata
 
 __version__ = "0.1.0"
 
 
 def versions(libraries: Iterable[str]) -> dict[str, str]:
     """Versions of whygen, Python and those of the named distributions that are installed."""
+    import platform  # these two take longer than all else that `import whygen` does
+    from importlib import metadata
+
     found = {"whygen": __version__, "python": platform.python_version()}
     for name in libraries:
         try:
