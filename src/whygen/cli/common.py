@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from secrets import token_hex
+from tempfile import gettempdir
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -22,7 +24,7 @@ from whygen.errors import DataError, MissingError, StoreError
 from whygen.interrupts import INTERRUPTED
 from whygen.prompt.ending import Interrupted
 from whygen.results import AnchorExplanation, PromptExplanation
-from whygen.results.files import try_folder
+from whygen.results.files import REPORT, save_figures, try_folder
 from whygen.results.summary import print_terminal, write_html
 from whygen.safe import visible
 from whygen.texts import MAX_TEXT_BYTES, decoded, read_text_file
@@ -132,19 +134,57 @@ def print_json(document: Mapping[str, object]) -> None:
 
 
 def show(explanation: PromptExplanation | AnchorExplanation, *, out: Path | None, as_json: bool, quiet: bool) -> None:
-    """Save an explanation with its report, print it, or both: what was asked for."""
-    if out is not None:
-        folder = make_folder(out)
-        explanation.save(folder)
-        write_html(explanation, folder / "report.html")
+    """Save an explanation with its report, print it, or both: what was asked for.
+
+    Raises:
+        StoreError: after it was printed, if it could not be saved where it was asked for; it says where it is instead.
+    """
+    trouble = None if out is None else _saved(explanation, out)
     if as_json:
         print_json(explanation.to_dict())
-        return
-    if quiet:
-        return
-    print_terminal(explanation, console_for_output())
-    if out is not None:
-        say(f"Report: {out / 'report.html'}")
+    elif not quiet:
+        print_terminal(explanation, console_for_output())
+        if out is not None and trouble is None:
+            say(f"Report: {out / REPORT}")
+    if trouble is not None:
+        raise trouble
+
+
+def _saved(explanation: PromptExplanation | AnchorExplanation, out: Path) -> StoreError | None:
+    """Save an explanation with its report, elsewhere or without its evidence if need be; what became of it, if so."""
+    try:
+        explanation.save(make_folder(out))
+    except StoreError as error:
+        return StoreError(f"{error} {_rescued(explanation, out)}")
+    try:
+        write_html(explanation, out / REPORT)
+    except StoreError as error:
+        return StoreError(
+            f"The explanation is in {out} without its report ({_reason(error)}). To write that elsewhere: "
+            f"whygen report {shlex.quote(str(out))} -o FILE"
+        )
+    return None
+
+
+def _rescued(explanation: PromptExplanation | AnchorExplanation, out: Path) -> str:
+    """Save an explanation where there is room, whole if possible, and say where: it was paid for."""
+    folders = [Path(f"whygen-saved-{time.strftime('%Y%m%d-%H%M%S')}"), Path(gettempdir()) / f"whygen-{token_hex(4)}"]
+    ways = ((type(explanation).save, "The explanation is"), (save_figures, "The figures, without the evidence, are"))
+    for save, what in ways:
+        for folder in folders if save is not save_figures else [*folders, out]:
+            is_new = not folder.exists()
+            with suppress(StoreError, OSError):
+                save(cast(Any, explanation), folder)
+                return f"{what} in {folder} instead."
+            if is_new:
+                with suppress(OSError):
+                    folder.rmdir()
+    return "There was room for it nowhere else."
+
+
+def _reason(error: StoreError) -> str:
+    cause = error.__cause__
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(error)
 
 
 def explained(
@@ -193,13 +233,15 @@ def show_partial(
 ) -> None:
     """Say why a run ended, save what it had, say where, and name the command that goes on."""
     folder = out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}")
-    say(f"{explanation.warnings[0].text} The partial explanation is in {folder}.")
+    say(explanation.warnings[0].text)
     try:
         show(explanation, out=folder, as_json=as_json, quiet=quiet)
     except StoreError as error:
-        say(f"The partial explanation was not saved: {error}")
+        say(str(error))
     except OSError:  # the terminal is gone; the explanation was saved before it was shown
         pass
+    else:
+        say(f"The partial explanation is in {folder}.")
     if recorded:
         say(f"To go on: {shlex.join(['whygen', *sys.argv[1:]])}")
 

@@ -16,6 +16,7 @@ from whygen.evaluation import evaluate as evaluation
 from whygen.evaluation.result import Evaluation, table
 from whygen.models import ModelOptions
 from whygen.report.texts import visible
+from whygen.results.files import try_folder
 from whygen.safe import read_json
 
 
@@ -67,6 +68,9 @@ def evaluate(
     del debug
     told = {"target": target, "placeholder": placeholder, "fill": fill, "lexicon": lexicon}
     choices: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    folder = out or (directory if directory.is_dir() else directory.parent)
+    if out is not None or folder.is_dir():
+        try_folder(common.make_folder(folder))
     found = evaluation.evaluate(
         directory,
         metrics=metric or "auto",
@@ -86,13 +90,15 @@ def evaluate(
         progress=common.progress_for(quiet, as_json=as_json),
         **choices,
     )
-    found.save(out or (directory if directory.is_dir() else directory.parent))
-    if markdown is not None:
-        markdown.write_text(found.to_markdown(), encoding="utf-8")
-    if as_json:
-        common.print_json(found.to_dict())
-    elif not quiet:
-        _show(found)
+    try:
+        found.save(folder)
+        if markdown is not None:
+            markdown.write_text(found.to_markdown(), encoding="utf-8")
+    finally:  # the figures were paid for, wherever they cannot be saved
+        if as_json:
+            common.print_json(found.to_dict())
+        elif not quiet:
+            _show(found)
 
 
 def read_labels(path: Path) -> list[int]:

@@ -34,6 +34,7 @@ _NAMES: Final[Mapping[int, tuple[int, str]]] = {
     errno.EMFILE: (FAILED, "this process may open no more files. Raise the limit (ulimit -n 256), and try again."),
     errno.ENFILE: (FAILED, "this machine can open no more files. Close some programs, and try again."),
     errno.ENOSPC: (FAILED, "the disk is full. Make room; recorded answers are kept."),
+    errno.EFBIG: (FAILED, "a file would be larger than it may be. Raise the limit (ulimit -f), or give another disk."),
     errno.ENOMEM: (FAILED, "there is not enough memory."),
 }
 

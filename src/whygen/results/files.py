@@ -13,9 +13,10 @@ import errno
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ from whygen.files import require_ordinary, write_beside
 from whygen.results import media, pictures, rows
 from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, Sample
 from whygen.safe import read_json
+
+if TYPE_CHECKING:
+    from whygen.results.anchors import AnchorExplanation
 
 DOCUMENT = "explanation.json"
 DETAILS = "details.json"
@@ -69,6 +73,16 @@ def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
     return folder
 
 
+def save_figures(explanation: PromptExplanation | AnchorExplanation, folder: Path) -> Path:
+    """Write the contract's document alone, which takes little room: loaded by its path, it has no evidence.
+
+    Raises:
+        StoreError: if the folder cannot be written.
+    """
+    write_together(folder, {DOCUMENT: document_bytes(explanation.to_dict())}, stale=(DOCUMENT, *PART_NAMES))
+    return folder
+
+
 def write_together(folder: Path, parts: Mapping[str, bytes], *, stale: tuple[str, ...] = ()) -> None:
     """Write files so that the last of them is only there when all are.
 
@@ -93,6 +107,8 @@ def write_together(folder: Path, parts: Mapping[str, bytes], *, stale: tuple[str
         # reads at any moment, or after a kill at any moment, finds a document and all that belongs to it.
         for name in [name for name in waiting if name != document]:
             waiting[name] = waiting[name].replace(_by_digest(folder, name, parts[name]))
+        if document == DOCUMENT and _is_own_report(folder / REPORT):  # of what is replaced now
+            (folder / REPORT).unlink()
         waiting.pop(document).replace(folder / document)
         whole, waiting = waiting, {}  # from here on they belong to what is there
         for name, place in whole.items():
@@ -103,7 +119,7 @@ def write_together(folder: Path, parts: Mapping[str, bytes], *, stale: tuple[str
         raise StoreError(
             f"{str(folder)!r} cannot be written ({error.strerror}). Give another folder with -o, or make room. Answers "
             "that were recorded (not with --no-cache) are kept: running again asks for none of them."
-        ) from None
+        ) from error
     finally:
         for place in waiting.values():
             place.unlink(missing_ok=True)
@@ -121,10 +137,21 @@ def _by_digest(folder: Path, name: str, data: bytes) -> Path:
     return folder / f".{name}.{hashlib.sha256(data).hexdigest()[:16]}"
 
 
+_REPORT_MARK = b"whygen-explanation"
+"""Stands in every report (`whygen.report.html`), whose page holds the explanation."""
+
+
+def _is_own_report(place: Path) -> bool:
+    return place.is_file() and _REPORT_MARK in place.read_bytes()
+
+
 def _sweep(folder: Path, parts: Mapping[str, bytes], stale: tuple[str, ...]) -> None:
     """Take away what a writer that was killed left; but for what the document that is there may need."""
-    named = (_read_json(folder / DOCUMENT).get(PARTS) or {}) if (folder / DOCUMENT).is_file() and stale else {}
-    needed = {f".{name}.{str(digest)[:16]}" for name, digest in named.items()}
+    named: object = None
+    if stale and (folder / DOCUMENT).is_file():
+        with suppress(FormatError):  # what is damaged is replaced too
+            named = _read_json(folder / DOCUMENT).get(PARTS)
+    needed = {f".{name}.{str(digest)[:16]}" for name, digest in named.items()} if isinstance(named, Mapping) else set()
     for name in {*parts, *stale}:
         for left in folder.glob(f".{name}.*"):
             if left.name not in needed:
