@@ -31,7 +31,7 @@ from whygen.anchors.criteria import choose
 from whygen.anchors.diagnostics import coverage
 from whygen.anchors.groups import GROUPS, assign
 from whygen.anchors.samples import prepare
-from whygen.anchors.scoring import NoiseKind, generated, noise_for, score, settle
+from whygen.anchors.scoring import Generation, NoiseKind, noise_for, score, settle
 from whygen.anchors.selection import k_dispersion, nearest_pick
 from whygen.models import LatentModel, load_latent
 from whygen.stats.seeds import generator
@@ -80,9 +80,8 @@ def rounds_of(model: LatentModel, like: Floats, *, rounds: int, seed: int) -> Nu
     """Criteria of generated samples, one independent draw each as in the paper, ``(rounds, PER_ROUND, 2)``."""
     prepared = prepare(like, model)
     criteria, noise = choose("kld,sse", prepared).criteria, noise_for(1, seed=seed, kind="independent")
-    return np.stack([
-        np.concatenate(list(generated(model, prepared, criteria, noise, n=PER_ROUND, round_=r))) for r in range(rounds)
-    ])  # fmt: skip
+    rounds_ = (Generation(model, prepared, criteria, noise, round_=r).part(slice(0, PER_ROUND)) for r in range(rounds))
+    return np.stack([np.concatenate(list(each)) for each in rounds_])
 
 
 def calibrated(rule: str, made: Numbers) -> Calibration:

@@ -25,7 +25,7 @@ from whygen.anchors.criteria import choose
 from whygen.anchors.explain import explain_anchors
 from whygen.anchors.groups import assign
 from whygen.anchors.samples import prepare
-from whygen.anchors.scoring import generated, noise_for, score, settle
+from whygen.anchors.scoring import Generation, noise_for, score, settle
 from whygen.models import LatentModel, load_latent
 from whygen.stats.seeds import generator
 from whygen_experiments.pxgen_mnist0 import TRAINED, TRAINING, Mnist, load_mnist, train
@@ -90,10 +90,8 @@ def against_loop(model: LatentModel, mnist: Mnist) -> dict[str, Any]:
     noise = noise_for("mean", seed=0)
 
     def thresholds(with_model: LatentModel) -> np.ndarray:
-        rounds = (
-            round_maxima(generated(with_model, prepared, criteria, noise, n=LOOP_N, round_=r), names=NAMES)
-            for r in range(LOOP_R)
-        )
+        made = (Generation(with_model, prepared, criteria, noise, round_=r) for r in range(LOOP_R))
+        rounds = (round_maxima(each.part(slice(0, LOOP_N)), names=NAMES) for each in made)
         return np.array([each.value for each in mean_max(rounds, names=NAMES, per_round=LOOP_N).thresholds])
 
     found: dict[str, np.ndarray] = {}

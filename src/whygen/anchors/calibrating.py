@@ -1,11 +1,8 @@
-"""Runs the calibration that the plan names: on the scores of the reference, or on what the model generates."""
+"""Runs the calibration that the plan names: on the scores of the reference, or of what the model generated."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, cast
-
-import numpy as np
 
 from whygen.anchors.arrays import Criteria
 from whygen.anchors.calibration import (
@@ -17,11 +14,9 @@ from whygen.anchors.calibration import (
     percentile,
     round_maxima,
 )
-from whygen.anchors.criteria import ChosenCriteria
-from whygen.anchors.opening import Subject
 from whygen.anchors.presets import Plan
-from whygen.anchors.scoring import DrawNoise, Scores, Tick, generated
 from whygen.errors import UsageError
+from whygen.results.anchors_scores import Scored, Scores
 from whygen.results.prompt import Warned
 
 NO_REFERENCE = Warned(
@@ -49,23 +44,23 @@ def settle_kind(plan: Plan, *, with_reference: bool) -> str:
 
 
 def calibrate(
-    kind: str,
-    subject: Subject,
-    plan: Plan,
-    chosen: ChosenCriteria,
-    *,
-    reference: Scores | None,
-    role: str,
-    noise: DrawNoise,
-    tick: Tick | None = None,
+    kind: str, plan: Plan, scores: Scores, reference: Scored | None, *, rounds: str = "rounds"
 ) -> Calibration:
     """Thresholds of that kind.
 
+    Args:
+        kind: of calibration, settled.
+        plan: level, rounds ...
+        scores: of the explanation.
+        reference: scores of the reference, by the model or by what stands in for it.
+        rounds: the name of the generated samples, where thresholds rest on these.
+
     Raises:
-        UsageError: if the reference is too small for the level.
+        UsageError: if the reference is too small for the level, or what the calibration needs was not scored.
     """
-    names = chosen.names
-    if kind == "conformal" and reference is not None:
+    names, role = scores.names, scores.facts.role
+    if kind == "conformal":
+        assert reference is not None  # noqa: S101 - `settle_kind` looked
         return conformal(
             reference.draws,
             names=names,
@@ -75,28 +70,39 @@ def calibrate(
             multiplicity=plan.multiplicity,
         )
     if kind == "mean-max":
-        rounds = (
-            round_maxima(_generated(subject, plan, chosen, noise, r, tick), names=names) for r in range(plan.rounds)
-        )
-        return mean_max(rounds, names=names, per_round=plan.per_round)
-    values, whose = (reference.draws, role) if reference else (_pool(subject, plan, chosen, noise, tick), "generated")
+        maxima = [round_maxima([each], names=names) for each in _rounds(scores, rounds, plan.rounds, plan.per_round)]
+        return mean_max(maxima, names=names, per_round=plan.per_round)
+    if reference is not None:
+        values, whose = reference.draws, role
+    else:
+        values, whose = _rounds(scores, rounds, 1, plan.per_round)[0], "generated"
     options: dict[str, Any] = {"names": names, "role": whose}
     if kind == "percentile":
         return percentile(values, q=plan.percentile, **options)
     return deviations(values, count=plan.deviations, **options)
 
 
-def calibration_warnings(plan: Plan, subject: Subject, calibration: Calibration) -> tuple[Warned, ...]:
+def _rounds(scores: Scores, name: str, rounds: int, per_round: int) -> list[Criteria]:
+    """The first so many rounds of generated samples.
+
+    Raises:
+        UsageError: if other rounds were scored.
+    """
+    # What was generated for the other calibration will do for the model itself, not for its untrained copy.
+    held = {each: scores.rounds(each) for each in ((name, "yardstick") if name == "rounds" else (name,))}
+    sizes = {name: int(scores.facts.plan["per_round"]), "yardstick": scores.facts.per_round}
+    for each, found in held.items():
+        if len(found) >= rounds and sizes[each] == per_round:
+            return found[:rounds]
+    scored = [f"{len(found)} of {sizes[each]:,} samples" for each, found in held.items() if found]
+    raise UsageError(
+        f"This calibration rests on {rounds} rounds of {per_round:,} generated samples, and "
+        f"{' and '.join(scored) or 'none'} were scored. Explain the anchors again with calibration='mean-max', or give "
+        "rounds= and per_round= as they were scored."
+    )
+
+
+def calibration_warnings(plan: Plan, calibration: Calibration, *, with_reference: bool) -> tuple[Warned, ...]:
     """What the calibration warns of, and that there was no reference where nobody asked to go without."""
-    unasked = plan.calibration == "auto" and subject.reference is None
+    unasked = plan.calibration == "auto" and not with_reference
     return (*([NO_REFERENCE] if unasked else []), *calibration.warnings)
-
-
-def _generated(
-    subject: Subject, plan: Plan, chosen: ChosenCriteria, noise: DrawNoise, round_: int, tick: Tick | None
-) -> Iterator[Criteria]:
-    return generated(subject.model, subject.anchors, chosen.criteria, noise, n=plan.per_round, round_=round_, tick=tick)
-
-
-def _pool(subject: Subject, plan: Plan, chosen: ChosenCriteria, noise: DrawNoise, tick: Tick | None) -> Criteria:
-    return np.concatenate(list(_generated(subject, plan, chosen, noise, 0, tick)))

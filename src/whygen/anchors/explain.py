@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Hashable, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import typed
-from whygen.anchors.assemble import Assembled, assemble
-from whygen.anchors.calibrating import calibrate, calibration_warnings, settle_kind
-from whygen.anchors.calibration import Calibration
+from whygen.anchors.calibrating import settle_kind
 from whygen.anchors.checks import require_classes, require_distinct, require_pictures, require_plan, require_reference
-from whygen.anchors.controls import Measured, Run, read_against
-from whygen.anchors.criteria import ChosenCriteria, CriterionLike, FeatureEncoder, choose
+from whygen.anchors.criteria import CriterionLike, FeatureEncoder, choose
 from whygen.anchors.data import SampleSet, load_samples
-from whygen.anchors.diagnostics import (
-    check_criteria,
-    check_groups,
-    check_latents,
-    check_likeness,
-    check_power,
-    check_yardsticks,
-)
 from whygen.anchors.features import open_encoder, open_features
-from whygen.anchors.groups import Delusion, Grouping, delusion, group
 from whygen.anchors.opening import Subject, open_subject, require_posterior
-from whygen.anchors.presets import Plan, plan
-from whygen.anchors.representing import neighbours, open_space, represent
-from whygen.anchors.scoring import Scores, Tick, noise_for, reconstruct, score
-from whygen.anchors.surveying import check_features, check_reconstructions, survey
-from whygen.anchors.trivial import Base
-from whygen.calls.progress import Progress
+from whygen.anchors.presets import plan
+from whygen.anchors.reading import Phases, Shown, read_scores
+from whygen.anchors.recording import Recorder
+from whygen.anchors.scores import Work, score_samples
+from whygen.anchors.scoring import noise_for, reconstruct
+from whygen.anchors.surveying import check_reconstructions
+from whygen.calls import DEFAULT_STORE, Progress, RunOptions, open_store
 from whygen.encoders import ImageEncoder
-from whygen.errors import DataError, UnknownNameError, UsageError
+from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import Floats, LatentModel, Layout
 from whygen.models.latent.loading import load_latent
 from whygen.models.protocols import ModelOptions
 from whygen.results.anchors import AnchorExplanation
-from whygen.results.anchors_table import excess, telling
-from whygen.results.prompt import Warned
-from whygen.stats.seeds import generator
 
 ROLES = ("held-out", "training")
 MULTIPLICITIES = ("none", "benjamini-hochberg")
@@ -81,8 +67,10 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     value_range: tuple[float, float] | None = None,
     scale: Literal["logvar", "std", "var"] | None = None,
     seed: int = 0,
+    cache: Path | str | None = DEFAULT_STORE,
     options: ModelOptions | None = None,
     progress: Progress | None = None,
+    run: RunOptions | None = None,
 ) -> AnchorExplanation:
     """Which anchors a generative model knows, how sure each verdict is, and the few that stand for each group.
 
@@ -123,8 +111,10 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         value_range: lowest and highest value that the model was trained on, where the model does not say (0, 1).
         scale: what the second part of the posterior is, where the model returns a bare pair: "logvar", "std" or "var".
         seed: the same seed gives the same answer, up to rounding in any batch size.
+        cache: file of recorded scores; None keeps them in memory.
         options: device, dtype and batch size of the model.
         progress: is told how many samples were scored.
+        run: how long the run may take.
 
     Raises:
         DataError: if anchors or reference do not fit the model, or a criterion is not finite.
@@ -149,18 +139,34 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     known = tuple(cast("Sequence[Hashable]", trained.tolist() if isinstance(trained, np.ndarray) else trained or ()))
     require_classes(classifier, None if trained is None else known, reference_set)
     opened = open_encoder(encoder)
-    clock = _Clock()
+    clock = Phases()
     with clock.phase("loading"):
         subject = open_subject(latent, anchor_set, reference_set, loader=chosen_plan.loader)
         require_distinct(chosen_plan, subject)
         features = open_features(opened, subject.anchors)
         chosen = choose(chosen_plan.criteria, subject.anchors, encoder=features)
         require_posterior(subject)
-    run = _Run(
-        subject, chosen_plan, chosen, seed=seed, role=reference_role, encoder=features, clock=clock, progress=progress
-    )
-    found = run.explain(classifier=classifier, trained=None if trained is None else known)
-    return assemble(found, preset=preset, seed=seed)
+    work = Work(
+        subject=subject, plan=chosen_plan, chosen=chosen, role=reference_role, seed=seed, encoder=features,
+        kind=settle_kind(chosen_plan, with_reference=subject.reference is not None), classifier=classifier,
+        noise=noise_for(chosen_plan.draws, seed=seed, kind=chosen_plan.noise),
+        trained=None if trained is None else known, preset=preset,
+    )  # fmt: skip
+    with clock.phase("criteria"), open_store(cache) as store:
+        scores = score_samples(
+            work, Recorder(subject.model.uri, None, store, progress=progress, run=run, total=work.cost())
+        )
+    return read_scores(scores, chosen_plan, partial(_shown, subject), clock=clock)
+
+
+def _shown(subject: Subject, rows: NDArray[np.int64]) -> Shown:
+    """Representatives as pictures, and a warning of reconstructions that cannot be."""
+    anchors = subject.anchors
+    originals, made = reconstruct(subject.model, anchors, rows)
+    warnings = check_reconstructions(made, anchors.value_range)
+    if anchors.image is None or not np.isfinite(anchors.value_range).all():
+        return Shown(None, warnings)
+    return Shown((anchors.pictures(originals), anchors.pictures(made)), warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,153 +202,3 @@ def _reference(model: LatentModel, given: object | None, reading: _Reading) -> S
         return None
     brought = load_samples(model.reference)
     return replace(brought, source=f"{brought.source} (come with {model.uri})")
-
-
-@dataclass(slots=True)
-class _Clock:
-    """Seconds of each phase."""
-
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-
-    @contextmanager
-    def phase(self, name: str) -> Generator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
-
-
-@dataclass(slots=True, kw_only=False)
-class _Run:
-    """One explanation on its way: the steps, and what all of them need."""
-
-    subject: Subject
-    plan: Plan
-    chosen: ChosenCriteria
-    seed: int
-    role: str
-    encoder: FeatureEncoder | None
-    clock: _Clock
-    progress: Progress | None
-
-    def explain(self, *, classifier: Callable[[Floats], Any] | None, trained: Sequence[Hashable] | None) -> Assembled:
-        subject, clock, chosen = self.subject, self.clock, self.chosen
-        kind = settle_kind(self.plan, with_reference=subject.reference is not None)
-        noise = noise_for(self.plan.draws, seed=self.seed, kind=self.plan.noise)
-        run = Run(
-            subject=subject, plan=self.plan, chosen=chosen, kind=kind, role=self.role, noise=noise, seed=self.seed,
-            tick=self._tick(),
-        )  # fmt: skip
-        self._begin(kind, run.cost())
-        with clock.phase("criteria"):
-            base = run.base()
-            scores = self._score(run, base, "anchors")
-            reference = self._score(run, base, "reference") if subject.reference is not None else None
-        with clock.phase("calibration"):
-            calibration = calibrate(
-                kind, subject, self.plan, chosen, reference=reference, role=self.role, noise=noise, tick=self._tick()
-            )
-        with clock.phase("groups"):
-            grouping = self._group(scores, chosen, calibration)
-        with clock.phase("controls"):
-            measured = Measured(
-                scores=scores, reference=reference, calibration=calibration, grouping=grouping, base=base
-            )
-            against = read_against(run, measured)
-        with clock.phase("selection"):
-            space = open_space(self.plan, subject, scores, reference, self.encoder)
-            representatives = represent(self.plan, grouping, space, scores, seed=self.seed)
-        with clock.phase("diagnostics"):
-            near = neighbours(space, self._telling(grouping, scores, calibration, representatives.shown))
-            surveyed = survey(space)
-            tested = self._delusion(grouping, classifier, trained)
-            originals, made = reconstruct(subject.model, subject.anchors, representatives.shown)
-        self._end()
-        return Assembled(
-            subject=subject, plan=self.plan, chosen=chosen, calibration=calibration, grouping=grouping, scores=scores,
-            space=space, representatives=representatives, survey=surveyed, neighbours=near, delusion=tested,
-            originals=originals, reconstructions=made, role=self.role, seconds=clock.seconds, against=against,
-            warnings=(
-                *check_power(against.power, against.foils),
-                *check_likeness(None if kind == "mean-max" else against.likeness, surveyed.coverage, grouping),
-                *check_yardsticks(against.yardsticks, grouping),
-                *self._warnings(chosen, calibration, grouping, scores, representatives.warnings, made),
-            ),
-        )  # fmt: skip
-
-    def _score(self, run: Run, base: Base | None, which: Literal["anchors", "reference"]) -> Scores:
-        prepared = self.subject.anchors if which == "anchors" else self.subject.reference
-        assert prepared is not None  # noqa: S101 - the caller asked only where there is one
-        return score(
-            self.subject.model, prepared, run.chosen.criteria, run.noise.stream(which),
-            stand_ins=run.stand_ins(base, which), tick=run.tick,
-        )  # fmt: skip
-
-    def _group(self, scores: Scores, chosen: ChosenCriteria, calibration: Calibration) -> Grouping:
-        return group(
-            scores.draws,
-            kinds=chosen.kinds,
-            calibration=calibration,
-            rng=generator(self.seed, "flips"),
-            replicates=self.plan.replicates,
-            distinct=self.subject.distinct,
-        )
-
-    def _telling(
-        self, grouping: Grouping, scores: Scores, calibration: Calibration, shown: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """The anchors that the list of samples to look at will name."""
-        limits = np.array([threshold.value for threshold in calibration.thresholds])
-        return telling(grouping.codes, grouping.flip_rate, excess(scores.values, limits), shown)
-
-    def _delusion(
-        self, grouping: Grouping, classifier: Callable[[Floats], Any] | None, trained: Sequence[Hashable] | None
-    ) -> Delusion | None:
-        """Whether a classifier reads reconstructions as the trained class (METHODS B3)."""
-        if classifier is None:
-            return None
-        known = self.subject.reference_set.labels if self.subject.reference_set else None
-        classes = tuple(trained) if trained is not None else tuple(sorted(set(known or ()), key=str))
-        everything = np.arange(len(self.subject.anchors))
-        _, made = reconstruct(self.subject.model, self.subject.anchors, everything)
-        readings = np.asarray(classifier(made))
-        if readings.shape != (len(everything),):
-            raise DataError(f"classifier gave shape {readings.shape}; it must give one label for each sample.")
-        own = self.subject.anchor_set.labels
-        return delusion(grouping.codes, readings, trained=classes, labels=None if own is None else np.array(own))
-
-    def _warnings(
-        self,
-        chosen: ChosenCriteria,
-        calibration: Calibration,
-        grouping: Grouping,
-        scores: Scores,
-        picked: tuple[Warned, ...],
-        made: Floats,
-    ) -> tuple[Warned, ...]:
-        return (
-            *self.subject.warnings,
-            *chosen.warnings,
-            *calibration_warnings(self.plan, self.subject, calibration),
-            *check_latents(scores.means),
-            *check_features(self.encoder, self.subject.anchors),
-            *check_criteria(scores.draws, chosen.names),
-            *check_reconstructions(made, self.subject.anchors.value_range),
-            *check_groups(grouping),
-            *picked,
-        )
-
-    def _begin(self, kind: str, controls: int) -> None:
-        if self.progress is not None:
-            scored = len(self.subject.anchors) + (len(self.subject.reference) if self.subject.reference else 0)
-            drawn = self.plan.rounds * self.plan.per_round if kind == "mean-max" else 0
-            self.progress.begin(scored + drawn + controls, "samples")
-
-    def _tick(self) -> Tick | None:
-        progress = self.progress
-        return None if progress is None else lambda n: progress.advance(n, cached=False)
-
-    def _end(self) -> None:
-        if self.progress is not None:
-            self.progress.end()

@@ -103,17 +103,20 @@ def _back(base: Prepared, images: Floats) -> Floats:
 
 
 def power(
-    names: Sequence[str], foil: str, base: tuple[Criteria, Floats], others: tuple[Criteria, Floats]
+    names: Sequence[str],
+    foil: str,
+    base: tuple[Criteria, NDArray[np.int64]],
+    others: tuple[Criteria, NDArray[np.int64]],
 ) -> list[PowerRecord]:
     """For each criterion, whether it tells the base from a foil.
 
     Args:
         names: of the c criteria.
         foil: its name.
-        base: criteria ``(m, c)`` of samples, and some of the samples.
+        base: criteria ``(m, c)`` of samples, and the compressed sizes of some of them.
         others: the same of the foils.
     """
-    of_size = auroc(sizes(base[1], like=base[1]), sizes(others[1], like=base[1]))[0]
+    of_size = auroc(base[1], others[1])[0]
     records: list[PowerRecord] = []
     for place, name in enumerate(names):
         area, low, high = auroc(base[0][:, place], others[0][:, place])

@@ -20,8 +20,25 @@ PERMUTATIONS = 999
 LEVEL = 0.05
 
 
+def own_neighbours(anchors: Prepared, reference: Prepared, rng: np.random.Generator) -> NDArray[np.int64] | None:
+    """For equally many samples of both sides, drawn by ``rng``, the place of each one's nearest neighbour among all.
+
+    None where either side has fewer than ten samples.
+    """
+    rows = _drawn(len(anchors), len(reference), rng)
+    if rows is None:
+        return None
+    parts = (part.rows(some).reshape(len(some), -1) for part, some in zip((anchors, reference), rows, strict=True))
+    return _nearest(np.concatenate(list(parts)))
+
+
+def _drawn(n: int, m: int, rng: np.random.Generator) -> list[NDArray[np.int64]] | None:
+    size = min(n, m, MOST)
+    return None if size < FEWEST else [rng.permutation(count)[:size] for count in (n, m)]
+
+
 def likeness(
-    anchors: Prepared, reference: Prepared, values: tuple[Criteria, Criteria], rng: np.random.Generator
+    neighbour: NDArray[np.int64] | None, values: tuple[Criteria, Criteria], rng: np.random.Generator
 ) -> LikenessRecord | None:
     """Permutation tests of equal distributions, on the samples themselves and on each criterion.
 
@@ -29,24 +46,19 @@ def likeness(
     the largest distance of the two distribution functions (Smirnov). Equally many of both sides are compared.
 
     Args:
-        anchors: the anchors.
-        reference: the reference.
+        neighbour: what `own_neighbours` gave for anchors and reference.
         values: criteria of both, ``(n, c)`` and ``(m, c)``.
-        rng: draws samples and permutations.
+        rng: draws samples and permutations; of the same seed as there.
 
     Returns:
         None where either side has fewer than ten samples.
     """
-    size = min(len(anchors), len(reference), MOST)
-    if size < FEWEST:
+    rows = _drawn(len(values[0]), len(values[1]), rng)
+    if rows is None or neighbour is None:
         return None
-    rows = [rng.permutation(len(part))[:size] for part in (anchors, reference)]
-    points = np.concatenate(
-        [part.rows(some).reshape(size, -1) for part, some in zip((anchors, reference), rows, strict=True)]
-    )
+    size = len(rows[0])
     side = np.repeat([True, False], size)
     permuted = rng.permuted(np.tile(side, (PERMUTATIONS, 1)), axis=1)
-    neighbour = _nearest(points)
     own, by_chance = _own(side[None], neighbour), _own(permuted, neighbour)
     p_values = [_p_value(own[0], by_chance)]
     pooled = np.concatenate([part[some] for part, some in zip(values, rows, strict=True)])

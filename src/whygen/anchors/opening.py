@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from whygen.anchors.data import SampleSet
 from whygen.anchors.samples import Prepared, prepare, require_rows, saturated
 from whygen.anchors.scoring import settle
 from whygen.models.latent import LatentModel
-from whygen.results.anchors import SkippedRecord
+from whygen.results.anchors_scores import SkippedRecord
 from whygen.results.prompt import Warned
 
 PROBED = 32
@@ -37,6 +37,14 @@ class Subject:
     reference_rows: Rows | None
     warnings: tuple[Warned, ...]
     skipped: tuple[SkippedRecord, ...]
+
+    def first(self, n: int) -> Subject:
+        """The first ``n`` anchors alone, where a run ended before the others were scored."""
+        rows = np.arange(n)
+        return replace(
+            self, anchors=self.anchors.only(rows), anchor_set=self.anchor_set.only(rows),
+            distinct=self.distinct[self.distinct < n],
+        )  # fmt: skip
 
 
 def open_subject(

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.anchors.arrays import Points
-from whygen.anchors.criteria import FeatureEncoder, features
 from whygen.anchors.diagnostics import check_selection
 from whygen.anchors.groups import GROUPS, Grouping
-from whygen.anchors.opening import Subject
 from whygen.anchors.presets import Plan, Selecting, parse_select
 from whygen.anchors.samples import Prepared
-from whygen.anchors.scoring import Scores
 from whygen.anchors.selection import SELECTIONS, Selection
 from whygen.anchors.selection.dispersion import EXACT_LIMIT
 from whygen.anchors.selection.kinds import distance_blocks
 from whygen.anchors.selection.medoids import require_faster_pam
 from whygen.errors import UnknownNameError, UsageError
+from whygen.models.latent import UNBOUNDED, Layout
+from whygen.results.anchors_scores import Scored, Scores
 from whygen.results.anchors_table import UNSURE
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
@@ -48,42 +47,60 @@ class Space:
     """Shape ``(m, dim)``; None without a reference, or where the space is that of the criteria."""
 
 
-def open_space(
-    plan: Plan, subject: Subject, scores: Scores, reference: Scores | None, encoder: FeatureEncoder | None
-) -> Space:
+def open_space(plan: Plan, scores: Scores) -> Space:
     """Anchors and reference as points of the space that the plan names.
+
+    Raises:
+        UsageError: if the scores do not hold what that takes.
+    """
+    arrays, facts = scores.arrays, scores.facts
+    name = settled_space(plan.space, facts.shape, has_features="anchors/features" in arrays)
+    if name == "criteria":
+        values = scores.anchors.values
+        spread = values.std(axis=0)
+        return Space(name, (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1), None)
+    kept = {"latent": "means", "features": "features", "pixels": "raw"}[name]
+    if f"anchors/{kept}" not in arrays or (facts.reference is not None and f"reference/{kept}" not in arrays):
+        raise UsageError(
+            f"space={name!r} is not among what was kept of this explanation. Give space='latent' or 'criteria', or "
+            f"explain the anchors again with space={name!r}."
+        )
+    if name == "pixels":
+        held = samples_of(scores)
+        own, other = (None if each is None else each.rows(slice(None)).reshape(len(each), -1) for each in held)
+    else:
+        own, other = (arrays.get(f"{which}/{kept}") for which in ("anchors", "reference"))
+    assert own is not None  # noqa: S101 - looked at above
+    return Space(name, own, other)
+
+
+def samples_of(scores: Scores) -> tuple[Prepared | None, Prepared | None]:
+    """Anchors and reference as the model took them, as far as they were kept."""
+    facts = scores.facts
+    anchors, reference = (
+        None if record is None or f"{which}/raw" not in scores.arrays else Prepared(
+            raw=scores.arrays[f"{which}/raw"], shape=facts.shape, order=record.order, scale=record.scale,
+            offset=record.offset, layout=cast("Layout | None", facts.layout), image=facts.image,
+            value_range=facts.value_range or UNBOUNDED,
+        )
+        for which, record in (("anchors", facts.anchors), ("reference", facts.reference))
+    )  # fmt: skip
+    return anchors, reference
+
+
+def settled_space(space: str, shape: Sequence[int], *, has_features: bool) -> str:
+    """Where distances are measured: as asked for, or by what there is.
 
     Raises:
         UsageError: if features are asked for without an encoder.
     """
-    name = _settled(plan.space, subject.anchors, encoder)
-    if name == "criteria":
-        values = scores.values
-        spread = values.std(axis=0)
-        return Space(name, (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1), None)
-    return Space(
-        name,
-        _points(name, subject.anchors, scores, encoder),
-        None if subject.reference is None else _points(name, subject.reference, reference, encoder),
-    )
-
-
-def _settled(space: str, anchors: Prepared, encoder: FeatureEncoder | None) -> str:
-    if space == "features" and encoder is None:
+    if space == "features" and not has_features:
         raise UsageError("space='features' needs an encoder: give encoder=callable (samples -> (n, dim)).")
     if space != "auto":
         return space
-    if encoder is not None:
+    if has_features:
         return "features"
-    return "pixels" if int(np.prod(anchors.shape)) <= SMALL else "latent"
-
-
-def _points(name: str, prepared: Prepared, scores: Scores | None, encoder: FeatureEncoder | None) -> Points:
-    if name == "latent" and scores is not None:
-        return scores.means
-    if name == "features" and encoder is not None:
-        return np.concatenate([features(encoder, part) for _, part in prepared.batches(prepared.batch_size)])
-    return prepared.rows(slice(None)).reshape(len(prepared), -1)
+    return "pixels" if int(np.prod(shape)) <= SMALL else "latent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +150,7 @@ def _try_options(plan: Plan, selecting: Selecting) -> None:
         raise UsageError(f"select is {plan.select!r}: an option has a value of the wrong kind ({error}).") from error
 
 
-def represent(plan: Plan, grouping: Grouping, space: Space, scores: Scores, *, seed: int) -> Representatives:
+def represent(plan: Plan, grouping: Grouping, space: Space, scores: Scored, *, seed: int) -> Representatives:
     """Pick representatives of every group that has members, each anchor and its copies once.
 
     Unless the plan asks for all members: the typical one first, then whom the selection picks among those whose

@@ -69,10 +69,11 @@ class Prepared:
             values += np.float32(self.offset)
         return values.reshape(len(values), *self.shape)
 
-    def batches(self, size: int) -> Iterator[tuple[slice, Floats]]:
-        """All samples in order, ``size`` at a time, each with its place."""
-        for start in range(0, len(self), size):
-            place = slice(start, min(start + size, len(self)))
+    def batches(self, size: int, within: slice | None = None) -> Iterator[tuple[slice, Floats]]:
+        """All samples in order (or those of a part), ``size`` at a time, each with its place."""
+        first, last = (0, len(self)) if within is None else (within.start, within.stop)
+        for start in range(first, last, size):
+            place = slice(start, min(start + size, last))
             yield place, self.rows(place)
 
     def images(self, samples: Floats) -> Floats:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -21,6 +21,7 @@ from whygen.anchors.criteria import Batch, Criterion, Scorer
 from whygen.anchors.samples import Prepared, Raw, prepare
 from whygen.errors import DataError, ModelError, UsageError, WhygenError
 from whygen.models.latent import Floats, LatentModel, Layout
+from whygen.results.anchors_scores import Scored
 from whygen.stats.seeds import generator
 
 NoiseKind: TypeAlias = Literal["mean", "shared", "independent"]
@@ -31,9 +32,11 @@ StandIn: TypeAlias = Callable[[slice, Floats], Floats]
 Numbered: TypeAlias = int | NDArray[np.int64]
 """The number of the first sample of a batch, or of each."""
 POSTERIOR_MEAN = "posterior mean"
+"""What the model makes of the mean of the posterior, without noise: the reconstruction that is shown."""
+SKIPPED = 4096
+"""So many samples' noise is drawn at once where it is only skipped."""
 DRAWS_AT_MOST = 10_000
 """More posterior draws than this make no figure steadier, and take days."""
-"""What the model makes of the mean of the posterior, without noise: the reconstruction that is shown."""
 StandIns: TypeAlias = Mapping[str, Sequence[StandIn]]
 """By name; of several the lowest score counts."""
 
@@ -63,9 +66,18 @@ class DrawStream:
         self._kind = noise.kind
         self._generators = generators
         self._shared: list[Floats] = []
+        self.at = 0
+        """Samples that noise was handed out for."""
+
+    def skip_to(self, start: int, dim: int) -> None:
+        """Leave out the noise of samples that were scored before, up to the one at ``start``."""
+        while self._kind == "independent" and self.at < start:
+            self.next(min(start - self.at, SKIPPED), dim)
+        self.at = start
 
     def next(self, n: int, dim: int) -> list[Floats]:
         """For each draw an array that broadcasts to ``(n, dim)``."""
+        self.at += n
         if self._kind == "mean":
             return [np.zeros((1, dim), np.float32)]
         if self._kind == "independent":
@@ -85,23 +97,6 @@ def noise_for(draws: int | Literal["mean"], *, seed: int, kind: NoiseKind = "sha
     return DrawNoise(seed, draws, kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What the criteria say of samples."""
-
-    draws: Criteria
-    """Of each posterior draw, shape ``(S, n, c)``."""
-    means: Floats
-    """Posterior means, shape ``(n, d)``."""
-    stand_ins: Mapping[str, Criteria] = field(default_factory=dict[str, Criteria])
-    """What the criteria say where something stands in for the reconstructions, ``(n, c)`` each."""
-
-    @property
-    def values(self) -> Criteria:
-        """Averaged over the draws, shape ``(n, c)``."""
-        return self.draws.mean(axis=0)
-
-
 def score(
     model: LatentModel,
     prepared: Prepared,
@@ -110,8 +105,21 @@ def score(
     *,
     stand_ins: StandIns | None = None,
     tick: Tick | None = None,
-) -> Scores:
+    within: slice | None = None,
+    watch: Callable[[slice, Floats, Floats | None], None] | None = None,
+) -> Scored:
     """The criteria of every sample under every draw, and of whatever stands in for its reconstruction.
+
+    Args:
+        model: encodes and decodes.
+        prepared: the samples.
+        criteria: what is measured.
+        stream: noise of the posterior draws.
+        stand_ins: what stands in for the reconstructions.
+        tick: told how many samples were scored.
+        within: score these samples alone, as they are scored among all.
+        watch: shown each batch: its place, its samples, and what the model makes of their posterior means (None
+            without stand-ins, which need it).
 
     Raises:
         ModelError: if the model returns NaN or an infinite value; the message names the first bad sample.
@@ -120,49 +128,78 @@ def score(
     draws: list[Criteria] = []
     means: list[Floats] = []
     others: dict[str, list[Criteria]] = {name: [] for name in stand_ins or {}}
-    for place, samples in prepared.batches(model.batch_size or prepared.batch_size):
+    for place, samples in prepared.batches(model.batch_size or prepared.batch_size, within):
         mean, logvar = _encode(model, samples, prepared, place.start)
+        if within is not None:
+            stream.skip_to(place.start, mean.shape[1])
         scorers = _scorers(criteria, prepared, samples, mean, logvar)
         draws.append(_score_batch(model, prepared, scorers, mean, logvar, stream, first=place.start))
         means.append(mean)
+        made = None
         if stand_ins:
             made = _checked(model.decode(mean), model, prepared.shape, prepared, "decode", place.start)
             others.setdefault(POSTERIOR_MEAN, []).append(_lowest(scorers, [made]))
         for name, some in (stand_ins or {}).items():
             others[name].append(_lowest(scorers, [stand_in(place, samples) for stand_in in some]))
+        if watch is not None:
+            watch(place, samples, made)
         if tick is not None:
             tick(len(samples))
     stood_in = {name: np.concatenate(parts) for name, parts in others.items()}
-    return Scores(np.concatenate(draws, axis=1), np.concatenate(means), stood_in)
+    return Scored(np.concatenate(draws, axis=1), np.concatenate(means), stood_in)
 
 
-def generated(
-    model: LatentModel,
-    like: Prepared,
-    criteria: Sequence[Criterion],
-    noise: DrawNoise,
-    *,
-    n: int,
-    round_: int,
-    tick: Tick | None = None,
-) -> Iterator[Criteria]:
-    """The criteria of ``n`` generated samples, encoded and decoded again, as the paper calibrates (METHODS B2).
+class Generation:
+    """One round of generated samples, scored in order as the paper calibrates (METHODS B2).
 
-    Yields:
-        Averages over the draws, ``(b, c)`` for each batch.
+    Its random numbers are one stream, so a run that goes on draws those of what was scored before, and scores it not.
     """
-    rng = generator(noise.seed, "generated", round_)
-    stream = noise.stream("generated", round_)
-    size = model.batch_size or like.batch_size
-    described = replace(like, what="generated sample")
-    for start in range(0, n, size):
-        samples = _checked(model.sample(min(size, n - start), rng), model, like.shape, described, "sample", start)
-        mean, logvar = _encode(model, samples, described, start)
-        scorers = _scorers(criteria, described, samples, mean, logvar)
-        values = _score_batch(model, described, scorers, mean, logvar, stream, first=start)
-        if tick is not None:
-            tick(len(samples))
-        yield values.mean(axis=0)
+
+    def __init__(
+        self, model: LatentModel, like: Prepared, criteria: Sequence[Criterion], noise: DrawNoise, *, round_: int
+    ) -> None:
+        self._model = model
+        self._like = replace(like, what="generated sample")
+        self._criteria = criteria
+        self._rng = generator(noise.seed, "generated", round_)
+        self._stream = noise.stream("generated", round_)
+        self._at = 0
+
+    def part(self, within: slice, *, tick: Tick | None = None) -> Iterator[Criteria]:
+        """The criteria of samples ``within`` the round, which must come after those that were asked for before.
+
+        Yields:
+            Averages over the draws, ``(b, c)`` for each batch.
+        """
+        self._skip_to(within.start)
+        while self._at < within.stop:
+            start = self._at
+            samples = self._sample(min(self._size, within.stop - start))
+            samples = _checked(samples, self._model, self._like.shape, self._like, "sample", start)
+            mean, logvar = _encode(self._model, samples, self._like, start)
+            self._stream.skip_to(start, mean.shape[1])
+            scorers = _scorers(self._criteria, self._like, samples, mean, logvar)
+            values = _score_batch(self._model, self._like, scorers, mean, logvar, self._stream, first=start)
+            if tick is not None:
+                tick(len(samples))
+            yield values.mean(axis=0)
+
+    @property
+    def _size(self) -> int:
+        return self._model.batch_size or self._like.batch_size
+
+    def _sample(self, n: int) -> Floats:
+        self._at += n
+        return self._model.sample(n, self._rng)
+
+    def _skip_to(self, start: int) -> None:
+        while self._at < start:
+            n = min(self._size, start - self._at)
+            if self._model.sampler is None and self._model.latent_dim is not None:  # nobody needs to decode these
+                self._rng.standard_normal((n, self._model.latent_dim), dtype=np.float32)
+                self._at += n
+            else:
+                self._sample(n)
 
 
 def reconstruct(model: LatentModel, prepared: Prepared, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:

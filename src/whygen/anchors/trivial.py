@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from whygen.anchors.criteria import Criterion
 from whygen.anchors.samples import Prepared
-from whygen.anchors.scoring import POSTERIOR_MEAN, Scores, StandIn, StandIns, reconstruct
+from whygen.anchors.scoring import POSTERIOR_MEAN, StandIn, StandIns, reconstruct
 from whygen.models.latent import Floats, LatentModel
+from whygen.results.anchors_scores import CriterionRecord, Scored
 
 MEAN, CONSTANT, OWN, NEAREST, OTHERS = "mean", "constant", "own", "nearest", "others"
 BARS = (MEAN, CONSTANT, OWN, NEAREST)
@@ -40,15 +41,15 @@ class Base:
         prepared: those samples.
         is_reference: whether they are the reference.
         mean: their mean, in the model's shape, float64.
-        made: the model's reconstructions of a few of them, ``(r, *shape)``.
+        typical: the mean of the model's reconstructions of a few of them, in the model's shape.
         known: rows that the nearest sample is looked for among.
-        others: some of ``made``, ``(k, *shape)``.
+        others: some of these reconstructions, ``(k, *shape)``.
     """
 
     prepared: Prepared
     is_reference: bool
     mean: NDArray[np.float64]
-    made: Floats
+    typical: Floats
     known: NDArray[np.int64]
     others: Floats
 
@@ -57,20 +58,31 @@ class Base:
         return "reference" if self.is_reference else "anchors"
 
 
-def base_of(model: LatentModel, prepared: Prepared, rng: np.random.Generator, *, is_reference: bool) -> Base:
-    """The base for trivial reconstructions; the model reconstructs at most `MOST_BASE` of its samples."""
-    order = rng.permutation(len(prepared)).astype(np.int64)
-    rows = np.sort(order[:MOST_BASE])
-    size = prepared.batch_size
-    total = sum((part.sum(axis=0, dtype=np.float64) for _, part in prepared.batches(size)), start=np.float64(0))
+def reconstructions(model: LatentModel, prepared: Prepared, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """The mean of the model's reconstructions of at most `MOST_BASE` samples, and some of these reconstructions."""
+    rows = np.sort(rng.permutation(len(prepared)).astype(np.int64)[:MOST_BASE])
     _, made = reconstruct(model, prepared, rows)
+    typical = made.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return typical, made[rng.permutation(len(made))[:MOST_OTHERS]]
+
+
+def base_of(prepared: Prepared, made: tuple[Floats, Floats], rng: np.random.Generator, *, is_reference: bool) -> Base:
+    """The base for trivial reconstructions.
+
+    Args:
+        prepared: its samples.
+        made: what `reconstructions` gave for them.
+        rng: of the same seed as there.
+        is_reference: whether they are the reference.
+    """
+    parts = (part.sum(axis=0, dtype=np.float64) for _, part in prepared.batches(prepared.batch_size))
     return Base(
         prepared=prepared,
         is_reference=is_reference,
-        mean=np.asarray(total / len(prepared)),
-        made=made,
-        known=np.sort(order[:MOST_KNOWN]),
-        others=made[rng.permutation(len(made))[:MOST_OTHERS]],
+        mean=np.asarray(sum(parts, start=np.float64(0)) / len(prepared)),
+        typical=made[0],
+        known=np.sort(rng.permutation(len(prepared)).astype(np.int64)[:MOST_KNOWN]),
+        others=made[1],
     )
 
 
@@ -81,11 +93,10 @@ def stand_ins(base: Base, *, own: bool) -> StandIns:
         base: what they are made of.
         own: whether the set *is* the base: then no sample takes part in its mean, and none is its own neighbour.
     """
-    mean_made = base.made.mean(axis=0, dtype=np.float64).astype(np.float32)
     return {
         MEAN: [_mean(base, own=own)],
         CONSTANT: [lambda _, samples: _flat(base.prepared, samples)],
-        OWN: [_always(mean_made)],
+        OWN: [_always(base.typical)],
         NEAREST: [_nearest(base, own=own)],
         OTHERS: [_always(each) for each in base.others],
     }
@@ -135,7 +146,7 @@ def _nearest(base: Base, *, own: bool) -> StandIn:
     return stand_in
 
 
-def gains(scores: Scores, criteria: Sequence[Criterion]) -> NDArray[np.float64]:
+def gains(scores: Scored, criteria: Sequence[Criterion | CriterionRecord]) -> NDArray[np.float64]:
     """Part of the best trivial reconstruction's error that the model saves, ``(n, c)``; NaN for intrinsic criteria."""
     values, bars = scores.stand_ins[POSTERIOR_MEAN], np.min([scores.stand_ins[name] for name in BARS], axis=0)
     saved = np.divide(bars - values, np.abs(bars), out=np.zeros_like(values), where=bars != 0)
@@ -143,7 +154,7 @@ def gains(scores: Scores, criteria: Sequence[Criterion]) -> NDArray[np.float64]:
     return saved
 
 
-def coming_back(scores: Scores, gain: NDArray[np.float64]) -> NDArray[np.bool_]:
+def coming_back(scores: Scored, gain: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which samples come back, ``(n,)``: by every extrinsic criterion, better than what is trivial and than others."""
     intrinsic = np.isnan(gain)
     nearest = scores.stand_ins[POSTERIOR_MEAN] <= scores.stand_ins[OTHERS]

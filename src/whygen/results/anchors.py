@@ -6,16 +6,18 @@ The JSON (`AnchorExplanation.to_dict`) is a contract and holds what a program ne
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from whygen._arguments import typed
-from whygen.errors import UnknownNameError
+from whygen.errors import MissingError, UnknownNameError
+from whygen.plugins import imported
 from whygen.results.anchors_controls import (
     ComesBackRecord,
     ControlRecord,
@@ -25,17 +27,19 @@ from whygen.results.anchors_controls import (
     TailsRecord,
     YardstickRecord,
 )
-from whygen.results.prompt import Record, Text, Warned
+from whygen.results.anchors_scores import CriterionRecord, Scores, SkippedRecord
+from whygen.results.prompt import Record, Warned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file.
 
 2: ``low`` and ``high`` of a group hold both errors (anchors and reference), the group BELOW, and what shares are read
 against: ``tails``, ``comes_back``, ``controls``, ``foils``, ``power``, ``likeness``, ``yardsticks``.
 3: the table of the anchors is JSON Lines, which need no further package; it was parquet.
+4: the folder holds the scores too (scores.json, scores.safetensors), which `AnchorExplanation.read` reads.
 """
 
 GROUPS = ("HIHE", "HILE", "LIHE", "LILE", "BELOW")
@@ -43,14 +47,6 @@ GROUPS = ("HIHE", "HILE", "LIHE", "LILE", "BELOW")
 
 A group's code in `AnchorEvidence.codes` is its place here. Explanations of schema 1 have no BELOW.
 """
-
-
-class CriterionRecord(Record):
-    """One number an anchor, low = high affinity."""
-
-    name: str
-    kind: Literal["intrinsic", "extrinsic"]
-    unit: str
 
 
 class CalibrationRecord(Record):
@@ -149,13 +145,6 @@ class BelowRecord(Record):
     simple: int
 
 
-class SkippedRecord(Record):
-    """A file or row that could not be read, and why."""
-
-    name: Text
-    reason: Text
-
-
 class Details(Record):
     """How it was made, and what a person wants to know besides the contract's JSON."""
 
@@ -195,6 +184,8 @@ class Details(Record):
     skipped: tuple[SkippedRecord, ...] = ()
     seconds: dict[str, float] = Field(default_factory=dict)
     """Time of each phase. The only part of an explanation that differs between two runs with one seed."""
+    ended: Literal["interrupt", "deadline"] | None = None
+    """Why fewer was scored than asked for, if so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,10 +257,14 @@ class AnchorExplanation(Record):
     power: tuple[PowerRecord, ...] = ()
     likeness: LikenessRecord | None = None
     yardsticks: tuple[YardstickRecord, ...] = ()
+    ended: Literal["interrupt", "deadline"] | None = Field(default=None, exclude=True)
+    """Why fewer was scored than asked for, if so; kept in ``details.json``."""
     details: Details | None = Field(default=None, exclude=True, repr=False)
     """None when only the JSON was loaded."""
     evidence: AnchorEvidence | None = Field(default=None, exclude=True, repr=False)
     """None when only the JSON was loaded."""
+    scores: Scores | None = Field(default=None, exclude=True, repr=False)
+    """All that was scored, which `read` reads again. None when only the JSON was loaded, or it was saved before."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of the contract: plain values only."""
@@ -277,7 +272,7 @@ class AnchorExplanation(Record):
 
     @typed()
     def save(self, folder: str | Path) -> Path:
-        """Write explanation.json, details.json, anchors.jsonl, arrays.safetensors and look_at.csv into a folder."""
+        """Write explanation.json, details.json, anchors.jsonl, the arrays, the scores and look_at.csv into a folder."""
         from whygen.results.anchors_files import save
 
         return save(self, Path(folder))
@@ -294,6 +289,55 @@ class AnchorExplanation(Record):
         from whygen.results.anchors_files import load
 
         return load(Path(path))
+
+    @typed()
+    def read(
+        self,
+        *,
+        criteria: str | Sequence[str] | None = None,
+        calibration: str | None = None,
+        alpha: float | None = None,
+        level: Literal["per-criterion", "joint"] | None = None,
+        multiplicity: Literal["none", "benjamini-hochberg"] | None = None,
+        rounds: int | None = None,
+        per_round: int | None = None,
+        select: str | None = None,
+        space: str | None = None,
+        controls: str | None = None,
+        trained: Sequence[str | int] | None = None,
+    ) -> AnchorExplanation:
+        """What the same scores say by other thresholds, groups or selections. No model is asked.
+
+        Each argument is as `whygen.explain_anchors` has it; those that are None stay as they were.
+
+        Args:
+            criteria: some of those that were scored.
+            calibration: a kind that what was scored is enough for.
+            alpha: chance that a sample like the reference is called low.
+            level: whether alpha is for each criterion or for all together.
+            multiplicity: "benjamini-hochberg" bounds the share of false ones among the low instead.
+            rounds: R of mean-max, at most as many as were scored.
+            per_round: N of mean-max, as it was scored.
+            select: how representatives are picked.
+            space: where distances are measured, among what was kept.
+            controls: some of those that were scored.
+            trained: labels that the model was trained on, where a classifier read the reconstructions.
+
+        Raises:
+            MissingError: if the explanation holds no scores.
+            UsageError: if what it takes was not scored.
+        """
+        if self.scores is None:
+            raise MissingError(
+                "This explanation holds no scores: it was loaded from its JSON alone, or saved by an earlier version. "
+                "Load its folder, or explain the anchors again with this version."
+            )
+        given = {
+            "criteria": criteria, "calibration": calibration, "alpha": alpha, "level": level,
+            "multiplicity": multiplicity, "rounds": rounds, "per_round": per_round, "select": select, "space": space,
+            "controls": controls,
+        }  # fmt: skip
+        return _reader()(self, {name: each for name, each in given.items() if each is not None}, trained)
 
     def table(self) -> dict[str, list[Any]]:
         """One row an anchor as columns: name, label, group, criteria, p-values, flip rate, neighbour, reason."""
@@ -351,3 +395,8 @@ class AnchorExplanation(Record):
         return f"<AnchorExplanation of {self.model}: {self.n_anchors} anchors, {shares}>"
 
     __str__ = __repr__
+
+
+def _reader() -> Callable[..., AnchorExplanation]:
+    """The wing that reads scores. It stands above results, which know it by name alone."""
+    return cast("Callable[..., AnchorExplanation]", imported("whygen.anchors.reading:read"))

@@ -19,6 +19,7 @@ from safetensors.numpy import save as tensors
 from whygen.errors import FormatError
 from whygen.results import rows
 from whygen.results.anchors import SCHEMA, AnchorEvidence, AnchorExplanation, Details
+from whygen.results.anchors_scores import Scores, ScoresRecord
 from whygen.results.files import (
     ARRAYS,
     DETAILS,
@@ -34,6 +35,8 @@ from whygen.results.files import (
 ANCHORS = "anchors.jsonl"
 EARLIER_ANCHORS = "anchors.parquet"
 """As schemas 1 and 2 wrote them."""
+SCORES = "scores.json"
+SCORE_ARRAYS = "scores.safetensors"
 LOOK_AT = "look_at.csv"
 OPTIONAL_ARRAYS = (
     "p_values",
@@ -61,8 +64,12 @@ def save(explanation: AnchorExplanation, folder: Path) -> Path:
         parts[ANCHORS] = _lines(explanation.table())
         parts[ARRAYS] = tensors(_arrays(explanation.evidence))
         parts[LOOK_AT] = _csv(explanation.look_at())
+    if explanation.scores is not None:
+        parts[SCORES] = document_bytes(explanation.scores.facts.model_dump(mode="json"))
+        parts[SCORE_ARRAYS] = tensors(explanation.scores.kept())
     parts[DOCUMENT] = document_bytes(explanation.to_dict())
-    write_together(folder, parts, stale=(DOCUMENT, DETAILS, ANCHORS, EARLIER_ANCHORS, ARRAYS, LOOK_AT))
+    stale = (DOCUMENT, DETAILS, ANCHORS, EARLIER_ANCHORS, ARRAYS, LOOK_AT, SCORES, SCORE_ARRAYS)
+    write_together(folder, parts, stale=stale)
     return folder
 
 
@@ -76,14 +83,21 @@ def load(path: Path) -> AnchorExplanation:
     document = read_document(path)
     file = path / DOCUMENT if path.is_dir() else path
     check_schema(document, file, newest=SCHEMA)
-    names = (DETAILS, ARRAYS, ANCHORS, EARLIER_ANCHORS) if path.is_dir() else ()
+    names = (DETAILS, ARRAYS, ANCHORS, EARLIER_ANCHORS, SCORES, SCORE_ARRAYS) if path.is_dir() else ()
     where = {name: part_of(path, name, document) for name in names}
     document = {name: value for name, value in document.items() if name != PARTS}
     try:
         if not path.is_dir():
             return AnchorExplanation.model_validate(document)
+        details = _load_details(where)
         return AnchorExplanation.model_validate(
-            {**document, "details": _load_details(where), "evidence": _load_evidence(where)}
+            {
+                **document,
+                "ended": None if details is None else details.ended,
+                "details": details,
+                "evidence": _load_evidence(where),
+                "scores": _load_scores(where),
+            }
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -136,6 +150,16 @@ def _load_evidence(where: Mapping[str, Path]) -> AnchorEvidence | None:
         return AnchorEvidence(**arrays, names=names, labels=labels)
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise FormatError(f"The arrays in {str(where[ARRAYS].parent)!r} cannot be read: {error}") from error
+
+
+def _load_scores(where: Mapping[str, Path]) -> Scores | None:
+    if not (where[SCORES].is_file() and where[SCORE_ARRAYS].is_file()):
+        return None
+    facts = ScoresRecord.model_validate(read_document(where[SCORES]))
+    try:
+        return Scores(facts, load_file(where[SCORE_ARRAYS]))
+    except (OSError, SafetensorError, TypeError, ValueError) as error:
+        raise FormatError(f"The scores in {str(where[SCORES].parent)!r} cannot be read: {error}") from error
 
 
 def _names(where: Mapping[str, Path]) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:

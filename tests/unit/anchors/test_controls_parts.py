@@ -9,10 +9,10 @@ from scipy.stats import ks_2samp, mannwhitneyu
 
 from whygen.anchors.criteria import choose
 from whygen.anchors.foils import make_foils, sizes
-from whygen.anchors.likeness import likeness
+from whygen.anchors.likeness import likeness, own_neighbours
 from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import noise_for, score
-from whygen.anchors.trivial import BARS, NEAREST, OTHERS, base_of, coming_back, gains, stand_ins
+from whygen.anchors.trivial import BARS, NEAREST, OTHERS, base_of, coming_back, gains, reconstructions, stand_ins
 from whygen.encoders import PixelPatches
 from whygen.errors import UsageError
 from whygen.models.latent import LatentModel
@@ -31,7 +31,8 @@ def pictures(n: int, seed: int = 0) -> np.ndarray:
 
 def scored(latent: LatentModel, anchors: np.ndarray, reference: np.ndarray):
     known = prepare(reference, latent)
-    base = base_of(latent, known, np.random.default_rng(0), is_reference=True)
+    made = reconstructions(latent, known, np.random.default_rng(0))
+    base = base_of(known, made, np.random.default_rng(0), is_reference=True)
     criteria = choose("kld,sse", known).criteria
     noise = noise_for("mean", seed=0).stream()
     held = score(latent, known, criteria, noise, stand_ins=stand_ins(base, own=True))
@@ -90,7 +91,8 @@ def test_likeness_rejects_as_often_as_it_says(shift: float) -> None:
         rng = np.random.default_rng(seed)
         one, two = rng.normal(size=(60, 8, 8)), rng.normal(shift, 1, size=(80, 8, 8))
         values = rng.normal(size=(60, 2)), rng.normal(size=(80, 2))
-        told.append(likeness(prepare(one, latent), prepare(two, latent), values, rng).told_apart)
+        near = own_neighbours(prepare(one, latent), prepare(two, latent), np.random.default_rng(seed))
+        told.append(likeness(near, values, np.random.default_rng(seed)).told_apart)
     assert np.mean(told) == (pytest.approx(0.05, abs=0.085) if shift == 0 else 1.0)
 
 
@@ -98,10 +100,11 @@ def test_likeness_sees_criteria_and_says_nothing_of_few() -> None:
     latent, rng = model(), np.random.default_rng(0)
     one, two = prepare(pictures(50), latent), prepare(pictures(50, 1), latent)
     values = rng.normal(size=(50, 1)), rng.normal(2, 1, size=(50, 1))
-    found = likeness(one, two, values, rng)
+    found = likeness(own_neighbours(one, two, np.random.default_rng(1)), values, np.random.default_rng(1))
     assert found.told_apart
     assert found.p_value >= ks_2samp(values[0][:, 0], values[1][:, 0]).pvalue
-    assert likeness(prepare(pictures(9), latent), two, values, rng) is None
+    assert own_neighbours(prepare(pictures(9), latent), two, rng) is None
+    assert likeness(None, (values[0][:9], values[1]), rng) is None
 
 
 def test_trivial_reconstructions_are_what_they_are_called() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from whygen.anchors.criteria import choose, dssim, features, kld, mse, sse
 from whygen.anchors.samples import prepare
-from whygen.anchors.scoring import generated, noise_for, score
+from whygen.anchors.scoring import Generation, noise_for, score
 from whygen.errors import DataError, ModelError, UnknownNameError, UsageError
 from whygen.models.latent import UNBOUNDED, LatentModel
 from whygen.stats.seeds import generator
@@ -114,7 +114,7 @@ def test_generated_samples_do_not_depend_on_the_batch() -> None:
     criteria = choose("kld,sse", prepared).criteria
     noise = noise_for(1, seed=0, kind="independent")
     found = [
-        np.concatenate(list(generated(linear_model(size), prepared, criteria, noise, n=31, round_=2)))
+        np.concatenate(list(Generation(linear_model(size), prepared, criteria, noise, round_=2).part(slice(0, 31))))
         for size in (4, 31)
     ]
     np.testing.assert_array_equal(found[0], found[1])

@@ -1,0 +1,488 @@
+"""Everything that takes the model's time, shard by shard. What comes of it is `Scores`; the rest is read from them.
+
+What a reader needs of the samples themselves (their compressed sizes, their neighbours, their places in the space of
+distances) is measured here too, so that a saved explanation can be read without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.anchors.arrays import finite_criteria
+from whygen.anchors.criteria import ChosenCriteria, FeatureEncoder, features
+from whygen.anchors.diagnostics import coverage
+from whygen.anchors.foils import MOST_COMPARED, foils_each, make_foils, sizes
+from whygen.anchors.likeness import own_neighbours
+from whygen.anchors.opening import Subject
+from whygen.anchors.presets import Plan
+from whygen.anchors.recording import Arrays, Recorder, Shard, as_bytes, digest_of, identified, of_bytes
+from whygen.anchors.representing import settled_space
+from whygen.anchors.samples import Prepared
+from whygen.anchors.scoring import DrawNoise, DrawStream, Generation, StandIns, reconstruct, score
+from whygen.anchors.surveying import check_features
+from whygen.anchors.trivial import Base, base_of, reconstructions, stand_ins
+from whygen.calls import EndedError
+from whygen.errors import DataError, UsageError
+from whygen.models.latent import Floats, LatentModel
+from whygen.results.anchors_scores import (
+    MAX_KEPT,
+    BaseRecord,
+    CriterionRecord,
+    SamplesRecord,
+    Scores,
+    ScoresRecord,
+)
+from whygen.stats.seeds import generator
+from whygen.types import JsonValue
+from whygen.version import versions
+
+VERSION = 1
+"""Part of every key: raised when the same question is answered with other numbers than before."""
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "diffusers")
+MOST_ROWS = 500
+"""The untrained copy scores at most so many anchors, and as many reference samples."""
+MOST_DRAWS = 4
+"""Its criteria are averaged over at most so many posterior draws: they need not be as steady as the model's own."""
+YARDSTICK_ROUNDS = 2
+YARDSTICK_SAMPLES = (64, 500)
+"""Generated samples of a round of the other calibration: an eighth of the samples scored, within these."""
+NEIGHBOURS = 5
+NO_MODULE = (
+    "an untrained copy cannot be had: the model is no torch module. Give LatentModel(untrained=...), a callable from a "
+    "seed to a LatentModel with new weights"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is to be scored."""
+
+    subject: Subject
+    plan: Plan
+    chosen: ChosenCriteria
+    kind: str
+    """Of calibration."""
+    role: str
+    noise: DrawNoise
+    seed: int
+    encoder: FeatureEncoder | None
+    classifier: Callable[[Floats], Any] | None = None
+    trained: Sequence[Hashable] | None = None
+    preset: str | None = None
+    run_name: str | None = None
+    """What a person calls the run, so that what cannot be identified is recorded under that name."""
+
+    @property
+    def scored(self) -> int:
+        """Anchors and reference samples."""
+        return len(self.subject.anchors) + len(self.subject.reference or ())
+
+    @property
+    def base(self) -> Prepared:
+        """What trivial reconstructions and foils are made of: the reference, or the anchors where there is none."""
+        return self.subject.reference or self.subject.anchors
+
+    def wants(self, control: str) -> bool:
+        return control in self.plan.wanted_controls
+
+    @property
+    def copied(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which anchors and which reference samples the untrained copy scores."""
+        rng, reference = generator(self.seed, "untrained"), np.arange(len(self.subject.reference or ()), dtype=np.int64)
+        first, second = (np.sort(rng.permutation(part)[:MOST_ROWS]) for part in (self.subject.distinct, reference))
+        return first, second
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of generated samples that the calibration rests on; with a reference only mean-max needs any."""
+        if self.kind == "mean-max":
+            return self.plan.rounds
+        return 1 if self.subject.reference is None else 0
+
+    @property
+    def per_round(self) -> int:
+        """Generated samples of a round of the other calibration."""
+        lowest, highest = YARDSTICK_SAMPLES
+        return min(max(self.scored // 8, lowest), highest)
+
+    def cost(self) -> int:
+        """Samples that are scored in all."""
+        total = self.scored + self.rounds * self.plan.per_round
+        if self.wants("untrained") and self.subject.model.untrained is not None:
+            first, second = self.copied
+            total += len(first) + len(second) + (self.plan.per_round if self.rounds else 0)
+        if self.wants("foils"):
+            total += 3 * foils_each(self.scored)
+        if self.wants("generated") and self.kind != "mean-max":
+            total += YARDSTICK_ROUNDS * self.per_round
+        return total
+
+    def of_copy(self, model: LatentModel) -> Work:
+        """The same work for an untrained copy: a part of the anchors, and of the reference."""
+        rows, known = self.copied
+        subject = replace(
+            self.subject, model=model, anchors=self.subject.anchors.only(rows),
+            reference=None if self.subject.reference is None else self.subject.reference.only(known),
+        )  # fmt: skip
+        noise = replace(self.noise, draws=min(self.noise.draws, MOST_DRAWS))
+        plan = replace(self.plan, rounds=1, controls="trivial" if self.wants("trivial") else "none")
+        return replace(self, subject=subject, noise=noise, plan=plan)
+
+
+def score_samples(work: Work, recorder: Recorder) -> Scores:
+    """The criteria of all that is to be scored; of fewer anchors, and without controls, where the run ended early.
+
+    Raises:
+        EndedError: if a deadline ended the run before the reference and some anchors were scored.
+        KeyboardInterrupt: if a signal did.
+        ModelError: if the model raises, or returns NaN or an infinite value.
+    """
+    try:
+        return _Scoring(work, recorder).run()
+    finally:
+        recorder.end()
+
+
+class _Scoring:
+    """One run, and what was scored so far, by name."""
+
+    def __init__(self, work: Work, recorder: Recorder) -> None:
+        self._work = work
+        self._recorder = recorder
+        self._arrays: Arrays = {}
+        self._bases: dict[str, BaseRecord] = {}
+        self._missing: dict[str, str] = {}
+        self._more: dict[str, Any] = {}
+        self._features = (
+            settled_space(work.plan.space, work.subject.anchors.shape, has_features=work.encoder is not None)
+            == "features"
+        )
+        self._ends = _ends(work.base)
+
+    def run(self) -> Scores:
+        """In the order of need: without the reference there is no threshold, without anchors no explanation."""
+        self._procedure(self._work, "own")
+        for control in (self._foils, self._yardstick, self._read, self._copy):
+            if self._recorder.ended is None:
+                control()
+        return Scores(self._facts(), {**self._arrays, **self._neighbours(), **_raw(self._work.subject)})
+
+    # --- a model and its samples -------------------------------------------------------------------------------------
+
+    def _procedure(self, work: Work, which: Literal["own", "copy"]) -> None:
+        """Reference, generated samples and anchors: what a calibration, and verdicts by it, rest on."""
+        base = self._base(work, which)
+        within = "" if which == "own" else "copy/"
+        if work.subject.reference is not None:
+            done = self._set(work, f"{within}reference", work.subject.reference, base)
+            self._require(done == len(work.subject.reference))
+        if work.rounds:
+            self._require(self._rounds(work, f"{within}rounds", work.rounds, work.plan.per_round))
+        done = self._set(work, f"{within}anchors", work.subject.anchors, base)
+        self._require(done == len(work.subject.anchors) or (which == "own" and done > 0))
+        if which == "own" and done < len(work.subject.anchors):
+            self._work = replace(work, subject=work.subject.first(done))
+
+    def _require(self, is_done: bool) -> None:
+        if not is_done:
+            assert self._recorder.ended is not None  # noqa: S101 - what else left something out?
+            raise self._recorder.ended
+
+    def _base(self, work: Work, which: Literal["own", "copy"]) -> Base | None:
+        """What trivial reconstructions are made of; None where they are not wanted."""
+        if not work.wants("trivial"):
+            return None
+        prepared, model = work.base, work.subject.model
+
+        def compute() -> Arrays:
+            typical, others = reconstructions(model, prepared, generator(work.seed, "base"))
+            return {"typical": typical, "others": others}
+
+        found = self._recorder.run([Shard(self._key(work, which, base=digest_of(prepared)), compute)])
+        self._require(len(found) == 1)
+        base = base_of(
+            prepared, (found[0]["typical"], found[0]["others"]), generator(work.seed, "base"),
+            is_reference=work.subject.reference is not None,
+        )  # fmt: skip
+        self._bases[which] = BaseRecord(known=len(base.known), others=len(base.others), is_reference=base.is_reference)
+        return base
+
+    def _set(self, work: Work, path: str, prepared: Prepared, base: Base | None) -> int:
+        """Score a set of samples; says how many were, the first ones."""
+        name = path.removeprefix("copy/")
+        others: StandIns = {} if base is None else stand_ins(base, own=name == base.what)
+        stream = work.noise.stream(*name.split("/"))
+        about: dict[str, JsonValue] = {"set": name, "base": None if base is None else digest_of(base.prepared)}
+        shards: list[Shard] = []
+        for start in range(0, len(prepared), prepared.batch_size):
+            within = slice(start, min(start + prepared.batch_size, len(prepared)))
+            compute = partial(self._scored, work, path, prepared, others, stream, within)
+            key = self._key(work, path, **about, start=start, samples=digest_of(prepared, within))
+            shards.append(Shard(key, compute, within.stop - start))
+        parts = self._recorder.run(shards)
+        for array in parts[0] if parts else ():
+            axis = 1 if array == "draws" else 0
+            self._arrays[f"{path}/{array}"] = np.concatenate([part[array] for part in parts], axis=axis)
+        return sum(len(part["means"]) for part in parts)
+
+    def _scored(
+        self, work: Work, path: str, prepared: Prepared, others: StandIns, stream: DrawStream, within: slice
+    ) -> Arrays:
+        """One shard, with what readers need of the samples themselves."""
+        own = not path.startswith("copy/")
+        more: dict[str, list[NDArray[Any]]] = {}
+
+        def watch(place: slice, samples: Floats, made: Floats | None) -> None:
+            del place
+            if own and work.plan.wanted_controls:
+                more.setdefault("sizes", []).append(sizes(samples, like=self._ends))
+            if path == "anchors" and made is not None and is_pictured(prepared):
+                more.setdefault("made", []).append((prepared.pictures(made) * 255).round().astype(np.uint8))
+
+        found = score(
+            work.subject.model, prepared, work.chosen.criteria, stream, stand_ins=others, within=within, watch=watch
+        )
+        if self._features and path in ("anchors", "reference") and work.encoder is not None:
+            more["features"] = [features(work.encoder, prepared.rows(within))]
+        return {
+            "draws": found.draws,
+            "means": found.means,
+            **{f"stand_ins/{name}": each for name, each in found.stand_ins.items()},
+            **{name: np.concatenate(each) for name, each in more.items()},
+        }
+
+    def _rounds(self, work: Work, path: str, rounds: int, n: int) -> bool:
+        """Generated samples: all values of the first round, the highest of the others. Whether all were scored."""
+        like = work.subject.anchors
+        for place in range(rounds):
+            round_ = Generation(work.subject.model, like, work.chosen.criteria, work.noise, round_=place)
+            shards: list[Shard] = []
+            for start in range(0, n, like.batch_size):
+                within = slice(start, min(start + like.batch_size, n))
+                key = self._key(work, path, round=place, start=start, n=within.stop - start)
+                compute = partial(_generated, round_, within, work.chosen.names, is_first=place == 0)
+                shards.append(Shard(key, compute, within.stop - start))
+            parts = self._recorder.run(shards)
+            if len(parts) < len(shards):
+                return False
+            values = np.concatenate([part["values"] for part in parts])
+            self._arrays[f"{path}/{place}"] = values if place == 0 else values.max(axis=0, keepdims=True)
+        return True
+
+    # --- controls ----------------------------------------------------------------------------------------------------
+
+    def _foils(self) -> None:
+        """Foils made of the reference, or of the anchors where there is none."""
+        if not self._work.wants("foils"):
+            return
+        work = self._work
+        for foil in make_foils(work.base, foils_each(work.scored), generator(work.seed, "foils")):
+            if self._set(work, f"foils/{foil.name}", foil.prepared, None) < len(foil.prepared):
+                self._drop(f"foils/{foil.name}/")
+
+    def _yardstick(self) -> None:
+        """Generated samples for the other calibration, and how much of the reference they cover."""
+        work = self._work
+        if not work.wants("generated") or work.kind == "mean-max":
+            return
+        try:
+            if not self._rounds(work, "yardstick", YARDSTICK_ROUNDS, work.per_round):
+                self._drop("yardstick/")
+                return
+        except UsageError as error:  # a model without a sampler
+            self._drop("yardstick/")
+            self._missing["generated"] = str(error)
+            return
+        reference = work.subject.reference
+        if reference is None or len(reference) <= NEIGHBOURS:
+            return
+        held = reference.rows(np.arange(min(len(reference), MOST_COMPARED)))
+
+        def compute() -> Arrays:
+            made = work.subject.model.sample(work.per_round, generator(work.seed, "covered"))
+            points = np.asarray(made, dtype=np.float32).reshape(work.per_round, -1)
+            found = coverage(held.reshape(len(held), -1), points, neighbours=NEIGHBOURS)
+            return {"covered": np.array(found.normalised)}
+
+        key = self._key(work, "covered", samples=digest_of(reference, slice(0, len(held))), n=work.per_round)
+        for part in self._recorder.run([Shard(key, compute)]):
+            self._more["covered"] = float(part["covered"])
+
+    def _read(self) -> None:
+        """What a classifier reads in the reconstruction of each anchor."""
+        work = self._work
+        if work.classifier is None:
+            return
+        classifier, anchors = work.classifier, work.subject.anchors
+
+        def compute() -> Arrays:
+            _, made = reconstruct(work.subject.model, anchors, np.arange(len(anchors)))
+            found = np.asarray(classifier(made))
+            if found.shape != (len(anchors),):
+                raise DataError(f"classifier gave shape {found.shape}; it must give one label for each sample.")
+            return {"readings": as_bytes(found.tolist())}
+
+        about = identified(classifier, self._work.run_name)
+        key = None if about is None else self._key(work, "readings", samples=digest_of(anchors), classifier=about)
+        for part in self._recorder.run([Shard(key, compute)]):
+            self._more["readings"] = tuple(of_bytes(part["readings"]))
+
+    def _copy(self) -> None:
+        """The whole procedure on a copy of the model with new random weights."""
+        work = self._work
+        if not work.wants("untrained"):
+            return
+        if work.subject.model.untrained is None:
+            self._missing["untrained"] = NO_MODULE
+            return
+        try:
+            self._arrays["copy/rows"] = work.copied[0]
+            self._procedure(work.of_copy(_new_weights(work.subject.model, work.seed)), "copy")
+        except (EndedError, KeyboardInterrupt):
+            self._drop("copy/")
+            if self._recorder.ended is None:
+                raise
+        except Exception as error:  # foreign code with weights that nobody chose: the control is left out, and said
+            self._drop("copy/")
+            cause = error if not isinstance(error.__cause__, Exception) else error.__cause__
+            text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+            self._missing["untrained"] = f"an untrained copy cannot be had: {text}"
+
+    def _drop(self, prefix: str) -> None:
+        """Forget what was scored of a control that did not come to its end."""
+        self._arrays = {name: each for name, each in self._arrays.items() if not name.startswith(prefix)}
+
+    # --- what is known of all ----------------------------------------------------------------------------------------
+
+    def _key(self, work: Work, path: str, **about: JsonValue) -> dict[str, JsonValue] | None:
+        """What the numbers of a shard depend on; None where that cannot be known."""
+        criteria = [identified(each, work.run_name) for each in work.chosen.criteria]
+        encoder = identified(work.encoder if self._features else None, work.run_name)
+        if None in (*criteria, encoder):
+            return None
+        anchors = work.subject.anchors
+        return {
+            "scores": VERSION, "path": path, "seed": work.seed, "draws": work.noise.draws, "noise": work.noise.kind,
+            "criteria": criteria, "features": encoder,
+            "shape": list(anchors.shape), "layout": anchors.layout, "range": list(map(str, anchors.value_range)),
+            "image": None if anchors.image is None else list(anchors.image),
+            "ends": [float(each) for each in self._ends], "sizes": bool(work.plan.wanted_controls), **about,
+        }  # fmt: skip
+
+    def _neighbours(self) -> Arrays:
+        """For the test of likeness: the nearest neighbours among some of the anchors and of the reference."""
+        subject, seed = self._work.subject, self._work.seed
+        if subject.reference is None or not self._work.plan.wanted_controls:
+            return {}
+        counted = subject.anchors.only(subject.distinct)
+        nearest = own_neighbours(counted, subject.reference, generator(seed, "likeness"))
+        return {} if nearest is None else {"nearest": nearest}
+
+    def _facts(self) -> ScoresRecord:
+        work, subject = self._work, self._work.subject
+        reference, held, anchors = subject.reference, subject.reference_set, subject.anchors
+        ended = self._recorder.ended
+        trained = None if work.trained is None else tuple(_plain(each) for each in work.trained)
+        low, high = anchors.value_range
+        return ScoresRecord(
+            model=subject.model.uri,
+            identity=None if (known := self._recorder.identity) is None else dict(known),
+            versions=versions(LIBRARIES),
+            seed=work.seed,
+            role=work.role,
+            preset=work.preset,
+            plan=asdict(replace(work.plan, criteria=",".join(work.chosen.names))),
+            criteria=tuple(
+                CriterionRecord(name=each.name, kind=each.kind, unit=each.unit) for each in work.chosen.criteria
+            ),
+            reason=work.chosen.reason,
+            warned={
+                "subject": subject.warnings,
+                "criteria": work.chosen.warnings,
+                "features": check_features(work.encoder, anchors),
+            },
+            anchors=_samples(anchors, subject.anchor_set.source),
+            reference=None if reference is None or held is None else _samples(reference, held.source),
+            shape=anchors.shape,
+            layout=anchors.layout,
+            image=anchors.image,
+            value_range=(low, high) if np.isfinite([low, high]).all() else None,
+            labels=subject.anchor_set.labels,
+            names=subject.anchor_set.names,
+            reference_labels=None if held is None or held.labels is None else tuple(sorted(set(held.labels), key=str)),
+            trained=trained,
+            skipped=subject.skipped,
+            per_round=work.per_round,
+            bases=self._bases,
+            missing=self._missing,
+            ended=None if ended is None else "deadline" if isinstance(ended, EndedError) else "interrupt",
+            ended_text="" if ended is None else str(ended),
+            **self._more,
+        )
+
+
+def _generated(round_: Generation, within: slice, names: Sequence[str], *, is_first: bool) -> Arrays:
+    """A part of a round; of later rounds only the maxima are ever read."""
+    parts = [finite_criteria(each, names, what="generated sample") for each in round_.part(within)]
+    values = np.concatenate(parts)
+    return {"values": values if is_first else values.max(axis=0, keepdims=True)}
+
+
+def _plain(label: Any) -> Any:
+    """A label as JSON has it: numbers of numpy as Python's own."""
+    return label.item() if hasattr(label, "item") else label
+
+
+def _samples(prepared: Prepared, source: str) -> SamplesRecord:
+    return SamplesRecord(
+        n=len(prepared), digest=digest_of(prepared), order=prepared.order, scale=prepared.scale,
+        offset=prepared.offset, source=source,
+    )  # fmt: skip
+
+
+def _raw(subject: Subject) -> Arrays:
+    """The samples themselves, and which of them count."""
+    arrays: Arrays = {"anchors/raw": subject.anchors.raw, "distinct": subject.distinct}
+    if subject.reference is not None and subject.reference_rows is not None:
+        arrays |= {"reference/raw": subject.reference.raw, "reference/rows": subject.reference_rows}
+    return arrays
+
+
+def is_pictured(prepared: Prepared) -> bool:
+    """Whether samples are pictures, and few enough that their reconstructions are kept."""
+    if prepared.image is None or not np.isfinite(prepared.value_range).all():
+        return False
+    return len(prepared) * int(np.prod(prepared.image)) <= MAX_KEPT
+
+
+def _ends(base: Prepared) -> NDArray[np.float32]:
+    """Lowest and highest value of some of the base: between them samples are cut into steps before they are packed."""
+    some = base.rows(np.arange(min(len(base), MOST_COMPARED)))
+    return np.array([some.min(), some.max()], dtype=np.float32)
+
+
+def _new_weights(model: LatentModel, seed: int) -> LatentModel:
+    """The model with new random weights, which are made when they are first asked for."""
+    make = model.untrained
+    assert make is not None  # noqa: S101 - the caller looked
+
+    @cache
+    def made() -> LatentModel:
+        return replace(make(seed), latent_dim=model.latent_dim)
+
+    def encode(samples: Floats) -> tuple[Floats, Floats]:
+        return made().encode(samples)
+
+    def decode(latents: Floats) -> Floats:
+        return made().decode(latents)
+
+    def sample(n: int, rng: np.random.Generator) -> Floats:
+        return made().sample(n, rng)
+
+    return replace(model, encode=encode, decode=decode, sampler=sample, untrained=None)

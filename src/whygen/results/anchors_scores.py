@@ -1,0 +1,176 @@
+"""`Scores`: everything of an anchor explanation that took the model's time, and all the rest is read from.
+
+Facts are JSON, numbers are arrays by name. A set of samples has a name such as ``anchors``, ``copy/reference`` (of the
+untrained copy) or ``foils/noise``, and its arrays begin with it: ``anchors/draws``, ``anchors/stand_ins/mean`` ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from whygen.results.prompt import Record, Text, Warned
+
+MAX_KEPT = 64 * 2**20
+"""Bytes of samples, or of pictures of reconstructions, above which a saved explanation does not keep them."""
+
+
+class CriterionRecord(Record):
+    """One number an anchor, low = high affinity."""
+
+    name: str
+    kind: Literal["intrinsic", "extrinsic"]
+    unit: str
+
+
+class SkippedRecord(Record):
+    """A file or row that could not be read, and why."""
+
+    name: Text
+    reason: Text
+
+
+class SamplesRecord(Record):
+    """Samples as the model takes them: how `raw` of the arrays becomes that, and its digest."""
+
+    n: int
+    digest: str
+    order: tuple[int, ...]
+    scale: float
+    offset: float
+    source: str
+
+
+class BaseRecord(Record):
+    """What trivial reconstructions were made of: samples looked through, and reconstructions of others."""
+
+    known: int
+    others: int
+    is_reference: bool
+
+
+class ScoresRecord(Record):
+    """What was scored and how. Everything that the numbers depend on is named here."""
+
+    model: str
+    identity: dict[str, Any] | None = None
+    """What makes the model answer as it does; None where nobody can know."""
+    versions: dict[str, str]
+    seed: int
+    role: str
+    preset: str | None = None
+    plan: dict[str, Any]
+    """The options of the explanation that was asked for; those that `read` can change are its defaults."""
+    criteria: tuple[CriterionRecord, ...]
+    reason: str
+    warned: dict[Literal["subject", "criteria", "features"], tuple[Warned, ...]]
+    anchors: SamplesRecord
+    reference: SamplesRecord | None
+    shape: tuple[int, ...]
+    layout: str | None
+    image: tuple[int, int, int] | None
+    value_range: tuple[float, float] | None
+    """None: no bounds."""
+    labels: tuple[str | int, ...] | None = None
+    names: tuple[str, ...] = ()
+    reference_labels: tuple[str | int, ...] | None = None
+    trained: tuple[str | int, ...] | None = None
+    readings: tuple[str | int, ...] | None = None
+    """What a classifier read in the reconstruction of each anchor."""
+    skipped: tuple[SkippedRecord, ...] = ()
+    per_round: int = 0
+    """Generated samples of each round."""
+    covered: float | None = None
+    """Coverage of the reference by the model's own samples."""
+    bases: dict[str, BaseRecord] = Field(default_factory=dict[str, BaseRecord])
+    """By ``own`` and ``copy``."""
+    missing: dict[str, str] = Field(default_factory=dict[str, str])
+    """Controls that could not be had, and why."""
+    ended: Literal["interrupt", "deadline"] | None = None
+    """Why fewer was scored than asked for, if so."""
+    ended_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the criteria say of one set of samples; n samples, c criteria, S posterior draws."""
+
+    draws: NDArray[np.float64]
+    """Of each posterior draw, shape ``(S, n, c)``."""
+    means: NDArray[np.float32]
+    """Posterior means, shape ``(n, d)``."""
+    stand_ins: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, "NDArray[np.float64]"])
+    """What the criteria say where something stands in for the reconstructions, ``(n, c)`` each."""
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Averaged over the draws, shape ``(n, c)``."""
+        return self.draws.mean(axis=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The criteria of every sample. ``arrays`` by name; see the head of this file."""
+
+    facts: ScoresRecord
+    arrays: Mapping[str, NDArray[Any]] = field(repr=False)
+
+    def scored(self, which: str) -> Scored | None:
+        """A set of samples by its name; None where it was not scored."""
+        if f"{which}/draws" not in self.arrays:
+            return None
+        prefix = f"{which}/stand_ins/"
+        stand_ins = {name.removeprefix(prefix): each for name, each in self.arrays.items() if name.startswith(prefix)}
+        return Scored(self.arrays[f"{which}/draws"], self.arrays[f"{which}/means"], stand_ins)
+
+    @property
+    def anchors(self) -> Scored:
+        """The anchors by the model itself."""
+        found = self.scored("anchors")
+        assert found is not None  # noqa: S101 - there are no scores without
+        return found
+
+    def rounds(self, which: str = "rounds") -> list[NDArray[np.float64]]:
+        """For each round of generated samples their criteria ``(m, c)``; of all but the first the maxima alone."""
+        found: list[NDArray[np.float64]] = []
+        while (name := f"{which}/{len(found)}") in self.arrays:
+            found.append(self.arrays[name])
+        return found
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the criteria."""
+        return tuple(each.name for each in self.facts.criteria)
+
+    def of(self, criteria: Sequence[str]) -> Scores:
+        """The same by some of the criteria, in the order given."""
+        if tuple(criteria) == self.names:
+            return self
+        columns = [self.names.index(name) for name in criteria]
+        arrays = {
+            name: np.ascontiguousarray(each[..., columns]) if _has_columns(name) else each
+            for name, each in self.arrays.items()
+        }
+        kept = tuple(self.facts.criteria[place] for place in columns)
+        return replace(
+            self, facts=self.facts.model_copy(update={"criteria": kept, "reason": "as asked for"}), arrays=arrays
+        )
+
+    def kept(self) -> dict[str, NDArray[Any]]:
+        """The arrays that a saved explanation keeps: samples and pictures only where they are not too large."""
+        bulky = ("raw", "made")
+        return {
+            name: np.ascontiguousarray(each)
+            for name, each in self.arrays.items()
+            if name.rpartition("/")[2] not in bulky or each.nbytes <= MAX_KEPT
+        }
+
+
+def _has_columns(name: str) -> bool:
+    """Whether the last axis of an array is that of the criteria."""
+    return name.endswith("/draws") or "/stand_ins/" in name or name.rpartition("/")[0].endswith(("rounds", "yardstick"))
