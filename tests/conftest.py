@@ -17,6 +17,12 @@ settings.load_profile("house")
 _OURS = ("WHYGEN_", "OPENAI_", "ANTHROPIC_", "HF_TOKEN")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _nobodys_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a whole module's fixtures record goes to no person's cache either: they run before those of a test."""
+    os.environ["WHYGEN_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No key and no setting of the person who runs the tests reaches them; nothing is written outside."""

@@ -156,7 +156,8 @@ def test_it_is_saved_and_loaded_whole(explained: AnchorExplanation, tmp_path: Pa
     for name in ("draws", "basis", "originals", "reconstructions", "shown", "p_values"):
         np.testing.assert_array_equal(getattr(loaded.evidence, name), getattr(explained.evidence, name))
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
-        "explanation.json", "details.json", "anchors.jsonl", "arrays.safetensors", "look_at.csv",
+        "explanation.json", "details.json", "anchors.jsonl", "arrays.safetensors", "look_at.csv", "scores.json",
+        "scores.safetensors",
     }  # fmt: skip
 
 
