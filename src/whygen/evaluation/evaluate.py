@@ -13,8 +13,7 @@ from whygen._arguments import typed
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions, open_store
 from whygen.encoders import AnyEncoder
 from whygen.errors import BudgetError, DataError, FormatError, MissingError, UnknownNameError, UsageError
-from whygen.evaluation.case import Case, Metric
-from whygen.evaluation.lab import Lab, Told
+from whygen.evaluation.lab import Case, Lab, Metric, Told
 from whygen.evaluation.measures import (
     accuracy,
     anchors,
@@ -80,14 +79,15 @@ def evaluate(
         randomised: for ``randomisation``: a model of the same kind that has learned nothing; ``copy`` for a copy of the
             model with the values within every weight shuffled. Left out: that copy, where the model runs here
             (``hf/``, ``demo/storyteller``) and the budget is left for it.
-        encoder: as in `explain_prompt`; what the explanation was made with.
+        encoder: as in `explain_prompt`; the one that the explanation was made with unless given.
         seed: of bootstraps, permutations, random orders and the seeds of further explanations.
         cache: file of recorded answers, the one the explanation was made with; None keeps them in memory.
         options: device, precision and batch size of local models.
         progress: where to report progress.
         run: what the run may spend in tokens or money, how fast, and how long.
-        **choices: what the explanation does not record and its prompts or effects depend on: ``target`` with its
-            argument, ``placeholder``, ``fill``, ``lexicon``, ``infill``, ``paraphraser``, ``distribution`` ...
+        **choices: what was a Python object, such as a ``target`` of your own, and must be given again; for folders of
+            before recipes were kept (schema 2) whatever was chosen: ``target`` with its argument, ``placeholder`` ...
+            A ``lexicon`` or a ``paraphraser`` also says the prompt in other words, for ``stability``.
 
     Returns:
         Frozen figures, each with its interval and its chance level.
@@ -211,11 +211,10 @@ def check_labels(labels: ArrayLike, units: int) -> NDArray[np.bool_]:
 
 
 def _check_version(explanation: PromptExplanation | AnchorExplanation) -> None:
-    of_anchors = isinstance(explanation, AnchorExplanation)
-    known = ANCHORS_SCHEMA if of_anchors else SCHEMA
-    if explanation.schema_version != known and not (of_anchors and explanation.schema_version < known):
+    known = ANCHORS_SCHEMA if isinstance(explanation, AnchorExplanation) else SCHEMA
+    if explanation.schema_version > known:
         raise FormatError(
-            f"The explanation has schema {explanation.schema_version}, and this whygen ({__version__}) evaluates "
+            f"The explanation has schema {explanation.schema_version}, and this whygen ({__version__}) evaluates up to "
             f"schema {known}. Explain again with this version; recorded answers cost nothing."
         )
 

@@ -1,46 +1,43 @@
 """Asks the model what an evaluation needs: through one store, under one budget, as the explanation asked it.
 
-A saved explanation holds its units, settings and choices, but not the objects behind them. What is opened again is
-therefore checked against the record before it is believed: the prompts that the operator renders, what the target
-reads in the recorded answers, and the model's answer to the whole prompt.
+The recipe says how the explanation was made; what was a Python object must be given again. What is opened is compared
+with the record before it is believed: the prompts that the operator renders, what the target reads in the recorded
+answers, and the model's answer to the whole prompt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whygen.calls import Progress, Runner, RunOptions, Store, make_runner
 from whygen.encoders import AnyEncoder
 from whygen.errors import BudgetError, UsageError, WhygenError
-from whygen.evaluation.reopened import check_kept, outputs, reopened
+from whygen.evaluation.rebuilt import Rebuilt, Shuffled, rebuild
+from whygen.evaluation.result import LeftOut, Measure, UnitSpread
 from whygen.models import Model, ModelOptions, Randomises, load_model
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.designs import Design
 from whygen.prompt.edits import EditUnits, RegionUnits
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, Tools
-from whygen.prompt.operators.loading import BELONGS
-from whygen.prompt.options import PRESETS, PromptOptions, choose
+from whygen.prompt.options import PromptOptions
 from whygen.prompt.prepare import Question, check, encoder_of_texts, prepare_units
+from whygen.prompt.recipe import model_options, needed, options_of
 from whygen.prompt.running import explained, make_run
+from whygen.prompt.saved import OVERHEAD, outputs, recorded, references, units_of
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Units, shown, split
-from whygen.results.prompt import Calls, PromptExplanation
+from whygen.results.prompt import Calls, PromptExplanation, Section
+from whygen.results.recipe import Recipe
 from whygen.types import Floats, Masks, Output, Settings
-
-NAMED = frozenset({"json", "label", "regex"})
-"""Targets whose argument is in their name."""
-
-SIMPLE = frozenset({"optimal-transport", "cosine", "tfidf", "token-set", "edit", "exact", "tool", "refusal"})
-"""Targets that their name says wholly."""
-
-OVERHEAD = 3
-"""Calls before any mask: the reference and two repeats."""
 
 MOST_READ = 32
 """Recorded answers that are read again, to see that they are read as they were."""
@@ -48,9 +45,14 @@ MOST_READ = 32
 DRAWS = 3
 """Answers to each further prompt where the model's repeats differ."""
 
+_IMAGES = re.compile(r"\[(1 image|\d+ images), always sent\]$")
+
 
 class Told(TypedDict, total=False):
-    """What an explanation does not record and its prompts or effects may depend on; see `PromptOptions`."""
+    """What may be given in place of what the recipe says, and must where that was a Python object; see `PromptOptions`.
+
+    A ``lexicon``, an ``infill`` or a ``paraphraser`` also says prompts in other words, for stability and operators.
+    """
 
     target: TargetLike
     operator: Operator
@@ -69,7 +71,7 @@ class Told(TypedDict, total=False):
     irrelevant: str
 
 
-@dataclass(slots=True)
+@dataclass
 class Lab:
     """The model, opened when it is first needed.
 
@@ -79,7 +81,7 @@ class Lab:
         budget: answers that may be asked for in all; 0 for none.
         model: a URI, a callable or a model object; None: the URI that the explanation names.
         encoder: as in `explain_prompt`.
-        choices: what the record does not hold, see `Told`.
+        choices: what was given besides, see `Told`.
         options: how the model is opened.
         progress: where to report progress.
         run: bounds of the run.
@@ -99,6 +101,11 @@ class Lab:
     _box: Model | None = None
     _runners: list[Runner] = field(default_factory=list[Runner])
     _opened: tuple[Asker, Whole] | None = None
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """What the explanation was made with."""
+        return recorded(self.explanation)
 
     @property
     def calls(self) -> Calls:
@@ -186,10 +193,10 @@ class Lab:
             model: another model.
             **changes: of the options.
         """
-        chosen = self._choices(**changes)
+        chosen = self._choices(other_units=units is not None, **changes)
         box = self.opened_model() if model is None else load_model(model, self.options or ModelOptions())
         cut = self.units() if units is None else units
-        question = prepare_units(cut, chosen, model=box, encoder=self.encoder, seed=seed)
+        question = prepare_units(cut, chosen, model=box, encoder=self._encoder, seed=seed)
         asker = self._ask_by(question, box, seed=seed)
         return explained(make_run(question, asker))
 
@@ -200,12 +207,9 @@ class Lab:
             UsageError: if what was sent cannot be made again from the record.
         """
         check_kept(self.explanation, self.metric)
-        evidence = self.explanation.evidence
-        if evidence is None:
-            return max(self.explanation.calls.asked, OVERHEAD + 1)
-        redraws = sum(sample.kind == "redraw" for sample in evidence.samples)
-        drawn = _draws(self.explanation) * _paid(self.explanation, evidence.masks)
-        return max(self.explanation.calls.asked, OVERHEAD + self.explanation.reference.n - 1 + redraws + drawn)
+        asked = max(self.explanation.calls.asked, OVERHEAD + 1)
+        exact = self.explanation.masks == "enumerated" or self.explanation.estimand == "loo"
+        return asked if exact and self.explanation.ended is None else max(asked, self.recipe.budget)
 
     def randomised(self, seed: int) -> Model:
         """A copy of the model that learned nothing.
@@ -225,7 +229,7 @@ class Lab:
     def tools(self, seed: int) -> Tools:
         """What an operator may use to get ready."""
         box = self.opened_model()
-        encoder = encoder_of_texts(self.encoder, box)
+        encoder = encoder_of_texts(self._encoder, box)
         return Tools(
             model=box, encoder=encoder, store=self.store, options=self.options, progress=self.progress, seed=seed
         )
@@ -234,7 +238,7 @@ class Lab:
         """The explanation's own question, with its own reference."""
         if self._opened is None:
             box, seed = self.opened_model(), self.explanation.seed
-            question = prepare_units(self.units(), self._choices(), model=box, encoder=self.encoder, seed=seed)
+            question = prepare_units(self.units(), self._choices(), model=box, encoder=self._encoder, seed=seed)
             asker = self._ask_by(question, box, seed=None)
             self._check_prompts(asker)
             whole = asker.whole(self.explanation.reference.n)
@@ -258,8 +262,9 @@ class Lab:
         """
         if self._box is None:
             given = self.explanation.model if self.model is None else self.model
+            how = model_options(self.recipe, self.options) if self.model is None else self.options or ModelOptions()
             try:
-                self._box = load_model(given, self.options or ModelOptions())
+                self._box = load_model(given, how)
             except WhygenError as error:
                 if self.model is not None:
                     raise
@@ -275,11 +280,17 @@ class Lab:
             UsageError: if what was sent was not kept.
         """
         check_kept(self.explanation, self.metric)
-        return reopened(self.explanation, fill=self._fill)
+        return units_of(self.explanation, fill=self._fill)
 
     @property
     def _fill(self) -> str:
-        return self.choices.get("fill", PRESETS[None].fill)
+        return self.choices.get("fill", self.recipe.fill)
+
+    @property
+    def _encoder(self) -> AnyEncoder:
+        if self.encoder == "auto" and "encoder" in self.recipe.again:
+            raise needed(self.explanation, "encoder")
+        return self.recipe.encoder if self.encoder == "auto" else self.encoder
 
     def reworded(self, text: str) -> Units:
         """The prompt in other words, cut as it was cut.
@@ -293,16 +304,9 @@ class Lab:
                 "paraphrases= says a plain text or an instruction in other words, and the explanation is of a chat, a "
                 "template or regions of a picture. Give lexicon= or paraphraser=."
             )
-        cut = split(text, self._kind())
+        kind = self.recipe.units
+        cut = split(text, kind if isinstance(kind, str) and kind in REWORDED else "word")
         return replace(units, text=cut.text, pieces=cut.pieces)
-
-    def _kind(self) -> Any:
-        """The kind of units that cuts the prompt as it was cut; words where it was cut at spans of one's own."""
-        wanted = [(unit.start, unit.end) for unit in self.explanation.units]
-        for kind in ("word", "whitespace", "sentence", "line", "paragraph"):
-            if list(split(self.explanation.prompt, kind).spans) == wanted:
-                return kind
-        return "word"
 
     def _settings(self, seed: int | None) -> Settings:
         kept = dict(self.explanation.settings)
@@ -315,29 +319,11 @@ class Lab:
         settings = Settings(stop=stop, **cast("dict[str, Any]", kept))
         return settings if seed is None else replace(settings, seed=seed)
 
-    def _choices(self, **changes: Any) -> PromptOptions:
-        explanation = self.explanation
-        recorded: dict[str, Any] = {
-            "budget": self.ask_calls(), "operator": explanation.operator, "estimand": explanation.estimand,
-            "references": explanation.reference.n, "draws": _draws(explanation),
-            "surrogate": "auto" if explanation.surrogate == "wls" else explanation.surrogate,
-        }  # fmt: skip
-        if "target" not in self.choices:
-            recorded["target"] = _target(explanation)
-        if explanation.estimand == "banzhaf":
-            recorded["keep"] = explanation.keep
-        if explanation.target.unit.startswith("min-max"):
-            recorded["scale"] = "min-max"
-        if " between sets of " in explanation.target.distance and "distribution" not in self.choices:
-            raise UsageError(
-                "The explanation compared sets of answers: give distribution= (energy, mmd, optimal-transport or "
-                "sinkhorn), draws= and references= as it had them."
-            )
-        preset = explanation.preset if explanation.preset in PRESETS else None
-        wanted: dict[str, Any] = {**recorded, **self.choices, **changes}
-        strange = [name for name, ways in BELONGS.items() if wanted["operator"] not in ways]
-        chosen = choose(preset, {name: value for name, value in wanted.items() if name not in strange})
-        check(explanation.prompt, chosen)
+    def _choices(self, *, other_units: bool = False, **changes: Any) -> PromptOptions:
+        """The options of then, with what was given and what changes; only attributions are asked for again."""
+        given = {"budget": self.ask_calls(), "sets": None, "matrix": "none", **self.choices, **changes}
+        chosen = options_of(self.explanation, self.recipe, given, other_units=other_units)
+        check(self.explanation.prompt, chosen)
         return chosen
 
     def _check_prompts(self, asker: Asker) -> None:
@@ -357,8 +343,8 @@ class Lab:
     def _check_reference(self, asker: Asker, whole: Whole) -> Whole:
         """The recorded reference in place of the new one; refused where a model that repeated itself no longer does."""
         explanation = self.explanation
-        references = tuple(outputs(explanation.evidence, "reference")) or (Output(text=explanation.reference.text),)
-        now, then = whole.references[0], references[0]
+        before = references(explanation.evidence) or (Output(text=explanation.reference.text),)
+        now, then = whole.references[0], before[0]
         if not explanation.noise.differs and (now.text, now.medium) != (then.text, then.medium):
             what = f" ({now.text!r}, then {then.text!r})" if now.text != then.text else ""
             raise UsageError(
@@ -367,8 +353,8 @@ class Lab:
             )
         if asker.target.verb == "score":
             return whole
-        self._check_reading(asker, references)
-        return replace(whole, references=references, repeats=asker.target.effects(whole.fresh, references))
+        self._check_reading(asker, before)
+        return replace(whole, references=before, repeats=asker.target.effects(whole.fresh, before))
 
     def _check_regions(self, asker: Asker, whole: Whole) -> None:
         """Refuse where a region that was taken away leaves another picture than it did; one mask is asked again."""
@@ -383,14 +369,15 @@ class Lab:
                 "taken away: fill='mean', 'blur' or a colour."
             )
 
-    def _check_reading(self, asker: Asker, references: Sequence[Output]) -> None:
+    def _check_reading(self, asker: Asker, before: Sequence[Output]) -> None:
         """Refuse where the target reads the recorded answers otherwise than it did."""
         evidence = self.explanation.evidence
-        samples = [s for s in (() if evidence is None else evidence.samples) if s.effect is not None][:MOST_READ]
-        if not samples or self.explanation.target.unit.startswith("min-max"):
+        samples = () if evidence is None else evidence.samples
+        read = [(s.effect, out) for s, out in zip(samples, outputs(evidence), strict=True) if s.effect is not None]
+        if not read or self.recipe.scale != "none":
             return
-        again = asker.target.effects(outputs(evidence, "measured")[:MOST_READ], references)
-        then = np.array([s.effect for s in samples], dtype=np.float64)
+        then = np.array([effect for effect, _ in read[:MOST_READ]], dtype=np.float64)
+        again = asker.target.effects([out for _, out in read[:MOST_READ]], before)
         if np.abs(again - then).max() > _rounding(then):
             raise UsageError(
                 f"target={self.explanation.target.name!r} reads the recorded answers otherwise than when they were "
@@ -398,36 +385,110 @@ class Lab:
             )
 
 
-def _paid(explanation: PromptExplanation, masks: Masks) -> int:
-    """How many masks a budget must pay for to draw these; see `whygen.prompt.designs.bernoulli`."""
-    if explanation.noise.differs or "antithetic" not in explanation.design:
-        return len(masks)
-    distinct = len(np.unique(masks[~masks.all(axis=1)], axis=0))
-    return max(distinct, -(-len(masks) // 4))
-
-
-def _draws(explanation: PromptExplanation) -> int:
-    """Answers that were drawn for each mask."""
-    evidence = explanation.evidence
-    samples = () if evidence is None else evidence.samples
-    rows = [sample.mask for sample in samples if sample.kind == "mask" and sample.mask is not None]
-    return max((rows.count(row) for row in set(rows)), default=1)
+REWORDED = ("word", "whitespace", "sentence", "line", "paragraph")
+"""Kinds of unit by which another text can be cut as the prompt was."""
 
 
 def _rounding(effects: Floats) -> float:
     return 1e-4 * max(1.0, float(np.abs(effects).max(initial=0.0)))
 
 
-def _target(explanation: PromptExplanation) -> str:
-    target, evidence = explanation.target, explanation.evidence
-    drawn = evidence is not None and (evidence.pictures is not None or evidence.media is not None)
-    if drawn and ":" not in target.name:
-        return target.name
-    if target.name in SIMPLE or target.distance == "log-probability of the reference":
-        return target.name
-    if target.name.partition(":")[0] in NAMED and ":" in target.name:
-        return target.name
-    raise UsageError(
-        f"The explanation's target, {target.distance!r}, had an argument or was one of your own: give it again with "
-        "target=, such as target='logprob:snow'."
-    )
+def check_kept(explanation: PromptExplanation, metric: str) -> None:
+    """Refuse what cannot be put together from the record.
+
+    Raises:
+        UsageError: naming the metric, and what was not kept.
+    """
+    what = None
+    if explanation.inputs:
+        what = "a template over many inputs, and what each input made of it was not kept"
+    elif explanation.tree is not None:
+        what = "a long prompt, part by part, and each level had other units"
+    elif any(_shows_images(section, explanation) for section in explanation.sections):
+        what = "a chat with images, which were not kept"
+    if what is not None:
+        raise UsageError(
+            f"{metric} asks the model again, and the explanation is of {what}. The metrics that ask nothing still "
+            "work: fidelity, accuracy, randomisation, cost."
+        )
+
+
+def _shows_images(section: Section, explanation: PromptExplanation) -> bool:
+    """Whether a message ends with the note that stands for its images, and no unit holds it."""
+    noted = section.kind == "message" and _IMAGES.search(explanation.prompt[section.start : section.end])
+    return bool(noted) and all(not unit.start < section.end <= unit.end for unit in explanation.units)
+
+
+@dataclass(slots=True)
+class Case:
+    """One evaluation.
+
+    Attributes:
+        explanation: what is judged.
+        lab: asks the model.
+        seed: of everything random.
+        labels: which units matter, shape ``(n,)``; None where nobody said.
+        repeats: explanations by other seeds, and random orders, where metrics need them.
+        paraphrases: the prompt in other words.
+        others: further models, for consistency across them.
+        randomised: a model that has learned nothing, of the same kind; None or ``copy``: a copy of the explained one.
+        spreads: filled by ``consistency``: the spread of each unit.
+        again: the explanation by other seeds, once it was asked for.
+        left: what was not measured, and why.
+        known: what the explanation was estimated from, once a figure asked for it.
+        chance: the same of shuffled effects.
+    """
+
+    explanation: PromptExplanation
+    lab: Lab
+    seed: int
+    labels: NDArray[np.bool_] | None
+    repeats: int
+    paraphrases: Sequence[str]
+    others: Sequence[object]
+    randomised: object | None
+    spreads: list[UnitSpread] = field(default_factory=list[UnitSpread])
+    again: list[PromptExplanation] = field(default_factory=list[PromptExplanation])
+    left: list[LeftOut] = field(default_factory=list[LeftOut])
+    known: Rebuilt | None = None
+    chance: tuple[Shuffled, ...] = ()
+
+    def rebuilt(self, metric: str) -> Rebuilt:
+        """What the explanation was estimated from; see `rebuild`."""
+        self.known = self.known or rebuild(self.explanation, metric)
+        return self.known
+
+    def shuffled(self, metric: str) -> tuple[Shuffled, ...]:
+        """The same of shuffled effects, see `Rebuilt.shuffled`."""
+        self.chance = self.chance or self.rebuilt(metric).shuffled(self.seed)
+        return self.chance
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A group of figures.
+
+    Attributes:
+        name: as it is asked for.
+        calls: how many answers it asks the model for at most; cached ones count.
+        measure: computes the figures.
+    """
+
+    name: str
+    calls: Callable[[Case], int]
+    measure: Callable[[Case], list[Measure]]
+
+
+def percentiles(values: Floats) -> tuple[float | None, float | None]:
+    """The 2.5th and 97.5th percentile of the finite ones; None where there are fewer than three."""
+    finite = values[np.isfinite(values)]
+    if len(finite) < 3:
+        return None, None
+    low, high = np.quantile(finite, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def mean_of(values: Floats) -> float | None:
+    """The mean of the finite ones; None where there is none."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else None

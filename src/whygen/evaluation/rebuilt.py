@@ -6,43 +6,49 @@ out by comparing with what was recorded, and refused.
 
 from __future__ import annotations
 
-import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whygen.errors import UnknownNameError, UsageError
-from whygen.prompt import designs, exact, intervals
+from whygen.prompt import exact, intervals
 from whygen.prompt.effects import Effects
-from whygen.prompt.kernels import Dropped
-from whygen.prompt.surrogates import Surrogate, load_surrogate
+from whygen.prompt.saved import effects_of
+from whygen.prompt.surrogates import Remembers, Surrogate, load_surrogate
 from whygen.prompt.weighted import WeightedLeastSquares
-from whygen.results.prompt import Evidence, PromptExplanation
+from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
 from whygen.types import Floats
 
 CLOSE = 1e-6
 """What is rebuilt agrees with what was recorded to this share of the largest value."""
 
-
-def evidence_of(explanation: PromptExplanation, metric: str) -> Evidence:
-    """The arrays and samples.
-
-    Raises:
-        UsageError: if the explanation came without them.
-    """
-    if explanation.evidence is None or not len(explanation.evidence.effects):
-        raise UsageError(
-            f"{metric} needs the masks and answers, and this explanation has none: it was loaded from its JSON file "
-            "alone, or explained part by part. Load the folder that -o or save() wrote, or explain without hierarchy."
-        )
-    return explanation.evidence
+ROUNDS = 20
+"""Times that effects are shuffled, to see what comes by chance."""
 
 
 def attributions(explanation: PromptExplanation) -> Floats:
     """Attributions, shape ``(n,)``."""
     return np.array([unit.attribution for unit in explanation.units], dtype=np.float64)
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Many small fits are done fastest by one thread: on a busy machine threads of BLAS wait for each other.
+
+    296 masks of 25 units took 20 seconds of processor time by two threads, and 5 by one.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
+
+
+class Shuffled(NamedTuple):
+    """Effects shuffled over the masks, and what the explanation would have been of them."""
+
+    effects: Effects
+    estimate: intervals.Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +59,33 @@ class Rebuilt:
     observed: Effects
     surrogate: Surrogate
 
-    def estimate(self, observed: Effects, seed: int) -> Floats:
-        """Attributions of the explanation's estimand from other effects on its masks (or fewer of them), ``(n,)``."""
+    def estimate(self, observed: Effects, seed: int) -> intervals.Estimate:
+        """The explanation's estimand from other effects on its masks, or on fewer of them."""
         estimand = self.explanation.estimand
         if estimand == "loo":
-            return exact.leave_one_out_estimate(observed, np.array([whole_effect(self.explanation)])).attributions
+            return exact.leave_one_out_estimate(observed, np.array([whole_effect(self.explanation)]))
         if estimand == "local":
-            return intervals.local_estimate(observed).attributions
+            return exact.local_estimate(observed)
         if self.explanation.masks == "enumerated":
-            return exact.complete_estimate(observed, estimand=estimand).attributions
+            return exact.complete_estimate(observed, estimand=estimand)
         rng = generator(seed, "folds")
         fit = intervals.cross_fit(observed, self.surrogate, rng)
         if observed.total is not None:
-            return intervals.shapley_estimate(fit, observed, rng).attributions
-        return intervals.sampled_estimate(fit, rng).attributions
+            return intervals.shapley_estimate(fit, observed, rng)
+        return intervals.sampled_estimate(fit, rng)
+
+    def shuffled(self, seed: int) -> tuple[Shuffled, ...]:
+        """The explanation estimated again `ROUNDS` times from effects that say nothing, for every figure's chance.
+
+        This is what takes time: each round fits a surrogate to every fold. One set of rounds serves all figures.
+
+        Raises:
+            UsageError: if groups have different sizes.
+        """
+        rng = generator(seed, "randomisation")
+        every = [self.permuted(rng) for _ in range(ROUNDS)]
+        with one_thread():
+            return tuple(Shuffled(effects, self.estimate(effects, seed)) for effects in every)
 
     def permuted(self, rng: np.random.Generator) -> Effects:
         """The same masks with the effects of whole groups shuffled, and those in a group: an explanation says nothing.
@@ -107,55 +126,12 @@ def rebuild(explanation: PromptExplanation, metric: str) -> Rebuilt:
     Raises:
         UsageError: if that was not kept: no evidence, a surrogate or a kernel of one's own.
     """
-    evidence = evidence_of(explanation, metric)
-    observed = Effects(
-        evidence.masks,
-        evidence.effects,
-        evidence.groups,
-        explanation.keep,
-        _sizes(explanation),
-        float(attributions(explanation).sum()) if explanation.estimand == "shapley" else None,
-        Dropped().weights(evidence.masks, (), "") if explanation.estimand == "local" else None,
-        _numbers(explanation, evidence.masks),
-        _drawn_from(explanation),
-    )
-    rebuilt = Rebuilt(explanation, observed, _surrogate(explanation, metric))
-    if explanation.estimand == "local":
+    surrogate = _surrogate(explanation, metric)
+    kept = surrogate.remembering() if isinstance(surrogate, Remembers) else surrogate
+    rebuilt = Rebuilt(explanation, effects_of(explanation, metric), kept)
+    if explanation.recipe is None and explanation.estimand == "local":
         _check_kernel(rebuilt, metric)
     return rebuilt
-
-
-def _sizes(explanation: PromptExplanation) -> Floats | None:
-    if explanation.estimand != "shapley" or explanation.masks == "enumerated":
-        return None
-    if explanation.design == designs.LAYERED and explanation.evidence is not None:
-        masks = explanation.evidence.masks
-        drawn = designs.by_layers(masks.shape[1], len(masks), _any()) if masks.shape[1] > 2 else None
-        return drawn.sizes if drawn and len(drawn.masks) == len(masks) else designs.law_of_sizes(masks)[1:-1]
-    law = "kernel" if "(kernel)" in explanation.design else "leverage"
-    return designs.size_law(len(explanation.units), law)
-
-
-def _any() -> np.random.Generator:
-    """For a design that is drawn for its law alone, which no draw changes."""
-    return np.random.default_rng(0)
-
-
-def _numbers(explanation: PromptExplanation, masks: NDArray[np.bool_]) -> Floats | None:
-    """The chance of each number of kept units, where masks were drawn by it; of a part of a design, their shares."""
-    if not explanation.design.startswith(designs.NUMBERED):
-        return None
-    drawn = designs.by_number(masks.shape[1], len(masks) - 1, _any(), keep=explanation.keep)
-    return drawn.kept if len(drawn.masks) == len(masks) else designs.law_of_sizes(masks)
-
-
-def _drawn_from(explanation: PromptExplanation) -> float:
-    """How many masks there were, where none came twice."""
-    n = len(explanation.units)
-    if explanation.design == designs.LAYERED or explanation.design.startswith(designs.NUMBERED):
-        return float(np.exp2(n))
-    distinct = explanation.design in {"complement pairs", "independent masks"} and n <= designs.MAX_ENUMERATED
-    return 2.0**n if distinct else math.inf
 
 
 def _surrogate(explanation: PromptExplanation, metric: str) -> Surrogate:
@@ -171,7 +147,7 @@ def _surrogate(explanation: PromptExplanation, metric: str) -> Surrogate:
 
 
 def _check_kernel(rebuilt: Rebuilt, metric: str) -> None:
-    again, recorded = rebuilt.estimate(rebuilt.observed, 0), attributions(rebuilt.explanation)
+    again, recorded = rebuilt.estimate(rebuilt.observed, 0).attributions, attributions(rebuilt.explanation)
     if np.abs(again - recorded).max() > CLOSE * max(float(np.abs(recorded).max()), 1e-300):
         raise UsageError(
             f"{metric} needs the weight of each mask, and an explanation keeps it for kernel='dropped' alone. Explain "

@@ -13,21 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UsageError
-from whygen.evaluation.lab import SIMPLE
 from whygen.evaluation.rebuilt import Rebuilt, rebuild
-from whygen.evaluation.reopened import outputs
 from whygen.prompt.asking import Whole
 from whygen.prompt.effects import Seen
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.noise import measure
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan
-from whygen.prompt.targets import Target, load_target
+from whygen.prompt.recipe import opened_target
+from whygen.prompt.saved import outputs, recorded, references
+from whygen.prompt.targets import Target
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Floats, Output
-
-NAMED = frozenset({"json", "label"})
-"""Targets with an argument in their name that compare with the reference's own reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class Reread:
 
 def references_of(explanation: PromptExplanation) -> tuple[Output, ...]:
     """The recorded reference answers; none where the explanation came without its evidence."""
-    return tuple(outputs(explanation.evidence, "reference"))
+    return references(explanation.evidence)
 
 
 def target_of(explanation: PromptExplanation, encoder: object = "auto") -> Target:
@@ -51,19 +48,19 @@ def target_of(explanation: PromptExplanation, encoder: object = "auto") -> Targe
         UsageError: if its name does not say it wholly.
         MissingError: if its encoder is not installed.
     """
-    name = explanation.target.name
+    recipe = recorded(explanation)
     texts = explanation.evidence is None or (explanation.evidence.pictures, explanation.evidence.media) == (None, None)
-    if not texts or not (name in SIMPLE or (name.partition(":")[0] in NAMED and ":" in name)):
-        raise UsageError(f"target={name!r} cannot be opened again from its name alone.")
-    return load_target(name, encoder=encoder)  # type: ignore[arg-type]
+    if not texts or "target" in recipe.again or recipe.target.verb == "score":
+        raise UsageError(f"target={explanation.target.name!r} cannot be opened again from its name alone.")
+    return opened_target(recipe, encoder=encoder)
 
 
-def against(explanation: PromptExplanation, references: Sequence[Sequence[Output]], target: Target) -> Reread | None:
+def against(explanation: PromptExplanation, told: Sequence[Sequence[Output]], target: Target) -> Reread | None:
     """The explanation's estimand, its effects measured against all of these references alike.
 
     Args:
         explanation: with its evidence.
-        references: sets of reference answers; each set weighs the same.
+        told: sets of reference answers; each set weighs the same.
         target: reads them; its effects are averaged over the sets.
 
     Returns:
@@ -75,8 +72,9 @@ def against(explanation: PromptExplanation, references: Sequence[Sequence[Output
     rebuilt, evidence = rebuild(explanation, "compare"), explanation.evidence
     assert evidence is not None  # noqa: S101 - rebuild refuses otherwise
     measured = [sample for sample in evidence.samples if sample.effect is not None]
-    answers = outputs(evidence, "measured")
-    effects = np.mean([target.effects(answers, each) for each in references], axis=0)
+    pairs = zip(evidence.samples, outputs(evidence), strict=True)
+    answers = [output for sample, output in pairs if sample.effect is not None]
+    effects = np.mean([target.effects(answers, each) for each in told], axis=0)
     kept = _kept(explanation, evidence.masks)
     by_mask: dict[bytes, list[float]] = {}
     by_text: dict[tuple[str, ...], list[float]] = {}

@@ -358,22 +358,38 @@ def by_layers(n: int, calls: int, rng: np.random.Generator) -> Design:
         calls: for masks.
         rng: the only source of chance.
     """
+    size, members, layers = _layers_of_pairs(n, calls)
+    streams = rng.spawn(len(size))
+    counts = np.where(layers.whole, members, _systematic(layers.expected, rng)).astype(np.int64)
+    first = [_first_halves(n, int(s), int(count), own) for s, count, own in zip(size, counts, streams, strict=True)]
+    masks = _shuffled_after(np.concatenate(first), int(members[layers.whole].sum()), rng)
+    design = _paired(masks, LAYERED)
+    whole = int(members[layers.whole].sum())
+    return replace(design, sizes=law_of_layers(n, calls), drawn_from=float(np.exp2(n)), whole=whole)
+
+
+def _layers_of_pairs(n: int, calls: int) -> tuple[NDArray[np.int64], NDArray[np.float64], Layers]:
+    """Sizes of the smaller halves of complement pairs, pairs of each size, and how many are asked."""
     size = np.arange(1, n // 2 + 1)
     twins = 2 * size == n
     members = members_by_size(n)[size] / np.where(twins, 2.0, 1.0)
     pairs = min(calls // 2, int(min(members.sum(), 1e9)) - 1)  # all of them are another design, and estimator
-    layers = layers_for(np.where(twins, 0.5, 1.0) / np.sqrt(size * (n - size)), members, pairs)
-    streams = rng.spawn(len(size))
-    counts = np.where(layers.whole, members, _systematic(layers.expected, rng)).astype(np.int64)
-    first = [_first_halves(n, int(s), int(count), own) for s, count, own in zip(size, counts, streams, strict=True)]
-    whole = int(members[layers.whole].sum())
-    masks = _shuffled_after(np.concatenate(first), whole, rng)
-    share = np.where(layers.whole, members, layers.expected) / float(counts.sum())
+    return size, members, layers_for(np.where(twins, 0.5, 1.0) / np.sqrt(size * (n - size)), members, pairs)
+
+
+def law_of_layers(n: int, calls: int) -> NDArray[np.float64]:
+    """The chance of each size 1 .. n - 1 of a mask of `by_layers`, shape ``(n - 1,)``; no draw changes it."""
+    size, members, layers = _layers_of_pairs(n, calls)
+    share = np.where(layers.whole, members, layers.expected) / _groups(layers, members)
     chance = np.zeros(n - 1)
     chance[size - 1] += share / 2.0
     chance[n - size - 1] += share / 2.0
-    design = _paired(masks, LAYERED)
-    return replace(design, sizes=chance, drawn_from=float(np.exp2(n)), whole=whole)
+    return chance
+
+
+def _groups(layers: Layers, members: NDArray[np.float64]) -> float:
+    """How many groups are asked in all: whole layers, and as many of the others as `_systematic` deals out."""
+    return float(int(members[layers.whole].sum()) + round(float(layers.expected.sum())))
 
 
 def _first_halves(n: int, size: int, count: int, rng: np.random.Generator) -> Masks:
@@ -404,28 +420,41 @@ def by_number(n: int, calls: int, rng: np.random.Generator, *, keep: float, empt
         keep: the probability that a unit is kept.
         empty: whether the mask of no unit may be drawn.
     """
-    without = np.arange(1, n + 1)
-    law = law_of_number(n, 1.0 - keep)[1:]
-    law[-1] *= empty
-    weight = ((n - without) / keep**2 + without / (1.0 - keep) ** 2) / n
-    members = np.where(law > 0.0, members_by_size(n)[1:], 0.0)
-    layers = layers_for(law * np.sqrt(weight), members, calls)
+    without, members, layers = _layers_by_number(n, calls, keep=keep, empty=empty)
     streams = rng.spawn(n)
     counts = np.where(layers.whole, members, _systematic(layers.expected, rng)).astype(np.int64)
     drawn = [~_subsets(n, int(s), int(count), own) for s, count, own in zip(without, counts, streams, strict=True)]
     whole = 1 + int(members[layers.whole].sum())
     masks = _shuffled_after(np.concatenate([np.ones((1, n), dtype=bool), *drawn]), whole, rng)
-    chance = np.concatenate([[1.0], np.where(layers.whole, members, layers.expected)]) / len(masks)
     return Design(
         name=f"{NUMBERED} (keep {keep:g})",
         masks=masks,
         groups=np.arange(len(masks), dtype=np.int64),
         keep=keep,
-        population=len(masks) if bool((counts == members)[law > 0.0].all()) else None,
-        kept=chance[::-1],
+        population=len(masks) if bool((counts == members)[members > 0.0].all()) else None,
+        kept=law_of_kept(n, calls, keep=keep, empty=empty),
         drawn_from=float(np.exp2(n)),
         whole=whole,
     )
+
+
+def _layers_by_number(
+    n: int, calls: int, *, keep: float, empty: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float64], Layers]:
+    """How many units may be left out, masks of each such layer, and how many are asked."""
+    without = np.arange(1, n + 1)
+    law = law_of_number(n, 1.0 - keep)[1:]
+    law[-1] *= empty
+    weight = ((n - without) / keep**2 + without / (1.0 - keep) ** 2) / n
+    members = np.where(law > 0.0, members_by_size(n)[1:], 0.0)
+    return without, members, layers_for(law * np.sqrt(weight), members, calls)
+
+
+def law_of_kept(n: int, calls: int, *, keep: float, empty: bool = True) -> NDArray[np.float64]:
+    """The chance of each number 0 .. n of kept units in masks of `by_number`, ``(n + 1,)``; no draw changes it."""
+    _, members, layers = _layers_by_number(n, calls, keep=keep, empty=empty)
+    chance = np.concatenate([[1.0], np.where(layers.whole, members, layers.expected)])
+    return chance[::-1] / (1.0 + _groups(layers, members))
 
 
 def law_of_sizes(masks: Masks) -> NDArray[np.float64]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,12 +18,13 @@ from whygen.models import HasIdentity, Model, ModelOptions
 from whygen.prompt.asking import Asker
 from whygen.prompt.designs import Design
 from whygen.prompt.noise import Steadiness
-from whygen.prompt.operators import OperatorOptions
 from whygen.prompt.operators.base import Substitute
 from whygen.prompt.operators.loading import BELONGS
-from whygen.prompt.options import PromptOptions
+from whygen.prompt.options import PRESETS, PromptOptions
+from whygen.prompt.picture_targets import PICTURE_TARGETS, load_picture_target
 from whygen.prompt.plan import Plan
-from whygen.prompt.targets import TARGETS, Target, load_target
+from whygen.prompt.saved import design_of
+from whygen.prompt.targets import TARGETS, TIMED_TARGETS, Target, load_target, load_timed_target
 from whygen.prompt.targets.called import OutputScore, TextScore, name_of
 from whygen.prompt.targets.contrast import ContrastiveDistance
 from whygen.prompt.targets.scored import Contains, ContrastiveLogProbability, SpanLogProbability
@@ -32,7 +32,7 @@ from whygen.prompt.units import ChatUnits, TemplateUnits, Units
 from whygen.results.prompt import PromptExplanation
 from whygen.results.recipe import DesignRecipe, ModelRecipe, OperatorRecipe, Recipe, TargetRecipe
 from whygen.safe import without_secrets
-from whygen.types import Edit, JsonValue, digest
+from whygen.types import Edit, JsonValue, OutputKind, digest
 
 _FLAGS = (("i", re.IGNORECASE), ("m", re.MULTILINE), ("s", re.DOTALL), ("x", re.VERBOSE), ("a", re.ASCII))
 
@@ -190,34 +190,40 @@ def _scrubbed(value: Any) -> Any:
     return tuple(_scrubbed(each) for each in cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value
 
 
-def options_of(explanation: PromptExplanation, recipe: Recipe, given: Mapping[str, Any]) -> PromptOptions:
+def options_of(
+    explanation: PromptExplanation, recipe: Recipe, given: Mapping[str, Any], *, other_units: bool = False
+) -> PromptOptions:
     """The options that an explanation was made with, with what was given in their place.
 
     Args:
         explanation: whose recipe it is.
         recipe: of the explanation.
-        given: options by name; objects that the recipe could only name among them.
+        given: options by name, among them objects that the recipe could only name.
+        other_units: whether another prompt is meant: what stood for each unit of this one is of no use then.
 
     Raises:
         UsageError: if something that must be given again was not.
     """
-    operator = given.get("operator", recipe.operator.name)
+    own = "operator" not in given and recipe.operator.replacements is not None and not other_units
+    again = set(recipe.again) - {"encoder", *given, *(("operator", *BELONGS) if own else ())}
+    if again:
+        raise needed(explanation, min(again))
+    operator: Any = given.get("operator", _operator_of(recipe) if own else recipe.operator.name)
+    goes = {name for name, ways in BELONGS.items() if isinstance(operator, str) and operator in ways}
     kept: dict[str, Any] = {name: getattr(recipe, name) for name in SAME}
+    kept |= {name: value for name in goes if (value := getattr(recipe.operator, name)) is not None}
     kept |= {"surrogate": recipe.surrogate, "kernel": recipe.kernel, "operator": operator, "keep": recipe.design.keep}
-    kept["units"] = recipe.units if isinstance(recipe.units, str) else [*recipe.units]
-    for field in fields(OperatorOptions):
-        value = getattr(recipe.operator, field.name)
-        if value is not None and isinstance(operator, str) and operator in BELONGS[field.name]:
-            kept[field.name] = value
-    for name in recipe.again:
-        if name not in given and name != "encoder":
-            raise needed(explanation, name)
+    kept |= {"units": recipe.units if isinstance(recipe.units, str) else [*recipe.units], "design": recipe.design.name}
+    kept["preset"] = explanation.preset if explanation.preset in PRESETS else None
     if recipe.estimand == "loo":
         del kept["keep"]
+    if recipe.design.name == "own":
+        kept["design"] = design_of(explanation)
     if "target" not in given:
         kept["target"] = opened_target(recipe, encoder="auto") if _is_made(recipe) else recipe.target.name
-    strange = {name for name in BELONGS if not (isinstance(operator, str) and operator in BELONGS[name])}
-    return PromptOptions(**{k: v for k, v in {**kept, **given}.items() if k not in strange})
+    return PromptOptions(
+        **{name: value for name, value in {**kept, **given}.items() if name not in BELONGS or name in goes}
+    )
 
 
 def _is_made(recipe: Recipe) -> bool:
@@ -227,31 +233,49 @@ def _is_made(recipe: Recipe) -> bool:
 
 
 def needed(explanation: PromptExplanation, name: str) -> UsageError:
-    """That something was a Python object and must be given again."""
+    """That something was a Python object and must be given again; an old folder may not know what it was."""
     recipe = explanation.recipe
-    value = None if recipe is None else getattr(recipe, name, None)
-    shown = getattr(value, "name", value)
+    if recipe is None:
+        return UsageError(
+            f"The explanation's {name}, {explanation.target.distance!r}, had an argument or was one of your own: give "
+            f"it again with {name}=, such as target='logprob:snow'."
+        )
+    value = getattr(recipe, name, None)
     return UsageError(
-        f"{name}={shown!r} was an object of your own when this was explained, and cannot be opened from its record. "
-        f"Give it again: {name}=."
+        f"{name}={getattr(value, 'name', value)!r} was an object of your own when this was explained, and cannot be "
+        f"opened from its record. Give it again: {name}=."
     )
 
 
-def opened_target(recipe: Recipe, *, encoder: Any) -> Target:
-    """The target of texts that a recipe names.
+def opened_target(recipe: Recipe, *, encoder: Any = "auto", kind: OutputKind = "text") -> Target:
+    """The target that a recipe names.
+
+    Args:
+        recipe: says its name and its argument.
+        encoder: what it compares by, if not what the recipe names.
+        kind: what the model answered with.
 
     Raises:
         UsageError: if it cannot be opened.
         MissingError: if its encoder is not installed.
     """
     told = recipe.target
-    return load_target(told.name, encoder=encoder, span=told.span, alternative=told.alternative, distance=told.distance)
+    by = recipe.encoder if isinstance(encoder, str) and encoder == "auto" else encoder
+    head = told.name.partition(":")[0]
+    if kind == "picture" and head in PICTURE_TARGETS:
+        return load_picture_target(told.name, encoder=by)
+    if kind in ("sound", "frames") and head in TIMED_TARGETS:
+        return load_timed_target(told.name, kind=kind, encoder=by)
+    compares = TARGETS.get((told.distance or "") if head == "contrastive" else head)
+    uses = compares is not None and "encoder" in compares.takes
+    return load_target(
+        told.name, encoder=by if uses else "auto", span=told.span, alternative=told.alternative, distance=told.distance
+    )
 
 
-def opened_operator(recipe: Recipe) -> Substitute | str:
-    """The operator as it rendered: its replacements, or the name of one that needs none."""
-    told = recipe.operator
-    return told.name if told.replacements is None else Substitute(told.name, told.replacements)
+def _operator_of(recipe: Recipe) -> Substitute:
+    """The operator as it rendered: what stood for each unit, whatever that came from."""
+    return Substitute(recipe.operator.name, recipe.operator.replacements or ())
 
 
 def model_options(recipe: Recipe, given: ModelOptions | None) -> ModelOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, permutations
 from pathlib import Path
 
@@ -18,17 +19,23 @@ from whygen.calls import open_store
 from whygen.cli import main
 from whygen.errors import BudgetError, DataError, FormatError, MissingError, UnknownNameError, UsageError
 from whygen.evaluation.evaluate import METRICS, check_labels, evaluate
-from whygen.evaluation.lab import Lab
-from whygen.evaluation.measures import accuracy, consistency, fidelity
+from whygen.evaluation.lab import Case, Lab
+from whygen.evaluation.measures import accuracy, consistency, fidelity, randomisation
 from whygen.evaluation.measures.faithfulness import extreme_mean, path
-from whygen.evaluation.rebuilt import attributions, rebuild
+from whygen.evaluation.measures.nested import MOST_FOLDS
+from whygen.evaluation.rebuilt import ROUNDS, attributions, rebuild
 from whygen.evaluation.result import Evaluation
 from whygen.models.planted import WeighedWords, causes
+from whygen.prompt import designs
+from whygen.prompt.effects import Effects
+from whygen.prompt.intervals import folds_for
+from whygen.prompt.surrogates import Adaptive, Fitted, Ridge
 from whygen.types import Settings
 
 PROMPT = "tell me a story about a red fox in the quiet harbour"
 LABELS = [int(cause) for cause in causes("additive", PROMPT.split())]
 SHORT = "tell red fox harbour quiet"
+BEFORE = Path(__file__).parents[2] / "data" / "golden" / "prompt-v2"
 
 
 def explained(prompt: str = PROMPT, model: object = "planted/additive", **choices: object) -> whygen.PromptExplanation:
@@ -139,15 +146,18 @@ def test_runs_that_agree_are_repeatable_and_units_dealt_out_are_not() -> None:
      {"prompt": SHORT}, {"prompt": SHORT, "estimand": "shapley"}],
     ids=str,
 )  # fmt: skip
-def test_the_estimate_is_the_recorded_one(choices: dict[str, object]) -> None:
+@pytest.mark.parametrize("kept", [True, False], ids=["recipe", "schema 2"])
+def test_the_estimate_is_the_recorded_one(choices: dict[str, object], kept: bool) -> None:
     explanation = explained(**choices)  # type: ignore[arg-type]
+    if not kept:
+        explanation = explanation.model_copy(update={"recipe": None, "schema_version": 2})
     rebuilt = rebuild(explanation, "test")
-    again = rebuilt.estimate(rebuilt.observed, explanation.seed)
+    again = rebuilt.estimate(rebuilt.observed, explanation.seed).attributions
     assert np.abs(again - attributions(explanation)).max() < 1e-9
 
 
 def test_a_kernel_that_read_the_prompts_is_found_out() -> None:
-    explanation = explained(estimand="local")
+    explanation = explained(estimand="local").model_copy(update={"recipe": None})
     units = tuple(unit.model_copy(update={"attribution": unit.attribution + 0.1}) for unit in explanation.units)
     with pytest.raises(UsageError, match="kernel='dropped' alone"):
         rebuild(explanation.model_copy(update={"units": units}), "fidelity")
@@ -240,6 +250,46 @@ def test_shuffled_answers_give_an_unrelated_explanation() -> None:
     assert abs(found.value) < 0.5
 
 
+@dataclass(frozen=True)
+class Counting:
+    """Ridge that counts how often it is fitted."""
+
+    name: str = "ridge"
+    fits: list[int] = field(default_factory=list)
+
+    def smallest_pairs(self, n: int) -> int:
+        return Ridge().smallest_pairs(n)
+
+    def fit(self, observed: Effects) -> Fitted:
+        self.fits.append(len(observed))
+        return Ridge().fit(observed)
+
+
+def test_what_chance_does_is_fitted_once_for_all_figures() -> None:
+    """Twenty shuffles, each fitted to all rows and without each fold; beside them the own fits and nested folds."""
+    counting, explanation = Counting(), explained()
+    case = Case(explanation, Lab(explanation, open_store(None), 0), 0, None, 3, (), (), None)
+    case.known = replace(rebuild(explanation, "test"), surrogate=counting)
+    for room in (fidelity, randomisation):
+        assert room.measure(case)
+    folds = folds_for(len(np.unique(explanation.evidence.groups)), 12)  # type: ignore[union-attr]
+    assert len(counting.fits) <= ROUNDS * (folds + 1) + ROUNDS + 1 + MOST_FOLDS * (MOST_FOLDS + 1) // 2
+
+
+def test_kernels_of_the_same_masks_are_worked_out_once() -> None:
+    explanation = explained()
+    first = rebuild(explanation, "test")
+    surrogate = first.surrogate
+    assert isinstance(surrogate, Adaptive)
+    shuffled = first.shuffled(0)
+    folds = folds_for(len(np.unique(first.observed.groups)), first.observed.n)
+    assert surrogate.kept is not None
+    assert 0 < len(surrogate.kept) <= folds + 1
+    plain = replace(first, surrogate=Adaptive()).shuffled(0)
+    for one, two in zip(shuffled, plain, strict=True):
+        assert np.array_equal(one.estimate.attributions, two.estimate.attributions)
+
+
 def test_a_randomised_model_and_other_models_are_explained_for(tmp_path: Path) -> None:
     found = evaluate(
         explained(), metrics=["randomisation", "consistency"], randomised="planted/constant",
@@ -252,6 +302,45 @@ def test_a_randomised_model_and_other_models_are_explained_for(tmp_path: Path) -
 def test_a_lexicon_gives_paraphrases() -> None:
     found = evaluate(explained(), metrics="stability", lexicon={"story": "tale"}, budget=2000, repeats=2, cache=None)
     assert found.measure("jaccard_top_paraphrase").value == 1.0
+
+
+# What is told once
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [{"target": "logprob:red"}, {"target": "contains:red"}, {"operator": "placeholder", "placeholder": "[...]"},
+     {"operator": "synonym", "lexicon": {"red": "blue", "fox": "hen", "story": "tale"}}, {"keep": 0.8, "draws": 2},
+     {"target": "tfidf", "distribution": "energy", "draws": 3, "references": 2, "budget": 120},
+     {"design": designs.complement_pairs(12, 20, np.random.default_rng(5)), "budget": 60}],
+    ids=", ".join,
+)  # fmt: skip
+def test_nothing_is_told_twice(choices: dict[str, object], tmp_path: Path) -> None:
+    """From its folder alone: by its own seed the very same explanation, and no call that is not on record."""
+    store = tmp_path / "calls.sqlite"
+    made = explained(cache=store, **choices)  # type: ignore[arg-type]
+    lab = Lab(whygen.load(made.save(tmp_path / "saved")), open_store(store), 3000)  # type: ignore[arg-type]
+    again = lab.explain(seed=made.seed)
+    assert again.units == made.units
+    assert lab.calls.made == 0
+
+
+def test_a_score_of_ones_own_is_asked_for_by_name(tmp_path: Path) -> None:
+    def words(text: str) -> float:
+        return float(len(text.split()))
+
+    folder = explained(target=words).save(tmp_path / "saved")
+    with pytest.raises(UsageError, match=r"words' was an object of your own.*Give it again: target="):
+        evaluate(folder, metrics="consistency", budget=500, cache=None)
+    assert evaluate(folder, metrics="consistency", budget=500, cache=None, target=words).measures
+
+
+def test_a_folder_of_before_recipes_is_evaluated_as_it_was() -> None:
+    with pytest.raises(UsageError, match=r"makes other prompts than the recorded ones.*placeholder="):
+        evaluate(BEFORE, metrics="faithfulness", budget=900, cache=None)
+    told = {"placeholder": "[...]", "budget": 900, "cache": None}
+    found = evaluate(BEFORE, metrics=["fidelity", "faithfulness"], **told)  # type: ignore[arg-type]
+    assert found.measure("aopc").value is not None
 
 
 # What is refused
@@ -317,7 +406,7 @@ def test_without_evidence_only_what_needs_none_is_left() -> None:
 @pytest.mark.parametrize(
     ("update", "message"),
     [
-        ({"operator": "placeholder"}, "makes other prompts"),
+        ({"operator": "placeholder", "recipe": None}, "makes other prompts"),
         ({"model": "py/nowhere:f"}, "cannot be opened again"),
         ({"settings": {}}, "details.json"),
     ],
@@ -328,7 +417,7 @@ def test_what_cannot_be_asked_again_is_refused(update: dict[str, object], messag
 
 
 def test_a_target_with_an_argument_must_be_given_again() -> None:
-    explanation = explained(target="contains:fox")
+    explanation = explained(target="contains:fox").model_copy(update={"recipe": None})
     with pytest.raises(UsageError, match="target="):
         evaluate(explanation, metrics="faithfulness", budget=900, cache=None)
     found = evaluate(explanation, metrics="faithfulness", target="contains:fox", budget=900, cache=None)

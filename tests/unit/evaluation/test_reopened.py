@@ -16,10 +16,11 @@ from whygen.calls import open_store
 from whygen.errors import UsageError
 from whygen.evaluation.evaluate import evaluate
 from whygen.evaluation.lab import Lab
-from whygen.evaluation.reopened import reopened, said, suffixed
+from whygen.evaluation.measures.stability import said, suffixed
 from whygen.media import pictures
 from whygen.prompt.edits import EditUnits, RegionUnits, split_edit
 from whygen.prompt.operators import load_operator
+from whygen.prompt.saved import units_of
 from whygen.prompt.units import ChatUnits, Units, split
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Picture, Request
 
@@ -106,8 +107,7 @@ def spoken(name: str, prompt: str) -> PromptExplanation:
 
 def lab_of(found: PromptExplanation, **choices: object) -> Lab:
     model = Editor() if found.model == Editor.uri else None
-    encoder = "patches" if model else "auto"
-    return Lab(found, open_store(None), 3000, model=model, encoder=encoder, choices=choices)
+    return Lab(found, open_store(None), 3000, model=model, choices=choices)
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -115,7 +115,7 @@ def test_what_is_asked_is_what_was_asked(name: str) -> None:
     """The recorded effects come back: of masks asked again, and of the whole explanation."""
     found = MADE[name]()
     assert found.evidence is not None
-    lab = lab_of(found, **({"fill": "blur"} if "blurred" in name else {}))
+    lab = lab_of(found)
     again = lab.effects(found.evidence.masks[:12])[:, 0]
     assert again == pytest.approx(found.evidence.effects[:12], abs=1e-6)
     assert lab.ask_calls() <= 64  # what it was explained with
@@ -186,7 +186,7 @@ def test_any_chat_comes_back_from_its_record(messages: list[tuple[str, str]]) ->
     except whygen.errors.WhygenError:
         return
     blank = chat_record(units)
-    assert reopened(blank, fill="mean") == ChatUnits(
+    assert units_of(blank, fill="mean") == ChatUnits(
         units.text,
         units.pieces,
         units.sections,
@@ -222,7 +222,7 @@ def chat_record(units: Units) -> PromptExplanation:
 def test_every_metric_works_on_chats_templates_and_edits_from_their_folder(name: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
     found = MADE[name]()
     labels = [index == 0 for index in range(len(found.units))]
-    how = {"model": Editor(), "encoder": "patches"} if name == "edit" else {}
+    how = {"model": Editor()} if name == "edit" else {}
     words = {"story": "tale", "night": "dusk"}
     judged = evaluate(
         found.save(tmp_path / "saved"), labels=labels, budget=3000, repeats=2, lexicon=words,
@@ -243,18 +243,22 @@ def test_every_metric_works_on_chats_templates_and_edits_from_their_folder(name:
 
 def test_a_paraphrase_of_an_instruction_is_cut_as_it_was_and_one_of_a_chat_is_told() -> None:
     how = {"metrics": "stability", "budget": 3000, "repeats": 2, "cache": None, "paraphrases": "kindly make night now"}
-    judged = evaluate(edit(), model=Editor(), encoder="patches", **how)  # type: ignore[arg-type]
+    judged = evaluate(edit(), model=Editor(), **how)  # type: ignore[arg-type]
     assert judged.measure("generalised_jaccard_paraphrase").value is not None
     left = {each.metric: each.reason for each in evaluate(chat(), **how).left_out}  # type: ignore[arg-type]
     assert "plain text" in left["stability under 'kindly make night now'"]
 
 
-def test_how_regions_were_painted_over_must_be_told_and_is_found_out() -> None:
+def test_how_regions_were_painted_over_is_kept_and_found_out_where_it_is_not() -> None:
     found = edit(units="region", regions=4, fill="#000000")
-    how = {"metrics": "consistency", "model": Editor(), "encoder": "patches", "budget": 3000, "cache": None}
+    how = {"metrics": "consistency", "model": Editor(), "budget": 3000, "cache": None}
+    assert evaluate(found, **how).measure("repeatability").value is not None  # type: ignore[arg-type]
+    old = found.model_copy(update={"recipe": None, "schema_version": 2})
     with pytest.raises(UsageError, match="fill="):
-        lab_of(found).effects(np.zeros((1, len(found.units)), dtype=bool))
-    assert evaluate(found, fill="#000000", **how).measure("repeatability").value is not None  # type: ignore[arg-type]
+        Lab(old, open_store(None), 3000, model=Editor(), encoder="patches").effects(
+            np.zeros((1, len(found.units)), dtype=bool)
+        )
+    assert evaluate(old, fill="#000000", encoder="patches", **how).measure("repeatability").value is not None  # type: ignore[arg-type]
 
 
 def test_another_editor_is_found_out() -> None:
@@ -266,7 +270,7 @@ def test_another_editor_is_found_out() -> None:
 
     with pytest.raises(UsageError, match="answers the whole prompt otherwise"):
         # Few masks were asked, so that others are: where all are on record nobody is asked again.
-        evaluate(edit(budget=12), metrics="faithfulness", model=Other(), encoder="patches", budget=900, cache=None)
+        evaluate(edit(budget=12), metrics="faithfulness", model=Other(), budget=900, cache=None)
 
 
 @pytest.mark.parametrize("metric", ASKS)
@@ -276,7 +280,7 @@ def test_what_was_not_kept_is_refused_by_name(metric: str) -> None:
     with pytest.raises(UsageError, match=f"{metric} asks the model again.*chat with images"):
         evaluate(seen, metrics=metric, budget=900, cache=None)
     written = chat_record(split(Chat((Message("user", "what is [1 image, always sent]"),)), "word"))
-    assert len(reopened(written, fill="mean")) == len(written.units)
+    assert len(units_of(written, fill="mean")) == len(written.units)
 
 
 def test_templates_over_many_inputs_give_the_figures_that_ask_nothing() -> None:

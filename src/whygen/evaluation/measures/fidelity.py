@@ -15,25 +15,25 @@ Chance: effects shuffled by groups, and refitted.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UsageError
-from whygen.evaluation.case import Case, Floats, Metric, mean_of, percentiles
+from whygen.evaluation.lab import Case, Floats, Metric, mean_of, percentiles
 from whygen.evaluation.measures.nested import Spread, r2_spread
-from whygen.evaluation.rebuilt import Rebuilt, rebuild
+from whygen.evaluation.rebuilt import ROUNDS, Rebuilt, Shuffled, one_thread, rebuild
 from whygen.evaluation.result import Measure
 from whygen.prompt.effects import Effects
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
 from whygen.prompt.kernels import Dropped
+from whygen.prompt.surrogates import Fitted, Surrogate, fitter
+from whygen.prompt.surrogates.values import ByChance
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
 
 DRAWS = 1000
-CHANCE_ROUNDS = 20
-
 HIGHER = frozenset({"r2", "adjusted_r2", "wr2", "adjusted_wr2", "lds"})
 
 
@@ -109,45 +109,57 @@ def measure(case: Case) -> list[Measure]:
     Raises:
         UsageError: if the evidence is missing or too small to hold any of it out.
     """
-    rebuilt = rebuild(case.explanation, "fidelity")
+    rebuilt = case.rebuilt("fidelity")
     if case.explanation.estimand == "loo" or len(np.unique(rebuilt.observed.groups)) < FEWEST_GROUPS:
         raise UsageError(
             "fidelity needs masks that a surrogate can be held against: at least "
             f"{FEWEST_GROUPS} groups of a design that drops several units at once. Explain with estimand='banzhaf' and "
             "a larger budget."
         )
-    fits = {"in-sample": _in_sample, "held out": _held_out}
-    rows: list[Measure] = []
-    for where, fit in fits.items():
-        predicted = fit(rebuilt, rebuilt.observed, case.seed)
-        chance = _by_chance(rebuilt, where, case.seed)
-        rows += _rows(rebuilt, predicted, chance, where, case.seed)
-    return rows
+    shuffled = case.shuffled("fidelity")
+    with one_thread():
+        return [row for where in ("in-sample", "held out") for row in _measured(rebuilt, shuffled, where, case.seed)]
 
 
-def _in_sample(rebuilt: Rebuilt, observed: Effects, seed: int) -> Floats:
-    del seed
-    return rebuilt.surrogate.fit(observed).predict(observed.masks)
+def _measured(rebuilt: Rebuilt, shuffled: Sequence[Shuffled], where: str, seed: int) -> list[Measure]:
+    observed = rebuilt.observed
+    if where == "in-sample":
+        by_chance = _by_chance(rebuilt.surrogate, observed)
+        own = rebuilt.surrogate.fit(observed).predict(observed.masks)
+        others = [by_chance(one.effects.values).predict(observed.masks) for one in shuffled]
+    else:
+        own = _held_out(rebuilt, seed)
+        others = [_without_folds(rebuilt, one, seed) for one in shuffled]
+    return _rows(rebuilt, own, _chance(shuffled, others), where, seed)
 
 
-def _held_out(rebuilt: Rebuilt, observed: Effects, seed: int) -> Floats:
-    """The explanation's own held-out predictions for its own effects; a new cross-fit for others."""
+def _by_chance(surrogate: Surrogate, observed: Effects) -> Callable[[Floats], Fitted]:
+    """Fits of shuffled effects, as of the explanation's own R2 by chance."""
+    return surrogate.by_chance(observed) if isinstance(surrogate, ByChance) else fitter(surrogate, observed)
+
+
+def _held_out(rebuilt: Rebuilt, seed: int) -> Floats:
+    """The explanation's own held-out predictions; a new cross-fit where it made none."""
     evidence = rebuilt.explanation.evidence
-    if observed is rebuilt.observed and evidence is not None and np.isfinite(evidence.predicted).all():
+    if evidence is not None and np.isfinite(evidence.predicted).all():
         return evidence.predicted
-    return cross_fit(observed, rebuilt.surrogate, generator(seed, "folds")).predicted
+    return cross_fit(rebuilt.observed, rebuilt.surrogate, generator(seed, "folds")).predicted
 
 
-def _by_chance(rebuilt: Rebuilt, where: str, seed: int) -> dict[str, Floats]:
-    """The same figures of effects that were shuffled, ``(rounds,)`` each."""
-    rng = generator(seed, "fidelity by chance")
-    fit = _in_sample if where == "in-sample" else _held_out
-    rounds: list[dict[str, float]] = []
-    for _ in range(CHANCE_ROUNDS):
-        permuted = rebuilt.permuted(rng)
-        predicted = fit(rebuilt, permuted, seed)
-        found = {name: float(value[0]) for name, value in _figures(permuted, predicted).items()}
-        rounds.append({**found, "lds": spearman(permuted.values, predicted)})
+def _without_folds(rebuilt: Rebuilt, one: Shuffled, seed: int) -> Floats:
+    """Held-out predictions of shuffled effects: those that their estimate made, where it made any."""
+    if one.estimate.predicted is not None:
+        return one.estimate.predicted
+    return cross_fit(one.effects, rebuilt.surrogate, generator(seed, "folds")).predicted
+
+
+def _chance(shuffled: Sequence[Shuffled], predicted: Sequence[Floats]) -> dict[str, Floats]:
+    """The figures of effects that were shuffled, ``(rounds,)`` each."""
+    rounds = [
+        {name: float(value[0]) for name, value in _figures(one.effects, own).items()}
+        | {"lds": spearman(one.effects.values, own)}
+        for one, own in zip(shuffled, predicted, strict=True)
+    ]
     return {name: np.array([found[name] for found in rounds]) for name in rounds[0]}
 
 
@@ -212,7 +224,7 @@ def _how(name: str, where: str, rebuilt: Rebuilt) -> str:
     fitted = "on the same masks, as published" if inside else "without each fold"
     interval = "bootstrap over groups of masks" if inside else "nested cross-validation (Bates et al. 2023)"
     return (
-        f"{what}, {rebuilt.surrogate.name} fitted {fitted}{kernel}. Interval: {interval}. Chance: {CHANCE_ROUNDS} "
+        f"{what}, {rebuilt.surrogate.name} fitted {fitted}{kernel}. Interval: {interval}. Chance: {ROUNDS} "
         "times effects shuffled by groups"
     )
 

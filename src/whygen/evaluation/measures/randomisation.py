@@ -13,15 +13,13 @@ from __future__ import annotations
 import numpy as np
 
 from whygen.errors import UsageError
-from whygen.evaluation.case import Case, Floats, Metric, mean_of, percentiles
 from whygen.evaluation.compare import generalised_jaccard
+from whygen.evaluation.lab import Case, Floats, Metric, mean_of, percentiles
 from whygen.evaluation.measures import agreement
 from whygen.evaluation.measures.fidelity import spearman
-from whygen.evaluation.rebuilt import attributions, rebuild
+from whygen.evaluation.rebuilt import ROUNDS, attributions
 from whygen.evaluation.result import LeftOut, Measure
 from whygen.stats.seeds import generator
-
-ROUNDS = 20
 
 COPY = "copy"
 """What stands for a copy of the model with random weights."""
@@ -72,10 +70,9 @@ def _for(case: Case, model: object) -> list[Measure]:
 
 
 def _shuffled(case: Case) -> list[Measure]:
-    rebuilt = rebuild(case.explanation, "randomisation")
-    rng = generator(case.seed, "randomisation")
     own = attributions(case.explanation)
-    others = [rebuilt.estimate(rebuilt.permuted(rng), case.seed) for _ in range(ROUNDS)]
+    others = [one.estimate.attributions for one in case.shuffled("randomisation")]
+    rng = generator(case.seed, "randomisation by chance")
     dealt = [rng.permutation(other) for other in others for _ in range(ROUNDS)]
     strength = [float(np.abs(other).sum() / max(np.abs(own).sum(), 1e-300)) for other in others]
     rows = [

@@ -7,17 +7,22 @@ by their text. ``reworded``: every unit that a lexicon or a paraphraser knows is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
 from whygen.errors import MissingError, UsageError
-from whygen.evaluation.case import Case, Metric
+from whygen.evaluation.lab import Case, Metric
 from whygen.evaluation.measures import agreement
-from whygen.evaluation.reopened import said, suffixed
 from whygen.evaluation.result import LeftOut, Measure
+from whygen.prompt.edits import RegionUnits
 from whygen.prompt.operators import Operator, OperatorOptions, load_operator
-from whygen.results.prompt import PromptExplanation
+from whygen.prompt.units import ChatUnits, Piece, TemplateUnits, Units
+from whygen.results.prompt import PromptExplanation, Section
+from whygen.types import Chat
 
 SUFFIX = " ###"
 
@@ -108,6 +113,63 @@ def _reworded(case: Case, operator: Operator) -> PromptExplanation:
     ready = operator.prepare(units, case.lab.tools(case.seed))
     other = said(units, ready.parts(units, np.zeros(len(units), dtype=bool)))
     return case.lab.explain(seed=case.explanation.seed, units=other)
+
+
+def suffixed(units: Units, suffix: str) -> Units:
+    """The same units with a text behind them that is always sent: behind the last message of a chat."""
+    if isinstance(units, RegionUnits):
+        instruction = units.edit.instruction + suffix
+        shown = [instruction, *units.parts[1:]]
+        return replace(said(units, shown), edit=replace(units.edit, instruction=instruction))
+    place = units.bodies[-1][1] if isinstance(units, ChatUnits) else len(units.text)
+    lead = len(suffix) - len(suffix.lstrip())
+    held = Piece(place, place + lead, place + len(suffix), place + len(suffix), None)
+    before = [piece for piece in units.pieces if piece.end <= place]
+    after = [_moved(piece, len(suffix)) for piece in units.pieces if piece.end > place]
+    text = units.text[:place] + suffix + units.text[place:]
+    pieces = (*before, held, *after)
+    if not isinstance(units, ChatUnits):
+        return replace(units, text=text, pieces=pieces)
+    *first, last = units.chat.messages
+    *bodies, (start, _) = units.bodies
+    return replace(
+        units, text=text, pieces=pieces, bodies=(*bodies, (start, place + len(suffix))),
+        chat=Chat((*first, replace(last, text=last.text + suffix))),
+    )  # fmt: skip
+
+
+def said(units: Units, parts: Sequence[str]) -> Units:
+    """The same units in other words, at the same places: one text for each piece, white space around it as it was."""
+    grown = [len(part) - (piece.end - piece.start) for piece, part in zip(units.pieces, parts, strict=True)]
+    before = [0, *accumulate(grown)]
+
+    def place(old: int) -> int:
+        """Where a place is now: what stands between two pieces moves by all that grew before."""
+        return old + sum(more for more, piece in zip(grown, units.pieces, strict=True) if piece.stop <= old)
+
+    pieces = tuple(
+        Piece(piece.start + by, piece.core + by, piece.stop + by + more, piece.end + by + more, piece.unit)
+        for piece, by, more in zip(units.pieces, before, grown, strict=False)
+    )
+    told: dict[str, Any] = {"text": "".join(parts), "pieces": pieces, "sections": _all_moved(units.sections, place)}
+    if isinstance(units, TemplateUnits):
+        told["lists"] = tuple((place(start), place(end)) for start, end in units.lists)
+    if isinstance(units, ChatUnits):
+        bodies = tuple((place(start), place(end)) for start, end in units.bodies)
+        texts = [told["text"][start:end] for start, end in bodies]
+        told["bodies"] = bodies
+        told["chat"] = Chat(tuple(replace(m, text=t) for m, t in zip(units.chat.messages, texts, strict=True)))
+    return replace(units, **told)
+
+
+def _all_moved(sections: Sequence[Section], place: Callable[[int], int]) -> tuple[Section, ...]:
+    return tuple(
+        section.model_copy(update={"start": place(section.start), "end": place(section.end)}) for section in sections
+    )
+
+
+def _moved(piece: Piece, by: int) -> Piece:
+    return Piece(piece.start + by, piece.core + by, piece.stop + by, piece.end + by, piece.unit)
 
 
 METRIC = Metric("stability", calls, measure)

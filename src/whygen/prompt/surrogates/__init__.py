@@ -16,11 +16,11 @@ from whygen.prompt.surrogates.least_squares import Ols, Ridge
 from whygen.prompt.surrogates.pairs import Pairs
 from whygen.prompt.surrogates.rows import Linear
 from whygen.prompt.surrogates.sparse import BayesianRidge, Lasso
-from whygen.prompt.surrogates.values import Fitted, Sum, Surrogate, fitter, folded
+from whygen.prompt.surrogates.values import Fitted, Remembers, Sum, Surrogate, fitter, folded
 
 __all__ = [
     "LINEAR", "SURROGATES", "Adaptive", "BayesianRidge", "Boosting", "Fitted", "KernelRidge", "Lasso", "Linear", "Ols",
-    "Pairs", "Ridge", "Sum", "Surrogate", "fitter", "folded", "load_surrogate",
+    "Pairs", "Remembers", "Ridge", "Sum", "Surrogate", "fitter", "folded", "load_surrogate",
 ]  # fmt: skip
 
 SURROGATES: dict[str, Surrogate] = {

@@ -11,7 +11,7 @@ Why: docs/decisions/0006-adaptive.md, 0011-higher-orders.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -55,9 +55,28 @@ EXACT = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Adaptive:
-    """Ridge, a Gaussian kernel, boosted trees, their sparse expansion and rules, part by part."""
+    """Ridge, a Gaussian kernel, boosted trees, their sparse expansion and rules, part by part.
+
+    Attributes:
+        name: of the surrogate.
+        kept: what the kernels worked out of masks alone, by those masks; None where nothing is kept.
+    """
 
     name: str = "adaptive"
+    kept: dict[tuple[bytes, ...], _Kernels] | None = field(default=None, compare=False, repr=False)
+
+    def remembering(self) -> Adaptive:
+        """The same, for many effects of the same masks and folds: each decomposition is made once."""
+        return replace(self, kept={})
+
+    def _kernels(self, observed: Effects) -> _Kernels:
+        if self.kept is None:
+            return _Kernels(observed)
+        laid = (observed.masks, observed.groups, observed.importance(), np.array(observed.sizes is None))
+        key = tuple(each.tobytes() for each in laid)
+        if key not in self.kept:
+            self.kept[key] = _Kernels(observed)
+        return self.kept[key]
 
     def smallest_pairs(self, n: int) -> int:
         del n
@@ -68,7 +87,7 @@ class Adaptive:
 
     def prepared(self, observed: Effects) -> Callable[[Floats], Sum]:
         """Fits of many effects of the same masks: the kernels' decompositions are theirs alone."""
-        kernels = _Kernels(observed)
+        kernels = self._kernels(observed)
         fold_of = folds_of(observed.groups, FOLDS)
 
         def fit(effects: Floats) -> Sum:
@@ -84,7 +103,7 @@ class Adaptive:
 
     def by_chance(self, observed: Effects) -> Callable[[Floats], Sum]:
         """Ridge and the kernel alone: trees and expansion predict nothing of shuffled effects."""
-        kernels = _Kernels(observed)
+        kernels = self._kernels(observed)
 
         def fit(effects: Floats) -> Sum:
             seen = observed.with_values(effects)
@@ -101,13 +120,14 @@ class Adaptive:
         main, mains = _main(observed), [_main(rows) for rows in takes]
         if _is_exact(observed, main):
             smooth = [
-                _Kernels(rows).fit(rows) if not _is_exact(rows, m) else {} for rows, m in zip(takes, mains, strict=True)
+                self._kernels(rows).fit(rows) if not _is_exact(rows, m) else {}
+                for rows, m in zip(takes, mains, strict=True)
             ]
             fits = [_mixed(rows, m, s, {})[0] for rows, m, s in zip(takes, mains, smooth, strict=True)]
             return [*fits, _alone(observed, main)]
         *expanded, last = expansions(observed, fold_of, [*(m.linear for m in mains), main.linear])
-        whole, bends = _mixed(observed, main, _Kernels(observed).fit(observed), last)
-        smooth = [_Kernels(rows).fit(rows) if bends else {} for rows in takes]
+        whole, bends = _mixed(observed, main, self._kernels(observed).fit(observed), last)
+        smooth = [self._kernels(rows).fit(rows) if bends else {} for rows in takes]
         fits = [_mixed(*each)[0] for each in zip(takes, mains, smooth, expanded, strict=True)]
         return [*fits, whole]
 

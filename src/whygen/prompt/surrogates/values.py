@@ -59,6 +59,13 @@ def fitter(surrogate: Surrogate, observed: Effects) -> Callable[[Floats], Fitted
 
 
 @runtime_checkable
+class Remembers(Protocol):
+    """A surrogate that can keep what depends on masks alone, for many fits of the same masks."""
+
+    def remembering(self) -> Surrogate: ...
+
+
+@runtime_checkable
 class ByChance(Protocol):
     """A surrogate with cheaper fits of shuffled effects, which follow them as far as its own do."""
 

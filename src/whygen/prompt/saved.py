@@ -1,0 +1,299 @@
+"""A saved explanation opened again, offline: its recipe, its units, the answers, and the effects it was estimated from.
+
+Pieces come from the spans of units and of what was pinned, messages from the sections, the picture of an edit from the
+evidence. Folders of before recipes were kept (schema 2) get theirs from `recorded`, as far as their fields tell.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.errors import UsageError
+from whygen.media import pictures
+from whygen.prompt import designs
+from whygen.prompt.edits import EditUnits, RegionUnits, filled
+from whygen.prompt.effects import Effects
+from whygen.prompt.kernels import Dropped
+from whygen.prompt.noise import Steadiness
+from whygen.prompt.options import PRESETS, PromptOptions
+from whygen.prompt.units import ChatUnits, Piece, TemplateUnits, Units, split
+from whygen.results.prompt import Evidence, PromptExplanation, Sample
+from whygen.results.recipe import DesignRecipe, ModelRecipe, OperatorRecipe, Recipe, TargetRecipe
+from whygen.types import Chat, Edit, Masks, Message, Output, Picture, Sound, Template, TokenScore
+
+SIMPLE = frozenset({"optimal-transport", "cosine", "tfidf", "token-set", "edit", "exact", "tool", "refusal"})
+"""Targets that their name says wholly."""
+
+NAMED = frozenset({"json", "label", "regex"})
+"""Targets whose argument is in their name."""
+
+OVERHEAD = 3
+"""Calls before any mask: the reference and two repeats."""
+
+_SETS = re.compile(r"([\w-]+) between sets of (\d+) draws and (\d+) references, on (.*)", re.DOTALL)
+
+
+def recorded(explanation: PromptExplanation) -> Recipe:
+    """The recipe of an explanation; of a folder of before recipes were kept, as far as its other fields tell it.
+
+    What such a folder cannot tell is at its default: a placeholder, a lexicon, the argument of a target (which is then
+    in `Recipe.again`). Whoever asks the model again compares with what was recorded, and says what to give.
+    """
+    if explanation.recipe is not None:
+        return explanation.recipe
+    sets = _SETS.fullmatch(explanation.target.distance)
+    preset = PRESETS.get(explanation.preset, PRESETS[None])
+    samples = () if explanation.evidence is None else explanation.evidence.samples
+    return Recipe(
+        source=_source(explanation),
+        model=ModelRecipe(uri=explanation.model),
+        budget=_asked(explanation, samples),
+        units=_kind(explanation),
+        operator=OperatorRecipe(name=explanation.operator),
+        regions=preset.regions,
+        fill=preset.fill,
+        target=TargetRecipe(name=explanation.target.name, verb=_verb(explanation)),
+        estimand=explanation.estimand,
+        design=_law(explanation, preset),
+        kernel=str(preset.kernel),
+        scale="min-max" if explanation.target.unit.startswith("min-max") else "none",
+        surrogate="auto" if explanation.surrogate == "wls" else explanation.surrogate or "auto",
+        draws=_draws(samples),
+        references=explanation.reference.n,
+        steadiness=_steadiness(explanation),
+        distribution=None if sets is None else sets[1],
+        empty=preset.empty,
+        hierarchy=None if explanation.tree is None else ">".join(explanation.tree.levels),
+        again=() if _is_named(explanation) else ("target",),
+    )
+
+
+def _source(explanation: PromptExplanation) -> Any:
+    if explanation.inputs:
+        return "inputs"
+    kinds = {section.kind for section in explanation.sections}
+    if explanation.evidence is not None and (drawn := explanation.evidence.pictures) is not None and drawn.input:
+        return "edit"
+    return "chat" if "message" in kinds else "template" if kinds else "text"
+
+
+def _kind(explanation: PromptExplanation) -> str:
+    """The kind of units that cuts the prompt as it was cut; words where it was cut at spans of one's own."""
+    wanted = [(unit.start, unit.end) for unit in explanation.units]
+    for kind in ("word", "whitespace", "sentence", "line", "paragraph"):
+        if list(split(explanation.prompt, kind).spans) == wanted:
+            return kind
+    return "word"
+
+
+def _verb(explanation: PromptExplanation) -> Literal["answer", "score"]:
+    return "score" if explanation.target.distance.startswith("log-probability") else "answer"
+
+
+def _is_named(explanation: PromptExplanation) -> bool:
+    """Whether the name of the target says it wholly."""
+    target, evidence = explanation.target, explanation.evidence
+    drawn = evidence is not None and (evidence.pictures is not None or evidence.media is not None)
+    return (
+        (drawn and ":" not in target.name)
+        or target.name in SIMPLE
+        or target.distance == "log-probability of the reference"
+        or (target.name.partition(":")[0] in NAMED and ":" in target.name)
+    )
+
+
+def _steadiness(explanation: PromptExplanation) -> Steadiness:
+    if explanation.noise.source == "none":
+        return "known"
+    return "differs" if explanation.noise.differs or explanation.settings.get("temperature") else "so far"
+
+
+def _draws(samples: Sequence[Sample]) -> int:
+    """Answers that were drawn for each mask."""
+    rows = [sample.mask for sample in samples if sample.kind == "mask" and sample.mask is not None]
+    return max((rows.count(row) for row in set(rows)), default=1)
+
+
+def _asked(explanation: PromptExplanation, samples: Sequence[Sample]) -> int:
+    """Answers that explaining again asks for at most; fewer where masks were drawn that need none."""
+    if explanation.evidence is None:
+        return max(explanation.calls.asked, OVERHEAD + 1)
+    redraws = sum(sample.kind == "redraw" for sample in samples)
+    drawn = _draws(samples) * _paid(explanation, explanation.evidence.masks)
+    return max(explanation.calls.asked, OVERHEAD + explanation.reference.n - 1 + redraws + drawn)
+
+
+def _paid(explanation: PromptExplanation, masks: Masks) -> int:
+    """How many masks a budget must pay for to draw these; see `whygen.prompt.designs.bernoulli`."""
+    if explanation.noise.differs or "antithetic" not in explanation.design:
+        return len(masks)
+    distinct = len(np.unique(masks[~masks.all(axis=1)], axis=0))
+    return max(distinct, -(-len(masks) // 4))
+
+
+def _law(explanation: PromptExplanation, preset: PromptOptions) -> DesignRecipe:
+    """The law of a design by its name and the masks; of a part of a design by layers, the shares of the masks."""
+    keep, n, name = explanation.keep, len(explanation.units), explanation.design
+    masks = np.empty((0, n), dtype=bool) if explanation.evidence is None else explanation.evidence.masks
+    sizes = kept = None
+    distinct = name in {"complement pairs", "independent masks"} and n <= designs.MAX_ENUMERATED
+    if name == designs.LAYERED and n > 2 and len(masks):
+        sizes, distinct = designs.law_of_layers(n, len(masks)), True
+    elif name.startswith(designs.NUMBERED) and len(masks):
+        kept, distinct = designs.law_of_kept(n, len(masks) - 1, keep=keep), True
+    elif explanation.estimand == "shapley" and explanation.masks == "sampled":
+        sizes = designs.size_law(n, "kernel" if "(kernel)" in name else "leverage")
+    return DesignRecipe(
+        name=preset.design if isinstance(preset.design, str) else "own",
+        keep=keep,
+        sizes=None if sizes is None else tuple(sizes.tolist()),
+        kept=None if kept is None else tuple(kept.tolist()),
+        drawn_from=2.0**n if distinct else float(len(masks)) if explanation.masks == "enumerated" else None,
+    )
+
+
+def units_of(explanation: PromptExplanation, *, fill: str = "mean") -> Units:
+    """The prompt as it was cut, put together again from its record; images inside a chat were not kept.
+
+    Args:
+        explanation: what was saved.
+        fill: what stood for a region of a picture that was taken away.
+    """
+    drawn = None if explanation.evidence is None else explanation.evidence.pictures
+    if drawn is not None and drawn.input is not None:
+        cut = _plain(explanation)
+        if drawn.regions is None:
+            return EditUnits(cut.text, cut.pieces, image=drawn.input)
+        return _regions(explanation, drawn.input, drawn.regions, fill)
+    kinds = {section.kind for section in explanation.sections}
+    if "message" in kinds:
+        return _chat(explanation)
+    return _template(explanation) if kinds else _plain(explanation)
+
+
+def _plain(explanation: PromptExplanation) -> Units:
+    return split(explanation.prompt, [(unit.start, unit.end) for unit in explanation.units])
+
+
+def _regions(explanation: PromptExplanation, image: Picture, regions: NDArray[np.int32], fill: str) -> RegionUnits:
+    """The instruction is what is pinned first; the regions are listed under it."""
+    edit = Edit(image, explanation.prompt[: min(explanation.pinned)[1]])
+    return RegionUnits(
+        explanation.prompt, _pieces(explanation), edit=edit, labels=regions.astype(np.int64),
+        fill=filled(pictures.pixels(image), fill),
+    )  # fmt: skip
+
+
+def _chat(explanation: PromptExplanation) -> ChatUnits:
+    """Messages are what their sections hold; the pieces of one do not reach into the next."""
+    bodies = tuple((section.start, section.end) for section in explanation.sections)
+    messages = tuple(
+        Message(cast("Any", section.name), explanation.prompt[section.start : section.end])
+        for section in explanation.sections
+    )
+    return ChatUnits(
+        explanation.prompt, _pieces(explanation, ends=[place for body in bodies for place in body]),
+        explanation.sections, chat=Chat(messages), bodies=bodies,
+    )  # fmt: skip
+
+
+def _template(explanation: PromptExplanation) -> TemplateUnits:
+    """The rendered text; the template itself was not kept, and is not needed to leave parts of it out."""
+    documents = [section for section in explanation.sections if section.kind == "document"]
+    lists = tuple(
+        (field.start, field.end)
+        for field in explanation.sections
+        if field.kind == "field" and any(field.start <= each.start and each.end <= field.end for each in documents)
+    )
+    whole = Template(explanation.prompt)
+    return TemplateUnits(explanation.prompt, _pieces(explanation), explanation.sections, template=whole, lists=lists)
+
+
+def _pieces(explanation: PromptExplanation, *, ends: Sequence[int] = ()) -> tuple[Piece, ...]:
+    """Units and what was pinned, without gaps; a piece ends with its last character or at the last of ``ends``."""
+    free = [(unit.start, unit.end) for unit in explanation.units]
+    cores = sorted([*free, *explanation.pinned])
+    number = {span: place for place, span in enumerate(free)}
+    pieces: list[Piece] = []
+    start = 0
+    for place, (core, stop) in enumerate(cores):
+        last = place == len(cores) - 1
+        upto = len(explanation.prompt) if last else cores[place + 1][0]
+        end = upto if last else max((each for each in ends if stop <= each <= upto), default=stop)
+        pieces.append(Piece(start, core, stop, end, number.get((core, stop))))
+        start = end
+    return tuple(pieces)
+
+
+def outputs(evidence: Evidence | None) -> list[Output]:
+    """What was answered, one output for each sample."""
+    return [] if evidence is None else [_output(evidence, place) for place in range(len(evidence.samples))]
+
+
+def references(evidence: Evidence | None) -> tuple[Output, ...]:
+    """The answers to the whole prompt that others are compared with."""
+    samples = () if evidence is None else evidence.samples
+    return tuple(out for sample, out in zip(samples, outputs(evidence), strict=True) if sample.kind == "reference")
+
+
+def _output(evidence: Evidence, place: int) -> Output:
+    sample = evidence.samples[place]
+    medium = None if evidence.media is None else evidence.media.of(place)
+    return Output(
+        text=sample.output,
+        finish=cast("Any", sample.finish),
+        picture=None if evidence.pictures is None else evidence.pictures.of(place),
+        sound=medium if isinstance(medium, Sound) else None,
+        frames=None if isinstance(medium, Sound) else medium,
+        scores=None if sample.scores is None else tuple(TokenScore(*score) for score in sample.scores),
+        extra=sample.extra or {},
+    )
+
+
+def design_of(explanation: PromptExplanation) -> designs.Design:
+    """The masks that were answered, as a design with the law by which they were drawn."""
+    evidence, law, n = explanation.evidence, recorded(explanation).design, len(explanation.units)
+    masks = np.empty((0, n), dtype=bool) if evidence is None else evidence.masks
+    groups = np.empty(0, dtype=np.int64) if evidence is None else evidence.groups
+    # A design that was asked whole stays so where a failed call took a pair away.
+    population = len(np.unique(groups)) if explanation.masks == "enumerated" else law.population
+    return designs.Design(
+        name=explanation.design,
+        masks=masks,
+        groups=groups,
+        keep=law.keep,
+        population=population,
+        sizes=None if law.sizes is None else np.array(law.sizes),
+        kept=None if law.kept is None else np.array(law.kept),
+        drawn_from=math.inf if law.drawn_from is None else law.drawn_from,
+    )
+
+
+def effects_of(explanation: PromptExplanation, metric: str) -> Effects:
+    """The effects that an explanation was estimated from, with the law by which their masks were drawn.
+
+    Args:
+        explanation: with its evidence.
+        metric: what needs them; messages name it.
+
+    Raises:
+        UsageError: if the explanation came without them.
+    """
+    evidence = explanation.evidence
+    if evidence is None or not len(evidence.effects):
+        raise UsageError(
+            f"{metric} needs the masks and answers, and this explanation has none: it was loaded from its JSON file "
+            "alone, or explained part by part. Load the folder that -o or save() wrote, or explain without hierarchy."
+        )
+    near = evidence.nearness
+    if near is None and explanation.estimand == "local":
+        near = Dropped().weights(evidence.masks, (), "")
+    shared = explanation.estimand == "shapley"
+    total = float(sum(unit.attribution for unit in explanation.units)) if shared else None
+    return design_of(explanation).observed(evidence.effects, total=total, nearness=near)
