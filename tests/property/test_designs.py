@@ -162,3 +162,23 @@ def test_antithetic_rows_keep_a_unit_together_less_often_than_by_chance() -> Non
     masks = designs.bernoulli(6, 4000, np.random.default_rng(4), keep=0.7, repeats="fresh").masks
     together = (masks[0::2] & masks[1::2]).mean()
     assert together == pytest.approx(2 * 0.7 - 1, abs=0.03)  # u < p and 1 - u < p; by chance p^2
+
+
+@given(st.integers(3, 12), st.integers(8, 60), st.lists(SEEDS, min_size=2, max_size=2, unique=True), st.booleans())
+def test_the_law_of_a_design_by_layers_is_a_function_of_its_size(
+    n: int, calls: int, seeds: list[int], empty: bool
+) -> None:
+    """No draw changes it, and layers that are asked whole come as often as it says."""
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        layers = designs.by_layers(n, min(calls, 2**n - 4), rng)
+        law = designs.law_of_layers(n, min(calls, 2**n - 4))
+        assert layers.sizes is not None
+        assert np.array_equal(layers.sizes, law)
+        assert law.sum() == pytest.approx(1.0)
+        number = designs.by_number(n, calls, rng, keep=0.8, empty=empty)
+        kept = designs.law_of_kept(n, calls, keep=0.8, empty=empty)
+        assert number.kept is not None
+        assert np.array_equal(number.kept, kept)
+        counts = np.bincount(number.masks.sum(axis=1), minlength=n + 1)
+        assert np.abs(counts - kept * len(number.masks)).max() <= 1.0 + 1e-9

@@ -101,7 +101,7 @@ def test_answers_dealt_out_anew_keep_nothing_of_the_first_masks_of_pairs() -> No
     assert first.sum() == len(first) / 2
     better = replace(rebuilt, observed=rebuilt.observed.with_values(first.astype(np.float64)))
     rng = np.random.default_rng(7)
-    kept = [float(better.permuted(rng).effects[first].mean()) for _ in range(400)]
+    kept = [float(better.permuted(rng).values[first].mean()) for _ in range(400)]
     assert np.mean(kept) == pytest.approx(0.5, abs=0.03)
 
 
