@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from whygen.prompt.explain import explain_prompt as explain_prompt
     from whygen.prompt.inputs import explain_template as explain_template
     from whygen.prompt.many import explain_targets as explain_targets
+    from whygen.prompt.options import PromptOptions as PromptOptions
     from whygen.results import AnchorExplanation as AnchorExplanation
     from whygen.results import PromptExplanation as PromptExplanation
     from whygen.results import load as load
@@ -31,6 +32,7 @@ __all__ = [
     "Edit",
     "Message",
     "PromptExplanation",
+    "PromptOptions",
     "Template",
     "__version__",
     "compare",
@@ -48,6 +50,7 @@ _PLACES = {
     "Edit": "types",
     "Message": "types",
     "PromptExplanation": "results",
+    "PromptOptions": "prompt.options",
     "Template": "types",
     "compare": "evaluation.compare",
     "evaluate": "evaluation.evaluate",

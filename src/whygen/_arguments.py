@@ -1,8 +1,11 @@
-"""Refusing arguments of the wrong kind at the door, in words: most who call are not type-checked.
+"""Arguments at the doors: an option is declared once, shown by every editor, and refused in words where it is wrong.
 
-What is checked are plain kinds: numbers, texts, paths, lists, tuples of a length, whygen's own small types, and
-protocols that an object can be held against. A hint that names anything else (a callable, an array) is left to the code
-that knows it.
+A field of `PromptOptions` or `AnchorOptions` is annotated with an `Option`: what it says, where it stands, who reads
+it. The signatures of the doors, their documentation and the command line are made from these fields.
+
+What is checked are plain kinds, since most who call are not type-checked: numbers, texts, paths, lists, tuples of a
+length, whygen's own small types, and protocols that an object can be held against. A hint that names anything else (a
+callable, an array) is left to the code that knows it.
 """
 
 from __future__ import annotations
@@ -13,16 +16,128 @@ import functools
 import inspect
 import numbers
 import os
+import re
+import textwrap
 import types
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from whygen.errors import UsageError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+
+Panel: TypeAlias = Literal[
+    "What to explain", "What to measure", "How much to spend", "Where to write",
+    "For experts: the question", "For experts: the estimate", "For experts: the answers", "For experts: the samples",
+    "For experts: the model", "For experts: the run",
+]  # fmt: skip
+"""Where the command line's help shows an option. The first four hold what most people need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What is declared of an option, beside its name, its type and its default.
+
+    Attributes:
+        help: what it says or takes, for the command line and the documentation; ``{names}`` stands for the names that
+            its type allows.
+        more: what the documentation says besides.
+        panel: where the command line's help shows it.
+        read_by: the doors that read it beside `explain_prompt` or `explain_anchors`; the others refuse it.
+        flag: what the command line calls it, where that is not its name.
+    """
+
+    help: str
+    more: str = ""
+    panel: Panel = "For experts: the estimate"
+    read_by: frozenset[str] = frozenset()
+    flag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """An option as it was declared: a field of a frozen object with an `Option` in its annotation."""
+
+    name: str
+    hint: Any
+    default: Any
+    option: Option
+
+    @property
+    def help(self) -> str:
+        """What the command line says of it."""
+        names = list(names_of(self.hint))
+        last = f" or {names.pop()}" if len(names) > 1 else ""
+        return self.option.help.replace("{names}", ", ".join(names) + last)
+
+    @property
+    def text(self) -> str:
+        """What the documentation says of it."""
+        return f"{self.help} {self.option.more}".strip()
+
+
+@functools.cache
+def declared(cls: type) -> Mapping[str, Declared]:
+    """The options that a class of frozen objects declares, by name, in their order."""
+    base = cls.__base__
+    inherited: Mapping[str, Declared] = {} if base is None or not is_dataclass(base) else declared(base)
+    hints = get_type_hints(cls, include_extras=True)
+    found: dict[str, Declared] = {}
+    for field in fields(cls):
+        hint = hints[field.name]
+        hint, *said = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+        option = next((each for each in said if isinstance(each, Option)), None)
+        if option is None and field.name in inherited:  # a type that was narrowed or widened
+            option = inherited[field.name].option
+        if option is not None:
+            found[field.name] = Declared(name=field.name, hint=hint, default=field.default, option=option)
+    return types.MappingProxyType(found)
+
+
+def read_by(cls: type, door: str) -> frozenset[str]:
+    """The names of the options that a door reads."""
+    return frozenset(name for name, each in declared(cls).items() if door in each.option.read_by)
+
+
+def names_of(hint: object) -> tuple[str, ...]:
+    """The words that a type allows by name: those of its `Literal`s."""
+    if get_origin(hint) is Literal:
+        return tuple(value for value in get_args(hint) if isinstance(value, str))
+    inside = get_args(hint) if get_origin(hint) in (Union, types.UnionType, Annotated) else ()
+    return tuple(dict.fromkeys(name for part in inside for name in names_of(part)))
+
+
+def documented(cls: C) -> C:
+    """A decorator: the documentation of a class of options tells of each of them."""
+    cls.__doc__ = f"{(cls.__doc__ or '').rstrip()}\n\n    Attributes:\n{_entries(cls, indent=8)}"
+    return cls
+
+
+def _entries(cls: type, *, indent: int, but: Container[str] = ()) -> str:
+    return "\n".join(
+        textwrap.fill(
+            f"{each.name}: {each.text}", 120, initial_indent=" " * indent, subsequent_indent=" " * (indent + 4)
+        )
+        for each in declared(cls).values()
+        if each.name not in but
+    )
 
 
 class Texts:
@@ -53,11 +168,13 @@ _NO_PATH: Mapping[int | None, str] = {
 """Why nothing can be at a path, whatever is made or mended there."""
 
 
-def typed(*own: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def typed(*own: str, options: type | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """A decorator: the function refuses arguments of the wrong kind before its first line runs.
 
     Args:
         *own: names of arguments that the function checks itself, since it has more to say of them.
+        options: the class whose options the function takes as ``**choices``: they stand in its signature, where
+            notebooks and ``help`` find them, and in its documentation.
 
     Raises:
         UsageError: naming the argument, what it was, and what is taken; what is not known or missing likewise.
@@ -65,6 +182,8 @@ def typed(*own: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         signature = inspect.signature(function)
+        if options is not None:
+            signature = _with_options(signature, options)
 
         @functools.wraps(function)
         def checking(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -74,12 +193,30 @@ def typed(*own: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
                     _check(name, value, kinds[name])
             return function(*args, **kwargs)
 
+        if options is not None:
+            checking.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue] - inspect reads it
+            entries = _entries(options, indent=8, but=inspect.signature(function).parameters) + "\n"
+            checking.__doc__ = _CHOICES.sub(lambda _: entries, function.__doc__ or "", count=1)
         return checking
 
     return decorate
 
 
-C = TypeVar("C", bound=type)
+_CHOICES = re.compile(r"^        \*\*choices:.*\n(?:            .*\n)*", re.MULTILINE)
+"""What a docstring says of the options together, where each of them is to stand."""
+
+
+def _with_options(signature: inspect.Signature, options: type) -> inspect.Signature:
+    """A signature with options by their names in the place of ``**choices``."""
+    own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    taken = {each.name for each in own}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    more = [
+        inspect.Parameter(each.name, keyword, default=each.default, annotation=each.hint)
+        for each in declared(options).values()
+        if each.name not in taken
+    ]
+    return signature.replace(parameters=[*own, *more])
 
 
 def told(cls: C) -> C:

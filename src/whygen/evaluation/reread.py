@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from whygen.prompt.asking import Whole
 from whygen.prompt.effects import Seen
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.noise import measure
-from whygen.prompt.options import PromptOptions
+from whygen.prompt.options import EstimandName, PromptOptions
 from whygen.prompt.plan import Plan
 from whygen.prompt.recipe import opened_target
 from whygen.prompt.saved import outputs, recorded, references
@@ -135,9 +136,8 @@ def _estimated(rebuilt: Rebuilt, draws: Floats, ends: Mapping[str, list[float]])
     share = observed.masks.mean(axis=1)
     noise = measure(draws, known=known, speaks=share < 1.0, kept=share)
     whole = Whole((), np.array(ends["repeat"]), explanation.noise.differs, steadiness="known" if known else "so far")
-    plan = Plan(
-        options=PromptOptions(estimand=explanation.estimand, keep=explanation.keep), surrogate=rebuilt.surrogate
-    )
+    options = PromptOptions(estimand=cast("EstimandName", explanation.estimand), keep=explanation.keep)
+    plan = Plan(options=options, surrogate=rebuilt.surrogate)
     found = estimate_from(Seen(observed, noise, draws=draws), whole, plan, explanation.seed).interval
     if found is None:
         return None

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,19 +24,13 @@ from whygen.errors import MissingExtraError, ModelError, UsageError
 from whygen.models import ModelOptions, load_model
 from whygen.prompt.asking import Asker, Whole
 from whygen.prompt.designs import Design
-from whygen.prompt.operators import OperatorOptions, Tools
-from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, choose
+from whygen.prompt.operators import Tools
+from whygen.prompt.options import GAME, PromptOptions, choose, unread
 from whygen.prompt.prepare import check, prepare
 from whygen.types import Masks, Settings
 
 if TYPE_CHECKING:
     from shapiq import Game
-
-READ = frozenset(
-    {"preset", "budget", "units", "pin", "operator", "target", "draws", "references",
-     "model_noise", *(field.name for field in fields(OperatorOptions))}
-)  # fmt: skip
-"""Options that say what a coalition is worth. The others say how masks are drawn and read: that is shapiq's part."""
 
 
 @dataclass(slots=True)
@@ -76,7 +70,7 @@ class Values:
         return effects.tolist()
 
 
-@typed()
+@typed(options=PromptOptions)
 def as_game(
     model: object,
     prompt: str,
@@ -88,7 +82,7 @@ def as_game(
     cache: Path | str | None = DEFAULT_STORE,
     options: ModelOptions | None = None,
     progress: Progress | None = None,
-    **choices: Unpack[PromptChoices],
+    **choices: Any,
 ) -> Game:
     """The prompt as a `shapiq.Game`: its exact computer, approximators and interaction indices take it as it is.
 
@@ -145,12 +139,10 @@ def _library() -> type[Game]:
 
 
 def _check_read(chosen: PromptOptions) -> None:
-    """Refuse options that a game does not read, rather than leave them unread."""
-    names = (field.name for field in fields(PromptOptions) if field.name not in READ)
-    unread = [name for name in names if getattr(chosen, name) != getattr(DEFAULT, name)]
-    if unread:
+    """Refuse options that say how masks are drawn and read: that is shapiq's part."""
+    if names := unread(chosen, GAME):
         raise UsageError(
-            f"as_game does not read {', '.join(unread)}: what is drawn and estimated is for shapiq to choose. "
+            f"as_game does not read {', '.join(names)}: what is drawn and estimated is for shapiq to choose. "
             "Leave them out, or use explain_prompt."
         )
 

@@ -7,9 +7,8 @@ them, `asking` sends them, `targets` measures the answers, `surrogates` and `int
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Unpack
+from typing import Any
 
-from whygen._arguments import typed
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.encoders import AnyEncoder, ImageEncoder, TextEncoder, TimedEncoder
 from whygen.errors import UsageError
@@ -17,14 +16,14 @@ from whygen.models import LearnsKind, ModelOptions, load_model
 from whygen.prompt.asking import Asker
 from whygen.prompt.edits import no_levels
 from whygen.prompt.operators import Tools
-from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, check_rounds, choose
+from whygen.prompt.options import PromptArguments, PromptOptions, check_hierarchy, check_rounds, choose, takes
 from whygen.prompt.prepare import check, check_cut, encoder_of_texts, find_encoder, prepare
 from whygen.prompt.running import explained, make_run
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Edit, Request, Settings, Source
 
 
-@typed("prompt")
+@takes(PromptArguments, "prompt")
 def explain_prompt(
     model: object,
     prompt: Source,
@@ -37,7 +36,7 @@ def explain_prompt(
     options: ModelOptions | None = None,
     progress: Progress | None = None,
     run: RunOptions | None = None,
-    **choices: Unpack[PromptChoices],
+    **choices: Any,
 ) -> PromptExplanation:
     """Which units of a prompt drove what the model answered, with an interval for each.
 

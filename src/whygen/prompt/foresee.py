@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Unpack
+from typing import Any
 
 import numpy as np
 
-from whygen._arguments import typed
 from whygen.calls import RunOptions
 from whygen.calls.spending import promised, worst_case
 from whygen.encoders import AnyEncoder
@@ -21,7 +20,7 @@ from whygen.prompt.edits import no_levels
 from whygen.prompt.hierarchy.skeleton import parse_levels
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators.base import Unprepared
-from whygen.prompt.options import PromptChoices, PromptOptions, check_hierarchy, check_rounds, choose
+from whygen.prompt.options import ForecastArguments, PromptOptions, check_hierarchy, check_rounds, choose, takes
 from whygen.prompt.prepare import Question, check, check_cut, prepare
 from whygen.prompt.units import Sent, split
 from whygen.types import Edit, Masks, Request, Settings, Source
@@ -53,7 +52,7 @@ class Forecast:
     promise: str = ""
 
 
-@typed("prompt")
+@takes(ForecastArguments, "prompt")
 def foresee_prompt(
     model: object,
     prompt: Source,
@@ -64,7 +63,7 @@ def foresee_prompt(
     seed: int = 0,
     options: ModelOptions | None = None,
     run: RunOptions | None = None,
-    **choices: Unpack[PromptChoices],
+    **choices: Any,
 ) -> Forecast:
     """Count the calls and tokens that `explain_prompt` would use with these arguments; nothing is sent.
 

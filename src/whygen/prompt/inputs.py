@@ -9,10 +9,10 @@ ones are a sample: then the variance between inputs is added.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from whygen.prompt.intervals import LIKE_THESE, Estimate, cross_fit
 from whygen.prompt.noise import ROUNDING, averaged
 from whygen.prompt.observing import observe
 from whygen.prompt.operators import Tools
-from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, choose
+from whygen.prompt.options import DEFAULT, TEMPLATE, PromptOptions, choose, unread
 from whygen.prompt.plan import Plan
 from whygen.prompt.prepare import Question, check, find_encoder, prepare_units
 from whygen.prompt.units import Input, Units, UnitsOver, split_over
@@ -52,11 +52,8 @@ FEW_INPUTS = 6
 MANY = replace(DEFAULT, units="sentence")
 """What is chosen unless it is said otherwise."""
 
-_SINGLE = ("tolerance", "stable", "distribution", "design", "scale", "hierarchy", "matrix", "sets", "irrelevant")
-"""Choices that are for one prompt only."""
 
-
-@typed("template")
+@typed("template", options=PromptOptions)
 def explain_template(
     model: object,
     template: Template | Chat,
@@ -71,7 +68,7 @@ def explain_template(
     options: ModelOptions | None = None,
     progress: Progress | None = None,
     run: RunOptions | None = None,
-    **choices: Unpack[PromptChoices],
+    **choices: Any,
 ) -> PromptExplanation:
     """Which parts of a template, such as the sentences of a system prompt, matter over many inputs.
 
@@ -123,7 +120,7 @@ def explain_template(
     return partial(_told(assemble(ask, findings, question.plan, seed=seed), cut.first(len(each)), each), ask)
 
 
-@typed("template")
+@typed("template", options=PromptOptions)
 def foresee_template(
     model: object,
     template: Template | Chat,
@@ -136,7 +133,7 @@ def foresee_template(
     seed: int = 0,
     options: ModelOptions | None = None,
     run: RunOptions | None = None,
-    **choices: Unpack[PromptChoices],
+    **choices: Any,
 ) -> Forecast:
     """Count the calls and tokens that `explain_template` would use with these arguments; nothing is sent.
 
@@ -183,7 +180,7 @@ def _check_rounds(inputs: int, run: RunOptions | None) -> None:
         )
 
 
-def _chosen(preset: PromptOptions, choices: PromptChoices, *, inputs: int, over: str) -> PromptOptions:
+def _chosen(preset: PromptOptions, choices: Mapping[str, Any], *, inputs: int, over: str) -> PromptOptions:
     """The options, for all inputs together; refuses what does not go with many inputs."""
     if over not in OVER:
         raise UnknownNameError("value of over", over, OVER)
@@ -194,9 +191,8 @@ def _chosen(preset: PromptOptions, choices: PromptChoices, *, inputs: int, over:
         chosen = replace(chosen, budget=chosen.budget * max(inputs, 1))
     if chosen.estimand not in ESTIMANDS:
         raise UnknownNameError("estimand over many inputs", chosen.estimand, ESTIMANDS)
-    for name in _SINGLE:
-        if getattr(chosen, name) != getattr(DEFAULT, name):
-            raise UsageError(f"{name}={getattr(chosen, name)!r} is for one prompt: leave it out over many inputs.")
+    for name in unread(chosen, TEMPLATE):
+        raise UsageError(f"{name}={getattr(chosen, name)!r} is for one prompt: leave it out over many inputs.")
     return chosen
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any
 
 from whygen._arguments import typed
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
@@ -14,7 +14,7 @@ from whygen.errors import UsageError
 from whygen.models import ModelOptions, load_model
 from whygen.prompt.asking import Asker
 from whygen.prompt.operators import Tools
-from whygen.prompt.options import DEFAULT, PromptChoices, PromptOptions, check_rounds, choose
+from whygen.prompt.options import DEFAULT, PromptOptions, check_rounds, choose
 from whygen.prompt.prepare import check, check_cut, find_encoder, prepare
 from whygen.prompt.running import explained, make_run, reread, without_calls
 from whygen.prompt.targets import Continues, Target, TargetLike
@@ -22,7 +22,7 @@ from whygen.results.prompt import PromptExplanation
 from whygen.types import Settings
 
 
-@typed("prompt")
+@typed("prompt", options=PromptOptions)
 def explain_targets(
     model: object,
     prompt: str,
@@ -36,7 +36,7 @@ def explain_targets(
     options: ModelOptions | None = None,
     progress: Progress | None = None,
     run: RunOptions | None = None,
-    **choices: Unpack[PromptChoices],
+    **choices: Any,
 ) -> tuple[PromptExplanation, ...]:
     """One explanation for each target, read from the same masks and the same answers.
 

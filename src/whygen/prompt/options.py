@@ -1,153 +1,328 @@
-"""What can be chosen of an explanation: one frozen object. A preset is such an object, not another path."""
+"""What can be chosen of an explanation: one frozen object. A preset is such an object, not another path.
+
+Each option is declared here and nowhere else: its name, type and default, what it says, where the command line's help
+shows it, and who reads it. `explain_prompt` and its kin, ``whygen prompt`` and ``whygen edit``, the documentation and
+the lists of what goes with a hierarchy, a template or a game are made from it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, cast
 
-from whygen._arguments import check_fields, told
-from whygen.calls import RunOptions
+from whygen._arguments import Option, check_fields, documented, read_by, told, typed
+from whygen.calls import DEFAULT_STORE, Progress, RunOptions
+from whygen.encoders import AnyEncoder
 from whygen.errors import UnknownNameError, UsageError
+from whygen.models import ModelOptions
 from whygen.prompt.designs import Design
 from whygen.prompt.edits import REGIONS
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, OperatorOptions
 from whygen.prompt.targets import TargetLike, brought_target
 from whygen.prompt.units import Kind
-from whygen.types import Edit, Source
+from whygen.types import Edit, Settings, Source
+
+UnitsName: TypeAlias = Literal[
+    "word", "token", "whitespace", "sentence", "line", "paragraph", "message", "field", "document", "part", "region"
+]
+OperatorName: TypeAlias = Literal["delete", "placeholder", "synonym", "neutral", "paraphrase", "noise"]
+TargetName: TypeAlias = Literal[
+    "auto", "optimal-transport", "cosine", "tfidf", "token-set", "edit", "exact", "logprob", "contains", "contrastive",
+    "json", "label", "tool", "refusal", "regex",
+]  # fmt: skip
+"""Targets of texts; pictures, sounds and videos have others."""
+EstimandName: TypeAlias = Literal["banzhaf", "shapley", "local", "loo"]
+KernelName: TypeAlias = Literal["dropped", "embedding", "word-mover", "letters"]
+SurrogateName: TypeAlias = Literal[
+    "auto", "ridge", "ols", "lasso", "bayesian-ridge", "kernel-ridge", "pairs", "adaptive", "boosting"
+]
+DistributionName: TypeAlias = Literal["energy", "mmd", "optimal-transport", "sinkhorn"]
+
+TEXT, EDIT, HIERARCHY, TEMPLATE, GAME, EVALUATE = "text", "edit", "hierarchy", "template", "game", "evaluate"
+"""Doors that read options: ``whygen prompt``, ``whygen edit``, a hierarchy, a template, `as_game`, `evaluate`."""
+_BOTH = frozenset({TEXT, EDIT})
+_ASKED = _BOTH | {HIERARCHY, TEMPLATE}
+_EVERYWHERE = _ASKED | {GAME}
+_OPERATORS = frozenset({TEXT, HIERARCHY, TEMPLATE, GAME, EVALUATE})
 
 
-class PromptChoices(TypedDict, total=False):
-    """The keywords of `explain_prompt` that say what is asked and how it is read; see `PromptOptions`."""
-
-    budget: int
-    units: Kind
-    pin: Sequence[str]
-    operator: str | Operator
-    placeholder: str | None
-    lexicon: Mapping[str, str] | Path | str | None
-    infill: object | None
-    paraphraser: object | None
-    instruction: str | None
-    noise: float | None
-    target: TargetLike
-    regions: int
-    fill: str
-    estimand: str
-    keep: float
-    kernel: str | Kernel
-    design: str | Design
-    scale: str
-    surrogate: str
-    draws: int
-    references: int
-    model_noise: str
-    distribution: str | None
-    empty: str
-    tolerance: float | None
-    stable: int | None
-    irrelevant: str
-    hierarchy: str | None
-    interactions: int
-    matrix: str
-    sets: int | None
-
-
+@documented
 @told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptOptions:
-    """Everything that can be chosen of an explanation.
-
-    Attributes:
-        preset: the name of the preset these come from; None for the default.
-        budget: answers asked for in all: reference, repeats, masks and redraws. A call that failed on its way and is
-            sent again is not one more; ``RunOptions(spending=Budget(calls=))`` bounds what is sent.
-        units: ``word``, ``token`` (the model's own), ``whitespace``, ``sentence``, ``line`` or ``paragraph``; for a
-            chat also ``message``; for a template also ``field``, ``document`` and ``part``; or spans ``(start, end)``.
-        pin: texts that are always sent and never attributed, ``role:system`` of a chat, ``field:NAME`` of a template.
-        operator: what happens to a unit that is not kept: ``delete``, ``placeholder``, ``synonym``, ``neutral``,
-            ``paraphrase``, ``noise``, or an object of one's own (METHODS A4).
-        placeholder: for ``placeholder``: the text that stands for a unit; ``...`` unless given.
-        lexicon: for ``synonym``: words and what stands for them, as a mapping or a JSON or TSV file; without it, the
-            encoder's own vocabulary.
-        infill: for ``neutral``: the model that fills in, fill-mask or causal, as a URI, a callable or an object.
-        paraphraser: for ``paraphrase``: the model that says a unit in other words, likewise.
-        instruction: for ``neutral`` and ``paraphrase``: what such a model is asked.
-        noise: for ``noise``: how long the Gaussian noise on the input embeddings is, in average embeddings.
-        target: ``auto``, ``optimal-transport``, ``cosine``, ``tfidf``, ``token-set``, ``edit``, ``exact``, ``logprob``,
-            ``logprob:snow`` (a span of the output), ``contains:snow``, ``contrastive:TEXT``, ``json:FIELD``,
-            ``label:yes,no``, ``tool``, ``refusal``, ``regex:PATTERN``, a callable that scores an answer, or what
-            `load_target` makes. A positive attribution means: keeping the unit pulls the output towards what the
-            model said (for a score of one's own: raises it).
-        regions: with ``units="region"``: how many superpixels the picture is cut into, about.
-        fill: with ``units="region"``: what stands where a region was taken away: ``mean`` (the picture's mean colour),
-            ``blur``, or a colour such as ``#808080``.
-        estimand: ``banzhaf``, ``shapley``, ``local`` or ``loo``; what an attribution means (METHODS A1).
-        keep: probability with which each other unit is kept; for an edit 0.8 unless it is chosen.
-        kernel: what ``local`` calls near: ``dropped`` (share of units dropped), ``embedding`` (1 - cosine of the
-            prompts in the encoder's space) or ``word-mover`` (the published one; for pictures
-            ``letters``).
-        design: ``auto``, ``gsmile`` (the published draw), or masks of one's own.
-        scale: ``none``, or ``min-max`` (the published similarity, rescaled over the run: values of two runs cannot be
-            compared then).
-        surrogate: ``auto`` (``adaptive``; for ``local`` the weighted least squares that it is), ``ridge``, ``ols``,
-            ``lasso``, ``bayesian-ridge``, ``kernel-ridge``, ``pairs``, ``adaptive`` or ``boosting`` (METHODS A2).
-        draws: answers drawn for each mask.
-        references: reference answers; effects are averaged over them.
-        model_noise: ``measure`` how much the model's answers to one question differ, from calls that are left; or
-            ``none``: you state that equal questions get equal answers, and no call is spent on it.
-        distribution: None, or how sets of draws are compared: ``energy``, ``mmd``, ``optimal-transport`` or
-            ``sinkhorn`` (METHODS A3, distributional mode).
-        empty: ``include`` or ``exclude`` the prompt without any unit.
-        tolerance: stop as soon as the widest interval is under this, in the target's unit.
-        stable: stop once the ``stable`` strongest units keep their order in two consecutive checks; this says nothing
-            of how precise their values are.
-        interactions: at most so many pairs of units that act together are reported, and only where they raise
-            held-out fidelity; 0 for none. With ``banzhaf`` alone.
-        irrelevant: ``count`` answers that are as far from the reference as texts about other things are, or ``exclude``
-            them: attributions are then those among relevant answers, and what units do to their share is told.
-        hierarchy: None, or the levels of a long prompt from coarse to fine, such as ``paragraph>sentence>word``
-            (``auto``); a part is then split only where its possible effect exceeds ``tolerance`` (METHODS A4).
-        matrix: ``none``, or ``sentence``: attributions to each sentence of the output as well, from the same calls.
-        sets: None, or how many calls beside the ``budget`` may look for few units that change the answer, and that
-            keep it, and test that none of them can be left out; 0 finds them in the recorded calls. A model that
-            samples takes some ten calls for each unit of a set to be sure.
+    """Everything that can be chosen of an explanation of a prompt. A positive attribution means: keeping the unit
+    pulls the output towards what the model said (for a score of your own: raises it).
     """
 
-    preset: str | None = None
-    budget: int = 64
-    units: Kind = "word"
-    pin: Sequence[str] = ()
-    operator: str | Operator = "delete"
-    placeholder: str | None = None
-    lexicon: Mapping[str, str] | Path | str | None = None
-    infill: object | None = None
-    paraphraser: object | None = None
-    instruction: str | None = None
-    noise: float | None = None
-    regions: int = REGIONS
-    fill: str = "mean"
-    target: TargetLike = "auto"
-    estimand: str = "banzhaf"
-    keep: float = 0.5
-    kernel: str | Kernel = "dropped"
-    design: str | Design = "auto"
-    scale: str = "none"
-    surrogate: str = "auto"
-    draws: int = 1
-    references: int = 1
-    model_noise: str = "measure"
-    distribution: str | None = None
-    empty: str = "include"
-    tolerance: float | None = None
-    stable: int | None = None
-    irrelevant: str = "count"
-    hierarchy: str | None = None
-    interactions: int = 5
-    matrix: str = "none"
-    sets: int | None = None
+    preset: Annotated[
+        str | None,
+        Option(
+            "gsmile: the published procedure; gsmile-images: that for pictures.",
+            "The name of the preset that these options come from; None for the default.",
+            panel="For experts: the question",
+            read_by=_EVERYWHERE,
+        ),
+    ] = None
+    budget: Annotated[
+        int,
+        Option(
+            "Answers asked for in all; 64 unless a preset says so.",
+            "They are the reference, repeats, masks and redraws. A call that failed on its way and is sent again is "
+            "not one more; RunOptions(spending=Budget(calls=)) bounds what is sent.",
+            panel="How much to spend",
+            read_by=_EVERYWHERE,
+        ),
+    ] = 64
+    units: Annotated[
+        UnitsName | Kind,
+        Option(
+            "{names}: what the prompt is cut into.",
+            "Tokens are the model's own. Messages are for a chat; fields, documents and parts for a template; regions "
+            "for the picture of an edit. Or spans (start, end).",
+            panel="What to explain",
+            read_by=_BOTH | {TEMPLATE, GAME},
+        ),
+    ] = "word"
+    pin: Annotated[
+        Sequence[str],
+        Option(
+            "A text that is always sent and never attributed; may be given again.",
+            "Also role:system of a chat, and field:NAME of a template.",
+            panel="For experts: the question",
+            read_by=_EVERYWHERE,
+        ),
+    ] = ()
+    operator: Annotated[
+        OperatorName | str | Operator,
+        Option(
+            "{names}: what happens to a unit that is not kept.",
+            "Or an object of your own (METHODS A4).",
+            panel="For experts: the question",
+            read_by=_EVERYWHERE | {EVALUATE},
+        ),
+    ] = "delete"
+    placeholder: Annotated[
+        str | None,
+        Option(
+            "For placeholder: what stands for a missing unit; '...' unless given.",
+            panel="For experts: the question",
+            read_by=_OPERATORS | {EDIT},
+        ),
+    ] = None
+    lexicon: Annotated[
+        Mapping[str, str] | Path | str | None,
+        Option(
+            "For synonym: a JSON or TSV file of words.",
+            "Or a mapping from words to what stands for them; without either, the encoder's own vocabulary.",
+            panel="For experts: the question",
+            read_by=_OPERATORS,
+        ),
+    ] = None
+    infill: Annotated[
+        object | None,
+        Option(
+            "For neutral: the model that fills in.",
+            "A fill-mask or a causal one, as a URI, a callable or an object.",
+            panel="For experts: the question",
+            read_by=_OPERATORS,
+        ),
+    ] = None
+    paraphraser: Annotated[
+        object | None,
+        Option(
+            "For paraphrase: the model that says a unit in other words.",
+            "As a URI, a callable or an object.",
+            panel="For experts: the question",
+            read_by=_OPERATORS,
+        ),
+    ] = None
+    instruction: Annotated[
+        str | None,
+        Option(
+            "For neutral and paraphrase: what that model is asked, with {text} in it.",
+            panel="For experts: the question",
+            read_by=_OPERATORS,
+        ),
+    ] = None
+    noise: Annotated[
+        float | None,
+        Option(
+            "For noise: how long the Gaussian noise on the input embeddings is, in average embeddings.",
+            panel="For experts: the question",
+            read_by=_OPERATORS,
+        ),
+    ] = None
+    regions: Annotated[
+        int,
+        Option(
+            "With units=region: about how many parts (superpixels) the picture is cut into; 12.",
+            panel="For experts: the question",
+            read_by=frozenset({EDIT, TEMPLATE}),
+        ),
+    ] = REGIONS
+    fill: Annotated[
+        Literal["mean", "blur"] | str,
+        Option(
+            "With units=region: what stands where a region was taken away: mean (the picture's mean colour), blur, or "
+            "a colour such as #808080.",
+            panel="For experts: the question",
+            read_by=frozenset({EDIT, TEMPLATE, EVALUATE}),
+        ),
+    ] = "mean"
+    target: Annotated[
+        TargetName | TargetLike,
+        Option(
+            "What is measured of an answer: {names}; some take an argument, such as contains:SPAN, contrastive:TEXT, "
+            "json:FIELD, label:A,B or regex:PATTERN. `whygen list targets` tells of each, and of those for pictures, "
+            "sounds and videos.",
+            "Or a callable that scores an answer, or what `load_target` makes.",
+            panel="What to measure",
+            read_by=_EVERYWHERE | {EVALUATE},
+        ),
+    ] = "auto"
+    estimand: Annotated[
+        EstimandName,
+        Option("{names}: what an attribution means (METHODS A1).", panel="What to measure", read_by=_ASKED),
+    ] = "banzhaf"
+    keep: Annotated[
+        float,
+        Option(
+            "Probability with which each other unit is kept; 0.5, for an edit 0.8.",
+            read_by=_BOTH | {TEMPLATE},
+        ),
+    ] = 0.5
+    kernel: Annotated[
+        KernelName | str | Kernel,
+        Option(
+            "For local, what is near: {names}.",
+            "dropped: the share of units dropped; embedding: 1 - cosine of the prompts in the encoder's space; "
+            "word-mover: the published one, for pictures letters.",
+            read_by=_BOTH | {TEMPLATE, EVALUATE},
+        ),
+    ] = "dropped"
+    design: Annotated[
+        Literal["auto", "gsmile"] | str | Design,
+        Option("auto, or gsmile: the published draw of masks.", "Or masks of your own.", read_by=_BOTH),
+    ] = "auto"
+    scale: Annotated[
+        Literal["none", "min-max"],
+        Option(
+            "For local: none, or min-max as published.",
+            "That is the similarity rescaled over the run: values of two runs cannot be compared then.",
+            read_by=_BOTH,
+        ),
+    ] = "none"
+    surrogate: Annotated[
+        SurrogateName,
+        Option(
+            "{names}: what is fitted to the answers (METHODS A2).",
+            "auto is adaptive; for local it is the weighted least squares of that estimand.",
+            read_by=_ASKED,
+        ),
+    ] = "auto"
+    draws: Annotated[
+        int,
+        Option(
+            "Answers drawn for each mask; 1.",
+            panel="For experts: the answers",
+            read_by=_BOTH | {TEMPLATE, GAME, EVALUATE},
+        ),
+    ] = 1
+    references: Annotated[
+        int,
+        Option(
+            "Reference answers; 1.",
+            "Effects are averaged over them.",
+            panel="For experts: the answers",
+            read_by=_EVERYWHERE | {EVALUATE},
+        ),
+    ] = 1
+    model_noise: Annotated[
+        Literal["measure", "none"],
+        Option(
+            "measure, or none: you state that equal questions get equal answers, so none is asked twice.",
+            "measure finds from calls that are left how much the model's answers to one question differ.",
+            panel="For experts: the answers",
+            read_by=_EVERYWHERE,
+        ),
+    ] = "measure"
+    distribution: Annotated[
+        DistributionName | None,
+        Option(
+            "Compare sets of draws: {names} (METHODS A3, distributional mode).",
+            panel="For experts: the answers",
+            read_by=_BOTH | {EVALUATE},
+        ),
+    ] = None
+    empty: Annotated[
+        Literal["include", "exclude"],
+        Option("{names} the prompt without any unit.", read_by=_BOTH | {TEMPLATE, EVALUATE}),
+    ] = "include"
+    tolerance: Annotated[
+        float | None,
+        Option(
+            "Stop as soon as the widest interval is under this, in the target's unit.",
+            "With a hierarchy, a part is then split only where its possible effect exceeds it.",
+            panel="For experts: the run",
+            read_by=_BOTH | {HIERARCHY},
+        ),
+    ] = None
+    stable: Annotated[
+        int | None,
+        Option(
+            "Stop once this many of the strongest units keep their order in two consecutive checks.",
+            "This says nothing of how precise their values are.",
+            panel="For experts: the run",
+            read_by=_BOTH,
+        ),
+    ] = None
+    irrelevant: Annotated[
+        Literal["count", "exclude"],
+        Option(
+            "{names} answers that are as far from the reference as texts about other things are.",
+            "Attributions are then those among relevant answers, and what units do to their share is told.",
+            panel="For experts: the answers",
+            read_by=_BOTH | {EVALUATE},
+        ),
+    ] = "count"
+    hierarchy: Annotated[
+        Literal["auto"] | str | None,
+        Option(
+            "For long prompts: auto, or levels such as paragraph>sentence>word.",
+            "Levels go from coarse to fine (METHODS A4).",
+            panel="What to explain",
+            read_by=frozenset({TEXT, HIERARCHY}),
+        ),
+    ] = None
+    interactions: Annotated[
+        int,
+        Option(
+            "At most so many pairs of units that act together; 5.",
+            "They are reported only where they raise held-out fidelity; 0 for none. With banzhaf alone.",
+            read_by=_ASKED,
+        ),
+    ] = 5
+    matrix: Annotated[
+        Literal["none", "sentence"],
+        Option(
+            "sentence: attributions to each sentence of the output as well, from the same calls.",
+            panel="For experts: the answers",
+            read_by=frozenset({TEXT}),
+        ),
+    ] = "none"
+    sets: Annotated[
+        int | None,
+        Option(
+            "Few units that change the answer, and that keep it, with so many calls beside the budget.",
+            "The calls test that none of them can be left out; 0 finds sets in the recorded calls. A model that "
+            "samples takes some ten calls for each unit of a set to be sure.",
+            panel="For experts: the answers",
+            read_by=_BOTH,
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -157,6 +332,63 @@ class PromptOptions:
     def operator_options(self) -> OperatorOptions:
         """What is told to the operator."""
         return OperatorOptions(**{field.name: getattr(self, field.name) for field in fields(OperatorOptions)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastArguments(PromptOptions):
+    """What `foresee_prompt` takes by name. Only the signature is used: editors complete what it shows."""
+
+    preset: str | PromptOptions | None = None  # pyright: ignore[reportIncompatibleVariableOverride] - or an object
+    encoder: Annotated[
+        AnyEncoder,
+        Option(
+            "What measures likeness: auto, the name or folder of a sentence encoder, or a file of word vectors.",
+            "Or an open encoder (many prompts, one loading). Where the answers are pictures: patches, colour, dinov2, "
+            "clip, a transformers vision model by name or folder, or an open encoder of pictures. Where they are "
+            "sounds or videos: what `load_timed_encoder` takes.",
+            panel="What to measure",
+            read_by=_BOTH,
+        ),
+    ] = "auto"
+    settings: Settings | None = None
+    seed: Annotated[
+        int,
+        Option(
+            "Of the masks, the folds, the sign flips, and of sampling.",
+            panel="For experts: the run",
+            read_by=_BOTH,
+        ),
+    ] = 0
+    options: ModelOptions | None = None
+    run: RunOptions | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptArguments(ForecastArguments):
+    """What `explain_prompt` takes by name."""
+
+    cache: Path | str | None = DEFAULT_STORE
+    progress: Progress | None = None
+
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class PromptDoor(Protocol[P, R_co]):
+    """A function of a model and a prompt whose options editors complete."""
+
+    def __call__(self, model: object, prompt: Source, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
+def takes(arguments: Callable[P, object], *own: str) -> Callable[[Callable[..., R_co]], PromptDoor[P, R_co]]:
+    """A decorator: the function takes these arguments by name, refuses others, and shows all of them to editors.
+
+    Type checkers read them from the constructor of ``arguments``; notebooks and ``help`` from the signature that is
+    made of the options when the program runs.
+    """
+    del arguments
+    return cast("Callable[[Callable[..., R_co]], PromptDoor[P, R_co]]", typed(*own, options=PromptOptions))
 
 
 DEFAULT = PromptOptions()
@@ -216,11 +448,11 @@ def choose(
     return replace(chosen, keep=EDIT_KEEP) if by_default and "keep" not in choices else chosen
 
 
-HIERARCHICAL = frozenset(
-    {"preset", "budget", "pin", "operator", "target", "estimand", "surrogate", "references", "tolerance",
-     "model_noise", "hierarchy", "interactions", *(field.name for field in fields(OperatorOptions))}
-)  # fmt: skip
-"""The options that go with a hierarchy."""
+def unread(options: PromptOptions, door: str) -> list[str]:
+    """Options that were chosen, and that a door would leave unread."""
+    read = read_by(PromptOptions, door)
+    names = (field.name for field in fields(PromptOptions) if field.name not in read)
+    return [name for name in names if getattr(options, name) != getattr(DEFAULT, name)]
 
 
 def check_hierarchy(options: PromptOptions) -> None:
@@ -229,12 +461,7 @@ def check_hierarchy(options: PromptOptions) -> None:
     Raises:
         UsageError: naming them.
     """
-    changed = [
-        field.name
-        for field in fields(PromptOptions)
-        if field.name not in HIERARCHICAL and getattr(options, field.name) != getattr(DEFAULT, field.name)
-    ]
-    if changed:
+    if changed := unread(options, HIERARCHY):
         raise UsageError(
             f"hierarchy={options.hierarchy!r} does not go with {', '.join(changed)}: its levels say what the units are "
             "and how masks are drawn. Leave them out, or leave hierarchy out."

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 
 import whygen
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.foresee import foresee_prompt
-from whygen.prompt.options import GSMILE, PromptChoices, PromptOptions, choose
-
-
-def test_the_keywords_are_the_fields_of_the_options() -> None:
-    assert set(PromptChoices.__annotations__) == {field.name for field in fields(PromptOptions)} - {"preset"}
+from whygen.prompt.options import GSMILE, PromptOptions, choose
 
 
 def test_a_preset_can_be_changed_and_keeps_its_name() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from whygen.prompt.hierarchy.skeleton import MOST_CHILDREN, Skeleton, lay_out, p
 from whygen.prompt.hierarchy.together import FEWEST, MOST, pairs_of_leaves
 from whygen.prompt.interactions import Interaction
 from whygen.prompt.operators import Operator, OperatorOptions, Tools, load_operator
-from whygen.prompt.options import PromptOptions
+from whygen.prompt.options import EstimandName, PromptOptions, SurrogateName
 from whygen.prompt.plan import Plan
 from whygen.prompt.prepare import encoder_for, find_encoder
 from whygen.prompt.surrogates import load_surrogate
@@ -54,10 +55,10 @@ def explain_hierarchy(
     operator_options: OperatorOptions | None = None,
     target: TargetLike = "auto",
     encoder: str | TextEncoder = "auto",
-    estimand: str = "banzhaf",
-    surrogate: str = "ridge",
+    estimand: EstimandName = "banzhaf",
+    surrogate: SurrogateName = "ridge",
     references: int = 1,
-    model_noise: str = "measure",
+    model_noise: Literal["measure", "none"] = "measure",
     tolerance: float | None = None,
     interactions: int = 5,
     settings: Settings | None = None,

@@ -1,0 +1,135 @@
+"""An option is declared once: every door is compared with its declaration, and a new one is at each of them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, get_args
+
+import pytest
+
+import whygen
+from whygen._arguments import Option, declared, documented, names_of, read_by, typed
+from whygen.errors import UsageError
+from whygen.prompt.as_game import as_game
+from whygen.prompt.distributions import DISTRIBUTIONS
+from whygen.prompt.foresee import foresee_prompt
+from whygen.prompt.kernels import KERNELS
+from whygen.prompt.operators import OPERATORS, OperatorOptions
+from whygen.prompt.options import ForecastArguments, PromptArguments, PromptOptions
+from whygen.prompt.plan import EMPTY, ESTIMANDS, MATRICES, MODEL_NOISE
+from whygen.prompt.relevance import CHOICES
+from whygen.prompt.scales import SCALES
+from whygen.prompt.surrogates import SURROGATES
+from whygen.prompt.targets import TARGETS
+
+DOORS = [whygen.explain_prompt, foresee_prompt, whygen.explain_targets, whygen.explain_template, as_game]
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class Longer(PromptOptions):
+    """Options with one more."""
+
+    loudness: Annotated[
+        Literal["loud", "quiet"], Option("How loud: {names}.", "Of all.", read_by=frozenset({"text", "game"}))
+    ] = "quiet"
+
+
+@typed(options=Longer)
+def explain(model: object, prompt: str, *, seed: int = 0, **choices: Any) -> Longer:
+    """Explain.
+
+    Args:
+        model: of any kind.
+        **choices: more
+            than one.
+
+    Returns:
+        What was chosen.
+    """
+    del model, prompt, seed
+    return Longer(**choices)
+
+
+def test_an_option_that_is_declared_is_at_every_door() -> None:
+    found = declared(Longer)["loudness"]
+    assert (found.default, found.help) == ("quiet", "How loud: loud or quiet.")
+    assert inspect.signature(explain).parameters["loudness"].default == "quiet"
+    assert "        loudness: How loud: loud or quiet. Of all.\n" in (explain.__doc__ or "")
+    assert "**choices" not in (explain.__doc__ or "")
+    assert "    loudness: How loud" in (Longer.__doc__ or "")
+    assert explain("m", "p", loudness="loud").loudness == "loud"
+    with pytest.raises(UsageError, match="Did you mean loudness='loud'"):
+        explain("m", "p", loudnes="loud")
+    assert [name for name in read_by(Longer, "game") if name not in read_by(PromptOptions, "game")] == ["loudness"]
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+def test_every_door_shows_every_option_and_its_default(door: Any) -> None:
+    shown = inspect.signature(door).parameters
+    own = {"preset", "target"} if door is whygen.explain_targets else {"preset"}
+    for each in declared(PromptOptions).values():
+        assert each.name in shown
+        assert shown[each.name].kind is inspect.Parameter.KEYWORD_ONLY
+        if each.name not in own:
+            assert shown[each.name].default == each.default
+    for name in set(declared(PromptOptions)) - own:
+        assert "Args:" not in (door.__doc__ or "") or f"\n        {name}: " in (door.__doc__ or "")
+
+
+def test_every_field_is_an_option_with_words_for_people() -> None:
+    assert set(declared(PromptOptions)) == {field.name for field in fields(PromptOptions)}
+    for each in declared(PromptOptions).values():
+        assert each.text.endswith("."), each.name
+        assert re.search(rf"^        {each.name}: ", PromptOptions.__doc__ or "", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("door", "arguments"), [(whygen.explain_prompt, PromptArguments), (foresee_prompt, ForecastArguments)]
+)
+def test_type_checkers_and_notebooks_see_the_same_arguments(door: Any, arguments: type) -> None:
+    shown = inspect.signature(door).parameters
+    taken = inspect.signature(arguments).parameters
+    assert set(taken) == set(shown) - {"model", "prompt"}
+    assert all(shown[name].default == each.default for name, each in taken.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("operator", OPERATORS),
+        ("target", TARGETS),
+        ("estimand", ESTIMANDS),
+        ("kernel", KERNELS),
+        ("scale", SCALES),
+        ("surrogate", SURROGATES),
+        ("model_noise", MODEL_NOISE),
+        ("distribution", DISTRIBUTIONS),
+        ("empty", EMPTY),
+        ("irrelevant", CHOICES),
+        ("matrix", MATRICES),
+    ],
+)
+def test_the_names_that_editors_complete_are_those_there_are(name: str, known: Any) -> None:
+    assert set(names_of(declared(PromptOptions)[name].hint)) - {"auto"} == set(known) - {"auto"}
+
+
+def test_the_options_of_operators_are_options() -> None:
+    names = {field.name for field in fields(OperatorOptions)}
+    assert names <= set(declared(PromptOptions))
+    assert names <= read_by(PromptOptions, "hierarchy") & read_by(PromptOptions, "game")
+
+
+def test_notebooks_complete_every_option() -> None:
+    jedi = pytest.importorskip("jedi")
+    found = jedi.Interpreter("whygen.explain_prompt('m', 'p', ", [{"whygen": whygen}]).complete()
+    assert {f"{name}=" for name in declared(PromptOptions)} <= {each.name for each in found}
+
+
+def test_a_literal_names_its_words_through_unions_and_annotations() -> None:
+    hint = Annotated[Literal["a", "b"] | int | None, Option("x.")]
+    assert names_of(hint) == ("a", "b")
+    assert names_of(get_args(hint)[0]) == ("a", "b")
+    assert names_of(int) == ()
