@@ -85,6 +85,8 @@ def check(connection: sqlite3.Connection, path: Path) -> int:
         empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
     if not ours and (version or not empty):
         raise StoreError(f"{path} is the database of another program. Name another file with --cache PATH.")
+    if version < 1 and not empty:
+        raise damaged(path, f"it holds tables, and says that it is of version {version}")
     if version > VERSION:
         raise FormatError(
             f"{path} is a store of version {version}, and this whygen reads versions up to {VERSION}. Upgrade whygen "
@@ -151,21 +153,26 @@ def open_file(path: Path) -> Opened:
     except (OSError, sqlite3.OperationalError) as error:
         held = isinstance(error, sqlite3.Error) and _primary(error) in _LOCKED
         return Opened(None if held else _for_reading(path), trouble_of(error))
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         raise damaged(path, error) from error
 
 
-def damaged(path: Path, error: Exception) -> StoreError:
+UNREADABLE: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged file raises: Python may fail to decode what SQLite says of names that are no text any more."""
+
+
+def damaged(path: Path, error: Exception | str) -> StoreError:
     """The error for a file that SQLite cannot make sense of."""
+    why = "its tables have names that are no text" if isinstance(error, UnicodeDecodeError) else error
     return StoreError(
-        f"{path} cannot be read as a store of recorded calls: {error}. Nothing in it was changed. Move it away, or "
+        f"{path} cannot be read as a store of recorded calls: {why}. Nothing in it was changed. Move it away, or "
         "name another file with --cache PATH; `sqlite3 FILE .recover` may bring recorded answers back."
     )
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Whether the file itself is at fault, rather than the disk, the rights or another process."""
-    return _primary(error) in _DAMAGED
+    return not isinstance(error, sqlite3.Error) or _primary(error) in _DAMAGED
 
 
 def trouble_of(error: Exception) -> str:
@@ -227,7 +234,7 @@ def _for_reading(path: Path) -> sqlite3.Connection | None:
             connection.close()
         except sqlite3.OperationalError:
             continue
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise damaged(path, error) from error
     return None
 

@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from whygen.errors import DataError, WhygenError
 from whygen.models.protocols import HasIdentity, Model
@@ -149,7 +149,7 @@ def select_all(connection: sqlite3.Connection, model: str | None) -> Iterator[Re
                 key=key.hex(),
                 uri=uri,
                 identity=read_json(identity),
-                request=read_json(request),
+                request=_request(request),
                 output=_output(output, data),
                 created=created,
             )
@@ -184,6 +184,13 @@ def _json(value: JsonValue) -> str:
     except UnicodeEncodeError:
         return json.dumps(value, sort_keys=True, separators=(",", ":"))
     return text
+
+
+def _request(record: str) -> Mapping[str, JsonValue]:
+    found = read_json(record)
+    if not isinstance(found, Mapping) or "prompt" not in found:
+        raise ValueError("this is no request")
+    return cast(Mapping[str, JsonValue], found)
 
 
 def _output(record: str, data: bytes | None) -> Output:

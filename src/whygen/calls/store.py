@@ -280,9 +280,9 @@ class Store:
         try:
             with transaction(self._connection):
                 deleted = rows.delete(self._connection, created_by=created_by, model=model)
-        except sqlite3.DatabaseError as error:
+        except database.UNREADABLE as error:
             raise StoreError(f"{self._path}: nothing was deleted, because {database.trouble_of(error)}.") from error
-        with suppress(sqlite3.OperationalError):  # no room for the copy, or another process reads: space is reused
+        with suppress(*database.UNREADABLE):  # no room for the copy, or another process reads: space is reused
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return deleted
@@ -291,7 +291,7 @@ class Store:
     def _reading(self) -> Generator[None, None, None]:
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except database.UNREADABLE as error:
             if self._path is None or database.is_damage(error):
                 raise database.damaged(self._path or Path(), error) from error
             raise StoreError(f"{self._path} cannot be read any more ({error}); {_ELSEWHERE}.") from error

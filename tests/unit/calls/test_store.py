@@ -402,6 +402,38 @@ def change(path: Path, statement: str) -> None:
 
 @pytest.mark.parametrize(
     "damage",
+    ["UPDATE calls SET request = '[]'", "UPDATE calls SET request = 12", "UPDATE calls SET request = '{}'"],
+)
+def test_a_row_whose_request_is_none_is_passed_over_by_an_export(path: Path, damage: str) -> None:
+    with Store(path) as store:
+        store.put_many([call("a"), call("b")])
+    change(path, f"{damage} WHERE rowid = 2")
+    with Store(path) as store:
+        assert len(list(store.calls())) == 1
+        assert "damaged" in store.notices[0].text
+
+
+@pytest.mark.parametrize("version", [0, -1])
+def test_tables_of_no_version_are_damage(path: Path, version: int) -> None:
+    with Store(path) as store:
+        store.put_many([call("a")])
+    change(path, f"PRAGMA user_version = {version}")
+    with pytest.raises(StoreError, match="says that it is of version"):
+        Store(path)
+
+
+def test_names_of_tables_that_are_no_text_are_damage(path: Path) -> None:
+    with Store(path) as store:
+        store.put_many([call("a")])
+    data = path.read_bytes()
+    assert b"CREATE TABLE calls" in data
+    path.write_bytes(data.replace(b"CREATE TABLE calls", b"CREATE TABLE \xff\xfells"))
+    with pytest.raises(StoreError, match="cannot be read as a store"):
+        Store(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
     ["{", "[]", "null", '{"text": 5}', '{"text": "x", "finish": "stop"}', "[" * 5000, b'{"text":"\xff"}', b"\x00\xfe"],
 )
 def test_a_damaged_row_is_asked_again_and_said(path: Path, damage: str | bytes) -> None:
