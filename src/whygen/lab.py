@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 from whygen.models.planted.games import FAMILIES, Game
 from whygen.prompt import designs, exact, fidelity, gsmile, intervals, noise, stopping
-from whygen.prompt.asking import REDRAWS, REPEATS
 from whygen.prompt.collapse import collapsed, collapsed_estimate
 from whygen.prompt.designs import Design, bernoulli, enumerated
 from whygen.prompt.effects import Effects
 from whygen.prompt.fidelity import chance_level, r_squared
 from whygen.prompt.intervals import LEVEL, LEVEL_OF_LOOKS, Estimate
 from whygen.prompt.kernels import Dropped, WordMover
+from whygen.prompt.plan import REDRAWS, REPEATS
 from whygen.prompt.stopping import widest
 from whygen.prompt.surrogates import SURROGATES, Fitted, Linear, Surrogate, load_surrogate
 from whygen.prompt.weighted import WeightedLeastSquares

@@ -12,7 +12,7 @@ import whygen
 from whygen.calls import Budget, RunOptions
 from whygen.errors import BudgetError, DataError, UnknownNameError, UsageError
 from whygen.models.python import batched
-from whygen.prompt.ending import Interrupted
+from whygen.prompt.assemble import Interrupted
 from whygen.prompt.inputs import explain_template, foresee_template
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Chat, Failure, Limits, Message, Output, Request, Settings, Template

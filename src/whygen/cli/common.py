@@ -22,7 +22,7 @@ from whygen.calls import DEFAULT_STORE, Progress, RichProgress, Silent, open_sto
 from whygen.cli.outermost import say
 from whygen.errors import DataError, MissingError, StoreError
 from whygen.interrupts import INTERRUPTED
-from whygen.prompt.ending import Interrupted
+from whygen.prompt.assemble import Interrupted
 from whygen.results import AnchorExplanation, PromptExplanation
 from whygen.results.files import REPORT, save_figures, try_folder
 from whygen.results.summary import print_terminal, write_html

@@ -23,15 +23,16 @@ from whygen.errors import BudgetError, UsageError, WhygenError
 from whygen.evaluation.rebuilt import Rebuilt, Shuffled, rebuild
 from whygen.evaluation.result import LeftOut, Measure, UnitSpread
 from whygen.models import Model, ModelOptions, Randomises, load_model
-from whygen.prompt.asking import Asker, Whole
-from whygen.prompt.designs import Design
+from whygen.prompt.ask import ask
+from whygen.prompt.asker import Asker
+from whygen.prompt.assemble import explained
 from whygen.prompt.edits import EditUnits, RegionUnits
+from whygen.prompt.findings import find
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, Tools
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.prepare import Question, check, encoder_of_texts, prepare_units
+from whygen.prompt.question import Question, check, encoder_of_texts, prepare_units
 from whygen.prompt.recipe import model_options, needed, options_of
-from whygen.prompt.running import explained, make_run
 from whygen.prompt.saved import OVERHEAD, outputs, recorded, references, units_of
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Units, shown, split
@@ -100,7 +101,7 @@ class Lab:
     metric: str = "evaluate"
     _box: Model | None = None
     _runners: list[Runner] = field(default_factory=list[Runner])
-    _opened: tuple[Asker, Whole] | None = None
+    _opened: Asker | None = None
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -157,13 +158,7 @@ class Lab:
         Raises:
             UsageError: if the explanation's prompts or effects cannot be made again; the message says what to give.
         """
-        return self._ask(*self._asker(), masks)
-
-    def _ask(self, asker: Asker, whole: Whole, masks: Masks) -> Floats:
-        groups = np.arange(len(masks), dtype=np.int64)
-        design = Design(name="evaluation", masks=masks, groups=groups)
-        prompts = asker.rendered(design)
-        return asker.masks(prompts, asker.is_whole(design, prompts), whole, draws=self.draws, first_row=0)
+        return self._asker().effects(masks, draws=self.draws)
 
     @property
     def overhead(self) -> int:
@@ -180,7 +175,7 @@ class Lab:
 
     def whole_effect(self) -> float:
         """f(1) as asked now."""
-        return self._asker()[1].effect
+        return self._asker().effect
 
     def explain(
         self, *, seed: int, units: Units | None = None, model: object | None = None, **changes: Any
@@ -198,7 +193,8 @@ class Lab:
         cut = self.units() if units is None else units
         question = prepare_units(cut, chosen, model=box, encoder=self._encoder, seed=seed)
         asker = self._ask_by(question, box, seed=seed)
-        return explained(make_run(question, asker))
+        found = find(ask(asker, question), question.plan, asker.meter, question.seed)
+        return explained(found, asker)
 
     def ask_calls(self) -> int:
         """Answers that explaining again asks for at most; fewer where masks were drawn that need none.
@@ -234,16 +230,17 @@ class Lab:
             model=box, encoder=encoder, store=self.store, options=self.options, progress=self.progress, seed=seed
         )
 
-    def _asker(self) -> tuple[Asker, Whole]:
+    def _asker(self) -> Asker:
         """The explanation's own question, with its own reference."""
         if self._opened is None:
             box, seed = self.opened_model(), self.explanation.seed
             question = prepare_units(self.units(), self._choices(), model=box, encoder=self._encoder, seed=seed)
             asker = self._ask_by(question, box, seed=None)
             self._check_prompts(asker)
-            whole = asker.whole(self.explanation.reference.n)
-            self._opened = asker, self._check_reference(asker, whole)
-            self._check_regions(*self._opened)
+            asker.whole(self.explanation.reference.n)
+            self._check_reference(asker)
+            self._check_regions(asker)
+            self._opened = asker
         return self._opened
 
     def _ask_by(self, question: Question, box: Model, *, seed: int | None) -> Asker:
@@ -340,29 +337,28 @@ class Lab:
                     "paraphraser= or an operator of your own."
                 )
 
-    def _check_reference(self, asker: Asker, whole: Whole) -> Whole:
-        """The recorded reference in place of the new one; refused where a model that repeated itself no longer does."""
+    def _check_reference(self, asker: Asker) -> None:
+        """Compare with the recorded reference; refused where a model that repeated itself gives another one."""
         explanation = self.explanation
         before = references(explanation.evidence) or (Output(text=explanation.reference.text),)
-        now, then = whole.references[0], before[0]
+        now, then = asker.references[0], before[0]
         if not explanation.noise.differs and (now.text, now.medium) != (then.text, then.medium):
             what = f" ({now.text!r}, then {then.text!r})" if now.text != then.text else ""
             raise UsageError(
                 f"{asker.model.uri} now answers the whole prompt otherwise than when it was explained{what}: it is "
                 "another model, or has changed. Explain it again, or give the right one: model=."
             )
-        if asker.target.verb == "score":
-            return whole
-        self._check_reading(asker, before)
-        return replace(whole, references=before, repeats=asker.target.effects(whole.fresh, before))
+        if asker.target.verb != "score":
+            self._check_reading(asker, before)
+            asker.compare_with(before)
 
-    def _check_regions(self, asker: Asker, whole: Whole) -> None:
+    def _check_regions(self, asker: Asker) -> None:
         """Refuse where a region that was taken away leaves another picture than it did; one mask is asked again."""
         evidence = self.explanation.evidence
         if not isinstance(asker.units, RegionUnits) or evidence is None or self.explanation.noise.differs:
             return
         rows = np.flatnonzero(~evidence.masks.all(axis=1))[:1]
-        again = self._ask(asker, whole, evidence.masks[rows])[:, 0]
+        again = asker.effects(evidence.masks[rows], draws=self.draws)[:, 0]
         if np.abs(again - evidence.effects[rows]).max(initial=0.0) > _rounding(evidence.effects):
             raise UsageError(
                 f"fill={self._fill!r} leaves other pictures than were sent. Give what stood for a region that was "

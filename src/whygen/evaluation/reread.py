@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from whygen.errors import UsageError
 from whygen.evaluation.rebuilt import Rebuilt, rebuild
-from whygen.prompt.asking import Whole
-from whygen.prompt.effects import Seen
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.noise import measure
 from whygen.prompt.options import EstimandName, PromptOptions
@@ -135,10 +133,10 @@ def _estimated(rebuilt: Rebuilt, draws: Floats, ends: Mapping[str, list[float]])
         observed = replace(observed, total=float(np.mean(ends["repeat"])) - float(np.mean(ends["empty"])))
     share = observed.masks.mean(axis=1)
     noise = measure(draws, known=known, speaks=share < 1.0, kept=share)
-    whole = Whole((), np.array(ends["repeat"]), explanation.noise.differs, steadiness="known" if known else "so far")
+    observed = replace(observed, noise=noise, draws=draws, whole=np.array(ends["repeat"]), known=known)
     options = PromptOptions(estimand=cast("EstimandName", explanation.estimand), keep=explanation.keep)
     plan = Plan(options=options, surrogate=rebuilt.surrogate)
-    found = estimate_from(Seen(observed, noise, draws=draws), whole, plan, explanation.seed).interval
+    found = estimate_from(observed, plan, explanation.seed).interval
     if found is None:
         return None
     return Reread((found.low + found.high) / 2.0, (found.high - found.low) / 2.0, len(np.unique(observed.groups)))

@@ -22,11 +22,10 @@ from whygen.calls import DEFAULT_STORE, Progress, Runner, Store, open_store
 from whygen.encoders import TextEncoder
 from whygen.errors import MissingExtraError, ModelError, UsageError
 from whygen.models import ModelOptions, load_model
-from whygen.prompt.asking import Asker, Whole
-from whygen.prompt.designs import Design
+from whygen.prompt.asker import Asker
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import GAME, PromptOptions, choose, unread
-from whygen.prompt.prepare import check, prepare
+from whygen.prompt.question import check, prepare
 from whygen.types import Masks, Settings
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ class Values:
     """Effect of each mask; a mask that is asked for again has the value it had."""
 
     asker: Asker
-    whole: Whole
     draws: int
     known: dict[bytes, float] = field(default_factory=dict)
 
@@ -55,10 +53,7 @@ class Values:
         return np.array([self.known[mask.tobytes()] for mask in masks])
 
     def _ask(self, masks: Masks) -> list[float]:
-        design = Design(name="asked by shapiq", masks=masks, groups=np.arange(len(masks)))
-        prompts = self.asker.rendered(design)
-        full = self.asker.is_whole(design, prompts)
-        effects = self.asker.masks(prompts, full, self.whole, draws=self.draws).mean(axis=1)
+        effects = self.asker.effects(masks, draws=self.draws).mean(axis=1)
         if self.asker.ended is not None:
             raise self.asker.ended
         if np.isnan(effects).any():
@@ -124,8 +119,8 @@ def as_game(
         asker = Asker(runner, box, question.units, operator, question.target, sent, stated=stated)
         asker.check_target()
         asker.check_context()
-        values = Values(asker, asker.whole(chosen.references, repeats=question.plan.repeats), chosen.draws)
-        game = _game(library, values, store)
+        asker.whole(chosen.references, repeats=question.plan.repeats)
+        game = _game(library, Values(asker, chosen.draws), store)
         opened.pop_all()
     return game
 

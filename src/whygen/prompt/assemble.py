@@ -1,34 +1,33 @@
-"""Puts findings into a `PromptExplanation`: figures of fidelity and noise, warnings, versions."""
+"""Puts findings into a `PromptExplanation`: figures of fidelity and noise, matrix and sets, warnings, versions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.calls import EndedError
 from whygen.encoders import load_timed_encoder
 from whygen.errors import MissingExtraError
-from whygen.models import timed_kind
 from whygen.prompt import fidelity, intervals, scales, stopping
-from whygen.prompt.asking import Asker
+from whygen.prompt.answers import Answers
+from whygen.prompt.asker import Asker
+from whygen.prompt.changes import Pairs
 from whygen.prompt.distributions import mean_distances, shift_p_values
-from whygen.prompt.drawn import picture_notices
-from whygen.prompt.findings import Findings
+from whygen.prompt.findings import Findings, estimate_of, interactions, sets
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
+from whygen.prompt.matrix import sentence_matrix
 from whygen.prompt.noise import resolution
-from whygen.prompt.plan import Plan
 from whygen.prompt.recipe import recipe_of
-from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.targets import Compares, Timed
 from whygen.prompt.timeline import media_evidence
+from whygen.prompt.units import shown
 from whygen.prompt.warnings import Signs, warn
 from whygen.prompt.where import picture_evidence
 from whygen.results.media import MediaEvidence
-from whygen.results.pictures import PictureEvidence
 from whygen.results.prompt import (
     Calls,
     Evidence,
@@ -40,10 +39,11 @@ from whygen.results.prompt import (
     Sample,
     TargetRecord,
     UnitAttribution,
+    Warned,
 )
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
-from whygen.types import Output, Request
+from whygen.types import Masks, Output
 from whygen.version import __version__, versions
 
 LEVEL = 0.95
@@ -52,168 +52,218 @@ FALSE_DISCOVERY = 0.05
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "POT", "torch", "transformers", "sentence-transformers")
 
 
-def assemble(asker: Asker, findings: Findings, plan: Plan, *, seed: int) -> PromptExplanation:
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during the masks. ``explanation`` is made of what was answered by then, with its wider intervals."""
+
+    def __init__(self, explanation: PromptExplanation) -> None:
+        super().__init__("interrupted; a partial explanation is at hand")
+        self.explanation = explanation
+
+
+def explained(found: Findings, asker: Asker | None = None, *, further: int = 0) -> PromptExplanation:
+    """Findings in words.
+
+    Args:
+        found: what one reading of the answers says.
+        asker: of further masks; None where nothing more may be asked.
+        further: calls that may be made to shrink sets of units.
+    """
+    options = found.plan.options
+    few = None if options.sets is None else sets(found, asker, further=further)
+    if asker is not None:  # shrinking sets may have asked more
+        found = replace(found, answers=asker.updated(found.answers))
+    matrix = None
+    if options.matrix != "none":
+        matrix = sentence_matrix(found.answers, found.target, lambda meter: estimate_of(found, meter))
+    update = {"matrix": matrix, "sets": few, "interactions": interactions(found)}
+    return partial(assemble(found).model_copy(update=update), found.answers)
+
+
+def without_calls(explanation: PromptExplanation) -> PromptExplanation:
+    """An explanation that was read again: it asked the same, and made no call."""
+    calls = explanation.calls
+    kept = Calls(asked=calls.asked, made=0, cached=calls.asked, failed=calls.failed)
+    return explanation.model_copy(update={"calls": kept})
+
+
+def partial(explanation: PromptExplanation, answers: Answers) -> PromptExplanation:
+    """The explanation of a run that ended early, saying so.
+
+    Raises:
+        Interrupted: with it, if a person ended the run.
+    """
+    ended = answers.ended
+    if ended is None:
+        return explanation
+    early = isinstance(ended, EndedError)
+    why = str(ended) if early else f"Interrupted. {answers.kept}".strip()
+    text = f"{why} The run ended early, and this is what it had by then: {explanation.calls.asked} calls."
+    warnings = (Warned(code="ended-early", text=text), *explanation.warnings)
+    found = explanation.model_copy(update={"warnings": warnings, "ended": ended.reason if early else "interrupt"})
+    if isinstance(ended, KeyboardInterrupt):
+        raise Interrupted(found) from None
+    return found
+
+
+def assemble(findings: Findings) -> PromptExplanation:
     """The explanation as plain data, with its evidence."""
-    predicted, figures = _fidelity(findings, plan.surrogate, seed)
-    tally = asker.runner.tally
-    media, missing = _media(asker, findings)
-    whole = Request(prompt=asker.units.prompt, settings=asker.settings)
-    drawn = picture_notices(asker.model, whole, findings.whole.references)
-    notices, target = (
-        (*missing, *drawn, *asker.runner.notices, *asker.operator.notices, *asker.units.notices),
-        asker.target,
-    )
-    signs = Signs(
-        asker.samples, asker.failures, findings, figures, target, notices, tally.asked, asker.outputs,
-        asker.units.texts, predicted,
-    )  # fmt: skip
+    answers, effects, plan = findings.answers, findings.effects, findings.plan
+    predicted, figures = _fidelity(findings)
+    media, missing = _media(findings)
+    samples = tuple(_samples(findings))
+    signs = Signs(samples, findings, figures, (*missing, *answers.notices), predicted)
     return PromptExplanation(
         whygen=__version__,
         preset=plan.options.preset,
-        model=asker.model.uri,
-        prompt=asker.units.text,
-        reference=Reference(text=findings.whole.references[0].text, n=len(findings.whole.references)),
-        units=_attributions(asker, findings),
+        model=answers.model.uri,
+        prompt=answers.units.text,
+        reference=Reference(text=answers.references[0].text, n=len(answers.references)),
+        units=_attributions(findings),
         estimand=plan.options.estimand,
         keep=findings.design.keep,
-        target=_target_record(asker, plan),
-        operator=asker.operator.name,
+        target=_target_record(findings),
+        operator=answers.operator.name,
         design=findings.design.name,
         masks="enumerated" if findings.design.enumerated else "sampled",
         interval=IntervalRecord(level=LEVEL, method=findings.estimate.method),
         fidelity=figures,
         noise=Noise(
-            repeats=len(findings.whole.fresh) or len(findings.whole.repeats),
-            level=max(0.0, -findings.whole.effect) if isinstance(asker.target, Compares) else None,
-            differs=findings.whole.differs,
-            source=findings.noise.source,
-            compared=findings.noise.repeats,
-            changed=findings.noise.odd,
+            repeats=len(answers.repeats) or len(effects.whole),
+            level=max(0.0, -effects.at_whole) if isinstance(findings.target, Compares) else None,
+            differs=answers.differs,
+            source=effects.noise.source,
+            compared=effects.noise.repeats,
+            changed=effects.noise.odd,
         ),
-        calls=Calls(asked=tally.asked, made=tally.made, cached=tally.cached, failed=tally.failed),
-        seed=seed,
+        calls=answers.calls,
+        seed=findings.seed,
         versions=versions(_LIBRARIES),
         warnings=warn(signs),
-        settings=cast(dict[str, Any], asker.settings.to_json()),
-        pinned=asker.units.pinned,
-        sections=asker.units.sections,
+        settings=cast(dict[str, Any], answers.settings.to_json()),
+        pinned=answers.units.pinned,
+        sections=answers.units.sections,
         surrogate=plan.surrogate.name,
-        stopped=findings.seen.stopped,
-        advice=_advice(findings, plan),
-        p_shift=_p_shift(asker, findings, plan, seed),
+        stopped=answers.stopped,
+        advice=_advice(findings),
+        p_shift=_p_shift(findings),
         evidence=Evidence(
-            masks=findings.observed.masks,
-            effects=findings.observed.values,
+            masks=effects.masks,
+            effects=effects.values,
             predicted=predicted,
-            groups=findings.observed.groups,
-            samples=_samples(asker, findings),
-            pictures=_pictures(asker, findings),
+            groups=effects.groups,
+            samples=samples,
+            pictures=picture_evidence(answers.units, _outputs(findings), **_by_mask(findings)),
             media=media,
-            answers=_answers(asker, findings),
-            nearness=findings.observed.nearness,
+            answers=_answers(findings),
+            nearness=effects.nearness,
         ),
-        recipe=recipe_of(asker, plan, findings.design, findings.whole.steadiness),
+        recipe=recipe_of(answers, findings.target, plan),
     )
 
 
-def _media(asker: Asker, findings: Findings) -> tuple[MediaEvidence | None, Sequence[tuple[str, str]]]:
+def _outputs(findings: Findings) -> list[Output]:
+    return [one.output for one in findings.answers.log]
+
+
+class _ByMask(TypedDict):
+    masks: Masks
+    answers: Sequence[Sequence[Output]]
+    pairs: Pairs | None
+    exhaustive: bool
+
+
+def _by_mask(findings: Findings) -> _ByMask:
+    """What maps and timelines are made of: the answers to each mask."""
+    answers = findings.answers
+    return _ByMask(
+        masks=findings.effects.masks,
+        answers=[answers.of(row) if answers.first else () for row in findings.effects.rows],
+        pairs=findings.effects.complement_pairs(),
+        exhaustive=findings.design.enumerated and not answers.differs,
+    )
+
+
+def _media(findings: Findings) -> tuple[MediaEvidence | None, Sequence[tuple[str, str]]]:
     """The sounds or videos that came back, with a timeline for each unit; and why there is none, if that is so."""
-    encoder = asker.target.encoder if isinstance(asker.target, Timed) else None
-    kind = timed_kind(asker.model)
-    if encoder is None and kind is not None:
-        encoder = load_timed_encoder(kind)
-    gather = partial(
-        media_evidence,
-        asker.outputs,
-        masks=findings.observed.masks,
-        answers=[asker.answers.get(row, []) for row in findings.rows],
-        pairs=findings.observed.complement_pairs(),
-        exhaustive=findings.design.enumerated and not findings.whole.differs,
-    )
+    encoder = findings.target.encoder if isinstance(findings.target, Timed) else None
+    kind = findings.answers.answers_with
+    if encoder is None and kind not in {"text", "picture"}:
+        encoder = load_timed_encoder("sound" if kind == "sound" else "frames")
+    outputs = _outputs(findings)
     try:
-        return gather(encoder=encoder), ()
+        return media_evidence(outputs, encoder=encoder, **_by_mask(findings)), ()
     except MissingExtraError as error:
-        return gather(encoder=None), [("no-timeline", f"There is no timeline: {error}")]
+        found = media_evidence(outputs, encoder=None, **_by_mask(findings))
+        return found, [("no-timeline", f"There is no timeline: {error}")]
 
 
-def _target_record(asker: Asker, plan: Plan) -> TargetRecord:
+def _target_record(findings: Findings) -> TargetRecord:
     """What was measured; in distributional mode the distance between sets is named before the one between outputs."""
-    record = scales.unit_of(plan.options.scale, asker.target.record)
-    name = plan.options.distribution
-    if name is None:
+    options = findings.plan.options
+    record = scales.unit_of(options.scale, findings.target.record)
+    if options.distribution is None:
         return record
-    sets = f"{name} between sets of {plan.options.draws} draws and {plan.options.references} references, on "
+    sets = f"{options.distribution} between sets of {options.draws} draws and {options.references} references, on "
     return record.model_copy(update={"distance": sets + record.distance})
 
 
-def _advice(findings: Findings, plan: Plan) -> str | None:
+def _advice(findings: Findings) -> str | None:
     """What more calls would buy, where masks were sampled."""
-    interval, design = findings.estimate.interval, findings.design
-    if interval is None or design.enumerated or plan.options.estimand not in {"banzhaf", "shapley"}:
+    interval, design, options = findings.estimate.interval, findings.design, findings.plan.options
+    if interval is None or design.enumerated or options.estimand not in {"banzhaf", "shapley"}:
         return None
-    pairs = len(np.unique(findings.observed.groups))
-    own = intervals.noise_of_score(findings.noise.variance or 0.0, keep=design.keep)
+    pairs = len(np.unique(findings.effects.groups))
+    own = intervals.noise_of_score(findings.effects.noise.variance or 0.0, keep=design.keep)
     return stopping.advice(
-        (interval.high - interval.low) / 2.0, pairs=pairs, draws=plan.options.draws, population=design.population,
+        (interval.high - interval.low) / 2.0, pairs=pairs, draws=options.draws, population=design.population,
         noise=own, size=float(np.abs(interval.estimate).max()),
     ).sentence  # fmt: skip
 
 
-def _p_shift(asker: Asker, findings: Findings, plan: Plan, seed: int) -> tuple[float, ...] | None:
+def _p_shift(findings: Findings) -> tuple[float, ...] | None:
     """Permutation p-values of a shift of the output's law, in distributional mode on complement pairs."""
-    if plan.options.distribution is None or (pairs := findings.observed.complement_pairs()) is None:
+    effects = findings.effects
+    if findings.plan.options.distribution is None or (pairs := effects.complement_pairs()) is None:
         return None
     first, second = pairs
     order = np.column_stack([first, second]).ravel()
-    answers = [asker.answers[findings.rows[row]] for row in order.tolist()]
-    distances = mean_distances(asker.target, answers)
-    signs = np.where(findings.observed.masks[first], 1, -1)
-    return tuple(shift_p_values(distances, signs, generator(seed, "shift")).tolist())
+    answers = [findings.answers.of(effects.rows[row]) for row in order.tolist()]
+    distances = mean_distances(findings.target, answers)
+    signs = np.where(effects.masks[first], 1, -1)
+    return tuple(shift_p_values(distances, signs, generator(findings.seed, "shift")).tolist())
 
 
-def _samples(asker: Asker, findings: Findings) -> tuple[Sample, ...]:
-    """Samples with the row of the evidence that they belong to; a row that a failed call took away has none."""
-    alive = {row: index for index, row in enumerate(findings.rows)}
-    placed = [replace(one, mask=None if one.mask is None else alive.get(one.mask)) for one in asker.samples]
-    if len(asker.outputs) != len(placed):  # the samples of several prompts, whose answers each asker keeps
-        return tuple(placed)
-    return tuple(_told(sample, output) for sample, output in zip(placed, asker.outputs, strict=True))
+def _samples(findings: Findings) -> Iterator[Sample]:
+    """Every answer with the row of the evidence that it belongs to; a row that a failed call took away has none."""
+    alive = {row: index for index, row in enumerate(findings.effects.rows)}
+    log = findings.answers.log
+    measured = [one.output for one in log if one.kind != "reference"]
+    effects = iter(findings.meter(measured).tolist())
+    for one in log:
+        effect = None if one.kind == "reference" else next(effects)
+        output, row = one.output, None if one.row is None else alive.get(one.row)
+        scores = None if output.scores is None else tuple((s.start, s.end, s.logprob) for s in output.scores)
+        yield Sample(
+            one.kind, row, one.draw, shown(one.prompt), output.text, output.finish, effect, scores=scores,
+            extra=cast("dict[str, Any]", dict(output.extra)) or None,
+        )  # fmt: skip
 
 
-def _told(sample: Sample, output: Output) -> Sample:
-    """The sample with what its output holds beside the text: whoever reads it by another target may ask for it."""
-    scores = None if output.scores is None else tuple((s.start, s.end, s.logprob) for s in output.scores)
-    return replace(sample, scores=scores, extra=dict(output.extra) or None)
-
-
-def _answers(asker: Asker, findings: Findings) -> NDArray[np.int64] | None:
+def _answers(findings: Findings) -> NDArray[np.int64] | None:
     """Which samples answered each mask ``(m, draws)``, -1 where there are fewer; masks sent alike share them."""
-    if len(asker.outputs) != len(asker.samples):
+    answers = findings.answers
+    if not answers.first:  # of several prompts, or of several levels
         return None
-    place = {id(output): place for place, output in enumerate(asker.outputs)}
-    rows = [
-        [place[id(output)] for output in asker.answers.get(row, []) if id(output) in place] for row in findings.rows
-    ]
+    place = {id(one.output): place for place, one in enumerate(answers.log)}
+    rows = [[place[id(output)] for output in answers.of(row)] for row in findings.effects.rows]
     found = np.full((len(rows), max(map(len, rows), default=0)), -1, dtype=np.int64)
     for row, places in enumerate(rows):
         found[row, : len(places)] = places
     return found
 
 
-def _pictures(asker: Asker, findings: Findings) -> PictureEvidence | None:
-    """The pictures that were drawn, and where each unit changed them; None when the answers are texts."""
-    return picture_evidence(
-        asker.units,
-        asker.outputs,
-        masks=findings.observed.masks,
-        answers=[asker.answers.get(row, []) for row in findings.rows],
-        pairs=findings.observed.complement_pairs(),
-        exhaustive=findings.design.enumerated and not findings.whole.differs,
-    )
-
-
-def _attributions(asker: Asker, findings: Findings) -> tuple[UnitAttribution, ...]:
-    estimate = findings.estimate
+def _attributions(findings: Findings) -> tuple[UnitAttribution, ...]:
+    estimate, units = findings.estimate, findings.answers.units
     values, interval, p_values, band = estimate.attributions, estimate.interval, estimate.p_values, estimate.band
     significant = _significant(findings)
     return tuple(
@@ -229,7 +279,7 @@ def _attributions(asker: Asker, findings: Findings) -> tuple[UnitAttribution, ..
             band_low=None if band is None else float(band.low[i]),
             band_high=None if band is None else float(band.high[i]),
         )
-        for i, (text, (start, end)) in enumerate(zip(asker.units.texts, asker.units.spans, strict=True))
+        for i, (text, (start, end)) in enumerate(zip(units.texts, units.spans, strict=True))
     )
 
 
@@ -240,14 +290,14 @@ def _significant(findings: Findings) -> NDArray[np.bool_] | None:
         return benjamini_hochberg(estimate.p_values, level=FALSE_DISCOVERY)
     if estimate.interval is None:
         return None
-    rounding = 4.0 * resolution(findings.observed.values)
+    rounding = 4.0 * resolution(findings.effects.values)
     return (estimate.interval.low > rounding) | (estimate.interval.high < -rounding)
 
 
-def _fidelity(findings: Findings, surrogate: Surrogate, seed: int) -> tuple[NDArray[np.float64], Fidelity]:
+def _fidelity(findings: Findings) -> tuple[NDArray[np.float64], Fidelity]:
     """Held-out predictions ``(m,)`` and the figures of fidelity; None where there are too few groups for folds."""
-    observed = findings.observed
-    ceiling = fidelity.noise_ceiling(observed.values, findings.noise)
+    observed, surrogate, seed = findings.effects, findings.plan.surrogate, findings.seed
+    ceiling = fidelity.noise_ceiling(observed.values, observed.noise)
     if len(np.unique(observed.groups)) < FEWEST_GROUPS or findings.design.name == "leave-one-out":
         return np.full(len(observed), np.nan), _figures(ceiling)
     predicted, fitted = findings.estimate.predicted, findings.estimate.fitted

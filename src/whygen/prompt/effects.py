@@ -1,20 +1,19 @@
-"""What was observed: masks, their effects, and how the masks were drawn. The one input of every estimator."""
+"""`Effects`: masks, what each did, how the masks were drawn, and what is known of the noise. The one input of every
+estimator.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from whygen.prompt.noise import MeasuredNoise
+from whygen.prompt.noise import UNMEASURED, MeasuredNoise
 from whygen.types import Floats, Masks
-
-Stopped: TypeAlias = Literal["width", "order"]
-"""What a stop rule ended a run by: every interval narrow enough, or an order of units that no longer changed."""
 
 
 def members_by_size(n: int) -> NDArray[np.float64]:
@@ -53,7 +52,7 @@ class Effects:
 
     Attributes:
         masks: shape ``(m, n)``.
-        effects: shape ``(m,)``, in the target's unit.
+        values: the effect of each mask, its mean over draws, in the target's unit, shape ``(m,)``.
         groups: shape ``(m,)``; rows of one group were drawn together.
         keep: the probability with which each unit was kept.
         sizes: the chance of each size 1 .. n - 1 of a mask, shape ``(n - 1,)``, where the design draws by size.
@@ -62,6 +61,15 @@ class Effects:
         kept: the chance of each number of kept units 0 .. n, shape ``(n + 1,)``, where masks for Banzhaf values were
             drawn by that number; None where units were kept independently.
         drawn_from: how many masks there were to draw from without replacement; infinite where a mask may come again.
+        whole: effects of the repeats of the whole prompt, shape ``(r,)``; their mean is f(1).
+        noise: what is known of how the values would differ if the model were asked again.
+        draws: effects of each draw of each mask, redraws included, shape ``(m, d)``; NaN where a mask was drawn less
+            often. None where only the means are at hand, or a mask's draws have one effect together.
+        rows: row of the design that each mask was.
+        known: whether equal questions are known to get equal answers.
+        reach: how far the target lets two effects be apart; 0 where nobody knows.
+        strange: which draws are left out as irrelevant, shape ``(m, d)``; None where they are counted.
+        irrelevant: answers to masks that were as far from the reference as texts about other things are.
     """
 
     masks: Masks
@@ -73,9 +81,22 @@ class Effects:
     nearness: NDArray[np.float64] | None = None
     kept: NDArray[np.float64] | None = None
     drawn_from: float = math.inf
+    whole: Floats = field(default_factory=lambda: np.zeros(0))
+    noise: MeasuredNoise = UNMEASURED
+    draws: Floats | None = None
+    rows: tuple[int, ...] = ()
+    known: bool = False
+    reach: float = 0.0
+    strange: NDArray[np.bool_] | None = None
+    irrelevant: int = 0
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def at_whole(self) -> float:
+        """f(1), in the target's unit."""
+        return float(self.whole.mean())
 
     @property
     def n(self) -> int:
@@ -84,8 +105,17 @@ class Effects:
 
     def take(self, rows: NDArray[np.bool_]) -> Effects:
         """The rows where ``rows`` ``(m,)`` is True."""
-        near = None if self.nearness is None else self.nearness[rows]
-        return replace(self, masks=self.masks[rows], values=self.values[rows], groups=self.groups[rows], nearness=near)
+        return replace(
+            self,
+            masks=self.masks[rows],
+            values=self.values[rows],
+            groups=self.groups[rows],
+            nearness=None if self.nearness is None else self.nearness[rows],
+            noise=self.noise.take(rows) if len(self.noise.counts) else self.noise,
+            draws=None if self.draws is None else self.draws[rows],
+            strange=None if self.strange is None else self.strange[rows],
+            rows=tuple(np.array(self.rows, dtype=np.int64)[rows].tolist()) if self.rows else (),
+        )
 
     def with_values(self, values: Floats) -> Effects:
         """The same masks with other values ``(m,)``."""
@@ -159,29 +189,3 @@ class Effects:
         if paired and np.array_equal(self.masks[first], ~self.masks[second]):
             return first, second
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What the masks showed.
-
-    Attributes:
-        observed: effects averaged over draws.
-        noise: what is known of how they would differ if the model were asked again.
-        rows: row of the design that each observed mask was.
-        draws: effects of each draw of each observed mask, redraws included, shape ``(m, draws)``; NaN where a mask was
-            drawn less often.
-        stopped: what the stop rule ended the run by; None when the whole design was asked.
-        reach: how far the target lets two effects be apart; 0 where nobody knows.
-        strange: which draws are left out as irrelevant, shape ``(m, draws)``; None where they are counted.
-        irrelevant: answers to masked prompts that were as far from the reference as texts about other things are.
-    """
-
-    observed: Effects
-    noise: MeasuredNoise
-    rows: tuple[int, ...] = ()
-    irrelevant: int = 0
-    draws: NDArray[np.float64] | None = None
-    stopped: Stopped | None = None
-    reach: float = 0.0
-    strange: NDArray[np.bool_] | None = None

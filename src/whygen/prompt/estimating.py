@@ -9,80 +9,79 @@ import numpy as np
 
 from whygen.errors import BudgetError
 from whygen.prompt import exact, intervals, relevance
-from whygen.prompt.asking import Whole
 from whygen.prompt.collapse import Collapse, collapsed, collapsed_estimate
-from whygen.prompt.effects import Effects, Seen
+from whygen.prompt.effects import Effects
 from whygen.prompt.noise import resolution
 from whygen.prompt.plan import Plan
 from whygen.stats.intervals import Interval
 from whygen.stats.seeds import generator
 
 
-def estimate_from(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.Estimate:
+def estimate_from(effects: Effects, plan: Plan, seed: int) -> intervals.Estimate:
     """Attributions, intervals and p-values of the plan's estimand. What is rounding has a p-value of one."""
-    estimate = _estimate(seen, whole, plan, seed)
+    estimate = _estimate(effects, plan, seed)
     if estimate.p_values is None:
         return estimate
-    rounding = 4.0 * resolution(seen.observed.values)
+    rounding = 4.0 * resolution(effects.values)
     return replace(estimate, p_values=np.where(np.abs(estimate.attributions) <= rounding, 1.0, estimate.p_values))
 
 
-def _estimate(seen: Seen, whole: Whole, plan: Plan, seed: int) -> intervals.Estimate:
-    observed = seen.observed
-    if seen.draws is not None and seen.strange is not None and seen.strange.any():
-        return relevance.among_relevant(observed, seen.draws, seen.strange)
-    if plan.options.estimand == "loo":
+def _estimate(effects: Effects, plan: Plan, seed: int) -> intervals.Estimate:
+    estimand, noise = plan.options.estimand, effects.noise
+    if effects.draws is not None and effects.strange is not None and effects.strange.any():
+        return relevance.among_relevant(effects, effects.draws, effects.strange)
+    if estimand == "loo":
         return exact.leave_one_out_estimate(
-            observed, whole.repeats, draws=seen.draws, known=whole.known, reach=seen.reach
+            effects, effects.whole, draws=effects.draws, known=effects.known, reach=effects.reach
         )
-    groups = len(np.unique(observed.groups))
-    local = plan.options.estimand == "local"
-    if not local and _is_complete(observed):
-        return exact.complete_estimate(observed, seen.noise, estimand=plan.options.estimand)
-    if (collapse := _one_effect(observed, whole, seen.reach)) is not None:
-        return collapsed_estimate(observed, collapse)
-    observed, middle = _centred(observed)
+    groups = len(np.unique(effects.groups))
+    local = estimand == "local"
+    if not local and _is_complete(effects):
+        return exact.complete_estimate(effects, noise, estimand=estimand)
+    if (collapse := _one_effect(effects)) is not None:
+        return collapsed_estimate(effects, collapse)
+    effects, middle = _centred(effects)
     if local:
-        return exact.local_estimate(observed, seen.noise if _is_complete(observed) else None)
+        return exact.local_estimate(effects, noise if _is_complete(effects) else None)
     if groups < intervals.FEWEST_GROUPS:
         raise BudgetError(
             f"Only {groups} pairs of masks were answered: at least {intervals.FEWEST_GROUPS} are needed.",
             smallest=plan.options.budget,
         )
     rng = generator(seed, "folds")
-    if seen.noise.variance is None:  # masks that are known would carry a noise that nobody knows: none counts as exact
-        observed = replace(observed, drawn_from=math.inf)
-    fit = intervals.cross_fit(observed, plan.surrogate, rng)
-    noise = seen.noise.variance or 0.0
-    if plan.options.estimand == "shapley":
+    if noise.variance is None:  # masks that are known would carry a noise that nobody knows: none counts as exact
+        effects = replace(effects, drawn_from=math.inf)
+    fit = intervals.cross_fit(effects, plan.surrogate, rng)
+    variance = noise.variance or 0.0
+    if estimand == "shapley":
         draws = plan.options.draws if plan.options.distribution is None else 1
-        shared = seen.noise.bound * (1.0 + draws / len(whole.repeats))
-        estimate = intervals.shapley_estimate(fit, observed, rng, noise=noise, shared=shared, level=plan.level)
+        shared = noise.bound * (1.0 + draws / len(effects.whole))
+        estimate = intervals.shapley_estimate(fit, effects, rng, noise=variance, shared=shared, level=plan.level)
     else:
-        span = _span(observed, whole, middle, seen.reach)
-        at_whole = whole.effect - middle
-        estimate = intervals.sampled_estimate(fit, rng, noise=noise, span=span, whole=at_whole, level=plan.level)
+        at_whole = effects.at_whole - middle
+        span = _span(effects, at_whole)
+        estimate = intervals.sampled_estimate(fit, rng, noise=variance, span=span, whole=at_whole, level=plan.level)
     if estimate.predicted is None or estimate.fitted is None:
         return estimate
     return replace(estimate, predicted=estimate.predicted + middle, fitted=estimate.fitted + middle)
 
 
-def _is_complete(observed: Effects) -> bool:
+def _is_complete(effects: Effects) -> bool:
     """Whether the masks are all there are."""
-    population = observed.population()
-    everything = np.ones(len(observed), dtype=bool)
+    population = effects.population()
+    everything = np.ones(len(effects), dtype=bool)
     return population is not None and bool((population.asked(everything) >= population.members).all())
 
 
-def _span(observed: Effects, whole: Whole, middle: float, reach: float) -> float:
+def _span(effects: Effects, at_whole: float) -> float:
     """How far effects may be apart: as far as the target lets them, else as far as they were."""
-    return max(reach, float(np.ptp(np.append(observed.values, whole.effect - middle))))
+    return max(effects.reach, float(np.ptp(np.append(effects.values, at_whole))))
 
 
-def _one_effect(observed: Effects, whole: Whole, reach: float) -> Collapse | None:
+def _one_effect(effects: Effects) -> Collapse | None:
     """Whether all masks, the whole ones too, have one effect."""
-    collapse = collapsed(observed, whole.repeats, reach)
-    complete = bool((observed.masks.sum(axis=1) < observed.n).all())
+    collapse = collapsed(effects, effects.whole, effects.reach)
+    complete = bool((effects.masks.sum(axis=1) < effects.n).all())
     return collapse if collapse is not None and (complete or collapse.kind == "unchanged") else None
 
 
@@ -101,13 +100,13 @@ def _centred(observed: Effects) -> tuple[Effects, float]:
     return observed.with_values(effects - middle), middle
 
 
-def interval_from(observed: Effects, whole: Whole, plan: Plan, seed: int, *, reach: float = 0.0) -> Interval | None:
+def interval_from(effects: Effects, plan: Plan, seed: int) -> Interval | None:
     """The interval alone, for looks of the stop rule: no band, and no mask counts as exact."""
-    if (collapse := _one_effect(observed, whole, reach)) is not None:
-        return collapsed_estimate(observed, collapse).interval
-    observed, middle = _centred(replace(observed, drawn_from=math.inf))
-    fit = intervals.cross_fit(observed, plan.surrogate, generator(seed, "folds"))
+    if (collapse := _one_effect(effects)) is not None:
+        return collapsed_estimate(effects, collapse).interval
+    effects, middle = _centred(replace(effects, drawn_from=math.inf))
+    fit = intervals.cross_fit(effects, plan.surrogate, generator(seed, "folds"))
     if plan.options.estimand == "shapley":
-        return intervals.shapley_error(fit, observed).interval(plan.level)
-    span, at_whole = _span(observed, whole, middle, reach), whole.effect - middle
-    return intervals.sampled_error(fit, span=span, whole=at_whole).interval(plan.level)
+        return intervals.shapley_error(fit, effects).interval(plan.level)
+    at_whole = effects.at_whole - middle
+    return intervals.sampled_error(fit, span=_span(effects, at_whole), whole=at_whole).interval(plan.level)

@@ -13,12 +13,14 @@ from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_
 from whygen.encoders import AnyEncoder, ImageEncoder, TextEncoder, TimedEncoder
 from whygen.errors import UsageError
 from whygen.models import LearnsKind, ModelOptions, load_model
-from whygen.prompt.asking import Asker
+from whygen.prompt.ask import ask
+from whygen.prompt.asker import Asker
+from whygen.prompt.assemble import explained
 from whygen.prompt.edits import no_levels
+from whygen.prompt.findings import find
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import PromptArguments, PromptOptions, check_hierarchy, check_rounds, choose, takes
-from whygen.prompt.prepare import check, check_cut, encoder_of_texts, find_encoder, prepare
-from whygen.prompt.running import explained, make_run
+from whygen.prompt.question import check, check_cut, encoder_of_texts, find_encoder, prepare
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Edit, Request, Settings, Source
 
@@ -97,7 +99,8 @@ def explain_prompt(
         )
         operator = question.operator.prepare(question.units, tools)
         asker = Asker(runner, box, question.units, operator, question.target, sent, chosen.model_noise == "none")
-        return explained(make_run(question, asker), further=chosen.sets or 0)
+        found = find(ask(asker, question), question.plan, asker.meter, question.seed)
+        return explained(found, asker, further=chosen.sets or 0)
 
 
 def _by_levels(

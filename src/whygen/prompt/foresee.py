@@ -14,14 +14,14 @@ from whygen.encoders import AnyEncoder
 from whygen.errors import DataError, UsageError
 from whygen.models import ChecksRequests, HasContext, Model, ModelOptions, load_model
 from whygen.models.prices import Price, batch_price_of, price_of
-from whygen.prompt.asking import steadiness
+from whygen.prompt.asker import steadiness
 from whygen.prompt.designs import Design
 from whygen.prompt.edits import no_levels
 from whygen.prompt.hierarchy.skeleton import parse_levels
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import ForecastArguments, PromptOptions, check_hierarchy, check_rounds, choose, takes
-from whygen.prompt.prepare import Question, check, check_cut, prepare
+from whygen.prompt.question import Question, check, check_cut, prepare
 from whygen.prompt.units import Sent, split
 from whygen.types import Edit, Masks, Request, Settings, Source
 

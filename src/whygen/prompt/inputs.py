@@ -21,27 +21,28 @@ from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, UnknownNameError, UsageError
 from whygen.models import Model, ModelOptions, load_model
-from whygen.prompt.asking import Asker, Whole, least_steady, steadiness
-from whygen.prompt.assemble import assemble
+from whygen.prompt.answers import Answers
+from whygen.prompt.ask import ask_design
+from whygen.prompt.asker import Asker, least_steady, steadiness
+from whygen.prompt.assemble import assemble, partial
 from whygen.prompt.designs import Design
-from whygen.prompt.effects import Seen
-from whygen.prompt.ending import partial
+from whygen.prompt.effects import Effects
 from whygen.prompt.estimating import estimate_from
 from whygen.prompt.findings import Findings
 from whygen.prompt.foresee import Forecast, forecast, paid
 from whygen.prompt.intervals import LIKE_THESE, Estimate, cross_fit
 from whygen.prompt.noise import ROUNDING, averaged
-from whygen.prompt.observing import observe
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import DEFAULT, TEMPLATE, PromptOptions, choose, unread
 from whygen.prompt.plan import Plan
-from whygen.prompt.prepare import Question, check, find_encoder, prepare_units
+from whygen.prompt.question import Question, check, find_encoder, prepare_units
+from whygen.prompt.reading import Meter, read
 from whygen.prompt.units import Input, Units, UnitsOver, split_over
 from whygen.results.prompt import InputRecord, PromptExplanation, Warned
 from whygen.stats.crossed import at_least, between_inputs, share_unseen, student_p, widened
 from whygen.stats.intervals import Interval, student_half_width
 from whygen.stats.seeds import generator
-from whygen.types import Chat, Floats, Output, Settings, Template
+from whygen.types import Chat, Floats, Settings, Template
 
 ESTIMANDS = ("banzhaf", "shapley", "loo")
 OVER = ("like-these", "these")
@@ -114,10 +115,10 @@ def explain_template(
             model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=runner
         )
         operator = question.operator.prepare(question.units, tools)
-        ask = Asker(runner, box, question.units, operator, question.target, sent, chosen.model_noise == "none")
-        asked = _ask(ask, cut, question, fewest=1 if over == "these" else 2)
+        asker = Asker(runner, box, question.units, operator, question.target, sent, chosen.model_noise == "none")
+        asked = _ask(asker, cut, question, fewest=1 if over == "these" else 2)
         findings, each = _findings(asked, over)
-    return partial(_told(assemble(ask, findings, question.plan, seed=seed), cut.first(len(each)), each), ask)
+    return partial(_told(assemble(findings), cut.first(len(each)), each), findings.answers)
 
 
 @typed("template", options=PromptOptions)
@@ -232,39 +233,52 @@ def _question(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What every input showed, about the same masks: rows that were not answered everywhere are left out."""
+    """What every input showed, about the same masks: rows that were not answered everywhere are left out.
 
-    plan: Plan
-    design: Design
-    seed: int
-    wholes: Sequence[Whole]
-    seen: Sequence[Seen]
+    Attributes:
+        answers: of all inputs together.
+        meter: with the effects of all of them.
+        question: what was asked of each.
+        each: the effects of each input.
+    """
 
-    def mean_whole(self) -> Whole:
-        outputs: tuple[Output, ...] = tuple(output for whole in self.wholes for output in whole.references)
-        fewest = min(len(whole.repeats) for whole in self.wholes)
-        repeats = np.mean([whole.repeats[:fewest] for whole in self.wholes], axis=0)
-        differs = any(whole.differs for whole in self.wholes)
-        return Whole(outputs, repeats, differs, steadiness=least_steady(self.wholes))
+    answers: Answers
+    meter: Meter
+    question: Question
+    each: Sequence[Effects]
 
-    def mean_seen(self) -> Seen:
+    @property
+    def plan(self) -> Plan:
+        return self.question.plan
+
+    @property
+    def seed(self) -> int:
+        return self.question.seed
+
+    def mean(self) -> Effects:
         """The game averaged over inputs; the noise of inputs is independent, so its mean is as much smaller."""
-        totals = [one.observed.total for one in self.seen if one.observed.total is not None]
-        effects = np.mean([one.observed.values for one in self.seen], axis=0)
-        total = float(np.mean(totals)) if totals else None
-        observed = replace(self.seen[0].observed.with_values(effects), total=total)
-        return Seen(observed, averaged([one.noise for one in self.seen]), self.seen[0].rows, reach=self.seen[0].reach)
+        first = self.each[0]
+        totals = [one.total for one in self.each if one.total is not None]
+        fewest = min(len(one.whole) for one in self.each)
+        return replace(
+            first,
+            values=np.mean([one.values for one in self.each], axis=0),
+            total=float(np.mean(totals)) if totals else None,
+            whole=np.mean([one.whole[:fewest] for one in self.each], axis=0),
+            noise=averaged([one.noise for one in self.each]),
+            known=self.answers.known,
+            draws=None,
+            irrelevant=0,
+        )
 
     def exact(self) -> Floats:
         """Attributions of each input where no mask was sampled, shape ``(inputs, n)``."""
-        pairs = zip(self.seen, self.wholes, strict=True)
-        return np.array([estimate_from(seen, whole, self.plan, self.seed).attributions for seen, whole in pairs])
+        return np.array([estimate_from(one, self.plan, self.seed).attributions for one in self.each])
 
     def scores(self) -> Floats:
         """Cross-fitted scores ``(inputs, pairs, n)``, with the same folds; Shapley values share out each total."""
         found: list[Floats] = []
-        for seen in self.seen:
-            one = seen.observed
+        for one in self.each:
             drawn = replace(one, drawn_from=math.inf)  # inputs are compared score by score: none counts as known
             scores = cross_fit(drawn, self.plan.surrogate, generator(self.seed, "folds")).scores
             shift = 0.0 if one.total is None else (one.total - float(scores.mean(axis=0).sum())) / one.n
@@ -272,52 +286,67 @@ class _Asked:
         return np.array(found)
 
 
-def _ask(ask: Asker, cut: UnitsOver, question: Question, *, fewest: int) -> _Asked:
-    """Ask about every input. Samples and failures of all are handed to ``ask``.
+def _ask(asker: Asker, cut: UnitsOver, question: Question, *, fewest: int) -> _Asked:
+    """Ask about every input.
 
-    A run that is interrupted, or ends early, leaves the inputs that were asked to the end; ``ask.ended`` says why.
+    A run that is interrupted, or ends early, leaves the inputs that were asked to the end; ``ended`` says why.
+
+    Args:
+        asker: about the template.
+        cut: the template with each input.
+        question: what is asked.
+        fewest: inputs that must be left.
 
     Raises:
         KeyboardInterrupt, EndedError: if those are under ``fewest``.
     """
-    plan, seed = question.plan, question.seed
+    options = question.plan.options
     askers = [
-        Asker(ask.runner, ask.model, units, ask.operator, ask.target, ask.settings, ask.stated) for units in cut.each
+        Asker(asker.runner, asker.model, units, asker.operator, asker.target, asker.settings, asker.stated)
+        for units in cut.each
     ]
-    for asker in askers:
-        asker.check_target()
-        asker.check_context()
-    wholes = [asker.whole(plan.options.references, repeats=plan.repeats) for asker in askers]
-    design = question.design(least_steady(wholes))
-    seen: list[Seen] = []
-    for place, asker in enumerate(askers):
-        one, wholes[place] = observe(asker, design, wholes[place], plan, seed)
-        if asker.ended is not None:
-            ask.ended = asker.ended
+    for one in askers:
+        one.check_target()
+        one.check_context()
+    for one in askers:
+        one.whole(options.references, repeats=question.plan.repeats)
+    design = question.design(least_steady(askers))
+    answers: list[Answers] = []
+    for one in askers:
+        found = ask_design(one, design, question)
+        if found.ended is not None:
+            asker.ended = one.ended
             break
-        seen.append(one)
-    if ask.ended is not None and len(seen) < fewest:
-        raise ask.ended
-    wholes = wholes[: len(seen)]
-    for asker in askers[: len(seen)]:
-        ask.samples.extend(asker.samples)
-        ask.failures.extend(asker.failures)
-    rows = sorted(set[int].intersection(*(set(one.rows) for one in seen)))
-    aligned = [_taken(one, rows) for one in seen]
-    return _Asked(plan, design, seed, wholes, aligned)
+        answers.append(found)
+    if asker.ended is not None and len(answers) < fewest:
+        raise asker.ended
+    askers = askers[: len(answers)]
+    each = [read(found, question.plan, one.meter) for found, one in zip(answers, askers, strict=True)]
+    rows = sorted(set[int].intersection(*(set(one.rows) for one in each)))
+    aligned = [one.take(np.isin(one.rows, rows)) for one in each]
+    return _Asked(_together(asker, askers, design), asker.meter, question, aligned)
 
 
-def _taken(one: Seen, rows: Sequence[int]) -> Seen:
-    """What an input showed of the given rows of the design."""
-    kept = np.isin(one.rows, rows)
-    draws = None if one.draws is None else one.draws[kept]
-    return replace(one, observed=one.observed.take(kept), noise=one.noise.take(kept), rows=tuple(rows), draws=draws)
+def _together(asker: Asker, askers: Sequence[Asker], design: Design) -> Answers:
+    """The answers of all inputs as those of the template; effects are those that each input's references gave."""
+    for one in askers:
+        asker.log.extend(one.log)
+        asker.failures.extend(one.failures)
+        asker.meter.known.update(one.meter.known)
+    found = asker.answers(design, (), (), stands=np.zeros(0, dtype=bool))
+    return replace(
+        found,
+        references=tuple(output for one in askers for output in one.references),
+        differs=any(one.differs for one in askers),
+        steadiness=least_steady(askers),
+        notices=asker.notices,
+    )
 
 
 def _findings(asked: _Asked, over: str) -> tuple[Findings, Floats]:
     """The findings of the mean game, and the attributions of each input ``(inputs, n)``; their mean is the estimate."""
-    whole, mean = asked.mean_whole(), asked.mean_seen()
-    estimate = estimate_from(mean, whole, asked.plan, asked.seed)
+    mean, meter = asked.mean(), asked.meter
+    estimate = estimate_from(mean, asked.plan, asked.seed)
     scores = None if estimate.predicted is None else asked.scores()
     own = asked.exact() if scores is None else scores.mean(axis=1)
     each = estimate.attributions + own - own.mean(axis=0)
@@ -326,11 +355,11 @@ def _findings(asked: _Asked, over: str) -> tuple[Findings, Floats]:
         estimate = replace(estimate, method=f"{estimate.method}; for these {inputs} inputs")
     else:
         interval = _like_these(estimate, own, scores, asked)
-        zero = 1e-9 * max(float(np.abs(seen.observed.values).max(initial=0.0)) for seen in asked.seen)
+        zero = 1e-9 * max(float(np.abs(one.values).max(initial=0.0)) for one in asked.each)
         p_values = student_p(interval, inputs - 1.0, zero=zero)
         method = f"Student t over {inputs} inputs and the masks they share; {LIKE_THESE}"
         estimate = replace(estimate, interval=interval, p_values=p_values, method=method)
-    return Findings(mean.observed, asked.design, whole, estimate, mean), each
+    return Findings(asked.answers, meter, asked.plan, asked.seed, mean, estimate), each
 
 
 def _like_these(estimate: Estimate, own: Floats, scores: Floats | None, asked: _Asked) -> Interval:
@@ -339,8 +368,8 @@ def _like_these(estimate: Estimate, own: Floats, scores: Floats | None, asked: _
     A part that did the same for every input may still do another thing for those that were not given: its interval
     leaves room for the share of such inputs that these may have missed, times all that effects differ by.
     """
-    inputs, design = len(own), asked.design
-    span = max(float(np.ptp(seen.observed.values)) for seen in asked.seen)
+    inputs, design = len(own), asked.answers.design
+    span = max(float(np.ptp(one.values)) for one in asked.each)
     if scores is None or estimate.interval is None:
         half = student_half_width(own.var(axis=0, ddof=1) / inputs, inputs - 1.0)
         interval = Interval(estimate.attributions, estimate.attributions - half, estimate.attributions + half)
@@ -349,9 +378,8 @@ def _like_these(estimate: Estimate, own: Floats, scores: Floats | None, asked: _
         sampled = 0.0 if design.population is None else scores.shape[1] / design.population
         between = between_inputs(scores, sampled=sampled)
         interval = widened(estimate.interval, between, inputs)
-        noisy = any(
-            seen.noise.source == "measured" for seen in asked.seen
-        )  # then inputs that do the same seem to differ
+        # Where answers are noisy, inputs that do the same seem to differ.
+        noisy = any(one.noise.source == "measured" for one in asked.each)
         alike = (between <= (ROUNDING * span) ** 2) & (not noisy)
     return at_least(interval, np.where(alike, share_unseen(inputs) * span, 0.0))
 

@@ -12,11 +12,13 @@ from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_
 from whygen.encoders import TextEncoder
 from whygen.errors import UsageError
 from whygen.models import ModelOptions, load_model
-from whygen.prompt.asking import Asker
+from whygen.prompt.ask import ask
+from whygen.prompt.asker import Asker
+from whygen.prompt.assemble import explained, without_calls
+from whygen.prompt.findings import by_target, find
 from whygen.prompt.operators import Tools
 from whygen.prompt.options import DEFAULT, PromptOptions, check_rounds, choose
-from whygen.prompt.prepare import check, check_cut, find_encoder, prepare
-from whygen.prompt.running import explained, make_run, reread, without_calls
+from whygen.prompt.question import check, check_cut, find_encoder, prepare
 from whygen.prompt.targets import Continues, Target, TargetLike
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Settings
@@ -103,10 +105,12 @@ def explain_targets(
             asker = Asker(
                 runner, box, questions[first].units, operator, goals[first], sent, stated=chosen.model_noise == "none"
             )
-            heard = make_run(questions[first], asker)
-            reads = {place: reread(heard, goals[place]) for place in others}
-            found[first] = explained(heard, further=chosen.sets or 0)
-            found |= {place: without_calls(explained(read)) for place, read in reads.items()}
+            question = questions[first]
+            own = find(ask(asker, question), question.plan, asker.meter, seed)
+            found[first] = explained(own, asker, further=chosen.sets or 0)
+            for place in others:
+                read = by_target(own, goals[place], questions[place].plan)
+                found[place] = without_calls(explained(read))
     return tuple(found[place] for place in range(len(goals)))
 
 

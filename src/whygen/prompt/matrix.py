@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from whygen.prompt.heard import Heard, Read
+from whygen.prompt.answers import Answers
 from whygen.prompt.intervals import Estimate
+from whygen.prompt.reading import Meter
 from whygen.prompt.sentences import sentence_effects
 from whygen.prompt.targets import Target
 from whygen.results.records import OutputSentence, SentenceMatrix, TargetRecord
@@ -28,15 +29,17 @@ FALSE_DISCOVERY = 0.05
 _NORMAL = 1.96
 """Half a 95% interval in standard errors."""
 
-Estimator: TypeAlias = Callable[[Read, int], Estimate]
-"""The estimate of one column of what was read, by the run's own estimand and seed."""
+Estimator: TypeAlias = Callable[[Meter], Estimate]
+"""The estimate of one sentence, by the run's own estimand and seed."""
 
 
-def sentence_matrix(heard: Heard, target: Target, estimate: Estimator, *, most: int | None = None) -> SentenceMatrix:
+def sentence_matrix(
+    answers: Answers, target: Target, estimate: Estimator, *, most: int | None = None
+) -> SentenceMatrix:
     """Attributions of every unit to every sentence of the first reference.
 
     Args:
-        heard: what the run heard.
+        answers: of the run.
         target: what the run measured; its distance or its log-probabilities are used for the sentences.
         estimate: how the run estimates.
         most: sentences at most, from the first; None for all.
@@ -45,9 +48,11 @@ def sentence_matrix(heard: Heard, target: Target, estimate: Estimator, *, most: 
         DataError: if the reference holds no sentence.
         UsageError: if the target compares no texts.
     """
-    measure = sentence_effects(target, heard.references[0], most=most)
-    read = heard.read(measure)
-    found = [estimate(read, place) for place in range(len(measure.spans))]
+    measure = sentence_effects(target, answers.references[0], most=most)
+    outputs = list(answers.outputs())
+    columns = measure(outputs).T.tolist()
+    names = [id(output) for output in outputs]
+    found = [estimate(Meter(target, answers.references, dict(zip(names, column, strict=True)))) for column in columns]
     intervals = [each.interval for each in found]
     limits = [interval for interval in intervals if interval is not None]
     known = len(limits) == len(found)

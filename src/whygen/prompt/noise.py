@@ -195,6 +195,10 @@ class MeasuredNoise:
         return np.maximum(degrees, 1.0)
 
 
+UNMEASURED = MeasuredNoise("unknown", np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
+"""Of effects of which nothing is known but their values."""
+
+
 def measure(
     draws: Floats, *, known: bool = False, speaks: NDArray[np.bool_] | None = None, reach: float = 0.0,
     kept: Floats | None = None,

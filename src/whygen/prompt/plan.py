@@ -10,7 +10,6 @@ import numpy as np
 from whygen.encoders import AnyEncoder
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt import designs, intervals
-from whygen.prompt.asking import MOST_DRAWS, REDRAWS, REPEATS
 from whygen.prompt.designs import Design
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.noise import Steadiness
@@ -22,6 +21,15 @@ ESTIMANDS = ("banzhaf", "shapley", "local", "loo")
 EMPTY = ("include", "exclude")
 MATRICES = ("none", "sentence")
 MODEL_NOISE = ("measure", "none")
+
+REPEATS = 2
+"""Fresh answers to the whole prompt, asked before any mask: they give f(1) and show whether the model differs."""
+
+REDRAWS = 8
+"""Masked prompts that are asked again, of a sampled design, to measure the model's noise (METHODS A3)."""
+
+MOST_DRAWS = 8
+"""Draws of one mask at most where every mask is asked and calls are left: more say little more."""
 
 MUCH = 0.25
 """Share of all pairs of masks from which the intervals are narrower where the model's noise is known."""
@@ -59,6 +67,10 @@ class Plan:
     def repeats(self) -> int:
         """Fresh answers to the whole prompt; a set as large as every other in distributional mode."""
         return REPEATS if self.options.distribution is None else max(REPEATS, self.options.draws)
+
+    def needs_empty(self, design: Design) -> bool:
+        """Whether f(0) is asked for beside the masks: sampled Shapley values share out f(1) - f(0)."""
+        return self.options.estimand == "shapley" and not design.enumerated
 
     @property
     def overhead(self) -> int:

@@ -15,9 +15,8 @@ from typing import Any, cast
 from whygen.encoders import ImageEncoder, TextEncoder, TimedEncoder
 from whygen.errors import UsageError
 from whygen.models import HasIdentity, Model, ModelOptions
-from whygen.prompt.asking import Asker
+from whygen.prompt.answers import Answers
 from whygen.prompt.designs import Design
-from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators.base import Substitute
 from whygen.prompt.operators.loading import BELONGS
 from whygen.prompt.options import PRESETS, PromptOptions
@@ -43,29 +42,28 @@ SAME = frozenset(
 """Options that stand in a recipe as they were given."""
 
 
-def recipe_of(asker: Asker, plan: Plan, design: Design, steadiness: Steadiness) -> Recipe:
+def recipe_of(answers: Answers, target: Target, plan: Plan) -> Recipe:
     """What a run was made with, without anything secret.
 
     Args:
-        asker: the model, the units, the operator as it rendered, and the target.
+        answers: of the run: the model, the units, the operator as it rendered, the masks as they were drawn.
+        target: what was measured.
         plan: the choices.
-        design: the masks as they were drawn.
-        steadiness: what was known of equal questions getting equal answers.
     """
     options, again = plan.options, set[str]()
     recipe = Recipe(
         **{name: getattr(options, name) for name in SAME - {"pin"}},
         pin=tuple(options.pin),
-        source=_source(asker.units),
-        model=_model(asker.model),
-        units=options.units if isinstance(options.units, str) else asker.units.spans,
-        operator=_operator(options, asker.operator, again),
-        target=_target(options.target, asker.target, again),
-        design=_design(options, design),
+        source=_source(answers.units),
+        model=answers.model,
+        units=options.units if isinstance(options.units, str) else answers.units.spans,
+        operator=_operator(options, answers.operator, again),
+        target=_target(options.target, target, again),
+        design=_design(options, answers.design),
         kernel=_named("kernel", options.kernel, again),
         surrogate=options.surrogate,
-        steadiness=steadiness,
-        encoder=_encoder(plan.encoder, asker.target, again),
+        steadiness=answers.steadiness,
+        encoder=_encoder(plan.encoder, target, again),
     )
     return _clean(recipe, again)
 
@@ -76,7 +74,8 @@ def _source(units: Units) -> Any:
     return "chat" if isinstance(units, ChatUnits) else "template" if isinstance(units, TemplateUnits) else "text"
 
 
-def _model(model: Model) -> ModelRecipe:
+def model_recipe(model: Model) -> ModelRecipe:
+    """Which model, at which server."""
     identity: Mapping[str, JsonValue] = (model.identity if isinstance(model, HasIdentity) else {"uri": model.uri}) or {}
     told = {name: str(value) for name in ("endpoint", "dtype") if (value := identity.get(name)) is not None}
     server = identity.get("base_url")

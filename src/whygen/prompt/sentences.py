@@ -22,7 +22,7 @@ from whygen.types import Floats, Output
 
 @dataclass(frozen=True, slots=True)
 class SentenceEffects:
-    """A measure (see `whygen.prompt.heard`) with one column for each sentence of the reference."""
+    """A measure of outputs with one column for each sentence of the reference."""
 
     target: Target
     reference: str

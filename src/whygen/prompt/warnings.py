@@ -10,15 +10,15 @@ import numpy as np
 
 from whygen.media import sounds
 from whygen.prompt import relevance
-from whygen.prompt.asking import REDRAWS
 from whygen.prompt.collapse import Collapse, collapsed
 from whygen.prompt.designs import LEVEL_BY_LEVEL
 from whygen.prompt.fidelity import falls_short
 from whygen.prompt.findings import Findings
 from whygen.prompt.intervals import LIKE_THESE
+from whygen.prompt.plan import REDRAWS
 from whygen.prompt.targets import Counts, Target, Timed
 from whygen.results.prompt import Fidelity, Sample, Warned
-from whygen.types import Failure, Floats, Output, Sound, Video
+from whygen.types import Floats, Output, Sound, Video
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +26,31 @@ class Signs:
     """What the warnings look at."""
 
     samples: Sequence[Sample]
-    failures: Sequence[Failure]
     findings: Findings
     figures: Fidelity
-    target: Target
     notices: Sequence[tuple[str, str]]
-    asked: int
-    outputs: Sequence[Output] = ()
-    """What each of ``samples`` is a record of."""
-    texts: Sequence[str] = ()
-    """The units."""
     predicted: Floats | None = None
     """Held-out predictions ``(m,)``."""
+
+    @property
+    def target(self) -> Target:
+        """What was measured."""
+        return self.findings.target
+
+    @property
+    def asked(self) -> int:
+        """Calls so far."""
+        return self.findings.answers.calls.asked
+
+    @property
+    def outputs(self) -> list[Output]:
+        """What each of ``samples`` is a record of."""
+        return [one.output for one in self.findings.answers.log]
+
+    @property
+    def reference(self) -> Output:
+        """What the model said to the whole prompt."""
+        return self.findings.answers.references[0]
 
     @property
     def perturbed(self) -> list[Sample]:
@@ -57,7 +70,7 @@ def warn(signs: Signs) -> tuple[Warned, ...]:
 
 def _collapse(signs: Signs) -> Collapse | None:
     findings = signs.findings
-    return collapsed(findings.observed, findings.whole.repeats, findings.seen.reach)
+    return collapsed(findings.effects, findings.effects.whole, findings.effects.reach)
 
 
 def _all_lost(signs: Signs) -> str | None:
@@ -72,7 +85,7 @@ def _all_lost(signs: Signs) -> str | None:
         "has another."
     )
     if findings.design.enumerated:
-        return f"{lost} Every mask was asked, so the answer needs all {findings.observed.n} units at once."
+        return f"{lost} Every mask was asked, so the answer needs all {findings.effects.n} units at once."
     higher = next((keep for keep in (0.8, 0.9, 0.95) if keep > findings.design.keep), None)
     nearer = "" if higher is None or findings.design.sizes is not None else f"a higher keep (keep={higher}), "
     return (
@@ -95,7 +108,7 @@ def _same_output(signs: Signs) -> str | None:
 
 
 def _empty_reference(signs: Signs) -> str | None:
-    if signs.findings.whole.references[0].text.strip() or signs.findings.whole.references[0].medium is not None:
+    if signs.reference.text.strip() or signs.reference.medium is not None:
         return None
     return (
         "The model answered the whole prompt with nothing. Attributions say what keeps it silent. Raise max_tokens, or "
@@ -104,7 +117,7 @@ def _empty_reference(signs: Signs) -> str | None:
 
 
 def _refused_reference(signs: Signs) -> str | None:
-    if signs.findings.whole.references[0].finish != "refused":
+    if signs.reference.finish != "refused":
         return None
     return (
         "The model refused the whole prompt (a safety checker, or a blank picture): attributions say what keeps it "
@@ -114,7 +127,7 @@ def _refused_reference(signs: Signs) -> str | None:
 
 def _nothing_to_hear(signs: Signs) -> str | None:
     """Silence or black frames are an answer, and one that tells a person to look at the model first."""
-    reference, target = signs.findings.whole.references[0].medium, signs.target
+    reference, target = signs.reference.medium, signs.target
     if not isinstance(target, Timed) or not isinstance(reference, Sound | Video):
         return None
     [track] = target.encoder.tracks([reference])
@@ -128,7 +141,7 @@ def _nothing_to_hear(signs: Signs) -> str | None:
 
 
 def _other_lengths(signs: Signs) -> str | None:
-    reference = signs.findings.whole.references[0].medium
+    reference = signs.reference.medium
     if not isinstance(reference, Sound | Video):
         return None
     own = _seconds(reference)
@@ -151,12 +164,12 @@ def _seconds(medium: Sound | Video) -> float:
 
 
 def _failed_calls(signs: Signs) -> str | None:
-    if not signs.failures:
+    failures = signs.findings.answers.failures
+    if not failures:
         return None
-    kinds = Counter(failure.kind for failure in signs.failures)
+    kinds = Counter(failure.kind for failure in failures)
     counted = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in kinds.most_common())
-    first = signs.failures[0]
-    return f"{len(signs.failures)} calls failed ({counted}); their pairs of masks are left out. First: {first.sentence}"
+    return f"{len(failures)} calls failed ({counted}); their pairs of masks are left out. First: {failures[0].sentence}"
 
 
 def _odd_answers(signs: Signs) -> str | None:
@@ -199,8 +212,8 @@ def _truncated(signs: Signs) -> str | None:
 
 
 def _irrelevant_answers(signs: Signs) -> str | None:
-    count, perturbed = signs.findings.seen.irrelevant, len(signs.perturbed)
-    if count < max(1.0, relevance.MANY * perturbed) or signs.findings.seen.strange is not None:
+    count, perturbed = signs.findings.effects.irrelevant, len(signs.perturbed)
+    if count < max(1.0, relevance.MANY * perturbed) or signs.findings.effects.strange is not None:
         return None
     return (
         f"{count} of {perturbed} answers are as far from the reference as texts about other things: the model wanders "
@@ -211,13 +224,13 @@ def _irrelevant_answers(signs: Signs) -> str | None:
 
 def _left_out_answers(signs: Signs) -> str | None:
     """What was left out as irrelevant is a finding: which units keep the model on its subject."""
-    seen = signs.findings.seen
+    seen = signs.findings.effects
     if seen.draws is None or seen.strange is None or not seen.strange.any():
         return None
-    found = relevance.on_relevance(seen.observed, seen.draws, seen.strange)
+    found = relevance.on_relevance(seen, seen.draws, seen.strange)
     if found.interval is None or found.p_values is None:
         return None
-    names, order = signs.texts, np.argsort(found.p_values)[:3].tolist()
+    names, order = signs.findings.answers.units.texts, np.argsort(found.p_values)[:3].tolist()
     told = [
         f"{names[i]!r} {found.attributions[i]:+.2f} ({found.interval.low[i]:+.2f} to {found.interval.high[i]:+.2f})"
         for i in order
@@ -241,18 +254,18 @@ def _low_noise_ceiling(signs: Signs) -> str | None:
 def _noise_not_measured(signs: Signs) -> str | None:
     """No interval, or none of the noise: what to do about it."""
     findings = signs.findings
-    if findings.noise.source != "unknown":
+    if findings.effects.noise.source != "unknown":
         return None
     exact = findings.design.enumerated or findings.design.name == "leave-one-out"
     if exact and findings.estimate.interval is None:
-        masks = int((findings.observed.masks.sum(axis=1) < findings.observed.n).sum())
+        masks = int((findings.effects.masks.sum(axis=1) < findings.effects.n).sum())
         return (
             "No masked prompt was asked twice, so nothing says how much answers to one question differ: "
             "there is no interval, and no unit can be called significant. Use a budget of "
             f"{signs.asked + masks}, which asks each twice, or state that equal questions get equal answers "
             "(model_noise='none')."
         )
-    if not findings.whole.differs:
+    if not findings.answers.differs:
         return None
     return (
         "Repeats of the whole prompt differ, and the budget has no call left to ask masked prompts twice: how much "
@@ -266,7 +279,7 @@ def _low_fidelity(signs: Signs) -> str | None:
     predicted = signs.predicted
     if heldout is None or predicted is None:
         return None
-    if not falls_short(signs.findings.observed, predicted, share=0.5 * (1.0 if ceiling is None else ceiling)):
+    if not falls_short(signs.findings.effects, predicted, share=0.5 * (1.0 if ceiling is None else ceiling)):
         return None
     return (
         f"Held-out R2 is {heldout:.2f}, surely under half of what the noise allows: the attributions do not "
@@ -294,7 +307,7 @@ def _nearer(signs: Signs) -> str:
 
 def _few_masks(signs: Signs) -> str | None:
     findings = signs.findings
-    pairs, n, rows = len(np.unique(findings.observed.groups)), findings.observed.n, len(findings.observed)
+    pairs, n, rows = len(np.unique(findings.effects.groups)), findings.effects.n, len(findings.effects)
     if findings.design.enumerated or findings.design.name == "leave-one-out" or pairs >= n:
         return None
     enough = signs.asked + (4 * n - rows) * max(1, round(signs.asked / rows))
@@ -306,7 +319,7 @@ def _few_masks(signs: Signs) -> str | None:
 
 def _few_pairs(signs: Signs) -> str | None:
     """Sign flips of so few pairs reach no small p-value; a Student t over inputs or draws does not rest on pairs."""
-    pairs, estimate = len(np.unique(signs.findings.observed.groups)), signs.findings.estimate
+    pairs, estimate = len(np.unique(signs.findings.effects.groups)), signs.findings.estimate
     whole = signs.findings.design.enumerated or signs.findings.design.name == "leave-one-out"
     if estimate.p_values is None or pairs >= 6 or whole or estimate.method.endswith(LIKE_THESE):
         return None
@@ -315,7 +328,7 @@ def _few_pairs(signs: Signs) -> str | None:
 
 
 def _effective_sample(signs: Signs) -> str | None:
-    effective, n = signs.findings.estimate.effective, signs.findings.observed.n
+    effective, n = signs.findings.estimate.effective, signs.findings.effects.n
     if effective is None or effective >= 2 * n:
         return None
     return (

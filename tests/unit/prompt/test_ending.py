@@ -9,7 +9,7 @@ import pytest
 
 import whygen
 from whygen.calls import EndedError
-from whygen.prompt.ending import Interrupted
+from whygen.prompt.assemble import Interrupted
 from whygen.types import Failure, Limits, Output, Request
 
 PROMPT = "tell me a story about a red fox in the quiet harbour"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,43 +16,71 @@ import tiny_models
 from whygen.errors import DataError, UsageError
 from whygen.models import load_model
 from whygen.models.planted.texts import SENTENCES, PlantedModel
+from whygen.prompt.answers import Answers, Draws
+from whygen.prompt.designs import Design
 from whygen.prompt.effects import Effects
 from whygen.prompt.exact import enumerated_estimate
-from whygen.prompt.heard import Heard, Read, measure_by
 from whygen.prompt.intervals import Estimate, cross_fit, sampled_estimate
 from whygen.prompt.matrix import sentence_matrix
-from whygen.prompt.noise import measure
+from whygen.prompt.noise import Steadiness, measure
 from whygen.prompt.operators import Delete
+from whygen.prompt.options import PromptOptions
+from whygen.prompt.plan import Plan
+from whygen.prompt.reading import Meter, read
 from whygen.prompt.sentences import sentence_effects
 from whygen.prompt.surrogates import load_surrogate
 from whygen.prompt.targets import load_target
 from whygen.prompt.units import split
+from whygen.results.recipe import ModelRecipe
 from whygen.types import Masks, Output, Request, TokenScore
 
 PROMPT = "Write about fox and castle, quickly"
 REFERENCE = Output(text=f"Here is the text. {SENTENCES['fox']} {SENTENCES['castle']}")
 
 
-def heard(masks: Masks, *, score: bool = False) -> Heard:
+def answers_to(
+    masks: Masks, first: Sequence[Draws], repeats: Sequence[Output], *, references: Sequence[Output] = (REFERENCE,),
+    empty: Sequence[Output] = (), steadiness: Steadiness = "known", groups: Sequence[int] | None = None,
+) -> Answers:  # fmt: skip
+    """Answers to masks; the repeats stand for a mask that keeps everything."""
+    rows = np.arange(len(masks)) if groups is None else np.array(groups)
+    return Answers(
+        model=ModelRecipe(uri="planted/additive"),
+        units=split(PROMPT),
+        operator=Delete(),
+        design=Design(name="given", masks=masks, groups=rows),
+        prompts=[""] * len(masks),
+        references=tuple(references),
+        repeats=tuple(repeats),
+        first=tuple(first),
+        stands=masks.all(axis=1),
+        empty=tuple(empty),
+        steadiness=steadiness,
+    )
+
+
+def heard(masks: Masks, *, score: bool = False, groups: Sequence[int] | None = None) -> Answers:
     """What the additive planted model says to every mask."""
     model, units = PlantedModel("additive"), split(PROMPT)
     continuation = REFERENCE.text if score else None
     prompts = [Delete().render(units, mask) for mask in masks]
     requests = [Request(prompt=prompt, continuation=continuation) for prompt in [PROMPT, PROMPT, *prompts]]
     outputs = [one for one in (model.score if score else model.answer)(requests) if isinstance(one, Output)]
-    answers = tuple((output,) for output in outputs[2:])
-    masked = tuple((~masks.all(axis=1)).tolist())
-    return Heard((REFERENCE,), tuple(outputs[:2]), answers, masked, masked, known=True)
+    return answers_to(masks, [(output,) for output in outputs[2:]], outputs[:2], groups=groups)
+
+
+def plan_of(estimand: str = "banzhaf") -> Plan:
+    return Plan(options=PromptOptions(estimand=estimand), surrogate=load_surrogate("ols"))
 
 
 def every_mask(n: int) -> Masks:
     return np.array(list(itertools.product([False, True], repeat=n)), dtype=bool)
 
 
-def enumerated(masks: Masks):
-    def estimate(read: Read, place: int) -> Estimate:
-        observed = Effects(masks, read.effects[:, place], np.arange(len(masks)))
-        return enumerated_estimate(observed, read.noise(place))
+def enumerated(told: Answers):
+    def estimate(meter: Meter) -> Estimate:
+        effects = read(told, plan_of(), meter)
+        return enumerated_estimate(effects, effects.noise)
 
     return estimate
 
@@ -59,7 +89,8 @@ def enumerated(masks: Masks):
 def test_each_word_drives_its_own_sentence(name: str) -> None:
     units = split(PROMPT)
     masks = every_mask(len(units))
-    matrix = sentence_matrix(heard(masks, score=name == "logprob"), load_target(name), enumerated(masks))
+    told = heard(masks, score=name == "logprob")
+    matrix = sentence_matrix(told, load_target(name), enumerated(told))
     assert [one.text for one in matrix.sentences] == ["Here is the text.", SENTENCES["fox"], SENTENCES["castle"]]
     assert all(REFERENCE.text[one.start : one.end] == one.text for one in matrix.sentences)
     fox, castle = units.texts.index("fox"), units.texts.index("castle")
@@ -78,16 +109,14 @@ def test_log_probabilities_of_sentences_add_up_to_the_whole() -> None:
     rng = np.random.default_rng(0)
     half = rng.random((24, len(split(PROMPT)))) < 0.5
     masks = np.vstack([half, ~half])
-    told = heard(masks, score=True)
-    groups = np.tile(np.arange(24), 2)
+    told = heard(masks, score=True, groups=[*range(24)] * 2)
 
-    def estimate(read: Read, place: int) -> Estimate:
-        observed = Effects(masks, read.effects[:, place], groups)
+    def estimate(meter: Meter) -> Estimate:
         generator = np.random.default_rng(7)
-        return sampled_estimate(cross_fit(observed, load_surrogate("ols"), generator), generator)
+        return sampled_estimate(cross_fit(read(told, plan_of(), meter), load_surrogate("ols"), generator), generator)
 
     matrix = sentence_matrix(told, load_target("logprob"), estimate)
-    whole = estimate(told.read(measure_by([load_target("logprob")], told.references)), 0)
+    whole = estimate(Meter(load_target("logprob"), told.references))
     assert matrix.array().sum(axis=1) == pytest.approx(whole.attributions, abs=1e-9)
     assert matrix.low is not None
     assert (np.array(matrix.low) <= matrix.array()).all()
@@ -128,33 +157,55 @@ def test_many_targets_read_what_each_reads_alone() -> None:
     masks = every_mask(len(split(PROMPT)))
     told = heard(masks)
     targets = [load_target(name) for name in ("token-set", "edit", "contains:fox", "regex:castle", "refusal")]
-    together = told.read(measure_by(targets, told.references))
-    outputs = [draws[0] for draws in told.answers]
-    for place, target in enumerate(targets):
-        assert together.effects[:, place] == pytest.approx(target.effects(outputs, told.references), abs=1e-12)
-        assert together.noise(place).variance == 0.0
-    assert together.empty is None
-    assert together.total(0) is None
+    outputs = [draws[0] for draws in told.first if draws[0] is not None]
+    for target in targets:
+        effects = read(told, plan_of(), Meter(target, told.references))
+        assert effects.values == pytest.approx(target.effects(outputs, told.references), abs=1e-12)
+        assert effects.noise.variance == 0.0
+        assert effects.total is None
 
 
 def test_noise_comes_from_the_draws_of_masks_or_is_not_known() -> None:
-    def numbers(*values: float) -> tuple[Output, ...]:
-        return tuple(Output(text=str(value)) for value in values)
+    def numbers(*values: float | None) -> Draws:
+        return tuple(None if value is None else Output(text=str(value)) for value in values)
 
-    measure = measure_by([load_target(float)], [])
-    lacks, kept = (True, True, False), (0.5, 0.5, 1.0)
-    drawn = Heard((), numbers(1, 3), (numbers(1, 3), numbers(0, 4), numbers(1, 3)), lacks, kept).read(measure)
-    assert drawn.effects[:, 0].tolist() == [2.0, 2.0, 2.0]
-    assert (drawn.noise(0).repeats, drawn.noise(0).odd) == (2, 2)
-    assert drawn.noise(0).pool == pytest.approx((2.0 + 8.0) / 2)
-    again = Heard((), numbers(1, 3), (numbers(1), numbers(2, 5), numbers(1, 3)), lacks, kept, (Output(text="0"),))
-    read = again.read(measure)
-    assert read.noise(0).pool == pytest.approx(4.5)
-    assert read.effects[:, 0].tolist() == [1.0, 3.5, 2.0]
-    assert read.total(0) == pytest.approx(2.0)
+    def effects(
+        first: Sequence[Draws], again: Sequence[Draws] = (), empty: Sequence[Output] = (), estimand: str = "banzhaf"
+    ):
+        told = answers_to(
+            masks, first, [Output(text="1"), Output(text="3")], references=(), empty=empty, steadiness="so far"
+        )  # fmt: skip
+        return read(replace(told, again=tuple(again)), plan_of(estimand), Meter(load_target(float)))
+
+    masks = np.array([[True, False], [False, True], [True, True]])
+    drawn = effects([numbers(1, 3), numbers(0, 4), numbers(None, None)])
+    assert drawn.values.tolist() == [2.0, 2.0, 2.0]
+    assert (drawn.noise.repeats, drawn.noise.odd) == (2, 2)
+    assert drawn.noise.pool == pytest.approx((2.0 + 8.0) / 2)
+    again = effects(
+        [numbers(1), numbers(2), numbers(None)],
+        [numbers(None), numbers(5), numbers(None)],
+        [Output(text="0")],
+        "shapley",
+    )
+    assert again.noise.pool == pytest.approx(4.5)
+    assert again.values.tolist() == [1.0, 3.5, 2.0]
+    assert again.total == pytest.approx(2.0)
     # The whole prompt, where a model is surest, was asked twice, and no mask was.
-    unknown = Heard((), numbers(1, 3), (numbers(1), numbers(2), numbers(1, 3)), lacks, kept).read(measure)
-    assert unknown.noise(0).source == "unknown"
+    assert effects([numbers(1), numbers(2), numbers(None)]).noise.source == "unknown"
+
+
+def test_each_output_is_measured_once() -> None:
+    measured: list[str] = []
+
+    def length(text: str) -> float:
+        measured.append(text)
+        return float(len(text))
+
+    meter, one, two = Meter(load_target(length)), Output(text="a"), Output(text="bb")
+    assert meter.table([(one, None), (two, one)]).tolist()[1] == [2.0, 1.0]
+    assert meter([two, one, two]).tolist() == [2.0, 1.0, 2.0]
+    assert measured == ["a", "bb"]
 
 
 def test_what_has_no_sentences_is_refused() -> None:
@@ -170,11 +221,11 @@ def test_cells_are_corrected_over_all_of_them() -> None:
     masks, told = every_mask(n), heard(every_mask(len(split(PROMPT))))
     for _ in range(runs):
         draws = rng.normal(size=(len(masks), 3, 3))
-        noise = [measure(draws[:, :, place]) for place in range(3)]
+        columns = iter([(draws[:, :, place], measure(draws[:, :, place])) for place in range(3)])
 
-        def estimate(read: Read, place: int) -> Estimate:
-            observed = Effects(masks, draws[:, :, place].mean(axis=1), np.arange(len(masks)))  # noqa: B023
-            return enumerated_estimate(observed, noise[place])  # noqa: B023
+        def estimate(_: Meter) -> Estimate:
+            drawn, noise = next(columns)  # noqa: B023
+            return enumerated_estimate(Effects(masks, drawn.mean(axis=1), np.arange(len(masks))), noise)
 
         matrix = sentence_matrix(told, load_target("token-set"), estimate)
         called += bool(matrix.sure().any())
@@ -184,7 +235,7 @@ def test_cells_are_corrected_over_all_of_them() -> None:
 
 
 def test_a_matrix_of_an_earlier_version_is_read_by_its_intervals() -> None:
-    masks = every_mask(len(split(PROMPT)))
-    matrix = sentence_matrix(heard(masks), load_target("edit"), enumerated(masks))
+    told = heard(every_mask(len(split(PROMPT))))
+    matrix = sentence_matrix(told, load_target("edit"), enumerated(told))
     old = matrix.model_copy(update={"significant": None})
     assert (old.sure() == old.excludes_zero()).all()

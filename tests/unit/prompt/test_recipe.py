@@ -145,11 +145,11 @@ def test_no_key_is_in_a_saved_explanation(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_an_address_comes_without_user_password_and_query(monkeypatch: pytest.MonkeyPatch) -> None:
     from whygen.models import ModelOptions, load_model
-    from whygen.prompt.recipe import _model, model_options  # pyright: ignore[reportPrivateUsage]
+    from whygen.prompt.recipe import model_options, model_recipe
 
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     address = f"http://someone:hidden@127.0.0.1:8000/v1?key={KEY}"
-    told = _model(load_model("openai/name", ModelOptions(base_url=address, endpoint="completions")))
+    told = model_recipe(load_model("openai/name", ModelOptions(base_url=address, endpoint="completions")))
     assert (told.server, told.endpoint) == ("http://127.0.0.1:8000/v1", "completions")
     assert KEY not in told.model_dump_json()
     assert "hidden" not in told.model_dump_json()

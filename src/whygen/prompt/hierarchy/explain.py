@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
 from whygen.models import ModelOptions, load_model, timed_kind
-from whygen.prompt.asking import REDRAWS, Asker, Whole
+from whygen.prompt.asker import Asker
 from whygen.prompt.designs import MAX_ENUMERATED, fits_enumeration
-from whygen.prompt.ending import partial
 from whygen.prompt.failing import cause
 from whygen.prompt.hierarchy.laws import ESTIMANDS
 from whygen.prompt.hierarchy.levels import cost_of_opening, pairs_for
@@ -28,11 +26,11 @@ from whygen.prompt.hierarchy.together import FEWEST, MOST, pairs_of_leaves
 from whygen.prompt.interactions import Interaction
 from whygen.prompt.operators import Operator, OperatorOptions, Tools, load_operator
 from whygen.prompt.options import EstimandName, PromptOptions, SurrogateName
-from whygen.prompt.plan import Plan
-from whygen.prompt.prepare import encoder_for, find_encoder
+from whygen.prompt.plan import REDRAWS, Plan
+from whygen.prompt.question import encoder_for, find_encoder
 from whygen.prompt.surrogates import load_surrogate
 from whygen.prompt.targets import Continues, TargetLike, load_target
-from whygen.prompt.units import Sent, check_source, split
+from whygen.prompt.units import check_source, split
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
 from whygen.types import Floats, Masks, Settings
@@ -145,10 +143,11 @@ def explain_hierarchy(
         )
         asker.check_target()
         asker.check_context()
-        seen = _Run(asker, asker.whole(references), budget)
+        asker.whole(references)
+        seen = _Run(asker, budget)
         search = seen.search(skeleton, plan, seed=seed)
         pairs = seen.pairs(search, plan, seed=seed)
-    return partial(explanation_of(asker, seen.whole, search, pairs, levels=levels, plan=plan, seed=seed), asker)
+        return explanation_of(asker, search, pairs, levels=levels, plan=plan, seed=seed)
 
 
 @dataclass(slots=True)
@@ -156,7 +155,6 @@ class _Run:
     """The model as the search sees it; ``rows`` of masks were asked as evidence."""
 
     asker: Asker
-    whole: Whole
     budget: int
     rows: int = 0
 
@@ -171,11 +169,7 @@ class _Run:
         return self._effects(masks, _ELSEWHERE)
 
     def _effects(self, masks: Masks, first_row: int) -> Floats:
-        full: NDArray[np.bool_] = np.asarray(masks.all(axis=1), dtype=np.bool_)
-        return self.asker.masks(self._render(masks), full, self.whole, draws=1, first_row=first_row)[:, 0]
-
-    def _render(self, masks: Masks) -> list[Sent]:
-        return [self.asker.operator.render(self.asker.units, mask) for mask in masks]
+        return self.asker.effects(masks, first_row=first_row)[:, 0]
 
     def redrawn(self, masks: Masks, effects: Floats) -> Floats:
         """All draws ``(m, d)`` of masks, with those of some that are asked again, at random. METHODS A3.
@@ -185,23 +179,24 @@ class _Run:
         """
         drawn = effects[:, None]
         rows = np.flatnonzero(~np.isnan(effects) & ~masks.all(axis=1))
-        if self.whole.known or self.left() < REDRAWS or not len(rows):
+        if self.asker.steadiness == "known" or self.left() < REDRAWS or not len(rows):
             return drawn
-        every = self.whole.steadiness == "differs" and 4 * len(rows) <= self.left()
+        every = self.asker.steadiness == "differs" and 4 * len(rows) <= self.left()
         rows = generator(self.asker.settings.seed, "redraws").permutation(rows)[: None if every else REDRAWS]
         again = np.full((len(effects), 1), np.nan)
         chosen: list[int] = rows.tolist()
-        again[rows, 0], self.whole = self.asker.redraws(self._render(masks[rows]), chosen, self.whole)
+        prompts = [self.asker.operator.render(self.asker.units, mask) for mask in masks[rows]]
+        again[rows] = self.asker.meter.table([(output,) for output in self.asker.redraws(prompts, chosen)])
         return np.hstack([drawn, again])
 
     def search(self, skeleton: Skeleton, plan: Plan, *, seed: int) -> Search:
         estimand, surrogate, tolerance = plan.options.estimand, plan.surrogate, plan.options.tolerance
         total = None
         if estimand == "shapley" and not _is_enumerated(len(skeleton.parts[0].children)):
-            total = self.whole.effect - float(self.asker.empty(self.whole)[0].mean())
+            total = self.asker.effect - float(self.asker.meter(self.asker.empty()).mean())
         first = first_level(
             skeleton, self.ask, generator(seed, "hierarchy", 0), estimand=estimand, surrogate=surrogate,
-            measure_noise=self.redrawn, total=total, known=self.whole.known,
+            measure_noise=self.redrawn, total=total, known=self.asker.steadiness == "known",
         )  # fmt: skip
         if first is None and self.asker.ended is not None:
             raise self.asker.ended
@@ -210,7 +205,7 @@ class _Run:
                 f"{self.asker.model.uri} answered too few of the perturbed prompts to say anything: pin what keeps the "
                 f"prompt valid. {cause(self.asker.failures)}"
             )
-        largest = max(float(np.abs(first.level.rows.effects).max()), abs(self.whole.effect), 1e-12)
+        largest = max(float(np.abs(first.level.rows.effects).max()), abs(self.asker.effect), 1e-12)
         search = Search(
             skeleton, self.ask, self.probe, self.left, estimand=estimand, surrogate=surrogate, seed=seed,
             noise=first.noise, worth=WORTH * largest if tolerance is None else tolerance,

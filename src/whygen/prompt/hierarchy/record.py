@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.asking import Asker, Whole
-from whygen.prompt.assemble import assemble
+from whygen.prompt.asker import Asker
+from whygen.prompt.assemble import assemble, partial
 from whygen.prompt.designs import LEVEL_BY_LEVEL, Design
-from whygen.prompt.effects import Effects, Seen
+from whygen.prompt.effects import Effects
 from whygen.prompt.findings import Findings
 from whygen.prompt.hierarchy.levels import Level, cost_of_opening
 from whygen.prompt.hierarchy.search import Search
@@ -42,7 +42,6 @@ class AskedLevel:
 
 def explanation_of(
     asker: Asker,
-    whole: Whole,
     search: Search,
     pairs: Sequence[Interaction],
     *,
@@ -54,7 +53,6 @@ def explanation_of(
 
     Args:
         asker: with everything that was asked.
-        whole: what the model says to the whole prompt.
         search: after its run.
         pairs: of leaves that act together.
         levels: names, coarse to fine.
@@ -64,21 +62,19 @@ def explanation_of(
     leaves = search.leaves
     asked = _gather(search, leaves)
     name = f"{LEVEL_BY_LEVEL} ({' > '.join(levels)}), {len(search.opened) - 1} parts opened"
-    observed = Effects(asked.masks, asked.effects, asked.groups)
-    findings = Findings(
-        observed,
-        Design(name=name, masks=asked.masks, groups=asked.groups),
-        whole,
-        _estimate(search, leaves, asked.predicted),
-        Seen(observed, search.noise, tuple(asked.rows.tolist())),
-    )
-    leafy = replace(asker, units=_leaf_units(asker.units, leaves))
-    flat = assemble(leafy, findings, plan, seed=seed)
+    design = Design(name=name, masks=asked.masks, groups=asked.groups)
+    answers = asker.answers(design, (), (), stands=np.zeros(0, dtype=bool))
+    leafy = replace(answers, units=_leaf_units(asker.units, leaves), notices=asker.notices)
+    effects = Effects(
+        asked.masks, asked.effects, asked.groups, whole=asker.meter(asker.repeats), noise=search.noise,
+        rows=tuple(asked.rows.tolist()),
+    )  # fmt: skip
+    flat = assemble(Findings(leafy, asker.meter, plan, seed, effects, _estimate(search, leaves, asked.predicted)))
     warnings = (*flat.warnings, *_closed(search, plan.options.budget))
     tree = _tree(search, asker.units, levels)
     together = tuple(InteractionRecord(**asdict(pair)) for pair in pairs)
     found = {"pinned": asker.units.pinned, "warnings": warnings, "tree": tree, "interactions": together}
-    return flat.model_copy(update=found)
+    return partial(flat.model_copy(update=found), answers)
 
 
 def _leaf_units(units: Units, leaves: Sequence[Part]) -> Units:

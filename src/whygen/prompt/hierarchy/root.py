@@ -26,7 +26,7 @@ from whygen.prompt.hierarchy.levels import (
 )
 from whygen.prompt.hierarchy.skeleton import Skeleton
 from whygen.prompt.noise import MeasuredNoise, measure
-from whygen.prompt.observing import mean_of_draws
+from whygen.prompt.reading import mean_of_draws
 from whygen.prompt.surrogates import Surrogate
 from whygen.stats.intervals import student_half_width
 from whygen.types import Floats, Masks

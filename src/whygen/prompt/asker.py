@@ -1,4 +1,4 @@
-"""Puts the questions: renders masks, sends requests through `whygen.calls`, hands back effects.
+"""Puts the questions: renders masks, sends requests through `whygen.calls`, and keeps the answers.
 
 Draw numbers keep answers honest. The references, the repeats and the redraws of one prompt are different draws, so a
 reference is never compared with itself. Two masks that render to one text share its answer only where the model is
@@ -17,60 +17,24 @@ from numpy.typing import NDArray
 from whygen.calls import EndedError, Runner
 from whygen.errors import DataError, ModelError, UsageError
 from whygen.models import CUT, AnswersAlike, ChecksRequests, GivesNotices, HasContext, Model, ScoresText, output_kind
+from whygen.prompt.answers import Answered, AnswerKind, Answers, Draws, Stopped
 from whygen.prompt.designs import Design
+from whygen.prompt.drawn import picture_notices
 from whygen.prompt.failing import Failing
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators import Operator
+from whygen.prompt.plan import REPEATS
+from whygen.prompt.reading import Meter
+from whygen.prompt.recipe import model_recipe
 from whygen.prompt.targets import Continues, HearsRefusals, ReadsReference, Target, join_scores
-from whygen.prompt.units import Sent, Units, shown
-from whygen.results.prompt import Sample
-from whygen.types import Edit, Failure, Output, Request, Settings
+from whygen.prompt.units import Sent, Units
+from whygen.results.prompt import Calls
+from whygen.types import Edit, Failure, Floats, Masks, Output, Request, Settings
 
-REPEATS = 2
-"""Fresh answers to the whole prompt, asked before any mask: they give f(1) and show whether the model differs."""
-
-REDRAWS = 8
-"""Masked prompts that are asked again, of a sampled design, to measure the model's noise (METHODS A3)."""
-
-MOST_DRAWS = 8
-"""Draws of one mask at most where every mask is asked and calls are left: more say little more."""
-
-
-LARGEST = 1e100
-"""Effects of this size and more are refused: their squares and products are no numbers."""
-SMALLEST = 1e-100
-"""Effects that are all under this size, and not 0, are refused: their squares are 0."""
+RECORDED = "Answers are recorded: the same call again asks only for the rest."
+BATCH_GOES_ON = "Its batch goes on at the provider: the same call again collects it and asks for nothing twice."
 
 _EMPTY = "the prompt without any unit"
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """What the model says to the whole prompt.
-
-    Attributes:
-        references: the reference outputs.
-        repeats: effects of fresh answers, shape ``(repeats,)``; their mean is f(1).
-        differs: whether any repeat differed from its first reference.
-        fresh: the repeats themselves.
-        steadiness: what is known of equal questions getting equal answers.
-    """
-
-    references: tuple[Output, ...]
-    repeats: NDArray[np.float64]
-    differs: bool
-    fresh: tuple[Output, ...] = ()
-    steadiness: Steadiness = "so far"
-
-    @property
-    def known(self) -> bool:
-        """Whether equal questions are known to get equal answers."""
-        return self.steadiness == "known"
-
-    @property
-    def effect(self) -> float:
-        """f(1), in the target's unit."""
-        return float(self.repeats.mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +55,24 @@ class Asked:
 
 @dataclass(slots=True)
 class Asker:
-    """Asks one model about one prompt. Everything that was asked is kept in ``samples``."""
+    """Asks one model about one prompt. Everything that was answered is kept in ``log``.
+
+    Attributes:
+        runner: makes the calls.
+        model: what is asked.
+        units: the prompt, as it was cut.
+        operator: renders masks.
+        target: says what is asked for: answers, or log-probabilities of a given text.
+        settings: how to generate.
+        stated: whether the person states that equal questions get equal answers (``model_noise="none"``).
+        references: answers to the whole prompt that others are compared with.
+        repeats: further answers to the whole prompt.
+        differs: whether any repeat differed from its first reference.
+        meter: the effects of what was answered, by the target.
+        log: every answer.
+        failures: calls without an answer.
+        ended: what ended the run while masks were asked for; what was answered by then has been read back.
+    """
 
     runner: Runner
     model: Model
@@ -100,25 +81,32 @@ class Asker:
     target: Target
     settings: Settings
     stated: bool = False
-    """Whether the person states that equal questions get equal answers (``model_noise="none"``)."""
-    samples: list[Sample] = field(default_factory=list[Sample])
-    used: Counter[Asked] = field(default_factory=Counter[Asked])
+    references: tuple[Output, ...] = ()
+    repeats: tuple[Output, ...] = ()
+    differs: bool = False
+    meter: Meter = field(init=False)
+    log: list[Answered] = field(default_factory=list[Answered])
     failures: list[Failure] = field(default_factory=list[Failure])
-    answers: dict[int, list[Output]] = field(default_factory=dict[int, "list[Output]"])
-    """Answers to each row of the design, in the order of their draws."""
-    repeats: list[Output] = field(default_factory=list["Output"])
-    """Answers to the whole prompt that were asked for together with redraws."""
-    told: dict[int, Settings] = field(default_factory=dict[int, Settings])
-    """Settings of each row of the design, where the operator has a say in them."""
     ended: KeyboardInterrupt | EndedError | None = None
-    """What ended the run while masks were asked for; what was answered by then has been read back."""
-    outputs: list[Output] = field(default_factory=list["Output"])
-    """What each of ``samples`` is a record of, with its scores."""
-    failing: Failing = field(init=False)
+    _used: Counter[Asked] = field(default_factory=Counter[Asked])
+    _told: dict[int, Settings] = field(default_factory=dict[int, Settings])
+    """Settings of each row of the design, where the operator has a say in them."""
+    _failing: Failing = field(init=False)
     """Hears every answer to a perturbed prompt, and ends a run in which too few can be answered."""
 
     def __post_init__(self) -> None:
-        self.failing = Failing(self.units)
+        self.meter = Meter(self.target)
+        self._failing = Failing(self.units)
+
+    @property
+    def steadiness(self) -> Steadiness:
+        """What is known of equal questions getting equal answers, after the whole prompt was repeated."""
+        return steadiness(self.model, self.settings, self.target, stated=self.stated, differs=self.differs)
+
+    @property
+    def effect(self) -> float:
+        """f(1), in the target's unit."""
+        return float(self.meter(self.repeats).mean())
 
     def check_context(self) -> None:
         """Refuse a prompt or a setting that the model cannot take, before anything is paid.
@@ -156,50 +144,88 @@ class Asker:
         if self.target.verb == "score":
             self.runner.check_scoring()
 
-    def whole(self, references: int, *, repeats: int = REPEATS) -> Whole:
+    def whole(self, references: int, *, repeats: int = REPEATS) -> None:
         """Ask for the references and the repeats, in one batch.
 
         Raises:
             ModelError: if the model does not answer the whole prompt.
+            DataError: if the target cannot be measured on what it says.
         """
         prompt = self.units.prompt
-        wanted = references if self.target.verb == "score" else references + repeats
+        scored = self.target.verb == "score"
+        wanted = references if scored else references + repeats
         asked = Asked(prompt, self.settings)
-        answers = self._answered([(asked, draw) for draw in range(wanted)])
-        outputs = [self._must(answer) for answer in answers]
-        self.used[asked] = max(wanted, repeats)
+        outputs = [self._must(answer) for answer in self._answered([(asked, draw) for draw in range(wanted)])]
+        self._used[asked] = max(wanted, repeats)
         if isinstance(self.target, ReadsReference):
             self.target.check(outputs[0])
-        if self.target.verb == "score":
-            scored = self._scored([(asked, draw) for draw in range(repeats)], outputs[:1])
-            fresh = [self._must(answer) for answer in scored]
-        else:
-            fresh = outputs[references:]
-        chosen = tuple(outputs[:references])
-        effects = self._measured(fresh, chosen)
-        for draw, output in enumerate(chosen):
-            self._keep("reference", None, draw, prompt, output, None)
-        for draw, (output, effect) in enumerate(zip(fresh, effects, strict=True), start=references):
-            self._keep("repeat", None, draw, prompt, output, float(effect))
-        differs = _differ(fresh, chosen) if self.target.verb == "answer" else bool(np.ptp(effects) > 0)
-        return Whole(chosen, effects, differs, tuple(fresh), self.steadiness(differs=differs))
+        fresh = outputs[references:]
+        if scored:
+            answers = self._scored([(asked, draw) for draw in range(repeats)], outputs[:1])
+            fresh = [self._must(answer) for answer in answers]
+        self.compare_with(outputs[:references])
+        self.repeats = tuple(fresh)
+        for draw, output in enumerate(self.references):
+            self.log.append(Answered("reference", None, draw, prompt, output))
+        for draw, output in enumerate(fresh, start=references):
+            self.log.append(Answered("repeat", None, draw, prompt, output))
+        effects = self.meter(fresh)
+        self.differs = bool(np.ptp(effects) > 0) if scored else _differ(fresh, self.references)
 
-    def steadiness(self, *, differs: bool) -> Steadiness:
-        """What is known of equal questions getting equal answers, once the repeats of the whole prompt were compared.
+    def compare_with(self, references: Sequence[Output]) -> None:
+        """Measure answers against these references."""
+        self.references = tuple(references)
+        self.meter = Meter(self.target, self.references)
 
-        Repeats that differ refute what was stated. Above temperature 0 a model samples, however sure it is of its
-        answer to the whole prompt.
-        """
-        return steadiness(self.model, self.settings, self.target, stated=self.stated, differs=differs)
+    def answers(
+        self, design: Design, prompts: Sequence[Sent], first: Sequence[Draws], *, stands: NDArray[np.bool_],
+        again: Sequence[Draws] = (), empty: Sequence[Output] = (), stopped: Stopped | None = None,
+    ) -> Answers:  # fmt: skip
+        """Everything that was asked so far, as the answers to a design."""
+        goes_on = BATCH_GOES_ON if self.runner.hands_over else RECORDED
+        found = Answers(
+            model=model_recipe(self.model),
+            units=self.units,
+            operator=self.operator,
+            design=design,
+            prompts=prompts,
+            references=self.references,
+            repeats=self.repeats,
+            first=tuple(first),
+            again=tuple(again),
+            stands=stands,
+            empty=tuple(empty),
+            steadiness=self.steadiness,
+            differs=self.differs,
+            stopped=stopped,
+            ended=self.ended,
+            kept=goes_on if self.runner.hands_over or self.runner.records else "",
+            answers_with=output_kind(self.model),
+            settings=self.settings,
+        )
+        return self.updated(found)
+
+    def updated(self, answers: Answers) -> Answers:
+        """The answers with everything that was asked since."""
+        tally = self.runner.tally
+        calls = Calls(asked=tally.asked, made=tally.made, cached=tally.cached, failed=tally.failed)
+        return replace(answers, log=tuple(self.log), failures=tuple(self.failures), calls=calls)
+
+    @property
+    def notices(self) -> tuple[tuple[str, str], ...]:
+        """What the person should know of how the model was asked: code and text."""
+        whole = Request(prompt=self.units.prompt, settings=self.settings)
+        drawn = picture_notices(self.model, whole, self.references)
+        return (*drawn, *self.runner.notices, *self.operator.notices, *self.units.notices)
 
     def rendered(self, design: Design) -> list[Sent]:
-        """The prompt that is sent for each mask of a design; the settings it is sent with are kept in ``told``."""
-        self.told.clear()
+        """The prompt that is sent for each mask of a design; its settings are kept, where the operator sets some."""
+        self._told.clear()
         if design.prompts is not None:
             return [self.units.sent(text) for text in design.prompts]
         if self.operator.by_settings:
             told = (self.operator.settings(self.units, mask, self.settings) for mask in design.masks)
-            self.told.update(enumerate(told))
+            self._told.update(enumerate(told))
         return [self.operator.render(self.units, mask) for mask in design.masks]
 
     def is_whole(self, design: Design, prompts: Sequence[Sent]) -> NDArray[np.bool_]:
@@ -207,7 +233,7 @@ class Asker:
         same = np.array([text == self.units.prompt for text in prompts], dtype=bool)
         return np.asarray(design.masks.all(axis=1)) & same
 
-    def is_known(self, design: Design, prompts: Sequence[Sent], whole: Whole, *, draws: int) -> NDArray[np.bool_]:
+    def is_known(self, design: Design, prompts: Sequence[Sent], *, draws: int) -> NDArray[np.bool_]:
         """Which rows ``(m,)`` need not be asked, since they are whole and the repeats give f(1).
 
         None where answers may differ from draw to draw and several rows are whole: one estimate of f(1) in all of them
@@ -215,29 +241,35 @@ class Asker:
         significant in pure noise).
         """
         full = self.is_whole(design, prompts)
-        return np.zeros_like(full) if (not whole.known or draws > 1) and full.sum() > 1 else full
+        return np.zeros_like(full) if (self.steadiness != "known" or draws > 1) and full.sum() > 1 else full
 
     def masks(
-        self, prompts: Sequence[Sent], full: NDArray[np.bool_], whole: Whole, *, draws: int, first_row: int = 0
-    ) -> NDArray[np.float64]:
-        """Effect of each masked prompt and draw, shape ``(m, draws)``; NaN where the model gave no answer.
+        self, prompts: Sequence[Sent], stands: NDArray[np.bool_], *, draws: int, first_row: int = 0
+    ) -> list[Draws]:
+        """The draws of each masked prompt; None where the model gave no answer.
 
-        The full mask (where ``full`` ``(m,)`` is True) is not asked: its effect is f(1), from the repeats.
+        Where the whole prompt ``stands`` ``(m,)`` for a mask it is not asked: the repeats are its answers.
         """
-        effects = np.full((len(prompts), draws), np.nan)
-        effects[full] = whole.effect
-        todo = [(row, draw) for row in np.flatnonzero(~full).tolist() for draw in range(draws)]
+        todo = [(row, draw) for row in np.flatnonzero(~stands).tolist() for draw in range(draws)]
         sent = [self._sent(prompts[row], first_row + row) for row, _ in todo]
-        numbers = self._draw_numbers(sent, fresh=not whole.known or draws > 1)
-        values = self._effects("mask", sent, numbers, whole, rows=[first_row + row for row, _ in todo])
-        for (row, draw), value in zip(todo, values, strict=True):
-            effects[row, draw] = value
-        for row in np.flatnonzero(full).tolist():
-            self.answers[first_row + row] = list(whole.fresh)
-        return effects
+        numbers = self._draw_numbers(sent, fresh=self.steadiness != "known" or draws > 1)
+        answers = self._read_back("mask", sent, numbers, rows=[first_row + row for row, _ in todo])
+        found: list[list[Output | None]] = [[] for _ in prompts]
+        for (row, _), answer in zip(todo, answers, strict=True):
+            found[row].append(answer)
+        return [(self.repeats[0],) * draws if stands[row] else tuple(each) for row, each in enumerate(found)]
 
-    def empty(self, whole: Whole, *, draws: int = 1) -> tuple[NDArray[np.float64], list[Output]]:
-        """Effects ``(draws,)`` and answers of the prompt without any unit, f(0); pinned parts remain.
+    def effects(self, masks: Masks, *, draws: int = 1, first_row: int = 0) -> Floats:
+        """Effects of masks that are asked now, shape ``(m, draws)``; the full mask has f(1), NaN without an answer."""
+        design = Design(name="asked one by one", masks=masks, groups=np.arange(len(masks), dtype=np.int64))
+        prompts = self.rendered(design)
+        stands = self.is_whole(design, prompts)
+        found = self.meter.table(self.masks(prompts, stands, draws=draws, first_row=first_row))
+        found[stands] = self.effect
+        return found
+
+    def empty(self, *, draws: int = 1) -> list[Output]:
+        """Answers to the prompt without any unit, whose effect is f(0); pinned parts remain.
 
         Raises:
             ModelError: if the model did not answer it.
@@ -245,61 +277,36 @@ class Asker:
         mask = np.zeros(len(self.units), dtype=bool)
         settings = self.operator.settings(self.units, mask, self.settings)
         nothing = [Asked(self.operator.render(self.units, mask), settings)] * draws
-        numbers = self._draw_numbers(nothing, fresh=not whole.known or draws > 1)
-        first = len(self.outputs)
-        effects = self._effects("empty", nothing, numbers, whole, rows=[None] * draws)
-        if np.isnan(effects).any():
+        numbers = self._draw_numbers(nothing, fresh=self.steadiness != "known" or draws > 1)
+        found = self._read_back("empty", nothing, numbers, rows=[None] * draws)
+        answered = [output for output in found if output is not None]
+        if len(answered) < len(found):
             raise ModelError(_nothing_answered(self.failures[-1], self.model.uri, _EMPTY))
-        return effects, self.outputs[first:]
+        return list({id(output): output for output in answered}.values())
 
-    def redraws(
-        self, prompts: Sequence[Sent], rows: Sequence[int | None], whole: Whole
-    ) -> tuple[NDArray[np.float64], Whole]:
+    def redraws(self, prompts: Sequence[Sent], rows: Sequence[int | None]) -> list[Output | None]:
         """Ask masked prompts again, and the whole prompt where the row is None. A row may come several times.
 
-        Returns:
-            Effects, shape ``(len(rows),)``, NaN where there is no answer; and what the whole prompt gave so far.
+        Answers to the whole prompt join its repeats.
         """
-        before = len(self.repeats)
-        sent = [self._whole if row is None else self._sent(p, row) for p, row in zip(prompts, rows, strict=True)]
-        numbers = self._draw_numbers(sent, fresh=True)
-        effects = self._effects("redraw", sent, numbers, whole, rows=list(rows))
-        again = effects[[row is None for row in rows]]
-        fresh = (*whole.fresh, *self.repeats[before:])
-        return effects, replace(whole, repeats=np.concatenate([whole.repeats, again[~np.isnan(again)]]), fresh=fresh)
+        whole = self._whole
+        sent = [whole if row is None else self._sent(p, row) for p, row in zip(prompts, rows, strict=True)]
+        found = self._read_back("redraw", sent, self._draw_numbers(sent, fresh=True), rows=list(rows))
+        again = [output for output, row in zip(found, rows, strict=True) if row is None and output is not None]
+        self.repeats = (*self.repeats, *again)
+        return found
 
-    def further(self, mask: NDArray[np.bool_], whole: Whole) -> Sample | None:
+    def further(self, mask: NDArray[np.bool_]) -> Answered | None:
         """Ask for a mask that is not of the design, once; None where the model gives no answer."""
         settings = self.operator.settings(self.units, mask, self.settings)
         sent = Asked(self.operator.render(self.units, mask), settings)
-        [draw] = self._draw_numbers([sent], fresh=not whole.known)
-        [answer] = self._ask([(sent, draw)], whole, watch=None)
+        [draw] = self._draw_numbers([sent], fresh=self.steadiness != "known")
+        [answer] = self._ask([(sent, draw)], watch=None)
         if isinstance(answer, Failure):
             self.failures.append(answer)
             return None
-        effect = float(self.target.effects([answer], whole.references)[0])
-        self._keep("further", None, draw, sent.prompt, answer, effect)
-        return self.samples[-1]
-
-    def _measured(self, outputs: Sequence[Output], references: Sequence[Output]) -> NDArray[np.float64]:
-        """The target's effects.
-
-        Raises:
-            DataError: for effects so large that their squares are no numbers, or so small that they are 0.
-        """
-        effects = self.target.effects(outputs, references)
-        if not (np.abs(effects) < LARGEST).all():
-            raise DataError(
-                f"target={self.target.record.name!r} gave {effects[np.abs(effects).argmax()]:g}: effects must be "
-                f"finite and under {LARGEST:g} in size. Give a score on another scale, such as its logarithm."
-            )
-        size = np.abs(effects).max(initial=0.0)
-        if 0.0 < size < SMALLEST:
-            raise DataError(
-                f"target={self.target.record.name!r} gave {size:g}: effects under {SMALLEST:g} in size cannot be told "
-                "from nothing. Give a score on another scale, such as its logarithm."
-            )
-        return effects
+        self.log.append(Answered("further", None, draw, sent.prompt, answer))
+        return self.log[-1]
 
     @property
     def _whole(self) -> Asked:
@@ -307,72 +314,58 @@ class Asker:
 
     def _sent(self, prompt: Sent, row: int) -> Asked:
         """What is sent for a row of the design."""
-        if self.operator.by_settings and row not in self.told:
+        if self.operator.by_settings and row not in self._told:
             raise UsageError(
                 f"operator={self.operator.name!r} says in the settings what is dropped, and here only texts are sent "
                 "(levels of a long prompt, the published masks). Use operator='delete', or one prompt without levels."
             )
-        return Asked(prompt, self.told.get(row, self.settings))
+        return Asked(prompt, self._told.get(row, self.settings))
 
     def _draw_numbers(self, sent: Sequence[Asked], *, fresh: bool) -> list[int]:
         if not fresh:
             whole = self._whole
-            return [0 if asked != whole else self.used[asked] for asked in sent]
+            return [0 if asked != whole else self._used[asked] for asked in sent]
         numbers: list[int] = []
         for asked in sent:
-            numbers.append(self.used[asked])
-            self.used[asked] += 1
+            numbers.append(self._used[asked])
+            self._used[asked] += 1
         return numbers
 
-    def _effects(
-        self, kind: str, sent: Sequence[Asked], draws: Sequence[int], whole: Whole, *, rows: Sequence[int | None]
-    ) -> NDArray[np.float64]:
-        """Effect of each question, shape ``(len(sent),)``; equal questions (what is sent, and draw) are asked once."""
+    def _read_back(
+        self, kind: AnswerKind, sent: Sequence[Asked], draws: Sequence[int], *, rows: Sequence[int | None]
+    ) -> list[Output | None]:
+        """The answer to each question; equal questions (what is sent, and draw) are asked once."""
         questions: dict[tuple[Asked, int], int] = {}
         place = [questions.setdefault(question, len(questions)) for question in zip(sent, draws, strict=True)]
-        answers = self._ask_or_recall(kind, list(questions), whole)
-        good = [index for index, answer in enumerate(answers) if isinstance(answer, Output)]
-        outputs = [answer for answer in answers if isinstance(answer, Output)]
+        answers = self._ask_or_recall(kind, list(questions))
         self.failures.extend(answer for answer in answers if isinstance(answer, Failure))
-        if answers and not outputs and self.ended is None and kind != "redraw":
+        found = [answer if isinstance(answer, Output) else None for answer in answers]
+        if answers and not any(output is not None for output in found) and self.ended is None and kind != "redraw":
             what = _EMPTY if kind == "empty" else f"any of {len(answers)} perturbed prompts"
             raise ModelError(_nothing_answered(self.failures[0], self.model.uri, what))
-        effects = np.full(len(questions), np.nan)
-        if outputs:
-            effects[good] = self._measured(outputs, whole.references)
         first_row = dict(reversed(list(zip(place, rows, strict=True))))
-        listed = list(questions)
-        for index, output in zip(good, outputs, strict=True):
-            asked, draw = listed[index]
-            again = kind == "redraw" and first_row[index] is None
-            self._keep("repeat" if again else kind, first_row[index], draw, asked.prompt, output, float(effects[index]))
-            if again:
-                self.repeats.append(output)
-        if kind in {"mask", "redraw"}:
-            found = dict(zip(good, outputs, strict=True))
-            for index, row in zip(place, rows, strict=True):
-                if row is not None and index in found:
-                    self.answers.setdefault(row, []).append(found[index])
-        return effects[place]
+        for index, ((asked, draw), output) in enumerate(zip(questions, found, strict=True)):
+            if output is not None:
+                again = kind == "redraw" and first_row[index] is None
+                self.log.append(Answered("repeat" if again else kind, first_row[index], draw, asked.prompt, output))
+        return [found[index] for index in place]
 
     def _ask_or_recall(
-        self, kind: str, questions: Sequence[tuple[Asked, int]], whole: Whole
+        self, kind: AnswerKind, questions: Sequence[tuple[Asked, int]]
     ) -> Sequence[Output | Failure | None]:
         """Answers; after an interruption among the masks those that are recorded, and None for the others."""
         try:
-            return self._ask(questions, whole, watch=self.failing if kind == "mask" else None)
+            return self._ask(questions, watch=self._failing if kind == "mask" else None)
         except (KeyboardInterrupt, EndedError) as stop:
             if kind not in {"mask", "redraw"}:
                 raise
             self.ended = stop
-            return self._recalled(questions, whole.references[0])
+            return self._recalled(questions)
 
-    def _ask(
-        self, questions: Sequence[tuple[Asked, int]], whole: Whole, *, watch: Failing | None
-    ) -> list[Output | Failure]:
+    def _ask(self, questions: Sequence[tuple[Asked, int]], *, watch: Failing | None) -> list[Output | Failure]:
         """Answers to perturbed prompts. A service that refuses one has answered it: its refusal is a text of none."""
         if self.target.verb == "score":
-            return self._scored(questions, whole.references[:1], watch=watch)
+            return self._scored(questions, self.references[:1], watch=watch)
         answers = self._answered(questions, watch=watch)
         draws = isinstance(self.units.prompt, Edit) or output_kind(self.model) != "text"
         return answers if draws else [_refusal(answer) for answer in answers]
@@ -385,9 +378,9 @@ class Asker:
             return answers
         return [self.target.heard(answer) if isinstance(answer, Failure) else answer for answer in answers]
 
-    def _recalled(self, questions: Sequence[tuple[Asked, int]], reference: Output) -> list[Output | Failure | None]:
+    def _recalled(self, questions: Sequence[tuple[Asked, int]]) -> list[Output | Failure | None]:
         """What is recorded of these questions; one that takes several scores needs all of them."""
-        texts = self._continuations(reference) if self.target.verb == "score" else (None,)
+        texts = self._continuations(self.references[0]) if self.target.verb == "score" else (None,)
         found = self.runner.recall(
             [asked.request(draw, continuation=text) for asked, draw in questions for text in texts]
         )
@@ -419,11 +412,6 @@ class Asker:
             raise ModelError(_nothing_answered(answer, self.model.uri, "the whole prompt"))
         return answer
 
-    def _keep(self, kind: str, row: int | None, draw: int, prompt: Sent, output: Output, effect: float | None) -> None:
-        sample = Sample(kind, row, draw, shown(prompt), output.text, output.finish, effect)  # pyright: ignore[reportArgumentType]
-        self.samples.append(sample)
-        self.outputs.append(output)
-
 
 def _refusal(answer: Output | Failure) -> Output | Failure:
     refused = isinstance(answer, Failure) and answer.kind == "refused"
@@ -441,10 +429,10 @@ def steadiness(model: Model, settings: Settings, target: Target, *, stated: bool
     return "differs" if asked.temperature > 0.0 else "so far"
 
 
-def least_steady(wholes: Sequence[Whole]) -> Steadiness:
+def least_steady(askers: Sequence[Asker]) -> Steadiness:
     """What is known of equal questions about all of several prompts."""
     order: tuple[Steadiness, ...] = ("known", "so far", "differs")
-    return order[max(order.index(whole.steadiness) for whole in wholes)]
+    return order[max(order.index(asker.steadiness) for asker in askers)]
 
 
 def _differ(fresh: Sequence[Output], references: Sequence[Output]) -> bool:
