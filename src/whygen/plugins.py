@@ -1,8 +1,12 @@
 """What others bring: entry points of installed packages, and ``py/package.module:callable``.
 
-Every door of whygen has an entry point group of its own, and all work alike: of two entries of one name the first by
-its value is taken, so that the order of installation changes nothing, and one that cannot be loaded says why and harms
-no other. A name that whygen has itself stays whygen's.
+Every door of whygen has an entry point group of its own (`DOORS`), and all work alike:
+
+- A name that whygen has itself stays whygen's; of two others the first by its value is taken, so that the order of
+  installation changes nothing.
+- Nothing is loaded before it is asked for. One that cannot be loaded says so in one sentence, whatever it raised, and
+  harms no other.
+- A class is taken for the object that it makes without arguments.
 """
 
 from __future__ import annotations
@@ -10,54 +14,128 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from whygen.errors import MissingError, UsageError
 from whygen.safe import is_stop, says
 
+MODELS: Final = "whygen.models"
 TARGETS: Final = "whygen.targets"
+OPERATORS: Final = "whygen.operators"
 CRITERIA: Final = "whygen.criteria"
+ENCODERS: Final = "whygen.encoders"
 COMMANDS: Final = "whygen.commands"
+DOORS: Final[Mapping[str, str]] = {
+    MODELS: "provider", TARGETS: "target", OPERATORS: "operator", CRITERIA: "criterion", ENCODERS: "encoder",
+    COMMANDS: "command",
+}  # fmt: skip
+"""The entry point groups, each with what messages call one of its kind."""
 PYTHON: Final = "py/"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One entry point.
+
+    Attributes:
+        group: the door it stands at, one of `DOORS`.
+        name: what people type.
+        value: what it loads, ``package.module:attribute``.
+        package: the distribution that brings it, and what that says of itself.
+    """
+
+    group: str
+    name: str
+    value: str
+    package: str = ""
+    entry: metadata.EntryPoint = field(kw_only=True, repr=False, compare=False)
+
+    def load(self, read: Callable[[object], T]) -> T:
+        """What `read` makes of what it loads.
+
+        Raises:
+            MissingError: if either raises anything at all, `SystemExit` included.
+        """
+        try:
+            return read(self.entry.load())
+        except BaseException as error:  # code of others, which may do anything
+            if is_stop(error):
+                raise
+            raise MissingError(
+                f"The {DOORS[self.group]} {self.name!r} is installed ({self.value}) and cannot be loaded: "
+                f"{says(error)}. Install another version of its package, or ask its author."
+            ) from error
 
 
 @cache
-def entries(group: str) -> Mapping[str, metadata.EntryPoint]:
-    """The entry points of a group by name, read once a process: installing a package needs a new one anyway."""
-    found = sorted(metadata.entry_points(group=group), key=lambda entry: entry.value, reverse=True)
-    return {entry.name: entry for entry in found}
+def _found(group: str) -> tuple[Mapping[str, Plugin], tuple[Plugin, ...]]:
+    """The plug-ins of a group by name, and those whose name was taken.
+
+    Read once a process: installing a package needs a new one anyway.
+    """
+    taken: dict[str, Plugin] = {}
+    left: list[Plugin] = []
+    found = {(entry.name, entry.value): entry for entry in metadata.entry_points(group=group)}
+    for name, value in sorted(found, key=lambda key: (not key[1].startswith("whygen."), key[1])):
+        entry = found[name, value]
+        said = "" if entry.dist is None else f"{entry.dist.metadata['Summary'] or ''} ({entry.dist.name})".strip()
+        plugin = Plugin(group, name, value, said, entry=entry)
+        if taken.setdefault(name, plugin) is not plugin:
+            left.append(plugin)
+    return dict(sorted(taken.items())), tuple(left)
 
 
-def brought(group: str, name: str, *, argument: str) -> object | None:
+def entries(group: str, own: Collection[str] = ()) -> Mapping[str, Plugin]:
+    """The plug-ins of a group by name, but for names that whygen has itself."""
+    return {name: plugin for name, plugin in _found(group)[0].items() if name not in own}
+
+
+def left_out(group: str, own: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """Plug-ins whose name is taken, each with a sentence that says so."""
+    taken, left = _found(group)
+    for plugin in [*(plugin for name, plugin in taken.items() if name in own), *left]:
+        mine = plugin.name in own or taken[plugin.name].value.startswith("whygen.")
+        whose = "whygen has one" if mine else f"{taken[plugin.name].value} is one"
+        what = DOORS[plugin.group]
+        yield plugin.name, f"The {what} {plugin.name!r} ({plugin.value}) is left out: {whose} of this name."
+
+
+def _instance(found: object) -> object:
+    """The object that a class makes without arguments; anything else as it is."""
+    return found() if isinstance(found, type) else found
+
+
+def brought(group: str, name: str, *, argument: str, read: Callable[[object], T] = _instance) -> T | None:
     """What an installed package, or ``py/package.module:callable``, brings under a name; None where nobody does.
 
     Args:
         group: the entry point group.
         name: as it was given.
         argument: what messages call it, such as ``target``.
+        read: what is made of what was loaded.
 
     Raises:
-        UsageError: if it cannot be loaded, or the path cannot be read.
-        MissingError: if there is no such module or attribute.
+        UsageError: if the path cannot be read, or its module or what it names raises.
+        MissingError: if there is no such module or attribute, or an installed one cannot be loaded.
     """
-    if name.startswith(PYTHON):
-        return imported(name.removeprefix(PYTHON), argument=argument)
-    entry = entries(group).get(name)
-    if entry is None:
-        return None
+    if not name.startswith(PYTHON):
+        plugin = entries(group).get(name)
+        return None if plugin is None else plugin.load(read)
+    found = imported(name.removeprefix(PYTHON), argument=argument)
     try:
-        return entry.load()
+        return read(found)
     except BaseException as error:  # code of others, which may do anything
         if is_stop(error):
             raise
-        raise UsageError(
-            f"{argument}={name!r} is installed ({entry.value}) and cannot be loaded: {type(error).__name__}: {error}. "
-            "Install another version of its package, or ask its author."
-        ) from error
+        what = f"is the class {found.__name__}, and making one without arguments" if isinstance(found, type) else "here"
+        raise UsageError(f"{argument}={name!r} {what} raised {says(error)}. Name an object, or a function.") from error
 
 
 def imported(name: str, *, argument: str = "model") -> object:

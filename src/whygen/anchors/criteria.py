@@ -331,11 +331,16 @@ def _pixels_only(used: FeatureEncoder | None) -> tuple[Warned, ...]:
     return (Warned(code="no-encoder", text=text),)
 
 
+def known_criteria() -> list[str]:
+    """Names of criteria: whygen's own, and those of installed packages."""
+    return [*CRITERIA, *plugins.entries(plugins.CRITERIA, CRITERIA)]
+
+
 def _brought(name: str) -> Criterion:
     """The criterion that an installed package or ``py/package.module:callable`` brings."""
     found = plugins.brought(plugins.CRITERIA, name, argument="criteria")
     if found is None:
-        raise UnknownNameError("criterion", name, [*CRITERIA, *plugins.entries(plugins.CRITERIA)])
+        raise UnknownNameError("criterion", name, known_criteria())
     if isinstance(found, Criterion) or callable(found):
         return _resolve(cast("CriterionLike", found), None)
     raise UsageError(

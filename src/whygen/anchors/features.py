@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.anchors.samples import Prepared
-from whygen.encoders import Colours, ImageEncoder, PixelPatches, load_image_encoder
+from whygen.encoders import Colours, ImageEncoder, PixelPatches, brought_encoder, load_image_encoder
 from whygen.errors import UsageError
 from whygen.media.pictures import picture_of
 from whygen.models.latent import Floats
@@ -63,11 +63,16 @@ def open_encoder(
 ) -> ImageEncoder | Callable[[Floats], NDArray[Any]] | None:
     """An encoder of pictures by name is opened; anything else is as given.
 
+    What an installed package, or ``py/package.module:callable``, brings is taken as if it had been given.
+
     Raises:
         UsageError: if it is no encoder, or none of that name is known.
     """
     if isinstance(encoder, str):
-        return load_image_encoder(encoder)
+        found = brought_encoder(encoder)
+        if found is None:
+            return load_image_encoder(encoder)
+        encoder = cast("ImageEncoder", found)  # or whatever it is: told below
     if encoder is None or callable(encoder) or isinstance(encoder, ImageEncoder):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not typed
         return encoder
     raise UsageError(

@@ -79,7 +79,7 @@ def anchors(
         trained=None if trained is None else _labels(trained),
         shape=None if shape is None else _whole_numbers("--shape", shape),
         value_range=None if value_range is None else _range(value_range),
-        encoder=_callable("--encoder", encoder) if encoder is not None and encoder.startswith("py/") else encoder,
+        encoder=encoder,
         classifier=_callable("--classifier", classifier),
         select=select,
         space=space,

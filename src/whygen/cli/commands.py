@@ -1,4 +1,5 @@
-"""Finding commands: whygen's own, and those of other packages (entry points of the group ``whygen.commands``).
+"""Finding commands: whygen's own, those of other packages (entry points of the group ``whygen.commands``), and
+``py/package.module:callable``.
 
 A command is a function that Typer can read, or a `typer.Typer` with commands of its own. It is loaded when it is
 called: listing the commands imports none of them, so that help is there at once, and a package that cannot be loaded
@@ -10,16 +11,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from importlib import metadata
 from typing import Any, Final, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from whygen import plugins
 from whygen.cli.outermost import Stopped
 from whygen.errors import MissingError
-from whygen.plugins import COMMANDS, entries
-from whygen.safe import is_stop, visible
+from whygen.safe import visible
 
 OWN: Final[Mapping[str, str]] = {
     "demo": "Explain a real prompt to a language model, and what a VAE has learned; no network, under two minutes.",
@@ -79,18 +79,16 @@ def _stopped() -> Generator[None, None, None]:
         raise Stopped(str(stop)) from stop
 
 
-def _entries() -> dict[str, metadata.EntryPoint]:
+def _entries() -> Mapping[str, plugins.Plugin]:
     """Commands of other packages, under names that whygen does not use itself."""
-    return {name: entry for name, entry in entries(COMMANDS).items() if name not in OWN}
+    return plugins.entries(plugins.COMMANDS, OWN)
 
 
 def _listed(name: str) -> Any:
     """What the list shows of a command: of another package, what that says of itself."""
     if name in OWN:
         return TyperCommand(name, help=OWN[name])
-    package = _entries()[name].dist
-    said = "" if package is None else f"{package.metadata['Summary'] or ''} ({package.name})"
-    return TyperCommand(name, help=visible(said.strip()))
+    return TyperCommand(name, help=visible(_entries()[name].package))
 
 
 def _called(name: str) -> Any:
@@ -101,15 +99,13 @@ def _called(name: str) -> Any:
     if name in OWN:
         room = importlib.import_module(f"whygen.cli.{name}")
         return _read(name, getattr(room, "app", None) or getattr(room, name))
+    if name.startswith(plugins.PYTHON):
+        return plugins.brought(plugins.COMMANDS, name, argument="command", read=lambda found: _read(name, found))
     if name in (others := _entries()):
-        entry = others[name]
         try:
-            return _read(name, entry.load())
-        except BaseException as error:  # code of others, which may do anything
-            if is_stop(error):
-                raise
-            why = f"{type(error).__name__}: {error}"
-            return _told(name, f"The command {name!r} is installed ({entry.value}) and cannot be loaded: {why}.")
+            return others[name].load(lambda found: _read(name, found))
+        except MissingError as error:
+            return _told(name, str(error))
     if name in KEPT_APART:
         package = KEPT_APART[name]
         return _told(name, f"`whygen {name}` is in the package {package}. Install it: pip install {package}")

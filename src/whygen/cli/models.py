@@ -22,8 +22,6 @@ def models(as_json: common.AsJson = False, debug: common.Debug = False) -> None:
         table.add_row(f"{provider.name}/NAME", provider.summary, ", ".join(provider.names()) or "any")
     console = common.console_for_output()
     console.print(table)
-    for broken in broken_providers():
-        console.print(
-            f"{broken.name}/ is installed and cannot be loaded: {broken.reason}", markup=False, style="yellow"
-        )
+    for why in broken_providers().values():
+        console.print(why, markup=False, style="yellow")
     console.print("A provider's name always wins over a service of the same name.", style="dim")

@@ -1,12 +1,16 @@
-"""Finding an encoder by name."""
+"""Finding an encoder by name: whygen's own, one that an installed package brings, or ``py/package.module:callable``."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
+import numpy as np
+
+from whygen import plugins
 from whygen._arguments import typed
 from whygen.encoders.frames import ByPicture, FrameColours, SeesPictures
 from whygen.encoders.log_mel import LogMel
@@ -15,9 +19,71 @@ from whygen.encoders.protocols import ImageEncoder, TextEncoder, TimedEncoder
 from whygen.encoders.word_vectors import SUFFIXES, open_word_vectors
 from whygen.errors import MissingExtraError, UnknownNameError, UsageError
 from whygen.remote import Service, find_service, is_service
+from whygen.safe import is_stop, says
+from whygen.types import Vectors
 
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 """What the extra ``encoder`` carries: this model, with its weights."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TextFunction:
+    """A function from texts to vectors ``(n, d)`` as an encoder; the set of a text's tokens has one point.
+
+    Attributes:
+        name: what is written into the record.
+        function: takes a list of texts, and gives one vector for each; only its direction counts.
+    """
+
+    name: str
+    function: Callable[[list[str]], Any]
+
+    def sentences(self, texts: Sequence[str]) -> Vectors:
+        """One vector of length one for each text, shape ``(n, d)``.
+
+        Raises:
+            UsageError: if the function raises, or gives anything else than one finite vector for each text.
+        """
+        given = list(texts)
+        try:
+            found = np.asarray(self.function(given), dtype=np.float64)
+        except BaseException as error:  # code of others, which may do anything
+            if is_stop(error):
+                raise
+            raise UsageError(f"encoder={self.name!r} raised {says(error)}, given {len(given)} texts.") from error
+        if found.ndim != 2 or len(found) != len(given) or not np.isfinite(found).all():
+            raise UsageError(
+                f"encoder={self.name!r} gave an array of shape {found.shape} for {len(given)} texts: it must give "
+                f"({len(given)}, dim), one finite vector for each."
+            )
+        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-300)  # none stays none
+
+    def tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        return [vector[None] for vector in self.sentences(texts)]
+
+
+def brought_encoder(name: str) -> object | None:
+    """What an installed package, or ``py/package.module:callable``, brings under a name; None for any other name.
+
+    Raises:
+        UsageError: if the path cannot be read, or its module or class raises.
+        MissingError: if there is no such module or attribute, or an installed one cannot be loaded.
+    """
+    return None if name in OWN else plugins.brought(plugins.ENCODERS, name, argument="encoder")
+
+
+def known_encoders() -> list[str]:
+    """Names of encoders: whygen's own that need no path, and those of installed packages."""
+    return [*OWN, *plugins.entries(plugins.ENCODERS, OWN)]
+
+
+def _must_be(kind: type[T], found: object, name: str, needs: str) -> T:
+    if isinstance(found, kind):
+        return found
+    raise UsageError(f"encoder={name!r} is a {type(found).__name__}, and here it must be {needs}.")
 
 
 def has_text_encoder() -> bool:
@@ -34,7 +100,9 @@ def load_text_encoder(name: str = "auto", *, device: str | None = None, base_url
 
     Args:
         name: ``auto``, a model on the hub, a folder, a word2vec or GloVe file, ``openai/NAME``, or ``SERVICE/NAME``
-            with ``SERVICE_BASE_URL`` in the environment. The packaged model is also found by its own name.
+            with ``SERVICE_BASE_URL`` in the environment. The packaged model is also found by its own name. Or
+            ``py/package.module:callable``, or a name that an installed package brings (entry point group
+            ``whygen.encoders``): a `TextEncoder`, its class, or a function from texts to vectors (`TextFunction`).
         device: as torch names it (``cpu``, ``cuda:0``); the best there is unless given.
         base_url: address of a server for ``openai/NAME``, if not OpenAI's own.
 
@@ -44,6 +112,10 @@ def load_text_encoder(name: str = "auto", *, device: str | None = None, base_url
             hub.
         UsageError: if the device cannot be used, or the model has no token embeddings.
     """
+    if (found := brought_encoder(name)) is not None:
+        if callable(found) and not isinstance(found, TextEncoder):
+            return TextFunction(name, found)
+        return _must_be(TextEncoder, found, name, "one of texts: an object with name, sentences() and tokens()")
     if Path(name).suffix in SUFFIXES and Path(name).is_file():
         return open_word_vectors(name)
     service, _, model = name.partition("/")
@@ -98,7 +170,8 @@ def load_image_encoder(name: str = "auto", *, device: str | None = None) -> Imag
 
     Args:
         name: ``patches`` or ``colour`` (no weights), ``dinov2``, ``clip``, any transformers vision model by hub name or
-            folder, or ``auto``: dinov2 if its weights are on this machine, else patches.
+            folder, or ``auto``: dinov2 if its weights are on this machine, else patches. Or
+            ``py/package.module:callable``, or a name that an installed package brings: an `ImageEncoder` or its class.
         device: as torch names it; the best there is unless given.
 
     Raises:
@@ -108,6 +181,8 @@ def load_image_encoder(name: str = "auto", *, device: str | None = None) -> Imag
     """
     if name == "auto":
         name = "dinov2" if _installed("torch") and _installed("transformers") and _on_this_machine() else "patches"
+    if (found := brought_encoder(name)) is not None:
+        return _must_be(ImageEncoder, found, name, "one of pictures: an object with name, images(), patches(), means()")
     if name in PIXELS:
         return PIXELS[name]()
     for package in ("torch", "transformers"):
@@ -136,7 +211,8 @@ def load_timed_encoder(kind: Literal["sound", "frames"], encoder: object = "auto
     Args:
         kind: what is to be encoded.
         encoder: ``auto``, a name, an open encoder, or, for videos, any object that has ``name`` and
-            ``images(pictures)``, which then sees each frame.
+            ``images(pictures)``, which then sees each frame; a name may be one of an installed package, or
+            ``py/package.module:callable``.
 
     Raises:
         UnknownNameError: if there is none of that name for that kind.
@@ -144,10 +220,13 @@ def load_timed_encoder(kind: Literal["sound", "frames"], encoder: object = "auto
     """
     if kind not in _PLURAL:
         raise UnknownNameError("kind", kind, _PLURAL)
+    if isinstance(encoder, str) and (found := brought_encoder(encoder)) is not None:
+        encoder = found
     if isinstance(encoder, str):
         known = {name: made for name, made in ((each, TIMED[each]()) for each in TIMED) if made.kind == kind}
         if encoder != "auto" and encoder not in known:
-            raise UnknownNameError(f"encoder of {_PLURAL[kind]}", encoder, [*known, "auto"])
+            others = plugins.entries(plugins.ENCODERS, OWN)
+            raise UnknownNameError(f"encoder of {_PLURAL[kind]}", encoder, [*known, "auto", *others])
         return next(iter(known.values())) if encoder == "auto" else known[encoder]
     if isinstance(encoder, TimedEncoder) and encoder.kind == kind:
         return encoder
@@ -158,5 +237,8 @@ def load_timed_encoder(kind: Literal["sound", "frames"], encoder: object = "auto
         "object with tracks() (see whygen.encoders.TimedEncoder)."
     )
 
+
+OWN = ("auto", PACKAGED, *PIXELS, *VISION, *TIMED)
+"""Names that are whygen's own; hub names, folders and files are names, too."""
 
 _PLURAL = {"sound": "sounds", "frames": "videos"}

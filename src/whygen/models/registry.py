@@ -3,56 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from typing import cast
 
+from whygen import plugins
 from whygen._arguments import typed
-from whygen.errors import UsageError
+from whygen.errors import MissingError, UsageError
 from whygen.models.names import SERVICES, no_uri
 from whygen.models.protocols import Model, ModelOptions, Provider
 from whygen.remote import is_service
-from whygen.safe import is_stop, says
-
-GROUP = "whygen.models"
-"""The entry point group. Each entry is a function without arguments that returns a `Provider`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A provider whose package cannot be loaded: its entry point, and why."""
-
-    name: str
-    reason: str
 
 
 @cache
-def _found() -> tuple[dict[str, Provider], tuple[Broken, ...]]:
-    """All providers, read once a process: installing a package needs a new one anyway.
-
-    Of two providers of one name the built-in one stays, so that installing a package never changes what a URI means.
-    """
+def _found() -> tuple[dict[str, Provider], dict[str, str]]:
+    """All providers that can be loaded, and why the others cannot."""
     found: dict[str, Provider] = {}
-    broken: list[Broken] = []
-    entries = {(entry.name, entry.value): entry for entry in metadata.entry_points(group=GROUP)}
-    for name, value in sorted(entries, key=lambda key: (key[0], not key[1].startswith("whygen."), key[1])):
-        if name in found:
-            broken.append(Broken(name, f"{value} is left out, because another package offers a provider of this name"))
-            continue
+    broken = dict(plugins.left_out(plugins.MODELS))
+    for name, plugin in plugins.entries(plugins.MODELS).items():
         try:
-            found[name] = _load(entries[name, value])
-        except BaseException as error:  # a package of others, which may do anything
-            if is_stop(error):
-                raise
-            broken.append(Broken(name, says(error)))
-    return found, tuple(broken)
+            found[name] = plugin.load(_provider)
+        except MissingError as error:
+            broken[name] = str(error)
+    return found, broken
 
 
-def _load(entry: metadata.EntryPoint) -> Provider:
-    made: object = cast(Callable[[], object], entry.load())()
+def _provider(loaded: object) -> Provider:
+    made = loaded if isinstance(loaded, Provider) else cast(Callable[[], object], loaded)()
     if not isinstance(made, Provider):
-        raise TypeError(f"{entry.value} returned a {type(made).__name__}, not a whygen.models.Provider")
+        raise TypeError(f"it gives a {type(made).__name__}, not a whygen.models.Provider")
     return made
 
 
@@ -61,9 +39,9 @@ def providers() -> dict[str, Provider]:
     return dict(_found()[0])
 
 
-def broken_providers() -> tuple[Broken, ...]:
-    """Providers that are installed and cannot be loaded. They do not keep the others from working."""
-    return _found()[1]
+def broken_providers() -> dict[str, str]:
+    """Why providers that are installed are not there, by name. They do not keep the others from working."""
+    return dict(_found()[1])
 
 
 def open_uri(uri: str, options: ModelOptions) -> object:
@@ -80,9 +58,8 @@ def open_uri(uri: str, options: ModelOptions) -> object:
     known = providers()
     if slash and name and provider in known:
         return known[provider].open(name, options)
-    reasons = {broken.name: broken.reason for broken in broken_providers()}
-    if provider in reasons:
-        raise UsageError(f"The provider {provider!r} is installed and cannot be loaded: {reasons[provider]}.")
+    if provider in broken_providers():
+        raise MissingError(broken_providers()[provider])
     if slash and name and (provider in SERVICES or is_service(provider)):
         from whygen.models.openai import open_openai
 

@@ -20,7 +20,7 @@ from whygen.models import ModelOptions
 from whygen.prompt.designs import Design
 from whygen.prompt.edits import REGIONS
 from whygen.prompt.kernels import Kernel
-from whygen.prompt.operators import Operator, OperatorOptions
+from whygen.prompt.operators import OperatorLike, OperatorOptions
 from whygen.prompt.targets import TargetLike, brought_target
 from whygen.prompt.units import Kind
 from whygen.types import Edit, Settings, Source
@@ -96,7 +96,7 @@ class PromptOptions:
         ),
     ] = ()
     operator: Annotated[
-        OperatorName | str | Operator,
+        OperatorName | OperatorLike,
         Option(
             "{names}: what happens to a unit that is not kept.",
             "Or an object of your own (METHODS A4).",

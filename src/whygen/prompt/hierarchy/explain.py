@@ -24,7 +24,7 @@ from whygen.prompt.hierarchy.search import Search
 from whygen.prompt.hierarchy.skeleton import MOST_CHILDREN, Skeleton, lay_out, parse_levels
 from whygen.prompt.hierarchy.together import FEWEST, MOST, pairs_of_leaves
 from whygen.prompt.interactions import Interaction
-from whygen.prompt.operators import Operator, OperatorOptions, Tools, load_operator
+from whygen.prompt.operators import OperatorLike, OperatorOptions, Tools, load_operator
 from whygen.prompt.options import EstimandName, PromptOptions, SurrogateName
 from whygen.prompt.plan import REDRAWS, Plan
 from whygen.prompt.question import encoder_for, find_encoder
@@ -49,7 +49,7 @@ def explain_hierarchy(
     budget: int = 512,
     hierarchy: str = "auto",
     pin: Sequence[str] = (),
-    operator: str | Operator = "delete",
+    operator: OperatorLike = "delete",
     operator_options: OperatorOptions | None = None,
     target: TargetLike = "auto",
     encoder: str | TextEncoder = "auto",

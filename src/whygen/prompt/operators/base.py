@@ -7,6 +7,7 @@ units' own affair (`Units.join`), so that chats and templates need no operators 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -18,6 +19,7 @@ from whygen.encoders import TextEncoder
 from whygen.errors import UsageError
 from whygen.models import Model, ModelOptions
 from whygen.prompt.units import Piece, Sent, Units
+from whygen.safe import is_stop, says
 from whygen.types import Settings
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -145,6 +147,45 @@ class Unprepared(Operator):
 
     def parts(self, units: Units, mask: Mask) -> list[str]:
         raise not_ready(self.name)
+
+
+@dataclass(frozen=True)
+class Rewrite(Unprepared):
+    """Put what a function makes of each unit in its place: ``function(text) -> text``; an empty one takes it away.
+
+    Attributes:
+        function: takes the visible text of a unit; the same text must give the same text. Equal units are asked for
+            once.
+        name: what is written into the record.
+    """
+
+    function: Callable[[str], object]
+    name: str
+
+    def prepare(self, units: Units, tools: Tools) -> Operator:
+        """Ask the function for every unit.
+
+        Raises:
+            UsageError: if it raises, gives no text, or changes no unit.
+        """
+        del tools
+        found = {text: self._of(text) for text in dict.fromkeys(units.texts)}
+        replacements = tuple(found[text] for text in units.texts)
+        return substitute(self.name, units, replacements, advice="Let the function change them, or pin them.")
+
+    def _of(self, text: str) -> str:
+        try:
+            made = self.function(text)
+        except BaseException as error:  # code of others, which may do anything
+            if is_stop(error):
+                raise
+            raise UsageError(f"operator={self.name!r} raised {says(error)}, given {shown([text])}.") from error
+        if isinstance(made, str):
+            return made
+        raise UsageError(
+            f"operator={self.name!r} gave a {type(made).__name__} for {shown([text])}: it must give the text that "
+            "stands in its place, and an empty one to take it away."
+        )
 
 
 def not_ready(name: str) -> UsageError:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeAlias
 
+from whygen import plugins
 from whygen.errors import UnknownNameError, UsageError
-from whygen.prompt.operators.base import Delete, Operator, Placeholder
+from whygen.prompt.operators.base import Delete, Operator, Placeholder, Rewrite
 from whygen.prompt.operators.infill import Neutral
 from whygen.prompt.operators.noise import SCALE, EmbeddingNoise
 from whygen.prompt.operators.paraphrase import Paraphrase
 from whygen.prompt.operators.synonyms import Synonym, read_lexicon
+
+OperatorLike: TypeAlias = str | Operator | Callable[[str], str]
+"""A name, an operator, or a function from the text of a unit to the text that stands in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,25 +95,36 @@ BELONGS: dict[str, tuple[str, ...]] = {
 """Which operators each option goes with."""
 
 
+def known_operators() -> list[str]:
+    """Names of operators: whygen's own, and those of installed packages."""
+    return [*OPERATORS, *plugins.entries(plugins.OPERATORS, OPERATORS)]
+
+
 def load_operator(
-    operator: str | Operator, options: OperatorOptions | None = None, *, placeholder: str | None = None
+    operator: OperatorLike, options: OperatorOptions | None = None, *, placeholder: str | None = None
 ) -> Operator:
-    """The operator of that name, or the object as it is. Before it renders, ``prepare`` makes it ready for a prompt.
+    """The operator that is meant. Before it renders, ``prepare`` makes it ready for a prompt.
 
     Args:
-        operator: a name of `OPERATORS`, or an `Operator` of your own.
-        options: what it is told.
+        operator: a name of `OPERATORS`; an `Operator` of your own, or a function from the text of a unit to the text
+            that stands in its place (see `Rewrite`); ``py/package.module:callable`` for one of these, or a name that
+            an installed package brings (entry point group ``whygen.operators``).
+        options: what one of whygen's own is told.
         placeholder: the text for ``placeholder``, where no options are given; others leave it aside.
 
     Raises:
         UnknownNameError: if there is no such operator.
         UsageError: if an option belongs to another operator or cannot work, or the object is no operator.
+        MissingError: if there is no such module or attribute, or an installed operator cannot be loaded.
     """
     told = options or OperatorOptions()
     if not isinstance(operator, str):
-        return _own(operator, told)
+        return _own(operator, told, name=getattr(operator, "__qualname__", None) or type(operator).__name__)
     if operator not in OPERATORS:
-        raise UnknownNameError("operator", operator, OPERATORS)
+        found = plugins.brought(plugins.OPERATORS, operator, argument="operator")
+        if found is None:
+            raise UnknownNameError("operator", operator, known_operators())
+        return _own(found, told, name=operator)
     strange = [name for name in told.given() if operator not in BELONGS[name]]
     if strange:
         meant = ", ".join(f"{name} goes with operator={' or '.join(map(repr, BELONGS[name]))}" for name in strange)
@@ -118,12 +134,17 @@ def load_operator(
     return OPERATORS[operator](told)
 
 
-def _own(operator: object, options: OperatorOptions) -> Operator:
+def _own(operator: object, options: OperatorOptions, *, name: str) -> Operator:
     if options.given():
-        raise UsageError(f"operator is an object, and takes no options: leave out {', '.join(options.given())}.")
-    if not isinstance(operator, Operator):
         raise UsageError(
-            f"operator is a {type(operator).__name__}: give one of {', '.join(sorted(OPERATORS))}, or an object of a "
-            "subclass of whygen.prompt.operators.Operator, which has a name and parts(units, mask)."
+            f"operator={name!r} is not whygen's own, and takes no options: leave out {', '.join(options.given())}."
         )
-    return operator
+    if isinstance(operator, Operator):
+        return operator
+    if callable(operator):
+        return Rewrite(operator, name)
+    raise UsageError(
+        f"operator is a {type(operator).__name__}: give one of {', '.join(known_operators())}, a function from the "
+        "text of a unit to what stands in its place, or an object of a subclass of whygen.prompt.operators.Operator, "
+        "which has a name and parts(units, mask)."
+    )

@@ -21,7 +21,6 @@ from whygen.prompt.targets.scored import Contains, ContrastiveLogProbability, Lo
 from whygen.prompt.targets.spans import Span, check_span, span_name
 from whygen.prompt.targets.structured import json_target, label_target, tool_target
 from whygen.results.prompt import TargetRecord
-from whygen.safe import is_stop
 
 TargetLike: TypeAlias = str | re.Pattern[str] | Target | Score
 """A name, with its argument after a colon; a compiled pattern; a target; or a callable that scores an answer."""
@@ -142,9 +141,12 @@ TARGETS: dict[str, Kind] = {
 }
 
 
+OWN = frozenset({"auto", *TARGETS})
+
+
 def known_targets() -> list[str]:
     """Names of targets: whygen's own, and those of installed packages."""
-    return [*TARGETS, "auto", *(name for name in plugins.entries(plugins.TARGETS) if name not in TARGETS)]
+    return [*TARGETS, "auto", *plugins.entries(plugins.TARGETS, OWN)]
 
 
 def brought_target(target: TargetLike) -> TargetLike:
@@ -154,33 +156,20 @@ def brought_target(target: TargetLike) -> TargetLike:
     and any name of whygen's own, is given back as it is.
 
     Raises:
-        UsageError: if it cannot be loaded, or is none of these.
-        MissingError: if there is no such module or attribute.
+        UsageError: if it is none of these, or a path that cannot be read.
+        MissingError: if there is no such module or attribute, or an installed one cannot be loaded.
     """
-    if not isinstance(target, str) or target.partition(":")[0] in {"auto", *TARGETS}:
+    if not isinstance(target, str) or target.partition(":")[0] in OWN:
         return target
     found = plugins.brought(plugins.TARGETS, target, argument="target")
     if found is None:
         return target
-    made = _made(target, found) if isinstance(found, type) else found
-    if isinstance(made, re.Pattern | Target) or callable(made):
-        return cast("TargetLike", made)
+    if isinstance(found, re.Pattern | Target) or callable(found):
+        return cast("TargetLike", found)
     raise UsageError(
-        f"target={target!r} is a {type(made).__name__}: it must be a target, its class, a compiled pattern, or a "
+        f"target={target!r} is a {type(found).__name__}: it must be a target, its class, a compiled pattern, or a "
         "callable that scores an answer."
     )
-
-
-def _made(name: str, kind: type) -> object:
-    try:
-        return kind()
-    except BaseException as error:  # code of others, which may do anything
-        if is_stop(error):
-            raise
-        raise UsageError(
-            f"target={name!r} is the class {kind.__name__}, and making one without arguments raised "
-            f"{type(error).__name__}: {error}. Name an object, or a function that scores an answer."
-        ) from error
 
 
 @typed()
