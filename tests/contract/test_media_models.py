@@ -13,6 +13,7 @@ from whygen.calls.store import Store
 from whygen.media import films, sounds
 from whygen.models import HasIdentity, Model, ModelOptions, batched, load_model, timed_kind
 from whygen.models.planted import MEDIA
+from whygen.testing import check_model
 from whygen.types import Failure, Output, Request, Sound, Video, output_from_json, output_json
 
 PROMPTS = ["a high bell", "", "low then fast, a red circle to the left", "Naïve café 東京!", "nothing at all"]
@@ -62,15 +63,8 @@ def test_each_answer_is_what_the_model_promises_and_can_be_read(model: Model) ->
             assert films.frames(output.medium).shape[0] == output.medium.count
 
 
-def test_order_is_kept_and_the_batch_makes_no_difference(model: Model) -> None:
-    together = [output.medium for output in answers(model, PROMPTS)]
-    alone = [answers(model, [prompt])[0].medium for prompt in PROMPTS]
-    backwards = [output.medium for output in answers(model, PROMPTS[::-1])][::-1]
-    assert together == alone == backwards
-
-
-def test_the_same_request_gives_the_same_bytes(model: Model) -> None:
-    assert [o.medium for o in answers(model, PROMPTS)] == [o.medium for o in answers(model, PROMPTS)]
+def test_it_is_a_model(model: Model) -> None:
+    check_model(model, prompts=PROMPTS)
 
 
 @pytest.mark.parametrize("name", ["synth-noisy", "film-noisy"])

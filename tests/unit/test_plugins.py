@@ -6,12 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from whygen import explain_prompt, load, plugins, testing
 from whygen.cli import commands, main
+from whygen.models import registry
+from whygen.results import PromptExplanation
 
 PLUGIN = Path(__file__).parents[1] / "plugin_pkg"
 
@@ -28,6 +32,27 @@ def whygen(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from whygen.cli import main; main()", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(site)}
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
+
+
+@pytest.fixture
+def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The package in this process, which reads entry points once."""
+    monkeypatch.syspath_prepend(str(site))
+    caches = (plugins._found.cache_clear, registry._found.cache_clear)
+    for clear in caches:
+        clear()
+    yield
+    monkeypatch.undo()
+    for clear in caches:
+        clear()
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """The exit code of a command, and what it writes on either stream."""
+    with pytest.raises(SystemExit) as end:
+        main(list(words))
+    said = capsys.readouterr()
+    return int(end.value.code or 0), said.out, said.err
 
 
 def test_a_package_adds_a_command(site: Path) -> None:
@@ -47,13 +72,14 @@ def test_one_that_cannot_be_loaded_says_so_and_harms_no_other(site: Path) -> Non
     assert {"shout", "mute", "prompt", "reproduce"} <= set(listed.stdout.split())
     broken = whygen(site, "mute", "--any", "thing")
     assert broken.returncode == 3
-    assert "'mute' is installed (shout_models:no_such_command) and cannot be loaded: AttributeError" in broken.stderr
+    why = "The command 'mute' is installed (shout_models:no_such_command) and cannot be loaded: AttributeError"
+    assert why in broken.stderr
 
 
-def test_no_package_changes_a_command_of_whygen(site: Path) -> None:
-    done = whygen(site, "prompt", "planted/additive", "a red fox", "--dry-run")
-    assert done.returncode == 0
-    assert "calls" in done.stdout + done.stderr
+@pytest.mark.usefixtures("installed")
+def test_no_package_changes_a_command_of_whygen(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = told(capsys, "prompt", "planted/additive", "a red fox", "--dry-run", "--target", "tfidf")
+    assert (code, "calls" in out + err) == (0, True)
 
 
 def test_a_command_kept_apart_names_the_package_to_install(
@@ -91,30 +117,114 @@ def test_listing_the_commands_loads_none_of_them() -> None:
 ARGUMENTS = ["prompt", "shout/any", "be loud, please, or be quiet", "--no-cache", "--json"]
 
 
-def test_a_package_adds_a_target_by_name(site: Path) -> None:
-    done = whygen(site, *ARGUMENTS, "--target", "loudness")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["target"]["name"] == "score:loudness"
-    broken = whygen(site, *ARGUMENTS, "--target", "worst")
-    assert broken.returncode == 2
-    assert "target='worst' is installed (shout_models:no_such_target) and cannot be loaded" in broken.stderr
-    own = whygen(site, *ARGUMENTS, "--target", "tfidf")
-    assert json.loads(own.stdout)["target"]["name"] == "tfidf"
-    near = whygen(site, *ARGUMENTS, "--target", "loudnes")
-    assert near.returncode == 2
-    assert "loudness" in near.stderr
+@pytest.mark.usefixtures("installed")
+def test_a_package_adds_a_target_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = told(capsys, *ARGUMENTS, "--target", "loudness")
+    assert code == 0, err
+    assert json.loads(out)["target"]["name"] == "score:loudness"
+    code, _, err = told(capsys, *ARGUMENTS, "--target", "worst")
+    assert code == 3
+    assert "The target 'worst' is installed (shout_models:no_such_target) and cannot be loaded: Attribute" in err
+    _, out, _ = told(capsys, *ARGUMENTS, "--target", "tfidf")
+    assert json.loads(out)["target"]["name"] == "tfidf"
+    code, _, err = told(capsys, *ARGUMENTS, "--target", "loudnes")
+    assert (code, "loudness" in err) == (2, True)
 
 
-def test_a_package_adds_a_criterion_by_name(site: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("installed")
+def test_a_package_adds_a_criterion_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     samples = np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8)
     np.save(tmp_path / "a.npy", samples)
     given = ["anchors", "demo/digits-vae", "--anchors", str(tmp_path / "a.npy"), "--json", "--quiet", "--criteria"]
-    done = whygen(site, *given, "kld,brightness")
-    assert done.returncode == 0, done.stderr
-    assert [criterion["name"] for criterion in json.loads(done.stdout)["criteria"]] == ["kld", "brightness"]
-    near = whygen(site, *given, "kld,brightnes")
-    assert near.returncode == 2
-    assert "brightness" in near.stderr
+    code, out, err = told(capsys, *given, "kld,brightness")
+    assert code == 0, err
+    assert [criterion["name"] for criterion in json.loads(out)["criteria"]] == ["kld", "brightness"]
+    code, _, err = told(capsys, *given, "kld,brightnes")
+    assert (code, "brightness" in err) == (2, True)
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_is_installed_passes_the_checks_of_its_doors() -> None:
+    testing.check_model("shout/loud")
+    testing.check_target("loudness")
+    testing.check_operator("hush")
+    testing.check_encoder("letters")
+    testing.check_criterion("brightness")
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_operator_and_an_encoder_of_a_package_are_taken_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = told(capsys, *ARGUMENTS, "--operator", "hush", "--encoder", "letters", "--target", "cosine")
+    assert code == 0, err
+    found = json.loads(out)
+    assert (found["operator"], found["target"]["name"]) == ("hush", "cosine")
+    assert "letters" in found["target"]["distance"]
+    code, _, err = told(capsys, *ARGUMENTS, "--operator", "hus")
+    assert (code, "Did you mean 'hush'?" in err) == (2, True)
+    code, _, err = told(capsys, *ARGUMENTS, "--operator", "hush", "--placeholder", "x")
+    assert (code, "takes no options: leave out placeholder" in err) == (2, True), err
+
+
+QUITS = {
+    "provider": ["prompt", "quits/any", "a red fox ran", "--no-cache"],
+    "command": ["quits", "now"],
+    "target": [*ARGUMENTS, "--target", "quits"],
+    "operator": [*ARGUMENTS, "--operator", "quits"],
+    "encoder": [*ARGUMENTS, "--encoder", "quits", "--target", "cosine"],
+    "criterion": ["anchors", "demo/digits-vae", "--anchors", "SAMPLES", "--criteria", "quits"],
+}
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("kind", QUITS)
+def test_one_that_ends_the_program_says_so_in_one_sentence_at_every_door(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((4, 28, 28), np.uint8))
+    words = [str(tmp_path / "a.npy") if word == "SAMPLES" else word for word in QUITS[kind]]
+    code, _, err = told(capsys, *words)
+    assert code == 3, err
+    why = f"The {kind} 'quits' is installed (shout_models.quits:any) and cannot be loaded: SystemExit: not today."
+    assert f"{why} Install another version of its package, or ask its author." in err
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        ("operators", "delete"),
+        ("criteria", "sse"),
+        ("encoders", "patches"),
+        ("targets", "tfidf"),
+        ("commands", "prompt"),
+    ],
+)
+def test_no_package_changes_a_name_of_whygen(group: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if group != "commands":
+        _, out, _ = told(capsys, "list", group, "--json")
+        assert {"name": name, "from": "whygen"} in json.loads(out)[group]
+        assert sum(row["name"] == name for row in json.loads(out)[group]) == 1
+    _, out, _ = told(capsys, "doctor", "--json")
+    left = [finding["text"] for finding in json.loads(out)["findings"] if not finding["ok"]]
+    assert sum(f"{name!r} (shout_models:" in text and "whygen has one of this name" in text for text in left) == 1
+
+
+@pytest.mark.usefixtures("installed")
+def test_list_and_doctor_show_what_packages_bring(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = told(capsys, "list", "--json")
+    others = {kind: [row["name"] for row in rows if row["from"] != "whygen"] for kind, rows in json.loads(out).items()}
+    assert others == {
+        "targets": ["loudness", "quits", "worst"], "units": [], "operators": ["hush", "quits"], "estimands": [],
+        "criteria": ["brightness", "quits"], "encoders": ["letters", "quits"],
+    }  # fmt: skip
+    _, out, _ = told(capsys, "doctor", "--json")
+    findings = {finding["what"]: finding for finding in json.loads(out)["findings"]}
+    for well in ("provider shout", "command shout", "target loudness", "operator hush", "encoder letters"):
+        assert findings[well]["ok"], findings[well]
+    assert "Capitals of all kinds (shout-models)" in findings["operator hush"]["text"]
+    for broken in ("target worst", "command mute", "operator quits"):
+        assert not findings[broken]["ok"]
+        assert "cannot be loaded" in findings[broken]["text"]
 
 
 CODE = """
@@ -137,6 +247,27 @@ class Longest:
 class Needy:
     def __init__(self, more):
         raise AssertionError
+
+def loud(text):
+    return text.upper()
+
+def empty(text):
+    return ""
+
+def silent(text):
+    return None
+
+def torn(text):
+    raise LookupError("no such word")
+
+def lengths(texts):
+    return [[len(text), 1] for text in texts]
+
+def flat(texts):
+    return [len(text) for text in texts]
+
+def greet(name: str):
+    print("hello", name)
 """
 
 
@@ -159,6 +290,56 @@ def test_code_of_ones_own_is_a_target(path: str, name: str, capsys: pytest.Captu
         )
     assert end.value.code == 0
     assert json.loads(capsys.readouterr().out)["target"]["name"] == name
+
+
+PROMPT = ["prompt", "planted/additive", "a red fox ran", "--no-cache", "--json", "--target", "tfidf"]
+
+
+@pytest.mark.usefixtures("my_targets")
+@pytest.mark.parametrize("operator", ["loud", "empty"])
+def test_code_of_ones_own_is_an_operator(operator: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, err = told(capsys, *PROMPT, "--operator", f"py/my_targets:{operator}", "-o", str(tmp_path / "out"))
+    assert code == 0, err
+    assert json.loads(out)["operator"] == f"py/my_targets:{operator}"
+    found = load(tmp_path / "out")
+    assert isinstance(found, PromptExplanation)
+    assert found.evidence is not None
+    sent = {sample.prompt for sample in found.evidence.samples if sample.kind == "mask"}
+    assert ("A RED fox ran" if operator == "loud" else "fox ran") in sent
+
+
+@pytest.mark.usefixtures("my_targets")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--operator", "py/my_targets:silent"], "gave a NoneType for 'a': it must give the text"),
+        (["--operator", "py/my_targets:torn"], "raised LookupError: no such word, given 'a'"),
+        (["--operator", "py/my_targets:wrong"], "operator is a int"),
+        (["--operator", "py/my_targets"], "operator='py/my_targets': write py/package.module:callable"),
+        (["--encoder", "py/my_targets:flat", "--target", "cosine"], "gave an array of shape (1,) for 1 texts"),
+        (["--encoder", "py/my_targets:wrong", "--target", "cosine"], "is a int, and here it must be one of texts"),
+    ],
+)
+def test_code_that_is_no_operator_or_encoder_is_told(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = told(capsys, *PROMPT, *words)
+    assert (code, said in err) == (2, True), err
+
+
+@pytest.mark.usefixtures("my_targets")
+def test_code_of_ones_own_is_an_encoder_and_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = told(capsys, *PROMPT, "--encoder", "py/my_targets:lengths", "--target", "optimal-transport")
+    assert code == 0, err
+    assert "by py/my_targets:lengths" in json.loads(out)["target"]["distance"]
+    assert told(capsys, "py/my_targets:greet", "fox") == (0, "hello fox\n", "")
+    code, _, err = told(capsys, "py/my_targets:wrong")
+    assert (code, "command='py/my_targets:wrong'" in err) == (2, True), err
+
+
+def test_a_function_is_an_operator_in_python_too() -> None:
+    found = explain_prompt("planted/additive", "a red fox ran", operator=str.upper, target="tfidf", cache=None)
+    assert found.operator == "str.upper"
 
 
 @pytest.mark.usefixtures("my_targets")

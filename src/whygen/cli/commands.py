@@ -31,6 +31,7 @@ OWN: Final[Mapping[str, str]] = {
     "evaluate": "Measure how good a saved explanation is, each figure beside its chance level.",
     "check": "Check a saved explanation against rules. Exit code 0: all hold; 1: one does not; 2: a rule cannot be "
     "read.",
+    "list": "List the names that options take: targets, units, operators, estimands, criteria, encoders.",
     "models": "List the providers of models and the names each one knows.",
     "doctor": "Check the installation: packages, keys (never shown), the store of recorded answers.",
     "cache": "The store of recorded answers.",
@@ -101,15 +102,24 @@ def _called(name: str) -> Any:
         return _read(name, getattr(room, "app", None) or getattr(room, name))
     if name.startswith(plugins.PYTHON):
         return plugins.brought(plugins.COMMANDS, name, argument="command", read=lambda found: _read(name, found))
-    if name in (others := _entries()):
+    if name in _entries():
         try:
-            return others[name].load(lambda found: _read(name, found))
+            return loaded(name)
         except MissingError as error:
             return _told(name, str(error))
     if name in KEPT_APART:
         package = KEPT_APART[name]
         return _told(name, f"`whygen {name}` is in the package {package}. Install it: pip install {package}")
     return None
+
+
+def loaded(name: str) -> Any:
+    """The command of another package.
+
+    Raises:
+        MissingError: if it cannot be loaded.
+    """
+    return _entries()[name].load(lambda found: _read(name, found))
 
 
 def _read(name: str, made: object) -> Any:

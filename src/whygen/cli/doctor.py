@@ -6,7 +6,7 @@ import importlib.util
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -15,11 +15,18 @@ from rich.markup import escape
 from rich.table import Table
 
 import whygen
+from whygen import plugins
+from whygen.anchors.criteria import CRITERIA, by_name
 from whygen.calls import default_store_path, open_store
-from whygen.cli import common
+from whygen.cli import commands, common
+from whygen.encoders import OWN as ENCODER_NAMES
+from whygen.encoders import brought_encoder
 from whygen.errors import MissingError, UsageError, WhygenError
-from whygen.models import providers
+from whygen.models import broken_providers, providers
 from whygen.models.prices import VARIABLE, read_prices
+from whygen.prompt.operators import OPERATORS, load_operator
+from whygen.prompt.targets import OWN as TARGET_NAMES
+from whygen.prompt.targets import load_target
 from whygen.remote import find_service
 
 EXTRAS = {
@@ -53,7 +60,7 @@ class Finding:
 def doctor(as_json: common.AsJson = False, debug: common.Debug = False) -> None:
     """Check the installation: packages, keys (never shown), the store of recorded answers."""
     del debug
-    findings = [*_packages(), *_keys(), _store(), _providers()]
+    findings = [*_packages(), *_keys(), _store(), _providers(), *_plugins()]
     if as_json:
         rows = [{"what": f.what, "ok": f.well, "text": f.text} for f in findings]
         common.print_json({"whygen": whygen.__version__, "python": platform.python_version(), "findings": rows})
@@ -120,3 +127,30 @@ def _store() -> Finding:
 
 def _providers() -> Finding:
     return Finding("providers", True, ", ".join(sorted(providers())))
+
+
+def _plugins() -> Iterator[Finding]:
+    """What other packages bring, whether it can be loaded, and what is left out."""
+    doors: dict[str, tuple[Collection[str], Callable[[str], object]]] = {
+        plugins.TARGETS: (TARGET_NAMES, load_target),
+        plugins.OPERATORS: (OPERATORS, load_operator),
+        plugins.CRITERIA: (CRITERIA, lambda name: by_name(name, None)),
+        plugins.ENCODERS: (ENCODER_NAMES, brought_encoder),
+        plugins.COMMANDS: (commands.OWN, commands.loaded),
+    }
+    for why in broken_providers().values():
+        yield Finding("provider", False, why)
+    for name, provider in providers().items():
+        plugin = plugins.entries(plugins.MODELS)[name]
+        if not plugin.value.startswith("whygen."):
+            yield Finding(f"provider {name}", True, f"{provider.summary} ({plugin.value})")
+    for group, (own, opened) in doors.items():
+        what = plugins.DOORS[group]
+        for name, plugin in plugins.entries(group, own).items():
+            try:
+                opened(name)
+                yield Finding(f"{what} {name}", True, plugin.package or plugin.value)
+            except WhygenError as error:
+                yield Finding(f"{what} {name}", False, str(error))
+        for name, why in plugins.left_out(group, own):
+            yield Finding(f"{what} {name}", False, why)

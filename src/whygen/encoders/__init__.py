@@ -16,6 +16,7 @@ from whygen.encoders.protocols import HasVocabulary as HasVocabulary
 from whygen.encoders.protocols import ImageEncoder as ImageEncoder
 from whygen.encoders.protocols import TextEncoder as TextEncoder
 from whygen.encoders.protocols import TimedEncoder as TimedEncoder
+from whygen.encoders.registry import OWN as OWN
 from whygen.encoders.registry import PACKAGED as PACKAGED
 from whygen.encoders.registry import TextFunction as TextFunction
 from whygen.encoders.registry import brought_encoder as brought_encoder

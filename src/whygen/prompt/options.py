@@ -99,7 +99,7 @@ class PromptOptions:
         OperatorName | OperatorLike,
         Option(
             "{names}: what happens to a unit that is not kept.",
-            "Or an object of your own (METHODS A4).",
+            "Or py/package.module:callable, or a function or an object of your own (METHODS A4).",
             panel="For experts: the question",
             read_by=_EVERYWHERE | {EVALUATE},
         ),

@@ -17,7 +17,7 @@ from whygen.errors import UsageError
 from whygen.models import HasIdentity, Model, ModelOptions
 from whygen.prompt.answers import Answers
 from whygen.prompt.designs import Design
-from whygen.prompt.operators.base import Substitute
+from whygen.prompt.operators.base import Operator, Substitute
 from whygen.prompt.operators.loading import BELONGS
 from whygen.prompt.options import PRESETS, PromptOptions
 from whygen.prompt.picture_targets import PICTURE_TARGETS, load_picture_target
@@ -83,11 +83,12 @@ def model_recipe(model: Model) -> ModelRecipe:
     return ModelRecipe(uri=model.uri, server=None if server is None else str(server), identity=known, **told)
 
 
-def _operator(options: PromptOptions, operator: object, again: set[str]) -> OperatorRecipe:
+def _operator(options: PromptOptions, operator: Operator, again: set[str]) -> OperatorRecipe:
     replacements = operator.replacements if isinstance(operator, Substitute) else None
     if not isinstance(options.operator, str):
-        again.add("operator")
-        return OperatorRecipe(name=options.operator.name, replacements=replacements)
+        place = None if isinstance(options.operator, Operator) else _place_of(options.operator)
+        again.update(() if place else ("operator",))
+        return OperatorRecipe(name=place or operator.name, replacements=replacements)
     lexicon = options.lexicon
     return OperatorRecipe(
         name=options.operator,

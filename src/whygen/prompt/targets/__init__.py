@@ -18,6 +18,7 @@ from whygen.prompt.targets.protocol import ReadsReference as ReadsReference
 from whygen.prompt.targets.protocol import Target as Target
 from whygen.prompt.targets.protocol import Verb as Verb
 from whygen.prompt.targets.refusals import Refusal as Refusal
+from whygen.prompt.targets.registry import OWN as OWN
 from whygen.prompt.targets.registry import TARGETS as TARGETS
 from whygen.prompt.targets.registry import TargetLike as TargetLike
 from whygen.prompt.targets.registry import brought_target as brought_target

@@ -141,12 +141,13 @@ TARGETS: dict[str, Kind] = {
 }
 
 
-OWN = frozenset({"auto", *TARGETS})
+OWN = ("auto", *TARGETS)
+"""Names that are whygen's own."""
 
 
 def known_targets() -> list[str]:
     """Names of targets: whygen's own, and those of installed packages."""
-    return [*TARGETS, "auto", *plugins.entries(plugins.TARGETS, OWN)]
+    return [*OWN, *plugins.entries(plugins.TARGETS, OWN)]
 
 
 def brought_target(target: TargetLike) -> TargetLike:

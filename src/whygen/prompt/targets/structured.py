@@ -25,6 +25,8 @@ from whygen.texts import find_all, nfc, word_edges
 from whygen.types import Floats, Output, canonical_json
 
 AGREES = "1 if as the reference, else 0"
+ADVICE = "Ask for it in the prompt (and pin that part), or choose another target"
+"""What to do about a reference that cannot be read."""
 
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL | re.IGNORECASE)
 _MOST_STARTS = 64
@@ -50,7 +52,7 @@ class AnswerAgreement:
     read: Callable[[Output], Reading]
     needs_value: bool = True
     """Whether a reference without a value is an error; a tool not called, say, is a choice like any other."""
-    advice: str = "Ask for it in the prompt (and pin that part), or choose another target"
+    advice: str = ADVICE
     """What to do about such a reference."""
     verb: Verb = "answer"
 
@@ -90,7 +92,7 @@ class JsonField:
 
     def check(self, reference: Output) -> None:
         """Raise `DataError`, which shows the reference, if it has no such field."""
-        _check_reading(read_field(reference.text, self.path), reference, self.record, AnswerAgreement.advice)
+        _check_reading(read_field(reference.text, self.path), reference, self.record, ADVICE)
 
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Agreement, or minus the absolute difference where the first reference holds a number, shape ``(n,)``."""

@@ -1,0 +1,89 @@
+"""`whygen list`: the names that options take, whygen's own and those of installed packages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from whygen import plugins
+from whygen.cli import common
+from whygen.errors import UnknownNameError
+
+app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+def _targets() -> Iterable[str]:
+    from whygen.prompt.targets import OWN, TIMED_TARGETS
+
+    return [*OWN, *TIMED_TARGETS]
+
+
+def _units() -> Iterable[str]:
+    from whygen.prompt.units import CHAT_KINDS, SPLITTERS, TEMPLATE_KINDS, TOKEN
+
+    return [*SPLITTERS, TOKEN, *CHAT_KINDS, *TEMPLATE_KINDS]
+
+
+def _operators() -> Iterable[str]:
+    from whygen.prompt.operators import OPERATORS
+
+    return OPERATORS
+
+
+def _estimands() -> Iterable[str]:
+    from whygen.prompt.plan import ESTIMANDS
+
+    return ESTIMANDS
+
+
+def _criteria() -> Iterable[str]:
+    from whygen.anchors.criteria import CRITERIA
+
+    return ["auto", *CRITERIA]
+
+
+def _encoders() -> Iterable[str]:
+    from whygen.encoders import OWN
+
+    return OWN
+
+
+KINDS: Mapping[str, Callable[[], Iterable[str]]] = {
+    "targets": _targets, "units": _units, "operators": _operators, "estimands": _estimands, "criteria": _criteria,
+    "encoders": _encoders,
+}  # fmt: skip
+"""What can be listed, each with whygen's own names; other packages bring theirs by the entry point group."""
+
+
+@app.command("list")
+def names(
+    kind: Annotated[str | None, typer.Argument(help=f"{', '.join(KINDS)}; all of them unless given.")] = None,
+    as_json: common.AsJson = False,
+    debug: common.Debug = False,
+) -> None:
+    """List the names that options take: targets, units, operators, estimands, criteria, encoders."""
+    del debug
+    if kind is not None and kind not in KINDS:
+        raise UnknownNameError("kind", kind, KINDS)
+    found = {each: _rows(each) for each in ([kind] if kind else KINDS)}
+    if as_json:
+        common.print_json({each: [{"name": n, "from": whose} for n, whose in rows] for each, rows in found.items()})
+        return
+    table = Table("Kind", "Name", "From", box=None, header_style="bold")
+    for each, rows in found.items():
+        for name, whose in rows:
+            table.add_row(each, escape(name), escape(whose))
+    console = common.console_for_output()
+    console.print(table)
+    console.print("Your own code is py/package.module:callable, wherever one of these is taken.", style="dim")
+
+
+def _rows(kind: str) -> list[tuple[str, str]]:
+    """Names of a kind, and who brings each."""
+    own = dict.fromkeys(KINDS[kind]())
+    others = plugins.entries(f"whygen.{kind}", own)
+    return [*((name, "whygen") for name in own), *((name, each.package or each.value) for name, each in others.items())]

@@ -1,0 +1,3 @@
+"""A mistake: it ends the program as soon as it is imported."""
+
+raise SystemExit("not today")
