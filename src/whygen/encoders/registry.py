@@ -75,11 +75,6 @@ def brought_encoder(name: str) -> object | None:
     return None if name in OWN else plugins.brought(plugins.ENCODERS, name, argument="encoder")
 
 
-def known_encoders() -> list[str]:
-    """Names of encoders: whygen's own that need no path, and those of installed packages."""
-    return [*OWN, *plugins.entries(plugins.ENCODERS, OWN)]
-
-
 def _must_be(kind: type[T], found: object, name: str, needs: str) -> T:
     if isinstance(found, kind):
         return found
