@@ -10,12 +10,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen._arguments import check_fields, told
+from whygen._arguments import Option, check_fields, told
 from whygen.errors import DataError, UsageError
 from whygen.safe import clean
 
@@ -247,10 +247,21 @@ def prompt_json(prompt: Prompt) -> dict[str, JsonValue]:
 class Settings:
     """How to generate. Temperature 0 is greedy decoding, and then the seed plays no part."""
 
-    temperature: float = 0.0
-    max_tokens: int = 256
-    top_p: float | None = None
-    stop: tuple[str, ...] = ()
+    temperature: Annotated[
+        float,
+        Option(
+            "0 is greedy decoding; a model that draws begins with one noise for all.", panel="For experts: the answers"
+        ),
+    ] = 0.0
+    max_tokens: Annotated[int, Option("Length limit of an answer; 256.", panel="For experts: the answers")] = 256
+    top_p: Annotated[
+        float | None,
+        Option("Sampling: from the likeliest tokens of this mass.", panel="For experts: the answers"),
+    ] = None
+    stop: Annotated[
+        tuple[str, ...],
+        Option("A text that ends the answer; may be given again.", panel="For experts: the answers"),
+    ] = ()
     seed: int = 0
     extra: Mapping[str, JsonValue] = field(default_factory=dict[str, "JsonValue"])
     """Provider-specific parameters that change the answer (image guidance, number of steps ...)."""

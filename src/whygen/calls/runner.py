@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, TypeAlias, TypeGuard
+from typing import Annotated, Literal, TypeAlias, TypeGuard
 
-from whygen._arguments import check_fields, told
+from whygen._arguments import Option, check_fields, documented, told
 from whygen.calls.agenda import Agenda, Answer, Clock, End, EndedError, Gate, MonotonicClock, RetryPolicy
 from whygen.calls.batches import BatchDispatcher
 from whygen.calls.dispatch import Dispatcher, LocalDispatcher, RemoteDispatcher, Send
@@ -399,23 +399,28 @@ def _checked(uri: str, verb: Send, batch: Sequence[Request]) -> Sequence[Answer]
     return answers
 
 
+@documented
 @told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """How a run is made. What ends it early leaves a partial explanation, and everything recorded.
 
-    Attributes:
-        spending: the most it may spend in calls, tokens or money; never exceeded, not by what is in flight either.
-        rates: calls and tokens a minute.
-        deadline: seconds, after which nothing more is sent.
-        batch: ``provider`` hands the requests to the provider's batch endpoint: answers within a day, at about half the
-            price. A run that ends meanwhile is gone on with by the same call again, and asks for nothing twice.
+    What it may spend is never exceeded, not by what is in flight either.
     """
 
     spending: Budget = field(default_factory=Budget)
     rates: Rates = field(default_factory=Rates)
-    deadline: float | None = None
-    batch: Literal["provider"] | None = None
+    deadline: Annotated[
+        float | None, Option("Seconds, after which nothing more is sent.", panel="For experts: the run")
+    ] = None
+    batch: Annotated[
+        Literal["provider"] | None,
+        Option(
+            "provider: by its batch endpoint, within a day, at about half the price.",
+            "A run that ends meanwhile is continued by the same call again, and asks for nothing twice.",
+            panel="For experts: the run",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from whygen._arguments import check_fields, told
+from whygen._arguments import Option, check_fields, documented, told
 from whygen.calls.agenda import Answer
 from whygen.errors import UsageError
 from whygen.models.prices import Price
@@ -23,20 +23,31 @@ _LENGTHS = ("max_tokens", "max_completion_tokens")
 _CHOICES = ("n", "best_of")
 
 
+@documented
 @told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The most that a run may spend; ``None`` sets no bound. What is recorded already costs nothing.
+    """The most that a run may spend; ``None`` sets no bound. What is recorded already costs nothing."""
 
-    Attributes:
-        calls: sent to the model, those that failed and are repeated included.
-        tokens: read and written.
-        money: in the currency of the price, dollars in the table of `whygen.models.prices`.
-    """
-
-    calls: int | None = None
-    tokens: int | None = None
-    money: float | None = None
+    calls: Annotated[
+        int | None,
+        Option(
+            "The most calls that are sent, repeated ones included.", panel="For experts: the run", flag="--max-calls"
+        ),
+    ] = None
+    tokens: Annotated[
+        int | None,
+        Option("The most tokens the run may read and write.", panel="For experts: the run", flag="--token-budget"),
+    ] = None
+    money: Annotated[
+        float | None,
+        Option(
+            "The most the run may cost, in dollars; the price must be known.",
+            "It is that of the table of `whygen.models.prices`, in whatever currency that is.",
+            panel="How much to spend",
+            flag="--max-cost",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -361,13 +372,18 @@ _MINUTE = 60.0
 _ROUNDING = 1e-9
 
 
+@documented
 @told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """What an account allows in a minute; ``None`` sets no bound."""
 
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
+    requests_per_minute: Annotated[
+        float | None, Option("Calls a minute that the account allows.", panel="For experts: the run")
+    ] = None
+    tokens_per_minute: Annotated[
+        float | None, Option("Tokens a minute that the account allows.", panel="For experts: the run")
+    ] = None
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -11,7 +11,7 @@ import typer
 
 import whygen
 from whygen.cli import common
-from whygen.cli import inputs as given_inputs
+from whygen.cli.options import Given, Shown, made, with_options
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
 from whygen.plugins import imported
@@ -24,6 +24,7 @@ CONTROLS_HELP = "What shares are read against: auto, none, or of untrained,trivi
 CALIBRATION_HELP = "auto, conformal, mean-max, percentile or std."
 
 
+@with_options(Shown(ModelOptions, but=("base_url", "endpoint", "timeout")))
 def anchors(
     model: Annotated[str, typer.Argument(help="demo/digits-vae, diffusers/PATH, or py/package.module:callable.")],
     *,
@@ -56,17 +57,15 @@ def anchors(
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
     seed: common.Seed = 0,
-    device: common.Device = None,
-    dtype: given_inputs.DType = None,
-    batch_size: given_inputs.BatchSize = None,
     debug: common.Debug = False,
+    given: Given,
 ) -> None:
     """Explain which anchors a generative model knows, invents, half-knows or fails."""
     del debug  # read by the outermost handler of errors
-    given, held_out = _data(model, anchors, reference)
+    samples, held_out = _data(model, anchors, reference)
     explanation = whygen.explain_anchors(
         model,
-        given,
+        samples,
         reference=held_out,
         reference_role=cast(Literal["held-out", "training"], reference_role),
         criteria=criteria,
@@ -92,7 +91,7 @@ def anchors(
         mode=cast('Literal["L", "RGB"] | None', mode),
         scale=cast('Literal["logvar", "std", "var"] | None', scale),
         seed=seed,
-        options=ModelOptions(device=device, dtype=dtype, batch_size=batch_size),
+        options=made(ModelOptions, given),
         progress=common.progress_for(quiet, as_json=as_json),
     )
     common.show(explanation, out=out, as_json=as_json, quiet=quiet)

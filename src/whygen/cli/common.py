@@ -19,6 +19,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from whygen.calls import DEFAULT_STORE, Progress, RichProgress, Silent, open_store
+from whygen.cli.options import option
 from whygen.cli.outermost import say
 from whygen.errors import DataError, MissingError, StoreError
 from whygen.interrupts import INTERRUPTED
@@ -31,26 +32,20 @@ from whygen.texts import MAX_TEXT_BYTES, decoded, read_text_file
 
 ENDED_EARLY = 4
 
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the report and the saved explanation.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
-Seed = Annotated[int, typer.Option(help="Of the masks, the folds, the sign flips, and of sampling.")]
-BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Address of an OpenAI-compatible server.")]
-Endpoint = Annotated[str | None, typer.Option(help="Of a remote model: chat, completions, images or chat-images.")]
-Cache = Annotated[Path | None, typer.Option("--cache", help="File of recorded answers.")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep answers in memory only.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps ...; chosen automatically.")]
-MaxCost = Annotated[float | None, typer.Option(help="The most the run may cost, in dollars; the price must be known.")]
-MaxCalls = Annotated[int | None, typer.Option(help="The most calls that are sent, repeated ones included.")]
-TokenBudget = Annotated[int | None, typer.Option(help="The most tokens the run may read and write.")]
-Deadline = Annotated[float | None, typer.Option(help="Seconds, after which nothing more is sent.")]
-RequestsPerMinute = Annotated[float | None, typer.Option(help="Calls a minute that the account allows.")]
-TokensPerMinute = Annotated[float | None, typer.Option(help="Tokens a minute that the account allows.")]
-Batch = Annotated[
-    str | None, typer.Option("--batch", help="provider: by its batch endpoint, within a day, at about half the price.")
+Out = Annotated[
+    Path | None,
+    option("Where to write", "--out", "-o", help="Folder for the report and the saved explanation."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print calls, tokens and cost; send nothing.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+AsJson = Annotated[
+    bool, option("Where to write", "--json", help="One JSON document on stdout, everything else on stderr.")
+]
+DryRun = Annotated[bool, option("How much to spend", "--dry-run", help="Print calls, tokens and cost; send nothing.")]
+Quiet = Annotated[bool, option("For experts: the run", "--quiet", "-q", help="No progress and no summary.")]
+Cache = Annotated[Path | None, option("For experts: the run", "--cache", help="File of recorded answers.")]
+NoCache = Annotated[bool, option("For experts: the run", "--no-cache", help="Keep answers in memory only.")]
+Debug = Annotated[bool, option("For experts: the run", "--debug", help="Show the traceback of an error.")]
+Seed = Annotated[int, option("For experts: the run", help="Of everything random.")]
+Device = Annotated[str | None, option("For experts: the model", help="cpu, cuda, mps ...; chosen automatically.")]
 
 
 class _Console(Console):

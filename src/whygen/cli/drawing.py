@@ -3,30 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
 
-import typer
-
+from whygen._arguments import Option, Panel
 from whygen.errors import UsageError
 from whygen.models.names import SERVICES
+from whygen.prompt.options import EDIT, TEXT
 from whygen.remote import is_service
 from whygen.types import JsonValue
 
-Steps = Annotated[int | None, typer.Option("--steps", help="For models that draw: denoising steps.")]
-GuidanceScale = Annotated[
-    float | None, typer.Option("--guidance-scale", help="For models that draw: how strongly the text is followed.")
-]
-TrueCfgScale = Annotated[
-    float | None,
-    typer.Option("--true-cfg-scale", help="Pipelines such as Flux: how strongly the negative prompt is avoided."),
-]
-NegativePrompt = Annotated[
-    str | None, typer.Option("--negative-prompt", help="For models that draw: what the picture must not show.")
-]
-Size = Annotated[str | None, typer.Option("--size", metavar="WxH", help="For models that draw: such as 1024x768.")]
-NoiseSeed = Annotated[
-    int | None, typer.Option("--noise-seed", help="For models that draw: of the noise that every picture begins with.")
-]
+PANEL: Final[Panel] = "For experts: the answers"
+BOTH: Final = frozenset({TEXT, EDIT})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureSettings:
+    """What a model that draws is told, by the names of ``Settings.extra``."""
+
+    steps: Annotated[int | None, Option("For models that draw: denoising steps.", panel=PANEL, read_by=BOTH)] = None
+    guidance_scale: Annotated[
+        float | None, Option("For models that draw: how strongly the text is followed.", panel=PANEL, read_by=BOTH)
+    ] = None
+    true_cfg_scale: Annotated[
+        float | None,
+        Option("Pipelines such as Flux: how strongly the negative prompt is avoided.", panel=PANEL, read_by=BOTH),
+    ] = None
+    negative_prompt: Annotated[
+        str | None, Option("For models that draw: what the picture must not show.", panel=PANEL, read_by=BOTH)
+    ] = None
+    size: Annotated[
+        str | None, Option("For models that draw: WIDTHxHEIGHT, such as 1024x768.", panel=PANEL, read_by=BOTH)
+    ] = None
+    seed: Annotated[
+        int | None,
+        Option(
+            "For models that draw: of the noise that every picture begins with.",
+            panel=PANEL,
+            read_by=BOTH,
+            flag="--noise-seed",
+        ),
+    ] = None
+    image_guidance_scale: Annotated[
+        float | None, Option("How strongly the picture is kept.", panel=PANEL, read_by=frozenset({EDIT}))
+    ] = None
+    strength: Annotated[
+        float | None, Option("Image to image: share of noise, 0 to 1.", panel=PANEL, read_by=frozenset({EDIT}))
+    ] = None
+    mask: Annotated[
+        Path | None, Option("Inpainting: a picture, white where to paint.", panel=PANEL, read_by=frozenset({EDIT}))
+    ] = None
+
 
 _WRITERS = ("anthropic",)
 """Providers whose models answer with texts alone."""

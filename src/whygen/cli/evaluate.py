@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from whygen.cli import common
-from whygen.cli import inputs as given_inputs
+from whygen.cli.options import Given, Shown, made, with_options
 from whygen.errors import DataError
 from whygen.evaluation import evaluate as evaluation
 from whygen.evaluation.result import Evaluation, table
@@ -20,6 +20,7 @@ from whygen.results.files import try_folder
 from whygen.safe import read_json
 
 
+@with_options(Shown(ModelOptions))
 def evaluate(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that -o wrote.")],
     *,
@@ -54,15 +55,10 @@ def evaluate(
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
     seed: common.Seed = 0,
-    base_url: common.BaseUrl = None,
-    endpoint: common.Endpoint = None,
     cache: common.Cache = None,
     no_cache: common.NoCache = False,
-    device: common.Device = None,
-    dtype: given_inputs.DType = None,
-    batch_size: given_inputs.BatchSize = None,
-    timeout: given_inputs.Timeout = None,
     debug: common.Debug = False,
+    given: Given,
 ) -> None:
     """Measure how good a saved explanation is, each figure beside its chance level."""
     del debug
@@ -84,9 +80,7 @@ def evaluate(
         encoder=encoder,
         seed=seed,
         cache=common.store_path(cache, no_cache),
-        options=ModelOptions(
-            device=device, dtype=dtype, batch_size=batch_size, base_url=base_url, endpoint=endpoint, timeout=timeout
-        ),
+        options=made(ModelOptions, given),
         progress=common.progress_for(quiet, as_json=as_json),
         **choices,
     )

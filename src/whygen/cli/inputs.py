@@ -1,4 +1,4 @@
-"""What the commands about prompts take beside the prompt: inputs in a file, how to generate, how to open the model."""
+"""What the commands about prompts take beside the prompt: inputs in a file, and further settings of a service."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, cast
 
-import typer
-
+from whygen.cli.options import option
 from whygen.errors import DataError, UsageError
 from whygen.prompt.units import Input
 from whygen.safe import read_json
 from whygen.texts import read_text_file
 from whygen.types import Chat, JsonValue, Message, Template
 
-TopP = Annotated[float | None, typer.Option("--top-p", help="Sampling: from the likeliest tokens of this mass.")]
-Stop = Annotated[list[str] | None, typer.Option("--stop", help="A text that ends the answer; may be given again.")]
 Setting = Annotated[
     list[str] | None,
-    typer.Option("--setting", metavar="NAME=VALUE", help="A further parameter of the service; may be given again."),
+    option(
+        "For experts: the answers",
+        "--setting",
+        metavar="NAME=VALUE",
+        help="A further parameter of the service; may be given again.",
+    ),
 ]
-DType = Annotated[str | None, typer.Option("--dtype", help="Of a local model: float32, float16 or bfloat16.")]
-BatchSize = Annotated[int | None, typer.Option("--batch-size", help="Prompts in one batch of a local model.")]
-Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds that a server may be silent.")]
 
 PLACE = "{input}"
 """Where an input stands in a text that has a place for it."""

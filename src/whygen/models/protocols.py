@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen._arguments import check_fields, told
+from whygen._arguments import Option, check_fields, documented, told
 from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request, Settings
 
 
@@ -214,28 +214,39 @@ class Samples(Protocol):
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]: ...
 
 
+@documented
 @told
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions:
     """How to open a model. None means: choose by what is there.
 
-    Attributes:
-        device: ``cpu``, ``cuda``, ``mps`` ...
-        dtype: ``float32``, ``float16`` or ``bfloat16``.
-        batch_size: prompts in one batch of a local model.
-        base_url: address of a compatible server.
-        endpoint: of such a server: ``chat``, ``completions`` (base models), ``images``, or ``chat-images`` (models that
-            answer with pictures by chat).
-        timeout: seconds that a server may be silent before an answer is given up.
-        purpose: ``foresee`` opens a remote model without its key: calls are counted, and none can be made.
+    A model that is opened for the ``purpose`` to ``foresee`` needs no key: calls are counted, and none can be made.
     """
 
-    device: str | None = None
-    dtype: str | None = None
-    batch_size: int | None = None
-    base_url: str | None = None
-    endpoint: str | None = None
-    timeout: float | None = None
+    device: Annotated[
+        str | None, Option("cpu, cuda, mps ...; chosen automatically.", panel="For experts: the model")
+    ] = None
+    dtype: Annotated[
+        str | None, Option("Of a local model: float32, float16 or bfloat16.", panel="For experts: the model")
+    ] = None
+    batch_size: Annotated[
+        int | None, Option("Prompts in one batch of a local model.", panel="For experts: the model")
+    ] = None
+    base_url: Annotated[
+        str | None, Option("Address of an OpenAI-compatible server.", panel="For experts: the model")
+    ] = None
+    endpoint: Annotated[
+        str | None,
+        Option(
+            "Of a remote model: chat, completions, images or chat-images.",
+            "Base models have completions; models that answer with pictures by chat have chat-images.",
+            panel="For experts: the model",
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None,
+        Option("Seconds that a server may be silent.", "Then the answer is given up.", panel="For experts: the model"),
+    ] = None
     purpose: Literal["ask", "foresee"] = "ask"
 
     def __post_init__(self) -> None:

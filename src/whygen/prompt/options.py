@@ -185,7 +185,7 @@ class PromptOptions:
     ] = "auto"
     estimand: Annotated[
         EstimandName,
-        Option("{names}: what an attribution means (METHODS A1).", panel="What to measure", read_by=_ASKED),
+        Option("{names}: what an attribution means (METHODS A1).", read_by=_ASKED),
     ] = "banzhaf"
     keep: Annotated[
         float,
@@ -293,7 +293,7 @@ class PromptOptions:
         Option(
             "For long prompts: auto, or levels such as paragraph>sentence>word.",
             "Levels go from coarse to fine (METHODS A4).",
-            panel="What to explain",
+            panel="For experts: the question",
             read_by=frozenset({TEXT, HIERARCHY}),
         ),
     ] = None
@@ -346,7 +346,7 @@ class ForecastArguments(PromptOptions):
             "Or an open encoder (many prompts, one loading). Where the answers are pictures: patches, colour, dinov2, "
             "clip, a transformers vision model by name or folder, or an open encoder of pictures. Where they are "
             "sounds or videos: what `load_timed_encoder` takes.",
-            panel="What to measure",
+            panel="For experts: the answers",
             read_by=_BOTH,
         ),
     ] = "auto"
