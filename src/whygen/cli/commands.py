@@ -26,6 +26,7 @@ OWN: Final[Mapping[str, str]] = {
     "prompt": "Explain which units of a prompt drove what the model answered.",
     "edit": "Explain which words of an instruction, or which parts of a picture, changed what an editor made of it.",
     "anchors": "Explain which anchors a generative model knows, invents, half-knows or fails.",
+    "read": "Read a saved explanation again by another target, estimand, threshold or selection. No model is asked.",
     "report": "Write the HTML report of a saved explanation and print its summary.",
     "compare": "Compare two saved explanations unit by unit.",
     "evaluate": "Measure how good a saved explanation is, each figure beside its chance level.",

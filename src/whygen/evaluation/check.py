@@ -19,7 +19,7 @@ from whygen._arguments import typed
 from whygen.errors import MissingError, UsageError
 from whygen.evaluation.compare import compare
 from whygen.evaluation.measures.fidelity import heldout_r2
-from whygen.evaluation.result import DOCUMENT, Evaluation, between, digest_of, number
+from whygen.evaluation.result import DOCUMENT, Evaluation, between, number
 from whygen.evaluation.rules import (
     Answer,
     Attribution,
@@ -34,6 +34,7 @@ from whygen.evaluation.rules import (
     read_rule,
 )
 from whygen.results import AnchorExplanation, PromptExplanation, load
+from whygen.results.files import digest_of
 from whygen.results.prompt import UnitAttribution
 from whygen.results.records import Figure, Record, Text
 

@@ -25,10 +25,11 @@ from whygen.evaluation.measures import (
     randomisation,
     stability,
 )
-from whygen.evaluation.result import Evaluation, LeftOut, Measure, digest_of
+from whygen.evaluation.result import Evaluation, LeftOut, Measure
 from whygen.models import ModelOptions
 from whygen.results import AnchorExplanation, PromptExplanation, load
 from whygen.results.anchors import SCHEMA as ANCHORS_SCHEMA
+from whygen.results.files import digest_of
 from whygen.results.prompt import SCHEMA, Calls
 from whygen.version import __version__, versions
 

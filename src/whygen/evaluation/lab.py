@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from whygen.prompt.operators import Operator, Tools
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.question import Question, check, encoder_of_texts, prepare_units
 from whygen.prompt.recipe import model_options, needed, options_of
-from whygen.prompt.saved import OVERHEAD, outputs, recorded, references, units_of
+from whygen.prompt.saved import OVERHEAD, outputs, recorded, references, settings_of, units_of
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Units, shown, split
 from whygen.results.prompt import Calls, PromptExplanation, Section
@@ -306,14 +306,7 @@ class Lab:
         return replace(units, text=cut.text, pieces=cut.pieces)
 
     def _settings(self, seed: int | None) -> Settings:
-        kept = dict(self.explanation.settings)
-        if not kept:
-            raise UsageError(
-                "The explanation does not say how the model generated (details.json): load its folder, not the JSON "
-                "file alone."
-            )
-        stop = tuple(cast("list[str]", kept.pop("stop", [])))
-        settings = Settings(stop=stop, **cast("dict[str, Any]", kept))
+        settings = settings_of(self.explanation)
         return settings if seed is None else replace(settings, seed=seed)
 
     def _choices(self, *, other_units: bool = False, **changes: Any) -> PromptOptions:

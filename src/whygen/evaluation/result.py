@@ -5,7 +5,6 @@ The JSON (`Evaluation.to_dict`) is a contract, as that of an explanation is: fie
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +12,6 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from whygen.errors import FormatError, MissingError
-from whygen.results import AnchorExplanation, PromptExplanation
 from whygen.results.files import check_schema, document_bytes, read_document, write_together
 from whygen.results.prompt import Calls
 from whygen.results.records import Figure, Record, Text
@@ -154,12 +152,6 @@ class Evaluation(Record):
         return f"<Evaluation of {self.model}: {len(self.measures)} figures ({metrics}), {self.calls.asked} calls>"
 
     __str__ = __repr__
-
-
-def digest_of(explanation: PromptExplanation | AnchorExplanation) -> str:
-    """SHA-256 of an explanation's JSON, less the calls it made: these differ when recorded answers are read again."""
-    document = {name: value for name, value in explanation.to_dict().items() if name != "calls"}
-    return hashlib.sha256(document_bytes(document)).hexdigest()
 
 
 def table(measures: Iterable[Measure]) -> list[tuple[str, ...]]:

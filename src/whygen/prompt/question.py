@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -159,20 +159,39 @@ NOUNS: Mapping[OutputKind, str] = {"picture": "pictures", "sound": "sounds", "fr
 def prepare_units(units: Units, options: PromptOptions, *, model: Model, encoder: AnyEncoder, seed: int) -> Question:
     """The same for a prompt that is cut already."""
     target, texts = _target(options, encoder, model, units)
-    _check_target(target, options, answers=_answers(model, units))
-    plan = Plan(
-        options=options,
-        surrogate=_surrogate(options),
-        kernel=_kernel(options, texts),
-        fixed=_fixed(options, units),
-        verb=target.verb,
-        texts=target.texts if isinstance(target, Continues) else 1,
-        encoder=encoder,
-    )
+    check_target(target, options, answers=_answers(model, units))
+    plan = replace(plan_for(options, target, encoder=encoder, texts=texts), fixed=_fixed(options, units))
     operator = load_operator(options.operator, options.operator_options)
     question = Question(units, operator, target, plan, seed)
     question.design("known")  # refuse a budget before anything is paid
     return question
+
+
+def plan_for(
+    options: PromptOptions,
+    target: Target,
+    *,
+    encoder: AnyEncoder,
+    texts: str | TextEncoder,
+    kernel: Kernel | None = None,
+) -> Plan:
+    """How answers are read.
+
+    Args:
+        options: what was chosen.
+        target: what is measured.
+        encoder: as it was given.
+        texts: the encoder of texts, for kernels that need one.
+        kernel: of `local`, if not what the options name.
+    """
+    return Plan(
+        options=options,
+        surrogate=_surrogate(options),
+        kernel=kernel or _kernel(options, texts),
+        verb=target.verb,
+        texts=target.texts if isinstance(target, Continues) else 1,
+        encoder=encoder,
+    )
 
 
 def _units(prompt: Source, options: PromptOptions, model: Model) -> Units:
@@ -235,7 +254,7 @@ def encoder_of_texts(encoder: AnyEncoder, model: Model) -> str | TextEncoder:
 _PLURAL = {"picture": "pictures", "sound": "sounds", "frames": "videos"}
 
 
-def _check_target(target: Target, options: PromptOptions, *, answers: OutputKind) -> None:
+def check_target(target: Target, options: PromptOptions, *, answers: OutputKind) -> None:
     """Refuse choices that do not go with the target."""
     name = target.record.name
     if options.distribution is not None and not isinstance(target, Compares):

@@ -262,9 +262,9 @@ def opened_target(recipe: Recipe, *, encoder: Any = "auto", kind: OutputKind = "
     told = recipe.target
     by = recipe.encoder if isinstance(encoder, str) and encoder == "auto" else encoder
     head = told.name.partition(":")[0]
-    if kind == "picture" and head in PICTURE_TARGETS:
+    if kind == "picture" and head in {"auto", *PICTURE_TARGETS}:
         return load_picture_target(told.name, encoder=by)
-    if kind in ("sound", "frames") and head in TIMED_TARGETS:
+    if kind in ("sound", "frames") and head in {"auto", *TIMED_TARGETS}:
         return load_timed_target(told.name, kind=kind, encoder=by)
     compares = TARGETS.get((told.distance or "") if head == "contrastive" else head)
     uses = compares is not None and "encoder" in compares.takes

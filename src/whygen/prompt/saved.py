@@ -25,7 +25,7 @@ from whygen.prompt.options import PRESETS, PromptOptions
 from whygen.prompt.units import ChatUnits, Piece, TemplateUnits, Units, split
 from whygen.results.prompt import Evidence, PromptExplanation, Sample
 from whygen.results.recipe import DesignRecipe, ModelRecipe, OperatorRecipe, Recipe, TargetRecipe
-from whygen.types import Chat, Edit, Masks, Message, Output, Picture, Sound, Template, TokenScore
+from whygen.types import Chat, Edit, Masks, Message, Output, Picture, Settings, Sound, Template, TokenScore
 
 SIMPLE = frozenset({"optimal-transport", "cosine", "tfidf", "token-set", "edit", "exact", "tool", "refusal"})
 """Targets that their name says wholly."""
@@ -229,6 +229,22 @@ def _pieces(explanation: PromptExplanation, *, ends: Sequence[int] = ()) -> tupl
         pieces.append(Piece(start, core, stop, end, number.get((core, stop))))
         start = end
     return tuple(pieces)
+
+
+def settings_of(explanation: PromptExplanation) -> Settings:
+    """How the model generated.
+
+    Raises:
+        UsageError: if the explanation does not say.
+    """
+    kept = dict(explanation.settings)
+    if not kept:
+        raise UsageError(
+            "The explanation does not say how the model generated (details.json): load its folder, not the JSON "
+            "file alone."
+        )
+    stop = tuple(cast("list[str]", kept.pop("stop", [])))
+    return Settings(stop=stop, **cast("dict[str, Any]", kept))
 
 
 def outputs(evidence: Evidence | None) -> list[Output]:

@@ -64,8 +64,12 @@ def warn(signs: Signs) -> tuple[Warned, ...]:
     for look in _LOOKS:
         text = look(signs)
         if text is not None:
-            found.append(Warned(code=look.__name__.strip("_").replace("_", "-"), text=text))
+            found.append(Warned(code=_code(look), text=text))
     return tuple(found)
+
+
+def _code(look: Callable[[Signs], str | None]) -> str:
+    return look.__name__.strip("_").replace("_", "-")
 
 
 def _collapse(signs: Signs) -> Collapse | None:
@@ -357,3 +361,6 @@ _LOOKS: tuple[Callable[[Signs], str | None], ...] = (
     _few_pairs,
     _effective_sample,
 )
+
+CODES = tuple(map(_code, _LOOKS))
+"""Codes of what a reading of the answers shows, the gravest first; others come from whoever was asked."""

@@ -28,6 +28,7 @@ from whygen.errors import FormatError, MissingError, StoreError
 from whygen.files import require_ordinary, write_beside
 from whygen.results import media, pictures, rows
 from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, Sample
+from whygen.results.records import Record
 from whygen.safe import read_json
 
 if TYPE_CHECKING:
@@ -211,6 +212,12 @@ def document_bytes(document: Mapping[str, Any]) -> bytes:
         ValueError: if a number is NaN or infinite.
     """
     return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+
+
+def digest_of(explanation: Record) -> str:
+    """SHA-256 of an explanation's JSON, less the calls it made: these differ when recorded answers are read again."""
+    document = explanation.model_dump(mode="json", by_alias=True, exclude={"calls"})
+    return hashlib.sha256(document_bytes(document)).hexdigest()
 
 
 def _row(sample: Sample) -> dict[str, Any]:

@@ -7,15 +7,17 @@ computed from in safetensors and JSON Lines, so everything after the model calls
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, JsonValue
 
 from whygen._arguments import typed
+from whygen.plugins import imported
 from whygen.results.media import MediaEvidence
 from whygen.results.pictures import PictureEvidence
 from whygen.results.recipe import Recipe
@@ -134,6 +136,14 @@ class Warned(Record):
 
     code: str
     text: Text
+
+
+class ReadFrom(Record):
+    """The explanation whose answers another reading was made from: the digest of its JSON, its target and estimand."""
+
+    digest: str
+    target: Text
+    estimand: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +270,8 @@ class PromptExplanation(Record):
     """The fewest units that change the answer, and that keep it; kept in ``details.json``."""
     recipe: Recipe | None = Field(default=None, exclude=True, repr=False)
     """What it was made with; kept in ``details.json``. None in folders of schema 2 and before."""
+    read_from: ReadFrom | None = Field(default=None, exclude=True)
+    """Where `read` took the answers from; kept in ``details.json``. None for an explanation that asked itself."""
     evidence: Evidence | None = Field(default=None, exclude=True, repr=False)
     """The arrays and samples; None when only the JSON was loaded."""
 
@@ -287,6 +299,7 @@ class PromptExplanation(Record):
             **({} if self.matrix is None else {"matrix": self.matrix.model_dump(mode="json")}),
             **({} if self.sets is None else {"sets": self.sets.model_dump(mode="json")}),
             **({} if self.recipe is None else {"recipe": self.recipe.model_dump(mode="json")}),
+            **({} if self.read_from is None else {"read_from": self.read_from.model_dump(mode="json")}),
         }
 
     @typed()
@@ -312,6 +325,41 @@ class PromptExplanation(Record):
         from whygen.results.files import load_prompt
 
         return load_prompt(path)
+
+    def read(
+        self,
+        *,
+        target: object = None,
+        estimand: str | None = None,
+        surrogate: str | None = None,
+        irrelevant: str | None = None,
+        encoder: object = "auto",
+    ) -> PromptExplanation:
+        """What the same answers say by another target, estimand or surrogate. No model is asked, and nothing is sent.
+
+        Each argument is as `whygen.explain_prompt` has it; those that are None stay as they were. A target of your own
+        that is not given again keeps the effects that it measured.
+
+        Args:
+            target: another one that reads the same answers, or the same token scores: ``contains:snow``, a callable.
+            estimand: another one that the same masks serve.
+            surrogate: another model of the model.
+            irrelevant: whether answers about something else are counted, or left out.
+            encoder: for a target that compares by one, if not the one of then.
+
+        Returns:
+            An explanation like any other, with ``read_from``; ``calls`` says that none was made.
+
+        Raises:
+            UsageError: if that needs other calls than were made; the message says what to run.
+            DataError: if the target cannot be measured on what the model said.
+            MissingError: if an encoder is not installed.
+        """
+        # The wing that reads stands above results, which know it by name alone.
+        reader = cast("Callable[..., PromptExplanation]", imported("whygen.prompt.offline:read"))
+        return reader(
+            self, target=target, estimand=estimand, surrogate=surrogate, irrelevant=irrelevant, encoder=encoder
+        )
 
     def to_html(self) -> str:
         """The report as one self-contained page."""
