@@ -11,6 +11,7 @@ Every door of whygen has an entry point group of its own (`DOORS`), and all work
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import re
 import sys
@@ -203,3 +204,19 @@ def module_named(name: str) -> object:
     finally:
         if added:
             sys.path.remove(here)
+
+
+def source_of(uri: str) -> dict[str, str] | None:
+    """What identifies ``py/package.module:callable``: the digest of its module's source; None where it has none."""
+    source = getattr(module_named(uri.removeprefix(PYTHON).partition(":")[0]), "__file__", None)
+    return {"uri": uri, "source": hashlib.sha256(Path(source).read_bytes()).hexdigest()} if source else None
+
+
+def identity(group: str, name: str) -> dict[str, str] | None:
+    """What identifies a thing that others bring: the source of its module, or the version of its package."""
+    if name.startswith(PYTHON):
+        return source_of(name)
+    entry = entries(group).get(name)
+    if entry is None or entry.dist is None:
+        return None
+    return {"entry": entry.value, "package": entry.dist.name, "version": entry.dist.version}

@@ -13,6 +13,7 @@ from whygen.anchors.opening import Subject
 from whygen.anchors.presets import Plan
 from whygen.anchors.representing import require_selection
 from whygen.anchors.scoring import noise_for
+from whygen.calls import RunOptions
 from whygen.encoders import ImageEncoder
 from whygen.errors import UsageError
 
@@ -97,3 +98,15 @@ def require_pictures(
             f"{' and '.join(f'{name}=' for name in given)} given, and no sample is a picture that whygen reads: these "
             "are arrays. Resize or convert the arrays, or give pictures (files or PIL)."
         )
+
+
+def require_run(run: RunOptions | None) -> None:
+    """Refuse what bounds calls: scoring makes none, and has no price.
+
+    Raises:
+        UsageError: names what does not go with anchors.
+    """
+    if run is None:
+        return
+    if run != RunOptions(deadline=run.deadline, name=run.name):
+        raise UsageError("run= takes a deadline and a name here: scoring anchors makes no calls that could be bounded.")

@@ -7,7 +7,7 @@ from one posterior draw to the next is computed once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
@@ -19,6 +19,7 @@ from whygen.anchors.samples import Prepared
 from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.models.latent import Floats
 from whygen.results.prompt import Warned
+from whygen.types import JsonValue
 
 Kind: TypeAlias = Literal["intrinsic", "extrinsic"]
 Numbers: TypeAlias = NDArray[np.float64]
@@ -58,12 +59,14 @@ class Criterion:
         kind: ``intrinsic`` (of the sample's place in the model) or ``extrinsic`` (of what the model makes of it).
         unit: of a value.
         begin: takes a batch, and returns what scores its reconstructions.
+        identity: what tells its numbers from those of others; None: nobody can know, and they are kept for the run.
     """
 
     name: str
     kind: Kind
     unit: str
     begin: Callable[[Batch], Scorer]
+    identity: Mapping[str, JsonValue] | None = None
 
 
 CriterionLike: TypeAlias = str | Criterion | Callable[[Floats, Floats], Any]
@@ -173,7 +176,8 @@ def _feature_criterion(name: str, encoder: FeatureEncoder) -> Criterion:
         return scored
 
     unit = f"{'squared ' if name == 'fid-pair' else ''}distance of {_name_of(encoder)} features"
-    return Criterion(name, "extrinsic", unit, begin)
+    known: Mapping[str, JsonValue] | None = getattr(encoder, "identity", None)
+    return Criterion(name, "extrinsic", unit, begin, None if known is None else _own(name, known))
 
 
 def features(encoder: FeatureEncoder, samples: Floats) -> Numbers:
@@ -200,11 +204,19 @@ def _name_of(thing: object) -> str:
     return str(getattr(thing, "name", None) or getattr(thing, "__name__", None) or type(thing).__name__)
 
 
+def _own(name: str, encoder: Mapping[str, JsonValue] | None = None) -> dict[str, JsonValue]:
+    return {"whygen": name} if encoder is None else {"whygen": name, "encoder": encoder}
+
+
+def _plain(name: str, kind: Kind, unit: str, begin: Callable[[Batch], Scorer]) -> Criterion:
+    return Criterion(name, kind, unit, begin, _own(name))
+
+
 _PLAIN: Mapping[str, Criterion] = {
-    "kld": Criterion("kld", "intrinsic", "nats", _begin_kld),
-    "sse": Criterion("sse", "extrinsic", "squared values, summed over the sample", _begin_pair(sse, "sse")),
-    "mse": Criterion("mse", "extrinsic", "squared values, averaged over the sample", _begin_pair(mse, "mse")),
-    "dssim": Criterion("dssim", "extrinsic", "(1 - SSIM) / 2", _begin_dssim),
+    "kld": _plain("kld", "intrinsic", "nats", _begin_kld),
+    "sse": _plain("sse", "extrinsic", "squared values, summed over the sample", _begin_pair(sse, "sse")),
+    "mse": _plain("mse", "extrinsic", "squared values, averaged over the sample", _begin_pair(mse, "mse")),
+    "dssim": _plain("dssim", "extrinsic", "(1 - SSIM) / 2", _begin_dssim),
 }
 _BY_FEATURES = ("feature-l2", "fid-pair")
 CRITERIA: tuple[str, ...] = (*_PLAIN, *_BY_FEATURES)
@@ -342,7 +354,8 @@ def _brought(name: str) -> Criterion:
     if found is None:
         raise UnknownNameError("criterion", name, known_criteria())
     if isinstance(found, Criterion) or callable(found):
-        return _resolve(cast("CriterionLike", found), None)
+        made = _resolve(cast("CriterionLike", found), None)
+        return made if made.identity is not None else replace(made, identity=plugins.identity(plugins.CRITERIA, name))
     raise UsageError(
         f"criteria={name!r} is a {type(found).__name__}: it must be a Criterion, or a callable "
         "(samples, reconstructions) -> a number for each."

@@ -13,18 +13,25 @@ from numpy.typing import NDArray
 
 from whygen._arguments import typed
 from whygen.anchors.calibrating import settle_kind
-from whygen.anchors.checks import require_classes, require_distinct, require_pictures, require_plan, require_reference
+from whygen.anchors.checks import (
+    require_classes,
+    require_distinct,
+    require_pictures,
+    require_plan,
+    require_reference,
+    require_run,
+)
 from whygen.anchors.criteria import CriterionLike, FeatureEncoder, choose
 from whygen.anchors.data import SampleSet, load_samples
 from whygen.anchors.features import open_encoder, open_features
 from whygen.anchors.opening import Subject, open_subject, require_posterior
 from whygen.anchors.presets import plan
 from whygen.anchors.reading import Phases, Shown, read_scores
-from whygen.anchors.recording import Recorder
+from whygen.anchors.recording import Recorder, identity_of_scores
 from whygen.anchors.scores import Work, score_samples
 from whygen.anchors.scoring import noise_for, reconstruct
 from whygen.anchors.surveying import check_reconstructions
-from whygen.calls import DEFAULT_STORE, Progress, RunOptions, open_store
+from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions, open_store
 from whygen.encoders import ImageEncoder
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import Floats, LatentModel, Layout
@@ -111,10 +118,11 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         value_range: lowest and highest value that the model was trained on, where the model does not say (0, 1).
         scale: what the second part of the posterior is, where the model returns a bare pair: "logvar", "std" or "var".
         seed: the same seed gives the same answer, up to rounding in any batch size.
-        cache: file of recorded scores; None keeps them in memory.
+        cache: file of recorded scores, shard by shard: a run that was killed goes on where it was. None keeps them in
+            memory. So are those of a function that nobody can identify, unless ``run`` has a name.
         options: device, dtype and batch size of the model.
         progress: is told how many samples were scored.
-        run: how long the run may take.
+        run: its deadline, after which nothing more is scored, and its name (see ``cache``).
 
     Raises:
         DataError: if anchors or reference do not fit the model, or a criterion is not finite.
@@ -138,6 +146,7 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     require_reference(chosen_plan, None if reference_set is None else len(reference_set.samples))
     known = tuple(cast("Sequence[Hashable]", trained.tolist() if isinstance(trained, np.ndarray) else trained or ()))
     require_classes(classifier, None if trained is None else known, reference_set)
+    require_run(run)
     opened = open_encoder(encoder)
     clock = Phases()
     with clock.phase("loading"):
@@ -146,17 +155,20 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         features = open_features(opened, subject.anchors)
         chosen = choose(chosen_plan.criteria, subject.anchors, encoder=features)
         require_posterior(subject)
+        identity = identity_of_scores(subject.model, subject.anchors, run)
     work = Work(
         subject=subject, plan=chosen_plan, chosen=chosen, role=reference_role, seed=seed, encoder=features,
         kind=settle_kind(chosen_plan, with_reference=subject.reference is not None), classifier=classifier,
         noise=noise_for(chosen_plan.draws, seed=seed, kind=chosen_plan.noise),
-        trained=None if trained is None else known, preset=preset,
+        trained=None if trained is None else known, preset=preset, run_name=None if run is None else run.name,
     )  # fmt: skip
     with clock.phase("criteria"), open_store(cache) as store:
-        scores = score_samples(
-            work, Recorder(subject.model.uri, None, store, progress=progress, run=run, total=work.cost())
-        )
-    return read_scores(scores, chosen_plan, partial(_shown, subject), clock=clock)
+        recorder = Recorder(subject.model.uri, identity, store, progress=progress, run=run, total=work.cost())
+        scores = score_samples(work, recorder)
+        explanation = read_scores(scores, chosen_plan, partial(_shown, subject), clock=clock)
+    if scores.facts.ended == "interrupt":
+        raise Interrupted(explanation)
+    return explanation
 
 
 def _shown(subject: Subject, rows: NDArray[np.int64]) -> Shown:

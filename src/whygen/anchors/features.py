@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from whygen.encoders import Colours, ImageEncoder, PixelPatches, brought_encoder
 from whygen.errors import UsageError
 from whygen.media.pictures import picture_of
 from whygen.models.latent import Floats
+from whygen.types import JsonValue
 
 CELLS = 8
 """Cells along a side, of the encoder that needs no weights."""
@@ -30,6 +31,11 @@ class PictureFeatures:
     @property
     def name(self) -> str:
         return self.encoder.name
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue] | None:
+        """What tells its features from those of other encoders; None for one of somebody's own."""
+        return getattr(self.encoder, "identity", None) if self.learned else {"encoder": self.name}
 
     @property
     def learned(self) -> bool:

@@ -20,8 +20,11 @@ from safetensors.numpy import load, save
 
 from whygen.anchors.samples import Prepared
 from whygen.calls import EndedError, Progress, RunOptions, Silent, Store, make_runner
+from whygen.models.latent import LatentModel
 from whygen.types import JsonValue, Limits, Output, Request, canonical_json
 
+PROBED = 8
+"""Samples that a model without a digest of its weights is known by."""
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 
@@ -82,7 +85,8 @@ class Recorder:
         self._progress = progress or Silent()
         self._progress.begin(total, "samples")
         self._models = {True: _ShardModel(uri, identity), False: _ShardModel(uri, None)}
-        first = make_runner(self._models[True], store, budget=None, progress=None, options=run)
+        only = None if run is None else RunOptions(deadline=run.deadline)
+        first = make_runner(self._models[True], store, budget=None, progress=None, options=only)
         self._runners = {True: first, False: first.beside(self._models[False])}
         self._models[True].spelled = first.records
         self._asked = 0
@@ -136,6 +140,27 @@ class Recorder:
             found.append(model.fresh[name] if name in model.fresh else load(base64.b64decode(answer.text)))
         model.waiting, model.fresh = {}, {}
         return found
+
+
+def identity_of_scores(
+    model: LatentModel, prepared: Prepared, run: RunOptions | None
+) -> Mapping[str, JsonValue] | None:
+    """What makes the model answer as it does; None where nobody can know, and nothing is recorded.
+
+    Code and a person's word for it say nothing of weights that come from elsewhere. So where no digest of weights is
+    known, what the model makes of a few samples is part of its identity.
+    """
+    known = model.identity
+    if known is None and run is not None and run.name is not None:
+        known = {"run": run.name}
+    if known is None:
+        return None
+    about: dict[str, JsonValue] = {"uri": model.uri, "scale": model.scale, **known}
+    if "weights" not in known:
+        mean, logvar = model.posterior(prepared.rows(slice(0, PROBED)))
+        parts = (mean, logvar, np.asarray(model.decode(mean), dtype=np.float32))
+        about["answers"] = hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in parts)).hexdigest()
+    return about
 
 
 def _name(shard: Shard, place: int) -> str:

@@ -154,6 +154,7 @@ class _Scoring:
 
     def __init__(self, work: Work, recorder: Recorder) -> None:
         self._work = work
+        self._given = len(work.subject.anchors)
         self._recorder = recorder
         self._arrays: Arrays = {}
         self._bases: dict[str, BaseRecord] = {}
@@ -164,6 +165,7 @@ class _Scoring:
             == "features"
         )
         self._ends = _ends(work.base)
+        self._about = self._common()
 
     def run(self) -> Scores:
         """In the order of need: without the reference there is no threshold, without anchors no explanation."""
@@ -308,11 +310,11 @@ class _Scoring:
             made = work.subject.model.sample(work.per_round, generator(work.seed, "covered"))
             points = np.asarray(made, dtype=np.float32).reshape(work.per_round, -1)
             found = coverage(held.reshape(len(held), -1), points, neighbours=NEIGHBOURS)
-            return {"covered": np.array(found.normalised)}
+            return {"covered": np.array([found.normalised])}
 
         key = self._key(work, "covered", samples=digest_of(reference, slice(0, len(held))), n=work.per_round)
         for part in self._recorder.run([Shard(key, compute)]):
-            self._more["covered"] = float(part["covered"])
+            self._more["covered"] = float(part["covered"][0])
 
     def _read(self) -> None:
         """What a classifier reads in the reconstruction of each anchor."""
@@ -362,17 +364,47 @@ class _Scoring:
 
     def _key(self, work: Work, path: str, **about: JsonValue) -> dict[str, JsonValue] | None:
         """What the numbers of a shard depend on; None where that cannot be known."""
+        if self._about is None:
+            return None
+        return {**self._about, "path": path, "draws": work.noise.draws, **about}
+
+    def _said(self) -> str:
+        """Why the run ended, what it had by then, and what goes on."""
+        ended, work, given = self._recorder.ended, self._work, self._given
+        if ended is None:
+            return ""
+        why = "The deadline of this run is over." if isinstance(ended, EndedError) else "Interrupted."
+        had = f"{len(work.subject.anchors):,} of {given:,} anchors are scored"
+        some = "; they are the first, so of sorted anchors the shares are those of a part"
+        left = [each for each in sorted(work.plan.wanted_controls) if not self._has(each)]
+        without = f" Left out: {', '.join(left)}." if left else ""
+        kept = " Scores are recorded: the same call again goes on from here." if self._recorder.records else ""
+        return f"{why} The run ended early: {had}{some if len(work.subject.anchors) < given else ''}.{without}{kept}"
+
+    def _has(self, control: str) -> bool:
+        """Whether a control was scored, or is known not to be had."""
+        paths = {
+            "untrained": "copy/anchors/",
+            "foils": "foils/blends/",
+            "generated": "yardstick/1",
+            "trivial": "anchors/",
+        }
+        if control == "generated" and self._work.kind == "mean-max":
+            return True
+        return control in self._missing or any(name.startswith(paths[control]) for name in self._arrays)
+
+    def _common(self) -> dict[str, JsonValue] | None:
+        """What the numbers of every shard depend on, besides the model."""
+        work, anchors = self._work, self._work.subject.anchors
         criteria = [identified(each, work.run_name) for each in work.chosen.criteria]
         encoder = identified(work.encoder if self._features else None, work.run_name)
         if None in (*criteria, encoder):
             return None
-        anchors = work.subject.anchors
         return {
-            "scores": VERSION, "path": path, "seed": work.seed, "draws": work.noise.draws, "noise": work.noise.kind,
-            "criteria": criteria, "features": encoder,
+            "scores": VERSION, "seed": work.seed, "noise": work.noise.kind, "criteria": criteria, "features": encoder,
             "shape": list(anchors.shape), "layout": anchors.layout, "range": list(map(str, anchors.value_range)),
             "image": None if anchors.image is None else list(anchors.image),
-            "ends": [float(each) for each in self._ends], "sizes": bool(work.plan.wanted_controls), **about,
+            "ends": [float(each) for each in self._ends], "sizes": bool(work.plan.wanted_controls),
         }  # fmt: skip
 
     def _neighbours(self) -> Arrays:
@@ -422,7 +454,7 @@ class _Scoring:
             bases=self._bases,
             missing=self._missing,
             ended=None if ended is None else "deadline" if isinstance(ended, EndedError) else "interrupt",
-            ended_text="" if ended is None else str(ended),
+            ended_text=self._said(),
             **self._more,
         )
 

@@ -4,6 +4,7 @@ from whygen.calls.agenda import Agenda as Agenda
 from whygen.calls.agenda import Clock as Clock
 from whygen.calls.agenda import End as End
 from whygen.calls.agenda import EndedError as EndedError
+from whygen.calls.agenda import Interrupted as Interrupted
 from whygen.calls.agenda import MonotonicClock as MonotonicClock
 from whygen.calls.agenda import RetryPolicy as RetryPolicy
 from whygen.calls.batches import BatchDispatcher as BatchDispatcher

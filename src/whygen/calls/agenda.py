@@ -41,6 +41,14 @@ class MonotonicClock:
 Reason: TypeAlias = Literal["deadline", "cost", "failures"]
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal ended a run, which had enough by then: ``explanation`` is made of that."""
+
+    def __init__(self, explanation: object) -> None:
+        super().__init__("interrupted; a partial explanation is at hand")
+        self.explanation = explanation
+
+
 class EndedError(ModelError):
     """A run that ended before its budget: by a deadline, a cap on cost, or a model that answers no more.
 

@@ -76,6 +76,7 @@ class Runner:
         prices: reads that table: at the usual price, or at that of batches.
         deadline: seconds from now, after which nothing more is sent.
         clock: the time.
+        name: of the run, under which answers of a model that nobody can identify are recorded.
     """
 
     def __init__(
@@ -93,8 +94,11 @@ class Runner:
         prices: Callable[[Model], Price | None] = price_of,
         deadline: float | None = None,
         clock: Clock | None = None,
+        name: str | None = None,
     ) -> None:
         identity = identity_of(model)
+        if identity is None and name is not None:
+            identity = {"uri": model.uri, "run": name}
         self._model = model
         self._identity: Mapping[str, JsonValue] = {"uri": model.uri} if identity is None else identity
         self._shared_store = store
@@ -421,6 +425,15 @@ class RunOptions:
             panel="For experts: the run",
         ),
     ] = None
+    name: Annotated[
+        str | None,
+        Option(
+            "A name, under which what nobody can identify is recorded.",
+            "Such a thing is a function of one's own. Change the name whenever the function changes.",
+            panel="For experts: the run",
+            flag="--run",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -459,6 +472,7 @@ def make_runner(
         spending=chosen.spending,
         rates=chosen.rates,
         deadline=chosen.deadline,
+        name=chosen.name,
         dispatcher=later,
         prices=price_of if later is None else batch_price_of,
     )

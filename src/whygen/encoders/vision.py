@@ -46,6 +46,15 @@ class VisionEncoder:
         return self._name
 
     @property
+    def identity(self) -> dict[str, str]:
+        """Its name, and the digest of its weights."""
+        found = hashlib.sha256()
+        for name, each in self._network.state_dict().items():
+            found.update(f"{name} {each.dtype} {tuple(each.shape)}".encode())
+            found.update(each.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return {"encoder": self._name, "weights": found.hexdigest()}
+
+    @property
     def side(self) -> int:
         """Pixels along a side of what the model looks at."""
         return self._side

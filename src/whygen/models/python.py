@@ -15,13 +15,11 @@ annotation: ``def f(request: Request) -> str`` is given `whygen.types.Request`, 
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
 from PIL import Image
@@ -29,7 +27,7 @@ from PIL import Image
 from whygen.errors import DataError, MissingError
 from whygen.models.protocols import ModelOptions, Provider
 from whygen.models.returned import medium_of, names_a_file
-from whygen.plugins import imported, module_named
+from whygen.plugins import imported, source_of
 from whygen.safe import is_stop, says
 from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, OutputKind, Picture, Request, Sound, Video
 
@@ -284,10 +282,7 @@ def open_python(name: str, options: ModelOptions) -> object:
     found = imported(name)
     if not callable(found) or hasattr(found, "answer") or hasattr(found, "encode"):
         return found
-    source = getattr(module_named(name.partition(":")[0]), "__file__", None)
-    digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
-    identity: dict[str, JsonValue] | None = {"uri": f"py/{name}", "source": digest} if digest else None
-    return CallableModel(cast(Callable[..., Any], found), uri=f"py/{name}", identity=identity)
+    return CallableModel(cast(Callable[..., Any], found), uri=f"py/{name}", identity=source_of(f"py/{name}"))
 
 
 def provider() -> Provider:

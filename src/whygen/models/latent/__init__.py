@@ -7,7 +7,7 @@ the value range of its samples. `whygen.models.load_latent` makes one of whateve
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from whygen._arguments import told
 from whygen.errors import DataError, UsageError
 from whygen.models.latent.refusals import OWN, SIDE_BY_SIDE
+from whygen.types import JsonValue
 
 Floats: TypeAlias = NDArray[np.float32]
 Layout: TypeAlias = Literal["flat", "NHW", "NHWC", "NCHW"]
@@ -61,6 +62,8 @@ class LatentModel:
         reference: samples that the model has not seen and that come with it, as `whygen.anchors.data.load_samples`
             takes them: the reference wherever none is given.
         untrained: from a seed to a copy of the model with new random weights; None: it cannot be had.
+        identify: what makes the model answer as it does, asked for when scores are recorded: a torch module gives the
+            digest of its weights. None: nobody can know, and scores are kept for the run alone.
     """
 
     encode: Encode
@@ -76,6 +79,7 @@ class LatentModel:
     sampler: Callable[[int, np.random.Generator], Floats] | None = None
     reference: object | None = None
     untrained: Callable[[int], LatentModel] | None = None
+    identify: Callable[[], Mapping[str, JsonValue] | None] | None = None
 
     def __post_init__(self) -> None:
         low, high = self.value_range
@@ -87,6 +91,11 @@ class LatentModel:
             raise UsageError(f"scale is {self.scale!r}; give one of {', '.join(SCALES)}.")
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"batch_size is {self.batch_size}; give at least 1, or None to have it chosen.")
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue] | None:
+        """What tells this model's scores from those of any other; None where nobody can know."""
+        return None if self.identify is None else self.identify()
 
     def encoded(self, samples: Floats) -> tuple[Any, Any]:
         """What `encode` gives, once it is sure to be a pair: two rows of latents would pass for one.

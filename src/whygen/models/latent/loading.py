@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, cast
 
 from whygen._arguments import typed
@@ -15,6 +15,7 @@ from whygen.models.latent import Decode, Encode, LatentModel, Layout, Scale, sta
 from whygen.models.latent.refusals import refusal, weights_file
 from whygen.models.protocols import Decodes, Encodes, ModelOptions
 from whygen.models.registry import open_uri
+from whygen.plugins import PYTHON, source_of
 
 
 @typed()
@@ -48,6 +49,8 @@ def load_latent(
         "batch_size": options.batch_size,
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if latent.identify is None and isinstance(model, str) and model.startswith(PYTHON):
+        changes["identify"] = partial(source_of, model)
     return replace(latent, **changes)
 
 

@@ -14,9 +14,10 @@ distribution.
 from __future__ import annotations
 
 import copy
+import hashlib
 import inspect
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -169,8 +170,49 @@ def torch_latent(
     if options.device is not None or options.dtype is not None:
         module = module.to(device=options.device, dtype=_dtype(options.dtype))
     calls = _TorchCalls(module, uri)
-    fields = {**stated(module, uri=uri), "encode": calls.encode, "decode": calls.decode, "prefers": "NCHW", **known}
+    fields = {
+        **stated(module, uri=uri),
+        "encode": calls.encode,
+        "decode": calls.decode,
+        "prefers": "NCHW",
+        "identify": lambda: identity_of_module(module),
+        **known,
+    }
     return LatentModel(**fields, untrained=lambda seed: torch_latent(reinitialised(module, seed), uri=uri, **known))
+
+
+def identity_of_module(module: torch.nn.Module) -> dict[str, Any] | None:
+    """Digests of a module's weights, and of its classes, settings and their code; None where a part cannot be told.
+
+    A part that cannot: a function that was put in place of a method, or a hook. It may do anything.
+    """
+    weights, make = hashlib.sha256(), hashlib.sha256(repr(module).encode())
+    for name, part in module.named_modules():
+        plain = {key: each for key, each in vars(part).items() if key not in _OF_TORCH and key != "training"}
+        hooks = [*part._forward_hooks.values(), *part._forward_pre_hooks.values()]
+        if any(not type(each).__module__.startswith("torch.") for each in hooks):
+            return None
+        if any(inspect.isroutine(each) for each in plain.values()):
+            return None
+        settings = {key: each for key, each in plain.items() if isinstance(each, int | float | str | tuple | Mapping)}
+        make.update(f"{name} {type(part).__module__}.{type(part).__qualname__} {settings}".encode())
+        if not type(part).__module__.startswith("torch."):
+            with suppress(OSError, TypeError):  # typed at a prompt: its weights must do
+                make.update(inspect.getsource(type(part)).encode())
+    for name, each in module.state_dict().items():
+        if not torch.is_tensor(each) or each.is_meta or each.layout != torch.strided:
+            return None
+        weights.update(f"{name} {each.dtype} {tuple(each.shape)}".encode())
+        weights.update(each.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    device, dtype = _place(module)
+    return {
+        "weights": weights.hexdigest(), "code": make.hexdigest(), "device": device.type, "dtype": str(dtype),
+        "torch": torch.__version__,
+    }  # fmt: skip
+
+
+_OF_TORCH = frozenset(vars(torch.nn.Module()))
+"""Attributes that every module has."""
 
 
 def reinitialised(module: torch.nn.Module, seed: int) -> torch.nn.Module:
