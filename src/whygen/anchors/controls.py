@@ -21,6 +21,7 @@ from whygen.anchors.groups import BELOW, GROUPS, Codes, Grouping, Kind, assign, 
 from whygen.anchors.likeness import likeness
 from whygen.anchors.presets import Plan
 from whygen.anchors.trivial import CONSTANT, MEAN, NEAREST, coming_back, gains
+from whygen.anchors.work import YARDSTICK_ROUNDS
 from whygen.errors import UsageError
 from whygen.results.anchors import BelowRecord
 from whygen.results.anchors_controls import (
@@ -37,7 +38,6 @@ from whygen.stats.conformal import smallest_reference
 from whygen.stats.seeds import generator
 from whygen.stats.wilson import wilson
 
-YARDSTICK_ROUNDS = 2
 TRIVIAL: Mapping[str, str] = {
     MEAN: "the mean sample of the reference in the place of every reconstruction",
     CONSTANT: "a flat sample of its own mean value in the place of each reconstruction",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+import inspect
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -25,12 +26,13 @@ from whygen.anchors.criteria import CriterionLike, FeatureEncoder, choose
 from whygen.anchors.data import SampleSet, load_samples
 from whygen.anchors.features import open_encoder, open_features
 from whygen.anchors.opening import Subject, open_subject, require_posterior
-from whygen.anchors.presets import plan
+from whygen.anchors.presets import Plan, plan
 from whygen.anchors.reading import Phases, Shown, read_scores
 from whygen.anchors.recording import Recorder, identity_of_scores
-from whygen.anchors.scores import Work, score_samples
+from whygen.anchors.scores import foresee, score_samples
 from whygen.anchors.scoring import noise_for, reconstruct
 from whygen.anchors.surveying import check_reconstructions
+from whygen.anchors.work import AnchorForecast, Work
 from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions, open_store
 from whygen.encoders import ImageEncoder
 from whygen.errors import UnknownNameError, UsageError
@@ -38,9 +40,12 @@ from whygen.models.latent import Floats, LatentModel, Layout
 from whygen.models.latent.loading import load_latent
 from whygen.models.protocols import ModelOptions
 from whygen.results.anchors import AnchorExplanation
+from whygen.results.prompt import Warned
+from whygen.types import JsonValue
 
 ROLES = ("held-out", "training")
 MULTIPLICITIES = ("none", "benjamini-hochberg")
+PLANNED = frozenset(each.name for each in fields(Plan))
 Labels = Sequence[str | int] | NDArray[Any]
 
 
@@ -129,46 +134,87 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         UsageError: if an argument cannot work: an unknown name, a reference too small for alpha ...
         ModelError: if the model returns NaN or an infinite value.
     """
+    given: dict[str, Any] = {
+        "reference": reference, "reference_role": reference_role, "labels": labels, "criteria": criteria,
+        "calibration": calibration, "alpha": alpha, "level": level, "multiplicity": multiplicity, "rounds": rounds,
+        "per_round": per_round, "draws": draws, "select": select, "space": space, "controls": controls,
+        "preset": preset, "encoder": encoder, "classifier": classifier, "trained": trained, "layout": layout,
+        "size": size, "mode": mode, "shape": shape, "value_range": value_range, "scale": scale, "seed": seed,
+        "options": options, "run": run,
+    }  # fmt: skip
+    clock = Phases()
+    with clock.phase("loading"):
+        work, identity = _opened(model, anchors, given)
+    with clock.phase("criteria"), open_store(cache) as store:
+        uri = work.subject.model.uri
+        scores = score_samples(work, Recorder(uri, identity, store, progress=progress, run=run, total=work.cost()))
+        noticed = tuple(Warned(code=each.code, text=each.text) for each in store.notices)
+    explanation = read_scores(scores, work.plan, partial(_shown, work.subject), clock=clock)
+    explanation = explanation.model_copy(update={"warnings": (*explanation.warnings, *noticed)})
+    if scores.facts.ended == "interrupt":
+        raise Interrupted(explanation)
+    return explanation
+
+
+def foresee_anchors(
+    model: str | object, anchors: object, *, cache: Path | str | None = DEFAULT_STORE, **options: Any
+) -> AnchorForecast:
+    """How much `explain_anchors` would score with these arguments, and how much of that is recorded.
+
+    Anchors and reference are read, and the model is tried on a few of them; nothing is scored.
+
+    Raises:
+        UsageError: for an argument that cannot work.
+        DataError: if anchors or reference do not fit the model.
+    """
+    known = {name: each.default for name, each in inspect.signature(explain_anchors).parameters.items()}
+    for name in options:
+        if name not in known:
+            raise UnknownNameError("argument of explain_anchors", name, known)
+    work, identity = _opened(model, anchors, {**known, **options})
+    with open_store(cache) as store:
+        return foresee(work, Recorder(work.subject.model.uri, identity, store))
+
+
+def _opened(
+    model: str | object, anchors: object, given: Mapping[str, Any]
+) -> tuple[Work, Mapping[str, JsonValue] | None]:
+    """What is to be scored, checked as far as it can be before anything is, and what identifies the model."""
+    reference_role, multiplicity, trained, run = (
+        given[name] for name in ("reference_role", "multiplicity", "trained", "run")
+    )
     if reference_role not in ROLES:
         raise UsageError(f"reference_role is {reference_role!r}; give one of {', '.join(ROLES)}.")
     if multiplicity not in {None, *MULTIPLICITIES}:
         raise UnknownNameError("multiplicity", str(multiplicity), MULTIPLICITIES)
-    chosen_plan = plan(
-        preset, criteria=criteria, calibration=calibration, alpha=alpha, level=level, multiplicity=multiplicity,
-        rounds=rounds, per_round=per_round, draws=draws, select=select, space=space, controls=controls,
+    chosen_plan = plan(given["preset"], **{name: each for name, each in given.items() if name in PLANNED})
+    require_plan(chosen_plan, given["encoder"])
+    require_run(run)
+    latent = load_latent(
+        model, given["options"], shape=given["shape"], layout=None, value_range=given["value_range"],
+        scale=given["scale"],
     )  # fmt: skip
-    require_plan(chosen_plan, encoder)
-    latent = load_latent(model, options, shape=shape, layout=None, value_range=value_range, scale=scale)
-    reading = _Reading(layout, size, mode or mode_of(latent))
-    anchor_set = reading.load(anchors, "anchors", labels)
-    reference_set = _reference(latent, reference, reading)
-    require_pictures(size, mode, anchor_set, reference_set)
+    reading = _Reading(given["layout"], given["size"], given["mode"] or mode_of(latent))
+    anchor_set = reading.load(anchors, "anchors", given["labels"])
+    reference_set = _reference(latent, given["reference"], reading)
+    require_pictures(given["size"], given["mode"], anchor_set, reference_set)
     require_reference(chosen_plan, None if reference_set is None else len(reference_set.samples))
     known = tuple(cast("Sequence[Hashable]", trained.tolist() if isinstance(trained, np.ndarray) else trained or ()))
-    require_classes(classifier, None if trained is None else known, reference_set)
-    require_run(run)
-    opened = open_encoder(encoder)
-    clock = Phases()
-    with clock.phase("loading"):
-        subject = open_subject(latent, anchor_set, reference_set, loader=chosen_plan.loader)
-        require_distinct(chosen_plan, subject)
-        features = open_features(opened, subject.anchors)
-        chosen = choose(chosen_plan.criteria, subject.anchors, encoder=features)
-        require_posterior(subject)
-        identity = identity_of_scores(subject.model, subject.anchors, run)
+    require_classes(given["classifier"], None if trained is None else known, reference_set)
+    opened = open_encoder(given["encoder"])
+    subject = open_subject(latent, anchor_set, reference_set, loader=chosen_plan.loader)
+    require_distinct(chosen_plan, subject)
+    features = open_features(opened, subject.anchors)
+    chosen = choose(chosen_plan.criteria, subject.anchors, encoder=features)
+    require_posterior(subject)
+    seed = given["seed"]
     work = Work(
         subject=subject, plan=chosen_plan, chosen=chosen, role=reference_role, seed=seed, encoder=features,
-        kind=settle_kind(chosen_plan, with_reference=subject.reference is not None), classifier=classifier,
-        noise=noise_for(chosen_plan.draws, seed=seed, kind=chosen_plan.noise),
-        trained=None if trained is None else known, preset=preset, run_name=None if run is None else run.name,
+        kind=settle_kind(chosen_plan, with_reference=subject.reference is not None), classifier=given["classifier"],
+        noise=noise_for(chosen_plan.draws, seed=seed, kind=chosen_plan.noise), preset=given["preset"],
+        trained=None if trained is None else known, run_name=None if run is None else run.name,
     )  # fmt: skip
-    with clock.phase("criteria"), open_store(cache) as store:
-        recorder = Recorder(subject.model.uri, identity, store, progress=progress, run=run, total=work.cost())
-        scores = score_samples(work, recorder)
-        explanation = read_scores(scores, chosen_plan, partial(_shown, subject), clock=clock)
-    if scores.facts.ended == "interrupt":
-        raise Interrupted(explanation)
-    return explanation
+    return work, identity_of_scores(subject.model, subject.anchors, run)
 
 
 def _shown(subject: Subject, rows: NDArray[np.int64]) -> Shown:

@@ -21,6 +21,7 @@ from safetensors.numpy import load, save
 from whygen.anchors.samples import Prepared
 from whygen.calls import EndedError, Progress, RunOptions, Silent, Store, make_runner
 from whygen.models.latent import LatentModel
+from whygen.stats.seeds import generator
 from whygen.types import JsonValue, Limits, Output, Request, canonical_json
 
 PROBED = 8
@@ -148,7 +149,7 @@ def identity_of_scores(
     """What makes the model answer as it does; None where nobody can know, and nothing is recorded.
 
     Code and a person's word for it say nothing of weights that come from elsewhere. So where no digest of weights is
-    known, what the model makes of a few samples is part of its identity.
+    known, what the model makes of a few random samples is part of its identity.
     """
     known = model.identity
     if known is None and run is not None and run.name is not None:
@@ -157,7 +158,9 @@ def identity_of_scores(
         return None
     about: dict[str, JsonValue] = {"uri": model.uri, "scale": model.scale, **known}
     if "weights" not in known:
-        mean, logvar = model.posterior(prepared.rows(slice(0, PROBED)))
+        low, high = model.value_range if np.isfinite(model.value_range).all() else (-1.0, 1.0)
+        drawn = generator(0, "probe").uniform(low, high, size=(PROBED, *prepared.shape))
+        mean, logvar = model.posterior(drawn.astype(np.float32))
         parts = (mean, logvar, np.asarray(model.decode(mean), dtype=np.float32))
         about["answers"] = hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in parts)).hexdigest()
     return about
@@ -189,6 +192,18 @@ def as_bytes(values: Sequence[JsonValue]) -> NDArray[np.uint8]:
 def of_bytes(array: NDArray[np.uint8]) -> list[Any]:
     """The inverse of `as_bytes`."""
     return json.loads(array.tobytes())
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFunction:
+    """A function by its URI, with what identifies it: what it works out can be recorded."""
+
+    function: Callable[..., Any]
+    name: str
+    identity: Mapping[str, JsonValue] | None
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.function(*arguments)
 
 
 def identified(thing: object, run: str | None) -> JsonValue:

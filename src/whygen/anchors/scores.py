@@ -6,30 +6,30 @@ distances) is measured here too, so that a saved explanation can be read without
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.anchors.arrays import finite_criteria
-from whygen.anchors.criteria import ChosenCriteria, FeatureEncoder, features
+from whygen.anchors.criteria import features
 from whygen.anchors.diagnostics import coverage
-from whygen.anchors.foils import MOST_COMPARED, foils_each, make_foils, sizes
+from whygen.anchors.foils import MOST_COMPARED, Foil, foils_each, make_foils, sizes
 from whygen.anchors.likeness import own_neighbours
 from whygen.anchors.opening import Subject
-from whygen.anchors.presets import Plan
 from whygen.anchors.recording import Arrays, Recorder, Shard, as_bytes, digest_of, identified, of_bytes
 from whygen.anchors.representing import settled_space
 from whygen.anchors.samples import Prepared
-from whygen.anchors.scoring import DrawNoise, DrawStream, Generation, StandIns, reconstruct, score
+from whygen.anchors.scoring import DrawStream, Generation, StandIns, reconstruct, score
 from whygen.anchors.surveying import check_features
 from whygen.anchors.trivial import Base, base_of, reconstructions, stand_ins
+from whygen.anchors.work import YARDSTICK_ROUNDS, AnchorForecast, Work, new_weights
 from whygen.calls import EndedError
 from whygen.errors import DataError, UsageError
-from whygen.models.latent import Floats, LatentModel
+from whygen.models.latent import Floats
 from whygen.results.anchors_scores import (
     MAX_KEPT,
     BaseRecord,
@@ -45,13 +45,6 @@ from whygen.version import versions
 VERSION = 1
 """Part of every key: raised when the same question is answered with other numbers than before."""
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "diffusers")
-MOST_ROWS = 500
-"""The untrained copy scores at most so many anchors, and as many reference samples."""
-MOST_DRAWS = 4
-"""Its criteria are averaged over at most so many posterior draws: they need not be as steady as the model's own."""
-YARDSTICK_ROUNDS = 2
-YARDSTICK_SAMPLES = (64, 500)
-"""Generated samples of a round of the other calibration: an eighth of the samples scored, within these."""
 NEIGHBOURS = 5
 NO_MODULE = (
     "an untrained copy cannot be had: the model is no torch module. Give LatentModel(untrained=...), a callable from a "
@@ -59,80 +52,12 @@ NO_MODULE = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What is to be scored."""
-
-    subject: Subject
-    plan: Plan
-    chosen: ChosenCriteria
-    kind: str
-    """Of calibration."""
-    role: str
-    noise: DrawNoise
-    seed: int
-    encoder: FeatureEncoder | None
-    classifier: Callable[[Floats], Any] | None = None
-    trained: Sequence[Hashable] | None = None
-    preset: str | None = None
-    run_name: str | None = None
-    """What a person calls the run, so that what cannot be identified is recorded under that name."""
-
-    @property
-    def scored(self) -> int:
-        """Anchors and reference samples."""
-        return len(self.subject.anchors) + len(self.subject.reference or ())
-
-    @property
-    def base(self) -> Prepared:
-        """What trivial reconstructions and foils are made of: the reference, or the anchors where there is none."""
-        return self.subject.reference or self.subject.anchors
-
-    def wants(self, control: str) -> bool:
-        return control in self.plan.wanted_controls
-
-    @property
-    def copied(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Which anchors and which reference samples the untrained copy scores."""
-        rng, reference = generator(self.seed, "untrained"), np.arange(len(self.subject.reference or ()), dtype=np.int64)
-        first, second = (np.sort(rng.permutation(part)[:MOST_ROWS]) for part in (self.subject.distinct, reference))
-        return first, second
-
-    @property
-    def rounds(self) -> int:
-        """Rounds of generated samples that the calibration rests on; with a reference only mean-max needs any."""
-        if self.kind == "mean-max":
-            return self.plan.rounds
-        return 1 if self.subject.reference is None else 0
-
-    @property
-    def per_round(self) -> int:
-        """Generated samples of a round of the other calibration."""
-        lowest, highest = YARDSTICK_SAMPLES
-        return min(max(self.scored // 8, lowest), highest)
-
-    def cost(self) -> int:
-        """Samples that are scored in all."""
-        total = self.scored + self.rounds * self.plan.per_round
-        if self.wants("untrained") and self.subject.model.untrained is not None:
-            first, second = self.copied
-            total += len(first) + len(second) + (self.plan.per_round if self.rounds else 0)
-        if self.wants("foils"):
-            total += 3 * foils_each(self.scored)
-        if self.wants("generated") and self.kind != "mean-max":
-            total += YARDSTICK_ROUNDS * self.per_round
-        return total
-
-    def of_copy(self, model: LatentModel) -> Work:
-        """The same work for an untrained copy: a part of the anchors, and of the reference."""
-        rows, known = self.copied
-        subject = replace(
-            self.subject, model=model, anchors=self.subject.anchors.only(rows),
-            reference=None if self.subject.reference is None else self.subject.reference.only(known),
-        )  # fmt: skip
-        noise = replace(self.noise, draws=min(self.noise.draws, MOST_DRAWS))
-        plan = replace(self.plan, rounds=1, controls="trivial" if self.wants("trivial") else "none")
-        return replace(self, subject=subject, noise=noise, plan=plan)
+def foresee(work: Work, recorder: Recorder) -> AnchorForecast:
+    """Count what `score_samples` would score; nothing is."""
+    total = work.cost()
+    left = max(0, total - recorder.recorded(_Scoring(work, recorder).shards()))
+    means = 1 if work.wants("trivial") else 0
+    return AnchorForecast(samples=total, recorded=total - left, encoded=left, decoded=left * (work.noise.draws + means))
 
 
 def score_samples(work: Work, recorder: Recorder) -> Scores:
@@ -193,8 +118,12 @@ class _Scoring:
 
     def _require(self, is_done: bool) -> None:
         if not is_done:
-            assert self._recorder.ended is not None  # noqa: S101 - what else left something out?
-            raise self._recorder.ended
+            ended = self._recorder.ended
+            assert ended is not None  # noqa: S101 - what else left something out?
+            if isinstance(ended, EndedError):
+                text = "The deadline of this run is over, before the reference and the first anchors were scored."
+                raise EndedError(f"{text}{self._kept()}", reason=ended.reason) from None
+            raise ended
 
     def _base(self, work: Work, which: Literal["own", "copy"]) -> Base | None:
         """What trivial reconstructions are made of; None where they are not wanted."""
@@ -215,23 +144,52 @@ class _Scoring:
         self._bases[which] = BaseRecord(known=len(base.known), others=len(base.others), is_reference=base.is_reference)
         return base
 
+    def shards(self) -> list[Shard]:
+        """All that the model itself scores, and what its untrained copy does; the base is left out."""
+        work, copy = self._work, self._work.of_copy(self._work.subject.model) if self._copies else None
+        found: list[Shard] = []
+        for each, within in ((work, ""), (copy, "copy/")):
+            if each is None:
+                continue
+            subject = each.subject
+            found += self._shards_of_set(each, f"{within}anchors", subject.anchors, {})
+            if subject.reference is not None:
+                found += self._shards_of_set(each, f"{within}reference", subject.reference, {})
+            for place in range(each.rounds):
+                found += self._shards_of_round(each, f"{within}rounds", place, each.plan.per_round)
+        if work.wants("foils"):
+            for foil in self._foils_of(work):
+                found += self._shards_of_set(work, f"foils/{foil.name}", foil.prepared, {})
+        if work.wants("generated") and work.kind != "mean-max":
+            for place in range(YARDSTICK_ROUNDS):
+                found += self._shards_of_round(work, "yardstick", place, work.per_round)
+        return found
+
+    @property
+    def _copies(self) -> bool:
+        return self._work.wants("untrained") and self._work.subject.model.untrained is not None
+
     def _set(self, work: Work, path: str, prepared: Prepared, base: Base | None) -> int:
         """Score a set of samples; says how many were, the first ones."""
+        others: StandIns = {} if base is None else stand_ins(base, own=path.removeprefix("copy/") == base.what)
+        parts = self._recorder.run(self._shards_of_set(work, path, prepared, others))
+        for array in parts[0] if parts else ():
+            axis = 1 if array == "draws" else 0
+            self._arrays[f"{path}/{array}"] = np.concatenate([part[array] for part in parts], axis=axis)
+        return sum(len(part["means"]) for part in parts)
+
+    def _shards_of_set(self, work: Work, path: str, prepared: Prepared, others: StandIns) -> list[Shard]:
         name = path.removeprefix("copy/")
-        others: StandIns = {} if base is None else stand_ins(base, own=name == base.what)
         stream = work.noise.stream(*name.split("/"))
-        about: dict[str, JsonValue] = {"set": name, "base": None if base is None else digest_of(base.prepared)}
+        based = work.wants("trivial") and not name.startswith("foils/")
+        about: dict[str, JsonValue] = {"set": name, "base": digest_of(work.base) if based else None}
         shards: list[Shard] = []
         for start in range(0, len(prepared), prepared.batch_size):
             within = slice(start, min(start + prepared.batch_size, len(prepared)))
             compute = partial(self._scored, work, path, prepared, others, stream, within)
             key = self._key(work, path, **about, start=start, samples=digest_of(prepared, within))
             shards.append(Shard(key, compute, within.stop - start))
-        parts = self._recorder.run(shards)
-        for array in parts[0] if parts else ():
-            axis = 1 if array == "draws" else 0
-            self._arrays[f"{path}/{array}"] = np.concatenate([part[array] for part in parts], axis=axis)
-        return sum(len(part["means"]) for part in parts)
+        return shards
 
     def _scored(
         self, work: Work, path: str, prepared: Prepared, others: StandIns, stream: DrawStream, within: slice
@@ -261,15 +219,8 @@ class _Scoring:
 
     def _rounds(self, work: Work, path: str, rounds: int, n: int) -> bool:
         """Generated samples: all values of the first round, the highest of the others. Whether all were scored."""
-        like = work.subject.anchors
         for place in range(rounds):
-            round_ = Generation(work.subject.model, like, work.chosen.criteria, work.noise, round_=place)
-            shards: list[Shard] = []
-            for start in range(0, n, like.batch_size):
-                within = slice(start, min(start + like.batch_size, n))
-                key = self._key(work, path, round=place, start=start, n=within.stop - start)
-                compute = partial(_generated, round_, within, work.chosen.names, is_first=place == 0)
-                shards.append(Shard(key, compute, within.stop - start))
+            shards = self._shards_of_round(work, path, place, n)
             parts = self._recorder.run(shards)
             if len(parts) < len(shards):
                 return False
@@ -277,16 +228,29 @@ class _Scoring:
             self._arrays[f"{path}/{place}"] = values if place == 0 else values.max(axis=0, keepdims=True)
         return True
 
+    def _shards_of_round(self, work: Work, path: str, place: int, n: int) -> list[Shard]:
+        like = work.subject.anchors
+        round_ = Generation(work.subject.model, like, work.chosen.criteria, work.noise, round_=place)
+        shards: list[Shard] = []
+        for start in range(0, n, like.batch_size):
+            within = slice(start, min(start + like.batch_size, n))
+            key = self._key(work, path, round=place, start=start, n=within.stop - start)
+            compute = partial(_generated, round_, within, work.chosen.names, is_first=place == 0)
+            shards.append(Shard(key, compute, within.stop - start))
+        return shards
+
     # --- controls ----------------------------------------------------------------------------------------------------
 
     def _foils(self) -> None:
         """Foils made of the reference, or of the anchors where there is none."""
-        if not self._work.wants("foils"):
-            return
         work = self._work
-        for foil in make_foils(work.base, foils_each(work.scored), generator(work.seed, "foils")):
+        for foil in self._foils_of(work) if work.wants("foils") else ():
             if self._set(work, f"foils/{foil.name}", foil.prepared, None) < len(foil.prepared):
                 self._drop(f"foils/{foil.name}/")
+
+    @staticmethod
+    def _foils_of(work: Work) -> list[Foil]:
+        return make_foils(work.base, foils_each(work.scored), generator(work.seed, "foils"))
 
     def _yardstick(self) -> None:
         """Generated samples for the other calibration, and how much of the reference they cover."""
@@ -345,7 +309,7 @@ class _Scoring:
             return
         try:
             self._arrays["copy/rows"] = work.copied[0]
-            self._procedure(work.of_copy(_new_weights(work.subject.model, work.seed)), "copy")
+            self._procedure(work.of_copy(new_weights(work.subject.model, work.seed)), "copy")
         except (EndedError, KeyboardInterrupt):
             self._drop("copy/")
             if self._recorder.ended is None:
@@ -376,10 +340,13 @@ class _Scoring:
         why = "The deadline of this run is over." if isinstance(ended, EndedError) else "Interrupted."
         had = f"{len(work.subject.anchors):,} of {given:,} anchors are scored"
         some = "; they are the first, so of sorted anchors the shares are those of a part"
+        some = some if len(work.subject.anchors) < given else ""
         left = [each for each in sorted(work.plan.wanted_controls) if not self._has(each)]
         without = f" Left out: {', '.join(left)}." if left else ""
-        kept = " Scores are recorded: the same call again goes on from here." if self._recorder.records else ""
-        return f"{why} The run ended early: {had}{some if len(work.subject.anchors) < given else ''}.{without}{kept}"
+        return f"{why} The run ended early: {had}{some}.{without}{self._kept()}"
+
+    def _kept(self) -> str:
+        return " Scores are recorded: the same call again goes on from here." if self._recorder.records else ""
 
     def _has(self, control: str) -> bool:
         """Whether a control was scored, or is known not to be had."""
@@ -497,24 +464,3 @@ def _ends(base: Prepared) -> NDArray[np.float32]:
     """Lowest and highest value of some of the base: between them samples are cut into steps before they are packed."""
     some = base.rows(np.arange(min(len(base), MOST_COMPARED)))
     return np.array([some.min(), some.max()], dtype=np.float32)
-
-
-def _new_weights(model: LatentModel, seed: int) -> LatentModel:
-    """The model with new random weights, which are made when they are first asked for."""
-    make = model.untrained
-    assert make is not None  # noqa: S101 - the caller looked
-
-    @cache
-    def made() -> LatentModel:
-        return replace(make(seed), latent_dim=model.latent_dim)
-
-    def encode(samples: Floats) -> tuple[Floats, Floats]:
-        return made().encode(samples)
-
-    def decode(latents: Floats) -> Floats:
-        return made().decode(latents)
-
-    def sample(n: int, rng: np.random.Generator) -> Floats:
-        return made().sample(n, rng)
-
-    return replace(model, encode=encode, decode=decode, sampler=sample, untrained=None)

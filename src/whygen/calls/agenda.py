@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, TypeGuard
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -44,7 +44,7 @@ Reason: TypeAlias = Literal["deadline", "cost", "failures"]
 class Interrupted(KeyboardInterrupt):
     """A signal ended a run, which had enough by then: ``explanation`` is made of that."""
 
-    def __init__(self, explanation: object) -> None:
+    def __init__(self, explanation: Any) -> None:
         super().__init__("interrupted; a partial explanation is at hand")
         self.explanation = explanation
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import typer
 
 import whygen
+from whygen.anchors.explain import foresee_anchors
+from whygen.anchors.recording import NamedFunction
+from whygen.anchors.work import AnchorForecast
+from whygen.calls import RunOptions
 from whygen.cli import common
 from whygen.cli.options import Given, Shown, made, with_options
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
-from whygen.plugins import imported
+from whygen.plugins import imported, source_of
 from whygen.texts import read_text_file
 
 DIGITS = "demo/digits-vae"
@@ -24,7 +29,7 @@ CONTROLS_HELP = "What shares are read against: auto, none, or of untrained,trivi
 CALIBRATION_HELP = "auto, conformal, mean-max, percentile or std."
 
 
-@with_options(Shown(ModelOptions, but=("base_url", "endpoint", "timeout")))
+@with_options(Shown(RunOptions, but=("batch",)), Shown(ModelOptions, but=("base_url", "endpoint", "timeout")))
 def anchors(
     model: Annotated[str, typer.Argument(help="demo/digits-vae, diffusers/PATH, or py/package.module:callable.")],
     *,
@@ -57,44 +62,63 @@ def anchors(
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
     seed: common.Seed = 0,
+    cache: common.Cache = None,
+    no_cache: common.NoCache = False,
+    dry_run: common.DryRun = False,
     debug: common.Debug = False,
     given: Given,
 ) -> None:
     """Explain which anchors a generative model knows, invents, half-knows or fails."""
     del debug  # read by the outermost handler of errors
     samples, held_out = _data(model, anchors, reference)
-    explanation = whygen.explain_anchors(
-        model,
-        samples,
-        reference=held_out,
-        reference_role=cast(Literal["held-out", "training"], reference_role),
-        criteria=criteria,
-        calibration=calibration,
-        alpha=alpha,
-        level=cast('Literal["per-criterion", "joint"] | None', level),
-        multiplicity=cast('Literal["none", "benjamini-hochberg"] | None', multiplicity),
-        draws=None if draws is None else _draws(draws),
-        labels=None if labels is None else _lines(labels),
-        trained=None if trained is None else _labels(trained),
-        shape=None if shape is None else _whole_numbers("--shape", shape),
-        value_range=None if value_range is None else _range(value_range),
-        encoder=encoder,
-        classifier=_callable("--classifier", classifier),
-        select=select,
-        space=space,
-        controls=controls,
-        preset=preset,
-        rounds=rounds,
-        per_round=per_round,
-        layout=cast('Literal["flat", "NHW", "NHWC", "NCHW"] | None', layout),
-        size=None if size is None else _size(size),
-        mode=cast('Literal["L", "RGB"] | None', mode),
-        scale=cast('Literal["logvar", "std", "var"] | None', scale),
-        seed=seed,
-        options=made(ModelOptions, given),
-        progress=common.progress_for(quiet, as_json=as_json),
-    )
-    common.show(explanation, out=out, as_json=as_json, quiet=quiet)
+    choices: dict[str, Any] = {
+        "reference": held_out,
+        "reference_role": cast(Literal["held-out", "training"], reference_role),
+        "criteria": criteria,
+        "calibration": calibration,
+        "alpha": alpha,
+        "level": cast('Literal["per-criterion", "joint"] | None', level),
+        "multiplicity": cast('Literal["none", "benjamini-hochberg"] | None', multiplicity),
+        "draws": None if draws is None else _draws(draws),
+        "labels": None if labels is None else _lines(labels),
+        "trained": None if trained is None else _labels(trained),
+        "shape": None if shape is None else _whole_numbers("--shape", shape),
+        "value_range": None if value_range is None else _range(value_range),
+        "encoder": encoder,
+        "classifier": _callable("--classifier", classifier),
+        "select": select,
+        "space": space,
+        "controls": controls,
+        "preset": preset,
+        "rounds": rounds,
+        "per_round": per_round,
+        "layout": cast('Literal["flat", "NHW", "NHWC", "NCHW"] | None', layout),
+        "size": None if size is None else _size(size),
+        "mode": cast('Literal["L", "RGB"] | None', mode),
+        "scale": cast('Literal["logvar", "std", "var"] | None', scale),
+        "seed": seed,
+        "options": made(ModelOptions, given),
+        "run": made(RunOptions, given),
+    }
+    store = common.store_path(cache, no_cache)
+    if dry_run:
+        show_forecast(foresee_anchors(model, samples, cache=store, **choices), as_json=as_json)
+        return
+    progress = common.progress_for(quiet, as_json=as_json)
+    common.explained(
+        lambda: whygen.explain_anchors(model, samples, cache=store, progress=progress, **choices),
+        out=out, as_json=as_json, quiet=quiet, cache=store,
+    )  # fmt: skip
+
+
+def show_forecast(forecast: AnchorForecast, *, as_json: bool) -> None:
+    """Print how much would be scored, and how much of that is recorded."""
+    if as_json:
+        common.print_json(asdict(forecast))
+        return
+    common.tell(f"{forecast.samples:,} samples, {forecast.recorded:,} of them recorded")
+    common.tell(f"to encode: {forecast.encoded:,}; to decode: at most {forecast.decoded:,}; cost: none, it runs here")
+    common.tell("Nothing was scored.")
 
 
 def _data(model: str, anchors: str | None, reference: str | None) -> tuple[object, object | None]:
@@ -159,4 +183,4 @@ def _callable(option: str, uri: str | None) -> Callable[..., Any] | None:
     found = imported(uri.removeprefix("py/")) if uri.startswith("py/") and ":" in uri else None
     if not callable(found):
         raise UsageError(f"{option} {uri!r} is no function: give py/package.module:callable.")
-    return found
+    return NamedFunction(found, uri, source_of(uri))

@@ -19,6 +19,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from whygen.calls import DEFAULT_STORE, Progress, RichProgress, Silent, open_store
+from whygen.calls import Interrupted as ScoringInterrupted
 from whygen.cli.options import option
 from whygen.cli.outermost import say
 from whygen.errors import DataError, MissingError, StoreError
@@ -183,7 +184,7 @@ def _reason(error: StoreError) -> str:
 
 
 def explained(
-    explain: Callable[[], PromptExplanation],
+    explain: Callable[[], PromptExplanation | AnchorExplanation],
     *,
     out: Path | None,
     as_json: bool,
@@ -201,7 +202,7 @@ def explained(
     with made_folder(out):
         try:
             explanation = explain()
-        except Interrupted as stop:
+        except (Interrupted, ScoringInterrupted) as stop:
             show_partial(stop.explanation, out=out, as_json=as_json, quiet=quiet, recorded=cache is not None)
             if batch is not None:
                 show_batches(cache)
@@ -224,7 +225,7 @@ def show_batches(cache: Path | str | None) -> None:
 
 
 def show_partial(
-    explanation: PromptExplanation, *, out: Path | None, as_json: bool, quiet: bool, recorded: bool
+    explanation: PromptExplanation | AnchorExplanation, *, out: Path | None, as_json: bool, quiet: bool, recorded: bool
 ) -> None:
     """Say why a run ended, save what it had, say where, and name the command that goes on."""
     folder = out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}")
