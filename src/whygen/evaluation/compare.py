@@ -2,7 +2,7 @@
 
 Values are compared only when both measure in one unit; orders always. Two runs of a model that samples have two
 reference answers, and effects against different references differ though the model is the same: both runs are read
-against the references of both, from their recorded answers (see `reread`). A unit is called changed where the
+against the references of both, from their recorded answers (see `read_against`). A unit is called changed where the
 difference is significant under Benjamini-Hochberg over units at 5%. The intervals of two explanations are taken as
 independent, which they are unless both read the same answers: then differences are, if anything, smaller than shown.
 """
@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 
 from whygen._arguments import typed
 from whygen.errors import MissingError, UsageError
-from whygen.evaluation.reread import against, references_of, target_of
+from whygen.prompt.offline import read_against
+from whygen.prompt.recipe import opened_target
+from whygen.prompt.saved import recorded, references
+from whygen.prompt.targets import Target
 from whygen.results.prompt import PromptExplanation, UnitAttribution
 from whygen.stats.intervals import Error, student_half_width
 from whygen.stats.multiplicity import benjamini_hochberg
@@ -160,26 +163,45 @@ def _measured(
     first: PromptExplanation, second: PromptExplanation, pairs: Sequence[Pair], encoder: object
 ) -> tuple[Error | None, tuple[str, ...]]:
     """How far the shared units are apart by one yardstick; else None, and why."""
-    one, other = references_of(first), references_of(second)
+    one, other = (references(each.evidence) for each in (first, second))
     if _texts(one) == _texts(other) or not first.target.distance:
         return _printed(first, second, pairs), ()
     try:
-        target = target_of(first, encoder)
-        read = [against(explanation, [one, other], target) for explanation in (first, second)]
+        target = _target(first, encoder)
+        a, b = (read_against(each, [one, other], target).interval for each in (first, second))
     except (UsageError, MissingError) as error:
         return None, (
             f"The runs have different reference answers and cannot be read against one: {error} {ORDERS_ONLY}",
         )
-    a, b = read
     if a is None or b is None:
-        return None, (f"The runs have different reference answers, and a mask without an answer. {ORDERS_ONLY}",)
+        return None, (f"The runs have different reference answers, and their noise is not known. {ORDERS_ONLY}",)
     rows = [first.units.index(unit) for unit, _ in pairs], [second.units.index(unit) for _, unit in pairs]
-    difference = b.attributions[rows[1]] - a.attributions[rows[0]]
-    return _apart(difference, (a.half[rows[0]], b.half[rows[1]]), (a.groups, b.groups)), ()
+    # The middle of each interval, not the value of less squared error: differences are compared with half widths.
+    low, high = b.low[rows[1]] - a.high[rows[0]], b.high[rows[1]] - a.low[rows[0]]
+    halves = (a.high[rows[0]] - a.low[rows[0]]) / 2.0, (b.high[rows[1]] - b.low[rows[1]]) / 2.0
+    return _apart((low + high) / 2.0, halves, [_groups(each) for each in (first, second)]), ()
 
 
-def _texts(references: Sequence[Output]) -> set[tuple[str, object]]:
-    return {(output.text, output.medium) for output in references}
+def _groups(explanation: PromptExplanation) -> int:
+    return GROUPS if explanation.evidence is None else len(np.unique(explanation.evidence.groups))
+
+
+def _target(explanation: PromptExplanation, encoder: object) -> Target:
+    """The target of an explanation, opened again to read the answers of another run.
+
+    Raises:
+        UsageError: if it cannot be, or scored the run's own reference.
+        MissingError: if its encoder is not installed.
+    """
+    recipe = recorded(explanation)
+    texts = explanation.evidence is None or (explanation.evidence.pictures, explanation.evidence.media) == (None, None)
+    if not texts or "target" in recipe.again or recipe.target.verb == "score":
+        raise UsageError(f"target={explanation.target.name!r} cannot be opened again from its name alone.")
+    return opened_target(recipe, encoder=encoder)
+
+
+def _texts(said: Sequence[Output]) -> set[tuple[str, object]]:
+    return {(output.text, output.medium) for output in said}
 
 
 def _printed(first: PromptExplanation, second: PromptExplanation, pairs: Sequence[Pair]) -> Error | None:
@@ -189,7 +211,7 @@ def _printed(first: PromptExplanation, second: PromptExplanation, pairs: Sequenc
         return None
     low1, high1, low2, high2 = np.array(limits, dtype=np.float64).T
     difference = np.array([other.attribution - one.attribution for one, other in pairs])
-    groups = [GROUPS if e.evidence is None else len(np.unique(e.evidence.groups)) for e in (first, second)]
+    groups = [_groups(each) for each in (first, second)]
     return _apart(difference, ((high1 - low1) / 2.0, (high2 - low2) / 2.0), groups)
 
 

@@ -17,16 +17,19 @@ from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.answers import Answered, Answers, Draws
 from whygen.prompt.assemble import explained, without_calls
 from whygen.prompt.designs import leave_one_out
+from whygen.prompt.estimating import estimate_from
 from whygen.prompt.findings import find
+from whygen.prompt.intervals import Estimate
 from whygen.prompt.operators.base import Delete, Substitute
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.plan import ESTIMANDS, check_choices
+from whygen.prompt.plan import ESTIMANDS, Plan, check_choices
 from whygen.prompt.question import check_target, plan_for
 from whygen.prompt.reading import Meter
+from whygen.prompt.reading import read as read_effects
 from whygen.prompt.recipe import needed, opened_target, options_of
 from whygen.prompt.relevance import check_choice
 from whygen.prompt.saved import design_of, outputs, recorded, settings_of, units_of
-from whygen.prompt.targets import Continues, ReadsReference, Target, TargetLike, load_target
+from whygen.prompt.targets import Continues, ReadsReference, Target, TargetLike, Verb, load_target
 from whygen.prompt.units import Units, shown
 from whygen.prompt.warnings import CODES
 from whygen.results.files import digest_of
@@ -65,13 +68,35 @@ def read(
     check_choice(options.irrelevant)
     check_target(goal, options, answers=answers.answers_with)
     by = recipe.encoder if isinstance(encoder, str) and encoder == "auto" else encoder
-    kept = None if options.estimand != recipe.estimand else cast("Evidence", explanation.evidence).nearness
-    plan = plan_for(
-        replace(options, target=recipe.target.name if target is None else target), goal, encoder=by,
-        texts=by if isinstance(by, str | TextEncoder) else "auto", kernel=None if kept is None else _Kept(kept),
-    )  # fmt: skip
+    options = replace(options, target=recipe.target.name if target is None else target)
+    plan = _plan(explanation, recipe, options, goal, by)
     found = explained(find(answers, plan, Meter(goal, answers.references), explanation.seed))
     return _told(explanation, recipe, without_calls(found), same=target is None and answers is whole)
+
+
+def read_against(explanation: PromptExplanation, references: Sequence[Sequence[Output]], target: Target) -> Estimate:
+    """The explanation's estimate, its effects measured against all of these references alike.
+
+    Args:
+        explanation: whose answers are read.
+        references: sets of reference answers; each set weighs the same.
+        target: reads them.
+
+    Raises:
+        UsageError: if the answers were not kept.
+    """
+    _check_kept(explanation)
+    recipe, answers = recorded(explanation), answers_of(explanation)
+    goal = _OnAverage(target, references)
+    plan = _plan(explanation, recipe, _options(explanation, recipe), goal, recipe.encoder)
+    return estimate_from(read_effects(answers, plan, Meter(goal, answers.references)), plan, explanation.seed)
+
+
+def _plan(explanation: PromptExplanation, recipe: Recipe, options: PromptOptions, goal: Target, by: AnyEncoder) -> Plan:
+    """How the answers are read; with the weights that a kernel gave the masks, where these are kept."""
+    kept = cast("Evidence", explanation.evidence).nearness if options.estimand == recipe.estimand else None
+    texts = by if isinstance(by, str | TextEncoder) else "auto"
+    return plan_for(options, goal, encoder=by, texts=texts, kernel=None if kept is None else _Kept(kept))
 
 
 def _check_kept(explanation: PromptExplanation) -> None:
@@ -198,11 +223,31 @@ class _Measured:
 
     record: TargetRecord
     known: Mapping[int, float]
-    verb: Any = "answer"
+    verb: Verb = "answer"
 
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         del references
         return np.array([self.known[id(output)] for output in outputs], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class _OnAverage:
+    """The mean effect against several sets of references, whatever the run's own were."""
+
+    target: Target
+    sets: Sequence[Sequence[Output]]
+
+    @property
+    def record(self) -> TargetRecord:
+        return self.target.record
+
+    @property
+    def verb(self) -> Verb:
+        return self.target.verb
+
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
+        del references
+        return np.mean([self.target.effects(outputs, each) for each in self.sets], axis=0)
 
 
 def _target(
@@ -296,9 +341,13 @@ def _rows_of(answers: Answers, rows: Sequence[int]) -> Answers:
 
 
 def _options(
-    explanation: PromptExplanation, recipe: Recipe, *, estimand: str | None, surrogate: str | None,
-    irrelevant: str | None,
-) -> PromptOptions:  # fmt: skip
+    explanation: PromptExplanation,
+    recipe: Recipe,
+    *,
+    estimand: str | None = None,
+    surrogate: str | None = None,
+    irrelevant: str | None = None,
+) -> PromptOptions:
     """The options of then with what is read otherwise; what only asking needs is left aside."""
     given: dict[str, Any] = {"estimand": estimand, "surrogate": surrogate, "irrelevant": irrelevant}
     changes = {name: value for name, value in given.items() if value is not None}

@@ -17,7 +17,9 @@ import whygen
 from whygen.cli import main
 from whygen.errors import UsageError
 from whygen.evaluation.compare import chance_jaccard, compare, generalised_jaccard, rank_correlation, top_jaccard
-from whygen.evaluation.reread import against, references_of, target_of
+from whygen.prompt.offline import read_against
+from whygen.prompt.recipe import opened_target
+from whygen.prompt.saved import recorded, references
 from whygen.results.prompt import TargetRecord
 from whygen.types import Output, Settings
 
@@ -130,14 +132,12 @@ def test_a_unit_that_a_model_no_longer_hears_is_found() -> None:
 
 @pytest.mark.parametrize("choices", [{}, {"estimand": "shapley"}, {"budget": 16}, {"keep": 0.7}, {"estimand": "loo"}])
 def test_against_its_own_reference_an_explanation_reads_as_it_did(choices: dict[str, object]) -> None:
-    made = explained(**choices)
-    read = against(made, [references_of(made)], target_of(made))
-    assert read is not None
-    for unit, middle, half in zip(made.units, read.attributions, read.half, strict=True):
-        assert unit.low is not None
-        assert unit.high is not None
-        assert middle == pytest.approx((unit.low + unit.high) / 2.0, abs=1e-9)
-        assert half == pytest.approx((unit.high - unit.low) / 2.0, abs=1e-9)
+    for made in (explained(**choices), explained(**choices).model_copy(update={"recipe": None})):
+        target = opened_target(recorded(made))
+        read = read_against(made, [references(made.evidence)], target).interval
+        assert read is not None
+        for unit, low, high in zip(made.units, read.low, read.high, strict=True):
+            assert (low, high) == pytest.approx((unit.low, unit.high), abs=1e-9)
 
 
 def test_a_target_of_ones_own_with_other_references_compares_orders_and_says_why() -> None:
