@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import pytest
+import typer
+from typer.core import TyperOption
+from typer.testing import CliRunner
 
 import whygen
 from whygen._arguments import Option, declared, documented, names_of, read_by, typed
+from whygen.cli import common
+from whygen.cli.commands import OneCommand
+from whygen.cli.options import PANELS, Given, Offers, chosen, made, with_options
 from whygen.errors import UsageError
 from whygen.prompt.as_game import as_game
 from whygen.prompt.distributions import DISTRIBUTIONS
@@ -23,6 +31,7 @@ from whygen.prompt.relevance import CHOICES
 from whygen.prompt.scales import SCALES
 from whygen.prompt.surrogates import SURROGATES
 from whygen.prompt.targets import TARGETS
+from whygen.types import Settings
 
 DOORS = [whygen.explain_prompt, foresee_prompt, whygen.explain_targets, whygen.explain_template, as_game]
 
@@ -133,3 +142,39 @@ def test_a_literal_names_its_words_through_unions_and_annotations() -> None:
     assert names_of(hint) == ("a", "b")
     assert names_of(get_args(hint)[0]) == ("a", "b")
     assert names_of(int) == ()
+
+
+def test_a_command_offers_what_is_declared_and_hands_over_what_was_typed() -> None:
+    seen: list[Any] = []
+
+    @with_options(Offers(Longer, "text"), Offers(Settings))
+    def command(*, out: common.Out = None, given: Given) -> None:
+        del out
+        seen.append((chosen(Offers(Longer, "text"), given), made(Settings, given, seed=3)))
+
+    app = typer.Typer()
+    app.command(cls=OneCommand)(command)
+    run = CliRunner().invoke
+    shown = run(app, ["--help"], terminal_width=200).output
+    assert "loud or quiet" in shown
+    typed = ["--loudness", "loud", "--pin", "a", "--pin", "b", "--budget", "9", "--stop", "x", "--lexicon", "f.json"]
+    assert run(app, typed).exit_code == 0
+    assert run(app, []).exit_code == 0
+    assert run(app, ["--budget", "many"]).exit_code == 2
+    given = {"loudness": "loud", "pin": ["a", "b"], "budget": 9, "lexicon": Path("f.json")}
+    assert seen == [(given, Settings(stop=("x",), seed=3)), ({}, Settings(seed=3))]
+
+
+@pytest.mark.parametrize("command", ["prompt", "edit"])
+def test_the_help_begins_with_what_most_people_need(command: str) -> None:
+    offered = typer.main.get_command(_app(command)).params
+    panels = [each.rich_help_panel for each in offered if isinstance(each, TyperOption)]
+    assert panels == sorted(panels, key=PANELS.index)
+    needed = sum(not panel.startswith("For experts") for panel in panels)
+    assert needed == 10 if command == "prompt" else needed < 10
+
+
+def _app(name: str) -> typer.Typer:
+    app = typer.Typer(add_completion=False)
+    app.command()(getattr(importlib.import_module(f"whygen.cli.{name}"), name))
+    return app

@@ -16,7 +16,7 @@ from whygen.anchors.recording import NamedFunction
 from whygen.anchors.work import AnchorForecast
 from whygen.calls import RunOptions
 from whygen.cli import common
-from whygen.cli.options import Given, Shown, made, with_options
+from whygen.cli.options import Given, Offers, made, with_options
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
 from whygen.plugins import imported, source_of
@@ -29,7 +29,7 @@ CONTROLS_HELP = "What shares are read against: auto, none, or of untrained,trivi
 CALIBRATION_HELP = "auto, conformal, mean-max, percentile or std."
 
 
-@with_options(Shown(RunOptions, but=("batch",)), Shown(ModelOptions, but=("base_url", "endpoint", "timeout")))
+@with_options(Offers(RunOptions, but=("batch",)), Offers(ModelOptions, but=("base_url", "endpoint", "timeout")))
 def anchors(
     model: Annotated[str, typer.Argument(help="demo/digits-vae, diffusers/PATH, or py/package.module:callable.")],
     *,

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from whygen import plugins
+from whygen._arguments import Panel
 from whygen.cli.outermost import Stopped
 from whygen.errors import MissingError
 from whygen.safe import visible
@@ -39,8 +40,19 @@ OWN: Final[Mapping[str, str]] = {
     "batch": "Batches under way at providers.",
 }
 """Whygen's own commands, each in the file of `whygen.cli` of its name, with what the list says of it."""
+RUN: Final[Panel] = "For experts: the run"
 KEPT_APART: Final[Mapping[str, str]] = {"reproduce": "whygen-experiments", "ratings": "whygen-experiments"}
 """Commands of this project that a distribution of its own brings."""
+
+
+class OneCommand(TyperCommand):
+    """A command whose option ``--help`` stands with the others of its kind, not in a panel of its own before them."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        found = super().get_help_option(ctx)
+        if found is not None and any(getattr(each, "rich_help_panel", None) for each in self.params):
+            found.rich_help_panel = RUN  # pyright: ignore[reportAttributeAccessIssue] - the help reads it
+        return found
 
 
 class Commands(TyperGroup):
@@ -134,7 +146,7 @@ def _holding(name: str, function: object) -> typer.Typer:
     if not callable(function):
         raise TypeError(f"it is a {type(function).__name__}, not a function or a typer.Typer")
     app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
-    app.command(name)(cast(Callable[..., Any], function))
+    app.command(name, cls=OneCommand)(cast(Callable[..., Any], function))
     return app
 
 

@@ -11,7 +11,7 @@ import whygen
 from whygen.calls import Budget, Rates, RunOptions
 from whygen.cli import common, drawing
 from whygen.cli import inputs as given_inputs
-from whygen.cli.options import Given, Shown, chosen, made, option, with_options
+from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.cli.prompt import run_options, show_forecast
 from whygen.errors import UsageError
 from whygen.files import is_file
@@ -31,18 +31,18 @@ def _mask(path: Path) -> str:
     return picture_text(read_picture(path))
 
 
-CHOICES = Shown(PromptArguments, EDIT)
-DRAWN = Shown(drawing.PictureSettings, EDIT, read={"mask": _mask})
+CHOICES = Offers(PromptArguments, EDIT)
+DRAWN = Offers(drawing.PictureSettings, EDIT, read={"mask": _mask})
 
 
 @with_options(
     CHOICES,
     DRAWN,
-    Shown(Settings, but=("max_tokens", "top_p", "stop")),
-    Shown(Budget, but=("tokens",)),
-    Shown(Rates, but=("tokens_per_minute",)),
-    Shown(RunOptions, but=("batch",)),
-    Shown(ModelOptions),
+    Offers(Settings, but=("max_tokens", "top_p", "stop")),
+    Offers(Budget, but=("tokens",)),
+    Offers(Rates, but=("tokens_per_minute",)),
+    Offers(RunOptions, but=("batch",)),
+    Offers(ModelOptions),
 )
 def edit(
     model: Annotated[str, typer.Argument(help="A model URI such as demo/painter or diffusers/ORG/NAME.")],

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from whygen.cli import common
-from whygen.cli.options import Given, Shown, made, with_options
+from whygen.cli.options import Given, Offers, made, with_options
 from whygen.errors import DataError
 from whygen.evaluation import evaluate as evaluation
 from whygen.evaluation.result import Evaluation, table
@@ -20,7 +20,7 @@ from whygen.results.files import try_folder
 from whygen.safe import read_json
 
 
-@with_options(Shown(ModelOptions))
+@with_options(Offers(ModelOptions))
 def evaluate(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that -o wrote.")],
     *,

@@ -17,9 +17,10 @@ app = typer.Typer(add_completion=False, context_settings={"help_option_names": [
 
 
 def _targets() -> Iterable[str]:
+    from whygen.prompt.picture_targets import PICTURE_TARGETS
     from whygen.prompt.targets import OWN, TIMED_TARGETS
 
-    return [*OWN, *TIMED_TARGETS]
+    return [*OWN, *PICTURE_TARGETS, *TIMED_TARGETS]
 
 
 def _units() -> Iterable[str]:

@@ -26,7 +26,7 @@ PANELS: Final[tuple[str, ...]] = get_args(Panel)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Offers:
     """Options that a command shows.
 
     Attributes:
@@ -42,7 +42,7 @@ class Shown:
     but: Iterable[str] = ()
 
     def options(self) -> list[Declared]:
-        """What is shown of what is declared."""
+        """Those of the declared ones that it offers."""
         return [
             each
             for each in declared(self.holder).values()
@@ -55,11 +55,11 @@ def option(panel: Panel, *names: str, **more: Any) -> Any:
     return typer.Option(*names, rich_help_panel=panel, **more)
 
 
-def with_options(*shown: Shown) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_options(*offered: Offers) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A decorator: the command has these options too, and gets those that were typed as ``given``."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        readers = {key_of(each): _reader(each, part.read) for part in shown for each in part.options()}
+        readers = {key_of(each): _reader(each, part.read) for part in offered for each in part.options()}
 
         @functools.wraps(command)
         def called(**typed: Any) -> None:
@@ -70,7 +70,7 @@ def with_options(*shown: Shown) -> Callable[[Callable[..., None]], Callable[...,
             }
             command(**{name: value for name, value in typed.items() if name not in readers}, given=given)
 
-        called.__signature__ = _signature(command, shown)  # pyright: ignore[reportAttributeAccessIssue]
+        called.__signature__ = _signature(command, offered)  # pyright: ignore[reportAttributeAccessIssue]
         return called
 
     return decorate
@@ -82,9 +82,9 @@ def made(holder: Callable[..., T], given: Given, **more: Any) -> T:
     return holder(**{each.name: given[key_of(each)] for each in options if key_of(each) in given} | more)
 
 
-def chosen(shown: Shown, given: Given) -> dict[str, Any]:
+def chosen(offered: Offers, given: Given) -> dict[str, Any]:
     """What was typed of the options of one class, as keywords of the function that takes them."""
-    return {each.name: given[key_of(each)] for each in shown.options() if key_of(each) in given}
+    return {each.name: given[key_of(each)] for each in offered.options() if key_of(each) in given}
 
 
 def key_of(each: Declared) -> str:
@@ -92,10 +92,10 @@ def key_of(each: Declared) -> str:
     return each.option.flag.removeprefix("--").replace("-", "_") or each.name
 
 
-def _signature(command: Callable[..., None], shown: Sequence[Shown]) -> inspect.Signature:
+def _signature(command: Callable[..., None], offered: Sequence[Offers]) -> inspect.Signature:
     signature = inspect.signature(command, eval_str=True)
     own = [each for each in signature.parameters.values() if each.name != "given"]
-    more = [_parameter(each, part.read) for part in shown for each in part.options()]
+    more = [_parameter(each, part.read) for part in offered for each in part.options()]
     first = [each for each in own if each.kind is not each.KEYWORD_ONLY]
     rest = [*(each for each in own if each.kind is each.KEYWORD_ONLY), *more]
     return signature.replace(parameters=[*first, *sorted(rest, key=_place)])

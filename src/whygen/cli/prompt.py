@@ -15,7 +15,7 @@ from whygen.calls import Budget, Rates, RunOptions
 from whygen.cli import common, drawing
 from whygen.cli import inputs as given_inputs
 from whygen.cli.inputs import over, read_inputs, read_settings
-from whygen.cli.options import Given, Shown, chosen, made, option, with_options
+from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
 from whygen.prompt.chat_files import read_chat
@@ -26,11 +26,11 @@ from whygen.prompt.units import Input
 from whygen.results import PromptExplanation
 from whygen.types import Chat, Settings, Template
 
-CHOICES = Shown(PromptArguments, TEXT)
-DRAWN = Shown(drawing.PictureSettings, TEXT)
+CHOICES = Offers(PromptArguments, TEXT)
+DRAWN = Offers(drawing.PictureSettings, TEXT)
 
 
-@with_options(CHOICES, DRAWN, Shown(Settings), Shown(Budget), Shown(Rates), Shown(RunOptions), Shown(ModelOptions))
+@with_options(CHOICES, DRAWN, Offers(Settings), Offers(Budget), Offers(Rates), Offers(RunOptions), Offers(ModelOptions))
 def prompt(
     model: Annotated[str, typer.Argument(help="A model URI such as demo/storyteller or hf/ORG/NAME.")],
     source: Annotated[str | None, typer.Argument(metavar="TEXT|-|@FILE", help="The prompt.")] = None,
