@@ -41,8 +41,8 @@ from whygen.prompt.as_game import as_game
 from whygen.prompt.foresee import foresee_prompt
 from whygen.prompt.inputs import foresee_template
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.picture_targets import load_picture_target
 from whygen.prompt.targets import load_target, load_timed_target
+from whygen.prompt.targets.media import load_picture_target
 from whygen.results.summary import write_html
 from whygen.types import Picture, Settings, Sound, Video
 

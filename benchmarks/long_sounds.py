@@ -16,9 +16,8 @@ import numpy as np
 import whygen
 from benchmarks import record
 from whygen.distances import optimal_transport, sets
-from whygen.distances.ground import ground
-from whygen.distances.sets import least_cost
-from whygen.encoders.log_mel import LogMel
+from whygen.distances.sets import ground, least_cost
+from whygen.encoders.plain import LogMel
 from whygen.media import sounds
 from whygen.types import Sound
 

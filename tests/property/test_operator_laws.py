@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from whygen.models import load_model
 from whygen.prompt.operators import Delete, EmbeddingNoise, Operator, Placeholder, Substitute
-from whygen.prompt.operators.helping import filled
-from whygen.prompt.operators.words import same_word, written_like
+from whygen.prompt.operators.helped import filled
+from whygen.prompt.operators.synonyms import same_word, written_like
 from whygen.prompt.tokens import token_splitter
 from whygen.prompt.units import SPLITTERS, Units, split
 from whygen.texts import character_edges, is_word_edge, word_spans

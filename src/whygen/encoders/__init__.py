@@ -6,16 +6,17 @@ embeddings, and each encoder remembers both for the texts it has seen. `load_ima
 patches of pixels without weights, or any vision model of transformers.
 """
 
-from whygen.encoders.frames import ByPicture as ByPicture
-from whygen.encoders.frames import FrameColours as FrameColours
-from whygen.encoders.log_mel import LogMel as LogMel
-from whygen.encoders.pixels import Colours as Colours
-from whygen.encoders.pixels import PixelPatches as PixelPatches
+from whygen.encoders.plain import ByPicture as ByPicture
+from whygen.encoders.plain import Colours as Colours
+from whygen.encoders.plain import FrameColours as FrameColours
+from whygen.encoders.plain import LogMel as LogMel
+from whygen.encoders.plain import PixelPatches as PixelPatches
 from whygen.encoders.protocols import AnyEncoder as AnyEncoder
 from whygen.encoders.protocols import HasVocabulary as HasVocabulary
 from whygen.encoders.protocols import ImageEncoder as ImageEncoder
 from whygen.encoders.protocols import TextEncoder as TextEncoder
 from whygen.encoders.protocols import TimedEncoder as TimedEncoder
+from whygen.encoders.protocols import Track as Track
 from whygen.encoders.registry import OWN as OWN
 from whygen.encoders.registry import PACKAGED as PACKAGED
 from whygen.encoders.registry import TextFunction as TextFunction
@@ -25,6 +26,5 @@ from whygen.encoders.registry import load_image_encoder as load_image_encoder
 from whygen.encoders.registry import load_text_encoder as load_text_encoder
 from whygen.encoders.registry import load_timed_encoder as load_timed_encoder
 from whygen.encoders.registry import nearby_encoder as nearby_encoder
-from whygen.encoders.tracks import Track as Track
 from whygen.encoders.word_vectors import WordVectors as WordVectors
 from whygen.encoders.word_vectors import open_word_vectors as open_word_vectors

@@ -12,9 +12,7 @@ import numpy as np
 
 from whygen import plugins
 from whygen._arguments import typed
-from whygen.encoders.frames import ByPicture, FrameColours, SeesPictures
-from whygen.encoders.log_mel import LogMel
-from whygen.encoders.pixels import Colours, PixelPatches
+from whygen.encoders.plain import ByPicture, Colours, FrameColours, LogMel, PixelPatches, SeesPictures
 from whygen.encoders.protocols import ImageEncoder, TextEncoder, TimedEncoder
 from whygen.encoders.word_vectors import SUFFIXES, open_word_vectors
 from whygen.errors import MissingExtraError, UnknownNameError, UsageError

@@ -28,7 +28,6 @@ from whygen.prompt.kernels import KERNELS, Kernel, load_kernel
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators import Operator, load_operator
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.picture_targets import PICTURE_TARGETS, load_picture_target
 from whygen.prompt.plan import Plan, check_choices, design_for
 from whygen.prompt.relevance import check_choice
 from whygen.prompt.scales import check_scale
@@ -44,6 +43,7 @@ from whygen.prompt.targets import (
     load_target,
     load_timed_target,
 )
+from whygen.prompt.targets.media import PICTURE_TARGETS, load_picture_target
 from whygen.prompt.tokens import token_splitter
 from whygen.prompt.units import TOKEN, Units, check_source, split
 from whygen.prompt.weighted import WeightedLeastSquares

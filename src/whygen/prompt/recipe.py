@@ -18,14 +18,14 @@ from whygen.models import HasIdentity, Model, ModelOptions
 from whygen.prompt.answers import Answers
 from whygen.prompt.designs import Design
 from whygen.prompt.operators.base import Operator, Substitute
-from whygen.prompt.operators.loading import BELONGS
+from whygen.prompt.operators.registry import BELONGS
 from whygen.prompt.options import PRESETS, PromptOptions
-from whygen.prompt.picture_targets import PICTURE_TARGETS, load_picture_target
 from whygen.prompt.plan import Plan
 from whygen.prompt.saved import design_of
 from whygen.prompt.targets import TARGETS, TIMED_TARGETS, Target, load_target, load_timed_target
 from whygen.prompt.targets.called import OutputScore, TextScore, name_of
-from whygen.prompt.targets.contrast import ContrastiveDistance
+from whygen.prompt.targets.compared import ContrastiveDistance
+from whygen.prompt.targets.media import PICTURE_TARGETS, load_picture_target
 from whygen.prompt.targets.scored import Contains, ContrastiveLogProbability, SpanLogProbability
 from whygen.prompt.units import ChatUnits, TemplateUnits, Units
 from whygen.results.prompt import PromptExplanation

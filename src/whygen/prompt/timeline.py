@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.encoders import TimedEncoder, Track
-from whygen.encoders.tracks import edges, in_intervals
+from whygen.encoders.protocols import edges, in_intervals
 from whygen.prompt.changes import Pairs, squared_changes
 from whygen.results.media import MediaEvidence, Timeline
 from whygen.types import Masks, Output, Sound, Video

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whygen.distances import sets
-from whygen.distances.ground import ground
+from whygen.distances.sets import ground
 
 pytest.importorskip("ot")
 

@@ -25,7 +25,7 @@ from whygen.prompt.operators import (
     Tools,
     load_operator,
 )
-from whygen.prompt.operators.words import same_word, written_like
+from whygen.prompt.operators.synonyms import same_word, written_like
 from whygen.prompt.units import split
 from whygen.types import Failure, Limits, Output, Request, Settings, TokenScore
 

@@ -30,7 +30,7 @@ from whygen.prompt.targets import (
     join_scores,
     load_target,
 )
-from whygen.prompt.targets.refusals import read_refusal, refusals
+from whygen.prompt.targets.structured import read_refusal, refusals
 from whygen.prompt.units import split
 from whygen.types import Failure, Output, Request, TokenScore
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from whygen.encoders import ByPicture, FrameColours, LogMel, Track, load_timed_encoder
-from whygen.encoders.tracks import edges, in_intervals
+from whygen.encoders.protocols import edges, in_intervals
 from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.media import films, sounds
 from whygen.models.planted.film import draw

@@ -1,4 +1,4 @@
-"""What every operator is, and those that need nothing but the prompt.
+"""What every operator is, and those that ask nobody: deletion, a placeholder, a text for each unit, noise.
 
 An operator says what stands at each piece of the prompt under a mask; how the pieces make one prompt again is the
 units' own affair (`Units.join`), so that chats and templates need no operators of their own.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from whygen.calls import Notice, Progress, Runner, Store
 from whygen.encoders import TextEncoder
 from whygen.errors import UsageError
-from whygen.models import Model, ModelOptions
+from whygen.models import AddsNoise, Model, ModelOptions
 from whygen.prompt.units import Piece, Sent, Units
 from whygen.safe import is_stop, says
-from whygen.types import Settings
+from whygen.stats.seeds import generator
+from whygen.types import Request, Settings
 
 Mask: TypeAlias = NDArray[np.bool_]
 """Which units are kept, shape ``(n,)``; True: kept."""
@@ -218,3 +219,63 @@ def shown(texts: list[str], *, most: int = 12) -> str:
     distinct = list(dict.fromkeys(texts))
     listed = ", ".join(repr(text if len(text) <= 40 else text[:39] + "…") for text in distinct[:most])
     return listed + (f" and {len(distinct) - most} more" if len(distinct) > most else "")
+
+
+SCALE = 4.0
+"""Length of the noise in average embeddings: at 1 a model of many dimensions still reads the word."""
+
+
+@dataclass(frozen=True)
+class EmbeddingNoise(Operator):
+    """Add noise to the embeddings of every token that shares a character with a dropped unit.
+
+    A token's noise is the same under every mask, so that what is attributed is a game: the unit, or its noisy self.
+
+    Attributes:
+        scale: how long the noise is on average, in mean norms of the model's input embeddings.
+        seed: of the noise; None until `prepare` has drawn it.
+    """
+
+    scale: float = SCALE
+    seed: int | None = None
+    name: str = "noise"
+    by_settings: bool = True
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.scale) and self.scale > 0):
+            raise UsageError(f"noise={self.scale!r}: give a scale above 0, such as {SCALE:g} average embeddings.")
+
+    def prepare(self, units: Units, tools: Tools) -> Operator:
+        """Check that the model can add the noise, and draw the seed.
+
+        Raises:
+            UsageError: if it cannot. `DataError`: if it cannot find the tokens of this prompt.
+        """
+        model = tools.model
+        if not isinstance(model, AddsNoise):
+            which = "No model was given" if model is None else f"{model.uri} does not let its embeddings be changed"
+            raise UsageError(
+                f"operator={self.name!r} adds noise inside the model. {which}: use a local one (hf/ORG/NAME, hf/PATH, "
+                "demo/storyteller), or operator='delete'."
+            )
+        if not isinstance(units.prompt, str):
+            raise UsageError(f"operator={self.name!r} needs a plain text, and this is a chat. Use operator='delete'.")
+        ready = replace(self, seed=int(generator(tools.seed, "noise").integers(2**31)))
+        nothing = np.zeros(len(units), dtype=bool)
+        model.noisy_tokens(Request(prompt=units.prompt, settings=ready.settings(units, nothing, Settings())))
+        return ready
+
+    def parts(self, units: Units, mask: Mask) -> list[str]:
+        del mask
+        if self.seed is None:
+            raise not_ready(self.name)
+        return [units.text_at(piece) for piece in units.pieces]
+
+    def settings(self, units: Units, mask: Mask, settings: Settings) -> Settings:
+        if self.seed is None:
+            raise not_ready(self.name)
+        if mask.all():
+            return settings
+        spans = [list(span) for span, kept in zip(units.spans, mask.tolist(), strict=True) if not kept]
+        noise = {"spans": spans, "scale": self.scale, "seed": self.seed}
+        return replace(settings, extra={**settings.extra, "embedding_noise": noise})

@@ -14,7 +14,7 @@ import numpy as np
 from whygen._arguments import short
 from whygen.errors import UsageError
 from whygen.prompt.targets.protocol import Verb
-from whygen.prompt.targets.spans import shown
+from whygen.prompt.targets.scored import shown
 from whygen.results.prompt import TargetRecord
 from whygen.safe import is_stop, says
 from whygen.texts import nfc

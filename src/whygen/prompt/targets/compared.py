@@ -1,4 +1,4 @@
-"""Targets that compare the answer with the reference: ``f(z) = -D(out(z), reference)`` in the distance's own unit.
+"""Targets that compare answers: ``f(z) = -D(out(z), reference)``, or with another text beside the reference.
 
 Nothing is rescaled over a run, so attributions can be compared between prompts, runs and models (METHODS A1, A5).
 """
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.encoders import TextEncoder
-from whygen.prompt.targets.protocol import Verb
+from whygen.prompt.targets.protocol import Compares, Verb
+from whygen.prompt.targets.scored import check_alternative
 from whygen.results.prompt import TargetRecord
 from whygen.types import Floats, Output, Vectors
 
@@ -82,3 +83,22 @@ def distinct(outputs: Sequence[Output]) -> tuple[list[str], NDArray[np.int64]]:
     order: dict[str, int] = {}
     back = [order.setdefault(output.text, len(order)) for output in outputs]
     return list(order), np.array(back, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastiveDistance:
+    """``D(out, alternative) - D(out, reference)``, in the unit of the distance; swapping the two turns the sign."""
+
+    record: TargetRecord
+    base: Compares
+    alternative: str
+    verb: Verb = "answer"
+
+    def check(self, reference: Output) -> None:
+        """Raise `DataError` if the alternative is what the model said."""
+        check_alternative(self.alternative, reference)
+
+    def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
+        """Difference of the distances, mean over references, shape ``(n,)``."""
+        both = self.base.against(outputs, [*references, Output(text=self.alternative)])
+        return both[:, :-1].mean(axis=1) - both[:, -1]

@@ -13,13 +13,18 @@ from whygen.encoders import TextEncoder, has_text_encoder, load_text_encoder
 from whygen.encoders.registry import PACKAGED
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.targets.called import Score, compiled, pattern_target, score_target
-from whygen.prompt.targets.compared import SentenceVectors, Texts, TokenSets
-from whygen.prompt.targets.contrast import ContrastiveDistance
+from whygen.prompt.targets.compared import ContrastiveDistance, SentenceVectors, Texts, TokenSets
 from whygen.prompt.targets.protocol import Compares, Target
-from whygen.prompt.targets.refusals import refusal_target
-from whygen.prompt.targets.scored import Contains, ContrastiveLogProbability, LogProbability, SpanLogProbability
-from whygen.prompt.targets.spans import Span, check_span, span_name
-from whygen.prompt.targets.structured import json_target, label_target, tool_target
+from whygen.prompt.targets.scored import (
+    Contains,
+    ContrastiveLogProbability,
+    LogProbability,
+    Span,
+    SpanLogProbability,
+    check_span,
+    span_name,
+)
+from whygen.prompt.targets.structured import json_target, label_target, refusal_target, tool_target
 from whygen.results.prompt import TargetRecord
 
 TargetLike: TypeAlias = str | re.Pattern[str] | Target | Score

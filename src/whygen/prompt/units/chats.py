@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from whygen.errors import UsageError
-from whygen.prompt.units.pieces import Piece, Units, joined, moved, pieces_of
-from whygen.prompt.units.pins import Notices, pin_pieces
-from whygen.prompt.units.splitters import SPLITTERS, Splitter, whole
+from whygen.prompt.units.pieces import Notices, Piece, Units, joined, moved, pieces_of, pin_pieces
+from whygen.prompt.units.texts import SPLITTERS, Splitter, whole
 from whygen.results.prompt import Section
 from whygen.texts import Span
 from whygen.types import Chat, Edit, Message, Prompt

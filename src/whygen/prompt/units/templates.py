@@ -12,9 +12,8 @@ from typing import Literal, TypeAlias
 
 from whygen.errors import UsageError
 from whygen.prompt.units.checks import check_values
-from whygen.prompt.units.pieces import Piece, Units, joined, moved, pieces_of
-from whygen.prompt.units.pins import pin_pieces
-from whygen.prompt.units.splitters import SPLITTERS, Splitter, sentences, whole
+from whygen.prompt.units.pieces import Piece, Units, joined, moved, pieces_of, pin_pieces
+from whygen.prompt.units.texts import SPLITTERS, Splitter, sentences, whole
 from whygen.results.prompt import Section
 from whygen.texts import Span
 from whygen.types import Source, Template

@@ -1,17 +1,83 @@
-"""A plain text cut into units: by kind, or at spans that the person gives."""
+"""A plain text cut into units: words, sentences, lines, paragraphs, or spans that the person gives.
+
+Words and sentences follow Unicode's rules (`whygen.texts`): marks stay with their letter, an emoji with its modifiers,
+and scripts written without spaces (Han, hiragana, Thai ...) are cut character by character.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
-from typing import cast
+from typing import TypeAlias, cast
 
 from whygen.errors import UsageError
-from whygen.prompt.units.pieces import Piece, Units, moved, pieces_of
-from whygen.prompt.units.pins import pin_pieces
-from whygen.prompt.units.splitters import Splitter, whole
-from whygen.texts import Span
+from whygen.prompt.units.pieces import Piece, Units, moved, pieces_of, pin_pieces
+from whygen.texts import Span, sentence_spans, word_spans
+
+Splitter: TypeAlias = Callable[[str], list[Span]]
+
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+
+
+def words(text: str) -> list[Span]:
+    """Words, numbers and single punctuation marks, as spans."""
+    return word_spans(text)
+
+
+def _between(text: str, ends: Iterator[int]) -> list[Span]:
+    """Stretches between the given ends, without the white space around them."""
+    spans: list[Span] = []
+    start = 0
+    for end in [*ends, len(text)]:
+        stretch = text[start:end]
+        if stretch.strip():
+            lead = len(stretch) - len(stretch.lstrip())
+            spans.append((start + lead, start + len(stretch.rstrip())))
+        start = end
+    return spans
+
+
+def sentences(text: str) -> list[Span]:
+    """Sentences: they end with a mark that ends them in their script, or a line break."""
+    return sentence_spans(text)
+
+
+def lines(text: str) -> list[Span]:
+    """Lines that are not blank."""
+    return _between(text, (match.end() for match in re.finditer("\n", text)))
+
+
+def paragraphs(text: str) -> list[Span]:
+    """Paragraphs: stretches between blank lines."""
+    return _between(text, (match.end() for match in _BLANK_LINE.finditer(text)))
+
+
+def whitespace(text: str) -> list[Span]:
+    """What stands between white space, punctuation included: the published unit."""
+    return [match.span() for match in re.finditer(r"\S+", text)]
+
+
+def whole(text: str) -> list[Span]:
+    """All that is visible, as one span."""
+    stripped = text.strip()
+    start = text.find(stripped)
+    return [(start, start + len(stripped))] if stripped else []
+
+
+SPLITTERS: dict[str, Splitter] = {
+    "word": words,
+    "whitespace": whitespace,
+    "sentence": sentences,
+    "line": lines,
+    "paragraph": paragraphs,
+}
+"""The kinds of unit that any text has."""
+
+TOKEN = "token"  # noqa: S105 - a kind of unit
+"""The kind of unit that only a model can cut."""
+
 
 EMPTY = "The prompt is empty: it holds no character to explain. Give a prompt of at least one word."
 

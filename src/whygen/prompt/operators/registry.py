@@ -9,10 +9,8 @@ from typing import TypeAlias
 
 from whygen import plugins
 from whygen.errors import UnknownNameError, UsageError
-from whygen.prompt.operators.base import Delete, Operator, Placeholder, Rewrite
-from whygen.prompt.operators.infill import Neutral
-from whygen.prompt.operators.noise import SCALE, EmbeddingNoise
-from whygen.prompt.operators.paraphrase import Paraphrase
+from whygen.prompt.operators.base import SCALE, Delete, EmbeddingNoise, Operator, Placeholder, Rewrite
+from whygen.prompt.operators.helped import Neutral, Paraphrase
 from whygen.prompt.operators.synonyms import Synonym, read_lexicon
 
 OperatorLike: TypeAlias = str | Operator | Callable[[str], str]

@@ -1,8 +1,10 @@
-"""``neutral``: something else that fits the place, so that the prompt stays grammatical and the unit's meaning goes.
+"""Operators that a helping model gives the replacements for: ``neutral`` and ``paraphrase``.
 
-Three kinds of models can fill a place. One made to fill masks is shown the text with the unit masked. One that
-continues texts writes what could follow the left context, and the candidate that makes the rest of the text likeliest
-is taken. One that answers is asked, in words, for what could stand there.
+What it answers is recorded like every other call, and an error names the unit. ``neutral`` puts something else that
+fits the place, so that the prompt stays grammatical and the unit's meaning goes. Three kinds of models can fill it. One
+made to fill masks is shown the text with the unit masked. One that continues texts writes what could follow the left
+context, and the candidate that makes the rest of the text likeliest is taken. One that answers is asked, in words, for
+what could stand there. ``paraphrase`` says each unit in other words.
 """
 
 from __future__ import annotations
@@ -12,16 +14,90 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from whygen.errors import UsageError
+from whygen.calls import Runner
+from whygen.errors import ModelError, UsageError
 from whygen.models import ContinuesText, FillsMask, Model, ScoresText, load_model
 from whygen.prompt.operators.base import Operator, Tools, Unprepared, shown, substitute
-from whygen.prompt.operators.helping import Helper, bare, check_template, filled
-from whygen.prompt.operators.words import has_word, same_word, written_like
+from whygen.prompt.operators.synonyms import has_word, same_word, written_like
 from whygen.prompt.units import Piece, Units, sentences, words
 from whygen.stats.seeds import generator
-from whygen.types import Output, Request, Settings
+from whygen.types import Failure, Output, Request, Settings
 
-INSTRUCTION = (
+_QUOTES = {'"': '"', "'": "'", "“": "”", "«": "»", "„": "“"}
+
+
+class Helper:
+    """A model that is asked for replacements. What it answered before, in this run or an earlier one, costs nothing."""
+
+    def __init__(self, model: Model, tools: Tools, *, operator: str, option: str) -> None:
+        self.model = model
+        asker = tools.runner
+        here = Runner(model, store=tools.store, progress=tools.progress) if asker is None else asker.beside(model)
+        self._runner = here
+        self._operator = operator
+        self._option = option
+
+    def ask(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        return self._runner.ask(requests, label=f"Asking for operator={self._operator!r}")
+
+    def score(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        return self._runner.score(requests, label=f"Scoring for operator={self._operator!r}")
+
+    def output(self, answer: Output | Failure, place: int, unit: str) -> Output:
+        """The answer for one unit.
+
+        Raises:
+            ModelError: if there is none, it was refused or cut short, or it is empty; names the unit and the model.
+        """
+        if isinstance(answer, Failure):
+            raise self.error(place, unit, f"{answer.kind}: {answer.sentence}")
+        if answer.finish == "refused":
+            raise self.error(place, unit, f"it refused: {answer.text.strip()[:200]!r}")
+        if not answer.text.strip():
+            raise self.error(place, unit, "its answer is empty")
+        return answer
+
+    def error(self, place: int, unit: str, why: str) -> ModelError:
+        """That the model gave no replacement for a unit, and what to do."""
+        return ModelError(
+            f"{self.model.uri} gave no replacement for unit {place + 1}, {shown([unit])} ({why}). Name another model "
+            f"with {self._option}=, pin this unit, or use operator='delete'. What was answered is recorded."
+        )
+
+
+def bare(answer: str) -> str:
+    """An answer without white space and quotation marks around it."""
+    text = answer.strip()
+    if len(text) > 2 and _QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
+        return text[1:-1].strip() or text
+    return text
+
+
+def filled(template: str, **parts: str) -> str:
+    """A template with its ``{names}`` filled in, at once: what is filled in may hold braces of its own."""
+    pieces: list[str] = []
+    rest = template
+    while rest:
+        found = [(at, name) for name in parts if (at := rest.find(f"{{{name}}}")) >= 0]
+        if not found:
+            break
+        at, name = min(found)
+        pieces += [rest[:at], parts[name]]
+        rest = rest[at + len(name) + 2 :]
+    return "".join([*pieces, rest])
+
+
+def check_template(template: str, *, needs: str, operator: str) -> None:
+    """Refuse an instruction that does not say where the text goes.
+
+    Raises:
+        UsageError: naming what is missing.
+    """
+    if f"{{{needs}}}" not in template:
+        raise UsageError(f"instruction={template[:60]!r} for operator={operator!r} must hold {{{needs}}}.")
+
+
+INFILL = (
     "A piece of this text is missing, at the mark ___.\n\n{left}___{right}\n\nWrite something ordinary that could "
     'stand there, about as long as "{text}" and of the same grammatical kind, but with another meaning. Answer with it '
     "only."
@@ -73,7 +149,7 @@ class Neutral(Unprepared):
         elif isinstance(model, ContinuesText) and model.continues_text and self.instruction is None:
             found = _by_continuing(helper, model, units, seed=int(generator(tools.seed, "infill").integers(2**31)))
         else:
-            found = _by_asking(helper, self.instruction or INSTRUCTION, units)
+            found = _by_asking(helper, self.instruction or INFILL, units)
         advice = "The model had no other filler: name another with infill=, or use operator='delete'."
         return substitute(self.name, units, tuple(found), advice=advice)
 
@@ -172,3 +248,65 @@ def _best_scored(
             if place not in best or likely > best[place][0]:
                 best[place] = likely, text
     return [best[place][1] if place in best else unit for place, unit in enumerate(units.texts)]
+
+
+PARAPHRASE = (
+    "Say the following in other words. Keep what it means, its language and its kind (a word, a sentence, a "
+    "paragraph). Answer with the new wording only.\n\n{text}"
+)
+"""What a model is asked. A function gets the text of the unit alone, unless an instruction is given."""
+
+_SPARE = 64
+"""Tokens that an answer may have over one for each character of the unit."""
+
+
+@dataclass(frozen=True)
+class Paraphrase(Unprepared):
+    """Put the unit's paraphrase in its place. Equal units are asked for once; marks of punctuation stay as they are.
+
+    Attributes:
+        model: a URI, a callable ``str -> str``, or a model object.
+        instruction: what it is asked, with ``{text}`` where the unit goes.
+    """
+
+    model: object
+    instruction: str | None = None
+    name: str = "paraphrase"
+
+    def __post_init__(self) -> None:
+        if self.instruction is not None:
+            check_template(self.instruction, needs="text", operator=self.name)
+
+    def calls(self, units: Units) -> int:
+        return len(_asked_for(units))
+
+    def prepare(self, units: Units, tools: Tools) -> Operator:
+        """Ask for the paraphrases, at temperature 0.
+
+        Raises:
+            ModelError: if the model refuses, answers nothing or does not come to an end.
+            UsageError: if no paraphrase differs from its unit.
+        """
+        plain = callable(self.model) and not isinstance(self.model, Model)
+        template = self.instruction or ("{text}" if plain else PARAPHRASE)
+        helper = Helper(load_model(self.model, tools.options), tools, operator=self.name, option="paraphraser")
+        texts = _asked_for(units)
+        answers = helper.ask([_request(template, text) for text in texts])
+        outputs = [helper.output(answer, units.texts.index(t), t) for t, answer in zip(texts, answers, strict=True)]
+        found = {text: _wording(helper, units, text, output) for text, output in zip(texts, outputs, strict=True)}
+        advice = "Name another model with paraphraser=, say in instruction= what may change, or use operator='delete'."
+        return substitute(self.name, units, tuple(found.get(text, text) for text in units.texts), advice=advice)
+
+
+def _asked_for(units: Units) -> list[str]:
+    return [text for text in dict.fromkeys(units.texts) if has_word(text)]
+
+
+def _request(template: str, text: str) -> Request:
+    return Request(prompt=filled(template, text=text), settings=Settings(max_tokens=len(text) + _SPARE))
+
+
+def _wording(helper: Helper, units: Units, text: str, output: Output) -> str:
+    if output.finish == "length":
+        raise helper.error(units.texts.index(text), text, f"it wrote over {len(text) + _SPARE} tokens without an end")
+    return bare(output.text)
