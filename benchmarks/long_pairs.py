@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+import whygen
 from benchmarks import record
-from whygen.prompt.hierarchy import explain_hierarchy
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Settings
 
@@ -116,9 +116,9 @@ def pairs() -> list[dict[str, object]]:
             rng = np.random.default_rng((SEED, number))
             places = kind.drawn(rng)
             prompt = prompt_of(rng, kind.paragraphs, kind.sentences, places)
-            found = explain_hierarchy(
+            found = whygen.explain_prompt(
                 lambda text: text, prompt, target=lambda text, rule=kind.rule: float(rule(words_of(text))),
-                budget=kind.budget, model_noise=kind.model_noise, cache=None, seed=number,
+                hierarchy="auto", budget=kind.budget, model_noise=kind.model_noise, cache=None, seed=number,
             )  # fmt: skip
             units = set(units_of(found, places))
             pairs_sure = {frozenset((pair.first, pair.second)) for pair in found.interactions if pair.significant}
@@ -151,8 +151,15 @@ def levels() -> list[dict[str, object]]:
                 )
 
             sent = Settings(temperature=1.0 if odd in {None, 0.2} else 0.0, seed=number)
-            found = explain_hierarchy(
-                lambda text: text, prompt, target=target, budget=400, cache=None, seed=number, settings=sent
+            found = whygen.explain_prompt(
+                lambda text: text,
+                prompt,
+                hierarchy="auto",
+                target=target,
+                budget=400,
+                cache=None,
+                seed=number,
+                settings=sent,
             )
             assert found.tree is not None
             at = prompt.lower().index("zopen")

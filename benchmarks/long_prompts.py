@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+import whygen
 from benchmarks import record
 from whygen.models.planted import WeighedWords, long_prompt
-from whygen.prompt.hierarchy import explain_hierarchy
 
 WORDS = (100, 500, 1000, 5000)
 PROMPTS = 8
@@ -24,7 +24,9 @@ TOGETHER = [["Alpha"], ["Beta"], ["Gamma"], ["Delta", "Epsilon"]]
 def one(words: int, seed: int, *, punctuated: bool) -> dict[str, float]:
     prompt = long_prompt(words, TOGETHER, np.random.default_rng([words, seed]), punctuated=punctuated)
     begun = time.perf_counter()
-    found = explain_hierarchy(WeighedWords(WEIGHTS), prompt, budget=20_000, target="logprob", cache=None, seed=seed)
+    found = whygen.explain_prompt(
+        WeighedWords(WEIGHTS), prompt, hierarchy="auto", budget=20_000, target="logprob", cache=None, seed=seed
+    )
     assert found.tree is not None
     significant = {unit.text: unit.attribution for unit in found.units if unit.significant}
     return {

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import whygen
 from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
 from whygen.models.planted import WeighedWords, long_prompt
-from whygen.prompt.hierarchy import explain_hierarchy
 from whygen.prompt.hierarchy.levels import cost_of_opening
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import summarise
@@ -26,8 +26,8 @@ def prompt_of(words: int, seed: int = 0, *, punctuated: bool = True) -> str:
 
 
 def explain(prompt: str, model: object = None, **options) -> PromptExplanation:
-    options = {"budget": 4000, "target": "logprob", "cache": None, **options}
-    return explain_hierarchy(WeighedWords(WEIGHTS) if model is None else model, prompt, **options)
+    options = {"hierarchy": "auto", "budget": 4000, "target": "logprob", "cache": None, **options}
+    return whygen.explain_prompt(WeighedWords(WEIGHTS) if model is None else model, prompt, **options)
 
 
 def found(explanation: PromptExplanation) -> dict[str, float]:

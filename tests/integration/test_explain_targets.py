@@ -18,7 +18,6 @@ from whygen.errors import BudgetError, DataError, ModelError, UsageError
 from whygen.models import ModelOptions, load_model
 from whygen.models.planted.texts import SENTENCES, PlantedModel
 from whygen.prompt.foresee import foresee_prompt
-from whygen.prompt.hierarchy import explain_hierarchy
 from whygen.prompt.targets import load_target
 from whygen.remote import Service
 from whygen.results import PromptExplanation
@@ -210,7 +209,9 @@ def test_a_contrast_pays_two_calls_a_mask_and_says_so() -> None:
 
 def test_a_contrast_of_log_probabilities_is_not_explained_level_by_level() -> None:
     with pytest.raises(UsageError, match="scores two texts for each prompt"):
-        explain_hierarchy("planted/additive", PROMPT, target=f"contrastive:{SENTENCES['soup']}", cache=None)
+        whygen.explain_prompt(
+            "planted/additive", PROMPT, hierarchy="auto", target=f"contrastive:{SENTENCES['soup']}", cache=None
+        )
 
 
 @pytest.mark.parametrize(

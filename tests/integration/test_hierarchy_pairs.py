@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from whygen.prompt.hierarchy import explain_hierarchy
+import whygen
 from whygen.results.prompt import PromptExplanation
 
 FILLERS = tuple("the cat dog house runs blue red sees finds under over green small tree river stone".split())  # noqa: SIM905
@@ -40,8 +40,15 @@ def explain(
     def target(text: str) -> float:
         return float(score(set(text.lower().replace(".", " ").split())))
 
-    return explain_hierarchy(
-        lambda text: text, prompt, target=target, budget=budget, model_noise=model_noise, cache=None, seed=seed
+    return whygen.explain_prompt(
+        lambda text: text,
+        prompt,
+        hierarchy="auto",
+        target=target,
+        budget=budget,
+        model_noise=model_noise,
+        cache=None,
+        seed=seed,
     )
 
 
@@ -131,7 +138,9 @@ def test_interactions_can_be_left_out() -> None:
     def target(text: str) -> float:
         return float(is_pair(set(text.lower().replace(".", " ").split())))
 
-    without = explain_hierarchy(lambda text: text, prompt, target=target, cache=None, interactions=0)
+    without = whygen.explain_prompt(
+        lambda text: text, prompt, hierarchy="auto", budget=512, target=target, cache=None, interactions=0
+    )
     assert without.interactions == ()
 
 

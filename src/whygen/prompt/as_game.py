@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import typed
-from whygen.calls import DEFAULT_STORE, Progress, Runner, Store, open_store
+from whygen.calls import DEFAULT_STORE, Progress
 from whygen.encoders import TextEncoder
 from whygen.errors import MissingExtraError, ModelError, UsageError
-from whygen.models import ModelOptions, load_model
+from whygen.models import ModelOptions
 from whygen.prompt.asker import Asker
-from whygen.prompt.operators import Tools
 from whygen.prompt.options import GAME, PromptOptions, choose, unread
-from whygen.prompt.question import check, prepare
+from whygen.prompt.question import check
+from whygen.prompt.session import Session, open_session
 from whygen.types import Masks, Settings
 
 if TYPE_CHECKING:
@@ -106,22 +106,18 @@ def as_game(
     chosen = choose(preset, choices)
     _check_read(chosen)
     check(prompt, chosen)
-    box = load_model(model, options or ModelOptions())
-    question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
-    with ExitStack() as opened:
-        store = opened.enter_context(open_store(cache))
-        runner = Runner(box, store=store, budget=choices.get("budget"), progress=progress)
-        tools = Tools(
-            model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=runner
-        )
-        operator = question.operator.prepare(question.units, tools)
-        sent, stated = settings or Settings(seed=seed), chosen.model_noise == "none"
-        asker = Asker(runner, box, question.units, operator, question.target, sent, stated=stated)
+    session = open_session(
+        model, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress
+    )  # fmt: skip
+    with ExitStack() as held:
+        held.enter_context(session)
+        question = session.question(prompt, chosen)
+        asker = session.asker(question, session.runner(choices.get("budget")))
         asker.check_target()
         asker.check_context()
         asker.whole(chosen.references, repeats=question.plan.repeats)
-        game = _game(library, Values(asker, chosen.draws), store)
-        opened.pop_all()
+        game = _game(library, Values(asker, chosen.draws), session)
+        held.pop_all()
     return game
 
 
@@ -142,7 +138,7 @@ def _check_read(chosen: PromptOptions) -> None:
         )
 
 
-def _game(library: type[Game], values: Values, store: Store) -> Game:
+def _game(library: type[Game], values: Values, session: Session) -> Game:
     class PromptGame(library):
         """Asks for coalitions as they come; holds the store of recorded calls open."""
 
@@ -150,7 +146,7 @@ def _game(library: type[Game], values: Values, store: Store) -> Game:
             return values(coalitions)
 
         def close(self) -> None:
-            store.close()
+            session.close()
 
         def __enter__(self):
             return self

@@ -1,7 +1,7 @@
-"""`explain_prompt`: units -> designs -> operators -> targets -> surrogates -> intervals -> an explanation.
+"""`explain_prompt`: question -> ask -> answers -> effects -> estimate -> findings -> an explanation.
 
-One prompt can be followed through this folder: `units` cuts it, `plan` and `designs` choose masks, `operators` renders
-them, `asking` sends them, `targets` measures the answers, `surrogates` and `intervals` estimate, `assemble` reports.
+One prompt can be followed through this folder: `question` cuts it and chooses masks, `ask` sends them, `answers` is
+what came back, `reading` measures it, `estimating` attributes, `findings` joins both, `assemble` makes the explanation.
 """
 
 from __future__ import annotations
@@ -9,20 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
-from whygen.encoders import AnyEncoder, ImageEncoder, TextEncoder, TimedEncoder
+from whygen.calls import DEFAULT_STORE, Progress, RunOptions
+from whygen.encoders import AnyEncoder, ImageEncoder, TimedEncoder
 from whygen.errors import UsageError
-from whygen.models import LearnsKind, ModelOptions, load_model
+from whygen.models import ModelOptions
 from whygen.prompt.ask import ask
-from whygen.prompt.asker import Asker
 from whygen.prompt.assemble import explained
 from whygen.prompt.edits import no_levels
 from whygen.prompt.findings import find
-from whygen.prompt.operators import Tools
 from whygen.prompt.options import PromptArguments, PromptOptions, check_hierarchy, check_rounds, choose, takes
-from whygen.prompt.question import check, check_cut, encoder_of_texts, find_encoder, prepare
+from whygen.prompt.question import check, check_cut
+from whygen.prompt.session import open_session
 from whygen.results.prompt import PromptExplanation
-from whygen.types import Edit, Request, Settings, Source
+from whygen.types import Edit, Settings, Source
 
 
 @takes(PromptArguments, "prompt")
@@ -79,70 +78,20 @@ def explain_prompt(
             raise no_levels(chosen.hierarchy)
         if isinstance(encoder, TimedEncoder):
             raise UsageError(f"hierarchy compares texts, and encoder={encoder.name!r} takes none. Leave one out.")
-        return _by_levels(
+        from whygen.prompt.hierarchy import explain_hierarchy
+
+        check_hierarchy(chosen)
+        return explain_hierarchy(
             model, prompt, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options,
             progress=progress, run=run,
         )  # fmt: skip
     check(prompt, chosen)
     check_cut(prompt, chosen)
-    box = load_model(model, options or ModelOptions())
-    encoder = find_encoder(encoder, chosen, box) or encoder
-    question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
-    sent = settings or Settings(seed=seed)
-    if isinstance(box, LearnsKind) and box.learn(Request(prompt=question.units.prompt, settings=sent)) != "text":
-        question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
-    with open_store(cache) as store:
-        runner = make_runner(box, store, budget=chosen.budget + question.plan.beside, progress=progress, options=run)
-        texts = encoder_of_texts(encoder, box)
-        tools = Tools(
-            model=box, encoder=texts, store=store, options=options, progress=progress, seed=seed, runner=runner
-        )
-        operator = question.operator.prepare(question.units, tools)
-        asker = Asker(runner, box, question.units, operator, question.target, sent, chosen.model_noise == "none")
-        found = find(ask(asker, question), question.plan, asker.meter, question.seed)
-        return explained(found, asker, further=chosen.sets or 0)
-
-
-def _by_levels(
-    model: object,
-    prompt: Source,
-    chosen: PromptOptions,
-    *,
-    encoder: str | TextEncoder,
-    settings: Settings | None,
-    seed: int,
-    cache: Path | str | None,
-    options: ModelOptions | None,
-    progress: Progress | None,
-    run: RunOptions | None,
-) -> PromptExplanation:
-    """A long prompt: coarse parts first, then inside those that matter."""
-    from whygen.prompt.hierarchy import explain_hierarchy
-
-    check_hierarchy(chosen)
-    if not isinstance(prompt, str):
-        raise UsageError(f"hierarchy needs a plain text, and the prompt is a {type(prompt).__name__}.")
-    explanation = explain_hierarchy(
-        model,
-        prompt,
-        budget=chosen.budget,
-        hierarchy=chosen.hierarchy or "auto",
-        pin=chosen.pin,
-        operator=chosen.operator,
-        operator_options=chosen.operator_options,
-        target=chosen.target,
-        encoder=encoder,
-        estimand=chosen.estimand,
-        surrogate="ridge" if chosen.surrogate == "auto" else chosen.surrogate,
-        references=chosen.references,
-        model_noise=chosen.model_noise,
-        tolerance=chosen.tolerance,
-        interactions=chosen.interactions,
-        settings=settings,
-        seed=seed,
-        cache=cache,
-        options=options,
-        progress=progress,
+    with open_session(
+        model, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress,
         run=run,
-    )
-    return explanation.model_copy(update={"preset": chosen.preset})
+    ) as session:  # fmt: skip
+        question = session.question(prompt, chosen)
+        asker = session.asker(question, session.runner(chosen.budget + question.plan.beside))
+        found = find(ask(asker, question), question.plan, asker.meter, seed)
+        return explained(found, asker, further=chosen.sets or 0)

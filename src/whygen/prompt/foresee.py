@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from whygen.calls import RunOptions
 from whygen.calls.spending import promised, worst_case
 from whygen.encoders import AnyEncoder
 from whygen.errors import DataError, UsageError
-from whygen.models import ChecksRequests, HasContext, Model, ModelOptions, load_model
+from whygen.models import ChecksRequests, HasContext, Model, ModelOptions
 from whygen.models.prices import Price, batch_price_of, price_of
 from whygen.prompt.asker import steadiness
 from whygen.prompt.designs import Design
@@ -22,6 +22,7 @@ from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import ForecastArguments, PromptOptions, check_hierarchy, check_rounds, choose, takes
 from whygen.prompt.question import Question, check, check_cut, prepare
+from whygen.prompt.session import foresight
 from whygen.prompt.units import Sent, split
 from whygen.types import Edit, Masks, Request, Settings, Source
 
@@ -77,8 +78,8 @@ def foresee_prompt(
     if chosen.hierarchy is None:
         check(prompt, chosen)
         check_cut(prompt, chosen)
-    box = load_model(model, replace(options or ModelOptions(), purpose="foresee"))
-    sent = settings or Settings(seed=seed)
+    session = foresight(model, encoder=encoder, settings=settings, seed=seed, options=options, run=run)
+    box, sent = session.model, session.settings
     if chosen.hierarchy is not None:
         if isinstance(prompt, Edit):
             raise no_levels(chosen.hierarchy)

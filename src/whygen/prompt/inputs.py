@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from whygen._arguments import typed
-from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
+from whygen.calls import DEFAULT_STORE, Progress, RunOptions
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, UnknownNameError, UsageError
-from whygen.models import Model, ModelOptions, load_model
+from whygen.models import ModelOptions
 from whygen.prompt.answers import Answers
 from whygen.prompt.ask import ask_design
 from whygen.prompt.asker import Asker, least_steady, steadiness
@@ -32,11 +32,11 @@ from whygen.prompt.findings import Findings
 from whygen.prompt.foresee import Forecast, forecast, paid
 from whygen.prompt.intervals import LIKE_THESE, Estimate, cross_fit
 from whygen.prompt.noise import ROUNDING, averaged
-from whygen.prompt.operators import Tools
 from whygen.prompt.options import DEFAULT, TEMPLATE, PromptOptions, choose, unread
 from whygen.prompt.plan import Plan
-from whygen.prompt.question import Question, check, find_encoder, prepare_units
+from whygen.prompt.question import Question, check, prepare_units
 from whygen.prompt.reading import Meter, read
+from whygen.prompt.session import Session, foresight, open_session
 from whygen.prompt.units import Input, Units, UnitsOver, split_over
 from whygen.results.prompt import InputRecord, PromptExplanation, Warned
 from whygen.stats.crossed import at_least, between_inputs, share_unseen, student_p, widened
@@ -105,19 +105,13 @@ def explain_template(
     chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
     cut = _cut(template, inputs, chosen, kind=choices.get("units"))
     check(cut.shown.text, chosen)
-    box = load_model(model, options or ModelOptions())
-    encoder = find_encoder(encoder, chosen, box) or encoder
-    question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
-    with open_store(cache) as store:
-        runner = make_runner(box, store, budget=chosen.budget, progress=progress, options=run)
-        sent = settings or Settings(seed=seed)
-        tools = Tools(
-            model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=runner
-        )
-        operator = question.operator.prepare(question.units, tools)
-        asker = Asker(runner, box, question.units, operator, question.target, sent, chosen.model_noise == "none")
-        asked = _ask(asker, cut, question, fewest=1 if over == "these" else 2)
-        findings, each = _findings(asked, over)
+    with open_session(
+        model, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress,
+        run=run,
+    ) as session:  # fmt: skip
+        question = _question(cut, chosen, session)
+        asker = session.asker(question, session.runner(chosen.budget))
+        findings, each = _findings(_ask(asker, cut, question, fewest=1 if over == "these" else 2), over)
     return partial(_told(assemble(findings), cut.first(len(each)), each), findings.answers)
 
 
@@ -147,10 +141,9 @@ def foresee_template(
     chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
     cut = _cut(template, inputs, chosen, kind=choices.get("units"))
     check(cut.shown.text, chosen)
-    box = load_model(model, replace(options or ModelOptions(), purpose="foresee"))
-    question = _question(cut, chosen, model=box, encoder=encoder, seed=seed)
-    sent = settings or Settings(seed=seed)
-    alike = steadiness(box, sent, question.target, stated=chosen.model_noise == "none", differs=False)
+    session = foresight(model, encoder=encoder, settings=settings, seed=seed, options=options, run=run)
+    question, sent = _question(cut, chosen, session), session.settings
+    alike = steadiness(session.model, sent, question.target, stated=chosen.model_noise == "none", differs=False)
     design = question.design(alike)
     masks = paid(design, fresh=alike != "known" or question.plan.options.draws > 1)
     again = question.plan.redraws(design, alike)
@@ -160,7 +153,7 @@ def foresee_template(
         for prompt in [units.prompt] * (question.plan.overhead + again)
         + [question.operator.render(units, mask) for mask in masks] * question.plan.each
     ]
-    return forecast(box, len(cut.shown), prompts, sent, run=run)
+    return forecast(session.model, len(cut.shown), prompts, sent, run=run)
 
 
 def _check_inputs(inputs: object) -> None:
@@ -214,14 +207,12 @@ def _cut(
     return cut
 
 
-def _question(
-    cut: UnitsOver, chosen: PromptOptions, *, model: Model, encoder: str | TextEncoder, seed: int
-) -> Question:
+def _question(cut: UnitsOver, chosen: PromptOptions, session: Session) -> Question:
     """What is asked of each input, with an even share of the budget, and the template as a plain text with spans."""
     shown = Units(cut.shown.text, cut.shown.pieces, cut.shown.sections)
     share = replace(chosen, budget=chosen.budget // len(cut.each))
     try:
-        return prepare_units(shown, share, model=model, encoder=encoder, seed=seed)
+        return prepare_units(shown, share, model=session.model, encoder=session.encoder, seed=session.seed)
     except BudgetError as error:
         smallest = error.smallest * len(cut.each)
         raise BudgetError(

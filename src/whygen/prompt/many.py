@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from whygen._arguments import typed
-from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
+from whygen.calls import DEFAULT_STORE, Progress, RunOptions
 from whygen.encoders import TextEncoder
 from whygen.errors import UsageError
-from whygen.models import ModelOptions, load_model
+from whygen.models import ModelOptions
 from whygen.prompt.ask import ask
-from whygen.prompt.asker import Asker
 from whygen.prompt.assemble import explained, without_calls
 from whygen.prompt.findings import by_target, find
-from whygen.prompt.operators import Tools
 from whygen.prompt.options import DEFAULT, PromptOptions, check_rounds, choose
-from whygen.prompt.question import check, check_cut, find_encoder, prepare
+from whygen.prompt.question import Question, check, check_cut, prepare
+from whygen.prompt.session import Session, open_session
 from whygen.prompt.targets import Continues, Target, TargetLike
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Settings
@@ -83,29 +82,23 @@ def explain_targets(
         )
     check(prompt, chosen)
     check_cut(prompt, chosen)
-    box, sent = load_model(model, options or ModelOptions()), settings or Settings(seed=seed)
-    if any(isinstance(target, str) and target == "auto" for target in targets):
-        encoder = find_encoder(encoder, chosen, box) or encoder
-    questions = [
-        prepare(prompt, replace(chosen, target=target), model=box, encoder=_encoder_of(target, encoder), seed=seed)
-        for target in targets
-    ]
-    goals = [question.target for question in questions]
-    _check_sharing(goals, chosen)
+    names = ["auto" if isinstance(target, str) and target == "auto" else target for target in targets]
+    alike = replace(chosen, target="auto" if "auto" in names else targets[0])
     found: dict[int, PromptExplanation] = {}
-    with open_store(cache) as store:
-        asking = make_runner(box, store, budget=None, progress=progress, options=run)
-        tools = Tools(
-            model=box, encoder=encoder, store=store, options=options, progress=progress, seed=seed, runner=asking
-        )
-        operator = questions[0].operator.prepare(questions[0].units, tools)
+    with open_session(
+        model, alike, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress,
+        run=run,
+    ) as session:  # fmt: skip
+        questions = [_question(session, prompt, replace(chosen, target=target)) for target in targets]
+        goals = [question.target for question in questions]
+        _check_sharing(goals, chosen)
+        asking = session.runner(None)
+        operator = session.operator(questions[0], asking)
         for first, *others in _sharing(goals):
-            budget = chosen.budget + questions[first].plan.beside
-            runner = asking.beside(box, budget=budget)  # all targets together keep to what the run may spend
-            asker = Asker(
-                runner, box, questions[first].units, operator, goals[first], sent, stated=chosen.model_noise == "none"
-            )
             question = questions[first]
+            # All targets together keep to what the run may spend.
+            runner = asking.beside(session.model, budget=chosen.budget + question.plan.beside)
+            asker = session.asker(question, runner, operator=operator)
             own = find(ask(asker, question), question.plan, asker.meter, seed)
             found[first] = explained(own, asker, further=chosen.sets or 0)
             for place in others:
@@ -124,9 +117,11 @@ def _check_sharing(goals: Sequence[Target], chosen: PromptOptions) -> None:
         )
 
 
-def _encoder_of(target: TargetLike, encoder: str | TextEncoder) -> str | TextEncoder:
+def _question(session: Session, prompt: str, chosen: PromptOptions) -> Question:
     """The encoder is for the targets that use one; it is no mistake beside others that do not."""
-    return encoder if isinstance(target, str) and target in {"auto", "optimal-transport", "cosine"} else "auto"
+    uses = isinstance(chosen.target, str) and chosen.target in {"auto", "optimal-transport", "cosine"}
+    encoder = session.encoder if uses else "auto"
+    return prepare(prompt, chosen, model=session.model, encoder=encoder, seed=session.seed)
 
 
 def _sharing(goals: Sequence[Target]) -> list[list[int]]:

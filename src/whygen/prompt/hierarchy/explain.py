@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from whygen.calls import DEFAULT_STORE, Progress, RunOptions, make_runner, open_store
+from whygen.calls import Progress, RunOptions
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
-from whygen.models import ModelOptions, load_model, timed_kind
+from whygen.models import Model, ModelOptions, timed_kind
 from whygen.prompt.asker import Asker
 from whygen.prompt.designs import MAX_ENUMERATED, fits_enumeration
 from whygen.prompt.failing import cause
@@ -24,16 +22,17 @@ from whygen.prompt.hierarchy.search import Search
 from whygen.prompt.hierarchy.skeleton import MOST_CHILDREN, Skeleton, lay_out, parse_levels
 from whygen.prompt.hierarchy.together import FEWEST, MOST, pairs_of_leaves
 from whygen.prompt.interactions import Interaction
-from whygen.prompt.operators import OperatorLike, OperatorOptions, Tools, load_operator
-from whygen.prompt.options import EstimandName, PromptOptions, SurrogateName
+from whygen.prompt.operators import load_operator
+from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import REDRAWS, Plan
-from whygen.prompt.question import encoder_for, find_encoder
+from whygen.prompt.question import Question, encoder_for, encoder_of_texts
+from whygen.prompt.session import open_session
 from whygen.prompt.surrogates import load_surrogate
-from whygen.prompt.targets import Continues, TargetLike, load_target
+from whygen.prompt.targets import Continues, load_target
 from whygen.prompt.units import check_source, split
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
-from whygen.types import Floats, Masks, Settings
+from whygen.types import Floats, Masks, Settings, Source
 
 WORTH = 1e-6
 """Without a tolerance, a part is not opened for less than this share of the largest effect: that is rounding."""
@@ -44,54 +43,33 @@ _ELSEWHERE = 10**9
 
 def explain_hierarchy(
     model: object,
-    prompt: str,
+    prompt: Source,
+    chosen: PromptOptions,
     *,
-    budget: int = 512,
-    hierarchy: str = "auto",
-    pin: Sequence[str] = (),
-    operator: OperatorLike = "delete",
-    operator_options: OperatorOptions | None = None,
-    target: TargetLike = "auto",
-    encoder: str | TextEncoder = "auto",
-    estimand: EstimandName = "banzhaf",
-    surrogate: SurrogateName = "ridge",
-    references: int = 1,
-    model_noise: Literal["measure", "none"] = "measure",
-    tolerance: float | None = None,
-    interactions: int = 5,
-    settings: Settings | None = None,
-    seed: int = 0,
-    cache: Path | str | None = DEFAULT_STORE,
-    options: ModelOptions | None = None,
-    progress: Progress | None = None,
-    run: RunOptions | None = None,
+    encoder: str | TextEncoder,
+    settings: Settings | None,
+    seed: int,
+    cache: Path | str | None,
+    options: ModelOptions | None,
+    progress: Progress | None,
+    run: RunOptions | None,
 ) -> PromptExplanation:
     """Which parts of a long prompt drove what the model answered: coarse parts first, then inside those that matter.
 
+    Estimands are ``banzhaf`` for the symmetric coalitional Banzhaf value (Alonso-Meijide and Fiestras-Janeiro 2002) and
+    ``shapley`` for the Owen value (Owen 1977), nested over the levels (Winter 1989). METHODS A4.
+
     Args:
-        model: a URI, a callable ``str -> str``, or a model object.
+        model: what `load_model` takes.
         prompt: the text to explain.
-        budget: model calls in all. They grow with the number of opened parts, not with the number of words.
-        hierarchy: levels from coarse to fine, ``paragraph>sentence>word`` by default (``auto``); ``line`` may be one.
-        pin: texts of the prompt that are always sent and never attributed.
-        operator: as of `explain_prompt`; one that works on the settings (``noise``) is refused.
-        operator_options: what it is told.
-        target: as of `explain_prompt`.
-        encoder: as of `explain_prompt`.
-        estimand: ``banzhaf`` for the symmetric coalitional Banzhaf value (Alonso-Meijide and Fiestras-Janeiro 2002),
-            ``shapley`` for the Owen value (Owen 1977), nested over the levels (Winter 1989). METHODS A4.
-        surrogate: fitted at each level.
-        references: reference answers; effects are averaged over them.
-        model_noise: ``measure``, or ``none`` where you state that equal questions get equal answers.
-        tolerance: a part is split only where its possible effect exceeds this, in the target's unit.
-        interactions: at most so many pairs of leaves that act together are reported; they are looked for where the
-            values leave something over and calls are left. 0 for none.
-        settings: how to generate; greedy, 256 tokens by default.
+        chosen: the options. Calls grow with the number of opened parts, not with the number of words.
+        encoder: as in `explain_prompt`, and so are all that follow.
+        settings: how to generate.
         seed: of masks, folds and sign flips, and of sampling.
-        cache: file of recorded answers; None keeps them in memory.
-        options: device, precision and batch size of local models.
+        cache: file of recorded answers.
+        options: of local models.
         progress: where to report progress.
-        run: what the run may spend in calls, tokens or money, how fast, and how long.
+        run: what the run may spend.
 
     Returns:
         An explanation whose units are the finest parts that were opened to, with its ``tree``.
@@ -102,52 +80,53 @@ def explain_hierarchy(
         ModelError: if the model does not answer.
     """
     check_source(prompt)
-    _check_choices(estimand, references=references, tolerance=tolerance)
-    levels = parse_levels(hierarchy)
-    parts = split(prompt, levels[-1], pin=pin)
+    if not isinstance(prompt, str):
+        raise UsageError(f"hierarchy needs a plain text, and the prompt is a {type(prompt).__name__}.")
+    _check_choices(chosen.estimand, references=chosen.references, tolerance=chosen.tolerance)
+    levels = parse_levels(chosen.hierarchy or "auto")
+    parts = split(prompt, levels[-1], pin=chosen.pin)
     skeleton = lay_out(parts, levels)
-    goal = load_target(target, encoder=encoder if isinstance(target, str) else "auto")
+    named = isinstance(chosen.target, str)
+    goal = load_target(chosen.target, encoder=encoder if named else "auto")
     if isinstance(goal, Continues):
         raise UsageError(
             f"target={goal.record.name!r} by log-probabilities scores two texts for each prompt, and is not explained "
             "level by level. Use load_target('contrastive', alternative=..., distance='tfidf')."
         )
-    chosen = PromptOptions(
-        budget=budget, units=levels[-1], pin=pin, operator=operator, target=target,
-        estimand=estimand, surrogate=surrogate, references=references, model_noise=model_noise,
-        tolerance=tolerance, interactions=interactions,
-    )  # fmt: skip
+    surrogate = "ridge" if chosen.surrogate == "auto" else chosen.surrogate
+    chosen = replace(chosen, units=levels[-1], surrogate=surrogate)
     plan = Plan(options=chosen, surrogate=load_surrogate(surrogate), verb=goal.verb, encoder=encoder)
     _check_budget(skeleton, plan)
-    box = load_model(model, options or ModelOptions())
-    if (kind := timed_kind(box)) is not None:
-        raise UsageError(
-            f"{box.uri} answers with {kind}, and hierarchy={hierarchy!r} compares texts. Leave the hierarchy out, and "
-            "use coarser units for a long prompt."
-        )
-    how = load_operator(operator, operator_options)
-    if how.by_settings:
-        raise UsageError(
-            f"operator={how.name!r} changes no text, and a hierarchy sends texts. Use 'delete' or 'synonym'."
-        )
-    found = encoder_for(chosen, find_encoder(encoder, chosen, box) or encoder, box)
-    if found != encoder and isinstance(target, str):
-        goal = load_target(target, encoder=found)
-    with open_store(cache) as store:
-        runner = make_runner(box, store, budget=budget, progress=progress, options=run)
-        tools = Tools(
-            model=box, encoder=found, store=store, options=options, progress=progress, seed=seed, runner=runner
-        )
-        asker = Asker(
-            runner, box, parts, how.prepare(parts, tools), goal, settings or Settings(seed=seed), model_noise == "none"
-        )
+    with open_session(
+        model, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress,
+        run=run,
+    ) as session:  # fmt: skip
+        _check_answers(session.model, chosen)
+        operator = load_operator(chosen.operator, chosen.operator_options)
+        if operator.by_settings:
+            raise UsageError(
+                f"operator={operator.name!r} changes no text, and a hierarchy sends texts. Use 'delete' or 'synonym'."
+            )
+        found = encoder_for(chosen, encoder_of_texts(session.encoder, session.model), session.model)
+        if found != encoder and named:
+            goal = load_target(chosen.target, encoder=found)
+        session.encoder = found
+        asker = session.asker(Question(parts, operator, goal, plan, seed), session.runner(chosen.budget))
         asker.check_target()
         asker.check_context()
-        asker.whole(references)
-        seen = _Run(asker, budget)
-        search = seen.search(skeleton, plan, seed=seed)
-        pairs = seen.pairs(search, plan, seed=seed)
+        asker.whole(chosen.references)
+        levelled = _Run(asker, chosen.budget)
+        search = levelled.search(skeleton, plan, seed=seed)
+        pairs = levelled.pairs(search, plan, seed=seed)
         return explanation_of(asker, search, pairs, levels=levels, plan=plan, seed=seed)
+
+
+def _check_answers(model: Model, chosen: PromptOptions) -> None:
+    if (kind := timed_kind(model)) is not None:
+        raise UsageError(
+            f"{model.uri} answers with {kind}, and hierarchy={chosen.hierarchy!r} compares texts. Leave the hierarchy "
+            "out, and use coarser units for a long prompt."
+        )
 
 
 @dataclass(slots=True)

@@ -1,0 +1,157 @@
+"""`Session`: what every way of explaining a prompt opens once: model, encoder, store, seed, and bounds of the run."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from whygen.calls import DEFAULT_STORE, Progress, Runner, RunOptions, Store, make_runner, open_store
+from whygen.encoders import AnyEncoder
+from whygen.models import LearnsKind, Model, ModelOptions, load_model
+from whygen.prompt.asker import Asker
+from whygen.prompt.operators import Operator, Tools
+from whygen.prompt.options import PromptOptions
+from whygen.prompt.question import Question, encoder_of_texts, find_encoder, prepare
+from whygen.types import Request, Settings, Source
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """A model that is asked about prompts. Close it, or use it in ``with``: it holds the store open.
+
+    Attributes:
+        model: the black box.
+        encoder: for the targets and kernels that need one; open, or by name.
+        settings: how to generate.
+        seed: of everything random.
+        cache: file of recorded answers; None keeps them in memory. It is opened when the first call needs it.
+        options: of local models.
+        progress: where to report progress.
+        run: what the run may spend, how fast, and how long.
+    """
+
+    model: Model
+    encoder: AnyEncoder
+    settings: Settings
+    seed: int
+    cache: Path | str | None = DEFAULT_STORE
+    options: ModelOptions | None = None
+    progress: Progress | None = None
+    run: RunOptions | None = None
+    _held: ExitStack = field(default_factory=ExitStack)
+    _store: Store | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store."""
+        self._held.close()
+        self._store = None
+
+    @property
+    def store(self) -> Store:
+        """Where answers are looked up and recorded."""
+        if self._store is None:
+            self._store = self._held.enter_context(open_store(self.cache))
+        return self._store
+
+    def question(self, prompt: Source, chosen: PromptOptions) -> Question:
+        """What is asked of the model about a prompt.
+
+        A callable shows what it answers with when it is called first; if that is no text, other targets are right.
+
+        Raises:
+            UsageError: for a choice that cannot work; `BudgetError` names the smallest budget that does.
+            MissingError: if an encoder or an extra is missing.
+        """
+        question = prepare(prompt, chosen, model=self.model, encoder=self.encoder, seed=self.seed)
+        whole = Request(prompt=question.units.prompt, settings=self.settings)
+        if isinstance(self.model, LearnsKind) and self.model.learn(whole) != "text":
+            return prepare(prompt, chosen, model=self.model, encoder=self.encoder, seed=self.seed)
+        return question
+
+    def runner(self, budget: int | None) -> Runner:
+        """What makes the calls, at most ``budget`` of them."""
+        return make_runner(self.model, self.store, budget=budget, progress=self.progress, options=self.run)
+
+    def operator(self, question: Question, runner: Runner) -> Operator:
+        """The question's operator, ready to render; a helping model spends from the same budget."""
+        tools = Tools(
+            model=self.model,
+            encoder=encoder_of_texts(self.encoder, self.model),
+            store=self.store,
+            options=self.options,
+            progress=self.progress,
+            seed=self.seed,
+            runner=runner,
+        )
+        return question.operator.prepare(question.units, tools)
+
+    def asker(self, question: Question, runner: Runner, *, operator: Operator | None = None) -> Asker:
+        """Who asks a question; ``operator`` is one that is ready, for several questions about one prompt."""
+        ready = self.operator(question, runner) if operator is None else operator
+        stated = question.plan.options.model_noise == "none"
+        return Asker(runner, self.model, question.units, ready, question.target, self.settings, stated)
+
+
+def open_session(
+    model: object,
+    chosen: PromptOptions,
+    *,
+    encoder: AnyEncoder,
+    settings: Settings | None,
+    seed: int,
+    cache: Path | str | None = None,
+    options: ModelOptions | None = None,
+    progress: Progress | None = None,
+    run: RunOptions | None = None,
+) -> Session:
+    """Open the model, and find its encoder.
+
+    Args:
+        model: what `load_model` takes.
+        chosen: whose target may need an encoder.
+        encoder: as in `explain_prompt`, and so are all that follow.
+        settings: how to generate; greedy if left out.
+        seed: of everything random.
+        cache: file of recorded answers.
+        options: of local models.
+        progress: where to report progress.
+        run: what the run may spend.
+
+    Raises:
+        MissingError: if the model is missing.
+    """
+    box = load_model(model, options or ModelOptions())
+    return Session(
+        model=box,
+        encoder=find_encoder(encoder, chosen, box) or encoder,
+        settings=settings or Settings(seed=seed),
+        seed=seed,
+        cache=cache,
+        options=options,
+        progress=progress,
+        run=run,
+    )
+
+
+def foresight(
+    model: object,
+    *,
+    encoder: AnyEncoder,
+    settings: Settings | None,
+    seed: int,
+    options: ModelOptions | None,
+    run: RunOptions | None,
+) -> Session:
+    """A session that only counts: the model is opened as far as that needs, and no server is looked for."""
+    box = load_model(model, replace(options or ModelOptions(), purpose="foresee"))
+    return Session(
+        model=box, encoder=encoder, settings=settings or Settings(seed=seed), seed=seed, cache=None, options=options,
+        run=run,
+    )  # fmt: skip
