@@ -12,9 +12,10 @@ import pytest
 from faults.answers import Reply, changed
 from faults.scripts import Received
 from faults.server import FaultServer
+from faults.site import Site
 from whygen.calls import Budget, EndedError, Runner, Store
 from whygen.models import ModelOptions, load_model
-from whygen.types import Failure, Request, Settings
+from whygen.types import Failure, Output, Request, Settings
 
 CAP = 6000
 
@@ -92,3 +93,22 @@ def test_what_no_answer_excuses_is_a_failure(
     assert isinstance(answer, Failure)
     assert words in answer.message
     assert answer.kind == kind
+
+
+@pytest.mark.parametrize(("status", "is_taken"), [(301, False), (302, False), (303, True), (307, True), (308, True)])
+def test_a_redirect_that_leaves_the_prompt_behind_ends_the_run(
+    status: int, is_taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-3be0")
+    page = json.dumps({"choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}]}).encode()
+    site = Site(**{
+        "v1/chat/completions": lambda handler: handler.send(status, location="/v2/there"),
+        "v2/there": lambda handler: handler.send(200, page),
+    })  # fmt: skip
+    model = load_model("openai/any", ModelOptions(base_url=f"http://127.0.0.1:{site.port}/v1"))
+    (answer,) = model.answer([Request(prompt="a fox")])
+    site.close()
+    assert isinstance(answer, Output) == is_taken
+    if isinstance(answer, Failure):
+        assert answer.kind == "fatal"
+        assert "leaves the prompt behind" in answer.message

@@ -71,6 +71,14 @@ def _check_redirect(request: httpx2.Request, response: httpx2.Response) -> None:
     target = request.url.join(response.headers.get("location", ""))
     same = (target.scheme, target.host, target.port) == (request.url.scheme, request.url.host, request.url.port)
     safer = target.host == request.url.host and (request.url.scheme, target.scheme) == ("http", "https")
+    if (same or safer) and request.method == "POST" and response.status_code in (301, 302):
+        response.close()
+        raise Unacceptable(
+            f"it redirects to {target.copy_with(query=None, userinfo=b'')} in a way that leaves the prompt behind "
+            f"({response.status_code})",
+            kind="fatal",
+            advice="Give that address itself (--base-url), up to where the protocol begins (often it ends in /v1).",
+        )
     if not same and not safer:
         response.close()
         raise Unacceptable(

@@ -19,8 +19,12 @@ from whygen.remote.reading import ErrorInside, Malformed, Unacceptable, dig, doc
 from whygen.remote.service import Service
 from whygen.types import Failure
 
-PASSING = frozenset({408, 409, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
-"""Statuses that may pass by themselves: time-outs, conflicts, overload, a server behind a proxy that is not there."""
+PASSING = frozenset({408, 409, 425, *range(500, 600)} - {501, 505, 511})
+"""Statuses that may pass by themselves: time-outs, conflicts, overload, a server behind a proxy that is not there.
+
+Proxies have numbers of their own from 520 on. What a server does not know (501, 505) and a network that wants a login
+(511) stay so.
+"""
 _QUOTA = frozenset({
     "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error", "insufficient_credits",
     "insufficient_balance", "insufficient_funds", "quota_exceeded", "access_terminated", "payment_required",
