@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 from faults.answers import Reply, changed
 from faults.scripts import Received
 from faults.server import FaultServer
-from faults.site import Site
+from faults.site import Handler, Site
 from whygen.calls import Budget, EndedError, Runner, Store
 from whygen.models import ModelOptions, load_model
+from whygen.remote import bounded
 from whygen.types import Failure, Output, Request, Settings
 
 CAP = 6000
@@ -112,3 +114,23 @@ def test_a_redirect_that_leaves_the_prompt_behind_ends_the_run(
     if isinstance(answer, Failure):
         assert answer.kind == "fatal"
         assert "leaves the prompt behind" in answer.message
+
+
+def test_headers_that_trickle_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-3be0")
+    monkeypatch.setattr(bounded, "_longest", lambda timeout: 2 * timeout)
+
+    def trickle(handler: Handler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(200):
+            handler.wfile.write(b"x-%d: 1\r\n" % number)
+            time.sleep(0.05)
+
+    site = Site(**{"v1/chat/completions": trickle})
+    model = load_model("openai/any", ModelOptions(base_url=f"http://127.0.0.1:{site.port}/v1", timeout=0.3))
+    begun = time.monotonic()
+    (answer,) = model.answer([Request(prompt="a fox")])
+    site.close()
+    assert isinstance(answer, Failure)
+    assert answer.kind == "transient"
+    assert time.monotonic() - begun < 5

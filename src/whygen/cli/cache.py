@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -75,7 +76,9 @@ def export(
 ) -> None:
     """Write a model's recorded answers to a file that replay/FILE plays back, without the model or a key."""
     source = cache or default_store_path()
-    if file.exists() and source.exists() and any(file.samefile(part) for part in _parts(source)):
+    if not file.name:
+        raise UsageError(f"{str(file)!r} names no file. Say which replay file to write.")
+    if any(_is_same(file, part) for part in _parts(source)):
         raise UsageError(f"{str(file)!r} is the file of recorded answers itself. Name another file to export to.")
     with open_store(source) as store:
         if not store.count(model=model):
@@ -96,10 +99,16 @@ def export(
 
 
 def _parts(source: Path) -> list[Path]:
-    """The files of a store that are there: SQLite keeps two beside the first."""
+    """The files of a store, whether they are there or not: SQLite keeps some beside the first."""
     path = source / "calls.sqlite" if source.is_dir() else source
-    parts = [path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-batches"))]
-    return [part for part in parts if part.exists()]
+    return [path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal", "-batches"))]
+
+
+def _is_same(file: Path, part: Path) -> bool:
+    try:
+        return file.samefile(part)
+    except OSError:  # one of them is not there
+        return file.absolute() == part.absolute() or os.path.realpath(file) == os.path.realpath(part)
 
 
 def _age(text: str | None) -> timedelta | None:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Final, cast
 
+import httpcore2
 import httpx2
 
 from whygen.remote.reading import Unacceptable
@@ -36,11 +37,64 @@ def bounded_client(timeout: float) -> httpx2.Client:
     """
     client = httpx2.Client(follow_redirects=True, timeout=timeout, limits=httpx2.Limits(max_connections=1000))
     # A transport that is handed in would switch off the proxies of the environment: those that are there are wrapped.
+    for each in (client._transport, *filter(None, client._mounts.values())):
+        pool = cast(Any, each)._pool
+        pool._network_backend = _Sockets(pool._network_backend, longest=_longest(timeout))
     client._transport = _Bounded(client._transport, timeout)
     client._mounts = {
         pattern: None if each is None else _Bounded(each, timeout) for pattern, each in client._mounts.items()
     }
     return client
+
+
+def _longest(timeout: float) -> float:
+    """Seconds that a whole answer may take."""
+    return max(10.0, 3 * timeout)
+
+
+class _Sockets(httpcore2.NetworkBackend):
+    """Connections whose answers begin in time: headers may trickle as well as what follows them."""
+
+    def __init__(self, inner: httpcore2.NetworkBackend, *, longest: float) -> None:
+        self._inner = inner
+        self._longest = longest
+
+    def connect_tcp(self, *given: Any, **named: Any) -> httpcore2.NetworkStream:
+        return _Timed(self._inner.connect_tcp(*given, **named), self._longest)
+
+    def connect_unix_socket(self, *given: Any, **named: Any) -> httpcore2.NetworkStream:
+        return _Timed(self._inner.connect_unix_socket(*given, **named), self._longest)
+
+    def sleep(self, seconds: float) -> None:
+        self._inner.sleep(seconds)
+
+
+class _Timed(httpcore2.NetworkStream):
+    """A connection that is read for so long after what was written to it last."""
+
+    def __init__(self, inner: httpcore2.NetworkStream, longest: float) -> None:
+        self._inner = inner
+        self._longest = longest
+        self._until = time.monotonic() + longest
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise httpcore2.ReadTimeout("the answer trickles in and does not end")
+        return self._inner.read(max_bytes, left if timeout is None else min(left, timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._until = time.monotonic() + self._longest
+        self._inner.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(self, *given: Any, **named: Any) -> httpcore2.NetworkStream:
+        return _Timed(self._inner.start_tls(*given, **named), self._longest)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
 
 
 class _Bounded(httpx2.BaseTransport):
@@ -127,7 +181,7 @@ class _Stream(httpx2.SyncByteStream):
                 )  # fmt: skip
             now = time.monotonic()
             told = now if told is None and piece.strip() else told
-            if now - began > max(10.0, 3 * self._timeout) or (
+            if now - began > _longest(self._timeout) or (
                 told is not None and now - told > max(10.0, self._timeout / 5)
             ):
                 raise Unacceptable(

@@ -271,3 +271,14 @@ def test_what_a_run_takes_is_told_without_a_key(
         assert end.value.code == code
         said = capsys.readouterr()
         assert says in " ".join((said.out + said.err).split())
+
+
+def test_an_export_takes_no_file_of_the_store_whether_it_is_there_or_not(tmp_path: Path) -> None:
+    store = tmp_path / "calls.sqlite"
+    ask = ["prompt", "planted/additive", "a b c", "--target", "exact", "-q", "--budget", "16"]
+    assert whygen(*ask, "--cache", str(store)).returncode == 0
+    for name in ("calls.sqlite", "calls.sqlite-wal", "calls.sqlite-batches", ""):
+        file = str(tmp_path / name) if name else ""
+        done = whygen("cache", "export", file, "--model", "planted/additive", "--cache", str(store))
+        assert done.returncode == 2, name
+    assert not (tmp_path / "calls.sqlite-wal").exists()
