@@ -337,6 +337,67 @@ def test_code_of_ones_own_is_an_encoder_and_a_command(capsys: pytest.CaptureFixt
     assert (code, "command='py/my_targets:wrong'" in err) == (2, True), err
 
 
+MEDIA_CODE = """
+import numpy as np
+from whygen.encoders import LogMel, PixelPatches
+from whygen.media.pictures import picture_of
+from whygen.types import Picture
+
+Coarse = PixelPatches(name="coarse")
+
+class Slow(LogMel):
+    name = "slow"
+
+def draw(prompt) -> Picture:
+    return picture_of(np.full((8, 8, 3), 200 if "red" in prompt else 20, np.uint8))
+
+def light(samples):
+    return samples.reshape(len(samples), -1).mean(axis=1, keepdims=True)
+
+def column(samples, made):
+    return np.abs(samples - made).reshape(len(samples), -1)
+"""
+
+
+@pytest.fixture
+def my_media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module with encoders of pictures, sounds and samples."""
+    (tmp_path / "my_media.py").write_text(MEDIA_CODE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_media", raising=False)
+
+
+@pytest.mark.usefixtures("my_media")
+@pytest.mark.parametrize(
+    ("model", "encoder", "code", "said"),
+    [
+        ("py/my_media:draw", "Coarse", 0, "coarse"),
+        ("planted/synth", "Slow", 0, "slow"),
+        ("py/my_media:draw", "Slow", 2, "is a Slow, and here it must be one of pictures"),
+        ("planted/synth", "Coarse", 2, "does not encode sounds"),
+        ("planted/synth", "light", 2, "does not encode sounds"),
+    ],
+)
+def test_code_of_ones_own_encodes_pictures_and_sounds(
+    model: str, encoder: str, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["prompt", model, "a high red bell", "--no-cache", "--json", "--encoder", f"py/my_media:{encoder}"]
+    ended, out, err = told(capsys, *words, "--budget", "24")
+    assert ended == code, err
+    assert said in (json.dumps(json.loads(out)["target"]) if code == 0 else err)
+
+
+@pytest.mark.usefixtures("my_media")
+def test_code_of_ones_own_encodes_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8))
+    given = ["anchors", "demo/digits-vae", "--anchors", str(tmp_path / "a.npy"), "--json", "--quiet", "--no-cache"]
+    code, out, err = told(capsys, *given, "--criteria", "kld,feature-l2", "--encoder", "py/my_media:light")
+    assert code == 0, err
+    assert "light" in json.dumps(json.loads(out)["criteria"])
+    code, _, err = told(capsys, *given, "--criteria", "kld,py/my_media:column")
+    assert (code, "it must give" in err) == (2, True), err
+
+
 def test_a_function_is_an_operator_in_python_too() -> None:
     found = explain_prompt("planted/additive", "a red fox ran", operator=str.upper, target="tfidf", cache=None)
     assert found.operator == "str.upper"

@@ -457,11 +457,6 @@ def law_of_kept(n: int, calls: int, *, keep: float, empty: bool = True) -> NDArr
     return chance[::-1] / (1.0 + _groups(layers, members))
 
 
-def law_of_sizes(masks: Masks) -> NDArray[np.float64]:
-    """How often each size 0 .. n comes among masks ``(m, n)``, shape ``(n + 1,)``: the law of designs by layers."""
-    return np.bincount(masks.sum(axis=1), minlength=masks.shape[1] + 1) / len(masks)
-
-
 def _of_some_size(n: int, law: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
     mask = np.zeros(n, dtype=bool)
     mask[rng.choice(n, size=int(rng.choice(np.arange(1, n), p=law)), replace=False)] = True

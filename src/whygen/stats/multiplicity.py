@@ -8,29 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 from whygen.errors import DataError, UsageError
 
 
-def bh_adjusted(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Adjusted p-values: the smallest false discovery rate at which each test would be called.
-
-    Args:
-        p_values: shape (m,), each within [0, 1].
-
-    Returns:
-        Shape (m,), in the order given, each at least its p-value and at most 1.
-
-    Raises:
-        DataError: if a value is not a p-value.
-
-    Source: Benjamini and Hochberg 1995, JRSS B 57:289-300. Holds for independent or positively dependent tests;
-    conformal p-values that share one reference are positively dependent (Bates et al. 2023, Theorem 2).
-    """
-    p = _checked(p_values)
-    order = np.argsort(p, kind="stable")
-    steps = p[order] * (p.size / np.arange(1, p.size + 1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
-    return adjusted
-
-
 def benjamini_hochberg(p_values: ArrayLike, *, level: float) -> NDArray[np.bool_]:
     """Which tests are called when the expected share of false ones among the called is to be at most ``level``.
 
@@ -41,6 +18,9 @@ def benjamini_hochberg(p_values: ArrayLike, *, level: float) -> NDArray[np.bool_
     Raises:
         DataError: if a value is not a p-value.
         UsageError: if the level is outside (0, 1).
+
+    Source: Benjamini and Hochberg 1995, JRSS B 57:289-300. Holds for independent or positively dependent tests;
+    conformal p-values that share one reference are positively dependent (Bates et al. 2023, Theorem 2).
     """
     if not 0 < level < 1:
         raise UsageError(f"level={level} is not a level; give a number between 0 and 1, such as 0.05.")

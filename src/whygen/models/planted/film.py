@@ -26,8 +26,6 @@ BACKGROUNDS = {"night": (25, 25, 60), "desert": (235, 205, 150)}
 DAY = (245, 245, 245)
 BLINKS, FLASHES = "blinking", "flash"
 """The shape is gone in every second frame; the last four frames are white."""
-STILL_WITHOUT = frozenset(SPEED)
-"""Words that change nothing unless one of `MOVES` is there."""
 
 WORDS = frozenset(COLOURS) | SHAPES | frozenset(MOVES) | frozenset(SPEED) | frozenset(BACKGROUNDS) | {BLINKS, FLASHES}
 """Everything the generator reads."""

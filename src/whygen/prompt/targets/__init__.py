@@ -7,8 +7,8 @@ and models (METHODS A1, A5).
 from whygen.prompt.targets.called import OutputScore as OutputScore
 from whygen.prompt.targets.called import TextScore as TextScore
 from whygen.prompt.targets.compared import ContrastiveDistance as ContrastiveDistance
+from whygen.prompt.targets.compared import PlainTexts as PlainTexts
 from whygen.prompt.targets.compared import SentenceVectors as SentenceVectors
-from whygen.prompt.targets.compared import Texts as Texts
 from whygen.prompt.targets.compared import TokenSets as TokenSets
 from whygen.prompt.targets.media import TIMED_TARGETS as TIMED_TARGETS
 from whygen.prompt.targets.media import TemporalConsistency as TemporalConsistency

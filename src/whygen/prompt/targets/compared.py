@@ -61,7 +61,7 @@ class SentenceVectors:
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class PlainTexts:
     """A distance between texts that needs no encoder."""
 
     record: TargetRecord

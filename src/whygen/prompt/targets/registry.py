@@ -13,7 +13,7 @@ from whygen.encoders import TextEncoder, has_text_encoder, load_text_encoder
 from whygen.encoders.registry import PACKAGED
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.targets.called import Score, compiled, pattern_target, score_target
-from whygen.prompt.targets.compared import ContrastiveDistance, SentenceVectors, Texts, TokenSets
+from whygen.prompt.targets.compared import ContrastiveDistance, PlainTexts, SentenceVectors, TokenSets
 from whygen.prompt.targets.protocol import Compares, Target
 from whygen.prompt.targets.scored import (
     Contains,
@@ -77,7 +77,7 @@ def _cosine(wishes: Wishes) -> Target:
 
 
 def _texts(name: str, unit: str) -> Kind:
-    return Kind(lambda _: Texts(TargetRecord(name=name, distance=name, unit=unit), distances.TEXTS[name]))
+    return Kind(lambda _: PlainTexts(TargetRecord(name=name, distance=name, unit=unit), distances.TEXTS[name]))
 
 
 def _logprob(wishes: Wishes) -> Target:

@@ -37,7 +37,7 @@ _MOST_STARTS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class AnswerReading:
     """What an answer says. Without a value, ``kind`` says why there is none; readings agree if they are equal."""
 
     kind: str
@@ -52,7 +52,7 @@ class AnswerAgreement:
     """1 where the answer reads as the reference does, else 0; the mean over references."""
 
     record: TargetRecord
-    read: Callable[[Output], Reading]
+    read: Callable[[Output], AnswerReading]
     needs_value: bool = True
     """Whether a reference without a value is an error; a tool not called, say, is a choice like any other."""
     advice: str = ADVICE
@@ -116,7 +116,7 @@ class JsonField:
         return tuple(reading.kind for reading in readings if reading.value is None)
 
 
-def _check_reading(reading: Reading, reference: Output, record: TargetRecord, advice: str) -> None:
+def _check_reading(reading: AnswerReading, reference: Output, record: TargetRecord, advice: str) -> None:
     if reading.value is None:
         raise DataError(
             f"target={record.name!r} cannot be measured: {reading.kind} in the reference answer, which is "
@@ -124,11 +124,11 @@ def _check_reading(reading: Reading, reference: Output, record: TargetRecord, ad
         )
 
 
-def _agree(one: Reading, other: Reading) -> float:
+def _agree(one: AnswerReading, other: AnswerReading) -> float:
     return float(one == other)
 
 
-def _minus_gap(one: Reading, other: Reading) -> float:
+def _minus_gap(one: AnswerReading, other: AnswerReading) -> float:
     a, b = _as_number(one), _as_number(other)
     if a is None or b is None:
         known = b if a is None else a
@@ -136,7 +136,7 @@ def _minus_gap(one: Reading, other: Reading) -> float:
     return -abs(a - b)
 
 
-def _as_number(reading: Reading) -> float | None:
+def _as_number(reading: AnswerReading) -> float | None:
     """The number that a reading is; None for text, truth values and what cannot be read."""
     if reading.value is None or reading.value in {"true", "false"}:
         return None
@@ -162,16 +162,16 @@ def json_in(text: str) -> Iterator[Any]:
             yield value
 
 
-def read_field(text: str, path: Sequence[str]) -> Reading:
+def read_field(text: str, path: Sequence[str]) -> AnswerReading:
     """The field of that path in the first JSON of the answer that has it; steps are keys, or positions in arrays."""
     values: list[Any] = [value for value in json_in(nfc(text)) if isinstance(value, dict | list)]
     found = [field for field in (_at_path(value, path) for value in values) if field is not None]
     if not found:
-        return Reading(f"no field {'.'.join(path)!r}" if values else "no JSON")
+        return AnswerReading(f"no field {'.'.join(path)!r}" if values else "no JSON")
     try:
-        return Reading("value", nfc(canonical_json(found[0][0])))
+        return AnswerReading("value", nfc(canonical_json(found[0][0])))
     except ValueError:  # NaN and infinities are no JSON
-        return Reading("no JSON")
+        return AnswerReading("no JSON")
 
 
 def _at_path(value: Any, path: Sequence[str]) -> tuple[Any] | None:
@@ -199,7 +199,7 @@ def json_target(path: str) -> JsonField:
     return JsonField(TargetRecord(name=f"json:{path}", distance=f"field {path!r} of the JSON", unit=unit), steps)
 
 
-def read_label(text: str, labels: Sequence[str]) -> Reading:
+def read_label(text: str, labels: Sequence[str]) -> AnswerReading:
     """The one label that an answer names, in any case, as whole words; one inside a longer label does not count.
 
     Words end where `whygen.texts.word_edges` says: ``positive`` is not in *nonpositive* or *non-positive*, and 正面 is
@@ -210,7 +210,7 @@ def read_label(text: str, labels: Sequence[str]) -> Reading:
     folded = {label: fold(label) for label in labels}
     for label in labels:
         if plain == folded[label]:
-            return Reading("value", label)
+            return AnswerReading("value", label)
     answer = fold(text)
     edges, taken, named = word_edges(answer), set[int](), set[str]()
     for label in sorted(labels, key=lambda label: -len(folded[label])):
@@ -220,8 +220,8 @@ def read_label(text: str, labels: Sequence[str]) -> Reading:
                 taken |= places
                 named.add(label)
     if len(named) == 1:
-        return Reading("value", named.pop())
-    return Reading("several labels" if named else "no label")
+        return AnswerReading("value", named.pop())
+    return AnswerReading("several labels" if named else "no label")
 
 
 _KOREAN_ENDING = re.compile(
@@ -263,14 +263,14 @@ def label_target(labels: Sequence[str]) -> AnswerAgreement:
     return AnswerAgreement(record, lambda output: read_label(output.text, names))
 
 
-def read_tool(output: Output) -> Reading:
+def read_tool(output: Output) -> AnswerReading:
     """The tools that an answer calls, in order: what the provider says of it, else ``tool`` or ``name`` of its JSON."""
     calls = output.extra.get("tool_calls")
     names = [_tool_name(call) for call in calls] if isinstance(calls, list | tuple) else []
     if not any(names):
         names = [_tool_name(value) for value in json_in(output.text)][:1]
     found = [name for name in names if name]
-    return Reading("value", ", ".join(found)) if found else Reading("no tool")
+    return AnswerReading("value", ", ".join(found)) if found else AnswerReading("no tool")
 
 
 def _tool_name(call: object) -> str | None:
@@ -311,7 +311,7 @@ def languages_read() -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def read_refusal(output: Output) -> Reading:
+def read_refusal(output: Output) -> AnswerReading:
     """Whether an answer refuses; without a value where it is in a language that is not read.
 
     The provider's word goes first. Then the patterns of all languages, as an answer may begin in one and go on in
@@ -319,15 +319,15 @@ def read_refusal(output: Output) -> Reading:
     """
     text = nfc(output.text).strip()
     if output.finish == "refused":
-        return Reading("value", "refused")
+        return AnswerReading("value", "refused")
     beginning = text[:REFUSES_WITHIN].lower().replace("\u2019", "'")
     if any(pattern.search(beginning) for pattern in refusals().values()):
-        return Reading("value", "refused")
+        return AnswerReading("value", "refused")
     language = language_of(text)
     if language is None or language in refusals() or sum(map(str.isalpha, text)) < _SURE:
-        return Reading("value", "answered")
+        return AnswerReading("value", "answered")
     name = "a language that is not known here" if language == "other" else name_of_language(language)
-    return Reading(f"an answer in {name}")
+    return AnswerReading(f"an answer in {name}")
 
 
 @dataclass(frozen=True, slots=True)
