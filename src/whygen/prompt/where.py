@@ -14,7 +14,7 @@ from whygen.media import pictures
 from whygen.prompt.changes import Pairs, squared_changes
 from whygen.prompt.edits import EditUnits, RegionUnits
 from whygen.prompt.units import Units
-from whygen.results.pictures import PictureEvidence
+from whygen.results.media import PictureEvidence
 from whygen.types import Masks, Output, Picture
 
 MOST_SIDE = 256

@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import escape
 from numpy.typing import NDArray
 
-from whygen.report.axes import Axis
+from whygen.report.svg import Axis
 from whygen.report.texts import number
 
 COLOURS: Mapping[str, str] = {

@@ -18,7 +18,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from whygen.errors import UsageError
-from whygen.report import axes, colours, svg
+from whygen.report import colours, svg
 from whygen.report.texts import visible
 
 ROOM = "whygen.report"
@@ -106,7 +106,7 @@ def _environment(package: str) -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.globals |= {"svg": svg, "axis": axes.Axis, "axis_over": axes.axis_over}  # pyright: ignore[reportAttributeAccessIssue]
+    environment.globals |= {"svg": svg, "axis": svg.Axis, "axis_over": svg.axis_over}  # pyright: ignore[reportAttributeAccessIssue]
     return environment
 
 

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as tensors
 
 from whygen.errors import FormatError
-from whygen.results import rows
+from whygen.results import files
 from whygen.results.anchors import SCHEMA, AnchorEvidence, AnchorExplanation, Details
 from whygen.results.anchors_scores import Scores, ScoresRecord
 from whygen.results.files import (
@@ -106,7 +106,7 @@ def load(path: Path) -> AnchorExplanation:
 
 
 def _lines(table: dict[str, list[Any]]) -> bytes:
-    return rows.to_lines(dict(zip(table, cells, strict=True)) for cells in zip(*table.values(), strict=True))
+    return files.to_lines(dict(zip(table, cells, strict=True)) for cells in zip(*table.values(), strict=True))
 
 
 def _csv(listed: list[dict[str, Any]]) -> bytes:
@@ -165,9 +165,9 @@ def _load_scores(where: Mapping[str, Path]) -> Scores | None:
 def _names(where: Mapping[str, Path]) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
     """Names and labels of the anchors, from the table."""
     if where[EARLIER_ANCHORS].is_file():
-        found = rows.read_earlier(where[EARLIER_ANCHORS])
+        found = files.read_earlier(where[EARLIER_ANCHORS])
     else:
-        found = rows.read_lines(where[ANCHORS])
+        found = files.read_lines(where[ANCHORS])
     kept = [(row.get("name"), row.get("label"), "label" in row) for row in found]
     names = tuple(name for name, _, _ in kept if name is not None)
     labelled = bool(kept) and kept[0][2]

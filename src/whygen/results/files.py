@@ -12,7 +12,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -24,9 +25,9 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from whygen.errors import FormatError, MissingError, StoreError
+from whygen.errors import FormatError, MissingError, MissingExtraError, StoreError
 from whygen.files import require_ordinary, write_beside
-from whygen.results import media, pictures, rows
+from whygen.results import media
 from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, Sample
 from whygen.results.records import Record
 from whygen.safe import read_json
@@ -64,9 +65,9 @@ def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
     parts: dict[str, bytes] = {DETAILS: document_bytes(explanation.details())}
     if explanation.evidence is not None:
         parts[ARRAYS] = save(_arrays(explanation.evidence))
-        parts[SAMPLES] = rows.to_lines(_row(sample) for sample in explanation.evidence.samples)
+        parts[SAMPLES] = to_lines(_row(sample) for sample in explanation.evidence.samples)
         if explanation.evidence.pictures is not None:
-            parts[PICTURES] = save(pictures.to_arrays(explanation.evidence.pictures))
+            parts[PICTURES] = save(media.pictures_to_arrays(explanation.evidence.pictures))
         if explanation.evidence.media is not None:
             parts[MEDIA] = save(media.to_arrays(explanation.evidence.media))
     parts[DOCUMENT] = document_bytes(explanation.to_dict())
@@ -377,12 +378,12 @@ def _read_arrays(file: Path, *, units: int, samples: int) -> dict[str, NDArray[A
     return {**arrays, **further, "masks": arrays["masks"].astype(bool)}
 
 
-def _read_pictures(file: Path, *, samples: int, units: int) -> pictures.PictureEvidence | None:
+def _read_pictures(file: Path, *, samples: int, units: int) -> media.PictureEvidence | None:
     """The pictures, where there are any: an explanation of texts has no such file."""
     if not file.is_file():
         return None
     try:
-        return pictures.from_arrays(load_file(file), samples=samples, units=units)
+        return media.pictures_from_arrays(load_file(file), samples=samples, units=units)
     except (SafetensorError, ValueError, OSError) as error:
         raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
 
@@ -399,9 +400,58 @@ def _read_media(file: Path, *, samples: int, units: int) -> media.MediaEvidence 
 
 def _read_samples(file: Path) -> tuple[Sample, ...]:
     try:
-        found = rows.read_earlier(file) if file.suffix == ".parquet" else rows.read_lines(file)
+        found = read_earlier(file) if file.suffix == ".parquet" else read_lines(file)
         return tuple(_SAMPLE.validate_python(row) for row in found)
     except ValidationError as error:
         raise FormatError(f"{str(file)!r} {_first(error)}") from None
     except (ValueError, OSError) as error:
         raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
+
+
+MAX_ROWS_BYTES = 2**30
+"""What the rows of one explanation may take on disk, or unpacked from parquet: no explanation is so large."""
+
+
+def to_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Rows as JSON Lines. A number that is NaN or infinite becomes null: JSON has none."""
+    lines = (json.dumps({name: _plain(cell) for name, cell in row.items()}, ensure_ascii=False) for row in rows)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _plain(cell: Any) -> Any:
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return None
+    # Half a surrogate pair cannot be encoded, in an answer or in the name of a file: it is spelled out.
+    return cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
+
+
+def read_lines(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file of JSON Lines, read as they are asked for.
+
+    Raises:
+        ValueError: if the file is larger than `MAX_ROWS_BYTES`, or a line is no JSON object; names the line.
+        OSError: if it cannot be read.
+    """
+    if file.stat().st_size > MAX_ROWS_BYTES:
+        raise ValueError(f"it is over {MAX_ROWS_BYTES // 2**30} GiB")
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            row: object = read_json(line)
+            if not isinstance(row, dict):
+                raise ValueError(f"line {number} is no object")  # noqa: TRY004 - the file is wrong, not the call
+            yield row
+
+
+def read_earlier(file: Path) -> list[dict[str, Any]]:
+    """The rows of a parquet file, as earlier schemas had them.
+
+    Raises:
+        MissingExtraError: if pyarrow is not installed.
+        ValueError: if it is damaged, or unpacks to more than `MAX_ROWS_BYTES`.
+        OSError: if it cannot be read.
+    """
+    try:
+        from whygen.tables import read_rows
+    except ImportError as error:
+        raise MissingExtraError("Reading this earlier explanation", extra="tables", package="pyarrow") from error
+    return read_rows(file, most=MAX_ROWS_BYTES)

@@ -18,11 +18,18 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from whygen._arguments import typed
 from whygen.plugins import imported
-from whygen.results.media import MediaEvidence
-from whygen.results.pictures import PictureEvidence
+from whygen.results.media import MediaEvidence, PictureEvidence
 from whygen.results.recipe import Recipe
-from whygen.results.records import AnswerSets, Figure, InteractionRecord, Record, SentenceMatrix, TargetRecord, Text
-from whygen.results.tree import Tree
+from whygen.results.records import (
+    AnswerSets,
+    Figure,
+    InteractionRecord,
+    Record,
+    SentenceMatrix,
+    TargetRecord,
+    Text,
+    Tree,
+)
 from whygen.types import Floats, Masks
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from example_explanations import prompt_explanation
 from whygen.report import colours
-from whygen.report.axes import Axis, axis_over
+from whygen.report.svg import Axis, axis_over
 from whygen.report.texts import (
     clip,
     counted,

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from example_explanations import prompt_explanation
 from whygen.results.prompt import PromptExplanation
+from whygen.results.records import Tree
 from whygen.results.summary import print_terminal, summarise, write_html
-from whygen.results.tree import Tree
 
 PROMPT = "A <b>fox</b> came. It sat.\n\nThe end."
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from example_explanations import prompt_explanation
 from whygen.errors import FormatError, MissingError, StoreError
-from whygen.results import PromptExplanation, load, rows
+from whygen.results import PromptExplanation, files, load
 from whygen.results.prompt import SCHEMA, Fidelity, Reference, Sample, UnitAttribution
 
 GOLDEN = Path(__file__).parents[2] / "data" / "golden" / "prompt-v1"
@@ -93,19 +93,19 @@ def test_rows_are_json_whatever_a_model_says(tmp_path: Path) -> None:
     """Half a surrogate pair is spelled out, a number that is none becomes null, and what is no row is named."""
     said = {"prompt": "a\ud800b", "effect": float("nan"), "more": "line\u2028break\n"}
     file = tmp_path / "rows.jsonl"
-    file.write_bytes(rows.to_lines([said, {"effect": 1.5}]))
-    assert list(rows.read_lines(file)) == [
+    file.write_bytes(files.to_lines([said, {"effect": 1.5}]))
+    assert list(files.read_lines(file)) == [
         {"prompt": "a\\ud800b", "effect": None, "more": "line\u2028break\n"},
         {"effect": 1.5},
     ]
     for line, told in ((b"[1]\n", "line 2 is no object"), (b"{\n", "Expecting"), (b"[" * 9999, "deeper than")):
         file.write_bytes(b'{"a": 1}\n' + line)
         with pytest.raises(ValueError, match=told):
-            list(rows.read_lines(file))
+            list(files.read_lines(file))
 
 
 def test_a_file_of_rows_is_bounded(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "MAX_BYTES", 100)
+    monkeypatch.setattr(files, "MAX_ROWS_BYTES", 100)
     with pytest.raises(FormatError, match=r"samples\.jsonl' is damaged \(it is over"):
         load(saved)
 

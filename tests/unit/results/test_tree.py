@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from whygen.results.tree import Node, Tree
+from whygen.results.records import Node, Tree
 
 
 def node(**changes: Any) -> dict[str, Any]:

@@ -21,8 +21,7 @@ from whygen.prompt.intervals import Estimate
 from whygen.prompt.plan import Plan
 from whygen.prompt.units import Piece, Units
 from whygen.results.prompt import PromptExplanation, Warned
-from whygen.results.records import InteractionRecord
-from whygen.results.tree import Node, Tree
+from whygen.results.records import InteractionRecord, Node, Tree
 from whygen.stats.intervals import Interval
 from whygen.types import Floats, Masks
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from whygen.report.axes import axis_over
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
-from whygen.report.svg import finite
+from whygen.report.svg import axis_over, finite
 from whygen.report.texts import clip, counted, decimals_for, number, p_value, percent, shorten, signed, visible
 from whygen.results.prompt import Calls, PromptExplanation, UnitAttribution
-from whygen.results.summary import passages, pictured, played, readings, sampled, words
-from whygen.results.summary.tree import summarise_tree
+from whygen.results.summary import passages, pictured, played, readings, words
+from whygen.results.summary.readings import summarise_tree
 
 MOST_REFERENCE = 4_000
 MOST_POINTS = 2_000
@@ -233,7 +232,7 @@ def _scatter(explanation: PromptExplanation) -> dict[str, Any] | None:
 def _samples(explanation: PromptExplanation) -> dict[str, Any]:
     evidence = explanation.evidence
     samples = () if evidence is None else evidence.samples
-    rows = sampled.rows(explanation, decimals=_decimals(explanation))
+    rows = passages.rows(explanation, decimals=_decimals(explanation))
     return {"rows": rows, "total": len(samples), "scored": any(sample.finish == "scored" for sample in samples)}
 
 
