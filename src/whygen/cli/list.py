@@ -17,10 +17,9 @@ app = typer.Typer(add_completion=False, context_settings={"help_option_names": [
 
 
 def _targets() -> Iterable[str]:
-    from whygen.prompt.picture_targets import PICTURE_TARGETS
-    from whygen.prompt.targets import OWN, TIMED_TARGETS
+    from whygen.prompt.targets import OWN
 
-    return [*OWN, *PICTURE_TARGETS, *TIMED_TARGETS]
+    return OWN
 
 
 def _units() -> Iterable[str]:

@@ -14,6 +14,7 @@ from whygen.encoders.registry import PACKAGED
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.targets.called import Score, compiled, pattern_target, score_target
 from whygen.prompt.targets.compared import ContrastiveDistance, PlainTexts, SentenceVectors, TokenSets
+from whygen.prompt.targets.media import PICTURE_TARGETS, TIMED_TARGETS
 from whygen.prompt.targets.protocol import Compares, Target
 from whygen.prompt.targets.scored import (
     Contains,
@@ -146,8 +147,8 @@ TARGETS: dict[str, Kind] = {
 }
 
 
-OWN = ("auto", *TARGETS)
-"""Names that are whygen's own."""
+OWN = tuple(dict.fromkeys(("auto", *TARGETS, *PICTURE_TARGETS, *TIMED_TARGETS)))
+"""Names that are whygen's own, of targets of texts, pictures, sounds and videos."""
 
 
 def known_targets() -> list[str]:
