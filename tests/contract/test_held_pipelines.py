@@ -15,7 +15,7 @@ from whygen.errors import UsageError
 from whygen.media import pictures
 from whygen.models import load_model
 from whygen.models.diffusers.drawing import EXACT
-from whygen.prompt.drawn import picture_notices
+from whygen.prompt.maps import picture_notices
 from whygen.types import Edit, Failure, Output, Picture, Request, Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of diffusers, of its own parts

@@ -14,7 +14,7 @@ from whygen.models import CUT
 from whygen.models.diffusers.drawing import EXACT, multiple_of
 from whygen.models.diffusers.pictures import PictureModel, quiet
 from whygen.models.diffusers.settings import picture_text, scalars
-from whygen.prompt.drawn import picture_notices
+from whygen.prompt.maps import picture_notices
 from whygen.types import Edit, Failure, Output, Picture, Request, Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of diffusers, of its own parts

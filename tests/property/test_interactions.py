@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from whygen.prompt import designs
 from whygen.prompt.effects import Effects
-from whygen.prompt.interactions import FEWEST_GROUPS, strongest_pairs
+from whygen.prompt.findings import FEWEST_GROUPS, strongest_pairs
 from whygen.prompt.surrogates import Boosting, Ridge
 
 SEEDS = st.integers(0, 2**32 - 1)

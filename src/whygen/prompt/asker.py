@@ -19,8 +19,8 @@ from whygen.errors import DataError, ModelError, UsageError
 from whygen.models import CUT, AnswersAlike, ChecksRequests, GivesNotices, HasContext, Model, ScoresText, output_kind
 from whygen.prompt.answers import Answered, AnswerKind, Answers, Draws, Stopped
 from whygen.prompt.designs import Design
-from whygen.prompt.drawn import picture_notices
 from whygen.prompt.failing import Failing
+from whygen.prompt.maps import picture_notices
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators import Operator
 from whygen.prompt.plan import REPEATS

@@ -15,18 +15,16 @@ from whygen.errors import MissingExtraError
 from whygen.prompt import fidelity, intervals, scales, stopping
 from whygen.prompt.answers import Answers
 from whygen.prompt.asker import Asker
-from whygen.prompt.changes import Pairs
 from whygen.prompt.distributions import mean_distances, shift_p_values
 from whygen.prompt.findings import Findings, estimate_of, interactions, sets
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
-from whygen.prompt.matrix import sentence_matrix
+from whygen.prompt.maps import Pairs, media_evidence, picture_evidence
 from whygen.prompt.noise import resolution
 from whygen.prompt.recipe import recipe_of
+from whygen.prompt.sentences import sentence_matrix
 from whygen.prompt.targets import Compares, Timed
-from whygen.prompt.timeline import media_evidence
 from whygen.prompt.units import shown
 from whygen.prompt.warnings import Signs, warn
-from whygen.prompt.where import picture_evidence
 from whygen.results.media import MediaEvidence
 from whygen.results.prompt import (
     Calls,

@@ -21,13 +21,12 @@ from whygen.prompt.designs import Design
 from whygen.prompt.effects import Effects
 from whygen.prompt.exact import enumerated_estimate
 from whygen.prompt.intervals import Estimate, cross_fit, sampled_estimate
-from whygen.prompt.matrix import sentence_matrix
 from whygen.prompt.noise import Steadiness, measure
 from whygen.prompt.operators import Delete
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan
 from whygen.prompt.reading import Meter, read
-from whygen.prompt.sentences import sentence_effects
+from whygen.prompt.sentences import sentence_effects, sentence_matrix
 from whygen.prompt.surrogates import load_surrogate
 from whygen.prompt.targets import load_target
 from whygen.prompt.units import split

@@ -13,7 +13,7 @@ from whygen.errors import DataError
 from whygen.prompt import designs
 from whygen.prompt.effects import Effects
 from whygen.prompt.exact import enumerated_estimate
-from whygen.prompt.references import variance_over_references
+from whygen.prompt.findings import variance_over_references
 from whygen.types import Output, Settings
 
 WORDS = "please judge this short text"

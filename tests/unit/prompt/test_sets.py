@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whygen.models.planted.texts import PlantedModel
-from whygen.prompt.deciding import decided, evidence
 from whygen.prompt.operators import Delete
-from whygen.prompt.sets import ODD_REPEATS, ROUNDING, SetCall, answer_sets, changed_below
+from whygen.prompt.sets import ODD_REPEATS, ROUNDING, SetCall, answer_sets, changed_below, decided, evidence
 from whygen.prompt.targets import load_target
 from whygen.prompt.units import split
 from whygen.types import Masks, Output, Request

@@ -8,7 +8,7 @@ import pytest
 from whygen.errors import DataError, UsageError
 from whygen.media import pictures
 from whygen.prompt.edits import REGION, RegionUnits, filled, split_edit
-from whygen.prompt.where import change_maps
+from whygen.prompt.maps import change_maps
 from whygen.types import Edit, Picture
 
 

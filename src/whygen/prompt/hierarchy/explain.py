@@ -14,6 +14,7 @@ from whygen.models import Model, ModelOptions, timed_kind
 from whygen.prompt.asker import Asker
 from whygen.prompt.designs import MAX_ENUMERATED, fits_enumeration
 from whygen.prompt.failing import cause
+from whygen.prompt.findings import Interaction
 from whygen.prompt.hierarchy.laws import ESTIMANDS
 from whygen.prompt.hierarchy.levels import cost_of_opening, pairs_for
 from whygen.prompt.hierarchy.record import explanation_of
@@ -21,7 +22,6 @@ from whygen.prompt.hierarchy.root import cost_of_root, first_level
 from whygen.prompt.hierarchy.search import Search
 from whygen.prompt.hierarchy.skeleton import MOST_CHILDREN, Skeleton, lay_out, parse_levels
 from whygen.prompt.hierarchy.together import FEWEST, MOST, pairs_of_leaves
-from whygen.prompt.interactions import Interaction
 from whygen.prompt.operators import load_operator
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import REDRAWS, Plan

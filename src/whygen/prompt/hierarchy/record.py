@@ -12,11 +12,10 @@ from whygen.prompt.asker import Asker
 from whygen.prompt.assemble import assemble, partial
 from whygen.prompt.designs import LEVEL_BY_LEVEL, Design
 from whygen.prompt.effects import Effects
-from whygen.prompt.findings import Findings
+from whygen.prompt.findings import Findings, Interaction
 from whygen.prompt.hierarchy.levels import Level, cost_of_opening
 from whygen.prompt.hierarchy.search import Search
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
-from whygen.prompt.interactions import Interaction
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.plan import Plan
 from whygen.prompt.units import Piece, Units

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from whygen.prompt import designs
 from whygen.prompt.effects import Effects
+from whygen.prompt.findings import FEWEST_GROUPS, Interaction, strongest_pairs
 from whygen.prompt.hierarchy.laws import put
 from whygen.prompt.hierarchy.levels import Ask, answered_pairs
 from whygen.prompt.hierarchy.skeleton import Part
-from whygen.prompt.interactions import FEWEST_GROUPS, Interaction, strongest_pairs
 from whygen.prompt.surrogates import Surrogate
 
 FEWEST = 64
