@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import whygen
 from whygen.errors import ModelError
 from whygen.media import films, pictures, sounds
 from whygen.models import load_model
+from whygen.models.returned import medium_of
 from whygen.types import Failure, Output, Picture, Request, Sound, Video
 
 RATE = 8000
@@ -208,3 +210,14 @@ def test_an_answer_of_another_kind_fails_alone() -> None:
     assert isinstance(good, Output)
     assert isinstance(bad, Failure)
     assert "no video" in bad.message
+
+
+def test_an_object_that_holds_pictures_as_pipelines_do_is_read() -> None:
+    image = Image.fromarray(np.full((8, 8, 3), 60, dtype=np.uint8))
+    found = medium_of(SimpleNamespace(images=[image], nsfw_content_detected=[False]), None)
+    assert found is not None
+    assert found.picture == pictures.picture_from(image)
+    found = medium_of(SimpleNamespace(frames=[[image, image]]), None)
+    assert found is not None
+    assert found.frames is not None
+    assert medium_of(SimpleNamespace(text="x"), None) is None

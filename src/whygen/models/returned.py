@@ -51,6 +51,7 @@ _SUFFIXES = {
     ".mov",
     ".avi",
 }
+_HELD = ("frames", "images")
 _RATES = ("sampling_rate", "sample_rate", "rate")
 _SLACK = 1e-3
 """How far over 1 or under 0 rounding may carry a float of a picture."""
@@ -86,8 +87,15 @@ def medium_of(value: object, kind: OutputKind | None) -> Output | None:
         return _of_mapping(cast("Mapping[str, object]", value), kind)
     if isinstance(value, tuple | list):
         return _of_sequence(cast("Sequence[object]", value), kind)
+    return _of_object(value, kind)
+
+
+def _of_object(value: object, kind: OutputKind | None) -> Output | None:
+    """An array or a tensor; or an object of a library's own, which holds pictures by the names that mappings have."""
     array = _array(value)
-    return None if array is None or array.ndim == 0 else _of_array(array, kind)
+    if array is None:
+        return _of_mapping({name: vars(value)[name] for name in _HELD if name in getattr(value, "__dict__", ())}, kind)
+    return None if array.ndim == 0 else _of_array(array, kind)
 
 
 def medium_from(value: object) -> Picture | Sound | Video:
@@ -145,7 +153,7 @@ def _of_mapping(value: Mapping[str, object], kind: OutputKind | None) -> Output 
     samples = next((value[name] for name in ("audio", "array", "samples") if name in value), None)
     if samples is not None and rate is not None:
         return _sound(_array(samples), _number(rate))
-    for name in ("frames", "images"):
+    for name in _HELD:
         held = value.get(name)
         if isinstance(held, tuple | list) and len(cast("list[object]", held)) == 1:
             return medium_of(held[0], kind)
