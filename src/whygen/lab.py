@@ -13,7 +13,6 @@ Nothing here asks a model: it is for whoever compares estimators, and whygen's o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
@@ -26,6 +25,7 @@ from whygen.prompt import designs, exact, fidelity, gsmile, intervals, noise, st
 from whygen.prompt.collapse import collapsed, collapsed_estimate
 from whygen.prompt.designs import Design, bernoulli, enumerated
 from whygen.prompt.effects import Effects
+from whygen.prompt.estimands import Drawing, load_estimand
 from whygen.prompt.fidelity import chance_level, r_squared
 from whygen.prompt.intervals import LEVEL, LEVEL_OF_LOOKS, Estimate
 from whygen.prompt.kernels import Dropped, WordMover
@@ -33,6 +33,7 @@ from whygen.prompt.plan import REDRAWS, REPEATS
 from whygen.prompt.stopping import widest
 from whygen.prompt.surrogates import SURROGATES, Fitted, Linear, Surrogate, load_surrogate
 from whygen.prompt.weighted import WeightedLeastSquares
+from whygen.results.estimands import EstimandName
 from whygen.stats.intervals import Interval
 from whygen.types import Floats, Masks
 
@@ -45,7 +46,6 @@ __all__ = [
     "Design",
     "Dropped",
     "Effects",
-    "Estimand",
     "Estimate",
     "Fitted",
     "Game",
@@ -77,7 +77,6 @@ __all__ = [
 
 Answer: TypeAlias = Callable[[Floats], Floats]
 """One draw of masks whose clean effects are ``(m,)``."""
-Estimand: TypeAlias = Literal["banzhaf", "shapley", "local", "loo"]
 
 
 class Playable(Protocol):
@@ -131,15 +130,11 @@ def draw(
     """
     if keep == 0.5 and designs.fits_enumeration(n, calls):
         return designs.enumerated(n)
-    halves = designs.halves_for(n, calls)
-    if estimand == "shapley" and halves == "complement" and sizes is None:
-        return designs.by_layers(n, calls, rng)
-    if estimand == "shapley":
-        return designs.by_size(n, calls, rng, repeats=repeats, sizes=sizes or "leverage", halves=halves)
-    if keep != 0.5:
-        return designs.by_number(n, calls, rng, keep=keep)
-    pairs = designs.complement_pairs if halves == "complement" else designs.independent
-    return pairs(n, calls // 2, rng)
+    wanted = load_estimand(estimand)
+    if wanted.shares_total and sizes is not None:
+        halves = designs.halves_for(n, calls)
+        return designs.by_size(n, calls, rng, repeats=repeats, sizes=sizes, halves=halves)
+    return wanted.design(n, calls, rng, Drawing(keep=keep, repeats=repeats))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +184,7 @@ def play(
     ends = game.values(np.array([[True] * game.n, [False] * game.n]))
     # f(1) is the mean of the repeats of the whole prompt, and stands for it among the masks; f(0) is one call.
     whole = float(say(np.repeat(ends[:1], REPEATS)).mean())
-    total = None if estimand == "banzhaf" else float(whole - say(ends[1:])[0])
+    total = float(whole - say(ends[1:])[0]) if load_estimand(estimand).shares_total else None
     effects[design.masks.all(axis=1)] = whole
     seen = design.observed(effects, total=total)
     draws = np.full((len(clean), 2), np.nan)
@@ -263,26 +258,18 @@ def nearness(masks: Masks) -> Floats:
     return Dropped().weights(masks, (), "")
 
 
-def contrasts(masks: Masks, *, estimand: Estimand) -> Floats:
+def contrasts(masks: Masks, *, estimand: EstimandName) -> Floats:
     """What each effect counts in the attributions, shape ``(m, n)``.
 
     Args:
         masks: every mask; for ``loo`` those with one unit left out, in order, and the whole.
         estimand: what is estimated.
     """
-    n, rows = masks.shape[1], np.arange(len(masks))
-    if estimand == "loo":
-        return np.vstack([-np.eye(n), np.ones((1, n))])
-    if estimand == "local":
-        return intervals.local_weights(Effects(masks, np.zeros(len(masks)), rows, nearness=nearness(masks)))
-    size = masks.sum(axis=1)[:, None]
-    others = np.array([math.comb(n - 1, s) for s in range(n)])
-    if estimand == "shapley":
-        return np.where(masks, 1.0, -1.0) / (n * others[size - masks])
-    return np.where(masks, 1.0, -1.0) / 2.0 ** (n - 1)
+    effects = Effects(masks, np.zeros(len(masks)), np.arange(len(masks)), nearness=nearness(masks))
+    return load_estimand(estimand).weights(effects)
 
 
-def estimate_drawn(masks: Masks, draws: Floats, *, estimand: Estimand, reach: float = 0.0) -> Estimate:
+def estimate_drawn(masks: Masks, draws: Floats, *, estimand: EstimandName, reach: float = 0.0) -> Estimate:
     """What `explain_prompt` would say of masks that were all asked: what is uncertain is the model's own noise.
 
     Args:
@@ -292,13 +279,13 @@ def estimate_drawn(masks: Masks, draws: Floats, *, estimand: Estimand, reach: fl
         reach: how far the target lets two effects be apart; 0 if nobody knows.
     """
     means: Floats = np.nanmean(draws, axis=1)
-    if estimand == "loo":
+    wanted = load_estimand(estimand)
+    if not wanted.samples:
         whole = draws[-1][~np.isnan(draws[-1])]
-        seen = Effects(masks[:-1], means[:-1], np.arange(len(masks) - 1), 1.0)
-        return exact.leave_one_out_estimate(seen, whole, draws=draws[:-1], reach=reach)
+        rows = np.arange(len(masks) - 1)
+        return wanted.from_all(Effects(masks[:-1], means[:-1], rows, 1.0, whole=whole, draws=draws[:-1], reach=reach))
     known = noise.measure(draws, speaks=masks.sum(axis=1) < masks.shape[1], reach=reach, kept=masks.mean(axis=1))
-    find = {"banzhaf": exact.enumerated_estimate, "shapley": exact.enumerated_shapley, "local": exact.local_estimate}
-    return find[estimand](Effects(masks, means, np.arange(len(masks)), nearness=nearness(masks)), known)
+    return wanted.from_all(Effects(masks, means, np.arange(len(masks)), nearness=nearness(masks)), known)
 
 
 def ceiling(masks: Masks, draws: Floats, *, reach: float = 0.0) -> fidelity.Ceiling | None:

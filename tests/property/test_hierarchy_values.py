@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from whygen.prompt.estimands import load_estimand
 from whygen.prompt.hierarchy.laws import contexts, cuts_needed, halves, put
 from whygen.prompt.hierarchy.levels import open_part
 from whygen.prompt.hierarchy.root import first_level
@@ -86,7 +87,7 @@ def parent_values(game: np.ndarray, sizes: tuple[int, ...], *, estimand: str) ->
 def level(skeleton: Skeleton, game: np.ndarray, part: int, seed: int, *, estimand: str):
     found = open_part(
         skeleton, skeleton.parts[part], lambda masks: values(game, masks), np.random.default_rng(seed),
-        estimand=estimand, surrogate=load_surrogate("ridge"),
+        estimand=load_estimand(estimand), surrogate=load_surrogate("ridge"),
     )  # fmt: skip
     assert found is not None
     return found
@@ -94,7 +95,7 @@ def level(skeleton: Skeleton, game: np.ndarray, part: int, seed: int, *, estiman
 
 def root(skeleton: Skeleton, game: np.ndarray, seed: int, *, estimand: str):
     found = first_level(
-        skeleton, lambda masks: values(game, masks), np.random.default_rng(seed), estimand=estimand,
+        skeleton, lambda masks: values(game, masks), np.random.default_rng(seed), estimand=load_estimand(estimand),
         surrogate=load_surrogate("ridge"), measure_noise=lambda _, effects: effects[:, None],
         total=float(game[-1] - game[0]), known=True,
     )  # fmt: skip
@@ -186,7 +187,7 @@ def test_values_of_additive_games_are_found_exactly_unless_a_fold_cannot_tell_tw
         weights = np.random.default_rng(seed).normal(size=n + 3)
         found = open_part(
             skeleton, skeleton.parts[1], partial(np.dot, b=weights), np.random.default_rng(seed),
-            estimand="banzhaf", surrogate=load_surrogate("ridge"),
+            estimand=load_estimand("banzhaf"), surrogate=load_surrogate("ridge"),
         )  # fmt: skip
         assert found is not None
         exact += np.allclose(found.values, weights[:n], atol=1e-6)
@@ -198,7 +199,7 @@ def test_surroundings_follow_the_law_of_their_level() -> None:
     part = skeleton.parts[1]
     rows = 40_000
     for estimand, law in (("banzhaf", [1 / 8, 3 / 8, 3 / 8, 1 / 8]), ("shapley", [1 / 4] * 4)):
-        masks = contexts(skeleton, part, rows, np.random.default_rng(2), estimand=estimand)
+        masks = contexts(skeleton, part, rows, np.random.default_rng(2), estimand=load_estimand(estimand))
         assert not masks[:, :2].any()
         share = np.bincount(masks.sum(axis=1), minlength=4) / rows
         assert share == pytest.approx(law, abs=4 * math.sqrt(0.25 / rows))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from whygen.prompt.effects import Effects
+from whygen.prompt.estimands import load_estimand
 from whygen.prompt.hierarchy.laws import paired_children, size_law
 from whygen.prompt.hierarchy.levels import TOTALS, Level, Rows, level_of, open_part, t_test
 from whygen.prompt.hierarchy.root import first_level
@@ -146,8 +147,8 @@ def test_values_of_an_opened_part_are_covered(odd: float | None, low: float, hig
     for seed in range(LEVELS):
         model = Model(odd, seed)
         found = open_part(
-            skeleton, skeleton.parts[1], model, np.random.default_rng(seed), estimand="banzhaf", surrogate=RIDGE,
-            unseen={None: 0.45, 0.2: 0.65, 0.05: 0.9}[odd],
+            skeleton, skeleton.parts[1], model, np.random.default_rng(seed),
+            estimand=load_estimand("banzhaf"), surrogate=RIDGE, unseen={None: 0.45, 0.2: 0.65, 0.05: 0.9}[odd],
         )  # fmt: skip
         assert found is not None
         truth = np.array([model.with_it - model.without, 0.0, 0.0, 0.0])
@@ -169,7 +170,7 @@ def test_values_of_a_first_level_whose_masks_were_all_asked_are_covered(
     for seed in range(LEVELS):
         model = Model(odd, seed)
         found = first_level(
-            skeleton, model, np.random.default_rng(seed), estimand=estimand, surrogate=RIDGE,
+            skeleton, model, np.random.default_rng(seed), estimand=load_estimand(estimand), surrogate=RIDGE,
             measure_noise=model.twice, total=None, known=False,
         )  # fmt: skip
         assert found is not None

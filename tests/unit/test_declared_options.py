@@ -22,11 +22,12 @@ from whygen.cli.options import PANELS, Given, Offers, chosen, made, with_options
 from whygen.errors import UsageError
 from whygen.prompt.as_game import as_game
 from whygen.prompt.distributions import DISTRIBUTIONS
+from whygen.prompt.estimands import ESTIMANDS
 from whygen.prompt.foresee import foresee_prompt
 from whygen.prompt.kernels import KERNELS
 from whygen.prompt.operators import OPERATORS, OperatorOptions
 from whygen.prompt.options import ForecastArguments, PromptArguments, PromptOptions
-from whygen.prompt.plan import EMPTY, ESTIMANDS, MATRICES, MODEL_NOISE
+from whygen.prompt.plan import EMPTY, MATRICES, MODEL_NOISE
 from whygen.prompt.relevance import CHOICES
 from whygen.prompt.scales import SCALES
 from whygen.prompt.surrogates import SURROGATES

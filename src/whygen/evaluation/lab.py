@@ -27,6 +27,7 @@ from whygen.prompt.ask import ask
 from whygen.prompt.asker import Asker
 from whygen.prompt.assemble import explained
 from whygen.prompt.edits import EditUnits, RegionUnits
+from whygen.prompt.estimands import load_estimand
 from whygen.prompt.findings import find
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import Operator, Tools
@@ -204,7 +205,7 @@ class Lab:
         """
         check_kept(self.explanation, self.metric)
         asked = max(self.explanation.calls.asked, OVERHEAD + 1)
-        exact = self.explanation.masks == "enumerated" or self.explanation.estimand == "loo"
+        exact = self.explanation.masks == "enumerated" or not load_estimand(self.explanation.estimand).samples
         return asked if exact and self.explanation.ended is None else max(asked, self.recipe.budget)
 
     def randomised(self, seed: int) -> Model:

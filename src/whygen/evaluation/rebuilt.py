@@ -7,14 +7,15 @@ out by comparing with what was recorded, and refused.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from whygen.errors import UnknownNameError, UsageError
-from whygen.prompt import exact, intervals
+from whygen.prompt import intervals
 from whygen.prompt.effects import Effects
+from whygen.prompt.estimands import load_estimand
 from whygen.prompt.saved import effects_of
 from whygen.prompt.surrogates import Remembers, Surrogate, load_surrogate
 from whygen.prompt.weighted import WeightedLeastSquares
@@ -61,18 +62,12 @@ class Rebuilt:
 
     def estimate(self, observed: Effects, seed: int) -> intervals.Estimate:
         """The explanation's estimand from other effects on its masks, or on fewer of them."""
-        estimand = self.explanation.estimand
-        if estimand == "loo":
-            return exact.leave_one_out_estimate(observed, np.array([whole_effect(self.explanation)]))
-        if estimand == "local":
-            return exact.local_estimate(observed)
+        estimand = load_estimand(self.explanation.estimand)
+        if not estimand.samples:  # differences from f(1)
+            observed = replace(observed, whole=np.array([whole_effect(self.explanation)]))
         if self.explanation.masks == "enumerated":
-            return exact.complete_estimate(observed, estimand=estimand)
-        rng = generator(seed, "folds")
-        fit = intervals.cross_fit(observed, self.surrogate, rng)
-        if observed.total is not None:
-            return intervals.shapley_estimate(fit, observed, rng)
-        return intervals.sampled_estimate(fit, rng)
+            return estimand.from_all(observed)
+        return estimand.from_drawn(observed, self.surrogate, generator(seed, "folds"))
 
     def shuffled(self, seed: int) -> tuple[Shuffled, ...]:
         """The explanation estimated again `ROUNDS` times from effects that say nothing, for every figure's chance.
@@ -129,7 +124,7 @@ def rebuild(explanation: PromptExplanation, metric: str) -> Rebuilt:
     surrogate = _surrogate(explanation, metric)
     kept = surrogate.remembering() if isinstance(surrogate, Remembers) else surrogate
     rebuilt = Rebuilt(explanation, effects_of(explanation, metric), kept)
-    if explanation.recipe is None and explanation.estimand == "local":
+    if explanation.recipe is None and load_estimand(explanation.estimand).weighted:
         _check_kernel(rebuilt, metric)
     return rebuilt
 

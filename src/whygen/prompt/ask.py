@@ -12,7 +12,6 @@ from whygen.prompt import designs, stopping
 from whygen.prompt.answers import Answers, Draws, Stopped
 from whygen.prompt.asker import Asker
 from whygen.prompt.designs import Design
-from whygen.prompt.estimating import interval_from
 from whygen.prompt.failing import cause
 from whygen.prompt.plan import MOST_DRAWS, Plan
 from whygen.prompt.question import Question
@@ -45,7 +44,7 @@ def ask_design(asker: Asker, design: Design, question: Question) -> Answers:
         question: what is asked.
 
     Raises:
-        ModelError: if a mask of ``loo`` was not answered: no other says what that unit does.
+        ModelError: if a mask of `loo` was not answered: no other says what that unit does.
         KeyboardInterrupt, EndedError: if that is why.
     """
     plan = question.plan
@@ -65,7 +64,7 @@ def ask_design(asker: Asker, design: Design, question: Question) -> Answers:
             break
     first += [(None,) * draws] * (len(prompts) - len(first))
     answers = asker.answers(design, prompts, first, stands=stands, empty=empty)
-    if plan.options.estimand == "loo" and not answers.alive.all():
+    if not plan.estimand.samples and not answers.alive.all():
         raise _unanswered(asker, int((~answers.alive).sum()), len(first))
     again = _again(asker, answers, plan, question.seed)
     whole = asker.answers(design, prompts, first, stands=stands, again=again, empty=empty, stopped=stopped)
@@ -76,7 +75,7 @@ def _looks(design: Design, plan: Plan) -> list[int]:
     """Row counts at which the stop rule looks; the last is the whole design."""
     rows, options = len(design.masks), plan.options
     rule = options.tolerance is not None or options.stable is not None
-    if not rule or design.enumerated or plan.fixed is not None or options.estimand not in {"banzhaf", "shapley"}:
+    if not rule or design.enumerated or plan.fixed is not None or not plan.estimand.scored:
         return [rows]
     found = [2 * pairs for pairs in stopping.looks(rows // 2, designs.turning_point(design.masks.shape[1], rows))]
     # Before the layers that are asked whole are complete, and some masks beside them, there is nothing to look at.
@@ -97,7 +96,8 @@ class _StopRule:
         """``width`` when every interval is narrow enough, ``order`` when the first units no longer change places."""
         options = self.plan.options
         # Noise is in the spread of the scores already.
-        interval = interval_from(measured(answers, self.plan, self.meter), self.plan, self.seed)
+        effects = measured(answers, self.plan, self.meter)
+        interval = self.plan.estimand.interval(effects, self.plan.fitting(self.seed))
         if interval is None:  # all effects are one: nothing says how sure that is
             return None
         self.history.append(interval.estimate)

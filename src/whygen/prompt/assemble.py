@@ -117,7 +117,7 @@ def assemble(findings: Findings) -> PromptExplanation:
         prompt=answers.units.text,
         reference=Reference(text=answers.references[0].text, n=len(answers.references)),
         units=_attributions(findings),
-        estimand=plan.options.estimand,
+        estimand=plan.estimand.name,
         keep=findings.design.keep,
         target=_target_record(findings),
         operator=answers.operator.name,
@@ -208,7 +208,7 @@ def _target_record(findings: Findings) -> TargetRecord:
 def _advice(findings: Findings) -> str | None:
     """What more calls would buy, where masks were sampled."""
     interval, design, options = findings.estimate.interval, findings.design, findings.plan.options
-    if interval is None or design.enumerated or options.estimand not in {"banzhaf", "shapley"}:
+    if interval is None or design.enumerated or not findings.plan.estimand.scored:
         return None
     pairs = len(np.unique(findings.effects.groups))
     own = intervals.noise_of_score(findings.effects.noise.variance or 0.0, keep=design.keep)
@@ -296,7 +296,7 @@ def _fidelity(findings: Findings) -> tuple[NDArray[np.float64], Fidelity]:
     """Held-out predictions ``(m,)`` and the figures of fidelity; None where there are too few groups for folds."""
     observed, surrogate, seed = findings.effects, findings.plan.surrogate, findings.seed
     ceiling = fidelity.noise_ceiling(observed.values, observed.noise)
-    if len(np.unique(observed.groups)) < FEWEST_GROUPS or findings.design.name == "leave-one-out":
+    if len(np.unique(observed.groups)) < FEWEST_GROUPS or not findings.plan.estimand.samples:
         return np.full(len(observed), np.nan), _figures(ceiling)
     predicted, fitted = findings.estimate.predicted, findings.estimate.fitted
     if predicted is None:  # an estimate that needed no folds, such as one from all masks

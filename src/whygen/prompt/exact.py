@@ -14,60 +14,74 @@ from numpy.typing import NDArray
 
 from whygen.errors import DataError
 from whygen.prompt import intervals
-from whygen.prompt.effects import Effects
+from whygen.prompt.effects import Effects, Population
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.noise import MeasuredNoise, measure
 from whygen.stats.intervals import Interval
 from whygen.types import Floats
 
 
-def enumerated_estimate(observed: Effects, noise: MeasuredNoise | None = None) -> Estimate:
-    """Exact over masks: the mean with a unit minus the mean without it. Only the model's noise is left.
+def banzhaf_weights(observed: Effects) -> Floats:
+    """What each effect counts in the Banzhaf values, shape ``(m, n)``: one over the masks with a unit, or without it.
 
     Without the pair {none, all} units no longer vary independently of each other, and the plain difference would give
     an idle unit a part of what others do. Least squares do not, and say the same where no mask is left out.
 
     Args:
         observed: every mask, or every mask but the pair {none, all}.
-        noise: of their effects; None where nothing is known of it, and there is no interval.
     """
     kept = observed.masks.sum(axis=0)
     left_out = len(observed) - kept
     if len(observed) < 2**observed.n:
         design = np.column_stack([np.ones(len(observed)), observed.masks])
         slopes: Floats = np.asarray(np.linalg.pinv(design), dtype=np.float64)[1:]
-        return contrast(slopes.T, observed.values, noise)
+        return slopes.T
     weights: Floats = observed.masks / kept - ~observed.masks / left_out
-    return contrast(weights, observed.values, noise)
+    return weights
 
 
-def enumerated_shapley(observed: Effects, noise: MeasuredNoise | None = None) -> Estimate:
-    """Exact Shapley values from all masks: ``sum over z of p_n(|z| - z_i) f(z)``, positive with i and negative without.
+def shapley_weights(observed: Effects) -> Floats:
+    """What each effect counts in the Shapley values, ``(m, n)``: ``p_n(|z| - z_i)``, positive with i, negative without.
 
     Args:
         observed: every mask.
-        noise: of their effects; None where nothing is known of it, and there is no interval.
     """
     n = observed.n
     size = observed.masks.sum(axis=1)
     others = size[:, None] - observed.masks
     members = np.array([math.comb(n - 1, s) for s in range(n)], dtype=np.float64)[others]
     weights: NDArray[np.float64] = np.where(observed.masks, 1.0, -1.0) / (n * members)
-    return contrast(weights, observed.values, noise)
+    return weights
 
 
-def complete_estimate(observed: Effects, noise: MeasuredNoise | None = None, *, estimand: str) -> Estimate:
-    """The estimate from all masks that a design draws from, whichever it is.
+def leave_one_out_weights(n: int) -> Floats:
+    """What each effect counts in ``f(1) - f(1 without i)``, shape ``(n + 1, n)``; f(1) comes last."""
+    return np.vstack([-np.eye(n), np.ones((1, n))])
+
+
+def enumerated_estimate(observed: Effects, noise: MeasuredNoise | None = None) -> Estimate:
+    """Banzhaf values, exact over masks: the mean with a unit minus the mean without it. Only the model's noise is left.
 
     Args:
-        observed: every mask; with a ``total`` and no empty and full mask, Shapley values share it out.
+        observed: as for `banzhaf_weights`.
         noise: of their effects; None where nothing is known of it, and there is no interval.
-        estimand: ``banzhaf`` or ``shapley``.
     """
-    population = observed.population()
-    if population is None or (observed.kept is None and observed.sizes is None):
-        find = enumerated_shapley if estimand == "shapley" else enumerated_estimate
-        return find(observed, noise)
+    return contrast(banzhaf_weights(observed), observed.values, noise)
+
+
+def enumerated_shapley(observed: Effects, noise: MeasuredNoise | None = None) -> Estimate:
+    """Shapley values, exact over masks. Arguments as for `enumerated_estimate`, of every mask."""
+    return contrast(shapley_weights(observed), observed.values, noise)
+
+
+def stratified_estimate(observed: Effects, population: Population, noise: MeasuredNoise | None = None) -> Estimate:
+    """The estimate from all masks of a design by layers, each with its chance in the law of the design.
+
+    Args:
+        observed: every mask of the design; with a ``total`` and no empty and full mask, the values share it out.
+        population: what they were drawn from.
+        noise: of their effects; None where nothing is known of it, and there is no interval.
+    """
     found = contrast(population.chance[:, None] * observed.weights(), observed.values, noise)
     if observed.total is None:
         return found
@@ -117,8 +131,7 @@ def leave_one_out_estimate(
     every = np.full((n + 1, max(draws.shape[1], len(repeats))), np.nan)
     every[:n, : draws.shape[1]], every[n, : len(repeats)] = draws, repeats
     noise = measure(every, known=known, speaks=np.arange(n + 1) < n, reach=reach)
-    weights: Floats = np.vstack([-np.eye(n), np.ones((1, n))])
-    return contrast(weights, np.append(observed.values, repeats.mean()), noise)
+    return contrast(leave_one_out_weights(n), np.append(observed.values, repeats.mean()), noise)
 
 
 def contrast(weights: Floats, effects: Floats, noise: MeasuredNoise | None) -> Estimate:

@@ -1,7 +1,7 @@
 """`explain_prompt`: question -> ask -> answers -> effects -> estimate -> findings -> an explanation.
 
 One prompt can be followed through this folder: `question` cuts it and chooses masks, `ask` sends them, `answers` is
-what came back, `reading` measures it, `estimating` attributes, `findings` joins both, `assemble` makes the explanation.
+what came back, `reading` measures it, `estimands` attribute, `findings` joins both, `assemble` makes the explanation.
 """
 
 from __future__ import annotations

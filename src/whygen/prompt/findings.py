@@ -32,7 +32,6 @@ from whygen.prompt.asker import Asker
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import Sets
 from whygen.prompt.effects import Effects
-from whygen.prompt.estimating import estimate_from
 from whygen.prompt.failing import cause
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.noise import resolution
@@ -115,7 +114,7 @@ def by_target(found: Findings, target: Target, plan: Plan) -> Findings:
 def _estimate(answers: Answers, effects: Effects, meter: Meter, plan: Plan, seed: int) -> Estimate:
     """Attributions of the plan's estimand, with the doubt that the choice of several references leaves."""
     try:
-        estimate = estimate_from(effects, plan, seed)
+        estimate = plan.estimand.estimate(effects, plan.fitting(seed))
     except BudgetError as error:  # a run that ended before it had enough for one ends as it did
         if answers.ended is not None:
             raise answers.ended from None
@@ -143,7 +142,7 @@ def _without_units(answers: Answers, effects: Effects) -> str:
 def interactions(found: Findings) -> tuple[InteractionRecord, ...]:
     """Pairs of units that act together. Only masks whose units were kept independently of each other tell."""
     options = found.plan.options
-    if options.estimand != "banzhaf" or found.design.sizes is not None or options.interactions < 1:
+    if not found.plan.estimand.pairs or found.design.sizes is not None or options.interactions < 1:
         return ()
     rng = generator(found.seed, "interactions")
     pairs = strongest_pairs(found.effects, found.plan.surrogate, rng, most=options.interactions)

@@ -92,9 +92,7 @@ def foresee_prompt(
     design = question.design(alike)
     masked = _masked(question, design, alike)
     again = plan.redraws(design, alike)
-    # The empty prompt is among the masks.
-    unasked = chosen.draws if chosen.estimand == "shapley" and design.enumerated else 0
-    prompts = [whole] * (plan.overhead + plan.beside + (again - unasked) * plan.texts) + masked * plan.each
+    prompts = [whole] * (plan.overhead + plan.beside + (again - plan.unasked(design)) * plan.texts) + masked * plan.each
     helping = question.operator.calls(question.units)
     return forecast(box, len(question.units), prompts, sent, helping=helping, prices=prices, run=run)
 

@@ -27,7 +27,7 @@ from whygen.prompt.asker import Asker, least_steady, steadiness
 from whygen.prompt.assemble import assemble, partial
 from whygen.prompt.designs import Design
 from whygen.prompt.effects import Effects
-from whygen.prompt.estimating import estimate_from
+from whygen.prompt.estimands import ESTIMANDS
 from whygen.prompt.findings import Findings
 from whygen.prompt.foresee import Forecast, forecast, paid
 from whygen.prompt.intervals import LIKE_THESE, Estimate, cross_fit
@@ -44,7 +44,6 @@ from whygen.stats.intervals import Interval, student_half_width
 from whygen.stats.seeds import generator
 from whygen.types import Chat, Floats, Settings, Template
 
-ESTIMANDS = ("banzhaf", "shapley", "loo")
 OVER = ("like-these", "these")
 
 FEW_INPUTS = 6
@@ -89,7 +88,7 @@ def explain_template(
         run: what the run may spend in calls, tokens or money, how fast, and how long.
         **choices: as in `explain_prompt`. ``budget`` is for all inputs together and shared out evenly; 64 calls an
             input if it is left out. ``units`` are sentences if they are left out, and words where the template is a
-            single sentence; ``estimand`` is one of `ESTIMANDS`, of the effect averaged over inputs.
+            single sentence; ``estimand`` is any but ``local``, of the effect averaged over inputs.
 
     Returns:
         A frozen explanation of the template; `PromptExplanation.inputs` holds the attributions for each input, and
@@ -183,8 +182,9 @@ def _chosen(preset: PromptOptions, choices: Mapping[str, Any], *, inputs: int, o
     chosen = choose(preset, choices)
     if "budget" not in choices:
         chosen = replace(chosen, budget=chosen.budget * max(inputs, 1))
-    if chosen.estimand not in ESTIMANDS:
-        raise UnknownNameError("estimand over many inputs", chosen.estimand, ESTIMANDS)
+    averaging = [each.name for each in ESTIMANDS.values() if each.averages]
+    if chosen.estimand not in averaging:
+        raise UnknownNameError("estimand over many inputs", chosen.estimand, averaging)
     for name in unread(chosen, TEMPLATE):
         raise UsageError(f"{name}={getattr(chosen, name)!r} is for one prompt: leave it out over many inputs.")
     return chosen
@@ -264,7 +264,8 @@ class _Asked:
 
     def exact(self) -> Floats:
         """Attributions of each input where no mask was sampled, shape ``(inputs, n)``."""
-        return np.array([estimate_from(one, self.plan, self.seed).attributions for one in self.each])
+        fitting = self.plan.fitting(self.seed)
+        return np.array([self.plan.estimand.estimate(one, fitting).attributions for one in self.each])
 
     def scores(self) -> Floats:
         """Cross-fitted scores ``(inputs, pairs, n)``, with the same folds; Shapley values share out each total."""
@@ -337,7 +338,7 @@ def _together(asker: Asker, askers: Sequence[Asker], design: Design) -> Answers:
 def _findings(asked: _Asked, over: str) -> tuple[Findings, Floats]:
     """The findings of the mean game, and the attributions of each input ``(inputs, n)``; their mean is the estimate."""
     mean, meter = asked.mean(), asked.meter
-    estimate = estimate_from(mean, asked.plan, asked.seed)
+    estimate = asked.plan.estimand.estimate(mean, asked.plan.fitting(asked.seed))
     scores = None if estimate.predicted is None else asked.scores()
     own = asked.exact() if scores is None else scores.mean(axis=1)
     each = estimate.attributions + own - own.mean(axis=0)

@@ -13,16 +13,16 @@ from typing import Any, cast
 import numpy as np
 
 from whygen.encoders import AnyEncoder, TextEncoder
-from whygen.errors import UnknownNameError, UsageError
+from whygen.errors import UsageError
 from whygen.prompt.answers import Answered, Answers, Draws
 from whygen.prompt.assemble import explained, without_calls
 from whygen.prompt.designs import leave_one_out
-from whygen.prompt.estimating import estimate_from
+from whygen.prompt.estimands import load_estimand
 from whygen.prompt.findings import find
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.operators.base import Delete, Substitute
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.plan import ESTIMANDS, Plan, check_choices
+from whygen.prompt.plan import Plan, check_choices
 from whygen.prompt.question import check_target, plan_for
 from whygen.prompt.reading import Meter
 from whygen.prompt.reading import read as read_effects
@@ -89,7 +89,8 @@ def read_against(explanation: PromptExplanation, references: Sequence[Sequence[O
     recipe, answers = recorded(explanation), answers_of(explanation)
     goal = _OnAverage(target, references)
     plan = _plan(explanation, recipe, _options(explanation, recipe), goal, recipe.encoder)
-    return estimate_from(read_effects(answers, plan, Meter(goal, answers.references)), plan, explanation.seed)
+    effects = read_effects(answers, plan, Meter(goal, answers.references))
+    return plan.estimand.estimate(effects, plan.fitting(explanation.seed))
 
 
 def _plan(explanation: PromptExplanation, recipe: Recipe, options: PromptOptions, goal: Target, by: AnyEncoder) -> Plan:
@@ -300,21 +301,12 @@ def _for_estimand(answers: Answers, recipe: Recipe, estimand: str) -> Answers:
     Raises:
         UsageError: if it needs other masks than were asked for.
     """
-    if estimand not in ESTIMANDS:
-        raise UnknownNameError("estimand", estimand, ESTIMANDS)
-    design = answers.design
-    masks, n = design.masks, len(answers.units)
+    wanted = load_estimand(estimand)
     if estimand == recipe.estimand:
         return answers
-    if estimand == "loo":
-        lacking = {int(np.flatnonzero(~mask)[0]): row for row, mask in enumerate(masks) if mask.sum() == n - 1}
-        if len(lacking) == n:
-            return _rows_of(answers, [lacking[unit] for unit in range(n)])
-    elif recipe.estimand != "loo":
-        every = len(np.unique(masks, axis=0)) == 2**n if n <= 20 else False
-        # Masks whose units were kept independently of each other serve both; a law of sizes serves its own estimand.
-        if every or (estimand != "shapley" and design.sizes is None and design.kept is None):
-            return answers
+    rows = wanted.rows_of(answers.design)
+    if rows is not None:
+        return answers if wanted.samples else _rows_of(answers, rows)
     raise UsageError(
         f"estimand={estimand!r} cannot be read from the masks of estimand={recipe.estimand!r}: it needs others. Run "
         f"explain_prompt(..., estimand={estimand!r}), or whygen prompt --estimand {estimand}; answers on record cost "
@@ -356,7 +348,7 @@ def _options(
         changes |= {"scale": "none", "surrogate": surrogate or "auto"}
     changes |= {"operator": Substitute(recipe.operator.name, ()), "target": recipe.target.name, "design": "auto"}
     changes["sets"] = None if recipe.sets is None else 0
-    kernel = {"kernel"} if (estimand or recipe.estimand) == "local" and other else set[str]()
+    kernel = {"kernel"} if other and load_estimand(estimand or recipe.estimand).weighted else set[str]()
     asked = recipe.model_copy(update={"again": tuple(kernel & set(recipe.again))})
     return options_of(explanation, asked, changes)
 

@@ -23,6 +23,7 @@ from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import OperatorLike, OperatorOptions
 from whygen.prompt.targets import TargetLike, brought_target
 from whygen.prompt.units import Kind
+from whygen.results.estimands import EstimandName
 from whygen.types import Edit, Settings, Source
 
 UnitsName: TypeAlias = Literal[
@@ -34,7 +35,6 @@ TargetName: TypeAlias = Literal[
     "json", "label", "tool", "refusal", "regex",
 ]  # fmt: skip
 """Targets of texts; pictures, sounds and videos have others."""
-EstimandName: TypeAlias = Literal["banzhaf", "shapley", "local", "loo"]
 KernelName: TypeAlias = Literal["dropped", "embedding", "word-mover", "letters"]
 SurrogateName: TypeAlias = Literal[
     "auto", "ridge", "ols", "lasso", "bayesian-ridge", "kernel-ridge", "pairs", "adaptive", "boosting"
@@ -444,7 +444,7 @@ def choose(
         if name not in names:
             raise UnknownNameError("option of explain_prompt", name, names)
     chosen = replace(preset, **choices)
-    by_default = isinstance(prompt, Edit) and chosen.preset is None and chosen.estimand == "banzhaf"
+    by_default = isinstance(prompt, Edit) and chosen.preset is None and chosen.estimand == DEFAULT.estimand
     return replace(chosen, keep=EDIT_KEEP) if by_default and "keep" not in choices else chosen
 
 

@@ -11,13 +11,13 @@ from whygen.encoders import AnyEncoder
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt import designs, intervals
 from whygen.prompt.designs import Design
+from whygen.prompt.estimands import Drawing, Estimand, Fitting, load_estimand
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.targets import Verb
 
-ESTIMANDS = ("banzhaf", "shapley", "local", "loo")
 EMPTY = ("include", "exclude")
 MATRICES = ("none", "sentence")
 MODEL_NOISE = ("measure", "none")
@@ -30,9 +30,6 @@ REDRAWS = 8
 
 MOST_DRAWS = 8
 """Draws of one mask at most where every mask is asked and calls are left: more say little more."""
-
-MUCH = 0.25
-"""Share of all pairs of masks from which the intervals are narrower where the model's noise is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +55,22 @@ class Plan:
     encoder: AnyEncoder = "auto"
 
     @property
+    def estimand(self) -> Estimand:
+        """What attributions mean."""
+        return load_estimand(self.options.estimand)
+
+    def fitting(self, seed: int) -> Fitting:
+        """What effects are estimated with."""
+        options = self.options
+        return Fitting(
+            surrogate=self.surrogate,
+            seed=seed,
+            level=self.level,
+            draws=options.draws if options.distribution is None else 1,
+            budget=options.budget,
+        )
+
+    @property
     def level(self) -> float:
         """Of the intervals: wider where a stop rule may end the run (docs/decisions/0002-intervals.md)."""
         looked = self.options.tolerance is not None or self.options.stable is not None
@@ -70,12 +83,16 @@ class Plan:
 
     def needs_empty(self, design: Design) -> bool:
         """Whether f(0) is asked for beside the masks: sampled Shapley values share out f(1) - f(0)."""
-        return self.options.estimand == "shapley" and not design.enumerated
+        return self.estimand.shares_total and not design.enumerated
+
+    def unasked(self, design: Design) -> int:
+        """Calls of the `overhead` that are not made: where all masks are asked, the empty prompt is one of them."""
+        return self.options.draws if self.estimand.shares_total and design.enumerated else 0
 
     @property
     def overhead(self) -> int:
-        """Calls for the reference, its repeats, and the empty prompt of Shapley values."""
-        once = self.repeats + (self.options.draws if self.options.estimand == "shapley" else 0)
+        """Calls for the reference, its repeats, and the empty prompt where a total is shared out."""
+        once = self.repeats + (self.options.draws if self.estimand.shares_total else 0)
         return self.options.references + once * self.texts
 
     @property
@@ -95,12 +112,9 @@ class Plan:
 
     def smallest(self, n: int) -> int:
         """The fewest masks that work for ``n`` units."""
-        if self.options.estimand == "loo":
-            return n
-        if isinstance(self.fixed, Design):
+        if self.estimand.samples and isinstance(self.fixed, Design):
             return len(self.fixed.masks)
-        masks = 2 * max(intervals.FEWEST_GROUPS, self.surrogate.smallest_pairs(n))
-        return min(masks, 2**n - 1) if self.options.keep == 0.5 and n < designs.MAX_ENUMERATED else masks
+        return self.estimand.smallest(n, self.surrogate, keep=self.options.keep)
 
     def affords_redraws(self, n: int) -> bool:
         """Whether masks enough remain when some are asked twice; if not, the noise is not measured (and a warning)."""
@@ -123,38 +137,28 @@ class Plan:
         options = self.options
         pairs = (self.calls // self.texts - REDRAWS) // 2
         share = pairs / 2 ** (n - 1) if options.keep == 0.5 and n <= designs.MAX_ENUMERATED else 0.0
-        needed = options.estimand == "shapley" or (options.estimand == "banzhaf" and share >= MUCH)
-        return REDRAWS if steadiness == "differs" or needed else 0
+        return REDRAWS if steadiness == "differs" or self.estimand.rests_on_noise(share) else 0
 
     def redraws(self, design: Design, steadiness: Steadiness) -> int:
         """How many masked prompts are asked again: all that the budget has left where every mask was asked."""
         n = design.masks.shape[1]
         if not self.measures(steadiness):
             return 0
-        if not (design.enumerated or self.options.estimand == "loo"):
+        if self.estimand.samples and not design.enumerated:
             return min(self.reserved(n, steadiness), len(design.masks))
-        empty = design.enumerated and self.options.estimand == "shapley"  # it is among the masks, and was counted twice
-        spare = self.calls // self.texts - len(design.masks) + bool(design.masks.all(axis=1).any()) + empty
+        own = bool(design.masks.all(axis=1).any())  # the repeats are its answers
+        spare = self.calls // self.texts - len(design.masks) + own + self.unasked(design)
         rows = 2**n if design.enumerated else n + 1
         return max(0, min(spare, (MOST_DRAWS - 1) * rows))
 
 
 def check_choices(options: PromptOptions) -> None:
     """Refuse choices that cannot work, alone or together, before anything is paid."""
-    if options.estimand not in ESTIMANDS:
-        raise UnknownNameError("estimand", options.estimand, ESTIMANDS)
+    estimand = load_estimand(options.estimand)
     if not 0.0 < options.keep < 1.0:
         raise UsageError(f"keep={options.keep}: give a probability between 0 and 1, such as 0.5 or 0.8.")
     _check_values(options)
-    if options.estimand == "shapley" and (options.keep != 0.5 or options.empty == "exclude"):
-        raise UsageError(
-            f"estimand='shapley' averages over all sizes of masks, the empty one included: keep={options.keep} and "
-            f"empty={options.empty!r} do not go with it. Leave them out, or use estimand='banzhaf'."
-        )
-    if options.estimand != "local" and options.scale != "none":
-        raise UsageError(
-            f"scale={options.scale!r} goes with estimand='local' alone: other attributions are in the target's unit."
-        )
+    estimand.check(options)
     tolerance = options.tolerance
     if tolerance is not None and tolerance <= 0:
         raise UsageError(f"tolerance={tolerance}: give a positive width in the target's unit, or leave it out.")
@@ -178,12 +182,7 @@ def _check_values(options: PromptOptions) -> None:
 
 
 def _check_readings(options: PromptOptions) -> None:
-    """Refuse further readings of the answers where their effects are no plain means."""
-    if options.irrelevant == "exclude" and (options.estimand != "banzhaf" or options.distribution is not None):
-        raise UsageError(
-            "irrelevant='exclude' compares relevant answers with a unit and without it: it goes with "
-            "estimand='banzhaf' and without distribution. Leave it out, or them."
-        )
+    """Refuse matrix and sets where effects are no plain means of single answers."""
     if options.sets is not None and options.sets < 0:
         raise UsageError(f"sets={options.sets}: give the number of further calls, 0 or more, or leave it out.")
     wanted = options.sets is not None or options.matrix != "none"
@@ -219,24 +218,14 @@ def design_for(n: int, plan: Plan, rng: np.random.Generator, *, steadiness: Stea
         return _given(n, plan, masks)
     # A model that is steady so far is asked every mask even where few calls are left to test that.
     most = masks if steadiness == "differs" else plan.calls // plan.each
-    if options.keep == 0.5 and options.estimand != "loo" and designs.fits_enumeration(n, most, empty=empty):
+    estimand = plan.estimand
+    if estimand.samples and options.keep == 0.5 and designs.fits_enumeration(n, most, empty=empty):
         return designs.enumerated(n, empty=empty)
-    what = "leave-one-out" if options.estimand == "loo" else f"surrogate={plan.surrogate.name!r}"
+    what = estimand.needed_by(plan.surrogate)
     designs.require(plan.calls, needed=plan.smallest(n), draws=plan.each, overhead=plan.overhead, what=what)
-    if options.estimand == "loo":
-        return designs.leave_one_out(n)
     repeats = "shared" if steadiness == "known" and options.draws == 1 else "fresh"
-    halves = "complement" if options.distribution is not None else designs.halves_for(n, masks)  # its test swaps halves
-    if options.estimand == "shapley" and halves == "complement":
-        return designs.by_layers(n, masks, rng)
-    if options.estimand == "shapley":
-        return designs.by_size(n, masks, rng, repeats=repeats, halves=halves)
-    if options.keep != 0.5 and options.estimand != "local":
-        return designs.by_number(n, masks, rng, keep=options.keep, empty=empty)
-    if options.estimand == "local":
-        return designs.bernoulli(n, masks, rng, keep=options.keep, repeats=repeats, empty=empty)
-    uniform = designs.complement_pairs if halves == "complement" else designs.independent
-    return uniform(n, masks // 2, rng, empty=empty)
+    halves = None if options.distribution is None else "complement"  # its test swaps the halves of a pair
+    return estimand.design(n, masks, rng, Drawing(keep=options.keep, empty=empty, repeats=repeats, halves=halves))
 
 
 def _given(n: int, plan: Plan, masks: int) -> Design:

@@ -24,6 +24,7 @@ from whygen.prompt import gsmile
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import check_distribution
 from whygen.prompt.edits import EditUnits, RegionUnits, check_edit, split_edit
+from whygen.prompt.estimands import load_estimand
 from whygen.prompt.kernels import KERNELS, Kernel, load_kernel
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators import Operator, load_operator
@@ -46,7 +47,6 @@ from whygen.prompt.targets import (
 from whygen.prompt.targets.media import PICTURE_TARGETS, load_picture_target
 from whygen.prompt.tokens import token_splitter
 from whygen.prompt.units import TOKEN, Units, check_source, split
-from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.remote import Service
 from whygen.stats.seeds import generator
 from whygen.types import Edit, OutputKind, Source
@@ -304,14 +304,14 @@ def _word_vectors(encoder: str) -> TextEncoder:
 
 
 def _kernel(options: PromptOptions, encoder: str | TextEncoder) -> Kernel | None:
-    if options.estimand != "local":
+    if not load_estimand(options.estimand).weighted:
         return None
     return load_kernel(options.kernel, encoder=encoder) if isinstance(options.kernel, str) else options.kernel
 
 
 def _surrogate(options: PromptOptions) -> Surrogate:
     if options.surrogate == "auto":
-        return WeightedLeastSquares() if options.estimand == "local" else load_surrogate("adaptive")
+        return load_estimand(options.estimand).surrogate()
     return load_surrogate(options.surrogate)
 
 

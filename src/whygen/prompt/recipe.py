@@ -17,6 +17,7 @@ from whygen.errors import UsageError
 from whygen.models import HasIdentity, Model, ModelOptions
 from whygen.prompt.answers import Answers
 from whygen.prompt.designs import Design
+from whygen.prompt.estimands import load_estimand
 from whygen.prompt.operators.base import Operator, Substitute
 from whygen.prompt.operators.registry import BELONGS
 from whygen.prompt.options import PRESETS, PromptOptions
@@ -215,7 +216,7 @@ def options_of(
     kept |= {"surrogate": recipe.surrogate, "kernel": recipe.kernel, "operator": operator, "keep": recipe.design.keep}
     kept |= {"units": recipe.units if isinstance(recipe.units, str) else [*recipe.units], "design": recipe.design.name}
     kept["preset"] = explanation.preset if explanation.preset in PRESETS else None
-    if recipe.estimand == "loo":
+    if not load_estimand(recipe.estimand).samples:  # the chance is no choice of its design
         del kept["keep"]
     if recipe.design.name == "own":
         kept["design"] = design_of(explanation)

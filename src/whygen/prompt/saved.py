@@ -19,6 +19,7 @@ from whygen.media import pictures
 from whygen.prompt import designs
 from whygen.prompt.edits import EditUnits, RegionUnits, filled
 from whygen.prompt.effects import Effects
+from whygen.prompt.estimands import load_estimand
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.options import PRESETS, PromptOptions
@@ -147,7 +148,7 @@ def _law(explanation: PromptExplanation, preset: PromptOptions) -> DesignRecipe:
         sizes, distinct = designs.law_of_layers(n, len(masks)), True
     elif name.startswith(designs.NUMBERED) and len(masks):
         kept, distinct = designs.law_of_kept(n, len(masks) - 1, keep=keep), True
-    elif explanation.estimand == "shapley" and explanation.masks == "sampled":
+    elif load_estimand(explanation.estimand).shares_total and explanation.masks == "sampled":
         sizes = designs.size_law(n, "kernel" if "(kernel)" in name else "leverage")
     return DesignRecipe(
         name=preset.design if isinstance(preset.design, str) else "own",
@@ -307,9 +308,9 @@ def effects_of(explanation: PromptExplanation, metric: str) -> Effects:
             f"{metric} needs the masks and answers, and this explanation has none: it was loaded from its JSON file "
             "alone, or explained part by part. Load the folder that -o or save() wrote, or explain without hierarchy."
         )
-    near = evidence.nearness
-    if near is None and explanation.estimand == "local":
+    near, estimand = evidence.nearness, load_estimand(explanation.estimand)
+    if near is None and estimand.weighted:
         near = Dropped().weights(evidence.masks, (), "")
-    shared = explanation.estimand == "shapley"
+    shared = estimand.shares_total
     total = float(sum(unit.attribution for unit in explanation.units)) if shared else None
     return design_of(explanation).observed(evidence.effects, total=total, nearness=near)

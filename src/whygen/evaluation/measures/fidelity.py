@@ -26,6 +26,7 @@ from whygen.evaluation.measures.nested import Spread, r2_spread
 from whygen.evaluation.rebuilt import ROUNDS, Rebuilt, Shuffled, one_thread, rebuild
 from whygen.evaluation.result import Measure
 from whygen.prompt.effects import Effects
+from whygen.prompt.estimands import load_estimand
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.surrogates import Fitted, Surrogate, fitter
@@ -110,7 +111,7 @@ def measure(case: Case) -> list[Measure]:
         UsageError: if the evidence is missing or too small to hold any of it out.
     """
     rebuilt = case.rebuilt("fidelity")
-    if case.explanation.estimand == "loo" or len(np.unique(rebuilt.observed.groups)) < FEWEST_GROUPS:
+    if not load_estimand(case.explanation.estimand).samples or len(np.unique(rebuilt.observed.groups)) < FEWEST_GROUPS:
         raise UsageError(
             "fidelity needs masks that a surrogate can be held against: at least "
             f"{FEWEST_GROUPS} groups of a design that drops several units at once. Explain with estimand='banzhaf' and "

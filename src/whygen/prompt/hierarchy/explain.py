@@ -13,9 +13,9 @@ from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
 from whygen.models import Model, ModelOptions, timed_kind
 from whygen.prompt.asker import Asker
 from whygen.prompt.designs import MAX_ENUMERATED, fits_enumeration
+from whygen.prompt.estimands import ESTIMANDS
 from whygen.prompt.failing import cause
 from whygen.prompt.findings import Interaction
-from whygen.prompt.hierarchy.laws import ESTIMANDS
 from whygen.prompt.hierarchy.levels import cost_of_opening, pairs_for
 from whygen.prompt.hierarchy.record import explanation_of
 from whygen.prompt.hierarchy.root import cost_of_root, first_level
@@ -169,9 +169,9 @@ class _Run:
         return np.hstack([drawn, again])
 
     def search(self, skeleton: Skeleton, plan: Plan, *, seed: int) -> Search:
-        estimand, surrogate, tolerance = plan.options.estimand, plan.surrogate, plan.options.tolerance
+        estimand, surrogate, tolerance = plan.estimand, plan.surrogate, plan.options.tolerance
         total = None
-        if estimand == "shapley" and not _is_enumerated(len(skeleton.parts[0].children)):
+        if estimand.shares_total and not _is_enumerated(len(skeleton.parts[0].children)):
             total = self.asker.effect - float(self.asker.meter(self.asker.empty()).mean())
         first = first_level(
             skeleton, self.ask, generator(seed, "hierarchy", 0), estimand=estimand, surrogate=surrogate,
@@ -208,8 +208,9 @@ def _is_enumerated(n: int) -> bool:
 
 
 def _check_choices(estimand: str, *, references: int, tolerance: float | None) -> None:
-    if estimand not in ESTIMANDS:
-        raise UnknownNameError("estimand of a hierarchy", estimand, ESTIMANDS)
+    nested = [each.name for each in ESTIMANDS.values() if each.nested]
+    if estimand not in nested:
+        raise UnknownNameError("estimand of a hierarchy", estimand, nested)
     if references < 1:
         raise UsageError(f"references={references}: give a whole number of at least 1.")
     if tolerance is not None and tolerance <= 0:
@@ -224,7 +225,7 @@ def _check_budget(skeleton: Skeleton, plan: Plan) -> None:
     widest = max(len(part.children) for part in skeleton.parts)
     if plan.surrogate.smallest_pairs(widest) > pairs_for(widest):
         raise UsageError(f"surrogate={plan.surrogate.name!r} needs more masks than a level has. Use surrogate='ridge'.")
-    overhead = plan.overhead - (plan.options.estimand == "shapley" and _is_enumerated(n))
+    overhead = plan.overhead - (plan.estimand.shares_total and _is_enumerated(n))
     smallest = overhead + cost_of_root(n)
     if plan.options.budget < smallest:
         raise BudgetError(

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.prompt.estimands import Estimand
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
 from whygen.types import Masks
 
-ESTIMANDS = ("banzhaf", "shapley")
 
-
-def contexts(skeleton: Skeleton, part: Part, rows: int, rng: np.random.Generator, *, estimand: str) -> Masks:
+def contexts(skeleton: Skeleton, part: Part, rows: int, rng: np.random.Generator, *, estimand: Estimand) -> Masks:
     """What is kept of the prompt around a part; the part itself is out. Shape ``(rows, n)``.
 
     Who stands before a random place in a random order: each with probability u, u uniform.
@@ -26,8 +25,7 @@ def contexts(skeleton: Skeleton, part: Part, rows: int, rng: np.random.Generator
     masks = np.zeros((rows, skeleton.n), dtype=bool)
     here = part
     while here.parent is not None:
-        coin = estimand == "banzhaf" and here.parent == 0
-        keep = np.full((rows, 1), 0.5) if coin else rng.random((rows, 1))
+        keep = estimand.chances(rows, rng) if here.parent == 0 else rng.random((rows, 1))
         others = [sibling for sibling in skeleton.children(here.parent) if sibling.index != here.index]
         put(masks, others, rng.random((rows, len(others))) < keep)
         here = skeleton.parts[here.parent]

@@ -12,6 +12,7 @@ from scipy.special import stdtr, stdtrit
 
 from whygen.prompt import intervals
 from whygen.prompt.effects import Effects
+from whygen.prompt.estimands import Estimand
 from whygen.prompt.hierarchy.laws import contexts, paired_children, put, size_law
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
 from whygen.prompt.noise import MeasuredNoise
@@ -91,7 +92,7 @@ def open_part(
     ask: Ask,
     rng: np.random.Generator,
     *,
-    estimand: str,
+    estimand: Estimand,
     surrogate: Surrogate,
     unseen: float = 0.0,
     first_row: int = 0,
@@ -106,7 +107,7 @@ def open_part(
         part: what is opened.
         ask: the model.
         rng: draws masks, folds and signs.
-        estimand: ``banzhaf`` or ``shapley``.
+        estimand: one with a value for the parts of a hierarchy.
         surrogate: what is fitted.
         unseen: weight of an odd answer that may not have shown, see `weight_of_unseen`.
         first_row: number of the first row that is asked.

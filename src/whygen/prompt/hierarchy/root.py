@@ -8,9 +8,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from whygen.prompt import designs, exact, intervals
+from whygen.prompt import designs, intervals
 from whygen.prompt.designs import Design
 from whygen.prompt.effects import Effects
+from whygen.prompt.estimands import Estimand
 from whygen.prompt.hierarchy.laws import paired_children, put, size_law
 from whygen.prompt.hierarchy.levels import (
     Ask,
@@ -54,7 +55,7 @@ def first_level(
     ask: Ask,
     rng: np.random.Generator,
     *,
-    estimand: str,
+    estimand: Estimand,
     surrogate: Surrogate,
     measure_noise: MeasureNoise,
     total: float | None,
@@ -66,7 +67,7 @@ def first_level(
         skeleton: the parts.
         ask: the model.
         rng: draws the masks.
-        estimand: ``banzhaf`` or ``shapley``.
+        estimand: one with a value for the parts of a hierarchy.
         surrogate: what is fitted.
         measure_noise: asks some masks again.
         known: whether equal questions are known to get equal answers.
@@ -96,11 +97,11 @@ def first_level(
     return First(level, noise)
 
 
-def _design(n: int, rng: np.random.Generator, *, estimand: str) -> Design:
+def _design(n: int, rng: np.random.Generator, *, estimand: Estimand) -> Design:
     pairs = pairs_for(n)
     if designs.fits_enumeration(n, 2 * pairs):
         return designs.enumerated(n)
-    if estimand == "shapley":
+    if estimand.shares_total:
         masks = paired_children(n, pairs, rng)
         return Design(name="complement pairs by size", masks=masks, groups=np.arange(2 * pairs) // 2, sizes=size_law(n))
     return designs.complement_pairs(n, pairs, rng)
@@ -112,12 +113,11 @@ def _from_all(
     surrogate: Surrogate,
     rng: np.random.Generator,
     *,
-    estimand: str,
+    estimand: Estimand,
     noise: MeasuredNoise,
 ) -> Level:
     """Exact over masks. An unmeasured noise leaves no interval, and a p-value of one: nothing can be significant."""
-    find = exact.enumerated_shapley if estimand == "shapley" else exact.enumerated_estimate
-    estimate = find(observed, noise)
+    estimate = estimand.from_all(observed, noise)
     values = estimate.attributions
     nothing = np.full(len(values), np.nan)
     low, high = (nothing, nothing) if estimate.interval is None else (estimate.interval.low, estimate.interval.high)

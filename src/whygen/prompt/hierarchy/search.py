@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from whygen.prompt.estimands import Estimand
 from whygen.prompt.hierarchy.hidden import cost_of_looking, hidden
 from whygen.prompt.hierarchy.levels import Ask, Level, cost_of_opening, open_part, weight_of_unseen
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
@@ -72,7 +73,7 @@ class Search:
         ask: the model, for masks that are kept as evidence.
         probe: the model, for masks that only help to decide.
         left: calls that the budget still allows.
-        estimand: ``banzhaf`` or ``shapley``.
+        estimand: one with a value for the parts of a hierarchy.
         surrogate: fitted at each level.
         seed: of masks, folds and flips.
         noise: of the effects of the first level.
@@ -85,7 +86,7 @@ class Search:
     ask: Ask
     probe: Ask
     left: Callable[[], int]
-    estimand: str
+    estimand: Estimand
     surrogate: Surrogate
     seed: int
     noise: MeasuredNoise

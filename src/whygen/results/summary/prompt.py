@@ -12,6 +12,7 @@ import numpy as np
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
 from whygen.report.svg import axis_over, finite
 from whygen.report.texts import clip, counted, decimals_for, number, p_value, percent, shorten, signed, visible
+from whygen.results.estimands import words_for
 from whygen.results.prompt import Calls, PromptExplanation, UnitAttribution
 from whygen.results.summary import passages, pictured, played, readings, words
 from whygen.results.summary.readings import summarise_tree
@@ -250,7 +251,7 @@ def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:
         ("Generation", ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None)),
         ("Target", _target(explanation)),
         ("Unit", explanation.target.unit),
-        ("Attribution", _estimand(explanation)),
+        ("Attribution", words_for(explanation).title),
         ("Operator", explanation.operator),
         ("Design", f"{explanation.design}; masks {explanation.masks}{_mask_count(explanation)}"),
         ("Surrogate", explanation.surrogate),
@@ -266,14 +267,6 @@ def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:
         ("Versions", ", ".join(f"{name} {version}" for name, version in explanation.versions.items())),
     ]
     return [(term, text) for term, text in rows if text]
-
-
-def _estimand(explanation: PromptExplanation) -> str:
-    name = explanation.estimand
-    if explanation.tree is not None:
-        return {"banzhaf": "symmetric coalitional Banzhaf value", "shapley": "Owen value"}.get(name, name)
-    how = {"shapley": "over all orders", "loo": "one unit left out at a time"}.get(name)
-    return f"{name}, {how or f'each other unit kept with probability {explanation.keep:g}'}"
 
 
 def _target(explanation: PromptExplanation) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from whygen.report.texts import counted, decimals_for, listed, number, p_value, percent, quoted, shorten, signed
+from whygen.results.estimands import words_for
 from whygen.results.prompt import Fidelity, Noise, PromptExplanation, UnitAttribution
 
 MOST_NAMED = 5
@@ -201,20 +202,7 @@ def _masks_again(found: Noise) -> str:
 
 def meaning(explanation: PromptExplanation) -> str:
     """What one attribution says."""
-    how = {
-        "banzhaf": "with parts at the first level in or out by a coin, and those below added in any order",
-        "shapley": "averaged over all orders of adding the parts that keep each part together",
-    }
-    flat = {
-        "banzhaf": "averaged over prompts that keep the others at random",
-        "shapley": "averaged over all orders of adding the others",
-        "local": "as the coefficient of a model weighted towards the whole prompt",
-        "loo": "with all the others kept",
-    }
-    what = (flat if explanation.tree is None else how).get(
-        explanation.estimand, f"by the estimand {explanation.estimand}"
-    )
     return (
         f"An attribution says how much nearer keeping a {noun(explanation)} brings the output to what the model said, "
-        f"{what}. Its unit: {explanation.target.unit}."
+        f"{words_for(explanation).sentence}. Its unit: {explanation.target.unit}."
     )
