@@ -216,7 +216,7 @@ def identity(group: str, name: str) -> dict[str, str] | None:
     """What identifies a thing that others bring: the source of its module, or the version of its package."""
     if name.startswith(PYTHON):
         return source_of(name)
-    entry = entries(group).get(name)
-    if entry is None or entry.dist is None:
+    plugin = entries(group).get(name)
+    if plugin is None or plugin.entry.dist is None:
         return None
-    return {"entry": entry.value, "package": entry.dist.name, "version": entry.dist.version}
+    return {"entry": plugin.value, "package": plugin.entry.dist.name, "version": plugin.entry.dist.version}
