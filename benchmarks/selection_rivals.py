@@ -22,7 +22,7 @@ from sklearn.datasets import load_digits
 from benchmarks import record
 from benchmarks.vaes import Numbers, timed
 from whygen.anchors.selection import facility_location, k_dispersion, k_medoids
-from whygen.anchors.selection.kinds import nearest_pick
+from whygen.anchors.selection.points import nearest_pick
 from whygen.stats.seeds import generator
 
 COUNTS = (5, 10, 20)

@@ -247,7 +247,7 @@ _ELSEWHERE: Mapping[str, tuple[str, str, frozenset[str]]] = {
         "ModelOptions", "whygen.models",
         frozenset({"device", "dtype", "batch_size", "base_url", "endpoint", "timeout"}),
     ),
-    "run": ("RunOptions", "whygen.calls", frozenset({"deadline", "batch", "spending", "rates"})),
+    "run": ("RunOptions", "whygen.calls", frozenset({"deadline", "batch", "name", "spending", "rates"})),
 }  # fmt: skip
 """Arguments that hold others: their class, where it is, and what it takes."""
 _SPENDING = {"max_cost": "money", "money": "money", "token_budget": "tokens", "tokens": "tokens", "calls": "calls"}

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import whygen
-from whygen.anchors import array_files, arrow, data
+from whygen.anchors import arrow, data, files
 from whygen.calls import RecordedCall, open_store
 from whygen.errors import DataError, FormatError, WhygenError
 from whygen.models.prices import read_prices
@@ -91,7 +91,7 @@ def test_a_table_that_unpacks_beyond_the_bound_is_refused(honest: bool, tmp_path
 
 
 def test_anchors_behind_a_bomb_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for room in (arrow, array_files):
+    for room in (arrow, files):
         monkeypatch.setattr(room, "MAX_BYTES", 2**20)
     pq.write_table(pa.table({"image": pa.array([b"x" * 2**20] * 8)}), tmp_path / "a.parquet", compression="zstd")
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros((4, 1024, 1024), np.float32))

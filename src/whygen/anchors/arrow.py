@@ -1,7 +1,7 @@
 # pyright: basic
 """Tables of Arrow: parquet files, saved data sets of Hugging Face, and what hands its columns over as Arrow does.
 
-Needs pyarrow (the extra ``tables``); `whygen.anchors.tabular.arrow_tables` loads it.
+Needs pyarrow (the extra ``tables``); `whygen.anchors.batches.arrow_tables` loads it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute
 
-from whygen.anchors.array_files import MAX_BYTES, require_regular
-from whygen.anchors.items import ITEM_KEYS, LABEL_COLUMNS, named
-from whygen.anchors.numeric import MAX_HELD, first_line
-from whygen.anchors.tabular import Columns
+from whygen.anchors.batches import Columns
+from whygen.anchors.files import MAX_BYTES, require_regular
+from whygen.anchors.items import ITEM_KEYS, LABEL_COLUMNS, MAX_HELD, first_line, named
 from whygen.errors import DataError
 from whygen.safe import read_json
 from whygen.tables import read_parquet

@@ -16,11 +16,20 @@ from numpy.typing import NDArray
 from whygen.anchors.arrays import Criteria
 from whygen.anchors.calibrating import calibrate
 from whygen.anchors.calibration import Calibration
-from whygen.anchors.foils import FEWEST_LABELLED, MOST_COMPARED, WHAT, power
+from whygen.anchors.diagnostics import likeness
+from whygen.anchors.foils import (
+    CONSTANT,
+    FEWEST_LABELLED,
+    MEAN,
+    MOST_COMPARED,
+    NEAREST,
+    WHAT,
+    coming_back,
+    gains,
+    power,
+)
 from whygen.anchors.groups import BELOW, GROUPS, Codes, Grouping, Kind, assign, group, share_of
-from whygen.anchors.likeness import likeness
 from whygen.anchors.presets import Plan
-from whygen.anchors.trivial import CONSTANT, MEAN, NEAREST, coming_back, gains
 from whygen.anchors.work import YARDSTICK_ROUNDS
 from whygen.errors import UsageError
 from whygen.results.anchors import BelowRecord

@@ -19,13 +19,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import typed
-from whygen.anchors.array_files import READERS, Arrays, Labels, as_labels, require_regular
+from whygen.anchors.batches import arrow_tables
+from whygen.anchors.files import (
+    MODES,
+    READERS,
+    SUFFIXES,
+    Arrays,
+    Labels,
+    Skipped,
+    Stacked,
+    as_labels,
+    require_regular,
+    stack_pictures,
+)
 from whygen.anchors.held import Gathered, classes, gather, left
-from whygen.anchors.items import ADDRESSES, IMAGE_COLUMNS, named, same_kind
-from whygen.anchors.numeric import as_array
-from whygen.anchors.pictures import MODES, SUFFIXES, Skipped, Stacked, stack_pictures
+from whygen.anchors.items import ADDRESSES, IMAGE_COLUMNS, as_array, named, same_kind
 from whygen.anchors.samples import Raw
-from whygen.anchors.tabular import arrow_tables
 from whygen.errors import DataError, MissingError, UsageError
 from whygen.files import is_there
 from whygen.models.latent import Layout
@@ -128,6 +137,8 @@ def _require_size_and_mode(size: tuple[int, int] | None, mode: str | None) -> No
 def _load(source: object, size: tuple[int, int] | None, mode: str | None, argument: str) -> SampleSet:
     if isinstance(source, SampleSet):
         return source
+    if type(source) is np.ndarray and source.ndim > 1 and source.dtype.kind in "fiub":
+        return SampleSet(samples=source)
     if isinstance(source, str | Path):
         return _from_path(str(source), size, mode)
     if hasattr(source, "with_format") and hasattr(source, "features") and hasattr(source, "__len__"):

@@ -1,6 +1,7 @@
-"""How complete the anchors are, and the signatures of failure: each a stable code and a text that says what to do.
+"""How complete the anchors are, whether they can be told from the reference, and the signatures of failure.
 
-Formulas: METHODS B6.
+Each signature is a stable code and a text that says what to do. Shares of samples that are exchangeable with the
+reference are set by the level alone, whatever the model is (METHODS B6, and corrections to B2).
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from whygen.anchors.arrays import as_points, averaged, finite_criteria, require_finite
+from whygen.anchors.arrays import Criteria, Points, as_points, averaged, finite_criteria, require_finite
 from whygen.anchors.calibration import Calibration
+from whygen.anchors.criteria import FeatureEncoder, features
 from whygen.anchors.groups import Grouping
-from whygen.anchors.selection.farthest import farthest_first
-from whygen.anchors.selection.kinds import Selection, neighbour_distances, pairwise
+from whygen.anchors.representing import Space, distances_between
+from whygen.anchors.samples import Prepared
+from whygen.anchors.selection.points import farthest_first, neighbour_distances
 from whygen.errors import UsageError
+from whygen.models.latent import Floats
 from whygen.results.anchors_controls import FoilRecord, LikenessRecord, PowerRecord, YardstickRecord
 from whygen.results.prompt import Warned
-
-NEAR_DUPLICATE = 0.05
-"""Two picks nearer than this part of the median distance between picks show the same thing twice."""
 
 APART, HALF = 0.9, 0.5
 """Sets whose samples have a neighbour of their own so often do not meet, nor do those that cover less than half."""
@@ -163,32 +164,6 @@ def check_calibration(calibration: Calibration) -> tuple[Warned, ...]:
     return calibration.warnings
 
 
-def check_selection(selection: Selection, points: ArrayLike, *, group: str, k: int) -> tuple[Warned, ...]:
-    """Warn of representatives that are too few, or two of which show the same thing."""
-    found = list[Warned]()
-    if len(selection.indices) < k:
-        text = (
-            f"{group} has {len(selection.indices)} members to pick from, fewer than the {k} representatives asked for: "
-            f"all are shown. Give more anchors, or ask for fewer."
-        )
-        found.append(Warned(code="small-group", text=text))
-    near = _near_duplicates(as_points(points)[selection.indices])
-    if near:
-        text = (
-            f"{near} pairs of the representatives of {group} are nearly the same. Remove duplicates from the anchors, "
-            f"ask for fewer than {k}, or measure distances in another space."
-        )
-        found.append(Warned(code="near-duplicates", text=text))
-    return tuple(found)
-
-
-def _near_duplicates(picks: NDArray[np.floating]) -> int:
-    if len(picks) < 2:
-        return 0
-    distances = pairwise(picks, metric="euclidean")[np.triu_indices(len(picks), 1)]
-    return int((distances <= NEAR_DUPLICATE * np.median(distances)).sum())
-
-
 def active_dimensions(means: ArrayLike) -> int:
     """How many latent dimensions the encoder uses: those whose mean varies over samples by more than 0.01."""
     return int((as_points(means, argument="means").var(axis=0, dtype=np.float64) > ACTIVE_VARIANCE).sum())
@@ -289,3 +264,162 @@ def check_yardsticks(yardsticks: Sequence[YardstickRecord], grouping: Grouping) 
             )
             found.append(Warned(code="reference-unlike-model", text=text))
     return tuple(found)
+
+
+NEIGHBOURS = 5
+CURVE_COUNTS = 40
+MAX_REFERENCE = 40_000
+BLOCK = 1024
+FEW = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Coverage of the reference by the anchors, the covering-radius curve, and the mode that anchors can miss."""
+
+    coverage: Coverage | None
+    curve: CoveringCurve
+    missable: float
+
+
+def survey(space: Space) -> Survey:
+    """Completeness of the anchors in a space; no coverage without enough reference samples."""
+    n = len(space.anchors)
+    return Survey(_coverage(space), covering_curve(space.anchors, counts=min(CURVE_COUNTS, n)), missable_mode(n))
+
+
+def _coverage(space: Space) -> Coverage | None:
+    """The same as `whygen.anchors.diagnostics.coverage`, without looking on once a reference sample is covered."""
+    reference = space.reference
+    if reference is None or not NEIGHBOURS < len(reference) <= MAX_REFERENCE:
+        return None
+    reach = neighbour_distances(reference, None, neighbours=NEIGHBOURS)
+    share = float(covered(reference, space.anchors, reach).mean())
+    expected = expected_coverage(len(reference), len(space.anchors), neighbours=NEIGHBOURS)
+    return Coverage(share=share, expected=expected, normalised=share / expected)
+
+
+def covered(reference: Points, anchors: Points, reach: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which reference samples have an anchor within their reach; those found are not looked at again."""
+    found = np.zeros(len(reference), np.bool_)
+    centre = reference.mean(axis=0, dtype=np.float64).astype(reference.dtype)
+    for start in range(0, len(anchors), BLOCK):
+        open_ = np.flatnonzero(~found)
+        if open_.size == 0:
+            break
+        block, left = anchors[start : start + BLOCK] - centre, reference[open_] - centre
+        apart = np.square(block).sum(axis=1)[:, None] - 2 * block @ left.T
+        nearest = apart.argmin(axis=0)
+        found[open_] = distances_between(left, block[nearest]) <= reach[open_]
+    return found
+
+
+def check_features(encoder: FeatureEncoder | None, anchors: Prepared) -> tuple[Warned, ...]:
+    """Warn of a feature encoder that gives one vector for everything: its preprocessing does not fit."""
+    if encoder is None or len(anchors) < 2:
+        return ()
+    vectors = features(encoder, anchors.rows(slice(0, FEW)))
+    spread, size = float(np.ptp(vectors, axis=0).max()), float(np.abs(vectors).max())
+    if spread > 1e-6 * max(size, np.finfo(np.float64).tiny):
+        return ()
+    low, high = anchors.value_range
+    text = (
+        f"The feature encoder gives the same features for all of the first {min(FEW, len(anchors))} anchors. Its "
+        f"preprocessing may not fit: it is given samples of shape {anchors.shape} between {low:g} and {high:g}."
+    )
+    return (Warned(code="encoder-collapse", text=text),)
+
+
+def check_reconstructions(made: Floats, value_range: tuple[float, float]) -> tuple[Warned, ...]:
+    """Warn of reconstructions far outside of the range of the samples: logits instead of pixels, usually."""
+    low, high = value_range
+    if made.size == 0 or math.isinf(low) or math.isinf(high):
+        return ()
+    slack = 0.5 * (high - low)
+    smallest, largest = float(made.min()), float(made.max())
+    if smallest >= low - slack and largest <= high + slack:
+        return ()
+    text = (
+        f"Reconstructions reach from {smallest:.3g} to {largest:.3g}, and samples lie in {low:g}..{high:g}. If decode "
+        "gives logits, apply the sigmoid; else state the range of the model."
+    )
+    return (Warned(code="reconstruction-range", text=text),)
+
+
+MOST = 400
+"""So many samples of either side are compared."""
+FEWEST = 10
+PERMUTATIONS = 999
+LEVEL = 0.05
+
+
+def own_neighbours(anchors: Prepared, reference: Prepared, rng: np.random.Generator) -> NDArray[np.int64] | None:
+    """For equally many samples of both sides, drawn by ``rng``, the place of each one's nearest neighbour among all.
+
+    None where either side has fewer than ten samples.
+    """
+    rows = _drawn(len(anchors), len(reference), rng)
+    if rows is None:
+        return None
+    parts = (part.rows(some).reshape(len(some), -1) for part, some in zip((anchors, reference), rows, strict=True))
+    return _nearest(np.concatenate(list(parts)))
+
+
+def _drawn(n: int, m: int, rng: np.random.Generator) -> list[NDArray[np.int64]] | None:
+    size = min(n, m, MOST)
+    return None if size < FEWEST else [rng.permutation(count)[:size] for count in (n, m)]
+
+
+def likeness(
+    neighbour: NDArray[np.int64] | None, values: tuple[Criteria, Criteria], rng: np.random.Generator
+) -> LikenessRecord | None:
+    """Permutation tests of equal distributions, on the samples themselves and on each criterion.
+
+    On samples: the share of them whose nearest neighbour comes from their own side (Schilling 1986). On a criterion:
+    the largest distance of the two distribution functions (Smirnov). Equally many of both sides are compared.
+
+    Args:
+        neighbour: what `own_neighbours` gave for anchors and reference.
+        values: criteria of both, ``(n, c)`` and ``(m, c)``.
+        rng: draws samples and permutations; of the same seed as there.
+
+    Returns:
+        None where either side has fewer than ten samples.
+    """
+    rows = _drawn(len(values[0]), len(values[1]), rng)
+    if rows is None or neighbour is None:
+        return None
+    size = len(rows[0])
+    side = np.repeat([True, False], size)
+    permuted = rng.permuted(np.tile(side, (PERMUTATIONS, 1)), axis=1)
+    own, by_chance = _own(side[None], neighbour), _own(permuted, neighbour)
+    p_values = [_p_value(own[0], by_chance)]
+    pooled = np.concatenate([part[some] for part, some in zip(values, rows, strict=True)])
+    p_values += [_p_value(_apart(side[None], column)[0], _apart(permuted, column)) for column in pooled.T]
+    p = min(1.0, min(p_values) * len(p_values))
+    return LikenessRecord(told_apart=p <= LEVEL, p_value=p, own_neighbour=float(own[0]), n=size)
+
+
+def _nearest(points: NDArray[np.float32]) -> NDArray[np.int64]:
+    centred = points - points.mean(axis=0)
+    squares = np.square(centred).sum(axis=1)
+    apart = squares[:, None] + squares - 2 * centred @ centred.T
+    np.fill_diagonal(apart, np.inf)
+    return apart.argmin(axis=1).astype(np.int64)
+
+
+def _own(sides: NDArray[np.bool_], neighbour: NDArray[np.int64]) -> NDArray[np.float64]:
+    return (sides == sides[:, neighbour]).mean(axis=1)
+
+
+def _apart(sides: NDArray[np.bool_], column: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Smirnov's distance of two sides of equal size, for each row of ``sides``."""
+    order = np.argsort(column, kind="stable")
+    ordered = column[order]
+    last = np.append(ordered[1:] != ordered[:-1], True)  # between equal values neither function has a step of its own
+    steps = np.cumsum(np.where(sides[:, order], 1, -1), axis=1)[:, last]
+    return np.abs(steps).max(axis=1) / (len(column) / 2)
+
+
+def _p_value(seen: float, by_chance: NDArray[np.float64]) -> float:
+    return float((1 + (by_chance >= seen - 1e-12).sum()) / (1 + len(by_chance)))

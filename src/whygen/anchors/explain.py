@@ -22,16 +22,15 @@ from whygen.anchors.checks import (
     require_reference,
     require_run,
 )
-from whygen.anchors.criteria import CriterionLike, FeatureEncoder, choose
+from whygen.anchors.criteria import CriterionLike, FeatureEncoder, choose, open_encoder, open_features
 from whygen.anchors.data import SampleSet, load_samples
-from whygen.anchors.features import open_encoder, open_features
+from whygen.anchors.diagnostics import check_reconstructions
 from whygen.anchors.opening import Subject, open_subject, require_posterior
 from whygen.anchors.presets import Plan, plan
 from whygen.anchors.reading import Phases, Shown, read_scores
 from whygen.anchors.recording import Recorder, identity_of_scores
 from whygen.anchors.scores import foresee, score_samples
 from whygen.anchors.scoring import noise_for, reconstruct
-from whygen.anchors.surveying import check_reconstructions
 from whygen.anchors.work import AnchorForecast, Work
 from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions, open_store
 from whygen.encoders import ImageEncoder

@@ -1,7 +1,13 @@
-"""Foils: samples that are not what the reference is. A criterion that cannot tell them apart says nothing of a model.
+"""What a model is held against: reconstructions that know nothing of the sample, and samples unlike the reference.
 
-Three are made of the reference: its pixels shuffled, noise with its spectrum, blends of two samples; a fourth is found
-among the anchors: those of labels that the reference does not have. Each is scored as anchors are.
+Whoever returns the mean picture, whatever it was given, "reproduces" by the standard of a reference that it returned
+the mean picture for, too. So an anchor *comes back* only where its reconstruction is better than the trivial ones, and
+none of the model's reconstructions of other samples is nearer to it: by luck alone, the reconstruction of a model that
+does not look at its sample is the nearest of 20 in one case of 20 (METHODS, corrections to B2 and B3; decision 13).
+
+A criterion that cannot tell foils from the reference says nothing of a model. Three are made of the reference: its
+pixels shuffled, noise with its spectrum, blends of two samples; a fourth is found among the anchors: those of labels
+that the reference does not have. Each is scored as anchors are.
 """
 
 from __future__ import annotations
@@ -14,11 +20,154 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.anchors.arrays import Criteria
+from whygen.anchors.criteria import Criterion
 from whygen.anchors.samples import Prepared
-from whygen.anchors.trivial import as_samples
-from whygen.models.latent import Floats
+from whygen.anchors.scoring import POSTERIOR_MEAN, StandIn, StandIns, reconstruct
+from whygen.models.latent import Floats, LatentModel
 from whygen.results.anchors_controls import PowerRecord
+from whygen.results.anchors_scores import CriterionRecord, Scored
 from whygen.stats.auroc import auroc
+
+MEAN, CONSTANT, OWN, NEAREST, OTHERS = "mean", "constant", "own", "nearest", "others"
+BARS = (MEAN, CONSTANT, OWN, NEAREST)
+"""What a reconstruction must be better than."""
+MOST_BASE = 200
+"""So many samples give the mean of the model's reconstructions,"""
+MOST_OTHERS = 19
+"""and so many of them stand in for reconstructions of others: to be nearer than these has a chance of .05."""
+MOST_KNOWN = 1_000
+"""So many reference samples are looked through for the nearest one."""
+LEAST_GAIN = 0.02
+"""Saving less than this part of the trivial error is no reconstruction, however sure it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The samples that trivial reconstructions are made of: the reference, or the anchors where there is none.
+
+    Attributes:
+        prepared: those samples.
+        is_reference: whether they are the reference.
+        mean: their mean, in the model's shape, float64.
+        typical: the mean of the model's reconstructions of a few of them, in the model's shape.
+        known: rows that the nearest sample is looked for among.
+        others: some of these reconstructions, ``(k, *shape)``.
+    """
+
+    prepared: Prepared
+    is_reference: bool
+    mean: NDArray[np.float64]
+    typical: Floats
+    known: NDArray[np.int64]
+    others: Floats
+
+    @property
+    def what(self) -> str:
+        return "reference" if self.is_reference else "anchors"
+
+
+def reconstructions(model: LatentModel, prepared: Prepared, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """The mean of the model's reconstructions of at most `MOST_BASE` samples, and some of these reconstructions."""
+    rows = np.sort(rng.permutation(len(prepared)).astype(np.int64)[:MOST_BASE])
+    _, made = reconstruct(model, prepared, rows)
+    typical = made.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return typical, made[rng.permutation(len(made))[:MOST_OTHERS]]
+
+
+def base_of(prepared: Prepared, made: tuple[Floats, Floats], rng: np.random.Generator, *, is_reference: bool) -> Base:
+    """The base for trivial reconstructions.
+
+    Args:
+        prepared: its samples.
+        made: what `reconstructions` gave for them.
+        rng: of the same seed as there.
+        is_reference: whether they are the reference.
+    """
+    parts = (part.sum(axis=0, dtype=np.float64) for _, part in prepared.batches(prepared.batch_size))
+    return Base(
+        prepared=prepared,
+        is_reference=is_reference,
+        mean=np.asarray(sum(parts, start=np.float64(0)) / len(prepared)),
+        typical=made[0],
+        known=np.sort(rng.permutation(len(prepared)).astype(np.int64)[:MOST_KNOWN]),
+        others=made[1],
+    )
+
+
+def stand_ins(base: Base, *, own: bool) -> StandIns:
+    """What stands in for the reconstructions of a set of samples.
+
+    Args:
+        base: what they are made of.
+        own: whether the set *is* the base: then no sample takes part in its mean, and none is its own neighbour.
+    """
+    return {
+        MEAN: [_mean(base, own=own)],
+        CONSTANT: [lambda _, samples: _flat(base.prepared, samples)],
+        OWN: [_always(base.typical)],
+        NEAREST: [_nearest(base, own=own)],
+        OTHERS: [_always(each) for each in base.others],
+    }
+
+
+def _always(one: Floats) -> StandIn:
+    """That one, for every sample; not copied, so that whoever encodes it need not do so for each of a batch."""
+    return lambda _, samples: np.broadcast_to(one, samples.shape)
+
+
+def _mean(base: Base, *, own: bool) -> StandIn:
+    n = len(base.prepared)
+    mean = base.mean.astype(np.float32)
+    if not own or n < 2:
+        return _always(mean)
+    return lambda _, samples: ((n * base.mean - samples) / (n - 1)).astype(np.float32)
+
+
+def _flat(prepared: Prepared, samples: Floats) -> Floats:
+    """Each sample in its own mean value, for each channel of an image."""
+    if prepared.image is None:
+        return np.broadcast_to(samples.reshape(len(samples), -1).mean(axis=1).reshape(-1, *[1] * (samples.ndim - 1)),
+                               samples.shape)  # fmt: skip
+    images = prepared.images(samples)
+    return as_samples(prepared, np.broadcast_to(images.mean(axis=(1, 2), keepdims=True), images.shape))
+
+
+def as_samples(prepared: Prepared, images: Floats) -> Floats:
+    """Images ``(b, height, width, channels)`` in the model's shape: the way back from `Prepared.images`."""
+    ordered = images.transpose(0, 3, 1, 2) if prepared.layout == "NCHW" else images
+    return np.ascontiguousarray(ordered).reshape(len(images), *prepared.shape)
+
+
+def _nearest(base: Base, *, own: bool) -> StandIn:
+    known = base.prepared.rows(base.known)
+    points = known.reshape(len(known), -1)
+    centre = points.mean(axis=0)
+    centred = points - centre
+    squares = np.square(centred).sum(axis=1)
+
+    def stand_in(place: slice, samples: Floats) -> Floats:
+        apart = squares - 2 * (samples.reshape(len(samples), -1) - centre) @ centred.T
+        if own:
+            apart[base.known == np.arange(place.start, place.start + len(samples))[:, None]] = np.inf
+        return known[apart.argmin(axis=1)]
+
+    return stand_in
+
+
+def gains(scores: Scored, criteria: Sequence[Criterion | CriterionRecord]) -> NDArray[np.float64]:
+    """Part of the best trivial reconstruction's error that the model saves, ``(n, c)``; NaN for intrinsic criteria."""
+    values, bars = scores.stand_ins[POSTERIOR_MEAN], np.min([scores.stand_ins[name] for name in BARS], axis=0)
+    saved = np.divide(bars - values, np.abs(bars), out=np.zeros_like(values), where=bars != 0)
+    saved[:, [criterion.kind == "intrinsic" for criterion in criteria]] = np.nan
+    return saved
+
+
+def coming_back(scores: Scored, gain: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which samples come back, ``(n,)``: by every extrinsic criterion, better than what is trivial and than others."""
+    intrinsic = np.isnan(gain)
+    nearest = scores.stand_ins[POSTERIOR_MEAN] <= scores.stand_ins[OTHERS]
+    return np.asarray((intrinsic | ((gain > LEAST_GAIN) & nearest)).all(axis=1))
+
 
 FEWEST, MOST = 32, 250
 """Foils of each kind: a sixteenth of the samples scored, within these."""

@@ -15,15 +15,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from whygen.anchors import batches, tabular
+from whygen.anchors import batches
 from whygen.anchors.items import (
     ITEM_KEYS,
     LABEL_COLUMNS,
+    MAX_HELD,
     Item,
+    as_array,
     axes,
     fields,
+    first_line,
     is_picture,
+    is_sparse,
     label_of,
+    length,
     may_be_sample,
     named,
     of_hugging_face,
@@ -33,7 +38,6 @@ from whygen.anchors.items import (
     same_kind,
     sample_first,
 )
-from whygen.anchors.numeric import MAX_HELD, as_array, first_line, is_sparse, length
 from whygen.errors import DataError
 from whygen.results.prompt import Warned
 
@@ -75,9 +79,9 @@ def gather(source: Any, *, argument: str) -> Gathered | None:
     if (mapping := _as_mapping(source)) is not None:
         return _of_mapping(mapping, argument)
     if hasattr(source, "iloc"):
-        return _of_table(tabular.of_pandas(source), len(source), argument)
-    if tabular.is_arrow(source):
-        arrow = tabular.arrow_tables()
+        return _of_table(batches.of_pandas(source), len(source), argument)
+    if batches.is_arrow(source):
+        arrow = batches.arrow_tables()
         table = arrow.as_table(source, argument)
         return _of_table(arrow.of_arrow(table, None, where=f"{argument}="), len(table), argument)
     batches.refuse_sets(source, argument)
@@ -193,7 +197,7 @@ def _rows_of_labels(labels: Any) -> list[Any]:
     return list(labels) if isinstance(labels, list | tuple) else list(as_array(labels, what="The labels"))
 
 
-def _of_table(found: tabular.Columns | None, n: int, argument: str) -> Gathered | None:
+def _of_table(found: batches.Columns | None, n: int, argument: str) -> Gathered | None:
     if found is None:
         return None
     items = found.samples if found.labels is None else zip(found.samples, found.labels, strict=True)

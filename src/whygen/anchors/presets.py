@@ -10,7 +10,7 @@ from typing import Any, Literal
 from whygen._arguments import short
 from whygen.anchors.criteria import CriterionLike
 from whygen.anchors.selection import SELECTIONS
-from whygen.anchors.selection.medoids import MedoidSolver
+from whygen.anchors.selection.bulk import MedoidSolver
 from whygen.errors import UnknownNameError, UsageError
 
 CALIBRATIONS = ("auto", "conformal", "mean-max", "percentile", "std")

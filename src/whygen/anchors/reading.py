@@ -17,12 +17,14 @@ from whygen.anchors.calibrating import calibrate, calibration_warnings, settle_k
 from whygen.anchors.calibration import Calibration
 from whygen.anchors.controls import Against, Verdicts, read_against
 from whygen.anchors.diagnostics import (
+    Survey,
     check_criteria,
     check_groups,
     check_latents,
     check_likeness,
     check_power,
     check_yardsticks,
+    survey,
 )
 from whygen.anchors.groups import Delusion, Reading, delusion, group, label_table
 from whygen.anchors.presets import Plan
@@ -37,7 +39,6 @@ from whygen.anchors.representing import (
     samples_of,
 )
 from whygen.anchors.selection import Selection, diversity
-from whygen.anchors.surveying import Survey, survey
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import Floats
 from whygen.results import anchors as records

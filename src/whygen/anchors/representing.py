@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from whygen.anchors.arrays import Points
-from whygen.anchors.diagnostics import check_selection
+from whygen.anchors.arrays import Points, as_points
 from whygen.anchors.groups import GROUPS, Grouping
 from whygen.anchors.presets import Plan, Selecting, parse_select
 from whygen.anchors.samples import Prepared
 from whygen.anchors.selection import SELECTIONS, Selection
-from whygen.anchors.selection.dispersion import EXACT_LIMIT
-from whygen.anchors.selection.kinds import distance_blocks
-from whygen.anchors.selection.medoids import require_faster_pam
+from whygen.anchors.selection.bulk import require_faster_pam
+from whygen.anchors.selection.points import distance_blocks, pairwise
+from whygen.anchors.selection.spread import EXACT_LIMIT
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import UNBOUNDED, Layout
 from whygen.results.anchors_scores import Scored, Scores
@@ -32,6 +31,8 @@ SOLVERS = ("greedy", "exact")
 """Of k-dispersion and k-center."""
 TRIED = 8
 """Points on which the options of a selection are tried."""
+NEAR_DUPLICATE = 0.05
+"""Two picks nearer than this part of the median distance between picks show the same thing twice."""
 MAX_DISTANCES = 8_000_000
 """So many distances are held at once."""
 
@@ -280,3 +281,29 @@ def neighbours(space: Space, rows: NDArray[np.int64]) -> Neighbours:
 def distances_between(points: Points, others: Points) -> NDArray[np.float64]:
     """Row by row, by differences: exact, where products of large vectors would round."""
     return np.sqrt(np.square(points - others).sum(axis=1, dtype=np.float64))
+
+
+def check_selection(selection: Selection, points: ArrayLike, *, group: str, k: int) -> tuple[Warned, ...]:
+    """Warn of representatives that are too few, or two of which show the same thing."""
+    found = list[Warned]()
+    if len(selection.indices) < k:
+        text = (
+            f"{group} has {len(selection.indices)} members to pick from, fewer than the {k} representatives asked for: "
+            f"all are shown. Give more anchors, or ask for fewer."
+        )
+        found.append(Warned(code="small-group", text=text))
+    near = _near_duplicates(as_points(points)[selection.indices])
+    if near:
+        text = (
+            f"{near} pairs of the representatives of {group} are nearly the same. Remove duplicates from the anchors, "
+            f"ask for fewer than {k}, or measure distances in another space."
+        )
+        found.append(Warned(code="near-duplicates", text=text))
+    return tuple(found)
+
+
+def _near_duplicates(picks: NDArray[np.floating]) -> int:
+    if len(picks) < 2:
+        return 0
+    distances = pairwise(picks, metric="euclidean")[np.triu_indices(len(picks), 1)]
+    return int((distances <= NEAR_DUPLICATE * np.median(distances)).sum())

@@ -16,16 +16,23 @@ from numpy.typing import NDArray
 
 from whygen.anchors.arrays import finite_criteria
 from whygen.anchors.criteria import features
-from whygen.anchors.diagnostics import coverage
-from whygen.anchors.foils import MOST_COMPARED, Foil, foils_each, make_foils, sizes
-from whygen.anchors.likeness import own_neighbours
+from whygen.anchors.diagnostics import check_features, coverage, own_neighbours
+from whygen.anchors.foils import (
+    MOST_COMPARED,
+    Base,
+    Foil,
+    base_of,
+    foils_each,
+    make_foils,
+    reconstructions,
+    sizes,
+    stand_ins,
+)
 from whygen.anchors.opening import Subject
 from whygen.anchors.recording import Arrays, Recorder, Shard, as_bytes, digest_of, identified, of_bytes
 from whygen.anchors.representing import settled_space
 from whygen.anchors.samples import Prepared
 from whygen.anchors.scoring import DrawStream, Generation, StandIns, reconstruct, score
-from whygen.anchors.surveying import check_features
-from whygen.anchors.trivial import Base, base_of, reconstructions, stand_ins
 from whygen.anchors.work import YARDSTICK_ROUNDS, AnchorForecast, Work, new_weights
 from whygen.calls import EndedError
 from whygen.errors import DataError, UsageError

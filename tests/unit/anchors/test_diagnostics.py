@@ -6,6 +6,7 @@ import pytest
 from whygen.anchors import diagnostics
 from whygen.anchors.calibration import conformal, mean_max
 from whygen.anchors.groups import group
+from whygen.anchors.representing import check_selection
 from whygen.anchors.selection import k_dispersion
 from whygen.errors import DataError, UsageError
 
@@ -76,12 +77,12 @@ def test_calibration_signatures_are_passed_on():
 
 def test_selection_signatures():
     points = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 0.001], [0.0, 10.0]])
-    found = diagnostics.check_selection(k_dispersion(points, 6), points, group="HIHE", k=6)
+    found = check_selection(k_dispersion(points, 6), points, group="HIHE", k=6)
     assert codes(found) == ["small-group", "near-duplicates"]
     fine = k_dispersion(points, 3)
-    assert codes(diagnostics.check_selection(fine, points, group="HIHE", k=3)) == []
+    assert codes(check_selection(fine, points, group="HIHE", k=3)) == []
     alone = k_dispersion(points[:1], 1)
-    assert codes(diagnostics.check_selection(alone, points[:1], group="HIHE", k=1)) == []
+    assert codes(check_selection(alone, points[:1], group="HIHE", k=1)) == []
 
 
 def test_a_collapsed_encoder_is_named():

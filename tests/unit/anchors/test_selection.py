@@ -7,13 +7,13 @@ from scipy.spatial.distance import cdist, pdist
 
 from whygen.anchors.selection import (
     SELECTIONS,
+    bulk,
     diversity,
     facility_location,
     farthest_first,
     k_center,
     k_dispersion,
     k_medoids,
-    medoids,
     nearest_pick,
     select,
 )
@@ -151,7 +151,7 @@ def test_faster_pam_ends_where_no_swap_helps_and_is_seeded():
 
 
 def test_faster_pam_of_many_points_draws_some_and_says_so(monkeypatch):
-    monkeypatch.setattr(medoids, "HELD_LIMIT", 40)
+    monkeypatch.setattr(bulk, "HELD_MEDOIDS", 40)
     rows = points(90)
     chosen = k_medoids(rows, 3, rng=np.random.default_rng(0))
     assert chosen.objective == pytest.approx(cdist(rows, rows[chosen.indices], "cityblock").min(axis=1).sum())

@@ -6,8 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
+from benchmarks.set_metrics import SET_METRICS, fid, kid
 
-from whygen.anchors.set_metrics import SET_METRICS, fid, kid
 from whygen.errors import DataError
 from whygen.stats.seeds import generator
 

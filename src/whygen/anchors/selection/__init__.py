@@ -12,19 +12,18 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from whygen.anchors.selection.center import k_center
-from whygen.anchors.selection.dispersion import k_dispersion
-from whygen.anchors.selection.facility import facility_location
-from whygen.anchors.selection.farthest import Traversal, farthest_first
-from whygen.anchors.selection.kinds import (
+from whygen.anchors.selection.bulk import facility_location, k_medoids
+from whygen.anchors.selection.points import (
     Metric,
     Selection,
     SelectionName,
     Solver,
+    Traversal,
     diversity,
+    farthest_first,
     nearest_pick,
 )
-from whygen.anchors.selection.medoids import k_medoids
+from whygen.anchors.selection.spread import k_center, k_dispersion
 from whygen.errors import UnknownNameError
 
 SELECTIONS: Mapping[str, Callable[..., Selection]] = MappingProxyType(

@@ -79,7 +79,7 @@ class LatentModel:
     sampler: Callable[[int, np.random.Generator], Floats] | None = None
     reference: object | None = None
     untrained: Callable[[int], LatentModel] | None = None
-    identify: Callable[[], Mapping[str, JsonValue] | None] | None = None
+    identify: Callable[[], Mapping[str, Any] | None] | None = None
 
     def __post_init__(self) -> None:
         low, high = self.value_range
