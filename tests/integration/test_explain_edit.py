@@ -354,3 +354,8 @@ def test_missing_weights_of_the_painter_say_so(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(provider, "painter_path", lambda: tmp_path)
     with pytest.raises(MissingError, match="painter's weights"):
         load_model("demo/painter")
+
+
+def test_an_editor_without_a_picture_is_refused_before_it_is_asked() -> None:
+    with pytest.raises(UsageError, match="changes a picture, and was given none"):
+        whygen.explain_prompt("demo/painter", "make it night", cache=None)

@@ -29,6 +29,8 @@ MANY = 0.2
 """Share of irrelevant answers from which a warning is given."""
 
 _ROUNDING = 1e-9
+_ENUMERABLE = 20
+"""Units whose masks can all be asked."""
 
 GRADED = frozenset(
     {"optimal-transport", "sinkhorn", "sliced", "energy", "mmd", "cosine", "euclidean", "tfidf", "token-set"}
@@ -112,7 +114,7 @@ def among_relevant(observed: Effects, draws: Floats, strange: NDArray[np.bool_])
     parts = [
         arm * (total[:, None] - mean * share[:, None]) / (arm.T @ share) for arm, mean in zip(arms, means, strict=True)
     ]
-    return _by_groups(means[0] - means[1], parts[0] - parts[1], observed)
+    return _by_groups(means[0] - means[1], parts[0] - parts[1], observed, spread=float(np.std(draws[kept])))
 
 
 def on_relevance(observed: Effects, draws: Floats, strange: NDArray[np.bool_]) -> Estimate:
@@ -123,7 +125,7 @@ def on_relevance(observed: Effects, draws: Floats, strange: NDArray[np.bool_]) -
     means = [arm.T @ share / arm.sum(axis=0) for arm in (with_it, without)]
     one = with_it * (share[:, None] - means[0]) / with_it.sum(axis=0)
     other = without * (share[:, None] - means[1]) / without.sum(axis=0)
-    return _by_groups(means[0] - means[1], one - other, observed)
+    return _by_groups(means[0] - means[1], one - other, observed, spread=float(np.std(share)))
 
 
 def _arms(observed: Effects) -> tuple[Floats, Floats]:
@@ -132,13 +134,20 @@ def _arms(observed: Effects) -> tuple[Floats, Floats]:
     return observed.masks * weights, ~observed.masks * weights
 
 
-def _by_groups(values: Floats, parts: Floats, observed: Effects) -> Estimate:
-    """Student's t over groups, whose ``parts`` ``(m, n)`` sum to the error of each value."""
+def _by_groups(values: Floats, parts: Floats, observed: Effects, *, spread: float) -> Estimate:
+    """Student's t over groups, whose ``parts`` ``(m, n)`` sum to the error of each value.
+
+    Where the drawn masks agree, others may not: one group more, as far off as answers are (``spread``), bounds the
+    error from below, unless all masks were asked.
+    """
     names, group_of = np.unique(observed.groups, return_inverse=True)
     sums = np.zeros((len(names), parts.shape[1]))
     np.add.at(sums, group_of, parts)
     degrees = max(len(names) - 1.0, 1.0)
     variance: Floats = (sums**2).sum(axis=0) * len(names) / degrees
+    masks, units = observed.masks.shape
+    if units > _ENUMERABLE or masks < 2**units:
+        variance = np.maximum(variance, (2.0 * spread / (len(names) + 1.0)) ** 2)
     half = student_half_width(variance, degrees)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(variance > 0.0, np.abs(values) / np.sqrt(variance), 0.0)

@@ -99,3 +99,13 @@ def test_values_among_relevant_answers_and_on_relevance_are_those_of_the_game() 
         assert share.attributions[unit] == pytest.approx(strange[outside].mean() - strange[inside].mean())
     assert among.interval is not None
     assert (among.interval.low < among.attributions).all()
+
+
+def test_answers_that_agree_among_drawn_masks_have_no_interval_without_width() -> None:
+    def answer(prompt: str) -> str:
+        return SUBJECT + (" Many do." if "earth" in prompt else "") if "life" in prompt or "true" in prompt else ASIDE
+
+    found = whygen.explain_prompt(answer, PROMPT, target="tfidf", cache=None, irrelevant="exclude", budget=96)
+    assert found.interval.method == "among relevant answers"
+    assert all(unit.low is not None and unit.high is not None and unit.low < unit.high for unit in found.units)
+    assert [unit.text for unit in found.units if unit.significant] == ["earth"]

@@ -206,8 +206,9 @@ class PictureModel:
             )
         if not isinstance(prompt, Edit):
             # Some classes change a picture or draw without one (Flux2, Kontext); others fail, and are told apart there.
-            # One that follows a control draws nothing without.
+            # One that follows a control draws nothing without, and one that is told how near to stay changes it.
             may_lack = "image" in self._takes and self._takes["image"].default is None
+            may_lack &= "image_guidance_scale" not in self._takes
             if isinstance(prompt, str) and "mask_image" not in self._takes and may_lack:
                 return None
             raise Refused(
