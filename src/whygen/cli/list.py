@@ -35,9 +35,9 @@ def _operators() -> Iterable[str]:
 
 
 def _estimands() -> Iterable[str]:
-    from whygen.prompt.plan import ESTIMANDS
+    from whygen.results.estimands import WORDS
 
-    return ESTIMANDS
+    return WORDS
 
 
 def _criteria() -> Iterable[str]:
