@@ -103,6 +103,7 @@ def test_a_helping_model_by_uri_spends_from_the_same_budget() -> None:
         assert Counter(received.json["model"] for received in server.received) == {"helper": 2}
 
 
+@pytest.mark.filterwarnings("ignore:explain_targets:DeprecationWarning")
 def test_several_targets_share_one_budget() -> None:
     with FaultServer(text=lambda received: f" so {len(received.body)} it is") as server:
         options = ModelOptions(base_url=server.url, endpoint="completions")

@@ -1,6 +1,6 @@
 """Findings: what one reading of the answers says. Free, and offline.
 
-`find` reads answers by the target that asked, `by_target` by another one. Neither makes a call.
+`find` reads answers by a target, and makes no call.
 
 With several references every attribution would be another one by each, and no spread over masks or draws of one run
 shows it. Each reference gives attributions of its own from the same answers; their spread is the variance of a mean
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from whygen.errors import BudgetError, ModelError, UsageError
+from whygen.errors import BudgetError, ModelError
 from whygen.prompt.answers import Answers
 from whygen.prompt.asker import Asker
 from whygen.prompt.designs import Design
@@ -41,7 +41,7 @@ from whygen.prompt.sets import Ask, SetCall, answer_sets
 from whygen.prompt.surrogates import LINEAR, Linear, Ridge, Surrogate
 from whygen.prompt.surrogates.folding import group_means
 from whygen.prompt.surrogates.pairs import Support, fit_both, leftover, pursue
-from whygen.prompt.targets import Compares, ReadsReference, Target
+from whygen.prompt.targets import Compares, Target
 from whygen.prompt.units import shown
 from whygen.results.records import AnswerSets, InteractionRecord
 from whygen.stats.intervals import Interval, score_interval, student_half_width
@@ -90,25 +90,6 @@ def find(answers: Answers, plan: Plan, meter: Meter, seed: int) -> Findings:
     """
     effects = read(answers, plan, meter)
     return Findings(answers, meter, plan, seed, effects, _estimate(answers, effects, meter, plan, seed))
-
-
-def by_target(found: Findings, target: Target, plan: Plan) -> Findings:
-    """The same answers as another target reads them, by the plan that it would have asked with.
-
-    Raises:
-        UsageError: if the target needs other calls, or options make effects or rows depend on the target that asked.
-        DataError: if the target cannot be measured on the reference.
-    """
-    options, asked = found.plan.options, found.target
-    own = options.distribution is not None or options.irrelevant == "exclude"
-    if target.verb != asked.verb or own:
-        raise UsageError(
-            f"target={target.record.name!r} cannot be read from the answers to target={asked.record.name!r}: it "
-            "needs other calls. Explain with it alone: explain_prompt(..., target=...). Recorded answers cost nothing."
-        )
-    if isinstance(target, ReadsReference):
-        target.check(found.answers.references[0])
-    return find(found.answers, plan, Meter(target, found.answers.references), found.seed)
 
 
 def _estimate(answers: Answers, effects: Effects, meter: Meter, plan: Plan, seed: int) -> Estimate:

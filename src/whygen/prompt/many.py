@@ -1,7 +1,8 @@
-"""`explain_targets`: several questions about one output, from one set of calls."""
+"""`explain_targets`: several questions about one output. `PromptExplanation.read` takes its place next release."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from whygen.encoders import TextEncoder
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
 from whygen.prompt.ask import ask
-from whygen.prompt.assemble import explained, without_calls
-from whygen.prompt.findings import by_target, find
-from whygen.prompt.options import DEFAULT, PromptOptions, check_rounds, choose
+from whygen.prompt.assemble import explained
+from whygen.prompt.findings import find
+from whygen.prompt.offline import read
+from whygen.prompt.options import PromptOptions, check_rounds, choose
 from whygen.prompt.question import Question, check, check_cut, prepare
 from whygen.prompt.session import Session, open_session
 from whygen.prompt.targets import Continues, Target, TargetLike
@@ -40,6 +42,9 @@ def explain_targets(
     **choices: Any,
 ) -> tuple[PromptExplanation, ...]:
     """One explanation for each target, read from the same masks and the same answers.
+
+    Kept for one release: ``explain_prompt(..., target=first)`` and then ``.read(target=other)`` on what it returns do
+    the same, now or later, from the saved folder too.
 
     Targets that read answers share one set of calls, and so do those that read log-probabilities of the reference
     (whole or a span): the first of each kind asks, the others make no call at all. ``budget`` is that of one set.
@@ -69,6 +74,11 @@ def explain_targets(
         MissingError: if the model, an encoder or an extra is missing.
         ModelError: if the model does not answer the prompt.
     """
+    warnings.warn(
+        "explain_targets goes with the next release: explain_prompt(..., target=first).read(target=other) does it.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
     if len(targets) == 0 or "target" in choices:
         raise UsageError(
             "explain_targets takes targets=[...], at least one, and no target: 'tfidf', 'logprob:snow' ..."
@@ -91,7 +101,6 @@ def explain_targets(
     ) as session:  # fmt: skip
         questions = [_question(session, prompt, replace(chosen, target=target)) for target in targets]
         goals = [question.target for question in questions]
-        _check_sharing(goals, chosen)
         asking = session.runner(None)
         operator = session.operator(questions[0], asking)
         for first, *others in _sharing(goals):
@@ -99,29 +108,24 @@ def explain_targets(
             # All targets together keep to what the run may spend.
             runner = asking.beside(session.model, budget=chosen.budget + question.plan.beside)
             asker = session.asker(question, runner, operator=operator)
-            own = find(ask(asker, question), question.plan, asker.meter, seed)
-            found[first] = explained(own, asker, further=chosen.sets or 0)
+            own = explained(
+                find(ask(asker, question), question.plan, asker.meter, seed), asker, further=chosen.sets or 0
+            )
+            found[first] = own
             for place in others:
-                read = by_target(own, goals[place], questions[place].plan)
-                found[place] = without_calls(explained(read))
+                by = session.encoder if _compares(targets[place]) else "auto"
+                found[place] = read(own, target=targets[place], encoder=by)
     return tuple(found[place] for place in range(len(goals)))
-
-
-def _check_sharing(goals: Sequence[Target], chosen: PromptOptions) -> None:
-    """Refuse, before anything is asked, what makes effects or rows depend on the target that asks."""
-    names = [name for name in ("distribution", "irrelevant") if getattr(chosen, name) != getattr(DEFAULT, name)]
-    if names and any(len(group) > 1 for group in _sharing(goals)):
-        raise UsageError(
-            f"{names[0]}={getattr(chosen, names[0])!r} measures answers by the target that asks: no other is read "
-            "from the same run. Explain with each target on its own; what was recorded costs nothing."
-        )
 
 
 def _question(session: Session, prompt: str, chosen: PromptOptions) -> Question:
     """The encoder is for the targets that use one; it is no mistake beside others that do not."""
-    uses = isinstance(chosen.target, str) and chosen.target in {"auto", "optimal-transport", "cosine"}
-    encoder = session.encoder if uses else "auto"
+    encoder = session.encoder if _compares(chosen.target) else "auto"
     return prepare(prompt, chosen, model=session.model, encoder=encoder, seed=session.seed)
+
+
+def _compares(target: TargetLike) -> bool:
+    return isinstance(target, str) and target in {"auto", "optimal-transport", "cosine"}
 
 
 def _sharing(goals: Sequence[Target]) -> list[list[int]]:
