@@ -26,12 +26,11 @@ from sklearn.metrics import adjusted_rand_score
 
 from benchmarks import record
 from benchmarks.vaes import Floats, Numbers, auroc, fit, flat, means, over_seeds
+from whygen import lab
 from whygen.anchors.calibration import Calibration, conformal, deviations, mean_max, percentile
-from whygen.anchors.criteria import choose
 from whygen.anchors.diagnostics import coverage
 from whygen.anchors.groups import GROUPS, assign
-from whygen.anchors.samples import prepare
-from whygen.anchors.scoring import Generation, NoiseKind, noise_for, score, settle
+from whygen.anchors.scoring import NoiseKind, settle
 from whygen.anchors.selection import k_dispersion, nearest_pick
 from whygen.models import LatentModel, load_latent
 from whygen.stats.seeds import generator
@@ -71,17 +70,13 @@ def scored(
     model: LatentModel, samples: Floats, what: str, *, names: str, draws: int, seed: int, kind: NoiseKind = "shared"
 ) -> Numbers:
     """Criteria under every draw, ``(S, n, c)``; ``what`` tells independent noise of two sets apart."""
-    prepared = prepare(samples, model)
-    stream = noise_for(draws, seed=seed, kind=kind).stream(what)
-    return score(model, prepared, choose(names, prepared).criteria, stream).draws
+    return lab.scores(model, samples, criteria=names, draws=draws, seed=seed, kind=kind, stream=what)
 
 
 def rounds_of(model: LatentModel, like: Floats, *, rounds: int, seed: int) -> Numbers:
     """Criteria of generated samples, one independent draw each as in the paper, ``(rounds, PER_ROUND, 2)``."""
-    prepared = prepare(like, model)
-    criteria, noise = choose("kld,sse", prepared).criteria, noise_for(1, seed=seed, kind="independent")
-    rounds_ = (Generation(model, prepared, criteria, noise, round_=r).part(slice(0, PER_ROUND)) for r in range(rounds))
-    return np.stack([np.concatenate(list(each)) for each in rounds_])
+    made = lab.generated(model, like, rounds=rounds, per_round=PER_ROUND, seed=seed)
+    return np.stack([np.concatenate(list(each)) for each in made])
 
 
 def calibrated(rule: str, made: Numbers) -> Calibration:

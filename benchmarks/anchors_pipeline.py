@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks import record
+from whygen import lab
 from whygen.anchors.calibration import conformal, mean_max, round_maxima
-from whygen.anchors.criteria import choose
 from whygen.anchors.explain import explain_anchors
 from whygen.anchors.groups import assign
-from whygen.anchors.samples import prepare
-from whygen.anchors.scoring import Generation, noise_for, score, settle
+from whygen.anchors.scoring import settle
 from whygen.models import LatentModel, load_latent
 from whygen.stats.seeds import generator
 from whygen_experiments.pxgen_mnist0 import TRAINED, TRAINING, Mnist, load_mnist, train
@@ -85,13 +84,10 @@ def overhead(model: LatentModel, mnist: Mnist) -> dict[str, Any]:
 def against_loop(model: LatentModel, mnist: Mnist) -> dict[str, Any]:
     """Mean-max at the same N and R from the same latents, vectorised and one sample at a time."""
     ready = settle(model, mnist.test_images)
-    prepared = prepare(mnist.test_images[:1], ready)
-    criteria = choose("kld,sse", prepared).criteria
-    noise = noise_for("mean", seed=0)
 
     def thresholds(with_model: LatentModel) -> np.ndarray:
-        made = (Generation(with_model, prepared, criteria, noise, round_=r) for r in range(LOOP_R))
-        rounds = (round_maxima(each.part(slice(0, LOOP_N)), names=NAMES) for each in made)
+        made = lab.generated(with_model, mnist.test_images[:1], rounds=LOOP_R, per_round=LOOP_N, draws="mean")
+        rounds = (round_maxima(each, names=NAMES) for each in made)
         return np.array([each.value for each in mean_max(rounds, names=NAMES, per_round=LOOP_N).thresholds])
 
     found: dict[str, np.ndarray] = {}
@@ -161,10 +157,7 @@ def _level_figures(rows: list[dict[str, Any]], *, held_out: int) -> dict[str, An
 
 
 def _criteria(model: LatentModel, images: np.ndarray, seed: int) -> np.ndarray:
-    ready = settle(model, images)
-    prepared = prepare(images, ready)
-    noise = noise_for(DRAWS, seed=seed)
-    return score(ready, prepared, choose("kld,sse", prepared).criteria, noise.stream()).draws
+    return lab.scores(model, images, draws=DRAWS, seed=seed)
 
 
 def _seconds(task: Callable[[], Any]) -> float:

@@ -13,10 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from scipy.stats import t as student
 
-from whygen.anchors.criteria import choose
-from whygen.anchors.samples import prepare
-from whygen.anchors.scoring import noise_for, score, settle
-from whygen.models import load_latent
+from whygen import lab
 from whygen.models.latent.mlp import MlpVae, Schedule, Sizes, train_mlp_vae
 from whygen_experiments.influence import Checkpoint
 
@@ -53,9 +50,7 @@ def fit(
 
 def criteria(module: object, samples: Floats, *, seed: int, names: str = "kld,sse") -> Numbers:
     """Criteria of every sample under every posterior draw, ``(S, n, c)``, as `explain_anchors` takes them."""
-    ready = settle(load_latent(module), samples)
-    prepared = prepare(samples, ready)
-    return score(ready, prepared, choose(names, prepared).criteria, noise_for(DRAWS, seed=seed).stream()).draws
+    return lab.scores(module, samples, criteria=names, draws=DRAWS, seed=seed)
 
 
 def auroc(scores: Numbers, positive: NDArray[np.bool_]) -> float:

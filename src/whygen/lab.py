@@ -13,13 +13,17 @@ Nothing here asks a model: it is for whoever compares estimators, and whygen's o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.anchors.criteria import choose
+from whygen.anchors.samples import Raw, prepare
+from whygen.anchors.scoring import Generation, NoiseKind, noise_for, score, settle
+from whygen.models import load_latent
 from whygen.models.planted.games import FAMILIES, Game
 from whygen.prompt import designs, exact, fidelity, gsmile, intervals, noise, stopping
 from whygen.prompt.collapse import collapsed, collapsed_estimate
@@ -65,13 +69,14 @@ __all__ = [
     "enumerated",
     "estimate",
     "estimate_drawn",
-    "gsmile",
+    "generated", "gsmile",
     "held_out",
     "limits",
     "looks",
     "nearness",
     "play",
     "r_squared",
+    "scores",
     "widest",
 ]  # fmt: skip
 
@@ -299,3 +304,51 @@ def ceiling(masks: Masks, draws: Floats, *, reach: float = 0.0) -> fidelity.Ceil
     return fidelity.noise_ceiling(
         np.nanmean(draws, axis=1), noise.measure(draws, speaks=masks.sum(axis=1) < masks.shape[1], reach=reach)
     )
+
+
+# ---- criteria of samples ----
+
+
+def scores(
+    model: object, samples: Raw, *, criteria: str = "kld,sse", draws: int | Literal["mean"] = 1, seed: int = 0,
+    kind: NoiseKind = "shared", stream: str = "",
+) -> Floats:  # fmt: skip
+    """Criteria of every sample under every posterior draw, ``(draws, n, criteria)``, as `explain_anchors` takes them.
+
+    Args:
+        model: what `load_latent` takes.
+        samples: shape ``(n, ...)``.
+        criteria: names, separated by commas.
+        draws: of the posterior; ``mean`` decodes its mean.
+        seed: of the draws.
+        kind: whether samples share their noise.
+        stream: tells the noise of several sets apart, where it is not shared.
+    """
+    ready = settle(load_latent(model), samples)
+    prepared = prepare(samples, ready)
+    noises = noise_for(draws, seed=seed, kind=kind)
+    own = noises.stream(stream) if stream else noises.stream()
+    return score(ready, prepared, choose(criteria, prepared).criteria, own).draws
+
+
+def generated(
+    model: object, like: Raw, *, rounds: int, per_round: int, criteria: str = "kld,sse",
+    draws: int | Literal["mean"] = 1, seed: int = 0, kind: NoiseKind = "independent",
+) -> Iterator[Iterable[Floats]]:  # fmt: skip
+    """Criteria of generated samples, round by round, each round in parts ``(k, criteria)``, as the paper calibrates.
+
+    Args:
+        model: what `load_latent` takes; it draws the samples.
+        like: samples as it takes them.
+        rounds: how many rounds.
+        per_round: samples in each.
+        criteria: as for `scores`.
+        draws: as for `scores`.
+        seed: of the samples and the draws.
+        kind: as for `scores`.
+    """
+    ready = settle(load_latent(model), like)
+    prepared = prepare(like, ready)
+    chosen, noises = choose(criteria, prepared).criteria, noise_for(draws, seed=seed, kind=kind)
+    for number in range(rounds):
+        yield Generation(ready, prepared, chosen, noises, round_=number).part(slice(0, per_round))
