@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from whygen.models.planted.games import Game
 from whygen.prompt import designs, fidelity, intervals
 from whygen.prompt.effects import Effects
-from whygen.prompt.surrogates import SURROGATES, Adaptive, folded, forest, search
-from whygen.prompt.surrogates.pairs import Leftover
-from whygen.prompt.surrogates.pairs import pursue as pursue_alone
-from whygen.prompt.surrogates.terms import Terms, merged, normalised
+from whygen.prompt.surrogates import SURROGATES, Adaptive, folded
+from whygen.prompt.surrogates.base import Terms, merged, normalised
+from whygen.prompt.surrogates.products import Leftover, pursue, pursue_in_step, triples
+from whygen.prompt.surrogates.trees import fourier_of, grow_forests
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -41,11 +41,11 @@ def test_the_expansion_of_a_forest_is_the_forest_at_every_centre(seed: int, n: i
     rng = np.random.default_rng(seed)
     masks = rng.random((60, n)) < 0.5
     seen, held = in_folds(60, 3)
-    grown = forest.grow(masks, np.tile(masks @ rng.normal(size=n), (4, 1)), seen, held)
+    grown = grow_forests(masks, np.tile(masks @ rng.normal(size=n), (4, 1)), seen, held)
     if grown is None:
         return
     for fit in range(4):
-        support, coefficients, level = forest.expanded(grown.units[fit], grown.values[fit], n, centre)
+        support, coefficients, level = fourier_of(grown.units[fit], grown.values[fit], n, centre)
         terms = Terms(support, coefficients, centre, level + float(grown.level[fit]), n)
         assert terms.predict(masks) == pytest.approx(grown.predicted[fit], abs=1e-5)
 
@@ -56,7 +56,7 @@ def test_a_forest_does_not_see_the_rows_it_leaves_out() -> None:
     seen, held = in_folds(80, 4)
     effects = np.tile(conjunction(masks), (5, 1))
     changed = effects + np.where(held > 0.0, rng.normal(size=effects.shape), 0.0)
-    one, two = forest.grow(masks, effects, seen, held), forest.grow(masks, changed, seen, held)
+    one, two = grow_forests(masks, effects, seen, held), grow_forests(masks, changed, seen, held)
     assert one is not None
     assert two is not None
     rounds = min(one.units.shape[1], two.units.shape[1])  # when to stop is what left-out rows say
@@ -70,10 +70,10 @@ def test_forests_in_step_are_those_of_each_alone() -> None:
     rng = np.random.default_rng(1)
     masks = rng.random((80, 6)) < 0.5
     seen, held = in_folds(80, 4)
-    together = forest.grow(masks, np.tile(conjunction(masks), (5, 1)), seen, held)
+    together = grow_forests(masks, np.tile(conjunction(masks), (5, 1)), seen, held)
     assert together is not None
     for fit in range(4):
-        alone = forest.grow(masks, conjunction(masks)[None], seen[fit : fit + 1], held[fit : fit + 1])
+        alone = grow_forests(masks, conjunction(masks)[None], seen[fit : fit + 1], held[fit : fit + 1])
         assert alone is not None
         rounds = min(alone.units.shape[1], together.units.shape[1])
         assert np.array_equal(alone.units[0, :rounds], together.units[fit, :rounds])
@@ -87,7 +87,7 @@ def test_no_forest_goes_by_the_rows_that_it_leaves_out_itself() -> None:
     effects = np.tile(conjunction(masks) + 0.5 * rng.normal(size=80), (5, 1))
     wild = effects.copy()
     wild[0] += 50.0 * held[0] * rng.normal(size=80)
-    one, two = forest.grow(masks, effects, seen, held), forest.grow(masks, wild, seen, held)
+    one, two = grow_forests(masks, effects, seen, held), grow_forests(masks, wild, seen, held)
     assert one is not None
     assert two is not None
     rounds = min(one.units.shape[1], two.units.shape[1])
@@ -102,7 +102,7 @@ def test_noise_grows_no_forest() -> None:
     seen, held = in_folds(120, 5)
     empty = []
     for _ in range(20):
-        grown = forest.grow(rng.random((120, 10)) < 0.5, np.tile(rng.normal(size=120), (6, 1)), seen, held)
+        grown = grow_forests(rng.random((120, 10)) < 0.5, np.tile(rng.normal(size=120), (6, 1)), seen, held)
         empty.append(1.0 if grown is None else float(np.mean(~grown.values.any(axis=(1, 2)))))
     assert np.mean(empty) >= 0.9
 
@@ -117,7 +117,7 @@ def test_a_product_of_three_is_found_wherever_it_is(seed: int, n: int) -> None:
     units = normalised(masks, 0.5)
     triple = sorted(rng.permutation(n)[:3].tolist())
     left = units[:, triple].prod(axis=1) + 0.3 * rng.normal(size=150)
-    (found,) = search.stand_out(units, left[None], np.ones((1, 150)))
+    (found,) = triples(units, left[None], np.ones((1, 150)))
     place = found.support.tolist().index(triple)
     assert np.abs(found.coefficients).argmax() == place
     assert found.coefficients[place] == pytest.approx(1.0, abs=0.15)
@@ -128,7 +128,7 @@ def test_products_of_pure_noise_stand_out_rarely() -> None:
     found = 0
     for _ in range(100):
         units = normalised(rng.random((64, 12)) < 0.5, 0.5)
-        found += len(search.stand_out(units, rng.normal(size=(1, 64)), np.ones((1, 64)))[0].support) > 0
+        found += len(triples(units, rng.normal(size=(1, 64)), np.ones((1, 64)))[0].support) > 0
     assert found <= 15
 
 
@@ -139,10 +139,10 @@ def test_pursuits_in_step_are_those_of_each_alone(seed: int, keep: float) -> Non
     left = units[:, 0] * units[:, 3] - 0.5 * units[:, 2] * units[:, 5] + 0.2 * rng.normal(size=60)
     seen, _ = in_folds(60, 3)
     for weights, found in zip(
-        seen, search.pursue(units, np.tile(left, (4, 1)), seen, most=6, beside=units[:, :0]), strict=True
+        seen, pursue_in_step(units, np.tile(left, (4, 1)), seen, most=6, beside=units[:, :0]), strict=True
     ):
         rows = weights > 0.0
-        alone = pursue_alone(Leftover(units[rows], left[rows], weights[rows], np.arange(int(rows.sum()))), 6)
+        alone = pursue(Leftover(units[rows], left[rows], weights[rows], np.arange(int(rows.sum()))), 6)
         assert found.support.tolist() == alone.support.tolist()
         x = np.hstack([np.ones((len(units), 1)), units[:, found.support[:, 0]] * units[:, found.support[:, 1]]])
         solved = np.linalg.lstsq(x[rows], left[rows], rcond=None)[0]

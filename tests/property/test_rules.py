@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from whygen.models.planted.games import Game
+from whygen.prompt.surrogates.base import Terms
 from whygen.prompt.surrogates.rules import SIZE, Rules, conjoin
-from whygen.prompt.surrogates.terms import Terms
 
 SEEDS = st.integers(0, 2**32 - 1)
 

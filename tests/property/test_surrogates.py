@@ -15,15 +15,12 @@ from numpy.typing import NDArray
 from whygen.prompt import designs, intervals
 from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import SURROGATES, Adaptive, Boosting, KernelRidge, Pairs, Ridge, fitter
+from whygen.prompt.surrogates.base import Linear, Sum, Summand, Terms, shapley
 from whygen.prompt.surrogates.kernel import Kernels
-from whygen.prompt.surrogates.least_squares import errors_by, left_out_error, spared_by
-from whygen.prompt.surrogates.pairs import Products, pursue
-from whygen.prompt.surrogates.pairs import leftover as leftover_of
-from whygen.prompt.surrogates.rows import Linear, regression
-from whygen.prompt.surrogates.sparse import lasso_along
-from whygen.prompt.surrogates.terms import Terms
+from whygen.prompt.surrogates.linear import errors_by, lasso_along, left_out_error, regression, spared_by
+from whygen.prompt.surrogates.products import Products, pursue
+from whygen.prompt.surrogates.products import leftover as leftover_of
 from whygen.prompt.surrogates.trees import Leaves
-from whygen.prompt.surrogates.values import Part, Sum, shapley
 
 SEEDS = st.integers(0, 2**32 - 1)
 ALL = pytest.mark.parametrize("surrogate", list(SURROGATES.values()), ids=lambda s: s.name)
@@ -55,7 +52,7 @@ def shapley_by_size(predict: Predict, n: int) -> NDArray[np.float64]:
 
 
 @st.composite
-def parts(draw: st.DrawFn) -> Part:
+def parts(draw: st.DrawFn) -> Summand:
     n = draw(st.integers(1, 7))
     rng = np.random.default_rng(draw(SEEDS))
     kind = draw(st.sampled_from(["linear", "products", "kernels", "leaves", "terms"]))
@@ -73,18 +70,18 @@ def parts(draw: st.DrawFn) -> Part:
     return Leaves(rng.integers(-1, 2, size=(6, n)).astype(np.int8), rng.normal(size=6))
 
 
-def units_of(part: Part) -> int:
+def units_of(part: Summand) -> int:
     return len(part.banzhaf(0.5))
 
 
 @given(parts(), st.floats(0.05, 0.95))
-def test_closed_form_banzhaf_values_are_the_enumerated_ones(part: Part, keep: float) -> None:
+def test_closed_form_banzhaf_values_are_the_enumerated_ones(part: Summand, keep: float) -> None:
     found = part.banzhaf(keep)
     assert found == pytest.approx(banzhaf(part.predict, len(found), keep), abs=1e-10)
 
 
 @given(parts())
-def test_integrated_banzhaf_values_are_the_shapley_values_by_size(part: Part) -> None:
+def test_integrated_banzhaf_values_are_the_shapley_values_by_size(part: Summand) -> None:
     found = shapley(part.banzhaf, part.degree)
     assert found == pytest.approx(shapley_by_size(part.predict, units_of(part)), abs=1e-10)
     ends = np.array([np.zeros(len(found), bool), np.ones(len(found), bool)])
@@ -105,7 +102,7 @@ def test_shapley_values_of_a_leaf_count_orders(present: int, absent: int, seed: 
 
 
 @given(parts())
-def test_banzhaf_at_one_half_is_twice_the_degree_one_fourier_coefficient(part: Part) -> None:
+def test_banzhaf_at_one_half_is_twice_the_degree_one_fourier_coefficient(part: Summand) -> None:
     signs = 2.0 * corners(units_of(part)) - 1.0
     fourier = signs.T @ part.predict(corners(units_of(part))) / len(signs)
     assert part.banzhaf(0.5) == pytest.approx(2.0 * fourier, abs=1e-10)

@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 
 from whygen.prompt.effects import Effects, Population
 from whygen.prompt.noise import resolution
-from whygen.prompt.surrogates import Surrogate, folded
-from whygen.prompt.surrogates.values import Sum
+from whygen.prompt.surrogates import Sum, Surrogate, folded
 from whygen.stats.intervals import Error, moderated, student_half_width, tail_degrees
 from whygen.types import Floats
 

@@ -10,8 +10,7 @@ from scipy.special import stdtrit
 
 from whygen.prompt.effects import Effects
 from whygen.prompt.noise import MeasuredNoise, resolution
-from whygen.prompt.surrogates import Surrogate, fitter
-from whygen.prompt.surrogates.values import ByChance
+from whygen.prompt.surrogates import ByChance, Surrogate, fitter
 
 CHANCE_ROUNDS = 20
 
@@ -68,7 +67,7 @@ def chance_level(observed: Effects, surrogate: Surrogate, rng: np.random.Generat
     """In-sample R2 when the effects of whole groups are shuffled, `CHANCE_ROUNDS` times.
 
     The masks are the same each time: what depends on them alone is worked out once, and a surrogate that averages may
-    leave out what noise does not let it use (`surrogates.values.ByChance`).
+    leave out what noise does not let it use (`surrogates.ByChance`).
     """
     order = np.argsort(observed.groups, kind="stable")
     groups = len(np.unique(observed.groups))

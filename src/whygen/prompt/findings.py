@@ -39,8 +39,8 @@ from whygen.prompt.plan import Plan
 from whygen.prompt.reading import Meter, read
 from whygen.prompt.sets import Ask, SetCall, answer_sets
 from whygen.prompt.surrogates import LINEAR, Linear, Ridge, Surrogate
-from whygen.prompt.surrogates.folding import group_means
-from whygen.prompt.surrogates.pairs import Support, fit_both, leftover, pursue
+from whygen.prompt.surrogates.base import Support, group_means
+from whygen.prompt.surrogates.products import fit_both, leftover, pursue
 from whygen.prompt.targets import Compares, Target
 from whygen.prompt.units import shown
 from whygen.results.records import AnswerSets, InteractionRecord

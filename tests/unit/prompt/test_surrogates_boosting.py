@@ -8,7 +8,7 @@ import pytest
 from whygen.prompt import designs
 from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import SURROGATES, Boosting, Pairs, load_surrogate
-from whygen.prompt.surrogates.folding import best_count, folds_of
+from whygen.prompt.surrogates.base import best_count, folds_of
 from whygen.prompt.surrogates.trees import Leaves
 
 

@@ -29,8 +29,7 @@ from whygen.prompt.effects import Effects
 from whygen.prompt.estimands import load_estimand
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
 from whygen.prompt.kernels import Dropped
-from whygen.prompt.surrogates import Fitted, Surrogate, fitter
-from whygen.prompt.surrogates.values import ByChance
+from whygen.prompt.surrogates import ByChance, Fitted, Surrogate, fitter
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
 

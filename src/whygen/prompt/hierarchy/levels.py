@@ -17,7 +17,7 @@ from whygen.prompt.hierarchy.laws import contexts, paired_children, put, size_la
 from whygen.prompt.hierarchy.skeleton import Part, Skeleton
 from whygen.prompt.noise import MeasuredNoise
 from whygen.prompt.surrogates import Surrogate
-from whygen.prompt.surrogates.rows import regression
+from whygen.prompt.surrogates.linear import regression
 from whygen.stats.intervals import Interval, moderated, student_half_width, tail_degrees
 from whygen.stats.wild import Contrasts, wild_p
 from whygen.types import Floats, Masks

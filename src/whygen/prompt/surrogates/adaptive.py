@@ -19,13 +19,11 @@ from numpy.typing import NDArray
 
 from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates import kernel
+from whygen.prompt.surrogates.base import Linear, Sum, Summand, folds_of, sum_of
 from whygen.prompt.surrogates.expansion import Expanded, expansions
-from whygen.prompt.surrogates.folding import folds_of
 from whygen.prompt.surrogates.kernel import KernelFit, best_of, distinct, level_of, problems, targets, widths_of
-from whygen.prompt.surrogates.least_squares import solve_ridge, weights_of
-from whygen.prompt.surrogates.pairs import Leftover, leftover
-from whygen.prompt.surrogates.rows import Linear, regression
-from whygen.prompt.surrogates.values import Part, Sum, sum_of
+from whygen.prompt.surrogates.linear import regression, solve_ridge, weights_of
+from whygen.prompt.surrogates.products import leftover
 from whygen.types import Floats
 
 FAR = np.array([0.1, 0.5, 0.9])
@@ -72,6 +70,7 @@ class Adaptive:
     def _kernels(self, observed: Effects) -> _Kernels:
         if self.kept is None:
             return _Kernels(observed)
+        # Everything a decomposition rests on, byte for byte: effects are no part of it, so they may differ.
         laid = (observed.masks, observed.groups, observed.importance(), np.array(observed.sizes is None))
         key = tuple(each.tobytes() for each in laid)
         if key not in self.kept:
@@ -125,6 +124,7 @@ class Adaptive:
             ]
             fits = [_mixed(rows, m, s, {})[0] for rows, m, s in zip(takes, mains, smooth, strict=True)]
             return [*fits, _alone(observed, main)]
+        # The search is made once for all folds, in step; the fit of all rows then says whether kernels are worth a fit.
         *expanded, last = expansions(observed, fold_of, [*(m.linear for m in mains), main.linear])
         whole, bends = _mixed(observed, main, self._kernels(observed).fit(observed), last)
         smooth = [self._kernels(rows).fit(rows) if bends else {} for rows in takes]
@@ -174,7 +174,7 @@ def _alone(observed: Effects, main: _Main) -> Sum:
 class _Candidate(NamedTuple):
     """What may stand for a part of the game, and its mean squared left-out error."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Summand, ...]
     error: float
 
 
@@ -183,27 +183,29 @@ def _mixed(observed: Effects, main: _Main, smooth: dict[int, KernelFit], expande
     if _is_exact(observed, main):
         return _alone(observed, main), False
     blocks, level = len(np.unique(observed.groups)), level_of(observed)
-    parts: list[Part] = []
+    parts: list[Summand] = []
     bends, error = False, 0.0
     for sign, straight in _straight(observed, main).items():
         candidates = [straight, *(_Candidate((each.terms,), each.error) for each in expanded.get(sign, []))]
         if sign in smooth:
             around = () if sign < 0 else (level,)
             candidates.append(_Candidate((*around, smooth[sign].kernels), smooth[sign].error))
+        # The likelihood of what was left out, but of a quarter of the blocks: each error is the least of many.
         errors = np.array([each.error for each in candidates])
         weights = _shared(weights_of(errors, min(blocks, SURE + SHARE * blocks)), len(expanded.get(sign, [])))
         for each, weight in zip(candidates, weights.tolist(), strict=True):
             parts += [part.times(weight) for part in each.parts if weight > NEGLIGIBLE]
         bends = bends or (sign in smooth and weights[-1] > LITTLE)
-        error = float(weights @ errors) if sign <= 0 else error
+        error = float(weights @ errors) if sign <= 0 else error  # attributions rest on the odd part alone
     return sum_of(observed, *parts, error=error), bends
 
 
-def _shared(weights: NDArray[np.float64], expansions: int) -> NDArray[np.float64]:
+def _shared(weights: Floats, expansions: int) -> Floats:
     """Weights with the chance before any effect was seen: main effects, the kernel, and all expansions together.
 
     Expansions see the same terms in other ways: four of them are no four times as likely.
     """
+    # With a chance for each, additive games (16 units, 64 calls, noise .5) lose .022 of R2 and votes of six .015.
     before = np.ones(len(weights))
     before[1 : 1 + expansions] /= max(expansions, 1)
     return weights * before / float(weights @ before)
@@ -214,15 +216,12 @@ def _straight(observed: Effects, main: _Main) -> dict[int, _Candidate]:
     if observed.complement_pairs() is None:
         return {0: _Candidate((main.linear,), main.error)}
     level = Linear(main.linear.intercept, np.zeros(observed.n), observed.keep)
+    # The error of a level is that of predicting each leftover by the weighted mean of the others.
+    left = leftover(observed, main.linear)
+    share = left.weights / left.weights.sum()
+    missed: Floats = (left.residual - share @ left.residual) / np.maximum(1.0 - share, 1e-12)
     odd = Linear(0.0, main.linear.coefficients, observed.keep)
     return {
         -1: _Candidate((odd,), main.error),
-        1: _Candidate((level,), _error_of_level(leftover(observed, main.linear))),
+        1: _Candidate((level,), float(np.mean(left.weights * missed**2))),
     }
-
-
-def _error_of_level(left: Leftover) -> float:
-    """Mean squared error of predicting each leftover by the weighted mean of the others."""
-    share = left.weights / left.weights.sum()
-    missed: NDArray[np.float64] = (left.residual - share @ left.residual) / np.maximum(1.0 - share, 1e-12)
-    return float(np.mean(left.weights * missed**2))

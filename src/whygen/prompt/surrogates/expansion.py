@@ -19,16 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.effects import Effects
-from whygen.prompt.surrogates import forest, search
-from whygen.prompt.surrogates.forest import Forest
+from whygen.prompt.surrogates.base import Linear, Support, Terms, columns, merged, normalised
 from whygen.prompt.surrogates.kernel import distinct
-from whygen.prompt.surrogates.least_squares import weights_of
-from whygen.prompt.surrogates.pairs import most_of
-from whygen.prompt.surrogates.rows import Linear
+from whygen.prompt.surrogates.linear import lasso_along, weights_of
+from whygen.prompt.surrogates.products import most_of, pursue_in_step, triples
 from whygen.prompt.surrogates.rules import conjoin
-from whygen.prompt.surrogates.search import pursue
-from whygen.prompt.surrogates.sparse import lasso_along
-from whygen.prompt.surrogates.terms import Support, Terms, columns, merged, normalised
+from whygen.prompt.surrogates.trees import DEPTH, Forest, fourier_of, grow_forests, of_others
 from whygen.types import Floats
 
 CENTRE = 0.5
@@ -126,9 +122,9 @@ def expansions(observed: Effects, fold_of: NDArray[np.int64], mains: Sequence[Li
     if not board.scale or not board.held.any():
         return [nothing for _ in mains]
     whole = _whole(board)
-    grown = forest.grow(*whole)
+    grown = grow_forests(*whole)
     trees = [] if grown is None else [_trees(board, grown, fit) for fit in range(len(mains))]
-    rival = np.inf if grown is None else forest.of_others(whole.held, whole.effects - grown.predicted)
+    rival = np.inf if grown is None else of_others(whole.held, whole.effects - grown.predicted)
     ruled = _ruled(board, whole, rival)
     parts = {sign: _part(board, sign, grown, trees, ruled[sign]) for sign in board.targets}
     return [{sign: parts[sign][fit] for sign in parts} for fit in range(len(mains))]
@@ -149,6 +145,7 @@ def board_of(observed: Effects, fold_of: NDArray[np.int64], mains: Sequence[Line
     def summed(values: Floats) -> Floats:
         return np.bincount(once.place, values, minlength=size).astype(np.float64)
 
+    # A mask that was drawn in two folds is seen by the fit that leaves out one of them, and is not left out there.
     inside = np.stack([summed(importance * (fold != k)) for k in range(folds + 1)])
     outside = np.where(inside > 0.0, 0.0, np.stack([summed(importance * (fold == k)) for k in range(folds + 1)]))
     targets: dict[int, Floats] = {}
@@ -156,6 +153,9 @@ def board_of(observed: Effects, fold_of: NDArray[np.int64], mains: Sequence[Line
         seen = np.stack([summed(importance * part * (fold != k)) for k in range(folds + 1)])
         unseen = np.stack([summed(importance * part * (fold == k)) for k in range(folds + 1)])
         targets[sign] = np.where(inside > 0.0, seen, unseen) / np.maximum(inside + outside, 1e-300)
+    # Of masks of all sizes alike two units are present and one is absent with chance mean of u^2 (1 - u), a twelfth.
+    rarest = min(observed.keep, 1.0 - observed.keep) ** 3 if observed.sizes is None else 1.0 / 12.0
+    # Units as -1 and 1 are twice as far apart as 0 and 1: their slopes are half the main effects.
     slopes = np.stack([main.coefficients for main in mains]) / (2.0 * (scale or 1.0))
     return Board(
         once.centres,
@@ -164,18 +164,10 @@ def board_of(observed: Effects, fold_of: NDArray[np.int64], mains: Sequence[Line
         outside,
         targets,
         slopes,
-        _rarest(observed),
+        rarest,
         level,
         scale,
     )
-
-
-def _rarest(observed: Effects) -> float:
-    """The chance of the rarest way in which three units are present or absent.
-
-    Of masks of all sizes alike two units are present and one is absent with chance ``mean of u^2 (1 - u)``, a twelfth.
-    """
-    return min(observed.keep, 1.0 - observed.keep) ** 3 if observed.sizes is None else 1.0 / 12.0
 
 
 class Whole(NamedTuple):
@@ -199,14 +191,14 @@ def _whole(board: Board) -> Whole:
     )
 
 
-def _ruled(board: Board, whole: Whole, rival: Floats | float) -> dict[int, list[Path]]:
+def _ruled(board: Board, whole: Whole, rival: Floats | float) -> dict[int, list[FitPath]]:
     """The rules of all fits as paths, by the sign of the part; ``rival`` as for `conjoin`."""
-    found: dict[int, list[Path]] = {sign: [] for sign in board.targets}
+    found: dict[int, list[FitPath]] = {sign: [] for sign in board.targets}
     for rules in conjoin(*whole, rival=rival):
         support, coefficients, levels = rules.terms(board.n)
         for sign, paths in found.items():
             own = _belongs(support, sign, board.n)
-            paths.append(Path(support[own], coefficients[own], levels if sign >= 0 else np.zeros_like(levels)))
+            paths.append(FitPath(support[own], coefficients[own], levels if sign >= 0 else np.zeros_like(levels)))
     return found
 
 
@@ -231,11 +223,11 @@ class Trees(NamedTuple):
 
 
 def _trees(board: Board, grown: Forest, fit: int) -> Trees:
-    support, coefficients, level = forest.expanded(grown.units[fit], grown.values[fit], board.n, CENTRE)
+    support, coefficients, level = fourier_of(grown.units[fit], grown.values[fit], board.n, CENTRE)
     return Trees(support, coefficients, level + float(grown.level[fit]))
 
 
-class Path(NamedTuple):
+class FitPath(NamedTuple):
     """Fits of growing size ``p``: coefficients ``(k, p)`` of terms ``(k, d)``, and levels ``(p,)``."""
 
     support: Support
@@ -244,7 +236,7 @@ class Path(NamedTuple):
 
 
 def _part(
-    board: Board, sign: int, grown: Forest | None, trees: list[Trees], ruled: list[Path]
+    board: Board, sign: int, grown: Forest | None, trees: list[Trees], ruled: list[FitPath]
 ) -> list[list[Candidate]]:
     """The candidates of one part in every fit."""
     fits = range(len(board.slopes))
@@ -258,7 +250,11 @@ def _part(
                 beside = pairs[fit].support if pairs else np.zeros((0, 2), dtype=np.int64)
                 found[fit].append(_averaged(board, sign, fit, paths[fit], each, beside))
     if grown is not None:
-        errors = _by_others(_missed_by_trees(board, sign, grown)[:, None], board.held)
+        predicted, size = grown.predicted, len(board.masks)
+        if sign != 0:  # the second half are complements: the even part is the mean of both
+            predicted = (predicted[:, :size] + sign * predicted[:, size:]) / 2.0
+        squares: Floats = board.held * (board.targets[sign] - predicted) ** 2
+        errors = _by_others(squares[:-1].sum(axis=1)[:, None], board.held)
         for fit in fits:
             if np.isfinite(errors[fit]).all():
                 terms = board.terms(sign, *own[fit])
@@ -266,23 +262,23 @@ def _part(
     return found
 
 
-def _pairs(board: Board, sign: int) -> list[Path]:
+def _pairs(board: Board, sign: int) -> list[FitPath]:
     """Interactions of two that were pursued; beside main effects, where the part has any."""
     most = most_of(int((board.weights[-1] > 0.0).sum()) // (2 if sign == 0 else 1))
-    found: list[Path] = []
+    found: list[FitPath] = []
     joint = sign == 0 and 2 * (board.n + 1) <= int((board.weights[-1] > 0.0).sum())
     beside = board.units if joint else board.units[:, :0]
-    pursued = pursue(board.units, board.left(sign), board.weights, most=most, beside=beside)
+    pursued = pursue_in_step(board.units, board.left(sign), board.weights, most=most, beside=beside)
     if sign > 0:
-        return [Path(each.support, each.coefficients, each.levels) for each in pursued]
+        return [FitPath(each.support, each.coefficients, each.levels) for each in pursued]
     for slopes, each in zip(board.slopes, pursued, strict=True):
         singles = np.stack([np.arange(board.n), np.full(board.n, board.n)], axis=1)
         main = slopes[:, None] + (each.mains if joint else np.zeros((board.n, each.coefficients.shape[1])))
-        found.append(Path(np.vstack([singles, each.support]), np.vstack([main, each.coefficients]), each.levels))
+        found.append(FitPath(np.vstack([singles, each.support]), np.vstack([main, each.coefficients]), each.levels))
     return found
 
 
-def _singles(board: Board, sign: int) -> list[Path]:
+def _singles(board: Board, sign: int) -> list[FitPath]:
     """The lasso of main effects alone, where equations are few: of a real prompt most units matter little."""
     if sign > 0 or int((board.weights[-1] > 0.0).sum()) >= FEW_EQUATIONS * board.n:
         return []
@@ -290,19 +286,20 @@ def _singles(board: Board, sign: int) -> list[Path]:
     return [_path(board, sign, fit, units, np.ones(board.n)) for fit in range(len(board.slopes))]
 
 
-def _lassos(board: Board, sign: int, trees: list[Trees]) -> list[Path]:
+def _lassos(board: Board, sign: int, trees: list[Trees]) -> list[FitPath]:
     """The lasso over what trees and the search of three propose; nothing where they propose nothing."""
     left = board.left(sign)
     if sign == 0:
         left = left - ((board.weights * left).sum(axis=1) / board.weights.sum(axis=1))[:, None]
-    triples = search.stand_out(board.units, left, board.weights) if sign <= 0 else []
-    if not trees and not any(len(each.support) for each in triples):
+    found = triples(board.units, left, board.weights) if sign <= 0 else []
+    if not trees and not any(len(each.support) for each in found):
         return []
-    paths: list[Path] = []
+    paths: list[FitPath] = []
     for fit, slopes in enumerate(board.slopes):
         sources: list[tuple[Support, Floats]] = []
         if sign <= 0:
-            sources += [(triples[fit].support, triples[fit].coefficients), (np.arange(board.n)[:, None], slopes)]
+            sources += [(found[fit].support, found[fit].coefficients), (np.arange(board.n)[:, None], slopes)]
+        # Each source proposes what others miss: trees what single splits lead to, the search parities of three.
         if trees:
             largest = np.argsort(-np.abs(trees[fit].coefficients), kind="stable")[:MOST_TERMS]
             sources.append((trees[fit].support[largest], trees[fit].coefficients[largest]))
@@ -310,7 +307,7 @@ def _lassos(board: Board, sign: int, trees: list[Trees]) -> list[Path]:
     return paths
 
 
-def _path(board: Board, sign: int, fit: int, support: Support, size: Floats) -> Path:
+def _path(board: Board, sign: int, fit: int, support: Support, size: Floats) -> FitPath:
     """The lasso along its path, by coordinate descent; the odd part goes through zero."""
     rows = board.weights[fit] > 0.0
     y, root = board.targets[sign][fit, rows], np.sqrt(board.weights[fit, rows])
@@ -319,16 +316,17 @@ def _path(board: Board, sign: int, fit: int, support: Support, size: Floats) -> 
     alive = size > 0.0
     support, size = support[alive], size[alive]
     if not len(support):
-        return Path(support, np.zeros((0, len(PENALTIES))), np.full(len(PENALTIES), level))
+        return FitPath(support, np.zeros((0, len(PENALTIES))), np.full(len(PENALTIES), level))
+    # A column that is scaled down needs a larger coefficient, and pays more: the same as a penalty of its own.
     favour = (size / size.max()) ** FAVOUR
     x = columns(board.units[rows], support) * favour
     centre = np.zeros(len(support)) if sign < 0 else share @ x
     weighted, target = root[:, None] * (x - centre), root * (y - level)
     found = favour[:, None] * lasso_along(weighted, target, PENALTIES)
-    return Path(support, found, level - (centre / favour) @ found)
+    return FitPath(support, found, level - (centre / favour) @ found)
 
 
-def _left_out(board: Board, sign: int, paths: Sequence[Path]) -> Floats:
+def _left_out(board: Board, sign: int, paths: Sequence[FitPath]) -> Floats:
     """Mean squared left-out error of every fit at each place of its path, shape ``(s, p)``; inf where none is known."""
     most = max(len(path.levels) for path in paths)
     missed = np.zeros((len(paths) - 1, most))
@@ -343,22 +341,15 @@ def _left_out(board: Board, sign: int, paths: Sequence[Path]) -> Floats:
 def _by_others(missed: Floats, held: Floats) -> Floats:
     """The error of each fit on the folds that others leave out: weighted squares ``(folds, p)`` to means ``(s, p)``."""
     weight = held[:-1].sum(axis=1)
+    # Row k has a zero at fold k: no fit is chosen by the fold that is to judge it; the last, of all rows, goes by all.
+    # The other fits have seen fold k, so a few weights depend on it: nesting takes six times as long and covers alike.
     others = 1.0 - np.eye(len(held))[:, :-1]
     seen: Floats = others @ weight
     squares: Floats = others @ missed
     return np.where(seen[:, None] > 0.0, squares / np.maximum(seen, 1e-300)[:, None], np.inf)
 
 
-def _missed_by_trees(board: Board, sign: int, grown: Forest) -> Floats:
-    """Weighted squares that each forest leaves of its fold, shape ``(folds,)``."""
-    predicted, size = grown.predicted, len(board.masks)
-    if sign != 0:
-        predicted = (predicted[:, :size] + sign * predicted[:, size:]) / 2.0
-    squares: Floats = board.held * (board.targets[sign] - predicted) ** 2
-    return squares[:-1].sum(axis=1)
-
-
-def _averaged(board: Board, sign: int, fit: int, path: Path, errors: Floats, beside: Support) -> Candidate:
+def _averaged(board: Board, sign: int, fit: int, path: FitPath, errors: Floats, beside: Support) -> Candidate:
     """A path averaged over its places by their left-out errors ``(p,)``; what meets the game is taken as it is.
 
     Interactions that were pursued, ``beside`` ``(k, 2)``, may be missing among the terms of the path.
@@ -368,7 +359,11 @@ def _averaged(board: Board, sign: int, fit: int, path: Path, errors: Floats, bes
     weights = np.where(weights < NEGLIGIBLE, 0.0, weights)
     weights = weights / weights.sum()
     error, coefficients = float(weights @ errors), path.coefficients @ weights
-    if error <= NEARLY * _variance(board, sign, fit) and _enough(board, sign, fit):
+    share, y = board.weights[fit] / board.weights[fit].sum(), board.targets[sign][fit]
+    variance = float(share @ (y - (0.0 if sign < 0 else share @ y)) ** 2)  # the odd part has mean zero by itself
+    # A lasso shrinks even what it has right. Where it all but meets the game its terms are tried without a penalty, if
+    # masks are enough to tell them from all others: on fewer, some wrong set of terms meets every mask as well.
+    if error <= NEARLY * variance and _enough(board, sign, fit):
         exact = _exact(board, sign, fit, path, beside)
         if exact is not None:
             return exact
@@ -384,17 +379,11 @@ def _enough(board: Board, sign: int, fit: int) -> bool:
     products are alike but for the same chance: they agree in a mask with probability one half.
     """
     rarest = board.rarest * (1.0 if sign == 0 else 2.0)
-    products = sum(comb(board.n, size) for size in range(forest.DEPTH + 1))
+    products = sum(comb(board.n, size) for size in range(DEPTH + 1))
     return int((board.weights[fit] > 0.0).sum()) >= max(7.0 / rarest, 2.0 * log2(products) + 10.0)
 
 
-def _variance(board: Board, sign: int, fit: int) -> float:
-    share = board.weights[fit] / board.weights[fit].sum()
-    y = board.targets[sign][fit]
-    return float(share @ (y - (0.0 if sign < 0 else share @ y)) ** 2)
-
-
-def _exact(board: Board, sign: int, fit: int, path: Path, beside: Support) -> Candidate | None:
+def _exact(board: Board, sign: int, fit: int, path: FitPath, beside: Support) -> Candidate | None:
     """Least squares on no more terms than half of the masks, if that meets the game: the path's, or with ``beside``."""
     most = int((board.weights[fit] > 0.0).sum()) // 2 - 1
     own = _largest(path, most)
@@ -406,7 +395,7 @@ def _exact(board: Board, sign: int, fit: int, path: Path, beside: Support) -> Ca
     return found
 
 
-def _largest(path: Path, most: int) -> Support:
+def _largest(path: FitPath, most: int) -> Support:
     """The terms of the smallest penalty that has no more than so many."""
     counts = np.count_nonzero(path.coefficients, axis=0)
     few = np.flatnonzero(counts <= most)
@@ -426,6 +415,8 @@ def _met(board: Board, sign: int, fit: int, support: Support) -> Candidate | Non
     support = np.vstack([level, support])
     if not len(support):
         return None
+    # Terms of fewer units come first, so that of two that these masks cannot tell apart the simpler one stays. The
+    # corner of a QR decomposition is the length of each column outside those before it.
     corner = np.abs(np.diag(np.linalg.qr(root * columns(units, support), mode="r")))
     support = support[corner > DEPENDENT * corner.max()]
     x = columns(units, support)

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.effects import Effects
-from whygen.prompt.surrogates.least_squares import Spared, errors_by, spared_by, weights_of
-from whygen.prompt.surrogates.rows import Linear
-from whygen.prompt.surrogates.values import Sum, sum_of
+from whygen.prompt.surrogates.base import Linear, Sum, sum_of
+from whygen.prompt.surrogates.linear import Spared, errors_by, spared_by, weights_of
 from whygen.types import Floats, Masks
 
 FAR = np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9])
@@ -38,7 +37,7 @@ class Kernels:
     """
 
     centres: Masks
-    weights: NDArray[np.float64]
+    weights: Floats
     t: float
 
     def times(self, factor: float) -> Kernels:
@@ -48,12 +47,14 @@ class Kernels:
     def degree(self) -> int:
         return int(self.centres.shape[1]) - 1
 
-    def predict(self, masks: Masks) -> NDArray[np.float64]:
-        return _kernel(masks, self.centres, self.t) @ self.weights
+    def predict(self, masks: Masks) -> Floats:
+        return np.exp(np.log(self.t) * _differ(masks, self.centres)) @ self.weights
 
-    def banzhaf(self, keep: float) -> NDArray[np.float64]:
+    def banzhaf(self, keep: float) -> Floats:
         """``sum_m weight_m (+-(1 - t)) prod over others of E t^[differs]``, the sign that of m at the unit."""
         with_unit, without = keep + (1.0 - keep) * self.t, keep * self.t + (1.0 - keep)
+        # The expected factor of a unit is `with_unit` where m has it, else `without`, so the product over all units
+        # depends on m's size alone; dividing by the factor of one unit leaves that of the others.
         size: NDArray[np.int64] = self.centres.sum(axis=1)
         product = with_unit**size * without ** (self.centres.shape[1] - size) * self.weights * (1.0 - self.t)
         return product @ np.where(self.centres, 1.0 / with_unit, -1.0 / without)
@@ -74,7 +75,7 @@ class Distinct(NamedTuple):
     second: NDArray[np.int64] | None
     place: NDArray[np.int64]
     centres: Masks
-    weights: NDArray[np.float64]
+    weights: Floats
 
 
 def distinct(observed: Effects) -> Distinct:
@@ -85,7 +86,7 @@ def distinct(observed: Effects) -> Distinct:
         turned = observed.masks[pairs[0], -1]
         first, second = np.where(turned, pairs[1], pairs[0]), np.where(turned, pairs[0], pairs[1])
     centres, place = np.unique(observed.masks[first], axis=0, return_inverse=True)
-    weights: NDArray[np.float64] = np.bincount(place, observed.importance()[first]).astype(np.float64)
+    weights: Floats = np.bincount(place, observed.importance()[first]).astype(np.float64)
     return Distinct(first, second, place, centres, weights)
 
 
@@ -97,7 +98,7 @@ class Problem(NamedTuple):
     """
 
     centres: Masks
-    root: NDArray[np.float64]
+    root: Floats
     sign: int
     rows: int
 
@@ -122,10 +123,10 @@ class Width(NamedTuple):
     """
 
     t: float
-    vectors: NDArray[np.float64]
-    values: NDArray[np.float64]
-    penalties: NDArray[np.float64]
-    shrink: NDArray[np.float64]
+    vectors: Floats
+    values: Floats
+    penalties: Floats
+    shrink: Floats
     spared: Spared
 
 
@@ -168,7 +169,7 @@ def problems(once: Distinct) -> list[Problem]:
     return [Problem(once.centres, np.sqrt(once.weights), sign, len(once.place)) for sign in signs]
 
 
-def targets(observed: Effects, once: Distinct) -> list[NDArray[np.float64]]:
+def targets(observed: Effects, once: Distinct) -> list[Floats]:
     """What each of the `problems` is fitted to, ``(d,)``: effects less their mean; the mean where masks come again."""
     left = observed.values - level_of(observed).intercept
     one = left[once.first]
@@ -177,50 +178,46 @@ def targets(observed: Effects, once: Distinct) -> list[NDArray[np.float64]]:
     return [np.bincount(once.place, weights * y) / once.weights for y in found]
 
 
-def widths_of(problem: Problem, far: NDArray[np.float64]) -> list[Width]:
+def widths_of(problem: Problem, far: Floats) -> list[Width]:
     """One eigendecomposition a width; ``far`` is the kernel between two masks that differ in half of the units."""
     differ = _differ(problem.centres, problem.centres)
     return [_width(problem, differ, float(t)) for t in far ** (2.0 / problem.centres.shape[1])]
 
 
-def _width(problem: Problem, differ: NDArray[np.float64], t: float) -> Width:
+def _width(problem: Problem, differ: Floats, t: float) -> Width:
     gram = np.exp(np.log(t) * differ)
-    if problem.sign:  # the complement of a mask differs in all the other units
+    if problem.sign:
+        # The complement of a mask differs in all the other units, so its kernel is t^n over that of the mask. Half the
+        # sum (or difference) with it is the kernel of even (or odd) functions: half the rows, an eighth of the time.
         gram = (gram + problem.sign * t ** problem.centres.shape[1] / gram) / 2.0
     values, vectors = np.linalg.eigh(problem.root[:, None] * gram * problem.root)
-    values = np.maximum(values, 0.0)
+    values = np.maximum(values, 0.0)  # rounding can make the smallest of a flat kernel negative
     penalties = _PENALTIES * max(float(values[-1]), 1e-12)
     shrink = penalties / (values[:, None] + penalties)
     return Width(t, vectors, values, penalties, shrink, spared_by(vectors, shrink, 1))
 
 
-def best_of(problem: Problem, widths: list[Width], y: NDArray[np.float64]) -> KernelFit:
+def best_of(problem: Problem, widths: list[Width], y: Floats) -> KernelFit:
     """The width with the least left-out error of ``y`` ``(r,)``; penalties are averaged as those of ridge are."""
     return min((_fit_of(problem, width, y) for width in widths), key=lambda fit: fit.error)
 
 
-def _fit_of(problem: Problem, width: Width, y: NDArray[np.float64]) -> KernelFit:
+def _fit_of(problem: Problem, width: Width, y: Floats) -> KernelFit:
+    # One decomposition serves every penalty: they are averaged by left-out error, as those of ridge are.
     along = width.vectors.T @ (problem.root * y)
     errors = errors_by(width.vectors @ (width.shrink * along[:, None]), width.spared)
     weights = weights_of(errors, len(y))
     inverse = (1.0 / (width.values[:, None] + width.penalties)) @ weights
     solved = problem.root * (width.vectors @ (along * inverse))
-    return KernelFit(_kernels(problem, solved, width.t), float(weights @ errors) * len(y) / problem.rows)
-
-
-def _kernels(problem: Problem, solved: NDArray[np.float64], t: float) -> Kernels:
-    """The solution as a function of masks; the other half of each pair stands with its own sign."""
+    error = float(weights @ errors) * len(y) / problem.rows
     if not problem.sign:
-        return Kernels(problem.centres, solved, t)
+        return KernelFit(Kernels(problem.centres, solved, width.t), error)
+    # As a function of all masks: the other half of each pair stands with its own sign.
     both = np.concatenate([solved, problem.sign * solved]) / 2.0
-    return Kernels(np.concatenate([problem.centres, ~problem.centres]), both, t)
+    return KernelFit(Kernels(np.concatenate([problem.centres, ~problem.centres]), both, width.t), error)
 
 
-def _kernel(one: Masks, two: Masks, t: float) -> NDArray[np.float64]:
-    """``t ^ (units in which they differ)``, shape ``(len(one), len(two))``."""
-    return np.exp(np.log(t) * _differ(one, two))
-
-
-def _differ(one: Masks, two: Masks) -> NDArray[np.float64]:
+def _differ(one: Masks, two: Masks) -> Floats:
     """The number of units in which masks differ, shape ``(len(one), len(two))``."""
+    # Of units as -1 and 1 the product is (agreeing - differing), and a matrix product is the fastest way to count.
     return (one.shape[1] - (2.0 * one - 1.0) @ (2.0 * two - 1.0).T) / 2.0

@@ -15,12 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.prompt.surrogates.forest import of_others
-from whygen.prompt.surrogates.terms import Support, distinct_terms
+from whygen.prompt.surrogates.base import SEED, Support, distinct_terms
+from whygen.prompt.surrogates.trees import Singles, of_others
 from whygen.types import Floats, Masks
-
-Singles = NDArray[np.float32]
-"""Single precision: rules are compared by sums over some hundred rows."""
 
 SIZE = 4
 """Most units of a rule."""
@@ -51,9 +48,6 @@ FEWEST = 2.0
 
 MOST_ROWS = 1024
 """Rows that the search looks at, drawn anew at each step where there are more; coefficients rest on all."""
-
-_SEED = 0
-"""They are drawn by this fixed seed: a surrogate is a function of its data alone."""
 
 
 class Rules(NamedTuple):
@@ -98,7 +92,7 @@ def conjoin(
         held: weights of the rows that judge each fit, shape ``(s, m)``: those of the others say when it has enough.
         rival: the squares that something else leaves of the rows that the others judge, shape ``(s,)``.
     """
-    search, literals = _Search(masks), np.full((len(effects), MOST, SIZE), 2 * masks.shape[1])
+    search, literals = _RuleSearch(masks), np.full((len(effects), MOST, SIZE), 2 * masks.shape[1])
     ladder = _Ladder(effects, weights)
     least, errors = LITTLE * ladder.squares(), [of_others(held, ladder.left)]
     sizes = np.full(len(effects), MOST)
@@ -110,6 +104,7 @@ def conjoin(
         # One that stopped adds no rule, and judges the others by those it has.
         ladder.add(search.columns(literals[:, step]))
         errors.append(of_others(held, ladder.left))
+        # What others leave out decides: what a fit leaves out itself is to judge it, and may not choose its size.
         since = len(errors) - 1 - np.argmin(errors, axis=0)
         enough = (since >= PATIENCE) | (ladder.squares() <= least)
         if step + 1 >= LOOK:
@@ -151,6 +146,7 @@ class _Ladder:
             rest = rest - (share.transpose(0, 2, 1) @ before)[:, 0]
         length = np.sqrt((self.weights * rest**2).sum(axis=1))
         whole = np.sqrt((self.weights * columns**2).sum(axis=1))
+        # A column that those before make up has no direction of its own left but rounding: it stands as zeros.
         new = length > 1e-7 * whole
         self.triangle[:, self.size, self.size] = np.where(new, length, 1.0)
         self.basis[:, self.size] = np.where(new, 1.0 / np.where(new, length, 1.0), 0.0)[:, None] * rest
@@ -183,17 +179,8 @@ class _Rows(NamedTuple):
     both: Singles
     literals: Singles
 
-    def sums(self, beam: _Beam) -> Singles:
-        """Of the rows of each rule with one more literal: weights and rests, shape ``(2, s, b, 2 n)``."""
-        n = len(self.literals) // 2
-        weighted = self.both[:, :, None] * beam.columns
-        present = (weighted.reshape(-1, weighted.shape[3]) @ self.literals[:n].T).reshape(*weighted.shape[:3], n)
-        absent = weighted.sum(axis=3, dtype=np.float32)[..., None] - present
-        found: Singles = np.concatenate([present, absent], axis=3).astype(np.float32)
-        return found
 
-
-class _Search:
+class _RuleSearch:
     """Looks for the rule that agrees best with what is left over, in all fits at once."""
 
     def __init__(self, masks: Masks) -> None:
@@ -201,7 +188,8 @@ class _Search:
         self.n = len(units)
         self.literals = np.vstack([units, 1.0 - units, np.ones((1, len(masks)))])
         self.singles = self.literals[:-1].astype(np.float32)
-        self.rng = np.random.default_rng(_SEED)
+        self.rng = np.random.default_rng(SEED)
+        # Without this every fit would take rules of four, of which there are most.
         # The best of N rules explains 2 log N squared errors by chance alone (risk inflation: Foster and George 1994).
         self.by_chance = [
             APART * 2.0 * np.log(comb(self.n, size) * 2.0**size) for size in range(1, min(SIZE, self.n) + 1)
@@ -244,10 +232,14 @@ def _longer(beam: _Beam, rows: _Rows) -> tuple[_Beam, Floats]:
     size, nothing = beam.literals.shape[2] + 1, len(rows.literals)
     gain = _gain(rows, beam)
     flat = gain.reshape(len(gain), -1)
-    order = _largest(flat, BEAM * size)  # each rule may come from any of its parts
+    # Each rule may come from any of its parts, so up to `size` of the best are one rule.
+    most = min(BEAM * size, flat.shape[1])
+    some = np.argpartition(-flat, most - 1, axis=1)[:, :most]
+    order = np.take_along_axis(some, np.argsort(-np.take_along_axis(flat, some, axis=1), axis=1, kind="stable"), axis=1)
     old, new = np.divmod(order, nothing)
     literals = np.concatenate([np.take_along_axis(beam.literals, old[..., None], axis=1), new[..., None]], axis=2)
     literals = np.sort(literals, axis=2)
+    # Literals in order as digits of one number: the same rule has the same key whichever way it was reached.
     power = np.array([nothing**place for place in range(size)], dtype=np.int64)
     keys: NDArray[np.int64] = literals @ power
     keys[np.take_along_axis(flat, order, axis=1) < 0.0] = -1
@@ -276,18 +268,15 @@ def _first_of_each(keys: NDArray[np.int64]) -> NDArray[np.int64]:
 def _gain(rows: _Rows, beam: _Beam) -> Singles:
     """How much each rule with one more literal would explain, shape ``(s, b, 2 n)``; -1 where the rule has its unit."""
     n, total = len(rows.literals) // 2, rows.both[0].sum(axis=1)[:, None, None]
-    held, agreed = rows.sums(beam)
+    # Weights and rests of the rows of each rule with one more literal, (2, s, b, 2 n): one product for all units that
+    # are present; those of absent units are what it leaves.
+    weighted = rows.both[:, :, None] * beam.columns
+    present = (weighted.reshape(-1, weighted.shape[3]) @ rows.literals[:n].T).reshape(*weighted.shape[:3], n)
+    absent = weighted.sum(axis=3, dtype=np.float32)[..., None] - present
+    held, agreed = np.concatenate([present, absent], axis=3).astype(np.float32)
     gain: Singles = agreed**2 / (np.maximum(held * (1.0 - held / total), 0.0) + np.float32(HOLD))
     gain[held < FEWEST] = 0.0
     for place in range(beam.literals.shape[2]):
         unit = beam.literals[:, :, place, None] % n
         np.put_along_axis(gain, np.concatenate([unit, unit + n], axis=2), np.float32(-1.0), axis=2)
     return gain
-
-
-def _largest(values: Singles, most: int) -> NDArray[np.int64]:
-    """The places of the largest values of each row ``(s, k)``, the largest first, shape ``(s, most)``."""
-    most = min(most, values.shape[1])
-    some = np.argpartition(-values, most - 1, axis=1)[:, :most]
-    order = np.argsort(-np.take_along_axis(values, some, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(some, order, axis=1)
