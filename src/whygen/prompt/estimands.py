@@ -118,6 +118,8 @@ class Estimand(ABC):
         Raises:
             UsageError: saying what to leave out.
         """
+        if options.design != "auto" and not self.takes(options.design):
+            raise self._other_masks(options.design)
         if options.scale != "none" and "scale" not in self.own:
             raise UsageError(
                 f"scale={options.scale!r} goes with estimand='local' alone: other attributions are in the target's "
@@ -129,11 +131,23 @@ class Estimand(ABC):
                 "estimand='banzhaf' and without distribution. Leave it out, or them."
             )
 
+    def _other_masks(self, design: Design | str) -> UsageError:
+        name = design if isinstance(design, str) else design.name
+        able = " or ".join(repr(each.name) for each in ESTIMANDS.values() if each.takes(design))
+        instead = f", or use estimand={able}" if able else ""
+        return UsageError(
+            f"design={name!r} draws other masks than estimand={self.name!r} is read from. Leave design out{instead}."
+        )
+
     # ---- which masks are asked ----
 
     def surrogate(self) -> Surrogate:
         """What is fitted unless another surrogate was chosen."""
         return load_surrogate("adaptive")
+
+    def takes(self, design: Design | str) -> bool:
+        """Whether it can be read from the masks of a design that was given; by name, of units kept by a coin each."""
+        return isinstance(design, str) or (design.sizes is None and 0.0 < design.keep < 1.0)
 
     def smallest(self, n: int, surrogate: Surrogate, *, keep: float) -> int:
         """The fewest masks that work for ``n`` units; all masks always do, and the whole prompt is free."""
@@ -318,6 +332,9 @@ class Shapley(_Scored):
             )
         super().check(options)
 
+    def takes(self, design: Design | str) -> bool:
+        return not isinstance(design, str) and (design.sizes is not None or self.rows_of(design) is not None)
+
     def rests_on_noise(self, share: float) -> bool:
         del share  # the total that is shared out rests on few calls
         return True
@@ -389,6 +406,9 @@ class LeaveOneOut(Estimand):
 
     name = "loo"
     samples = False
+
+    def takes(self, design: Design | str) -> bool:
+        return not isinstance(design, str) and np.array_equal(design.masks, ~np.eye(design.masks.shape[1], dtype=bool))
 
     def smallest(self, n: int, surrogate: Surrogate, *, keep: float) -> int:
         del surrogate, keep

@@ -18,6 +18,7 @@ from whygen.prompt.options import PromptOptions
 from whygen.prompt.surrogates import Surrogate
 from whygen.prompt.targets import Verb
 
+DESIGNS = ("auto", "gsmile")
 EMPTY = ("include", "exclude")
 MATRICES = ("none", "sentence")
 MODEL_NOISE = ("measure", "none")
@@ -176,8 +177,9 @@ def _check_values(options: PromptOptions) -> None:
         ("value of empty", options.empty, EMPTY),
         ("value of model_noise", options.model_noise, MODEL_NOISE),
         ("matrix", options.matrix, MATRICES),
+        ("design", options.design, DESIGNS),
     ):
-        if value not in allowed:
+        if isinstance(value, str) and value not in allowed:
             raise UnknownNameError(name, value, allowed)
 
 

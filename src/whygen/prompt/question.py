@@ -51,9 +51,6 @@ from whygen.remote import Service
 from whygen.stats.seeds import generator
 from whygen.types import Edit, OutputKind, Source
 
-DESIGNS = ("auto", "gsmile")
-"""Designs by name."""
-
 SERVER_EMBEDDINGS = "openai/text-embedding-3-small"
 """What ``target="auto"`` compares answers of OpenAI's models with, where no encoder is installed (METHODS A5)."""
 
@@ -108,8 +105,6 @@ def check_names(options: PromptOptions) -> None:
     _surrogate(options)
     if isinstance(options.kernel, str) and options.kernel not in KERNELS:
         raise UnknownNameError("kernel", options.kernel, KERNELS)
-    if isinstance(options.design, str) and options.design not in DESIGNS:
-        raise UnknownNameError("design", options.design, DESIGNS)
     if isinstance(options.target, str):
         head = options.target.partition(":")[0]
         if head not in {"auto", *TARGETS, *PICTURE_TARGETS, *TIMED_TARGETS}:

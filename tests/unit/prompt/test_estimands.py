@@ -153,3 +153,39 @@ def test_neighbours_of_a_part_are_kept_as_the_estimand_says(name: str) -> None:
     assert chances.shape == (4000, 1)
     assert chances.mean() == pytest.approx(0.5, abs=0.02)
     assert chances.std() == pytest.approx(0.0 if name == "banzhaf" else 12**-0.5, abs=0.02)
+
+
+DESIGNS = {
+    "gsmile": "gsmile",
+    "pairs": designs.complement_pairs(6, 20, np.random.default_rng(0)),
+    "sizes": designs.by_size(6, 40, np.random.default_rng(0)),
+    "all": designs.enumerated(6),
+    "each": designs.leave_one_out(6),
+    "none": designs.Design(name="mine", masks=~np.eye(6, dtype=bool)[:4], groups=np.arange(4), keep=1.0),
+}
+
+
+@EVERY
+@pytest.mark.parametrize(
+    ("design", "goes"),
+    [
+        ("gsmile", ["banzhaf", "local"]), ("pairs", ["banzhaf", "local"]), ("sizes", ["shapley"]),
+        ("all", ["banzhaf", "shapley", "local"]), ("each", ["loo"]), ("none", list[str]()),
+    ],
+)  # fmt: skip
+def test_masks_that_were_given_must_be_those_of_the_estimand(estimand: Estimand, design: str, goes: list[str]) -> None:
+    chosen = PromptOptions(estimand=estimand.name, design=DESIGNS[design])
+    if estimand.name in goes:
+        check_choices(chosen)
+        return
+    with pytest.raises(UsageError, match=f"other masks than estimand='{estimand.name}'") as told:
+        check_choices(chosen)
+    assert str(told.value).rpartition("Leave design out")[2] == (
+        f", or use estimand={' or '.join(map(repr, goes))}." if goes else "."
+    )
+
+
+@EVERY
+def test_an_unknown_design_is_told_before_what_goes_with_it(estimand: Estimand) -> None:
+    with pytest.raises(UnknownNameError, match="Unknown design 'gsmil'"):
+        check_choices(PromptOptions(estimand=estimand.name, design="gsmil"))
