@@ -87,7 +87,8 @@ def _letters_apart(a: str, b: str) -> float:
     one, two = (Counter(character for character in text if not character.isspace()) for text in (a, b))
     if not one or not two:
         return float(bool(one) != bool(two))
-    return 0.5 * sum(abs(one[c] / one.total() - two[c] / two.total()) for c in one.keys() | two.keys())
+    # In order: a sum over a set, whose order changes from process to process, would differ in its last digits.
+    return 0.5 * sum(abs(one[c] / one.total() - two[c] / two.total()) for c in sorted(one.keys() | two.keys()))
 
 
 def _opened(encoder: str | TextEncoder) -> TextEncoder:

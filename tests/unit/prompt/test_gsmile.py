@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +55,19 @@ def test_a_constant_target_has_no_fidelity() -> None:
     found = gsmile.fit(masks, np.full(3, 0.1), np.ones(3))
     assert np.isnan(found.weighted_r2)
     assert np.allclose(found.predicted, 0.1)
+
+
+def test_letters_weigh_alike_in_every_process() -> None:
+    code = (
+        "import numpy as np; from whygen.prompt.kernels import Letters\n"
+        "texts = [' '.join(w for i, w in enumerate('a quick fox jumps over some lazy dogs'.split()) if m >> i & 1)"
+        " for m in range(1, 256)]\n"
+        "print([float.hex(float(w)) for w in Letters().weights(np.ones((255, 1), bool), texts, texts[-1])])"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(told) == 1
