@@ -38,8 +38,6 @@ from whygen.media.pictures import picture_from, picture_of, pixels, read_picture
 from whygen.media.sounds import read_sound, sound_of
 from whygen.models import ModelOptions, load_latent, load_model
 from whygen.prompt.as_game import as_game
-from whygen.prompt.foresee import foresee_prompt
-from whygen.prompt.inputs import foresee_template
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.targets import load_target, load_timed_target
 from whygen.prompt.targets.media import load_picture_target
@@ -300,15 +298,15 @@ def _doors(rng: random.Random, first: whygen.PromptExplanation, second: whygen.P
     return [
         (whygen.explain_prompt, [answer, prompt], cheap),
         (whygen.explain_prompt, [paint, edit], {**cheap, "target": "pixel"}),
-        (whygen.explain_template, [answer, template], {**cheap, "inputs": inputs}),
+        (whygen.explain_prompt, [answer, template], {**cheap, "inputs": inputs}),
         (whygen.explain_targets, [answer, prompt], {**cheap, "target": ..., "targets": ["exact"]}),
         (whygen.explain_anchors, [Tiny(), samples], quick),
         (whygen.compare, [first, second], {}),
         (whygen.evaluate, [first], {"cache": None}),
         (whygen.load, ["out0"], {}),
         (check, [first, ["fidelity >= 0"]], {}),
-        (foresee_prompt, [answer, prompt], plain),
-        (foresee_template, [answer, template], {**plain, "inputs": inputs}),
+        (whygen.forecast, [answer, prompt], plain),
+        (whygen.forecast, [answer, template], {**plain, "inputs": inputs}),
         (load_model, [answer], {}),
         (load_latent, [Tiny()], {}),
         (load_target, ["token-set"], {}),

@@ -1,4 +1,4 @@
-"""Coverage of the intervals of `explain_template`: for inputs like these, and for these alone.
+"""Coverage of the intervals of `explain_prompt` with ``inputs=``: for inputs like these, and for these alone.
 
 The whole call is made, on a model whose answer is a number: a sum over the sentences that a system prompt keeps, a
 product of the first two, and noise that is fresh for every call. What a sentence adds differs from input to input, by
@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+import whygen
 from benchmarks import record
 from benchmarks.partial import Row, Rows, arguments
-from whygen.prompt.inputs import explain_template
 from whygen.types import Chat, Limits, Message, Output, Request, Settings
 
 Floats = NDArray[np.float64]
@@ -78,7 +78,7 @@ def cells() -> list[Cell]:
 def held(cell: Cell, number: int, over: str) -> tuple[list[bool], list[bool], float]:
     """Which intervals hold the truth, which of those of units that do nothing do, and their mean width."""
     model = Sums(cell, number)
-    explanation = explain_template(
+    explanation = whygen.explain_prompt(
         model, Chat((Message("system", " ".join(f"Rule {unit} holds." for unit in range(cell.units))),)),
         inputs=[f"Wish {one}" for one in range(cell.inputs)], over=over, target=float, seed=number,
         budget=EACH[cell.units] * cell.inputs, cache=None, settings=Settings(temperature=1.0),

@@ -1,4 +1,4 @@
-"""Coverage of `explain_template` where answers are 0 or 1: by chance on every call, or odd once in a while.
+"""Coverage over the inputs of a template where answers are 0 or 1: by chance on every call, or odd once in a while.
 
 Four sentences are enumerated and ten sampled, over eight inputs. *By chance*: a call says 1 with a chance of .1, and
 more by each of the even sentences, another amount for each input (.05 to .25 with four sentences, .02 to .1 with ten).
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+import whygen
 from benchmarks import record
-from whygen.prompt.inputs import explain_template
 from whygen.types import Chat, Limits, Message, Output, Request, Settings
 
 INPUTS = 8
@@ -65,7 +65,7 @@ def row(units: int, odd: float | None, over: str, *, runs: int | None = None) ->
     for number in range(runs or RUNS[units]):
         model = Answers(units, odd, number)
         system = Message("system", " ".join(f"Rule {unit} holds." for unit in range(units)))
-        found = explain_template(
+        found = whygen.explain_prompt(
             model, Chat((system,)), inputs=[f"Wish {one}" for one in range(INPUTS)], over=over, target=float,
             seed=number, budget=EACH[units] * INPUTS, cache=None, settings=Settings(temperature=1.0),
         )  # fmt: skip

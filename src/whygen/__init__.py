@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from whygen.evaluation.compare import compare as compare
     from whygen.evaluation.evaluate import evaluate as evaluate
     from whygen.prompt.explain import explain_prompt as explain_prompt
-    from whygen.prompt.inputs import explain_template as explain_template
+    from whygen.prompt.forecast import Forecast as Forecast
+    from whygen.prompt.forecast import forecast as forecast
     from whygen.prompt.many import explain_targets as explain_targets
     from whygen.prompt.options import PromptOptions as PromptOptions
     from whygen.results import AnchorExplanation as AnchorExplanation
@@ -30,6 +31,7 @@ __all__ = [
     "AnchorExplanation",
     "Chat",
     "Edit",
+    "Forecast",
     "Message",
     "PromptExplanation",
     "PromptOptions",
@@ -40,7 +42,7 @@ __all__ = [
     "explain_anchors",
     "explain_prompt",
     "explain_targets",
-    "explain_template",
+    "forecast",
     "load",
 ]
 
@@ -48,6 +50,7 @@ _PLACES = {
     "AnchorExplanation": "results",
     "Chat": "types",
     "Edit": "types",
+    "Forecast": "prompt.forecast",
     "Message": "types",
     "PromptExplanation": "results",
     "PromptOptions": "prompt.options",
@@ -57,7 +60,7 @@ _PLACES = {
     "explain_anchors": "anchors.explain",
     "explain_prompt": "prompt.explain",
     "explain_targets": "prompt.many",
-    "explain_template": "prompt.inputs",
+    "forecast": "prompt.forecast",
     "load": "results",
 }
 """The module of each name."""

@@ -106,7 +106,7 @@ def test_a_model_with_a_chat_template_answers_chats(tmp_path: Path) -> None:
     explanation = explain(chat, uri, units="message", settings=settings)
     assert explanation.design == "enumerated"
     assert any(unit.attribution for unit in explanation.units)
-    over = whygen.explain_template(
+    over = whygen.explain_prompt(
         uri, Chat(chat.messages[:2]), inputs=["a boat", "the day", "Paris"], units="message", settings=settings,
         target="token-set", cache=None, over="these",
     )  # fmt: skip
@@ -117,9 +117,7 @@ def test_a_model_with_a_chat_template_answers_chats(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_counts_chats() -> None:
-    from whygen.prompt.foresee import foresee_prompt
-
-    forecast = foresee_prompt("planted/additive", CHAT, units="message", target="token-set")
+    forecast = whygen.forecast("planted/additive", CHAT, units="message", target="token-set")
     assert (forecast.units, forecast.calls) == (4, 18)
     assert explain(CHAT, units="message").calls.asked == 18
 

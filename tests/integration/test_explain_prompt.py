@@ -11,7 +11,6 @@ import whygen
 from whygen.calls import Budget, RunOptions
 from whygen.errors import BudgetError, DataError, ModelError, UsageError
 from whygen.models.planted import causes
-from whygen.prompt.foresee import foresee_prompt
 from whygen.types import Limits, Output, Request, Settings
 
 PROMPT = "Write about a fox and a piano near the castle, please."
@@ -159,7 +158,7 @@ def test_a_dry_run_foresees_what_a_model_that_samples_is_asked(prompt: str, opti
     differed = 0
     for seed in range(8):
         settings = Settings(temperature=1.0, seed=seed)
-        foreseen = foresee_prompt("planted/noisy", prompt, settings=settings, **told)
+        foreseen = whygen.forecast("planted/noisy", prompt, settings=settings, **told)
         explanation = whygen.explain_prompt("planted/noisy", prompt, settings=settings, cache=None, **told)
         assert foreseen.calls >= explanation.calls.asked
         if explanation.noise.differs:

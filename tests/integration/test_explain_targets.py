@@ -17,7 +17,6 @@ from whygen.encoders import nearby_encoder
 from whygen.errors import BudgetError, DataError, ModelError, UsageError
 from whygen.models import ModelOptions, load_model
 from whygen.models.planted.texts import SENTENCES, PlantedModel
-from whygen.prompt.foresee import foresee_prompt
 from whygen.prompt.targets import load_target
 from whygen.remote import Service
 from whygen.results import PromptExplanation
@@ -325,7 +324,7 @@ def test_a_server_on_this_machine_compares_by_its_own_embeddings_where_none_are_
     script = lambda received: action if "embeddings" in received.path else "ok"  # noqa: E731 - a script is a function
     with FaultServer(script, models=listed) as server:
         options = ModelOptions(base_url=server.url)
-        foresee_prompt("openai/test", "One two three.", budget=20, options=options)
+        whygen.forecast("openai/test", "One two three.", budget=20, options=options)
         assert not server.received
         found = whygen.explain_prompt("openai/test", "One two three.", budget=20, cache=None, options=options)
         assert found.target.name == target

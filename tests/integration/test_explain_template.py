@@ -13,7 +13,6 @@ from whygen.calls import Budget, RunOptions
 from whygen.errors import BudgetError, DataError, UnknownNameError, UsageError
 from whygen.models.python import batched
 from whygen.prompt.assemble import Interrupted
-from whygen.prompt.inputs import explain_template, foresee_template
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Chat, Failure, Limits, Message, Output, Request, Settings, Template
 
@@ -35,7 +34,7 @@ def teller(messages: Sequence[dict[str, str]]) -> str:
 def explain(model: object = teller, template: Chat | Template = CHAT, inputs=INPUTS, **options) -> PromptExplanation:
     options.setdefault("target", "token-set")
     options.setdefault("cache", None)
-    return explain_template(model, template, inputs=inputs, **options)
+    return whygen.explain_prompt(model, template, inputs=inputs, **options)
 
 
 def test_what_matters_for_every_input_and_what_for_some() -> None:
@@ -139,7 +138,7 @@ def test_masks_are_shared_and_the_budget_is_kept() -> None:
 
 
 def test_a_dry_run_counts_what_would_be_asked() -> None:
-    forecast = foresee_template(teller, CHAT, inputs=INPUTS, budget=640)
+    forecast = whygen.forecast(teller, CHAT, inputs=INPUTS, budget=640)
     explanation = explain(budget=640)
     assert forecast.calls == explanation.calls.asked <= 640
     assert forecast.units == 4
@@ -191,7 +190,7 @@ def test_a_bound_ends_the_run_with_what_it_had() -> None:
 
 
 def test_a_batch_for_each_input_is_refused_before_anything_is_asked() -> None:
-    for ask in (explain_template, foresee_template):
+    for ask in (whygen.explain_prompt, whygen.forecast):
         with pytest.raises(UsageError, match="16 batches, one after another"):
             ask(teller, CHAT, inputs=INPUTS, target="token-set", run=RunOptions(batch="provider"))
 

@@ -207,7 +207,7 @@ def test_the_json_alone_and_many_inputs_hold_no_answers(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="from its JSON file alone"):
         PromptExplanation.load(folder / "explanation.json").read()
     system = Chat((Message("system", "Tell a story. Name a fox."),))
-    over = whygen.explain_template("planted/additive", system, inputs=["snow", "rain"], target="tfidf", cache=None)
+    over = whygen.explain_prompt("planted/additive", system, inputs=["snow", "rain"], target="tfidf", cache=None)
     with pytest.raises(UsageError, match="over many inputs"):
         over.read(target="exact")
 

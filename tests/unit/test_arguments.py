@@ -90,7 +90,7 @@ def test_a_hint_that_is_no_plain_kind_is_left_alone() -> None:
         (lambda: whygen.explain_prompt(str, "a b", zzz=2), "takes no argument 'zzz'. It takes: budget, cache"),
         (lambda: whygen.explain_prompt("Tell a story"), "explain_prompt('demo/storyteller', 'Tell a story')"),
         (lambda: whygen.explain_anchors("demo/digits-vae", [1], refrence=3), "Did you mean reference=3?"),
-        (lambda: whygen.explain_template(str, Chat(()), input=["a"]), "Did you mean inputs=['a']?"),
+        (lambda: whygen.explain_prompt(str, Chat(()), input=["a"]), "Did you mean inputs=['a']?"),
         (lambda: Settings(temprature=1), "Settings takes no argument 'temprature'. Did you mean temperature=1?"),
         (lambda: Settings(0.5), "Settings: too many positional arguments. It takes nothing by position"),
         (lambda: Message("user"), "Message: missing a required argument: 'text'. It takes role and text and images"),

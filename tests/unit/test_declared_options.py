@@ -23,7 +23,6 @@ from whygen.errors import UsageError
 from whygen.prompt.as_game import as_game
 from whygen.prompt.distributions import DISTRIBUTIONS
 from whygen.prompt.estimands import ESTIMANDS
-from whygen.prompt.foresee import foresee_prompt
 from whygen.prompt.kernels import KERNELS
 from whygen.prompt.operators import OPERATORS, OperatorOptions
 from whygen.prompt.options import ForecastArguments, PromptArguments, PromptOptions
@@ -34,7 +33,7 @@ from whygen.prompt.surrogates import SURROGATES
 from whygen.prompt.targets import TARGETS
 from whygen.types import Settings
 
-DOORS = [whygen.explain_prompt, foresee_prompt, whygen.explain_targets, whygen.explain_template, as_game]
+DOORS = [whygen.explain_prompt, whygen.forecast, whygen.explain_targets, as_game]
 
 
 @documented
@@ -97,7 +96,7 @@ def test_every_field_is_an_option_with_words_for_people() -> None:
 
 
 @pytest.mark.parametrize(
-    ("door", "arguments"), [(whygen.explain_prompt, PromptArguments), (foresee_prompt, ForecastArguments)]
+    ("door", "arguments"), [(whygen.explain_prompt, PromptArguments), (whygen.forecast, ForecastArguments)]
 )
 def test_type_checkers_and_notebooks_see_the_same_arguments(door: Any, arguments: type) -> None:
     shown = inspect.signature(door).parameters

@@ -20,7 +20,6 @@ from whygen.media.pictures import read_picture
 from whygen.media.sounds import is_sound, read_sound
 from whygen.models import ModelOptions
 from whygen.models.diffusers.settings import picture_text
-from whygen.prompt.foresee import foresee_prompt
 from whygen.prompt.options import EDIT, PromptArguments
 from whygen.types import Edit, Picture, Settings, Sound, Video
 
@@ -73,7 +72,7 @@ def edit(
         "run": run_options(given),
     }
     if dry_run:
-        show_forecast(foresee_prompt(model, asked, **choices), as_json=as_json)
+        show_forecast(whygen.forecast(model, asked, **choices), as_json=as_json)
         return
     store, progress = common.store_path(cache, no_cache), common.progress_for(quiet, as_json=as_json)
     common.explained(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +18,9 @@ from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
 from whygen.prompt.chat_files import read_chat
-from whygen.prompt.foresee import Forecast, foresee_prompt
-from whygen.prompt.inputs import foresee_template
+from whygen.prompt.forecast import Forecast
 from whygen.prompt.options import TEXT, PromptArguments
 from whygen.prompt.units import Input
-from whygen.results import PromptExplanation
 from whygen.types import Chat, Settings, Template
 
 CHOICES = Offers(PromptArguments, TEXT)
@@ -88,20 +85,17 @@ def prompt(
     }
     if span is not None:
         choices["target"] = _with_span(choices.get("target"), span)
-    explain: Callable[..., PromptExplanation] = whygen.explain_prompt
-    foresee: Callable[..., Forecast] = foresee_prompt
     if inputs is None and over_inputs is not None:
         raise UsageError("--over goes with --inputs: leave it out, or give --inputs FILE.")
     if inputs is not None:
         asked, choices["inputs"] = _over(asked, inputs, choices)
         choices |= {} if over_inputs is None else {"over": over_inputs}
-        explain, foresee = whygen.explain_template, foresee_template
     if dry_run:
-        show_forecast(foresee(model, asked, **choices), as_json=as_json)
+        show_forecast(whygen.forecast(model, asked, **choices), as_json=as_json)
         return
     store, progress = common.store_path(cache, no_cache), common.progress_for(quiet, as_json=as_json)
     common.explained(
-        lambda: explain(model, asked, cache=store, progress=progress, **choices),
+        lambda: whygen.explain_prompt(model, asked, cache=store, progress=progress, **choices),
         out=out, as_json=as_json, quiet=quiet, cache=store, batch=given.get("batch"),
     )  # fmt: skip
 

@@ -107,7 +107,8 @@ def as_game(
     _check_read(chosen)
     check(prompt, chosen)
     session = open_session(
-        model, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress
+        model, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress,
+        run=None,
     )  # fmt: skip
     with ExitStack() as held:
         held.enter_context(session)

@@ -17,7 +17,7 @@ from whygen.prompt.plan import MOST_DRAWS, Plan
 from whygen.prompt.question import Question
 from whygen.prompt.reading import Meter, measured
 from whygen.stats.seeds import generator
-from whygen.types import Floats, Output
+from whygen.types import Floats, Masks, Output
 
 
 def ask(asker: Asker, question: Question) -> Answers:
@@ -151,3 +151,15 @@ def _unanswered(asker: Asker, missing: int, asked: int) -> BaseException:
         f"{failure.message}. estimand='loo' needs them all: pin what keeps the prompt valid, or use "
         f"estimand='banzhaf', which does without some. {cause(asker.failures)}"
     )
+
+
+def paid(design: Design, *, fresh: bool) -> Masks:
+    """The masks that calls are made for: each once, and never the whole prompt, whose repeats are there.
+
+    Where each row is asked anew (``fresh``: several draws, or answers that may differ), as `Asker.masks` does, all of
+    them; a single whole prompt among them is known.
+    """
+    full = np.asarray(design.masks.all(axis=1))
+    if not fresh:
+        return np.unique(design.masks[~full], axis=0)
+    return design.masks[~full] if full.sum() == 1 else design.masks

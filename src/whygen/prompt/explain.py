@@ -6,6 +6,7 @@ what came back, `reading` measures it, `estimands` attribute, `findings` joins b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from whygen.prompt.ask import ask
 from whygen.prompt.assemble import explained
 from whygen.prompt.edits import no_levels
 from whygen.prompt.findings import find
-from whygen.prompt.options import PromptArguments, PromptOptions, check_hierarchy, check_rounds, choose, takes
+from whygen.prompt.inputs import cut_over, explain_over
+from whygen.prompt.options import Over, PromptArguments, PromptOptions, check_hierarchy, check_rounds, choose, takes
 from whygen.prompt.question import check, check_cut
-from whygen.prompt.session import open_session
+from whygen.prompt.session import Opened, open_session
+from whygen.prompt.units import Input
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Edit, Settings, Source
 
@@ -29,6 +32,8 @@ def explain_prompt(
     model: object,
     prompt: Source,
     *,
+    inputs: Sequence[Input] | None = None,
+    over: Over = "like-these",
     preset: str | PromptOptions | None = None,
     encoder: AnyEncoder = "auto",
     settings: Settings | None = None,
@@ -46,6 +51,11 @@ def explain_prompt(
             its tokenizer (``(model, tokenizer)``) or a text pipeline, or a model object.
         prompt: the text to explain, a `Chat`, a `Template` with its values, or an `Edit`: a picture and the instruction
             that says how to change it.
+        inputs: for a template over many inputs: user messages, which are added to the `Chat` one by one, or dicts of
+            the open fields of the `Template`. The units are then parts of the template, and what is explained is the
+            mean over inputs. ``budget`` is for all of them together, 64 calls an input if it is left out; units are
+            sentences if they are left out (words, where the template is a single sentence).
+        over: what the intervals hold for, with inputs: inputs ``like-these``, or ``these`` and no others.
         preset: None for what is right, ``gsmile`` for what was published, or options of one's own.
         encoder: ``auto``, the name or folder of a sentence encoder, a file of word vectors, or an open encoder (many
             prompts, one loading). Where the answers are pictures: ``patches``, ``colour``, ``dinov2``, ``clip``, a
@@ -71,6 +81,13 @@ def explain_prompt(
         ModelError: if the model does not answer the prompt.
         Interrupted: a `KeyboardInterrupt` with the partial ``explanation``, when one came while masks were asked for.
     """
+    how = Opened(
+        encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress, run=run
+    )
+    if inputs is not None:
+        chosen, cut = cut_over(prompt, inputs, over, preset, choices, run=run)
+        with open_session(model, chosen, **how) as session:
+            return explain_over(cut, chosen, session, over=over)
     chosen = choose(preset, choices, prompt=prompt)
     check_rounds(chosen, run)
     if chosen.hierarchy is not None:
@@ -81,16 +98,10 @@ def explain_prompt(
         from whygen.prompt.hierarchy import explain_hierarchy
 
         check_hierarchy(chosen)
-        return explain_hierarchy(
-            model, prompt, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options,
-            progress=progress, run=run,
-        )  # fmt: skip
+        return explain_hierarchy(model, prompt, chosen, **how)
     check(prompt, chosen)
     check_cut(prompt, chosen)
-    with open_session(
-        model, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress,
-        run=run,
-    ) as session:  # fmt: skip
+    with open_session(model, chosen, **how) as session:
         question = session.question(prompt, chosen)
         asker = session.asker(question, session.runner(chosen.budget + question.plan.beside))
         found = find(ask(asker, question), question.plan, asker.meter, seed)

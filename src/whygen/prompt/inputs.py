@@ -1,4 +1,4 @@
-"""`explain_template`: which parts of a template matter over many inputs. METHODS A4.
+"""Which parts of a template matter over many inputs: ``explain_prompt(model, template, inputs=[...])``. METHODS A4.
 
 The units are parts of the template, the masks are shared over the inputs, and the game that is explained is the mean
 over inputs. What differs between inputs is always sent and never attributed. An interval can hold for the very inputs
@@ -11,40 +11,35 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from whygen._arguments import typed
-from whygen.calls import DEFAULT_STORE, Progress, RunOptions
-from whygen.encoders import TextEncoder
+from whygen.calls import RunOptions
 from whygen.errors import BudgetError, UnknownNameError, UsageError
-from whygen.models import ModelOptions
 from whygen.prompt.answers import Answers
 from whygen.prompt.ask import ask_design
-from whygen.prompt.asker import Asker, least_steady, steadiness
+from whygen.prompt.asker import Asker, least_steady
 from whygen.prompt.assemble import assemble, partial
 from whygen.prompt.designs import Design
 from whygen.prompt.effects import Effects
 from whygen.prompt.estimands import ESTIMANDS
 from whygen.prompt.findings import Findings
-from whygen.prompt.foresee import Forecast, forecast, paid
 from whygen.prompt.intervals import LIKE_THESE, Estimate, cross_fit
 from whygen.prompt.noise import ROUNDING, averaged
-from whygen.prompt.options import DEFAULT, TEMPLATE, PromptOptions, choose, unread
+from whygen.prompt.options import DEFAULT, TEMPLATE, Over, PromptOptions, choose, unread
 from whygen.prompt.plan import Plan
 from whygen.prompt.question import Question, check, prepare_units
 from whygen.prompt.reading import Meter, read
-from whygen.prompt.session import Session, foresight, open_session
+from whygen.prompt.session import Session
 from whygen.prompt.units import Input, Units, UnitsOver, split_over
 from whygen.results.prompt import InputRecord, PromptExplanation, Warned
 from whygen.stats.crossed import at_least, between_inputs, share_unseen, student_p, widened
 from whygen.stats.intervals import Interval, student_half_width
 from whygen.stats.seeds import generator
-from whygen.types import Chat, Floats, Settings, Template
+from whygen.types import Chat, Floats, Template
 
-OVER = ("like-these", "these")
+OVER: tuple[Over, ...] = ("like-these", "these")
 
 FEW_INPUTS = 6
 """Below this many inputs an interval over inputs like these is wide, and a warning says so."""
@@ -53,106 +48,52 @@ MANY = replace(DEFAULT, units="sentence")
 """What is chosen unless it is said otherwise."""
 
 
-@typed("template", options=PromptOptions)
-def explain_template(
-    model: object,
-    template: Template | Chat,
-    *,
-    inputs: Sequence[Input],
-    over: str = "like-these",
-    preset: PromptOptions = MANY,
-    encoder: str | TextEncoder = "auto",
-    settings: Settings | None = None,
-    seed: int = 0,
-    cache: Path | str | None = DEFAULT_STORE,
-    options: ModelOptions | None = None,
-    progress: Progress | None = None,
-    run: RunOptions | None = None,
-    **choices: Any,
-) -> PromptExplanation:
+def explain_over(cut: UnitsOver, chosen: PromptOptions, session: Session, *, over: Over) -> PromptExplanation:
     """Which parts of a template, such as the sentences of a system prompt, matter over many inputs.
 
     Args:
-        model: as in `explain_prompt`.
-        template: a chat (its system prompt, examples ...), to which each input is added as a user message; or a
-            `Template` whose open fields the inputs fill.
-        inputs: user messages, or dicts of the open fields.
-        over: what the intervals hold for: inputs ``like-these``, or ``these`` and no others.
-        preset: options of one's own.
-        encoder: ``auto``, the name or folder of a sentence encoder, or an open one.
-        settings: how to generate; greedy, 256 tokens by default.
-        seed: of the masks, the folds and the sign flips, and of sampling.
-        cache: file of recorded answers; None keeps them in memory.
-        options: device, precision and batch size of local models.
-        progress: where to report progress.
-        run: what the run may spend in calls, tokens or money, how fast, and how long.
-        **choices: as in `explain_prompt`. ``budget`` is for all inputs together and shared out evenly; 64 calls an
-            input if it is left out. ``units`` are sentences if they are left out, and words where the template is a
-            single sentence; ``estimand`` is any but ``local``, of the effect averaged over inputs.
+        cut: the template with each input, see `cut_over`.
+        chosen: the options, for all inputs together.
+        session: who is asked.
+        over: what the intervals hold for.
 
     Returns:
         A frozen explanation of the template; `PromptExplanation.inputs` holds the attributions for each input, and
         their mean is the attribution. A pair of masks counts only where every input's calls were answered.
 
     Raises:
-        UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
-        MissingError: if the model, an encoder or an extra is missing.
+        BudgetError: naming the smallest budget that works.
         ModelError: if the model does not answer the whole prompt of an input.
     """
-    _check_inputs(inputs)
-    _check_rounds(len(inputs), run)
-    chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
-    cut = _cut(template, inputs, chosen, kind=choices.get("units"))
-    check(cut.shown.text, chosen)
-    with open_session(
-        model, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress,
-        run=run,
-    ) as session:  # fmt: skip
-        question = _question(cut, chosen, session)
-        asker = session.asker(question, session.runner(chosen.budget))
-        findings, each = _findings(_ask(asker, cut, question, fewest=1 if over == "these" else 2), over)
+    question = question_over(cut, chosen, session)
+    asker = session.asker(question, session.runner(chosen.budget))
+    findings, each = _findings(_ask(asker, cut, question, fewest=1 if over == "these" else 2), over)
     return partial(_told(assemble(findings), cut.first(len(each)), each), findings.answers)
 
 
-@typed("template", options=PromptOptions)
-def foresee_template(
-    model: object,
-    template: Template | Chat,
-    *,
-    inputs: Sequence[Input],
-    over: str = "like-these",
-    preset: PromptOptions = MANY,
-    encoder: str | TextEncoder = "auto",
-    settings: Settings | None = None,
-    seed: int = 0,
-    options: ModelOptions | None = None,
-    run: RunOptions | None = None,
-    **choices: Any,
-) -> Forecast:
-    """Count the calls and tokens that `explain_template` would use with these arguments; nothing is sent.
+def cut_over(
+    template: object, inputs: Sequence[Input], over: str, preset: str | PromptOptions | None,
+    choices: Mapping[str, Any], *, run: RunOptions | None,
+) -> tuple[PromptOptions, UnitsOver]:  # fmt: skip
+    """The options for all inputs together, and the template in units with each input; checked before a model is opened.
+
+    Args:
+        template: a chat, to which each input is added as a user message; or a `Template` whose open fields they fill.
+        inputs: user messages, or dicts of the open fields.
+        over: what the intervals hold for: inputs ``like-these``, or ``these`` and no others.
+        preset: where the options begin; `MANY` if it is None.
+        choices: what to change of it. ``budget`` is shared out evenly; 64 calls an input if it is left out.
+        run: what the run may spend.
 
     Raises:
-        UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
-        MissingError: if the model or an extra is missing.
+        UsageError: for an argument that cannot work.
     """
     _check_inputs(inputs)
     _check_rounds(len(inputs), run)
-    chosen = _chosen(preset, choices, inputs=len(inputs), over=over)
+    chosen = _chosen(MANY if preset is None else preset, choices, inputs=len(inputs), over=over)
     cut = _cut(template, inputs, chosen, kind=choices.get("units"))
     check(cut.shown.text, chosen)
-    session = foresight(model, encoder=encoder, settings=settings, seed=seed, options=options, run=run)
-    question, sent = _question(cut, chosen, session), session.settings
-    alike = steadiness(session.model, sent, question.target, stated=chosen.model_noise == "none", differs=False)
-    design = question.design(alike)
-    masks = paid(design, fresh=alike != "known" or question.plan.options.draws > 1)
-    again = question.plan.redraws(design, alike)
-    prompts = [
-        prompt
-        for units in cut.each
-        for prompt in [units.prompt] * (question.plan.overhead + again)
-        + [question.operator.render(units, mask) for mask in masks] * question.plan.each
-    ]
-    return forecast(session.model, len(cut.shown), prompts, sent, run=run)
+    return chosen, cut
 
 
 def _check_inputs(inputs: object) -> None:
@@ -173,7 +114,7 @@ def _check_rounds(inputs: int, run: RunOptions | None) -> None:
         )
 
 
-def _chosen(preset: PromptOptions, choices: Mapping[str, Any], *, inputs: int, over: str) -> PromptOptions:
+def _chosen(preset: str | PromptOptions, choices: Mapping[str, Any], *, inputs: int, over: str) -> PromptOptions:
     """The options, for all inputs together; refuses what does not go with many inputs."""
     if over not in OVER:
         raise UnknownNameError("value of over", over, OVER)
@@ -190,11 +131,9 @@ def _chosen(preset: PromptOptions, choices: Mapping[str, Any], *, inputs: int, o
     return chosen
 
 
-def _cut(
-    template: Template | Chat, inputs: Sequence[Input], chosen: PromptOptions, *, kind: object | None
-) -> UnitsOver:
+def _cut(template: object, inputs: Sequence[Input], chosen: PromptOptions, *, kind: object | None) -> UnitsOver:
     """The template in units of the ``kind`` that was asked for; unless one was, a lone sentence is cut into words."""
-    if not isinstance(template, Template | Chat):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
+    if not isinstance(template, Template | Chat):
         raise UsageError(
             f"template is a {type(template).__name__}: give a Template with open fields, or a Chat such as "
             "Chat((Message('system', text),))."
@@ -207,7 +146,7 @@ def _cut(
     return cut
 
 
-def _question(cut: UnitsOver, chosen: PromptOptions, session: Session) -> Question:
+def question_over(cut: UnitsOver, chosen: PromptOptions, session: Session) -> Question:
     """What is asked of each input, with an even share of the budget, and the template as a plain text with spans."""
     shown = Units(cut.shown.text, cut.shown.pieces, cut.shown.sections)
     share = replace(chosen, budget=chosen.budget // len(cut.each))

@@ -22,7 +22,7 @@ from whygen.prompt.edits import REGIONS
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import OperatorLike, OperatorOptions
 from whygen.prompt.targets import TargetLike, brought_target
-from whygen.prompt.units import Kind
+from whygen.prompt.units import Input, Kind
 from whygen.results.estimands import EstimandName
 from whygen.types import Edit, Settings, Source
 
@@ -39,6 +39,8 @@ KernelName: TypeAlias = Literal["dropped", "embedding", "word-mover", "letters"]
 SurrogateName: TypeAlias = Literal[
     "auto", "ridge", "ols", "lasso", "bayesian-ridge", "kernel-ridge", "pairs", "adaptive", "boosting"
 ]
+Over: TypeAlias = Literal["like-these", "these"]
+"""What intervals over many inputs hold for: inputs like the given ones, or these and no others."""
 DistributionName: TypeAlias = Literal["energy", "mmd", "optimal-transport", "sinkhorn"]
 
 TEXT, EDIT, HIERARCHY, TEMPLATE, GAME, EVALUATE = "text", "edit", "hierarchy", "template", "game", "evaluate"
@@ -336,8 +338,10 @@ class PromptOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastArguments(PromptOptions):
-    """What `foresee_prompt` takes by name. Only the signature is used: editors complete what it shows."""
+    """What `forecast` takes by name. Only the signature is used: editors complete what it shows."""
 
+    inputs: Sequence[Input] | None = None
+    over: Over = "like-these"
     preset: str | PromptOptions | None = None  # pyright: ignore[reportIncompatibleVariableOverride] - or an object
     encoder: Annotated[
         AnyEncoder,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from whygen.calls import DEFAULT_STORE, Progress, Runner, RunOptions, Store, make_runner, open_store
 from whygen.encoders import AnyEncoder
@@ -99,45 +100,30 @@ class Session:
         return Asker(runner, self.model, question.units, ready, question.target, self.settings, stated)
 
 
-def open_session(
-    model: object,
-    chosen: PromptOptions,
-    *,
-    encoder: AnyEncoder,
-    settings: Settings | None,
-    seed: int,
-    cache: Path | str | None = None,
-    options: ModelOptions | None = None,
-    progress: Progress | None = None,
-    run: RunOptions | None = None,
-) -> Session:
-    """Open the model, and find its encoder.
+class Opened(TypedDict):
+    """What a session is opened with, see `Session`."""
 
-    Args:
-        model: what `load_model` takes.
-        chosen: whose target may need an encoder.
-        encoder: as in `explain_prompt`, and so are all that follow.
-        settings: how to generate; greedy if left out.
-        seed: of everything random.
-        cache: file of recorded answers.
-        options: of local models.
-        progress: where to report progress.
-        run: what the run may spend.
+    encoder: AnyEncoder
+    settings: Settings | None
+    seed: int
+    cache: Path | str | None
+    options: ModelOptions | None
+    progress: Progress | None
+    run: RunOptions | None
+
+
+def open_session(model: object, chosen: PromptOptions, **how: Unpack[Opened]) -> Session:
+    """Open the model, and find the encoder that the target needs.
 
     Raises:
         MissingError: if the model is missing.
     """
-    box = load_model(model, options or ModelOptions())
+    box = load_model(model, how["options"] or ModelOptions())
+    encoder = find_encoder(how["encoder"], chosen, box) or how["encoder"]
     return Session(
-        model=box,
-        encoder=find_encoder(encoder, chosen, box) or encoder,
-        settings=settings or Settings(seed=seed),
-        seed=seed,
-        cache=cache,
-        options=options,
-        progress=progress,
-        run=run,
-    )
+        model=box, encoder=encoder, settings=how["settings"] or Settings(seed=how["seed"]), seed=how["seed"],
+        cache=how["cache"], options=how["options"], progress=how["progress"], run=how["run"],
+    )  # fmt: skip
 
 
 def foresight(

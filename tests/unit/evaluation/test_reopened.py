@@ -285,7 +285,7 @@ def test_what_was_not_kept_is_refused_by_name(metric: str) -> None:
 
 def test_templates_over_many_inputs_give_the_figures_that_ask_nothing() -> None:
     system = Chat((Message("system", "Tell a story. Name a fox. Be quiet."),))
-    found = whygen.explain_template(
+    found = whygen.explain_prompt(
         "planted/additive", system, inputs=["about a harbour", "about snow"], target="token-set", cache=None
     )
     judged = evaluate(found, labels=[1, 1, 0], budget=900, cache=None)

@@ -8,7 +8,6 @@ import pytest
 
 import whygen
 from whygen.errors import UsageError
-from whygen.prompt.foresee import foresee_prompt
 
 PROMPT = "tell a short story about the old house"
 
@@ -34,7 +33,7 @@ def test_paraphrases_are_asked_of_the_model_that_is_named_and_counted_beforehand
 
     choices = {"operator": "paraphrase", "paraphraser": otherwise, "units": "sentence", "target": "edit"}
     text = "The fox ran. The boat sank. It rained."
-    assert foresee_prompt("planted/additive", text, **choices).helping_calls == 3  # type: ignore[arg-type]
+    assert whygen.forecast("planted/additive", text, **choices).helping_calls == 3  # type: ignore[arg-type]
     assert asked == []
     explanation = whygen.explain_prompt("planted/additive", text, cache=None, **choices)  # type: ignore[arg-type]
     assert len(asked) == 3

@@ -8,7 +8,6 @@ import pytest
 
 import whygen
 from whygen.errors import UnknownNameError, UsageError
-from whygen.prompt.foresee import foresee_prompt
 from whygen.prompt.options import GSMILE, PromptOptions, choose
 
 
@@ -32,7 +31,7 @@ def test_a_scale_over_the_run_is_for_local_alone() -> None:
 
 
 def test_the_forecast_of_a_preset_counts_its_masks() -> None:
-    forecast = foresee_prompt(
+    forecast = whygen.forecast(
         "planted/additive", "a fox ran far away from here", preset="gsmile", target="edit", kernel="dropped"
     )
     assert forecast.calls == 66  # the full mask was drawn, and costs nothing beyond the repeats
@@ -44,7 +43,7 @@ def test_a_hierarchy_is_one_option_and_refuses_what_it_cannot_read() -> None:
     assert explanation.tree is not None
     with pytest.raises(UsageError, match="does not go with keep, draws"):
         whygen.explain_prompt("planted/additive", text, hierarchy="auto", draws=2, keep=0.8, cache=None)
-    assert foresee_prompt("planted/additive", text, hierarchy="auto", budget=256).calls == 256
+    assert whygen.forecast("planted/additive", text, hierarchy="auto", budget=256).calls == 256
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.9])
@@ -55,6 +54,6 @@ def test_a_dry_run_counts_the_calls_that_are_made(estimand: str, draws: int, kee
         pytest.skip("Shapley values have no keep probability")
     text = "one two please three four five"
     choices = {"estimand": estimand, "draws": draws, "keep": keep, "budget": 60, "target": "token-set"}
-    forecast = foresee_prompt(str.upper, text, **choices)  # type: ignore[arg-type]
+    forecast = whygen.forecast(str.upper, text, **choices)  # type: ignore[arg-type]
     found = whygen.explain_prompt(str.upper, text, cache=None, **choices)  # type: ignore[arg-type]
     assert forecast.calls == found.calls.made

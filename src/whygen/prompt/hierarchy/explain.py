@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Unpack, cast
 
 import numpy as np
 
-from whygen.calls import Progress, RunOptions
 from whygen.encoders import TextEncoder
 from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
-from whygen.models import Model, ModelOptions, timed_kind
+from whygen.models import Model, timed_kind
 from whygen.prompt.asker import Asker
 from whygen.prompt.designs import MAX_ENUMERATED, fits_enumeration
 from whygen.prompt.estimands import ESTIMANDS
@@ -26,13 +25,13 @@ from whygen.prompt.operators import load_operator
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import REDRAWS, Plan
 from whygen.prompt.question import Question, encoder_for, encoder_of_texts
-from whygen.prompt.session import open_session
+from whygen.prompt.session import Opened, open_session
 from whygen.prompt.surrogates import load_surrogate
 from whygen.prompt.targets import Continues, load_target
 from whygen.prompt.units import check_source, split
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
-from whygen.types import Floats, Masks, Settings, Source
+from whygen.types import Floats, Masks, Source
 
 WORTH = 1e-6
 """Without a tolerance, a part is not opened for less than this share of the largest effect: that is rounding."""
@@ -45,14 +44,7 @@ def explain_hierarchy(
     model: object,
     prompt: Source,
     chosen: PromptOptions,
-    *,
-    encoder: str | TextEncoder,
-    settings: Settings | None,
-    seed: int,
-    cache: Path | str | None,
-    options: ModelOptions | None,
-    progress: Progress | None,
-    run: RunOptions | None,
+    **how: Unpack[Opened],
 ) -> PromptExplanation:
     """Which parts of a long prompt drove what the model answered: coarse parts first, then inside those that matter.
 
@@ -63,13 +55,7 @@ def explain_hierarchy(
         model: what `load_model` takes.
         prompt: the text to explain.
         chosen: the options. Calls grow with the number of opened parts, not with the number of words.
-        encoder: as in `explain_prompt`, and so are all that follow.
-        settings: how to generate.
-        seed: of masks, folds and sign flips, and of sampling.
-        cache: file of recorded answers.
-        options: of local models.
-        progress: where to report progress.
-        run: what the run may spend.
+        **how: what a session is opened with.
 
     Returns:
         An explanation whose units are the finest parts that were opened to, with its ``tree``.
@@ -86,7 +72,7 @@ def explain_hierarchy(
     levels = parse_levels(chosen.hierarchy or "auto")
     parts = split(prompt, levels[-1], pin=chosen.pin)
     skeleton = lay_out(parts, levels)
-    named = isinstance(chosen.target, str)
+    named, encoder, seed = isinstance(chosen.target, str), cast("str | TextEncoder", how["encoder"]), how["seed"]
     goal = load_target(chosen.target, encoder=encoder if named else "auto")
     if isinstance(goal, Continues):
         raise UsageError(
@@ -97,10 +83,7 @@ def explain_hierarchy(
     chosen = replace(chosen, units=levels[-1], surrogate=surrogate)
     plan = Plan(options=chosen, surrogate=load_surrogate(surrogate), verb=goal.verb, encoder=encoder)
     _check_budget(skeleton, plan)
-    with open_session(
-        model, chosen, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress,
-        run=run,
-    ) as session:  # fmt: skip
+    with open_session(model, chosen, **how) as session:
         _check_answers(session.model, chosen)
         operator = load_operator(chosen.operator, chosen.operator_options)
         if operator.by_settings:

@@ -6,25 +6,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from whygen.calls import RunOptions
 from whygen.calls.spending import promised, worst_case
 from whygen.encoders import AnyEncoder
 from whygen.errors import DataError, UsageError
 from whygen.models import ChecksRequests, HasContext, Model, ModelOptions
 from whygen.models.prices import Price, batch_price_of, price_of
+from whygen.prompt.ask import paid
 from whygen.prompt.asker import steadiness
 from whygen.prompt.designs import Design
 from whygen.prompt.edits import no_levels
 from whygen.prompt.hierarchy.skeleton import parse_levels
+from whygen.prompt.inputs import cut_over, question_over
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators.base import Unprepared
-from whygen.prompt.options import ForecastArguments, PromptOptions, check_hierarchy, check_rounds, choose, takes
+from whygen.prompt.options import ForecastArguments, Over, PromptOptions, check_hierarchy, check_rounds, choose, takes
 from whygen.prompt.question import Question, check, check_cut, prepare
-from whygen.prompt.session import foresight
-from whygen.prompt.units import Sent, split
-from whygen.types import Edit, Masks, Request, Settings, Source
+from whygen.prompt.session import Session, foresight
+from whygen.prompt.units import Input, Sent, UnitsOver, split
+from whygen.types import Edit, Request, Settings, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +54,12 @@ class Forecast:
 
 
 @takes(ForecastArguments, "prompt")
-def foresee_prompt(
+def forecast(
     model: object,
     prompt: Source,
     *,
+    inputs: Sequence[Input] | None = None,
+    over: Over = "like-these",
     preset: str | PromptOptions | None = None,
     encoder: AnyEncoder = "auto",
     settings: Settings | None = None,
@@ -72,6 +74,11 @@ def foresee_prompt(
         UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if the model or an extra is missing.
     """
+    if inputs is not None:
+        chosen, cut = cut_over(prompt, inputs, over, preset, choices, run=run)
+        session = foresight(model, encoder=encoder, settings=settings, seed=seed, options=options, run=run)
+        question = question_over(cut, chosen, session)
+        return count(session.model, len(cut.shown), _over(cut, question, session), session.settings, run=run)
     chosen = choose(preset, choices, prompt=prompt)
     check_rounds(chosen, run)
     prices = price_of if run is None or run.batch is None else batch_price_of
@@ -85,7 +92,7 @@ def foresee_prompt(
             raise no_levels(chosen.hierarchy)
         check_hierarchy(chosen)
         parts = split(prompt, parse_levels(chosen.hierarchy)[-1], pin=chosen.pin)
-        return forecast(box, len(parts), [parts.prompt] * chosen.budget, sent, prices=prices, run=run)
+        return count(box, len(parts), [parts.prompt] * chosen.budget, sent, prices=prices, run=run)
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     alike = steadiness(box, sent, question.target, stated=chosen.model_noise == "none", differs=False)
     whole, plan = question.units.prompt, question.plan
@@ -94,7 +101,22 @@ def foresee_prompt(
     again = plan.redraws(design, alike)
     prompts = [whole] * (plan.overhead + plan.beside + (again - plan.unasked(design)) * plan.texts) + masked * plan.each
     helping = question.operator.calls(question.units)
-    return forecast(box, len(question.units), prompts, sent, helping=helping, prices=prices, run=run)
+    return count(box, len(question.units), prompts, sent, helping=helping, prices=prices, run=run)
+
+
+def _over(cut: UnitsOver, question: Question, session: Session) -> list[Sent]:
+    """The prompts that are sent for all inputs."""
+    plan, stated = question.plan, question.plan.options.model_noise == "none"
+    alike = steadiness(session.model, session.settings, question.target, stated=stated, differs=False)
+    design = question.design(alike)
+    masks = paid(design, fresh=alike != "known" or plan.options.draws > 1)
+    again = plan.redraws(design, alike)
+    return [
+        prompt
+        for units in cut.each
+        for prompt in [units.prompt] * (plan.overhead + again)
+        + [question.operator.render(units, mask) for mask in masks] * plan.each
+    ]
 
 
 def _masked(question: Question, design: Design, alike: Steadiness) -> list[Sent]:
@@ -111,19 +133,7 @@ def _masked(question: Question, design: Design, alike: Steadiness) -> list[Sent]
     return prompts if fresh else list(dict.fromkeys(prompts))
 
 
-def paid(design: Design, *, fresh: bool) -> Masks:
-    """The masks that calls are made for: each once, and never the whole prompt, whose repeats are there.
-
-    Where each row is asked anew (``fresh``: several draws, or answers that may differ), as `Asker.masks` does, all of
-    them; a single whole prompt among them is known.
-    """
-    full = np.asarray(design.masks.all(axis=1))
-    if not fresh:
-        return np.unique(design.masks[~full], axis=0)
-    return design.masks[~full] if full.sum() == 1 else design.masks
-
-
-def forecast(
+def count(
     model: Model,
     units: int,
     prompts: Sequence[Sent],
