@@ -65,7 +65,7 @@ def ask_design(asker: Asker, design: Design, question: Question) -> Answers:
     first += [(None,) * draws] * (len(prompts) - len(first))
     answers = asker.answers(design, prompts, first, stands=stands, empty=empty)
     if not plan.estimand.samples and not answers.alive.all():
-        raise _unanswered(asker, int((~answers.alive).sum()), len(first))
+        raise _unanswered(asker, plan.estimand.name, int((~answers.alive).sum()), len(first))
     again = _again(asker, answers, plan, question.seed)
     whole = asker.answers(design, prompts, first, stands=stands, again=again, empty=empty, stopped=stopped)
     return replace(whole, notices=asker.notices)
@@ -142,13 +142,13 @@ def _again(asker: Asker, answers: Answers, plan: Plan, seed: int) -> list[Draws]
     return [tuple(draws) for draws in found]
 
 
-def _unanswered(asker: Asker, missing: int, asked: int) -> BaseException:
+def _unanswered(asker: Asker, estimand: str, missing: int, asked: int) -> BaseException:
     if asker.ended is not None:
         return asker.ended
     failure = asker.failures[0]
     return ModelError(
         f"{asker.model.uri} did not answer {missing} of {asked} prompts that lack a unit ({failure.kind}): "
-        f"{failure.message}. estimand='loo' needs them all: pin what keeps the prompt valid, or use "
+        f"{failure.message}. estimand={estimand!r} needs them all: pin what keeps the prompt valid, or use "
         f"estimand='banzhaf', which does without some. {cause(asker.failures)}"
     )
 

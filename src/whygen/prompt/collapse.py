@@ -66,6 +66,13 @@ def collapsed(observed: Effects, repeats: Floats, reach: float = 0.0) -> Collaps
     return Collapse(kind, len(effects), groups, max(reach, apart if kind == "lost" else 0.0))
 
 
+def one_effect(observed: Effects) -> Collapse | None:
+    """Whether all masks of a run have one effect, the whole prompt among them where it is one."""
+    collapse = collapsed(observed, observed.whole, observed.reach)
+    lacking = bool((observed.masks.sum(axis=1) < observed.n).all())
+    return collapse if collapse is not None and (lacking or collapse.kind == "unchanged") else None
+
+
 def collapsed_estimate(observed: Effects, collapse: Collapse) -> Estimate:
     """No sampled mask says which unit matters: a bound for each, where it is known how far effects can be apart.
 

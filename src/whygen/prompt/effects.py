@@ -164,6 +164,12 @@ class Effects:
         members = np.where(chance > 0.0, members, 0.0)  # a design by size draws no mask of some sizes
         return Population(stratum, members, chance[stratum] / members[stratum])
 
+    def is_complete(self) -> bool:
+        """Whether the masks are all that the design draws from."""
+        population = self.population()
+        everything = np.ones(len(self), dtype=bool)
+        return population is not None and bool((population.asked(everything) >= population.members).all())
+
     def importance(self) -> NDArray[np.float64]:
         """Weight of each row in a least-squares fit, shape ``(m,)``, mean one.
 

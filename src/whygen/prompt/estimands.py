@@ -17,7 +17,7 @@ import numpy as np
 
 from whygen.errors import BudgetError, UnknownNameError, UsageError
 from whygen.prompt import designs, exact, intervals, relevance
-from whygen.prompt.collapse import Collapse, collapsed, collapsed_estimate
+from whygen.prompt.collapse import collapsed_estimate, one_effect
 from whygen.prompt.crossfit import FEWEST_GROUPS, CrossFit, cross_fit
 from whygen.prompt.designs import Design, Halves, Repeats
 from whygen.prompt.effects import Effects
@@ -243,9 +243,9 @@ class _Scored(Estimand):
         return exact.stratified_estimate(effects, population, noise)
 
     def _estimate(self, effects: Effects, fitting: Fitting) -> Estimate:
-        if is_complete(effects):
+        if effects.is_complete():
             return self.from_all(effects, effects.noise)
-        if (collapse := _one_effect(effects)) is not None:
+        if (collapse := one_effect(effects)) is not None:
             return collapsed_estimate(effects, collapse)
         effects, middle = _centred(effects)
         if (groups := len(np.unique(effects.groups))) < FEWEST_GROUPS:
@@ -262,7 +262,7 @@ class _Scored(Estimand):
         return replace(estimate, predicted=estimate.predicted + middle, fitted=estimate.fitted + middle)
 
     def interval(self, effects: Effects, fitting: Fitting) -> Interval | None:
-        if (collapse := _one_effect(effects)) is not None:
+        if (collapse := one_effect(effects)) is not None:
             return collapsed_estimate(effects, collapse).interval
         effects, middle = _centred(replace(effects, drawn_from=math.inf))
         fit = cross_fit(effects, fitting.surrogate, generator(fitting.seed, "folds"))
@@ -395,10 +395,10 @@ class Local(Estimand):
 
     def _estimate(self, effects: Effects, fitting: Fitting) -> Estimate:
         del fitting
-        if (collapse := _one_effect(effects)) is not None:
+        if (collapse := one_effect(effects)) is not None:
             return collapsed_estimate(effects, collapse)
         effects, _ = _centred(effects)
-        return self.from_all(effects, effects.noise if is_complete(effects) else None)
+        return self.from_all(effects, effects.noise if effects.is_complete() else None)
 
 
 class LeaveOneOut(Estimand):
@@ -460,23 +460,9 @@ def load_estimand(name: str) -> Estimand:
     return ESTIMANDS[name]
 
 
-def is_complete(effects: Effects) -> bool:
-    """Whether the masks are all that the design draws from."""
-    population = effects.population()
-    everything = np.ones(len(effects), dtype=bool)
-    return population is not None and bool((population.asked(everything) >= population.members).all())
-
-
 def _span(effects: Effects, at_whole: float) -> float:
     """How far effects may be apart: as far as the target lets them, else as far as they were."""
     return max(effects.reach, float(np.ptp(np.append(effects.values, at_whole))))
-
-
-def _one_effect(effects: Effects) -> Collapse | None:
-    """Whether all masks, the whole ones too, have one effect."""
-    collapse = collapsed(effects, effects.whole, effects.reach)
-    complete = bool((effects.masks.sum(axis=1) < effects.n).all())
-    return collapse if collapse is not None and (complete or collapse.kind == "unchanged") else None
 
 
 def _centred(observed: Effects) -> tuple[Effects, float]:
