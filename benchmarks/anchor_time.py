@@ -88,11 +88,13 @@ def run(data: Path, *, size: Size | None = None, keep: Callable[[dict[str, Any]]
     }
     everything, rows, figures = images(mnist, max(size.counts)), list[dict[str, Any]](), dict[str, Any]()
     for options in modes.values():  # what is imported or opened once is not counted
-        explain_anchors(module, everything[: size.counts[0]], **options)
+        explain_anchors(module, everything[: size.counts[0]], cache=None, **options)
     for count in size.counts:
         for repeat in range(size.repeats if count <= size.repeated_up_to else 1):
             for mode, options in modes.items():
-                found, seconds = timed(lambda n=count, more=options: explain_anchors(module, everything[:n], **more))
+                found, seconds = timed(
+                    lambda n=count, more=options: explain_anchors(module, everything[:n], cache=None, **more)
+                )
                 rows.append({"mode": mode, "n": count, "repeat": repeat, **found.details.seconds, "all": seconds})
         print(rows[-2], rows[-1], flush=True)
         figures = {

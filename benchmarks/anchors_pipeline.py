@@ -69,7 +69,9 @@ def overhead(model: LatentModel, mnist: Mnist) -> dict[str, Any]:
                     model.decode(mean)
 
     def explained() -> None:
-        explain_anchors(model, mnist.test_images, labels=mnist.test_labels, reference=reference, draws=DRAWS)
+        explain_anchors(
+            model, mnist.test_images, labels=mnist.test_labels, reference=reference, draws=DRAWS, cache=None
+        )
 
     pairs = [(_seconds(bare), _seconds(explained)) for _ in range(REPEATS)]
     return {

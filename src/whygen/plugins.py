@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from whygen.errors import MissingError, UsageError
 from whygen.safe import is_stop, says
@@ -220,3 +220,15 @@ def identity(group: str, name: str) -> dict[str, str] | None:
     if plugin is None or plugin.entry.dist is None:
         return None
     return {"entry": plugin.value, "package": plugin.entry.dist.name, "version": plugin.entry.dist.version}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFunction:
+    """A function by its name, with what identifies it: what it works out can be recorded."""
+
+    function: Callable[..., Any]
+    name: str
+    identity: Mapping[str, str] | None
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.function(*arguments)

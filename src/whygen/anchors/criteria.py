@@ -85,6 +85,9 @@ def open_encoder(
         found = brought_encoder(encoder)
         if found is None:
             return load_image_encoder(encoder)
+        if callable(found) and not isinstance(found, ImageEncoder):
+            known = plugins.identity(plugins.ENCODERS, encoder)
+            return plugins.NamedFunction(cast("Callable[..., Any]", found), encoder, known)
         encoder = cast("ImageEncoder", found)  # or whatever it is: told below
     if encoder is None or callable(encoder) or isinstance(encoder, ImageEncoder):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not typed
         return encoder

@@ -194,18 +194,6 @@ def of_bytes(array: NDArray[np.uint8]) -> list[Any]:
     return json.loads(array.tobytes())
 
 
-@dataclass(frozen=True, slots=True)
-class NamedFunction:
-    """A function by its URI, with what identifies it: what it works out can be recorded."""
-
-    function: Callable[..., Any]
-    name: str
-    identity: Mapping[str, JsonValue] | None
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self.function(*arguments)
-
-
 def identified(thing: object, run: str | None) -> JsonValue:
     """What makes a criterion, an encoder or a function do what it does, as far as it can be known.
 

@@ -12,14 +12,13 @@ import typer
 
 import whygen
 from whygen.anchors.explain import foresee_anchors
-from whygen.anchors.recording import NamedFunction
 from whygen.anchors.work import AnchorForecast
 from whygen.calls import RunOptions
 from whygen.cli import common
 from whygen.cli.options import Given, Offers, made, with_options
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
-from whygen.plugins import imported, source_of
+from whygen.plugins import NamedFunction, imported, source_of
 from whygen.texts import read_text_file
 
 DIGITS = "demo/digits-vae"

@@ -1,0 +1,12 @@
+"""How much of the package one explanation of anchors walks through: a newcomer reads these files, and no more."""
+
+from benchmarks.anchor_scores import walked
+
+FILES, OF_THE_WING = 44, 23
+"""What it is today; docs/decisions/0024-scores.md says why it is not fewer."""
+
+
+def test_an_explanation_walks_through_no_more_files_than_it_did() -> None:
+    walk = walked()
+    assert walk["files"] <= FILES
+    assert walk["of the wing"] <= OF_THE_WING
