@@ -84,6 +84,9 @@ def _as_images(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 def check_encoder(encoder: object, *, media: OutputKind = "text", texts: Sequence[str] = TEXTS, seed: int = 0) -> None:
     """That an encoder makes vectors of what models answer with, each by itself.
 
+    Of an encoder that remembers what it encoded, whether a vector depends on others cannot be seen: check it without
+    its memory too.
+
     Args:
         encoder: a name, ``py/package.module:callable``, an encoder, or a function from texts to vectors.
         media: what it encodes.

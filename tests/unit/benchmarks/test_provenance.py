@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,20 @@ def test_a_result_names_its_commit_its_code_and_its_options(tmp_path: Path, monk
     assert found["options"]["prompt"]["budget"] == 64
     assert stale.why_stale(tmp_path / "sums.json") is None
     assert "cli" not in found["code"]
+
+
+INSIDES = re.compile(
+    r"(?m)^\s*(?:from|import) whygen\.prompt(?:\.| import )"
+    r"(?:answers|asker|collapse|designs|effects|exact|fidelity|findings|gsmile|intervals|kernels|noise|plan|stopping|"
+    r"surrogates|weighted)\b"
+)
+"""What only `whygen.lab` touches."""
+
+
+def test_benchmarks_measure_estimators_through_the_laboratory() -> None:
+    files = sorted(Path(record.__file__).parent.rglob("*.py"))
+    assert len(files) > 50
+    deep = {file.name for file in files if INSIDES.search(file.read_text(encoding="utf-8"))}
+    assert not deep
+    assert INSIDES.search("from whygen.prompt import designs, exact")
+    assert INSIDES.search("from whygen.prompt.effects import Effects")

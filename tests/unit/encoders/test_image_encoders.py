@@ -13,6 +13,7 @@ from whygen import distances
 from whygen.encoders import ImageEncoder, load_image_encoder
 from whygen.errors import MissingError
 from whygen.media import pictures
+from whygen.testing import check_encoder
 from whygen.types import Picture
 
 
@@ -27,18 +28,8 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return load_image_encoder(request.param)
 
 
-def test_shapes_and_neighbours(encoder: ImageEncoder) -> None:
-    given = [noise(0), noise(1), noise(0), noise(2, width=9, height=33)]
-    for encode in (encoder.images, encoder.means):
-        together = encode(given)
-        assert together.shape[0] == 4
-        assert together[0] == pytest.approx(together[2], abs=1e-6)
-        for each, row in zip(given, together, strict=True):
-            assert encode([each])[0] == pytest.approx(row, abs=1e-5)
-    for each, points in zip(given, encoder.patches(given), strict=True):
-        assert points.ndim == 2
-        assert len(points) >= 1
-        assert encoder.patches([each])[0] == pytest.approx(points, abs=1e-5)
+def test_it_is_an_encoder_of_pictures(encoder: ImageEncoder) -> None:
+    check_encoder(encoder, media="picture")
 
 
 def test_another_picture_is_elsewhere_and_the_same_is_at_zero(encoder: ImageEncoder) -> None:
