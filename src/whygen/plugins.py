@@ -58,6 +58,11 @@ class Plugin:
     package: str = ""
     entry: metadata.EntryPoint = field(kw_only=True, repr=False, compare=False)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether whygen brings it itself, through the same door."""
+        return self.value.startswith("whygen.")
+
     def load(self, read: Callable[[object], T]) -> T:
         """What `read` makes of what it loads.
 
@@ -102,7 +107,7 @@ def left_out(group: str, own: Collection[str] = ()) -> Iterator[tuple[str, str]]
     """Plug-ins whose name is taken, each with a sentence that says so."""
     taken, left = _found(group)
     for plugin in [*(plugin for name, plugin in taken.items() if name in own), *left]:
-        mine = plugin.name in own or taken[plugin.name].value.startswith("whygen.")
+        mine = plugin.name in own or taken[plugin.name].is_own
         whose = "whygen has one" if mine else f"{taken[plugin.name].value} is one"
         what = DOORS[plugin.group]
         yield plugin.name, f"The {what} {plugin.name!r} ({plugin.value}) is left out: {whose} of this name."

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -207,6 +208,27 @@ def test_no_package_changes_a_name_of_whygen(group: str, name: str, capsys: pyte
     _, out, _ = told(capsys, "doctor", "--json")
     left = [finding["text"] for finding in json.loads(out)["findings"] if not finding["ok"]]
     assert sum(f"{name!r} (shout_models:" in text and "whygen has one of this name" in text for text in left) == 1
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_provider_that_raises_while_it_opens_says_so_and_lists_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = told(capsys, "prompt", "moody/any", "a red fox", "--no-cache")
+    why = "The provider 'moody' (shout_models:moody) raised SystemExit: not in the mood when it opened moody/any."
+    assert (code, why in err) == (2, True), err
+    _, out, _ = told(capsys, "models", "--json")
+    assert {"name": "moody", "summary": "opens nothing", "names": []} in json.loads(out)["providers"]
+
+
+def test_of_two_packages_the_first_by_its_value_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [EntryPoint("dots", value, plugins.OPERATORS) for value in ("zeta:dots", "alpha:dots", "zeta:dots")]
+    monkeypatch.setattr(plugins.metadata, "entry_points", lambda group: given)
+    plugins._found.cache_clear()
+    try:
+        assert [plugin.value for plugin in plugins.entries(plugins.OPERATORS).values()] == ["alpha:dots"]
+        left = [("dots", "The operator 'dots' (zeta:dots) is left out: alpha:dots is one of this name.")]
+        assert list(plugins.left_out(plugins.OPERATORS)) == left
+    finally:
+        plugins._found.cache_clear()
 
 
 @pytest.mark.usefixtures("installed")

@@ -142,7 +142,7 @@ def _plugins() -> Iterator[Finding]:
         yield Finding("provider", False, why)
     for name, provider in providers().items():
         plugin = plugins.entries(plugins.MODELS)[name]
-        if not plugin.value.startswith("whygen."):
+        if not plugin.is_own:
             yield Finding(f"provider {name}", True, f"{provider.summary} ({plugin.value})")
     for group, (own, opened) in doors.items():
         what = plugins.DOORS[group]

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from whygen.cli import common
 from whygen.models import broken_providers, providers
+from whygen.models.registry import known_names
 
 
 def models(as_json: common.AsJson = False, debug: common.Debug = False) -> None:
@@ -14,12 +15,16 @@ def models(as_json: common.AsJson = False, debug: common.Debug = False) -> None:
     found = providers()
     if as_json:
         common.print_json(
-            {"providers": [{"name": p.name, "summary": p.summary, "names": list(p.names())} for p in found.values()]}
+            {
+                "providers": [
+                    {"name": p.name, "summary": p.summary, "names": list(known_names(p))} for p in found.values()
+                ]
+            }
         )
         return
     table = Table("URI", "What it opens", "Known names", box=None, header_style="bold")
     for provider in found.values():
-        table.add_row(f"{provider.name}/NAME", provider.summary, ", ".join(provider.names()) or "any")
+        table.add_row(f"{provider.name}/NAME", provider.summary, ", ".join(known_names(provider)) or "any")
     console = common.console_for_output()
     console.print(table)
     for why in broken_providers().values():

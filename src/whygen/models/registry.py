@@ -8,10 +8,11 @@ from typing import cast
 
 from whygen import plugins
 from whygen._arguments import typed
-from whygen.errors import MissingError, UsageError
+from whygen.errors import MissingError, UsageError, WhygenError
 from whygen.models.names import SERVICES, no_uri
 from whygen.models.protocols import Model, ModelOptions, Provider
 from whygen.remote import is_service
+from whygen.safe import is_stop, says
 
 
 @cache
@@ -57,14 +58,38 @@ def open_uri(uri: str, options: ModelOptions) -> object:
     provider, slash, name = uri.partition("/")
     known = providers()
     if slash and name and provider in known:
-        return known[provider].open(name, options)
+        return _opened(provider, known[provider], name, options)
     if provider in broken_providers():
         raise MissingError(broken_providers()[provider])
     if slash and name and (provider in SERVICES or is_service(provider)):
         from whygen.models.openai import open_openai
 
         return open_openai(name, options, service=provider)
-    raise UsageError(no_uri(uri, {each.name: tuple(each.names()) for each in known.values()}))
+    raise UsageError(no_uri(uri, {each.name: known_names(each) for each in known.values()}))
+
+
+def _opened(provider: str, how: Provider, name: str, options: ModelOptions) -> object:
+    """What a provider opens; one of another package may raise anything at all."""
+    try:
+        return how.open(name, options)
+    except BaseException as error:
+        plugin = plugins.entries(plugins.MODELS)[provider]
+        if is_stop(error) or isinstance(error, WhygenError) or plugin.is_own:
+            raise
+        raise UsageError(
+            f"The provider {provider!r} ({plugin.value}) raised {says(error)} when it opened {provider}/{name}. Check "
+            "the name, or ask the author of its package."
+        ) from error
+
+
+def known_names(provider: Provider) -> tuple[str, ...]:
+    """The names that a provider knows; none where it cannot list them."""
+    try:
+        return tuple(provider.names())
+    except BaseException as error:  # a package of others, which may do anything
+        if is_stop(error):
+            raise
+        return ()
 
 
 @typed()

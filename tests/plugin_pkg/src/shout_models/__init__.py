@@ -32,6 +32,15 @@ def no_provider() -> str:
     return "shout"
 
 
+def moody() -> Provider:
+    """A mistake: it ends the program when it is to open something, and when it is to list what it knows."""
+
+    def leave(*given: object) -> str:
+        raise SystemExit("not in the mood")
+
+    return Provider(name="moody", summary="opens nothing", open=leave, names=leave)
+
+
 def shout(text: str) -> None:
     """Print a text in capitals."""
     sys.stdout.write(text.upper() + "\n")
