@@ -230,7 +230,7 @@ def test_the_command_writes_a_folder_and_prints_json(tmp_path: Path, capsys: pyt
     assert printed == json.loads(json.dumps(made(target="contains:fox", surrogate="ridge").to_dict() | {
         "calls": printed["calls"]
     }))  # fmt: skip
-    assert (tmp_path / "read" / "report.html").is_file()
+    assert "the answers to target tfidf, banzhaf" in (tmp_path / "read" / "report.html").read_text("utf-8")
     assert PromptExplanation.load(tmp_path / "read").read_from is not None
     with pytest.raises(SystemExit) as end:
         main(["read", str(tmp_path / "run"), "--target", "logprob"])

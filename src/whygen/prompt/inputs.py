@@ -324,8 +324,11 @@ def _told(explanation: PromptExplanation, cut: UnitsOver, each: Floats) -> Promp
             f"{FEW_INPUTS}, or ask about these alone with over='these'."
         )
         notices.append(("few-inputs", text))
+    recipe = explanation.recipe  # of one input, with its share of the budget
     return explanation.model_copy(
         update={
+            "recipe": recipe
+            and recipe.model_copy(update={"source": "inputs", "budget": recipe.budget * len(cut.each)}),
             "sections": cut.shown.sections,
             "inputs": tuple(
                 InputRecord(text=label, attributions=tuple(row))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -280,8 +281,11 @@ def _operator_of(recipe: Recipe) -> Substitute:
 
 
 def model_options(recipe: Recipe, given: ModelOptions | None) -> ModelOptions:
-    """How the model is opened again: at the same server, in the same precision."""
-    if given is not None and given != ModelOptions():
-        return given
-    told = recipe.model
-    return ModelOptions(base_url=told.server, endpoint=told.endpoint, dtype=told.dtype)
+    """How the model is opened again: at the same server, in the same precision, unless something else is given."""
+    told, chosen = recipe.model, given or ModelOptions()
+    return replace(
+        chosen,
+        base_url=chosen.base_url or told.server,
+        endpoint=chosen.endpoint or told.endpoint,
+        dtype=chosen.dtype or told.dtype,
+    )

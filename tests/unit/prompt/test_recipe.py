@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 import whygen
+from faults.server import FaultServer
+from whygen.evaluation.evaluate import evaluate
+from whygen.models import ModelOptions, load_model
 from whygen.prompt.operators import Delete
 from whygen.prompt.recipe import opened_target, options_of
 from whygen.prompt.targets import load_target
@@ -144,7 +147,6 @@ def test_no_key_is_in_a_saved_explanation(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_an_address_comes_without_user_password_and_query(monkeypatch: pytest.MonkeyPatch) -> None:
-    from whygen.models import ModelOptions, load_model
     from whygen.prompt.recipe import model_options, model_recipe
 
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -155,3 +157,34 @@ def test_an_address_comes_without_user_password_and_query(monkeypatch: pytest.Mo
     assert "hidden" not in told.model_dump_json()
     recipe = recipe_of().model_copy(update={"model": told})
     assert model_options(recipe, None) == ModelOptions(base_url="http://127.0.0.1:8000/v1", endpoint="completions")
+
+
+def test_a_server_is_found_again_and_no_key_is_in_any_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with FaultServer(text=lambda received: f" so {len(received.body)} it is") as server:
+        address = server.url.replace("http://", "http://someone:hidden-word@")
+        made = explained(model="openai/test", options=ModelOptions(base_url=address, endpoint="completions"))
+        folder = made.save(tmp_path / "run")
+        written = b"".join(file.read_bytes() for file in folder.iterdir())
+        assert KEY.encode() not in written
+        assert b"hidden-word" not in written
+        assert server.url.rstrip("/").encode() in written
+        asked = len(server.received)
+        found = evaluate(folder, metrics="consistency", budget=200, repeats=2, cache=None)
+    assert found.measure("repeatability").n == 3
+    assert len(server.received) > asked
+
+
+def test_many_inputs_say_so() -> None:
+    system = Chat((Message("system", "Tell a story. Name a fox."),))
+    over = whygen.explain_template("planted/additive", system, inputs=["snow", "rain"], target="tfidf", cache=None)
+    assert over.recipe is not None
+    assert (over.recipe.source, over.recipe.budget, over.recipe.units) == ("inputs", 128, "sentence")
+
+
+def test_a_hierarchy_keeps_its_levels() -> None:
+    recipe = recipe_of(
+        prompt="Tell a story. Name a fox. Be quiet now.", hierarchy="sentence>word", operator="placeholder",
+        placeholder="__", budget=100,
+    )  # fmt: skip
+    assert (recipe.hierarchy, recipe.operator.placeholder) == ("sentence>word", "__")

@@ -261,6 +261,7 @@ def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:
             "Calls",
             _calls(calls),
         ),
+        ("Read from", _read_from(explanation)),
         ("Preset", explanation.preset or ""),
         ("Seed", str(explanation.seed)),
         ("whygen", f"{explanation.whygen}, schema {explanation.schema_version}"),
@@ -272,6 +273,12 @@ def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:
 def _target(explanation: PromptExplanation) -> str:
     target = explanation.target
     return target.name if target.distance == target.name else f"{target.name}: {target.distance}"
+
+
+def _read_from(explanation: PromptExplanation) -> str:
+    """Whose answers these are, where another reading is shown; nothing where the explanation asked itself."""
+    origin = explanation.read_from
+    return "" if origin is None else f"the answers to target {origin.target}, {origin.estimand} ({origin.digest[:12]})"
 
 
 def _mask_count(explanation: PromptExplanation) -> str:
