@@ -22,9 +22,9 @@ import numpy as np
 import whygen
 from benchmarks import record
 from whygen.calls import open_store
+from whygen.evaluation.case import Case, Lab
 from whygen.evaluation.compare import compare
 from whygen.evaluation.evaluate import evaluate
-from whygen.evaluation.lab import Case, Lab
 from whygen.evaluation.measures import agreement, consistency
 from whygen.evaluation.result import Measure
 from whygen.results.prompt import PromptExplanation

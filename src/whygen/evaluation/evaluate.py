@@ -13,7 +13,7 @@ from whygen._arguments import typed
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions, open_store
 from whygen.encoders import AnyEncoder
 from whygen.errors import BudgetError, DataError, FormatError, MissingError, UnknownNameError, UsageError
-from whygen.evaluation.lab import Case, Lab, Metric, Told
+from whygen.evaluation.case import Case, Lab, Metric, Told
 from whygen.evaluation.measures import (
     accuracy,
     anchors,

@@ -37,6 +37,7 @@ NAMED = frozenset({"json", "label", "regex"})
 OVERHEAD = 3
 """Calls before any mask: the reference and two repeats."""
 
+_IMAGES = re.compile(r"\[(1 image|\d+ images), always sent\]$")
 _SETS = re.compile(r"([\w-]+) between sets of (\d+) draws and (\d+) references, on (.*)", re.DOTALL)
 
 
@@ -176,6 +177,16 @@ def units_of(explanation: PromptExplanation, *, fill: str = "mean") -> Units:
     if "message" in kinds:
         return _chat(explanation)
     return _template(explanation) if kinds else _plain(explanation)
+
+
+def has_images(explanation: PromptExplanation) -> bool:
+    """Whether messages of a chat came with images, which were not kept: they end with a note that no unit holds."""
+    return any(
+        section.kind == "message"
+        and _IMAGES.search(explanation.prompt[section.start : section.end])
+        and all(not unit.start < section.end <= unit.end for unit in explanation.units)
+        for section in explanation.sections
+    )
 
 
 def _plain(explanation: PromptExplanation) -> Units:

@@ -419,6 +419,10 @@ def to_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _plain(cell: Any) -> Any:
+    if isinstance(cell, dict):
+        return {_plain(name): _plain(value) for name, value in cell.items()}
+    if isinstance(cell, list | tuple):
+        return [_plain(value) for value in cell]
     if isinstance(cell, float) and not math.isfinite(cell):
         return None
     # Half a surrogate pair cannot be encoded, in an answer or in the name of a file: it is spelled out.

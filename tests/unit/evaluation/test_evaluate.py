@@ -18,8 +18,8 @@ from example_explanations import prompt_explanation
 from whygen.calls import open_store
 from whygen.cli import main
 from whygen.errors import BudgetError, DataError, FormatError, MissingError, UnknownNameError, UsageError
+from whygen.evaluation.case import Case, Lab
 from whygen.evaluation.evaluate import METRICS, check_labels, evaluate
-from whygen.evaluation.lab import Case, Lab
 from whygen.evaluation.measures import accuracy, consistency, fidelity, randomisation
 from whygen.evaluation.measures.faithfulness import extreme_mean, path
 from whygen.evaluation.measures.nested import MOST_FOLDS

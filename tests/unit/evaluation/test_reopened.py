@@ -14,8 +14,8 @@ import whygen
 from whygen import Chat, Message, PromptExplanation, Template
 from whygen.calls import open_store
 from whygen.errors import UsageError
+from whygen.evaluation.case import Lab
 from whygen.evaluation.evaluate import evaluate
-from whygen.evaluation.lab import Lab
 from whygen.evaluation.measures.stability import said, suffixed
 from whygen.media import pictures
 from whygen.prompt.edits import EditUnits, RegionUnits, split_edit

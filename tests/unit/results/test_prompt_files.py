@@ -91,11 +91,16 @@ def test_the_golden_file_still_loads() -> None:
 
 def test_rows_are_json_whatever_a_model_says(tmp_path: Path) -> None:
     """Half a surrogate pair is spelled out, a number that is none becomes null, and what is no row is named."""
-    said = {"prompt": "a\ud800b", "effect": float("nan"), "more": "line\u2028break\n"}
+    said = {
+        "prompt": "a\ud800b",
+        "effect": float("nan"),
+        "more": "line\u2028break\n",
+        "extra": {"\udfff": [float("inf")]},
+    }
     file = tmp_path / "rows.jsonl"
     file.write_bytes(files.to_lines([said, {"effect": 1.5}]))
     assert list(files.read_lines(file)) == [
-        {"prompt": "a\\ud800b", "effect": None, "more": "line\u2028break\n"},
+        {"prompt": "a\\ud800b", "effect": None, "more": "line\u2028break\n", "extra": {"\\udfff": [None]}},
         {"effect": 1.5},
     ]
     for line, told in ((b"[1]\n", "line 2 is no object"), (b"{\n", "Expecting"), (b"[" * 9999, "deeper than")):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UsageError
-from whygen.evaluation.lab import Case, Floats, Metric, percentiles
+from whygen.evaluation.case import Case, Floats, Metric, percentiles
 from whygen.evaluation.rebuilt import attributions
 from whygen.evaluation.result import Measure
 from whygen.results.prompt import PromptExplanation

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from whygen.errors import UsageError
+from whygen.evaluation.case import Floats, mean_of, percentiles
 from whygen.evaluation.compare import chance_jaccard, generalised_jaccard, top_jaccard
-from whygen.evaluation.lab import Floats, mean_of, percentiles
 from whygen.evaluation.measures.fidelity import spearman
 from whygen.evaluation.rebuilt import attributions
 from whygen.evaluation.result import Measure

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from whygen.errors import UsageError
-from whygen.evaluation.lab import percentiles
+from whygen.evaluation.case import percentiles
 from whygen.evaluation.result import Measure
 from whygen.results.anchors import AnchorExplanation, Details
 from whygen.stats.seeds import generator

@@ -15,8 +15,8 @@ from itertools import combinations
 import numpy as np
 from scipy.special import fdtri  # pyright: ignore[reportMissingTypeStubs]
 
+from whygen.evaluation.case import Case, Floats, Metric, mean_of, percentiles
 from whygen.evaluation.compare import top_jaccard
-from whygen.evaluation.lab import Case, Floats, Metric, mean_of, percentiles
 from whygen.evaluation.measures import agreement, stability
 from whygen.evaluation.rebuilt import attributions
 from whygen.evaluation.result import Measure, UnitSpread

@@ -5,7 +5,7 @@ An explanation records no clock: seconds depend on the machine and the store, ca
 
 from __future__ import annotations
 
-from whygen.evaluation.lab import Case, Metric
+from whygen.evaluation.case import Case, Metric
 from whygen.evaluation.result import Measure
 
 

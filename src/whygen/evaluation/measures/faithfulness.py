@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UsageError
-from whygen.evaluation.lab import Case, Floats, Lab, Metric, mean_of, percentiles
+from whygen.evaluation.case import Case, Floats, Lab, Metric, mean_of, percentiles
 from whygen.evaluation.measures.fidelity import spearman
 from whygen.evaluation.rebuilt import attributions, whole_effect
 from whygen.evaluation.result import Measure

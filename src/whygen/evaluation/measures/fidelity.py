@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UsageError
-from whygen.evaluation.lab import Case, Floats, Metric, mean_of, percentiles
+from whygen.evaluation.case import Case, Floats, Metric, mean_of, percentiles
 from whygen.evaluation.measures.nested import Spread, r2_spread
 from whygen.evaluation.rebuilt import ROUNDS, Rebuilt, Shuffled, one_thread, rebuild
 from whygen.evaluation.result import Measure

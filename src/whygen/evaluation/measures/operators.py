@@ -7,7 +7,7 @@ and ``paraphrase`` where what they need was given.
 from __future__ import annotations
 
 from whygen.errors import MissingError, UsageError
-from whygen.evaluation.lab import Case, Metric
+from whygen.evaluation.case import Case, Metric
 from whygen.evaluation.measures import agreement
 from whygen.evaluation.result import LeftOut, Measure
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from whygen.errors import UsageError
+from whygen.evaluation.case import Case, Floats, Metric, mean_of, percentiles
 from whygen.evaluation.compare import generalised_jaccard
-from whygen.evaluation.lab import Case, Floats, Metric, mean_of, percentiles
 from whygen.evaluation.measures import agreement
 from whygen.evaluation.measures.fidelity import spearman
 from whygen.evaluation.rebuilt import ROUNDS, attributions

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from whygen.errors import MissingError, UsageError
-from whygen.evaluation.lab import Case, Metric
+from whygen.evaluation.case import Case, Metric
 from whygen.evaluation.measures import agreement
 from whygen.evaluation.result import LeftOut, Measure
 from whygen.prompt.edits import RegionUnits

@@ -1,4 +1,4 @@
-"""Asks the model what an evaluation needs: through one store, under one budget, as the explanation asked it.
+"""One evaluation, and the model that it asks: through one store, under one budget, as the explanation asked it.
 
 The recipe says how the explanation was made; what was a Python object must be given again. What is opened is compared
 with the record before it is believed: the prompts that the operator renders, what the target reads in the recorded
@@ -7,7 +7,6 @@ answers, and the model's answer to the whole prompt.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -34,10 +33,10 @@ from whygen.prompt.operators import Operator, Tools
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.question import Question, check, encoder_of_texts, prepare_units
 from whygen.prompt.recipe import model_options, needed, options_of
-from whygen.prompt.saved import OVERHEAD, outputs, recorded, references, settings_of, units_of
+from whygen.prompt.saved import OVERHEAD, has_images, outputs, recorded, references, settings_of, units_of
 from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Units, shown, split
-from whygen.results.prompt import Calls, PromptExplanation, Section
+from whygen.results.prompt import Calls, PromptExplanation
 from whygen.results.recipe import Recipe
 from whygen.types import Floats, Masks, Output, Settings
 
@@ -46,8 +45,6 @@ MOST_READ = 32
 
 DRAWS = 3
 """Answers to each further prompt where the model's repeats differ."""
-
-_IMAGES = re.compile(r"\[(1 image|\d+ images), always sent\]$")
 
 
 class Told(TypedDict, total=False):
@@ -394,19 +391,13 @@ def check_kept(explanation: PromptExplanation, metric: str) -> None:
         what = "a template over many inputs, and what each input made of it was not kept"
     elif explanation.tree is not None:
         what = "a long prompt, part by part, and each level had other units"
-    elif any(_shows_images(section, explanation) for section in explanation.sections):
+    elif has_images(explanation):
         what = "a chat with images, which were not kept"
     if what is not None:
         raise UsageError(
             f"{metric} asks the model again, and the explanation is of {what}. The metrics that ask nothing still "
             "work: fidelity, accuracy, randomisation, cost."
         )
-
-
-def _shows_images(section: Section, explanation: PromptExplanation) -> bool:
-    """Whether a message ends with the note that stands for its images, and no unit holds it."""
-    noted = section.kind == "message" and _IMAGES.search(explanation.prompt[section.start : section.end])
-    return bool(noted) and all(not unit.start < section.end <= unit.end for unit in explanation.units)
 
 
 @dataclass(slots=True)
