@@ -92,6 +92,7 @@ CASES: dict[str, Callable[[], PromptExplanation]] = {
     "a span": lambda: made(target="logprob:red"),
     "a contrast": lambda: made(target="contrastive:a blue hen"),
     "a lexicon": lambda: made(operator="synonym", lexicon={"red": "blue", "fox": "hen", "story": "tale"}),
+    "words pinned side by side": lambda: made("fox fox quiet, story of a fox", pin=["fox"]),
     "a chat": lambda: made(CHAT, pin=["role:system"]),
     "a template": lambda: made(Template("Tell {what} now.", {"what": "a story of a fox"}), units="part"),
     "an edit": edited,

@@ -190,7 +190,7 @@ def has_images(explanation: PromptExplanation) -> bool:
 
 
 def _plain(explanation: PromptExplanation) -> Units:
-    return split(explanation.prompt, [(unit.start, unit.end) for unit in explanation.units])
+    return Units(explanation.prompt, _pieces(explanation))
 
 
 def _regions(explanation: PromptExplanation, image: Picture, regions: NDArray[np.int32], fill: str) -> RegionUnits:
