@@ -25,7 +25,7 @@ from whygen.prompt.distributions import DISTRIBUTIONS
 from whygen.prompt.estimands import ESTIMANDS
 from whygen.prompt.kernels import KERNELS
 from whygen.prompt.operators import OPERATORS, OperatorOptions
-from whygen.prompt.options import ForecastArguments, PromptArguments, PromptOptions
+from whygen.prompt.options import READ, ForecastArguments, PromptArguments, PromptOptions
 from whygen.prompt.plan import EMPTY, MATRICES, MODEL_NOISE
 from whygen.prompt.relevance import CHOICES
 from whygen.prompt.scales import SCALES
@@ -178,3 +178,8 @@ def _app(name: str) -> typer.Typer:
     app = typer.Typer(add_completion=False)
     app.command()(getattr(importlib.import_module(f"whygen.cli.{name}"), name))
     return app
+
+
+def test_reading_again_takes_what_is_declared_for_it() -> None:
+    taken = set(inspect.signature(whygen.PromptExplanation.read).parameters) - {"self", "encoder"}
+    assert taken == set(read_by(PromptOptions, READ))

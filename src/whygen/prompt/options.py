@@ -44,7 +44,9 @@ Over: TypeAlias = Literal["like-these", "these"]
 DistributionName: TypeAlias = Literal["energy", "mmd", "optimal-transport", "sinkhorn"]
 
 TEXT, EDIT, HIERARCHY, TEMPLATE, GAME, EVALUATE = "text", "edit", "hierarchy", "template", "game", "evaluate"
-"""Doors that read options: ``whygen prompt``, ``whygen edit``, a hierarchy, a template, `as_game`, `evaluate`."""
+READ = "read"
+"""Doors that read options: ``whygen prompt``, ``whygen edit``, a hierarchy, a template, `as_game`, `evaluate`, and
+`PromptExplanation.read`."""
 _BOTH = frozenset({TEXT, EDIT})
 _ASKED = _BOTH | {HIERARCHY, TEMPLATE}
 _EVERYWHERE = _ASKED | {GAME}
@@ -182,12 +184,12 @@ class PromptOptions:
             "sounds and videos.",
             "Or a callable that scores an answer, or what `load_target` makes.",
             panel="What to measure",
-            read_by=_EVERYWHERE | {EVALUATE},
+            read_by=_EVERYWHERE | {EVALUATE, READ},
         ),
     ] = "auto"
     estimand: Annotated[
         EstimandName,
-        Option("{names}: what an attribution means (METHODS A1).", read_by=_ASKED),
+        Option("{names}: what an attribution means (METHODS A1).", read_by=_ASKED | {READ}),
     ] = "banzhaf"
     keep: Annotated[
         float,
@@ -222,7 +224,7 @@ class PromptOptions:
         Option(
             "{names}: what is fitted to the answers (METHODS A2).",
             "auto is adaptive; for local it is the weighted least squares of that estimand.",
-            read_by=_ASKED,
+            read_by=_ASKED | {READ},
         ),
     ] = "auto"
     draws: Annotated[
@@ -287,7 +289,7 @@ class PromptOptions:
             "{names} answers that are as far from the reference as texts about other things are.",
             "Attributions are then those among relevant answers, and what units do to their share is told.",
             panel="For experts: the answers",
-            read_by=_BOTH | {EVALUATE},
+            read_by=_BOTH | {EVALUATE, READ},
         ),
     ] = "count"
     hierarchy: Annotated[
