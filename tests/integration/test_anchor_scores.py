@@ -19,6 +19,7 @@ import whygen
 from whygen.anchors import samples as on_their_way
 from whygen.anchors.explain import explain_anchors, foresee_anchors
 from whygen.calls import EndedError, Interrupted, RunOptions
+from whygen.cli import main
 from whygen.errors import FormatError, MissingError, UnknownNameError, UsageError
 from whygen.models.latent import LatentModel
 from whygen.models.protocols import ModelOptions
@@ -106,6 +107,20 @@ def test_read_says_what_explaining_anew_says(options: dict, both: list[AnchorExp
     anew = explain(**{"criteria": "kld,sse,dssim", **options}, cache=None)
     for first in both:
         assert_same(first.read(**options), anew, pictures=KEPT)
+
+
+def test_the_command_reads_a_folder_again(
+    both: list[AnchorExplanation], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = both[0].save(tmp_path / "first")
+    with pytest.raises(SystemExit) as end:
+        main(["read", str(folder), "--alpha", "0.1", "--json", "-o", str(tmp_path / "out")])
+    assert end.value.code == 0
+    assert json.loads(capsys.readouterr().out)["groups"] == both[0].read(alpha=0.1).to_dict()["groups"]
+    with pytest.raises(SystemExit) as end:
+        main(["read", str(folder), "--target", "edit"])
+    assert end.value.code == 2
+    assert "explains anchors: leave out --target" in capsys.readouterr().err
 
 
 def test_what_was_read_can_be_saved_and_read_again(tmp_path: Path) -> None:

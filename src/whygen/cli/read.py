@@ -30,6 +30,7 @@ def read(
     select: Annotated[str | None, typer.Option(help="Of anchors: k-dispersion:8, k-center:8 ...")] = None,
     space: Annotated[str | None, typer.Option(help="Of anchors: pixels, latent, features or criteria.")] = None,
     controls: Annotated[str | None, typer.Option(help="Of anchors: some of those that were scored, or none.")] = None,
+    trained: Annotated[str | None, typer.Option(help="Of anchors: labels that were trained on, such as 0,1,7.")] = None,
     out: common.Out = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
@@ -42,6 +43,7 @@ def read(
     of_anchors: dict[str, Any] = {
         "criteria": criteria, "calibration": calibration, "alpha": alpha, "level": level, "multiplicity": multiplicity,
         "rounds": rounds, "per_round": per_round, "select": select, "space": space, "controls": controls,
+        "trained": trained and [int(each) if each.isdecimal() else each for each in trained.split(",")],
     }  # fmt: skip
     of_anchors = {name: value for name, value in of_anchors.items() if value is not None}
     explanation = load(directory)
