@@ -17,7 +17,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 TESTS = ("tests/property/test_coverage.py", "tests/property/test_level_coverage.py")
 FIT, STATS, PROMPT = "prompt/crossfit.py", "stats/intervals.py", "prompt/intervals.py"
-OPENED = "prompt/hierarchy/levels.py"
+OPENED = "prompt/long/levels.py"
 OBSERVED, DESIGNS = "prompt/observed.py", "prompt/designs.py"
 
 ERROR = "test_the_standard_error_is_that_of_a_mean_and_no_unit_has_less_than_the_average_variance"

@@ -11,7 +11,7 @@ import pytest
 import whygen
 from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
 from whygen.models.planted import WeighedWords, long_prompt
-from whygen.prompt.hierarchy.levels import cost_of_opening
+from whygen.prompt.long.levels import cost_of_opening
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import summarise
 from whygen.types import Failure, Limits, Output, Request

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whygen.prompt.hierarchy.skeleton import MOST_CHILDREN, lay_out, parse_levels
+from whygen.prompt.long.parts import MOST_CHILDREN, lay_out, parse_levels
 from whygen.prompt.units import split
 
 WORDS = st.sampled_from(["word", "one.", "two!", "\n\n", "\n", "狐は", "x", "?"])

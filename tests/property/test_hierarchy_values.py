@@ -12,25 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whygen.prompt.estimands import load_estimand
-from whygen.prompt.hierarchy.laws import contexts, cuts_needed, halves, put
-from whygen.prompt.hierarchy.levels import open_part
-from whygen.prompt.hierarchy.root import first_level
-from whygen.prompt.hierarchy.skeleton import Part, Skeleton
+from whygen.prompt.long.levels import first_level, open_part
+from whygen.prompt.long.parts import PromptPart, Skeleton, contexts, cuts_needed, halves, put
 from whygen.prompt.surrogates import load_surrogate
 
 
 def skeleton_of(sizes: tuple[int, ...]) -> Skeleton:
     """Two levels: parents of the given sizes, words below."""
-    parts = [Part(0, None, "prompt", 0, sum(sizes), ())]
+    parts = [PromptPart(0, None, "prompt", 0, sum(sizes), ())]
     roots, first = [], 0
     for size in sizes:
         index = len(parts)
         roots.append(index)
         words = tuple(range(index + 1, index + 1 + size)) if size > 1 else ()
-        parts.append(Part(index, 0, "sentence", first, first + size, words))
-        parts += [Part(word, index, "word", first + i, first + i + 1, ()) for i, word in enumerate(words)]
+        parts.append(PromptPart(index, 0, "sentence", first, first + size, words))
+        parts += [PromptPart(word, index, "word", first + i, first + i + 1, ()) for i, word in enumerate(words)]
         first += size
-    parts[0] = Part(0, None, "prompt", 0, first, tuple(roots))
+    parts[0] = PromptPart(0, None, "prompt", 0, first, tuple(roots))
     return Skeleton(tuple(parts))
 
 
@@ -207,7 +205,7 @@ def test_surroundings_follow_the_law_of_their_level() -> None:
 
 @given(st.integers(2, 300), st.integers(0, 2**16))
 def test_any_two_units_are_apart_in_one_of_the_cuts(units: int, seed: int) -> None:
-    cuts = halves(Part(1, 0, "sentence", 0, units, ()), cuts_needed(units), np.random.default_rng(seed))
+    cuts = halves(PromptPart(1, 0, "sentence", 0, units, ()), cuts_needed(units), np.random.default_rng(seed))
     assert len({tuple(column) for column in cuts.T.tolist()}) == units
     assert (cuts.any(axis=1) & ~cuts.all(axis=1)).all()
 

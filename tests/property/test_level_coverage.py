@@ -15,11 +15,9 @@ from scipy import stats
 
 from whygen.prompt.effects import Effects
 from whygen.prompt.estimands import load_estimand
-from whygen.prompt.hierarchy.laws import paired_children, size_law
-from whygen.prompt.hierarchy.levels import TOTALS, Level, Rows, level_of, open_part, t_test
-from whygen.prompt.hierarchy.root import first_level
-from whygen.prompt.hierarchy.skeleton import Part, Skeleton
 from whygen.prompt.intervals import cross_fit
+from whygen.prompt.long.levels import TOTALS, Level, LevelRows, first_level, level_of, open_part, t_test
+from whygen.prompt.long.parts import PromptPart, Skeleton, paired_children, size_law
 from whygen.prompt.surrogates import load_surrogate
 from whygen.stats.intervals import tail_degrees
 
@@ -32,8 +30,8 @@ def quantile(degrees: Floats | float) -> Floats:
 
 
 class Asked(NamedTuple):
-    rows: Rows
-    children: list[Part]
+    rows: LevelRows
+    children: list[PromptPart]
 
 
 def asked(seed: int, *, n: int = 5, pairs: int = 16) -> Asked:
@@ -43,8 +41,8 @@ def asked(seed: int, *, n: int = 5, pairs: int = 16) -> Asked:
     effects = (rng.random(len(masks)) < np.where(masks[:, 0], 0.8, 0.3)).astype(np.float64)
     numbers = np.arange(len(masks))
     nothing = np.full(len(masks), np.nan)
-    children = [Part(place + 1, 0, "word", place, place + 1, ()) for place in range(n)]
-    return Asked(Rows(masks, effects, nothing, numbers // 2, numbers), children)
+    children = [PromptPart(place + 1, 0, "word", place, place + 1, ()) for place in range(n)]
+    return Asked(LevelRows(masks, effects, nothing, numbers // 2, numbers), children)
 
 
 def told(level: Asked, seed: int, *, unseen: float) -> Level:
@@ -108,15 +106,15 @@ SIZES = (4, 2, 3, 2)
 
 def prompt() -> Skeleton:
     """Four sentences with their words."""
-    parts = [Part(0, None, "prompt", 0, sum(SIZES), ())]
+    parts = [PromptPart(0, None, "prompt", 0, sum(SIZES), ())]
     roots, first = [], 0
     for size in SIZES:
         index = len(parts)
         roots.append(index)
-        parts.append(Part(index, 0, "sentence", first, first + size, tuple(range(index + 1, index + 1 + size))))
-        parts += [Part(index + 1 + i, index, "word", first + i, first + i + 1, ()) for i in range(size)]
+        parts.append(PromptPart(index, 0, "sentence", first, first + size, tuple(range(index + 1, index + 1 + size))))
+        parts += [PromptPart(index + 1 + i, index, "word", first + i, first + i + 1, ()) for i in range(size)]
         first += size
-    parts[0] = Part(0, None, "prompt", 0, first, tuple(roots))
+    parts[0] = PromptPart(0, None, "prompt", 0, first, tuple(roots))
     return Skeleton(tuple(parts))
 
 

@@ -95,7 +95,7 @@ def explain_prompt(
             raise no_levels(chosen.hierarchy)
         if isinstance(encoder, TimedEncoder):
             raise UsageError(f"hierarchy compares texts, and encoder={encoder.name!r} takes none. Leave one out.")
-        from whygen.prompt.hierarchy import explain_hierarchy
+        from whygen.prompt.long import explain_hierarchy
 
         check_hierarchy(chosen)
         return explain_hierarchy(model, prompt, chosen, **how)

@@ -16,8 +16,8 @@ from whygen.prompt.ask import paid
 from whygen.prompt.asker import steadiness
 from whygen.prompt.designs import Design
 from whygen.prompt.edits import no_levels
-from whygen.prompt.hierarchy.skeleton import parse_levels
 from whygen.prompt.inputs import cut_over, question_over
+from whygen.prompt.long.parts import parse_levels
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import ForecastArguments, Over, PromptOptions, check_hierarchy, check_rounds, choose, takes

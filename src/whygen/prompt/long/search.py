@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from whygen.prompt.estimands import Estimand
-from whygen.prompt.hierarchy.hidden import cost_of_looking, hidden
-from whygen.prompt.hierarchy.levels import Ask, Level, cost_of_opening, open_part, weight_of_unseen
-from whygen.prompt.hierarchy.skeleton import Part, Skeleton
+from whygen.prompt.long.cancel import cost_of_looking, hidden
+from whygen.prompt.long.levels import Ask, Level, cost_of_opening, open_part, weight_of_unseen
+from whygen.prompt.long.parts import PromptPart, Skeleton
 from whygen.prompt.noise import MeasuredNoise
 from whygen.prompt.surrogates import Surrogate
 from whygen.stats.seeds import generator
@@ -97,7 +97,7 @@ class Search:
     attempts: Counter[int] = field(default_factory=Counter[int])
     """How often each part was asked about; one that is not opened was answered too rarely."""
     asked: int = 0
-    """Rows that `ask` was called for."""
+    """LevelRows that `ask` was called for."""
     looked: int = 0
     """How often the first parts were looked into again."""
 
@@ -127,7 +127,7 @@ class Search:
         self.looked += 1
         return self._look_inside(self.skeleton.parts[0])
 
-    def _asked_about(self, part: Part, before: Level | None) -> Level | None:
+    def _asked_about(self, part: PromptPart, before: Level | None) -> Level | None:
         self.attempts[part.index] += 1
         rng = generator(self.seed, "hierarchy", part.index, self.attempts[part.index])
         first_row, self.asked = self.asked, self.asked + cost_of_opening(len(part.children))
@@ -136,12 +136,13 @@ class Search:
             unseen=weight_of_unseen(self.noise), first_row=first_row, before=None if before is None else before.rows,
         )  # fmt: skip
 
-    def _worth_most(self) -> Part | None:
+    def _worth_most(self) -> PromptPart | None:
         showing = [part for part in self.waiting if self._shows(part)]
+        # A finding that stands is worth more than a finer guess, and the level asked least has most to learn.
         tiers = (showing, self._doubtful(DOUBTFUL), self.waiting, self._doubtful(POSSIBLE))
         return next((part for tier in tiers if (part := self._next(tier)) is not None), None)
 
-    def _doubtful(self, level: float) -> list[Part]:
+    def _doubtful(self, level: float) -> list[PromptPart]:
         """Opened parts with leaves of p-values up to ``level`` that are open to doubt, the least asked first.
 
         Whether a level is asked again depends on its p-values, and what it then says on all its masks: chance has to
@@ -162,7 +163,7 @@ class Search:
         return min((each.p_value for each in known if not each.clear and each.p_value > settled), default=1.0)
 
     @property
-    def waiting(self) -> list[Part]:
+    def waiting(self) -> list[PromptPart]:
         """Closed parts that promise something, the most promising first."""
         parts = [self.skeleton.parts[index] for index in self.standings if index not in self.opened]
         worthy = [
@@ -180,7 +181,7 @@ class Search:
         return standing.promise > self.worth and (abs(standing.value) > self.worth or standing.hidden != 0.0)
 
     @property
-    def leaves(self) -> list[Part]:
+    def leaves(self) -> list[PromptPart]:
         """The finest parts that a value is known of, in the order of the prompt: the units of the explanation."""
         return [part for part in self.skeleton.parts if part.index in self.standings and part.index not in self.opened]
 
@@ -188,6 +189,7 @@ class Search:
         """Held-out predictions of what an opened part asked ``(m,)``: its own, and what surrounds it in the masks."""
         rows, here = self.opened[index].rows, self.skeleton.parts[index]
         found = float(self.opened[0].rows.effects.mean()) + rows.predicted
+        # Neighbours at every level above are in or out in these masks too, and add their own values.
         while here.parent is not None:
             for sibling in self.skeleton.children(here.parent):
                 if sibling.index != here.index:
@@ -202,24 +204,25 @@ class Search:
         known = [float(np.mean(each**2)) for each in missed if not np.isnan(each).any()]
         return max(known, default=0.0) > max(self.worth**2, 2.0 * self.noise.seen)
 
-    def _next(self, parts: Sequence[Part]) -> Part | None:
-        return next((part for part in parts if self._cost(part) <= self.left()), None)
-
-    def _cost(self, part: Part) -> int:
-        """Of asking about a part, with what is kept for pairs of leaves."""
-        return cost_of_opening(len(part.children)) + self._kept(showing=self._shows(part))
+    def _next(self, parts: Sequence[PromptPart]) -> PromptPart | None:
+        """The first that can be paid for, with what is kept for pairs of leaves."""
+        for part in parts:
+            if cost_of_opening(len(part.children)) + self._kept(showing=self._shows(part)) <= self.left():
+                return part
+        return None
 
     def _kept(self, *, showing: bool) -> int:
         """Calls that are left for pairs of leaves, where the values leave something over."""
         return self.reserve[not showing] if self.left_over else 0
 
-    def _shows(self, part: Part) -> bool:
+    def _shows(self, part: PromptPart) -> bool:
         """Whether its value stands out, or its inside does: not merely that its interval is wide."""
         return self._stands_out(part.index) or bool(self.standings[part.index].hidden)
 
     def _enter(self, index: int, level: Level, *, look: bool = True) -> None:
         """Note what a level says of its parts; the first time, look inside those that it calls zero."""
         self.opened[index] = level
+        # Opposite children hide in a value near zero, and show in how much the scores of its masks differ.
         variance = level.spread**2
         whole = float(variance.sum())
         shares = variance / whole if np.sqrt(whole) > self.worth else np.zeros(len(variance))
@@ -234,7 +237,7 @@ class Search:
         if look:
             self._look_inside(self.skeleton.parts[index])
 
-    def _look_inside(self, parent: Part) -> bool:
+    def _look_inside(self, parent: PromptPart) -> bool:
         """Whether it could be paid for; what was found is noted."""
         suspects = [
             child
