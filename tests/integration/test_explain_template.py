@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 import whygen
-from whygen.calls import Budget, RunOptions
+from whygen.calls import Budget, Interrupted, RunOptions
 from whygen.errors import BudgetError, DataError, UnknownNameError, UsageError
 from whygen.models.python import batched
-from whygen.prompt.assemble import Interrupted
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Chat, Failure, Limits, Message, Output, Request, Settings, Template
 

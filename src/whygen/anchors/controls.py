@@ -33,16 +33,18 @@ from whygen.anchors.presets import Plan
 from whygen.anchors.work import YARDSTICK_ROUNDS
 from whygen.errors import UsageError
 from whygen.results.anchors import BelowRecord
-from whygen.results.anchors_controls import (
+from whygen.results.anchors_scores import (
+    BaseRecord,
     ComesBackRecord,
     ControlRecord,
     FoilRecord,
     LikenessRecord,
     PowerRecord,
+    Scored,
+    Scores,
     ShareRecord,
     YardstickRecord,
 )
-from whygen.results.anchors_scores import BaseRecord, Scored, Scores
 from whygen.stats.conformal import smallest_reference
 from whygen.stats.seeds import generator
 from whygen.stats.wilson import wilson

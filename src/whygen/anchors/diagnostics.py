@@ -22,7 +22,7 @@ from whygen.anchors.samples import Prepared
 from whygen.anchors.selection.points import farthest_first, neighbour_distances
 from whygen.errors import UsageError
 from whygen.models.latent import Floats
-from whygen.results.anchors_controls import FoilRecord, LikenessRecord, PowerRecord, YardstickRecord
+from whygen.results.anchors_scores import FoilRecord, LikenessRecord, PowerRecord, YardstickRecord
 from whygen.results.prompt import Warned
 
 APART, HALF = 0.9, 0.5

@@ -24,8 +24,7 @@ from whygen.anchors.criteria import Criterion
 from whygen.anchors.samples import Prepared
 from whygen.anchors.scoring import POSTERIOR_MEAN, StandIn, StandIns, reconstruct
 from whygen.models.latent import Floats, LatentModel
-from whygen.results.anchors_controls import PowerRecord
-from whygen.results.anchors_scores import CriterionRecord, Scored
+from whygen.results.anchors_scores import CriterionRecord, PowerRecord, Scored
 from whygen.stats.auroc import auroc
 
 MEAN, CONSTANT, OWN, NEAREST, OTHERS = "mean", "constant", "own", "nearest", "others"

@@ -42,9 +42,8 @@ from whygen.anchors.selection import Selection, diversity
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import Floats
 from whygen.results import anchors as records
-from whygen.results.anchors_controls import TailsRecord
-from whygen.results.anchors_scores import Scores
-from whygen.results.anchors_table import UNSURE, excess, telling
+from whygen.results.anchors_scores import Scores, TailsRecord
+from whygen.results.anchors_words import UNSURE, excess, telling
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
 from whygen.version import __version__

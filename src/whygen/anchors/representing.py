@@ -20,7 +20,7 @@ from whygen.anchors.selection.spread import EXACT_LIMIT
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import UNBOUNDED, Layout
 from whygen.results.anchors_scores import Scored, Scores
-from whygen.results.anchors_table import UNSURE
+from whygen.results.anchors_words import UNSURE
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
 

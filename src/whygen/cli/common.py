@@ -18,13 +18,11 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from whygen.calls import DEFAULT_STORE, Progress, RichProgress, Silent, open_store
-from whygen.calls import Interrupted as ScoringInterrupted
+from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RichProgress, Silent, open_store
 from whygen.cli.options import option
 from whygen.cli.outermost import say
 from whygen.errors import DataError, MissingError, StoreError
 from whygen.interrupts import INTERRUPTED
-from whygen.prompt.assemble import Interrupted
 from whygen.results import AnchorExplanation, PromptExplanation
 from whygen.results.files import REPORT, save_figures, try_folder
 from whygen.results.summary import print_terminal, write_html
@@ -202,7 +200,7 @@ def explained(
     with made_folder(out):
         try:
             explanation = explain()
-        except (Interrupted, ScoringInterrupted) as stop:
+        except Interrupted as stop:
             show_partial(stop.explanation, out=out, as_json=as_json, quiet=quiet, recorded=cache is not None)
             if batch is not None:
                 show_batches(cache)

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.calls import EndedError
+from whygen.calls import EndedError, Interrupted
 from whygen.encoders import load_timed_encoder
 from whygen.errors import MissingExtraError
 from whygen.prompt import fidelity, intervals, scales, stopping
@@ -48,14 +48,6 @@ LEVEL = 0.95
 FALSE_DISCOVERY = 0.05
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "POT", "torch", "transformers", "sentence-transformers")
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during the masks. ``explanation`` is made of what was answered by then, with its wider intervals."""
-
-    def __init__(self, explanation: PromptExplanation) -> None:
-        super().__init__("interrupted; a partial explanation is at hand")
-        self.explanation = explanation
 
 
 def explained(found: Findings, asker: Asker | None = None, *, further: int = 0) -> PromptExplanation:

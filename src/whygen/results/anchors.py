@@ -18,16 +18,18 @@ from pydantic import ConfigDict, Field
 from whygen._arguments import typed
 from whygen.errors import MissingError, UnknownNameError
 from whygen.plugins import imported
-from whygen.results.anchors_controls import (
+from whygen.results.anchors_scores import (
     ComesBackRecord,
     ControlRecord,
+    CriterionRecord,
     FoilRecord,
     LikenessRecord,
     PowerRecord,
+    Scores,
+    SkippedRecord,
     TailsRecord,
     YardstickRecord,
 )
-from whygen.results.anchors_scores import CriterionRecord, Scores, SkippedRecord
 from whygen.results.prompt import Record, Warned
 
 if TYPE_CHECKING:
@@ -341,13 +343,13 @@ class AnchorExplanation(Record):
 
     def table(self) -> dict[str, list[Any]]:
         """One row an anchor as columns: name, label, group, criteria, p-values, flip rate, neighbour, reason."""
-        from whygen.results.anchors_table import columns
+        from whygen.results.anchors_words import columns
 
         return columns(self)
 
     def look_at(self) -> list[dict[str, Any]]:
         """The anchors to look at, most telling first, each with the reason (METHODS B6)."""
-        from whygen.results.anchors_table import look_at
+        from whygen.results.anchors_words import look_at
 
         return look_at(self)
 
@@ -366,14 +368,14 @@ class AnchorExplanation(Record):
     @typed()
     def plot_criteria(self, *, ax: Axes | None = None) -> Axes:
         """The anchors by their first intrinsic and extrinsic criterion, drawn by matplotlib (extra ``plots``)."""
-        from whygen.results.anchors_plots import plot_criteria
+        from whygen.results.plots import plot_criteria
 
         return plot_criteria(self, ax=ax)
 
     @typed()
     def plot_representatives(self, group: str = "HIHE", *, ax: Axes | None = None) -> Axes:
         """Originals, reconstructions and differences of a group's representatives, drawn by matplotlib."""
-        from whygen.results.anchors_plots import plot_representatives
+        from whygen.results.plots import plot_representatives
 
         return plot_representatives(self, group, ax=ax)
 

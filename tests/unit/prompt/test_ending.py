@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import whygen
-from whygen.calls import EndedError
-from whygen.prompt.assemble import Interrupted
+from whygen.calls import EndedError, Interrupted
 from whygen.types import Failure, Limits, Output, Request
 
 PROMPT = "tell me a story about a red fox in the quiet harbour"

@@ -4,7 +4,7 @@
 import pytest
 
 from whygen.results.anchors import AnchorExplanation
-from whygen.results.anchors_controls import (
+from whygen.results.anchors_scores import (
     ComesBackRecord,
     ControlRecord,
     FoilRecord,

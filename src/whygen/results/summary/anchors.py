@@ -14,9 +14,8 @@ from whygen.report import anchors_svg
 from whygen.report.colours import LEVELS, level_of
 from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors import GROUPS, AnchorEvidence, AnchorExplanation, Details, SelectionRecord
-from whygen.results.anchors_controls import ControlRecord, PowerRecord, ShareRecord, YardstickRecord
-from whygen.results.anchors_table import UNSURE
-from whygen.results.anchors_words import by_reference, control, counted, earned, headline, meanings, percent
+from whygen.results.anchors_scores import ControlRecord, PowerRecord, ShareRecord, YardstickRecord
+from whygen.results.anchors_words import UNSURE, by_reference, control, counted, earned, headline, meanings, percent
 from whygen.results.prompt import Warned
 
 MOST_POINTS = 3_000
