@@ -1,7 +1,7 @@
 """Whether the interval of a cross-validated R2 holds the R2 on fresh masks.
 
 Each cell is a family of games, a number of units, of pairs of masks, and a noise level in standard deviations of the
-clean effect. The interval is that of `whygen.evaluation.measures.nested`; the truth is the R2 of the surrogate of all
+clean effect. The interval is that of `whygen.evaluation.measures.fidelity`; the truth is the R2 of the surrogate of all
 masks on `FRESH` masks that it never saw, with noise of their own. ``naive`` is the coverage of the interval by
 independent losses, ``half`` the mean half width. Target: .92 to .98 in every cell.
 Eight folds were chosen on the seeds of `tests/unit/evaluation/test_chance_and_spread.py`; nothing was chosen on `SEED`.
@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks import record
 from benchmarks.partial import Row, Rows, arguments
 from whygen import lab
-from whygen.evaluation.measures.nested import r2_spread
+from whygen.evaluation.measures.fidelity import r2_spread
 from whygen.lab import Game, r_squared
 
 SEED, RUNS, FRESH = 41, 400, 2000

@@ -21,7 +21,6 @@ from whygen.evaluation.measures import (
     cost,
     faithfulness,
     fidelity,
-    operators,
     randomisation,
     stability,
 )
@@ -34,9 +33,12 @@ from whygen.results.prompt import SCHEMA, Calls
 from whygen.version import __version__, versions
 
 METRICS: dict[str, Metric] = {
-    room.METRIC.name: room.METRIC
-    for room in (fidelity, accuracy, faithfulness, stability, consistency, operators, randomisation, cost)
-}
+    metric.name: metric
+    for metric in (
+        fidelity.METRIC, accuracy.METRIC, faithfulness.METRIC, stability.METRIC, consistency.METRIC,
+        stability.OPERATORS, randomisation.METRIC, cost.METRIC,
+    )
+}  # fmt: skip
 """Of explanations of prompts, in the order of the table."""
 
 ANCHORS: Mapping[str, Callable[[AnchorExplanation, int], list[Measure]]] = anchors.METRICS

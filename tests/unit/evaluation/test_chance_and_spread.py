@@ -12,7 +12,7 @@ import whygen
 from whygen.evaluation.evaluate import evaluate
 from whygen.evaluation.measures.consistency import repeatability_limits, spread
 from whygen.evaluation.measures.faithfulness import one_more
-from whygen.evaluation.measures.nested import r2_spread
+from whygen.evaluation.measures.fidelity import r2_spread
 from whygen.evaluation.rebuilt import rebuild
 from whygen.models.planted.games import Game
 from whygen.prompt import designs

@@ -22,7 +22,7 @@ from whygen.evaluation.case import Case, Lab
 from whygen.evaluation.evaluate import METRICS, check_labels, evaluate
 from whygen.evaluation.measures import accuracy, consistency, fidelity, randomisation
 from whygen.evaluation.measures.faithfulness import extreme_mean, path
-from whygen.evaluation.measures.nested import MOST_FOLDS
+from whygen.evaluation.measures.fidelity import MOST_FOLDS
 from whygen.evaluation.rebuilt import ROUNDS, attributions, rebuild
 from whygen.evaluation.result import Evaluation
 from whygen.models.planted import WeighedWords, causes

@@ -3,6 +3,9 @@
 ``###``: it is appended to the prompt, always sent, never attributed; same seed. ``seed``: other masks (and other
 samples, where the model samples). ``paraphrase``: the prompts that the person gives in other words; units are matched
 by their text. ``reworded``: every unit that a lexicon or a paraphraser knows is said otherwise, units matched by place.
+
+``operators``: the same prompt, seed and masks under another operator (METHODS A4, A8): ``delete`` and ``placeholder``
+always; ``synonym``, ``neutral`` and ``paraphrase`` where what they need was given.
 """
 
 from __future__ import annotations
@@ -173,3 +176,36 @@ def _moved(piece: Piece, by: int) -> Piece:
 
 
 METRIC = Metric("stability", calls, measure)
+
+
+NEEDS = {"synonym": "lexicon", "neutral": "infill", "paraphrase": "paraphraser"}
+"""Operators that are compared where this was given."""
+
+
+def _others(case: Case) -> list[str]:
+    """Operators to compare with."""
+    given = [name for name, option in NEEDS.items() if option in case.lab.choices]
+    return [name for name in ("delete", "placeholder", *given) if name != case.explanation.operator]
+
+
+def calls_by_operators(case: Case) -> int:
+    """One explanation for each operator."""
+    return case.lab.ask_calls() * len(_others(case))
+
+
+def measure_operators(case: Case) -> list[Measure]:
+    """Agreement of the explanation with that under each other operator."""
+    rows: list[Measure] = []
+    for name in _others(case):
+        try:
+            told = case.lab.explain(seed=case.explanation.seed, operator=name)
+        except (UsageError, MissingError) as error:
+            case.left.append(LeftOut(metric=f"operators: {name}", reason=str(error)))
+            continue
+        how = f"{case.explanation.operator} beside {name}, same masks"
+        pairs = [agreement.pair(case.explanation, told)]
+        rows += agreement.rows("operators", name, pairs, seed=case.seed, how=how)
+    return rows
+
+
+OPERATORS = Metric("operators", calls_by_operators, measure_operators)
