@@ -217,3 +217,26 @@ def test_a_model_that_takes_no_empty_prompt_is_told_how_to_leave_it_out() -> Non
         whygen.explain_prompt(answer, "tell the fox", target="token-set", cache=None, budget=64)
     found = whygen.explain_prompt(answer, "tell the fox", target="token-set", cache=None, budget=64, empty="exclude")
     assert [unit.attribution for unit in found.units] == pytest.approx([0.0, 0.0, 1.0], abs=0.01)
+
+
+def test_shapley_values_do_without_the_answer_to_a_mask_but_not_to_the_empty_prompt() -> None:
+    def answer(prompt: str, fails: str) -> str:
+        if prompt.split() == fails.split():
+            raise ValueError("no answer to this")
+        return prompt
+
+    def values(fails: str):
+        return whygen.explain_prompt(
+            lambda prompt: answer(prompt, fails), "one two three four", target="token-set", cache=None, budget=64,
+            estimand="shapley",
+        )  # fmt: skip
+
+    found = values("two three")
+    assert (found.masks, found.calls.failed) == ("enumerated", 1)
+    assert [unit.attribution for unit in found.units] == pytest.approx([0.25] * 4, abs=0.01)
+    assert sum(unit.attribution for unit in found.units) == pytest.approx(1.0, abs=1e-9)
+    assert found.read().units == found.units
+    with pytest.raises(ModelError, match=r"without any unit was not answered.*no answer to this") as told:
+        values("")
+    assert "estimand='banzhaf' with empty='exclude'" in str(told.value)
+    assert "leave it out" not in str(told.value)

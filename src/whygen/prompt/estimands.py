@@ -121,10 +121,8 @@ class Estimand(ABC):
         if options.design != "auto" and not self.takes(options.design):
             raise self._other_masks(options.design)
         if options.scale != "none" and "scale" not in self.own:
-            raise UsageError(
-                f"scale={options.scale!r} goes with estimand='local' alone: other attributions are in the target's "
-                "unit."
-            )
+            alone = "goes with estimand='local' alone: other attributions are in the target's unit."
+            raise UsageError(f"scale={options.scale!r} {alone}")
         if options.irrelevant == "exclude" and ("irrelevant" not in self.own or options.distribution is not None):
             raise UsageError(
                 "irrelevant='exclude' compares relevant answers with a unit and without it: it goes with "
@@ -138,8 +136,6 @@ class Estimand(ABC):
         return UsageError(
             f"design={name!r} draws other masks than estimand={self.name!r} is read from. Leave design out{instead}."
         )
-
-    # ---- which masks are asked ----
 
     def surrogate(self) -> Surrogate:
         """What is fitted unless another surrogate was chosen."""
@@ -181,8 +177,6 @@ class Estimand(ABC):
         # Masks whose units were kept independently of each other serve several; a law of sizes serves its own estimand.
         independent = design.keep < 1.0 and design.sizes is None and design.kept is None
         return list(range(len(masks))) if every or (independent and not self.shares_total) else None
-
-    # ---- what effects say ----
 
     @abstractmethod
     def weights(self, effects: Effects) -> Floats:
@@ -349,6 +343,19 @@ class Shapley(_Scored):
 
     def from_drawn(self, effects: Effects, surrogate: Surrogate, rng: np.random.Generator) -> Estimate:
         return intervals.shapley_estimate(cross_fit(effects, surrogate, rng), effects, rng)
+
+    def _estimate(self, effects: Effects, fitting: Fitting) -> Estimate:
+        if effects.sizes is not None or effects.is_complete():
+            return super()._estimate(effects, fitting)
+        # All masks were to be asked, and some have no answer: the others are as if drawn by size.
+        if effects.masks.any(axis=1).all():
+            raise BudgetError(
+                "The prompt without any unit was not answered, and estimand='shapley' shares out what all units change "
+                "together. Use estimand='banzhaf' with empty='exclude'.",
+                smallest=fitting.budget,
+            )
+        # Predictions would lack the empty and the full mask: whoever wants some makes them for all masks alike.
+        return replace(super()._estimate(effects.by_size(), fitting), predicted=None, fitted=None)
 
     def chances(self, rows: int, rng: np.random.Generator) -> Floats:
         """As before a random place in a random order: with one chance u each, u uniform."""

@@ -100,7 +100,7 @@ def _estimate(answers: Answers, effects: Effects, meter: Meter, plan: Plan, seed
         if answers.ended is not None:
             raise answers.ended from None
         if answers.failures:
-            raise ModelError(f"{error} {cause(answers.failures)}{_without_units(answers, effects)}") from None
+            raise ModelError(f"{error} {cause(answers.failures)}{_without_units(answers, effects, plan)}") from None
         raise
     options = plan.options
     if options.references < 2 or options.scale != "none":
@@ -112,10 +112,10 @@ def _estimate(answers: Answers, effects: Effects, meter: Meter, plan: Plan, seed
     return estimate if variance is None else over_references(estimate, variance, options.references)
 
 
-def _without_units(answers: Answers, effects: Effects) -> str:
+def _without_units(answers: Answers, effects: Effects, plan: Plan) -> str:
     """What helps where the prompt without any unit got no answer: many models take none that is empty."""
     asked, answered = ((~masks.any(axis=1)).any() for masks in (answers.design.masks, effects.masks))
-    if not asked or answered:
+    if not asked or answered or plan.estimand.shares_total:  # it cannot do without f(0)
         return ""
     return " The prompt without any unit is among them: leave it out with empty='exclude' (--empty exclude)."
 
