@@ -87,7 +87,7 @@ def _options(loaded: Sequence[str]) -> dict[str, object]:
 
         found["prompt"] = _plain(PromptOptions())
     if "anchors" in loaded:
-        from whygen.anchors.presets import DEFAULT
+        from whygen.anchors.options import DEFAULT
 
         found["anchors"] = _plain(DEFAULT)
     return found

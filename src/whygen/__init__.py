@@ -12,6 +12,7 @@ from whygen.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from whygen.anchors.explain import explain_anchors as explain_anchors
+    from whygen.anchors.options import AnchorOptions as AnchorOptions
     from whygen.evaluation.compare import compare as compare
     from whygen.evaluation.evaluate import evaluate as evaluate
     from whygen.prompt.explain import explain_prompt as explain_prompt
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnchorExplanation",
+    "AnchorOptions",
     "Chat",
     "Edit",
     "Forecast",
@@ -48,6 +50,7 @@ __all__ = [
 
 _PLACES = {
     "AnchorExplanation": "results",
+    "AnchorOptions": "anchors.options",
     "Chat": "types",
     "Edit": "types",
     "Forecast": "prompt.forecast",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import false_discovery_control
 
-from whygen.anchors.presets import Plan
+from whygen.anchors.options import AnchorOptions
 from whygen.anchors.representing import _pool
 from whygen.anchors.selection import farthest_first, k_center, k_dispersion, k_medoids
 from whygen.results.anchors_words import UNSURE
@@ -119,7 +119,7 @@ def test_faster_pam_is_never_worse_than_the_voronoi_iteration(n, k, dim, rounds,
 def test_representatives_are_never_mostly_unsure(n, k, share, seed):
     rng = np.random.default_rng(seed)
     flips = np.where(rng.random(n) < share, rng.uniform(UNSURE, 1, n), rng.uniform(0, UNSURE, n))
-    pool, told = _pool(Plan(), flips, k, group="HIHE")
+    pool, told = _pool(AnchorOptions(), flips, k, group="HIHE")
     sure, unsure = int((flips <= UNSURE).sum()), flips[pool] > UNSURE
     assert len(pool) == max(sure, min(n, k, 2 * sure))
     assert unsure.sum() <= len(pool) / 2

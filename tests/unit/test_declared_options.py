@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import whygen
 from whygen._arguments import Option, declared, documented, names_of, read_by, typed
+from whygen.anchors.options import CONTROLS, PRESETS, AnchorArguments, AnchorOptions
 from whygen.cli import common
 from whygen.cli.commands import OneCommand
 from whygen.cli.options import PANELS, Given, Offers, chosen, made, with_options
@@ -96,12 +97,17 @@ def test_every_field_is_an_option_with_words_for_people() -> None:
 
 
 @pytest.mark.parametrize(
-    ("door", "arguments"), [(whygen.explain_prompt, PromptArguments), (whygen.forecast, ForecastArguments)]
+    ("door", "arguments"),
+    [
+        (whygen.explain_prompt, PromptArguments),
+        (whygen.forecast, ForecastArguments),
+        (whygen.explain_anchors, AnchorArguments),
+    ],
 )
 def test_type_checkers_and_notebooks_see_the_same_arguments(door: Any, arguments: type) -> None:
     shown = inspect.signature(door).parameters
     taken = inspect.signature(arguments).parameters
-    assert set(taken) == set(shown) - {"model", "prompt"}
+    assert set(taken) == set(shown) - {"model", "prompt", "anchors"}
     assert all(shown[name].default == each.default for name, each in taken.items())
 
 
@@ -131,10 +137,11 @@ def test_the_options_of_operators_are_options() -> None:
     assert names <= read_by(PromptOptions, "hierarchy") & read_by(PromptOptions, "game")
 
 
-def test_notebooks_complete_every_option() -> None:
+@pytest.mark.parametrize(("door", "options"), [("explain_prompt", PromptOptions), ("explain_anchors", AnchorOptions)])
+def test_notebooks_complete_every_option(door: str, options: type) -> None:
     jedi = pytest.importorskip("jedi")
-    found = jedi.Interpreter("whygen.explain_prompt('m', 'p', ", [{"whygen": whygen}]).complete()
-    assert {f"{name}=" for name in declared(PromptOptions)} <= {each.name for each in found}
+    found = jedi.Interpreter(f"whygen.{door}('m', 'p', ", [{"whygen": whygen}]).complete()
+    assert {f"{name}=" for name in declared(options)} <= {each.name for each in found}
 
 
 def test_a_literal_names_its_words_through_unions_and_annotations() -> None:
@@ -165,7 +172,19 @@ def test_a_command_offers_what_is_declared_and_hands_over_what_was_typed() -> No
     assert seen == [(given, Settings(stop=("x",), seed=3)), ({}, Settings(seed=3))]
 
 
-@pytest.mark.parametrize("command", ["prompt", "edit"])
+def test_the_choices_of_anchors_are_documented_and_named() -> None:
+    for each in declared(AnchorArguments).values():
+        assert each.text.endswith((".", "...")), each.name
+    shown = whygen.explain_anchors.__doc__ or ""
+    assert all(f"\n        {name}: " in shown for name in declared(AnchorArguments))
+    assert set(names_of(declared(AnchorOptions)["controls"].hint)) == {"auto", "none", *CONTROLS}
+    assert set(names_of(declared(AnchorArguments)["preset"].hint)) == set(PRESETS)
+    assert AnchorOptions(alpha=0.1) == replace(AnchorOptions(), alpha=0.1)
+    with pytest.raises(UsageError, match="alpha is 'high', of type str: give a number"):
+        AnchorOptions(alpha="high")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("command", ["prompt", "edit", "anchors"])
 def test_the_help_begins_with_what_most_people_need(command: str) -> None:
     offered = typer.main.get_command(_app(command)).params
     panels = [each.rich_help_panel for each in offered if isinstance(each, TyperOption)]

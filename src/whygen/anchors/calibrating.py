@@ -14,7 +14,7 @@ from whygen.anchors.calibration import (
     percentile,
     round_maxima,
 )
-from whygen.anchors.presets import Plan
+from whygen.anchors.options import AnchorOptions
 from whygen.errors import UsageError
 from whygen.results.anchors_scores import Scored, Scores
 from whygen.results.prompt import Warned
@@ -27,7 +27,7 @@ NO_REFERENCE = Warned(
 )
 
 
-def settle_kind(plan: Plan, *, with_reference: bool) -> str:
+def settle_kind(plan: AnchorOptions, *, with_reference: bool) -> str:
     """The kind of calibration to run: ``auto`` is conformal with a reference and mean-max without.
 
     Raises:
@@ -44,7 +44,7 @@ def settle_kind(plan: Plan, *, with_reference: bool) -> str:
 
 
 def calibrate(
-    kind: str, plan: Plan, scores: Scores, reference: Scored | None, *, rounds: str = "rounds"
+    kind: str, plan: AnchorOptions, scores: Scores, reference: Scored | None, *, rounds: str = "rounds"
 ) -> Calibration:
     """Thresholds of that kind.
 
@@ -102,7 +102,7 @@ def _rounds(scores: Scores, name: str, rounds: int, per_round: int) -> list[Crit
     )
 
 
-def calibration_warnings(plan: Plan, calibration: Calibration, *, with_reference: bool) -> tuple[Warned, ...]:
+def calibration_warnings(plan: AnchorOptions, calibration: Calibration, *, with_reference: bool) -> tuple[Warned, ...]:
     """What the calibration warns of, and that there was no reference where nobody asked to go without."""
     unasked = plan.calibration == "auto" and not with_reference
     return (*([NO_REFERENCE] if unasked else []), *calibration.warnings)

@@ -10,7 +10,7 @@ from whygen.anchors.calibration import require_enough
 from whygen.anchors.criteria import FeatureEncoder, by_name
 from whygen.anchors.data import SampleSet
 from whygen.anchors.opening import Subject
-from whygen.anchors.presets import Plan
+from whygen.anchors.options import AnchorOptions
 from whygen.anchors.representing import require_selection
 from whygen.anchors.scoring import noise_for
 from whygen.calls import RunOptions
@@ -21,7 +21,7 @@ AUTOMATIC = 2
 """Criteria that ``criteria="auto"`` comes to."""
 
 
-def require_plan(plan: Plan, encoder: str | ImageEncoder | FeatureEncoder | None) -> None:
+def require_plan(plan: AnchorOptions, encoder: str | ImageEncoder | FeatureEncoder | None) -> None:
     """Refuse a plan that cannot be carried out whatever the samples are.
 
     Raises:
@@ -44,7 +44,7 @@ def require_plan(plan: Plan, encoder: str | ImageEncoder | FeatureEncoder | None
         )
 
 
-def require_reference(plan: Plan, n: int | None, *, criteria: int | None = None) -> None:
+def require_reference(plan: AnchorOptions, n: int | None, *, criteria: int | None = None) -> None:
     """Refuse a reference of ``n`` samples (None: there is none) that is too small for the level that is asked for.
 
     Raises:
@@ -57,7 +57,7 @@ def require_reference(plan: Plan, n: int | None, *, criteria: int | None = None)
     require_enough(n, alpha=plan.alpha, level="joint" if plan.level == "joint" else "criterion", criteria=criteria)
 
 
-def require_distinct(plan: Plan, subject: Subject) -> None:
+def require_distinct(plan: AnchorOptions, subject: Subject) -> None:
     """The same of the reference without its copies: a person who gave 200 samples should hear why there are 40.
 
     Raises:

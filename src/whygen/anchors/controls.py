@@ -29,7 +29,7 @@ from whygen.anchors.foils import (
     power,
 )
 from whygen.anchors.groups import BELOW, GROUPS, Codes, Grouping, Kind, assign, group, share_of
-from whygen.anchors.presets import Plan
+from whygen.anchors.options import AnchorOptions
 from whygen.anchors.work import YARDSTICK_ROUNDS
 from whygen.errors import UsageError
 from whygen.results.anchors import BelowRecord
@@ -78,7 +78,7 @@ class Verdicts:
     """What was read of the scores so far: what controls are held against."""
 
     scores: Scores
-    plan: Plan
+    plan: AnchorOptions
     kind: str
     calibration: Calibration
     grouping: Grouping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen._arguments import typed
+from whygen._arguments import declared
 from whygen.anchors.calibrating import settle_kind
 from whygen.anchors.checks import (
     require_classes,
@@ -22,11 +22,11 @@ from whygen.anchors.checks import (
     require_reference,
     require_run,
 )
-from whygen.anchors.criteria import CriterionLike, FeatureEncoder, choose, open_encoder, open_features
+from whygen.anchors.criteria import FeatureEncoder, choose, open_encoder, open_features
 from whygen.anchors.data import SampleSet, load_samples
 from whygen.anchors.diagnostics import check_reconstructions
 from whygen.anchors.opening import Subject, open_subject, require_posterior
-from whygen.anchors.presets import Plan, plan
+from whygen.anchors.options import AnchorArguments, AnchorChoices, AnchorOptions, Labels, choose_options, takes
 from whygen.anchors.reading import Phases, Shown, read_scores
 from whygen.anchors.recording import Recorder, identity_of_scores
 from whygen.anchors.scores import foresee, score_samples
@@ -43,31 +43,17 @@ from whygen.results.prompt import Warned
 from whygen.types import JsonValue
 
 ROLES = ("held-out", "training")
-MULTIPLICITIES = ("none", "benjamini-hochberg")
-PLANNED = frozenset(each.name for each in fields(Plan))
-Labels = Sequence[str | int] | NDArray[Any]
 
 
-@typed()
-def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person may want to make
+@takes(AnchorArguments)
+def explain_anchors(
     model: str | object,
     anchors: object,
     *,
     reference: object | None = None,
     reference_role: Literal["held-out", "training"] = "held-out",
     labels: Labels | None = None,
-    criteria: str | Sequence[CriterionLike] | None = None,
-    calibration: str | None = None,
-    alpha: float | None = None,
-    level: Literal["per-criterion", "joint"] | None = None,
-    multiplicity: Literal["none", "benjamini-hochberg"] | None = None,
-    rounds: int | None = None,
-    per_round: int | None = None,
-    draws: int | Literal["mean"] | None = None,
-    select: str | None = None,
-    space: str | None = None,
-    controls: str | None = None,
-    preset: str | None = None,
+    preset: str | AnchorOptions | None = None,
     encoder: str | ImageEncoder | FeatureEncoder | None = None,
     classifier: Callable[[Floats], Any] | None = None,
     trained: Sequence[Hashable] | NDArray[Any] | None = None,
@@ -82,10 +68,11 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
     options: ModelOptions | None = None,
     progress: Progress | None = None,
     run: RunOptions | None = None,
+    **choices: Any,
 ) -> AnchorExplanation:
     """Which anchors a generative model knows, how sure each verdict is, and the few that stand for each group.
 
-    Arguments that are None are as the preset says, and without a preset as `whygen.anchors.presets.DEFAULT` says.
+    Options that are left out or None are as the preset says, and without a preset as `AnchorOptions` says.
 
     Args:
         model: a URI, a torch module, an object with ``encode`` and ``decode``, or a `LatentModel`.
@@ -95,21 +82,8 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
             brings, where it brings any (`demo/digits-vae` does).
         reference_role: "training" if the model has seen them after all: the level then holds for such only.
         labels: of the anchors; found in folders and data sets without asking.
-        criteria: "auto", names ("kld,sse"), `Criterion` objects or callables ``(samples, reconstructions) -> (b,)``.
-        calibration: "auto" (conformal with a reference, else mean-max), "conformal", "mean-max", "percentile", "std".
-        alpha: chance that a sample like the reference is called low (.025).
-        level: whether alpha is for each criterion or for all together.
-        multiplicity: "benjamini-hochberg" bounds the share of false ones among the low instead.
-        rounds: R of mean-max.
-        per_round: N of mean-max.
-        draws: posterior draws that criteria are averaged over (8), or "mean" for the posterior mean.
-        select: how representatives are picked: "k-dispersion:8", "k-center:8,outliers=5" ...
-        space: where distances are measured: "auto", "pixels", "latent", "features" or "criteria".
-        controls: what shares are read against: "auto" (all that can be had), "none", or names after commas:
-            "untrained" (a copy with new random weights), "trivial" (mean, flat and nearest sample in the place of the
-            reconstruction), "foils" (shuffled, noise, blends, other labels), "generated" (another calibration). They
-            take about as long again as the scoring, less where there are many anchors.
-        preset: "pxgen" does what the authors' code does, "pxgen-saturated" with the slip of its loader too.
+        preset: "pxgen" does what the authors' code does, "pxgen-saturated" with the slip of its loader too; or options
+            of your own.
         encoder: features for ``feature-l2`` and for the space: samples as the model takes them to ``(n, dim)``, or an
             encoder of pictures, open or by name ("patches", "dinov2" ...). Colour pictures have a feature criterion
             without it, by what is installed.
@@ -127,6 +101,7 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         options: device, dtype and batch size of the model.
         progress: is told how many samples were scored.
         run: its deadline, after which nothing more is scored, and its name (see ``cache``).
+        **choices: what is measured, how thresholds are found and representatives picked.
 
     Raises:
         DataError: if anchors or reference do not fit the model, or a criterion is not finite.
@@ -134,12 +109,10 @@ def explain_anchors(  # noqa: PLR0913 - one argument for each choice a person ma
         ModelError: if the model returns NaN or an infinite value.
     """
     given: dict[str, Any] = {
-        "reference": reference, "reference_role": reference_role, "labels": labels, "criteria": criteria,
-        "calibration": calibration, "alpha": alpha, "level": level, "multiplicity": multiplicity, "rounds": rounds,
-        "per_round": per_round, "draws": draws, "select": select, "space": space, "controls": controls,
-        "preset": preset, "encoder": encoder, "classifier": classifier, "trained": trained, "layout": layout,
-        "size": size, "mode": mode, "shape": shape, "value_range": value_range, "scale": scale, "seed": seed,
-        "options": options, "run": run,
+        "reference": reference, "reference_role": reference_role, "labels": labels, "preset": preset,
+        "encoder": encoder, "classifier": classifier, "trained": trained, "layout": layout, "size": size, "mode": mode,
+        "shape": shape, "value_range": value_range, "scale": scale, "seed": seed, "options": options, "run": run,
+        **choices,
     }  # fmt: skip
     clock = Phases()
     with clock.phase("loading"):
@@ -166,11 +139,12 @@ def foresee_anchors(
         UsageError: for an argument that cannot work.
         DataError: if anchors or reference do not fit the model.
     """
-    known = {name: each.default for name, each in inspect.signature(explain_anchors).parameters.items()}
+    known = inspect.signature(AnchorArguments).parameters
     for name in options:
         if name not in known:
             raise UnknownNameError("argument of explain_anchors", name, known)
-    work, identity = _opened(model, anchors, {**known, **options})
+    own = {name: each.default for name, each in known.items() if name not in declared(AnchorChoices)}
+    work, identity = _opened(model, anchors, {**own, **options})
     with open_store(cache) as store:
         return foresee(work, Recorder(work.subject.model.uri, identity, store))
 
@@ -179,14 +153,11 @@ def _opened(
     model: str | object, anchors: object, given: Mapping[str, Any]
 ) -> tuple[Work, Mapping[str, JsonValue] | None]:
     """What is to be scored, checked as far as it can be before anything is, and what identifies the model."""
-    reference_role, multiplicity, trained, run = (
-        given[name] for name in ("reference_role", "multiplicity", "trained", "run")
-    )
+    reference_role, trained, run = (given[name] for name in ("reference_role", "trained", "run"))
     if reference_role not in ROLES:
         raise UsageError(f"reference_role is {reference_role!r}; give one of {', '.join(ROLES)}.")
-    if multiplicity not in {None, *MULTIPLICITIES}:
-        raise UnknownNameError("multiplicity", str(multiplicity), MULTIPLICITIES)
-    chosen_plan = plan(given["preset"], **{name: each for name, each in given.items() if name in PLANNED})
+    preset = given["preset"]
+    chosen_plan = choose_options(preset, given)
     require_plan(chosen_plan, given["encoder"])
     require_run(run)
     latent = load_latent(
@@ -210,7 +181,8 @@ def _opened(
     work = Work(
         subject=subject, plan=chosen_plan, chosen=chosen, role=reference_role, seed=seed, encoder=features,
         kind=settle_kind(chosen_plan, with_reference=subject.reference is not None), classifier=given["classifier"],
-        noise=noise_for(chosen_plan.draws, seed=seed, kind=chosen_plan.noise), preset=given["preset"],
+        noise=noise_for(chosen_plan.draws, seed=seed, kind=chosen_plan.noise),
+        preset=preset if isinstance(preset, str) else None,
         trained=None if trained is None else known, run_name=None if run is None else run.name,
     )  # fmt: skip
     return work, identity_of_scores(subject.model, subject.anchors, run)

@@ -27,7 +27,7 @@ from whygen.anchors.diagnostics import (
     survey,
 )
 from whygen.anchors.groups import Delusion, Reading, delusion, group, label_table
-from whygen.anchors.presets import Plan
+from whygen.anchors.options import AnchorOptions
 from whygen.anchors.representing import (
     Neighbours,
     Representatives,
@@ -91,7 +91,7 @@ class Shown:
 
 
 def read_scores(
-    scores: Scores, plan: Plan, show: Callable[[NDArray[np.int64]], Shown], *,
+    scores: Scores, plan: AnchorOptions, show: Callable[[NDArray[np.int64]], Shown], *,
     trained: Sequence[Hashable] | None = None, clock: Phases | None = None,
 ) -> records.AnchorExplanation:  # fmt: skip
     """The explanation that these scores come to.
@@ -143,10 +143,10 @@ def read(
     """
     scores = explanation.scores
     assert scores is not None  # noqa: S101 - the method looked
-    plan = Plan(**{**scores.facts.plan, **changes})
+    plan = AnchorOptions(**{**scores.facts.plan, **changes})
     if (criteria := changes.get("criteria")) is not None:
         scores = scores.of(_some_of(scores, criteria))
-    scored = Plan(**scores.facts.plan).wanted_controls
+    scored = AnchorOptions(**scores.facts.plan).wanted_controls
     if missing := plan.wanted_controls - scored if plan.controls != "auto" else ():
         raise UsageError(
             f"controls={plan.controls!r}: {', '.join(sorted(missing))} was not scored. Explain the anchors again with "

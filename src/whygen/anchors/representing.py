@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from whygen.anchors.arrays import Points, as_points
 from whygen.anchors.groups import GROUPS, Grouping
-from whygen.anchors.presets import Plan, Selecting, parse_select
+from whygen.anchors.options import AnchorOptions, Selecting, parse_select
 from whygen.anchors.samples import Prepared
 from whygen.anchors.selection import SELECTIONS, Selection
 from whygen.anchors.selection.bulk import require_faster_pam
@@ -48,7 +48,7 @@ class Space:
     """Shape ``(m, dim)``; None without a reference, or where the space is that of the criteria."""
 
 
-def open_space(plan: Plan, scores: Scores) -> Space:
+def open_space(plan: AnchorOptions, scores: Scores) -> Space:
     """Anchors and reference as points of the space that the plan names.
 
     Raises:
@@ -123,7 +123,7 @@ class Representatives:
         return np.array([index for indices in self.indices.values() for index in indices], dtype=np.int64)
 
 
-def require_selection(plan: Plan) -> None:
+def require_selection(plan: AnchorOptions) -> None:
     """Look at the ``select`` argument before anything is paid for.
 
     Raises:
@@ -136,7 +136,7 @@ def require_selection(plan: Plan) -> None:
     _try_options(plan, selecting)
 
 
-def _try_options(plan: Plan, selecting: Selecting) -> None:
+def _try_options(plan: AnchorOptions, selecting: Selecting) -> None:
     """Pick of eight points, so that an option that cannot be is refused now and not after everything was scored."""
     options = dict(selecting.options)
     if isinstance(outliers := options.get("outliers"), int):
@@ -151,7 +151,7 @@ def _try_options(plan: Plan, selecting: Selecting) -> None:
         raise UsageError(f"select is {plan.select!r}: an option has a value of the wrong kind ({error}).") from error
 
 
-def represent(plan: Plan, grouping: Grouping, space: Space, scores: Scored, *, seed: int) -> Representatives:
+def represent(plan: AnchorOptions, grouping: Grouping, space: Space, scores: Scored, *, seed: int) -> Representatives:
     """Pick representatives of every group that has members, each anchor and its copies once.
 
     Unless the plan asks for all members: the typical one first, then whom the selection picks among those whose
@@ -179,7 +179,7 @@ def represent(plan: Plan, grouping: Grouping, space: Space, scores: Scored, *, s
 
 
 def _pool(
-    plan: Plan, flip_rate: NDArray[np.float64], k: int, *, group: str
+    plan: AnchorOptions, flip_rate: NDArray[np.float64], k: int, *, group: str
 ) -> tuple[NDArray[np.int64], tuple[Warned, ...]]:
     """Places of the members that may be picked; and where few of them are sure, how many were and who filled up."""
     everyone = np.arange(len(flip_rate), dtype=np.int64)
@@ -203,7 +203,9 @@ def _pool(
     return pool, (Warned(code="unsure-group", text=text),)
 
 
-def _first(plan: Plan, points: Points, values: NDArray[np.float64], flip_rate: NDArray[np.float64]) -> int | None:
+def _first(
+    plan: AnchorOptions, points: Points, values: NDArray[np.float64], flip_rate: NDArray[np.float64]
+) -> int | None:
     """The paper's first pick is argmin(kld + sse), raw; by default it is the typical member."""
     if plan.first == "lowest-sum":
         return int(np.argmin(values.sum(axis=1)))
@@ -235,7 +237,7 @@ def _fitting(selecting: Selecting, n: int, *, group: str) -> tuple[Selecting, tu
 
 
 def _select(
-    plan: Plan, selecting: Selecting, points: Points, *, first: int | None, rng: np.random.Generator
+    plan: AnchorOptions, selecting: Selecting, points: Points, *, first: int | None, rng: np.random.Generator
 ) -> Selection:
     options: dict[str, Any] = dict(selecting.options)
     if selecting.name == "k-medoids":

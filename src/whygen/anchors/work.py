@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from whygen.anchors.criteria import ChosenCriteria, FeatureEncoder
 from whygen.anchors.foils import foils_each
 from whygen.anchors.opening import Subject
-from whygen.anchors.presets import Plan
+from whygen.anchors.options import AnchorOptions
 from whygen.anchors.samples import Prepared
 from whygen.anchors.scoring import DrawNoise
 from whygen.models.latent import Floats, LatentModel
@@ -33,7 +33,7 @@ class Work:
     """What is to be scored."""
 
     subject: Subject
-    plan: Plan
+    plan: AnchorOptions
     chosen: ChosenCriteria
     kind: str
     """Of calibration."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -22,22 +23,12 @@ def _targets() -> Iterable[str]:
     return OWN
 
 
-def _units() -> Iterable[str]:
-    from whygen.prompt.units import CHAT_KINDS, SPLITTERS, TEMPLATE_KINDS, TOKEN
+def _named(option: str) -> Iterable[str]:
+    """The names that an option of a prompt declares."""
+    from whygen._arguments import declared, names_of
+    from whygen.prompt.options import PromptOptions
 
-    return [*SPLITTERS, TOKEN, *CHAT_KINDS, *TEMPLATE_KINDS]
-
-
-def _operators() -> Iterable[str]:
-    from whygen.prompt.operators import OPERATORS
-
-    return OPERATORS
-
-
-def _estimands() -> Iterable[str]:
-    from whygen.results.estimands import WORDS
-
-    return WORDS
+    return names_of(declared(PromptOptions)[option].hint)
 
 
 def _criteria() -> Iterable[str]:
@@ -53,8 +44,8 @@ def _encoders() -> Iterable[str]:
 
 
 KINDS: Mapping[str, Callable[[], Iterable[str]]] = {
-    "targets": _targets, "units": _units, "operators": _operators, "estimands": _estimands, "criteria": _criteria,
-    "encoders": _encoders,
+    "targets": _targets, "units": partial(_named, "units"), "operators": partial(_named, "operator"),
+    "estimands": partial(_named, "estimand"), "criteria": _criteria, "encoders": _encoders,
 }  # fmt: skip
 """What can be listed, each with whygen's own names; other packages bring theirs by the entry point group."""
 
