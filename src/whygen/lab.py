@@ -25,18 +25,16 @@ from whygen.anchors.samples import Raw, prepare
 from whygen.anchors.scoring import Generation, NoiseKind, noise_for, score, settle
 from whygen.models import load_latent
 from whygen.models.planted.games import FAMILIES, Game
-from whygen.prompt import designs, exact, fidelity, gsmile, intervals, noise, stopping
-from whygen.prompt.collapse import collapsed, collapsed_estimate
+from whygen.prompt import designs, fidelity, gsmile, intervals, noise, stopping
 from whygen.prompt.designs import Design, bernoulli, enumerated
 from whygen.prompt.effects import Effects
 from whygen.prompt.estimands import Drawing, load_estimand
 from whygen.prompt.fidelity import chance_level, r_squared
-from whygen.prompt.intervals import LEVEL, LEVEL_OF_LOOKS, Estimate
-from whygen.prompt.kernels import Dropped, WordMover
+from whygen.prompt.intervals import LEVEL, LEVEL_OF_LOOKS, Estimate, collapsed, collapsed_estimate
+from whygen.prompt.kernels import Dropped, WeightedLeastSquares, WordMover
 from whygen.prompt.plan import REDRAWS, REPEATS
 from whygen.prompt.stopping import widest
 from whygen.prompt.surrogates import SURROGATES, Fitted, Linear, Surrogate, load_surrogate
-from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.results.estimands import EstimandName
 from whygen.stats.intervals import Interval
 from whygen.types import Floats, Masks
@@ -218,14 +216,14 @@ def estimate(
     """
     seen = shown.effects if isinstance(shown, Play) else shown
     if seen.nearness is not None:
-        return exact.local_estimate(seen)
+        return intervals.local_estimate(seen)
     own, shared, span = 0.0, 0.0, 0.0
     if isinstance(shown, Play):
         one = collapsed(seen, np.full(REPEATS, shown.whole))
         if one is not None and one.kind == "unchanged" and not shown.enumerated:
             return collapsed_estimate(seen, one)
         if shown.enumerated:
-            every = exact.enumerated_estimate if seen.total is None else exact.enumerated_shapley
+            every = intervals.enumerated_estimate if seen.total is None else intervals.enumerated_shapley
             return every(seen, shown.noise)
         own = shown.noise.bound
         shared = own * (1.0 + 1.0 / REPEATS)

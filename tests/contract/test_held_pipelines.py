@@ -15,7 +15,7 @@ from whygen.errors import UsageError
 from whygen.media import pictures
 from whygen.models import load_model
 from whygen.models.diffusers.drawing import EXACT
-from whygen.prompt.maps import picture_notices
+from whygen.prompt.maps import size_notices
 from whygen.types import Edit, Failure, Output, Picture, Request, Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of diffusers, of its own parts
@@ -140,9 +140,7 @@ def test_a_size_that_was_asked_for_and_is_not_drawn_is_said() -> None:
     def said(drew: tuple[int, int], **extra: Any) -> str:
         values = np.zeros((drew[1], drew[0], 3), dtype=np.uint8)
         request = Request(prompt="a fox", settings=Settings(extra=extra))
-        return dict(picture_notices(model, request, [Output(picture=pictures.picture_of(values))])).get(
-            "other-size", ""
-        )
+        return dict(size_notices(model.uri, request, pictures.picture_of(values))).get("other-size", "")
 
     assert said((64, 64), size="64x64") == ""
     assert said((64, 64)) == ""

@@ -14,7 +14,7 @@ from whygen.models import CUT
 from whygen.models.diffusers.drawing import EXACT, multiple_of
 from whygen.models.diffusers.pictures import PictureModel, quiet
 from whygen.models.diffusers.settings import picture_text, scalars
-from whygen.prompt.maps import picture_notices
+from whygen.prompt.maps import size_notices
 from whygen.types import Edit, Failure, Output, Picture, Request, Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of diffusers, of its own parts
@@ -96,7 +96,7 @@ def test_a_picture_in_a_batch_is_the_picture_alone_in_the_size_that_it_had(famil
         width, height = pictures.size(asked[0].prompt.image)
         step = multiple_of(pipeline)
         kept = together[0].shape[:2] == (height - height % step, width - width % step)
-        assert kept or "other-size" in dict(picture_notices(model, asked[0], answers))
+        assert kept or "other-size" in dict(size_notices(model.uri, asked[0], answers[0].picture))
 
 
 SCALES = [(family, name) for family, name in CLASSES if name in TELLING]
@@ -177,7 +177,7 @@ def test_a_class_that_draws_one_size_alone_is_let_and_it_is_said() -> None:
     model.pipeline = stubborn
     answers = model.answer([asked])
     assert drawn(answers)[0].shape == (32, 32, 3)
-    said = dict(picture_notices(model, asked, answers))["other-size"]
+    said = dict(size_notices(model.uri, asked, answers[0].picture))["other-size"]
     assert "32 x 48" in said
     assert "32 x 32, in other proportions" in said
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from whygen.errors import BudgetError, UnknownNameError
-from whygen.prompt import designs, exact, fidelity, intervals, noise
+from whygen.prompt import designs, fidelity, intervals, noise
 from whygen.prompt.effects import Effects
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.surrogates import Ols, Ridge, load_surrogate
@@ -49,7 +49,7 @@ def observed(design: designs.Design, values: NDArray[np.float64]) -> Effects:
 @given(st.integers(1, 6), SEEDS)
 def test_enumeration_is_the_definition(n: int, seed: int) -> None:
     values = table(n, np.random.default_rng(seed))
-    found = exact.enumerated_estimate(observed(designs.enumerated(n), values))
+    found = intervals.enumerated_estimate(observed(designs.enumerated(n), values))
     assert found.attributions == pytest.approx(banzhaf(values, n), abs=1e-12)
 
 
@@ -57,7 +57,7 @@ def test_enumeration_is_the_definition(n: int, seed: int) -> None:
 def test_enumeration_without_the_empty_pair_is_over_the_remaining_masks(seed: int) -> None:
     values = table(4, np.random.default_rng(seed))
     seen = observed(designs.enumerated(4, empty=False), values)
-    found = exact.enumerated_estimate(seen).attributions
+    found = intervals.enumerated_estimate(seen).attributions
     line = np.linalg.lstsq(np.column_stack([np.ones(len(seen)), seen.masks]), seen.values, rcond=None)[0]
     assert found == pytest.approx(line[1:])
 
@@ -67,7 +67,7 @@ def test_a_unit_that_does_nothing_has_none_of_what_others_do_without_the_empty_p
     weight = np.random.default_rng(seed).normal(size=n)
     weight[0] = 0.0
     design = designs.enumerated(n, empty=False)
-    found = exact.enumerated_estimate(design.observed(design.masks @ weight)).attributions
+    found = intervals.enumerated_estimate(design.observed(design.masks @ weight)).attributions
     assert found == pytest.approx(weight, abs=1e-9)
 
 
@@ -246,7 +246,7 @@ def test_local_is_weighted_least_squares() -> None:
 
 def test_leave_one_out_is_a_difference_and_has_no_interval() -> None:
     design = designs.leave_one_out(3)
-    estimate = exact.leave_one_out_estimate(
+    estimate = intervals.leave_one_out_estimate(
         Effects(design.masks, np.array([1.0, 2.0, 3.0]), design.groups), np.array([3.0])
     )
     assert estimate.attributions == pytest.approx([2.0, 1.0, 0.0])
@@ -278,7 +278,7 @@ def by_size(n: int, calls: int, values: NDArray[np.float64], rng: np.random.Gene
 @given(st.integers(1, 6), SEEDS)
 def test_enumerated_shapley_is_the_definition(n: int, seed: int) -> None:
     values = table(n, np.random.default_rng(seed))
-    found = exact.enumerated_shapley(observed(designs.enumerated(n), values)).attributions
+    found = intervals.enumerated_shapley(observed(designs.enumerated(n), values)).attributions
     assert found == pytest.approx(shapley(values, n), abs=1e-12)
 
 

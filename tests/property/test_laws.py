@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from whygen.errors import DataError
-from whygen.prompt import designs, exact, intervals
+from whygen.prompt import designs, intervals
 from whygen.prompt.designs import Sizes
 from whygen.prompt.effects import Effects
 from whygen.prompt.kernels import Dropped
@@ -34,13 +34,13 @@ def attribute(estimand: str, values: Floats, n: int) -> Floats:
     if estimand == "loo":
         design = designs.leave_one_out(n)
         seen = Effects(design.masks, play(values, design.masks), design.groups)
-        return exact.leave_one_out_estimate(seen, values[-1:]).attributions
+        return intervals.leave_one_out_estimate(seen, values[-1:]).attributions
     design = designs.enumerated(n)
     seen = Effects(design.masks, play(values, design.masks), design.groups)
     if estimand == "local":
         near = Dropped(0.5).weights(seen.masks, [], "")
         return intervals.local_estimate(replace(seen, nearness=near)).attributions
-    all_masks_asked = {"banzhaf": exact.enumerated_estimate, "shapley": exact.enumerated_shapley}
+    all_masks_asked = {"banzhaf": intervals.enumerated_estimate, "shapley": intervals.enumerated_shapley}
     return all_masks_asked[estimand](seen).attributions
 
 
@@ -150,7 +150,7 @@ def test_leave_one_out_is_between_welch_and_a_pooled_variance(n: int, draws: int
     each, whole = rng.normal(size=(n, draws)), rng.normal(size=repeats)
     design = designs.leave_one_out(n)
     seen = Effects(design.masks, each.mean(axis=1), design.groups)
-    found = exact.leave_one_out_estimate(seen, whole, draws=each)
+    found = intervals.leave_one_out_estimate(seen, whole, draws=each)
     assert found.interval is not None
     assert found.attributions == pytest.approx(whole.mean() - each.mean(axis=1))
     # Each variance of its own, drawn towards the mean of all that lack a unit by two degrees of freedom; that mean is
@@ -168,12 +168,12 @@ def test_leave_one_out_that_agrees_is_bounded_and_only_a_known_model_has_no_widt
     design = designs.leave_one_out(2)
     seen, repeats = Effects(design.masks, np.array([1.0, 3.0]), design.groups), np.full(2, 3.0)
     draws = np.repeat(seen.values[:, None], 10, axis=1)
-    found = exact.leave_one_out_estimate(seen, repeats, draws=draws)
+    found = intervals.leave_one_out_estimate(seen, repeats, draws=draws)
     assert found.interval is not None
     # No difference in 18 repeats: a flip rate of 6% (mid-p), times the range of effects, which is 2, of two prompts.
     assert found.interval.high - found.attributions == pytest.approx(4.0 * (1.0 - 0.1 ** (1 / 36)))
     assert found.p_values == pytest.approx([0.5**37, 1.0])
-    known = exact.leave_one_out_estimate(seen, repeats, known=True)
+    known = intervals.leave_one_out_estimate(seen, repeats, known=True)
     assert known.interval is not None
     assert known.interval.low == pytest.approx([2.0, 0.0])
     assert known.interval.high == pytest.approx([2.0, 0.0])
@@ -182,11 +182,11 @@ def test_leave_one_out_that_agrees_is_bounded_and_only_a_known_model_has_no_widt
 def test_leave_one_out_with_one_draw_has_no_interval_and_wrong_rows_are_refused() -> None:
     design = designs.leave_one_out(2)
     seen = Effects(design.masks, np.zeros(2), design.groups)
-    once = exact.leave_one_out_estimate(seen, np.ones(2))
+    once = intervals.leave_one_out_estimate(seen, np.ones(2))
     assert once.interval is None
     assert once.p_values is None
     with pytest.raises(DataError, match="3 rows for 2 masks"):
-        exact.leave_one_out_estimate(seen, np.ones(2), draws=np.zeros((3, 2)))
+        intervals.leave_one_out_estimate(seen, np.ones(2), draws=np.zeros((3, 2)))
 
 
 @given(SEEDS, st.floats(0.2, 2.0))

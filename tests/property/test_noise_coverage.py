@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from benchmarks.coverage_noise import Cell, run
 
-from whygen.prompt import exact
+from whygen.prompt import intervals
 from whygen.prompt.effects import Effects
 from whygen.prompt.noise import measure
 
@@ -90,7 +90,7 @@ def test_leaving_one_out_holds_for_answers_of_0_and_1(chance: float, draws: int)
         each = (source.random((n, draws)) < chances[:, None]).astype(float)
         whole = (source.random(draws) < chance).astype(float)
         seen = Effects(masks, each.mean(axis=1), np.arange(n), 1.0)
-        estimate = exact.leave_one_out_estimate(seen, whole, draws=each, reach=1.0)
+        estimate = intervals.leave_one_out_estimate(seen, whole, draws=each, reach=1.0)
         assert estimate.interval is not None
         assert estimate.p_values is not None
         truth = chance - chances

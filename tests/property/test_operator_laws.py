@@ -14,7 +14,7 @@ from whygen.models import load_model
 from whygen.prompt.operators import Delete, EmbeddingNoise, Operator, Placeholder, Substitute
 from whygen.prompt.operators.helped import filled
 from whygen.prompt.operators.synonyms import same_word, written_like
-from whygen.prompt.tokens import token_splitter
+from whygen.prompt.question import token_splitter
 from whygen.prompt.units import SPLITTERS, Units, split
 from whygen.texts import character_edges, is_word_edge, word_spans
 from whygen.types import Limits, Settings

@@ -28,8 +28,8 @@ from whygen.prompt.kernels import KERNELS
 from whygen.prompt.operators import OPERATORS, OperatorOptions
 from whygen.prompt.options import READ, ForecastArguments, PromptArguments, PromptOptions
 from whygen.prompt.plan import EMPTY, MATRICES, MODEL_NOISE
+from whygen.prompt.reading import SCALES
 from whygen.prompt.relevance import CHOICES
-from whygen.prompt.scales import SCALES
 from whygen.prompt.surrogates import SURROGATES
 from whygen.prompt.targets import TARGETS
 from whygen.types import Settings

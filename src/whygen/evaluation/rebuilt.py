@@ -16,9 +16,9 @@ from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt import intervals
 from whygen.prompt.effects import Effects
 from whygen.prompt.estimands import load_estimand
+from whygen.prompt.kernels import WeightedLeastSquares
 from whygen.prompt.saved import effects_of
 from whygen.prompt.surrogates import Remembers, Surrogate, load_surrogate
-from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.seeds import generator
 from whygen.types import Floats

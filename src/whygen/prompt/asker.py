@@ -20,7 +20,7 @@ from whygen.models import CUT, AnswersAlike, ChecksRequests, GivesNotices, HasCo
 from whygen.prompt.answers import Answered, AnswerKind, Answers, Draws, Stopped
 from whygen.prompt.designs import Design
 from whygen.prompt.failing import Failing
-from whygen.prompt.maps import picture_notices
+from whygen.prompt.maps import size_notices
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators import Operator
 from whygen.prompt.plan import REPEATS
@@ -215,8 +215,10 @@ class Asker:
     def notices(self) -> tuple[tuple[str, str], ...]:
         """What the person should know of how the model was asked: code and text."""
         whole = Request(prompt=self.units.prompt, settings=self.settings)
-        drawn = picture_notices(self.model, whole, self.references)
-        return (*drawn, *self.runner.notices, *self.operator.notices, *self.units.notices)
+        said = self.model.notices(whole) if isinstance(self.model, GivesNotices) else ()
+        drawn = next((output.picture for output in self.references if output.picture is not None), None)
+        sizes = () if drawn is None else size_notices(self.model.uri, whole, drawn)
+        return (*said, *sizes, *self.runner.notices, *self.operator.notices, *self.units.notices)
 
     def rendered(self, design: Design) -> list[Sent]:
         """The prompt that is sent for each mask of a design; its settings are kept, where the operator sets some."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from whygen.calls import EndedError, Interrupted
 from whygen.encoders import load_timed_encoder
 from whygen.errors import MissingExtraError
-from whygen.prompt import fidelity, intervals, scales, stopping
+from whygen.prompt import fidelity, intervals, stopping
 from whygen.prompt.answers import Answers
 from whygen.prompt.asker import Asker
 from whygen.prompt.distributions import mean_distances, shift_p_values
@@ -20,12 +20,13 @@ from whygen.prompt.findings import Findings, estimate_of, interactions, sets
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
 from whygen.prompt.maps import Pairs, media_evidence, picture_evidence
 from whygen.prompt.noise import resolution
+from whygen.prompt.reading import unit_of
 from whygen.prompt.recipe import recipe_of
 from whygen.prompt.sentences import sentence_matrix
 from whygen.prompt.targets import Compares, Timed
 from whygen.prompt.units import shown
 from whygen.prompt.warnings import Signs, warn
-from whygen.results.media import MediaEvidence
+from whygen.results.media import MediaEvidence, PictureEvidence
 from whygen.results.prompt import (
     Calls,
     Evidence,
@@ -142,7 +143,7 @@ def assemble(findings: Findings) -> PromptExplanation:
             predicted=predicted,
             groups=effects.groups,
             samples=samples,
-            pictures=picture_evidence(answers.units, _outputs(findings), **_by_mask(findings)),
+            pictures=_pictures(findings),
             media=media,
             answers=_answers(findings),
             nearness=effects.nearness,
@@ -173,13 +174,22 @@ def _by_mask(findings: Findings) -> _ByMask:
     )
 
 
+def _pictures(findings: Findings) -> PictureEvidence | None:
+    """The pictures that were drawn, and where each unit changed them; None when the answers are texts."""
+    outputs = _outputs(findings)
+    if all(output.picture is None for output in outputs):
+        return None
+    return picture_evidence(findings.answers.units, outputs, **_by_mask(findings))
+
+
 def _media(findings: Findings) -> tuple[MediaEvidence | None, Sequence[tuple[str, str]]]:
     """The sounds or videos that came back, with a timeline for each unit; and why there is none, if that is so."""
-    encoder = findings.target.encoder if isinstance(findings.target, Timed) else None
-    kind = findings.answers.answers_with
-    if encoder is None and kind not in {"text", "picture"}:
-        encoder = load_timed_encoder("sound" if kind == "sound" else "frames")
     outputs = _outputs(findings)
+    if all(output.sound is None and output.frames is None for output in outputs):
+        return None, ()
+    encoder = findings.target.encoder if isinstance(findings.target, Timed) else None
+    if encoder is None:
+        encoder = load_timed_encoder("sound" if findings.answers.answers_with == "sound" else "frames")
     try:
         return media_evidence(outputs, encoder=encoder, **_by_mask(findings)), ()
     except MissingExtraError as error:
@@ -190,7 +200,7 @@ def _media(findings: Findings) -> tuple[MediaEvidence | None, Sequence[tuple[str
 def _target_record(findings: Findings) -> TargetRecord:
     """What was measured; in distributional mode the distance between sets is named before the one between outputs."""
     options = findings.plan.options
-    record = scales.unit_of(options.scale, findings.target.record)
+    record = unit_of(options.scale, findings.target.record)
     if options.distribution is None:
         return record
     sets = f"{options.distribution} between sets of {options.draws} draws and {options.references} references, on "

@@ -16,16 +16,15 @@ from typing import ClassVar, Final
 import numpy as np
 
 from whygen.errors import BudgetError, UnknownNameError, UsageError
-from whygen.prompt import designs, exact, intervals, relevance
-from whygen.prompt.collapse import collapsed_estimate, one_effect
+from whygen.prompt import designs, intervals, relevance
 from whygen.prompt.crossfit import FEWEST_GROUPS, CrossFit, cross_fit
 from whygen.prompt.designs import Design, Halves, Repeats
 from whygen.prompt.effects import Effects
-from whygen.prompt.intervals import LEVEL, Estimate
+from whygen.prompt.intervals import LEVEL, Estimate, collapsed_estimate, one_effect
+from whygen.prompt.kernels import WeightedLeastSquares
 from whygen.prompt.noise import MeasuredNoise, resolution
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.surrogates import Surrogate, load_surrogate
-from whygen.prompt.weighted import WeightedLeastSquares
 from whygen.results.estimands import WORDS, EstimandName, EstimandWords
 from whygen.stats.intervals import Error, Interval
 from whygen.stats.seeds import generator
@@ -233,8 +232,8 @@ class _Scored(Estimand):
     def from_all(self, effects: Effects, noise: MeasuredNoise | None = None) -> Estimate:
         population = effects.population()
         if population is None or (effects.kept is None and effects.sizes is None):
-            return exact.contrast(self.weights(effects), effects.values, noise)
-        return exact.stratified_estimate(effects, population, noise)
+            return intervals.contrast(self.weights(effects), effects.values, noise)
+        return intervals.stratified_estimate(effects, population, noise)
 
     def _estimate(self, effects: Effects, fitting: Fitting) -> Estimate:
         if effects.is_complete():
@@ -290,7 +289,7 @@ class Banzhaf(_Scored):
         return pairs(n, masks // 2, rng, empty=how.empty)
 
     def weights(self, effects: Effects) -> Floats:
-        return exact.banzhaf_weights(effects)
+        return intervals.banzhaf_weights(effects)
 
     def from_drawn(self, effects: Effects, surrogate: Surrogate, rng: np.random.Generator) -> Estimate:
         return intervals.sampled_estimate(cross_fit(effects, surrogate, rng), rng)
@@ -339,7 +338,7 @@ class Shapley(_Scored):
         return designs.by_size(n, masks, rng, repeats=how.repeats, halves=halves)
 
     def weights(self, effects: Effects) -> Floats:
-        return exact.shapley_weights(effects)
+        return intervals.shapley_weights(effects)
 
     def from_drawn(self, effects: Effects, surrogate: Surrogate, rng: np.random.Generator) -> Estimate:
         return intervals.shapley_estimate(cross_fit(effects, surrogate, rng), effects, rng)
@@ -394,11 +393,11 @@ class Local(Estimand):
         return intervals.local_weights(effects)
 
     def from_all(self, effects: Effects, noise: MeasuredNoise | None = None) -> Estimate:
-        return exact.local_estimate(effects, noise)
+        return intervals.local_estimate(effects, noise)
 
     def from_drawn(self, effects: Effects, surrogate: Surrogate, rng: np.random.Generator) -> Estimate:
         del surrogate, rng  # the line is the estimand itself
-        return exact.local_estimate(effects)
+        return intervals.local_estimate(effects)
 
     def _estimate(self, effects: Effects, fitting: Fitting) -> Estimate:
         del fitting
@@ -435,11 +434,11 @@ class LeaveOneOut(Estimand):
         return [lacking[unit] for unit in range(n)] if len(lacking) == n else None
 
     def weights(self, effects: Effects) -> Floats:
-        return exact.leave_one_out_weights(effects.n)
+        return intervals.leave_one_out_weights(effects.n)
 
     def from_all(self, effects: Effects, noise: MeasuredNoise | None = None) -> Estimate:
         del noise  # it is measured anew, with the repeats of the whole prompt among the masks
-        return exact.leave_one_out_estimate(
+        return intervals.leave_one_out_estimate(
             effects, effects.whole, draws=effects.draws, known=effects.known, reach=effects.reach
         )
 

@@ -1,14 +1,22 @@
-"""Attributions with intervals, p-values and a band that belong together. METHODS A2, A3.
+"""Attributions with intervals, p-values and a band that belong together. METHODS A1, A2, A3, A8.
 
-The middle of every interval is the mean of cross-fitted scores (`crossfit`), its half width and the p-value come from
-one standard error, and the value that is reported lies well inside: a unit is significant exactly where its interval
-excludes zero (before the correction for the number of units, which the report says).
+**Sampled masks.** The middle of every interval is the mean of cross-fitted scores (`crossfit`), its half width and the
+p-value come from one standard error, and the value that is reported lies well inside: a unit is significant exactly
+where its interval excludes zero (before the correction for the number of units, which the report says).
+
+**All masks**, of few units, or each unit left out once: nothing is sampled, so what is uncertain is the model's own
+noise. Each estimate is a contrast of the masks' mean effects, and `MeasuredNoise.limits` says how far it may be off.
+
+**One effect.** Every perturbed prompt lost the answer, or none changed it: opposite findings. And masks are a sample:
+what none of G groups of them showed may still happen in one of G / 3 (the rule of three), so an interval of no width
+would claim more than was seen.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+import math
+from dataclasses import dataclass, replace
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +24,40 @@ from scipy.optimize import brentq  # pyright: ignore[reportUnknownVariableType]
 
 from whygen.errors import DataError
 from whygen.prompt.crossfit import FEWEST_GROUPS, MET, TRANSLATION, CrossFit, cross_fit, folds_for, noise_of_score
-from whygen.prompt.effects import Effects
+from whygen.prompt.effects import Effects, Population
+from whygen.prompt.noise import MeasuredNoise, measure, resolution
 from whygen.stats.intervals import Error, Interval, simultaneous, student_half_width
 from whygen.types import Floats
 
 __all__ = [
-    "FEWEST_GROUPS", "LEVEL", "LEVEL_OF_LOOKS", "LIKE_THESE", "CrossFit", "Estimate", "cross_fit", "folds_for",
-    "local_estimate", "noise_of_score", "sampled_error", "sampled_estimate", "shapley_error", "shapley_estimate",
-]  # fmt: skip
-
+    "FEWEST_GROUPS",
+    "LEVEL",
+    "LEVEL_OF_LOOKS",
+    "LIKE_THESE",
+    "Collapse",
+    "CrossFit",
+    "Estimate",
+    "banzhaf_weights",
+    "collapsed",
+    "collapsed_estimate",
+    "contrast",
+    "cross_fit",
+    "enumerated_estimate",
+    "enumerated_shapley",
+    "folds_for",
+    "leave_one_out_estimate",
+    "leave_one_out_weights",
+    "local_estimate",
+    "local_weights",
+    "noise_of_score",
+    "one_effect",
+    "sampled_error",
+    "sampled_estimate",
+    "shapley_error",
+    "shapley_estimate",
+    "shapley_weights",
+    "stratified_estimate",
+]
 
 LEVEL = 0.95
 """Coverage of the intervals when the number of masks was fixed in advance."""
@@ -173,7 +206,7 @@ def _efficient(values: Floats, interval: Interval, total: float) -> Floats:
     return found
 
 
-def local_estimate(observed: Effects) -> Estimate:
+def _sandwich(observed: Effects) -> Estimate:
     """Weighted least squares under the observed ``nearness``; intervals from HC3, clustered by group.
 
     There is none where groups are under twice as many as coefficients: residuals of a line that nearly interpolates say
@@ -230,3 +263,206 @@ def _normal_equations(observed: Effects) -> tuple[Floats, Floats, Floats]:
     x: Floats = np.hstack([np.ones((len(observed), 1)), observed.masks.astype(np.float64)])
     bread: Floats = np.asarray(np.linalg.pinv(x.T @ (weights[:, None] * x)), dtype=np.float64)
     return x, weights, bread
+
+
+_ROUNDING = 1e-12
+"""Of the target's own range: less is rounding, even where all effects are that small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collapse:
+    """All perturbed prompts have one effect.
+
+    Attributes:
+        kind: ``lost`` where it is not that of the whole prompt, ``unchanged`` where it is.
+        masks: how many perturbed prompts there were.
+        groups: how many of them were drawn independently of each other.
+        reach: how far another effect may be from it; 0 where nobody knows.
+    """
+
+    kind: Literal["lost", "unchanged"]
+    masks: int
+    groups: int
+    reach: float
+
+    @property
+    def rate(self) -> float:
+        """Groups of masks that show another effect, at most, at 95%."""
+        return 1.0 - (1.0 - LEVEL) ** (1.0 / self.groups)
+
+
+def collapsed(observed: Effects, repeats: Floats, reach: float = 0.0) -> Collapse | None:
+    """Whether all masks that lack a unit have one effect, to rounding in the scale of the scores.
+
+    Args:
+        observed: masks with their effects.
+        repeats: effects of the whole prompt, shape ``(r,)``.
+        reach: how far the target lets two effects be apart; 0 if nobody knows.
+    """
+    masked = observed.masks.sum(axis=1) < observed.n
+    effects = observed.values[masked]
+    if not len(effects):
+        return None
+    slack = max(resolution(np.append(effects, repeats)), _ROUNDING * reach)
+    if float(np.ptp(effects)) > slack:
+        return None
+    apart = abs(float(repeats.mean() - effects.mean()))
+    kind = "lost" if apart > slack else "unchanged"
+    groups = len(np.unique(observed.groups[masked]))
+    return Collapse(kind, len(effects), groups, max(reach, apart if kind == "lost" else 0.0))
+
+
+def one_effect(observed: Effects) -> Collapse | None:
+    """Whether all masks of a run have one effect, the whole prompt among them where it is one."""
+    collapse = collapsed(observed, observed.whole, observed.reach)
+    lacking = bool((observed.masks.sum(axis=1) < observed.n).all())
+    return collapse if collapse is not None and (lacking or collapse.kind == "unchanged") else None
+
+
+def collapsed_estimate(observed: Effects, collapse: Collapse) -> Estimate:
+    """No sampled mask says which unit matters: a bound for each, where it is known how far effects can be apart.
+
+    An attribution is the mean difference that a unit makes within groups of masks, so it is at most the share of groups
+    in which anything differs times the reach; where units are kept with another chance than one half, the rarer side
+    counts for more. Shapley values share out the total evenly, and carry the doubt of its two ends.
+    """
+    total = observed.total or 0.0
+    values = np.full(observed.n, total / observed.n)
+    if not collapse.reach:
+        return Estimate(values, None, None, "none: every perturbed prompt had one effect")
+    rarer = min(observed.keep, 1.0 - observed.keep)
+    half = collapse.rate * collapse.reach * (0.5 / rarer if rarer > 0.0 else 1.0)
+    if observed.total is not None:
+        half += collapse.reach / observed.n
+    method = f"rule of three: every perturbed prompt of {collapse.groups} groups had one effect"
+    return Estimate(values, Interval(values, values - half, values + half), np.ones(observed.n), method)
+
+
+def banzhaf_weights(observed: Effects) -> Floats:
+    """What each effect counts in the Banzhaf values, shape ``(m, n)``: one over the masks with a unit, or without it.
+
+    Without the pair {none, all} units no longer vary independently of each other, and the plain difference would give
+    an idle unit a part of what others do. Least squares do not, and say the same where no mask is left out.
+
+    Args:
+        observed: every mask, or every mask but the pair {none, all}.
+    """
+    kept = observed.masks.sum(axis=0)
+    left_out = len(observed) - kept
+    if len(observed) < 2**observed.n:
+        design = np.column_stack([np.ones(len(observed)), observed.masks])
+        slopes: Floats = np.asarray(np.linalg.pinv(design), dtype=np.float64)[1:]
+        return slopes.T
+    weights: Floats = observed.masks / kept - ~observed.masks / left_out
+    return weights
+
+
+def shapley_weights(observed: Effects) -> Floats:
+    """What each effect counts in the Shapley values, ``(m, n)``: ``p_n(|z| - z_i)``, positive with i, negative without.
+
+    Args:
+        observed: every mask.
+    """
+    n = observed.n
+    size = observed.masks.sum(axis=1)
+    others = size[:, None] - observed.masks
+    members = np.array([math.comb(n - 1, s) for s in range(n)], dtype=np.float64)[others]
+    weights: NDArray[np.float64] = np.where(observed.masks, 1.0, -1.0) / (n * members)
+    return weights
+
+
+def leave_one_out_weights(n: int) -> Floats:
+    """What each effect counts in ``f(1) - f(1 without i)``, shape ``(n + 1, n)``; f(1) comes last."""
+    return np.vstack([-np.eye(n), np.ones((1, n))])
+
+
+def enumerated_estimate(observed: Effects, noise: MeasuredNoise | None = None) -> Estimate:
+    """Banzhaf values, exact over masks: the mean with a unit minus the mean without it. Only the model's noise is left.
+
+    Args:
+        observed: as for `banzhaf_weights`.
+        noise: of their effects; None where nothing is known of it, and there is no interval.
+    """
+    return contrast(banzhaf_weights(observed), observed.values, noise)
+
+
+def enumerated_shapley(observed: Effects, noise: MeasuredNoise | None = None) -> Estimate:
+    """Shapley values, exact over masks. Arguments as for `enumerated_estimate`, of every mask."""
+    return contrast(shapley_weights(observed), observed.values, noise)
+
+
+def stratified_estimate(observed: Effects, population: Population, noise: MeasuredNoise | None = None) -> Estimate:
+    """The estimate from all masks of a design by layers, each with its chance in the law of the design.
+
+    Args:
+        observed: every mask of the design; with a ``total`` and no empty and full mask, the values share it out.
+        population: what they were drawn from.
+        noise: of their effects; None where nothing is known of it, and there is no interval.
+    """
+    found = contrast(population.chance[:, None] * observed.weights(), observed.values, noise)
+    if observed.total is None:
+        return found
+    shift = (observed.total - float(found.attributions.sum())) / observed.n
+    moved = None if found.interval is None else Interval(*(limit + shift for limit in found.interval))
+    return replace(found, attributions=found.attributions + shift, interval=moved)
+
+
+def local_estimate(observed: Effects, noise: MeasuredNoise | None = None) -> Estimate:
+    """The line that tells the nearest masks best; where all masks were asked only the model's noise is left.
+
+    What the line misses is no error of it where nothing was sampled, though the sandwich of sampled masks
+    counts it as one. No unit is tested, as where masks are sampled.
+
+    Args:
+        observed: masks with the weight of each under a kernel.
+        noise: of their effects, where these are all masks there are; None where they were sampled.
+    """
+    sampled = _sandwich(observed)
+    if noise is None or noise.source == "unknown":
+        return sampled
+    found = contrast(local_weights(observed), observed.values, noise)
+    return replace(found, p_values=None, effective=sampled.effective)
+
+
+def leave_one_out_estimate(
+    observed: Effects, repeats: Floats, *, draws: Floats | None = None, known: bool = False, reach: float = 0.0
+) -> Estimate:
+    """``f(1) - f(1 without i)``. METHODS A3.
+
+    All differences share the ``repeats``, so their errors are correlated; each interval holds by itself.
+
+    Args:
+        observed: the leave-one-out masks, one row a unit, in order; effects are means over draws.
+        repeats: effects of the repeats of the whole prompt, shape ``(r,)``; their mean is f(1).
+        draws: effects of each draw, shape ``(n, d)``, NaN where a mask was drawn less often; None for one draw each.
+        known: whether equal questions are known to get equal answers.
+        reach: how far the target lets two effects be apart; 0 if nobody knows.
+
+    Raises:
+        DataError: if ``draws`` has not one row a unit.
+    """
+    n = len(observed)
+    draws = observed.values[:, None] if draws is None else draws
+    if len(draws) != n:
+        raise DataError(f"draws has {len(draws)} rows for {n} masks: give one row a unit, in order.")
+    every = np.full((n + 1, max(draws.shape[1], len(repeats))), np.nan)
+    every[:n, : draws.shape[1]], every[n, : len(repeats)] = draws, repeats
+    noise = measure(every, known=known, speaks=np.arange(n + 1) < n, reach=reach)
+    return contrast(leave_one_out_weights(n), np.append(observed.values, repeats.mean()), noise)
+
+
+def contrast(weights: Floats, effects: Floats, noise: MeasuredNoise | None) -> Estimate:
+    """The contrasts ``weights.T @ effects`` of all masks: what is uncertain is the model's noise.
+
+    Args:
+        weights: shape ``(m, n)``; each column sums to zero.
+        effects: shape ``(m,)``.
+        noise: of the effects; None where nothing is known of it.
+    """
+    centre = float(effects.mean()) if len(effects) else 0.0  # a score far from zero keeps its last digits
+    values: Floats = weights.T @ (effects - centre)
+    limits = None if noise is None else noise.limits(weights, values)
+    if noise is None or limits is None:
+        return Estimate(values, None, None, "none: every mask was asked, but the model's noise was not measured")
+    interval = Interval(values, values - limits.half, values + limits.half)
+    return Estimate(values, interval, None if noise.source == "none" else limits.p_values, noise.method)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whygen import distances
 from whygen.encoders import TextEncoder, load_text_encoder
 from whygen.errors import UnknownNameError
+from whygen.prompt.effects import Effects
+from whygen.prompt.surrogates import Linear
 from whygen.types import Floats, Masks
 
 
@@ -112,3 +115,19 @@ def load_kernel(name: str, *, encoder: str | TextEncoder = "auto") -> Kernel:
     if name not in KERNELS:
         raise UnknownNameError("kernel", name, KERNELS)
     return KERNELS[name](encoder)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedLeastSquares:
+    """Least squares in which each mask weighs what the kernel says; the smallest solution where there are many."""
+
+    name: str = "wls"
+
+    def smallest_pairs(self, n: int) -> int:
+        return (n + 2) // 2
+
+    def fit(self, observed: Effects) -> Linear:
+        root: NDArray[np.float64] = np.sqrt(observed.importance())
+        x = np.hstack([np.ones((len(observed), 1)), observed.centred()])
+        solution: NDArray[Any] = np.linalg.lstsq(x * root[:, None], observed.values * root, rcond=None)[0]
+        return Linear(float(solution[0]), solution[1:], observed.keep)

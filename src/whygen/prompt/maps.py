@@ -20,7 +20,6 @@ from whygen.encoders import TimedEncoder, Track
 from whygen.encoders.protocols import edges, in_intervals
 from whygen.errors import DataError
 from whygen.media import pictures
-from whygen.models import GivesNotices, Model
 from whygen.prompt.edits import EditUnits, RegionUnits
 from whygen.prompt.units import Units
 from whygen.results.media import MediaEvidence, PictureEvidence, Timeline
@@ -253,35 +252,32 @@ def _asked_size(request: Request) -> tuple[int, int] | None:
     return (sides[0], sides[1]) if len(sides) == 2 and all(sides) else None
 
 
-def picture_notices(model: Model, request: Request, references: Sequence[Output]) -> list[tuple[str, str]]:
-    """What the model says of how it reads this request, and whether it drew in another size than was asked for, or
-    else than the picture's.
+def size_notices(uri: str, request: Request, drawn: Picture) -> list[tuple[str, str]]:
+    """Whether a model drew in another size than was asked for, or else than the size of the picture that it was given.
 
     Args:
-        model: that answered.
+        uri: the model's.
         request: the whole prompt, with the settings that it was asked with.
-        references: its answers.
+        drawn: what it answered.
     """
-    said = list(model.notices(request)) if isinstance(model, GivesNotices) else []
-    drawn = next((output.picture for output in references if output.picture is not None), None)
     wanted = _asked_size(request)
     try:
         image = request.prompt.image if isinstance(request.prompt, Edit) else None
         size = pictures.size(image) if wanted is None and isinstance(image, Picture) else wanted
-        if drawn is None or size is None:
-            return said
+        if size is None:
+            return []
         (width, height), (new_width, new_height) = size, pictures.size(drawn)
     except DataError:  # what cannot be opened is said elsewhere
-        return said
+        return []
     is_squashed = abs(new_width * height / (new_height * width) - 1) > SQUASHED
-    if is_squashed or max(abs(width - new_width), abs(height - new_height)) >= ROUNDED:
-        how = ", in other proportions" if is_squashed else ""
-        drew = f"{model.uri} drew {new_width} x {new_height}{how}"
-        text = (
-            f"The picture has {width} x {height} pixels, and {drew}. Give the picture in a size that it draws, or ask "
-            "for a size (--size WxH, the setting 'size') if it takes one."
-            if wanted is None
-            else f"A size of {width} x {height} was asked for, and {drew}. Ask for a size that it draws."
-        )
-        said.append(("other-size", text))
-    return said
+    if not is_squashed and max(abs(width - new_width), abs(height - new_height)) < ROUNDED:
+        return []
+    how = ", in other proportions" if is_squashed else ""
+    drew = f"{uri} drew {new_width} x {new_height}{how}"
+    text = (
+        f"The picture has {width} x {height} pixels, and {drew}. Give the picture in a size that it draws, or ask "
+        "for a size (--size WxH, the setting 'size') if it takes one."
+        if wanted is None
+        else f"A size of {width} x {height} was asked for, and {drew}. Ask for a size that it draws."
+    )
+    return [("other-size", text)]

@@ -19,7 +19,7 @@ from whygen.encoders import (
 )
 from whygen.encoders.registry import OPENAI
 from whygen.errors import UnknownNameError, UsageError
-from whygen.models import EditsMedia, Model, draws_pictures, output_kind, timed_kind
+from whygen.models import EditsMedia, Model, Tokenizes, draws_pictures, output_kind, timed_kind
 from whygen.prompt import gsmile
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import check_distribution
@@ -30,8 +30,8 @@ from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators import Operator, load_operator
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan, check_choices, design_for
+from whygen.prompt.reading import check_scale
 from whygen.prompt.relevance import check_choice
-from whygen.prompt.scales import check_scale
 from whygen.prompt.sentences import check_sentences
 from whygen.prompt.surrogates import Surrogate, load_surrogate
 from whygen.prompt.targets import (
@@ -45,10 +45,10 @@ from whygen.prompt.targets import (
     load_timed_target,
 )
 from whygen.prompt.targets.media import PICTURE_TARGETS, load_picture_target
-from whygen.prompt.tokens import token_splitter
-from whygen.prompt.units import TOKEN, Units, check_source, split
+from whygen.prompt.units import TOKEN, Span, Splitter, Units, check_source, split
 from whygen.remote import Service
 from whygen.stats.seeds import generator
+from whygen.texts import character_edges
 from whygen.types import Edit, OutputKind, Source
 
 SERVER_EMBEDDINGS = "openai/text-embedding-3-small"
@@ -90,7 +90,8 @@ def check(prompt: object, options: PromptOptions) -> None:
     check_choices(options)
     check_scale(options.scale)
     check_choice(options.irrelevant)
-    check_distribution(options.distribution, draws=options.draws, references=options.references)
+    if options.distribution is not None:
+        check_distribution(options.distribution, draws=options.draws, references=options.references)
     load_operator(options.operator, options.operator_options)
     check_names(options)
 
@@ -321,3 +322,33 @@ def _fixed(options: PromptOptions, units: Units) -> Design | partial[Design] | N
     if options.design == "auto":
         return None
     return partial(gsmile.design, list(units.texts))
+
+
+def token_splitter(model: Model) -> Splitter:
+    """Cuts a text into the tokens that the model reads, for ``split(prompt, "token", splitter=...)``.
+
+    A token's unit is what it shows: white space belongs to the next one, as everywhere. Tokens that share what is seen
+    as one character (its bytes, a letter and its marks, joined emoji) are one unit: a prompt cannot lose half of it.
+
+    Raises:
+        UsageError: if the model does not tell its tokens.
+    """
+    if not isinstance(model, Tokenizes):
+        raise UsageError(
+            f"units={TOKEN!r} needs a model that tells its tokens, and {model.uri} does not. Use a local model "
+            "(hf/ORG/NAME, hf/PATH or demo/storyteller), or units='word'."
+        )
+    return lambda text: _visible(text, model.token_spans(text))
+
+
+def _visible(text: str, spans: list[Span]) -> list[Span]:
+    """The spans without the white space around them; those that show nothing are left out."""
+    visible: list[Span] = []
+    edges = character_edges(text)
+    for start, end in spans:
+        token = text[start:end]
+        if visible and start not in edges and visible[-1][1] == start:
+            visible[-1] = visible[-1][0], start + len(token.rstrip())
+        elif token.strip():
+            visible.append((start + len(token) - len(token.lstrip()), start + len(token.rstrip())))
+    return visible

@@ -10,11 +10,10 @@ import numpy as np
 
 from whygen.media import sounds
 from whygen.prompt import relevance
-from whygen.prompt.collapse import Collapse, collapsed
 from whygen.prompt.designs import LEVEL_BY_LEVEL
 from whygen.prompt.fidelity import falls_short
 from whygen.prompt.findings import Findings
-from whygen.prompt.intervals import LIKE_THESE
+from whygen.prompt.intervals import LIKE_THESE, Collapse, collapsed
 from whygen.prompt.plan import REDRAWS
 from whygen.prompt.targets import Counts, Target, Timed
 from whygen.results.prompt import Fidelity, Sample, Warned

@@ -19,8 +19,7 @@ from whygen.models.planted.texts import SENTENCES, PlantedModel
 from whygen.prompt.answers import Answers, Draws
 from whygen.prompt.designs import Design
 from whygen.prompt.effects import Effects
-from whygen.prompt.exact import enumerated_estimate
-from whygen.prompt.intervals import Estimate, cross_fit, sampled_estimate
+from whygen.prompt.intervals import Estimate, cross_fit, enumerated_estimate, sampled_estimate
 from whygen.prompt.noise import Steadiness, measure
 from whygen.prompt.operators import Delete
 from whygen.prompt.options import PromptOptions

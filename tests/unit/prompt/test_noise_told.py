@@ -12,8 +12,8 @@ import whygen
 from whygen.errors import DataError
 from whygen.prompt import designs
 from whygen.prompt.effects import Effects
-from whygen.prompt.exact import enumerated_estimate
 from whygen.prompt.findings import variance_over_references
+from whygen.prompt.intervals import enumerated_estimate
 from whygen.types import Output, Settings
 
 WORDS = "please judge this short text"

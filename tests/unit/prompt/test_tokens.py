@@ -11,7 +11,7 @@ import whygen
 from whygen.errors import UsageError
 from whygen.models import load_model
 from whygen.prompt.operators import OperatorOptions, Tools, load_operator
-from whygen.prompt.tokens import token_splitter
+from whygen.prompt.question import token_splitter
 from whygen.prompt.units import split
 from whygen.types import Settings
 
