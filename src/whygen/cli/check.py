@@ -1,4 +1,4 @@
-"""`whygen check DIR --rule RULE`: a gate for continuous integration on a saved explanation."""
+"""`whygen check DIR RULE`: a gate for continuous integration on a saved explanation."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _STYLES = {"pass": "green", "fail": "red", "unknown": "yellow"}
 
 def check(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that -o wrote.")],
+    first: Annotated[list[str] | None, typer.Argument(metavar="[RULE]...", help="Rules, as of --rule.")] = None,
     *,
     rule: Annotated[list[str] | None, typer.Option(help="A rule; may be given again.")] = None,
     rules: Annotated[Path | None, typer.Option(help="A file of rules: one a line, or TOML with rules = [...].")] = None,
@@ -33,7 +34,7 @@ def check(
 ) -> None:
     """Check a saved explanation against rules. Exit code 0: all hold; 1: one does not; 2: a rule cannot be read."""
     del debug
-    read: list[Rule] = [read_rule(text) for text in rule or ()]
+    read: list[Rule] = [read_rule(text) for text in [*(first or ()), *(rule or ())]]
     if rules is not None:
         read += read_rules(rules)
     found = check_all(directory, read)

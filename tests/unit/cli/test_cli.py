@@ -282,3 +282,11 @@ def test_an_export_takes_no_file_of_the_store_whether_it_is_there_or_not(tmp_pat
         done = whygen("cache", "export", file, "--model", "planted/additive", "--cache", str(store))
         assert done.returncode == 2, name
     assert not (tmp_path / "calls.sqlite-wal").exists()
+
+
+def test_rules_stand_after_the_folder_or_behind_their_flag(tmp_path: Path) -> None:
+    ask = ["prompt", "planted/additive", "a b c", "--target", "exact", "-q", "--budget", "16", "--no-cache"]
+    assert whygen(*ask, "-o", str(tmp_path)).returncode == 0
+    done = whygen("check", str(tmp_path), "calls <= 200", "--rule", "calls <= 1", "--json")
+    assert done.returncode == 1
+    assert [each["verdict"] for each in json.loads(done.stdout)["rules"]] == ["pass", "fail"]
