@@ -7,7 +7,7 @@ import importlib
 from pathlib import Path
 
 NAMES = (
-    "anchor_scores",
+    "anchor_scores", "house",
     "first_minute", "coverage", "coverage_noise", "ceilings", "r2_interval", "significance", "sizes", "labels",
     "distances", "operators", "overhead", "editing", "store", "anchors_selection", "long_prompts", "long_pairs",
     "estimator_overhead", "methods", "aims", "coverage_default", "stochastic", "distance_ablation", "kernels",
