@@ -98,7 +98,7 @@ def root(skeleton: Skeleton, game: np.ndarray, seed: int, *, estimand: str):
         total=float(game[-1] - game[0]), known=True,
     )  # fmt: skip
     assert found is not None
-    return found.level
+    return found[0]
 
 
 SIZES = st.lists(st.integers(1, 3), min_size=2, max_size=3).map(tuple).filter(lambda sizes: sum(sizes) <= 6)

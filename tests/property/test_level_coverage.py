@@ -173,7 +173,8 @@ def test_values_of_a_first_level_whose_masks_were_all_asked_are_covered(
         )  # fmt: skip
         assert found is not None
         truth = np.array([model.with_it - model.without, 0.0, 0.0, 0.0])
-        inside = (found.level.low <= truth) & (truth <= found.level.high)
+        level, _ = found
+        inside = (level.low <= truth) & (truth <= level.high)
         matters.append(inside[0])
         idle.append(inside[1:])
     assert low <= np.mean(matters) <= high

@@ -179,6 +179,7 @@ class _SearchedModel:
             return drawn
         every = self.asker.steadiness == "differs" and 4 * len(rows) <= self.left()
         rows = generator(self.asker.settings.seed, "redraws").permutation(rows)[: None if every else REDRAWS]
+        # NaN where a mask was not asked again: the mean of draws then rests on those that there are.
         again = np.full((len(effects), 1), np.nan)
         chosen: list[int] = rows.tolist()
         prompts = [self.asker.operator.render(self.asker.units, mask) for mask in masks[rows]]
@@ -190,25 +191,26 @@ class _SearchedModel:
         total = None
         if estimand.shares_total and not _is_enumerated(len(skeleton.parts[0].children)):
             total = self.asker.effect - float(self.asker.meter(self.asker.empty()).mean())
-        first = first_level(
+        found = first_level(
             skeleton, self.ask, generator(seed, "hierarchy", 0), estimand=estimand, surrogate=surrogate,
             measure_noise=self.redrawn, total=total, known=self.asker.steadiness == "known",
         )  # fmt: skip
-        if first is None and self.asker.ended is not None:
+        if found is None and self.asker.ended is not None:
             raise self.asker.ended
-        if first is None:
+        if found is None:
             raise ModelError(
                 f"{self.asker.model.uri} answered too few of the perturbed prompts to say anything: pin what keeps the "
                 f"prompt valid. {cause(self.asker.failures)}"
             )
+        first, noise = found
         # The scale of effects, from what was asked already: a part is worth opening by its share of it.
-        largest = max(float(np.abs(first.level.rows.effects).max()), abs(self.asker.effect), 1e-12)
+        largest = max(float(np.abs(first.rows.effects).max()), abs(self.asker.effect), 1e-12)
         search = Search(
             skeleton, self.ask, self.probe, self.left, estimand=estimand, surrogate=surrogate, seed=seed,
-            noise=first.noise, worth=WORTH * largest if tolerance is None else tolerance,
+            noise=noise, worth=WORTH * largest if tolerance is None else tolerance,
             reserve=(FEWEST, MOST) if plan.options.interactions else (0, 0), asked=self.rows,
         )  # fmt: skip
-        search.run(first.level)
+        search.run(first)
         return search
 
     def pairs(self, search: Search, plan: Plan, *, seed: int) -> tuple[Interaction, ...]:
@@ -244,6 +246,7 @@ def explanation_of(
     masks, values, predicted, groups, rows = _gather(search, leaves)
     name = f"{LEVEL_BY_LEVEL} ({' > '.join(levels)}), {len(search.opened) - 1} parts opened"
     design = Design(name=name, masks=masks, groups=groups)
+    # The leaves are the units of what is stored: a reader of the folder needs nothing of levels.
     answers = asker.answers(design, (), (), stands=np.zeros(0, dtype=bool))
     leafy = replace(answers, units=_leaf_units(asker.units, leaves), notices=asker.notices)
     effects = Effects(
@@ -283,6 +286,7 @@ def _gather(
     groups = 0
     for index, level in search.opened.items():
         rows = level.rows
+        # Groups of different levels are different draws, though each level numbers its own from zero.
         _, own_groups = np.unique(rows.groups, return_inverse=True)
         masks.append(rows.masks[:, starts])  # a leaf is wholly in or out, so its first unit says which
         columns.append((rows.effects, search.predicted(index), own_groups + groups, rows.asked))

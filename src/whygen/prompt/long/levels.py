@@ -85,14 +85,6 @@ class Level:
     rows: LevelRows
 
 
-@dataclass(frozen=True, slots=True)
-class First:
-    """The first level, and the model's noise as measured on its masks."""
-
-    level: Level
-    noise: MeasuredNoise
-
-
 def pairs_for(n: int) -> int:
     """Pairs of masks that a level of ``n`` parts is given."""
     return max(FEWEST_PAIRS, PAIRS_PER_CHILD * n)
@@ -119,8 +111,8 @@ def first_level(
     measure_noise: MeasureNoise,
     total: float | None,
     known: bool,
-) -> First | None:
-    """Values of the first parts; None if too many calls failed.
+) -> tuple[Level, MeasuredNoise] | None:
+    """Values of the first parts, and the model's noise as measured on their masks; None if too many calls failed.
 
     Args:
         skeleton: the parts.
@@ -154,7 +146,7 @@ def first_level(
         level = _from_all(observed, rows, surrogate, rng, estimand=estimand, noise=noise)
     else:
         level = _from_pairs(observed, rows, surrogate, rng, drawn_from=design.drawn_from, noise=noise)
-    return First(level, noise)
+    return level, noise
 
 
 def _design(n: int, rng: np.random.Generator, *, estimand: Estimand) -> Design:
@@ -181,6 +173,7 @@ def _from_all(
     values = estimate.attributions
     nothing = np.full(len(values), np.nan)
     low, high = (nothing, nothing) if estimate.interval is None else (estimate.interval.low, estimate.interval.high)
+    # Values need no surrogate where every mask was asked; it only says how well parts predict, and which may hide some.
     predicted, spread = rows.predicted, np.zeros(len(values))
     if len(rows.masks) >= 2 * intervals.FEWEST_GROUPS:
         fit = intervals.cross_fit(observed, surrogate, rng)
@@ -262,6 +255,7 @@ def open_part(
     rows = LevelRows(
         masks[kept], effects[kept], nothing, np.arange(len(nothing)) // 2, first_row + np.flatnonzero(kept)
     )
+    # A level that was asked before rests on all its masks, old and new: chance has to deceive twice.
     rows = rows if before is None else before.with_more(rows)
     return level_of(rows, children, surrogate, rng, unseen=unseen)
 

@@ -188,6 +188,7 @@ class Search:
     def predicted(self, index: int) -> Floats:
         """Held-out predictions of what an opened part asked ``(m,)``: its own, and what surrounds it in the masks."""
         rows, here = self.opened[index].rows, self.skeleton.parts[index]
+        # A level's own predictions are centred: the mean effect of the first level is where all of them start.
         found = float(self.opened[0].rows.effects.mean()) + rows.predicted
         # Neighbours at every level above are in or out in these masks too, and add their own values.
         while here.parent is not None:
@@ -225,6 +226,7 @@ class Search:
         # Opposite children hide in a value near zero, and show in how much the scores of its masks differ.
         variance = level.spread**2
         whole = float(variance.sum())
+        # Under rounding every share would be a share of nothing.
         shares = variance / whole if np.sqrt(whole) > self.worth else np.zeros(len(variance))
         children = self.skeleton.children(index)
         strongest = float(np.nanmax(np.abs([level.values, level.low, level.high])))
@@ -246,6 +248,7 @@ class Search:
         ]
         if not suspects or cost_of_looking(suspects) + self._kept(showing=True) > self.left():
             return False
+        # A generator of its own for every look, so that what one part asks changes no mask of another.
         rows, rng = self.opened[parent.index].rows, generator(self.seed, "hidden", parent.index, self.looked)
         found = hidden(suspects, rows, self.probe, rng, noise=self.noise.seen, worth=self.worth)
         for child, size in zip(suspects, found, strict=True):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -293,22 +293,12 @@ def group_means(values: Floats, groups: NDArray[np.int64]) -> Floats:
     return sums / np.bincount(group_of)[:, None]
 
 
-class Count(NamedTuple):
-    """How many terms to add, and the mean error with them on left-out groups; None where there was no error to tell."""
-
-    terms: int
-    error: float | None
-
-
-def best_count(errors: Iterable[Floats]) -> Count:
+def best_count(errors: Iterable[Floats]) -> int:
     """The column with the least mean error; the first unless its gain over the first exceeds one standard error.
 
     Args:
         errors: for each fold, the error of each held-out group with none, one, two .. added terms, ``(groups, k + 1)``.
             Where nothing beats none after half of the folds, the rest is not asked for.
-
-    Returns:
-        The number of the column, and its mean error over the folds that were asked for.
     """
     seen: list[Floats] = []
     for fold in errors:
@@ -319,5 +309,4 @@ def best_count(errors: Iterable[Floats]) -> Count:
     best = int(table.mean(axis=0).argmin())
     # The least of many noisy means lies under the truth: one standard error is the price of having looked.
     gain = table[:, 0] - table[:, best]
-    kept = best if best and gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)) else 0
-    return Count(kept, float(table[:, kept].mean()))
+    return best if best and gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)) else 0

@@ -180,41 +180,40 @@ def targets(observed: Effects, once: Distinct) -> list[Floats]:
 
 def widths_of(problem: Problem, far: Floats) -> list[Width]:
     """One eigendecomposition a width; ``far`` is the kernel between two masks that differ in half of the units."""
-    differ = _differ(problem.centres, problem.centres)
-    return [_width(problem, differ, float(t)) for t in far ** (2.0 / problem.centres.shape[1])]
-
-
-def _width(problem: Problem, differ: Floats, t: float) -> Width:
-    gram = np.exp(np.log(t) * differ)
-    if problem.sign:
-        # The complement of a mask differs in all the other units, so its kernel is t^n over that of the mask. Half the
-        # sum (or difference) with it is the kernel of even (or odd) functions: half the rows, an eighth of the time.
-        gram = (gram + problem.sign * t ** problem.centres.shape[1] / gram) / 2.0
-    values, vectors = np.linalg.eigh(problem.root[:, None] * gram * problem.root)
-    values = np.maximum(values, 0.0)  # rounding can make the smallest of a flat kernel negative
-    penalties = _PENALTIES * max(float(values[-1]), 1e-12)
-    shrink = penalties / (values[:, None] + penalties)
-    return Width(t, vectors, values, penalties, shrink, spared_by(vectors, shrink, 1))
+    differ, n = _differ(problem.centres, problem.centres), problem.centres.shape[1]
+    found: list[Width] = []
+    for t in (float(t) for t in far ** (2.0 / n)):
+        gram = np.exp(np.log(t) * differ)
+        if problem.sign:
+            # The complement of a mask differs in all the other units, so its kernel is t^n over that of the mask. Half
+            # the sum (or difference) with it is the kernel of even (or odd) functions: half the rows, an eighth of the
+            # time.
+            gram = (gram + problem.sign * t**n / gram) / 2.0
+        values, vectors = np.linalg.eigh(problem.root[:, None] * gram * problem.root)
+        values = np.maximum(values, 0.0)  # rounding can make the smallest of a flat kernel negative
+        penalties = _PENALTIES * max(float(values[-1]), 1e-12)
+        shrink = penalties / (values[:, None] + penalties)
+        found.append(Width(t, vectors, values, penalties, shrink, spared_by(vectors, shrink, 1)))
+    return found
 
 
 def best_of(problem: Problem, widths: list[Width], y: Floats) -> KernelFit:
     """The width with the least left-out error of ``y`` ``(r,)``; penalties are averaged as those of ridge are."""
-    return min((_fit_of(problem, width, y) for width in widths), key=lambda fit: fit.error)
-
-
-def _fit_of(problem: Problem, width: Width, y: Floats) -> KernelFit:
-    # One decomposition serves every penalty: they are averaged by left-out error, as those of ridge are.
-    along = width.vectors.T @ (problem.root * y)
-    errors = errors_by(width.vectors @ (width.shrink * along[:, None]), width.spared)
-    weights = weights_of(errors, len(y))
-    inverse = (1.0 / (width.values[:, None] + width.penalties)) @ weights
-    solved = problem.root * (width.vectors @ (along * inverse))
-    error = float(weights @ errors) * len(y) / problem.rows
+    found: list[tuple[float, Floats, float]] = []
+    for width in widths:
+        # One decomposition serves every penalty, and every effect: only the products with y are made anew.
+        along = width.vectors.T @ (problem.root * y)
+        errors = errors_by(width.vectors @ (width.shrink * along[:, None]), width.spared)
+        weights = weights_of(errors, len(y))
+        inverse = (1.0 / (width.values[:, None] + width.penalties)) @ weights
+        solved = problem.root * (width.vectors @ (along * inverse))
+        found.append((float(weights @ errors) * len(y) / problem.rows, solved, width.t))
+    error, solved, t = min(found, key=lambda fit: fit[0])
     if not problem.sign:
-        return KernelFit(Kernels(problem.centres, solved, width.t), error)
+        return KernelFit(Kernels(problem.centres, solved, t), error)
     # As a function of all masks: the other half of each pair stands with its own sign.
     both = np.concatenate([solved, problem.sign * solved]) / 2.0
-    return KernelFit(Kernels(np.concatenate([problem.centres, ~problem.centres]), both, width.t), error)
+    return KernelFit(Kernels(np.concatenate([problem.centres, ~problem.centres]), both, t), error)
 
 
 def _differ(one: Masks, two: Masks) -> Floats:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates.base import (
-    Count,
     Linear,
     Sum,
     Support,
@@ -97,7 +96,7 @@ class Pairs:
 
     def fit(self, observed: Effects) -> Sum:
         main = Ridge().fit(observed)
-        return sum_of(observed, *fit_both(observed, choose(observed, main).support, main))
+        return sum_of(observed, *fit_both(observed, choose(observed, main), main))
 
 
 class Leftover(NamedTuple):
@@ -121,15 +120,8 @@ def leftover(observed: Effects, main: Linear) -> Leftover:
     return Leftover(centred[first], mean, weights[first], observed.groups[first])
 
 
-class ChosenPairs(NamedTuple):
-    """Interactions ``(k, 2)``, and the mean squared error with them on left-out groups; None where there are none."""
-
-    support: Support
-    error: float | None
-
-
-def choose(observed: Effects, main: Linear | None = None) -> ChosenPairs:
-    """The interactions that lower the left-out error by more than one standard error.
+def choose(observed: Effects, main: Linear | None = None) -> Support:
+    """The interactions ``(k, 2)`` that lower the left-out error by more than one standard error.
 
     Args:
         observed: masks and effects.
@@ -138,8 +130,8 @@ def choose(observed: Effects, main: Linear | None = None) -> ChosenPairs:
     main = Ridge().fit(observed) if main is None else main
     left = leftover(observed, main)
     steps = most_of(len(np.unique(left.groups)))
-    best = best_count(_fold_errors(observed, main, steps)) if steps else Count(0, None)
-    return ChosenPairs(pursue(left, best.terms).support, best.error if best.terms else None)
+    best = best_count(_fold_errors(observed, main, steps)) if steps else 0
+    return pursue(left, best).support
 
 
 def _fold_errors(observed: Effects, main: Linear, steps: int) -> Iterator[Floats]:

@@ -93,13 +93,13 @@ class Boosting:
         return 3
 
     def fit(self, observed: Effects) -> Sum:
-        support = choose(observed).support
+        support = choose(observed)
         base = sum_of(observed, *fit_both(observed, support))
         enough = len(np.unique(observed.groups)) >= 2 * observed.n
         left = float(np.ptp(observed.values - base.predict(observed.masks)))
         if not (enough and left > 1e-9 * float(np.ptp(observed.values))):  # nothing but rounding is left over
             return base
-        trees = _STEP * best_count(_fold_errors(observed, support)).terms
+        trees = _STEP * best_count(_fold_errors(observed, support))
         return sum_of(observed, *base.parts, _grow(observed, base, trees)) if trees else base
 
 
