@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from whygen.report.anchors_terminal import anchors_terminal
 from whygen.report.html import html as html
 from whygen.report.html import notebook as notebook
+from whygen.report.terminal import anchors_terminal
 from whygen.report.terminal import terminal as prompt_terminal
 
 if TYPE_CHECKING:

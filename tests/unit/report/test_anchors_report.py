@@ -14,7 +14,7 @@ from rich.console import Console
 from whygen import report
 from whygen.errors import UsageError
 from whygen.report.anchors_svg import covering, criteria_scatter
-from whygen.report.anchors_terminal import anchors_terminal
+from whygen.report.terminal import anchors_terminal
 from whygen.results.anchors import (
     GROUPS,
     AnchorEvidence,
