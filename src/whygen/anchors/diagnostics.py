@@ -250,11 +250,12 @@ def check_yardsticks(yardsticks: Sequence[YardstickRecord], grouping: Grouping) 
     for each in yardsticks:
         if not each.groups:
             continue
-        held = "" if each.reference is None else f" and {each.reference['HIHE']:.0%} of the reference"
+        held = "" if each.reference is None else f", and {each.reference['HIHE']:.0%} of the reference"
         if abs(each.groups["HIHE"] - alike) > DISAGREE:
             text = (
-                f"Two calibrations disagree: {alike:.0%} of the anchors are HIHE here, but by {each.provenance} it is "
-                f"{each.groups['HIHE']:.0%}{held}. The table of calibrations shows both."
+                f"{alike:.0%} of the anchors are HIHE by the calibration that is used here, "
+                f"{each.groups['HIHE']:.0%} by the other one{held} ({each.provenance}). "
+                "The table of calibrations shows both."
             )
             found.append(Warned(code="calibrations-disagree", text=text))
         if each.covered is not None and each.covered < UNCOVERED:

@@ -148,7 +148,7 @@ def _surety_caption(explanation: PromptExplanation) -> str:
 
 def _noise_figure(explanation: PromptExplanation) -> str:
     ceiling = explanation.fidelity.noise_ceiling
-    return "some" if ceiling is None else percent(1.0 - max(0.0, min(1.0, ceiling)))
+    return "Some" if ceiling is None else percent(1.0 - max(0.0, min(1.0, ceiling)))
 
 
 def _steady(explanation: PromptExplanation) -> bool:
