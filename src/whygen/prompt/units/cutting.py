@@ -32,7 +32,7 @@ def split(prompt: Source, units: Kind = "word", *, pin: Sequence[str] = (), spli
             and documents). For a text also a list of spans ``(start, end)``; the rest is pinned.
         pin: texts that are always sent and never attributed, and for chats ``role:system``, for templates
             ``field:NAME``. Every occurrence that begins and ends with units is pinned.
-        splitter: cuts a text into ``token`` units, such as `whygen.prompt.tokens.token_splitter` of a model: spans in
+        splitter: cuts a text into ``token`` units, such as `whygen.prompt.question.token_splitter` of a model: spans in
             order that leave out nothing but white space.
 
     Raises:
