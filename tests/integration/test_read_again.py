@@ -162,6 +162,27 @@ def test_a_callable_reads_answers_that_a_distance_asked_for() -> None:
     assert read.recipe.again == ("target",)
 
 
+class Orders:
+    """Calls a tool, and says nothing of it in its text."""
+
+    uri = "test/orders"
+    limits = Limits(max_batch=64)
+
+    def answer(self, requests: list[Request]) -> list[Output]:
+        return [self.call(str(request.prompt)) for request in requests]
+
+    def call(self, prompt: str) -> Output:
+        name = "order" if "tea" in prompt else "show"
+        return Output(text=f"so {len(prompt)}", extra={"tool_calls": [{"name": name, "arguments": {"n": 1}}]})
+
+
+def test_the_tools_that_were_called_are_kept(tmp_path: Path) -> None:
+    prompt = "please order me one large tea"
+    read = saved(made(prompt, Orders()), tmp_path / "run").read(target="tool")
+    assert_same(read, made(prompt, Orders(), target="tool"))
+    assert [unit.text for unit in read.units if unit.significant] == ["tea"]
+
+
 def test_units_left_out_one_by_one_are_read_where_their_masks_were_asked() -> None:
     read = made(SHORT).read(estimand="loo")
     one_by_one = made(SHORT, estimand="loo")

@@ -108,7 +108,7 @@ def _check_kept(explanation: PromptExplanation) -> None:
     """
     what = None
     if explanation.tree is not None:
-        what = "a long prompt, part by part: which parts were opened hangs on the target"
+        what = "a long prompt, part by part: which parts were opened depends on the target"
     elif explanation.inputs:
         what = "a template over many inputs, whose answers were not kept input by input"
     if what is not None:

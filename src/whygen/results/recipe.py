@@ -102,7 +102,7 @@ class DesignRecipe(Record):
 
 
 class Recipe(Record):
-    """Everything that was chosen for one explanation. The seed, the settings and the prompt stand in the explanation.
+    """Everything that was chosen for one explanation. Seed, settings, prompt and versions stand in the explanation.
 
     Attributes:
         source: what was explained: a ``text``, a ``chat``, a ``template`` or an ``edit``; or a template over many
