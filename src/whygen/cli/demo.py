@@ -34,10 +34,11 @@ def demo(
     del debug
     silent = quiet or as_json
     _announce("Why this output? Which words drove the story", silent)
-    story = _explain_story(common.store_path(cache, no_cache), seed, silent)
+    store = common.store_path(cache, no_cache)
+    story = _explain_story(store, seed, silent)
     common.show(story, out=out / "prompt", as_json=False, quiet=silent)
     _announce("What has this model learned? A VAE of handwritten zeros", silent)
-    digits = _explain_digits(seed, silent)
+    digits = _explain_digits(store, seed, silent)
     common.show(digits, out=out / "anchors", as_json=False, quiet=silent)
     if as_json:
         reports = [str(out / part / "report.html") for part in ("prompt", "anchors")]
@@ -54,8 +55,8 @@ def _explain_story(cache: Path | str | None, seed: int, silent: bool) -> PromptE
     return whygen.explain_prompt("demo/storyteller", PROMPT, budget=BUDGET, seed=seed, cache=cache, progress=progress)
 
 
-def _explain_digits(seed: int, silent: bool) -> AnchorExplanation:
+def _explain_digits(cache: Path | str | None, seed: int, silent: bool) -> AnchorExplanation:
     from whygen.demo.digits import digits
 
     progress = common.progress_for(silent)
-    return whygen.explain_anchors(DIGITS, digits("anchors"), seed=seed, progress=progress)
+    return whygen.explain_anchors(DIGITS, digits("anchors"), seed=seed, cache=cache, progress=progress)
