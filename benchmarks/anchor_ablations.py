@@ -30,7 +30,8 @@ from whygen import lab
 from whygen.anchors.calibration import Calibration, conformal, deviations, mean_max, percentile
 from whygen.anchors.diagnostics import coverage
 from whygen.anchors.groups import GROUPS, assign
-from whygen.anchors.scoring import NoiseKind, settle
+from whygen.anchors.loading import settle
+from whygen.anchors.scoring import NoiseKind
 from whygen.anchors.selection import k_dispersion, nearest_pick
 from whygen.models import LatentModel, load_latent
 from whygen.stats.seeds import generator

@@ -24,7 +24,7 @@ from whygen import lab
 from whygen.anchors.calibration import conformal, mean_max, round_maxima
 from whygen.anchors.explain import explain_anchors
 from whygen.anchors.groups import assign
-from whygen.anchors.scoring import settle
+from whygen.anchors.loading import settle
 from whygen.models import LatentModel, load_latent
 from whygen.stats.seeds import generator
 from whygen_experiments.pxgen_mnist0 import TRAINED, TRAINING, Mnist, load_mnist, train

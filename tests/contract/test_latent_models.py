@@ -14,8 +14,8 @@ import pytest
 
 from whygen.anchors.criteria import Criterion
 from whygen.anchors.explain import explain_anchors
+from whygen.anchors.loading import settle
 from whygen.anchors.samples import prepare
-from whygen.anchors.scoring import settle
 from whygen.errors import DataError, MissingError, ModelError, UsageError
 from whygen.models import LatentModel, Posterior, load_latent
 from whygen.models.protocols import ModelOptions

@@ -14,18 +14,20 @@ from numpy.typing import NDArray
 
 from whygen._arguments import declared
 from whygen.anchors.calibrating import settle_kind
-from whygen.anchors.checks import (
+from whygen.anchors.criteria import FeatureEncoder, choose, open_encoder, open_features
+from whygen.anchors.data import SampleSet, load_samples
+from whygen.anchors.diagnostics import check_reconstructions
+from whygen.anchors.loading import (
+    Loaded,
+    open_subject,
     require_classes,
     require_distinct,
     require_pictures,
     require_plan,
+    require_posterior,
     require_reference,
     require_run,
 )
-from whygen.anchors.criteria import FeatureEncoder, choose, open_encoder, open_features
-from whygen.anchors.data import SampleSet, load_samples
-from whygen.anchors.diagnostics import check_reconstructions
-from whygen.anchors.opening import Subject, open_subject, require_posterior
 from whygen.anchors.options import AnchorArguments, AnchorChoices, AnchorOptions, Labels, choose_options, takes
 from whygen.anchors.reading import Phases, Shown, read_scores
 from whygen.anchors.recording import Recorder, identity_of_scores
@@ -188,7 +190,7 @@ def _opened(
     return work, identity_of_scores(subject.model, subject.anchors, run)
 
 
-def _shown(subject: Subject, rows: NDArray[np.int64]) -> Shown:
+def _shown(subject: Loaded, rows: NDArray[np.int64]) -> Shown:
     """Representatives as pictures, and a warning of reconstructions that cannot be."""
     anchors = subject.anchors
     originals, made = reconstruct(subject.model, anchors, rows)

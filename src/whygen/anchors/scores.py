@@ -28,7 +28,7 @@ from whygen.anchors.foils import (
     sizes,
     stand_ins,
 )
-from whygen.anchors.opening import Subject
+from whygen.anchors.loading import Loaded
 from whygen.anchors.recording import Arrays, Recorder, Shard, as_bytes, digest_of, identified, of_bytes
 from whygen.anchors.representing import settled_space
 from whygen.anchors.samples import Prepared
@@ -452,7 +452,7 @@ def _samples(prepared: Prepared, source: str) -> SamplesRecord:
     )  # fmt: skip
 
 
-def _raw(subject: Subject) -> Arrays:
+def _raw(subject: Loaded) -> Arrays:
     """The samples themselves, and which of them count."""
     arrays: Arrays = {"anchors/raw": subject.anchors.raw, "distinct": subject.distinct}
     if subject.reference is not None and subject.reference_rows is not None:

@@ -7,7 +7,6 @@ rest on), a permutation of the anchors permutes the answer, and no score depends
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -18,9 +17,9 @@ from numpy.typing import NDArray
 from whygen._arguments import short
 from whygen.anchors.arrays import Criteria
 from whygen.anchors.criteria import Batch, Criterion, Scorer
-from whygen.anchors.samples import Prepared, Raw, prepare
-from whygen.errors import DataError, ModelError, UsageError, WhygenError
-from whygen.models.latent import Floats, LatentModel, Layout
+from whygen.anchors.samples import Prepared
+from whygen.errors import DataError, ModelError, UsageError
+from whygen.models.latent import Floats, LatentModel
 from whygen.results.anchors_scores import Scored
 from whygen.stats.seeds import generator
 
@@ -216,76 +215,6 @@ def reconstruct(model: LatentModel, prepared: Prepared, rows: NDArray[np.int64])
         nothing = np.zeros((0, *prepared.shape), np.float32)
         return nothing, nothing
     return np.concatenate(parts), np.concatenate(made)
-
-
-def _reshaping(given: tuple[int, ...], decoded: tuple[int, ...]) -> str:
-    """What to do where a model gives as many values back in another shape."""
-    if math.prod(given) != math.prod(decoded):
-        return ""
-    shape = ", ".join(map(str, decoded[1:]))
-    stated = f"({shape}{',' if len(decoded) == 2 else ''})"
-    return f" (give anchors and reference so: array.reshape(-1, {shape}), or state shape={stated})"
-
-
-def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None, pictures: bool = False) -> LatentModel:
-    """The model with its sample shape and latent size known: stated, or found by trying one sample.
-
-    A model that states no shape is offered the first sample as (channels, height, width), as it is, and flat: what
-    it encodes and decodes to the same shape is what it takes. ``pictures``: the samples were read from pictures, which
-    ``mode`` converts.
-
-    Raises:
-        DataError: if it takes none of these.
-    """
-    probe = np.zeros(
-        (1, *np.shape(samples)[1:]), np.uint8
-    )  # zero in any range, and nothing of the user's to complain of
-    if model.shape is not None:
-        return _with_latent(model, prepare(probe, model, layout=layout).rows(slice(0, 1)))
-    failures: list[str] = []
-    for attempt in _attempts(model, probe, layout):
-        one = prepare(probe, attempt, layout=layout).rows(slice(0, 1))
-        try:
-            mean, _ = attempt.encoded(one)
-            decoded = np.shape(attempt.decode(np.asarray(mean)))
-            if decoded == one.shape:
-                return replace(attempt, shape=one.shape[1:], latent_dim=int(np.shape(mean)[1]))
-            failures.append(f"{one.shape[1:]}: decoded to {decoded[1:]}{_reshaping(one.shape, decoded)}")
-        except WhygenError:
-            raise
-        except Exception as error:  # the model is foreign code: whatever it raises is its answer
-            failures.append(f"{one.shape[1:]}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
-    raise DataError(
-        f"The model {model.uri} takes no anchors of shape {np.shape(samples)[1:]}. Tried {'; '.join(failures)}. "
-        f"Give anchors of the model's shape, or state its shape and layout.{_greyed(samples) if pictures else ''}"
-    )
-
-
-def _greyed(samples: Raw) -> str:
-    return " If it takes grey pictures, give mode='L'." if np.shape(samples)[-1] == 3 else ""
-
-
-def _attempts(model: LatentModel, probe: Raw, layout: Layout | None) -> list[LatentModel]:
-    """Layouts to try. Flattening several channels is not tried: nobody can tell in which order the model wants them."""
-    if model.layout is not None or probe.ndim not in (3, 4) or layout == "flat":
-        return [model]
-    one_channel = probe.ndim == 3 or 1 in (probe.shape[1], probe.shape[-1])
-    layouts: list[Layout | None] = [model.prefers, None, "flat" if one_channel else None]
-    return [replace(model, layout=each) for each in dict.fromkeys(layouts)]
-
-
-def _with_latent(model: LatentModel, one: Floats) -> LatentModel:
-    """Encode one sample: the size of the latent, and an early answer on whether the model takes such samples."""
-    try:
-        mean, _ = model.encoded(one)
-    except WhygenError:
-        raise
-    except Exception as error:  # the model is foreign code: whatever it raises is its answer
-        raise DataError(
-            f"The model {model.uri} does not encode samples of shape {one.shape[1:]}: {error}. "
-            "Give anchors of the model's shape, or state its shape and layout."
-        ) from error
-    return replace(model, latent_dim=int(np.shape(mean)[-1]))
 
 
 def _lowest(scorers: Sequence[Scorer], made: Sequence[Floats]) -> Criteria:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from whygen.anchors.criteria import ChosenCriteria, FeatureEncoder
 from whygen.anchors.foils import foils_each
-from whygen.anchors.opening import Subject
+from whygen.anchors.loading import Loaded
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.samples import Prepared
 from whygen.anchors.scoring import DrawNoise
@@ -32,7 +32,7 @@ YARDSTICK_SAMPLES = (64, 500)
 class Work:
     """What is to be scored."""
 
-    subject: Subject
+    subject: Loaded
     plan: AnchorOptions
     chosen: ChosenCriteria
     kind: str

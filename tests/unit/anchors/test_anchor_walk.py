@@ -2,7 +2,7 @@
 
 from benchmarks.anchor_scores import walked
 
-FILES, OF_THE_WING = 44, 23
+FILES, OF_THE_WING = 43, 22
 """What it is today; docs/decisions/0024-scores.md says why it is not fewer."""
 
 

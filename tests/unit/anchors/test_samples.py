@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from whygen.anchors.loading import settle
 from whygen.anchors.samples import prepare, saturated
-from whygen.anchors.scoring import settle
 from whygen.errors import DataError, UsageError
 from whygen.models.latent import UNBOUNDED, LatentModel
 from whygen.stats.seeds import generator

@@ -1,0 +1,296 @@
+"""Model, anchors and reference, loaded and made to fit; what cannot work is refused here, before it costs time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from whygen.anchors.calibrating import settle_kind
+from whygen.anchors.calibration import require_enough
+from whygen.anchors.copies import Rows, check_shared, once
+from whygen.anchors.criteria import FeatureEncoder, by_name
+from whygen.anchors.data import SampleSet
+from whygen.anchors.options import AnchorOptions
+from whygen.anchors.representing import require_selection
+from whygen.anchors.samples import Prepared, Raw, prepare, require_rows, saturated
+from whygen.anchors.scoring import noise_for
+from whygen.calls import RunOptions
+from whygen.encoders import ImageEncoder
+from whygen.errors import DataError, UsageError, WhygenError
+from whygen.models.latent import Floats, LatentModel, Layout
+from whygen.results.anchors_scores import SkippedRecord
+from whygen.results.prompt import Warned
+
+PROBED = 32
+"""So many samples of each set are encoded to see whether the posterior is one."""
+NAMED = 5
+"""So many skipped files are named in the warning; all are in the details."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What is explained, by what: everything checked and ready for the model.
+
+    ``distinct`` are the anchors that shares are counted over: all but the copies of earlier ones. The reference holds
+    no copies; ``reference_rows`` are the places that its samples had as they were given.
+    """
+
+    model: LatentModel
+    anchors: Prepared
+    anchor_set: SampleSet
+    distinct: Rows
+    reference: Prepared | None
+    reference_set: SampleSet | None
+    reference_rows: Rows | None
+    warnings: tuple[Warned, ...]
+    skipped: tuple[SkippedRecord, ...]
+
+    def first(self, n: int) -> Loaded:
+        """The first ``n`` anchors alone, where a run ended before the others were scored."""
+        rows = np.arange(n)
+        return replace(
+            self, anchors=self.anchors.only(rows), anchor_set=self.anchor_set.only(rows),
+            distinct=self.distinct[self.distinct < n],
+        )  # fmt: skip
+
+
+def open_subject(
+    model: LatentModel, anchors: SampleSet, reference: SampleSet | None, *, loader: str = "as-is"
+) -> Loaded:
+    """Fit anchors and reference to the model.
+
+    Raises:
+        DataError: if there are no anchors or reference samples, or they do not fit the model.
+    """
+    require_rows(anchors.samples, model)
+    if reference is not None:
+        require_rows(reference.samples, model, what="reference sample")
+    if len(anchors.samples) == 0 or np.ndim(anchors.samples) < 2:
+        prepare(anchors.samples, model)  # raises, and says what is wrong
+    settled = settle(model, anchors.samples, layout=anchors.layout, pictures=anchors.pictures)
+    ready = prepare(anchors.samples, settled, layout=anchors.layout)
+    known = None
+    if reference is not None:
+        known = prepare(reference.samples, settled, layout=reference.layout, what="reference sample")
+    said = [each for source in (anchors, reference) if source is not None for each in source.told]
+    warnings = [*ready.warnings, *(known.warnings if known else ()), *_few(ready), *_skipped(anchors, reference), *said]
+    distinct, told = once(ready, anchors)
+    warnings += told
+    rows = None
+    if known is not None and reference is not None:
+        rows, told = once(known, reference)
+        warnings += [*told, *check_shared(ready, known, anchors, reference)]
+        known, reference = known.only(rows), reference.only(rows)
+    return Loaded(
+        model=settled,
+        anchors=saturated(ready) if loader == "saturating" else ready,
+        anchor_set=anchors,
+        distinct=distinct,
+        reference=known,
+        reference_set=reference,
+        reference_rows=rows,
+        warnings=tuple(warnings),
+        skipped=tuple(
+            SkippedRecord(name=each.name, reason=each.reason)
+            for source in (anchors, reference)
+            if source is not None
+            for each in source.skipped
+        ),
+    )
+
+
+def require_posterior(subject: Loaded) -> None:
+    """Try a few samples of each set on the model: the first that it encodes, once all else is known to be in order.
+
+    Raises:
+        UsageError: if what `encode` returns may be something else than a log-variance.
+    """
+    few = slice(0, min(PROBED, subject.anchors.batch_size))
+    sets = (subject.anchors, subject.reference)
+    subject.model.require_log_variance(np.concatenate([each.rows(few) for each in sets if each is not None]))
+
+
+def _few(anchors: Prepared) -> tuple[Warned, ...]:
+    if len(anchors) > 1:
+        return ()
+    text = "There is one anchor: its group is told, but shares, coverage and representatives say nothing. Give more."
+    return (Warned(code="one-anchor", text=text),)
+
+
+def _skipped(*sources: SampleSet | None) -> list[Warned]:
+    skipped = [each for source in sources if source is not None for each in source.skipped]
+    if not skipped:
+        return []
+    shown = "; ".join(f"{each.name} ({each.reason})" for each in skipped[:NAMED])
+    more = f"; and {len(skipped) - NAMED} more, all listed in details.json" if len(skipped) > NAMED else ""
+    text = f"{len(skipped)} files or rows could not be used and were skipped: {shown}{more}."
+    return [Warned(code="skipped-files", text=text)]
+
+
+def _reshaping(given: tuple[int, ...], decoded: tuple[int, ...]) -> str:
+    """What to do where a model gives as many values back in another shape."""
+    if math.prod(given) != math.prod(decoded):
+        return ""
+    shape = ", ".join(map(str, decoded[1:]))
+    stated = f"({shape}{',' if len(decoded) == 2 else ''})"
+    return f" (give anchors and reference so: array.reshape(-1, {shape}), or state shape={stated})"
+
+
+def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None, pictures: bool = False) -> LatentModel:
+    """The model with its sample shape and latent size known: stated, or found by trying one sample.
+
+    A model that states no shape is offered the first sample as (channels, height, width), as it is, and flat: what
+    it encodes and decodes to the same shape is what it takes. ``pictures``: the samples were read from pictures, which
+    ``mode`` converts.
+
+    Raises:
+        DataError: if it takes none of these.
+    """
+    probe = np.zeros(
+        (1, *np.shape(samples)[1:]), np.uint8
+    )  # zero in any range, and nothing of the user's to complain of
+    if model.shape is not None:
+        return _with_latent(model, prepare(probe, model, layout=layout).rows(slice(0, 1)))
+    failures: list[str] = []
+    for attempt in _attempts(model, probe, layout):
+        one = prepare(probe, attempt, layout=layout).rows(slice(0, 1))
+        try:
+            mean, _ = attempt.encoded(one)
+            decoded = np.shape(attempt.decode(np.asarray(mean)))
+            if decoded == one.shape:
+                return replace(attempt, shape=one.shape[1:], latent_dim=int(np.shape(mean)[1]))
+            failures.append(f"{one.shape[1:]}: decoded to {decoded[1:]}{_reshaping(one.shape, decoded)}")
+        except WhygenError:
+            raise
+        except Exception as error:  # the model is foreign code: whatever it raises is its answer
+            failures.append(f"{one.shape[1:]}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+    raise DataError(
+        f"The model {model.uri} takes no anchors of shape {np.shape(samples)[1:]}. Tried {'; '.join(failures)}. "
+        f"Give anchors of the model's shape, or state its shape and layout.{_greyed(samples) if pictures else ''}"
+    )
+
+
+def _greyed(samples: Raw) -> str:
+    return " If it takes grey pictures, give mode='L'." if np.shape(samples)[-1] == 3 else ""
+
+
+def _attempts(model: LatentModel, probe: Raw, layout: Layout | None) -> list[LatentModel]:
+    """Layouts to try. Flattening several channels is not tried: nobody can tell in which order the model wants them."""
+    if model.layout is not None or probe.ndim not in (3, 4) or layout == "flat":
+        return [model]
+    one_channel = probe.ndim == 3 or 1 in (probe.shape[1], probe.shape[-1])
+    layouts: list[Layout | None] = [model.prefers, None, "flat" if one_channel else None]
+    return [replace(model, layout=each) for each in dict.fromkeys(layouts)]
+
+
+def _with_latent(model: LatentModel, one: Floats) -> LatentModel:
+    """Encode one sample: the size of the latent, and an early answer on whether the model takes such samples."""
+    try:
+        mean, _ = model.encoded(one)
+    except WhygenError:
+        raise
+    except Exception as error:  # the model is foreign code: whatever it raises is its answer
+        raise DataError(
+            f"The model {model.uri} does not encode samples of shape {one.shape[1:]}: {error}. "
+            "Give anchors of the model's shape, or state its shape and layout."
+        ) from error
+    return replace(model, latent_dim=int(np.shape(mean)[-1]))
+
+
+AUTOMATIC = 2
+"""Criteria that ``criteria="auto"`` comes to."""
+
+
+def require_plan(plan: AnchorOptions, encoder: str | ImageEncoder | FeatureEncoder | None) -> None:
+    """Refuse a plan that cannot be carried out whatever the samples are.
+
+    Raises:
+        UsageError: if a name is unknown, a number out of range, or an encoder is needed and there is none.
+        MissingExtraError: if it needs a package that is not installed.
+    """
+    require_selection(plan)
+    noise_for(plan.draws, seed=0)
+    if plan.criteria != "auto":
+        chosen = by_name(plan.criteria, encoder if callable(encoder) else None, given=encoder is not None)
+        for kind in ("intrinsic", "extrinsic"):
+            if kind not in chosen.kinds:
+                raise UsageError(
+                    f"criteria are {', '.join(chosen.names)}, and none is {kind}: groups need an intrinsic one (kld, "
+                    "or a Criterion of your own) and an extrinsic one (sse, mse, dssim, feature-l2)."
+                )
+    if plan.space == "features" and encoder is None:
+        raise UsageError(
+            "space='features' needs an encoder: give encoder='patches', 'dinov2' or a callable (samples -> (n, dim))."
+        )
+
+
+def require_reference(plan: AnchorOptions, n: int | None, *, criteria: int | None = None) -> None:
+    """Refuse a reference of ``n`` samples (None: there is none) that is too small for the level that is asked for.
+
+    Raises:
+        UsageError: if it is, or if conformal was asked for without one.
+    """
+    if settle_kind(plan, with_reference=n is not None) != "conformal" or n is None:
+        return
+    if criteria is None:
+        criteria = AUTOMATIC if plan.criteria == "auto" else len(by_name(plan.criteria, None, given=True).criteria)
+    require_enough(n, alpha=plan.alpha, level="joint" if plan.level == "joint" else "criterion", criteria=criteria)
+
+
+def require_distinct(plan: AnchorOptions, subject: Loaded) -> None:
+    """The same of the reference without its copies: a person who gave 200 samples should hear why there are 40.
+
+    Raises:
+        UsageError: if these are too few.
+    """
+    try:
+        require_reference(plan, None if subject.reference is None else len(subject.reference))
+    except UsageError as error:
+        copies = [each.text for each in subject.warnings if each.code == "duplicate-reference"]
+        raise UsageError(" ".join([str(error), *copies])) from error
+
+
+def require_classes(
+    classifier: Callable[..., Any] | None, trained: Sequence[Hashable] | None, reference: SampleSet | None
+) -> None:
+    """Refuse a classifier where nobody says what the model was trained on.
+
+    Raises:
+        UsageError: if neither ``trained`` nor the labels of the reference tell.
+    """
+    if classifier is None or (trained is not None and len(trained) > 0):
+        return
+    if trained is not None or reference is None or not reference.labels:
+        raise UsageError("classifier= needs trained=: the labels of what the model was trained on, such as [0].")
+
+
+def require_pictures(
+    size: tuple[int, int] | None, mode: str | None, anchors: SampleSet, reference: SampleSet | None
+) -> None:
+    """Refuse ``size`` and ``mode`` where there is no picture to resize or to convert.
+
+    Raises:
+        UsageError: if all samples are arrays.
+    """
+    given = [name for name, value in (("size", size), ("mode", mode)) if value is not None]
+    if given and not any(each.pictures for each in (anchors, reference) if each is not None):
+        raise UsageError(
+            f"{' and '.join(f'{name}=' for name in given)} given, and no sample is a picture that whygen reads: these "
+            "are arrays. Resize or convert the arrays, or give pictures (files or PIL)."
+        )
+
+
+def require_run(run: RunOptions | None) -> None:
+    """Refuse what bounds calls: scoring makes none, and has no price.
+
+    Raises:
+        UsageError: names what does not go with anchors.
+    """
+    if run is None:
+        return
+    if run != RunOptions(deadline=run.deadline, name=run.name):
+        raise UsageError("run= takes a deadline and a name here: scoring anchors makes no calls that could be bounded.")
