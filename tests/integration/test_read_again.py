@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ import pytest
 import whygen
 from whygen import Chat, Edit, Message, Template
 from whygen.cli import main
-from whygen.errors import DataError, UnknownNameError, UsageError
+from whygen.errors import DataError, FormatError, UnknownNameError, UsageError
 from whygen.media import pictures
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Limits, Output, Request, Settings
@@ -232,6 +233,16 @@ def test_the_json_alone_and_many_inputs_hold_no_answers(tmp_path: Path) -> None:
     over = whygen.explain_prompt("planted/additive", system, inputs=["snow", "rain"], target="tfidf", cache=None)
     with pytest.raises(UsageError, match="over many inputs"):
         over.read(target="exact")
+
+
+def test_answers_that_belong_to_no_mask_are_refused() -> None:
+    explanation = made(SHORT)
+    assert explanation.evidence is not None
+    assert explanation.evidence.answers is not None
+    for wrong in (np.zeros_like(explanation.evidence.answers), np.full_like(explanation.evidence.answers, -1)):
+        changed = explanation.model_copy(update={"evidence": replace(explanation.evidence, answers=wrong)})
+        with pytest.raises(FormatError, match="was changed"):
+            changed.read()
 
 
 def test_a_folder_of_before_answers_were_kept_is_read_too() -> None:

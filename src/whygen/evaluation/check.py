@@ -24,12 +24,12 @@ from whygen.evaluation.rules import (
     Answer,
     Attribution,
     Drift,
+    NoWarning,
     Number,
     Rule,
     Share,
     Sign,
     Significant,
-    Silent,
     Top,
     read_rule,
 )
@@ -61,7 +61,7 @@ class Checked(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Judged:
     """What is checked, and the figures that `evaluate` left beside it, if it did."""
 
     explanation: PromptExplanation | AnchorExplanation
@@ -103,7 +103,7 @@ def check(
     if isinstance(explanation, Path | str):
         evaluation = _beside(Path(explanation)) if evaluation is None else evaluation
         explanation = load(explanation)
-    subject = Subject(explanation, evaluation)
+    subject = Judged(explanation, evaluation)
     return tuple(_checked(subject, rule) for rule in read)
 
 
@@ -170,7 +170,7 @@ def _shown(unit: UnitAttribution) -> str:
     return f"{number(unit.attribution)} {between(unit.low, unit.high)}".strip() + p_value
 
 
-def _significant(subject: Subject, rule: Rule, form: Significant) -> Checked:
+def _significant(subject: Judged, rule: Rule, form: Significant) -> Checked:
     unit = _unit(subject.prompt(rule.text), rule, form.text, form.place)
     if isinstance(unit, Checked):
         return unit
@@ -181,25 +181,25 @@ def _significant(subject: Subject, rule: Rule, form: Significant) -> Checked:
     return result.model_copy(update={**told, "error_rate": DISCOVERIES if known and unit.significant else None})
 
 
-def _attribution(subject: Subject, rule: Rule, form: Attribution) -> Checked:
+def _attribution(subject: Judged, rule: Rule, form: Attribution) -> Checked:
     unit = _unit(subject.prompt(rule.text), rule, form.text, form.place)
     if isinstance(unit, Checked):
         return unit
     return _limited(rule, form.sign, form.limit, unit.attribution, low=unit.low, high=unit.high)
 
 
-def _top(subject: Subject, rule: Rule, form: Top) -> Checked:
+def _top(subject: Judged, rule: Rule, form: Top) -> Checked:
     units = subject.prompt(rule.text).units
     texts = [unit.text for unit in sorted(units, key=lambda unit: -abs(unit.attribution))[: form.k]]
     return _truth(rule, form.text in texts, form.wanted, f"the {form.k} strongest: {', '.join(map(repr, texts))}")
 
 
-def _answer(subject: Subject, rule: Rule, form: Answer) -> Checked:
+def _answer(subject: Judged, rule: Rule, form: Answer) -> Checked:
     text = subject.prompt(rule.text).reference.text
     return _truth(rule, form.text in text, form.wanted, f"the answer: {text[:120]!r}")
 
 
-def _drift(subject: Subject, rule: Rule, form: Drift) -> Checked:
+def _drift(subject: Judged, rule: Rule, form: Drift) -> Checked:
     other = load(form.place)
     if not isinstance(other, PromptExplanation):
         raise UsageError(f"The rule {rule.text!r} names an explanation of anchors: drift compares those of prompts.")
@@ -218,7 +218,7 @@ def _drift(subject: Subject, rule: Rule, form: Drift) -> Checked:
     return result.model_copy(update={"observed": f"{value:.3g} (by chance {chance:.3g}{lost})"})
 
 
-def _number(subject: Subject, rule: Rule, form: Number) -> Checked:
+def _number(subject: Judged, rule: Rule, form: Number) -> Checked:
     own = _figures(subject.explanation)
     if form.name in own:
         value, low, high = own[form.name]()
@@ -259,7 +259,7 @@ def _figures(explanation: PromptExplanation | AnchorExplanation) -> dict[str, Ca
     }
 
 
-def _share(subject: Subject, rule: Rule, form: Share) -> Checked:
+def _share(subject: Judged, rule: Rule, form: Share) -> Checked:
     if not isinstance(subject.explanation, AnchorExplanation):
         raise UsageError(f"The rule {rule.text!r} is for an explanation of anchors, and this one explains a prompt.")
     group = subject.explanation.groups.get(form.group)
@@ -268,12 +268,12 @@ def _share(subject: Subject, rule: Rule, form: Share) -> Checked:
     return _limited(rule, form.sign, form.limit, group.share, low=group.low, high=group.high)
 
 
-def _silent(subject: Subject, rule: Rule, form: Silent) -> Checked:
+def _silent(subject: Judged, rule: Rule, form: NoWarning) -> Checked:
     codes = [each.code for each in subject.explanation.warnings if form.code in {None, each.code}]
     return _truth(rule, bool(codes), False, f"warnings: {', '.join(codes)}" if codes else "no such warning")
 
 
-def _checked(subject: Subject, rule: Rule) -> Checked:
+def _checked(subject: Judged, rule: Rule) -> Checked:
     """One rule, by its form."""
     match rule.form:
         case Significant() as form:
@@ -290,5 +290,5 @@ def _checked(subject: Subject, rule: Rule) -> Checked:
             return _drift(subject, rule, form)
         case Share() as form:
             return _share(subject, rule, form)
-        case Silent() as form:
+        case NoWarning() as form:
             return _silent(subject, rule, form)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from whygen.encoders import AnyEncoder, TextEncoder
-from whygen.errors import UsageError
+from whygen.errors import FormatError, UsageError
 from whygen.prompt.answers import Answered, Answers, Draws
 from whygen.prompt.assemble import explained, without_calls
 from whygen.prompt.designs import leave_one_out
@@ -36,6 +36,8 @@ from whygen.results.files import digest_of
 from whygen.results.prompt import Evidence, PromptExplanation, ReadFrom, Sample, TargetRecord, Warned
 from whygen.results.recipe import Recipe, TargetRecipe
 from whygen.types import Floats, Masks, Output, OutputKind, Sound
+
+_ANSWER_MASKS = frozenset({"mask", "redraw", "repeat"})
 
 FAILED = "failed-calls"
 """The warning that failures make: they are not kept, so it is carried over."""
@@ -60,6 +62,7 @@ def read(
     _check_kept(explanation)
     recipe, whole = recorded(explanation), answers_of(explanation)
     goal = _target(explanation, recipe, whole, target, encoder)
+    # What cannot be read is refused before anything is fitted, each with the call that makes it.
     answers = _for_estimand(whole, recipe, estimand or recipe.estimand)
     options = _options(explanation, recipe, estimand=estimand, surrogate=surrogate, irrelevant=irrelevant)
     if isinstance(goal, _Measured):
@@ -132,10 +135,13 @@ def answers_of(explanation: PromptExplanation) -> Answers:
     units, every = units_of(explanation, fill=recipe.fill), outputs(evidence)
     kinds = [sample.kind for sample in evidence.samples]
     places = _places(explanation, units)
+    # A mask that sends the whole prompt was not asked where its repeats say the same: those stand for it, and all of
+    # them count, also the ones that came after the masks.
     stands = np.array([bool(row) and all(kinds[place] == "repeat" for place in row) for row in places], dtype=bool)
     first = [tuple(every[place] for place in row if kinds[place] == "mask") for row in places]
     again = [tuple(every[place] for place in row if kinds[place] == "redraw") for row in places]
     widest = max(map(len, again), default=0)
+    # What was sent is on record as a text: a chat as its transcript. Nothing is sent again, so that this will do.
     pairs = zip(places, stands, strict=True)
     sent = [units.prompt if whole else evidence.samples[row[0]].prompt for row, whole in pairs]
 
@@ -180,10 +186,18 @@ def _places(explanation: PromptExplanation, units: Units) -> list[list[int]]:
 
     Raises:
         UsageError: if a mask has no answer on record.
+        FormatError: if answers are said to be of masks that are not.
     """
     evidence = cast("Evidence", explanation.evidence)
     if evidence.answers is not None:
-        return [[place for place in row if place >= 0] for row in evidence.answers.tolist()]
+        rows = [[place for place in row if place >= 0] for row in evidence.answers.tolist()]
+        answering = {place for place, sample in enumerate(evidence.samples) if sample.kind in _ANSWER_MASKS}
+        if not all(row and answering.issuperset(row) for row in rows):
+            raise FormatError(
+                "The answers of this explanation do not belong to its masks: a file of its folder was changed. Explain "
+                "again; answers on record cost nothing."
+            )
+        return rows
     by_mask: dict[bytes, list[int]] = {}
     by_text: dict[str, list[int]] = {}
     ends: dict[str, list[int]] = {"repeat": [], "empty": []}
@@ -346,6 +360,7 @@ def _options(
     other = estimand is not None and estimand != recipe.estimand
     if other:
         changes |= {"scale": "none", "surrogate": surrogate or "auto"}
+    # Nothing is rendered or drawn any more: whatever the operator and the design needed need not be opened.
     changes |= {"operator": Substitute(recipe.operator.name, ()), "target": recipe.target.name, "design": "auto"}
     changes["sets"] = None if recipe.sets is None else 0
     kernel = {"kernel"} if other and load_estimand(estimand or recipe.estimand).weighted else set[str]()

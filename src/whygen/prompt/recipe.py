@@ -171,6 +171,7 @@ def _place_of(thing: object) -> str | None:
     if module in {"__main__", "builtins"} or module not in sys.modules:
         return None
     name = getattr(thing, "__qualname__", None)
+    # A name counts only if it gives this very object: functions inside functions and replaced ones have the same name.
     held: Mapping[str, object] = vars(sys.modules[module])
     found = [name] if name and held.get(name) is thing else [key for key, each in held.items() if each is thing]
     return f"py/{module}:{found[0]}" if found and str(found[0]).isidentifier() else None
@@ -178,6 +179,7 @@ def _place_of(thing: object) -> str | None:
 
 def _clean(recipe: Recipe, again: set[str]) -> Recipe:
     """The recipe without what looks like a key; what held one must be given again."""
+    # The prompt and the answers are the person's own and stay; what is cleaned is what opens models and files.
     before = recipe.model_dump()
     after = {name: _scrubbed(value) for name, value in before.items()}
     again |= {name for name in before if after[name] != before[name]}
@@ -206,6 +208,7 @@ def options_of(
     Raises:
         UsageError: if something that must be given again was not.
     """
+    # What stood for each unit is on record: neither its lexicon nor a model that filled in is needed for this prompt.
     own = "operator" not in given and recipe.operator.replacements is not None and not other_units
     again = set(recipe.again) - {"encoder", *given, *(("operator", *BELONGS) if own else ())}
     if again:

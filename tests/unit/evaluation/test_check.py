@@ -15,7 +15,7 @@ from whygen.cli import main
 from whygen.errors import DataError, MissingError, UsageError
 from whygen.evaluation.check import check, verdict
 from whygen.evaluation.evaluate import evaluate
-from whygen.evaluation.rules import Attribution, Drift, Number, Significant, Silent, Top, read_rule, read_rules
+from whygen.evaluation.rules import Attribution, Drift, NoWarning, Number, Significant, Top, read_rule, read_rules
 
 PROMPT = "tell me a story about a red fox in the quiet harbour"
 
@@ -43,8 +43,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("faithfulness.aopc > 0", Number("faithfulness.aopc", ">", 0.0)),
         ("drift from last run/b <= 0.2", Drift("last run/b", "<=", 0.2)),
         ("drift from 'x > y' <= 0.2", Drift("x > y", "<=", 0.2)),
-        ("no warning", Silent(None)),
-        ("  no warning 'few_masks' ", Silent("few_masks")),
+        ("no warning", NoWarning(None)),
+        ("  no warning 'few_masks' ", NoWarning("few_masks")),
     ],
 )
 def test_each_form_is_read(text: str, form: object) -> None:

@@ -91,7 +91,7 @@ BETTER = {"deletion_auc": "lower", "sufficiency": "lower"}
 
 
 @dataclass(slots=True)
-class _Asked:
+class _KnownEffects:
     """Effects by mask, ``(draws,)`` each: on record, or asked for in one batch."""
 
     lab: Lab
@@ -166,7 +166,7 @@ def measure(case: Case) -> list[Measure]:
         UsageError: if taking every unit away changes nothing, or calls failed.
     """
     curves, fresh = _masks(case)
-    asked = _Asked(case.lab)
+    asked = _KnownEffects(case.lab)
     asks = calls(case) > 0
     asked.learn(np.vstack([curves, fresh]))
     whole = case.lab.whole_effect() if asks else whole_effect(case.explanation)
@@ -191,7 +191,7 @@ def measure(case: Case) -> list[Measure]:
     return rows
 
 
-def _curves(asked: _Asked, order: NDArray[np.int64], back: NDArray[np.int64], whole: float) -> Curves:
+def _curves(asked: _KnownEffects, order: NDArray[np.int64], back: NDArray[np.int64], whole: float) -> Curves:
     """The curve of taking units away in ``order``, and that of putting them back in the order ``back``."""
     deleted, inserted = asked.of(path(order)[1:]), asked.of(~path(back)[:-1])
     full = np.full((1, deleted.shape[1]), whole)
@@ -242,7 +242,7 @@ def _half(draws: Floats) -> float | None:
     return float(student_half_width(np.array(draws.var(ddof=1) / len(draws)), len(draws) - 1))
 
 
-def _normalised(asked: _Asked, whole: float, found: list[dict[str, Floats]], n: int) -> Measure | None:
+def _normalised(asked: _KnownEffects, whole: float, found: list[dict[str, Floats]], n: int) -> Measure | None:
     """AOPC between the worst and the best order; None where masks are missing for that."""
     if n > MOST_EXACT or len(asked.known) < 2**n - 1:
         return None
