@@ -14,8 +14,9 @@ layer of masks that was asked whole leaves nothing (docs/decisions/0009-shapley-
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -260,6 +261,56 @@ def cross_fit(observed: Effects, surrogate: Surrogate, rng: np.random.Generator)
         deviation=float(np.std(observed.values[drawn.open])),
         whole_predicted=float(final.predict(np.ones((1, n), dtype=bool))[0]),
     )
+
+
+class Completed(NamedTuple):
+    """Attributions where some of all masks have no answer.
+
+    Attributes:
+        error: the attributions, and how far they may be off for the masks without an answer.
+        weights: what each answered effect counts in them, shape ``(m, n)``.
+        missing: how many masks have no answer.
+    """
+
+    error: Error
+    weights: Floats
+    missing: int
+
+
+def completed(
+    observed: Effects, surrogate: Surrogate, rng: np.random.Generator, weigh: Callable[[Effects], Floats]
+) -> Completed:
+    """What the surrogate predicts stands for the masks without an answer.
+
+    It may be as far off there as it was off the pairs that were held out, of which those that weigh most count most: a
+    pair adds its weight times the difference of its two errors (docs/decisions/0028-estimand-objects.md).
+
+    Args:
+        observed: at least `FEWEST_GROUPS` complement pairs of masks, the empty and the full one among them.
+        surrogate: what is fitted.
+        rng: assigns pairs to folds.
+        weigh: what each effect counts, ``(2^n, n)``, where all masks were answered.
+    """
+    n, m = observed.n, len(observed)
+    every = np.arange(2**n, dtype=np.int64)
+    codes = np.asarray(observed.masks @ (1 << every[:n]), dtype=np.int64)
+    missing = np.delete(every, codes)
+    unanswered: Bools = (missing[:, None] >> every[:n] & 1).astype(bool)
+    fit = cross_fit(observed, surrogate, rng)
+    values = np.append(observed.values, surrogate.fit(observed).predict(unanswered))
+    weights = weigh(Effects(np.vstack([observed.masks, unanswered]), values, every))
+    off, absent, rows = observed.values - fit.predicted, weights[m:], np.arange(m)
+    if (pairs := observed.complement_pairs()) is not None:
+        rows, absent = pairs[0], absent[unanswered[:, 0]]
+        off = off[pairs[0]] - off[pairs[1]]
+    inner = observed.masks[rows].any(axis=1) & ~observed.masks[rows].all(axis=1)  # the two ends were answered
+    off, share = off[inner], (weights[rows[inner]] ** 2).sum(axis=1)
+    squared = float(share @ off**2 / share.sum())
+    if float(np.ptp(off)) <= MET * float(np.ptp(observed.values)):
+        squared = max(squared, (2.0 * float(np.std(observed.values)) / (len(off) + 1.0)) ** 2)
+    degrees = np.full(n, max(float(share.sum() ** 2 / (share @ share)) - 1.0, 1.0))
+    standard: Floats = np.sqrt((absent**2).sum(axis=0) * squared)
+    return Completed(Error(weights.T @ (values - values.mean()), standard, degrees), weights[:m], len(missing))
 
 
 def _doubt(drawn: _Drawn, effects: Floats, predicted: Floats, groups: int) -> float:

@@ -170,16 +170,6 @@ class Effects:
         everything = np.ones(len(self), dtype=bool)
         return population is not None and bool((population.asked(everything) >= population.members).all())
 
-    def by_size(self) -> Effects:
-        """Some of all masks, the empty one among them, as if drawn by size: the others, with the total f(1) - f(0)."""
-        size = self.masks.sum(axis=1)
-        return replace(
-            self.take((size > 0) & (size < self.n)),
-            sizes=members_by_size(self.n)[1:-1] / (2.0**self.n - 2.0),
-            total=self.at_whole - float(self.values[size == 0].mean()),
-            drawn_from=2.0**self.n,
-        )
-
     def importance(self) -> NDArray[np.float64]:
         """Weight of each row in a least-squares fit, shape ``(m,)``, mean one.
 

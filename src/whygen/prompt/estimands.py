@@ -17,7 +17,7 @@ import numpy as np
 
 from whygen.errors import BudgetError, UnknownNameError, UsageError
 from whygen.prompt import designs, intervals, relevance
-from whygen.prompt.crossfit import FEWEST_GROUPS, CrossFit, cross_fit
+from whygen.prompt.crossfit import FEWEST_GROUPS, CrossFit, completed, cross_fit
 from whygen.prompt.designs import Design, Halves, Repeats
 from whygen.prompt.effects import Effects
 from whygen.prompt.intervals import LEVEL, Estimate, collapsed_estimate, one_effect
@@ -71,10 +71,6 @@ class Drawing:
     empty: bool = True
     repeats: Repeats = "shared"
     halves: Halves | None = None
-
-    def halves_for(self, n: int, masks: int) -> Halves:
-        """How the two masks of a group hang together."""
-        return self.halves or designs.halves_for(n, masks)
 
 
 class Estimand(ABC):
@@ -194,6 +190,13 @@ class Estimand(ABC):
             noise: of the effects; None where nothing is known of it, and there is no interval.
         """
 
+    def from_most(
+        self, effects: Effects, surrogate: Surrogate, rng: np.random.Generator, *, level: float = LEVEL
+    ) -> Estimate:
+        """The estimate where some of all masks, but not the empty one, have no answer."""
+        found = completed(effects, surrogate, rng, self.weights)
+        return intervals.completed_estimate(found, effects.noise, level=level)
+
     @abstractmethod
     def from_drawn(self, effects: Effects, surrogate: Surrogate, rng: np.random.Generator) -> Estimate:
         """The estimate from masks that were drawn, with answers taken for exact."""
@@ -240,12 +243,7 @@ class _Scored(Estimand):
             return self.from_all(effects, effects.noise)
         if (collapse := one_effect(effects)) is not None:
             return collapsed_estimate(effects, collapse)
-        effects, middle = _centred(effects)
-        if (groups := len(np.unique(effects.groups))) < FEWEST_GROUPS:
-            raise BudgetError(
-                f"Only {groups} pairs of masks were answered: at least {FEWEST_GROUPS} are needed.",
-                smallest=fitting.budget,
-            )
+        effects, middle = _enough(effects, fitting)
         if effects.noise.variance is None:  # known masks would carry a noise that nobody knows: none counts as exact
             effects = replace(effects, drawn_from=math.inf)
         rng = generator(fitting.seed, "folds")
@@ -285,7 +283,11 @@ class Banzhaf(_Scored):
     def design(self, n: int, masks: int, rng: np.random.Generator, how: Drawing) -> Design:
         if how.keep != 0.5:
             return designs.by_number(n, masks, rng, keep=how.keep, empty=how.empty)
-        pairs = designs.complement_pairs if how.halves_for(n, masks) == "complement" else designs.independent
+        pairs = (
+            designs.complement_pairs
+            if (how.halves or designs.halves_for(n, masks)) == "complement"
+            else designs.independent
+        )
         return pairs(n, masks // 2, rng, empty=how.empty)
 
     def weights(self, effects: Effects) -> Floats:
@@ -333,7 +335,7 @@ class Shapley(_Scored):
         return True
 
     def design(self, n: int, masks: int, rng: np.random.Generator, how: Drawing) -> Design:
-        if (halves := how.halves_for(n, masks)) == "complement":
+        if (halves := how.halves or designs.halves_for(n, masks)) == "complement":
             return designs.by_layers(n, masks, rng)
         return designs.by_size(n, masks, rng, repeats=how.repeats, halves=halves)
 
@@ -346,15 +348,16 @@ class Shapley(_Scored):
     def _estimate(self, effects: Effects, fitting: Fitting) -> Estimate:
         if effects.sizes is not None or effects.is_complete():
             return super()._estimate(effects, fitting)
-        # All masks were to be asked, and some have no answer: the others are as if drawn by size.
+        # All masks were to be asked, and some have no answer.
         if effects.masks.any(axis=1).all():
             raise BudgetError(
                 "The prompt without any unit was not answered, and estimand='shapley' shares out what all units change "
                 "together. Use estimand='banzhaf' with empty='exclude'.",
                 smallest=fitting.budget,
             )
-        # Predictions would lack the empty and the full mask: whoever wants some makes them for all masks alike.
-        return replace(super()._estimate(effects.by_size(), fitting), predicted=None, fitted=None)
+        effects, _ = _enough(effects, fitting)
+        rng = generator(fitting.seed, "folds")
+        return self.from_most(effects, fitting.surrogate, rng, level=fitting.level)
 
     def chances(self, rows: int, rng: np.random.Generator) -> Floats:
         """As before a random place in a random order: with one chance u each, u uniform."""
@@ -469,6 +472,19 @@ def load_estimand(name: str) -> Estimand:
 def _span(effects: Effects, at_whole: float) -> float:
     """How far effects may be apart: as far as the target lets them, else as far as they were."""
     return max(effects.reach, float(np.ptp(np.append(effects.values, at_whole))))
+
+
+def _enough(effects: Effects, fitting: Fitting) -> tuple[Effects, float]:
+    """The same as `_centred`, of enough groups for folds.
+
+    Raises:
+        BudgetError: if they are too few.
+    """
+    if (groups := len(np.unique(effects.groups))) < FEWEST_GROUPS:
+        raise BudgetError(
+            f"Only {groups} pairs of masks were answered: at least {FEWEST_GROUPS} are needed.", smallest=fitting.budget
+        )
+    return _centred(effects)
 
 
 def _centred(observed: Effects) -> tuple[Effects, float]:

@@ -23,7 +23,16 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq  # pyright: ignore[reportUnknownVariableType]
 
 from whygen.errors import DataError
-from whygen.prompt.crossfit import FEWEST_GROUPS, MET, TRANSLATION, CrossFit, cross_fit, folds_for, noise_of_score
+from whygen.prompt.crossfit import (
+    FEWEST_GROUPS,
+    MET,
+    TRANSLATION,
+    Completed,
+    CrossFit,
+    cross_fit,
+    folds_for,
+    noise_of_score,
+)
 from whygen.prompt.effects import Effects, Population
 from whygen.prompt.noise import MeasuredNoise, measure, resolution
 from whygen.stats.intervals import Error, Interval, simultaneous, student_half_width
@@ -389,6 +398,17 @@ def enumerated_estimate(observed: Effects, noise: MeasuredNoise | None = None) -
 def enumerated_shapley(observed: Effects, noise: MeasuredNoise | None = None) -> Estimate:
     """Shapley values, exact over masks. Arguments as for `enumerated_estimate`, of every mask."""
     return contrast(shapley_weights(observed), observed.values, noise)
+
+
+def completed_estimate(found: Completed, noise: MeasuredNoise | None, *, level: float = LEVEL) -> Estimate:
+    """The estimate where some of all masks have no answer; without an interval where nothing is known of the noise."""
+    error, limits = found.error, None if noise is None else noise.limits(found.weights, found.error.estimate)
+    if limits is None:
+        return Estimate(error.estimate, None, None, "none: the model's noise was not measured")
+    unit = student_half_width(np.ones(1), error.degrees, level=level)
+    error = Error(error.estimate, np.hypot(error.standard, limits.half / unit), error.degrees)
+    method = f"Student t over pairs held out: the surrogate stands for {found.missing} masks without an answer"
+    return Estimate(error.estimate, error.interval(level), error.p_values(level), method)
 
 
 def stratified_estimate(observed: Effects, population: Population, noise: MeasuredNoise | None = None) -> Estimate:

@@ -132,6 +132,9 @@ def first_level(
     # A pair with one answer says nothing of a difference: both masks go, and what is left is still a design of pairs.
     kept = np.repeat(answered_pairs(effects), 2)
     complete = design.enumerated and bool(kept.all())
+    shared = estimand.shares_total and design.enumerated
+    if shared and not kept[~design.masks.any(axis=1)].all():
+        return None  # without f(0) there is no total
     if not complete and kept.sum() < 2 * intervals.FEWEST_GROUPS:
         return None
     drawn = measure_noise(masks, effects)
@@ -142,7 +145,7 @@ def first_level(
     own, groups = design.masks[kept], design.groups[kept]
     observed = Effects(own, effects[kept], groups, sizes=design.sizes, total=None if complete else total)
     rows = LevelRows(masks[kept], effects[kept], np.full(len(own), np.nan), groups, np.flatnonzero(kept))
-    if complete:
+    if complete or shared:
         level = _from_all(observed, rows, surrogate, rng, estimand=estimand, noise=noise)
     else:
         level = _from_pairs(observed, rows, surrogate, rng, drawn_from=design.drawn_from, noise=noise)
@@ -168,8 +171,14 @@ def _from_all(
     estimand: Estimand,
     noise: MeasuredNoise,
 ) -> Level:
-    """Exact over masks. An unmeasured noise leaves no interval, and a p-value of one: nothing can be significant."""
-    estimate = estimand.from_all(observed, noise)
+    """Exact over masks, but for those without an answer.
+
+    An unmeasured noise leaves no interval, and a p-value of one: nothing can be significant.
+    """
+    if len(observed) == 2**observed.n:
+        estimate = estimand.from_all(observed, noise)
+    else:
+        estimate = estimand.from_most(replace(observed, noise=noise), surrogate, rng)
     values = estimate.attributions
     nothing = np.full(len(values), np.nan)
     low, high = (nothing, nothing) if estimate.interval is None else (estimate.interval.low, estimate.interval.high)
