@@ -20,6 +20,7 @@ from whygen.anchors.options import CONTROLS, PRESETS, AnchorArguments, AnchorOpt
 from whygen.cli import common
 from whygen.cli.commands import OneCommand
 from whygen.cli.options import PANELS, Given, Offers, chosen, made, with_options
+from whygen.cli.read import OF_ANCHORS
 from whygen.errors import UsageError
 from whygen.prompt.as_game import as_game
 from whygen.prompt.distributions import DISTRIBUTIONS
@@ -202,3 +203,5 @@ def _app(name: str) -> typer.Typer:
 def test_reading_again_takes_what_is_declared_for_it() -> None:
     taken = set(inspect.signature(whygen.PromptExplanation.read).parameters) - {"self", "encoder"}
     assert taken == set(read_by(PromptOptions, READ))
+    of_anchors = set(inspect.signature(whygen.AnchorExplanation.read).parameters) - {"self", "trained"}
+    assert of_anchors == {each.name for each in OF_ANCHORS.options()}

@@ -41,13 +41,13 @@ def evaluate(
     randomised: Annotated[
         str | None, typer.Option(help="For randomisation: a model that learned nothing, or copy.")
     ] = None,
-    encoder: Annotated[str, typer.Option(help="What the explanation was made with.")] = "auto",
-    target: Annotated[str | None, typer.Option(help="The target, where it had an argument: logprob:SPAN ...")] = None,
-    placeholder: Annotated[str | None, typer.Option(help="What stood for a missing unit.")] = None,
+    encoder: Annotated[str, typer.Option(help="Another encoder than that of the explanation.")] = "auto",
+    target: Annotated[str | None, typer.Option(help="The target, where it was a function of your own.")] = None,
+    placeholder: Annotated[str | None, typer.Option(help="Of folders of before: what stood for a unit.")] = None,
     fill: Annotated[
         str | None, typer.Option(help="What stood for a region of a picture: mean, blur or #808080.")
     ] = None,
-    lexicon: Annotated[Path | None, typer.Option(help="For operator synonym, and to write paraphrases.")] = None,
+    lexicon: Annotated[Path | None, typer.Option(help="Words and others for them, to write paraphrases.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for evaluation.json; DIR unless given.")
     ] = None,
