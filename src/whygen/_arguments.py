@@ -19,7 +19,7 @@ import os
 import re
 import textwrap
 import types
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import (
@@ -126,16 +126,21 @@ def names_of(hint: object) -> tuple[str, ...]:
 
 def documented(cls: C) -> C:
     """A decorator: the documentation of a class of options tells of each of them."""
-    cls.__doc__ = f"{(cls.__doc__ or '').rstrip()}\n\n    Attributes:\n{_entries(cls, indent=8)}"
+    cls.__doc__ = f"{(cls.__doc__ or '').rstrip()}\n\n    Attributes:\n{_entries(declared(cls).values(), indent=8)}"
     return cls
 
 
-def _entries(cls: type, *, indent: int, but: Container[str] = ()) -> str:
+def _shown(cls: type, door: str | None) -> list[Declared]:
+    """The options that a door shows: those that it reads, or all of them."""
+    return [each for each in declared(cls).values() if door is None or door in each.option.read_by]
+
+
+def _entries(options: Iterable[Declared], *, indent: int, but: Container[str] = ()) -> str:
     return "\n".join(
         textwrap.fill(
             f"{each.name}: {each.text}", 120, initial_indent=" " * indent, subsequent_indent=" " * (indent + 4)
         )
-        for each in declared(cls).values()
+        for each in options
         if each.name not in but
     )
 
@@ -168,13 +173,16 @@ _NO_PATH: Mapping[int | None, str] = {
 """Why nothing can be at a path, whatever is made or mended there."""
 
 
-def typed(*own: str, options: type | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def typed(
+    *own: str, options: type | None = None, door: str | None = None
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """A decorator: the function refuses arguments of the wrong kind before its first line runs.
 
     Args:
         *own: names of arguments that the function checks itself, since it has more to say of them.
         options: the class whose options the function takes as ``**choices``: they stand in its signature, where
             notebooks and ``help`` find them, and in its documentation.
+        door: takes only those of them that this door reads.
 
     Raises:
         UsageError: naming the argument, what it was, and what is taken; what is not known or missing likewise.
@@ -183,7 +191,7 @@ def typed(*own: str, options: type | None = None) -> Callable[[Callable[P, T]], 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         signature = inspect.signature(function)
         if options is not None:
-            signature = _with_options(signature, options)
+            signature = _with_options(signature, options, door)
 
         @functools.wraps(function)
         def checking(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -195,7 +203,8 @@ def typed(*own: str, options: type | None = None) -> Callable[[Callable[P, T]], 
 
         if options is not None:
             checking.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue] - inspect reads it
-            entries = _entries(options, indent=8, but=inspect.signature(function).parameters) + "\n"
+            shown = _shown(options, door)
+            entries = _entries(shown, indent=8, but=inspect.signature(function).parameters) + "\n"
             checking.__doc__ = _CHOICES.sub(lambda _: entries, function.__doc__ or "", count=1)
         return checking
 
@@ -206,14 +215,14 @@ _CHOICES = re.compile(r"^        \*\*choices:.*\n(?:            .*\n)*", re.MULT
 """What a docstring says of the options together, where each of them is to stand."""
 
 
-def _with_options(signature: inspect.Signature, options: type) -> inspect.Signature:
+def _with_options(signature: inspect.Signature, options: type, door: str | None) -> inspect.Signature:
     """A signature with options by their names in the place of ``**choices``."""
     own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
     taken = {each.name for each in own}
     keyword = inspect.Parameter.KEYWORD_ONLY
     more = [
         inspect.Parameter(each.name, keyword, default=each.default, annotation=each.hint)
-        for each in declared(options).values()
+        for each in _shown(options, door)
         if each.name not in taken
     ]
     return signature.replace(parameters=[*own, *more])
@@ -264,7 +273,7 @@ def _bound(
         UsageError: for one that is not known, is missing or is given twice: names what to write.
     """
     name = owner.__name__
-    takes = _keywords(owner, signature)
+    takes = _keywords(signature)
     for given, value in kwargs.items():
         if takes is not None and given not in takes:
             raise UsageError(_unknown(name, given, value, takes))
@@ -278,21 +287,15 @@ def _bound(
         raise UsageError(f"{name}: {error}. It takes {_positional(signature)}; all else by name.") from None
 
 
-def _keywords(owner: Callable[..., object], signature: inspect.Signature) -> frozenset[str] | None:
+def _keywords(signature: inspect.Signature) -> frozenset[str] | None:
     """Every keyword that is taken; None where any is."""
     names = {
         each.name
         for each in signature.parameters.values()
         if each.kind in {each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD} and each.name != "self"
     }
-    for each in signature.parameters.values():
-        if each.kind is each.VAR_KEYWORD:
-            typed_dict = get_args(hints_of(owner).get(each.name)) or (None,)
-            own = getattr(typed_dict[0], "__annotations__", None)
-            if own is None:
-                return None
-            names |= set(own)
-    return frozenset(names)
+    endless = any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values())
+    return None if endless else frozenset(names)
 
 
 def _positional(signature: inspect.Signature) -> str:

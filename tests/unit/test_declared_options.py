@@ -90,6 +90,13 @@ def test_every_door_shows_every_option_and_its_default(door: Any) -> None:
         assert "Args:" not in (door.__doc__ or "") or f"\n        {name}: " in (door.__doc__ or "")
 
 
+def test_evaluate_takes_the_options_that_it_reads() -> None:
+    shown = set(inspect.signature(whygen.evaluate).parameters)
+    wanted = read_by(PromptOptions, "evaluate")
+    assert shown & set(declared(PromptOptions)) == wanted | {"budget"}  # budget is its own
+    assert all(f"\n        {name}: " in (whygen.evaluate.__doc__ or "") for name in wanted)
+
+
 def test_every_field_is_an_option_with_words_for_people() -> None:
     assert set(declared(PromptOptions)) == {field.name for field in fields(PromptOptions)}
     for each in declared(PromptOptions).values():

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +27,11 @@ from whygen.prompt.assemble import explained
 from whygen.prompt.edits import EditUnits, RegionUnits
 from whygen.prompt.estimands import load_estimand
 from whygen.prompt.findings import find
-from whygen.prompt.kernels import Kernel
-from whygen.prompt.operators import Operator, Tools
+from whygen.prompt.operators import Tools
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.question import Question, check, encoder_of_texts, prepare_units
 from whygen.prompt.recipe import model_options, needed, options_of
 from whygen.prompt.saved import OVERHEAD, has_images, outputs, recorded, references, settings_of, units_of
-from whygen.prompt.targets import TargetLike
 from whygen.prompt.units import Units, shown, split
 from whygen.results.prompt import Calls, PromptExplanation
 from whygen.results.recipe import Recipe
@@ -47,29 +44,6 @@ DRAWS = 3
 """Answers to each further prompt where the model's repeats differ."""
 
 
-class Told(TypedDict, total=False):
-    """What may be given in place of what the recipe says, and must where that was a Python object; see `PromptOptions`.
-
-    A ``lexicon``, an ``infill`` or a ``paraphraser`` also says prompts in other words, for stability and operators.
-    """
-
-    target: TargetLike
-    operator: Operator
-    placeholder: str
-    fill: str
-    lexicon: Mapping[str, str] | Path | str
-    infill: object
-    paraphraser: object
-    instruction: str
-    noise: float
-    kernel: str | Kernel
-    draws: int
-    references: int
-    distribution: str
-    empty: str
-    irrelevant: str
-
-
 @dataclass
 class Lab:
     """The model, opened when it is first needed.
@@ -80,7 +54,7 @@ class Lab:
         budget: answers that may be asked for in all; 0 for none.
         model: a URI, a callable or a model object; None: the URI that the explanation names.
         encoder: as in `explain_prompt`.
-        choices: what was given besides, see `Told`.
+        choices: what was given besides: options that `evaluate` reads (see `PromptOptions`).
         options: how the model is opened.
         progress: where to report progress.
         run: bounds of the run.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,7 @@ from whygen._arguments import typed
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions, open_store
 from whygen.encoders import AnyEncoder
 from whygen.errors import BudgetError, DataError, FormatError, MissingError, UnknownNameError, UsageError
-from whygen.evaluation.case import Case, Lab, Metric, Told
+from whygen.evaluation.case import Case, Lab, Metric
 from whygen.evaluation.measures import (
     accuracy,
     anchors,
@@ -26,6 +26,7 @@ from whygen.evaluation.measures import (
 )
 from whygen.evaluation.result import Evaluation, LeftOut, Measure
 from whygen.models import ModelOptions
+from whygen.prompt.options import EVALUATE, PromptOptions
 from whygen.results import AnchorExplanation, PromptExplanation, load
 from whygen.results.anchors import SCHEMA as ANCHORS_SCHEMA
 from whygen.results.files import digest_of
@@ -45,7 +46,7 @@ ANCHORS: Mapping[str, Callable[[AnchorExplanation, int], list[Measure]]] = ancho
 """Of explanations of anchors."""
 
 
-@typed()
+@typed(options=PromptOptions, door=EVALUATE)
 def evaluate(
     explanation: PromptExplanation | AnchorExplanation | Path | str,
     *,
@@ -63,11 +64,15 @@ def evaluate(
     options: ModelOptions | None = None,
     progress: Progress | None = None,
     run: RunOptions | None = None,
-    **choices: Unpack[Told],
+    **choices: Any,
 ) -> Evaluation:
     """How good an explanation is.
 
     Nothing is asked of the model unless ``budget`` allows it: then what a metric needs, through the same store.
+
+    Options of the explanation are given again where they were Python objects, such as a ``target`` of your own; for
+    folders from before recipes were kept (schema 2) whatever was chosen: ``target`` with its argument ...
+    A ``lexicon`` or a ``paraphraser`` also says the prompt in other words, for ``stability``.
 
     Args:
         explanation: an explanation, or the folder it was saved in.
@@ -88,9 +93,7 @@ def evaluate(
         options: device, precision and batch size of local models.
         progress: where to report progress.
         run: what the run may spend in tokens or money, how fast, and how long.
-        **choices: what was a Python object, such as a ``target`` of your own, and must be given again; for folders of
-            before recipes were kept (schema 2) whatever was chosen: ``target`` with its argument, ``placeholder`` ...
-            A ``lexicon`` or a ``paraphraser`` also says the prompt in other words, for ``stability``.
+        **choices: options of the explanation that are given again.
 
     Returns:
         Frozen figures, each with its interval and its chance level.
