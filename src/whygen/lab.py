@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.anchors.criteria import choose
+from whygen.anchors.loading import settle
 from whygen.anchors.samples import Raw, prepare
-from whygen.anchors.scoring import Generation, NoiseKind, noise_for, score, settle
+from whygen.anchors.scoring import Generation, NoiseKind, noise_for, score
 from whygen.models import load_latent
 from whygen.models.planted.games import FAMILIES, Game
 from whygen.prompt import designs, fidelity, gsmile, intervals, noise, stopping
