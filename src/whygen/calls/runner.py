@@ -247,9 +247,12 @@ class Runner:
                 for key in known.keys() & wanted.keys():
                     watch(wanted[key], known[key])
             self._fetch(missing, verb, known, watch)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             self._store.flush()  # it may have hit in the middle of a write
-            raise
+            if str(stop):
+                raise
+            answered = sum(isinstance(known.get(key), Output) for key in keys)
+            raise _ended(End("interrupt", "Interrupted."), answered, len(keys), recorded=self.records) from None
         finally:
             self._progress.end()
         if self._end is not None and not wanted.keys() <= known.keys():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from whygen.calls import Notice, RetryPolicy, Runner, Store, Tally
 from whygen.errors import BudgetError, MissingError, ModelError, UsageError
-from whygen.types import Failure, Output, Request, Settings
+from whygen.types import Failure, Limits, Output, Request, Settings
 
 AT_ONCE = RetryPolicy(first_wait=0.0)
 
@@ -281,3 +281,17 @@ def test_a_batch_of_no_size_is_one(logged: Any) -> None:
     model = logged(max_batch=0)
     Runner(model, store=Store(None)).ask([Request(prompt="a", settings=Settings(max_tokens=1)), *ask("b")])
     assert [len(batch) for batch in model.batches] == [1, 1]
+
+
+def test_an_interrupt_in_the_middle_of_a_batch_says_what_was_answered(tmp_path: Path) -> None:
+    class Interrupting:
+        uri = "test/interrupting"
+        limits = Limits(max_batch=1)
+
+        def answer(self, requests: Sequence[Request]) -> list[Output]:
+            if requests[0].prompt == "c":
+                raise KeyboardInterrupt
+            return [Output(text="x") for _ in requests]
+
+    with Store(tmp_path / "calls.sqlite") as store, pytest.raises(KeyboardInterrupt, match="2 of 3 requests were answ"):
+        Runner(Interrupting(), store=store).ask([Request(prompt=text) for text in "abc"])
