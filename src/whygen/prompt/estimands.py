@@ -197,9 +197,10 @@ class Estimand(ABC):
         found = completed(effects, surrogate, rng, self.weights)
         return intervals.completed_estimate(found, effects.noise, level=level)
 
-    @abstractmethod
     def from_drawn(self, effects: Effects, surrogate: Surrogate, rng: np.random.Generator) -> Estimate:
         """The estimate from masks that were drawn, with answers taken for exact."""
+        del surrogate, rng  # only scores take one
+        return self.from_all(effects)
 
     def estimate(self, effects: Effects, fitting: Fitting) -> Estimate:
         """Attributions, intervals and p-values; what is rounding has a p-value of one.
@@ -213,8 +214,9 @@ class Estimand(ABC):
         rounding = 4.0 * resolution(effects.values)
         return replace(estimate, p_values=np.where(np.abs(estimate.attributions) <= rounding, 1.0, estimate.p_values))
 
-    @abstractmethod
-    def _estimate(self, effects: Effects, fitting: Fitting) -> Estimate: ...
+    def _estimate(self, effects: Effects, fitting: Fitting) -> Estimate:
+        del fitting
+        return self.from_all(effects, effects.noise)
 
     def interval(self, effects: Effects, fitting: Fitting) -> Interval | None:
         """The interval alone, for looks of the stop rule: no band, and no mask counts as exact. None without scores."""
@@ -398,10 +400,6 @@ class Local(Estimand):
     def from_all(self, effects: Effects, noise: MeasuredNoise | None = None) -> Estimate:
         return intervals.local_estimate(effects, noise)
 
-    def from_drawn(self, effects: Effects, surrogate: Surrogate, rng: np.random.Generator) -> Estimate:
-        del surrogate, rng  # the line is the estimand itself
-        return intervals.local_estimate(effects)
-
     def _estimate(self, effects: Effects, fitting: Fitting) -> Estimate:
         del fitting
         if (collapse := one_effect(effects)) is not None:
@@ -444,14 +442,6 @@ class LeaveOneOut(Estimand):
         return intervals.leave_one_out_estimate(
             effects, effects.whole, draws=effects.draws, known=effects.known, reach=effects.reach
         )
-
-    def from_drawn(self, effects: Effects, surrogate: Surrogate, rng: np.random.Generator) -> Estimate:
-        del surrogate, rng
-        return self.from_all(effects)
-
-    def _estimate(self, effects: Effects, fitting: Fitting) -> Estimate:
-        del fitting
-        return self.from_all(effects)
 
 
 ESTIMANDS: Final[Mapping[str, Estimand]] = {each.name: each for each in (Banzhaf(), Shapley(), Local(), LeaveOneOut())}
