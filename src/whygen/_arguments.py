@@ -150,14 +150,14 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TupleKind:
     """Stands for a tuple among kinds: what each of its parts may be, or, if it may have any length, all of them."""
 
     parts: tuple[tuple[Kind, ...], ...]
     endless: bool = False
 
 
-Kind: TypeAlias = "type | Row"
+Kind: TypeAlias = "type | TupleKind"
 
 _WORDS: Mapping[object, str] = {
     int: "a whole number", float: "a number", str: "a str", bool: "True or False", Path: "a path", type(None): "None",
@@ -383,7 +383,7 @@ def _kinds(hint: object) -> tuple[Kind, ...] | None:
     if origin is tuple:
         endless = inside[-1] is ...
         within = [_kinds(part) for part in (inside[:-1] if endless else inside)]
-        return None if None in within else (Row(tuple(part for part in within if part is not None), endless),)
+        return None if None in within else (TupleKind(tuple(part for part in within if part is not None), endless),)
     if origin is not None or not isinstance(hint, type) or hint is object or getattr(hint, "_is_protocol", False):
         return None
     return (hint,)
@@ -408,14 +408,14 @@ def _worded(kinds: tuple[Kind, ...]) -> str:
 
 
 def _word(kind: Kind) -> str:
-    if isinstance(kind, Row):
+    if isinstance(kind, TupleKind):
         parts = [_worded(part) for part in kind.parts]
         return f"({', '.join(parts)}{', ...' if kind.endless else ''})"
     return _WORDS.get(kind) or f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
 
 
 def _is_of(value: object, kind: Kind) -> bool:
-    if isinstance(kind, Row):
+    if isinstance(kind, TupleKind):
         return isinstance(value, tuple | list) and _fits(cast("Sequence[object]", value), kind)
     if kind is int:
         return not isinstance(value, bool) and isinstance(value, numbers.Integral) and abs(int(value)) < MOST
@@ -428,7 +428,7 @@ def _is_of(value: object, kind: Kind) -> bool:
     return isinstance(value, kind)
 
 
-def _fits(values: Sequence[object], row: Row) -> bool:
+def _fits(values: Sequence[object], row: TupleKind) -> bool:
     parts = row.parts * len(values) if row.endless else row.parts
     return len(values) == len(parts) and all(
         any(_is_of(value, kind) for kind in part) for value, part in zip(values, parts, strict=True)

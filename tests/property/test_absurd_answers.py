@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from whygen.calls.spending import Budget, BudgetGate, told_tokens
 from whygen.models.anthropic.model import read_message
-from whygen.models.openai.pictures import Drawing
+from whygen.models.openai.pictures import ServerPictures
 from whygen.models.openai.text import read_chat, read_completion
 from whygen.remote import Malformed, Unacceptable, bounded, from_status
 from whygen.remote.bounded import _Stream
@@ -50,7 +50,7 @@ MESSAGE: dict[str, Any] = {
 PICTURE: dict[str, Any] = {"created": 1, "data": [{"b64_json": "eA=="}], "usage": CHAT["usage"]}
 READERS = {
     "chat": (CHAT, read_chat), "completion": (COMPLETION, read_completion), "message": (MESSAGE, read_message),
-    "picture": (PICTURE, Drawing(Service("openai", "http://127.0.0.1:9/v1"), timeout=1.0).read),
+    "picture": (PICTURE, ServerPictures(Service("openai", "http://127.0.0.1:9/v1"), timeout=1.0).read),
 }  # fmt: skip
 
 

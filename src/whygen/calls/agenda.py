@@ -118,7 +118,7 @@ class InFlight(NamedTuple):
     request: Request
 
 
-class Answered(NamedTuple):
+class Settled(NamedTuple):
     """A request that is settled: its place among all, and its final answer, which may be a failure."""
 
     place: int
@@ -202,7 +202,7 @@ class Agenda:
         self._requests = requests
         self._claims = claims
         self._elsewhere: list[tuple[float, int]] = []  # a heap: when to look, and which another process has sent
-        self._found: list[Answered] = []
+        self._found: list[Settled] = []
         self._repeats = repeats
         self._policy = policy or RetryPolicy()
         self._gates = gates
@@ -278,9 +278,9 @@ class Agenda:
         """Let that time pass."""
         self._clock.sleep(max(0.0, self.wait()))  # what it waits for may have come due meanwhile
 
-    def settle(self, answered: Iterable[tuple[InFlight, Answer]]) -> list[Answered]:
+    def settle(self, answered: Iterable[tuple[InFlight, Answer]]) -> list[Settled]:
         """Note what came back. What may pass is planned again, the rest is final and handed back."""
-        final: list[Answered] = []
+        final: list[Settled] = []
         for call, answer in answered:
             now = self._look()
             self._in_flight -= 1
@@ -292,10 +292,10 @@ class Agenda:
                 self._claims.release([call.place])
             if not comes_back:
                 self._troubled.discard(call.place)
-                final.append(Answered(call.place, answer))
+                final.append(Settled(call.place, answer))
         return final
 
-    def found(self) -> list[Answered]:
+    def found(self) -> list[Settled]:
         """Answers that other processes have recorded since."""
         found, self._found = self._found, []
         return found
@@ -317,7 +317,7 @@ class Agenda:
             heapq.heappush(self._elsewhere, (now + LOOK, place))
         else:
             self._troubled.discard(place)
-            self._found.append(Answered(place, answer))
+            self._found.append(Settled(place, answer))
             self.shared += 1
 
     def _look_elsewhere(self, now: float) -> None:

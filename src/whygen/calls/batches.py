@@ -15,7 +15,7 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from whygen.calls.agenda import Agenda, Answer, Answered, Clock, End, InFlight, MonotonicClock
+from whygen.calls.agenda import Agenda, Answer, Clock, End, InFlight, MonotonicClock, Settled
 from whygen.calls.dispatch import Send
 from whygen.calls.ledger import Entry, Ledger
 from whygen.calls.progress import Progress, ShowsNote
@@ -88,7 +88,7 @@ class BatchDispatcher:
         self.doubt = doubt
         self.clock = clock or MonotonicClock()
 
-    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Answered], None, None]:
+    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Settled], None, None]:
         del send, limits
         run = _Run(self, agenda)
         try:

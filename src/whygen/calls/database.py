@@ -124,7 +124,7 @@ _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _FORBIDDEN = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 
 
-class Opened(NamedTuple):
+class OpenedFile(NamedTuple):
     """A connection, if there is one, and the reason why it cannot be written to (empty: it can)."""
 
     connection: sqlite3.Connection | None
@@ -138,7 +138,7 @@ def default_store_path() -> Path:
     return base / FILE_NAME
 
 
-def open_file(path: Path) -> Opened:
+def open_file(path: Path) -> OpenedFile:
     """Open the store at ``path``, made if it is not there, in a folder of mode 700.
 
     Raises:
@@ -149,10 +149,10 @@ def open_file(path: Path) -> Opened:
         raise StoreError(f"{path} is no file: give the file of recorded answers, or its folder, with --cache PATH.")
     try:
         _make(path)
-        return Opened(_for_writing(path))
+        return OpenedFile(_for_writing(path))
     except (OSError, sqlite3.OperationalError) as error:
         held = isinstance(error, sqlite3.Error) and _primary(error) in _LOCKED
-        return Opened(None if held else _for_reading(path), trouble_of(error))
+        return OpenedFile(None if held else _for_reading(path), trouble_of(error))
     except UNREADABLE as error:
         raise damaged(path, error) from error
 

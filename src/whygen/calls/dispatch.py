@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from whygen.calls.agenda import Agenda, Answer, Answered, Clock, End, InFlight, MonotonicClock
+from whygen.calls.agenda import Agenda, Answer, Clock, End, InFlight, MonotonicClock, Settled
 from whygen.calls.concurrency import START, Concurrency, Load
 from whygen.interrupts import interrupts_to
 from whygen.types import Failure, Limits, Request
@@ -29,7 +29,7 @@ Send: TypeAlias = Callable[[Sequence[Request]], Sequence[Answer]]
 class Dispatcher(Protocol):
     """Sends what the agenda gives until it is done, and hands final answers over as they arrive, in any order."""
 
-    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Answered], None, None]: ...
+    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Settled], None, None]: ...
 
 
 class LocalDispatcher:
@@ -39,7 +39,7 @@ class LocalDispatcher:
     second one, or `GRACE` seconds, interrupts it.
     """
 
-    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Answered], None, None]:
+    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Settled], None, None]:
         with interrupts_to(lambda: agenda.stop(End("interrupt", "Interrupted.")), within=GRACE):
             while not agenda.done:
                 calls = agenda.take(max(1, limits.max_batch))
@@ -171,7 +171,7 @@ class RemoteDispatcher:
         self._workers = workers
         self._concurrency: Concurrency | None = None
 
-    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Answered], None, None]:
+    def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Settled], None, None]:
         if self._concurrency is None:  # what was found out is kept from one call to the next
             most = limits.max_in_flight if self._most is None else min(limits.max_in_flight, self._most)
             self._concurrency = Concurrency(most, start=self._start)
@@ -241,9 +241,9 @@ class _Calls:
         free = self._held[0] - now if self._held else math.inf
         return min(max(free, 0.0), self._agenda.time_left)
 
-    def settle(self, ended: Sequence[EndedCall]) -> list[Answered]:
+    def settle(self, ended: Sequence[EndedCall]) -> list[Settled]:
         """Learn from the calls that ended, and pass their answers on."""
-        answered: list[Answered] = []
+        answered: list[Settled] = []
         for sent, answer, at in ended:
             if isinstance(answer, BaseException):
                 self._agenda.abandon()

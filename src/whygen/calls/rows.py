@@ -78,7 +78,7 @@ class RecordedCall:
     created: float = field(default_factory=time.time)
 
 
-class Row(NamedTuple):
+class StoredRow(NamedTuple):
     """A call as SQLite takes it; ``data`` are the bytes of a picture, sound or frames."""
 
     key: bytes
@@ -91,7 +91,7 @@ class Row(NamedTuple):
     data: bytes | None
 
     @classmethod
-    def of(cls, call: RecordedCall) -> Row:
+    def of(cls, call: RecordedCall) -> StoredRow:
         """Raises TypeError or ValueError if the output holds something that is not JSON."""
         medium = call.output.medium
         return cls(
@@ -106,7 +106,7 @@ class Row(NamedTuple):
         )
 
 
-def insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
+def insert(connection: sqlite3.Connection, rows: Sequence[StoredRow]) -> int:
     """Write rows and say how many were new; a key that is there keeps its first answer."""
     models = {(row.uri, row.identity) for row in rows}
     connection.executemany("INSERT OR IGNORE INTO models (uri, identity) VALUES (?, ?)", models)

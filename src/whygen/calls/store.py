@@ -20,7 +20,7 @@ from whygen.calls import database, rows
 from whygen.calls.database import transaction
 from whygen.calls.leases import Leases
 from whygen.calls.ledger import Ledger
-from whygen.calls.rows import RecordedCall, Row
+from whygen.calls.rows import RecordedCall, StoredRow
 from whygen.errors import StoreError, UsageError
 from whygen.types import Output
 
@@ -51,7 +51,7 @@ class Store:
         self._path = path
         self._connection, self._trouble = (None, "") if path is None else database.open_file(path)
         self._memory: dict[str, RecordedCall] = {}  # what is not in the file
-        self._waiting: dict[str, Row] = {}  # those of them that belong there
+        self._waiting: dict[str, StoredRow] = {}  # those of them that belong there
         self._leases: Leases | None = None
         self._damaged: set[str] = set()  # rows that could not be read
         self._passed_over = 0  # of them, when all were read
@@ -247,7 +247,7 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({str(self._path)!r})" if self._path else "Store(None)"
 
-    def _write(self, fresh: Mapping[str, Row]) -> int | None:
+    def _write(self, fresh: Mapping[str, StoredRow]) -> int | None:
         """Number of new rows, or ``None`` if they could not be written; then they stay in memory."""
         if self._connection is None:
             return None
@@ -321,12 +321,12 @@ def open_store(path: Path | str | None = DEFAULT_STORE) -> Store:
     return Store(where / database.FILE_NAME if where.is_dir() else where)
 
 
-def _rows(calls: Mapping[str, RecordedCall]) -> dict[str, Row]:
+def _rows(calls: Mapping[str, RecordedCall]) -> dict[str, StoredRow]:
     """The calls that can be written: one that holds something other than JSON is left out, see `Store.notices`."""
-    fresh: dict[str, Row] = {}
+    fresh: dict[str, StoredRow] = {}
     for key, call in calls.items():
         with suppress(TypeError, ValueError):
-            fresh[key] = Row.of(call)
+            fresh[key] = StoredRow.of(call)
     return fresh
 
 

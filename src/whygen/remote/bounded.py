@@ -39,7 +39,7 @@ def bounded_client(timeout: float) -> httpx2.Client:
     # A transport that is handed in would switch off the proxies of the environment: those that are there are wrapped.
     for each in (client._transport, *filter(None, client._mounts.values())):
         pool = cast(Any, each)._pool
-        pool._network_backend = _Sockets(pool._network_backend, longest=_longest(timeout))
+        pool._network_backend = _BoundedSockets(pool._network_backend, longest=_longest(timeout))
     client._transport = _Bounded(client._transport, timeout)
     client._mounts = {
         pattern: None if each is None else _Bounded(each, timeout) for pattern, each in client._mounts.items()
@@ -52,7 +52,7 @@ def _longest(timeout: float) -> float:
     return max(10.0, 3 * timeout)
 
 
-class _Sockets(httpcore2.NetworkBackend):
+class _BoundedSockets(httpcore2.NetworkBackend):
     """Connections whose answers begin in time: headers may trickle as well as what follows them."""
 
     def __init__(self, inner: httpcore2.NetworkBackend, *, longest: float) -> None:
@@ -60,16 +60,16 @@ class _Sockets(httpcore2.NetworkBackend):
         self._longest = longest
 
     def connect_tcp(self, *given: Any, **named: Any) -> httpcore2.NetworkStream:
-        return _Timed(self._inner.connect_tcp(*given, **named), self._longest)
+        return _BoundedStream(self._inner.connect_tcp(*given, **named), self._longest)
 
     def connect_unix_socket(self, *given: Any, **named: Any) -> httpcore2.NetworkStream:
-        return _Timed(self._inner.connect_unix_socket(*given, **named), self._longest)
+        return _BoundedStream(self._inner.connect_unix_socket(*given, **named), self._longest)
 
     def sleep(self, seconds: float) -> None:
         self._inner.sleep(seconds)
 
 
-class _Timed(httpcore2.NetworkStream):
+class _BoundedStream(httpcore2.NetworkStream):
     """A connection that is read for so long after what was written to it last."""
 
     def __init__(self, inner: httpcore2.NetworkStream, longest: float) -> None:
@@ -91,7 +91,7 @@ class _Timed(httpcore2.NetworkStream):
         self._inner.close()
 
     def start_tls(self, *given: Any, **named: Any) -> httpcore2.NetworkStream:
-        return _Timed(self._inner.start_tls(*given, **named), self._longest)
+        return _BoundedStream(self._inner.start_tls(*given, **named), self._longest)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whygen.calls import Agenda, LocalDispatcher, RetryPolicy
-from whygen.calls.agenda import Answer, Answered, End
+from whygen.calls.agenda import Answer, End, Settled
 from whygen.types import Failure, Limits, Output, Request
 
 BUSY = Failure(kind="rate_limit", message="busy")
@@ -33,7 +33,7 @@ class Server:
         self.times.append(self.clock.at - 1000)
         return [self.scripts[name].pop(0) if len(self.scripts[name]) > 1 else self.scripts[name][0] for name in names]
 
-    def run(self, *, max_batch: int = 2, deadline: float = math.inf, **policy: float) -> list[list[Answered]]:
+    def run(self, *, max_batch: int = 2, deadline: float = math.inf, **policy: float) -> list[list[Settled]]:
         requests = [Request(prompt=name) for name in self.scripts]
         rules = RetryPolicy(**policy)  # pyright: ignore[reportArgumentType]
         self.agenda = Agenda(requests, policy=rules, clock=self.clock, until=1000 + deadline)
@@ -42,7 +42,7 @@ class Server:
         ]
 
 
-def flat(batches: list[list[Answered]]) -> list[Answered]:
+def flat(batches: list[list[Settled]]) -> list[Settled]:
     return [arrival for batch in batches for arrival in batch]
 
 
@@ -81,7 +81,7 @@ def test_requests_that_failed_together_do_not_come_back_together() -> None:
 
 def test_the_last_failure_is_handed_over_after_so_many_attempts() -> None:
     server = Server(a=[SHAKY, SHAKY, Failure(kind="transient", message="still"), Output()])
-    assert server.run(attempts=3)[-1] == [Answered(0, Failure(kind="transient", message="still"))]
+    assert server.run(attempts=3)[-1] == [Settled(0, Failure(kind="transient", message="still"))]
     assert len(server.batches) == 3
 
 
@@ -95,14 +95,14 @@ def test_what_does_not_pass_is_not_asked_again(kind: str) -> None:
 @pytest.mark.parametrize("attempts", [0, 1])
 def test_one_attempt_is_always_made(attempts: int) -> None:
     server = Server(a=[SHAKY])
-    assert flat(server.run(attempts=attempts)) == [Answered(0, SHAKY)]
+    assert flat(server.run(attempts=attempts)) == [Settled(0, SHAKY)]
     assert server.clock.slept == []
 
 
 class TestAServerThatTurnsCallsAway:
     def test_that_is_no_attempt(self) -> None:
         server = Server(a=[BUSY, LATER, SHAKY, BUSY, LATER, SHAKY, LATER, Output()])
-        assert flat(server.run(attempts=3)) == [Answered(0, Output())]
+        assert flat(server.run(attempts=3)) == [Settled(0, Output())]
 
     def test_however_often_it_says_when_to_come_back(self) -> None:
         server = Server(a=[*[LATER] * 14, Output()], b=[Output()])
@@ -119,7 +119,7 @@ class TestAServerThatTurnsCallsAway:
         fine = {f"x{number}": list[Answer]([Output()]) for number in range(5)}
         server = Server(a=[BUSY], **fine)
         answered = flat(server.run(turned_away=4))
-        assert Answered(0, BUSY) in answered
+        assert Settled(0, BUSY) in answered
         assert len(answered) == 6
         assert sum(batch.count("a") for batch in server.batches) == 4
         assert server.agenda.end is None
@@ -135,7 +135,7 @@ class TestAServerThatTurnsCallsAway:
 
     def test_one_that_asks_for_more_than_patience_ends_the_run_at_once(self) -> None:
         server = Server(a=[Failure(kind="rate_limit", message="daily limit", retry_after=86_400.0)], b=[Output()])
-        assert flat(server.run(max_batch=1)) == [Answered(0, server.scripts["a"][0])]
+        assert flat(server.run(max_batch=1)) == [Settled(0, server.scripts["a"][0])]
         assert server.agenda.end is not None
         assert "86400 s: daily limit" in server.agenda.end.text
         assert server.batches == [["a"]]
@@ -151,7 +151,7 @@ class TestDeadline:
 
     def test_a_run_that_is_done_before_ends_as_usual(self) -> None:
         server = Server(a=[LATER, Output()])
-        assert flat(server.run(deadline=25)) == [Answered(0, Output())]
+        assert flat(server.run(deadline=25)) == [Settled(0, Output())]
         assert server.agenda.end is None
 
 

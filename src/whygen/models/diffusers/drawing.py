@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whygen.media import pictures
-from whygen.models.diffusers.settings import Parameters, Wanted
+from whygen.models.diffusers.settings import CallSettings, Parameters
 
 WORTH = 4
 """Pictures from which on a trial is worth its four: fewer are drawn one by one."""
@@ -41,7 +41,7 @@ class DrawingJob:
 
     place: int
     text: str
-    wanted: Wanted
+    wanted: CallSettings
     seed: int
     image: pictures.Pixels | None = None
     mask: pictures.Pixels | None = None

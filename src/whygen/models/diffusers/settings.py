@@ -39,7 +39,7 @@ Parameters = Mapping[str, inspect.Parameter]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class CallSettings:
     """The settings of one call.
 
     Attributes:
@@ -69,7 +69,7 @@ def read_settings(
     takes: Parameters,
     uri: str,
     heard_not: Mapping[str, str] = MappingProxyType({}),
-) -> Wanted:
+) -> CallSettings:
     """Check settings and translate them.
 
     Args:
@@ -104,7 +104,9 @@ def read_settings(
     check_guidance(given, negative, takes, uri, heard_not)
     _check_strength(given, takes, uri)
     kind = canonical_json({name: value for name, value in told.items() if name not in {"mask", "seed"}})
-    return Wanted(given=given, negative=negative, seed=seed, mask=None if mask is None else _mask(mask), kind=kind)
+    return CallSettings(
+        given=given, negative=negative, seed=seed, mask=None if mask is None else _mask(mask), kind=kind
+    )
 
 
 def scalars(takes: Parameters) -> dict[str, type]:

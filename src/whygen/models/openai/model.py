@@ -13,7 +13,7 @@ import openai
 from whygen.models.batches import Batches
 from whygen.models.openai.batches import OpenAIBatches
 from whygen.models.openai.client import TIMEOUT, failure_of, open_client
-from whygen.models.openai.pictures import ChatDrawing, Drawing
+from whygen.models.openai.pictures import ChatPictures, ServerPictures
 from whygen.models.openai.text import chat, chat_body, complete, completion_body, read_chat, read_completion, score
 from whygen.remote import Answer, Service, answer_each
 from whygen.types import Edit, Failure, JsonValue, Limits, OutputKind, Request
@@ -125,15 +125,15 @@ def endpoint_for(name: str, service: Service, *, timeout: float) -> Endpoint:
     The limit of an answer is ``max_completion_tokens`` at OpenAI, whose newer models know no other, and ``max_tokens``
     elsewhere, which every compatible server knows.
     """
-    edit = Drawing(service, timeout=timeout).edit
+    edit = ServerPictures(service, timeout=timeout).edit
     if name == "completions":
         read = _reading(read_completion)
         return Endpoint(name, "/v1/completions", complete, edit, completion_body, read)
     if name == "images":
-        drawing = Drawing(service, timeout=timeout)
+        drawing = ServerPictures(service, timeout=timeout)
         return Endpoint(name, "/v1/images/generations", drawing.generate, drawing.edit, drawing.body, drawing.read)
     if name == "chat-images":
-        by_chat = ChatDrawing(service, timeout=timeout)
+        by_chat = ChatPictures(service, timeout=timeout)
         return Endpoint(name, _CHAT, by_chat.ask, by_chat.ask, by_chat.body, by_chat.read)
     length = "max_completion_tokens" if service.place.startswith(_OWN_HOST) else "max_tokens"
     one, body = partial(chat, length=length), partial(chat_body, length=length)

@@ -174,7 +174,7 @@ _WITHHELD = Failure(
 )
 
 
-class Drawing:
+class ServerPictures:
     """How one model is asked for pictures.
 
     Servers differ in whether they can be told to send pictures themselves: the first request finds it out, and later
@@ -396,7 +396,7 @@ _MARKDOWN: Final = re.compile(r"!\[[^\]]{0,500}\]\(\s*((?:data:image/|https?://)
 _SHOWN: Final = 200
 
 
-class ChatDrawing:
+class ChatPictures:
     """How one model is asked for pictures by chat.
 
     Of the settings only ``extra`` is sent: a limit in tokens would cut a picture.
