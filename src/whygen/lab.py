@@ -29,7 +29,7 @@ from whygen.models.planted.games import FAMILIES, Game
 from whygen.prompt import designs, fidelity, gsmile, intervals, noise, stopping
 from whygen.prompt.designs import Design, bernoulli, enumerated
 from whygen.prompt.effects import Effects
-from whygen.prompt.estimands import Drawing, load_estimand
+from whygen.prompt.estimands import MaskDraw, load_estimand
 from whygen.prompt.fidelity import chance_level, r_squared
 from whygen.prompt.intervals import LEVEL, LEVEL_OF_LOOKS, Estimate, collapsed, collapsed_estimate
 from whygen.prompt.kernels import Dropped, WeightedLeastSquares, WordMover
@@ -138,7 +138,7 @@ def draw(
     if wanted.shares_total and sizes is not None:
         halves = designs.halves_for(n, calls)
         return designs.by_size(n, calls, rng, repeats=repeats, sizes=sizes, halves=halves)
-    return wanted.design(n, calls, rng, Drawing(keep=keep, repeats=repeats))
+    return wanted.design(n, calls, rng, MaskDraw(keep=keep, repeats=repeats))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ AnswerKind: TypeAlias = Literal["reference", "repeat", "mask", "empty", "redraw"
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Exchange:
     """One question and its answer.
 
     Attributes:
@@ -90,7 +90,7 @@ class Answers:
     again: tuple[Draws, ...] = ()
     stands: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     empty: tuple[Output, ...] = ()
-    log: tuple[Answered, ...] = ()
+    log: tuple[Exchange, ...] = ()
     failures: tuple[Failure, ...] = ()
     steadiness: Steadiness = "so far"
     differs: bool = False

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from whygen.calls import EndedError, Runner
 from whygen.errors import DataError, ModelError, UsageError
 from whygen.models import CUT, AnswersAlike, ChecksRequests, GivesNotices, HasContext, Model, ScoresText, output_kind
-from whygen.prompt.answers import Answered, AnswerKind, Answers, Draws, Stopped
+from whygen.prompt.answers import AnswerKind, Answers, Draws, Exchange, Stopped
 from whygen.prompt.designs import Design
 from whygen.prompt.failing import Failing
 from whygen.prompt.maps import size_notices
@@ -85,7 +85,7 @@ class Asker:
     repeats: tuple[Output, ...] = ()
     differs: bool = False
     meter: Meter = field(init=False)
-    log: list[Answered] = field(default_factory=list[Answered])
+    log: list[Exchange] = field(default_factory=list[Exchange])
     failures: list[Failure] = field(default_factory=list[Failure])
     ended: KeyboardInterrupt | EndedError | None = None
     _used: Counter[Asked] = field(default_factory=Counter[Asked])
@@ -166,9 +166,9 @@ class Asker:
         self.compare_with(outputs[:references])
         self.repeats = tuple(fresh)
         for draw, output in enumerate(self.references):
-            self.log.append(Answered("reference", None, draw, prompt, output))
+            self.log.append(Exchange("reference", None, draw, prompt, output))
         for draw, output in enumerate(fresh, start=references):
-            self.log.append(Answered("repeat", None, draw, prompt, output))
+            self.log.append(Exchange("repeat", None, draw, prompt, output))
         effects = self.meter(fresh)
         self.differs = bool(np.ptp(effects) > 0) if scored else _differ(fresh, self.references)
 
@@ -298,7 +298,7 @@ class Asker:
         self.repeats = (*self.repeats, *again)
         return found
 
-    def further(self, mask: NDArray[np.bool_]) -> Answered | None:
+    def further(self, mask: NDArray[np.bool_]) -> Exchange | None:
         """Ask for a mask that is not of the design, once; None where the model gives no answer."""
         settings = self.operator.settings(self.units, mask, self.settings)
         sent = Asked(self.operator.render(self.units, mask), settings)
@@ -307,7 +307,7 @@ class Asker:
         if isinstance(answer, Failure):
             self.failures.append(answer)
             return None
-        self.log.append(Answered("further", None, draw, sent.prompt, answer))
+        self.log.append(Exchange("further", None, draw, sent.prompt, answer))
         return self.log[-1]
 
     @property
@@ -349,7 +349,7 @@ class Asker:
         for index, ((asked, draw), output) in enumerate(zip(questions, found, strict=True)):
             if output is not None:
                 again = kind == "redraw" and first_row[index] is None
-                self.log.append(Answered("repeat" if again else kind, first_row[index], draw, asked.prompt, output))
+                self.log.append(Exchange("repeat" if again else kind, first_row[index], draw, asked.prompt, output))
         return [found[index] for index in place]
 
     def _ask_or_recall(

@@ -57,7 +57,7 @@ class Fitting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
+class MaskDraw:
     """How masks are drawn where not all can be asked.
 
     Attributes:
@@ -155,7 +155,7 @@ class Estimand(ABC):
         return False
 
     @abstractmethod
-    def design(self, n: int, masks: int, rng: np.random.Generator, how: Drawing) -> Design:
+    def design(self, n: int, masks: int, rng: np.random.Generator, how: MaskDraw) -> Design:
         """Masks, where not all of them can be asked.
 
         Args:
@@ -282,7 +282,7 @@ class Banzhaf(_Scored):
     def rests_on_noise(self, share: float) -> bool:
         return share >= MUCH
 
-    def design(self, n: int, masks: int, rng: np.random.Generator, how: Drawing) -> Design:
+    def design(self, n: int, masks: int, rng: np.random.Generator, how: MaskDraw) -> Design:
         if how.keep != 0.5:
             return designs.by_number(n, masks, rng, keep=how.keep, empty=how.empty)
         pairs = (
@@ -336,7 +336,7 @@ class Shapley(_Scored):
         del share  # the total that is shared out rests on few calls
         return True
 
-    def design(self, n: int, masks: int, rng: np.random.Generator, how: Drawing) -> Design:
+    def design(self, n: int, masks: int, rng: np.random.Generator, how: MaskDraw) -> Design:
         if (halves := how.halves or designs.halves_for(n, masks)) == "complement":
             return designs.by_layers(n, masks, rng)
         return designs.by_size(n, masks, rng, repeats=how.repeats, halves=halves)
@@ -391,7 +391,7 @@ class Local(Estimand):
     def surrogate(self) -> Surrogate:
         return WeightedLeastSquares()
 
-    def design(self, n: int, masks: int, rng: np.random.Generator, how: Drawing) -> Design:
+    def design(self, n: int, masks: int, rng: np.random.Generator, how: MaskDraw) -> Design:
         return designs.bernoulli(n, masks, rng, keep=how.keep, repeats=how.repeats, empty=how.empty)
 
     def weights(self, effects: Effects) -> Floats:
@@ -425,7 +425,7 @@ class LeaveOneOut(Estimand):
         del surrogate
         return "leave-one-out"
 
-    def design(self, n: int, masks: int, rng: np.random.Generator, how: Drawing) -> Design:
+    def design(self, n: int, masks: int, rng: np.random.Generator, how: MaskDraw) -> Design:
         del masks, rng, how
         return designs.leave_one_out(n)
 

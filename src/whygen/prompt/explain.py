@@ -21,7 +21,7 @@ from whygen.prompt.findings import find
 from whygen.prompt.inputs import cut_over, explain_over
 from whygen.prompt.options import Over, PromptArguments, PromptOptions, check_hierarchy, check_rounds, choose, takes
 from whygen.prompt.question import check, check_cut
-from whygen.prompt.session import Opened, open_session
+from whygen.prompt.session import SessionOptions, open_session
 from whygen.prompt.units import Input
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Edit, Settings, Source
@@ -81,7 +81,7 @@ def explain_prompt(
         ModelError: if the model does not answer the prompt.
         Interrupted: a `KeyboardInterrupt` with the partial ``explanation``, when one came while masks were asked for.
     """
-    how = Opened(
+    how = SessionOptions(
         encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress, run=run
     )
     if inputs is not None:

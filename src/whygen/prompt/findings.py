@@ -298,7 +298,7 @@ class Interaction:
     significant: bool
 
 
-class _Scored(NamedTuple):
+class _PairScores(NamedTuple):
     """Scores of the pairs ``(groups, k)`` and the gain in squared error over main effects alone ``(groups,)``."""
 
     scores: NDArray[np.float64]
@@ -347,7 +347,7 @@ def _main(observed: Effects, surrogate: Surrogate) -> Linear:
 
 def _scored(
     observed: Effects, estimating: NDArray[np.bool_], surrogate: Surrogate, support: Support, rng: np.random.Generator
-) -> _Scored:
+) -> _PairScores:
     """Scores of the estimating half. Every fold of it is scored by a fit to all the other masks of both halves."""
     weights, ratio = observed.weights(), observed.ratio()
     names, group_of = np.unique(observed.groups, return_inverse=True)
@@ -366,7 +366,7 @@ def _scored(
         scores.append(pairs.coefficients + group_means(own * left[:, None], seen.groups))
         alone = seen.values - _main(rest, surrogate).predict(seen.masks)
         gains.append(group_means((alone**2 - left**2)[:, None], seen.groups)[:, 0])
-    return _Scored(np.concatenate(scores), np.concatenate(gains))
+    return _PairScores(np.concatenate(scores), np.concatenate(gains))
 
 
 def _report(

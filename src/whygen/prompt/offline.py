@@ -14,7 +14,7 @@ import numpy as np
 
 from whygen.encoders import AnyEncoder, TextEncoder
 from whygen.errors import FormatError, UsageError
-from whygen.prompt.answers import Answered, Answers, Draws
+from whygen.prompt.answers import Answers, Draws, Exchange
 from whygen.prompt.assemble import explained, without_calls
 from whygen.prompt.designs import leave_one_out
 from whygen.prompt.estimands import load_estimand
@@ -170,8 +170,8 @@ def answers_of(explanation: PromptExplanation) -> Answers:
     )
 
 
-def _answered(sample: Sample, output: Output) -> Answered:
-    return Answered(sample.kind, sample.mask, sample.draw, sample.prompt, output)
+def _answered(sample: Sample, output: Output) -> Exchange:
+    return Exchange(sample.kind, sample.mask, sample.draw, sample.prompt, output)
 
 
 def _kind(evidence: Evidence) -> OutputKind:

@@ -11,7 +11,7 @@ from whygen.encoders import AnyEncoder
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt import designs, intervals
 from whygen.prompt.designs import Design
-from whygen.prompt.estimands import Drawing, Estimand, Fitting, load_estimand
+from whygen.prompt.estimands import Estimand, Fitting, MaskDraw, load_estimand
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.options import PromptOptions
@@ -227,7 +227,7 @@ def design_for(n: int, plan: Plan, rng: np.random.Generator, *, steadiness: Stea
     designs.require(plan.calls, needed=plan.smallest(n), draws=plan.each, overhead=plan.overhead, what=what)
     repeats = "shared" if steadiness == "known" and options.draws == 1 else "fresh"
     halves = None if options.distribution is None else "complement"  # its test swaps the halves of a pair
-    return estimand.design(n, masks, rng, Drawing(keep=options.keep, empty=empty, repeats=repeats, halves=halves))
+    return estimand.design(n, masks, rng, MaskDraw(keep=options.keep, empty=empty, repeats=repeats, halves=halves))
 
 
 def _given(n: int, plan: Plan, masks: int) -> Design:

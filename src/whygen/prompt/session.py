@@ -100,7 +100,7 @@ class Session:
         return Asker(runner, self.model, question.units, ready, question.target, self.settings, stated)
 
 
-class Opened(TypedDict):
+class SessionOptions(TypedDict):
     """What a session is opened with, see `Session`."""
 
     encoder: AnyEncoder
@@ -112,7 +112,7 @@ class Opened(TypedDict):
     run: RunOptions | None
 
 
-def open_session(model: object, chosen: PromptOptions, **how: Unpack[Opened]) -> Session:
+def open_session(model: object, chosen: PromptOptions, **how: Unpack[SessionOptions]) -> Session:
     """Open the model, and find the encoder that the target needs.
 
     Raises:

@@ -11,7 +11,7 @@ import pytest
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt import designs
 from whygen.prompt.effects import Effects
-from whygen.prompt.estimands import ESTIMANDS, Drawing, Estimand, Fitting, load_estimand
+from whygen.prompt.estimands import ESTIMANDS, Estimand, Fitting, MaskDraw, load_estimand
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan, check_choices
@@ -37,8 +37,8 @@ def shown(estimand: Estimand, design: designs.Design, weights: Floats) -> Effect
     return replace(found, whole=np.full(2, weights.sum()), known=True)
 
 
-def drawn(estimand: Estimand, n: int, masks: int, how: Drawing | None = None) -> designs.Design:
-    return estimand.design(n, masks, np.random.default_rng(n), how or Drawing())
+def drawn(estimand: Estimand, n: int, masks: int, how: MaskDraw | None = None) -> designs.Design:
+    return estimand.design(n, masks, np.random.default_rng(n), how or MaskDraw())
 
 
 def test_names_words_and_objects_are_of_one_table() -> None:

@@ -28,7 +28,7 @@ from whygen.prompt.operators import load_operator
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import REDRAWS, Plan
 from whygen.prompt.question import Question, encoder_for, encoder_of_texts
-from whygen.prompt.session import Opened, open_session
+from whygen.prompt.session import SessionOptions, open_session
 from whygen.prompt.surrogates import load_surrogate
 from whygen.prompt.targets import Continues, load_target
 from whygen.prompt.units import Piece, Units, check_source, split
@@ -51,7 +51,7 @@ def explain_hierarchy(
     model: object,
     prompt: Source,
     chosen: PromptOptions,
-    **how: Unpack[Opened],
+    **how: Unpack[SessionOptions],
 ) -> PromptExplanation:
     """Which parts of a long prompt drove what the model answered: coarse parts first, then inside those that matter.
 
