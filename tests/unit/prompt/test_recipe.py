@@ -177,7 +177,7 @@ def test_a_server_is_found_again_and_no_key_is_in_any_file(tmp_path: Path, monke
 
 def test_many_inputs_say_so() -> None:
     system = Chat((Message("system", "Tell a story. Name a fox."),))
-    over = whygen.explain_template("planted/additive", system, inputs=["snow", "rain"], target="tfidf", cache=None)
+    over = whygen.explain_prompt("planted/additive", system, inputs=["snow", "rain"], target="tfidf", cache=None)
     assert over.recipe is not None
     assert (over.recipe.source, over.recipe.budget, over.recipe.units) == ("inputs", 128, "sentence")
 
