@@ -35,7 +35,7 @@ from whygen.anchors.scores import foresee, score_samples
 from whygen.anchors.scoring import noise_for, reconstruct
 from whygen.anchors.work import AnchorForecast, Work
 from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions, open_store
-from whygen.encoders import ImageEncoder
+from whygen.encoders import ImageEncoder, brought_encoder
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import Floats, LatentModel, Layout
 from whygen.models.latent.loading import load_latent
@@ -160,7 +160,10 @@ def _opened(
         raise UsageError(f"reference_role is {reference_role!r}; give one of {', '.join(ROLES)}.")
     preset = given["preset"]
     chosen_plan = choose_options(preset, given)
-    require_plan(chosen_plan, given["encoder"])
+    encoder = given["encoder"]
+    require_plan(chosen_plan, encoder)
+    if isinstance(encoder, str):  # what a package or a module brings is looked at before a model is opened
+        brought_encoder(encoder)
     require_run(run)
     latent = load_latent(
         model, given["options"], shape=given["shape"], layout=None, value_range=given["value_range"],
@@ -173,7 +176,7 @@ def _opened(
     require_reference(chosen_plan, None if reference_set is None else len(reference_set.samples))
     known = tuple(cast("Sequence[Hashable]", trained.tolist() if isinstance(trained, np.ndarray) else trained or ()))
     require_classes(given["classifier"], None if trained is None else known, reference_set)
-    opened = open_encoder(given["encoder"])
+    opened = open_encoder(encoder)
     subject = open_subject(latent, anchor_set, reference_set, loader=chosen_plan.loader)
     require_distinct(chosen_plan, subject)
     features = open_features(opened, subject.anchors)

@@ -238,7 +238,7 @@ def test_what_the_python_call_takes_the_command_line_takes() -> None:
     [
         ("--shape", "a,b", "whole numbers between commas"),
         ("--value-range", "1", "two numbers"),
-        ("--encoder", "py/json", "is no function"),
+        ("--encoder", "py/json", "write py/package.module:callable"),
         ("--classifier", "json:loads", "is no function"),
         ("--labels", "none.txt", "is not there"),
         ("--multiplicity", "bonferroni", "bonferroni"),
