@@ -186,21 +186,21 @@ def _explain(  # noqa: PLR0917 - one call for each mode, and nothing else calls 
     say: Say,
 ) -> AnchorExplanation:
     say(f"seed {seed}: explaining ({mode})")
-    published = mode != "default"
-    # The slip concerns anchors only, thresholds are those of the preset: a tenth of the rounds is enough to show it.
+    choices: dict[str, Any] = {"select": "k-dispersion:10"}
+    if mode != "default":
+        # The slip concerns anchors only, thresholds are those of the preset: a tenth of the rounds shows it.
+        fewer = max(1, rounds // 10) if mode == "pxgen-saturated" else rounds
+        choices = {"preset": mode, "rounds": fewer, "per_round": per_round}
     return explain_anchors(
         model,
         SampleSet(
             samples=mnist.test_images, labels=tuple(int(label) for label in mnist.test_labels), source="MNIST test"
         ),
         reference=SampleSet(samples=mnist.zeros[TRAINING:], source="MNIST zeros, not trained on"),
-        preset=mode if published else None,
-        rounds=(max(1, rounds // 10) if mode == "pxgen-saturated" else rounds) if published else None,
-        per_round=per_round if published else None,
-        select=None if published else "k-dispersion:10",
         classifier=reader,
         trained=(TRAINED,),
         seed=seed,
+        **choices,
     )
 
 
