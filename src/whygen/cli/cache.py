@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -84,8 +85,15 @@ def export(
         if not store.count(model=model):
             recorded = ", ".join(store.models()) or "nothing at all"
             raise UsageError(f"--model {model!r}: no answer of it is recorded. There is: {recorded}.")
+        calls = store.calls(model=model)
+        first = next(calls, None)
+        if first is None:  # an empty file would play back nothing, in place of what stood there before
+            raise StoreError(
+                f"No recorded answer of {model!r} can be read: all {store.count(model=model)} are damaged. Nothing was "
+                "written. Ask again: damaged answers are asked for anew."
+            )
         try:
-            count = write_replay(file, model, ((call.request, call.output) for call in store.calls(model=model)))
+            count = write_replay(file, model, ((call.request, call.output) for call in chain([first], calls)))
         except OSError as error:
             raise StoreError(
                 f"{str(file)!r} cannot be written ({error.strerror}). Name another file; the store is as it was."

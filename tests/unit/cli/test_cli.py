@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -282,6 +284,20 @@ def test_an_export_takes_no_file_of_the_store_whether_it_is_there_or_not(tmp_pat
         done = whygen("cache", "export", file, "--model", "planted/additive", "--cache", str(store))
         assert done.returncode == 2, name
     assert not (tmp_path / "calls.sqlite-wal").exists()
+
+
+def test_an_export_of_damaged_answers_alone_writes_nothing(tmp_path: Path) -> None:
+    store, file = tmp_path / "calls.sqlite", tmp_path / "out.jsonl"
+    file.write_text("kept\n", encoding="utf-8")
+    ask = ["prompt", "planted/additive", "a b c", "--target", "exact", "-q", "--budget", "16"]
+    assert whygen(*ask, "--cache", str(store)).returncode == 0
+    with contextlib.closing(sqlite3.connect(store)) as opened:
+        opened.execute("UPDATE calls SET request = '[]'")
+        opened.commit()
+    done = whygen("cache", "export", str(file), "--model", "planted/additive", "--cache", str(store))
+    assert done.returncode == 1
+    assert "are damaged. Nothing was written" in " ".join(str(done.stderr, "utf-8").split())
+    assert file.read_text(encoding="utf-8") == "kept\n"
 
 
 def test_rules_stand_after_the_folder_or_behind_their_flag(tmp_path: Path) -> None:
