@@ -38,12 +38,14 @@ class Meter:
     Attributes:
         target: what is measured.
         references: what outputs are compared with.
-        known: effects that were measured, by the identity of their output; whoever asks holds the outputs.
+        known: effects that were measured, by the identity of their output.
     """
 
     target: Target
     references: tuple[Output, ...] = ()
     known: dict[int, float] = field(default_factory=dict[int, float])
+    _held: list[Output] = field(default_factory=list[Output])
+    """Outputs that were measured: one that is gone would leave its identity to another."""
 
     def __call__(self, outputs: Sequence[Output]) -> Floats:
         """Effects, shape ``(len(outputs),)``; those that are new are measured in one go.
@@ -56,6 +58,7 @@ class Meter:
             effects = self.target.effects(list(new.values()), self.references)
             self._check(effects)
             self.known.update(zip(new, effects.tolist(), strict=True))
+            self._held.extend(new.values())
         return np.array([self.known[id(output)] for output in outputs], dtype=np.float64)
 
     def table(self, draws: Sequence[Draws]) -> Floats:
