@@ -120,11 +120,21 @@ def load_samples(
     loaded = _load(source, size, mode, argument)
     if layout is not None:
         loaded = replace(loaded, layout=layout)
+    if np.ndim(loaded.samples) == 0:
+        raise DataError(f"{argument} is a single number; give samples, one along the first axis for each.")
     if labels is not None:
-        loaded = replace(loaded, labels=as_labels(np.asarray(labels)))
+        loaded = replace(loaded, labels=_given_labels(labels))
     if loaded.labels is not None and len(loaded.labels) != len(loaded.samples):
         raise DataError(f"There are {len(loaded.labels)} labels for {len(loaded.samples)} samples; give one for each.")
     return loaded
+
+
+def _given_labels(labels: Any) -> Any:
+    """The labels that override those of the source; numpy cannot make an array of a list that holds itself."""
+    try:
+        return as_labels(np.asarray(labels))
+    except (ValueError, RecursionError):
+        raise DataError("labels cannot be read; give one number or text for each sample.") from None
 
 
 def _require_size_and_mode(size: tuple[int, int] | None, mode: str | None) -> None:

@@ -275,3 +275,12 @@ def test_pictures_of_many_sizes_are_not_thinned_out_to_one() -> None:
     with pytest.raises(DataError, match=r"5 sizes.*size=\(8, 8\)"):
         load_samples(pictures)
     assert load_samples(pictures, size=(8, 8)).samples.shape == (5, 8, 8, 1)
+
+
+def test_a_number_is_no_set_of_samples_and_a_list_that_holds_itself_no_labels() -> None:
+    with pytest.raises(DataError, match="anchors is a single number"):
+        load_samples(np.float64(0.5))
+    endless: list[object] = []
+    endless.append(endless)
+    with pytest.raises(DataError, match="labels cannot be read"):
+        load_samples(np.zeros((2, 3)), labels=[endless])  # type: ignore[list-item]
