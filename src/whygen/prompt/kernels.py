@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from whygen.prompt.surrogates import Linear
 from whygen.types import Floats, Masks
 
 
+@runtime_checkable
 class Kernel(Protocol):
     """Weights ``(m,)`` of masks ``(m, n)`` that were rendered to ``prompts``."""
 

@@ -197,12 +197,17 @@ def _units(prompt: Source, options: PromptOptions, model: Model) -> Units:
     return split(prompt, options.units, pin=options.pin, splitter=splitter)
 
 
+def _is_auto(options: PromptOptions) -> bool:
+    """Whether the target is whygen's to choose. A target of one's own is not compared: it may define equality."""
+    return isinstance(options.target, str) and options.target == "auto"
+
+
 def find_encoder(encoder: object, options: PromptOptions, model: Model) -> TextEncoder | None:
     """The embeddings of the model's own server, where it runs on this machine and nothing else was named or installed.
 
     It is looked for before anything is paid, and only by what sends something anyway: never to foresee.
     """
-    compares = options.target == "auto" and output_kind(model) == "text" and not has_text_encoder()
+    compares = _is_auto(options) and output_kind(model) == "text" and not has_text_encoder()
     if encoder != "auto" or not compares or not isinstance(model, OnServer) or model.service.name == "anthropic":
         return None
     return nearby_encoder(model.service)
@@ -282,7 +287,7 @@ def encoder_for(options: PromptOptions, encoder: str | TextEncoder, model: Model
         return _word_vectors(encoder)
     service = model.service if isinstance(model, OnServer) else None
     if encoder == "auto":
-        wanted = options.target == "auto" and not has_text_encoder()
+        wanted = _is_auto(options) and not has_text_encoder()
         at_home = service is not None and service.name == "openai" and service.place == OPENAI
         return load_text_encoder(SERVER_EMBEDDINGS) if wanted and at_home else encoder
     same = service is not None and encoder.startswith(f"{service.name}/")

@@ -57,3 +57,21 @@ def test_a_dry_run_counts_the_calls_that_are_made(estimand: str, draws: int, kee
     forecast = whygen.forecast(str.upper, text, **choices)  # type: ignore[arg-type]
     found = whygen.explain_prompt(str.upper, text, cache=None, **choices)  # type: ignore[arg-type]
     assert forecast.calls == found.calls.made
+
+
+def test_a_kernel_without_weights_is_refused_before_anything_is_asked() -> None:
+    asked: list[str] = []
+    with pytest.raises(UsageError, match=r"kernel is .*give a str or a Kernel"):
+        whygen.explain_prompt(asked.append, "a b c d", estimand="local", kernel=print, cache=None)  # type: ignore[arg-type]
+    assert asked == []
+
+
+def test_a_target_that_cannot_be_compared_is_refused_in_a_sentence() -> None:
+    class Hostile:
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError
+
+        __hash__ = None  # type: ignore[assignment]
+
+    with pytest.raises(UsageError, match="target"):
+        whygen.explain_prompt(str.upper, "a b c d", target=Hostile(), cache=None)  # type: ignore[arg-type]
