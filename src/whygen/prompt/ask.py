@@ -52,6 +52,7 @@ def ask_design(asker: Asker, design: Design, question: Question) -> Answers:
     empty = asker.empty(draws=draws) if plan.needs_empty(design) else []
     stands = asker.is_known(design, prompts, draws=draws)
     rule = _StopRule(asker.meter, plan, question.seed)
+    begun = asker.answers(design, prompts, stands=stands, empty=empty)
     first: list[Draws] = []
     stopped = None
     for rows in _looks(design, plan):
@@ -59,16 +60,15 @@ def ask_design(asker: Asker, design: Design, question: Question) -> Answers:
         first += asker.masks(prompts[asked:rows], stands[asked:rows], draws=draws, first_row=asked)
         if asker.ended is not None or rows == len(prompts):
             break
-        stopped = rule.met(asker.answers(design, prompts, first, stands=stands, empty=empty))
+        stopped = rule.met(replace(begun, first=tuple(first)))
         if stopped is not None:
             break
     first += [(None,) * draws] * (len(prompts) - len(first))
-    answers = asker.answers(design, prompts, first, stands=stands, empty=empty)
+    answers = replace(begun, first=tuple(first), stopped=stopped)
     if not plan.estimand.samples and not answers.alive.all():
         raise _unanswered(asker, plan.estimand.name, int((~answers.alive).sum()), len(first))
     again = _again(asker, answers, plan, question.seed)
-    whole = asker.answers(design, prompts, first, stands=stands, again=again, empty=empty, stopped=stopped)
-    return replace(whole, notices=asker.notices)
+    return replace(asker.updated(answers), again=tuple(again), notices=asker.notices)
 
 
 def _looks(design: Design, plan: Plan) -> list[int]:

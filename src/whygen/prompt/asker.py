@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from whygen.calls import EndedError, Runner
 from whygen.errors import DataError, ModelError, UsageError
 from whygen.models import CUT, AnswersAlike, ChecksRequests, GivesNotices, HasContext, Model, ScoresText, output_kind
-from whygen.prompt.answers import AnswerKind, Answers, Draws, Exchange, Stopped
+from whygen.prompt.answers import AnswerKind, Answers, Draws, Exchange
 from whygen.prompt.designs import Design
 from whygen.prompt.failing import Failing
 from whygen.prompt.maps import size_notices
@@ -178,10 +178,9 @@ class Asker:
         self.meter = Meter(self.target, self.references)
 
     def answers(
-        self, design: Design, prompts: Sequence[Sent], first: Sequence[Draws], *, stands: NDArray[np.bool_],
-        again: Sequence[Draws] = (), empty: Sequence[Output] = (), stopped: Stopped | None = None,
-    ) -> Answers:  # fmt: skip
-        """Everything that was asked so far, as the answers to a design."""
+        self, design: Design, prompts: Sequence[Sent], *, stands: NDArray[np.bool_], empty: Sequence[Output] = ()
+    ) -> Answers:
+        """Everything that was asked so far, as the answers to a design of which no mask has been asked yet."""
         goes_on = BATCH_GOES_ON if self.runner.hands_over else RECORDED
         found = Answers(
             model=model_recipe(self.model),
@@ -191,14 +190,11 @@ class Asker:
             prompts=prompts,
             references=self.references,
             repeats=self.repeats,
-            first=tuple(first),
-            again=tuple(again),
+            first=(),
             stands=stands,
             empty=tuple(empty),
             steadiness=self.steadiness,
             differs=self.differs,
-            stopped=stopped,
-            ended=self.ended,
             kept=goes_on if self.runner.hands_over or self.runner.records else "",
             answers_with=output_kind(self.model),
             settings=self.settings,
@@ -209,7 +205,10 @@ class Asker:
         """The answers with everything that was asked since."""
         tally = self.runner.tally
         calls = Calls(asked=tally.asked, made=tally.made, cached=tally.cached, failed=tally.failed)
-        return replace(answers, log=tuple(self.log), failures=tuple(self.failures), calls=calls)
+        return replace(
+            answers, repeats=self.repeats, log=tuple(self.log), failures=tuple(self.failures), calls=calls,
+            ended=self.ended,
+        )  # fmt: skip
 
     @property
     def notices(self) -> tuple[tuple[str, str], ...]:

@@ -264,7 +264,7 @@ def _together(asker: Asker, askers: Sequence[Asker], design: Design) -> Answers:
         asker.log.extend(one.log)
         asker.failures.extend(one.failures)
         asker.meter.known.update(one.meter.known)
-    found = asker.answers(design, (), (), stands=np.zeros(0, dtype=bool))
+    found = asker.answers(design, (), stands=np.zeros(0, dtype=bool))
     return replace(
         found,
         references=tuple(output for one in askers for output in one.references),

@@ -92,8 +92,8 @@ def explain_targets(
         )
     check(prompt, chosen)
     check_cut(prompt, chosen)
-    names = ["auto" if isinstance(target, str) and target == "auto" else target for target in targets]
-    alike = replace(chosen, target="auto" if "auto" in names else targets[0])
+    unnamed = any(isinstance(target, str) and target == "auto" for target in targets)
+    alike = replace(chosen, target="auto" if unnamed else targets[0])
     found: dict[int, PromptExplanation] = {}
     with open_session(
         model, alike, encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress,

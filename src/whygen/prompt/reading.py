@@ -208,7 +208,7 @@ def check_scale(name: str) -> None:
 
 
 def rescale(name: str, effects: Floats) -> Floats:
-    """Floats ``(m,)`` on the scale of that name; NaN stays NaN."""
+    """Effects ``(m,)`` on the scale of that name; NaN stays NaN."""
     return SCALES[name](effects)
 
 

@@ -35,7 +35,7 @@ SHOWN = 3
 """Sets that are shown of each kind, when no further call is made."""
 
 ROUNDING = 1e-6
-"""Floats that differ by less, as a share of f(1) or of 1, are the same: encoders are exact to that only."""
+"""Effects that differ by less, as a share of f(1) or of 1, are the same: encoders are exact to that only."""
 
 ERROR = 0.02
 """Chance with which a set that is not minimal is called so, where the model samples. Where its answers are near a coin

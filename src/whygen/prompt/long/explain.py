@@ -247,7 +247,7 @@ def explanation_of(
     name = f"{LEVEL_BY_LEVEL} ({' > '.join(levels)}), {len(search.opened) - 1} parts opened"
     design = Design(name=name, masks=masks, groups=groups)
     # The leaves are the units of what is stored: a reader of the folder needs nothing of levels.
-    answers = asker.answers(design, (), (), stands=np.zeros(0, dtype=bool))
+    answers = asker.answers(design, (), stands=np.zeros(0, dtype=bool))
     leafy = replace(answers, units=_leaf_units(asker.units, leaves), notices=asker.notices)
     effects = Effects(
         masks, values, groups, whole=asker.meter(asker.repeats), noise=search.noise, rows=tuple(rows.tolist())

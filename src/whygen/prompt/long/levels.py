@@ -28,7 +28,7 @@ from whygen.stats.wild import Contrasts, wild_p
 from whygen.types import Floats, Masks
 
 Ask: TypeAlias = Callable[[Masks], Floats]
-"""Floats of masks ``(m, n)`` over the finest units; NaN where the model gave no answer."""
+"""Effects of masks ``(m, n)`` over the finest units; NaN where the model gave no answer."""
 
 MeasureNoise: TypeAlias = Callable[[Masks, Floats], Floats]
 """All draws ``(m, d)`` of masks, from their first effects ``(m,)`` (NaN: no answer)."""
