@@ -6,8 +6,6 @@ an `Output` or a `Failure` comes back. Nothing here does any work beyond describ
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
@@ -16,10 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import Option, check_fields, told
+from whygen.chats import Block, Chat, Message, Part, Role, Tool, ToolCall
 from whygen.errors import DataError, UsageError
 from whygen.safe import clean
+from whygen.values import JsonValue, Medium, OutputKind, Picture, Sound, Video, canonical_json, digest
 
-JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+__all__ = [
+    "Block", "Chat", "Edit", "Failure", "FailureKind", "FinishReason", "Floats", "JsonValue", "Limits", "Masks",
+    "Medium", "Message", "Output", "OutputKind", "Part", "Picture", "Prompt", "Request", "Role", "Settings", "Sound",
+    "Source", "Template", "TokenScore", "Tool", "ToolCall", "Vectors", "Video", "canonical_json", "digest",
+    "output_from_json", "output_json", "prompt_json",
+]  # fmt: skip
 
 Masks: TypeAlias = NDArray[np.bool_]
 """Which units are kept. Shape ``(n_masks, n_units)``; ``True`` means kept."""
@@ -29,143 +34,6 @@ Floats: TypeAlias = NDArray[np.float64]
 
 Vectors: TypeAlias = NDArray[np.float64]
 """Embeddings. Shape ``(n_items, dim)``."""
-
-
-def canonical_json(value: JsonValue) -> str:
-    """JSON with sorted keys, no spaces and no escapes of non-ASCII: equal values give equal text.
-
-    Raises:
-        ValueError: if a number is NaN or infinite.
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def digest(value: JsonValue) -> str:
-    """sha256 of the canonical JSON, as 64 hexadecimal digits."""
-    return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-@told
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """An encoded image (PNG, JPEG, WebP ...) as bytes; its identity is the digest of those bytes."""
-
-    data: bytes = field(repr=False)
-    media_type: str = "image/png"
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    def to_json(self) -> dict[str, JsonValue]:
-        return {"media_type": self.media_type, "sha256": hashlib.sha256(self.data).hexdigest()}
-
-
-@told
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """A waveform as the bytes of a WAV or FLAC file, which hold its rate; see `whygen.media.sounds`."""
-
-    data: bytes = field(repr=False)
-    media_type: str = "audio/wav"
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    def to_json(self) -> dict[str, JsonValue]:
-        return {"media_type": self.media_type, "sha256": hashlib.sha256(self.data).hexdigest()}
-
-
-@told
-@dataclass(frozen=True, slots=True)
-class Video:
-    """A stack of frames as one PNG, each frame below the one before it; see `whygen.media.films`.
-
-    Its identity is the digest of those bytes, the number of frames, and the rate in frames a second.
-    """
-
-    data: bytes = field(repr=False)
-    count: int
-    rate: float
-    media_type: str = "image/png"
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    def to_json(self) -> dict[str, JsonValue]:
-        return {
-            "media_type": self.media_type,
-            "sha256": hashlib.sha256(self.data).hexdigest(),
-            "count": self.count,
-            "rate": self.rate,
-        }
-
-
-Medium: TypeAlias = Picture | Sound | Video
-"""What an answer is, where it is not a text."""
-
-OutputKind: TypeAlias = Literal["text", "picture", "sound", "frames"]
-"""What a model answers with: a text, or the field of `Output` that is filled instead."""
-
-
-@told
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a chat. Images are sent after the text and are never perturbed.
-
-    Raises:
-        UsageError: if an image is no `Picture`, which `whygen.media.pictures.picture_from` makes of whatever holds one.
-    """
-
-    role: Literal["system", "user", "assistant"]
-    text: str
-    images: tuple[Picture, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.images, Sequence) or isinstance(self.images, str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
-            _check_pictures("images", self.images)
-        object.__setattr__(self, "images", tuple(self.images))
-        _check_pictures("images", *self.images)
-        check_fields(self)
-
-    def to_json(self) -> dict[str, JsonValue]:
-        turn: dict[str, JsonValue] = {"role": self.role, "text": self.text}
-        if self.images:
-            turn["images"] = [image.to_json() for image in self.images]
-        return turn
-
-
-@told
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """A conversation, oldest message first.
-
-    Raises:
-        DataError: if it is given no list of messages.
-    """
-
-    messages: Sequence[Message]
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.messages, Sequence) or isinstance(self.messages, str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance] - user code
-            raise DataError(
-                f"messages is a {type(self.messages).__name__}: give a list of messages, such as "
-                "[Message('user', 'Hello')]."
-            )
-        if strange := [each for each in self.messages if not isinstance(each, Message)]:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise DataError(f"messages holds a {type(strange[0]).__name__}: give Message('user', 'Hello') for each.")
-        object.__setattr__(self, "messages", tuple(self.messages))  # a list cannot be hashed
-
-    def to_json(self) -> dict[str, JsonValue]:
-        return {"chat": [message.to_json() for message in self.messages]}
-
-
-def _check_pictures(name: str, *images: object) -> None:
-    for image in images:
-        if not isinstance(image, Picture):
-            raise UsageError(
-                f"{name} holds a {type(image).__name__}: give whygen.media.pictures.picture_from(...) of a path, the "
-                "bytes of a file, a Pillow image or an array."
-            )
 
 
 @told
@@ -338,10 +206,11 @@ FinishReason: TypeAlias = Literal["stop", "length", "refused", "scored"]
 class Output:
     """What came back. ``text`` may be empty: an empty answer is an answer, and is shown as one.
 
-    At most one of ``picture``, ``sound`` and ``frames`` is there.
+    At most one of ``picture``, ``sound`` and ``frames`` is there. ``calls`` are the tools that the model called.
     """
 
     text: str = ""
+    calls: tuple[ToolCall, ...] = ()
     picture: Picture | None = None
     sound: Sound | None = None
     frames: Video | None = None
@@ -417,6 +286,8 @@ def output_json(output: Output) -> dict[str, Any]:
             record[name] = count
     if output.scores is not None:
         record["scores"] = [score.to_json() for score in output.scores]
+    if output.calls:
+        record["calls"] = [call.to_json() for call in output.calls]
     if output.extra:
         record["extra"] = dict(output.extra)
     return record
@@ -431,6 +302,7 @@ def output_from_json(record: Mapping[str, Any], *, data: bytes | None = None) ->
     medium = None if data is None else _medium(record, data)
     return Output(
         text=record["text"],
+        calls=tuple(ToolCall.from_json(call) for call in record.get("calls", ())),
         picture=medium if isinstance(medium, Picture) else None,
         sound=medium if isinstance(medium, Sound) else None,
         frames=medium if isinstance(medium, Video) else None,

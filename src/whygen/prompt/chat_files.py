@@ -75,7 +75,7 @@ def _message(value: object, number: int, folder: Path) -> Message:
     role = "system" if turn.get("role") == "developer" else turn.get("role")
     if not isinstance(role, str):
         raise DataError(f"{where} has {'no role' if role is None else 'a role that is no text'}. {_FORM}")
-    if role not in ROLES:
+    if role not in ROLES or role == "tool":
         raise bad_role(where, role)
     text, shown = _content(turn.get("content"), where)
     return Message(role, text, (*shown, *_images(turn.get("images", []), where, folder)))

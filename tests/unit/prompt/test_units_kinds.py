@@ -155,7 +155,7 @@ def test_what_cannot_be_cut_says_what_to_do(prompt, units, pin, message: str) ->
     ("made", "message"),
     [
         (lambda: Chat(()), "has no message"),
-        (lambda: Chat((Message("tool", "hi"),)), "role 'tool': system, user, assistant"),  # pyright: ignore[reportArgumentType]
+        (lambda: Chat((Message("tool", "hi"),)), "is a tool's, and does not say which call it answers"),
         (lambda: Chat(("hi",)), "holds a str: give Message"),  # pyright: ignore[reportArgumentType]
         (lambda: Chat((Message("user", "\ud800"),)), "Message 1 of the chat is not valid Unicode"),
         (lambda: Template("{a}", {"a": 3}), "'a' holds a int"),  # pyright: ignore[reportArgumentType]

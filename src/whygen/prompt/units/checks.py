@@ -9,12 +9,11 @@ from typing import cast
 from whygen.errors import DataError, UsageError
 from whygen.types import Chat, Edit, Message, Template
 
-ROLES = ("system", "user", "assistant")
+ROLES = ("system", "user", "assistant", "tool")
 
 _OTHER_ROLES = {
     "developer": "OpenAI's newer models call the system so: give the role 'system', which they read as the same",
-    "tool": "What a tool said cannot be sent as such: give it as a user message, such as 'The tool said: ...'",
-    "function": "What a function said cannot be sent as such: give it as a user message, such as 'It said: ...'",
+    "function": "That is the role 'tool' here: give it with answers=, the id of the call that it answers",
     "model": "That is the role 'assistant' here",
     "human": "That is the role 'user' here",
     "ai": "That is the role 'assistant' here",
@@ -89,6 +88,10 @@ def _check_chat(chat: Chat) -> None:
             raise DataError(f"Message {number} of the chat is a {type(message).__name__}: give a Message(role, text).")
         if message.role not in ROLES:
             raise bad_role(f"Message {number} of the chat", message.role)
+        if message.role == "tool" and not message.answers:
+            raise DataError(
+                f"Message {number} of the chat is a tool's, and does not say which call it answers: give answers=ID."
+            )
         _check_text(message.text, f"Message {number} of the chat")
 
 
