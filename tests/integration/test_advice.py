@@ -57,3 +57,14 @@ def test_a_larger_budget_is_no_remedy_where_every_mask_was_asked() -> None:
     )
     assert explanation.masks == "enumerated"
     assert not any("budget" in warning.text.lower() for warning in explanation.warnings)
+
+
+def test_a_pair_that_acts_together_is_named_where_single_units_do_not_predict() -> None:
+    words = [f"w{number}" for number in range(12)]
+    explanation = explain_prompt(
+        lambda text: text, " ".join(words), target=lambda text: float(("w2" in text.split()) != ("w7" in text.split())),
+        cache=None, budget=128, surrogate="ridge",
+    )  # fmt: skip
+    texts = [warning.text for warning in explanation.warnings if warning.code == "low-fidelity"]
+    assert len(texts) == 1
+    assert "'w2' and 'w7' act together" in texts[0]

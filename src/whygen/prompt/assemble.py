@@ -31,6 +31,7 @@ from whygen.results.prompt import (
     Calls,
     Evidence,
     Fidelity,
+    InteractionRecord,
     IntervalRecord,
     Noise,
     PromptExplanation,
@@ -48,7 +49,10 @@ from whygen.version import __version__, versions
 LEVEL = 0.95
 FALSE_DISCOVERY = 0.05
 
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "POT", "torch", "transformers", "sentence-transformers")
+_LIBRARIES = (
+    "numpy", "scipy", "scikit-learn", "POT", "torch", "transformers", "sentence-transformers", "diffusers", "openai",
+    "anthropic",
+)  # fmt: skip
 
 
 def explained(found: Findings, asker: Asker | None = None, *, further: int = 0) -> PromptExplanation:
@@ -66,8 +70,8 @@ def explained(found: Findings, asker: Asker | None = None, *, further: int = 0) 
     matrix = None
     if options.matrix != "none":
         matrix = sentence_matrix(found.answers, found.target, lambda meter: estimate_of(found, meter))
-    update = {"matrix": matrix, "sets": few, "interactions": interactions(found)}
-    return partial(assemble(found).model_copy(update=update), found.answers)
+    update = {"matrix": matrix, "sets": few}
+    return partial(assemble(found, acting=interactions(found)).model_copy(update=update), found.answers)
 
 
 def without_calls(explanation: PromptExplanation) -> PromptExplanation:
@@ -96,13 +100,13 @@ def partial(explanation: PromptExplanation, answers: Answers) -> PromptExplanati
     return found
 
 
-def assemble(findings: Findings) -> PromptExplanation:
-    """The explanation as plain data, with its evidence."""
+def assemble(findings: Findings, *, acting: tuple[InteractionRecord, ...] = ()) -> PromptExplanation:
+    """The explanation as plain data, with its evidence, and with the pairs of units that were found to act together."""
     answers, effects, plan = findings.answers, findings.effects, findings.plan
     predicted, figures = _fidelity(findings)
     media, missing = _media(findings)
     samples = tuple(_samples(findings))
-    signs = Signs(samples, findings, figures, (*missing, *answers.notices), predicted)
+    signs = Signs(samples, findings, figures, (*missing, *answers.notices), predicted, acting)
     return PromptExplanation(
         whygen=__version__,
         preset=plan.options.preset,
@@ -133,6 +137,7 @@ def assemble(findings: Findings) -> PromptExplanation:
         settings=cast(dict[str, Any], answers.settings.to_json()),
         pinned=answers.units.pinned,
         sections=answers.units.sections,
+        interactions=acting,
         surrogate=plan.surrogate.name,
         stopped=answers.stopped,
         advice=_advice(findings),

@@ -16,7 +16,7 @@ from whygen.prompt.findings import Findings
 from whygen.prompt.intervals import LIKE_THESE, Collapse, collapsed
 from whygen.prompt.plan import REDRAWS
 from whygen.prompt.targets import Counts, Target, Timed
-from whygen.results.prompt import Fidelity, Sample, Warned
+from whygen.results.prompt import Fidelity, InteractionRecord, Sample, Warned
 from whygen.types import Floats, Output, Sound, Video
 
 
@@ -30,6 +30,8 @@ class Signs:
     notices: Sequence[tuple[str, str]]
     predicted: Floats | None = None
     """Held-out predictions ``(m,)``."""
+    acting: tuple[InteractionRecord, ...] = ()
+    """Pairs of units that were found to act together."""
 
     @property
     def target(self) -> Target:
@@ -295,6 +297,12 @@ def _remedy(signs: Signs) -> str:
     if signs.findings.design.enumerated:
         return (
             "Every mask was asked, so they do not act each by itself: look at the interactions, or use coarser units."
+        )
+    if pair := next((each for each in signs.acting if each.significant), None):
+        first, second = (signs.findings.answers.units.texts[unit] for unit in (pair.first, pair.second))
+        return (
+            f"{first!r} and {second!r} act together, which no number of a single unit can say: look at the "
+            f"interactions. Use coarser units that hold both, {_nearer(signs)}or a larger budget where more act so."
         )
     return f"Use a larger budget, {_nearer(signs)}or coarser units."
 
