@@ -206,6 +206,9 @@ STRAY = ("--help", "-h", "--version", "--nope", "--", "-", "--budgt", "--json=1"
 SLOW = {"demo": ("--nope", "--seed=x", "--out=chat.json", "--help", "--out=" + "n" * 300),
         "reproduce": ("--seeds=x", "--rounds=0", "--out=chat.json", "--help", "--per-round=-1")}  # fmt: skip
 """Commands that take minutes when all is right, each with what keeps it from that."""
+RATES = ("requests_per_minute", "tokens_per_minute")
+SLOW_RATES = ("0.5", "0.9", "1", "2", "3", "8", "12", "16", "24", "40", " 3 ", "1_0", "\u0663", "\u0660.\u0665")
+"""A run that keeps to one of these takes minutes, as was asked for."""
 
 
 def lines(rng: random.Random, files: Sequence[str]) -> Iterator[list[str]]:
@@ -253,7 +256,8 @@ def _value(rng: random.Random, flag: str, files: Sequence[str]) -> str:
     if name in RIGHT and rng.random() < 0.55:
         right = rng.choice(RIGHT[name])
         return str(right[0]) if isinstance(right, list) else str(right)
-    return rng.choice((rng.choice(NUMBERS), rng.choice(WORDS), rng.choice(PROMPTS), rng.choice(files)))
+    drawn = rng.choice((rng.choice(NUMBERS), rng.choice(WORDS), rng.choice(PROMPTS), rng.choice(files)))
+    return "6000" if name in RATES and drawn in SLOW_RATES else drawn
 
 
 # Python calls.
