@@ -15,14 +15,15 @@ import hashlib
 import importlib
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-from whygen.errors import MissingError, UsageError
+from whygen.errors import MissingError, UsageError, WhygenError
 from whygen.safe import is_stop, says
 
 MODELS: Final = "whygen.models"
@@ -237,3 +238,20 @@ class NamedFunction:
 
     def __call__(self, *arguments: Any) -> Any:
         return self.function(*arguments)
+
+
+@contextmanager
+def said_of(thing: object, what: str, *, advice: str = "") -> Generator[None, None, None]:
+    """Inside, an object of somebody else is asked: what it raises is said of it, in one sentence.
+
+    An object of whygen's own is let through: what that raises is a fault of ours, and is shown as one.
+
+    Raises:
+        UsageError: naming ``what`` raised, with ``advice``.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if is_stop(error) or isinstance(error, WhygenError) or type(thing).__module__.partition(".")[0] == "whygen":
+            raise
+        raise UsageError(f"{what} raised {says(error)}. {advice}".rstrip()) from error

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 
@@ -25,6 +25,7 @@ PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,53 @@ class TextFunction:
 
     def tokens(self, texts: Sequence[str]) -> list[Vectors]:
         return [vector[None] for vector in self.sentences(texts)]
+
+
+class OfOthers:
+    """An encoder of somebody else, whose errors are said of it, and whose vectors are looked at before they are used.
+
+    It has whatever that encoder has: it stands in for it at every protocol.
+    """
+
+    def __init__(self, encoder: object) -> None:
+        self._encoder = encoder
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._encoder, name)
+        if name not in _GIVES:
+            return found
+
+        def asked(given: Sequence[Any]) -> Any:
+            what = f"encoder={self._encoder.name!r}"  # type: ignore[attr-defined]
+            with plugins.said_of(self._encoder, what, advice="What the model answered is recorded."):
+                vectors = found(given)
+                return _looked_at(vectors, len(given), what, sets=_GIVES[name])
+
+        return asked
+
+
+_GIVES: Mapping[str, bool] = {"sentences": False, "images": False, "means": False, "tokens": True, "patches": True}
+"""Methods that give vectors, and whether they give a set of them for each item."""
+
+
+def _looked_at(found: Any, n: int, what: str, *, sets: bool) -> Any:
+    """Vectors ``(n, d)``, or ``n`` sets of them, as float64."""
+    given = list(found) if sets else [found]
+    arrays = [np.asarray(each, dtype=np.float64) for each in given]
+    count = len(arrays) if sets else len(arrays[0]) if arrays[0].ndim else 0
+    if count != n or any(each.ndim != 2 or not np.isfinite(each).all() for each in arrays):
+        wanted = f"{n} arrays (points, dim)" if sets else f"an array ({n}, dim)"
+        raise UsageError(
+            f"{what} gave {[each.shape for each in arrays][:3]} for {n} items: it must give {wanted}, all finite."
+        )
+    return arrays if sets else arrays[0]
+
+
+def careful(encoder: E) -> E:
+    """The same encoder, if it is a name or one of whygen's own; else one that looks at what it gives."""
+    if isinstance(encoder, str | OfOthers) or type(encoder).__module__.partition(".")[0] == "whygen":
+        return encoder
+    return cast("E", OfOthers(encoder))
 
 
 def brought_encoder(name: str) -> object | None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.calls import Progress, Runner, RunOptions, Store, make_runner
-from whygen.encoders import AnyEncoder
+from whygen.encoders import AnyEncoder, careful
 from whygen.errors import BudgetError, UsageError, WhygenError
 from whygen.evaluation.rebuilt import Rebuilt, Shuffled, rebuild
 from whygen.evaluation.result import LeftOut, Measure, UnitSpread
@@ -259,7 +259,7 @@ class Lab:
     def _encoder(self) -> AnyEncoder:
         if self.encoder == "auto" and "encoder" in self.recipe.again:
             raise needed(self.explanation, "encoder")
-        return self.recipe.encoder if self.encoder == "auto" else self.encoder
+        return self.recipe.encoder if self.encoder == "auto" else careful(self.encoder)
 
     def reworded(self, text: str) -> Units:
         """The prompt in other words, cut as it was cut.

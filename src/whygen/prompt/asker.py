@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from whygen.calls import EndedError, Runner
 from whygen.errors import DataError, ModelError, UsageError
 from whygen.models import CUT, AnswersAlike, ChecksRequests, GivesNotices, HasContext, Model, ScoresText, output_kind
+from whygen.plugins import said_of
 from whygen.prompt.answers import AnswerKind, Answers, Draws, Exchange
 from whygen.prompt.designs import Design
 from whygen.prompt.failing import Failing
@@ -224,10 +225,16 @@ class Asker:
         self._told.clear()
         if design.prompts is not None:
             return [self.units.sent(text) for text in design.prompts]
+        made = [self._made(mask) for mask in design.masks]
         if self.operator.by_settings:
-            told = (self.operator.settings(self.units, mask, self.settings) for mask in design.masks)
-            self._told.update(enumerate(told))
-        return [self.operator.render(self.units, mask) for mask in design.masks]
+            self._told.update(enumerate(each.settings for each in made))
+        return [each.prompt for each in made]
+
+    def _made(self, mask: NDArray[np.bool_]) -> Asked:
+        """What is sent for a mask, and how."""
+        with said_of(self.operator, f"operator={self.operator.name!r}"):
+            prompt = self.operator.render(self.units, mask)
+            return Asked(prompt, self.operator.settings(self.units, mask, self.settings))
 
     def is_whole(self, design: Design, prompts: Sequence[Sent]) -> NDArray[np.bool_]:
         """Which rows send the whole prompt, as it stands: their effect is f(1), which the repeats give."""
@@ -276,8 +283,7 @@ class Asker:
             ModelError: if the model did not answer it.
         """
         mask = np.zeros(len(self.units), dtype=bool)
-        settings = self.operator.settings(self.units, mask, self.settings)
-        nothing = [Asked(self.operator.render(self.units, mask), settings)] * draws
+        nothing = [self._made(mask)] * draws
         numbers = self._draw_numbers(nothing, fresh=self.steadiness != "known" or draws > 1)
         found = self._read_back("empty", nothing, numbers, rows=[None] * draws)
         answered = [output for output in found if output is not None]
@@ -299,8 +305,7 @@ class Asker:
 
     def further(self, mask: NDArray[np.bool_]) -> Exchange | None:
         """Ask for a mask that is not of the design, once; None where the model gives no answer."""
-        settings = self.operator.settings(self.units, mask, self.settings)
-        sent = Asked(self.operator.render(self.units, mask), settings)
+        sent = self._made(mask)
         [draw] = self._draw_numbers([sent], fresh=self.steadiness != "known")
         [answer] = self._ask([(sent, draw)], watch=None)
         if isinstance(answer, Failure):

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from whygen.encoders import AnyEncoder, TextEncoder
+from whygen.encoders import AnyEncoder, TextEncoder, careful
 from whygen.errors import FormatError, UsageError
 from whygen.prompt.answers import Answers, Draws, Exchange
 from whygen.prompt.assemble import explained, without_calls
@@ -281,7 +281,7 @@ def _target(
         raise needed(explanation, "encoder")
     if given is None or isinstance(given, str):
         told = recipe if given is None else recipe.model_copy(update={"target": TargetRecipe(name=given)})
-        goal = opened_target(told, encoder=encoder, kind=answers.answers_with)
+        goal = opened_target(told, encoder=careful(encoder), kind=answers.answers_with)
     else:
         goal = load_target(given)
     if given is not None:

@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from whygen.errors import DataError, UnknownNameError
+from whygen.errors import DataError, UnknownNameError, UsageError
+from whygen.plugins import said_of
 from whygen.prompt import gsmile, relevance
 from whygen.prompt.answers import Answers, Draws
 from whygen.prompt.distributions import Sets
@@ -21,6 +22,7 @@ from whygen.prompt.effects import Effects
 from whygen.prompt.noise import MeasuredNoise, given, measure
 from whygen.prompt.plan import Plan
 from whygen.prompt.targets import Target
+from whygen.prompt.targets.protocol import KEPT
 from whygen.prompt.units import shown
 from whygen.results.prompt import TargetRecord
 from whygen.types import Floats, Output
@@ -55,7 +57,7 @@ class Meter:
         """
         new = {id(output): output for output in outputs if id(output) not in self.known}
         if new:
-            effects = self.target.effects(list(new.values()), self.references)
+            effects = self._measured(list(new.values()))
             self._check(effects)
             self.known.update(zip(new, effects.tolist(), strict=True))
             self._held.extend(new.values())
@@ -74,6 +76,17 @@ class Meter:
     def reach(self, scale: str) -> float:
         """How far the target lets two effects be apart; 0 where nobody knows."""
         return reach(self.target, self.references, scale)
+
+    def _measured(self, outputs: Sequence[Output]) -> Floats:
+        what = f"target={self.target.record.name!r}"
+        with said_of(self.target, what, advice=KEPT):
+            effects = np.asarray(self.target.effects(outputs, self.references), dtype=np.float64)
+        if effects.shape != (len(outputs),):
+            raise UsageError(
+                f"{what} gave effects of shape {effects.shape} for {len(outputs)} outputs: give ({len(outputs)},), one "
+                f"number for each. {KEPT}"
+            )
+        return effects
 
     def _check(self, effects: Floats) -> None:
         name, size = self.target.record.name, np.abs(effects)
@@ -122,7 +135,8 @@ def measured(answers: Answers, plan: Plan, meter: Meter) -> Effects:
     near = None
     if plan.kernel is not None:  # a chat is compared as its transcript
         texts = [shown(sent) for sent in answers.prompts[: len(asked)]]
-        near = plan.kernel.weights(design.masks[: len(asked)], texts, answers.units.text)
+        with said_of(plan.kernel, f"kernel={plan.kernel.name!r}", advice=KEPT):
+            near = plan.kernel.weights(design.masks[: len(asked)], texts, answers.units.text)
     total = float(whole.mean()) - float(empty.mean()) if plan.needs_empty(design) else None
     return replace(
         design.observed(values, total=total, nearness=near).take(asked),

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from whygen.calls import DEFAULT_STORE, Progress, Runner, RunOptions, Store, make_runner, open_store
-from whygen.encoders import AnyEncoder
+from whygen.encoders import AnyEncoder, careful
 from whygen.models import LearnsKind, Model, ModelOptions, load_model
+from whygen.plugins import said_of
 from whygen.prompt.asker import Asker
 from whygen.prompt.operators import Operator, Tools
 from whygen.prompt.options import PromptOptions
@@ -91,7 +92,8 @@ class Session:
             seed=self.seed,
             runner=runner,
         )
-        return question.operator.prepare(question.units, tools)
+        with said_of(question.operator, f"operator={question.operator.name!r}"):
+            return question.operator.prepare(question.units, tools)
 
     def asker(self, question: Question, runner: Runner, *, operator: Operator | None = None) -> Asker:
         """Who asks a question; ``operator`` is one that is ready, for several questions about one prompt."""
@@ -119,7 +121,7 @@ def open_session(model: object, chosen: PromptOptions, **how: Unpack[SessionOpti
         MissingError: if the model is missing.
     """
     box = load_model(model, how["options"] or ModelOptions())
-    encoder = find_encoder(how["encoder"], chosen, box) or how["encoder"]
+    encoder = find_encoder(how["encoder"], chosen, box) or careful(how["encoder"])
     return Session(
         model=box, encoder=encoder, settings=how["settings"] or Settings(seed=how["seed"]), seed=how["seed"],
         cache=how["cache"], options=how["options"], progress=how["progress"], run=how["run"],

@@ -82,8 +82,18 @@ class Operator(ABC):
         """What stands at each of ``units.pieces``, white space included."""
 
     def render(self, units: Units, mask: Mask) -> Sent:
-        """The prompt that is sent for this mask."""
-        return units.join(self.parts(units, mask))
+        """The prompt that is sent for this mask.
+
+        Raises:
+            UsageError: if an operator of somebody's own gives other than a text for each piece.
+        """
+        parts = self.parts(units, mask)
+        if len(parts) != len(units.pieces):
+            raise UsageError(
+                f"operator={self.name!r} gave {len(parts)} texts for {len(units.pieces)} pieces: parts(units, mask) "
+                "gives one for each of units.pieces, and an empty one takes a piece away."
+            )
+        return units.join(parts)
 
     def settings(self, units: Units, mask: Mask, settings: Settings) -> Settings:
         """The settings that the prompt is sent with."""

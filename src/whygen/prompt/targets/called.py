@@ -13,7 +13,7 @@ import numpy as np
 
 from whygen._arguments import short
 from whygen.errors import UsageError
-from whygen.prompt.targets.protocol import Verb
+from whygen.prompt.targets.protocol import KEPT, Verb
 from whygen.prompt.targets.scored import shown
 from whygen.results.prompt import TargetRecord
 from whygen.safe import is_stop, says
@@ -22,8 +22,6 @@ from whygen.types import Floats, Output
 
 Score: TypeAlias = Callable[[str], float] | Callable[[Output], float]
 """Text of the answer to a number; or the whole `Output`, where the first parameter is annotated with it."""
-
-_KEPT = "The answers are recorded: correct the score and run again, without a new call."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +68,13 @@ def _number(score: Callable[[Any], object], item: object, text: str) -> float:
     except BaseException as error:
         if is_stop(error):
             raise
-        raise UsageError(f"target {name} raised {says(error)}, given {shown(text)}. {_KEPT}") from error
+        raise UsageError(f"target {name} raised {says(error)}, given {shown(text)}. {KEPT}") from error
     try:
         number = float(cast(Any, value))
     except Exception:  # whatever a stranger's object raises when it is asked for its number
-        raise UsageError(f"target {name} gave {short(value)}, no number, for {shown(text)}. {_KEPT}") from None
+        raise UsageError(f"target {name} gave {short(value)}, no number, for {shown(text)}. {KEPT}") from None
     if not math.isfinite(number):
-        raise UsageError(f"target {name} gave {number}, which is no finite number, for {shown(text)}. {_KEPT}")
+        raise UsageError(f"target {name} gave {number}, which is no finite number, for {shown(text)}. {KEPT}")
     return number
 
 

@@ -15,6 +15,10 @@ Verb: TypeAlias = Literal["answer", "score"]
 """Whether the model is asked to write (and the answer is read) or to score texts that it is given."""
 
 
+KEPT = "The answers are recorded: correct the score and run again, without a new call."
+"""What to say where somebody's own code failed on answers that were paid for."""
+
+
 @runtime_checkable
 class Target(Protocol):
     """Turns outputs into effects."""
