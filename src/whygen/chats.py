@@ -41,6 +41,17 @@ class ToolCall:
         except (ValueError, RecursionError):
             return self.arguments
 
+    @property
+    def said(self) -> str:
+        """The call as people write one: ``name(arguments)``, the arguments as JSON with sorted keys."""
+        values = self.values
+        if values == {}:
+            return f"{self.name}()"
+        try:
+            return f"{self.name}({json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False)})"
+        except (ValueError, RecursionError):  # NaN is no JSON
+            return f"{self.name}({self.arguments})"
+
     def to_json(self) -> dict[str, JsonValue]:
         call: dict[str, JsonValue] = {"name": self.name, "arguments": self.arguments}
         return {**call, "id": self.id} if self.id else call

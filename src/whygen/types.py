@@ -232,6 +232,11 @@ class Output:
         """The picture, the sound or the frames; None where the answer is a text."""
         return self.picture or self.sound or self.frames
 
+    @property
+    def said(self) -> str:
+        """The text, and below it each call as ``name(arguments)``, in JSON of one form: what there is to compare."""
+        return "\n".join(filter(None, (self.text, *(call.said for call in self.calls)))) if self.calls else self.text
+
 
 FailureKind: TypeAlias = Literal["rate_limit", "transient", "refused", "permanent", "fatal"]
 """Turned away for now; failed on the way; refused as a prompt; failed for good, this request alone; and failed as every

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from whygen.models.hf.tokens import Refused
+from whygen.models.turns import Refused
 from whygen.types import Failure, JsonValue, Limits, Output, Request
 
 

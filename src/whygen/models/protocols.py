@@ -238,7 +238,7 @@ class ModelOptions:
     endpoint: Annotated[
         str | None,
         Option(
-            "Of a remote model: chat, completions, images or chat-images.",
+            "Of a remote model: chat, responses, completions, images or chat-images.",
             "Base models have completions; models that answer with pictures by chat have chat-images.",
             panel="For experts: the model",
         ),

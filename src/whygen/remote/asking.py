@@ -35,7 +35,7 @@ def trusted(answer: Answer, service: Service) -> Answer:
     """The answer without the key in what the server says beside it; a failure where its text repeats the key."""
     if isinstance(answer, Failure):
         return answer
-    if service.holds_key(answer.text):
+    if service.holds_key(answer.text) or any(service.holds_key(call.name + call.arguments) for call in answer.calls):
         return Failure(
             kind="permanent",
             message=f"the answer of {service.place} holds the key that it was asked with, and was thrown away",

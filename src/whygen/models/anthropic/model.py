@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from weakref import finalize
@@ -11,7 +10,9 @@ import anthropic
 import httpx2
 
 from whygen.models.anthropic.batches import AnthropicBatches
+from whygen.models.anthropic.turns import calls_in, split, tools
 from whygen.models.batches import Batches
+from whygen.models.turns import Refused
 from whygen.remote import (
     Answer,
     Malformed,
@@ -30,7 +31,7 @@ from whygen.remote import (
     with_extra,
 )
 from whygen.remote.bounded import bounded_client
-from whygen.types import Chat, Edit, Failure, FinishReason, JsonValue, Limits, Message, Output, Request
+from whygen.types import Failure, FinishReason, JsonValue, Limits, Output, Request
 
 TIMEOUT = 300.0
 """Seconds without a byte until an answer is given up."""
@@ -85,78 +86,56 @@ class AnthropicModel:
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
         return answer_each(requests, self._answer, service=self._service, failure_of=failure_of)
 
+    def check(self, request: Request) -> None:
+        """Say before anything is sent that the protocol has no place for a part of the prompt.
+
+        Raises:
+            UsageError: naming the part.
+        """
+        try:
+            parameters(request)
+        except Refused as refused:
+            raise refused.beforehand() from None
+
     def _answer(self, request: Request) -> Answer:
-        split = _split(request)
-        if isinstance(split, Failure):
-            return split
-        system, turns = split
-        body = parameters(request, system=system)
-        max_tokens = body.pop("max_tokens", request.settings.max_tokens)
+        body = self._body(request)
+        if isinstance(body, Failure):
+            return body
+        del body["model"]
+        said, limit = body.pop("messages"), body.pop("max_tokens", request.settings.max_tokens)
         raw = self._client.messages.with_raw_response.create(
-            model=self._name,
-            max_tokens=cast(int, max_tokens),
-            messages=cast(Any, [_message(turn) for turn in turns]),
-            extra_body=body,
+            model=self._name, max_tokens=cast(int, limit), messages=cast(Any, said), extra_body=body
         )
         return read_message(document(raw.read()))
 
     def _body(self, request: Request) -> dict[str, JsonValue] | Failure:
-        """The same as `_answer` asks with, for a batch."""
-        split = _split(request)
-        if isinstance(split, Failure):
-            return split
-        system, turns = split
-        limit: dict[str, JsonValue] = {"max_tokens": request.settings.max_tokens}
-        return {
-            "model": self._name,
-            "messages": [_message(turn) for turn in turns],
-            **limit,
-            **parameters(request, system=system),
-        }
+        """What is asked with, in a batch too."""
+        try:
+            about = parameters(request)
+        except Refused as refused:
+            return refused.failure
+        return {"max_tokens": request.settings.max_tokens, **about, "model": self._name}
 
 
-def _split(request: Request) -> tuple[str, Sequence[Message]] | Failure:
-    """The system's text, which this protocol takes apart from the turns, and the turns."""
-    if isinstance(request.prompt, Edit):
-        advice = "Use a model that edits pictures."
-        return Failure(kind="permanent", message="Anthropic's models change no pictures", advice=advice)
-    turns = request.prompt.messages if isinstance(request.prompt, Chat) else (Message("user", request.prompt),)
-    system = turns[0].text if turns and turns[0].role == "system" else ""
-    rest = turns[1:] if system else turns
-    if any(turn.role == "system" for turn in rest):
-        advice = "Give one system message, with a text, as the first."
-        return Failure(kind="permanent", message="a system message stands among the turns", advice=advice)
-    return system, rest
+def parameters(request: Request) -> dict[str, JsonValue]:
+    """The request in the protocol's words; settings of ``Settings.extra`` win, and its None leaves one out.
 
-
-def parameters(request: Request, *, system: str) -> dict[str, JsonValue]:
-    """Settings in the protocol's words; those of ``Settings.extra`` win, and its None leaves one out."""
+    Raises:
+        Refused: if a part of it has no place in the protocol.
+    """
     settings = request.settings
-    body: dict[str, JsonValue] = {"max_tokens": settings.max_tokens, "temperature": settings.temperature}
-    if system:
-        body["system"] = system
-    if settings.top_p is not None:
-        body["top_p"] = settings.top_p
-    if settings.stop:
-        body["stop_sequences"] = list(settings.stop)
+    system, turns = split(request.prompt)
+    body: dict[str, JsonValue] = {
+        "messages": turns, "system": system, "max_tokens": settings.max_tokens, "temperature": settings.temperature,
+        "top_p": settings.top_p, "stop_sequences": list(settings.stop) or None, **tools(request.prompt),
+    }  # fmt: skip
     return with_extra(body, settings.extra)
 
 
-def _message(turn: Message) -> dict[str, JsonValue]:
-    if not turn.images:
-        return {"role": turn.role, "content": turn.text}
-    images: list[JsonValue] = [
-        {
-            "type": "image",
-            "source": {"type": "base64", "media_type": each.media_type, "data": base64.b64encode(each.data).decode()},
-        }
-        for each in turn.images
-    ]
-    return {"role": turn.role, "content": [{"type": "text", "text": turn.text}, *images]}
-
-
 def read_message(answer: Mapping[str, Any]) -> Output:
-    """The output in a message: its texts joined. A message that stopped without a text is an empty answer.
+    """The output in a message: its texts joined, and the tools that it calls; what it thinks is left out.
+
+    A message that stopped without either is an empty answer.
 
     Raises:
         Malformed: if it is no message, or is empty without having stopped.
@@ -169,6 +148,7 @@ def read_message(answer: Mapping[str, Any]) -> Output:
     reason = answer.get("stop_reason")
     return Output(
         text="".join(text for text in texts if isinstance(text, str)),
+        calls=calls_in(cast(object, content)),
         finish=_FINISHES.get(reason, "stop") if isinstance(reason, str) else "stop",
         tokens_in=_tokens_in(answer),
         tokens_out=count(answer, "usage", "output_tokens"),

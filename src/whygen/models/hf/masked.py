@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from whygen.models.hf.model import batch_for, positions, quiet
-from whygen.models.hf.tokens import Refused
+from whygen.models.turns import Refused
 from whygen.types import Failure, JsonValue, Limits, Output, Request
 
 FILLERS = 64

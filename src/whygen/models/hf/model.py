@@ -22,7 +22,8 @@ from transformers.utils import logging
 
 from whygen.errors import DataError
 from whygen.models.hf.steps import NoiseSource, NoisyEmbeddings, Sampler, StopStrings, asked_noise, refuse_others
-from whygen.models.hf.tokens import Continuation, Refused, Tokens
+from whygen.models.hf.tokens import Continuation, Tokens
+from whygen.models.turns import Refused
 from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings, TokenScore, canonical_json
 
 _SCORED_AT_ONCE = 2**27

@@ -15,9 +15,9 @@ import torch
 
 from whygen.errors import DataError, UsageError
 from whygen.models.hf.model import quiet
-from whygen.models.hf.tokens import Refused
 from whygen.models.one_by_one import OneByOne, out_of_memory, seeded
 from whygen.models.returned import medium_of
+from whygen.models.turns import Refused
 from whygen.types import Failure, JsonValue, Output, Request, Settings, digest
 
 MOST_NEW_TOKENS = 30_000

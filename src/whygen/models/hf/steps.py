@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor, StoppingCriteria
 
-from whygen.models.hf.tokens import Refused, Tokens
+from whygen.models.hf.tokens import Tokens
+from whygen.models.turns import Refused
 from whygen.types import JsonValue
 
 NOISE = "embedding_noise"

@@ -7,20 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from whygen.errors import UsageError
-from whygen.types import Chat, Edit, Failure, Request
-
-
-class Refused(Exception):  # noqa: N818 - not an error of ours: an answer to one request
-    """A request that cannot be served, and the `Failure` that says why."""
-
-    def __init__(self, message: str, advice: str) -> None:
-        super().__init__(message)
-        self.failure = Failure(kind="permanent", message=message, advice=advice)
-
-    def beforehand(self) -> UsageError:
-        """The same, where it is said before anything is asked."""
-        return UsageError(self.failure.sentence)
+from whygen.models.turns import Refused
+from whygen.types import Chat, Edit, Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from whygen.models.protocols import Model, ModelOptions, Provider
 from whygen.remote import find_service
 
 OWN = "https://api.openai.com/v1"
-ENDPOINTS = ("chat", "completions", "images", "chat-images")
+ENDPOINTS = ("chat", "responses", "completions", "images", "chat-images")
 
 
 def open_openai(name: str, options: ModelOptions, *, service: str = "openai") -> Model:

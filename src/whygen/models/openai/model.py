@@ -14,7 +14,9 @@ from whygen.models.batches import Batches
 from whygen.models.openai.batches import OpenAIBatches
 from whygen.models.openai.client import TIMEOUT, failure_of, open_client
 from whygen.models.openai.pictures import ChatPictures, ServerPictures
+from whygen.models.openai.responses import RESPONSES, read_response, respond, response_body
 from whygen.models.openai.text import chat, chat_body, complete, completion_body, read_chat, read_completion, score
+from whygen.models.turns import Refused
 from whygen.remote import Answer, Service, answer_each
 from whygen.types import Edit, Failure, JsonValue, Limits, OutputKind, Request
 
@@ -31,7 +33,7 @@ class Endpoint:
     """What an endpoint is asked with, and how its answers are read.
 
     Attributes:
-        name: ``chat``, ``completions``, ``images`` or ``chat-images``.
+        name: ``chat``, ``responses``, ``completions``, ``images`` or ``chat-images``.
         path: as batches name it.
         one: asks for one answer.
         edit: the same for an `Edit`.
@@ -98,15 +100,33 @@ class RemoteModel:
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
         return self._each(requests, self._answer)
 
+    def check(self, request: Request) -> None:
+        """Say before anything is sent that the protocol has no place for a part of the prompt.
+
+        Raises:
+            UsageError: naming the part.
+        """
+        if self.output_kind == "text" and not isinstance(request.prompt, Edit):
+            try:
+                self._endpoint.body(self._name, request)
+            except Refused as refused:
+                raise refused.beforehand() from None
+
     def _answer(self, request: Request) -> Answer:
         one = self._endpoint.edit if isinstance(request.prompt, Edit) else self._endpoint.one
-        return one(self._client, self._name, request)
+        try:
+            return one(self._client, self._name, request)
+        except Refused as refused:
+            return refused.failure
 
     def _body(self, request: Request) -> Mapping[str, JsonValue] | Failure:
         if isinstance(request.prompt, Edit) and self._endpoint.edit != self._endpoint.one:
             advice = "Leave batch out: the same pictures are then changed one by one."
             return Failure(kind="permanent", message="a batch takes no picture that is to be changed", advice=advice)
-        return self._endpoint.body(self._name, request)
+        try:
+            return self._endpoint.body(self._name, request)
+        except Refused as refused:
+            return refused.failure
 
     def _each(self, requests: Sequence[Request], one: Callable[[Request], Answer]) -> list[Answer]:
         return answer_each(requests, one, service=self._service, failure_of=failure_of)
@@ -135,8 +155,11 @@ def endpoint_for(name: str, service: Service, *, timeout: float) -> Endpoint:
     if name == "chat-images":
         by_chat = ChatPictures(service, timeout=timeout)
         return Endpoint(name, _CHAT, by_chat.ask, by_chat.ask, by_chat.body, by_chat.read)
+    if name == "responses":
+        return Endpoint(name, RESPONSES, respond, edit, response_body, _reading(read_response))
     length = "max_completion_tokens" if service.place.startswith(_OWN_HOST) else "max_tokens"
-    one, body = partial(chat, length=length), partial(chat_body, length=length)
+    how = {"length": length, "own": service.name == "openai"}
+    one, body = partial(chat, **how), partial(chat_body, **how)
     return Endpoint(name, _CHAT, one, edit, body, _reading(read_chat))
 
 
@@ -145,7 +168,7 @@ def _reading(read: Callable[..., Answer]) -> Callable[[Mapping[str, Any], JsonVa
 
 
 def make_model(service: Service, name: str, *, endpoint: str, timeout: float | None = None) -> RemoteModel:
-    """The model for an endpoint: ``chat``, ``completions``, ``images`` or ``chat-images``."""
+    """The model for an endpoint: ``chat``, ``responses``, ``completions``, ``images`` or ``chat-images``."""
     made = CompletionsModel if endpoint == "completions" else RemoteModel
     found = endpoint_for(endpoint, service, timeout=timeout or TIMEOUT)
     return made(service, name, endpoint=found, timeout=timeout)

@@ -22,7 +22,8 @@ from PIL import Image, UnidentifiedImageError
 
 from whygen.errors import DataError
 from whygen.media import pictures
-from whygen.models.openai.text import finish_of, is_filtered, messages
+from whygen.models.openai.text import finish_of, is_filtered
+from whygen.models.openai.turns import messages
 from whygen.remote import Answer, Malformed, Service, Unacceptable, dig, document, refuse_error, usage, with_extra
 from whygen.remote.addresses import fetch
 from whygen.remote.jobs import finished, goes_on

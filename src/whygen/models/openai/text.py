@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import openai
 
+from whygen.models.openai.turns import calls_in, messages, tools
 from whygen.remote import Answer, Malformed, dig, document, refuse_error, told, told_name, usage, with_extra
-from whygen.types import (
-    Chat,
-    Edit,
-    Failure,
-    FinishReason,
-    JsonValue,
-    Message,
-    Output,
-    Picture,
-    Prompt,
-    Request,
-    TokenScore,
-)
+from whygen.types import Failure, FinishReason, JsonValue, Output, Request, TokenScore
 
 SEED_BITS = 31
 """Some servers keep a seed in 32 bits, and JSON in others has no more than 53."""
@@ -36,7 +24,7 @@ MOST_LOGPROBS = 100_000
 """Tokens whose log-probabilities are kept."""
 
 
-def chat(client: openai.OpenAI, name: str, request: Request, *, length: str) -> Output:
+def chat(client: openai.OpenAI, name: str, request: Request, *, length: str, own: bool = False) -> Output:
     """Ask for one answer.
 
     Args:
@@ -44,17 +32,22 @@ def chat(client: openai.OpenAI, name: str, request: Request, *, length: str) -> 
         name: of the model.
         request: a text, sent as the user's message, or a chat.
         length: what this server calls the limit of the answer: ``max_tokens`` or ``max_completion_tokens``.
+        own: whether it is OpenAI's own, which takes no tools but functions and custom ones.
+
+    Raises:
+        Refused: if the protocol has no place for a part of the prompt.
     """
-    body = parameters(request, length=length)
+    body = {**tools(request.prompt, own=own), **parameters(request, length=length)}
     raw = client.chat.completions.with_raw_response.create(
         model=name, messages=cast(Any, messages(request.prompt)), extra_body=body
     )
     return read_chat(document(raw.content), seed=body.get("seed"))
 
 
-def chat_body(name: str, request: Request, *, length: str) -> dict[str, JsonValue]:
+def chat_body(name: str, request: Request, *, length: str, own: bool = False) -> dict[str, JsonValue]:
     """The same as `chat` asks with, for a batch."""
-    return {"model": name, "messages": messages(request.prompt), **parameters(request, length=length)}
+    called = tools(request.prompt, own=own)
+    return {"model": name, "messages": messages(request.prompt), **called, **parameters(request, length=length)}
 
 
 def parameters(request: Request, *, length: str) -> dict[str, JsonValue]:
@@ -73,26 +66,6 @@ def parameters(request: Request, *, length: str) -> dict[str, JsonValue]:
 def seed_of(request: Request) -> int:
     """The request's own seed, in as many bits as every server takes."""
     return request.sampling_seed >> (63 - SEED_BITS)
-
-
-def messages(prompt: Prompt) -> list[dict[str, JsonValue]]:
-    """A prompt as the protocol's messages."""
-    if isinstance(prompt, Edit):
-        raise TypeError("an edit is no chat")
-    turns = prompt.messages if isinstance(prompt, Chat) else (Message("user", prompt),)
-    return [{"role": turn.role, "content": _content(turn)} for turn in turns]
-
-
-def _content(turn: Message) -> JsonValue:
-    if not turn.images:
-        return turn.text
-    images: list[JsonValue] = [{"type": "image_url", "image_url": {"url": data_url(each)}} for each in turn.images]
-    return [{"type": "text", "text": turn.text}, *images]
-
-
-def data_url(picture: Picture) -> str:
-    """A picture as a ``data:`` URL."""
-    return f"data:{picture.media_type};base64,{base64.b64encode(picture.data).decode()}"
 
 
 def read_chat(answer: Mapping[str, Any], *, seed: JsonValue = None) -> Output:
@@ -115,6 +88,7 @@ def read_chat(answer: Mapping[str, Any], *, seed: JsonValue = None) -> Output:
     read, written = usage(answer)
     return Output(
         text=cast(str, refusal) if refused else _text(text),
+        calls=calls_in(dig(choice, "message")),
         finish="refused" if refused else finish_of(choice),
         tokens_in=read,
         tokens_out=written,
