@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from whygen.prompt.forecast import forecast as forecast
     from whygen.prompt.many import explain_targets as explain_targets
     from whygen.prompt.options import PromptOptions as PromptOptions
+    from whygen.records import Call as Call
     from whygen.results import AnchorExplanation as AnchorExplanation
     from whygen.results import PromptExplanation as PromptExplanation
     from whygen.results import load as load
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AnchorExplanation",
     "AnchorOptions",
+    "Call",
     "Chat",
     "Edit",
     "Forecast",
@@ -51,6 +53,7 @@ __all__ = [
 _PLACES = {
     "AnchorExplanation": "results",
     "AnchorOptions": "anchors.options",
+    "Call": "records",
     "Chat": "types",
     "Edit": "types",
     "Forecast": "prompt.forecast",

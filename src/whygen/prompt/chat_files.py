@@ -1,33 +1,28 @@
 """A chat read from JSON: ``[{"role": "user", "content": "What is this?", "images": ["photo.png"]}, ...]``.
 
-Chats as services take them are read too: content in parts (texts, and images as data addresses), and the role
-``developer``, which is sent as ``system``.
+Chats as services take them are read too: content in parts (texts, and images as data addresses), calls of tools and
+what these gave back, and the role ``developer``, which is sent as ``system``. What a program kept is read by
+`whygen.records`, which leaves out what cannot be sent and says so; a person is told to mend it.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from whygen.errors import DataError, MissingError
-from whygen.prompt.units.checks import ROLES, bad_role, check_source
+from whygen.prompt.units.checks import bad_role, check_source
+from whygen.records.fields import Field, kind_of
+from whygen.records.notices import Notices
+from whygen.records.openai_chat import ROLES, read_message, read_tools, waiting_in
+from whygen.records.parts import MAX_IMAGE_BYTES, picture_of_base64, picture_of_bytes
 from whygen.safe import read_json
 from whygen.texts import read_text_file
 from whygen.types import Chat, Message, Picture
 
 MAX_CHAT_BYTES = 4 * 2**20
-MAX_IMAGE_BYTES = 20 * 2**20
-
-_SIGNATURES: tuple[tuple[bytes, int, bytes, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", 0, b"", "image/png"),
-    (b"\xff\xd8\xff", 0, b"", "image/jpeg"),
-    (b"GIF8", 0, b"", "image/gif"),
-    (b"RIFF", 8, b"WEBP", "image/webp"),
-)
-"""How a file begins, what stands at an offset in it, and what it is then; the name of a file proves nothing."""
-
 _FORM = 'Give a list such as [{"role": "user", "content": "Hello"}].'
 
 
@@ -48,79 +43,74 @@ def read_chat(path: Path | str) -> Chat:
 
 
 def chat_from_json(value: object, *, folder: Path | None = None) -> Chat:
-    """A chat from a list of ``{"role", "content"}``, with optional ``images`` (paths).
+    """A chat from a list of messages as services take them, with optional ``images`` (paths).
 
     Args:
-        value: what was read from JSON.
+        value: what was read from JSON: the list, or an object that holds it as ``messages``, with ``tools`` beside it.
         folder: where images are looked up; the working directory if it is left out.
 
     Raises:
         MissingError: if an image is not there.
         DataError: naming the message that cannot be used.
     """
-    if not isinstance(value, list):
-        raise DataError(f"A chat is a list of messages, and this is {_kind(value)}. {_FORM}")
-    turns = cast("list[object]", value)
-    chat = Chat(tuple(_message(turn, number, folder or Path()) for number, turn in enumerate(turns, start=1)))
+    whole: Mapping[str, object] = {}
+    if isinstance(value, dict) and "messages" in value:
+        whole = cast("Mapping[str, object]", value)
+    given: object = whole["messages"] if whole else cast("object", value)
+    if not isinstance(given, list):
+        raise DataError(f"A chat is a list of messages, and this is {kind_of(given)}. {_FORM}")
+    if unknown := sorted(set(whole) - {"messages", "tools"}):
+        raise DataError(f"The chat holds {unknown[0]!r} beside its messages: only tools are known there.")
+    turns: list[Message] = []
+    for number, turn in enumerate(cast("list[object]", given), start=1):
+        turns.append(_message(turn, f"Message {number} of the chat", turns, folder or Path()))
+    chat = Chat(tuple(turns), tuple(read_tools(Field(whole, "", "The chat"))))
     check_source(chat)
     return chat
 
 
-def _message(value: object, number: int, folder: Path) -> Message:
-    where = f"Message {number} of the chat"
+def _message(value: object, where: str, before: Sequence[Message], folder: Path) -> Message:
     if not isinstance(value, dict):
-        raise DataError(f"{where} is {_kind(value)}. {_FORM}")
+        raise DataError(f"{where} is {kind_of(value)}. {_FORM}")
     turn = cast("dict[str, object]", value)
-    _refuse_other_fields(turn, where)
-    role = "system" if turn.get("role") == "developer" else turn.get("role")
+    role = turn.get("role")
     if not isinstance(role, str):
         raise DataError(f"{where} has {'no role' if role is None else 'a role that is no text'}. {_FORM}")
-    if role not in ROLES or role == "tool":
+    if role not in ROLES:
         raise bad_role(where, role)
-    text, shown = _content(turn.get("content"), where)
-    return Message(role, text, (*shown, *_images(turn.get("images", []), where, folder)))
+    for name in sorted(name for name in set(turn) - _KNOWN if turn[name] not in (None, [])):
+        raise DataError(f"{where} has {name!r}: only {', '.join(sorted(_KNOWN))} are known.")
+    if role not in {"tool", "function"} and turn.get("tool_call_id"):
+        raise DataError(f"{where} has the role {role!r} and a tool_call_id: what a tool gave back has the role 'tool'.")
+    field, notices = Field(turn, "", where), Notices()
+    for part in field["content"] if field["content"].is_list else ():
+        _check_part(part.value, where)
+    read = read_message(field, notices, waiting_in(before))
+    images = _images(turn.get("images", []), where, folder)
+    if read.parts:
+        return replace(read, parts=(*read.parts, *images))
+    return replace(read, images=images)
 
 
-def _refuse_other_fields(turn: Mapping[str, object], where: str) -> None:
-    """Refuse what cannot be sent, in words; a field that is null or empty asks for nothing."""
-    unknown = sorted(name for name in set(turn) - {"role", "content", "images"} if turn[name] not in (None, []))
-    if {"tool_calls", "function_call"} & set(unknown):
+_KNOWN = frozenset({"role", "content", "images", "tool_calls", "tool_call_id", "function_call", "refusal"})
+
+
+def _check_part(part: object, where: str) -> None:
+    """Refuse a part that has no place in a chat that a person writes; a record is read as it is, with a notice."""
+    if not isinstance(part, dict):
+        raise DataError(f"{where} has a content that is no text: {kind_of(part)} stands in it. {_FORM}")
+    fields = cast("Mapping[str, object]", part)
+    if fields.get("type") in {"image_url", "input_image", "image"}:
+        _check_image(fields, where)
+    elif fields.get("type") not in {"text", "input_text", "output_text", "refusal"}:
         raise DataError(
-            f"{where} holds {unknown[0]!r}, and calls of tools cannot be sent yet: write what was called into its "
-            "content, such as 'I call search(\"fox\")', or leave the message out."
+            f"{where} has a part of the type {fields.get('type')!r}: parts of the types text and image_url are "
+            "known. Leave it out, or say in words what it holds."
         )
-    if "tool_call_id" in unknown:
-        raise bad_role(where, "tool")
-    if unknown:
-        raise DataError(f"{where} has {unknown[0]!r}: only role, content and images are known.")
 
 
-def _content(content: object, where: str) -> tuple[str, tuple[Picture, ...]]:
-    """The text and the images of a content, whole or in parts."""
-    if isinstance(content, str):
-        return content, ()
-    if not isinstance(content, list):
-        raise DataError(f"{where} has {'no content' if content is None else 'a content that is no text'}. {_FORM}")
-    texts: list[str] = []
-    images: list[Picture] = []
-    for part in cast("list[object]", content):
-        if not isinstance(part, dict):
-            raise DataError(f"{where} has a content that is no text: {_kind(part)} stands in it. {_FORM}")
-        fields = cast("Mapping[str, object]", part)
-        if fields.get("type") in {"text", "input_text"} and isinstance(fields.get("text"), str):
-            texts.append(cast("str", fields["text"]))
-        elif fields.get("type") in {"image_url", "input_image", "image"}:
-            images.append(_sent_image(fields, where))
-        else:
-            raise DataError(
-                f"{where} has a part of the type {fields.get('type')!r}: parts of the types text and image_url are "
-                "known. Leave it out, or say in words what it holds."
-            )
-    return "\n".join(texts), tuple(images)
-
-
-def _sent_image(part: Mapping[str, object], where: str) -> Picture:
-    """The image of a part: a data address (OpenAI's form), or base64 (Anthropic's)."""
+def _check_image(part: Mapping[str, object], where: str) -> None:
+    """Refuse the image of a part that is no data address (OpenAI's form) or base64 (Anthropic's) of one."""
     given = part.get("image_url") or part.get("source")
     fields = cast("Mapping[str, object]", given) if isinstance(given, dict) else {"url": given}
     data, address = fields.get("data"), str(fields.get("url"))
@@ -131,11 +121,7 @@ def _sent_image(part: Mapping[str, object], where: str) -> Picture:
             f"{where} names an image by the address {address[:80]!r}, and nothing is fetched. Save it beside the chat "
             'file and give it as "images": ["photo.png"].'
         )
-    try:
-        read = base64.b64decode(str(data), validate=True)
-    except ValueError:
-        raise DataError(f"{where} holds an image that is not base64.") from None
-    return _picture(read, f"{where}: an image in it")
+    picture_of_base64(str(data), f"{where}: an image in it")
 
 
 def _images(value: object, where: str, folder: Path) -> tuple[Picture, ...]:
@@ -146,14 +132,9 @@ def _images(value: object, where: str, folder: Path) -> tuple[Picture, ...]:
 
 
 def _image(file: Path, where: str) -> Picture:
-    return _picture(_bytes(file, MAX_IMAGE_BYTES, f"{where}: the image {str(file)!r}"), f"{where}: {str(file)!r}")
-
-
-def _picture(data: bytes, what: str) -> Picture:
-    for begins, offset, holds, media_type in _SIGNATURES:
-        if data.startswith(begins) and data[offset:].startswith(holds):
-            return Picture(data, media_type)
-    raise DataError(f"{what} is no PNG, JPEG, GIF or WebP image. Convert it to one of these.")
+    return picture_of_bytes(
+        _bytes(file, MAX_IMAGE_BYTES, f"{where}: the image {str(file)!r}"), f"{where}: {str(file)!r}"
+    )
 
 
 def _bytes(file: Path, most: int, what: str) -> bytes:
@@ -164,8 +145,3 @@ def _bytes(file: Path, most: int, what: str) -> bytes:
     if len(data) > most:
         raise DataError(f"{what} is over {most // 2**20} MiB. Give a smaller one.")
     return data
-
-
-def _kind(value: object) -> str:
-    names: Mapping[type, str] = {dict: "an object", str: "a text", type(None): "null", bool: "a truth value"}
-    return names.get(type(value), "a number")

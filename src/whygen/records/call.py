@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from whygen._arguments import check_fields, told
 from whygen.types import Chat, Output, Settings
@@ -17,7 +18,8 @@ class Call:
         chat: the conversation, with the tools that could be called.
         model: the URI of the model that was asked, such as ``openai/gpt-4o``; empty where the record names none.
         base_url: where it was asked, if that is told and is not the provider's own address.
-        settings: temperature, length and whatever else was sent, in the protocol's own words (``extra``).
+        settings: temperature, length and whatever else was sent, in the protocol's own words (``extra``). What the
+            record did not name stands there as None: it is not sent.
         answer: what came back; None where the record holds the request alone.
         protocol: whose words ``settings.extra`` are: ``openai``, ``responses`` or ``anthropic``.
         notices: what of the record was left out or changed, as pairs of a code and a text.
@@ -26,7 +28,7 @@ class Call:
 
     chat: Chat
     model: str = ""
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     settings: Settings = field(default_factory=Settings)
     answer: Output | None = None
     protocol: str = "openai"
@@ -35,3 +37,19 @@ class Call:
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    @classmethod
+    def read(cls, path: Path | str, pick: int | str | None = None) -> Call:
+        """A call from a file that some tool kept it in; the format is told by what the file holds.
+
+        Args:
+            path: of the file.
+            pick: which call, where the file holds several: its number from 1 on, its id, or ``last``.
+
+        Raises:
+            MissingError: if the file, or a package that reads it, is not there.
+            DataError: naming the field that cannot be used; or that there are several calls, and how to pick one.
+        """
+        from whygen.records.reading import read_call
+
+        return read_call(path, pick)

@@ -10,7 +10,7 @@ import pytest
 
 from whygen.errors import DataError, MissingError
 from whygen.prompt.chat_files import MAX_CHAT_BYTES, MAX_IMAGE_BYTES, chat_from_json, read_chat
-from whygen.types import Chat, Message, Picture
+from whygen.types import Chat, Message, Picture, Tool, ToolCall
 
 PNG = b"\x89PNG\r\n\x1a\nrest"
 
@@ -36,18 +36,19 @@ def test_a_chat_is_read_with_its_images(tmp_path: Path) -> None:
         (3.5, "this is a number"),
         ([], "has no message"),
         (["hello"], "Message 1 of the chat is a text"),
-        ([{"role": "user"}], "Message 1 of the chat has no content"),
+        ([{"role": "user"}], "Message 1 of the chat: content is missing, and a text"),
         ([{"content": "x"}], "has no role"),
         ([{"role": "user", "content": ["x"]}], "a content that is no text"),
-        ([{"role": "user", "content": "x"}, {"role": "tool", "content": "x"}], "Message 2 .* has the role 'tool'"),
+        ([{"role": "user", "content": "x"}, {"role": "tool", "content": "x"}], "Message 2 .*: tool_call_id is missing"),
         ([{"role": "ai", "content": "x"}], "That is the role 'assistant' here"),
-        ([{"role": "tool", "content": "x"}], "give it as a user message"),
-        ([{"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}], "calls of tools cannot be sent yet"),
-        ([{"role": "user", "content": "x", "tool_call_id": "1"}], "give it as a user message"),
+        ([{"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}], r"tool_calls\[0\].name is missing"),
+        ([{"role": "user", "content": "x", "tool_call_id": "1"}], "has the role 'user' and a tool_call_id"),
+        ({"messages": [{"role": "user", "content": "x"}], "model": "y"}, "holds 'model' beside its messages"),
+        ({"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function"}]}, r"tools\[0\].name is miss"),
         ([{"role": "user", "content": [{"type": "input_audio"}]}], "a part of the type 'input_audio'"),
         ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.b/c"}}]}], "nothing is"),
         ([{"role": "user", "content": [{"type": "image_url", "image_url": "data:image/png;base64,@"}]}], "not base64"),
-        ([{"role": "user", "content": "x", "name": "y"}], "only role, content and images are known"),
+        ([{"role": "user", "content": "x", "name": "y"}], "only content, function_call, images, .* are known"),
         ([{"role": "user", "content": "x", "images": "a.png"}], "images is a list of paths"),
         ([{"role": "user", "content": "x", "images": [3]}], "images is a list of paths"),
         ([{"role": "user", "content": "\ud800"}], "not valid Unicode"),
@@ -93,8 +94,26 @@ def test_chats_as_services_take_them_are_read() -> None:
         ]},
     ]  # fmt: skip
     picture = Picture(PNG, "image/png")
-    user = Message("user", "What is this?\nBe sure.", (picture, picture))
+    user = Message("user", "", (), ("What is this?", picture, picture, "Be sure."))
     assert chat_from_json(turns) == Chat((Message("system", "Be brief."), user))
+
+
+def test_calls_of_tools_and_what_they_gave_back_are_read(tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(PNG)
+    turns = [
+        {"role": "user", "content": "Weather in Bonn?"},
+        {"role": "assistant", "content": None, "tool_calls": [
+            {"id": "a", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bonn"}'}},
+        ]},
+        {"role": "tool", "tool_call_id": "a", "content": "Rain", "images": ["photo.png"]},
+    ]  # fmt: skip
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+    called = Message("assistant", "", calls=(ToolCall("weather", '{"city": "Bonn"}', "a"),))
+    result = Message("tool", "Rain", (Picture(PNG, "image/png"),), answers="a")
+    assert chat_from_json(turns, folder=tmp_path) == Chat((Message("user", "Weather in Bonn?"), called, result))
+    read = chat_from_json({"messages": turns, "tools": tools}, folder=tmp_path)
+    assert read.tools == (Tool("weather", "", {"type": "object"}),)
+    assert read.messages[1].calls[0].id == "a"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "utf-32"])

@@ -1,0 +1,66 @@
+"""What of a record is left out or changed, said once for each kind, with how often and where first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from whygen.records.fields import Field
+
+_COUNTED = {
+    "reasoning": "Reasoning of the model was left out ({n}, first at {where}): it tells what the model had read, so "
+    "that a piece taken out would still be known. The model thinks anew at every call.",
+    "image-link": "{n} of its images are links (first at {where}). They are sent as they are, and the provider fetches "
+    "them; nothing is fetched here, so that such an image is a unit as a whole and has no regions.",
+    "image-missing": "The data of {n} images is not in the record (first at {where}): whatever kept it shortened or "
+    "masked them. The model is asked without them; all else is explained.",
+    "image-detail": "How closely {n} images were to be looked at (detail, first at {where}) is not sent: the provider "
+    "chooses.",
+    "file-link": "{n} files are named by an id or a link alone (first at {where}). They are sent so, and only the "
+    "account that holds them can ask; their text cannot be explained.",
+    "name": "The names of {n} speakers (name, first at {where}) are not sent.",
+    "tool-error": "The mark that a tool had failed (is_error, {n}, first at {where}) is not sent; its text is.",
+    "tool-id": "{n} results of tools do not say which call they answer (first at {where}): they were given to the "
+    "calls before them, in order.",
+    "unknown-part": "{n} parts of a kind that is not known (first at {where}) are sent as they are, and cannot be "
+    "explained inside.",
+    "lost-part": "{n} parts that only their own service can read again (first at {where}) were left out.",
+    "half-character": "{n} texts held half of a character (first at {where}), cut by whatever kept them: U+FFFD stands "
+    "there now.",
+    "key": "What looks like a key or a password was taken out of {n} texts (first at {where}), and [key] stands there: "
+    "the model is sent that, and nothing of it is saved.",
+    "several-answers": "The call asked for several answers (n, {n}): one is asked for here, and the first is shown.",
+    "earlier-turns": "Earlier turns are kept by the provider ({where}) and not in the record. They are sent by that "
+    "id as long as the provider knows it, and cannot be explained.",
+    "cut-value": "{n} texts end where the exporter cut them (first at {where}): raise its limit, such as "
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT; what is there is explained.",
+}  # fmt: skip
+
+
+@dataclass
+class Notices:
+    """Collects them while a record is read."""
+
+    _counted: dict[str, tuple[int, str]] = field(default_factory=dict[str, "tuple[int, str]"])
+    _said: dict[str, str] = field(default_factory=dict[str, str])
+
+    def count(self, code: str, where: Field) -> None:
+        """One more of a kind."""
+        times, first = self._counted.get(code, (0, where.place))
+        self._counted[code] = (times + 1, first)
+
+    def say(self, code: str, text: str) -> None:
+        """A notice of its own words; the first of a code stays."""
+        self._said.setdefault(code, text)
+
+    def __contains__(self, code: str) -> bool:
+        return code in self._counted or code in self._said
+
+    def where(self, code: str) -> str:
+        """Where the first of a kind was; empty where there was none."""
+        return self._counted.get(code, (0, ""))[1]
+
+    @property
+    def all(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of a code and a text."""
+        counted = {code: _COUNTED[code].format(n=n, where=where) for code, (n, where) in self._counted.items()}
+        return tuple({**counted, **self._said}.items())

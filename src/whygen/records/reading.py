@@ -1,0 +1,160 @@
+"""Which calls a file holds, and which of them is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from whygen._arguments import typed
+from whygen.errors import DataError
+from whygen.records import wire
+from whygen.records.call import Call
+from whygen.records.fields import Field
+from whygen.records.files import load
+from whygen.records.notices import Notices
+from whygen.records.scrubbing import scrubbed
+
+SHOWN = 5
+"""Calls that an error lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A call in a file, before it is read.
+
+    Attributes:
+        number: its place in the file, from 1 on.
+        id: by which it can be picked; empty where the record has none.
+        time: when it was sent, as the record writes it.
+        model: that was asked, as the record calls it.
+        run: of which it is a step, where the record tells.
+        origin: where it stands, for people.
+    """
+
+    number: int
+    id: str = ""
+    time: str = ""
+    model: str = ""
+    run: str = ""
+    origin: str = ""
+    _read: Callable[[], Call] = field(repr=False, compare=False)
+
+    def call(self) -> Call:
+        """The call.
+
+        Raises:
+            DataError: naming the field that cannot be used.
+        """
+        return self._read()
+
+
+class Format(NamedTuple):
+    """A format.
+
+    Attributes:
+        name: for people.
+        matches: whether a value is of it.
+        calls: the calls in all values of a file that are of it.
+    """
+
+    name: str
+    matches: Callable[[Field], bool]
+    calls: Callable[[Sequence[Field]], Iterable[wire.Kept]]
+
+
+def _wire_calls(items: Sequence[Field]) -> Iterable[wire.Kept]:
+    return map(wire.kept_in, items)
+
+
+FORMATS: tuple[Format, ...] = (Format("a request as it was sent", wire.matches, _wire_calls),)
+"""What can be read; the first that matches a value reads it."""
+
+
+@typed()
+def read_calls(path: Path | str) -> list[Recorded]:
+    """The calls that a file holds, in their order.
+
+    Raises:
+        MissingError: if the file is not there.
+        DataError: if it holds no call that could be read; says what it holds.
+    """
+    file = Path(path)
+    items = load(file)
+    groups: dict[str, tuple[Format, list[Field]]] = {}
+    for item in _each(items.found):
+        form = next((form for form in FORMATS if form.matches(item)), None)
+        if form is not None:
+            groups.setdefault(form.name, (form, []))[1].append(item)
+    kept = [each for form, group in groups.values() for each in form.calls(group)]
+    if not kept:
+        wire.kept_in(items.found[0])  # says what is missing
+    return [_recorded(each, number, items.cut) for number, each in enumerate(kept, start=1)]
+
+
+def _each(items: Iterable[Field]) -> Iterable[Field]:
+    """The values of a file; of a list of records each one, while a list of messages is one chat."""
+    for item in items:
+        if item.is_list and not wire.matches(item):
+            for number, each in enumerate(item, start=1):
+                yield Field(each.value, "", f"{item.source}, item {number}")
+        else:
+            yield item
+
+
+def _recorded(kept: wire.Kept, number: int, cut: str) -> Recorded:
+    source = kept.sent.body.source
+
+    def read() -> Call:
+        notices = Notices()
+        if cut:
+            notices.say("cut-file", cut)
+        clean = replace(
+            kept.sent, body=scrubbed(kept.sent.body, notices), response=scrubbed(kept.sent.response, notices)
+        )
+        call = clean.call(notices)
+        return replace(call, notices=notices.all, origin=source)
+
+    model = kept.sent.body["model"].name() or kept.sent.name
+    return Recorded(number=number, id=kept.id, time=kept.time, model=model, run=kept.run, origin=source, _read=read)
+
+
+def read_call(path: Path | str, pick: int | str | None = None) -> Call:
+    """The call of a file, or the one that was picked; see `Call.read`."""
+    return picked(read_calls(path), pick, Path(path).name).call()
+
+
+def picked(calls: Sequence[Recorded], pick: int | str | None, name: str) -> Recorded:
+    """The call that is meant.
+
+    Raises:
+        DataError: if several are there and none was picked, or there is no such call; says how to pick.
+    """
+    if pick is None:
+        if len(calls) == 1:
+            return calls[0]
+        raise DataError(f"{name!r} holds {len(calls):,} calls, and one is explained. {_how(calls)}")
+    if pick == "last":
+        return calls[-1]
+    named = [each for each in calls if each.id and each.id == str(pick)] if isinstance(pick, str) else []
+    if len(named) > 1:
+        numbers = ", ".join(str(each.number) for each in named[:SHOWN])
+        raise DataError(f"{len(named)} calls of {name!r} have the id {pick!r}: pick one by its number ({numbers}).")
+    if named:
+        return named[0]
+    number = int(pick) if isinstance(pick, int) or (pick.strip().isdecimal() and pick.isascii()) else None
+    if number is not None and 1 <= number <= len(calls):
+        return calls[number - 1]
+    raise DataError(f"{name!r} holds no call {pick!r}: it has {len(calls):,}. {_how(calls)}")
+
+
+def _how(calls: Sequence[Recorded]) -> str:
+    shown = "; ".join(_line(each) for each in calls[:SHOWN])
+    more = f"; and {len(calls) - SHOWN:,} more" if len(calls) > SHOWN else ""
+    return f"Pick it by number, id or 'last' (--pick 3, --pick ID, --pick last): {shown}{more}."
+
+
+def _line(call: Recorded) -> str:
+    about = ", ".join(each for each in (call.id and f"id {call.id[:60]}", call.model[:60], call.time[:40]) if each)
+    return f"{call.number} ({about})" if about else str(call.number)

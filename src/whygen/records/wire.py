@@ -1,0 +1,253 @@
+"""A call as it went over the wire: which protocol it speaks, and what around it is only the way that it was kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import NamedTuple
+
+from whygen.errors import DataError
+from whygen.records import anthropic, openai_chat
+from whygen.records.call import Call
+from whygen.records.fields import Field
+from whygen.records.makers import maker_of
+from whygen.records.notices import Notices
+from whygen.types import Chat, Output
+
+PROTOCOLS: Mapping[str, ModuleType] = {"openai": openai_chat, "anthropic": anthropic}
+"""The readers, by the protocol that they read: ``read_request`` and ``read_answer``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What went over the wire, without what was around it.
+
+    Attributes:
+        body: of the request.
+        response: its body; without a value where it was not kept.
+        url: that was asked; empty where it is not told.
+        provider: as the record calls it.
+        name: of the model, where the record tells it beside the request.
+    """
+
+    body: Field
+    response: Field
+    url: str = ""
+    provider: str = ""
+    name: str = ""
+
+    def call(self, notices: Notices) -> Call:
+        """The call.
+
+        Raises:
+            DataError: naming the field that cannot be used.
+        """
+        protocol = protocol_of(self)
+        reader = PROTOCOLS[protocol]
+        chat, settings = reader.read_request(self.body, notices)
+        answer = reader.read_answer(self.response, notices) if self.response.there else None
+        if answer is None:
+            chat, answer = _answered(chat, protocol, notices)
+        name = self.body["model"].name() or self.name or self.response["model"].name()
+        maker = maker_of(name, notices, protocol=protocol, url=self.url, provider=self.provider)
+        _missing(chat, answer, notices)
+        return Call(
+            chat=chat, model=maker.uri, base_url=maker.base_url, settings=settings, answer=answer, protocol=protocol
+        )
+
+
+def _answered(chat: Chat, protocol: str, notices: Notices) -> tuple[Chat, Output | None]:
+    """A conversation that was kept after its answer: its last turn is that answer, not something that was sent.
+
+    Anthropic's models go on with an assistant's turn that is sent; no such turn calls a tool.
+    """
+    last = chat.messages[-1] if chat.messages else None
+    if (
+        last is None
+        or last.role != "assistant"
+        or len(chat.messages) < 2
+        or (protocol == "anthropic" and not last.calls)
+    ):
+        return chat, None
+    notices.say("answer-inside", "The record ends with the assistant's own turn: it was taken as the answer.")
+    return replace(chat, messages=chat.messages[:-1]), Output(text=last.text, calls=last.calls)
+
+
+def _missing(chat: Chat, answer: Output | None, notices: Notices) -> None:
+    """Say where tools were called and the record holds no definition of one."""
+    called = [
+        *(call.name for turn in chat.messages for call in turn.calls),
+        *(c.name for c in (answer or Output()).calls),
+    ]
+    known = {tool.name for tool in chat.tools}
+    lacking = sorted(set(called) - known)
+    if lacking and not chat.tools:
+        notices.say(
+            "no-tools",
+            f"The record holds calls of tools ({', '.join(lacking[:5])}) and no definition of any: the model is asked "
+            "without tools and can call none. Give a record with its tools to explain which tool is called; texts and "
+            "refusals can be explained.",
+        )
+    elif lacking:
+        notices.say(
+            "lacking-tools",
+            f"The record holds calls of {', '.join(lacking[:5])}, which its tools do not define: those can be called, "
+            "these cannot be called again.",
+        )
+
+
+def protocol_of(sent: Sent) -> str:
+    """Whose words a request is in: by its address, then by what only one protocol has."""
+    path = sent.url.partition("?")[0].rstrip("/")
+    if path.endswith("/chat/completions"):
+        return "openai"
+    if path.endswith("/messages"):
+        return "anthropic"
+    body = sent.body
+    if body["contents"].is_list:
+        raise body["contents"].wrong(
+            "nothing", advice="This is Gemini's own protocol, which is not read: record the call through its "
+            "OpenAI-compatible address, or export it as OpenTelemetry spans."
+        )  # fmt: skip
+    if sent.response["type"].value == "message" or any(found(body) for found in _ANTHROPIC_MARKS):
+        return "anthropic"
+    return "openai"
+
+
+_ANTHROPIC_BLOCKS = frozenset({"tool_use", "tool_result", "document", "thinking", "redacted_thinking", "search_result"})
+_CLAUDE = re.compile(r"claude-|(?:[a-z]+\.)?anthropic\.claude")
+
+
+def _has_blocks(body: Field) -> bool:
+    turns = [turn for turn in body["messages"] if turn["content"].is_list] if body["messages"].is_list else []
+    return any(
+        part["type"].value in _ANTHROPIC_BLOCKS or (part["type"].value == "image" and part["source"].is_object)
+        for turn in turns
+        for part in turn["content"]
+    )
+
+
+_ANTHROPIC_MARKS: tuple[Callable[[Field], bool], ...] = (
+    lambda body: bool(body.keys() & {"anthropic_version", "stop_sequences", "system"}),
+    lambda body: any(tool["input_schema"].there for tool in body["tools"]) if body["tools"].is_list else False,
+    _has_blocks,
+    lambda body: bool(_CLAUDE.match(body["model"].name())),
+)
+"""What only Anthropic's requests have."""
+
+
+class Kept(NamedTuple):
+    """A call in what kept it.
+
+    Attributes:
+        sent: what went over the wire.
+        id: by which it can be picked.
+        time: when it was sent, as the record writes it.
+        run: of which it is a step.
+    """
+
+    sent: Sent
+    id: str = ""
+    time: str = ""
+    run: str = ""
+
+
+_REQUESTS = ("request", "request_body", "req", "params", "body", "input_request")
+_RESPONSES = ("response", "response_body", "resp", "output")
+_IDS = ("id", "call_id", "custom_id", "request_id", "requestId", "uuid", "trace_id")
+_TIMES = (
+    "time",
+    "timestamp",
+    "created_at",
+    "started_at",
+    "start_time",
+    "startTime",
+    "startedDateTime",
+    "ts",
+    "created",
+)
+_RUNS = ("run_id", "trace_id", "session_id", "conversation_id", "thread_id", "run", "session")
+
+
+def matches(item: Field) -> bool:
+    """Whether this is a request, or a request in a wrapper."""
+    return _is_chat(item) or _is_body(item) or any(_is_body(_body(item[name])) for name in _REQUESTS)
+
+
+def kept_in(item: Field) -> Kept:
+    """The call in one record.
+
+    Raises:
+        DataError: if there is none; says which forms are known.
+    """
+    nothing = Field(None, "response", item.source)
+    told = _About(item)
+    if _is_chat(item):
+        return Kept(Sent(body=Field({"messages": item.value}, "", item.source), response=nothing))
+    if _is_body(item):
+        response = item.first(*_RESPONSES) if not item["input"].there else nothing
+        return told.kept(Sent(body=item, response=_payload(response), name=item["model"].name()))
+    for name in _REQUESTS:
+        request = item[name]
+        body = _body(request)
+        if _is_body(body):
+            url = request["url"].name() or request["path"].name() or item["url"].name()
+            sent = Sent(
+                body=body, response=_payload(item.first(*_RESPONSES)), url=url,
+                provider=item.first("provider", "custom_llm_provider").name(), name=item["model"].name(),
+            )  # fmt: skip
+            return told.kept(sent)
+    raise DataError(
+        f"{item.source} holds no call of a model: neither messages (OpenAI Chat Completions, Anthropic Messages) nor "
+        "input (OpenAI Responses) stands in it, nor in its request. The forms that are read: docs/why.md."
+    )
+
+
+class _About(NamedTuple):
+    """What a record tells beside the call."""
+
+    item: Field
+
+    def kept(self, sent: Sent) -> Kept:
+        item = self.item
+        answered = sent.response["id"].name()
+        return Kept(
+            sent,
+            id=item.first(*_IDS).name() or answered,
+            time=item.first(*_TIMES).name() or sent.response.first("created", "created_at").name(),
+            run=item.first(*_RUNS).name(),
+        )
+
+
+def _is_chat(item: Field) -> bool:
+    """Whether this is a list of messages and nothing else."""
+    return item.is_list and bool(item.value) and all(each.is_object and each["role"].is_text for each in item)
+
+
+def _is_body(found: Field) -> bool:
+    return found.is_object and (
+        _is_chat(found["messages"])
+        or found["messages"].is_list
+        or (found["input"].there and found["model"].is_text)
+        or (found["contents"].is_list and found["generationConfig"].there)
+    )
+
+
+def _body(request: Field) -> Field:
+    """What was sent, where a record holds the whole HTTP request."""
+    return _payload(request)
+
+
+def _payload(found: Field) -> Field:
+    """The body in what was kept of a request or of a response: as JSON, or as the text of it."""
+    found = found.parsed()
+    for name in ("body", "json", "content", "data", "postData", "text"):
+        inside = found[name]
+        if name == "postData":
+            inside = inside["text"]
+        if found.keys() & {"status", "status_code", "statusCode", "headers", "method", "url"} and inside.there:
+            deeper = inside["text"] if inside.is_object and inside["mimeType"].there else inside
+            return deeper.parsed()
+    return found

@@ -1,0 +1,280 @@
+"""Calls as they went over the wire: what the official clients sent is read back whole, and no key with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.records.conversation import (
+    ASKED,
+    MAIL,
+    PARAMETERS,
+    READ,
+    SYSTEM,
+    anthropic_answer,
+    anthropic_request,
+    openai_answer,
+    openai_request,
+    picture,
+)  # fmt: skip
+
+from whygen.errors import DataError, MissingError
+from whygen.records import Call, read_calls
+from whygen.records.parts import picture_of_base64
+from whygen.types import Block, Message, Tool, ToolCall
+
+SAMPLES = Path(__file__).parent / "samples"
+SENT = '{"to": "eve@example.net", "body": "The budget."}'
+RED = picture_of_base64(picture(), "it")
+
+
+def read(tmp_path: Path, value: object, pick: int | str | None = None) -> Call:
+    """A call from a file that holds this JSON, or these lines of it."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    (tmp_path / "record.json").write_text(text, encoding="utf-8")
+    return Call.read(tmp_path / "record.json", pick)
+
+
+def codes(call: Call) -> list[str]:
+    return [code for code, _ in call.notices]
+
+
+def test_what_openais_client_sent_is_read_back() -> None:
+    call = Call.read(SAMPLES / "openai_chat.json")
+    assert call.chat.messages == (
+        Message("system", SYSTEM),
+        Message("user", "", (), (ASKED, RED)),
+        Message("assistant", "", (), (), (ToolCall("read_mail", '{"number": 1}', "call_1"),)),
+        Message("tool", MAIL, (), (), (), "call_1"),
+    )
+    assert call.chat.messages[2].calls[0].id == "call_1"  # which is no part of what is compared
+    assert call.chat.tools == (
+        Tool("read_mail", "Reads a mail.", READ),
+        Tool("send_email", "Sends a mail.", PARAMETERS, {"strict": False}),
+    )
+    assert (call.model, call.base_url, call.protocol) == ("openai/gpt-4o-mini", "http://127.0.0.1:8000/v1", "openai")
+    settings = call.settings
+    assert (settings.temperature, settings.max_tokens, settings.stop, settings.seed) == (0.2, 300, ("END",), 7)
+    assert settings.extra == {
+        "max_completion_tokens": 300, "max_tokens": None, "seed": 7, "response_format": {"type": "text"},
+    }  # fmt: skip
+    assert call.answer is not None
+    assert (call.answer.text, call.answer.calls) == ("", (ToolCall("send_email", SENT),))
+    assert (call.answer.tokens_in, call.answer.tokens_out) == (120, 20)
+    assert call.notices == ()
+
+
+def test_what_anthropics_client_sent_is_read_back() -> None:
+    call = Call.read(SAMPLES / "anthropic.json")
+    system, user, said, result, more = call.chat.messages
+    assert (system.text, user.text) == (SYSTEM, f"Budget: 5\n{ASKED}")
+    document = user.parts[0]
+    assert isinstance(document, Block)
+    assert document.saying("x").raw["title"] == "budget.txt"
+    assert user.images == (RED,)
+    assert (said.text, said.calls) == ("I look.", (ToolCall("read_mail", '{"number": 1}'),))
+    assert (result.role, result.text, result.answers) == ("tool", MAIL, "toolu_1")
+    assert more == Message("user", "", (), ("Go on.",))
+    assert call.chat.tools[1] == Tool("send_email", "Sends a mail.", PARAMETERS)
+    assert (call.model, call.base_url) == ("anthropic/claude-opus-5", "http://127.0.0.1:8000")
+    assert call.settings.max_tokens == 1024
+    assert call.settings.temperature == 1.0
+    assert call.settings.extra["thinking"] is None
+    assert call.settings.extra["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
+    assert call.answer is not None
+    assert call.answer.text == "I send it."
+    assert call.answer.calls[0].values == {"to": "eve@example.net", "body": "The budget."}
+    assert call.answer.tokens_in == 120
+    assert codes(call) == ["reasoning", "thinking-off"]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.glob("*.json")))
+def test_no_key_and_no_name_of_a_person_is_in_what_is_read(name: str) -> None:
+    for recorded in read_calls(SAMPLES / name):
+        held = repr(recorded.call()) + json.dumps(recorded.call().chat.to_json())
+        assert "not-a-real-key" not in held
+        assert "ann-4711" not in held
+
+
+def test_a_request_alone_has_no_answer(tmp_path: Path) -> None:
+    call = read(tmp_path, openai_request())
+    assert call.answer is None
+    assert (call.model, call.base_url) == ("openai/gpt-4o-mini", None)
+    assert read(tmp_path, anthropic_request()).protocol == "anthropic"
+
+
+@pytest.mark.parametrize("names", [("request", "response"), ("request_body", "response_body"), ("params", "output")])
+def test_requests_are_found_in_the_wrappers_of_proxies(tmp_path: Path, names: tuple[str, str]) -> None:
+    plain = read(tmp_path, {names[0]: openai_request(), names[1]: openai_answer()})
+    texts = read(tmp_path, {names[0]: json.dumps(openai_request()), names[1]: json.dumps(openai_answer())})
+    assert plain.chat == texts.chat
+    assert plain.answer == texts.answer
+    assert plain.answer is not None
+    assert plain.answer.calls[0].name == "send_email"
+
+
+def lines(*ids: str) -> str:
+    """A log of calls, one a line; the nth says n."""
+    request: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "?"}]}
+    made: list[str] = []
+    for number, name in enumerate(ids, start=1):
+        request["messages"][0]["content"] = f"question {number}"
+        made.append(json.dumps({"id": name, "time": f"2026-11-0{number}", "request": request}))
+    return "\n".join(made)
+
+
+@pytest.mark.parametrize(
+    ("pick", "said"),
+    [(1, "question 1"), ("2", "question 2"), ("last", "question 3"), ("b", "question 2"), (3, "question 3")],
+)
+def test_one_of_several_calls_is_picked(tmp_path: Path, pick: int | str, said: str) -> None:
+    assert read(tmp_path, lines("a", "b", "c"), pick).chat.messages[0].text == said
+    whole = [json.loads(line) for line in lines("a", "b", "c").split("\n")]
+    assert read(tmp_path, whole, pick).chat.messages[0].text == said
+
+
+def test_an_id_that_looks_like_a_number_is_an_id(tmp_path: Path) -> None:
+    assert read(tmp_path, lines("3", "2", "1"), "1").chat.messages[0].text == "question 3"
+    assert read(tmp_path, lines("3", "2", "1"), 1).chat.messages[0].text == "question 1"
+
+
+@pytest.mark.parametrize("pick", [None, 0, 4, "d", "-1"])
+def test_who_picks_no_call_is_told_how(tmp_path: Path, pick: int | str | None) -> None:
+    with pytest.raises(DataError, match=r"3.*--pick last\): 1 \(id a, gpt-4o, 2026-11-01\); 2 \(id b"):
+        read(tmp_path, lines("a", "b", "c"), pick)
+
+
+def test_several_calls_of_one_id_are_told_apart_by_number(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"2 calls of 'record.json' have the id 'a': pick one by its number \(1, 3\)"):
+        read(tmp_path, lines("a", "b", "a"), "a")
+
+
+def test_calls_are_listed_without_being_read(tmp_path: Path) -> None:
+    broken = json.dumps({"id": "d", "request": {"model": "x", "messages": [{"role": "user"}]}})
+    (tmp_path / "log.jsonl").write_text(f"{lines('a', 'b', 'c')}\n{broken}\n", encoding="utf-8")
+    found = read_calls(tmp_path / "log.jsonl")
+    assert [(each.number, each.id, each.model) for each in found][2:] == [(3, "c", "gpt-4o"), (4, "d", "x")]
+    with pytest.raises(DataError, match=r"'log.jsonl', line 4: request.messages\[0\].content is missing"):
+        found[3].call()
+
+
+def test_of_a_file_that_was_cut_short_it_is_said_how_far_it_can_be_read(tmp_path: Path) -> None:
+    text = lines("a", "b", "c")
+    assert "'record.json', line 3 is cut short after" in dict(read(tmp_path, text[:-9], 2).notices)["cut-file"]
+    whole = json.dumps({"request": openai_request()})
+    with pytest.raises(DataError, match=r"cut short.*inside request.messages\[1\].content"):
+        read(tmp_path, whole[: whole.index("Do it if")])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is empty"),
+        ("hello", "is no JSON: it begins with 'hello'"),
+        ('{"a": 1,, "b": 2}', "is no JSON from line 1, column 9 on"),
+        ('{"a": 1}', "holds no call of a model"),
+        ("[" * 200 + "]" * 200, "nested deeper than"),
+        ('{"messages": [{"role": "user", "content": "x"}], "temperature": NaN}', "temperature is nan"),
+        ('{"messages": [{"role": "robot", "content": "x"}]}', r"messages\[0\].role is a text, and one of system"),
+        ('{"messages": [{"role": "user", "content": 3}]}', r"messages\[0\].content is a number, and a list"),
+        ('{"messages": [{"role": "user", "content": [{"type": "text"}]}]}', r"content\[0\].text is missing"),
+        ('{"messages": [{"role": "user", "content": "x"}], "temperature": "hot"}', "temperature is a text, and a num"),
+        ('{"model": "gemini", "contents": [], "generationConfig": {}}', "Gemini's own protocol"),
+    ],
+)
+def test_what_is_no_record_is_refused_by_its_field(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        read(tmp_path, text)
+    with pytest.raises(MissingError, match="is not there"):
+        Call.read(tmp_path / "none.json")
+
+
+def test_keys_in_a_record_are_taken_out_and_said(tmp_path: Path) -> None:
+    request = openai_request()
+    request["messages"][3]["content"] = "token sk-abcdef0123456789, https://ann:secret@example.org/?api_key=12345678"
+    call = read(tmp_path, request)
+    assert call.chat.messages[3].text == "token [key], https://example.org/?api_key=[key]"
+    assert dict(call.notices)["key"].startswith("What looks like a key or a password was taken out of 1 texts")
+
+
+def test_images_that_are_links_or_were_masked_are_told_apart(tmp_path: Path) -> None:
+    request = openai_request()
+    link = {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "high"}}
+    masked = {"type": "image_url", "image_url": {"url": "__REDACTED__"}}
+    request["messages"][1]["content"] = [{"type": "text", "text": "See"}, link, masked]
+    call = read(tmp_path, request)
+    assert call.chat.messages[1].parts == ("See", Block(link, "openai"))
+    assert sorted(codes(call)) == ["image-detail", "image-link", "image-missing"]
+
+
+def test_calls_of_tools_without_their_definitions_are_said(tmp_path: Path) -> None:
+    request = openai_request()
+    del request["tools"]
+    assert "read_mail" in dict(read(tmp_path, request).notices)["no-tools"]
+
+
+def test_a_conversation_that_ends_with_the_answer_is_taken_apart(tmp_path: Path) -> None:
+    turns = [*openai_request()["messages"], openai_answer()["choices"][0]["message"]]
+    call = read(tmp_path, turns)
+    assert len(call.chat.messages) == 4
+    assert call.answer is not None
+    assert call.answer.calls == (ToolCall("send_email", SENT),)
+    assert set(codes(call)) == {"answer-inside", "no-tools", "no-model"}
+
+
+def test_an_assistants_turn_that_anthropics_models_go_on_with_is_sent(tmp_path: Path) -> None:
+    request = anthropic_request()
+    request["messages"] = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "{"}]
+    assert len(read(tmp_path, request).chat.messages) == 3
+
+
+def test_refusals_are_answers(tmp_path: Path) -> None:
+    answer = openai_answer()
+    answer["choices"][0] = {"finish_reason": "stop", "message": {"role": "assistant", "refusal": "No."}}
+    call = read(tmp_path, {"request": openai_request(), "response": answer})
+    assert call.answer is not None
+    assert (call.answer.text, call.answer.finish) == ("No.", "refused")
+    declined = {**anthropic_answer(), "stop_reason": "refusal", "content": [{"type": "text", "text": "No."}]}
+    call = read(tmp_path, {"request": anthropic_request(), "response": declined})
+    assert call.answer is not None
+    assert (call.answer.text, call.answer.finish) == ("No.", "refused")
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "uri", "base"),
+    [
+        ("https://api.openai.com/v1/chat/completions", "gpt-4o", "openai/gpt-4o", None),
+        ("https://api.groq.com/openai/v1/chat/completions", "llama-3", "groq/llama-3", None),
+        ("https://openrouter.ai/api/v1/chat/completions", "anthropic/claude", "openrouter/anthropic/claude", None),
+        ("http://u:p@10.0.0.5:4000/v1/chat/completions?key=x", "q", "openai/q", "http://10.0.0.5:4000/v1"),
+        ("https://a.openai.azure.com/openai/deployments/mine/chat/completions?api-version=1", "gpt-4o", "openai/mine",
+         "https://a.openai.azure.com/openai/v1"),
+        ("", "gpt-4o", "openai/gpt-4o", None),
+        ("", "qwen2.5", "", None),
+        ("", "gpt-oss-20b", "", None),
+        ("/v1/chat/completions", "qwen2.5", "", None),
+    ],
+)  # fmt: skip
+def test_a_model_goes_to_who_was_asked_and_to_nobody_else(
+    tmp_path: Path, url: str, name: str, uri: str, base: str | None
+) -> None:
+    call = read(tmp_path, {"request": {"url": url, "method": "POST", "body": {**openai_request(), "model": name}}})
+    assert (call.model, call.base_url) == (uri, base)
+    assert ("unknown-provider" in codes(call)) == (uri == "")
+
+
+def test_old_functions_are_tools(tmp_path: Path) -> None:
+    call = read(tmp_path, {
+        "model": "gpt-4", "functions": [{"name": "f", "parameters": READ}], "function_call": {"name": "f"},
+        "messages": [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
+            {"role": "function", "name": "f", "content": "1"},
+        ],
+    })  # fmt: skip
+    assert call.chat.tools == (Tool("f", "", READ),)
+    assert call.chat.tool_choice == "f"
+    assert call.chat.messages[1].calls[0].id == call.chat.messages[2].answers == "f"
+    assert call.settings.extra == {"max_tokens": None, "max_completion_tokens": None, "temperature": None, "seed": None}
