@@ -33,9 +33,17 @@ PROMPTS = [f"story number {number}" for number in range(12)]
 PROVIDERS = ["openai", "anthropic"]
 
 
-def remote(server: FaultServer, provider: str = "openai", **options: object) -> Model:
+SHORT, LONG = 0.3, 20.0
+"""Seconds of silence that a client bears: the short for servers that hang, the long where a busy machine would too."""
+
+
+def remote(server: FaultServer, provider: str = "openai", *, timeout: float = LONG) -> Model:
     address = server.url if provider == "openai" else server.root
-    return load_model(f"{provider}/test", ModelOptions(base_url=address, timeout=0.3, **options))
+    return load_model(f"{provider}/test", ModelOptions(base_url=address, timeout=timeout))
+
+
+def borne(fault: str) -> float:
+    return SHORT if fault in {"hang", "half"} else LONG
 
 
 def asked(model: Model, prompts: list[str], *, attempts: int, store: Store | None = None) -> list[Output | Failure]:
@@ -49,7 +57,7 @@ def asked(model: Model, prompts: list[str], *, attempts: int, store: Store | Non
 @pytest.mark.parametrize("fault", PASSING)
 def test_what_passes_costs_no_answer(fault: str, rate: float, provider: str) -> None:
     with FaultServer(mixed({fault: rate}, seed=3)) as server:
-        answers = asked(remote(server, provider), PROMPTS, attempts=14)
+        answers = asked(remote(server, provider, timeout=borne(fault)), PROMPTS, attempts=14)
     texts = [answer.text for answer in answers if isinstance(answer, Output)]
     assert texts == [f"You said: {prompt}" for prompt in PROMPTS], answers
     assert len(server.received) == len(PROMPTS) + server.actions[fault]
@@ -60,7 +68,7 @@ def test_what_passes_costs_no_answer(fault: str, rate: float, provider: str) -> 
 @pytest.mark.parametrize("fault", [fault for fault in PASSING if fault != "429-ms"])
 def test_what_never_passes_is_a_clear_failure_after_the_last_attempt(fault: str, provider: str) -> None:
     with FaultServer(fault) as server:
-        answers = asked(remote(server, provider), PROMPTS[:2], attempts=3)
+        answers = asked(remote(server, provider, timeout=borne(fault)), PROMPTS[:2], attempts=3)
         address = server.root
     assert len(server.received) == 6
     for answer in answers:
