@@ -133,7 +133,7 @@ class Matches:
 def repeated(samples: Prepared) -> Matches:
     """Exact copies within a set: every sample that was there before, and the first one that it equals."""
     seen: dict[bytes, int] = {}
-    firsts = np.array([seen.setdefault(key, row) for row, key in enumerate(_fingerprints(samples))], dtype=np.int64)
+    firsts = np.array([seen.setdefault(key, row) for row, key in enumerate(fingerprints(samples))], dtype=np.int64)
     rows = np.flatnonzero(firsts != np.arange(len(firsts))).astype(np.int64)
     return Matches(rows, firsts[rows], len(samples))
 
@@ -141,9 +141,9 @@ def repeated(samples: Prepared) -> Matches:
 def shared(samples: Prepared, others: Prepared) -> Matches:
     """Samples that are, exactly, among the others, each with the first one that it equals."""
     known: dict[bytes, int] = {}
-    for row, key in enumerate(_fingerprints(others)):
+    for row, key in enumerate(fingerprints(others)):
         known.setdefault(key, row)
-    found = np.array([known.get(key, -1) for key in _fingerprints(samples)], dtype=np.int64)
+    found = np.array([known.get(key, -1) for key in fingerprints(samples)], dtype=np.int64)
     rows = np.flatnonzero(found >= 0).astype(np.int64)
     return Matches(rows, found[rows], len(samples))
 
@@ -157,7 +157,8 @@ def may_coincide(samples: Prepared) -> bool:
     return math.log2(levels) * math.prod(samples.shape) < BY_CHANCE_BITS
 
 
-def _fingerprints(samples: Prepared) -> Iterator[bytes]:
+def fingerprints(samples: Prepared) -> Iterator[bytes]:
+    """One for each sample, equal for exact copies in whatever type, layout or range."""
     for _, part in samples.batches(BLOCK):
         rows = part.reshape(len(part), -1)
         levels, on_levels = _grey_levels(rows, samples.value_range)

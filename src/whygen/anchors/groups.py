@@ -9,7 +9,7 @@ not like it (decision 13).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
@@ -150,7 +150,7 @@ def group(
     counted = np.arange(len(codes), dtype=np.int64) if distinct is None else distinct
     flips = np.zeros(len(codes))
     for _ in range(replicates):
-        flips += _another_run(draws, calibration, kinds, rng) != codes
+        flips += another_run(draws, calibration, kinds, rng) != codes
     return Grouping(
         codes=codes,
         high=high,
@@ -162,8 +162,8 @@ def group(
     )
 
 
-def _another_run(draws: Criteria, calibration: Calibration, kinds: Sequence[Kind], rng: np.random.Generator) -> Codes:
-    """Codes with other posterior draws and another calibration; the draws are those of anchors and reference alike."""
+def another_run(draws: Criteria, calibration: Calibration, kinds: Sequence[Kind], rng: np.random.Generator) -> Codes:
+    """Codes ``(n,)`` with other posterior draws and another calibration; anchors and reference share the draws."""
     values, basis = averaged(draws), averaged(calibration.basis)
     if len(draws) > 1 and len(calibration.basis) == len(draws):
         rows = rng.integers(len(draws), size=len(draws))
@@ -195,7 +195,7 @@ def _shares(
     redrawn = _counts_redrawn(values, calibration, kinds, rng)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     calibrated = np.quantile(redrawn / len(codes), tails, axis=0)
-    low, high = _both_errors(redrawn, len(codes), tails, rng, spanned=_jumps(calibration))
+    low, high = _both_errors(redrawn, len(codes), tails, rng, spanned=jumps(calibration))
     shares = list[GroupShare]()
     for place, name in enumerate(GROUPS):
         count, share = int(counts[place]), float(counts[place] / len(codes))
@@ -233,12 +233,13 @@ def share_of(
         count = int((marked & (codes == 0)).sum())
         return count / n, *wilson(count, n)
     redrawn = _counts_redrawn(some, calibration, kinds, rng)[:, :1]
-    low, high = _both_errors(redrawn, n, (0.025, 0.975), rng, spanned=_jumps(calibration))
+    low, high = _both_errors(redrawn, n, (0.025, 0.975), rng, spanned=jumps(calibration))
     share = float((assign(calibration.high(some), kinds=kinds, below=calibration.below(some)) == 0).sum() / n)
     return share, min(float(low[0]), share), max(float(high[0]), share)
 
 
-def _jumps(calibration: Calibration) -> bool:
+def jumps(calibration: Calibration) -> bool:
+    """Whether a threshold moves from one value of a criterion to the next, and shares jump with it."""
     return calibration.tail is not None and bool(calibration.discrete().any())
 
 
@@ -246,23 +247,34 @@ def _counts_redrawn(
     values: Criteria, calibration: Calibration, kinds: Sequence[Kind], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Anchors in each group by thresholds that the calibration leaves open, ``(SHARE_DRAWS, groups)``."""
+    return np.concatenate([_counts(codes) for codes in codes_redrawn(values, calibration, kinds, rng)])
+
+
+def codes_redrawn(
+    values: Criteria, calibration: Calibration, kinds: Sequence[Kind], rng: np.random.Generator
+) -> Iterator[Codes]:
+    """Groups by thresholds that the calibration leaves open: `SHARE_DRAWS` rows of codes in blocks ``(b, n)``.
+
+    The blocks depend on the shape of the values alone, and two calibrations on the same reference samples whose
+    generators are in the same state weigh these alike.
+    """
     basis = averaged(calibration.basis)
+    size = max(1, MOST_VALUES // values.size)
     if calibration.multiplicity == "benjamini-hochberg":
         below = calibration.below(values)
-        resamples = (basis[rng.integers(len(basis), size=len(basis))] for _ in range(SHARE_DRAWS))
-        codes = (assign(calibration.high_given(values, rows), kinds=kinds, below=below) for rows in resamples)
-        return np.stack([_counts(each) for each in codes])
+        for _ in range(SHARE_DRAWS):
+            rows = basis[rng.integers(len(basis), size=len(basis))]
+            yield assign(calibration.high_given(values, rows), kinds=kinds, below=below)[None]
+        return
     limits, floors = calibration.limits_drawn(basis, rng, replicates=SHARE_DRAWS, another=False)
-    if _jumps(calibration):
+    if jumps(calibration):
         discrete = calibration.discrete()
         limits = _ends(limits, discrete, rng)
         floors = None if floors is None else _ends(floors, discrete, rng)
-    size, parts = max(1, MOST_VALUES // values.size), list[NDArray[np.int64]]()
     for start in range(0, SHARE_DRAWS, size):
         block = slice(start, start + size)
         below = None if floors is None else values < floors[block, None]
-        parts.append(_counts(assign(calibration.within(values, limits[block, None]), kinds=kinds, below=below)))
-    return np.concatenate(parts)
+        yield assign(calibration.within(values, limits[block, None]), kinds=kinds, below=below)
 
 
 def _counts(codes: Codes) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""`whygen compare DIR DIR`: what two saved explanations of a prompt share."""
+"""`whygen compare DIR DIR`: what two saved explanations share, of a prompt or by the same anchors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 from whygen.cli import common
+from whygen.cli.options import option
+from whygen.cli.outermost import say
 from whygen.errors import UsageError
 from whygen.evaluation.compare import Comparison, UnitPair
 from whygen.evaluation.compare import compare as compare_two
-from whygen.report.texts import shorten, visible
-from whygen.results import PromptExplanation, load
+from whygen.report.texts import number, shorten, visible
+from whygen.results import AnchorExplanation, PromptExplanation, load
+from whygen.results.anchors_compared import AnchorComparison, ChangedAnchor
+from whygen.results.anchors_words import percent
+from whygen.results.files import REPORT
+from whygen.results.summary.compared import points
+
+MOST_ROWS = 20
+"""So many changed anchors are listed; all are in the JSON."""
 
 
 def compare(
@@ -22,24 +31,78 @@ def compare(
     second: Annotated[Path, typer.Argument(metavar="DIR", help="Another one.")],
     *,
     strongest: Annotated[int | None, typer.Option(help="How many strongest units are compared as sets.")] = None,
+    out: Annotated[
+        Path | None,
+        option("Where to write", "--out", "-o", help="Of anchors: folder for the comparison and its page."),
+    ] = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
-    """Compare two saved explanations unit by unit."""
+    """Compare two saved explanations: of a prompt unit by unit, or of two models by the same anchors."""
     del debug
-    comparison = compare_two(_prompt_explanation(first), _prompt_explanation(second), strongest=strongest)
+    one, other = load(first), load(second)
+    if isinstance(one, AnchorExplanation) and isinstance(other, AnchorExplanation):
+        if strongest is not None:
+            raise UsageError("--strongest counts units of prompts; a comparison of anchors has none. Leave it out.")
+        _anchors(compare_two(one, other), out=out, as_json=as_json, quiet=quiet)
+        return
+    if isinstance(one, PromptExplanation) and isinstance(other, PromptExplanation):
+        if out is not None:
+            raise UsageError("-o is for comparisons of anchors; those of prompts have no page yet. Take --json > FILE.")
+        comparison = compare_two(one, other, strongest=strongest)
+        if as_json:
+            common.print_json(comparison.to_dict())
+        elif not quiet:
+            _show(comparison)
+        return
+    which, what = (first, second) if isinstance(one, AnchorExplanation) else (second, first)
+    raise UsageError(
+        f"{str(which)!r} explains a model by anchors, and {str(what)!r} a prompt: compare two explanations of one kind."
+    )
+
+
+def _anchors(comparison: AnchorComparison, *, out: Path | None, as_json: bool, quiet: bool) -> None:
+    if out is not None:
+        comparison.save(out)
     if as_json:
         common.print_json(comparison.to_dict())
     elif not quiet:
-        _show(comparison)
+        _show_anchors(comparison)
+        if out is not None:
+            say(f"Report: {out / REPORT}")
 
 
-def _prompt_explanation(place: Path) -> PromptExplanation:
-    explanation = load(place)
-    if not isinstance(explanation, PromptExplanation):
-        raise UsageError(f"{str(place)!r} explains anchors: compare takes two explanations of prompts.")
-    return explanation
+def _show_anchors(comparison: AnchorComparison) -> None:
+    console = common.console_for_output()
+    console.print(Text(visible(comparison.headline), style="bold"))
+    table = Table("group", "first", "second", "difference (points)", "95% interval", box=None)
+    for row in comparison.groups:
+        interval = f"{points(row.low)} to {points(row.high)}"
+        table.add_row(row.group, percent(row.first), percent(row.second), points(row.difference), interval)
+    console.print(table)
+    table = Table("criterion", "first", "second", "difference", "95% interval", box=None)
+    for each in comparison.criteria:
+        figures = [number(value) for value in (each.first, each.second, each.difference)]
+        table.add_row(Text(visible(each.criterion)), *figures, f"{number(each.low)} to {number(each.high)}")
+    console.print(table)
+    if comparison.changed:
+        table = Table("anchor", "change", "groups", "p", box=None)
+        for changed in comparison.changed[:MOST_ROWS]:
+            groups = f"{changed.before} > {changed.after}"
+            table.add_row(Text(visible(_named(changed))), changed.change, groups, f"{changed.p_value:.2g}")
+        console.print(table)
+    if (left := comparison.learned + comparison.forgotten + comparison.moved - MOST_ROWS) > 0:
+        console.print(Text(f"{left:,} more changed; --json lists them, -o DIR shows them.", style="dim"))
+    for name, (one, other) in comparison.settings.items():
+        console.print(Text(f"{name}: {visible(one)} | {visible(other)}"))
+    for note in comparison.notes:
+        console.print(Text(visible(note), style="yellow"))
+
+
+def _named(changed: ChangedAnchor) -> str:
+    name = f"anchor {changed.index}" if changed.name is None else shorten(changed.name, 40)
+    return name if changed.label is None else f"{name}, label {changed.label}"
 
 
 def _show(comparison: Comparison) -> None:

@@ -1,4 +1,6 @@
-"""Two explanations of one prompt beside each other: do they say the same? METHODS A1 (keep), A7 (stability), A8.
+"""Two explanations beside each other: do they say the same? METHODS A1 (keep), A7 (stability), A8.
+
+Of one prompt, here; two by the same anchors are compared by `whygen.anchors.comparing`.
 
 Values are compared only when both measure in one unit; orders always. Two runs of a model that samples have two
 reference answers, and effects against different references differ though the model is the same: both runs are read
@@ -11,17 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import typed
+from whygen.anchors.comparing import compare_anchors
 from whygen.errors import MissingError, UsageError
 from whygen.prompt.offline import read_against
 from whygen.prompt.recipe import opened_target
 from whygen.prompt.saved import recorded, references
 from whygen.prompt.targets import Target
+from whygen.results.anchors import AnchorExplanation
+from whygen.results.anchors_compared import AnchorComparison
 from whygen.results.prompt import PromptExplanation, UnitAttribution
 from whygen.stats.intervals import Error, student_half_width
 from whygen.stats.multiplicity import benjamini_hochberg
@@ -95,21 +100,48 @@ class Comparison:
         return asdict(self)
 
 
-@typed()
+@overload
 def compare(
     first: PromptExplanation, second: PromptExplanation, *, strongest: int | None = None, encoder: object = "auto"
-) -> Comparison:
-    """Compare two explanations unit by unit.
+) -> Comparison: ...
+
+
+@overload
+def compare(first: AnchorExplanation, second: AnchorExplanation) -> AnchorComparison: ...
+
+
+@typed()
+def compare(
+    first: PromptExplanation | AnchorExplanation,
+    second: PromptExplanation | AnchorExplanation,
+    *,
+    strongest: int | None = None,
+    encoder: object = "auto",
+) -> Comparison | AnchorComparison:
+    """Compare two explanations: of one prompt unit by unit, or of two models by the same anchors.
 
     Args:
         first: an explanation.
-        second: another one, of the same prompt or of one that shares units with it.
-        strongest: k of the sets of strongest units; as many as are significant in the first, at least one.
-        encoder: as in `explain_prompt`: reads the answers again where the two references differ.
+        second: another one: of the same prompt, or of one that shares units with it; or by the same anchors.
+        strongest: of prompts: k of the sets of strongest units; as many as are significant in the first, at least one.
+        encoder: of prompts, as in `explain_prompt`: reads the answers again where the two references differ.
 
     Raises:
-        UsageError: if they share no unit.
+        UsageError: if they share no unit, or are by different anchors, criteria or calibrations.
+        MissingError: if explanations by anchors hold no scores.
     """
+    if isinstance(first, AnchorExplanation) and isinstance(second, AnchorExplanation):
+        if strongest is not None:
+            raise UsageError("strongest counts units of prompts; a comparison of anchors has none. Leave it out.")
+        return compare_anchors(first, second)
+    if isinstance(first, AnchorExplanation) or isinstance(second, AnchorExplanation):
+        raise UsageError("One explanation is of a prompt, the other by anchors: compare two of one kind.")
+    return _compare_prompts(first, second, strongest=strongest, encoder=encoder)
+
+
+def _compare_prompts(
+    first: PromptExplanation, second: PromptExplanation, *, strongest: int | None, encoder: object
+) -> Comparison:
     pairs, only_first, only_second = _matched(first.units, second.units)
     if not pairs:
         raise UsageError("The two explanations share no unit: compare explanations of one prompt, in one kind of unit.")

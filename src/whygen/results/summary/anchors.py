@@ -160,12 +160,12 @@ def _item(evidence: AnchorEvidence, index: int, row: int) -> dict[str, Any]:
     return {
         "caption": visible(f"{shorten(name, 40)}{label}"),
         "flip": f"{percent(flips)}{': unsure' if flips > UNSURE else ''}",
-        "png": _png(np.concatenate([one, made, np.abs(one - made)], axis=1)),
+        "png": png(np.concatenate([one, made, np.abs(one - made)], axis=1)),
         "width": 3 * max(SIZE, min(one.shape[1], 160)),
     }
 
 
-def _png(picture: NDArray[np.float32]) -> str:
+def png(picture: NDArray[np.float32]) -> str:
     """A picture ``(height, width, channels)`` between 0 and 1 as a data URI, small ones enlarged without smoothing."""
     pixels = (picture[:, :, :3] * 255).round().astype(np.uint8)
     pixels = pixels[:, :, 0] if pixels.shape[2] != 3 else pixels
