@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from whygen.records import Call as Call
     from whygen.results import AnchorExplanation as AnchorExplanation
     from whygen.results import PromptExplanation as PromptExplanation
+    from whygen.results import TextAnchorExplanation as TextAnchorExplanation
     from whygen.results import load as load
     from whygen.types import Chat as Chat
     from whygen.types import Edit as Edit
@@ -40,6 +41,7 @@ __all__ = [
     "PromptExplanation",
     "PromptOptions",
     "Template",
+    "TextAnchorExplanation",
     "__version__",
     "compare",
     "evaluate",
@@ -61,6 +63,7 @@ _PLACES = {
     "PromptExplanation": "results",
     "PromptOptions": "prompt.options",
     "Template": "types",
+    "TextAnchorExplanation": "results",
     "compare": "evaluation.compare",
     "evaluate": "evaluation.evaluate",
     "explain_anchors": "anchors.explain",

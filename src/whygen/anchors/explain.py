@@ -33,6 +33,8 @@ from whygen.anchors.reading import Phases, Shown, read_scores
 from whygen.anchors.recording import Recorder, identity_of_scores
 from whygen.anchors.scores import foresee, score_samples
 from whygen.anchors.scoring import noise_for, reconstruct
+from whygen.anchors.texts.explain import TextForecast, explain_texts, foresee_texts
+from whygen.anchors.texts.models import reads_texts, require_samples
 from whygen.anchors.work import AnchorForecast, Work
 from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions, open_store
 from whygen.encoders import ImageEncoder, brought_encoder
@@ -42,6 +44,7 @@ from whygen.models.latent.loading import load_latent
 from whygen.models.protocols import ModelOptions
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.prompt import Warned
+from whygen.results.texts import TextAnchorExplanation
 from whygen.types import JsonValue
 
 ROLES = ("held-out", "training")
@@ -55,6 +58,9 @@ def explain_anchors(
     reference: object | None = None,
     reference_role: Literal["held-out", "training"] = "held-out",
     labels: Labels | None = None,
+    twins: object | None = None,
+    baseline: object | None = None,
+    fdr: float = 0.05,
     preset: str | AnchorOptions | None = None,
     encoder: str | ImageEncoder | FeatureEncoder | None = None,
     classifier: Callable[[Floats], Any] | None = None,
@@ -71,19 +77,25 @@ def explain_anchors(
     progress: Progress | None = None,
     run: RunOptions | None = None,
     **choices: Any,
-) -> AnchorExplanation:
+) -> AnchorExplanation | TextAnchorExplanation:
     """Which anchors a generative model knows, how sure each verdict is, and the few that stand for each group.
 
     Options that are left out or None are as the preset says, and without a preset as `AnchorOptions` says.
 
     Args:
-        model: a URI, a torch module, an object with ``encode`` and ``decode``, or a `LatentModel`.
+        model: a URI, a torch module, an object with ``encode`` and ``decode``, or a `LatentModel`; or a language model
+            that gives log-probabilities of a given text (``hf/PATH``, ``openai/NAME`` by completions that echo, an
+            object with ``score``), whose anchors are texts.
         anchors: an array ``(n, ...)``, a path, a data set or loader (of torch, of Hugging Face), a list of pictures, or
-            a `SampleSet` (see `load_samples`).
+            a `SampleSet` (see `load_samples`). Texts: a list, a path, a data set (see `load_texts`).
         reference: real samples that the model has not seen; thresholds rest on them. None: those that the model
             brings, where it brings any (`demo/digits-vae` does).
         reference_role: "training" if the model has seen them after all: the level then holds for such only.
         labels: of the anchors; found in folders and data sets without asking.
+        twins: of texts: how many of each are made by exchanging numbers and names (9), or twins of your own, one or
+            equally many for each text.
+        baseline: a language model that has not seen the texts: a URI or an object.
+        fdr: expected share of false ones among the texts that are called known by heart.
         preset: "pxgen" does what the authors' code does, "pxgen-saturated" with the slip of its loader too; or options
             of your own.
         encoder: features for ``feature-l2`` and for the space: samples as the model takes them to ``(n, dim)``, or an
@@ -111,11 +123,15 @@ def explain_anchors(
         ModelError: if the model returns NaN or an infinite value.
     """
     given: dict[str, Any] = {
-        "reference": reference, "reference_role": reference_role, "labels": labels, "preset": preset,
+        "reference": reference, "reference_role": reference_role, "labels": labels, "preset": preset, "twins": twins,
+        "baseline": baseline, "fdr": fdr,
         "encoder": encoder, "classifier": classifier, "trained": trained, "layout": layout, "size": size, "mode": mode,
         "shape": shape, "value_range": value_range, "scale": scale, "seed": seed, "options": options, "run": run,
         **choices,
     }  # fmt: skip
+    if reads_texts(model):
+        return explain_texts(model, anchors, given, cache=cache, progress=progress)
+    require_samples(given)
     clock = Phases()
     with clock.phase("loading"):
         work, identity = _opened(model, anchors, given)
@@ -132,7 +148,7 @@ def explain_anchors(
 
 def foresee_anchors(
     model: str | object, anchors: object, *, cache: Path | str | None = DEFAULT_STORE, **options: Any
-) -> AnchorForecast:
+) -> AnchorForecast | TextForecast:
     """How much `explain_anchors` would score with these arguments, and how much of that is recorded.
 
     Anchors and reference are read, and the model is tried on a few of them; nothing is scored.
@@ -146,7 +162,11 @@ def foresee_anchors(
         if name not in known:
             raise UnknownNameError("argument of explain_anchors", name, known)
     own = {name: each.default for name, each in known.items() if name not in declared(AnchorChoices)}
-    work, identity = _opened(model, anchors, {**own, **options})
+    given = {**own, **options}
+    if reads_texts(model):
+        return foresee_texts(model, anchors, given, cache=cache)
+    require_samples(given)
+    work, identity = _opened(model, anchors, given)
     with open_store(cache) as store:
         return foresee(work, Recorder(work.subject.model.uri, identity, store))
 

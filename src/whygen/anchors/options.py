@@ -169,6 +169,19 @@ class AnchorArguments(AnchorChoices):
         Option("held-out; or training, if the model has seen the reference after all."),
     ] = "held-out"
     labels: Annotated[Labels | None, Option("Of the anchors: a file with one a line.", panel="What to explain")] = None
+    twins: Annotated[
+        object | None,
+        Option(
+            "Of each text: how many are made, 9; or a file of them.",
+            "A twin is the same text with other numbers and names. Or your own: one, or equally many, for each text.",
+            panel="For experts: the samples",
+        ),
+    ] = None
+    baseline: Annotated[
+        object | None,
+        Option("A language model that has not seen the texts.", panel="For experts: the model"),
+    ] = None
+    fdr: Annotated[float, Option("Expected share of false ones among the texts called known by heart; 0.05.")] = 0.05
     preset: Annotated[
         PresetName | AnchorOptions | None, Option("pxgen, or pxgen-saturated: what the authors' code does.")
     ] = None

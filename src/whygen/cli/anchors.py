@@ -13,6 +13,7 @@ import typer
 import whygen
 from whygen.anchors.explain import foresee_anchors
 from whygen.anchors.options import AnchorArguments
+from whygen.anchors.texts.explain import TextForecast
 from whygen.anchors.work import AnchorForecast
 from whygen.calls import RunOptions
 from whygen.cli import common
@@ -126,10 +127,15 @@ def anchors(
     )  # fmt: skip
 
 
-def show_forecast(forecast: AnchorForecast, *, as_json: bool) -> None:
+def show_forecast(forecast: AnchorForecast | TextForecast, *, as_json: bool) -> None:
     """Print how much would be scored, and how much of that is recorded."""
     if as_json:
         common.print_json(asdict(forecast))
+        return
+    if isinstance(forecast, TextForecast):
+        common.tell(f"{forecast.texts:,} texts; to score with their twins: {forecast.scored:,}")
+        common.tell(f"to continue: {forecast.continued:,}; of all these {forecast.recorded:,} are recorded")
+        common.tell("Nothing was asked.")
         return
     common.tell(f"{forecast.samples:,} samples, {forecast.recorded:,} of them recorded")
     common.tell(f"to encode: {forecast.encoded:,}; to decode: at most {forecast.decoded:,}; cost: none, it runs here")

@@ -23,7 +23,7 @@ from whygen.cli.options import option
 from whygen.cli.outermost import say
 from whygen.errors import DataError, MissingError, StoreError
 from whygen.interrupts import INTERRUPTED
-from whygen.results import AnchorExplanation, PromptExplanation
+from whygen.results import Explanation
 from whygen.results.files import REPORT, save_figures, try_folder
 from whygen.results.summary import print_terminal, write_html
 from whygen.safe import visible
@@ -127,7 +127,7 @@ def print_json(document: Mapping[str, object]) -> None:
     sys.stdout.write(_HIDDEN.sub(lambda found: json.dumps(found[0])[1:-1], text) + "\n")
 
 
-def show(explanation: PromptExplanation | AnchorExplanation, *, out: Path | None, as_json: bool, quiet: bool) -> None:
+def show(explanation: Explanation, *, out: Path | None, as_json: bool, quiet: bool) -> None:
     """Save an explanation with its report, print it, or both: what was asked for.
 
     Raises:
@@ -144,7 +144,7 @@ def show(explanation: PromptExplanation | AnchorExplanation, *, out: Path | None
         raise trouble
 
 
-def _saved(explanation: PromptExplanation | AnchorExplanation, out: Path) -> StoreError | None:
+def _saved(explanation: Explanation, out: Path) -> StoreError | None:
     """Save an explanation with its report, elsewhere or without its evidence if need be; what became of it, if so."""
     try:
         explanation.save(make_folder(out))
@@ -160,7 +160,7 @@ def _saved(explanation: PromptExplanation | AnchorExplanation, out: Path) -> Sto
     return None
 
 
-def _rescued(explanation: PromptExplanation | AnchorExplanation, out: Path) -> str:
+def _rescued(explanation: Explanation, out: Path) -> str:
     """Save an explanation where there is room, whole if possible, and say where: it was paid for."""
     folders = [Path(f"whygen-saved-{time.strftime('%Y%m%d-%H%M%S')}"), Path(gettempdir()) / f"whygen-{token_hex(4)}"]
     ways = ((type(explanation).save, "The explanation is"), (save_figures, "The figures, without the evidence, are"))
@@ -182,7 +182,7 @@ def _reason(error: StoreError) -> str:
 
 
 def explained(
-    explain: Callable[[], PromptExplanation | AnchorExplanation],
+    explain: Callable[[], Explanation],
     *,
     out: Path | None,
     as_json: bool,
@@ -222,9 +222,7 @@ def show_batches(cache: Path | str | None) -> None:
             say(f"The batch {name} goes on at the provider; to end it: whygen batch cancel {name}")
 
 
-def show_partial(
-    explanation: PromptExplanation | AnchorExplanation, *, out: Path | None, as_json: bool, quiet: bool, recorded: bool
-) -> None:
+def show_partial(explanation: Explanation, *, out: Path | None, as_json: bool, quiet: bool, recorded: bool) -> None:
     """Say why a run ended, save what it had, say where, and name the command that goes on."""
     folder = out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}")
     say(explanation.warnings[0].text)

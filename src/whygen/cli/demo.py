@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.rule import Rule
@@ -59,4 +59,5 @@ def _explain_digits(cache: Path | str | None, seed: int, silent: bool) -> Anchor
     from whygen.demo.digits import digits
 
     progress = common.progress_for(silent)
-    return whygen.explain_anchors(DIGITS, digits("anchors"), seed=seed, cache=cache, progress=progress)
+    found = whygen.explain_anchors(DIGITS, digits("anchors"), seed=seed, cache=cache, progress=progress)
+    return cast("AnchorExplanation", found)

@@ -13,7 +13,7 @@ from whygen.cli import common
 from whygen.cli.options import Given, Offers, chosen, with_options
 from whygen.errors import UsageError
 from whygen.prompt.options import READ, PromptOptions
-from whygen.results import AnchorExplanation, PromptExplanation, load
+from whygen.results import AnchorExplanation, PromptExplanation, TextAnchorExplanation, load
 
 OF_PROMPTS = Offers(PromptOptions, READ)
 OF_ANCHORS = Offers(AnchorOptions, but=("draws",))
@@ -38,6 +38,11 @@ def read(
     if trained is not None:
         of_anchors["trained"] = [int(each) if each.isdecimal() else each for each in trained.split(",")]
     explanation = load(directory)
+    if isinstance(explanation, TextAnchorExplanation):
+        raise UsageError(
+            f"{str(directory)!r} explains texts, which are not read again: explain them again with other options. What "
+            "was scored is recorded, and nothing is asked twice."
+        )
     is_prompt = isinstance(explanation, PromptExplanation)
     if strange := of_anchors if is_prompt else of_prompt:
         what = "a prompt" if is_prompt else "anchors"

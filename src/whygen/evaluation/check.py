@@ -33,7 +33,7 @@ from whygen.evaluation.rules import (
     Top,
     read_rule,
 )
-from whygen.results import AnchorExplanation, PromptExplanation, load
+from whygen.results import AnchorExplanation, Explanation, PromptExplanation, TextAnchorExplanation, load
 from whygen.results.files import digest_of
 from whygen.results.prompt import UnitAttribution
 from whygen.results.records import Figure, Record, Text
@@ -64,7 +64,7 @@ class Checked(Record):
 class Judged:
     """What is checked, and the figures that `evaluate` left beside it, if it did."""
 
-    explanation: PromptExplanation | AnchorExplanation
+    explanation: Explanation
     evaluation: Evaluation | None
 
     def prompt(self, rule: str) -> PromptExplanation:
@@ -80,7 +80,7 @@ class Judged:
 
 @typed()
 def check(
-    explanation: PromptExplanation | AnchorExplanation | Path | str,
+    explanation: Explanation | Path | str,
     rules: Sequence[str | Rule],
     *,
     evaluation: Evaluation | None = None,
@@ -247,10 +247,12 @@ def _number(subject: Judged, rule: Rule, form: Number) -> Checked:
 Limits = tuple[float | None, float | None, float | None]
 
 
-def _figures(explanation: PromptExplanation | AnchorExplanation) -> dict[str, Callable[[], Limits]]:
+def _figures(explanation: Explanation) -> dict[str, Callable[[], Limits]]:
     """Figures that an explanation holds itself, with their limits."""
     if isinstance(explanation, AnchorExplanation):
         return {"flip_rate": lambda: (explanation.mean_flip_rate, None, None)}
+    if isinstance(explanation, TextAnchorExplanation):
+        return {}
     return {
         "fidelity": lambda: heldout_r2(explanation),
         "noise_ceiling": lambda: (explanation.fidelity.noise_ceiling, None, None),

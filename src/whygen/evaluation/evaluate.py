@@ -27,7 +27,7 @@ from whygen.evaluation.measures import (
 from whygen.evaluation.result import Evaluation, LeftOut, Measure
 from whygen.models import ModelOptions
 from whygen.prompt.options import EVALUATE, PromptOptions
-from whygen.results import AnchorExplanation, PromptExplanation, load
+from whygen.results import AnchorExplanation, Explanation, PromptExplanation, TextAnchorExplanation, load
 from whygen.results.anchors import SCHEMA as ANCHORS_SCHEMA
 from whygen.results.files import digest_of
 from whygen.results.prompt import SCHEMA, Calls
@@ -48,7 +48,7 @@ ANCHORS: Mapping[str, Callable[[AnchorExplanation, int], list[Measure]]] = ancho
 
 @typed(options=PromptOptions, door=EVALUATE)
 def evaluate(
-    explanation: PromptExplanation | AnchorExplanation | Path | str,
+    explanation: Explanation | Path | str,
     *,
     metrics: str | Sequence[str] = "auto",
     labels: ArrayLike | None = None,
@@ -106,6 +106,11 @@ def evaluate(
         ModelError: if the model does not answer.
     """
     subject = load(explanation) if isinstance(explanation, Path | str) else explanation
+    if isinstance(subject, TextAnchorExplanation):
+        raise UsageError(
+            "This explains texts, which evaluate has no metric of: its shares stand beside their intervals, and "
+            "held-out texts as anchors show what is called known by heart without being so."
+        )
     _check_version(subject)
     _check_numbers(budget, repeats)
     if isinstance(subject, AnchorExplanation):

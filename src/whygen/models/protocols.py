@@ -118,6 +118,15 @@ class Tokenizes(Protocol):
 
 
 @runtime_checkable
+class MarksUnknown(Protocol):
+    """A model whose tokenizer has no token for some texts, and reads one token for all that is unknown."""
+
+    def unknown_tokens(self, text: str) -> int:
+        """How many tokens of a text stand for what the tokenizer does not know."""
+        ...
+
+
+@runtime_checkable
 class ContinuesText(Protocol):
     """A model that knows whether it goes on with a prompt as it is written, rather than answering it as a turn."""
 

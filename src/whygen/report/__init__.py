@@ -12,6 +12,7 @@ from whygen.report.html import html as html
 from whygen.report.html import notebook as notebook
 from whygen.report.terminal import anchors_terminal
 from whygen.report.terminal import terminal as prompt_terminal
+from whygen.report.text_anchors import texts_terminal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,4 +22,5 @@ __all__ = ["html", "notebook", "terminal"]
 
 def terminal(summary: Mapping[str, Any]) -> RenderableType:
     """What a terminal shows of a summary; its ``kind`` names which."""
-    return anchors_terminal(summary) if summary["kind"] == "anchors" else prompt_terminal(summary)
+    drawn = {"anchors": anchors_terminal, "texts": texts_terminal}.get(summary["kind"], prompt_terminal)
+    return drawn(summary)

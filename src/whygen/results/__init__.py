@@ -1,31 +1,36 @@
-"""Results: the two explanations as plain data, saved and loaded.
+"""Results: the explanations as plain data, saved and loaded.
 
-`load` reads either kind; the keys of the JSON say which it is.
+`load` reads every kind; the keys of the JSON say which it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from whygen._arguments import typed
 from whygen.errors import FormatError
 from whygen.results.anchors import AnchorExplanation as AnchorExplanation
 from whygen.results.files import read_document
 from whygen.results.prompt import PromptExplanation as PromptExplanation
+from whygen.results.texts import TextAnchorExplanation as TextAnchorExplanation
 
-__all__ = ["AnchorExplanation", "PromptExplanation", "load"]
+__all__ = ["AnchorExplanation", "Explanation", "PromptExplanation", "TextAnchorExplanation", "load"]
 
-_READERS: Mapping[str, Callable[[Path], PromptExplanation | AnchorExplanation]] = {
+Explanation: TypeAlias = PromptExplanation | AnchorExplanation | TextAnchorExplanation
+
+_READERS: Mapping[str, Callable[[Path], Explanation]] = {
     "units": PromptExplanation.load,
+    "texts": TextAnchorExplanation.load,
     "groups": AnchorExplanation.load,
 }
-"""The key that only this kind of explanation has, and what reads it."""
+"""The key that tells this kind of explanation from those after it, and what reads it."""
 
 
 @typed()
-def load(path: Path | str) -> PromptExplanation | AnchorExplanation:
-    """A saved explanation of either kind, from its folder, or from its JSON file alone (then without evidence).
+def load(path: Path | str) -> Explanation:
+    """A saved explanation of any kind, from its folder, or from its JSON file alone (then without evidence).
 
     Raises:
         MissingError: if there is none.

@@ -34,6 +34,7 @@ from whygen.safe import read_json
 
 if TYPE_CHECKING:
     from whygen.results.anchors import AnchorExplanation
+    from whygen.results.texts import TextAnchorExplanation
 
 DOCUMENT = "explanation.json"
 DETAILS = "details.json"
@@ -75,7 +76,7 @@ def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
     return folder
 
 
-def save_figures(explanation: PromptExplanation | AnchorExplanation, folder: Path) -> Path:
+def save_figures(explanation: PromptExplanation | AnchorExplanation | TextAnchorExplanation, folder: Path) -> Path:
     """Write the contract's document alone, which takes little room: loaded by its path, it has no evidence.
 
     Raises:

@@ -170,6 +170,9 @@ class HfModel:
             raise DataError(f"{self._uri} cannot cut this text into tokens: {error}.") from None
         return [(start, end) for start, end in spans if start < end]
 
+    def unknown_tokens(self, text: str) -> int:
+        return self._tokens.unknown(text)
+
     def noisy_tokens(self, request: Request) -> list[int]:
         """Places of the prompt's tokens that the request's noise reaches; see `AddsNoise`.
 

@@ -126,6 +126,13 @@ class Tokens:
             position = stop
         return Continuation(ids, spans)
 
+    def unknown(self, text: str) -> int:
+        """How many tokens of a text stand for what the tokenizer does not know; 0 where it knows every byte."""
+        token = self.tokenizer.unk_token_id
+        if token is None or token == self.tokenizer.eos_token_id:  # GPT-2 names one that it never reads
+            return 0
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]).count(token)
+
     def text(self, ids: Sequence[int]) -> str:
         """What the tokens say, special ones left out."""
         return self.tokenizer.decode(ids, skip_special_tokens=True)

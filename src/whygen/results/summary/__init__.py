@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from whygen import report
 from whygen._arguments import typed
@@ -16,23 +16,29 @@ from whygen.results.files import write_together
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary.anchors import summarise_anchors
 from whygen.results.summary.prompt import summarise_prompt
+from whygen.results.summary.texts import summarise_texts
+from whygen.results.texts import TextAnchorExplanation
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+Explanation: TypeAlias = PromptExplanation | AnchorExplanation | TextAnchorExplanation
 
 __all__ = ["print_terminal", "summarise", "write_html"]
 
 
 @typed()
-def summarise(explanation: PromptExplanation | AnchorExplanation) -> dict[str, Any]:
+def summarise(explanation: Explanation) -> dict[str, Any]:
     """Everything that a report shows, as JSON; ``kind`` names the page that shows it."""
     if isinstance(explanation, AnchorExplanation):
         return summarise_anchors(explanation)
+    if isinstance(explanation, TextAnchorExplanation):
+        return summarise_texts(explanation)
     return summarise_prompt(explanation)
 
 
 @typed()
-def write_html(explanation: PromptExplanation | AnchorExplanation | Mapping[str, Any], path: Path | str) -> Path:
+def write_html(explanation: Explanation | Mapping[str, Any], path: Path | str) -> Path:
     """Write the report of an explanation, or of its summary, to a file; returns the file.
 
     Raises:
@@ -44,6 +50,6 @@ def write_html(explanation: PromptExplanation | AnchorExplanation | Mapping[str,
     return place
 
 
-def print_terminal(explanation: PromptExplanation | AnchorExplanation, console: Console) -> None:
+def print_terminal(explanation: Explanation, console: Console) -> None:
     """Print the summary of an explanation, as wide as the console is."""
     console.print(report.terminal(summarise(explanation)))

@@ -1,0 +1,283 @@
+"""`explain_anchors` for language models and texts. The steps stand here in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from whygen._arguments import declared, short
+from whygen.anchors.options import AnchorChoices
+from whygen.anchors.texts import reading
+from whygen.anchors.texts.loading import TextAnchor, TextSet, load_texts, load_twins
+from whygen.anchors.texts.measured import Side
+from whygen.anchors.texts.preparing import Ready, plain, prepare
+from whygen.anchors.texts.remarks import overlap, remarks
+from whygen.anchors.texts.scoring import (
+    Asked,
+    Pair,
+    can_continue,
+    continuation_for,
+    continue_texts,
+    needs_heads,
+    request_for,
+    require_scores,
+    score_texts,
+)
+from whygen.anchors.texts.twins import make_twins, name_pool
+from whygen.calls import Interrupted, Progress, Runner, make_runner, open_store
+from whygen.errors import UsageError
+from whygen.models import Model, ModelOptions, load_model
+from whygen.results.prompt import Warned
+from whygen.results.texts import TextAnchorExplanation
+from whygen.types import Request
+from whygen.version import __version__, versions
+
+TWINS = 9
+"""Twins of each text, unless told otherwise: a text beats them all by chance once in ten."""
+MOST_TWINS = 999
+ROLES = ("held-out", "training")
+_OF_SAMPLES = frozenset(declared(AnchorChoices)) - {"alpha"} | {
+    "labels", "preset", "encoder", "classifier", "trained", "layout", "size", "mode", "shape", "value_range", "scale",
+}  # fmt: skip
+"""Options of `explain_anchors` that speak of samples with an encoder and a decoder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextWork:
+    """What is to be scored.
+
+    Attributes:
+        model: that is explained.
+        baseline: that has not seen the texts, or None.
+        heads: whether the first word of a text is given, not scored.
+        anchors: texts and twins.
+        reference: the same of held-out texts, or None.
+        levels: how it is read.
+        twins: how they were made: ``automatic``, ``given`` or ``none``.
+        source: where the anchors are from.
+        seed: of the twins.
+        said: of what was found while reading.
+    """
+
+    model: Model
+    baseline: Model | None
+    heads: bool
+    anchors: Side
+    reference: Side | None
+    levels: reading.Levels
+    twins: str
+    source: str
+    seed: int
+    said: list[Warned] = field(default_factory=list[Warned])
+
+    @property
+    def sides(self) -> list[Side]:
+        return [self.anchors, *([] if self.reference is None else [self.reference])]
+
+    def pairs(self) -> list[Pair]:
+        """Every text and twin, once."""
+        return list(dict.fromkeys(pair for side in self.sides for pair in side.pairs()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextForecast:
+    """What would be asked of the models.
+
+    Attributes:
+        texts: anchors and reference that can be scored.
+        scored: texts and twins whose log-probabilities are asked for, of the model and of the baseline.
+        continued: continuations that are asked for.
+        recorded: of both, those that are recorded already.
+    """
+
+    texts: int
+    scored: int
+    continued: int
+    recorded: int
+
+
+def explain_texts(
+    model: object, anchors: object, given: Mapping[str, Any], *, cache: Path | str | None, progress: Progress | None
+) -> TextAnchorExplanation:
+    """Which texts a language model knows by heart, whose kind it knows, and which it invents or does not know.
+
+    Args:
+        model: a URI or a model that gives log-probabilities of a given text.
+        anchors: texts, as `load_texts` takes them.
+        given: the arguments of `explain_anchors`.
+        cache: where answers are recorded.
+        progress: is told how many were scored.
+
+    Raises:
+        UsageError: if an argument cannot work, or the model gives no log-probabilities.
+        DataError: if anchors, reference or twins are no texts.
+    """
+    work = _opened(model, anchors, given)
+    asked = Asked()
+    with open_store(cache) as store:
+        runner = make_runner(work.model, store, budget=None, progress=progress, options=given["run"])
+        _measure(work, runner, asked)
+        noticed = [Warned(code=each.code, text=each.text) for each in store.notices]
+        explanation = _read(work, asked, str(runner.tally), noticed)
+    if asked.reason == "interrupt":
+        raise Interrupted(explanation)
+    return explanation
+
+
+def foresee_texts(
+    model: object, anchors: object, given: Mapping[str, Any], *, cache: Path | str | None
+) -> TextForecast:
+    """How much `explain_texts` would ask with these arguments; nothing is asked."""
+    work = _opened(model, anchors, given)
+    requests = [request_for(pair, heads=work.heads) for pair in work.pairs()]
+    continued = sum(can_continue(work.model, ready) for side in work.sides for ready in side.ready if not ready.state)
+    with open_store(cache) as store:
+        runner = make_runner(work.model, store, budget=None, progress=None, options=given["run"])
+        recorded = _recorded(runner, requests)
+        if work.baseline is not None:
+            recorded += _recorded(runner.beside(work.baseline), requests)
+    both = 1 if work.baseline is None else 2
+    texts = sum(not ready.state for side in work.sides for ready in side.ready)
+    return TextForecast(texts=texts, scored=both * len(requests), continued=continued, recorded=recorded)
+
+
+def _recorded(runner: Runner, requests: Sequence[Request]) -> int:
+    return sum(answer is not None for answer in runner.recall(requests))
+
+
+def _opened(model: object, anchors: object, given: Mapping[str, Any]) -> TextWork:
+    """What is to be scored, checked as far as it can be before anything is."""
+    _require_options(given)
+    texts = load_texts(anchors)
+    held = None if given["reference"] is None else load_texts(given["reference"], "reference")
+    twins, automatic = _twins_of(given["twins"], texts)
+    options: ModelOptions | None = given["options"]
+    opened = load_model(model, options)
+    require_scores(opened)
+    baseline = None if given["baseline"] is None else load_model(given["baseline"], options)
+    if baseline is not None:
+        require_scores(baseline)
+    heads = needs_heads(opened) or (baseline is not None and needs_heads(baseline))
+    said: list[Warned] = []
+    if held is not None:
+        held = _without_overlap(held, texts, said)
+    if texts.dropped:
+        said.append(Warned(code="blank-lines", text=f"{texts.dropped} blank lines of the anchors were left out."))
+    ready = prepare(texts.anchors, opened, heads=heads)
+    others = None if held is None else prepare(held.anchors, opened, heads=heads)
+    names = name_pool(each.text for each in (*ready, *(others or ())))
+    seed = given["seed"]
+    made = _automatic(ready, automatic, seed, names) if twins is None else _given(ready, twins, opened, heads=heads)
+    reference = None
+    if others is not None:
+        reference = Side(ready=others, twins=_automatic(others, automatic if twins is None else 0, seed, names))
+    levels = reading.Levels(
+        alpha=given.get("alpha") or 0.025, fdr=given["fdr"], role=given["reference_role"], automatic=twins is None
+    )
+    return TextWork(
+        model=opened, baseline=baseline, heads=heads, anchors=Side(ready=ready, twins=made), reference=reference,
+        levels=levels, twins="given" if twins is not None else "automatic" if automatic else "none",
+        source=texts.source, seed=seed, said=said,
+    )  # fmt: skip
+
+
+def _require_options(given: Mapping[str, Any]) -> None:
+    """Refuse what speaks of samples, and what cannot be."""
+    for name in sorted(_OF_SAMPLES):
+        if given.get(name) is not None:
+            raise UsageError(
+                f"{name}={short(given[name])} speaks of samples that a model encodes and decodes, and the anchors are "
+                "texts. Leave it out. Texts take reference, reference_role, twins, baseline, alpha and fdr."
+            )
+    if given["reference_role"] not in ROLES:
+        raise UsageError(f"reference_role is {given['reference_role']!r}; give one of {', '.join(ROLES)}.")
+    for name in ("alpha", "fdr"):
+        value = given.get(name)
+        if value is not None and not (isinstance(value, int | float) and 0 < value < 1):
+            raise UsageError(f"{name} is {short(value)}; give a number between 0 and 1, such as 0.05.")
+
+
+def _twins_of(given: object, texts: TextSet) -> tuple[list[list[str]] | None, int]:
+    """Twins as they were given, or how many are to be made."""
+    if given is None:
+        return None, TWINS
+    if isinstance(given, str) and given.isascii() and given.isdecimal():
+        given = int(given)
+    if isinstance(given, bool) or (isinstance(given, int) and not 0 <= given <= MOST_TWINS):
+        raise UsageError(f"twins is {given}; give how many of each text, 0 to {MOST_TWINS}, or the twins themselves.")
+    if isinstance(given, int):
+        return None, given
+    return load_twins(given, texts.anchors), 0
+
+
+def _automatic(ready: Sequence[Ready], m: int, seed: int, names: Sequence[str]) -> list[tuple[str, ...]]:
+    return [() if each.state or not m else make_twins(each.text, m, seed=seed, names=names) for each in ready]
+
+
+def _given(ready: Sequence[Ready], twins: list[list[str]], model: Model, *, heads: bool) -> list[tuple[str, ...]]:
+    """Twins of a person, cut as the texts are; one that is the text itself, or cannot be scored, leaves it without."""
+    found: list[tuple[str, ...]] = []
+    for each, own in zip(ready, twins, strict=True):
+        fit = prepare([TextAnchor(twin, each.prompt) for twin in own], model, heads=heads)
+        usable = all(not twin.state and plain(twin.text) != plain(each.text) for twin in fit)
+        found.append(tuple(twin.text for twin in fit) if usable and not each.state else ())
+    return found
+
+
+def _without_overlap(held: TextSet, texts: TextSet, said: list[Warned]) -> TextSet:
+    """The reference without the anchors: a text is no measure of itself."""
+    known = {plain(each.text) for each in texts.anchors}
+    kept = tuple(each for each in held.anchors if plain(each.text) not in known)
+    if len(kept) < len(held.anchors):
+        said.append(overlap(len(held.anchors) - len(kept)))
+    return replace(held, anchors=kept)
+
+
+def _measure(work: TextWork, runner: Runner, asked: Asked) -> None:
+    """Ask for everything; a run that ended keeps what it came to."""
+    scores = score_texts(runner, work.pairs(), asked, heads=work.heads, label="Scoring texts")
+    other = None
+    if work.baseline is not None:
+        helping = runner.beside(work.baseline)
+        other = score_texts(helping, work.pairs(), asked, heads=work.heads, label="Scoring by the baseline")
+    for side in work.sides:
+        side.scores, side.other = scores, other
+    for side in work.sides:
+        wanted = {
+            place: found
+            for place in side.scored()
+            if (own := side.own(place)) is not None
+            and (found := continuation_for(work.model, side.ready[place], own, heads=work.heads)) is not None
+        }
+        if wanted and asked.ended is None:
+            side.continued = continue_texts(runner, wanted, asked)
+
+
+def _read(work: TextWork, asked: Asked, calls: str, noticed: Sequence[Warned]) -> TextAnchorExplanation:
+    found, notes = reading.contrasts(work.anchors, work.reference, work.levels)
+    told = reading.verdicts(found, len(work.anchors.ready), work.levels)
+    kind = reading.kinds(work.anchors, work.reference, work.levels)
+    texts = reading.records(work.anchors, told, kind, work.levels)
+    ended = [] if asked.ended is None else [Warned(code="ended", text=str(asked.ended))]
+    return TextAnchorExplanation(
+        whygen=__version__,
+        model=work.model.uri,
+        baseline=None if work.baseline is None else work.baseline.uri,
+        n_texts=len(texts),
+        counted=sum(text.group is not None for text in texts),
+        groups=reading.group_records(texts, told, kind),
+        contrasts=reading.contrast_records(found, told),
+        reference=reading.reference_record(work.reference, work.levels.role),
+        alpha=work.levels.alpha,
+        fdr=work.levels.fdr,
+        twins=work.twins,
+        source=work.source,
+        texts=texts,
+        seed=work.seed,
+        versions=versions(("numpy", "scipy", "torch", "transformers", "openai")),
+        calls=calls,
+        warnings=(*ended, *work.said, *remarks(work.anchors, work.reference, found, work.levels, notes), *noticed),
+        ended=asked.reason,
+    )

@@ -1,0 +1,80 @@
+"""Whether a model is one of texts: then its anchors are texts, too."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Mapping
+from typing import Any, cast
+
+from whygen._arguments import short
+from whygen.errors import UsageError, WhygenError
+from whygen.models import LatentModel, Model, ScoresText
+from whygen.models.names import SERVICES
+from whygen.models.protocols import Encodes
+from whygen.plugins import imported
+from whygen.remote import is_service
+
+OF_TEXTS = ("hf", "openai", "anthropic", "replay", "planted")
+"""Providers whose models write texts alone."""
+
+
+def reads_texts(model: object) -> bool:
+    """Whether a model writes or scores texts, and has no encoder. Nothing is opened to find out."""
+    if isinstance(model, str):
+        provider, _, name = model.partition("/")
+        if provider == "py" and ":" in name:
+            return _is_text_object(_brought(name))
+        return bool(name) and (
+            provider in OF_TEXTS or model == "demo/storyteller" or provider in SERVICES or is_service(provider)
+        )
+    return _is_text_object(model)
+
+
+def _brought(name: str) -> object:
+    """What a module brings; where it cannot be had, what opens models says why."""
+    try:
+        return imported(name)
+    except WhygenError:
+        return None
+
+
+def _is_text_object(model: object) -> bool:
+    if isinstance(model, LatentModel | Encodes) or (isinstance(model, type) and hasattr(model, "encode")):
+        return False
+    if isinstance(model, ScoresText | Model):
+        return True
+    return _is_held(model) or (inspect.isfunction(model) and _takes_one_text(model))
+
+
+def _is_held(model: object) -> bool:
+    """A transformers model with its tokenizer, alone, or in a pipeline."""
+    transformers = sys.modules.get("transformers")
+    if transformers is None:
+        return False
+    held = cast("tuple[object, ...] | list[object]", model) if isinstance(model, tuple | list) else (model,)
+    kinds: Any = (transformers.PreTrainedModel, transformers.Pipeline)
+    return len(held) <= 2 and any(isinstance(part, kinds) and not isinstance(part, Encodes) for part in held)
+
+
+def _takes_one_text(function: Any) -> bool:
+    """Whether a function says that it takes a str."""
+    try:
+        first = next(iter(inspect.signature(function).parameters.values()), None)
+    except (TypeError, ValueError):
+        return False
+    return first is not None and first.annotation in (str, "str")
+
+
+def require_samples(given: Mapping[str, Any]) -> None:
+    """Refuse what speaks of texts, where the anchors are samples.
+
+    Raises:
+        UsageError: naming the argument.
+    """
+    for name in ("twins", "baseline"):
+        if given.get(name) is not None:
+            raise UsageError(
+                f"{name}={short(given[name])} speaks of texts, and this model is none that writes texts. Leave it out, "
+                "or give a language model (hf/PATH) with texts as anchors."
+            )

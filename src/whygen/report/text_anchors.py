@@ -1,0 +1,62 @@
+"""What a terminal shows of an explanation by texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from whygen.report.texts import shorten
+
+HUES = {
+    "knows by heart": "magenta", "knows the kind": "green", "invents": "dark_orange", "does not know": "dodger_blue1",
+    "cannot be told": "bright_black",
+}  # fmt: skip
+MOST_LISTED = 8
+"""Texts of a group that are listed."""
+ROOM = 60
+
+
+def texts_terminal(summary: Mapping[str, Any]) -> RenderableType:
+    """Headline, warnings, facts, groups, and the first texts of each group."""
+    parts: list[RenderableType] = [Text(summary["headline"], style="bold")]
+    parts += [
+        Text.assemble(("! ", "bold yellow"), (f"{warning['code']}: ", "bold yellow"), warning["text"])
+        for warning in summary["warnings"]
+    ]
+    parts += [
+        Text(f"{fact['question']} {fact['figure']} {fact['caption']}. {fact['text']}") for fact in summary["facts"]
+    ]
+    parts += [Text(), _groups(summary)]
+    for group in summary["groups"]:
+        if group["texts"]:
+            parts += [Text(), _listed(group)]
+    return Group(*parts)
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="left" if place == 0 else "right", no_wrap=place > 0)
+    return table
+
+
+def _groups(summary: Mapping[str, Any]) -> RenderableType:
+    table = _table("the model ...", "texts", "share", "95% interval")
+    for group in summary["groups"]:
+        name = Text.assemble((group["name"], f"bold {HUES[group['name']]}"), (f"  {group['meaning']}", "dim"))
+        table.add_row(name, Text(f"{group['count']:,}"), Text(group["share"]), Text(group["interval"]))
+    return table
+
+
+def _listed(group: Mapping[str, Any]) -> RenderableType:
+    shown = group["texts"][:MOST_LISTED]
+    table = _table(group["name"], "nats a token", "contrast", "p", "q", "comes back")
+    for text in shown:
+        name = Text.assemble((f"{text['index']} ", "dim"), shorten(text["text"], ROOM))
+        table.add_row(name, *(Text(text[each]) for each in ("nll", "contrast", "p", "q", "match")))
+    more = group["count"] - len(shown)
+    return Group(table, *([Text(f"{more:,} more", style="dim")] if more > 0 else []))

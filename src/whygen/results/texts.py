@@ -1,0 +1,207 @@
+"""`TextAnchorExplanation`: which texts a language model knows by heart, and what that was told by.
+
+All of it is in one JSON document: a record a text, the groups, the contrast, and the estimated share.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from whygen._arguments import typed
+from whygen.results.prompt import Warned
+from whygen.results.records import Figure, Record, Text
+
+SCHEMA = 1
+"""Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
+
+KNOWS_BY_HEART = "knows by heart"
+KNOWS_THE_KIND = "knows the kind"
+INVENTS = "invents"
+DOES_NOT_KNOW = "does not know"
+CANNOT_BE_TOLD = "cannot be told"
+GROUPS = (KNOWS_BY_HEART, KNOWS_THE_KIND, INVENTS, DOES_NOT_KNOW, CANNOT_BE_TOLD)
+"""What the model does with a text, as far as it was measured."""
+
+
+class TextRecord(Record):
+    """A text with what was measured of it. Likelihoods are in nats; a low one is a likely text.
+
+    Attributes:
+        text: as it was scored, cut after 1,000 characters.
+        state: ``scored``, or why not: ``empty``, ``too short``, ``unreadable``, ``copy``, ``failed``, ``not reached``.
+        nll: minus the log-probability of a token, on average.
+        minus_baseline: the same less the baseline's.
+        p_unlike: small where hardly a text of the reference is so unlikely.
+        p_too_well: small where hardly a text of the reference is so likely.
+        contrast: how much likelier it is than it should be, in nats.
+        p: of the contrast, of this text alone.
+        q: the smallest false discovery rate at which it is called known by heart.
+        nearest_twin: the twin that the model finds likeliest.
+        match: how much of the text's continuation the model writes, greedily.
+        drawn_nats: minus the log-probability of drawing the continuation.
+        draws_half: samples that hold the continuation with probability .5; None where that is over 1e15.
+        draws_ninety: with probability .9.
+    """
+
+    index: int
+    text: Text
+    prompt: Text = ""
+    state: str
+    group: str | None
+    reason: Text
+    notes: tuple[Text, ...] = ()
+    copy_of: int | None = None
+    tokens: int | None = None
+    nats: Figure = None
+    nll: Figure = None
+    minus_baseline: Figure = None
+    zlib: Figure = None
+    min_k: Figure = None
+    p_unlike: Figure = None
+    p_too_well: Figure = None
+    told_by: str | None = None
+    contrast: Figure = None
+    p: Figure = None
+    q: Figure = None
+    twins: int = 0
+    nearest_twin: Text | None = None
+    nearest_twin_nats: Figure = None
+    written: Text | None = None
+    match: Figure = None
+    verbatim: bool | None = None
+    p_match: Figure = None
+    drawn_nats: Figure = None
+    drawn_tokens: int | None = None
+    draws_half: Figure = None
+    draws_ninety: Figure = None
+
+
+class TextGroupRecord(Record):
+    """How many texts a group holds; the interval is Wilson's. ``measured``: whether anything could put a text there."""
+
+    count: int
+    share: float
+    low: float
+    high: float
+    measured: bool
+    meaning: str
+
+
+class ContrastRecord(Record):
+    """One way in which it was told what is known by heart, and what came of it.
+
+    ``estimate`` is the estimated share of these texts that are known by heart, called or not; ``low`` holds whatever
+    they look like, ``high`` only if nearly all of them stand out.
+    """
+
+    kind: str
+    n: int
+    called: int
+    estimate: float
+    low: float
+    high: float
+    measured_by: int
+
+
+class ReferenceRecord(Record):
+    """Held-out texts of the same kind: how many were scored, their usual likelihood, and their role."""
+
+    n: int
+    nll: float
+    role: str
+    continued: int
+
+
+class TextAnchorExplanation(Record):
+    """What a language model has learned, told by texts. Frozen; everything here can be saved and loaded."""
+
+    schema_version: int = Field(default=SCHEMA, alias="schema", serialization_alias="schema")
+    whygen: str
+    model: str
+    baseline: str | None
+    n_texts: int
+    counted: int
+    """Texts that shares are of: scored, and no copies."""
+    groups: dict[str, TextGroupRecord]
+    contrasts: tuple[ContrastRecord, ...]
+    reference: ReferenceRecord | None
+    alpha: float
+    fdr: float
+    twins: str
+    """How twins were made: ``automatic``, ``given`` or ``none``."""
+    source: str
+    texts: tuple[TextRecord, ...]
+    seed: int
+    versions: dict[str, str]
+    calls: str = ""
+    warnings: tuple[Warned, ...] = ()
+    ended: Literal["interrupt", "deadline", "cost", "failures"] | None = None
+    """Why fewer was scored than asked for, if so."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of the contract: plain values only."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    @typed()
+    def save(self, folder: str | Path) -> Path:
+        """Write explanation.json and texts.csv into a folder."""
+        from whygen.results.texts_files import save
+
+        return save(self, Path(folder))
+
+    @classmethod
+    @typed()
+    def load(cls, path: str | Path) -> TextAnchorExplanation:
+        """Read what `save` wrote.
+
+        Raises:
+            MissingError: if there is nothing at the path.
+            FormatError: if it is damaged, or newer than this version.
+        """
+        from whygen.results.texts_files import load
+
+        return load(Path(path))
+
+    def members(self, group: str) -> tuple[TextRecord, ...]:
+        """The texts of a group.
+
+        Raises:
+            UnknownNameError: if there is no such group.
+        """
+        from whygen.errors import UnknownNameError
+
+        if group not in GROUPS:
+            raise UnknownNameError("group", group, GROUPS)
+        return tuple(text for text in self.texts if text.group == group)
+
+    def table(self) -> dict[str, list[Any]]:
+        """One row a text as columns: every field of `TextRecord`."""
+        rows = [text.model_dump(mode="json") for text in self.texts]
+        return {name: [row[name] for row in rows] for name in TextRecord.model_fields}
+
+    def look_at(self) -> list[dict[str, Any]]:
+        """The texts to look at, most telling first: known by heart, then not known, then invented."""
+        order = (KNOWS_BY_HEART, DOES_NOT_KNOW, INVENTS)
+        found = [text for name in order for text in sorted(self.members(name), key=lambda each: -(each.contrast or 0))]
+        return [text.model_dump(mode="json") for text in found]
+
+    def to_html(self) -> str:
+        """A self-contained report."""
+        from whygen.report import html
+        from whygen.results.summary import summarise
+
+        return html(summarise(self))
+
+    def _repr_html_(self) -> str:
+        from whygen.report import notebook
+
+        return notebook(self.to_html())
+
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{name} {group.count}" for name, group in self.groups.items() if group.count)
+        return f"<TextAnchorExplanation of {self.model}: {self.n_texts} texts, {shares or 'none scored'}>"
+
+    __str__ = __repr__
