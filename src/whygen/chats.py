@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from whygen._arguments import check_fields, told
 from whygen.errors import DataError, UsageError
@@ -88,6 +88,11 @@ class Tool:
         tool["parameters"] = dict(self.parameters)
         return {**tool, "extra": dict(self.extra)} if self.extra else tool
 
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Tool:
+        """The inverse of `to_json`."""
+        return cls(record["name"], record["description"], record["parameters"], record.get("extra", {}))
+
 
 @told
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,11 @@ class Block:
 
     def to_json(self) -> dict[str, JsonValue]:
         return {"raw": dict(self.raw), "protocol": self.protocol, "place": list(self.place)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Block:
+        """The inverse of `to_json`."""
+        return cls(record["raw"], record["protocol"], tuple(record["place"]))
 
 
 def _at(value: object, place: Sequence[str]) -> object:
@@ -203,6 +213,30 @@ class Message:
             turn["answers"] = self.answers
         return turn
 
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any], *, pictures: Mapping[str, Picture] | None = None) -> Message:
+        """The inverse of `to_json`; ``pictures`` as in `Chat.from_json`."""
+        known = pictures or {}
+        parts = [_part_from(part, known) for part in record.get("parts", ())]
+        return cls(
+            record["role"],
+            record["text"],
+            tuple(_picture_from(image, known) for image in record.get("images", ())),
+            tuple(parts),
+            tuple(ToolCall.from_json(call) for call in record.get("calls", ())),
+            record.get("answers", ""),
+        )
+
+
+def _part_from(record: Any, pictures: Mapping[str, Picture]) -> Part:
+    if isinstance(record, str):
+        return record
+    return Block.from_json(record) if "raw" in record else _picture_from(record, pictures)
+
+
+def _picture_from(record: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Picture:
+    return pictures.get(record["sha256"]) or Picture(b"", record["media_type"])
+
 
 def text_of(part: Part) -> str | None:
     """What a part says; None of a picture, and of a block that holds no text."""
@@ -248,6 +282,21 @@ class Chat:
         if self.tool_choice != "auto":
             chat["tool_choice"] = self.tool_choice
         return chat
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any], *, pictures: Mapping[str, Picture] | None = None) -> Chat:
+        """The inverse of `to_json`.
+
+        Args:
+            record: what `to_json` gave.
+            pictures: by their digest, as the record names them; one that is not among them comes back without its
+                bytes, and cannot be sent.
+        """
+        return cls(
+            tuple(Message.from_json(message, pictures=pictures) for message in record["chat"]),
+            tuple(Tool.from_json(tool) for tool in record.get("tools", ())),
+            record.get("tool_choice", "auto"),
+        )
 
 
 def _check_pictures(name: str, *images: object) -> None:

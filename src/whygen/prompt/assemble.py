@@ -24,7 +24,7 @@ from whygen.prompt.reading import unit_of
 from whygen.prompt.recipe import recipe_of
 from whygen.prompt.sentences import sentence_matrix
 from whygen.prompt.targets import Compares, Timed
-from whygen.prompt.units import shown
+from whygen.prompt.units import chat_record, shown
 from whygen.prompt.warnings import Signs, warn
 from whygen.results.media import MediaEvidence, PictureEvidence
 from whygen.results.prompt import (
@@ -137,6 +137,7 @@ def assemble(findings: Findings, *, acting: tuple[InteractionRecord, ...] = ()) 
         settings=cast(dict[str, Any], answers.settings.to_json()),
         pinned=answers.units.pinned,
         sections=answers.units.sections,
+        chat=chat_record(answers.units),
         interactions=acting,
         surrogate=plan.surrogate.name,
         stopped=answers.stopped,

@@ -84,8 +84,9 @@ class PromptOptions:
         UnitsName | Kind,
         Option(
             "{names}: what the prompt is cut into.",
-            "Tokens are the model's own. Messages are for a chat; fields, documents and parts for a template; regions "
-            "for the picture of an edit. Or spans (start, end).",
+            "Tokens are the model's own. Messages and parts are for a chat: parts are what a recorded call is made of "
+            "(definitions and results of tools, messages, documents and memories in them). Fields, documents and parts "
+            "are for a template; regions for the picture of an edit. Or spans (start, end).",
             panel="What to explain",
             read_by=_BOTH | {TEMPLATE, GAME},
         ),
@@ -94,11 +95,29 @@ class PromptOptions:
         Sequence[str],
         Option(
             "A text that is always sent and never attributed; may be given again.",
-            "Also role:system of a chat, and field:NAME of a template.",
+            "Also role:system and part:NAME of a chat, and field:NAME of a template.",
             panel="For experts: the question",
             read_by=_EVERYWHERE,
         ),
     ] = ()
+    within: Annotated[
+        Sequence[str],
+        Option(
+            "A part of a chat, such as 'tool result 3' or 'document', that alone is cut by units; may be given again.",
+            "The rest of the chat is cut into parts.",
+            panel="For experts: the question",
+            read_by=frozenset({TEXT, GAME}),
+        ),
+    ] = ()
+    passages: Annotated[
+        str | None,
+        Option(
+            "A regular expression: each match in a text of a chat is a part of its own.",
+            "Unless given, documents, memories and examples are found by their marks (docs/prompt.md).",
+            panel="For experts: the question",
+            read_by=frozenset({TEXT, GAME}),
+        ),
+    ] = None
     operator: Annotated[
         OperatorName | OperatorLike,
         Option(

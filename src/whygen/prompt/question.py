@@ -121,7 +121,7 @@ def check_cut(prompt: Source, options: PromptOptions) -> None:
         UsageError: for units or pins that cannot be.
     """
     if not isinstance(prompt, Edit) and options.units != TOKEN:
-        split(prompt, options.units, pin=options.pin)
+        split(prompt, options.units, pin=options.pin, within=options.within, passages=options.passages)
 
 
 def prepare(prompt: Source, options: PromptOptions, *, model: Model, encoder: AnyEncoder, seed: int) -> Question:
@@ -194,7 +194,9 @@ def _units(prompt: Source, options: PromptOptions, model: Model) -> Units:
     if isinstance(prompt, Edit):
         return split_edit(prompt, options.units, pin=options.pin, fill=options.fill, regions=options.regions)
     splitter = token_splitter(model) if options.units == TOKEN else None
-    return split(prompt, options.units, pin=options.pin, splitter=splitter)
+    return split(
+        prompt, options.units, pin=options.pin, within=options.within, passages=options.passages, splitter=splitter
+    )
 
 
 def _is_auto(options: PromptOptions) -> bool:

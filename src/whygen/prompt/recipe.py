@@ -39,7 +39,7 @@ _FLAGS = (("i", re.IGNORECASE), ("m", re.MULTILINE), ("s", re.DOTALL), ("x", re.
 
 SAME = frozenset(
     {"budget", "regions", "fill", "estimand", "scale", "draws", "references", "model_noise", "distribution", "empty",
-     "tolerance", "stable", "irrelevant", "hierarchy", "interactions", "matrix", "sets", "pin"}
+     "tolerance", "stable", "irrelevant", "hierarchy", "interactions", "matrix", "sets", "pin", "within", "passages"}
 )  # fmt: skip
 """Options that stand in a recipe as they were given."""
 
@@ -54,8 +54,9 @@ def recipe_of(answers: Answers, target: Target, plan: Plan) -> Recipe:
     """
     options, again = plan.options, set[str]()
     recipe = Recipe(
-        **{name: getattr(options, name) for name in SAME - {"pin"}},
+        **{name: getattr(options, name) for name in SAME - {"pin", "within"}},
         pin=tuple(options.pin),
+        within=tuple(options.within),
         source=_source(answers.units),
         model=answers.model,
         units=options.units if isinstance(options.units, str) else answers.units.spans,

@@ -23,8 +23,8 @@ from whygen.prompt.estimands import load_estimand
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.options import PRESETS, PromptOptions
-from whygen.prompt.units import ChatUnits, Piece, TemplateUnits, Units, split
-from whygen.results.prompt import Evidence, PromptExplanation, Sample
+from whygen.prompt.units import ChatUnits, Piece, Slot, TemplateUnits, Units, laid, split, transcript
+from whygen.results.prompt import ChatRecord, Evidence, PromptExplanation, Sample
 from whygen.results.recipe import DesignRecipe, ModelRecipe, OperatorRecipe, Recipe, TargetRecipe
 from whygen.types import Chat, Edit, Masks, Message, Output, Picture, Settings, Sound, Template, TokenScore
 
@@ -79,6 +79,8 @@ def recorded(explanation: PromptExplanation) -> Recipe:
 def _source(explanation: PromptExplanation) -> Any:
     if explanation.inputs:
         return "inputs"
+    if explanation.chat is not None:
+        return "chat"
     kinds = {section.kind for section in explanation.sections}
     if explanation.evidence is not None and (drawn := explanation.evidence.pictures) is not None and drawn.input:
         return "edit"
@@ -173,14 +175,21 @@ def units_of(explanation: PromptExplanation, *, fill: str = "mean") -> Units:
         if drawn.regions is None:
             return EditUnits(cut.text, cut.pieces, image=drawn.input)
         return _regions(explanation, drawn.input, drawn.regions, fill)
+    if explanation.chat is not None:
+        return _chat(explanation, explanation.chat)
     kinds = {section.kind for section in explanation.sections}
     if "message" in kinds:
-        return _chat(explanation)
+        return _earlier_chat(explanation)
     return _template(explanation) if kinds else _plain(explanation)
 
 
 def has_images(explanation: PromptExplanation) -> bool:
-    """Whether messages of a chat came with images, which were not kept: they end with a note that no unit holds."""
+    """Whether messages of a chat came with images, which were not kept.
+
+    In folders of before the chat was kept, such messages end with a note that no unit holds.
+    """
+    if explanation.chat is not None:
+        return any(message.images for message in Chat.from_json(explanation.chat.request).messages)
     return any(
         section.kind == "message"
         and _IMAGES.search(explanation.prompt[section.start : section.end])
@@ -202,17 +211,26 @@ def _regions(explanation: PromptExplanation, image: Picture, regions: NDArray[np
     )  # fmt: skip
 
 
-def _chat(explanation: PromptExplanation) -> ChatUnits:
-    """Messages are what their sections hold; the pieces of one do not reach into the next."""
-    bodies = tuple((section.start, section.end) for section in explanation.sections)
-    messages = tuple(
-        Message(cast("Any", section.name), explanation.prompt[section.start : section.end])
-        for section in explanation.sections
-    )
+def _chat(explanation: PromptExplanation, record: ChatRecord) -> ChatUnits:
+    chat = Chat.from_json(record.request)
+    slots = transcript(chat).slots
+    pieces = _pieces(explanation, ends=[place for slot in slots for place in (slot.start, slot.end)])
     return ChatUnits(
-        explanation.prompt, _pieces(explanation, ends=[place for body in bodies for place in body]),
-        explanation.sections, chat=Chat(messages), bodies=bodies,
-    )  # fmt: skip
+        explanation.prompt, pieces, explanation.sections, chat=chat, slots=slots, lists=record.lists, pairs=record.pairs
+    )
+
+
+def _earlier_chat(explanation: PromptExplanation) -> ChatUnits:
+    """A chat of before it was kept. Messages are what their sections hold; pieces of one do not reach into the next."""
+    sections = explanation.sections
+    texts = [explanation.prompt[section.start : section.end] for section in sections]
+    chat = Chat([Message(cast("Any", each.name), text) for each, text in zip(sections, texts, strict=True)])
+    slots = tuple(
+        Slot(section.start, section.end, message=number, inner=(section.start, section.end))
+        for number, section in enumerate(sections)
+    )
+    ends = [place for section in sections for place in (section.start, section.end)]
+    return ChatUnits(explanation.prompt, _pieces(explanation, ends=ends), sections, chat=chat, slots=slots)
 
 
 def _template(explanation: PromptExplanation) -> TemplateUnits:
@@ -228,19 +246,9 @@ def _template(explanation: PromptExplanation) -> TemplateUnits:
 
 
 def _pieces(explanation: PromptExplanation, *, ends: Sequence[int] = ()) -> tuple[Piece, ...]:
-    """Units and what was pinned, without gaps; a piece ends with its last character or at the last of ``ends``."""
+    """Units and what was pinned, without gaps."""
     free = [(unit.start, unit.end) for unit in explanation.units]
-    cores = sorted([*free, *explanation.pinned])
-    number = {span: place for place, span in enumerate(free)}
-    pieces: list[Piece] = []
-    start = 0
-    for place, (core, stop) in enumerate(cores):
-        last = place == len(cores) - 1
-        upto = len(explanation.prompt) if last else cores[place + 1][0]
-        end = upto if last else max((each for each in ends if stop <= each <= upto), default=stop)
-        pieces.append(Piece(start, core, stop, end, number.get((core, stop))))
-        start = end
-    return tuple(pieces)
+    return laid(explanation.prompt, free, explanation.pinned, ends=ends)
 
 
 def settings_of(explanation: PromptExplanation) -> Settings:

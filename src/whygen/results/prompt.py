@@ -40,7 +40,8 @@ SCHEMA = 3
 
 2: samples are JSON Lines, which need no further package; they were parquet.
 3: ``details.json`` holds the `Recipe`; samples their log-probabilities and what the provider said; the arrays which
-samples answered each mask, and the kernel's weights.
+samples answered each mask, and the kernel's weights. Since 1.1 ``details.json`` may hold the chat, and sections of
+kinds that earlier versions did not know.
 """
 
 
@@ -71,13 +72,38 @@ class UnitAttribution(Record):
     band_high: Figure = None
 
 
-class Section(Record):
-    """A message of a chat, or a field or document of a template: characters ``[start, end)`` of the prompt."""
+PART_KINDS = ("tool", "part", "result", "document", "memory", "example", "block")
+"""Kinds of sections that are parts of a recorded call."""
 
-    kind: Literal["message", "field", "document"]
+
+class Section(Record):
+    """A stretch of the prompt that has a name: characters ``[start, end)`` of it.
+
+    Of a template a ``field`` or a ``document``. Of a chat a ``message``, whose name is its role; a ``call`` of a tool
+    or an ``image`` in one; and the parts that a recorded call was cut into: a ``tool``'s definition, a ``result`` of a
+    tool, a ``document``, a ``memory`` or an ``example`` in a text, a ``block`` without text, and any other ``part``.
+    """
+
+    kind: Literal[
+        "message", "field", "document", "tool", "call", "result", "part", "memory", "example", "block", "image"
+    ]
     name: Text
     start: int
     end: int
+
+
+class ChatRecord(Record):
+    """A chat as it was explained.
+
+    Attributes:
+        request: as `whygen.types.Chat.to_json` tells it; pictures by their digest alone.
+        lists: characters ``[start, end)`` in which passages stand one after another.
+        pairs: numbers of messages that are an example together.
+    """
+
+    request: dict[str, JsonValue]
+    lists: tuple[tuple[int, int], ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
 
 
 class InputRecord(Record):
@@ -254,7 +280,9 @@ class PromptExplanation(Record):
     pinned: tuple[tuple[int, int], ...] = Field(default=(), exclude=True)
     """Characters ``[start, end)`` that were always sent and are not attributed; kept in ``details.json``."""
     sections: tuple[Section, ...] = Field(default=(), exclude=True)
-    """Messages, fields and documents that the prompt holds; kept in ``details.json``."""
+    """Messages, fields, documents and parts that the prompt holds; kept in ``details.json``."""
+    chat: ChatRecord | None = Field(default=None, exclude=True, repr=False)
+    """The chat that was explained; in ``details.json``. None of other prompts, and in folders of before it was kept."""
     inputs: tuple[InputRecord, ...] = Field(default=(), exclude=True)
     """What a template was explained over, one record an input; kept in ``details.json``."""
     surrogate: str = Field(default="", exclude=True)
@@ -297,6 +325,7 @@ class PromptExplanation(Record):
             "advice": self.advice,
             "p_shift": None if self.p_shift is None else list(self.p_shift),
             "sections": [section.model_dump(mode="json") for section in self.sections],
+            **({} if self.chat is None else {"chat": self.chat.model_dump(mode="json")}),
             "interactions": [record.model_dump(mode="json") for record in self.interactions],
             "inputs": [record.model_dump(mode="json") for record in self.inputs],
             "r2_chance_p95": self.fidelity.r2_chance_p95,

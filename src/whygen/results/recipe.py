@@ -111,6 +111,8 @@ class Recipe(Record):
         budget: answers that could be asked for in all.
         units: the kind of unit, such as ``word``; or spans of one's own.
         pin: what was always sent, as it was given.
+        within: of a chat, the parts that alone were cut by ``units``; the rest was cut into parts.
+        passages: of a chat, the regular expression by which parts of texts were found; None for the usual marks.
         operator: what stood in the place of a unit.
         regions: of an edit: how many superpixels the picture was cut into, about.
         fill: of an edit: what stood where a region was taken away.
@@ -143,6 +145,8 @@ class Recipe(Record):
     budget: int
     units: str | tuple[Span, ...] = "word"
     pin: tuple[Text, ...] = ()
+    within: tuple[Text, ...] = ()
+    passages: Text | None = None
     operator: OperatorRecipe
     regions: int = 0
     fill: str = "mean"

@@ -22,6 +22,7 @@ from whygen.prompt.edits import EditUnits, RegionUnits, split_edit
 from whygen.prompt.operators import load_operator
 from whygen.prompt.saved import units_of
 from whygen.prompt.units import ChatUnits, Units, split
+from whygen.prompt.units import chat_record as record_of_chat
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Picture, Request
 
 CHAT = Chat(
@@ -179,27 +180,28 @@ def test_saying_the_same_changes_nothing_and_new_words_stand_at_the_old_places(n
 @given(
     st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), st.text(max_size=20)), min_size=1, max_size=4)
 )
-def test_any_chat_comes_back_from_its_record(messages: list[tuple[str, str]]) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_any_chat_comes_back_from_its_record(kept: bool, messages: list[tuple[str, str]]) -> None:
     chat = Chat(tuple(Message(role, text) for role, text in messages))  # type: ignore[arg-type]
     try:
         units = split(chat, "word")
     except whygen.errors.WhygenError:
         return
-    blank = chat_record(units)
+    blank = chat_record(units, kept=kept)
     assert units_of(blank, fill="mean") == ChatUnits(
         units.text,
         units.pieces,
         units.sections,
         chat=chat,
-        bodies=units.bodies,  # type: ignore[attr-defined]
+        slots=units.slots,  # type: ignore[attr-defined]
     )
 
 
 _ONE: list[PromptExplanation] = []
 
 
-def chat_record(units: Units) -> PromptExplanation:
-    """An explanation whose prompt is cut so; its numbers do not matter."""
+def chat_record(units: Units, *, kept: bool = True) -> PromptExplanation:
+    """An explanation whose prompt is cut so, of before or after chats were kept; its numbers do not matter."""
     if not _ONE:
         _ONE.append(whygen.explain_prompt("planted/additive", "tell story fox", target="token-set", cache=None))
     first = _ONE[0].units[0]
@@ -213,6 +215,7 @@ def chat_record(units: Units) -> PromptExplanation:
             "units": cut,
             "pinned": units.pinned,
             "sections": units.sections,
+            "chat": record_of_chat(units) if kept else None,
             "evidence": None,
         }
     )

@@ -23,7 +23,7 @@ from whygen.evaluation.measures import agreement
 from whygen.evaluation.result import LeftOut, Measure
 from whygen.prompt.edits import RegionUnits
 from whygen.prompt.operators import Operator, OperatorOptions, load_operator
-from whygen.prompt.units import ChatUnits, Piece, TemplateUnits, Units
+from whygen.prompt.units import ChatUnits, Piece, Slot, TemplateUnits, Units, saying
 from whygen.results.prompt import PromptExplanation, Section
 from whygen.types import Chat
 
@@ -124,7 +124,7 @@ def suffixed(units: Units, suffix: str) -> Units:
         instruction = units.edit.instruction + suffix
         shown = [instruction, *units.parts[1:]]
         return replace(said(units, shown), edit=replace(units.edit, instruction=instruction))
-    place = units.bodies[-1][1] if isinstance(units, ChatUnits) else len(units.text)
+    place = _last(units).end if isinstance(units, ChatUnits) else len(units.text)
     lead = len(suffix) - len(suffix.lstrip())
     held = Piece(place, place + lead, place + len(suffix), place + len(suffix), None)
     before = [piece for piece in units.pieces if piece.end <= place]
@@ -133,12 +133,39 @@ def suffixed(units: Units, suffix: str) -> Units:
     pieces = (*before, held, *after)
     if not isinstance(units, ChatUnits):
         return replace(units, text=text, pieces=pieces)
-    *first, last = units.chat.messages
-    *bodies, (start, _) = units.bodies
-    return replace(
-        units, text=text, pieces=pieces, bodies=(*bodies, (start, place + len(suffix))),
-        chat=Chat((*first, replace(last, text=last.text + suffix))),
-    )  # fmt: skip
+    last = _last(units)
+    longer = replace(last, end=place + len(suffix), inner=(last.inner[0], place + len(suffix)))
+    slots = tuple(longer if slot == last else _slot_moved(slot, place, len(suffix)) for slot in units.slots)
+    sections = tuple(
+        section.model_copy(
+            update={
+                "start": section.start + len(suffix) * (section.start >= place),
+                "end": section.end + len(suffix) * (section.end >= place),
+            }
+        )
+        for section in units.sections
+    )
+    return replace(units, text=text, pieces=pieces, slots=slots, sections=sections, chat=_said_in(units, slots, text))
+
+
+def _last(units: ChatUnits) -> Slot:
+    """The last text of a chat that can be said otherwise."""
+    return next(slot for slot in reversed(units.slots) if slot.tool is None and slot.inner == (slot.start, slot.end))
+
+
+def _slot_moved(slot: Slot, place: int, by: int) -> Slot:
+    return (
+        slot
+        if slot.start < place
+        else replace(slot, start=slot.start + by, end=slot.end + by, inner=(slot.inner[0] + by, slot.inner[1] + by))
+    )
+
+
+def _said_in(units: ChatUnits, slots: Sequence[Slot], text: str) -> Chat:
+    """The chat when its texts are what stands at these places of another transcript."""
+    texts = [text[slot.start : slot.end] for slot in slots]
+    messages = [message for message in saying(units.chat, units.slots, texts) if message is not None]
+    return replace(units.chat, messages=messages)
 
 
 def said(units: Units, parts: Sequence[str]) -> Units:
@@ -158,10 +185,14 @@ def said(units: Units, parts: Sequence[str]) -> Units:
     if isinstance(units, TemplateUnits):
         told["lists"] = tuple((place(start), place(end)) for start, end in units.lists)
     if isinstance(units, ChatUnits):
-        bodies = tuple((place(start), place(end)) for start, end in units.bodies)
-        texts = [told["text"][start:end] for start, end in bodies]
-        told["bodies"] = bodies
-        told["chat"] = Chat(tuple(replace(m, text=t) for m, t in zip(units.chat.messages, texts, strict=True)))
+        slots = tuple(
+            replace(
+                slot, start=place(slot.start), end=place(slot.end), inner=(place(slot.inner[0]), place(slot.inner[1]))
+            )
+            for slot in units.slots
+        )
+        told |= {"slots": slots, "lists": tuple((place(start), place(end)) for start, end in units.lists)}
+        told["chat"] = _said_in(units, slots, told["text"])
     return replace(units, **told)
 
 

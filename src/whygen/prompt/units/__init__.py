@@ -1,7 +1,9 @@
 """A prompt cut into the pieces a person would name; joined again they give the prompt back, byte for byte."""
 
 from whygen.prompt.units.chats import CHAT_KINDS as CHAT_KINDS
+from whygen.prompt.units.chats import PART as PART
 from whygen.prompt.units.chats import ChatUnits as ChatUnits
+from whygen.prompt.units.chats import chat_record as chat_record
 from whygen.prompt.units.chats import shown as shown
 from whygen.prompt.units.checks import check_source as check_source
 from whygen.prompt.units.cutting import Input as Input
@@ -12,6 +14,7 @@ from whygen.prompt.units.cutting import split_over as split_over
 from whygen.prompt.units.pieces import Piece as Piece
 from whygen.prompt.units.pieces import Sent as Sent
 from whygen.prompt.units.pieces import Units as Units
+from whygen.prompt.units.pieces import laid as laid
 from whygen.prompt.units.templates import TEMPLATE_KINDS as TEMPLATE_KINDS
 from whygen.prompt.units.templates import TemplateUnits as TemplateUnits
 from whygen.prompt.units.templates import open_fields as open_fields
@@ -24,4 +27,8 @@ from whygen.prompt.units.texts import paragraphs as paragraphs
 from whygen.prompt.units.texts import sentences as sentences
 from whygen.prompt.units.texts import whitespace as whitespace
 from whygen.prompt.units.texts import words as words
+from whygen.prompt.units.transcripts import STAND_IN as STAND_IN
+from whygen.prompt.units.transcripts import Slot as Slot
+from whygen.prompt.units.transcripts import saying as saying
+from whygen.prompt.units.transcripts import transcript as transcript
 from whygen.texts import Span as Span

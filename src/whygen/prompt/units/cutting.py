@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 from whygen.errors import UnknownNameError, UsageError
-from whygen.prompt.units.chats import CHAT_KINDS, ChatUnits, split_chat
+from whygen.prompt.units.chats import CHAT_KINDS, PART, ChatUnits, split_chat
 from whygen.prompt.units.checks import check_source
 from whygen.prompt.units.pieces import Piece, Sent, Units, numbered, pin_pieces
 from whygen.prompt.units.templates import TEMPLATE_KINDS, Values, open_fields, split_template
@@ -21,17 +21,30 @@ Kind: TypeAlias = str | Sequence[Span]
 """The name of a kind of unit, or the units themselves as spans of a plain text."""
 
 
-def split(prompt: Source, units: Kind = "word", *, pin: Sequence[str] = (), splitter: Splitter | None = None) -> Units:
+def split(
+    prompt: Source,
+    units: Kind = "word",
+    *,
+    pin: Sequence[str] = (),
+    within: Sequence[str] = (),
+    passages: str | None = None,
+    splitter: Splitter | None = None,
+) -> Units:
     """Cut a prompt into units.
 
     Args:
         prompt: a text, a `Chat` or a `Template`; any Unicode.
         units: ``word`` (punctuation apart), ``whitespace`` (what stands between white space), ``sentence``, ``line`` or
             ``paragraph``: of a text, inside the messages of a chat, or of the fixed text of a template. For a chat also
-            ``message``; for a template also ``field``, ``document`` and ``part`` (sentences of the fixed text, fields
-            and documents). For a text also a list of spans ``(start, end)``; the rest is pinned.
-        pin: texts that are always sent and never attributed, and for chats ``role:system``, for templates
-            ``field:NAME``. Every occurrence that begins and ends with units is pinned.
+            ``message``, and ``part``: what a recorded call is made of (messages, definitions and results of tools,
+            documents, memories and examples in texts). For a template also ``field``, ``document`` and ``part``
+            (sentences of the fixed text, fields and documents). For a text also a list of spans ``(start, end)``; the
+            rest is pinned.
+        pin: texts that are always sent and never attributed, and for chats ``role:system`` and ``part:NAME``, for
+            templates ``field:NAME``. Every occurrence that begins and ends with units is pinned.
+        within: of a chat, names of parts, such as ``tool result 3`` or ``document``: these alone are cut by ``units``,
+            and the rest into parts.
+        passages: of a chat, a regular expression: each match in a text is a part of its own.
         splitter: cuts a text into ``token`` units, such as `whygen.prompt.question.token_splitter` of a model: spans in
             order that leave out nothing but white space.
 
@@ -44,6 +57,7 @@ def split(prompt: Source, units: Kind = "word", *, pin: Sequence[str] = (), spli
     check_source(prompt)
     if isinstance(prompt, Edit):
         raise UsageError("An edit is cut with its picture: use whygen.prompt.edits.split_edit.")
+    check_within(prompt, units, within=within, passages=passages)
     if not isinstance(units, str):
         return split_at(_plain(prompt), units, pin=pin)
     if units == TOKEN:
@@ -51,10 +65,34 @@ def split(prompt: Source, units: Kind = "word", *, pin: Sequence[str] = (), spli
     kinds = CHAT_KINDS if isinstance(prompt, Chat) else TEMPLATE_KINDS if isinstance(prompt, Template) else SPLITTERS
     check_kind(units, prompt, kinds)
     if isinstance(prompt, Chat):
-        return with_scripts(split_chat(prompt, units, pin=pin), units)
+        return with_scripts(split_chat(prompt, units, pin=pin, within=within, passages=passages), units)
     if isinstance(prompt, Template):
         return with_scripts(split_template(prompt, units, pin=pin), units)
     return with_scripts(split_text(prompt, SPLITTERS[units], pin=pin), units)
+
+
+def check_within(prompt: Source, units: Kind, *, within: Sequence[str], passages: str | None) -> None:
+    """Refuse what is said of parts where the prompt is not cut into any.
+
+    Raises:
+        UsageError: saying what to give instead.
+    """
+    if not within and passages is None:
+        return
+    name = "within" if within else "passages"
+    if not isinstance(prompt, Chat):
+        raise UsageError(
+            f"{name} is for the parts of a Chat, and the prompt is a {type(prompt).__name__}. Leave it out."
+        )
+    if isinstance(within, str):
+        raise UsageError(f"within is a str: give a list of names, such as within=[{within!r}].")
+    if within and units not in SPLITTERS:
+        raise UsageError(
+            f"within says which parts are cut finer, and units={units!r} is no finer cut. Use units='sentence' or "
+            "'word'."
+        )
+    if not within and units != PART:
+        raise UsageError("passages says what a part looks like: give units='part', or within= as well.")
 
 
 def with_scripts(units: U, kind: str) -> U:
@@ -167,7 +205,7 @@ def _holding(units: Units, held: set[int | None]) -> Units:
 
 
 def _chat(chat: Chat, kind: str) -> tuple[Callable[[Input], Units], Input]:
-    check_kind(kind, chat, CHAT_KINDS)
+    check_kind(kind, chat, CHAT_KINDS.keys() - {PART})  # whose parts depend on the input
 
     def cut(given: Input) -> ChatUnits:
         if not isinstance(given, str):
@@ -175,7 +213,7 @@ def _chat(chat: Chat, kind: str) -> tuple[Callable[[Input], Units], Input]:
         whole = Chat((*chat.messages, Message("user", given)))
         check_source(whole)
         units = split_chat(whole, kind)
-        own = units.bodies[-1][0]
+        own = units.slots[-1].start
         return replace(units, pieces=tuple(_open(piece) if piece.start >= own else piece for piece in units.pieces))
 
     return cut, "{input}"

@@ -7,12 +7,13 @@ that is pinned is always sent and never attributed.
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from whygen.errors import UsageError
-from whygen.results.prompt import Section
+from whygen.results.prompt import PART_KINDS, Section
 from whygen.texts import Span, find_all, is_word_edge, reads_as_one, word_edges
 from whygen.types import Chat, Edit, Source
 
@@ -195,6 +196,27 @@ def pieces_of(spans: Sequence[Span], *, within: Span, free: bool = True) -> list
     return pieces
 
 
+def laid(text: str, free: Sequence[Span], fixed: Sequence[Span], *, ends: Sequence[int] = ()) -> tuple[Piece, ...]:
+    """Pieces without gaps from what is attributed and what is always sent.
+
+    A piece ends with its last character, or at the last of ``ends`` before the next one; what is between two goes with
+    the second, whether it is white space or a line that parts them.
+    """
+    number = {span: place for place, span in enumerate(sorted(free))}
+    cores = sorted([*free, *fixed])
+    stops = sorted(ends)
+    pieces: list[Piece] = []
+    start = 0
+    for place, (core, stop) in enumerate(cores):
+        last = place == len(cores) - 1
+        upto = len(text) if last else cores[place + 1][0]
+        bound = stops[found - 1] if (found := bisect_right(stops, upto)) else 0
+        end = upto if last else max(stop, bound)
+        pieces.append(Piece(start, core, stop, end, number.get((core, stop))))
+        start = end
+    return tuple(pieces)
+
+
 def numbered(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
     """The same pieces, the free ones counted from 0."""
     found: list[Piece] = []
@@ -212,8 +234,8 @@ def moved(spans: Iterable[Span], by: int) -> list[Span]:
 
 Notices = tuple[tuple[str, str], ...]
 
-_SECTION_OF = {"role": "message", "field": "field"}
-"""``role:system`` pins messages of a chat, ``field:question`` a field of a template."""
+_SECTION_OF = {"role": ("message",), "field": ("field",), "part": PART_KINDS}
+"""``role:system`` pins messages of a chat, ``field:question`` a field of a template, ``part:document 2`` a part."""
 
 
 def pin_pieces(
@@ -254,16 +276,23 @@ def _notices(held: int, free: int) -> Notices:
 
 def _is_name(pin: str, sections: Sequence[Section]) -> bool:
     kind, colon, _ = pin.partition(":")
-    return bool(colon) and _SECTION_OF.get(kind) in {section.kind for section in sections}
+    return bool(colon) and any(section.kind in _SECTION_OF.get(kind, ()) for section in sections)
 
 
 def _named(pin: str, pieces: Sequence[Piece], sections: Sequence[Section]) -> set[Piece]:
     kind, _, name = pin.partition(":")
-    places = [section for section in sections if (section.kind, section.name) == (_SECTION_OF[kind], name)]
+    known = [section for section in sections if section.kind in _SECTION_OF[kind]]
+    places = [each for each in known if (is_called(each.name, name) if kind == "part" else each.name == name)]
     if not places:
-        known = ", ".join(sorted({f"{kind}:{s.name}" for s in sections if s.kind == _SECTION_OF[kind]}))
-        raise UsageError(f"pin={pin!r}: the prompt has none such. It has {known}.")
+        names = ", ".join(dict.fromkeys(f"{kind}:{each.name}" for each in sorted(known, key=lambda each: each.name)))
+        raise UsageError(f"pin={pin!r}: the prompt has none such. It has {names}.")
     return {p for p in pieces if p.unit is not None and any(s.start <= p.core and p.stop <= s.end for s in places)}
+
+
+def is_called(name: str, wanted: str) -> bool:
+    """Whether a part is called so, or its name begins with these words: ``tool result`` are all results."""
+    own, asked = name.casefold(), wanted.strip().casefold()
+    return bool(asked) and own.startswith(asked) and not own[len(asked) : len(asked) + 1].isalnum()
 
 
 def _held(text: str, pieces: Sequence[Piece], pin: str) -> set[Piece]:
