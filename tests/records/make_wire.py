@@ -31,7 +31,7 @@ def main() -> None:
 
 def write(name: str, value: Any, url: str) -> None:
     """Write a sample as JSON, the same way every time: the server's port is each run's own."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True).replace(url, "http://127.0.0.1:8000")
+    text = json.dumps(value, indent=1, ensure_ascii=False).replace(url, "http://127.0.0.1:8000")
     (SAMPLES / name).write_text(f"{text}\n", encoding="utf-8")
 
 

@@ -118,6 +118,10 @@ class Field:
             return self.value[:LONGEST_NAME]
         return str(self.value) if isinstance(self.value, int) and not isinstance(self.value, bool) else ""
 
+    def name_of_data(self) -> str:
+        """A text of any length; empty where there is none."""
+        return self.value if isinstance(self.value, str) else ""
+
     def number(self) -> float | None:
         """A number; None where nothing stands.
 

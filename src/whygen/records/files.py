@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from whygen.errors import DataError
 from whygen.records.fields import Field
-from whygen.safe import DEEPEST, read_json
+from whygen.safe import DEEPEST, check_depth, read_json
 from whygen.texts import read_text_file
 
 MOST_BYTES = 128 * 2**20
@@ -45,7 +45,30 @@ def load(path: Path) -> Items:
         lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
         if len(lines) > 1 and _is_json(lines[0][1]):
             return _lines(lines, named)
-        raise _no_json(text, named, error) from None
+        return _in_a_row(text, named) or _refused(text, named, error)
+
+
+def _refused(text: str, named: str, error: ValueError) -> Items:
+    raise _no_json(text, named, error) from None
+
+
+def _in_a_row(text: str, named: str) -> Items | None:
+    """Values one after another, each over several lines, as consoles get them; None if there is only one."""
+    decoder, found, place = json.JSONDecoder(), list[Field](), 0
+    text = text.strip()
+    while place < len(text) and len(found) < MOST_RECORDS:
+        source = f"{named}, value {len(found) + 1}"
+        try:
+            value, place = decoder.raw_decode(text, place)
+            check_depth(value)
+        except (ValueError, RecursionError):
+            if not found:
+                return None
+            return Items(found, f"{source} is no whole JSON; all values before it are.")
+        found.append(Field(value, "", source))
+        while place < len(text) and text[place].isspace():
+            place += 1
+    return Items(found)
 
 
 def _is_json(text: str) -> bool:

@@ -43,11 +43,16 @@ def read_request(body: Field, notices: Notices) -> tuple[Chat, Settings]:
     word = choice_of(chosen, _CHOICES)
     if word is None and chosen.is_object and chosen["name"].name():  # the old function_call
         word = chosen["name"].name()
-    settings = settings_of(body, _WORDS)
+    settings = settings_in(body)
     if word is None:
         settings = _also(settings, tool_choice=chosen.json())
     chat = Chat(read_messages(body["messages"], notices), tools, word or "auto")
     return chat, settings
+
+
+def settings_in(body: Field) -> Settings:
+    """The settings of a request."""
+    return settings_of(body, _WORDS)
 
 
 def _also(settings: Settings, **more: JsonValue) -> Settings:

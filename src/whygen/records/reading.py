@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from whygen._arguments import typed
 from whygen.errors import DataError
-from whygen.records import wire
+from whygen.records import otel, wire
 from whygen.records.call import Call
 from whygen.records.fields import Field
 from whygen.records.files import load
+from whygen.records.kept import Kept
 from whygen.records.notices import Notices
-from whygen.records.scrubbing import scrubbed
 
 SHOWN = 5
 """Calls that an error lists."""
@@ -61,14 +61,13 @@ class Format(NamedTuple):
 
     name: str
     matches: Callable[[Field], bool]
-    calls: Callable[[Sequence[Field]], Iterable[wire.Kept]]
+    calls: Callable[[Sequence[Field]], Iterable[Kept]]
 
 
-def _wire_calls(items: Sequence[Field]) -> Iterable[wire.Kept]:
-    return map(wire.kept_in, items)
-
-
-FORMATS: tuple[Format, ...] = (Format("a request as it was sent", wire.matches, _wire_calls),)
+FORMATS: tuple[Format, ...] = (
+    Format("spans", otel.matches, otel.calls),
+    Format("a request as it was sent", wire.matches, wire.calls),
+)
 """What can be read; the first that matches a value reads it."""
 
 
@@ -103,21 +102,16 @@ def _each(items: Iterable[Field]) -> Iterable[Field]:
             yield item
 
 
-def _recorded(kept: wire.Kept, number: int, cut: str) -> Recorded:
-    source = kept.sent.body.source
-
+def _recorded(kept: Kept, number: int, cut: str) -> Recorded:
     def read() -> Call:
         notices = Notices()
         if cut:
             notices.say("cut-file", cut)
-        clean = replace(
-            kept.sent, body=scrubbed(kept.sent.body, notices), response=scrubbed(kept.sent.response, notices)
-        )
-        call = clean.call(notices)
-        return replace(call, notices=notices.all, origin=source)
+        call = kept.read(notices)
+        return replace(call, notices=notices.all, origin=kept.source)
 
-    model = kept.sent.body["model"].name() or kept.sent.name
-    return Recorded(number=number, id=kept.id, time=kept.time, model=model, run=kept.run, origin=source, _read=read)
+    about = {"id": kept.id, "time": kept.time, "model": kept.model, "run": kept.run, "origin": kept.source}
+    return Recorded(number=number, **about, _read=read)
 
 
 def read_call(path: Path | str, pick: int | str | None = None) -> Call:

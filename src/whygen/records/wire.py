@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import NamedTuple
 
 from whygen.errors import DataError
 from whygen.records import anthropic, openai_chat
 from whygen.records.call import Call
 from whygen.records.fields import Field
-from whygen.records.makers import maker_of
+from whygen.records.kept import Kept
+from whygen.records.makers import Maker, maker_of
 from whygen.records.notices import Notices
-from whygen.types import Chat, Output
+from whygen.records.scrubbing import scrubbed
+from whygen.types import Chat, Output, Settings
 
 PROTOCOLS: Mapping[str, ModuleType] = {"openai": openai_chat, "anthropic": anthropic}
 """The readers, by the protocol that they read: ``read_request`` and ``read_answer``."""
@@ -30,6 +31,7 @@ class Sent:
         url: that was asked; empty where it is not told.
         provider: as the record calls it.
         name: of the model, where the record tells it beside the request.
+        protocol: whose words the request is in; empty where that is to be seen in them.
     """
 
     body: Field
@@ -37,6 +39,7 @@ class Sent:
     url: str = ""
     provider: str = ""
     name: str = ""
+    protocol: str = ""
 
     def call(self, notices: Notices) -> Call:
         """The call.
@@ -44,18 +47,38 @@ class Sent:
         Raises:
             DataError: naming the field that cannot be used.
         """
-        protocol = protocol_of(self)
+        body, response = scrubbed(self.body, notices), scrubbed(self.response, notices)
+        protocol = self.protocol or protocol_of(self)
         reader = PROTOCOLS[protocol]
-        chat, settings = reader.read_request(self.body, notices)
-        answer = reader.read_answer(self.response, notices) if self.response.there else None
-        if answer is None:
-            chat, answer = _answered(chat, protocol, notices)
-        name = self.body["model"].name() or self.name or self.response["model"].name()
+        chat, settings = reader.read_request(body, notices)
+        answer = reader.read_answer(response, notices) if response.there else None
+        name = body["model"].name() or self.name or response["model"].name()
         maker = maker_of(name, notices, protocol=protocol, url=self.url, provider=self.provider)
-        _missing(chat, answer, notices)
-        return Call(
-            chat=chat, model=maker.uri, base_url=maker.base_url, settings=settings, answer=answer, protocol=protocol
-        )
+        return made(chat, answer, maker, notices, settings=settings, protocol=protocol)
+
+
+def made(
+    chat: Chat, answer: Output | None, maker: Maker, notices: Notices, *, settings: Settings, protocol: str
+) -> Call:  # fmt: skip
+    """A call of what a reader found.
+
+    Args:
+        chat: the conversation.
+        answer: what came back; where there is none, the last turn of the assistant is.
+        maker: who was asked.
+        notices: what is missing.
+        settings: of the request.
+        protocol: whose words they are in.
+    """
+    if answer is None:
+        chat, answer = _answered(chat, protocol, notices)
+    if maker.uri.startswith("anthropic/") and protocol != "anthropic":
+        # Recorded in words that this service does not take: what has a place in `Settings` is sent.
+        settings, protocol = replace(settings, extra=dict.fromkeys(settings.extra)), "anthropic"
+    _missing(chat, answer, notices)
+    return Call(
+        chat=chat, model=maker.uri, base_url=maker.base_url, settings=settings, answer=answer, protocol=protocol
+    )
 
 
 def _answered(chat: Chat, protocol: str, notices: Notices) -> tuple[Chat, Output | None]:
@@ -138,22 +161,6 @@ _ANTHROPIC_MARKS: tuple[Callable[[Field], bool], ...] = (
 """What only Anthropic's requests have."""
 
 
-class Kept(NamedTuple):
-    """A call in what kept it.
-
-    Attributes:
-        sent: what went over the wire.
-        id: by which it can be picked.
-        time: when it was sent, as the record writes it.
-        run: of which it is a step.
-    """
-
-    sent: Sent
-    id: str = ""
-    time: str = ""
-    run: str = ""
-
-
 _REQUESTS = ("request", "request_body", "req", "params", "body", "input_request")
 _RESPONSES = ("response", "response_body", "resp", "output")
 _IDS = ("id", "call_id", "custom_id", "request_id", "requestId", "uuid", "trace_id")
@@ -173,7 +180,12 @@ _RUNS = ("run_id", "trace_id", "session_id", "conversation_id", "thread_id", "ru
 
 def matches(item: Field) -> bool:
     """Whether this is a request, or a request in a wrapper."""
-    return _is_chat(item) or _is_body(item) or any(_is_body(_body(item[name])) for name in _REQUESTS)
+    return _is_chat(item) or is_body(item) or any(is_body(_body(item[name])) for name in _REQUESTS)
+
+
+def calls(items: Sequence[Field]) -> Iterable[Kept]:
+    """The calls of records that hold one each."""
+    return map(kept_in, items)
 
 
 def kept_in(item: Field) -> Kept:
@@ -183,42 +195,37 @@ def kept_in(item: Field) -> Kept:
         DataError: if there is none; says which forms are known.
     """
     nothing = Field(None, "response", item.source)
-    told = _About(item)
     if _is_chat(item):
-        return Kept(Sent(body=Field({"messages": item.value}, "", item.source), response=nothing))
-    if _is_body(item):
+        return _kept(item, Sent(body=Field({"messages": item.value}, "", item.source), response=nothing))
+    if is_body(item):
         response = item.first(*_RESPONSES) if not item["input"].there else nothing
-        return told.kept(Sent(body=item, response=_payload(response), name=item["model"].name()))
+        return _kept(item, Sent(body=item, response=_payload(response), name=item["model"].name()))
     for name in _REQUESTS:
         request = item[name]
         body = _body(request)
-        if _is_body(body):
+        if is_body(body):
             url = request["url"].name() or request["path"].name() or item["url"].name()
             sent = Sent(
                 body=body, response=_payload(item.first(*_RESPONSES)), url=url,
                 provider=item.first("provider", "custom_llm_provider").name(), name=item["model"].name(),
             )  # fmt: skip
-            return told.kept(sent)
+            return _kept(item, sent)
     raise DataError(
         f"{item.source} holds no call of a model: neither messages (OpenAI Chat Completions, Anthropic Messages) nor "
         "input (OpenAI Responses) stands in it, nor in its request. The forms that are read: docs/why.md."
     )
 
 
-class _About(NamedTuple):
-    """What a record tells beside the call."""
-
-    item: Field
-
-    def kept(self, sent: Sent) -> Kept:
-        item = self.item
-        answered = sent.response["id"].name()
-        return Kept(
-            sent,
-            id=item.first(*_IDS).name() or answered,
-            time=item.first(*_TIMES).name() or sent.response.first("created", "created_at").name(),
-            run=item.first(*_RUNS).name(),
-        )
+def _kept(item: Field, sent: Sent) -> Kept:
+    """A call with what the record tells beside it."""
+    return Kept(
+        read=sent.call,
+        source=item.source,
+        model=sent.body["model"].name() or sent.name,
+        id=item.first(*_IDS).name() or sent.response["id"].name(),
+        time=item.first(*_TIMES).name() or sent.response.first("created", "created_at").name(),
+        run=item.first(*_RUNS).name(),
+    )
 
 
 def _is_chat(item: Field) -> bool:
@@ -226,7 +233,8 @@ def _is_chat(item: Field) -> bool:
     return item.is_list and bool(item.value) and all(each.is_object and each["role"].is_text for each in item)
 
 
-def _is_body(found: Field) -> bool:
+def is_body(found: Field) -> bool:
+    """Whether this is the body of a request."""
     return found.is_object and (
         _is_chat(found["messages"])
         or found["messages"].is_list

@@ -1,0 +1,133 @@
+"""Calls in exports of spans: by OpenTelemetry's conventions, or by OpenInference's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from whygen.errors import DataError
+from whygen.records import genai, openinference, spans
+from whygen.records.call import Call
+from whygen.records.fields import Field
+from whygen.records.kept import Kept
+from whygen.records.makers import maker_of
+from whygen.records.notices import Notices
+from whygen.records.openai_chat import settings_in
+from whygen.records.scrubbing import scrubbed
+from whygen.records.spans import Span
+from whygen.records.wire import made
+from whygen.types import Chat
+
+_OPERATIONS = frozenset({"", "chat", "generate_content", "text_completion"})
+_SETTINGS = (
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=span_only (with "
+    "OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental; true for the older instrumentation, whose logs are "
+    "exported beside its spans), TRACELOOP_TRACE_CONTENT=true for OpenLLMetry, and for OpenInference "
+    "OPENINFERENCE_HIDE_INPUTS=false and OPENINFERENCE_HIDE_OUTPUTS=false"
+)
+
+matches = spans.matches
+
+
+def calls(items: Sequence[Field]) -> Iterable[Kept]:
+    """The calls of models among the spans.
+
+    One call may be in two spans, one of its client and one of an instrumentation, and only one of them tells what was
+    said: that one counts.
+    """
+    found = [span for span in spans.spans_in(items) if _is_call(span)]
+    told = {name for span in found if _holds(span) for name in (span.id, _answer_id(span)) if name}
+    for span in found:
+        if _holds(span) or not told & {span.parent, _answer_id(span)}:
+            yield Kept(
+                partial(_read, span),
+                f"{span.attributes.source}, span {span.id}" if span.id else span.attributes.source,
+                model=_model(span),
+                id=span.id,
+                time=span.start,
+                run=span.trace,
+            )
+
+
+def _answer_id(span: Span) -> str:
+    return span.attributes.at("gen_ai", "response", "id").name()
+
+
+def _is_call(span: Span) -> bool:
+    if openinference.holds(span) or span.attributes.at("openinference", "span", "kind").value == "LLM":
+        return True
+    ai = span.attributes["gen_ai"]
+    operation = ai.at("operation", "name").name().lower()
+    named = ai.at("request", "model").there or ai["system"].there or bool(span.events and genai.holds(span))
+    return operation in _OPERATIONS and named
+
+
+def _holds(span: Span) -> bool:
+    return openinference.holds(span) or genai.holds(span)
+
+
+def _model(span: Span) -> str:
+    ai, llm = span.attributes["gen_ai"], span.attributes["llm"]
+    return ai.at("request", "model").name() or llm.at("request", "model_name").name() or llm["model_name"].name()
+
+
+def _read(span: Span, notices: Notices) -> Call:
+    where = f"{span.attributes.source}, span {span.id or span.name!r}"
+    if openinference.holds(span):
+        return openinference.sent_in(span).call(notices)
+    if not genai.holds(span):
+        raise DataError(
+            f"{where} tells that {_model(span) or 'a model'} was called, and not what was said: the exporter kept no "
+            f"contents. Record again with {_SETTINGS}. What is there (times, tokens, settings) explains no answer."
+        )
+    clean = replace(
+        span,
+        attributes=scrubbed(_open(span.attributes), notices),
+        events=[(name, scrubbed(_open(body), notices)) for name, body in span.events],
+    )
+    said = genai.said_in(clean, notices)
+    if not said.messages:
+        raise DataError(f"{where} holds no message of its request. Record again with {_SETTINGS}.")
+    maker = maker_of(_model(span), notices, protocol="openai", provider=_provider(span), url=_address(span, notices))
+    notices.say(
+        "span-settings",
+        "Spans keep some settings of a request (temperature, length, seed, stop, penalties). Others, such as a "
+        "response format or the choice among tools, are not known from it and are not sent.",
+    )
+    chat = Chat(tuple(said.messages), tuple(said.tools))
+    return made(chat, said.answer, maker, notices, settings=settings_in(genai.settings_in(clean)), protocol="openai")
+
+
+def _open(attributes: Field) -> Field:
+    """The attributes with the JSON in their texts read: what must not be shown is looked for inside it."""
+    return Field(_opened(attributes, 0), attributes.place, attributes.source)
+
+
+def _opened(found: Field, level: int) -> object:
+    inside = found.parsed() if level < 4 else found
+    if inside.is_object and level < 4:
+        return {key: _opened(each, level + 1) for key, each in inside.items()}
+    return inside.value
+
+
+def _provider(span: Span) -> str:
+    ai = span.attributes["gen_ai"]
+    return ai.at("provider", "name").name() or ai["system"].name()
+
+
+def _address(span: Span, notices: Notices) -> str:
+    """The address that was asked: whole where the span has it, else put together of its host and port."""
+    whole = span.attributes.at("url", "full").name()
+    server = span.attributes["server"]
+    host, port = server["address"].name(), server["port"].whole()
+    if whole or not host:
+        return whole
+    secure = port in {None, 443}
+    address = f"{'https' if secure else 'http'}://{host}{f':{port}' if port and not secure else ''}/v1"
+    notices.say(
+        "address",
+        "The span keeps the host and the port that were asked, and no path: /v1 was put behind them. Give the address "
+        "yourself (--base-url) if the server has another.",
+    )
+    return address
