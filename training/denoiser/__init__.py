@@ -1,0 +1,1 @@
+"""Training of the small diffusion models that tests and benchmarks ask."""
