@@ -45,7 +45,7 @@ class ToolCall:
     def said(self) -> str:
         """The call as people write one: ``name(arguments)``, the arguments as JSON with sorted keys."""
         values = self.values
-        if values == {}:
+        if values in ({}, ""):
             return f"{self.name}()"
         try:
             return f"{self.name}({json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False)})"

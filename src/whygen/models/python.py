@@ -3,10 +3,12 @@
 A callable takes a prompt and returns a text; one marked with `batched` takes a list of prompts and returns a list of
 texts. A `whygen.types.Picture`, `Sound` or `Video`, or a form of one that `medium_of` names, may come back where the
 annotation promises it (``-> Sound``) or there is none: then the first answer says what the others are. A whole
-`whygen.types.Output` may come back always; what answers an `Edit` is of the
+`whygen.types.Output` may come back always, and a message with calls of tools, as a client's or a mapping with
+``content`` and ``tool_calls``; what answers an `Edit` is of the
 kind that is changed (a picture, a sound, a video), promised or not.
 
-A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``; one whose parameter is annotated as a str
+A prompt is a str, or for a chat a list of ``{"role": ..., "content": ...}``, with ``tool_calls`` and ``tool_call_id``
+where tools were called; one whose parameter is annotated as a str
 is not given chats. A callable that needs more, such as images, the temperature or a seed for each call, says so by its
 annotation: ``def f(request: Request) -> str`` is given `whygen.types.Request`, and
 ``def f(requests: Sequence[Request]) -> list[str]``, marked, a list of them.
@@ -25,8 +27,10 @@ from typing import Any, TypeVar, cast, get_args
 from PIL import Image
 
 from whygen.errors import DataError, MissingError
+from whygen.models.openai.turns import messages
 from whygen.models.protocols import ModelOptions, Provider
-from whygen.models.returned import medium_of, names_a_file
+from whygen.models.returned import answer_of, medium_of, names_a_file
+from whygen.models.turns import Refused
 from whygen.plugins import imported, source_of
 from whygen.safe import is_stop, says
 from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, OutputKind, Picture, Request, Sound, Video
@@ -117,6 +121,15 @@ class CallableModel:
                 f"{self._uri} is given role and content, and the chat holds images",
                 "Annotate the parameter as whygen.types.Request: its messages have the images.",
             )
+        if request.prompt.tools:
+            return _failed(
+                f"{self._uri} is given messages, and the chat holds tools that may be called",
+                "Annotate the parameter as whygen.types.Request: its prompt has the tools.",
+            )
+        try:
+            messages(request.prompt)
+        except Refused as refused:
+            return refused.failure
         return None
 
     def _together(self, given: Sequence[object]) -> list[Output | Failure]:
@@ -162,6 +175,9 @@ class CallableModel:
         asked = given.prompt if isinstance(given, Request) else given
         edited = asked.kind if isinstance(asked, Edit) else None
         try:
+            made = answer_of(text) if self.output_kind == "text" else None
+            if made is not None:
+                return replace(made, seconds=seconds)
             made = medium_of(text, edited if self._kind in {None, "text"} and edited else self._kind)
         except (DataError, MissingError) as error:
             use = {"picture": "shown", "text": "read"}.get(self.output_kind, "played")
@@ -254,9 +270,9 @@ def _takes_text(annotation: object) -> bool:
 
 
 def _prompt(request: Request) -> object:
-    """What the callable is given: the text, or chat messages as role and content."""
+    """What the callable is given: the text, or messages as OpenAI's chat endpoint has them, each content one text."""
     if isinstance(request.prompt, Chat):
-        return [{"role": message.role, "content": message.text} for message in request.prompt.messages]
+        return messages(Chat([replace(message, parts=()) for message in request.prompt.messages]))
     return request.prompt
 
 

@@ -1,5 +1,5 @@
 # pyright: basic
-"""What came back from a user's own function, where it is no text: a picture, a sound or a video, or a clear no.
+"""What came back from a user's own function, where it is no text: calls of tools, a medium, or a clear no.
 
 A form is taken where it can be one thing only: an array with a number in the range of rates is a sound, uint8 with
 three channels a picture. Where it can be two (an array of one axis: numbers, or a sound whose rate nobody said?),
@@ -8,6 +8,7 @@ nothing is guessed, and the refusal names the line to type.
 
 from __future__ import annotations
 
+import json
 import numbers
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from PIL import Image
 from whygen.errors import DataError, MissingError
 from whygen.files import is_file
 from whygen.media import films, pictures, sounds
+from whygen.models.openai.turns import calls_in
+from whygen.remote import dig
 from whygen.types import Output, OutputKind, Picture, Sound, Video
 
 Array: TypeAlias = NDArray[Any]
@@ -88,6 +91,40 @@ def medium_of(value: object, kind: OutputKind | None) -> Output | None:
     if isinstance(value, tuple | list):
         return _of_sequence(cast("Sequence[object]", value), kind)
     return _of_object(value, kind)
+
+
+def answer_of(value: object) -> Output | None:
+    """A message with calls of tools, as clients and frameworks give one; None where it is no message.
+
+    Args:
+        value: a mapping with ``content`` (or ``text``) and ``tool_calls``, in OpenAI's words or flat (``name`` and
+            ``args``), or an object that has these, such as a message of a client or of LangChain.
+
+    Raises:
+        DataError: if what a tool is called with is no JSON.
+    """
+    fields = value if isinstance(value, Mapping) else {name: getattr(value, name, None) for name in _SAID}
+    content, called = fields.get("content", fields.get("text")), fields.get("tool_calls")
+    if not isinstance(content, str | list) and not isinstance(called, list | tuple):
+        return None
+    try:
+        told = json.loads(json.dumps({"content": content, "tool_calls": called}, default=_plain))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"its calls of tools are no JSON: {error}") from None
+    parts = told["content"] if isinstance(told["content"], list) else [{"text": told["content"]}]
+    texts = [part if isinstance(part, str) else dig(part, "text") for part in parts]
+    return Output(text="".join(text for text in texts if isinstance(text, str)), calls=calls_in(told))
+
+
+_SAID = ("content", "tool_calls")
+
+
+def _plain(value: object) -> object:
+    """An object of a client library as the mapping that it is made of."""
+    dump = getattr(value, "model_dump", None)
+    if not callable(dump):
+        raise TypeError(f"a {type(value).__name__} stands in them")
+    return dump()
 
 
 def _of_object(value: object, kind: OutputKind | None) -> Output | None:

@@ -442,7 +442,7 @@ def least_steady(askers: Sequence[Asker]) -> Steadiness:
 
 
 def _differ(fresh: Sequence[Output], references: Sequence[Output]) -> bool:
-    answers = {(output.text, output.medium) for output in (*fresh, *references)}
+    answers = {(output.said, output.medium) for output in (*fresh, *references)}
     return len(answers) > 1
 
 

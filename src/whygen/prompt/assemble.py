@@ -112,7 +112,7 @@ def assemble(findings: Findings, *, acting: tuple[InteractionRecord, ...] = ()) 
         preset=plan.options.preset,
         model=answers.model.uri,
         prompt=answers.units.text,
-        reference=Reference(text=answers.references[0].text, n=len(answers.references)),
+        reference=Reference(text=answers.references[0].said, n=len(answers.references)),
         units=_attributions(findings),
         estimand=plan.estimand.name,
         keep=findings.design.keep,
@@ -252,6 +252,7 @@ def _samples(findings: Findings) -> Iterator[Sample]:
         yield Sample(
             one.kind, row, one.draw, shown(one.prompt), output.text, output.finish, effect, scores=scores,
             extra=cast("dict[str, Any]", dict(output.extra)) or None,
+            calls=cast("Any", tuple(call.to_json() for call in output.calls)) or None,
         )  # fmt: skip
 
 

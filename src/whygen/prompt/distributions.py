@@ -149,7 +149,7 @@ def mean_distances(target: Target, answers: Sequence[Sequence[Output]]) -> Float
     if isinstance(encoder, TextEncoder):
         from scipy.spatial.distance import cdist
 
-        vectors = encoder.sentences([output.text for output in outputs])
+        vectors = encoder.sentences([output.said for output in outputs])
         apart = np.asarray(cdist(vectors, vectors), dtype=np.float64)
     else:
         apart = between(target, outputs, outputs)

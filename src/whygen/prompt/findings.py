@@ -164,7 +164,7 @@ def _calls(found: Findings, place: int, row: int) -> list[SetCall]:
     outputs = found.answers.of(row)
     known = [effect for effect in draws.tolist() if not np.isnan(effect)]
     return [
-        SetCall(effect, shown(found.answers.prompts[row]), outputs[min(draw, len(outputs) - 1)].text, place)
+        SetCall(effect, shown(found.answers.prompts[row]), outputs[min(draw, len(outputs) - 1)].said, place)
         for draw, effect in enumerate(known)
     ]
 
@@ -175,7 +175,7 @@ def _asking(asker: Asker) -> Ask:
         return [
             SetCall(np.nan, "", "")
             if one is None
-            else SetCall(float(asker.meter([one.output])[0]), shown(one.prompt), one.output.text)
+            else SetCall(float(asker.meter([one.output])[0]), shown(one.prompt), one.output.said)
             for one in answered
         ]
 

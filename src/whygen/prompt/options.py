@@ -199,8 +199,8 @@ class PromptOptions:
         TargetName | TargetLike,
         Option(
             "What is measured of an answer: {names}; some take an argument, such as contains:SPAN, contrastive:TEXT, "
-            "json:FIELD, label:A,B or regex:PATTERN. `whygen list targets` tells of each, and of those for pictures, "
-            "sounds and videos.",
+            "json:FIELD, label:A,B, tool:NAME, tool:NAME.ARGUMENT or regex:PATTERN. `whygen list targets` tells of "
+            "each, and of those for pictures, sounds and videos.",
             "Or a callable that scores an answer, or what `load_target` makes.",
             panel="What to measure",
             read_by=_EVERYWHERE | {EVALUATE, READ},

@@ -70,7 +70,7 @@ def level(target: Target, references: Sequence[Output]) -> float | None:
     It does not compare texts; or texts about other things are all as far as can be, since the references have no word
     of theirs (a number, a label): then every other answer would be one of them.
     """
-    if target.record.name not in GRADED or any(not output.text.strip() for output in references):
+    if target.record.name not in GRADED or any(not output.said.strip() for output in references):
         return None
     effects = target.effects([Output(text=text) for text in ELSEWHERE], references)
     line = float(np.quantile(effects, 1.0 - NEAREST))

@@ -26,7 +26,7 @@ from whygen.prompt.options import PRESETS, PromptOptions
 from whygen.prompt.units import ChatUnits, Piece, Slot, TemplateUnits, Units, laid, split, transcript
 from whygen.results.prompt import ChatRecord, Evidence, PromptExplanation, Sample
 from whygen.results.recipe import DesignRecipe, ModelRecipe, OperatorRecipe, Recipe, TargetRecipe
-from whygen.types import Chat, Edit, Masks, Message, Output, Picture, Settings, Sound, Template, TokenScore
+from whygen.types import Chat, Edit, Masks, Message, Output, Picture, Settings, Sound, Template, TokenScore, ToolCall
 
 SIMPLE = frozenset({"optimal-transport", "cosine", "tfidf", "token-set", "edit", "exact", "tool", "refusal"})
 """Targets that their name says wholly."""
@@ -288,6 +288,7 @@ def _output(evidence: Evidence, place: int) -> Output:
         sound=medium if isinstance(medium, Sound) else None,
         frames=None if isinstance(medium, Sound) else medium,
         scores=None if sample.scores is None else tuple(TokenScore(*score) for score in sample.scores),
+        calls=tuple(ToolCall.from_json(call) for call in sample.calls or ()),
         extra=sample.extra or {},
     )
 

@@ -68,12 +68,12 @@ class SentenceEffects:
     def _nearest(self, outputs: Sequence[Output]) -> Floats:
         base = self.target
         assert isinstance(base, Compares)  # noqa: S101 - `sentence_effects` looked
-        parts = {output.text: _parts(output.text) for output in outputs}
+        parts = {output.said: _parts(output.said) for output in outputs}
         every = list(dict.fromkeys(part for found in parts.values() for part in found))
         effects = base.against([Output(text=text) for text in every], [Output(text=text) for text, _ in self.columns])
         place = {text: row for row, text in enumerate(every)}
         best = {text: effects[[place[part] for part in found]].max(axis=0) for text, found in parts.items()}
-        return np.stack([best[output.text] for output in outputs])
+        return np.stack([best[output.said] for output in outputs])
 
 
 def _parts(text: str) -> list[str]:
@@ -93,11 +93,12 @@ def sentence_effects(target: Target, reference: Output, *, most: int | None = No
         DataError: if the reference holds no sentence.
         UsageError: if the target compares no texts, so that it says nothing of a part.
     """
-    spans = tuple(sentences(reference.text))
+    text = reference.text if target.verb == "score" else reference.said
+    spans = tuple(sentences(text))
     if not spans:
         raise DataError("The model answered the whole prompt with no text: there is no sentence to explain.")
     check_sentences(target)
-    return SentenceEffects(target, reference.text, spans[:most], left_out=len(spans) - len(spans[:most]))
+    return SentenceEffects(target, text, spans[:most], left_out=len(spans) - len(spans[:most]))
 
 
 def check_sentences(target: Target) -> None:

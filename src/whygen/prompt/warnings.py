@@ -113,7 +113,7 @@ def _same_output(signs: Signs) -> str | None:
 
 
 def _empty_reference(signs: Signs) -> str | None:
-    if signs.reference.text.strip() or signs.reference.medium is not None:
+    if signs.reference.said.strip() or signs.reference.medium is not None:
         return None
     return (
         "The model answered the whole prompt with nothing. Attributions say what keeps it silent. Raise max_tokens, or "

@@ -225,7 +225,7 @@ def digest_of(explanation: Record) -> str:
 def _row(sample: Sample) -> dict[str, Any]:
     """A sample as a row; what only some have takes no room in the others."""
     row = asdict(sample)
-    return {name: cell for name, cell in row.items() if cell is not None or name not in {"scores", "extra"}}
+    return {name: cell for name, cell in row.items() if cell is not None or name not in {"scores", "extra", "calls"}}
 
 
 _ARRAYS = ("masks", "effects", "predicted", "groups")

@@ -30,7 +30,7 @@ from whygen.results.records import (
     Text,
     Tree,
 )
-from whygen.types import Floats, Masks
+from whygen.types import Floats, Masks, ToolCall
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,10 @@ kinds that earlier versions did not know.
 
 
 class Reference(Record):
-    """What the model said to the whole prompt; ``n`` references were drawn, ``text`` is the first."""
+    """What the model said to the whole prompt; ``n`` references were drawn.
+
+    ``text`` is the first, with the tools that it calls below it, as ``name(arguments)``.
+    """
 
     text: Text
     n: int
@@ -193,7 +196,15 @@ class Sample:
     scores: tuple[tuple[int, int, float], ...] | None = None
     """Where a given text was scored: characters ``[start, end)`` of each token, and its log-probability in nats."""
     extra: dict[str, JsonValue] | None = None
-    """What the provider said beside the text, such as the tools that were called; None where it said nothing."""
+    """What the provider said beside the text; None where it said nothing."""
+    calls: tuple[dict[str, JsonValue], ...] | None = None
+    """The tools that were called, each with its name and the JSON text of its arguments; None where there were none."""
+
+    @property
+    def said(self) -> str:
+        """The text, and below it each call as ``name(arguments)``."""
+        called = [ToolCall.from_json(call).said for call in self.calls or ()]
+        return "\n".join(filter(None, (self.output, *called))) if called else self.output
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,6 +19,7 @@ from whygen.models.turns import (
     with_ids,
     without,
 )
+from whygen.models.written import calls_told
 from whygen.remote import dig
 from whygen.types import Block, Chat, Edit, JsonValue, Message, Part, Picture, Prompt, Tool, ToolCall
 
@@ -144,6 +145,5 @@ def _read_call(entry: object) -> ToolCall:
     for kind, said in (("function", "arguments"), ("custom", "input")):
         if isinstance(dig(entry, kind), Mapping):
             return call_of(dig(entry, kind, "name"), dig(entry, kind, said), dig(entry, "id"))
-    if dig(entry, "name") is not None:  # flat, as some servers have it
-        return call_of(dig(entry, "name"), dig(entry, "arguments"), dig(entry, "id"))
-    return call_of(None, as_text(entry))
+    told = next(calls_told(entry), None)  # flat, as some servers and frameworks have it
+    return call_of(None, as_text(entry)) if told is None else call_of(told.name, told.arguments, dig(entry, "id"))

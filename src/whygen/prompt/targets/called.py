@@ -21,7 +21,8 @@ from whygen.texts import nfc
 from whygen.types import Floats, Output
 
 Score: TypeAlias = Callable[[str], float] | Callable[[Output], float]
-"""Text of the answer to a number; or the whole `Output`, where the first parameter is annotated with it."""
+"""Text of the answer (with its calls below it, see `Output.said`) to a number; or the whole `Output`, where the first
+parameter is annotated with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class TextScore:
             UsageError: if the score raises, or gives no finite number; the message holds the text it was given.
         """
         del references
-        found = {text: _number(self.score, text, text) for text in dict.fromkeys(output.text for output in outputs)}
-        return np.array([found[output.text] for output in outputs], dtype=np.float64)
+        found = {text: _number(self.score, text, text) for text in dict.fromkeys(output.said for output in outputs)}
+        return np.array([found[output.said] for output in outputs], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class OutputScore:
             UsageError: if the score raises, or gives no finite number; the message holds the text it was given.
         """
         del references
-        return np.array([_number(self.score, output, output.text) for output in outputs], dtype=np.float64)
+        return np.array([_number(self.score, output, output.said) for output in outputs], dtype=np.float64)
 
 
 def _number(score: Callable[[Any], object], item: object, text: str) -> float:

@@ -1,5 +1,6 @@
 """Targets that compare answers: ``f(z) = -D(out(z), reference)``, or with another text beside the reference.
 
+An answer that calls tools is compared as its text with the calls below it, ``name(arguments)`` (`Output.said`).
 Nothing is rescaled over a run, so attributions can be compared between prompts, runs and models (METHODS A1, A5).
 """
 
@@ -31,7 +32,7 @@ class TokenSets:
         """Minus each distance, shape ``(n, references)``."""
         texts, back = distinct(outputs)
         sets = self.encoder.tokens(texts)
-        others = self.encoder.tokens([reference.text for reference in references])
+        others = self.encoder.tokens([reference.said for reference in references])
         return -np.stack([self.distance(sets, other) for other in others], axis=1)[back]
 
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
@@ -52,7 +53,7 @@ class SentenceVectors:
         """Minus each distance, shape ``(n, references)``."""
         texts, back = distinct(outputs)
         vectors = self.encoder.sentences(texts)
-        others = self.encoder.sentences([reference.text for reference in references])
+        others = self.encoder.sentences([reference.said for reference in references])
         return -np.stack([self.distance(vectors, other) for other in others], axis=1)[back]
 
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
@@ -71,7 +72,7 @@ class PlainTexts:
     def against(self, outputs: Sequence[Output], references: Sequence[Output]) -> NDArray[np.float64]:
         """Minus each distance, shape ``(n, references)``."""
         texts, back = distinct(outputs)
-        return -np.stack([self.distance(texts, reference.text) for reference in references], axis=1)[back]
+        return -np.stack([self.distance(texts, reference.said) for reference in references], axis=1)[back]
 
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Mean over references of minus the distance, shape ``(n,)``."""
@@ -81,7 +82,7 @@ class PlainTexts:
 def distinct(outputs: Sequence[Output]) -> tuple[list[str], NDArray[np.int64]]:
     """Distinct texts, and for each output the position of its own."""
     order: dict[str, int] = {}
-    back = [order.setdefault(output.text, len(order)) for output in outputs]
+    back = [order.setdefault(output.said, len(order)) for output in outputs]
     return list(order), np.array(back, dtype=np.int64)
 
 

@@ -25,7 +25,8 @@ from whygen.prompt.targets.scored import (
     check_span,
     span_name,
 )
-from whygen.prompt.targets.structured import json_target, label_target, refusal_target, tool_target
+from whygen.prompt.targets.structured import json_target, label_target, refusal_target
+from whygen.prompt.targets.tools import named_tool_target, tool_target
 from whygen.results.prompt import TargetRecord
 
 TargetLike: TypeAlias = str | re.Pattern[str] | Target | Score
@@ -119,6 +120,10 @@ def _json(wishes: Wishes) -> Target:
     return json_target(wishes.argument or "")
 
 
+def _tool(wishes: Wishes) -> Target:
+    return tool_target() if wishes.argument is None else named_tool_target(wishes.argument)
+
+
 def _labels(wishes: Wishes) -> Target:
     return label_target(wishes.labels or tuple((wishes.argument or "").split(",")))
 
@@ -141,7 +146,7 @@ TARGETS: dict[str, Kind] = {
     "contrastive": Kind(_contrastive, frozenset({"alternative", "distance", "encoder"}), colon="alternative"),
     "json": Kind(_json, frozenset({"argument"}), colon="argument"),
     "label": Kind(_labels, frozenset({"labels", "argument"}), colon="argument"),
-    "tool": Kind(lambda _: tool_target()),
+    "tool": Kind(_tool, frozenset({"argument"}), colon="argument"),
     "refusal": Kind(lambda _: refusal_target()),
     "regex": Kind(_regex, frozenset({"argument"}), colon="argument"),
 }
@@ -193,7 +198,8 @@ def load_target(
 
     Args:
         name: ``auto`` or a key of `TARGETS`, which may carry its argument: ``logprob:snow``, ``contains:snow``,
-            ``contrastive:TEXT``, ``json:price``, ``label:yes,no``, ``regex:PATTERN``. Or a compiled pattern, a
+            ``contrastive:TEXT``, ``json:price``, ``label:yes,no``, ``tool:send_email``, ``tool:send_email.to``,
+            ``regex:PATTERN``. Or a compiled pattern, a
             callable that scores an answer (its text, or the `Output` if its parameter is annotated so), or a target;
             ``py/package.module:callable`` for one of these, or a name that an installed package brings
             (entry point group ``whygen.targets``).

@@ -97,6 +97,14 @@ class LogProbability:
     record: TargetRecord
     verb: Verb = "score"
 
+    def check(self, reference: Output) -> None:
+        """Raise `DataError` if the reference calls tools and says nothing: calls cannot be scored."""
+        if reference.calls and not reference.text:
+            raise DataError(
+                f"The answer is a call of a tool, {shown(reference.said)}, and log-probabilities are of texts. Use "
+                "target='tool', or 'tool:NAME.ARGUMENT' for what it was called with."
+            )
+
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Sum over all tokens of the reference, shape ``(n,)``."""
         end = len(references[0].text)
@@ -131,13 +139,13 @@ class Contains:
 
     def check(self, reference: Output) -> None:
         """Raise `DataError` if the span is not in the reference."""
-        find_span(reference.text, self.span)
+        find_span(reference.said, self.span)
 
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """1 where the span's text occurs, else 0, shape ``(n,)``."""
-        start, end = find_span(references[0].text, self.span)
-        wanted = nfc(references[0].text[start:end])
-        return np.array([wanted in nfc(output.text) for output in outputs], dtype=np.float64)
+        start, end = find_span(references[0].said, self.span)
+        wanted = nfc(references[0].said[start:end])
+        return np.array([wanted in nfc(output.said) for output in outputs], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Answers as data: a field of JSON, a label, the tool chosen, a refusal. The effect is agreement with the reference.
+"""Answers as data: a field of JSON, a label, a refusal (calls of tools are in `tools`). The effect is agreement.
 
 What cannot be read (no JSON, no label) is an outcome of its own: it agrees only with a reference that could not be
 read either, and `outcomes` counts it. A refusal is what the provider says, else what stands at the beginning of an
@@ -95,24 +95,24 @@ class JsonField:
 
     def check(self, reference: Output) -> None:
         """Raise `DataError`, which shows the reference, if it has no such field."""
-        _check_reading(read_field(reference.text, self.path), reference, self.record, ADVICE)
+        _check_reading(read_field(reference.said, self.path), reference, self.record, ADVICE)
 
     def effects(self, outputs: Sequence[Output], references: Sequence[Output]) -> Floats:
         """Agreement, or minus the absolute difference where the first reference holds a number, shape ``(n,)``."""
         self.check(references[0])
-        said = [read_field(output.text, self.path) for output in outputs]
-        wanted = [read_field(reference.text, self.path) for reference in references]
+        said = [read_field(output.said, self.path) for output in outputs]
+        wanted = [read_field(reference.said, self.path) for reference in references]
         score = _agree if _as_number(wanted[0]) is None else _minus_gap
         return np.array([[score(one, other) for other in wanted] for one in said], dtype=np.float64).mean(axis=1)
 
     def outcomes(self, outputs: Sequence[Output], references: Sequence[Output]) -> tuple[str, ...]:
         """What each output says in the field, or why nothing."""
         del references
-        return tuple(str(read_field(output.text, self.path)) for output in outputs)
+        return tuple(str(read_field(output.said, self.path)) for output in outputs)
 
     def unread(self, outputs: Sequence[Output]) -> tuple[str, ...]:
         """Why outputs have no such field, once for each that has none."""
-        readings = [read_field(output.text, self.path) for output in outputs]
+        readings = [read_field(output.said, self.path) for output in outputs]
         return tuple(reading.kind for reading in readings if reading.value is None)
 
 
@@ -120,7 +120,7 @@ def _check_reading(reading: AnswerReading, reference: Output, record: TargetReco
     if reading.value is None:
         raise DataError(
             f"target={record.name!r} cannot be measured: {reading.kind} in the reference answer, which is "
-            f"{shown(reference.text)}. {advice}."
+            f"{shown(reference.said)}. {advice}."
         )
 
 
@@ -165,7 +165,7 @@ def json_in(text: str) -> Iterator[Any]:
 def read_field(text: str, path: Sequence[str]) -> AnswerReading:
     """The field of that path in the first JSON of the answer that has it; steps are keys, or positions in arrays."""
     values: list[Any] = [value for value in json_in(nfc(text)) if isinstance(value, dict | list)]
-    found = [field for field in (_at_path(value, path) for value in values) if field is not None]
+    found = [field for field in (at_path(value, path) for value in values) if field is not None]
     if not found:
         return AnswerReading(f"no field {'.'.join(path)!r}" if values else "no JSON")
     try:
@@ -174,7 +174,7 @@ def read_field(text: str, path: Sequence[str]) -> AnswerReading:
         return AnswerReading("no JSON")
 
 
-def _at_path(value: Any, path: Sequence[str]) -> tuple[Any] | None:
+def at_path(value: Any, path: Sequence[str]) -> tuple[Any] | None:
     """The value at the end of the path, as a tuple of one (it may be None itself)."""
     for step in path:
         if isinstance(value, dict) and step in value:
@@ -260,32 +260,7 @@ def label_target(labels: Sequence[str]) -> AnswerAgreement:
     if len(names) < 2 or not all(names) or len({_folded(name) for name in names}) < len(names):
         raise UsageError(f"labels={list(labels)!r}: give at least two different ones, such as 'label:yes,no'.")
     record = TargetRecord(name=f"label:{','.join(names)}", distance="label that the answer names", unit=AGREES)
-    return AnswerAgreement(record, lambda output: read_label(output.text, names))
-
-
-def read_tool(output: Output) -> AnswerReading:
-    """The tools that an answer calls, in order: what the provider says of it, else ``tool`` or ``name`` of its JSON."""
-    calls = output.extra.get("tool_calls")
-    names = [_tool_name(call) for call in calls] if isinstance(calls, list | tuple) else []
-    if not any(names):
-        names = [_tool_name(value) for value in json_in(output.text)][:1]
-    found = [name for name in names if name]
-    return AnswerReading("value", ", ".join(found)) if found else AnswerReading("no tool")
-
-
-def _tool_name(call: object) -> str | None:
-    """The name in ``{"tool": ...}``, ``{"function": ...}`` or ``{"name": ...}``, or in an object in one of these."""
-    for _ in range(2):
-        fields = cast("dict[str, object]", call) if isinstance(call, dict) else {}
-        call = next((fields[key] for key in ("tool", "function", "name") if fields.get(key)), None)
-        if isinstance(call, str):
-            return call
-    return None
-
-
-def tool_target() -> AnswerAgreement:
-    """Which tool the model chose; none is a choice too."""
-    return AnswerAgreement(TargetRecord(name="tool", distance="tool chosen", unit=AGREES), read_tool, needs_value=False)
+    return AnswerAgreement(record, lambda output: read_label(output.said, names))
 
 
 REFUSES_WITHIN = 160

@@ -148,7 +148,7 @@ def rows(explanation: PromptExplanation, *, decimals: int) -> list[dict[str, Any
             "mask": sample.mask,
             "kind": KINDS.get(sample.kind, sample.kind),
             "parts": _parts(explanation, evidence, sample),
-            **_clipped("output", sample.output or played.described(explanation, index), MOST_OUTPUT),
+            **_clipped("output", sample.said or played.described(explanation, index), MOST_OUTPUT),
             "finish": sample.finish,
             "effect": sample.effect,
             "effect_text": number(sample.effect, decimals),
