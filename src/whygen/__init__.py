@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from whygen.anchors.options import AnchorOptions as AnchorOptions
     from whygen.evaluation.compare import compare as compare
     from whygen.evaluation.evaluate import evaluate as evaluate
+    from whygen.prompt.explain import aexplain_prompt as aexplain_prompt
     from whygen.prompt.explain import explain_prompt as explain_prompt
     from whygen.prompt.forecast import Forecast as Forecast
     from whygen.prompt.forecast import forecast as forecast
@@ -43,6 +44,7 @@ __all__ = [
     "Template",
     "TextAnchorExplanation",
     "__version__",
+    "aexplain_prompt",
     "compare",
     "evaluate",
     "explain_anchors",
@@ -64,6 +66,7 @@ _PLACES = {
     "PromptOptions": "prompt.options",
     "Template": "types",
     "TextAnchorExplanation": "results",
+    "aexplain_prompt": "prompt.explain",
     "compare": "evaluation.compare",
     "evaluate": "evaluation.evaluate",
     "explain_anchors": "anchors.explain",

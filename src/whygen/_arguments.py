@@ -196,7 +196,7 @@ def typed(
         @functools.wraps(function)
         def checking(*args: P.args, **kwargs: P.kwargs) -> T:
             kinds = kinds_of(function)
-            for name, value in _bound(function, signature, args, kwargs).items():
+            for name, value in bound(function, signature, args, kwargs).items():
                 if name in kinds and name not in own:
                     _check(name, value, kinds[name])
             return function(*args, **kwargs)
@@ -241,7 +241,7 @@ def told(cls: C) -> C:
             raise
         except (TypeError, ValueError, AttributeError):
             kinds = kinds_of(cast("Callable[..., object]", cls))
-            for name, value in _bound(cls, signature, (self, *args), kwargs).items():
+            for name, value in bound(cls, signature, (self, *args), kwargs).items():
                 if name in kinds:
                     _check(name, value, kinds[name])
             raise
@@ -264,7 +264,7 @@ _RATES = frozenset({"requests_per_minute", "tokens_per_minute"})
 _NEAR = 0.65
 
 
-def _bound(
+def bound(
     owner: Callable[..., object], signature: inspect.Signature, args: Sequence[object], kwargs: Mapping[str, object]
 ) -> Mapping[str, object]:
     """The arguments by name.

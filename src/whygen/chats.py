@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from whygen._arguments import check_fields, told
 from whygen.errors import DataError, UsageError
-from whygen.values import JsonValue, Picture
+from whygen.values import JsonValue, Picture, canonical_json
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 """Who speaks. ``tool`` is what a tool gave back, see `Message.answers`."""
@@ -297,6 +297,15 @@ class Chat:
             tuple(Tool.from_json(tool) for tool in record.get("tools", ())),
             record.get("tool_choice", "auto"),
         )
+
+    @property
+    def texts(self) -> list[str]:
+        """What is read of it: what is said, calls with their arguments, tools, and blocks that hold no text."""
+        found = [message.text for message in self.messages]
+        found += [f"{call.name} {call.arguments}" for message in self.messages for call in message.calls]
+        blocks = [part for message in self.messages for part in message.parts if isinstance(part, Block)]
+        found += [canonical_json(block.raw) for block in blocks if not block.place]
+        return found + [canonical_json(tool.to_json()) for tool in self.tools]
 
 
 def _check_pictures(name: str, *images: object) -> None:

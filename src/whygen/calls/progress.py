@@ -1,10 +1,12 @@
-"""Showing how far the calls are: a bar with rate and time left on a terminal, nothing anywhere else."""
+"""Showing how far the calls are: a bar with rate and time left on a terminal and in a notebook, nothing elsewhere."""
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from importlib.util import find_spec
+from typing import Any, Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
@@ -41,6 +43,14 @@ class ShowsPromise(Protocol):
     """A progress that says, before anything is sent, what a budget can and cannot promise."""
 
     def promise(self, text: str) -> None: ...
+
+
+@runtime_checkable
+class AsksToStop(Protocol):
+    """A progress whose watcher may have gone: the run then ends as by a person's interrupt."""
+
+    @property
+    def stopped(self) -> bool: ...
 
 
 class Silent:
@@ -148,3 +158,38 @@ class RichProgress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class NotebookProgress:
+    """A bar of tqdm (its own choice of kind, ``tqdm.auto``), which stays below the cell when it is done."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def begin(self, total: int, label: str) -> None:
+        from tqdm.auto import tqdm
+
+        self.end()
+        self._bar = tqdm(total=total, desc=label, unit="call") if total else None
+
+    def advance(self, n: int, *, cached: bool) -> None:
+        del cached
+        if self._bar is not None:
+            self._bar.update(n)
+
+    def spend(self, text: str) -> None:
+        """Show what was spent, beside the pace."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+
+    def end(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def usual_progress() -> Progress:
+    """What shows progress where nobody said: a bar in a notebook that has tqdm, else nothing."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    in_notebook = type(shell).__name__ == "ZMQInteractiveShell"
+    return NotebookProgress() if in_notebook and find_spec("tqdm") is not None else Silent()

@@ -14,7 +14,7 @@ from whygen.calls.agenda import Agenda, Answer, Clock, End, EndedError, Gate, Mo
 from whygen.calls.batches import BatchDispatcher
 from whygen.calls.dispatch import Dispatcher, LocalDispatcher, RemoteDispatcher, Send
 from whygen.calls.leases import Leases
-from whygen.calls.progress import Progress, ShowsPromise, ShowsSpending, Silent
+from whygen.calls.progress import AsksToStop, Progress, ShowsPromise, ShowsSpending, usual_progress
 from whygen.calls.rows import RecordedCall, call_key, identity_of
 from whygen.calls.spending import Budget, BudgetGate, RateGate, Rates, SharedBudget, Spent, promised
 from whygen.calls.store import Notice, Store
@@ -104,7 +104,7 @@ class Runner:
         self._shared_store = store
         self._store = store if identity is not None else Store(None)
         self._refused: dict[str, Output] = {}
-        self._progress = progress or Silent()
+        self._progress = progress or usual_progress()
         self._budget = budget
         self._dispatcher = dispatcher or dispatcher_for(model)
         self._retry = retry or RetryPolicy()
@@ -252,7 +252,7 @@ class Runner:
             if str(stop):
                 raise
             answered = sum(isinstance(known.get(key), Output) for key in keys)
-            raise _ended(End("interrupt", "Interrupted."), answered, len(keys), recorded=self.records) from None
+            raise _ended(_INTERRUPTED, answered, len(keys), recorded=self.records) from None
         finally:
             self._progress.end()
         if self._end is not None and not wanted.keys() <= known.keys():
@@ -278,6 +278,8 @@ class Runner:
 
     def _fetch(self, missing: Mapping[str, Request], verb: Send, known: dict[str, Answer], watch: Watch | None) -> None:
         """Ask for what is missing; answers are recorded before they are put into ``known``."""
+        if self._is_stopped():
+            self._end = self._end or _INTERRUPTED
         if not missing or self._end is not None:
             return
         self._promise()
@@ -300,6 +302,8 @@ class Runner:
                     recorded = self._record([(keys[place], requests[place], answer) for place, answer in batch])
                     known |= recorded
                     self._show(len(recorded))
+                    if self._is_stopped():
+                        agenda.stop(_INTERRUPTED)
                     for key, answer in recorded.items():
                         if watch is not None and (end := watch(missing[key], answer)) is not None:
                             agenda.stop(end)
@@ -311,6 +315,9 @@ class Runner:
             self._retried += agenda.retried
             self._repeated += agenda.repeated
             self._end = None if agenda.end is not None and agenda.end.reason == "error" else agenda.end
+
+    def _is_stopped(self) -> bool:
+        return isinstance(self._progress, AsksToStop) and self._progress.stopped
 
     def _promise(self) -> None:
         """Say once of each model what the budget cannot promise, before it is asked."""
@@ -358,6 +365,9 @@ class _Claims:
 def dispatcher_for(model: Model) -> Dispatcher:
     """Many calls at once for a model that takes them, else one batch after another."""
     return RemoteDispatcher() if model.limits.max_in_flight > 1 else LocalDispatcher()
+
+
+_INTERRUPTED = End("interrupt", "Interrupted.")
 
 
 def _ended(end: End, answered: int, asked: int, *, recorded: bool) -> EndedError | KeyboardInterrupt:

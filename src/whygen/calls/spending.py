@@ -318,7 +318,7 @@ def _texts(model: Model, request: Request) -> list[str]:
             f"A budget in tokens or money cannot be held: {model.uri} does not say how many tokens a picture takes. "
             "Give a budget in calls."
         )
-    return [message.text for message in prompt.messages]
+    return prompt.texts
 
 
 def _longest_answer(request: Request) -> int:
@@ -357,7 +357,7 @@ def _bytes_of(request: Request) -> int:
     prompt = request.prompt
     if isinstance(prompt, Edit):
         return 0
-    return sum(_size(text) for text in ([prompt] if isinstance(prompt, str) else [m.text for m in prompt.messages]))
+    return sum(_size(text) for text in ([prompt] if isinstance(prompt, str) else prompt.texts))
 
 
 def _size(text: str) -> int:

@@ -6,11 +6,18 @@ what came back, `reading` measures it, `estimands` attribute, `findings` joins b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, cast
 
+from whygen._arguments import bound
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions
+from whygen.calls.progress import ShowsSpending, usual_progress
 from whygen.encoders import AnyEncoder, ImageEncoder, TimedEncoder
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
@@ -25,6 +32,9 @@ from whygen.prompt.session import SessionOptions, open_session
 from whygen.prompt.units import Input
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Edit, Settings, Source
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @takes(PromptArguments, "prompt")
@@ -106,3 +116,75 @@ def explain_prompt(
         asker = session.asker(question, session.runner(chosen.budget + question.plan.beside))
         found = find(ask(asker, question), question.plan, asker.meter, seed)
         return explained(found, asker, further=chosen.sets or 0)
+
+
+def _waited(
+    door: Callable[P, R],
+) -> Callable[[Callable[..., Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
+    """A decorator: the function shows what the door takes, and refuses other arguments before anybody waits for it."""
+
+    def decorate(function: Callable[..., Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+        signature = inspect.signature(door)
+
+        @functools.wraps(function)
+        def checking(*given: P.args, **named: P.kwargs) -> Coroutine[Any, Any, R]:
+            bound(function, signature, given, named)
+            return function(*given, **named)
+
+        cast("Any", checking).__signature__ = signature
+        return checking
+
+    return decorate
+
+
+@_waited(explain_prompt)
+async def aexplain_prompt(*given: Any, progress: Progress | None = None, **choices: Any) -> PromptExplanation:
+    """`explain_prompt` for programs that run an event loop: the work is done in a thread, and the loop goes on.
+
+    Where the task is cancelled, nothing more is sent, what is on its way is recorded, and then `CancelledError` goes
+    on: the same call, with the same ``cache``, continues from there.
+
+    Args:
+        *given: as in `explain_prompt`.
+        progress: where to report progress, from that thread.
+        **choices: as in `explain_prompt`.
+
+    Raises:
+        WhygenError: as `explain_prompt` does.
+    """
+    watch = _Cancellable(progress or usual_progress())
+    working = asyncio.get_running_loop().run_in_executor(
+        None, lambda: explain_prompt(*given, progress=watch, **choices)
+    )
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        watch.cancelled.set()
+        with suppress(Exception, KeyboardInterrupt):  # however it ends now, the task was cancelled
+            await working
+        raise
+
+
+class _Cancellable:
+    """A progress that ends the run, as a person's interrupt does (`AsksToStop`), once its task was cancelled."""
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown = shown
+        self.cancelled = threading.Event()
+
+    @property
+    def stopped(self) -> bool:
+        return self.cancelled.is_set()
+
+    def begin(self, total: int, label: str) -> None:
+        self._shown.begin(total, label)
+
+    def advance(self, n: int, *, cached: bool) -> None:
+        self._shown.advance(n, cached=cached)
+
+    def spend(self, text: str) -> None:
+        if isinstance(self._shown, ShowsSpending):
+            self._shown.spend(text)
+
+    def end(self) -> None:
+        self._shown.end()

@@ -1,5 +1,7 @@
 # pyright: basic
-"""Plots by matplotlib, for papers and notebooks (extra ``plots``). Nothing is shown or styled beyond the axes given."""
+"""Plots by matplotlib, for papers and notebooks (extra ``plots``). Nothing is styled beyond the axes given; a new
+figure is pyplot's, so that notebooks show it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def axes_or_new(ax: Axes | None, *, height: float = 4.0) -> Axes:
-    """The axes given, or those of a new figure.
+    """The axes given, or those of a new figure of pyplot, which notebooks show and ``pyplot.show()`` opens.
 
     Raises:
         MissingExtraError: if matplotlib is not installed.
@@ -30,10 +32,10 @@ def axes_or_new(ax: Axes | None, *, height: float = 4.0) -> Axes:
             raise UsageError(f"ax is a {type(ax).__name__}: give the Axes of matplotlib, or None for new ones.")
         return ax
     try:
-        from matplotlib.figure import Figure
+        from matplotlib import pyplot
     except ImportError as error:
         raise MissingExtraError("Plotting", extra="plots", package="matplotlib") from error
-    return Figure(figsize=(6.0, height), layout="constrained").add_subplot()
+    return pyplot.subplots(figsize=(6.0, height), layout="constrained")[1]
 
 
 def plot_attributions(explanation: PromptExplanation, *, ax: Axes | None = None) -> Axes:
@@ -41,7 +43,7 @@ def plot_attributions(explanation: PromptExplanation, *, ax: Axes | None = None)
 
     Args:
         explanation: what to draw.
-        ax: where to draw; a new figure of its own (not pyplot's) if None, as ``ax.figure``.
+        ax: where to draw; a new figure of pyplot if None.
 
     Raises:
         MissingExtraError: if matplotlib is not installed.

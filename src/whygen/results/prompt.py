@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, JsonValue
 
 from whygen._arguments import typed
+from whygen.errors import UnknownNameError, UsageError
 from whygen.plugins import imported
 from whygen.results.media import MediaEvidence, PictureEvidence
 from whygen.results.recipe import Recipe
@@ -407,6 +408,39 @@ class PromptExplanation(Record):
         return reader(
             self, target=target, estimand=estimand, surrogate=surrogate, irrelevant=irrelevant, encoder=encoder
         )
+
+    def table(self) -> dict[str, list[Any]]:
+        """A column for each field of a unit, in the order of the prompt: what ``pandas.DataFrame`` takes."""
+        return {name: [getattr(unit, name) for unit in self.units] for name in UnitAttribution.model_fields}
+
+    @typed()
+    def top(self, n: int = 5) -> tuple[UnitAttribution, ...]:
+        """The ``n`` units of the largest attributions in size, the strongest first.
+
+        Raises:
+            UsageError: if ``n`` is under 1.
+        """
+        if n < 1:
+            raise UsageError(f"n is {n}: give at least 1.")
+        return tuple(sorted(self.units, key=lambda unit: -abs(unit.attribution))[:n])
+
+    def __getitem__(self, key: str | int) -> UnitAttribution:
+        """A unit by its text, ``explanation["fox"]``, or by its number from 0.
+
+        Raises:
+            UnknownNameError: if no unit has that text.
+            UsageError: if several have it, naming their numbers; or if there is no unit of that number.
+        """
+        if isinstance(key, int) and not isinstance(key, bool):
+            if -len(self.units) <= key < len(self.units):
+                return self.units[key]
+            raise UsageError(f"There is no unit {key}: the prompt has {len(self.units)}, numbered from 0.")
+        places = [number for number, unit in enumerate(self.units) if unit.text == key]
+        if not places:
+            raise UnknownNameError("unit", str(key), [unit.text for unit in self.units])
+        if len(places) > 1:
+            raise UsageError(f"Units {', '.join(map(str, places))} are all {key!r}: give the number of one.")
+        return self.units[places[0]]
 
     def to_html(self) -> str:
         """The report as one self-contained page."""

@@ -15,7 +15,7 @@ from whygen.calls import Budget, EndedError, Rates, RemoteDispatcher, RetryPolic
 from whygen.calls.spending import Bucket, BudgetGate, Spent, worst_case
 from whygen.errors import UsageError
 from whygen.models.prices import Price
-from whygen.types import Chat, Edit, Failure, Limits, Message, Output, Picture, Request, Settings
+from whygen.types import Chat, Edit, Failure, Limits, Message, Output, Picture, Request, Settings, Tool, ToolCall
 
 PRICE = Price(input=2.0, output=8.0)
 BUSY = Failure(kind="rate_limit", message="busy")
@@ -73,7 +73,7 @@ def test_tokens_are_never_exceeded_whatever_is_under_way(lengths: list[int], bou
     model = Metered(lengths, [place % 2 for place in range(len(lengths))], tells=tells)
     answers = run(model, lengths, Budget(tokens=bound))
     assert model.tokens <= bound
-    if sum(lengths) + len(lengths) + 50 + 18 <= bound and tells:
+    if sum(lengths) + len(lengths) + 50 + 18 <= bound and tells and all(lengths):  # a text of 0 tokens is not believed
         assert all(isinstance(answer, Output) for answer in answers)
 
 
@@ -92,6 +92,18 @@ def test_where_a_budget_ends_a_run_does_not_depend_on_the_executor(lengths: list
     one = run(Metered(lengths), lengths, Budget(tokens=bound), dispatcher=RemoteDispatcher(start=1, most=1))
     many = run(Metered(lengths), lengths, Budget(tokens=bound), dispatcher=RemoteDispatcher(start=8))
     assert one == many
+
+
+def test_tools_and_calls_of_tools_count_as_what_is_read() -> None:
+    tool = Tool("send", "Sends an e-mail. " * 20, {"type": "object"})
+    plain = (Message("user", "Send it."), Message("assistant", ""))
+    called = (plain[0], Message("assistant", "", calls=(ToolCall("send", '{"to": "somebody"}', "1"),)))
+    counts = [
+        worst_case(Metered([0]), Request(prompt=chat)).read
+        for chat in (Chat(plain), Chat(called), Chat(called, tools=(tool,)))
+    ]
+    assert counts[0] < counts[1] < counts[2]
+    assert counts[2] - counts[1] > len(tool.description)
 
 
 def test_a_failure_that_may_have_been_charged_for_stays_counted() -> None:

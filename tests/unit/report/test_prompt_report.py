@@ -399,7 +399,7 @@ def test_a_summary_can_be_written_too(tmp_path: Path) -> None:
 
 
 def test_plots_need_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'whygen\[plots\]'"):
         plain().plot_attributions()
 
