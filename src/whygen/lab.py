@@ -20,7 +20,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.anchors.criteria import choose
+from whygen.anchors.choosing import choose
 from whygen.anchors.loading import settle
 from whygen.anchors.samples import Raw, prepare
 from whygen.anchors.scoring import Generation, NoiseKind, noise_for, score

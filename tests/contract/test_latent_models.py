@@ -24,7 +24,7 @@ from whygen.testing import check_latent
 
 torch = pytest.importorskip("torch")
 from whygen.models.latent.mlp import MlpVae, Schedule, Sizes, train_mlp_vae  # noqa: E402
-from whygen.models.latent.torch_modules import _sparing, posterior, reconstruction  # noqa: E402
+from whygen.models.latent.torch_modules import posterior, reconstruction, sparing  # noqa: E402
 
 SIZES = Sizes(values=64, hidden=16, latent=4)
 
@@ -197,7 +197,7 @@ def test_memory_that_does_not_hold_a_batch_gets_halves_of_it() -> None:
             raise RuntimeError("CUDA out of memory. Tried to allocate more")
         return (batch * 2,)
 
-    (found,) = _sparing(call, np.arange(10, dtype=np.float32))
+    (found,) = sparing(call, np.arange(10, dtype=np.float32))
     np.testing.assert_array_equal(found, np.arange(10) * 2)
     assert sizes == [10, 5, 2, 3, 5, 2, 3]
 
@@ -205,7 +205,7 @@ def test_memory_that_does_not_hold_a_batch_gets_halves_of_it() -> None:
         raise RuntimeError("out of memory")
 
     with pytest.raises(ModelError, match="single sample"):
-        _sparing(never, np.zeros(4, np.float32))
+        sparing(never, np.zeros(4, np.float32))
 
 
 @pytest.mark.parametrize("answer", [torch.zeros(2, 3), (torch.zeros(2),) * 3, "text", None])

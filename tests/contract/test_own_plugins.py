@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from whygen.anchors.criteria import CRITERIA, by_name
+from whygen.anchors.choosing import CRITERIA, by_name
 from whygen.models import load_model
 from whygen.prompt.operators import EmbeddingNoise, OperatorOptions, Tools, load_operator
 from whygen.prompt.targets import TARGETS, load_target

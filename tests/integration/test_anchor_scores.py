@@ -146,8 +146,8 @@ def test_what_was_not_scored_is_said() -> None:
         first.read(controls="foils,trivial")
     with pytest.raises(UnknownNameError, match="dssim"):
         first.read(criteria="kld,dssim")
-    with pytest.raises(UsageError, match="an intrinsic and an extrinsic one"):
-        first.read(criteria=["sse"])
+    with pytest.raises(UsageError, match="one or more of those that were scored"):
+        first.read(criteria=["sse", "sse"])
     with pytest.raises(UsageError, match="space='features' needs an encoder"):
         first.read(space="features")
     with pytest.raises(UsageError, match="Give more held-out samples"):

@@ -51,8 +51,8 @@ REFERENCE = small_digits("reference").samples
     [
         ({"criteria": "kld,ssee"}, "criterion"),
         ({"criteria": "kld,kld"}, "each once"),
-        ({"criteria": "sse"}, "none is intrinsic"),
-        ({"criteria": "kld"}, "none is extrinsic"),
+        ({"criteria": "nll"}, "can tell the density"),
+        ({"criteria": "kld,nll-complexity"}, "criteria='auto', or of kld, sse, nearest-sample, realism"),
         ({"criteria": "kld,feature-l2"}, "encoder="),
         ({"space": "features"}, "encoder="),
         ({"space": "pixles"}, "space"),

@@ -31,7 +31,7 @@ from small_digits import TRAINED_CLASS, small_digits, small_vae
 KEYS = [
     "schema", "whygen", "preset", "model", "n_anchors", "criteria", "calibration", "thresholds", "groups",
     "mean_flip_rate", "selected", "seed", "versions", "warnings", "tails", "comes_back", "controls", "foils", "power",
-    "likeness", "yardsticks",
+    "likeness", "yardsticks", "given_back", "generated",
 ]  # fmt: skip
 
 
@@ -461,8 +461,8 @@ def test_a_reference_too_small_for_the_level() -> None:
         ({"select": "k-despersion:8"}, UnknownNameError),
         ({"select": "k-dispersion:0"}, UsageError),
         ({"select": "k-dispersion:3,outlier=2"}, UsageError),
-        ({"criteria": "sse"}, UsageError),
-        ({"criteria": "kld"}, UsageError),
+        ({"criteria": "nll"}, UsageError),
+        ({"bank": 0}, UsageError),
         ({"level": "both"}, UnknownNameError),
         ({"rounds": 0}, UsageError),
         ({"draws": 0}, UsageError),

@@ -28,7 +28,7 @@ from whygen.anchors.foils import (
     gains,
     power,
 )
-from whygen.anchors.groups import BELOW, GROUPS, Codes, Grouping, Kind, assign, group, share_of
+from whygen.anchors.groups import BELOW, Codes, Grouping, Kind, assign, group, share_of
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.work import YARDSTICK_ROUNDS
 from whygen.errors import UsageError
@@ -137,7 +137,7 @@ def _coming_back(verdicts: Verdicts, scored: Scored, base: BaseRecord) -> Agains
     share, low, high = share_of(values, marked, verdicts.calibration, verdicts.kinds, verdicts.rng("comes back"))
     record = ComesBackRecord(
         count=int((marked & (codes == 0)).sum()), share=share, low=low, high=high, others=base.others, than=_than(base),
-        groups={name: int((marked & (codes == code)).sum()) for code, name in enumerate(GROUPS)},
+        groups={name: int((marked & (codes == code)).sum()) for code, name in verdicts.grouping.names.items()},
     )  # fmt: skip
     return Against(comes_back=record, gain=gain, back=back)
 
@@ -272,7 +272,7 @@ def _yardstick(verdicts: Verdicts) -> Iterator[YardstickRecord]:
     def parts(scored: Scored, rows: NDArray[np.int64] | slice) -> dict[str, float]:
         draws = scored.draws[:, rows]
         codes = assign(other.high(draws), kinds=verdicts.kinds, below=other.below(draws))
-        return {name: float((codes == code).mean()) for code, name in enumerate(GROUPS)}
+        return {name: float((codes == code).mean()) for code, name in verdicts.grouping.names.items()}
 
     yield YardstickRecord(
         kind=kind,

@@ -1,152 +1,122 @@
-"""Criteria: one number an anchor, low = high affinity, each intrinsic or extrinsic (METHODS B1); and features for them.
+"""Criteria: one number an anchor, low = high affinity, each intrinsic or extrinsic (METHODS B1).
 
-A criterion looks at a batch and its posterior once, and then scores each reconstruction of it: what does not change
-from one posterior draw to the next is computed once.
+A criterion says what it needs of a generator, and an extrinsic one what it compares a sample with: its `Way`. It looks
+at a batch once, and then scores each of the things that the sample is compared with: what does not change from one
+posterior draw to the next is computed once.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
-from whygen import plugins
-from whygen.anchors.samples import Prepared
-from whygen.encoders import Colours, ImageEncoder, PixelPatches, brought_encoder, load_image_encoder
-from whygen.errors import DataError, UnknownNameError, UsageError
-from whygen.media.pictures import picture_of
-from whygen.models.latent import Floats
-from whygen.results.prompt import Warned
+from whygen.anchors.features import FeatureEncoder, features, name_of
+from whygen.errors import DataError
+from whygen.models.latent import Ability, Floats, Generator
+from whygen.stats.seeds import generator
 from whygen.types import JsonValue
 
-CELLS = 8
-"""Cells along a side, of the encoder that needs no weights."""
-
-
-@dataclass(frozen=True, slots=True)
-class PictureFeatures:
-    """An encoder of pictures as a callable that takes samples as the model does."""
-
-    encoder: ImageEncoder
-    prepared: Prepared = field(repr=False)
-
-    @property
-    def name(self) -> str:
-        return self.encoder.name
-
-    @property
-    def identity(self) -> Mapping[str, JsonValue] | None:
-        """What tells its features from those of other encoders; None for one of somebody's own."""
-        return getattr(self.encoder, "identity", None) if self.learned else {"encoder": self.name}
-
-    @property
-    def learned(self) -> bool:
-        """Whether the encoder has weights; without, features are colours."""
-        return not isinstance(self.encoder, PixelPatches | Colours)
-
-    def __call__(self, samples: Floats) -> NDArray[Any]:
-        """Features ``(n, dim)`` of samples ``(n, *shape)``."""
-        images = self.prepared.pictures(samples)
-        if isinstance(self.encoder, PixelPatches) and min(images.shape[1:3]) >= CELLS:
-            return _cells(images)
-        colours = images if images.shape[3] == 3 else np.repeat(images[..., :1], 3, axis=3)
-        return self.encoder.images([picture_of((one * 255).round().astype(np.uint8)) for one in colours])
-
-
-def _cells(images: Floats) -> NDArray[np.float64]:
-    """Mean colours of 8 x 8 cells, ``(n, 64 channels)``; black and white are 1 apart.
-
-    What `PixelPatches.images` gives of one picture, for a batch at once.
-    """
-    height, width, channels = images.shape[1:]
-    rows, columns = ([side * cell // CELLS for cell in range(CELLS + 1)] for side in (height, width))
-    sums = np.add.reduceat(np.add.reduceat(images.astype(np.float64), rows[:-1], axis=1), columns[:-1], axis=2)
-    heights, widths = ([after - before for before, after in itertools.pairwise(edges)] for edges in (rows, columns))
-    sizes = np.array([[[float(high * wide)] for wide in widths] for high in heights])
-    return (sums / sizes).reshape(len(images), -1) / np.sqrt(CELLS * CELLS * channels)
-
-
-def open_encoder(
-    encoder: str | ImageEncoder | Callable[[Floats], NDArray[Any]] | None,
-) -> ImageEncoder | Callable[[Floats], NDArray[Any]] | None:
-    """An encoder of pictures by name is opened; anything else is as given.
-
-    What an installed package, or ``py/package.module:callable``, brings is taken as if it had been given.
-
-    Raises:
-        UsageError: if it is no encoder, or none of that name is known.
-    """
-    if isinstance(encoder, str):
-        found = brought_encoder(encoder)
-        if found is None:
-            return load_image_encoder(encoder)
-        if callable(found) and not isinstance(found, ImageEncoder):
-            known = plugins.identity(plugins.ENCODERS, encoder)
-            return plugins.NamedFunction(cast("Callable[..., Any]", found), encoder, known)
-        encoder = cast("ImageEncoder", found)  # or whatever it is: told below
-    if encoder is None or callable(encoder) or isinstance(encoder, ImageEncoder):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not typed
-        return encoder
-    raise UsageError(
-        f"encoder is a {type(encoder).__name__}; give a callable (samples (n, ...) -> features (n, dim)), the name "
-        "of an encoder of pictures such as 'patches' or 'dinov2', or an open one."
-    )
-
-
-def open_features(
-    encoder: str | ImageEncoder | Callable[[Floats], NDArray[Any]] | None, prepared: Prepared
-) -> Callable[[Floats], NDArray[Any]] | None:
-    """A callable from samples to features: as given, or of an image encoder by name or open.
-
-    Raises:
-        UsageError: if an encoder of pictures was given for samples that are none, or it is none of these.
-    """
-    opened = open_encoder(encoder)
-    if not isinstance(opened, ImageEncoder):
-        return opened
-    if prepared.image is None:
-        raise UsageError("encoder= encodes pictures, and the samples are none; give a callable that takes samples.")
-    return PictureFeatures(opened, prepared)
-
-
-def installed_features(prepared: Prepared) -> PictureFeatures | None:
-    """Features of colour pictures by the best encoder that is here already; None for other samples."""
-    if prepared.image is None or prepared.image[2] != 3 or not np.isfinite(prepared.value_range).all():
-        return None
-    return PictureFeatures(load_image_encoder("auto"), prepared)
-
+if TYPE_CHECKING:
+    from whygen.anchors.bank import Bank
 
 Kind: TypeAlias = Literal["intrinsic", "extrinsic"]
 Numbers: TypeAlias = NDArray[np.float64]
-FeatureEncoder: TypeAlias = Callable[[Floats], NDArray[Any]]
-"""Samples as the model takes them, ``(b, *shape)``, to features ``(b, dim)``."""
 Scorer: TypeAlias = Callable[[Floats], Numbers]
-"""Reconstructions ``(b, *shape)`` of one posterior draw to scores ``(b,)``."""
+"""What samples are compared with (reconstructions of one posterior draw ...), ``(b, *shape)``, to scores ``(b,)``."""
 
-SMALL = 4096
-"""Values up to which a one-channel image counts as small and simple, for ``criteria="auto"``: 64 x 64."""
 SSIM_WINDOW = 7
 SSIM_CONSTANTS = (0.01, 0.03)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch of samples with the posterior that the model gives them."""
+    """A batch of samples, with the posterior that the model gives them and whatever else can be asked of it."""
 
     samples: Floats
     """Shape ``(b, *shape)``."""
     mean: Floats
-    """Shape ``(b, d)``."""
+    """Shape ``(b, d)``; d is 0 where the model does not encode."""
     logvar: Floats
     """Shape ``(b, d)``."""
     images: Callable[[Floats], Floats]
     """Samples as images ``(b, height, width, channels)``; raises a UsageError where they are none."""
     span: float
     """Highest minus lowest value of a sample."""
+    model: Generator | None = None
+    """Who is asked: the model, or its untrained copy."""
+    bank: Bank | None = None
+    """Samples that it generated; None where no criterion needs any."""
+    seed: int = 0
+    value_range: tuple[float, float] = (0.0, 1.0)
+    first: int = 0
+    """The number of its first sample, for messages,"""
+    what: str = "anchor"
+    """and what a sample is called."""
+    made: dict[str, Floats] = field(default_factory=dict[str, "Floats"])
+    """What samples were compared with so far, by the name of the way."""
+    failed: dict[str, NDArray[np.bool_]] = field(default_factory=dict[str, "NDArray[np.bool_]"])
+    """Samples for which a way did not find what it looks for, ``(b,)`` by its name; something stands in for it."""
+
+    def rng(self, *path: str | int) -> np.random.Generator:
+        """Random numbers that are the same for every batch, and so for every sample: scores stay exchangeable."""
+        return generator(self.seed, *path)
+
+    @property
+    def asked(self) -> Generator:
+        """The model, for criteria that need more of it than its posterior and reconstructions."""
+        if self.model is None:
+            raise DataError("This batch has no model: score it through explain_anchors.")
+        return self.model
+
+    @property
+    def generated(self) -> Bank:
+        """The bank, for criteria that need ``samples``."""
+        if self.bank is None:
+            raise DataError("This batch has no generated samples: the criterion must say needs={'samples'}.")
+        return self.bank
+
+    def compared(self, way: Way) -> Floats:
+        """What the samples are compared with that way; made once for a batch."""
+        if way.key not in self.made:
+            self.made[way.key] = way.make(self)
+        return self.made[way.key]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What an extrinsic criterion compares a sample with.
+
+    Attributes:
+        name: in words, as reports say it: "reconstruction", "nearest generated sample" ...
+        needs: of the model.
+        make: from a batch to what its samples are compared with, ``(b, *shape)``.
+        key: tells it from other ways of that name; the name unless given.
+        method: of the model, for messages; the name unless given.
+    """
+
+    name: str
+    needs: Ability
+    make: Callable[[Batch], Floats]
+    key: str = ""
+    method: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("key", "method"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, self.name)
+
+
+def _decoded_mean(batch: Batch) -> Floats:
+    return batch.asked.decoded(batch.mean)
+
+
+RECONSTRUCTION = Way("reconstruction", "reconstruction", _decoded_mean, method="decode")
+"""The decoded posterior: each draw of it is compared, and the decoded mean is what is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +127,10 @@ class Criterion:
         name: as in reports and tables.
         kind: ``intrinsic`` (of the sample's place in the model) or ``extrinsic`` (of what the model makes of it).
         unit: of a value.
-        begin: takes a batch, and returns what scores its reconstructions.
+        begin: takes a batch, and returns what scores whatever its samples are compared with.
         identity: what tells its numbers from those of others; None: nobody can know, and they are kept for the run.
+        needs: what the model must be able to do, besides what the way needs.
+        way: what an extrinsic criterion compares a sample with; None: what this model gives back.
     """
 
     name: str
@@ -166,6 +138,8 @@ class Criterion:
     unit: str
     begin: Callable[[Batch], Scorer]
     identity: Mapping[str, JsonValue] | None = None
+    needs: frozenset[Ability] = frozenset()
+    way: Way | None = None
 
 
 CriterionLike: TypeAlias = str | Criterion | Callable[[Floats, Floats], Any]
@@ -247,21 +221,28 @@ def _begin_dssim(batch: Batch) -> Scorer:
     return lambda made: dssim(images, batch.images(made), span=batch.span)
 
 
-def _begin_pair(score: Callable[[Floats, Floats], Any], name: str) -> Callable[[Batch], Scorer]:
+def begin_pair(score: Callable[[Floats, Floats], Any], name: str) -> Callable[[Batch], Scorer]:
+    """The ``begin`` of a criterion that is a function of samples and what they are compared with."""
+
     def begin(batch: Batch) -> Scorer:
-        return lambda made: _one_each(score(batch.samples, made), len(made), name)
+        return lambda made: one_each(score(batch.samples, made), len(made), name)
 
     return begin
 
 
-def _one_each(values: Any, n: int, name: str) -> Numbers:
+def one_each(values: Any, n: int, name: str) -> Numbers:
+    """What a criterion gave, if it is one number a sample.
+
+    Raises:
+        DataError: if it is not.
+    """
     scores = np.asarray(values, dtype=np.float64)
     if scores.shape != (n,):
         raise DataError(f"The criterion {name!r} gave shape {scores.shape} for {n} samples; it must give ({n},).")
     return scores
 
 
-def _feature_criterion(name: str, encoder: FeatureEncoder) -> Criterion:
+def feature_criterion(name: str, encoder: FeatureEncoder) -> Criterion:
     """Distance between the features of a sample and of its reconstruction; ``fid-pair`` is its square."""
     power = {"feature-l2": 0.5, "fid-pair": 1.0}[name]
 
@@ -274,204 +255,27 @@ def _feature_criterion(name: str, encoder: FeatureEncoder) -> Criterion:
 
         return scored
 
-    unit = f"{'squared ' if name == 'fid-pair' else ''}distance of {_name_of(encoder)} features"
+    unit = f"{'squared ' if name == 'fid-pair' else ''}distance of {name_of(encoder)} features"
     known: Mapping[str, JsonValue] | None = getattr(encoder, "identity", None)
-    return Criterion(name, "extrinsic", unit, begin, None if known is None else _own(name, known))
+    return Criterion(name, "extrinsic", unit, begin, None if known is None else own(name, known))
 
 
-def features(encoder: FeatureEncoder, samples: Floats) -> Numbers:
-    """What the encoder makes of samples: float64 of shape ``(n, dim)``.
-
-    Raises:
-        DataError: if it is not one finite vector a sample.
-    """
-    vectors = np.asarray(encoder(samples), dtype=np.float64)
-    if vectors.ndim != 2 or len(vectors) != len(samples):
-        raise DataError(
-            f"The encoder {_name_of(encoder)} gave shape {vectors.shape} for {len(samples)} samples; it must give "
-            f"({len(samples)}, dim): one vector for each."
-        )
-    if not np.isfinite(vectors).all():
-        raise DataError(
-            f"The encoder {_name_of(encoder)} gave NaN or infinite features; its preprocessing may not fit samples of "
-            f"shape {samples.shape[1:]} between {samples.min():.3g} and {samples.max():.3g}."
-        )
-    return vectors
-
-
-def _name_of(thing: object) -> str:
-    return str(getattr(thing, "name", None) or getattr(thing, "__name__", None) or type(thing).__name__)
-
-
-def _own(name: str, encoder: Mapping[str, JsonValue] | None = None) -> dict[str, JsonValue]:
+def own(name: str, encoder: Mapping[str, JsonValue] | None = None) -> dict[str, JsonValue]:
+    """The identity of a criterion of whygen's own, and of the encoder that it looks through."""
     return {"whygen": name} if encoder is None else {"whygen": name, "encoder": encoder}
 
 
-def _plain(name: str, kind: Kind, unit: str, begin: Callable[[Batch], Scorer]) -> Criterion:
-    return Criterion(name, kind, unit, begin, _own(name))
+def _plain(
+    name: str, kind: Kind, unit: str, begin: Callable[[Batch], Scorer], needs: frozenset[Ability] = frozenset()
+) -> Criterion:
+    return Criterion(name, kind, unit, begin, own(name), needs)
 
 
-_PLAIN: Mapping[str, Criterion] = {
-    "kld": _plain("kld", "intrinsic", "nats", _begin_kld),
-    "sse": _plain("sse", "extrinsic", "squared values, summed over the sample", _begin_pair(sse, "sse")),
-    "mse": _plain("mse", "extrinsic", "squared values, averaged over the sample", _begin_pair(mse, "mse")),
+PLAIN: Mapping[str, Criterion] = {
+    "kld": _plain("kld", "intrinsic", "nats", _begin_kld, frozenset({"posterior"})),
+    "sse": _plain("sse", "extrinsic", "squared values, summed over the sample", begin_pair(sse, "sse")),
+    "mse": _plain("mse", "extrinsic", "squared values, averaged over the sample", begin_pair(mse, "mse")),
     "dssim": _plain("dssim", "extrinsic", "(1 - SSIM) / 2", _begin_dssim),
 }
-_BY_FEATURES = ("feature-l2", "fid-pair")
-CRITERIA: tuple[str, ...] = (*_PLAIN, *_BY_FEATURES)
-"""Names of the criteria for models with an encoder and a decoder."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenCriteria:
-    """The criteria of a run, why these, and what they cannot do."""
-
-    criteria: tuple[Criterion, ...]
-    reason: str
-    warnings: tuple[Warned, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(criterion.name for criterion in self.criteria)
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        return tuple(criterion.kind for criterion in self.criteria)
-
-
-def choose(
-    criteria: str | Sequence[CriterionLike], prepared: Prepared, *, encoder: FeatureEncoder | None = None
-) -> ChosenCriteria:
-    """Criteria by name, as objects, or ``"auto"``: kld with sse for small simple images, with features for others.
-
-    Args:
-        criteria: ``"auto"``, names separated by commas, or a sequence of names, `Criterion` objects and callables
-            ``(samples, reconstructions) -> (b,)``, which count as extrinsic.
-        prepared: the anchors.
-        encoder: for the criteria on features.
-
-    Raises:
-        UnknownNameError: if nobody registered a name.
-        UsageError: if a criterion needs an encoder and there is none, or two have one name.
-    """
-    if criteria == "auto":
-        names, reason, used = _automatic(prepared, encoder)
-        told = _pixels_only(used) if encoder is None else ()
-        return ChosenCriteria(tuple(_resolve(name, used) for name in names), reason, told)
-    chosen = by_name(criteria, encoder)
-    if "dssim" in chosen.names and criteria != "auto":
-        _require_images(prepared)
-    return chosen
-
-
-def _require_images(prepared: Prepared) -> None:
-    """Refuse dssim before anything is encoded, where it cannot be had."""
-    blank = prepared.images(np.zeros((1, *prepared.shape), np.float32))
-    dssim(blank, blank, span=1.0)
-
-
-def by_name(
-    criteria: str | Sequence[CriterionLike], encoder: FeatureEncoder | None, *, given: bool | None = None
-) -> ChosenCriteria:
-    """Criteria that were asked for, other than ``"auto"``.
-
-    Args:
-        criteria: as `choose` takes them.
-        encoder: for the criteria on features.
-        given: whether there will be an encoder, where it is not open yet.
-
-    Raises:
-        UnknownNameError: if nobody registered a name.
-        UsageError: if a criterion needs an encoder and there is none, or two have one name.
-    """
-    if encoder is None and given:
-        encoder = _not_yet_open
-    wanted = criteria.split(",") if isinstance(criteria, str) else list(criteria)
-    resolved = tuple(_resolve(each.strip() if isinstance(each, str) else each, encoder) for each in wanted)
-    names = [criterion.name for criterion in resolved]
-    if not names or len(set(names)) < len(names):
-        raise UsageError(f"criteria are {names}; give one or more, each once: {', '.join(CRITERIA)} or a callable.")
-    return ChosenCriteria(resolved, "as asked for")
-
-
-def _not_yet_open(samples: Floats) -> NDArray[Any]:
-    raise AssertionError(f"{len(samples)} samples came before the encoder was open")
-
-
-def _automatic(
-    prepared: Prepared, encoder: FeatureEncoder | None
-) -> tuple[tuple[str, str], str, FeatureEncoder | None]:
-    """Names, why these, and the encoder for them: as given, or for colour pictures the best that is here already."""
-    shown = " x ".join(str(size) for size in prepared.image or prepared.shape)
-    simple = prepared.image is not None and prepared.image[2] == 1 and int(np.prod(prepared.shape)) <= SMALL
-    if simple:
-        reason = f"kld and sse: {shown} is a small image of one channel, where pixels can be compared"
-        return ("kld", "sse"), reason, encoder
-    used = encoder or installed_features(prepared)
-    if used is not None:
-        whose = "" if encoder is not None else ", which is installed; encoder= takes another"
-        reason = (
-            f"kld and feature-l2: {shown} is no small image of one channel, where pixels mislead; features by "
-            f"{_name_of(used)}{whose}"
-        )
-        return ("kld", "feature-l2"), reason, used
-    open_ended = prepared.image is not None and not np.isfinite(prepared.value_range).all()
-    why = (
-        "no range of values is known: give value_range=, or encoder="
-        if open_ended
-        else "there is no encoder: give encoder="
-    )
-    reason = (
-        f"kld and sse: {shown} is no small image of one channel, where features are better than pixels, but {why} "
-        "for feature-l2"
-    )
-    return ("kld", "sse"), reason, None
-
-
-def _pixels_only(used: FeatureEncoder | None) -> tuple[Warned, ...]:
-    """Say where features of colour pictures are colours alone, as no encoder with weights is here."""
-    if getattr(used, "learned", True):
-        return ()
-    text = (
-        "No encoder that has learned to see is installed: feature-l2 compares the mean colours of 8 x 8 cells, which "
-        "hardly tells what a picture shows. Fetch the weights of facebook/dinov2-base once (encoder='dinov2' does, "
-        "with pip install 'whygen[diffusion]'), or give encoder= a callable (samples (n, ...) -> features (n, dim))."
-    )
-    return (Warned(code="no-encoder", text=text),)
-
-
-def known_criteria() -> list[str]:
-    """Names of criteria: whygen's own, and those of installed packages."""
-    return [*CRITERIA, *plugins.entries(plugins.CRITERIA, CRITERIA)]
-
-
-def _brought(name: str) -> Criterion:
-    """The criterion that an installed package or ``py/package.module:callable`` brings."""
-    found = plugins.brought(plugins.CRITERIA, name, argument="criteria")
-    if found is None:
-        raise UnknownNameError("criterion", name, known_criteria())
-    if isinstance(found, Criterion) or callable(found):
-        made = _resolve(cast("CriterionLike", found), None)
-        return made if made.identity is not None else replace(made, identity=plugins.identity(plugins.CRITERIA, name))
-    raise UsageError(
-        f"criteria={name!r} is a {type(found).__name__}: it must be a Criterion, or a callable "
-        "(samples, reconstructions) -> a number for each."
-    )
-
-
-def _resolve(wanted: CriterionLike, encoder: FeatureEncoder | None) -> Criterion:
-    if isinstance(wanted, Criterion):
-        return wanted
-    if callable(wanted):
-        name = _name_of(wanted)
-        return Criterion(name, "extrinsic", "as the callable gives it", _begin_pair(wanted, name))
-    if wanted in _PLAIN:
-        return _PLAIN[wanted]
-    if wanted not in _BY_FEATURES:
-        return _brought(wanted)
-    if encoder is None:
-        raise UsageError(
-            f"The criterion {wanted!r} compares features, and no encoder was given. Give encoder='patches', "
-            "'dinov2' or a callable (samples (n, ...) -> features (n, dim)), or use sse."
-        )
-    return _feature_criterion(wanted, encoder)
+"""Criteria that need no encoder of features."""
+BY_FEATURES = ("feature-l2", "fid-pair")

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from whygen.anchors.arrays import Criteria, Points, as_points, averaged, finite_criteria, require_finite
 from whygen.anchors.calibration import Calibration
-from whygen.anchors.criteria import FeatureEncoder, features
+from whygen.anchors.features import FeatureEncoder, features
 from whygen.anchors.groups import Grouping
 from whygen.anchors.representing import Space, distances_between
 from whygen.anchors.samples import Prepared
@@ -142,17 +142,17 @@ def missable_mode(n: int, *, delta: float = 0.05) -> float:
 
 def check_groups(grouping: Grouping) -> tuple[Warned, ...]:
     """Warn of groups that say more about the set-up than about the model."""
-    shares = {share.group: share for share in grouping.shares}
-    found = list[Warned]()
-    if shares["HIHE"].count == 0:
+    alike, found = grouping.alike, list[Warned]()
+    if alike.count == 0:
         text = (
-            "No anchor is HIHE: to this model none looks like what it is compared with. Check first that anchors have "
-            "the size, channels and value range of the training data, then look at the thresholds."
+            f"No anchor is {alike.group}: to this model none looks like what it is compared with. Check first that "
+            "anchors have the size, channels and value range of the training data, then look at the thresholds."
         )
-        found.append(Warned(code="empty-hihe", text=text))
-    if shares["HILE"].share > 0.5:
+        found.append(Warned(code=f"empty-{alike.group.lower()}", text=text))
+    hile = next((share for share in grouping.shares if share.group == "HILE"), None)
+    if hile is not None and hile.share > 0.5:
         text = (
-            f"HILE holds {shares['HILE'].share:.0%} of the anchors: the intrinsic criterion hardly tells them apart. "
+            f"HILE holds {hile.share:.0%} of the anchors: the intrinsic criterion hardly tells them apart. "
             "Foreign anchors do this; test the name with a classifier's readings, and add an intrinsic criterion."
         )
         found.append(Warned(code="hile-majority", text=text))
@@ -171,6 +171,8 @@ def active_dimensions(means: ArrayLike) -> int:
 
 def check_latents(means: ArrayLike) -> tuple[Warned, ...]:
     """Warn of an encoder that maps everything to one place; ``means (n, d)`` are posterior means of the anchors."""
+    if np.shape(means)[1:] == (0,):  # a model that does not encode
+        return ()
     array = as_points(means, argument="means")
     require_finite(array, argument="means")
     if len(array) < 2 or active_dimensions(array) > 0:
@@ -230,14 +232,14 @@ def check_likeness(
             "it, too."
         )
         return (Warned(code="anchors-alike", text=text),)
-    alike = next(share.share for share in grouping.shares if share.group == "HIHE")
+    alike, name = grouping.alike.share, grouping.alike.group
     apart = likeness.own_neighbour > APART or (coverage is not None and coverage.normalised < HALF)
     if alike < 0.5 or not apart:
         return ()
     covered = "" if coverage is None else f", and they cover {coverage.normalised:.0%} of what their own kind would"
     text = (
         f"The anchors are unlike the reference: in {likeness.own_neighbour:.0%} of cases the nearest neighbour of a "
-        f"sample is one of its own set (50% if they were alike){covered}. Yet {alike:.0%} of them are HIHE: the "
+        f"sample is one of its own set (50% if they were alike){covered}. Yet {alike:.0%} of them are {name}: the "
         "criteria do not tell them apart, and the share says nothing of what the model knows."
     )
     return (Warned(code="anchors-unlike-reference", text=text),)
@@ -246,15 +248,15 @@ def check_likeness(
 def check_yardsticks(yardsticks: Sequence[YardstickRecord], grouping: Grouping) -> tuple[Warned, ...]:
     """Warn where another calibration says something else, and where the reference is unlike the model's own samples."""
     found = list[Warned]()
-    alike = next(share.share for share in grouping.shares if share.group == "HIHE")
+    alike, name = grouping.alike.share, grouping.alike.group
     for each in yardsticks:
         if not each.groups:
             continue
-        held = "" if each.reference is None else f", and {each.reference['HIHE']:.0%} of the reference"
-        if abs(each.groups["HIHE"] - alike) > DISAGREE:
+        held = "" if each.reference is None else f", and {each.reference[name]:.0%} of the reference"
+        if abs(each.groups[name] - alike) > DISAGREE:
             text = (
-                f"{alike:.0%} of the anchors are HIHE by the calibration that is used here, "
-                f"{each.groups['HIHE']:.0%} by the other one{held} ({each.provenance}). "
+                f"{alike:.0%} of the anchors are {name} by the calibration that is used here, "
+                f"{each.groups[name]:.0%} by the other one{held} ({each.provenance}). "
                 "The table of calibrations shows both."
             )
             found.append(Warned(code="calibrations-disagree", text=text))

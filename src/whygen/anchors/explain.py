@@ -13,34 +13,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import declared
+from whygen.anchors.bank import bank_size, require_manifold
 from whygen.anchors.calibrating import settle_kind
-from whygen.anchors.criteria import FeatureEncoder, choose, open_encoder, open_features
+from whygen.anchors.choosing import choose
+from whygen.anchors.criteria import RECONSTRUCTION
 from whygen.anchors.data import SampleSet, load_samples
 from whygen.anchors.diagnostics import check_reconstructions
+from whygen.anchors.features import FeatureEncoder, open_encoder, open_features
 from whygen.anchors.loading import (
-    Loaded,
     open_subject,
     require_classes,
     require_distinct,
+    require_generated,
     require_pictures,
     require_plan,
     require_posterior,
     require_reference,
     require_run,
 )
+from whygen.anchors.opening import open_generator
 from whygen.anchors.options import AnchorArguments, AnchorChoices, AnchorOptions, Labels, choose_options, takes
 from whygen.anchors.reading import Phases, Shown, read_scores
 from whygen.anchors.recording import Recorder, identity_of_scores
 from whygen.anchors.scores import foresee, score_samples
-from whygen.anchors.scoring import noise_for, reconstruct
+from whygen.anchors.scoring import Asked, give_back, noise_for
 from whygen.anchors.texts.explain import TextForecast, explain_texts, foresee_texts
 from whygen.anchors.texts.models import reads_texts, require_samples
+from whygen.anchors.ways import draws_posterior, needs_bank
 from whygen.anchors.work import AnchorForecast, Work
 from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions, open_store
 from whygen.encoders import ImageEncoder, brought_encoder
 from whygen.errors import UnknownNameError, UsageError
-from whygen.models.latent import Floats, LatentModel, Layout
-from whygen.models.latent.loading import load_latent
+from whygen.models.latent import Floats, Generator, Layout
 from whygen.models.protocols import ModelOptions
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.prompt import Warned
@@ -83,9 +87,11 @@ def explain_anchors(
     Options that are left out or None are as the preset says, and without a preset as `AnchorOptions` says.
 
     Args:
-        model: a URI, a torch module, an object with ``encode`` and ``decode``, or a `LatentModel`; or a language model
-            that gives log-probabilities of a given text (``hf/PATH``, ``openai/NAME`` by completions that echo, an
-            object with ``score``), whose anchors are texts.
+        model: a URI, a torch module (that encodes and decodes, or makes samples of latents), an object with ``encode``
+            and ``decode``, with ``sample``, with ``log_prob`` or ``score_samples``, a `whygen.models.Generator`, or
+            samples that the model made: an array, a `SampleSet`, ``samples/PATH``; or a language model that gives
+            log-probabilities of a given text (``hf/PATH``, ``openai/NAME`` by completions that echo, an object with
+            ``score``), whose anchors are texts.
         anchors: an array ``(n, ...)``, a path, a data set or loader (of torch, of Hugging Face), a list of pictures, or
             a `SampleSet` (see `load_samples`). Texts: a list, a path, a data set (see `load_texts`).
         reference: real samples that the model has not seen; thresholds rest on them. None: those that the model
@@ -137,9 +143,11 @@ def explain_anchors(
         work, identity = _opened(model, anchors, given)
     with clock.phase("criteria"), open_store(cache) as store:
         uri = work.subject.model.uri
-        scores = score_samples(work, Recorder(uri, identity, store, progress=progress, run=run, total=work.cost()))
+        scores, asked = score_samples(
+            work, Recorder(uri, identity, store, progress=progress, run=run, total=work.cost())
+        )
         noticed = tuple(Warned(code=each.code, text=each.text) for each in store.notices)
-    explanation = read_scores(scores, work.plan, partial(_shown, work.subject), clock=clock)
+    explanation = read_scores(scores, work.plan, partial(_shown, work, asked), clock=clock)
     explanation = explanation.model_copy(update={"warnings": (*explanation.warnings, *noticed)})
     if scores.facts.ended == "interrupt":
         raise Interrupted(explanation)
@@ -185,7 +193,7 @@ def _opened(
     if isinstance(encoder, str):  # what a package or a module brings is looked at before a model is opened
         brought_encoder(encoder)
     require_run(run)
-    latent = load_latent(
+    latent = open_generator(
         model, given["options"], shape=given["shape"], layout=None, value_range=given["value_range"],
         scale=given["scale"],
     )  # fmt: skip
@@ -197,30 +205,40 @@ def _opened(
     known = tuple(cast("Sequence[Hashable]", trained.tolist() if isinstance(trained, np.ndarray) else trained or ()))
     require_classes(given["classifier"], None if trained is None else known, reference_set)
     opened = open_encoder(encoder)
-    subject = open_subject(latent, anchor_set, reference_set, loader=chosen_plan.loader)
+    made = None if latent.samples is None else reading.load(latent.samples, "samples of the model")
+    subject = open_subject(latent, anchor_set, reference_set, loader=chosen_plan.loader, generated=made)
     require_distinct(chosen_plan, subject)
     features = open_features(opened, subject.anchors)
-    chosen = choose(chosen_plan.criteria, subject.anchors, encoder=features)
+    held = None if subject.generated is None else len(subject.generated)
+    size = bank_size(chosen_plan.bank, subject.anchors.shape, held)
+    chosen = choose(chosen_plan.criteria, subject.anchors, encoder=features, model=subject.model, bank=size)
+    if needs_bank(chosen.criteria):
+        require_manifold(chosen.names, size, subject.model.uri)
     require_posterior(subject)
+    kind = settle_kind(chosen_plan, with_reference=subject.reference is not None)
+    require_generated(kind, chosen_plan, subject)
     seed = given["seed"]
     work = Work(
         subject=subject, plan=chosen_plan, chosen=chosen, role=reference_role, seed=seed, encoder=features,
-        kind=settle_kind(chosen_plan, with_reference=subject.reference is not None), classifier=given["classifier"],
-        noise=noise_for(chosen_plan.draws, seed=seed, kind=chosen_plan.noise),
+        kind=kind, classifier=given["classifier"], bank_size=size,
+        noise=noise_for(
+            chosen_plan.draws if draws_posterior(chosen.criteria) else "mean", seed=seed, kind=chosen_plan.noise
+        ),
         preset=preset if isinstance(preset, str) else None,
         trained=None if trained is None else known, run_name=None if run is None else run.name,
     )  # fmt: skip
     return work, identity_of_scores(subject.model, subject.anchors, run)
 
 
-def _shown(subject: Loaded, rows: NDArray[np.int64]) -> Shown:
-    """Representatives as pictures, and a warning of reconstructions that cannot be."""
-    anchors = subject.anchors
-    originals, made = reconstruct(subject.model, anchors, rows)
-    warnings = check_reconstructions(made, anchors.value_range)
-    if anchors.image is None or not np.isfinite(anchors.value_range).all():
-        return Shown(None, warnings)
-    return Shown((anchors.pictures(originals), anchors.pictures(made)), warnings)
+def _shown(work: Work, asked: Asked, rows: NDArray[np.int64]) -> Shown:
+    """Representatives as pictures beside what the model gives back, and a warning of what cannot be."""
+    anchors, way = work.subject.anchors, work.way
+    is_picture = anchors.image is not None and bool(np.isfinite(anchors.value_range).all())
+    if way is None:
+        return Shown((anchors.pictures(anchors.rows(rows)), None) if is_picture else None)
+    originals, made = give_back(asked, anchors, rows, way)
+    warnings = check_reconstructions(made, anchors.value_range) if way is RECONSTRUCTION else ()
+    return Shown((anchors.pictures(originals), anchors.pictures(made)) if is_picture else None, warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +255,7 @@ class _Reading:
         )
 
 
-def mode_of(model: LatentModel) -> Literal["L", "RGB"] | None:
+def mode_of(model: Generator) -> Literal["L", "RGB"] | None:
     """The mode of pictures that the model takes, where it states a shape that tells."""
     shape = model.shape
     if shape is None or len(shape) not in (2, 3):
@@ -248,7 +266,7 @@ def mode_of(model: LatentModel) -> Literal["L", "RGB"] | None:
     return "L" if channels == 1 else "RGB" if channels == 3 else None
 
 
-def _reference(model: LatentModel, given: object | None, reading: _Reading) -> SampleSet | None:
+def _reference(model: Generator, given: object | None, reading: _Reading) -> SampleSet | None:
     """The reference as given, or that which the model brings, with a source that says so."""
     if given is not None:
         return reading.load(given, "reference")

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.anchors.arrays import Criteria
-from whygen.anchors.criteria import Criterion
+from whygen.anchors.criteria import RECONSTRUCTION, Criterion, Way
 from whygen.anchors.samples import Prepared
-from whygen.anchors.scoring import POSTERIOR_MEAN, StandIn, StandIns, reconstruct
-from whygen.models.latent import Floats, LatentModel
+from whygen.anchors.scoring import POSTERIOR_MEAN, Asked, StandIn, StandIns, give_back
+from whygen.models.latent import Floats, Generator
 from whygen.results.anchors_scores import CriterionRecord, PowerRecord, Scored
 from whygen.stats.auroc import auroc
 
@@ -65,10 +65,12 @@ class Base:
         return "reference" if self.is_reference else "anchors"
 
 
-def reconstructions(model: LatentModel, prepared: Prepared, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """The mean of the model's reconstructions of at most `MOST_BASE` samples, and some of these reconstructions."""
+def reconstructions(
+    model: Generator | Asked, prepared: Prepared, rng: np.random.Generator, way: Way = RECONSTRUCTION
+) -> tuple[Floats, Floats]:
+    """The mean of what the model gives back for at most `MOST_BASE` samples, and some of what it gives back."""
     rows = np.sort(rng.permutation(len(prepared)).astype(np.int64)[:MOST_BASE])
-    _, made = reconstruct(model, prepared, rows)
+    _, made = give_back(model, prepared, rows, way)
     typical = made.mean(axis=0, dtype=np.float64).astype(np.float32)
     return typical, made[rng.permutation(len(made))[:MOST_OTHERS]]
 

@@ -9,7 +9,7 @@ not like it (decision 13).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
@@ -20,14 +20,15 @@ from scipy.special import betaincinv  # pyright: ignore[reportMissingTypeStubs]
 from whygen.anchors.arrays import Criteria, averaged, drawn, finite_criteria
 from whygen.anchors.calibration import Calibration
 from whygen.errors import DataError, UsageError
+from whygen.results.anchors import GROUPS, group_names
 from whygen.stats.wilson import wilson
 
 Kind: TypeAlias = Literal["intrinsic", "extrinsic"]
-GroupName: TypeAlias = Literal["HIHE", "HILE", "LIHE", "LILE", "BELOW"]
-
-GROUPS: tuple[GroupName, ...] = ("HIHE", "HILE", "LIHE", "LILE", "BELOW")
-"""A group's code is its place here: 2 for low intrinsic affinity, and 1 more for low extrinsic affinity; 4: BELOW."""
 BELOW = GROUPS.index("BELOW")
+"""A group's code is its place in `whygen.results.anchors.GROUPS`: 2 for low intrinsic affinity, and 1 more for low
+extrinsic affinity; 4: BELOW. Criteria of one kind make two groups, HIGH (0) and LOW (3), and BELOW."""
+LOW = 3
+"""The code of low affinity where criteria are of one kind."""
 SHARE_DRAWS = 400
 """Draws behind the interval of a share."""
 MOST_VALUES = 2_000_000
@@ -48,7 +49,7 @@ class GroupShare:
     fixed (other anchors alone), ``bootstrap_low`` and ``bootstrap_high`` the anchors (other calibrations alone).
     """
 
-    group: GroupName
+    group: str
     count: int
     share: float
     low: float
@@ -74,34 +75,50 @@ class Grouping:
     """The anchors that are counted: all but copies of earlier ones."""
     p_high: NDArray[np.float64] | None = field(repr=False, default=None)
     """Shape ``(n, c)``, small where a criterion is too low: the other tail."""
+    names: Mapping[int, str] = field(repr=False, default_factory=lambda: dict(enumerate(GROUPS)))
+    """Names of the groups by their codes."""
+
+    @property
+    def alike(self) -> GroupShare:
+        """The share of the anchors that look like what they are compared with by every criterion."""
+        return self.shares[0]
 
     @property
     def mean_flip_rate(self) -> float:
         """Share of the counted anchors that another run puts in another group, on average."""
         return float(self.flip_rate[self.distinct].mean())
 
-    def members(self, name: GroupName) -> NDArray[np.int64]:
+    def members(self, name: str) -> NDArray[np.int64]:
         """Ascending indices of the anchors in a group."""
-        return np.flatnonzero(self.codes == GROUPS.index(name)).astype(np.int64)
+        code = next(code for code, each in self.names.items() if each == name)
+        return np.flatnonzero(self.codes == code).astype(np.int64)
 
 
 def assign(high: NDArray[np.bool_], *, kinds: Sequence[Kind], below: NDArray[np.bool_] | None = None) -> Codes:
     """Group codes ``(..., n)`` from high affinity by criterion ``(..., n, c)``, and from what lies below the reference.
 
     Raises:
-        UsageError: if a kind is missing: then a group's name would say what nothing has measured.
+        UsageError: if there is not one kind for each criterion.
     """
     if len(kinds) != high.shape[-1]:
         raise UsageError(f"kinds names {len(kinds)} criteria, but there are {high.shape[-1]}; give one kind for each.")
-    for kind in ("intrinsic", "extrinsic"):
-        if kind not in kinds:
-            raise UsageError(f"No criterion is {kind}; groups need at least one intrinsic and one extrinsic criterion.")
+    if len(set(kinds)) == 1:
+        return _alone(high, below)
     intrinsic = np.array([kind == "intrinsic" for kind in kinds])
     low_intrinsic, low_extrinsic = _any(~high, intrinsic), _any(~high, ~intrinsic)
     codes = np.asarray(2 * low_intrinsic + low_extrinsic, dtype=np.int8)
     if below is not None:
         codes[(codes == 0) & _any(below, np.ones_like(intrinsic))] = BELOW
         codes[(codes == 2) & _any(below, ~intrinsic)] = BELOW
+    return codes
+
+
+def _alone(high: NDArray[np.bool_], below: NDArray[np.bool_] | None) -> Codes:
+    """High and low affinity by criteria of one kind: the codes of HIGH and LOW, whichever kind it is."""
+    every = np.ones(high.shape[-1], np.bool_)
+    codes = np.asarray(LOW * _any(~high, every), dtype=np.int8)
+    if below is not None:
+        codes[(codes == 0) & _any(below, every)] = BELOW
     return codes
 
 
@@ -159,6 +176,7 @@ def group(
         p_values=calibration.p_values(draws),
         distinct=counted,
         p_high=calibration.p_high(draws),
+        names=group_names(kinds),
     )
 
 
@@ -197,7 +215,7 @@ def _shares(
     calibrated = np.quantile(redrawn / len(codes), tails, axis=0)
     low, high = _both_errors(redrawn, len(codes), tails, rng, spanned=jumps(calibration))
     shares = list[GroupShare]()
-    for place, name in enumerate(GROUPS):
+    for place, name in group_names(kinds).items():
         count, share = int(counts[place]), float(counts[place] / len(codes))
         by_anchors = wilson(count, len(codes), level=confidence)
         shares.append(
@@ -347,7 +365,7 @@ class Reading:
     """Of ``count`` anchors of a label (None: of all) in a group, ``read`` came out as the trained class."""
 
     label: Hashable | None
-    group: GroupName
+    group: str
     count: int
     read: int
     share: float

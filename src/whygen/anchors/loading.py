@@ -11,9 +11,10 @@ import numpy as np
 
 from whygen.anchors.calibrating import settle_kind
 from whygen.anchors.calibration import require_enough
+from whygen.anchors.choosing import by_name
 from whygen.anchors.copies import Rows, check_shared, once
-from whygen.anchors.criteria import FeatureEncoder, by_name
 from whygen.anchors.data import SampleSet
+from whygen.anchors.features import FeatureEncoder
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.representing import require_selection
 from whygen.anchors.samples import Prepared, Raw, prepare, require_rows, saturated
@@ -21,9 +22,10 @@ from whygen.anchors.scoring import noise_for
 from whygen.calls import RunOptions
 from whygen.encoders import ImageEncoder
 from whygen.errors import DataError, UsageError, WhygenError
-from whygen.models.latent import Floats, LatentModel, Layout
+from whygen.models.latent import UNBOUNDED, Floats, Generator, Layout
 from whygen.results.anchors_scores import SkippedRecord
 from whygen.results.prompt import Warned
+from whygen.safe import says
 
 PROBED = 32
 """So many samples of each set are encoded to see whether the posterior is one."""
@@ -39,13 +41,15 @@ class Loaded:
     no copies; ``reference_rows`` are the places that its samples had as they were given.
     """
 
-    model: LatentModel
+    model: Generator
     anchors: Prepared
     anchor_set: SampleSet
     distinct: Rows
     reference: Prepared | None
     reference_set: SampleSet | None
     reference_rows: Rows | None
+    generated: Prepared | None = None
+    """Samples that the model made, where these are all that is known of it."""
     warnings: tuple[Warned, ...]
     skipped: tuple[SkippedRecord, ...]
 
@@ -59,7 +63,12 @@ class Loaded:
 
 
 def open_subject(
-    model: LatentModel, anchors: SampleSet, reference: SampleSet | None, *, loader: str = "as-is"
+    model: Generator,
+    anchors: SampleSet,
+    reference: SampleSet | None,
+    *,
+    loader: str = "as-is",
+    generated: SampleSet | None = None,
 ) -> Loaded:
     """Fit anchors and reference to the model.
 
@@ -72,12 +81,18 @@ def open_subject(
     if len(anchors.samples) == 0 or np.ndim(anchors.samples) < 2:
         prepare(anchors.samples, model)  # raises, and says what is wrong
     settled = settle(model, anchors.samples, layout=anchors.layout, pictures=anchors.pictures)
+    settled = in_range(settled, anchors.samples)
     ready = prepare(anchors.samples, settled, layout=anchors.layout)
     known = None
     if reference is not None:
         known = prepare(reference.samples, settled, layout=reference.layout, what="reference sample")
-    said = [each for source in (anchors, reference) if source is not None for each in source.told]
-    warnings = [*ready.warnings, *(known.warnings if known else ()), *_few(ready), *_skipped(anchors, reference), *said]
+    made = None
+    if generated is not None:
+        made = prepare(generated.samples, settled, layout=generated.layout, what="generated sample")
+    sources = (anchors, reference, generated)
+    said = [each for source in sources if source is not None for each in source.told]
+    said += [Warned(code=code, text=text) for code, text in settled.notices]
+    warnings = [*ready.warnings, *(known.warnings if known else ()), *_few(ready), *_skipped(*sources), *said]
     distinct, told = once(ready, anchors)
     warnings += told
     rows = None
@@ -93,10 +108,11 @@ def open_subject(
         reference=known,
         reference_set=reference,
         reference_rows=rows,
+        generated=made,
         warnings=tuple(warnings),
         skipped=tuple(
             SkippedRecord(name=each.name, reason=each.reason)
-            for source in (anchors, reference)
+            for source in sources
             if source is not None
             for each in source.skipped
         ),
@@ -109,6 +125,8 @@ def require_posterior(subject: Loaded) -> None:
     Raises:
         UsageError: if what `encode` returns may be something else than a log-variance.
     """
+    if subject.model.encode is None:
+        return
     few = slice(0, min(PROBED, subject.anchors.batch_size))
     sets = (subject.anchors, subject.reference)
     subject.model.require_log_variance(np.concatenate([each.rows(few) for each in sets if each is not None]))
@@ -140,7 +158,7 @@ def _reshaping(given: tuple[int, ...], decoded: tuple[int, ...]) -> str:
     return f" (give anchors and reference so: array.reshape(-1, {shape}), or state shape={stated})"
 
 
-def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None, pictures: bool = False) -> LatentModel:
+def settle(model: Generator, samples: Raw, *, layout: Layout | None = None, pictures: bool = False) -> Generator:
     """The model with its sample shape and latent size known: stated, or found by trying one sample.
 
     A model that states no shape is offered the first sample as (channels, height, width), as it is, and flat: what
@@ -153,6 +171,8 @@ def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None, pi
     probe = np.zeros(
         (1, *np.shape(samples)[1:]), np.uint8
     )  # zero in any range, and nothing of the user's to complain of
+    if model.encode is None:
+        return _without_encoder(model, probe, layout)
     if model.shape is not None:
         return _with_latent(model, prepare(probe, model, layout=layout).rows(slice(0, 1)))
     failures: list[str] = []
@@ -160,7 +180,7 @@ def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None, pi
         one = prepare(probe, attempt, layout=layout).rows(slice(0, 1))
         try:
             mean, _ = attempt.encoded(one)
-            decoded = np.shape(attempt.decode(np.asarray(mean)))
+            decoded = one.shape if attempt.decode is None else np.shape(attempt.decode(np.asarray(mean)))
             if decoded == one.shape:
                 return replace(attempt, shape=one.shape[1:], latent_dim=int(np.shape(mean)[1]))
             failures.append(f"{one.shape[1:]}: decoded to {decoded[1:]}{_reshaping(one.shape, decoded)}")
@@ -174,11 +194,59 @@ def settle(model: LatentModel, samples: Raw, *, layout: Layout | None = None, pi
     )
 
 
+def _without_encoder(model: Generator, probe: Raw, layout: Layout | None) -> Generator:
+    """The shape that a model makes samples of, or takes them in to tell their density; stated, or found by trying.
+
+    Raises:
+        DataError: if what it generates has another size than the anchors, or it takes none of their shapes.
+    """
+    if model.shape is not None or model.samples is not None or model.denoiser is not None:
+        return model if model.shape is not None else _as_given(model, probe, layout)
+    if "samples" in model.abilities:
+        try:
+            made = np.shape(model.sample(2, np.random.default_rng(0)))
+        except WhygenError:
+            raise
+        except Exception as error:  # the model is foreign code: whatever it raises is its answer
+            raise DataError(f"The model {model.uri} does not generate: {says(error)}") from error
+        return replace(model, shape=tuple(made[1:]))
+    assert model.log_prob is not None  # noqa: S101 - what else could it do?
+    failures: list[str] = []
+    for attempt in _attempts(model, probe, layout):
+        one = prepare(probe, attempt, layout=layout).rows(slice(0, 1))
+        try:
+            found = np.shape(model.log_prob(one))
+            if found == (1,):
+                return replace(attempt, shape=one.shape[1:])
+            failures.append(f"{one.shape[1:]}: log_prob gave shape {found}")
+        except Exception as error:
+            failures.append(f"{one.shape[1:]}: {says(error)}")
+    raise DataError(
+        f"The model {model.uri} tells no density of anchors of shape {probe.shape[1:]}. Tried {'; '.join(failures)}. "
+        "Give anchors of the model's shape, or state its shape and layout."
+    )
+
+
+def _as_given(model: Generator, probe: Raw, layout: Layout | None) -> Generator:
+    """The shape that anchors have as they are."""
+    return replace(model, shape=prepare(probe, model, layout=layout).shape)
+
+
+def in_range(model: Generator, samples: Raw) -> Generator:
+    """The model without bounds, where these were only found and samples that are no images lie outside."""
+    if not model.range_found or np.ndim(samples) != 2 or np.asarray(samples).dtype.kind != "f":
+        return model
+    low, high = model.value_range
+    if float(np.min(samples)) >= low and float(np.max(samples)) <= high:
+        return model
+    return replace(model, value_range=UNBOUNDED)
+
+
 def _greyed(samples: Raw) -> str:
     return " If it takes grey pictures, give mode='L'." if np.shape(samples)[-1] == 3 else ""
 
 
-def _attempts(model: LatentModel, probe: Raw, layout: Layout | None) -> list[LatentModel]:
+def _attempts(model: Generator, probe: Raw, layout: Layout | None) -> list[Generator]:
     """Layouts to try. Flattening several channels is not tried: nobody can tell in which order the model wants them."""
     if model.layout is not None or probe.ndim not in (3, 4) or layout == "flat":
         return [model]
@@ -187,7 +255,7 @@ def _attempts(model: LatentModel, probe: Raw, layout: Layout | None) -> list[Lat
     return [replace(model, layout=each) for each in dict.fromkeys(layouts)]
 
 
-def _with_latent(model: LatentModel, one: Floats) -> LatentModel:
+def _with_latent(model: Generator, one: Floats) -> Generator:
     """Encode one sample: the size of the latent, and an early answer on whether the model takes such samples."""
     try:
         mean, _ = model.encoded(one)
@@ -215,13 +283,7 @@ def require_plan(plan: AnchorOptions, encoder: str | ImageEncoder | FeatureEncod
     require_selection(plan)
     noise_for(plan.draws, seed=0)
     if plan.criteria != "auto":
-        chosen = by_name(plan.criteria, encoder if callable(encoder) else None, given=encoder is not None)
-        for kind in ("intrinsic", "extrinsic"):
-            if kind not in chosen.kinds:
-                raise UsageError(
-                    f"criteria are {', '.join(chosen.names)}, and none is {kind}: groups need an intrinsic one (kld, "
-                    "or a Criterion of your own) and an extrinsic one (sse, mse, dssim, feature-l2)."
-                )
+        by_name(plan.criteria, encoder if callable(encoder) else None, given=encoder is not None)
     if plan.space == "features" and encoder is None:
         raise UsageError(
             "space='features' needs an encoder: give encoder='patches', 'dinov2' or a callable (samples -> (n, dim))."
@@ -252,6 +314,22 @@ def require_distinct(plan: AnchorOptions, subject: Loaded) -> None:
     except UsageError as error:
         copies = [each.text for each in subject.warnings if each.code == "duplicate-reference"]
         raise UsageError(" ".join([str(error), *copies])) from error
+
+
+def require_generated(kind: str, plan: AnchorOptions, subject: Loaded) -> None:
+    """Refuse thresholds from generated samples where nothing (more) can be generated.
+
+    Raises:
+        UsageError: says to give a reference.
+    """
+    needs = kind == "mean-max" or (kind in ("percentile", "std") and subject.reference is None)
+    model = subject.model
+    if needs and ("samples" not in model.abilities or model.samples is not None):
+        asked = "" if plan.calibration == "auto" else f"calibration={plan.calibration!r}: "
+        raise UsageError(
+            f"{asked}Without a reference thresholds come from what the model generates, and nothing more can be "
+            f"generated by {model.uri}. Give reference=: real samples that the model has not seen."
+        )
 
 
 def require_classes(

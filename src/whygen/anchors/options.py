@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal, ParamSpec, Protocol, TypeAlias, Type
 from numpy.typing import NDArray
 
 from whygen._arguments import Option, check_fields, documented, short, told, typed
-from whygen.anchors.criteria import CriterionLike, FeatureEncoder
+from whygen.anchors.criteria import CriterionLike
+from whygen.anchors.features import FeatureEncoder
 from whygen.anchors.selection import SELECTIONS
 from whygen.anchors.selection.bulk import MedoidSolver
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions
@@ -32,7 +33,9 @@ ControlName: TypeAlias = Literal["untrained", "trivial", "foils", "generated"]
 PresetName: TypeAlias = Literal["pxgen", "pxgen-saturated"]
 Labels: TypeAlias = Sequence[str | int] | NDArray[Any]
 
-MOST_OF: Mapping[str, int] = MappingProxyType({"rounds": 100_000, "per_round": 100_000_000, "replicates": 100_000})
+MOST_OF: Mapping[str, int] = MappingProxyType(
+    {"rounds": 100_000, "per_round": 100_000_000, "replicates": 100_000, "bank": 10_000_000}
+)
 """More of these would take weeks, or more memory than there is."""
 CONTROLS: tuple[str, ...] = get_args(ControlName)
 """What shares are read against, by name; see `whygen.anchors.controls`."""
@@ -71,6 +74,14 @@ class AnchorChoices:
         int | Literal["mean"],
         Option("Posterior draws that criteria are averaged over, 8; or mean, for the posterior mean."),
     ] = 8
+    bank: Annotated[
+        int,
+        Option(
+            "Generated samples that anchors are compared with, 5000.",
+            "For the criteria nearest-sample and realism; more of them find nearer ones.",
+            panel="What to measure",
+        ),
+    ] = 5_000
     select: Annotated[
         str,
         Option(

@@ -48,8 +48,9 @@ from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
 from whygen.version import __version__
 
-Pictures: TypeAlias = tuple[Floats, Floats]
-"""Samples, and what the model makes of them, as pictures ``(g, height, width, channels)`` between 0 and 1."""
+Pictures: TypeAlias = tuple[Floats, Floats | None]
+"""Samples, and what the model gives back for them (None: nothing), as pictures ``(g, height, width, channels)`` between
+0 and 1."""
 
 
 @dataclass(slots=True)
@@ -158,19 +159,18 @@ def read(
 
 
 def _some_of(scores: Scores, criteria: str | Sequence[str]) -> list[str]:
-    """Names of criteria that were scored, one of each kind at least.
+    """Names of criteria that were scored.
 
     Raises:
         UnknownNameError: if one was not scored.
-        UsageError: if all are of one kind.
+        UsageError: if one is named twice, or none is.
     """
     names = [each.strip() for each in (criteria.split(",") if isinstance(criteria, str) else criteria)]
-    kinds = {each.name: each.kind for each in scores.facts.criteria}
     for name in names:
-        if name not in kinds:
+        if name not in scores.names:
             raise UnknownNameError("criterion of this explanation", name, scores.names)
-    if len(set(names)) < len(names) or len({kinds[name] for name in names}) < 2:
-        raise UsageError(f"criteria are {', '.join(names)}; give an intrinsic and an extrinsic one, each once.")
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"criteria are {', '.join(names)}; give one or more of those that were scored, each once.")
     return names
 
 
@@ -262,6 +262,8 @@ def _explanation(found: AnchorFindings) -> records.AnchorExplanation:
         power=against.power,
         likeness=against.likeness,
         yardsticks=against.yardsticks,
+        given_back=facts.given_back,
+        generated=facts.generated,
         ended=facts.ended,
         details=_details(found),
         evidence=_evidence(found),

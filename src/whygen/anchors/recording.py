@@ -20,7 +20,7 @@ from safetensors.numpy import load, save
 
 from whygen.anchors.samples import Prepared
 from whygen.calls import EndedError, Progress, RunOptions, Silent, Store, make_runner
-from whygen.models.latent import LatentModel
+from whygen.models.latent import Generator
 from whygen.stats.seeds import generator
 from whygen.types import JsonValue, Limits, Output, Request, canonical_json
 
@@ -143,9 +143,7 @@ class Recorder:
         return found
 
 
-def identity_of_scores(
-    model: LatentModel, prepared: Prepared, run: RunOptions | None
-) -> Mapping[str, JsonValue] | None:
+def identity_of_scores(model: Generator, prepared: Prepared, run: RunOptions | None) -> Mapping[str, JsonValue] | None:
     """What makes the model answer as it does; None where nobody can know, and nothing is recorded.
 
     Code and a person's word for it say nothing of weights that come from elsewhere. So where no digest of weights is
@@ -158,12 +156,31 @@ def identity_of_scores(
         return None
     about: dict[str, JsonValue] = {"uri": model.uri, "scale": model.scale, **known}
     if "weights" not in known:
-        low, high = model.value_range if np.isfinite(model.value_range).all() else (-1.0, 1.0)
-        drawn = generator(0, "probe").uniform(low, high, size=(PROBED, *prepared.shape))
-        mean, logvar = model.posterior(drawn.astype(np.float32))
-        parts = (mean, logvar, np.asarray(model.decode(mean), dtype=np.float32))
-        about["answers"] = hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in parts)).hexdigest()
+        answers = _answers(model, prepared)
+        about["answers"] = hashlib.sha256(
+            b"".join(np.ascontiguousarray(each).tobytes() for each in answers)
+        ).hexdigest()
     return about
+
+
+def _answers(model: Generator, prepared: Prepared) -> list[NDArray[Any]]:
+    """What the model makes of a few random samples, and a few that it generates."""
+    low, high = model.value_range if np.isfinite(model.value_range).all() else (-1.0, 1.0)
+    drawn = generator(0, "probe").uniform(low, high, size=(PROBED, *prepared.shape)).astype(np.float32)
+    found: list[NDArray[Any]] = []
+    if model.encode is not None:
+        mean, logvar = model.posterior(drawn)
+        found += [mean, logvar]
+        if model.decode is not None:
+            found.append(np.asarray(model.decode(mean), dtype=np.float32))
+    elif model.sampler is not None or model.decode is not None:
+        found.append(np.asarray(model.sample(PROBED, generator(0, "probe", "samples")), dtype=np.float32))
+    if model.log_prob is not None:
+        found.append(np.asarray(model.log_prob(drawn), dtype=np.float64))
+    if model.denoiser is not None:
+        noise = generator(0, "probe", "noise").standard_normal((1, *prepared.shape), dtype=np.float32)
+        found.append(np.asarray(model.denoiser.loss(drawn, model.denoiser.levels[0], noise), dtype=np.float64))
+    return found
 
 
 def _name(shard: Shard, place: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whygen.anchors.arrays import Points, as_points
-from whygen.anchors.groups import GROUPS, Grouping
+from whygen.anchors.groups import Grouping
 from whygen.anchors.options import AnchorOptions, Selecting, parse_select
 from whygen.anchors.samples import Prepared
 from whygen.anchors.selection import SELECTIONS, Selection
@@ -19,6 +19,7 @@ from whygen.anchors.selection.points import distance_blocks, pairwise
 from whygen.anchors.selection.spread import EXACT_LIMIT
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import UNBOUNDED, Layout
+from whygen.results.anchors import GROUPS
 from whygen.results.anchors_scores import Scored, Scores
 from whygen.results.anchors_words import UNSURE
 from whygen.results.prompt import Warned
@@ -55,7 +56,10 @@ def open_space(plan: AnchorOptions, scores: Scores) -> Space:
         UsageError: if the scores do not hold what that takes.
     """
     arrays, facts = scores.arrays, scores.facts
-    name = settled_space(plan.space, facts.shape, has_features="anchors/features" in arrays)
+    name = settled_space(
+        plan.space, facts.shape, has_features="anchors/features" in arrays,
+        has_latent=scores.anchors.means.shape[1] > 0,
+    )  # fmt: skip
     if name == "criteria":
         values = scores.anchors.values
         spread = values.std(axis=0)
@@ -89,19 +93,21 @@ def samples_of(scores: Scores) -> tuple[Prepared | None, Prepared | None]:
     return anchors, reference
 
 
-def settled_space(space: str, shape: Sequence[int], *, has_features: bool) -> str:
+def settled_space(space: str, shape: Sequence[int], *, has_features: bool, has_latent: bool = True) -> str:
     """Where distances are measured: as asked for, or by what there is.
 
     Raises:
-        UsageError: if features are asked for without an encoder.
+        UsageError: if features are asked for without an encoder, or latents of a model that does not encode.
     """
+    if space == "latent" and not has_latent:
+        raise UsageError("space='latent' needs a model that encodes. Give space='pixels' or 'criteria', or an encoder.")
     if space == "features" and not has_features:
         raise UsageError("space='features' needs an encoder: give encoder=callable (samples -> (n, dim)).")
     if space != "auto":
         return space
     if has_features:
         return "features"
-    return "pixels" if int(np.prod(shape)) <= SMALL else "latent"
+    return "pixels" if int(np.prod(shape)) <= SMALL or not has_latent else "latent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +116,13 @@ class Representatives:
 
     selections: Mapping[str, Selection]
     warnings: tuple[Warned, ...]
+    groups: tuple[str, ...] = GROUPS
 
     @property
     def indices(self) -> dict[str, tuple[int, ...]]:
         """For every group, empty ones too."""
         picked = {name: tuple(int(i) for i in selection.indices) for name, selection in self.selections.items()}
-        return {name: picked.get(name, ()) for name in GROUPS}
+        return {name: picked.get(name, ()) for name in self.groups}
 
     @property
     def shown(self) -> NDArray[np.int64]:
@@ -160,7 +167,7 @@ def represent(plan: AnchorOptions, grouping: Grouping, space: Space, scores: Sco
     selecting = parse_select(plan.select)
     selections: dict[str, Selection] = {}
     warnings: list[Warned] = []
-    for name in GROUPS:
+    for name in grouping.names.values():
         members = np.intersect1d(grouping.members(name), grouping.distinct)
         pool, unsure = _pool(plan, grouping.flip_rate[members], selecting.k, group=name)
         warnings += unsure
@@ -175,7 +182,7 @@ def represent(plan: AnchorOptions, grouping: Grouping, space: Space, scores: Sco
         # What was said of few sure members tells how many there are: no second warning of a small group.
         warnings += check_selection(local, points, group=name, k=len(local.indices) if unsure else selecting.k)
         selections[name] = replace(local, indices=among[local.indices], dropped=among[local.dropped])
-    return Representatives(selections, tuple(warnings))
+    return Representatives(selections, tuple(warnings), tuple(grouping.names.values()))
 
 
 def _pool(

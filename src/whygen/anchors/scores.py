@@ -7,7 +7,7 @@ distances) is measured here too, so that a saved explanation can be read without
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -15,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.anchors.arrays import finite_criteria
-from whygen.anchors.criteria import features
-from whygen.anchors.diagnostics import check_features, coverage, own_neighbours
+from whygen.anchors.bank import Bank, survey_bank
+from whygen.anchors.criteria import Batch
+from whygen.anchors.diagnostics import coverage, own_neighbours
+from whygen.anchors.facts import ends_of, facts_of, is_pictured, raw_of
+from whygen.anchors.features import features
 from whygen.anchors.foils import (
     MOST_COMPARED,
     Base,
@@ -28,30 +31,20 @@ from whygen.anchors.foils import (
     sizes,
     stand_ins,
 )
-from whygen.anchors.loading import Loaded
 from whygen.anchors.recording import Arrays, Recorder, Shard, as_bytes, digest_of, identified, of_bytes
 from whygen.anchors.representing import settled_space
 from whygen.anchors.samples import Prepared
-from whygen.anchors.scoring import DrawStream, Generation, StandIns, reconstruct, score
+from whygen.anchors.scoring import Asked, DrawStream, Generation, StandIns, checked, give_back, score
 from whygen.anchors.work import YARDSTICK_ROUNDS, AnchorForecast, Work, new_weights
 from whygen.calls import EndedError
 from whygen.errors import DataError, UsageError
 from whygen.models.latent import Floats
-from whygen.results.anchors_scores import (
-    MAX_KEPT,
-    BaseRecord,
-    CriterionRecord,
-    SamplesRecord,
-    Scores,
-    ScoresRecord,
-)
+from whygen.results.anchors_scores import BaseRecord, Scores
 from whygen.stats.seeds import generator
 from whygen.types import JsonValue
-from whygen.version import versions
 
 VERSION = 1
 """Part of every key: raised when the same question is answered with other numbers than before."""
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "diffusers")
 NEIGHBOURS = 5
 NO_MODULE = (
     "an untrained copy cannot be had: the model is no torch module. Give LatentModel(untrained=...), a callable from a "
@@ -64,11 +57,19 @@ def foresee(work: Work, recorder: Recorder) -> AnchorForecast:
     total = work.cost()
     left = max(0, total - recorder.recorded(_Scoring(work, recorder).shards()))
     means = 1 if work.wants("trivial") else 0
-    return AnchorForecast(samples=total, recorded=total - left, encoded=left, decoded=left * (work.noise.draws + means))
+    can = work.subject.model.abilities
+    return AnchorForecast(
+        samples=total, recorded=total - left, encoded=left if "posterior" in can else 0,
+        decoded=left * (work.noise.draws + means) if "reconstruction" in can else 0,
+        generated=work.bank_size if work.banked and work.generates else 0,
+    )  # fmt: skip
 
 
-def score_samples(work: Work, recorder: Recorder) -> Scores:
+def score_samples(work: Work, recorder: Recorder) -> tuple[Scores, Asked]:
     """The criteria of all that is to be scored; of fewer anchors, and without controls, where the run ended early.
+
+    Returns:
+        The scores, and who was asked, with the samples that it generated.
 
     Raises:
         EndedError: if a deadline ended the run before the reference and some anchors were scored.
@@ -76,7 +77,8 @@ def score_samples(work: Work, recorder: Recorder) -> Scores:
         ModelError: if the model raises, or returns NaN or an infinite value.
     """
     try:
-        return _Scoring(work, recorder).run()
+        scoring = _Scoring(work, recorder)
+        return scoring.run(), scoring.own
     finally:
         recorder.end()
 
@@ -92,11 +94,17 @@ class _Scoring:
         self._bases: dict[str, BaseRecord] = {}
         self._missing: dict[str, str] = {}
         self._more: dict[str, Any] = {}
+        self.own = work.asked(None)
         self._features = (
-            settled_space(work.plan.space, work.subject.anchors.shape, has_features=work.encoder is not None)
+            settled_space(
+                work.plan.space,
+                work.subject.anchors.shape,
+                has_features=work.encoder is not None,
+                has_latent=work.subject.model.encode is not None,
+            )
             == "features"
         )
-        self._ends = _ends(work.base)
+        self._ends = ends_of(work.base)
         self._about = self._common()
 
     def run(self) -> Scores:
@@ -105,20 +113,24 @@ class _Scoring:
         for control in (self._foils, self._yardstick, self._read, self._copy):
             if self._recorder.ended is None:
                 control()
-        return Scores(self._facts(), {**self._arrays, **self._neighbours(), **_raw(self._work.subject)})
+        facts = facts_of(self._work, self._recorder, self._said(), self._bases, self._missing).model_copy(
+            update=self._more
+        )
+        return Scores(facts, {**self._arrays, **self._neighbours(), **raw_of(self._work.subject)})
 
     # --- a model and its samples -------------------------------------------------------------------------------------
 
     def _procedure(self, work: Work, which: Literal["own", "copy"]) -> None:
         """Reference, generated samples and anchors: what a calibration, and verdicts by it, rest on."""
-        base = self._base(work, which)
+        asked = self._asked(work, which)
+        base = self._base(work, which, asked)
         within = "" if which == "own" else "copy/"
         if work.subject.reference is not None:
-            done = self._set(work, f"{within}reference", work.subject.reference, base)
+            done = self._set(work, f"{within}reference", work.subject.reference, base, asked)
             self._require(done == len(work.subject.reference))
         if work.rounds:
-            self._require(self._rounds(work, f"{within}rounds", work.rounds, work.plan.per_round))
-        done = self._set(work, f"{within}anchors", work.subject.anchors, base)
+            self._require(self._rounds(work, f"{within}rounds", work.rounds, work.plan.per_round, asked))
+        done = self._set(work, f"{within}anchors", work.subject.anchors, base, asked)
         self._require(done == len(work.subject.anchors) or (which == "own" and done > 0))
         if which == "own" and done < len(work.subject.anchors):
             self._work = replace(work, subject=work.subject.first(done))
@@ -132,14 +144,43 @@ class _Scoring:
                 raise EndedError(f"{text}{self._kept()}", reason=ended.reason) from None
             raise ended
 
-    def _base(self, work: Work, which: Literal["own", "copy"]) -> Base | None:
+    def _asked(self, work: Work, which: Literal["own", "copy"]) -> Asked:
+        """Who is asked, with the samples that it generates to be compared with, where a criterion compares any."""
+        if not work.banked:
+            return work.asked(None)
+        held = work.subject.generated
+        if held is not None:
+            rows = np.sort(generator(work.seed, "bank").permutation(len(held))[: work.bank_size])
+            bank = Bank(held.rows(rows))
+        else:
+            shards = self._shards_of_bank(work, which)
+            parts = self._recorder.run(shards)
+            self._require(len(parts) == len(shards))
+            latents = np.concatenate([part["latents"] for part in parts]) if "latents" in parts[0] else None
+            bank = Bank(np.concatenate([part["samples"] for part in parts]), latents)
+        if which == "own":
+            known = work.base.rows(np.arange(min(len(work.base), MOST_COMPARED)))
+            self._more["generated"] = survey_bank(bank, known, generator(work.seed, "survey"))
+            self.own = work.asked(bank)
+        return work.asked(bank)
+
+    def _shards_of_bank(self, work: Work, which: Literal["own", "copy"]) -> list[Shard]:
+        like = work.subject.anchors
+        shards: list[Shard] = []
+        for start in range(0, work.bank_size, like.batch_size):
+            n = min(like.batch_size, work.bank_size - start)
+            compute = partial(_drawn, work, start, n)
+            shards.append(Shard(self._key(work, f"bank/{which}", start=start, n=n), compute, n))
+        return shards
+
+    def _base(self, work: Work, which: Literal["own", "copy"], asked: Asked) -> Base | None:
         """What trivial reconstructions are made of; None where they are not wanted."""
-        if not work.wants("trivial"):
+        if not work.wants("trivial") or work.way is None:
             return None
-        prepared, model = work.base, work.subject.model
+        prepared, way = work.base, work.way
 
         def compute() -> Arrays:
-            typical, others = reconstructions(model, prepared, generator(work.seed, "base"))
+            typical, others = reconstructions(asked, prepared, generator(work.seed, "base"), way)
             return {"typical": typical, "others": others}
 
         found = self._recorder.run([Shard(self._key(work, which, base=digest_of(prepared)), compute)])
@@ -158,34 +199,37 @@ class _Scoring:
         for each, within in ((work, ""), (copy, "copy/")):
             if each is None:
                 continue
-            subject = each.subject
-            found += self._shards_of_set(each, f"{within}anchors", subject.anchors, {})
+            subject, asked = each.subject, each.asked(None)
+            if each.banked and each.generates:
+                found += self._shards_of_bank(each, "copy" if within else "own")
+            found += self._shards_of_set(each, f"{within}anchors", subject.anchors, {}, asked)
             if subject.reference is not None:
-                found += self._shards_of_set(each, f"{within}reference", subject.reference, {})
+                found += self._shards_of_set(each, f"{within}reference", subject.reference, {}, asked)
             for place in range(each.rounds):
-                found += self._shards_of_round(each, f"{within}rounds", place, each.plan.per_round)
+                found += self._shards_of_round(each, f"{within}rounds", place, each.plan.per_round, asked)
+        asked = work.asked(None)
         if work.wants("foils"):
             for foil in self._foils_of(work):
-                found += self._shards_of_set(work, f"foils/{foil.name}", foil.prepared, {})
-        if work.wants("generated") and work.kind != "mean-max":
+                found += self._shards_of_set(work, f"foils/{foil.name}", foil.prepared, {}, asked)
+        if work.wants("generated") and work.generates and work.kind != "mean-max":
             for place in range(YARDSTICK_ROUNDS):
-                found += self._shards_of_round(work, "yardstick", place, work.per_round)
+                found += self._shards_of_round(work, "yardstick", place, work.per_round, asked)
         return found
 
     @property
     def _copies(self) -> bool:
         return self._work.wants("untrained") and self._work.subject.model.untrained is not None
 
-    def _set(self, work: Work, path: str, prepared: Prepared, base: Base | None) -> int:
+    def _set(self, work: Work, path: str, prepared: Prepared, base: Base | None, asked: Asked) -> int:
         """Score a set of samples; says how many were, the first ones."""
         others: StandIns = {} if base is None else stand_ins(base, own=path.removeprefix("copy/") == base.what)
-        parts = self._recorder.run(self._shards_of_set(work, path, prepared, others))
+        parts = self._recorder.run(self._shards_of_set(work, path, prepared, others, asked))
         for array in parts[0] if parts else ():
             axis = 1 if array == "draws" else 0
             self._arrays[f"{path}/{array}"] = np.concatenate([part[array] for part in parts], axis=axis)
         return sum(len(part["means"]) for part in parts)
 
-    def _shards_of_set(self, work: Work, path: str, prepared: Prepared, others: StandIns) -> list[Shard]:
+    def _shards_of_set(self, work: Work, path: str, prepared: Prepared, others: StandIns, asked: Asked) -> list[Shard]:
         name = path.removeprefix("copy/")
         stream = work.noise.stream(*name.split("/"))
         based = work.wants("trivial") and not name.startswith("foils/")
@@ -193,28 +237,29 @@ class _Scoring:
         shards: list[Shard] = []
         for start in range(0, len(prepared), prepared.batch_size):
             within = slice(start, min(start + prepared.batch_size, len(prepared)))
-            compute = partial(self._scored, work, path, prepared, others, stream, within)
+            compute = partial(self._scored, work, path, prepared, within, others=others, stream=stream, asked=asked)
             key = self._key(work, path, **about, start=start, samples=digest_of(prepared, within))
             shards.append(Shard(key, compute, within.stop - start))
         return shards
 
     def _scored(
-        self, work: Work, path: str, prepared: Prepared, others: StandIns, stream: DrawStream, within: slice
-    ) -> Arrays:
+        self, work: Work, path: str, prepared: Prepared, within: slice, *, others: StandIns, stream: DrawStream,
+        asked: Asked,
+    ) -> Arrays:  # fmt: skip
         """One shard, with what readers need of the samples themselves."""
         own = not path.startswith("copy/")
         more: dict[str, list[NDArray[Any]]] = {}
 
-        def watch(place: slice, samples: Floats, made: Floats | None) -> None:
+        def watch(place: slice, batch: Batch, made: Floats | None) -> None:
             del place
             if own and work.plan.wanted_controls:
-                more.setdefault("sizes", []).append(sizes(samples, like=self._ends))
+                more.setdefault("sizes", []).append(sizes(batch.samples, like=self._ends))
+            for failed in batch.failed.values():
+                more.setdefault("failed", []).append(failed)
             if path == "anchors" and made is not None and is_pictured(prepared):
                 more.setdefault("made", []).append((prepared.pictures(made) * 255).round().astype(np.uint8))
 
-        found = score(
-            work.subject.model, prepared, work.chosen.criteria, stream, stand_ins=others, within=within, watch=watch
-        )
+        found = score(asked, prepared, work.chosen.criteria, stream, stand_ins=others, within=within, watch=watch)
         if self._features and path in ("anchors", "reference") and work.encoder is not None:
             more["features"] = [features(work.encoder, prepared.rows(within))]
         return {
@@ -224,10 +269,10 @@ class _Scoring:
             **{name: np.concatenate(each) for name, each in more.items()},
         }
 
-    def _rounds(self, work: Work, path: str, rounds: int, n: int) -> bool:
+    def _rounds(self, work: Work, path: str, rounds: int, n: int, asked: Asked) -> bool:
         """Generated samples: all values of the first round, the highest of the others. Whether all were scored."""
         for place in range(rounds):
-            shards = self._shards_of_round(work, path, place, n)
+            shards = self._shards_of_round(work, path, place, n, asked)
             parts = self._recorder.run(shards)
             if len(parts) < len(shards):
                 return False
@@ -235,9 +280,9 @@ class _Scoring:
             self._arrays[f"{path}/{place}"] = values if place == 0 else values.max(axis=0, keepdims=True)
         return True
 
-    def _shards_of_round(self, work: Work, path: str, place: int, n: int) -> list[Shard]:
+    def _shards_of_round(self, work: Work, path: str, place: int, n: int, asked: Asked) -> list[Shard]:
         like = work.subject.anchors
-        round_ = Generation(work.subject.model, like, work.chosen.criteria, work.noise, round_=place)
+        round_ = Generation(asked, like, work.chosen.criteria, work.noise, round_=place)
         shards: list[Shard] = []
         for start in range(0, n, like.batch_size):
             within = slice(start, min(start + like.batch_size, n))
@@ -252,7 +297,7 @@ class _Scoring:
         """Foils made of the reference, or of the anchors where there is none."""
         work = self._work
         for foil in self._foils_of(work) if work.wants("foils") else ():
-            if self._set(work, f"foils/{foil.name}", foil.prepared, None) < len(foil.prepared):
+            if self._set(work, f"foils/{foil.name}", foil.prepared, None, self.own) < len(foil.prepared):
                 self._drop(f"foils/{foil.name}/")
 
     @staticmethod
@@ -265,10 +310,10 @@ class _Scoring:
         if not work.wants("generated") or work.kind == "mean-max":
             return
         try:
-            if not self._rounds(work, "yardstick", YARDSTICK_ROUNDS, work.per_round):
+            if not self._rounds(work, "yardstick", YARDSTICK_ROUNDS, work.per_round, self.own):
                 self._drop("yardstick/")
                 return
-        except UsageError as error:  # a model without a sampler
+        except UsageError as error:  # a model that nothing more can be generated by
             self._drop("yardstick/")
             self._missing["generated"] = str(error)
             return
@@ -292,10 +337,15 @@ class _Scoring:
         work = self._work
         if work.classifier is None:
             return
-        classifier, anchors = work.classifier, work.subject.anchors
+        classifier, anchors, way = work.classifier, work.subject.anchors, work.way
+        if way is None:
+            self._missing["classifier"] = (
+                "a classifier reads what the model gives back, and by these criteria nothing is"
+            )
+            return
 
         def compute() -> Arrays:
-            _, made = reconstruct(work.subject.model, anchors, np.arange(len(anchors)))
+            _, made = give_back(self.own, anchors, np.arange(len(anchors)), way)
             found = np.asarray(classifier(made))
             if found.shape != (len(anchors),):
                 raise DataError(f"classifier gave shape {found.shape}; it must give one label for each sample.")
@@ -390,47 +440,23 @@ class _Scoring:
         nearest = own_neighbours(counted, subject.reference, generator(seed, "likeness"))
         return {} if nearest is None else {"nearest": nearest}
 
-    def _facts(self) -> ScoresRecord:
-        work, subject = self._work, self._work.subject
-        reference, held, anchors = subject.reference, subject.reference_set, subject.anchors
-        ended = self._recorder.ended
-        trained = None if work.trained is None else tuple(_plain(each) for each in work.trained)
-        low, high = anchors.value_range
-        return ScoresRecord(
-            model=subject.model.uri,
-            identity=None if (known := self._recorder.identity) is None else dict(known),
-            versions=versions(LIBRARIES),
-            seed=work.seed,
-            role=work.role,
-            preset=work.preset,
-            plan=asdict(replace(work.plan, criteria=",".join(work.chosen.names))),
-            criteria=tuple(
-                CriterionRecord(name=each.name, kind=each.kind, unit=each.unit) for each in work.chosen.criteria
-            ),
-            reason=work.chosen.reason,
-            warned={
-                "subject": subject.warnings,
-                "criteria": work.chosen.warnings,
-                "features": check_features(work.encoder, anchors),
-            },
-            anchors=_samples(anchors, subject.anchor_set.source),
-            reference=None if reference is None or held is None else _samples(reference, held.source),
-            shape=anchors.shape,
-            layout=anchors.layout,
-            image=anchors.image,
-            value_range=(low, high) if np.isfinite([low, high]).all() else None,
-            labels=subject.anchor_set.labels,
-            names=subject.anchor_set.names,
-            reference_labels=None if held is None or held.labels is None else tuple(sorted(set(held.labels), key=str)),
-            trained=trained,
-            skipped=subject.skipped,
-            per_round=work.per_round,
-            bases=self._bases,
-            missing=self._missing,
-            ended=None if ended is None else "deadline" if isinstance(ended, EndedError) else "interrupt",
-            ended_text=self._said(),
-            **self._more,
-        )
+
+def _drawn(work: Work, start: int, n: int) -> Arrays:
+    """Samples of the bank, and the latents that they were decoded from where a model only decodes."""
+    model, rng = work.subject.model, generator(work.seed, "bank", start)
+    like = replace(work.subject.anchors, what="generated sample")
+    size, made, latents = model.batch_size or like.batch_size, list[Floats](), list[Floats]()
+    for at in range(0, n, size):
+        few = min(size, n - at)
+        if model.sampler is None and model.encode is None and model.latent_dim is not None:
+            latents.append(rng.standard_normal((few, model.latent_dim), dtype=np.float32))
+            some = model.decoded(latents[-1])
+        else:
+            some = model.sample(few, rng)
+        if len(some) != few:
+            raise DataError(f"sample of {model.uri} gave {len(some)} samples, and {few} were asked for.")
+        made.append(checked(some, model, like, "sample", start + at))
+    return {"samples": np.concatenate(made), **({"latents": np.concatenate(latents)} if latents else {})}
 
 
 def _generated(round_: Generation, within: slice, names: Sequence[str], *, is_first: bool) -> Arrays:
@@ -438,36 +464,3 @@ def _generated(round_: Generation, within: slice, names: Sequence[str], *, is_fi
     parts = [finite_criteria(each, names, what="generated sample") for each in round_.part(within)]
     values = np.concatenate(parts)
     return {"values": values if is_first else values.max(axis=0, keepdims=True)}
-
-
-def _plain(label: Any) -> Any:
-    """A label as JSON has it: numbers of numpy as Python's own."""
-    return label.item() if hasattr(label, "item") else label
-
-
-def _samples(prepared: Prepared, source: str) -> SamplesRecord:
-    return SamplesRecord(
-        n=len(prepared), digest=digest_of(prepared), order=prepared.order, scale=prepared.scale,
-        offset=prepared.offset, source=source,
-    )  # fmt: skip
-
-
-def _raw(subject: Loaded) -> Arrays:
-    """The samples themselves, and which of them count."""
-    arrays: Arrays = {"anchors/raw": subject.anchors.raw, "distinct": subject.distinct}
-    if subject.reference is not None and subject.reference_rows is not None:
-        arrays |= {"reference/raw": subject.reference.raw, "reference/rows": subject.reference_rows}
-    return arrays
-
-
-def is_pictured(prepared: Prepared) -> bool:
-    """Whether samples are pictures, and few enough that their reconstructions are kept."""
-    if prepared.image is None or not np.isfinite(prepared.value_range).all():
-        return False
-    return len(prepared) * int(np.prod(prepared.image)) <= MAX_KEPT
-
-
-def _ends(base: Prepared) -> NDArray[np.float32]:
-    """Lowest and highest value of some of the base: between them samples are cut into steps before they are packed."""
-    some = base.rows(np.arange(min(len(base), MOST_COMPARED)))
-    return np.array([some.min(), some.max()], dtype=np.float32)

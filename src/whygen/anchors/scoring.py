@@ -1,4 +1,6 @@
-"""From a model and samples to criteria: encode, draw from the posterior, decode, compare; batch by batch.
+"""From a model and samples to criteria, batch by batch: what each criterion needs is asked of the model, and no more.
+
+Where a criterion compares with reconstructions: encode, draw from the posterior, decode, compare.
 
 The random numbers of posterior draw s are one vector, shared by all anchors **and** all reference samples. A score is
 then one fixed function of the sample, so scores of exchangeable samples are exchangeable (what conformal p-values
@@ -16,10 +18,12 @@ from numpy.typing import NDArray
 
 from whygen._arguments import short
 from whygen.anchors.arrays import Criteria
-from whygen.anchors.criteria import Batch, Criterion, Scorer
+from whygen.anchors.bank import Bank
+from whygen.anchors.criteria import RECONSTRUCTION, Batch, Criterion, Scorer, Way
 from whygen.anchors.samples import Prepared
+from whygen.anchors.ways import settled
 from whygen.errors import DataError, ModelError, UsageError
-from whygen.models.latent import Floats, LatentModel
+from whygen.models.latent import Floats, Generator
 from whygen.results.anchors_scores import Scored
 from whygen.stats.seeds import generator
 
@@ -31,7 +35,7 @@ StandIn: TypeAlias = Callable[[slice, Floats], Floats]
 Numbered: TypeAlias = int | NDArray[np.int64]
 """The number of the first sample of a batch, or of each."""
 POSTERIOR_MEAN = "posterior mean"
-"""What the model makes of the mean of the posterior, without noise: the reconstruction that is shown."""
+"""What the model gives back without noise, and what is shown: the decoded mean of the posterior, or another way's."""
 SKIPPED = 4096
 """So many samples' noise is drawn at once where it is only skipped."""
 DRAWS_AT_MOST = 10_000
@@ -96,8 +100,17 @@ def noise_for(draws: int | Literal["mean"], *, seed: int, kind: NoiseKind = "sha
     return DrawNoise(seed, draws, kind)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who is asked: the model or its untrained copy, with the samples that it generated to be compared with."""
+
+    model: Generator
+    bank: Bank | None = None
+    seed: int = 0
+
+
 def score(
-    model: LatentModel,
+    model: Generator | Asked,
     prepared: Prepared,
     criteria: Sequence[Criterion],
     stream: DrawStream,
@@ -105,43 +118,48 @@ def score(
     stand_ins: StandIns | None = None,
     tick: Tick | None = None,
     within: slice | None = None,
-    watch: Callable[[slice, Floats, Floats | None], None] | None = None,
+    watch: Callable[[slice, Batch, Floats | None], None] | None = None,
 ) -> Scored:
-    """The criteria of every sample under every draw, and of whatever stands in for its reconstruction.
+    """The criteria of every sample under every draw, and of whatever stands in for what the model gives back.
 
     Args:
-        model: encodes and decodes.
+        model: who is asked, with its bank where a criterion needs one.
         prepared: the samples.
         criteria: what is measured.
         stream: noise of the posterior draws.
-        stand_ins: what stands in for the reconstructions.
+        stand_ins: what stands in for what the model gives back.
         tick: told how many samples were scored.
         within: score these samples alone, as they are scored among all.
-        watch: shown each batch: its place, its samples, and what the model makes of their posterior means (None
-            without stand-ins, which need it).
+        watch: shown each batch: its place, the batch, and what the model gives back without noise (None without
+            stand-ins, which need it).
 
     Raises:
         ModelError: if the model returns NaN or an infinite value; the message names the first bad sample.
         DataError: if what it returns has another shape than what it was given.
+        UsageError: if the model cannot do what a criterion needs.
     """
+    asked = model if isinstance(model, Asked) else Asked(model)
+    criteria = settled(criteria, asked.model)
     draws: list[Criteria] = []
     means: list[Floats] = []
     others: dict[str, list[Criteria]] = {name: [] for name in stand_ins or {}}
-    for place, samples in prepared.batches(model.batch_size or prepared.batch_size, within):
-        mean, logvar = _encode(model, samples, prepared, place.start)
+    for place, samples in prepared.batches(asked.model.batch_size or prepared.batch_size, within):
+        batch = _batch(asked, prepared, samples, place.start)
         if within is not None:
-            stream.skip_to(place.start, mean.shape[1])
-        scorers = _scorers(criteria, prepared, samples, mean, logvar)
-        draws.append(_score_batch(model, prepared, scorers, mean, logvar, stream, first=place.start))
-        means.append(mean)
+            stream.skip_to(place.start, batch.mean.shape[1])
+        scorers = [criterion.begin(batch) for criterion in criteria]
+        draws.append(_score_batch(prepared, criteria, scorers, batch, stream))
+        means.append(batch.mean)
         made = None
         if stand_ins:
-            made = _checked(model.decode(mean), model, prepared.shape, prepared, "decode", place.start)
-            others.setdefault(POSTERIOR_MEAN, []).append(_lowest(scorers, [made]))
+            without_noise = [_given_back(batch, prepared, each.way) for each in criteria]
+            made = next((each for each in without_noise if each is not None), samples)
+            columns = [scorer(made if own is None else own) for scorer, own in zip(scorers, without_noise, strict=True)]
+            others.setdefault(POSTERIOR_MEAN, []).append(np.column_stack(columns))
         for name, some in (stand_ins or {}).items():
             others[name].append(_lowest(scorers, [stand_in(place, samples) for stand_in in some]))
         if watch is not None:
-            watch(place, samples, made)
+            watch(place, batch, made)
         if tick is not None:
             tick(len(samples))
     stood_in = {name: np.concatenate(parts) for name, parts in others.items()}
@@ -155,11 +173,18 @@ class Generation:
     """
 
     def __init__(
-        self, model: LatentModel, like: Prepared, criteria: Sequence[Criterion], noise: DrawNoise, *, round_: int
+        self,
+        model: Generator | Asked,
+        like: Prepared,
+        criteria: Sequence[Criterion],
+        noise: DrawNoise,
+        *,
+        round_: int,
     ) -> None:
-        self._model = model
+        self._asked = model if isinstance(model, Asked) else Asked(model)
+        self._model = self._asked.model
         self._like = replace(like, what="generated sample")
-        self._criteria = criteria
+        self._criteria = settled(criteria, self._model)
         self._rng = generator(noise.seed, "generated", round_)
         self._stream = noise.stream("generated", round_)
         self._at = 0
@@ -174,11 +199,11 @@ class Generation:
         while self._at < within.stop:
             start = self._at
             samples = self._sample(min(self._size, within.stop - start))
-            samples = _checked(samples, self._model, self._like.shape, self._like, "sample", start)
-            mean, logvar = _encode(self._model, samples, self._like, start)
-            self._stream.skip_to(start, mean.shape[1])
-            scorers = _scorers(self._criteria, self._like, samples, mean, logvar)
-            values = _score_batch(self._model, self._like, scorers, mean, logvar, self._stream, first=start)
+            samples = checked(samples, self._model, self._like, "sample", start)
+            batch = _batch(self._asked, self._like, samples, start)
+            self._stream.skip_to(start, batch.mean.shape[1])
+            scorers = [criterion.begin(batch) for criterion in self._criteria]
+            values = _score_batch(self._like, self._criteria, scorers, batch, self._stream)
             if tick is not None:
                 tick(len(samples))
             yield values.mean(axis=0)
@@ -201,16 +226,19 @@ class Generation:
                 self._sample(n)
 
 
-def reconstruct(model: LatentModel, prepared: Prepared, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Samples and their reconstructions from the posterior mean, both in the model's shape."""
-    size = model.batch_size or prepared.batch_size
+def give_back(
+    model: Generator | Asked, prepared: Prepared, rows: NDArray[np.int64], way: Way = RECONSTRUCTION
+) -> tuple[Floats, Floats]:
+    """Samples and what the model gives back for them without noise, both in the model's shape."""
+    asked = model if isinstance(model, Asked) else Asked(model)
+    size = asked.model.batch_size or prepared.batch_size
     parts: list[Floats] = []
     made: list[Floats] = []
     for start in range(0, len(rows), size):
         some = rows[start : start + size]
         parts.append(prepared.rows(some))
-        mean, _ = _encode(model, parts[-1], prepared, some)
-        made.append(_checked(model.decode(mean), model, prepared.shape, prepared, "decode", some))
+        batch = _batch(asked, prepared, parts[-1], some)
+        made.append(checked(batch.compared(way), asked.model, prepared, way.method, some))
     if not parts:
         nothing = np.zeros((0, *prepared.shape), np.float32)
         return nothing, nothing
@@ -222,37 +250,51 @@ def _lowest(scorers: Sequence[Scorer], made: Sequence[Floats]) -> Criteria:
     return np.min([np.column_stack([scorer(each) for scorer in scorers]) for each in made], axis=0)
 
 
-def _scorers(
-    criteria: Sequence[Criterion], prepared: Prepared, samples: Floats, mean: Floats, logvar: Floats
-) -> list[Scorer]:
+def _batch(asked: Asked, prepared: Prepared, samples: Floats, first: Numbered) -> Batch:
+    """Samples, with their posterior where the model has one."""
+    model = asked.model
+    if model.encode is None:
+        mean = logvar = np.zeros((len(samples), 0), np.float32)
+    else:
+        mean, logvar = _encode(model, samples, prepared, first)
     low, high = prepared.value_range
-    batch = Batch(samples, mean, logvar, prepared.images, high - low)
-    return [criterion.begin(batch) for criterion in criteria]
+    return Batch(
+        samples, mean, logvar, prepared.images, high - low, model=model, bank=asked.bank, seed=asked.seed,
+        value_range=prepared.value_range, first=first if isinstance(first, int) else int(first[0]), what=prepared.what,
+    )  # fmt: skip
+
+
+def _given_back(batch: Batch, prepared: Prepared, way: Way | None) -> Floats | None:
+    """What the model gives back that way, without noise; None for an intrinsic criterion, which compares nothing."""
+    if way is None:
+        return None
+    return checked(batch.compared(way), batch.asked, prepared, way.method, batch.first)
 
 
 def _score_batch(
-    model: LatentModel,
-    prepared: Prepared,
-    scorers: Sequence[Scorer],
-    mean: Floats,
-    logvar: Floats,
-    stream: DrawStream,
-    *,
-    first: int,
+    prepared: Prepared, criteria: Sequence[Criterion], scorers: Sequence[Scorer], batch: Batch, stream: DrawStream
 ) -> Criteria:
+    """The criteria under every draw, ``(S, b, c)``: those that no reconstruction enters have one value in all."""
+    draws = stream.next(len(batch.samples), batch.mean.shape[1])
+    values = np.empty((len(draws), len(batch.samples), len(scorers)))
+    drawn = [c for c, each in enumerate(criteria) if each.way is RECONSTRUCTION]
+    for c, (each, scorer) in enumerate(zip(criteria, scorers, strict=True)):
+        if c not in drawn:
+            made = _given_back(batch, prepared, each.way)
+            values[:, :, c] = scorer(batch.samples if made is None else made)
+    if not drawn:
+        return values
     with np.errstate(over="ignore"):
-        spread = np.exp(logvar / 2)
-    draws = stream.next(len(mean), mean.shape[1])
-    values = np.empty((len(draws), len(mean), len(scorers)))
+        spread = np.exp(batch.logvar / 2)
     for s, noise in enumerate(draws):
-        made = model.decode(mean + spread * noise)
-        made = _checked(made, model, prepared.shape, prepared, "decode", first)
-        for c, scorer in enumerate(scorers):
-            values[s, :, c] = scorer(made)
+        made = batch.asked.decoded(batch.mean + spread * noise)
+        made = checked(made, batch.asked, prepared, "decode", batch.first)
+        for c in drawn:
+            values[s, :, c] = scorers[c](made)
     return values
 
 
-def _encode(model: LatentModel, samples: Floats, prepared: Prepared, first: Numbered) -> tuple[Floats, Floats]:
+def _encode(model: Generator, samples: Floats, prepared: Prepared, first: Numbered) -> tuple[Floats, Floats]:
     mean, logvar = model.posterior(samples)
     if mean.ndim != 2 or mean.shape != logvar.shape or len(mean) != len(samples):
         raise DataError(
@@ -264,10 +306,14 @@ def _encode(model: LatentModel, samples: Floats, prepared: Prepared, first: Numb
     return mean, logvar
 
 
-def _checked(
-    made: Floats, model: LatentModel, shape: tuple[int, ...], prepared: Prepared, method: str, first: Numbered
-) -> Floats:
-    values = np.asarray(made, dtype=np.float32)
+def checked(made: Floats, model: Generator, prepared: Prepared, method: str, first: Numbered) -> Floats:
+    """What the model made as float32, of the shape of the samples and finite.
+
+    Raises:
+        DataError: if it has another shape.
+        ModelError: if a value is NaN or infinite.
+    """
+    values, shape = np.asarray(made, dtype=np.float32), prepared.shape
     if values.shape[1:] != shape:
         raise DataError(
             f"{method} of {model.uri} gave samples of shape {values.shape[1:]}, and it was given samples of shape "
@@ -277,7 +323,7 @@ def _checked(
     return values
 
 
-def _finite(values: Floats, model: LatentModel, prepared: Prepared, method: str, first: Numbered) -> None:
+def _finite(values: Floats, model: Generator, prepared: Prepared, method: str, first: Numbered) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):  # one pass for the usual case: a sum hides no NaN and no infinity
             return

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.anchors.criteria import ChosenCriteria, FeatureEncoder
+from whygen.anchors.bank import Bank
+from whygen.anchors.choosing import BANK, ChosenCriteria
+from whygen.anchors.criteria import Way
+from whygen.anchors.features import FeatureEncoder
 from whygen.anchors.foils import foils_each
 from whygen.anchors.loading import Loaded
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.samples import Prepared
-from whygen.anchors.scoring import DrawNoise
-from whygen.models.latent import Floats, LatentModel
+from whygen.anchors.scoring import Asked, DrawNoise
+from whygen.anchors.ways import needs_bank, primary
+from whygen.models.latent import Floats, Generator
+from whygen.models.protocols import Denoises
 from whygen.stats.seeds import generator
 
 MOST_ROWS = 500
@@ -46,6 +51,8 @@ class Work:
     preset: str | None = None
     run_name: str | None = None
     """What a person calls the run, so that what cannot be identified is recorded under that name."""
+    bank_size: int = BANK
+    """Generated samples that anchors are compared with, where a criterion compares them."""
 
     @property
     def scored(self) -> int:
@@ -57,8 +64,23 @@ class Work:
         """What trivial reconstructions and foils are made of: the reference, or the anchors where there is none."""
         return self.subject.reference or self.subject.anchors
 
+    @property
+    def way(self) -> Way | None:
+        """What is shown beside an anchor; None where nothing comes back."""
+        return primary(self.chosen.criteria)
+
+    @property
+    def banked(self) -> bool:
+        """Whether a criterion compares with generated samples."""
+        return needs_bank(self.chosen.criteria)
+
+    def asked(self, bank: Bank | None) -> Asked:
+        """Who is asked, with its bank."""
+        return Asked(self.subject.model, bank, self.seed)
+
     def wants(self, control: str) -> bool:
-        return control in self.plan.wanted_controls
+        """Whether a control is run; trivial reconstructions only where something comes back."""
+        return control in self.plan.wanted_controls and (control != "trivial" or self.way is not None)
 
     @property
     def copied(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -82,17 +104,23 @@ class Work:
 
     def cost(self) -> int:
         """Samples that are scored in all."""
-        total = self.scored + self.rounds * self.plan.per_round
+        bank = self.bank_size if self.banked and self.generates else 0
+        total = self.scored + self.rounds * self.plan.per_round + bank
         if self.wants("untrained") and self.subject.model.untrained is not None:
             first, second = self.copied
-            total += len(first) + len(second) + (self.plan.per_round if self.rounds else 0)
+            total += bank + len(first) + len(second) + (self.plan.per_round if self.rounds else 0)
         if self.wants("foils"):
             total += 3 * foils_each(self.scored)
-        if self.wants("generated") and self.kind != "mean-max":
+        if self.wants("generated") and self.generates and self.kind != "mean-max":
             total += YARDSTICK_ROUNDS * self.per_round
         return total
 
-    def of_copy(self, model: LatentModel) -> Work:
+    @property
+    def generates(self) -> bool:
+        """Whether more samples can be had of the model."""
+        return "samples" in self.subject.model.abilities and self.subject.model.samples is None
+
+    def of_copy(self, model: Generator) -> Work:
         """The same work for an untrained copy: a part of the anchors, and of the reference."""
         rows, known = self.copied
         subject = replace(
@@ -113,30 +141,62 @@ class AnchorForecast:
         recorded: how many of these need not be scored again.
         encoded: samples that the model encodes.
         decoded: latents that it decodes, at most: one for each posterior draw of a sample, and for its mean.
+        generated: samples that it generates to be compared with.
     """
 
     samples: int
     recorded: int
     encoded: int
     decoded: int
+    generated: int = 0
 
 
-def new_weights(model: LatentModel, seed: int) -> LatentModel:
+def new_weights(model: Generator, seed: int) -> Generator:
     """The model with new random weights, which are made when they are first asked for."""
     make = model.untrained
     assert make is not None  # noqa: S101 - the caller looked
 
     @cache
-    def made() -> LatentModel:
+    def made() -> Generator:
         return replace(make(seed), latent_dim=model.latent_dim)
 
-    def encode(samples: Floats) -> tuple[Floats, Floats]:
-        return made().encode(samples)
+    later: dict[str, Any] = {
+        "encode": lambda samples: made().encoded(samples),
+        "decode": lambda latents: made().decoded(latents),
+        "sampler": lambda n, rng: made().sample(n, rng),
+        "log_prob": lambda samples: _present(made().log_prob)(samples),  # noqa: PLW0108 - made when first asked
+        "invert": lambda samples, rng: _present(made().invert)(samples, rng),  # noqa: PLW0108
+        "denoiser": _Denoiser(lambda: _present(made().denoiser)),
+    }
+    kept = {name: each for name, each in later.items() if name == "sampler" or getattr(model, name) is not None}
+    if "samples" not in model.abilities:
+        del kept["sampler"]
+    return replace(model, **kept, untrained=None)
 
-    def decode(latents: Floats) -> Floats:
-        return made().decode(latents)
 
-    def sample(n: int, rng: np.random.Generator) -> Floats:
-        return made().sample(n, rng)
+T = TypeVar("T")
 
-    return replace(model, encode=encode, decode=decode, sampler=sample, untrained=None)
+
+def _present(thing: T | None) -> T:
+    assert thing is not None  # noqa: S101 - the copy can what the model can
+    return thing
+
+
+@dataclass(frozen=True, slots=True)
+class _Denoiser:
+    """The denoiser of a model that is made when it is first asked."""
+
+    made: Callable[[], Denoises]
+
+    @property
+    def levels(self) -> Sequence[float]:
+        return self.made().levels
+
+    def loss(self, samples: Floats, level: float, noise: Floats) -> NDArray[np.floating[Any]]:
+        return self.made().loss(samples, level, noise)
+
+    def redenoise(self, samples: Floats, level: float, noise: Floats) -> Floats:
+        return self.made().redenoise(samples, level, noise)
+
+    def round_trip(self, samples: Floats) -> Floats:
+        return self.made().round_trip(samples)

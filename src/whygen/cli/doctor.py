@@ -16,7 +16,7 @@ from rich.table import Table
 
 import whygen
 from whygen import plugins
-from whygen.anchors.criteria import CRITERIA, by_name
+from whygen.anchors.choosing import CRITERIA, by_name
 from whygen.calls import default_store_path, open_store
 from whygen.cli import commands, common
 from whygen.encoders import OWN as ENCODER_NAMES

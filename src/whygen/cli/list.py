@@ -32,7 +32,7 @@ def _named(option: str) -> Iterable[str]:
 
 
 def _criteria() -> Iterable[str]:
-    from whygen.anchors.criteria import CRITERIA
+    from whygen.anchors.choosing import CRITERIA
 
     return ["auto", *CRITERIA]
 

@@ -134,7 +134,10 @@ _READERS: tuple[tuple[str, Callable[[Mapping[str, str | None]], Form]], ...] = (
     ),
     (rf"answer\s+{_WANTED}\s+{_QUOTED}", lambda f: Answer(_text(f), f["wanted"] == "contains")),
     (rf"drift\s+from\s+(?P<where>.+?)\s*{_LIMIT}", lambda f: Drift(_bare(f["where"] or ""), *_limit(f))),
-    (rf"group\s+(?P<group>[HL]I[HL]E|BELOW)\s+share\s*{_LIMIT}", lambda f: Share(f["group"] or "", *_limit(f))),
+    (
+        rf"group\s+(?P<group>[HL]I[HL]E|BELOW|HIGH|LOW)\s+share\s*{_LIMIT}",
+        lambda f: Share(f["group"] or "", *_limit(f)),
+    ),
     (rf"no\s+warning(?:\s+{_QUOTED})?", lambda f: NoWarning(_text(f) or None)),
     (rf"(?P<name>[a-z][a-z0-9_.]*)\s*{_LIMIT}", lambda f: Number(f["name"] or "", *_limit(f))),
 )

@@ -4,6 +4,7 @@
 the entry point group ``whygen.models``; the built-in ones use the same door.
 """
 
+from whygen.models.latent import Generator as Generator
 from whygen.models.latent import LatentModel as LatentModel
 from whygen.models.latent import Posterior as Posterior
 from whygen.models.latent.loading import load_latent as load_latent
@@ -13,13 +14,16 @@ from whygen.models.protocols import AnswersAlike as AnswersAlike
 from whygen.models.protocols import ChecksRequests as ChecksRequests
 from whygen.models.protocols import ContinuesText as ContinuesText
 from whygen.models.protocols import Decodes as Decodes
+from whygen.models.protocols import Denoises as Denoises
 from whygen.models.protocols import EditsMedia as EditsMedia
 from whygen.models.protocols import Encodes as Encodes
 from whygen.models.protocols import FillsMask as FillsMask
 from whygen.models.protocols import GivesNotices as GivesNotices
 from whygen.models.protocols import HasContext as HasContext
+from whygen.models.protocols import HasDensity as HasDensity
 from whygen.models.protocols import HasIdentity as HasIdentity
 from whygen.models.protocols import HasOutputKind as HasOutputKind
+from whygen.models.protocols import Inverts as Inverts
 from whygen.models.protocols import LearnsKind as LearnsKind
 from whygen.models.protocols import Model as Model
 from whygen.models.protocols import ModelOptions as ModelOptions
@@ -44,13 +48,17 @@ __all__ = [
     "ChecksRequests",
     "ContinuesText",
     "Decodes",
+    "Denoises",
     "EditsMedia",
     "Encodes",
     "FillsMask",
+    "Generator",
     "GivesNotices",
     "HasContext",
+    "HasDensity",
     "HasIdentity",
     "HasOutputKind",
+    "Inverts",
     "LatentModel",
     "LearnsKind",
     "Model",

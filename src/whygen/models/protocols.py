@@ -223,6 +223,47 @@ class Samples(Protocol):
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]: ...
 
 
+@runtime_checkable
+class HasDensity(Protocol):
+    """Samples ``(n, ...)`` to the log of their density, or of their probability: ``(n,)``, in nats."""
+
+    def log_prob(self, samples: NDArray[np.float32]) -> NDArray[np.floating]: ...
+
+
+@runtime_checkable
+class Denoises(Protocol):
+    """A model that was trained to take noise out of samples, asked at a fixed grid of noise levels.
+
+    ``levels`` are shares of noise between 0 (none) and 1 (nothing else), ascending. ``noise`` is standard normal, of
+    the shape of one sample with a first axis of 1 or n: who asks fixes it, so that a sample's number does not depend
+    on its batch. A model that works on latents of its own makes noise of their shape from ``noise``.
+    """
+
+    @property
+    def levels(self) -> Sequence[float]: ...
+
+    def loss(self, samples: NDArray[np.float32], level: float, noise: NDArray[np.float32]) -> NDArray[np.floating]:
+        """Mean squared error of the noise that the model finds in each noisy sample, ``(n,)``."""
+        ...
+
+    def redenoise(self, samples: NDArray[np.float32], level: float, noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Samples with that much noise added, and taken out again by the model: ``(n, ...)``."""
+        ...
+
+    def round_trip(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Samples taken to noise without randomness (DDIM inversion) and back: ``(n, ...)``."""
+        ...
+
+
+@runtime_checkable
+class Inverts(Protocol):
+    """A generator that can look for the latent whose sample is nearest to a given one."""
+
+    def invert(self, samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """For each of the samples ``(n, ...)`` the nearest that was found, of the same shape; NaN where none was."""
+        ...
+
+
 @documented
 @told
 @dataclass(frozen=True, slots=True, kw_only=True)

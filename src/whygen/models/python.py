@@ -78,6 +78,11 @@ class CallableModel:
         return self._uri
 
     @property
+    def function(self) -> Callable[..., Any]:
+        """The callable itself."""
+        return self._function
+
+    @property
     def limits(self) -> Limits:
         return Limits(max_batch=_BATCH if self._batched else 1)  # what was answered one by one is recorded one by one
 

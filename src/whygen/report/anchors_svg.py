@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from whygen.report.svg import Axis
 from whygen.report.texts import number
 
-COLOURS: Mapping[str, str] = {
+COLOURS: dict[str, str] = {
     "HIHE": "#009e73",
     "HILE": "#d55e00",
     "LIHE": "#0072b2",
     "LILE": "#8a8a8a",
     "BELOW": "#cc79a7",
 }
+ALONE: dict[str, str] = {"HIGH": COLOURS["HIHE"], "LOW": COLOURS["LILE"]}
+"""By criteria of one kind."""
 BINS = 60
 
 
@@ -115,7 +117,8 @@ def covering(counts: Sequence[int], radii: Sequence[float], *, enough: int | Non
 
 def key(group: str) -> str:
     """A dot in the colour of a group, for a cell of a table."""
-    return f'<svg width="12" height="12" aria-hidden="true"><circle cx="6" cy="6" r="5" fill="{COLOURS[group]}"/></svg>'
+    colour = (COLOURS | ALONE)[group]
+    return f'<svg width="12" height="12" aria-hidden="true"><circle cx="6" cy="6" r="5" fill="{colour}"/></svg>'
 
 
 def legend() -> str:

@@ -247,7 +247,15 @@ def _line(text: Text, part: Mapping[str, Any], width: int, depth: int) -> None:
     text.append("\n")
 
 
-HUES = {"HIHE": "green", "HILE": "dark_orange", "LIHE": "dodger_blue1", "LILE": "bright_black", "BELOW": "magenta"}
+HUES = {
+    "HIGH": "green",
+    "LOW": "bright_black",
+    "HIHE": "green",
+    "HILE": "dark_orange",
+    "LIHE": "dodger_blue1",
+    "LILE": "bright_black",
+    "BELOW": "magenta",
+}
 MOST_LABELS = 20
 
 
@@ -308,7 +316,7 @@ def _thresholds(summary: Mapping[str, Any]) -> RenderableType:
 
 def _power(power: Mapping[str, Any]) -> RenderableType:
     """How many of each foil are called HIHE, and the AUROC of the reference against it by each criterion."""
-    table = _table("what is not the reference", "n", "called HIHE", *power["criteria"], "size")
+    table = _table("what is not the reference", "n", f"called {power['alike']}", *power["criteria"], "size")
     for row in power["rows"]:
         cells = [Text(cell["text"] if cell["tells"] else f"{cell['text']} x") for cell in row["cells"]]
         table.add_row(Text(row["name"]), Text(row["n"]), Text(row["alike"]), *cells, Text(row["size"]))

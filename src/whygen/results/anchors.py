@@ -6,7 +6,7 @@ The JSON (`AnchorExplanation.to_dict`) is a contract and holds what a program ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -23,6 +23,7 @@ from whygen.results.anchors_scores import (
     ControlRecord,
     CriterionRecord,
     FoilRecord,
+    GeneratedRecord,
     LikenessRecord,
     PowerRecord,
     Scores,
@@ -49,6 +50,13 @@ GROUPS = ("HIHE", "HILE", "LIHE", "LILE", "BELOW")
 
 A group's code in `AnchorEvidence.codes` is its place here. Explanations of schema 1 have no BELOW.
 """
+
+
+def group_names(kinds: Iterable[str]) -> dict[int, str]:
+    """Names of groups by their codes: the five of `GROUPS`, or HIGH and LOW (and BELOW) by criteria of one kind."""
+    if len(set(kinds)) == 1:
+        return {0: "HIGH", 3: "LOW", 4: "BELOW"}
+    return dict(enumerate(GROUPS))
 
 
 class CalibrationRecord(Record):
@@ -225,7 +233,7 @@ class AnchorEvidence:
     originals: NDArray[np.float32] | None = field(default=None, repr=False)
     """Shape ``(g, height, width, channels)``, values 0 to 1; None where samples are no images."""
     reconstructions: NDArray[np.float32] | None = field(default=None, repr=False)
-    """From the posterior mean; as `originals`."""
+    """What the model gave back without noise (`AnchorExplanation.given_back`); as `originals`. None: nothing."""
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -259,6 +267,11 @@ class AnchorExplanation(Record):
     power: tuple[PowerRecord, ...] = ()
     likeness: LikenessRecord | None = None
     yardsticks: tuple[YardstickRecord, ...] = ()
+    given_back: str = "reconstruction"
+    """What the model gave back for an anchor, in words: a reconstruction, the nearest generated sample ...; empty where
+    no criterion looks at anything."""
+    generated: GeneratedRecord | None = None
+    """The generated samples that anchors were compared with, and how they vary."""
     ended: Literal["interrupt", "deadline"] | None = Field(default=None, exclude=True)
     """Why fewer was scored than asked for, if so; kept in ``details.json``."""
     details: Details | None = Field(default=None, exclude=True, repr=False)
@@ -373,8 +386,8 @@ class AnchorExplanation(Record):
         return plot_criteria(self, ax=ax)
 
     @typed()
-    def plot_representatives(self, group: str = "HIHE", *, ax: Axes | None = None) -> Axes:
-        """Originals, reconstructions and differences of a group's representatives, drawn by matplotlib."""
+    def plot_representatives(self, group: str | None = None, *, ax: Axes | None = None) -> Axes:
+        """Originals, what came back and differences of a group's representatives (HIHE or HIGH unless given)."""
         from whygen.results.plots import plot_representatives
 
         return plot_representatives(self, group, ax=ax)
@@ -386,11 +399,17 @@ class AnchorExplanation(Record):
         Raises:
             UnknownNameError: if there is no such group.
         """
-        if group not in GROUPS:
-            raise UnknownNameError("group", group, GROUPS)
+        codes = {name: code for code, name in self.group_names.items()}
+        if group not in codes:
+            raise UnknownNameError("group", group, tuple(codes))
         if self.evidence is None:
             return np.zeros(0, np.int64)
-        return np.flatnonzero(self.evidence.codes == GROUPS.index(group)).astype(np.int64)
+        return np.flatnonzero(self.evidence.codes == codes[group]).astype(np.int64)
+
+    @property
+    def group_names(self) -> dict[int, str]:
+        """Names of the groups by their codes in the evidence: see `group_names`."""
+        return group_names(each.kind for each in self.criteria)
 
     def __repr__(self) -> str:
         shares = ", ".join(f"{name} {record.share:.1%}" for name, record in self.groups.items())

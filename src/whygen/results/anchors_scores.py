@@ -134,6 +134,21 @@ class YardstickRecord(Record):
     missing: Text = ""
 
 
+class GeneratedRecord(Record):
+    """The generated samples that anchors were compared with, beside the reference (or the anchors, without one).
+
+    ``spread`` is the root of the mean variance of a value over samples, ``nearest`` the median distance of a sample to
+    its nearest other one; both of ``compared`` samples of each side.
+    """
+
+    n: int
+    compared: int
+    spread: float
+    reference_spread: float
+    nearest: float
+    reference_nearest: float
+
+
 MAX_KEPT = 64 * 2**20
 """Bytes of samples, or of pictures of reconstructions, above which a saved explanation does not keep them."""
 
@@ -212,6 +227,10 @@ class ScoresRecord(Record):
     ended: Literal["interrupt", "deadline"] | None = None
     """Why fewer was scored than asked for, if so."""
     ended_text: str = ""
+    given_back: str = "reconstruction"
+    """What stands beside an anchor: a reconstruction, the nearest generated sample ... Empty: nothing does."""
+    generated: GeneratedRecord | None = None
+    """The generated samples that anchors were compared with; None where no criterion compares with any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from whygen.errors import UsageError
 
 if TYPE_CHECKING:
-    from whygen.results.anchors import AnchorEvidence, AnchorExplanation
-    from whygen.results.anchors_scores import ControlRecord, FoilRecord
+    from whygen.results.anchors import AnchorEvidence, AnchorExplanation, GroupRecord
+    from whygen.results.anchors_scores import ComesBackRecord, ControlRecord, FoilRecord
 
 LOOK_FIRST = (4, 0, 3, 1, 2)
 """The rank of HIHE, HILE, LIHE, LILE and BELOW among the anchors to look at."""
@@ -41,7 +41,7 @@ def columns(explanation: AnchorExplanation) -> dict[str, list[Any]]:
         table["name"] = list(evidence.names)
     if evidence.labels is not None:
         table["label"] = list(evidence.labels)
-    table["group"] = [_groups()[code] for code in evidence.codes]
+    table["group"] = [explanation.group_names[code] for code in evidence.codes.tolist()]
     table["flip_rate"] = evidence.flip_rate.tolist()
     for place, criterion in enumerate(explanation.criteria):
         table[criterion.name] = evidence.values[:, place].tolist()
@@ -100,8 +100,9 @@ def reasons(explanation: AnchorExplanation) -> Iterator[str]:
     above, said = _excess(explanation, evidence), meanings(explanation)
     floors = {} if explanation.tails is None else explanation.tails.floors
     names = [criterion.name for criterion in explanation.criteria]
-    for row, code in enumerate(evidence.codes):
-        parts = [said[_groups()[code]]]
+    known = explanation.group_names
+    for row, code in enumerate(evidence.codes.tolist()):
+        parts = [said[known[code]]]
         parts += [
             f"{name} {evidence.values[row, c]:.4g} against {explanation.thresholds[name]:.4g}"
             for c, name in enumerate(names)
@@ -113,9 +114,7 @@ def reasons(explanation: AnchorExplanation) -> Iterator[str]:
             if name in floors and evidence.values[row, c] < floors[name]
         ]
         if evidence.comes_back is not None and code == 0 and not evidence.comes_back[row]:
-            parts.append(
-                "what comes back is no nearer to it than a mean sample, or than other samples' reconstructions"
-            )
+            parts.append(_NO_NEARER.format(what=returned(explanation)[0], others=returned(explanation)[1]))
         if evidence.flip_rate[row] > UNSURE:
             parts.append(f"unsure: in another group in {evidence.flip_rate[row]:.0%} of other runs")
         yield "; ".join(parts)
@@ -139,12 +138,6 @@ def _evidence(explanation: AnchorExplanation) -> AnchorEvidence:
     return explanation.evidence
 
 
-def _groups() -> tuple[str, ...]:
-    from whygen.results.anchors import GROUPS
-
-    return GROUPS
-
-
 TELLING_FOILS = ("shuffled", "noise", "other labels")
 """Foils that a criterion must tell from the reference before the model is said to know it. Blends are left out: for
 some data, such as sums of waves, a blend of two samples is another sample."""
@@ -156,6 +149,22 @@ _SIMPLER = "simpler, or better known to this model, than nearly all of"
 MOST = 0.5
 """More than half: so many foils that pass, or reconstructions that are read as the trained class, are said."""
 
+_NO_NEARER = "{what} is no nearer to it than a mean sample, or than {others}"
+_RETURNED = {
+    "reconstruction": ("what comes back", "other samples' reconstructions", "reconstruction"),
+    "nearest generated sample": (
+        "the nearest generated sample", "those nearest to others", "nearest generated sample",
+    ),
+}  # fmt: skip
+"""What the model gives back, in words: as the subject of a sentence, the same of other samples, and after "their"."""
+
+
+def returned(explanation: AnchorExplanation) -> tuple[str, str, str]:
+    """What the model gives back: as the subject of a sentence, the same of other samples, and its name alone."""
+    name = explanation.given_back
+    return _RETURNED.get(name, (f"the {name}", f"the {name} of others", name))
+
+
 _SAID = {
     "HIHE": "looks like {it} on both counts",
     "HILE": "is familiar, but comes back worse than {it} does",
@@ -163,6 +172,23 @@ _SAID = {
     "LILE": "is unfamiliar, and comes back worse than {it} does",
     "BELOW": "is simpler or better known than nearly all of {it}",
 }
+_SAID_OF_OTHERS = {
+    "HILE": "is familiar, but {what} is farther from it than from {it}",
+    "LIHE": "is unfamiliar, yet {what} is as near as to {it}",
+    "LILE": "is unfamiliar, and {what} is farther from it than from {it}",
+}
+"""The same where nothing is reconstructed."""
+_SAID_OF_ONE = {
+    "intrinsic": {"HIGH": "is as familiar as {it}", "LOW": "is less familiar than nearly all of {it}"},
+    "extrinsic": {
+        "HIGH": "is as near to {what} as {it}",
+        "LOW": "is farther from {what} than nearly all of {it}",
+    },
+}
+"""By criteria of one kind."""
+_WELL_KNOWN = "is unusually well known: likelier to this model than nearly all of {it}, as what it has memorised is"
+DENSITIES = ("nll", "nll-complexity")
+"""Criteria whose lower tail speaks of what is too well known."""
 _PAPER = {
     "HIHE": "in the paper's words: known and reproduced",
     "HILE": "in the paper's words: model delusion",
@@ -232,24 +258,44 @@ def earned(explanation: AnchorExplanation) -> bool:
 def meanings(explanation: AnchorExplanation) -> dict[str, str]:
     """What an anchor of each group is to the model, as far as that was measured."""
     it = "the reference" if by_reference(explanation) else "what the model generates"
-    said = {name: text.format(it=it) for name, text in _SAID.items()}
+    said = {name: text.format(it=it, what=returned(explanation)[0]) for name, text in _texts(explanation).items()}
     if is_paper(explanation):
-        return {**said, **_PAPER}
+        return {**said, **{name: text for name, text in _PAPER.items() if name in said}}
     tested = None if explanation.details is None else explanation.details.of_hile
     if tested is not None and tested.low > MOST:
         said["HILE"] = "model delusion: is familiar, and a classifier reads the trained class in what comes back"
     back = explanation.comes_back
-    if back is not None and earned(explanation) and back.count > MOST * explanation.groups["HIHE"].count:
-        said["HIHE"] = f"looks like the reference; {back.count:,} are known and reproduced"
+    if "HIHE" in said and back is not None and earned(explanation) and back.count > MOST * _first(explanation).count:
+        what = "known and reproduced" if _reconstructs(explanation) else "near to a sample that it made"
+        said["HIHE"] = f"looks like the reference; {back.count:,} are {what}"
     return said
+
+
+def _texts(explanation: AnchorExplanation) -> dict[str, str]:
+    """What each group is called, before names are put in."""
+    kinds = sorted({each.kind for each in explanation.criteria})
+    others = {} if explanation.given_back == "reconstruction" else _SAID_OF_OTHERS
+    texts = {**_SAID, **others} if len(kinds) > 1 else {**_SAID_OF_ONE[kinds[0]], "BELOW": _SAID["BELOW"]}
+    if any(each.name in DENSITIES for each in explanation.criteria):
+        texts["BELOW"] = _WELL_KNOWN
+    return texts
+
+
+def alike_name(explanation: AnchorExplanation) -> str:
+    """The name of the group that looks like what it is compared with: HIHE, or HIGH by criteria of one kind."""
+    return explanation.group_names[0]
+
+
+def _first(explanation: AnchorExplanation) -> GroupRecord:
+    return explanation.groups[alike_name(explanation)]
 
 
 def headline(explanation: AnchorExplanation) -> str:
     """The first sentences of a report."""
-    if is_paper(explanation):
+    if is_paper(explanation) and "HILE" in explanation.groups:
         wrong = explanation.groups["HILE"]
         return (
-            f"By the paper's rule {percent(explanation.groups['HIHE'].share)} of {counted(explanation):,} anchors are "
+            f"By the paper's rule {percent(_first(explanation).share)} of {counted(explanation):,} anchors are "
             f"HIHE, in its words known and reproduced, and {percent(wrong.share)} HILE, in its words model delusion; "
             "nothing was run beside it to compare."
         )
@@ -280,7 +326,7 @@ def _listed(parts: Sequence[str]) -> str:
 
 
 def _alike(explanation: AnchorExplanation) -> str:
-    alike, below, n = explanation.groups["HIHE"], explanation.groups.get("BELOW"), counted(explanation)
+    alike, below, n = _first(explanation), explanation.groups.get("BELOW"), counted(explanation)
     it = yardstick(explanation)
     if not by_reference(explanation):
         held = explanation.details is not None and explanation.details.n_reference is not None
@@ -301,7 +347,7 @@ def _are_below(explanation: AnchorExplanation) -> bool:
 def _mostly_below(explanation: AnchorExplanation) -> bool:
     """Whether they are more than those that look like the reference, so that the report begins with them."""
     below = explanation.groups.get("BELOW")
-    return below is not None and _are_below(explanation) and below.share > explanation.groups["HIHE"].share
+    return below is not None and _are_below(explanation) and below.share > _first(explanation).share
 
 
 def _labelled(explanation: AnchorExplanation) -> str:
@@ -310,7 +356,7 @@ def _labelled(explanation: AnchorExplanation) -> str:
     rest = 0 if foil is None else counted(explanation) - foil.n
     if foil is None or rest < FEWEST_LABELLED or foil.alike.low > MOST or _mostly_below(explanation):
         return ""
-    inside = (explanation.groups["HIHE"].count - round(foil.alike.share * foil.n)) / rest
+    inside = (_first(explanation).count - round(foil.alike.share * foil.n)) / rest
     few = 0 < len(foil.reference_labels) <= FEW_LABELS
     which = f"labelled {_listed([str(each) for each in foil.reference_labels])}" if few else "whose label these have"
     return f": {percent(inside)} of the anchors {which}, and {percent(foil.alike.share)} of the others"
@@ -324,7 +370,7 @@ def _tail(explanation: AnchorExplanation) -> float:
 
 def _beside(explanation: AnchorExplanation) -> list[str]:
     """What the controls say, in the same breath."""
-    alike, below = explanation.groups["HIHE"], explanation.groups.get("BELOW")
+    alike, below = _first(explanation), explanation.groups.get("BELOW")
     foil, said = easiest_foil(explanation), list[str]()
     fewer = below is None or below.share <= alike.share
     if foil is not None and foil.alike.low > MOST and fewer:
@@ -333,11 +379,14 @@ def _beside(explanation: AnchorExplanation) -> list[str]:
         said.append(f"{percent(below.share)} are {_SIMPLER} these")
     copy, mean = control(explanation, "untrained"), control(explanation, "mean")
     if copy is not None:
-        said.append(f"an untrained copy says {percent(copy.groups['HIHE'].share)}{_copied(explanation, copy)}")
+        said.append(
+            f"an untrained copy says {percent(copy.groups[alike_name(explanation)].share)}{_copied(explanation, copy)}"
+        )
     if mean is not None:
-        share = mean.groups["HIHE"]
-        if copy is None or (share.share > copy.groups["HIHE"].share and share.high >= alike.low):
-            said.append(f"the mean sample in the place of every reconstruction would say {percent(share.share)}")
+        share = mean.groups[alike_name(explanation)]
+        if copy is None or (share.share > copy.groups[alike_name(explanation)].share and share.high >= alike.low):
+            place = f"every {returned(explanation)[2]}"
+            said.append(f"the mean sample in the place of {place} would say {percent(share.share)}")
     return said or ["nothing was run beside it to compare"]
 
 
@@ -352,10 +401,26 @@ def _back(explanation: AnchorExplanation) -> str:
     back = explanation.comes_back
     if back is None or not by_reference(explanation):
         return ""
+    if not _reconstructs(explanation):
+        return _returned_said(explanation, back)
     if back.count == 0:
         return " None of them comes back nearer to itself than a trivial reconstruction."
     if earned(explanation):
         return f" It knows and reproduces {percent(back.share)}."
-    alike = explanation.groups["HIHE"].count
+    alike = _first(explanation).count
     who = f"All {alike:,}" if back.count == alike else f"{back.count:,} of these {alike:,}"
     return f" {who} also come back, nearer to themselves than the trivial reconstructions."
+
+
+def _reconstructs(explanation: AnchorExplanation) -> bool:
+    return explanation.given_back == "reconstruction"
+
+
+def _returned_said(explanation: AnchorExplanation, back: ComesBackRecord) -> str:
+    """The same where nothing is reconstructed."""
+    what = returned(explanation)[0]
+    if back.count == 0:
+        return f" To none of them {what} is nearer than what is trivial."
+    alike = _first(explanation).count
+    who = f"all {alike:,}" if back.count == alike else f"{back.count:,} of these {alike:,}"
+    return f" To {who} {what} is also nearer than what is trivial."

@@ -111,6 +111,8 @@ def plot_criteria(explanation: AnchorExplanation, *, ax: Axes | None = None) -> 
         raise UsageError("This explanation was loaded from its JSON alone; load the folder that save wrote.")
     drawn = axes_or_new(ax)
     kinds = [criterion.kind for criterion in explanation.criteria]
+    if len(set(kinds)) == 1:
+        raise UsageError("The criteria are of one kind, and the figure has one of each. See table() for the values.")
     across, up = (explanation.criteria[kinds.index(kind)] for kind in ("intrinsic", "extrinsic"))
     values = evidence.values[:, [kinds.index("intrinsic"), kinds.index("extrinsic")]]
     for code, name in enumerate(GROUPS):
@@ -124,16 +126,18 @@ def plot_criteria(explanation: AnchorExplanation, *, ax: Axes | None = None) -> 
     return drawn
 
 
-def plot_representatives(explanation: AnchorExplanation, group: str = "HIHE", *, ax: Axes | None = None) -> Axes:
-    """Originals, reconstructions and differences of a group's representatives, one column each.
+def plot_representatives(explanation: AnchorExplanation, group: str | None = None, *, ax: Axes | None = None) -> Axes:
+    """Originals, what came back and differences of a group's representatives, one column each.
 
     Raises:
         MissingExtraError: if the extra ``plots`` is not installed.
         UsageError: if the group is unknown or empty, or the anchors are no images.
     """
     evidence = explanation.evidence
-    if group not in GROUPS:
-        raise UsageError(f"group is {group!r}; give one of {', '.join(GROUPS)}.")
+    names = explanation.group_names
+    group = names[0] if group is None else group
+    if group not in names.values():
+        raise UsageError(f"group is {group!r}; give one of {', '.join(names.values())}.")
     if evidence is None or evidence.originals is None or evidence.reconstructions is None:
         raise UsageError("There are no pictures: the anchors are no images, or only the JSON was loaded.")
     rows = np.flatnonzero(np.isin(evidence.shown, explanation.selected[group]))
@@ -145,6 +149,6 @@ def plot_representatives(explanation: AnchorExplanation, group: str = "HIHE", *,
     picture = np.concatenate(strips)
     drawn.imshow(picture[:, :, 0] if picture.shape[2] == 1 else picture[:, :, :3], cmap="gray", vmin=0, vmax=1)
     height = one.shape[1]
-    drawn.set_yticks([height * (place + 0.5) for place in range(3)], ["original", "reconstruction", "difference"])
+    drawn.set_yticks([height * (place + 0.5) for place in range(3)], ["original", explanation.given_back, "difference"])
     drawn.set_xticks([])
     return drawn

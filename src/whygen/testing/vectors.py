@@ -11,7 +11,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.anchors.criteria import Batch, CriterionLike, by_name
+from whygen.anchors.choosing import by_name
+from whygen.anchors.criteria import Batch, CriterionLike
 from whygen.encoders import (
     HasVocabulary,
     ImageEncoder,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, mannwhitneyu
 
-from whygen.anchors.criteria import choose
+from whygen.anchors.choosing import choose
 from whygen.anchors.diagnostics import likeness, own_neighbours
 from whygen.anchors.foils import (
     BARS,
@@ -190,7 +190,7 @@ def test_new_weights_know_nothing_and_the_model_keeps_its_own() -> None:
 
 @pytest.mark.parametrize("size", [(16, 16), (13, 20)])
 def test_cells_are_what_the_encoder_of_patches_gives(size: tuple[int, int]) -> None:
-    from whygen.anchors.criteria import installed_features
+    from whygen.anchors.features import installed_features
     from whygen.encoders import load_image_encoder
     from whygen.media import pictures
 
@@ -209,7 +209,7 @@ def test_cells_are_what_the_encoder_of_patches_gives(size: tuple[int, int]) -> N
 
 
 def test_colour_pictures_take_the_encoder_that_is_here_and_say_when_none_has_learned_to_see(monkeypatch) -> None:
-    from whygen.anchors import criteria
+    from whygen.anchors import features
 
     class Sees:
         name = "sees"
@@ -220,12 +220,12 @@ def test_colour_pictures_take_the_encoder_that_is_here_and_say_when_none_has_lea
     model = LatentModel(encode=lambda x: (x, x), decode=lambda z: z, layout="NHWC")
     samples = np.random.default_rng(0).random((3, 16, 16, 3), np.float32)
     prepared = prepare(samples, model)
-    monkeypatch.setattr(criteria, "load_image_encoder", lambda name: PixelPatches())
+    monkeypatch.setattr(features, "load_image_encoder", lambda name: PixelPatches())
     bare = choose("auto", prepared)
     assert bare.names == ("kld", "feature-l2")
     assert [each.code for each in bare.warnings] == ["no-encoder"]
     assert choose("auto", prepared, encoder=lambda x: x.reshape(len(x), -1)).warnings == ()
-    monkeypatch.setattr(criteria, "load_image_encoder", lambda name: Sees())
+    monkeypatch.setattr(features, "load_image_encoder", lambda name: Sees())
     seeing = choose("auto", prepared)
     assert seeing.warnings == ()
     assert "sees, which is installed" in seeing.reason

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whygen.anchors.criteria import choose, dssim, features, kld, mse, sse
+from whygen.anchors.choosing import choose
+from whygen.anchors.criteria import dssim, kld, mse, sse
+from whygen.anchors.features import features
 from whygen.anchors.samples import prepare
 from whygen.anchors.scoring import Generation, noise_for, score
 from whygen.errors import DataError, ModelError, UnknownNameError, UsageError

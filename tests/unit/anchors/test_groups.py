@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from whygen.anchors.calibration import conformal, mean_max
-from whygen.anchors.groups import GROUPS, assign, delusion, group, label_table
+from whygen.anchors.groups import assign, delusion, group, label_table
 from whygen.errors import DataError, UsageError
+from whygen.results.anchors import GROUPS, group_names
 
 KINDS = ("intrinsic", "extrinsic")
 
@@ -23,9 +24,16 @@ def test_all_criteria_of_a_kind_must_hold():
     assert [GROUPS[code] for code in assign(high, kinds=("intrinsic", "extrinsic", "extrinsic"))] == ["HILE", "HIHE"]
 
 
-def test_a_missing_kind_is_refused():
-    with pytest.raises(UsageError, match="No criterion is extrinsic"):
-        assign(np.ones((3, 2), dtype=bool), kinds=("intrinsic", "intrinsic"))
+def test_criteria_of_one_kind_make_two_groups_and_what_is_below():
+    high = np.array([[True, True], [True, False], [True, True]])
+    below = np.array([[False, False], [True, False], [False, True]])
+    for kind in ("intrinsic", "extrinsic"):
+        codes = assign(high, kinds=(kind, kind), below=below)
+        assert [group_names((kind, kind))[code] for code in codes.tolist()] == ["HIGH", "LOW", "BELOW"]
+    assert list(group_names(KINDS).values()) == list(GROUPS)
+
+
+def test_a_kind_for_each_criterion_is_asked_for():
     with pytest.raises(UsageError, match="one kind for each"):
         assign(np.ones((3, 2), dtype=bool), kinds=("intrinsic",))
 

@@ -1,6 +1,6 @@
-"""Generators with an encoder: one object that encodes, decodes and samples, however the user's model spells it.
+"""Generators: one object with whatever a model can do (encode, decode, sample, tell a density), however it is spelled.
 
-A `LatentModel` is the black box that the anchor wing talks to, with what it must know of it: the shape, the layout and
+A `Generator` is the black box that the anchor wing talks to, with what it must know of it: the shape, the layout and
 the value range of its samples. `whygen.models.load_latent` makes one of whatever a user has.
 """
 
@@ -17,12 +17,18 @@ from numpy.typing import NDArray
 from whygen._arguments import told
 from whygen.errors import DataError, UsageError
 from whygen.models.latent.refusals import OWN, SIDE_BY_SIDE
+from whygen.models.protocols import Denoises
 from whygen.types import JsonValue
 
 Floats: TypeAlias = NDArray[np.float32]
 Layout: TypeAlias = Literal["flat", "NHW", "NHWC", "NCHW"]
 Encode: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
 Decode: TypeAlias = Callable[[Floats], Floats]
+Sampling: TypeAlias = Callable[[Floats, np.random.Generator], Floats]
+Sampler: TypeAlias = Callable[[int, np.random.Generator], Floats]
+LogProb: TypeAlias = Callable[[Floats], NDArray[np.floating[Any]]]
+Ability: TypeAlias = Literal["posterior", "reconstruction", "samples", "latents", "density", "denoiser"]
+"""What a criterion may need of a generator: see `Generator.abilities`."""
 
 Scale: TypeAlias = Literal["logvar", "std", "var"]
 
@@ -42,13 +48,19 @@ class Posterior(NamedTuple):
 
 @told
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LatentModel:
-    """A generator with an encoder, as numpy callables. Fulfils `Encodes`, `Decodes` and `Samples`.
+class Generator:
+    """A generative model, as numpy callables: any of them may be None, and not all.
 
     Attributes:
         encode: samples ``(n, *shape)`` to mean and log-variance of the posterior, each ``(n, d)``; a `Posterior`, or
             a pair whose second part is what ``scale`` says.
         decode: latents ``(n, d)`` to samples ``(n, *shape)``.
+        sampler: n generated samples; None: standard normal latents, decoded.
+        log_prob: samples ``(n, *shape)`` to the log of their density or probability, ``(n,)``, in nats.
+        denoiser: what takes noise out of samples, as `Denoises` says.
+        invert: samples to the nearest that the model can make, ``(n, *shape)``, NaN where none was found; None: it is
+            looked for among latents, where there is ``decode`` alone.
+        samples: all that is known of the model, as `whygen.anchors.data.load_samples` takes it: samples that it made.
         uri: what the model is called in reports.
         shape: of one sample; None in a place means "any size"; None alone means "not known".
         layout: how a sample is to be read as an image; needed only where the shape leaves it open.
@@ -58,16 +70,22 @@ class LatentModel:
         latent_dim: d, where it is known before anything was encoded.
         batch_size: samples in one call; None: chosen by the size of a sample.
         prefers: the layout to try first where neither shape nor layout is stated.
-        sampler: n generated samples; None: standard normal latents, decoded.
         reference: samples that the model has not seen and that come with it, as `whygen.anchors.data.load_samples`
             takes them: the reference wherever none is given.
         untrained: from a seed to a copy of the model with new random weights; None: it cannot be had.
         identify: what makes the model answer as it does, asked for when scores are recorded: a torch module gives the
             digest of its weights. None: nobody can know, and scores are kept for the run alone.
+        notices: what is to be said of how the model was opened, a code and a text each: they become warnings.
+        range_found: whether ``value_range`` is that of a few generated samples, and nobody stated it.
     """
 
-    encode: Encode
-    decode: Decode
+    encode: Encode | None = None
+    decode: Decode | None = None
+    sampler: Sampler | None = None
+    log_prob: LogProb | None = None
+    denoiser: Denoises | None = None
+    invert: Sampling | None = None
+    samples: object | None = None
     uri: str = "latent"
     shape: tuple[int | None, ...] | None = None
     layout: Layout | None = None
@@ -76,10 +94,11 @@ class LatentModel:
     latent_dim: int | None = None
     batch_size: int | None = None
     prefers: Layout | None = None
-    sampler: Callable[[int, np.random.Generator], Floats] | None = None
     reference: object | None = None
-    untrained: Callable[[int], LatentModel] | None = None
+    untrained: Callable[[int], Generator] | None = None
     identify: Callable[[], Mapping[str, Any] | None] | None = None
+    notices: tuple[tuple[str, str], ...] = ()
+    range_found: bool = False
 
     def __post_init__(self) -> None:
         low, high = self.value_range
@@ -91,6 +110,29 @@ class LatentModel:
             raise UsageError(f"scale is {self.scale!r}; give one of {', '.join(SCALES)}.")
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"batch_size is {self.batch_size}; give at least 1, or None to have it chosen.")
+        if not self.abilities:
+            raise UsageError(
+                f"The generator {self.uri} can do nothing that anchors could be scored by. Give encode= and decode=, "
+                "decode= with latent_dim=, sampler=, log_prob=, denoiser= or samples=."
+            )
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What can be asked of the model.
+
+        ``posterior``: `encode`; ``reconstruction``: `encode` and `decode`; ``samples``: it generates, or its samples
+        are given; ``latents``: `decode` without `encode`, or `invert`; ``density``: `log_prob`; ``denoiser``.
+        """
+        draws = self.sampler is not None or self.samples is not None
+        found: dict[Ability, bool] = {
+            "posterior": self.encode is not None,
+            "reconstruction": self.encode is not None and self.decode is not None,
+            "samples": draws or self.decode is not None,
+            "latents": self.invert is not None or (self.decode is not None and self.encode is None),
+            "density": self.log_prob is not None,
+            "denoiser": self.denoiser is not None,
+        }
+        return frozenset(name for name, can in found.items() if can)
 
     @property
     def identity(self) -> Mapping[str, JsonValue] | None:
@@ -101,8 +143,10 @@ class LatentModel:
         """What `encode` gives, once it is sure to be a pair: two rows of latents would pass for one.
 
         Raises:
-            UsageError: if it gives latents alone, as a plain autoencoder does.
+            UsageError: if it gives latents alone, as a plain autoencoder does, or cannot encode.
         """
+        if self.encode is None:
+            raise UsageError(f"The generator {self.uri} does not encode: it has no posterior.")
         told: Any = self.encode(samples)
         if isinstance(told, tuple | list):
             parts = cast("tuple[Any, ...] | list[Any]", told)
@@ -165,14 +209,28 @@ class LatentModel:
             "they are: scale='std' (or 'var', or 'logvar'); or return whygen.models.Posterior(mean, logvar)."
         )
 
+    def decoded(self, latents: Floats) -> Floats:
+        """What `decode` makes of latents.
+
+        Raises:
+            UsageError: if the model does not decode.
+        """
+        if self.decode is None:
+            raise UsageError(f"The generator {self.uri} does not decode: it has no latents.")
+        return self.decode(latents)
+
     def sample(self, n: int, rng: np.random.Generator) -> Floats:
         """``n`` samples ``(n, *shape)`` from the model's own sampler, or from standard normal latents.
 
         Raises:
-            UsageError: if the number of latent dimensions is not known.
+            UsageError: if the model cannot sample, or the number of latent dimensions is not known.
         """
         if self.sampler is not None:
             return self.sampler(n, rng)
+        if self.samples is not None:
+            raise UsageError(f"{self.uri} is all that is known of the model: nothing more can be generated.")
+        if self.decode is None:
+            raise UsageError(f"The generator {self.uri} does not sample. Give LatentModel(sampler=...).")
         if self.latent_dim is None:
             raise UsageError(
                 "latent_dim of the model is not known; give LatentModel(latent_dim=...) to sample from it."
@@ -180,8 +238,12 @@ class LatentModel:
         return self.decode(rng.standard_normal((n, self.latent_dim), dtype=np.float32))
 
 
+LatentModel = Generator
+"""The public name."""
+
+
 def stated(model: object, *, uri: str | None) -> dict[str, Any]:
-    """What a model says of itself by attributes, as fields of `LatentModel`."""
+    """What a model says of itself by attributes, as fields of a `Generator`."""
     said: dict[str, Any] = {"uri": uri or str(getattr(model, "uri", "") or f"object/{type(model).__name__}")}
     names = {
         "sample_shape": "shape",

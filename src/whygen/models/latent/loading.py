@@ -1,4 +1,4 @@
-"""Making a `LatentModel` of a URI, a torch module, an object with ``encode`` and ``decode``, or a ready one."""
+"""Making a `Generator` of a URI, a torch module, an object that encodes, samples or tells densities, or a ready one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any, cast
 
 from whygen._arguments import typed
 from whygen.errors import UsageError
-from whygen.models.latent import Decode, Encode, LatentModel, Layout, Scale, stated
-from whygen.models.latent.refusals import refusal, weights_file
+from whygen.models.latent import Decode, Encode, Generator, Layout, Scale, stated
+from whygen.models.latent.refusals import codes, refusal, weights_file
+from whygen.models.latent.sampling import generator_of
 from whygen.models.protocols import Decodes, Encodes, ModelOptions
+from whygen.models.python import CallableModel
 from whygen.models.registry import open_uri
 from whygen.plugins import PYTHON, source_of
 
@@ -27,16 +29,20 @@ def load_latent(
     layout: Layout | None = None,
     value_range: tuple[float, float] | None = None,
     scale: Scale | None = None,
-) -> LatentModel:
-    """A `LatentModel` from a URI, a torch module, an object with ``encode`` and ``decode``, or a `LatentModel`.
+) -> Generator:
+    """A `Generator` from a URI, a torch module, or an object.
+
+    A torch module encodes and decodes, makes samples of latents, or tells how likely a sample is; an object has
+    ``encode`` and ``decode``, ``sample``, ``log_prob`` or ``score_samples``, or is a `Generator`; a function makes n
+    samples.
 
     What the model expects is taken from the arguments, else from what it says of itself (the attributes
     ``sample_shape``, ``layout``, ``value_range``, ``latent_dim``, ``posterior_scale``), else values between 0 and 1 are
     assumed; an autoencoder of diffusers takes -1 to 1, as an object as by its path. What ``scale`` is: see
-    `LatentModel`.
+    `Generator`.
 
     Raises:
-        UsageError: if the model cannot encode and decode.
+        UsageError: if the model can do none of these.
     """
     options = options or ModelOptions()
     opened = _open(model, options) if isinstance(model, str) else model
@@ -49,6 +55,8 @@ def load_latent(
         "batch_size": options.batch_size,
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if value_range is not None:
+        changes["range_found"] = False
     if latent.identify is None and isinstance(model, str) and model.startswith(PYTHON):
         changes["identify"] = partial(source_of, model)
     return replace(latent, **changes)
@@ -95,8 +103,8 @@ def _open(uri: str, options: ModelOptions) -> object:
     return cast("Callable[[], object]", factory)()
 
 
-def _adapt(opened: object, options: ModelOptions, *, uri: str | None) -> LatentModel:
-    if isinstance(opened, LatentModel):
+def _adapt(opened: object, options: ModelOptions, *, uri: str | None) -> Generator:
+    if isinstance(opened, Generator):
         return opened
     if isinstance(opened, type):
         raise UsageError(refusal(opened, uri=uri))
@@ -106,16 +114,62 @@ def _adapt(opened: object, options: ModelOptions, *, uri: str | None) -> LatentM
 
         return autoencoder_latent(opened, options, uri=uri)
     if is_torch_module(opened):
-        from whygen.models.latent.torch_modules import torch_latent
-
-        return torch_latent(opened, options=options, uri=uri)
-    if not (isinstance(opened, Encodes) and isinstance(opened, Decodes)):
+        return _of_torch(opened, options, uri=uri)
+    if isinstance(opened, Encodes) and isinstance(opened, Decodes):
+        return _from_object(opened, uri=uri)
+    if isinstance(opened, CallableModel):  # what py/ makes of any function
+        opened = opened.function
+    made = generator_of(opened, uri=uri)
+    if made is None:
         raise UsageError(refusal(opened, uri=uri))
-    return _from_object(opened, uri=uri)
+    return made
 
 
-def _from_object(model: Any, *, uri: str | None) -> LatentModel:
-    return LatentModel(
+def _of_torch(module: Any, options: ModelOptions, *, uri: str | None) -> Generator:
+    """A module that encodes and decodes, tells densities, or makes samples of latents; the first that it does."""
+    from whygen.models.latent.torch_generators import torch_generator
+    from whygen.models.latent.torch_modules import (
+        gives_posterior,
+        identity_of_module,
+        placed,
+        reinitialised,
+        torch_latent,
+    )
+
+    module = placed(module, options)
+    if codes(module) or gives_posterior(module):
+        return torch_latent(module, uri=uri)
+    law = module() if not _takes_anything(module) else module  # a flow that gives its law when it is called
+    made = generator_of(law, uri=uri or f"object/{type(module).__name__}")
+    if made is None:
+        made = torch_generator(module, uri=uri)
+        if made is None:
+            raise UsageError(refusal(module, uri=uri))
+        return made
+
+    def untrained(seed: int) -> Generator:
+        return replace(_of_torch(reinitialised(module, seed), ModelOptions(), uri=uri), **stays)
+
+    stays: dict[str, Any] = {"shape": made.shape, "value_range": made.value_range}
+    return replace(made, identify=lambda: identity_of_module(module), untrained=untrained)
+
+
+def _takes_anything(module: Any) -> bool:
+    """Whether ``forward`` needs an argument."""
+    required = [
+        each
+        for each in inspect.signature(module.forward).parameters.values()
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    return (
+        bool(required)
+        or not hasattr(module, "forward")
+        or type(module).forward is sys.modules["torch"].nn.Module.forward
+    )
+
+
+def _from_object(model: Any, *, uri: str | None) -> Generator:
+    return Generator(
         encode=cast("Encode", model.encode),
         decode=cast("Decode", model.decode),
         sampler=getattr(model, "sample", None),

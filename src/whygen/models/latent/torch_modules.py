@@ -1,5 +1,5 @@
 # pyright: basic
-"""Any torch module that encodes and decodes as a `LatentModel`: what they return is read by what it is.
+"""Any torch module that encodes and decodes as a `Generator`: what they return is read by what it is.
 
 Understood as a module: methods ``encode`` and ``decode``, parts ``encoder`` and ``decoder`` with or without heads
 (``fc_mu``, ``fc_var``), or a ``forward`` that returns mean and log-variance.
@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from whygen.errors import ModelError, UsageError
-from whygen.models.latent import Floats, LatentModel, Posterior, stated
+from whygen.models.latent import Floats, Generator, Posterior, stated
 from whygen.models.latent.refusals import OWN, SIDE_BY_SIDE, refusal
 from whygen.models.protocols import ModelOptions
 
@@ -160,15 +160,13 @@ RECONSTRUCTIONS = ("sample", "reconstruction", "x_hat", "recon", "mean")
 
 def torch_latent(
     module: Any, *, options: ModelOptions | None = None, uri: str | None = None, **known: Any
-) -> LatentModel:
-    """A torch module as a `LatentModel`; ``known`` are fields of it that the caller is sure of.
+) -> Generator:
+    """A torch module as a `Generator`; ``known`` are fields of it that the caller is sure of.
 
     The module stays where it is unless ``options`` name a device or a dtype, and is put into evaluation mode for
     the length of each call only.
     """
-    options = options or ModelOptions()
-    if options.device is not None or options.dtype is not None:
-        module = module.to(device=options.device, dtype=_dtype(options.dtype))
+    module = placed(module, options or ModelOptions())
     calls = _TorchCalls(module, uri)
     fields = {
         **stated(module, uri=uri),
@@ -178,7 +176,19 @@ def torch_latent(
         "identify": lambda: identity_of_module(module),
         **known,
     }
-    return LatentModel(**fields, untrained=lambda seed: torch_latent(reinitialised(module, seed), uri=uri, **known))
+    return Generator(**fields, untrained=lambda seed: torch_latent(reinitialised(module, seed), uri=uri, **known))
+
+
+def placed(module: Any, options: ModelOptions) -> Any:
+    """The module on the device and in the type that ``options`` name; else where it is."""
+    if options.device is None and options.dtype is None:
+        return module
+    return module.to(device=options.device, dtype=_dtype(options.dtype))
+
+
+def gives_posterior(module: Any) -> bool:
+    """Whether the module decodes, and its ``forward`` may give a posterior."""
+    return _encoder(module) is not None and bool(_callable(module, "decode") or _callable(module, "decoder"))
 
 
 def identity_of_module(module: torch.nn.Module) -> dict[str, Any] | None:
@@ -245,7 +255,7 @@ def reinitialised(module: torch.nn.Module, seed: int) -> torch.nn.Module:
 
 
 class _TorchCalls:
-    """numpy in, numpy out; remembers the shape of a latent, which `LatentModel` knows only as ``d`` numbers."""
+    """numpy in, numpy out; remembers the shape of a latent, which `Generator` knows only as ``d`` numbers."""
 
     def __init__(self, module: torch.nn.Module, uri: str | None) -> None:
         self._module: Any = module
@@ -256,23 +266,23 @@ class _TorchCalls:
         self._named = False
 
     def encode(self, samples: Floats) -> tuple[Floats, Floats]:
-        mean, second = _sparing(self._encode, samples)
+        mean, second = sparing(self._encode, samples)
         return Posterior(mean, second) if self._named else (mean, second)
 
     def decode(self, latents: Floats) -> Floats:
         shape = self._latent_shapes.get(latents.shape[1], latents.shape[1:])
-        (samples,) = _sparing(self._decode, latents.reshape(len(latents), *shape))
+        (samples,) = sparing(self._decode, latents.reshape(len(latents), *shape))
         return samples
 
     def _encode(self, samples: Floats) -> tuple[Floats, ...]:
         # An encoder that draws takes its numbers from torch's own generator, which is the person's: put it back.
         kept = torch.random.fork_rng(devices=_devices(self._module))
-        with kept, _evaluating(self._module), torch.inference_mode():
-            given = _tensor(samples, self._module)
+        with kept, evaluating(self._module), torch.inference_mode():
+            given = tensor_of(samples, self._module)
             found = self._halves(self._two_of_three(self._encoding(given), given))
             mean, second, self._named = _posterior(found)
             self._latent_shapes[mean[0].numel()] = tuple(mean.shape[1:])
-            return _numpy(mean.flatten(1)), _numpy(second.expand_as(mean).flatten(1))
+            return numpy_of(mean.flatten(1)), numpy_of(second.expand_as(mean).flatten(1))
 
     def _two_of_three(self, result: Any, given: torch.Tensor) -> Any:
         """Mean and log-variance of three tensors, one of which is a draw; anything else as it is."""
@@ -317,8 +327,8 @@ class _TorchCalls:
         return True
 
     def _decode(self, latents: Floats) -> tuple[Floats, ...]:
-        with _evaluating(self._module), torch.inference_mode():
-            return (_numpy(reconstruction(self._decoding(_tensor(latents, self._module)))),)
+        with evaluating(self._module), torch.inference_mode():
+            return (numpy_of(reconstruction(self._decoding(tensor_of(latents, self._module)))),)
 
 
 def _is_triple(result: Any) -> bool:
@@ -331,7 +341,7 @@ def _devices(module: torch.nn.Module) -> list[int]:
     return sorted({each.device.index or 0 for each in module.parameters() if each.device.type == "cuda"})
 
 
-def _sparing(call: Callable[[Floats], tuple[Floats, ...]], array: Floats) -> tuple[Floats, ...]:
+def sparing(call: Callable[[Floats], tuple[Floats, ...]], array: Floats) -> tuple[Floats, ...]:
     """``call(array)``, in halves (and halves of halves) where the memory does not hold it whole.
 
     Raises:
@@ -345,7 +355,7 @@ def _sparing(call: Callable[[Floats], tuple[Floats, ...]], array: Floats) -> tup
         if len(array) == 1:
             raise ModelError(f"The model does not fit the memory with a single sample: {error}") from error
     half = len(array) // 2
-    halves = zip(_sparing(call, array[:half]), _sparing(call, array[half:]), strict=True)
+    halves = zip(sparing(call, array[:half]), sparing(call, array[half:]), strict=True)
     return tuple(np.concatenate(pair) for pair in halves)
 
 
@@ -377,7 +387,7 @@ def _posterior(result: Any) -> tuple[torch.Tensor, torch.Tensor, bool]:
         )
     raise UsageError(
         f"encode of the model returned {_describe(result)}; whygen needs the mean and the log-variance of the "
-        "posterior. Return (mean, logvar), or wrap it: whygen.models.LatentModel(encode=..., decode=...)."
+        "posterior. Return (mean, logvar), or wrap it: whygen.models.Generator(encode=..., decode=...)."
     )
 
 
@@ -410,7 +420,8 @@ def _describe(result: Any) -> str:
     return f"a {type(result).__name__}"
 
 
-def _tensor(array: Floats, module: torch.nn.Module) -> torch.Tensor:
+def tensor_of(array: Floats, module: torch.nn.Module) -> torch.Tensor:
+    """Numbers where the module is, and of its type."""
     device, dtype = _place(module)
     return torch.from_numpy(np.require(array, np.float32, ["C", "W"])).to(device=device, dtype=dtype)
 
@@ -432,7 +443,7 @@ def _dtype(name: str | None) -> torch.dtype | None:
 
 
 @contextmanager
-def _evaluating(module: torch.nn.Module) -> Generator[None]:
+def evaluating(module: torch.nn.Module) -> Iterator[None]:
     """Dropout and batch norm off, and afterwards every part of the module as it was."""
     training = [part for part in module.modules() if part.training]
     module.eval()
@@ -443,5 +454,6 @@ def _evaluating(module: torch.nn.Module) -> Generator[None]:
             part.training = True
 
 
-def _numpy(tensor: torch.Tensor) -> Floats:
+def numpy_of(tensor: torch.Tensor) -> Floats:
+    """A tensor as float32 of numpy."""
     return tensor.to(device="cpu", dtype=torch.float32).numpy()

@@ -13,9 +13,20 @@ from PIL import Image
 from whygen.report import anchors_svg
 from whygen.report.colours import LEVELS, level_of
 from whygen.report.texts import number, shorten, visible
-from whygen.results.anchors import GROUPS, AnchorEvidence, AnchorExplanation, Details, SelectionRecord
+from whygen.results.anchors import AnchorEvidence, AnchorExplanation, Details, SelectionRecord
 from whygen.results.anchors_scores import ControlRecord, PowerRecord, ShareRecord, YardstickRecord
-from whygen.results.anchors_words import UNSURE, by_reference, control, counted, earned, headline, meanings, percent
+from whygen.results.anchors_words import (
+    UNSURE,
+    alike_name,
+    by_reference,
+    control,
+    counted,
+    earned,
+    headline,
+    meanings,
+    percent,
+    returned,
+)
 from whygen.results.prompt import Warned
 
 MOST_POINTS = 3_000
@@ -36,11 +47,12 @@ def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
         "kind": "anchors",
         "title": f"What has it learned? {shorten(explanation.model, 60)}",
         "model": visible(explanation.model),
+        "shown": shown(explanation),
         "headline": visible(headline(explanation)),
         "facts": facts(explanation),
         "warnings": [_warned(each) for each in explanation.warnings if each.code not in REMARKS],
         "remarks": [_warned(each) for each in explanation.warnings if each.code in REMARKS],
-        "groups": [_group(explanation, name) for name in GROUPS if name in explanation.groups],
+        "groups": [_group(explanation, name) for name in _names(explanation)],
         "controls": columns(explanation),
         "notes": notes(explanation),
         "power": powers(explanation),
@@ -51,12 +63,17 @@ def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
         "scatter": None if evidence is None else _scatter(explanation, evidence),
         "glance": [{**gallery, "pictures": gallery["pictures"][:1]} for gallery in galleries][:GLANCE],
         "galleries": galleries,
-        "labels": None if details is None else _labels(details),
+        "labels": None if details is None else _labels(explanation, details),
         "readings": None if details is None else _readings(details),
         "coverage": None if details is None else _coverage(details),
         "made": [[term, visible(text)] for term, text in _made(explanation)],
         "document": explanation.to_dict(),
     }
+
+
+def _names(explanation: AnchorExplanation) -> list[str]:
+    """Names of the groups, in order."""
+    return [name for name in explanation.group_names.values() if name in explanation.groups]
 
 
 def _warned(warned: Warned) -> dict[str, str]:
@@ -113,11 +130,13 @@ def _thresholds(explanation: AnchorExplanation) -> list[dict[str, str]]:
 
 
 def _scatter(explanation: AnchorExplanation, evidence: AnchorEvidence) -> dict[str, Any] | None:
-    """The first intrinsic criterion across, the first extrinsic one up."""
+    """The first intrinsic criterion across, the first extrinsic one up; None by criteria of one kind."""
     kinds = [criterion.kind for criterion in explanation.criteria]
+    if len(set(kinds)) == 1:
+        return None
     across, up = kinds.index("intrinsic"), kinds.index("extrinsic")
     both = evidence.values[:, [across, up]]
-    every = {name: both[evidence.codes == code] for code, name in enumerate(GROUPS)}
+    every = {name: both[evidence.codes == code] for code, name in explanation.group_names.items()}
     step = max(1, -(-len(both) // MOST_POINTS))
     names = [explanation.criteria[place] for place in (across, up)]
     figure = anchors_svg.criteria_scatter(
@@ -136,12 +155,12 @@ def _scatter(explanation: AnchorExplanation, evidence: AnchorEvidence) -> dict[s
 
 
 def _galleries(explanation: AnchorExplanation, evidence: AnchorEvidence) -> list[dict[str, Any]]:
-    """For each group its representatives: original, reconstruction, and where they differ."""
-    if evidence.originals is None or evidence.reconstructions is None:
+    """For each group its representatives: original, what the model gave back, and where they differ."""
+    if evidence.originals is None:
         return []
     place = {int(index): row for row, index in enumerate(evidence.shown)}
     galleries: list[dict[str, Any]] = []
-    for name in GROUPS:
+    for name in explanation.group_names.values():
         items = [_item(evidence, index, place[index]) for index in explanation.selected.get(name, ()) if index in place]
         if items:
             galleries.append(
@@ -152,16 +171,19 @@ def _galleries(explanation: AnchorExplanation, evidence: AnchorEvidence) -> list
 
 def _item(evidence: AnchorEvidence, index: int, row: int) -> dict[str, Any]:
     assert evidence.originals is not None  # noqa: S101 - the caller looked
-    assert evidence.reconstructions is not None  # noqa: S101
-    one, made = evidence.originals[row], evidence.reconstructions[row]
+    one = evidence.originals[row]
+    parts = [one]
+    if evidence.reconstructions is not None:
+        made = evidence.reconstructions[row]
+        parts += [made, np.abs(one - made)]
     flips = float(evidence.flip_rate[index])
     name = evidence.names[index] if evidence.names else f"anchor {index}"
     label = "" if evidence.labels is None else f", label {evidence.labels[index]}"
     return {
         "caption": visible(f"{shorten(name, 40)}{label}"),
         "flip": f"{percent(flips)}{': unsure' if flips > UNSURE else ''}",
-        "png": png(np.concatenate([one, made, np.abs(one - made)], axis=1)),
-        "width": 3 * max(SIZE, min(one.shape[1], 160)),
+        "png": png(np.concatenate(parts, axis=1)),
+        "width": len(parts) * max(SIZE, min(one.shape[1], 160)),
     }
 
 
@@ -177,15 +199,16 @@ def png(picture: NDArray[np.float32]) -> str:
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def _labels(details: Details) -> dict[str, Any] | None:
+def _labels(explanation: AnchorExplanation, details: Details) -> dict[str, Any] | None:
     """Label by group as a heat table: each row in shares."""
     table = details.label_table
     if table is None:
         return None
     rows = table.counts[:MOST_LABELS]
-    cells = [[_cell(count, sum(row)) for count in row] for row in rows]
+    known = {code: name for code, name in explanation.group_names.items() if rows and code < len(rows[0])}
+    cells = [[_cell(row[code], sum(row)) for code in known] for row in rows]
     names = [visible(f"{label} ({sum(row):,})") for label, row in zip(table.labels, rows, strict=False)]
-    columns = list(GROUPS[: len(rows[0])]) if rows else []
+    columns = list(known.values())
     return {"columns": columns, "names": names, "cells": cells, "left_out": len(table.labels) - len(rows)}
 
 
@@ -238,7 +261,7 @@ def _made(explanation: AnchorExplanation) -> list[tuple[str, str]]:
             ("Criteria", details.criteria_reason),
             ("Thresholds", details.provenance),
             ("Multiplicity", details.multiplicity),
-            ("Draws", f"{details.draws} from the posterior, random numbers {details.noise}"),
+            ("Draws", _draws(explanation, details)),
             ("Data", sources),
             ("Skipped", f"{len(details.skipped)} files or rows"),
             ("Selection", f"{details.select}, distances in the space of {details.space}"),
@@ -246,6 +269,22 @@ def _made(explanation: AnchorExplanation) -> list[tuple[str, str]]:
         ]
     versions = ", ".join(f"{name} {version}" for name, version in explanation.versions.items())
     return [*rows, ("Seed", str(explanation.seed)), ("Versions", versions)]
+
+
+def _draws(explanation: AnchorExplanation, details: Details) -> str:
+    """Posterior draws, where criteria are averaged over any; and generated samples."""
+    if explanation.given_back == "reconstruction":
+        return f"{details.draws} from the posterior, random numbers {details.noise}"
+    made = explanation.generated
+    return "none" if made is None else f"{made.n:,} samples of the model, drawn once for all anchors"
+
+
+def shown(explanation: AnchorExplanation) -> str:
+    """What a strip of pictures shows, in words."""
+    if not explanation.given_back:
+        return "the anchor alone: by these criteria the model gives nothing back"
+    how = " from the posterior mean" if explanation.given_back == "reconstruction" else ""
+    return f"original, {explanation.given_back}{how}, and where they differ"
 
 
 COLUMNS = {"untrained": "untrained copy", "mean": "mean", "constant": "flat", "nearest": "nearest"}
@@ -259,16 +298,16 @@ def facts(explanation: AnchorExplanation) -> list[dict[str, str]]:
 
 
 def _alike(explanation: AnchorExplanation) -> dict[str, str]:
-    alike, tails = explanation.groups["HIHE"], explanation.tails
-    texts = [
-        _controls_say(explanation, [(each.name, each.groups["HIHE"]) for each in explanation.controls if each.groups])
-    ]
+    name, tails = alike_name(explanation), explanation.tails
+    alike = explanation.groups[name]
+    beside = [(each.name, each.groups[name]) for each in explanation.controls if each.groups]
+    texts = [_controls_say(explanation, beside)]
     if tails is not None:
         texts.append(f"Of samples like the reference at least {tails.least_alike:.0%} would, whatever the model is.")
     return {
         "question": "How many look like the reference?" if by_reference(explanation) else "How many lie within?",
         "figure": percent(alike.share),
-        "caption": f"HIHE: {alike.count:,} of {counted(explanation):,}; {_between(alike.low, alike.high)}",
+        "caption": f"{name}: {alike.count:,} of {counted(explanation):,}; {_between(alike.low, alike.high)}",
         "text": " ".join(filter(None, texts)),
     }
 
@@ -279,11 +318,15 @@ def _back(explanation: AnchorExplanation) -> dict[str, str] | None:
         return None
     said = [(each.name, each.comes_back) for each in explanation.controls if each.comes_back is not None]
     text = (
-        f"They look like the reference, and their reconstruction is nearer than {back.than}. "
+        f"They look like the reference, and their {returned(explanation)[2]} is nearer than {back.than}. "
         f"{_controls_say(explanation, said)}"
     )
     return {
-        "question": "How many does it know and reproduce?" if earned(explanation) else "How many of them come back?",
+        "question": "How many does it know and reproduce?"
+        if earned(explanation) and explanation.given_back == "reconstruction"
+        else "How many of them come back?"
+        if explanation.given_back == "reconstruction"
+        else "How many have the like of them generated?",
         "figure": percent(back.share),
         "caption": f"{back.count:,} of {counted(explanation):,}; {_between(back.low, back.high)}",
         "text": text.strip(),
@@ -360,7 +403,7 @@ def powers(explanation: AnchorExplanation) -> dict[str, Any] | None:
                 "size": size,
             }
         )
-    return {"criteria": [visible(name) for name in names], "rows": rows}
+    return {"criteria": [visible(name) for name in names], "alike": alike_name(explanation), "rows": rows}
 
 
 def _power(record: PowerRecord | None) -> dict[str, Any]:
@@ -379,19 +422,24 @@ def calibrations(explanation: AnchorExplanation) -> dict[str, Any] | None:
     if not others:
         return None
     details = explanation.details
-    own = [percent(explanation.groups[name].share) if name in explanation.groups else "–" for name in GROUPS]
+    own = [percent(explanation.groups[name].share) if name in explanation.groups else "–"
+           for name in explanation.group_names.values()]  # fmt: skip
     rows = [{"name": f"{explanation.calibration.kind}, used here", "cells": own}]
     for each in others:
-        rows.append({"name": f"{each.kind}, anchors", "cells": _cells(each.groups)})
+        rows.append({"name": f"{each.kind}, anchors", "cells": _cells(explanation, each.groups)})
         if each.reference is not None:
-            rows.append({"name": f"{each.kind}, the reference itself", "cells": _cells(each.reference)})
+            rows.append({"name": f"{each.kind}, the reference itself", "cells": _cells(explanation, each.reference)})
     said = [] if details is None else [f"Here: {details.provenance}."]
     said += [f"Beside it: {each.provenance}; thresholds {_listed_thresholds(each)}.{_covered(each)}" for each in others]
-    return {"columns": list(GROUPS), "rows": rows, "said": [visible(sentence) for sentence in said]}
+    return {
+        "columns": list(explanation.group_names.values()),
+        "rows": rows,
+        "said": [visible(sentence) for sentence in said],
+    }
 
 
-def _cells(groups: dict[str, float]) -> list[str]:
-    return [percent(groups[name]) if name in groups else "–" for name in GROUPS]
+def _cells(explanation: AnchorExplanation, groups: dict[str, float]) -> list[str]:
+    return [percent(groups[name]) if name in groups else "–" for name in explanation.group_names.values()]
 
 
 def _listed_thresholds(record: YardstickRecord) -> str:

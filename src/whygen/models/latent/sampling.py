@@ -1,0 +1,275 @@
+"""Objects that make samples or tell how likely one is, as their libraries have them, as numpy callables.
+
+Understood as a sampler: ``sample`` or ``rvs``, or a function, of a number (or a shape, as in torch) and, if it takes
+one, a source of randomness by any of the usual names. Understood as a density: ``log_prob``, ``score_samples``,
+``logpdf``. What comes back may be tensors, pictures, bytes, or a tuple whose first part is the samples.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.errors import ModelError, UsageError
+from whygen.models.latent import UNBOUNDED, UNIT_RANGE, Floats, Generator, LogProb, Sampler, stated
+from whygen.safe import says
+
+SAMPLES = ("sample", "rvs")
+DENSITIES = ("log_prob", "score_samples", "logpdf")
+COUNTS = ("n", "n_samples", "num_samples", "num", "count", "size", "batch_size", "sample_shape", "shape")
+"""Names under which a sampler takes how many."""
+SEEDS = ("random_state", "seed")
+"""Names under which it takes a whole number that its randomness comes from."""
+GENERATORS = ("rng", "generator", "random", "prng")
+PROBED = 16
+"""So many samples are drawn to see their shape and their range."""
+SEVERAL = 4
+"""Samples with fewer values than this squared are no pictures."""
+OVERSHOT = 0.25
+"""Generated samples lie beyond the range of the data by no more than this part of it."""
+UNSEEDED = (
+    "The model takes no source of randomness, so another run compares with other samples, and its figures differ by "
+    "that. Give an object whose sample(n, rng) takes all randomness from rng."
+)
+REPEATS = (
+    "The model makes the same samples whenever it is asked: it seeds itself. Give an object whose sample(n, rng) takes "
+    "all randomness from rng; as it is, anchors are compared with few samples, and each of them many times."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A sampler, and whether a seed decides what it draws."""
+
+    sample: Sampler
+    is_seeded: bool
+
+
+def generator_of(thing: object, *, uri: str | None) -> Generator | None:
+    """A generator of an object that makes samples or tells densities; None where it does neither.
+
+    Raises:
+        ModelError: if it raises when it is tried.
+        UsageError: if what it gives are no samples.
+    """
+    drawing, density = drawing_of(thing), density_of(thing)
+    if drawing is None and density is None:
+        return None
+    said = stated(thing, uri=uri)
+    shape = said.pop("shape", None) or _shape_of(thing)
+    notices: list[tuple[str, str]] = []
+    found: dict[str, Any] = {}
+    if drawing is not None:
+        try:
+            found = probed(drawing.sample, said["uri"])
+        except (NotImplementedError, AttributeError):  # a density that promises a sampler, and has none
+            drawing = None
+        else:
+            shape = shape or found.pop("shape")
+            notices = [] if drawing.is_seeded else [("unseeded-generator", UNSEEDED)]
+    if drawing is None and density is None:
+        return None
+    if drawing is None:
+        found = {"value_range": UNBOUNDED, "range_found": True}
+    found.pop("shape", None)
+    if "value_range" in said:
+        found.pop("range_found", None)
+    return Generator(
+        sampler=None if drawing is None else drawing.sample, log_prob=density, notices=tuple(notices),
+        **{**found, **said, "shape": shape},
+    )  # fmt: skip
+
+
+def drawing_of(thing: object) -> Drawing | None:
+    """How an object, or a function, is asked for samples; None where it is not."""
+    call: Any = next((each for name in SAMPLES if callable(each := getattr(thing, name, None))), None)
+    if call is None:
+        if not inspect.isroutine(thing) or not _takes_count(thing):
+            return None
+        call = thing
+    names = _parameters(call)
+    if not names:
+        return Drawing(lambda n, rng: _one_by_one(cast("Callable[[], Any]", call), n), is_seeded=False)
+    source = next((name for name in names[1:] if name in (*SEEDS, *GENERATORS)), None)
+    if source is None and _required(call) == 2:
+        source = names[1]
+    as_shape = names[0] in ("sample_shape", "shape")
+
+    def draw(n: int, rng: np.random.Generator) -> Floats:
+        asked: Any = (n,) if as_shape else n
+        if source is not None:
+            return samples_of(call(asked, **{source: _randomness(source, call, rng)}))
+        if hasattr(thing, "random_state"):  # scikit-learn: a number there would give the same samples every time
+            own = copy.copy(thing)
+            own.random_state = int(rng.integers(2**31))  # pyright: ignore[reportAttributeAccessIssue]
+            return samples_of(own.sample(asked))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+        with torch_seeded(rng) if is_of_torch(thing) else nullcontext():
+            return samples_of(call(asked))
+
+    return Drawing(draw, is_seeded=source is not None or hasattr(thing, "random_state") or is_of_torch(thing))
+
+
+def density_of(thing: object) -> LogProb | None:
+    """How an object tells the log of the density of samples; None where it does not."""
+    call: Any = next((each for name in DENSITIES if callable(each := getattr(thing, name, None))), None)
+    if call is None or any(base.__name__ == "OutlierMixin" for base in type(thing).__mro__):
+        return None
+    as_tensor = is_of_torch(thing)
+
+    def log_prob(samples: Floats) -> NDArray[np.floating[Any]]:
+        values = numbers_of(call(_tensor(samples, thing) if as_tensor else samples))
+        # A law of independent values without a joint one gives a number for each value: their sum is the joint one.
+        return values.reshape(len(values), -1).sum(axis=1) if values.ndim > 1 else values
+
+    return log_prob
+
+
+def probed(sample: Sampler, uri: str) -> dict[str, Any]:
+    """The shape of a few samples, and the range that they are likely of, as fields of a `Generator`.
+
+    Raises:
+        ModelError: if the sampler raises.
+        UsageError: if it does not give as many samples as it was asked for.
+    """
+    try:
+        made = sample(PROBED, np.random.default_rng(0))
+    except (UsageError, NotImplementedError, AttributeError):
+        raise
+    except Exception as error:  # foreign code: whatever it raises is its answer
+        raise ModelError(f"sample({PROBED}) of {uri} raised {says(error)}.") from error
+    if made.ndim < 2 or len(made) != PROBED:
+        raise UsageError(
+            f"sample({PROBED}) of {uri} gave an array of shape {made.shape}; it must give ({PROBED}, ...): that many "
+            "samples along the first axis."
+        )
+    return {"shape": made.shape[1:], "value_range": likely_range(made), "range_found": True}
+
+
+def likely_range(made: Floats) -> tuple[float, float]:
+    """The range of the data that generated samples are like: 0 to 1, -1 to 1, or none."""
+    if made[0].size < SEVERAL**2 or not np.isfinite(made).all():
+        return UNBOUNDED
+    low, high = (float(each) for each in np.quantile(made, [0.01, 0.99]))
+    if low >= -OVERSHOT and 0.1 < high <= 1 + OVERSHOT:
+        return UNIT_RANGE
+    if -1 - OVERSHOT <= low < -OVERSHOT and high <= 1 + OVERSHOT:
+        return (-1.0, 1.0)
+    return UNBOUNDED
+
+
+def samples_of(result: Any) -> Floats:
+    """Samples from whatever a sampler returned: float32, bytes as parts of 255.
+
+    Raises:
+        UsageError: if these are no numbers.
+    """
+    if isinstance(result, tuple) and result and _is_array(result[0]):
+        result = result[0]
+    if isinstance(result, Sequence) and not isinstance(result, str) and len(result):
+        result = np.stack([numbers_of(each) for each in cast("Sequence[Any]", result)])
+    made = numbers_of(result)
+    if made.dtype == np.uint8:
+        return made.astype(np.float32) / np.float32(255)
+    if made.dtype.kind not in "fiub":
+        raise UsageError(f"sample of the model gave values of type {made.dtype}; it must give numbers.")
+    return made.astype(np.float32)
+
+
+def numbers_of(result: Any) -> NDArray[Any]:
+    """An array of a tensor, a picture or whatever numpy reads."""
+    if hasattr(result, "detach"):
+        result = result.detach().cpu()
+        result = result.float() if str(result.dtype) == "torch.bfloat16" else result
+        return cast("NDArray[Any]", result.numpy())
+    return np.asarray(result)
+
+
+def is_of_torch(thing: object) -> bool:
+    """Whether randomness comes from torch's own generator, and numbers go in as tensors; torch is not imported."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    if isinstance(thing, torch.nn.Module | torch.distributions.Distribution):
+        return True
+    parts = getattr(thing, "__dict__", {}).values()
+    return any(isinstance(each, torch.nn.Module | torch.distributions.Distribution | torch.Tensor) for each in parts)
+
+
+@contextmanager
+def torch_seeded(rng: np.random.Generator) -> Iterator[None]:
+    """Torch's own generator seeded for a moment: torch has no other way. It is the person's, and is put back."""
+    torch: Any = sys.modules["torch"]
+    devices = (
+        list(range(torch.cuda.device_count())) if torch.cuda.is_available() and torch.cuda.is_initialized() else []
+    )
+    with torch.random.fork_rng(devices=devices), torch.no_grad():
+        torch.manual_seed(int(rng.integers(2**63)))
+        yield
+
+
+def _tensor(samples: Floats, thing: object) -> Any:
+    torch: Any = sys.modules["torch"]
+    made = torch.from_numpy(np.require(samples, np.float32, ["C", "W"]))
+    if isinstance(thing, torch.nn.Module):
+        first = next((each for each in cast(Any, thing).parameters() if each.is_floating_point()), None)
+        return made if first is None else made.to(device=first.device, dtype=first.dtype)
+    return made
+
+
+def _randomness(name: str, call: Any, rng: np.random.Generator) -> Any:
+    """What a sampler takes under that name."""
+    if name in SEEDS:
+        return int(rng.integers(2**31))
+    annotation = str(inspect.signature(call).parameters[name].annotation)
+    if "torch" in annotation:
+        torch: Any = sys.modules["torch"]
+        return torch.Generator().manual_seed(int(rng.integers(2**63)))
+    return rng
+
+
+def _one_by_one(call: Callable[[], Any], n: int) -> Floats:
+    return samples_of([call() for _ in range(n)])
+
+
+def _parameters(call: Any) -> list[str]:
+    """Names of what it takes; one that tells nothing takes how many."""
+    try:
+        known = inspect.signature(call).parameters.values()
+    except (TypeError, ValueError):
+        return ["n"]
+    return [each.name for each in known if each.kind is not each.VAR_KEYWORD]
+
+
+def _required(call: Any) -> int:
+    try:
+        known = inspect.signature(call).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    return len([each for each in known if each.default is each.empty and each.kind in (0, 1, 3)])
+
+
+def _takes_count(call: Any) -> bool:
+    """Whether a function is one of a number of samples, by the names of what it takes."""
+    names = _parameters(call)
+    return bool(names) and (names[0] in COUNTS or (len(names) == 2 and names[1] in (*SEEDS, *GENERATORS)))
+
+
+def _shape_of(thing: Any) -> tuple[int, ...] | None:
+    """The shape of a sample, where a law of torch or an estimator of scikit-learn states it."""
+    event = getattr(thing, "event_shape", None)
+    if event is not None:
+        return (*getattr(thing, "batch_shape", ()), *event) or None
+    values = getattr(thing, "n_features_in_", None)
+    return None if values is None else (int(values),)
+
+
+def _is_array(part: Any) -> bool:
+    return hasattr(part, "shape") and len(part.shape) > 0

@@ -1,0 +1,144 @@
+# pyright: basic
+"""Torch modules that go one way, from latents to samples, such as the generator of a GAN."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from whygen.errors import UsageError
+from whygen.models.latent import Floats, Generator, stated
+from whygen.models.latent.sampling import likely_range
+from whygen.models.latent.torch_modules import (
+    CONDITIONS,
+    evaluating,
+    identity_of_module,
+    numpy_of,
+    reconstruction,
+    reinitialised,
+    sparing,
+    tensor_of,
+)
+
+SIZES = (
+    "latent_dim",
+    "z_dim",
+    "nz",
+    "latent_size",
+    "noise_dim",
+    "dim_z",
+    "zdim",
+    "latent_dims",
+    "z_size",
+    "noise_size",
+)
+"""Names under which a module states the size of its latents."""
+COMMON = (100, 128, 64, 512, 32, 256, 16, 10, 20, 50, 8, 4, 2, 200)
+"""Sizes that are tried where neither a name nor the first layer tells."""
+PROBED = 16
+
+
+def torch_generator(module: Any, *, uri: str | None, **known: Any) -> Generator | None:
+    """A module from latents ``(n, d)``, or ``(n, d, 1, 1)``, to samples; None where it is not one.
+
+    The size of the latents is what the module says, what its first layer takes, or what it takes when tried; latents
+    are drawn from the standard normal law.
+
+    Raises:
+        UsageError: if it needs more than latents.
+    """
+    if type(module).forward is torch.nn.Module.forward:
+        return None
+    _require_latents_alone(module)
+    found = _latent_shape(module)
+    if found is None:
+        return None
+    shape, is_stated = found
+
+    def decode(latents: Floats) -> Floats:
+        def made(part: Floats) -> tuple[Floats, ...]:
+            with evaluating(module), torch.inference_mode():
+                return (numpy_of(reconstruction(module(tensor_of(part, module)))),)
+
+        (samples,) = sparing(made, latents.reshape(len(latents), *shape))
+        return samples
+
+    few = decode(np.random.default_rng(0).standard_normal((PROBED, math.prod(shape)), dtype=np.float32))
+    said = stated(module, uri=uri)
+    fields = {
+        "shape": few.shape[1:],
+        "value_range": likely_range(few),
+        "range_found": "value_range" not in said,
+        **said,
+        "latent_dim": math.prod(shape),
+        **known,
+    }
+    how = "as it states" if is_stated else "as its layers take them"
+    text = (
+        f"Latents of {math.prod(shape)} values, {how}, are drawn from the standard normal law. If the model was "
+        "trained with other noise, give whygen.models.Generator(sampler=...), which draws as it was trained."
+    )
+    return Generator(
+        decode=decode, identify=lambda: identity_of_module(module), notices=(("latent-law", text),),
+        untrained=lambda seed: _copy(module, seed, uri=uri, known=known), **fields,
+    )  # fmt: skip
+
+
+def _copy(module: Any, seed: int, *, uri: str | None, known: dict[str, Any]) -> Generator:
+    made = torch_generator(reinitialised(module, seed), uri=uri, **known)
+    assert made is not None  # noqa: S101 - the same layers take the same latents
+    return made
+
+
+def _latent_shape(module: Any) -> tuple[tuple[int, ...], bool] | None:
+    """The shape of a latent, and whether the module states it."""
+    said = [value for name in SIZES if isinstance(value := getattr(module, name, None), int) and value > 0]
+    first = next((each for each in module.modules() if isinstance(each, LAYERS)), None)
+    own = [] if first is None else [getattr(first, "in_features", None) or getattr(first, "in_channels", None)]
+    for size in (*said, *own, *COMMON):
+        for shape in ((size,), (size, 1, 1)):
+            made = _tried(module, shape)
+            if made is not None and (math.prod(made) > size or (made and size in said)):
+                return shape, size in said
+    return None
+
+
+LAYERS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d)
+
+
+def _tried(module: Any, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape of a sample that the module makes of such a latent; None where it takes none."""
+    try:
+        with evaluating(module), torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            made = reconstruction(module(tensor_of(np.zeros((2, *shape), np.float32), module)))
+    except UsageError:
+        return None
+    except Exception:  # foreign code: what a layer raises for a shape that it does not take
+        return None
+    return tuple(made.shape[1:]) if made.ndim > 1 and len(made) == 2 else None
+
+
+def _require_latents_alone(module: Any) -> None:
+    """Refuse a generator that needs a condition besides its latents."""
+    required = [
+        each.name
+        for each in inspect.signature(module.forward).parameters.values()
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    signs = (any(sign in each.lower() for sign in CONDITIONS) or each in ("y", "c") for each in required[1:])
+    if any(signs) and required[0] not in ("x", "sample", "samples", "images", "input_ids"):
+        raise UsageError(conditional(required[1:]))
+
+
+def conditional(more: list[str]) -> str:
+    """What to do with a generator that takes more than latents."""
+    names = ", ".join(more)
+    return (
+        f"forward of the model needs {names} besides latents: the generator is conditional. Wrap it for one condition: "
+        f"a torch.nn.Module whose forward(self, z) returns self.model(z, {names}); explain it by anchors of that "
+        "condition."
+    )
