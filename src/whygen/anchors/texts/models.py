@@ -17,6 +17,8 @@ from whygen.remote import is_service
 
 OF_TEXTS = ("hf", "openai", "anthropic", "replay", "planted")
 """Providers whose models write texts alone."""
+_OF_SAMPLES = ("sample", "rvs", "log_prob", "logpdf", "score_samples")
+"""What models of samples have and models of texts have not."""
 
 
 def reads_texts(model: object) -> bool:
@@ -41,6 +43,8 @@ def _brought(name: str) -> object:
 
 def _is_text_object(model: object) -> bool:
     if isinstance(model, LatentModel | Encodes) or (isinstance(model, type) and hasattr(model, "encode")):
+        return False
+    if any(callable(getattr(model, name, None)) for name in _OF_SAMPLES):  # scikit-learn's estimators have a score, too
         return False
     if isinstance(model, ScoresText | Model):
         return True
