@@ -363,10 +363,13 @@ class HfModel:
     def _output(self, row: list[int], job: TextJob, seconds: float) -> Output:
         settings = job.request.settings
         end = next((i for i, token in enumerate(row) if token in self._tokens.ends), None)
-        text = self._tokens.text(row if end is None else row[:end])
-        text, cut = _cut(text, settings)
+        written = row if end is None else row[:end]
+        text, cut = _cut(self._tokens.text(written), settings)
+        called = self._tokens.calls(written, job.request, lambda raw: _cut(raw, settings)[0])
+        text, calls = called or (text.strip() if self.tokenizer.chat_template else text, ())
         return Output(
-            text=text.strip() if self.tokenizer.chat_template else text,
+            text=text,
+            calls=calls,
             finish="stop" if cut or end is not None else "length",
             tokens_in=len(job.prompt),
             tokens_out=len(row) if end is None else end + 1,

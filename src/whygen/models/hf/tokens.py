@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from whygen.models.hf.calls import check_told, read_written, told_messages, told_tools
 from whygen.models.turns import Refused
-from whygen.types import Chat, Edit, Request
+from whygen.types import Chat, Edit, Message, Request, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +80,17 @@ class Tokens:
             if isinstance(prompt, Chat):
                 raise Refused(f"{self._uri} has no chat template", "Give the prompt as one text.")
             return prompt
-        turns = (
-            [{"role": message.role, "content": message.text} for message in prompt.messages]
-            if isinstance(prompt, Chat)
-            else [{"role": "user", "content": prompt}]
-        )
+        chat = prompt if isinstance(prompt, Chat) else Chat([Message("user", prompt)])
+        turns = told_messages(chat, lambda message: message.text)
+        how = {"tools": tools} if (tools := told_tools(chat, self._uri)) else {}
         try:
-            return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            rendered = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **how)
         except Exception as error:  # the template is a program of the checkpoint's author
             raise Refused(
                 f"the chat template of {self._uri} refuses these messages ({error})", "Check their roles and order."
             ) from None
+        check_told(chat, rendered, self._uri)
+        return rendered
 
     def _beginning(self) -> list[int]:
         for token in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id):
@@ -136,6 +137,16 @@ class Tokens:
     def text(self, ids: Sequence[int]) -> str:
         """What the tokens say, special ones left out."""
         return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+    def calls(
+        self, ids: Sequence[int], request: Request, cut: Callable[[str], str]
+    ) -> tuple[str, tuple[ToolCall, ...]] | None:
+        """The text and the calls in an answer, read with its special tokens; None where it calls no tool."""
+        chat = request.prompt
+        if not isinstance(chat, Chat) or not chat.tools:
+            return None
+        raw = cut(self.tokenizer.decode(ids, skip_special_tokens=False))
+        return read_written(self.tokenizer, raw, self._text(request), chat)
 
     def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """`text` of each row."""
