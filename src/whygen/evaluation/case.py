@@ -283,7 +283,7 @@ class Lab:
 
     def _choices(self, *, other_units: bool = False, **changes: Any) -> PromptOptions:
         """The options of then, with what was given and what changes; only attributions are asked for again."""
-        given = {"budget": self.ask_calls(), "sets": None, "matrix": "none", **self.choices, **changes}
+        given = {"budget": self.ask_calls(), "sets": None, "suspect": None, "matrix": "none", **self.choices, **changes}
         chosen = options_of(self.explanation, self.recipe, given, other_units=other_units)
         check(self.explanation.prompt, chosen)
         return chosen

@@ -49,7 +49,7 @@ def ask_design(asker: Asker, design: Design, question: Question) -> Answers:
     """
     plan = question.plan
     draws, prompts = plan.options.draws, asker.rendered(design)
-    empty = asker.empty(draws=draws) if plan.needs_empty(design) else []
+    empty = _empty(asker, plan, design)
     stands = asker.is_known(design, prompts, draws=draws)
     rule = _StopRule(asker.meter, plan, question.seed)
     begun = asker.answers(design, prompts, stands=stands, empty=empty)
@@ -69,6 +69,18 @@ def ask_design(asker: Asker, design: Design, question: Question) -> Answers:
         raise _unanswered(asker, plan.estimand.name, int((~answers.alive).sum()), len(first))
     again = _again(asker, answers, plan, question.seed)
     return replace(asker.updated(answers), again=tuple(again), notices=asker.notices)
+
+
+def _empty(asker: Asker, plan: Plan, design: Design) -> list[Output]:
+    """Answers to the prompt without any unit. Only values that rest on them need them; else they may be missing."""
+    if not plan.empties(design):
+        return []
+    if plan.needs_empty(design):
+        return asker.empty(draws=plan.options.draws)
+    try:
+        return asker.empty(draws=1 if asker.steadiness == "known" else plan.empties(design))
+    except ModelError:
+        return []
 
 
 def _looks(design: Design, plan: Plan) -> list[int]:

@@ -72,6 +72,8 @@ class Asker:
         meter: the effects of what was answered, by the target.
         log: every answer.
         failures: calls without an answer.
+        recorded: an answer of before to the whole prompt: the reference, if there is one.
+        told: what else the person should know, as pairs of a code and a text.
         ended: what ended the run while masks were asked for; what was answered by then has been read back.
     """
 
@@ -88,6 +90,8 @@ class Asker:
     meter: Meter = field(init=False)
     log: list[Exchange] = field(default_factory=list[Exchange])
     failures: list[Failure] = field(default_factory=list[Failure])
+    recorded: Output | None = None
+    told: tuple[tuple[str, str], ...] = ()
     ended: KeyboardInterrupt | EndedError | None = None
     _used: Counter[Asked] = field(default_factory=Counter[Asked])
     _told: dict[int, Settings] = field(default_factory=dict[int, Settings])
@@ -146,7 +150,7 @@ class Asker:
             self.runner.check_scoring()
 
     def whole(self, references: int, *, repeats: int = REPEATS) -> None:
-        """Ask for the references and the repeats, in one batch.
+        """Ask for the references and the repeats, in one batch. With a recorded answer all that is asked are repeats.
 
         Raises:
             ModelError: if the model does not answer the whole prompt.
@@ -154,24 +158,27 @@ class Asker:
         """
         prompt = self.units.prompt
         scored = self.target.verb == "score"
-        wanted = references if scored else references + repeats
+        before = () if self.recorded is None else (self.recorded,)
+        number = len(before) or references
+        wanted = 0 if scored and before else references if scored else references + repeats
         asked = Asked(prompt, self.settings)
-        outputs = [self._must(answer) for answer in self._answered([(asked, draw) for draw in range(wanted)])]
+        drawn = [self._must(answer) for answer in self._answered([(asked, draw) for draw in range(wanted)])]
+        outputs = [*before, *drawn]
         self._used[asked] = max(wanted, repeats)
         if isinstance(self.target, ReadsReference):
             self.target.check(outputs[0])
-        fresh = outputs[references:]
+        fresh = outputs[number:]
         if scored:
             answers = self._scored([(asked, draw) for draw in range(repeats)], outputs[:1])
             fresh = [self._must(answer) for answer in answers]
-        self.compare_with(outputs[:references])
+        self.compare_with(outputs[:number])
         self.repeats = tuple(fresh)
         for draw, output in enumerate(self.references):
             self.log.append(Exchange("reference", None, draw, prompt, output))
-        for draw, output in enumerate(fresh, start=references):
+        for draw, output in enumerate(fresh, start=number - len(before)):
             self.log.append(Exchange("repeat", None, draw, prompt, output))
         effects = self.meter(fresh)
-        self.differs = bool(np.ptp(effects) > 0) if scored else _differ(fresh, self.references)
+        self.differs = bool(np.ptp(effects) > 0) if scored else _differ(fresh, () if before else self.references)
 
     def compare_with(self, references: Sequence[Output]) -> None:
         """Measure answers against these references."""
@@ -218,7 +225,7 @@ class Asker:
         said = self.model.notices(whole) if isinstance(self.model, GivesNotices) else ()
         drawn = next((output.picture for output in self.references if output.picture is not None), None)
         sizes = () if drawn is None else size_notices(self.model.uri, whole, drawn)
-        return (*said, *sizes, *self.runner.notices, *self.operator.notices, *self.units.notices)
+        return (*self.told, *said, *sizes, *self.runner.notices, *self.operator.notices, *self.units.notices)
 
     def rendered(self, design: Design) -> list[Sent]:
         """The prompt that is sent for each mask of a design; its settings are kept, where the operator sets some."""

@@ -26,6 +26,7 @@ from whygen.prompt.sentences import sentence_matrix
 from whygen.prompt.targets import Compares, Timed
 from whygen.prompt.units import chat_record, shown
 from whygen.prompt.warnings import Signs, warn
+from whygen.prompt.why.verdict import judge
 from whygen.results.media import MediaEvidence, PictureEvidence
 from whygen.results.prompt import (
     Calls,
@@ -70,7 +71,8 @@ def explained(found: Findings, asker: Asker | None = None, *, further: int = 0) 
     matrix = None
     if options.matrix != "none":
         matrix = sentence_matrix(found.answers, found.target, lambda meter: estimate_of(found, meter))
-    update = {"matrix": matrix, "sets": few}
+    why = None if options.suspect is None else judge(found, suspect=options.suspect)
+    update = {"matrix": matrix, "sets": few, "why": why}
     return partial(assemble(found, acting=interactions(found)).model_copy(update=update), found.answers)
 
 

@@ -30,6 +30,8 @@ from whygen.prompt.options import Over, PromptArguments, PromptOptions, check_hi
 from whygen.prompt.question import check, check_cut
 from whygen.prompt.session import SessionOptions, open_session
 from whygen.prompt.units import Input
+from whygen.prompt.why.door import explain_call, no_inputs
+from whygen.records import Call
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Edit, Settings, Source
 
@@ -40,7 +42,7 @@ R = TypeVar("R")
 @takes(PromptArguments, "prompt")
 def explain_prompt(
     model: object,
-    prompt: Source,
+    prompt: Source | Call,
     *,
     inputs: Sequence[Input] | None = None,
     over: Over = "like-these",
@@ -58,9 +60,11 @@ def explain_prompt(
 
     Args:
         model: a URI (``hf/ORG/NAME``, ``py/module:callable`` ...), a callable ``str -> str``, a transformers model with
-            its tokenizer (``(model, tokenizer)``) or a text pipeline, or a model object.
+            its tokenizer (``(model, tokenizer)``) or a text pipeline, or a model object. For a recorded call, None is
+            the model that it names, where it was asked.
         prompt: the text to explain, a `Chat`, a `Template` with its values, or an `Edit`: a picture and the instruction
-            that says how to change it.
+            that says how to change it. Or a recorded `Call`: its parts are the units then, its settings are sent as
+            they were, what is explained is what was answered, and parts from outside are suspects (docs/why.md).
         inputs: for a template over many inputs: user messages, which are added to the `Chat` one by one, or dicts of
             the open fields of the `Template`. The units are then parts of the template, and what is explained is the
             mean over inputs. ``budget`` is for all of them together, 64 calls an input if it is left out; units are
@@ -94,6 +98,10 @@ def explain_prompt(
     how = SessionOptions(
         encoder=encoder, settings=settings, seed=seed, cache=cache, options=options, progress=progress, run=run
     )
+    if isinstance(prompt, Call):
+        if inputs is not None:
+            raise no_inputs(prompt)
+        return explain_call(model, prompt, preset=preset, choices=choices, how=how)
     if inputs is not None:
         chosen, cut = cut_over(prompt, inputs, over, preset, choices, run=run)
         with open_session(model, chosen, **how) as session:

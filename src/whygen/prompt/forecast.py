@@ -22,8 +22,10 @@ from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import ForecastArguments, Over, PromptOptions, check_hierarchy, check_rounds, choose, takes
 from whygen.prompt.question import Question, check, check_cut, prepare
-from whygen.prompt.session import Session, foresight
+from whygen.prompt.session import Session, SessionOptions, foresight
 from whygen.prompt.units import Input, Sent, UnitsOver, split
+from whygen.prompt.why.door import call_question, no_inputs
+from whygen.records import Call
 from whygen.types import Edit, Request, Settings, Source
 
 
@@ -56,7 +58,7 @@ class Forecast:
 @takes(ForecastArguments, "prompt")
 def forecast(
     model: object,
-    prompt: Source,
+    prompt: Source | Call,
     *,
     inputs: Sequence[Input] | None = None,
     over: Over = "like-these",
@@ -74,6 +76,22 @@ def forecast(
         UsageError: for an argument that cannot work; `BudgetError` names the smallest budget that does.
         MissingError: if the model or an extra is missing.
     """
+    if isinstance(prompt, Call):
+        if inputs is not None:
+            raise no_inputs(prompt)
+        call = call_question(
+            model,
+            prompt,
+            preset=preset,
+            choices=choices,
+            how=SessionOptions(
+                encoder=encoder, settings=settings, seed=seed, cache=None, options=options, progress=None, run=run
+            ),
+        )
+        return forecast(
+            call.model, prompt.chat, preset=call.chosen, encoder=encoder, settings=call.how["settings"], seed=seed,
+            options=call.how["options"], run=run,
+        )  # fmt: skip
     if inputs is not None:
         chosen, cut = cut_over(prompt, inputs, over, preset, choices, run=run)
         session = foresight(model, encoder=encoder, settings=settings, seed=seed, options=options, run=run)

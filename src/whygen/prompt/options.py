@@ -23,6 +23,7 @@ from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import OperatorLike, OperatorOptions
 from whygen.prompt.targets import TargetLike, brought_target
 from whygen.prompt.units import Input, Kind
+from whygen.records import Call
 from whygen.results.estimands import EstimandName
 from whygen.types import Edit, Settings, Source
 
@@ -346,6 +347,16 @@ class PromptOptions:
             read_by=_BOTH,
         ),
     ] = None
+    suspect: Annotated[
+        Sequence[str] | None,
+        Option(
+            "A part of a chat that is asked whether the action comes from it; may be given again.",
+            "Results of tools, documents and memories are suspects by themselves: () asks about them alone. It needs a "
+            "target of yes or no, such as tool or refusal. `whygen why` always asks.",
+            panel="For experts: the question",
+            read_by=frozenset({TEXT}),
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -403,7 +414,7 @@ R_co = TypeVar("R_co", covariant=True)
 class PromptDoor(Protocol[P, R_co]):
     """A function of a model and a prompt whose options editors complete."""
 
-    def __call__(self, model: object, prompt: Source, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+    def __call__(self, model: object, prompt: Source | Call, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 
 
 def takes(arguments: Callable[P, object], *own: str) -> Callable[[Callable[..., R_co]], PromptDoor[P, R_co]]:

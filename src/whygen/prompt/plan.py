@@ -33,6 +33,10 @@ MOST_DRAWS = 8
 """Draws of one mask at most where every mask is asked and calls are left: more say little more."""
 
 
+ANYWAY = 3
+"""Calls without any part where suspects are asked about: how often the model would have acted anyway."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The choices that decide which masks are asked for and how they are read.
@@ -86,15 +90,28 @@ class Plan:
         """Whether f(0) is asked for beside the masks: sampled Shapley values share out f(1) - f(0)."""
         return self.estimand.shares_total and not design.enumerated
 
+    def empties(self, design: Design) -> int:
+        """Calls for the prompt without any unit beside the masks."""
+        if self.needs_empty(design):
+            return self.options.draws
+        return 0 if design.enumerated else self._anyway
+
+    @property
+    def _anyway(self) -> int:
+        asks = self.options.suspect is not None and not self.estimand.shares_total and self.verb == "answer"
+        return ANYWAY if asks and self.options.empty == "include" else 0
+
     def unasked(self, design: Design) -> int:
         """Calls of the `overhead` that are not made: where all masks are asked, the empty prompt is one of them."""
-        return self.options.draws if self.estimand.shares_total and design.enumerated else 0
+        if not design.enumerated:
+            return 0
+        return self.options.draws if self.estimand.shares_total else self._anyway
 
     @property
     def overhead(self) -> int:
         """Calls for the reference, its repeats, and the empty prompt where a total is shared out."""
         once = self.repeats + (self.options.draws if self.estimand.shares_total else 0)
-        return self.options.references + once * self.texts
+        return self.options.references + once * self.texts + self._anyway
 
     @property
     def beside(self) -> int:

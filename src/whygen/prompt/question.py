@@ -46,6 +46,7 @@ from whygen.prompt.targets import (
 )
 from whygen.prompt.targets.media import PICTURE_TARGETS, load_picture_target
 from whygen.prompt.units import TOKEN, Span, Splitter, Units, check_source, split
+from whygen.prompt.why.suspects import check_suspects
 from whygen.remote import Service
 from whygen.stats.seeds import generator
 from whygen.texts import character_edges
@@ -121,7 +122,8 @@ def check_cut(prompt: Source, options: PromptOptions) -> None:
         UsageError: for units or pins that cannot be.
     """
     if not isinstance(prompt, Edit) and options.units != TOKEN:
-        split(prompt, options.units, pin=options.pin, within=options.within, passages=options.passages)
+        units = split(prompt, options.units, pin=options.pin, within=options.within, passages=options.passages)
+        check_suspects(units, options.suspect)
 
 
 def prepare(prompt: Source, options: PromptOptions, *, model: Model, encoder: AnyEncoder, seed: int) -> Question:

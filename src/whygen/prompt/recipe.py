@@ -39,7 +39,8 @@ _FLAGS = (("i", re.IGNORECASE), ("m", re.MULTILINE), ("s", re.DOTALL), ("x", re.
 
 SAME = frozenset(
     {"budget", "regions", "fill", "estimand", "scale", "draws", "references", "model_noise", "distribution", "empty",
-     "tolerance", "stable", "irrelevant", "hierarchy", "interactions", "matrix", "sets", "pin", "within", "passages"}
+     "tolerance", "stable", "irrelevant", "hierarchy", "interactions", "matrix", "sets", "pin", "within", "passages",
+     "suspect"}
 )  # fmt: skip
 """Options that stand in a recipe as they were given."""
 

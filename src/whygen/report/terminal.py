@@ -44,6 +44,7 @@ class _Terminal:
         summary, width = self.summary, options.max_width
         parts = [
             Text(visible(summary["headline"]), style="bold"),
+            *_why(summary.get("why")),
             *_warnings(summary["warnings"]),
             _titled("Prompt, level by level", tree_lines(summary["tree"], width - 2))
             if summary["tree"]
@@ -83,6 +84,16 @@ def _warnings(items: Iterable[Mapping[str, Any]]) -> list[RenderableType]:
         )
         for index, item in enumerate(items)
     ]
+
+
+def _why(found: Mapping[str, Any] | None) -> list[RenderableType]:
+    """The sentences that follow the headline, and why this was explained."""
+    if found is None:
+        return []
+    lines = [visible(sentence) for sentence in found["sentences"][1:]]
+    if found["reason"]:
+        lines.append(f"Explained: {visible(found['reason'])}.")
+    return [Padding(Text("\n".join(lines)), (0, 0, 0, 2))] if lines else []
 
 
 def _spoken(code: str) -> str:

@@ -31,6 +31,7 @@ from whygen.results.records import (
     Text,
     Tree,
 )
+from whygen.results.why import CallRecord, Why
 from whygen.types import Floats, Masks, ToolCall
 
 if TYPE_CHECKING:
@@ -315,6 +316,10 @@ class PromptExplanation(Record):
     """Which unit drove which sentence of the output, where it was asked for; kept in ``details.json``."""
     sets: AnswerSets | None = Field(default=None, exclude=True, repr=False)
     """The fewest units that change the answer, and that keep it; kept in ``details.json``."""
+    why: Why | None = Field(default=None, exclude=True, repr=False)
+    """What made the model act, where suspects were asked about; kept in ``details.json``."""
+    call: CallRecord | None = Field(default=None, exclude=True, repr=False)
+    """The record that was explained, if it was one; kept in ``details.json``."""
     recipe: Recipe | None = Field(default=None, exclude=True, repr=False)
     """What it was made with; kept in ``details.json``. None in folders of schema 2 and before."""
     read_from: ReadFrom | None = Field(default=None, exclude=True)
@@ -346,6 +351,8 @@ class PromptExplanation(Record):
             **({} if self.tree is None else {"tree": self.tree.model_dump(mode="json")}),
             **({} if self.matrix is None else {"matrix": self.matrix.model_dump(mode="json")}),
             **({} if self.sets is None else {"sets": self.sets.model_dump(mode="json")}),
+            **({} if self.call is None else {"call": self.call.model_dump(mode="json")}),
+            **({} if self.why is None else {"why": self.why.model_dump(mode="json")}),
             **({} if self.recipe is None else {"recipe": self.recipe.model_dump(mode="json")}),
             **({} if self.read_from is None else {"read_from": self.read_from.model_dump(mode="json")}),
         }

@@ -135,6 +135,8 @@ class Recipe(Record):
         interactions: the most pairs of units that were reported.
         matrix: whether sentences of the output were explained as well.
         sets: further calls to find few units that change the answer; None where they were not looked for.
+        suspect: names of parts that were asked whether the action comes from them, beside those from outside; None
+            where nobody was asked about.
         encoder: as it was given: a name that opens it, or ``auto``.
         again: arguments that cannot be written down and must be given again, such as ``target`` for a callable of
             one's own.
@@ -169,6 +171,7 @@ class Recipe(Record):
     interactions: int = 0
     matrix: str = "none"
     sets: int | None = None
+    suspect: tuple[Text, ...] | None = None
     encoder: str = "auto"
     again: tuple[str, ...] = ()
 

@@ -2,7 +2,7 @@
 
 ``texts`` holds generators whose answer follows from the words of the prompt by a stated rule, and doubles for faults
 (silent, refusing, failing ...). ``games`` holds set functions with known Banzhaf and Shapley values. ``long`` holds
-long prompts with a few words that matter.
+long prompts with a few words that matter. ``agent`` calls tools by the orders that it finds in a chat.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from collections.abc import Sequence
 
 from whygen.errors import UnknownNameError
 from whygen.models.planted import texts
+from whygen.models.planted.agent import NOISE, PlantedAgent
+from whygen.models.planted.agent import PlantedCall as PlantedCall
+from whygen.models.planted.agent import planted_call as planted_call
+from whygen.models.planted.agent import planted_run as planted_run
 from whygen.models.planted.games import FAMILIES as FAMILIES
 from whygen.models.planted.games import Game as Game
 from whygen.models.planted.long import WeighedWords as WeighedWords
@@ -21,7 +25,10 @@ from whygen.models.planted.texts import MODELS as MODELS
 from whygen.models.planted.texts import PlantedModel as PlantedModel
 from whygen.models.protocols import ModelOptions, Provider
 
-__all__ = ["FAMILIES", "MODELS", "Game", "PlantedModel", "WeighedWords", "causes", "long_prompt", "provider"]
+__all__ = [
+    "FAMILIES", "MODELS", "Game", "PlantedAgent", "PlantedCall", "PlantedModel", "WeighedWords", "causes",
+    "long_prompt", "planted_call", "planted_run", "provider",
+]  # fmt: skip
 
 
 def causes(name: str, words: Sequence[str]) -> tuple[bool, ...]:
@@ -31,7 +38,7 @@ def causes(name: str, words: Sequence[str]) -> tuple[bool, ...]:
     return texts.causes(name, words)
 
 
-def open_planted(name: str, options: ModelOptions) -> PlantedModel | PlantedMedia:
+def open_planted(name: str, options: ModelOptions) -> PlantedModel | PlantedMedia | PlantedAgent:
     """The planted model of that name.
 
     Raises:
@@ -39,8 +46,10 @@ def open_planted(name: str, options: ModelOptions) -> PlantedModel | PlantedMedi
     """
     if name in MEDIA:
         return PlantedMedia(name, batch=options.batch_size or 32)
+    if name in NOISE:
+        return PlantedAgent(name, batch=options.batch_size or 32)
     if name not in MODELS:
-        raise UnknownNameError("planted model", name, [*MODELS, *MEDIA])
+        raise UnknownNameError("planted model", name, [*MODELS, *MEDIA, *NOISE])
     return PlantedModel(name, batch=options.batch_size or 32)
 
 
@@ -50,5 +59,5 @@ def provider() -> Provider:
         name="planted",
         summary="generators with a known cause for every output",
         open=open_planted,
-        names=lambda: tuple(sorted([*MODELS, *MEDIA])),
+        names=lambda: tuple(sorted([*MODELS, *MEDIA, *NOISE])),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
-from whygen.report.texts import clip, counted, decimals_for, listed, number, quoted, shorten, signed, visible
+from whygen.report.texts import clip, counted, decimals_for, listed, number, p_value, quoted, shorten, signed, visible
 from whygen.results.prompt import PromptExplanation
 from whygen.results.records import Node, SentenceMatrix, Tree, UnitSet
 
@@ -79,6 +79,31 @@ def _cells(found: SentenceMatrix, row: int, largest: float) -> list[dict[str, An
         }
         for value, certain in zip(values, sure.tolist(), strict=True)
     ]
+
+
+def why(explanation: PromptExplanation) -> dict[str, Any] | None:
+    """What made the model act, in sentences, and each part's p-value; None where nobody asked."""
+    found = explanation.why
+    if found is None:
+        return None
+    told = "" if explanation.call is None else explanation.call.reason
+    return {
+        "verdict": found.verdict,
+        "action": visible(found.action),
+        "reason": visible(told),
+        "sentences": [visible(each) for each in found.sentences],
+        "parts": [
+            {
+                "unit": part.unit,
+                "name": visible(part.name),
+                "suspect": part.suspect,
+                "named": part.named,
+                "p_text": p_value(part.p_value),
+            }
+            for part in found.parts
+        ],
+        "shown": list(found.shown),
+    }
 
 
 def sets(explanation: PromptExplanation) -> dict[str, Any] | None:

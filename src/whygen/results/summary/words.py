@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from whygen.report.texts import counted, decimals_for, listed, number, p_value, percent, quoted, shorten, signed
+from whygen.report.texts import (
+    counted,
+    decimals_for,
+    listed,
+    number,
+    p_value,
+    percent,
+    quoted,
+    shorten,
+    signed,
+    visible,
+)
 from whygen.results.estimands import words_for
 from whygen.results.prompt import Fidelity, Noise, PromptExplanation, UnitAttribution
 
@@ -30,6 +41,11 @@ def strongest(units: Sequence[UnitAttribution], *, significant: bool = True) -> 
 def tested(explanation: PromptExplanation) -> bool:
     """Whether anything says how sure an attribution is: without, a unit that is not significant was never tested."""
     return any(unit.p_value is not None or unit.low is not None for unit in explanation.units)
+
+
+def headline(explanation: PromptExplanation) -> str:
+    """What was found, in a sentence: who made the model act, where that was asked; else which units drove it."""
+    return drivers(explanation) if explanation.why is None else visible(explanation.why.sentences[0])
 
 
 def drivers(explanation: PromptExplanation) -> str:

@@ -1,0 +1,162 @@
+"""A recorded call, from the record to the explanation: which model, how, what of it, and whom to suspect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from whygen.errors import ModelError, UsageError
+from whygen.prompt.ask import ask
+from whygen.prompt.assemble import explained
+from whygen.prompt.findings import find
+from whygen.prompt.options import DEFAULT, PromptOptions, check_hierarchy, check_rounds, choose
+from whygen.prompt.question import check, check_cut
+from whygen.prompt.session import Session, SessionOptions, open_session
+from whygen.prompt.why.aim import Aim, aim_at
+from whygen.prompt.why.settings import Notices, model_of, options_of, protocol_of, settings_for
+from whygen.records import Call
+from whygen.results.prompt import PromptExplanation
+from whygen.results.why import CallRecord
+from whygen.types import Chat, Failure, Output, Request
+
+PROOF = 6
+"""Calls of the budget that look for the fewest parts which change the action: they are its proof."""
+
+NO_PROVIDER = "unknown-provider"
+"""What a record's reader says where it does not know whom the record asked: no matter where somebody else is."""
+
+LEAST_FOR_PROOF = 40
+"""Under this budget all calls go to masks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallQuestion:
+    """A recorded call, ready to be asked again.
+
+    Attributes:
+        model: what is asked.
+        how: settings, store and bounds of the run.
+        chosen: the options; the target is ``auto`` where it is to be chosen from an answer that is not there yet.
+        aim: the target that was chosen from the recorded answer, and why; None where a person chose it.
+        notices: what of the record was left out or is said otherwise.
+    """
+
+    call: Call
+    model: object
+    how: SessionOptions
+    chosen: PromptOptions
+    aim: Aim | None
+    notices: Notices
+
+
+def call_question(
+    model: object,
+    call: Call,
+    *,
+    preset: str | PromptOptions | None,
+    choices: Mapping[str, Any],
+    how: SessionOptions,
+) -> CallQuestion:
+    """What is asked about a call; nothing is opened or sent.
+
+    Raises:
+        UsageError: for a choice that cannot work, or a record that names no model where none is given.
+    """
+    asked = model_of(call, model)
+    options = options_of(call, model, how["options"])
+    settings, notices = settings_for(call, protocol_of(asked, options))
+    how = {**how, "settings": how["settings"] or settings, "options": options}
+    aim = None
+    if "target" not in choices and preset is None and call.answer is not None:
+        aim = aim_at(call.answer, recorded=True)
+    given = {**({} if aim is None else {"target": aim.target}), **choices}
+    if given.get("hierarchy") is None:
+        given = {"units": "part", "suspect": (), **given}
+    chosen = _with_proof(choose(preset, given), choices)
+    chosen, pinned = _with_tools(chosen, call.chat, call.answer)
+    check_rounds(chosen, how["run"])
+    check(call.chat, chosen)
+    check_cut(call.chat, chosen)
+    told = [each for each in call.notices if asked is call.model or each[0] != NO_PROVIDER]
+    return CallQuestion(
+        call=call, model=asked, how=how, chosen=chosen, aim=aim, notices=(*told, *notices, *pinned)
+    )  # fmt: skip
+
+
+def _with_proof(chosen: PromptOptions, choices: Mapping[str, Any]) -> PromptOptions:
+    """Some of the budget for the fewest parts that change the action, unless that was chosen."""
+    if "sets" in choices or chosen.budget < LEAST_FOR_PROOF or chosen.distribution is not None:
+        return chosen
+    if chosen.scale != "none" or chosen.hierarchy is not None or chosen.tolerance is not None:
+        return chosen
+    return replace(chosen, budget=chosen.budget - PROOF, sets=PROOF)
+
+
+def _with_tools(chosen: PromptOptions, chat: Chat, answer: Output | None) -> tuple[PromptOptions, Notices]:
+    """Always send the definition of a tool that is called: without it nobody could call it, whatever made them."""
+    made = {call.name for call in answer.calls} if answer is not None else set[str]()
+    called = list(dict.fromkeys(tool.name for tool in chat.tools if tool.name in made))
+    pins = [f"part:tool definition {name}" for name in called]
+    if not pins or chosen.units != "part":
+        return chosen, ()
+    text = f"The definition of {', '.join(called)} is always sent: without it there is no call to explain."
+    return replace(chosen, pin=(*chosen.pin, *pins)), (("tool-always-sent", text),)
+
+
+def explain_call(
+    model: object,
+    call: Call,
+    *,
+    preset: str | PromptOptions | None,
+    choices: Mapping[str, Any],
+    how: SessionOptions,
+) -> PromptExplanation:
+    """Which parts of a recorded call made the model answer as it did; see `whygen.explain_prompt`.
+
+    Raises:
+        UsageError: for a choice that cannot work.
+        MissingError: if the model, an encoder or an extra is missing.
+        ModelError: if the model does not answer the call.
+    """
+    asked = call_question(model, call, preset=preset, choices=choices, how=how)
+    chosen, aim, notices = asked.chosen, asked.aim, asked.notices
+    if chosen.hierarchy is not None:
+        from whygen.prompt.long import explain_hierarchy
+
+        check_hierarchy(chosen)
+        return explain_hierarchy(asked.model, call.chat, chosen, **asked.how)
+    with open_session(asked.model, chosen, **asked.how) as session:
+        if aim is None and "target" not in choices and chosen.target == DEFAULT.target:
+            answer = _answer(session, call)
+            aim = aim_at(answer, recorded=False)
+            chosen, pinned = _with_tools(replace(chosen, target=aim.target), call.chat, answer)
+            notices = (*notices, *pinned)
+        question = session.question(call.chat, chosen)
+        asker = session.asker(question, session.runner(chosen.budget + question.plan.beside))
+        asker.recorded, asker.told = call.answer, notices
+        found = find(ask(asker, question), question.plan, asker.meter, how["seed"])
+        explanation = explained(found, asker, further=chosen.sets or 0)
+    record = CallRecord(
+        protocol=call.protocol, model=call.model or None, origin=call.origin, recorded=call.answer is not None,
+        reason="" if aim is None else aim.reason,
+    )  # fmt: skip
+    return explanation.model_copy(update={"call": record})
+
+
+def _answer(session: Session, call: Call) -> Output:
+    """What the model says to the whole call now; it is recorded, and paid for once."""
+    [found] = session.runner(1).ask([Request(prompt=call.chat, settings=session.settings)])
+    if isinstance(found, Failure):
+        if found.kind == "refused":
+            return Output(text=found.message, finish="refused")
+        raise ModelError(f"{session.model.uri} did not answer the call ({found.kind}): {found.sentence}")
+    return found
+
+
+def no_inputs(call: Call) -> UsageError:
+    """That a recorded call is one call."""
+    return UsageError(
+        f"inputs goes with a template, and {call.origin or 'a recorded call'} is one call. Leave inputs out, or "
+        "explain call.chat over inputs."
+    )

@@ -1,0 +1,99 @@
+"""What is found of an action, in sentences. Each rests on a count or a p-value that it names, and claims no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from whygen.results.records import TargetRecord
+from whygen.results.why import PartTest, Rate, Why
+from whygen.types import Output
+
+CLEAN_CALLS, CLEAN_ACCUSED = 0, 0
+"""Calls of the planted agent in which the person asked for the action, and those in which a part from outside was
+accused of it (benchmarks/results/agent.json)."""
+
+LEFT_OPEN = "cannot be told at this budget"
+
+
+def action(record: TargetRecord, reference: Output) -> str:
+    """What was done, as the subject of a sentence."""
+    head, _, rest = record.name.partition(":")
+    if head == "tool":
+        names = ", ".join(dict.fromkeys(call.name for call in reference.calls))
+        tool, _, field = rest.partition(".")
+        if field:
+            value = next((call.values for call in reference.calls if call.name == tool), None)
+            said = value.get(field) if isinstance(value, dict) else None
+            return f"{tool} with {field} = {said!r}" if said is not None else f"{tool} with this {field}"
+        return f"the call of {tool or names}" if tool or names else "answering without a tool"
+    return {"refusal": "the refusal"}.get(head, f"this answer ({record.name})")
+
+
+def sentences(why: Why) -> tuple[str, ...]:
+    """All that is said, what matters most first."""
+    return (_headline(why), *_beside(why), *_anyway(why))
+
+
+def _headline(why: Why) -> str:
+    accused, drivers = why.accused, [part for part in why.parts if part.named and not part.suspect]
+    what, blamed, own = _capital(why.action), _named(accused), _named(drivers)
+    if why.verdict == "nothing":
+        return f"{what} came in no answer, with parts of the request or without: there is nothing to explain."
+    if why.verdict == "untold":
+        return f"What led to {why.action} {LEFT_OPEN}: no part stands out from chance."
+    if why.verdict == "request":
+        return f"{what} comes from the request's own {own} (p = {_worst(drivers)}). No part from outside is accused."
+    certain = f"{what} comes from {blamed} (p = {_worst(accused)} at 5% false discovery)"
+    return {
+        "suspects": f"{certain}, not from what the request itself says.",
+        "both": f"{certain} together with {own}: it takes both.",
+        "either": f"{certain}, and {own} would have led to it too: either will do.",
+    }.get(why.verdict, f"{certain}; whether the request's own parts are needed for it {LEFT_OPEN}.")
+
+
+def _worst(parts: Sequence[PartTest]) -> str:
+    return _p(max(part.p_value or 0.0 for part in parts))
+
+
+def _beside(why: Why) -> list[str]:
+    """Counts that the headline rests on."""
+    said = {
+        "each": ["Each of them is enough by itself."],
+        "all": ["None of them is enough by itself."],
+        "open": [f"Whether each of them is enough {LEFT_OPEN}."],
+    }.get(why.together, [])
+    if why.kept is not None:
+        said.append(f"With {'them' if why.together != 'one' else 'it'}, whatever else was sent: {_of(why.kept)}.")
+    drivers = [part for part in why.parts if part.named and part.without is not None]
+    said += [f"With it and without {part.name}: {_of(part.without)}." for part in drivers if part.without]
+    return said
+
+
+def _anyway(why: Why) -> list[str]:
+    """How often the model would have done it anyway."""
+    said: list[str] = []
+    if why.missing is not None and why.missing.drawn:
+        named = _named([part for part in why.parts if part.named])
+        said.append(f"Without {named} the model would have done it anyway in {_of(why.missing)}.")
+    if why.empty is not None:
+        said.append(f"With every part taken away: {_of(why.empty)}.")
+    if why.whole.taken < why.whole.drawn:
+        said.append(f"The whole request led to it in {_of(why.whole)}.")
+    return said
+
+
+def _named(parts: Sequence[PartTest]) -> str:
+    names = [part.name for part in parts]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+
+
+def _of(rate: Rate) -> str:
+    return f"{rate.taken} of {rate.drawn} answers ({100 * rate.low:.0f}–{100 * rate.high:.0f}%)"
+
+
+def _p(value: float) -> str:
+    return f"{value:.4f}" if value < 0.01 else f"{value:.2f}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

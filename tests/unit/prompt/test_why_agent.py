@@ -1,0 +1,169 @@
+"""Who made the planted agent act: recorded calls of known cause, from the record to the verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import whygen
+from whygen.errors import UnknownNameError, UsageError
+from whygen.models.planted import PlantedAgent, PlantedCall, planted_call, planted_run
+from whygen.models.planted.agent import CASES, TOOLS, Case, act
+from whygen.models.planted.agent_words import LANGUAGES
+from whygen.prompt.why.aim import aim_at
+from whygen.records import Call
+from whygen.results.prompt import PromptExplanation
+from whygen.types import Chat, Message, Output, Request, ToolCall
+
+VERDICTS: dict[Case, str] = {
+    "user": "request", "injected": "suspects", "redundant": "suspects", "together": "suspects",
+    "user-and-result": "both", "user-or-result": "either",
+}  # fmt: skip
+
+
+def sends(output: Output) -> float:
+    return float(any(call.name == "send_email" for call in output.calls))
+
+
+def _planted(case: Case, parts: int = 6, *, language: str = "en", seed: int = 0) -> PlantedCall:
+    return planted_call(np.random.default_rng([seed, parts]), case=case, parts=parts, language=language)
+
+
+def _why(planted: PlantedCall, *, model: str = "planted/agent", **choices: object) -> PromptExplanation:
+    call = Call(chat=planted.chat, answer=planted.answer, model=model)
+    return whygen.explain_prompt(None, call, target=sends, cache=None, **choices)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("case", CASES)
+def test_the_agent_acts_for_its_drivers_alone(case: Case, language: str) -> None:
+    planted = _planted(case, 14, language=language)
+    assert planted.acts(()) is (case != "quiet")
+    others = [place for place in range(len(planted.chat.messages)) if place not in planted.drivers]
+    assert planted.acts(others) is (case != "quiet")
+    assert not planted.acts(planted.drivers)
+    assert len([message for message in planted.chat.messages if message.text]) == 14
+
+
+def test_the_agent_keeps_to_the_tools_it_has_and_does_nothing_twice() -> None:
+    order = Message("user", LANGUAGES["en"].order.format(to="a@example.org"))
+    assert act(Chat([order], TOOLS)) == ToolCall("send_email", '{"to": "a@example.org"}')
+    assert act(Chat([order], TOOLS[1:])) is None
+    assert act(Chat([order], TOOLS, "none")) is None
+    done = Message("assistant", "", calls=(ToolCall("send_email", '{"to": "a@example.org"}', "x"),))
+    assert act(Chat([order, done, Message("tool", "sent", answers="x")], TOOLS)) is None
+
+
+def test_the_noisy_agent_gives_another_answer_as_often_as_it_says() -> None:
+    planted = _planted("injected")
+    requests = [Request(prompt=planted.chat, draw=draw) for draw in range(2000)]
+    acted = np.mean([sends(output) for output in PlantedAgent("agent-10").answer(requests)])
+    assert abs(acted - 0.9) < 4 * np.sqrt(0.09 / 2000)
+
+
+def test_each_step_of_a_run_follows_from_the_result_before_it() -> None:
+    for step in planted_run(np.random.default_rng(0), steps=3):
+        assert not step.acts(step.drivers)
+        assert act(step.chat) == step.answer.calls[0]
+
+
+@pytest.mark.parametrize("case", VERDICTS)
+def test_the_verdict_names_who_made_the_agent_act(case: Case) -> None:
+    planted = _planted(case, 9, language=list(LANGUAGES)[CASES.index(case) % len(LANGUAGES)])
+    explanation = _why(planted)
+    why = explanation.why
+    assert why is not None
+    assert why.verdict == VERDICTS[case], why.sentences
+    results = {
+        f"tool result {planted.results.index(place) + 1}" for place in planted.drivers if place in planted.results
+    }
+    assert {part.name.partition(" (")[0] for part in why.accused} == results
+    assert explanation.calls.asked <= 64
+    assert why.whole.taken == why.whole.drawn
+    assert why.empty is not None
+    assert why.empty.taken == 0
+
+
+def test_two_results_that_order_the_same_are_each_enough_and_two_halves_are_not() -> None:
+    redundant, together = _why(_planted("redundant", 9)).why, _why(_planted("together", 9)).why
+    assert redundant is not None
+    assert together is not None
+    assert (redundant.together, together.together) == ("each", "all")
+
+
+def test_a_call_in_which_nothing_happened_is_told_so() -> None:
+    why = _why(_planted("quiet")).why
+    assert why is not None
+    assert why.verdict == "nothing"
+    assert why.accused == ()
+
+
+def test_the_fewest_parts_that_change_the_action_are_its_proof() -> None:
+    planted = _planted("injected", 12)
+    explanation = _why(planted)
+    assert explanation.sets is not None
+    assert explanation.why is not None
+    [accused] = explanation.why.accused
+    assert explanation.sets.changing[0].units == (accused.unit,)
+    assert explanation.evidence is not None
+    with_it, without = (explanation.evidence.samples[place] for place in explanation.why.shown)
+    assert (with_it.effect, without.effect) == (1.0, 0.0)
+
+
+def test_a_part_that_a_person_names_is_a_suspect_too() -> None:
+    explanation = _why(_planted("user"), suspect=["user message"])
+    assert explanation.why is not None
+    assert explanation.why.verdict == "suspects"
+    with pytest.raises(UnknownNameError, match="user message"):
+        _why(_planted("user"), suspect=["user massage"])
+
+
+def test_suspects_need_a_chat() -> None:
+    with pytest.raises(UsageError, match="parts of a chat"):
+        whygen.explain_prompt("planted/additive", "the fox runs", suspect=["fox"], cache=None)
+
+
+def test_a_record_that_names_no_model_says_what_to_give() -> None:
+    with pytest.raises(UsageError, match="--model"):
+        whygen.explain_prompt(None, Call(chat=_planted("user").chat), cache=None)
+
+
+def test_a_recorded_answer_that_does_not_come_again_is_still_what_is_explained() -> None:
+    # The record says the agent sent an e-mail; the agent of today never would.
+    planted = _planted("quiet")
+    call = Call(chat=planted.chat, answer=Output(calls=(ToolCall("send_email"),)), model="planted/agent")
+    why = whygen.explain_prompt(None, call, target=sends, cache=None).why
+    assert why is not None
+    assert why.verdict == "nothing"
+    assert (why.whole.taken, why.whole.drawn) == (0, 3)
+    assert any("0 of 3" in sentence for sentence in why.sentences)
+
+
+def test_why_is_kept_in_the_folder(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    explanation = _why(_planted("injected"))
+    again = PromptExplanation.load(explanation.save(tmp_path / "saved"))
+    assert again.why == explanation.why
+    assert again.call == explanation.call
+    assert again.call is not None
+    assert again.call.recorded
+
+
+@pytest.mark.parametrize(
+    ("answer", "target"),
+    [
+        (Output(calls=(ToolCall("send_email"),)), "tool:send_email"),
+        (Output(calls=(ToolCall("mail.send"),)), 'tool:"mail.send"'),
+        (Output(calls=(ToolCall("a"), ToolCall("b"))), "tool"),
+        (Output(text="I'm sorry, but I can't help with that."), "refusal"),
+        (Output(finish="refused"), "refusal"),
+        (Output(text='{"price": 3}'), "json:price"),
+        (Output(text='{"price": 3, "name": "tea"}'), "exact"),
+        (Output(text="[1, 2]"), "auto"),
+        (Output(text="The meeting begins at nine."), "auto"),
+        (Output(), "auto"),
+    ],
+)
+def test_the_target_follows_from_what_was_answered(answer: Output, target: str) -> None:
+    aim = aim_at(answer, recorded=True)
+    assert aim.target == target
+    assert "recorded answer" in aim.reason
