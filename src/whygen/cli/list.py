@@ -43,11 +43,20 @@ def _encoders() -> Iterable[str]:
     return OWN
 
 
+def _units_told() -> Mapping[str, str]:
+    from whygen.prompt.units import UNIT_KINDS
+
+    return UNIT_KINDS
+
+
 KINDS: Mapping[str, Callable[[], Iterable[str]]] = {
     "targets": _targets, "units": partial(_named, "units"), "operators": partial(_named, "operator"),
     "estimands": partial(_named, "estimand"), "criteria": _criteria, "encoders": _encoders,
 }  # fmt: skip
 """What can be listed, each with whygen's own names; other packages bring theirs by the entry point group."""
+
+TOLD: Mapping[str, Callable[[], Mapping[str, str]]] = {"units": _units_told}
+"""Kinds of names that say what each of them is."""
 
 
 @app.command("list")
@@ -62,15 +71,21 @@ def names(
         raise UnknownNameError("kind", kind, KINDS)
     found = {each: _rows(each) for each in ([kind] if kind else KINDS)}
     if as_json:
-        common.print_json({each: [{"name": n, "from": whose} for n, whose in rows] for each, rows in found.items()})
+        common.print_json({each: [_as_json(each, *row) for row in rows] for each, rows in found.items()})
         return
-    table = Table("Kind", "Name", "From", box=None, header_style="bold")
+    told = TOLD[kind]() if kind is not None and kind in TOLD else None
+    table = Table("Kind", "Name", "From", *(["What it is"] if told else []), box=None, header_style="bold")
     for each, rows in found.items():
         for name, whose in rows:
-            table.add_row(each, escape(name), escape(whose))
+            table.add_row(each, escape(name), escape(whose), *([escape(told.get(name, ""))] if told else []))
     console = common.console_for_output()
     console.print(table)
     console.print("Your own code is py/package.module:callable, wherever one of these is taken.", style="dim")
+
+
+def _as_json(kind: str, name: str, whose: str) -> dict[str, str]:
+    says = TOLD[kind]().get(name) if kind in TOLD else None
+    return {"name": name, "from": whose} | ({} if says is None else {"says": says})
 
 
 def _rows(kind: str) -> list[tuple[str, str]]:

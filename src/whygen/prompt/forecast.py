@@ -17,13 +17,13 @@ from whygen.prompt.asker import steadiness
 from whygen.prompt.designs import Design
 from whygen.prompt.edits import no_levels
 from whygen.prompt.inputs import cut_over, question_over
-from whygen.prompt.long.parts import parse_levels
+from whygen.prompt.long.parts import parse_levels, split_finest
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators.base import Unprepared
 from whygen.prompt.options import ForecastArguments, Over, PromptOptions, check_hierarchy, check_rounds, choose, takes
 from whygen.prompt.question import Question, check, check_cut, prepare
 from whygen.prompt.session import Session, SessionOptions, foresight
-from whygen.prompt.units import Input, Sent, UnitsOver, split
+from whygen.prompt.units import Input, Sent, UnitsOver
 from whygen.prompt.why.door import call_question, no_inputs
 from whygen.records import Call
 from whygen.types import Edit, Request, Settings, Source
@@ -109,7 +109,7 @@ def forecast(
         if isinstance(prompt, Edit):
             raise no_levels(chosen.hierarchy)
         check_hierarchy(chosen)
-        parts = split(prompt, parse_levels(chosen.hierarchy)[-1], pin=chosen.pin)
+        parts = split_finest(prompt, parse_levels(chosen.hierarchy, prompt), pin=chosen.pin)
         return count(box, len(parts), [parts.prompt] * chosen.budget, sent, prices=prices, run=run)
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     alike = steadiness(box, sent, question.target, stated=chosen.model_noise == "none", differs=False)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import whygen
+from whygen._arguments import declared, names_of
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.operators import Delete, Placeholder
-from whygen.prompt.units import ChatUnits, split
-from whygen.types import Block, Chat, Message, Picture, Tool, ToolCall
+from whygen.prompt.options import PromptOptions
+from whygen.prompt.saved import units_of
+from whygen.prompt.units import UNIT_KINDS, ChatUnits, split
+from whygen.results.prompt import PromptExplanation
+from whygen.types import Block, Chat, Message, Output, Picture, Request, Tool, ToolCall
 
 SEARCH = Tool("search", "Find pages.", {"type": "object", "properties": {"q": {"type": "string"}}})
 SEND = Tool("send_email", "Send an e-mail.")
@@ -186,6 +192,44 @@ def test_examples_in_turns_go_together_and_conversations_do_not() -> None:
     talk = [Message("user", "Hi"), Message("assistant", "Hello, how are you?"), Message("user", "Well"),
             Message("assistant", "Glad to hear it."), Message("user", "Bye")]  # fmt: skip
     assert "example 1" not in names(cut(Chat(talk)))
+
+
+def test_levels_go_from_messages_to_parts_to_words() -> None:
+    found = whygen.explain_prompt(
+        "planted/additive", CALL, hierarchy="auto", budget=400, target="token-set", cache=None
+    )
+    tree = found.tree
+    assert tree is not None
+    assert tree.levels == ("message", "part", "sentence", "word")
+    opened = [(node.kind, found.prompt[node.start : node.end]) for node in tree.nodes if node.opened]
+    assert [kind for kind, _ in opened] == ["message", "part"]
+    assert opened[1][1] == "<document>A fox</document>"
+    assert max(found.units, key=lambda unit: unit.attribution).text == "fox"
+    with pytest.raises(UnknownNameError, match="level"):
+        whygen.explain_prompt("planted/additive", "one two", hierarchy="message>word", cache=None)
+
+
+def test_a_call_and_its_answers_come_back_from_their_folder(tmp_path: Path) -> None:
+    def agent(request: Request) -> Output:
+        sends = isinstance(request.prompt, Chat) and any("fox" in each.text for each in request.prompt.messages)
+        return Output(
+            text="" if sends else "Done.", calls=(ToolCall("send_email", '{"to": "x"}', "n1"),) if sends else ()
+        )
+
+    found = whygen.explain_prompt(agent, CALL, units="part", target="exact", budget=64, cache=None)
+    found.save(tmp_path / "call")
+    again = PromptExplanation.load(tmp_path / "call")
+    assert again == found
+    assert again.evidence is not None
+    assert {sample.said for sample in again.evidence.samples} == {"Done.", 'send_email({"to": "x"})'}
+    assert again.recipe is not None
+    assert again.recipe.units == "part"
+    assert units_of(again).pieces == cut(CALL).pieces
+    assert units_of(again).source == Chat.from_json(CALL.to_json())
+
+
+def test_every_kind_of_unit_says_what_it_is() -> None:
+    assert set(UNIT_KINDS) == set(names_of(declared(PromptOptions)["units"].hint))
 
 
 def test_marks_without_end_are_read_in_time() -> None:

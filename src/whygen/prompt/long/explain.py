@@ -22,7 +22,7 @@ from whygen.prompt.findings import Findings, Interaction
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.long.cancel import FEWEST, MOST, pairs_of_leaves
 from whygen.prompt.long.levels import Level, cost_of_opening, cost_of_root, first_level, pairs_for
-from whygen.prompt.long.parts import MOST_CHILDREN, PromptPart, Skeleton, lay_out, parse_levels
+from whygen.prompt.long.parts import MOST_CHILDREN, PromptPart, Skeleton, lay_out, parse_levels, split_finest
 from whygen.prompt.long.search import Search
 from whygen.prompt.operators import load_operator
 from whygen.prompt.options import PromptOptions
@@ -31,12 +31,12 @@ from whygen.prompt.question import Question, encoder_for, encoder_of_texts
 from whygen.prompt.session import SessionOptions, open_session
 from whygen.prompt.surrogates import load_surrogate
 from whygen.prompt.targets import Continues, load_target
-from whygen.prompt.units import Piece, Units, check_source, split
+from whygen.prompt.units import ChatUnits, Piece, Units, check_source
 from whygen.results.prompt import PromptExplanation, Warned
 from whygen.results.records import InteractionRecord, Node, Tree
 from whygen.stats.intervals import Interval
 from whygen.stats.seeds import generator
-from whygen.types import Floats, Masks, Source
+from whygen.types import Chat, Floats, Masks, Source
 
 WORTH = 1e-6
 """Without a tolerance, a part is not opened for less than this share of the largest effect: that is rounding."""
@@ -60,7 +60,7 @@ def explain_hierarchy(
 
     Args:
         model: what `load_model` takes.
-        prompt: the text to explain.
+        prompt: the text or the chat to explain.
         chosen: the options. Calls grow with the number of opened parts, not with the number of words.
         **how: what a session is opened with.
 
@@ -73,11 +73,11 @@ def explain_hierarchy(
         ModelError: if the model does not answer.
     """
     check_source(prompt)
-    if not isinstance(prompt, str):
-        raise UsageError(f"hierarchy needs a plain text, and the prompt is a {type(prompt).__name__}.")
+    if not isinstance(prompt, str | Chat):
+        raise UsageError(f"hierarchy needs a plain text or a Chat, and the prompt is a {type(prompt).__name__}.")
     _check_choices(chosen.estimand, references=chosen.references, tolerance=chosen.tolerance)
-    levels = parse_levels(chosen.hierarchy or "auto")
-    parts = split(prompt, levels[-1], pin=chosen.pin)
+    levels = parse_levels(chosen.hierarchy or "auto", prompt)
+    parts = split_finest(prompt, levels, pin=chosen.pin)
     skeleton = lay_out(parts, levels)
     named, encoder, seed = isinstance(chosen.target, str), cast("str | TextEncoder", how["encoder"]), how["seed"]
     goal = load_target(chosen.target, encoder=encoder if named else "auto")
@@ -266,6 +266,8 @@ def _leaf_units(units: Units, leaves: Sequence[PromptPart]) -> Units:
         Piece(free[leaf.first].start, free[leaf.first].core, free[leaf.last - 1].stop, free[leaf.last - 1].end, place)
         for place, leaf in enumerate(leaves)
     ]
+    if isinstance(units, ChatUnits):
+        return replace(units, pieces=tuple(pieces), notices=())
     return Units(units.text, tuple(pieces))
 
 

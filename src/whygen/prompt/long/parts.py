@@ -1,6 +1,7 @@
 """The parts of a long prompt, level by level, and the masks that open one of them. METHODS A4.
 
-Parts form a tree: paragraphs, then sentences, then words, none with more than `MOST_CHILDREN` children.
+Parts form a tree: paragraphs, then sentences, then words; of a chat messages, then the parts of these, then sentences
+and words. None has more than `MOST_CHILDREN` children.
 
 Values are nested. While a part is opened, its neighbours at each level above are wholly in or out: at the first level
 by a fair coin each (symmetric coalitional Banzhaf value) or as before a random place in a random order (Owen value),
@@ -21,16 +22,18 @@ from numpy.typing import NDArray
 
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.estimands import Estimand
-from whygen.prompt.units import SPLITTERS, Units
-from whygen.types import Floats, Masks
+from whygen.prompt.units import EVERY, PART, SPLITTERS, Units, split
+from whygen.results.prompt import PART_KINDS
+from whygen.types import Chat, Floats, Masks, Source
 
 MOST_CHILDREN = 16
 """A part with more is first cut into balanced groups, so that the cost of opening one is bounded."""
 
-LEVELS = ("paragraph", "line", "sentence", "word")
-"""Kinds of parts, coarse to fine."""
+LEVELS = ("message", PART, "paragraph", "line", "sentence", "word")
+"""Kinds of parts, coarse to fine; the first two are a chat's."""
 
 AUTO = "paragraph>sentence>word"
+AUTO_OF_CHATS = "message>part>sentence>word"
 
 _Draft: TypeAlias = tuple[str, int, int, list["_Draft"]]
 """Kind, first unit, the unit after the last, children."""
@@ -69,21 +72,29 @@ class Skeleton:
         return -1 if parent is None else self.depth(parent) + 1
 
 
-def parse_levels(levels: str) -> tuple[str, ...]:
-    """The names in ``paragraph>sentence>word``; ``auto`` is just that.
+def parse_levels(levels: str, prompt: object = "") -> tuple[str, ...]:
+    """The names in ``paragraph>sentence>word``; ``auto`` is just that, of a chat ``message>part>sentence>word``.
 
     Raises:
-        UnknownNameError: for a name that is no level.
+        UnknownNameError: for a name that is no level of such a prompt.
         UsageError: if they do not go from coarse to fine.
     """
-    names = tuple(name.strip() for name in (AUTO if levels == "auto" else levels).split(">"))
+    auto = AUTO_OF_CHATS if isinstance(prompt, Chat) else AUTO
+    known = LEVELS if isinstance(prompt, Chat) else LEVELS[2:]
+    names = tuple(name.strip() for name in (auto if levels == "auto" else levels).split(">"))
     for name in names:
-        if name not in LEVELS:
-            raise UnknownNameError("level", name, LEVELS)
+        if name not in known:
+            raise UnknownNameError("level", name, known)
     places = [LEVELS.index(name) for name in names]
     if places != sorted(set(places)):
-        raise UsageError(f"hierarchy={levels!r} must go from coarse to fine, such as {AUTO!r}.")
+        raise UsageError(f"hierarchy={levels!r} must go from coarse to fine, such as {auto!r}.")
     return names
+
+
+def split_finest(prompt: Source, levels: Sequence[str], *, pin: Sequence[str] = ()) -> Units:
+    """The units of the finest level; of a chat inside the parts that it is made of."""
+    finer = isinstance(prompt, Chat) and levels[-1] in SPLITTERS
+    return split(prompt, levels[-1], pin=pin, within=[EVERY] if finer else ())
 
 
 def lay_out(units: Units, levels: Sequence[str]) -> Skeleton:
@@ -100,7 +111,11 @@ def lay_out(units: Units, levels: Sequence[str]) -> Skeleton:
 
 def _segments(units: Units, level: str) -> NDArray[np.int64]:
     """Number of the paragraph, sentence ... that each unit begins in. Shape ``(n,)``."""
-    starts = [start for start, _ in SPLITTERS[level](units.text)]
+    if level in SPLITTERS:
+        starts = [start for start, _ in SPLITTERS[level](units.text)]
+    else:
+        kinds = ("message", "tool") if level == "message" else PART_KINDS
+        starts = sorted({section.start for section in units.sections if section.kind in kinds})
     return np.array([bisect_right(starts, core) for core, _ in units.spans], dtype=np.int64)
 
 

@@ -6,11 +6,13 @@ from whygen.prompt.units.chats import ChatUnits as ChatUnits
 from whygen.prompt.units.chats import chat_record as chat_record
 from whygen.prompt.units.chats import shown as shown
 from whygen.prompt.units.checks import check_source as check_source
+from whygen.prompt.units.cutting import UNIT_KINDS as UNIT_KINDS
 from whygen.prompt.units.cutting import Input as Input
 from whygen.prompt.units.cutting import Kind as Kind
 from whygen.prompt.units.cutting import UnitsOver as UnitsOver
 from whygen.prompt.units.cutting import split as split
 from whygen.prompt.units.cutting import split_over as split_over
+from whygen.prompt.units.pieces import EVERY as EVERY
 from whygen.prompt.units.pieces import Piece as Piece
 from whygen.prompt.units.pieces import Sent as Sent
 from whygen.prompt.units.pieces import Units as Units

@@ -270,8 +270,8 @@ def cut_within(
             fixed.append(span)
         elif part.section.start in chosen:
             inner, outer = _finer(told, span, splitter)
-            free += inner
-            fixed += outer
+            free += inner or [span]
+            fixed += outer if inner else []
         else:
             free.append(span)
     return free, fixed

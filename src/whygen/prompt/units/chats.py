@@ -104,7 +104,7 @@ class ChatUnits(Units):
 
     def _text(self, slot: Slot, standing: Sequence[tuple[Piece, str]]) -> str | None:
         own = self.text[slot.start : slot.end]
-        if not standing:
+        if not standing or all(part == self.text[piece.start : piece.end] for piece, part in standing):
             return own
         if slot.tool is not None and all(not part.strip() for piece, part in standing if piece.unit is not None):
             return None if any(piece.unit is not None for piece, _ in standing) else own

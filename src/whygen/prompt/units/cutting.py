@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
@@ -16,6 +16,23 @@ from whygen.texts import Span, unspaced_scripts
 from whygen.types import Chat, Edit, Message, Source, Template
 
 U = TypeVar("U", bound=Units)
+
+UNIT_KINDS: Mapping[str, str] = {
+    "word": "words, numbers and punctuation marks; a character each where a script has no spaces",
+    "token": "the tokens of a local model",
+    "whitespace": "what stands between white space, as in the published method",
+    "sentence": "sentences, by the rules of their script",
+    "line": "lines that are not blank",
+    "paragraph": "stretches between blank lines",
+    "message": "of a chat: whole messages, and definitions of tools",
+    PART: "of a chat: what people have a name for (messages and their parts, definitions and results of tools, "
+    "documents, memories and examples in texts, paragraphs of the system's text); of a template: fields, documents and "
+    "sentences",
+    "field": "of a template: the value of each field",
+    "document": "of a template: each document of a list",
+    "region": "of an edit: parts of the picture",
+}
+"""Every kind of unit, and what it is."""
 
 Kind: TypeAlias = str | Sequence[Span]
 """The name of a kind of unit, or the units themselves as spans of a plain text."""
@@ -42,8 +59,8 @@ def split(
             rest is pinned.
         pin: texts that are always sent and never attributed, and for chats ``role:system`` and ``part:NAME``, for
             templates ``field:NAME``. Every occurrence that begins and ends with units is pinned.
-        within: of a chat, names of parts, such as ``tool result 3`` or ``document``: these alone are cut by ``units``,
-            and the rest into parts.
+        within: of a chat, names of parts, such as ``tool result 3`` or ``document``, or ``*`` for all: these alone are
+            cut by ``units``, and the rest into parts.
         passages: of a chat, a regular expression: each match in a text is a part of its own.
         splitter: cuts a text into ``token`` units, such as `whygen.prompt.question.token_splitter` of a model: spans in
             order that leave out nothing but white space.

@@ -20,6 +20,9 @@ from whygen.types import Chat, Edit, Source
 Sent: TypeAlias = str | Chat | Edit
 """What a model is sent."""
 
+EVERY = "*"
+"""What names every part of a call."""
+
 _LONG = 200
 """Characters for which finding every word boundary costs what asking for one does."""
 
@@ -290,9 +293,9 @@ def _named(pin: str, pieces: Sequence[Piece], sections: Sequence[Section]) -> se
 
 
 def is_called(name: str, wanted: str) -> bool:
-    """Whether a part is called so, or its name begins with these words: ``tool result`` are all results."""
+    """Whether a part is called so, or its name begins with these words: ``tool result`` are all results, ``*`` all."""
     own, asked = name.casefold(), wanted.strip().casefold()
-    return bool(asked) and own.startswith(asked) and not own[len(asked) : len(asked) + 1].isalnum()
+    return asked == EVERY or (bool(asked) and own.startswith(asked) and not own[len(asked) : len(asked) + 1].isalnum())
 
 
 def _held(text: str, pieces: Sequence[Piece], pin: str) -> set[Piece]:
