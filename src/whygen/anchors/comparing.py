@@ -8,7 +8,7 @@ significantly, under Benjamini-Hochberg over all anchors, and few other runs of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -116,7 +116,7 @@ def compare_anchors(first: AnchorExplanation, second: AnchorExplanation) -> Anch
         tested=p_values is not None,
         groups=_group_differences(one, other, counted),
         criteria=_criterion_differences(one, other, counted),
-        table=_table(one.codes[counted], other.codes[counted]),
+        table=_table(one.codes[counted], other.codes[counted], first.group_names),
         labels=_labels(one.scores, counted, found, what),
         changed=tuple(
             _changed(one, other, int(found[place]), what[place], float(p_values[changed[place]]))
@@ -219,9 +219,17 @@ def _p_values(one: _Side, other: _Side, rows: Rows) -> Floats | None:
 
 
 def _noise_known(side: _Side) -> bool:
-    """Whether draws of this run tell how far another run's differ: two of them at least, or none that are random."""
-    draws = len(side.scores.anchors.draws) > 1 or side.scores.facts.plan["draws"] == "mean"
-    return draws and (side.reference is not None or len(averaged(side.calibration.basis)) > 1)
+    """Whether draws of this run tell how far another run's differ: two of them at least, or none that are random.
+
+    Of generated samples that anchors are compared with there is one set, which does not tell how another would differ.
+    """
+    scores = side.scores
+    draws = len(scores.anchors.draws) > 1 or scores.facts.plan["draws"] != 1
+    return (
+        draws
+        and scores.facts.generated is None
+        and (side.reference is not None or len(averaged(side.calibration.basis)) > 1)
+    )
 
 
 def _p_of_criterion(one: _Side, other: _Side, rows: Rows, column: int) -> Floats:
@@ -341,7 +349,7 @@ def _group_differences(one: _Side, other: _Side, counted: Rows) -> tuple[GroupDi
     """Shares of each group, and their difference with the errors of both: anchors are paired, thresholds drawn."""
     low, high = _share_intervals(one, other, counted)
     rows: list[GroupDifference] = []
-    for place, name in enumerate(GROUPS):
+    for place, name in one.explanation.group_names.items():
         first, second = (float((each.codes[counted] == place).mean()) for each in (one, other))
         rows.append(
             GroupDifference(
@@ -414,12 +422,10 @@ def _criterion_differences(one: _Side, other: _Side, counted: Rows) -> tuple[Cri
 # --- rows and pictures ---------------------------------------------------------------------------------------------
 
 
-def _table(before: Codes, after: Codes) -> dict[str, dict[str, int]]:
+def _table(before: Codes, after: Codes, names: Mapping[int, str]) -> dict[str, dict[str, int]]:
     counts = np.zeros((len(GROUPS), len(GROUPS)), np.int64)
     np.add.at(counts, (before, after), 1)
-    return {
-        name: dict(zip(GROUPS, map(int, row), strict=True)) for name, row in zip(GROUPS, counts.tolist(), strict=True)
-    }
+    return {name: {other: int(counts[code, place]) for place, other in names.items()} for code, name in names.items()}
 
 
 def _changed(one: _Side, other: _Side, row: int, change: str, p_value: float) -> ChangedAnchor:
@@ -430,8 +436,8 @@ def _changed(one: _Side, other: _Side, row: int, change: str, p_value: float) ->
         index=row,
         name=facts.names[row] if facts.names else None,
         label=None if facts.labels is None else facts.labels[row],
-        before=GROUPS[int(one.codes[row])],
-        after=GROUPS[int(other.codes[row])],
+        before=one.explanation.group_names[int(one.codes[row])],
+        after=one.explanation.group_names[int(other.codes[row])],
         change=cast("Any", change),
         p_value=p_value,
         flip_rates=(float(one.flip_rate[row]), float(other.flip_rate[row])),
@@ -477,8 +483,9 @@ def _notes(one: _Side, other: _Side, *, tested: bool, changed: int) -> tuple[str
         notes.append("Both explanations are of the same model: what differs is noise.")
     if not tested:
         notes.append(
-            "The noise is not known, so no anchor is called changed: a run has one posterior draw, or one round of "
-            "generated samples. Explain both again with draws=8 (or draws='mean', which is not random) and rounds=10."
+            "The noise is not known, so no anchor is called changed: a run has one posterior draw, one round of "
+            "generated samples, or compares anchors with one set of them. Where it is draws or rounds, explain both "
+            "again with draws=8 (or draws='mean', which is not random) and rounds=10."
         )
     if one.reference is not None and other.reference is not None and not _same_reference(one, other):
         notes.append(

@@ -10,7 +10,7 @@ import glob
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ class SampleSet:
         samples: ``(n, ...)``, as stored.
         layout: where the source tells it.
         labels: one for each sample, or None.
+        roles: one of "training", "held-out", "foreign" for each sample, or None.
         names: of files or rows, one for each sample, or empty.
         skipped: what could not be read, and why.
         source: for the report.
@@ -64,6 +65,7 @@ class SampleSet:
     samples: Raw
     layout: Layout | None = None
     labels: Labels | None = None
+    roles: tuple[str, ...] | None = None
     names: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     source: str = "array"
@@ -77,12 +79,46 @@ class SampleSet:
             self,
             samples=self.samples[rows],
             labels=None if self.labels is None else tuple(self.labels[row] for row in kept),
+            roles=None if self.roles is None else tuple(self.roles[row] for row in kept),
             names=tuple(self.names[row] for row in kept) if self.names else (),
         )
 
     def name(self, row: int) -> str:
         """What to call that sample: its file or row where it has one, else its place from 0 on."""
         return self.names[row] if self.names else str(row)
+
+
+def joined(parts: Mapping[str, SampleSet]) -> SampleSet:
+    """Sets of samples by role as one, in the order given, each sample with its role.
+
+    Raises:
+        DataError: if they do not fit each other.
+    """
+    sets = list(parts.values())
+    shapes = {role: (each.samples.shape[1:], each.samples.dtype) for role, each in parts.items()}
+    if len(set(shapes.values())) > 1:
+        told = "; ".join(f"{role}: shape {shape}, type {dtype}" for role, (shape, dtype) in shapes.items())
+        raise DataError(f"The anchors of the roles differ ({told}). Give all alike: size= and mode= make pictures so.")
+    if len({each.layout for each in sets}) > 1:
+        raise DataError(
+            "The anchors of the roles have different layouts; give layout=, or all from one kind of source."
+        )
+    names = [
+        name
+        for role, each in parts.items()
+        for name in (each.names or [f"{role} {row}" for row in range(len(each.samples))])
+    ]
+    labelled = all(each.labels is not None for each in sets)
+    return replace(
+        sets[0],
+        samples=np.concatenate([each.samples for each in sets]),
+        labels=tuple(label for each in sets for label in each.labels or ()) if labelled else None,
+        roles=tuple(role for role, each in parts.items() for _ in range(len(each.samples))),
+        names=tuple(names),
+        skipped=tuple(skipped for each in sets for skipped in each.skipped),
+        source="; ".join(f"{role}: {each.source}" for role, each in parts.items()),
+        told=tuple(told for each in sets for told in each.told),
+    )
 
 
 @typed()

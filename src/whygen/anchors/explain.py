@@ -17,7 +17,7 @@ from whygen.anchors.bank import bank_size, require_manifold
 from whygen.anchors.calibrating import settle_kind
 from whygen.anchors.choosing import choose
 from whygen.anchors.criteria import RECONSTRUCTION
-from whygen.anchors.data import SampleSet, load_samples
+from whygen.anchors.data import SampleSet, joined, load_samples
 from whygen.anchors.diagnostics import check_reconstructions
 from whygen.anchors.features import FeatureEncoder, open_encoder, open_features
 from whygen.anchors.loading import (
@@ -31,6 +31,7 @@ from whygen.anchors.loading import (
     require_reference,
     require_run,
 )
+from whygen.anchors.memorising import check_roles, settle_roles
 from whygen.anchors.opening import open_generator
 from whygen.anchors.options import AnchorArguments, AnchorChoices, AnchorOptions, Labels, choose_options, takes
 from whygen.anchors.reading import Phases, Shown, read_scores
@@ -47,11 +48,12 @@ from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import Floats, Generator, Layout
 from whygen.models.protocols import ModelOptions
 from whygen.results.anchors import AnchorExplanation
+from whygen.results.anchors_memorised import ROLES
 from whygen.results.prompt import Warned
 from whygen.results.texts import TextAnchorExplanation
 from whygen.types import JsonValue
 
-ROLES = ("held-out", "training")
+REFERENCE_ROLES = ("held-out", "training")
 
 
 @takes(AnchorArguments)
@@ -61,6 +63,7 @@ def explain_anchors(
     *,
     reference: object | None = None,
     reference_role: Literal["held-out", "training"] = "held-out",
+    roles: str | Sequence[str] | None = None,
     labels: Labels | None = None,
     twins: object | None = None,
     baseline: object | None = None,
@@ -97,6 +100,9 @@ def explain_anchors(
         reference: real samples that the model has not seen; thresholds rest on them. None: those that the model
             brings, where it brings any (`demo/digits-vae` does).
         reference_role: "training" if the model has seen them after all: the level then holds for such only.
+        roles: what the anchors are to the model: "training", "held-out" (of that kind, not seen) or "foreign", one for
+            all or for each; or give ``anchors`` by role: ``{"training": ..., "held-out": ...}``. Then the gap between
+            training and held-out samples says what was memorised; without held-out anchors the reference is those.
         labels: of the anchors; found in folders and data sets without asking.
         twins: of texts: how many of each are made by exchanging numbers and names (9), or twins of your own, one or
             equally many for each text.
@@ -129,8 +135,8 @@ def explain_anchors(
         ModelError: if the model returns NaN or an infinite value.
     """
     given: dict[str, Any] = {
-        "reference": reference, "reference_role": reference_role, "labels": labels, "preset": preset, "twins": twins,
-        "baseline": baseline, "fdr": fdr,
+        "reference": reference, "reference_role": reference_role, "roles": roles, "labels": labels, "preset": preset,
+        "twins": twins, "baseline": baseline, "fdr": fdr,
         "encoder": encoder, "classifier": classifier, "trained": trained, "layout": layout, "size": size, "mode": mode,
         "shape": shape, "value_range": value_range, "scale": scale, "seed": seed, "options": options, "run": run,
         **choices,
@@ -184,8 +190,8 @@ def _opened(
 ) -> tuple[Work, Mapping[str, JsonValue] | None]:
     """What is to be scored, checked as far as it can be before anything is, and what identifies the model."""
     reference_role, trained, run = (given[name] for name in ("reference_role", "trained", "run"))
-    if reference_role not in ROLES:
-        raise UsageError(f"reference_role is {reference_role!r}; give one of {', '.join(ROLES)}.")
+    if reference_role not in REFERENCE_ROLES:
+        raise UsageError(f"reference_role is {reference_role!r}; give one of {', '.join(REFERENCE_ROLES)}.")
     preset = given["preset"]
     chosen_plan = choose_options(preset, given)
     encoder = given["encoder"]
@@ -198,7 +204,7 @@ def _opened(
         scale=given["scale"],
     )  # fmt: skip
     reading = _Reading(given["layout"], given["size"], given["mode"] or mode_of(latent))
-    anchor_set = reading.load(anchors, "anchors", given["labels"])
+    anchor_set = reading.load_roles(anchors, given["roles"], given["labels"])
     reference_set = _reference(latent, given["reference"], reading)
     require_pictures(given["size"], given["mode"], anchor_set, reference_set)
     require_reference(chosen_plan, None if reference_set is None else len(reference_set.samples))
@@ -214,6 +220,10 @@ def _opened(
     chosen = choose(chosen_plan.criteria, subject.anchors, encoder=features, model=subject.model, bank=size)
     if needs_bank(chosen.criteria):
         require_manifold(chosen.names, size, subject.model.uri)
+    told = check_roles(
+        subject, criteria=len(chosen.criteria), rate=chosen_plan.false_positives, reference_role=reference_role
+    )
+    subject = replace(subject, warnings=(*subject.warnings, *told))
     require_posterior(subject)
     kind = settle_kind(chosen_plan, with_reference=subject.reference is not None)
     require_generated(kind, chosen_plan, subject)
@@ -253,6 +263,29 @@ class _Reading:
         return load_samples(
             source, labels=labels, layout=self.layout, size=self.size, mode=self.mode, argument=argument
         )
+
+    def load_roles(self, source: object, roles: object, labels: Labels | None) -> SampleSet:
+        """Anchors, each with its role where roles are given, by name or as the keys of what holds the anchors.
+
+        Raises:
+            UsageError: if they are given both ways.
+        """
+        by_role = _by_role(source)
+        if by_role is None:
+            loaded = self.load(source, "anchors", labels)
+            return replace(loaded, roles=settle_roles(roles, len(loaded.samples))) if roles is not None else loaded
+        if roles is not None:
+            raise UsageError("The anchors are given by role, and roles= too; give one of the two.")
+        whole = joined({role: self.load(part, f"anchors[{role!r}]") for role, part in by_role.items()})
+        return whole if labels is None else load_samples(whole, labels=labels)
+
+
+def _by_role(source: object) -> Mapping[str, object] | None:
+    """Anchors by role; None where they are something else."""
+    if not isinstance(source, Mapping):
+        return None
+    held = cast("Mapping[str, object]", source)
+    return held if held and set(held) <= set(ROLES) else None
 
 
 def mode_of(model: Generator) -> Literal["L", "RGB"] | None:

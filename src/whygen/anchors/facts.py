@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from whygen.anchors.diagnostics import check_features
 from whygen.anchors.foils import MOST_COMPARED
 from whygen.anchors.loading import Loaded
+from whygen.anchors.memorising import overlap_of
 from whygen.anchors.recording import Arrays, Recorder, digest_of
 from whygen.anchors.samples import Prepared
 from whygen.anchors.work import Work
@@ -69,6 +70,7 @@ def facts_of(
         image=anchors.image,
         value_range=(low, high) if np.isfinite([low, high]).all() else None,
         labels=subject.anchor_set.labels,
+        roles=subject.anchor_set.roles,
         names=subject.anchor_set.names,
         reference_labels=None if held is None or held.labels is None else tuple(sorted(set(held.labels), key=str)),
         trained=trained,
@@ -97,6 +99,8 @@ def _samples(prepared: Prepared, source: str) -> SamplesRecord:
 def raw_of(subject: Loaded) -> Arrays:
     """The samples themselves, and which of them count."""
     arrays: Arrays = {"anchors/raw": subject.anchors.raw, "distinct": subject.distinct}
+    if subject.anchor_set.roles is not None:
+        arrays["anchors/overlap"], arrays["reference/overlap"] = overlap_of(subject)
     if subject.reference is not None and subject.reference_rows is not None:
         arrays |= {"reference/raw": subject.reference.raw, "reference/rows": subject.reference_rows}
     return arrays

@@ -97,6 +97,13 @@ class AnchorChoices:
             "auto is features where there is an encoder, pixels of small simple images, else the latent.",
         ),
     ] = "auto"
+    false_positives: Annotated[
+        float,
+        Option(
+            "Share of held-out samples that may be called memorised, where anchors have roles; 0.05.",
+            "Over all criteria together.",
+        ),
+    ] = 0.05
     controls: Annotated[
         ControlName | Literal["auto", "none"] | str,
         Option(
@@ -193,6 +200,15 @@ class AnchorArguments(AnchorChoices):
         Option("A language model that has not seen the texts.", panel="For experts: the model"),
     ] = None
     fdr: Annotated[float, Option("Expected share of false ones among the texts called known by heart; 0.05.")] = 0.05
+    roles: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            "What the anchors are to the model: training, held-out or foreign; or a file with one a line.",
+            "One for all, or one for each; anchors may be given by role instead.",
+            panel="For experts: the samples",
+            flag="--role",
+        ),
+    ] = None
     preset: Annotated[
         PresetName | AnchorOptions | None, Option("pxgen, or pxgen-saturated: what the authors' code does.")
     ] = None

@@ -27,6 +27,7 @@ from whygen.anchors.diagnostics import (
     survey,
 )
 from whygen.anchors.groups import Delusion, Reading, delusion, group, label_table
+from whygen.anchors.memorising import Memorised, memorisation
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.representing import (
     Neighbours,
@@ -39,6 +40,7 @@ from whygen.anchors.representing import (
     samples_of,
 )
 from whygen.anchors.selection import Selection, diversity
+from whygen.anchors.tracing import Traced, trace
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import Floats
 from whygen.results import anchors as records
@@ -79,6 +81,8 @@ class AnchorFindings:
     survey: Survey
     neighbours: Neighbours
     delusion: Delusion | None
+    memorised: Memorised | None
+    traced: Traced | None
     shown: Shown
     seconds: dict[str, float]
 
@@ -123,13 +127,16 @@ def read_scores(
     with clock.phase("selection"):
         space = open_space(plan, scores)
         representatives = represent(plan, grouping, space, own, seed=facts.seed)
+    with clock.phase("memorisation"):
+        memorised = memorisation(verdicts)
+        traced = None if memorised is None else trace(memorised, scores, space, representatives.shown, show)
     with clock.phase("diagnostics"):
         limits = np.array([threshold.value for threshold in calibration.thresholds])
         named = telling(grouping.codes, grouping.flip_rate, excess(own.values, limits), representatives.shown)
         found = AnchorFindings(
             verdicts=verdicts, against=against, space=space, representatives=representatives,
             survey=survey(space), neighbours=neighbours(space, named), delusion=_delusion(verdicts, trained),
-            shown=show(representatives.shown), seconds=clock.seconds,
+            memorised=memorised, traced=traced, shown=show(representatives.shown), seconds=clock.seconds,
         )  # fmt: skip
     return _explanation(found)
 
@@ -217,6 +224,7 @@ def _warnings(found: AnchorFindings) -> tuple[Warned, ...]:
         *check_criteria(scores.anchors.draws, scores.names),
         *found.shown.warnings,
         *check_groups(grouping),
+        *(() if found.memorised is None else found.memorised.warnings),
         *found.representatives.warnings,
     )
 
@@ -264,6 +272,8 @@ def _explanation(found: AnchorFindings) -> records.AnchorExplanation:
         yardsticks=against.yardsticks,
         given_back=facts.given_back,
         generated=facts.generated,
+        memorisation=None if found.memorised is None else found.memorised.record,
+        roles=() if found.memorised is None else found.memorised.roles,
         ended=facts.ended,
         details=_details(found),
         evidence=_evidence(found),
@@ -402,4 +412,8 @@ def _evidence(found: AnchorFindings) -> records.AnchorEvidence:
         shown=found.representatives.shown,
         originals=originals,
         reconstructions=made,
+        roles=facts.roles,
+        p_memorised=None if found.memorised is None else found.memorised.p,
+        memorised=None if found.memorised is None else found.memorised.flagged,
+        **({} if found.traced is None else found.traced.arrays()),
     )

@@ -21,6 +21,7 @@ from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
 from whygen.plugins import NamedFunction, imported, source_of
+from whygen.results.anchors_memorised import ROLES
 from whygen.texts import read_text_file
 
 DIGITS = "demo/digits-vae"
@@ -67,6 +68,28 @@ def _range(text: str) -> tuple[float, float]:
     return low, high
 
 
+def _roles(text: str) -> str | list[str]:
+    """One role for all, or a file with one a line."""
+    return text if text in ROLES else _lines(Path(text))
+
+
+def _by_role(anchors: list[str]) -> object:
+    """One path, or several by role.
+
+    Raises:
+        UsageError: if several paths are given, and not each has a role of its own.
+    """
+    parts = dict(each.split("=", 1) for each in anchors if each.partition("=")[0] in ROLES)
+    if not parts and len(anchors) == 1:
+        return anchors[0]
+    if len(parts) < len(anchors):
+        raise UsageError(
+            "--anchors is given several times: give each a role of its own, --anchors training=PATH --anchors "
+            "held-out=PATH --anchors foreign=PATH; or one folder, or one pattern, for all."
+        )
+    return parts
+
+
 def _classifier(uri: str) -> Callable[..., Any]:
     """A function of the person's own, by its URI."""
     found = imported(uri.removeprefix("py/")) if uri.startswith("py/") and ":" in uri else None
@@ -79,6 +102,7 @@ CHOICES = Offers(
     AnchorArguments,
     read={
         "labels": _lines,
+        "roles": _roles,
         "trained": _labels,
         "shape": _shape,
         "size": _size,
@@ -96,8 +120,12 @@ def anchors(
     model: Annotated[str, typer.Argument(help="demo/digits-vae, diffusers/PATH, or py/package.module:callable.")],
     *,
     anchors: Annotated[
-        str | None,
-        option("What to explain", help="Folder of images, a picture, a pattern, .npz, .npy, .parquet or idx."),
+        list[str] | None,
+        option(
+            "What to explain",
+            help="Folder of images, a picture, a pattern, .npz, .npy, .parquet or idx; several times as ROLE=PATH "
+            "(training=, held-out=, foreign=).",
+        ),
     ] = None,
     out: common.Out = None,
     as_json: common.AsJson = False,
@@ -142,10 +170,10 @@ def show_forecast(forecast: AnchorForecast | TextForecast, *, as_json: bool) -> 
     common.tell("Nothing was scored.")
 
 
-def _samples(model: str, anchors: str | None) -> object:
+def _samples(model: str, anchors: list[str] | None) -> object:
     """What the person gave; the demo model brings its own digits (its reference it brings by itself)."""
-    if anchors is not None:
-        return anchors
+    if anchors:
+        return _by_role(anchors)
     if model != DIGITS:
         raise UsageError(
             "Say which samples to explain the model by: --anchors PATH (a folder, .npz, .npy or .parquet). A model "

@@ -285,6 +285,8 @@ def anchors_terminal(summary: Mapping[str, Any]) -> RenderableType:
         parts += [Text(), _power(summary["power"])]
     if summary["calibrations"]:
         parts += [Text(), _calibrations(summary["calibrations"])]
+    if summary["memorised"]:
+        parts += [Text(), _memorised(summary["memorised"])]
     if summary["labels"]:
         parts += [Text(), _labels(summary["labels"])]
     if summary["readings"]:
@@ -339,6 +341,17 @@ def _calibrations(found: Mapping[str, Any]) -> RenderableType:
     for row in found["rows"]:
         table.add_row(Text(row["name"]), *(Text(cell) for cell in row["cells"]))
     return Group(table, *(Text(sentence, style="dim") for sentence in found["said"]))
+
+
+def _memorised(found: Mapping[str, Any]) -> RenderableType:
+    """Training against held-out anchors by each criterion, and the groups by role."""
+    gaps = _table("training : held-out", "gap (95%)", "AUROC (95%)", "p", "untrained", "memorised, at least", "found")
+    for row in found["gaps"]:
+        gaps.add_row(*(Text(row[name]) for name in ("name", "gap", "auroc", "p", "untrained", "memorised", "recall")))
+    roles = _table("role", "anchors", *found["columns"])
+    for row in found["roles"]:
+        roles.add_row(Text(row["name"]), Text(row["n"]), *(Text(cell) for cell in row["cells"]))
+    return Group(*(Text(sentence) for sentence in found["said"]), *([gaps] if found["gaps"] else []), Text(), roles)
 
 
 def _labels(labels: Mapping[str, Any]) -> RenderableType:

@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field
 from whygen._arguments import typed
 from whygen.errors import MissingError, UnknownNameError
 from whygen.plugins import imported
+from whygen.results.anchors_memorised import MemorisationRecord, RoleRecord
 from whygen.results.anchors_scores import (
     ComesBackRecord,
     ControlRecord,
@@ -36,13 +37,15 @@ from whygen.results.prompt import Record, Warned
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SCHEMA = 4
+SCHEMA = 5
 """Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file.
 
 2: ``low`` and ``high`` of a group hold both errors (anchors and reference), the group BELOW, and what shares are read
 against: ``tails``, ``comes_back``, ``controls``, ``foils``, ``power``, ``likeness``, ``yardsticks``.
 3: the table of the anchors is JSON Lines, which need no further package; it was parquet.
 4: the folder holds the scores too (scores.json, scores.safetensors), which `AnchorExplanation.read` reads.
+5: new fields ``memorisation`` and ``roles``, and columns ``role``, ``memorised``, ``p_memorised_...`` and
+``nearest_training`` of the table, where anchors have roles. Nothing else changed.
 """
 
 GROUPS = ("HIHE", "HILE", "LIHE", "LILE", "BELOW")
@@ -234,6 +237,20 @@ class AnchorEvidence:
     """Shape ``(g, height, width, channels)``, values 0 to 1; None where samples are no images."""
     reconstructions: NDArray[np.float32] | None = field(default=None, repr=False)
     """What the model gave back without noise (`AnchorExplanation.given_back`); as `originals`. None: nothing."""
+    roles: tuple[str, ...] | None = None
+    """What each anchor is to the model, where that is known."""
+    p_memorised: NDArray[np.float64] | None = field(default=None, repr=False)
+    """Shape ``(n, c)``, small where a criterion is lower (better known) than held-out samples'."""
+    memorised: NDArray[np.bool_] | None = field(default=None, repr=False)
+    """Which anchors are called memorised at the stated rate of false positives, ``(n,)``."""
+    nearest_training: NDArray[np.int64] | None = field(default=None, repr=False)
+    """For representatives and traced anchors the nearest other training anchor, ``(n,)``; else -1."""
+    nearest_training_distance: NDArray[np.float64] | None = field(default=None, repr=False)
+    """Shape ``(n,)``, in the space of the selection; NaN where nobody looked."""
+    traced: NDArray[np.int64] | None = field(default=None, repr=False)
+    """Training anchors called memorised, the surest first, as far as shown, ``(k,)``."""
+    traced_pictures: NDArray[np.float32] | None = field(default=None, repr=False)
+    """Of these anchor, what the model gave back, nearest other training anchor: ``(k, 3, height, width, channels)``."""
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -272,6 +289,9 @@ class AnchorExplanation(Record):
     no criterion looks at anything."""
     generated: GeneratedRecord | None = None
     """The generated samples that anchors were compared with, and how they vary."""
+    memorisation: MemorisationRecord | None = None
+    """Training against held-out samples, where anchors have roles."""
+    roles: tuple[RoleRecord, ...] = ()
     ended: Literal["interrupt", "deadline"] | None = Field(default=None, exclude=True)
     """Why fewer was scored than asked for, if so; kept in ``details.json``."""
     details: Details | None = Field(default=None, exclude=True, repr=False)
@@ -318,6 +338,7 @@ class AnchorExplanation(Record):
         per_round: int | None = None,
         select: str | None = None,
         space: str | None = None,
+        false_positives: float | None = None,
         controls: str | None = None,
         trained: Sequence[str | int] | None = None,
     ) -> AnchorExplanation:
@@ -335,6 +356,7 @@ class AnchorExplanation(Record):
             per_round: N of mean-max, as it was scored.
             select: how representatives are picked.
             space: where distances are measured, among what was kept.
+            false_positives: share of held-out samples that may be called memorised.
             controls: some of those that were scored.
             trained: labels that the model was trained on, where a classifier read the reconstructions.
 
@@ -350,7 +372,7 @@ class AnchorExplanation(Record):
         given = {
             "criteria": criteria, "calibration": calibration, "alpha": alpha, "level": level,
             "multiplicity": multiplicity, "rounds": rounds, "per_round": per_round, "select": select, "space": space,
-            "controls": controls,
+            "false_positives": false_positives, "controls": controls,
         }  # fmt: skip
         return _reader()(self, {name: each for name, each in given.items() if each is not None}, trained)
 

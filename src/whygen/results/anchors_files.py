@@ -48,6 +48,12 @@ OPTIONAL_ARRAYS = (
     "neighbour_distance",
     "originals",
     "reconstructions",
+    "p_memorised",
+    "memorised",
+    "nearest_training",
+    "nearest_training_distance",
+    "traced",
+    "traced_pictures",
 )
 
 
@@ -146,8 +152,8 @@ def _load_evidence(where: Mapping[str, Path]) -> AnchorEvidence | None:
         return None
     try:
         arrays: dict[str, Any] = load_file(where[ARRAYS])
-        names, labels = _names(where)
-        return AnchorEvidence(**arrays, names=names, labels=labels)
+        names, labels, roles = _names(where)
+        return AnchorEvidence(**arrays, names=names, labels=labels, roles=roles)
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise FormatError(f"The arrays in {str(where[ARRAYS].parent)!r} cannot be read: {error}") from error
 
@@ -162,13 +168,13 @@ def _load_scores(where: Mapping[str, Path]) -> Scores | None:
         raise FormatError(f"The scores in {str(where[SCORES].parent)!r} cannot be read: {error}") from error
 
 
-def _names(where: Mapping[str, Path]) -> tuple[tuple[Any, ...], tuple[Any, ...] | None]:
-    """Names and labels of the anchors, from the table."""
+def _names(where: Mapping[str, Path]) -> tuple[tuple[Any, ...], tuple[Any, ...] | None, tuple[str, ...] | None]:
+    """Names, labels and roles of the anchors, from the table."""
     if where[EARLIER_ANCHORS].is_file():
         found = files.read_earlier(where[EARLIER_ANCHORS])
     else:
         found = files.read_lines(where[ANCHORS])
-    kept = [(row.get("name"), row.get("label"), "label" in row) for row in found]
-    names = tuple(name for name, _, _ in kept if name is not None)
-    labelled = bool(kept) and kept[0][2]
-    return names, tuple(label for _, label, _ in kept) if labelled else None
+    kept = [(row.get("name"), row.get("label"), "label" in row, row.get("role")) for row in found]
+    names = tuple(each[0] for each in kept if each[0] is not None)
+    labels = tuple(each[1] for each in kept) if kept and kept[0][2] else None
+    return names, labels, tuple(each[3] for each in kept) if kept and kept[0][3] else None

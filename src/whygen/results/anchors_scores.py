@@ -210,6 +210,8 @@ class ScoresRecord(Record):
     value_range: tuple[float, float] | None
     """None: no bounds."""
     labels: tuple[str | int, ...] | None = None
+    roles: tuple[str, ...] | None = None
+    """What each anchor is to the model; see `whygen.results.anchors_memorised`."""
     names: tuple[str, ...] = ()
     reference_labels: tuple[str | int, ...] | None = None
     trained: tuple[str | int, ...] | None = None

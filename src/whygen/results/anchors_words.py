@@ -37,24 +37,23 @@ def columns(explanation: AnchorExplanation) -> dict[str, list[Any]]:
     evidence = _evidence(explanation)
     n = len(evidence.codes)
     table: dict[str, list[Any]] = {"index": list(range(n))}
-    if evidence.names:
-        table["name"] = list(evidence.names)
-    if evidence.labels is not None:
-        table["label"] = list(evidence.labels)
+    for name, known in (("name", evidence.names or None), ("label", evidence.labels), ("role", evidence.roles)):
+        if known is not None:
+            table[name] = list(known)
     table["group"] = [explanation.group_names[code] for code in evidence.codes.tolist()]
     table["flip_rate"] = evidence.flip_rate.tolist()
     for place, criterion in enumerate(explanation.criteria):
         table[criterion.name] = evidence.values[:, place].tolist()
-        if evidence.p_values is not None:
-            table[f"p_{criterion.name}"] = evidence.p_values[:, place].tolist()
-        if evidence.p_high is not None:
-            table[f"p_high_{criterion.name}"] = evidence.p_high[:, place].tolist()
-    if evidence.comes_back is not None:
-        table["comes_back"] = evidence.comes_back.tolist()
-    if evidence.neighbour is not None and evidence.neighbour_distance is not None:
-        looked = evidence.neighbour >= 0
-        table["neighbour"] = _where(looked, evidence.neighbour)
-        table["neighbour_distance"] = _where(looked, evidence.neighbour_distance)
+        for prefix, p in (("p", evidence.p_values), ("p_high", evidence.p_high), ("p_memorised", evidence.p_memorised)):
+            if p is not None:
+                table[f"{prefix}_{criterion.name}"] = p[:, place].tolist()
+    for name, marks in (("memorised", evidence.memorised), ("comes_back", evidence.comes_back)):
+        if marks is not None:
+            table[name] = marks.tolist()
+    for name in ("neighbour", "nearest_training"):
+        found, distance = getattr(evidence, name), getattr(evidence, f"{name}_distance")
+        if found is not None and distance is not None:
+            table |= {name: _where(found >= 0, found), f"{name}_distance": _where(found >= 0, distance)}
     picked = {index for indices in explanation.selected.values() for index in indices}
     table["selected"] = [index in picked for index in range(n)]
     table["reason"] = list(reasons(explanation))

@@ -28,6 +28,7 @@ from whygen.results.anchors_words import (
     returned,
 )
 from whygen.results.prompt import Warned
+from whygen.results.summary.memorised import SIZE, memorised, traced
 
 MOST_POINTS = 3_000
 MOST_LABELS = 60
@@ -35,8 +36,6 @@ REMARKS = ("unsure-group", "small-group", "near-duplicates", "greedy-instead", "
 """Warnings of what is shown, not of what the figures mean: they stand below the figures."""
 GLANCE = 4
 """Groups of which one picture stands beside the first sentence."""
-SIZE = 64
-"""Pixels that a small picture of a gallery is enlarged to, at least."""
 
 
 def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
@@ -63,6 +62,8 @@ def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
         "scatter": None if evidence is None else _scatter(explanation, evidence),
         "glance": [{**gallery, "pictures": gallery["pictures"][:1]} for gallery in galleries][:GLANCE],
         "galleries": galleries,
+        "memorised": memorised(explanation),
+        "traced": [] if evidence is None else traced(explanation, evidence),
         "labels": None if details is None else _labels(explanation, details),
         "readings": None if details is None else _readings(details),
         "coverage": None if details is None else _coverage(details),

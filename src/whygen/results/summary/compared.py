@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from whygen.report.texts import number, shorten, visible
-from whygen.results.anchors import GROUPS
 from whygen.results.anchors_compared import AnchorComparison, ChangedAnchor
 from whygen.results.anchors_words import percent
 from whygen.results.summary.anchors import SIZE, png
@@ -39,8 +38,8 @@ def summarise_compared(comparison: AnchorComparison) -> dict[str, Any]:
              "difference": number(row.difference), "interval": f"{number(row.low)} to {number(row.high)}"}
             for row in comparison.criteria
         ],
-        "columns": list(GROUPS),
-        "table": [{"name": name, "cells": [f"{row[each]:,}" for each in GROUPS]}
+        "columns": list(comparison.table),
+        "table": [{"name": name, "cells": [f"{count:,}" for count in row.values()]}
                   for name, row in comparison.table.items()],
         "labels": [
             {"name": visible(str(row.label)), "n": f"{row.n:,}", "learned": f"{row.learned:,}",
