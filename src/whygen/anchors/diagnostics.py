@@ -22,7 +22,7 @@ from whygen.anchors.samples import Prepared
 from whygen.anchors.selection.points import farthest_first, neighbour_distances
 from whygen.errors import UsageError
 from whygen.models.latent import Floats
-from whygen.results.anchors_scores import FoilRecord, LikenessRecord, PowerRecord, YardstickRecord
+from whygen.results.anchors_scores import FoilRecord, GeneratedRecord, LikenessRecord, PowerRecord, YardstickRecord
 from whygen.results.prompt import Warned
 
 APART, HALF = 0.9, 0.5
@@ -200,6 +200,36 @@ def check_criteria(values: ArrayLike, names: Sequence[str], *, what: str = "anch
         for place, name in enumerate(names)
         if constant[place]
     )
+
+
+SPREAD, NEAR = 0.7, 0.3
+"""Parts of the reference's figures below which generated samples vary too little, or lie too near to one another."""
+
+
+def check_generated(made: GeneratedRecord | None, *, beside: str) -> tuple[Warned, ...]:
+    """Warn of a generator whose samples vary less than what they are held against: it has collapsed, or knows less.
+
+    Args:
+        made: how generated samples and the others vary.
+        beside: whose samples the others are.
+    """
+    if made is None or made.reference_spread == 0 or made.compared < 2:
+        return ()
+    if made.spread == 0:
+        text = f"All {made.n:,} samples that the model generated are the same: it says one thing, and knows no more."
+        return (Warned(code="generator-collapse", text=text),)
+    said: list[str] = []
+    if made.spread < SPREAD * made.reference_spread:
+        said.append(f"vary {made.spread / made.reference_spread:.0%} as much as {beside}")
+    if made.nearest < NEAR * made.reference_nearest:
+        said.append(f"lie {made.nearest / made.reference_nearest:.0%} as far from their nearest neighbour")
+    if not said:
+        return ()
+    text = (
+        f"Generated samples {' and '.join(said)}: the generator has collapsed to a part of what it should make, "
+        f"repeats a few samples, or {beside} holds more than it was trained on. What is not made counts as unknown."
+    )
+    return (Warned(code="generator-collapse", text=text),)
 
 
 def check_power(power: Sequence[PowerRecord], foils: Sequence[FoilRecord]) -> tuple[Warned, ...]:

@@ -19,6 +19,7 @@ from whygen.anchors.controls import Against, Verdicts, read_against
 from whygen.anchors.diagnostics import (
     Survey,
     check_criteria,
+    check_generated,
     check_groups,
     check_latents,
     check_likeness,
@@ -220,6 +221,7 @@ def _warnings(found: AnchorFindings) -> tuple[Warned, ...]:
         *facts.warned["criteria"],
         *calibration_warnings(verdicts.plan, verdicts.calibration, with_reference=verdicts.reference is not None),
         *check_latents(scores.anchors.means),
+        *check_generated(facts.generated, beside="the reference" if verdicts.reference is not None else "the anchors"),
         *facts.warned["features"],
         *check_criteria(scores.anchors.draws, scores.names),
         *found.shown.warnings,

@@ -323,6 +323,10 @@ def checked(made: Floats, model: Generator, prepared: Prepared, method: str, fir
     return values
 
 
+_CAUSE = "Look at that sample and at the model in evaluation mode; a log-variance that overflows is the usual cause."
+_CAUSES = {"sample": "Look at what the model generates in evaluation mode, and whether its weights were loaded."}
+
+
 def _finite(values: Floats, model: Generator, prepared: Prepared, method: str, first: Numbered) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):  # one pass for the usual case: a sum hides no NaN and no infinity
@@ -333,5 +337,5 @@ def _finite(values: Floats, model: Generator, prepared: Prepared, method: str, f
     number = first + wrong[0] if isinstance(first, int) else first[wrong[0]]
     raise ModelError(
         f"{method} of {model.uri} gave NaN or an infinite value for {prepared.what} {int(number)}. "
-        "Look at that sample and at the model in evaluation mode; a log-variance that overflows is the usual cause."
+        f"{_CAUSES.get(method, _CAUSE)}"
     )

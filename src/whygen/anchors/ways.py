@@ -49,7 +49,8 @@ def settled(
                 )
             each = replace(each, way=own)  # noqa: PLW2901
         needs = each.needs if each.way is None or each.kind == "intrinsic" else each.needs | {each.way.needs}
-        if lacking := sorted(needs - model.abilities):
+        lacking = [ability for ability in CANNOT if ability in needs - model.abilities]
+        if lacking:
             raise UsageError(
                 f"The criterion {each.name!r} needs a model that can {CANNOT[lacking[0]]}, and {model.uri} cannot. "
                 f"{_can(model)}"

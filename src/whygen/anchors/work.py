@@ -156,18 +156,11 @@ def new_weights(model: Generator, seed: int) -> Generator:
     make = model.untrained
     assert make is not None  # noqa: S101 - the caller looked
 
-    @cache
-    def made() -> Generator:
-        return replace(make(seed), latent_dim=model.latent_dim)
-
+    copy = _Copy(cache(lambda: replace(make(seed), latent_dim=model.latent_dim)))
     later: dict[str, Any] = {
-        "encode": lambda samples: made().encoded(samples),
-        "decode": lambda latents: made().decoded(latents),
-        "sampler": lambda n, rng: made().sample(n, rng),
-        "log_prob": lambda samples: _present(made().log_prob)(samples),  # noqa: PLW0108 - made when first asked
-        "invert": lambda samples, rng: _present(made().invert)(samples, rng),  # noqa: PLW0108
-        "denoiser": _Denoiser(lambda: _present(made().denoiser)),
-    }
+        "encode": copy.encode, "decode": copy.decode, "sampler": copy.sample, "log_prob": copy.log_prob,
+        "invert": copy.invert, "denoiser": copy,
+    }  # fmt: skip
     kept = {name: each for name, each in later.items() if name == "sampler" or getattr(model, name) is not None}
     if "samples" not in model.abilities:
         del kept["sampler"]
@@ -177,26 +170,45 @@ def new_weights(model: Generator, seed: int) -> Generator:
 T = TypeVar("T")
 
 
-def _present(thing: T | None) -> T:
-    assert thing is not None  # noqa: S101 - the copy can what the model can
-    return thing
-
-
 @dataclass(frozen=True, slots=True)
-class _Denoiser:
-    """The denoiser of a model that is made when it is first asked."""
+class _Copy:
+    """A model that is made when it is first asked; it can what the model can whose copy it is."""
 
-    made: Callable[[], Denoises]
+    made: Callable[[], Generator]
+
+    def encode(self, samples: Floats) -> tuple[Floats, Floats]:
+        return self.made().encoded(samples)
+
+    def decode(self, latents: Floats) -> Floats:
+        return self.made().decoded(latents)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        return self.made().sample(n, rng)
+
+    def log_prob(self, samples: Floats) -> NDArray[np.floating[Any]]:
+        return _present(self.made().log_prob)(samples)
+
+    def invert(self, samples: Floats, rng: np.random.Generator) -> Floats:
+        return _present(self.made().invert)(samples, rng)
 
     @property
     def levels(self) -> Sequence[float]:
-        return self.made().levels
+        return self._denoiser.levels
 
     def loss(self, samples: Floats, level: float, noise: Floats) -> NDArray[np.floating[Any]]:
-        return self.made().loss(samples, level, noise)
+        return self._denoiser.loss(samples, level, noise)
 
     def redenoise(self, samples: Floats, level: float, noise: Floats) -> Floats:
-        return self.made().redenoise(samples, level, noise)
+        return self._denoiser.redenoise(samples, level, noise)
 
     def round_trip(self, samples: Floats) -> Floats:
-        return self.made().round_trip(samples)
+        return self._denoiser.round_trip(samples)
+
+    @property
+    def _denoiser(self) -> Denoises:
+        return _present(self.made().denoiser)
+
+
+def _present(thing: T | None) -> T:
+    assert thing is not None  # noqa: S101 - the copy can what the model can
+    return thing

@@ -10,7 +10,8 @@ from __future__ import annotations
 import copy
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Generator as Yields
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
@@ -61,31 +62,31 @@ def generator_of(thing: object, *, uri: str | None) -> Generator | None:
         UsageError: if what it gives are no samples.
     """
     drawing, density = drawing_of(thing), density_of(thing)
-    if drawing is None and density is None:
-        return None
-    said = stated(thing, uri=uri)
+    said: dict[str, Any] = stated(thing, uri=uri)
     shape = said.pop("shape", None) or _shape_of(thing)
-    notices: list[tuple[str, str]] = []
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {"value_range": UNBOUNDED, "range_found": True}
     if drawing is not None:
         try:
-            found = probed(drawing.sample, said["uri"])
+            made = probed(drawing.sample, said["uri"])
         except (NotImplementedError, AttributeError):  # a density that promises a sampler, and has none
             drawing = None
         else:
-            shape = shape or found.pop("shape")
-            notices = [] if drawing.is_seeded else [("unseeded-generator", UNSEEDED)]
+            fields["shape"], fields["value_range"] = made.shape[1:], likely_range(made)
+            fields |= {"sampler": drawing.sample, "notices": _noticed(drawing, made)}
     if drawing is None and density is None:
         return None
-    if drawing is None:
-        found = {"value_range": UNBOUNDED, "range_found": True}
-    found.pop("shape", None)
-    if "value_range" in said:
-        found.pop("range_found", None)
-    return Generator(
-        sampler=None if drawing is None else drawing.sample, log_prob=density, notices=tuple(notices),
-        **{**found, **said, "shape": shape},
-    )  # fmt: skip
+    fields |= {"log_prob": density, **said, "range_found": "value_range" not in said}
+    if shape is not None:
+        fields["shape"] = shape
+    return Generator(**fields)
+
+
+def _noticed(drawing: Drawing, made: Floats) -> tuple[tuple[str, str], ...]:
+    """What is to be said of a sampler: that no seed decides what it draws, or that it draws the same every time."""
+    other = drawing.sample(len(made), np.random.default_rng(1))
+    if np.array_equal(made, other) and np.ptp(made, axis=0).any():
+        return (("generator-repeats", REPEATS),)
+    return () if drawing.is_seeded else (("unseeded-generator", UNSEEDED),)
 
 
 def drawing_of(thing: object) -> Drawing | None:
@@ -108,9 +109,9 @@ def drawing_of(thing: object) -> Drawing | None:
         if source is not None:
             return samples_of(call(asked, **{source: _randomness(source, call, rng)}))
         if hasattr(thing, "random_state"):  # scikit-learn: a number there would give the same samples every time
-            own = copy.copy(thing)
-            own.random_state = int(rng.integers(2**31))  # pyright: ignore[reportAttributeAccessIssue]
-            return samples_of(own.sample(asked))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+            again: Any = copy.copy(thing)
+            again.random_state = int(rng.integers(2**31))
+            return samples_of(again.sample(asked))
         with torch_seeded(rng) if is_of_torch(thing) else nullcontext():
             return samples_of(call(asked))
 
@@ -132,8 +133,8 @@ def density_of(thing: object) -> LogProb | None:
     return log_prob
 
 
-def probed(sample: Sampler, uri: str) -> dict[str, Any]:
-    """The shape of a few samples, and the range that they are likely of, as fields of a `Generator`.
+def probed(sample: Sampler, uri: str) -> Floats:
+    """A few samples.
 
     Raises:
         ModelError: if the sampler raises.
@@ -150,7 +151,7 @@ def probed(sample: Sampler, uri: str) -> dict[str, Any]:
             f"sample({PROBED}) of {uri} gave an array of shape {made.shape}; it must give ({PROBED}, ...): that many "
             "samples along the first axis."
         )
-    return {"shape": made.shape[1:], "value_range": likely_range(made), "range_found": True}
+    return made
 
 
 def likely_range(made: Floats) -> tuple[float, float]:
@@ -171,10 +172,11 @@ def samples_of(result: Any) -> Floats:
     Raises:
         UsageError: if these are no numbers.
     """
-    if isinstance(result, tuple) and result and _is_array(result[0]):
-        result = result[0]
-    if isinstance(result, Sequence) and not isinstance(result, str) and len(result):
-        result = np.stack([numbers_of(each) for each in cast("Sequence[Any]", result)])
+    parts = cast("Sequence[Any]", result) if isinstance(result, tuple | list) else ()
+    if isinstance(result, tuple) and parts and _is_array(parts[0]):
+        result = parts[0]
+    elif parts:
+        result = np.stack([numbers_of(each) for each in parts])
     made = numbers_of(result)
     if made.dtype == np.uint8:
         return made.astype(np.float32) / np.float32(255)
@@ -204,7 +206,7 @@ def is_of_torch(thing: object) -> bool:
 
 
 @contextmanager
-def torch_seeded(rng: np.random.Generator) -> Iterator[None]:
+def torch_seeded(rng: np.random.Generator) -> Yields[None]:
     """Torch's own generator seeded for a moment: torch has no other way. It is the person's, and is put back."""
     torch: Any = sys.modules["torch"]
     devices = (

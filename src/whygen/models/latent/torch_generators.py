@@ -98,7 +98,8 @@ def _latent_shape(module: Any) -> tuple[tuple[int, ...], bool] | None:
     """The shape of a latent, and whether the module states it."""
     said = [value for name in SIZES if isinstance(value := getattr(module, name, None), int) and value > 0]
     first = next((each for each in module.modules() if isinstance(each, LAYERS)), None)
-    own = [] if first is None else [getattr(first, "in_features", None) or getattr(first, "in_channels", None)]
+    taken = getattr(first, "in_features", None) or getattr(first, "in_channels", None)
+    own = [taken] if isinstance(taken, int) else []
     for size in (*said, *own, *COMMON):
         for shape in ((size,), (size, 1, 1)):
             made = _tried(module, shape)

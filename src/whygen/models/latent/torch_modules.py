@@ -16,7 +16,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Generator as Yields
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -443,7 +444,7 @@ def _dtype(name: str | None) -> torch.dtype | None:
 
 
 @contextmanager
-def evaluating(module: torch.nn.Module) -> Iterator[None]:
+def evaluating(module: torch.nn.Module) -> Yields[None]:
     """Dropout and batch norm off, and afterwards every part of the module as it was."""
     training = [part for part in module.modules() if part.training]
     module.eval()

@@ -1,0 +1,145 @@
+# pyright: basic
+"""Small generators of other families than VAEs: a GAN and an autoregressive model of pictures of 14 x 14.
+
+This file needs torch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+SIDE = 14
+VALUES = SIDE * SIDE
+LATENT = 16
+SLOPE = 0.2
+SMOOTH = 0.9
+"""What the discriminator is told of real pictures."""
+
+
+def halved(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Pictures of 28 x 28 as means over 2 x 2 pixels, between 0 and 1: ``(n, 14, 14)``."""
+    n = len(images)
+    return images.reshape(n, SIDE, 2, SIDE, 2).mean(axis=(2, 4), dtype=np.float32) / np.float32(255)
+
+
+class GanGenerator(nn.Module):
+    """16-96-192-196, a sigmoid at the end."""
+
+    latent_dim = LATENT
+    sample_shape = (1, SIDE, SIDE)
+    value_range = (0.0, 1.0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(LATENT, 96), nn.LeakyReLU(SLOPE), nn.Linear(96, 192), nn.LeakyReLU(SLOPE), nn.Linear(192, VALUES)
+        )
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents ``(n, 16)`` to pictures ``(n, 1, 14, 14)``."""
+        return self.layers(latents).sigmoid().reshape(-1, 1, SIDE, SIDE)
+
+
+class Made(nn.Module):
+    """Each pixel by those before it, black or white: 196-160-196 with masked weights.
+
+    Source: Germain et al. 2015 (arXiv 1502.03509).
+    """
+
+    sample_shape = (VALUES,)
+    value_range = (0.0, 1.0)
+
+    def __init__(self, hidden: int = 160) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(VALUES, hidden), nn.Linear(hidden, VALUES)
+        order = torch.arange(VALUES)
+        unit = torch.arange(hidden) * (VALUES - 1) // hidden
+        self.register_buffer("sees", (unit[:, None] >= order).float(), persistent=False)
+        self.register_buffer("says", (order[:, None] > unit).float(), persistent=False)
+
+    def logits(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Of each pixel being white, given those before it."""
+        hidden = functional.relu(functional.linear(pixels, self.first.weight * self.sees, self.first.bias))
+        return functional.linear(hidden, self.last.weight * self.says, self.last.bias)
+
+    def log_prob(self, samples: torch.Tensor) -> torch.Tensor:
+        """Of pictures ``(n, 196)``, cut at one half."""
+        pixels = (samples > 0.5).float()
+        return -functional.binary_cross_entropy_with_logits(self.logits(pixels), pixels, reduction="none").sum(dim=1)
+
+    def sample(self, n: int) -> torch.Tensor:
+        """Pixel by pixel."""
+        pixels = torch.zeros(n, VALUES)
+        for place in range(VALUES):
+            pixels[:, place] = torch.bernoulli(self.logits(pixels)[:, place].sigmoid())
+        return pixels
+
+
+def train_gan(images: NDArray[np.float32], *, seed: int, steps: int = 8000, batch: int = 64) -> GanGenerator:
+    """Non-saturating losses, Adam 2e-4 with momentum .5, noise on what the discriminator sees."""
+    noise, made = torch.Generator().manual_seed(seed), _seeded(GanGenerator, seed)
+    judge = _seeded(_Judge, seed + 1)
+    data = torch.from_numpy(images.reshape(len(images), VALUES))
+    of_made, of_judge = (torch.optim.Adam(each.parameters(), lr=2e-4, betas=(0.5, 0.999)) for each in (made, judge))
+    for step in range(steps):
+        blur = 0.1 * (1 - step / steps)
+        real = data[torch.randint(len(data), (batch,), generator=noise)]
+        fake = made(torch.randn(batch, LATENT, generator=noise)).reshape(batch, VALUES)
+        seen = [each + blur * torch.randn(batch, VALUES, generator=noise) for each in (real, fake.detach())]
+        on_real, on_fake = (judge(each) for each in seen)
+        loss = _entropy(on_real, SMOOTH) + _entropy(on_fake, 0.0)
+        of_judge.zero_grad()
+        loss.backward()
+        of_judge.step()
+        loss = _entropy(judge(fake + blur * torch.randn(batch, VALUES, generator=noise)), 1.0)
+        of_made.zero_grad()
+        loss.backward()
+        of_made.step()
+    return made.eval()
+
+
+def train_made(images: NDArray[np.float32], *, seed: int, epochs: int = 40, batch: int = 64) -> Made:
+    """The likelihood of pictures cut at one half, Adam 2e-3 falling to 0."""
+    noise, module = torch.Generator().manual_seed(seed), _seeded(Made, seed)
+    data = torch.from_numpy(images.reshape(len(images), VALUES))
+    steps = epochs * -(-len(data) // batch)
+    optimiser = torch.optim.Adam(module.parameters(), lr=2e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        loss = -module.log_prob(data[torch.randint(len(data), (batch,), generator=noise)]).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return module.eval()
+
+
+class _Judge(nn.Module):
+    """The discriminator. It also sees how much the pictures of its batch vary: a generator that repeats itself is told.
+
+    Source of that: Karras et al. 2018 (arXiv 1710.10196), section 3.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(VALUES, 256), nn.Linear(256 + 1, 128)
+        self.last = nn.Linear(128, 1)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        hidden = functional.leaky_relu(self.first(pixels), SLOPE)
+        varies = hidden.std(dim=0).mean().expand(len(hidden), 1)
+        return self.last(functional.leaky_relu(self.second(torch.cat([hidden, varies], dim=1)), SLOPE))
+
+
+def _seeded(make: type[nn.Module] | object, seed: int):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()  # pyright: ignore[reportCallIssue]
+
+
+def _entropy(logits: torch.Tensor, target: float) -> torch.Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
