@@ -49,10 +49,10 @@ def settled(
                 )
             each = replace(each, way=own)  # noqa: PLW2901
         needs = each.needs if each.way is None or each.kind == "intrinsic" else each.needs | {each.way.needs}
-        lacking = [ability for ability in CANNOT if ability in needs - model.abilities]
+        lacking = [words for ability, words in CANNOT.items() if ability in needs - model.abilities]
         if lacking:
             raise UsageError(
-                f"The criterion {each.name!r} needs a model that can {CANNOT[lacking[0]]}, and {model.uri} cannot. "
+                f"The criterion {each.name!r} needs a model that can {lacking[0]}, and {model.uri} cannot. "
                 f"{_can(model)}"
             )
         found.append(each)

@@ -2,7 +2,7 @@
 
 from benchmarks.anchor_scores import walked
 
-FILES, OF_THE_WING = 52, 29
+FILES, OF_THE_WING = 53, 30
 """What it is today; docs/decisions/0024-scores.md and 0034-generators.md say why it is not fewer."""
 
 

@@ -155,17 +155,16 @@ def _of_torch(module: Any, options: ModelOptions, *, uri: str | None) -> Generat
 
 
 def _takes_anything(module: Any) -> bool:
-    """Whether ``forward`` needs an argument."""
-    required = [
-        each
-        for each in inspect.signature(module.forward).parameters.values()
-        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-    ]
-    return (
-        bool(required)
-        or not hasattr(module, "forward")
-        or type(module).forward is sys.modules["torch"].nn.Module.forward
-    )
+    """Whether ``forward`` needs an argument; a module without one, too, cannot be called without."""
+    torch: Any = sys.modules["torch"]
+    forward: Any = getattr(type(module), "forward", None)
+    if forward is torch.nn.Module.forward:
+        return True
+    try:
+        inspect.signature(module.forward).bind()
+    except TypeError:
+        return True
+    return False
 
 
 def _from_object(model: Any, *, uri: str | None) -> Generator:
