@@ -20,9 +20,11 @@ from whygen.prompt.findings import Findings, estimate_of, interactions, sets
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
 from whygen.prompt.maps import Pairs, media_evidence, picture_evidence
 from whygen.prompt.noise import resolution
+from whygen.prompt.pictured import seen_evidence
 from whygen.prompt.reading import unit_of
 from whygen.prompt.recipe import recipe_of
 from whygen.prompt.sentences import sentence_matrix
+from whygen.prompt.shares import picture_share
 from whygen.prompt.targets import Compares, Timed
 from whygen.prompt.units import chat_record, shown
 from whygen.prompt.warnings import Signs, warn
@@ -141,6 +143,7 @@ def assemble(findings: Findings, *, acting: tuple[InteractionRecord, ...] = ()) 
         sections=answers.units.sections,
         chat=chat_record(answers.units),
         interactions=acting,
+        picture_share=picture_share(findings),
         surrogate=plan.surrogate.name,
         stopped=answers.stopped,
         advice=_advice(findings),
@@ -183,10 +186,10 @@ def _by_mask(findings: Findings) -> _ByMask:
 
 
 def _pictures(findings: Findings) -> PictureEvidence | None:
-    """The pictures that were drawn, and where each unit changed them; None when the answers are texts."""
+    """The pictures that were drawn, and where each unit changed them; of texts, those that went in as units."""
     outputs = _outputs(findings)
     if all(output.picture is None for output in outputs):
-        return None
+        return seen_evidence(findings.answers.units, len(outputs))
     return picture_evidence(findings.answers.units, outputs, **_by_mask(findings))
 
 

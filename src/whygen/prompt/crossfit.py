@@ -15,7 +15,7 @@ layer of masks that was asked whole leaves nothing (docs/decisions/0009-shapley-
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -120,6 +120,16 @@ class CrossFit:
             rate = 1.0 - (1.0 - SEEN) ** (1.0 / groups)
             standard = np.maximum(standard, rate * self.reach * span / student_half_width(np.ones(1), degrees))
         return Error(estimate, standard, degrees)
+
+    def combined(self, parts: Floats) -> CrossFit:
+        """The same of sums of attributions, weighted by the columns of ``parts`` ``(n, k)``.
+
+        The model's noise reaches contrasts of masks whose units are kept independently of each other independently.
+        """
+        return replace(
+            self, scores=self.scores @ parts, own=self.own @ parts, whole=self.whole @ parts,
+            noise=self.noise @ parts**2, shown=self.shown @ parts**2,
+        )  # fmt: skip
 
     def least_error(self, whole: float | None = None) -> float:
         """The standard error below which no estimate lies, the surrogates having met every mask that was held out.

@@ -223,6 +223,11 @@ class Estimand(ABC):
         del effects, fitting
         return None
 
+    def together(self, effects: Effects, fitting: Fitting, parts: Floats) -> Interval | None:
+        """Limits of sums of attributions, weighted by the columns of ``parts`` ``(n, k)``; None without scores."""
+        del effects, fitting, parts
+        return None
+
     def chances(self, rows: int, rng: np.random.Generator) -> Floats:
         """With what chance neighbours of a part are kept in each mask, shape ``(rows, 1)``: by a fair coin."""
         del rng
@@ -260,6 +265,19 @@ class _Scored(Estimand):
         effects, middle = _centred(replace(effects, drawn_from=math.inf))
         fit = cross_fit(effects, fitting.surrogate, generator(fitting.seed, "folds"))
         return self._error(fit, effects, middle).interval(fitting.level)
+
+    def together(self, effects: Effects, fitting: Fitting, parts: Floats) -> Interval | None:
+        if effects.is_complete() and effects.kept is None and effects.sizes is None:
+            return intervals.contrast(self.weights(effects) @ parts, effects.values, effects.noise).interval
+        if one_effect(effects) is not None:
+            return None
+        effects, middle = _enough(replace(effects, drawn_from=math.inf), fitting)
+        fit = cross_fit(effects, fitting.surrogate, generator(fitting.seed, "folds"))
+        whole = effects.at_whole - middle
+        error = fit.combined(parts).error(noise=effects.noise.variance or 0.0, span=_span(effects, whole))
+        least = fit.least_error(whole) * np.sqrt((parts**2).sum(axis=0))
+        standard: Floats = np.maximum(error.standard, least)
+        return Error(error.estimate, standard, error.degrees).interval(fitting.level)
 
     @abstractmethod
     def _scores(

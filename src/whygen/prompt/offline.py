@@ -392,6 +392,8 @@ def _told(explanation: PromptExplanation, recipe: Recipe, found: PromptExplanati
         "recipe": recipe.model_copy(update=named), "read_from": origin, "warnings": _warnings(explanation, found),
         "ended": explanation.ended, "preset": explanation.preset,
     }  # fmt: skip
+    if explanation.chat is not None and found.evidence is not None and explanation.evidence is not None:
+        update["evidence"] = replace(found.evidence, pictures=explanation.evidence.pictures)  # what the model was shown
     if same:
         update |= {"sets": explanation.sets, "matrix": explanation.matrix if found.matrix is None else found.matrix}
     return found.model_copy(update=update)

@@ -28,7 +28,18 @@ from whygen.results.estimands import EstimandName
 from whygen.types import Edit, Settings, Source
 
 UnitsName: TypeAlias = Literal[
-    "word", "token", "whitespace", "sentence", "line", "paragraph", "message", "field", "document", "part", "region"
+    "word",
+    "token",
+    "whitespace",
+    "sentence",
+    "line",
+    "paragraph",
+    "message",
+    "field",
+    "document",
+    "part",
+    "image",
+    "region",
 ]
 OperatorName: TypeAlias = Literal["delete", "placeholder", "synonym", "neutral", "paraphrase", "noise"]
 TargetName: TypeAlias = Literal[
@@ -87,7 +98,8 @@ class PromptOptions:
             "{names}: what the prompt is cut into.",
             "Tokens are the model's own. Messages and parts are for a chat: parts are what a recorded call is made of "
             "(definitions and results of tools, messages, documents and memories in them). Fields, documents and parts "
-            "are for a template; regions for the picture of an edit. Or spans (start, end).",
+            "are for a template; regions for the picture of an edit. In a chat, image and region are its pictures "
+            "beside its words; sentence+region says beside what. Or spans (start, end).",
             panel="What to explain",
             read_by=_BOTH | {TEMPLATE, GAME},
         ),
@@ -182,7 +194,7 @@ class PromptOptions:
     regions: Annotated[
         int,
         Option(
-            "With units=region: about how many parts (superpixels) the picture is cut into; 12.",
+            "For regions: about how many parts (superpixels) the picture is cut into; 12.",
             panel="For experts: the question",
             read_by=frozenset({EDIT, TEMPLATE}),
         ),
@@ -190,7 +202,7 @@ class PromptOptions:
     fill: Annotated[
         Literal["mean", "blur"] | str,
         Option(
-            "With units=region: what stands where a region was taken away: mean (the picture's mean colour), blur, or "
+            "For regions: what stands where a region was taken away: mean (the picture's mean colour), blur, or "
             "a colour such as #808080.",
             panel="For experts: the question",
             read_by=frozenset({EDIT, TEMPLATE, EVALUATE}),

@@ -29,6 +29,7 @@ from whygen.prompt.kernels import KERNELS, Kernel, load_kernel
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators import Operator, load_operator
 from whygen.prompt.options import PromptOptions
+from whygen.prompt.pictured import picture_cut, split_pictured
 from whygen.prompt.plan import Plan, check_choices, design_for
 from whygen.prompt.reading import check_scale
 from whygen.prompt.relevance import check_choice
@@ -50,7 +51,7 @@ from whygen.prompt.why.suspects import check_suspects
 from whygen.remote import Service
 from whygen.stats.seeds import generator
 from whygen.texts import character_edges
-from whygen.types import Edit, OutputKind, Source
+from whygen.types import Chat, Edit, OutputKind, Source
 
 SERVER_EMBEDDINGS = "openai/text-embedding-3-small"
 """What ``target="auto"`` compares answers of OpenAI's models with, where no encoder is installed (METHODS A5)."""
@@ -121,9 +122,13 @@ def check_cut(prompt: Source, options: PromptOptions) -> None:
     Raises:
         UsageError: for units or pins that cannot be.
     """
-    if not isinstance(prompt, Edit) and options.units != TOKEN:
+    if isinstance(prompt, Edit) or options.units == TOKEN:
+        return
+    if isinstance(prompt, Chat) and (cut := picture_cut(prompt, options)) is not None:
+        units: Units = split_pictured(prompt, options, *cut)
+    else:
         units = split(prompt, options.units, pin=options.pin, within=options.within, passages=options.passages)
-        check_suspects(units, options.suspect)
+    check_suspects(units, options.suspect)
 
 
 def prepare(prompt: Source, options: PromptOptions, *, model: Model, encoder: AnyEncoder, seed: int) -> Question:
@@ -195,6 +200,8 @@ def plan_for(
 def _units(prompt: Source, options: PromptOptions, model: Model) -> Units:
     if isinstance(prompt, Edit):
         return split_edit(prompt, options.units, pin=options.pin, fill=options.fill, regions=options.regions)
+    if isinstance(prompt, Chat) and (cut := picture_cut(prompt, options)) is not None:
+        return split_pictured(prompt, options, *cut)
     splitter = token_splitter(model) if options.units == TOKEN else None
     return split(
         prompt, options.units, pin=options.pin, within=options.within, passages=options.passages, splitter=splitter

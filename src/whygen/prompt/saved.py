@@ -170,7 +170,7 @@ def units_of(explanation: PromptExplanation, *, fill: str = "mean") -> Units:
         fill: what stood for a region of a picture that was taken away.
     """
     drawn = None if explanation.evidence is None else explanation.evidence.pictures
-    if drawn is not None and drawn.input is not None:
+    if drawn is not None and drawn.input is not None and explanation.chat is None:
         cut = _plain(explanation)
         if drawn.regions is None:
             return EditUnits(cut.text, cut.pieces, image=drawn.input)

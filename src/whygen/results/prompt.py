@@ -25,6 +25,7 @@ from whygen.results.records import (
     AnswerSets,
     Figure,
     InteractionRecord,
+    PictureShare,
     Record,
     SentenceMatrix,
     TargetRecord,
@@ -312,6 +313,8 @@ class PromptExplanation(Record):
     """The levels of a long prompt that was explained part by part; kept in ``details.json``. None for a flat one."""
     interactions: tuple[InteractionRecord, ...] = Field(default=(), exclude=True)
     """Pairs of units that act together, where that raises held-out fidelity; kept in ``details.json``."""
+    picture_share: PictureShare | None = Field(default=None, exclude=True)
+    """How much of the answer hangs on the pictures of a chat, where they are units; kept in ``details.json``."""
     matrix: SentenceMatrix | None = Field(default=None, exclude=True, repr=False)
     """Which unit drove which sentence of the output, where it was asked for; kept in ``details.json``."""
     sets: AnswerSets | None = Field(default=None, exclude=True, repr=False)
@@ -349,6 +352,7 @@ class PromptExplanation(Record):
             "noise_ceiling_low": self.fidelity.noise_ceiling_low,
             "noise_ceiling_high": self.fidelity.noise_ceiling_high,
             **({} if self.tree is None else {"tree": self.tree.model_dump(mode="json")}),
+            **({} if self.picture_share is None else {"picture_share": self.picture_share.model_dump(mode="json")}),
             **({} if self.matrix is None else {"matrix": self.matrix.model_dump(mode="json")}),
             **({} if self.sets is None else {"sets": self.sets.model_dump(mode="json")}),
             **({} if self.call is None else {"call": self.call.model_dump(mode="json")}),

@@ -40,6 +40,22 @@ class TargetRecord(Record):
     unit: str
 
 
+class PictureShare(Record):
+    """What the pictures of a chat do to the answer together, with 95% intervals.
+
+    ``value`` is the sum of the attributions of their ``units``; ``share`` is it over the sum of all, from 0 to 1, and
+    None where all units together may do nothing, or pictures and words pull apart.
+    """
+
+    units: int
+    value: float
+    low: float
+    high: float
+    share: float | None = None
+    share_low: float | None = None
+    share_high: float | None = None
+
+
 class InteractionRecord(Record):
     """Two units that act together: numbers of the units, the Banzhaf interaction index with its 95% interval.
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from whygen.models.planted.pictured import picture_words
 from whygen.types import Chat, Edit, Failure, JsonValue, Limits, Output, Request, Settings, TokenScore
 
 SENTENCES: dict[str, str] = {
@@ -132,6 +133,7 @@ MODELS: dict[str, Rule] = {
     "timid": _timid,
     "picky": _picky,
     "broken": _broken,
+    "picture-words": picture_words,
 }
 
 _CAUSES: dict[str, frozenset[str]] = {
@@ -143,6 +145,7 @@ _CAUSES: dict[str, frozenset[str]] = {
     "redundant": frozenset({"fox", "vixen"}),
     "negated": frozenset(SENTENCES) | {"not"},
     "order": frozenset({"fox", "piano"}),
+    "picture-words": frozenset({"piano"}),
 }
 
 

@@ -164,7 +164,7 @@ def _clipped(name: str, text: str, most: int) -> dict[str, Any]:
 
 def _parts(explanation: PromptExplanation, evidence: Evidence, sample: Sample) -> list[dict[str, Any]]:
     """The prompt with what is gone marked, where the mask is known to be the sample's; else what was sent, plain."""
-    if evidence.pictures is not None and evidence.pictures.regions is not None:
+    if evidence.pictures is not None and evidence.pictures.regions is not None and explanation.chat is None:
         return _regions(explanation, evidence, sample)
     kept = _mask(explanation, evidence, sample)
     if kept is None or len(explanation.prompt) > MOST_SENT:

@@ -61,7 +61,7 @@ class Shelf:
 def summarise_pictures(explanation: PromptExplanation, *, decimals: int) -> dict[str, Any] | None:
     """Everything that the page shows as pictures; None where there are none."""
     evidence = explanation.evidence
-    if evidence is None or evidence.pictures is None:
+    if evidence is None or evidence.pictures is None or all(place is None for place in evidence.pictures.samples):
         return None
     drawn, shelf = evidence.pictures, Shelf(evidence.pictures)
     reference = next((drawn.samples[i] for i, s in enumerate(evidence.samples) if s.kind == "reference"), None)
@@ -78,6 +78,35 @@ def summarise_pictures(explanation: PromptExplanation, *, decimals: int) -> dict
         "base": shelf.take(base),
     }
     return {**found, "files": shelf.kept}
+
+
+def summarise_seen(explanation: PromptExplanation, *, decimals: int) -> dict[str, Any] | None:
+    """The pictures that went in as units, tinted by what they do; None where there are none."""
+    evidence = explanation.evidence
+    if evidence is None or evidence.pictures is None or explanation.chat is None:
+        return None
+    seen, shelf = evidence.pictures, Shelf(evidence.pictures)
+    found = {
+        "base": shelf.take(seen.given),
+        "regions": _regions(explanation, seen),
+        "share": _share(explanation, decimals),
+    }
+    return {**found, "files": shelf.kept}
+
+
+def _share(explanation: PromptExplanation, decimals: int) -> str:
+    """What the pictures do together, in a sentence; empty where nobody knows."""
+    found = explanation.picture_share
+    if found is None:
+        return ""
+    value = f"{number(found.value, decimals)} ({number(found.low, decimals)} to {number(found.high, decimals)})"
+    if found.share is None or found.share_low is None or found.share_high is None:
+        return f"All units of pictures together: {value}. As a share of all units this means nothing here."
+    shares = [f"{100 * share:.0f}%" for share in (found.share, found.share_low, found.share_high)]
+    return (
+        f"{shares[0]} of what all units do to the answer hangs on the pictures ({shares[1]} to {shares[2]}): all of "
+        f"their units together {value}."
+    )
 
 
 def size_of(explanation: PromptExplanation) -> str | None:
@@ -192,7 +221,7 @@ def _regions(explanation: PromptExplanation, drawn: PictureEvidence) -> dict[str
         layer[inside] = (*(POSITIVE if value > 0 else NEGATIVE), round(200 * abs(value) / largest))
         rows, columns = np.nonzero(inside)
         if len(rows):
-            name = visible(explanation.units[place].text).removeprefix("region ")
+            name = visible(explanation.units[place].text).rpartition("region ")[2].removeprefix("image ")
             marks.append({"x": float(columns.mean()) + 0.5, "y": float(rows.mean()) + 0.5, "text": name})
     layer[_edges(labels)] = (255, 255, 255, 170)
     return {"heat": _url(Image.fromarray(layer)), "marks": marks, "height": labels.shape[0], "width": labels.shape[1]}

@@ -49,6 +49,7 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
         "prompt_left_out": max(0, len(explanation.prompt) - passages.MOST_PROMPT),
         "reference": _reference(explanation),
         "pictures": pictured.summarise_pictures(explanation, decimals=_decimals(explanation)),
+        "seen": pictured.summarise_seen(explanation, decimals=_decimals(explanation)),
         "media": played.summarise_media(explanation),
         "units": units,
         "by_size": sorted(range(len(units)), key=lambda i: -abs(explanation.units[i].attribution)),
