@@ -20,10 +20,10 @@ from torch import nn
 
 from benchmarks import record
 from benchmarks.influence import nearest, suspicion
-from benchmarks.set_metrics import fid
 from benchmarks.vaes import Floats, Numbers, fit, flat, means, over_seeds, timed
 from whygen.anchors.diagnostics import coverage
 from whygen.anchors.selection import farthest_first
+from whygen.anchors.set_metrics import fid
 from whygen.models.latent.mlp import MlpVae, Sizes
 from whygen.stats.seeds import generator
 from whygen_experiments.influence import Checkpoint, negative_elbo, self_influence

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,27 @@ def test_wrong_roles_are_refused_in_words() -> None:
         explain(model, {"training": TRAINING, "held-out": HELD_OUT[:, :4]})
     with pytest.raises(UsageError, match="false_positives"):
         explain(model, {"training": TRAINING, "held-out": HELD_OUT}, false_positives=1.5)
+
+
+def test_generated_samples_stand_beside_the_reference_as_sets(tmp_path: Path) -> None:
+    good = replace(remembers(TRAINING[:0]), sampler=lambda n, rng: blobs(n, int(rng.integers(2**31))))
+    poor = replace(good, sampler=lambda n, rng: np.repeat(blobs(1, 5), n, axis=0))
+    found = explain(good, FOREIGN, metrics="all")
+    rows = {row.name: row for row in found.metrics.rows}
+    assert tuple(rows) == ("fid", "kid", "precision", "recall", "density", "coverage")
+    assert (found.metrics.real, found.metrics.size, found.metrics.space) == (100, 50, "values")
+    assert all(row.low <= row.floor_high and row.high >= row.floor_low for row in rows.values())
+    collapsed = {row.name: row for row in explain(poor, FOREIGN, metrics="recall,fid").metrics.rows}
+    assert collapsed["recall"].high < rows["recall"].floor_low
+    assert collapsed["fid"].low > rows["fid"].floor_high
+    assert "Generated and real, as sets" in found.to_html()
+    found.save(tmp_path)
+    assert AnchorExplanation.load(tmp_path).read().metrics == found.metrics
+    assert explain(good, FOREIGN).metrics is None, "auto generates nothing for the metrics alone"
+    by_samples = explain(blobs(150, 9), FOREIGN, criteria="nearest-sample")
+    assert by_samples.metrics.generated == 150
+    with pytest.raises(UsageError, match="give reference="):
+        explain(good, FOREIGN, reference=None, metrics="fid")
 
 
 def test_areas_are_those_of_all_pairs() -> None:

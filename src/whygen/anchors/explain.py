@@ -30,6 +30,7 @@ from whygen.anchors.loading import (
     require_posterior,
     require_reference,
     require_run,
+    require_sets,
 )
 from whygen.anchors.memorising import check_roles, settle_roles
 from whygen.anchors.opening import open_generator
@@ -224,6 +225,7 @@ def _opened(
         subject, criteria=len(chosen.criteria), rate=chosen_plan.false_positives, reference_role=reference_role
     )
     subject = replace(subject, warnings=(*subject.warnings, *told))
+    require_sets(chosen_plan, subject)
     require_posterior(subject)
     kind = settle_kind(chosen_plan, with_reference=subject.reference is not None)
     require_generated(kind, chosen_plan, subject)

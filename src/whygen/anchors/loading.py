@@ -120,6 +120,23 @@ def open_subject(
     )
 
 
+def require_sets(plan: AnchorOptions, subject: Loaded) -> None:
+    """Refuse set metrics that were asked for by name and cannot be had, before anything is scored.
+
+    Raises:
+        UsageError: if there is no reference, or the model generates nothing.
+    """
+    if plan.metrics in ("auto", "none"):
+        return
+    if subject.reference is None:
+        raise UsageError(f"metrics={plan.metrics!r} compares generated samples with a reference; give reference=.")
+    if subject.generated is None and "samples" not in subject.model.abilities:
+        raise UsageError(
+            f"metrics={plan.metrics!r} needs generated samples, and {subject.model.uri} makes none; give a model with "
+            "a sampler, or metrics='none'."
+        )
+
+
 def require_posterior(subject: Loaded) -> None:
     """Try a few samples of each set on the model: the first that it encodes, once all else is known to be in order.
 

@@ -19,6 +19,7 @@ from whygen.anchors.criteria import CriterionLike
 from whygen.anchors.features import FeatureEncoder
 from whygen.anchors.selection import SELECTIONS
 from whygen.anchors.selection.bulk import MedoidSolver
+from whygen.anchors.set_metrics import wanted_metrics
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions
 from whygen.encoders import ImageEncoder
 from whygen.errors import UnknownNameError, UsageError
@@ -79,7 +80,7 @@ class AnchorChoices:
         Option(
             "Generated samples that anchors are compared with, 5000.",
             "For the criteria nearest-sample and realism; more of them find nearer ones.",
-            panel="What to measure",
+            panel="For experts: the samples",
         ),
     ] = 5_000
     select: Annotated[
@@ -95,6 +96,14 @@ class AnchorChoices:
         Option(
             "{names}: where distances are measured.",
             "auto is features where there is an encoder, pixels of small simple images, else the latent.",
+        ),
+    ] = "auto"
+    metrics: Annotated[
+        str,
+        Option(
+            "Of generated samples against the reference, as sets: auto, all, none, or of fid,kid,precision,recall,"
+            "density,coverage.",
+            "auto is all where generated samples are at hand, else none; they are measured in the encoder's space.",
         ),
     ] = "auto"
     false_positives: Annotated[
@@ -153,6 +162,7 @@ class AnchorOptions(AnchorChoices):
             if given not in known:
                 raise UnknownNameError(argument, given, known)
         _ = self.wanted_controls
+        _ = wanted_metrics(self.metrics)
         for name, most in MOST_OF.items():
             if not 1 <= getattr(self, name) <= most:
                 raise UsageError(f"{name} is {short(getattr(self, name))}; give a whole number from 1 to {most:,}.")

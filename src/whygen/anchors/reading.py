@@ -274,6 +274,7 @@ def _explanation(found: AnchorFindings) -> records.AnchorExplanation:
         yardsticks=against.yardsticks,
         given_back=facts.given_back,
         generated=facts.generated,
+        metrics=facts.metrics,
         memorisation=None if found.memorised is None else found.memorised.record,
         roles=() if found.memorised is None else found.memorised.roles,
         ended=facts.ended,

@@ -35,6 +35,7 @@ from whygen.anchors.recording import Arrays, Recorder, Shard, as_bytes, digest_o
 from whygen.anchors.representing import settled_space
 from whygen.anchors.samples import Prepared
 from whygen.anchors.scoring import Asked, DrawStream, Generation, StandIns, checked, give_back, score
+from whygen.anchors.sets import measured_sets
 from whygen.anchors.work import YARDSTICK_ROUNDS, AnchorForecast, Work, new_weights
 from whygen.calls import EndedError
 from whygen.errors import DataError, UsageError
@@ -110,7 +111,7 @@ class _Scoring:
     def run(self) -> Scores:
         """In the order of need: without the reference there is no threshold, without anchors no explanation."""
         self._procedure(self._work, "own")
-        for control in (self._foils, self._yardstick, self._read, self._copy):
+        for control in (self._metrics, self._foils, self._yardstick, self._read, self._copy):
             if self._recorder.ended is None:
                 control()
         facts = facts_of(self._work, self._recorder, self._said(), self._bases, self._missing).model_copy(
@@ -355,6 +356,23 @@ class _Scoring:
         key = None if about is None else self._key(work, "readings", samples=digest_of(anchors), classifier=about)
         for part in self._recorder.run([Shard(key, compute)]):
             self._more["readings"] = tuple(of_bytes(part["readings"]))
+
+    def _metrics(self) -> None:
+        """Generated against reference samples as sets."""
+        work, bank = self._work, self.own.bank
+
+        def draw(n: int) -> Arrays:
+            return _drawn(work, 0, n) if bank is None else {"samples": bank.samples}
+
+        try:
+            found = measured_sets(work, self._recorder, draw, partial(self._key, work, "set metrics"))
+        except UsageError as error:  # too few samples for the neighbours
+            if work.plan.metrics != "auto":
+                raise
+            self._missing["metrics"] = str(error)
+            return
+        if found is not None:
+            self._more["metrics"] = found
 
     def _copy(self) -> None:
         """The whole procedure on a copy of the model with new random weights."""

@@ -285,6 +285,8 @@ def anchors_terminal(summary: Mapping[str, Any]) -> RenderableType:
         parts += [Text(), _power(summary["power"])]
     if summary["calibrations"]:
         parts += [Text(), _calibrations(summary["calibrations"])]
+    if summary["metrics"]:
+        parts += [Text(), _metrics(summary["metrics"])]
     if summary["memorised"]:
         parts += [Text(), _memorised(summary["memorised"])]
     if summary["labels"]:
@@ -341,6 +343,13 @@ def _calibrations(found: Mapping[str, Any]) -> RenderableType:
     for row in found["rows"]:
         table.add_row(Text(row["name"]), *(Text(cell) for cell in row["cells"]))
     return Group(table, *(Text(sentence, style="dim") for sentence in found["said"]))
+
+
+def _metrics(found: Mapping[str, Any]) -> RenderableType:
+    table = _table("generated : real", "value", "95% interval", "real : real", "95% of halves")
+    for row in found["rows"]:
+        table.add_row(*(Text(row[name]) for name in ("name", "value", "interval", "floor", "halves")))
+    return Group(table, Text(found["note"], style="dim"))
 
 
 def _memorised(found: Mapping[str, Any]) -> RenderableType:

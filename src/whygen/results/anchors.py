@@ -26,6 +26,7 @@ from whygen.results.anchors_scores import (
     FoilRecord,
     GeneratedRecord,
     LikenessRecord,
+    MetricsRecord,
     PowerRecord,
     Scores,
     SkippedRecord,
@@ -44,7 +45,7 @@ SCHEMA = 5
 against: ``tails``, ``comes_back``, ``controls``, ``foils``, ``power``, ``likeness``, ``yardsticks``.
 3: the table of the anchors is JSON Lines, which need no further package; it was parquet.
 4: the folder holds the scores too (scores.json, scores.safetensors), which `AnchorExplanation.read` reads.
-5: new fields ``memorisation`` and ``roles``, and columns ``role``, ``memorised``, ``p_memorised_...`` and
+5: new fields ``metrics``, ``memorisation`` and ``roles``, and columns ``role``, ``memorised``, ``p_memorised_...`` and
 ``nearest_training`` of the table, where anchors have roles. Nothing else changed.
 """
 
@@ -289,6 +290,8 @@ class AnchorExplanation(Record):
     no criterion looks at anything."""
     generated: GeneratedRecord | None = None
     """The generated samples that anchors were compared with, and how they vary."""
+    metrics: MetricsRecord | None = None
+    """Generated against reference samples as sets: FID, KID, precision ..."""
     memorisation: MemorisationRecord | None = None
     """Training against held-out samples, where anchors have roles."""
     roles: tuple[RoleRecord, ...] = ()

@@ -149,6 +149,33 @@ class GeneratedRecord(Record):
     reference_nearest: float
 
 
+class MetricRecord(Record):
+    """A metric between generated and real samples, and its floor: the same between two halves of the real ones.
+
+    ``low`` and ``high`` hold the value at this size of the sets with 95%; ``floor_low`` and ``floor_high`` hold 95% of
+    the halves.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    floor: float
+    floor_low: float
+    floor_high: float
+    better: Literal["low", "high"]
+
+
+class MetricsRecord(Record):
+    """Metrics of sets of ``size`` samples each, out of so many real and generated ones, in a space of features."""
+
+    space: str
+    real: int
+    generated: int
+    size: int
+    rows: tuple[MetricRecord, ...]
+
+
 MAX_KEPT = 64 * 2**20
 """Bytes of samples, or of pictures of reconstructions, above which a saved explanation does not keep them."""
 
@@ -231,6 +258,8 @@ class ScoresRecord(Record):
     ended_text: str = ""
     given_back: str = "reconstruction"
     """What stands beside an anchor: a reconstruction, the nearest generated sample ... Empty: nothing does."""
+    metrics: MetricsRecord | None = None
+    """Generated against reference samples as sets."""
     generated: GeneratedRecord | None = None
     """The generated samples that anchors were compared with; None where no criterion compares with any."""
 

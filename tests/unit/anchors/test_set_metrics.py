@@ -1,4 +1,4 @@
-"""FID and KID against other roads to the same number."""
+"""Metrics of sets against other roads to the same number."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ import itertools
 
 import numpy as np
 import pytest
-from benchmarks.set_metrics import SET_METRICS, fid, kid
 
-from whygen.errors import DataError
+from whygen.anchors.diagnostics import expected_coverage
+from whygen.anchors.set_metrics import (
+    NEAREST,
+    SET_METRICS,
+    coverage,
+    density,
+    fid,
+    kid,
+    precision,
+    recall,
+    survey_sets,
+    wanted_metrics,
+)
+from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.stats.seeds import generator
 
 
@@ -71,3 +83,55 @@ def test_kid_of_equal_distributions_is_zero_on_average() -> None:
 def test_features_that_do_not_fit(metric: str, one: np.ndarray, other: np.ndarray) -> None:
     with pytest.raises(DataError):
         SET_METRICS[metric](one, other)
+
+
+def test_neighbour_metrics_are_counts_over_all_pairs() -> None:
+    one, other = clouds(14, 11, 3)
+
+    def reach(points: np.ndarray) -> np.ndarray:
+        apart = np.linalg.norm(points[:, None] - points[None], axis=2)
+        return np.sort(apart, axis=1)[:, NEAREST]  # the nearest of all is the point itself
+
+    between = np.linalg.norm(one[:, None] - other[None], axis=2)
+    inside, turned = between <= reach(one)[:, None], between <= reach(other)[None, :]
+    assert precision(one, other) == inside.any(axis=0).mean()
+    assert recall(one, other) == turned.any(axis=1).mean()
+    assert density(one, other) == pytest.approx(inside.sum() / NEAREST / len(other))
+    assert coverage(one, other) == inside.any(axis=1).mean()
+    far = one + 1e6
+    assert (precision(one, far), recall(one, far), density(one, far), coverage(one, far)) == (0, 0, 0, 0)
+    assert precision(far, far) == coverage(far, far) == 1
+
+
+def test_coverage_of_equal_sets_is_what_the_closed_form_says() -> None:
+    rng = generator(2, "equal")
+    found = [coverage(rng.normal(size=(40, 3)), rng.normal(size=(40, 3))) for _ in range(100)]
+    assert np.mean(found) == pytest.approx(expected_coverage(40, 40, neighbours=NEAREST), abs=4 * np.std(found) / 10)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.6])
+def test_intervals_hold_the_mean_at_that_size_and_halves_hold_the_null(shift: float) -> None:
+    names, n, rng = tuple(SET_METRICS), 80, generator(int(10 * shift), "intervals")
+
+    def drawn(size: int, shift: float) -> np.ndarray:
+        return rng.normal(size=(size, 2)) + shift
+
+    pairs = [(drawn(n // 2, 0), drawn(n // 2, shift)) for _ in range(150)]
+    truth = np.mean([[SET_METRICS[name](*pair) for name in names] for pair in pairs], axis=0)
+    held, away = np.zeros(len(names)), np.zeros(len(names))
+    for _ in range(40):
+        record = survey_sets(drawn(n, 0), drawn(n, shift), rng, names=names, space="values")
+        held += [row.low <= true <= row.high for row, true in zip(record.rows, truth, strict=True)]
+        away += [not row.floor_low <= row.value <= row.floor_high for row in record.rows]
+    assert (held >= 35).all(), dict(zip(names, held, strict=True))
+    by_name = dict(zip(names, away, strict=True))
+    assert by_name["kid"] <= 4 if shift == 0 else by_name["kid"] >= 36
+
+
+def test_metrics_that_are_not_or_cannot_be_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="set metric"):
+        wanted_metrics("fid,ssim")
+    assert wanted_metrics("none") == ()
+    assert wanted_metrics("kid, fid") == ("kid", "fid")
+    with pytest.raises(UsageError, match="need 20 of each"):
+        survey_sets(np.zeros((12, 2)), np.zeros((50, 2)), generator(0, "few"), names=("fid",), space="values")

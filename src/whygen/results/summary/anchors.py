@@ -28,7 +28,7 @@ from whygen.results.anchors_words import (
     returned,
 )
 from whygen.results.prompt import Warned
-from whygen.results.summary.memorised import SIZE, memorised, traced
+from whygen.results.summary.memorised import SIZE, memorised, metrics, traced
 
 MOST_POINTS = 3_000
 MOST_LABELS = 60
@@ -62,6 +62,7 @@ def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
         "scatter": None if evidence is None else _scatter(explanation, evidence),
         "glance": [{**gallery, "pictures": gallery["pictures"][:1]} for gallery in galleries][:GLANCE],
         "galleries": galleries,
+        "metrics": metrics(explanation),
         "memorised": memorised(explanation),
         "traced": [] if evidence is None else traced(explanation, evidence),
         "labels": None if details is None else _labels(explanation, details),

@@ -12,6 +12,7 @@ from whygen.results.anchors_memorised import AreaRecord, GapRecord, Memorisation
 from whygen.results.anchors_scores import ShareRecord
 from whygen.results.anchors_words import percent
 
+HALVES = 20
 SIZE = 64
 """Pixels that a small picture is enlarged to, at least."""
 
@@ -32,6 +33,30 @@ def memorised(explanation: AnchorExplanation) -> dict[str, Any] | None:
         "roles": roles,
         "gaps": [] if record is None else [_gap(each) for each in record.criteria],
     }
+
+
+def metrics(explanation: AnchorExplanation) -> dict[str, Any] | None:
+    """Generated against reference samples as sets, beside halves of the reference."""
+    found = explanation.metrics
+    if found is None:
+        return None
+    rows = [
+        {
+            "name": each.name,
+            "value": number(each.value),
+            "interval": f"{number(each.low)} to {number(each.high)}",
+            "floor": number(each.floor),
+            "halves": f"{number(each.floor_low)} to {number(each.floor_high)}",
+            "better": "lower" if each.better == "low" else "higher",
+        }
+        for each in found.rows
+    ]
+    note = (
+        f"Sets of {found.size:,}, drawn {HALVES} times from {found.real:,} reference and {found.generated:,} generated "
+        f"samples, by {found.space}; real against real: two halves of the reference at that size. All depend on the "
+        "size, so compare only with figures at the same one."
+    )
+    return {"rows": rows, "note": visible(note)}
 
 
 def said(record: MemorisationRecord) -> list[str]:
