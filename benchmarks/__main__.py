@@ -26,6 +26,7 @@ NEED_DATA = (
     "anchor_ablations",
     "anchor_time",
     "audit",
+    "planted_copies",
 )
 
 
