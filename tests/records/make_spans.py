@@ -79,18 +79,18 @@ def otlp(spans: Any, logs: Any, name: str) -> None:
     sent = [MessageToDict(encode_spans(spans))]
     if logs:
         sent.append(MessageToDict(encode_logs(logs)))
-    write(name, "".join(f"{json.dumps(_hexadecimal(each), ensure_ascii=False)}\n" for each in sent))
+    write(name, "".join(f"{json.dumps(hexadecimal(each), ensure_ascii=False)}\n" for each in sent))
 
 
-def _hexadecimal(value: Any) -> Any:
+def hexadecimal(value: Any) -> Any:
     """OTLP/JSON writes ids in hexadecimal digits, where protobuf's own JSON has base64."""
     import base64
 
     if isinstance(value, list):
-        return [_hexadecimal(each) for each in value]
+        return [hexadecimal(each) for each in value]
     if isinstance(value, dict):
         return {
-            key: base64.b64decode(each).hex() if key in {"traceId", "spanId", "parentSpanId"} else _hexadecimal(each)
+            key: base64.b64decode(each).hex() if key in {"traceId", "spanId", "parentSpanId"} else hexadecimal(each)
             for key, each in value.items()
         }
     return value

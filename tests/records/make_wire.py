@@ -11,7 +11,16 @@ from typing import Any
 
 import anthropic
 import openai
-from tests.records.conversation import anthropic_answer, anthropic_request, openai_answer, openai_request
+from tests.records.conversation import (
+    anthropic_answer,
+    anthropic_request,
+    anthropic_stream,
+    openai_answer,
+    openai_request,
+    openai_stream,
+    responses_answer,
+    responses_request,
+)
 from tests.records.loopback import serving
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -19,14 +28,19 @@ SAMPLES = Path(__file__).parent / "samples"
 
 def main() -> None:
     """Make all samples."""
-    with serving(openai_answer()) as server:
+    with serving(openai_answer(), openai_stream(), responses_answer()) as server:
         client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="sk-not-a-real-key-0123456789")
         client.chat.completions.create(**openai_request())
-    write("openai_chat.json", server.sent[0], server.url)
-    with serving(anthropic_answer()) as server:
-        client = anthropic.Anthropic(base_url=server.url, api_key="sk-ant-not-a-real-key-0123456789")
-        client.messages.create(**anthropic_request())
-    write("anthropic.json", server.sent[0], server.url)
+        list(client.chat.completions.create(**openai_request(), stream=True))
+        client.responses.create(**responses_request())
+    for name, sent in zip(("openai_chat", "openai_chat_stream", "openai_responses"), server.sent, strict=True):
+        write(f"{name}.json", sent, server.url)
+    with serving(anthropic_answer(), anthropic_stream()) as server:
+        claude = anthropic.Anthropic(base_url=server.url, api_key="sk-ant-not-a-real-key-0123456789")
+        claude.messages.create(**anthropic_request())
+        list(claude.messages.create(**anthropic_request(), stream=True))
+    for name, sent in zip(("anthropic", "anthropic_stream"), server.sent, strict=True):
+        write(f"{name}.json", sent, server.url)
 
 
 def write(name: str, value: Any, url: str) -> None:

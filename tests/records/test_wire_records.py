@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,10 @@ def test_what_anthropics_client_sent_is_read_back() -> None:
     assert codes(call) == ["reasoning", "thinking-off"]
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.glob("*") if "bare" not in path.name))
+@pytest.mark.parametrize(
+    "name",
+    sorted(path.name for path in SAMPLES.glob("*") if path.suffix.startswith(".json") and "bare" not in path.name),
+)
 def test_no_key_and_no_name_of_a_person_is_in_what_is_read(name: str) -> None:
     for recorded in read_calls(SAMPLES / name):
         held = repr(recorded.call()) + json.dumps(recorded.call().chat.to_json())
@@ -278,3 +282,73 @@ def test_old_functions_are_tools(tmp_path: Path) -> None:
     assert call.chat.tool_choice == "f"
     assert call.chat.messages[1].calls[0].id == call.chat.messages[2].answers == "f"
     assert call.settings.extra == {"max_tokens": None, "max_completion_tokens": None, "temperature": None, "seed": None}
+
+
+def test_what_was_sent_to_the_responses_endpoint_is_read_back() -> None:
+    call = Call.read(SAMPLES / "openai_responses.json")
+    assert call.chat.messages == (
+        Message("system", SYSTEM),
+        Message("user", "", (), (ASKED, RED)),
+        Message("assistant", "", calls=(ToolCall("read_mail", '{"number": 1}'),)),
+        Message("tool", MAIL, answers="call_1"),
+    )
+    assert call.chat.tools[0] == Tool("read_mail", "Reads a mail.", READ, {"strict": None})
+    assert call.chat.tools[1].extra == {"strict": False}
+    assert call.settings.max_tokens == 300
+    assert call.settings.extra == {
+        "max_output_tokens": 300, "text": {"format": {"type": "text"}}, "temperature": None,
+    }  # fmt: skip
+    assert call.answer is not None
+    assert (call.answer.text, call.answer.calls) == ("I send it.", (ToolCall("send_email", SENT),))
+    assert call.protocol == "responses"
+    assert codes(call) == ["reasoning"]
+
+
+@pytest.mark.parametrize(("name", "whole"), [("openai_chat", "openai_chat"), ("anthropic", "anthropic")])
+def test_answers_in_pieces_are_joined(tmp_path: Path, name: str, whole: str) -> None:
+    call, sent = Call.read(SAMPLES / f"{name}_stream.json"), Call.read(SAMPLES / f"{whole}.json")
+    assert call.chat == sent.chat
+    assert call.answer is not None
+    assert sent.answer is not None
+    assert (call.answer.text, call.answer.finish) == ("I send it.", "stop")
+    assert [each.values for each in call.answer.calls] == [each.values for each in sent.answer.calls]
+    record = json.loads((SAMPLES / f"{name}_stream.json").read_text(encoding="utf-8"))
+    record["response"]["body"] = record["response"]["body"][:-160]
+    cut = read(tmp_path, record)
+    assert "cut-answer" in codes(cut)
+    assert cut.answer is not None
+    assert cut.answer.text == "I send it."
+
+
+def test_turns_that_the_service_keeps_are_said(tmp_path: Path) -> None:
+    request = {"model": "gpt-4o", "input": "And then?", "previous_response_id": "resp_0"}
+    call = read(tmp_path, request)
+    assert "previous_response_id" in dict(call.notices)["earlier-turns"]
+    assert call.settings.extra["previous_response_id"] == "resp_0"
+
+
+def test_a_browsers_archive_is_read(tmp_path: Path) -> None:
+    text = json.dumps(openai_answer())
+    asked = {
+        "method": "POST", "url": "https://api.openai.com/v1/chat/completions", "headers": [],
+        "postData": {"mimeType": "application/json", "text": json.dumps(openai_request())},
+    }  # fmt: skip
+    content = {"mimeType": "application/json", "text": base64.b64encode(text.encode()).decode(), "encoding": "base64"}
+    page = {"request": {"method": "GET", "url": "https://example.org"}, "response": {"status": 200}}
+    entry = {"startedDateTime": "2026-11-01", "request": asked, "response": {"status": 200, "content": content}}
+    call = read(tmp_path, {"log": {"version": "1.2", "entries": [page, entry]}})
+    assert call.model == "openai/gpt-4o-mini"
+    assert call.answer is not None
+    assert call.answer.calls == (ToolCall("send_email", SENT),)
+
+
+def test_in_a_row_of_a_log_the_request_stands_between_other_things(tmp_path: Path) -> None:
+    settings = {key: value for key, value in openai_request().items() if key not in {"messages", "model"}}
+    row = {
+        "id": "1", "trace_id": "2", "call_type": "completion", "custom_llm_provider": "openai", "cost": 0.1,
+        "model": "gpt-4o-mini", "messages": openai_request()["messages"], "model_parameters": settings,
+        "response": openai_answer(), "api_base": "https://api.openai.com/v1",
+    }  # fmt: skip
+    call, sent = read(tmp_path, row), Call.read(SAMPLES / "openai_chat.json")
+    assert (call.chat, call.settings) == (sent.chat, sent.settings)
+    assert (call.model, call.base_url) == ("openai/gpt-4o-mini", None)

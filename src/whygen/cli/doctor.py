@@ -42,6 +42,7 @@ EXTRAS = {
     "plots": ("matplotlib",),
     "medoids": ("kmedoids",),
     "shapiq": ("shapiq",),
+    "inspect": ("inspect_ai",),
     "tables": ("pyarrow",),
 }
 _ADDRESS = "_BASE_URL"

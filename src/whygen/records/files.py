@@ -16,6 +16,19 @@ MOST_BYTES = 128 * 2**20
 MOST_RECORDS = 100_000
 
 
+ARCHIVE = b"PK\x03\x04"
+"""How a zip archive begins, such as the log that inspect_ai writes."""
+
+
+def beginning(path: Path) -> bytes:
+    """The first bytes of a file; none of what cannot be read, which `load` says."""
+    try:
+        with path.open("rb") as opened:
+            return opened.read(16) if path.is_file() else b""
+    except (OSError, ValueError):
+        return b""
+
+
 class Items(NamedTuple):
     """What a file holds.
 

@@ -26,7 +26,7 @@ _WORDS = Words(
     seed="seed",
     elsewhere=frozenset({"model", "messages", "tools", "tool_choice", "functions", "function_call"}),
 )
-_CHOICES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
+CHOICES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
 _REASONING = ("reasoning", "reasoning_content", "reasoning_details", "thinking", "thinking_blocks")
 
 
@@ -40,7 +40,7 @@ def read_request(body: Field, notices: Notices) -> tuple[Chat, Settings]:
         notices.say("several-answers", f"The call asked for {asked} answers (n): one is asked for here.")
     tools = tuple(read_tools(body))
     chosen = body.first("tool_choice", "function_call")
-    word = choice_of(chosen, _CHOICES)
+    word = choice_of(chosen, CHOICES)
     if word is None and chosen.is_object and chosen["name"].name():  # the old function_call
         word = chosen["name"].name()
     settings = settings_in(body)

@@ -8,14 +8,14 @@ from whygen.records.fields import Field
 from whygen.records.spans import Span
 from whygen.records.wire import Sent, is_body
 
+CALL = "LLM"
+"""The kind of a span that is a call of a model."""
+
 
 def holds(span: Span) -> bool:
     """Whether a span holds what was said to a model."""
-    return _is_call(span) and (is_body(span.attributes.at("input", "value").parsed()) or _messages(span).is_list)
-
-
-def _is_call(span: Span) -> bool:
-    return span.attributes.at("openinference", "span", "kind").value == "LLM"
+    told = is_body(span.attributes.at("input", "value").parsed()) or _messages(span).is_list
+    return span.kind == CALL and told
 
 
 def _messages(span: Span) -> Field:

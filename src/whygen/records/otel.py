@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from whygen.errors import DataError
-from whygen.records import genai, openinference, spans
+from whygen.records import genai, langfuse, openinference, spans
 from whygen.records.call import Call
 from whygen.records.fields import Field
 from whygen.records.kept import Kept
@@ -55,7 +55,7 @@ def _answer_id(span: Span) -> str:
 
 
 def _is_call(span: Span) -> bool:
-    if openinference.holds(span) or span.attributes.at("openinference", "span", "kind").value == "LLM":
+    if langfuse.holds(span) or span.kind == openinference.CALL:
         return True
     ai = span.attributes["gen_ai"]
     operation = ai.at("operation", "name").name().lower()
@@ -64,7 +64,7 @@ def _is_call(span: Span) -> bool:
 
 
 def _holds(span: Span) -> bool:
-    return openinference.holds(span) or genai.holds(span)
+    return openinference.holds(span) or langfuse.holds(span) or genai.holds(span)
 
 
 def _model(span: Span) -> str:
@@ -76,6 +76,8 @@ def _read(span: Span, notices: Notices) -> Call:
     where = f"{span.attributes.source}, span {span.id or span.name!r}"
     if openinference.holds(span):
         return openinference.sent_in(span).call(notices)
+    if langfuse.holds(span):
+        return langfuse.sent_in(span).call(notices)
     if not genai.holds(span):
         raise DataError(
             f"{where} tells that {_model(span) or 'a model'} was called, and not what was said: the exporter kept no "

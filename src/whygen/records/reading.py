@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from whygen._arguments import typed
 from whygen.errors import DataError
-from whygen.records import otel, wire
+from whygen.records import databases, inspect_logs, langfuse, otel, promptfoo, wrappers
 from whygen.records.call import Call
 from whygen.records.fields import Field
-from whygen.records.files import load
+from whygen.records.files import ARCHIVE, Items, beginning, load
 from whygen.records.kept import Kept
 from whygen.records.notices import Notices
+from whygen.records.sqlite import MAGIC
 
 SHOWN = 5
 """Calls that an error lists."""
@@ -66,7 +67,10 @@ class Format(NamedTuple):
 
 FORMATS: tuple[Format, ...] = (
     Format("spans", otel.matches, otel.calls),
-    Format("a request as it was sent", wire.matches, wire.calls),
+    Format("a log of inspect_ai", inspect_logs.matches, inspect_logs.calls),
+    Format("results of promptfoo", promptfoo.matches, promptfoo.calls),
+    Format("observations of Langfuse", langfuse.matches, langfuse.calls),
+    Format("a request as it was sent", wrappers.matches, wrappers.calls),
 )
 """What can be read; the first that matches a value reads it."""
 
@@ -80,7 +84,10 @@ def read_calls(path: Path | str) -> list[Recorded]:
         DataError: if it holds no call that could be read; says what it holds.
     """
     file = Path(path)
-    items = load(file)
+    begin = beginning(file)
+    if begin.startswith(MAGIC):
+        return [_recorded(each, number, "") for number, each in enumerate(databases.calls(file), start=1)]
+    items = Items([inspect_logs.load_eval(file)]) if begin.startswith(ARCHIVE) else load(file)
     groups: dict[str, tuple[Format, list[Field]]] = {}
     for item in _each(items.found):
         form = next((form for form in FORMATS if form.matches(item)), None)
@@ -88,18 +95,18 @@ def read_calls(path: Path | str) -> list[Recorded]:
             groups.setdefault(form.name, (form, []))[1].append(item)
     kept = [each for form, group in groups.values() for each in form.calls(group)]
     if not kept:
-        wire.kept_in(items.found[0])  # says what is missing
+        wrappers.kept_in(items.found[0])  # says what is missing
     return [_recorded(each, number, items.cut) for number, each in enumerate(kept, start=1)]
 
 
 def _each(items: Iterable[Field]) -> Iterable[Field]:
     """The values of a file; of a list of records each one, while a list of messages is one chat."""
     for item in items:
-        if item.is_list and not wire.matches(item):
+        if item.is_list and not wrappers.matches(item):
             for number, each in enumerate(item, start=1):
-                yield Field(each.value, "", f"{item.source}, item {number}")
+                yield from wrappers.entries(Field(each.value, "", f"{item.source}, item {number}"))
         else:
-            yield item
+            yield from wrappers.entries(item)
 
 
 def _recorded(kept: Kept, number: int, cut: str) -> Recorded:

@@ -24,6 +24,7 @@ class Span:
         id: of the span.
         parent: the span that it is inside of.
         name: of what was done.
+        kind: what OpenInference calls it, such as ``LLM``.
         start: when it began, as the export writes it.
         events: names and bodies of what was told during it, in order.
     """
@@ -33,6 +34,7 @@ class Span:
     id: str = ""
     parent: str = ""
     name: str = ""
+    kind: str = ""
     start: str = ""
     events: list[tuple[str, Field]] = field(default_factory=list["tuple[str, Field]"])
 
@@ -118,19 +120,20 @@ def _each(outer: Field, *names: str) -> list[Field]:
 
 
 def _otlp_span(item: Field) -> Span:
-    span = Span(
-        _nested(_key_values(item["attributes"]), item, "attributes"),
-        _id(item.first("traceId", "trace_id")),
-        _id(item.first("spanId", "span_id")),
-        _id(item.first("parentSpanId", "parent_span_id")),
-        item["name"].name(),
-        item.first("startTimeUnixNano", "start_time_unix_nano").name(),
+    attributes = _nested(_key_values(item["attributes"]), item, "attributes")
+    return Span(
+        attributes,
+        trace=_id(item.first("traceId", "trace_id")),
+        id=_id(item.first("spanId", "span_id")),
+        parent=_id(item.first("parentSpanId", "parent_span_id")),
+        name=item["name"].name(),
+        kind=attributes.at("openinference", "span", "kind").name(),
+        start=item.first("startTimeUnixNano", "start_time_unix_nano").name(),
+        events=[
+            (event["name"].name(), _nested(_key_values(event["attributes"]), event, "attributes"))
+            for event in _each(item, "events")
+        ],
     )
-    span.events = [
-        (event["name"].name(), _nested(_key_values(event["attributes"]), event, "attributes"))
-        for event in _each(item, "events")
-    ]
-    return span
 
 
 def _otlp_log(item: Field) -> Event:
@@ -149,21 +152,22 @@ def _plain_span(item: Field) -> Span:
         whole = _nested(item.object(), item, "")
     context = whole.first("context", "spanContext")
     context = context if context.is_object else whole
-    attributes = whole["attributes"]
-    span = Span(
-        _nested(attributes.object() if attributes.is_object else {}, item, "attributes"),
-        _id(context.first("trace_id", "traceId")),
-        _id(context.first("span_id", "spanId")),
-        _id(whole.first("parent_id", "parentId")),
-        whole["name"].name(),
-        whole.first("start_time", "startTime").name(),
+    inside = whole["attributes"].object() if whole["attributes"].is_object else {}
+    attributes = _nested(inside, item, "attributes")
+    return Span(
+        attributes,
+        trace=_id(context.first("trace_id", "traceId")),
+        id=_id(context.first("span_id", "spanId")),
+        parent=_id(whole.first("parent_id", "parentId")),
+        name=whole["name"].name(),
+        kind=attributes.at("openinference", "span", "kind").name() or whole["span_kind"].name(),
+        start=whole.first("start_time", "startTime").name(),
+        events=[
+            (event["name"].name(), _nested(event["attributes"].object(), event, "attributes"))
+            for event in _each(whole, "events")
+            if event["attributes"].is_object
+        ],
     )
-    span.events = [
-        (event["name"].name(), _nested(event["attributes"].object(), event, "attributes"))
-        for event in _each(whole, "events")
-        if event["attributes"].is_object
-    ]
-    return span
 
 
 def _plain_log(item: Field) -> Event:

@@ -1,23 +1,24 @@
-"""A call as it went over the wire: which protocol it speaks, and what around it is only the way that it was kept."""
+"""A call as it went over the wire: which protocol it speaks, and what is made of it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
 
-from whygen.errors import DataError
-from whygen.records import anthropic, openai_chat
+from whygen.records import anthropic, openai_chat, openai_responses
 from whygen.records.call import Call
 from whygen.records.fields import Field
-from whygen.records.kept import Kept
 from whygen.records.makers import Maker, maker_of
 from whygen.records.notices import Notices
 from whygen.records.scrubbing import scrubbed
+from whygen.records.streams import joined
 from whygen.types import Chat, Output, Settings
 
-PROTOCOLS: Mapping[str, ModuleType] = {"openai": openai_chat, "anthropic": anthropic}
+PROTOCOLS: Mapping[str, ModuleType] = {
+    "openai": openai_chat, "responses": openai_responses, "anthropic": anthropic,
+}  # fmt: skip
 """The readers, by the protocol that they read: ``read_request`` and ``read_answer``."""
 
 
@@ -47,7 +48,7 @@ class Sent:
         Raises:
             DataError: naming the field that cannot be used.
         """
-        body, response = scrubbed(self.body, notices), scrubbed(self.response, notices)
+        body, response = scrubbed(self.body, notices), scrubbed(joined(self.response, notices), notices)
         protocol = self.protocol or protocol_of(self)
         reader = PROTOCOLS[protocol]
         chat, settings = reader.read_request(body, notices)
@@ -128,12 +129,16 @@ def protocol_of(sent: Sent) -> str:
         return "openai"
     if path.endswith("/messages"):
         return "anthropic"
+    if path.endswith("/responses"):
+        return "responses"
     body = sent.body
     if body["contents"].is_list:
         raise body["contents"].wrong(
             "nothing", advice="This is Gemini's own protocol, which is not read: record the call through its "
             "OpenAI-compatible address, or export it as OpenTelemetry spans."
         )  # fmt: skip
+    if not body["messages"].there and body["input"].there:
+        return "responses"
     if sent.response["type"].value == "message" or any(found(body) for found in _ANTHROPIC_MARKS):
         return "anthropic"
     return "openai"
@@ -161,74 +166,7 @@ _ANTHROPIC_MARKS: tuple[Callable[[Field], bool], ...] = (
 """What only Anthropic's requests have."""
 
 
-_REQUESTS = ("request", "request_body", "req", "params", "body", "input_request")
-_RESPONSES = ("response", "response_body", "resp", "output")
-_IDS = ("id", "call_id", "custom_id", "request_id", "requestId", "uuid", "trace_id")
-_TIMES = (
-    "time",
-    "timestamp",
-    "created_at",
-    "started_at",
-    "start_time",
-    "startTime",
-    "startedDateTime",
-    "ts",
-    "created",
-)
-_RUNS = ("run_id", "trace_id", "session_id", "conversation_id", "thread_id", "run", "session")
-
-
-def matches(item: Field) -> bool:
-    """Whether this is a request, or a request in a wrapper."""
-    return _is_chat(item) or is_body(item) or any(is_body(_body(item[name])) for name in _REQUESTS)
-
-
-def calls(items: Sequence[Field]) -> Iterable[Kept]:
-    """The calls of records that hold one each."""
-    return map(kept_in, items)
-
-
-def kept_in(item: Field) -> Kept:
-    """The call in one record.
-
-    Raises:
-        DataError: if there is none; says which forms are known.
-    """
-    nothing = Field(None, "response", item.source)
-    if _is_chat(item):
-        return _kept(item, Sent(body=Field({"messages": item.value}, "", item.source), response=nothing))
-    if is_body(item):
-        response = item.first(*_RESPONSES) if not item["input"].there else nothing
-        return _kept(item, Sent(body=item, response=_payload(response), name=item["model"].name()))
-    for name in _REQUESTS:
-        request = item[name]
-        body = _body(request)
-        if is_body(body):
-            url = request["url"].name() or request["path"].name() or item["url"].name()
-            sent = Sent(
-                body=body, response=_payload(item.first(*_RESPONSES)), url=url,
-                provider=item.first("provider", "custom_llm_provider").name(), name=item["model"].name(),
-            )  # fmt: skip
-            return _kept(item, sent)
-    raise DataError(
-        f"{item.source} holds no call of a model: neither messages (OpenAI Chat Completions, Anthropic Messages) nor "
-        "input (OpenAI Responses) stands in it, nor in its request. The forms that are read: docs/why.md."
-    )
-
-
-def _kept(item: Field, sent: Sent) -> Kept:
-    """A call with what the record tells beside it."""
-    return Kept(
-        read=sent.call,
-        source=item.source,
-        model=sent.body["model"].name() or sent.name,
-        id=item.first(*_IDS).name() or sent.response["id"].name(),
-        time=item.first(*_TIMES).name() or sent.response.first("created", "created_at").name(),
-        run=item.first(*_RUNS).name(),
-    )
-
-
-def _is_chat(item: Field) -> bool:
+def is_chat(item: Field) -> bool:
     """Whether this is a list of messages and nothing else."""
     return item.is_list and bool(item.value) and all(each.is_object and each["role"].is_text for each in item)
 
@@ -236,26 +174,8 @@ def _is_chat(item: Field) -> bool:
 def is_body(found: Field) -> bool:
     """Whether this is the body of a request."""
     return found.is_object and (
-        _is_chat(found["messages"])
+        is_chat(found["messages"])
         or found["messages"].is_list
         or (found["input"].there and found["model"].is_text)
         or (found["contents"].is_list and found["generationConfig"].there)
     )
-
-
-def _body(request: Field) -> Field:
-    """What was sent, where a record holds the whole HTTP request."""
-    return _payload(request)
-
-
-def _payload(found: Field) -> Field:
-    """The body in what was kept of a request or of a response: as JSON, or as the text of it."""
-    found = found.parsed()
-    for name in ("body", "json", "content", "data", "postData", "text"):
-        inside = found[name]
-        if name == "postData":
-            inside = inside["text"]
-        if found.keys() & {"status", "status_code", "statusCode", "headers", "method", "url"} and inside.there:
-            deeper = inside["text"] if inside.is_object and inside["mimeType"].there else inside
-            return deeper.parsed()
-    return found

@@ -1,0 +1,114 @@
+"""Langfuse: generations as its API and its exports give them, and as its client sends them in spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from whygen.records.fields import Field
+from whygen.records.kept import Kept
+from whygen.records.spans import Span
+from whygen.records.wire import Sent, is_body, is_chat
+from whygen.records.wrappers import kept_of
+
+_GENERATIONS = frozenset({"generation", "agent-generation"})
+
+
+def matches(item: Field) -> bool:
+    """Whether this is a trace with its observations, an observation, or a page of either."""
+    return bool(_observations(item))
+
+
+def calls(items: Sequence[Field]) -> Iterable[Kept]:
+    """The generations among the observations, oldest first, as pages have the newest first."""
+    found = [each for item in items for each in _observations(item)]
+    for each in sorted(found, key=lambda each: each.first("startTime", "start_time").name()):
+        sent = sent_of(
+            each["input"], each["output"], each.first("modelParameters", "model_parameters"), each["model"].name(),
+            each.first("usage", "usageDetails"),
+        )  # fmt: skip
+        yield kept_of(
+            sent, each.source, id=each["id"].name(), time=each.first("startTime", "start_time").name(),
+            run=each.first("traceId", "trace_id").name(),
+        )  # fmt: skip
+
+
+def _observations(item: Field) -> list[Field]:
+    several = item.first("observations", "data")
+    if several.is_list:
+        return [found for each in several for found in _observations(each)]
+    kind = item["type"].name().lower()
+    is_one = kind in _GENERATIONS and item["input"].there and bool(item.keys() & {"traceId", "trace_id"})
+    return [item] if is_one else []
+
+
+def holds(span: Span) -> bool:
+    """Whether a span is a generation that Langfuse's client sent, with what was said."""
+    return _observation(span)["input"].there and _observation(span)["type"].name().lower() in _GENERATIONS
+
+
+def sent_in(span: Span) -> Sent:
+    """What was sent and what came back."""
+    found = _observation(span)
+    model = found["model"]
+    return sent_of(found["input"], found["output"], model["parameters"], model["name"].name(), found["usage_details"])
+
+
+def _observation(span: Span) -> Field:
+    return span.attributes.at("langfuse", "observation")
+
+
+def sent_of(asked: Field, answered: Field, settings: Field, model: str, usage: Field) -> Sent:
+    """A call of a generation's input, its output and the parameters of its model.
+
+    Args:
+        asked: messages; or an object with messages and tools; or a text.
+        answered: a message, a text, or a whole response.
+        settings: by name.
+        model: as Langfuse calls it.
+        usage: how many tokens were read and written.
+    """
+    asked, answered, settings = asked.parsed(), answered.parsed(), settings.parsed()
+    told = settings.object() if settings.is_object else {}
+    body: dict[str, Any] = {name: value for name, value in told.items() if value not in (None, "", "None")}
+    if is_body(asked):
+        body |= asked.object()
+    elif is_chat(asked):
+        body["messages"] = asked.json()
+    elif asked.is_text:
+        body["messages"] = [{"role": "user", "content": asked.text()}]
+    else:
+        raise asked.wrong("a list of messages, or a text")
+    body["model"] = body.get("model") or model
+    body |= {name: _number(value) for name, value in body.items() if name in _NUMBERS}
+    return Sent(body=Field(body, asked.place, asked.source), response=_response(answered, usage.parsed()), name=model)
+
+
+_NUMBERS = frozenset({
+    "frequency_penalty", "max_completion_tokens", "max_output_tokens", "max_tokens", "presence_penalty", "seed",
+    "temperature", "top_p",
+})  # fmt: skip
+
+
+def _number(value: object) -> object:
+    """Parameters are texts in some exports."""
+    if not isinstance(value, str):
+        return value
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return int(number) if number == number // 1 and "." not in value else number
+
+
+def _response(found: Field, usage: Field) -> Field:
+    if not found.there or found["choices"].is_list or (found["content"].is_list and found["stop_reason"].there):
+        return found
+    first = next(iter(found), found) if found.is_list else found
+    message = first.object() if first.is_object else {"content": first.json()}
+    told = usage.object() if usage.is_object else {}
+    counted = {
+        "prompt_tokens": told.get("prompt_tokens", told.get("input")),
+        "completion_tokens": told.get("completion_tokens", told.get("output")),
+    }
+    return Field({"choices": [{"message": message}], "usage": counted}, found.place, found.source)

@@ -1,0 +1,144 @@
+"""OpenAI's Responses: items in, items out. What only the service can read again is left out, and said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from whygen.records.fields import Field
+from whygen.records.notices import Notices
+from whygen.records.openai_chat import CHOICES, ROLES, arguments_text, image, read_tool
+from whygen.records.parts import kept
+from whygen.records.sending import Words, choice_of, settings_of
+from whygen.types import Chat, FinishReason, Message, Output, Part, Settings, Tool, ToolCall
+
+PROTOCOL = "responses"
+_INCOMPLETE: dict[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "refused"}
+_WORDS = Words(
+    length=("max_output_tokens",),
+    stop="",
+    seed="",
+    elsewhere=frozenset({"model", "input", "instructions", "tools", "tool_choice", "include"}),
+)
+_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
+"""What stands for turns that the service keeps."""
+
+
+def read_request(body: Field, notices: Notices) -> tuple[Chat, Settings]:
+    """The chat and the settings of a request.
+
+    Raises:
+        DataError: naming the field that cannot be used.
+    """
+    for name in _ELSEWHERE:
+        if body[name].there:
+            notices.count("earlier-turns", body[name])
+    turns = [Message("system", body["instructions"].text())] if body["instructions"].is_text else []
+    said = body["input"] if body["input"].is_list or body["input"].is_text else body["instructions"]
+    if said.is_text:
+        turns.append(Message("user", said.text()))
+    else:
+        for item in said:
+            _add(item, turns, notices)
+    chosen = body["tool_choice"]
+    word = choice_of(chosen, CHOICES)
+    settings = settings_of(body, _WORDS)
+    if word is None:
+        settings = replace(settings, extra={**settings.extra, "tool_choice": chosen.json()})
+    return Chat(turns, tuple(map(_tool, body["tools"])), word or "auto"), settings
+
+
+def _tool(found: Field) -> Tool:
+    """A tool. Without a word the service holds a function to its schema: that is kept as no word (None)."""
+    tool = read_tool(found)
+    return replace(tool, extra={"strict": None, **tool.extra}) if found["type"].value == "function" else tool
+
+
+def _add(item: Field, turns: list[Message], notices: Notices) -> None:
+    """Put an item behind the turns: a call belongs to the assistant's turn right before it."""
+    kind = item["type"].name()
+    if kind in {"function_call", "custom_tool_call"}:
+        call = _call(item)
+        if turns and turns[-1].role == "assistant":
+            turns[-1] = replace(turns[-1], calls=(*turns[-1].calls, call))
+        else:
+            turns.append(Message("assistant", "", calls=(call,)))
+    elif kind in {"function_call_output", "custom_tool_call_output"}:
+        if not item["call_id"].name():
+            raise item["call_id"].wrong("the id of the call that it answers")
+        turns.append(_message("tool", item["output"], notices, item["call_id"].name()))
+    elif kind in {"", "message"}:
+        role = ROLES.get(item["role"].name())
+        if role is None or role == "tool":
+            raise item["role"].wrong("one of system, developer, user, assistant")
+        turns.append(_message(role, item["content"], notices))
+    elif kind == "item_reference":
+        notices.count("earlier-turns", item)
+    else:
+        notices.count("reasoning" if kind == "reasoning" else "lost-part", item)
+
+
+def _message(role: str, content: Field, notices: Notices, answers: str = "") -> Message:
+    told = ROLES[role]
+    if content.is_text or not content.there:
+        return Message(told, content.text() if content.there else "", answers=answers)
+    if content.is_object:  # what a computer's tool gave back
+        notices.count("lost-part", content)
+        return Message(told, "", answers=answers)
+    return Message(told, "", (), tuple(each for part in content for each in _parts(part, notices)), (), answers)
+
+
+def _parts(part: Field, notices: Notices) -> Iterable[Part]:
+    if part.is_text:
+        yield part.text()
+        return
+    if not part.is_object:
+        raise part.wrong("a part with a type")
+    kind = part["type"].name()
+    if kind in {"input_text", "output_text", "text"}:
+        yield part["text"].text()
+    elif kind == "input_image":
+        yield from image(part, PROTOCOL, notices)
+    elif kind == "refusal":
+        yield kept(part, PROTOCOL, "refusal")
+    else:
+        notices.count("file-link" if part.first("file_id", "file_url").there else "unknown-part", part)
+        yield kept(part, PROTOCOL)
+
+
+def _call(item: Field) -> ToolCall:
+    if not item["name"].is_text:
+        raise item["name"].wrong("the name of the tool that was called")
+    written = item.first("arguments", "input")
+    return ToolCall(item["name"].text(), arguments_text(written), item.first("call_id", "id").name())
+
+
+def read_answer(body: Field, notices: Notices) -> Output | None:
+    """The answer of a response: its texts and its calls; None where it holds none."""
+    if not body["output"].is_list:
+        return None
+    texts, refusals, calls = list[str](), list[str](), list[ToolCall]()
+    for item in body["output"]:
+        kind = item["type"].name()
+        if kind == "message" and item["content"].is_list:
+            texts += [part["text"].text() for part in item["content"] if part["type"].value == "output_text"]
+            refusals += [part["refusal"].text() for part in item["content"] if part["type"].value == "refusal"]
+        elif kind in {"function_call", "custom_tool_call", "mcp_call"}:
+            calls.append(_call(item))
+        elif kind.endswith("_call"):  # a tool that the service ran itself
+            asked = item.first("action", "queries", "code")
+            calls.append(
+                ToolCall(kind.removesuffix("_call"), arguments_text(asked), item.first("call_id", "id").name())
+            )
+        elif kind == "reasoning":
+            notices.count("reasoning", item)
+    ended = _INCOMPLETE.get(body.at("incomplete_details", "reason").name(), "length")
+    model = body["model"].name()
+    return Output(
+        text="".join(refusals or texts),
+        calls=tuple(calls),
+        finish="refused" if refusals else ended if body["status"].value == "incomplete" else "stop",
+        tokens_in=body.at("usage", "input_tokens").whole(),
+        tokens_out=body.at("usage", "output_tokens").whole(),
+        extra={"model": model} if model else {},
+    )

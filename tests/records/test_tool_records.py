@@ -1,0 +1,221 @@
+"""Calls that tools of others kept: evaluations, observability, logs in databases. Each sample is made by the tool."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.records.conversation import ASKED, MAIL, PARAMETERS, SYSTEM, openai_answer, openai_request
+from tests.records.test_wire_records import RED, SAMPLES, SENT, codes
+
+from whygen.errors import DataError, MissingExtraError
+from whygen.records import Call, read_calls
+from whygen.types import Message, ToolCall
+
+READ = ToolCall("read_mail", '{"number": 1}')
+SEND = ToolCall("send_email", SENT)
+
+
+def database(tmp_path: Path, name: str) -> Path:
+    """A database from a sample in SQL."""
+    path = tmp_path / f"{name}.db"
+    connection = sqlite3.connect(path)
+    connection.executescript((SAMPLES / f"{name}.sql").read_text(encoding="utf-8"))
+    connection.close()
+    return path
+
+
+@pytest.mark.parametrize("name", ["llm_turns", "llm_responses"])
+def test_the_log_of_llm_is_read_turn_by_turn(tmp_path: Path, name: str) -> None:
+    calls = read_calls(database(tmp_path, name))
+    assert len(calls) == 4
+    assert len({each.run for each in calls}) == 1
+    asked = [Message("system", SYSTEM), Message("user", "", (), (ASKED, RED))]
+    read, sent = Message("assistant", "", calls=(READ,)), Message("assistant", "", calls=(SEND,))
+    results = Message("tool", MAIL, answers="call_1"), Message("tool", "sent", answers="call_2")
+    turns = [*asked, read, results[0], sent, results[1], Message("assistant", "I have sent it.")]
+    first, second, third, last = (each.call() for each in calls)
+    assert list(first.chat.messages) == turns[:2]
+    assert list(second.chat.messages) == turns[:4]
+    assert list(third.chat.messages) == turns[:6]
+    assert list(last.chat.messages) == [*turns, Message("user", "And now?")]
+    assert [call.answer.calls for call in (first, second, third) if call.answer] == [(READ,), (SEND,), ()]
+    assert last.answer is not None
+    assert last.answer.text == "I have sent it."
+    assert [tool.name for tool in second.chat.tools] == ["read_mail", "send_email"]
+    assert second.chat.tools[1].parameters == PARAMETERS
+    assert second.settings.temperature == 0.2
+    assert first.model == ""  # llm's own name for it tells nobody whose it is
+    assert Call.read(database_again(tmp_path, name), "last").chat == last.chat
+
+
+def database_again(tmp_path: Path, name: str) -> Path:
+    return tmp_path / f"{name}.db"
+
+
+def test_models_of_llm_are_openais_or_have_their_plugins_name(tmp_path: Path) -> None:
+    path = database(tmp_path, "llm_turns")
+    for name, uri in (("gpt-4o", "openai/gpt-4o"), ("anthropic/claude-opus-5", "anthropic/claude-opus-5")):
+        connection = sqlite3.connect(path)
+        connection.execute("update turns set model = ?", (name,))
+        connection.commit()
+        connection.close()
+        assert Call.read(path, 1).model == uri
+
+
+def test_an_image_that_llm_names_by_its_path_is_not_opened(tmp_path: Path) -> None:
+    path = database(tmp_path, "llm_turns")
+    (tmp_path / "secret.png").write_bytes(RED.data)
+    connection = sqlite3.connect(path)
+    connection.execute("update attachments set content = null, path = ?", (str(tmp_path / "secret.png"),))
+    connection.commit()
+    connection.close()
+    call = Call.read(path, 1)
+    assert call.chat.messages[1].images == ()
+    assert "image-missing" in codes(call)
+
+
+def test_the_log_of_larpie_is_read(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "calls.db")
+    connection.execute(
+        "create table calls (id integer primary key, timestamp text, provider text, model text, messages_json text, "
+        "response_text text)"
+    )
+    turns = json.dumps([{"role": "user", "content": "Hello"}])
+    connection.execute("insert into calls values (1, '2026-11-01', 'ollama', 'ollama/llama3', ?, 'Hi')", (turns,))
+    connection.commit()
+    connection.close()
+    call = Call.read(tmp_path / "calls.db")
+    assert (call.model, call.chat.messages[0].text) == ("ollama/llama3", "Hello")
+    assert call.answer is not None
+    assert call.answer.text == "Hi"
+
+
+def test_databases_of_strangers_are_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    connection = sqlite3.connect(path)
+    connection.execute("create table notes (id, text)")
+    connection.execute(
+        "create view turns as with recursive n(i) as (select 1 union all select i from n) select i from n"
+    )
+    connection.commit()
+    connection.close()
+    with pytest.raises(DataError, match=r"holds no calls of models in a form that is known.*its tables: notes"):
+        read_calls(path)
+    path.write_bytes(path.read_bytes()[:100] + b"\x00" * 4000)
+    with pytest.raises(DataError, match=r"'other.db' cannot be read"):
+        read_calls(path)
+
+
+def test_the_log_of_inspect_is_read_call_by_call() -> None:
+    calls = read_calls(SAMPLES / "inspect.json")
+    assert [each.id for each in calls] == ["mail/1/1", "mail/1/2", "mail/1/3"]
+    call = Call.read(SAMPLES / "inspect.json", "mail/1/2")
+    system, user, said, result = call.chat.messages
+    assert (system.text, user.parts, said.calls, result.text) == (SYSTEM, (ASKED, RED), (READ,), MAIL)
+    assert call.model == "openai/gpt-4o-mini"
+    assert call.base_url is not None
+    assert call.base_url.startswith("http://127.0.0.1:")
+    assert call.settings.temperature == 0.2
+    assert call.answer is not None
+    assert call.answer.calls == (SEND,)
+
+
+def test_a_log_of_inspect_without_the_requests_is_read_in_its_own_words(tmp_path: Path) -> None:
+    log = json.loads((SAMPLES / "inspect.json").read_text(encoding="utf-8"))
+    for event in log["samples"][0]["events"]:
+        event.pop("call", None)
+    (tmp_path / "log.json").write_text(json.dumps(log), encoding="utf-8")
+    for number in (1, 2, 3):
+        whole, own = Call.read(SAMPLES / "inspect.json", number), Call.read(tmp_path / "log.json", number)
+        assert own.chat.messages == whole.chat.messages
+        assert [tool.name for tool in own.chat.tools] == [tool.name for tool in whole.chat.tools]
+        assert own.answer is not None
+        assert whole.answer is not None
+        assert (own.answer.text, own.answer.calls) == (whole.answer.text, whole.answer.calls)
+
+
+def test_an_archive_of_inspect_is_read_by_its_own_reader() -> None:
+    if importlib.util.find_spec("inspect_ai") is None:
+        with pytest.raises(MissingExtraError, match=r"inspect log convert --to json.*whygen\[inspect\]"):
+            read_calls(SAMPLES / "inspect.eval")
+        return
+    archived, plain = read_calls(SAMPLES / "inspect.eval"), read_calls(SAMPLES / "inspect.json")
+    assert [each.call().chat for each in archived] == [each.call().chat for each in plain]
+
+
+def test_results_of_promptfoo_are_read() -> None:
+    first, second = (each.call() for each in read_calls(SAMPLES / "promptfoo.json"))
+    assert [turn.role for turn in first.chat.messages] == ["system", "user"]
+    assert first.chat.messages[1].text == f"Ann wants: {MAIL}"
+    assert [tool.name for tool in first.chat.tools] == ["read_mail", "send_email"]
+    assert (first.settings.temperature, first.settings.max_tokens) == (0.2, 300)
+    assert (first.model, first.base_url) == ("openai/gpt-4o-mini", "http://127.0.0.1:8000/v1")
+    assert first.answer is not None
+    assert first.answer.calls == (SEND,)
+    assert second.chat.messages == (Message("user", "Say hello to Ann."),)
+    assert second.answer is not None
+    assert second.answer.text == "I have sent it."
+
+
+def test_what_langfuses_client_sends_is_read() -> None:
+    call, sent = Call.read(SAMPLES / "langfuse_otlp.json"), Call.read(SAMPLES / "openai_chat.json")
+    assert call.chat.tools == sent.chat.tools
+    assert [turn.calls for turn in call.chat.messages] == [turn.calls for turn in sent.chat.messages]
+    assert call.chat.messages[1].parts == (ASKED,)
+    assert "image-missing" in codes(call)  # it keeps images elsewhere
+    assert (call.settings.temperature, call.settings.max_tokens) == (0.2, 300)
+    assert call.answer is not None
+    assert call.answer.calls == (SEND,)
+
+
+def generation(**more: Any) -> dict[str, Any]:
+    """A generation as Langfuse's API gives it (`ObservationsView`)."""
+    request = openai_request()
+    message = openai_answer()["choices"][0]["message"]
+    return {
+        "id": "g1", "traceId": "t1", "type": "GENERATION", "name": "OpenAI-generation", "model": "gpt-4o-mini",
+        "startTime": "2026-11-01T00:00:01Z", "modelParameters": {"temperature": "0.2", "max_tokens": 300},
+        "input": {"messages": request["messages"], "tools": request["tools"]}, "output": message,
+        "usage": {"input": 120, "output": 20, "unit": "TOKENS"}, "parentObservationId": None, **more,
+    }  # fmt: skip
+
+
+def test_traces_that_langfuse_exports_are_read(tmp_path: Path) -> None:
+    later = generation(id="g2", startTime="2026-11-01T00:00:02Z", input="And now?", output="Nothing.")
+    observations = [later, generation(), {"type": "SPAN", "id": "s"}]
+    trace: dict[str, Any] = {"id": "t1", "name": "agent", "input": {}, "observations": observations}
+    pages: list[Any] = [trace, [trace], {"data": observations, "meta": {}}, observations]
+    for value in pages:
+        (tmp_path / "trace.json").write_text(json.dumps(value), encoding="utf-8")
+        first, second = read_calls(tmp_path / "trace.json")
+        assert (first.id, second.id, first.run) == ("g1", "g2", "t1")
+        call = first.call()
+        assert call.chat.messages[1].parts == (ASKED, RED)
+        assert (call.model, call.settings.temperature) == ("openai/gpt-4o-mini", 0.2)
+        assert call.answer is not None
+        assert (call.answer.calls, call.answer.tokens_in) == ((SEND,), 120)
+        assert second.call().chat.messages == (Message("user", "And now?"),)
+
+
+@pytest.mark.parametrize("name", ["phoenix.json", "phoenix_table.jsonl"])
+def test_what_phoenix_gives_back_is_read(name: str) -> None:
+    call, sent = Call.read(SAMPLES / name), Call.read(SAMPLES / "openai_chat.json")
+    assert (call.chat, call.settings, call.model) == (sent.chat, sent.settings, sent.model)
+    assert call.answer is not None
+    assert call.answer.calls == (SEND,)
+
+
+def test_what_litellm_logs_is_read() -> None:
+    call, sent = Call.read(SAMPLES / "litellm.json"), Call.read(SAMPLES / "openai_chat.json")
+    assert call.chat.tools == sent.chat.tools
+    assert call.settings == sent.settings
+    assert call.chat.messages[1].parts == (ASKED,)
+    assert "image-missing" in codes(call)  # it shortens images
+    assert (call.model, call.base_url) == (sent.model, sent.base_url)
+    assert call.answer is not None
+    assert call.answer.calls == (SEND,)
