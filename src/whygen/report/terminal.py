@@ -16,12 +16,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from whygen.report.colours import LEVELS, LIGHT, Sign, step
+from whygen.report.colours import LIGHT, Sign, step
 from whygen.report.svg import Axis
+from whygen.report.talk import style_of, talk_lines
 from whygen.report.texts import counted, shorten, visible
 
 MOST_ROWS = 40
 MOST_OUTPUT = 600
+MOST_NAME = 34
 NARROW = 70
 """Below this width the table keeps only the unit, its mark, its bar and its attribution."""
 _ASCII = str.maketrans("▲▼·−–█│“”‘’…²⟨⟩", "^v.--#|\"\"''~2<>")
@@ -48,9 +50,11 @@ class _Terminal:
             *_warnings(summary["warnings"]),
             _titled("Prompt, level by level", tree_lines(summary["tree"], width - 2))
             if summary["tree"]
+            else _titled("Conversation", talk_lines(summary))
+            if summary["talk"]
             else _titled("Prompt", _prompt(summary)),
             _legend(summary),
-            _titled("Output", _output(summary["reference"])),
+            *([] if summary["talk"] else [_titled("Output", _output(summary["reference"]))]),
             _titled("Attributions", _units(summary, width)),
             *_hidden(summary),
             _titled("How far to trust it", _facts(summary)),
@@ -106,21 +110,12 @@ def _prompt(summary: Mapping[str, Any]) -> Text:
         if piece["kind"] == "unit":
             unit = summary["units"][piece["unit"]]
             mark = unit["mark"] if unit["significant"] else ""
-            text.append(visible(piece["text"]) + mark, style=_style(unit))
+            text.append(visible(piece["text"]) + mark, style=style_of(unit))
         else:
             text.append(visible(piece["text"]), style="dim italic" if piece["kind"] == "pinned" else "")
     if summary["prompt_left_out"]:
         text.append(f" … {summary['prompt_left_out']:,} more characters", style="dim italic")
     return text
-
-
-def _style(unit: Mapping[str, Any]) -> str:
-    """Ink and ground are both set, so a step reads the same on dark and on light terminals."""
-    if not unit["significant"]:
-        return ""
-    sign: Sign = unit["sign"]
-    ground = step(LIGHT, sign, max(2, min(LEVELS, unit["step"])))
-    return f"bold {'underline ' if sign == 'neg' else ''}{LIGHT.ink} on {ground}"
 
 
 def _legend(summary: Mapping[str, Any]) -> RenderableType:
@@ -155,7 +150,7 @@ def _units(summary: Mapping[str, Any], width: int) -> RenderableType:
     wide = width >= NARROW
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim", show_edge=False)
     rest = _BESIDE_WIDE if wide else _BESIDE_NARROW
-    shown = {index: shorten(summary["units"][index]["text"], 28) for index in _shown(summary)}
+    shown = {index: _called(summary["units"][index]) for index in _shown(summary)}
     names = min(max([cell_len(text) for text in shown.values()], default=0), max(8, width - rest - _FEWEST_CELLS))
     table.add_column(summary["noun"], max_width=max(names, len(summary["noun"])), no_wrap=True, overflow="ellipsis")
     table.add_column("")
@@ -177,6 +172,14 @@ def _units(summary: Mapping[str, Any], width: int) -> RenderableType:
         row += [Text(unit["interval_text"], style="dim"), Text(unit["p_text"], style="dim")] if wide else []
         table.add_row(*row, style="bold" if unit["significant"] else "")
     return table
+
+
+def _called(unit: Mapping[str, Any]) -> str:
+    """What a unit is called; of a long name the end, which tells it from its neighbours."""
+    name = visible(unit["name"])
+    if not name:
+        return shorten(unit["text"], 28)
+    return name if len(name) <= MOST_NAME else f"…{name[1 - MOST_NAME :]}"
 
 
 def _hue(unit: Mapping[str, Any]) -> str:

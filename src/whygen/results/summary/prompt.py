@@ -15,6 +15,8 @@ from whygen.report.texts import clip, counted, decimals_for, number, p_value, pe
 from whygen.results.estimands import words_for
 from whygen.results.prompt import Calls, PromptExplanation, UnitAttribution
 from whygen.results.summary import passages, pictured, played, readings, words
+from whygen.results.summary.conversation import conversation
+from whygen.results.summary.names import names
 from whygen.results.summary.readings import summarise_tree
 
 MOST_REFERENCE = 4_000
@@ -26,7 +28,8 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
     """Everything that the report of a prompt shows, as JSON."""
     largest = max((abs(unit.attribution) for unit in explanation.units), default=0.0)
     decimals = decimals_for(largest)
-    units = [_unit(i, unit, largest, decimals) for i, unit in enumerate(explanation.units)]
+    called = names(explanation)
+    units = [_unit(i, unit, largest, decimals) | _names(called[i], unit) for i, unit in enumerate(explanation.units)]
     axis = axis_over(
         [
             bound
@@ -45,6 +48,7 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
         "warnings": [{"code": visible(w.code), "text": visible(w.text)} for w in explanation.warnings],
         "pieces": passages.pieces(explanation),
         "turns": passages.turns(explanation),
+        "talk": conversation(explanation),
         "inputs": passages.inputs(explanation),
         "prompt_left_out": max(0, len(explanation.prompt) - passages.MOST_PROMPT),
         "reference": _reference(explanation),
@@ -85,7 +89,6 @@ def _unit(index: int, unit: UnitAttribution, largest: float, decimals: int) -> d
     return {
         "number": index + 1,
         "text": visible(unit.text),
-        "short": shorten(unit.text, 48),
         "attribution": unit.attribution,
         "low": unit.low,
         "high": unit.high,
@@ -101,6 +104,11 @@ def _unit(index: int, unit: UnitAttribution, largest: float, decimals: int) -> d
         "p_text": p_value(unit.p_value),
         "tip": f"{shorten(unit.text, 40)}  {tip}{_verdict(unit)}",
     }
+
+
+def _names(name: str, unit: UnitAttribution) -> dict[str, str]:
+    """What the unit is called, and that in few words."""
+    return {"name": name, "short": name or shorten(unit.text, 48)}
 
 
 def _verdict(unit: UnitAttribution) -> str:

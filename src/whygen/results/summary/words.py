@@ -12,13 +12,13 @@ from whygen.report.texts import (
     number,
     p_value,
     percent,
-    quoted,
     shorten,
     signed,
     visible,
 )
 from whygen.results.estimands import words_for
 from whygen.results.prompt import Fidelity, Noise, PromptExplanation, UnitAttribution
+from whygen.results.summary.names import labels
 
 MOST_NAMED = 5
 
@@ -89,7 +89,7 @@ def _untested(explanation: PromptExplanation) -> str:
 
 def _named(units: Sequence[UnitAttribution], explanation: PromptExplanation) -> str:
     """The first few names; one that more than one unit has, as it is shown, is told apart by its place."""
-    shown = [quoted(unit.text) for unit in explanation.units]
+    shown = labels(explanation)
     times = Counter(shown)
     place = {unit.start: number for number, unit in enumerate(explanation.units)}
     places = [place[unit.start] for unit in units]
@@ -103,7 +103,7 @@ def surety(explanation: PromptExplanation) -> str:
     if not explanation.units:
         return "The prompt has no part that could be taken away."
     top = strongest(explanation.units, significant=False)[0]
-    largest = f"The largest, {quoted(top.text)}, is {signed(top.attribution, decimals_for(top.attribution))}"
+    largest = f"The largest, {_named([top], explanation)}, is {signed(top.attribution, decimals_for(top.attribution))}"
     if top.low is None or top.high is None:
         method = explanation.interval.method
         why = f"No interval: {shorten(method[6:], 200)}" if method.startswith("none: ") else "It has no interval"

@@ -1,0 +1,178 @@
+"""What a model did with a part of its prompt and without it: counts of what it did, and two answers side by side."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whygen.report.texts import counted, quoted, shorten, visible
+from whygen.results.prompt import Evidence, PromptExplanation, Sample
+from whygen.types import ToolCall
+
+MOST_BESIDE = 200
+"""Units that are shown with what was done without them; the strongest, where there are more."""
+
+MOST_OUTCOMES = 4
+MOST_ANSWER = 1_200
+MOST_TOKENS = 240
+"""Words of an answer that are compared; what comes after is shown as it is."""
+
+_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """The answers to masked prompts.
+
+    Attributes:
+        kept: which units each of them was given, shape ``(answers, n)``.
+        samples: the answers.
+        labels: what each of them did, in words.
+        whole: what the answer to the whole prompt did; None where it is not known.
+    """
+
+    kept: NDArray[np.bool_]
+    samples: tuple[Sample, ...]
+    labels: tuple[str, ...]
+    whole: str | None = None
+
+    def beside(self, unit: int) -> dict[str, Any] | None:
+        """What was done with a unit and without it; None where one side was never asked."""
+        with_it, without = self._side(unit, kept=True), self._side(unit, kept=False)
+        if not (with_it and without):
+            return None
+        counts = [Counter(self.labels[i] for i in side) for side in (with_it, without)]
+        rows = _rows(counts, first=self.whole)
+        first = self._typical(
+            with_it, rows[0]["text"] if counts[0][rows[0]["text"]] else counts[0].most_common(1)[0][0]
+        )
+        second = self._typical(without, counts[1].most_common(1)[0][0])
+        shown = differing(said_of(self.samples[first]), said_of(self.samples[second]))
+        top, asked = rows[0], counted(len(with_it), "answer")
+        did = f"{top['text'][:1].upper()}{top['text'][1:]} in {top['with']:,} of {asked} with it"
+        return {
+            "sentence": f"{did}, in {top['without']:,} of {len(without):,} without it",
+            "rows": rows,
+            "with_count": len(with_it),
+            "without_count": len(without),
+            "with": shown[0],
+            "without": shown[1],
+            "same": said_of(self.samples[first]) == said_of(self.samples[second]),
+        }
+
+    def _side(self, unit: int, *, kept: bool) -> list[int]:
+        found: list[int] = np.flatnonzero(self.kept[:, unit] == kept).tolist()
+        return found
+
+    def _typical(self, side: Sequence[int], label: str) -> int:
+        """An answer of one side that did this, to the prompt from which least was taken away."""
+        among = [i for i in side if self.labels[i] == label]
+        return max(among, key=lambda i: int(self.kept[i].sum()))
+
+
+def outcomes(explanation: PromptExplanation) -> Outcomes | None:
+    """The answers to masked prompts, and what each did; None where they were not kept or hold no text."""
+    evidence = explanation.evidence
+    if evidence is None or evidence.pictures is not None or evidence.media is not None:
+        return None
+    pairs = list(_answers(evidence))
+    samples = tuple(evidence.samples[place] for _, place in pairs)
+    if not samples or all(sample.finish == "scored" for sample in samples):
+        return None
+    kept: NDArray[np.bool_] = evidence.masks[[row for row, _ in pairs]]
+    first = next((sample for sample in evidence.samples if sample.kind == "reference"), None)
+    labels = labels_of([*samples, *([] if first is None else [first])])
+    return Outcomes(kept, samples, labels[: len(samples)], None if first is None else labels[-1])
+
+
+def _answers(evidence: Evidence) -> Iterator[tuple[int, int]]:
+    """The row of each answer to a mask, and its place among the samples."""
+    if evidence.answers is not None:
+        for row, places in enumerate(evidence.answers.tolist()):
+            yield from ((row, place) for place in places if place >= 0)
+        return
+    for place, sample in enumerate(evidence.samples):
+        if sample.mask is not None and 0 <= sample.mask < len(evidence.masks):
+            yield sample.mask, place
+
+
+def labels_of(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """What each answer did: the tools that it called, with what where all called the same; else what it said.
+
+    Answers in words are told apart only where no tool was called in any.
+    """
+    called = {_called(sample) for sample in samples if sample.calls}
+    words = not called
+    arguments = len(called) == 1
+    return tuple(_label(sample, words=words, arguments=arguments) for sample in samples)
+
+
+def _called(sample: Sample) -> tuple[str, ...]:
+    return tuple(str(call["name"]) for call in sample.calls or ())
+
+
+def _label(sample: Sample, *, words: bool, arguments: bool) -> str:
+    if sample.calls:
+        told = [ToolCall.from_json(call).said for call in sample.calls] if arguments else dict.fromkeys(_called(sample))
+        return f"called {shorten(', '.join(told), 90)}"
+    if sample.finish == "refused":
+        return "refused"
+    if not sample.output.strip():
+        return "answered nothing"
+    return f"said {quoted(sample.output, 60)}" if words else "called no tool"
+
+
+def _rows(counts: Sequence[Counter[str]], *, first: str | None) -> list[dict[str, Any]]:
+    """The commonest outcomes, ``first`` before all; the others in one row."""
+    with_it, without = counts
+    order = sorted({*with_it, *without}, key=lambda label: (label != first, -with_it[label], -without[label], label))
+    shown = order if len(order) <= MOST_OUTCOMES else order[: MOST_OUTCOMES - 1]
+    rows = [{"text": label, "with": with_it[label], "without": without[label]} for label in shown]
+    rest = [label for label in order if label not in shown]
+    if rest:
+        text = f"{len(rest):,} other answers"
+        rows.append({"text": text, "with": sum(with_it[r] for r in rest), "without": sum(without[r] for r in rest)})
+    return rows
+
+
+def said_of(sample: Sample) -> str:
+    """An answer as it is shown: its text, and each call with its arguments spread over lines."""
+    calls = [f"{call['name']}({pretty(str(call['arguments']))})" for call in sample.calls or ()]
+    return "\n".join(filter(str.strip, (sample.output, *calls)))
+
+
+def pretty(arguments: str, most: int = 4_000) -> str:
+    """JSON over several lines; whatever cannot be read, or is too long for it, as it stands."""
+    if len(arguments) > most:
+        return arguments
+    try:
+        value: object = json.loads(arguments)
+        return "" if value == {} else json.dumps(value, ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def differing(one: str, other: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Two texts in stretches, those that only one of them has marked."""
+    first, second = (_TOKEN.findall(text[:MOST_ANSWER]) for text in (one, other))
+    match = SequenceMatcher(None, first[:MOST_TOKENS], second[:MOST_TOKENS], autojunk=False)
+    sides: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    for kind, a, b, c, d in match.get_opcodes():
+        for side, tokens in ((sides[0], first[a:b]), (sides[1], second[c:d])):
+            if tokens:
+                side.append({"text": visible("".join(tokens)), "differs": kind != "equal"})
+    for side, tokens, text in ((sides[0], first, one), (sides[1], second, other)):
+        rest = "".join(tokens[MOST_TOKENS:])
+        left_out = max(0, len(text) - MOST_ANSWER)
+        if rest or left_out:
+            more = f" … {left_out:,} more characters" if left_out else ""
+            side.append({"text": visible(rest) + more, "differs": False})
+    return sides
