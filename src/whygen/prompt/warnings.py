@@ -182,7 +182,7 @@ def _odd_answers(signs: Signs) -> str | None:
         return None  # a scored text is not written by the model
     perturbed = signs.perturbed
     made = {id(s) for s, output in zip(signs.samples, signs.outputs, strict=False) if output.medium is not None}
-    empty = sum(not sample.output.strip() and id(sample) not in made for sample in perturbed)
+    empty = sum(not sample.said.strip() and id(sample) not in made for sample in perturbed)
     refused = sum(sample.finish == "refused" for sample in perturbed)
     if empty + refused < max(1, len(perturbed) // 20):
         return None

@@ -30,7 +30,8 @@ UNIT_KINDS: Mapping[str, str] = {
     "sentences",
     "field": "of a template: the value of each field",
     "document": "of a template: each document of a list",
-    "region": "of an edit: parts of the picture",
+    "image": "of a chat: each picture, beside its words; sentence+image says beside what",
+    "region": "of an edit, or of a chat beside its words: parts of the pictures",
 }
 """Every kind of unit, and what it is."""
 

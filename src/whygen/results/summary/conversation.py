@@ -48,7 +48,7 @@ class _Talk:
     def told(self) -> dict[str, Any]:
         return {
             "tools": [self._tool(section) for section in self.explanation.sections if section.kind == "tool"],
-            "turns": list(self._turns()),
+            "turns": [*self._turns(), *self._images()],
             "answer": self._answer(),
             "asked": None if self.answers is None else len(self.answers.samples),
         }
@@ -84,6 +84,14 @@ class _Talk:
                 "sure": self._sure(pieces),
                 "short": shorten(text[:400], 90),
             }
+
+    def _images(self) -> list[dict[str, Any]]:
+        """The pictures of all messages, or their regions, that are units: they stand below the transcript."""
+        end = max(section.end for section in self.explanation.sections if section.kind == "message")
+        pieces = [self._unit(i) for i in self.units if self.explanation.units[i].start >= end]
+        if not pieces:
+            return []
+        return [{"role": "images", "name": "pictures in the messages", "pieces": pieces, "sure": self._sure(pieces)}]
 
     def _over(self, unit: int, section: Section) -> bool:
         """Whether a unit begins in a message and ends in a later one, as an example in two turns does."""

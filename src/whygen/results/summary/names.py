@@ -10,7 +10,12 @@ def parts_of(explanation: PromptExplanation) -> dict[tuple[int, int], Section]:
     """The parts that a chat was cut into, by where they stand; empty for any other prompt."""
     if explanation.chat is None:
         return {}
-    return {(s.start, s.end): s for s in explanation.sections if s.kind in PART_KINDS}
+    return {(s.start, s.end): s for s in explanation.sections if s.kind in PART_KINDS or _is_image(s)}
+
+
+def _is_image(section: Section) -> bool:
+    """Whether it is a picture that was cut, or a region of one; notes of pictures that are always sent have no name."""
+    return section.kind == "image" and section.name != "image"
 
 
 def names(explanation: PromptExplanation) -> list[str]:

@@ -81,8 +81,10 @@ class Outcomes:
 def outcomes(explanation: PromptExplanation) -> Outcomes | None:
     """The answers to masked prompts, and what each did; None where they were not kept or hold no text."""
     evidence = explanation.evidence
-    if evidence is None or evidence.pictures is not None or evidence.media is not None:
+    if evidence is None or evidence.media is not None:
         return None
+    if evidence.pictures is not None and any(place is not None for place in evidence.pictures.samples):
+        return None  # it drew
     pairs = list(_answers(evidence))
     samples = tuple(evidence.samples[place] for _, place in pairs)
     if not samples or all(sample.finish == "scored" for sample in samples):
