@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from whygen.anchors.options import AnchorOptions as AnchorOptions
     from whygen.evaluation.compare import compare as compare
     from whygen.evaluation.evaluate import evaluate as evaluate
+    from whygen.prompt.each import explain_many as explain_many
     from whygen.prompt.explain import aexplain_prompt as aexplain_prompt
     from whygen.prompt.explain import explain_prompt as explain_prompt
     from whygen.prompt.forecast import Forecast as Forecast
@@ -48,6 +49,7 @@ __all__ = [
     "compare",
     "evaluate",
     "explain_anchors",
+    "explain_many",
     "explain_prompt",
     "explain_targets",
     "forecast",
@@ -70,6 +72,7 @@ _PLACES = {
     "compare": "evaluation.compare",
     "evaluate": "evaluation.evaluate",
     "explain_anchors": "anchors.explain",
+    "explain_many": "prompt.each",
     "explain_prompt": "prompt.explain",
     "explain_targets": "prompt.many",
     "forecast": "prompt.forecast",

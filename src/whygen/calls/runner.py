@@ -425,7 +425,8 @@ class RunOptions:
     What it may spend is never exceeded, not by what is in flight either.
     """
 
-    spending: Budget = field(default_factory=Budget)
+    spending: Budget | SharedBudget = field(default_factory=Budget)
+    """A `SharedBudget` is spent by all runs that are given it."""
     rates: Rates = field(default_factory=Rates)
     deadline: Annotated[
         float | None, Option("Seconds, after which nothing more is sent.", panel="For experts: the run")

@@ -26,6 +26,7 @@ OWN: Final[Mapping[str, str]] = {
     "demo": "Explain a real prompt to a language model, and what a VAE has learned; no network, under two minutes.",
     "prompt": "Explain which units of a prompt drove what the model answered.",
     "why": "Explain which part of a recorded call made the model answer, or call a tool, as it did.",
+    "explain-many": "Explain many prompts or recorded calls, and write a page that lists them.",
     "edit": "Explain which words of an instruction, or which parts of a picture, changed what an editor made of it.",
     "anchors": "Explain which anchors a generative model knows, invents, half-knows or fails.",
     "read": "Read a saved explanation again by another target, estimand, threshold or selection. No model is asked.",
@@ -112,8 +113,9 @@ def _called(name: str) -> Any:
     A command that cannot be loaded becomes one that says why.
     """
     if name in OWN:
-        room = importlib.import_module(f"whygen.cli.{name}")
-        return _read(name, getattr(room, "app", None) or getattr(room, name))
+        module = name.replace("-", "_")
+        room = importlib.import_module(f"whygen.cli.{module}")
+        return _read(name, getattr(room, "app", None) or getattr(room, module))
     if name.startswith(plugins.PYTHON):
         return plugins.brought(plugins.COMMANDS, name, argument="command", read=lambda found: _read(name, found))
     if name in _entries():

@@ -295,7 +295,7 @@ class Asker:
         found = self._read_back("empty", nothing, numbers, rows=[None] * draws)
         answered = [output for output in found if output is not None]
         if len(answered) < len(found):
-            raise ModelError(_nothing_answered(self.failures[-1], self.model.uri, _EMPTY))
+            raise _nothing_answered(self.failures[-1], self.model.uri, _EMPTY)
         return list({id(output): output for output in answered}.values())
 
     def redraws(self, prompts: Sequence[Sent], rows: Sequence[int | None]) -> list[Output | None]:
@@ -355,7 +355,7 @@ class Asker:
         found = [answer if isinstance(answer, Output) else None for answer in answers]
         if answers and not any(output is not None for output in found) and self.ended is None and kind != "redraw":
             what = _EMPTY if kind == "empty" else f"any of {len(answers)} perturbed prompts"
-            raise ModelError(_nothing_answered(self.failures[0], self.model.uri, what))
+            raise _nothing_answered(self.failures[0], self.model.uri, what)
         first_row = dict(reversed(list(zip(place, rows, strict=True))))
         for index, ((asked, draw), output) in enumerate(zip(questions, found, strict=True)):
             if output is not None:
@@ -422,7 +422,7 @@ class Asker:
 
     def _must(self, answer: Output | Failure) -> Output:
         if isinstance(answer, Failure):
-            raise ModelError(_nothing_answered(answer, self.model.uri, "the whole prompt"))
+            raise _nothing_answered(answer, self.model.uri, "the whole prompt")
         return answer
 
 
@@ -453,5 +453,7 @@ def _differ(fresh: Sequence[Output], references: Sequence[Output]) -> bool:
     return len(answers) > 1
 
 
-def _nothing_answered(failure: Failure, uri: str, what: str) -> str:
-    return f"{uri} did not answer {what} ({failure.kind}): {failure.sentence}"
+def _nothing_answered(failure: Failure, uri: str, what: str) -> ModelError:
+    """An `EndedError` where no other prompt would be answered either."""
+    text = f"{uri} did not answer {what} ({failure.kind}): {failure.sentence}"
+    return EndedError(text, reason="failures") if failure.kind == "fatal" else ModelError(text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from whygen.calls import RunOptions
-from whygen.calls.spending import promised, worst_case
+from whygen.calls.spending import SharedBudget, promised, worst_case
 from whygen.encoders import AnyEncoder
 from whygen.errors import DataError, UsageError
 from whygen.models import ChecksRequests, HasContext, Model, ModelOptions
@@ -176,7 +176,7 @@ def count(
         tokens_in=tokens_in,
         tokens_out_at_most=tokens_out,
         helping_calls=helping,
-        promise="" if run is None else promised(model, run.spending),
+        promise="" if run is None or isinstance(run.spending, SharedBudget) else promised(model, run.spending),
         cost_at_most=None if price is None else _cost(model, prompts, settings, price, tokens_in),
     )
 

@@ -1,0 +1,79 @@
+"""`whygen explain-many FILE`: many prompts or recorded calls, within one budget, each with a report of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from whygen.calls import Budget, Rates, RunOptions
+from whygen.cli import common
+from whygen.cli import inputs as given_inputs
+from whygen.cli.inputs import read_settings
+from whygen.cli.options import Given, Offers, chosen, made, option, with_options
+from whygen.interrupts import INTERRUPTED
+from whygen.models import ModelOptions
+from whygen.prompt.each import explain_many as explain
+from whygen.prompt.options import TEXT, PromptArguments
+from whygen.report.texts import counted
+from whygen.results.many import PAGE, Explanations
+from whygen.results.summary.words import drivers
+from whygen.types import Settings
+
+CHOICES = Offers(PromptArguments, TEXT)
+
+
+@with_options(CHOICES, Offers(Settings), Offers(Budget), Offers(Rates), Offers(RunOptions), Offers(ModelOptions))
+def explain_many(
+    file: Annotated[
+        Path, typer.Argument(help="A prompt on each line; or JSON Lines of texts, chats or recorded calls.")
+    ],
+    *,
+    out: Annotated[
+        Path, option("Where to write", "-o", "--out", help="A folder for all explanations; the same again goes on.")
+    ],
+    model: Annotated[
+        str | None, option("What to explain", help="A model URI. Recorded calls name their own without it.")
+    ] = None,
+    setting: given_inputs.Setting = None,
+    as_json: common.AsJson = False,
+    quiet: common.Quiet = False,
+    cache: common.Cache = None,
+    no_cache: common.NoCache = False,
+    debug: common.Debug = False,
+    given: Given,
+) -> None:
+    """Explain many prompts or recorded calls, and write a page that lists them."""
+    del debug  # read by the outermost handler of errors
+    asked: dict[str, Any] = chosen(CHOICES, given)
+    extra = read_settings(setting)
+    if extra or any(each.name in given for each in Offers(Settings).options()):  # else a recorded call keeps its own
+        asked["settings"] = made(Settings, given, seed=given.get("seed", 0), extra=extra)
+    store, progress = common.store_path(cache, no_cache), common.progress_for(quiet, as_json=as_json)
+    common.try_store(store)
+    found = explain(
+        model, file, out=out, cache=store, progress=progress, options=made(ModelOptions, given),
+        run=made(RunOptions, given, spending=made(Budget, given), rates=made(Rates, given)), **asked,
+    )  # fmt: skip
+    _show(found, out, as_json=as_json, quiet=quiet)
+    if found.reason == "interrupt":
+        raise typer.Exit(INTERRUPTED)
+    if found.reason or found.failed:
+        raise typer.Exit(common.ENDED_EARLY)
+
+
+def _show(found: Explanations, out: Path, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        common.print_json(found.to_dict())
+    elif not quiet:
+        for each in found:
+            if each.explanation is None:
+                common.tell(f"{each.name}: failed. {each.error}")
+            else:
+                common.tell(f"{each.name}: {drivers(each.explanation)}")
+    if not quiet:
+        failed = f", {len(found.failed)} failed" if found.failed else ""
+        common.say(f"{counted(len(found.explanations), 'prompt')} explained{failed}. Page: {out / PAGE}")
+        if found.ended:
+            common.say(found.ended)

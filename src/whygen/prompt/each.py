@@ -1,0 +1,246 @@
+"""`explain_many`: many prompts or recorded calls in a row, within one budget; what fails harms no other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from whygen._arguments import short
+from whygen.calls import EndedError, Interrupted, RunOptions, SharedBudget
+from whygen.errors import MissingError, StoreError, UsageError, WhygenError
+from whygen.models import HasIdentity, ModelOptions, load_model
+from whygen.prompt.explain import explain_prompt
+from whygen.prompt.options import PromptOptions, choose
+from whygen.prompt.prompt_files import NamedPrompt, read_prompts
+from whygen.prompt.question import check_names
+from whygen.records import Call
+from whygen.results.many import Explanations, OneOfMany, add_line, kept_in, read_done
+from whygen.results.prompt import PromptExplanation
+from whygen.types import JsonValue, Settings, Source, Template, digest, output_json, prompt_json
+from whygen.version import __version__
+
+_NOT_ASKED = ("cache", "progress")
+"""Choices that change nothing of what is asked."""
+_SHAPING = frozenset(field.name for field in fields(PromptOptions))
+
+
+def explain_many(
+    model: object,
+    prompts: object,
+    *,
+    out: Path | str | None = None,
+    options: ModelOptions | None = None,
+    run: RunOptions | None = None,
+    **choices: Any,
+) -> Explanations:
+    """Explain many prompts or recorded calls, one after the other.
+
+    They share the model, the store of recorded answers (what two of them ask alike is asked once) and what ``run`` may
+    spend. A prompt that cannot be explained is noted, and the others go on; a bound of ``run``, an interrupt, or a
+    model that answers nobody any more ends the whole.
+
+    Args:
+        model: as in `explain_prompt`; None where every prompt is a recorded call, which names its own.
+        prompts: a list, or a dict by name, of what `explain_prompt` takes; or the path of a file of prompts: plain
+            lines, JSON Lines, recorded calls (see `whygen.prompt.prompt_files.read_prompts`).
+        out: a folder, in which each explanation is written as it is done. The same call again goes on from there.
+        options: how the model is opened.
+        run: what all of them together may spend, how fast and how long.
+        **choices: everything else that `explain_prompt` takes; ``budget`` is that of each prompt.
+
+    Returns:
+        What became of each prompt. Where ``out`` is given, explanations are light: their evidence is on disk.
+
+    Raises:
+        UsageError: for an argument that cannot work with any prompt.
+        MissingError: if the model, or the file of prompts, is missing.
+        StoreError: if ``out`` cannot be written.
+    """
+    check_names(choose(choices.get("preset"), {name: each for name, each in choices.items() if name in _SHAPING}))
+    named = _named(prompts)
+    bounds = _Bounds(run or RunOptions())
+    box = None if model is None else load_model(model, options)
+    place = None if out is None else _folder(Path(out))
+    row = _Row(
+        model=box, options=options, bounds=bounds, choices=choices, place=place,
+        seen={} if place is None else read_done(place),
+    )  # fmt: skip
+    found = tuple(row.explained(named))
+    result = Explanations(items=found, given=len(named), ended=bounds.said, reason=bounds.reason)
+    if place is not None:
+        result.save(place)
+    return result
+
+
+def _named(prompts: object) -> list[NamedPrompt]:
+    if isinstance(prompts, Path):
+        return read_prompts(prompts)
+    if isinstance(prompts, Mapping):
+        items = [(str(name), each) for name, each in cast("Mapping[object, object]", prompts).items()]
+    elif isinstance(prompts, Sequence) and not isinstance(prompts, str | bytes):
+        items = [(f"prompt {number}", each) for number, each in enumerate(cast("Sequence[object]", prompts), start=1)]
+    else:
+        raise UsageError(
+            f"prompts is {short(prompts)}: give a list of prompts, a dict of them by name, or a pathlib.Path of a file."
+        )
+    if not items:
+        raise UsageError("prompts is empty: give at least one.")
+    return [NamedPrompt(name, partial(_same, cast("Source | Call", each))) for name, each in items]
+
+
+def _same(prompt: Source | Call) -> Source | Call:
+    return prompt
+
+
+def _folder(place: Path) -> Path:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"out={str(place)!r} cannot be made: {error.strerror or error}. Give another folder."
+        ) from error
+    return place
+
+
+class _Bounds:
+    """What all runs together may spend and how long they may take, and why the row ended before its end."""
+
+    def __init__(self, run: RunOptions) -> None:
+        given = run.spending
+        self._run = replace(run, spending=given if isinstance(given, SharedBudget) else SharedBudget(given))
+        self._began = time.monotonic()
+        self.said = ""
+        self.reason = ""
+
+    def run(self) -> RunOptions:
+        """For the next prompt: the same budget, and the time that is left."""
+        if self._run.deadline is None:
+            return self._run
+        left = self._run.deadline - (time.monotonic() - self._began)
+        return replace(self._run, deadline=max(left, 1e-3))
+
+    def end(self, reason: str, said: str) -> None:
+        self.reason, self.said = reason, said
+
+
+@dataclass(slots=True, kw_only=True)
+class _Row:
+    """Everything that the prompts of a row share."""
+
+    model: Any
+    options: ModelOptions | None
+    bounds: _Bounds
+    choices: Mapping[str, Any]
+    place: Path | None
+    seen: Mapping[str, dict[str, Any]]
+
+    def explained(self, named: Sequence[NamedPrompt]) -> Iterator[OneOfMany]:
+        """What becomes of each, until one ends the row."""
+        for number, prompt in enumerate(named, start=1):
+            item = self._one(number, prompt)
+            if item is not None:
+                yield item
+            if self.bounds.reason:
+                return
+
+    def _one(self, number: int, prompt: NamedPrompt) -> OneOfMany | None:
+        item = OneOfMany(number=number, name=prompt.name)
+        try:
+            source = prompt.read()
+            key = self._key(source)
+            if (before := self._before(item, key)) is not None:
+                return before
+            explanation = explain_prompt(
+                self.model, cast("Source", source), options=self.options, run=self.bounds.run(), **self.choices
+            )
+        except Interrupted as stop:
+            self.bounds.end("interrupt", "The run was interrupted. The same call again goes on from here.")
+            return self._kept(item, stop.explanation, key="")
+        except KeyboardInterrupt:
+            self.bounds.end("interrupt", "The run was interrupted. The same call again goes on from here.")
+            return None
+        except EndedError as ended:  # not even a partial explanation: nobody after this one would get an answer
+            self.bounds.end(ended.reason, str(ended))
+            return None if ended.reason != "failures" else replace(item, error=str(ended))
+        except StoreError:
+            raise
+        except WhygenError as error:
+            if isinstance(error, MissingError) and number == 1:  # a key, a package, a model: the others lack it too
+                raise
+            return replace(item, error=str(error))
+        if explanation.ended in ("cost", "deadline"):
+            self.bounds.end(explanation.ended, explanation.warnings[0].text)
+            key = ""
+        return self._kept(item, explanation, key=key)
+
+    def _before(self, item: OneOfMany, key: str) -> OneOfMany | None:
+        """What an earlier run wrote of the same prompt, asked in the same way."""
+        line = self.seen.get(key) if key else None
+        if line is None or self.place is None:
+            return None
+        try:
+            explanation = PromptExplanation.load(self.place / line["folder"])
+        except WhygenError:  # gone, or damaged: it is explained again
+            return None
+        light = explanation.model_copy(update={"evidence": None})
+        return replace(item, explanation=light, folder=line["folder"], again=True)
+
+    def _kept(self, item: OneOfMany, explanation: PromptExplanation, *, key: str) -> OneOfMany:
+        if self.place is None:
+            return replace(item, explanation=explanation)
+        kept = kept_in(self.place, item, explanation)
+        if key:  # a partial one is explained again; what was answered is recorded
+            add_line(self.place, {"key": key, "name": item.name, "folder": kept.folder})
+        return kept
+
+    def _key(self, source: Source | Call) -> str:
+        """What tells a prompt and how it is asked from all others; empty where that cannot be told."""
+        if self.place is None:
+            return ""
+        known = self.model.identity if isinstance(self.model, HasIdentity) else getattr(self.model, "uri", "")
+        if known is None:  # nobody can tell this model from another
+            return ""
+        try:
+            return digest(
+                {
+                    "whygen": __version__,
+                    "model": _plain(known),
+                    "prompt": _prompt(source),
+                    "choices": {name: _plain(value) for name, value in self.choices.items() if name not in _NOT_ASKED},
+                }
+            )
+        except (TypeError, ValueError):  # a function of one's own, an open encoder ...
+            return ""
+
+
+def _plain(value: object) -> JsonValue:
+    """A choice as JSON.
+
+    Raises:
+        TypeError: if it is no plain value.
+    """
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in cast("Sequence[object]", value)]
+    if isinstance(value, Settings):
+        return value.to_json()
+    raise TypeError(type(value).__name__)
+
+
+def _prompt(source: Source | Call) -> JsonValue:
+    if isinstance(source, Call):
+        answer = None if source.answer is None else output_json(source.answer)
+        return {
+            "chat": source.chat.to_json(),
+            "model": source.model,
+            "settings": source.settings.to_json(),
+            "answer": answer,
+        }
+    return source.to_json() if isinstance(source, Template) else prompt_json(source)

@@ -1,0 +1,112 @@
+"""Prompts in a file: a text on each line, or JSON Lines of texts, chats and recorded calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from whygen.errors import DataError
+from whygen.prompt.chat_files import chat_from_json
+from whygen.records import Call, read_calls
+from whygen.safe import read_json
+from whygen.texts import read_text_file
+from whygen.types import Source
+
+MOST_BYTES = 256 * 2**20
+"""Of a file of prompts."""
+_FORM = (
+    'Give a text, or an object with "prompt" (a text), "messages" (a chat), or a request as it was recorded; "id" or '
+    '"name" is what it is called.'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPrompt:
+    """A prompt of many, which is read when its turn comes: what is wrong with it harms no other."""
+
+    name: str
+    read: Callable[[], Source | Call]
+
+
+def read_prompts(path: Path | str) -> list[NamedPrompt]:
+    """The prompts in a file.
+
+    Args:
+        path: ``.jsonl`` or a JSON list: a text, an object with ``prompt``, ``text`` or ``messages``, or a recorded
+            request each; any other file of recorded calls that `Call.read` knows; or plain text, a prompt on each line.
+
+    Raises:
+        MissingError: if the file is not there.
+        DataError: if it is empty, too large or no text.
+    """
+    file = Path(path)
+    text = read_text_file(file, "The file of prompts", most=MOST_BYTES)
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    if not lines:
+        raise DataError(f"{str(file)!r} holds no prompt. {_FORM}")
+    begins = text.lstrip()[:1]
+    if begins in {"{", "["}:
+        values = _values(file, text, lines)
+        if any(_is_call(value) for _, value in values if not isinstance(value, Exception)):
+            return _calls(file)
+        return [_one(file, place, value) for place, value in values]
+    if begins == '"':
+        return [_one(file, place, value) for place, value in _values(file, text, lines)]
+    return [NamedPrompt(f"line {number}", _given(line.strip())) for number, line in lines]
+
+
+def _values(file: Path, text: str, lines: list[tuple[int, str]]) -> list[tuple[str, object]]:
+    """Each value with its place; an error in the place of one that cannot be read."""
+    try:
+        whole: object = read_json(text)
+    except ValueError:
+        return [(f"line {number}", _value(file, number, line)) for number, line in lines]
+    items = cast("list[object]", whole) if isinstance(whole, list) else [whole]
+    return [(f"item {number}", item) for number, item in enumerate(items, start=1)]
+
+
+def _value(file: Path, number: int, line: str) -> object:
+    try:
+        return read_json(line)
+    except ValueError as error:
+        return DataError(f"Line {number} of {str(file)!r} is no JSON: {error}.")
+
+
+def _fields(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _is_call(value: object) -> bool:
+    fields = _fields(value)
+    return bool({"request", "model", "resourceSpans", "observations", "attributes"} & fields.keys())
+
+
+def _calls(file: Path) -> list[NamedPrompt]:
+    return [NamedPrompt(each.id or f"call {each.number}", each.call) for each in read_calls(file)]
+
+
+def _one(file: Path, place: str, value: object) -> NamedPrompt:
+    fields = _fields(value)
+    named = next((str(fields[key]) for key in ("id", "name") if isinstance(fields.get(key), str | int)), place)
+    return NamedPrompt(named, lambda: _read(file, place, value))
+
+
+def _read(file: Path, place: str, value: object) -> Source:
+    if isinstance(value, Exception):
+        raise value
+    if isinstance(value, str):
+        return value
+    fields = _fields(value)
+    for key in ("prompt", "text"):
+        if isinstance(found := fields.get(key), str):
+            return found
+    turns = fields.get("messages", fields.get("prompt"))
+    if isinstance(turns, list):
+        return chat_from_json(cast("list[object]", turns), folder=file.parent)
+    raise DataError(f"{place.capitalize()} of {str(file)!r} holds no prompt. {_FORM}")
+
+
+def _given(text: str) -> Callable[[], Source]:
+    return lambda: text

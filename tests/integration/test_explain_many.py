@@ -1,0 +1,132 @@
+"""Many prompts in a row: one budget, nothing asked twice, one failure harms no other, and a run goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import whygen
+from faults.scripts import after
+from faults.server import FaultServer
+from whygen.calls import Budget, RunOptions
+from whygen.errors import MissingError, UnknownNameError, UsageError
+from whygen.models import ModelOptions
+
+PROMPTS = {"first": "a fox ran home", "second": "the fox sleeps now", "third": "a fox ran home"}
+QUICK = {"target": "token-set", "budget": 24}
+
+
+def test_each_is_what_explain_prompt_says_and_equal_prompts_are_asked_once(tmp_path: Path) -> None:
+    found = whygen.explain_many("planted/additive", PROMPTS, cache=tmp_path / "c.sqlite", **QUICK)
+    assert [each.name for each in found] == list(PROMPTS)
+    for name, prompt in PROMPTS.items():
+        alone = whygen.explain_prompt("planted/additive", prompt, cache=None, **QUICK)
+        mine = found[name].explanation
+        assert mine is not None
+        assert [unit.attribution for unit in mine.units] == [unit.attribution for unit in alone.units]
+    assert found["third"].explanation is not None
+    assert found["third"].explanation.calls.made == 0
+    table = found.table()
+    assert table["prompt"].count("second") == 4
+    assert {"attribution", "text", "target", "model"} <= table.keys()
+
+
+def test_what_fails_is_noted_and_the_others_go_on(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    file.write_text(
+        '"a fox ran"\n{"id": "b", "messages": [{"role": "user", "content": "the fox. Sleeps."}]}\n{broken\n'
+        '{"id": "d"}\n'
+        '{"id": "e", "prompt": ""}\n{"name": "f", "text": "a \\u202efox <script>"}\n',
+        encoding="utf-8",
+    )
+    found = whygen.explain_many("planted/additive", file, out=tmp_path / "out", cache=None, **QUICK)
+    assert [each.name for each in found if each.explanation is not None] == ["line 1", "b", "f"]
+    assert "no JSON" in found["line 3"].error
+    assert 'object with "prompt"' in found["d"].error
+    assert found.given == len(found) == 6
+    assert not found.ended
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "\u202e" not in page
+    assert "<script>" not in page.replace('<script type="application/json"', "")
+    assert whygen.load(tmp_path / "out" / "00002-b").units
+    index = json.loads((tmp_path / "out" / "index.json").read_text(encoding="utf-8"))
+    assert [item["name"] for item in index["items"]] == ["line 1", "b", "line 3", "d", "e", "f"]
+
+
+def test_all_together_keep_to_one_budget_and_go_on_from_there(tmp_path: Path) -> None:
+    bound = RunOptions(spending=Budget(calls=60))
+    ways = {"cache": tmp_path / "c.sqlite", "target": "token-set", "budget": 40, "out": tmp_path / "out"}
+    prompts = [f"the fox and {word} ran over a hill to see what was there" for word in ("dog", "cat", "owl")]
+    first = whygen.explain_many("planted/noisy", prompts, run=bound, **ways)
+    assert first.reason == "cost"
+    assert len(first) < 3
+    assert sum(each.calls.made for each in first.explanations) <= 60
+    again = whygen.explain_many("planted/noisy", prompts, **ways)
+    assert len(again.explanations) == 3
+    whole = [each.explanation is not None and each.explanation.ended is None for each in first]
+    assert [each.again for each in again] == [*whole, *[False] * (3 - len(first))]
+    assert any(whole)
+    once_more = whygen.explain_many("planted/noisy", prompts, **ways)
+    assert all(each.again for each in once_more)
+    other = whygen.explain_many("planted/noisy", prompts, **{**ways, "target": "exact"})
+    assert not any(each.again for each in other)
+
+
+def test_a_model_that_answers_nobody_any_more_ends_the_row() -> None:
+    with FaultServer(after(40, "401")) as server:
+        found = whygen.explain_many(
+            "openai/test", [f"tell me about the fox number {n}" for n in range(20)], cache=None, target="exact",
+            budget=30, options=ModelOptions(base_url=server.url),
+        )  # fmt: skip
+        assert found.reason == "failures"
+        assert len(found) < 5
+        assert len(server.received) < 120
+    assert found.explanations
+
+
+def test_wrong_arguments_are_refused_before_anything_is_asked() -> None:
+    def never(text: str) -> str:
+        raise AssertionError(text)
+
+    with pytest.raises(UnknownNameError, match="token-set"):
+        whygen.explain_many(never, ["a b"], target="token-sets", cache=None)
+    with pytest.raises(UsageError, match="empty"):
+        whygen.explain_many(never, [], cache=None)
+    with pytest.raises(UsageError, match="list of prompts"):
+        whygen.explain_many(never, "a b", cache=None)
+    with pytest.raises(MissingError, match="not there"):
+        whygen.explain_many(never, Path("nowhere.jsonl"), cache=None)
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("\n".join(f"the fox ran to hill {n}" for n in range(12)), encoding="utf-8")
+    (tmp_path / "slow.py").write_text(
+        "import time\ndef answer(text):\n    time.sleep(0.01)\n    return 'yes' if 'fox' in text else 'no'\n",
+        encoding="utf-8",
+    )
+    line = [
+        str(Path(sys.executable).parent / "whygen"), "explain-many", "p.txt", "-o", "out", "--model", "py/slow:answer",
+        "--target", "exact", "--budget", "24", "--cache", "c.sqlite", "--quiet",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    running = subprocess.Popen(line, cwd=tmp_path, env=environment)
+    done = tmp_path / "out" / "explained.jsonl"
+    until = time.monotonic() + 60
+    while not (done.exists() and len(done.read_text().splitlines()) >= 3) and time.monotonic() < until:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    before = len(done.read_text().splitlines())
+    assert 3 <= before < 12
+    subprocess.run(line, cwd=tmp_path, env=environment, check=True)
+    index = json.loads((tmp_path / "out" / "index.json").read_text(encoding="utf-8"))
+    assert len(index["items"]) == 12
+    assert not any(item["error"] for item in index["items"])
+    assert len({json.loads(each)["key"] for each in done.read_text().splitlines()}) == 12
