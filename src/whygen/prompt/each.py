@@ -155,7 +155,7 @@ class _Row:
             if (before := self._before(item, key)) is not None:
                 return before
             explanation = explain_prompt(
-                self.model, cast("Source", source), options=self.options, run=self.bounds.run(), **self.choices
+                self.model, source, options=self.options, run=self.bounds.run(), **self.choices
             )
         except Interrupted as stop:
             self.bounds.end("interrupt", "The run was interrupted. The same call again goes on from here.")
