@@ -17,6 +17,7 @@ from whygen.types import JsonValue
 if TYPE_CHECKING:
     from whygen.models.hf.masked import HfMaskedModel
     from whygen.models.hf.model import HfModel
+    from whygen.models.hf.seeing import HfSeeingModel
     from whygen.models.hf.sound import SoundModel
 
 _PIECE = 2**24
@@ -25,7 +26,7 @@ _FILES = {".json", ".safetensors", ".bin", ".jinja", ".model", ".txt", ".py", ".
 
 
 def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfModel | HfMaskedModel | SoundModel:
-    """Open a model from a folder or the hub: one that writes or, if it was made for that, fills in a mask or speaks.
+    """Open a model from a folder or the hub: one that writes (and may read pictures), fills in a mask or speaks.
 
     Args:
         name: a folder, or a name of the hub, with ``@REVISION`` if it must be one.
@@ -58,6 +59,8 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
             )
         if type(config) in transformers.MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING:
             return _open_sound(place, revision, uri or f"hf/{name}", device=device, dtype=dtype)
+        if type(config) in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and hasattr(config, "vision_config"):
+            return _open_seeing(name, uri or f"hf/{name}", device=device, dtype=dtype)
         fills = _fills_mask(config)
         kind: Any = (
             transformers.AutoModelForMaskedLM
@@ -77,6 +80,25 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
     if fills:
         return HfMaskedModel(network, tokenizer, uri=uri or f"hf/{name}", identity=identity)
     return HfModel(network, tokenizer, uri=uri or f"hf/{name}", identity=identity, batch_size=options.batch_size)
+
+
+def _open_seeing(name: str, uri: str, *, device: str, dtype: Any) -> HfSeeingModel:
+    """A model that reads pictures, with its processor."""
+    import transformers
+
+    from whygen.models.hf.seeing import HfSeeingModel
+
+    place, revision = _place(name)
+    how: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
+    processor = transformers.AutoProcessor.from_pretrained(place, **how)
+    kind: Any = transformers.AutoModelForImageTextToText
+    network, found = kind.from_pretrained(place, dtype=dtype, output_loading_info=True, **how)
+    _check_whole(name, found)
+    network = _moved(network, device)
+    told: dict[str, JsonValue] = {
+        "weights": _weights(place, network, revision), "dtype": str(network.dtype).removeprefix("torch."),
+    }  # fmt: skip
+    return HfSeeingModel(network, processor, uri=uri, identity=told)
 
 
 def _open_sound(place: str, revision: str, uri: str, *, device: str, dtype: Any) -> SoundModel:

@@ -102,7 +102,7 @@ class HfModel:
         self._batch = batch_size or batch_for(network)
         self._seq2seq = bool(network.config.is_encoder_decoder)
         self._own = network.generation_config
-        self._tokens = Tokens(tokenizer, uri=uri, ends=_listed(self._own.eos_token_id))
+        self._tokens = Tokens(tokenizer, uri=uri, ends=listed(self._own.eos_token_id))
         self._noisy = NoisyEmbeddings(network)
         self._crops_logits = "logits_to_keep" in inspect.signature(network.forward).parameters
 
@@ -441,7 +441,8 @@ def _cut(text: str, settings: Settings) -> tuple[str, bool]:
     return (text[: min(found)], True) if found else (text, False)
 
 
-def _listed(value: int | list[int] | None) -> list[int]:
+def listed(value: int | list[int] | None) -> list[int]:
+    """Tokens as a list, which checkpoints give as one, several or none."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
 

@@ -21,10 +21,20 @@ class Continuation:
 
 
 class Tokens:
-    """A tokenizer (`PreTrainedTokenizerBase`), with what whygen needs of it."""
+    """A tokenizer (`PreTrainedTokenizerBase`), with what whygen needs of it.
 
-    def __init__(self, tokenizer: Any, *, uri: str, ends: Sequence[int]) -> None:
+    Args:
+        tokenizer: of a model.
+        uri: what the model is called.
+        ends: tokens that end an answer, by the checkpoint's generation settings.
+        render: makes one text of a request; unless given, the tokenizer's chat template does.
+    """
+
+    def __init__(
+        self, tokenizer: Any, *, uri: str, ends: Sequence[int], render: Callable[[Request], str] | None = None
+    ) -> None:
         self.tokenizer = tokenizer
+        self._render = render or self._text
         self._uri = uri
         own_end = tokenizer.eos_token_id
         self.ends = frozenset(ends) | ({own_end} if own_end is not None else frozenset())
@@ -39,12 +49,12 @@ class Tokens:
         Raises:
             Refused: if the model cannot take such a prompt.
         """
-        text = self._text(request)
+        text = self._render(request)
         try:
             ids = list(self.tokenizer(text, add_special_tokens=not self.tokenizer.chat_template)["input_ids"])
         except (TypeError, UnicodeError) as error:
             raise Refused(f"the prompt cannot be turned into tokens ({error})", "Send valid Unicode.") from None
-        return ids or self._beginning()
+        return ids or self.beginning()
 
     def places(self, request: Request, spans: Sequence[tuple[int, int]]) -> tuple[int, ...]:
         """Which tokens of a prompt, as `prompt` gives them, share a character with one of the spans.
@@ -52,7 +62,7 @@ class Tokens:
         Raises:
             Refused: if the tokens cannot be found in the prompt, or a span reaches none.
         """
-        sent, prompt = self._text(request), request.prompt
+        sent, prompt = self._render(request), request.prompt
         core = prompt.strip() if isinstance(prompt, str) else ""
         if not self.tokenizer.is_fast or not core or sent.count(core) != 1:
             raise Refused(
@@ -92,7 +102,12 @@ class Tokens:
         check_told(chat, rendered, self._uri)
         return rendered
 
-    def _beginning(self) -> list[int]:
+    def beginning(self) -> list[int]:
+        """The token that stands for a prompt of nothing.
+
+        Raises:
+            Refused: if there is none.
+        """
         for token in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id):
             if token is not None:
                 return [int(token)]
@@ -146,7 +161,7 @@ class Tokens:
         if not isinstance(chat, Chat) or not chat.tools:
             return None
         raw = cut(self.tokenizer.decode(ids, skip_special_tokens=False))
-        return read_written(self.tokenizer, raw, self._text(request), chat)
+        return read_written(self.tokenizer, raw, self._render(request), chat)
 
     def texts(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """`text` of each row."""
