@@ -181,9 +181,9 @@ def require_manifold(names: tuple[str, ...], size: int, uri: str) -> None:
     """
     if "realism" in names and size < FEWEST:
         raise UsageError(
-            f"realism compares anchors with the {NEIGHBOURS} nearest neighbours of generated samples, and there are "
-            f"{size} samples of {uri}; it takes {FEWEST}. Give more (bank={FEWEST} or above), or "
-            "criteria='nearest-sample', which takes one."
+            f"realism looks at the {NEIGHBOURS} nearest neighbours of each generated sample, and of {uri} there are "
+            f"only {size}: it takes {FEWEST}. Give more (bank={FEWEST} or above), or criteria='nearest-sample', which "
+            "takes one."
         )
 
 

@@ -23,6 +23,7 @@ from whygen.anchors.criteria import (
 )
 from whygen.anchors.densities import DENSITIES
 from whygen.anchors.features import FeatureEncoder, installed_features, name_of
+from whygen.anchors.inverting import INVERSION
 from whygen.anchors.samples import Prepared
 from whygen.anchors.ways import settled
 from whygen.errors import UnknownNameError, UsageError
@@ -34,7 +35,9 @@ SMALL = 4096
 BANK = 5_000
 """Generated samples that anchors are compared with, unless another number is asked for."""
 BANKED: Mapping[str, Callable[..., Criterion]] = {"realism": realism, "nearest-sample": nearest_sample}
-CRITERIA: tuple[str, ...] = (*PLAIN, *BY_FEATURES, *BANKED, *DENSITIES)
+_READY: Mapping[str, Criterion] = {**PLAIN, **DENSITIES, INVERSION.name: INVERSION}
+"""Criteria that look through no encoder."""
+CRITERIA: tuple[str, ...] = (*_READY, *BY_FEATURES, *BANKED)
 """Names of whygen's own criteria."""
 
 
@@ -244,8 +247,8 @@ def _resolve(wanted: CriterionLike, encoder: FeatureEncoder | None, bank: int = 
     if callable(wanted):
         name = name_of(wanted)
         return Criterion(name, "extrinsic", "as the callable gives it", begin_pair(wanted, name))
-    if wanted in PLAIN or wanted in DENSITIES:
-        return PLAIN[wanted] if wanted in PLAIN else DENSITIES[wanted]
+    if wanted in _READY:
+        return _READY[wanted]
     if wanted in BANKED:
         return BANKED[wanted](encoder, size=bank)
     if wanted not in BY_FEATURES:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -33,6 +34,6 @@ def open_generator(model: object, options: ModelOptions | None, **stated: Any) -
     if isinstance(model, Path):
         return load_latent(Generator(samples=model, uri=f"{SAMPLES}{model}"), options, **stated)
     if isinstance(model, np.ndarray | SampleSet):
-        n = len(model.samples if isinstance(model, SampleSet) else model)
-        return load_latent(Generator(samples=model, uri=f"{n:,} generated samples"), options, **stated)
+        n = len(model.samples if isinstance(model, SampleSet) else cast("Sequence[object]", model))
+        return load_latent(Generator(samples=cast("object", model), uri=f"samples/{n:,} given"), options, **stated)
     return load_latent(model, options, **stated)

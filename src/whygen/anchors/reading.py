@@ -221,6 +221,7 @@ def _warnings(found: AnchorFindings) -> tuple[Warned, ...]:
         *facts.warned["criteria"],
         *calibration_warnings(verdicts.plan, verdicts.calibration, with_reference=verdicts.reference is not None),
         *check_latents(scores.anchors.means),
+        *_searches(scores),
         *check_generated(facts.generated, beside="the reference" if verdicts.reference is not None else "the anchors"),
         *facts.warned["features"],
         *check_criteria(scores.anchors.draws, scores.names),
@@ -229,6 +230,20 @@ def _warnings(found: AnchorFindings) -> tuple[Warned, ...]:
         *(() if found.memorised is None else found.memorised.warnings),
         *found.representatives.warnings,
     )
+
+
+def _searches(scores: Scores) -> tuple[Warned, ...]:
+    """That searches among latents failed, and what stands in for what they would have found."""
+    failed = scores.arrays.get("anchors/failed")
+    if failed is None or not failed.any():
+        return ()
+    rows = np.flatnonzero(failed)
+    shown = ", ".join(map(str, rows[:5].tolist())) + (" ..." if len(rows) > 5 else "")
+    text = (
+        f"For {len(rows):,} of {len(failed):,} anchors ({shown}) the search among latents ended in no sample: the "
+        "nearest generated one stands in for what it should have found. The other anchors are not concerned."
+    )
+    return (Warned(code="inversion-failed", text=text),)
 
 
 def _ended(scores: Scores) -> tuple[Warned, ...]:

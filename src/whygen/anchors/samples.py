@@ -85,7 +85,7 @@ class Prepared:
         if self.image is None:
             raise UsageError(
                 f"Samples of shape {self.shape} cannot be read as images. Give the anchors as images (NHW, NHWC or "
-                "NCHW), or state the layout of the model: LatentModel(layout=...)."
+                "NCHW), or state the layout of the model: Generator(layout=...)."
             )
         height, width, channels = self.image
         if self.layout == "NCHW":

@@ -48,7 +48,7 @@ VERSION = 1
 """Part of every key: raised when the same question is answered with other numbers than before."""
 NEIGHBOURS = 5
 NO_MODULE = (
-    "an untrained copy cannot be had: the model is no torch module. Give LatentModel(untrained=...), a callable from a "
+    "an untrained copy cannot be had: the model is no torch module. Give Generator(untrained=...), a callable from a "
     "seed to a LatentModel with new weights"
 )
 

@@ -117,7 +117,12 @@ CHOICES = Offers(
     CHOICES, Offers(RunOptions, but=("batch",)), Offers(ModelOptions, but=("base_url", "endpoint", "timeout"))
 )
 def anchors(
-    model: Annotated[str, typer.Argument(help="demo/digits-vae, diffusers/PATH, or py/package.module:callable.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="demo/digits-vae, diffusers/PATH, samples/PATH (what a model made), py/package.module:callable."
+        ),
+    ],
     *,
     anchors: Annotated[
         list[str] | None,

@@ -135,7 +135,7 @@ def _axis(values: NDArray[np.float64], threshold: float) -> Axis:
     """From the least value to the 99.5th percentile, and past the threshold: what lies beyond is put at the edge."""
     low = min(float(values.min()), threshold)
     high = max(float(np.quantile(values, 0.995)), 1.2 * threshold - 0.2 * low)
-    room = 0.03 * (high - low) or 0.5
+    room = max(0.03 * (high - low), 1e-6 * max(abs(low), abs(high))) or 0.5  # values may differ by rounding alone
     return Axis(low - room, high + room)
 
 

@@ -54,10 +54,17 @@ def columns(explanation: AnchorExplanation) -> dict[str, list[Any]]:
         found, distance = getattr(evidence, name), getattr(evidence, f"{name}_distance")
         if found is not None and distance is not None:
             table |= {name: _where(found >= 0, found), f"{name}_distance": _where(found >= 0, distance)}
+    table |= _searches(explanation)
     picked = {index for indices in explanation.selected.values() for index in indices}
     table["selected"] = [index in picked for index in range(n)]
     table["reason"] = list(reasons(explanation))
     return table
+
+
+def _searches(explanation: AnchorExplanation) -> dict[str, list[bool]]:
+    """Which searches among latents failed, where some did."""
+    failed = None if explanation.scores is None else explanation.scores.arrays.get("anchors/failed")
+    return {} if failed is None or not failed.any() else {"search_failed": failed.tolist()}
 
 
 def _where(known: NDArray[np.bool_], values: NDArray[Any]) -> list[Any]:
@@ -153,6 +160,9 @@ _RETURNED = {
     "reconstruction": ("what comes back", "other samples' reconstructions", "reconstruction"),
     "nearest generated sample": (
         "the nearest generated sample", "those nearest to others", "nearest generated sample",
+    ),
+    "nearest sample found among its latents": (
+        "the nearest sample that was found among its latents", "those found for others", "nearest sample found",
     ),
 }  # fmt: skip
 """What the model gives back, in words: as the subject of a sentence, the same of other samples, and after "their"."""

@@ -230,11 +230,9 @@ class Generator:
         if self.samples is not None:
             raise UsageError(f"{self.uri} is all that is known of the model: nothing more can be generated.")
         if self.decode is None:
-            raise UsageError(f"The generator {self.uri} does not sample. Give LatentModel(sampler=...).")
+            raise UsageError(f"The generator {self.uri} does not sample. Give Generator(sampler=...).")
         if self.latent_dim is None:
-            raise UsageError(
-                "latent_dim of the model is not known; give LatentModel(latent_dim=...) to sample from it."
-            )
+            raise UsageError("latent_dim of the model is not known; give Generator(latent_dim=...) to sample from it.")
         return self.decode(rng.standard_normal((n, self.latent_dim), dtype=np.float32))
 
 

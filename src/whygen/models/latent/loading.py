@@ -157,8 +157,9 @@ def _of_torch(module: Any, options: ModelOptions, *, uri: str | None) -> Generat
 def _takes_anything(module: Any) -> bool:
     """Whether ``forward`` needs an argument; a module without one, too, cannot be called without."""
     torch: Any = sys.modules["torch"]
-    forward: Any = getattr(type(module), "forward", None)
-    if forward is torch.nn.Module.forward:
+    if "forward" not in {
+        name for kind in type(module).__mro__[:-1] if kind is not torch.nn.Module for name in vars(kind)
+    }:
         return True
     try:
         inspect.signature(module.forward).bind()

@@ -1,4 +1,4 @@
-"""What is no generator with an encoder and a decoder: which kind of thing it is, and the door for that thing."""
+"""What cannot be asked as a generator: which kind of thing it is, and the door for that thing."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from typing import Any
 from whygen.models.protocols import Decodes, Encodes
 
 WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".gguf", ".onnx", ".pkl", ".h5", ".keras")
-LATER = "whygen does not read GANs, diffusion models, flows or densities in its anchor wing yet"
+LATER = "whygen does not read diffusion models in its anchor wing yet"
+SAMPLER = (
+    "If it makes samples, give a function of how many and of a random generator: "
+    "whygen.models.Generator(sampler=lambda n, rng: ...), which returns an array (n, ...); or give samples that it "
+    "made: an array, or samples/PATH of a folder."
+)
 _AS_ONE = (
-    "give both as one: whygen.models.LatentModel(encode=..., decode=...), with encode(samples) -> "
+    "give both as one: whygen.models.Generator(encode=..., decode=...), with encode(samples) -> "
     "whygen.models.Posterior(mean, logvar) and decode(latents) -> samples, all numpy arrays."
 )
 JOIN = f"If you have an encoder for it, {_AS_ONE}"
 JOIN_DECODER = f"If you have a decoder for it, {_AS_ONE}"
 OWN = (
     "kld needs a posterior, and groups need an intrinsic criterion beside sse. You can bring both: "
-    "whygen.models.LatentModel(encode=..., decode=...), whose encode returns whygen.models.Posterior(latents, logvar) "
+    "whygen.models.Generator(encode=..., decode=...), whose encode returns whygen.models.Posterior(latents, logvar) "
     "with a logvar of -20 throughout, and criteria=[Criterion(name, 'intrinsic', unit, begin), 'sse'] of "
     "whygen.anchors.criteria, where begin(batch) returns a function of reconstructions that gives a number for each."
 )
@@ -82,8 +87,8 @@ def _door(thing: Any) -> str:
         if fits(thing):
             return text(thing) if callable(text) else text
     return (
-        "Give a torch module that encodes and decodes, a diffusers AutoencoderKL (PATH/vae of a pipeline), or "
-        "whygen.models.LatentModel(encode=..., decode=...)."
+        "Give a torch module that encodes and decodes or makes samples of latents, an object with sample(n, rng) or "
+        "log_prob(samples), samples that the model made (samples/PATH), or whygen.models.Generator(...)."
     )
 
 
@@ -105,15 +110,19 @@ def _of_module(module: Any) -> str:
     if "unet" in low or "transformer2d" in low or "denois" in low or "diffusion" in low:
         return f"It is the denoiser of a diffusion model, and {LATER}."
     if "gan" in low or "generator" in low or "discriminator" in low or hasattr(module, "generator"):
-        return f"It is a GAN or a part of one, and {LATER}."
-    if "flow" in low or hasattr(module, "log_prob"):
-        return f"It is a flow or another density, and {LATER}."
-    if kind in ("Sequential", "ModuleList"):
         return (
-            "It is a chain of layers: one way only, from latents to samples or back. A GAN's generator alone is not "
-            "read yet."
+            "It is a GAN or a part of one, and no latents were found that it makes samples of. Give its generator, a "
+            "torch module whose forward(z) takes latents (n, d); state their size as its attribute latent_dim. "
+            f"{SAMPLER}"
         )
-    return f"It is a torch module that only goes one way, and {LATER}."
+    if "flow" in low:
+        return f"It is a flow without log_prob(samples) and sample(n): give it these methods. {SAMPLER}"
+    if kind in ("Sequential", "ModuleList"):
+        return f"It is a chain of layers, and no latents were found that it makes more values of. {SAMPLER}"
+    return (
+        "It is a torch module that goes one way, and no latents were found that it makes more values of; state their "
+        f"size as its attribute latent_dim. {SAMPLER}"
+    )
 
 
 def codes(part: Any) -> bool:
@@ -150,12 +159,14 @@ _DOORS: tuple[tuple[Callable[[Any], bool], str | Callable[[Any], str]], ...] = (
         lambda thing: hasattr(thing, "transform") and hasattr(thing, "inverse_transform"),
         f"It transforms and transforms back, and tells no posterior. {OWN}",
     ),
-    (lambda thing: hasattr(thing, "score_samples"), f"It is a density, and {LATER}. {JOIN}"),
     (
-        lambda thing: hasattr(thing, "sample"),
-        f"It makes samples, and cannot say where an anchor lies: {LATER}. {JOIN}",
+        lambda thing: hasattr(thing, "score_samples"),
+        "It scores outliers, and is no density: give whygen.models.Generator(log_prob=...) of a model that is one.",
     ),
-    (lambda thing: isinstance(thing, Decodes), f"It decodes, and cannot say where an anchor lies. {JOIN}"),
-    (callable, f"One function is not enough: anchors are encoded and decoded again. {JOIN}"),
+    (
+        lambda thing: isinstance(thing, Decodes),
+        f"It decodes, and nobody says how large its latents are: give it an attribute latent_dim. {JOIN}",
+    ),
+    (callable, f"What one function does cannot be told from its arguments. {SAMPLER} {JOIN}"),
 )
 """What a thing may be, first things first, and what is said of it."""

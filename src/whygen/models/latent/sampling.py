@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from whygen.errors import ModelError, UsageError
 from whygen.models.latent import UNBOUNDED, UNIT_RANGE, Floats, Generator, LogProb, Sampler, stated
+from whygen.models.protocols import Decodes
 from whygen.safe import says
 
 SAMPLES = ("sample", "rvs")
@@ -74,11 +75,20 @@ def generator_of(thing: object, *, uri: str | None) -> Generator | None:
             fields["shape"], fields["value_range"] = made.shape[1:], likely_range(made)
             fields |= {"sampler": drawing.sample, "notices": _noticed(drawing, made)}
     if drawing is None and density is None:
-        return None
+        return _decoder(thing, said)
     fields |= {"log_prob": density, **said, "range_found": "value_range" not in said}
     if shape is not None:
         fields["shape"] = shape
     return Generator(**fields)
+
+
+def _decoder(thing: object, said: dict[str, Any]) -> Generator | None:
+    """An object that decodes latents of a size that it states; None for any other."""
+    if not isinstance(thing, Decodes) or "latent_dim" not in said:
+        return None
+    few = thing.decode(np.random.default_rng(0).standard_normal((PROBED, said["latent_dim"]), dtype=np.float32))
+    fields: dict[str, Any] = {"shape": np.shape(few)[1:], "value_range": likely_range(np.asarray(few)), **said}
+    return Generator(decode=thing.decode, range_found="value_range" not in said, **fields)
 
 
 def _noticed(drawing: Drawing, made: Floats) -> tuple[tuple[str, str], ...]:

@@ -40,6 +40,14 @@ SIZES = (
 COMMON = (100, 128, 64, 512, 32, 256, 16, 10, 20, 50, 8, 4, 2, 200)
 """Sizes that are tried where neither a name nor the first layer tells."""
 PROBED = 16
+POOL = 2_000
+"""Latents that a search may begin from,"""
+RESTARTS = 4
+"""so many of them for each sample: the nearest;"""
+STEPS, RATE = 150, 0.05
+"""steps of Adam from each, and its rate;"""
+SEARCHED = 128
+"""and samples that are searched for at once."""
 
 
 def torch_generator(module: Any, *, uri: str | None, **known: Any) -> Generator | None:
@@ -67,6 +75,12 @@ def torch_generator(module: Any, *, uri: str | None, **known: Any) -> Generator 
         (samples,) = sparing(made, latents.reshape(len(latents), *shape))
         return samples
 
+    def invert(samples: Floats, rng: np.random.Generator) -> Floats:
+        pool = rng.standard_normal((POOL, math.prod(shape)), dtype=np.float32)
+        known = decode(pool).reshape(POOL, -1)
+        parts = [samples[start : start + SEARCHED] for start in range(0, len(samples), SEARCHED)]
+        return np.concatenate([_inverted(module, part, _nearest(part, known, pool), shape) for part in parts])
+
     few = decode(np.random.default_rng(0).standard_normal((PROBED, math.prod(shape)), dtype=np.float32))
     said = stated(module, uri=uri)
     fields = {
@@ -83,9 +97,44 @@ def torch_generator(module: Any, *, uri: str | None, **known: Any) -> Generator 
         "trained with other noise, give whygen.models.Generator(sampler=...), which draws as it was trained."
     )
     return Generator(
-        decode=decode, identify=lambda: identity_of_module(module), notices=(("latent-law", text),),
+        decode=decode, invert=invert, identify=lambda: identity_of_module(module), notices=(("latent-law", text),),
         untrained=lambda seed: _copy(module, seed, uri=uri, known=known), **fields,
     )  # fmt: skip
+
+
+def _nearest(samples: Floats, known: Floats, pool: Floats) -> Floats:
+    """For each sample the latents ``(n, RESTARTS, d)`` whose samples are the nearest of a pool."""
+    centre = known.mean(axis=0)
+    points, others = samples.reshape(len(samples), -1) - centre, known - centre
+    apart = np.square(others).sum(axis=1) - 2 * points @ others.T
+    return pool[np.argsort(apart, axis=1, kind="stable")[:, :RESTARTS]]
+
+
+def _inverted(module: Any, samples: Floats, starts: Floats, shape: tuple[int, ...]) -> Floats:
+    """Adam on the latents alone: the best of all starts for each sample; NaN where every search went astray.
+
+    The gradient is taken for the latents, so none is left in the module's own weights.
+    """
+    n, size = len(samples), math.prod(samples.shape[1:])
+    target = tensor_of(samples, module).reshape(n, 1, size)
+    with evaluating(module), torch.enable_grad():
+        latents = tensor_of(starts, module).reshape(n * RESTARTS, *shape).clone().requires_grad_(True)
+        optimiser = torch.optim.Adam([latents], lr=RATE)
+
+        def errors() -> torch.Tensor:
+            made = reconstruction(module(latents)).reshape(n, RESTARTS, size)
+            return (made - target).square().sum(dim=2)
+
+        for _ in range(STEPS):
+            (latents.grad,) = torch.autograd.grad(errors().sum(), [latents])
+            optimiser.step()
+        with torch.no_grad():
+            made = reconstruction(module(latents)).reshape(n, RESTARTS, size)
+            left = (made - target).square().sum(dim=2).nan_to_num(nan=math.inf)
+            best = left.argmin(dim=1)
+            found = made[torch.arange(n), best].clone()
+            found[~left.min(dim=1).values.isfinite()] = math.nan
+    return numpy_of(found).reshape(samples.shape)
 
 
 def _copy(module: Any, seed: int, *, uri: str | None, known: dict[str, Any]) -> Generator:

@@ -1,0 +1,215 @@
+"""Generators as people have them: each door opens, by what the thing can do and as its library calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+from PIL import Image  # noqa: E402
+from sklearn.decomposition import PCA  # noqa: E402
+from sklearn.mixture import GaussianMixture  # noqa: E402
+from sklearn.neighbors import KernelDensity  # noqa: E402
+
+from whygen import explain_anchors  # noqa: E402
+from whygen.errors import DataError, ModelError, UsageError  # noqa: E402
+from whygen.models import Generator, load_latent  # noqa: E402
+
+RNG = np.random.default_rng(0)
+DATA = RNG.normal(0.5, 0.1, size=(120, 64)).clip(0, 1).astype(np.float32)
+HELD, ANCHORS = DATA[:60].reshape(-1, 8, 8), DATA[60:].reshape(-1, 8, 8)
+
+
+class Rng:
+    def sample(self, n, rng):
+        return rng.normal(0.5, 0.1, size=(n, 8, 8))
+
+
+class Unseeded:
+    def sample(self, n):
+        return np.random.default_rng().normal(0.5, 0.1, size=(n, 8, 8))
+
+
+class OneByOne:
+    def sample(self):
+        return RNG.random((8, 8))
+
+
+class SelfSeeded:
+    def sample(self, n):
+        return np.random.default_rng(0).normal(0.5, 0.1, size=(n, 8, 8))
+
+
+class Pictures:
+    def sample(self, n, rng):
+        return [Image.fromarray((255 * rng.random((8, 8))).astype(np.uint8)) for _ in range(n)]
+
+
+class Tensors:
+    """As nflows calls it: what is drawn comes from torch's own generator."""
+
+    def __init__(self):
+        self.law = torch.distributions.Normal(0.5, 0.1)
+
+    def sample(self, num_samples):
+        return self.law.sample((num_samples, 1, 8, 8)), "log q"
+
+    def log_prob(self, inputs):
+        return self.law.log_prob(inputs).flatten(1).sum(dim=1)
+
+
+class Lazy(torch.nn.Module):
+    """As zuko has it: a flow gives its law when it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.middle = torch.nn.Parameter(torch.full((64,), 0.5))
+
+    def forward(self):
+        return torch.distributions.Independent(torch.distributions.Normal(self.middle, 0.1), 1)
+
+
+class ConvGan(torch.nn.Module):
+    """As in the tutorials: latents ``(n, 12, 1, 1)``, pictures between -1 and 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.main = torch.nn.Sequential(
+            torch.nn.ConvTranspose2d(12, 8, 4), torch.nn.BatchNorm2d(8), torch.nn.ReLU(),
+            torch.nn.ConvTranspose2d(8, 1, 4, 2, 1), torch.nn.Tanh(),
+        )  # fmt: skip
+
+    def forward(self, z):
+        return self.main(z)
+
+
+class ConditionalGan(torch.nn.Module):
+    def forward(self, z, labels):
+        return z * labels
+
+
+class StatedDecoder:
+    latent_dim = 5
+
+    def decode(self, z):
+        return np.tile(z[:, :1], (1, 64)).reshape(-1, 8, 8)
+
+
+MLP = torch.nn.Sequential(torch.nn.Linear(6, 64), torch.nn.Sigmoid())
+FLAT = DATA.astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    ("thing", "abilities", "criteria"),
+    [
+        (Rng(), {"samples"}, "realism,nearest-sample"),
+        (OneByOne(), {"samples"}, "realism,nearest-sample"),
+        (Pictures(), {"samples"}, "realism,nearest-sample"),
+        (Rng().sample, {"samples"}, "realism,nearest-sample"),
+        (Tensors(), {"samples", "density"}, "nll,nearest-sample"),
+        (Lazy(), {"samples", "density"}, "nll,nearest-sample"),
+        (torch.distributions.Normal(torch.full((8, 8), 0.5), 0.1), {"samples", "density"}, "nll,nearest-sample"),
+        (
+            GaussianMixture(2, covariance_type="diag", random_state=0).fit(FLAT),
+            {"samples", "density"},
+            "nll,nearest-sample",
+        ),
+        (KernelDensity(bandwidth=0.1).fit(FLAT), {"samples", "density"}, "nll,nearest-sample"),
+        (PCA(4).fit(FLAT), {"density"}, "nll"),
+        (MLP, {"samples", "latents"}, "realism,nearest-sample"),
+        (ConvGan(), {"samples", "latents"}, "realism,nearest-sample"),
+        (StatedDecoder(), {"samples", "latents"}, "realism,nearest-sample"),
+        (HELD, {"samples"}, "realism,nearest-sample"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_a_generator_is_asked_for_what_it_can(thing: object, abilities: set[str], criteria: str) -> None:
+    if not isinstance(thing, np.ndarray):
+        assert load_latent(thing).abilities == abilities
+    found = explain_anchors(thing, ANCHORS, reference=HELD, bank=60, controls="none", cache=None)
+    assert ",".join(each.name for each in found.criteria) == criteria
+    assert found.details is not None
+    assert found.details.criteria_reason.startswith(criteria.replace(",", " and ") + ":")
+    assert found.given_back == ("" if criteria == "nll" else "nearest generated sample")
+    assert list(found.groups) == (
+        ["HIGH", "LOW", "BELOW"] if criteria == "nll" else ["HIHE", "HILE", "LIHE", "LILE", "BELOW"]
+    )
+    assert "econstruct" not in found.to_html().split("How it was made")[0]
+
+
+@pytest.mark.parametrize("thing", [Rng(), Tensors(), MLP, KernelDensity(bandwidth=0.1).fit(FLAT),
+                                   GaussianMixture(2, covariance_type="diag", random_state=3).fit(FLAT)],
+                         ids=lambda each: type(each).__name__)  # fmt: skip
+def test_a_seed_decides_what_is_drawn_and_draws_differ(thing: object) -> None:
+    latent, before = load_latent(thing), torch.random.get_rng_state()
+    one, again, other = (latent.sample(5, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert not np.array_equal(*(latent.sample(5, rng) for rng in [np.random.default_rng(1)] * 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert one.dtype == np.float32
+
+
+@pytest.mark.parametrize(("thing", "code"), [(Unseeded(), "unseeded-generator"), (SelfSeeded(), "generator-repeats")])
+def test_what_no_seed_decides_is_said(thing: object, code: str) -> None:
+    found = explain_anchors(thing, ANCHORS, reference=HELD, bank=60, controls="none", cache=None)
+    assert code in {each.code for each in found.warnings}
+
+
+def test_the_range_of_a_tanh_generator_is_found_and_stated_ones_stay() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(6, 64), torch.nn.Tanh())
+    with torch.no_grad():
+        module[0].weight.mul_(4)
+    assert load_latent(module).value_range == (-1.0, 1.0)
+    assert load_latent(module, value_range=(0, 1)).value_range == (0, 1)
+    standardised = torch.distributions.Independent(torch.distributions.Normal(torch.zeros(9), 3.0), 1)
+    assert load_latent(standardised).value_range == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("thing", "error", "words"),
+    [
+        (
+            Generator(sampler=lambda n, rng: np.full((n, 8, 8), np.nan, np.float32)),
+            ModelError,
+            "sample of .* generated sample 0",
+        ),
+        (Generator(sampler=lambda n, rng: rng.random((n, 5, 5))), DataError, r"shape \(8, 8\).*takes \(5, 5\)"),
+        (Generator(sampler=lambda n, rng: rng.random((2, 8, 8))), DataError, "gave 2 samples, and 60 were asked for"),
+        (
+            Generator(log_prob=lambda x: np.full(len(x), np.nan)),
+            ModelError,
+            "log_prob of .* gave nan for reference sample 0",
+        ),
+        (HELD[:7], UsageError, "only 7: it takes 20"),
+        (ConditionalGan(), UsageError, r"needs labels besides latents.*self\.model\(z, labels\)"),
+        (torch.nn.Linear(64, 3), UsageError, "no latents were found"),
+        ("samples/", UsageError, "samples/PATH"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_what_cannot_work_says_why(thing: object, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        explain_anchors(thing, ANCHORS, reference=HELD, bank=60, controls="none", cache=None)
+
+
+def test_thresholds_from_generated_samples_need_a_generator() -> None:
+    with pytest.raises(UsageError, match=r"nothing more can be generated by samples/60 given\. Give reference="):
+        explain_anchors(HELD, ANCHORS, cache=None)
+    with pytest.raises(UsageError, match="Give reference="):
+        explain_anchors(PCA(4).fit(FLAT), ANCHORS, calibration="mean-max", reference=HELD, cache=None)
+
+
+def test_a_folder_of_generated_pictures_says_what_its_samples_say(tmp_path: Path) -> None:
+    pictures = (255 * HELD).round().astype(np.uint8)
+    for place, one in enumerate(pictures):
+        Image.fromarray(one).save(tmp_path / f"{place:03}.png")
+    given = {"reference": (255 * ANCHORS[:45]).astype(np.uint8), "controls": "none", "cache": None}
+    anchors = (255 * ANCHORS).astype(np.uint8)
+    of_folder = explain_anchors(f"samples/{tmp_path}", anchors, **given)
+    of_array = explain_anchors(pictures, anchors, **given)
+    assert of_folder.model == f"samples/{tmp_path}"
+    assert np.array_equal(of_folder.evidence.draws, of_array.evidence.draws)
+    assert of_folder.generated.n == 60
