@@ -29,16 +29,19 @@ _PATTERNS: Final = (
         r"\1[key]",
     ),
     # User and password of an address. A password may hold a slash, and what follows a port is no password.
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s'\"<>/?#]*@"), r"\1"),
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s'\"<>/@:]*:(?!\d+\b)[^\s'\"<>@]*@"), r"\1"),
-    (re.compile(r"(?<![\w@/.])[\w.%+~-]+:[^\s/@'\"<>]+@(?=[\w\[])"), ""),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^\s'\"<>/?#]{0,512}@"), r"\1"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^\s'\"<>/@:]{0,256}:(?!\d+\b)[^\s'\"<>@]{0,256}@"), r"\1"),
+    (re.compile(r"(?<![\w@/.])[\w.%+~-]{1,256}:[^\s/@'\"<>]{1,256}@(?=[\w\[])"), ""),
     (re.compile(rf"(?i)([?&;]{_PARAMETER}=)[^&#\s'\"<>;]+"), r"\1[key]"),
     (re.compile(r"\b(?:gsk_|xai-|hf_|gh[pousr]_|github_pat_|glpat-|pplx-|r8_|nvapi-|fw_|AIza)[\w-]{20,}"), STAND_IN),
     (re.compile(r"\bAKIA[A-Z0-9]{16}\b"), STAND_IN),
     (re.compile(r"\bsk-[\w*-]{6,}"), STAND_IN),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), STAND_IN),
+    (re.compile(r"\beyJ[\w-]{8,4096}\.[\w-]{8,4096}\.[\w-]*"), STAND_IN),
 )
-"""What looks like a key, a header or an address with one."""
+"""What looks like a key, a header or an address with one.
+
+No pattern looks further ahead than a bound: a long text of a stranger would be gone over anew from each of its places.
+"""
 
 
 def visible(text: str) -> str:

@@ -56,7 +56,7 @@ def test_what_openllmetry_kept_of_anthropics_client_is_read() -> None:
     assert call.answer is not None
     assert call.answer.text == "I send it."
     assert call.answer.calls[0].name == "send_email"
-    assert (call.model, call.protocol) == ("anthropic/claude-opus-5", "anthropic")
+    assert (call.model, call.protocol) == ("anthropic/claude-opus-5", "openai")
     assert "reasoning" in codes(call)
 
 

@@ -24,7 +24,7 @@ def database(tmp_path: Path, name: str) -> Path:
     """A database from a sample in SQL."""
     path = tmp_path / f"{name}.db"
     connection = sqlite3.connect(path)
-    connection.executescript((SAMPLES / f"{name}.sql").read_text(encoding="utf-8"))
+    connection.executescript("begin;" + (SAMPLES / f"{name}.sql").read_text(encoding="utf-8") + "commit;")
     connection.close()
     return path
 

@@ -198,9 +198,11 @@ def test_what_is_no_record_is_refused_by_its_field(tmp_path: Path, text: str, sa
 def test_keys_in_a_record_are_taken_out_and_said(tmp_path: Path) -> None:
     request = openai_request()
     request["messages"][3]["content"] = "token sk-abcdef0123456789, https://ann:secret@example.org/?api_key=12345678"
+    request["messages"][0]["content"] = "data:image/png;base64, is no picture, and sk-abcdef0123456789 a key"
     call = read(tmp_path, request)
+    assert call.chat.messages[0].text == "data:image/png;base64, is no picture, and [key] a key"
     assert call.chat.messages[3].text == "token [key], https://example.org/?api_key=[key]"
-    assert dict(call.notices)["key"].startswith("What looks like a key or a password was taken out of 1 texts")
+    assert dict(call.notices)["key"].startswith("What looks like a key or a password was taken out of 2 texts")
 
 
 def test_images_that_are_links_or_were_masked_are_told_apart(tmp_path: Path) -> None:

@@ -31,12 +31,12 @@ matches = spans.matches
 
 
 def calls(items: Sequence[Field]) -> Iterable[Kept]:
-    """The calls of models among the spans.
+    """The calls of models among the spans, in the order in which they began.
 
     One call may be in two spans, one of its client and one of an instrumentation, and only one of them tells what was
     said: that one counts.
     """
-    found = [span for span in spans.spans_in(items) if _is_call(span)]
+    found = sorted((span for span in spans.spans_in(items) if _is_call(span)), key=lambda span: span.start)
     told = {name for span in found if _holds(span) for name in (span.id, _answer_id(span)) if name}
     for span in found:
         if _holds(span) or not told & {span.parent, _answer_id(span)}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import cast
 
 from whygen.errors import DataError
@@ -10,8 +11,9 @@ from whygen.records.fields import Field
 from whygen.records.notices import Notices
 from whygen.safe import without_secrets
 
-_ENCODED = 4096
-"""From this length on, a text without a space is data in base64: no key is looked for in it."""
+_LONG = 1000
+_ENCODED = re.compile(r"(?:data:[\w.+-]{1,80}/[\w.+-]{1,80};base64,)?[A-Za-z0-9+/=\r\n]*")
+"""A picture or a file in base64: no key is to be seen in it, and it may be long."""
 
 
 def scrubbed(found: Field, notices: Notices) -> Field:
@@ -47,7 +49,7 @@ def _text(text: str, found: Field, notices: Notices) -> str:
         if whole != text:
             notices.count("half-character", found)
             text = whole
-    if len(text) > _ENCODED and " " not in text[:_ENCODED]:
+    if len(text) > _LONG and _ENCODED.fullmatch(text):
         return text
     clean = without_secrets(text)
     if clean != text:

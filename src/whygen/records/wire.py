@@ -73,9 +73,6 @@ def made(
     """
     if answer is None:
         chat, answer = _answered(chat, protocol, notices)
-    if maker.uri.startswith("anthropic/") and protocol != "anthropic":
-        # Recorded in words that this service does not take: what has a place in `Settings` is sent.
-        settings, protocol = replace(settings, extra=dict.fromkeys(settings.extra)), "anthropic"
     _missing(chat, answer, notices)
     return Call(
         chat=chat, model=maker.uri, base_url=maker.base_url, settings=settings, answer=answer, protocol=protocol
