@@ -74,7 +74,7 @@ def judge(found: Findings, *, suspect: Sequence[str]) -> Why | None:
         PartTest(unit=unit, name=name, suspect=suspects[unit], p_value=float(tested[unit]), named=False)
         for unit, name in enumerate(names)
     )
-    parts = _with_say(parts)
+    parts = _with_say(parts, found.estimate.attributions)
     together = _together(parts, counts)
     verdict, parts, with_them = _weighed(parts, counts, together)
     drivers = [part.unit for part in parts if part.named]
@@ -105,14 +105,17 @@ def _tested(found: Findings, counts: Counts) -> Floats:
     return np.where(found.estimate.attributions > 0.0, told / 2.0, 1.0 - told / 2.0)
 
 
-def _with_say(parts: tuple[PartTest, ...]) -> tuple[PartTest, ...]:
-    """Those that had a say: the suspects by themselves, and the request's own by themselves."""
+def _with_say(parts: tuple[PartTest, ...], values: Floats) -> tuple[PartTest, ...]:
+    """Those that had a say: the suspects by themselves, and the request's own by themselves.
+
+    What pulls away from the action by its attribution is not named, whatever a rule says that it takes part in.
+    """
     named: set[int] = set()
     for suspect in (True, False):
         family = [part for part in parts if part.suspect is suspect]
         if family:
             sure = benjamini_hochberg([part.p_value or 0.0 for part in family], level=FALSE_DISCOVERY)
-            named |= {part.unit for part, one in zip(family, sure, strict=True) if one}
+            named |= {part.unit for part, one in zip(family, sure, strict=True) if one and values[part.unit] > 0.0}
     return tuple(part.model_copy(update={"named": part.unit in named}) for part in parts)
 
 
