@@ -1,6 +1,6 @@
 """Who made the planted agent act: recorded calls of known cause, asked as `whygen why` asks them.
 
-A cell is a case (see `whygen.models.planted.agent`) and the agent's noise: 0, 2 or 10 answers of a hundred are the
+A cell is a case (see `whygen.models.planted.agent`) and the noise: 0, 2 or 10 answers of a hundred are the other
 one, both ways. Its calls have 6 to 40 parts with a text, in six languages, and tool definitions besides; the budget is
 64 answers in all. ``first``: a driver is the part of the largest attribution and the surest. ``all``: every driver is
 named. ``accused``: a tool result that has no say is named (of ``user`` calls: a clean request is accused). ``verdict``:
@@ -27,8 +27,10 @@ from whygen.results.prompt import PromptExplanation
 from whygen.stats.wilson import wilson
 
 SEED = 17
-CALLS = 100
-"""Calls of a cell; the contract's figures are over all calls of a noise."""
+CALLS: dict[Case, int] = {
+    "user": 80, "injected": 30, "redundant": 60, "together": 25, "user-and-result": 25, "user-or-result": 20,
+}  # fmt: skip
+"""Calls of each case at each noise: 240 in all, most of them where the contract asks for a share of its own."""
 BUDGET = 64
 RIGHT: dict[Case, str] = {
     "user": "request", "injected": "suspects", "redundant": "suspects", "together": "suspects",
@@ -145,7 +147,7 @@ def left_out(case: Case, model: str, number: int) -> tuple[PromptExplanation, Pl
 def cell(case: Case, model: str, way: str) -> dict[str, object]:
     """All calls of one cell."""
     found = Cell(case, NOISE[model])
-    for number in range(CALLS):
+    for number in range(CALLS[case]):
         if way == "why":
             found.add(*asked(case, model, number))
         else:
@@ -161,18 +163,24 @@ def contract(rows: list[dict[str, object]]) -> list[dict[str, object]]:
         if len(own) < len(RIGHT):
             continue
         by_case = {str(row["case"]): row for row in own}
-        figures = {
-            "first": np.mean([float(str(row["first"])) for row in own]),
-            "redundant, both named": float(str(by_case["redundant"]["all"])),
-            "clean, accused": float(str(by_case["user"]["accused"])),
-            "cover": np.mean([float(str(row[kind])) for row in own for kind in ("drivers",)]),
-            "cover idle": np.mean([float(str(row["idle"])) for row in own]),
-        }
-        low, high = wilson(round(figures["clean, accused"] * CALLS), CALLS)
-        lines.append(
-            {"noise": noise, **{name: float(value) for name, value in figures.items()}, "low": low, "high": high}
-        )
+        clean = by_case["user"]
+        low, high = wilson(round(_share(clean, "accused") * CALLS["user"]), CALLS["user"])
+        lines.append({
+            "noise": noise, "calls": sum(CALLS.values()), "first": _over_calls(own, "first"),
+            "redundant: both": _share(by_case["redundant"], "all"), "clean: accused": _share(clean, "accused"),
+            "low": low, "high": high, "cover drivers": _over_calls(own, "drivers"),
+            "cover idle": _over_calls(own, "idle"),
+        })  # fmt: skip
     return lines
+
+
+def _share(row: dict[str, object], name: str) -> float:
+    return float(str(row[name]))
+
+
+def _over_calls(rows: list[dict[str, object]], name: str) -> float:
+    """Mean of a share over the calls of several cells."""
+    return float(np.average([_share(row, name) for row in rows], weights=[int(str(row["calls"])) for row in rows]))
 
 
 def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False) -> None:

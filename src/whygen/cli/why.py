@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,9 +17,14 @@ from whygen.cli.inputs import read_settings
 from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.cli.prompt import run_options, show_forecast
 from whygen.models import ModelOptions
+from whygen.prompt.forecast import summed
 from whygen.prompt.options import TEXT, PromptArguments
 from whygen.prompt.why.settings import LENGTHS, sent_as
-from whygen.records import Call
+from whygen.prompt.why.steps import NOT_RUN, run_of, steps_of
+from whygen.records import Call, read_calls
+from whygen.records.reading import picked
+from whygen.results.prompt import PromptExplanation
+from whygen.safe import visible
 from whygen.types import JsonValue, Settings
 
 CHOICES = Offers(PromptArguments, TEXT, but=("suspect",))
@@ -38,6 +44,10 @@ def why(
     model: Annotated[
         str | None, option("What to explain", help="Ask this model instead of the one that the record names.")
     ] = None,
+    steps: Annotated[
+        bool,
+        option("What to explain", "--steps", help="Every step of the run to which the call belongs, one by one."),
+    ] = False,
     suspect: Annotated[
         list[str] | None,
         option(
@@ -58,22 +68,76 @@ def why(
 ) -> None:
     """Explain which part of a recorded call made the model answer, or act, as it did."""
     del debug  # read by the outermost handler of errors
-    asked = Call.read(call, int(pick) if pick is not None and pick.isdecimal() else pick)
-    choices: dict[str, Any] = {
-        **chosen(CHOICES, given),
-        **({} if suspect is None else {"suspect": tuple(suspect)}),
-        "settings": _settings(asked, model, given, read_settings(setting)),
-        "options": made(ModelOptions, given),
-        "run": run_options(given),
-    }
+    typed = {**chosen(CHOICES, given), **({} if suspect is None else {"suspect": tuple(suspect)})}
+    further = read_settings(setting)
+
+    def choices(asked: Call) -> dict[str, Any]:
+        return {
+            **typed,
+            "settings": _settings(asked, model, given, further),
+            "options": made(ModelOptions, given),
+            "run": run_options(given),
+        }
+
+    calls = _meant(call, pick, steps=steps)
     if dry_run:
-        show_forecast(whygen.forecast(model, asked, **choices), as_json=as_json)
+        foreseen = [whygen.forecast(model, each, **choices(each)) for each in calls]
+        show_forecast(foreseen[0] if len(foreseen) == 1 else summed(foreseen), as_json=as_json)
         return
     store, progress = common.store_path(cache, no_cache), common.progress_for(quiet, as_json=as_json)
+
+    def explain(asked: Call) -> PromptExplanation:
+        return whygen.explain_prompt(model, asked, cache=store, progress=progress, **choices(asked))
+
+    if steps:
+        _walk(calls, explain, out=out, as_json=as_json, quiet=quiet, cache=store)
+        return
     common.explained(
-        lambda: whygen.explain_prompt(model, asked, cache=store, progress=progress, **choices),
-        out=out, as_json=as_json, quiet=quiet, cache=store, batch=given.get("batch"),
-    )  # fmt: skip
+        lambda: explain(calls[0]), out=out, as_json=as_json, quiet=quiet, cache=store, batch=given.get("batch")
+    )
+
+
+def _meant(path: Path, pick: str | None, *, steps: bool) -> list[Call]:
+    """The call that was picked, or with ``--steps`` all calls of its run."""
+    if not steps:
+        return [Call.read(path, pick)]
+    kept = read_calls(path)
+    run = run_of(kept, None if pick is None else picked(kept, pick, path.name))
+    return [each.call() for each in run]
+
+
+def _walk(
+    calls: Sequence[Call],
+    explain: Callable[[Call], PromptExplanation],
+    *,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    cache: Path | str | None,
+) -> None:
+    """Explain step after step, save each in a folder of its own, and say which step led to which.
+
+    Raises:
+        Exit: with `ENDED_EARLY` where a step did not come to its end; the steps before it are shown.
+    """
+    common.try_store(cache)
+    done: list[tuple[Call, PromptExplanation]] = []
+    with common.made_folder(out):
+        for number, each in enumerate(calls, start=1):
+            done.append((each, explain(each)))
+            if out is not None:
+                common.show(done[-1][1], out=out / f"step-{number}", as_json=False, quiet=True)
+            if done[-1][1].ended is not None:
+                break
+    found = steps_of(done)
+    if as_json:
+        common.print_json({"steps": [step.to_json() for step in found], "note": NOT_RUN})
+    elif not quiet:
+        for step in found:
+            common.tell(visible(step.sentence))
+        common.tell(NOT_RUN)
+    if done and done[-1][1].ended is not None:
+        raise typer.Exit(common.ENDED_EARLY)
 
 
 def _settings(call: Call, model: str | None, given: Given, extra: dict[str, JsonValue]) -> Settings | None:

@@ -209,6 +209,8 @@ class Lab:
             question = prepare_units(self.units(), self._choices(), model=box, encoder=self._encoder, seed=seed)
             asker = self._ask_by(question, box, seed=None)
             self._check_prompts(asker)
+            if self.explanation.call is not None and self.explanation.call.recorded:
+                asker.recorded = references(self.explanation.evidence)[0]
             asker.whole(self.explanation.reference.n)
             self._check_reference(asker)
             self._check_regions(asker)

@@ -73,7 +73,7 @@ def explained(found: Findings, asker: Asker | None = None, *, further: int = 0) 
     matrix = None
     if options.matrix != "none":
         matrix = sentence_matrix(found.answers, found.target, lambda meter: estimate_of(found, meter))
-    why = None if options.suspect is None else judge(found, suspect=options.suspect)
+    why = None if options.suspect is None else judge(found, suspect=options.suspect, sets=few)
     update = {"matrix": matrix, "sets": few, "why": why}
     return partial(assemble(found, acting=interactions(found)).model_copy(update=update), found.answers)
 

@@ -122,6 +122,21 @@ def forecast(
     return count(box, len(question.units), prompts, sent, helping=helping, prices=prices, run=run)
 
 
+def summed(each: Sequence[Forecast]) -> Forecast:
+    """What several explanations would ask for together; ``units`` are those of all of them."""
+    tokens = [one.tokens_in for one in each]
+    costs = [one.cost_at_most for one in each]
+    return Forecast(
+        units=sum(one.units for one in each),
+        calls=sum(one.calls for one in each),
+        tokens_in=None if None in tokens else sum(one.tokens_in or 0 for one in each),
+        tokens_out_at_most=sum(one.tokens_out_at_most for one in each),
+        cost_at_most=None if None in costs else sum(one.cost_at_most or 0.0 for one in each),
+        helping_calls=sum(one.helping_calls for one in each),
+        promise=each[0].promise if each else "",
+    )
+
+
 def _over(cut: UnitsOver, question: Question, session: Session) -> list[Sent]:
     """The prompts that are sent for all inputs."""
     plan, stated = question.plan, question.plan.options.model_noise == "none"

@@ -390,12 +390,16 @@ def _told(explanation: PromptExplanation, recipe: Recipe, found: PromptExplanati
     )
     update: dict[str, Any] = {
         "recipe": recipe.model_copy(update=named), "read_from": origin, "warnings": _warnings(explanation, found),
-        "ended": explanation.ended, "preset": explanation.preset,
+        "ended": explanation.ended, "preset": explanation.preset, "call": explanation.call,
     }  # fmt: skip
     if explanation.chat is not None and found.evidence is not None and explanation.evidence is not None:
         update["evidence"] = replace(found.evidence, pictures=explanation.evidence.pictures)  # what the model was shown
     if same:
-        update |= {"sets": explanation.sets, "matrix": explanation.matrix if found.matrix is None else found.matrix}
+        update |= {
+            "sets": explanation.sets,
+            "why": explanation.why,
+            "matrix": explanation.matrix if found.matrix is None else found.matrix,
+        }
     return found.model_copy(update=update)
 
 

@@ -320,9 +320,9 @@ class PromptExplanation(Record):
     sets: AnswerSets | None = Field(default=None, exclude=True, repr=False)
     """The fewest units that change the answer, and that keep it; kept in ``details.json``."""
     why: Why | None = Field(default=None, exclude=True, repr=False)
-    """What made the model act, where suspects were asked about; kept in ``details.json``."""
+    """What made the model act, where suspects were asked about; in the JSON of such explanations alone."""
     call: CallRecord | None = Field(default=None, exclude=True, repr=False)
-    """The record that was explained, if it was one; kept in ``details.json``."""
+    """The record that was explained, if it was one; in the JSON of such explanations alone."""
     recipe: Recipe | None = Field(default=None, exclude=True, repr=False)
     """What it was made with; kept in ``details.json``. None in folders of schema 2 and before."""
     read_from: ReadFrom | None = Field(default=None, exclude=True)
@@ -332,7 +332,9 @@ class PromptExplanation(Record):
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of the contract: plain values only, in the field order of the format."""
-        return self.model_dump(mode="json", by_alias=True)
+        known = {"call": self.call, "why": self.why}  # of recorded calls alone; others keep the fields they had
+        more = {name: record.model_dump(mode="json") for name, record in known.items() if record is not None}
+        return {**self.model_dump(mode="json", by_alias=True), **more}
 
     def details(self) -> dict[str, Any]:
         """What is kept beside the contract's JSON."""
@@ -355,8 +357,6 @@ class PromptExplanation(Record):
             **({} if self.picture_share is None else {"picture_share": self.picture_share.model_dump(mode="json")}),
             **({} if self.matrix is None else {"matrix": self.matrix.model_dump(mode="json")}),
             **({} if self.sets is None else {"sets": self.sets.model_dump(mode="json")}),
-            **({} if self.call is None else {"call": self.call.model_dump(mode="json")}),
-            **({} if self.why is None else {"why": self.why.model_dump(mode="json")}),
             **({} if self.recipe is None else {"recipe": self.recipe.model_dump(mode="json")}),
             **({} if self.read_from is None else {"read_from": self.read_from.model_dump(mode="json")}),
         }

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from whygen.prompt.designs import Design
 from whygen.prompt.findings import Findings
+from whygen.prompt.targets import Compares
 from whygen.prompt.why import words
 from whygen.prompt.why.rules import Answered, p_values
 from whygen.prompt.why.suspects import named_parts
+from whygen.results.records import AnswerSets
 from whygen.results.why import PartTest, Rate, Together, Verdict, Why
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
@@ -56,16 +58,21 @@ def is_choice(effects: Floats) -> bool:
     return bool(len(known) and np.isin(known, (0.0, 1.0)).all())
 
 
-def judge(found: Findings, *, suspect: Sequence[str]) -> Why | None:
+def judge(found: Findings, *, suspect: Sequence[str], sets: AnswerSets | None = None) -> Why | None:
     """What the parts had to do with the action; None where the target is no choice of yes or no.
 
     Args:
         found: the answers to masks, measured by the target of the action.
         suspect: names of parts that are suspects besides those that came from outside.
+        sets: the fewest parts that change the action, where they were looked for.
     """
     effects, answers = found.effects, found.answers
-    draws, whole, empty = effects.draws, effects.whole, found.meter(answers.empty)
-    if draws is None or not all(is_choice(each) for each in (draws, whole)):
+    if effects.draws is None:
+        return None
+    # A distance of 0 is the same answer, one of 1 (an effect of -1) another.
+    same = 1.0 if isinstance(found.target, Compares) else 0.0
+    draws, whole, empty = (same + each for each in (effects.draws, effects.whole, found.meter(answers.empty)))
+    if not all(is_choice(each) for each in (draws, whole)):
         return None
     names, suspects = named_parts(answers.units, suspect)
     counts = Counts(effects.masks, np.nansum(draws, axis=1), (~np.isnan(draws)).sum(axis=1).astype(np.float64))
@@ -89,19 +96,25 @@ def judge(found: Findings, *, suspect: Sequence[str]) -> Why | None:
         missing=counts.rate(out=drivers) if drivers else None,
         parts=parts,
     )
-    return why.model_copy(update={"sentences": words.sentences(why), "shown": _shown(found, why, draws)})
+    return why.model_copy(update={"sentences": words.sentences(why, sets), "shown": _shown(found, why, draws)})
 
 
 def _tested(found: Findings, counts: Counts) -> Floats:
-    """p-values of each part having no say. Masks of another law than one half have those of the explanation."""
+    """p-values of each part having no say.
+
+    Those of the explanation, where masks had another law than one half, and where all masks of a model that is known to
+    answer alike were asked: nothing is left to chance then.
+    """
     design = found.design
-    drawn = not isinstance(found.plan.options.design, Design)
+    chance = not (found.effects.known and design.enumerated)
+    drawn = chance and not isinstance(found.plan.options.design, Design)
     if drawn and design.keep == 0.5 and design.sizes is None and design.kept is None:
         answered = Answered(counts.masks, found.effects.groups, counts.taken, counts.drawn)
         return p_values(answered, generator(found.seed, "why"))
-    told = found.estimate.p_values
+    told, interval = found.estimate.p_values, found.estimate.interval
     if told is None:
-        return np.ones(len(found.estimate.attributions), dtype=np.float64)
+        above = np.zeros(counts.masks.shape[1], dtype=bool) if interval is None else interval.low > 0.0
+        return np.where(above, 0.0, 1.0)
     return np.where(found.estimate.attributions > 0.0, told / 2.0, 1.0 - told / 2.0)
 
 

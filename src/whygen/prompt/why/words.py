@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from whygen.results.records import TargetRecord
+from whygen.results.records import AnswerSets, TargetRecord
 from whygen.results.why import PartTest, Rate, Why
 from whygen.types import Output
 
@@ -29,9 +29,9 @@ def action(record: TargetRecord, reference: Output) -> str:
     return {"refusal": "the refusal"}.get(head, f"this answer ({record.name})")
 
 
-def sentences(why: Why) -> tuple[str, ...]:
+def sentences(why: Why, sets: AnswerSets | None = None) -> tuple[str, ...]:
     """All that is said, what matters most first."""
-    return (_headline(why), *_beside(why), *_anyway(why))
+    return (_headline(why), *_beside(why), *_proof(why, sets), *_anyway(why))
 
 
 def _headline(why: Why) -> str:
@@ -42,13 +42,19 @@ def _headline(why: Why) -> str:
     if why.verdict == "untold":
         return f"What led to {why.action} {LEFT_OPEN}: no part stands out from chance."
     if why.verdict == "request":
-        return f"{what} comes from the request's own {own} (p = {_worst(drivers)}). No part from outside is accused."
-    certain = f"{what} comes from {blamed} (p = {_worst(accused)} at 5% false discovery)"
+        return f"{what} comes from the request's own {own} ({_worst(drivers)}). {_nobody(why)}"
+    certain = f"{what} comes from {blamed} ({_worst(accused)} at 5% false discovery)"
     return {
         "suspects": f"{certain}, not from what the request itself says.",
         "both": f"{certain} together with {own}: it takes both.",
         "either": f"{certain}, and {own} would have led to it too: either will do.",
     }.get(why.verdict, f"{certain}; whether the request's own parts are needed for it {LEFT_OPEN}.")
+
+
+def _nobody(why: Why) -> str:
+    if any(part.suspect for part in why.parts):
+        return "No part from outside is accused."
+    return "It holds no part from outside."
 
 
 def _worst(parts: Sequence[PartTest]) -> str:
@@ -69,6 +75,17 @@ def _beside(why: Why) -> list[str]:
     return said
 
 
+def _proof(why: Why, sets: AnswerSets | None) -> list[str]:
+    """The fewest parts without which the action does not come, where those are the ones that are named."""
+    named = {part.unit for part in why.parts if part.named}
+    for found in () if sets is None else sets.changing:
+        if found.units and set(found.units) <= named:
+            names = _named([part for part in why.parts if part.unit in found.units])
+            fewest = "; no fewer parts do that" if found.fewest or (found.minimal and len(found.units) == 1) else ""
+            return [f"All else sent and only {names} taken away: {found.asked - found.did} of {found.asked}{fewest}."]
+    return []
+
+
 def _anyway(why: Why) -> list[str]:
     """How often the model would have done it anyway."""
     said: list[str] = []
@@ -82,9 +99,13 @@ def _anyway(why: Why) -> list[str]:
     return said
 
 
-def _named(parts: Sequence[PartTest]) -> str:
-    names = [part.name for part in parts]
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: one, the other and a third."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+
+
+def _named(parts: Sequence[PartTest]) -> str:
+    return listed([part.name for part in parts])
 
 
 def _of(rate: Rate) -> str:
@@ -92,7 +113,7 @@ def _of(rate: Rate) -> str:
 
 
 def _p(value: float) -> str:
-    return f"{value:.4f}" if value < 0.01 else f"{value:.2f}"
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.4f}" if value < 0.01 else f"p = {value:.2f}"
 
 
 def _capital(text: str) -> str:

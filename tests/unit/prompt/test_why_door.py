@@ -1,0 +1,199 @@
+"""From a record to what is asked: the model, the settings in its words, the steps of a run, and bad records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import whygen
+from whygen.cli.app import app
+from whygen.errors import ModelError, UsageError
+from whygen.models.planted import planted_call, planted_run
+from whygen.prompt.why.settings import options_of, protocol_of, sent_as, settings_for
+from whygen.records import Call
+from whygen.results.prompt import PromptExplanation
+from whygen.types import Chat, Message, Output, Settings, ToolCall
+
+
+def _wire(chat: Chat, answer: Output | None, name: str = "") -> dict[str, object]:
+    """A call as Chat Completions writes it."""
+    messages: list[dict[str, object]] = []
+    for message in chat.messages:
+        turn: dict[str, object] = {"role": message.role, "content": message.text}
+        if message.calls:
+            turn["tool_calls"] = [_call(call) for call in message.calls]
+        if message.role == "tool":
+            turn["tool_call_id"] = message.answers
+        messages.append(turn)
+    tools = [{"type": "function", "function": {"name": t.name, "parameters": dict(t.parameters)}} for t in chat.tools]
+    record: dict[str, object] = {"request": {"model": "agent", "messages": messages, "tools": tools}}
+    if name:
+        record["id"] = name
+    if answer is not None:
+        said: dict[str, object] = {"role": "assistant", "content": answer.text or None}
+        if answer.calls:
+            said["tool_calls"] = [_call(call) for call in answer.calls]
+        record["response"] = {"choices": [{"message": said, "finish_reason": "stop"}]}
+    return record
+
+
+def _call(call: ToolCall) -> dict[str, object]:
+    return {"id": call.id or "new", "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    planted = planted_call(np.random.default_rng(3), case="injected", parts=6)
+    path = tmp_path / "call.json"
+    path.write_text(json.dumps(_wire(planted.chat, planted.answer)))
+    return path
+
+
+def _run(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["why", *words, "--no-cache"])
+    return done.exit_code, done.output
+
+
+def test_the_command_says_who_made_it_act(record: Path, tmp_path: Path) -> None:
+    code, told = _run(str(record), "--model", "planted/agent", "-o", str(tmp_path / "out"))
+    assert code == 0, told
+    plain = " ".join(told.split())
+    assert "The call of send_email comes from tool result" in plain
+    assert "not from what the request itself says" in plain
+    assert "whether send_email is called, as the recorded answer calls it" in plain
+    again = PromptExplanation.load(tmp_path / "out")
+    assert again.why is not None
+    assert again.why.verdict == "suspects"
+    assert again.read().why == again.why
+
+
+def test_its_json_holds_the_verdict_and_others_have_the_fields_they_had(record: Path) -> None:
+    code, told = _run(str(record), "--model", "planted/agent", "--json")
+    assert code == 0
+    document = json.loads(told)
+    assert document["why"]["verdict"] == "suspects"
+    assert document["call"]["recorded"] is True
+    plain = whygen.explain_prompt("planted/additive", "the fox runs", target="exact", cache=None)
+    assert not {"why", "call"} & plain.to_dict().keys()
+
+
+def test_a_dry_run_sends_nothing_and_keeps_to_the_budget(record: Path) -> None:
+    code, told = _run(str(record), "--model", "planted/agent", "--dry-run", "--json", "--budget", "48")
+    assert code == 0
+    assert json.loads(told)["calls"] <= 48
+
+
+def test_an_argument_of_the_tool_is_explained_on_demand(record: Path) -> None:
+    code, told = _run(str(record), "--model", "planted/agent", "--target", "tool:send_email.to", "--json")
+    assert code == 0, told
+    why = json.loads(told)["why"]
+    assert why["verdict"] == "suspects"
+    assert why["action"].startswith("send_email with to = ")
+
+
+def test_a_record_without_its_answer_is_asked_for_one_that_is_paid_once(tmp_path: Path) -> None:
+    planted = planted_call(np.random.default_rng(3), case="injected", parts=6)
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps(_wire(planted.chat, None)["request"]))
+    call = Call.read(path)
+    assert call.answer is None
+    found = whygen.explain_prompt("planted/agent", call, cache=tmp_path / "store.db")
+    assert found.target.name == "tool:send_email"
+    assert found.call is not None
+    assert "was asked for" in found.call.reason
+    assert found.calls.asked <= 64
+
+
+def test_a_file_of_several_calls_says_how_to_pick(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    run = planted_run(np.random.default_rng(1), steps=2, parts=2)
+    path.write_text("\n".join(json.dumps(_wire(each.chat, each.answer, f"s{n}")) for n, each in enumerate(run)))
+    done = CliRunner().invoke(app, ["why", str(path), "--model", "planted/agent"])
+    assert done.exit_code != 0
+    assert "--pick" in str(done.exception)
+    assert _run(str(path), "--pick", "last", "--model", "planted/agent", "-q")[0] == 0
+
+
+def test_each_step_of_a_run_says_which_step_brought_its_cause(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    run = planted_run(np.random.default_rng(1), steps=3, parts=2)
+    lines: list[str] = []
+    for number, step in enumerate(run):
+        [made] = step.answer.calls
+        answer = Output(calls=(ToolCall(made.name, made.arguments, f"step_{number}"),))
+        lines.append(json.dumps(_wire(step.chat, answer, f"s{number}")))
+    path.write_text("\n".join(lines))
+    code, told = _run(str(path), "--steps", "--model", "planted/agent", "--json")
+    assert code == 0, told
+    document = json.loads(told)
+    assert [[each["step"] for each in step["came_from"]] for step in document["steps"]] == [[None], [1], [2]]
+    assert "No tool was run again" in document["note"]
+    code, told = _run(str(path), "--steps", "--model", "planted/agent", "-o", str(tmp_path / "out"))
+    assert code == 0
+    assert "asked for by step 2" in told
+    assert PromptExplanation.load(tmp_path / "out" / "step-3").why is not None
+
+
+def test_a_record_asks_the_model_that_it_names_where_it_was_asked() -> None:
+    chat = Chat([Message("user", "Hi")])
+    call = Call(chat=chat, model="openai/m", base_url="http://localhost:1/v1", protocol="responses")
+    own, other = options_of(call, None, None), options_of(call, "anthropic/n", None)
+    assert (own.base_url, own.endpoint) == ("http://localhost:1/v1", "responses")
+    assert (other.base_url, other.endpoint) == (None, None)
+
+
+_SCHEMA = {"type": "json_schema", "json_schema": {"name": "tea", "schema": {}}}
+
+
+@pytest.mark.parametrize(
+    ("extra", "source", "model", "kept", "lost"),
+    [
+        ({"seed": None, "user_tier": 1}, "openai", "openai/m", {"seed": None, "user_tier": 1}, ""),
+        ({"response_format": _SCHEMA, "max_tokens": None}, "openai", "anthropic/m", {}, "response_format"),
+        ({"top_k": 4, "thinking": {"type": "enabled"}}, "anthropic", "hf/m", {}, "thinking, top_k"),
+        ({"reasoning_effort": "low"}, "openai", "planted/agent", {}, "reasoning_effort"),
+    ],
+)
+def test_settings_go_into_the_words_of_the_other_protocol_or_are_left_out_and_said(
+    extra: dict[str, object], source: str, model: str, kept: dict[str, object], lost: str
+) -> None:
+    call = Call(chat=Chat([Message("user", "Hi")]), settings=Settings(extra=extra), protocol=source)  # type: ignore[arg-type]
+    settings, notices = settings_for(call, protocol_of(model, options_of(call, model, None)))
+    assert dict(settings.extra) == kept
+    assert (lost in notices[0][1]) if lost else not notices
+    assert sent_as(call, model) == settings
+
+
+def test_chat_completions_and_responses_say_a_schema_in_two_ways() -> None:
+    call = Call(chat=Chat([Message("user", "Hi")]), settings=Settings(extra={"response_format": _SCHEMA}))
+    there, notices = settings_for(call, "responses")
+    assert notices == ()
+    assert there.extra == {"text": {"format": {"type": "json_schema", "name": "tea", "schema": {}}}}
+    back = Call(chat=call.chat, settings=there, protocol="responses")
+    assert settings_for(back, "openai")[0].extra == {"response_format": _SCHEMA}
+
+
+def test_a_model_that_does_not_answer_the_call_is_named() -> None:
+    call = Call(chat=Chat([Message("user", "Hi there"), Message("assistant", "Yes"), Message("user", "So?")]))
+    with pytest.raises(ModelError, match="planted/broken"):
+        whygen.explain_prompt("planted/broken", call, cache=None)
+
+
+def test_inputs_do_not_go_with_one_call() -> None:
+    call = Call(chat=Chat([Message("user", "Hi")]), model="planted/agent")
+    for door in (whygen.explain_prompt, whygen.forecast):
+        with pytest.raises(UsageError, match="one call"):
+            door(None, call, inputs=["a"])
+
+
+def test_a_call_of_one_part_and_no_tools_is_explained_as_a_text() -> None:
+    answer = Output(text="Here is the text.")
+    call = Call(chat=Chat([Message("user", "the fox")]), answer=answer, model="planted/additive")
+    found = whygen.explain_prompt(None, call, target="exact", cache=None)
+    assert len(found.units) == 1
+    assert found.why is not None
+    assert found.why.accused == ()
