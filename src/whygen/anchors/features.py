@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
@@ -13,13 +14,15 @@ from numpy.typing import NDArray
 from whygen import plugins
 from whygen.anchors.samples import Prepared
 from whygen.encoders import Colours, ImageEncoder, PixelPatches, brought_encoder, load_image_encoder
-from whygen.errors import DataError, UsageError
+from whygen.errors import DataError, UsageError, WhygenError
 from whygen.media.pictures import picture_of
 from whygen.models.latent import Floats
 from whygen.types import JsonValue
 
 FeatureEncoder: TypeAlias = Callable[[Floats], NDArray[Any]]
 """Samples as the model takes them, ``(b, *shape)``, to features ``(b, dim)``."""
+TENSORS = ("pooler_output", "image_embeds", "last_hidden_state", "logits", "features")
+"""Names under which what a module returns may hold its features, the first that is there."""
 CELLS = 8
 """Cells along a side, of the encoder that needs no weights."""
 
@@ -54,6 +57,60 @@ class PictureFeatures:
         return self.encoder.images([picture_of((one * 255).round().astype(np.uint8)) for one in colours])
 
 
+@dataclass(frozen=True, slots=True)
+class ModuleFeatures:
+    """A torch module as a callable on arrays: in evaluation mode, without gradients, on its own device."""
+
+    module: Any = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return type(self.module).__name__
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue] | None:
+        """The digest of its weights and code; None where that cannot be known."""
+        from whygen.models.latent.torch_modules import identity_of_module
+
+        return identity_of_module(self.module)
+
+    def __call__(self, samples: Floats) -> NDArray[Any]:
+        """Features ``(n, dim)`` of samples ``(n, *shape)``.
+
+        Raises:
+            UsageError: if it gives neither a tensor nor an object that holds one under a usual name.
+        """
+        import torch
+
+        from whygen.models.latent.torch_modules import evaluating, numpy_of, sparing, tensor_of
+
+        def encoded(part: Floats) -> tuple[Floats, ...]:
+            with evaluating(self.module), torch.inference_mode():
+                found = self.module(tensor_of(part, self.module))
+            held = found if isinstance(found, torch.Tensor) else _tensor_in(found)
+            if held is None:
+                raise UsageError(
+                    f"The encoder {self.name} returned a {type(found).__name__}; it must return a tensor (n, dim), or "
+                    f"an object with one of {', '.join(TENSORS)}."
+                )
+            return (numpy_of(held if held.ndim < 2 else held.flatten(1)),)
+
+        return sparing(encoded, samples)[0]
+
+
+def _tensor_in(found: Any) -> Any:
+    """The features in what a model of transformers and the like returns."""
+    named: Mapping[str, Any] = cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
+    held = (named.get(name, getattr(cast("object", found), name, None)) for name in TENSORS)
+    return next((each for each in held if each is not None), None)
+
+
+def _is_module(thing: object) -> bool:
+    """Whether it is a torch module; torch is not imported to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(thing, torch.nn.Module)
+
+
 def _cells(images: Floats) -> NDArray[np.float64]:
     """Mean colours of 8 x 8 cells, ``(n, 64 channels)``; black and white are 1 apart.
 
@@ -81,10 +138,14 @@ def open_encoder(
         found = brought_encoder(encoder)
         if found is None:
             return load_image_encoder(encoder)
+        if _is_module(found):
+            return ModuleFeatures(found)
         if callable(found) and not isinstance(found, ImageEncoder):
             known = plugins.identity(plugins.ENCODERS, encoder)
             return plugins.NamedFunction(cast("Callable[..., Any]", found), encoder, known)
         encoder = cast("ImageEncoder", found)  # or whatever it is: told below
+    if _is_module(encoder):
+        return ModuleFeatures(encoder)
     if encoder is None or callable(encoder) or isinstance(encoder, ImageEncoder):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not typed
         return encoder
     raise UsageError(
@@ -120,7 +181,16 @@ def features(encoder: FeatureEncoder, samples: Floats) -> NDArray[np.float64]:
     Raises:
         DataError: if it is not one finite vector a sample.
     """
-    vectors = np.asarray(encoder(samples), dtype=np.float64)
+    try:
+        vectors = np.asarray(encoder(samples), dtype=np.float64)
+    except WhygenError:
+        raise
+    except Exception as error:  # foreign code: its error is not the model's
+        raise DataError(
+            f"The encoder {name_of(encoder)} raised {type(error).__name__} for samples of shape {samples.shape}: "
+            f"{str(error).splitlines()[0][:200] if str(error) else ''}. It must take samples as the model does and "
+            "give features (n, dim)."
+        ) from error
     if vectors.ndim != 2 or len(vectors) != len(samples):
         raise DataError(
             f"The encoder {name_of(encoder)} gave shape {vectors.shape} for {len(samples)} samples; it must give "
