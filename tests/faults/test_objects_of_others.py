@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import whygen
-from whygen.errors import UsageError
+from whygen.anchors.criteria import Criterion
+from whygen.errors import UsageError, WhygenError
 from whygen.prompt.operators import Operator
 from whygen.results.prompt import TargetRecord
 
@@ -106,3 +107,47 @@ def test_an_interrupt_inside_them_is_an_interrupt() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         whygen.explain_prompt(echo, "a b c d", target=Stops(0), budget=20, cache=None)
+
+
+class Half:
+    """Encodes to two numbers, and fails as it is told."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.fails = fails
+
+    def encode(self, samples: Any) -> Any:
+        if self.fails == "encode" and len(samples) > 5:
+            raise KeyError("layer")
+        mean = samples.reshape(len(samples), -1)[:, :2].astype(np.float64)
+        return mean, np.full_like(mean, -4.0)
+
+    def decode(self, latents: Any) -> Any:
+        if self.fails == "decode" and len(latents) > 5:
+            raise KeyError("layer")
+        return np.clip(np.broadcast_to(latents[:, :1, None], (len(latents), 4, 4)), 0, 1)
+
+
+def boom(*_: object) -> Any:
+    raise IndexError("out of range")
+
+
+ANCHORS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "criterion": ({"criteria": ["kld", boom]}, "", "The criterion 'boom' raised IndexError: out of range"),
+    "criterion as an object": (
+        {"criteria": [Criterion("own", "intrinsic", "u", boom), "sse"]}, "", "The criterion 'own' raised IndexError",
+    ),
+    "encoder": ({"encoder": boom, "criteria": "kld,feature-l2"}, "", "The encoder boom raised IndexError"),
+    "classifier": ({"classifier": boom, "trained": [0]}, "", "classifier raised IndexError: out of range"),
+    "model, at once": ({}, "encode", "encode of object/Half raised KeyError: 'layer'"),
+    "model, later": ({}, "decode", "The model object/Half raised KeyError: 'layer'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ANCHORS)
+def test_what_is_said_of_them_among_anchors(case: str) -> None:
+    options, fails, said = ANCHORS[case]
+    samples = np.random.default_rng(0).random((60, 4, 4))
+    with pytest.raises(WhygenError, match=said):
+        whygen.explain_anchors(
+            Half(fails), samples[:30], reference=samples[30:], alpha=0.1, cache=None, controls="none", **options
+        )

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
+from whygen import plugins
 from whygen.anchors.features import FeatureEncoder, features, name_of
 from whygen.errors import DataError
 from whygen.models.latent import Ability, Floats, Generator
@@ -141,7 +143,26 @@ class Criterion:
     needs: frozenset[Ability] = frozenset()
     way: Way | None = None
 
+    def scorer(self, batch: Batch) -> Scorer:
+        """What scores whatever the samples of a batch are compared with, one finite or infinite number for each.
 
+        Raises:
+            UsageError: if somebody's own criterion raises.
+            DataError: if it gives other than one number for each sample.
+        """
+        what = f"The criterion {self.name!r}"
+        with plugins.said_of(self.begin, what, advice=SCORED):
+            score = self.begin(batch)
+
+        def scored(made: Floats) -> Numbers:
+            with plugins.said_of(score, what, advice=SCORED):
+                return one_each(score(made), len(batch.samples), self.name)
+
+        return scored
+
+
+SCORED = "What was scored before is recorded: mend it and run again."
+"""What to say where somebody's own code failed on samples that the model was run for."""
 CriterionLike: TypeAlias = str | Criterion | Callable[[Floats, Floats], Any]
 
 
@@ -224,10 +245,11 @@ def _begin_dssim(batch: Batch) -> Scorer:
 def begin_pair(score: Callable[[Floats, Floats], Any], name: str) -> Callable[[Batch], Scorer]:
     """The ``begin`` of a criterion that is a function of samples and what they are compared with."""
 
-    def begin(batch: Batch) -> Scorer:
-        return lambda made: one_each(score(batch.samples, made), len(made), name)
+    def scored(batch: Batch, made: Floats) -> Numbers:
+        with plugins.said_of(score, f"The criterion {name!r}", advice=SCORED):
+            return one_each(score(batch.samples, made), len(made), name)
 
-    return begin
+    return lambda batch: partial(scored, batch)
 
 
 def one_each(values: Any, n: int, name: str) -> Numbers:

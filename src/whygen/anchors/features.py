@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from whygen import plugins
 from whygen.anchors.samples import Prepared
 from whygen.encoders import Colours, ImageEncoder, PixelPatches, brought_encoder, load_image_encoder
-from whygen.errors import DataError, UsageError, WhygenError
+from whygen.errors import DataError, UsageError
 from whygen.media.pictures import picture_of
 from whygen.models.latent import Floats
 from whygen.types import JsonValue
@@ -181,16 +181,10 @@ def features(encoder: FeatureEncoder, samples: Floats) -> NDArray[np.float64]:
     Raises:
         DataError: if it is not one finite vector a sample.
     """
-    try:
+    with plugins.said_of(
+        encoder, f"The encoder {name_of(encoder)}", advice=f"It must take samples {samples.shape} and give (n, dim)."
+    ):
         vectors = np.asarray(encoder(samples), dtype=np.float64)
-    except WhygenError:
-        raise
-    except Exception as error:  # foreign code: its error is not the model's
-        raise DataError(
-            f"The encoder {name_of(encoder)} raised {type(error).__name__} for samples of shape {samples.shape}: "
-            f"{str(error).splitlines()[0][:200] if str(error) else ''}. It must take samples as the model does and "
-            "give features (n, dim)."
-        ) from error
     if vectors.ndim != 2 or len(vectors) != len(samples):
         raise DataError(
             f"The encoder {name_of(encoder)} gave shape {vectors.shape} for {len(samples)} samples; it must give "

@@ -24,6 +24,7 @@ from whygen.calls import RunOptions
 from whygen.encoders import ImageEncoder
 from whygen.errors import DataError, UsageError, WhygenError
 from whygen.models.latent import UNBOUNDED, UNIT_RANGE, Floats, Generator, Layout
+from whygen.plugins import said_of
 from whygen.results.anchors_scores import SkippedRecord
 from whygen.results.prompt import Warned
 from whygen.safe import says
@@ -147,7 +148,9 @@ def require_posterior(subject: Loaded) -> None:
         return
     few = slice(0, min(PROBED, subject.anchors.batch_size))
     sets = (subject.anchors, subject.reference)
-    subject.model.require_log_variance(np.concatenate([each.rows(few) for each in sets if each is not None]))
+    tried = np.concatenate([each.rows(few) for each in sets if each is not None])
+    with said_of(subject.model.encode, f"encode of {subject.model.uri}", advice=f"It was given {len(tried)} samples."):
+        subject.model.require_log_variance(tried)
 
 
 def _few(anchors: Prepared) -> tuple[Warned, ...]:

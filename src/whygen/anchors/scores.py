@@ -40,6 +40,7 @@ from whygen.anchors.work import YARDSTICK_ROUNDS, AnchorForecast, Work, new_weig
 from whygen.calls import EndedError
 from whygen.errors import DataError, UsageError
 from whygen.models.latent import Floats
+from whygen.plugins import said_of
 from whygen.results.anchors_scores import BaseRecord, Scores
 from whygen.stats.seeds import generator
 from whygen.types import JsonValue
@@ -347,7 +348,8 @@ class _Scoring:
 
         def compute() -> Arrays:
             _, made = give_back(self.own, anchors, np.arange(len(anchors)), way)
-            found = np.asarray(classifier(made))
+            with said_of(classifier, "classifier"):
+                found = np.asarray(classifier(made))
             if found.shape != (len(anchors),):
                 raise DataError(f"classifier gave shape {found.shape}; it must give one label for each sample.")
             return {"readings": as_bytes(found.tolist())}

@@ -147,7 +147,7 @@ def score(
         batch = _batch(asked, prepared, samples, place.start)
         if within is not None:
             stream.skip_to(place.start, batch.mean.shape[1])
-        scorers = [criterion.begin(batch) for criterion in criteria]
+        scorers = [criterion.scorer(batch) for criterion in criteria]
         draws.append(_score_batch(prepared, criteria, scorers, batch, stream))
         means.append(batch.mean)
         made = None
@@ -202,7 +202,7 @@ class Generation:
             samples = checked(samples, self._model, self._like, "sample", start)
             batch = _batch(self._asked, self._like, samples, start)
             self._stream.skip_to(start, batch.mean.shape[1])
-            scorers = [criterion.begin(batch) for criterion in self._criteria]
+            scorers = [criterion.scorer(batch) for criterion in self._criteria]
             values = _score_batch(self._like, self._criteria, scorers, batch, self._stream)
             if tick is not None:
                 tick(len(samples))
