@@ -142,9 +142,9 @@ def test_a_condition_changes_what_the_network_says_and_its_order_follows_the_sam
     samples, told = samples_of(model, 2), TOLD[kind]
     noise, level = noise_of(samples), model.levels[4]
     plain = model.loss(samples, level, noise)
-    conditioned = model.loss(samples, level, noise, told=told)
+    conditioned = model.loss(samples, level, noise, conditions=told)
     assert not np.allclose(conditioned, plain, atol=1e-7)
-    turned = model.loss(samples[::-1].copy(), level, noise, told=told[::-1])
+    turned = model.loss(samples[::-1].copy(), level, noise, conditions=told[::-1])
     assert np.allclose(turned[::-1], conditioned, atol=ROUNDING)
 
 
@@ -160,7 +160,7 @@ def test_stable_diffusion_asked_through_its_pipeline_says_what_its_network_says_
         x = at.alpha * latents + at.sigma * given
         said = pipeline.unet(x, int(at.time), encoder_hidden_states=pipeline.text_encoder(words)[0]).sample
     wanted = (said - given).double().square().mean(dim=(1, 2, 3)).numpy()
-    found = model.loss(samples, model.levels[4], noise, told=["a cat", "a cat"])
+    found = model.loss(samples, model.levels[4], noise, conditions=["a cat", "a cat"])
     assert np.allclose(found, wanted, rtol=1e-4)
 
 
@@ -262,31 +262,31 @@ def test_a_network_that_must_be_told_a_class_is_not_asked_without() -> None:
     noise = noise_of(samples)
     with pytest.raises(UsageError, match="condition='labels'"):
         model.loss(samples, model.levels[0], noise)
-    assert np.isfinite(model.loss(samples, model.levels[0], noise, told=[0, "2"])).all()
+    assert np.isfinite(model.loss(samples, model.levels[0], noise, conditions=[0, "2"])).all()
     with pytest.raises(DataError, match="from 0 to 2"):
-        model.loss(samples, model.levels[0], noise, told=[0, 3])
+        model.loss(samples, model.levels[0], noise, conditions=[0, 3])
     with pytest.raises(DataError, match="1 conditions for 2 samples"):
-        model.loss(samples, model.levels[0], noise, told=[0])
+        model.loss(samples, model.levels[0], noise, conditions=[0])
 
 
 def test_conditions_that_nobody_hears_are_refused() -> None:
     model = opened("ddpm")
     samples = samples_of(model, 1)
     with pytest.raises(UsageError, match="leave the conditions out"):
-        model.loss(samples, model.levels[0], noise_of(samples), told=["a cat"])
+        model.loss(samples, model.levels[0], noise_of(samples), conditions=["a cat"])
 
 
 def test_classes_that_the_model_does_not_have_are_refused_with_names_that_it_has() -> None:
     model = opened("dit")
     samples = samples_of(model, 1)
     with pytest.raises(DataError, match=r"0 to 999, or one of cock"):
-        model.loss(samples, model.levels[0], noise_of(samples), told=["unicorn"])
+        model.loss(samples, model.levels[0], noise_of(samples), conditions=["unicorn"])
 
 
 def test_levels_outside_of_the_grid_are_refused() -> None:
     model = opened("ddpm")
     samples = samples_of(model, 1)
-    with pytest.raises(UsageError, match=r"level is 0.99; give one of 0\.09"):
+    with pytest.raises(UsageError, match=r"level is 0.99; give one of 0\.428"):
         model.loss(samples, 0.99, noise_of(samples))
 
 

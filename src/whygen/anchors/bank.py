@@ -6,7 +6,7 @@ and how deep an anchor lies in the manifold that generated samples span.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -118,6 +118,13 @@ def nearest_sample(encoder: FeatureEncoder | None, *, size: int) -> Criterion:
         encoder: features to measure it in; None: the values of the samples.
         size: of the bank, for the unit.
     """
+    unit = f"distance{_of_features(encoder)} to the nearest of {size:,} generated samples"
+    return Criterion("nearest-sample", "extrinsic", unit, distance_between(encoder),
+                     _identity("nearest-sample", encoder), way=nearest_way(encoder))  # fmt: skip
+
+
+def distance_between(encoder: FeatureEncoder | None) -> Callable[[Batch], Scorer]:
+    """The ``begin`` of a criterion that is the distance from a sample to what it is compared with."""
 
     def begin(batch: Batch) -> Scorer:
         if encoder is None:
@@ -125,14 +132,12 @@ def nearest_sample(encoder: FeatureEncoder | None, *, size: int) -> Criterion:
         wanted = points_of(batch.samples, encoder)
 
         def scored(made: Floats) -> NDArray[np.float64]:
-            same = made.strides[0] == 0  # one sample, broadcast: what stands in for every nearest one
+            same = made.strides[0] == 0  # one sample, broadcast: what stands in for every one
             return distances_between(wanted, points_of(made[:1] if same else made, encoder))
 
         return scored
 
-    unit = f"distance{_of_features(encoder)} to the nearest of {size:,} generated samples"
-    return Criterion("nearest-sample", "extrinsic", unit, begin, _identity("nearest-sample", encoder),
-                     way=nearest_way(encoder))  # fmt: skip
+    return begin
 
 
 def realism(encoder: FeatureEncoder | None, *, size: int) -> Criterion:

@@ -21,6 +21,7 @@ from whygen.anchors.criteria import (
     dssim,
     feature_criterion,
 )
+from whygen.anchors.denoising import COMPARED, LOSS
 from whygen.anchors.densities import DENSITIES
 from whygen.anchors.features import FeatureEncoder, installed_features, name_of
 from whygen.anchors.inverting import INVERSION
@@ -35,9 +36,11 @@ SMALL = 4096
 BANK = 5_000
 """Generated samples that anchors are compared with, unless another number is asked for."""
 BANKED: Mapping[str, Callable[..., Criterion]] = {"realism": realism, "nearest-sample": nearest_sample}
-_READY: Mapping[str, Criterion] = {**PLAIN, **DENSITIES, INVERSION.name: INVERSION}
+_READY: Mapping[str, Criterion] = {**PLAIN, **DENSITIES, INVERSION.name: INVERSION, LOSS.name: LOSS}
 """Criteria that look through no encoder."""
-CRITERIA: tuple[str, ...] = (*_READY, *BY_FEATURES, *BANKED)
+IN_FEATURES = frozenset({*BANKED, *COMPARED})
+"""Criteria that compare in features where there are any, and in the values of samples where there are none."""
+CRITERIA: tuple[str, ...] = (*_READY, *BY_FEATURES, *BANKED, *COMPARED)
 """Names of whygen's own criteria."""
 
 
@@ -87,7 +90,7 @@ def choose(
         chosen = ChosenCriteria(tuple(_resolve(name, used, bank) for name in names), reason, told)
     else:
         used = encoder
-        if used is None and any(each in BANKED for each in asked_for(criteria)):
+        if used is None and any(each in IN_FEATURES for each in asked_for(criteria)):
             used = installed_features(prepared)
         chosen = by_name(criteria, encoder, bank=bank, banked=used)
         if "dssim" in chosen.names:
@@ -131,7 +134,7 @@ def by_name(
     if encoder is None and given:
         encoder = _not_yet_open
     resolved = tuple(
-        _resolve(each, (banked or encoder) if isinstance(each, str) and each in BANKED else encoder, bank)
+        _resolve(each, (banked or encoder) if isinstance(each, str) and each in IN_FEATURES else encoder, bank)
         for each in asked_for(criteria)
     )
     names = [criterion.name for criterion in resolved]
@@ -157,6 +160,10 @@ class _Family(NamedTuple):
 
 
 _FAMILIES: tuple[_Family, ...] = (
+    _Family(
+        frozenset({"denoiser"}), (LOSS.name, "redenoised"),
+        "the model removes noise, and is asked with about as much as a sample is strong",
+    ),
     _Family(frozenset({"reconstruction"}), ("kld", _COMPARED), ""),
     _Family(
         frozenset({"density", "samples"}), ("nll", "nearest-sample"),
@@ -176,7 +183,7 @@ def _automatic(
     prepared: Prepared, encoder: FeatureEncoder | None, model: Generator | None
 ) -> tuple[tuple[str, ...], str, FeatureEncoder | None]:
     """Names, why these, and the encoder for them: as given, or for colour pictures the best that is here already."""
-    can = _FAMILIES[0].needs if model is None else model.abilities
+    can: frozenset[Ability] = frozenset({"reconstruction"}) if model is None else model.abilities
     family = next((each for each in _FAMILIES if each.needs <= can), None)
     if family is None:
         raise UsageError("The model can do nothing that a criterion of whygen's own could read; give criteria=.")
@@ -184,7 +191,7 @@ def _automatic(
     if prepared.image is None and used is None and _COMPARED not in family.criteria:
         where = f"samples are {prepared.shape} values, compared one by one"
     names = tuple(("feature-l2" if by_features else "sse") if each == _COMPARED else each for each in family.criteria)
-    compares = _COMPARED in family.criteria or any(each in BANKED for each in names)
+    compares = _COMPARED in family.criteria or any(each in IN_FEATURES for each in names)
     parts = [each for each in (family.why, where if compares else "") if each]
     return names, f"{' and '.join(names)}: {'; '.join(parts)}", used
 
@@ -249,8 +256,8 @@ def _resolve(wanted: CriterionLike, encoder: FeatureEncoder | None, bank: int = 
         return Criterion(name, "extrinsic", "as the callable gives it", begin_pair(wanted, name))
     if wanted in _READY:
         return _READY[wanted]
-    if wanted in BANKED:
-        return BANKED[wanted](encoder, size=bank)
+    if wanted in IN_FEATURES:
+        return COMPARED[wanted](encoder) if wanted in COMPARED else BANKED[wanted](encoder, size=bank)
     if wanted not in BY_FEATURES:
         return _brought(wanted)
     if encoder is None:

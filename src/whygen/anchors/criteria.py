@@ -7,7 +7,7 @@ posterior draw to the next is computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["intrinsic", "extrinsic"]
 Numbers: TypeAlias = NDArray[np.float64]
+Condition: TypeAlias = int | str
+"""What a model is told of a sample beside it: a class, or a caption."""
 Scorer: TypeAlias = Callable[[Floats], Numbers]
 """What samples are compared with (reconstructions of one posterior draw ...), ``(b, *shape)``, to scores ``(b,)``."""
 
@@ -59,6 +61,8 @@ class Batch:
     """The number of its first sample, for messages,"""
     what: str = "anchor"
     """and what a sample is called."""
+    conditions: Sequence[Condition] | None = None
+    """The class or caption of each sample, where the model is told of it."""
     made: dict[str, Floats] = field(default_factory=dict[str, "Floats"])
     """What samples were compared with so far, by the name of the way."""
     failed: dict[str, NDArray[np.bool_]] = field(default_factory=dict[str, "NDArray[np.bool_]"])

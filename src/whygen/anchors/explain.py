@@ -16,6 +16,7 @@ from whygen._arguments import declared
 from whygen.anchors.bank import bank_size, require_manifold
 from whygen.anchors.calibrating import settle_kind
 from whygen.anchors.choosing import choose
+from whygen.anchors.conditions import conditioned
 from whygen.anchors.criteria import RECONSTRUCTION
 from whygen.anchors.data import SampleSet, joined, load_samples
 from whygen.anchors.diagnostics import check_reconstructions
@@ -214,6 +215,7 @@ def _opened(
     opened = open_encoder(encoder)
     made = None if latent.samples is None else reading.load(latent.samples, "samples of the model")
     subject = open_subject(latent, anchor_set, reference_set, loader=chosen_plan.loader, generated=made)
+    subject = conditioned(subject, chosen_plan.condition)
     require_distinct(chosen_plan, subject)
     features = open_features(opened, subject.anchors)
     held = None if subject.generated is None else len(subject.generated)

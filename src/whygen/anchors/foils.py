@@ -205,9 +205,11 @@ def make_foils(base: Prepared, n: int, rng: np.random.Generator) -> list[Foil]:
     }
     made: list[Foil] = []
     for name, make in makers.items():
-        samples = make(base.rows(rng.integers(len(base), size=n)))
+        rows = rng.integers(len(base), size=n)
+        samples = make(base.rows(rows))
         low, high = base.value_range
-        made.append(Foil(name, _as_prepared(base, np.clip(samples, low, high).astype(np.float32))))
+        prepared = _as_prepared(base, np.clip(samples, low, high).astype(np.float32))
+        made.append(Foil(name, replace(prepared, conditions=base.conditions_of(rows))))
     return made
 
 

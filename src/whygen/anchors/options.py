@@ -31,6 +31,7 @@ SpaceName: TypeAlias = Literal["auto", "pixels", "latent", "features", "criteria
 LevelName: TypeAlias = Literal["per-criterion", "joint"]
 MultiplicityName: TypeAlias = Literal["none", "benjamini-hochberg"]
 ControlName: TypeAlias = Literal["untrained", "trivial", "foils", "generated"]
+ConditionName: TypeAlias = Literal["none", "labels"]
 PresetName: TypeAlias = Literal["pxgen", "pxgen-saturated"]
 Labels: TypeAlias = Sequence[str | int] | NDArray[Any]
 
@@ -83,6 +84,14 @@ class AnchorChoices:
             panel="For experts: the samples",
         ),
     ] = 5_000
+    condition: Annotated[
+        ConditionName,
+        Option(
+            "{names}: what a model that is told classes or captions is told of a sample.",
+            "labels: the label of each anchor and reference sample; none: what stands for none, if the model has that.",
+            panel="For experts: the samples",
+        ),
+    ] = "none"
     select: Annotated[
         str,
         Option(
@@ -158,6 +167,7 @@ class AnchorOptions(AnchorChoices):
             ("space", self.space, get_args(SpaceName)),
             ("level", self.level, get_args(LevelName)),
             ("multiplicity", self.multiplicity, get_args(MultiplicityName)),
+            ("condition", self.condition, get_args(ConditionName)),
         ):
             if given not in known:
                 raise UnknownNameError(argument, given, known)

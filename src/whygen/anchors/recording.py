@@ -173,13 +173,15 @@ def _answers(model: Generator, prepared: Prepared) -> list[NDArray[Any]]:
         found += [mean, logvar]
         if model.decode is not None:
             found.append(np.asarray(model.decode(mean), dtype=np.float32))
-    elif model.sampler is not None or model.decode is not None:
+    elif model.denoiser is None and (model.sampler is not None or model.decode is not None):
         found.append(np.asarray(model.sample(PROBED, generator(0, "probe", "samples")), dtype=np.float32))
     if model.log_prob is not None:
         found.append(np.asarray(model.log_prob(drawn), dtype=np.float64))
     if model.denoiser is not None:
         noise = generator(0, "probe", "noise").standard_normal((1, *prepared.shape), dtype=np.float32)
-        found.append(np.asarray(model.denoiser.loss(drawn, model.denoiser.levels[0], noise), dtype=np.float64))
+        ask: Any = model.denoiser.loss
+        known: dict[str, Any] = {} if prepared.conditions is None else {"conditions": prepared.conditions[:1]}
+        found.append(np.asarray(ask(drawn[:1], model.denoiser.levels[0], noise, **known), dtype=np.float64))
     return found
 
 
@@ -195,7 +197,11 @@ def _plain(arrays: Arrays) -> Arrays:
 def digest_of(prepared: Prepared, within: slice | None = None) -> str:
     """sha256 of samples as the model takes them: of the raw values, and of how they are converted."""
     raw = prepared.raw if within is None else prepared.raw[within]
-    how = (str(raw.dtype), raw.shape, prepared.order, prepared.scale, prepared.offset, prepared.shape)
+    how: tuple[object, ...] = (
+        str(raw.dtype), raw.shape, prepared.order, prepared.scale, prepared.offset, prepared.shape,
+    )  # fmt: skip
+    if prepared.conditions is not None:
+        how = (*how, prepared.conditions if within is None else prepared.conditions[within])
     found = hashlib.sha256(repr(how).encode())
     found.update(np.ascontiguousarray(raw).data)
     return found.hexdigest()

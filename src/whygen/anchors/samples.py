@@ -41,6 +41,7 @@ class Prepared:
         value_range: of the model.
         what: "anchor" or "reference sample", for messages.
         warnings: about ranges that look wrong but need not be.
+        conditions: the class or caption of each sample, where the model is told of it.
     """
 
     raw: Raw
@@ -53,13 +54,18 @@ class Prepared:
     value_range: tuple[float, float]
     what: str = "anchor"
     warnings: tuple[Warned, ...] = ()
+    conditions: tuple[int | str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.raw)
 
+    def conditions_of(self, rows: NDArray[np.int64]) -> tuple[int | str, ...] | None:
+        """What the model is told of those samples."""
+        return None if self.conditions is None else tuple(self.conditions[int(row)] for row in rows)
+
     def only(self, rows: NDArray[np.int64]) -> Prepared:
         """Those samples alone, in that order."""
-        return replace(self, raw=self.raw[rows])
+        return replace(self, raw=self.raw[rows], conditions=self.conditions_of(rows))
 
     def rows(self, rows: slice | NDArray[np.int64]) -> Floats:
         """Those samples as the model takes them: float32, ``(b, *shape)``."""

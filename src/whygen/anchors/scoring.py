@@ -183,7 +183,7 @@ class Generation:
     ) -> None:
         self._asked = model if isinstance(model, Asked) else Asked(model)
         self._model = self._asked.model
-        self._like = replace(like, what="generated sample")
+        self._like = replace(like, what="generated sample", conditions=None)
         self._criteria = settled(criteria, self._model)
         self._rng = generator(noise.seed, "generated", round_)
         self._stream = noise.stream("generated", round_)
@@ -258,9 +258,11 @@ def _batch(asked: Asked, prepared: Prepared, samples: Floats, first: Numbered) -
     else:
         mean, logvar = _encode(model, samples, prepared, first)
     low, high = prepared.value_range
+    rows = np.arange(first, first + len(samples)) if isinstance(first, int) else first
     return Batch(
         samples, mean, logvar, prepared.images, high - low, model=model, bank=asked.bank, seed=asked.seed,
         value_range=prepared.value_range, first=first if isinstance(first, int) else int(first[0]), what=prepared.what,
+        conditions=prepared.conditions_of(rows),
     )  # fmt: skip
 
 

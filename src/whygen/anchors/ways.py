@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from whygen.anchors.bank import nearest_way
 from whygen.anchors.criteria import RECONSTRUCTION, Criterion, Way
+from whygen.anchors.denoising import REDENOISE
 from whygen.anchors.features import FeatureEncoder
 from whygen.errors import UsageError
 from whygen.models.latent import Ability, Generator
@@ -23,8 +24,10 @@ CANNOT: dict[Ability, str] = {
 
 
 def own_way(model: Generator, encoder: FeatureEncoder | None = None) -> Way | None:
-    """The first that the model can: its reconstruction, or the nearest sample that it generated; None: nothing."""
-    for way in (RECONSTRUCTION, nearest_way(encoder)):
+    """The first that the model can: its reconstruction, the sample that it took noise out of again, or the nearest
+    that it generated; None: nothing.
+    """
+    for way in (RECONSTRUCTION, REDENOISE, nearest_way(encoder)):
         if way.needs in model.abilities:
             return way
     return None
@@ -65,6 +68,7 @@ FITTING: dict[Ability, str] = {
     "samples": "nearest-sample, realism",
     "latents": "inversion",
     "density": "nll, nll-complexity",
+    "denoiser": "denoising-loss, redenoised, round-trip",
 }
 """Criteria by what they need."""
 

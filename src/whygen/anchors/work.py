@@ -195,14 +195,14 @@ class _Copy:
     def levels(self) -> Sequence[float]:
         return self._denoiser.levels
 
-    def loss(self, samples: Floats, level: float, noise: Floats) -> NDArray[np.floating[Any]]:
-        return self._denoiser.loss(samples, level, noise)
+    def loss(self, samples: Floats, level: float, noise: Floats, **more: Any) -> NDArray[np.floating[Any]]:
+        return self._denoiser.loss(samples, level, noise, **more)
 
-    def redenoise(self, samples: Floats, level: float, noise: Floats) -> Floats:
-        return self._denoiser.redenoise(samples, level, noise)
+    def redenoise(self, samples: Floats, level: float, noise: Floats, **more: Any) -> Floats:
+        return self._denoiser.redenoise(samples, level, noise, **more)
 
-    def round_trip(self, samples: Floats) -> Floats:
-        return self._denoiser.round_trip(samples)
+    def round_trip(self, samples: Floats, **more: Any) -> Floats:
+        return self._denoiser.round_trip(samples, **more)
 
     @property
     def _denoiser(self) -> Denoises:

@@ -16,7 +16,7 @@ from whygen.prompt.options import READ, PromptOptions
 from whygen.results import AnchorExplanation, PromptExplanation, TextAnchorExplanation, load
 
 OF_PROMPTS = Offers(PromptOptions, READ)
-OF_ANCHORS = Offers(AnchorOptions, but=("draws", "bank", "metrics"))
+OF_ANCHORS = Offers(AnchorOptions, but=("draws", "bank", "metrics", "condition"))
 
 
 @with_options(OF_PROMPTS, OF_ANCHORS)

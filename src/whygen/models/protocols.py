@@ -256,6 +256,26 @@ class Denoises(Protocol):
 
 
 @runtime_checkable
+class Conditioned(Denoises, Protocol):
+    """A denoiser whose methods take ``conditions=`` too: a class or a caption for each sample.
+
+    ``takes`` says which: "classes", "captions", or None for a model that is told nothing.
+    """
+
+    @property
+    def takes(self) -> str | None: ...
+
+    def require(self, conditions: Sequence[int | str] | None) -> None:
+        """Look at conditions before anything is asked.
+
+        Raises:
+            DataError: if one is not known to the model.
+            UsageError: if there are none, and it cannot do without.
+        """
+        ...
+
+
+@runtime_checkable
 class Inverts(Protocol):
     """A generator that can look for the latent whose sample is nearest to a given one."""
 

@@ -23,8 +23,12 @@ from whygen.models.denoisers.schedules import NoiseLevel, Schedule
 
 Floats: TypeAlias = NDArray[np.float32]
 
-GRID = (0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0)
-"""Noise over signal at which a sample is asked about: low noise, where a sample is still to be told from its like."""
+GRID = (0.75, 0.9, 1.1, 1.4, 1.7, 2.0)
+"""Noise over half the range of values at which a sample is asked about.
+
+Below, what is left of the noise speaks of how simple a sample is (ones are better known to a model of zeros than zeros
+are); above, little of the sample is left (decision 35).
+"""
 ROUND_TRIP = 20
 """Steps of a round trip, each way."""
 SAMPLING = 50
@@ -32,6 +36,7 @@ SAMPLING = 50
 VALUES_AT_ONCE = 2**17
 """Values of a batch by default: what a small network holds near the processor."""
 MOST_AT_ONCE = 128
+SAMPLED_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,7 @@ class Denoiser:
     value_range: tuple[float, float] = (-1.0, 1.0)
     grid: tuple[NoiseLevel, ...] = field(default=())
     batch_size: int | None = None
-    sampler: Callable[[Sequence[int], Sequence[Condition] | None], Floats] | None = None
+    sampler: Callable[[Sequence[int]], Floats] | None = None
     notices: tuple[tuple[str, str], ...] = ()
     identify: Callable[[], Mapping[str, Any] | None] | None = None
     untrained: Callable[[int], Denoiser] | None = None
@@ -70,6 +75,12 @@ class Denoiser:
     def levels(self) -> tuple[float, ...]:
         """The share of noise at each level of the grid, see `NoiseLevel.share`."""
         return tuple(level.share for level in self.grid)
+
+    @property
+    def generates(self) -> bool:
+        """Whether samples can be had of it: of a known size, and under no condition."""
+        is_sized = self.sampler is not None or (self.shape is not None and None not in self.shape)
+        return is_sized and (self.takes is None or bool(self.network.without))
 
     @property
     def takes(self) -> str | None:
@@ -82,7 +93,7 @@ class Denoiser:
         return None if self.identify is None else self.identify()
 
     def loss(
-        self, samples: Floats, level: float, noise: Floats, *, told: Sequence[Condition] | None = None
+        self, samples: Floats, level: float, noise: Floats, *, conditions: Sequence[Condition] | None = None
     ) -> NDArray[np.float64]:
         """Mean squared difference between the noise and what the network takes for it, over the values of a sample.
 
@@ -92,7 +103,7 @@ class Denoiser:
             samples: ``(n, *shape)``.
             level: one of ``levels``.
             noise: standard normal, ``(1, *shape)`` for all samples or ``(n, *shape)``.
-            told: the class or caption of each sample; None: what stands for none.
+            conditions: the class or caption of each sample; None: what stands for none.
         """
         at = self.grid[self._place(level)]
         clean = self._entered(samples)
@@ -104,23 +115,23 @@ class Denoiser:
             found.append((removed - wanted).double().square().flatten(1).mean(dim=1))
             return x
 
-        self.network.walk(at.noised(clean, wanted), [at], follow, self._known(told, len(samples)))
+        self.network.walk(at.noised(clean, wanted), [at], follow, self._known(conditions, len(samples)))
         return found[0].cpu().numpy()
 
     def redenoise(
-        self, samples: Floats, level: float, noise: Floats, *, told: Sequence[Condition] | None = None
+        self, samples: Floats, level: float, noise: Floats, *, conditions: Sequence[Condition] | None = None
     ) -> Floats:
         """Samples with noise of that level, and back through the levels below it by steps of DDIM without noise."""
         levels = self.grid[self._place(level) :: -1]
         clean = self._entered(samples)
         start = levels[0].noised(clean, _noise_like(clean, noise))
-        return self._painted(start, levels, self._down(levels), self._known(told, len(samples)))
+        return self._painted(start, levels, self._down(levels), self._known(conditions, len(samples)))
 
-    def round_trip(self, samples: Floats, *, told: Sequence[Condition] | None = None) -> Floats:
+    def round_trip(self, samples: Floats, *, conditions: Sequence[Condition] | None = None) -> Floats:
         """Samples up to pure noise by steps of DDIM turned round, and back (Song et al. 2021, section 4.3)."""
         up = self.schedule.ladder(ROUND_TRIP)
         down = up[::-1]
-        known = self._known(told, len(samples))
+        known = self._known(conditions, len(samples))
 
         def follow(place: int, answer: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
             clean = self.schedule.clean(answer, x, up[place])
@@ -130,12 +141,27 @@ class Denoiser:
         far = self.network.walk(up[0].alpha * start, up[:-1], follow, known)
         return self._painted(far, down, self._down(down, clips=False), known)
 
-    def sample(self, n: int, rng: np.random.Generator, told: Sequence[Condition] | None = None) -> Floats:
-        """``n`` generated samples, each from a seed of its own, so that the size of a batch changes nothing."""
+    def require(self, conditions: Sequence[Condition] | None) -> None:
+        """Look at conditions before anything is asked.
+
+        Raises:
+            DataError: if one is no class of the model.
+            UsageError: if there are none, and it cannot do without.
+        """
+        self.network.require(conditions)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Floats:
+        """``n`` generated samples, each from a seed of its own, so that the size of a batch changes nothing.
+
+        A model that takes conditions is told what stands for none.
+        """
         seeds = [int(seed) for seed in rng.integers(2**62, size=n)]
-        known = self._known(told, n)
+        size = self.batch_size or SAMPLED_AT_ONCE
+        return np.concatenate([self._sampled(seeds[at : at + size]) for at in range(0, n, size)])
+
+    def _sampled(self, seeds: Sequence[int]) -> Floats:
         if self.sampler is not None:
-            return self.sampler(seeds, known)
+            return self.sampler(seeds)
         sides = [side for side in self.shape or () if side is not None]
         if len(sides) < len(self.shape or (0,)):
             raise UsageError("The size of a sample is not known: give shape= to sample from the model.")
@@ -143,11 +169,7 @@ class Denoiser:
         noise = np.stack([np.random.default_rng(seed).standard_normal(shape, dtype=np.float32) for seed in seeds])
         levels = self.schedule.ladder(SAMPLING)[::-1]
         start = levels[0].noised(torch.zeros(1), torch.from_numpy(noise)).to(device_of(self.network.parts))
-        return self._painted(start, levels, self._down(levels), known)
-
-    def at_once(self, shape: tuple[int, ...]) -> int:
-        """How many samples a call should take."""
-        return self.batch_size or min(max(VALUES_AT_ONCE // math.prod(shape), 1), MOST_AT_ONCE)
+        return self._painted(start, levels, self._down(levels), None)
 
     def _place(self, level: float) -> int:
         """The place of a level in the grid.
@@ -160,14 +182,14 @@ class Denoiser:
             raise UsageError(f"level is {level!r}; give one of {', '.join(f'{each:.3f}' for each in self.levels)}.")
         return place
 
-    def _known(self, told: Sequence[Condition] | None, n: int) -> Sequence[Condition] | None:
-        if told is None:
+    def _known(self, conditions: Sequence[Condition] | None, n: int) -> Sequence[Condition] | None:
+        if conditions is None:
             return None
         if self.takes is None:
             raise UsageError(f"The model {self.uri} is told nothing of a sample: leave the conditions out.")
-        if len(told) != n:
-            raise DataError(f"There are {len(told)} conditions for {n} samples; give one for each.")
-        return told
+        if len(conditions) != n:
+            raise DataError(f"There are {len(conditions)} conditions for {n} samples; give one for each.")
+        return conditions
 
     def _entered(self, samples: Floats) -> torch.Tensor:
         tensor = torch.from_numpy(np.require(samples, np.float32, ["C", "W"]))
@@ -186,10 +208,10 @@ class Denoiser:
         return follow
 
     def _painted(
-        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Any, told: Sequence[Condition] | None
+        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Any, conditions: Sequence[Condition] | None
     ) -> Floats:
         with torch.inference_mode():
-            made = self.network.paint(start, levels, follow, told)
+            made = self.network.paint(start, levels, follow, conditions)
         return made.to(device="cpu", dtype=torch.float32).numpy()
 
 

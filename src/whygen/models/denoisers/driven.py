@@ -167,6 +167,9 @@ class DrivenNetwork:
         object.__setattr__(pipeline, network_of(pipeline)[0], network)
         return DrivenNetwork(pipeline, self._schedule, uri=self._uri)
 
+    def require(self, conditions: Sequence[Condition] | None) -> None:
+        """Any text is a caption."""
+
     def enter(self, samples: torch.Tensor) -> torch.Tensor:
         if self._coder is None:
             return samples
@@ -175,23 +178,23 @@ class DrivenNetwork:
         return self._tried.encode(samples)
 
     def walk(
-        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, told: Sequence[Condition] | None
+        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, conditions: Sequence[Condition] | None
     ) -> torch.Tensor:
         walk = self._walk(start, levels, follow, stops=True)
         with suppress(_WalkedError):
-            self._run(walk, start, told)
+            self._run(walk, start, conditions)
         return walk.x
 
     def paint(
-        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, told: Sequence[Condition] | None
+        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, conditions: Sequence[Condition] | None
     ) -> torch.Tensor:
-        return self._run(self._walk(start, levels, follow, stops=False), start, told)
+        return self._run(self._walk(start, levels, follow, stops=False), start, conditions)
 
     def _walk(self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, *, stops: bool) -> _Walk:
         packing = Packing(self._pipeline)
         return _Walk(start, levels, follow, schedule=self._schedule, packing=packing, stops=stops)
 
-    def _run(self, walk: _Walk, start: torch.Tensor, told: Sequence[Condition] | None) -> torch.Tensor:
+    def _run(self, walk: _Walk, start: torch.Tensor, conditions: Sequence[Condition] | None) -> torch.Tensor:
         """Let the pipeline draw along a walk; its pictures, between -1 and 1."""
         pipeline = copy.copy(self._pipeline)
         scheduler = copy.copy(pipeline.scheduler)
@@ -202,7 +205,7 @@ class DrivenNetwork:
         stride = int(getattr(pipeline, "vae_scale_factor", 1)) if self._coder is not None else 1
         height, width = (side * stride for side in start.shape[-2:])
         asked: dict[str, Any] = {
-            "prompt": [""] * len(start) if told is None else [str(each) for each in told],
+            "prompt": [""] * len(start) if conditions is None else [str(each) for each in conditions],
             "latents": walk._packing.packed(start).to(device=weights.device, dtype=weights.dtype),
             "num_inference_steps": len(walk.levels), "output_type": "np", "height": height, "width": width, **UNGUIDED,
         }  # fmt: skip

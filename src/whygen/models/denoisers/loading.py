@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from whygen.errors import UsageError
-from whygen.models.denoisers import GRID, SAMPLING, Denoiser, Floats
-from whygen.models.denoisers.driven import DrivenNetwork, network_of
+from whygen.models.denoisers import GRID, MOST_AT_ONCE, SAMPLING, VALUES_AT_ONCE, Denoiser, Floats
+from whygen.models.denoisers.driven import UNGUIDED, DrivenNetwork, network_of
 from whygen.models.denoisers.latents import coder_of, stride_of
-from whygen.models.denoisers.networks import Condition, PlainNetwork, Space, classes_of
+from whygen.models.denoisers.networks import PlainNetwork, Space, classes_of
 from whygen.models.denoisers.schedules import Schedule, read_schedule
 from whygen.models.diffusers.pictures import quiet
 from whygen.models.latent.torch_modules import identity_of_module, reinitialised
@@ -65,7 +65,7 @@ def of_pipeline(
     low, high = value_range or ((0.0, 1.0) if schedule.prediction == "score" else (-1.0, 1.0))
     return Denoiser(
         network=asked, schedule=schedule, uri=uri, shape=sizes, value_range=(low, high),
-        grid=_grid(schedule, low, high), batch_size=(options or ModelOptions()).batch_size,
+        grid=_grid(schedule, low, high), batch_size=(options or ModelOptions()).batch_size or _at_once(sizes),
         notices=_notices(asked, uri), sampler=_sampler(pipeline, asked, sizes, (low, high)),
         identify=_identify(asked, schedule),
         untrained=lambda seed: _untrained(pipeline, (name, network), seed, uri=uri, shape=sizes, values=(low, high)),
@@ -112,7 +112,7 @@ def of_network(
         )
     return Denoiser(
         network=asked, schedule=schedule, uri=called, shape=sizes, layout="NCHW" if is_picture else None,
-        value_range=(low, high), grid=_grid(schedule, low, high), batch_size=options.batch_size,
+        value_range=(low, high), grid=_grid(schedule, low, high), batch_size=options.batch_size or _at_once(sizes),
         notices=_notices(asked, called), identify=_identify(asked, schedule), untrained=untrained,
     )  # fmt: skip
 
@@ -149,6 +149,14 @@ def _grid(schedule: Schedule, low: float, high: float) -> Any:
     return schedule.levels([ratio * half for ratio in GRID])
 
 
+def _at_once(shape: tuple[int | None, ...] | None) -> int | None:
+    """Samples of a batch; None where their size is not known."""
+    sides = [side for side in shape or () if side is not None]
+    if not sides or len(sides) < len(shape or ()):
+        return None
+    return min(max(VALUES_AT_ONCE // int(np.prod(sides)), 1), MOST_AT_ONCE)
+
+
 def _notices(network: Any, uri: str) -> tuple[tuple[str, str], ...]:
     """What is said where samples have no condition and the model takes one."""
     if network.takes is None or not network.without:
@@ -164,7 +172,7 @@ def _notices(network: Any, uri: str) -> tuple[tuple[str, str], ...]:
 def _identify(network: Any, schedule: Schedule) -> Callable[[], Mapping[str, Any] | None]:
     """The weights of all parts, and what the scheduler says."""
 
-    def told() -> Mapping[str, Any] | None:
+    def identity() -> Mapping[str, Any] | None:
         parts = {name: identity_of_module(part) for name, part in sorted(network.parts.items())}
         if not parts or "" in parts or None in parts.values():
             return None
@@ -172,7 +180,7 @@ def _identify(network: Any, schedule: Schedule) -> Callable[[], Mapping[str, Any
         said = json.dumps([schedule.prediction, schedule.clip, known])
         return {"parts": parts, "schedule": hashlib.sha256(said.encode()).hexdigest()}
 
-    return told
+    return identity
 
 
 def _untrained(
@@ -202,14 +210,14 @@ class _Drawing:
 
 def _sampler(
     pipeline: Any, network: Any, shape: tuple[int | None, ...] | None, value_range: tuple[float, float]
-) -> Callable[[Sequence[int], Sequence[Condition] | None], Floats] | None:
-    """The pipeline's own way to samples; None where it cannot be told what its network must be told."""
+) -> Callable[[Sequence[int]], Floats] | None:
+    """The pipeline's own way to samples; None where it does not hand on what its network must be told."""
     call = inspect.signature(type(pipeline).__call__).parameters
     if network.takes == "classes" and "class_labels" not in call:
         return None
     low, high = value_range
 
-    def sample(seeds: Sequence[int], told: Sequence[Condition] | None) -> Floats:
+    def sample(seeds: Sequence[int]) -> Floats:
         device = next(network_of(pipeline)[1].parameters()).device
         generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
         made, scheduler = copy.copy(pipeline), copy.deepcopy(pipeline.scheduler)
@@ -219,7 +227,7 @@ def _sampler(
         asked = {"generator": generators, "num_inference_steps": SAMPLING, "output_type": "np"}
         if shape is not None and None not in shape:
             asked |= {"height": shape[-2], "width": shape[-1]}
-        asked |= _asked(network, told, len(seeds), call)
+        asked |= _asked(network, len(seeds))
         with quiet(), torch.no_grad():
             found = made(**{name: each for name, each in asked.items() if name in call})
         pictures = np.asarray(found.images, dtype=np.float32).transpose(0, 3, 1, 2)
@@ -228,11 +236,10 @@ def _sampler(
     return sample
 
 
-def _asked(network: Any, told: Sequence[Condition] | None, n: int, call: Mapping[str, Any]) -> dict[str, Any]:
-    """What the pipeline is asked for: so many samples, or one for each condition; unguided where there is none."""
+def _asked(network: Any, n: int) -> dict[str, Any]:
+    """What the pipeline is asked for: so many samples, under what stands for no condition, so without guidance."""
     if network.takes is None:
         return {"batch_size": n}
-    unguided: dict[str, Any] = {"guidance_scale": 1.0, "true_cfg_scale": 1.0} if told is None else {}
     if network.takes == "classes":
-        return {"class_labels": network.numbers(told, n), **unguided}
-    return {"prompt": [""] * n if told is None else [str(each) for each in told], **unguided}
+        return {"class_labels": network.numbers(None, n), **UNGUIDED}
+    return {"prompt": [""] * n, **UNGUIDED}

@@ -44,18 +44,27 @@ class Network(Protocol):
         """What it is told where a sample has no condition, in words; "" where it must have one."""
         ...
 
+    def require(self, conditions: Sequence[Condition] | None) -> None:
+        """Look at conditions before anything is asked.
+
+        Raises:
+            DataError: if one is not known.
+            UsageError: if there are none, and it cannot do without.
+        """
+        ...
+
     def enter(self, samples: torch.Tensor) -> torch.Tensor:
         """Samples as the network sees them: themselves, or latents."""
         ...
 
     def walk(
-        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, told: Sequence[Condition] | None
+        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, conditions: Sequence[Condition] | None
     ) -> torch.Tensor:
         """Ask at each level in turn; gives what ``follow`` gave last."""
         ...
 
     def paint(
-        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, told: Sequence[Condition] | None
+        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, conditions: Sequence[Condition] | None
     ) -> torch.Tensor:
         """The same, and the way back to samples."""
         ...
@@ -86,13 +95,13 @@ class Classes:
     empty: int | None = None
     names: Mapping[str, int] = field(default_factory=dict)
 
-    def number(self, told: Condition) -> int:
+    def number(self, condition: Condition) -> int:
         """The number of a class by number or name.
 
         Raises:
             DataError: if there is no such class.
         """
-        text = str(told).strip()
+        text = str(condition).strip()
         if text in self.names:
             return self.names[text]
         if text.isascii() and text.isdigit() and int(text) < self.count:
@@ -130,9 +139,9 @@ class PlainNetwork:
         return self._space.enter(samples)
 
     def walk(
-        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, told: Sequence[Condition] | None
+        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, conditions: Sequence[Condition] | None
     ) -> torch.Tensor:
-        more = self._told(told, len(start), start.device)
+        more = self._told(conditions, len(start), start.device)
         x = start
         with evaluating(self.parts.values()):
             for place, level in enumerate(levels):
@@ -140,11 +149,15 @@ class PlainNetwork:
         return x
 
     def paint(
-        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, told: Sequence[Condition] | None
+        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, conditions: Sequence[Condition] | None
     ) -> torch.Tensor:
-        return self._space.leave(self.walk(start, levels, follow, told))
+        return self._space.leave(self.walk(start, levels, follow, conditions))
 
-    def numbers(self, told: Sequence[Condition] | None, n: int) -> list[int]:
+    def require(self, conditions: Sequence[Condition] | None) -> None:
+        if self._classes is not None:
+            self.numbers(conditions, len(conditions or ()))
+
+    def numbers(self, conditions: Sequence[Condition] | None, n: int) -> list[int]:
         """The numbers of n classes.
 
         Raises:
@@ -152,8 +165,8 @@ class PlainNetwork:
         """
         classes = self._classes
         assert classes is not None  # noqa: S101 - asked of networks that take classes
-        if told is not None:
-            return [classes.number(each) for each in told]
+        if conditions is not None:
+            return [classes.number(each) for each in conditions]
         if classes.empty is None:
             raise UsageError(
                 "The network is told a class with every sample, and knows none that stands for no class. Give the "
@@ -161,10 +174,10 @@ class PlainNetwork:
             )
         return [classes.empty] * n
 
-    def _told(self, told: Sequence[Condition] | None, n: int, device: torch.device) -> dict[str, torch.Tensor]:
+    def _told(self, conditions: Sequence[Condition] | None, n: int, device: torch.device) -> dict[str, torch.Tensor]:
         if self._classes is None:
             return {}
-        return {self._classes.word: torch.tensor(self.numbers(told, n), device=device)}
+        return {self._classes.word: torch.tensor(self.numbers(conditions, n), device=device)}
 
     def _ask(self, x: torch.Tensor, level: NoiseLevel, more: Mapping[str, torch.Tensor]) -> torch.Tensor:
         dtype = torch.int64 if self._schedule.known is not None else torch.float32

@@ -46,7 +46,7 @@ def open_model(name: str, options: ModelOptions) -> object:
         MissingError: if there is no such model.
         UsageError: if whygen cannot explain models of that class.
     """
-    configured = _class_name(name)
+    configured = configured_class(name)
     if configured == "AutoencoderKL":
         return open_autoencoder(name, options)
     if configured is not None and configured.endswith("Pipeline"):
@@ -74,13 +74,29 @@ def open_pipeline(
         MissingError: if there is no such pipeline, or a part of it is missing.
         UsageError: if the device or the dtype cannot be used, or the pipeline takes no text.
     """
+    from whygen.models.diffusers.pictures import quiet
+
+    with quiet():
+        _check_configured(name)
+    pipeline, identity = load_pipeline(name, options)
+    return _as_model(
+        pipeline, uri=uri or f"diffusers/{name}", identity=identity, batch_size=options.batch_size, defaults=defaults
+    )
+
+
+def load_pipeline(name: str, options: ModelOptions) -> tuple[Any, dict[str, JsonValue]]:
+    """A pipeline by the class that its ``model_index.json`` names, and what identifies it: its files and precision.
+
+    Raises:
+        MissingExtraError: if diffusers is not installed.
+        MissingError: if there is no such pipeline, or a part of it is missing.
+        UsageError: if the device or the dtype cannot be used.
+    """
     diffusers = _library()
     from whygen.models.diffusers.pictures import quiet
 
     device = device_of(options.device)
     dtype = dtype_of(options.dtype or ("float32" if device == "cpu" else "float16"), device)
-    with quiet():
-        _check_configured(name)
     folder = name if Path(name).is_dir() else _downloaded(name)
     try:
         with quiet(), warnings.catch_warnings(action="ignore"):  # of the library to its own authors
@@ -95,9 +111,7 @@ def open_pipeline(
         "weights": _folder_digest(Path(name)) if Path(name).is_dir() else Path(folder).name,
         "dtype": str(dtype).removeprefix("torch."),
     }
-    return _as_model(
-        pipeline, uri=uri or f"diffusers/{name}", identity=identity, batch_size=options.batch_size, defaults=defaults
-    )
+    return pipeline, identity
 
 
 def held_pipeline(pipeline: Any, options: ModelOptions) -> PictureModel | MediaModel:
@@ -142,7 +156,7 @@ def _check_configured(name: str) -> None:
     """Refuse by the class that the configuration names, before weights are fetched and loaded."""
     from whygen.models.diffusers.kinds import check_class
 
-    made: Any = getattr(_library(), str(_class_name(name)), None)
+    made: Any = getattr(_library(), str(configured_class(name)), None)
     if isinstance(made, type) and not hasattr(made, "_backends"):  # those stand for classes whose library is missing
         check_class(made, f"diffusers/{name}")
 
@@ -193,7 +207,7 @@ def autoencoder_latent(module: Any, options: ModelOptions, *, uri: str | None = 
     )
 
 
-def _class_name(name: str) -> str | None:
+def configured_class(name: str) -> str | None:
     """The class that the model's own configuration names; None for a pipeline of unknown make."""
     folder, subfolder = _split(name)
     place = Path(folder) / (subfolder or "")

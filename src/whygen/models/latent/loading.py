@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from whygen._arguments import typed
 from whygen.errors import UsageError
+from whygen.models.denoisers.opening import denoising
 from whygen.models.latent import Decode, Encode, Generator, Layout, Scale, stated
 from whygen.models.latent.refusals import codes, refusal, weights_file
 from whygen.models.latent.sampling import generator_of
@@ -45,8 +46,12 @@ def load_latent(
         UsageError: if the model can do none of these.
     """
     options = options or ModelOptions()
-    opened = _open(model, options) if isinstance(model, str) else model
-    latent = _adapt(opened, options, uri=model if isinstance(model, str) else None)
+    latent = denoising(model, options, shape=shape, value_range=value_range)
+    if latent is None:
+        opened = _open(model, options) if isinstance(model, str) else model
+        uri = model if isinstance(model, str) else None
+        latent = denoising(opened, options, uri=uri, shape=shape, value_range=value_range)
+        latent = latent or _adapt(opened, options, uri=uri)
     given = {
         "shape": shape,
         "layout": layout,

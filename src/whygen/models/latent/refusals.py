@@ -10,7 +10,6 @@ from typing import Any
 from whygen.models.protocols import Decodes, Encodes
 
 WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".gguf", ".onnx", ".pkl", ".h5", ".keras")
-LATER = "whygen does not read diffusion models in its anchor wing yet"
 SAMPLER = (
     "If it makes samples, give a function of how many and of a random generator: "
     "whygen.models.Generator(sampler=lambda n, rng: ...), which returns an array (n, ...); or give samples that it "
@@ -94,7 +93,10 @@ def _door(thing: Any) -> str:
 
 def _pipeline_text(thing: Any) -> str:
     inside = " Its autoencoder can be explained: give pipeline.vae." if getattr(thing, "vae", None) else ""
-    return f"It is a diffusion pipeline, and {LATER}.{inside}"
+    return (
+        "It is a diffusion pipeline of another library than diffusers: give its network with the scheduler, (network, "
+        f"scheduler), where the network is a function f(x, time).{inside}"
+    )
 
 
 def _module_text(module: Any) -> str:
@@ -108,7 +110,10 @@ def _of_module(module: Any) -> str:
     kind = type(module).__name__
     low = kind.lower()
     if "unet" in low or "transformer2d" in low or "denois" in low or "diffusion" in low:
-        return f"It is the denoiser of a diffusion model, and {LATER}."
+        return (
+            "It is the network of a diffusion model, which answers at times that its scheduler knows: give both, as "
+            "(network, scheduler), or the pipeline that they belong to."
+        )
     if "gan" in low or "generator" in low or "discriminator" in low or hasattr(module, "generator"):
         return (
             "It is a GAN or a part of one, and no latents were found that it makes samples of. Give its generator, a "
