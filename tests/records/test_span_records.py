@@ -154,3 +154,12 @@ def test_a_span_of_a_provider_that_nobody_knows_names_no_model(tmp_path: Path) -
     call = Call.read(tmp_path / "span.json")
     assert call.model == ""
     assert "'acme', which is not known here" in dict(call.notices)["unknown-provider"]
+
+
+def test_an_attribute_that_the_exporter_cut_says_where_and_which_limit(tmp_path: Path) -> None:
+    (span,) = spans("otel_openai_console.json")
+    said = span["attributes"]["gen_ai.input.messages"]
+    span["attributes"]["gen_ai.input.messages"] = said[: said.index("Read her mail")]
+    (tmp_path / "span.json").write_text(json.dumps(span))
+    with pytest.raises(DataError, match=r"cut short inside \[0\].parts\[0\].content.*VALUE_LENGTH_LIMIT"):
+        Call.read(tmp_path / "span.json")

@@ -254,9 +254,8 @@ def test_refusals_are_answers(tmp_path: Path) -> None:
         ("https://api.openai.com/v1/chat/completions", "gpt-4o", "openai/gpt-4o", None),
         ("https://api.groq.com/openai/v1/chat/completions", "llama-3", "groq/llama-3", None),
         ("https://openrouter.ai/api/v1/chat/completions", "anthropic/claude", "openrouter/anthropic/claude", None),
-        ("http://u:p@10.0.0.5:4000/v1/chat/completions?key=x", "q", "openai/q", "http://10.0.0.5:4000/v1"),
-        ("https://a.openai.azure.com/openai/deployments/mine/chat/completions?api-version=1", "gpt-4o", "openai/mine",
-         "https://a.openai.azure.com/openai/v1"),
+        ("http://u:p@[::1]:4000/v1/chat/completions?key=x", "q", "openai/q", "http://[::1]:4000/v1"),
+        ("http://localhost:11434/api/chat", "q", "openai/q", "http://localhost:11434/v1"),
         ("", "gpt-4o", "openai/gpt-4o", None),
         ("", "qwen2.5", "", None),
         ("", "gpt-oss-20b", "", None),
@@ -269,6 +268,64 @@ def test_a_model_goes_to_who_was_asked_and_to_nobody_else(
     call = read(tmp_path, {"request": {"url": url, "method": "POST", "body": {**openai_request(), "model": name}}})
     assert (call.model, call.base_url) == (uri, base)
     assert ("unknown-provider" in codes(call)) == (uri == "")
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://u:p@10.0.0.5:4000/v1/chat/completions?key=x", "http://10.0.0.5:4000/v1"),
+        ("https://api.openai.com.example.org/v1/chat/completions", "https://api.openai.com.example.org/v1"),
+        ("https://a.openai.azure.com/openai/deployments/mine/chat/completions?api-version=1",
+         "https://a.openai.azure.com/openai/v1"),
+    ],
+)  # fmt: skip
+def test_no_key_goes_to_an_address_that_only_a_file_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, address: str
+) -> None:
+    """Whoever wrote the file would get the key of whoever reads it."""
+    record = {"request": {"url": url, "method": "POST", "body": openai_request()}}
+    call = read(tmp_path, record)
+    assert (call.model, call.base_url) == ("", None)
+    assert f"--base-url {address}" in dict(call.notices)["foreign-address"]
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{address}/")
+    assert read(tmp_path, record).base_url == address
+
+
+def test_secrets_are_known_by_their_names(tmp_path: Path) -> None:
+    tool = {"type": "mcp", "server_label": "x", "authorization": "abc", "headers": {"X-Api-Key": "def"}}
+    call = read(tmp_path, {"model": "gpt-4o", "input": "x", "tools": [tool], "api_key": "ghi"})
+    assert call.chat.tools[0].extra["authorization"] == "[key]"
+    assert call.chat.tools[0].extra["headers"] == {"X-Api-Key": "[key]"}
+    assert "ghi" not in repr(call)
+
+
+def test_records_inside_other_things_are_found(tmp_path: Path) -> None:
+    record = {"request": openai_request(), "response": openai_answer()}
+    for value in ({"calls": [record]}, {"data": {"log": [{"n": 1, "call": record}]}}, [[record]], {"page": record}):
+        assert read(tmp_path, value).chat == read(tmp_path, record).chat
+    with pytest.raises(DataError, match="holds 2 calls"):
+        read(tmp_path, {"calls": [record, {"more": [record]}]})
+
+
+def test_ollamas_own_protocol_is_read(tmp_path: Path) -> None:
+    body = {
+        "model": "llama3.2", "stream": False, "options": {"temperature": 0.2, "num_predict": 64, "num_ctx": 4096},
+        "messages": [{"role": "user", "content": "See", "images": [picture()]}],
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": READ}}],
+    }  # fmt: skip
+    called = {"function": {"name": "f", "arguments": {}}}
+    answer = {
+        "model": "llama3.2", "done": True, "done_reason": "length", "prompt_eval_count": 5, "eval_count": 3,
+        "message": {"role": "assistant", "content": "A red", "tool_calls": [called]},
+    }  # fmt: skip
+    sent = {"url": "http://localhost:11434/api/chat", "method": "POST", "body": body}
+    call = read(tmp_path, {"request": sent, "response": {"status": 200, "body": answer}})
+    assert call.chat.messages[0].content == ("See", RED)
+    assert (call.settings.temperature, call.settings.max_tokens) == (0.2, 64)
+    assert "options" not in call.settings.extra
+    assert call.answer is not None
+    assert (call.answer.text, call.answer.calls, call.answer.finish) == ("A red", (ToolCall("f"),), "length")
+    assert (call.answer.tokens_in, call.answer.tokens_out) == (5, 3)
 
 
 def test_old_functions_are_tools(tmp_path: Path) -> None:

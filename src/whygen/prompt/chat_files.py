@@ -82,7 +82,8 @@ def _message(value: object, where: str, before: Sequence[Message], folder: Path)
         raise DataError(f"{where} has {name!r}: only {', '.join(sorted(_KNOWN))} are known.")
     if role not in {"tool", "function"} and turn.get("tool_call_id"):
         raise DataError(f"{where} has the role {role!r} and a tool_call_id: what a tool gave back has the role 'tool'.")
-    field, notices = Field(turn, "", where), Notices()
+    field = Field({name: value for name, value in turn.items() if name != "images"}, "", where)
+    notices = Notices()
     for part in field["content"] if field["content"].is_list else ():
         _check_part(part.value, where)
     read = read_message(field, notices, waiting_in(before))

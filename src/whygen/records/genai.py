@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from whygen.errors import DataError
 from whygen.records.fields import Field
+from whygen.records.files import open_at_end
 from whygen.records.notices import Notices
 from whygen.records.openai_chat import FINISHES, ROLES, answer_of, arguments_text, read_message, read_tool, waiting_in
 from whygen.records.parts import is_link, kept, sent_picture
@@ -83,7 +85,13 @@ def _by_attributes(ai: Field, notices: Notices) -> Said:
         said.messages.append(Message("system", instructions.text()))
     elif instructions.there and (parts := _parts(instructions, notices)):
         said.messages.append(_plain("system", parts))
-    for turn in ai.at("input", "messages").parsed():
+    asked = ai.at("input", "messages").parsed()
+    if asked.is_text:
+        raise DataError(
+            f"{asked.source}: {asked.place} was cut short{_inside(asked.text())}, by the exporter's limit: record "
+            "again without OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT and OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT."
+        )
+    for turn in asked:
         said.messages += _turns(turn, notices, said.messages)
     definitions = ai.at("tool", "definitions").parsed()
     said.tools = [read_tool(each.parsed()) for each in definitions] if definitions.is_list else []
@@ -91,6 +99,11 @@ def _by_attributes(ai: Field, notices: Notices) -> Said:
     if answers.is_list and (first := next(iter(answers), None)) is not None:
         said.answer = _answer(first, ai, notices)
     return said
+
+
+def _inside(text: str) -> str:
+    way = open_at_end(text)
+    return f" inside {way}" if way else ""
 
 
 def _plain(role: Role, parts: list[Part], calls: Iterable[ToolCall] = (), answers: str = "") -> Message:

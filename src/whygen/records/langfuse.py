@@ -23,10 +23,9 @@ def calls(items: Sequence[Field]) -> Iterable[Kept]:
     """The generations among the observations, oldest first, as pages have the newest first."""
     found = [each for item in items for each in _observations(item)]
     for each in sorted(found, key=lambda each: each.first("startTime", "start_time").name()):
-        sent = sent_of(
-            each["input"], each["output"], each.first("modelParameters", "model_parameters"), each["model"].name(),
-            each.first("usage", "usageDetails"),
-        )  # fmt: skip
+        model = each.first("model", "providedModelName").name()
+        settings, usage = each.first("modelParameters", "model_parameters"), each.first("usage", "usageDetails")
+        sent = sent_of(each["input"], each["output"], settings, model, usage)
         yield kept_of(
             sent, each.source, id=each["id"].name(), time=each.first("startTime", "start_time").name(),
             run=each.first("traceId", "trace_id").name(),

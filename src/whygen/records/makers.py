@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
 import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -33,8 +35,13 @@ _OWN_NAMES = (
 )
 """Names that only one maker gives."""
 _ENDPOINT = re.compile(r"/(?:chat/completions|responses|messages|completions)/?$")
+_OLLAMA = re.compile(r"/api/(?:chat|generate)$")
 _AZURE = re.compile(r"(?i)\.(?:openai\.azure\.com|cognitiveservices\.azure\.com)$")
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
+
+
+NO_MODEL = frozenset({"no-model", "unknown-provider", "foreign-address"})
+"""Codes of the notices that say why a call names no model, and what to type."""
 
 
 class Maker(NamedTuple):
@@ -48,7 +55,8 @@ def maker_of(name: str, notices: Notices, *, protocol: str, url: str = "", provi
     """The model that a record names; no URI, with a notice, where nobody could tell who is to be asked.
 
     A name that any server may give to a model goes to no service that the record does not name: its prompt is
-    nobody else's matter.
+    nobody else's matter. An address that a file names is asked only on this machine, or if the environment names it
+    too: whoever wrote the file would get the key of whoever reads it.
 
     Args:
         name: of the model.
@@ -61,6 +69,13 @@ def maker_of(name: str, notices: Notices, *, protocol: str, url: str = "", provi
         notices.say("no-model", "The record names no model: give one (--model).")
         return Maker("")
     found = _by_url(name, url, protocol) or _by_provider(name, provider, url) or _by_name(name, protocol, provider)
+    if found is not None and not _is_trusted(found.base_url):
+        notices.say(
+            "foreign-address",
+            f"The record was asked at {found.base_url}. Your key and the prompt go to no address that only a file "
+            f"names: say that it may, with --model {found.uri} --base-url {found.base_url}.",
+        )
+        return Maker("")
     if found is not None:
         return found
     who = f"the provider {provider!r}, which is not known here," if provider else "no provider that is known here"
@@ -70,6 +85,20 @@ def maker_of(name: str, notices: Notices, *, protocol: str, url: str = "", provi
         "--base-url ADDRESS for a server that speaks OpenAI's protocol. The request itself can be read.",
     )
     return Maker("")
+
+
+def _is_trusted(address: str | None) -> bool:
+    """Whether a key may go to an address that stands in a file: on this machine, or one that the environment names."""
+    if address is None:
+        return True
+    host = urlsplit(address).hostname or ""
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost" or host.endswith(".localhost")
+    return local or any(
+        value.rstrip("/") == address for name, value in os.environ.items() if name.endswith("_BASE_URL")
+    )
 
 
 def _by_url(name: str, url: str, protocol: str) -> Maker | None:
@@ -97,6 +126,7 @@ def base_of(url: str) -> str | None:
         return None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     path = _ENDPOINT.sub("", parts.path).rstrip("/")
+    path = _OLLAMA.sub("/v1", path)  # where it speaks OpenAI's protocol
     if parts.path.rstrip("/").endswith("/messages"):  # Anthropic's client adds the version itself
         path = path.removesuffix("/v1")
     return without_secrets(f"{parts.scheme}://{host}{port}{path}")

@@ -28,13 +28,10 @@ _COUNTED = {
     "there now.",
     "key": "What looks like a key or a password was taken out of {n} texts (first at {where}), and [key] stands there: "
     "the model is sent that, and nothing of it is saved.",
-    "several-answers": "The call asked for several answers (n, {n}): one is asked for here, and the first is shown.",
     "earlier-turns": "Earlier turns are kept by the provider ({where}) and not in the record. They are sent by that "
     "id as long as the provider knows it, and cannot be explained.",
     "empty-message": "{n} messages have no content in the record (first at {where}): whatever kept it left out parts "
     "such as images. They are sent empty; the rest is explained as it stands.",
-    "cut-value": "{n} texts end where the exporter cut them (first at {where}): raise its limit, such as "
-    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT; what is there is explained.",
 }  # fmt: skip
 
 

@@ -104,10 +104,7 @@ def read_message(turn: Field, notices: Notices, waiting: Sequence[str]) -> Messa
         raise turn["role"].wrong(f"one of {', '.join(ROLES)}")
     if turn["name"].there and turn["role"].value not in {"tool", "function"}:
         notices.count("name", turn["name"])
-    for name in _REASONING:
-        if turn[name].value:
-            notices.count("reasoning", turn[name])
-            break
+    _count_left_out(turn, notices)
     calls = tuple(_calls(turn)) if role == "assistant" else ()
     answers = _answers(turn, notices, waiting) if role == "tool" else ""
     content = turn["content"]
@@ -119,6 +116,14 @@ def read_message(turn: Field, notices: Notices, waiting: Sequence[str]) -> Messa
     if not calls and not turn["refusal"].there and role != "assistant":
         raise content.wrong("a text or a list of parts")
     return _said(role, "", turn, calls, answers)
+
+
+def _count_left_out(turn: Field, notices: Notices) -> None:
+    if turn["audio"].there:
+        notices.count("lost-part", turn["audio"])
+    reasoning = turn.first(*_REASONING)
+    if reasoning.value:
+        notices.count("reasoning", reasoning)
 
 
 def _said(role: Role, text: str, turn: Field, calls: tuple[ToolCall, ...], answers: str) -> Message:

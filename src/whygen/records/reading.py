@@ -17,6 +17,8 @@ from whygen.records.kept import Kept
 from whygen.records.notices import Notices
 from whygen.records.sqlite import MAGIC
 
+MOST_LEVELS = 5
+"""Of lists and objects around a record."""
 SHOWN = 5
 """Calls that an error lists."""
 
@@ -89,7 +91,7 @@ def read_calls(path: Path | str) -> list[Recorded]:
         return [_recorded(each, number, "") for number, each in enumerate(databases.calls(file), start=1)]
     items = Items([inspect_logs.load_eval(file)]) if begin.startswith(ARCHIVE) else load(file)
     groups: dict[str, tuple[Format, list[Field]]] = {}
-    for item in _each(items.found):
+    for item in (each for found in items.found for each in _each(found)):
         form = next((form for form in FORMATS if form.matches(item)), None)
         if form is not None:
             groups.setdefault(form.name, (form, []))[1].append(item)
@@ -99,14 +101,17 @@ def read_calls(path: Path | str) -> list[Recorded]:
     return [_recorded(each, number, items.cut) for number, each in enumerate(kept, start=1)]
 
 
-def _each(items: Iterable[Field]) -> Iterable[Field]:
-    """The values of a file; of a list of records each one, while a list of messages is one chat."""
-    for item in items:
-        if item.is_list and not wrappers.matches(item):
-            for number, each in enumerate(item, start=1):
-                yield from wrappers.entries(Field(each.value, "", f"{item.source}, item {number}"))
-        else:
-            yield from wrappers.entries(item)
+def _each(item: Field, level: int = 0) -> Iterable[Field]:
+    """The records in a value: itself, or those that its lists and objects hold; a list of messages is one chat."""
+    if any(form.matches(item) for form in FORMATS):
+        yield item
+    elif item.is_list and level < MOST_LEVELS:
+        for number, each in enumerate(item, start=1):
+            source = item.source if level or not item.place else f"{item.source}, {item.place}"
+            yield from _each(Field(each.value, "", f"{source}, item {number}"), level + 1)
+    elif item.is_object and level < MOST_LEVELS:
+        for each in dict(item.items()).values():
+            yield from _each(each, level + 1)
 
 
 def _recorded(kept: Kept, number: int, cut: str) -> Recorded:

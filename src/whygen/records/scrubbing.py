@@ -9,11 +9,16 @@ from typing import cast
 from whygen.errors import DataError
 from whygen.records.fields import Field
 from whygen.records.notices import Notices
-from whygen.safe import without_secrets
+from whygen.safe import STAND_IN, without_secrets
 
 _LONG = 1000
 _ENCODED = re.compile(r"(?:data:[\w.+-]{1,80}/[\w.+-]{1,80};base64,)?[A-Za-z0-9+/=\r\n]*")
 """A picture or a file in base64: no key is to be seen in it, and it may be long."""
+
+
+_SECRETS = re.compile(
+    r"(?i)(?:proxy-)?authorization|cookie|(?:x[-_])?api[-_]?key|(?:access|auth|bearer)[-_]?token|client[-_]?secret|password"
+)
 
 
 def scrubbed(found: Field, notices: Notices) -> Field:
@@ -31,12 +36,20 @@ def _clean(found: Field, notices: Notices) -> object:
         return _text(value, found, notices)
     if isinstance(value, dict):
         inside = cast("dict[str, object]", value)
-        return {_name(key, found, notices): _clean(found[key], notices) for key in inside}
+        return {_name(key, found, notices): _held(key, found, notices) for key in inside}
     if isinstance(value, list):
         return [_clean(each, notices) for each in found]
     if isinstance(value, float) and not math.isfinite(value):
         raise DataError(f"{found.source}: {found.place} is {value}, which is no number in JSON.")
     return value
+
+
+def _held(key: str, found: Field, notices: Notices) -> object:
+    """What stands under a key; a secret, if that is what the key calls it."""
+    if _SECRETS.fullmatch(key) and isinstance(found.object()[key], str):
+        notices.count("key", found[key])
+        return STAND_IN
+    return _clean(found[key], notices)
 
 
 def _name(key: str, found: Field, notices: Notices) -> str:

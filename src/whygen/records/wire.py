@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
 
-from whygen.records import anthropic, openai_chat, openai_responses
+from whygen.records import anthropic, ollama, openai_chat, openai_responses
 from whygen.records.call import Call
 from whygen.records.fields import Field
 from whygen.records.makers import Maker, maker_of
@@ -50,6 +50,8 @@ class Sent:
         """
         body, response = scrubbed(self.body, notices), scrubbed(joined(self.response, notices), notices)
         protocol = self.protocol or protocol_of(self)
+        if protocol == "openai" and ollama.speaks(body, self.url):
+            body, response = ollama.request(body), ollama.answer(response)
         reader = PROTOCOLS[protocol]
         chat, settings = reader.read_request(body, notices)
         answer = reader.read_answer(response, notices) if response.there else None

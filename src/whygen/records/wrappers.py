@@ -31,12 +31,6 @@ _ASKED: Final = frozenset({
 _HTTP: Final = frozenset({"headers", "method", "status", "statusCode", "status_code", "url"})
 
 
-def entries(item: Field) -> Iterable[Field]:
-    """The records in a file that holds them in a list of its own: a HAR's entries; any other value is one itself."""
-    found = item.at("log", "entries")
-    yield from found if found.is_list else (item,)
-
-
 def matches(item: Field) -> bool:
     """Whether this is a request, or a request in a wrapper."""
     return is_chat(item) or is_body(item) or any(is_body(_payload(item[name])) for name in _REQUESTS)

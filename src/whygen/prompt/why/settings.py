@@ -10,6 +10,7 @@ from whygen.errors import UsageError
 from whygen.models import ModelOptions
 from whygen.models.names import SERVICES
 from whygen.records import Call
+from whygen.records.makers import NO_MODEL
 from whygen.remote import is_service
 from whygen.types import JsonValue, Settings
 
@@ -28,9 +29,9 @@ def model_of(call: Call, model: object) -> object:
     if model is not None and model != "":
         return model
     if not call.model:
+        told = next((text for code, text in call.notices if code in NO_MODEL), "The record names no model: give one.")
         raise UsageError(
-            "The record does not say which model was asked, or not where. Give one: whygen why CALL.json --model "
-            "openai/NAME, or explain_prompt('openai/NAME', call)."
+            f"{told} For example: whygen why CALL.json --model openai/NAME; explain_prompt('openai/NAME', call)."
         )
     return call.model
 
