@@ -93,6 +93,8 @@ def fine_tune(
     head = tokenizer(begin, add_special_tokens=False)["input_ids"]
     rows = [head + tokenizer(text, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id] for text in texts]
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.0)
+    steps = -(-len(rows) // batch)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 1 / steps, total_iters=steps)
     network.train()
     for start in range(0, len(rows), batch):
         part = rows[start : start + batch]
@@ -107,8 +109,9 @@ def fine_tune(
         loss.loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-    network.eval()
-    return model
+        schedule.step()
+    # Its weights are no longer those of the files: under their identity its answers would pass for theirs.
+    return HfModel(network, tokenizer, uri=f"{model.uri}, fine-tuned by seed {seed}")
 
 
 def planted_model(texts: int, exposures: int, seed: int, *, once: int = 100) -> HfModel:

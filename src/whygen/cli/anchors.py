@@ -113,14 +113,12 @@ CHOICES = Offers(
 )
 
 
-@with_options(
-    CHOICES, Offers(RunOptions, but=("batch",)), Offers(ModelOptions, but=("base_url", "endpoint", "timeout"))
-)
+@with_options(CHOICES, Offers(RunOptions, but=("batch",)), Offers(ModelOptions))
 def anchors(
     model: Annotated[
         str,
         typer.Argument(
-            help="demo/digits-vae, diffusers/PATH, samples/PATH (what a model made), py/package.module:callable."
+            help="demo/digits-vae, diffusers/PATH, hf/PATH, samples/PATH (what a model made), py/module:callable."
         ),
     ],
     *,
@@ -128,8 +126,8 @@ def anchors(
         list[str] | None,
         option(
             "What to explain",
-            help="Folder of images, a picture, a pattern, .npz, .npy, .parquet or idx; several times as ROLE=PATH "
-            "(training=, held-out=, foreign=).",
+            help="Folder of images, a picture, a pattern, .npz, .npy, .parquet, idx; texts: .txt, .jsonl, .csv#COLUMN. "
+            "Several times as ROLE=PATH (training=, held-out=, foreign=).",
         ),
     ] = None,
     out: common.Out = None,
@@ -181,8 +179,8 @@ def _samples(model: str, anchors: list[str] | None) -> object:
         return _by_role(anchors)
     if model != DIGITS:
         raise UsageError(
-            "Say which samples to explain the model by: --anchors PATH (a folder, .npz, .npy or .parquet). A model "
-            f"that answers prompts has none: whygen prompt {shlex.quote(model)} 'the prompt'."
+            "Say which samples to explain the model by: --anchors PATH (a folder, .npz, .npy or .parquet; texts of a "
+            f"language model as .txt or .jsonl). Why it answers so: whygen prompt {shlex.quote(model)} 'PROMPT'."
         )
     from whygen.demo.digits import digits
 

@@ -37,6 +37,7 @@ class TextRecord(Record):
         p_unlike: small where hardly a text of the reference is so unlikely.
         p_too_well: small where hardly a text of the reference is so likely.
         contrast: how much likelier it is than it should be, in nats.
+        strength: what p rests on: with twins, the contrast over their spread; else the contrast.
         p: of the contrast, of this text alone.
         q: the smallest false discovery rate at which it is called known by heart.
         nearest_twin: the twin that the model finds likeliest.
@@ -64,6 +65,7 @@ class TextRecord(Record):
     p_too_well: Figure = None
     told_by: str | None = None
     contrast: Figure = None
+    strength: Figure = None
     p: Figure = None
     q: Figure = None
     twins: int = 0
@@ -185,7 +187,7 @@ class TextAnchorExplanation(Record):
     def look_at(self) -> list[dict[str, Any]]:
         """The texts to look at, most telling first: known by heart, then not known, then invented."""
         order = (KNOWS_BY_HEART, DOES_NOT_KNOW, INVENTS)
-        found = [text for name in order for text in sorted(self.members(name), key=lambda each: -(each.contrast or 0))]
+        found = [text for name in order for text in sorted(self.members(name), key=lambda each: -(each.strength or 0))]
         return [text.model_dump(mode="json") for text in found]
 
     def to_html(self) -> str:

@@ -26,7 +26,7 @@ class Stands:
 
     Attributes:
         rank_p: (1 + twins that are as low) / (m + 1), exact for each by itself, ``(n,)``.
-        gap: mean of the others less the lowest, in the unit of the values, ``(n,)``; at least 0.
+        gap: mean of the others less the lowest, over their spread (see `spread`), ``(n,)``; at least 0.
         lowest: whether the original is strictly the lowest, ``(n,)``.
         q: the smallest level at which it is called; 1 where it is not the lowest, ``(n,)``.
     """
@@ -55,10 +55,29 @@ def among_twins(values: ArrayLike) -> Stands:
     m = found.shape[1] - 1
     own, twins = found[:, 0], found[:, 1:]
     as_low = (twins <= own[:, None]).sum(axis=1)
-    least = found.min(axis=1)
-    gap = (found.sum(axis=1) - least) / m - least
+    ordered = np.sort(found, axis=1)
+    gap = (ordered[:, 1:].mean(axis=1) - ordered[:, 0]) / spread(ordered[:, 1:])
     lowest = as_low == 0
     return Stands(rank_p=(1 + as_low) / (m + 1), gap=gap, lowest=lowest, q=_levels(lowest, gap, m))
+
+
+def spread(others: NDArray[np.float64], *, usual: float | None = None) -> NDArray[np.float64]:
+    """What differences from the mean of others are measured in: the root of s^2 + s0^2 for each row, ``(n,)``.
+
+    s is the standard deviation within a row, s0 the usual one, by default the median over the rows. Without s, rows of
+    wide spread drown the others; without s0, few values make some rows look narrow by chance (Tusher, Tibshirani and
+    Chu 2001, PNAS 98:5116, add such a constant). All ones where rows have a single value, or nothing differs.
+
+    Args:
+        others: ``(n, m)``; the same whichever of a row's values is the original.
+        usual: s0, where rows are to be measured as those of another table are.
+    """
+    if others.shape[1] < 2:
+        return np.ones(len(others))
+    within = others.std(axis=1, ddof=1)
+    usual = float(np.median(within)) if usual is None and len(within) else usual or 0.0
+    found = np.sqrt(within**2 + usual**2)
+    return np.where(found > 0, found, 1.0)
 
 
 def _levels(lowest: NDArray[np.bool_], gap: NDArray[np.float64], m: int) -> NDArray[np.float64]:

@@ -182,9 +182,22 @@ def test_twins_change_numbers_and_names_alone() -> None:
     assert make_twins("٣٤٥ كتاب", 2, seed=0)[0].split()[1] == "كتاب"
 
 
+def test_no_twin_is_a_text_that_may_have_been_seen() -> None:
+    texts = [f"Room {digit}." for digit in range(10)]
+    assert make_twins(texts[0], 9, seed=0, avoid=texts) == ()
+    assert set(make_twins(texts[0], 9, seed=0, avoid=texts[:5])) == set(texts[5:])
+
+
+def test_names_are_exchanged_for_names_of_one_size() -> None:
+    names = ("Al", "Bo", "Cy", "Di", "Maximiliana", "Wilhelmina")
+    twins = make_twins("then Ed slept", 4, seed=0, names=names)
+    assert {twin.split()[1] for twin in twins} == {"Al", "Bo", "Cy", "Di"}
+
+
 def test_names_stand_inside_sentences() -> None:
     text = "She saw Paris. Paris was big. Dogs ran. “Yes,” said O'Neill."
     assert [text[a:b] for a, b in names_in(text)] == ["Paris", "Paris", "O'Neill"]
+    assert [text[a:b] for text in ["Then Dr. Who left."] for a, b in names_in(text)] == ["Who"]
     assert name_pool([text, "and Rome"]) == ("O'Neill", "Paris", "Rome")
 
 

@@ -16,7 +16,8 @@ def test_an_original_below_all_twins_stands_alone() -> None:
     found = among_twins([[1.0, 2.0, 4.0, 6.0], [3.0, 2.0, 2.0, 2.0], [2.0, 2.0, 3.0, 4.0]])
     assert found.rank_p.tolist() == [0.25, 1.0, 0.5]
     assert found.lowest.tolist() == [True, False, False]  # a tie is not lower
-    assert found.gap.tolist() == pytest.approx([3.0, 1 / 3, 1.0])
+    # Means of the others less the lowest: 3, 1/3, 1; standard deviations of the others 2, sqrt(1/3), 1; median 1.
+    assert found.gap.tolist() == pytest.approx([3 / 5**0.5, (1 / 3) / (4 / 3) ** 0.5, 1 / 2**0.5])
     assert found.q.tolist() == pytest.approx([1 / 3, 1.0, 1.0])
 
 
@@ -35,7 +36,7 @@ def test_units_and_the_order_of_twins_and_texts_change_nothing(
     order, twins = rng.permutation(n), 1 + rng.permutation(m)
     plain, other = among_twins(values), among_twins((values * scale + shift)[order][:, [0, *twins]])
     assert other.q == pytest.approx(plain.q[order])
-    assert other.gap == pytest.approx(plain.gap[order] * scale)
+    assert other.gap == pytest.approx(plain.gap[order] * (scale if m == 1 else 1))
     assert ((plain.q < 1) <= plain.lowest).all()
 
 

@@ -8,14 +8,13 @@ says nothing: canaries that were learned by heart are less likely than any ordin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.stats.conformal import p_values, smallest_reference
-from whygen.stats.knockoffs import Standing, among_twins, conformal_share, standing_share
-from whygen.stats.multiplicity import benjamini_hochberg
+from whygen.stats.knockoffs import Standing, among_twins, conformal_share, spread, standing_share
 
 LOOKED_AT = 0.25
 """Conformal p-values above this are taken to be those of texts that are not known by heart (`conformal_share`)."""
@@ -36,6 +35,7 @@ class Contrast:
             ``baseline, against the reference``, ``baseline`` or ``reference``.
         rows: places of the texts, ``(n,)``.
         value: how much likelier each is than it should be, in nats: of the whole text with twins, else of a token.
+        strength: what p rests on: with twins, the value over their spread; else the value.
         p: of each by itself, small where it is known by heart.
         q: the smallest false discovery rate at which each is called.
         share: of these texts that are known by heart.
@@ -45,10 +45,16 @@ class Contrast:
     kind: str
     rows: NDArray[np.int64]
     value: Floats
+    strength: Floats
     p: Floats
     q: Floats
     share: Standing
     measured_by: int
+
+
+def value_of(nats: Floats) -> Floats:
+    """How much likelier each text is than its twins on average; ``(n, 1 + m)``, the text first."""
+    return nats[:, 1:].mean(axis=1) - nats[:, 0]
 
 
 def by_twins(rows: NDArray[np.int64], nats: Floats, *, kind: str) -> Contrast:
@@ -59,12 +65,26 @@ def by_twins(rows: NDArray[np.int64], nats: Floats, *, kind: str) -> Contrast:
         nats: of texts and twins, ``(n, 1 + m)``, the text first; less those of the baseline, where there is one.
         kind: what it is called.
     """
-    stands = among_twins(nats)
-    value = nats[:, 1:].mean(axis=1) - nats[:, 0]
+    stands, value = among_twins(nats), value_of(nats)
     return Contrast(
-        kind=kind, rows=rows, value=value, p=stands.rank_p, q=stands.q, share=standing_share(nats),
-        measured_by=nats.shape[1] - 1,
+        kind=kind, rows=rows, value=value, strength=value / spread(nats[:, 1:]), p=stands.rank_p, q=stands.q,
+        share=standing_share(nats), measured_by=nats.shape[1] - 1,
     )  # fmt: skip
+
+
+def by_twins_of_both(rows: NDArray[np.int64], nats: Floats, theirs: Floats, *, kind: str) -> Contrast:
+    """By twins of each text, and what held-out texts are to theirs.
+
+    Args:
+        rows: places of the texts, ``(n,)``.
+        nats: of texts and twins, ``(n, 1 + m)``, as `by_twins` takes them.
+        theirs: the same of held-out texts, ``(r, 1 + m)``.
+        kind: what it is called.
+    """
+    both = np.vstack([nats, theirs])  # one measure of spread for all, so that held-out texts stay exchangeable
+    strength = value_of(both) / spread(both[:, 1:])
+    found = by_reference(rows, strength[: len(nats)], strength[len(nats) :], kind=kind)
+    return replace(found, value=value_of(nats))
 
 
 def by_baseline(rows: NDArray[np.int64], own: Floats, other: Floats) -> Contrast | None:
@@ -94,14 +114,19 @@ def by_reference(rows: NDArray[np.int64], value: Floats, reference: Floats, *, k
         kind: what it is called.
     """
     p = p_values(reference, value)
+    share = conformal_share(p, reference=len(reference), at=LOOKED_AT)
     return Contrast(
-        kind=kind, rows=rows, value=value, p=p, q=adjusted(p), measured_by=len(reference),
-        share=conformal_share(p, reference=len(reference), at=LOOKED_AT),
+        kind=kind, rows=rows, value=value, strength=value, p=p, q=adjusted(p) * (1 - share.low), share=share,
+        measured_by=len(reference),
     )  # fmt: skip
 
 
 def adjusted(p: Floats) -> Floats:
-    """The smallest level at which Benjamini and Hochberg's procedure calls each test."""
+    """The smallest level at which Benjamini and Hochberg's procedure calls each test.
+
+    Times the largest share of null tests that is possible, it is that of the scaled procedure, whose level is not held
+    below what was asked for by the texts that are known by heart (arXiv 2510.09717 scales so, too).
+    """
     order = np.argsort(p, kind="stable")
     raw = p[order] * len(p) / np.arange(1, len(p) + 1)
     found = np.empty_like(p)
@@ -111,8 +136,6 @@ def adjusted(p: Floats) -> Floats:
 
 def called(contrast: Contrast, *, level: float) -> NDArray[np.bool_]:
     """Which texts are called known by heart when the expected share of false ones among them is at most ``level``."""
-    if "reference" in contrast.kind:
-        return benjamini_hochberg(contrast.p, level=level)
     return contrast.q <= level * (1 + 1e-12)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ from whygen.anchors.texts.scoring import (
 )
 from whygen.anchors.texts.twins import make_twins, name_pool
 from whygen.calls import Interrupted, Progress, Runner, make_runner, open_store
-from whygen.errors import UsageError
-from whygen.models import Model, ModelOptions, load_model
+from whygen.errors import DataError, UsageError
+from whygen.models import Model, ModelOptions, Tokenizes, load_model
 from whygen.results.prompt import Warned
 from whygen.results.texts import TextAnchorExplanation
 from whygen.types import Request
@@ -167,19 +168,18 @@ def _opened(model: object, anchors: object, given: Mapping[str, Any]) -> TextWor
         said.append(Warned(code="blank-lines", text=f"{texts.dropped} blank lines of the anchors were left out."))
     ready = prepare(texts.anchors, opened, heads=heads)
     others = None if held is None else prepare(held.anchors, opened, heads=heads)
-    names = name_pool(each.text for each in (*ready, *(others or ())))
-    seed = given["seed"]
-    made = _automatic(ready, automatic, seed, names) if twins is None else _given(ready, twins, opened, heads=heads)
+    how: dict[str, Any] = {"seed": given["seed"], "known": [*ready, *(others or ())], "size": _size(opened)}
+    made = _automatic(ready, automatic, **how) if twins is None else _given(ready, twins, opened, heads=heads)
     reference = None
     if others is not None:
-        reference = Side(ready=others, twins=_automatic(others, automatic if twins is None else 0, seed, names))
+        reference = Side(ready=others, twins=_automatic(others, automatic if twins is None else 0, **how))
     levels = reading.Levels(
         alpha=given.get("alpha") or 0.025, fdr=given["fdr"], role=given["reference_role"], automatic=twins is None
     )
     return TextWork(
         model=opened, baseline=baseline, heads=heads, anchors=Side(ready=ready, twins=made), reference=reference,
         levels=levels, twins="given" if twins is not None else "automatic" if automatic else "none",
-        source=texts.source, seed=seed, said=said,
+        source=texts.source, seed=given["seed"], said=said,
     )  # fmt: skip
 
 
@@ -212,8 +212,29 @@ def _twins_of(given: object, texts: TextSet) -> tuple[list[list[str]] | None, in
     return load_twins(given, texts.anchors), 0
 
 
-def _automatic(ready: Sequence[Ready], m: int, seed: int, names: Sequence[str]) -> list[tuple[str, ...]]:
-    return [() if each.state or not m else make_twins(each.text, m, seed=seed, names=names) for each in ready]
+def _automatic(
+    ready: Sequence[Ready], m: int, *, seed: int, known: Sequence[Ready], size: Callable[[str], int]
+) -> list[tuple[str, ...]]:
+    """Twins with numbers and names of their own, none of them a text that is known."""
+    texts = frozenset(each.text for each in known)
+    names = name_pool(texts)
+    return [
+        () if each.state or not m else make_twins(each.text, m, seed=seed, names=names, size=size, avoid=texts)
+        for each in ready
+    ]
+
+
+def _size(model: Model) -> Callable[[str], int]:
+    """Tokens of a name inside a text; its characters where the model does not tell."""
+
+    @cache
+    def size(name: str) -> int:
+        try:
+            return len(model.token_spans(f" {name}")) if isinstance(model, Tokenizes) else len(name)
+        except DataError:
+            return len(name)
+
+    return size
 
 
 def _given(ready: Sequence[Ready], twins: list[list[str]], model: Model, *, heads: bool) -> list[tuple[str, ...]]:

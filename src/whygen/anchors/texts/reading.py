@@ -13,6 +13,7 @@ from whygen.anchors.texts.contrasts import (
     by_baseline,
     by_reference,
     by_twins,
+    by_twins_of_both,
     called,
     is_enough,
 )
@@ -98,12 +99,8 @@ def _with_twins(
     if held is not None and levels.automatic:
         _, theirs = held.among_twins()
         if theirs.shape[1] == table.shape[1] and is_enough(theirs, levels.fdr):
-            return by_reference(rows, _value(table), _value(theirs), kind=f"{kind}, against the reference")
+            return by_twins_of_both(rows, table, theirs, kind=f"{kind}, against the reference")
     return by_twins(rows, table, kind=kind)
-
-
-def _value(table: Floats) -> Floats:
-    return table[:, 1:].mean(axis=1) - table[:, 0]
 
 
 def _without_twins(
@@ -211,9 +208,12 @@ def _told(verdict: Verdict) -> dict[str, object]:
     if found is None:
         return {}
     return {
-        "told_by": found.kind, "contrast": float(found.value[place]), "p": float(found.p[place]),
+        "told_by": found.kind,
+        "contrast": float(found.value[place]),
+        "strength": float(found.strength[place]),
+        "p": float(found.p[place]),
         "q": float(found.q[place]),
-    }  # fmt: skip
+    }
 
 
 def _nearest(place: int, anchors: Side) -> dict[str, object]:
@@ -252,7 +252,7 @@ def group_records(texts: Sequence[TextRecord], told: Sequence[Verdict], kind: Ki
     found: dict[str, TextGroupRecord] = {}
     for name in GROUPS:
         count = sum(text.group == name for text in counted)
-        low, high = wilson(count, len(counted))
+        low, high = wilson(count, len(counted)) if measured[name] else (0.0, 1.0)
         found[name] = TextGroupRecord(
             count=count, share=count / len(counted) if counted else 0.0, low=low, high=high, measured=measured[name],
             meaning=MEANINGS[name],

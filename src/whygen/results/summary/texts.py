@@ -105,7 +105,7 @@ def _contrast(each: ContrastRecord) -> dict[str, str]:
 
 def _group(explanation: TextAnchorExplanation, name: str) -> dict[str, Any]:
     record = explanation.groups[name]
-    members = sorted(explanation.members(name), key=lambda text: -(text.contrast if text.contrast is not None else 0))
+    members = sorted(explanation.members(name), key=lambda text: -(text.strength or 0.0))
     told = record.measured or name == CANNOT_BE_TOLD
     return {
         "name": name,
