@@ -103,7 +103,9 @@ def score_texts(runner: Runner, pairs: Sequence[Pair], asked: Asked, *, heads: b
             text = request.continuation or ""
             found[pair] = likelihood(text, answer.scores) if answer.scores else "The model scored no token of it."
     if failures and len(failures) == len(wanted):
-        raise UsageError(f"No text could be scored: {failures[0].said} {_STILL}")
+        first = failures[0]
+        why = f"{first.said} {_STILL}" if first.kind == "permanent" else first.sentence
+        raise UsageError(f"No text could be scored: {why}")
     return found
 
 
