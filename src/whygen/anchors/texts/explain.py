@@ -40,7 +40,8 @@ TWINS = 9
 MOST_TWINS = 999
 ROLES = ("held-out", "training")
 _OF_SAMPLES = frozenset(declared(AnchorChoices)) - {"alpha"} | {
-    "labels", "preset", "encoder", "classifier", "trained", "layout", "size", "mode", "shape", "value_range", "scale",
+    "labels", "roles", "preset", "encoder", "classifier", "trained", "layout", "size", "mode", "shape", "value_range",
+    "scale",
 }  # fmt: skip
 """Options of `explain_anchors` that speak of samples with an encoder and a decoder."""
 
