@@ -8,7 +8,7 @@ nearest of them, and that distance over the one to the nearest other training im
 arXiv 2102.08921) calls a sample copied; beside them stand AuthPct itself and the C_T test (Meehan et al. 2020,
 arXiv 2004.05675), which say one number of a model.
 
-``python -m benchmarks planted_copies --data FOLDER``, or ``python -m benchmarks.planted_copies FOLDER vae gan ...``.
+``python -m benchmarks planted_copies --data FOLDER``, or ``python -m benchmarks.planted_copies FOLDER vae gan:2``.
 """
 
 from __future__ import annotations
@@ -305,11 +305,12 @@ def summarised(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def run(data: Path | None, families: list[str]) -> None:
+    """Families by name, or one seed of one: ``vae:2``; what is kept already is not run again."""
     zeros = load_mnist(data).zeros
     kept = record.figures("planted_copies")
     rows, models = kept.get("rows", []), kept.get("models", [])
-    for family in families:
-        for seed in SEEDS:
+    for family, _, only in (each.partition(":") for each in families):
+        for seed in (int(only),) if only else SEEDS:
             if any((row["family"], row["seed"]) == (family, seed) for row in models):
                 continue
             planted, began = plant(zeros, seed), time.process_time()

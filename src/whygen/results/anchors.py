@@ -385,6 +385,22 @@ class AnchorExplanation(Record):
 
         return columns(self)
 
+    @typed()
+    def to_fiftyone(self, folder: str | Path) -> Path:
+        """Write the anchors as pictures with a table, as FiftyOne's ``CSVDataset`` and Spotlight read them.
+
+        The folder gets ``labels.csv`` (a row an anchor: ``filepath`` within ``data/``, and all columns of `table`, with
+        ``_`` for ``-``), ``data/`` with the pictures, ``reconstructions/`` where they were kept, and ``fields.json``
+        with the type of each column.
+
+        Raises:
+            MissingError: if the samples were not kept.
+            UsageError: if they are no pictures, or the folder holds something else.
+            StoreError: if it cannot be written.
+        """
+        write = cast("Callable[..., Path]", imported("whygen.anchors.exporting:export"))
+        return write(self, Path(folder))
+
     def look_at(self) -> list[dict[str, Any]]:
         """The anchors to look at, most telling first, each with the reason (METHODS B6)."""
         from whygen.results.anchors_words import look_at

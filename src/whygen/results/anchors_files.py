@@ -121,11 +121,12 @@ def _csv(listed: list[dict[str, Any]]) -> bytes:
     if listed:
         writer = csv.DictWriter(stream, list(listed[0]))
         writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row.items()} for row in listed)
+        writer.writerows({name: cell(value) for name, value in row.items()} for row in listed)
     return stream.getvalue().encode("utf-8", "backslashreplace")
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """A cell of a CSV, with an apostrophe before what a spreadsheet would run as a formula."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
 
 
