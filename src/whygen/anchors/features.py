@@ -182,7 +182,9 @@ def features(encoder: FeatureEncoder, samples: Floats) -> NDArray[np.float64]:
         DataError: if it is not one finite vector a sample.
     """
     with plugins.said_of(
-        encoder, f"The encoder {name_of(encoder)}", advice=f"It must take samples {samples.shape} and give (n, dim)."
+        getattr(encoder, "module", encoder),
+        f"The encoder {name_of(encoder)}",
+        advice=f"It must take samples {samples.shape} and give (n, dim).",
     ):
         vectors = np.asarray(encoder(samples), dtype=np.float64)
     if vectors.ndim != 2 or len(vectors) != len(samples):
