@@ -14,7 +14,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.records.conversation import anthropic_answer, anthropic_request, openai_answer, openai_request
+from tests.records.conversation import (
+    ASKED,
+    MAIL,
+    SYSTEM,
+    anthropic_answer,
+    anthropic_request,
+    openai_answer,
+    openai_request,
+)
 from tests.records.loopback import serving
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -113,6 +121,24 @@ def official(content: str, latest: str) -> tuple[Any, Any]:
     return spans.get_finished_spans(), logs.get_finished_logs()
 
 
+def langchain() -> None:
+    """``openinference-instrumentation-langchain`` over ``langchain-openai``."""
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+    from langchain_openai import ChatOpenAI
+    from openinference.instrumentation.langchain import LangChainInstrumentor
+
+    tracers, spans = traced()
+    LangChainInstrumentor().instrument(tracer_provider=tracers)
+    called = AIMessage("", tool_calls=[{"id": "call_1", "name": "read_mail", "args": {"number": 1}}])
+    with serving(openai_answer()) as server:
+        model = ChatOpenAI(
+            model="gpt-4o-mini", base_url=f"{server.url}/v1", api_key="sk-not-a-real-key-0123456789", temperature=0.2
+        )
+        turns = [SystemMessage(SYSTEM), HumanMessage(ASKED), called, ToolMessage(MAIL, tool_call_id="call_1")]
+        model.bind_tools(openai_request()["tools"]).invoke(turns)
+    console(spans.get_finished_spans(), "openinference_langchain.json")
+
+
 def main(what: str) -> None:
     """Make one sample."""
     if what == "openai-spans":
@@ -142,6 +168,8 @@ def main(what: str) -> None:
         ask_openai()
         ask_anthropic()
         console(spans.get_finished_spans(), "openinference_console.json")
+    elif what == "langchain":
+        langchain()
     else:
         raise SystemExit(f"{what!r} is no sample")
 

@@ -163,3 +163,29 @@ def test_an_attribute_that_the_exporter_cut_says_where_and_which_limit(tmp_path:
     (tmp_path / "span.json").write_text(json.dumps(span))
     with pytest.raises(DataError, match=r"cut short inside \[0\].parts\[0\].content.*VALUE_LENGTH_LIMIT"):
         Call.read(tmp_path / "span.json")
+
+
+def test_what_vercels_sdk_traces_is_read_step_by_step() -> None:
+    first, second, last = (each.call() for each in read_calls(SAMPLES / "vercel.json"))
+    assert [turn.role for turn in last.chat.messages] == ["system", "user", "assistant", "tool", "assistant", "tool"]
+    assert second.chat.messages[2].calls == (ToolCall("read_mail", '{"number": 1}'),)
+    assert second.chat.messages[3].text == "From: bob@example.org"
+    assert [tool.name for tool in first.chat.tools] == ["read_mail", "send_email"]
+    assert second.chat.tools[0].parameters == {"type": "object", "properties": {"number": {"type": "integer"}}}
+    assert [call.answer.text for call in (first, second, last) if call.answer] == ["", "", "I have sent it."]
+    assert second.answer is not None
+    assert [each.name for each in second.answer.calls] == ["send_email"]
+    assert (first.model, first.settings.temperature) == ("openai/gpt-4o-mini", 0.2)
+    assert len({each.run for each in read_calls(SAMPLES / "vercel.json")}) == 1
+
+
+def test_what_openinference_traces_of_langchain_is_read_message_by_message() -> None:
+    """The request there is made of LangChain's own objects."""
+    call, sent = Call.read(SAMPLES / "openinference_langchain.json"), Call.read(SAMPLES / "openai_chat.json")
+    assert [turn.text for turn in call.chat.messages] == [SYSTEM, ASKED, "", MAIL]
+    assert [turn.calls for turn in call.chat.messages] == [turn.calls for turn in sent.chat.messages]
+    assert call.chat.tools == sent.chat.tools
+    assert (call.model, call.settings.temperature) == ("openai/gpt-4o-mini", 0.2)
+    assert {name for name, value in call.settings.extra.items() if value is not None} == set()
+    assert call.answer is not None
+    assert (call.answer.calls, call.answer.tokens_in) == ((SEND,), 120)

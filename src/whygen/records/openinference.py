@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from whygen.records.fields import Field
 from whygen.records.spans import Span
-from whygen.records.wire import Sent, is_body
+from whygen.records.wire import Sent, is_body, is_chat
 
 CALL = "LLM"
 """The kind of a span that is a call of a model."""
@@ -14,8 +14,13 @@ CALL = "LLM"
 
 def holds(span: Span) -> bool:
     """Whether a span holds what was said to a model."""
-    told = is_body(span.attributes.at("input", "value").parsed()) or _messages(span).is_list
+    told = _is_whole(span.attributes.at("input", "value").parsed()) or _messages(span).is_list
     return span.kind == CALL and told
+
+
+def _is_whole(asked: Field) -> bool:
+    """Whether this is a request as it was sent; frameworks put objects of their own there."""
+    return is_body(asked) and (is_chat(asked["messages"]) or not asked["messages"].there)
 
 
 def _messages(span: Span) -> Field:
@@ -28,7 +33,7 @@ def sent_in(span: Span) -> Sent:
     name = llm.at("request", "model_name").name() or llm["model_name"].name()
     whole, answered = span.attributes.at("input", "value").parsed(), span.attributes.at("output", "value").parsed()
     provider = llm.first("provider", "system").name()
-    if is_body(whole):
+    if _is_whole(whole):
         return Sent(body=whole, response=answered, provider=provider, name=name)
     source = span.attributes.source
     asked = llm["invocation_parameters"].parsed()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from whygen.errors import DataError
-from whygen.records import genai, langfuse, openinference, spans
+from whygen.records import genai, langfuse, openinference, spans, vercel
 from whygen.records.call import Call
 from whygen.records.fields import Field
 from whygen.records.kept import Kept
@@ -23,9 +23,12 @@ _OPERATIONS = frozenset({"", "chat", "generate_content", "text_completion"})
 _SETTINGS = (
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=span_only (with "
     "OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental; true for the older instrumentation, whose logs are "
-    "exported beside its spans), TRACELOOP_TRACE_CONTENT=true for OpenLLMetry, and for OpenInference "
-    "OPENINFERENCE_HIDE_INPUTS=false and OPENINFERENCE_HIDE_OUTPUTS=false"
+    "exported beside its spans), TRACELOOP_TRACE_CONTENT=true for OpenLLMetry, recordInputs: true for Vercel's AI "
+    "SDK, and for OpenInference OPENINFERENCE_HIDE_INPUTS=false and OPENINFERENCE_HIDE_OUTPUTS=false"
 )
+
+_WHOLE = (openinference, langfuse, vercel)
+"""Vocabularies in which a span holds a call in the words of a protocol."""
 
 matches = spans.matches
 
@@ -55,7 +58,7 @@ def _answer_id(span: Span) -> str:
 
 
 def _is_call(span: Span) -> bool:
-    if langfuse.holds(span) or span.kind == openinference.CALL:
+    if span.kind == openinference.CALL or any(words.holds(span) for words in _WHOLE):
         return True
     ai = span.attributes["gen_ai"]
     operation = ai.at("operation", "name").name().lower()
@@ -64,7 +67,7 @@ def _is_call(span: Span) -> bool:
 
 
 def _holds(span: Span) -> bool:
-    return openinference.holds(span) or langfuse.holds(span) or genai.holds(span)
+    return any(words.holds(span) for words in _WHOLE) or genai.holds(span)
 
 
 def _model(span: Span) -> str:
@@ -74,14 +77,16 @@ def _model(span: Span) -> str:
 
 def _read(span: Span, notices: Notices) -> Call:
     where = f"{span.attributes.source}, span {span.id or span.name!r}"
-    if openinference.holds(span):
-        return openinference.sent_in(span).call(notices)
-    if langfuse.holds(span):
-        return langfuse.sent_in(span).call(notices)
+    for words in _WHOLE:
+        if words.holds(span):
+            return words.sent_in(span).call(notices)
     if not genai.holds(span):
+        answered = span.attributes.at("gen_ai", "output", "messages").there
         raise DataError(
-            f"{where} tells that {_model(span) or 'a model'} was called, and not what was said: the exporter kept no "
-            f"contents. Record again with {_SETTINGS}. What is there (times, tokens, settings) explains no answer."
+            f"{where} tells that {_model(span) or 'a model'} was called, and not what "
+            f"{'it was asked' if answered else 'was said'}: the exporter kept no contents"
+            f"{' of the request' if answered else ''}. Record again with {_SETTINGS}. What is there (times, tokens, "
+            "settings) explains no answer."
         )
     clean = replace(
         span,
@@ -120,7 +125,7 @@ def _provider(span: Span) -> str:
 
 def _address(span: Span, notices: Notices) -> str:
     """The address that was asked: whole where the span has it, else put together of its host and port."""
-    whole = span.attributes.at("url", "full").name()
+    whole = span.attributes.at("url", "full").name() or span.attributes.at("gen_ai", "openai", "api_base").name()
     server = span.attributes["server"]
     host, port = server["address"].name(), server["port"].whole()
     if whole or not host:

@@ -12,7 +12,7 @@ _LEFT_OUT = frozenset({
     "stream", "stream_options", "n", "user", "metadata", "store", "background", "safety_identifier",
     "prompt_cache_key", "prompt_cache_retention", "cache_control", "service_tier", "anthropic_version",
     "anthropic_beta", "betas", "extra_headers", "extra_query", "extra_body", "timeout", "api_key", "api_base",
-    "base_url", "headers", "organization",
+    "base_url", "headers", "organization", "model_name", "streaming", "request_timeout", "max_retries",
 })  # fmt: skip
 """What does not change the answer, belongs to the way it travels, or says who asked."""
 MOST_STOPS = 64
@@ -47,7 +47,11 @@ def settings_of(body: Field, words: Words) -> Settings:
     extra: dict[str, JsonValue] = {
         name: each.json()
         for name, each in body.items()
-        if each.there and name not in words.elsewhere and name not in _LEFT_OUT and name not in _OWN | {words.stop}
+        if each.there
+        and not name.startswith("_")
+        and name not in words.elsewhere
+        and name not in _LEFT_OUT
+        and name not in _OWN | {words.stop}
     }
     extra |= dict(limits)
     if temperature is None:
