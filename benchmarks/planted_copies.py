@@ -92,7 +92,7 @@ def vae(planted: Planted, seed: int) -> Trained:
     )
 
     def scores(planted: Planted) -> Mapping[str, Numbers]:
-        found = explained(module, planted, "kld,sse")
+        found = explained(module, planted, "kld,sse,iw-elbo")
         return {**found, "kld + sse": found["kld"] + found["sse"]}
 
     with torch.inference_mode():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from whygen import plugins
 from whygen.anchors.bank import nearest_sample, realism
+from whygen.anchors.bounds import IW_ELBO
 from whygen.anchors.criteria import (
     BY_FEATURES,
     PLAIN,
@@ -36,7 +37,9 @@ SMALL = 4096
 BANK = 5_000
 """Generated samples that anchors are compared with, unless another number is asked for."""
 BANKED: Mapping[str, Callable[..., Criterion]] = {"realism": realism, "nearest-sample": nearest_sample}
-_READY: Mapping[str, Criterion] = {**PLAIN, **DENSITIES, INVERSION.name: INVERSION, LOSS.name: LOSS}
+_READY: Mapping[str, Criterion] = {
+    **PLAIN, **DENSITIES, **{each.name: each for each in (INVERSION, LOSS, IW_ELBO)},
+}  # fmt: skip
 """Criteria that look through no encoder."""
 IN_FEATURES = frozenset({*BANKED, *COMPARED})
 """Criteria that compare in features where there are any, and in the values of samples where there are none."""

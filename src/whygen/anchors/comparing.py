@@ -53,6 +53,9 @@ MOST_PAIRS = 4_000_000
 """So many draws of anchors are held against the reference at once."""
 REDRAWN = 200
 """Other calibrations and runs behind the error of a threshold, and behind how sure a change is."""
+ONE_NOISE = frozenset({"iw-elbo", "denoising-loss", "redenoised"})
+"""Criteria that average over noise of their own, of which a run has one set: it does not tell how another would differ.
+"""
 SETTINGS = ("model", "preset", "seed", "versions")
 
 
@@ -221,15 +224,13 @@ def _p_values(one: _Side, other: _Side, rows: Rows) -> Floats | None:
 def _noise_known(side: _Side) -> bool:
     """Whether draws of this run tell how far another run's differ: two of them at least, or none that are random.
 
-    Of generated samples that anchors are compared with there is one set, which does not tell how another would differ.
+    Of generated samples that anchors are compared with there is one set, too, which tells of no other.
     """
     scores = side.scores
+    if scores.facts.generated is not None or ONE_NOISE & set(scores.names):
+        return False
     draws = len(scores.anchors.draws) > 1 or scores.facts.plan["draws"] != 1
-    return (
-        draws
-        and scores.facts.generated is None
-        and (side.reference is not None or len(averaged(side.calibration.basis)) > 1)
-    )
+    return draws and (side.reference is not None or len(averaged(side.calibration.basis)) > 1)
 
 
 def _p_of_criterion(one: _Side, other: _Side, rows: Rows, column: int) -> Floats:
@@ -483,9 +484,9 @@ def _notes(one: _Side, other: _Side, *, tested: bool, changed: int) -> tuple[str
         notes.append("Both explanations are of the same model: what differs is noise.")
     if not tested:
         notes.append(
-            "The noise is not known, so no anchor is called changed: a run has one posterior draw, one round of "
-            "generated samples, or compares anchors with one set of them. Where it is draws or rounds, explain both "
-            "again with draws=8 (or draws='mean', which is not random) and rounds=10."
+            "The noise is not known, so no anchor is called changed: a run has one posterior draw, one round or one "
+            "set of generated samples, or a criterion with one set of noise of its own. Where it is draws or rounds, "
+            "explain both again with draws=8 (or draws='mean', which is not random) and rounds=10."
         )
     if one.reference is not None and other.reference is not None and not _same_reference(one, other):
         notes.append(
