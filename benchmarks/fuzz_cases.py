@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import json
 import os
 import random
 import zipfile
@@ -111,6 +112,7 @@ RIGHT: Mapping[str, tuple[Any, ...]] = MappingProxyType({
     "labels": ("labels.txt",), "metric": ("fidelity", "faithfulness"), "metrics": ("fidelity", ["fidelity"]),
     "rule": ("fidelity >= 0", "unit 'fox' significant", "no warning"), "rules": ("rules.txt", ["calls < 99"]),
     "strongest": (2,), "repeats": (1,), "out": ("made",), "cache": ("calls.sqlite",), "key": ("key.json",),
+    "pick": ("last", "1", 1), "suspect": (["user message 1"], ["system"], ()), "within": (["user message 1"],),
     "older_than": ("1d",), "unknown": ("fail", "pass"), "targets": (["exact", "token-set"],), "mask": ("tiny.png",),
 })  # fmt: skip
 """Values that are right for an option or an argument somewhere."""
@@ -237,6 +239,10 @@ def _placed(rng: random.Random, command: Command, files: Sequence[str]) -> list[
     if command.words == ("prompt",):
         prompt = [rng.choice(PROMPTS[: 7 if rng.random() < 0.75 else None])] * (rng.random() < 0.95)
         return [rng.choice(MODELS), *prompt, *cheap, *["--no-cache"] * (rng.random() < 0.8)]
+    if command.words == ("why",):
+        call = "call.json" if rng.random() < 0.85 else rng.choice(files)
+        model = ["--model", rng.choice(MODELS)] * (rng.random() < 0.9)
+        return [call, *model, *cheap, *["--no-cache"] * (rng.random() < 0.8)]
     if rng.random() < 0.1:
         return rng.choices((*files, *PROMPTS, *MODELS), k=rng.choice((0, 1, 2, 3)))
     if command.words == ("edit",):
@@ -302,6 +308,7 @@ def _doors(rng: random.Random, first: whygen.PromptExplanation, second: whygen.P
     return [
         (whygen.explain_prompt, [answer, prompt], cheap),
         (whygen.explain_prompt, [paint, edit], {**cheap, "target": "pixel"}),
+        (whygen.explain_prompt, [answer, whygen.Call.read("call.json")], cheap),
         (whygen.explain_prompt, [answer, template], {**cheap, "inputs": inputs}),
         (whygen.explain_targets, [answer, prompt], {**cheap, "target": ..., "targets": ["exact"]}),
         (whygen.explain_anchors, [Tiny(), samples], quick),
@@ -388,6 +395,10 @@ def _right_files(place: Path) -> list[str]:
         whygen.explain_prompt(
             answer, "a fox ran", target="token-set", budget=16, seed=seed, cache=None, interactions=0
         ).save(place / f"out{seed}")
+    asked = {"model": "planted/agent", "messages": [{"role": "user", "content": "a fox"}]}
+    answered = {"choices": [{"message": {"role": "assistant", "content": "A fox."}, "finish_reason": "stop"}]}
+    call = json.dumps({"request": asked, "response": answered})
+    (place / "call.json").write_text(call, encoding="utf-8")
     (place / "chat.json").write_text('[{"role": "user", "content": "a fox"}]', encoding="utf-8")
     (place / "inputs.txt").write_bytes(b"\xff\xfea\x00\n\x00b\x00")
     (place / "words.tsv").write_text("fox\tdog\n", encoding="utf-8")
@@ -398,8 +409,8 @@ def _right_files(place: Path) -> list[str]:
     picture.save(place / "tiny.png")
     picture.save(place / "tiny.gif", save_all=True, append_images=[Image.new("RGB", (8, 8))])
     (place / "tiny.wav").write_bytes(sound_of(np.zeros(800, np.float32), 8000).data)
-    return ["out0", "out1", "chat.json", "inputs.txt", "words.tsv", "rules.txt", "labels.txt", "tiny.npz", "tiny.png",
-            "tiny.gif", "tiny.wav", "@chat.json", "@inputs.txt", "made/report.html", "."]  # fmt: skip
+    return ["out0", "out1", "chat.json", "call.json", "inputs.txt", "words.tsv", "rules.txt", "labels.txt", "tiny.npz",
+            "tiny.png", "tiny.gif", "tiny.wav", "@chat.json", "@inputs.txt", "made/report.html", "."]  # fmt: skip
 
 
 def _odd_files(place: Path) -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from whygen import PromptExplanation, explain_prompt
+from whygen.cli.app import app
 from whygen.models import Model, ModelOptions, load_model
 from whygen.prompt.targets.tools import read_tool
 from whygen.types import Chat, Message, Output, Request, Settings, Tool, ToolCall
@@ -99,3 +102,22 @@ def test_a_tool_that_is_written_as_json_is_read_and_its_argument_explained(serve
     assert isinstance(found, PromptExplanation)
     assert "Paris" in found.reference.text
     assert max(found.units, key=lambda unit: unit.attribution).text == "Paris"
+
+
+def test_a_recorded_call_is_asked_again_and_its_cause_named(server: str, tmp_path: Path) -> None:
+    asked = "Call a tool with the city. What is the weather in Paris today?"
+    [form] = FORCED.extra.values()
+    messages = [{"role": "system", "content": "You call tools."}, {"role": "user", "content": asked}]
+    request = {"model": "smollm2", "messages": messages, "max_tokens": 40, "temperature": 0, "response_format": form}
+    [first] = opened(server).answer([Request(prompt=Chat([Message("user", asked)]), settings=FORCED)])
+    answer = {"choices": [{"message": {"role": "assistant", "content": said(first).text}, "finish_reason": "stop"}]}
+    record = tmp_path / "call.json"
+    record.write_text(json.dumps({"request": request, "response": answer}))
+    target = f"tool:{read_tool(said(first))}.city"
+    words = ["why", str(record), "--model", "openai/smollm2", "--base-url", server, "--target", target]
+    done = CliRunner().invoke(app, [*words, "--budget", "16", "--no-cache", "--json"])
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert document["calls"]["failed"] == 0
+    assert document["why"]["verdict"] in ("request", "untold")  # no part came from outside
+    assert max(document["units"], key=lambda unit: unit["attribution"])["text"] == asked

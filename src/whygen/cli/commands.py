@@ -25,7 +25,7 @@ from whygen.safe import visible
 OWN: Final[Mapping[str, str]] = {
     "demo": "Explain a real prompt to a language model, and what a VAE has learned; no network, under two minutes.",
     "prompt": "Explain which units of a prompt drove what the model answered.",
-    "why": "Explain which part of a recorded call made the model answer, or call a tool, as it did.",
+    "why": "Explain which part of a recorded call made the model answer, or act, as it did.",
     "explain-many": "Explain many prompts or recorded calls, and write a page that lists them.",
     "edit": "Explain which words of an instruction, or which parts of a picture, changed what an editor made of it.",
     "anchors": "Explain which anchors a generative model knows, invents, half-knows or fails.",

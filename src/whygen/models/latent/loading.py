@@ -11,8 +11,8 @@ from typing import Any, cast
 
 from whygen._arguments import typed
 from whygen.errors import UsageError
-from whygen.models.denoisers.opening import denoising
 from whygen.models.latent import Decode, Encode, Generator, Layout, Scale, stated
+from whygen.models.latent.denoising import denoising
 from whygen.models.latent.refusals import codes, refusal, weights_file
 from whygen.models.latent.sampling import generator_of
 from whygen.models.protocols import Decodes, Encodes, ModelOptions
