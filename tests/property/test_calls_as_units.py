@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+from typing import Any
 
 import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from whygen.errors import UsageError
+from whygen.models.anthropic import turns as anthropic
+from whygen.models.openai import turns as openai
 from whygen.prompt.operators import Delete, Placeholder
 from whygen.prompt.units import CHAT_KINDS, PART, STAND_IN, ChatUnits, shown, split, words
 from whygen.types import Block, Chat, Message, Picture, Tool, ToolCall
@@ -42,6 +45,20 @@ PARTS = st.lists(
 ).map(tuple)
 
 
+SERVED = SAID.map(
+    lambda text: Message(
+        "assistant",
+        "",
+        parts=(
+            Block({"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}, "anthropic"),
+            Block({"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}, "anthropic"),
+            text,
+        ),
+    )
+)
+"""A turn in which the service ran a tool itself: its blocks belong together."""
+
+
 @st.composite
 def calls(draw: st.DrawFn) -> Chat:
     """A request as services take it: the user begins, roles alternate, every call has its result."""
@@ -55,9 +72,9 @@ def calls(draw: st.DrawFn) -> Chat:
                 for i in range(draw(st.integers(1, 2)))
             )
             count += len(made)
-            messages.append(Message("assistant", draw(TEXT), calls=made))
+            messages.append(Message("assistant", draw(st.one_of(st.just(""), SAID)), calls=made))
             messages += [Message("tool", draw(SAID), answers=call.id) for call in made]
-        messages.append(Message("assistant", draw(SAID)))
+        messages.append(draw(st.one_of(SAID.map(lambda text: Message("assistant", text)), SERVED)))
     messages.append(draw(user()))
     names = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1 if count else 0))
     tools = [Tool(name, draw(TEXT), {"type": "object", "properties": {}}) for name in names]
@@ -126,6 +143,28 @@ def test_what_is_sent_is_a_request_that_services_take(chat: Chat, data: st.DataO
         assert message in chat.messages or message.text.strip() or message.images or message.calls or message.parts
         assert all(part.strip() for part in message.parts if isinstance(part, str))
     assert [m.images for m in sent.messages if m.images] == [m.images for m in chat.messages if m.images]
+
+
+@given(calls(), st.data())
+def test_no_rule_of_the_protocols_is_broken(chat: Chat, data: st.DataObject) -> None:
+    sent = masked(cut(chat, data), data)
+    turns: list[Any] = anthropic.split(sent)[1]
+    waiting: list[str] = []
+    for before, turn in itertools.pairwise([{"role": "assistant"}, *turns]):
+        assert turn["role"] != before["role"]
+        blocks = turn["content"] if isinstance(turn["content"], list) else [{"type": "text", "text": turn["content"]}]
+        assert blocks
+        assert all(block["text"].strip() for block in blocks if block["type"] == "text")
+        assert [b["tool_use_id"] for b in blocks if b["type"] == "tool_result"] == waiting
+        assert [b["type"] for b in blocks[: len(waiting)]] == ["tool_result"] * len(waiting)
+        served = [b["type"] for b in blocks if "server" in b["type"] or "web" in b["type"]]
+        assert served in ([], ["server_tool_use", "web_search_tool_result"])
+        waiting = [block["id"] for block in blocks if block["type"] == "tool_use"]
+    assert not waiting
+    assert anthropic.tools(sent) or not any(message.calls for message in sent.messages) or not chat.tools
+    foreign = any(isinstance(part, Block) and not part.place for message in sent.messages for part in message.parts)
+    for message in [] if foreign else openai.messages(sent):
+        assert message["content"] or (message["content"] is None and message["tool_calls"])
 
 
 @given(calls(), st.data())

@@ -100,7 +100,7 @@ def _texts(chat: Chat, told: Transcript) -> Iterator[_Text]:
         names.append(_name(message, counts[message.role], alone=roles[message.role] == 1, called=called))
     several = Counter(slot.message for slot in told.slots if slot.message is not None)
     for slot in told.slots:
-        if slot.message is None:
+        if slot.message is None or slot.held:
             continue
         message, name = chat.messages[slot.message], names[slot.message]
         part = "" if slot.part is None or several[slot.message] == 1 else f", part {slot.part + 1}"

@@ -104,7 +104,7 @@ class ChatUnits(Units):
 
     def _text(self, slot: Slot, standing: Sequence[tuple[Piece, str]]) -> str | None:
         own = self.text[slot.start : slot.end]
-        if not standing or all(part == self.text[piece.start : piece.end] for piece, part in standing):
+        if slot.held or not standing or all(part == self.text[piece.start : piece.end] for piece, part in standing):
             return own
         if slot.tool is not None and all(not part.strip() for piece, part in standing if piece.unit is not None):
             return None if any(piece.unit is not None for piece, _ in standing) else own
@@ -217,6 +217,8 @@ def _cuts(
     free: list[Span] = []
     fixed: list[Span] = []
     for slot in told.slots:
+        if slot.held:
+            continue
         start, end = slot.inner
         spans = moved(CHAT_KINDS[kind](told.text[start:end]), start)
         held = slot.tool is not None and chat.tools[slot.tool].name == chat.tool_choice
@@ -231,7 +233,7 @@ def _messages(chat: Chat, told: Transcript) -> list[Span]:
     free: list[Span] = []
     last: int | None = None
     for slot in told.slots:
-        shown = moved(whole(told.text[slot.start : slot.end]), slot.start)
+        shown = [] if slot.held else moved(whole(told.text[slot.start : slot.end]), slot.start)
         if not shown or (slot.tool is not None and chat.tools[slot.tool].name == chat.tool_choice):
             continue
         if slot.message is not None and slot.message == last:
@@ -243,8 +245,9 @@ def _messages(chat: Chat, told: Transcript) -> list[Span]:
 
 
 def _between(told: Transcript, free: Sequence[Span]) -> list[Span]:
-    """Role lines and notes: what lies between the slots, but for what lies inside a unit."""
-    edges = [0, *(slot.end for slot in told.slots)], [*(slot.start for slot in told.slots), len(told.text)]
+    """Role lines and notes: what lies between the slots, and slots that are held, but for what lies inside a unit."""
+    slots = [slot for slot in told.slots if not slot.held]
+    edges = [0, *(slot.end for slot in slots)], [*(slot.start for slot in slots), len(told.text)]
     found = [span for a, b in zip(*edges, strict=True) for span in moved(whole(told.text[a:b]), a)]
     starts = [start for start, _ in sorted(free)]
     ends = [end for _, end in sorted(free)]

@@ -35,6 +35,8 @@ class Slot:
         part: number of the part in it; None of a message that is one text.
         tool: number of the tool's definition; None of a message.
         inner: what may be cut finer: of a tool its description alone, of a note nothing.
+        held: whether it is always sent: what an assistant's turn holds beside texts is tools that its service ran, and
+            one block of it may not stand without another.
     """
 
     start: int
@@ -43,6 +45,7 @@ class Slot:
     part: int | None = None
     tool: int | None = None
     inner: Span = (0, 0)
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,8 @@ class _Writer:
             begins = self.write(content if isinstance(content, str) else content.text or _note(content))
             noted = isinstance(content, Block) and not content.text
             inner = (begins, begins if noted else self.place)
-            self.slots.append(Slot(begins, self.place, message=number, part=part, inner=inner))
+            held = noted and message.role == "assistant"
+            self.slots.append(Slot(begins, self.place, message=number, part=part, inner=inner, held=held))
 
 
 def transcript(chat: Chat) -> Transcript:
