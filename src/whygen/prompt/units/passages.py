@@ -188,11 +188,21 @@ _VISIBLE = re.compile(r"\S")
 _BLANK = re.compile(r"\n[^\S\n]*\n")
 
 
+_ASKS = re.compile(r"[?؟？][\"'”»」)]*$|^[ \t*_#>]*[^\W\d_][^\n:：]{0,24}?[*_]*[:：](?!//)")
+
+
 def _end_of_last(text: str, starts: list[int]) -> int:
-    """Where the last passage ends: nothing says so, and it is given no more paragraphs than the longest before it."""
+    """Where the last passage ends, which nothing says.
+
+    At the last paragraph, where that asks something or has a label of its own; else it is given no more paragraphs than
+    the longest passage before it.
+    """
+    visible = len(text.rstrip())
+    breaks = [match for match in _BLANK.finditer(text, starts[-1]) if match.end() < visible]
+    if breaks and _ASKS.search(text[breaks[-1].end() : visible].lstrip()):
+        return breaks[-1].start()
     most = max(len(_BLANK.findall(text[a:b].strip())) for a, b in itertools.pairwise(starts)) + 1
-    breaks = itertools.islice(_BLANK.finditer(text, starts[-1]), most - 1, most)
-    return next((match.start() for match in breaks if text[match.end() :].strip()), len(text))
+    return breaks[most - 1].start() if len(breaks) >= most else len(text)
 
 
 _BULLET = re.compile(r"^[ \t]*(?:[-*•·–]|\d{1,3}[.)])[ \t]+\S", re.MULTILINE)
