@@ -252,7 +252,7 @@ def _figures(explanation: Explanation) -> dict[str, Callable[[], Limits]]:
     if isinstance(explanation, AnchorExplanation):
         return {"flip_rate": lambda: (explanation.mean_flip_rate, None, None)}
     if isinstance(explanation, TextAnchorExplanation):
-        return {}
+        return {"known_by_heart": lambda: _known_by_heart(explanation)}
     return {
         "fidelity": lambda: heldout_r2(explanation),
         "noise_ceiling": lambda: (explanation.fidelity.noise_ceiling, None, None),
@@ -261,8 +261,14 @@ def _figures(explanation: Explanation) -> dict[str, Callable[[], Limits]]:
     }
 
 
+def _known_by_heart(explanation: TextAnchorExplanation) -> Limits:
+    """The estimated share, by the contrast that most texts have."""
+    found = max(explanation.contrasts, key=lambda each: each.n, default=None)
+    return (None, None, None) if found is None else (found.estimate, found.low, found.high)
+
+
 def _share(subject: Judged, rule: Rule, form: Share) -> Checked:
-    if not isinstance(subject.explanation, AnchorExplanation):
+    if isinstance(subject.explanation, PromptExplanation):
         raise UsageError(f"The rule {rule.text!r} is for an explanation of anchors, and this one explains a prompt.")
     group = subject.explanation.groups.get(form.group)
     if group is None:

@@ -22,6 +22,7 @@ FORMS = """\
   FIGURE >= 0.8                       (a figure of the evaluation.json that whygen evaluate left there, such as auroc)
   drift from DIR <= 0.2               (1 - generalised Jaccard with the explanation saved there)
   group HILE share <= 0.1             (of anchors; also flip_rate)
+  group 'knows by heart' share <= 0.1 (of texts; also known_by_heart, the estimated share)
   no warning                          no warning 'CODE'"""
 
 
@@ -135,8 +136,8 @@ _READERS: tuple[tuple[str, Callable[[Mapping[str, str | None]], Form]], ...] = (
     (rf"answer\s+{_WANTED}\s+{_QUOTED}", lambda f: Answer(_text(f), f["wanted"] == "contains")),
     (rf"drift\s+from\s+(?P<where>.+?)\s*{_LIMIT}", lambda f: Drift(_bare(f["where"] or ""), *_limit(f))),
     (
-        rf"group\s+(?P<group>[HL]I[HL]E|BELOW|HIGH|LOW)\s+share\s*{_LIMIT}",
-        lambda f: Share(f["group"] or "", *_limit(f)),
+        rf"group\s+(?:(?P<group>[HL]I[HL]E|BELOW|HIGH|LOW)|{_QUOTED})\s+share\s*{_LIMIT}",
+        lambda f: Share(f["group"] or _text(f), *_limit(f)),
     ),
     (rf"no\s+warning(?:\s+{_QUOTED})?", lambda f: NoWarning(_text(f) or None)),
     (rf"(?P<name>[a-z][a-z0-9_.]*)\s*{_LIMIT}", lambda f: Number(f["name"] or "", *_limit(f))),

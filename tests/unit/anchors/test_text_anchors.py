@@ -15,6 +15,7 @@ from whygen.anchors.texts.criteria import draws_for, is_verbatim, match
 from whygen.anchors.texts.loading import MOST_TEXTS, TextAnchor, load_texts, load_twins
 from whygen.anchors.texts.twins import make_twins, name_pool, names_in
 from whygen.errors import DataError, MissingError, UsageError
+from whygen.evaluation.check import check
 from whygen.results import TextAnchorExplanation
 from whygen.results.summary import print_terminal
 from whygen.types import Failure, Limits, Output, Request, TokenScore
@@ -264,3 +265,64 @@ def test_matches() -> None:
     assert match("東京", "東西") == 0.5
     assert is_verbatim(" the  end", "the end of")
     assert not is_verbatim("the end", "an end")
+
+
+def test_a_gate_on_what_is_known_by_heart() -> None:
+    seen = canaries(8)
+    found = whygen.explain_anchors(Remembers(seen), seen + canaries(8, seed=1), cache=None)
+    rules = ["group 'knows by heart' share <= 0.9", "known_by_heart <= 0.1", "no warning 'overlap'"]
+    assert [each.verdict for each in check(found, rules)] == ["pass", "fail", "pass"]
+    with pytest.raises(UsageError, match="does not have"):
+        check(found, ["group HILE share <= 0.1"])
+    with pytest.raises(UsageError, match="for an explanation of a prompt"):
+        check(found, ["unit 'x' significant"])
+
+
+def test_what_the_model_invents_is_continued_worse_than_held_out_texts() -> None:
+    held, known = canaries(45, seed=2), canaries(8)
+    model = Remembers([*held, *known])
+    model._after = lambda prompt: " something else" if prompt.startswith(tuple(x[:14] for x in known[:4])) else (  # type: ignore[method-assign]
+        next((text[len(prompt) :] for text in [*held, *known] if text.startswith(prompt)), "")
+    )  # fmt: skip
+    found = whygen.explain_anchors(model, known, reference=held, cache=None)
+    assert [text.index for text in found.members("invents")] == [0, 1, 2, 3]
+    assert [text.index for text in found.members("knows the kind")] == [4, 5, 6, 7]
+    assert found.members("invents")[0].p_match == pytest.approx(1 / 46)
+    # Known by heart as much as the reference is, which is told of:
+    assert "reference-known" in {each.code for each in found.warnings}
+
+
+def test_an_object_that_only_scores_will_do() -> None:
+    class Scores:
+        def score(self, requests: Sequence[Request]) -> list[Output | Failure]:
+            return Remembers(canaries(8)).score(requests)
+
+    found = whygen.explain_anchors(Scores(), [*canaries(8), *canaries(8, seed=1)], cache=None)
+    assert found.groups["knows by heart"].count == 8
+    assert all(text.written is None for text in found.texts)
+
+
+def test_a_log_probability_that_is_no_number_fails_its_text_alone() -> None:
+    class Nan(Remembers):
+        def _value(self, word: str) -> float:
+            return float("nan") if "NAN" in word else super()._value(word)
+
+    found = whygen.explain_anchors(Nan(canaries(8)), [*canaries(8), "a NAN 12345 here"], cache=None)
+    assert found.texts[-1].state == "failed"
+    assert "no finite log-probability" in found.texts[-1].reason
+    assert found.groups["knows by heart"].count == 8
+
+
+def test_nothing_that_can_be_scored_is_an_answer_too() -> None:
+    found = whygen.explain_anchors(Remembers([]), ["", " \n "], cache=None)
+    assert found.counted == 0
+    assert [text.state for text in found.texts] == ["empty", "empty"]
+    assert found.to_html()
+
+
+def test_texts_that_the_reference_holds_too_measure_nothing() -> None:
+    texts, held = canaries(8), canaries(45, seed=2)
+    found = whygen.explain_anchors(Remembers(texts), texts, reference=[*held, *texts[:3]], cache=None)
+    assert found.reference is not None
+    assert found.reference.n == 45
+    assert "overlap" in {each.code for each in found.warnings}

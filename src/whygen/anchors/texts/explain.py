@@ -13,6 +13,7 @@ from whygen.anchors.options import AnchorChoices
 from whygen.anchors.texts import reading
 from whygen.anchors.texts.loading import TextAnchor, TextSet, load_texts, load_twins
 from whygen.anchors.texts.measured import Side
+from whygen.anchors.texts.models import open_text_model
 from whygen.anchors.texts.preparing import Ready, plain, prepare
 from whygen.anchors.texts.remarks import overlap, remarks
 from whygen.anchors.texts.scoring import (
@@ -23,13 +24,12 @@ from whygen.anchors.texts.scoring import (
     continue_texts,
     needs_heads,
     request_for,
-    require_scores,
     score_texts,
 )
 from whygen.anchors.texts.twins import make_twins, name_pool
 from whygen.calls import Interrupted, Progress, Runner, make_runner, open_store
 from whygen.errors import DataError, UsageError
-from whygen.models import Model, ModelOptions, Tokenizes, load_model
+from whygen.models import Model, ModelOptions, Tokenizes
 from whygen.results.prompt import Warned
 from whygen.results.texts import TextAnchorExplanation
 from whygen.types import Request
@@ -156,11 +156,8 @@ def _opened(model: object, anchors: object, given: Mapping[str, Any]) -> TextWor
     held = None if given["reference"] is None else load_texts(given["reference"], "reference")
     twins, automatic = _twins_of(given["twins"], texts)
     options: ModelOptions | None = given["options"]
-    opened = load_model(model, options)
-    require_scores(opened)
-    baseline = None if given["baseline"] is None else load_model(given["baseline"], options)
-    if baseline is not None:
-        require_scores(baseline)
+    opened = open_text_model(model, options)
+    baseline = None if given["baseline"] is None else open_text_model(given["baseline"], options)
     heads = needs_heads(opened) or (baseline is not None and needs_heads(baseline))
     said: list[Warned] = []
     if held is not None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from whygen._arguments import short
+from whygen.anchors.texts.scoring import require_scores
 from whygen.errors import UsageError, WhygenError
-from whygen.models import LatentModel, Model, ScoresText
+from whygen.models import LatentModel, Model, ModelOptions, ScoresText, load_model
 from whygen.models.names import SERVICES
 from whygen.models.protocols import Encodes
 from whygen.plugins import imported
 from whygen.remote import is_service
+from whygen.types import Failure, JsonValue, Limits, Output, Request
 
 OF_TEXTS = ("hf", "openai", "anthropic", "replay", "planted")
 """Providers whose models write texts alone."""
@@ -68,6 +71,51 @@ def _takes_one_text(function: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return first is not None and first.annotation in (str, "str")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoresAlone:
+    """An object with ``score`` and nothing else, as a model; it is asked for no continuation."""
+
+    scorer: ScoresText
+
+    @property
+    def uri(self) -> str:
+        kind = type(self.scorer)
+        return str(getattr(self.scorer, "uri", f"py/{kind.__module__}:{kind.__qualname__}"))
+
+    @property
+    def limits(self) -> Limits:
+        return getattr(self.scorer, "limits", Limits())
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue] | None:
+        """As the object says; None where it says nothing, and then nothing is recorded."""
+        return getattr(self.scorer, "identity", None)
+
+    @property
+    def continues_text(self) -> bool:
+        return False
+
+    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        return [Failure(kind="permanent", message=f"{self.uri} has no method answer") for _ in requests]
+
+    def score(self, requests: Sequence[Request]) -> Sequence[Output | Failure]:
+        return self.scorer.score(requests)
+
+
+def open_text_model(model: object, options: ModelOptions | None) -> Model:
+    """The model that a URI or an object is; one that only scores will do.
+
+    Raises:
+        UsageError: if it is none, or gives no log-probabilities.
+        MissingError: if something it needs is missing.
+    """
+    if isinstance(model, ScoresText) and not isinstance(model, Model) and not hasattr(model, "answer"):
+        return ScoresAlone(model)
+    opened = load_model(model, options)
+    require_scores(opened)
+    return opened
 
 
 def require_samples(given: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -100,13 +101,20 @@ def score_texts(runner: Runner, pairs: Sequence[Pair], asked: Asked, *, heads: b
             failures.append(answer)
             found[pair] = answer.sentence
         elif answer is not None:
-            text = request.continuation or ""
-            found[pair] = likelihood(text, answer.scores) if answer.scores else "The model scored no token of it."
+            found[pair] = _likelihood(request.continuation or "", answer)
     if failures and len(failures) == len(wanted):
         first = failures[0]
         why = f"{first.said} {_STILL}" if first.kind == "permanent" else first.sentence
         raise UsageError(f"No text could be scored: {why}")
     return found
+
+
+def _likelihood(text: str, answer: Output) -> Likelihood | str:
+    if not answer.scores:
+        return "The model scored no token of it."
+    if not all(math.isfinite(score.logprob) for score in answer.scores):
+        return "The model gave a token of it no finite log-probability."
+    return likelihood(text, answer.scores)
 
 
 def can_continue(model: Model, ready: Ready) -> bool:
