@@ -42,7 +42,7 @@ PLANTED, NEW, HELD = 30, 60, 200
 EXPOSURES = (20, 5)
 FDR = 0.05
 SHARES = (0.0, 0.25, 0.5, 1.0)
-REPEATS, DRAWN = 100, 30
+REPEATS, DRAWN = 60, 30
 RATE, BATCH = 4e-3, 4
 Floats = NDArray[np.float64]
 

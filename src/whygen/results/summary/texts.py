@@ -71,8 +71,8 @@ def facts(explanation: TextAnchorExplanation) -> list[dict[str, str]]:
         found.append(
             {
                 "question": "Could it be drawn?",
-                "figure": f"{least.draws_half or 0:,.0f} samples",
-                "caption": "hold the rest of the easiest text with probability .5",
+                "figure": counted(round(least.draws_half or 0), "sample"),
+                "caption": "for an even chance to hold the rest of the easiest text",
                 "text": f"Number {least.index}: {quoted(least.text, 60)}, sampled at temperature 1 after its beginning "
                 f"({least.drawn_tokens} tokens to be drawn).",
             }
