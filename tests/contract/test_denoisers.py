@@ -16,7 +16,7 @@ import torch
 import tiny_pipelines
 from tiny_parts import vae
 from whygen.errors import DataError, UsageError
-from whygen.models.denoisers import Denoiser
+from whygen.models.denoisers.denoiser import Denoiser
 from whygen.models.denoisers.loading import of_network, of_pipeline
 from whygen.models.denoisers.schedules import read_schedule
 

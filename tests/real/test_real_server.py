@@ -98,10 +98,12 @@ def test_a_tool_that_is_written_as_json_is_read_and_its_argument_explained(serve
     answer = said(model.answer([Request(prompt=prompt, settings=FORCED)])[0])
     assert str(read_tool(answer)) in ("get_weather", "play_music")
     target = f"tool:{read_tool(answer)}.city"
-    found = explain_prompt(model, prompt, target=target, budget=48, settings=FORCED)
+    found = explain_prompt(model, prompt, target=target, budget=40, settings=FORCED, pin=["Call a tool with the city."])
     assert isinstance(found, PromptExplanation)
     assert "Paris" in found.reference.text
-    assert max(found.units, key=lambda unit: unit.attribution).text == "Paris"
+    values = {unit.text: unit.attribution for unit in found.units}
+    assert values["Paris"] > 0.2, values
+    assert values["Paris"] == max(values.values()), values
 
 
 def test_a_recorded_call_is_asked_again_and_its_cause_named(server: str, tmp_path: Path) -> None:

@@ -214,6 +214,8 @@ def _facts(summary: Mapping[str, Any]) -> RenderableType:
         Text.assemble((fact["figure"], "bold"), f" {fact['caption']}. ", (fact["text"], "dim"))
         for fact in summary["facts"]
     ]
+    if summary["seen"] is not None and summary["seen"]["share"]:
+        lines.append(Text(summary["seen"]["share"]))
     if summary["at_once"]:
         lines.append(Text(summary["at_once"], style="dim"))
     if summary["fidelity"]["fitted"]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from whygen.errors import UsageError
-from whygen.models.denoisers import GRID, MOST_AT_ONCE, SAMPLING, VALUES_AT_ONCE, Denoiser, Floats
+from whygen.models.denoisers.denoiser import GRID, MOST_AT_ONCE, SAMPLING, VALUES_AT_ONCE, Denoiser, Floats
 from whygen.models.denoisers.driven import UNGUIDED, DrivenNetwork, network_of
 from whygen.models.denoisers.latents import coder_of, stride_of
 from whygen.models.denoisers.networks import PlainNetwork, Space, classes_of

@@ -16,7 +16,7 @@ from whygen.models.latent import Generator, Layout, Sampler, stated
 from whygen.models.protocols import Denoises, ModelOptions, Samples
 
 if TYPE_CHECKING:
-    from whygen.models.denoisers import Denoiser
+    from whygen.models.denoisers.denoiser import Denoiser
 
 DIFFUSERS = "diffusers/"
 
