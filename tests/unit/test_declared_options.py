@@ -22,12 +22,13 @@ from whygen.cli.commands import OneCommand
 from whygen.cli.options import PANELS, Given, Offers, chosen, made, with_options
 from whygen.cli.read import OF_ANCHORS
 from whygen.errors import UsageError
+from whygen.prompt.arguments import ForecastArguments, PromptArguments
 from whygen.prompt.as_game import as_game
 from whygen.prompt.distributions import DISTRIBUTIONS
 from whygen.prompt.estimands import ESTIMANDS
 from whygen.prompt.kernels import KERNELS
 from whygen.prompt.operators import OPERATORS, OperatorOptions
-from whygen.prompt.options import READ, ForecastArguments, PromptArguments, PromptOptions
+from whygen.prompt.options import READ, PromptOptions
 from whygen.prompt.plan import EMPTY, MATRICES, MODEL_NOISE
 from whygen.prompt.reading import SCALES
 from whygen.prompt.relevance import CHOICES

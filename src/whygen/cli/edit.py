@@ -20,7 +20,8 @@ from whygen.media.pictures import read_picture
 from whygen.media.sounds import is_sound, read_sound
 from whygen.models import ModelOptions
 from whygen.models.diffusers.settings import picture_text
-from whygen.prompt.options import EDIT, PromptArguments
+from whygen.prompt.arguments import PromptArguments
+from whygen.prompt.options import EDIT
 from whygen.types import Edit, Picture, Settings, Sound, Video
 
 _LOCAL = ("demo", "diffusers", "py", "replay", "planted")

@@ -14,8 +14,9 @@ from whygen.cli.inputs import read_settings
 from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.interrupts import INTERRUPTED
 from whygen.models import ModelOptions
+from whygen.prompt.arguments import PromptArguments
 from whygen.prompt.each import explain_many as explain
-from whygen.prompt.options import TEXT, PromptArguments
+from whygen.prompt.options import TEXT
 from whygen.report.texts import counted
 from whygen.results.many import PAGE, Explanations
 from whygen.results.summary.words import drivers

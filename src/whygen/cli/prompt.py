@@ -17,9 +17,10 @@ from whygen.cli.inputs import over, read_inputs, read_settings
 from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
+from whygen.prompt.arguments import PromptArguments
 from whygen.prompt.chat_files import read_chat
 from whygen.prompt.forecast import Forecast
-from whygen.prompt.options import TEXT, PromptArguments
+from whygen.prompt.options import TEXT
 from whygen.prompt.units import Input
 from whygen.types import Chat, Settings, Template
 

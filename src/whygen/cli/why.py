@@ -17,8 +17,9 @@ from whygen.cli.inputs import read_settings
 from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.cli.prompt import run_options, show_forecast
 from whygen.models import ModelOptions
+from whygen.prompt.arguments import PromptArguments
 from whygen.prompt.forecast import summed
-from whygen.prompt.options import TEXT, PromptArguments
+from whygen.prompt.options import TEXT
 from whygen.prompt.why.settings import LENGTHS, sent_as
 from whygen.prompt.why.steps import NOT_RUN, run_of, steps_of
 from whygen.records import Call, read_calls

@@ -195,3 +195,18 @@ class Effects:
         if paired and np.array_equal(self.masks[first], ~self.masks[second]):
             return first, second
         return None
+
+
+FAR = 1e3
+"""Effects whose middle is so many times their range from zero are read from there: else their digits are lost."""
+
+
+def near_zero(observed: Effects) -> tuple[Effects, float]:
+    """The same with the middle of effects that are far from zero taken off, which no estimand asks for."""
+    effects = observed.values
+    if not len(effects):  # nothing was answered: how many are needed is said where they are fitted
+        return observed, 0.0
+    middle = float(effects.max() + effects.min()) / 2.0
+    if abs(middle) <= FAR * float(np.ptp(effects)):
+        return observed, 0.0
+    return observed.with_values(effects - middle), middle

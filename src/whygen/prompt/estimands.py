@@ -19,7 +19,7 @@ from whygen.errors import BudgetError, UnknownNameError, UsageError
 from whygen.prompt import designs, intervals, relevance
 from whygen.prompt.crossfit import FEWEST_GROUPS, CrossFit, completed, cross_fit
 from whygen.prompt.designs import Design, Halves, Repeats
-from whygen.prompt.effects import Effects
+from whygen.prompt.effects import Effects, near_zero
 from whygen.prompt.intervals import LEVEL, Estimate, collapsed_estimate, one_effect
 from whygen.prompt.kernels import WeightedLeastSquares
 from whygen.prompt.noise import MeasuredNoise, resolution
@@ -32,9 +32,6 @@ from whygen.types import Floats
 
 MUCH: Final = 0.25
 """Share of all pairs of masks from which the intervals are narrower where the model's noise is known."""
-
-FAR: Final = 1e3
-"""Effects whose middle is so many times their range from zero are read from there: else their digits are lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,9 +259,8 @@ class _Scored(Estimand):
     def interval(self, effects: Effects, fitting: Fitting) -> Interval | None:
         if (collapse := one_effect(effects)) is not None:
             return collapsed_estimate(effects, collapse).interval
-        effects, middle = _centred(replace(effects, drawn_from=math.inf))
-        fit = cross_fit(effects, fitting.surrogate, generator(fitting.seed, "folds"))
-        return self._error(fit, effects, middle).interval(fitting.level)
+        effects, middle = near_zero(replace(effects, drawn_from=math.inf))
+        return self._error(_folded(effects, fitting), effects, middle).interval(fitting.level)
 
     def together(self, effects: Effects, fitting: Fitting, parts: Floats) -> Interval | None:
         if effects.is_complete() and effects.kept is None and effects.sizes is None:
@@ -272,12 +268,10 @@ class _Scored(Estimand):
         if one_effect(effects) is not None:
             return None
         effects, middle = _enough(replace(effects, drawn_from=math.inf), fitting)
-        fit = cross_fit(effects, fitting.surrogate, generator(fitting.seed, "folds"))
-        whole = effects.at_whole - middle
+        fit, whole = _folded(effects, fitting), effects.at_whole - middle
         error = fit.combined(parts).error(noise=effects.noise.variance or 0.0, span=_span(effects, whole))
-        least = fit.least_error(whole) * np.sqrt((parts**2).sum(axis=0))
-        standard: Floats = np.maximum(error.standard, least)
-        return Error(error.estimate, standard, error.degrees).interval(fitting.level)
+        least: Floats = fit.least_error(whole) * np.sqrt((parts**2).sum(axis=0))
+        return error.at_least(least).interval(fitting.level)
 
     @abstractmethod
     def _scores(
@@ -422,7 +416,7 @@ class Local(Estimand):
         del fitting
         if (collapse := one_effect(effects)) is not None:
             return collapsed_estimate(effects, collapse)
-        effects, _ = _centred(effects)
+        effects, _ = near_zero(effects)
         return self.from_all(effects, effects.noise if effects.is_complete() else None)
 
 
@@ -477,13 +471,17 @@ def load_estimand(name: str) -> Estimand:
     return ESTIMANDS[name]
 
 
+def _folded(effects: Effects, fitting: Fitting) -> CrossFit:
+    return cross_fit(effects, fitting.surrogate, generator(fitting.seed, "folds"))
+
+
 def _span(effects: Effects, at_whole: float) -> float:
     """How far effects may be apart: as far as the target lets them, else as far as they were."""
     return max(effects.reach, float(np.ptp(np.append(effects.values, at_whole))))
 
 
 def _enough(effects: Effects, fitting: Fitting) -> tuple[Effects, float]:
-    """The same as `_centred`, of enough groups for folds.
+    """The same as `near_zero`, of enough groups for folds.
 
     Raises:
         BudgetError: if they are too few.
@@ -492,15 +490,4 @@ def _enough(effects: Effects, fitting: Fitting) -> tuple[Effects, float]:
         raise BudgetError(
             f"Only {groups} pairs of masks were answered: at least {FEWEST_GROUPS} are needed.", smallest=fitting.budget
         )
-    return _centred(effects)
-
-
-def _centred(observed: Effects) -> tuple[Effects, float]:
-    """The same with the middle of effects that are far from zero taken off, which no estimand asks for."""
-    effects = observed.values
-    if not len(effects):  # nothing was answered: how many are needed is said where they are fitted
-        return observed, 0.0
-    middle = float(effects.max() + effects.min()) / 2.0
-    if abs(middle) <= FAR * float(np.ptp(effects)):
-        return observed, 0.0
-    return observed.with_values(effects - middle), middle
+    return near_zero(effects)

@@ -21,12 +21,13 @@ from whygen.calls.progress import ShowsSpending, usual_progress
 from whygen.encoders import AnyEncoder, ImageEncoder, TimedEncoder
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
+from whygen.prompt.arguments import PromptArguments, takes
 from whygen.prompt.ask import ask
 from whygen.prompt.assemble import explained
 from whygen.prompt.edits import no_levels
 from whygen.prompt.findings import find
 from whygen.prompt.inputs import cut_over, explain_over
-from whygen.prompt.options import Over, PromptArguments, PromptOptions, check_hierarchy, check_rounds, choose, takes
+from whygen.prompt.options import Over, PromptOptions, check_hierarchy, check_rounds, choose
 from whygen.prompt.question import check, check_cut
 from whygen.prompt.session import SessionOptions, open_session
 from whygen.prompt.units import Input

@@ -12,6 +12,7 @@ from whygen.encoders import AnyEncoder
 from whygen.errors import DataError, UsageError
 from whygen.models import ChecksRequests, HasContext, Model, ModelOptions
 from whygen.models.prices import Price, batch_price_of, price_of
+from whygen.prompt.arguments import ForecastArguments, takes
 from whygen.prompt.ask import paid
 from whygen.prompt.asker import steadiness
 from whygen.prompt.designs import Design
@@ -20,7 +21,7 @@ from whygen.prompt.inputs import cut_over, question_over
 from whygen.prompt.long.parts import parse_levels, split_finest
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators.base import Unprepared
-from whygen.prompt.options import ForecastArguments, Over, PromptOptions, check_hierarchy, check_rounds, choose, takes
+from whygen.prompt.options import Over, PromptOptions, check_hierarchy, check_rounds, choose
 from whygen.prompt.question import Question, check, check_cut, prepare
 from whygen.prompt.session import Session, SessionOptions, foresight
 from whygen.prompt.units import Input, Sent, UnitsOver

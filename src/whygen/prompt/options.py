@@ -7,25 +7,22 @@ the lists of what goes with a hierarchy, a template or a game are made from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeAlias
 
-from whygen._arguments import Option, check_fields, documented, read_by, told, typed
-from whygen.calls import DEFAULT_STORE, Progress, RunOptions
-from whygen.encoders import AnyEncoder
+from whygen._arguments import Option, check_fields, documented, read_by, told
+from whygen.calls import RunOptions
 from whygen.errors import UnknownNameError, UsageError
-from whygen.models import ModelOptions
 from whygen.prompt.designs import Design
 from whygen.prompt.edits import REGIONS
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.operators import OperatorLike, OperatorOptions
 from whygen.prompt.targets import TargetLike, brought_target
-from whygen.prompt.units import Input, Kind
-from whygen.records import Call
+from whygen.prompt.units import Kind
 from whygen.results.estimands import EstimandName
-from whygen.types import Edit, Settings, Source
+from whygen.types import Edit, Source
 
 UnitsName: TypeAlias = Literal[
     "word",
@@ -378,65 +375,6 @@ class PromptOptions:
     def operator_options(self) -> OperatorOptions:
         """What is told to the operator."""
         return OperatorOptions(**{field.name: getattr(self, field.name) for field in fields(OperatorOptions)})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForecastArguments(PromptOptions):
-    """What `forecast` takes by name. Only the signature is used: editors complete what it shows."""
-
-    inputs: Sequence[Input] | None = None
-    over: Over = "like-these"
-    preset: str | PromptOptions | None = None  # pyright: ignore[reportIncompatibleVariableOverride] - or an object
-    encoder: Annotated[
-        AnyEncoder,
-        Option(
-            "What measures likeness: auto, the name or folder of a sentence encoder, or a file of word vectors.",
-            "Or an open encoder (many prompts, one loading). Where the answers are pictures: patches, colour, dinov2, "
-            "clip, a transformers vision model by name or folder, or an open encoder of pictures. Where they are "
-            "sounds or videos: what `load_timed_encoder` takes.",
-            panel="For experts: the answers",
-            read_by=_BOTH,
-        ),
-    ] = "auto"
-    settings: Settings | None = None
-    seed: Annotated[
-        int,
-        Option(
-            "Of the masks, the folds, the sign flips, and of sampling.",
-            panel="For experts: the run",
-            read_by=_BOTH,
-        ),
-    ] = 0
-    options: ModelOptions | None = None
-    run: RunOptions | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptArguments(ForecastArguments):
-    """What `explain_prompt` takes by name."""
-
-    cache: Path | str | None = DEFAULT_STORE
-    progress: Progress | None = None
-
-
-P = ParamSpec("P")
-R_co = TypeVar("R_co", covariant=True)
-
-
-class PromptDoor(Protocol[P, R_co]):
-    """A function of a model and a prompt whose options editors complete."""
-
-    def __call__(self, model: object, prompt: Source | Call, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
-
-
-def takes(arguments: Callable[P, object], *own: str) -> Callable[[Callable[..., R_co]], PromptDoor[P, R_co]]:
-    """A decorator: the function takes these arguments by name, refuses others, and shows all of them to editors.
-
-    Type checkers read them from the constructor of ``arguments``; notebooks and ``help`` from the signature that is
-    made of the options when the program runs.
-    """
-    del arguments
-    return cast("Callable[[Callable[..., R_co]], PromptDoor[P, R_co]]", typed(*own, options=PromptOptions))
 
 
 DEFAULT = PromptOptions()

@@ -53,7 +53,7 @@ class Error:
     standard: NDArray[np.float64]
     degrees: NDArray[np.float64]
 
-    def at_least(self, standard: float) -> Error:
+    def at_least(self, standard: float | NDArray[np.float64]) -> Error:
         """The same, with no standard error under ``standard``."""
         return Error(self.estimate, np.maximum(self.standard, standard), self.degrees)
 
