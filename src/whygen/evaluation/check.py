@@ -37,6 +37,7 @@ from whygen.results import AnchorExplanation, Explanation, PromptExplanation, Te
 from whygen.results.files import digest_of
 from whygen.results.prompt import UnitAttribution
 from whygen.results.records import Figure, Record, Text
+from whygen.results.summary.names import names
 
 Verdict = Literal["pass", "fail", "unknown"]
 
@@ -147,14 +148,16 @@ def _truth(rule: Rule, found: bool | None, wanted: bool, observed: str) -> Check
 
 
 def _unit(explanation: PromptExplanation, rule: Rule, text: str, place: int | None) -> UnitAttribution | Checked:
-    """The unit of that text; a rule on one that is not there fails.
+    """The unit of that text, or the part of that name; a rule on one that is not there fails.
 
     Raises:
         UsageError: if several units have that text and the rule does not say which.
     """
-    found = [unit for unit in explanation.units if unit.text == text]
+    called = names(explanation)
+    found = [unit for unit, name in zip(explanation.units, called, strict=True) if text in (unit.text, name)]
     if not found or (place is not None and place > len(found)):
-        units = ", ".join(repr(unit.text) for unit in explanation.units[:20])
+        told = [name or unit.text for unit, name in zip(explanation.units, called, strict=True)]
+        units = ", ".join(map(repr, told[:20]))
         return Checked(
             rule=rule.text, verdict="fail", observed=f"the prompt has {len(found)} such units; its units: {units}"
         )
@@ -189,9 +192,13 @@ def _attribution(subject: Judged, rule: Rule, form: Attribution) -> Checked:
 
 
 def _top(subject: Judged, rule: Rule, form: Top) -> Checked:
-    units = subject.prompt(rule.text).units
-    texts = [unit.text for unit in sorted(units, key=lambda unit: -abs(unit.attribution))[: form.k]]
-    return _truth(rule, form.text in texts, form.wanted, f"the {form.k} strongest: {', '.join(map(repr, texts))}")
+    explanation = subject.prompt(rule.text)
+    both = sorted(zip(explanation.units, names(explanation), strict=True), key=lambda each: -abs(each[0].attribution))[
+        : form.k
+    ]
+    held = any(form.text in (unit.text, name) for unit, name in both)
+    told = ", ".join(repr(name or unit.text) for unit, name in both)
+    return _truth(rule, held, form.wanted, f"the {form.k} strongest: {told}")
 
 
 def _answer(subject: Judged, rule: Rule, form: Answer) -> Checked:

@@ -228,7 +228,7 @@ def _chat(chat: Chat, kind: str) -> tuple[Callable[[Input], Units], Input]:
     def cut(given: Input) -> ChatUnits:
         if not isinstance(given, str):
             raise UsageError(f"An input is a {type(given).__name__}: for a Chat give user messages, each a str.")
-        whole = Chat((*chat.messages, Message("user", given)))
+        whole = replace(chat, messages=(*chat.messages, Message("user", given)))
         check_source(whole)
         units = split_chat(whole, kind)
         own = units.slots[-1].start
