@@ -35,7 +35,7 @@ def prompt(
     *,
     chat: Annotated[
         Path | None,
-        option("What to explain", "--chat", help="Instead of TEXT: a JSON list of role, content and images."),
+        option("What to explain", "--chat", help="Instead of TEXT: a JSON list of messages (role, content, images)."),
     ] = None,
     inputs: Annotated[
         Path | None,

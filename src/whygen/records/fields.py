@@ -43,7 +43,9 @@ class Field:
 
     def first(self, *keys: str) -> Field:
         """What stands under the first of these keys that has a value; without a value where none has."""
-        return next((self[key] for key in keys if self[key].there), Field(None, self[keys[0]].place, self.source))
+        value = self.value
+        inside: Mapping[str, object] = cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
+        return self[next((key for key in keys if inside.get(key) is not None), keys[0])]
 
     @property
     def there(self) -> bool:

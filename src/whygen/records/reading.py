@@ -91,20 +91,19 @@ def read_calls(path: Path | str) -> list[Recorded]:
         return [_recorded(each, number, "") for number, each in enumerate(databases.calls(file), start=1)]
     items = Items([inspect_logs.load_eval(file)]) if begin.startswith(ARCHIVE) else load(file)
     groups: dict[str, tuple[Format, list[Field]]] = {}
-    for item in (each for found in items.found for each in _each(found)):
-        form = next((form for form in FORMATS if form.matches(item)), None)
-        if form is not None:
-            groups.setdefault(form.name, (form, []))[1].append(item)
+    for form, item in (each for found in items.found for each in _each(found)):
+        groups.setdefault(form.name, (form, []))[1].append(item)
     kept = [each for form, group in groups.values() for each in form.calls(group)]
     if not kept:
         wrappers.kept_in(items.found[0])  # says what is missing
     return [_recorded(each, number, items.cut) for number, each in enumerate(kept, start=1)]
 
 
-def _each(item: Field, level: int = 0) -> Iterable[Field]:
+def _each(item: Field, level: int = 0) -> Iterable[tuple[Format, Field]]:
     """The records in a value: itself, or those that its lists and objects hold; a list of messages is one chat."""
-    if any(form.matches(item) for form in FORMATS):
-        yield item
+    form = next((form for form in FORMATS if form.matches(item)), None)
+    if form is not None:
+        yield form, item
     elif item.is_list and level < MOST_LEVELS:
         for number, each in enumerate(item, start=1):
             source = item.source if level or not item.place else f"{item.source}, {item.place}"

@@ -16,15 +16,13 @@ from whygen.prompt.session import Session, SessionOptions, open_session
 from whygen.prompt.why.aim import Aim, aim_at
 from whygen.prompt.why.settings import Notices, model_of, options_of, protocol_of, settings_for
 from whygen.records import Call
+from whygen.records.makers import NO_MODEL
 from whygen.results.prompt import PromptExplanation
 from whygen.results.why import CallRecord
 from whygen.types import Chat, Failure, Output, Request
 
 PROOF = 6
 """Calls of the budget that look for the fewest parts which change the action: they are its proof."""
-
-NO_PROVIDER = "unknown-provider"
-"""What a record's reader says where it does not know whom the record asked: no matter where somebody else is."""
 
 LEAST_FOR_PROOF = 40
 """Under this budget all calls go to masks."""
@@ -78,7 +76,7 @@ def call_question(
     check_rounds(chosen, how["run"])
     check(call.chat, chosen)
     check_cut(call.chat, chosen)
-    told = [each for each in call.notices if asked is call.model or each[0] != NO_PROVIDER]
+    told = [each for each in call.notices if asked is call.model or each[0] not in NO_MODEL]
     return CallQuestion(
         call=call, model=asked, how=how, chosen=chosen, aim=aim, notices=(*told, *notices, *pinned)
     )  # fmt: skip
