@@ -27,6 +27,7 @@ NEED_DATA = (
     "anchor_ablations",
     "anchor_time",
     "audit",
+    "generators",
     "planted_copies",
 )
 

@@ -126,9 +126,13 @@ def reasons(explanation: AnchorExplanation) -> Iterator[str]:
         yield "; ".join(parts)
 
 
+LEAST_LIMIT = 1e-12
+"""A threshold nearer to 0 is taken for this where values are compared with it: log-densities may have it at 0."""
+
+
 def excess(values: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far each criterion ``(n, c)`` lies above its threshold ``(c,)``, relative to it."""
-    return (values - limits) / np.maximum(np.abs(limits), np.finfo(np.float64).tiny)
+    return (values - limits) / np.maximum(np.abs(limits), LEAST_LIMIT)
 
 
 def _excess(explanation: AnchorExplanation, evidence: AnchorEvidence) -> NDArray[np.float64]:

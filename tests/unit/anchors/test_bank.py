@@ -1,0 +1,175 @@
+"""Criteria that look into a bank of generated samples, hold against their formulas and against what cannot be known."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from whygen import explain_anchors
+from whygen.anchors.bank import Bank, bank_size, nearest_sample, realism, survey_bank
+from whygen.anchors.choosing import choose
+from whygen.anchors.criteria import Batch
+from whygen.anchors.diagnostics import check_generated
+from whygen.anchors.samples import prepare
+from whygen.errors import UsageError
+from whygen.models import Generator
+
+SHAPE = (2, 3)
+
+
+def drawn(seed: int, n: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, *SHAPE)).astype(np.float32)
+
+
+def batch_of(samples: np.ndarray, bank: Bank) -> Batch:
+    nothing = np.zeros((len(samples), 0), np.float32)
+    model = Generator(sampler=lambda n, rng: drawn(0, n))
+    return Batch(samples, nothing, nothing, images=lambda x: x, span=1.0, model=model, bank=bank)
+
+
+def values(criterion, samples: np.ndarray, bank: Bank) -> np.ndarray:
+    batch = batch_of(samples, bank)
+    return criterion.begin(batch)(samples if criterion.way is None else batch.compared(criterion.way))
+
+
+@given(st.integers(0, 999), st.integers(21, 60), st.integers(1, 9))
+@settings(deadline=None, max_examples=25)
+def test_both_criteria_are_their_formulas(seed: int, made: int, n: int) -> None:
+    bank, samples = Bank(drawn(seed, made)), drawn(seed + 1000, n)
+    known, points = bank.samples.reshape(made, -1), samples.reshape(n, -1)
+    apart = cdist(points, known)
+    assert values(nearest_sample(None, size=made), samples, bank) == pytest.approx(apart.min(axis=1), rel=1e-4)
+    radii = np.sort(cdist(known, known), axis=1)[:, 3]  # itself comes first
+    inner = radii <= np.median(radii)
+    expected = np.log(apart[:, inner] / radii[inner]).min(axis=1)
+    assert values(realism(None, size=made), samples, bank) == pytest.approx(expected, abs=1e-3)
+
+
+def test_features_take_the_place_of_values() -> None:
+    bank, samples = Bank(drawn(0, 30)), drawn(1, 5)
+
+    def first(x: np.ndarray) -> np.ndarray:
+        return x.reshape(len(x), -1)[:, :1]
+
+    apart = np.abs(first(samples) - first(bank.samples).T).min(axis=1)
+    assert values(nearest_sample(first, size=30), samples, bank) == pytest.approx(apart, rel=1e-4)
+    assert "of first features" in nearest_sample(first, size=30).unit
+
+
+def test_a_constant_generator_leaves_distances_to_compare() -> None:
+    bank, samples = Bank(np.full((40, *SHAPE), 0.3, np.float32)), drawn(1, 6)
+    deep, near = (values(each(None, size=40), samples, bank) for each in (realism, nearest_sample))
+    assert np.isfinite(deep).all()
+    assert np.array_equal(np.argsort(deep), np.argsort(near))
+
+
+def test_a_sample_that_was_generated_lies_in_the_manifold() -> None:
+    bank = Bank(drawn(0, 50))
+    assert values(nearest_sample(None, size=50), bank.samples[:4], bank) == pytest.approx(0, abs=1e-6)
+    assert (values(realism(None, size=50), bank.samples, bank) <= 1e-6).mean() > 0.5
+
+
+def test_the_size_of_a_bank_is_bounded_by_what_there_is_and_by_memory() -> None:
+    assert bank_size(5_000, (28, 28), None) == 5_000
+    assert bank_size(5_000, (28, 28), 300) == 300
+    assert bank_size(5_000, (3, 1024, 1024), None) == 42
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (np.zeros((50, *SHAPE), np.float32), "are the same"),
+        (0.5 * drawn(0, 50), "vary 5.% as much as the reference"),
+        (np.repeat(drawn(0, 25), 4, axis=0), "0% as far from their nearest neighbour"),
+        (drawn(0, 50), None),
+    ],
+)
+def test_a_collapsed_generator_is_told_by_how_its_samples_vary(made: np.ndarray, words: str | None) -> None:
+    record = survey_bank(Bank(made), drawn(1, 400), np.random.default_rng(0))
+    found = check_generated(record, beside="the reference")
+    if words is None:
+        assert found == ()
+        return
+    assert [each.code for each in found] == ["generator-collapse"]
+    assert re.search(words, found[0].text)
+
+
+LATENT = Generator(decode=lambda z: np.tanh(z @ np.eye(4, 16, dtype=np.float32)).reshape(-1, 4, 4), latent_dim=4,
+                   value_range=(-1, 1))  # fmt: skip
+REACHED = np.tanh(np.random.default_rng(3).normal(size=(60, 4)) @ np.eye(4, 16)).reshape(-1, 4, 4).astype(np.float32)
+
+
+def test_a_search_among_latents_finds_what_the_model_makes_and_no_worse_than_the_bank() -> None:
+    given = {"reference": REACHED[20:], "controls": "none", "cache": None, "bank": 40, "alpha": 0.1}
+    both = explain_anchors(LATENT, REACHED[:20], criteria="inversion", **given)
+    bank = explain_anchors(LATENT, REACHED[:20], criteria="nearest-sample", **given)
+    found, near = both.evidence.values[:, 0], bank.evidence.values[:, 0]
+    assert (found <= near + 1e-6).all()
+    assert np.median(found) < 0.05 < np.median(near)
+    assert both.given_back == "nearest sample found among its latents"
+
+
+def test_searches_that_fail_are_a_state_of_their_anchors_alone() -> None:
+    def invert(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return np.where(samples[:, :1, :1] > 0.5, np.nan, samples)
+
+    model = replace(LATENT, invert=invert)
+    found = explain_anchors(model, REACHED[:20], reference=REACHED[20:], criteria="inversion", controls="none",
+                            cache=None, bank=40, alpha=0.1)  # fmt: skip
+    lost = REACHED[:20, 0, 0] > 0.5
+    assert lost.any()
+    assert found.table()["search_failed"] == lost.tolist()
+    assert f"For {lost.sum()} of 20 anchors" in next(
+        each.text for each in found.warnings if each.code == "inversion-failed"
+    )
+    assert (found.evidence.values[~lost, 0] == 0).all()
+    assert (found.evidence.values[lost, 0] > 0).all()
+
+
+def test_a_density_says_what_is_too_well_known() -> None:
+    rng = np.random.default_rng(0)
+    held, usual = rng.normal(size=(400, 9)).astype(np.float32), rng.normal(size=(50, 9)).astype(np.float32)
+    model = Generator(log_prob=lambda x: -0.5 * np.square(x).sum(axis=1), value_range=(-np.inf, np.inf))
+    anchors = np.concatenate([usual, np.zeros((1, 9)), np.full((1, 9), 9.0)]).astype(np.float32)
+    found = explain_anchors(model, anchors, reference=held, cache=None)
+    groups = np.array(found.table()["group"])
+    assert groups[-2:].tolist() == ["BELOW", "LOW"]
+    assert found.groups["HIGH"].share > 0.8
+    assert "unusually well known" in found.table()["reason"][-2]
+    assert found.evidence.values[-1, 0] == pytest.approx(0.5 * 9 * 81)
+    assert found.read(alpha=0.05).groups["HIGH"].share <= found.groups["HIGH"].share
+
+
+def test_a_sample_without_any_density_is_a_number_and_none_is_nan() -> None:
+    inside = Generator(
+        log_prob=lambda x: np.where(np.abs(x).max(axis=1) < 2, 0.0, -np.inf), value_range=(-np.inf, np.inf)
+    )
+    held = np.random.default_rng(0).uniform(-1, 1, size=(60, 5)).astype(np.float32)
+    found = explain_anchors(inside, np.float32([[7] * 5, [8] * 5]), reference=held, controls="none", cache=None)
+    assert found.groups["LOW"].count == 2
+    assert (found.evidence.values == 1e9).all()
+
+
+def test_what_a_model_can_decides_what_is_measured() -> None:
+    can = {
+        "kld,sse": Generator(encode=lambda x: (x, x), decode=lambda z: z),
+        "kld": Generator(encode=lambda x: (x, x)),
+        "nll": Generator(log_prob=lambda x: x),
+        "nll,nearest-sample": Generator(log_prob=lambda x: x, sampler=lambda n, rng: drawn(0, n)),
+        "realism,nearest-sample": Generator(decode=lambda z: z, latent_dim=6),
+    }
+    prepared = prepare(np.random.default_rng(0).random((4, 8, 8)), next(iter(can.values())))
+    for names, model in can.items():
+        assert choose("auto", prepared, model=model).names == tuple(names.split(","))
+    with pytest.raises(UsageError, match=r"'sse' compares a sample with what the model gives back.*of nll"):
+        choose("sse", prepared, model=can["nll"])
+    with pytest.raises(UsageError, match="'kld' needs a model that can encode samples"):
+        choose("kld", prepared, model=can["nll,nearest-sample"])
+    with pytest.raises(UsageError, match="can do nothing"):
+        Generator()
