@@ -173,12 +173,7 @@ def main(data: Path | None, families: Mapping[str, Family] = FAMILIES) -> None:
 def _line(row: Mapping[str, Any]) -> str:
     cells = [row["family"], row["criterion"]]
     for which in ("others", "sixes"):
-        for name in (
-            which,
-            f"{which}, excess over nearest",
-            f"{which}, trained on all digits",
-            f"{which}, excess over that",
-        ):
+        for name in ("", ", excess over nearest", ", trained on all digits", ", excess over that"):
             cell = row.get(f"{which}{name}")
             cells.append("" if cell is None else f"{cell['area']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]")
     return " | ".join(cells)

@@ -2,7 +2,7 @@
 
 from benchmarks.anchor_scores import walked
 
-FILES, OF_THE_WING = 53, 30
+FILES, OF_THE_WING = 58, 33
 """What it is today; docs/decisions/0024-scores.md and 0034-generators.md say why it is not fewer."""
 
 
