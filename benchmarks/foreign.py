@@ -157,28 +157,26 @@ def generator_cases(folder: Path) -> dict[str, Case]:
         "pythae AE": Case(generators.PythaeAE, own, lambda: of_torch(generators.PythaeAE())),
         "diffusers AutoencoderTiny": Case(tiny, own, lambda: of_torch(tiny())),
         "diffusers VQModel": Case(generators.diffusers_vq, own, lambda: of_torch(generators.diffusers_vq())),
-        "taming VQGAN": Case(generators.Taming, "LatentModel", lambda: of_torch(generators.Taming())),
+        "taming VQGAN": Case(generators.Taming, "models.Generator(", lambda: of_torch(generators.Taming())),
         "an encoder and a decoder, as a pair": Case(
             lambda: (torch.nn.Linear(64, 3), torch.nn.Linear(3, 64)), join, joined(generators.Generator)
         ),
         "one function": Case(lambda: abs, join, joined(generators.Generator)),
-        "DCGAN generator": Case(generators.Generator, join, joined(generators.Generator)),
-        "nn.Sequential": Case(lambda: torch.nn.Sequential(torch.nn.Linear(3, 64)), join, joined(generators.Generator)),
-        "normalising flow": Case(generators.RealNVP, join, joined(generators.RealNVP)),
+        "DCGAN generator": Case(generators.Generator),
+        "nn.Sequential": Case(lambda: torch.nn.Sequential(torch.nn.Linear(3, 64))),
+        "normalising flow": Case(generators.RealNVP),
         "diffusers UNet2DModel": Case(generators.unet, join, joined(generators.unet)),
-        "diffusers DDPMPipeline": Case(generators.ddpm, "does not read GANs, diffusion models"),
-        "transformers GPT-2": Case(generators.gpt2, "whygen.explain_prompt"),
+        "diffusers DDPMPipeline": Case(generators.ddpm),
+        "transformers GPT-2": Case(generators.gpt2, "the anchors are texts"),
         "transformers ViTMAE": Case(generators.vit_mae, "fill in ids_restore"),
         "nothing": Case(lambda: None, "Give a torch module"),
     }  # fmt: skip
-    for name in ("PCA", "NMF", "KernelPCA"):
+    for name in ("NMF", "KernelPCA"):
         cases[f"scikit-learn {name}"] = Case(
             lambda name=name: generators.fitted(name), own, lambda name=name: of_sklearn(name)
         )
-    for name in ("GaussianMixture", "KernelDensity"):
-        cases[f"scikit-learn {name}"] = Case(
-            lambda name=name: generators.fitted(name), join, joined(lambda name=name: generators.fitted(name))
-        )
+    for name in ("PCA", "GaussianMixture", "KernelDensity"):
+        cases[f"scikit-learn {name}"] = Case(lambda name=name: generators.fitted(name))
     for name, words in (("vae.pt", "torch.load(path"), ("vae.safetensors", "load_file(path")):
         path = generators.weights(folder, name)
         cases[name] = Case(lambda path=path: path, words, lambda path=path: loaded(path))

@@ -14,6 +14,7 @@ from sklearn.mixture import GaussianMixture  # noqa: E402
 from sklearn.neighbors import KernelDensity  # noqa: E402
 
 from whygen import explain_anchors  # noqa: E402
+from whygen.anchors.explain import foresee_anchors  # noqa: E402
 from whygen.errors import DataError, ModelError, UsageError  # noqa: E402
 from whygen.models import Generator, load_latent  # noqa: E402
 
@@ -200,6 +201,32 @@ def test_thresholds_from_generated_samples_need_a_generator() -> None:
         explain_anchors(HELD, ANCHORS, cache=None)
     with pytest.raises(UsageError, match="Give reference="):
         explain_anchors(PCA(4).fit(FLAT), ANCHORS, calibration="mean-max", reference=HELD, cache=None)
+
+
+def test_what_comes_back_is_never_called_a_reconstruction_and_controls_are_had_or_named() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(6, 64), torch.nn.Sigmoid())
+    of_module = explain_anchors(module, ANCHORS, reference=HELD, bank=60, cache=None)
+    assert {each.name for each in of_module.controls if each.groups} == {"untrained", "mean", "constant", "nearest"}
+    of_density = explain_anchors(PCA(4).fit(FLAT), ANCHORS, reference=HELD, cache=None)
+    missing = {each.name: each.missing for each in of_density.controls}
+    assert list(missing) == ["untrained"]
+    assert "cannot be had" in missing["untrained"]
+    assert {each.foil for each in of_density.power} == {"shuffled", "noise", "blends"}
+    for found in (of_module, of_density, explain_anchors(HELD, ANCHORS, reference=HELD[::-1] * 0.9, cache=None)):
+        assert "econstruct" not in found.to_html().split("How it was made")[0]
+        assert [each.missing for each in found.yardsticks if each.missing] == [] or found is not of_module
+
+
+def test_scores_of_a_generator_are_recorded(tmp_path: Path) -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(6, 64), torch.nn.Sigmoid())
+    given = {"reference": HELD, "bank": 60, "cache": tmp_path / "scores.sqlite"}
+    first = explain_anchors(module, ANCHORS, **given)
+    forecast = foresee_anchors(module, ANCHORS, **given)
+    assert forecast.recorded == forecast.samples > 0
+    assert forecast.generated == 60
+    again = explain_anchors(module, ANCHORS, **given)
+    assert again.to_dict() == first.to_dict()
+    assert explain_anchors(module, ANCHORS, **{**given, "bank": 50}).generated.n == 50
 
 
 def test_a_folder_of_generated_pictures_says_what_its_samples_say(tmp_path: Path) -> None:

@@ -50,9 +50,9 @@ from whygen.stats.seeds import generator
 from whygen.stats.wilson import wilson
 
 TRIVIAL: Mapping[str, str] = {
-    MEAN: "the mean sample of the reference in the place of every reconstruction",
-    CONSTANT: "a flat sample of its own mean value in the place of each reconstruction",
-    NEAREST: "the nearest reference sample in the place of each reconstruction",
+    MEAN: "the mean sample of the reference in the place of every {it}",
+    CONSTANT: "a flat sample of its own mean value in the place of each {it}",
+    NEAREST: "the nearest reference sample in the place of each {it}",
 }
 
 
@@ -136,16 +136,22 @@ def _coming_back(verdicts: Verdicts, scored: Scored, base: BaseRecord) -> Agains
     values = scored.values[verdicts.counted]
     share, low, high = share_of(values, marked, verdicts.calibration, verdicts.kinds, verdicts.rng("comes back"))
     record = ComesBackRecord(
-        count=int((marked & (codes == 0)).sum()), share=share, low=low, high=high, others=base.others, than=_than(base),
+        count=int((marked & (codes == 0)).sum()), share=share, low=low, high=high, others=base.others,
+        than=_than(base, verdicts.scores.facts.given_back),
         groups={name: int((marked & (codes == code)).sum()) for code, name in verdicts.grouping.names.items()},
     )  # fmt: skip
     return Against(comes_back=record, gain=gain, back=back)
 
 
-def _than(base: BaseRecord) -> str:
-    """What a reconstruction must be better than, in words."""
+def _than(base: BaseRecord, given_back: str) -> str:
+    """What the model gives back must be nearer than, in words."""
     nearest = f"the nearest of {base.known:,} {'reference samples' if base.is_reference else 'other anchors'}"
-    return f"{nearest}, the mean sample, a flat one, and {base.others} reconstructions of others"
+    others = (
+        f"{base.others} reconstructions of others"
+        if given_back == "reconstruction"
+        else (f"the {given_back} of {base.others} others")
+    )
+    return f"{nearest}, the mean sample, a flat one, and {others}"
 
 
 def _untrained(verdicts: Verdicts) -> list[ControlRecord]:
@@ -197,7 +203,7 @@ def _trivial(verdicts: Verdicts) -> list[ControlRecord]:
         held = Scored(reference.stand_ins[name][None], reference.means)
         calibration = calibrate(verdicts.kind, verdicts.plan, verdicts.scores, held)
         grouping = _grouped(verdicts, own.stand_ins[name][None], calibration, name, distinct=verdicts.counted)
-        records.append(_record(name, what, grouping))
+        records.append(_record(name, what.format(it=verdicts.scores.facts.given_back), grouping))
     return records
 
 

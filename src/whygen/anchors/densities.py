@@ -1,7 +1,7 @@
 """Criteria of models that tell how likely a sample is: flows, autoregressive models, mixtures, kernels.
 
 Low means likely. Their lower tail is of its own interest: samples that a model has memorised are unusually likely, and
-centring NLL (a typicality, |NLL - entropy|) destroys that: recall of planted copies falls to 0 (decision 34).
+centring NLL (a typicality, |NLL - entropy|) would put them beside what is unusually unlikely (decision 34).
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ VERSION = 1
 NEIGHBOURS = 5
 NO_MODULE = (
     "an untrained copy cannot be had: the model is no torch module. Give Generator(untrained=...), a callable from a "
-    "seed to a LatentModel with new weights"
+    "seed to a Generator with new weights"
 )
 
 

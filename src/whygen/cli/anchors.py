@@ -170,6 +170,8 @@ def show_forecast(forecast: AnchorForecast | TextForecast, *, as_json: bool) -> 
         return
     common.tell(f"{forecast.samples:,} samples, {forecast.recorded:,} of them recorded")
     common.tell(f"to encode: {forecast.encoded:,}; to decode: at most {forecast.decoded:,}; cost: none, it runs here")
+    if forecast.generated:
+        common.tell(f"to generate, for anchors to be held against: {forecast.generated:,}")
     common.tell("Nothing was scored.")
 
 

@@ -61,7 +61,15 @@ def _is_held(model: object) -> bool:
         return False
     held = cast("tuple[object, ...] | list[object]", model) if isinstance(model, tuple | list) else (model,)
     kinds: Any = (transformers.PreTrainedModel, transformers.Pipeline)
-    return len(held) <= 2 and any(isinstance(part, kinds) and not isinstance(part, Encodes) for part in held)
+    return len(held) <= 2 and any(
+        isinstance(part, kinds) and not isinstance(part, Encodes) and _of_tokens(part) for part in held
+    )
+
+
+def _of_tokens(part: Any) -> bool:
+    """Whether a transformers model has a vocabulary; those of pictures have none."""
+    config = getattr(part, "config", None)
+    return config is None or getattr(config, "vocab_size", None) is not None
 
 
 def _takes_one_text(function: Any) -> bool:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from whygen.errors import ModelError, UsageError
 from whygen.models.latent import UNBOUNDED, UNIT_RANGE, Floats, Generator, LogProb, Sampler, stated
-from whygen.models.protocols import Decodes
+from whygen.models.protocols import Decodes, Inverts
 from whygen.safe import says
 
 SAMPLES = ("sample", "rvs")
@@ -76,6 +76,8 @@ def generator_of(thing: object, *, uri: str | None) -> Generator | None:
             fields |= {"sampler": drawing.sample, "notices": _noticed(drawing, made)}
     if drawing is None and density is None:
         return _decoder(thing, said)
+    if isinstance(thing, Inverts) and len(_parameters(thing.invert)) == 2:
+        fields["invert"] = thing.invert
     fields |= {"log_prob": density, **said, "range_found": "value_range" not in said}
     if shape is not None:
         fields["shape"] = shape
