@@ -29,6 +29,7 @@ NEED_DATA = (
     "audit",
     "generators",
     "planted_copies",
+    "denoisers",
 )
 
 

@@ -198,6 +198,15 @@ def test_weights_and_schedule_identify_a_model() -> None:
     assert of_network(lambda x, time: x, diffusers.DDPMScheduler()).identity is None
 
 
+def test_a_pipeline_is_the_same_before_and_after_it_was_asked() -> None:
+    """transformers puts hooks into text encoders when they are first called."""
+    model = of_pipeline(PIPELINES["sdxl"](), uri="sdxl")
+    before, samples = model.identity, samples_of(model, 1)
+    model.loss(samples, model.levels[0], noise_of(samples))
+    assert before is not None
+    assert model.identity == before
+
+
 # --- closed forms -----------------------------------------------------------------------------------------------------
 
 

@@ -165,11 +165,17 @@ _RETURNED = {
     "nearest generated sample": (
         "the nearest generated sample", "those nearest to others", "nearest generated sample",
     ),
+    "re-denoised sample": (
+        "what the model makes of it under noise", "what it makes of others under noise", "sample denoised again",
+    ),
+    "round trip to noise": ("what comes back from noise", "what comes back of others", "sample after a round trip"),
     "nearest sample found among its latents": (
         "the nearest sample that was found among its latents", "those found for others", "nearest sample found",
     ),
 }  # fmt: skip
 """What the model gives back, in words: as the subject of a sentence, the same of other samples, and after "their"."""
+OWN_RETURNS = ("reconstruction", "re-denoised sample", "round trip to noise")
+"""What is made of the sample itself, so that the sample comes back, well or badly."""
 
 
 def returned(explanation: AnchorExplanation) -> tuple[str, str, str]:
@@ -287,7 +293,7 @@ def meanings(explanation: AnchorExplanation) -> dict[str, str]:
 def _texts(explanation: AnchorExplanation) -> dict[str, str]:
     """What each group is called, before names are put in."""
     kinds = sorted({each.kind for each in explanation.criteria})
-    others = {} if explanation.given_back == "reconstruction" else _SAID_OF_OTHERS
+    others = {} if explanation.given_back in OWN_RETURNS else _SAID_OF_OTHERS
     texts = {**_SAID, **others} if len(kinds) > 1 else {**_SAID_OF_ONE[kinds[0]], "BELOW": _SAID["BELOW"]}
     if any(each.name in DENSITIES for each in explanation.criteria):
         texts["BELOW"] = _WELL_KNOWN

@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -170,8 +171,12 @@ def _notices(network: Any, uri: str) -> tuple[tuple[str, str], ...]:
 
 
 def _identify(network: Any, schedule: Schedule) -> Callable[[], Mapping[str, Any] | None]:
-    """The weights of all parts, and what the scheduler says."""
+    """The weights of all parts, and what the scheduler says.
 
+    Told once for a model: transformers puts hooks into text encoders when they are first called.
+    """
+
+    @cache
     def identity() -> Mapping[str, Any] | None:
         parts = {name: identity_of_module(part) for name, part in sorted(network.parts.items())}
         if not parts or "" in parts or None in parts.values():

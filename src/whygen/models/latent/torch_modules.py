@@ -201,7 +201,7 @@ def identity_of_module(module: torch.nn.Module) -> dict[str, Any] | None:
     for name, part in module.named_modules():
         plain = {key: each for key, each in vars(part).items() if key not in _OF_TORCH and key != "training"}
         hooks = [*part._forward_hooks.values(), *part._forward_pre_hooks.values()]
-        if any(not type(each).__module__.startswith("torch.") for each in hooks):
+        if not all(map(_is_harmless, hooks)):
             return None
         if any(inspect.isroutine(each) for each in plain.values()):
             return None
@@ -220,6 +220,11 @@ def identity_of_module(module: torch.nn.Module) -> dict[str, Any] | None:
         "weights": weights.hexdigest(), "code": make.hexdigest(), "device": device.type, "dtype": str(dtype),
         "torch": torch.__version__,
     }  # fmt: skip
+
+
+def _is_harmless(hook: Any) -> bool:
+    """Whether a hook is of torch, or of those by which transformers only takes down what layers give."""
+    return type(hook).__module__.startswith("torch.") or hook.__module__ == "transformers.utils.output_capturing"
 
 
 _OF_TORCH = frozenset(vars(torch.nn.Module()))

@@ -16,6 +16,7 @@ from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors import AnchorEvidence, AnchorExplanation, Details, SelectionRecord
 from whygen.results.anchors_scores import ControlRecord, PowerRecord, ShareRecord, YardstickRecord
 from whygen.results.anchors_words import (
+    OWN_RETURNS,
     UNSURE,
     alike_name,
     by_reference,
@@ -327,7 +328,7 @@ def _back(explanation: AnchorExplanation) -> dict[str, str] | None:
         "question": "How many does it know and reproduce?"
         if earned(explanation) and explanation.given_back == "reconstruction"
         else "How many of them come back?"
-        if explanation.given_back == "reconstruction"
+        if explanation.given_back in OWN_RETURNS
         else "How many have the like of them generated?",
         "figure": percent(back.share),
         "caption": f"{back.count:,} of {counted(explanation):,}; {_between(back.low, back.high)}",
