@@ -77,6 +77,8 @@ PIPELINES: dict[str, Callable[[], Any]] = {
     "sd3": of_text("StableDiffusion3Pipeline", "stable_diffusion_3"),
     "flux": of_text("FluxPipeline", "flux"),
     "sana": of_text("SanaPipeline", "sana"),
+    "pixart": of_text("PixArtAlphaPipeline", "pixart"),
+    "lcm": of_text("LatentConsistencyModelPipeline", "stable_diffusion"),
 }
 TOLD = {"dit": ["7", "rooster"], "sd": ["a cat", "a red dog"], "sdxl": ["a cat", "a red dog"]}
 SIDES = {"flux": (32, 32)}
@@ -321,6 +323,13 @@ def test_pipelines_that_make_no_samples_from_noise_are_refused() -> None:
     parts = tiny_pipelines.stable_diffusion("StableDiffusionInstructPix2PixPipeline")
     with pytest.raises(UsageError, match=r"changes what it is given \(image\)|takes no latents"):
         of_pipeline(built("StableDiffusionDepth2ImgPipeline", {**parts, "depth_estimator": None}), uri="x")
+
+
+def test_a_pipeline_that_cannot_be_asked_is_refused_in_words() -> None:
+    model = of_pipeline(of_text("Flux2KleinPipeline", "flux2_klein")(), uri="x", shape=(3, 32, 32))
+    samples = samples_of(model, 1)
+    with pytest.raises(UsageError, match=r"Flux2KleinPipeline cannot be asked about latents.*\(f, scheduler\)"):
+        model.loss(samples, model.levels[0], noise_of(samples))
 
 
 def test_a_pipeline_that_begins_from_other_latents_than_given_is_refused() -> None:

@@ -18,16 +18,18 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from whygen.errors import UsageError
+from whygen.errors import UsageError, WhygenError
 from whygen.models.denoisers.latents import Coder, coder_of
 from whygen.models.denoisers.networks import Condition, Follow, answered, evaluating
 from whygen.models.denoisers.schedules import NoiseLevel, Schedule
-from whygen.models.diffusers.pictures import quiet
+from whygen.models.diffusers.pictures import ERRORS, quiet
+from whygen.models.latent.torch_modules import OUT_OF_MEMORY
+from whygen.safe import says
 
 NETWORKS = ("unet", "transformer", "prior")
 """Names of the network in a pipeline."""
-UNGUIDED = {"guidance_scale": 1.0, "true_cfg_scale": 1.0, "pag_scale": 0.0}
-"""Settings under which a pipeline hands on what its network says of the caption, and nothing else."""
+UNGUIDED = {"guidance_scale": 1.0, "true_cfg_scale": 1.0, "pag_scale": 0.0, "use_resolution_binning": False}
+"""Settings under which a pipeline hands on what its network says of the caption, in the size that is given."""
 DECODES_ALIKE = 0.02
 """Most by which a picture may differ that is decoded by the pipeline and by its autoencoder, of values of -1 to 1."""
 SAME = 1e-2
@@ -66,7 +68,8 @@ class _Leading:
     def step(self, model_output: Any, timestep: Any = None, sample: Any = None, *_: Any, **more: Any) -> Any:
         del timestep
         following = self.walk.step(model_output, sample)
-        return _Stepped((following,)) if more.get("return_dict", True) else (following,)
+        # Some classes (LCM) take a second part, the sample as it is without noise: it is decoded after the last step.
+        return _Stepped((following, following)) if more.get("return_dict", True) else (following, following)
 
 
 class _Stepped(tuple[Any, ...]):
@@ -150,6 +153,7 @@ class DrivenNetwork:
         self._call = inspect.signature(type(pipeline).__call__).parameters
         self._coder = coder_of(pipeline)
         self._tried: Coder | None = None
+        self._stride = int(getattr(pipeline, "vae_scale_factor", 0) or 1)
         if "latents" not in self._call:
             raise UsageError(
                 f"The pipeline {type(pipeline).__name__} takes no latents to begin from, so its network cannot be "
@@ -202,15 +206,23 @@ class DrivenNetwork:
         scheduler.walk = walk
         object.__setattr__(pipeline, "scheduler", scheduler)
         weights = next(network_of(pipeline)[1].parameters())
-        stride = int(getattr(pipeline, "vae_scale_factor", 1)) if self._coder is not None else 1
-        height, width = (side * stride for side in start.shape[-2:])
+        height, width = (side * self._stride for side in start.shape[-2:])
         asked: dict[str, Any] = {
             "prompt": [""] * len(start) if conditions is None else [str(each) for each in conditions],
             "latents": walk._packing.packed(start).to(device=weights.device, dtype=weights.dtype),
             "num_inference_steps": len(walk.levels), "output_type": "np", "height": height, "width": width, **UNGUIDED,
         }  # fmt: skip
-        with quiet(), evaluating(self.parts.values()):
-            found = pipeline(**{name: each for name, each in asked.items() if name in self._call})
+        try:
+            with quiet(), evaluating(self.parts.values()):
+                found = pipeline(**{name: each for name, each in asked.items() if name in self._call})
+        except ERRORS as error:
+            if isinstance(error, WhygenError) or is_out_of_memory(error):
+                raise
+            raise UsageError(
+                f"The pipeline {type(self._pipeline).__name__} cannot be asked about latents of shape "
+                f"{tuple(start.shape[1:])} of the anchors ({says(error)}). If anchors of the size that it was trained "
+                "on change nothing, give its network with the scheduler, as a function f(x, time): (f, scheduler)."
+            ) from error
         pictures = np.asarray(found.images, dtype=np.float32).transpose(0, 3, 1, 2)
         return torch.from_numpy(np.ascontiguousarray(pictures * 2 - 1))
 
@@ -221,6 +233,8 @@ class DrivenNetwork:
             UsageError: if it decodes by another.
         """
         raw = coder.raw(samples)
+        if not hasattr(self._pipeline, "vae_scale_factor"):
+            self._stride = samples.shape[-1] // raw.shape[-1]
         wanted = coder.decoded(raw).cpu()
         lowest = self._schedule.ladder(2)[:1]
         for each in (coder, coder.without_offset()):
@@ -233,6 +247,11 @@ class DrivenNetwork:
             "whygen can tell: it would ask the network about something else than your anchors. Give its network with "
             "the scheduler, and latents as anchors: ((network, scheduler), value_range=(-inf, inf))."
         )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the memory does not hold what was asked for, which is no fault of the pipeline."""
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in OUT_OF_MEMORY)
 
 
 def network_of(pipeline: Any) -> tuple[str, Any]:
