@@ -17,7 +17,9 @@ import whygen
 from whygen import report
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import print_terminal, summarise, write_html
+from whygen.results.summary.names import names
 from whygen.results.summary.outcomes import differing, outcomes
+from whygen.results.why import PartTest, Rate, Why
 from whygen.types import Block, Chat, Message, Output, Request, Tool, ToolCall
 
 EVIL = (
@@ -160,6 +162,23 @@ def test_names_stand_for_parts_in_sentences_and_tables() -> None:
     plain = summarise(whygen.explain_prompt("planted/additive", "tell a story", target="token-set", cache=None))
     assert plain["talk"] is None
     assert {unit["name"] for unit in plain["units"]} == {""}
+
+
+def test_parts_that_were_tested_for_the_action_say_so() -> None:
+    found = explained("")
+    place = {name: number for number, name in enumerate(names(found))}
+    own, outside = place["tool definition send_email"], place["tool result 1 (search), passage 2"]
+    tests = tuple(
+        PartTest(unit=unit, name=name, suspect=unit != own, p_value=0.01, named=unit in (own, outside))
+        for name, unit in place.items()
+    )
+    rate = Rate(taken=3, drawn=3, low=0.4, high=1.0)
+    why = Why(action="the call", verdict="both", sentences=("It takes both.",), whole=rate, parts=tests)
+    talk = summarise(found.model_copy(update={"why": why}))["talk"]
+    marks = {piece["name"]: piece["mark"] for piece in pieces(talk, "part")}
+    assert marks["tool result 1 (search), passage 2"] == "accused"
+    assert marks["tool definition send_email"] == "led to it"
+    assert marks["document 1"] == "from outside, not accused"
 
 
 def test_words_of_a_named_part_stand_in_their_text() -> None:

@@ -40,6 +40,8 @@ class _Talk:
         self.chat = chat
         self.units = sorted(range(len(explanation.units)), key=lambda i: explanation.units[i].start)
         self.parts = parts_of(explanation)
+        tested = () if explanation.why is None else explanation.why.parts
+        self.marks = {part.unit: _marked(suspect=part.suspect, named=part.named) for part in tested}
         self.answers: Outcomes | None = outcomes(explanation)
         strongest = sorted(self.units, key=lambda i: -abs(explanation.units[i].attribution))
         self.beside = set(strongest[:MOST_BESIDE])
@@ -162,7 +164,7 @@ class _Talk:
             "kind": "part" if whole else "unit",
             "unit": unit,
             "name": "" if part is None else visible(part.name),
-            "sort": "" if part is None else part.kind,
+            "mark": self.marks.get(unit, ""),
             "text": text,
             "left_out": left_out,
             "beside": beside,
@@ -190,6 +192,13 @@ class _Talk:
             "calls": [call_card(ToolCall.from_json(call)) for call in calls],
             "empty": not text.strip() and not calls,
         }
+
+
+def _marked(*, suspect: bool, named: bool) -> str:
+    """What the page says of a part that was tested for the action."""
+    if suspect:
+        return "accused" if named else "from outside, not accused"
+    return "led to it" if named else ""
 
 
 INLINE = ("unit", "text", "space")
