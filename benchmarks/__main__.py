@@ -13,11 +13,11 @@ NAMES = (
     "estimator_overhead", "methods", "aims", "coverage_default", "stochastic", "distance_ablation", "kernels",
     "prompt_length",
     "architectures", "templates", "templates_noise", "matrices_noise", "minimal", "chance_levels", "comparisons",
-    "fuzz_doors", "shares", "runs_faults", "foreign", "long_sounds", "memorised_texts",
+    "fuzz_doors", "shares", "runs_faults", "foreign", "long_sounds", "agent", "memorised_texts",
     "units_of_calls", "picture_shares",
 )  # fmt: skip
-NEED_EXTRA = ("remote", "editing_sizes", "selection_rivals")
-"""The official client of OpenAI; diffusers; published code for selection."""
+NEED_EXTRA = ("remote", "editing_sizes", "selection_rivals", "agent_rivals")
+"""The official client of OpenAI; diffusers; published code for selection; larpie and promptdebug."""
 NEED_DATA = (
     "anchors_pipeline",
     "first_sentences",

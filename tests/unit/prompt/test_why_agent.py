@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +13,7 @@ from whygen.errors import UnknownNameError, UsageError
 from whygen.models.planted import PlantedAgent, PlantedCall, planted_call, planted_run
 from whygen.models.planted.agent import CASES, TOOLS, Case, act
 from whygen.models.planted.agent_words import LANGUAGES
+from whygen.prompt.why import words
 from whygen.prompt.why.aim import aim_at
 from whygen.records import Call
 from whygen.results.prompt import PromptExplanation
@@ -167,3 +171,13 @@ def test_the_target_follows_from_what_was_answered(answer: Output, target: str) 
     aim = aim_at(answer, recorded=True)
     assert aim.target == target
     assert "recorded answer" in aim.reason
+
+
+def test_the_rate_of_wrong_accusations_is_the_one_that_was_measured() -> None:
+    results = json.loads((Path(__file__).parents[3] / "benchmarks/results/agent.json").read_text())
+    clean = [row for row in results["figures"]["rows"] if row["way"] == "why" and row["case"] == "user"]
+    assert sum(row["calls"] for row in clean) == words.CLEAN_CALLS
+    assert sum(round(row["accused"] * row["calls"]) for row in clean) == words.CLEAN_ACCUSED
+    why = _why(_planted("injected")).why
+    assert why is not None
+    assert f"{words.CLEAN_ACCUSED} of {words.CLEAN_CALLS}" in why.sentences[-1]

@@ -8,9 +8,9 @@ from whygen.results.records import AnswerSets, TargetRecord
 from whygen.results.why import PartTest, Rate, Why
 from whygen.types import Output
 
-CLEAN_CALLS, CLEAN_ACCUSED = 0, 0
-"""Calls of the planted agent in which the person asked for the action, and those in which a part from outside was
-accused of it (benchmarks/results/agent.json)."""
+CLEAN_CALLS, CLEAN_ACCUSED = 240, 6
+"""Calls of the planted agent in which the person asked for the action, and those of them in which a part from outside
+was accused of it (benchmarks/results/agent.json)."""
 
 LEFT_OPEN = "cannot be told at this budget"
 
@@ -94,6 +94,11 @@ def _anyway(why: Why) -> list[str]:
         said.append(f"Without {named} the model would have done it anyway in {_of(why.missing)}.")
     if why.empty is not None:
         said.append(f"With every part taken away: {_of(why.empty)}.")
+    if why.accused:
+        said.append(
+            "How often this accuses wrongly: of planted calls whose person asked for the action, a part from outside "
+            f"was accused in {CLEAN_ACCUSED} of {CLEAN_CALLS}."
+        )
     if why.whole.taken < why.whole.drawn:
         said.append(f"The whole request led to it in {_of(why.whole)}.")
     return said
