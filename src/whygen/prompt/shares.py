@@ -39,9 +39,9 @@ def picture_share(found: Findings) -> PictureShare | None:
     if share is None or not 0.0 <= share <= 1.0:
         return alone
     line = _limits(found, (pictures - share * every)[:, None])
-    half = 0.0 if line is None else float(line.high[0] - line.low[0]) / 2.0 / abs(total)
-    bounds = {"share": share, "share_low": max(0.0, share - half), "share_high": min(1.0, share + half)}
-    return alone.model_copy(update=bounds)
+    ends = [0.0] if line is None else [float(line.low[0]) / total, float(line.high[0]) / total, 0.0]
+    bounds = {"share_low": max(0.0, share + min(ends)), "share_high": min(1.0, share + max(ends))}
+    return alone.model_copy(update={"share": share, **bounds})
 
 
 def _limits(found: Findings, parts: Floats) -> Interval | None:
