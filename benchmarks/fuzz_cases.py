@@ -105,7 +105,8 @@ RIGHT: Mapping[str, tuple[Any, ...]] = MappingProxyType({
     "deadline": (20.0, 0.001), "seed": (0, 7), "requests_per_minute": (6000.0,), "tokens_per_minute": (1e6,),
     "batch_size": (4,), "timeout": (5.0,), "max_calls": (5, 100), "max_cost": (1.0,), "model_noise": ("none",),
     "steps": (2,), "size": ("4x4", 8), "guidance_scale": (1.5,), "noise_seed": (3,), "strength": (0.5,),
-    "anchors": ("tiny.npz",), "reference": ("tiny.npz", "out1"), "criteria": ("auto", "kld,sse"), "alpha": (0.1,),
+    "anchors": ("tiny.npz",), "reference": ("tiny.npz", "out1"), "criteria": ("auto", "kld,sse", "sse"),
+    "alpha": (0.1,), "bank": (30,),
     "calibration": ("conformal", "percentile"), "select": ("k-center:2", "k-dispersion:3"), "rounds": (1,),
     "per_round": (20,), "controls": ("none",), "level": ("joint",), "layout": ("NHW",), "scale": ("logvar",),
     "value_range": ("0,1", (0.0, 1.0)), "shape": ("4,4", (4, 4)), "space": ("pixels", "latent"), "mode": ("L",),
@@ -250,7 +251,9 @@ def _placed(rng: random.Random, command: Command, files: Sequence[str]) -> list[
         picture = "tiny.png" if rng.random() < 0.85 else rng.choice(files)
         return [model, picture, rng.choice(PROMPTS[:7]), "--budget", "16", "--target", "pixel", "--no-cache"]
     if command.words == ("anchors",):
-        model = "py/benchmarks.fuzz_cases:Tiny" if rng.random() < 0.9 else rng.choice(MODELS)
+        roll = rng.random()
+        model = "samples/tiny.npz" if roll < 0.3 else "py/benchmarks.fuzz_cases:Tiny"
+        model = model if roll < 0.9 else rng.choice(MODELS)
         samples = "tiny.npz" if rng.random() < 0.85 else rng.choice(files)
         quick = ["--controls", "none", "--rounds", "1", "--per-round", "20"] * (rng.random() < 0.9)
         return [model, *["--anchors", samples] * (rng.random() < 0.95), "--shape", "4,4", *quick]

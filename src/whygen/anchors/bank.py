@@ -32,6 +32,8 @@ BLOCK = 4_000_000
 """So many distances are held at once."""
 COMPARED = 500
 """So many samples of each side are compared to see whether the generator has collapsed."""
+LEAST_RADIUS = 1e-9
+"""Of a ball: that of a generator whose samples are all 0 must be one."""
 NEAREST = "nearest generated sample"
 
 
@@ -90,7 +92,8 @@ def _lowest(points: Points, known: Points, radii: NDArray[np.float64]) -> NDArra
     Found by products, which round: the distance itself is then computed by differences.
     """
     centre = known.mean(axis=0, dtype=np.float64).astype(known.dtype)
-    centred, scale = known - centre, (1 / np.square(radii)).astype(np.float32)
+    # Which is the smallest does not change where all radii are measured in the smallest: nothing overflows so.
+    centred, scale = known - centre, np.square(radii.min() / radii).astype(np.float32)
     squares = np.square(centred).sum(axis=1)
     found = np.empty(len(points), np.int64)
     size = max(1, BLOCK // len(known))
@@ -153,7 +156,7 @@ def realism(encoder: FeatureEncoder | None, *, size: int) -> Criterion:
         bank = batch.generated
         known, radii = bank.points(encoder), bank.radii(encoder)
         # Equal samples have radii of 0, and of a constant generator all are: then distances alone are left to compare.
-        least = max(float(np.abs(known).max()) * 1e-6, float(np.finfo(np.float32).tiny))
+        least = max(float(np.abs(known).max()) * 1e-6, LEAST_RADIUS)
         inner = np.flatnonzero(radii <= np.median(radii))
         reach, points = np.maximum(radii[inner], least), points_of(batch.samples, encoder)
         rows = _lowest(points, known[inner], reach)

@@ -62,8 +62,9 @@ def test_features_take_the_place_of_values() -> None:
     assert "of first features" in nearest_sample(first, size=30).unit
 
 
-def test_a_constant_generator_leaves_distances_to_compare() -> None:
-    bank, samples = Bank(np.full((40, *SHAPE), 0.3, np.float32)), drawn(1, 6)
+@pytest.mark.parametrize("value", [0.0, 0.3])
+def test_a_constant_generator_leaves_distances_to_compare(value: float) -> None:
+    bank, samples = Bank(np.full((40, *SHAPE), value, np.float32)), drawn(1, 6)
     deep, near = (values(each(None, size=40), samples, bank) for each in (realism, nearest_sample))
     assert np.isfinite(deep).all()
     assert np.array_equal(np.argsort(deep), np.argsort(near))
