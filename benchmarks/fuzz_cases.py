@@ -43,7 +43,7 @@ from whygen.prompt.options import PromptOptions
 from whygen.prompt.targets import load_target, load_timed_target
 from whygen.prompt.targets.media import load_picture_target
 from whygen.results.summary import write_html
-from whygen.types import Picture, Settings, Sound, Video
+from whygen.types import Output, Picture, Settings, Sound, TokenScore, Video
 
 # Cheap things to explain.
 
@@ -69,6 +69,17 @@ class Tiny:
     def decode(self, latents: Any) -> Any:
         """The first number over the whole sample."""
         return np.clip(np.broadcast_to(latents[:, :1, None], (len(latents), 4, 4)), 0, 1)
+
+
+class Likely:
+    """A language model that finds every text likely, the longer the less."""
+
+    def score(self, requests: Any) -> list[Output]:
+        """A token a character."""
+        return [self._one(request.continuation) for request in requests]
+
+    def _one(self, text: str) -> Output:
+        return Output(scores=tuple(TokenScore(place, place + 1, -1.0) for place in range(len(text))), finish="scored")
 
 
 # Values.
@@ -111,6 +122,7 @@ RIGHT: Mapping[str, tuple[Any, ...]] = MappingProxyType({
     "per_round": (20,), "controls": ("none",), "level": ("joint",), "layout": ("NHW",), "scale": ("logvar",),
     "value_range": ("0,1", (0.0, 1.0)), "shape": ("4,4", (4, 4)), "space": ("pixels", "latent"), "mode": ("L",),
     "labels": ("labels.txt",), "metric": ("fidelity", "faithfulness"), "metrics": ("fidelity", ["fidelity"]),
+    "twins": (2, 3), "fdr": (0.1,),
     "rule": ("fidelity >= 0", "unit 'fox' significant", "no warning"), "rules": ("rules.txt", ["calls < 99"]),
     "strongest": (2,), "repeats": (1,), "out": ("made",), "cache": ("calls.sqlite",), "key": ("key.json",),
     "pick": ("last", "1", 1), "suspect": (["user message 1"], ["system"], ()), "within": (["user message 1"],),
@@ -315,6 +327,7 @@ def _doors(rng: random.Random, first: whygen.PromptExplanation, second: whygen.P
         (whygen.explain_prompt, [answer, template], {**cheap, "inputs": inputs}),
         (whygen.explain_targets, [answer, prompt], {**cheap, "target": ..., "targets": ["exact"]}),
         (whygen.explain_anchors, [Tiny(), samples], quick),
+        (whygen.explain_anchors, [Likely(), list(PROMPTS[:9])], {"twins": 2, "cache": None}),
         (whygen.compare, [first, second], {}),
         (whygen.evaluate, [first], {"cache": None}),
         (whygen.load, ["out0"], {}),

@@ -18,7 +18,7 @@ from typing import Any
 from whygen._arguments import short
 from whygen.errors import DataError, MissingError, MissingExtraError
 from whygen.files import is_there
-from whygen.safe import read_json
+from whygen.safe import read_json, says
 from whygen.texts import read_text_file
 
 MOST_TEXTS = 20_000
@@ -173,17 +173,20 @@ def _table(text: str, place: Path, delimiter: str) -> Iterable[object]:
         raise DataError(f"Line {reader.line_num} of {str(place)!r} cannot be read ({error}).") from None
 
 
-def _rows(source: Any, argument: str) -> Iterable[object]:
-    """What gives rows: a list, a data set, a series; of a data frame its rows."""
+def _rows(source: Any, argument: str) -> list[object]:
+    """The rows of a list, a data set or a series; of a data frame too. One more than is taken, at most."""
     if isinstance(source, bytes | Mapping) or not hasattr(source, "__iter__"):
         what = f"a data set of parts ({', '.join(map(str, source))})" if isinstance(source, Mapping) else "no texts"
         name = type(source).__name__
         raise DataError(f"{argument} is a {name}, {what}. Give a list of texts, one part, or the path of a file.")
-    if hasattr(source, "to_dict") and hasattr(source, "columns"):  # pandas
-        return source.to_dict("records")
-    if hasattr(source, "iter_rows") and hasattr(source, "columns"):  # polars
-        return source.iter_rows(named=True)
-    return source
+    try:
+        if hasattr(source, "to_dict") and hasattr(source, "columns"):  # pandas
+            source = source.to_dict("records")
+        elif hasattr(source, "iter_rows") and hasattr(source, "columns"):  # polars
+            source = source.iter_rows(named=True)
+        return list(itertools.islice(source, MOST_TEXTS + 1))
+    except Exception as error:  # of things of others
+        raise DataError(f"{argument} cannot be gone through: {says(error)}. Give a list of texts.") from error
 
 
 def _anchors(rows: Iterable[object], argument: str, column: str | None = None) -> tuple[TextAnchor, ...]:
@@ -237,15 +240,16 @@ def load_twins(source: object, anchors: Sequence[TextAnchor]) -> list[list[str]]
     rows: list[Any] = (
         [row.text for row in load_texts(source, "twins").anchors]
         if isinstance(source, str | Path)
-        else list(_rows(source, "twins"))
+        else _rows(source, "twins")
     )
     if len(rows) != len(anchors):
         raise DataError(f"twins holds {len(rows)} for {len(anchors)} anchors. Give one, or a list, for each.")
-    each = [[row] if isinstance(row, str) else list(row) for row in rows]
+    each: list[Any] = [[row] if isinstance(row, str) else row for row in rows]
     for number, twins in enumerate(each):
-        if len(twins) != len(each[0]) or not twins or not all(isinstance(twin, str) for twin in twins):
+        is_list = isinstance(twins, list | tuple) and bool(twins) and all(isinstance(twin, str) for twin in twins)
+        if not is_list or len(twins) != len(each[0]):
             raise DataError(
-                f"twins[{number}] is {short(twins)}; give as many texts for each anchor as for the first "
-                f"({len(each[0])}), at least one."
+                f"twins[{number}] is {short(twins)}; give a text or a list of texts, as many for each anchor as for "
+                "the first."
             )
-    return each
+    return [list(twins) for twins in each]
