@@ -148,7 +148,7 @@ def controls(side: Side, n: int) -> list[dict[str, object]]:
 def shares(planted: Side, new: Side, held: Side, seed: int) -> list[dict[str, object]]:
     """How often the interval of the share holds the truth, for texts drawn again and again from what was scored."""
     rows: list[dict[str, object]] = []
-    tables = [side.among_twins()[1] for side in (planted, new, held)]
+    tables = [replace(side, other=None).among_twins()[1] for side in (planted, new, held)]
     for share in SHARES:
         rng, hits, widths, errors = generator(seed, "shares", str(share)), np.zeros(2), np.zeros(2), np.zeros(2)
         for _ in range(REPEATS):
