@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import whygen
-from whygen.anchors import memorising
+from whygen.anchors import groups, memorising
 from whygen.anchors.memorising import area
 from whygen.anchors.options import AnchorOptions
 from whygen.cli import main
@@ -21,7 +22,7 @@ from whygen.results.anchors import AnchorExplanation
 from whygen.stats.seeds import generator
 
 SIDE = 8
-FEWER = AnchorOptions(replicates=20)
+FEWER = AnchorOptions(replicates=5)
 
 
 def blobs(n: int, seed: int) -> np.ndarray:
@@ -63,6 +64,14 @@ def remembers(known: np.ndarray) -> LatentModel:
 def explain(model: LatentModel, anchors: object, **options) -> AnchorExplanation:
     given = {"reference": REFERENCE, "cache": None, "preset": FEWER, "controls": "trivial"} | options
     return whygen.explain_anchors(model, anchors, **given)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _fewer_draws() -> Iterator[None]:
+    """Intervals of shares by fewer draws: what is tested here does not rest on their number."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(groups, "SHARE_DRAWS", 40)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -132,11 +141,11 @@ def test_flags_of_held_out_samples_keep_their_rate() -> None:
     """Conformal p-values of fresh samples of the held-out kind are flagged at most as often as stated, on average."""
     rng, rate = generator(0, "rate"), 0.05
     flags = []
-    for _ in range(400):
+    for _ in range(200):
         held, fresh = rng.gamma(2.0, size=(60, 1)), rng.gamma(2.0, size=(50, 1))
         p = memorising._lower_tail(fresh, held, rows=None)
         flags.append((p <= rate).mean())
-    assert np.mean(flags) <= rate + 3 * np.std(flags) / 20
+    assert np.mean(flags) <= rate + 3 * np.std(flags) / 14
     assert np.mean(flags) >= 0.03, "a test that flags nothing keeps every rate"
     values = rng.gamma(2.0, size=(60, 1))
     own = memorising._lower_tail(values, values, rows=np.arange(60))
@@ -145,17 +154,17 @@ def test_flags_of_held_out_samples_keep_their_rate() -> None:
 
 def test_permutations_and_shares_are_right_where_the_truth_is_known() -> None:
     rng = generator(1, "truth")
-    p = [memorising._permuted(rng.normal(size=30), rng.normal(size=25), rng) for _ in range(60)]
+    p = [memorising._permuted(rng.normal(size=30), rng.normal(size=25), rng) for _ in range(30)]
     assert 0.3 < np.mean(p) < 0.7
     assert np.mean(np.array(p) <= 0.1) <= 0.25
     ties = memorising._permuted(np.zeros(10), np.zeros(20), rng)
     assert ties == 1.0
     held = 0
-    for _ in range(40):
+    for _ in range(20):
         own = np.where(rng.random(300) < 0.3, rng.normal(-6, 1, 300), rng.normal(size=300))
         share, recall = memorising._estimated(own, rng.normal(size=300), level=0.05, rng=rng)
         held += (share.low <= 0.3 <= share.high) and recall is not None and recall.high >= 0.98
-    assert held >= 35
+    assert held >= 17
 
 
 def test_a_reference_that_was_held_out_stands_for_held_out_anchors() -> None:

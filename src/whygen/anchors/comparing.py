@@ -1,26 +1,35 @@
 """Two explanations by the same anchors beside each other: what was learned, what forgotten, what is noise.
 
-An anchor's place is the share of the reference whose criterion is at least its own, which has no unit: so it can be
-compared between models whose criteria differ in scale. A change of group is called where the place differs
-significantly, under Benjamini-Hochberg over all anchors, and few other runs of either model take the change back
-(METHODS B3, B6).
+A change of group is called where the anchor's place in the reference differs significantly, under Benjamini-Hochberg
+over all anchors, and few other runs of either model take the change back (METHODS B3, B6; `whygen.anchors.changes`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit  # pyright: ignore[reportMissingTypeStubs]
+from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs]
 
-from whygen.anchors.arrays import Criteria, averaged
+from whygen.anchors.arrays import averaged
 from whygen.anchors.calibrating import calibrate
-from whygen.anchors.calibration import Calibration
+from whygen.anchors.changes import (
+    ALIKE,
+    Floats,
+    Rows,
+    Side,
+    of_draws,
+    p_values_of_change,
+    part_of,
+    same_noise,
+    same_reference,
+    sure_changes,
+)
 from whygen.anchors.copies import fingerprints
-from whygen.anchors.groups import GROUPS, Codes, Kind, another_run, codes_redrawn, jumps
+from whygen.anchors.groups import GROUPS, Codes, codes_redrawn, jumps
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.representing import samples_of
 from whygen.errors import MissingError, UsageError
@@ -33,52 +42,17 @@ from whygen.results.anchors_compared import (
     LabelChanges,
 )
 from whygen.results.anchors_scores import Scores
-from whygen.results.anchors_words import UNSURE
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
 from whygen.version import __version__
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
-
 LEVEL = 0.05
 """False discovery rate over anchors."""
-ALIKE = (GROUPS.index("HIHE"), GROUPS.index("BELOW"))
-"""Groups of what no criterion calls unlike the reference: to enter them is to be learned, to leave them forgotten."""
 MOST_CHANGED = 10_000
 """More changed anchors than these are counted, not listed."""
 MOST_SHOWN = 48
 """So many of the changed are shown as pictures."""
-MOST_PAIRS = 4_000_000
-"""So many draws of anchors are held against the reference at once."""
-REDRAWN = 200
-"""Other calibrations and runs behind the error of a threshold, and behind how sure a change is."""
-ONE_NOISE = frozenset({"iw-elbo", "denoising-loss", "redenoised"})
-"""Criteria that average over noise of their own, of which a run has one set: it does not tell how another would differ.
-"""
 SETTINGS = ("model", "preset", "seed", "versions")
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One of the two explanations, with its thresholds."""
-
-    explanation: AnchorExplanation
-    scores: Scores
-    calibration: Calibration
-    codes: Codes
-    flip_rate: Floats
-    """As it stands in the explanation; see `_sure`."""
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        return tuple(each.kind for each in self.scores.facts.criteria)
-
-    @property
-    def reference(self) -> Criteria | None:
-        """Criteria of the real samples that thresholds rest on, ``(S, n, c)``."""
-        held = self.scores.scored("reference")
-        return None if held is None or self.calibration.role == "generated" else held.draws
 
 
 def compare_anchors(first: AnchorExplanation, second: AnchorExplanation) -> AnchorComparison:
@@ -97,13 +71,13 @@ def compare_anchors(first: AnchorExplanation, second: AnchorExplanation) -> Anch
     _require_same_question(one.explanation, other.explanation)
     counted = one.scores.arrays["distinct"]
     differ = counted[one.codes[counted] != other.codes[counted]]
-    p_values = _p_values(one, other, differ)
+    p_values = p_values_of_change(one, other, differ)
     changed = np.zeros(0, np.int64)
     if p_values is not None and len(differ):
         every = np.ones(len(counted))
         every[: len(differ)] = p_values  # an anchor of one group in both counts as a test that found nothing
         called = benjamini_hochberg(every, level=LEVEL)[: len(differ)]
-        places = np.flatnonzero(called & _sure(one, other)[differ]) if called.any() else changed
+        places = np.flatnonzero(called & sure_changes(one, other)[differ]) if called.any() else changed
         changed = places[np.argsort(p_values[places], kind="stable")]
     found = differ[changed]
     what = [_change(int(one.codes[row]), int(other.codes[row])) for row in found.tolist()]
@@ -132,7 +106,7 @@ def compare_anchors(first: AnchorExplanation, second: AnchorExplanation) -> Anch
     )
 
 
-def _side(explanation: AnchorExplanation, which: str) -> _Side:
+def _side(explanation: AnchorExplanation, which: str) -> Side:
     """An explanation with the calibration that its groups came from.
 
     Raises:
@@ -152,7 +126,7 @@ def _side(explanation: AnchorExplanation, which: str) -> _Side:
         changes |= {"rounds": details.rounds, "per_round": details.per_round}
     plan = replace(plan, **changes)
     calibration = calibrate(stated.kind, plan, scores, scores.scored("reference"))
-    return _Side(explanation, scores, calibration, evidence.codes, evidence.flip_rate)
+    return Side(explanation, scores, calibration, evidence.codes, evidence.flip_rate)
 
 
 def _require_same_anchors(one: Scores, other: Scores) -> None:
@@ -202,141 +176,6 @@ def _require_same_question(one: AnchorExplanation, other: AnchorExplanation) -> 
         )
 
 
-# --- which anchors changed -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A variance of differences ``(b,)``, and the degrees of freedom that it is known by."""
-
-    variance: Floats
-    degrees: float
-
-
-def _p_values(one: _Side, other: _Side, rows: Rows) -> Floats | None:
-    """For these anchors: is what differs more than noise? Two-sided, Bonferroni over criteria; None: noise unknown."""
-    if not (_noise_known(one) and _noise_known(other)):
-        return None
-    each = [_p_of_criterion(one, other, rows, column) for column in range(len(one.scores.names))]
-    return np.minimum(np.min(each, axis=0, initial=1.0) * len(each), 1.0) if len(rows) else np.ones(0)
-
-
-def _noise_known(side: _Side) -> bool:
-    """Whether draws of this run tell how far another run's differ: two of them at least, or none that are random.
-
-    Of generated samples that anchors are compared with there is one set, too, which tells of no other.
-    """
-    scores = side.scores
-    if scores.facts.generated is not None or ONE_NOISE & set(scores.names):
-        return False
-    draws = len(scores.anchors.draws) > 1 or scores.facts.plan["draws"] != 1
-    return draws and (side.reference is not None or len(averaged(side.calibration.basis)) > 1)
-
-
-def _p_of_criterion(one: _Side, other: _Side, rows: Rows, column: int) -> Floats:
-    a, b = (each.scores.anchors.draws[:, rows, column] for each in (one, other))
-    known, seen = one.reference, other.reference
-    if known is None or seen is None:
-        return _p_of_margins((a, b), (one.calibration, other.calibration), column, paired=_same_noise(one, other))
-    held = known[:, :, column], seen[:, :, column]
-    size = max(1, MOST_PAIRS // (len(a) * held[0].shape[1] + len(b) * held[1].shape[1]))
-    parts = [
-        _p_of_places(
-            (a[:, start : start + size], b[:, start : start + size]), held,
-            paired_draws=_same_noise(one, other), paired_reference=_same_reference(one, other),
-        )
-        for start in range(0, len(rows), size)
-    ]  # fmt: skip
-    return np.concatenate(parts) if parts else np.ones(0)
-
-
-def _same_reference(one: _Side, other: _Side) -> bool:
-    a, b = one.scores.facts.reference, other.scores.facts.reference
-    return a is not None and b is not None and a.digest == b.digest and a.n == b.n
-
-
-def _same_noise(one: _Side, other: _Side) -> bool:
-    """Whether draw s of one run has the random numbers of draw s of the other."""
-    a, b = one.scores, other.scores
-    return a.facts.seed == b.facts.seed and len(a.anchors.draws) == len(b.anchors.draws)
-
-
-def _p_of_places(
-    values: tuple[Floats, Floats], reference: tuple[Floats, Floats], *, paired_draws: bool, paired_reference: bool
-) -> Floats:
-    """Whether the places of anchors in the reference differ, values ``(S, b)`` and reference ``(S, n)`` of each run.
-
-    The place is the mean over posterior draws of the share of the reference at or above the anchor. Its error has two
-    parts: the reference is a sample (paired where both runs have the same one: McNemar's variance, with an added count
-    each way so that agreement is no certainty), and so are the draws. Satterthwaite's degrees of freedom.
-    """
-    above = [held[:, None, :] >= own[:, :, None] for own, held in zip(values, reference, strict=True)]
-    by_sample = [each.mean(axis=0) for each in above]
-    by_draw = [each.mean(axis=2) for each in above]
-    difference = by_draw[1].mean(axis=0) - by_draw[0].mean(axis=0)
-    if paired_reference:
-        n = reference[0].shape[1]
-        parts = [_part(by_sample[1] - by_sample[0], axis=1, floor=2 / n**2)]
-    else:
-        parts = [_part(each, axis=1, floor=1 / each.shape[1] ** 2) for each in by_sample]
-    return _two_sided(difference, [*parts, *_of_draws(by_draw, paired=paired_draws)])
-
-
-def _p_of_margins(
-    values: tuple[Floats, Floats], calibrations: tuple[Calibration, Calibration], column: int, *, paired: bool
-) -> Floats:
-    """Whether anchors lie otherwise to the threshold, where thresholds rest on what the models generate."""
-    margins = [own - each.thresholds[column].value for own, each in zip(values, calibrations, strict=True)]
-    parts: list[_Part] = []
-    for calibration in calibrations:
-        rng = generator(0, "compared", "thresholds")
-        limits = calibration.bootstrap(rng, REDRAWN)[:, column]
-        count = len(averaged(calibration.basis))
-        spread = limits.var(ddof=1) * count / (count - 1)  # a bootstrap's is smaller by that
-        parts.append(_Part(np.full(len(values[0][0]), float(spread)), count - 1.0))
-    difference = margins[1].mean(axis=0) - margins[0].mean(axis=0)
-    return _two_sided(difference, [*parts, *_of_draws(margins, paired=paired)])
-
-
-def _of_draws(values: Sequence[Floats], *, paired: bool) -> list[_Part]:
-    """What the posterior draws ``(S, b)`` add; nothing where a run has one draw, which then is not random."""
-    if paired and len(values[0]) > 1:
-        return [_part(values[1] - values[0], axis=0)]
-    return [_part(each, axis=0) for each in values if len(each) > 1]
-
-
-def _part(values: Floats, *, axis: int, floor: float = 0.0) -> _Part:
-    count = values.shape[axis]
-    spread = values.var(axis=axis, ddof=1) if count > 1 else np.zeros(values.shape[1 - axis])
-    return _Part(spread / count + floor, max(1.0, count - 1.0))
-
-
-def _two_sided(difference: Floats, parts: Sequence[_Part]) -> Floats:
-    variance = np.sum([part.variance for part in parts], axis=0)
-    weights = np.sum([part.variance**2 / part.degrees for part in parts], axis=0)
-    degrees = np.divide(variance**2, weights, out=np.ones_like(variance), where=weights > 0)
-    ratio = np.divide(np.abs(difference), np.sqrt(variance), out=np.full_like(variance, np.inf), where=variance > 0)
-    found = 2 * cast("Floats", stdtr(degrees, -ratio))
-    return np.where((variance > 0) | (difference != 0), found, 1.0)
-
-
-def _sure(one: _Side, other: _Side) -> NDArray[np.bool_]:
-    """Anchors whose change few other runs of either model take back, ``(n,)``.
-
-    Of what was learned or forgotten that is a run that puts it on the other side of "like the reference": HIHE and
-    BELOW are one side. Of what moved it is any other group.
-    """
-    across = np.isin(one.codes, ALIKE) != np.isin(other.codes, ALIKE)
-    most = np.zeros(len(across), np.float64)
-    for which, side in (("first", one), ("second", other)):
-        rng = generator(side.scores.facts.seed, "compared", "flips", which)
-        own = np.isin(side.codes, ALIKE)
-        runs = (another_run(side.scores.anchors.draws, side.calibration, side.kinds, rng) for _ in range(REDRAWN))
-        back = np.stack([(np.isin(each, ALIKE) != own) | ((each != side.codes) & ~across) for each in runs])
-        most = np.maximum(most, back.mean(axis=0))
-    return most <= UNSURE
-
-
 def _change(before: int, after: int) -> str:
     if (before in ALIKE) == (after in ALIKE):
         return "moved"
@@ -346,7 +185,7 @@ def _change(before: int, after: int) -> str:
 # --- shares and means ----------------------------------------------------------------------------------------------
 
 
-def _group_differences(one: _Side, other: _Side, counted: Rows) -> tuple[GroupDifference, ...]:
+def _group_differences(one: Side, other: Side, counted: Rows) -> tuple[GroupDifference, ...]:
     """Shares of each group, and their difference with the errors of both: anchors are paired, thresholds drawn."""
     low, high = _share_intervals(one, other, counted)
     rows: list[GroupDifference] = []
@@ -361,13 +200,13 @@ def _group_differences(one: _Side, other: _Side, counted: Rows) -> tuple[GroupDi
     return tuple(rows)
 
 
-def _share_intervals(one: _Side, other: _Side, counted: Rows) -> tuple[Floats, Floats]:
+def _share_intervals(one: Side, other: Side, counted: Rows) -> tuple[Floats, Floats]:
     """Ends of the 95% intervals of differences of shares, ``(groups,)`` each.
 
     For each draw of the thresholds, which are those of the same reference samples where both runs have the same, the
     anchors that entered and left a group are drawn by their posterior under Jeffreys' prior.
     """
-    same = _same_reference(one, other)
+    same = same_reference(one, other)
     blocks = [
         codes_redrawn(
             averaged(side.scores.anchors.draws)[counted], side.calibration, side.kinds,
@@ -398,14 +237,14 @@ def _entered_and_left(before: Codes, after: Codes) -> tuple[NDArray[np.int64], N
     return table.sum(axis=1) - stayed, table.sum(axis=2) - stayed
 
 
-def _criterion_differences(one: _Side, other: _Side, counted: Rows) -> tuple[CriterionDifference, ...]:
+def _criterion_differences(one: Side, other: Side, counted: Rows) -> tuple[CriterionDifference, ...]:
     a, b = (each.scores.anchors.draws[:, counted] for each in (one, other))
     means = averaged(a).mean(axis=0), averaged(b).mean(axis=0)
     apart = averaged(b) - averaged(a)
     rows: list[CriterionDifference] = []
     for column, name in enumerate(one.scores.names):
         by_draw = [each[:, :, column].mean(axis=1)[:, None] for each in (a, b)]
-        parts = [_part(apart[:, [column]], axis=0), *_of_draws(by_draw, paired=_same_noise(one, other))]
+        parts = [part_of(apart[:, [column]], axis=0), *of_draws(by_draw, paired=same_noise(one, other))]
         variance = float(sum(part.variance[0] for part in parts))
         weights = float(sum(part.variance[0] ** 2 / part.degrees for part in parts))
         degrees = variance**2 / weights if weights > 0 else 1.0
@@ -429,7 +268,7 @@ def _table(before: Codes, after: Codes, names: Mapping[int, str]) -> dict[str, d
     return {name: {other: int(counts[code, place]) for place, other in names.items()} for code, name in names.items()}
 
 
-def _changed(one: _Side, other: _Side, row: int, change: str, p_value: float) -> ChangedAnchor:
+def _changed(one: Side, other: Side, row: int, change: str, p_value: float) -> ChangedAnchor:
     facts = one.scores.facts
     values = [averaged(each.scores.anchors.draws[:, [row]])[0] for each in (one, other)]
     first, second = (dict(zip(one.scores.names, map(float, each), strict=True)) for each in values)
@@ -478,7 +317,7 @@ def _settings(one: AnchorExplanation, other: AnchorExplanation) -> dict[str, tup
     return {name: values for name, values in both.items() if values[0] != values[1]}
 
 
-def _notes(one: _Side, other: _Side, *, tested: bool, changed: int) -> tuple[str, ...]:
+def _notes(one: Side, other: Side, *, tested: bool, changed: int) -> tuple[str, ...]:
     notes: list[str] = []
     if one.scores.facts.identity is not None and one.scores.facts.identity == other.scores.facts.identity:
         notes.append("Both explanations are of the same model: what differs is noise.")
@@ -488,7 +327,7 @@ def _notes(one: _Side, other: _Side, *, tested: bool, changed: int) -> tuple[str
             "set of generated samples, or a criterion with one set of noise of its own. Where it is draws or rounds, "
             "explain both again with draws=8 (or draws='mean', which is not random) and rounds=10."
         )
-    if one.reference is not None and other.reference is not None and not _same_reference(one, other):
+    if one.reference is not None and other.reference is not None and not same_reference(one, other):
         notes.append(
             "The two references differ. Where they are not of one kind, so may the anchors' groups though the models "
             "do not: give both models the same reference."
