@@ -44,7 +44,7 @@ EACH, BASE, HELD, FRESH = 100, 1500, 400, 400
 RATE = 0.05
 GENERATED = 4000
 SIDE = 14
-STEPS = {"gan": 3000, "diffusion": 6000, "autoregressive": 3000}
+STEPS = {"gan": 3000, "diffusion": 3000, "autoregressive": 3000}
 QUICK = AnchorOptions(replicates=5, controls="none")
 
 
