@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.records.conversation import (
     openai_answer,
     openai_request,
     picture,
+    responses_request,
 )  # fmt: skip
 
 from whygen.errors import DataError, MissingError
@@ -326,6 +328,18 @@ def test_ollamas_own_protocol_is_read(tmp_path: Path) -> None:
     assert call.answer is not None
     assert (call.answer.text, call.answer.calls, call.answer.finish) == ("A red", (ToolCall("f"),), "length")
     assert (call.answer.tokens_in, call.answer.tokens_out) == (5, 3)
+
+
+@pytest.mark.parametrize("odd", [{}, [], None, 3, True])
+@pytest.mark.parametrize("ask", [openai_request, anthropic_request, responses_request])
+def test_a_name_that_is_no_text_is_refused_or_left_as_it_is(tmp_path: Path, ask: Any, odd: Any) -> None:
+    """A list in the place of a type once broke the look at which protocol it is."""
+    for key in ("type", "role", "id", "name", "index", "tool_call_id", "detail", "status"):
+        text = json.dumps(ask())
+        for written in (f'"{key}": "text"', f'"{key}": "user"', f'"{key}": "input_text"', f'"{key}": "document"'):
+            text = text.replace(written, f'"{key}": {json.dumps(odd)}', 1)
+        with contextlib.suppress(DataError):
+            assert read(tmp_path, text).chat.messages
 
 
 def test_old_functions_are_tools(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def _parts(block: Field, notices: Notices) -> Iterable[Part]:
 
 def _document(block: Field, notices: Notices) -> Iterable[Part]:
     source = block["source"]
-    if source["type"].value in {"url", "file"} or is_link(source["url"].value):
+    if source["type"].name() in {"url", "file"} or is_link(source["url"].value):
         notices.count("file-link", block)
         yield kept(block, PROTOCOL)
     elif source["type"].value == "content":

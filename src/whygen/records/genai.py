@@ -141,7 +141,7 @@ def _turns(turn: Field, notices: Notices, before: list[Message]) -> Iterable[Mes
 
 def _calls(parts: Field) -> Iterable[ToolCall]:
     for part in parts:
-        if part["type"].value in {"tool_call", "tool_use"}:
+        if part["type"].name() in {"tool_call", "tool_use"}:
             if not part["name"].is_text:
                 raise part["name"].wrong("the name of the tool that was called")
             yield ToolCall(part["name"].text(), arguments_text(part.first("arguments", "input")), part["id"].name())

@@ -102,7 +102,7 @@ def read_message(turn: Field, notices: Notices, waiting: Sequence[str]) -> Messa
     role = ROLES.get(turn["role"].name())
     if role is None:
         raise turn["role"].wrong(f"one of {', '.join(ROLES)}")
-    if turn["name"].there and turn["role"].value not in {"tool", "function"}:
+    if turn["name"].there and turn["role"].name() not in {"tool", "function"}:
         notices.count("name", turn["name"])
     _count_left_out(turn, notices)
     calls = tuple(_calls(turn)) if role == "assistant" else ()

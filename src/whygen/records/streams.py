@@ -67,7 +67,7 @@ def _chat(rows: list[Field], notices: Notices) -> dict[str, Any]:
     for row in rows:
         whole |= {key: row[key].value for key in ("id", "model", "created", "usage") if row[key].there}
         first = next(iter(row["choices"]), None) if row["choices"].is_list else None
-        if first is None or first["index"].value not in {None, 0}:
+        if first is None or first["index"].value not in (None, 0):
             continue
         finish = first["finish_reason"].name() or finish
         delta = first["delta"]

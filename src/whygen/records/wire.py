@@ -150,7 +150,7 @@ _CLAUDE = re.compile(r"claude-|(?:[a-z]+\.)?anthropic\.claude")
 def _has_blocks(body: Field) -> bool:
     turns = [turn for turn in body["messages"] if turn["content"].is_list] if body["messages"].is_list else []
     return any(
-        part["type"].value in _ANTHROPIC_BLOCKS or (part["type"].value == "image" and part["source"].is_object)
+        part["type"].name() in _ANTHROPIC_BLOCKS or (part["type"].value == "image" and part["source"].is_object)
         for turn in turns
         for part in turn["content"]
     )
