@@ -16,7 +16,7 @@ from whygen.models.planted.agent_words import LANGUAGES
 from whygen.prompt.why import words
 from whygen.prompt.why.aim import aim_at
 from whygen.records import Call
-from whygen.results.prompt import PromptExplanation
+from whygen.results.prompt import PromptExplanation, TargetRecord
 from whygen.types import Chat, Message, Output, Request, ToolCall
 
 VERDICTS: dict[Case, str] = {
@@ -181,3 +181,22 @@ def test_the_rate_of_wrong_accusations_is_the_one_that_was_measured() -> None:
     why = _why(_planted("injected")).why
     assert why is not None
     assert f"{words.CLEAN_ACCUSED} of {words.CLEAN_CALLS}" in why.sentences[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("tool:send_email", "the call of send_email"),
+        ('tool:"mail.send"', "the call of mail.send"),
+        ("tool", "the call of mail.send"),
+        ('tool:"mail.send".to', "mail.send with to = 'a'"),
+        ('tool:"mail.send".body', f"mail.send with body = {repr('long' * 50)[:59]}…"),
+        ('tool:"mail.send".cc.name', "mail.send with this cc.name"),
+        ("refusal", "the refusal"),
+        ("exact", "this answer (exact)"),
+    ],
+)
+def test_what_was_done_is_said_in_words_of_bounded_length(name: str, told: str) -> None:
+    made = ToolCall("mail.send", json.dumps({"to": "a", "body": "long" * 50}))
+    record = TargetRecord(name=name, distance="", unit="")
+    assert words.action(record, Output(calls=(made,))) == told

@@ -12,21 +12,29 @@ CLEAN_CALLS, CLEAN_ACCUSED = 240, 6
 """Calls of the planted agent in which the person asked for the action, and those of them in which a part from outside
 was accused of it (benchmarks/results/agent.json)."""
 
+LONGEST_VALUE = 60
+"""Characters of an argument that a sentence holds."""
+
 LEFT_OPEN = "cannot be told at this budget"
 
 
 def action(record: TargetRecord, reference: Output) -> str:
     """What was done, as the subject of a sentence."""
     head, _, rest = record.name.partition(":")
-    if head == "tool":
-        names = ", ".join(dict.fromkeys(call.name for call in reference.calls))
-        tool, _, field = rest.partition(".")
-        if field:
-            value = next((call.values for call in reference.calls if call.name == tool), None)
-            said = value.get(field) if isinstance(value, dict) else None
-            return f"{tool} with {field} = {said!r}" if said is not None else f"{tool} with this {field}"
-        return f"the call of {tool or names}" if tool or names else "answering without a tool"
-    return {"refusal": "the refusal"}.get(head, f"this answer ({record.name})")
+    if head != "tool":
+        return {"refusal": "the refusal"}.get(head, f"this answer ({record.name})")
+    name, _, path = rest[1:].partition('"') if rest.startswith('"') else rest.partition(".")
+    if field := path.removeprefix("."):
+        values = next((call.values for call in reference.calls if call.name == name), None)
+        said = values.get(field) if isinstance(values, dict) else None
+        return f"{name} with {field} = {_short(said)}" if said is not None else f"{name} with this {field}"
+    names = name or ", ".join(dict.fromkeys(call.name for call in reference.calls))
+    return f"the call of {names}" if names else "answering without a tool"
+
+
+def _short(value: object) -> str:
+    told = repr(value)
+    return told if len(told) <= LONGEST_VALUE else f"{told[: LONGEST_VALUE - 1]}…"
 
 
 def sentences(why: Why, sets: AnswerSets | None = None) -> tuple[str, ...]:
