@@ -151,14 +151,6 @@ def _note(block: Block) -> str:
     return f"[{kind} {title}]" if isinstance(title, str) and title.strip() else f"[{kind}]"
 
 
-def is_note(chat: Chat, slot: Slot) -> bool:
-    """Whether a slot shows a note in place of a block without text."""
-    if slot.message is None or slot.part is None:
-        return False
-    part = chat.messages[slot.message].parts[slot.part]
-    return isinstance(part, Block) and not part.text
-
-
 def saying(chat: Chat, slots: Sequence[Slot], texts: Sequence[str | None]) -> list[Message | None]:
     """The messages of a chat when these texts stand at its slots; None: nothing is left of that text.
 

@@ -52,7 +52,6 @@ class _Talk:
             "tools": [self._tool(section) for section in self.explanation.sections if section.kind == "tool"],
             "turns": [*self._turns(), *self._images()],
             "answer": self._answer(),
-            "asked": None if self.answers is None else len(self.answers.samples),
         }
 
     def _tool(self, section: Section) -> dict[str, Any]:
