@@ -35,7 +35,7 @@ from whygen_experiments.pxgen_mnist0 import Mnist, load_mnist
 SEED = 0
 HELD, IN_CLASS, EACH, SIXES = 300, 300, 50, 300
 RESAMPLES = 2_000
-CRITERIA = ("denoising-loss", "redenoised", "round-trip")
+CRITERIA = ("denoising-loss", "redenoised")
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0, 1.4, 2.0, 2.8, 4.0)
 NOISES = 3
 TIMED = 100
