@@ -211,7 +211,11 @@ def _anchor(row: Any, what: str, column: str | None) -> TextAnchor:
         prompt, row = row
     for part, called in ((row, what), (prompt, f"the prompt of {what}")):
         if not isinstance(part, str):
-            more = " Decode it: .decode('utf-8')." if isinstance(part, bytes) else " Give a str."
+            more = (
+                " Decode it: .decode('utf-8')."
+                if isinstance(part, bytes)
+                else " The anchors of a language model are texts: give each as a str."
+            )
             raise DataError(f"{called} is {short(part)}, of type {type(part).__name__}, and no text.{more}")
         if len(part) > LONGEST:
             raise DataError(f"{called} has {len(part):,} characters; a text may have {LONGEST:,}. Cut it into parts.")
