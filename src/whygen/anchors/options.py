@@ -288,7 +288,7 @@ class AnchorDoor(Protocol[P, R_co]):
 
 
 def takes(arguments: Callable[P, object], *own: str) -> Callable[[Callable[..., R_co]], AnchorDoor[P, R_co]]:
-    """As `whygen.prompt.options.takes`, for functions of anchors."""
+    """As `whygen.prompt.arguments.takes`, for functions of anchors."""
     del arguments
     return cast("Callable[[Callable[..., R_co]], AnchorDoor[P, R_co]]", typed(*own, options=AnchorChoices))
 
