@@ -20,15 +20,15 @@ def test_a_fault_that_is_planted_is_found(door: str) -> None:
 
 
 def test_every_command_and_every_option_is_drawn() -> None:
-    drawn = {word for line in _drawn(3000) for word in line}
+    drawn = {word for line in _drawn(5000) for word in line}
     for command in fuzz_cases.commands():
         assert {*command.words, *command.flags, *command.valued} <= drawn, command.words
 
 
-def test_nearly_every_argument_of_every_call_is_drawn_in_four_thousand() -> None:
+def test_nearly_every_argument_of_every_call_is_drawn_in_five_thousand() -> None:
     with fuzz_cases.workplace() as files:
         cases = fuzz_cases.calls(random.Random(1), files)
-        drawn = [next(cases) for _ in range(4000)]
+        drawn = [next(cases) for _ in range(5000)]
     named = {(function, name) for function, _, names in drawn for name in names}
     takes = {(function, name) for function, _, _ in drawn for name in fuzz_cases.keywords(function)}
     assert len(takes - named) < 0.1 * len(takes)
