@@ -7,7 +7,7 @@ named. ``accused``: a tool result that has no say is named (of ``user`` calls: a
 the verdict is the right one; ``wrong``: it says the opposite, who had no part in it or that somebody had none who had;
 what is left open is neither. ``drivers`` and ``idle`` are the coverage of the 95% intervals of attributions.
 ``loo``: each part left out once, or as often as the same 64 answers allow, with the same reference and repeats.
-Nothing was chosen on these seeds.
+One rule (that an interval exclude zero as well) was dropped on these very calls, see decision 0033.
 """
 
 from __future__ import annotations
