@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from whygen._arguments import short
-from whygen.calls import EndedError, Interrupted, RunOptions, SharedBudget
+from whygen._arguments import short, typed
+from whygen.calls import DEFAULT_STORE, EndedError, Interrupted, Progress, RunOptions, SharedBudget
+from whygen.encoders import AnyEncoder
 from whygen.errors import MissingError, StoreError, UsageError, WhygenError
 from whygen.models import HasIdentity, ModelOptions, load_model
 from whygen.prompt.explain import explain_prompt
@@ -25,15 +26,21 @@ from whygen.version import __version__
 
 _NOT_ASKED = ("cache", "progress")
 """Choices that change nothing of what is asked."""
-_SHAPING = frozenset(field.name for field in fields(PromptOptions))
 
 
+@typed("prompts", options=PromptOptions)
 def explain_many(
     model: object,
     prompts: object,
     *,
     out: Path | str | None = None,
+    preset: str | PromptOptions | None = None,
+    encoder: AnyEncoder = "auto",
+    settings: Settings | None = None,
+    seed: int = 0,
+    cache: Path | str | None = DEFAULT_STORE,
     options: ModelOptions | None = None,
+    progress: Progress | None = None,
     run: RunOptions | None = None,
     **choices: Any,
 ) -> Explanations:
@@ -48,9 +55,15 @@ def explain_many(
         prompts: a list, or a dict by name, of what `explain_prompt` takes; or the path of a file of prompts: plain
             lines, JSON Lines, recorded calls (see `whygen.prompt.prompt_files.read_prompts`).
         out: a folder, in which each explanation is written as it is done. The same call again goes on from there.
+        preset: as in `explain_prompt`, as are those that are not explained here.
+        encoder: for the targets and kernels that need one.
+        settings: how to generate; a recorded call keeps its own where none are given.
+        seed: of everything random.
+        cache: file of recorded answers; None keeps them in memory.
         options: how the model is opened.
+        progress: where to report progress.
         run: what all of them together may spend, how fast and how long.
-        **choices: everything else that `explain_prompt` takes; ``budget`` is that of each prompt.
+        **choices: what to change of the preset; ``budget`` is that of each prompt.
 
     Returns:
         What became of each prompt. Where ``out`` is given, explanations are light: their evidence is on disk.
@@ -60,13 +73,17 @@ def explain_many(
         MissingError: if the model, or the file of prompts, is missing.
         StoreError: if ``out`` cannot be written.
     """
-    check_names(choose(choices.get("preset"), {name: each for name, each in choices.items() if name in _SHAPING}))
+    check_names(choose(preset, choices))
+    given: dict[str, Any] = {
+        "preset": preset, "encoder": encoder, "settings": settings, "seed": seed, "cache": cache,
+        "progress": progress, **choices,
+    }  # fmt: skip
     named = _named(prompts)
     bounds = _Bounds(run or RunOptions())
     box = None if model is None else load_model(model, options)
     place = None if out is None else _folder(Path(out))
     row = _Row(
-        model=box, options=options, bounds=bounds, choices=choices, place=place,
+        model=box, options=options, bounds=bounds, choices=given, place=place,
         seen={} if place is None else read_done(place),
     )  # fmt: skip
     found = tuple(row.explained(named))
