@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from whygen.anchors.choosing import CRITERIA, by_name
+from whygen.errors import UsageError
 from whygen.models import load_model
 from whygen.prompt.operators import EmbeddingNoise, OperatorOptions, Tools, load_operator
 from whygen.prompt.targets import TARGETS, load_target
@@ -42,9 +43,19 @@ def test_operators_that_ask_a_model_pass() -> None:
     check_operator(EmbeddingNoise(), tools=Tools(model=load_model("demo/storyteller")), prompts=["Tell a long story."])
 
 
-@pytest.mark.parametrize("name", [name for name in CRITERIA if name not in {"feature-l2", "fid-pair"}])
+ASKING = ("nll", "nll-complexity", "inversion", "denoising-loss", "iw-elbo", "realism")
+"""Criteria that ask the model for more than a posterior."""
+
+
+@pytest.mark.parametrize("name", [name for name in CRITERIA if name not in {"feature-l2", "fid-pair", *ASKING}])
 def test_every_criterion_passes(name: str) -> None:
     check_criterion(name)
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_a_criterion_that_asks_more_of_the_model_is_sent_to_one(name: str) -> None:
+    with pytest.raises(UsageError, match=f"'{name}' needs .* of a model"):
+        check_criterion(name)
 
 
 def test_criteria_on_features_pass() -> None:

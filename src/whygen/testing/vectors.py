@@ -23,6 +23,7 @@ from whygen.encoders import (
     load_text_encoder,
     load_timed_encoder,
 )  # fmt: skip
+from whygen.errors import UsageError
 from whygen.media.films import video_of
 from whygen.media.pictures import picture_of
 from whygen.media.sounds import sound_of
@@ -42,8 +43,14 @@ def check_criterion(criterion: CriterionLike, *, shape: tuple[int, ...] = (12, 1
 
     Raises:
         AssertionError: with what is wrong, and what is asked.
+        UsageError: if the criterion asks the model for more than a posterior: only the model tells whether it is right.
     """
     [found] = by_name([criterion], None).criteria
+    if more := sorted(found.needs - {"posterior"}):
+        raise UsageError(
+            f"The criterion {found.name!r} needs {', '.join(more)} of a model, and here is none. Score samples with a "
+            "model that can: whygen.explain_anchors(model, samples, criteria=[...])."
+        )
     right = found.name and "," not in found.name and found.unit and found.kind in {"intrinsic", "extrinsic"}
     asked = "It has a name without commas, a unit, and the kind 'intrinsic' or 'extrinsic'."
     require(right, f"The criterion is {found}", asked)

@@ -230,9 +230,9 @@ def test_what_the_python_call_takes_the_command_line_takes() -> None:
     settings = {each.name for each in fields(Settings)}
     assert (options | opening | settings) - taken[prompt] == {"extra", "regions", "fill"}  # --setting; for pictures
     of_texts = {"lexicon", "infill", "paraphraser", "instruction", "noise", "hierarchy", "matrix"}
+    of_texts |= {"within", "passages", "suspect"}  # of recorded calls
     assert (options | opening) - taken[edit] == of_texts
-    remote = {"base_url", "endpoint", "timeout"}
-    assert (set(inspect.signature(explain_anchors).parameters) | opening) - taken[anchors] - own == remote
+    assert (set(inspect.signature(explain_anchors).parameters) | opening) - taken[anchors] - own == {"roles"}  # --role
 
 
 @pytest.mark.parametrize(

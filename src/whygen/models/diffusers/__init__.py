@@ -74,6 +74,7 @@ def open_pipeline(
         MissingError: if there is no such pipeline, or a part of it is missing.
         UsageError: if the device or the dtype cannot be used, or the pipeline takes no text.
     """
+    _library()
     from whygen.models.diffusers.pictures import quiet
 
     with quiet():

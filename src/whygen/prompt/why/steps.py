@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from whygen._arguments import typed
 from whygen.prompt.why.words import listed
 from whygen.records import Call, Recorded
 from whygen.results.prompt import PromptExplanation
@@ -65,6 +66,7 @@ def run_of(calls: Sequence[Recorded], pick: Recorded | None) -> list[Recorded]:
     return [each for each in calls if each.run == run] if run else list(calls)
 
 
+@typed("explained")
 def steps_of(explained: Iterable[tuple[Call, PromptExplanation]]) -> list[Step]:
     """The steps of a run, each with where the parts that had a say come from."""
     found: list[Step] = []
