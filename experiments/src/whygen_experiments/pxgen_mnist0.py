@@ -191,7 +191,7 @@ def _explain(  # noqa: PLR0917 - one call for each mode, and nothing else calls 
         # The slip concerns anchors only, thresholds are those of the preset: a tenth of the rounds shows it.
         fewer = max(1, rounds // 10) if mode == "pxgen-saturated" else rounds
         choices = {"preset": mode, "rounds": fewer, "per_round": per_round}
-    return explain_anchors(
+    found = explain_anchors(
         model,
         SampleSet(
             samples=mnist.test_images, labels=tuple(int(label) for label in mnist.test_labels), source="MNIST test"
@@ -202,6 +202,7 @@ def _explain(  # noqa: PLR0917 - one call for each mode, and nothing else calls 
         seed=seed,
         **choices,
     )
+    return cast("AnchorExplanation", found)  # of pictures
 
 
 def _compare_picks(mnist: Mnist, explanation: AnchorExplanation) -> list[dict[str, Any]]:

@@ -178,4 +178,5 @@ def _names(where: Mapping[str, Path]) -> tuple[tuple[Any, ...], tuple[Any, ...] 
     kept = [(row.get("name"), row.get("label"), "label" in row, row.get("role")) for row in found]
     names = tuple(each[0] for each in kept if each[0] is not None)
     labels = tuple(each[1] for each in kept) if kept and kept[0][2] else None
-    return names, labels, tuple(each[3] for each in kept) if kept and kept[0][3] else None
+    roles = tuple(str(each[3]) for each in kept) if kept and kept[0][3] else None
+    return names, labels, roles
