@@ -24,9 +24,9 @@ from training.storyteller.planted import MAKERS, Family, families, fine_tune, tr
 from benchmarks import record
 from whygen.anchors.texts.contrasts import Contrast, by_baseline, by_reference, by_twins, by_twins_of_both, called
 from whygen.anchors.texts.loading import TextAnchor
-from whygen.anchors.texts.measured import Side
+from whygen.anchors.texts.measured import TextSide
 from whygen.anchors.texts.preparing import prepare
-from whygen.anchors.texts.scoring import Asked, score_texts
+from whygen.anchors.texts.scoring import TextsAsked, score_texts
 from whygen.calls import Store, make_runner
 from whygen.demo.provider import storyteller_path
 from whygen.models import ModelOptions
@@ -70,21 +70,23 @@ def trained(seed: int) -> HfModel:
     return fine_tune(order, seed=seed, rate=RATE, batch=BATCH)
 
 
-def measured(model: HfModel, base: HfModel, found: Sequence[Family]) -> Side:
+def measured(model: HfModel, base: HfModel, found: Sequence[Family]) -> TextSide:
     """Log-probabilities of families under both models."""
     ready = prepare([TextAnchor(family.text) for family in found], model, heads=False)
-    side = Side(ready=[replace(each, state="", copy_of=None) for each in ready], twins=[each.twins for each in found])
+    side = TextSide(
+        ready=[replace(each, state="", copy_of=None) for each in ready], twins=[each.twins for each in found]
+    )
     pairs, store = side.pairs(), Store(None)
     side.scores = score_texts(
-        make_runner(model, store, budget=None, progress=None, options=None), pairs, Asked(), heads=False, label=""
+        make_runner(model, store, budget=None, progress=None, options=None), pairs, TextsAsked(), heads=False, label=""
     )
     side.other = score_texts(
-        make_runner(base, store, budget=None, progress=None, options=None), pairs, Asked(), heads=False, label=""
+        make_runner(base, store, budget=None, progress=None, options=None), pairs, TextsAsked(), heads=False, label=""
     )
     return side
 
 
-def ways(side: Side, held: Side) -> dict[str, Contrast | None]:
+def ways(side: TextSide, held: TextSide) -> dict[str, Contrast | None]:
     """Every contrast of the same texts."""
     rows = np.arange(len(side.ready))
     own, other = side.per_token(rows.tolist()), side.per_token(rows.tolist(), other=True)
@@ -127,7 +129,7 @@ def row(way: str, found: Contrast | None, n: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def controls(side: Side, n: int) -> list[dict[str, object]]:
+def controls(side: TextSide, n: int) -> list[dict[str, object]]:
     """What needs no model, and the level of a text: none of these is a contrast."""
     texts = [each.text for each in side.ready]
     values = {
@@ -145,7 +147,7 @@ def controls(side: Side, n: int) -> list[dict[str, object]]:
     return rows
 
 
-def shares(planted: Side, new: Side, held: Side, seed: int) -> list[dict[str, object]]:
+def shares(planted: TextSide, new: TextSide, held: TextSide, seed: int) -> list[dict[str, object]]:
     """How often the interval of the share holds the truth, for texts drawn again and again from what was scored."""
     rows: list[dict[str, object]] = []
     tables = [replace(side, other=None).among_twins()[1] for side in (planted, new, held)]
@@ -199,22 +201,22 @@ def one(seed: int) -> Mapping[str, list[dict[str, object]]]:
     return {"rows": found, "shares": kept}
 
 
-def joined(first: Side, second: Side) -> Side:
+def joined(first: TextSide, second: TextSide) -> TextSide:
     """Two parts as one."""
-    return Side(
+    return TextSide(
         ready=[*first.ready, *second.ready], twins=[*first.twins, *second.twins],
         scores={**first.scores, **second.scores},
         other={**(first.other or {}), **(second.other or {})},
     )  # fmt: skip
 
 
-def half(side: Side) -> Side:
+def half(side: TextSide) -> TextSide:
     """The first half of the texts."""
     kept = len(side.ready) // 2
     return replace(side, ready=side.ready[:kept], twins=side.twins[:kept])
 
 
-def swapped(side: Side) -> Side:
+def swapped(side: TextSide) -> TextSide:
     """The same with the models in each other's place."""
     return replace(side, scores=side.other or {}, other=side.scores)
 

@@ -16,7 +16,7 @@ import torch
 import whygen
 from whygen.anchors.denoising import denoising_losses
 from whygen.anchors.samples import prepare
-from whygen.anchors.scoring import Asked, _batch
+from whygen.anchors.scoring import ModelAsked, _batch
 from whygen.errors import DataError, ModelError, UnknownNameError, UsageError
 from whygen.models.latent.loading import load_latent
 from whygen.models.protocols import ModelOptions
@@ -116,8 +116,8 @@ def test_round_trip_and_other_distances_can_be_asked_for() -> None:
 def test_the_noise_of_a_level_is_one_for_all_samples_and_loses_what_is_odd_in_it() -> None:
     model = load_latent(URI)
     prepared = prepare(digits()[0][:3], model)
-    both = denoising_losses(_batch(Asked(model, seed=3), prepared, prepared.rows(slice(0, 3)), 0))
-    alone = denoising_losses(_batch(Asked(model, seed=3), prepared, prepared.rows(slice(2, 3)), 2))
+    both = denoising_losses(_batch(ModelAsked(model, seed=3), prepared, prepared.rows(slice(0, 3)), 0))
+    alone = denoising_losses(_batch(ModelAsked(model, seed=3), prepared, prepared.rows(slice(2, 3)), 2))
     assert both.shape == (3, 6)
     assert np.allclose(both[2], alone[0], rtol=1e-4)
 

@@ -59,7 +59,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ChangedPart:
     """A variance of differences ``(b,)``, and the degrees of freedom that it is known by."""
 
     variance: Floats
@@ -141,32 +141,32 @@ def _p_of_margins(
 ) -> Floats:
     """Whether anchors lie otherwise to the threshold, where thresholds rest on what the models generate."""
     margins = [own - each.thresholds[column].value for own, each in zip(values, calibrations, strict=True)]
-    parts: list[Part] = []
+    parts: list[ChangedPart] = []
     for calibration in calibrations:
         rng = generator(0, "compared", "thresholds")
         limits = calibration.bootstrap(rng, REDRAWN)[:, column]
         count = len(averaged(calibration.basis))
         spread = limits.var(ddof=1) * count / (count - 1)  # a bootstrap's is smaller by that
-        parts.append(Part(np.full(len(values[0][0]), float(spread)), count - 1.0))
+        parts.append(ChangedPart(np.full(len(values[0][0]), float(spread)), count - 1.0))
     difference = margins[1].mean(axis=0) - margins[0].mean(axis=0)
     return _two_sided(difference, [*parts, *of_draws(margins, paired=paired)])
 
 
-def of_draws(values: Sequence[Floats], *, paired: bool) -> list[Part]:
+def of_draws(values: Sequence[Floats], *, paired: bool) -> list[ChangedPart]:
     """What the posterior draws ``(S, b)`` add; nothing where a run has one draw, which then is not random."""
     if paired and len(values[0]) > 1:
         return [part_of(values[1] - values[0], axis=0)]
     return [part_of(each, axis=0) for each in values if len(each) > 1]
 
 
-def part_of(values: Floats, *, axis: int, floor: float = 0.0) -> Part:
+def part_of(values: Floats, *, axis: int, floor: float = 0.0) -> ChangedPart:
     """The variance of the mean over an axis, with its degrees of freedom."""
     count = values.shape[axis]
     spread = values.var(axis=axis, ddof=1) if count > 1 else np.zeros(values.shape[1 - axis])
-    return Part(spread / count + floor, max(1.0, count - 1.0))
+    return ChangedPart(spread / count + floor, max(1.0, count - 1.0))
 
 
-def _two_sided(difference: Floats, parts: Sequence[Part]) -> Floats:
+def _two_sided(difference: Floats, parts: Sequence[ChangedPart]) -> Floats:
     variance = np.sum([part.variance for part in parts], axis=0)
     weights = np.sum([part.variance**2 / part.degrees for part in parts], axis=0)
     degrees = np.divide(variance**2, weights, out=np.ones_like(variance), where=weights > 0)

@@ -39,7 +39,7 @@ from whygen.anchors.options import AnchorArguments, AnchorChoices, AnchorOptions
 from whygen.anchors.reading import Phases, Shown, read_scores
 from whygen.anchors.recording import Recorder, identity_of_scores
 from whygen.anchors.scores import foresee, score_samples
-from whygen.anchors.scoring import Asked, give_back, noise_for
+from whygen.anchors.scoring import ModelAsked, give_back, noise_for
 from whygen.anchors.texts.explain import TextForecast, explain_texts, foresee_texts
 from whygen.anchors.texts.models import reads_texts, require_samples
 from whygen.anchors.ways import draws_posterior, needs_bank
@@ -244,7 +244,7 @@ def _opened(
     return work, identity_of_scores(subject.model, subject.anchors, run)
 
 
-def _shown(work: Work, asked: Asked, rows: NDArray[np.int64]) -> Shown:
+def _shown(work: Work, asked: ModelAsked, rows: NDArray[np.int64]) -> Shown:
     """Representatives as pictures beside what the model gives back, and a warning of what cannot be."""
     anchors, way = work.subject.anchors, work.way
     is_picture = anchors.image is not None and bool(np.isfinite(anchors.value_range).all())

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from whygen.anchors.arrays import Criteria
 from whygen.anchors.criteria import RECONSTRUCTION, Criterion, Way
 from whygen.anchors.samples import Prepared
-from whygen.anchors.scoring import POSTERIOR_MEAN, Asked, StandIn, StandIns, give_back
+from whygen.anchors.scoring import POSTERIOR_MEAN, ModelAsked, StandIn, StandIns, give_back
 from whygen.models.latent import Floats, Generator
 from whygen.results.anchors_scores import CriterionRecord, PowerRecord, Scored
 from whygen.stats.auroc import auroc
@@ -66,7 +66,7 @@ class Base:
 
 
 def reconstructions(
-    model: Generator | Asked, prepared: Prepared, rng: np.random.Generator, way: Way = RECONSTRUCTION
+    model: Generator | ModelAsked, prepared: Prepared, rng: np.random.Generator, way: Way = RECONSTRUCTION
 ) -> tuple[Floats, Floats]:
     """The mean of what the model gives back for at most `MOST_BASE` samples, and some of what it gives back."""
     rows = np.sort(rng.permutation(len(prepared)).astype(np.int64)[:MOST_BASE])

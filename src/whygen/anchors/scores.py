@@ -34,7 +34,7 @@ from whygen.anchors.foils import (
 from whygen.anchors.recording import Arrays, Recorder, Shard, as_bytes, digest_of, identified, of_bytes
 from whygen.anchors.representing import settled_space
 from whygen.anchors.samples import Prepared
-from whygen.anchors.scoring import Asked, DrawStream, Generation, StandIns, checked, give_back, score
+from whygen.anchors.scoring import DrawStream, Generation, ModelAsked, StandIns, checked, give_back, score
 from whygen.anchors.sets import measured_sets
 from whygen.anchors.work import YARDSTICK_ROUNDS, AnchorForecast, Work, new_weights
 from whygen.calls import EndedError
@@ -67,7 +67,7 @@ def foresee(work: Work, recorder: Recorder) -> AnchorForecast:
     )  # fmt: skip
 
 
-def score_samples(work: Work, recorder: Recorder) -> tuple[Scores, Asked]:
+def score_samples(work: Work, recorder: Recorder) -> tuple[Scores, ModelAsked]:
     """The criteria of all that is to be scored; of fewer anchors, and without controls, where the run ended early.
 
     Returns:
@@ -146,7 +146,7 @@ class _Scoring:
                 raise EndedError(f"{text}{self._kept()}", reason=ended.reason) from None
             raise ended
 
-    def _asked(self, work: Work, which: Literal["own", "copy"]) -> Asked:
+    def _asked(self, work: Work, which: Literal["own", "copy"]) -> ModelAsked:
         """Who is asked, with the samples that it generates to be compared with, where a criterion compares any."""
         if not work.banked:
             return work.asked(None)
@@ -175,7 +175,7 @@ class _Scoring:
             shards.append(Shard(self._key(work, f"bank/{which}", start=start, n=n), compute, n))
         return shards
 
-    def _base(self, work: Work, which: Literal["own", "copy"], asked: Asked) -> Base | None:
+    def _base(self, work: Work, which: Literal["own", "copy"], asked: ModelAsked) -> Base | None:
         """What trivial reconstructions are made of; None where they are not wanted."""
         if not work.wants("trivial") or work.way is None:
             return None
@@ -222,7 +222,7 @@ class _Scoring:
     def _copies(self) -> bool:
         return self._work.wants("untrained") and self._work.subject.model.untrained is not None
 
-    def _set(self, work: Work, path: str, prepared: Prepared, base: Base | None, asked: Asked) -> int:
+    def _set(self, work: Work, path: str, prepared: Prepared, base: Base | None, asked: ModelAsked) -> int:
         """Score a set of samples; says how many were, the first ones."""
         others: StandIns = {} if base is None else stand_ins(base, own=path.removeprefix("copy/") == base.what)
         parts = self._recorder.run(self._shards_of_set(work, path, prepared, others, asked))
@@ -231,7 +231,9 @@ class _Scoring:
             self._arrays[f"{path}/{array}"] = np.concatenate([part[array] for part in parts], axis=axis)
         return sum(len(part["means"]) for part in parts)
 
-    def _shards_of_set(self, work: Work, path: str, prepared: Prepared, others: StandIns, asked: Asked) -> list[Shard]:
+    def _shards_of_set(
+        self, work: Work, path: str, prepared: Prepared, others: StandIns, asked: ModelAsked
+    ) -> list[Shard]:
         name = path.removeprefix("copy/")
         stream = work.noise.stream(*name.split("/"))
         based = work.wants("trivial") and not name.startswith("foils/")
@@ -246,7 +248,7 @@ class _Scoring:
 
     def _scored(
         self, work: Work, path: str, prepared: Prepared, within: slice, *, others: StandIns, stream: DrawStream,
-        asked: Asked,
+        asked: ModelAsked,
     ) -> Arrays:  # fmt: skip
         """One shard, with what readers need of the samples themselves."""
         own = not path.startswith("copy/")
@@ -271,7 +273,7 @@ class _Scoring:
             **{name: np.concatenate(each) for name, each in more.items()},
         }
 
-    def _rounds(self, work: Work, path: str, rounds: int, n: int, asked: Asked) -> bool:
+    def _rounds(self, work: Work, path: str, rounds: int, n: int, asked: ModelAsked) -> bool:
         """Generated samples: all values of the first round, the highest of the others. Whether all were scored."""
         for place in range(rounds):
             shards = self._shards_of_round(work, path, place, n, asked)
@@ -282,7 +284,7 @@ class _Scoring:
             self._arrays[f"{path}/{place}"] = values if place == 0 else values.max(axis=0, keepdims=True)
         return True
 
-    def _shards_of_round(self, work: Work, path: str, place: int, n: int, asked: Asked) -> list[Shard]:
+    def _shards_of_round(self, work: Work, path: str, place: int, n: int, asked: ModelAsked) -> list[Shard]:
         like = work.subject.anchors
         round_ = Generation(asked, like, work.chosen.criteria, work.noise, round_=place)
         shards: list[Shard] = []

@@ -101,7 +101,7 @@ def noise_for(draws: int | Literal["mean"], *, seed: int, kind: NoiseKind = "sha
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ModelAsked:
     """Who is asked: the model or its untrained copy, with the samples that it generated to be compared with."""
 
     model: Generator
@@ -110,7 +110,7 @@ class Asked:
 
 
 def score(
-    model: Generator | Asked,
+    model: Generator | ModelAsked,
     prepared: Prepared,
     criteria: Sequence[Criterion],
     stream: DrawStream,
@@ -138,7 +138,7 @@ def score(
         DataError: if what it returns has another shape than what it was given.
         UsageError: if the model cannot do what a criterion needs.
     """
-    asked = model if isinstance(model, Asked) else Asked(model)
+    asked = model if isinstance(model, ModelAsked) else ModelAsked(model)
     criteria = settled(criteria, asked.model)
     draws: list[Criteria] = []
     means: list[Floats] = []
@@ -174,14 +174,14 @@ class Generation:
 
     def __init__(
         self,
-        model: Generator | Asked,
+        model: Generator | ModelAsked,
         like: Prepared,
         criteria: Sequence[Criterion],
         noise: DrawNoise,
         *,
         round_: int,
     ) -> None:
-        self._asked = model if isinstance(model, Asked) else Asked(model)
+        self._asked = model if isinstance(model, ModelAsked) else ModelAsked(model)
         self._model = self._asked.model
         self._like = replace(like, what="generated sample", conditions=None)
         self._criteria = settled(criteria, self._model)
@@ -227,10 +227,10 @@ class Generation:
 
 
 def give_back(
-    model: Generator | Asked, prepared: Prepared, rows: NDArray[np.int64], way: Way = RECONSTRUCTION
+    model: Generator | ModelAsked, prepared: Prepared, rows: NDArray[np.int64], way: Way = RECONSTRUCTION
 ) -> tuple[Floats, Floats]:
     """Samples and what the model gives back for them without noise, both in the model's shape."""
-    asked = model if isinstance(model, Asked) else Asked(model)
+    asked = model if isinstance(model, ModelAsked) else ModelAsked(model)
     size = asked.model.batch_size or prepared.batch_size
     parts: list[Floats] = []
     made: list[Floats] = []
@@ -250,7 +250,7 @@ def _lowest(scorers: Sequence[Scorer], made: Sequence[Floats]) -> Criteria:
     return np.min([np.column_stack([scorer(each) for scorer in scorers]) for each in made], axis=0)
 
 
-def _batch(asked: Asked, prepared: Prepared, samples: Floats, first: Numbered) -> Batch:
+def _batch(asked: ModelAsked, prepared: Prepared, samples: Floats, first: Numbered) -> Batch:
     """Samples, with their posterior where the model has one."""
     model = asked.model
     if model.encode is None:

@@ -18,7 +18,7 @@ from whygen.anchors.foils import foils_each
 from whygen.anchors.loading import Loaded
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.samples import Prepared
-from whygen.anchors.scoring import Asked, DrawNoise
+from whygen.anchors.scoring import DrawNoise, ModelAsked
 from whygen.anchors.ways import needs_bank, primary
 from whygen.models.latent import Floats, Generator
 from whygen.models.protocols import Denoises
@@ -74,9 +74,9 @@ class Work:
         """Whether a criterion compares with generated samples."""
         return needs_bank(self.chosen.criteria)
 
-    def asked(self, bank: Bank | None) -> Asked:
+    def asked(self, bank: Bank | None) -> ModelAsked:
         """Who is asked, with its bank."""
-        return Asked(self.subject.model, bank, self.seed)
+        return ModelAsked(self.subject.model, bank, self.seed)
 
     def wants(self, control: str) -> bool:
         """Whether a control is run; trivial reconstructions only where something comes back."""

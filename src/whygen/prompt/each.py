@@ -79,10 +79,10 @@ def explain_many(
         "progress": progress, **choices,
     }  # fmt: skip
     named = _named(prompts)
-    bounds = _Bounds(run or RunOptions())
+    bounds = _Together(run or RunOptions())
     box = None if model is None else load_model(model, options)
     place = None if out is None else _folder(Path(out))
-    row = _Row(
+    row = _Series(
         model=box, options=options, bounds=bounds, choices=given, place=place,
         seen={} if place is None else read_done(place),
     )  # fmt: skip
@@ -123,7 +123,7 @@ def _folder(place: Path) -> Path:
     return place
 
 
-class _Bounds:
+class _Together:
     """What all runs together may spend and how long they may take, and why the row ended before its end."""
 
     def __init__(self, run: RunOptions) -> None:
@@ -145,12 +145,12 @@ class _Bounds:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Row:
+class _Series:
     """Everything that the prompts of a row share."""
 
     model: Any
     options: ModelOptions | None
-    bounds: _Bounds
+    bounds: _Together
     choices: Mapping[str, Any]
     place: Path | None
     seen: Mapping[str, dict[str, Any]]

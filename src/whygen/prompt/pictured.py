@@ -37,7 +37,7 @@ _GAP: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Shown:
+class ShownPicture:
     """A picture of a chat as it was cut.
 
     Attributes:
@@ -64,7 +64,7 @@ class Shown:
 class PicturedUnits(ChatUnits):
     """A chat and its pictures; the first `told` pieces are of its transcript, and the others of pictures."""
 
-    shown: tuple[Shown, ...]
+    shown: tuple[ShownPicture, ...]
     told: int
 
     def join(self, parts: Sequence[str]) -> Chat:
@@ -157,13 +157,13 @@ def split_pictured(chat: Chat, options: PromptOptions, words: str, how: Cut) -> 
     return _with_pictures(base, cuts, names, options.pin)
 
 
-def _cut(image: Picture, how: Cut, options: PromptOptions) -> tuple[Shown, int]:
+def _cut(image: Picture, how: Cut, options: PromptOptions) -> tuple[ShownPicture, int]:
     """A picture with its pieces counted from 0, and how many there are."""
     values = pictures.pixels(image)
     if how == "image":
-        return Shown(picture=image, labels=np.zeros(values.shape[:2], dtype=np.int64)), 1
+        return ShownPicture(picture=image, labels=np.zeros(values.shape[:2], dtype=np.int64)), 1
     labels = superpixels(values, options.regions)
-    return Shown(picture=image, labels=labels, fill=filled(values, options.fill)), int(labels.max()) + 1
+    return ShownPicture(picture=image, labels=labels, fill=filled(values, options.fill)), int(labels.max()) + 1
 
 
 def _names(number: int, count: int, how: Cut) -> list[str]:
@@ -176,7 +176,7 @@ def _names_some(pin: str, names: Sequence[str]) -> bool:
 
 
 def _with_pictures(
-    base: ChatUnits, cuts: Sequence[tuple[Shown, int]], names: Sequence[str], pins: Sequence[str]
+    base: ChatUnits, cuts: Sequence[tuple[ShownPicture, int]], names: Sequence[str], pins: Sequence[str]
 ) -> PicturedUnits:
     text = _shown_below(base)
     pieces: list[Piece] = list(base.pieces)
@@ -189,7 +189,7 @@ def _with_pictures(
         sections.append(Section(kind="image", name=name, start=start + len(gap), end=len(text)))
     rest = [pin for pin in pins if not _names_some(pin, names)]
     counted, notices = pin_pieces(text, pieces, rest, sections=sections)
-    shown: list[Shown] = []
+    shown: list[ShownPicture] = []
     before = 0
     for each, count in cuts:
         shown.append(replace(each, labels=each.labels + before))
@@ -217,7 +217,7 @@ def _shown_below(base: ChatUnits) -> str:
     return written + base.text[place:].replace(_SENT, _BELOW)
 
 
-def _told(cuts: Sequence[tuple[Shown, int]]) -> Notices:
+def _told(cuts: Sequence[tuple[ShownPicture, int]]) -> Notices:
     if any(each.fill is not None for each, _ in cuts):
         return ()
     text = (

@@ -94,7 +94,7 @@ def _levels(lowest: NDArray[np.bool_], gap: NDArray[np.float64], m: int) -> NDAr
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class KnockoffStanding:
     """Which share stands out in the population that the tests come from.
 
     Attributes:
@@ -108,7 +108,7 @@ class Standing:
     high: float
 
 
-def standing_share(values: ArrayLike, *, level: float = 0.95) -> Standing:
+def standing_share(values: ArrayLike, *, level: float = 0.95) -> KnockoffStanding:
     """The share of originals that are the lowest for a reason, by how many are not the lowest.
 
     If a share s stands out, an original is not the lowest with chance (1 - s) m / (m + 1).
@@ -125,7 +125,7 @@ def standing_share(values: ArrayLike, *, level: float = 0.95) -> Standing:
     return _share(int((~stands.lowest).sum()), len(stands.lowest), chances=np.array([m / (m + 1)]), level=level)
 
 
-def conformal_share(p_values: ArrayLike, *, reference: int, at: float = 0.25, level: float = 0.95) -> Standing:
+def conformal_share(p_values: ArrayLike, *, reference: int, at: float = 0.25, level: float = 0.95) -> KnockoffStanding:
     """The share of tests that are no null ones, by how many conformal p-values lie above ``at``.
 
     Given the reference, a null p-value exceeds k / (n + 1) with a chance that all tests share and that is
@@ -153,12 +153,12 @@ _STEPS = 501
 """Shares that are tried for the ends of an interval."""
 
 
-def _share(kept: int, n: int, *, chances: NDArray[np.float64], level: float) -> Standing:
+def _share(kept: int, n: int, *, chances: NDArray[np.float64], level: float) -> KnockoffStanding:
     """The interval of the share that ``kept`` of ``n`` do not refute, each kept by a null test's chance."""
     if not 0 < level < 1:
         raise UsageError(f"level={level} is not a level; give a number between 0 and 1, such as 0.95.")
     if not n:
-        return Standing(0.0, 0.0, 1.0)
+        return KnockoffStanding(0.0, 0.0, 1.0)
     estimate = max(0.0, 1 - kept / float(chances.mean()) / n)
     null = np.linspace(0, 1, _STEPS)
     chance = null[:, None] * chances[None, :]
@@ -167,5 +167,5 @@ def _share(kept: int, n: int, *, chances: NDArray[np.float64], level: float) -> 
     tail = (1 - level) / 2
     possible = 1 - null[(upto > tail) & (1 - below > tail)]
     if not possible.size:  # so many are kept that even with none standing out it is odd
-        return Standing(estimate, 0.0, 0.0)
-    return Standing(estimate, min(estimate, float(possible[-1])), max(estimate, float(possible[0])))
+        return KnockoffStanding(estimate, 0.0, 0.0)
+    return KnockoffStanding(estimate, min(estimate, float(possible[-1])), max(estimate, float(possible[0])))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whygen.errors import UsageError
-from whygen.models.denoisers.schedules import FARTHEST, NoiseLevel, Schedule, read_schedule
+from whygen.models.denoisers.schedules import FARTHEST, NoiseLevel, NoiseSchedule, read_schedule
 
 CLEAN = torch.tensor([0.7, -0.2, 0.4, -0.9]).view(1, 1, 2, 2)
 STEPS = 40
@@ -29,7 +29,7 @@ def made(name: str, **more: Any) -> Any:
     return found(**{key: value for key, value in told.items() if key in known})
 
 
-def level_at(schedule: Schedule, time: float) -> NoiseLevel:
+def level_at(schedule: NoiseSchedule, time: float) -> NoiseLevel:
     """How much noise there is when the network is told that time, by whygen's reading."""
     if schedule.prediction == "preconditioned" or (schedule.known is None and schedule.prediction == "v_prediction"):
         return schedule.make(math.exp(4 * time))
@@ -42,7 +42,7 @@ def level_at(schedule: Schedule, time: float) -> NoiseLevel:
     return schedule.known[min(max(place, 0), len(schedule.known) - 1)]
 
 
-def oracle(schedule: Schedule, x: torch.Tensor, time: float) -> torch.Tensor:
+def oracle(schedule: NoiseSchedule, x: torch.Tensor, time: float) -> torch.Tensor:
     """The answer of a network that knows the one sample there is, by whygen's reading of the scheduler."""
     level = level_at(schedule, time)
     if schedule.prediction == "preconditioned":  # the answer that its precondition turns into the sample
@@ -56,7 +56,7 @@ def oracle(schedule: Schedule, x: torch.Tensor, time: float) -> torch.Tensor:
     }[schedule.prediction]  # fmt: skip
 
 
-def drawn(scheduler: Any, schedule: Schedule) -> torch.Tensor:
+def drawn(scheduler: Any, schedule: NoiseSchedule) -> torch.Tensor:
     """What the scheduler's own steps make of pure noise with that network."""
     torch.manual_seed(0)
     scheduler.set_timesteps(STEPS)
@@ -123,7 +123,7 @@ def test_every_scheduler_is_refused_in_words_or_its_own_steps_lead_to_the_sample
         assert (found - CLEAN).abs().max() < NEAR, more
 
 
-def largest_gap(scheduler: Any, schedule: Schedule) -> float:
+def largest_gap(scheduler: Any, schedule: NoiseSchedule) -> float:
     """Between noised samples by whygen's reading and by the scheduler, as the network is given them, over its times."""
     noise = torch.tensor([0.3, -1.2, 0.8, 0.1]).view(1, 1, 2, 2)
     gaps = [0.0]

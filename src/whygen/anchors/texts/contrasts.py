@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.stats.conformal import p_values, smallest_reference
-from whygen.stats.knockoffs import Standing, among_twins, conformal_share, spread, standing_share
+from whygen.stats.knockoffs import KnockoffStanding, among_twins, conformal_share, spread, standing_share
 
 LOOKED_AT = 0.25
 """Conformal p-values above this are taken to be those of texts that are not known by heart (`conformal_share`)."""
@@ -48,7 +48,7 @@ class Contrast:
     strength: Floats
     p: Floats
     q: Floats
-    share: Standing
+    share: KnockoffStanding
     measured_by: int
 
 

@@ -12,13 +12,13 @@ from whygen._arguments import declared, short
 from whygen.anchors.options import AnchorChoices
 from whygen.anchors.texts import reading
 from whygen.anchors.texts.loading import TextAnchor, TextSet, load_texts, load_twins
-from whygen.anchors.texts.measured import Side
+from whygen.anchors.texts.measured import TextSide
 from whygen.anchors.texts.models import open_text_model
 from whygen.anchors.texts.preparing import Ready, plain, prepare
 from whygen.anchors.texts.remarks import overlap, remarks
 from whygen.anchors.texts.scoring import (
-    Asked,
     Pair,
+    TextsAsked,
     can_continue,
     continuation_for,
     continue_texts,
@@ -66,8 +66,8 @@ class TextWork:
     model: Model
     baseline: Model | None
     heads: bool
-    anchors: Side
-    reference: Side | None
+    anchors: TextSide
+    reference: TextSide | None
     levels: reading.Levels
     twins: str
     source: str
@@ -75,7 +75,7 @@ class TextWork:
     said: list[Warned] = field(default_factory=list[Warned])
 
     @property
-    def sides(self) -> list[Side]:
+    def sides(self) -> list[TextSide]:
         return [self.anchors, *([] if self.reference is None else [self.reference])]
 
     def pairs(self) -> list[Pair]:
@@ -117,7 +117,7 @@ def explain_texts(
         DataError: if anchors, reference or twins are no texts.
     """
     work = _opened(model, anchors, given)
-    asked = Asked()
+    asked = TextsAsked()
     with open_store(cache) as store:
         runner = make_runner(work.model, store, budget=None, progress=progress, options=given["run"])
         _measure(work, runner, asked)
@@ -170,12 +170,12 @@ def _opened(model: object, anchors: object, given: Mapping[str, Any]) -> TextWor
     made = _automatic(ready, automatic, **how) if twins is None else _given(ready, twins, opened, heads=heads)
     reference = None
     if others is not None:
-        reference = Side(ready=others, twins=_automatic(others, automatic if twins is None else 0, **how))
+        reference = TextSide(ready=others, twins=_automatic(others, automatic if twins is None else 0, **how))
     levels = reading.Levels(
         alpha=given.get("alpha") or 0.025, fdr=given["fdr"], role=given["reference_role"], automatic=twins is None
     )
     return TextWork(
-        model=opened, baseline=baseline, heads=heads, anchors=Side(ready=ready, twins=made), reference=reference,
+        model=opened, baseline=baseline, heads=heads, anchors=TextSide(ready=ready, twins=made), reference=reference,
         levels=levels, twins="given" if twins is not None else "automatic" if automatic else "none",
         source=texts.source, seed=given["seed"], said=said,
     )  # fmt: skip
@@ -254,7 +254,7 @@ def _without_overlap(held: TextSet, texts: TextSet, said: list[Warned]) -> TextS
     return replace(held, anchors=kept)
 
 
-def _measure(work: TextWork, runner: Runner, asked: Asked) -> None:
+def _measure(work: TextWork, runner: Runner, asked: TextsAsked) -> None:
     """Ask for everything; a run that ended keeps what it came to."""
     scores = score_texts(runner, work.pairs(), asked, heads=work.heads, label="Scoring texts")
     other = None
@@ -274,7 +274,7 @@ def _measure(work: TextWork, runner: Runner, asked: Asked) -> None:
             side.continued = continue_texts(runner, wanted, asked)
 
 
-def _read(work: TextWork, asked: Asked, calls: str, noticed: Sequence[Warned]) -> TextAnchorExplanation:
+def _read(work: TextWork, asked: TextsAsked, calls: str, noticed: Sequence[Warned]) -> TextAnchorExplanation:
     found, notes = reading.contrasts(work.anchors, work.reference, work.levels)
     told = reading.verdicts(found, len(work.anchors.ready), work.levels)
     kind = reading.kinds(work.anchors, work.reference, work.levels)

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(slots=True, kw_only=True)
-class Side:
+class TextSide:
     """The anchors, or the reference: texts with their twins and what was measured of them.
 
     Attributes:

@@ -18,7 +18,7 @@ from whygen.anchors.texts.contrasts import (
     is_enough,
 )
 from whygen.anchors.texts.criteria import Likelihood, draws_for
-from whygen.anchors.texts.measured import Side
+from whygen.anchors.texts.measured import TextSide
 from whygen.anchors.texts.sentences import MEANINGS, reason_for
 from whygen.results.texts import (
     CANNOT_BE_TOLD,
@@ -69,7 +69,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class TextKind:
     """How the texts stand among the reference, by places; NaN where it was not measured."""
 
     unlike: Floats
@@ -77,7 +77,7 @@ class Kind:
     match: Floats
 
 
-def contrasts(anchors: Side, reference: Side | None, levels: Levels) -> tuple[list[Contrast], list[str]]:
+def contrasts(anchors: TextSide, reference: TextSide | None, levels: Levels) -> tuple[list[Contrast], list[str]]:
     """The contrasts that there are, each text in one of them, and codes of what was found on the way."""
     notes: list[str] = []
     held = reference if reference is not None and levels.role == "held-out" else None
@@ -93,7 +93,7 @@ def contrasts(anchors: Side, reference: Side | None, levels: Levels) -> tuple[li
 
 
 def _with_twins(
-    rows: NDArray[np.int64], table: Floats, held: Side | None, levels: Levels, *, has_baseline: bool
+    rows: NDArray[np.int64], table: Floats, held: TextSide | None, levels: Levels, *, has_baseline: bool
 ) -> Contrast:
     kind = "twins and baseline" if has_baseline else "twins"
     if held is not None and levels.automatic:
@@ -104,7 +104,7 @@ def _with_twins(
 
 
 def _without_twins(
-    rows: NDArray[np.int64], anchors: Side, held: Side | None, levels: Levels, notes: list[str]
+    rows: NDArray[np.int64], anchors: TextSide, held: TextSide | None, levels: Levels, notes: list[str]
 ) -> Contrast | None:
     own = anchors.per_token(rows.tolist())
     if anchors.other is not None:
@@ -136,7 +136,7 @@ def verdicts(found: Sequence[Contrast], n: int, levels: Levels) -> list[Verdict]
     return each
 
 
-def kinds(anchors: Side, reference: Side | None, levels: Levels) -> Kind:
+def kinds(anchors: TextSide, reference: TextSide | None, levels: Levels) -> TextKind:
     """How the texts stand among the reference, by their likelihood and by what the model writes in their place."""
     n = len(anchors.ready)
     unlike, too_well, match = (np.full(n, np.nan) for _ in range(3))
@@ -149,10 +149,10 @@ def kinds(anchors: Side, reference: Side | None, levels: Levels) -> Kind:
         places = [row for row in rows if row in anchors.continued]
         if is_enough(mismatch, levels.alpha) and places:
             match[places] = p_values(mismatch, [1 - anchors.continued[place].match for place in places])
-    return Kind(unlike=unlike, too_well=too_well, match=match)
+    return TextKind(unlike=unlike, too_well=too_well, match=match)
 
 
-def group_of(verdict: Verdict, place: int, kind: Kind, alpha: float) -> str:
+def group_of(verdict: Verdict, place: int, kind: TextKind, alpha: float) -> str:
     """The group of a text that was scored: by heart first, since texts that are known so may be unlike any other."""
     if verdict.called:
         return KNOWS_BY_HEART
@@ -163,7 +163,7 @@ def group_of(verdict: Verdict, place: int, kind: Kind, alpha: float) -> str:
     return INVENTS if kind.match[place] <= alpha else KNOWS_THE_KIND
 
 
-def records(anchors: Side, told: Sequence[Verdict], kind: Kind, levels: Levels) -> tuple[TextRecord, ...]:
+def records(anchors: TextSide, told: Sequence[Verdict], kind: TextKind, levels: Levels) -> tuple[TextRecord, ...]:
     """A record for each text."""
     groups: dict[int, str] = {}
     for place in anchors.scored():
@@ -172,7 +172,7 @@ def records(anchors: Side, told: Sequence[Verdict], kind: Kind, levels: Levels) 
 
 
 def _record(
-    place: int, anchors: Side, verdict: Verdict, kind: Kind, groups: dict[int, str], levels: Levels
+    place: int, anchors: TextSide, verdict: Verdict, kind: TextKind, groups: dict[int, str], levels: Levels
 ) -> TextRecord:
     ready, (state, why) = anchors.ready[place], anchors.state(place)
     base = TextRecord(
@@ -195,7 +195,7 @@ def _record(
     return TextRecord.model_validate({**base.model_dump(), **about})
 
 
-def _likelihoods(place: int, anchors: Side, own: Likelihood) -> dict[str, object]:
+def _likelihoods(place: int, anchors: TextSide, own: Likelihood) -> dict[str, object]:
     less = None if anchors.other is None else own.per_token - float(anchors.per_token([place], other=True)[0])
     return {
         "tokens": own.tokens, "nats": own.nats, "nll": own.per_token, "minus_baseline": less, "zlib": own.zlib,
@@ -216,7 +216,7 @@ def _told(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def _nearest(place: int, anchors: Side) -> dict[str, object]:
+def _nearest(place: int, anchors: TextSide) -> dict[str, object]:
     twins = anchors.twins[place]
     found = {twin: anchors.nats(place, twin) for twin in twins}
     known = {twin: nats for twin, nats in found.items() if np.isfinite(nats)}
@@ -226,7 +226,7 @@ def _nearest(place: int, anchors: Side) -> dict[str, object]:
     return {"twins": len(twins), "nearest_twin": nearest[:SHOWN], "nearest_twin_nats": known[nearest]}
 
 
-def _continued(place: int, anchors: Side, own: Likelihood) -> dict[str, object]:
+def _continued(place: int, anchors: TextSide, own: Likelihood) -> dict[str, object]:
     drawn: dict[str, object] = {}
     if own.drawn_tokens:
         counts = [draws_for(own.drawn, p) for p in (0.5, 0.9)]
@@ -239,7 +239,7 @@ def _continued(place: int, anchors: Side, own: Likelihood) -> dict[str, object]:
     return {**drawn, "written": found.written[:SHOWN], "match": found.match, "verbatim": found.verbatim}
 
 
-def group_records(texts: Sequence[TextRecord], told: Sequence[Verdict], kind: Kind) -> dict[str, TextGroupRecord]:
+def group_records(texts: Sequence[TextRecord], told: Sequence[Verdict], kind: TextKind) -> dict[str, TextGroupRecord]:
     """How many texts each group holds, and whether anything could put one there."""
     counted = [text for text in texts if text.group is not None]
     measured = {
@@ -272,7 +272,7 @@ def _contrast_record(found: Contrast, told: Sequence[Verdict]) -> ContrastRecord
     )  # fmt: skip
 
 
-def reference_record(reference: Side | None, role: str) -> ReferenceRecord | None:
+def reference_record(reference: TextSide | None, role: str) -> ReferenceRecord | None:
     """What the reference is like."""
     if reference is None or not (rows := reference.scored()):
         return None

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from whygen.anchors.texts.contrasts import Contrast
-from whygen.anchors.texts.measured import Side
+from whygen.anchors.texts.measured import TextSide
 from whygen.anchors.texts.reading import Levels
 from whygen.results.prompt import Warned
 from whygen.stats.conformal import smallest_reference
@@ -17,7 +17,11 @@ _LEFT_OUT = ("empty", "too short", "unreadable", "failed")
 
 
 def remarks(
-    anchors: Side, reference: Side | None, found: Sequence[Contrast], levels: Levels, notes: Sequence[str]
+    anchors: TextSide,
+    reference: TextSide | None,
+    found: Sequence[Contrast],
+    levels: Levels,
+    notes: Sequence[str],
 ) -> list[Warned]:
     """All that a reader must know."""
     said = [*_of_texts(anchors, "anchors"), *([] if reference is None else _of_texts(reference, "reference"))]
@@ -33,7 +37,7 @@ def remarks(
     return said
 
 
-def _of_texts(side: Side, name: str) -> list[Warned]:
+def _of_texts(side: TextSide, name: str) -> list[Warned]:
     states = [side.state(place) for place in range(len(side.ready))]
     said: list[Warned] = []
     for state, count in Counter(state for state, _ in states if state in _LEFT_OUT).items():
@@ -50,7 +54,9 @@ def _of_texts(side: Side, name: str) -> list[Warned]:
     return said
 
 
-def _of_contrasts(anchors: Side, reference: Side | None, found: Sequence[Contrast], levels: Levels) -> list[Warned]:
+def _of_contrasts(
+    anchors: TextSide, reference: TextSide | None, found: Sequence[Contrast], levels: Levels
+) -> list[Warned]:
     said: list[Warned] = []
     untold = len(anchors.scored()) - sum(len(each.rows) for each in found)
     if untold > 0:
@@ -96,7 +102,7 @@ def _of_one(found: Contrast, levels: Levels) -> list[Warned]:
     return [Warned(code="few-to-tell-by", text=text)]
 
 
-def _of_reference(reference: Side, levels: Levels) -> list[Warned]:
+def _of_reference(reference: TextSide, levels: Levels) -> list[Warned]:
     said: list[Warned] = []
     n = len(reference.scored())
     if n < (least := smallest_reference(levels.alpha)):

@@ -35,7 +35,7 @@ class Continued:
 
 
 @dataclass(slots=True)
-class Asked:
+class TextsAsked:
     """What a run has come to, if it ended early."""
 
     ended: EndedError | KeyboardInterrupt | None = None
@@ -80,7 +80,7 @@ def request_for(pair: Pair, *, heads: bool) -> Request:
     return Request(prompt=prompt + text[:cut], continuation=text[cut:])
 
 
-def score_texts(runner: Runner, pairs: Sequence[Pair], asked: Asked, *, heads: bool, label: str) -> Scores:
+def score_texts(runner: Runner, pairs: Sequence[Pair], asked: TextsAsked, *, heads: bool, label: str) -> Scores:
     """Log-probabilities of texts, each once; those that the run did not come to are left out.
 
     Raises:
@@ -140,7 +140,9 @@ def _ask(prompt: str, wanted: str, tokens: int) -> tuple[Request, str]:
     return Request(prompt=prompt, settings=Settings(max_tokens=tokens)), wanted
 
 
-def continue_texts(runner: Runner, wanted: Mapping[int, tuple[Request, str]], asked: Asked) -> dict[int, Continued]:
+def continue_texts(
+    runner: Runner, wanted: Mapping[int, tuple[Request, str]], asked: TextsAsked
+) -> dict[int, Continued]:
     """How the model goes on, greedily, by the numbers of the texts; what it did not answer is left out."""
     requests = [request for request, _ in wanted.values()]
     answers: Sequence[Output | Failure | None]

@@ -9,7 +9,7 @@ import numpy as np
 from whygen.results.texts import CANNOT_BE_TOLD, DOES_NOT_KNOW, INVENTS, KNOWS_BY_HEART, KNOWS_THE_KIND
 
 if TYPE_CHECKING:
-    from whygen.anchors.texts.reading import Kind, Levels, Verdict
+    from whygen.anchors.texts.reading import Levels, TextKind, Verdict
 
 MEANINGS = {
     KNOWS_BY_HEART: "likelier than the same text would be if the model had not seen it",
@@ -20,7 +20,7 @@ MEANINGS = {
 }
 
 
-def reason_for(group: str, verdict: Verdict, kind: Kind, place: int, levels: Levels) -> str:
+def reason_for(group: str, verdict: Verdict, kind: TextKind, place: int, levels: Levels) -> str:
     """Why a text is in its group."""
     heart = _heart(verdict, levels)
     if group == KNOWS_BY_HEART:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from whygen.errors import DataError, UsageError
 from whygen.models.denoisers.networks import Condition, Network, device_of
-from whygen.models.denoisers.schedules import NoiseLevel, Schedule
+from whygen.models.denoisers.schedules import NoiseLevel, NoiseSchedule
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -59,7 +59,7 @@ class Denoiser:
     """
 
     network: Network
-    schedule: Schedule
+    schedule: NoiseSchedule
     uri: str
     shape: tuple[int | None, ...] | None
     layout: str | None = "NCHW"

@@ -21,7 +21,7 @@ import torch
 from whygen.errors import UsageError, WhygenError
 from whygen.models.denoisers.latents import Coder, coder_of
 from whygen.models.denoisers.networks import Condition, Follow, answered, evaluating
-from whygen.models.denoisers.schedules import NoiseLevel, Schedule
+from whygen.models.denoisers.schedules import NoiseLevel, NoiseSchedule
 from whygen.models.diffusers.pictures import ERRORS, quiet
 from whygen.models.latent.torch_modules import OUT_OF_MEMORY
 from whygen.safe import says
@@ -84,7 +84,7 @@ class _Walk:
     """Levels in turn, where each begins, and what is done with each answer."""
 
     def __init__(
-        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, *, schedule: Schedule,
+        self, start: torch.Tensor, levels: Sequence[NoiseLevel], follow: Follow, *, schedule: NoiseSchedule,
         packing: Packing, stops: bool,
     ) -> None:  # fmt: skip
         self.x, self.levels, self.place = start, levels, 0
@@ -146,7 +146,7 @@ class DrivenNetwork:
     takes = "captions"
     without = "an empty caption"
 
-    def __init__(self, pipeline: Any, schedule: Schedule, *, uri: str) -> None:
+    def __init__(self, pipeline: Any, schedule: NoiseSchedule, *, uri: str) -> None:
         self._schedule = schedule
         self._uri = uri
         self._pipeline = _own(pipeline)

@@ -18,8 +18,8 @@ from whygen.errors import UsageError
 from whygen.models.denoisers.denoiser import GRID, MOST_AT_ONCE, SAMPLING, VALUES_AT_ONCE, Denoiser, Floats
 from whygen.models.denoisers.driven import UNGUIDED, DrivenNetwork, network_of
 from whygen.models.denoisers.latents import coder_of, stride_of
-from whygen.models.denoisers.networks import PlainNetwork, Space, classes_of
-from whygen.models.denoisers.schedules import Schedule, read_schedule
+from whygen.models.denoisers.networks import LatentSpace, PlainNetwork, classes_of
+from whygen.models.denoisers.schedules import NoiseSchedule, read_schedule
 from whygen.models.diffusers.pictures import quiet
 from whygen.models.latent.torch_modules import identity_of_module, reinitialised
 from whygen.models.protocols import ModelOptions
@@ -118,13 +118,13 @@ def of_network(
     )  # fmt: skip
 
 
-def _plain(pipeline: Any, network: Any, schedule: Schedule) -> PlainNetwork:
+def _plain(pipeline: Any, network: Any, schedule: NoiseSchedule) -> PlainNetwork:
     coder = coder_of(pipeline)
     names: Mapping[str, int] = getattr(pipeline, "labels", None) or {}
     space = None
     if coder is not None:
         coder = coder.without_offset()  # the classes without captions decode by the factor alone
-        space = Space(enter=coder.encode, leave=coder.decode, parts={"autoencoder": coder.module})
+        space = LatentSpace(enter=coder.encode, leave=coder.decode, parts={"autoencoder": coder.module})
     return PlainNetwork(network, schedule, classes=classes_of(network, names), space=space)
 
 
@@ -144,7 +144,7 @@ def _shape(pipeline: Any, network: Any) -> tuple[int | None, ...] | None:
     return (colours, *(None if each is None else each * stride for each in sides))
 
 
-def _grid(schedule: Schedule, low: float, high: float) -> Any:
+def _grid(schedule: NoiseSchedule, low: float, high: float) -> Any:
     """The levels of the grid; noise is measured by half the range of values, which is 1 for those of -1 to 1."""
     half = (high - low) / 2 if np.isfinite(high - low) else 1.0
     return schedule.levels([ratio * half for ratio in GRID])
@@ -170,7 +170,7 @@ def _notices(network: Any, uri: str) -> tuple[tuple[str, str], ...]:
     return (("unconditioned", text),)
 
 
-def _identify(network: Any, schedule: Schedule) -> Callable[[], Mapping[str, Any] | None]:
+def _identify(network: Any, schedule: NoiseSchedule) -> Callable[[], Mapping[str, Any] | None]:
     """The weights of all parts, and what the scheduler says.
 
     Told once for a model: transformers puts hooks into text encoders when they are first called.

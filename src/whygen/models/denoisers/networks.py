@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import torch
 
 from whygen.errors import DataError, UsageError
-from whygen.models.denoisers.schedules import NoiseLevel, Schedule
+from whygen.models.denoisers.schedules import NoiseLevel, NoiseSchedule
 
 Follow: TypeAlias = Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
 """From the place in the walk, the network's answer and what it was asked of, to what it is asked of next."""
@@ -71,7 +71,7 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Space:
+class LatentSpace:
     """Where a network adds and removes noise, and the way there and back; the samples themselves by default."""
 
     enter: Callable[[torch.Tensor], torch.Tensor] = lambda samples: samples
@@ -117,12 +117,12 @@ class PlainNetwork:
     """A module, or any callable, that is called as ``f(x, time)``."""
 
     def __init__(
-        self, network: Any, schedule: Schedule, *, classes: Classes | None = None, space: Space | None = None
+        self, network: Any, schedule: NoiseSchedule, *, classes: Classes | None = None, space: LatentSpace | None = None
     ) -> None:
         self._network = network
         self._schedule = schedule
         self._classes = classes
-        self._space = space or Space()
+        self._space = space or LatentSpace()
         self.takes = None if classes is None else "classes"
         self.without = "" if classes is None or classes.empty is None else "the class that stands for none"
 

@@ -73,7 +73,7 @@ class NoiseLevel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class NoiseSchedule:
     """A scheduler as far as it speaks of noise.
 
     Attributes:
@@ -148,7 +148,7 @@ class Schedule:
         return clean if self.clip is None else clean.clamp(*self.clip)
 
 
-def read_schedule(scheduler: Any) -> Schedule:
+def read_schedule(scheduler: Any) -> NoiseSchedule:
     """What a scheduler says of noise.
 
     Args:
@@ -214,7 +214,7 @@ def _clips(scheduler: Any) -> tuple[float, float] | None:
     return (-1.0, 1.0) if _setting(scheduler, "thresholding") else None
 
 
-def _stepped(alphas_cumprod: Any, prediction: Prediction, *, name: str) -> Schedule:
+def _stepped(alphas_cumprod: Any, prediction: Prediction, *, name: str) -> NoiseSchedule:
     """Times that are steps of the training, with the share of the signal's variance at each."""
     kept = np.asarray(torch.as_tensor(alphas_cumprod, device="cpu"), dtype=np.float64)
     if kept.ndim != 1 or len(kept) < 2 or not np.isfinite(kept).all() or (np.diff(kept) > 0).any():
@@ -237,10 +237,10 @@ def _stepped(alphas_cumprod: Any, prediction: Prediction, *, name: str) -> Sched
         return found[int(np.abs(ratios - math.log(ratio)).argmin())]
 
     bounds = (found[0].ratio, found[-1].ratio)
-    return Schedule(name=name, prediction=prediction, make=make, known=tuple(found), bounds=bounds)
+    return NoiseSchedule(name=name, prediction=prediction, make=make, known=tuple(found), bounds=bounds)
 
 
-def _continuous(stepped: Schedule) -> Schedule:
+def _continuous(stepped: NoiseSchedule) -> NoiseSchedule:
     """Of networks that are told log(sigma) / 4 in place of a step (Karras et al. 2022; Stable Video Diffusion)."""
     if stepped.prediction != "v_prediction":
         raise UsageError(
@@ -255,7 +255,7 @@ def _continuous(stepped: Schedule) -> Schedule:
     return replace(stepped, make=make, known=None)
 
 
-def _flowing(scheduler: Any, name: str) -> Schedule:
+def _flowing(scheduler: Any, name: str) -> NoiseSchedule:
     """Straight lines from samples to noise: x = (1 - s) sample + s noise, told the time s * num_train_timesteps."""
     if _setting(scheduler, "invert_sigmas"):
         raise UsageError(
@@ -275,10 +275,10 @@ def _flowing(scheduler: Any, name: str) -> Schedule:
             f"The scheduler {name} has prediction_type='v_prediction' with use_flow_sigmas=True: a velocity of DDPM on "
             "the lines of a flow, which no network is trained for. Give prediction_type='flow_prediction'."
         )
-    return Schedule(name=name, prediction=prediction, make=make, known=None, bounds=(1 / steps, FARTHEST))
+    return NoiseSchedule(name=name, prediction=prediction, make=make, known=None, bounds=(1 / steps, FARTHEST))
 
 
-def _preconditioned(scheduler: Any, name: str) -> Schedule:
+def _preconditioned(scheduler: Any, name: str) -> NoiseSchedule:
     """Networks in the frame of EDM (Karras et al. 2022, table 1): the scheduler itself scales what goes in and out."""
 
     def make(ratio: float) -> NoiseLevel:
@@ -293,15 +293,15 @@ def _preconditioned(scheduler: Any, name: str) -> Schedule:
     told = _setting(scheduler, "prediction_type")
     if told not in ("epsilon", "v_prediction"):
         raise UsageError(f"The scheduler {name} has prediction_type={told!r}; whygen reads 'epsilon', 'v_prediction'.")
-    return Schedule(
+    return NoiseSchedule(
         name=name, prediction="preconditioned", make=make, known=None, bounds=_sigmas(scheduler), scale=scale,
         precondition=precondition,
     )  # fmt: skip
 
 
-def _exploding(scheduler: Any, name: str) -> Schedule:
+def _exploding(scheduler: Any, name: str) -> NoiseSchedule:
     """Noise on top of the whole sample; the network is told its standard deviation and answers with the score."""
-    return Schedule(
+    return NoiseSchedule(
         name=name, prediction="score", make=lambda ratio: NoiseLevel(1.0, ratio, ratio), known=None,
         bounds=_sigmas(scheduler),
     )  # fmt: skip

@@ -23,7 +23,7 @@ Rule: TypeAlias = Callable[[Sequence[str], Request], "Sound | Video"]
 
 
 @dataclass(frozen=True, slots=True)
-class Generator:
+class PlantedPainter:
     """A rule, what it makes, and the words it can react to."""
 
     rule: Rule
@@ -43,13 +43,13 @@ def _dark(words: Sequence[str], request: Request) -> Video:
     return video_of(np.zeros((COUNT, SIDE, SIDE, 3), dtype=np.uint8), FILM_RATE)
 
 
-MEDIA: Mapping[str, Generator] = {
-    "synth": Generator(synth, "sound", SYNTH_WORDS),
-    "synth-noisy": Generator(noisy_synth, "sound", SYNTH_WORDS),
-    "mute": Generator(_mute, "sound", frozenset()),
-    "film": Generator(film, "frames", FILM_WORDS),
-    "film-noisy": Generator(noisy_film, "frames", FILM_WORDS),
-    "dark": Generator(_dark, "frames", frozenset()),
+MEDIA: Mapping[str, PlantedPainter] = {
+    "synth": PlantedPainter(synth, "sound", SYNTH_WORDS),
+    "synth-noisy": PlantedPainter(noisy_synth, "sound", SYNTH_WORDS),
+    "mute": PlantedPainter(_mute, "sound", frozenset()),
+    "film": PlantedPainter(film, "frames", FILM_WORDS),
+    "film-noisy": PlantedPainter(noisy_film, "frames", FILM_WORDS),
+    "dark": PlantedPainter(_dark, "frames", frozenset()),
 }
 
 

@@ -118,7 +118,7 @@ def _block(first: re.Match[str], last: re.Match[str]) -> Tagged:
 
 
 @dataclass(slots=True)
-class Items:
+class TaggedItems:
     """Entries of JSON: where each is, ``item`` or ``rest``, and its name; what stays; and where lists are."""
 
     found: list[tuple[Span, Literal["item", "rest"], str]] = field(
@@ -134,7 +134,7 @@ SHORT = 20
 """Characters below which a text in a list is a value, and no passage."""
 
 
-def json_items(text: str) -> Items | None:
+def json_items(text: str) -> TaggedItems | None:
     """The entries of a text that is one JSON value: of a list of passages, or of the list in an object that holds one.
 
     What stands before and after such a list in its object is an entry of its own, so that what is left is JSON whatever
@@ -178,18 +178,18 @@ def _are_passages(values: list[Any]) -> bool:
     return len(values) > 1 and (objects or texts)
 
 
-def _array(entries: list[tuple[Span, Any]], start: int, after: int) -> Items | None:
+def _array(entries: list[tuple[Span, Any]], start: int, after: int) -> TaggedItems | None:
     if not _are_passages([value for _, value in entries]):
         return None
     found: list[tuple[Span, Literal["item", "rest"], str]] = [
         (span, "item", f"passage {number}") for number, (span, _) in enumerate(entries, start=1)
     ]
-    return Items(found, [(start, start + 1), (after - 1, after)], [(found[0][0][0], found[-1][0][1])])
+    return TaggedItems(found, [(start, start + 1), (after - 1, after)], [(found[0][0][0], found[-1][0][1])])
 
 
-def _object(text: str, start: int, end: int) -> Items | None:
+def _object(text: str, start: int, end: int) -> TaggedItems | None:
     """The longest list of passages among the members of an object, and what is before and after it."""
-    best: tuple[Items, int, int] | None = None
+    best: tuple[TaggedItems, int, int] | None = None
     place = _skip(text, start + 1)
     while text[place] != "}":
         key, after = _DECODER.raw_decode(text, place)
@@ -209,18 +209,20 @@ def _object(text: str, start: int, end: int) -> Items | None:
     return None if best is None or place + 1 != end else _around(text, start, place, *best)
 
 
-def _list_at(text: str, start: int) -> Items | None:
+def _list_at(text: str, start: int) -> TaggedItems | None:
     if text[start] != "[":
         return None
     entries, after = _entries(text, start)
     return _array(entries, start, after)
 
 
-def _around(text: str, start: int, close: int, items: Items, key: int, after: int) -> Items:
+def _around(text: str, start: int, close: int, items: TaggedItems, key: int, after: int) -> TaggedItems:
     """The entries, with the members before the list up to its key, and those after it from their comma."""
     first, last = _skip(text, start + 1), len(text[:close].rstrip())
     opens, closes = items.fixed
-    made = Items(list(items.found), [(start, start + 1), (key, opens[1]), closes, (close, close + 1)], items.lists)
+    made = TaggedItems(
+        list(items.found), [(start, start + 1), (key, opens[1]), closes, (close, close + 1)], items.lists
+    )
     if first < key:
         made.found.append(((first, len(text[:key].rstrip())), "rest", "what stands before"))
     if after < last:

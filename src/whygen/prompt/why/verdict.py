@@ -31,7 +31,7 @@ FALSE_DISCOVERY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ActionCounts:
     """Answers to masks: how many of how many took the action. Shapes ``(m, n)``, ``(m,)`` and ``(m,)``."""
 
     masks: Masks
@@ -75,7 +75,7 @@ def judge(found: Findings, *, suspect: Sequence[str], sets: AnswerSets | None = 
     if not all(is_choice(each) for each in (draws, whole)):
         return None
     names, suspects = named_parts(answers.units, suspect)
-    counts = Counts(effects.masks, np.nansum(draws, axis=1), (~np.isnan(draws)).sum(axis=1).astype(np.float64))
+    counts = ActionCounts(effects.masks, np.nansum(draws, axis=1), (~np.isnan(draws)).sum(axis=1).astype(np.float64))
     tested = _tested(found, counts)
     parts = tuple(
         PartTest(unit=unit, name=name, suspect=suspects[unit], p_value=float(tested[unit]), named=False)
@@ -99,7 +99,7 @@ def judge(found: Findings, *, suspect: Sequence[str], sets: AnswerSets | None = 
     return why.model_copy(update={"sentences": words.sentences(why, sets), "shown": _shown(found, why, draws)})
 
 
-def _tested(found: Findings, counts: Counts) -> Floats:
+def _tested(found: Findings, counts: ActionCounts) -> Floats:
     """p-values of each part having no say.
 
     Those of the explanation, where masks had another law than one half, and where all masks of a model that is known to
@@ -132,7 +132,7 @@ def _with_say(parts: tuple[PartTest, ...], values: Floats) -> tuple[PartTest, ..
     return tuple(part.model_copy(update={"named": part.unit in named}) for part in parts)
 
 
-def _together(parts: tuple[PartTest, ...], counts: Counts) -> Together:
+def _together(parts: tuple[PartTest, ...], counts: ActionCounts) -> Together:
     """How several accused parts hang together."""
     accused = [part.unit for part in parts if part.suspect and part.named]
     if len(accused) < 2:
@@ -144,7 +144,7 @@ def _together(parts: tuple[PartTest, ...], counts: Counts) -> Together:
 
 
 def _weighed(
-    parts: tuple[PartTest, ...], counts: Counts, together: Together
+    parts: tuple[PartTest, ...], counts: ActionCounts, together: Together
 ) -> tuple[Verdict, tuple[PartTest, ...], Rate | None]:
     """The verdict; the parts with what happened without those of the request; and how often accused parts led to it."""
     accused = [part.unit for part in parts if part.suspect and part.named]
@@ -166,7 +166,7 @@ def _weighed(
     return ("both" if theirs.high < 0.5 and needed else "open"), parts, with_them
 
 
-def _empty(counts: Counts, empty: Floats) -> Rate | None:
+def _empty(counts: ActionCounts, empty: Floats) -> Rate | None:
     """Answers where nothing was sent: those that were asked for, else those of the mask without any unit."""
     if len(empty):
         return rate(int(empty.sum()), len(empty))
