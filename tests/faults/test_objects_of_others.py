@@ -138,6 +138,7 @@ ANCHORS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "encoder": ({"encoder": boom, "criteria": "kld,feature-l2"}, "", "The encoder boom raised IndexError"),
     "classifier": ({"classifier": boom, "trained": [0]}, "", "classifier raised IndexError: out of range"),
+    "labels that are none": ({"trained": [[0, 1]]}, "", "trained= holds a list: give labels"),
     "model, at once": ({}, "encode", "encode of object/Half raised KeyError: 'layer'"),
     "model, later": ({}, "decode", "The model object/Half raised KeyError: 'layer'"),
 }  # fmt: skip

@@ -381,11 +381,14 @@ def require_generated(kind: str, plan: AnchorOptions, subject: Loaded) -> None:
 def require_classes(
     classifier: Callable[..., Any] | None, trained: Sequence[Hashable] | None, reference: SampleSet | None
 ) -> None:
-    """Refuse a classifier where nobody says what the model was trained on.
+    """Refuse a classifier where nobody says what the model was trained on, and labels that are none.
 
     Raises:
-        UsageError: if neither ``trained`` nor the labels of the reference tell.
+        UsageError: if neither ``trained`` nor the labels of the reference tell; if one of ``trained`` is no label.
     """
+    strange = [each for each in trained or () if not isinstance(each, str | int | np.integer)]
+    if strange:
+        raise UsageError(f"trained= holds a {type(strange[0]).__name__}: give labels, each a text or a whole number.")
     if classifier is None or (trained is not None and len(trained) > 0):
         return
     if trained is not None or reference is None or not reference.labels:

@@ -9,7 +9,6 @@ answer share a batch. In half precision the hardware's own rounding can depend o
 from __future__ import annotations
 
 import inspect
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,15 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.utils import logging
 
 from whygen.errors import DataError
-from whygen.models.hf.steps import NoiseSource, NoisyEmbeddings, Sampler, StopStrings, asked_noise, refuse_others
+from whygen.models.hf.steps import (
+    NoiseSource,
+    NoisyEmbeddings,
+    Sampler,
+    StopStrings,
+    asked_noise,
+    free_memory,
+    refuse_others,
+)
 from whygen.models.hf.tokens import Continuation, Tokens
 from whygen.models.turns import Refused
 from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings, TokenScore, canonical_json
@@ -463,7 +470,7 @@ def batch_for(network: Any) -> int:
         useful = 64 if parameters < 100e6 else 32 if parameters < 500e6 else 8
     else:
         useful = 256 if parameters < 3e9 else 64
-    fits = int(0.5 * _free_memory(network.device)) // _row_bytes(network)
+    fits = int(0.5 * free_memory(network.device)) // _row_bytes(network)
     return max(1, min(useful, fits))
 
 
@@ -478,16 +485,6 @@ def _row_bytes(network: Any) -> int:
         width = width * groups // heads
     tokens = min(positions(network.config) or 2048, 2048)
     return 2 * tokens * layers * width * network.dtype.itemsize + 16 * int(text.vocab_size)
-
-
-def _free_memory(device: torch.device) -> int:
-    """Bytes that are free on the device; a cautious guess where nobody can be asked."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return 4 * 2**30
 
 
 @contextmanager

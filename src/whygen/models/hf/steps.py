@@ -7,6 +7,7 @@ A row's draws come from a generator of its own, seeded by its request, so they d
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -171,3 +172,13 @@ class StopStrings(StoppingCriteria):
 
     def _holds(self, text: str) -> bool:
         return any(stop in text for stop in self._stops)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on the device; a cautious guess where nobody can be asked."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 4 * 2**30

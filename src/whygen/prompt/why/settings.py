@@ -26,7 +26,7 @@ def model_of(call: Call, model: object) -> object:
     Raises:
         UsageError: if the record names none.
     """
-    if model is not None and model != "":
+    if model is not None and not (isinstance(model, str) and model == ""):
         return model
     if not call.model:
         told = next((text for code, text in call.notices if code in NO_MODEL), "The record names no model: give one.")
