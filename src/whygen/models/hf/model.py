@@ -28,7 +28,7 @@ from whygen.models.hf.steps import (
     asked_noise,
     free_memory,
     refuse_others,
-)
+)  # fmt: skip
 from whygen.models.hf.tokens import Continuation, Tokens
 from whygen.models.turns import Refused
 from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings, TokenScore, canonical_json
@@ -459,8 +459,7 @@ def positions(config: Any) -> int | None:
     names = ["max_position_embeddings", "max_encoder_position_embeddings", "max_seq_len"]
     if not config.is_encoder_decoder:
         names.append("n_positions")  # T5 has this too, and it limits nothing
-    known = (getattr(text, name, None) for name in names)
-    return next((value for value in known if isinstance(value, int)), None)
+    return next((value for name in names if isinstance(value := getattr(text, name, None), int)), None)
 
 
 def batch_for(network: Any) -> int:
