@@ -152,3 +152,8 @@ def test_what_is_said_of_them_among_anchors(case: str) -> None:
         whygen.explain_anchors(
             Half(fails), samples[:30], reference=samples[30:], alpha=0.1, cache=None, controls="none", **options
         )
+
+
+def test_a_width_without_end_is_no_width() -> None:
+    with pytest.raises(UsageError, match="tolerance=inf: give a positive width"):
+        whygen.explain_prompt(echo, "a b c", target="exact", cache=None, tolerance=float("inf"))

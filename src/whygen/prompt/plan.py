@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -178,7 +179,7 @@ def check_choices(options: PromptOptions) -> None:
     _check_values(options)
     estimand.check(options)
     tolerance = options.tolerance
-    if tolerance is not None and tolerance <= 0:
+    if tolerance is not None and not 0 < tolerance < math.inf:
         raise UsageError(f"tolerance={tolerance}: give a positive width in the target's unit, or leave it out.")
     if options.stable is not None and options.stable < 1:
         raise UsageError(f"stable={options.stable}: give how many units must keep their places, at least 1.")
