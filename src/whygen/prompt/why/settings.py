@@ -39,7 +39,7 @@ def model_of(call: Call, model: object) -> object:
 def options_of(call: Call, model: object, options: ModelOptions | None) -> ModelOptions:
     """How the model is opened: the record's own at its address and endpoint, unless something else is given."""
     chosen = options or ModelOptions()
-    own = model is None or model in ("", call.model)
+    own = model is None or (isinstance(model, str) and model in ("", call.model))
     if own and call.base_url and chosen.base_url is None:
         chosen = replace(chosen, base_url=call.base_url)
     if own and call.protocol == "responses" and chosen.endpoint is None:
