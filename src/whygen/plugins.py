@@ -252,12 +252,12 @@ def said_of(thing: object, what: str, *, advice: str = "") -> Generator[None, No
     try:
         yield
     except BaseException as error:
-        if is_stop(error) or isinstance(error, WhygenError) or _is_own(thing):
+        if is_stop(error) or isinstance(error, WhygenError) or is_own(thing):
             raise
         raise UsageError(f"{what} raised {says(error)}. {advice}".rstrip()) from error
 
 
-def _is_own(thing: object) -> bool:
+def is_own(thing: object) -> bool:
     """Whether an object, or a function, is whygen's."""
     module = getattr(thing, "__module__", None) if callable(thing) else None
     return str(module or type(thing).__module__).partition(".")[0] == "whygen"

@@ -16,7 +16,7 @@ import whygen
 from faults.scripts import after
 from faults.server import FaultServer
 from whygen.calls import Budget, RunOptions
-from whygen.errors import MissingError, UnknownNameError, UsageError
+from whygen.errors import MissingError, StoreError, UnknownNameError, UsageError
 from whygen.models import ModelOptions
 
 PROMPTS = {"first": "a fox ran home", "second": "the fox sleeps now", "third": "a fox ran home"}
@@ -101,6 +101,8 @@ def test_wrong_arguments_are_refused_before_anything_is_asked() -> None:
         whygen.explain_many(never, [], cache=None)
     with pytest.raises(UsageError, match="list of prompts"):
         whygen.explain_many(never, "a b", cache=None)
+    with pytest.raises(StoreError, match=r"cannot be made .*file is in its place.* with out="):
+        whygen.explain_many(never, ["a b"], cache=None, out=__file__)
     with pytest.raises(MissingError, match="not there"):
         whygen.explain_many(never, Path("nowhere.jsonl"), cache=None)
 

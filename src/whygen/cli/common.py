@@ -24,7 +24,7 @@ from whygen.cli.outermost import say
 from whygen.errors import DataError, MissingError, StoreError
 from whygen.interrupts import INTERRUPTED
 from whygen.results import Explanation
-from whygen.results.files import REPORT, save_figures, try_folder
+from whygen.results.files import REPORT, make_folder, save_figures, try_folder
 from whygen.results.summary import print_terminal, write_html
 from whygen.safe import visible
 from whygen.texts import MAX_TEXT_BYTES, decoded, read_text_file
@@ -276,18 +276,3 @@ def made_folder(path: Path | None) -> Generator[None, None, None]:
         if path is not None and is_new:
             with suppress(OSError):
                 path.rmdir()  # only an empty one goes
-
-
-def make_folder(path: Path) -> Path:
-    """The folder, made if it is not there.
-
-    Raises:
-        StoreError: if it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
-        why = "a file is in its place" if in_the_way else getattr(error, "strerror", None) or error
-        raise StoreError(f"The folder {str(path)!r} cannot be made ({why}). Give another one with -o.") from None
-    return path

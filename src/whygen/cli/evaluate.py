@@ -16,7 +16,7 @@ from whygen.evaluation import evaluate as evaluation
 from whygen.evaluation.result import Evaluation, table
 from whygen.models import ModelOptions
 from whygen.report.texts import visible
-from whygen.results.files import try_folder
+from whygen.results.files import make_folder, try_folder
 from whygen.safe import read_json
 
 
@@ -66,7 +66,7 @@ def evaluate(
     choices: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     folder = out or (directory if directory.is_dir() else directory.parent)
     if out is not None or folder.is_dir():
-        try_folder(common.make_folder(folder))
+        try_folder(make_folder(folder))
     found = evaluation.evaluate(
         directory,
         metrics=metric or "auto",

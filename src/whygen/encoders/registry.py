@@ -106,7 +106,7 @@ def _looked_at(found: Any, n: int, what: str, *, sets: bool) -> Any:
 
 def careful(encoder: E) -> E:
     """The same encoder, if it is a name or one of whygen's own; else one that looks at what it gives."""
-    if isinstance(encoder, str | OfOthers) or type(encoder).__module__.partition(".")[0] == "whygen":
+    if isinstance(encoder, str | OfOthers) or plugins.is_own(encoder):
         return encoder
     return cast("E", OfOthers(encoder))
 

@@ -232,10 +232,11 @@ class Asker:
         self._told.clear()
         if design.prompts is not None:
             return [self.units.sent(text) for text in design.prompts]
-        made = [self._made(mask) for mask in design.masks]
-        if self.operator.by_settings:
-            self._told.update(enumerate(each.settings for each in made))
-        return [each.prompt for each in made]
+        with said_of(self.operator, f"operator={self.operator.name!r}"):
+            if self.operator.by_settings:
+                told = (self.operator.settings(self.units, mask, self.settings) for mask in design.masks)
+                self._told.update(enumerate(told))
+            return [self.operator.render(self.units, mask) for mask in design.masks]
 
     def _made(self, mask: NDArray[np.bool_]) -> Asked:
         """What is sent for a mask, and how."""

@@ -19,7 +19,8 @@ from whygen.prompt.options import PromptOptions, choose
 from whygen.prompt.prompt_files import NamedPrompt, read_prompts
 from whygen.prompt.question import check_names
 from whygen.records import Call
-from whygen.results.many import Explanations, OneOfMany, add_line, kept_in, read_done
+from whygen.results.files import make_folder
+from whygen.results.many import Explanations, OneOfMany, add_line, kept_in, light, read_done
 from whygen.results.prompt import PromptExplanation
 from whygen.types import JsonValue, Settings, Source, Template, digest, output_json, prompt_json
 from whygen.version import __version__
@@ -81,7 +82,7 @@ def explain_many(
     named = _named(prompts)
     bounds = _Together(run or RunOptions())
     box = None if model is None else load_model(model, options)
-    place = None if out is None else _folder(Path(out))
+    place = None if out is None else make_folder(Path(out), by="out=")
     row = _Series(
         model=box, options=options, bounds=bounds, choices=given, place=place,
         seen={} if place is None else read_done(place),
@@ -111,16 +112,6 @@ def _named(prompts: object) -> list[NamedPrompt]:
 
 def _same(prompt: Source | Call) -> Source | Call:
     return prompt
-
-
-def _folder(place: Path) -> Path:
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"out={str(place)!r} cannot be made: {error.strerror or error}. Give another folder."
-        ) from error
-    return place
 
 
 class _Together:
@@ -174,12 +165,9 @@ class _Series:
             explanation = explain_prompt(
                 self.model, source, options=self.options, run=self.bounds.run(), **self.choices
             )
-        except Interrupted as stop:
+        except KeyboardInterrupt as stop:
             self.bounds.end("interrupt", "The run was interrupted. The same call again goes on from here.")
-            return self._kept(item, stop.explanation, key="")
-        except KeyboardInterrupt:
-            self.bounds.end("interrupt", "The run was interrupted. The same call again goes on from here.")
-            return None
+            return self._kept(item, stop.explanation, key="") if isinstance(stop, Interrupted) else None
         except EndedError as ended:  # not even a partial explanation: nobody after this one would get an answer
             self.bounds.end(ended.reason, str(ended))
             return None if ended.reason != "failures" else replace(item, error=str(ended))
@@ -203,8 +191,7 @@ class _Series:
             explanation = PromptExplanation.load(self.place / line["folder"])
         except WhygenError:  # gone, or damaged: it is explained again
             return None
-        light = explanation.model_copy(update={"evidence": None})
-        return replace(item, explanation=light, folder=line["folder"], again=True)
+        return replace(item, explanation=light(explanation), folder=line["folder"], again=True)
 
     def _kept(self, item: OneOfMany, explanation: PromptExplanation, *, key: str) -> OneOfMany:
         if self.place is None:

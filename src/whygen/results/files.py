@@ -185,6 +185,25 @@ def part_of(folder: Path, name: str, document: Mapping[str, Any]) -> Path:
     raise FormatError(f"{str(place)!r} is not what {DOCUMENT} was saved with: one of them was changed. {_WITHOUT}")
 
 
+def make_folder(path: Path, *, by: str = "-o") -> Path:
+    """The folder, made if it is not there.
+
+    Args:
+        path: where.
+        by: what another one is given with.
+
+    Raises:
+        StoreError: if it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        why = "a file is in its place" if in_the_way else getattr(error, "strerror", None) or error
+        raise StoreError(f"The folder {str(path)!r} cannot be made ({why}). Give another one with {by}.") from None
+    return path
+
+
 def try_folder(folder: Path) -> None:
     """Find out whether files can be written into a folder, before what they hold is paid for.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -130,7 +130,7 @@ class Explanations:
             each if each.folder or each.explanation is None else kept_in(place, each, each.explanation)
             for each in self.items
         )
-        whole = Explanations(items=kept, given=self.given, ended=self.ended, reason=self.reason)
+        whole = replace(self, items=kept)
         index = json.dumps(whole.to_dict(), ensure_ascii=False, indent=1).encode("utf-8", "replace")
         write_together(place, {INDEX: index, PAGE: whole.to_html().encode("utf-8", "replace")})
         return place
@@ -152,11 +152,17 @@ def kept_in(place: Path, item: OneOfMany, explanation: PromptExplanation) -> One
     Raises:
         StoreError: if it cannot be written.
     """
+    from whygen.results.summary import write_html
+
     folder = folder_of(item.number, item.name)
     explanation.save(place / folder)
-    write_together(place / folder, {"report.html": explanation.to_html().encode("utf-8", "replace")})
-    light = explanation.model_copy(update={"evidence": None})
-    return OneOfMany(number=item.number, name=item.name, explanation=light, folder=folder, again=item.again)
+    write_html(explanation, place / folder / "report.html")
+    return replace(item, explanation=light(explanation), folder=folder)
+
+
+def light(explanation: PromptExplanation) -> PromptExplanation:
+    """The same without its evidence, which is on disk."""
+    return explanation.model_copy(update={"evidence": None})
 
 
 def folder_of(number: int, name: str) -> str:
