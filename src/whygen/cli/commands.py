@@ -31,6 +31,7 @@ OWN: Final[Mapping[str, str]] = {
     "anchors": "Explain which anchors a generative model knows, invents, half-knows or fails.",
     "read": "Read a saved explanation again by another target, estimand, threshold or selection. No model is asked.",
     "report": "Write the HTML report of a saved explanation and print its summary.",
+    "view": "Show saved explanations in a browser: search, compare, look at the answers with and without a word.",
     "compare": "Compare two saved explanations: of a prompt unit by unit, or of two models by the same anchors.",
     "evaluate": "Measure how good a saved explanation is, each figure beside its chance level.",
     "check": "Check a saved explanation against rules. Exit code 0: all hold; 1: one does not; 2: a rule cannot be "

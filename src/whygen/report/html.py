@@ -49,14 +49,14 @@ def page(template: str, summary: Mapping[str, Any], *, package: str = ROOM) -> s
         summary: what it shows; ``title`` and ``document`` are needed by the base.
         package: whose template it is, for pages of other packages.
     """
-    style = _style()
+    style = style_sheet()
     parts = {
         "style": Markup(style),  # noqa: S704 - our own style sheet
         "policy": _policy(style),
         "embedded": embed(summary["document"]),
         "embedded_id": EMBEDDED_ID,
     }
-    return _environment(package).get_template(template).render(**summary, **parts)
+    return environment(package).get_template(template).render(**summary, **parts)
 
 
 def notebook(document: str, *, height: int = 640) -> str:
@@ -83,7 +83,8 @@ def _policy(style: str) -> str:
 
 
 @cache
-def _style() -> str:
+def style_sheet() -> str:
+    """The style of every page: colours of both modes as custom properties, then the rules."""
     themes = {name: asdict(theme) for name, theme in (("light", colours.LIGHT), ("dark", colours.DARK))}
     steps = {
         name: [
@@ -93,21 +94,22 @@ def _style() -> str:
         ]
         for name, theme in (("light", colours.LIGHT), ("dark", colours.DARK))
     }
-    return _environment(ROOM).get_template("style.css.j2").render(themes=themes, steps=steps)
+    return environment(ROOM).get_template("style.css.j2").render(themes=themes, steps=steps)
 
 
 @cache
-def _environment(package: str) -> Environment:
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader(package, "templates"), PackageLoader(ROOM, "templates")]),
+def environment(package: str, folder: str = "templates") -> Environment:
+    """Templates of a package, before those of the reports: one of the same name takes the place of a report's own."""
+    found = Environment(
+        loader=ChoiceLoader([PackageLoader(package, folder), PackageLoader(ROOM, "templates")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.globals |= {"svg": svg, "axis": svg.Axis, "axis_over": svg.axis_over}  # pyright: ignore[reportAttributeAccessIssue]
-    return environment
+    found.globals |= {"svg": svg, "axis": svg.Axis, "axis_over": svg.axis_over}  # pyright: ignore[reportAttributeAccessIssue]
+    return found
 
 
 def _shown(value: object) -> object:

@@ -1,0 +1,99 @@
+"""Serving the viewer: a port of its own on the loopback address, until it is stopped."""
+
+from __future__ import annotations
+
+import socket
+import webbrowser
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from whygen.errors import MissingError, UsageError
+from whygen.web.app import application
+from whygen.web.security import new_token
+
+HOST = "127.0.0.1"
+
+
+def open_folders(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """The folders, each once, by their whole path.
+
+    Raises:
+        MissingError: if one is not there.
+        UsageError: if one is a file, or cannot be looked into.
+    """
+    found: dict[Path, None] = {}
+    for folder in folders:
+        if not folder.exists():
+            raise MissingError(
+                f"There is no folder {str(folder)!r}. Name one that holds explanations, or none for here."
+            )
+        if not folder.is_dir():
+            raise UsageError(f"{str(folder)!r} is a file. Name the folder that -o wrote, or one above it.")
+        try:
+            next(folder.iterdir(), None)
+        except OSError as error:
+            raise UsageError(f"{str(folder)!r} cannot be looked into ({error.strerror}).") from None
+        found[folder.resolve()] = None
+    return tuple(found)
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on the loopback address alone; 0 takes any free port.
+
+    Raises:
+        UsageError: if the port is taken or not allowed.
+    """
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if hasattr(socket, "SO_REUSEADDR"):
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+        listening.listen(128)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        why = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"Port {port} cannot be used ({why}). Leave out --port, and a free one is taken.") from None
+    return listening
+
+
+def serve(
+    folders: Sequence[Path],
+    *,
+    port: int = 0,
+    live: Sequence[str] = (),
+    browser: bool = True,
+    say: Callable[[str], None],
+) -> None:
+    """Show explanations in a browser until the process is interrupted.
+
+    Args:
+        folders: what is shown.
+        port: 0 for any free one.
+        live: models that may be asked.
+        browser: whether to open the page.
+        say: takes the address, which holds the token.
+
+    Raises:
+        MissingError: if a folder is not there.
+        UsageError: if a folder or the port cannot be used.
+    """
+    places = open_folders(folders)
+    listening = listen(port)
+    token = new_token()
+    address = f"http://{HOST}:{listening.getsockname()[1]}/?token={token}"
+    app = application(places, token=token, live=live)
+    say(address)
+    if browser:
+        webbrowser.open(address)
+    with listening:
+        server(app).run([listening])
+
+
+def server(app: ASGIApp) -> uvicorn.Server:
+    """What serves the viewer; it says nothing of itself, and on the terminal only what went wrong."""
+    return uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
+    )
