@@ -16,6 +16,7 @@ from whygen.prompt.failing import cause
 from whygen.prompt.plan import MOST_DRAWS, Plan
 from whygen.prompt.question import Question
 from whygen.prompt.reading import Meter, measured
+from whygen.prompt.watching import Watched
 from whygen.stats.seeds import generator
 from whygen.types import Floats, Masks, Output
 
@@ -53,11 +54,13 @@ def ask_design(asker: Asker, design: Design, question: Question) -> Answers:
     stands = asker.is_known(design, prompts, draws=draws)
     rule = _StopRule(asker.meter, plan, question.seed)
     begun = asker.answers(design, prompts, stands=stands, empty=empty)
+    watched = None if asker.shows is None else Watched(asker.shows, begun, plan, asker.meter, question.seed)
+    arrived = None if watched is None else watched.arrived
     first: list[Draws] = []
     stopped = None
     for rows in _looks(design, plan):
         asked = len(first)
-        first += asker.masks(prompts[asked:rows], stands[asked:rows], draws=draws, first_row=asked)
+        first += asker.masks(prompts[asked:rows], stands[asked:rows], draws=draws, first_row=asked, arrived=arrived)
         if asker.ended is not None or rows == len(prompts):
             break
         stopped = rule.met(replace(begun, first=tuple(first)))

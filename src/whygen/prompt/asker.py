@@ -8,13 +8,14 @@ known to give equal answers to equal questions; any other is asked again for eac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.calls import EndedError, Runner
+from whygen.calls import End, EndedError, Runner
+from whygen.calls.runner import Watch
 from whygen.errors import DataError, ModelError, UsageError
 from whygen.models import CUT, AnswersAlike, ChecksRequests, GivesNotices, HasContext, Model, ScoresText, output_kind
 from whygen.plugins import said_of
@@ -29,6 +30,7 @@ from whygen.prompt.reading import Meter
 from whygen.prompt.recipe import model_recipe
 from whygen.prompt.targets import Continues, HearsRefusals, ReadsReference, Target, join_scores
 from whygen.prompt.units import Sent, Units
+from whygen.prompt.watching import Arrivals, Arrived, ShowsLooks, rows_by_question
 from whygen.results.prompt import Calls
 from whygen.types import Edit, Failure, Floats, Masks, Output, Request, Settings
 
@@ -74,6 +76,7 @@ class Asker:
         failures: calls without an answer.
         recorded: an answer of before to the whole prompt: the reference, if there is one.
         told: what else the person should know, as pairs of a code and a text.
+        shows: who is shown what the answers to masks say while they come.
         ended: what ended the run while masks were asked for; what was answered by then has been read back.
     """
 
@@ -92,6 +95,7 @@ class Asker:
     failures: list[Failure] = field(default_factory=list[Failure])
     recorded: Output | None = None
     told: tuple[tuple[str, str], ...] = ()
+    shows: ShowsLooks | None = None
     ended: KeyboardInterrupt | EndedError | None = None
     _used: Counter[Asked] = field(default_factory=Counter[Asked])
     _told: dict[int, Settings] = field(default_factory=dict[int, Settings])
@@ -260,16 +264,24 @@ class Asker:
         return np.zeros_like(full) if (self.steadiness != "known" or draws > 1) and full.sum() > 1 else full
 
     def masks(
-        self, prompts: Sequence[Sent], stands: NDArray[np.bool_], *, draws: int, first_row: int = 0
+        self,
+        prompts: Sequence[Sent],
+        stands: NDArray[np.bool_],
+        *,
+        draws: int,
+        first_row: int = 0,
+        arrived: Arrived | None = None,
     ) -> list[Draws]:
         """The draws of each masked prompt; None where the model gave no answer.
 
-        Where the whole prompt ``stands`` ``(m,)`` for a mask it is not asked: the repeats are its answers.
+        Where the whole prompt ``stands`` ``(m,)`` for a mask it is not asked: the repeats are its answers. ``arrived``
+        is told of each answer as it comes.
         """
         todo = [(row, draw) for row in np.flatnonzero(~stands).tolist() for draw in range(draws)]
         sent = [self._sent(prompts[row], first_row + row) for row, _ in todo]
         numbers = self._draw_numbers(sent, fresh=self.steadiness != "known" or draws > 1)
-        answers = self._read_back("mask", sent, numbers, rows=[first_row + row for row, _ in todo])
+        rows = [first_row + row for row, _ in todo]
+        answers = self._read_back("mask", sent, numbers, rows=rows, arrived=arrived)
         found: list[list[Output | None]] = [[] for _ in prompts]
         for (row, _), answer in zip(todo, answers, strict=True):
             found[row].append(answer)
@@ -346,12 +358,21 @@ class Asker:
         return numbers
 
     def _read_back(
-        self, kind: AnswerKind, sent: Sequence[Asked], draws: Sequence[int], *, rows: Sequence[int | None]
+        self,
+        kind: AnswerKind,
+        sent: Sequence[Asked],
+        draws: Sequence[int],
+        *,
+        rows: Sequence[int | None],
+        arrived: Arrived | None = None,
     ) -> list[Output | None]:
         """The answer to each question; equal questions (what is sent, and draw) are asked once."""
         questions: dict[tuple[Asked, int], int] = {}
         place = [questions.setdefault(question, len(questions)) for question in zip(sent, draws, strict=True)]
-        answers = self._ask_or_recall(kind, list(questions))
+        watch: Watch | None = self._failing if kind == "mask" else None
+        if arrived is not None:
+            watch = self._telling(rows_by_question(zip(sent, draws, strict=True), rows), arrived)
+        answers = self._ask_or_recall(kind, list(questions), watch)
         self.failures.extend(answer for answer in answers if isinstance(answer, Failure))
         found = [answer if isinstance(answer, Output) else None for answer in answers]
         if answers and not any(output is not None for output in found) and self.ended is None and kind != "redraw":
@@ -364,33 +385,52 @@ class Asker:
                 self.log.append(Exchange("repeat" if again else kind, first_row[index], draw, asked.prompt, output))
         return [found[index] for index in place]
 
+    def _telling(self, rows: Mapping[Hashable, Sequence[int]], arrived: Arrived) -> Watch:
+        """Tells of each answer by the rows of its question, read as it will be in the end; and hears failures."""
+        texts = self._continuations(self.references[0]) if self.target.verb == "score" else (None,)
+        arrivals = Arrivals(rows, texts, arrived)
+
+        def hear(request: Request, answer: Output | Failure) -> End | None:
+            taken = answer if self.target.verb == "score" else self._taken(answer)
+            arrivals((Asked(request.prompt, request.settings), request.draw), request.continuation, taken)
+            return self._failing(request, answer)
+
+        return hear
+
     def _ask_or_recall(
-        self, kind: AnswerKind, questions: Sequence[tuple[Asked, int]]
+        self, kind: AnswerKind, questions: Sequence[tuple[Asked, int]], watch: Watch | None
     ) -> Sequence[Output | Failure | None]:
         """Answers; after an interruption among the masks those that are recorded, and None for the others."""
         try:
-            return self._ask(questions, watch=self._failing if kind == "mask" else None)
+            return self._ask(questions, watch=watch)
         except (KeyboardInterrupt, EndedError) as stop:
             if kind not in {"mask", "redraw"}:
                 raise
             self.ended = stop
             return self._recalled(questions)
 
-    def _ask(self, questions: Sequence[tuple[Asked, int]], *, watch: Failing | None) -> list[Output | Failure]:
+    def _ask(self, questions: Sequence[tuple[Asked, int]], *, watch: Watch | None) -> list[Output | Failure]:
         """Answers to perturbed prompts. A service that refuses one has answered it: its refusal is a text of none."""
         if self.target.verb == "score":
             return self._scored(questions, self.references[:1], watch=watch)
-        answers = self._answered(questions, watch=watch)
+        return [self._taken(answer) for answer in self._answered(questions, watch=watch)]
+
+    def _taken(self, answer: Output | Failure) -> Output | Failure:
+        """An answer to a perturbed prompt, as it is read: a refusal is a text of none."""
+        heard = self._heard(answer)
         draws = isinstance(self.units.prompt, Edit) or output_kind(self.model) != "text"
-        return answers if draws else [_refusal(answer) for answer in answers]
+        return heard if draws else _refusal(heard)
 
     def _answered(
-        self, questions: Sequence[tuple[Asked, int]], *, watch: Failing | None = None
+        self, questions: Sequence[tuple[Asked, int]], *, watch: Watch | None = None
     ) -> list[Output | Failure]:
         answers = self.runner.ask([asked.request(draw) for asked, draw in questions], watch=watch)
-        if not isinstance(self.target, HearsRefusals):
-            return answers
-        return [self.target.heard(answer) if isinstance(answer, Failure) else answer for answer in answers]
+        return [self._heard(answer) for answer in answers]
+
+    def _heard(self, answer: Output | Failure) -> Output | Failure:
+        if isinstance(answer, Failure) and isinstance(self.target, HearsRefusals):
+            return self.target.heard(answer)
+        return answer
 
     def _recalled(self, questions: Sequence[tuple[Asked, int]]) -> list[Output | Failure | None]:
         """What is recorded of these questions; one that takes several scores needs all of them."""
@@ -409,7 +449,7 @@ class Asker:
         return self.target.continuations(reference) if isinstance(self.target, Continues) else (reference.text,)
 
     def _scored(
-        self, questions: Sequence[tuple[Asked, int]], references: Sequence[Output], *, watch: Failing | None = None
+        self, questions: Sequence[tuple[Asked, int]], references: Sequence[Output], *, watch: Watch | None = None
     ) -> list[Output | Failure]:
         """Scores of the reference, or of several texts end to end where the target wants them."""
         texts = self._continuations(references[0])

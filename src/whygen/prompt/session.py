@@ -15,6 +15,7 @@ from whygen.prompt.asker import Asker
 from whygen.prompt.operators import Operator, Tools
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.question import Question, encoder_of_texts, find_encoder, prepare
+from whygen.prompt.watching import ShowsLooks
 from whygen.types import Request, Settings, Source
 
 
@@ -99,7 +100,10 @@ class Session:
         """Who asks a question; ``operator`` is one that is ready, for several questions about one prompt."""
         ready = self.operator(question, runner) if operator is None else operator
         stated = question.plan.options.model_noise == "none"
-        return Asker(runner, self.model, question.units, ready, question.target, self.settings, stated)
+        shows = self.progress if isinstance(self.progress, ShowsLooks) else None
+        return Asker(
+            runner, self.model, question.units, ready, question.target, self.settings, stated, shows=shows
+        )  # fmt: skip
 
 
 class SessionOptions(TypedDict):
