@@ -1,5 +1,7 @@
 """Texts as people write them: where words, sentences and characters end, which language it is, how files are read."""
 
+from whygen.texts.differences import Stretch as Stretch
+from whygen.texts.differences import differences as differences
 from whygen.texts.files import MAX_TEXT_BYTES as MAX_TEXT_BYTES
 from whygen.texts.files import decoded as decoded
 from whygen.texts.files import read_text_file as read_text_file
