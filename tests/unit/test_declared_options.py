@@ -171,7 +171,7 @@ def test_a_command_offers_what_is_declared_and_hands_over_what_was_typed() -> No
     app = typer.Typer()
     app.command(cls=OneCommand)(command)
     run = CliRunner().invoke
-    shown = run(app, ["--help"], terminal_width=200).output
+    shown = run(app, ["--help-all"], terminal_width=200).output
     assert "loud or quiet" in shown
     typed = ["--loudness", "loud", "--pin", "a", "--pin", "b", "--budget", "9", "--stop", "x", "--lexicon", "f.json"]
     assert run(app, typed).exit_code == 0

@@ -42,7 +42,7 @@ class Budget:
     money: Annotated[
         float | None,
         Option(
-            "The most the run may cost, in dollars; the price must be known.",
+            "The most the run may cost, in dollars. The price must be known.",
             "It is that of the table of `whygen.models.prices`, in whatever currency that is.",
             panel="How much to spend",
             flag="--max-cost",

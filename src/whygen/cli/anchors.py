@@ -17,6 +17,7 @@ from whygen.anchors.texts.explain import TextForecast
 from whygen.anchors.work import AnchorForecast
 from whygen.calls import RunOptions
 from whygen.cli import common
+from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
@@ -118,7 +119,8 @@ def anchors(
     model: Annotated[
         str,
         typer.Argument(
-            help="demo/digits-vae, diffusers/PATH, hf/PATH, samples/PATH (what a model made), py/module:callable."
+            help="demo/digits-vae, diffusers/PATH, hf/PATH, samples/PATH (what a model made), py/module:callable.",
+            autocompletion=complete_model,
         ),
     ],
     *,

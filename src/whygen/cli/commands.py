@@ -9,8 +9,10 @@ costs nobody else anything.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, Final, cast
 
 import typer
@@ -46,16 +48,71 @@ OWN: Final[Mapping[str, str]] = {
 RUN: Final[Panel] = "For experts: the run"
 KEPT_APART: Final[Mapping[str, str]] = {"reproduce": "whygen-experiments", "ratings": "whygen-experiments"}
 """Commands of this project that a distribution of its own brings."""
+EXAMPLES: Final[Mapping[str, str]] = {
+    "prompt": 'whygen prompt demo/storyteller "Tell a story about a fox." -o fox',
+    "edit": 'whygen edit demo/painter photo.png "make it night" -o night',
+    "anchors": "whygen anchors demo/digits-vae -o digits",
+    "why": "whygen why call.json --model openai/gpt-4o-mini -o why",
+    "explain-many": "whygen explain-many prompts.txt --model demo/storyteller -o many",
+}
+"""What the short help of a command shows."""
+MANY: Final = 5
+"""So many options for experts, and more, are left to ``--help-all``."""
+FIRST_SENTENCE: Final = re.compile(r"^(.+?[^.]\.)\s.*$", re.DOTALL)
 
 
 class OneCommand(TyperCommand):
-    """A command whose option ``--help`` stands with the others of its kind, not in a panel of its own before them."""
+    """A command with a help of one screen: what most people need, in a sentence each. ``--help-all`` tells the rest."""
+
+    _all: Any = None
+    """The option ``--help-all``, once it was asked for: the parser tells options apart by identity."""
 
     def get_help_option(self, ctx: Any) -> Any:
+        """It stands with the others of its kind, not in a panel of its own before them."""
         found = super().get_help_option(ctx)
         if found is not None and any(getattr(each, "rich_help_panel", None) for each in self.params):
             found.rich_help_panel = RUN  # pyright: ignore[reportAttributeAccessIssue] - the help reads it
         return found
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        found: list[Any] = super().get_params(ctx)
+        if self._all is None and self.add_help_option and self._left_out() >= MANY:
+            self._all = copy(found[-1])
+            self._all.name, self._all.opts = "help_all", ["--help-all"]
+            self._all.help, self._all.callback = "Show every option and exit.", _show_all
+        return found if self._all is None else [*found, self._all]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        shown = self._in_short(ctx.command_path) if self._left_out() >= MANY else self
+        TyperCommand.format_help(shown, ctx, formatter)
+
+    def _left_out(self) -> int:
+        """How many options are for experts."""
+        return sum(map(_is_for_experts, self.params))
+
+    def _in_short(self, path: str) -> OneCommand:
+        """The command as its short help shows it."""
+        short = copy(self)
+        short.params = [copy(each) for each in self.params if not _is_for_experts(each)]
+        for each in short.params:
+            told = getattr(each, "help", None) or ""
+            each.help = FIRST_SENTENCE.sub(r"\1", told)  # pyright: ignore[reportAttributeAccessIssue]
+        short.add_help_option, short._all = False, None
+        example = f"Example: {EXAMPLES[self.name]}\n\n" if self.name in EXAMPLES else ""
+        short.epilog = f"{example}{self._left_out()} more options, for experts: {path} --help-all"
+        return short
+
+
+def _is_for_experts(parameter: Any) -> bool:
+    return (getattr(parameter, "rich_help_panel", None) or "").startswith("For experts")
+
+
+def _show_all(ctx: Any, parameter: object, wanted: bool) -> None:
+    """End the command as ``--help`` does, with every option."""
+    del parameter
+    if wanted and not ctx.resilient_parsing:
+        TyperCommand.format_help(ctx.command, ctx, ctx.make_formatter())
+        ctx.exit()
 
 
 class Commands(TyperGroup):

@@ -36,7 +36,7 @@ Out = Annotated[
     option("Where to write", "--out", "-o", help="Folder for the report and the saved explanation."),
 ]
 AsJson = Annotated[
-    bool, option("Where to write", "--json", help="One JSON document on stdout, everything else on stderr.")
+    bool, option("Where to write", "--json", help="One JSON document on stdout. All else goes to stderr.")
 ]
 DryRun = Annotated[bool, option("How much to spend", "--dry-run", help="Print calls, tokens and cost; send nothing.")]
 Quiet = Annotated[bool, option("For experts: the run", "--quiet", "-q", help="No progress and no summary.")]

@@ -11,6 +11,7 @@ import whygen
 from whygen.calls import Budget, Rates, RunOptions
 from whygen.cli import common, drawing
 from whygen.cli import inputs as given_inputs
+from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.cli.prompt import run_options, show_forecast
 from whygen.errors import UsageError
@@ -45,7 +46,7 @@ DRAWN = Offers(drawing.PictureSettings, EDIT, read={"mask": _mask})
     Offers(ModelOptions),
 )
 def edit(
-    model: Annotated[str, typer.Argument(help="A model URI such as demo/painter or diffusers/ORG/NAME.")],
+    model: Annotated[str, typer.Argument(help="demo/painter, diffusers/NAME ...", autocompletion=complete_model)],
     image: Annotated[Path, typer.Argument(help="The picture to change, or a sound or a video.")],
     source: Annotated[str | None, typer.Argument(metavar="INSTRUCTION|-|@FILE", help="What to change.")] = None,
     *,

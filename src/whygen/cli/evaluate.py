@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from whygen.cli import common
+from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, made, with_options
 from whygen.errors import DataError
 from whygen.evaluation import evaluate as evaluation
@@ -31,7 +32,10 @@ def evaluate(
     labels: Annotated[
         Path | None, typer.Option(help="For accuracy: a file of 0 and 1, one for each unit, or a JSON list.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="The model, if not the one that the explanation names.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="The model, if not the one that the explanation names.", autocompletion=complete_model),
+    ] = None,
     budget: Annotated[int, typer.Option(help="Answers that may be asked for in all; 0 asks nothing.")] = 0,
     repeats: Annotated[int, typer.Option(help="Further explanations by other seeds.")] = 3,
     paraphrase: Annotated[

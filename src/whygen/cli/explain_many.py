@@ -11,6 +11,7 @@ from whygen.calls import Budget, Rates, RunOptions
 from whygen.cli import common
 from whygen.cli import inputs as given_inputs
 from whygen.cli.inputs import read_settings
+from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.interrupts import INTERRUPTED
 from whygen.models import ModelOptions
@@ -35,7 +36,12 @@ def explain_many(
         Path, option("Where to write", "-o", "--out", help="A folder for all explanations; the same again goes on.")
     ],
     model: Annotated[
-        str | None, option("What to explain", help="A model URI. Recorded calls name their own without it.")
+        str | None,
+        option(
+            "What to explain",
+            help="A model URI. Recorded calls name their own without it.",
+            autocompletion=complete_model,
+        ),
     ] = None,
     setting: given_inputs.Setting = None,
     as_json: common.AsJson = False,

@@ -17,7 +17,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, Union, ca
 import typer
 from typer.models import OptionInfo
 
-from whygen._arguments import Declared, Panel, declared
+from whygen._arguments import Declared, Panel, declared, names_of
+from whygen.cli.names import completing
 
 Given: TypeAlias = Mapping[str, Any]
 T = TypeVar("T")
@@ -109,7 +110,10 @@ def _place(parameter: inspect.Parameter) -> int:
 
 def _parameter(each: Declared, read: Mapping[str, Callable[[Any], Any]]) -> inspect.Parameter:
     info = typer.Option(
-        each.option.flag or f"--{each.name.replace('_', '-')}", help=each.help, rich_help_panel=each.option.panel
+        each.option.flag or f"--{each.name.replace('_', '-')}",
+        help=each.help,
+        rich_help_panel=each.option.panel,
+        autocompletion=completing(each.name, names_of(each.hint)),
     )
     kind: Any = _typed(each.hint) if each.name not in read else _first_hint(read[each.name])
     return inspect.Parameter(

@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from whygen.errors import WhygenError
 from whygen.interrupts import INTERRUPTED, Interrupts
@@ -60,6 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
             if _is_gone_reader(error):
                 _leave_pipe()
                 code = 0
+            elif _is_parsers_end(error):
+                code = error.code
             else:
                 stopped = _is_stop(error, interrupts)
                 code = _interrupted(error) if stopped else _explained(error, debug="--debug" in given)
@@ -95,6 +97,14 @@ def _is_gone_reader(error: BaseException) -> bool:
     """Whether the reader of our pipe left (``whygen prompt --help | head``); rich ends the program over it."""
     told = error.__context__ if isinstance(error, SystemExit) else error
     return isinstance(told, BrokenPipeError)
+
+
+def _is_parsers_end(error: BaseException) -> TypeGuard[SystemExit]:
+    """Whether the parser itself ended the program: it does so after a shell was told how to complete a line."""
+    if not isinstance(error, SystemExit) or not isinstance(error.code, int) or error.code == INTERRUPTED:
+        return False
+    *_, (last, _) = traceback.walk_tb(error.__traceback__)
+    return last.f_globals.get("__name__", "").startswith("typer.")
 
 
 def _is_stop(error: BaseException, interrupts: Interrupts) -> bool:

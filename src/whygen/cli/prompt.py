@@ -14,6 +14,7 @@ from whygen.calls import Budget, Rates, RunOptions
 from whygen.cli import common, drawing
 from whygen.cli import inputs as given_inputs
 from whygen.cli.inputs import over, read_inputs, read_settings
+from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
@@ -30,24 +31,24 @@ DRAWN = Offers(drawing.PictureSettings, TEXT)
 
 @with_options(CHOICES, DRAWN, Offers(Settings), Offers(Budget), Offers(Rates), Offers(RunOptions), Offers(ModelOptions))
 def prompt(
-    model: Annotated[str, typer.Argument(help="A model URI such as demo/storyteller or hf/ORG/NAME.")],
+    model: Annotated[str, typer.Argument(help="demo/storyteller, openai/NAME, ...", autocompletion=complete_model)],
     source: Annotated[str | None, typer.Argument(metavar="TEXT|-|@FILE", help="The prompt.")] = None,
     *,
     chat: Annotated[
         Path | None,
-        option("What to explain", "--chat", help="Instead of TEXT: a JSON list of messages (role, content, images)."),
+        option("What to explain", "--chat", help="Instead of TEXT: a JSON list of messages."),
     ] = None,
     inputs: Annotated[
         Path | None,
         option(
             "What to explain",
-            help="A line each or a JSON list: explained over all of them. They stand at {input} in TEXT, fill its "
-            "fields if they are objects, or follow it as user messages.",
+            help="A file of inputs to explain it over. One a line, or a JSON list. They stand at {input} in TEXT, "
+            "fill its fields if they are objects, or follow it as user messages.",
         ),
     ] = None,
     span: Annotated[
         str | None,
-        option("What to measure", help="Why did it say this? A text of the output, by log-probability."),
+        option("What to measure", help="A text of the output: why did it say this? By log-probability."),
     ] = None,
     text: Annotated[
         str | None, option("For experts: the question", "--text", help="The prompt, whatever it begins with.")

@@ -14,6 +14,7 @@ from whygen.calls import Budget, Rates, RunOptions
 from whygen.cli import common
 from whygen.cli import inputs as given_inputs
 from whygen.cli.inputs import read_settings
+from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.cli.prompt import run_options, show_forecast
 from whygen.models import ModelOptions
@@ -43,7 +44,12 @@ def why(
         option("What to explain", help="Which of several calls: its number, its id, or last."),
     ] = None,
     model: Annotated[
-        str | None, option("What to explain", help="Ask this model instead of the one that the record names.")
+        str | None,
+        option(
+            "What to explain",
+            help="Ask this model instead of the one that the record names.",
+            autocompletion=complete_model,
+        ),
     ] = None,
     steps: Annotated[
         bool,

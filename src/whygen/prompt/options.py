@@ -92,7 +92,7 @@ class PromptOptions:
     units: Annotated[
         UnitsName | Kind,
         Option(
-            "{names}: what the prompt is cut into.",
+            "What the prompt is cut into: word, sentence, message ... (`whygen list units`). One of {names}.",
             "Tokens are the model's own. Messages and parts are for a chat: parts are what a recorded call is made of "
             "(definitions and results of tools, messages, documents and memories in them). Fields, documents and parts "
             "are for a template; regions for the picture of an edit. In a chat, image and region are its pictures "
@@ -208,9 +208,9 @@ class PromptOptions:
     target: Annotated[
         TargetName | TargetLike,
         Option(
-            "What is measured of an answer: {names}; some take an argument, such as contains:SPAN, contrastive:TEXT, "
-            "json:FIELD, label:A,B, tool:NAME, tool:NAME.ARGUMENT or regex:PATTERN. `whygen list targets` tells of "
-            "each, and of those for pictures, sounds and videos.",
+            "What is measured of an answer: cosine, contains:SPAN, tool ... (`whygen list targets`). One of {names}; "
+            "some take an argument, such as contains:SPAN, contrastive:TEXT, json:FIELD, label:A,B, tool:NAME, "
+            "tool:NAME.ARGUMENT or regex:PATTERN. Pictures, sounds and videos have others.",
             "Or a callable that scores an answer, or what `load_target` makes.",
             panel="What to measure",
             read_by=_EVERYWHERE | {EVALUATE, READ},
