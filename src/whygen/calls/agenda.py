@@ -237,6 +237,11 @@ class Agenda:
         """Requests that were taken and are not settled."""
         return self._in_flight
 
+    @property
+    def left(self) -> int:
+        """Requests that are to be sent, now or later."""
+        return len(self._fresh) + len(self._again)
+
     def stop(self, end: End) -> None:
         """Send nothing more. The first reason stays."""
         self.end = self.end or end

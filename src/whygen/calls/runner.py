@@ -14,13 +14,14 @@ from whygen.calls.agenda import Agenda, Answer, Clock, End, EndedError, Gate, Mo
 from whygen.calls.batches import BatchDispatcher
 from whygen.calls.dispatch import Dispatcher, LocalDispatcher, RemoteDispatcher, Send
 from whygen.calls.leases import Leases
+from whygen.calls.pool import PoolDispatcher
 from whygen.calls.progress import AsksToStop, Progress, ShowsPromise, ShowsSpending, usual_progress
 from whygen.calls.rows import RecordedCall, call_key, identity_of
 from whygen.calls.spending import Budget, BudgetGate, RateGate, Rates, SharedBudget, Spent, promised
 from whygen.calls.store import Notice, Store
 from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError, WhygenError
 from whygen.models.prices import FREE, Price, batch_price_of, price_of
-from whygen.models.protocols import Model, ScoresText
+from whygen.models.protocols import HasWorkers, Model, ScoresText
 from whygen.safe import is_stop, says
 from whygen.types import Failure, JsonValue, Output, Request
 
@@ -363,8 +364,10 @@ class _Claims:
 
 
 def dispatcher_for(model: Model) -> Dispatcher:
-    """Many calls at once for a model that takes them, else one batch after another."""
-    return RemoteDispatcher() if model.limits.max_in_flight > 1 else LocalDispatcher()
+    """Batches at several workers, or many calls at once, for a model that takes them; else one batch after another."""
+    if model.limits.max_in_flight > 1:
+        return RemoteDispatcher()
+    return PoolDispatcher(model) if isinstance(model, HasWorkers) else LocalDispatcher()
 
 
 _INTERRUPTED = End("interrupt", "Interrupted.")

@@ -23,6 +23,7 @@ from whygen.models.protocols import HasContext as HasContext
 from whygen.models.protocols import HasDensity as HasDensity
 from whygen.models.protocols import HasIdentity as HasIdentity
 from whygen.models.protocols import HasOutputKind as HasOutputKind
+from whygen.models.protocols import HasWorkers as HasWorkers
 from whygen.models.protocols import Inverts as Inverts
 from whygen.models.protocols import LearnsKind as LearnsKind
 from whygen.models.protocols import Model as Model
@@ -58,6 +59,7 @@ __all__ = [
     "HasDensity",
     "HasIdentity",
     "HasOutputKind",
+    "HasWorkers",
     "Inverts",
     "LatentModel",
     "LearnsKind",

@@ -6,13 +6,14 @@ Ask for a capability by protocol (``isinstance(model, ScoresText)``), never by c
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import Option, check_fields, documented, told
+from whygen.errors import UsageError
 from whygen.types import Failure, JsonValue, Limits, Output, OutputKind, Request, Settings
 
 
@@ -39,6 +40,16 @@ class HasIdentity(Protocol):
 
     @property
     def identity(self) -> Mapping[str, JsonValue] | None: ...
+
+
+@runtime_checkable
+class HasWorkers(Protocol):
+    """A model that several workers hold, on one machine or many: threads may call ``answer`` at the same time."""
+
+    @property
+    def places(self) -> int:
+        """Batches that the workers take now, those in hand included: it grows while more of them load the model."""
+        ...
 
 
 @runtime_checkable
@@ -317,10 +328,45 @@ class ModelOptions:
         float | None,
         Option("Seconds that a server may be silent.", "Then the answer is given up.", panel="For experts: the model"),
     ] = None
+    executor: Annotated[
+        Literal["ray"] | None,
+        Option(
+            "ray: the model runs on a Ray cluster, at several workers.",
+            "A model of weights is loaded once by each worker; a remote one is called from the cluster. Seeds and "
+            "numbers are those of one process.",
+            panel="For experts: the model",
+        ),
+    ] = None
+    address: Annotated[
+        str | None,
+        Option(
+            "For ray: HOST:PORT of the cluster, or auto for the one on this machine.",
+            "Without it, one is started on this machine for as long as this process lives.",
+            panel="For experts: the model",
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        Option(
+            "For ray: how many workers.",
+            "Unless given, one for each GPU that is free, or for each processor where there is no GPU.",
+            panel="For experts: the model",
+        ),
+    ] = None
     purpose: Literal["ask", "foresee"] = "ask"
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.executor is None and (self.address is not None or self.workers is not None):
+            named = "address" if self.address is not None else "workers"
+            raise UsageError(f"{named} says where a model runs on a cluster: give executor='ray' with it.")
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"workers={self.workers}: give a number of at least 1, or leave it out.")
+
+    @property
+    def here(self) -> ModelOptions:
+        """The same, in the process that opens it."""
+        return replace(self, executor=None, address=None, workers=None)
 
 
 def _no_names() -> Sequence[str]:

@@ -106,6 +106,10 @@ def load_model(model: object, options: ModelOptions | None = None) -> Model:
     from whygen.models.python import CallableModel
 
     options = options or ModelOptions()
+    if options.executor == "ray":
+        from whygen.models.ray import open_on_ray
+
+        return open_on_ray(model, options)
     opened = open_uri(model, options) if isinstance(model, str) else held_model(model, options) or model
     if isinstance(opened, type) and hasattr(opened, "answer"):
         opened = cast(Callable[[], object], opened)()

@@ -88,7 +88,7 @@ class Session:
             model=self.model,
             encoder=encoder_of_texts(self.encoder, self.model),
             store=self.store,
-            options=self.options,
+            options=None if self.options is None else self.options.here,  # a cluster is full of the model
             progress=self.progress,
             seed=self.seed,
             runner=runner,

@@ -1,0 +1,80 @@
+"""A real cluster of two machines on this one; `make test-ray` has Ray in an environment of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+THERE = '''
+"""Models that workers open."""
+import os, time
+
+from whygen.models.python import batched
+
+
+def log(line):
+    with open(os.environ["RAYTEST_LOG"], "a") as file:
+        file.write(line + "\\n")
+
+
+def slow(prompt: str) -> str:
+    log(f"{os.getpid()} {prompt}")
+    time.sleep(0.02)
+    return prompt.upper()
+
+
+@batched
+def deadly(prompts: list[str]) -> list[str]:
+    if any("poison" in prompt for prompt in prompts):
+        os._exit(1)
+    return [prompt[::-1] for prompt in prompts]
+
+
+class Unloadable:
+    def __init__(self):
+        raise RuntimeError("no weights here")
+
+    def answer(self, requests):
+        return []
+'''
+
+
+@pytest.fixture(scope="session")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder on the import path of every worker; ``log`` in it is written by them."""
+    folder = tmp_path_factory.mktemp("there")
+    (folder / "planted_there.py").write_text(THERE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cluster(there: Path) -> Iterator[Any]:
+    """A head that works, and a second node; a processor each."""
+    utils = pytest.importorskip("ray.cluster_utils")
+    import ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{there}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+        patch.setenv("RAYTEST_LOG", str(there / "log"))
+        patch.setenv("OPENAI_API_KEY", "sk-test-0123456789abcdef")
+        patch.syspath_prepend(str(there))
+        how = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+        made = utils.Cluster(initialize_head=True, head_node_args=how)
+        try:
+            made.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+            yield made
+        finally:
+            ray.shutdown()
+            made.shutdown()
+
+
+@pytest.fixture
+def log(cluster: Any, there: Path) -> Path:
+    """What workers were asked, a line each."""
+    path = there / "log"
+    path.write_text("")
+    return path

@@ -1,0 +1,198 @@
+"""Models on a cluster answer as in one process, and what dies there costs what it had in hand."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import whygen
+from faults.server import FaultServer
+from tiny_models import save
+from whygen.calls import Runner, Store, open_store
+from whygen.errors import MissingError, ModelError, UsageError
+from whygen.models import ModelOptions, load_model
+from whygen.types import Failure, Output, Request
+
+PROMPT = "snow fell on the old town while a red fox crossed the quiet river"
+
+
+@pytest.fixture
+def on_ray(cluster: Any) -> Iterator[Any]:
+    """Opens models on the cluster, and gives its processors back."""
+    held: list[Any] = []
+
+    def opened(model: object, **more: Any) -> Any:
+        held.append(load_model(model, ModelOptions(executor="ray", address=cluster.address, **more)))
+        return held[-1]
+
+    yield opened
+    for model in held:
+        crew = getattr(model, "crew", None) or getattr(model, "_crew", None)
+        if crew is not None:
+            crew.close()
+
+
+def asked(model: Any, prompts: list[str]) -> list[Output | Failure]:
+    with Store(None) as store:
+        return list(Runner(model, store=store).ask([Request(prompt=prompt) for prompt in prompts]))
+
+
+def wait_for(model: Any, *, workers: int) -> None:
+    """Until so many have loaded the model."""
+    until = time.monotonic() + 60
+    while model.places < 2 * workers:
+        time.sleep(0.05)
+        assert time.monotonic() < until
+
+
+def texts(answers: list[Output | Failure]) -> list[str]:
+    return [answer.text if isinstance(answer, Output) else answer.message for answer in answers]
+
+
+@pytest.mark.parametrize("target", ["tfidf", "logprob"])
+def test_an_explanation_is_the_same_here_and_there(on_ray: Any, target: str) -> None:
+    model = on_ray("planted/additive")
+    there = whygen.explain_prompt(model, PROMPT, target=target, cache=None)
+    here = whygen.explain_prompt("planted/additive", PROMPT, target=target, cache=None)
+    assert there.units == here.units
+    assert there.model == here.model
+
+
+def test_a_real_network_answers_and_scores_alike(on_ray: Any, tmp_path: Path) -> None:
+    folder = save("gpt2", tmp_path / "tiny")
+    there, here = on_ray(f"hf/{folder}", workers=2), load_model(f"hf/{folder}")
+    assert there.identity == here.identity
+    assert there.token_spans("Paris is") == here.token_spans("Paris is")  # type: ignore[union-attr]
+    prompts = [" ".join(PROMPT.split()[:n]) for n in range(3, 13)]
+    assert texts(asked(there, prompts)) == texts(asked(here, prompts))
+    wanted = [Request(prompt=prompt, continuation=" and so on") for prompt in prompts]
+    with Store(None) as one, Store(None) as two:
+        found = Runner(there, store=one).score(wanted), Runner(here, store=two).score(wanted)
+    for a, b in zip(*found, strict=True):
+        assert isinstance(a, Output)
+        assert isinstance(b, Output)
+        assert [each.logprob for each in a.scores or ()] == pytest.approx([each.logprob for each in b.scores or ()])
+
+
+def test_both_workers_work(on_ray: Any, log: Path) -> None:
+    model = on_ray("py/planted_there:slow")
+    wait_for(model, workers=2)
+    found = asked(model, [f"w{n}" for n in range(120)])
+    assert texts(found) == [f"W{n}" for n in range(120)]
+    assert len({line.split()[0] for line in log.read_text().splitlines()}) == 2
+
+
+def test_a_node_that_is_killed_costs_what_it_had_in_hand(cluster: Any, on_ray: Any, log: Path) -> None:
+    doomed = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+    model = on_ray("py/planted_there:slow", workers=3)
+    prompts = [f"k{n}" for n in range(400)]
+
+    def kill() -> None:
+        wait_for(model, workers=3)
+        while len(log.read_text().splitlines()) < 60:
+            time.sleep(0.05)
+        cluster.remove_node(doomed, allow_graceful=False)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    found = asked(model, prompts)
+    killer.join()
+    assert texts(found) == [prompt.upper() for prompt in prompts]
+    again = len(log.read_text().splitlines()) - len(prompts)
+    assert 0 <= again <= 16, "more was asked again than two batches"
+
+
+def test_one_prompt_that_kills_its_worker_fails_alone(on_ray: Any) -> None:
+    prompts = [f"p{n}" for n in range(30)]
+    prompts[7] = "poison"
+    found = asked(on_ray("py/planted_there:deadly"), prompts)
+    assert [isinstance(answer, Failure) for answer in found] == [n == 7 for n in range(30)]
+    assert isinstance(found[7], Failure)
+    assert "3 workers died" in found[7].message
+
+
+def test_a_model_that_cannot_be_loaded_is_said_once(on_ray: Any) -> None:
+    with pytest.raises(ModelError, match="no weights here"):
+        on_ray("py/planted_there:Unloadable")
+    with pytest.raises(MissingError, match="nowhere"):
+        on_ray("py/nowhere:thing")
+    with pytest.raises(MissingError, match="no room for a worker"):
+        _crowded(on_ray)
+
+
+def _crowded(on_ray: Any) -> None:
+    from whygen.models.ray import crew
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(crew, "PLACED", 1.0)
+        first = on_ray("planted/additive", workers=2)
+        wait_for(first, workers=2)
+        on_ray("planted/additive", workers=2)
+
+
+def test_a_function_of_ones_own_is_copied_to_workers(on_ray: Any) -> None:
+    def titled(prompt: str) -> str:
+        return prompt.title().replace("Fox", "Hound")
+
+    there = whygen.explain_prompt(on_ray(titled), PROMPT, target="tfidf", cache=None)
+    assert there.units == whygen.explain_prompt(titled, PROMPT, target="tfidf", cache=None).units
+    lock = threading.Lock()
+    with pytest.raises(UsageError, match="cannot be copied"):
+        on_ray(lambda prompt: str(lock) + prompt)
+
+
+def test_calls_of_a_remote_model_go_out_from_the_cluster(on_ray: Any) -> None:
+    with FaultServer() as server:
+        model = on_ray("openai/test", base_url=server.url)
+        found = asked(model, [f"r{n}" for n in range(12)])
+        assert all(isinstance(answer, Output) for answer in found), found
+        assert len(server.received) == 12
+
+
+MAIN = "import sys; from whygen.cli import main; sys.exit(main())"
+DRIVER = """
+import sys
+from whygen.calls import Runner, open_store
+from whygen.models import ModelOptions, load_model
+from whygen.types import Request
+model = load_model("py/planted_there:slow", ModelOptions(executor="ray", address=sys.argv[1]))
+with open_store(sys.argv[2]) as store:
+    runner = Runner(model, store=store)
+    runner.ask([Request(prompt=f"d{n}") for n in range(300)])
+    print(runner.tally.made)
+"""
+
+
+def test_a_driver_that_is_killed_goes_on_from_its_record(cluster: Any, log: Path, tmp_path: Path) -> None:
+    store = tmp_path / "calls.sqlite"
+    command = [sys.executable, "-c", DRIVER, cluster.address, str(store)]
+    environment = {**os.environ, "PYTHONPATH": f"{log.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    first = subprocess.Popen(command, env=environment)
+    while len(log.read_text().splitlines()) < 60:
+        time.sleep(0.05)
+        assert first.poll() is None
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    with open_store(store) as kept:
+        before = len(list(kept.calls()))
+    assert 20 <= before < 300
+    second = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert int(second.stdout) == 300 - before
+    assert len(log.read_text().splitlines()) <= 300 + 32, "more was lost than was in hand"
+
+
+def test_an_address_without_a_cluster_is_said_on_the_command_line() -> None:
+    command = [sys.executable, "-c", MAIN, "prompt", "planted/additive", PROMPT, "--no-cache", "--executor", "ray"]
+    told = subprocess.run([*command, "--address", "127.0.0.1:1"], capture_output=True, text=True, check=False)
+    assert told.returncode == 3
+    assert "there is no Ray cluster" in told.stderr
+    assert "Traceback" not in told.stderr
