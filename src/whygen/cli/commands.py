@@ -38,6 +38,7 @@ OWN: Final[Mapping[str, str]] = {
     "evaluate": "Measure how good a saved explanation is, each figure beside its chance level.",
     "check": "Check a saved explanation against rules. Exit code 0: all hold; 1: one does not; 2: a rule cannot be "
     "read.",
+    "mcp": "Serve explanations to a client of the Model Context Protocol, over standard input and output.",
     "list": "List the names that options take: targets, units, operators, estimands, criteria, encoders.",
     "models": "List the providers of models and the names each one knows.",
     "doctor": "Check the installation: packages, keys (never shown), the store of recorded answers.",
