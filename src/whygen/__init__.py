@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from whygen.prompt.forecast import forecast as forecast
     from whygen.prompt.many import explain_targets as explain_targets
     from whygen.prompt.options import PromptOptions as PromptOptions
+    from whygen.prompt.trim import trim as trim
     from whygen.records import Call as Call
     from whygen.results import AnchorExplanation as AnchorExplanation
     from whygen.results import PromptExplanation as PromptExplanation
@@ -54,6 +55,7 @@ __all__ = [
     "explain_targets",
     "forecast",
     "load",
+    "trim",
 ]
 
 _PLACES = {
@@ -77,6 +79,7 @@ _PLACES = {
     "explain_targets": "prompt.many",
     "forecast": "prompt.forecast",
     "load": "results",
+    "trim": "prompt.trim",
 }
 """The module of each name."""
 

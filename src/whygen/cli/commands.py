@@ -29,6 +29,7 @@ OWN: Final[Mapping[str, str]] = {
     "prompt": "Explain which units of a prompt drove what the model answered.",
     "why": "Explain which part of a recorded call made the model answer, or act, as it did.",
     "explain-many": "Explain many prompts or recorded calls, and write a page that lists them.",
+    "trim": "Find the shortest prompt that is not worse over many inputs, and write it.",
     "edit": "Explain which words of an instruction, or which parts of a picture, changed what an editor made of it.",
     "anchors": "Explain which anchors a generative model knows, invents, half-knows or fails.",
     "read": "Read a saved explanation again by another target, estimand, threshold or selection. No model is asked.",

@@ -12,7 +12,7 @@ from whygen.errors import DataError, UsageError
 from whygen.prompt.units import Input
 from whygen.safe import read_json
 from whygen.texts import read_text_file
-from whygen.types import Chat, JsonValue, Message, Template
+from whygen.types import JsonValue
 
 Setting = Annotated[
     list[str] | None,
@@ -23,9 +23,6 @@ Setting = Annotated[
         help="A further parameter of the service; may be given again.",
     ),
 ]
-
-PLACE = "{input}"
-"""Where an input stands in a text that has a place for it."""
 
 
 def read_inputs(path: Path) -> list[Input]:
@@ -46,28 +43,6 @@ def read_inputs(path: Path) -> list[Input]:
     if all(isinstance(item, str) for item in listed) or all(isinstance(item, dict) for item in listed):
         return cast("list[Input]", listed)
     raise DataError(f"The inputs in {str(path)!r} are neither a list of texts nor a list of objects.")
-
-
-def over(given: str | Chat, inputs: Sequence[Input]) -> tuple[Template | Chat, list[Input]]:
-    """The template, and the inputs as it takes them.
-
-    A chat is followed by each input. A text is a template where it says ``{input}`` or where inputs are objects (each
-    fills the fields that are named so), and a system prompt otherwise.
-
-    Raises:
-        UsageError: for a chat with inputs that are no texts.
-    """
-    objects = any(not isinstance(item, str) for item in inputs)
-    if isinstance(given, Chat):
-        if objects:
-            raise UsageError("--chat goes with user messages: give --inputs a list of texts, not of objects.")
-        return given, list(inputs)
-    if objects:
-        return Template(given), list(inputs)
-    if PLACE in given:
-        doubled = given.replace("{", "{{").replace("}", "}}").replace(f"{{{PLACE}}}", PLACE)
-        return Template(doubled), [{"input": cast("str", item)} for item in inputs]
-    return Chat((Message("system", given),)), list(inputs)
 
 
 def read_settings(given: Sequence[str] | None) -> dict[str, JsonValue]:

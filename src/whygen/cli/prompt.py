@@ -13,7 +13,7 @@ import whygen
 from whygen.calls import Budget, Rates, RunOptions
 from whygen.cli import common, drawing
 from whygen.cli import inputs as given_inputs
-from whygen.cli.inputs import over, read_inputs, read_settings
+from whygen.cli.inputs import read_inputs, read_settings
 from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, chosen, made, option, with_options
 from whygen.errors import UsageError
@@ -21,6 +21,7 @@ from whygen.models import ModelOptions
 from whygen.prompt.arguments import PromptArguments
 from whygen.prompt.chat_files import read_chat
 from whygen.prompt.forecast import Forecast
+from whygen.prompt.inputs import as_template
 from whygen.prompt.options import TEXT
 from whygen.prompt.units import Input
 from whygen.types import Chat, Settings, Template
@@ -71,7 +72,7 @@ def prompt(
 ) -> None:
     """Explain which units of a prompt drove what the model answered."""
     del debug  # read by the outermost handler of errors
-    asked: str | Chat | Template = _given(model, source, text, chat)
+    asked: str | Chat | Template = given_prompt(model, source, text, chat, command="prompt")
     drawn = chosen(DRAWN, given)
     drawing.check_draws(model, given.get("endpoint"), drawn)
     choices: dict[str, Any] = {
@@ -111,7 +112,7 @@ def _over(given: str | Chat, path: Path, choices: dict[str, Any]) -> tuple[Templ
     """A chat, a template, or a text as the system prompt, to be explained over the inputs in a file."""
     if "preset" in choices:
         raise UsageError("--preset does not go with --inputs: leave one of them out.")
-    return over(given, read_inputs(path))
+    return as_template(given, read_inputs(path))
 
 
 def _with_span(target: str | None, span: str) -> str:
@@ -126,8 +127,13 @@ def show_forecast(forecast: Forecast, *, as_json: bool) -> None:
     if as_json:
         common.print_json(asdict(forecast))
         return
+    tell_forecast(forecast, calls=f"{forecast.calls} calls (up to the whole budget if repeats differ)")
+
+
+def tell_forecast(forecast: Forecast, *, calls: str) -> None:
+    """Print a forecast for a person; ``calls`` says how many there will be."""
     tokens = "unknown" if forecast.tokens_in is None else f"{forecast.tokens_in:,}"
-    common.tell(f"{forecast.units} units, {forecast.calls} calls (up to the whole budget if repeats differ)")
+    common.tell(f"{forecast.units} units, {calls}")
     cost = "unknown" if forecast.cost_at_most is None else f"at most ${forecast.cost_at_most:,.4f}"
     common.tell(f"tokens in: {tokens}; tokens out: at most {forecast.tokens_out_at_most:,}; cost: {cost}")
     if forecast.promise:
@@ -135,20 +141,24 @@ def show_forecast(forecast: Forecast, *, as_json: bool) -> None:
     common.tell("Nothing was sent.")
 
 
-def _given(model: str, source: str | None, text: str | None, chat: Path | None) -> str | Chat:
-    """The prompt, from wherever it comes."""
+def given_prompt(model: str, source: str | None, text: str | None, chat: Path | None, *, command: str) -> str | Chat:
+    """The prompt, from wherever it comes.
+
+    Raises:
+        UsageError: if it is given twice, or not at all: says what to type of the command.
+    """
     if chat is None:
-        return _prompt_text(model, source, text)
+        return _prompt_text(model, source, text, command)
     if source is not None or text is not None:
         raise UsageError("Give the prompt once: --chat FILE stands in place of TEXT and --text.")
     return read_chat(chat)
 
 
-def _prompt_text(model: str, source: str | None, text: str | None) -> str:
+def _prompt_text(model: str, source: str | None, text: str | None, command: str) -> str:
     if (source is None) == (text is None):
         if source is None and any(map(str.isspace, model.strip())):
             raise UsageError(
-                f"There is a text and no model. Type: whygen prompt MODEL {shlex.quote(model)}, where MODEL is "
+                f"There is a text and no model. Type: whygen {command} MODEL {shlex.quote(model)}, where MODEL is "
                 "demo/storyteller, openai/gpt-4o-mini or another (`whygen models` lists the providers)."
             )
         raise UsageError("Give the prompt once: as TEXT, as - for standard input, as @FILE, or with --text TEXT.")

@@ -11,7 +11,7 @@ from whygen._arguments import Option, typed
 from whygen.calls import DEFAULT_STORE, Progress, RunOptions
 from whygen.encoders import AnyEncoder
 from whygen.models import ModelOptions
-from whygen.prompt.options import EDIT, TEXT, Over, PromptOptions
+from whygen.prompt.options import EDIT, TEXT, TRIM, Over, PromptOptions
 from whygen.prompt.units import Input
 from whygen.records import Call
 from whygen.types import Settings, Source
@@ -34,7 +34,7 @@ class ForecastArguments(PromptOptions):
             "clip, a transformers vision model by name or folder, or an open encoder of pictures. Where they are "
             "sounds or videos: what `load_timed_encoder` takes.",
             panel="For experts: the answers",
-            read_by=_BOTH,
+            read_by=_BOTH | {TRIM},
         ),
     ] = "auto"
     settings: Settings | None = None
@@ -43,7 +43,7 @@ class ForecastArguments(PromptOptions):
         Option(
             "Of the masks, the folds, the sign flips, and of sampling.",
             panel="For experts: the run",
-            read_by=_BOTH,
+            read_by=_BOTH | {TRIM},
         ),
     ] = 0
     options: ModelOptions | None = None

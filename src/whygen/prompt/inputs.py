@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -37,7 +37,7 @@ from whygen.results.prompt import InputRecord, PromptExplanation, Warned
 from whygen.stats.crossed import at_least, between_inputs, share_unseen, student_p, widened
 from whygen.stats.intervals import Interval, student_half_width
 from whygen.stats.seeds import generator
-from whygen.types import Chat, Floats, Template
+from whygen.types import Chat, Floats, Message, Template
 
 OVER: tuple[Over, ...] = ("like-these", "these")
 
@@ -46,6 +46,33 @@ FEW_INPUTS = 6
 
 MANY = replace(DEFAULT, units="sentence")
 """What is chosen unless it is said otherwise."""
+
+
+PLACE = "{input}"
+"""Where an input stands in a text that has a place for it."""
+
+
+def as_template(given: str | Chat, inputs: Sequence[Input]) -> tuple[Template | Chat, list[Input]]:
+    """The template, and the inputs as it takes them.
+
+    A chat is followed by each input. A text is a template where it says ``{input}`` or where inputs are objects (each
+    fills the fields that are named so), and a system prompt otherwise.
+
+    Raises:
+        UsageError: for inputs that are no list, and for a chat with inputs that are no texts.
+    """
+    check_inputs(inputs)
+    objects = any(not isinstance(item, str) for item in inputs)
+    if isinstance(given, Chat):
+        if objects:
+            raise UsageError("--chat goes with user messages: give --inputs a list of texts, not of objects.")
+        return given, list(inputs)
+    if objects:
+        return Template(given), list(inputs)
+    if PLACE in given:
+        doubled = given.replace("{", "{{").replace("}", "}}").replace(f"{{{PLACE}}}", PLACE)
+        return Template(doubled), [{"input": cast("str", item)} for item in inputs]
+    return Chat((Message("system", given),)), list(inputs)
 
 
 def explain_over(cut: UnitsOver, chosen: PromptOptions, session: Session, *, over: Over) -> PromptExplanation:
@@ -88,7 +115,7 @@ def cut_over(
     Raises:
         UsageError: for an argument that cannot work.
     """
-    _check_inputs(inputs)
+    check_inputs(inputs)
     _check_rounds(len(inputs), run)
     chosen = _chosen(MANY if preset is None else preset, choices, inputs=len(inputs), over=over)
     cut = _cut(template, inputs, chosen, kind=choices.get("units"))
@@ -96,7 +123,7 @@ def cut_over(
     return chosen, cut
 
 
-def _check_inputs(inputs: object) -> None:
+def check_inputs(inputs: object) -> None:
     """Refuse inputs that are no list; what stands in it is checked where it is used."""
     if not isinstance(inputs, Sequence) or isinstance(inputs, str | bytes):
         raise UsageError(

@@ -53,9 +53,9 @@ Over: TypeAlias = Literal["like-these", "these"]
 DistributionName: TypeAlias = Literal["energy", "mmd", "optimal-transport", "sinkhorn"]
 
 TEXT, EDIT, HIERARCHY, TEMPLATE, GAME, EVALUATE = "text", "edit", "hierarchy", "template", "game", "evaluate"
-READ = "read"
-"""Doors that read options: ``whygen prompt``, ``whygen edit``, a hierarchy, a template, `as_game`, `evaluate`, and
-`PromptExplanation.read`."""
+READ, TRIM = "read", "trim"
+"""Doors that read options: ``whygen prompt``, ``whygen edit``, a hierarchy, a template, `as_game`, `evaluate`,
+`PromptExplanation.read`, and `trim`."""
 _BOTH = frozenset({TEXT, EDIT})
 _ASKED = _BOTH | {HIERARCHY, TEMPLATE}
 _EVERYWHERE = _ASKED | {GAME}
@@ -98,7 +98,7 @@ class PromptOptions:
             "are for a template; regions for the picture of an edit. In a chat, image and region are its pictures "
             "beside its words; sentence+region says beside what. Or spans (start, end).",
             panel="What to explain",
-            read_by=_BOTH | {TEMPLATE, GAME},
+            read_by=_BOTH | {TEMPLATE, GAME, TRIM},
         ),
     ] = "word"
     pin: Annotated[
@@ -107,7 +107,7 @@ class PromptOptions:
             "A text that is always sent and never attributed; may be given again.",
             "Also role:system and part:NAME of a chat, and field:NAME of a template.",
             panel="For experts: the question",
-            read_by=_EVERYWHERE,
+            read_by=_EVERYWHERE | {TRIM},
         ),
     ] = ()
     within: Annotated[
@@ -213,7 +213,7 @@ class PromptOptions:
             "tool:NAME.ARGUMENT or regex:PATTERN. Pictures, sounds and videos have others.",
             "Or a callable that scores an answer, or what `load_target` makes.",
             panel="What to measure",
-            read_by=_EVERYWHERE | {EVALUATE, READ},
+            read_by=_EVERYWHERE | {EVALUATE, READ, TRIM},
         ),
     ] = "auto"
     estimand: Annotated[
@@ -261,7 +261,7 @@ class PromptOptions:
         Option(
             "Answers drawn for each mask; 1.",
             panel="For experts: the answers",
-            read_by=_BOTH | {TEMPLATE, GAME, EVALUATE},
+            read_by=_BOTH | {TEMPLATE, GAME, EVALUATE, TRIM},
         ),
     ] = 1
     references: Annotated[
@@ -279,7 +279,7 @@ class PromptOptions:
             "measure, or none: you state that equal questions get equal answers, so none is asked twice.",
             "measure finds from calls that are left how much the model's answers to one question differ.",
             panel="For experts: the answers",
-            read_by=_EVERYWHERE,
+            read_by=_EVERYWHERE | {TRIM},
         ),
     ] = "measure"
     distribution: Annotated[

@@ -122,7 +122,14 @@ def parsed(text: str) -> list[tuple[str, str | None]]:
             )
     if not any(name is not None for _, name, _, _ in found):
         raise UsageError(f"The template has no field. Write fields as {{name}}, such as {_EXAMPLE}, or give a str.")
-    return [(literal, name) for literal, name, _, _ in found]
+    whole: list[tuple[str, str | None]] = []
+    begun = ""  # doubled braces end a text for the formatter, and are no end of a sentence
+    for literal, name, _, _ in found:
+        begun += literal
+        if name is not None:
+            whole.append((begun, name))
+            begun = ""
+    return [*whole, (begun, None)] if begun else whole
 
 
 def open_fields(template: Template) -> tuple[str, ...]:
