@@ -50,6 +50,7 @@ def read(
     estimand: str | None = None,
     surrogate: str | None = None,
     irrelevant: str | None = None,
+    matrix: str | None = None,
     encoder: AnyEncoder = "auto",
 ) -> PromptExplanation:
     """What the same answers say by another target, estimand or surrogate; see `PromptExplanation.read`.
@@ -64,7 +65,9 @@ def read(
     goal = _target(explanation, recipe, whole, target, encoder)
     # What cannot be read is refused before anything is fitted, each with the call that makes it.
     answers = _for_estimand(whole, recipe, estimand or recipe.estimand)
-    options = _options(explanation, recipe, estimand=estimand, surrogate=surrogate, irrelevant=irrelevant)
+    options = _options(
+        explanation, recipe, estimand=estimand, surrogate=surrogate, irrelevant=irrelevant, matrix=matrix
+    )
     if isinstance(goal, _Measured):
         options = replace(options, matrix="none")
     check_choices(options)
@@ -353,9 +356,12 @@ def _options(
     estimand: str | None = None,
     surrogate: str | None = None,
     irrelevant: str | None = None,
+    matrix: str | None = None,
 ) -> PromptOptions:
     """The options of then with what is read otherwise; what only asking needs is left aside."""
-    given: dict[str, Any] = {"estimand": estimand, "surrogate": surrogate, "irrelevant": irrelevant}
+    given: dict[str, Any] = {
+        "estimand": estimand, "surrogate": surrogate, "irrelevant": irrelevant, "matrix": matrix,
+    }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
     other = estimand is not None and estimand != recipe.estimand
     if other:

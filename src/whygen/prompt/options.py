@@ -343,7 +343,7 @@ class PromptOptions:
         Option(
             "sentence: attributions to each sentence of the output as well, from the same calls.",
             panel="For experts: the answers",
-            read_by=frozenset({TEXT}),
+            read_by=frozenset({TEXT, READ}),
         ),
     ] = "none"
     sets: Annotated[

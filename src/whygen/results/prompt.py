@@ -392,6 +392,7 @@ class PromptExplanation(Record):
         estimand: str | None = None,
         surrogate: str | None = None,
         irrelevant: str | None = None,
+        matrix: str | None = None,
         encoder: object = "auto",
     ) -> PromptExplanation:
         """What the same answers say by another target, estimand or surrogate. No model is asked, and nothing is sent.
@@ -404,6 +405,7 @@ class PromptExplanation(Record):
             estimand: another one that the same masks serve.
             surrogate: another model of the model.
             irrelevant: whether answers about something else are counted, or left out.
+            matrix: ``sentence``: attributions to each sentence of the output as well.
             encoder: for a target that compares by one, if not the one of then.
 
         Returns:
@@ -417,7 +419,13 @@ class PromptExplanation(Record):
         # The wing that reads stands above results, which know it by name alone.
         reader = cast("Callable[..., PromptExplanation]", imported("whygen.prompt.offline:read"))
         return reader(
-            self, target=target, estimand=estimand, surrogate=surrogate, irrelevant=irrelevant, encoder=encoder
+            self,
+            target=target,
+            estimand=estimand,
+            surrogate=surrogate,
+            irrelevant=irrelevant,
+            matrix=matrix,
+            encoder=encoder,
         )
 
     def table(self) -> dict[str, list[Any]]:

@@ -13,13 +13,13 @@ from starlette.staticfiles import StaticFiles
 
 from whygen.errors import FormatError, MissingError, UsageError, WhygenError
 from whygen.report.html import style_sheet
-from whygen.web import shelf
+from whygen.web import explanations, shelf
 from whygen.web.drawing import trouble
 from whygen.web.security import Guard
 from whygen.web.state import State
 
 STATIC = Path(__file__).parent / "static"
-ROOMS = (shelf,)
+ROOMS = (shelf, explanations)
 """Modules with ``router(state)``; each serves the pages of a room."""
 _STATUS = {MissingError: 404, FormatError: 422, UsageError: 400}
 
@@ -33,8 +33,15 @@ def application(folders: Sequence[Path], *, token: str, live: Sequence[str] = ()
         live: URIs of the models that may be asked; none unless named.
     """
     state = State(folders=tuple(folders), token=token, live=tuple(live))
-    # The pages that FastAPI makes of an interface load scripts from elsewhere.
-    app = FastAPI(title="whygen view", docs_url=None, redoc_url=None, openapi_url=None)
+    # The pages that FastAPI makes of an interface load scripts from elsewhere; and nothing is told to anybody, whatever
+    # the environment says of telemetry.
+    app = FastAPI(
+        title="whygen view",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
     app.state.viewer = state
     for room in ROOMS:
         app.include_router(room.router(state))

@@ -116,7 +116,7 @@ class Guard:
         there = escape("/" + address.lstrip("/\\"), quote=True)  # "//name" would be another computer
         page = HTMLResponse(
             f'<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={there}">'
-            f'<title>whygen</title><p><a href="{there}">Go on</a></p></html>'
+            f'<link rel="icon" href="data:,"><title>whygen</title><p><a href="{there}">Go on</a></p></html>'
         )
         page.set_cookie(cookie_name(self.token), self.token, httponly=True, samesite="strict", path="/")
         return page

@@ -11,12 +11,15 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
-from whygen.errors import MissingError
-from whygen.results import Explanation, load
+from whygen.errors import MissingError, UsageError
+from whygen.prompt.targets import OWN
+from whygen.report.texts import shorten
+from whygen.results import Explanation, PromptExplanation, load
 from whygen.results.files import DOCUMENT
 
 MOST_PLACES = 5_000
@@ -24,8 +27,8 @@ MOST_PLACES = 5_000
 MOST_FOLDERS = 100_000
 LONGEST_LOOK = 10.0
 """Seconds that looking through the folders may take; then the shelf says that it stopped."""
-MOST_LOADED = 6
-"""Explanations that are kept in memory."""
+MOST_LOADED = 8
+"""Explanations and readings that are kept in memory."""
 _PASSED_BY = frozenset({"node_modules", "__pycache__", "site-packages"})
 
 
@@ -56,11 +59,26 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """How the answers of a prompt's explanation are read; what is None stays as it was."""
+
+    target: str | None = None
+    estimand: str | None = None
+    matrix: str | None = None
+
+    def __bool__(self) -> bool:
+        return self != Reading()
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The places, and what kept some folders from being looked through, in sentences."""
 
     places: tuple[Place, ...]
     troubles: tuple[str, ...] = ()
+
+
+Kept: TypeAlias = OrderedDict[tuple[str, Reading], tuple[tuple[int, int, int], Explanation]]
 
 
 @dataclass(slots=True)
@@ -71,9 +89,7 @@ class State:
     token: str
     live: tuple[str, ...] = ()
     _known: dict[str, Place] = field(default_factory=dict[str, Place])
-    _loaded: OrderedDict[str, tuple[tuple[int, int, int], Explanation]] = field(
-        default_factory=OrderedDict[str, tuple[tuple[int, int, int], Explanation]]
-    )
+    _loaded: Kept = field(default_factory=Kept)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def look(self) -> Found:
@@ -108,19 +124,55 @@ class State:
             FormatError: if it is damaged, or newer than this version.
         """
         place = self.place(known_as)
+        return self._kept((place.id, Reading()), place, lambda: load(place.folder))
+
+    def read(self, known_as: str, reading: Reading) -> PromptExplanation:
+        """The explanation of a prompt as another target or estimand reads its answers; no model is asked.
+
+        Raises:
+            MissingError: if there is none.
+            UsageError: if it is of no prompt, or its answers cannot be read so; the message says what to do.
+        """
+        place, found = self.place(known_as), self.explanation(known_as)
+        if not isinstance(found, PromptExplanation):
+            raise UsageError("Other targets and estimands read the answers of a prompt, and this explains anchors.")
+        if not reading:
+            return found
+        _check_own(reading)
+        wanted = {name: value for name, value in asdict(reading).items() if value is not None}
+        again = self._kept((place.id, reading), place, lambda: found.read(**wanted))
+        assert isinstance(again, PromptExplanation)  # noqa: S101 - what `read` gives
+        return again
+
+    def _kept(self, key: tuple[str, Reading], place: Place, make: Callable[[], Explanation]) -> Explanation:
+        """What was made of a place before, unless its document has changed since."""
         stamp = place.stamp()
         with self._lock:
-            kept = self._loaded.get(place.id)
+            kept = self._loaded.get(key)
             if kept is not None and kept[0] == stamp:
-                self._loaded.move_to_end(place.id)
+                self._loaded.move_to_end(key)
                 return kept[1]
-        found = load(place.folder)
+        found = make()
         with self._lock:
-            self._loaded[place.id] = (stamp, found)
-            self._loaded.move_to_end(place.id)
+            self._loaded[key] = (stamp, found)
+            self._loaded.move_to_end(key)
             while len(self._loaded) > MOST_LOADED:
                 self._loaded.popitem(last=False)
         return found
+
+
+def _check_own(reading: Reading) -> None:
+    """Refuse targets that whygen does not bring itself: an address that runs code of one's own could come from anybody.
+
+    Raises:
+        UsageError: saying where it can be done.
+    """
+    name = (reading.target or "auto").partition(":")[0]
+    if name not in OWN:
+        raise UsageError(
+            f"The viewer reads by whygen's own targets, and {shorten(name)!r} is none: {', '.join(OWN)}. A target of "
+            "your own: whygen read DIR --target NAME -o OTHER"
+        )
 
 
 def _below(root: Path, troubles: list[str], roots: tuple[Path, ...]) -> Iterator[Place]:

@@ -37,12 +37,14 @@ class Outcomes:
         samples: the answers.
         labels: what each of them did, in words.
         whole: what the answer to the whole prompt did; None where it is not known.
+        words: whether answers are told apart by what they say, for want of tools that were called.
     """
 
     kept: NDArray[np.bool_]
     samples: tuple[Sample, ...]
     labels: tuple[str, ...]
     whole: str | None = None
+    words: bool = False
 
     def beside(self, unit: int) -> dict[str, Any] | None:
         """What was done with a unit and without it; None where one side was never asked."""
@@ -51,18 +53,22 @@ class Outcomes:
             return None
         counts = [Counter(self.labels[i] for i in side) for side in (with_it, without)]
         rows = _rows(counts, first=self.whole)
-        first = self._typical(
-            with_it, rows[0]["text"] if counts[0][rows[0]["text"]] else counts[0].most_common(1)[0][0]
-        )
-        second = self._typical(without, counts[1].most_common(1)[0][0])
+        if not self.words:  # answers that did what is typical of their side
+            label = rows[0]["text"] if counts[0][rows[0]["text"]] else counts[0].most_common(1)[0][0]
+            with_it = [i for i in with_it if self.labels[i] == label]
+            without = [i for i in without if self.labels[i] == counts[1].most_common(1)[0][0]]
+        first, second, others = self._nearest(with_it, without)
         shown = differing(said_of(self.samples[first]), said_of(self.samples[second]))
-        top, asked = rows[0], counted(len(with_it), "answer")
-        did = f"{top['text'][:1].upper()}{top['text'][1:]} in {top['with']:,} of {asked} with it"
+        asked = [sum(side.values()) for side in counts]
+        top = rows[0]
+        did = f"{top['text'][:1].upper()}{top['text'][1:]} in {top['with']:,} of {counted(asked[0], 'answer')} with it"
         return {
-            "sentence": f"{did}, in {top['without']:,} of {len(without):,} without it",
+            "sentence": f"{did}, in {top['without']:,} of {asked[1]:,} without it",
             "rows": rows,
-            "with_count": len(with_it),
-            "without_count": len(without),
+            "with_count": asked[0],
+            "without_count": asked[1],
+            "others": others,
+            "words": self.words,
             "with": shown[0],
             "without": shown[1],
             "same": said_of(self.samples[first]) == said_of(self.samples[second]),
@@ -72,10 +78,18 @@ class Outcomes:
         found: list[int] = np.flatnonzero(self.kept[:, unit] == kept).tolist()
         return found
 
-    def _typical(self, side: Sequence[int], label: str) -> int:
-        """An answer of one side that did this, to the prompt from which least was taken away."""
-        among = [i for i in side if self.labels[i] == label]
-        return max(among, key=lambda i: int(self.kept[i].sum()))
+    def _nearest(self, with_it: Sequence[int], without: Sequence[int]) -> tuple[int, int, int]:
+        """One answer of each side, to the two prompts that differ least in other units, and in how many they do.
+
+        Of equally near ones it is those from which least was taken away. A pair that differs in much else as well
+        would show what the other units did.
+        """
+        kept, n = self.kept.astype(np.float32), self.kept.shape[1]
+        one, other = kept[list(with_it)], kept[list(without)]
+        apart = one @ (1.0 - other).T + (1.0 - one) @ other.T
+        sizes = one.sum(axis=1)[:, None] + other.sum(axis=1)[None, :]
+        i, j = divmod(int(np.argmin(apart - sizes / (2 * n + 1))), len(without))
+        return with_it[i], without[j], round(float(apart[i, j])) - 1
 
 
 def outcomes(explanation: PromptExplanation) -> Outcomes | None:
@@ -91,8 +105,10 @@ def outcomes(explanation: PromptExplanation) -> Outcomes | None:
         return None
     kept: NDArray[np.bool_] = evidence.masks[[row for row, _ in pairs]]
     first = next((sample for sample in evidence.samples if sample.kind == "reference"), None)
-    labels = labels_of([*samples, *([] if first is None else [first])])
-    return Outcomes(kept, samples, labels[: len(samples)], None if first is None else labels[-1])
+    every = [*samples, *([] if first is None else [first])]
+    labels = labels_of(every)
+    words = not any(sample.calls for sample in every)
+    return Outcomes(kept, samples, labels[: len(samples)], None if first is None else labels[-1], words=words)
 
 
 def _answers(evidence: Evidence) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,109 @@
+"""What the shelf shows of an explanation: read from its document alone, and again only when that has changed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from whygen.errors import WhygenError
+from whygen.evaluation.result import DOCUMENT as EVALUATION
+from whygen.report.texts import clip, number, visible
+from whygen.results import AnchorExplanation, Explanation, PromptExplanation, load
+from whygen.results.anchors_words import headline as anchors_headline
+from whygen.results.files import DETAILS, MAX_DOCUMENT_BYTES
+from whygen.results.summary.texts import headline as texts_headline
+from whygen.results.summary.words import headline as prompt_headline
+from whygen.safe import clean, read_json, says
+from whygen.web.state import Place
+
+MOST_PROMPT = 400
+"""Characters of a prompt that the search looks through."""
+KINDS = {"text": "prompt", "chat": "chat", "template": "template", "edit": "edit", "inputs": "template"}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A row of the shelf. ``stamp`` is what the document was when it was read."""
+
+    id: str
+    shown: str
+    stamp: tuple[int, int, int]
+    kind: str = ""
+    headline: str = ""
+    prompt: str = ""
+    model: str = ""
+    calls: int | None = None
+    fidelity: float | None = None
+    warnings: tuple[str, ...] = ()
+    evaluated: bool = False
+    trouble: str = ""
+    """Why it cannot be shown; empty if it can."""
+
+    @property
+    def date(self) -> str:
+        """When it was saved, by this computer's clock."""
+        return self._moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+    @property
+    def date_iso(self) -> str:
+        return self._moment.isoformat(timespec="seconds")
+
+    @property
+    def _moment(self) -> datetime:
+        return datetime.fromtimestamp(self.stamp[0] / 1e9, UTC)
+
+    @property
+    def fidelity_text(self) -> str:
+        return number(self.fidelity, 2)
+
+    def is_of(self, place: Place) -> bool:
+        """Whether the document is still the one that was read; one that is gone is read again, which says so."""
+        with suppress(WhygenError):
+            return place.stamp() == self.stamp
+        return False
+
+    @property
+    def searched(self) -> str:
+        """What the search looks through, in lower case."""
+        parts = (self.headline, self.prompt, self.model, self.shown, self.kind, *self.warnings, self.trouble)
+        return " ".join(parts).lower()
+
+
+def card_of(place: Place) -> Card:
+    """What a document says; a damaged one becomes a card that says what is wrong with it."""
+    bare = Card(place.id, visible(place.shown), (0, 0, 0))
+    try:
+        bare = replace(bare, stamp=place.stamp(), evaluated=(place.folder / EVALUATION).is_file())
+        return _described(bare, load(place.file), place)
+    except WhygenError as error:
+        return replace(bare, kind="damaged", trouble=str(error))
+    except OSError as error:
+        return replace(bare, kind="damaged", trouble=f"It cannot be read ({error.strerror}).")
+    except Exception as error:  # one strange file must not keep the others from being shown
+        return replace(bare, kind="damaged", trouble=f"It cannot be read ({clean(says(error))}).")
+
+
+def _described(bare: Card, found: Explanation, place: Place) -> Card:
+    told = replace(bare, model=visible(found.model), warnings=tuple(visible(each.code) for each in found.warnings))
+    if isinstance(found, PromptExplanation):
+        return replace(
+            told,
+            kind="recorded call" if found.call is not None else _source(place.folder / DETAILS),
+            headline=prompt_headline(found),
+            prompt=visible(clip(found.prompt, MOST_PROMPT)[0]),
+            calls=found.calls.asked,
+            fidelity=found.fidelity.r2_heldout,
+        )
+    if isinstance(found, AnchorExplanation):
+        return replace(told, kind="anchors", headline=visible(anchors_headline(found)))
+    return replace(told, kind="texts", headline=visible(texts_headline(found)))
+
+
+def _source(details: Path) -> str:
+    """What was explained: a plain prompt unless the details beside the document say otherwise."""
+    with suppress(OSError, ValueError, TypeError, LookupError):
+        if details.stat().st_size <= MAX_DOCUMENT_BYTES:
+            return KINDS.get(read_json(details.read_bytes())["recipe"]["source"], "prompt")
+    return "prompt"

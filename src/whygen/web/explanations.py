@@ -1,0 +1,173 @@
+"""One explanation: its report in the viewer's frame, and what a click on a word or a sentence shows.
+
+Everything is read from the saved answers; nothing here asks a model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from whygen.errors import UsageError, WhygenError
+from whygen.prompt.estimands import ESTIMANDS
+from whygen.prompt.targets import TARGETS
+from whygen.prompt.units import sentences
+from whygen.report import html
+from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
+from whygen.report.texts import clip, decimals_for, shorten, signed, visible
+from whygen.results import Explanation, PromptExplanation
+from whygen.results.records import SentenceMatrix
+from whygen.results.summary import summarise
+from whygen.results.summary.outcomes import outcomes
+from whygen.results.summary.prompt import MOST_REFERENCE
+from whygen.web.drawing import page
+from whygen.web.state import Reading, State
+
+SENTENCES = "sentence"
+PLAIN = "tfidf"
+"""Reads sentences where the explanation's own target compares no texts: it needs no model."""
+
+
+def router(state: State) -> APIRouter:
+    """The pages and the data of one explanation."""
+    room = APIRouter(prefix="/explanations/{known_as}")
+
+    @room.get("")
+    def shown(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction] - FastAPI holds them
+        reading = Reading(target or None, estimand or None)
+        found, trouble = _read(state, known_as, reading)
+        place = state.place(known_as)
+        summary = summarise(found)
+        return page(
+            "explanation.html.j2",
+            **summary,
+            report=f"{summary['kind']}.html.j2",
+            scripts=("explanation.js",) if isinstance(found, PromptExplanation) else (),
+            place=place,
+            trouble=trouble,
+            reading=reading,
+            query="" if trouble or not reading else f"?{urlencode({'target': target, 'estimand': estimand})}",
+            choices=_choices(found),
+            said=_said(found),
+        )
+
+    @room.get("/report.html")
+    def report(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
+        reading = Reading(target or None, estimand or None)
+        found = state.read(known_as, reading) if reading else state.explanation(known_as)
+        file = HTMLResponse(html(summarise(found)).encode("utf-8", "replace"))
+        file.headers["Content-Disposition"] = 'attachment; filename="report.html"'
+        return file
+
+    @room.get("/units/{number}")
+    def unit(known_as: str, number: int, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
+        found = state.read(known_as, Reading(target or None, estimand or None))
+        return JSONResponse(beside(found, number))
+
+    @room.get("/sentences")
+    def of_sentences(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
+        return JSONResponse(_sentences(state, known_as, target or None, estimand or None))
+
+    return room
+
+
+def _read(state: State, known_as: str, reading: Reading) -> tuple[Explanation, str]:
+    """The explanation as it is to be read; where that cannot be, as it was, and why."""
+    if reading:
+        try:
+            return state.read(known_as, reading), ""
+        except WhygenError as error:
+            return state.explanation(known_as), str(error)
+    return state.explanation(known_as), ""
+
+
+def _choices(found: Explanation) -> dict[str, list[str]] | None:
+    """Names that the answers may be read by; None of anchors."""
+    if not isinstance(found, PromptExplanation):
+        return None
+    return {"targets": list(TARGETS), "estimands": list(ESTIMANDS)}
+
+
+def _said(found: Explanation) -> list[dict[str, Any]]:
+    """The reference in stretches, each with the number of its sentence; white space between them has None."""
+    if not isinstance(found, PromptExplanation):
+        return []
+    text, _ = clip(found.reference.text, MOST_REFERENCE)
+    parts: list[dict[str, Any]] = []
+    place = 0
+    for number, (start, end) in enumerate(sentences(found.reference.text)):
+        if start >= len(text):
+            break
+        parts += [{"text": visible(text[place:start]), "sentence": None}] if place < start else []
+        parts.append({"text": visible(text[start:end]), "sentence": number})
+        place = end
+    return [*parts, {"text": visible(text[place:]), "sentence": None}]
+
+
+def beside(found: PromptExplanation, number: int) -> dict[str, Any]:
+    """The figures of a unit, and an answer with it beside one without it.
+
+    Raises:
+        UsageError: if there is no such unit.
+    """
+    if not 0 <= number < len(found.units):
+        raise UsageError(f"There is no unit {number}: the prompt has {len(found.units)}, numbered from 0.")
+    unit = found.units[number]
+    decimals = decimals_for(max(abs(each.attribution) for each in found.units))
+    answers = outcomes(found)
+    return {
+        "unit": number,
+        "name": shorten(unit.text, 200),
+        "attribution": signed(unit.attribution, decimals),
+        "interval": None
+        if unit.low is None or unit.high is None
+        else f"{signed(unit.low, decimals)} to {signed(unit.high, decimals)}",
+        "sure": unit.significant is True,
+        "beside": None if answers is None else answers.beside(number),
+    }
+
+
+def _sentences(state: State, known_as: str, target: str | None, estimand: str | None) -> dict[str, Any]:
+    """How much each unit drove each sentence of the answer, by the explanation's own target where it compares texts."""
+    try:
+        found = state.read(known_as, Reading(target, estimand))
+        if found.matrix is None:
+            found = state.read(known_as, Reading(target, estimand, SENTENCES))
+    except UsageError:
+        if target == PLAIN:
+            raise
+        found = state.read(known_as, Reading(PLAIN, estimand, SENTENCES))
+    if found.matrix is None:
+        raise UsageError("The answers of this explanation cannot be read sentence by sentence.")
+    return _cells(found.matrix)
+
+
+def _cells(matrix: SentenceMatrix) -> dict[str, Any]:
+    """Of each sentence, the sign, the step of colour, the figure and the surety of each unit."""
+    values, sure = matrix.array(), matrix.sure()
+    largest = float(abs(values).max(initial=0.0))
+    decimals = decimals_for(largest)
+    return {
+        "by": visible(matrix.target.distance),
+        "left_out": matrix.left_out,
+        "sentences": [
+            {
+                "text": shorten(sentence.text, 120),
+                "units": [
+                    [
+                        sign_of(value),
+                        level_of(value, largest, most=LEVELS if certain else FAINT),
+                        signed(value, decimals),
+                        certain,
+                    ]
+                    for value, certain in zip(
+                        values[:, column].round(decimals).tolist(), sure[:, column].tolist(), strict=True
+                    )
+                ],
+            }
+            for column, sentence in enumerate(matrix.sentences)
+        ],
+    }
