@@ -221,7 +221,7 @@ def test_the_command_shows_saves_and_refuses(pair, tmp_path: Path, capsys: pytes
     document = json.loads((tmp_path / "c" / "comparison.json").read_text())
     page = (tmp_path / "c" / "report.html").read_text()
     assert document["learned"] + document["moved"] == len(document["changed"]) > 30
-    assert page.count("data:image/png") == min(48, len(document["changed"]))
+    assert page.count("data:image/png") == 3 * min(48, len(document["changed"]))
     assert ended(["compare", *places, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == 1
     assert ended(["compare", *places, "--strongest", "2"]) != 0

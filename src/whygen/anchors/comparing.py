@@ -41,7 +41,9 @@ from whygen.results.anchors_compared import (
     GroupDifference,
     LabelChanges,
 )
+from whygen.results.anchors_pictures import pixels, shrunk
 from whygen.results.anchors_scores import Scores
+from whygen.results.anchors_words import plain_names
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
 from whygen.version import __version__
@@ -102,6 +104,7 @@ def compare_anchors(first: AnchorExplanation, second: AnchorExplanation) -> Anch
         ),
         settings=_settings(one.explanation, other.explanation),
         notes=_notes(one, other, tested=p_values is not None, changed=len(found)),
+        plain=plain_names(first),
         pictures=_pictures(one.scores, other.scores, found[:MOST_SHOWN]),
     )
 
@@ -343,8 +346,9 @@ def _pictures(
     one: Scores, other: Scores, rows: Rows
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]] | None:
     """The anchors, and what each model makes of them; None where these were not kept."""
-    anchors, made = samples_of(one)[0], [each.arrays.get("anchors/made") for each in (one, other)]
+    anchors, made = pixels(one, "anchors", rows), [each.arrays.get("anchors/made") for each in (one, other)]
     if anchors is None or made[0] is None or made[1] is None or not len(rows):
         return None
-    first, second = (each[rows].astype(np.float32) / np.float32(255) for each in made if each is not None)
-    return anchors.pictures(anchors.rows(rows)), first, second
+    anchors = shrunk(anchors, max(1, anchors.shape[1] // made[0].shape[1]))
+    shown = [each.astype(np.float32) / np.float32(255) for each in (anchors, made[0][rows], made[1][rows])]
+    return shown[0], shown[1], shown[2]

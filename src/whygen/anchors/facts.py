@@ -17,13 +17,8 @@ from whygen.anchors.recording import Arrays, Recorder, digest_of
 from whygen.anchors.samples import Prepared
 from whygen.anchors.work import Work
 from whygen.calls import EndedError
-from whygen.results.anchors_scores import (
-    MAX_KEPT,
-    BaseRecord,
-    CriterionRecord,
-    SamplesRecord,
-    ScoresRecord,
-)
+from whygen.results.anchors_pictures import shrinking
+from whygen.results.anchors_scores import BaseRecord, CriterionRecord, SamplesRecord, ScoresRecord
 from whygen.version import versions
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "diffusers")
@@ -74,6 +69,7 @@ def facts_of(
         names=subject.anchor_set.names,
         reference_labels=None if held is None or held.labels is None else tuple(sorted(set(held.labels), key=str)),
         trained=trained,
+        trained_on=subject.model.trained_on,
         skipped=subject.skipped,
         per_round=work.per_round,
         bases=dict(bases),
@@ -106,11 +102,11 @@ def raw_of(subject: Loaded) -> Arrays:
     return arrays
 
 
-def is_pictured(prepared: Prepared) -> bool:
-    """Whether samples are pictures, and few enough that their reconstructions are kept."""
+def picture_factor(prepared: Prepared) -> int:
+    """By how much pictures of reconstructions are made smaller to be kept; 0: samples are none, or too many."""
     if prepared.image is None or not np.isfinite(prepared.value_range).all():
-        return False
-    return len(prepared) * int(np.prod(prepared.image)) <= MAX_KEPT
+        return 0
+    return shrinking(len(prepared), prepared.image)
 
 
 def ends_of(base: Prepared) -> NDArray[np.float32]:

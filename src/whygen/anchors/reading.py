@@ -38,14 +38,14 @@ from whygen.anchors.representing import (
     open_space,
     represent,
     require_selection,
-    samples_of,
 )
 from whygen.anchors.selection import Selection, diversity
 from whygen.anchors.tracing import Traced, trace
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import Floats
 from whygen.results import anchors as records
-from whygen.results.anchors_scores import Scores, TailsRecord
+from whygen.results.anchors_pictures import pixels, shrunk
+from whygen.results.anchors_scores import Scores, ScoresRecord, TailsRecord
 from whygen.results.anchors_words import UNSURE, excess, telling
 from whygen.results.prompt import Warned
 from whygen.stats.seeds import generator
@@ -191,11 +191,13 @@ def _kept(explanation: records.AnchorExplanation, rows: NDArray[np.int64]) -> Sh
     if np.isin(rows, evidence.shown).all():
         places = [int(np.flatnonzero(evidence.shown == row)[0]) for row in rows]
         return Shown((evidence.originals[places], evidence.reconstructions[places]), said)
-    anchors, made = samples_of(scores)[0], scores.arrays.get("anchors/made")
+    anchors, made = pixels(scores, "anchors", rows), scores.arrays.get("anchors/made")
     if anchors is None or made is None:
         text = "Pictures of these representatives were not kept: explain the anchors again with these options."
         return Shown(None, (*said, Warned(code="pictures-not-kept", text=text)))
-    return Shown((anchors.pictures(anchors.rows(rows)), made[rows].astype(np.float32) / np.float32(255)), said)
+    anchors = shrunk(anchors, max(1, anchors.shape[1] // made.shape[1]))
+    shown = [each.astype(np.float32) / np.float32(255) for each in (anchors, made[rows])]
+    return Shown((shown[0], shown[1]), said)
 
 
 def _delusion(verdicts: Verdicts, trained: Sequence[Hashable] | None) -> Delusion | None:
@@ -313,7 +315,7 @@ def _tails(calibration: Calibration) -> TailsRecord | None:
 def _details(found: AnchorFindings) -> records.Details:
     verdicts, survey = found.verdicts, found.survey
     calibration, grouping, plan, facts = verdicts.calibration, verdicts.grouping, verdicts.plan, verdicts.scores.facts
-    anchors, reference = facts.anchors, facts.reference
+    reference = facts.reference
     return records.Details(
         criteria_reason=facts.reason,
         provenance=calibration.provenance,
@@ -335,7 +337,7 @@ def _details(found: AnchorFindings) -> records.Details:
         distinct=len(grouping.distinct),
         n_reference=None if reference is None else reference.n,
         reference_role=None if reference is None else facts.role,
-        sources={"anchors": anchors.source, **({} if reference is None else {"reference": reference.source})},
+        sources=_sources(facts),
         bootstrap={share.group: (share.bootstrap_low, share.bootstrap_high) for share in grouping.shares},
         wilson={share.group: (share.wilson_low, share.wilson_high) for share in grouping.shares},
         below=found.against.below,
@@ -363,6 +365,18 @@ def _details(found: AnchorFindings) -> records.Details:
         seconds={name: round(seconds, 4) for name, seconds in found.seconds.items()},
         ended=facts.ended,
     )
+
+
+def _sources(facts: ScoresRecord) -> dict[str, str]:
+    """Where the samples come from, and what the model was trained on, as far as anyone said."""
+    found = {"anchors": facts.anchors.source}
+    if facts.reference is not None:
+        found["reference"] = facts.reference.source
+    if facts.trained_on:
+        found["training"] = facts.trained_on
+    elif facts.trained:
+        found["training"] = f"samples labelled {', '.join(map(str, facts.trained))}"
+    return found
 
 
 def _selection(selection: Selection, space: Space, flip_rate: NDArray[np.float64]) -> records.SelectionRecord:

@@ -18,7 +18,7 @@ from whygen.anchors.arrays import finite_criteria
 from whygen.anchors.bank import Bank, survey_bank
 from whygen.anchors.criteria import Batch
 from whygen.anchors.diagnostics import coverage, own_neighbours
-from whygen.anchors.facts import ends_of, facts_of, is_pictured, raw_of
+from whygen.anchors.facts import ends_of, facts_of, picture_factor, raw_of
 from whygen.anchors.features import features
 from whygen.anchors.foils import (
     MOST_COMPARED,
@@ -41,6 +41,7 @@ from whygen.calls import EndedError
 from whygen.errors import DataError, UsageError
 from whygen.models.latent import Floats
 from whygen.plugins import said_of
+from whygen.results.anchors_pictures import shrunk
 from whygen.results.anchors_scores import BaseRecord, Scores
 from whygen.stats.seeds import generator
 from whygen.types import JsonValue
@@ -238,6 +239,8 @@ class _Scoring:
         stream = work.noise.stream(*name.split("/"))
         based = work.wants("trivial") and not name.startswith("foils/")
         about: dict[str, JsonValue] = {"set": name, "base": digest_of(work.base) if based else None}
+        if path == "anchors" and (factor := picture_factor(prepared)) > 1:
+            about["pictures"] = factor  # the size of what is recorded depends on how many anchors there are
         shards: list[Shard] = []
         for start in range(0, len(prepared), prepared.batch_size):
             within = slice(start, min(start + prepared.batch_size, len(prepared)))
@@ -252,6 +255,7 @@ class _Scoring:
     ) -> Arrays:  # fmt: skip
         """One shard, with what readers need of the samples themselves."""
         own = not path.startswith("copy/")
+        factor = picture_factor(prepared) if path == "anchors" else 0
         more: dict[str, list[NDArray[Any]]] = {}
 
         def watch(place: slice, batch: Batch, made: Floats | None) -> None:
@@ -260,8 +264,9 @@ class _Scoring:
                 more.setdefault("sizes", []).append(sizes(batch.samples, like=self._ends))
             for failed in batch.failed.values():
                 more.setdefault("failed", []).append(failed)
-            if path == "anchors" and made is not None and is_pictured(prepared):
-                more.setdefault("made", []).append((prepared.pictures(made) * 255).round().astype(np.uint8))
+            if made is not None and factor:
+                steps = (prepared.pictures(made) * 255).round().astype(np.uint8)
+                more.setdefault("made", []).append(shrunk(steps, factor))
 
         found = score(asked, prepared, work.chosen.criteria, stream, stand_ins=others, within=within, watch=watch)
         if self._features and path in ("anchors", "reference") and work.encoder is not None:

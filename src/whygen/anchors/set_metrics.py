@@ -109,6 +109,8 @@ SET_METRICS: Mapping[str, Callable[[ArrayLike, ArrayLike], float]] = MappingProx
 )
 """Metrics between real and generated features, by name."""
 LOWER_IS_NEARER = frozenset({"fid", "kid"})
+SHARES = frozenset({"precision", "recall", "coverage"})
+"""Metrics that are shares: neither they nor their intervals leave 0 to 1."""
 
 
 def wanted_metrics(metrics: str) -> tuple[str, ...]:
@@ -167,13 +169,20 @@ def survey_sets(
     middle = np.mean(floor, axis=0)
     rows_ = [
         MetricRecord(
-            name=name, value=float(value[at]), low=float(value[at] - Z * spread[at]),
-            high=float(value[at] + Z * spread[at]), floor=float(middle[at]), floor_low=float(low[at]),
-            floor_high=float(high[at]), better="low" if name in LOWER_IS_NEARER else "high",
+            name=name, value=float(value[at]), low=_within_bounds(name, float(value[at] - Z * spread[at])),
+            high=_within_bounds(name, float(value[at] + Z * spread[at])), floor=float(middle[at]),
+            floor_low=float(low[at]), floor_high=float(high[at]), better="low" if name in LOWER_IS_NEARER else "high",
         )
         for at, name in enumerate(names)
     ]  # fmt: skip
     return MetricsRecord(space=space, real=len(one), generated=len(other), size=size, rows=tuple(rows_))
+
+
+def _within_bounds(name: str, end: float) -> float:
+    """An end of an interval that a metric can reach: all but kid, which has no bias, are at least 0."""
+    if name in SHARES:
+        return min(1.0, max(0.0, end))
+    return end if name == "kid" else max(0.0, end)
 
 
 def _within(real: NDArray[np.float64], generated: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -75,6 +75,7 @@ def criteria_scatter(
     *,
     thresholds: tuple[float, float],
     names: tuple[str, str],
+    titles: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Anchors by two criteria, thresholds as lines, and the density of each group along both sides.
 
@@ -83,12 +84,17 @@ def criteria_scatter(
         every: for each group all of its anchors, ``(n, 2)``: the densities are of these.
         thresholds: of the two criteria.
         names: of the two criteria, with their units.
+        titles: for each group what each dot is called; None: dots have no names.
     """
     whole = np.concatenate([part for part in every.values() if len(part)])
     plot = Plot(_axis(whole[:, 0], thresholds[0]), _axis(whole[:, 1], thresholds[1]))
     body = plot.frame(*names)
     for group, part in points.items():
-        dots = "".join(f'<circle cx="{plot.x(a):.1f}" cy="{plot.y(b):.1f}" r="2.2"/>' for a, b in part)
+        called = [f"<title>{escape(each)}</title>" for each in titles[group]] if titles else [""] * len(part)
+        dots = "".join(
+            f'<circle cx="{plot.x(a):.1f}" cy="{plot.y(b):.1f}" r="2.2">{title}</circle>'
+            for (a, b), title in zip(part, called, strict=True)
+        )
         body += f'<g fill="{COLOURS[group]}" fill-opacity="0.45">{dots}</g>'
     for group, part in every.items():
         body += _density(plot, part[:, 0], COLOURS[group], along="x") + _density(
@@ -117,18 +123,12 @@ def covering(counts: Sequence[int], radii: Sequence[float], *, enough: int | Non
 
 def key(group: str) -> str:
     """A dot in the colour of a group, for a cell of a table."""
-    colour = (COLOURS | ALONE)[group]
-    return f'<svg width="12" height="12" aria-hidden="true"><circle cx="6" cy="6" r="5" fill="{colour}"/></svg>'
+    return f'<svg width="12" height="12" aria-hidden="true"><circle cx="6" cy="6" r="5" fill="{colour(group)}"/></svg>'
 
 
-def legend() -> str:
-    """Which colour is which group, in a row."""
-    body = "".join(
-        f'<circle cx="{90 * place + 70}" cy="9" r="5" fill="{colour}"/>'
-        f'<text class="axis" x="{90 * place + 82}" y="13">{group}</text>'
-        for place, (group, colour) in enumerate(COLOURS.items())
-    )
-    return f'<svg class="plot" viewBox="0 0 620 18" role="img" aria-label="Colours of the groups">{body}</svg>'
+def colour(group: str) -> str:
+    """The colour of a group."""
+    return (COLOURS | ALONE)[group]
 
 
 def _axis(values: NDArray[np.float64], threshold: float) -> Axis:

@@ -98,6 +98,8 @@ class AnchorComparison(Record):
     settings: dict[str, tuple[str, str]] = Field(default_factory=dict[str, tuple[str, str]])
     """Settings that differ, each with both values."""
     notes: tuple[Text, ...] = ()
+    plain: dict[str, Text] = Field(default_factory=dict[str, Text])
+    """A few words for each group; empty where it was saved before."""
     pictures: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]] | None = Field(
         default=None, exclude=True, repr=False
     )

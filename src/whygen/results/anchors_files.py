@@ -19,6 +19,7 @@ from safetensors.numpy import save as tensors
 from whygen.errors import FormatError
 from whygen.results import files
 from whygen.results.anchors import SCHEMA, AnchorEvidence, AnchorExplanation, Details
+from whygen.results.anchors_pictures import small_of
 from whygen.results.anchors_scores import Scores, ScoresRecord
 from whygen.results.files import (
     ARRAYS,
@@ -72,7 +73,7 @@ def save(explanation: AnchorExplanation, folder: Path) -> Path:
         parts[LOOK_AT] = _csv(explanation.look_at())
     if explanation.scores is not None:
         parts[SCORES] = document_bytes(explanation.scores.facts.model_dump(mode="json"))
-        parts[SCORE_ARRAYS] = tensors(explanation.scores.kept())
+        parts[SCORE_ARRAYS] = tensors(_kept(explanation.scores))
     parts[DOCUMENT] = document_bytes(explanation.to_dict())
     stale = (DOCUMENT, DETAILS, ANCHORS, EARLIER_ANCHORS, ARRAYS, LOOK_AT, SCORES, SCORE_ARRAYS)
     write_together(folder, parts, stale=stale)
@@ -109,6 +110,17 @@ def load(path: Path) -> AnchorExplanation:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise FormatError(f"{str(file)!r} is damaged at {where!r}: {first['msg']}. Explain again.") from None
+
+
+def _kept(scores: Scores) -> dict[str, NDArray[Any]]:
+    """What is saved of the scores: of samples that are too large to be kept, smaller pictures."""
+    kept = scores.kept()
+    for which in ("anchors", "reference"):
+        if f"{which}/raw" in scores.arrays and f"{which}/raw" not in kept:
+            small = small_of(scores, which)
+            if small is not None:
+                kept[f"{which}/small"] = small
+    return kept
 
 
 def _lines(table: dict[str, list[Any]]) -> bytes:

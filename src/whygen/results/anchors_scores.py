@@ -242,6 +242,8 @@ class ScoresRecord(Record):
     names: tuple[str, ...] = ()
     reference_labels: tuple[str | int, ...] | None = None
     trained: tuple[str | int, ...] | None = None
+    trained_on: Text = ""
+    """What the model was trained on, in words, where it says so."""
     readings: tuple[str | int, ...] | None = None
     """What a classifier read in the reconstruction of each anchor."""
     skipped: tuple[SkippedRecord, ...] = ()

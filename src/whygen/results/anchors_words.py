@@ -100,14 +100,21 @@ def telling(
     return wanted[ranked][:most].astype(np.int64)
 
 
-def reasons(explanation: AnchorExplanation) -> Iterator[str]:
-    """For each anchor, in words: its group, the criteria that failed and by how much, and how sure that is."""
+def worst_first(explanation: AnchorExplanation, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those anchors, the one farthest above a threshold first."""
+    beyond = _excess(explanation, _evidence(explanation))[rows].max(axis=1)
+    return rows[np.lexsort((rows, -beyond))].astype(np.int64)
+
+
+def reasons(explanation: AnchorExplanation, rows: Sequence[int] | None = None) -> Iterator[str]:
+    """For each anchor, or for those, in words: its group, which criteria failed by how much, and how sure that is."""
     evidence = _evidence(explanation)
     above, said = _excess(explanation, evidence), meanings(explanation)
     floors = {} if explanation.tails is None else explanation.tails.floors
     names = [criterion.name for criterion in explanation.criteria]
     known = explanation.group_names
-    for row, code in enumerate(evidence.codes.tolist()):
+    for row in range(len(evidence.codes)) if rows is None else rows:
+        code = int(evidence.codes[row])
         parts = [said[known[code]]]
         parts += [
             f"{name} {evidence.values[row, c]:.4g} against {explanation.thresholds[name]:.4g}"
@@ -208,6 +215,24 @@ _SAID_OF_ONE = {
 _WELL_KNOWN = "is unusually well known: likelier to this model than nearly all of {it}, as what it has memorised is"
 DENSITIES = ("nll", "nll-complexity")
 """Criteria whose lower tail speaks of what is too well known."""
+_PLAIN = {
+    "HIHE": "looks like {it}",
+    "HILE": "familiar, but {badly}",
+    "LIHE": "unfamiliar, yet {well}",
+    "LILE": "unfamiliar, and {badly}",
+    "BELOW": "simpler or better known than {it}",
+}
+_PLAIN_OF_ONE = {
+    "intrinsic": {"HIGH": "as familiar as {it}", "LOW": "less familiar than {it}"},
+    "extrinsic": {"HIGH": "{well}", "LOW": "{badly}"},
+}
+_WELL_BADLY = {
+    "nearest generated sample": ("the model makes the like of it", "the model makes nothing near it"),
+    "nearest sample found among its latents": ("the model can make the like of it", "nothing near it was found"),
+    "re-denoised sample": ("comes back well from noise", "comes back badly from noise"),
+    "round trip to noise": ("comes back well from noise", "comes back badly from noise"),
+}
+"""How an anchor fares by an extrinsic criterion, well and badly; of reconstructions it comes back so."""
 _PAPER = {
     "HIHE": "in the paper's words: known and reproduced",
     "HILE": "in the paper's words: model delusion",
@@ -290,6 +315,17 @@ def meanings(explanation: AnchorExplanation) -> dict[str, str]:
     return said
 
 
+def plain_names(explanation: AnchorExplanation) -> dict[str, str]:
+    """A few words for each group, which stand before its code on pages."""
+    kinds = sorted({each.kind for each in explanation.criteria})
+    texts = _PLAIN if len(kinds) > 1 else {**_PLAIN_OF_ONE[kinds[0]], "BELOW": _PLAIN["BELOW"]}
+    if any(each.name in DENSITIES for each in explanation.criteria):
+        texts = {**texts, "BELOW": "unusually well known"}
+    well, badly = _WELL_BADLY.get(explanation.given_back, ("comes back well", "comes back badly"))
+    it = "the reference" if by_reference(explanation) else "what the model makes"
+    return {name: text.format(it=it, well=well, badly=badly) for name, text in texts.items()}
+
+
 def _texts(explanation: AnchorExplanation) -> dict[str, str]:
     """What each group is called, before names are put in."""
     kinds = sorted({each.kind for each in explanation.criteria})
@@ -311,17 +347,23 @@ def _first(explanation: AnchorExplanation) -> GroupRecord:
 
 def headline(explanation: AnchorExplanation) -> str:
     """The first sentences of a report."""
+    first, rest = headline_parts(explanation)
+    return f"{first}{rest}"
+
+
+def headline_parts(explanation: AnchorExplanation) -> tuple[str, str]:
+    """The same in two: what a page says in large letters, and what it says below them."""
     if is_paper(explanation) and "HILE" in explanation.groups:
         wrong = explanation.groups["HILE"]
-        return (
+        said = (
             f"By the paper's rule {percent(_first(explanation).share)} of {counted(explanation):,} anchors are "
-            f"HIHE, in its words known and reproduced, and {percent(wrong.share)} HILE, in its words model delusion; "
-            "nothing was run beside it to compare."
+            f"HIHE, in its words known and reproduced, and {percent(wrong.share)} HILE, in its words model delusion"
         )
+        return said, "; nothing was run beside it to compare."
     if blind := _blind(explanation):
-        return blind
-    said = "".join(_joined(part) for part in _beside(explanation))
-    return f"{_alike(explanation)}{said}.{_back(explanation)}"
+        return blind, ""
+    beside = "".join(_joined(part) for part in _beside(explanation))
+    return _alike(explanation), f"{beside}.{_back(explanation)}"
 
 
 def _joined(part: str) -> str:

@@ -135,3 +135,12 @@ def test_metrics_that_are_not_or_cannot_be_are_refused() -> None:
     assert wanted_metrics("kid, fid") == ("kid", "fid")
     with pytest.raises(UsageError, match="need 20 of each"):
         survey_sets(np.zeros((12, 2)), np.zeros((50, 2)), generator(0, "few"), names=("fid",), space="values")
+
+
+def test_an_interval_stays_where_its_metric_can_be() -> None:
+    real = generator(1, "near one").normal(size=(60, 2))
+    record = survey_sets(real, real + 1e-3, generator(1, "sets"), names=tuple(SET_METRICS), space="plane")
+    rows = {row.name: row for row in record.rows}
+    assert all(row.low >= 0 for name, row in rows.items() if name != "kid")
+    assert all(rows[name].high <= 1 for name in ("precision", "recall", "coverage"))
+    assert rows["precision"].high == 1.0  # 1.96 deviations above the value would be more than all

@@ -33,6 +33,7 @@ SOURCES = {
     "reference": "MNIST zeros that the model has not seen",
     "anchors": "MNIST test digits, 150 of each class",
 }
+TRAINED_ON = "4,923 zeros of MNIST's training set, and no other digit"
 
 
 def digits_path() -> Path:
@@ -54,7 +55,7 @@ def open_digits_vae(options: ModelOptions | None = None) -> LatentModel:
     except ImportError as error:
         raise MissingExtraError(f"The model {URI}", extra="torch", package="torch") from error
     module = load_vae(_file(WEIGHTS), width=WIDTH, latent=LATENT)
-    return torch_latent(module, options=options, uri=URI, reference=digits("reference"))
+    return torch_latent(module, options=options, uri=URI, reference=digits("reference"), trained_on=TRAINED_ON)
 
 
 def digits(part: Part) -> SampleSet:

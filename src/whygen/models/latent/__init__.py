@@ -77,6 +77,7 @@ class Generator:
             digest of its weights. None: nobody can know, and scores are kept for the run alone.
         notices: what is to be said of how the model was opened, a code and a text each: they become warnings.
         range_found: whether ``value_range`` is that of a few generated samples, and nobody stated it.
+        trained_on: what the model was trained on, in words, for reports.
     """
 
     encode: Encode | None = None
@@ -99,6 +100,7 @@ class Generator:
     identify: Callable[[], Mapping[str, Any] | None] | None = None
     notices: tuple[tuple[str, str], ...] = ()
     range_found: bool = False
+    trained_on: str = ""
 
     def __post_init__(self) -> None:
         low, high = self.value_range
@@ -253,4 +255,6 @@ def stated(model: object, *, uri: str | None) -> dict[str, Any]:
     for attribute, name in names.items():
         if (value := getattr(model, attribute, None)) is not None:
             said[name] = tuple(value) if name in {"shape", "value_range"} else value
+    if isinstance(words := getattr(model, "trained_on", None), str):
+        said["trained_on"] = words
     return said

@@ -2,53 +2,56 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from whygen.report import anchors_svg
 from whygen.report.colours import LEVELS, level_of
 from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors import AnchorEvidence, AnchorExplanation, Details, SelectionRecord
+from whygen.results.anchors_pictures import nearest_of
 from whygen.results.anchors_scores import ControlRecord, PowerRecord, ShareRecord, YardstickRecord
 from whygen.results.anchors_words import (
     OWN_RETURNS,
-    UNSURE,
     alike_name,
     by_reference,
     control,
     counted,
     earned,
     headline,
+    headline_parts,
     meanings,
     percent,
+    plain_names,
     returned,
 )
 from whygen.results.prompt import Warned
-from whygen.results.summary.memorised import SIZE, memorised, metrics, traced
+from whygen.results.summary.anchors_pictures import Shown, galleries, glance, worst
+from whygen.results.summary.memorised import memorised, metrics, traced
 
 MOST_POINTS = 3_000
 MOST_LABELS = 60
 REMARKS = ("unsure-group", "small-group", "near-duplicates", "greedy-instead", "skipped-files")
 """Warnings of what is shown, not of what the figures mean: they stand below the figures."""
-GLANCE = 4
-"""Groups of which one picture stands beside the first sentence."""
 
 
 def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
     """Everything that the report of an anchor explanation shows, as JSON; figures are SVG text."""
     evidence, details = explanation.evidence, explanation.details
-    galleries = [] if evidence is None else _galleries(explanation, evidence)
+    drawn = None if evidence is None else Shown(explanation, evidence)
+    first, rest = headline_parts(explanation)
     return {
         "kind": "anchors",
         "title": f"What has it learned? {shorten(explanation.model, 60)}",
         "model": visible(explanation.model),
         "shown": shown(explanation),
+        "given_back": returned(explanation)[2] if explanation.given_back else "",
+        "beside": "" if evidence is None else nearest_of(explanation).words,
+        "criteria": [visible(each.name) for each in explanation.criteria],
         "headline": visible(headline(explanation)),
+        "lead": [visible(f"{first.rstrip('.')}."), visible(_sentence(rest))],
+        "about": [[term, visible(text)] for term, text in _about(explanation)],
         "facts": facts(explanation),
         "warnings": [_warned(each) for each in explanation.warnings if each.code not in REMARKS],
         "remarks": [_warned(each) for each in explanation.warnings if each.code in REMARKS],
@@ -61,8 +64,9 @@ def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
         "below": below(explanation),
         "thresholds": _thresholds(explanation),
         "scatter": None if evidence is None else _scatter(explanation, evidence),
-        "glance": [{**gallery, "pictures": gallery["pictures"][:1]} for gallery in galleries][:GLANCE],
-        "galleries": galleries,
+        "glance": {} if drawn is None else glance(drawn),
+        "worst": [] if drawn is None else worst(drawn),
+        "galleries": [] if drawn is None else galleries(drawn),
         "metrics": metrics(explanation),
         "memorised": memorised(explanation),
         "traced": [] if evidence is None else traced(explanation, evidence),
@@ -79,6 +83,34 @@ def _names(explanation: AnchorExplanation) -> list[str]:
     return [name for name in explanation.group_names.values() if name in explanation.groups]
 
 
+def _sentence(rest: str) -> str:
+    """What follows the first half of the headline, as a sentence of its own."""
+    said = rest.lstrip(",;. ")
+    return said[:1].upper() + said[1:]
+
+
+def _about(explanation: AnchorExplanation) -> list[tuple[str, str]]:
+    """Whom the page is about: the model, what it was trained on, and what anchors are compared with."""
+    details = explanation.details
+    sources = {} if details is None else details.sources
+    rows = [("Model", shorten(explanation.model, 120))]
+    roles = {each.role: each.n for each in explanation.roles}
+    if known := sources.get("training"):
+        rows.append(("Trained on", shorten(known, 160)))
+    elif roles.get("training"):
+        rows.append(("Trained on", f"the {roles['training']:,} anchors called training, as far as is known"))
+    elif explanation.calibration.role == "training":
+        rows.append(("Trained on", f"the reference, as far as is known: {shorten(sources.get('reference', ''), 120)}"))
+    else:
+        rows.append(("Trained on", "not stated"))
+    rows.append(("Anchors", f"{explanation.n_anchors:,}: {shorten(sources.get('anchors', 'not stated'), 120)}"))
+    if "reference" in sources and details is not None:
+        rows.append(("Compared with", f"{details.n_reference or 0:,}: {shorten(sources['reference'], 120)}"))
+    else:
+        rows.append(("Compared with", "what the model itself generates: no reference was given"))
+    return rows
+
+
 def _warned(warned: Warned) -> dict[str, str]:
     return {"code": visible(warned.code), "text": visible(warned.text)}
 
@@ -88,11 +120,16 @@ def _group(explanation: AnchorExplanation, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "key": anchors_svg.key(name),
+        "plain": visible(plain_names(explanation)[name]),
         "meaning": meanings(explanation)[name],
+        "colour": anchors_svg.colour(name),
+        "part": record.share,
+        "ends": [record.low, record.high],
         "count": record.count,
         "share": percent(record.share),
         "interval": f"{percent(record.low)} to {percent(record.high)}",
         "controls": beside(explanation, name),
+        "parts": parts_beside(explanation, name),
         "back": "–" if back is None else f"{back.groups.get(name, 0):,}",
         "selected": _selected(explanation, name),
         "selection": None if details is None else _selection(details.selections.get(name)),
@@ -139,67 +176,25 @@ def _scatter(explanation: AnchorExplanation, evidence: AnchorEvidence) -> dict[s
         return None
     across, up = kinds.index("intrinsic"), kinds.index("extrinsic")
     both = evidence.values[:, [across, up]]
-    every = {name: both[evidence.codes == code] for code, name in explanation.group_names.items()}
+    rows = {name: np.flatnonzero(evidence.codes == code) for code, name in explanation.group_names.items()}
     step = max(1, -(-len(both) // MOST_POINTS))
+    every = {name: both[some] for name, some in rows.items()}
+    called = Shown(explanation, evidence).called
     names = [explanation.criteria[place] for place in (across, up)]
     figure = anchors_svg.criteria_scatter(
         {name: part[::step] for name, part in every.items()},
         every,
         thresholds=(explanation.thresholds[names[0].name], explanation.thresholds[names[1].name]),
         names=(visible(f"{names[0].name} ({names[0].unit})"), visible(f"{names[1].name} ({names[1].unit})")),
+        titles={name: [called(row) for row in some[::step].tolist()] for name, some in rows.items()},
     )
     drawn = sum(len(part[::step]) for part in every.values())
     return {
-        "figure": anchors_svg.legend() + figure,
+        "figure": figure,
         "drawn": drawn,
         "of": len(both),
         "others": len(explanation.criteria) > 2,
     }
-
-
-def _galleries(explanation: AnchorExplanation, evidence: AnchorEvidence) -> list[dict[str, Any]]:
-    """For each group its representatives: original, what the model gave back, and where they differ."""
-    if evidence.originals is None:
-        return []
-    place = {int(index): row for row, index in enumerate(evidence.shown)}
-    galleries: list[dict[str, Any]] = []
-    for name in explanation.group_names.values():
-        items = [_item(evidence, index, place[index]) for index in explanation.selected.get(name, ()) if index in place]
-        if items:
-            galleries.append(
-                {"group": name, "key": anchors_svg.key(name), "meaning": meanings(explanation)[name], "pictures": items}
-            )
-    return galleries
-
-
-def _item(evidence: AnchorEvidence, index: int, row: int) -> dict[str, Any]:
-    assert evidence.originals is not None  # noqa: S101 - the caller looked
-    one = evidence.originals[row]
-    parts = [one]
-    if evidence.reconstructions is not None:
-        made = evidence.reconstructions[row]
-        parts += [made, np.abs(one - made)]
-    flips = float(evidence.flip_rate[index])
-    name = evidence.names[index] if evidence.names else f"anchor {index}"
-    label = "" if evidence.labels is None else f", label {evidence.labels[index]}"
-    return {
-        "caption": visible(f"{shorten(name, 40)}{label}"),
-        "flip": f"{percent(flips)}{': unsure' if flips > UNSURE else ''}",
-        "png": png(np.concatenate(parts, axis=1)),
-        "width": len(parts) * max(SIZE, min(one.shape[1], 160)),
-    }
-
-
-def png(picture: NDArray[np.float32]) -> str:
-    """A picture ``(height, width, channels)`` between 0 and 1 as a data URI, small ones enlarged without smoothing."""
-    pixels = (picture[:, :, :3] * 255).round().astype(np.uint8)
-    pixels = pixels[:, :, 0] if pixels.shape[2] != 3 else pixels
-    image = Image.fromarray(pixels)
-    factor = max(1, -(-SIZE // picture.shape[0]))
-    image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-    stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def _labels(explanation: AnchorExplanation, details: Details) -> dict[str, Any] | None:
@@ -369,6 +364,12 @@ def beside(explanation: AnchorExplanation, group: str) -> list[str]:
     """What each control says of a group."""
     found = (control(explanation, name) for name in COLUMNS)
     return [_said(each, group) for each in found if each is not None]
+
+
+def parts_beside(explanation: AnchorExplanation, group: str) -> list[float | None]:
+    """The same as numbers, for bars."""
+    found = (control(explanation, name) for name in COLUMNS)
+    return [share.share if (share := each.groups.get(group)) else None for each in found if each is not None]
 
 
 def _said(record: ControlRecord, group: str) -> str:

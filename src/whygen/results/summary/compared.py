@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from whygen.report import anchors_svg
 from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors_compared import AnchorComparison, ChangedAnchor
 from whygen.results.anchors_words import percent
-from whygen.results.summary.anchors import SIZE, png
+from whygen.results.summary.anchors_pictures import picture, steps
 
 MOST_ROWS = 60
 CHANGES = {
@@ -29,8 +28,10 @@ def summarise_compared(comparison: AnchorComparison) -> dict[str, Any]:
         "headline": visible(comparison.headline),
         "notes": [visible(note) for note in comparison.notes],
         "groups": [
-            {"name": row.group, "first": percent(row.first), "second": percent(row.second),
-             "difference": points(row.difference), "interval": f"{points(row.low)} to {points(row.high)}"}
+            {"name": row.group, "key": anchors_svg.key(row.group),
+             "plain": visible(comparison.plain.get(row.group, "")), "first": percent(row.first),
+             "second": percent(row.second), "difference": points(row.difference),
+             "interval": f"{points(row.low)} to {points(row.high)}"}
             for row in comparison.groups
         ],
         "criteria": [
@@ -81,13 +82,15 @@ def _galleries(comparison: AnchorComparison) -> list[dict[str, Any]]:
     """For each kind of change the anchors: original, by the first model, by the second."""
     if comparison.pictures is None:
         return []
+    names = ("anchor", "by the first model", "by the second model")
     galleries: list[dict[str, Any]] = []
     for change, meaning in CHANGES.items():
         pictures = [
             {
-                "caption": f"{visible(_name(each))}: {each.before} → {each.after}",
-                "png": png(np.concatenate(shown, axis=1)),
-                "width": 3 * max(SIZE, min(shown[0].shape[1], 160)),
+                "name": visible(_name(each)),
+                "caption": f"{each.before} → {each.after}, p {each.p_value:.2g}",
+                "images": [{"name": name, **picture(steps(one))} for name, one in zip(names, shown, strict=True)],
+                "why": _row(each)["criteria"],
             }
             for each, *shown in zip(comparison.changed, *comparison.pictures, strict=False)
             if each.change == change

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors import AnchorEvidence, AnchorExplanation
 from whygen.results.anchors_memorised import AreaRecord, GapRecord, MemorisationRecord
 from whygen.results.anchors_scores import ShareRecord
-from whygen.results.anchors_words import percent
+from whygen.results.anchors_words import percent, returned
+from whygen.results.summary.anchors_pictures import picture, steps
 
 HALVES = 20
-SIZE = 64
-"""Pixels that a small picture is enlarged to, at least."""
 
 
 def memorised(explanation: AnchorExplanation) -> dict[str, Any] | None:
@@ -113,11 +110,10 @@ def _part(count: int, n: int) -> str:
 
 def traced(explanation: AnchorExplanation, evidence: AnchorEvidence) -> list[dict[str, Any]]:
     """Anchors called memorised: what the model makes of them, and the nearest other training anchor."""
-    from whygen.results.summary.anchors import png
-
     if evidence.traced is None or evidence.traced_pictures is None or evidence.p_memorised is None:
         return []
     found: list[dict[str, Any]] = []
+    names = ("anchor", returned(explanation)[2], "nearest other training anchor")
     distances = evidence.nearest_training_distance
     for place, shown in zip(evidence.traced, evidence.traced_pictures, strict=True):
         row = int(place)
@@ -129,9 +125,10 @@ def traced(explanation: AnchorExplanation, evidence: AnchorEvidence) -> list[dic
         )
         found.append(
             {
-                "caption": visible(f"{name}: {p}; nearest other training anchor at {distance}"),
-                "png": png(np.concatenate(list(shown), axis=1)),
-                "width": 3 * max(SIZE, min(shown.shape[2], 160)),
+                "name": visible(name),
+                "caption": p,
+                "images": [{"name": name, **picture(steps(one))} for name, one in zip(names, shown, strict=True)],
+                "why": f"nearest other training anchor at {distance}",
             }
         )
     return found
