@@ -23,7 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-from whygen.errors import MissingError, UsageError, WhygenError
+from whygen.errors import MissingError, MissingExtraError, UsageError, WhygenError
 from whygen.safe import is_stop, says
 
 MODELS: Final = "whygen.models"
@@ -201,7 +201,7 @@ def module_named(name: str) -> object:
             "the installed packages."
         ) from None
     except BaseException as error:  # it is the user's code, and may do anything
-        if is_stop(error):
+        if is_stop(error) or isinstance(error, MissingExtraError):  # of whygen's own modules, which say what to do
             raise
         raise UsageError(
             f"The module {name!r} raised {type(error).__name__} while it was imported ({says(error)}). Correct it, and "

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from whygen.report.html import compact as compact
 from whygen.report.html import html as html
 from whygen.report.html import notebook as notebook
 from whygen.report.terminal import anchors_terminal
@@ -17,7 +18,7 @@ from whygen.report.text_anchors import texts_terminal
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["html", "notebook", "terminal"]
+__all__ = ["compact", "html", "notebook", "terminal"]
 
 
 def terminal(summary: Mapping[str, Any]) -> RenderableType:

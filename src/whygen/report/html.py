@@ -67,6 +67,20 @@ def notebook(document: str, *, height: int = 640) -> str:
     )
 
 
+MOST_COMPACT = 60
+"""Pieces of a prompt that the compact view shows: two or three lines."""
+
+
+def compact(summary: Mapping[str, Any]) -> str:
+    """What stands at the end of a cell: a fragment with styles of its own, readable on light and dark ground.
+
+    Colours are laid over whatever is below them, and the ink is the notebook's.
+    """
+    fills = {"pos": colours.LIGHT.pos_fill, "neg": colours.LIGHT.neg_fill}
+    template = environment(ROOM).get_template("compact.html.j2")
+    return template.render(summary=summary, most=MOST_COMPACT, fills=fills, levels=colours.LEVELS)
+
+
 def embed(document: Mapping[str, Any]) -> Markup:
     """JSON that may stand inside a script element: no ``<``, ``>`` or ``&``, ASCII only."""
     text = json.dumps(document, ensure_ascii=True, allow_nan=False)

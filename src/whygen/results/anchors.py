@@ -34,6 +34,7 @@ from whygen.results.anchors_scores import (
     YardstickRecord,
 )
 from whygen.results.prompt import Record, Warned
+from whygen.results.shown import Shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -259,7 +260,7 @@ class AnchorEvidence:
         return self.draws.mean(axis=0)
 
 
-class AnchorExplanation(Record):
+class AnchorExplanation(Shown, Record):
     """What a generative model has learned, told by anchors. Frozen; everything here can be saved and loaded."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -406,18 +407,6 @@ class AnchorExplanation(Record):
         from whygen.results.anchors_words import look_at
 
         return look_at(self)
-
-    def to_html(self) -> str:
-        """A self-contained report."""
-        from whygen.report import html
-        from whygen.results.summary import summarise
-
-        return html(summarise(self))
-
-    def _repr_html_(self) -> str:
-        from whygen.report import notebook
-
-        return notebook(self.to_html())
 
     @typed()
     def plot_criteria(self, *, ax: Axes | None = None) -> Axes:

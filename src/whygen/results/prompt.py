@@ -32,6 +32,7 @@ from whygen.results.records import (
     Text,
     Tree,
 )
+from whygen.results.shown import Shown
 from whygen.results.why import CallRecord, Why
 from whygen.types import Floats, Masks, ToolCall
 
@@ -256,7 +257,7 @@ def _equal(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:
     return one is other if one is None or other is None else np.array_equal(one, other)
 
 
-class PromptExplanation(Record):
+class PromptExplanation(Shown, Record):
     """Which units of a prompt drove the output. Frozen; everything here can be saved and loaded."""
 
     model_config = ConfigDict(
@@ -460,18 +461,6 @@ class PromptExplanation(Record):
         if len(places) > 1:
             raise UsageError(f"Units {', '.join(map(str, places))} are all {key!r}: give the number of one.")
         return self.units[places[0]]
-
-    def to_html(self) -> str:
-        """The report as one self-contained page."""
-        from whygen.report import html
-        from whygen.results.summary import summarise
-
-        return html(summarise(self))
-
-    def _repr_html_(self) -> str:
-        from whygen.report import notebook
-
-        return notebook(self.to_html())
 
     @typed()
     def plot_attributions(self, *, ax: Axes | None = None) -> Axes:

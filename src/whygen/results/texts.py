@@ -13,6 +13,7 @@ from pydantic import Field
 from whygen._arguments import typed
 from whygen.results.prompt import Warned
 from whygen.results.records import Figure, Record, Text
+from whygen.results.shown import Shown
 
 SCHEMA = 1
 """Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
@@ -117,7 +118,7 @@ class ReferenceRecord(Record):
     continued: int
 
 
-class TextAnchorExplanation(Record):
+class TextAnchorExplanation(Shown, Record):
     """What a language model has learned, told by texts. Frozen; everything here can be saved and loaded."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema", serialization_alias="schema")
@@ -189,18 +190,6 @@ class TextAnchorExplanation(Record):
         order = (KNOWS_BY_HEART, DOES_NOT_KNOW, INVENTS)
         found = [text for name in order for text in sorted(self.members(name), key=lambda each: -(each.strength or 0))]
         return [text.model_dump(mode="json") for text in found]
-
-    def to_html(self) -> str:
-        """A self-contained report."""
-        from whygen.report import html
-        from whygen.results.summary import summarise
-
-        return html(summarise(self))
-
-    def _repr_html_(self) -> str:
-        from whygen.report import notebook
-
-        return notebook(self.to_html())
 
     def __repr__(self) -> str:
         shares = ", ".join(f"{name} {group.count}" for name, group in self.groups.items() if group.count)
