@@ -13,13 +13,13 @@ from starlette.staticfiles import StaticFiles
 
 from whygen.errors import FormatError, MissingError, UsageError, WhygenError
 from whygen.report.html import style_sheet
-from whygen.web import explanations, shelf
+from whygen.web import bench, explanations, shelf
 from whygen.web.drawing import trouble
 from whygen.web.security import Guard
 from whygen.web.state import State
 
 STATIC = Path(__file__).parent / "static"
-ROOMS = (shelf, explanations)
+ROOMS = (shelf, explanations, bench)
 """Modules with ``router(state)``; each serves the pages of a room."""
 _STATUS = {MissingError: 404, FormatError: 422, UsageError: 400}
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import uvicorn
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 from whygen.errors import MissingError, UsageError
 from whygen.web.app import application
 from whygen.web.security import new_token
 
 HOST = "127.0.0.1"
+GRACE = 5
+"""Seconds that connections are waited for when the viewer stops."""
 
 
 def open_folders(folders: Sequence[Path]) -> tuple[Path, ...]:
@@ -92,8 +96,19 @@ def serve(
         server(app).run([listening])
 
 
-def server(app: ASGIApp) -> uvicorn.Server:
+class _Server(uvicorn.Server):
+    """Stops what the rooms have under way before it waits for connections: a page that hears a run hangs on to its."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.to_thread(cast(FastAPI, self.config.app).state.viewer.close)
+        await super().shutdown(sockets)
+
+
+def server(app: FastAPI) -> uvicorn.Server:
     """What serves the viewer; it says nothing of itself, and on the terminal only what went wrong."""
-    return uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
-    )
+    return _Server(
+        uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, lifespan="off",
+            timeout_graceful_shutdown=GRACE,
+        )
+    )  # fmt: skip

@@ -91,6 +91,16 @@ class State:
     _known: dict[str, Place] = field(default_factory=dict[str, Place])
     _loaded: Kept = field(default_factory=Kept)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _closers: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+
+    def on_close(self, close: Callable[[], None]) -> None:
+        """Call this when the viewer stops; it may take a few seconds."""
+        self._closers.append(close)
+
+    def close(self) -> None:
+        """The viewer stops."""
+        for close in self._closers:
+            close()
 
     def look(self) -> Found:
         """Every explanation below the folders, by its path."""
@@ -195,8 +205,11 @@ def _below(root: Path, troubles: list[str], roots: tuple[Path, ...]) -> Iterator
             folder = Path(at)
             below = folder.relative_to(root).as_posix()
             found += 1
-            yield Place(_id(folder), folder, (prefix + below).removesuffix("/.") if below != "." else root.name or ".")
+            yield Place(
+                place_id(folder), folder, (prefix + below).removesuffix("/.") if below != "." else root.name or "."
+            )
 
 
-def _id(folder: Path) -> str:
+def place_id(folder: Path) -> str:
+    """The id of an explanation by where it lies."""
     return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]

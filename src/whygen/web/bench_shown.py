@@ -1,0 +1,199 @@
+"""What the bench shows of an explanation: words, answers with and without one, sentences, two runs, rules. No calls."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any, Final
+
+import numpy as np
+
+from whygen.errors import UsageError
+from whygen.evaluation.check import check
+from whygen.evaluation.compare import Comparison
+from whygen.evaluation.rules import read_rule
+from whygen.prompt.offline import read
+from whygen.prompt.operators.base import Delete
+from whygen.prompt.saved import units_of
+from whygen.report.texts import decimals_for, signed, visible
+from whygen.results.prompt import Evidence, PromptExplanation, Sample
+from whygen.results.summary import summarise
+from whygen.texts import Stretch, differences
+from whygen.web.bench_runs import LiveRun, pieces
+
+MOST_ANSWERS: Final = 5
+"""Recorded answers without a word that are shown."""
+LONGEST: Final = 6_000
+"""Characters of an answer that are shown beside another."""
+COMPARED: Final = frozenset({"optimal-transport", "cosine", "tfidf", "token-set", "edit", "logprob"})
+"""Targets that say something of each sentence; of answers to any other, `auto` does."""
+MOST_SENTENCES: Final = 24
+RULES: Final = "rules.txt"
+_SHOWN = ("headline", "facts", "warnings", "noun", "unit", "level", "meaning", "tested", "units")
+
+
+def found(explanation: PromptExplanation) -> dict[str, Any]:
+    """The end of a run: words with what a report says of each, and the answer."""
+    summary = summarise(explanation)
+    return {name: summary[name] for name in _SHOWN} | {
+        "pieces": pieces(explanation.prompt, [(unit.start, unit.end) for unit in explanation.units]),
+        "answer": summary["reference"]["text"],
+        "calls": explanation.calls.model_dump(),
+        "ended": explanation.ended,
+        "stopped": explanation.stopped,
+        "target": explanation.target.name,
+    }
+
+
+def stretches(parts: tuple[Stretch, ...]) -> list[dict[str, Any]]:
+    """A text beside another, as the page marks it."""
+    return [{"text": visible(part.text), "own": part.own} for part in parts]
+
+
+def side_by_side(with_it: str, without_it: str) -> dict[str, Any]:
+    """Two answers, with what each has alone."""
+    one, other = differences(with_it[:LONGEST], without_it[:LONGEST])
+    cut = max(len(with_it), len(without_it)) > LONGEST
+    return {"with": stretches(one), "without": stretches(other), "same": with_it == without_it, "cut": cut}
+
+
+def prompt_without(explanation: PromptExplanation, unit: int, put: str) -> str:
+    """The prompt without a unit, as a mask leaves it out; or with another text in its place.
+
+    Raises:
+        UsageError: if there is no such unit.
+    """
+    _check_unit(explanation, unit)
+    one = explanation.units[unit]
+    if put:
+        return explanation.prompt[: one.start] + put + explanation.prompt[one.end :]
+    units = units_of(explanation)
+    mask = np.ones(len(units), dtype=bool)
+    mask[unit] = False
+    return str(Delete().render(units, mask))
+
+
+def recorded_without(explanation: PromptExplanation, unit: int) -> list[dict[str, Any]]:
+    """The recorded answers to prompts without a unit, those that lack least else first, each beside the answer.
+
+    Raises:
+        UsageError: if there is no such unit.
+    """
+    _check_unit(explanation, unit)
+    evidence = explanation.evidence
+    if evidence is None:
+        return []
+    lacks = ~evidence.masks[:, unit]
+    order = np.flatnonzero(lacks)[np.argsort(-evidence.masks[lacks].sum(axis=1), kind="stable")]
+    answers = [(row, sample) for row in order.tolist() if (sample := _answer(evidence, row)) is not None]
+    return [
+        side_by_side(explanation.reference.text, sample.output)
+        | {
+            "prompt": visible(sample.prompt),
+            "also": [visible(explanation.units[i].text) for i in np.flatnonzero(~evidence.masks[row]) if i != unit],
+        }
+        for row, sample in answers[:MOST_ANSWERS]
+    ]
+
+
+def _answer(evidence: Evidence, row: int) -> Sample | None:
+    """The first answer to a mask; None where a given text was scored, so that nothing was said."""
+    place = -1 if evidence.answers is None else int(evidence.answers[row, 0])
+    sample = evidence.samples[place] if place >= 0 else None
+    return None if sample is None or sample.finish == "scored" else sample
+
+
+def sentences(explanation: PromptExplanation) -> dict[str, Any]:
+    """What drove each sentence of the answer, read from the answers there are.
+
+    Raises:
+        UsageError: if the answers cannot be read by sentences.
+        DataError: if the answer has no sentence.
+    """
+    own = explanation.target.name in COMPARED
+    matrix = read(explanation, target=None if own else "auto", matrix="sentence").matrix
+    if matrix is None:
+        raise UsageError("The answers of this run cannot be read sentence by sentence.")
+    return matrix.model_dump(mode="json") | {
+        "text": explanation.reference.text,
+        "shown": [visible(sentence.text) for sentence in matrix.sentences],
+    }
+
+
+def compared(comparison: Comparison) -> dict[str, Any]:
+    """Two runs beside each other, with the words that changed first said in a sentence."""
+    largest = max((abs(value) for pair in comparison.units for value in (pair.first, pair.second)), default=0.0)
+    decimals = decimals_for(largest)
+    changed = [pair for pair in comparison.units if pair.changed]
+    many = len(comparison.units)
+    said = (
+        f"{len(changed)} of {many} words that both have changed (5% false-discovery rate)."
+        if changed
+        else f"No word of the {many} that both have changed beyond what chance does."
+    )
+    return comparison.to_dict() | {
+        "said": said,
+        "units": [
+            {
+                "text": visible(pair.text),
+                "first": signed(pair.first, decimals),
+                "second": signed(pair.second, decimals),
+                "difference": signed(pair.second - pair.first, decimals),
+                "interval": None
+                if pair.low is None or pair.high is None
+                else f"{signed(pair.low, decimals)} to {signed(pair.high, decimals)}",
+                "changed": pair.changed,
+            }
+            for pair in comparison.units
+        ],
+    }
+
+
+def rules_for(explanation: PromptExplanation, unit: int) -> list[str]:
+    """Rules of `whygen check` that a unit's finding makes.
+
+    Raises:
+        UsageError: if there is no such unit.
+    """
+    _check_unit(explanation, unit)
+    one = explanation.units[unit]
+    quote = "'" if "'" not in one.text else '"'
+    if quote in one.text or not one.text.strip() or re.search(r"[\r\n]", one.text):
+        return []
+    twins = [i for i, each in enumerate(explanation.units) if each.text == one.text]
+    which = f" #{twins.index(unit) + 1}" if len(twins) > 1 else ""
+    named = f"unit {quote}{one.text}{quote}{which}"
+    if not one.significant:
+        return [f"{named} not significant"]
+    sign, side = (">", one.low) if one.attribution > 0 else ("<", one.high)
+    limits = [] if side is None or side * one.attribution <= 0 else [f"{named} attribution {sign} {side / 2:.3g}"]
+    return [f"{named} significant", *limits]
+
+
+def write_rule(run: LiveRun, unit: int, rule: str) -> dict[str, Any]:
+    """Write a rule beside the saved explanation, and hold the explanation against it.
+
+    Raises:
+        UsageError: if it is none of the rules that were offered, or the run is not on the shelf.
+        StoreError: if the file cannot be written.
+    """
+    if rule not in rules_for(run.found(), unit):
+        raise UsageError("That is none of the rules that this word offers.")
+    if run.folder is None:
+        raise UsageError("The rule has no place: the explanation was not saved. Start the viewer on a folder of yours.")
+    file = run.folder / RULES
+    kept = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    if rule not in kept:
+        file.write_text("\n".join([*kept, rule]) + "\n", encoding="utf-8")
+    [judged] = check(run.folder, [read_rule(rule)])
+    return {
+        "file": visible(str(file)),
+        "command": f"whygen check {shlex.quote(str(run.folder))} --rules {shlex.quote(str(file))}",
+        "verdict": judged.verdict,
+        "observed": visible(judged.observed),
+    }
+
+
+def _check_unit(explanation: PromptExplanation, unit: int) -> None:
+    if not 0 <= unit < len(explanation.units):
+        raise UsageError(f"There is no word number {unit}: the prompt has {len(explanation.units)}.")

@@ -1,0 +1,143 @@
+/**
+ * Drawings of the bench: words with their colours, bars with intervals, two answers with what each has alone.
+ * Colours are classes of the report's style (`pos s1` ... `pos s8`), so that both look alike.
+ */
+
+import { el } from "./dom.js";
+
+const LEVELS = 8;
+const FAINT = 2;
+const MARKS = { pos: "▲", neg: "▼", zero: "·" };
+
+/** Which way a value points. */
+export const signOf = (value) => (value > 0 ? "pos" : value < 0 ? "neg" : "zero");
+
+/** Whether an interval leaves zero out. */
+export const isSure = (low, high) => low !== null && high !== null && (low > 0 || high < 0);
+
+/**
+ * What a word looks like.
+ * @param {number|null} value its attribution
+ * @param {number} largest of all words, in size
+ * @param {boolean} sure
+ */
+export function look(value, largest, sure) {
+  if (value === null || !(largest > 0)) return { classes: "u", mark: "" };
+  const sign = signOf(value);
+  const level = Math.min(sure ? LEVELS : FAINT, Math.ceil((LEVELS * Math.min(largest, Math.abs(value))) / largest));
+  return { classes: `u ${sign} s${level}${sure ? " sure" : ""}`, mark: sure ? MARKS[sign] : "" };
+}
+
+/** A figure with its sign, as many digits as the largest asks for. */
+export function figure(value, largest) {
+  if (value === null) return "–";
+  const digits = largest >= 100 ? 0 : largest >= 10 ? 1 : largest >= 0.095 || largest === 0 ? 2 : 3;
+  const text = Math.abs(value).toFixed(digits);
+  return (Number(text) === 0 ? "" : value > 0 ? "+" : "−") + text;
+}
+
+/**
+ * Bars with intervals, the strongest words first.
+ * @param {{text: string, value: number|null, low: number|null, high: number|null, sure: boolean}[]} words
+ * @param {number} [most] how many
+ */
+export function bars(words, most = 8) {
+  const known = words.filter((word) => word.value !== null);
+  const sorted = [...known].sort((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, most);
+  const ends = known.flatMap((word) => [word.value, word.low, word.high]).filter((end) => end !== null);
+  const reach = Math.max(1e-9, ...ends.map(Math.abs));
+  const largest = Math.max(0, ...known.map((word) => Math.abs(word.value)));
+  const rows = sorted.map((word) => el("tr", { class: word.sure ? "sure" : "unsure" },
+    el("th", { scope: "row" }, word.text),
+    el("td", { class: "chart" }, bar(word, reach)),
+    el("td", { class: "num" }, figure(word.value, largest)),
+    el("td", { class: "num soft" }, word.low === null ? "" : `${figure(word.low, reach)} to ${figure(word.high, reach)}`)));
+  return el("table", { class: "bars" },
+    el("caption", { class: "hidden" }, "The strongest words, with intervals"),
+    el("thead", { class: "hidden" }, el("tr", {}, ...["Word", "Drawn", "Attribution", "Interval"].map((name) => el("th", { scope: "col" }, name)))),
+    el("tbody", {}, ...rows));
+}
+
+/** One bar: zero in the middle, the interval as a line over it. */
+function bar(word, reach) {
+  const at = (value) => 100 + (98 * value) / reach;
+  const from = Math.min(at(0), at(word.value));
+  const parts = [
+    el("svg:line", { class: "whole", x1: 0, x2: 200, y1: 8, y2: 8 }),
+    el("svg:rect", { class: `bar ${signOf(word.value)}${word.sure ? "" : " unsure"}`, x: from, y: 3, height: 10, width: Math.abs(at(word.value) - at(0)) }),
+    el("svg:line", { class: "zero", x1: 100, x2: 100, y1: 0, y2: 16, stroke: "currentColor", "stroke-opacity": 0.5 }),
+  ];
+  if (word.low !== null) {
+    parts.push(el("svg:line", { class: "whisker", x1: at(word.low), x2: at(word.high), y1: 8, y2: 8 }));
+  }
+  return el("svg:svg", { viewBox: "0 0 200 16", preserveAspectRatio: "none", width: "100%", height: 16, "aria-hidden": "true" }, ...parts);
+}
+
+/** A text in stretches; what it has alone is marked, and said to those who hear the page. */
+function marked(stretches) {
+  if (!stretches.length) return [el("span", { class: "soft" }, "(an empty answer)")];
+  return stretches.map((part) => (part.own ? el("mark", {}, part.text) : part.text));
+}
+
+/**
+ * Two answers side by side.
+ * @param {{with: Object[], without: Object[], same: boolean, cut: boolean}} beside
+ * @param {string} before caption of the first
+ * @param {string} after caption of the second
+ */
+export function answers(beside, before, after) {
+  const one = (side, caption) => el("figure", { class: side },
+    el("figcaption", {}, caption),
+    el("blockquote", { class: "output", tabindex: "0" }, ...marked(beside[side])));
+  return el("div", {},
+    el("div", { class: "answers" }, one("with", before), one("without", after)),
+    beside.same ? el("p", { class: "small soft" }, "Both answers are the same.") : null,
+    beside.cut ? el("p", { class: "small soft" }, "Long answers are cut here.") : null);
+}
+
+/**
+ * The words of a prompt as buttons in its text. One is in the tab order; the arrows go to the others.
+ * @param {{text: string, unit: number|null}[]} pieces the whole prompt
+ * @param {(unit: number) => void} choose
+ */
+export function heat(pieces, choose) {
+  const words = [];
+  const nodes = pieces.map((piece) => {
+    if (piece.unit === null) return piece.text;
+    const word = el("span", {
+      class: "u", role: "button", tabindex: piece.unit ? "-1" : "0", "aria-pressed": "false",
+      onclick: () => choose(piece.unit),
+      onkeydown: (event) => {
+        if (event.key === "Enter" || event.key === " ") choose(piece.unit);
+        else if (!step(event.key, words, piece.unit)) return;
+        event.preventDefault();
+      },
+    }, piece.text, el("sup", { "aria-hidden": "true" }));
+    words[piece.unit] = word;
+    return word;
+  });
+  return { paragraph: el("p", { class: "prompt" }, ...nodes), words };
+}
+
+/** Move from one of several buttons to another, by the arrows, Home and End. */
+export function step(key, buttons, from) {
+  const far = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -buttons.length, End: buttons.length }[key];
+  if (!far) return false;
+  const to = buttons[Math.max(0, Math.min(buttons.length - 1, from + far))];
+  buttons.forEach((each) => each.setAttribute("tabindex", each === to ? "0" : "-1"));
+  to.focus();
+  return true;
+}
+
+/** Colour words by values. */
+export function colour(words, values, low, high, sure) {
+  const largest = Math.max(0, ...values.filter((value) => value !== null).map(Math.abs));
+  words.forEach((word, index) => {
+    const shown = look(values[index], largest, sure[index]);
+    word.setAttribute("class", shown.classes);
+    word.querySelector("sup").textContent = shown.mark;
+    const interval = low && low[index] !== null ? `  interval ${figure(low[index], largest)} to ${figure(high[index], largest)}` : "";
+    const verdict = values[index] === null ? "not known yet" : sure[index] ? "" : "  not sure";
+    word.setAttribute("data-tip", `${figure(values[index], largest)}${interval}${verdict}`);
+  });
+}

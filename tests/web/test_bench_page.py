@@ -1,0 +1,227 @@
+"""The bench in a browser: a run that forms, a fault in the middle, a stop, going on, words, sentences, two runs."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench_models
+from viewers import Viewer, violations
+
+pytestmark = pytest.mark.browser
+PROMPT = "Tell a story about a curious fox in a foggy harbor at night."
+LIVE = tuple(f"py/bench_models:{name}" for name in ("steady", "gated", "fragile", "hostile"))
+
+
+@pytest.fixture(scope="module")
+def viewer(serve: Callable[..., Viewer], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewer]:
+    """One viewer for the file, with a store of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WHYGEN_CACHE_DIR", str(tmp_path_factory.mktemp("calls")))
+        yield serve(tmp_path_factory.mktemp("shelf"), live=LIVE)
+
+
+@pytest.fixture(autouse=True)
+def models() -> Iterator[None]:
+    bench_models.reset()
+    yield
+    bench_models.go.set()
+
+
+def address(name: str, prompt: str = PROMPT, **more: object) -> str:
+    from urllib.parse import urlencode
+
+    return "/bench?" + urlencode({"model": f"py/bench_models:{name}", "target": "tfidf", "prompt": prompt, **more})
+
+
+def why(page: Any, button: str = "#why") -> None:
+    page.wait_for_selector(f"{button}:not([disabled])")
+    page.click(button)
+
+
+def finished(page: Any, place: int = 0) -> Any:
+    """The section of a run, once it is over."""
+    section = page.locator(".run").nth(place)
+    section.locator(".sentence").first.wait_for(timeout=30_000)
+    return section
+
+
+def holds(asked: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not asked():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_run_forms_survives_a_reload_and_ends_with_words_and_sentences(
+    viewer: Viewer, visit: Callable[..., Any]
+) -> None:
+    bench_models.go.clear()
+    page = visit(viewer, address("gated"))
+    assert "units: 63 calls" in page.locator("#price:not(:empty)").inner_text()
+    why(page)
+    page.wait_for_selector(".run .u")
+    assert re.search(r"run=[0-9a-f]{12}", page.url)
+    page.reload()  # the run belongs to the server
+    page.wait_for_selector(".run .u")
+    assert page.locator(".run .prompt").inner_text() == PROMPT
+    other = visit(viewer, page.url.removeprefix(viewer.address))  # and a second tab hears all of it
+    bench_models.go.set()
+    for each in (page, other):
+        section = finished(each)
+        assert "“fox” and “harbor” drove this output." in section.locator("h2").inner_text()
+        assert section.locator(".u.sure").all_inner_texts() == ["fox▲", "harbor▲"]
+    section.locator(".sentence", has_text="harbor").press("Enter")
+    assert section.locator(".u.sure").all_inner_texts() == ["harbor▲"]
+    assert "sentence=1" in other.url
+    assert violations(other) == []
+
+
+def test_looks_come_while_it_runs_and_a_stop_leaves_what_there_is(viewer: Viewer, visit: Callable[..., Any]) -> None:
+    bench_models.go.clear()
+    page = visit(viewer, address("gated", PROMPT + " Again.", budget=400))
+    why(page)
+    page.wait_for_selector(".run .u")
+    bench_models.slow.set()
+    bench_models.go.set()
+    page.locator(".looking", has_text="whenever you stop").wait_for(timeout=30_000)
+    assert page.locator(".bars tbody tr").count() > 3
+    page.click("text=Stop: this is enough")
+    bench_models.slow.clear()
+    section = finished(page)
+    assert "The run ended early." in section.locator("[role=alert]").inner_text()
+    assert "moment chosen beforehand" in section.locator(".looking").inner_text()
+    sent = sum(bench_models.asked.values())
+    section.locator("text=Go on").click()
+    section = finished(page)
+    section.locator(".cost", has_text="were recorded").wait_for(timeout=30_000)
+    assert max(n for prompt, n in bench_models.asked.items() if "Again" not in prompt) == 1
+    assert sent < 300
+
+
+def test_a_fault_in_the_middle_is_told_and_mended_without_paying_twice(
+    viewer: Viewer, visit: Callable[..., Any]
+) -> None:
+    bench_models.breaks_at.append(25)
+    page = visit(viewer, address("fragile"))
+    why(page)
+    alert = page.locator(".run [role=alert]", has_text="the disk is full")
+    alert.wait_for(timeout=30_000)
+    assert "sk-aaaa" not in page.content()
+    bench_models.breaks_at[:] = [10_000]
+    page.click("text=Go on")
+    section = page.locator(".run")
+    section.locator(".cost", has_text="were recorded and cost nothing").wait_for(timeout=30_000)
+    finished(page)
+    assert section.locator("[role=alert]").is_hidden()
+
+
+def test_a_word_shows_the_answers_with_and_without_it_and_makes_a_rule(
+    viewer: Viewer, visit: Callable[..., Any], tmp_path: Path
+) -> None:
+    page = visit(viewer, address("steady"))
+    why(page)
+    section = finished(page)
+    section.locator(".u").first.focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    word = section.locator(".word")
+    word.locator(".answers").first.wait_for()
+    assert "word=6" in page.url
+    assert "“fox”" in word.locator("h3").inner_text()
+    assert "fox" in " ".join(word.locator(".with mark").all_inner_texts())
+    assert "dog" in " ".join(word.locator(".without mark").all_inner_texts())
+    alone = word.locator("button", has_text="Leave out this word alone (1 call")
+    alone.click()
+    word.locator("figcaption", has_text=re.compile("^Without it$")).wait_for()
+    word.locator("button", has_text="Write this rule").first.click()
+    word.locator("text=It holds now: pass").wait_for()
+    assert "whygen check" in word.locator("code.line").inner_text()
+    word.locator("[aria-label='Another text in its place']").fill("wolf")
+    word.locator("button", has_text="Put it into the prompt").click()
+    holds(lambda: page.input_value("[name=prompt]") == PROMPT.replace("fox", "wolf"))
+    word.locator("button", has_text="pin").click()
+    page.locator(".chip", has_text="fox").wait_for()
+    assert "pin=" in page.url
+    assert violations(page) == []
+
+
+def test_two_prompts_beside_each_other_flag_the_words_that_changed(viewer: Viewer, visit: Callable[..., Any]) -> None:
+    page = visit(viewer, address("steady"))
+    why(page)
+    finished(page)
+    page.fill("[name=prompt]", PROMPT.replace("fox", "dog"))
+    page.wait_for_timeout(300)
+    why(page, "#why-beside")
+    finished(page, 1)
+    page.locator("#compared tbody tr").first.wait_for()
+    assert "Only in the first: fox" in page.locator("#compared").inner_text()
+    assert "beside=" in page.url
+    assert page.locator("#compared tbody tr", has_text="harbor").locator("td").nth(3).inner_text() != "–"
+    assert violations(page) == []
+    page.reload()
+    page.locator("#compared tbody tr").first.wait_for(timeout=30_000)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (400, "light")])
+def test_a_phone_needs_no_sideways_scrolling(
+    viewer: Viewer, visit: Callable[..., Any], width: int, scheme: str
+) -> None:
+    page = visit(viewer, address("steady"), width=width, scheme=scheme)
+    why(page)
+    section = finished(page)
+    section.locator(".u", has_text="harbor").click()
+    section.locator(".word .answers").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page) == []
+
+
+def test_hostile_answers_are_text_and_a_bad_question_is_refused_in_words(
+    viewer: Viewer, visit: Callable[..., Any]
+) -> None:
+    page = visit(viewer, address("hostile", "Say <b>fox</b> \u202e now and then, would you?"))
+    why(page)
+    section = finished(page)
+    assert "<script>alert(1)</script>" in section.locator(".output").first.inner_text()
+    assert "\u202e" not in page.inner_text("#runs")
+    assert page.locator("img").count() == 0
+    page.fill("[name=prompt]", PROMPT)
+    page.evaluate("document.querySelector('details').open = true")
+    page.fill("[name=budget]", "4")
+    page.locator("#price.trouble", has_text="smallest budget that works is 11").wait_for()
+    assert page.locator("#why").is_disabled()
+    page.fill("[name=prompt]", "")
+    page.locator("#price", has_text="Type a prompt").wait_for()
+
+
+def test_a_run_that_this_viewer_does_not_know_says_so(viewer: Viewer, visit: Callable[..., Any]) -> None:
+    page = visit(viewer, address("steady", run="0123456789ab"))
+    page.locator(".run [role=alert]", has_text="does not know that run").wait_for()
+    assert page.input_value("[name=prompt]") == PROMPT
+    visit.said.clear()  # type: ignore[attr-defined]  # the browser tells of the 404
+
+
+def test_a_viewer_that_may_ask_nothing_says_how(
+    serve: Callable[..., Viewer], visit: Callable[..., Any], tmp_path: Path
+) -> None:
+    page = visit(serve(tmp_path), "/bench")
+    assert "--live" in page.inner_text("main")
+    assert violations(page) == []
+
+
+def test_a_page_that_goes_away_harms_no_run(viewer: Viewer, visit: Callable[..., Any]) -> None:
+    bench_models.go.clear()
+    page = visit(viewer, address("gated", PROMPT + " Once more."))
+    why(page)
+    page.wait_for_selector(".run .u")
+    known_as = re.search(r"run=([0-9a-f]{12})", page.url)
+    page.close()
+    bench_models.go.set()
+    assert known_as is not None
+    holds(lambda: b'"status":"done"' in viewer.ask(f"/bench/runs/{known_as[1]}")[2])

@@ -1,0 +1,261 @@
+"""Runs of the bench without a browser: events, a stop, a fault in the middle, and going on without paying twice."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench_models
+from whygen.errors import MissingError, UsageError
+from whygen.results import load
+from whygen.web.bench_events import MOST, Events
+from whygen.web.bench_forms import LONGEST_PROMPT, read_form
+from whygen.web.bench_runs import MOST_AT_ONCE, LiveRun, Runs
+from whygen.web.bench_shown import (
+    prompt_without,
+    recorded_without,
+    rules_for,
+    sentences,
+    side_by_side,
+    write_rule,
+)
+
+PROMPT = "Tell a story about a curious fox in a foggy harbor at night."
+MODELS = tuple(f"py/bench_models:{name}" for name in ("steady", "gated", "fragile", "hostile"))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Runs, LiveRun]:
+    """A run that is over, to be read."""
+    bench_models.reset()
+    folder = tmp_path_factory.mktemp("done")
+    runs = Runs(folder / "shelf", MODELS, store=folder / "calls.sqlite")
+    return runs, finished(runs.begin(form(runs)))
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Runs]:
+    bench_models.reset()
+    found = Runs(tmp_path / "shelf", MODELS, store=tmp_path / "calls.sqlite")
+    yield found
+    bench_models.go.set()
+    found.close()
+
+
+def form(runs: Runs, name: str = "steady", **sent: Any) -> Any:
+    return read_form({"model": f"py/bench_models:{name}", "prompt": PROMPT, "target": "tfidf", **sent}, runs.live)
+
+
+def finished(run: LiveRun) -> LiveRun:
+    assert run.thread is not None
+    run.thread.join(60)
+    assert run.over, run.status
+    return run
+
+
+def kinds(run: LiveRun) -> list[str]:
+    return [event.kind for event in run.events.since(0)[0]]
+
+
+def test_a_run_tells_what_happens_and_stands_on_the_shelf(done: tuple[Runs, LiveRun]) -> None:
+    run = done[1]
+    assert run.status == "done"
+    told = kinds(run)
+    assert told[0] == "asking"
+    assert told[-1] == "over"
+    assert told.count("calls") == 1  # only the newest is kept
+    assert told.count("look") == 9
+    events, over = run.events.since(0)
+    assert over
+    assert [event.number for event in events] == sorted({event.number for event in events})
+    calls = next(event.data for event in events if event.kind == "calls")
+    assert calls["made"] + calls["cached"] == run.found().calls.asked
+    assert run.folder is not None
+    assert load(run.folder).units == run.found().units
+    assert (run.folder / "report.html").is_file()
+
+
+def test_whoever_was_away_hears_the_rest_only(done: tuple[Runs, LiveRun]) -> None:
+    run = done[1]
+    events, _ = run.events.since(0)
+    middle = events[len(events) // 2].number
+    heard = asyncio.run(_heard(run.events, middle))
+    assert [f"id: {event.number}\n" for event in events if event.number > middle] == [
+        text[: text.index("\n") + 1] for text in heard
+    ]
+    assert asyncio.run(_heard(run.events, events[-1].number)) == []
+
+
+async def _heard(events: Events, number: int) -> list[str]:
+    return [text async for text in events.heard(number)]
+
+
+def test_a_stop_keeps_what_was_answered_and_going_on_pays_for_the_rest_alone(runs: Runs) -> None:
+    bench_models.go.clear()
+    run = runs.begin(form(runs, "gated"))
+    _until(lambda: "began" in kinds(run))
+    run.watch.asked_to_stop.set()
+    bench_models.go.set()
+    finished(run)
+    assert run.status == "stopped"
+    before = sum(bench_models.asked.values())
+    assert before < 20
+    again = finished(runs.begin(form(runs, "gated")))
+    assert again.status == "done"
+    assert max(bench_models.asked[prompt] for prompt in bench_models.asked if prompt != PROMPT) == 1
+    assert again.found().calls.cached >= before - 1
+    assert again.found().calls.asked == 63
+
+
+def test_a_fault_in_the_middle_is_told_without_the_key_and_mended_without_paying_twice(runs: Runs) -> None:
+    bench_models.breaks_at.append(20)
+    run = finished(runs.begin(form(runs, "fragile")))
+    assert run.status in ("failed", "stopped")
+    assert "the disk is full" in run.said
+    assert "sk-aaaa" not in str(run.events.since(0))
+    answered = sum(bench_models.asked.values())
+    bench_models.breaks_at[:] = [10_000]
+    again = finished(runs.begin(form(runs, "fragile")))
+    assert again.status == "done"
+    assert again.found().calls.cached >= 20
+    assert max(count for prompt, count in bench_models.asked.items() if prompt != PROMPT) <= 2  # the one that failed
+    assert sum(bench_models.asked.values()) - answered <= 63 - 20
+
+
+def test_the_same_question_twice_at_once_is_one_run_and_too_many_are_refused(runs: Runs) -> None:
+    bench_models.go.clear()
+    first = runs.begin(form(runs, "gated", budget=16))
+    assert runs.begin(form(runs, "gated", budget=16)) is first
+    others = [runs.begin(form(runs, "gated", budget=16, seed=seed)) for seed in range(1, MOST_AT_ONCE)]
+    with pytest.raises(UsageError, match="at once"):
+        runs.begin(form(runs, "gated", seed=99))
+    assert {run.status for run in others} == {"waiting"}  # one local model answers one run at a time
+    bench_models.go.set()
+    assert {finished(run).status for run in [first, *others]} == {"done"}
+
+
+def test_an_unknown_run_and_one_under_way_say_so(runs: Runs) -> None:
+    with pytest.raises(MissingError, match="does not know that run"):
+        runs.get("nothing")
+    bench_models.go.clear()
+    run = runs.begin(form(runs, "gated"))
+    with pytest.raises(MissingError, match="still under way"):
+        run.found()
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({"model": "openai/gpt-4o"}, "asks only the models"),
+        ({"prompt": "   "}, "no prompt yet"),
+        ({"prompt": 7}, "must be a text"),
+        ({"prompt": "x" * (LONGEST_PROMPT + 1)}, "at most"),
+        ({"target": "py/os:getcwd"}, "target"),
+        ({"units": "py/os:getcwd"}, "units"),
+        ({"estimand": "none"}, "estimand"),
+        ({"budget": 10**9}, "whole number from 1 to 2,000"),
+        ({"budget": "many"}, "whole number"),
+        ({"budget": True}, "whole number"),
+        ({"temperature": float("nan")}, "a number"),
+        ({"pin": "fox"}, "at most 20 texts"),
+        ({"operator": "py/os:getcwd"}, "operator"),
+        ({"target": "tfidf", "text": "fox"}, "takes no text"),
+    ],
+)
+def test_a_form_out_of_bounds_is_refused_in_words(runs: Runs, sent: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        form(runs, **sent)
+
+
+def test_a_budget_too_small_names_one_that_works(runs: Runs) -> None:
+    with pytest.raises(UsageError, match="smallest budget that works is 11"):
+        runs.begin(form(runs, budget=4))
+
+
+def test_answers_without_a_word_are_beside_the_answer_and_asking_it_alone_is_recorded(
+    done: tuple[Runs, LiveRun],
+) -> None:
+    runs, run = done
+    found = run.found()
+    fox = next(i for i, unit in enumerate(found.units) if unit.text == "fox")
+    recorded = recorded_without(found, fox)
+    assert recorded
+    assert all("fox" not in each["prompt"] for each in recorded)
+    own = [part["text"] for part in recorded[0]["with"] if part["own"]]
+    assert any("fox" in text for text in own)
+    prompt = prompt_without(found, fox, "")
+    assert prompt == PROMPT.replace("fox ", "")
+    answer, known = runs.ask(run, prompt)
+    assert not known
+    assert answer.text.startswith("A dog")
+    assert runs.ask(run, prompt)[1]
+    assert prompt_without(found, fox, "wolf") == PROMPT.replace("fox", "wolf")
+    with pytest.raises(UsageError, match="no word number"):
+        recorded_without(found, 99)
+
+
+def test_each_sentence_has_its_own_words(done: tuple[Runs, LiveRun]) -> None:
+    run = done[1]
+    before = sum(bench_models.asked.values())
+    matrix = sentences(run.found())
+    assert sum(bench_models.asked.values()) == before
+    assert matrix["shown"] == ["A fox crept through the wet grass.", "The harbor was grey."]
+    texts = [unit.text for unit in run.found().units]
+    for column, cause in enumerate(("fox", "harbor")):
+        values = [abs(row[column]) for row in matrix["attributions"]]
+        assert texts[values.index(max(values))] == cause
+
+
+def test_a_rule_is_written_once_and_holds(done: tuple[Runs, LiveRun]) -> None:
+    run = done[1]
+    found = run.found()
+    fox = next(i for i, unit in enumerate(found.units) if unit.text == "fox")
+    first, second = rules_for(found, fox)
+    for rule in (first, second, first):
+        assert write_rule(run, fox, rule)["verdict"] == "pass"
+    assert run.folder is not None
+    assert (run.folder / "rules.txt").read_text().splitlines() == [first, second]
+    with pytest.raises(UsageError, match="none of the rules"):
+        write_rule(run, fox, "drift from /etc <= 1")
+    a = next(i for i, unit in enumerate(found.units) if unit.text == "a")
+    assert rules_for(found, a)[0].startswith("unit 'a' #1")
+
+
+def test_a_model_that_differs_from_itself_and_one_that_says_nothing_end_in_words(tmp_path: Path) -> None:
+    live = ("planted/noisy", "planted/silent", "planted/broken")
+    runs = Runs(tmp_path, live, store=None)
+    sent = {"prompt": PROMPT, "target": "tfidf", "budget": 24, "temperature": 1.0}
+    noisy, silent, broken = (finished(runs.begin(read_form(sent | {"model": uri}, live))) for uri in live)
+    assert noisy.status == "done"
+    assert silent.status == "done"
+    assert broken.status == "failed"
+    assert "broken on purpose" in broken.said
+
+
+def test_events_are_bounded() -> None:
+    events = Events()
+    for number in range(10 * MOST):
+        events.tell("look", number=number)
+        events.tell("calls", instead=True, made=number)
+    kept, over = events.since(0)
+    assert len(kept) == MOST
+    assert not over
+    assert kept[-1].data == {"made": 10 * MOST - 1}
+
+
+def test_a_long_answer_is_cut_and_says_so() -> None:
+    beside = side_by_side("word " * 5_000, "word " * 4_000)
+    assert beside["cut"]
+    assert not beside["same"]
+
+
+def _until(held: Any) -> None:
+    until = time.monotonic() + 20
+    while not held():
+        assert time.monotonic() < until
+        time.sleep(0.01)
