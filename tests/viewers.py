@@ -60,6 +60,14 @@ class Viewer:
             line.close()
 
 
+def teller(prompt: str) -> str:
+    """A model for tests, ``py/viewers:teller``: three words bring a sentence each."""
+    told = ["Once a fox walked by the sea." if "fox" in prompt else "Nobody walked by the sea."]
+    told += ["The fog was thick." if "foggy" in prompt else "The sun shone."]
+    told += ["All was well."] if "well" in prompt else []
+    return " ".join(told)
+
+
 def violations(page: Any) -> list[str]:
     """What axe finds on a page as it is now: rule and elements, one line each."""
     import axe_playwright_python

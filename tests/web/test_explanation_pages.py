@@ -13,19 +13,12 @@ import pytest
 
 import whygen
 from example_explanations import prompt_explanation
-from viewers import Viewer, violations
+from viewers import Viewer, teller, violations
 from whygen.results.prompt import Reference
 from whygen.results.summary.outcomes import outcomes
 
 PROMPT = "Tell a story about a curious fox in a foggy harbor. Let it end well."
 EVIL = "</script><script>document.title='owned'</script><img src='http://example.invalid/x.png' onerror='alert(1)'>"
-
-
-def teller(prompt: str) -> str:
-    told = ["Once a fox walked by the sea." if "fox" in prompt else "Nobody walked by the sea."]
-    told += ["The fog was thick." if "foggy" in prompt else "The sun shone."]
-    told += ["All was well."] if "well" in prompt else []
-    return " ".join(told)
 
 
 @pytest.fixture(scope="module")

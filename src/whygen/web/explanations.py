@@ -23,6 +23,7 @@ from whygen.results.records import SentenceMatrix
 from whygen.results.summary import summarise
 from whygen.results.summary.outcomes import outcomes
 from whygen.results.summary.prompt import MOST_REFERENCE
+from whygen.web.copying import again
 from whygen.web.drawing import page
 from whygen.web.state import Reading, State
 
@@ -52,6 +53,7 @@ def router(state: State) -> APIRouter:
             query="" if trouble or not reading else f"?{urlencode({'target': target, 'estimand': estimand})}",
             choices=_choices(found),
             said=_said(found),
+            again=again(found) if isinstance(found, PromptExplanation) else None,
         )
 
     @room.get("/report.html")
@@ -117,7 +119,8 @@ def beside(found: PromptExplanation, number: int) -> dict[str, Any]:
         raise UsageError(f"There is no unit {number}: the prompt has {len(found.units)}, numbered from 0.")
     unit = found.units[number]
     decimals = decimals_for(max(abs(each.attribution) for each in found.units))
-    answers = outcomes(found)
+    # Over many inputs, the answers of one input would stand beside those of another.
+    answers = None if found.inputs or found.tree is not None else outcomes(found)
     return {
         "unit": number,
         "name": shorten(unit.text, 200),

@@ -1,0 +1,228 @@
+"""The command, and the Python, that make an explanation again: from its recipe, with what differs from the defaults.
+
+Run again with the same file of recorded answers, either gives the same explanation and asks nothing. Where something
+cannot be written down (a function, a picture), nothing is made up: the text says what must be given by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pprint import pformat
+from typing import Any, cast
+
+from whygen._arguments import declared
+from whygen.errors import UsageError
+from whygen.models import ModelOptions
+from whygen.prompt.options import PRESETS, TEXT, PromptOptions
+from whygen.prompt.recipe import model_options, needed, options_of
+from whygen.prompt.saved import settings_of
+from whygen.report.texts import listed, visible
+from whygen.results.prompt import PromptExplanation
+from whygen.results.recipe import Recipe, TargetRecipe
+from whygen.types import Settings
+
+_OWN_FUNCTION = re.compile(r"py/(__main__:|.*[<>])")
+"""A model that was a function of a session or inside of another one: no other process can open it."""
+_WHERE_FROM = {
+    "edit": "An edit starts from a picture, which stands in no recipe: run `whygen edit MODEL PICTURE INSTRUCTION`",
+    "template": "A template's text is filled in here, and its fields are not kept as they were given: run it again",
+    "inputs": "The inputs of a template are kept shortened at most: run `whygen prompt MODEL TEMPLATE --inputs FILE`",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What makes an explanation again.
+
+    Attributes:
+        python: a program; empty where there is none.
+        command: a line for a shell; empty where there is none.
+        note: why one is missing, or what must be put in by hand; empty where nothing.
+    """
+
+    python: str = ""
+    command: str = ""
+    note: str = ""
+
+
+def again(explanation: PromptExplanation) -> Again:
+    """What makes it again, as far as its record says."""
+    recipe = explanation.recipe
+    if recipe is None:
+        return Again(note="This explanation was saved by an earlier version, which kept no recipe.")
+    if explanation.call is not None:
+        return Again(
+            note="This explains a recorded call. Run `whygen why FILE` on the record that it was read from"
+            + (f" ({visible(explanation.call.origin)})." if explanation.call.origin else ".")
+        )
+    if recipe.source in _WHERE_FROM:
+        return Again(note=f"{_WHERE_FROM[recipe.source]} with the options under “How it was made”.")
+    try:
+        return _Written(explanation, recipe).told()
+    except UsageError as error:  # something was an object of the person's own
+        return Again(note=str(error))
+
+
+class _Written:
+    """One explanation while it is written down."""
+
+    def __init__(self, explanation: PromptExplanation, recipe: Recipe) -> None:
+        self.explanation = explanation
+        self.recipe = recipe
+        self.own_model = bool(_OWN_FUNCTION.match(explanation.model))
+        self.settings = settings_of(explanation)
+        self.options = model_options(recipe, None)
+        if recipe.again:
+            raise needed(explanation, recipe.again[0])
+        wanted = {"target": _target(recipe.target, explanation.reference.text), "operator": recipe.operator.name}
+        given = options_of(explanation, recipe, wanted, other_units=True)
+        base = PRESETS[given.preset]
+        self.choices = _differing(given, base) | ({"preset": given.preset} if given.preset else {})
+
+    def told(self) -> Again:
+        if _has_pictures(self.explanation):
+            return Again(note="Pictures of a chat are kept by their digest alone: run it again from where they are.")
+        notes: list[str] = []
+        if self.own_model:
+            notes.append(f"The model was a function of your own, {visible(self.explanation.model)}: put it in.")
+        command, missing = self._command()
+        if missing:
+            notes.append(f"No command: {listed(missing)} cannot be typed in a line.")
+        return Again(self._python(), command, " ".join(notes))
+
+    # -- Python --
+
+    def _python(self) -> str:
+        prompt = repr(self.explanation.prompt)
+        lines = ["import whygen", ""]
+        if self.recipe.source == "chat":
+            assert self.explanation.chat is not None  # noqa: S101 - what a chat's explanation holds
+            made = pformat(self.explanation.chat.request, width=100, sort_dicts=False)
+            lines = ["import whygen", "", f"chat = whygen.Chat.from_json({made})", ""]
+            prompt = "chat"
+        named = dict(self.choices)
+        named |= {} if self.recipe.encoder == "auto" else {"encoder": self.recipe.encoder}
+        named |= {"seed": self.explanation.seed} if self.explanation.seed else {}
+        arguments = [f"{name}={_literal(value)}" for name, value in named.items()]
+        for cls, object_of, name in ((Settings, self.settings, "settings"), (ModelOptions, self.options, "options")):
+            inside = ", ".join(f"{key}={_literal(value)}" for key, value in _differing(object_of, cls()).items())
+            if inside:
+                arguments.append(f"{name}={cls.__name__}({inside})")
+                lines.insert(1, f"from {'whygen.types' if cls is Settings else 'whygen.models'} import {cls.__name__}")
+        model = "your_model" if self.own_model else repr(self.explanation.model)
+        body = "".join(f"    {each},\n" for each in (model, prompt, *arguments))
+        return "\n".join([*lines, f"explanation = whygen.explain_prompt(\n{body})", ""])
+
+    # -- the command line --
+
+    def _command(self) -> tuple[str, list[str]]:
+        """The line, and what kept it from being written; one of both is empty."""
+        missing = [name for name, value in self.choices.items() if not _typable(name, value)]
+        missing += ["the model"] if self.own_model else []
+        drawn = self.settings.temperature > 0.0  # one --seed is of the sampling, too
+        missing += ["the seed of sampling"] if drawn and self.settings.seed != self.explanation.seed else []
+        words, before = ["whygen", "prompt", self.explanation.model], ""
+        if self.recipe.source == "chat":
+            messages = _plain_messages(self.explanation)
+            missing += ["what the chat holds beside texts"] if messages is None else []
+            before = f"printf %s {_quoted(json.dumps(messages, ensure_ascii=False))} > chat.json\n"
+            words += ["--chat", "chat.json"]
+        elif self.explanation.prompt[:1] in ("", "@", "-"):
+            words.append(f"--text={self.explanation.prompt}")
+        else:
+            words.append(self.explanation.prompt)
+        if missing:
+            return "", missing
+        words += _flags(PromptOptions, self.choices)
+        words += [] if self.recipe.encoder == "auto" else ["--encoder", self.recipe.encoder]
+        words += ["--seed", str(self.explanation.seed)] if self.explanation.seed else []
+        words += _flags(Settings, _differing(self.settings, Settings()))
+        words += [word for name, value in self.settings.extra.items() for word in _setting(name, value)]
+        words += _flags(ModelOptions, _differing(self.options, ModelOptions()))
+        return before + " ".join(map(_quoted, words)), []
+
+
+def _target(told: TargetRecipe, reference: str) -> str:
+    """A target and its argument as one text.
+
+    Raises:
+        UsageError: for one that takes two.
+    """
+    if told.distance is not None:
+        raise UsageError(
+            "The target compares the answer with another one by a distance: "
+            f"load_target('contrastive', alternative={told.alternative!r}, distance={told.distance!r})."
+        )
+    argument = told.alternative if told.alternative is not None else told.span
+    if isinstance(argument, tuple):
+        argument = reference[argument[0] : argument[1]]
+    return told.name if argument is None or ":" in told.name else f"{told.name}:{argument}"
+
+
+def _differing(one: Any, base: Any) -> dict[str, Any]:
+    """The declared fields in which an object of options is not as another."""
+    names = [field.name for field in fields(one)]
+    return {name: value for name in names if (value := getattr(one, name)) != getattr(base, name) and name != "preset"}
+
+
+def _literal(value: Any) -> str:
+    plain = dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else value
+    return repr(plain)
+
+
+def _typable(name: str, value: Any) -> bool:
+    """Whether the command line takes it: a name, a number or a list of texts for an option that it shows."""
+    if name not in declared(PromptOptions) or TEXT not in declared(PromptOptions)[name].option.read_by:
+        return False
+    listing = isinstance(value, tuple | list)
+    texts = listing and all(isinstance(each, str) for each in cast("Sequence[object]", value))
+    return isinstance(value, str | int | float) or texts
+
+
+def _flags(cls: type, values: Mapping[str, Any]) -> Iterator[str]:
+    """Options as they are typed."""
+    for name, value in values.items():
+        found = declared(cls).get(name)
+        if found is None:  # the seed and further settings have options of their own
+            continue
+        flag = found.option.flag or f"--{name.replace('_', '-')}"
+        for each in cast("Sequence[Any]", value) if isinstance(value, tuple | list) else [value]:
+            yield f"{flag}={each}" if str(each).startswith("-") else flag
+            if not str(each).startswith("-"):
+                yield str(each)
+
+
+def _setting(name: str, value: Any) -> tuple[str, str]:
+    return "--setting", f"{name}={json.dumps(value)}"
+
+
+def _quoted(word: str) -> str:
+    """A word for a shell. What commands a terminal or hides is written by its number: pasting a text types it."""
+    if visible(word) == word and "\n" not in word and "\t" not in word:
+        return shlex.quote(word)
+    return "$'" + "".join(_escaped(each) for each in word) + "'"
+
+
+def _escaped(character: str) -> str:
+    known = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\t": "\\t"}
+    if character in known:
+        return known[character]
+    return character if visible(character) == character else f"\\U{ord(character):08X}"
+
+
+def _has_pictures(explanation: PromptExplanation) -> bool:
+    return explanation.chat is not None and '"sha256"' in json.dumps(explanation.chat.request)
+
+
+def _plain_messages(explanation: PromptExplanation) -> list[dict[str, str]] | None:
+    """The messages, where they are texts and nothing else."""
+    assert explanation.chat is not None  # noqa: S101 - asked of chats alone
+    request = cast("dict[str, Any]", explanation.chat.request)
+    turns = cast("list[dict[str, Any]]", request.get("chat", []))
+    if set(request) - {"chat"} or any(set(turn) - {"role", "text"} for turn in turns):
+        return None
+    return [{"role": turn["role"], "content": turn["text"]} for turn in turns]

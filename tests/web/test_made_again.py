@@ -1,0 +1,121 @@
+"""The command and the Python of an explanation make it again: run, they give the same figures."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import whygen
+from example_explanations import prompt_explanation
+from viewers import teller
+from whygen.cli import main
+from whygen.results.files import digest_of
+from whygen.types import Request, Settings
+from whygen.web.copying import again
+
+MODEL = "py/viewers:teller"
+PROMPT = "Tell a story about a curious fox in a foggy harbor. Let it end well."
+SEPARATE = "told() { printf '%s\\0' \"$@\"; }; told "
+"""A real shell says what words it reads in a line."""
+
+
+def made_by_python(text: str) -> whygen.PromptExplanation:
+    names: dict[str, Any] = {}
+    exec(text, names)  # noqa: S102 - that is what it is copied for
+    return names["explanation"]
+
+
+def made_by_command(line: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> whygen.PromptExplanation:
+    monkeypatch.chdir(folder)
+    *before, last = re.split(r"\n(?=whygen )", line)
+    for each in before:
+        subprocess.run(["bash", "-c", each], check=True, cwd=folder)
+    words = subprocess.run(["bash", "-c", SEPARATE + last], check=True, capture_output=True).stdout.decode()
+    with pytest.raises(SystemExit) as ended:
+        main([*words.split("\0")[1:-1], "-q", "-o", str(folder / "out")])
+    assert ended.value.code == 0
+    return whygen.PromptExplanation.load(folder / "out")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "choices"),
+    [
+        (PROMPT, {"budget": 40, "target": "tfidf"}),
+        (PROMPT, {"budget": 30, "target": "contains:The fog", "estimand": "shapley", "units": "sentence", "seed": 3}),
+        (PROMPT, {"budget": 40, "target": "regex:(?i)FOG|sun", "operator": "placeholder", "placeholder": "-- '...'"}),
+        (PROMPT, {"budget": 48, "target": "edit", "pin": ["Tell", "it end"], "interactions": 0, "matrix": "sentence"}),
+        (PROMPT, {"budget": 60, "target": "tfidf", "draws": 2, "references": 2, "surrogate": "ridge", "keep": 0.7}),
+        ("@fox it's \x1b[201~ \u202e \\ $HOME\n`ls` foggy", {"budget": 24, "target": "tfidf"}),
+        ("-- fox", {"budget": 12, "target": "exact", "settings": Settings(temperature=0.7, stop=("- x", "y"), seed=0)}),
+        ("fox foggy", {"budget": 12, "target": "exact", "settings": Settings(extra={"n_probs": 3, "mode": "a=b"})}),
+    ],
+)
+def test_both_make_it_again(
+    prompt: str, choices: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = whygen.explain_prompt(MODEL, prompt, **choices)
+    told = again(found)
+    assert told.note == ""
+    assert digest_of(made_by_python(told.python)) == digest_of(found)
+    assert digest_of(made_by_command(told.command, tmp_path, monkeypatch)) == digest_of(found)
+    assert told.command.isprintable()
+    assert told.python.replace("\n", "").isprintable()
+
+
+def test_a_chat_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = whygen.Chat([whygen.Message("system", "It's foggy: \x07"), whygen.Message("user", "A fox ends well.")])
+    found = whygen.explain_prompt("py/test_made_again:heard", chat, budget=24, target="tfidf")
+    told = again(found)
+    assert digest_of(made_by_python(told.python)) == digest_of(found)
+    assert digest_of(made_by_command(told.command, tmp_path, monkeypatch)) == digest_of(found)
+
+
+def heard(request: Request) -> str:
+    assert isinstance(request.prompt, whygen.Chat)
+    return teller(" ".join(message.text for message in request.prompt.messages))
+
+
+@pytest.mark.parametrize(
+    ("choices", "says"),
+    [
+        ({"target": len}, "object of your own"),
+        ({"units": [(0, 4), (5, 12)], "target": "tfidf"}, "No command: units"),
+        ({"settings": Settings(temperature=0.5, seed=9), "target": "tfidf"}, "No command: the seed of sampling"),
+    ],
+)
+def test_what_cannot_be_written_down_is_said(choices: dict[str, Any], says: str) -> None:
+    found = whygen.explain_prompt(MODEL, PROMPT, budget=24, **choices)
+    told = again(found)
+    assert says in told.note
+    assert told.command == ""
+    if told.python:
+        assert digest_of(made_by_python(told.python)) == digest_of(found)
+
+
+def test_a_function_of_a_session_must_be_put_in() -> None:
+    def own(prompt: str) -> str:
+        return teller(prompt)
+
+    told = again(whygen.explain_prompt(own, PROMPT, budget=24, target="tfidf"))
+    assert "put it in" in told.note
+    assert "your_model," in told.python
+    assert told.command == ""
+
+
+def test_what_kept_no_recipe_says_so() -> None:
+    assert "kept no recipe" in again(prompt_explanation(pairs=4)).note
+
+
+def test_pictures_of_a_chat_are_not_made_up() -> None:
+    chat = whygen.Chat([whygen.Message("user", "A fox")])
+    found = whygen.explain_prompt("py/test_made_again:heard", chat, budget=8, target="exact")
+    assert found.chat is not None
+    request = json.loads(json.dumps(found.chat.request))
+    request["chat"][0]["images"] = [{"sha256": "0" * 64, "media_type": "image/png"}]
+    shown = found.model_copy(update={"chat": found.chat.model_copy(update={"request": request})})
+    assert "digest" in again(shown).note
