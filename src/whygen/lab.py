@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,11 @@ from whygen.prompt.fidelity import chance_level, r_squared
 from whygen.prompt.intervals import LEVEL, LEVEL_OF_LOOKS, Estimate, collapsed, collapsed_estimate
 from whygen.prompt.kernels import Dropped, WeightedLeastSquares, WordMover
 from whygen.prompt.plan import REDRAWS, REPEATS
+from whygen.prompt.proxy import with_proxy
 from whygen.prompt.stopping import widest
 from whygen.prompt.surrogates import SURROGATES, Fitted, Linear, Surrogate, load_surrogate
 from whygen.results.estimands import EstimandName
+from whygen.results.prompt import ProxyEvidence
 from whygen.stats.intervals import Interval
 from whygen.types import Floats, Masks
 
@@ -74,6 +76,7 @@ __all__ = [
     "looks",
     "nearness",
     "play",
+    "proxied",
     "r_squared",
     "scores",
     "widest",
@@ -233,6 +236,31 @@ def estimate(
     if seen.total is not None:
         return intervals.shapley_estimate(fit, seen, rng, noise=own, shared=shared, level=level)
     return intervals.sampled_estimate(fit, rng, noise=own, span=span, level=level)
+
+
+def proxied(
+    apart: Effects, asked: Masks, effects: Floats, rng: np.random.Generator, *, surrogate: str | Surrogate = "adaptive"
+) -> Surrogate:  # fmt: skip
+    """The surrogate with what a cheap game did beside it, as ``explain_prompt(..., proxy=)`` has it.
+
+    Args:
+        apart: masks that only the cheap game was asked, pair by pair, drawn apart from ``asked``.
+        asked: of the game that is explained, shape ``(m, n)``.
+        effects: of the cheap game there, shape ``(m,)``.
+        rng: deals the folds of the cheap game's own estimate.
+        surrogate: what is fitted to the rest.
+    """
+    base = _surrogate(surrogate)
+    complete = apart.is_complete()
+    found = load_estimand("banzhaf" if apart.total is None else "shapley").from_all(apart) if complete else None
+    error = intervals.cross_fit(apart, base, rng).error() if found is None else None
+    evidence = ProxyEvidence(
+        masks=asked, effects=effects, apart=apart.masks, apart_effects=apart.values,
+        attributions=error.estimate if error is not None else cast("Estimate", found).attributions,
+        standard=error.standard if error is not None else np.zeros(apart.n), keep=apart.keep, sizes=apart.sizes,
+        kept=apart.kept, total=apart.total,
+    )  # fmt: skip
+    return with_proxy(base, evidence)
 
 
 def limits(shown: Effects, rng: np.random.Generator, *, surrogate: str | Surrogate = "adaptive") -> Interval:

@@ -136,6 +136,8 @@ def tell_forecast(forecast: Forecast, *, calls: str) -> None:
     common.tell(f"{forecast.units} units, {calls}")
     cost = "unknown" if forecast.cost_at_most is None else f"at most ${forecast.cost_at_most:,.4f}"
     common.tell(f"tokens in: {tokens}; tokens out: at most {forecast.tokens_out_at_most:,}; cost: {cost}")
+    if forecast.proxy_calls:
+        common.tell(f"The proxy is asked up to {forecast.proxy_calls:,} times besides; its price is not in this.")
     if forecast.promise:
         common.tell(forecast.promise)
     common.tell("Nothing was sent.")

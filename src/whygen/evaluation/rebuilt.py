@@ -17,6 +17,7 @@ from whygen.prompt import intervals
 from whygen.prompt.effects import Effects
 from whygen.prompt.estimands import load_estimand
 from whygen.prompt.kernels import WeightedLeastSquares
+from whygen.prompt.proxy import with_proxy
 from whygen.prompt.saved import effects_of
 from whygen.prompt.surrogates import Remembers, Surrogate, load_surrogate
 from whygen.results.prompt import PromptExplanation
@@ -121,7 +122,8 @@ def rebuild(explanation: PromptExplanation, metric: str) -> Rebuilt:
     Raises:
         UsageError: if that was not kept: no evidence, a surrogate or a kernel of one's own.
     """
-    surrogate = _surrogate(explanation, metric)
+    evidence = explanation.evidence
+    surrogate = with_proxy(_surrogate(explanation, metric), None if evidence is None else evidence.proxy)
     kept = surrogate.remembering() if isinstance(surrogate, Remembers) else surrogate
     rebuilt = Rebuilt(explanation, effects_of(explanation, metric), kept)
     if explanation.recipe is None and load_estimand(explanation.estimand).weighted:

@@ -28,10 +28,19 @@ def ask(asker: Asker, question: Question) -> Answers:
         DataError: if the model cannot take the prompt, or the target cannot be measured on what it says.
         ModelError: if the model does not answer the prompt.
     """
+    return ask_design(asker, ask_whole(asker, question), question)
+
+
+def ask_whole(asker: Asker, question: Question) -> Design:
+    """Ask for the whole prompt alone; what its repeats say decides which masks are asked then.
+
+    Raises:
+        DataError, ModelError: as `ask` does.
+    """
     asker.check_target()
     asker.check_context()
     asker.whole(question.plan.options.references, repeats=question.plan.repeats)
-    return ask_design(asker, question.design(asker.steadiness), question)
+    return question.design(asker.steadiness)
 
 
 def ask_design(asker: Asker, design: Design, question: Question) -> Answers:

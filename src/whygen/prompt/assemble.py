@@ -21,6 +21,7 @@ from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
 from whygen.prompt.maps import Pairs, media_evidence, picture_evidence
 from whygen.prompt.noise import resolution
 from whygen.prompt.pictured import seen_evidence
+from whygen.prompt.proxy import proxy_record
 from whygen.prompt.reading import unit_of
 from whygen.prompt.recipe import recipe_of
 from whygen.prompt.sentences import sentence_matrix
@@ -44,6 +45,7 @@ from whygen.results.prompt import (
     UnitAttribution,
     Warned,
 )
+from whygen.results.records import ProxyRecord
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
 from whygen.types import Masks, Output
@@ -144,6 +146,7 @@ def assemble(findings: Findings, *, acting: tuple[InteractionRecord, ...] = ()) 
         chat=chat_record(answers.units),
         interactions=acting,
         picture_share=picture_share(findings),
+        proxy=_proxy(findings),
         surrogate=plan.surrogate.name,
         stopped=answers.stopped,
         advice=_advice(findings),
@@ -158,9 +161,16 @@ def assemble(findings: Findings, *, acting: tuple[InteractionRecord, ...] = ()) 
             media=media,
             answers=_answers(findings),
             nearness=effects.nearness,
+            proxy=None if findings.proxy is None else findings.proxy.evidence,
         ),
         recipe=recipe_of(answers, findings.target, plan),
     )
+
+
+def _proxy(findings: Findings) -> ProxyRecord | None:
+    if findings.proxy is None:
+        return None
+    return proxy_record(findings.proxy, findings.effects, findings.estimate, findings.plan, findings.seed)
 
 
 def _outputs(findings: Findings) -> list[Output]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from whygen.prompt.effects import Effects, Population
 from whygen.prompt.noise import resolution
-from whygen.prompt.surrogates import Sum, Surrogate, folded
+from whygen.prompt.surrogates import Powered, Sum, Surrogate, folded
 from whygen.stats.intervals import Error, moderated, student_half_width, tail_degrees
 from whygen.types import Floats
 
@@ -79,6 +79,7 @@ class CrossFit:
             had missed them by one; else 0.
         deviation: standard deviation of the effects of the masks drawn by chance.
         whole_predicted: effect of the whole prompt by the surrogate that was fitted to every group.
+        borrowed: standard error of what the surrogates took from elsewhere, which all scores share, shape ``(n,)``.
     """
 
     scores: Floats
@@ -97,6 +98,7 @@ class CrossFit:
     doubt: float = 0.0
     deviation: float = 0.0
     whole_predicted: float = 0.0
+    borrowed: Floats | float = 0.0
 
     def error(self, *, noise: float = 0.0, span: float = 0.0) -> Error:
         """The mean of the scores and how far it may be off.
@@ -114,7 +116,7 @@ class CrossFit:
         shown: Floats = np.where(self.shown > 0.0, np.minimum(noise, spread / np.maximum(self.shown, 1e-300)), 0.0)
         variance: Floats = spread + shown * np.maximum(self.noise - self.shown, 0.0)
         degrees = np.maximum(tail_degrees(self.scores) * (self.folds - 1.0) / self.folds, 1.0)
-        standard: Floats = np.sqrt(variance) + self.rounding
+        standard: Floats = np.sqrt(variance + np.square(self.borrowed)) + self.rounding
         if self.flat:
             # All of R groups agree with probability (1 - p)^R where one in 1 / p has another effect.
             rate = 1.0 - (1.0 - SEEN) ** (1.0 / groups)
@@ -125,10 +127,12 @@ class CrossFit:
         """The same of sums of attributions, weighted by the columns of ``parts`` ``(n, k)``.
 
         The model's noise reaches contrasts of masks whose units are kept independently of each other independently.
+        What was borrowed is taken to err all one way.
         """
+        borrowed = self.borrowed if isinstance(self.borrowed, float) else self.borrowed @ np.abs(parts)
         return replace(
             self, scores=self.scores @ parts, own=self.own @ parts, whole=self.whole @ parts,
-            noise=self.noise @ parts**2, shown=self.shown @ parts**2,
+            noise=self.noise @ parts**2, shown=self.shown @ parts**2, borrowed=borrowed,
         )  # fmt: skip
 
     def least_error(self, whole: float | None = None) -> float:
@@ -270,6 +274,9 @@ def cross_fit(observed: Effects, surrogate: Surrogate, rng: np.random.Generator)
         doubt=_doubt(drawn, observed.values, predicted, int(scored.sum())),
         deviation=float(np.std(observed.values[drawn.open])),
         whole_predicted=float(final.predict(np.ones((1, n), dtype=bool))[0]),
+        borrowed=np.mean([each.borrowed for each in without if isinstance(each, Powered)], axis=0)
+        if isinstance(final, Powered)
+        else 0.0,
     )
 
 

@@ -36,6 +36,7 @@ from whygen.prompt.failing import cause
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.noise import resolution
 from whygen.prompt.plan import Plan
+from whygen.prompt.proxy import ProxyAnswers, alone
 from whygen.prompt.reading import Meter, read
 from whygen.prompt.sets import Ask, SetCall, answer_sets
 from whygen.prompt.surrogates import LINEAR, Linear, Ridge, Surrogate
@@ -62,6 +63,7 @@ class Findings:
         seed: of folds and flips.
         effects: of the masks.
         estimate: the attributions.
+        proxy: what a cheap model did beside, if one had a part.
     """
 
     answers: Answers
@@ -70,6 +72,7 @@ class Findings:
     seed: int
     effects: Effects
     estimate: Estimate
+    proxy: ProxyAnswers | None = None
 
     @property
     def design(self) -> Design:
@@ -82,14 +85,16 @@ class Findings:
         return self.meter.target
 
 
-def find(answers: Answers, plan: Plan, meter: Meter, seed: int) -> Findings:
-    """Read answers by a target.
+def find(
+    answers: Answers, plan: Plan, meter: Meter, seed: int, *, proxy: ProxyAnswers | None = None
+) -> Findings:  # fmt: skip
+    """Read answers by a target; with what a cheap model did beside, where its answers were read by the same.
 
     Raises:
         BudgetError, ModelError, EndedError, KeyboardInterrupt: if too little was answered, by what was the reason.
     """
     effects = read(answers, plan, meter)
-    return Findings(answers, meter, plan, seed, effects, _estimate(answers, effects, meter, plan, seed))
+    return Findings(answers, meter, plan, seed, effects, _estimate(answers, effects, meter, plan, seed), proxy)
 
 
 def _estimate(answers: Answers, effects: Effects, meter: Meter, plan: Plan, seed: int) -> Estimate:
@@ -133,7 +138,7 @@ def interactions(found: Findings) -> tuple[InteractionRecord, ...]:
 def estimate_of(found: Findings, meter: Meter) -> Estimate:
     """The estimate of the same answers by another meter; which draws are left out as irrelevant stays as it was."""
     effects = replace(read(found.answers, found.plan, meter), strange=found.effects.strange)
-    return _estimate(found.answers, effects, meter, found.plan, found.seed)
+    return _estimate(found.answers, effects, meter, alone(found.plan), found.seed)
 
 
 def sets(found: Findings, asker: Asker | None, *, further: int) -> AnswerSets:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from whygen.calls import RunOptions
@@ -43,6 +43,7 @@ class Forecast:
         helping_calls: calls of the model that an operator asks for replacements, besides.
         cost_at_most: dollars, if every answer is as long as it may be; a model that does not count its tokens is taken
             at one a byte. None when the price is unknown, or nobody can say what a prompt takes.
+        proxy_calls: calls of the proxy at most, besides; it has a price of its own.
         promise: what the run's bound on tokens or money can and cannot promise; empty where there is none, or it holds
             in any case.
     """
@@ -53,6 +54,7 @@ class Forecast:
     tokens_out_at_most: int
     cost_at_most: float | None = None
     helping_calls: int = 0
+    proxy_calls: int = 0
     promise: str = ""
 
 
@@ -120,7 +122,9 @@ def forecast(
     again = plan.redraws(design, alike)
     prompts = [whole] * (plan.overhead + plan.beside + (again - plan.unasked(design)) * plan.texts) + masked * plan.each
     helping = question.operator.calls(question.units)
-    return count(box, len(question.units), prompts, sent, helping=helping, prices=prices, run=run)
+    found = count(box, len(question.units), prompts, sent, helping=helping, prices=prices, run=run)
+    asks = chosen.proxy is not None and not design.enumerated
+    return replace(found, proxy_calls=chosen.proxy_budget + len(design.masks)) if asks else found
 
 
 def summed(each: Sequence[Forecast]) -> Forecast:
@@ -134,6 +138,7 @@ def summed(each: Sequence[Forecast]) -> Forecast:
         tokens_out_at_most=sum(one.tokens_out_at_most for one in each),
         cost_at_most=None if None in costs else sum(one.cost_at_most or 0.0 for one in each),
         helping_calls=sum(one.helping_calls for one in each),
+        proxy_calls=sum(one.proxy_calls for one in each),
         promise=each[0].promise if each else "",
     )
 

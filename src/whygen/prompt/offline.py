@@ -23,6 +23,7 @@ from whygen.prompt.intervals import Estimate
 from whygen.prompt.operators.base import Delete, Substitute
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan, check_choices
+from whygen.prompt.proxy import ProxyAnswers, with_proxy
 from whygen.prompt.question import check_target, plan_for
 from whygen.prompt.reading import Meter
 from whygen.prompt.reading import read as read_effects
@@ -76,8 +77,19 @@ def read(
     by = recipe.encoder if isinstance(encoder, str) and encoder == "auto" else encoder
     options = replace(options, target=recipe.target.name if target is None else target)
     plan = _plan(explanation, recipe, options, goal, by)
-    found = explained(find(answers, plan, Meter(goal, answers.references), explanation.seed))
+    beside = _beside(explanation, answers_of_then=target is None and answers is whole)
+    if beside is not None:
+        plan = replace(plan, surrogate=with_proxy(plan.surrogate, beside.evidence))
+    found = explained(find(answers, plan, Meter(goal, answers.references), explanation.seed, proxy=beside))
     return _told(explanation, recipe, without_calls(found), same=target is None and answers is whole)
+
+
+def _beside(explanation: PromptExplanation, *, answers_of_then: bool) -> ProxyAnswers | None:
+    """What a cheap model did, where the same masks are read by the same target as then."""
+    told, evidence = explanation.proxy, cast("Evidence", explanation.evidence).proxy
+    if not answers_of_then or told is None or evidence is None:
+        return None
+    return ProxyAnswers(told.model, told.calls, evidence)
 
 
 def read_against(explanation: PromptExplanation, references: Sequence[Sequence[Output]], target: Target) -> Estimate:

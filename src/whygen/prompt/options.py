@@ -356,6 +356,24 @@ class PromptOptions:
             read_by=_BOTH,
         ),
     ] = None
+    proxy: Annotated[
+        object | None,
+        Option(
+            "A cheap model that is asked the same masks and many more: intervals narrow as far as it does alike.",
+            "As a URI, a callable or an object. Its answers are no answers of the model: they only say what to expect, "
+            "and the intervals hold whatever it says (METHODS A3).",
+            panel="For experts: the run",
+            read_by=frozenset({TEXT}),
+        ),
+    ] = None
+    proxy_budget: Annotated[
+        int,
+        Option(
+            "Answers asked of the proxy beside those to the model's own masks; 1024.",
+            panel="For experts: the run",
+            read_by=frozenset({TEXT}),
+        ),
+    ] = 1024
     suspect: Annotated[
         Sequence[str] | None,
         Option(

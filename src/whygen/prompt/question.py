@@ -31,6 +31,7 @@ from whygen.prompt.operators import Operator, load_operator
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.pictured import picture_cut, split_pictured
 from whygen.prompt.plan import Plan, check_choices, design_for
+from whygen.prompt.proxy import ProxyAnswers, check_proxy, with_proxy
 from whygen.prompt.reading import check_scale
 from whygen.prompt.relevance import check_choice
 from whygen.prompt.sentences import check_sentences
@@ -75,6 +76,12 @@ class Question:
     plan: Plan
     seed: int
 
+    def beside(self, proxy: ProxyAnswers | None) -> Question:
+        """The question with what a cheap model did beside the surrogate; itself where none had a part."""
+        if proxy is None:
+            return self
+        return replace(self, plan=replace(self.plan, surrogate=with_proxy(self.plan.surrogate, proxy.evidence)))
+
     def design(self, steadiness: Steadiness) -> Design:
         """The masks, by what is known of equal questions getting equal answers."""
         return design_for(len(self.units), self.plan, generator(self.seed, "masks"), steadiness=steadiness)
@@ -90,6 +97,7 @@ def check(prompt: object, options: PromptOptions) -> None:
     if isinstance(prompt, Edit):
         check_edit(prompt)
     check_choices(options)
+    check_proxy(options)
     check_scale(options.scale)
     check_choice(options.irrelevant)
     if options.distribution is not None:

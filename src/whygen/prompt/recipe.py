@@ -66,6 +66,8 @@ def recipe_of(answers: Answers, target: Target, plan: Plan) -> Recipe:
         design=_design(options, answers.design),
         kernel=_named("kernel", options.kernel, again),
         surrogate=options.surrogate,
+        proxy=None if options.proxy is None else _named("proxy", options.proxy, again),
+        proxy_budget=None if options.proxy is None else options.proxy_budget,
         steadiness=answers.steadiness,
         encoder=_encoder(plan.encoder, target, again),
     )
@@ -212,7 +214,7 @@ def options_of(
     """
     # What stood for each unit is on record: neither its lexicon nor a model that filled in is needed for this prompt.
     own = "operator" not in given and recipe.operator.replacements is not None and not other_units
-    again = set(recipe.again) - {"encoder", *given, *(("operator", *BELONGS) if own else ())}
+    again = set(recipe.again) - {"encoder", "proxy", *given, *(("operator", *BELONGS) if own else ())}
     if again:
         raise needed(explanation, min(again))
     operator: Any = given.get("operator", _operator_of(recipe) if own else recipe.operator.name)

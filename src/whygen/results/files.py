@@ -15,7 +15,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,7 +28,7 @@ from safetensors.numpy import load_file, save
 from whygen.errors import FormatError, MissingError, MissingExtraError, StoreError
 from whygen.files import require_ordinary, write_beside
 from whygen.results import media
-from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, Sample
+from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, ProxyEvidence, Sample
 from whygen.results.records import Record
 from whygen.safe import read_json
 
@@ -250,10 +250,15 @@ def _row(sample: Sample) -> dict[str, Any]:
 _ARRAYS = ("masks", "effects", "predicted", "groups")
 _FURTHER = ("answers", "nearness")
 """Arrays that not every explanation has."""
+_PROXY = "proxy."
+"""Begins the names of what a cheap model did."""
 
 
 def _arrays(evidence: Evidence) -> dict[str, NDArray[Any]]:
     arrays = {name: getattr(evidence, name) for name in (*_ARRAYS, *_FURTHER)}
+    if evidence.proxy is not None:
+        told = ((f"{_PROXY}{each.name}", getattr(evidence.proxy, each.name)) for each in fields(evidence.proxy))
+        arrays |= {name: None if value is None else np.asarray(value) for name, value in told}
     return {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
 
 
@@ -379,7 +384,7 @@ def _with_evidence(explanation: PromptExplanation, where: Mapping[str, Path]) ->
 _WITHOUT = f"Load {DOCUMENT} by its own path for the figures without evidence, or explain again; answers are recorded."
 
 
-def _read_arrays(file: Path, *, units: int, samples: int) -> dict[str, NDArray[Any]]:
+def _read_arrays(file: Path, *, units: int, samples: int) -> dict[str, Any]:
     try:
         found = load_file(file)
         arrays: dict[str, NDArray[Any]] = {name: found[name] for name in _ARRAYS}
@@ -395,7 +400,25 @@ def _read_arrays(file: Path, *, units: int, samples: int) -> dict[str, NDArray[A
         answers is not None and not (answers.ndim == 2 and ((answers >= -1) & (answers < samples)).all())
     ):
         raise FormatError(f"{str(file)!r} does not fit {SAMPLES} with its {samples} rows. {_WITHOUT}")
-    return {**arrays, **further, "masks": arrays["masks"].astype(bool)}
+    beside = {name.removeprefix(_PROXY): found[name] for name in found if name.startswith(_PROXY)}
+    proxy = _proxy(beside, file, units) if beside else None
+    return {**arrays, **further, "masks": arrays["masks"].astype(bool), "proxy": proxy}
+
+
+def _proxy(found: Mapping[str, NDArray[Any]], file: Path, units: int) -> ProxyEvidence:
+    """What a cheap model did, of arrays that fit each other."""
+    try:
+        numbers = {name: found[name].item() for name in ("keep", "total") if name in found}
+        given: dict[str, Any] = {**found, **numbers}
+        proxy = ProxyEvidence(**{**given, "masks": given["masks"] > 0, "apart": given["apart"] > 0})
+        known, drawn = len(proxy.effects), len(proxy.apart_effects)
+        fits = proxy.masks.shape == (known, units) and proxy.apart.shape == (drawn, units) and not drawn % 2
+        fits = fits and proxy.attributions.shape == proxy.standard.shape == (units,)
+    except (TypeError, KeyError, ValueError, AttributeError):
+        fits = False
+    if not fits:
+        raise FormatError(f"{str(file)!r} is damaged: what the proxy did does not fit {units} units. {_WITHOUT}")
+    return proxy
 
 
 def _read_pictures(file: Path, *, samples: int, units: int) -> media.PictureEvidence | None:

@@ -8,7 +8,7 @@ computed from in safetensors and JSON Lines, so everything after the model calls
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -26,6 +26,7 @@ from whygen.results.records import (
     Figure,
     InteractionRecord,
     PictureShare,
+    ProxyRecord,
     Record,
     SentenceMatrix,
     TargetRecord,
@@ -212,6 +213,43 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ProxyEvidence:
+    """What a cheap model did, asked beside the one that is explained.
+
+    Attributes:
+        masks: of the model that is explained and, last, the whole prompt, shape ``(m + 1, n)``.
+        effects: of the proxy there, shape ``(m + 1,)``; NaN where it gave no answer.
+        apart: masks that only the proxy was asked, shape ``(k, n)``, pair by pair.
+        apart_effects: of the proxy there, shape ``(k,)``.
+        attributions: of the proxy by these, shape ``(n,)``.
+        standard: their standard errors, shape ``(n,)``.
+        keep: the chance that a unit is kept.
+        sizes: the chance of each size of a mask, where masks were drawn by size.
+        kept: the chance of each number of kept units, where masks were drawn by that number.
+        total: f(1) - f(0) of the proxy, where Shapley values share it out.
+    """
+
+    masks: Masks
+    effects: Floats
+    apart: Masks
+    apart_effects: Floats
+    attributions: Floats
+    standard: Floats
+    keep: float = 0.5
+    sizes: Floats | None = None
+    kept: Floats | None = None
+    total: float | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether every array and every number is the same; missing numbers (NaN) are equal to each other."""
+        if not isinstance(other, ProxyEvidence):
+            return NotImplemented
+        return all(_same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType] - arrays have no hash
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """The arrays behind an explanation; all of shape ``(m, ...)`` in the same row order."""
 
@@ -233,6 +271,8 @@ class Evidence:
     sent alike may share one. None in folders of before it was kept, and where several prompts were asked."""
     nearness: NDArray[np.float64] | None = None
     """Shape ``(m,)``: the weight of each mask under the kernel of ``local``; None for other estimands."""
+    proxy: ProxyEvidence | None = None
+    """What a cheap model did beside; None where none was asked."""
 
     def __eq__(self, other: object) -> bool:
         """Whether every array and every sample is the same; missing numbers (NaN) are equal to each other."""
@@ -248,9 +288,16 @@ class Evidence:
             and self.media == other.media
             and _equal(self.answers, other.answers)
             and _equal(self.nearness, other.nearness)
+            and self.proxy == other.proxy
         )
 
     __hash__ = None  # pyright: ignore[reportAssignmentType] - arrays have no hash
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other, equal_nan=np.asarray(one).dtype.kind == "f")
 
 
 def _equal(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:
@@ -316,6 +363,8 @@ class PromptExplanation(Shown, Record):
     """Pairs of units that act together, where that raises held-out fidelity; kept in ``details.json``."""
     picture_share: PictureShare | None = Field(default=None, exclude=True)
     """How much of the answer hangs on the pictures of a chat, where they are units; kept in ``details.json``."""
+    proxy: ProxyRecord | None = Field(default=None, exclude=True)
+    """A cheap model that was asked beside; kept in ``details.json``. None where none had a part."""
     matrix: SentenceMatrix | None = Field(default=None, exclude=True, repr=False)
     """Which unit drove which sentence of the output, where it was asked for; kept in ``details.json``."""
     sets: AnswerSets | None = Field(default=None, exclude=True, repr=False)
@@ -356,6 +405,7 @@ class PromptExplanation(Shown, Record):
             "noise_ceiling_high": self.fidelity.noise_ceiling_high,
             **({} if self.tree is None else {"tree": self.tree.model_dump(mode="json")}),
             **({} if self.picture_share is None else {"picture_share": self.picture_share.model_dump(mode="json")}),
+            **({} if self.proxy is None else {"proxy": self.proxy.model_dump(mode="json")}),
             **({} if self.matrix is None else {"matrix": self.matrix.model_dump(mode="json")}),
             **({} if self.sets is None else {"sets": self.sets.model_dump(mode="json")}),
             **({} if self.recipe is None else {"recipe": self.recipe.model_dump(mode="json")}),

@@ -172,6 +172,8 @@ class Recipe(Record):
     matrix: str = "none"
     sets: int | None = None
     suspect: tuple[Text, ...] | None = None
+    proxy: str | None = None
+    proxy_budget: int | None = None
     encoder: str = "auto"
     again: tuple[str, ...] = ()
 

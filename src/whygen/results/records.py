@@ -56,6 +56,20 @@ class PictureShare(Record):
     share_high: float | None = None
 
 
+class ProxyRecord(Record):
+    """A cheap model that was asked beside the one that is explained, and what that was good for.
+
+    ``correlation`` is that of both models' effects on the masks that both answered, ``weight`` what the surrogate of
+    all masks takes of the proxy's effects, and ``width`` how wide the intervals are, as a share of those without it.
+    """
+
+    model: Text
+    calls: int
+    correlation: Figure = None
+    weight: float = 0.0
+    width: Figure = None
+
+
 class InteractionRecord(Record):
     """Two units that act together: numbers of the units, the Banzhaf interaction index with its 95% interval.
 

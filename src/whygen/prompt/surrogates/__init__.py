@@ -3,7 +3,7 @@
 `base` says what a surrogate is. `linear` has ridge, ols, lasso and Bayesian ridge; `kernel` a Gaussian kernel;
 `products` what two and three units do together, with `pairs`; `trees` boosted trees, with `boosting`; `rules`
 conjunctions; `expansion` refits sparsely what trees and searches propose; `adaptive`, the default, averages what fits
-best. All are functions of their data alone.
+best; `proxied` puts the answers of a cheap model beside any of them. All are functions of their data alone.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from whygen.prompt.surrogates.base import ByChance, Fitted, Linear, Remembers, S
 from whygen.prompt.surrogates.kernel import KernelRidge
 from whygen.prompt.surrogates.linear import BayesianRidge, Lasso, Ols, Ridge
 from whygen.prompt.surrogates.products import Pairs
+from whygen.prompt.surrogates.proxied import Powered, Proxied, Proxy
 from whygen.prompt.surrogates.trees import Boosting
 
 __all__ = [
     "LINEAR", "SURROGATES", "Adaptive", "BayesianRidge", "Boosting", "ByChance", "Fitted", "KernelRidge", "Lasso",
-    "Linear", "Ols", "Pairs", "Remembers", "Ridge", "Sum", "Surrogate", "fitter", "folded", "load_surrogate",
+    "Linear", "Ols", "Pairs", "Powered", "Proxied", "Proxy", "Remembers", "Ridge", "Sum", "Surrogate", "fitter",
+    "folded", "load_surrogate",
 ]  # fmt: skip
 
 SURROGATES: dict[str, Surrogate] = {

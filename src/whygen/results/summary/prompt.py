@@ -271,6 +271,7 @@ def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:
             "Calls",
             _calls(calls),
         ),
+        ("Proxy", _proxy(explanation)),
         ("Read from", _read_from(explanation)),
         ("Preset", explanation.preset or ""),
         ("Seed", str(explanation.seed)),
@@ -283,6 +284,19 @@ def _made(explanation: PromptExplanation) -> list[tuple[str, str]]:
 def _target(explanation: PromptExplanation) -> str:
     target = explanation.target
     return target.name if target.distance == target.name else f"{target.name}: {target.distance}"
+
+
+def _proxy(explanation: PromptExplanation) -> str:
+    """Which cheap model was asked beside, and what that was good for; nothing where none was."""
+    found = explanation.proxy
+    if found is None:
+        return ""
+    said = f"{found.model}, {counted(found.calls, 'call')} beside"
+    if found.correlation is not None:
+        said += f"; its effects correlate {found.correlation:.2f} with the model's"
+    if found.width is None:
+        return said
+    return f"{said}; intervals are {found.width:.2f} times as wide as without it"
 
 
 def _read_from(explanation: PromptExplanation) -> str:
