@@ -19,10 +19,10 @@ Floats: TypeAlias = NDArray[np.float64]
 LARGEST = 1.0
 """No value is over it; values may be negative."""
 
-_STAKES: Floats = np.array([2.0**-step for step in range(7)])
-_WEIGHTS: Floats = np.array([0.5, *(0.5 / 6.0 for _ in range(6))])
+_STAKES: Floats = np.array([1.0, 0.7, 0.4, 0.2, 0.1])
+_WEIGHTS: Floats = np.array([0.5, 0.2, 0.1, 0.1, 0.1])
 """Shares of the largest stake that may be put on a value, and how much of the first money goes to each: half of it is
-ready for values that are all 0, the rest for a spread that nobody knows."""
+ready for values that are all 0 (one of 1 loses it), the rest for a spread that nobody knows."""
 
 
 def evidence_below(values: Floats, margin: float) -> float:

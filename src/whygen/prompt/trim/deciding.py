@@ -6,6 +6,7 @@ the test counts once, and none of them chose. Over these inputs alone each round
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from whygen.prompt.trim.panel import Mask, Panel, Told
-from whygen.prompt.trim.plan import WEIGHTS, TrimPlan
+from whygen.prompt.trim.plan import MOST_TIMES, WEIGHTS, TrimPlan
 from whygen.prompt.trim.search import attributions, candidates, shortened
 from whygen.results.trimmed import TrimTest
 from whygen.stats.betting import evidence_below, fewest, upper_bound
@@ -28,6 +29,8 @@ _FIRST: Final = 6
 """Choosing inputs that are asked before the others: a prompt that is bad shows it at once."""
 _MOST_ROUNDS: Final = 3
 """How often the choosing inputs are asked about one prompt while noise leaves it open."""
+_SURE: Final = 2.0
+"""Standard errors by which a prompt must miss the mark to be given up early."""
 _STEP: Final = 8
 """Inputs between two looks of a test."""
 
@@ -52,6 +55,8 @@ class Stages:
     tests: list[TrimTest] = field(default_factory=list[TrimTest])
     choosing: list[int] = field(default_factory=list[int])
     testing: list[int] = field(default_factory=list[int])
+    spread: float = 0.0
+    """Variance of the losses of the last prompt that passed on the choosing inputs."""
     lost: dict[int, float] = field(default_factory=dict[int, float])
     """Mean loss of each input of the last test."""
     answered: dict[int, tuple[Told, Told]] = field(default_factory=dict[int, tuple[Told, Told]])
@@ -100,8 +105,9 @@ class Stages:
         spread = [each for owner in owners for each in (owner, owner)]
         return attributions(masks, self.panel.shares(spread, told).reshape(pairs, 2))
 
-    def _whole(self, inputs: Sequence[int]) -> dict[int, Told]:
-        return dict(zip(inputs, self.panel.told([(each, self.panel.whole) for each in inputs]), strict=True))
+    def _whole(self, inputs: Sequence[int], *, times: int = 1) -> dict[int, Told]:
+        told = self.panel.told([(each, self.panel.whole) for each in inputs], times=times)
+        return dict(zip(inputs, told, strict=True))
 
     def _passes(self, mask: Mask) -> bool | None:
         """Whether a prompt loses less than half the margin on the choosing inputs and breaks none of them.
@@ -119,7 +125,7 @@ class Stages:
             found.append(losses)
             each = np.mean(found, axis=0)
             mean, error = float(each.mean()), _error(each)
-            if mean - error > aim:
+            if mean - _SURE * error > aim:
                 return False
             if mean <= aim and mean + error <= self.plan.margin:
                 break
@@ -127,7 +133,10 @@ class Stages:
         if float(each.mean()) > aim:
             return False
         flagged = [one for one, loss in zip(self.choosing, each, strict=True) if loss >= BROKEN]
-        return not self._confirmed(mask, flagged, keep=self.plan.test_calls)
+        if self._confirmed(mask, flagged, keep=self.plan.test_calls):
+            return False
+        self.spread = float(found[0].var())
+        return True
 
     def _round(self, mask: Mask, aim: float, *, again: bool) -> Floats | None:
         """Losses of the choosing inputs; of the first few alone, where these show enough; None without calls left."""
@@ -143,7 +152,7 @@ class Stages:
             found = np.concatenate([found, losses])
             if self.panel.steady and (found >= BROKEN).any():
                 return found[:-1]
-            if len(found) < len(self.choosing) and float(found.mean()) - _error(found) > aim:
+            if len(found) < len(self.choosing) and float(found.mean()) - _SURE * _error(found) > aim:
                 return found
         return found
 
@@ -159,15 +168,15 @@ class Stages:
 
     def _test(self, mask: Mask, error: float) -> TrimTest:
         """Ask until the evidence is there, or cannot come any more."""
-        losses, counted, why = np.zeros(0), 0, "inputs"
+        losses, counted, why, times = np.zeros(0), 0, "inputs", self._times()
         self.lost, self.answered = {}, {}
         each: dict[int, list[float]] = {}
         for number, inputs in self._looks(error):
             fresh = [one for one in inputs if (number, one) not in self._before]
-            if self.left < self.plan.draws * (len(inputs) + len(fresh)) + len(fresh):
+            if self.left < self.plan.draws * times * (len(inputs) + len(fresh)) + len(fresh):
                 why = "budget"
                 break
-            new = self._compared(mask, number, inputs)
+            new = self._compared(mask, number, inputs, times=times)
             for one, loss in new.items():
                 each.setdefault(one, []).append(loss)
             self.lost = {one: float(np.mean(found)) for one, found in each.items()}
@@ -190,6 +199,20 @@ class Stages:
             why="shown" if passed else "worse" if why == "worse" else "budget" if why == "budget" else "inputs",
         )
 
+    def _times(self) -> int:
+        """How many draws count together: as many as give inputs like these evidence enough, by the noise that was seen.
+
+        A bet on n losses of variance s2 / times and mean 0 gains about n margin^2 times / (2 s2) in its logarithm, and
+        a single odd answer may not cost a loss of 1.
+        """
+        if self.plan.over == "these" or self.spread == 0.0:
+            return 1
+        needed = 3.0 * math.log(1.0 / (self.plan.error * WEIGHTS[0]))
+        fitting = needed * self.spread / (len(self.testing) * self.plan.margin**2)
+        return min(
+            MOST_TIMES, 1 + math.ceil(fitting), max(1, self.left // (2 * len(self.testing) * self.plan.draws) - 1)
+        )
+
     def _looks(self, error: float) -> Iterator[tuple[int, list[int]]]:
         """Which inputs are asked before each look, and in which round."""
         if self.plan.over == "these":
@@ -200,13 +223,13 @@ class Stages:
         for start in range(first, len(self.testing), _STEP):
             yield 0, self.testing[start : start + _STEP]
 
-    def _compared(self, mask: Mask, number: int, inputs: Sequence[int]) -> dict[int, float]:
+    def _compared(self, mask: Mask, number: int, inputs: Sequence[int], *, times: int) -> dict[int, float]:
         """Losses of these inputs; those that the whole prompt does not answer are left out."""
         alive = self.panel.begin(inputs)
         fresh = [each for each in alive if (number, each) not in self._before]
-        self._before |= {(number, each): told for each, told in self._whole(fresh).items()}
+        self._before |= {(number, each): told for each, told in self._whole(fresh, times=times).items()}
         before = [self._before[number, each] for each in alive]
-        after = self.panel.told([(each, mask) for each in alive])
+        after = self.panel.told([(each, mask) for each in alive], times=times)
         self.answered |= dict(zip(alive, zip(before, after, strict=True), strict=True))
         return dict(zip(alive, self.panel.losses(alive, before, after).tolist(), strict=True))
 

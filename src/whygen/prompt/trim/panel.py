@@ -133,23 +133,26 @@ class Panel:
         """How far the effect of an input can fall: what was given, what the target spans, or 1 for a score in 0..1."""
         return self.worst or reach(self.target, (reference,)) or 1.0
 
-    def told(self, wanted: Sequence[tuple[int, Mask]]) -> list[Told]:
+    def told(self, wanted: Sequence[tuple[int, Mask]], *, times: int = 1) -> list[Told]:
         """The answers to masks, of new draws, in one go; each mask with the input that it is asked of.
+
+        ``times`` as many draws as usual count together, where the model may answer otherwise.
 
         Raises:
             UsageError: if a score leaves the range that was supposed.
         """
         prompts = [self.operator.render(self.cut.each[each], mask) for each, mask in wanted]
+        draws = 1 if self.steady else self.draws * times
         questions: list[tuple[int, Request]] = []
         for (each, _), prompt in zip(wanted, prompts, strict=True):
-            for _ in range(1 if self.steady else self.draws):
+            for _ in range(draws):
                 draw = 0 if self.steady else self._used[prompt]
                 self._used[prompt] += 1
                 questions.append((each, Request(prompt=prompt, settings=self.settings, draw=draw)))
         answers = iter(self._answers(questions))
         found: list[Told] = []
         for each, _ in wanted:
-            drawn = [next(answers) for _ in range(1 if self.steady else self.draws)]
+            drawn = [next(answers) for _ in range(draws)]
             outputs = tuple(answer for answer in drawn if isinstance(answer, Output))
             whole = len(outputs) == len(drawn)
             found.append(Told(self._effect(each, outputs) if whole else float("nan"), outputs))

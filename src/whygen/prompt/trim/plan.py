@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from whygen.errors import BudgetError, UnknownNameError, UsageError
@@ -17,6 +17,8 @@ half of the error costs few inputs more."""
 MOST_CHOOSING: Final = 30
 """Inputs that choose, at most, where others test."""
 FEWEST_CHOOSING: Final = 4
+MOST_TIMES: Final = 5
+"""Draws of a test whose mean counts for one, at most, where a model samples and inputs are few for its noise."""
 ROUNDS: Final = 8
 """Over these inputs alone a noisy model is asked so many times as often as no loss at all would need, at most."""
 
@@ -30,6 +32,7 @@ class TrimPlan:
         choosing: how many inputs choose what to try.
         testing: how many inputs test it: others than those, or for these inputs the same ones.
         rounds: how often each input is asked in a test, at most.
+        steady: whether equal questions are known to get equal answers.
         budget: answers asked for in all, at most.
     """
 
@@ -42,6 +45,7 @@ class TrimPlan:
     draws: int
     rounds: int
     budget: int
+    steady: bool
 
     @property
     def pairs(self) -> int:
@@ -51,8 +55,16 @@ class TrimPlan:
     @property
     def test_calls(self) -> int:
         """What one test takes, if nobody was asked yet: kept back from choosing."""
-        each = 1 if self.over == "these" else 2
-        return self.testing * (each + self.draws * self.rounds)
+        if self.over == "these":
+            return self.testing * (1 + self.draws * self.rounds)
+        return self.testing * (2 + self.draws)
+
+    @property
+    def most_calls(self) -> int:
+        """What all tests take at most, if a noisy model makes each of them ask as often as it may."""
+        times = 1 if self.steady or self.over == "these" else MOST_TIMES
+        whole = self.testing * (1 + times * self.draws * self.rounds)
+        return whole + len(WEIGHTS) * self.testing * times * self.draws * self.rounds
 
 
 def plan_trim(
@@ -73,7 +85,7 @@ def plan_trim(
     choosing = inputs - testing if over == "like-these" else inputs
     plan = TrimPlan(
         units=units, choosing=choosing, testing=testing, margin=margin, error=error, over=over, draws=draws,
-        rounds=rounds, budget=0,
+        rounds=rounds, budget=0, steady=steady,
     )  # fmt: skip
     first = choosing * (1 + draws) + 2 * plan.pairs * draws
     smallest = first + (units.bit_length() + 2) * choosing * draws + plan.test_calls
@@ -83,11 +95,8 @@ def plan_trim(
             f"{smallest}.",
             smallest=smallest,
         )
-    usual = first + (2 * units + 2) * choosing * draws + len(WEIGHTS) * plan.test_calls
-    return TrimPlan(
-        units=units, choosing=choosing, testing=testing, margin=margin, error=error, over=over, draws=draws,
-        rounds=rounds, budget=usual if budget is None else budget,
-    )  # fmt: skip
+    usual = first + (2 * units + 2) * choosing * draws + plan.most_calls
+    return replace(plan, budget=usual if budget is None else budget)
 
 
 def check_numbers(margin: float, error: float, over: str, draws: int) -> None:
