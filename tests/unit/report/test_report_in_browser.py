@@ -107,3 +107,18 @@ def test_it_prints_with_everything_unfolded(browser: Any, tmp_path: Path) -> Non
     page.emulate_media(media="print")
     assert page.locator("table.bars:visible tbody tr").count() == 60
     page.close()
+
+
+def test_a_click_on_a_word_shows_answers_with_it_and_without_it(browser: Any, file: Path) -> None:
+    context = browser.new_context(viewport={"width": 400, "height": 800}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    assert page.locator(".opened:visible").count() == 0
+    page.locator(".prompt a.u", has_text="harbour").click()
+    opened = page.locator(".opened:visible")
+    assert opened.count() == 1
+    assert "harbour" in opened.locator("mark").first.inner_text()
+    assert page.url.endswith("#beside-13")  # a link to it shows the same
+    opened.get_by_text("close").click()
+    assert page.locator(".opened:visible").count() == 0
+    context.close()

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from whygen.prompt.noise import ROUNDING
 from whygen.prompt.trim.panel import Mask, Panel, Told
 from whygen.prompt.trim.plan import MOST_TIMES, WEIGHTS, TrimPlan
 from whygen.prompt.trim.search import attributions, candidates, shortened
@@ -235,7 +236,7 @@ class Stages:
 
     def _is_shown(self, losses: Floats, error: float) -> bool:
         if self.plan.over == "these" and self.panel.steady:
-            return bool(losses.mean() <= self.plan.margin)
+            return bool(losses.mean() < self.plan.margin - ROUNDING)
         return evidence_below(losses, self.plan.margin) >= 1.0 / error
 
     def _is_futile(self, losses: Floats, error: float, *, most: int) -> bool:

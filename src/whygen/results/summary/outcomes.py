@@ -69,6 +69,7 @@ class Outcomes:
             "without_count": asked[1],
             "others": others,
             "words": self.words,
+            "few": len(counts[0] | counts[1]) <= MOST_OUTCOMES,
             "with": shown[0],
             "without": shown[1],
             "same": said_of(self.samples[first]) == said_of(self.samples[second]),

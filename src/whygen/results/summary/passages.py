@@ -10,6 +10,7 @@ from whygen.report.svg import axis_over
 from whygen.report.texts import clip, counted, decimals_for, number, shorten, signed, visible
 from whygen.results.prompt import Evidence, PromptExplanation, Sample, Section
 from whygen.results.summary import played
+from whygen.results.summary.outcomes import differing
 
 MOST_PROMPT = 40_000
 MOST_STRIPS = 12
@@ -125,6 +126,8 @@ def _with_names(explanation: PromptExplanation, named: dict[int, str]) -> list[d
 
 MOST_ROWS = 200
 MOST_OUTPUT = 600
+FEWEST_ALIKE = 0.25
+"""Answers that share less with the reference are not marked: nearly all of them would be."""
 MOST_SENT = 2_000
 KINDS = {
     "reference": "whole prompt: the reference",
@@ -148,13 +151,30 @@ def rows(explanation: PromptExplanation, *, decimals: int) -> list[dict[str, Any
             "mask": sample.mask,
             "kind": KINDS.get(sample.kind, sample.kind),
             "parts": _parts(explanation, evidence, sample),
-            **_clipped("output", sample.said or played.described(explanation, index), MOST_OUTPUT),
+            **_output(
+                explanation, sample.said or played.described(explanation, index), reference=sample.kind == "reference"
+            ),
             "finish": sample.finish,
             "effect": sample.effect,
             "effect_text": number(sample.effect, decimals),
         }
         for index, (sample, place) in enumerate(list(zip(evidence.samples, drawn, strict=True))[:MOST_ROWS])
     ]
+
+
+def _output(explanation: PromptExplanation, text: str, *, reference: bool) -> dict[str, Any]:
+    """What came back, and the same in stretches: what the reference did not say is marked, if they share anything.
+
+    ``same`` where it is the reference's text again, word for word.
+    """
+    shown, wanted = _clipped("output", text, MOST_OUTPUT), explanation.reference.text
+    same = not reference and bool(text.strip()) and text == wanted
+    parts: list[dict[str, Any]] = [{"text": shown["output"], "differs": False}]
+    if not reference and not same and wanted.strip() and text.strip():
+        marked = differing(wanted, text[:MOST_OUTPUT])[1]
+        alike = sum(len(part["text"]) for part in marked if not part["differs"])
+        parts = marked if alike >= FEWEST_ALIKE * len(shown["output"]) else parts
+    return {**shown, "output_parts": parts, "same": same}
 
 
 def _clipped(name: str, text: str, most: int) -> dict[str, Any]:

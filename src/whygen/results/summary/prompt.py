@@ -17,6 +17,7 @@ from whygen.results.prompt import Calls, PromptExplanation, UnitAttribution
 from whygen.results.summary import passages, pictured, played, readings, words
 from whygen.results.summary.conversation import conversation
 from whygen.results.summary.names import names
+from whygen.results.summary.outcomes import MOST_BESIDE, outcomes
 from whygen.results.summary.readings import summarise_tree
 
 MOST_REFERENCE = 4_000
@@ -56,6 +57,7 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
         "seen": pictured.summarise_seen(explanation, decimals=_decimals(explanation)),
         "media": played.summarise_media(explanation),
         "units": units,
+        "besides": _besides(explanation),
         "by_size": sorted(range(len(units)), key=lambda i: -abs(explanation.units[i].attribution)),
         "axis_range": {"low": axis.low, "high": axis.high},
         "tree": summarise_tree(explanation),
@@ -97,6 +99,7 @@ def _unit(index: int, unit: UnitAttribution, largest: float, decimals: int) -> d
         "p_value": unit.p_value,
         "significant": unit.significant,
         "sign": sign,
+        "quiet": not unit.significant and not any(character.isalnum() for character in unit.text),
         "step": level_of(unit.attribution, largest, most=LEVELS if unit.significant else FAINT),
         "mark": MARKS[sign] if unit.significant else MARKS["zero"],
         "attribution_text": value,
@@ -109,6 +112,19 @@ def _unit(index: int, unit: UnitAttribution, largest: float, decimals: int) -> d
 def _names(name: str, unit: UnitAttribution) -> dict[str, str]:
     """What the unit is called, and that in few words."""
     return {"name": name, "short": name or shorten(unit.text, 48)}
+
+
+def _besides(explanation: PromptExplanation) -> list[dict[str, Any] | None]:
+    """For each unit an answer with it and one without it, for a click on it; None where there are none to show.
+
+    Over many inputs answers of one input would be laid to those of another, so nothing is shown.
+    """
+    found = None if explanation.inputs or explanation.tree is not None else outcomes(explanation)
+    if found is None:
+        return [None] * len(explanation.units)
+    order = sorted(range(len(explanation.units)), key=lambda i: -abs(explanation.units[i].attribution))
+    shown = set(order[:MOST_BESIDE])
+    return [found.beside(i) if i in shown else None for i in range(len(explanation.units))]
 
 
 def _verdict(unit: UnitAttribution) -> str:

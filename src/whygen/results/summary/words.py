@@ -139,8 +139,21 @@ def _stopping(explanation: PromptExplanation) -> list[str]:
         "width": ["The run stopped as every interval was narrow enough."],
         "order": ["The run stopped as the order of the strongest no longer changed; that says nothing of precision."],
     }
-    advice = [] if explanation.advice is None else [explanation.advice]
+    advice = [] if explanation.advice is None or settled(explanation) else [explanation.advice]
     return [*(rule[explanation.stopped] if explanation.stopped else []), *advice]
+
+
+SETTLED = 0.1
+"""A unit that is not significant is settled where its whole interval is within this share of the largest value."""
+
+
+def settled(explanation: PromptExplanation) -> bool:
+    """Whether more calls would change no verdict: each unit is significant, or known to be small."""
+    largest = max((abs(unit.attribution) for unit in explanation.units), default=0.0)
+    ends = [(unit.low, unit.high) for unit in explanation.units if not unit.significant]
+    return all(
+        low is not None and high is not None and max(abs(low), abs(high)) <= SETTLED * largest for low, high in ends
+    )
 
 
 def surety_figure(explanation: PromptExplanation) -> str:
