@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,13 +14,14 @@ from starlette.staticfiles import StaticFiles
 
 from whygen.errors import FormatError, MissingError, UsageError, WhygenError
 from whygen.report.html import style_sheet
-from whygen.web import bench, explanations, shelf
+from whygen.report.texts import shorten
+from whygen.web import bench, comparing, explanations, shelf
 from whygen.web.drawing import trouble
 from whygen.web.security import Guard
 from whygen.web.state import State
 
 STATIC = Path(__file__).parent / "static"
-ROOMS = (shelf, explanations, bench)
+ROOMS = (shelf, explanations, comparing, bench)
 """Modules with ``router(state)``; each serves the pages of a room."""
 _STATUS = {MissingError: 404, FormatError: 422, UsageError: 400}
 
@@ -49,6 +51,7 @@ def application(folders: Sequence[Path], *, token: str, live: Sequence[str] = ()
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_exception_handler(WhygenError, _refused)
     app.add_exception_handler(HTTPException, _not_found)
+    app.add_exception_handler(RequestValidationError, _unread)
     app.add_exception_handler(Exception, _failed)
     app.add_middleware(Guard, token=token)
     return app
@@ -67,6 +70,12 @@ async def _not_found(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what it was registered for
     text = "There is no such page in this viewer." if error.status_code == 404 else error.detail
     return trouble(request, text, status=error.status_code)
+
+
+async def _unread(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it was registered for
+    wrong = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
+    return trouble(request, f"This address, or what was sent to it, cannot be read: {shorten(wrong, 300)}.", status=422)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
