@@ -148,14 +148,14 @@ def explain_anchors(
     require_samples(given)
     clock = Phases()
     with clock.phase("loading"):
-        work, identity = _opened(model, anchors, given)
+        work, identity = opened_work(model, anchors, given)
     with clock.phase("criteria"), open_store(cache) as store:
         uri = work.subject.model.uri
         scores, asked = score_samples(
             work, Recorder(uri, identity, store, progress=progress, run=run, total=work.cost())
         )
         noticed = tuple(Warned(code=each.code, text=each.text) for each in store.notices)
-    explanation = read_scores(scores, work.plan, partial(_shown, work, asked), clock=clock)
+    explanation = read_scores(scores, work.plan, partial(shown_of, work, asked), clock=clock)
     explanation = explanation.model_copy(update={"warnings": (*explanation.warnings, *noticed)})
     if scores.facts.ended == "interrupt":
         raise Interrupted(explanation)
@@ -182,12 +182,12 @@ def foresee_anchors(
     if reads_texts(model):
         return foresee_texts(model, anchors, given, cache=cache)
     require_samples(given)
-    work, identity = _opened(model, anchors, given)
+    work, identity = opened_work(model, anchors, given)
     with open_store(cache) as store:
         return foresee(work, Recorder(work.subject.model.uri, identity, store))
 
 
-def _opened(
+def opened_work(
     model: str | object, anchors: object, given: Mapping[str, Any]
 ) -> tuple[Work, Mapping[str, JsonValue] | None]:
     """What is to be scored, checked as far as it can be before anything is, and what identifies the model."""
@@ -244,7 +244,7 @@ def _opened(
     return work, identity_of_scores(subject.model, subject.anchors, run)
 
 
-def _shown(work: Work, asked: ModelAsked, rows: NDArray[np.int64]) -> Shown:
+def shown_of(work: Work, asked: ModelAsked, rows: NDArray[np.int64]) -> Shown:
     """Representatives as pictures beside what the model gives back, and a warning of what cannot be."""
     anchors, way = work.subject.anchors, work.way
     is_picture = anchors.image is not None and bool(np.isfinite(anchors.value_range).all())

@@ -182,17 +182,46 @@ def group(
 
 def another_run(draws: Criteria, calibration: Calibration, kinds: Sequence[Kind], rng: np.random.Generator) -> Codes:
     """Codes ``(n,)`` with other posterior draws and another calibration; anchors and reference share the draws."""
-    values, basis = averaged(draws), averaged(calibration.basis)
-    if len(draws) > 1 and len(calibration.basis) == len(draws):
-        rows = rng.integers(len(draws), size=len(draws))
-        values, basis = _other_draws(draws, rows), _other_draws(calibration.basis, rows)
-    elif len(draws) > 1:
-        values = _other_draws(draws, rng.integers(len(draws), size=len(draws)))
-    if calibration.multiplicity == "benjamini-hochberg":
+    if calibration.multiplicity == "benjamini-hochberg":  # which looks at all anchors at once
+        values, basis = _values_and_basis(draws, calibration, rng)
         return assign(calibration.high_redrawn(values, basis, rng), kinds=kinds, below=calibration.below(values))
+    return codes_in(other_run(len(draws), calibration, rng), draws, calibration, kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRun:
+    """What another run has of its own, whatever its anchors: weights of the posterior draws, thresholds, floors."""
+
+    rows: NDArray[np.int64] | None
+    limits: NDArray[np.float64]
+    floors: NDArray[np.float64] | None
+
+
+def other_run(size: int, calibration: Calibration, rng: np.random.Generator) -> OtherRun:
+    """Another run of so many posterior draws."""
+    rows = rng.integers(size, size=size) if size > 1 else None
+    shared = rows is not None and len(calibration.basis) == size
+    basis = _other_draws(calibration.basis, rows) if shared and rows is not None else averaged(calibration.basis)
     limits, floors = calibration.limits_drawn(basis, rng, replicates=1, another=True)
-    below = None if floors is None else values < floors[0]
-    return assign(calibration.within(values, limits[0]), kinds=kinds, below=below)
+    return OtherRun(rows, limits[0], None if floors is None else floors[0])
+
+
+def codes_in(run: OtherRun, draws: Criteria, calibration: Calibration, kinds: Sequence[Kind]) -> Codes:
+    """Codes ``(n,)`` that anchors of these draws ``(S, n, c)`` have in another run."""
+    values = averaged(draws) if run.rows is None else _other_draws(draws, run.rows)
+    below = None if run.floors is None else values < run.floors
+    return assign(calibration.within(values, run.limits), kinds=kinds, below=below)
+
+
+def _values_and_basis(draws: Criteria, calibration: Calibration, rng: np.random.Generator) -> tuple[Criteria, Criteria]:
+    """Anchors and reference with other posterior draws, the same for both where they have as many."""
+    values, basis = averaged(draws), averaged(calibration.basis)
+    if len(draws) == 1:
+        return values, basis
+    rows = rng.integers(len(draws), size=len(draws))
+    if len(calibration.basis) == len(draws):
+        basis = _other_draws(calibration.basis, rows)
+    return _other_draws(draws, rows), basis
 
 
 def _other_draws(draws: Criteria, rows: NDArray[np.int64]) -> Criteria:
@@ -209,15 +238,32 @@ def _shares(
     codes: Codes, values: Criteria, calibration: Calibration, kinds: Sequence[Kind], rng: np.random.Generator,
     *, confidence: float,
 ) -> tuple[GroupShare, ...]:  # fmt: skip
-    counts = np.bincount(codes, minlength=len(GROUPS))
     redrawn = _counts_redrawn(values, calibration, kinds, rng)
+    return shares_of(np.bincount(codes, minlength=len(GROUPS)), redrawn, calibration, kinds, rng, confidence=confidence)
+
+
+def shares_of(
+    counts: NDArray[np.int64], redrawn: NDArray[np.int64], calibration: Calibration, kinds: Sequence[Kind],
+    rng: np.random.Generator, *, confidence: float = 0.95,
+) -> tuple[GroupShare, ...]:  # fmt: skip
+    """What each group holds, from how many anchors it has, and has by thresholds drawn anew.
+
+    Args:
+        counts: anchors of each group, ``(groups,)``.
+        redrawn: the same by thresholds that the calibration leaves open, ``(SHARE_DRAWS, groups)``.
+        calibration: thresholds.
+        kinds: of the criteria.
+        rng: draws shares.
+        confidence: of the intervals.
+    """
+    n = int(counts.sum())
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    calibrated = np.quantile(redrawn / len(codes), tails, axis=0)
-    low, high = _both_errors(redrawn, len(codes), tails, rng, spanned=jumps(calibration))
+    calibrated = np.quantile(redrawn / n, tails, axis=0)
+    low, high = _both_errors(redrawn, n, tails, rng, spanned=jumps(calibration))
     shares = list[GroupShare]()
     for place, name in group_names(kinds).items():
-        count, share = int(counts[place]), float(counts[place] / len(codes))
-        by_anchors = wilson(count, len(codes), level=confidence)
+        count, share = int(counts[place]), float(counts[place] / n)
+        by_anchors = wilson(count, n, level=confidence)
         shares.append(
             GroupShare(
                 group=name, count=count, share=share,
@@ -276,23 +322,32 @@ def codes_redrawn(
     The blocks depend on the shape of the values alone, and two calibrations on the same reference samples whose
     generators are in the same state weigh these alike.
     """
-    basis = averaged(calibration.basis)
     size = max(1, MOST_VALUES // values.size)
     if calibration.multiplicity == "benjamini-hochberg":
+        basis = averaged(calibration.basis)
         below = calibration.below(values)
         for _ in range(SHARE_DRAWS):
             rows = basis[rng.integers(len(basis), size=len(basis))]
             yield assign(calibration.high_given(values, rows), kinds=kinds, below=below)[None]
         return
+    limits, floors = limits_left_open(calibration, rng)
+    for start in range(0, SHARE_DRAWS, size):
+        block = slice(start, start + size)
+        below = None if floors is None else values < floors[block, None]
+        yield assign(calibration.within(values, limits[block, None]), kinds=kinds, below=below)
+
+
+def limits_left_open(
+    calibration: Calibration, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Thresholds and floors that the calibration leaves open, ``(SHARE_DRAWS, c)`` each."""
+    basis = averaged(calibration.basis)
     limits, floors = calibration.limits_drawn(basis, rng, replicates=SHARE_DRAWS, another=False)
     if jumps(calibration):
         discrete = calibration.discrete()
         limits = _ends(limits, discrete, rng)
         floors = None if floors is None else _ends(floors, discrete, rng)
-    for start in range(0, SHARE_DRAWS, size):
-        block = slice(start, start + size)
-        below = None if floors is None else values < floors[block, None]
-        yield assign(calibration.within(values, limits[block, None]), kinds=kinds, below=below)
+    return limits, floors
 
 
 def _counts(codes: Codes) -> NDArray[np.int64]:

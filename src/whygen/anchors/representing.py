@@ -175,14 +175,32 @@ def represent(plan: AnchorOptions, grouping: Grouping, space: Space, scores: Sco
             continue
         among = members[pool]
         points = space.anchors[among]
-        fitting, told = _fitting(selecting, len(among), group=name)
-        first = _first(plan, points, scores.values[among], grouping.flip_rate[among])
-        local = _select(plan, fitting, points, first=first, rng=generator(seed, "selection", name))
+        local, told = pick_among(plan, points, scores.values[among], grouping.flip_rate[among], group=name, seed=seed)
         warnings += told
         # What was said of few sure members tells how many there are: no second warning of a small group.
         warnings += check_selection(local, points, group=name, k=len(local.indices) if unsure else selecting.k)
         selections[name] = replace(local, indices=among[local.indices], dropped=among[local.dropped])
     return Representatives(selections, tuple(warnings), tuple(grouping.names.values()))
+
+
+def pick_among(
+    plan: AnchorOptions, points: Points, values: NDArray[np.float64], flip_rate: NDArray[np.float64], *, group: str,
+    seed: int,
+) -> tuple[Selection, tuple[Warned, ...]]:  # fmt: skip
+    """Pick of the points of a group, all of which may be picked; places among these, and what is to be said.
+
+    Args:
+        plan: names the selection and how it begins.
+        points: shape ``(n, dim)``.
+        values: criteria, ``(n, c)``.
+        flip_rate: of each, ``(n,)``.
+        group: its name.
+        seed: of the run.
+    """
+    selecting = parse_select(plan.select)
+    fitting, told = _fitting(selecting, len(points), group=group)
+    first = _first(plan, points, values, flip_rate)
+    return _select(plan, fitting, points, first=first, rng=generator(seed, "selection", group)), told
 
 
 def _pool(

@@ -23,7 +23,11 @@ from whygen.errors import UsageError
 from whygen.models import ModelOptions
 from whygen.plugins import NamedFunction, imported, source_of
 from whygen.results.anchors_memorised import ROLES
+from whygen.results.files import REPORT, make_folder
+from whygen.results.summary import write_html
 from whygen.texts import read_text_file
+
+RESULT = "stream.json"
 
 DIGITS = "demo/digits-vae"
 
@@ -132,6 +136,21 @@ def anchors(
             "Several times as ROLE=PATH (training=, held-out=, foreign=).",
         ),
     ] = None,
+    stream: Annotated[
+        bool,
+        option(
+            "For experts: the run",
+            "--stream",
+            help="For more anchors than fit in memory: shard by shard, from one .npy or a folder of them; needs -o.",
+        ),
+    ] = False,
+    selecting: Annotated[
+        str,
+        option("For experts: the run", help="With --stream: passes (one a pick), or candidates (one in all)."),
+    ] = "passes",
+    damaged: Annotated[
+        str, option("For experts: the run", help="With --stream: stop at a shard that cannot be read, or skip it.")
+    ] = "stop",
     out: common.Out = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
@@ -154,10 +173,38 @@ def anchors(
         show_forecast(foresee_anchors(model, samples, cache=store, **choices), as_json=as_json)
         return
     progress = common.progress_for(quiet, as_json=as_json)
+    if stream:
+        how: dict[str, Any] = {"selecting": selecting, "damaged": damaged, "cache": store, "progress": progress}
+        streamed(model, samples, out, as_json=as_json, quiet=quiet, **how, **choices)
+        return
     common.explained(
         lambda: whygen.explain_anchors(model, samples, cache=store, progress=progress, **choices),
         out=out, as_json=as_json, quiet=quiet, cache=store,
     )  # fmt: skip
+
+
+def streamed(model: str, samples: object, out: Path | None, *, as_json: bool, quiet: bool, **how: Any) -> None:
+    """Explain shard by shard; figures are in `stream.json`, what was explained in memory in a folder beside it."""
+    from whygen.anchors.streaming import stream_anchors
+
+    if out is None:
+        raise UsageError("--stream writes scores as it goes: give a folder for them with -o FOLDER.")
+    common.try_store(how["cache"])
+    found = stream_anchors(model, samples, out, **how)
+    sample = out / "sample"
+    found.sample.save(make_folder(sample))
+    write_html(found.sample, sample / REPORT)
+    if as_json:
+        common.print_json(found.to_dict())
+    elif not quiet:
+        common.tell(f"{found.model}: {found.n:,} anchors in {found.shards} shards, by {', '.join(found.criteria)}")
+        for each in found.groups:
+            picked = found.picked.get(each.group)
+            rows = "" if picked is None else f"; for example {', '.join(map(str, picked.rows[:4]))}"
+            common.tell(f"{each.group}: {each.count:,} ({each.share:.1%}, {each.low:.1%} to {each.high:.1%}){rows}")
+        for warned in found.warnings:
+            common.say(warned.text)
+        common.say(f"All figures: {out / RESULT}. {found.sample.n_anchors:,} of the anchors in full: {sample / REPORT}")
 
 
 def show_forecast(forecast: AnchorForecast | TextForecast, *, as_json: bool) -> None:
