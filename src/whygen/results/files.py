@@ -299,7 +299,9 @@ def _read_json(file: Path) -> dict[str, Any]:
         raise FormatError(f"{str(file)!r} is over {MAX_DOCUMENT_BYTES // 2**20} MiB: no explanation is so large.")
     try:
         document = read_json(file.read_bytes())
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise FormatError(f"{str(file)!r} cannot be read ({error.strerror}).") from None
+    except ValueError as error:
         raise FormatError(f"{str(file)!r} is damaged: {error}. Explain again; recorded answers cost nothing.") from None
     if not isinstance(document, dict):
         raise FormatError(f"{str(file)!r} is no explanation: it holds a {type(document).__name__}, not an object.")

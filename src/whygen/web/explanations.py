@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from whygen.errors import UsageError, WhygenError
+from whygen.errors import FormatError, UsageError, WhygenError
 from whygen.prompt.estimands import ESTIMANDS
 from whygen.prompt.targets import TARGETS
 from whygen.prompt.units import sentences
@@ -77,13 +77,17 @@ def router(state: State) -> APIRouter:
 
 
 def _read(state: State, known_as: str, reading: Reading) -> tuple[Explanation, str]:
-    """The explanation as it is to be read; where that cannot be, as it was, and why."""
-    if reading:
-        try:
-            return state.read(known_as, reading), ""
-        except WhygenError as error:
-            return state.explanation(known_as), str(error)
-    return state.explanation(known_as), ""
+    """The explanation as it is to be read; where that cannot be, as much of it as can be shown, and why."""
+    try:
+        whole = state.explanation(known_as)
+    except FormatError as error:
+        return state.figures(known_as), f"The figures are shown without the answers. {error}"
+    if not reading:
+        return whole, ""
+    try:
+        return state.read(known_as, reading), ""
+    except WhygenError as error:
+        return whole, f"Shown as it was. {error}"
 
 
 def _choices(found: Explanation) -> dict[str, list[str]] | None:

@@ -12,21 +12,24 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from whygen.errors import MissingError, UsageError
+from whygen.errors import FormatError, MissingError, UsageError
 from whygen.prompt.targets import OWN
 from whygen.report.texts import shorten
 from whygen.results import Explanation, PromptExplanation, load
-from whygen.results.files import DOCUMENT
+from whygen.results.files import DOCUMENT, SAMPLES
 
 MOST_PLACES = 5_000
 """Explanations that the shelf lists."""
 MOST_FOLDERS = 100_000
 LONGEST_LOOK = 10.0
 """Seconds that looking through the folders may take; then the shelf says that it stopped."""
+MOST_ANSWERS = 256 * 2**20
+"""Bytes of recorded answers that are read into memory; they take some five times that there."""
 MOST_LOADED = 8
 """Explanations and readings that are kept in memory."""
 _PASSED_BY = frozenset({"node_modules", "__pycache__", "site-packages"})
@@ -53,8 +56,10 @@ class Place:
         """
         try:
             found = self.file.stat()
-        except OSError:
+        except FileNotFoundError:
             raise MissingError(f"The explanation in {self.shown!r} is gone since it was listed.") from None
+        except OSError as error:
+            raise MissingError(f"The explanation in {self.shown!r} cannot be read ({error.strerror}).") from None
         return found.st_mtime_ns, found.st_size, found.st_ino
 
 
@@ -131,10 +136,19 @@ class State:
 
         Raises:
             MissingError: if there is none.
-            FormatError: if it is damaged, or newer than this version.
+            FormatError: if it is damaged, too large to be shown, or newer than this version.
         """
         place = self.place(known_as)
-        return self._kept((place.id, Reading()), place, lambda: load(place.folder))
+        return self._kept((place.id, Reading()), place, lambda: _loaded(place))
+
+    def figures(self, known_as: str) -> Explanation:
+        """The figures alone, where the answers cannot be had.
+
+        Raises:
+            MissingError: if there is none.
+            FormatError: if the document is damaged too.
+        """
+        return load(self.place(known_as).file)
 
     def read(self, known_as: str, reading: Reading) -> PromptExplanation:
         """The explanation of a prompt as another target or estimand reads its answers; no model is asked.
@@ -169,6 +183,18 @@ class State:
             while len(self._loaded) > MOST_LOADED:
                 self._loaded.popitem(last=False)
         return found
+
+
+def _loaded(place: Place) -> Explanation:
+    """The whole explanation, unless its answers would fill the memory of a person's computer."""
+    with suppress(OSError):
+        size = (place.folder / SAMPLES).stat().st_size
+        if size > MOST_ANSWERS:
+            raise FormatError(
+                f"The answers of {place.shown!r} take {size // 2**20:,} MiB, more than the {MOST_ANSWERS // 2**20} MiB "
+                f"that the viewer reads. In Python: whygen.load({str(place.folder)!r})."
+            )
+    return load(place.folder)
 
 
 def _check_own(reading: Reading) -> None:
