@@ -70,8 +70,11 @@ class Calibration:
     realised_high: float | None = None
     floors: tuple[float, ...] | None = None
     """Below these a criterion is lower than nearly all of the reference: the other tail. None where there is none."""
-    tail: float | None = None
-    """Share of the population above a threshold that is a quantile of it; None for other thresholds."""
+    tail: float | tuple[float, ...] | None = None
+    """Share of the population above a threshold that is a quantile of it (of each criterion, where they differ); None
+    for other thresholds."""
+    low_tail: float | None = None
+    """The share below a floor, where it is another than `tail`."""
     rounds: int | None = None
     per_round: int | None = None
     implied_quantile: float | None = None
@@ -139,19 +142,21 @@ class Calibration:
             rows = [self.rule(basis[_resampled(len(basis), rng, twice=another)]) for _ in range(replicates)]
             return np.stack(rows), None
         masses = rng.exponential(size=(replicates, len(basis)))
-        upper = self._drawn(basis, masses, rng, another=another)
-        return upper, None if self.floors is None else -self._drawn(-basis, masses, rng, another=another)
+        upper = self._drawn(basis, masses, rng, self.tail, another=another)
+        low = self.tail if self.low_tail is None else self.low_tail
+        return upper, None if self.floors is None else -self._drawn(-basis, masses, rng, low, another=another)
 
     def _drawn(
-        self, basis: Criteria, masses: NDArray[np.float64], rng: np.random.Generator, *, another: bool
-    ) -> NDArray[np.float64]:
-        assert self.tail is not None  # noqa: S101 - the caller looked
+        self, basis: Criteria, masses: NDArray[np.float64], rng: np.random.Generator,
+        levels_of: float | tuple[float, ...], *, another: bool,
+    ) -> NDArray[np.float64]:  # fmt: skip
         n, draws = len(basis), len(masses)
-        rank = max(1, split.rank_at(n, self.tail))
+        each = (levels_of,) * basis.shape[1] if isinstance(levels_of, float | int) else levels_of
         tails = split.beyond(basis, draws, rng, heaviest=split.USUAL if another else split.HEAVIEST)
         columns = list[NDArray[np.float64]]()
-        for column, tail in zip(basis.T, tails, strict=True):
-            levels = rng.beta(rank, n + 1 - rank, size=draws) if another else np.full(draws, self.tail)
+        for column, tail, level in zip(basis.T, tails, each, strict=True):
+            rank = max(1, split.rank_at(n, level))
+            levels = rng.beta(rank, n + 1 - rank, size=draws) if another else np.full(draws, level)
             columns.append(split.population_thresholds(column, levels, masses, tail))
         return np.column_stack(columns)
 

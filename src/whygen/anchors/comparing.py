@@ -68,7 +68,7 @@ def compare_anchors(first: AnchorExplanation, second: AnchorExplanation) -> Anch
         MissingError: if an explanation holds no scores.
         UsageError: if anchors, criteria or calibrations differ.
     """
-    one, other = _side(first, "first"), _side(second, "second")
+    one, other = side_of(first, "first"), side_of(second, "second")
     _require_same_anchors(one.scores, other.scores)
     _require_same_question(one.explanation, other.explanation)
     counted = one.scores.arrays["distinct"]
@@ -109,7 +109,7 @@ def compare_anchors(first: AnchorExplanation, second: AnchorExplanation) -> Anch
     )
 
 
-def _side(explanation: AnchorExplanation, which: str) -> Side:
+def side_of(explanation: AnchorExplanation, which: str) -> Side:
     """An explanation with the calibration that its groups came from.
 
     Raises:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from whygen.anchors.representing import samples_of
 from whygen.errors import MissingError, StoreError, UsageError
 from whygen.models.latent import Floats
 from whygen.results.anchors import AnchorExplanation
-from whygen.results.anchors_files import cell
+from whygen.results.anchors_files import table_csv
 
 TABLE = "labels.csv"
 FIELDS = "fields.json"
@@ -55,7 +53,7 @@ def export(explanation: AnchorExplanation, folder: Path) -> Path:
                 (folder / MADE).mkdir(exist_ok=True)
                 _write(made[rows].astype(np.float32) / np.float32(255), folder / MADE, names[start : start + BLOCK])
         (folder / FIELDS).write_text(json.dumps({name: _kind(column) for name, column in table.items()}, indent=1))
-        (folder / TABLE).write_text(_csv(table), encoding="utf-8", errors="backslashreplace", newline="")
+        (folder / TABLE).write_text(table_csv(table), encoding="utf-8", errors="backslashreplace", newline="")
     except OSError as error:
         raise StoreError(f"{str(folder)!r} cannot be written ({error.strerror}). Give another folder.") from error
     return folder
@@ -80,14 +78,6 @@ def _kind(column: list[Any]) -> str:
     """The type of a column's values, as Python calls it; gaps aside."""
     kinds = {type(value).__name__ for value in column if value is not None}
     return "float" if kinds == {"int", "float"} else kinds.pop() if len(kinds) == 1 else "str"
-
-
-def _csv(table: dict[str, list[Any]]) -> str:
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream)
-    writer.writerow(table)
-    writer.writerows([cell(value) for value in row] for row in zip(*table.values(), strict=True))
-    return stream.getvalue()
 
 
 def _write(pictures: Floats, folder: Path, names: list[str]) -> None:

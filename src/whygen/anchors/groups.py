@@ -9,9 +9,9 @@ not like it (decision 13).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,7 @@ from scipy.special import betaincinv  # pyright: ignore[reportMissingTypeStubs]
 
 from whygen.anchors.arrays import Criteria, averaged, drawn, finite_criteria
 from whygen.anchors.calibration import Calibration
-from whygen.errors import DataError, UsageError
+from whygen.errors import UsageError
 from whygen.results.anchors import GROUPS, group_names
 from whygen.stats.wilson import wilson
 
@@ -172,7 +172,7 @@ def group(
         codes=codes,
         high=high,
         flip_rate=flips / replicates,
-        shares=_shares(codes[counted], averaged(draws)[counted], calibration, kinds, rng, confidence=confidence),
+        shares=shares_by(codes[counted], averaged(draws)[counted], calibration, kinds, rng, confidence=confidence),
         p_values=calibration.p_values(draws),
         distinct=counted,
         p_high=calibration.p_high(draws),
@@ -234,10 +234,11 @@ def _other_draws(draws: Criteria, rows: NDArray[np.int64]) -> Criteria:
     return draws.mean(axis=0) + np.sqrt(2 * size / (size - 1)) * np.tensordot(excess, draws, axes=1)
 
 
-def _shares(
+def shares_by(
     codes: Codes, values: Criteria, calibration: Calibration, kinds: Sequence[Kind], rng: np.random.Generator,
-    *, confidence: float,
+    *, confidence: float = 0.95,
 ) -> tuple[GroupShare, ...]:  # fmt: skip
+    """The share of each group among anchors of these codes and criteria, with its intervals; see `GroupShare`."""
     redrawn = _counts_redrawn(values, calibration, kinds, rng)
     return shares_of(np.bincount(codes, minlength=len(GROUPS)), redrawn, calibration, kinds, rng, confidence=confidence)
 
@@ -311,7 +312,25 @@ def _counts_redrawn(
     values: Criteria, calibration: Calibration, kinds: Sequence[Kind], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Anchors in each group by thresholds that the calibration leaves open, ``(SHARE_DRAWS, groups)``."""
-    return np.concatenate([_counts(codes) for codes in codes_redrawn(values, calibration, kinds, rng)])
+    if calibration.multiplicity == "benjamini-hochberg":
+        return np.concatenate([_counts(codes) for codes in codes_redrawn(values, calibration, kinds, rng)])
+    limits, floors = limits_left_open(calibration, rng)
+    # An anchor that no draw's threshold passes has one group in all of them: few lie where the draws do.
+    open_ = _between(values, limits) if floors is None else _between(values, limits) | _between(values, floors)
+    settled, moving = values[~open_], values[open_]
+    below = None if floors is None else settled < floors[0]
+    fixed = _counts(assign(calibration.within(settled, limits[0]), kinds=kinds, below=below))
+    blocks = _codes_by(moving, calibration, kinds, limits, floors)
+    return fixed + np.concatenate([_counts(codes) for codes in blocks])
+
+
+def _between(values: Criteria, limits: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which anchors have a criterion within the range of its thresholds ``(draws, c)``."""
+    low, high = limits.min(axis=0), limits.max(axis=0)
+    found = np.zeros(len(values), np.bool_)
+    for place, column in enumerate(values.T):
+        found |= (column >= low[place]) & (column <= high[place])
+    return found
 
 
 def codes_redrawn(
@@ -322,19 +341,13 @@ def codes_redrawn(
     The blocks depend on the shape of the values alone, and two calibrations on the same reference samples whose
     generators are in the same state weigh these alike.
     """
-    size = max(1, MOST_VALUES // values.size)
     if calibration.multiplicity == "benjamini-hochberg":
-        basis = averaged(calibration.basis)
-        below = calibration.below(values)
+        basis, below = averaged(calibration.basis), calibration.below(values)
         for _ in range(SHARE_DRAWS):
             rows = basis[rng.integers(len(basis), size=len(basis))]
             yield assign(calibration.high_given(values, rows), kinds=kinds, below=below)[None]
         return
-    limits, floors = limits_left_open(calibration, rng)
-    for start in range(0, SHARE_DRAWS, size):
-        block = slice(start, start + size)
-        below = None if floors is None else values < floors[block, None]
-        yield assign(calibration.within(values, limits[block, None]), kinds=kinds, below=below)
+    yield from _codes_by(values, calibration, kinds, *limits_left_open(calibration, rng))
 
 
 def limits_left_open(
@@ -348,6 +361,18 @@ def limits_left_open(
         limits = _ends(limits, discrete, rng)
         floors = None if floors is None else _ends(floors, discrete, rng)
     return limits, floors
+
+
+def _codes_by(
+    values: Criteria, calibration: Calibration, kinds: Sequence[Kind], limits: NDArray[np.float64],
+    floors: NDArray[np.float64] | None,
+) -> Iterator[Codes]:  # fmt: skip
+    """Groups by each row of thresholds, in blocks ``(b, n)``."""
+    size = max(1, MOST_VALUES // max(1, values.size))
+    for start in range(0, SHARE_DRAWS, size):
+        block = slice(start, start + size)
+        below = None if floors is None else values < floors[block, None]
+        yield assign(calibration.within(values, limits[block, None]), kinds=kinds, below=below)
 
 
 def _counts(codes: Codes) -> NDArray[np.int64]:
@@ -388,108 +413,3 @@ def _both_errors(
         np.where(all_of_it, np.quantile(lower, both, axis=0), low),
         np.where(nothing, np.quantile(upper, 1.0 - both, axis=0), high),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelTable:
-    """How many anchors of each label fell in each group: ``counts (n_labels, 5)``, columns as in `GROUPS`."""
-
-    labels: tuple[Hashable, ...]
-    counts: NDArray[np.int64]
-
-    @property
-    def shares(self) -> NDArray[np.float64]:
-        """Each row divided by its sum."""
-        return self.counts / self.counts.sum(axis=1, keepdims=True)
-
-
-def label_table(codes: Codes, labels: ArrayLike) -> LabelTable:
-    """Count anchors by label and group; labels in sorted order.
-
-    Raises:
-        DataError: if there is not one label for each anchor.
-    """
-    known, places = np.unique(_labels(labels, len(codes), "labels"), return_inverse=True)
-    counts = np.zeros((len(known), len(GROUPS)), dtype=np.int64)
-    np.add.at(counts, (places, codes), 1)
-    return LabelTable(labels=tuple(known.tolist()), counts=counts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """Of ``count`` anchors of a label (None: of all) in a group, ``read`` came out as the trained class."""
-
-    label: Hashable | None
-    group: str
-    count: int
-    read: int
-    share: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delusion:
-    """Whether HILE earns its name: does a classifier read what comes out as the class the model was trained on?
-
-    ``rows`` holds every group, for all labels together (label None, foreign anchors only if labels are known) and
-    for each label; cells without anchors are left out. ``of_hile`` is the row that matters, None if HILE is empty.
-    """
-
-    rows: tuple[Reading, ...]
-    of_hile: Reading | None
-
-
-def delusion(
-    codes: Codes,
-    readings: ArrayLike,
-    *,
-    trained: Sequence[Hashable],
-    labels: ArrayLike | None = None,
-    confidence: float = 0.95,
-) -> Delusion:
-    """Test the name "model delusion" on a classifier's readings of the reconstructions (METHODS B3).
-
-    Args:
-        codes: group of each anchor.
-        readings: the label that a classifier gives to each anchor's reconstruction, ``(n,)``.
-        trained: the labels that the model was trained on.
-        labels: the anchors' own labels; then anchors of the trained classes do not count as deluded: what comes out
-            as the trained class is right for them. They keep rows of their own.
-        confidence: of Wilson's intervals.
-
-    Raises:
-        DataError: if there is not one reading, or label, for each anchor.
-    """
-    seen = _labels(readings, len(codes), "readings")
-    read = np.isin(seen, np.asarray(trained))
-    own = None if labels is None else _labels(labels, len(codes), "labels")
-    foreign = np.ones(len(codes), dtype=np.bool_) if own is None else ~np.isin(own, np.asarray(trained))
-    rows = _readings(None, foreign, codes, read, confidence)
-    of_hile = next((row for row in rows if row.group == "HILE"), None)
-    if own is not None:
-        for label in np.unique(own):
-            rows += _readings(label.item(), np.asarray(own == label), codes, read, confidence)
-    return Delusion(rows=tuple(rows), of_hile=of_hile)
-
-
-def _readings(
-    label: Hashable | None, among: NDArray[np.bool_], codes: Codes, read: NDArray[np.bool_], confidence: float
-) -> list[Reading]:
-    rows = list[Reading]()
-    for place, name in enumerate(GROUPS):
-        here = among & (codes == place)
-        count, hits = int(here.sum()), int((here & read).sum())
-        if count:
-            low, high = wilson(hits, count, level=confidence)
-            rows.append(
-                Reading(label=label, group=name, count=count, read=hits, share=hits / count, low=low, high=high)
-            )
-    return rows
-
-
-def _labels(labels: ArrayLike, n: int, argument: str) -> NDArray[Any]:
-    array = np.asarray(labels)
-    if array.shape != (n,):
-        raise DataError(f"{argument} has shape {array.shape}; give one for each of the {n} anchors.")
-    return array

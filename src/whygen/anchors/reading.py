@@ -27,7 +27,8 @@ from whygen.anchors.diagnostics import (
     check_yardsticks,
     survey,
 )
-from whygen.anchors.groups import Delusion, Reading, delusion, group, label_table
+from whygen.anchors.groups import group
+from whygen.anchors.labelled import Delusion, Reading, delusion, label_table
 from whygen.anchors.memorising import Memorised, memorisation
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.representing import (

@@ -6,7 +6,7 @@ The JSON (`AnchorExplanation.to_dict`) is a contract and holds what a program ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -379,6 +379,22 @@ class AnchorExplanation(Shown, Record):
             "false_positives": false_positives, "controls": controls,
         }  # fmt: skip
         return _reader()(self, {name: each for name, each in given.items() if each is not None}, trained)
+
+    @typed()
+    def shares_at(self, thresholds: Mapping[str, float]) -> dict[str, GroupRecord]:
+        """The groups by thresholds that you put somewhere else; those not named stay. No model is asked.
+
+        A threshold that is a quantile of the reference goes to the nearest reference value below the one given, so that
+        its level is known, and the interval of a share has the errors of both samples. Other thresholds are held, and
+        the interval has the error of the anchors alone.
+
+        Raises:
+            MissingError: if the explanation holds no scores.
+            UnknownNameError: if there is no such criterion.
+            UsageError: if a threshold is no finite number.
+        """
+        move = cast("Callable[..., dict[str, GroupRecord]]", imported("whygen.anchors.moving:shares_at"))
+        return move(self, thresholds)
 
     def table(self) -> dict[str, list[Any]]:
         """One row an anchor as columns: name, label, group, criteria, p-values, flip rate, neighbour, reason."""

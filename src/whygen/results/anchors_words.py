@@ -111,20 +111,21 @@ def reasons(explanation: AnchorExplanation, rows: Sequence[int] | None = None) -
     evidence = _evidence(explanation)
     above, said = _excess(explanation, evidence), meanings(explanation)
     floors = {} if explanation.tails is None else explanation.tails.floors
+    values = evidence.values
     names = [criterion.name for criterion in explanation.criteria]
     known = explanation.group_names
     for row in range(len(evidence.codes)) if rows is None else rows:
         code = int(evidence.codes[row])
         parts = [said[known[code]]]
         parts += [
-            f"{name} {evidence.values[row, c]:.4g} against {explanation.thresholds[name]:.4g}"
+            f"{name} {values[row, c]:.4g} against {explanation.thresholds[name]:.4g}"
             for c, name in enumerate(names)
             if above[row, c] > 0
         ]
         parts += [
-            f"{name} {evidence.values[row, c]:.4g} below {floors[name]:.4g}"
+            f"{name} {values[row, c]:.4g} below {floors[name]:.4g}"
             for c, name in enumerate(names)
-            if name in floors and evidence.values[row, c] < floors[name]
+            if name in floors and values[row, c] < floors[name]
         ]
         if evidence.comes_back is not None and code == 0 and not evidence.comes_back[row]:
             parts.append(_NO_NEARER.format(what=returned(explanation)[0], others=returned(explanation)[1]))

@@ -15,13 +15,13 @@ from starlette.staticfiles import StaticFiles
 from whygen.errors import FormatError, MissingError, UsageError, WhygenError
 from whygen.report.html import style_sheet
 from whygen.report.texts import shorten
-from whygen.web import bench, comparing, explanations, shelf
+from whygen.web import bench, comparing, explanations, gallery, shelf
 from whygen.web.drawing import trouble
 from whygen.web.security import Guard
 from whygen.web.state import State
 
 STATIC = Path(__file__).parent / "static"
-ROOMS = (shelf, explanations, comparing, bench)
+ROOMS = (shelf, explanations, comparing, bench, gallery)
 """Modules with ``router(state)``; each serves the pages of a room."""
 _STATUS = {MissingError: 404, FormatError: 422, UsageError: 400}
 

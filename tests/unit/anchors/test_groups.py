@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from whygen.anchors.calibration import conformal, mean_max
-from whygen.anchors.groups import assign, delusion, group, label_table
+from whygen.anchors.groups import _counts, _counts_redrawn, assign, codes_redrawn, group
+from whygen.anchors.labelled import delusion, label_table
 from whygen.errors import DataError, UsageError
 from whygen.results.anchors import GROUPS, group_names
+from whygen.stats.seeds import generator
 
 KINDS = ("intrinsic", "extrinsic")
 
@@ -165,3 +167,19 @@ def test_without_hile_anchors_there_is_nothing_to_test():
 def test_replicates_must_be_positive():
     with pytest.raises(UsageError, match="replicates=0"):
         grouped([[0.0, 0.0]], replicates=0)
+
+
+@pytest.mark.parametrize("kinds", [("intrinsic", "extrinsic"), ("extrinsic", "extrinsic")])
+@pytest.mark.parametrize("steps", [0.0, 0.5])
+def test_counts_of_what_thresholds_pass_are_those_of_every_anchor(kinds, steps):
+    rng = generator(5, "counts")
+    reference, values = rng.normal(size=(120, 2)), rng.normal(size=(500, 2)) * 1.4
+    if steps:  # criteria of few values, whose thresholds jump
+        reference, values = np.round(reference / steps) * steps, np.round(values / steps) * steps
+    for calibration in (
+        conformal(reference, names=("a", "b"), alpha=0.05),
+        mean_max(reference[:4] + 2, names=("a", "b"), per_round=30),
+    ):
+        quick = _counts_redrawn(values, calibration, kinds, generator(6, "draws"))
+        blocks = codes_redrawn(values, calibration, kinds, generator(6, "draws"))
+        np.testing.assert_array_equal(quick, np.concatenate([_counts(codes) for codes in blocks]))

@@ -49,17 +49,21 @@ class Shown:
     explanation: AnchorExplanation
     evidence: AnchorEvidence
 
-    def items(self, rows: Sequence[int], *, parts: Sequence[str], most: int = LARGEST) -> Iterator[dict[str, Any]]:
+    def items(
+        self, rows: Sequence[int], *, parts: Sequence[str], most: int = LARGEST,
+        nearest: NDArray[np.int64] | None = None,
+    ) -> Iterator[dict[str, Any]]:  # fmt: skip
         """Those anchors with these pictures of each, as far as they were kept.
 
         Args:
             rows: which anchors.
             parts: of ``anchor``, ``returned``, ``difference`` and ``nearest``.
             most: pixels along the longer side.
+            nearest: for each of them the place of the sample nearest to it; as far as it is known unless given.
         """
-        found, beside = nearest_of(self.explanation), None
+        found, beside = nearest_of(self.explanation), nearest
         places = np.array(rows, dtype=np.int64)
-        if "nearest" in parts and found.rows is not None:
+        if nearest is None and "nearest" in parts and found.rows is not None:
             beside = found.rows[places]
         names = {
             "anchor": "anchor", "returned": returned(self.explanation)[2], "difference": "difference",

@@ -1,0 +1,113 @@
+"""The gallery of an explanation by anchors: each anchor a dot, thresholds to move, any of them with its pictures."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from whygen.errors import UsageError
+from whygen.results import AnchorExplanation
+from whygen.results.anchors_files import table_csv
+from whygen.results.anchors_words import headline
+from whygen.web.drawing import page
+from whygen.web.gallery_data import Gallery
+from whygen.web.state import State
+
+MOST_OPEN = 4
+"""Galleries that are kept open."""
+MOST_LISTED = 1_000_000
+
+
+class Wanted(BaseModel):
+    """Anchors to write into a list, and what each is tagged with."""
+
+    rows: list[int] = Field(max_length=MOST_LISTED)
+    tags: dict[int, Annotated[str, Field(max_length=200)]] = Field(
+        default_factory=dict[int, str], max_length=MOST_LISTED
+    )
+
+
+def router(state: State) -> APIRouter:
+    """The pages and the data of the gallery."""
+    room, opened = APIRouter(prefix="/gallery/{known_as}"), Opened(state)
+
+    @room.get("")
+    def gallery(known_as: str) -> Response:  # pyright: ignore[reportUnusedFunction] - FastAPI holds them
+        found, place = opened.explanation(known_as), state.place(known_as)
+        return page(
+            "gallery.html.j2",
+            title=f"Gallery: {found.model}",
+            scripts=("gallery.js",),
+            place=place,
+            model=found.model,
+            headline=headline(found),
+            others=(),
+        )
+
+    @room.get("/points")
+    def points(known_as: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return Response(opened.gallery(known_as).points(), media_type="application/octet-stream")
+
+    @room.get("/shares")
+    def shares(known_as: str, at: Annotated[list[str], Query()] = []) -> Response:  # noqa: B006  # pyright: ignore[reportUnusedFunction]
+        return JSONResponse(opened.gallery(known_as).shares(dict(map(_threshold, at))))
+
+    @room.get("/anchors")
+    def anchors(known_as: str, rows: str, near: bool = False) -> Response:  # pyright: ignore[reportUnusedFunction]
+        try:
+            wanted = [int(row) for row in rows.split(",")]
+        except ValueError:
+            raise UsageError("rows= takes numbers of anchors with commas between them.") from None
+        return JSONResponse(opened.gallery(known_as).items(wanted, near=near))
+
+    @room.post("/list")
+    def listed(known_as: str, wanted: Wanted) -> Response:  # pyright: ignore[reportUnusedFunction]
+        table = opened.gallery(known_as).listed(wanted.rows, wanted.tags)
+        return Response(table_csv(table), media_type="text/csv; charset=utf-8")
+
+    return room
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    """``kld:22.5``; the name of a criterion may hold colons itself."""
+    name, _, value = text.rpartition(":")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise UsageError("at= takes the name of a criterion and its threshold, such as kld:22.5.") from None
+
+
+class Opened:
+    """Galleries that were opened, the latest ones; one is opened again when its explanation has changed."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._held: dict[str, Gallery] = {}
+        self._lock = threading.Lock()
+
+    def explanation(self, known_as: str) -> AnchorExplanation:
+        """The explanation with that id.
+
+        Raises:
+            UsageError: if it is not by anchors.
+        """
+        found = self._state.explanation(known_as)
+        if not isinstance(found, AnchorExplanation):
+            raise UsageError("The gallery shows anchors, and this explanation has none. See its own page.")
+        return found
+
+    def gallery(self, known_as: str) -> Gallery:
+        """The gallery of that explanation."""
+        found = self.explanation(known_as)
+        with self._lock:
+            held = self._held.pop(known_as, None)
+            if held is None or held.explanation is not found:
+                held = Gallery.of(found)
+            self._held[known_as] = held
+            while len(self._held) > MOST_OPEN:
+                del self._held[next(iter(self._held))]
+        return held

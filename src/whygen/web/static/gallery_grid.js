@@ -1,0 +1,146 @@
+/**
+ * The chosen anchors with their pictures or texts, one of them enlarged, their tags, and the list that is saved of them.
+ */
+
+import { ask, el } from "./dom.js";
+
+const PAGE = 24;
+
+/** The pictures of an anchor, or its text. */
+export function shownOf(item) {
+  if (item.text) return el("p", { class: "anchor-text", dir: "auto" }, item.prompt ? el("span", { class: "soft" }, `${item.prompt} → `) : null, item.text);
+  if (!item.images.length) return el("p", { class: "soft small" }, "no picture was kept");
+  return el("span", { class: "imgs" }, ...item.images.map((each) =>
+    el("span", { class: "img" },
+      el("img", { class: each.coarse ? "coarse" : null, src: each.png, width: each.width, alt: `${each.name} of ${item.name}` }),
+      el("i", { "aria-hidden": "true" }, each.name))));
+}
+
+export class Grid {
+  /**
+   * @param {string} address of the gallery
+   * @param {Element} box
+   * @param {Element} more the button that shows more of them
+   * @param {HTMLDialogElement} zoom
+   * @param {{group: function(number): Object, tag: function(number): string, retag: function(number[], string)}} told
+   */
+  constructor(address, box, more, zoom, told) {
+    Object.assign(this, { address, box, more, zoom, told });
+    this.rows = [];
+    this.known = new Map();
+    more.addEventListener("click", () => this.#add());
+    zoom.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (by && event.target.tagName !== "INPUT") this.#step(by);
+    });
+    zoom.addEventListener("click", (event) => { if (event.target === zoom) zoom.close(); });
+  }
+
+  /** Show these rows, in this order. */
+  async show(rows) {
+    this.rows = rows;
+    this.drawn = 0;
+    this.run = Symbol("what is shown");
+    this.box.replaceChildren();
+    await this.#add();
+  }
+
+  async #add() {
+    const { run } = this;
+    const rows = this.rows.slice(this.drawn, this.drawn + PAGE);
+    this.drawn += rows.length;
+    this.more.hidden = this.drawn >= this.rows.length;
+    this.more.textContent = `Show ${Math.min(PAGE, this.rows.length - this.drawn)} more`;
+    if (!rows.length) return;
+    try {
+      const items = await this.items(rows, true);
+      if (run === this.run) this.box.append(...items.map((item) => this.#card(item)));
+    } catch (error) {
+      if (run === this.run) this.box.append(el("p", { class: "warning", role: "alert" }, error.message));
+    }
+  }
+
+  /** Anchors with what the viewer knows of them; asked for once. */
+  async items(rows, near) {
+    const key = (row) => `${row}${near ? "+" : ""}`;
+    const unknown = rows.filter((row) => !this.known.has(key(row)));
+    if (unknown.length) {
+      const told = await ask(`${this.address}/anchors?rows=${unknown.join(",")}&near=${near}`);
+      if (this.known.size > 3000) this.known.clear();
+      for (const item of told) this.known.set(key(item.index), item);
+    }
+    return rows.map((row) => this.known.get(key(row)));
+  }
+
+  #named(item) {
+    const group = this.told.group(item.index);
+    const dot = el("svg:svg", { width: 12, height: 12, class: "dot-key", "aria-hidden": "true" }, el("svg:circle", { cx: 6, cy: 6, r: 5, fill: group.colour }));
+    return [el("b", { dir: "auto" }, item.name), " ", dot, group.plain, group.name === group.plain ? null : " ", group.name === group.plain ? null : el("span", { class: "code" }, group.name)];
+  }
+
+  #card(item) {
+    const tag = this.told.tag(item.index);
+    return el("button", { class: "pic opener", "data-row": item.index, onclick: () => this.open(item.index) },
+      shownOf(item),
+      el("span", { class: "cap" }, ...this.#named(item), el("br"), `${item.p}; flips ${item.flip}`,
+        tag ? el("span", { class: "tag mine" }, tag) : null));
+  }
+
+  /** Enlarge an anchor. */
+  async open(row) {
+    this.at = row;
+    let item;
+    try {
+      [item] = await this.items([row], true);
+    } catch (error) {
+      this.zoom.replaceChildren(el("p", { class: "warning" }, error.message), this.#button("Close", () => this.zoom.close()));
+      if (!this.zoom.open) this.zoom.showModal();
+      return;
+    }
+    if (this.at !== row) return;
+    const field = el("input", { value: this.told.tag(row), maxlength: 200, "aria-label": "Tag of this anchor", placeholder: "tag", onchange: (event) => this.told.retag([row], event.target.value) });
+    this.zoom.replaceChildren(
+      el("h2", {}, ...this.#named(item)),
+      el("div", { class: "large" }, shownOf(item)),
+      el("p", { class: "small" }, `${item.p}; flips ${item.flip}`),
+      el("p", { class: "soft small" }, "By the report's thresholds: ", item.why),
+      el("p", { class: "find" }, el("label", {}, "Tag ", field),
+        this.#button("←", () => this.#step(-1), "The anchor before"), this.#button("→", () => this.#step(1), "The anchor after"),
+        this.#button("Close", () => this.zoom.close())));
+    if (!this.zoom.open) this.zoom.showModal();
+  }
+
+  #button(text, press, label) {
+    return el("button", { class: "quiet", type: "button", "aria-label": label ?? text, onclick: press }, text);
+  }
+
+  #step(by) {
+    const at = this.rows.indexOf(this.at);
+    const next = this.rows[at + by];
+    if (at >= 0 && next !== undefined) this.open(next);
+  }
+
+  /** Tags have changed: draw them anew. */
+  retagged() {
+    for (const card of this.box.querySelectorAll("[data-row]")) {
+      const row = Number(card.dataset.row);
+      card.querySelector(".mine")?.remove();
+      const tag = this.told.tag(row);
+      if (tag) card.querySelector(".cap").append(el("span", { class: "tag mine" }, tag));
+    }
+  }
+}
+
+/** Save a list of rows as a file that a spreadsheet reads. */
+export async function save(address, rows, tags) {
+  const wanted = Object.fromEntries(rows.filter((row) => tags.get(row)).map((row) => [row, tags.get(row)]));
+  const answer = await fetch(`${address}/list`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Accept: "text/csv, application/json" },
+    body: JSON.stringify({ rows, tags: wanted }),
+  });
+  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `The viewer answered ${answer.status}.`);
+  const link = el("a", { href: URL.createObjectURL(await answer.blob()), download: "anchors.csv" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
