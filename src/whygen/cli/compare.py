@@ -15,12 +15,14 @@ from whygen.cli.outermost import say
 from whygen.errors import UsageError
 from whygen.evaluation.compare import Comparison, UnitPair
 from whygen.evaluation.compare import compare as compare_two
+from whygen.report import html
 from whygen.report.texts import number, shorten, visible
 from whygen.results import AnchorExplanation, PromptExplanation, load
-from whygen.results.anchors_compared import AnchorComparison, ChangedAnchor
+from whygen.results.anchors_compared import DOCUMENT, AnchorComparison, ChangedAnchor
 from whygen.results.anchors_words import percent
-from whygen.results.files import REPORT
+from whygen.results.files import REPORT, document_bytes, make_folder, write_together
 from whygen.results.summary.compared import points
+from whygen.results.summary.evaluated import changes_verdict, summarise_changes
 
 MOST_ROWS = 20
 """So many changed anchors are listed; all are in the JSON."""
@@ -33,7 +35,7 @@ def compare(
     strongest: Annotated[int | None, typer.Option(help="How many strongest units are compared as sets.")] = None,
     out: Annotated[
         Path | None,
-        option("Where to write", "--out", "-o", help="Of anchors: folder for the comparison and its page."),
+        option("Where to write", "--out", "-o", help="Folder for the comparison and its page."),
     ] = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
@@ -48,18 +50,32 @@ def compare(
         _anchors(compare_two(one, other), out=out, as_json=as_json, quiet=quiet)
         return
     if isinstance(one, PromptExplanation) and isinstance(other, PromptExplanation):
-        if out is not None:
-            raise UsageError("-o is for comparisons of anchors; those of prompts have no page yet. Take --json > FILE.")
         comparison = compare_two(one, other, strongest=strongest)
+        if out is not None:
+            _save(comparison, out, names=(str(first), str(second)))
         if as_json:
             common.print_json(comparison.to_dict())
         elif not quiet:
             _show(comparison)
+            if out is not None:
+                say(f"Report: {out / REPORT}")
         return
     which, what = (first, second) if isinstance(one, AnchorExplanation) else (second, first)
     raise UsageError(
         f"{str(which)!r} explains a model by anchors, and {str(what)!r} a prompt: compare two explanations of one kind."
     )
+
+
+def _save(comparison: Comparison, out: Path, *, names: tuple[str, str]) -> None:
+    """Write comparison.json and its page into a folder.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    document = comparison.to_dict()
+    page = html(summarise_changes(document, names=names))
+    parts = {REPORT: page.encode("utf-8", "replace"), DOCUMENT: document_bytes(document)}
+    write_together(make_folder(out), parts, stale=(DOCUMENT, REPORT))
 
 
 def _anchors(comparison: AnchorComparison, *, out: Path | None, as_json: bool, quiet: bool) -> None:
@@ -107,6 +123,7 @@ def _named(changed: ChangedAnchor) -> str:
 
 def _show(comparison: Comparison) -> None:
     console = common.console_for_output()
+    console.print(Text(changes_verdict(comparison.to_dict()), style="bold"))
     table = Table("unit", "first", "second", "difference", box=None)
     for row in comparison.units:
         table.add_row(Text(visible(shorten(row.text, 40))), f"{row.first:+.4f}", f"{row.second:+.4f}", _difference(row))

@@ -12,13 +12,19 @@ from rich.text import Text
 from whygen.cli import common
 from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, made, with_options
+from whygen.cli.outermost import say
 from whygen.errors import DataError
 from whygen.evaluation import evaluate as evaluation
 from whygen.evaluation.result import Evaluation, table
 from whygen.models import ModelOptions
 from whygen.report.texts import visible
 from whygen.results.files import make_folder, try_folder
+from whygen.results.summary import write_html
+from whygen.results.summary.evaluated import evaluation_verdict, summarise_evaluation
 from whygen.safe import read_json
+
+PAGE = "evaluation.html"
+"""What the page is called: it may stand in the folder of the explanation, beside its report."""
 
 
 @with_options(Offers(ModelOptions))
@@ -53,7 +59,8 @@ def evaluate(
     ] = None,
     lexicon: Annotated[Path | None, typer.Option(help="Words and others for them, to write paraphrases.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for evaluation.json; DIR unless given.")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for evaluation.json and its page, evaluation.html; DIR unless given."),
     ] = None,
     markdown: Annotated[Path | None, typer.Option(help="File for the table as Markdown.")] = None,
     as_json: common.AsJson = False,
@@ -90,6 +97,7 @@ def evaluate(
     )
     try:
         found.save(folder)
+        write_html(summarise_evaluation(found.to_dict()), folder / PAGE)
         if markdown is not None:
             markdown.write_text(found.to_markdown(), encoding="utf-8")
     finally:  # the figures were paid for, wherever they cannot be saved
@@ -97,6 +105,7 @@ def evaluate(
             common.print_json(found.to_dict())
         elif not quiet:
             _show(found)
+            say(f"Page: {folder / PAGE}")
 
 
 def read_labels(path: Path) -> list[int]:
@@ -118,6 +127,7 @@ def read_labels(path: Path) -> list[int]:
 
 def _show(found: Evaluation) -> None:
     console = common.console_for_output()
+    console.print(Text(evaluation_verdict(found.to_dict()), style="bold"))
     rows = list(table(found.measures))
     shown = Table(box=None, pad_edge=False)
     shown.add_column("figure", min_width=max((len(row[1]) + 2 for row in rows), default=0), no_wrap=True)

@@ -24,7 +24,7 @@ from whygen.report.texts import visible
 ROOM = "whygen.report"
 EMBEDDED_ID = "whygen-explanation"
 """The id of the element that holds the JSON."""
-KINDS = ("prompt", "anchors", "compared", "texts", "many", "trimmed")
+KINDS = ("prompt", "anchors", "compared", "texts", "many", "trimmed", "evaluated", "changes")
 """What a summary may be of; each has its template."""
 
 
