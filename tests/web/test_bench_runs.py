@@ -204,10 +204,11 @@ def test_each_sentence_has_its_own_words(done: tuple[Runs, LiveRun]) -> None:
     before = sum(bench_models.asked.values())
     matrix = sentences(run.found())
     assert sum(bench_models.asked.values()) == before
-    assert matrix["shown"] == ["A fox crept through the wet grass.", "The harbor was grey."]
+    shown = [piece["text"] for piece in matrix["pieces"] if piece["unit"] is not None]
+    assert shown == ["A fox crept through the wet grass.", "The harbor was grey."]
     texts = [unit.text for unit in run.found().units]
     for column, cause in enumerate(("fox", "harbor")):
-        values = [abs(row[column]) for row in matrix["attributions"]]
+        values = [abs(row[column]) for row in matrix["values"]]
         assert texts[values.index(max(values))] == cause
 
 

@@ -19,7 +19,7 @@ from whygen.report.texts import decimals_for, signed, visible
 from whygen.results.prompt import Evidence, PromptExplanation, Sample
 from whygen.results.summary import summarise
 from whygen.texts import Stretch, differences
-from whygen.web.bench_runs import LiveRun, pieces
+from whygen.web.bench_runs import LONGEST_ANSWER, LiveRun, pieces
 
 MOST_ANSWERS: Final = 5
 """Recorded answers without a word that are shown."""
@@ -27,7 +27,6 @@ LONGEST: Final = 6_000
 """Characters of an answer that are shown beside another."""
 COMPARED: Final = frozenset({"optimal-transport", "cosine", "tfidf", "token-set", "edit", "logprob"})
 """Targets that say something of each sentence; of answers to any other, `auto` does."""
-MOST_SENTENCES: Final = 24
 RULES: Final = "rules.txt"
 _SHOWN = ("headline", "facts", "warnings", "noun", "unit", "level", "meaning", "tested", "units")
 
@@ -114,9 +113,14 @@ def sentences(explanation: PromptExplanation) -> dict[str, Any]:
     matrix = read(explanation, target=None if own else "auto", matrix="sentence").matrix
     if matrix is None:
         raise UsageError("The answers of this run cannot be read sentence by sentence.")
-    return matrix.model_dump(mode="json") | {
-        "text": explanation.reference.text,
-        "shown": [visible(sentence.text) for sentence in matrix.sentences],
+    spans = [(sentence.start, sentence.end) for sentence in matrix.sentences]
+    return {
+        "pieces": pieces(explanation.reference.text[:LONGEST_ANSWER], spans),
+        "values": matrix.attributions,
+        "low": matrix.low,
+        "high": matrix.high,
+        "sure": matrix.significant,
+        "by": visible(matrix.target.name),
     }
 
 

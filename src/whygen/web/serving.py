@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from whygen.errors import MissingError, UsageError
+from whygen.models import ModelOptions, load_model, providers
 from whygen.web.app import application
 from whygen.web.security import new_token
 
@@ -83,9 +84,12 @@ def serve(
 
     Raises:
         MissingError: if a folder is not there.
-        UsageError: if a folder or the port cannot be used.
+        UsageError: if a folder or the port cannot be used, or a model's provider is unknown.
     """
     places = open_folders(folders)
+    for uri in live:
+        if uri.partition("/")[0] not in providers():  # a service of that name, or a mistake that is told now
+            load_model(uri, ModelOptions(purpose="foresee"))
     listening = listen(port)
     token = new_token()
     address = f"http://{HOST}:{listening.getsockname()[1]}/?token={token}"

@@ -96,31 +96,32 @@ export function answers(beside, before, after) {
 }
 
 /**
- * The words of a prompt as buttons in its text. One is in the tab order; the arrows go to the others.
- * @param {{text: string, unit: number|null}[]} pieces the whole prompt
+ * Parts of a text as buttons in it. One is in the tab order; the arrows go to the others.
+ * @param {{text: string, unit: number|null}[]} pieces the whole text
+ * @param {string} classes of the buttons
  * @param {(unit: number) => void} choose
  */
-export function heat(pieces, choose) {
-  const words = [];
+export function buttonsOf(pieces, classes, choose) {
+  const buttons = [];
   const nodes = pieces.map((piece) => {
     if (piece.unit === null) return piece.text;
-    const word = el("span", {
-      class: "u", role: "button", tabindex: piece.unit ? "-1" : "0", "aria-pressed": "false",
+    const button = el("span", {
+      class: classes, role: "button", tabindex: piece.unit ? "-1" : "0", "aria-pressed": "false",
       onclick: () => choose(piece.unit),
       onkeydown: (event) => {
         if (event.key === "Enter" || event.key === " ") choose(piece.unit);
-        else if (!step(event.key, words, piece.unit)) return;
+        else if (!step(event.key, buttons, piece.unit)) return;
         event.preventDefault();
       },
-    }, piece.text, el("sup", { "aria-hidden": "true" }));
-    words[piece.unit] = word;
-    return word;
+    }, piece.text);
+    buttons[piece.unit] = button;
+    return button;
   });
-  return { paragraph: el("p", { class: "prompt" }, ...nodes), words };
+  return { nodes, buttons };
 }
 
 /** Move from one of several buttons to another, by the arrows, Home and End. */
-export function step(key, buttons, from) {
+function step(key, buttons, from) {
   const far = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -buttons.length, End: buttons.length }[key];
   if (!far) return false;
   const to = buttons[Math.max(0, Math.min(buttons.length - 1, from + far))];

@@ -4,9 +4,10 @@
  */
 
 import { ask, el } from "./dom.js";
-import { bars, colour, heat, isSure, step } from "./bench_marks.js";
+import { bars, buttonsOf, colour, isSure } from "./bench_marks.js";
 import { showWord } from "./bench_word.js";
 
+const WHOLE = "Choose a sentence to see its own words.";
 const ENDED = { failed: "The run failed.", stopped: "The run ended early.", done: "" };
 
 export class RunView {
@@ -63,6 +64,7 @@ export class RunView {
     on("promise", (told) => { this.part.looking.textContent = told.text; });
     on("look", (told) => this.looked(told));
     on("over", (told) => this.over(told));
+    this.source.onerror = () => { this.part.cost.textContent = "The viewer does not answer; this page tries again. The run goes on as long as the viewer does."; };
     if (run.status === "waiting") this.part.title.textContent = "Waits: the model is answering another run, or is being opened.";
   }
 
@@ -91,10 +93,11 @@ export class RunView {
   }
 
   draw(pieces) {
-    const { paragraph, words } = heat(pieces, (unit) => this.choose("word", unit));
-    this.words = words;
-    this.texts = words.map((word) => word.firstChild.textContent);
-    this.part.prompt.replaceChildren(paragraph);
+    const { nodes, buttons } = buttonsOf(pieces, "u", (unit) => this.choose("word", unit));
+    buttons.forEach((word) => word.append(el("sup", { "aria-hidden": "true" })));
+    this.words = buttons;
+    this.texts = buttons.map((word) => word.firstChild.textContent);
+    this.part.prompt.replaceChildren(el("p", { class: "prompt" }, ...nodes));
   }
 
   began(told) {
@@ -188,20 +191,11 @@ export class RunView {
   async sentences() {
     const read = await ask(`/bench/runs/${this.id}/sentences`);
     if (read.trouble) return; // an answer that has no sentences stays as it is
-    const buttons = read.shown.map((text, index) => el("span", {
-      class: "sentence", role: "button", tabindex: index ? "-1" : "0", "aria-pressed": "false",
-      onclick: () => this.choose("sentence", index),
-      onkeydown: (event) => {
-        if (event.key === "Enter" || event.key === " ") this.choose("sentence", index);
-        else if (!step(event.key, buttons, index)) return;
-        event.preventDefault();
-      },
-    }, text));
+    const { nodes, buttons } = buttonsOf(read.pieces, "sentence", (index) => this.choose("sentence", index));
     this.read = read;
     this.buttons = buttons;
-    const spaced = buttons.flatMap((button, index) => (index ? [" ", button] : [button]));
-    this.of = el("p", { class: "small soft" }, "Choose a sentence to see its own words.");
-    this.part.answer.replaceChildren(el("h3", {}, "What it answered"), el("p", { class: "output" }, ...spaced), this.of);
+    this.of = el("p", { class: "small soft" }, WHOLE);
+    this.part.answer.replaceChildren(el("h3", {}, "What it answered"), el("p", { class: "output" }, ...nodes), this.of);
     if (this.open.sentence !== null) this.choose("sentence", this.open.sentence);
   }
 
@@ -211,7 +205,10 @@ export class RunView {
     const buttons = kind === "word" ? this.words : this.buttons;
     if (!buttons || index >= buttons.length) return;
     const opens = buttons[index].getAttribute("aria-pressed") !== "true";
-    buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(opens && i === index)));
+    buttons.forEach((button, i) => {
+      button.setAttribute("aria-pressed", String(opens && i === index));
+      button.setAttribute("tabindex", i === index ? "0" : "-1");
+    });
     this.open[kind] = opens ? index : null;
     this.page.chosen(this, kind, opens ? index : null);
     if (kind === "sentence") this.lightUp(opens ? index : null);
@@ -222,16 +219,15 @@ export class RunView {
   lightUp(sentence) {
     if (sentence === null) {
       this.whole();
-      this.of.textContent = "Choose a sentence to see its own words.";
+      this.of.textContent = WHOLE;
       return;
     }
     const at = (rows, i) => rows?.[i]?.[sentence] ?? null;
     const read = this.read;
     this.paint(this.found.units.map((unit, i) => ({
-      text: unit.text, value: at(read.attributions, i), low: at(read.low, i), high: at(read.high, i),
-      sure: read.significant ? Boolean(at(read.significant, i)) : isSure(at(read.low, i), at(read.high, i)),
+      text: unit.text, value: at(read.values, i), low: at(read.low, i), high: at(read.high, i), sure: Boolean(at(read.sure, i)),
     })));
-    this.of.textContent = "The colours are those of this sentence alone, by the same answers. Choose it again for the whole answer.";
+    this.of.textContent = `The colours are those of this sentence alone, by the same answers (${read.by}). Choose it again for the whole answer.`;
     this.part.status.textContent = "The words of this sentence are coloured.";
   }
 }
