@@ -44,6 +44,11 @@ def steady(prompt: str) -> str:
     return _tell(prompt)
 
 
+def homeless(prompt: str) -> str:
+    """Like `steady`, and sees harbors everywhere."""
+    return steady(f"{prompt} harbor")
+
+
 def gated(prompt: str) -> str:
     """Answers the masks once it may."""
     if _count(prompt) > 3:

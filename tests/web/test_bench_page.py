@@ -15,7 +15,7 @@ from viewers import Viewer, violations
 
 pytestmark = pytest.mark.browser
 PROMPT = "Tell a story about a curious fox in a foggy harbor at night."
-LIVE = tuple(f"py/bench_models:{name}" for name in ("steady", "gated", "fragile", "hostile"))
+LIVE = tuple(f"py/bench_models:{name}" for name in ("steady", "gated", "fragile", "hostile", "homeless"))
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +164,14 @@ def test_two_prompts_beside_each_other_flag_the_words_that_changed(viewer: Viewe
     assert "Only in the first: fox" in page.locator("#compared").inner_text()
     assert "beside=" in page.url
     assert page.locator("#compared tbody tr", has_text="harbor").locator("td").nth(3).inner_text() != "–"
+    page.select_option("[name=model]", LIVE[4])  # another model beside the first, which does not care where it is
+    page.fill("[name=prompt]", PROMPT)
+    page.wait_for_timeout(300)
+    why(page, "#why-beside")
+    page.locator("#compared tr.changed", has_text="harbor").wait_for(timeout=30_000)
+    flagged = [page.locator(".run").nth(i).locator(".u[data-changed]").all_inner_texts() for i in (0, 1)]
+    assert "harbor▲" in flagged[0]
+    assert "harbor" in flagged[1]  # where it does nothing
     assert violations(page) == []
     page.reload()
     page.locator("#compared tbody tr").first.wait_for(timeout=30_000)

@@ -32,6 +32,7 @@ def router(state: State) -> APIRouter:
     state.on_close(runs.close)
 
     def show() -> Response:
+        runs.warm()
         return page(
             "bench.html.j2",
             title="Bench",

@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -215,8 +215,16 @@ class Runs:
     _turns: dict[str, threading.Lock] = field(default_factory=dict[str, threading.Lock])
     """A local model answers one run at a time: it has one processor, and two would only wait for each other."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _warmed: bool = False
     _opening: threading.Lock = field(default_factory=threading.Lock)
     """Held while a model is opened, which may take minutes: whoever only looks need not wait for that."""
+
+    def warm(self) -> None:
+        """Load what an estimate needs, once, while somebody types: else the first look of all waits for it."""
+        with self._lock:
+            begun, self._warmed = self._warmed, True
+        if not begun and self.live:
+            threading.Thread(target=_estimate_once, name="bench-warm", daemon=True).start()
 
     def begin(self, form: Form) -> LiveRun:
         """Begin a run; where the same question is being asked already, that one.
@@ -359,3 +367,16 @@ class Runs:
             return f"It is not on the shelf: {error}"
         run.folder = folder
         return ""
+
+
+def _echo(prompt: str) -> str:
+    return prompt
+
+
+def _estimate_once() -> None:
+    """An explanation of nothing, by a model that is none: it loads what estimates are made with."""
+    with suppress(WhygenError, ImportError):
+        explain_prompt(
+            _echo, "one two three four five six seven", budget=24, target="tfidf", cache=None,
+            progress=_Watch(Events(), Quote(24, 24, 0.0, "")),
+        )  # fmt: skip

@@ -10,12 +10,12 @@ import numpy as np
 
 from whygen.errors import UsageError
 from whygen.evaluation.check import check
-from whygen.evaluation.compare import Comparison
+from whygen.evaluation.compare import Comparison, UnitPair
 from whygen.evaluation.rules import read_rule
 from whygen.prompt.offline import read
 from whygen.prompt.operators.base import Delete
 from whygen.prompt.saved import units_of
-from whygen.report.texts import decimals_for, signed, visible
+from whygen.report.texts import counted, decimals_for, signed, visible
 from whygen.results.prompt import Evidence, PromptExplanation, Sample
 from whygen.results.summary import summarise
 from whygen.texts import Stretch, differences
@@ -125,31 +125,38 @@ def sentences(explanation: PromptExplanation) -> dict[str, Any]:
 
 
 def compared(comparison: Comparison) -> dict[str, Any]:
-    """Two runs beside each other, with the words that changed first said in a sentence."""
+    """Two runs beside each other, with how many words changed in a sentence.
+
+    A difference is the middle of its interval: where the two answers differ, both runs are read against both, and the
+    values that each of them shows, against its own, are no two sides of it.
+    """
     largest = max((abs(value) for pair in comparison.units for value in (pair.first, pair.second)), default=0.0)
     decimals = decimals_for(largest)
-    changed = [pair for pair in comparison.units if pair.changed]
-    many = len(comparison.units)
+    changed, many = sum(pair.changed for pair in comparison.units), len(comparison.units)
     said = (
-        f"{len(changed)} of {many} words that both have changed (5% false-discovery rate)."
+        f"{changed} of {many} words that both have changed (5% false-discovery rate)."
         if changed
-        else f"No word of the {many} that both have changed beyond what chance does."
+        else f"Of {counted(many, 'word')} that both have, none changed beyond what chance does."
     )
-    return comparison.to_dict() | {
+    return {
         "said": said,
-        "units": [
-            {
-                "text": visible(pair.text),
-                "first": signed(pair.first, decimals),
-                "second": signed(pair.second, decimals),
-                "difference": signed(pair.second - pair.first, decimals),
-                "interval": None
-                if pair.low is None or pair.high is None
-                else f"{signed(pair.low, decimals)} to {signed(pair.high, decimals)}",
-                "changed": pair.changed,
-            }
-            for pair in comparison.units
-        ],
+        "notes": [visible(note) for note in comparison.notes],
+        "only_first": [visible(text) for text in comparison.only_first],
+        "only_second": [visible(text) for text in comparison.only_second],
+        "units": [_pair(pair, decimals) for pair in comparison.units],
+    }
+
+
+def _pair(pair: UnitPair, decimals: int) -> dict[str, Any]:
+    known = pair.low is not None and pair.high is not None
+    low, high = (pair.low or 0.0, pair.high or 0.0)
+    return {
+        "text": visible(pair.text),
+        "first": signed(pair.first, decimals),
+        "second": signed(pair.second, decimals),
+        "difference": signed((low + high) / 2.0 if known else pair.second - pair.first, decimals),
+        "interval": f"{signed(low, decimals)} to {signed(high, decimals)}" if known else None,
+        "changed": pair.changed,
     }
 
 

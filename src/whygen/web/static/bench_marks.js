@@ -139,6 +139,7 @@ export function colour(words, values, low, high, sure) {
     word.querySelector("sup").textContent = shown.mark;
     const interval = low && low[index] !== null ? `  interval ${figure(low[index], largest)} to ${figure(high[index], largest)}` : "";
     const verdict = values[index] === null ? "not known yet" : sure[index] ? "" : "  not sure";
-    word.setAttribute("data-tip", `${figure(values[index], largest)}${interval}${verdict}`);
+    const changed = word.dataset.changed ? `  ${word.dataset.changed}` : "";
+    word.setAttribute("data-tip", `${figure(values[index], largest)}${interval}${verdict}${changed}`);
   });
 }

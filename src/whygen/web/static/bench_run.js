@@ -172,6 +172,17 @@ export class RunView {
     if (this.open.word !== null) this.choose("word", this.open.word);
   }
 
+  /** Mark the words that changed against another run: the i-th of a text is the i-th of it there. */
+  flag(pairs) {
+    const seen = {};
+    for (const pair of pairs) {
+      const nth = (seen[pair.text] = (seen[pair.text] ?? -1) + 1);
+      const word = this.words.filter((_, i) => this.texts[i] === pair.text)[nth];
+      if (word && pair.changed) word.dataset.changed = `changed by ${pair.difference} (${pair.interval})`;
+    }
+    this.whole();
+  }
+
   /** Colours and bars of the whole answer. */
   whole() {
     const units = this.found.units;
