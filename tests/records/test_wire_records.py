@@ -187,7 +187,7 @@ def test_of_a_file_that_was_cut_short_it_is_said_how_far_it_can_be_read(tmp_path
         ('{"messages": [{"role": "user", "content": 3}]}', r"messages\[0\].content is a number, and a list"),
         ('{"messages": [{"role": "user", "content": [{"type": "text"}]}]}', r"content\[0\].text is missing"),
         ('{"messages": [{"role": "user", "content": "x"}], "temperature": "hot"}', "temperature is a text, and a num"),
-        ('{"model": "gemini", "contents": [], "generationConfig": {}}', "Gemini's own protocol"),
+        ('{"model": "gemini", "contents": [], "generationConfig": {}}', "contents is a list, and a list of at least"),
     ],
 )
 def test_what_is_no_record_is_refused_by_its_field(tmp_path: Path, text: str, says: str) -> None:

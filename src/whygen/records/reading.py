@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from whygen._arguments import typed
 from whygen.errors import DataError
-from whygen.records import databases, inspect_logs, langfuse, otel, promptfoo, wrappers
+from whygen.records import databases, inspect_logs, langfuse, langsmith, otel, promptfoo, wrappers
 from whygen.records.call import Call
 from whygen.records.fields import Field
 from whygen.records.files import ARCHIVE, Items, beginning, load
@@ -72,6 +72,7 @@ FORMATS: tuple[Format, ...] = (
     Format("a log of inspect_ai", inspect_logs.matches, inspect_logs.calls),
     Format("results of promptfoo", promptfoo.matches, promptfoo.calls),
     Format("observations of Langfuse", langfuse.matches, langfuse.calls),
+    Format("runs of LangSmith", langsmith.matches, langsmith.calls),
     Format("a request as it was sent", wrappers.matches, wrappers.calls),
 )
 """What can be read; the first that matches a value reads it."""

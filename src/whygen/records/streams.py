@@ -28,6 +28,8 @@ def joined(found: Field, notices: Notices) -> Field:
     rows = [row for row in map(Field, pieces[:MOST_PIECES]) if row.is_object]
     if any(row["choices"].is_list for row in rows):
         answer = _chat(rows, notices)
+    elif any(row["candidates"].is_list for row in rows):
+        answer = _gemini(rows, notices)
     elif any(row["type"].value == "message_start" for row in rows):
         answer = _anthropic(rows, notices)
     else:
@@ -91,6 +93,22 @@ def _add_call(calls: dict[int, dict[str, Any]], piece: Field) -> None:
         said = piece.at("function", name)
         if said.is_text:
             call["function"][name] += said.text()
+
+
+def _gemini(rows: list[Field], notices: Notices) -> dict[str, Any]:
+    """Pieces of ``streamGenerateContent``: each is a response of its own, with the next parts."""
+    whole: dict[str, Any] = {}
+    parts: list[object] = []
+    finish = ""
+    for row in rows:
+        whole |= row.object()
+        first = next(iter(row["candidates"]), None) if row["candidates"].is_list else None
+        if first is not None:
+            parts += [part.value for part in first.at("content", "parts")]
+            finish = first.first("finishReason", "finish_reason").name() or finish
+    if not finish:
+        _cut(notices)
+    return {**whole, "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": finish or None}]}
 
 
 def _anthropic(rows: list[Field], notices: Notices) -> dict[str, Any]:

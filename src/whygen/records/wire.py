@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
+from urllib.parse import urlsplit
 
-from whygen.records import anthropic, ollama, openai_chat, openai_responses
+from whygen.records import anthropic, bedrock, gemini, ollama, openai_chat, openai_responses
 from whygen.records.call import Call
 from whygen.records.fields import Field
 from whygen.records.makers import Maker, maker_of
@@ -49,6 +50,10 @@ class Sent:
             DataError: naming the field that cannot be used.
         """
         body, response = scrubbed(self.body, notices), scrubbed(joined(self.response, notices), notices)
+        path = self.url.partition("?")[0].rstrip("/")
+        for translator in _TRANSLATORS:
+            if not self.protocol and translator.speaks(body, path):
+                return self._translated(translator, body, response, notices)
         protocol = self.protocol or protocol_of(self)
         if protocol == "openai" and ollama.speaks(body, self.url):
             body, response = ollama.request(body), ollama.answer(response)
@@ -58,6 +63,28 @@ class Sent:
         name = body["model"].name() or self.name or response["model"].name()
         maker = maker_of(name, notices, protocol=protocol, url=self.url, provider=self.provider)
         return made(chat, answer, maker, notices, settings=settings, protocol=protocol)
+
+    def _translated(self, translator: ModuleType, body: Field, response: Field, notices: Notices) -> Call:
+        """The call of a protocol that is read as OpenAI's; the service that speaks it goes by the protocol's name."""
+        path = self.url.partition("?")[0].rstrip("/")
+        name = translator.model_of(path, body) or self.name
+        asked, answered = translator.request(body, notices), translator.answer(response)
+        chat, settings = openai_chat.read_request(asked, notices)
+        answer = openai_chat.read_answer(answered, notices) if response.there else None
+        host = urlsplit(self.url).hostname
+        at_home = translator is gemini and host in (None, gemini.HOST)
+        provider = self.provider if self.provider or not at_home else gemini.PROTOCOL
+        own = (
+            {"url": "", "provider": provider}
+            if at_home
+            else {"url": "", "provider": provider or host or translator.PROTOCOL}
+        )
+        maker = maker_of(name, notices, protocol="openai", **own)
+        return made(chat, answer, maker, notices, settings=settings, protocol="openai")
+
+
+_TRANSLATORS: tuple[ModuleType, ...] = (gemini, bedrock)
+"""Protocols that are put into OpenAI's words: ``speaks``, ``model_of``, ``request``, ``answer``."""
 
 
 def made(
@@ -131,11 +158,6 @@ def protocol_of(sent: Sent) -> str:
     if path.endswith("/responses"):
         return "responses"
     body = sent.body
-    if body["contents"].is_list:
-        raise body["contents"].wrong(
-            "nothing", advice="This is Gemini's own protocol, which is not read: record the call through its "
-            "OpenAI-compatible address, or export it as OpenTelemetry spans."
-        )  # fmt: skip
     if not body["messages"].there and body["input"].there:
         return "responses"
     if sent.response["type"].value == "message" or any(found(body) for found in _ANTHROPIC_MARKS):
@@ -176,5 +198,5 @@ def is_body(found: Field) -> bool:
         is_chat(found["messages"])
         or found["messages"].is_list
         or (found["input"].there and found["model"].is_text)
-        or (found["contents"].is_list and found["generationConfig"].there)
+        or gemini.is_request(found)
     )

@@ -26,6 +26,8 @@ _ASKED: Final = frozenset({
     "presence_penalty", "previous_response_id", "reasoning", "reasoning_effort", "response_format", "seed", "stop",
     "stop_sequences", "system", "temperature", "text", "thinking", "tool_choice", "tools", "top_k", "top_logprobs",
     "top_p", "truncation", "verbosity",
+    "contents", "generationConfig", "generation_config", "systemInstruction", "system_instruction", "toolConfig",
+    "tool_config", "cachedContent", "inferenceConfig", "modelId",
 })  # fmt: skip
 """Fields of a request that stand between other things in a row of a log."""
 _HTTP: Final = frozenset({"headers", "method", "status", "statusCode", "status_code", "url"})
