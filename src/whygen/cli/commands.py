@@ -38,6 +38,8 @@ OWN: Final[Mapping[str, str]] = {
     "view": "Show saved explanations in a browser: search, compare, look at the answers with and without a word.",
     "compare": "Compare two saved explanations: of a prompt unit by unit, or of two models by the same anchors.",
     "evaluate": "Measure how good a saved explanation is, each figure beside its chance level.",
+    "review": "Explain the prompts that changed between two commits, before and after, and say what does something "
+    "else.",
     "check": "Check a saved explanation against rules. Exit code 0: all hold; 1: one does not; 2: a rule cannot be "
     "read.",
     "mcp": "Serve explanations to a client of the Model Context Protocol, over standard input and output.",

@@ -1,0 +1,1 @@
+"""`whygen review`: what a pull request changes in its prompts, as attributions before and after, in one comment."""
