@@ -60,6 +60,23 @@ def test_what_fails_is_noted_and_the_others_go_on(tmp_path: Path) -> None:
     assert [item["name"] for item in index["items"]] == ["line 1", "b", "line 3", "d", "e", "f"]
 
 
+def test_the_folder_is_tried_before_anything_is_asked(tmp_path: Path) -> None:
+    asked: list[str] = []
+    (tmp_path / "out" / "index.html").mkdir(parents=True)
+    with pytest.raises(StoreError, match="cannot be written"):
+        whygen.explain_many(lambda prompt: asked.append(prompt) or prompt, PROMPTS, out=tmp_path / "out", **QUICK)
+    assert not asked
+
+
+def test_the_page_has_a_dot_for_each_unit_of_each_prompt(tmp_path: Path) -> None:
+    prompts = ["a fox ran home", "the dog sleeps now", "some owl sat there"]  # no two share a unit
+    found = whygen.explain_many("planted/additive", prompts, cache=None, **QUICK)
+    page = found.to_html()
+    assert page.count('<circle class="dot') == sum(len(each.units) for each in found.explanations)
+    assert "every unit of every prompt" in page
+    assert "<circle" not in whygen.explain_many("planted/additive", [""], cache=None, **QUICK).to_html()
+
+
 def test_all_together_keep_to_one_budget_and_go_on_from_there(tmp_path: Path) -> None:
     bound = RunOptions(spending=Budget(calls=60))
     ways = {"cache": tmp_path / "c.sqlite", "target": "token-set", "budget": 40, "out": tmp_path / "out"}

@@ -19,8 +19,8 @@ from whygen.prompt.options import PromptOptions, choose
 from whygen.prompt.prompt_files import NamedPrompt, read_prompts
 from whygen.prompt.question import check_names
 from whygen.records import Call
-from whygen.results.files import make_folder
-from whygen.results.many import Explanations, OneOfMany, add_line, kept_in, light, read_done
+from whygen.results.files import make_folder, try_places
+from whygen.results.many import INDEX, LISTED, PAGE, Explanations, OneOfMany, add_line, kept_in, light, read_done
 from whygen.results.prompt import PromptExplanation
 from whygen.types import JsonValue, Settings, Source, Template, digest, output_json, prompt_json
 from whygen.version import __version__
@@ -83,6 +83,8 @@ def explain_many(
     bounds = _Together(run or RunOptions())
     box = None if model is None else load_model(model, options)
     place = None if out is None else make_folder(Path(out), by="out=")
+    if place is not None:
+        try_places(place, (LISTED, INDEX, PAGE))
     row = _Series(
         model=box, options=options, bounds=bounds, choices=given, place=place,
         seen={} if place is None else read_done(place),

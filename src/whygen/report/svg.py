@@ -151,6 +151,37 @@ def strip(values: Sequence[float], *, axis: Axis, classes: str = "", label: str)
     return _svg(body, height=ROW, label=label, kind="row")
 
 
+SWARM = 3 * ROW
+"""The highest a row of dots becomes; more dots in one place lie on each other."""
+_SIDE_BY_SIDE = 64
+"""Dots that fit beside each other in the narrowest chart."""
+
+
+def swarm(values: Sequence[float], *, axis: Axis, mean: float, label: str) -> Markup:
+    """A row of dots that move up and down where they would hide each other (a beeswarm), and a line at the mean."""
+    steps = _stacked([round(axis.share(value) * _SIDE_BY_SIDE) for value in values])
+    height = min(SWARM, max(ROW, 5 * (2 * max(map(abs, steps), default=0) + 3)))
+    middle, reach = height / 2, height / 2 - 5
+    body = f'<line class="rail" x1="0" x2="100%" y1="{middle}" y2="{middle}"/>'
+    for value, step in zip(values, steps, strict=True):
+        y = middle + min(max(5 * step, -reach), reach)
+        body += f'<circle class="dot" cx="{_at(axis, value)}" cy="{y:g}" r="4"/>'
+    if values:
+        body += f'<line class="mean" x1="{_at(axis, mean)}" x2="{_at(axis, mean)}" y1="2" y2="{height - 2:g}"/>'
+    return _svg(body, height=int(height), label=label, kind="row")
+
+
+def _stacked(places: Sequence[int]) -> list[int]:
+    """For each of those in one place the next free step from the middle: 0, 1, -1, 2, -2 ..."""
+    seen: dict[int, int] = {}
+    steps: list[int] = []
+    for place in places:
+        before = seen.get(place, 0)
+        steps.append((before + 1) // 2 * (1 if before % 2 else -1))
+        seen[place] = before + 1
+    return steps
+
+
 def scatter(
     x: Sequence[float],
     y: Sequence[float],

@@ -210,9 +210,18 @@ def try_folder(folder: Path) -> None:
     Raises:
         StoreError: if not.
     """
+    try_places(folder, (DOCUMENT, DETAILS, ARRAYS, SAMPLES, PICTURES, MEDIA, REPORT))
+
+
+def try_places(folder: Path, names: Iterable[str]) -> None:
+    """Find out whether files of these names can be written into a folder.
+
+    Raises:
+        StoreError: if not.
+    """
     try:
         write_beside(folder / "trial", b" ").unlink()
-        _require_places(folder, (DOCUMENT, DETAILS, ARRAYS, SAMPLES, PICTURES, MEDIA, REPORT))
+        _require_places(folder, names)
     except OSError as error:
         raise StoreError(
             f"{str(folder)!r} cannot be written ({error.strerror}). Give another folder with -o."

@@ -46,6 +46,7 @@ def summarise_many(found: Explanations) -> dict[str, Any]:
         "notes": [visible(found.ended)] if found.ended else [],
         "lines": [_line(each) for each in found.items[:MOST_LINES]],
         "left_out": max(0, len(found.items) - MOST_LINES),
+        "everything": _everything(found.explanations),
         "shared": shared,
         "shared_note": note,
         "document": found.to_dict(),
@@ -81,26 +82,39 @@ def _href(item: OneOfMany) -> str:
     return f"{item.folder}/report.html" if item.folder else ""
 
 
+def _everything(found: tuple[PromptExplanation, ...]) -> dict[str, Any] | None:
+    """All units of all prompts that `_shared` puts side by side, as one row."""
+    units = [unit for each in _alike(found) for unit in each.units]
+    return _strip("every unit of every prompt", units) if units else None
+
+
+def _alike(found: tuple[PromptExplanation, ...]) -> list[PromptExplanation]:
+    """Those of the most frequent target and estimand."""
+    kinds = Counter((each.target.name, each.estimand) for each in found)
+    most = kinds.most_common(1)[0][0] if kinds else None
+    return [each for each in found if (each.target.name, each.estimand) == most]
+
+
 def _shared(found: tuple[PromptExplanation, ...]) -> tuple[list[dict[str, Any]], str]:
     """Units that stand in several prompts, the strongest first, and what their numbers rest on.
 
     Attributions are only put side by side where the target and the estimand are the same.
     """
-    kinds = Counter((each.target.name, each.estimand) for each in found)
-    if not kinds:
+    alike = _alike(found)
+    if not alike:
         return [], ""
-    (target, estimand), alike = kinds.most_common(1)[0]
+    target, estimand = alike[0].target.name, alike[0].estimand
     values: dict[str, list[UnitAttribution]] = {}
-    for each in found:
-        if (each.target.name, each.estimand) == (target, estimand):
-            for unit in {unit.text: unit for unit in words.strongest(each.units, significant=False)[::-1]}.values():
-                values.setdefault(unit.text, []).append(unit)
+    for each in alike:
+        for unit in {unit.text: unit for unit in words.strongest(each.units, significant=False)[::-1]}.values():
+            values.setdefault(unit.text, []).append(unit)
     several = [(text, units) for text, units in values.items() if len(units) > 1]
     several.sort(key=lambda pair: -sum(abs(unit.attribution) for unit in pair[1]) / len(pair[1]))
-    told = f"By target {visible(shorten(target, 60))}, estimand {estimand}; one dot a prompt, the line is their mean."
-    if alike < len(found):
-        told += f" {len(found) - alike} of {len(found)} prompts have another target or estimand, and are left out."
-    return [_strip(text, units) for text, units in several[:MOST_SHARED]], told if several else ""
+    told = f"By target {visible(shorten(target, 60))}, estimand {estimand}. Each dot is a unit of a prompt; units that "
+    told += "several prompts share have a row of their own. The line is their mean."
+    if len(alike) < len(found):
+        told += f" {len(found) - len(alike)} of {len(found)} prompts have another target or estimand, and are left out."
+    return [_strip(text, units) for text, units in several[:MOST_SHARED]], told
 
 
 def _strip(text: str, units: list[UnitAttribution]) -> dict[str, Any]:
@@ -108,6 +122,7 @@ def _strip(text: str, units: list[UnitAttribution]) -> dict[str, Any]:
     step = max(1, -(-len(ordered) // MOST_DOTS))
     mean = sum(ordered) / len(ordered)
     return {
-        "text": visible(shorten(text, 40)), "n": len(ordered), "mean": signed(mean), "values": ordered[::step],
+        "text": visible(shorten(text, 40)), "n": len(ordered), "mean": signed(mean), "at": mean,
+        "values": ordered[::step],
         "significant": sum(unit.significant is True for unit in units),
     }  # fmt: skip
