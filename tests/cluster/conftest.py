@@ -13,6 +13,8 @@ THERE = '''
 """Models that workers open."""
 import os, time
 
+import numpy as np
+
 from whygen.models.python import batched
 
 
@@ -32,6 +34,29 @@ def deadly(prompts: list[str]) -> list[str]:
     if any("poison" in prompt for prompt in prompts):
         os._exit(1)
     return [prompt[::-1] for prompt in prompts]
+
+
+class Linear:
+    shape = (6,)
+    value_range = (-float("inf"), float("inf"))
+
+    def encode(self, samples):
+        return 0.8 * samples[:, :3], np.full((len(samples), 3), -3.0, np.float32)
+
+    def decode(self, latents):
+        return np.concatenate([latents / 0.8, np.zeros_like(latents)], axis=1)
+
+
+class Homesick(Linear):
+    """Works in the process that asks, and nowhere else."""
+
+    def encode(self, samples):
+        if "ray::" in open("/proc/self/cmdline").read():
+            raise RuntimeError("it works only here")
+        return super().encode(samples)
+
+
+linear, homesick = Linear(), Homesick()
 
 
 class Unloadable:

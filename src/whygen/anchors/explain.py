@@ -146,6 +146,8 @@ def explain_anchors(
     if reads_texts(model):
         return explain_texts(model, anchors, given, cache=cache, progress=progress)
     require_samples(given)
+    if options is not None and options.executor is not None:
+        raise UsageError("executor='ray' scores anchors shard by shard: whygen anchors --stream, or stream_anchors.")
     clock = Phases()
     with clock.phase("loading"):
         work, identity = opened_work(model, anchors, given)

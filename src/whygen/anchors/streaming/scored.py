@@ -7,6 +7,7 @@ says what its numbers depend on; one that another model, another seed or other s
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -89,6 +90,13 @@ def _features(encoder: FeatureEncoder | None, prepared: Prepared) -> Points:
 def _fingerprints(prepared: Prepared) -> NDArray[np.uint64]:
     """The first half of each: of ten million samples, two that differ agree with a chance of 3 in a million."""
     return np.array([int.from_bytes(each[:8], "little") for each in fingerprints(prepared)], dtype=np.uint64)
+
+
+def digest_of_raw(raw: NDArray[Any]) -> str:
+    """sha256 of samples as they were given."""
+    found = hashlib.sha256(repr((str(raw.dtype), raw.shape)).encode())
+    found.update(np.ascontiguousarray(raw).data)
+    return found.hexdigest()
 
 
 class ScoredShards:

@@ -38,12 +38,14 @@ class RawShard:
         read: gives the samples ``(n, ...)``.
         rows: how many there are, where that is known before they are read.
         stays: whether they can be read again.
+        place: the ``.npy`` file and its rows, where they are in one.
     """
 
     name: str
     read: Callable[[], NDArray[Any]]
     rows: int | None
     stays: bool
+    place: tuple[str, int, int] | None = None
 
 
 def shards_of(source: object) -> tuple[Iterator[RawShard], str]:
@@ -91,9 +93,9 @@ def _of_file(path: Path) -> Iterator[RawShard]:
     try:
         opened = _mapped(path)  # no memory, but an address: it may stay open
     except DataError as damaged:  # raised when its turn comes, so that it can be left out
-        yield RawShard(path.name, _raising(damaged), None, stays=True)
+        yield RawShard(path.name, _raising(damaged), None, stays=True, place=(str(path.resolve()), 0, 0))
         return
-    yield from _parts(path.name, lambda: opened, len(opened) if opened.ndim else 0, opened.nbytes)
+    yield from _parts(path.name, lambda: opened, len(opened) if opened.ndim else 0, opened.nbytes, path)
 
 
 def _raising(error: DataError) -> Callable[[], NDArray[Any]]:
@@ -114,7 +116,9 @@ def _whole(source: object) -> NDArray[Any]:
     return load_samples(source).samples
 
 
-def _parts(name: str, opened: Callable[[], NDArray[Any]], n: int, size: int) -> Iterator[RawShard]:
+def _parts(
+    name: str, opened: Callable[[], NDArray[Any]], n: int, size: int, path: Path | None = None
+) -> Iterator[RawShard]:
     step = max(1, min(ROWS, BYTES * n // max(size, 1)))
     for start in range(0, n, step):
         stop = min(start + step, n)
@@ -123,7 +127,8 @@ def _parts(name: str, opened: Callable[[], NDArray[Any]], n: int, size: int) -> 
         def read(start: int = start, stop: int = stop) -> NDArray[Any]:
             return opened()[start:stop]
 
-        yield RawShard(label, read, stop - start, stays=True)
+        place = None if path is None else (str(path.resolve()), start, stop)
+        yield RawShard(label, read, stop - start, stays=True, place=place)
     if n == 0:
         yield RawShard(name, _raising(DataError("it holds no samples")), 0, stays=True)
 

@@ -32,7 +32,7 @@ from whygen.anchors.representing import settled_space
 from whygen.anchors.scores import score_samples
 from whygen.anchors.scoring import ModelAsked
 from whygen.anchors.streaming.picking import Picked, Picking
-from whygen.anchors.streaming.scored import VERSION, Arrays, ScoredShards, Scorer, require_alike
+from whygen.anchors.streaming.scored import VERSION, Arrays, ScoredShards, Scorer, digest_of_raw, require_alike
 from whygen.anchors.streaming.sources import RawShard, damaged, read_shard, shards_of
 from whygen.anchors.streaming.verdicts import StreamedGroups, judge
 from whygen.anchors.work import Work
@@ -143,6 +143,8 @@ def stream_anchors(
         UsageError: if an argument cannot work, or needs all anchors at once.
     """
     given = _given(choices)
+    options = cast("ModelOptions | None", given["options"])
+    given["options"] = None if options is None else options.here
     for name, value, known in (
         ("selecting", selecting, ("passes", "candidates")),
         ("damaged", damaged, ("stop", "skip")),
@@ -166,7 +168,10 @@ def stream_anchors(
         )
     run = _Run(work, asked, scores, place, identity, given, stop=damaged == "stop")
     with clock.phase("criteria"):
-        run.score(shards, shown)
+        if options is not None and options.executor == "ray":
+            run.score_on_ray(list(shards), model, head, options, shown)
+        else:
+            run.score(shards, shown)
     return run.result(sample, name, selecting, clock)
 
 
@@ -261,7 +266,7 @@ class _Run:
             has_latent=work.subject.model.encode is not None,
         )  # fmt: skip
         self._scorer = Scorer(asked, work, given["layout"], self._space, spools=True)
-        self._options = cast("ModelOptions | None", given["options"])
+        self._given = given
         self._scored = ScoredShards(folder, self._key(identity))
         self._raw: list[RawShard] = []
         self._coincide = True
@@ -304,6 +309,40 @@ class _Run:
         if not len(self._scored):
             raise DataError("No shard could be used. Look at what was left out: " + "; ".join(self.left_out.values()))
 
+    def score_on_ray(
+        self, shards: list[RawShard], model: object, head: NDArray[Any], options: ModelOptions, progress: Progress
+    ) -> None:
+        """The same on a cluster: shards come back in any order, and are counted in theirs."""
+        from whygen.anchors.streaming.cluster import Place, Recipe, require_files, scored_on_ray
+
+        require_files([each.place for each in shards], self._work.noise.kind)
+        self._scorer = replace(self._scorer, spools=False)
+        starts = np.cumsum([0, *(each.rows or 0 for each in shards)]).tolist()
+        places = [
+            Place(number, *each.place, first=starts[number])
+            for number, each in enumerate(shards)
+            if each.place is not None and not self._is_there(number, each)
+        ]
+        recipe = Recipe(model, head, self._given, self._asked.bank, self._space)
+        progress.begin(sum(each.rows or 0 for each in shards), "samples")
+        try:
+            for number, found, digest in scored_on_ray(recipe, places, options) if places else ():
+                if isinstance(found, dict):
+                    self._scored.write(number, found, digest)
+                    progress.advance(shards[number].rows or 0, cached=False)
+                elif self._stop:
+                    raise damaged(shards[number], found.error())
+        finally:
+            progress.end()
+        self.score(iter(shards), Silent())
+
+    def _is_there(self, number: int, shard: RawShard) -> bool:
+        """Whether its scores are; one that cannot be read is for a worker to say."""
+        try:
+            return self._scored.known(number, digest_of_raw(read_shard(shard)))
+        except DataError:
+            return False
+
     def _counted(self, shards: Iterator[RawShard]) -> tuple[Iterator[RawShard], list[RawShard]]:
         first = next(shards)
         if not first.stays:
@@ -314,7 +353,7 @@ class _Run:
     def _one(self, number: int, shard: RawShard, progress: Progress) -> None:
         try:
             raw = read_shard(shard)
-            digest = _digest(raw)
+            digest = digest_of_raw(raw)
             is_known = self._scored.known(number, digest)
             if not is_known:
                 self._scored.write(number, self._computed(shard, raw), digest)
@@ -408,10 +447,3 @@ class _Run:
 
 def _gone() -> NDArray[Any]:
     raise DataError("these samples came once, and are gone")
-
-
-def _digest(raw: NDArray[Any]) -> str:
-    """sha256 of the samples as they were given."""
-    found = hashlib.sha256(repr((str(raw.dtype), raw.shape)).encode())
-    found.update(np.ascontiguousarray(raw).data)
-    return found.hexdigest()

@@ -27,6 +27,7 @@ def ray_library() -> Any:
         MissingExtraError: if it is not installed.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a worker without a GPU sees none, as it should
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody about what is run
     try:
         import ray  # pyright: ignore[reportMissingImports]
     except ImportError as error:
