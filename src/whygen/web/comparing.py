@@ -94,7 +94,7 @@ def _counted(explanation: PromptExplanation) -> list[tuple[str, int]]:
 def _side(
     place: Place, explanation: PromptExplanation, changed: list[bool], said: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    units = summarise_prompt(explanation)["units"]
+    units = summarise_prompt(explanation, beside=0)["units"]
     return {
         "id": place.id,
         "shown": place.shown,

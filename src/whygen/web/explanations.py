@@ -22,10 +22,10 @@ from whygen.results import Explanation, PromptExplanation
 from whygen.results.records import SentenceMatrix
 from whygen.results.summary import summarise
 from whygen.results.summary.outcomes import outcomes
-from whygen.results.summary.prompt import MOST_REFERENCE
+from whygen.results.summary.prompt import MOST_REFERENCE, summarise_prompt
 from whygen.web.copying import again
 from whygen.web.drawing import page
-from whygen.web.state import Reading, State
+from whygen.web.state import Place, Reading, State
 
 SENTENCES = "sentence"
 PLAIN = "tfidf"
@@ -38,23 +38,11 @@ def router(state: State) -> APIRouter:
 
     @room.get("")
     def shown(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction] - FastAPI holds them
-        reading = Reading(target or None, estimand or None)
+        reading, place = Reading(target or None, estimand or None), state.place(known_as)
         found, trouble = _read(state, known_as, reading)
-        place = state.place(known_as)
-        summary = summarise(found)
-        return page(
-            "explanation.html.j2",
-            **summary,
-            report=f"{summary['kind']}.html.j2",
-            scripts=("explanation.js",) if isinstance(found, PromptExplanation) else (),
-            place=place,
-            trouble=trouble,
-            reading=reading,
-            query="" if trouble or not reading else f"?{urlencode({'target': target, 'estimand': estimand})}",
-            choices=_choices(found),
-            said=_said(found),
-            again=again(found) if isinstance(found, PromptExplanation) else None,
-        )
+        if trouble:  # it may pass, with the document as it is
+            return HTMLResponse(_page(found, trouble, place, reading))
+        return HTMLResponse(state.kept("page", place, reading, lambda: _page(found, "", place, reading)))
 
     @room.get("/report.html")
     def report(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -74,6 +62,27 @@ def router(state: State) -> APIRouter:
         return JSONResponse(_sentences(state, known_as, target or None, estimand or None))
 
     return room
+
+
+def _page(found: Explanation, trouble: str, place: Place, reading: Reading) -> bytes:
+    """The page of an explanation, as it is read."""
+    # What a click shows is asked for when it is clicked.
+    summary = summarise_prompt(found, beside=0) if isinstance(found, PromptExplanation) else summarise(found)
+    told = {"target": reading.target or "", "estimand": reading.estimand or ""}
+    drawn = page(
+        "explanation.html.j2",
+        **summary,
+        report=f"{summary['kind']}.html.j2",
+        scripts=("explanation.js",) if isinstance(found, PromptExplanation) else (),
+        place=place,
+        trouble=trouble,
+        reading=reading,
+        query="" if trouble or not reading else f"?{urlencode(told)}",
+        choices=_choices(found),
+        said=_said(found),
+        again=again(found) if isinstance(found, PromptExplanation) else None,
+    )
+    return bytes(drawn.body)
 
 
 def _read(state: State, known_as: str, reading: Reading) -> tuple[Explanation, str]:
@@ -123,8 +132,7 @@ def beside(found: PromptExplanation, number: int) -> dict[str, Any]:
         raise UsageError(f"There is no unit {number}: the prompt has {len(found.units)}, numbered from 0.")
     unit = found.units[number]
     decimals = decimals_for(max(abs(each.attribution) for each in found.units))
-    # Over many inputs, the answers of one input would stand beside those of another.
-    answers = None if found.inputs or found.tree is not None else outcomes(found)
+    answers = outcomes(found)
     return {
         "unit": number,
         "name": shorten(unit.text, 200),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar, cast
 
 from whygen.errors import FormatError, MissingError, UsageError
 from whygen.prompt.targets import OWN
@@ -30,8 +30,8 @@ LONGEST_LOOK = 10.0
 """Seconds that looking through the folders may take; then the shelf says that it stopped."""
 MOST_ANSWERS = 256 * 2**20
 """Bytes of recorded answers that are read into memory; they take some five times that there."""
-MOST_LOADED = 8
-"""Explanations and readings that are kept in memory."""
+MOST_LOADED = 12
+"""Explanations, readings and pages that are kept in memory."""
 _PASSED_BY = frozenset({"node_modules", "__pycache__", "site-packages"})
 
 
@@ -83,7 +83,9 @@ class Found:
     troubles: tuple[str, ...] = ()
 
 
-Kept: TypeAlias = OrderedDict[tuple[str, Reading], tuple[tuple[int, int, int], Explanation]]
+T = TypeVar("T")
+Kept: TypeAlias = OrderedDict[tuple[str, str, Reading], tuple[tuple[int, int, int], object]]
+"""By what it is, the id of the explanation and how that is read: what its document was then, and what was made."""
 
 
 @dataclass(slots=True)
@@ -139,7 +141,7 @@ class State:
             FormatError: if it is damaged, too large to be shown, or newer than this version.
         """
         place = self.place(known_as)
-        return self._kept((place.id, Reading()), place, lambda: _loaded(place))
+        return self.kept("explanation", place, Reading(), lambda: _loaded(place))
 
     def figures(self, known_as: str) -> Explanation:
         """The figures alone, where the answers cannot be had.
@@ -164,18 +166,26 @@ class State:
             return found
         _check_own(reading)
         wanted = {name: value for name, value in asdict(reading).items() if value is not None}
-        again = self._kept((place.id, reading), place, lambda: found.read(**wanted))
-        assert isinstance(again, PromptExplanation)  # noqa: S101 - what `read` gives
-        return again
+        return self.kept("explanation", place, reading, lambda: found.read(**wanted))
 
-    def _kept(self, key: tuple[str, Reading], place: Place, make: Callable[[], Explanation]) -> Explanation:
-        """What was made of a place before, unless its document has changed since."""
-        stamp = place.stamp()
+    def kept(self, what: str, place: Place, reading: Reading, make: Callable[[], T]) -> T:
+        """What was made of an explanation before, unless its document has changed since.
+
+        Args:
+            what: names it.
+            place: of the explanation.
+            reading: how it is read.
+            make: makes it.
+
+        Raises:
+            MissingError: if the explanation is gone.
+        """
+        stamp, key = place.stamp(), (what, place.id, reading)
         with self._lock:
             kept = self._loaded.get(key)
             if kept is not None and kept[0] == stamp:
                 self._loaded.move_to_end(key)
-                return kept[1]
+                return cast("T", kept[1])
         found = make()
         with self._lock:
             self._loaded[key] = (stamp, found)

@@ -20,6 +20,9 @@ from whygen.types import ToolCall
 MOST_BESIDE = 200
 """Units that are shown with what was done without them; the strongest, where there are more."""
 
+MOST_SHARED = 4_096
+"""Answers whose prompts are compared once, all with all; the table takes 64 MiB then."""
+
 MOST_OUTCOMES = 4
 MOST_ANSWER = 1_200
 MOST_TOKENS = 240
@@ -38,6 +41,8 @@ class Outcomes:
         labels: what each of them did, in words.
         whole: what the answer to the whole prompt did; None where it is not known.
         words: whether answers are told apart by what they say, for want of tools that were called.
+        shared: how many units both of two answers were given, shape ``(answers, answers)``; None where there are so
+            many answers that it is counted side by side.
     """
 
     kept: NDArray[np.bool_]
@@ -45,6 +50,7 @@ class Outcomes:
     labels: tuple[str, ...]
     whole: str | None = None
     words: bool = False
+    shared: NDArray[np.float32] | None = None
 
     def beside(self, unit: int) -> dict[str, Any] | None:
         """What was done with a unit and without it; None where one side was never asked."""
@@ -85,18 +91,26 @@ class Outcomes:
         Of equally near ones it is those from which least was taken away. A pair that differs in much else as well
         would show what the other units did.
         """
-        kept, n = self.kept.astype(np.float32), self.kept.shape[1]
-        one, other = kept[list(with_it)], kept[list(without)]
-        apart = one @ (1.0 - other).T + (1.0 - one) @ other.T
-        sizes = one.sum(axis=1)[:, None] + other.sum(axis=1)[None, :]
-        i, j = divmod(int(np.argmin(apart - sizes / (2 * n + 1))), len(without))
+        rows, columns, n = list(with_it), list(without), self.kept.shape[1]
+        shared = _shared(self.kept[rows], self.kept[columns]) if self.shared is None else self.shared[rows][:, columns]
+        sizes = self.kept.sum(axis=1, dtype=np.float32)
+        both = sizes[rows][:, None] + sizes[columns][None, :]
+        apart = both - 2.0 * shared
+        i, j = divmod(int(np.argmin(apart - both / (2 * n + 1))), len(without))
         return with_it[i], without[j], round(float(apart[i, j])) - 1
 
 
+def _shared(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.float32]:
+    return one.astype(np.float32) @ other.astype(np.float32).T
+
+
 def outcomes(explanation: PromptExplanation) -> Outcomes | None:
-    """The answers to masked prompts, and what each did; None where they were not kept or hold no text."""
+    """The answers to masked prompts, and what each did; None where they were not kept or hold no text.
+
+    None over many inputs, too: answers to one input would be laid to those to another.
+    """
     evidence = explanation.evidence
-    if evidence is None or evidence.media is not None:
+    if evidence is None or evidence.media is not None or explanation.inputs or explanation.tree is not None:
         return None
     if evidence.pictures is not None and any(place is not None for place in evidence.pictures.samples):
         return None  # it drew
@@ -109,7 +123,9 @@ def outcomes(explanation: PromptExplanation) -> Outcomes | None:
     every = [*samples, *([] if first is None else [first])]
     labels = labels_of(every)
     words = not any(sample.calls for sample in every)
-    return Outcomes(kept, samples, labels[: len(samples)], None if first is None else labels[-1], words=words)
+    whole = None if first is None else labels[-1]
+    shared = _shared(kept, kept) if len(kept) <= MOST_SHARED else None
+    return Outcomes(kept, samples, labels[: len(samples)], whole, words=words, shared=shared)
 
 
 def _answers(evidence: Evidence) -> Iterator[tuple[int, int]]:
@@ -182,7 +198,8 @@ def pretty(arguments: str, most: int = 4_000) -> str:
 def differing(one: str, other: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Two texts in stretches, those that only one of them has marked."""
     first, second = (_TOKEN.findall(text[:MOST_ANSWER]) for text in (one, other))
-    match = SequenceMatcher(None, first[:MOST_TOKENS], second[:MOST_TOKENS], autojunk=False)
+    # White space alone is no likeness: with it, neighbours that differ would be marked word by word.
+    match = SequenceMatcher(str.isspace, first[:MOST_TOKENS], second[:MOST_TOKENS], autojunk=False)
     sides: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
     for kind, a, b, c, d in match.get_opcodes():
         for side, tokens in ((sides[0], first[a:b]), (sides[1], second[c:d])):

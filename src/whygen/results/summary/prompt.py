@@ -25,8 +25,13 @@ MOST_POINTS = 2_000
 MARKS = {"pos": "▲", "neg": "▼", "zero": "·"}
 
 
-def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
-    """Everything that the report of a prompt shows, as JSON."""
+def summarise_prompt(explanation: PromptExplanation, *, beside: int = MOST_BESIDE) -> dict[str, Any]:
+    """Everything that the report of a prompt shows, as JSON.
+
+    Args:
+        explanation: of a prompt.
+        beside: how many units are shown with an answer with them and one without them, the strongest.
+    """
     largest = max((abs(unit.attribution) for unit in explanation.units), default=0.0)
     decimals = decimals_for(largest)
     called = names(explanation)
@@ -57,7 +62,7 @@ def summarise_prompt(explanation: PromptExplanation) -> dict[str, Any]:
         "seen": pictured.summarise_seen(explanation, decimals=_decimals(explanation)),
         "media": played.summarise_media(explanation),
         "units": units,
-        "besides": _besides(explanation),
+        "besides": _besides(explanation, beside),
         "by_size": sorted(range(len(units)), key=lambda i: -abs(explanation.units[i].attribution)),
         "axis_range": {"low": axis.low, "high": axis.high},
         "tree": summarise_tree(explanation),
@@ -114,16 +119,13 @@ def _names(name: str, unit: UnitAttribution) -> dict[str, str]:
     return {"name": name, "short": name or shorten(unit.text, 48)}
 
 
-def _besides(explanation: PromptExplanation) -> list[dict[str, Any] | None]:
-    """For each unit an answer with it and one without it, for a click on it; None where there are none to show.
-
-    Over many inputs answers of one input would be laid to those of another, so nothing is shown.
-    """
-    found = None if explanation.inputs or explanation.tree is not None else outcomes(explanation)
+def _besides(explanation: PromptExplanation, most: int) -> list[dict[str, Any] | None]:
+    """For each unit an answer with it and one without it, for a click on it; None where there are none to show."""
+    found = outcomes(explanation) if most else None
     if found is None:
         return [None] * len(explanation.units)
     order = sorted(range(len(explanation.units)), key=lambda i: -abs(explanation.units[i].attribution))
-    shown = set(order[:MOST_BESIDE])
+    shown = set(order[:most])
     return [found.beside(i) if i in shown else None for i in range(len(explanation.units))]
 
 
