@@ -6,7 +6,8 @@ A page says what it wants, and what stands between is replaced::
     <!-- end of table -->
 
 ``influence.defects`` is the figure "defects" of ``results/influence.json``, a list of rows; columns may be renamed,
-``held-out loss as loss``; conditions are parted by semicolons too. Means with an interval print as such.
+``held-out loss as loss``, and ``mean.R2`` is a figure of a figure. Conditions are parted by semicolons too, values that
+will do by ``|``. Means with an interval print as such.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def _table(found: re.Match[str], results: Path) -> str:
     rows = [row for row in figures[found["figure"]] if _wanted(row, found["where"])]
     columns = [each.strip().partition(" as ")[::2] for each in found["columns"].split(";")]
     lines = ["| " + " | ".join(shown or name for name, shown in columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(cell(row[name]) for name, _ in columns) + " |" for row in rows]
+    lines += ["| " + " | ".join(cell(_at(row, name)) for name, _ in columns) + " |" for row in rows]
     mark = found[0].partition("\n")[0]
     return "\n".join([mark, "", *lines, "", measured(result), "", "<!-- end of table -->"])
 
@@ -55,9 +56,17 @@ def measured(result: Mapping[str, Any]) -> str:
     return f"*Measured on {result['date']} {at} (`benchmarks/results/{result['benchmark']}.json`).*"
 
 
+def _at(row: Mapping[str, Any], name: str) -> Any:
+    """A figure of a row; of a figure in a figure, by a dotted name."""
+    if name in row:
+        return row[name]
+    outer, _, inner = name.partition(".")
+    return row[outer][inner]
+
+
 def _wanted(row: Mapping[str, Any], where: str | None) -> bool:
     conditions = (each.partition("=") for each in where.split(";")) if where else ()
-    return all(str(row[name.strip()]) == value.strip() for name, _, value in conditions)
+    return all(str(row[name.strip()]) in value.strip().split("|") for name, _, value in conditions)
 
 
 def cell(value: Any) -> str:

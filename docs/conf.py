@@ -10,8 +10,9 @@ from whygen.types import Settings
 project = "whygen"
 author = "The whygen developers"
 release = whygen.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-source_suffix = {".md": "markdown"}
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+nb_execution_mode = "off"  # they were run; a test runs them again
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "whygen"

@@ -161,7 +161,7 @@ class RichProgress:
 
 
 class NotebookProgress:
-    """A bar of tqdm (its own choice of kind, ``tqdm.auto``), which stays below the cell when it is done."""
+    """One bar of tqdm (its own choice of kind, ``tqdm.auto``) for all that is asked, which stays below the cell."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -169,8 +169,12 @@ class NotebookProgress:
     def begin(self, total: int, label: str) -> None:
         from tqdm.auto import tqdm
 
-        self.end()
-        self._bar = tqdm(total=total, desc=label, unit="call") if total else None
+        if self._bar is None:
+            self._bar = tqdm(total=total, desc=label, unit="call") if total else None
+            return
+        self._bar.set_description(label, refresh=False)
+        self._bar.total += total
+        self._bar.refresh()
 
     def advance(self, n: int, *, cached: bool) -> None:
         del cached
@@ -183,9 +187,9 @@ class NotebookProgress:
             self._bar.set_postfix_str(text, refresh=False)
 
     def end(self) -> None:
+        """One phase is over; another may begin. The bar is closed with this object."""
         if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+            self._bar.refresh()
 
 
 def usual_progress() -> Progress:
