@@ -108,7 +108,7 @@ def memory(folder: Path, sizes: list[int]) -> dict[str, Any]:
     return {"rows": rows, "ratio": round(rows[-1]["peak_mb"] / rows[0]["peak_mb"], 3)}
 
 
-def passes(folder: Path, rows: int) -> dict[str, float]:
+def passes(folder: Path, rows: int, device: str | None) -> dict[str, float]:
     """Ten picks of each of four groups, and ten times reading the file, in turn; the best of three of each."""
     path = write(folder / "points.npy", rows, COLUMNS)
     groups = np.random.default_rng(SEED + 1).integers(0, 4, size=rows).astype(np.int8)
@@ -121,7 +121,7 @@ def passes(folder: Path, rows: int) -> dict[str, float]:
         read.append(_read(path))
         began = time.perf_counter()
         with Peak() as watched:
-            spread_in_passes(shards, parts, 10, firsts, folder=folder)
+            spread_in_passes(shards, parts, 10, firsts, folder=folder, device=device)
         picked.append(time.perf_counter() - began)
         peak = max(peak, watched.peak)
     ten = 10 * min(read)
@@ -144,13 +144,20 @@ def main() -> None:
     parser.add_argument("what", choices=["memory", "passes", "one"])
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument(
+        "--device", help="cpu or cuda: products by torch there; by numpy, or an accelerator, without it"
+    )
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = chosen.folder or Path(made)
         if chosen.what == "one":
             print(json.dumps(explained(chosen.rows, folder)))
             return
-        found = memory(folder, [10_000, 1_000_000]) if chosen.what == "memory" else passes(folder, chosen.rows)
+        found = (
+            memory(folder, [10_000, 1_000_000])
+            if chosen.what == "memory"
+            else passes(folder, chosen.rows, chosen.device)
+        )
         print(found)
         kept = {**record.figures("anchor_stream"), chosen.what: found}
         record.write("anchor_stream", kept, seed=SEED)

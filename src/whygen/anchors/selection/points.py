@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist  # pyright: ignore[reportMissingTypeStubs]
 
 from whygen.anchors.arrays import Points, as_points, require_finite
+from whygen.anchors.selection.device import OnDevice, chosen_device
 from whygen.errors import DataError, UsageError
 
 SelectionName: TypeAlias = Literal["k-dispersion", "k-center", "k-medoids", "facility-location"]
@@ -112,12 +113,14 @@ def pairwise(points: Points, *, metric: Metric) -> NDArray[np.float64]:
     return distances
 
 
-def neighbour_distances(points: Points, queries: Points | None, *, neighbours: int) -> NDArray[np.float64]:
+def neighbour_distances(
+    points: Points, queries: Points | None, *, neighbours: int, device: str | None = None
+) -> NDArray[np.float64]:
     """Euclidean distance of each query to its ``neighbours``-th nearest point, ``(n_queries,)``.
 
     Without queries it is asked of the points themselves, each not counting as its own neighbour. Which point that is
     comes from one matrix product a block; how far it is, from the difference of the two. Among points that are equally
-    far up to rounding, any may be taken.
+    far up to rounding, any may be taken. ``device``: where products are made (see `OnDevice`); chosen by what there is.
     """
     centre = points.mean(axis=0, dtype=np.float64).astype(points.dtype)
     known = points - centre
@@ -125,8 +128,15 @@ def neighbour_distances(points: Points, queries: Points | None, *, neighbours: i
     squares = np.square(known).sum(axis=1)
     found = np.empty(len(asked))
     rows = max(1, min(512, _BLOCK // len(known)))
+    where = chosen_device(device, float(len(asked)) * known.size)
+    there = None if where is None else OnDevice(known, where)
     for start in range(0, len(asked), rows):
         block = asked[start : start + rows]
+        if there is not None:
+            some = slice(start, start + len(block))
+            which = there.nearest(asked, some, squares.astype(np.float32), neighbours, own=queries is None)
+            found[some] = np.linalg.norm(known[which] - block, axis=1)
+            continue
         apart = squares - 2 * (block @ known.T)
         if queries is None:
             np.fill_diagonal(apart[:, start:], np.inf)
@@ -181,18 +191,22 @@ class Traversal:
     radii: NDArray[np.float64]
 
 
-def farthest_first(points: Points, k: int, *, first: int | None = None) -> Traversal:
+def farthest_first(points: Points, k: int, *, first: int | None = None, device: str | None = None) -> Traversal:
     """Walk to the farthest point k - 1 times; ties go to the lowest index.
 
     Args:
         points: shape ``(n, dim)``, float32 or float64, finite; never copied whole.
         k: picks, 1 to n.
         first: the first pick; without one, the point nearest to the mean.
+        device: where products are made (see `OnDevice`); chosen by what there is.
 
     Raises:
         DataError: if a point is NaN or infinite, or too large to square in float64.
     """
     start, bounds = _from_mean(points) if first is None else (first, _Bounds(points, points[first]))
+    where = chosen_device(device, float(k) * points.size)
+    if where is not None and points.dtype == np.float32:
+        bounds.bring_to(where)
     walk = _steps(points, start, bounds)
     found = [next(walk) for _ in range(k - 1)]
     picks = np.array([start, *(index for index, _ in found)], dtype=np.int64)
@@ -282,6 +296,11 @@ class _Bounds:
         self._low, self._high = np.empty_like(self._squares), np.empty_like(self._squares)
         self._empty = True
         self._scratch = np.empty_like(self._squares)
+        self._there: OnDevice | None = None
+
+    def bring_to(self, device: str) -> None:
+        """Have products made on a device."""
+        self._there = OnDevice(self._points, device)
 
     @property
     def hold(self) -> bool:
@@ -311,7 +330,10 @@ class _Bounds:
             constant = length**2 / 4 - float(self.origin @ w)
             direction = w.astype(self._points.dtype)
             # One product a pass: its threads meet once, which matters where others use the processor too.
-            np.dot(self._points, direction, out=self._scratch)
+            if self._there is None:
+                np.dot(self._points, direction, out=self._scratch)
+            else:
+                self._scratch[...] = self._there.times(direction)
             for block in _blocks(len(self._points), _PASS_BLOCK):
                 change = self._scratch[block]
                 change += constant - error

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.anchors.arrays import Points
+from whygen.anchors.selection.device import OnDevice, chosen_device
 from whygen.anchors.selection.points import Traversal, farthest_first, squared_distances
 from whygen.errors import DataError
 
@@ -51,7 +52,13 @@ class Spread:
 
 
 def spread_in_passes(
-    shards: Sequence[Open], groups: Sequence[NDArray[np.int8]], k: int, firsts: Mapping[int, int], *, folder: Path
+    shards: Sequence[Open],
+    groups: Sequence[NDArray[np.int8]],
+    k: int,
+    firsts: Mapping[int, int],
+    *,
+    folder: Path,
+    device: str | None = None,
 ) -> Spread:
     """Farthest-first in every group, k - 1 passes over all points after the first.
 
@@ -61,11 +68,12 @@ def spread_in_passes(
         k: picks of a group; all its points where there are fewer.
         firsts: by group, the global number of the first pick.
         folder: where working files are written; they are taken away again.
+        device: where products are made (see `OnDevice`); chosen by what there is.
 
     Raises:
         DataError: if a point is not finite, or so large that its square is not.
     """
-    walk = _Walk(shards, groups, firsts, folder)
+    walk = _Walk(shards, groups, firsts, folder, chosen_device(device, _multiplications(shards, groups, k)))
     try:
         return Spread(walk.run(k), (2.0, 2.0))
     finally:
@@ -76,9 +84,16 @@ class _Walk:
     """All groups, and where each of them is."""
 
     def __init__(
-        self, shards: Sequence[Open], groups: Sequence[NDArray[np.int8]], firsts: Mapping[int, int], folder: Path
+        self,
+        shards: Sequence[Open],
+        groups: Sequence[NDArray[np.int8]],
+        firsts: Mapping[int, int],
+        folder: Path,
+        device: str | None,
     ) -> None:
         self._shards, self._groups, self._names = shards, groups, sorted(firsts)
+        self._device = device
+        self._there: dict[int, OnDevice] = {}
         self._starts = np.cumsum([0, *map(len, groups)])
         self._sizes = {g: sum(int((each == g).sum()) for each in groups) for g in self._names}
         self._picks: dict[int, list[int]] = {g: [firsts[g]] for g in self._names}
@@ -142,7 +157,7 @@ class _Walk:
                     top = max(top, self._about_origin(points, place))
                 # NOBODY is -1, the last column, whose weights and constant stay 0.
                 column = group % columns
-                found = (points @ weights).ravel().take(steps[: len(points)] + column)
+                found = self._products(start, points, weights).ravel().take(steps[: len(points)] + column)
                 found += constants.take(column)
                 low = self._low[place]
                 low[...] = found if is_first else np.minimum(low, found)
@@ -156,6 +171,14 @@ class _Walk:
             found = list(pool.map(walk, parts))
         self._top = max(each.top for each in found)
         return {g: _merged([each.of(g) for each in found], self._margin(g, slack, self._top)) for g in names}
+
+    def _products(self, start: int, points: Points, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of a block with a vector for each group; on a device, blocks stay there from pass to pass."""
+        if self._device is None:
+            return np.asarray(points @ weights, np.float32)
+        if start not in self._there:
+            self._there[start] = OnDevice(points, self._device)
+        return self._there[start].times(weights)
 
     def _margin(self, g: int, slack: float, top: float) -> float:
         """How much farther than another a point must seem to be farther."""
@@ -204,6 +227,11 @@ class _Walk:
             if nearest[place] > far:
                 best, far = start + int(rows[place]), float(nearest[place])
         return best, math.sqrt(far)
+
+
+def _multiplications(shards: Sequence[Open], groups: Sequence[NDArray[np.int8]], k: int) -> float:
+    rows = sum(map(len, groups))
+    return float(k) * rows * (shards[0]().shape[1] if rows else 0)
 
 
 def _open(opens: Open) -> Points:
