@@ -359,3 +359,45 @@ def test_missing_weights_of_the_painter_say_so(monkeypatch: pytest.MonkeyPatch, 
 def test_an_editor_without_a_picture_is_refused_before_it_is_asked() -> None:
     with pytest.raises(UsageError, match="changes a picture, and was given none"):
         whygen.explain_prompt("demo/painter", "make it night", cache=None)
+
+
+def test_the_report_opens_on_the_strongest_word_and_shows_pictures_that_differ() -> None:
+    found = explain(Editor(), target="pixel", encoder="auto")
+    shown = summarise(found)["pictures"]
+    assert found.units[shown["first"]].text == "night"
+    assert f'id="pick-{shown["first"]}" checked' in found.to_html()
+    assert len(shown["most"]) == len(shown["least"]) == 1  # this editor draws two pictures, whatever is left out
+    assert shown["most"][0]["picture"] != shown["least"][0]["picture"]
+    masked = sum(sample.kind == "mask" for sample in found.evidence.samples)
+    assert shown["most"][0]["alike"] + shown["least"][0]["alike"] == masked
+    night = shown["units"][shown["first"]]
+    assert len(night["with"]) == len(night["without"]) == 1
+    assert shown["slides"]
+    assert shown["every"] is None  # one word alone changes anything: its own map shows that
+
+
+def test_all_words_stand_in_one_picture_each_in_a_colour_of_its_own() -> None:
+    class Two(Editor):
+        def draw(self, request: Request) -> Output:
+            drawn = super().draw(request)
+            values = pictures.pixels(drawn.picture)
+            if "now" in request.prompt.instruction.split():
+                values[12:] = 255 - values[12:]
+            return Output(picture=pictures.picture_of(values))
+
+    found = explain(Two(), target="pixel", encoder="auto")
+    every = summarise(found)["pictures"]["every"]
+    assert {each["text"] for each in every["legend"]} == {"night", "now"}
+    data = base64.b64decode(every["heat"].partition(",")[2])
+    layer_ = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+    colours = {each["text"]: each["colour"] for each in every["legend"]}
+    for word, place in (("night", (3, 3)), ("now", (20, 3))):
+        assert "#{:02x}{:02x}{:02x}".format(*layer_[place][:3]) == colours[word]
+
+
+def test_regions_are_shown_cut_out_and_by_where_they_are() -> None:
+    found = explain(Editor(), units="region", regions=4, budget=60)
+    crops = summarise(found)["pictures"]["crops"]
+    assert len(crops) == len(found.units)
+    assert {"upper", "lower left", "lower right"} & {crop["where"] for crop in crops} != set()
+    assert found.to_html().count('class="crop"') >= 3 * len(crops)
