@@ -14,6 +14,7 @@ from whygen.calls.agenda import Agenda, Answer, Clock, End, EndedError, Gate, Mo
 from whygen.calls.batches import BatchDispatcher
 from whygen.calls.dispatch import Dispatcher, LocalDispatcher, RemoteDispatcher, Send
 from whygen.calls.leases import Leases
+from whygen.calls.ordering import together
 from whygen.calls.pool import PoolDispatcher
 from whygen.calls.progress import AsksToStop, Progress, ShowsPromise, ShowsSpending, usual_progress
 from whygen.calls.rows import RecordedCall, call_key, identity_of
@@ -284,6 +285,7 @@ class Runner:
         if not missing or self._end is not None:
             return
         self._promise()
+        missing = together(missing)
         keys, requests = list(missing), list(missing.values())
         leases = None if self.hands_over else self._store.leases
         claims = None if leases is None else _Claims(leases, keys)

@@ -135,6 +135,10 @@ def tell_forecast(forecast: Forecast, *, calls: str) -> None:
     tokens = "unknown" if forecast.tokens_in is None else f"{forecast.tokens_in:,}"
     common.tell(f"{forecast.units} units, {calls}")
     cost = "unknown" if forecast.cost_at_most is None else f"at most ${forecast.cost_at_most:,.4f}"
+    if forecast.cost_if_kept is not None:
+        cost += (
+            f", about ${forecast.cost_if_kept:,.4f} if what all prompts begin with is read from the provider's cache"
+        )
     common.tell(f"tokens in: {tokens}; tokens out: at most {forecast.tokens_out_at_most:,}; cost: {cost}")
     if forecast.proxy_calls:
         common.tell(f"The proxy is asked up to {forecast.proxy_calls:,} times besides; its price is not in this.")

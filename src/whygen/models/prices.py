@@ -17,7 +17,7 @@ VARIABLE = "WHYGEN_PRICES"
 """Names a JSON file ``{"openai/NAME": {"input": 0.15, "output": 0.6, "batch": 0.5}}``, in dollars for a million tokens.
 
 ``batch``, the share of the price that the batch endpoint asks, may be left out: then that of the provider counts, where
-it is known.
+it is known. ``cached`` is the price of tokens that the provider read before and kept.
 """
 _MILLION = 1e6
 
@@ -30,12 +30,14 @@ class Price:
         input: for a million tokens read.
         output: for a million tokens written.
         batch: share of both that the batch endpoint asks; None where it is not known.
+        cached: for a million tokens that the provider read before and kept; None where it is not known.
         source: who says so, and when.
     """
 
     input: float
     output: float
     batch: float | None = None
+    cached: float | None = None
     source: str = ""
 
     def cost(self, tokens_in: int, tokens_out: int) -> float:
@@ -65,14 +67,20 @@ _OPENAI = "openai.com/api/pricing, as tables of March 2026 gave it"
 _ANTHROPIC = "anthropic.com/pricing, as of the model's release"
 
 LISTED: Mapping[str, Price] = {
-    "openai/gpt-4o": Price(input=2.50, output=10.0, source=_OPENAI),
-    "openai/gpt-4o-mini": Price(input=0.15, output=0.60, source=_OPENAI),
-    "openai/gpt-4.1": Price(input=2.0, output=8.0, source=_OPENAI),
-    "openai/gpt-4.1-mini": Price(input=0.40, output=1.60, source=_OPENAI),
-    "openai/gpt-4.1-nano": Price(input=0.10, output=0.40, source=_OPENAI),
-    "anthropic/claude-3-haiku-20240307": Price(input=0.25, output=1.25, source=f"{_ANTHROPIC}, March 2024"),
-    "anthropic/claude-3-5-haiku-20241022": Price(input=0.80, output=4.0, source=f"{_ANTHROPIC}, December 2024"),
-    "anthropic/claude-3-7-sonnet-20250219": Price(input=3.0, output=15.0, source=f"{_ANTHROPIC}, February 2025"),
+    "openai/gpt-4o": Price(input=2.50, output=10.0, cached=1.25, source=_OPENAI),
+    "openai/gpt-4o-mini": Price(input=0.15, output=0.60, cached=0.075, source=_OPENAI),
+    "openai/gpt-4.1": Price(input=2.0, output=8.0, cached=0.50, source=_OPENAI),
+    "openai/gpt-4.1-mini": Price(input=0.40, output=1.60, cached=0.10, source=_OPENAI),
+    "openai/gpt-4.1-nano": Price(input=0.10, output=0.40, cached=0.025, source=_OPENAI),
+    "anthropic/claude-3-haiku-20240307": Price(
+        input=0.25, output=1.25, cached=0.03, source=f"{_ANTHROPIC}, March 2024"
+    ),
+    "anthropic/claude-3-5-haiku-20241022": Price(
+        input=0.80, output=4.0, cached=0.08, source=f"{_ANTHROPIC}, December 2024"
+    ),
+    "anthropic/claude-3-7-sonnet-20250219": Price(
+        input=3.0, output=15.0, cached=0.30, source=f"{_ANTHROPIC}, February 2025"
+    ),
 }
 """Prices change: override them with a file of one's own (`VARIABLE`)."""
 
@@ -101,7 +109,8 @@ def batch_price_of(model: Model) -> Price | None:
         share = provider.batch
     if price is None or share is None:
         return None
-    return replace(price, input=price.input * share, output=price.output * share, batch=share)
+    cached = None if price.cached is None else price.cached * share
+    return replace(price, input=price.input * share, output=price.output * share, batch=share, cached=cached)
 
 
 def _listed_place(model: Model) -> _Provider | None:
@@ -126,7 +135,7 @@ def read_prices(path: Path) -> dict[str, Price]:
 
 _FORM = (
     'Write it like {"openai/NAME": {"input": 0.15, "output": 0.6}}, in dollars for a million tokens, with "batch": 0.5 '
-    "if the batch endpoint asks half of it."
+    'if the batch endpoint asks half of it, and "cached": 0.075 for a million tokens that were read before.'
 )
 
 
@@ -135,8 +144,11 @@ def _price(uri: str, entry: object, path: Path) -> Price:
     numbers = {
         name: float(value)
         for name, value in given.items()
-        if name in {"input", "output", "batch"} and isinstance(value, int | float) and 0 <= value < math.inf
+        if name in {"input", "output", "batch", "cached"} and isinstance(value, int | float) and 0 <= value < math.inf
     }
     if not {"input", "output"} <= numbers.keys() or len(numbers) != len(given):
         raise DataError(f"{VARIABLE}={str(path)!r}: the price of {uri!r} is {entry!r}. {_FORM}")
-    return Price(input=numbers["input"], output=numbers["output"], batch=numbers.get("batch"), source=str(path))
+    return Price(
+        input=numbers["input"], output=numbers["output"], batch=numbers.get("batch"), cached=numbers.get("cached"),
+        source=str(path),
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from whygen.calls import RunOptions
 from whygen.calls.spending import SharedBudget, promised, worst_case
@@ -27,7 +27,7 @@ from whygen.prompt.session import Session, SessionOptions, foresight
 from whygen.prompt.units import Input, Sent, UnitsOver
 from whygen.prompt.why.door import call_question, no_inputs
 from whygen.records import Call
-from whygen.types import Edit, Request, Settings, Source
+from whygen.types import Chat, Edit, Request, Settings, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,8 @@ class Forecast:
             differs at temperature 0 is asked up to the whole budget.
         tokens_in: tokens of all prompts; None when the model cannot count them.
         tokens_out_at_most: calls times the length limit of an answer.
+        cost_if_kept: dollars, likewise, if the provider keeps what all prompts begin with and bills it as read before;
+            None where that price is unknown, or the beginning is shorter than providers keep.
         helping_calls: calls of the model that an operator asks for replacements, besides.
         cost_at_most: dollars, if every answer is as long as it may be; a model that does not count its tokens is taken
             at one a byte. None when the price is unknown, or nobody can say what a prompt takes.
@@ -56,6 +58,7 @@ class Forecast:
     helping_calls: int = 0
     proxy_calls: int = 0
     promise: str = ""
+    cost_if_kept: float | None = None
 
 
 @takes(ForecastArguments, "prompt")
@@ -131,12 +134,14 @@ def summed(each: Sequence[Forecast]) -> Forecast:
     """What several explanations would ask for together; ``units`` are those of all of them."""
     tokens = [one.tokens_in for one in each]
     costs = [one.cost_at_most for one in each]
+    kept = [one.cost_if_kept for one in each]
     return Forecast(
         units=sum(one.units for one in each),
         calls=sum(one.calls for one in each),
         tokens_in=None if None in tokens else sum(one.tokens_in or 0 for one in each),
         tokens_out_at_most=sum(one.tokens_out_at_most for one in each),
         cost_at_most=None if None in costs else sum(one.cost_at_most or 0.0 for one in each),
+        cost_if_kept=None if None in kept else sum(one.cost_if_kept or 0.0 for one in each),
         helping_calls=sum(one.helping_calls for one in each),
         proxy_calls=sum(one.proxy_calls for one in each),
         promise=each[0].promise if each else "",
@@ -191,6 +196,7 @@ def count(
         model.check(Request(prompt=prompts[0], settings=settings))
     tokens_in, tokens_out = count_tokens(model, prompts, settings), len(prompts) * settings.max_tokens
     price = prices(model)
+    cost = None if price is None else _cost(model, prompts, settings, price, tokens_in)
     return Forecast(
         units=units,
         calls=len(prompts),
@@ -198,8 +204,22 @@ def count(
         tokens_out_at_most=tokens_out,
         helping_calls=helping,
         promise="" if run is None or isinstance(run.spending, SharedBudget) else promised(model, run.spending),
-        cost_at_most=None if price is None else _cost(model, prompts, settings, price, tokens_in),
+        cost_at_most=cost,
+        cost_if_kept=None if price is None or cost is None else _cost_if_kept(prompts, price, cost),
     )
+
+
+_KEPT: Final = 4096
+"""Characters of a beginning that providers keep at least: about 1,024 tokens."""
+
+
+def _cost_if_kept(prompts: Sequence[Sent], price: Price, cost: float) -> float | None:
+    """The cost less what is saved on the beginning of all prompts, read anew once; four characters count as a token."""
+    texts = ["".join(each.texts) if isinstance(each, Chat) else each for each in prompts if not isinstance(each, Edit)]
+    shared = _alike(min(texts), max(texts)) if len(texts) == len(prompts) > 1 else 0
+    if price.cached is None or shared < _KEPT:
+        return None
+    return cost - (price.input - price.cached) * (len(texts) - 1) * (shared // 4) / 1e6
 
 
 def _cost(
@@ -212,6 +232,11 @@ def _cost(
         return None
     read = sum(tokens.read for tokens in most) if tokens_in is None else tokens_in
     return price.cost(read, sum(tokens.written for tokens in most))
+
+
+def _alike(low: str, high: str) -> int:
+    """Characters that the first and the last text in order, and so all between them, begin with."""
+    return next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
 
 
 def count_tokens(model: Model, prompts: Sequence[Sent], settings: Settings) -> int | None:

@@ -10,6 +10,7 @@ import anthropic
 import httpx2
 
 from whygen.models.anthropic.batches import AnthropicBatches
+from whygen.models.anthropic.caching import marked
 from whygen.models.anthropic.turns import calls_in, split, tools
 from whygen.models.batches import Batches
 from whygen.models.turns import Refused
@@ -58,6 +59,7 @@ class AnthropicModel:
             timeout=httpx2.Timeout(timeout or TIMEOUT, connect=min(_CONNECT, timeout or TIMEOUT)),
             http_client=bounded_client(timeout or TIMEOUT),
         )
+        self._before: Mapping[str, JsonValue] | None = None
         finalize(self, self._client.close)  # its connections go with the model, not when a collector comes by
 
     @property
@@ -114,7 +116,9 @@ class AnthropicModel:
             about = parameters(request)
         except Refused as refused:
             return refused.failure
-        return {"max_tokens": request.settings.max_tokens, **about, "model": self._name}
+        body: dict[str, JsonValue] = {"max_tokens": request.settings.max_tokens, **about, "model": self._name}
+        before, self._before = self._before, body
+        return marked(body, before)
 
 
 def parameters(request: Request) -> dict[str, JsonValue]:

@@ -8,11 +8,9 @@ answer share a batch. In half precision the hardware's own rounding can depend o
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +18,9 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.utils import logging
 
 from whygen.errors import DataError
+from whygen.models.hf.jobs import TextJob, padded
+from whygen.models.hf.prefixes import Reuse
+from whygen.models.hf.scoring import Scorer
 from whygen.models.hf.steps import (
     NoiseSource,
     NoisyEmbeddings,
@@ -29,40 +30,14 @@ from whygen.models.hf.steps import (
     free_memory,
     refuse_others,
 )  # fmt: skip
-from whygen.models.hf.tokens import Continuation, Tokens
+from whygen.models.hf.tokens import Tokens
 from whygen.models.turns import Refused
-from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings, TokenScore, canonical_json
+from whygen.types import Failure, JsonValue, Limits, Output, Request, Settings
 
-_SCORED_AT_ONCE = 2**27
-"""Logits held at a time while scoring: half a gigabyte in single precision."""
 _KEPT = ("forced_bos_token_id", "suppress_tokens", "begin_suppress_tokens", "bad_words_ids")
 """What of a checkpoint's generation settings belongs to its architecture. Beams, penalties and temperature do not."""
 _STEP = 16
 """Near the end of the context, room for an answer is rounded down to a multiple of this: rows can share batches."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextJob:
-    """A request ready for the network; jobs of one kind can share a batch."""
-
-    place: int
-    request: Request
-    prompt: list[int]
-    room: int = 0
-    target: Continuation | None = None
-    noise: NoiseSource | None = None
-
-    @property
-    def length(self) -> int:
-        """Tokens that the network reads at once."""
-        return len(self.prompt) + (len(self.target.ids) if self.target else 0)
-
-    @property
-    def kind(self) -> str:
-        settings = self.request.settings
-        if self.target:
-            return ""
-        return canonical_json([self.room, settings.temperature, settings.top_p, list(settings.stop)])
 
 
 def shuffled(network: Any, seed: int) -> Any:
@@ -111,7 +86,10 @@ class HfModel:
         self._own = network.generation_config
         self._tokens = Tokens(tokenizer, uri=uri, ends=listed(self._own.eos_token_id))
         self._noisy = NoisyEmbeddings(network)
-        self._crops_logits = "logits_to_keep" in inspect.signature(network.forward).parameters
+        self._reuse = Reuse(network, kept_on=identity is not None)
+        self._scorer = Scorer(
+            network, noisy=self._noisy, reuse=self._reuse, pad=self._tokens.pad, decoder_begins=self._decoder_begins
+        )
 
     @property
     def uri(self) -> str:
@@ -302,25 +280,19 @@ class HfModel:
             return max_tokens
         return left if left < _STEP else left - left % _STEP
 
-    def _padded(self, rows: Sequence[Sequence[int]], *, left: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
-        """Ids and attention mask, each ``(rows, longest)``."""
-        width = max(len(row) for row in rows)
-        ids = torch.full((len(rows), width), self._tokens.pad)
-        mask = torch.zeros((len(rows), width), dtype=torch.long)
-        for i, row in enumerate(rows):
-            where = slice(width - len(row), width) if left else slice(0, len(row))
-            ids[i, where] = torch.tensor(row, dtype=torch.long)
-            mask[i, where] = 1
-        return ids.to(self.network.device), mask.to(self.network.device)
-
     def _generate(self, batch: Sequence[TextJob]) -> list[Output]:
         begun = time.perf_counter()
         settings = batch[0].request.settings
         # An encoder counts positions from the left edge, and a decoder goes on at the right one.
-        ids, mask = self._padded([job.prompt for job in batch], left=not self._seq2seq)
+        rows = [job.prompt for job in batch]
+        known = 0 if any(job.noise for job in batch) else self._reuse.beginning(rows)
+        known = known if known and self._reuse.trusted("answer", lambda of: self._first_step(rows, of), known) else 0
+        ids, mask = padded(rows, self._tokens.pad, device=self.network.device, left=not self._seq2seq, after=known)
         begin = 1 if self._seq2seq else ids.shape[1]
         stop = StopStrings(self._tokens, settings.stop, begin=begin) if settings.stop else None
         how: dict[str, Any] = {"stopping_criteria": StoppingCriteriaList([stop])} if stop else {}
+        if known:
+            how["past_key_values"] = self._reuse.cache(rows[0][:known], len(rows))
         if settings.temperature > 0:
             seeds = [job.request.sampling_seed for job in batch]
             how["logits_processor"] = LogitsProcessorList([Sampler(seeds, settings.temperature, settings.top_p)])
@@ -329,13 +301,25 @@ class HfModel:
             out = self.network.generate(
                 input_ids=ids, attention_mask=mask, generation_config=self._how_long(batch[0].room), **how
             )
-        rows = out[:, begin:].tolist()
+        written = out[:, begin:].tolist()
         lengths = stop.lengths if stop else {}
         seconds = (time.perf_counter() - begun) / len(batch)
         return [
             self._output(row[: lengths.get(i)], job, seconds)
-            for i, (row, job) in enumerate(zip(rows, batch, strict=True))
+            for i, (row, job) in enumerate(zip(written, batch, strict=True))
         ]
+
+    def _first_step(self, rows: Sequence[list[int]], known: int) -> torch.Tensor:
+        """Log-probabilities of the first tokens of two answers, by the way of ``known`` kept tokens."""
+        two = [min(rows, key=len), max(rows, key=len)]
+        ids, mask = padded(two, self._tokens.pad, device=self.network.device, left=True, after=known)
+        how = {"past_key_values": self._reuse.cache(two[0][:known], 2)} if known else {}
+        with self._plain_defaults():
+            out = self.network.generate(
+                input_ids=ids, attention_mask=mask, generation_config=self._how_long(1), output_logits=True,
+                return_dict_in_generate=True, **how,
+            )  # fmt: skip
+        return torch.log_softmax(out.logits[0].float(), dim=-1)
 
     def _how_long(self, room: int) -> GenerationConfig:
         kept = {name: getattr(self._own, name, None) for name in _KEPT}
@@ -358,6 +342,11 @@ class HfModel:
             yield
         finally:
             self.network.generation_config = self._own
+
+    def _decoder_begins(self) -> list[int]:
+        """What a decoder is given before the text to score."""
+        forced = getattr(self._own, "forced_bos_token_id", None)
+        return [self._decoder_start()] if forced is None else [self._decoder_start(), forced]
 
     def _decoder_start(self) -> int:
         config = self.network.config
@@ -384,62 +373,7 @@ class HfModel:
         )
 
     def _score(self, batch: Sequence[TextJob]) -> list[Output]:
-        """Teacher-forced log-probabilities, one pass for as many rows as the logits' memory allows."""
-        kept = max(job.length for job in batch) - self._first_needed(batch)
-        vocabulary = int(self.network.get_output_embeddings().weight.shape[0])
-        at_once = max(1, _SCORED_AT_ONCE // (kept * vocabulary))
-        outputs: list[Output] = []
-        for start in range(0, len(batch), at_once):
-            outputs += self._score_rows(batch[start : start + at_once])
-        return outputs
-
-    def _first_needed(self, batch: Sequence[TextJob]) -> int:
-        """The first position whose logits are looked at."""
-        return 0 if self._seq2seq or not self._crops_logits else min(len(job.prompt) for job in batch) - 1
-
-    def _score_rows(self, batch: Sequence[TextJob]) -> list[Output]:
-        begun = time.perf_counter()
-        with self._noisy.on([job.noise for job in batch], [0] * len(batch)):
-            logits, firsts = self._logits(batch)
-        values: list[list[float]] = []
-        for i, job in enumerate(batch):
-            ids = torch.tensor(_target(job).ids, dtype=torch.long, device=logits.device)
-            rows = torch.log_softmax(logits[i, firsts[i] : firsts[i] + len(ids)].float(), dim=-1)
-            values.append(rows.gather(1, ids[:, None])[:, 0].tolist())
-        seconds = (time.perf_counter() - begun) / len(batch)
-        return [
-            Output(
-                finish="scored",
-                tokens_in=job.length,
-                seconds=seconds,
-                scores=tuple(TokenScore(a, b, v) for (a, b), v in zip(_target(job).spans, row, strict=True)),
-            )
-            for job, row in zip(batch, values, strict=True)
-        ]
-
-    def _logits(self, batch: Sequence[TextJob]) -> tuple[torch.Tensor, list[int]]:
-        """Logits ``(rows, positions, vocabulary)``, and where each row's continuation is predicted first.
-
-        Rows are padded on the right, where neither a causal model nor an encoder with a mask can see it.
-        """
-        if self._seq2seq:
-            forced = getattr(self._own, "forced_bos_token_id", None)
-            start = [self._decoder_start()] if forced is None else [self._decoder_start(), forced]
-            ids, mask = self._padded([job.prompt for job in batch])
-            decoder, seen = self._padded([[*start, *_target(job).ids] for job in batch])
-            out = self.network(
-                input_ids=ids, attention_mask=mask, decoder_input_ids=decoder, decoder_attention_mask=seen
-            )
-            return out.logits, [len(start) - 1] * len(batch)
-        ids, mask = self._padded([job.prompt + _target(job).ids for job in batch])
-        first = self._first_needed(batch)
-        crop = {"logits_to_keep": torch.arange(first, ids.shape[1], device=ids.device)} if first else {}
-        out = self.network(input_ids=ids, attention_mask=mask, **crop)
-        return out.logits, [len(job.prompt) - 1 - first for job in batch]
-
-
-def _target(job: TextJob) -> Continuation:
-    return job.target or Continuation([], [])
+        return self._scorer.score(batch)
 
 
 def _cut(text: str, settings: Settings) -> tuple[str, bool]:
