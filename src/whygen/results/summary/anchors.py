@@ -57,6 +57,7 @@ def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
         "remarks": [_warned(each) for each in explanation.warnings if each.code in REMARKS],
         "groups": [_group(explanation, name) for name in _names(explanation)],
         "controls": columns(explanation),
+        "comes_back": explanation.comes_back is not None,
         "notes": notes(explanation),
         "power": powers(explanation),
         "calibrations": calibrations(explanation),
@@ -104,10 +105,10 @@ def _about(explanation: AnchorExplanation) -> list[tuple[str, str]]:
     else:
         rows.append(("Trained on", "not stated"))
     rows.append(("Anchors", f"{explanation.n_anchors:,}: {shorten(sources.get('anchors', 'not stated'), 120)}"))
-    if "reference" in sources and details is not None:
+    if not by_reference(explanation):
+        rows.append(("Compared with", "what the model itself generates"))
+    elif "reference" in sources and details is not None:
         rows.append(("Compared with", f"{details.n_reference or 0:,}: {shorten(sources['reference'], 120)}"))
-    else:
-        rows.append(("Compared with", "what the model itself generates: no reference was given"))
     return rows
 
 
@@ -316,7 +317,7 @@ def _back(explanation: AnchorExplanation) -> dict[str, str] | None:
         return None
     said = [(each.name, each.comes_back) for each in explanation.controls if each.comes_back is not None]
     text = (
-        f"They look like the reference, and their {returned(explanation)[2]} is nearer than {back.than}. "
+        f"They {'look like the reference' if by_reference(explanation) else 'lie within'}, and their {returned(explanation)[2]} is nearer than {back.than}. "
         f"{_controls_say(explanation, said)}"
     )
     return {
