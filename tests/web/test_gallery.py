@@ -25,6 +25,8 @@ from whygen.anchors.options import AnchorOptions
 from whygen.errors import MissingError, UnknownNameError, UsageError
 from whygen.models.latent import Generator
 from whygen.results.anchors import AnchorExplanation
+from whygen.results.texts import GROUPS as TEXT_GROUPS
+from whygen.results.texts import TextAnchorExplanation, TextGroupRecord, TextRecord
 from whygen.stats.wilson import wilson
 from whygen.web.gallery_data import MOST_ROWS, Gallery
 
@@ -57,6 +59,29 @@ def explained(model: Generator | None = None, **options: Any) -> AnchorExplanati
     )
 
 
+def by_texts() -> TextAnchorExplanation:
+    """Four texts: one known by heart, one not, one that cannot be told, and a copy."""
+    groups = ("knows by heart", "does not know", "cannot be told", None)
+    texts = tuple(
+        TextRecord(
+            index=row, text=f"{EVIL} number {row}", state="copy" if group is None else "scored", group=group,
+            reason="as it was measured", nll=None if group is None else 2.0 + row,
+            contrast=1.0 - row if row < 2 else None, strength=1.0 - row if row < 2 else None,
+            p=0.01 if row < 2 else None,
+        )
+        for row, group in enumerate(groups)
+    )  # fmt: skip
+    counted = {name: sum(text.group == name for text in texts) for name in TEXT_GROUPS}
+    return TextAnchorExplanation(
+        whygen="0", model="test/texts", baseline=None, n_texts=4, counted=3, contrasts=(), reference=None, alpha=0.05,
+        fdr=0.05, twins="automatic", source="a list", texts=texts, seed=0, versions={},
+        groups={
+            name: TextGroupRecord(count=n, share=n / 3, low=0.0, high=1.0, measured=n > 0, meaning=name)
+            for name, n in counted.items()
+        },
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def found() -> AnchorExplanation:
     return explained()
@@ -66,6 +91,8 @@ def found() -> AnchorExplanation:
 def viewer(serve: Callable[..., Viewer], found: AnchorExplanation, tmp_path_factory: pytest.TempPathFactory) -> Viewer:
     top = tmp_path_factory.mktemp("galleries")
     found.save(top / "one")
+    explained(projected((0, 1, 2, 7))).save(top / "two")
+    by_texts().save(top / "texts")
     return serve(top)
 
 
@@ -204,6 +231,19 @@ def test_a_list_has_rows_tags_and_no_formula(viewer: Viewer) -> None:
     assert rows[1]["name"].startswith("'=cmd()")
 
 
+def test_texts_are_shown_as_texts_and_have_no_threshold(viewer: Viewer) -> None:
+    here = address(viewer, "texts")
+    head, arrays = unpacked(viewer.ask(f"{here}/points")[2])
+    assert [each["name"] for each in head["groups"]] == [*TEXT_GROUPS, "not counted"]
+    assert arrays["codes"].tolist() == [0, 3, 4, 5]
+    np.testing.assert_array_equal(arrays["figure contrast (nats)"], [1.0, 0.0, np.nan, np.nan])
+    item = json.loads(viewer.ask(f"{here}/anchors?rows=0&near=true")[2])[0]
+    assert item["text"].startswith("=cmd()<script>")
+    assert "\u202e" not in item["text"]
+    assert viewer.ask(f"{here}/shares?at=p:1")[0] == 400
+    assert viewer.ask(f"{address(viewer)}/beside/{here.rpartition('/')[2]}")[0] == 400
+
+
 # --- in a browser ----------------------------------------------------------------------------------------------------
 
 
@@ -308,3 +348,57 @@ def test_it_fits_can_be_read_and_runs_nothing_of_others(
     page.locator(".opener").first.click()
     page.locator("#zoom[open] img").first.wait_for()
     assert violations(page) == []
+
+
+@pytest.mark.browser
+def test_two_checkpoints_stand_side_by_side(
+    visit: Callable[..., Any], viewer: Viewer, found: AnchorExplanation
+) -> None:
+    other = address(viewer, "two").rpartition("/")[2]
+    page = opened(visit, viewer, f"?with={other}")
+    assert page.locator("canvas").count() == 2
+    said = whygen.compare(found, explained(projected((0, 1, 2, 7))))
+    assert said.headline in page.locator("#notices").inner_text()
+    page.get_by_label("Changed").select_option("learned")
+    assert page.locator("#shown-count").inner_text().startswith(f"{said.learned} of ")
+    page.get_by_text("Choose all shown").click()
+    page.locator(".opener").first.wait_for()
+    assert page.locator(".opener").first.locator("img").count() == 5
+    assert "learned; to the other" in page.locator(".opener").first.inner_text()
+    assert violations(page) == []
+
+
+@pytest.mark.browser
+def test_texts_in_a_browser(visit: Callable[..., Any], viewer: Viewer) -> None:
+    page = visit(viewer, address(viewer, "texts"))
+    page.wait_for_selector("[data-ready=yes]")
+    page.get_by_text("Choose all shown").click()
+    page.locator(".opener").nth(3).wait_for()
+    assert page.locator(".opener").first.inner_text().startswith("=cmd()<script>")
+    page.locator(".opener").first.click()
+    page.locator("#zoom[open] .anchor-text").wait_for()
+    assert violations(page) == []
+
+
+@pytest.mark.browser
+def test_the_report_opens_pictures_in_place_without_a_script(
+    browser: Any, found: AnchorExplanation, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(found.to_html())
+    context = browser.new_context(viewport={"width": 400, "height": 800}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    picture = page.locator(".pic img").first
+    before = picture.bounding_box()["width"]
+    page.locator(".pic > summary").first.click()
+    assert picture.bounding_box()["width"] > 1.5 * before
+    group = page.locator(".members").first
+    group.locator("> summary").click()
+    assert group.locator("svg.cell").first.bounding_box()["width"] > 40
+    context.close()
+    page = browser.new_page(viewport={"width": 400, "height": 800}, bypass_csp=True)
+    page.goto(file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert violations(page) == []
+    page.close()

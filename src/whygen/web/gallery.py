@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import threading
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from whygen.errors import UsageError
-from whygen.results import AnchorExplanation
+from whygen.errors import UsageError, WhygenError
+from whygen.evaluation.compare import compare
+from whygen.report.texts import shorten, visible
+from whygen.results import AnchorExplanation, TextAnchorExplanation
 from whygen.results.anchors_files import table_csv
 from whygen.results.anchors_words import headline
+from whygen.results.files import read_document
+from whygen.results.summary.texts import headline as texts_headline
 from whygen.web.drawing import page
 from whygen.web.gallery_data import Gallery
-from whygen.web.state import State
+from whygen.web.gallery_texts import TextGallery
+from whygen.web.state import Place, State
 
 MOST_OPEN = 4
 """Galleries that are kept open."""
 MOST_LISTED = 1_000_000
+"""Anchors in a list that is saved."""
+MOST_LOOKED_AT = 500
+"""Explanations that are looked at for others by as many anchors."""
 
 
 class Wanted(BaseModel):
@@ -44,8 +53,8 @@ def router(state: State) -> APIRouter:
             scripts=("gallery.js",),
             place=place,
             model=found.model,
-            headline=headline(found),
-            others=(),
+            headline=texts_headline(found) if isinstance(found, TextAnchorExplanation) else headline(found),
+            others=[] if isinstance(found, TextAnchorExplanation) else _others(state, place, found.n_anchors),
         )
 
     @room.get("/points")
@@ -64,12 +73,46 @@ def router(state: State) -> APIRouter:
             raise UsageError("rows= takes numbers of anchors with commas between them.") from None
         return JSONResponse(opened.gallery(known_as).items(wanted, near=near))
 
+    @room.get("/beside/{other}")
+    def beside(known_as: str, other: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        return JSONResponse(changes(opened.explanation(known_as), opened.explanation(other)))
+
     @room.post("/list")
     def listed(known_as: str, wanted: Wanted) -> Response:  # pyright: ignore[reportUnusedFunction]
         table = opened.gallery(known_as).listed(wanted.rows, wanted.tags)
         return Response(table_csv(table), media_type="text/csv; charset=utf-8")
 
     return room
+
+
+def _others(state: State, place: Place, n: int) -> list[Place]:
+    """Explanations of as many anchors, which may be of the same ones: what the first could be laid beside."""
+    found: list[Place] = []
+    for each in state.look().places[:MOST_LOOKED_AT]:
+        with suppress(WhygenError, OSError):
+            if each.id != place.id and read_document(each.file).get("n_anchors") == n:
+                found.append(each)
+    return found
+
+
+def changes(
+    first: AnchorExplanation | TextAnchorExplanation, second: AnchorExplanation | TextAnchorExplanation
+) -> dict[str, Any]:
+    """What changed from one model to another by the same anchors: the headline, and each anchor that changed.
+
+    Raises:
+        UsageError: if they are by different anchors, criteria or calibrations.
+        MissingError: if one holds no scores.
+    """
+    if isinstance(first, TextAnchorExplanation) or isinstance(second, TextAnchorExplanation):
+        raise UsageError("Two models are laid side by side by samples, not by texts. See the page of each.")
+    found = compare(first, second)
+    return {
+        "headline": visible(found.headline),
+        "notes": [visible(note) for note in found.notes],
+        "model": shorten(second.model, 60),
+        "changed": [[each.index, each.change, each.p_value] for each in found.changed],
+    }
 
 
 def _threshold(text: str) -> tuple[str, float]:
@@ -86,27 +129,27 @@ class Opened:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._held: dict[str, Gallery] = {}
+        self._held: dict[str, Gallery | TextGallery] = {}
         self._lock = threading.Lock()
 
-    def explanation(self, known_as: str) -> AnchorExplanation:
+    def explanation(self, known_as: str) -> AnchorExplanation | TextAnchorExplanation:
         """The explanation with that id.
 
         Raises:
             UsageError: if it is not by anchors.
         """
         found = self._state.explanation(known_as)
-        if not isinstance(found, AnchorExplanation):
+        if not isinstance(found, AnchorExplanation | TextAnchorExplanation):
             raise UsageError("The gallery shows anchors, and this explanation has none. See its own page.")
         return found
 
-    def gallery(self, known_as: str) -> Gallery:
+    def gallery(self, known_as: str) -> Gallery | TextGallery:
         """The gallery of that explanation."""
         found = self.explanation(known_as)
         with self._lock:
             held = self._held.pop(known_as, None)
             if held is None or held.explanation is not found:
-                held = Gallery.of(found)
+                held = TextGallery(found) if isinstance(found, TextAnchorExplanation) else Gallery.of(found)
             self._held[known_as] = held
             while len(self._held) > MOST_OPEN:
                 del self._held[next(iter(self._held))]

@@ -1,11 +1,7 @@
-"""What the gallery shows of an explanation by anchors: numbers of all anchors at once, and any few with their pictures.
-
-The numbers of 100,000 anchors go to the page as one block of bytes: a JSON head, then the arrays that it names.
-"""
+"""What the gallery shows of an explanation by anchors: numbers of all of them at once, any few with their pictures."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +21,7 @@ from whygen.results.anchors_scores import Scores
 from whygen.results.anchors_words import columns, headline, percent, plain_names
 from whygen.results.summary.anchors import COLUMNS, notes
 from whygen.results.summary.anchors_pictures import Shown
+from whygen.web.packing import packed
 
 MOST_LABELS = 1_000
 """Labels above which the page cannot filter by them."""
@@ -198,7 +195,8 @@ class Gallery:
 
     def _require(self, rows: Sequence[int]) -> None:
         n = len(self.values)
-        if wrong := next((row for row in rows if not 0 <= row < n), None):
+        wrong = next((row for row in rows if not 0 <= row < n), None)
+        if wrong is not None:
             raise UsageError(f"There is no anchor {wrong}: there are {n:,}, numbered from 0.")
 
     def _nearest(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
@@ -237,24 +235,6 @@ class Gallery:
             return scores.arrays[f"{which}/{kept}"][rows].astype(np.float32)
         found = pixels(scores, which, rows)
         return None if found is None else found.reshape(len(rows), -1).astype(np.float32)
-
-
-def packed(head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """A head and arrays as one block: the length of the head in 4 bytes, the head as JSON, and the arrays.
-
-    The head names each array with its type and its place; every array begins at a multiple of 8.
-    """
-    places, start = list[dict[str, Any]](), 0
-    for name, array in arrays.items():
-        places.append({"name": name, "type": array.dtype.name, "start": start, "length": array.size})
-        start += -(-array.nbytes // 8) * 8
-    text = json.dumps({**head, "arrays": places}, allow_nan=False).encode()
-    text += b" " * (-(len(text) + 4) % 8)
-    parts = [np.uint32(len(text)).tobytes(), text]
-    for array in arrays.values():
-        block = np.ascontiguousarray(array).tobytes()
-        parts += [block, b"\0" * (-len(block) % 8)]
-    return b"".join(parts)
 
 
 def _coded(values: Sequence[str | int] | None) -> tuple[list[str], NDArray[np.uint16]]:

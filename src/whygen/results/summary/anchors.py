@@ -316,8 +316,9 @@ def _back(explanation: AnchorExplanation) -> dict[str, str] | None:
     if back is None:
         return None
     said = [(each.name, each.comes_back) for each in explanation.controls if each.comes_back is not None]
+    who = "look like the reference" if by_reference(explanation) else "lie within"
     text = (
-        f"They {'look like the reference' if by_reference(explanation) else 'lie within'}, and their {returned(explanation)[2]} is nearer than {back.than}. "
+        f"They {who}, and their {returned(explanation)[2]} is nearer than {back.than}. "
         f"{_controls_say(explanation, said)}"
     )
     return {

@@ -4,6 +4,7 @@
  */
 
 import { all, ask, el, remember, shown } from "./dom.js";
+import { besides, changeOf, drawSecond, offer, viewSecond } from "./gallery_beside.js";
 import { Grid, save, shownOf } from "./gallery_grid.js";
 import { DotMap, short } from "./gallery_map.js";
 import { load } from "./gallery_points.js";
@@ -17,10 +18,13 @@ const SHARES_WAIT = 40;
 let points;
 let map;
 let grid;
+let beside = null;
 let thresholds = {};
 let passing;
 let chosen = [];
 let lasso = null;
+/** Whether the lasso was drawn on the map of the second model. */
+let lassoSecond = false;
 const tags = new Map();
 const colours = [];
 
@@ -31,7 +35,7 @@ const percent = (part) => `${(100 * part).toFixed(1)}%`;
 
 /* --- filters --- */
 
-const filter = { groups: new Set(), label: "", role: "", flip: "", p: "", copies: "", back: "" };
+const filter = { groups: new Set(), label: "", role: "", flip: "", p: "", copies: "", back: "", change: "" };
 
 function field(title, name, control) {
   control.addEventListener("change", () => {
@@ -62,8 +66,11 @@ function drawFilters() {
     head.roles.length ? field("Role", "role", asOptions(head.roles)) : null,
     arrays.has("flip rate") ? field("Flip rate", "flip", select(["", "any"], ["0.05", "at most 5%"], ["0.2", "at most 20%"], ["-0.2", "above 20%: unsure"])) : null,
     arrays.has("p") ? field(head.kind === "texts" ? "p at most" : "Smallest p at most", "p", el("input", { type: "number", min: 0, max: 1, step: "any", placeholder: "1" })) : null,
-    arrays.get("copies")?.some(Boolean) ? field("Duplicates", "copies", select(["", "all"], ["none", "without copies"], ["only", "copies alone"])) : null,
+    arrays.get("copies")?.some(Boolean) ? (head.kind === "texts"
+      ? field("Counted", "copies", select(["", "all"], ["none", "counted"], ["only", "not counted"]))
+      : field("Duplicates", "copies", select(["", "all"], ["none", "without copies"], ["only", "copies alone"]))) : null,
     arrays.has("comes back") ? field("Nearer than trivial", "back", select(["", "all"], ["yes", "yes"], ["no", "no"])) : null,
+    beside ? field("Changed", "change", select(["", "all"], ["any", "any change"], ["learned", "learned"], ["forgotten", "forgotten"], ["moved", "moved"])) : null,
     el("button", { class: "quiet", type: "button", onclick: choosePassing }, "Choose all shown"),
   ].filter(Boolean));
   by("filters").addEventListener("submit", (event) => event.preventDefault());
@@ -72,9 +79,10 @@ function drawFilters() {
 function refilter() {
   passing = points.passing(filter);
   map.passing = passing;
+  if (beside) beside.map.passing = passing;
   const left = passing.reduce((sum, each) => sum + each, 0);
   by("shown-count").textContent = left === points.n ? `${left.toLocaleString("en")}` : `${left.toLocaleString("en")} of ${points.n.toLocaleString("en")} shown`;
-  if (lasso) chosen = map.within(lasso);
+  if (lasso) chosen = (lassoSecond ? beside.map : map).within(lasso);
   redraw();
   drawChosen();
 }
@@ -109,10 +117,12 @@ function viewMap() {
   }
   const names = [across, up].map((column) => [titled(column), column.replace(/^(value|figure) /, "")]);
   map.view({ x: points.arrays.get(across), y: points.arrays.get(up), names, lines, floors });
+  if (beside) viewSecond(beside, [across, up], names);
 }
 
 function redraw() {
   map.draw(points.codes, colours, passing, new Set(chosen));
+  beside?.map.draw(beside.second.codes, colours, passing, new Set(chosen));
 }
 
 let hovering = -1;
@@ -122,6 +132,7 @@ let waiting = 0;
 function hover(row, where) {
   hovering = row;
   const tip = by("tip");
+  for (const each of [map, beside?.map]) if (each && each !== where) each.ring(row);
   clearTimeout(waiting);
   if (row < 0) {
     tip.hidden = true;
@@ -200,7 +211,7 @@ function drawShares(settled) {
       el("td", { class: "num count" }, count.toLocaleString("en")),
       el("td", { class: "num share" }, el("b", {}, known?.share ?? percent(part)), " ",
         el("span", { class: "soft small interval" }, known ? known.interval : "…"),
-        bar(part, known ? [known.low, known.high] : null, group.colour)),
+        bar(part, known?.interval ? [known.low, known.high] : null, group.colour)),
       ...controls.map((each) => {
         const cell = each.groups[group.name];
         return el("td", { class: "num", "data-name": each.name }, cell ? cell[1] : "–", cell ? bar(cell[0], null, null) : null);
@@ -288,10 +299,11 @@ function settle(draw = false) {
 
 /* --- what was chosen --- */
 
-function choose(rows, { polygon = null, add = false } = {}) {
+function choose(rows, { polygon = null, add = false, second = false } = {}) {
   lasso = polygon && !add ? polygon : null;
+  lassoSecond = second && lasso !== null;
   chosen = add ? [...new Set([...chosen, ...rows])] : rows;
-  remember({ lasso: lasso ? lasso.map((each) => each.map((value) => Number(value.toPrecision(5))).join(",")).join("~") : null });
+  remember({ lasso: lasso ? lasso.map((each) => each.map((value) => Number(value.toPrecision(5))).join(",")).join("~") : null, on: lassoSecond ? "second" : null });
   redraw();
   drawChosen();
 }
@@ -300,7 +312,7 @@ const choosePassing = () => choose([...passing.keys()].filter((row) => passing[r
 
 function drawChosen() {
   const rows = points.worstFirst(chosen, thresholds);
-  by("chosen-count").textContent = rows.length ? `${rows.length.toLocaleString("en")} anchor${rows.length === 1 ? "" : "s"}, the worst first` : "none yet: draw around dots above, or choose all that are shown";
+  by("chosen-count").textContent = rows.length ? `${rows.length.toLocaleString("en")} ${points.head.kind === "texts" ? "text" : "anchor"}${rows.length === 1 ? "" : "s"}, ${points.head.kind === "texts" ? "the surest" : "the worst"} first` : "none yet: draw around dots above, or choose all that are shown";
   for (const button of all("#actions button")) button.disabled = button.id === "save-tagged" ? !tags.size : !rows.length;
   grid.show(rows);
 }
@@ -340,7 +352,7 @@ function drawActions() {
 
 function recall() {
   const query = shown();
-  for (const name of ["label", "role", "copies", "back"]) filter[name] = query.get(name) ?? "";
+  for (const name of ["label", "role", "copies", "back", "change"]) filter[name] = query.get(name) ?? "";
   for (const name of ["flip", "p"]) filter[name] = query.get(name) ? Number(query.get(name)) : "";
   filter.groups = new Set((query.get("groups") ?? "").split(",").filter(Boolean).map(Number));
   thresholds = points.start;
@@ -356,6 +368,7 @@ function recall() {
   }
   const drawn = (query.get("lasso") ?? "").split("~").map((each) => each.split(",").map(Number));
   lasso = drawn.length > 2 && drawn.flat().every(Number.isFinite) ? drawn : null;
+  lassoSecond = lasso !== null && beside !== null && query.get("on") === "second";
 }
 
 function drawAxes() {
@@ -366,7 +379,7 @@ function drawAxes() {
     control.value = value;
     control.addEventListener("change", () => {
       lasso = null;
-      remember({ [name]: control.value, lasso: null });
+      remember({ [name]: control.value, lasso: null, on: null });
       viewMap();
       redraw();
     });
@@ -378,14 +391,28 @@ async function start() {
   by("headline").textContent = points.head.headline;
   by("notices").append(...points.head.missing.map((text) => el("p", { class: "warning" }, text)));
   for (const group of points.head.groups) colours[group.code] = [1, 3, 5].map((at) => parseInt(group.colour.slice(at, at + 2), 16));
+  offer();
+  beside = await besides(address, points).catch((error) => {
+    by("notices").append(el("p", { class: "warning", role: "alert" }, `Not laid beside: ${error.message}`));
+    return null;
+  });
+  if (points.head.kind === "texts") by("map-help").textContent = "Point at a dot for its text. Draw around dots to choose them; with Shift, to add. What has no value stands at the lower edge.";
   recall();
-  grid = new Grid(address, by("grid"), by("more"), by("zoom"), { group: groupOf, tag: (row) => tags.get(row) ?? "", retag });
+  grid = new Grid(address, by("grid"), by("more"), by("zoom"), {
+    group: groupOf, tag: (row) => tags.get(row) ?? "", retag, change: (row) => changeOf(points, row),
+    beside: beside && { address: beside.address, model: beside.told.model },
+  });
+  const told = { hover, open: (row) => grid.open(row) };
   map = new DotMap(document.querySelector(".map"), {
-    hover,
-    open: (row) => grid.open(row),
+    ...told,
     lasso: (polygon, add) => choose(map.within(polygon), { polygon, add }),
     drag: (name, value) => (value === null ? settle() : setThreshold(name, points.snap(name, value))),
   });
+  if (beside) {
+    drawSecond(beside, map, {
+      ...told, drag: () => {}, lasso: (polygon, add) => choose(beside.map.within(polygon), { polygon, add, second: true }),
+    });
+  }
   points.regroup(thresholds);
   passing = points.passing(filter);
   drawAxes();
@@ -401,6 +428,7 @@ async function start() {
     if (innerWidth === width) return;
     width = innerWidth;
     map.resize();
+    beside?.map.resize();
     redraw();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);

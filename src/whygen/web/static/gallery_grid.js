@@ -16,13 +16,17 @@ export function shownOf(item) {
       el("i", { "aria-hidden": "true" }, each.name))));
 }
 
+/** P-values and how often the verdict flips, as far as there is any. */
+const figuresOf = (item) => (item.flip ? `${item.p}; flips ${item.flip}` : item.p);
+
 export class Grid {
   /**
    * @param {string} address of the gallery
    * @param {Element} box
    * @param {Element} more the button that shows more of them
    * @param {HTMLDialogElement} zoom
-   * @param {{group: function(number): Object, tag: function(number): string, retag: function(number[], string)}} told
+   * @param {{group: function(number): Object, tag: function(number): string, retag: function(number[], string),
+   *   change: function(number): string, beside: {address: string, model: string}|null}} told
    */
   constructor(address, box, more, zoom, told) {
     Object.assign(this, { address, box, more, zoom, told });
@@ -66,10 +70,22 @@ export class Grid {
     const unknown = rows.filter((row) => !this.known.has(key(row)));
     if (unknown.length) {
       const told = await ask(`${this.address}/anchors?rows=${unknown.join(",")}&near=${near}`);
+      if (this.told.beside) await this.#addSecond(told, unknown);
       if (this.known.size > 3000) this.known.clear();
       for (const item of told) this.known.set(key(item.index), item);
     }
     return rows.map((row) => this.known.get(key(row)));
+  }
+
+  /** What the second model gave back, after what the first did. */
+  async #addSecond(items, rows) {
+    const { address, model } = this.told.beside;
+    const others = await ask(`${address}/anchors?rows=${rows.join(",")}&near=false`);
+    others.forEach((other, at) => {
+      const [, returned] = other.images;
+      if (returned) items[at].images.splice(2, 0, { ...returned, name: `by ${model}` });
+      items[at].second = `${other.plain} (${other.group})`;
+    });
   }
 
   #named(item) {
@@ -82,7 +98,8 @@ export class Grid {
     const tag = this.told.tag(item.index);
     return el("button", { class: "pic opener", "data-row": item.index, onclick: () => this.open(item.index) },
       shownOf(item),
-      el("span", { class: "cap" }, ...this.#named(item), el("br"), `${item.p}; flips ${item.flip}`,
+      el("span", { class: "cap" }, ...this.#named(item), el("br"), figuresOf(item),
+        item.second ? el("span", { class: "second" }, el("br"), `${this.told.change(item.index) || "no change beyond noise"}; to the other: ${item.second}`) : null,
         tag ? el("span", { class: "tag mine" }, tag) : null));
   }
 
@@ -99,19 +116,21 @@ export class Grid {
     }
     if (this.at !== row) return;
     const field = el("input", { value: this.told.tag(row), maxlength: 200, "aria-label": "Tag of this anchor", placeholder: "tag", onchange: (event) => this.told.retag([row], event.target.value) });
-    this.zoom.replaceChildren(
+    this.zoom.replaceChildren(...[
       el("h2", {}, ...this.#named(item)),
       el("div", { class: "large" }, shownOf(item)),
-      el("p", { class: "small" }, `${item.p}; flips ${item.flip}`),
-      el("p", { class: "soft small" }, "By the report's thresholds: ", item.why),
+      el("p", { class: "small" }, figuresOf(item)),
+      el("p", { class: "soft small" }, item.text ? null : "By the report's thresholds: ", item.why),
+      item.second ? el("p", { class: "small" }, `To ${this.told.beside.model} it is: ${item.second}; ${this.told.change(row) || "no change beyond noise"}.`) : null,
       el("p", { class: "find" }, el("label", {}, "Tag ", field),
-        this.#button("←", () => this.#step(-1), "The anchor before"), this.#button("→", () => this.#step(1), "The anchor after"),
-        this.#button("Close", () => this.zoom.close())));
+        this.#button("←", () => this.#step(-1), "The anchor before"), this.#button("→", () => this.#step(1), "The anchor after", true),
+        this.#button("Close", () => this.zoom.close())),
+    ].filter(Boolean));
     if (!this.zoom.open) this.zoom.showModal();
   }
 
-  #button(text, press, label) {
-    return el("button", { class: "quiet", type: "button", "aria-label": label ?? text, onclick: press }, text);
+  #button(text, press, label, autofocus = false) {
+    return el("button", { class: "quiet", type: "button", "aria-label": label ?? text, autofocus, onclick: press }, text);
   }
 
   #step(by) {

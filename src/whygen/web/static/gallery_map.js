@@ -323,7 +323,8 @@ export class DotMap {
   }
 }
 
-const clip = (share) => Math.min(1, Math.max(0, share));
+/** What has no value stands at the lower edge. */
+const clip = (share) => (Number.isNaN(share) ? 0 : Math.min(1, Math.max(0, share)));
 const hex = (text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));
 
 function stroke(pen, x1, y1, x2, y2) {

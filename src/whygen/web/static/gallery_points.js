@@ -8,6 +8,8 @@ const TYPES = { uint8: Uint8Array, uint16: Uint16Array, float64: Float64Array };
 /** Codes of the groups, as results/anchors.py has them. */
 const LOW = 3;
 const BELOW = 4;
+/** How an anchor's group changed from one model to another beyond noise, by its place in the array "change". */
+export const CHANGES = ["unchanged", "learned", "forgotten", "moved"];
 
 /**
  * Read the block: the length of the head in 4 bytes, the head as JSON, the arrays.
@@ -115,14 +117,15 @@ export class Points {
 
   /**
    * Which anchors a filter leaves: 1 for each of them.
-   * @param {{groups: Set<number>, label: string, role: string, flip: number, p: number, copies: string, back: string}} filter
+   * @param {{groups: Set<number>, label: string, role: string, flip: number, p: number, copies: string, back: string, change: string}} filter
    */
   passing(filter) {
     const marks = new Uint8Array(this.n);
     const at = (name) => this.arrays.get(name);
     const label = this.head.labels.indexOf(filter.label);
     const role = this.head.roles.indexOf(filter.role);
-    const [flips, p, copies, back] = ["flip rate", "p", "copies", "comes back"].map(at);
+    const [flips, p, copies, back, changed] = ["flip rate", "p", "copies", "comes back", "change"].map(at);
+    const change = CHANGES.indexOf(filter.change);
     for (let row = 0; row < this.n; row++) {
       marks[row] =
         (!filter.groups.size || filter.groups.has(this.codes[row])) &&
@@ -131,14 +134,17 @@ export class Points {
         (filter.flip === "" || (filter.flip < 0 ? flips[row] > -filter.flip : flips[row] <= filter.flip)) &&
         (filter.p === "" || p[row] <= filter.p) &&
         (!filter.copies || (filter.copies === "only") === Boolean(copies[row])) &&
-        (!filter.back || (filter.back === "yes") === Boolean(back[row]))
+        (!filter.back || (filter.back === "yes") === Boolean(back[row])) &&
+        (!changed || !filter.change || (change < 0 ? changed[row] > 0 : changed[row] === change))
           ? 1 : 0;
     }
     return marks;
   }
 
-  /** Rows, the one farthest above a threshold first. */
+  /** Rows, the one farthest above a threshold first; of texts the one that is told most surely. */
   worstFirst(rows, thresholds) {
+    const order = this.arrays.get("order");
+    if (order) return [...rows].sort((one, other) => (order[other] > order[one]) - (order[other] < order[one]) || one - other);
     const names = this.head.criteria.map((each) => each.name);
     const beyond = (row) => {
       let most = -Infinity;
