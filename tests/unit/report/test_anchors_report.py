@@ -174,4 +174,5 @@ def test_plots_by_matplotlib() -> None:
 
 
 def test_in_a_notebook_it_stands_in_a_frame() -> None:
-    assert report.notebook(explained().to_html()) == explained()._repr_html_()
+    assert report.notebook(explained().to_html()) == explained().view()._repr_html_()
+    assert "25.0%" in explained()._repr_html_()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,12 +41,15 @@ ACROSS = 16
 """Members side by side in the one picture that holds all of a group."""
 
 
-@dataclass(frozen=True, slots=True)
 class Shown:
     """Draws anchors as items of a page."""
 
-    explanation: AnchorExplanation
-    evidence: AnchorEvidence
+    def __init__(self, explanation: AnchorExplanation, evidence: AnchorEvidence) -> None:
+        self.explanation = explanation
+        self.evidence = evidence
+        # Both are worked out anew wherever they are asked for, of all anchors: once for all items of a page.
+        self._values = evidence.values
+        self._plain = {name: visible(words) for name, words in plain_names(explanation).items()}
 
     def items(
         self, rows: Sequence[int], *, parts: Sequence[str], most: int = LARGEST,
@@ -83,10 +85,10 @@ class Shown:
             "index": row,
             "name": self.called(row),
             "group": group,
-            "plain": visible(plain_names(explanation)[group]),
+            "plain": self._plain[group],
             "key": anchors_svg.key(group),
             "p": self._p(row, group),
-            "criteria": [number(float(value)) for value in evidence.values[row]],
+            "criteria": [number(float(value)) for value in self._values[row]],
             "flip": f"{percent(flips)}{': unsure' if flips > UNSURE else ''}",
         }
 
@@ -101,7 +103,7 @@ class Shown:
         evidence, names = self.evidence, [visible(each.name) for each in self.explanation.criteria]
         found = evidence.p_high if group == "BELOW" else evidence.p_values
         if found is None:
-            values = evidence.values[row]
+            values = self._values[row]
             return ", ".join(f"{name} {number(float(value))}" for name, value in zip(names, values, strict=True))
         return ", ".join(f"{name} p {_p(float(value))}" for name, value in zip(names, found[row], strict=True))
 
