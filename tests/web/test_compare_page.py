@@ -13,7 +13,7 @@ import whygen
 from example_explanations import prompt_explanation
 from viewers import Viewer, teller, violations
 from whygen.evaluation.compare import compare
-from whygen.web.comparing import _changed, _verdict
+from whygen.web.comparing import changed_units
 from whygen.web.state import State
 
 PROMPT = "Tell a story about a curious fox in a foggy harbor. Let it end well."
@@ -47,7 +47,7 @@ def viewer(serve: Callable[..., Viewer], folder: Path) -> Viewer:
 def test_what_changed_is_flagged_in_both_prompts(folder: Path) -> None:
     first, second = (whygen.PromptExplanation.load(folder / name) for name in ("first", "second"))
     found = compare(first, second)
-    flags = _changed(found, first, second)
+    flags = changed_units(found, first, second)
     texts = [[unit.text for unit, flag in zip(one.units, each, strict=True) if flag]
              for one, each in zip((first, second), flags, strict=True)]  # fmt: skip
     changed = {row.text for row in found.units if row.changed}
@@ -56,19 +56,12 @@ def test_what_changed_is_flagged_in_both_prompts(folder: Path) -> None:
     assert set(texts[1]) == changed | {"small"}
 
 
-def test_the_verdict_claims_no_more_than_was_measured(folder: Path) -> None:
-    first, other, strange = (
-        whygen.PromptExplanation.load(folder / name) for name in ("first", "other-target", "first")
-    )
-    assert "cannot be told" in _verdict(compare(first, other))
-    assert _verdict(compare(first, strange)).startswith("None of the 17 words in both drives")
-
-
 def test_the_page_shows_both(viewer: Viewer, ids: dict[str, str]) -> None:
     status, _, body = viewer.ask(f"/compare?pick={ids['first']}&pick={ids['second']}")
     text = body.decode()
     assert status == 200
-    assert "“curious” is in the first alone. “small” is in the second alone." in text
+    assert "Only in the first: curious" in text
+    assert "Only in the second: small" in text
     assert len(re.findall(r'class="u [^"]*changed"', text)) >= 4
 
 
@@ -100,6 +93,6 @@ def test_two_are_ticked_on_the_shelf_and_compared(viewer: Viewer, visit: Callabl
         boxes.nth(i).check()
     assert [boxes.nth(i).is_checked() for i in (0, 1, 2)] == [False, True, True]
     compare_button.click()
-    page.get_by_text("Word by word").wait_for()
+    page.get_by_text("Unit by unit").wait_for()
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 400

@@ -129,6 +129,19 @@ def test_what_cannot_be_read_so_is_said_beside_what_can(viewer: Viewer, query: s
     assert "“foggy”" in body.decode()
 
 
+def test_an_evaluation_beside_an_explanation_is_shown(serve: Callable[..., Viewer], tmp_path: Path) -> None:
+    found = whygen.explain_prompt(teller, PROMPT, budget=40, target="tfidf")
+    found.save(tmp_path / "one")
+    viewer = serve(tmp_path)
+    address = links(viewer)["one"]
+    assert "how good is it?" not in viewer.ask(address)[2].decode()
+    assert viewer.ask(f"{address}/evaluation")[0] == 404
+    whygen.evaluate(found, metrics="fidelity").save(tmp_path / "one")
+    assert "evaluated</span>" in viewer.ask("/")[2].decode()
+    assert "how good is it?" in viewer.ask(address)[2].decode()
+    assert "r2" in viewer.ask(f"{address}/evaluation")[2].decode()
+
+
 def test_what_is_not_there_is_said(viewer: Viewer) -> None:
     assert viewer.ask("/explanations/0000000000000000")[0] == 404
     assert viewer.ask(f"{links(viewer)['story']}/units/999")[0] == 400

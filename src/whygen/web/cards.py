@@ -29,7 +29,7 @@ class Card:
 
     id: str
     shown: str
-    stamp: tuple[int, int, int]
+    stamp: tuple[int, ...]
     kind: str = ""
     headline: str = ""
     prompt: str = ""
@@ -73,7 +73,7 @@ class Card:
 
 def card_of(place: Place) -> Card:
     """What a document says; a damaged one becomes a card that says what is wrong with it."""
-    bare = Card(place.id, visible(place.shown), (0, 0, 0))
+    bare = Card(place.id, visible(place.shown), (0,))
     try:
         bare = replace(bare, stamp=place.stamp(), evaluated=(place.folder / EVALUATION).is_file())
         return _described(bare, load(place.file), place)

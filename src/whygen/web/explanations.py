@@ -12,6 +12,8 @@ from fastapi import APIRouter
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from whygen.errors import FormatError, UsageError, WhygenError
+from whygen.evaluation.result import DOCUMENT as EVALUATION
+from whygen.evaluation.result import Evaluation
 from whygen.prompt.estimands import ESTIMANDS
 from whygen.prompt.targets import TARGETS
 from whygen.prompt.units import sentences
@@ -21,6 +23,7 @@ from whygen.report.texts import clip, decimals_for, shorten, signed, visible
 from whygen.results import Explanation, PromptExplanation
 from whygen.results.records import SentenceMatrix
 from whygen.results.summary import summarise
+from whygen.results.summary.evaluated import summarise_evaluation
 from whygen.results.summary.outcomes import outcomes
 from whygen.results.summary.prompt import MOST_REFERENCE, summarise_prompt
 from whygen.web.copying import again
@@ -52,6 +55,13 @@ def router(state: State) -> APIRouter:
         file.headers["Content-Disposition"] = 'attachment; filename="report.html"'
         return file
 
+    @room.get("/evaluation")
+    def evaluation(known_as: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        place = state.place(known_as)
+        summary = summarise_evaluation(Evaluation.load(place.folder).to_dict())
+        links = [("/", "← shelf"), (f"/explanations/{place.id}", place.shown)]
+        return page("inside.html.j2", **summary, report="evaluated.html.j2", links=links)
+
     @room.get("/units/{number}")
     def unit(known_as: str, number: int, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
         found = state.read(known_as, Reading(target or None, estimand or None))
@@ -75,6 +85,7 @@ def _page(found: Explanation, trouble: str, place: Place, reading: Reading) -> b
         report=f"{summary['kind']}.html.j2",
         scripts=("explanation.js",) if isinstance(found, PromptExplanation) else (),
         place=place,
+        evaluated=(place.folder / EVALUATION).is_file(),
         trouble=trouble,
         reading=reading,
         query="" if trouble or not reading else f"?{urlencode(told)}",

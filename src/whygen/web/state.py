@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar, cast
 
 from whygen.errors import FormatError, MissingError, UsageError
+from whygen.evaluation.result import DOCUMENT as EVALUATION
 from whygen.prompt.targets import OWN
 from whygen.report.texts import shorten
 from whygen.results import Explanation, PromptExplanation, load
-from whygen.results.files import DOCUMENT, SAMPLES
+from whygen.results.files import DETAILS, DOCUMENT, SAMPLES
 
 MOST_PLACES = 5_000
 """Explanations that the shelf lists."""
@@ -32,6 +33,8 @@ MOST_ANSWERS = 256 * 2**20
 """Bytes of recorded answers that are read into memory; they take some five times that there."""
 MOST_LOADED = 12
 """Explanations, readings and pages that are kept in memory."""
+_BESIDE = (DETAILS, SAMPLES, EVALUATION)
+"""Files beside the document that are looked at for a change, too."""
 _PASSED_BY = frozenset({"node_modules", "__pycache__", "site-packages"})
 
 
@@ -48,8 +51,8 @@ class Place:
         """The document."""
         return self.folder / DOCUMENT
 
-    def stamp(self) -> tuple[int, int, int]:
-        """What changes when another explanation is saved here.
+    def stamp(self) -> tuple[int, ...]:
+        """What changes when another explanation, or an evaluation of this one, is saved here; first, when it was.
 
         Raises:
             MissingError: if it is gone.
@@ -60,7 +63,13 @@ class Place:
             raise MissingError(f"The explanation in {self.shown!r} is gone since it was listed.") from None
         except OSError as error:
             raise MissingError(f"The explanation in {self.shown!r} cannot be read ({error.strerror}).") from None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return found.st_mtime_ns, found.st_size, found.st_ino, *(_time(self.folder / name) for name in _BESIDE)
+
+
+def _time(file: Path) -> int:
+    with suppress(OSError):
+        return file.stat().st_mtime_ns
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ class Found:
 
 
 T = TypeVar("T")
-Kept: TypeAlias = OrderedDict[tuple[str, str, Reading], tuple[tuple[int, int, int], object]]
+Kept: TypeAlias = OrderedDict[tuple[str, str, Reading], tuple[tuple[int, ...], object]]
 """By what it is, the id of the explanation and how that is read: what its document was then, and what was made."""
 
 
