@@ -31,7 +31,7 @@ from whygen.prompt.operators import Tools
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.question import Question, check, encoder_of_texts, prepare_units
 from whygen.prompt.recipe import model_options, needed, options_of
-from whygen.prompt.saved import OVERHEAD, has_images, outputs, recorded, references, settings_of, units_of
+from whygen.prompt.saved import OVERHEAD, lacks_images, outputs, recorded, references, settings_of, units_of
 from whygen.prompt.units import Units, shown, split
 from whygen.results.prompt import Calls, PromptExplanation
 from whygen.results.recipe import Recipe
@@ -367,7 +367,7 @@ def check_kept(explanation: PromptExplanation, metric: str) -> None:
         what = "a template over many inputs, and what each input made of it was not kept"
     elif explanation.tree is not None:
         what = "a long prompt, part by part, and each level had other units"
-    elif has_images(explanation):
+    elif lacks_images(explanation):
         what = "a chat with images, which were not kept"
     if what is not None:
         raise UsageError(

@@ -48,7 +48,7 @@ from whygen.results.prompt import (
 from whygen.results.records import ProxyRecord
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
-from whygen.types import Masks, Output
+from whygen.types import Chat, Masks, Output, Picture
 from whygen.version import __version__, versions
 
 LEVEL = 0.95
@@ -162,9 +162,17 @@ def assemble(findings: Findings, *, acting: tuple[InteractionRecord, ...] = ()) 
             answers=_answers(findings),
             nearness=effects.nearness,
             proxy=None if findings.proxy is None else findings.proxy.evidence,
+            images=_images(findings),
         ),
         recipe=recipe_of(answers, findings.target, plan),
     )
+
+
+def _images(findings: Findings) -> tuple[Picture, ...]:
+    """The images of the chat, each once."""
+    prompt = findings.answers.units.prompt
+    messages = prompt.messages if isinstance(prompt, Chat) else ()
+    return tuple({image.data: image for each in messages for image in each.images if image.data}.values())
 
 
 def _proxy(findings: Findings) -> ProxyRecord | None:

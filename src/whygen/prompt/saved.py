@@ -6,6 +6,7 @@ evidence. Folders of before recipes were kept (schema 2) get theirs from `record
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from whygen.prompt.estimands import load_estimand
 from whygen.prompt.kernels import Dropped
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.options import PRESETS, PromptOptions
+from whygen.prompt.pictured import picture_cut, split_pictured
 from whygen.prompt.units import ChatUnits, Piece, Slot, TemplateUnits, Units, laid, split, transcript
 from whygen.results.prompt import ChatRecord, Evidence, PromptExplanation, Sample
 from whygen.results.recipe import DesignRecipe, ModelRecipe, OperatorRecipe, Recipe, TargetRecipe
@@ -163,11 +165,14 @@ def _law(explanation: PromptExplanation, preset: PromptOptions) -> DesignRecipe:
 
 
 def units_of(explanation: PromptExplanation, *, fill: str = "mean") -> Units:
-    """The prompt as it was cut, put together again from its record; images inside a chat were not kept.
+    """The prompt as it was cut, put together again from its record.
 
     Args:
         explanation: what was saved.
         fill: what stood for a region of a picture that was taken away.
+
+    Raises:
+        UsageError: if the pictures of a chat are cut otherwise now.
     """
     drawn = None if explanation.evidence is None else explanation.evidence.pictures
     if drawn is not None and drawn.input is not None and explanation.chat is None:
@@ -183,13 +188,14 @@ def units_of(explanation: PromptExplanation, *, fill: str = "mean") -> Units:
     return _template(explanation) if kinds else _plain(explanation)
 
 
-def has_images(explanation: PromptExplanation) -> bool:
-    """Whether messages of a chat came with images, which were not kept.
+def lacks_images(explanation: PromptExplanation) -> bool:
+    """Whether messages of a chat came with images that were not kept, as folders of earlier versions have none.
 
     In folders of before the chat was kept, such messages end with a note that no unit holds.
     """
     if explanation.chat is not None:
-        return any(message.images for message in Chat.from_json(explanation.chat.request).messages)
+        chat = _chat_of(explanation, explanation.chat)
+        return any(not image.data for message in chat.messages for image in message.images)
     return any(
         section.kind == "message"
         and _IMAGES.search(explanation.prompt[section.start : section.end])
@@ -211,8 +217,40 @@ def _regions(explanation: PromptExplanation, image: Picture, regions: NDArray[np
     )  # fmt: skip
 
 
+def _chat_of(explanation: PromptExplanation, record: ChatRecord) -> Chat:
+    """The chat with its images, as far as they were kept."""
+    kept = () if explanation.evidence is None else explanation.evidence.images
+    return Chat.from_json(record.request, pictures={hashlib.sha256(each.data).hexdigest(): each for each in kept})
+
+
+def _pictured(explanation: PromptExplanation, chat: Chat) -> ChatUnits | None:
+    """The chat cut with its pictures, where they were units; None where they were not, or not kept.
+
+    Raises:
+        UsageError: if they are cut otherwise now.
+    """
+    recipe = explanation.recipe
+    if recipe is None or not isinstance(recipe.units, str) or lacks_images(explanation):
+        return None
+    options = PromptOptions(
+        units=recipe.units, pin=recipe.pin, within=recipe.within, passages=recipe.passages, regions=recipe.regions,
+        fill=recipe.fill,
+    )  # fmt: skip
+    if (cut := picture_cut(chat, options)) is None:
+        return None
+    units = split_pictured(chat, options, *cut)
+    if list(units.spans) != [(unit.start, unit.end) for unit in explanation.units]:
+        raise UsageError(
+            "The pictures of this chat are cut into other regions now: another version of scikit-image is installed. "
+            "Explain again; answers on record cost nothing."
+        )
+    return units
+
+
 def _chat(explanation: PromptExplanation, record: ChatRecord) -> ChatUnits:
-    chat = Chat.from_json(record.request)
+    chat = _chat_of(explanation, record)
+    if (pictured := _pictured(explanation, chat)) is not None:
+        return pictured
     slots = transcript(chat).slots
     pieces = _pieces(explanation, ends=[place for slot in slots for place in (slot.start, slot.end)])
     return ChatUnits(

@@ -2,7 +2,8 @@
 """Saving and loading a prompt explanation: JSON and JSON Lines beside safetensors; never pickle.
 
 A folder holds ``explanation.json`` (the contract), ``details.json``, ``arrays.safetensors`` and ``samples.jsonl``;
-where the model drew, ``pictures.safetensors`` too, and where the answers are sounds or videos, ``media.safetensors``.
+where the model drew, ``pictures.safetensors`` too, where the answers are sounds or videos, ``media.safetensors``, and
+where the chat had images, ``images.safetensors``.
 The document names the digests of the others. All are written beside their places first; then the document takes its
 own, and the others after it: at every moment a folder holds one whole explanation, the earlier or the new one.
 """
@@ -28,6 +29,7 @@ from safetensors.numpy import load_file, save
 from whygen.errors import FormatError, MissingError, MissingExtraError, StoreError
 from whygen.files import require_ordinary, write_beside
 from whygen.results import media
+from whygen.results.media import PictureEvidence
 from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, ProxyEvidence, Sample
 from whygen.results.records import Record
 from whygen.safe import read_json
@@ -44,6 +46,7 @@ EARLIER_SAMPLES = "samples.parquet"
 """As schema 1 wrote them."""
 PICTURES = "pictures.safetensors"
 MEDIA = "media.safetensors"
+IMAGES = "images.safetensors"
 REPORT = "report.html"
 """The page that the command line writes beside them."""
 MAX_DOCUMENT_BYTES = 64 * 2**20
@@ -52,7 +55,7 @@ MAX_DOCUMENT_BYTES = 64 * 2**20
 PARTS = "parts"
 """The field of a document on disk that holds the digests of the files beside it."""
 
-PART_NAMES = (DETAILS, ARRAYS, SAMPLES, EARLIER_SAMPLES, PICTURES, MEDIA)
+PART_NAMES = (DETAILS, ARRAYS, SAMPLES, EARLIER_SAMPLES, PICTURES, MEDIA, IMAGES)
 _SAMPLE = TypeAdapter(Sample)
 
 
@@ -71,6 +74,9 @@ def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
             parts[PICTURES] = save(media.pictures_to_arrays(explanation.evidence.pictures))
         if explanation.evidence.media is not None:
             parts[MEDIA] = save(media.to_arrays(explanation.evidence.media))
+        if explanation.evidence.images:
+            shown = PictureEvidence(files=explanation.evidence.images, given=None, samples=())
+            parts[IMAGES] = save(media.pictures_to_arrays(shown))
     parts[DOCUMENT] = document_bytes(explanation.to_dict())
     write_together(folder, parts, stale=(DOCUMENT, *PART_NAMES))
     return folder
@@ -388,7 +394,9 @@ def _with_evidence(explanation: PromptExplanation, where: Mapping[str, Path]) ->
     arrays = _read_arrays(where[ARRAYS], units=len(explanation.units), samples=len(samples))
     drawn = _read_pictures(where[PICTURES], samples=len(samples), units=len(explanation.units))
     heard = _read_media(where[MEDIA], samples=len(samples), units=len(explanation.units))
-    evidence = Evidence(**arrays, samples=samples, pictures=drawn, media=heard)
+    shown = _read_pictures(where[IMAGES], samples=0, units=0)
+    images = () if shown is None else shown.files
+    evidence = Evidence(**arrays, samples=samples, pictures=drawn, media=heard, images=images)
     return explanation.model_copy(update={"evidence": evidence})
 
 

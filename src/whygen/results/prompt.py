@@ -35,7 +35,7 @@ from whygen.results.records import (
 )
 from whygen.results.shown import Shown
 from whygen.results.why import CallRecord, Why
-from whygen.types import Floats, Masks, ToolCall
+from whygen.types import Floats, Masks, Picture, ToolCall
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,7 +104,7 @@ class ChatRecord(Record):
     """A chat as it was explained.
 
     Attributes:
-        request: as `whygen.types.Chat.to_json` tells it; pictures by their digest alone.
+        request: as `whygen.types.Chat.to_json` tells it; pictures by their digest (`Evidence.images` has them).
         lists: characters ``[start, end)`` in which passages stand one after another.
         pairs: numbers of messages that are an example together.
     """
@@ -273,6 +273,8 @@ class Evidence:
     """Shape ``(m,)``: the weight of each mask under the kernel of ``local``; None for other estimands."""
     proxy: ProxyEvidence | None = None
     """What a cheap model did beside; None where none was asked."""
+    images: tuple[Picture, ...] = ()
+    """The images of the chat that was explained, each once, as they came."""
 
     def __eq__(self, other: object) -> bool:
         """Whether every array and every sample is the same; missing numbers (NaN) are equal to each other."""
@@ -289,6 +291,7 @@ class Evidence:
             and _equal(self.answers, other.answers)
             and _equal(self.nearness, other.nearness)
             and self.proxy == other.proxy
+            and [each.data for each in self.images] == [each.data for each in other.images]
         )
 
     __hash__ = None  # pyright: ignore[reportAssignmentType] - arrays have no hash
