@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.results.evidence import Evidence, Sample
 from whygen.results.prompt import (
     Calls,
-    Evidence,
     Fidelity,
     IntervalRecord,
     Noise,
     PromptExplanation,
     Reference,
-    Sample,
     TargetRecord,
     UnitAttribution,
     Warned,

@@ -38,7 +38,7 @@ from whygen.prompt.proxy import with_proxy
 from whygen.prompt.stopping import widest
 from whygen.prompt.surrogates import SURROGATES, Fitted, Linear, Surrogate, load_surrogate
 from whygen.results.estimands import EstimandName
-from whygen.results.prompt import ProxyEvidence
+from whygen.results.evidence import ProxyEvidence
 from whygen.stats.intervals import Interval
 from whygen.types import Floats, Masks
 

@@ -25,7 +25,7 @@ from whygen.prompt.question import OnServer, Question, prepare_units
 from whygen.prompt.reading import read
 from whygen.prompt.session import Session
 from whygen.prompt.targets import Compares
-from whygen.results.prompt import ProxyEvidence
+from whygen.results.evidence import ProxyEvidence
 from whygen.stats.intervals import student_half_width
 from whygen.stats.seeds import generator
 from whygen.types import Floats

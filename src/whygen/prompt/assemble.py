@@ -30,17 +30,16 @@ from whygen.prompt.targets import Compares, Timed
 from whygen.prompt.units import chat_record, shown
 from whygen.prompt.warnings import Signs, warn
 from whygen.prompt.why.verdict import judge
+from whygen.results.evidence import Evidence, Sample
 from whygen.results.media import MediaEvidence, PictureEvidence
 from whygen.results.prompt import (
     Calls,
-    Evidence,
     Fidelity,
     InteractionRecord,
     IntervalRecord,
     Noise,
     PromptExplanation,
     Reference,
-    Sample,
     TargetRecord,
     UnitAttribution,
     Warned,

@@ -33,8 +33,9 @@ from whygen.prompt.saved import design_of, outputs, recorded, settings_of, units
 from whygen.prompt.targets import Continues, ReadsReference, Target, TargetLike, Verb, load_target
 from whygen.prompt.units import Units, shown
 from whygen.prompt.warnings import CODES
+from whygen.results.evidence import Evidence, Sample
 from whygen.results.files import digest_of
-from whygen.results.prompt import Evidence, PromptExplanation, ReadFrom, Sample, TargetRecord, Warned
+from whygen.results.prompt import PromptExplanation, ReadFrom, TargetRecord, Warned
 from whygen.results.recipe import Recipe, TargetRecipe
 from whygen.types import Floats, Masks, Output, OutputKind, Sound
 

@@ -19,7 +19,7 @@ from whygen.prompt.intervals import Estimate
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import Proxied, Proxy, Surrogate
-from whygen.results.prompt import ProxyEvidence
+from whygen.results.evidence import ProxyEvidence
 from whygen.results.records import ProxyRecord
 from whygen.types import Floats
 

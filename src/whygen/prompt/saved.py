@@ -26,7 +26,8 @@ from whygen.prompt.noise import Steadiness
 from whygen.prompt.options import PRESETS, PromptOptions
 from whygen.prompt.pictured import picture_cut, split_pictured
 from whygen.prompt.units import ChatUnits, Piece, Slot, TemplateUnits, Units, laid, split, transcript
-from whygen.results.prompt import ChatRecord, Evidence, PromptExplanation, Sample
+from whygen.results.evidence import Evidence, Sample
+from whygen.results.prompt import ChatRecord, PromptExplanation
 from whygen.results.recipe import DesignRecipe, ModelRecipe, OperatorRecipe, Recipe, TargetRecipe
 from whygen.types import Chat, Edit, Masks, Message, Output, Picture, Settings, Sound, Template, TokenScore, ToolCall
 

@@ -16,7 +16,8 @@ from whygen.prompt.findings import Findings
 from whygen.prompt.intervals import LIKE_THESE, Collapse, collapsed
 from whygen.prompt.plan import REDRAWS
 from whygen.prompt.targets import Counts, Target, Timed
-from whygen.results.prompt import Fidelity, InteractionRecord, Sample, Warned
+from whygen.results.evidence import Sample
+from whygen.results.prompt import Fidelity, InteractionRecord, Warned
 from whygen.types import Floats, Output, Sound, Video
 
 

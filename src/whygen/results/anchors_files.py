@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as tensors
 
 from whygen.errors import FormatError
-from whygen.results import files
+from whygen.results import lines
 from whygen.results.anchors import SCHEMA, AnchorEvidence, AnchorExplanation, Details
 from whygen.results.anchors_pictures import small_of
 from whygen.results.anchors_scores import Scores, ScoresRecord
@@ -124,7 +124,7 @@ def _kept(scores: Scores) -> dict[str, NDArray[Any]]:
 
 
 def _lines(table: dict[str, list[Any]]) -> bytes:
-    return files.to_lines(dict(zip(table, cells, strict=True)) for cells in zip(*table.values(), strict=True))
+    return lines.to_lines(dict(zip(table, cells, strict=True)) for cells in zip(*table.values(), strict=True))
 
 
 def _csv(listed: list[dict[str, Any]]) -> bytes:
@@ -193,9 +193,9 @@ def _load_scores(where: Mapping[str, Path]) -> Scores | None:
 def _names(where: Mapping[str, Path]) -> tuple[tuple[Any, ...], tuple[Any, ...] | None, tuple[str, ...] | None]:
     """Names, labels and roles of the anchors, from the table."""
     if where[EARLIER_ANCHORS].is_file():
-        found = files.read_earlier(where[EARLIER_ANCHORS])
+        found = lines.read_earlier(where[EARLIER_ANCHORS])
     else:
-        found = files.read_lines(where[ANCHORS])
+        found = lines.read_lines(where[ANCHORS])
     kept = [(row.get("name"), row.get("label"), "label" in row, row.get("role")) for row in found]
     names = tuple(each[0] for each in kept if each[0] is not None)
     labels = tuple(each[1] for each in kept) if kept and kept[0][2] else None

@@ -13,8 +13,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -26,11 +25,12 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from whygen.errors import FormatError, MissingError, MissingExtraError, StoreError
+from whygen.errors import FormatError, MissingError, StoreError
 from whygen.files import require_ordinary, write_beside
-from whygen.results import media
+from whygen.results import lines, media
+from whygen.results.evidence import Evidence, ProxyEvidence, Sample
 from whygen.results.media import PictureEvidence
-from whygen.results.prompt import SCHEMA, Evidence, PromptExplanation, ProxyEvidence, Sample
+from whygen.results.prompt import SCHEMA, PromptExplanation
 from whygen.results.records import Record
 from whygen.safe import read_json
 
@@ -69,7 +69,7 @@ def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
     parts: dict[str, bytes] = {DETAILS: document_bytes(explanation.details())}
     if explanation.evidence is not None:
         parts[ARRAYS] = save(_arrays(explanation.evidence))
-        parts[SAMPLES] = to_lines(_row(sample) for sample in explanation.evidence.samples)
+        parts[SAMPLES] = lines.to_lines(_row(sample) for sample in explanation.evidence.samples)
         if explanation.evidence.pictures is not None:
             parts[PICTURES] = save(media.pictures_to_arrays(explanation.evidence.pictures))
         if explanation.evidence.media is not None:
@@ -216,7 +216,7 @@ def try_folder(folder: Path) -> None:
     Raises:
         StoreError: if not.
     """
-    try_places(folder, (DOCUMENT, DETAILS, ARRAYS, SAMPLES, PICTURES, MEDIA, REPORT))
+    try_places(folder, (DOCUMENT, DETAILS, ARRAYS, SAMPLES, PICTURES, MEDIA, IMAGES, REPORT))
 
 
 def try_places(folder: Path, names: Iterable[str]) -> None:
@@ -462,62 +462,9 @@ def _read_media(file: Path, *, samples: int, units: int) -> media.MediaEvidence 
 
 def _read_samples(file: Path) -> tuple[Sample, ...]:
     try:
-        found = read_earlier(file) if file.suffix == ".parquet" else read_lines(file)
+        found = lines.read_earlier(file) if file.suffix == ".parquet" else lines.read_lines(file)
         return tuple(_SAMPLE.validate_python(row) for row in found)
     except ValidationError as error:
         raise FormatError(f"{str(file)!r} {_first(error)}") from None
     except (ValueError, OSError) as error:
         raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
-
-
-MAX_ROWS_BYTES = 2**30
-"""What the rows of one explanation may take on disk, or unpacked from parquet: no explanation is so large."""
-
-
-def to_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Rows as JSON Lines. A number that is NaN or infinite becomes null: JSON has none."""
-    lines = (json.dumps({name: _plain(cell) for name, cell in row.items()}, ensure_ascii=False) for row in rows)
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _plain(cell: Any) -> Any:
-    if isinstance(cell, dict):
-        return {_plain(name): _plain(value) for name, value in cell.items()}
-    if isinstance(cell, list | tuple):
-        return [_plain(value) for value in cell]
-    if isinstance(cell, float) and not math.isfinite(cell):
-        return None
-    # Half a surrogate pair cannot be encoded, in an answer or in the name of a file: it is spelled out.
-    return cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
-
-
-def read_lines(file: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file of JSON Lines, read as they are asked for.
-
-    Raises:
-        ValueError: if the file is larger than `MAX_ROWS_BYTES`, or a line is no JSON object; names the line.
-        OSError: if it cannot be read.
-    """
-    if file.stat().st_size > MAX_ROWS_BYTES:
-        raise ValueError(f"it is over {MAX_ROWS_BYTES // 2**30} GiB")
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            row: object = read_json(line)
-            if not isinstance(row, dict):
-                raise ValueError(f"line {number} is no object")  # noqa: TRY004 - the file is wrong, not the call
-            yield row
-
-
-def read_earlier(file: Path) -> list[dict[str, Any]]:
-    """The rows of a parquet file, as earlier schemas had them.
-
-    Raises:
-        MissingExtraError: if pyarrow is not installed.
-        ValueError: if it is damaged, or unpacks to more than `MAX_ROWS_BYTES`.
-        OSError: if it cannot be read.
-    """
-    try:
-        from whygen.tables import read_rows
-    except ImportError as error:
-        raise MissingExtraError("Reading this earlier explanation", extra="tables", package="pyarrow") from error
-    return read_rows(file, most=MAX_ROWS_BYTES)

@@ -16,7 +16,8 @@ from whygen.prompt.offline import read
 from whygen.prompt.operators.base import Delete
 from whygen.prompt.saved import units_of
 from whygen.report.texts import counted, decimals_for, signed, visible
-from whygen.results.prompt import Evidence, PromptExplanation, Sample
+from whygen.results.evidence import Evidence, Sample
+from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import summarise
 from whygen.texts import Stretch, differences
 from whygen.web.bench_runs import LONGEST_ANSWER, LiveRun, pieces

@@ -22,7 +22,8 @@ from whygen import report
 from whygen.errors import MissingExtraError, StoreError, UsageError
 from whygen.report.html import EMBEDDED_ID
 from whygen.results import PromptExplanation
-from whygen.results.prompt import Calls, IntervalRecord, Reference, Sample, TargetRecord, UnitAttribution, Warned
+from whygen.results.evidence import Sample
+from whygen.results.prompt import Calls, IntervalRecord, Reference, TargetRecord, UnitAttribution, Warned
 from whygen.results.records import AnswerSets, OutputSentence, SentenceMatrix, UnitSet
 from whygen.results.summary import print_terminal, summarise, write_html
 

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from example_explanations import prompt_explanation
 from whygen.errors import FormatError, MissingError, StoreError
-from whygen.results import PromptExplanation, files, load
-from whygen.results.prompt import SCHEMA, Fidelity, Reference, Sample, UnitAttribution
+from whygen.results import PromptExplanation, lines, load
+from whygen.results.evidence import Sample
+from whygen.results.prompt import SCHEMA, Fidelity, Reference, UnitAttribution
 
 GOLDEN = Path(__file__).parents[2] / "data" / "golden" / "prompt-v1"
 CONTRACT = [
@@ -98,19 +99,19 @@ def test_rows_are_json_whatever_a_model_says(tmp_path: Path) -> None:
         "extra": {"\udfff": [float("inf")]},
     }
     file = tmp_path / "rows.jsonl"
-    file.write_bytes(files.to_lines([said, {"effect": 1.5}]))
-    assert list(files.read_lines(file)) == [
+    file.write_bytes(lines.to_lines([said, {"effect": 1.5}]))
+    assert list(lines.read_lines(file)) == [
         {"prompt": "a\\ud800b", "effect": None, "more": "line\u2028break\n", "extra": {"\\udfff": [None]}},
         {"effect": 1.5},
     ]
     for line, told in ((b"[1]\n", "line 2 is no object"), (b"{\n", "Expecting"), (b"[" * 9999, "deeper than")):
         file.write_bytes(b'{"a": 1}\n' + line)
         with pytest.raises(ValueError, match=told):
-            list(files.read_lines(file))
+            list(lines.read_lines(file))
 
 
 def test_a_file_of_rows_is_bounded(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MAX_ROWS_BYTES", 100)
+    monkeypatch.setattr(lines, "MAX_ROWS_BYTES", 100)
     with pytest.raises(FormatError, match=r"samples\.jsonl' is damaged \(it is over"):
         load(saved)
 

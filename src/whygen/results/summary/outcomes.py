@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.report.texts import counted, quoted, shorten, visible
-from whygen.results.prompt import Evidence, PromptExplanation, Sample
+from whygen.results.evidence import Evidence, Sample
+from whygen.results.prompt import PromptExplanation
 from whygen.types import ToolCall
 
 MOST_BESIDE = 200

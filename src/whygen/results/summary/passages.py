@@ -8,7 +8,8 @@ from typing import Any
 
 from whygen.report.svg import axis_over
 from whygen.report.texts import clip, counted, decimals_for, number, shorten, signed, visible
-from whygen.results.prompt import Evidence, PromptExplanation, Sample, Section
+from whygen.results.evidence import Evidence, Sample
+from whygen.results.prompt import PromptExplanation, Section
 from whygen.results.summary import played
 from whygen.results.summary.outcomes import differing
 

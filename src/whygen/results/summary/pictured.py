@@ -19,8 +19,9 @@ from PIL import Image
 from whygen.errors import DataError
 from whygen.media import pictures
 from whygen.report.texts import number, shorten, visible
+from whygen.results.evidence import Evidence
 from whygen.results.media import PictureEvidence
-from whygen.results.prompt import Evidence, PromptExplanation
+from whygen.results.prompt import PromptExplanation
 from whygen.results.summary.passages import MOST_ROWS
 from whygen.types import Picture
 

@@ -17,8 +17,9 @@ from PIL import Image
 from whygen.errors import DataError, MissingExtraError
 from whygen.media import films, sounds
 from whygen.report.texts import decimals_for, number, shorten, visible
+from whygen.results.evidence import Evidence
 from whygen.results.media import Timeline
-from whygen.results.prompt import Evidence, PromptExplanation
+from whygen.results.prompt import PromptExplanation
 from whygen.types import Sound, Video
 
 MOST_BYTES = 6 * 2**20
