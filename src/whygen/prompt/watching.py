@@ -14,6 +14,7 @@ usual ones.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeAlias, runtime_checkable
@@ -35,6 +36,12 @@ FIRST_LOOK: Final = 10
 
 GROWTH: Final = 1.25
 """Each later look comes at so many times as many masks: some nine looks in a run of 64 calls."""
+
+LONG: Final = 1.5
+"""Seconds of processor time of a look, as prompts of a thousand units take, after which others are left out for a
+while. The first look of a process loads the estimators, which takes .9."""
+REST: Final = 4.0
+"""That while, in lengths of the look: watching takes a fifth of a run's time at most."""
 
 Arrived: TypeAlias = Callable[[int, Output | None], None]
 """Told of each answer to a row of the design; of None where a call failed for good."""
@@ -87,6 +94,11 @@ def look_counts(rows: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+def level_of_each(looks: int) -> float:
+    """The level of the intervals of one of so many looks: all of them together miss in 5% of cases at most."""
+    return 1.0 - (1.0 - intervals.LEVEL) / looks
+
+
 @dataclass(slots=True)
 class Watched:
     """Reads the answers to a design while they come, and shows them at its looks.
@@ -97,6 +109,7 @@ class Watched:
         plan: how answers are read.
         meter: by which target.
         seed: of the folds.
+        busy: seconds of processor time that this thread has used.
     """
 
     shows: ShowsLooks
@@ -104,6 +117,9 @@ class Watched:
     plan: Plan
     meter: Meter
     seed: int
+    busy: Callable[[], float] = time.thread_time
+    _free: float = -math.inf
+    """No look before this moment: the last took long, and watching must not slow the run down."""
     _counts: tuple[int, ...] = field(init=False)
     _random: float = field(init=False)
     """Masks from which on those before it are a random part of all."""
@@ -127,9 +143,12 @@ class Watched:
         while self._done < len(self._rows) and (stands[self._done] or len(self._rows[self._done]) == draws):
             self._done += 1
         due = sum(count <= self._done for count in self._counts)
-        if due > self._shown:
-            self._shown = due
+        if due > self._shown and time.monotonic() >= self._free:
+            self._shown, before = due, self.busy()
             self._look(self._counts[due - 1])
+            took = self.busy() - before
+            if took > LONG:
+                self._free = time.monotonic() + REST * took
 
     def _look(self, rows: int) -> None:
         answers = replace(self.begun, first=tuple(self._draws(row) for row in range(rows)))
@@ -157,7 +176,7 @@ class Watched:
             return values, None, None
         if len(answers.first) >= self._random:
             looks = sum(count >= self._random for count in self._counts)
-            level = 1.0 - (1.0 - intervals.LEVEL) / looks
+            level = level_of_each(looks)
             estimate = self.plan.estimand.estimate(effects, replace(self.plan.fitting(self.seed), level=level))
             if estimate.interval is not None:
                 return estimate.attributions, _within(estimate.interval, effects.reach), level

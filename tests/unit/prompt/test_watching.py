@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -131,6 +132,16 @@ def test_a_call_that_failed_takes_its_pair_away_and_not_the_look() -> None:
         watched.arrived(row, None if row == 3 else answer)
     assert len(seen.looks) == len(look_counts(len(answers)))
     assert np.isfinite(seen.looks[-1].values).all()
+
+
+def test_looks_that_take_long_leave_the_run_alone_for_a_while() -> None:
+    seen, hours = Seen(), itertools.count(step=3_600.0)  # each look takes an hour by this clock
+    watched, answers = _begun(seen)
+    watched.busy = lambda: next(hours)
+    for row, answer in enumerate(answers):
+        watched.arrived(row, answer)
+    numbers = [look.number for look in seen.looks]
+    assert numbers == [1]
 
 
 def test_answers_of_several_texts_are_there_when_all_are() -> None:

@@ -48,7 +48,7 @@ export function bars(words, most = 8) {
   const reach = Math.max(1e-9, ...ends.map(Math.abs));
   const largest = Math.max(0, ...known.map((word) => Math.abs(word.value)));
   const rows = sorted.map((word) => el("tr", { class: word.sure ? "sure" : "unsure" },
-    el("th", { scope: "row" }, word.text),
+    el("th", { scope: "row", dir: "auto" }, word.text),
     el("td", { class: "chart" }, bar(word, reach)),
     el("td", { class: "num" }, figure(word.value, largest)),
     el("td", { class: "num soft" }, word.low === null ? "" : `${figure(word.low, reach)} to ${figure(word.high, reach)}`)));
@@ -88,7 +88,7 @@ function marked(stretches) {
 export function answers(beside, before, after) {
   const one = (side, caption) => el("figure", { class: side },
     el("figcaption", {}, caption),
-    el("blockquote", { class: "output", tabindex: "0" }, ...marked(beside[side])));
+    el("blockquote", { class: "output", tabindex: "0", dir: "auto" }, ...marked(beside[side])));
   return el("div", {},
     el("div", { class: "answers" }, one("with", before), one("without", after)),
     beside.same ? el("p", { class: "small soft" }, "Both answers are the same.") : null,

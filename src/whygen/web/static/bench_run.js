@@ -97,14 +97,14 @@ export class RunView {
     buttons.forEach((word) => word.append(el("sup", { "aria-hidden": "true" })));
     this.words = buttons;
     this.texts = buttons.map((word) => word.firstChild.textContent);
-    this.part.prompt.replaceChildren(el("p", { class: "prompt" }, ...nodes));
+    this.part.prompt.replaceChildren(el("p", { class: "prompt", dir: "auto" }, ...nodes));
   }
 
   began(told) {
     this.draw(told.pieces);
     this.part.title.textContent = "The words get their colours as answers come.";
     this.part.answer.hidden = false;
-    this.part.answer.replaceChildren(el("h3", {}, "What it answered"), el("blockquote", { class: "output", tabindex: "0" }, told.answer || "(an empty answer)"));
+    this.part.answer.replaceChildren(el("h3", {}, "What it answered"), el("blockquote", { class: "output", tabindex: "0", dir: "auto" }, told.answer || "(an empty answer)"));
     this.part.looking.textContent = told.looks ? "No word is known yet." : "So few prompts are asked that only the end says something.";
   }
 
@@ -206,7 +206,7 @@ export class RunView {
     this.read = read;
     this.buttons = buttons;
     this.of = el("p", { class: "small soft" }, WHOLE);
-    this.part.answer.replaceChildren(el("h3", {}, "What it answered"), el("p", { class: "output" }, ...nodes), this.of);
+    this.part.answer.replaceChildren(el("h3", {}, "What it answered"), el("p", { class: "output", dir: "auto" }, ...nodes), this.of);
     if (this.open.sentence !== null) this.choose("sentence", this.open.sentence);
   }
 
