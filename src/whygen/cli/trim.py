@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -116,15 +118,20 @@ def trim(
         try:
             found = trimmed(model, template, cache=store, progress=progress, **choices)
         except Interrupted as stop:
-            _show(stop.explanation, out or _partial_folder(), as_json=as_json, quiet=quiet)
+            _show_partial(stop.explanation, out, as_json=as_json, quiet=quiet, recorded=store is not None)
             raise typer.Exit(INTERRUPTED) from None
-        _show(found, out if found.ended is None else out or _partial_folder(), as_json=as_json, quiet=quiet)
-    if found.ended is not None:
-        raise typer.Exit(common.ENDED_EARLY)
+        if found.ended is None:
+            _show(found, out, as_json=as_json, quiet=quiet)
+            return
+        _show_partial(found, out, as_json=as_json, quiet=quiet, recorded=store is not None)
+    raise typer.Exit(common.ENDED_EARLY)
 
 
-def _partial_folder() -> Path:
-    return Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}")
+def _show_partial(found: Trimmed, out: Path | None, *, as_json: bool, quiet: bool, recorded: bool) -> None:
+    """Save and print what an unfinished run had, and name the command that goes on."""
+    _show(found, out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}"), as_json=as_json, quiet=quiet)
+    if recorded:
+        say(f"To go on: {shlex.join(['whygen', *sys.argv[1:]])}")
 
 
 def _show(found: Trimmed, out: Path | None, *, as_json: bool, quiet: bool) -> None:

@@ -213,6 +213,8 @@ def test_it_is_saved_and_read_again(tmp_path):
         ({"inputs": INPUTS[:1]}, "1 input cannot show margin=0.1"),
         ({"inputs": INPUTS[:20]}, "These can show margin=0.2"),
         ({"inputs": []}, "inputs is empty"),
+        ({"template": "  "}, "nothing to trim"),
+        ({"template": "{input}"}, "nothing to trim"),
         ({"inputs": "one"}, "give a list"),
         ({"margin": 0.0}, "Nothing can show"),
         ({"error": 0.7}, "between 0 and 0.5"),
@@ -226,8 +228,35 @@ def test_it_is_saved_and_read_again(tmp_path):
     ],
 )
 def test_what_cannot_work_is_refused_in_words(more, says):
-    with pytest.raises((UsageError, DataError), match=says.replace("(", r"\(")):
-        trim(Bot(), SYSTEM, **given(**more))
+    template = more.pop("template", SYSTEM)
+    with pytest.raises((UsageError, DataError), match=says):
+        trim(Bot(), template, **given(**more))
+
+
+def test_inputs_that_stand_there_twice_count_once():
+    found = trim(Bot(), SYSTEM, **given(inputs=[*INPUTS, *INPUTS[:7]]))
+    assert found.inputs == len(INPUTS)
+    assert [each.code for each in found.warnings] == ["repeated-inputs"]
+
+
+@pytest.mark.parametrize(("target", "more"), [("exact", {}), ("edit", {}), ("tfidf", {}), ("contains:Otto", {})])
+def test_every_kind_of_comparison_keeps_what_it_sees(target, more):
+    found = trim(Bot(), SYSTEM, **given(target=target, **more))
+    assert 5 not in dropped(found)
+    assert found.sides == "two"
+    assert {0, 4} <= dropped(found)
+
+
+def test_an_answer_that_never_comes_without_a_unit_is_the_worst_loss():
+    def strict(text: str) -> str:
+        if "Be brief" not in text:
+            raise ValueError("it lacks what it needs")
+        return "fine"
+
+    template = f"{SYSTEM} Now: {{input}}"
+    found = trim(strict, template, inputs=INPUTS, target="exact", model_noise="none", cache=None, progress=Silent())
+    assert 0 not in dropped(found)
+    assert len(dropped(found)) == 6
 
 
 def test_group_testing_finds_what_must_stay_in_few_tries():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from whygen.models import ModelOptions, output_kind
 from whygen.models.prices import price_of
 from whygen.prompt.asker import steadiness
 from whygen.prompt.forecast import Forecast, count
-from whygen.prompt.inputs import MANY, as_template, cut_over
+from whygen.prompt.inputs import MANY, as_template, check_inputs, cut_over
 from whygen.prompt.options import TRIM, Over, PromptOptions, unread
 from whygen.prompt.question import Question, prepare_units
 from whygen.prompt.session import Session, foresight, open_session
@@ -26,6 +27,7 @@ from whygen.prompt.trim.panel import Mask, Panel
 from whygen.prompt.trim.plan import TrimPlan, check_numbers, plan_trim
 from whygen.prompt.trim.written import written
 from whygen.prompt.units import Input, Units, UnitsOver
+from whygen.prompt.units.templates import parsed
 from whygen.results.prompt import Calls, Warned
 from whygen.results.trimmed import Trimmed, TrimUnit, WorseInput
 from whygen.stats.crossed import share_unseen
@@ -48,6 +50,8 @@ class _Wanted:
     budget: int | None
     worst: float | None
     braces: str
+    repeated: int
+    """Inputs that were given before, and count once: equal questions would share recorded answers."""
 
     def plan(self, steady: bool) -> TrimPlan:
         return plan_trim(
@@ -165,12 +169,41 @@ def _wanted(
             "batch may take a day. Leave it out."
         )
     check_numbers(margin, error, over, choices.get("draws", 1))
+    _check_fixed_text(template)
+    check_inputs(inputs)
+    once = list({json.dumps(each, sort_keys=True, default=repr): each for each in inputs}.values())
+    repeated, inputs = len(inputs) - len(once), once
     chosen, cut = cut_over(template, inputs, "these", MANY, choices, run=run)
     for name in unread(replace(chosen, budget=MANY.budget, units="word"), TRIM):
         raise UsageError(f"{name}={getattr(chosen, name)!r} plays no part in trim: leave it out.")
     return _Wanted(
-        chosen=chosen, cut=cut, margin=margin, error=error, over=over, budget=budget, worst=worst, braces=braces
+        chosen=chosen,
+        cut=cut,
+        margin=margin,
+        error=error,
+        over=over,
+        budget=budget,
+        worst=worst,
+        braces=braces,
+        repeated=repeated,
     )
+
+
+def _check_fixed_text(template: object) -> None:
+    """Refuse a template without an instruction.
+
+    Raises:
+        UsageError: if no text of it is the same for all inputs.
+    """
+    texts: list[str] = []
+    if isinstance(template, Template):
+        texts = [literal for literal, _ in parsed(template.text)]
+    elif isinstance(template, Chat):
+        texts = template.texts
+    else:
+        return
+    if not any(text.strip() for text in texts):
+        raise UsageError("The template has no instruction, so there is nothing to trim: give a text beside the inputs.")
 
 
 def _question(wanted: _Wanted, session: Session) -> tuple[Question, bool]:
@@ -250,7 +283,7 @@ def _result(
         saved=_saved(session, tokens, out),
         cost=panel.runner.spent.money,
         calls=Calls(asked=tally.asked, made=tally.made, cached=tally.cached, failed=tally.failed),
-        warnings=tuple(Warned(code=code, text=said) for code, said in _notices(stages, cut)),
+        warnings=tuple(Warned(code=code, text=said) for code, said in _notices(stages, wanted)),
         seed=session.seed,
     )
 
@@ -282,12 +315,14 @@ def _saved(
     return cost[0] - cost[1]
 
 
-def _notices(stages: Stages, cut: UnitsOver) -> list[tuple[str, str]]:
-    found = [*cut.shown.notices, *stages.panel.runner.notices]
+def _notices(stages: Stages, wanted: _Wanted) -> list[tuple[str, str]]:
+    found = [*wanted.cut.shown.notices, *stages.panel.runner.notices]
+    if wanted.repeated:
+        found.append(("repeated-inputs", f"{wanted.repeated} of the inputs had been given before: each counts once."))
     if stages.panel.dead:
         first = next(iter(stages.panel.dead.values()))
         number = len(stages.panel.dead)
-        text = f"{number} inputs were left out: the whole prompt is not answered there ({first.sentence})"
+        text = f"{number} of the inputs were left out: the whole prompt is not answered there ({first.sentence})"
         found.append(("inputs-left-out", text))
     if stages.tests and not any(test.passed for test in stages.tests) and stages.tests[-1].why in ("inputs", "budget"):
         more = "inputs" if stages.tests[-1].why == "inputs" else "budget"

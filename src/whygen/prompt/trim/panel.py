@@ -14,6 +14,7 @@ from whygen.errors import DataError, ModelError, UsageError
 from whygen.models import Model, ScoresText
 from whygen.prompt.operators import Operator
 from whygen.prompt.reading import Meter, reach
+from whygen.prompt.relevance import GRADED
 from whygen.prompt.targets import Continues, HearsRefusals, ReadsReference, Target, join_scores
 from whygen.prompt.targets.called import OutputScore, TextScore
 from whygen.prompt.units import Sent, UnitsOver
@@ -91,12 +92,8 @@ class Panel:
                 f"target={record.name!r} needs log-probabilities of a given text, and {self.model.uri} gives none. Use "
                 "target='optimal-transport', 'cosine' or 'tfidf'."
             )
-        if (
-            self.worst is None
-            and not self.one_sided
-            and not record.unit.startswith("1 if")
-            and "(0 to" not in record.unit
-        ):
+        bounded = "(0 to" in record.unit or record.name in GRADED or reach(self.target, ()) > 0.0
+        if self.worst is None and not self.one_sided and not bounded:
             raise UsageError(
                 f"target={record.name!r} is measured in {record.unit}, and nobody knows how far it can fall. Give "
                 "worst=: the fall that counts as losing everything."
