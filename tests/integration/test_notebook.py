@@ -16,6 +16,11 @@ WAITED = """
 more = await whygen.aexplain_prompt("planted/additive", "a fox ran", target="token-set", budget=16, cache=None)
 print(found.top(1)[0].text, found["fox"].text, len(more.units), sorted(found.table())[0])
 """
+BESIDE = """
+beside = whygen.compare(found, found.read(target="edit"))
+print(sorted(beside.table())[:2], len(beside.table()["text"]), sorted(whygen.evaluate(found).table())[:2])
+beside
+"""
 WRONG = """whygen.explain_prompt("planted/additive", "a fox ran home", targt="token-set")"""
 
 
@@ -31,9 +36,13 @@ def kinds(outputs: list[Any]) -> set[str]:
 
 
 def test_a_notebook_shows_progress_pages_and_plots() -> None:
-    asked, page, plot, printed, wrong = run(ASKED, "found", "ax = found.plot_attributions()", WAITED, WRONG)
+    asked, page, plot, printed, beside, wrong = run(
+        ASKED, "found", "ax = found.plot_attributions()", WAITED, BESIDE, WRONG
+    )
     assert "application/vnd.jupyter.widget-view+json" in kinds(asked) or "it/s" in str(asked) or "call" in str(asked)
     assert "text/html" in kinds(page)
     assert "image/png" in kinds(plot)
     assert "fox 3 attribution" in "".join(output.get("text", "") for output in printed)
+    assert "['changed', 'first'] 4" in "".join(output.get("text", "") for output in beside)
+    assert "text/html" in kinds(beside)
     assert "Did you mean target" in str(wrong[-1])

@@ -12,7 +12,7 @@ independent, which they are unless both read the same answers: then differences 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias, cast, overload
 
 import numpy as np
@@ -28,6 +28,7 @@ from whygen.prompt.targets import Target
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.anchors_compared import AnchorComparison
 from whygen.results.prompt import PromptExplanation, UnitAttribution
+from whygen.results.shown import Paged
 from whygen.stats.intervals import Error, student_half_width
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
@@ -68,7 +69,7 @@ class UnitPair:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Paged):
     """What two explanations share.
 
     Attributes:
@@ -98,6 +99,15 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
         return asdict(self)
+
+    def table(self) -> dict[str, list[Any]]:
+        """A column for each field of a pair of units: what ``pandas.DataFrame`` takes."""
+        return {field.name: [getattr(unit, field.name) for unit in self.units] for field in fields(UnitPair)}
+
+    def _summary(self) -> dict[str, Any]:
+        from whygen.results.summary.evaluated import summarise_changes
+
+        return summarise_changes(self.to_dict(), names=("the first", "the second"))
 
 
 @overload

@@ -15,6 +15,7 @@ from whygen.errors import FormatError, MissingError
 from whygen.results.files import check_schema, document_bytes, read_document, write_together
 from whygen.results.prompt import Calls
 from whygen.results.records import Figure, Record, Text
+from whygen.results.shown import Paged
 
 SCHEMA = 1
 """Version of the JSON layout."""
@@ -67,7 +68,7 @@ class UnitSpread(Record):
     sd: float
 
 
-class Evaluation(Record):
+class Evaluation(Paged, Record):
     """How good an explanation is. Frozen; saved as ``evaluation.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_by_name=True)
@@ -93,6 +94,15 @@ class Evaluation(Record):
     def to_dict(self) -> dict[str, Any]:
         """The JSON of the contract: plain values only."""
         return self.model_dump(mode="json", by_alias=True)
+
+    def table(self) -> dict[str, list[Any]]:
+        """A column for each field of a measure: what ``pandas.DataFrame`` takes."""
+        return {name: [getattr(measure, name) for measure in self.measures] for name in Measure.model_fields}
+
+    def _summary(self) -> dict[str, Any]:
+        from whygen.results.summary.evaluated import summarise_evaluation
+
+        return summarise_evaluation(self.to_dict())
 
     def measure(self, name: str) -> Measure:
         """The figure of that name, or of ``metric.name`` where two metrics have one.

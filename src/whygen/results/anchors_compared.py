@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field
 
 from whygen._arguments import typed
 from whygen.results.prompt import Record, Text
+from whygen.results.shown import Paged
 
 SCHEMA = 1
 """Version of the JSON layout of a comparison of anchors."""
@@ -72,7 +73,7 @@ class LabelChanges(Record):
     moved: int
 
 
-class AnchorComparison(Record):
+class AnchorComparison(Paged, Record):
     """Two explanations by the same anchors. ``changed`` holds the surest first, at most 10,000 of them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -126,17 +127,10 @@ class AnchorComparison(Record):
         """As plain JSON."""
         return self.model_dump(mode="json", by_alias=True)
 
-    def to_html(self) -> str:
-        """A self-contained page, with the pictures of what changed."""
-        from whygen.report import html
+    def _summary(self) -> dict[str, Any]:
         from whygen.results.summary.compared import summarise_compared
 
-        return html(summarise_compared(self))
-
-    def _repr_html_(self) -> str:
-        from whygen.report import notebook
-
-        return notebook(self.to_html())
+        return summarise_compared(self)
 
     @typed()
     def save(self, folder: str | Path) -> Path:

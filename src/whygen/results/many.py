@@ -12,6 +12,7 @@ from whygen._arguments import typed
 from whygen.errors import StoreError, UnknownNameError, UsageError
 from whygen.results.files import write_together
 from whygen.results.prompt import PromptExplanation
+from whygen.results.shown import Paged
 
 LISTED = "explained.jsonl"
 """One line for each prompt that is done, written as it is done: what a run goes on from."""
@@ -40,7 +41,7 @@ class OneOfMany:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explanations:
+class Explanations(Paged):
     """Many explanations, in the order in which their prompts were given.
 
     Attributes:
@@ -106,17 +107,10 @@ class Explanations:
             "items": [line_of(each) for each in self.items],
         }  # fmt: skip
 
-    def to_html(self) -> str:
-        """The page that lists them, with a strip of dots for each unit that several prompts share."""
-        from whygen.report import html
+    def _summary(self) -> dict[str, Any]:
         from whygen.results.summary.many import summarise_many
 
-        return html(summarise_many(self))
-
-    def _repr_html_(self) -> str:
-        from whygen.report import notebook
-
-        return notebook(self.to_html())
+        return summarise_many(self)
 
     @typed()
     def save(self, folder: Path | str) -> Path:

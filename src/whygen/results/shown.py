@@ -23,14 +23,27 @@ class Displayed:
         return self.html
 
 
-class Shown:
-    """What explanations of every kind have in common before a reader's eyes."""
+class Paged:
+    """Something with a page, which a notebook shows in a frame."""
 
     def to_html(self) -> str:
         """The report as one self-contained page."""
         from whygen.report import html
 
         return html(self._summary())
+
+    def _repr_html_(self) -> str:
+        from whygen.report import notebook
+
+        return notebook(self.to_html())
+
+    def _summary(self) -> dict[str, Any]:
+        """Everything that the page shows."""
+        raise NotImplementedError
+
+
+class Shown(Paged):
+    """What explanations of every kind have in common before a reader's eyes."""
 
     @typed()
     def view(self, how: ViewName = "full") -> Any:
