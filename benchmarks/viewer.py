@@ -1,6 +1,7 @@
-"""How fast the viewer is in headless Chromium: opening a large report, answering a pointer, a click, a search.
+"""How fast the viewer is in headless Chromium: a large report, a shelf, and a gallery of 100,000 anchors.
 
     python -m benchmarks.viewer
+    python -m benchmarks.viewer gallery    the gallery alone
 
 Makes explanations from a seed, serves them, and prints the median and the slowest of several rounds. A page counts as
 open when it has been painted after its load event; a hover is answered when the figures of the word have been painted.
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 UNITS, MASKS, SHELVED, ROUNDS, SEED = 500, 512, 500, 9, 5
+ANCHORS, REFERENCE, SIDE, LATENT = 100_000, 5_000, 24, 6
 QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -47,6 +49,29 @@ TYPE = """async () => {
   await new Promise(done => setTimeout(done));
   return performance.now() - before;
 }"""
+POINT = """async ([x, y]) => {
+  const canvas = document.querySelector("canvas"), tip = document.querySelector("#tip");
+  const box = canvas.getBoundingClientRect(), before = performance.now();
+  tip.hidden = true;
+  canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + x, clientY: box.top + y, bubbles: true }));
+  while (tip.hidden && performance.now() - before < 2000) await new Promise(done => setTimeout(done, 1));
+  await new Promise(requestAnimationFrame);
+  await new Promise(done => setTimeout(done));
+  return performance.now() - before;
+}"""
+"""From the pointer's event until the picture of the anchor has been painted."""
+DRAG = """async step => {
+  const slider = document.querySelector("#thresholds input"), before = performance.now();
+  slider.value = Number(slider.value) + step;
+  slider.dispatchEvent(new Event("input", { bubbles: true }));
+  await new Promise(requestAnimationFrame);
+  await new Promise(done => setTimeout(done));
+  const moved = performance.now() - before;
+  const waits = () => document.querySelector("#shares .interval").textContent === "…";
+  while (waits()) await new Promise(done => setTimeout(done, 2));
+  return [moved, performance.now() - before];
+}"""
+"""Until groups and dots have been painted by the moved threshold, and until the intervals have."""
 PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))))"
 """Milliseconds since the navigation began, when what was asked before has been painted."""
 
@@ -74,18 +99,72 @@ def explanations(folder: Path) -> None:
         shutil.copytree(folder / "shelf" / "0", folder / "shelf" / str(i))
 
 
+def anchors(folder: Path) -> None:
+    """A gallery of 100,000 pictures, by a linear autoencoder."""
+    import whygen
+    from whygen.anchors.options import AnchorOptions
+    from whygen.models.latent import Generator
+
+    rng = np.random.default_rng(SEED)
+    axes = np.linalg.qr(rng.normal(size=(SIDE * SIDE, LATENT)))[0].T.astype(np.float32)
+
+    def pictures(n: int) -> np.ndarray:
+        noise = rng.normal(0, 0.05, size=(n, SIDE * SIDE)) * rng.gamma(2, 1, size=(n, 1))
+        whole = 0.5 + 2 * rng.normal(size=(n, LATENT)) @ axes + noise
+        return (np.clip(whole, 0, 1) * 255).astype(np.uint8).reshape(n, SIDE, SIDE)
+
+    model = Generator(
+        encode=lambda x: (((x.reshape(len(x), -1) - 0.5) @ axes.T) / 2, np.full((len(x), LATENT), -4.0, np.float32)),
+        decode=lambda z: np.clip(0.5 + 2 * z @ axes, 0, 1).astype(np.float32).reshape(-1, SIDE, SIDE),
+        shape=(SIDE, SIDE), value_range=(0.0, 1.0), scale="logvar", uri="planted/linear",
+    )  # fmt: skip
+    # Distances are measured by the criteria alone: who stands for a group is not what is timed here.
+    quick = AnchorOptions(controls="none", draws="mean", replicates=5, space="criteria")
+    whygen.explain_anchors(
+        model, pictures(ANCHORS), labels=rng.integers(10, size=ANCHORS), reference=pictures(REFERENCE), cache=None,
+        preset=quick,
+    ).save(folder / "anchors")  # fmt: skip
+    print(f"gallery: {ANCHORS:,} anchors of {SIDE} by {SIDE}")
+
+
 def told(name: str, times: list[float], *, most: float | None = None) -> None:
     """A line: the median, the slowest, and what was asked for."""
     limit = "" if most is None else f"   asked: under {most:,.0f} ms: {'yes' if median(times) < most else 'NO'}"
     print(f"{name:<58} median {median(times):8.1f} ms   slowest {max(times):8.1f} ms{limit}")
 
 
-def measure(door: str, address: str, large: str, browser: Any) -> None:
-    """Print every figure."""
+def measure(door: str, address: str, ids: dict[str, str], browser: Any) -> None:
+    """Print every figure of what there is."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     page = context.new_page()
     page.goto(door)
     page.wait_for_url(address + "/")
+    if "large" in ids:
+        _report(page, address, f"/explanations/{ids['large']}")
+    _gallery(page, f"{address}/gallery/{ids['anchors']}")
+    context.close()
+
+
+def _gallery(page: Any, gallery: str) -> None:
+    """The gallery; once it has been read, which takes the time of its file."""
+
+    def opened() -> float:
+        page.goto(gallery, wait_until="load")
+        page.wait_for_selector("[data-ready=yes]")
+        return float(page.evaluate(PAINTED))
+
+    print(f"{'gallery of 100,000, the first time (read from disk)':<58}        {opened():8.1f} ms")
+    told("gallery, opened, all dots painted", [opened() for _ in range(ROUNDS)], most=1000)
+    rng = np.random.default_rng(SEED)
+    spots = rng.uniform((90, 180), (300, 320), size=(ROUNDS, 2)).tolist()
+    told("hover on a dot, until its picture is painted", [page.evaluate(POINT, spot) for spot in spots], most=50)
+    drags = [page.evaluate(DRAG, -20 - step) for step in range(ROUNDS)]
+    told("threshold moved, until groups and dots are painted", [moved for moved, _ in drags])
+    told("threshold moved, until the intervals are", [settled for _, settled in drags])
+
+
+def _report(page: Any, address: str, large: str) -> None:
+    """A large report, and the shelf."""
 
     def opened(path: str) -> float:
         page.goto(address + path, wait_until="load")
@@ -103,7 +182,6 @@ def measure(door: str, address: str, large: str, browser: Any) -> None:
     told("click on a word, until both answers are painted", [_click(page, int(i)) for i in rng.choice(60, ROUNDS)])
     told("shelf of 500, opened", [opened("/") for _ in range(ROUNDS)])
     told("shelf of 500, a letter typed", [_typed(page) for _ in range(ROUNDS)])
-    context.close()
 
 
 def _hover(page: Any, word: int) -> float:
@@ -124,8 +202,8 @@ def _typed(page: Any) -> float:
     return float(page.evaluate(TYPE))
 
 
-def served(folder: Path, then: Callable[[str, str, str], None]) -> None:
-    """Serve a folder while ``then`` is called with the door, the address, and the path of the large report."""
+def served(folder: Path, then: Callable[[str, str, dict[str, str]], None]) -> None:
+    """Serve a folder while ``then`` is called with the door, the address, and the ids of what lies in it."""
     from whygen.web import serving
     from whygen.web.app import application
     from whygen.web.state import State
@@ -138,9 +216,9 @@ def served(folder: Path, then: Callable[[str, str, str], None]) -> None:
     while not server.started:
         time.sleep(0.01)
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    large = next(p.id for p in State((folder,), "").look().places if p.shown == "large")
+    ids = {place.shown: place.id for place in State((folder,), "").look().places}
     try:
-        then(f"{address}/?token=benchmark", address, f"/explanations/{large}")
+        then(f"{address}/?token=benchmark", address, ids)
     finally:
         server.should_exit = True
         thread.join(10)
@@ -153,9 +231,11 @@ def main() -> None:
     if chromium is None:
         sys.exit("needs a Chromium on this machine")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        explanations(Path(folder))
+        if sys.argv[1:] != ["gallery"]:
+            explanations(Path(folder))
+        anchors(Path(folder))
         browser = driver.chromium.launch(executable_path=chromium, args=QUIET)
-        served(Path(folder), lambda door, address, large: measure(door, address, large, browser))
+        served(Path(folder), lambda door, address, ids: measure(door, address, ids, browser))
         browser.close()
 
 

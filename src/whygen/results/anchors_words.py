@@ -75,7 +75,7 @@ def look_at(explanation: AnchorExplanation) -> list[dict[str, Any]]:
     """The rows of the table that `telling` names, in its order."""
     evidence = _evidence(explanation)
     table = columns(explanation)
-    rows = telling(evidence.codes, evidence.flip_rate, _excess(explanation, evidence), evidence.shown)
+    rows = telling(evidence.codes, evidence.flip_rate, _excess(explanation, evidence.values), evidence.shown)
     return [{name: column[row] for name, column in table.items()} for row in rows.tolist()]
 
 
@@ -102,30 +102,32 @@ def telling(
 
 def worst_first(explanation: AnchorExplanation, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Those anchors, the one farthest above a threshold first."""
-    beyond = _excess(explanation, _evidence(explanation))[rows].max(axis=1)
+    values = _evidence(explanation).draws[:, rows].mean(axis=0)
+    beyond = _excess(explanation, values).max(axis=1, initial=-np.inf)
     return rows[np.lexsort((rows, -beyond))].astype(np.int64)
 
 
 def reasons(explanation: AnchorExplanation, rows: Sequence[int] | None = None) -> Iterator[str]:
     """For each anchor, or for those, in words: its group, which criteria failed by how much, and how sure that is."""
     evidence = _evidence(explanation)
-    above, said = _excess(explanation, evidence), meanings(explanation)
+    places = np.arange(len(evidence.codes)) if rows is None else np.asarray(rows, dtype=np.int64)
+    values = evidence.draws[:, places].mean(axis=0)
+    above, said = _excess(explanation, values), meanings(explanation)
     floors = {} if explanation.tails is None else explanation.tails.floors
-    values = evidence.values
     names = [criterion.name for criterion in explanation.criteria]
     known = explanation.group_names
-    for row in range(len(evidence.codes)) if rows is None else rows:
+    for at, row in enumerate(places.tolist()):
         code = int(evidence.codes[row])
         parts = [said[known[code]]]
         parts += [
-            f"{name} {values[row, c]:.4g} against {explanation.thresholds[name]:.4g}"
+            f"{name} {values[at, c]:.4g} against {explanation.thresholds[name]:.4g}"
             for c, name in enumerate(names)
-            if above[row, c] > 0
+            if above[at, c] > 0
         ]
         parts += [
-            f"{name} {values[row, c]:.4g} below {floors[name]:.4g}"
+            f"{name} {values[at, c]:.4g} below {floors[name]:.4g}"
             for c, name in enumerate(names)
-            if name in floors and values[row, c] < floors[name]
+            if name in floors and values[at, c] < floors[name]
         ]
         if evidence.comes_back is not None and code == 0 and not evidence.comes_back[row]:
             parts.append(_NO_NEARER.format(what=returned(explanation)[0], others=returned(explanation)[1]))
@@ -143,9 +145,9 @@ def excess(values: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[
     return (values - limits) / np.maximum(np.abs(limits), LEAST_LIMIT)
 
 
-def _excess(explanation: AnchorExplanation, evidence: AnchorEvidence) -> NDArray[np.float64]:
+def _excess(explanation: AnchorExplanation, values: NDArray[np.float64]) -> NDArray[np.float64]:
     limits = np.array([explanation.thresholds[criterion.name] for criterion in explanation.criteria])
-    return excess(evidence.values, limits)
+    return excess(values, limits)
 
 
 def _evidence(explanation: AnchorExplanation) -> AnchorEvidence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from whygen.errors import MissingError, UsageError
 from whygen.report import anchors_svg
 from whygen.report.texts import shorten, visible
 from whygen.results.anchors import AnchorEvidence, AnchorExplanation
-from whygen.results.anchors_pictures import nearest_of, pixels
+from whygen.results.anchors_pictures import nearest_of, pixels, shrunk
 from whygen.results.anchors_scores import Scores
 from whygen.results.anchors_words import columns, headline, percent, plain_names
 from whygen.results.summary.anchors import COLUMNS, notes
@@ -29,6 +29,7 @@ MOST_ROWS = 120
 """Anchors that are asked for with their pictures at once."""
 MOST_COMPARED = 64 * 2**20
 """Values of the reference above which nobody looks for nearest samples on request."""
+SETS: tuple[Literal["anchors", "reference"], ...] = ("anchors", "reference")
 PARTS = ("anchor", "returned", "difference", "nearest")
 
 
@@ -126,8 +127,15 @@ class Gallery:
         scores = self.explanation.scores
         if scores is None:
             said.append("Scores were not kept: thresholds cannot be moved. Explain the anchors again to have them.")
-        elif scores.facts.image is not None and pixels(scores, "anchors", np.zeros(1, np.int64)) is None:
-            said.append("Pictures of the anchors were not kept: there are too many for the bound of 64 MiB.")
+        elif scores.facts.image is not None:
+            kept, (height, width, _) = pixels(scores, "anchors", np.zeros(1, np.int64)), scores.facts.image
+            if kept is None:
+                said.append("Pictures of the anchors were not kept: there are too many for the bound of 64 MiB.")
+            elif kept.shape[1] < height:
+                said.append(
+                    f"Pictures are kept at {kept.shape[2]} by {kept.shape[1]} pixels, of {width} by {height}: there "
+                    "are too many for the bound of 64 MiB. Representatives are kept as they are."
+                )
         return said
 
     # --- shares by other thresholds ----------------------------------------------------------------------------------
@@ -234,7 +242,13 @@ class Gallery:
         if kept is not None:
             return scores.arrays[f"{which}/{kept}"][rows].astype(np.float32)
         found = pixels(scores, which, rows)
-        return None if found is None else found.reshape(len(rows), -1).astype(np.float32)
+        if found is None:
+            return None
+        # One set may be kept smaller than the other: both are compared at the size of the smaller.
+        kept = [pixels(scores, each, np.zeros(1, np.int64)) for each in SETS]
+        least = min(each.shape[1] for each in kept if each is not None)
+        found = shrunk(found, max(1, found.shape[1] // least))
+        return found.reshape(len(rows), -1).astype(np.float32)
 
 
 def _coded(values: Sequence[str | int] | None) -> tuple[list[str], NDArray[np.uint16]]:

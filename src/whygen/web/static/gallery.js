@@ -12,7 +12,7 @@ import { load } from "./gallery_points.js";
 const root = document.querySelector("[data-gallery]");
 const address = root.dataset.gallery;
 const by = (id) => document.getElementById(id);
-const HOVER_WAIT = 12;
+const HOVER_WAIT = 5;
 const SHARES_WAIT = 40;
 
 let points;

@@ -48,7 +48,10 @@ export class DotMap {
    * @param {{x: Float64Array, y: Float64Array, names: string[][], lines: {axis: string, name: string, value: number, fixed: boolean}[], floors: {axis: string, value: number}[]}} view
    */
   view(view) {
+    // Lines move far more often than dots: the dots stay where they are while their columns do.
+    const same = this.shown?.x === view.x && this.shown?.y === view.y;
     this.shown = view;
+    if (same) return;
     this.ends = [range(view.x, view.lines.filter((each) => each.axis === "x")), range(view.y, view.lines.filter((each) => each.axis === "y"))];
     this.resize();
   }
