@@ -91,7 +91,7 @@ class Movable:
             above = n - int(np.searchsorted(self._sorted[:, column], moved, side="right"))
             # At least one reference sample stays below: a threshold under all of them has no level.
             levels.append(min(n, above + 1) / (n + 1))
-        calibration = self._at(self._calibration, averaged(self._calibration.basis), tuple(levels))
+        calibration = at_levels(self._calibration, tuple(levels))
         codes = self._codes(self._values, calibration)
         counted = self._scores.arrays["distinct"]
         rng = generator(self._scores.facts.seed, "moved")
@@ -115,19 +115,6 @@ class Movable:
             low, high_end = wilson(count, len(counted))
             groups[name] = GroupRecord(count=count, share=count / len(counted), low=low, high=high_end)
         return Moved(dict(zip(self._start, limits.tolist(), strict=True)), None, codes, groups, {})
-
-    def _at(self, calibration: Calibration, basis: Criteria, levels: tuple[float, ...]) -> Calibration:
-        """The calibration with its thresholds at other levels; floors stay where they were."""
-        thresholds = quantiles(basis, levels)
-        low = calibration.tail if isinstance(calibration.tail, float) else calibration.alpha
-        return replace(
-            calibration,
-            thresholds=tuple(
-                Threshold(criterion=name, value=float(value), comparison="<=", spread=None)
-                for name, value in zip(self._start, thresholds, strict=True)
-            ),
-            tail=levels, low_tail=low, rule=partial(quantiles, levels=levels),
-        )  # fmt: skip
 
     def _codes(self, values: Criteria, calibration: Calibration) -> Codes:
         limits = np.array([each.value for each in calibration.thresholds])
@@ -159,6 +146,20 @@ class Movable:
         codes = assign(anchors <= quantiles(held, levels), kinds=self._kinds, below=below)
         counts = np.bincount(codes, minlength=len(GROUPS)) / len(codes)
         return {name: float(counts[code]) for code, name in self._explanation.group_names.items()}
+
+
+def at_levels(calibration: Calibration, levels: tuple[float, ...]) -> Calibration:
+    """The calibration with its thresholds at other levels, one for each criterion; floors stay where they were."""
+    values = quantiles(averaged(calibration.basis), levels)
+    low = calibration.tail if isinstance(calibration.tail, float) else calibration.alpha
+    return replace(
+        calibration,
+        thresholds=tuple(
+            Threshold(criterion=name, value=float(value), comparison="<=", spread=None)
+            for name, value in zip(calibration.names, values, strict=True)
+        ),
+        tail=levels, low_tail=low, rule=partial(quantiles, levels=levels),
+    )  # fmt: skip
 
 
 def quantiles(basis: Criteria, levels: tuple[float, ...]) -> NDArray[np.float64]:
