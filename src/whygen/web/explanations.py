@@ -15,7 +15,8 @@ from whygen.errors import FormatError, UsageError, WhygenError
 from whygen.evaluation.result import DOCUMENT as EVALUATION
 from whygen.evaluation.result import Evaluation
 from whygen.prompt.estimands import ESTIMANDS
-from whygen.prompt.targets import TARGETS
+from whygen.prompt.targets import TARGETS, TIMED_TARGETS
+from whygen.prompt.targets.media import PICTURE_TARGETS
 from whygen.prompt.units import sentences
 from whygen.report import html
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
@@ -91,6 +92,7 @@ def _page(found: Explanation, trouble: str, place: Place, reading: Reading) -> b
         query="" if trouble or not reading else f"?{urlencode(told)}",
         choices=_choices(found),
         said=_said(found),
+        clicks=isinstance(found, PromptExplanation) and outcomes(found) is not None,
         again=again(found) if isinstance(found, PromptExplanation) else None,
     )
     return bytes(drawn.body)
@@ -111,15 +113,24 @@ def _read(state: State, known_as: str, reading: Reading) -> tuple[Explanation, s
 
 
 def _choices(found: Explanation) -> dict[str, list[str]] | None:
-    """Names that the answers may be read by; None of anchors."""
-    if not isinstance(found, PromptExplanation):
+    """Names that the answers may be read by; None where nothing can be read again."""
+    if not isinstance(found, PromptExplanation) or not _readable(found):
         return None
-    return {"targets": list(TARGETS), "estimands": list(ESTIMANDS)}
+    evidence = found.evidence
+    drawn = evidence is not None and evidence.pictures is not None and found.chat is None
+    timed = evidence is not None and evidence.media is not None
+    targets = TIMED_TARGETS if timed else PICTURE_TARGETS if drawn else TARGETS
+    return {"targets": list(targets), "estimands": list(ESTIMANDS)}
+
+
+def _readable(found: PromptExplanation) -> bool:
+    """Whether the answers were kept so that they can be read again: not over many inputs, nor level by level."""
+    return found.evidence is not None and not found.inputs and found.tree is None
 
 
 def _said(found: Explanation) -> list[dict[str, Any]]:
     """The reference in stretches, each with the number of its sentence; white space between them has None."""
-    if not isinstance(found, PromptExplanation):
+    if not isinstance(found, PromptExplanation) or not (found.matrix or _readable(found)):
         return []
     text, _ = clip(found.reference.text, MOST_REFERENCE)
     parts: list[dict[str, Any]] = []

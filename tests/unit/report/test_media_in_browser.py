@@ -48,4 +48,6 @@ def test_what_came_back_can_be_played(browser: Any, tmp_path: Path, model: str, 
     assert lengths == ([pytest.approx(2.0)] * len(lengths) if "synth" in model else [])
     assert all(size > 0 for size in sizes)
     assert len(lengths) + len(sizes) > 1
+    beyond = "each => each.getBoundingClientRect().right - each.closest('svg').getBoundingClientRect().right"
+    assert max(page.evaluate(f"[...document.querySelectorAll('rect.cell')].map({beyond})")) < 1
     page.close()

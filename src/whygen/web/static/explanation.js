@@ -206,7 +206,8 @@ for (const button of all("[data-copies]")) {
   });
 }
 
-makeButtons();
+// Where the model drew or spoke, or was asked over many inputs, the page itself shows what a word did.
+if (document.querySelector(".tools").dataset.clicks !== undefined) makeButtons();
 makeSentences();
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") close();
