@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from whygen.bridges.failures import explain_failures, forecast_failures, pooled,
 from whygen.bridges.promptfoo_asserts import NotComputableError, passes
 from whygen.cli.app import app
 from whygen.errors import DataError
+from whygen.records import Call
 from whygen.records.fields import Field
 from whygen.types import Output
 
@@ -78,6 +80,17 @@ def test_the_instruction_that_costs_the_failures_is_found_and_the_others_are_not
     assert costs[0].effect < costs[0].high < -0.3
     assert "“Never name a colour.”" in found.headline
     assert not any(each.helps for each in found.instructions)
+
+
+def test_a_sample_that_cannot_be_read_is_named_and_the_others_are_explained(log: Path) -> None:
+    def broken() -> Call:
+        raise DataError("messages[0] is missing")
+
+    samples = of_group(read_samples(log), None)
+    samples[1] = replace(samples[1], read=broken)
+    question = question_of(samples, most=12)
+    assert len(question.ready) == 5
+    assert question.skipped["test 2 cannot be read: messages[0] is missing"] == 1
 
 
 def test_the_command_forecasts_first_and_writes_what_it_found(

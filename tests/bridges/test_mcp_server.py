@@ -167,8 +167,8 @@ def test_a_recorded_call_goes_to_the_servers_model_alone(tmp_path: Path) -> None
 def test_what_is_told_is_bounded() -> None:
     from whygen.bridges.told import document
 
-    words = " ".join(f"word{number}\u202e{'x' * 500}" for number in range(45))
-    found = whygen.explain_prompt(lambda _: "long " * 5000, words, target="exact", budget=100, cache=None)
+    words = " ".join(f"word{number}\u202e{'x' * 500}" for number in range(42))
+    found = whygen.explain_prompt(lambda _: "long " * 5000, words, target="exact", budget=96, cache=None)
     text = json.dumps(document(found))
     assert len(text) < 40_000
     assert "\u202e" not in document(found)["units"][0]["text"]
@@ -186,6 +186,7 @@ def test_a_server_that_cannot_work_does_not_start(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_call_that_the_client_gives_up_asks_no_more(tmp_path: Path) -> None:
     async def use(client: Client) -> tuple[int, int]:
         given = {"prompt": f"slowly {PROMPT}", "target": "exact", "budget": 64}

@@ -137,6 +137,7 @@ def test_the_budget_of_a_session_ends_what_would_go_over_it(project: pytest.Pyte
     assert (project.path / "answers" / "calls.sqlite").is_file()
 
 
+@pytest.mark.slow
 def test_workers_share_one_budget(project: pytest.Pytester) -> None:
     project.makepyfile("""
         import pytest

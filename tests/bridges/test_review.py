@@ -333,6 +333,7 @@ def test_a_refusal_is_said_and_a_token_follows_no_redirect(github: GitHub, code:
 ACTION = Path(__file__).parents[2] / "action.yml"
 
 
+@pytest.mark.slow
 def test_the_action_does_its_step_as_written(repo: Repo, github: GitHub, tmp_path: Path) -> None:
     """Its last step, run by bash as GitHub's runner does, on a real repository with a pull request's event."""
     action = yaml.safe_load(ACTION.read_text())

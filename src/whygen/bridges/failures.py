@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -135,36 +135,50 @@ def question_of(
     Raises:
         DataError: if no sample failed, or none can be explained; says why.
     """
-    failing = [each for each in samples if each.failed]
-    if not failing:
+    if not any(each.failed for each in samples):
         raise DataError("No sample of this log failed, by what it says: there is nothing to explain.")
-    cut = {id(each): _sentences(each.read()) for each in samples}
-    shared = Counter[str]()
-    for number, texts in enumerate(cut.values()):
-        counted = Counter(texts)
-        shared = counted if number == 0 else shared & counted
     skipped, ready = Counter[str](), list[_Ready]()
-    for each in failing:
+    read = [found for each in samples if (found := _read(each, skipped)) is not None]
+    shared = Counter(read[0].sentences) if read else Counter[str]()
+    for each in read:
+        shared &= Counter(each.sentences)
+    for each in (each for each in read if each.sample.failed):
         if len(ready) == most:
             skipped[f"more than {most} samples (--samples)"] += 1
-            continue
-        why = _unusable(each) if score is None else ""
-        if why:
+        elif why := "" if score is not None else _unusable(each):
             skipped[why] += 1
-            continue
-        pins = tuple(dict.fromkeys(text for text in cut[id(each)] if text not in shared))
-        ready.append(_Ready(each, each.read(), _own(score, each) if score is not None else _known(each), pins))
-    if not shared:
-        raise DataError("The samples share no sentence: there is no instruction that could be compared over them.")
+        else:
+            pins = tuple(dict.fromkeys(text for text in each.sentences if text not in shared))
+            ready.append(_Ready(each.sample, each.call, _scored(each.sample, score), pins))
+    told = "; ".join(f"{why} ({many})" for why, many in skipped.items())
     if not ready:
-        told = "; ".join(f"{why} ({many})" for why, many in skipped.items())
         raise DataError(
             f"No failing sample can be scored again: {told}. Give a scorer of your own with --score py/module:function."
         )
-    order = [text for text in cut[id(ready[0].sample)] if text in shared]
+    if not shared:
+        raise DataError("The samples share no sentence: there is no instruction that could be compared over them.")
+    order = (text for each in read[:1] for text in each.sentences if text in shared)
     return FailureQuestion(
         group=samples[0].group, instructions=tuple(dict.fromkeys(order)), ready=tuple(ready), skipped=dict(skipped)
     )
+
+
+class _Read(NamedTuple):
+    """A sample with its call and the sentences of that."""
+
+    sample: EvalSample
+    call: Call
+    sentences: list[str]
+
+
+def _read(sample: EvalSample, skipped: Counter[str]) -> _Read | None:
+    """A sample as it was asked; None, with the reason noted, where its record cannot be asked again."""
+    try:
+        call = sample.read()
+        return _Read(sample, call, _sentences(call))
+    except WhygenError as error:
+        skipped[f"{sample.name} cannot be read: {error}"] += 1
+        return None
 
 
 def _sentences(call: Call) -> list[str]:
@@ -177,24 +191,22 @@ def _spoken(call: Call) -> tuple[str, ...]:
     return tuple(f"role:{role}" for role in roles if role in ("assistant", "tool"))
 
 
-def _unusable(sample: EvalSample) -> str:
-    """Why a sample cannot be explained; empty where it can."""
-    if sample.score is None:
-        return sample.why_not
-    call = sample.read()
-    if call.answer is None:
+def _unusable(read: _Read) -> str:
+    """Why a sample cannot be explained by its own score; empty where it can."""
+    if read.sample.score is None:
+        return read.sample.why_not
+    if read.call.answer is None:
         return "the log holds no answer"
-    return "" if reproduced(sample, call) else "its failure comes from what cannot be scored again"
+    return "" if reproduced(read.sample, read.call) else "its failure comes from what cannot be scored again"
 
 
-def _known(sample: EvalSample) -> Score:
+def _scored(sample: EvalSample, own: Callable[..., Any] | None) -> Score:
+    """The score of an answer to a sample: somebody's own, else the evaluation's."""
+    if own is not None:
+        return lambda answer: float(own(answer.said, sample.name))
     if sample.score is None:
         raise UsageError(f"{sample.name} has no score.")
     return sample.score
-
-
-def _own(score: Callable[..., Any], sample: EvalSample) -> Score:
-    return lambda answer: float(score(answer.said, sample.name))
 
 
 def forecast_failures(model: object, question: FailureQuestion, **choices: Any) -> Forecast:
