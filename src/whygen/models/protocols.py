@@ -329,11 +329,11 @@ class ModelOptions:
         Option("Seconds that a server may be silent.", "Then the answer is given up.", panel="For experts: the model"),
     ] = None
     executor: Annotated[
-        Literal["ray"] | None,
+        Literal["ray", "vllm"] | None,
         Option(
-            "ray: the model runs on a Ray cluster, at several workers.",
+            "ray: the model runs on a Ray cluster, at several workers; vllm: there, by vLLM's engine.",
             "A model of weights is loaded once by each worker; a remote one is called from the cluster. Seeds and "
-            "numbers are those of one process.",
+            "numbers are those of one process; vLLM's are its own.",
             panel="For experts: the model",
         ),
     ] = None

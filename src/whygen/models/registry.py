@@ -106,7 +106,7 @@ def load_model(model: object, options: ModelOptions | None = None) -> Model:
     from whygen.models.python import CallableModel
 
     options = options or ModelOptions()
-    if options.executor == "ray":
+    if options.executor is not None:
         from whygen.models.ray import open_on_ray
 
         return open_on_ray(model, options)

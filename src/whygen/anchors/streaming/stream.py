@@ -144,6 +144,8 @@ def stream_anchors(
     """
     given = _given(choices)
     options = cast("ModelOptions | None", given["options"])
+    if options is not None and options.executor == "vllm":
+        raise UsageError("executor='vllm' answers prompts. Anchors are scored by executor='ray', or here.")
     given["options"] = None if options is None else options.here
     for name, value, known in (
         ("selecting", selecting, ("passes", "candidates")),

@@ -11,6 +11,7 @@ from whygen.errors import UsageError
 from whygen.models.protocols import HasWorkers, LearnsKind, Model, ModelOptions
 from whygen.models.ray.cluster import connect, machines, resources_of
 from whygen.models.ray.crew import Crew
+from whygen.models.ray.engine import EngineModel, open_engine
 from whygen.safe import says
 from whygen.types import Failure, Limits, Output, OutputKind, Request
 
@@ -36,8 +37,10 @@ def open_on_ray(model: object, options: ModelOptions) -> Model:
         MissingError: if there is no cluster at the address, no room on it, or no such model there.
         UsageError: for an object that cannot be copied to other processes.
     """
-    if isinstance(model, HasWorkers):
+    if isinstance(model, HasWorkers | EngineModel):
         return cast(Model, model)  # it is there already
+    if options.executor == "vllm":
+        return open_engine(model, options)
     ray = connect(options.address)
     there = options.here
     if isinstance(model, str):
