@@ -136,7 +136,7 @@ class _Walk:
 
     def _pass(self, names: Sequence[int], *, is_first: bool) -> dict[int, NDArray[np.int64] | None]:
         """Take the last pick of each group into account; the points of each that may be the farthest now."""
-        dim, columns = len(self._origin), max(self._names) + 2
+        dim, columns = len(self._origin), max(self._names) + 1
         weights, constants = np.zeros((dim, columns), np.float32), np.zeros(columns, np.float32)
         slack = float(np.finfo(np.float32).eps) * (dim + 16)
         reach = float(np.linalg.norm(self._origin))
@@ -155,14 +155,13 @@ class _Walk:
                 place = slice(start, start + len(points))
                 if is_first:
                     top = max(top, self._about_origin(points, place))
-                # NOBODY is -1, the last column, whose weights and constant stay 0.
-                column = group % columns
+                column = np.maximum(group, 0)  # whoever is in no group is left out below
                 found = self._products(start, points, weights).ravel().take(steps[: len(points)] + column)
                 found += constants.take(column)
                 low = self._low[place]
                 low[...] = found if is_first else np.minimum(low, found)
                 margins = {g: self._margin(g, slack, spare * top) for g in names}
-                running.look(self._squares[place] + low, column, start, margins)
+                running.look(self._squares[place] + low, group, start, margins)
             running.top = top
             return running
 
@@ -253,19 +252,18 @@ class _Running:
     """The points of each group that may be the farthest: those within a margin of the farthest seen."""
 
     def __init__(self, names: Sequence[int], columns: int) -> None:
-        self._limits = np.full(columns, np.inf, np.float32)  # below these nobody is in the running
+        # Below these nobody is in the running; the last, which NOBODY (-1) takes, lets nobody in.
+        self._limits = np.full(columns + 1, np.inf, np.float32)
         self._limits[list(names)] = -np.inf
         nothing = (np.zeros(0, np.int64), np.zeros(0, np.float32))
         self._seen: dict[int, _Seen] = dict.fromkeys(names, _Seen(-math.inf, nothing, -math.inf))
         self.top = 0.0
 
-    def look(
-        self, far: NDArray[np.float32], column: NDArray[np.int8], start: int, margins: Mapping[int, float]
-    ) -> None:
+    def look(self, far: NDArray[np.float32], group: NDArray[np.int8], start: int, margins: Mapping[int, float]) -> None:
         """Look through a block: how far its points may be, and which of them count."""
-        rows = np.flatnonzero(far >= self._limits.take(column))
-        for g in np.unique(column[rows]).tolist():
-            mine, seen = rows[column[rows] == g], self._seen[g]
+        rows = np.flatnonzero(far >= self._limits[group])
+        for g in np.unique(group[rows]).tolist():
+            mine, seen = rows[group[rows] == g], self._seen[g]
             best = max(seen.best, float(far[mine].max()))
             self._seen[g] = _thinned(best, [seen.kept, (mine + start, far[mine])], best - margins[g], seen.lost)
             self._limits[g] = np.nextafter(np.float32(self._seen[g].lost), np.float32(-np.inf))
