@@ -118,4 +118,4 @@ def test_pictures_of_a_chat_are_not_made_up() -> None:
     request = json.loads(json.dumps(found.chat.request))
     request["chat"][0]["images"] = [{"sha256": "0" * 64, "media_type": "image/png"}]
     shown = found.model_copy(update={"chat": found.chat.model_copy(update={"request": request})})
-    assert "digest" in again(shown).note
+    assert "from their files" in again(shown).note

@@ -16,7 +16,7 @@ from whygen.results.files import DETAILS, MAX_DOCUMENT_BYTES
 from whygen.results.summary.texts import headline as texts_headline
 from whygen.results.summary.words import headline as prompt_headline
 from whygen.safe import clean, read_json, says
-from whygen.web.state import Place
+from whygen.web.state import Shelved
 
 MOST_PROMPT = 400
 """Characters of a prompt that the search looks through."""
@@ -58,7 +58,7 @@ class Card:
     def fidelity_text(self) -> str:
         return number(self.fidelity, 2)
 
-    def is_of(self, place: Place) -> bool:
+    def is_of(self, place: Shelved) -> bool:
         """Whether the document is still the one that was read; one that is gone is read again, which says so."""
         with suppress(WhygenError):
             return place.stamp() == self.stamp
@@ -71,7 +71,7 @@ class Card:
         return " ".join(parts).lower()
 
 
-def card_of(place: Place) -> Card:
+def card_of(place: Shelved) -> Card:
     """What a document says; a damaged one becomes a card that says what is wrong with it."""
     bare = Card(place.id, visible(place.shown), (0,))
     try:
@@ -85,7 +85,7 @@ def card_of(place: Place) -> Card:
         return replace(bare, kind="damaged", trouble=f"It cannot be read ({clean(says(error))}).")
 
 
-def _described(bare: Card, found: Explanation, place: Place) -> Card:
+def _described(bare: Card, found: Explanation, place: Shelved) -> Card:
     told = replace(bare, model=visible(found.model), warnings=tuple(visible(each.code) for each in found.warnings))
     if isinstance(found, PromptExplanation):
         return replace(

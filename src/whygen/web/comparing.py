@@ -19,7 +19,7 @@ from whygen.results.summary.passages import pieces
 from whygen.results.summary.prompt import summarise_prompt
 from whygen.results.summary.words import headline
 from whygen.web.drawing import page
-from whygen.web.state import Place, State
+from whygen.web.state import Shelved, State
 
 
 def router(state: State) -> APIRouter:
@@ -37,7 +37,7 @@ def router(state: State) -> APIRouter:
     return room
 
 
-def _page(places: tuple[Place, Place], first: Explanation, second: Explanation) -> Response:
+def _page(places: tuple[Shelved, Shelved], first: Explanation, second: Explanation) -> Response:
     if isinstance(first, PromptExplanation) and isinstance(second, PromptExplanation):
         found = compare(first, second)
         summary = summarise_changes(found.to_dict(), names=(places[0].shown, places[1].shown))
@@ -50,7 +50,7 @@ def _page(places: tuple[Place, Place], first: Explanation, second: Explanation) 
 
 
 def _sides(
-    places: tuple[Place, Place], pair: tuple[PromptExplanation, PromptExplanation], found: Comparison
+    places: tuple[Shelved, Shelved], pair: tuple[PromptExplanation, PromptExplanation], found: Comparison
 ) -> list[dict[str, Any]]:
     """Both prompts with their colours, and both answers with what only one of them says."""
     said = differing(pair[0].reference.text, pair[1].reference.text)

@@ -85,7 +85,9 @@ class _Written:
 
     def told(self) -> Again:
         if _has_pictures(self.explanation):
-            return Again(note="Pictures of a chat are kept by their digest alone: run it again from where they are.")
+            return Again(
+                note="The chat holds pictures, which stand in no line and no recipe: run it again from their files."
+            )
         notes: list[str] = []
         if self.own_model:
             notes.append(f"The model was a function of your own, {visible(self.explanation.model)}: put it in.")

@@ -29,7 +29,7 @@ from whygen.results.summary.outcomes import outcomes
 from whygen.results.summary.prompt import MOST_REFERENCE, summarise_prompt
 from whygen.web.copying import again
 from whygen.web.drawing import page
-from whygen.web.state import Place, Reading, State
+from whygen.web.state import ReadAs, Shelved, State
 
 SENTENCES = "sentence"
 PLAIN = "tfidf"
@@ -42,7 +42,7 @@ def router(state: State) -> APIRouter:
 
     @room.get("")
     def shown(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction] - FastAPI holds them
-        reading, place = Reading(target or None, estimand or None), state.place(known_as)
+        reading, place = ReadAs(target or None, estimand or None), state.place(known_as)
         found, trouble = _read(state, known_as, reading)
         if trouble:  # it may pass, with the document as it is
             return HTMLResponse(_page(found, trouble, place, reading))
@@ -50,7 +50,7 @@ def router(state: State) -> APIRouter:
 
     @room.get("/report.html")
     def report(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
-        reading = Reading(target or None, estimand or None)
+        reading = ReadAs(target or None, estimand or None)
         found = state.read(known_as, reading) if reading else state.explanation(known_as)
         file = HTMLResponse(html(summarise(found)).encode("utf-8", "replace"))
         file.headers["Content-Disposition"] = 'attachment; filename="report.html"'
@@ -65,7 +65,7 @@ def router(state: State) -> APIRouter:
 
     @room.get("/units/{number}")
     def unit(known_as: str, number: int, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
-        found = state.read(known_as, Reading(target or None, estimand or None))
+        found = state.read(known_as, ReadAs(target or None, estimand or None))
         return JSONResponse(beside(found, number))
 
     @room.get("/sentences")
@@ -75,7 +75,7 @@ def router(state: State) -> APIRouter:
     return room
 
 
-def _page(found: Explanation, trouble: str, place: Place, reading: Reading) -> bytes:
+def _page(found: Explanation, trouble: str, place: Shelved, reading: ReadAs) -> bytes:
     """The page of an explanation, as it is read."""
     # What a click shows is asked for when it is clicked.
     summary = summarise_prompt(found, beside=0) if isinstance(found, PromptExplanation) else summarise(found)
@@ -98,7 +98,7 @@ def _page(found: Explanation, trouble: str, place: Place, reading: Reading) -> b
     return bytes(drawn.body)
 
 
-def _read(state: State, known_as: str, reading: Reading) -> tuple[Explanation, str]:
+def _read(state: State, known_as: str, reading: ReadAs) -> tuple[Explanation, str]:
     """The explanation as it is to be read; where that cannot be, as much of it as can be shown, and why."""
     try:
         whole = state.explanation(known_as)
@@ -170,13 +170,13 @@ def beside(found: PromptExplanation, number: int) -> dict[str, Any]:
 def _sentences(state: State, known_as: str, target: str | None, estimand: str | None) -> dict[str, Any]:
     """How much each unit drove each sentence of the answer, by the explanation's own target where it compares texts."""
     try:
-        found = state.read(known_as, Reading(target, estimand))
+        found = state.read(known_as, ReadAs(target, estimand))
         if found.matrix is None:
-            found = state.read(known_as, Reading(target, estimand, SENTENCES))
+            found = state.read(known_as, ReadAs(target, estimand, SENTENCES))
     except UsageError:
         if target == PLAIN:
             raise
-        found = state.read(known_as, Reading(PLAIN, estimand, SENTENCES))
+        found = state.read(known_as, ReadAs(PLAIN, estimand, SENTENCES))
     if found.matrix is None:
         raise UsageError("The answers of this explanation cannot be read sentence by sentence.")
     return _cells(found.matrix)

@@ -21,7 +21,7 @@ from whygen.results.summary.texts import headline as texts_headline
 from whygen.web.drawing import page
 from whygen.web.gallery_data import Gallery
 from whygen.web.gallery_texts import TextGallery
-from whygen.web.state import Place, State
+from whygen.web.state import Shelved, State
 
 MOST_OPEN = 4
 """Galleries that are kept open."""
@@ -85,9 +85,9 @@ def router(state: State) -> APIRouter:
     return room
 
 
-def _others(state: State, place: Place, n: int) -> list[Place]:
+def _others(state: State, place: Shelved, n: int) -> list[Shelved]:
     """Explanations of as many anchors, which may be of the same ones: what the first could be laid beside."""
-    found: list[Place] = []
+    found: list[Shelved] = []
     for each in state.look().places[:MOST_LOOKED_AT]:
         with suppress(WhygenError, OSError):
             if each.id != place.id and read_document(each.file).get("n_anchors") == n:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from whygen.web.cards import Card, card_of
 from whygen.web.drawing import page
-from whygen.web.state import Place, State
+from whygen.web.state import Shelved, State
 
 LONGEST_READING = 2.5
 """Seconds that one page may spend on documents that were not read before; the others follow with the next."""
@@ -66,7 +66,7 @@ class Cards:
 
     known: dict[str, Card]
 
-    def of(self, places: Iterable[Place]) -> tuple[list[Card], int]:
+    def of(self, places: Iterable[Shelved]) -> tuple[list[Card], int]:
         """The cards of the places, and how many there was no time for."""
         until = time.monotonic() + LONGEST_READING
         found: list[Card] = []

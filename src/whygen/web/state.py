@@ -39,7 +39,7 @@ _PASSED_BY = frozenset({"node_modules", "__pycache__", "site-packages"})
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Shelved:
     """A folder that holds an explanation; ``shown`` is its path below the folder that was named."""
 
     id: str
@@ -73,7 +73,7 @@ def _time(file: Path) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadAs:
     """How the answers of a prompt's explanation are read; what is None stays as it was."""
 
     target: str | None = None
@@ -81,19 +81,19 @@ class Reading:
     matrix: str | None = None
 
     def __bool__(self) -> bool:
-        return self != Reading()
+        return self != ReadAs()
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Looked:
     """The places, and what kept some folders from being looked through, in sentences."""
 
-    places: tuple[Place, ...]
+    places: tuple[Shelved, ...]
     troubles: tuple[str, ...] = ()
 
 
 T = TypeVar("T")
-Kept: TypeAlias = OrderedDict[tuple[str, str, Reading], tuple[tuple[int, ...], object]]
+Kept: TypeAlias = OrderedDict[tuple[str, str, ReadAs], tuple[tuple[int, ...], object]]
 """By what it is, the id of the explanation and how that is read: what its document was then, and what was made."""
 
 
@@ -104,7 +104,7 @@ class State:
     folders: tuple[Path, ...]
     token: str
     live: tuple[str, ...] = ()
-    _known: dict[str, Place] = field(default_factory=dict[str, Place])
+    _known: dict[str, Shelved] = field(default_factory=dict[str, Shelved])
     _loaded: Kept = field(default_factory=Kept)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _closers: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
@@ -118,15 +118,15 @@ class State:
         for close in self._closers:
             close()
 
-    def look(self) -> Found:
+    def look(self) -> Looked:
         """Every explanation below the folders, by its path."""
         troubles: list[str] = []
         places = {place.id: place for folder in self.folders for place in _below(folder, troubles, self.folders)}
         with self._lock:
             self._known = places
-        return Found(tuple(sorted(places.values(), key=lambda place: place.shown)), tuple(troubles))
+        return Looked(tuple(sorted(places.values(), key=lambda place: place.shown)), tuple(troubles))
 
-    def place(self, known_as: str) -> Place:
+    def place(self, known_as: str) -> Shelved:
         """The place with that id.
 
         Raises:
@@ -150,7 +150,7 @@ class State:
             FormatError: if it is damaged, too large to be shown, or newer than this version.
         """
         place = self.place(known_as)
-        return self.kept("explanation", place, Reading(), lambda: _loaded(place))
+        return self.kept("explanation", place, ReadAs(), lambda: _loaded(place))
 
     def figures(self, known_as: str) -> Explanation:
         """The figures alone, where the answers cannot be had.
@@ -161,7 +161,7 @@ class State:
         """
         return load(self.place(known_as).file)
 
-    def read(self, known_as: str, reading: Reading) -> PromptExplanation:
+    def read(self, known_as: str, reading: ReadAs) -> PromptExplanation:
         """The explanation of a prompt as another target or estimand reads its answers; no model is asked.
 
         Raises:
@@ -177,7 +177,7 @@ class State:
         wanted = {name: value for name, value in asdict(reading).items() if value is not None}
         return self.kept("explanation", place, reading, lambda: found.read(**wanted))
 
-    def kept(self, what: str, place: Place, reading: Reading, make: Callable[[], T]) -> T:
+    def kept(self, what: str, place: Shelved, reading: ReadAs, make: Callable[[], T]) -> T:
         """What was made of an explanation before, unless its document has changed since.
 
         Args:
@@ -204,7 +204,7 @@ class State:
         return found
 
 
-def _loaded(place: Place) -> Explanation:
+def _loaded(place: Shelved) -> Explanation:
     """The whole explanation, unless its answers would fill the memory of a person's computer."""
     with suppress(OSError):
         size = (place.folder / SAMPLES).stat().st_size
@@ -216,7 +216,7 @@ def _loaded(place: Place) -> Explanation:
     return load(place.folder)
 
 
-def _check_own(reading: Reading) -> None:
+def _check_own(reading: ReadAs) -> None:
     """Refuse targets that whygen does not bring itself: an address that runs code of one's own could come from anybody.
 
     Raises:
@@ -230,7 +230,7 @@ def _check_own(reading: Reading) -> None:
         )
 
 
-def _below(root: Path, troubles: list[str], roots: tuple[Path, ...]) -> Iterator[Place]:
+def _below(root: Path, troubles: list[str], roots: tuple[Path, ...]) -> Iterator[Shelved]:
     """Folders with an explanation, the root itself too; links are not followed, hidden folders are passed by."""
     until = time.monotonic() + LONGEST_LOOK
     prefix = f"{root.name or root}/" if len(roots) > 1 else ""
@@ -250,7 +250,7 @@ def _below(root: Path, troubles: list[str], roots: tuple[Path, ...]) -> Iterator
             folder = Path(at)
             below = folder.relative_to(root).as_posix()
             found += 1
-            yield Place(
+            yield Shelved(
                 place_id(folder), folder, (prefix + below).removesuffix("/.") if below != "." else root.name or "."
             )
 
