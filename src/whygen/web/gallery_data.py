@@ -127,7 +127,7 @@ class Gallery:
         scores = self.explanation.scores
         if scores is None:
             said.append("Scores were not kept: thresholds cannot be moved. Explain the anchors again to have them.")
-        elif scores.facts.image is not None:
+        elif scores.facts.image is not None and scores.facts.value_range is not None:  # else they are no pictures
             kept, (height, width, _) = pixels(scores, "anchors", np.zeros(1, np.int64)), scores.facts.image
             if kept is None:
                 said.append("Pictures of the anchors were not kept: there are too many for the bound of 64 MiB.")

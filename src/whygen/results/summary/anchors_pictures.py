@@ -89,6 +89,7 @@ class Shown:
             "key": anchors_svg.key(group),
             "p": self._p(row, group),
             "criteria": [number(float(value)) for value in self._values[row]],
+            "values": self._said(self._values[row]),
             "flip": f"{percent(flips)}{': unsure' if flips > UNSURE else ''}",
         }
 
@@ -98,13 +99,17 @@ class Shown:
         label = "" if evidence.labels is None else f", label {shorten(str(evidence.labels[row]), 24)}"
         return visible(f"{shorten(evidence.names[row], 40) if evidence.names else f'anchor {row}'}{label}")
 
+    def _said(self, values: NDArray[np.float64]) -> str:
+        """Criteria in words, such as ``kld 2.1, sse 3.4``."""
+        names = [visible(each.name) for each in self.explanation.criteria]
+        return ", ".join(f"{name} {number(float(value))}" for name, value in zip(names, values, strict=True))
+
     def _p(self, row: int, group: str) -> str:
         """P-values of the tail that the verdict rests on; criteria themselves where there are none."""
         evidence, names = self.evidence, [visible(each.name) for each in self.explanation.criteria]
         found = evidence.p_high if group == "BELOW" else evidence.p_values
         if found is None:
-            values = self._values[row]
-            return ", ".join(f"{name} {number(float(value))}" for name, value in zip(names, values, strict=True))
+            return self._said(self._values[row])
         return ", ".join(f"{name} p {_p(float(value))}" for name, value in zip(names, found[row], strict=True))
 
 

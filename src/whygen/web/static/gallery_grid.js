@@ -9,7 +9,7 @@ const PAGE = 24;
 /** The pictures of an anchor, or its text. */
 export function shownOf(item) {
   if (item.text) return el("p", { class: "anchor-text", dir: "auto" }, item.prompt ? el("span", { class: "soft" }, `${item.prompt} → `) : null, item.text);
-  if (!item.images.length) return el("p", { class: "soft small" }, "no picture was kept");
+  if (!item.images.length) return el("p", { class: "small" }, item.values);
   return el("span", { class: "imgs" }, ...item.images.map((each) =>
     el("span", { class: "img" },
       el("img", { class: each.coarse ? "coarse" : null, src: each.png, width: each.width, alt: `${each.name} of ${item.name}` }),
@@ -56,11 +56,13 @@ export class Grid {
     this.more.hidden = this.drawn >= this.rows.length;
     this.more.textContent = `Show ${Math.min(PAGE, this.rows.length - this.drawn)} more`;
     if (!rows.length) return;
+    const waiting = el("p", { class: "soft" }, "Reading …");
+    this.box.append(waiting);
     try {
       const items = await this.items(rows, true);
-      if (run === this.run) this.box.append(...items.map((item) => this.#card(item)));
+      if (run === this.run) waiting.replaceWith(...items.map((item) => this.#card(item)));
     } catch (error) {
-      if (run === this.run) this.box.append(el("p", { class: "warning", role: "alert" }, error.message));
+      if (run === this.run) waiting.replaceWith(el("p", { class: "warning", role: "alert" }, error.message));
     }
   }
 
