@@ -52,7 +52,7 @@ async ([esm, css, state]) => {
   window.listeners = () => Object.values(heard).flat().length;
 }
 """
-TRAITS = ("shown", "target", "estimand", "unit", "beside", "trouble")
+TRAITS = ("shown", "target", "estimand", "unit", "beside", "by_sentence", "sentences", "trouble")
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +162,19 @@ def test_the_page_reads_by_another_target_and_leaves_no_listener(
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     page.evaluate("window.ended()")
     assert page.evaluate("window.listeners()") == 0
+    page.close()
+
+
+@pytest.mark.browser
+def test_a_sentence_of_the_answer_lights_its_words(browser: Browser) -> None:
+    told = whygen.explain_prompt("planted/additive", "a fox and soup", target="tfidf", budget=32, cache=None)
+    page = opened(browser, ExplanationWidget(told))
+    page.get_by_role("button", name="Which words brought each sentence?").click()
+    page.locator(".sentence", has_text="fox").click()
+    expect(page.locator(".prompt button", has_text="fox")).to_have_class("pos sure")
+    expect(page.locator(".prompt button", has_text="soup")).not_to_have_class("pos sure")
+    page.get_by_role("button", name="The answer as a whole").click()
+    expect(page.locator(".sentence")).to_have_count(0)
     page.close()
 
 

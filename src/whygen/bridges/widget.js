@@ -31,7 +31,9 @@ function render({ model, el }) {
   const answer = element("blockquote", { dir: "auto" });
   const table = element("table");
   const all = element("details", {}, element("summary", {}, "All figures"), table);
-  const said = element("details", { open: true }, element("summary", {}, "What the model said"), answer);
+  const split = element("button", { type: "button", onclick: () => choose("by_sentence", !model.get("by_sentence")) });
+  const said = element("details", { open: true }, element("summary", {}, "What the model said"), answer, split);
+  let lit = -1; // the sentence whose words are lit
   root.append(heading, facts, choices, trouble, prompt, beside, said, all);
   el.append(root);
 
@@ -71,7 +73,7 @@ function render({ model, el }) {
       element("div", {}, `${fact.question} `, element("b", {}, fact.figure), ` ${fact.caption}`)),
     ...shown.warnings.map((text) => element("div", {}, `⚠ ${text}`)));
     prompt.replaceChildren(...shown.pieces.map((piece) => drawPiece(piece, shown)));
-    answer.textContent = shown.answer;
+    drawAnswer();
     table.replaceChildren(
       element("thead", {}, element("tr", {}, ...[shown.noun, "attribution", `${shown.level} interval`, "p"].map((name) =>
         element("th", { scope: "col" }, name)))),
@@ -83,6 +85,31 @@ function render({ model, el }) {
       })));
     drawChoices();
     drawBeside();
+  }
+
+  function drawAnswer() {
+    const sentences = model.get("sentences");
+    if (!sentences.length) lit = -1;
+    split.textContent = sentences.length ? "The answer as a whole" : "Which words brought each sentence?";
+    if (!sentences.length) answer.textContent = model.get("shown").answer;
+    else {
+      answer.replaceChildren(...sentences.flatMap((sentence, place) => [element("button", {
+        type: "button", class: "sentence", "aria-pressed": String(lit === place),
+        onclick: () => { lit = lit === place ? -1 : place; drawAnswer(); },
+      }, sentence.text), " "]));
+    }
+    light(sentences[lit]);
+  }
+
+  /** Colours of the words: those of a sentence, or those of the whole answer. */
+  function light(sentence) {
+    for (const button of prompt.querySelectorAll("button")) {
+      const place = Number(button.dataset.unit);
+      const whole = model.get("shown").units[place];
+      const [sign, step, sure] = sentence ? sentence.units[place] : [whole.sign, whole.step, whole.significant];
+      button.className = `${sign}${sure ? " sure" : ""}`;
+      stepped(button, step);
+    }
   }
 
   function drawPiece(piece, shown) {
@@ -119,7 +146,7 @@ function render({ model, el }) {
     trouble.hidden = !trouble.textContent;
   }
 
-  const drawings = { shown: drawShown, beside: drawBeside, unit: drawBeside, trouble: drawTrouble };
+  const drawings = { shown: drawShown, beside: drawBeside, unit: drawBeside, trouble: drawTrouble, sentences: drawAnswer };
   for (const [name, draw] of Object.entries(drawings)) model.on(`change:${name}`, draw);
   drawShown();
   drawTrouble();

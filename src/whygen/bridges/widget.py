@@ -10,7 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
+import numpy as np
+
 from whygen.errors import MissingExtraError, UsageError, WhygenError
+from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
+from whygen.report.texts import visible
 from whygen.results import PromptExplanation
 from whygen.results.estimands import EstimandName
 from whygen.results.summary import summarise
@@ -36,6 +40,8 @@ class ExplanationWidget(anywidget.AnyWidget):
         estimand: chosen by the person: the estimand; "" for that of the explanation.
         unit: chosen by the person: the number of the unit that was clicked; -1 for none.
         beside: what the model did with that unit and without it; empty where none is chosen.
+        by_sentence: whether the person asked which words brought each sentence of the answer.
+        sentences: each sentence, and for every unit its sign, step and whether it is sure; empty before that.
         trouble: why the last choice could not be read; empty where it could.
         reading: the explanation that is shown, for the next cell.
     """
@@ -47,6 +53,8 @@ class ExplanationWidget(anywidget.AnyWidget):
     estimand = traitlets.Unicode("").tag(sync=True)
     unit = traitlets.Int(-1).tag(sync=True)
     beside = traitlets.Dict().tag(sync=True)
+    by_sentence = traitlets.Bool(False).tag(sync=True)
+    sentences: Any = traitlets.List().tag(sync=True)
     trouble = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, explanation: object) -> None:
@@ -61,6 +69,7 @@ class ExplanationWidget(anywidget.AnyWidget):
         super().__init__(shown=_told(explanation))
         self.observe(self._read_again, names=["target", "estimand"])
         self.observe(self._look_beside, names=["unit"])
+        self.observe(self._split, names=["by_sentence"])
 
     def _read_again(self, change: object) -> None:
         del change
@@ -86,6 +95,34 @@ class ExplanationWidget(anywidget.AnyWidget):
             return
         # A unit that every mask kept, or none, has one side alone.
         self.beside = self._outcomes.beside(self.unit) or {"sentence": "No answer was asked for without it."}
+
+    def _split(self, change: object) -> None:
+        """Attributions to each sentence, read from the same answers."""
+        del change
+        if not self.by_sentence:
+            self.sentences = []
+            return
+        try:
+            found = self._explanation
+            matrix = found.matrix or found.read(matrix="sentence").matrix
+        except WhygenError as error:
+            self.trouble = str(error)
+            return
+        if matrix is None:
+            self.trouble = "The answer has no sentences to tell apart."
+            return
+        values, sure = matrix.array(), matrix.sure()
+        largest = float(np.abs(values).max(initial=0.0))
+        self.sentences = [
+            {
+                "text": visible(sentence.text),
+                "units": [
+                    [sign_of(value), level_of(value, largest, most=LEVELS if is_sure else FAINT), bool(is_sure)]
+                    for value, is_sure in zip(values[:, column].tolist(), sure[:, column], strict=True)
+                ],
+            }
+            for column, sentence in enumerate(matrix.sentences)
+        ]
 
 
 def _told(explanation: PromptExplanation) -> dict[str, Any]:
