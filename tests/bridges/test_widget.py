@@ -171,8 +171,10 @@ def test_a_sentence_of_the_answer_lights_its_words(browser: Browser) -> None:
     page = opened(browser, ExplanationWidget(told))
     page.get_by_role("button", name="Which words brought each sentence?").click()
     page.locator(".sentence", has_text="fox").click()
-    expect(page.locator(".prompt button", has_text="fox")).to_have_class("pos sure")
-    expect(page.locator(".prompt button", has_text="soup")).not_to_have_class("pos sure")
+    expect(page.locator(".sentence", has_text="fox")).to_have_attribute("aria-pressed", "true")
+    steps = {word: page.locator(".prompt button", has_text=word).get_attribute("style") for word in ("fox", "soup")}
+    assert steps["fox"] == "--step: 8;"  # as dark as can be
+    assert steps["soup"] != steps["fox"]
     page.get_by_role("button", name="The answer as a whole").click()
     expect(page.locator(".sentence")).to_have_count(0)
     page.close()

@@ -54,7 +54,7 @@ class ExplanationWidget(anywidget.AnyWidget):
     unit = traitlets.Int(-1).tag(sync=True)
     beside = traitlets.Dict().tag(sync=True)
     by_sentence = traitlets.Bool(False).tag(sync=True)
-    sentences: Any = traitlets.List().tag(sync=True)
+    sentences = traitlets.Any([]).tag(sync=True)
     trouble = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, explanation: object) -> None:
