@@ -191,6 +191,19 @@ def test_a_template_comes_back_with_its_fields_and_braces():
     assert found.text.endswith("{x} {y}")
 
 
+def test_a_full_stop_after_a_field_is_no_instruction():
+    def bot(text: str) -> str:
+        return " ".join(word for word in text.split() if word.startswith(("Q", "harbor")))
+
+    found = trim(
+        bot, "Be kind. Tell of {input}. It is set in a harbor.", inputs=[f"Q{n}" for n in range(60)],
+        target="token-set",
+        model_noise="none", cache=None, progress=Silent(),
+    )  # fmt: skip
+    assert found.text == "{input}. It is set in a harbor."
+    assert [unit.text for unit in found.units] == ["Be kind.", "Tell of", "It is set in a harbor."]
+
+
 def test_a_chat_of_several_messages_comes_back_as_messages():
     chat = Chat((Message("system", SYSTEM), Message("user", "Hello."), Message("assistant", "Hello. Never mind.")))
     found = trim(Bot(), chat, **given())

@@ -33,12 +33,19 @@ def evaluation(*measures):
 @pytest.mark.parametrize(
     ("measures", "begins"),
     [
-        ((measure(), measure("aopc", "faithfulness")), "It holds up: on prompts it was not fitted to"),
+        ((measure(), measure("aopc", "faithfulness")), "It holds up so far as this was measured: on prompts"),
+        (
+            (measure(), *(measure(name, "faithfulness") for name in ("aopc", "lds_fresh", "x"))),
+            "It holds up: on prompts",
+        ),
         ((measure(value=0.05), measure("aopc", "faithfulness")), "Do not rely on it"),
         ((measure(value=-0.4),), "Do not rely on it"),
         ((measure(), measure("aopc", "faithfulness", value=0.02)), "Take it with care"),
         ((measure(), measure("sufficiency", "faithfulness", value=0.5, better="lower")), "Take it with care"),
-        ((measure("deletion_auc", "faithfulness", value=-0.5, better="lower"),), "It holds up: the one figure"),
+        (
+            (measure("deletion_auc", "faithfulness", value=-0.5, better="lower"),),
+            "It holds up so far as this was measured: the one figure",
+        ),
         ((measure(chance=None, chance_low=None, chance_high=None),), "On prompts it was not fitted to"),
         ((measure("calls", "cost", value=63.0, better="lower"),), "Nothing was measured"),
         ((measure("r2_insample", value=1.0),), "Nothing was measured"),

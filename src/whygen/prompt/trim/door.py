@@ -26,7 +26,7 @@ from whygen.prompt.trim.deciding import Stages
 from whygen.prompt.trim.panel import Mask, Panel
 from whygen.prompt.trim.plan import TrimPlan, check_numbers, plan_trim
 from whygen.prompt.trim.written import written
-from whygen.prompt.units import Input, Units, UnitsOver
+from whygen.prompt.units import Input, Units, UnitsOver, holding
 from whygen.prompt.units.templates import parsed
 from whygen.results.prompt import Calls, Warned
 from whygen.results.trimmed import Trimmed, TrimUnit, WorseInput
@@ -39,7 +39,7 @@ ERROR: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
+class _TrimOrder:
     """What was asked for, checked."""
 
     chosen: PromptOptions
@@ -150,7 +150,7 @@ def foresee_trim(
 def _wanted(
     template: object, inputs: Sequence[Input], margin: float, error: float, over: Over, *, budget: int | None,
     worst: float | None, choices: dict[str, Any], run: RunOptions | None,
-) -> _Wanted:  # fmt: skip
+) -> _TrimOrder:  # fmt: skip
     """What was asked for.
 
     Raises:
@@ -174,9 +174,10 @@ def _wanted(
     once = list({json.dumps(each, sort_keys=True, default=repr): each for each in inputs}.values())
     repeated, inputs = len(inputs) - len(once), once
     chosen, cut = cut_over(template, inputs, "these", MANY, choices, run=run)
+    cut = _whole_sentences(cut)
     for name in unread(replace(chosen, budget=MANY.budget, units="word"), TRIM):
         raise UsageError(f"{name}={getattr(chosen, name)!r} plays no part in trim: leave it out.")
-    return _Wanted(
+    return _TrimOrder(
         chosen=chosen,
         cut=cut,
         margin=margin,
@@ -187,6 +188,14 @@ def _wanted(
         braces=braces,
         repeated=repeated,
     )
+
+
+def _whole_sentences(cut: UnitsOver) -> UnitsOver:
+    """The same with marks that stand alone pinned, such as the full stop after a field: they are no instruction."""
+    marks = {unit for unit, text in enumerate(cut.shown.texts) if not any(map(str.isalnum, text))}
+    if not marks or len(marks) == len(cut.shown):
+        return cut
+    return replace(cut, shown=holding(cut.shown, marks), each=tuple(holding(units, marks) for units in cut.each))
 
 
 def _check_fixed_text(template: object) -> None:
@@ -206,7 +215,7 @@ def _check_fixed_text(template: object) -> None:
         raise UsageError("The template has no instruction, so there is nothing to trim: give a text beside the inputs.")
 
 
-def _question(wanted: _Wanted, session: Session) -> tuple[Question, bool]:
+def _question(wanted: _TrimOrder, session: Session) -> tuple[Question, bool]:
     """Target and operator; and whether equal questions are known to get equal answers."""
     shown = Units(wanted.cut.shown.text, wanted.cut.shown.pieces, wanted.cut.shown.sections)
     enough = replace(wanted.chosen, budget=64 + 8 * len(shown))  # no design of it is asked
@@ -216,7 +225,7 @@ def _question(wanted: _Wanted, session: Session) -> tuple[Question, bool]:
     return question, alike == "known"
 
 
-def _trimmed(wanted: _Wanted, plan: TrimPlan, stages: Stages, session: Session) -> Trimmed:
+def _trimmed(wanted: _TrimOrder, plan: TrimPlan, stages: Stages, session: Session) -> Trimmed:
     """Run both stages; what ends them early leaves what was shown by then.
 
     Raises:
@@ -249,7 +258,7 @@ def _trimmed(wanted: _Wanted, plan: TrimPlan, stages: Stages, session: Session) 
 
 
 def _result(
-    wanted: _Wanted, plan: TrimPlan, stages: Stages, session: Session, mask: Mask, broken: Sequence[int]
+    wanted: _TrimOrder, plan: TrimPlan, stages: Stages, session: Session, mask: Mask, broken: Sequence[int]
 ) -> Trimmed:
     """Everything that was found, as plain data."""
     panel, cut = stages.panel, wanted.cut
@@ -315,7 +324,7 @@ def _saved(
     return cost[0] - cost[1]
 
 
-def _notices(stages: Stages, wanted: _Wanted) -> list[tuple[str, str]]:
+def _notices(stages: Stages, wanted: _TrimOrder) -> list[tuple[str, str]]:
     found = [*wanted.cut.shown.notices, *stages.panel.runner.notices]
     if wanted.repeated:
         found.append(("repeated-inputs", f"{wanted.repeated} of the inputs had been given before: each counts once."))

@@ -10,6 +10,7 @@ from whygen.prompt.units.cutting import UNIT_KINDS as UNIT_KINDS
 from whygen.prompt.units.cutting import Input as Input
 from whygen.prompt.units.cutting import Kind as Kind
 from whygen.prompt.units.cutting import UnitsOver as UnitsOver
+from whygen.prompt.units.cutting import holding as holding
 from whygen.prompt.units.cutting import split as split
 from whygen.prompt.units.cutting import split_over as split_over
 from whygen.prompt.units.pieces import EVERY as EVERY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
@@ -204,7 +204,7 @@ def split_over(template: Chat | Template, units: str, inputs: Sequence[Input], *
     plain = cut(stand_in)
     pieces, notices = pin_pieces(plain.text, plain.pieces, pin, sections=plain.sections)
     held = {old.unit for old, new in zip(plain.pieces, pieces, strict=True) if new.unit is None} - {None}
-    each = tuple(_holding(cut(given), held) for given in inputs)
+    each = tuple(holding(cut(given), held) for given in inputs)
     _check_distinct(each)
     shown = with_scripts(replace(plain, pieces=pieces, notices=notices), units)
     return UnitsOver(shown, each, tuple(_label(given) for given in inputs))
@@ -218,7 +218,8 @@ def _check_distinct(each: Sequence[Units]) -> None:
             raise UsageError(f"Inputs {before} and {number} make the same prompt: give each input once.")
 
 
-def _holding(units: Units, held: set[int | None]) -> Units:
+def holding(units: Units, held: Container[int | None]) -> Units:
+    """The same units with these pinned; the others are numbered anew."""
     return replace(units, pieces=numbered(replace(p, unit=None) if p.unit in held else p for p in units.pieces))
 
 

@@ -17,6 +17,8 @@ Verdict: TypeAlias = Literal["better", "same", "worse", "none"]
 """Of a figure beside chance: better, not told apart from it, worse; or nobody knows what chance gives."""
 
 MAIN = "r2_heldout"
+ENOUGH = 3
+"""Figures beside the main one, from which on a verdict is given without a reservation."""
 _COPIES = ("mse", "wmse", "mae", "wmae", "adjusted_r2", "wr2", "adjusted_wr2", "mean_loss", "l1", "l2", "weighted_l1",
            "weighted_l2")  # fmt: skip
 """Figures that say what R2 says in other units, or weighted: in the table, and in no verdict."""
@@ -89,7 +91,8 @@ def evaluation_verdict(document: Found) -> str:
     all_of = "the one figure that has a chance level beats it" if len(others) == 1 else (
         f"all {len(others)} figures that have a chance level beat it"
     )  # fmt: skip
-    return f"It holds up: {begun + ', and ' if begun else ''}{all_of}."
+    sure = "It holds up" if len(others) >= ENOUGH else "It holds up so far as this was measured"
+    return f"{sure}: {begun + ', and ' if begun else ''}{all_of}."
 
 
 _NOTHING = "Nothing was measured that chance could be held against: no verdict."
