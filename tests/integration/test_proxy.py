@@ -174,6 +174,19 @@ def test_what_a_proxy_cannot_help_with_is_refused_before_anything_is_asked(choic
     assert model.asked == 0
 
 
+@pytest.mark.parametrize(
+    ("proxy", "named"),
+    [("nonsense", "proxy cannot be opened: .*no provider"), ("py/nowhere:f", "proxy cannot be opened: .*nowhere"),
+     (3, "proxy cannot be opened"), (None, "proxy_budget=80 goes with proxy")],
+    ids=str,
+)  # fmt: skip
+def test_a_proxy_that_cannot_be_opened_is_said_before_anything_is_asked(proxy: object, named: str) -> None:
+    model = Counted(dear)
+    with pytest.raises((UsageError, whygen.errors.MissingError), match=named):
+        explained(model, proxy=proxy, proxy_budget=80)
+    assert model.asked == 0
+
+
 def test_a_proxy_that_fails_ends_the_run_before_the_masks_of_the_model_are_paid_for() -> None:
     def broken(prompt: str) -> str:
         raise RuntimeError("no memory left")

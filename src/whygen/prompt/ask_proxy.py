@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from whygen.calls import RunOptions, make_runner
+from whygen.errors import MissingError, UsageError
 from whygen.models import Model, ModelOptions, load_model
 from whygen.prompt.ask import ask_design
 from whygen.prompt.asker import Asker
@@ -34,7 +35,25 @@ UNUSED = "proxy-unused"
 """The notice where a proxy has no part."""
 
 
-def ask_proxy(session: Session, question: Question, asker: Asker, design: Design) -> ProxyAnswers | None:
+def open_proxy(session: Session, options: PromptOptions) -> Model | None:
+    """The proxy, before anything is paid for; None where none was named.
+
+    Raises:
+        UsageError, MissingError: saying that it is the proxy that cannot be opened.
+    """
+    if options.proxy is None:
+        return None
+    try:
+        return load_model(options.proxy, _opened(session, options.proxy))
+    except UsageError as error:
+        raise UsageError(f"The proxy cannot be opened: {error}") from error
+    except MissingError as error:
+        raise MissingError(f"The proxy cannot be opened: {error}") from error
+
+
+def ask_proxy(
+    session: Session, question: Question, asker: Asker, design: Design, model: Model
+) -> ProxyAnswers | None:  # fmt: skip
     """Ask the proxy; None where every mask is asked of the model itself, or nothing changed what the proxy said.
 
     Args:
@@ -42,17 +61,15 @@ def ask_proxy(session: Session, question: Question, asker: Asker, design: Design
         question: what is asked of it.
         asker: of the model, after the whole prompt.
         design: the masks that the model will be asked.
+        model: the proxy, as `open_proxy` opened it.
 
     Raises:
-        MissingError: if the proxy is missing.
         ModelError: if it does not answer.
         EndedError, KeyboardInterrupt: as for any run; of the model's masks none is paid for then.
     """
     if design.enumerated:
         asker.told = (*asker.told, (UNUSED, "Every mask is asked of the model itself: the proxy has no part in this."))
         return None
-    options = question.plan.options
-    model = load_model(options.proxy, _opened(session, options.proxy))
     about = prepare_units(question.units, _own(question.plan), model=model, encoder=session.encoder, seed=session.seed)
     beside = _asker(session, about, model, asker)
     beside.check_target()

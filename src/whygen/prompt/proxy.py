@@ -16,7 +16,7 @@ from whygen.errors import UsageError
 from whygen.prompt.effects import Effects
 from whygen.prompt.estimands import load_estimand
 from whygen.prompt.intervals import Estimate
-from whygen.prompt.options import PromptOptions
+from whygen.prompt.options import DEFAULT, PromptOptions
 from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import Proxied, Proxy, Surrogate
 from whygen.results.evidence import ProxyEvidence
@@ -42,6 +42,8 @@ def check_proxy(options: PromptOptions) -> None:
         UsageError: naming what to leave out.
     """
     if options.proxy is None:
+        if options.proxy_budget != DEFAULT.proxy_budget:
+            raise UsageError(f"proxy_budget={options.proxy_budget} goes with proxy: name one, or leave it out.")
         return
     if options.proxy_budget < FEWEST:
         raise UsageError(f"proxy_budget={options.proxy_budget}: give a whole number of at least {FEWEST}.")
