@@ -90,6 +90,8 @@ def explain_targets(
             f"hierarchy={chosen.hierarchy!r}: which parts are opened depends on the target. Call explain_prompt for "
             "each target; what was recorded costs nothing."
         )
+    if chosen.proxy is not None:
+        raise UsageError("A proxy predicts effects of one target. Leave proxy out, or call explain_prompt for each.")
     check(prompt, chosen)
     check_cut(prompt, chosen)
     unnamed = any(isinstance(target, str) and target == "auto" for target in targets)
