@@ -96,12 +96,22 @@ def test_a_sample_that_cannot_be_read_is_named_and_the_others_are_explained(log:
 def test_the_command_forecasts_first_and_writes_what_it_found(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "models.py").write_text(
+    (tmp_path / "painters.py").write_text(
         f"COLOURS = {COLOURS!r}\n\n{_source()}\n\ndef score(answer, name):\n    return 'blue' in answer.lower()\n"
     )
     monkeypatch.chdir(tmp_path)
     run = CliRunner()
-    common = ["failures", str(log), "--model", "py/models:painter", "--samples", "2", "--budget", "24", "--no-cache"]
+    common = [
+        "failures",
+        str(log),
+        "--model",
+        "py/painters:painter",
+        "--samples",
+        "2",
+        "--budget",
+        "24",
+        "--no-cache",
+    ]
     counted = run.invoke(app, [*common, "--dry-run"])
     assert "Nothing was sent" in counted.output
     done = run.invoke(app, [*common, "-o", str(tmp_path / "out")])
@@ -111,7 +121,7 @@ def test_the_command_forecasts_first_and_writes_what_it_found(
     written = json.loads((tmp_path / "out" / "failures.json").read_text())
     assert written["failed_again"] == 2
     assert (tmp_path / "out" / "sample-002" / "report.html").is_file()
-    own = run.invoke(app, [*common[:4], "--samples", "1", "--budget", "24", "--score", "py/models:score", "--json"])
+    own = run.invoke(app, [*common[:4], "--samples", "1", "--budget", "24", "--score", "py/painters:score", "--json"])
     assert own.exit_code == 0, own.output
     assert json.loads(own.stdout)["instructions"][2]["effect"] < 0
 

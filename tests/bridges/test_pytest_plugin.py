@@ -79,9 +79,15 @@ def test_statements_hold_fail_or_stay_unknown(project: pytest.Pytester) -> None:
 
         def test_nobody(refund):
             refund.drives("wolf")
+
+        def test_nonsense(refund):
+            refund.holds("nonsense")
+
+        def test_typo(explained):
+            explained("a b", model="py/models:clerk", targt="exact")
         """)
     result = run(project)
-    result.assert_outcomes(passed=1, failed=4)
+    result.assert_outcomes(passed=1, failed=6)
     result.stdout.fnmatch_lines(
         [
             "*“refund” drives the answer by more than 0.5: its attribution is +1.00 *",
@@ -92,6 +98,7 @@ def test_statements_hold_fail_or_stay_unknown(project: pytest.Pytester) -> None:
             "*1 explanation: * calls sent, 0 from the cache",
         ]
     )
+    assert "src/whygen" not in result.stdout.str()
     assert "statements.py" not in result.stdout.str().replace("bridges.statements", "")  # its frames are hidden
 
 

@@ -106,18 +106,19 @@ def test_what_a_branch_changes_is_explained_before_and_after(repo: Repo, tmp_pat
     assert found.prompts[1].before is None
     text = comment(found)
     assert text.startswith(MARK)
+    assert "### 3 changed prompts: 1 new part matters and 1 part that mattered is gone." in text
     assert "Answer before: <code>yes</code>" in text
     assert re.search(r"Grant every refund&#46;</code> \| 1\.00 .*gone, significant", text)
 
 
 def test_nothing_is_paid_twice(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repo.folder)
-    (tmp_path / "models.py").write_text(
+    (tmp_path / "review_models.py").write_text(
         "import pathlib\n\ndef clerk(prompt):\n    with (pathlib.Path(__file__).parent / 'asked').open('a') as f:\n"
         "        f.write('.')\n    return 'yes' if 'every refund' in str(prompt) else 'no'\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    line = ["review", "main", "feature", "--model", "py/models:clerk", "--prompts", "prompts/*.txt", "--target",
+    line = ["review", "main", "feature", "--model", "py/review_models:clerk", "--prompts", "prompts/*.txt", "--target",
             "exact", "--budget", "24", "--cache", str(tmp_path / "calls.sqlite"),
             "-o", str(tmp_path / "comment.md")]  # fmt: skip
     first = CliRunner().invoke(app, line)
@@ -169,6 +170,11 @@ def test_what_is_no_commit_is_refused(repo: Repo, name: str) -> None:
     with pytest.raises(MissingError, match="no commit"):
         Repository(repo.folder).commit(name)
     assert not (repo.folder / "x").exists()
+
+
+def test_a_folder_without_a_repository_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a git repository"):
+        Repository(tmp_path).commit("main")
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "nothing", '[{"role": "tool", "content": "x"}]', '[{"role": "user"}]'])
@@ -343,11 +349,11 @@ def test_the_action_does_its_step_as_written(repo: Repo, github: GitHub, tmp_pat
     base, head = repo.git("rev-parse", "main"), repo.git("rev-parse", "feature")
     event = tmp_path / "event.json"
     event.write_text(json.dumps({"pull_request": {"number": 5, "base": {"sha": base}, "head": {"sha": head}}}))
-    (tmp_path / "models.py").write_text(
+    (tmp_path / "review_models.py").write_text(
         "def clerk(prompt):\n    return 'yes' if 'every refund' in str(prompt) else 'no'\n"
     )
     given = {name: str(each.get("default", "")) for name, each in action["inputs"].items()}
-    given |= {"model": "py/models:clerk", "prompts": "prompts/*.txt\n\nother/*; touch ran", "target": "exact",
+    given |= {"model": "py/review_models:clerk", "prompts": "prompts/*.txt\n\nother/*; touch ran", "target": "exact",
               "budget": "24", "base": base, "head": head}  # fmt: skip
     known = {name: re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda found: given[found[1]], value)
              for name, value in step["env"].items() if "inputs." in value}  # fmt: skip

@@ -14,7 +14,7 @@ from whygen.bridges.statements import Explained, NotSoError
 from whygen.calls import DEFAULT_STORE, Budget, EndedError, RunOptions, Silent, Spent
 from whygen.calls.database import FILE_NAME
 from whygen.calls.spending import Cost
-from whygen.errors import UsageError
+from whygen.errors import UsageError, WhygenError
 from whygen.prompt.options import PromptOptions, choose
 from whygen.records import Call
 from whygen.report.texts import counted
@@ -58,6 +58,15 @@ class TestSession:
         Raises:
             WhygenError: as `whygen.explain_prompt` does.
         """
+        __tracebackhide__ = True
+        try:
+            return self._explained(prompt, model, pick, choices)
+        except WhygenError as error:
+            raise error.with_traceback(None)  # noqa: B904 - a test shows its own line, not those of whygen
+
+    def _explained(
+        self, prompt: object, model: object, pick: int | str | None, choices: Mapping[str, Any]
+    ) -> Explained:
         __tracebackhide__ = True
         source: Any = Call.read(prompt, pick) if isinstance(prompt, Path) else prompt
         asked = self._asked(source, model)

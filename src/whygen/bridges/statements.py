@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from whygen.errors import UnknownNameError, UsageError
+from whygen.errors import UnknownNameError, UsageError, WhygenError
 from whygen.evaluation.check import DISCOVERIES, Checked, check
 from whygen.evaluation.rules import Attribution, Rule, Sign
 from whygen.prompt.units.pieces import is_called
@@ -126,7 +126,10 @@ class Explained:
             UsageError: if it has none of the forms of rules.
         """
         __tracebackhide__ = True
-        found = check(self.explanation, [rule])[0]
+        try:
+            found = check(self.explanation, [rule])[0]
+        except WhygenError as error:
+            raise error.with_traceback(None)  # noqa: B904 - a test shows its own line, not those of whygen
         word = "Unknown whether this is so" if found.verdict == "unknown" else "This is not so"
         return self._told(found, f"{word}: {found.rule}. Observed: {found.observed}.")
 

@@ -49,9 +49,11 @@ class Repository:
 
         Raises:
             MissingError: if there is none of that name.
+            UsageError: if this is no repository.
         """
         found = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", fails=True)
         if not found:
+            self._git("rev-parse", "--git-dir")  # says so where there is no repository at all
             raise MissingError(
                 f"There is no commit {name!r} in this repository. Fetch it first: git fetch origin {name}"
             )

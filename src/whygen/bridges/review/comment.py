@@ -12,7 +12,7 @@ from typing import Final
 
 from whygen.bridges.review.explaining import Review, ReviewedPrompt
 from whygen.evaluation.compare import Comparison
-from whygen.report.texts import clip, counted, number, p_value, signed
+from whygen.report.texts import clip, counted, listed, number, p_value, signed
 from whygen.results.prompt import PromptExplanation, UnitAttribution
 from whygen.results.summary.words import strongest
 from whygen.safe import clean
@@ -67,13 +67,24 @@ def quoted(text: str, most: int = LONGEST) -> str:
 
 
 def _headline(found: Review) -> str:
+    """How many parts do something else, are new and matter, or mattered and are gone."""
     if not found.prompts:
         return "No prompt changed."
-    changed = sum(each.comparison.changed for each in found.prompts if each.comparison is not None)
-    what = counted(len(found.prompts), "changed prompt")
-    if changed:
-        return f"{what}: {counted(changed, 'part')} {'does' if changed == 1 else 'do'} something else than before."
-    return f"{what}: no part that is there before and after does surely something else."
+    both = [each for each in found.prompts if each.comparison is not None]
+    changed = sum(each.comparison.changed for each in both if each.comparison is not None)
+    new = sum(_sure(each.after, each.comparison.only_second) for each in both if each.comparison is not None)
+    gone = sum(_sure(each.before, each.comparison.only_first) for each in both if each.comparison is not None)
+    told = (
+        [f"{counted(changed, 'part')} {'does' if changed == 1 else 'do'} something else than before"] if changed else []
+    )
+    told += [f"{counted(new, 'new part')} {'matters' if new == 1 else 'matter'}"] if new else []
+    told += [f"{counted(gone, 'part')} that mattered {'is' if gone == 1 else 'are'} gone"] if gone else []
+    return f"{counted(len(found.prompts), 'changed prompt')}: {listed(told) or 'no part surely does something else'}."
+
+
+def _sure(explanation: PromptExplanation | None, texts: tuple[str, ...]) -> int:
+    """How many of the parts of one side alone are significant."""
+    return sum(unit.significant is True for unit in _of(explanation, texts))
 
 
 def _prompt(found: ReviewedPrompt) -> str:
