@@ -95,6 +95,7 @@ class _Walk:
         self._device = device
         self._there: dict[int, OnDevice] = {}
         self._starts = np.cumsum([0, *map(len, groups)])
+        self._columns = 1 + max((int(each.max()) for each in groups if len(each)), default=0)  # also of other groups
         self._sizes = {g: sum(int((each == g).sum()) for each in groups) for g in self._names}
         self._picks: dict[int, list[int]] = {g: [firsts[g]] for g in self._names}
         self._rows: dict[int, list[Points]] = {g: [self._row(firsts[g])] for g in self._names}
@@ -136,7 +137,7 @@ class _Walk:
 
     def _pass(self, names: Sequence[int], *, is_first: bool) -> dict[int, NDArray[np.int64] | None]:
         """Take the last pick of each group into account; the points of each that may be the farthest now."""
-        dim, columns = len(self._origin), max(self._names) + 1
+        dim, columns = len(self._origin), self._columns
         weights, constants = np.zeros((dim, columns), np.float32), np.zeros(columns, np.float32)
         slack = float(np.finfo(np.float32).eps) * (dim + 16)
         reach = float(np.linalg.norm(self._origin))

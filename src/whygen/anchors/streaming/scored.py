@@ -139,7 +139,7 @@ class ScoredShards:
         except OSError as error:
             raise StoreError(
                 f"The scores of shard {number} cannot be written to {str(self.folder)!r} ({error.strerror}). The "
-                f"{number} before it are there: make room ({len(data):,} bytes a shard), and the same call goes on."
+                f"others before it stay: make room ({len(data):,} bytes a shard), and the same call goes on."
             ) from error
 
     def add(self, number: int) -> None:
