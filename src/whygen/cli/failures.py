@@ -13,6 +13,7 @@ from whygen.bridges.eval_samples import of_group, read_samples
 from whygen.bridges.failures import Failures, explain_failures, forecast_failures, question_of, warned
 from whygen.calls import Budget, Rates, RunOptions, SharedBudget
 from whygen.cli import common
+from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, made, option, with_options
 from whygen.cli.prompt import show_forecast
 from whygen.errors import UsageError
@@ -34,7 +35,12 @@ def failures(
     ],
     *,
     model: Annotated[
-        str | None, option("What to explain", help="Ask this model instead of the one that the log names.")
+        str | None,
+        option(
+            "What to explain",
+            help="Ask this model instead of the one that the log names.",
+            autocompletion=complete_model,
+        ),
     ] = None,
     group: Annotated[
         str | None, option("What to explain", help="Of several models and prompts: which; that with the most failures.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from whygen.calls import Budget, Rates, RunOptions, SharedBudget
 from whygen.cli import common
+from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, made, option, with_options
 from whygen.errors import MissingError, MissingExtraError
 from whygen.models import ModelOptions
@@ -19,7 +20,10 @@ MOST_CALLS = 1024
 def mcp(
     *,
     model: Annotated[
-        list[str] | None, option("What to explain", help="A model that clients may ask; may be given again.")
+        list[str] | None,
+        option(
+            "What to explain", help="A model that clients may ask; may be given again.", autocompletion=complete_model
+        ),
     ] = None,
     allow: Annotated[
         list[Path] | None,

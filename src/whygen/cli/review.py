@@ -16,6 +16,7 @@ from whygen.bridges.review.github import PullRequest
 from whygen.calls import Budget, Rates, RunOptions, SharedBudget
 from whygen.cli import common
 from whygen.cli.inputs import read_inputs
+from whygen.cli.names import complete_model
 from whygen.cli.options import Given, Offers, made, option, with_options
 from whygen.models import ModelOptions
 from whygen.results.files import write_together
@@ -27,7 +28,9 @@ def review(
     base: Annotated[str, typer.Argument(help="The commit or branch that is merged into.")],
     head: Annotated[str, typer.Argument(help="The last commit of the pull request.")] = "HEAD",
     *,
-    model: Annotated[str, option("What to explain", help="A model URI such as openai/gpt-4o-mini.")],
+    model: Annotated[
+        str, option("What to explain", help="A model URI such as openai/gpt-4o-mini.", autocompletion=complete_model)
+    ],
     prompts: Annotated[
         list[str],
         option("What to explain", help="Which files are prompts, such as 'prompts/*.txt'; may be given again."),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from whygen.cli import common
+from whygen.cli.names import complete_model
 from whygen.errors import MissingExtraError
 
 
@@ -17,7 +18,10 @@ def view(
         list[Path] | None, typer.Argument(metavar="[DIR]...", help="Folders to look through; this one unless given.")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 0,
-    live: Annotated[list[str] | None, typer.Option(metavar="MODEL", help="A model that the bench may ask.")] = None,
+    live: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL", help="A model that the bench may ask.", autocompletion=complete_model),
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open nothing.")] = False,
     debug: common.Debug = False,
 ) -> None:

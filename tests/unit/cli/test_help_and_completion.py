@@ -18,6 +18,7 @@ import typer.main
 
 from whygen.cli import main
 from whygen.cli.app import app
+from whygen.cli.commands import OWN
 from whygen.cli.names import KINDS, complete_model, completing, rows
 from whygen.prompt.options import PromptOptions
 
@@ -83,6 +84,15 @@ def test_every_option_of_a_prompt_that_takes_names_completes_them() -> None:
         if offered is not None and names_of(each.hint):
             found = {item.value for item in offered.shell_complete(context, "")}
             assert set(names_of(each.hint)) <= found, each.name
+
+
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_every_command_that_takes_a_model_completes_it(name: str) -> None:
+    command = typer.main.get_command(app).get_command(None, name)
+    context = typer.Context(command, info_name=name)
+    for each in command.params:
+        if each.name in ("model", "live"):
+            assert "demo/storyteller" in {item.value for item in each.shell_complete(context, "demo/s")}, each.name
 
 
 @pytest.fixture
