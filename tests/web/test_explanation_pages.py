@@ -136,10 +136,10 @@ def test_an_evaluation_beside_an_explanation_is_shown(serve: Callable[..., Viewe
     address = links(viewer)["one"]
     assert "how good is it?" not in viewer.ask(address)[2].decode()
     assert viewer.ask(f"{address}/evaluation")[0] == 404
-    whygen.evaluate(found, metrics="fidelity").save(tmp_path / "one")
+    whygen.evaluate(found, metrics="cost").save(tmp_path / "one")
     assert "evaluated</span>" in viewer.ask("/")[2].decode()
     assert "how good is it?" in viewer.ask(address)[2].decode()
-    assert "r2" in viewer.ask(f"{address}/evaluation")[2].decode()
+    assert "calls per unit" in viewer.ask(f"{address}/evaluation")[2].decode()
 
 
 def test_what_is_not_there_is_said(viewer: Viewer) -> None:
