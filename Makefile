@@ -44,7 +44,7 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo experiments/pyproject.toml
-	$(PIP) install -q -c constraints.txt -e '.[demo,openai,anthropic,plots,diffusion,audio,video,shapiq,tables,dev]' -e ./experiments
+	$(PIP) install -q -c constraints.txt -e '.[demo,openai,anthropic,plots,notebook,diffusion,audio,video,shapiq,tables,dev]' -e ./experiments
 	@touch $@
 
 demo: $(VENV)/.demo ## explain a real prompt and a real model, offline, in under two minutes
