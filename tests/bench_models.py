@@ -15,6 +15,8 @@ breaks_at: list[int] = []
 """Calls of `fragile` after which it raises; empty when it is mended."""
 asked: Counter[str] = Counter()
 """How often each prompt was sent."""
+_sent: Counter[str] = Counter()
+"""How many calls each model had: a run of another test may still go on."""
 _lock = threading.Lock()
 
 
@@ -24,12 +26,14 @@ def reset() -> None:
     slow.clear()
     breaks_at.clear()
     asked.clear()
+    _sent.clear()
 
 
-def _count(prompt: str) -> int:
+def _count(prompt: str, model: str) -> int:
     with _lock:
         asked[prompt] += 1
-        return sum(asked.values())
+        _sent[model] += 1
+        return _sent[model]
 
 
 def _tell(prompt: str) -> str:
@@ -40,7 +44,7 @@ def _tell(prompt: str) -> str:
 
 def steady(prompt: str) -> str:
     """Answers at once."""
-    _count(prompt)
+    _count(prompt, "steady")
     return _tell(prompt)
 
 
@@ -51,7 +55,7 @@ def homeless(prompt: str) -> str:
 
 def gated(prompt: str) -> str:
     """Answers the masks once it may."""
-    if _count(prompt) > 3:
+    if _count(prompt, "gated") > 3:
         go.wait(20)
     if slow.is_set():
         time.sleep(0.02)
@@ -60,14 +64,14 @@ def gated(prompt: str) -> str:
 
 def fragile(prompt: str) -> str:
     """Raises from some call on, until it is mended."""
-    if breaks_at and _count(prompt) > breaks_at[0]:
+    if breaks_at and _count(prompt, "fragile") > breaks_at[0]:
         raise RuntimeError("the disk is full; key sk-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
     return _tell(prompt)
 
 
 def hostile(prompt: str) -> str:
     """Answers with what a page must not take for markup, or obey."""
-    _count(prompt)
+    _count(prompt, "hostile")
     return (
         f"<script>alert(1)</script> \u202e \x1b[31m {'<img src=x onerror=alert(1)>' if 'fox' in prompt else '&amp;'}."
     )

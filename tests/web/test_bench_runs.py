@@ -25,7 +25,7 @@ from whygen.web.bench_shown import (
     write_rule,
 )
 
-PROMPT = "Tell a story about a curious fox in a foggy harbor at night."
+PROMPT = "Tell a story about a fox in a harbor."
 MODELS = tuple(f"py/bench_models:{name}" for name in ("steady", "gated", "fragile", "hostile"))
 
 
@@ -48,7 +48,9 @@ def runs(tmp_path: Path) -> Iterator[Runs]:
 
 
 def form(runs: Runs, name: str = "steady", **sent: Any) -> Any:
-    return read_form({"model": f"py/bench_models:{name}", "prompt": PROMPT, "target": "tfidf", **sent}, runs.live)
+    return read_form(
+        {"model": f"py/bench_models:{name}", "prompt": PROMPT, "target": "tfidf", "budget": 40, **sent}, runs.live
+    )
 
 
 def finished(run: LiveRun) -> LiveRun:
@@ -69,7 +71,7 @@ def test_a_run_tells_what_happens_and_stands_on_the_shelf(done: tuple[Runs, Live
     assert told[0] == "asking"
     assert told[-1] == "over"
     assert told.count("calls") == 1  # only the newest is kept
-    assert told.count("look") == 9
+    assert told.count("look") == 6
     events, over = run.events.since(0)
     assert over
     assert [event.number for event in events] == sorted({event.number for event in events})
@@ -109,7 +111,7 @@ def test_a_stop_keeps_what_was_answered_and_going_on_pays_for_the_rest_alone(run
     assert again.status == "done"
     assert max(bench_models.asked[prompt] for prompt in bench_models.asked if prompt != PROMPT) == 1
     assert again.found().calls.cached >= before - 1
-    assert again.found().calls.asked == 63
+    assert again.found().calls.asked == 39
 
 
 def test_a_fault_in_the_middle_is_told_without_the_key_and_mended_without_paying_twice(runs: Runs) -> None:
@@ -124,7 +126,7 @@ def test_a_fault_in_the_middle_is_told_without_the_key_and_mended_without_paying
     assert again.status == "done"
     assert again.found().calls.cached >= 20
     assert max(count for prompt, count in bench_models.asked.items() if prompt != PROMPT) <= 2  # the one that failed
-    assert sum(bench_models.asked.values()) - answered <= 63 - 20
+    assert sum(bench_models.asked.values()) - answered <= 39 - 20
 
 
 def test_the_same_question_twice_at_once_is_one_run_and_too_many_are_refused(runs: Runs) -> None:
@@ -137,6 +139,14 @@ def test_the_same_question_twice_at_once_is_one_run_and_too_many_are_refused(run
     assert {run.status for run in others} == {"waiting"}  # one local model answers one run at a time
     bench_models.go.set()
     assert {finished(run).status for run in [first, *others]} == {"done"}
+
+
+def test_a_run_stops_when_it_is_sure(runs: Runs) -> None:
+    run = finished(runs.begin(form(runs, budget=120, width=0.4)))
+    assert run.status == "done"
+    assert run.found().stopped == "width"
+    assert run.found().calls.asked < 119
+    assert all((unit.high or 0.0) - (unit.low or 0.0) <= 0.4 for unit in run.found().units)
 
 
 def test_an_unknown_run_and_one_under_way_say_so(runs: Runs) -> None:

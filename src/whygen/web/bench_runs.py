@@ -24,7 +24,7 @@ from whygen.models import Model, ModelOptions, load_model
 from whygen.prompt.explain import explain_prompt
 from whygen.prompt.units import Units
 from whygen.prompt.watching import Look
-from whygen.report.texts import visible
+from whygen.report.texts import shorten, visible
 from whygen.results.files import make_folder
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import write_html
@@ -187,6 +187,7 @@ class LiveRun:
         """As a page knows it."""
         return {
             "id": self.id,
+            "name": shorten(visible(self.form.prompt), 80),
             "form": self.form.to_json(),
             "quote": self.quoted.to_json(),
             "began": self.began,

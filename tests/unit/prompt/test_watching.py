@@ -41,7 +41,7 @@ class Seen(Silent):
 
 
 def explained(seen: Any, **choices: Any) -> whygen.PromptExplanation:
-    choices = {"target": "tfidf", "cache": None} | choices
+    choices = {"target": "tfidf", "cache": None, "budget": 48} | choices
     return whygen.explain_prompt(fox, PROMPT, progress=seen, **choices)
 
 
@@ -66,7 +66,7 @@ def test_looks_change_nothing_and_close_in_on_the_end(choices: dict[str, Any]) -
 
 def test_intervals_of_all_looks_share_the_five_percent_and_shrink() -> None:
     seen = Seen()
-    explained(seen, budget=120)
+    explained(seen, budget=96)
     levels = [look.level for look in seen.looks]
     assert sum(1.0 - (level or math.nan) for level in levels) == pytest.approx(0.05)
     widths = [float((look.interval.high - look.interval.low).max()) for look in seen.looks if look.interval is not None]

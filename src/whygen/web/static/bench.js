@@ -48,7 +48,7 @@ function changed() {
   const list = document.getElementById("pins");
   list.hidden = !pins.length;
   list.replaceChildren("Always sent: ", ...pins.flatMap((pin) => [
-    el("button", { type: "button", class: "chip", "aria-label": `Pin no more: ${pin}`, onclick: () => { pins = pins.filter((each) => each !== pin); changed(); } }, `${pin} ×`), " ",
+    el("button", { type: "button", class: "chip", "aria-label": `Pin no more: ${pin}`, onclick: () => { pins = pins.filter((each) => each !== pin); changed(); } }, el("bdi", {}, pin), " ×"), " ",
   ]));
   const usual = (field) => (field.tagName === "SELECT" ? field.options[0].value : field.defaultValue);
   const defaults = Object.fromEntries(FIELDS.map((name) => [name, usual(form.elements[name])]));
@@ -87,7 +87,7 @@ function foresee() {
 
 function say(text, trouble = false) {
   price.textContent = text;
-  price.classList.toggle("trouble", trouble);
+  price.classList.toggle("wrong", trouble);
 }
 
 /** Begin a run, in the first place or beside. */
@@ -167,7 +167,7 @@ async function compare() {
       el("p", { class: "small soft" }, "* Second less first. Where the two answers differ, both runs are measured against both answers; First and Second are what each run shows, against its own."));
     both.forEach((view) => view.flag(told.units));
   } catch (error) {
-    compared.replaceChildren(el("p", { class: "trouble" }, error.message));
+    compared.replaceChildren(el("p", { class: "wrong" }, error.message));
   }
 }
 
@@ -176,7 +176,7 @@ async function list() {
   const told = await ask("/bench/runs").catch(() => ({ runs: [] }));
   document.getElementById("past").hidden = !told.runs.length;
   document.getElementById("past-list").replaceChildren(...told.runs.map((run) => el("li", {},
-    el("a", { href: `/bench?run=${run.id}` }, run.form.prompt.slice(0, 80)),
+    el("a", { href: `/bench?run=${run.id}` }, el("bdi", {}, run.name)),
     ` ${run.form.model} · ${run.status}`)));
 }
 

@@ -26,7 +26,7 @@ export class RunView {
     this.part = {
       top: el("p", { class: "top-line" }),
       title: el("h2", {}, "…"),
-      said: el("p", { class: "trouble", role: "alert", hidden: true }),
+      said: el("p", { class: "wrong", role: "alert", hidden: true }),
       progress: el("progress", { max: 1, value: 0, "aria-label": "Calls" }),
       cost: el("p", { class: "cost" }),
       stop: el("button", { type: "button", class: "quiet", onclick: () => this.stop() }, "Stop: this is enough"),

@@ -26,7 +26,7 @@ export async function showWord(view, index) {
   try {
     told = await ask(`/bench/runs/${view.id}/words/${index}`);
   } catch (error) {
-    body.append(el("p", { class: "trouble" }, error.message));
+    body.append(el("p", { class: "wrong" }, error.message));
     return;
   }
   if (view.open.word !== index) return; // another word was chosen meanwhile
@@ -63,14 +63,14 @@ function alone(view, index, put) {
       const caption = `${put ? `With “${put}” in its place` : "Without it"}${told.recorded ? " (recorded before)" : ""}`;
       result.replaceChildren(answers(told, "With every word", caption), el("p", { class: "small soft" }, `It was asked: ${told.prompt}`));
     } catch (error) {
-      result.replaceChildren(el("p", { class: "trouble" }, error.message));
+      result.replaceChildren(el("p", { class: "wrong" }, error.message));
     }
     act.disabled = false;
   });
   if (put) act.textContent = `Ask with “${put}”`;
   ask(`/bench/runs/${view.id}/ask/price`, { unit: index, put }).then(
     (price) => { act.append(` (${price.text.replace(/\.$/, "")})`); },
-    (error) => { result.replaceChildren(el("p", { class: "trouble" }, error.message)); act.disabled = true; });
+    (error) => { result.replaceChildren(el("p", { class: "wrong" }, error.message)); act.disabled = true; });
   return el("div", {}, el("p", { class: "buttons" }, act), result);
 }
 
@@ -94,7 +94,7 @@ function rules(view, index, offered) {
         el("p", {}, `Written to ${told.file}. It holds now: ${told.verdict}.`),
         el("code", { class: "line" }, told.command));
     } catch (error) {
-      result.replaceChildren(el("p", { class: "trouble" }, error.message));
+      result.replaceChildren(el("p", { class: "wrong" }, error.message));
     }
   };
   return el("div", {},
