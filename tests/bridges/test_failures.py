@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from whygen.bridges.eval_samples import of_group, read_samples
-from whygen.bridges.failures import explain_failures, forecast_failures, pooled, question_of
+from whygen.bridges.failures import Failures, explain_failures, forecast_failures, pooled, question_of
 from whygen.bridges.promptfoo_asserts import NotComputableError, passes
 from whygen.cli.app import app
 from whygen.errors import DataError
@@ -221,5 +221,9 @@ def test_samples_that_agree_leave_room_for_those_that_were_not_seen() -> None:
     assert found[0].costs
     assert found[0].high == pytest.approx(-1 + 1 - 0.05 ** (1 / 6))
     assert not found[1].costs
+    told = Failures(model="m", group="g", samples=("a",) * 9, failed_again=9, skipped={}, calls=9, instructions=())
+    for half, said in ((0.05, "none could cost"), (0.2, "none surely costs")):
+        effects = np.array([[-half], [half]] * 40)
+        assert said in told.model_copy(update={"instructions": pooled(["a"], effects * 4)}).headline
     alone = pooled(["a"], np.array([[-1.0]]))[0]
     assert (alone.low, alone.costs) == (None, False)

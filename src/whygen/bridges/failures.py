@@ -31,6 +31,8 @@ from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.types import Output
 
 LEVEL: Final = 0.05
+SMALL: Final = 0.1
+"""An effect on the score that nobody would mind."""
 FEW: Final = 6
 """Below so many samples the intervals are wide."""
 
@@ -85,9 +87,9 @@ class Failures(Record):
             told = listed([f"{quoted(each.text, 80)} ({_effect(each)})" for each in costs])
             verb = "costs" if len(costs) == 1 else "cost"
             return f"{told} {verb} the {many} their score."
-        least = min(self.instructions, key=lambda each: each.low if each.low is not None else -1.0)
-        how = "none could cost" if (least.low or -1.0) > -0.1 else "none surely costs"
-        return f"No instruction stands out: {how} the {many} 0.1 of the score or more."
+        bounded = all(each.low is not None and each.low > -SMALL for each in self.instructions)
+        how = "none could cost" if bounded else "none surely costs"
+        return f"No instruction stands out: {how} samples like the {many} {SMALL:g} of the score or more."
 
 
 def _effect(each: InstructionEffect) -> str:
