@@ -23,7 +23,7 @@ from whygen.models import ModelOptions, load_model
 from whygen.models.hf.model import HfModel
 from whygen.types import Floats, Output, Request
 
-FILE = Path(__file__).parents[1] / "results" / "smol_games.json"
+FILE = Path(__file__).parent / "games.json"
 ABOUT = (
     "Log-probability (nats) of a task's answer under each subset of its units; SmolLM2-135M-Instruct, Q4_1 GGUF, "
     "dequantised to single precision. Tasks: benchmarks/smol/tasks.py. Row i: bits of i, the first unit the highest."
