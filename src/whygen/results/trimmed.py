@@ -47,7 +47,7 @@ class TrimTest(Record):
     loss: Figure
     bound: Figure
     passed: bool
-    why: Literal["shown", "worse", "inputs", "budget", "ended"]
+    why: Literal["shown", "worse", "inputs", "budget"]
 
 
 class WorseInput(Record):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -46,7 +46,11 @@ class Stages:
         seed: of everything random.
         order: attributions of the units over the choosing inputs; None until they are there.
         tests: what was tested.
-        tokens: answers of the test before and after, by input: of the prompt that passed.
+        choosing: inputs that choose what to try.
+        testing: inputs that test it.
+        spread: variance of the losses of the last prompt that passed on the choosing inputs.
+        lost: mean loss of each input of the last test.
+        answered: answers of the last test, before and after, by input.
     """
 
     panel: Panel
@@ -57,11 +61,8 @@ class Stages:
     choosing: list[int] = field(default_factory=list[int])
     testing: list[int] = field(default_factory=list[int])
     spread: float = 0.0
-    """Variance of the losses of the last prompt that passed on the choosing inputs."""
     lost: dict[int, float] = field(default_factory=dict[int, float])
-    """Mean loss of each input of the last test."""
     answered: dict[int, tuple[Told, Told]] = field(default_factory=dict[int, tuple[Told, Told]])
-    """Answers of the last test, before and after."""
     _before: dict[tuple[int, int], Told] = field(default_factory=dict[tuple[int, int], Told])
     """Answers to the whole prompt, by round of the test and input."""
     _standing: dict[int, Told] = field(default_factory=dict[int, Told])
@@ -169,7 +170,8 @@ class Stages:
 
     def _test(self, mask: Mask, error: float) -> TrimTest:
         """Ask until the evidence is there, or cannot come any more."""
-        losses, counted, why, times = np.zeros(0), 0, "inputs", self._times()
+        losses, counted, times = np.zeros(0), 0, self._times()
+        why: Literal["shown", "worse", "inputs", "budget"] = "inputs"
         self.lost, self.answered = {}, {}
         each: dict[int, list[float]] = {}
         for number, inputs in self._looks(error):
@@ -188,7 +190,6 @@ class Stages:
             if self._is_futile(losses, error, most=self.plan.testing * self.plan.rounds - counted):
                 why = "worse"
                 break
-        passed = why == "shown"
         exact = self.plan.over == "these" and self.panel.steady
         return TrimTest(
             dropped=tuple(np.flatnonzero(~mask).tolist()),
@@ -196,8 +197,8 @@ class Stages:
             comparisons=len(losses),
             loss=float(losses.mean()) if len(losses) else None,
             bound=float(losses.mean()) if exact and len(losses) else upper_bound(losses, error),
-            passed=passed,
-            why="shown" if passed else "worse" if why == "worse" else "budget" if why == "budget" else "inputs",
+            passed=why == "shown",
+            why=why,
         )
 
     def _times(self) -> int:

@@ -22,7 +22,7 @@ from whygen.prompt.inputs import MANY, as_template, check_inputs, cut_over
 from whygen.prompt.options import TRIM, Over, PromptOptions, unread
 from whygen.prompt.question import Question, prepare_units
 from whygen.prompt.session import Session, foresight, open_session
-from whygen.prompt.trim.deciding import Stages
+from whygen.prompt.trim.deciding import BROKEN, Stages
 from whygen.prompt.trim.panel import Mask, Panel
 from whygen.prompt.trim.plan import TrimPlan, check_numbers, plan_trim
 from whygen.prompt.trim.written import written
@@ -241,7 +241,7 @@ def _trimmed(wanted: _TrimOrder, plan: TrimPlan, stages: Stages, session: Sessio
             raise
         ended = stop
         if mask is not None:  # shown already: only which inputs it breaks was still asked
-            broken = [each for each, loss in stages.lost.items() if loss >= 0.5]
+            broken = [each for each, loss in stages.lost.items() if loss >= BROKEN]
     found = _result(wanted, plan, stages, session, stages.panel.whole if mask is None else mask, broken)
     if ended is None:
         return found

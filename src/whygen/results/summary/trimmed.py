@@ -15,7 +15,6 @@ _WHY = {
     "worse": "could not be shown any more",
     "inputs": "not shown by these inputs",
     "budget": "not shown within the budget",
-    "ended": "not finished",
 }
 
 
