@@ -24,7 +24,7 @@ QUIET: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class RunEvent:
     """Something that happened."""
 
     number: int
@@ -40,7 +40,7 @@ class Event:
 class Events:
     """The events of one run: told from its thread, heard by the event loop of the server."""
 
-    _kept: list[Event] = field(default_factory=list[Event])
+    _kept: list[RunEvent] = field(default_factory=list[RunEvent])
     _number: int = 0
     _closed: bool = False
     _hung_up: bool = False
@@ -62,7 +62,7 @@ class Events:
             self._number += 1
             if instead:
                 self._kept = [event for event in self._kept if event.kind != kind]
-            self._kept.append(Event(self._number, kind, data))
+            self._kept.append(RunEvent(self._number, kind, data))
             del self._kept[:-MOST]
             self._closed = last
             self._wake()
@@ -78,7 +78,7 @@ class Events:
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(heard.set)
 
-    def since(self, number: int) -> tuple[list[Event], bool]:
+    def since(self, number: int) -> tuple[list[RunEvent], bool]:
         """Events after that number, and whether nothing follows."""
         with self._lock:
             return [event for event in self._kept if event.number > number], self._closed
