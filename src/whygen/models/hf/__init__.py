@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whygen.errors import MissingError, MissingExtraError, UnknownNameError, UsageError, WhygenError
-from whygen.models.hf.gguf import Place, check_packages, fault_of, place_of
+from whygen.models.hf.gguf import ModelPlace, check_packages, fault_of, place_of
 from whygen.models.protocols import ModelOptions, Provider
 from whygen.types import JsonValue
 
@@ -104,7 +104,7 @@ def _open_seeing(name: str, uri: str, *, device: str, dtype: Any) -> HfSeeingMod
     return HfSeeingModel(network, processor, uri=uri, identity=told)
 
 
-def _open_sound(place: Place, uri: str, *, device: str, dtype: Any) -> SoundModel:
+def _open_sound(place: ModelPlace, uri: str, *, device: str, dtype: Any) -> SoundModel:
     """A model that speaks or plays, by the pipeline of its library."""
     import transformers
 
@@ -120,7 +120,7 @@ def _open_sound(place: Place, uri: str, *, device: str, dtype: Any) -> SoundMode
     return SoundModel(made, uri=uri, identity=told)
 
 
-def _weights(place: Place, network: Any) -> str:
+def _weights(place: ModelPlace, network: Any) -> str:
     """Digest of the file, or of the files of a folder; of the hub the commit."""
     if place.file is not None:
         return digest_of([place.file])
@@ -217,7 +217,7 @@ def _piece_digest(piece: tuple[Path, int]) -> str:
 
 
 @contextmanager
-def _explained(name: str, place: Place) -> Iterator[None]:
+def _explained(name: str, place: ModelPlace) -> Iterator[None]:
     """Turns the many ways in which loading fails into one clear error."""
     try:
         yield

@@ -21,7 +21,7 @@ _BY_SERVER: Final = "Or let llama.cpp's server run it, and ask it as openai/NAME
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ModelPlace:
     """Where a model is: a folder or a name of the hub, the revision, and the GGUF file in it if it is one."""
 
     where: str
@@ -40,7 +40,7 @@ class Place:
         return Path(self.where, self.gguf) if self.gguf and Path(self.where).is_dir() else None
 
 
-def place_of(name: str) -> Place:
+def place_of(name: str) -> ModelPlace:
     """Where a name points: a folder, a GGUF file, a folder with one, or the hub (``ORG/NAME[/FILE.gguf][@REVISION]``).
 
     Raises:
@@ -50,26 +50,26 @@ def place_of(name: str) -> Place:
     if path.is_dir():
         return _in_folder(path)
     if path.is_file() and path.suffix.lower() == ENDING:
-        return Place(str(path.parent), gguf=path.name)
+        return ModelPlace(str(path.parent), gguf=path.name)
     place, _, revision = name.partition("@")
     parts = place.split("/")
     if place.lower().endswith(ENDING):
         if len(parts) < 3 or "" in parts or parts[0] in (".", "..", "~"):
             raise MissingError(f"model='hf/{name}': there is no file {name!r}. Check the path.")
-        return Place("/".join(parts[:2]), revision or "main", "/".join(parts[2:]))
-    return Place(place, revision or "main")
+        return ModelPlace("/".join(parts[:2]), revision or "main", "/".join(parts[2:]))
+    return ModelPlace(place, revision or "main")
 
 
-def _in_folder(folder: Path) -> Place:
+def _in_folder(folder: Path) -> ModelPlace:
     files = sorted(path.name for path in folder.iterdir() if path.suffix.lower() == ENDING)
     if not files or (folder / "config.json").exists():
-        return Place(str(folder))
+        return ModelPlace(str(folder))
     if len(files) > 1:
         raise MissingError(
             f"model='hf/{folder}': the folder holds {len(files)} GGUF files ({', '.join(files[:5])}). Name one of "
             f"them, such as hf/{folder / files[0]}."
         )
-    return Place(str(folder), gguf=files[0])
+    return ModelPlace(str(folder), gguf=files[0])
 
 
 def check_packages(name: str) -> None:

@@ -20,7 +20,7 @@ from transformers.utils import logging
 from whygen.errors import DataError
 from whygen.models.hf.jobs import TextJob, padded
 from whygen.models.hf.prefixes import Reuse
-from whygen.models.hf.scoring import Scorer
+from whygen.models.hf.scoring import TextScorer
 from whygen.models.hf.steps import (
     NoiseSource,
     NoisyEmbeddings,
@@ -87,7 +87,7 @@ class HfModel:
         self._tokens = Tokens(tokenizer, uri=uri, ends=listed(self._own.eos_token_id))
         self._noisy = NoisyEmbeddings(network)
         self._reuse = Reuse(network, kept_on=identity is not None)
-        self._scorer = Scorer(
+        self._scorer = TextScorer(
             network, noisy=self._noisy, reuse=self._reuse, pad=self._tokens.pad, decoder_begins=self._decoder_begins
         )
 

@@ -48,7 +48,7 @@ def shared(rows: Sequence[list[int]], *, most: int) -> int:
     return min(same, most)
 
 
-class Kept:
+class KeptState:
     """Keys and values of one beginning, of which any first part can be had for any number of rows."""
 
     def __init__(self, network: Any) -> None:
@@ -107,7 +107,7 @@ class Reuse:
     def __init__(self, network: Any, *, kept_on: bool) -> None:
         self.able = can_reuse(network)
         self._network = network
-        self._kept = Kept(network)
+        self._kept = KeptState(network)
         self._kept_on = kept_on
         self._stamp: list[tuple[int, int]] = []
         self._trusted: dict[str, bool] = {}

@@ -22,7 +22,7 @@ _PACK_ELSEWHERE: Final = 4096
 """Nodes of a trie in one pass. Attention grows with its square; on a processor that soon outweighs what is shared."""
 
 
-class Scorer:
+class TextScorer:
     """Scores jobs that have a target.
 
     Args:
