@@ -26,7 +26,7 @@ def open_on_ray(model: object, options: ModelOptions) -> Model:
     """A model on a cluster.
 
     A URI is opened by the workers alone: its weights need not fit this machine. An object goes to them as Ray copies
-    it, once this process is asked for an answer. A remote model is called from the cluster, one task for a call.
+    it, once this process is asked for an answer. A remote model is called by one process on each machine.
 
     Args:
         model: what `load_model` takes.
