@@ -128,8 +128,8 @@ def _facts(found: Trimmed) -> list[dict[str, str]]:
         "figure": "–" if test is None else f"{len(found.worse)} of {found.verified_on}",
         "caption": "lost half or more" if test is not None else "nothing was dropped",
         "text": ""
-        if found.unseen is None or test is None
-        else f"Of inputs that were not seen, up to {percent(_up(found.unseen))} may, if none of these did.",
+        if found.unseen is None or test is None or found.worse
+        else f"Of inputs that were not seen, up to {percent(_up(found.unseen))} may all the same.",
     }
     shorter = {
         "question": "How much shorter?",
