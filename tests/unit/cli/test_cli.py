@@ -231,6 +231,7 @@ def test_what_the_python_call_takes_the_command_line_takes() -> None:
     assert (options | opening | settings) - taken[prompt] == {"extra", "regions", "fill"}  # --setting; for pictures
     of_texts = {"lexicon", "infill", "paraphraser", "instruction", "noise", "hierarchy", "matrix"}
     of_texts |= {"within", "passages", "suspect"}  # of recorded calls
+    of_texts |= {"proxy", "proxy_budget"}  # which answers with texts
     assert (options | opening) - taken[edit] == of_texts
     assert (set(inspect.signature(explain_anchors).parameters) | opening) - taken[anchors] - own == {"roles"}  # --role
 
