@@ -26,7 +26,7 @@ from whygen.lab import Game
 from whygen.types import Floats, Masks
 
 GAMES = 40
-FAMILIES = ("conjunctions", "vote", "additive")
+FAMILIES = ("conjunctions", "votes", "additive")
 RHO = (0.0, 0.5, 0.9, 0.99)
 APART = 1024
 """Masks of the cheap game alone; where there are no more than 4,096 in all, all of them."""

@@ -27,7 +27,7 @@ PROMPTS = (
     "Tell a long story about a brave girl and snow",
 )
 BITS = (3, 4, 6)
-TARGET = "cosine"
+TARGET = "logprob"
 CALLS, DRAWS = 64, 40
 
 
