@@ -220,8 +220,10 @@ def commands() -> tuple[Command, ...]:
 
 STRAY = ("--help", "-h", "--version", "--nope", "--", "-", "--budgt", "--json=1", "-qx", "--out=made", "---")
 SLOW = {"demo": ("--nope", "--seed=x", "--out=chat.json", "--help", "--out=" + "n" * 300),
-        "reproduce": ("--seeds=x", "--rounds=0", "--out=chat.json", "--help", "--per-round=-1")}  # fmt: skip
-"""Commands that take minutes when all is right, each with what keeps it from that."""
+        "reproduce": ("--seeds=x", "--rounds=0", "--out=chat.json", "--help", "--per-round=-1"),
+        "view": ("--port=x", "--port=99999999", "--help", "--nope"),
+        "mcp": ("--budget=x", "--nope", "--help", "--allow=none")}  # fmt: skip
+"""Commands that take minutes, or never end, when all is right, each with what keeps it from that."""
 RATES = ("requests_per_minute", "tokens_per_minute")
 SLOW_RATES = ("0.5", "0.9", "1", "2", "3", "8", "12", "16", "24", "40", " 3 ", "1_0", "\u0663", "\u0660.\u0665")
 """A run that keeps to one of these takes minutes, as was asked for."""

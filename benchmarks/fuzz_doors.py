@@ -154,7 +154,7 @@ def piece(door: str, seed: int, number: int, *, runs: int = PIECE) -> list[dict[
     return found["faults"]
 
 
-PLANTED = {"lines": ("whygen.cli.prompt._given", KeyError), "calls": ("whygen.prompt.explain.choose", TypeError)}
+PLANTED = {"lines": ("whygen.cli.prompt.given_prompt", KeyError), "calls": ("whygen.prompt.explain.choose", TypeError)}
 """For each door: something that most of its cases use, and what that raises once it is broken on purpose."""
 
 

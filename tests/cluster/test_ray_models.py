@@ -191,6 +191,7 @@ def test_a_driver_that_is_killed_goes_on_from_its_record(cluster: Any, log: Path
 
 
 def test_an_address_without_a_cluster_is_said_on_the_command_line() -> None:
+    pytest.importorskip("ray.cluster_utils")
     command = [sys.executable, "-c", MAIN, "prompt", "planted/additive", PROMPT, "--no-cache", "--executor", "ray"]
     told = subprocess.run([*command, "--address", "127.0.0.1:1"], capture_output=True, text=True, check=False)
     assert told.returncode == 3

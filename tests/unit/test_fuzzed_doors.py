@@ -20,7 +20,7 @@ def test_a_fault_that_is_planted_is_found(door: str) -> None:
 
 
 def test_every_command_and_every_option_is_drawn() -> None:
-    drawn = {word for line in _drawn(5000) for word in line}
+    drawn = {word for line in _drawn(14_000) for word in line}
     for command in fuzz_cases.commands():
         assert {*command.words, *command.flags, *command.valued} <= drawn, command.words
 

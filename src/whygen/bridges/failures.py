@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 import whygen
+from whygen._arguments import typed
 from whygen.bridges.eval_samples import HALF, EvalSample, Score, reproduced
-from whygen.calls import Progress, RunOptions
+from whygen.calls import DEFAULT_STORE, Progress, RunOptions
 from whygen.errors import BudgetError, DataError, UsageError, WhygenError
 from whygen.models import ModelOptions
 from whygen.prompt.forecast import Forecast, summed
@@ -219,13 +221,14 @@ def forecast_failures(model: object, question: FailureQuestion, **choices: Any) 
     )
 
 
+@typed("question")
 def explain_failures(
     model: object,
     question: FailureQuestion,
     *,
     budget: int = 32,
     each: Callable[[str, PromptExplanation], None] = lambda name, found: None,
-    cache: Any = "default",
+    cache: Path | str | None = DEFAULT_STORE,
     progress: Progress | None = None,
     options: ModelOptions | None = None,
     run: RunOptions | None = None,

@@ -2,8 +2,9 @@
 
 from benchmarks.anchor_scores import walked
 
-FILES, OF_THE_WING = 58, 33
-"""What it is today; docs/decisions/0024-scores.md and 0034-generators.md say why it is not fewer."""
+FILES, OF_THE_WING = 61, 34
+"""What it is today; docs/decisions/0024-scores.md, 0034-generators.md and 0047-ray-and-streaming.md say why it is not
+fewer."""
 
 
 def test_an_explanation_walks_through_no_more_files_than_it_did() -> None:

@@ -383,7 +383,8 @@ def test_only_the_first_samples_are_shown() -> None:
 
 
 def test_a_notebook_frames_the_page() -> None:
-    shown = plain()._repr_html_()
+    """The whole report, for who asks for it; a cell shows the compact view by itself."""
+    shown = plain().view("full")._repr_html_()
     assert shown.startswith("<iframe sandbox srcdoc=")
     assert EMBEDDED_ID in shown
     assert "<main>" not in shown

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen._arguments import declared
+from whygen._arguments import declared, typed
 from whygen.anchors.calibrating import calibrate
 from whygen.anchors.copies import may_coincide
 from whygen.anchors.explain import opened_work, shown_of
@@ -36,7 +36,7 @@ from whygen.anchors.streaming.scored import VERSION, Arrays, ScoredShards, Score
 from whygen.anchors.streaming.sources import RawShard, damaged, read_shard, shards_of
 from whygen.anchors.streaming.verdicts import StreamedGroups, judge
 from whygen.anchors.work import Work
-from whygen.calls import DEFAULT_STORE, Progress, Silent, open_store
+from whygen.calls import DEFAULT_STORE, Progress, RunOptions, Silent, open_store
 from whygen.errors import DataError, StoreError, UnknownNameError, UsageError
 from whygen.files import replaced
 from whygen.models.protocols import ModelOptions
@@ -111,6 +111,7 @@ def _picked_json(picked: Picked) -> dict[str, Any]:
     return {**asdict(picked), "rows": list(picked.rows), "radii": radii}
 
 
+@typed("anchors", "folder", options=AnchorArguments)
 def stream_anchors(
     model: str | object,
     anchors: object,
@@ -119,7 +120,9 @@ def stream_anchors(
     selecting: Literal["passes", "candidates"] = "passes",
     damaged: Literal["stop", "skip"] = "stop",
     cache: Path | str | None = DEFAULT_STORE,
+    options: ModelOptions | None = None,
     progress: Progress | None = None,
+    run: RunOptions | None = None,
     **choices: Any,
 ) -> AnchorStream:
     """What `explain_anchors` says of groups and representatives, of anchors that do not fit in memory.
@@ -134,7 +137,9 @@ def stream_anchors(
         selecting: in ``passes`` over all points, one a pick, or by ``candidates`` of each shard, in one pass.
         damaged: what to do about a shard that cannot be read: ``stop``, or ``skip`` it and say so.
         cache: as in `explain_anchors`, for the sample that is explained in memory.
+        options: how the model is opened, and where it runs.
         progress: is told how many samples were scored.
+        run: as in `explain_anchors`.
         **choices: as in `explain_anchors`, but for ``labels``, ``roles`` and ``trained``, which are of single anchors.
 
     Raises:
@@ -142,8 +147,7 @@ def stream_anchors(
         StoreError: if the folder cannot be written; shards that are there stay.
         UsageError: if an argument cannot work, or needs all anchors at once.
     """
-    given = _given(choices)
-    options = cast("ModelOptions | None", given["options"])
+    given = _given({**choices, "options": options, "run": run})
     if options is not None and options.executor == "vllm":
         raise UsageError("executor='vllm' answers prompts. Anchors are scored by executor='ray', or here.")
     given["options"] = None if options is None else options.here
@@ -168,13 +172,13 @@ def stream_anchors(
         raise UsageError(
             "The run ended before the first anchors were explained. Give it more time; its scores are kept."
         )
-    run = _Run(work, asked, scores, place, identity, given, stop=damaged == "stop")
+    going = _Run(work, asked, scores, place, identity, given, stop=damaged == "stop")
     with clock.phase("criteria"):
         if options is not None and options.executor == "ray":
-            run.score_on_ray(list(shards), model, head, options, shown)
+            going.score_on_ray(list(shards), model, head, options, shown)
         else:
-            run.score(shards, shown)
-    return run.result(sample, name, selecting, clock)
+            going.score(shards, shown)
+    return going.result(sample, name, selecting, clock)
 
 
 def _given(choices: Mapping[str, Any]) -> dict[str, Any]:

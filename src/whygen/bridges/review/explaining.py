@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import whygen
+from whygen._arguments import typed
 from whygen.bridges.review.changes import ChangedPrompt, Repository, Text, prompt_of
-from whygen.calls import EndedError
+from whygen.calls import DEFAULT_STORE, EndedError, Progress, RunOptions
+from whygen.encoders import AnyEncoder
 from whygen.errors import UsageError, WhygenError
 from whygen.evaluation.compare import Comparison, compare
+from whygen.models import ModelOptions
 from whygen.prompt.inputs import as_template
+from whygen.prompt.options import PromptOptions
 from whygen.prompt.units import Input, split
 from whygen.results.prompt import PromptExplanation
+from whygen.types import Settings
 
 MOST: Final = 10
 """Changed prompts that are explained."""
@@ -70,6 +76,7 @@ class Review:
         return [each for one in self.prompts for each in (one.before, one.after) if each is not None]
 
 
+@typed("repository", "base", "head", options=PromptOptions)
 def review(
     repository: Repository,
     base: str,
@@ -80,6 +87,13 @@ def review(
     inputs: Sequence[Input] | None = None,
     most: int = MOST,
     units: str = "sentence",
+    encoder: AnyEncoder = "auto",
+    settings: Settings | None = None,
+    seed: int = 0,
+    cache: Path | str | None = DEFAULT_STORE,
+    options: ModelOptions | None = None,
+    progress: Progress | None = None,
+    run: RunOptions | None = None,
     **choices: Any,
 ) -> Review:
     """Explain the prompts that differ between the commit where ``head`` left ``base``, and ``head``.
@@ -93,6 +107,13 @@ def review(
         inputs: what the prompts are explained over, alike before and after; each prompt by itself without.
         most: prompts that are explained, at most.
         units: of the prompts; a prompt of one unit is cut into words.
+        encoder: as in `whygen.explain_prompt`, and so are the others.
+        settings: how to generate.
+        seed: of everything random.
+        cache: file of recorded answers.
+        options: how the model is opened.
+        progress: where to report progress.
+        run: what may be spent.
         **choices: as in `whygen.explain_prompt`.
 
     Raises:
@@ -102,7 +123,9 @@ def review(
     first = repository.fork_point(first, last)
     changes = repository.changed(first, last, patterns)
     done, ended = list[ReviewedPrompt](), ""
-    explain = _explainer(model, inputs, units, choices)
+    how = {"encoder": encoder, "settings": settings, "seed": seed, "cache": cache}
+    how |= {"options": options, "progress": progress, "run": run}
+    explain = _explainer(model, inputs, units, {**choices, **how})
     for change in changes[:most]:
         try:
             done.append(_reviewed(repository, change, (first, last), explain))

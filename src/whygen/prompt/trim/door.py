@@ -132,6 +132,7 @@ def trim(
         return _trimmed(wanted, plan, Stages(panel, plan, seed), session)
 
 
+@typed("template", options=PromptOptions, door=TRIM)
 def foresee_trim(
     model: object, template: str | Chat | Template, *, inputs: Sequence[Input], margin: float = MARGIN,
     error: float = ERROR, over: Over = "like-these", worst: float | None = None, budget: int | None = None,
