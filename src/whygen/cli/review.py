@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -65,7 +65,7 @@ def review(
     where = None if comment is None else PullRequest.named("" if comment == "here" else comment)
     store = common.store_path(cache, no_cache)
     common.try_store(store)
-    choices = {} if budget is None else {"budget": budget}
+    choices: dict[str, Any] = {} if budget is None else {"budget": budget}
     found = reviewed(
         Repository(Path()), base, head, model=model, patterns=prompts, most=most, units=units, target=target,
         inputs=None if inputs is None else read_inputs(inputs), cache=store, options=made(ModelOptions, given),
