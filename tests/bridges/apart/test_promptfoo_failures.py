@@ -17,7 +17,9 @@ from whygen.bridges.eval_samples import read_samples
 from whygen.cli.app import app
 
 PROMPTFOO = os.environ.get("PROMPTFOO") or shutil.which("promptfoo")
-pytestmark = pytest.mark.skipif(PROMPTFOO is None, reason="promptfoo is not here: PROMPTFOO names its command")
+pytestmark = pytest.mark.skipif(
+    PROMPTFOO is None, reason="promptfoo is not here (`make test-large` has it): PROMPTFOO names its command"
+)
 KEY = "sk-not-a-real-key-0123456789"
 EACH: list[dict[str, Any]] = [
     {"type": kind, "value": value}

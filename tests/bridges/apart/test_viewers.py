@@ -22,7 +22,9 @@ def block() -> list[str]:
 
 
 def test_fiftyones_importer_reads_every_column_with_its_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = pytest.importorskip("fiftyone.utils.csv", reason="FiftyOne is not installed here: `make test-bridges`")
+    reader = pytest.importorskip(
+        "fiftyone.utils.csv", reason="FiftyOne is not installed here: `make test-large` has it"
+    )
     explain().to_fiftyone(tmp_path / "folder")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"json": json}
@@ -42,7 +44,9 @@ def test_fiftyones_importer_reads_every_column_with_its_type(tmp_path: Path, mon
 def test_spotlight_shows_the_pictures_and_reads_numbers_as_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spotlight = pytest.importorskip("renumics.spotlight", reason="Spotlight is not installed here: `make test-bridges`")
+    spotlight = pytest.importorskip(
+        "renumics.spotlight", reason="Spotlight is not installed here: `make test-large` has it"
+    )
     import pandas as pd
     from renumics.spotlight.data_store import DataStore
     from renumics.spotlight_plugins.core.pandas_data_source import PandasDataSource
