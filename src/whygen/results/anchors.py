@@ -34,7 +34,7 @@ from whygen.results.anchors_scores import (
     YardstickRecord,
 )
 from whygen.results.prompt import Record, Warned
-from whygen.results.shown import Shown
+from whygen.results.shown import Showable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -260,7 +260,7 @@ class AnchorEvidence:
         return self.draws.mean(axis=0)
 
 
-class AnchorExplanation(Shown, Record):
+class AnchorExplanation(Showable, Record):
     """What a generative model has learned, told by anchors. Frozen; everything here can be saved and loaded."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)

@@ -30,7 +30,7 @@ from whygen.results.records import (
     Text,
     Tree,
 )
-from whygen.results.shown import Shown
+from whygen.results.shown import Showable
 from whygen.results.why import CallRecord, Why
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class ReadFrom(Record):
     estimand: str
 
 
-class PromptExplanation(Shown, Record):
+class PromptExplanation(Showable, Record):
     """Which units of a prompt drove the output. Frozen; everything here can be saved and loaded."""
 
     model_config = ConfigDict(

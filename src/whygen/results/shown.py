@@ -42,7 +42,7 @@ class Paged:
         raise NotImplementedError
 
 
-class Shown(Paged):
+class Showable(Paged):
     """What explanations of every kind have in common before a reader's eyes."""
 
     @typed()

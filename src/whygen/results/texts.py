@@ -13,7 +13,7 @@ from pydantic import Field
 from whygen._arguments import typed
 from whygen.results.prompt import Warned
 from whygen.results.records import Figure, Record, Text
-from whygen.results.shown import Shown
+from whygen.results.shown import Showable
 
 SCHEMA = 1
 """Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
@@ -118,7 +118,7 @@ class ReferenceRecord(Record):
     continued: int
 
 
-class TextAnchorExplanation(Shown, Record):
+class TextAnchorExplanation(Showable, Record):
     """What a language model has learned, told by texts. Frozen; everything here can be saved and loaded."""
 
     schema_version: int = Field(default=SCHEMA, alias="schema", serialization_alias="schema")

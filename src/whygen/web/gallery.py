@@ -31,7 +31,7 @@ MOST_LOOKED_AT = 500
 """Explanations that are looked at for others by as many anchors."""
 
 
-class Wanted(BaseModel):
+class ListWanted(BaseModel):
     """Anchors to write into a list, and what each is tagged with."""
 
     rows: list[int] = Field(max_length=MOST_LISTED)
@@ -78,7 +78,7 @@ def router(state: State) -> APIRouter:
         return JSONResponse(changes(opened.explanation(known_as), opened.explanation(other)))
 
     @room.post("/list")
-    def listed(known_as: str, wanted: Wanted) -> Response:  # pyright: ignore[reportUnusedFunction]
+    def listed(known_as: str, wanted: ListWanted) -> Response:  # pyright: ignore[reportUnusedFunction]
         table = opened.gallery(known_as).listed(wanted.rows, wanted.tags)
         return Response(table_csv(table), media_type="text/csv; charset=utf-8")
 

@@ -20,7 +20,7 @@ from whygen.results.anchors_pictures import nearest_of, pixels, shrunk
 from whygen.results.anchors_scores import Scores
 from whygen.results.anchors_words import columns, headline, percent, plain_names
 from whygen.results.summary.anchors import COLUMNS, notes
-from whygen.results.summary.anchors_pictures import Shown
+from whygen.results.summary.anchors_pictures import ShownPictures
 from whygen.web.packing import packed
 
 MOST_LABELS = 1_000
@@ -41,7 +41,7 @@ class Gallery:
     evidence: AnchorEvidence
     values: NDArray[np.float64]
     movable: Movable | None
-    shown: Shown
+    shown: ShownPictures
     _known: dict[str, NDArray[np.float32]] = field(default_factory=dict[str, "NDArray[np.float32]"])
 
     @classmethod
@@ -58,7 +58,7 @@ class Gallery:
             )
         movable = None if explanation.scores is None or explanation.details is None else Movable(explanation)
         evidence = explanation.evidence
-        return cls(explanation, evidence, evidence.values, movable, Shown(explanation, evidence))
+        return cls(explanation, evidence, evidence.values, movable, ShownPictures(explanation, evidence))
 
     # --- numbers -----------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.selection.points import farthest_first
 from whygen.anchors.streaming import AnchorStream, picking, sources, stream_anchors
-from whygen.anchors.streaming.passes import Spread, spread_by_candidates, spread_in_passes
+from whygen.anchors.streaming.passes import SpreadPicks, spread_by_candidates, spread_in_passes
 from whygen.calls import RunOptions
 from whygen.cli import main
 from whygen.errors import DataError, StoreError, UsageError
@@ -190,7 +190,7 @@ def test_the_command_line_streams_too(tmp_path: Path, capsys: pytest.CaptureFixt
 # ---- passes ----
 
 
-def spread(points: Any, groups: Any, k: int, folder: Path, *, shards: int, candidates: bool = False) -> Spread:
+def spread(points: Any, groups: Any, k: int, folder: Path, *, shards: int, candidates: bool = False) -> SpreadPicks:
     picked = np.unique(groups[(groups >= 0) & (groups < 3)])  # a group 3 is there and not asked for
     firsts = {int(code): int(np.flatnonzero(groups == code)[-1]) for code in picked}
     parts, labels = np.array_split(points, shards), np.array_split(groups, shards)

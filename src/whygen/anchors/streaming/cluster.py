@@ -26,7 +26,7 @@ from whygen.models.ray.crew import Trouble, trouble_of
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ScoringRecipe:
     """What a worker makes its scorer of.
 
     Attributes:
@@ -52,10 +52,10 @@ class Recipe:
         return Scorer(asked, work, self.given["layout"], self.space, spools=False)
 
 
-class _Worker:
+class _ScoringWorker:
     """Lives in the worker's process. Errors are handed back as rows, so that one is said once and not retried."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: ScoringRecipe) -> None:
         self._recipe = recipe
         self._scorer: Scorer | Trouble | None = None
 
@@ -94,7 +94,7 @@ class Place:
 
 
 def scored_on_ray(
-    recipe: Recipe, places: Sequence[Place], options: ModelOptions
+    recipe: ScoringRecipe, places: Sequence[Place], options: ModelOptions
 ) -> Iterator[tuple[int, Arrays | Trouble, str]]:
     """The arrays of each shard, as they come, with the digest of its samples; or why there are none.
 
@@ -112,7 +112,10 @@ def scored_on_ray(
         warnings.simplefilter("ignore")  # Ray Data warns of settings of its own
         ray.data.DataContext.get_current().enable_progress_bars = False
         pipeline = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-            _Worker, fn_constructor_args=(replace(recipe, given=here),), concurrency=min(number, len(rows)), **resources
+            _ScoringWorker,
+            fn_constructor_args=(replace(recipe, given=here),),
+            concurrency=min(number, len(rows)),
+            **resources,
         )
     for row in pipeline.iter_rows():
         if row["number"] < 0:

@@ -38,7 +38,7 @@ Open = Callable[[], Points]
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class SpreadPicks:
     """What farthest-first found in each group: global row numbers and radii, and how much better any choice could be.
 
     Attributes:
@@ -59,7 +59,7 @@ def spread_in_passes(
     *,
     folder: Path,
     device: str | None = None,
-) -> Spread:
+) -> SpreadPicks:
     """Farthest-first in every group, k - 1 passes over all points after the first.
 
     Args:
@@ -73,14 +73,14 @@ def spread_in_passes(
     Raises:
         DataError: if a point is not finite, or so large that its square is not.
     """
-    walk = _Walk(shards, groups, firsts, folder, chosen_device(device, _multiplications(shards, groups, k)))
+    walk = _PassWalk(shards, groups, firsts, folder, chosen_device(device, _multiplications(shards, groups, k)))
     try:
-        return Spread(walk.run(k), (2.0, 2.0))
+        return SpreadPicks(walk.run(k), (2.0, 2.0))
     finally:
         walk.close()
 
 
-class _Walk:
+class _PassWalk:
     """All groups, and where each of them is."""
 
     def __init__(
@@ -295,7 +295,7 @@ def _merged(parts: Sequence[_Seen], margin: float) -> NDArray[np.int64] | None:
 
 def spread_by_candidates(
     shards: Sequence[Open], groups: Sequence[NDArray[np.int8]], k: int, firsts: Mapping[int, int]
-) -> Spread:
+) -> SpreadPicks:
     """Farthest-first among the k farthest-first picks of each shard: one pass over the points.
 
     What is picked is at least a sixth as far apart as the best k points, and covers all points with at most four times
@@ -328,4 +328,4 @@ def spread_by_candidates(
         among: NDArray[Any] = np.concatenate([points for _, points in found])
         walk = farthest_first(among, min(k, len(rows)), first=int(np.flatnonzero(rows == firsts[g])[0]))
         walks[g] = Traversal(rows[walk.picks], walk.radii)
-    return Spread(walks, (6.0, 4.0))
+    return SpreadPicks(walks, (6.0, 4.0))

@@ -20,7 +20,7 @@ from whygen.anchors.arrays import Points
 from whygen.anchors.options import AnchorOptions, parse_select
 from whygen.anchors.representing import TYPICAL_OF, pick_among, typical
 from whygen.anchors.selection import Selection
-from whygen.anchors.streaming.passes import NOBODY, Open, Spread, spread_by_candidates, spread_in_passes
+from whygen.anchors.streaming.passes import NOBODY, Open, SpreadPicks, spread_by_candidates, spread_in_passes
 from whygen.anchors.streaming.verdicts import StreamedGroups
 from whygen.results.anchors_words import UNSURE
 from whygen.results.prompt import Warned
@@ -211,7 +211,7 @@ class Picking:
         if not firsts:
             return {}
         selecting = parse_select(self.plan.select)
-        spread: Spread
+        spread: SpreadPicks
         if self.by == "passes":
             spread = spread_in_passes(self.points, labels, selecting.k, firsts, folder=self.folder)
             how = "farthest-first in passes over all members"

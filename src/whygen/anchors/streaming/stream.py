@@ -172,7 +172,7 @@ def stream_anchors(
         raise UsageError(
             "The run ended before the first anchors were explained. Give it more time; its scores are kept."
         )
-    going = _Run(work, asked, scores, place, identity, given, stop=damaged == "stop")
+    going = _StreamRun(work, asked, scores, place, identity, given, stop=damaged == "stop")
     with clock.phase("criteria"):
         if options is not None and options.executor == "ray":
             going.score_on_ray(list(shards), model, head, options, shown)
@@ -259,7 +259,7 @@ def _require_streamed(work: Work) -> None:
         raise UsageError(f"multiplicity={plan.multiplicity!r} looks at all anchors at once. Leave it out.")
 
 
-class _Run:
+class _StreamRun:
     """All shards of one stream."""
 
     def __init__(
@@ -319,7 +319,7 @@ class _Run:
         self, shards: list[RawShard], model: object, head: NDArray[Any], options: ModelOptions, progress: Progress
     ) -> None:
         """The same on a cluster: shards come back in any order, and are counted in theirs."""
-        from whygen.anchors.streaming.cluster import Place, Recipe, require_files, scored_on_ray
+        from whygen.anchors.streaming.cluster import Place, ScoringRecipe, require_files, scored_on_ray
 
         require_files([each.place for each in shards], self._work.noise.kind)
         self._scorer = replace(self._scorer, spools=False)
@@ -329,7 +329,7 @@ class _Run:
             for number, each in enumerate(shards)
             if each.place is not None and not self._is_there(number, each)
         ]
-        recipe = Recipe(model, head, self._given, self._asked.bank, self._space)
+        recipe = ScoringRecipe(model, head, self._given, self._asked.bank, self._space)
         progress.begin(sum(each.rows or 0 for each in shards), "samples")
         try:
             for number, found, digest in scored_on_ray(recipe, places, options) if places else ():

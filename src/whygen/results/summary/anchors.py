@@ -27,7 +27,7 @@ from whygen.results.anchors_words import (
     returned,
 )
 from whygen.results.prompt import Warned
-from whygen.results.summary.anchors_pictures import Shown, galleries, glance, worst
+from whygen.results.summary.anchors_pictures import ShownPictures, galleries, glance, worst
 from whygen.results.summary.memorised import memorised, metrics, traced
 
 MOST_POINTS = 3_000
@@ -39,7 +39,7 @@ REMARKS = ("unsure-group", "small-group", "near-duplicates", "greedy-instead", "
 def summarise_anchors(explanation: AnchorExplanation) -> dict[str, Any]:
     """Everything that the report of an anchor explanation shows, as JSON; figures are SVG text."""
     evidence, details = explanation.evidence, explanation.details
-    drawn = None if evidence is None else Shown(explanation, evidence)
+    drawn = None if evidence is None else ShownPictures(explanation, evidence)
     first, rest = headline_parts(explanation)
     return {
         "kind": "anchors",
@@ -180,7 +180,7 @@ def _scatter(explanation: AnchorExplanation, evidence: AnchorEvidence) -> dict[s
     rows = {name: np.flatnonzero(evidence.codes == code) for code, name in explanation.group_names.items()}
     step = max(1, -(-len(both) // MOST_POINTS))
     every = {name: both[some] for name, some in rows.items()}
-    called = Shown(explanation, evidence).called
+    called = ShownPictures(explanation, evidence).called
     names = [explanation.criteria[place] for place in (across, up)]
     figure = anchors_svg.criteria_scatter(
         {name: part[::step] for name, part in every.items()},

@@ -41,7 +41,7 @@ ACROSS = 16
 """Members side by side in the one picture that holds all of a group."""
 
 
-class Shown:
+class ShownPictures:
     """Draws anchors as items of a page."""
 
     def __init__(self, explanation: AnchorExplanation, evidence: AnchorEvidence) -> None:
@@ -113,13 +113,13 @@ class Shown:
         return ", ".join(f"{name} p {_p(float(value))}" for name, value in zip(names, found[row], strict=True))
 
 
-def worst(shown: Shown) -> list[dict[str, Any]]:
+def worst(shown: ShownPictures) -> list[dict[str, Any]]:
     """The anchors that lie farthest above a threshold, whatever their group."""
     rows = worst_first(shown.explanation, np.flatnonzero(shown.evidence.codes != 0).astype(np.int64))
     return list(shown.items(rows[:WORST].tolist(), parts=("anchor", "returned", "difference", "nearest")))
 
 
-def galleries(shown: Shown) -> list[dict[str, Any]]:
+def galleries(shown: ShownPictures) -> list[dict[str, Any]]:
     """For each group that has members: its representatives, and all of its members, the worst first.
 
     Members beyond `MOST_MEMBERS` of all groups together, or beyond `MOST_VALUES` of pictures, are counted alone.
@@ -154,7 +154,7 @@ def _most(explanation: AnchorExplanation) -> int:
     return min(MOST_MEMBERS, MOST_VALUES // max(1, 2 * (height // factor) * (width // factor) * channels))
 
 
-def sheet(shown: Shown, rows: NDArray[np.int64]) -> dict[str, Any] | None:
+def sheet(shown: ShownPictures, rows: NDArray[np.int64]) -> dict[str, Any] | None:
     """One picture of many anchors, each beside what the model gave back, and where each stands in it.
 
     Returns:
@@ -183,7 +183,7 @@ def _small(pixels: Pixels) -> Pixels:
     return shrunk(pixels[None], max(1, -(-max(pixels.shape[:2]) // SIZE)))[0]
 
 
-def glance(shown: Shown) -> dict[str, dict[str, Any]]:
+def glance(shown: ShownPictures) -> dict[str, dict[str, Any]]:
     """For each group the first anchor that stands for it, where pictures were kept."""
     picked = {name: rows[0] for name, rows in shown.explanation.selected.items() if rows}
     items = zip(picked, shown.items(list(picked.values()), parts=("anchor", "returned")), strict=True)
