@@ -21,7 +21,6 @@ from pydantic import TypeAdapter
 from whygen.errors import UsageError
 from whygen.models import ChecksRequests, Model, ModelOptions, load_model
 from whygen.models.anthropic.model import read_message
-from whygen.models.anthropic.turns import split
 from whygen.models.openai.responses import read_response
 from whygen.models.openai.text import read_chat
 from whygen.remote import Malformed
@@ -358,13 +357,3 @@ def test_a_batch_is_asked_with_the_same_and_reads_the_same(protocol: str) -> Non
         assert line["url"] == {"chat": "/v1/chat/completions", "responses": "/v1/responses"}[protocol]
     refused = model.batches.line("r2", Request(prompt=STRANGE[6][1] if protocol == "anthropic" else STRANGE[3][1]))
     assert isinstance(refused, Failure)
-
-
-@pytest.mark.parametrize("nothing", ["", " ", "\n\t", "\u3000", "\xa0\n"])
-def test_anthropic_is_sent_no_text_of_white_space_alone(nothing: str) -> None:
-    """The service refuses such a block, and a unit that is left out may leave its neighbours' spaces alone."""
-    block = Block({"type": "text", "text": nothing, "cache_control": {"type": "ephemeral"}}, "anthropic", ("text",))
-    chat = Chat((Message("system", nothing), Message("user", "", (), (nothing, "Go on.", block))))
-    system, turns = split(chat)
-    assert system is None
-    assert turns == [{"role": "user", "content": [{"type": "text", "text": "Go on."}]}]

@@ -53,7 +53,7 @@ def _system(turns: Sequence[Message]) -> JsonValue:
     if any(turn.images for turn in turns):
         raise Refused("the system's message holds an image", "Give images in a message of the user.")
     if len(turns) == 1 and not turns[0].parts:
-        return turns[0].text if turns[0].text.strip() else None
+        return turns[0].text or None
     return _blocks([part for turn in turns for part in turn.content]) or None
 
 
@@ -103,14 +103,12 @@ def _id(given: str) -> str:
 
 
 def _blocks(parts: Sequence[Part]) -> list[JsonValue]:
-    """Parts in order; texts of nothing but white space are left out, as the protocol refuses them."""
+    """Parts in order; texts of nothing are left out, as the protocol refuses them."""
     return [_block(part) for part in parts if not _says_nothing(part)]
 
 
 def _says_nothing(part: Part) -> bool:
-    if isinstance(part, Block):
-        return part.place != () and not part.text.strip()
-    return isinstance(part, str) and not part.strip()
+    return part == "" or (isinstance(part, Block) and part.place != () and part.text == "")
 
 
 def _block(part: Part) -> JsonValue:
