@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.records.conversation import ASKED, MAIL, PARAMETERS, READ, SYSTEM, picture
 
-from whygen.errors import DataError
+from whygen.errors import DataError, MissingError
 from whygen.records import Call, read_calls
 from whygen.records.parts import picture_of_base64
 from whygen.types import Message, Tool, ToolCall
@@ -203,3 +204,19 @@ def test_a_run_of_a_chain_holds_those_of_its_models(tmp_path: Path) -> None:
     (tmp_path / "runs.json").write_text(json.dumps(broken), encoding="utf-8")
     with pytest.raises(DataError, match=r"messages\[0\] .*LangChain"):
         Call.read(tmp_path / "runs.json")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "link to a pipe"])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "call.json"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    elif kind == "device":
+        place.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        place.symlink_to(tmp_path / "pipe")
+    with pytest.raises(MissingError, match="no file"):
+        Call.read(place)
