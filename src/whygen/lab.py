@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, TypeAlias, cast
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +34,10 @@ from whygen.prompt.fidelity import chance_level, r_squared
 from whygen.prompt.intervals import LEVEL, LEVEL_OF_LOOKS, Estimate, collapsed, collapsed_estimate
 from whygen.prompt.kernels import Dropped, WeightedLeastSquares, WordMover
 from whygen.prompt.plan import REDRAWS, REPEATS
-from whygen.prompt.proxy import with_proxy
+from whygen.prompt.proxy import proxy_evidence, with_proxy
 from whygen.prompt.stopping import widest
 from whygen.prompt.surrogates import SURROGATES, Fitted, Linear, Surrogate, load_surrogate
 from whygen.results.estimands import EstimandName
-from whygen.results.evidence import ProxyEvidence
 from whygen.stats.intervals import Interval
 from whygen.types import Floats, Masks
 
@@ -251,15 +250,13 @@ def proxied(
         surrogate: what is fitted to the rest.
     """
     base = _surrogate(surrogate)
-    complete = apart.is_complete()
-    found = load_estimand("banzhaf" if apart.total is None else "shapley").from_all(apart) if complete else None
-    error = intervals.cross_fit(apart, base, rng).error() if found is None else None
-    evidence = ProxyEvidence(
-        masks=asked, effects=effects, apart=apart.masks, apart_effects=apart.values,
-        attributions=error.estimate if error is not None else cast("Estimate", found).attributions,
-        standard=error.standard if error is not None else np.zeros(apart.n), keep=apart.keep, sizes=apart.sizes,
-        kept=apart.kept, total=apart.total,
-    )  # fmt: skip
+    if apart.is_complete():
+        found = load_estimand("banzhaf" if apart.total is None else "shapley").from_all(
+            apart, noise.measure(apart.values[:, None], known=True)
+        )
+    else:
+        found = estimate(apart, rng, surrogate=base)
+    evidence = proxy_evidence(apart, found, masks=asked, effects=effects)
     return with_proxy(base, evidence)
 
 

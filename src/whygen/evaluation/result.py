@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
-from whygen.errors import FormatError, MissingError
-from whygen.results.files import check_schema, document_bytes, read_document, write_together
+from whygen.errors import MissingError
+from whygen.results.files import document_bytes, load_document, write_together
 from whygen.results.prompt import Calls
 from whygen.results.records import Figure, Record, Text
 from whygen.results.shown import Paged
@@ -134,18 +134,9 @@ class Evaluation(Paged, Record):
             MissingError: if there is nothing at the path.
             FormatError: if it is damaged, or newer than this version.
         """
-        place = Path(path)
-        file = place / DOCUMENT if place.is_dir() else place
-        if not file.is_file():
-            raise MissingError(f"There is no evaluation at {str(place)!r}: give a folder that evaluate wrote.")
-        document = read_document(file)
-        check_schema(document, file, newest=SCHEMA)
-        try:
-            return cls.model_validate(document)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise FormatError(f"{str(file)!r} is damaged at {where!r}: {first['msg']}. Evaluate again.") from None
+        return load_document(
+            cls, path, name=DOCUMENT, newest=SCHEMA, what=("evaluation", "evaluate"), again="Evaluate again."
+        )
 
     def to_markdown(self) -> str:
         """The figures as a Markdown table, and what was left out as a list."""

@@ -18,18 +18,14 @@ from whygen.models import Model, ModelOptions, load_model
 from whygen.prompt.ask import ask_design
 from whygen.prompt.asker import Asker
 from whygen.prompt.designs import Design
-from whygen.prompt.effects import Effects
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan
-from whygen.prompt.proxy import ProxyAnswers
+from whygen.prompt.proxy import ProxyAnswers, proxy_evidence
 from whygen.prompt.question import OnServer, Question, prepare_units
 from whygen.prompt.reading import read
 from whygen.prompt.session import Session
 from whygen.prompt.targets import Compares
-from whygen.results.evidence import ProxyEvidence
-from whygen.stats.intervals import student_half_width
 from whygen.stats.seeds import generator
-from whygen.types import Floats
 
 UNUSED = "proxy-unused"
 """The notice where a proxy has no part."""
@@ -85,15 +81,15 @@ def ask_proxy(
     values = beside.effects(design.masks, first_row=len(answers.design.masks))[:, 0]
     if beside.ended is not None:
         raise beside.ended
-    found = _evidence(drawn, about.plan, session.seed)
-    if found is None:
+    estimate = about.plan.estimand.estimate(drawn, about.plan.fitting(session.seed))
+    whole = np.ones((1, len(about.units)), dtype=bool)
+    evidence = proxy_evidence(
+        drawn, estimate, masks=np.vstack([design.masks, whole]), effects=np.append(values, drawn.at_whole)
+    )
+    if evidence is None:
         text = f"Nothing changed what the proxy {model.uri} said: it has no part in this."
         asker.told = (*asker.told, (UNUSED, text))
         return None
-    whole = np.ones((1, len(about.units)), dtype=bool)
-    evidence = replace(
-        found, masks=np.vstack([design.masks, whole]), effects=np.append(values, drawn.at_whole)
-    )  # fmt: skip
     return ProxyAnswers(model.uri, beside.runner.tally.asked, evidence)
 
 
@@ -124,17 +120,3 @@ def _asker(session: Session, about: Question, model: Model, asker: Asker) -> Ask
         options=replace(run, spending=spending, batch=None),
     )
     return Asker(runner, model, about.units, asker.operator, about.target, session.settings)
-
-
-def _evidence(drawn: Effects, plan: Plan, seed: int) -> ProxyEvidence | None:
-    """The proxy's own masks and what it does to each unit; None where that has no interval, since nothing changed."""
-    estimate = plan.estimand.estimate(drawn, plan.fitting(seed))
-    if estimate.interval is None or not np.ptp(drawn.values):
-        return None
-    low, high = estimate.interval.low, estimate.interval.high
-    standard: Floats = (high - low) / 2.0 / float(student_half_width(np.ones(1), 1e6)[0])
-    return ProxyEvidence(
-        masks=drawn.masks[:0], effects=drawn.values[:0], apart=drawn.masks, apart_effects=drawn.values,
-        attributions=(low + high) / 2.0, standard=standard, keep=drawn.keep, sizes=drawn.sizes, kept=drawn.kept,
-        total=drawn.total,
-    )  # fmt: skip

@@ -21,7 +21,8 @@ from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import Proxied, Proxy, Surrogate
 from whygen.results.evidence import ProxyEvidence
 from whygen.results.records import ProxyRecord
-from whygen.types import Floats
+from whygen.stats.intervals import student_half_width
+from whygen.types import Floats, Masks
 
 FEWEST = 64
 """The fewest answers of a proxy that say more than the model's own masks do."""
@@ -61,9 +62,28 @@ def check_proxy(options: PromptOptions) -> None:
         )
 
 
+def proxy_evidence(apart: Effects, estimate: Estimate, *, masks: Masks, effects: Floats) -> ProxyEvidence | None:
+    """What a proxy did; None where nothing changed what it said, so that there is no interval.
+
+    Args:
+        apart: masks that it alone was asked.
+        estimate: of these.
+        masks: of the model that is explained, shape ``(m, n)``.
+        effects: of the proxy there, shape ``(m,)``.
+    """
+    if estimate.interval is None or not np.ptp(apart.values):
+        return None
+    low, high = estimate.interval.low, estimate.interval.high
+    normal = float(student_half_width(np.ones(1), 1e6)[0])
+    return ProxyEvidence(
+        masks=masks, effects=effects, apart=apart.masks, apart_effects=apart.values, attributions=(low + high) / 2.0,
+        standard=(high - low) / 2.0 / normal, keep=apart.keep, sizes=apart.sizes, kept=apart.kept, total=apart.total,
+    )  # fmt: skip
+
+
 def with_proxy(surrogate: Surrogate, evidence: ProxyEvidence | None) -> Surrogate:
     """The surrogate with the proxy's answers beside it; as it is where there are none, or they say nothing."""
-    if evidence is None or not np.ptp(evidence.apart_effects):
+    if evidence is None:
         return surrogate
     apart = Effects(
         evidence.apart, evidence.apart_effects, np.arange(len(evidence.apart)) // 2, evidence.keep,

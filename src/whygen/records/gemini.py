@@ -18,6 +18,7 @@ from whygen.types import JsonValue
 PROTOCOL = "gemini"
 ENDPOINT = re.compile(r"/models/([^/:?]+):(?:stream)?[gG]enerateContent$")
 """How an address ends that is asked in these words; it names the model."""
+_CAPITAL = re.compile("[A-Z]")
 HOST = "generativelanguage.googleapis.com"
 
 _SETTINGS = {
@@ -115,7 +116,12 @@ def answer(response: Field) -> Field:
 
 def _either(found: Field, name: str) -> Field:
     """A field in either spelling."""
-    return found.first(name, re.sub("([A-Z])", r"_\1", name).lower())
+    return found.first(name, _kept_name(name))
+
+
+def _kept_name(name: str) -> str:
+    """How Google's client spells a field, ``topP`` as ``top_p``."""
+    return _CAPITAL.sub(r"_\g<0>", name).lower()
 
 
 def _system(found: Field) -> list[dict[str, Any]]:
@@ -231,7 +237,7 @@ def _settings(config: Field, notices: Notices) -> dict[str, Any]:
     elif form == "application/json":
         asked["response_format"] = {"type": "json_object"}
     known = {*_SETTINGS, *_READ_ELSEWHERE, "systemInstruction", "tools", "toolConfig"}
-    known |= {re.sub("([A-Z])", r"_\1", name).lower() for name in known}
+    known |= set(map(_kept_name, known))
     left = sorted(
         name for name, value in (config.items() if config.is_object else []) if value.there and name not in known
     )

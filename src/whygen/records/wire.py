@@ -50,9 +50,8 @@ class Sent:
             DataError: naming the field that cannot be used.
         """
         body, response = scrubbed(self.body, notices), scrubbed(joined(self.response, notices), notices)
-        path = self.url.partition("?")[0].rstrip("/")
-        for translator in _TRANSLATORS:
-            if not self.protocol and translator.speaks(body, path):
+        for translator in () if self.protocol else _TRANSLATORS:
+            if translator.speaks(body, self.path):
                 return self._translated(translator, body, response, notices)
         protocol = self.protocol or protocol_of(self)
         if protocol == "openai" and ollama.speaks(body, self.url):
@@ -64,22 +63,22 @@ class Sent:
         maker = maker_of(name, notices, protocol=protocol, url=self.url, provider=self.provider)
         return made(chat, answer, maker, notices, settings=settings, protocol=protocol)
 
+    @property
+    def path(self) -> str:
+        """The address without what follows its question mark."""
+        return self.url.partition("?")[0].rstrip("/")
+
     def _translated(self, translator: ModuleType, body: Field, response: Field, notices: Notices) -> Call:
         """The call of a protocol that is read as OpenAI's; the service that speaks it goes by the protocol's name."""
-        path = self.url.partition("?")[0].rstrip("/")
-        name = translator.model_of(path, body) or self.name
+        name = translator.model_of(self.path, body) or self.name
         asked, answered = translator.request(body, notices), translator.answer(response)
         chat, settings = openai_chat.read_request(asked, notices)
         answer = openai_chat.read_answer(answered, notices) if response.there else None
         host = urlsplit(self.url).hostname
-        at_home = translator is gemini and host in (None, gemini.HOST)
-        provider = self.provider if self.provider or not at_home else gemini.PROTOCOL
-        own = (
-            {"url": "", "provider": provider}
-            if at_home
-            else {"url": "", "provider": provider or host or translator.PROTOCOL}
-        )
-        maker = maker_of(name, notices, protocol="openai", **own)
+        # Google asks for a key where it is asked; any other place that speaks these words goes by its own name.
+        home = gemini.PROTOCOL if translator is gemini and host in (None, gemini.HOST) else None
+        provider = self.provider or home or host or translator.PROTOCOL
+        maker = maker_of(name, notices, protocol="openai", provider=provider)
         return made(chat, answer, maker, notices, settings=settings, protocol="openai")
 
 
@@ -150,7 +149,7 @@ def _missing(chat: Chat, answer: Output | None, notices: Notices) -> None:
 
 def protocol_of(sent: Sent) -> str:
     """Whose words a request is in: by its address, then by what only one protocol has."""
-    path = sent.url.partition("?")[0].rstrip("/")
+    path = sent.path
     if path.endswith("/chat/completions"):
         return "openai"
     if path.endswith("/messages"):

@@ -27,6 +27,7 @@ from whygen.results.files import (
     DOCUMENT,
     PARTS,
     check_schema,
+    damaged,
     document_bytes,
     part_of,
     read_document,
@@ -107,9 +108,7 @@ def load(path: Path) -> AnchorExplanation:
             }
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise FormatError(f"{str(file)!r} is damaged at {where!r}: {first['msg']}. Explain again.") from None
+        raise damaged(file, error, again="Explain again.") from None
 
 
 def _kept(scores: Scores) -> dict[str, NDArray[Any]]:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,7 @@ PARTS = "parts"
 
 PART_NAMES = (DETAILS, ARRAYS, SAMPLES, EARLIER_SAMPLES, PICTURES, MEDIA, IMAGES)
 _SAMPLE = TypeAdapter(Sample)
+R = TypeVar("R", bound=Record)
 
 
 def save_prompt(explanation: PromptExplanation, directory: Path | str) -> Path:
@@ -337,7 +338,7 @@ def load_prompt(path: Path | str) -> PromptExplanation:
     try:
         explanation = PromptExplanation.model_validate({k: v for k, v in document.items() if k != PARTS})
     except ValidationError as error:
-        raise FormatError(f"{str(file)!r} {_first(error)}") from None
+        raise damaged(file, error) from None
     _check_values(explanation, file)
     if not place.is_dir():
         return explanation
@@ -363,10 +364,39 @@ def _check_values(explanation: PromptExplanation, file: Path) -> None:
             raise FormatError(f"{str(file)!r} was changed: unit {unit.text[:40]!r} has {wrong}. Explain again.")
 
 
-def _first(error: ValidationError) -> str:
+def damaged(
+    file: Path, error: ValidationError, *, again: str = "Explain again; recorded answers cost nothing."
+) -> FormatError:
+    """That a document is not what it should be: where that shows first, and what to do."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return f"is damaged at {where!r}: {first['msg']}. Explain again; recorded answers cost nothing."
+    return FormatError(f"{str(file)!r} is damaged at {where!r}: {first['msg']}. {again}")
+
+
+def load_document(kind: type[R], path: Path | str, *, name: str, newest: int, what: tuple[str, str], again: str) -> R:
+    """What was saved as one document alone.
+
+    Args:
+        kind: of record.
+        path: its folder, or the file.
+        name: of the file in a folder.
+        newest: the schema that this version reads up to.
+        what: is not there, and what would have written it: ``evaluation``, ``evaluate``.
+        again: what makes it again.
+
+    Raises:
+        MissingError: if there is nothing at the path.
+        FormatError: if it is damaged, or newer than this version.
+    """
+    file = Path(path) / name if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise MissingError(f"There is no {what[0]} at {str(path)!r}: give a folder that {what[1]} wrote.")
+    document = read_document(file)
+    check_schema(document, file, newest=newest)
+    try:
+        return kind.model_validate({key: value for key, value in document.items() if key != PARTS})
+    except ValidationError as error:
+        raise damaged(file, error, again=again) from None
 
 
 def _with_details(explanation: PromptExplanation, file: Path) -> PromptExplanation:
@@ -379,7 +409,7 @@ def _with_details(explanation: PromptExplanation, file: Path) -> PromptExplanati
     try:
         return PromptExplanation.model_validate({**known, **details})
     except ValidationError as error:
-        raise FormatError(f"{str(file)!r} {_first(error)}") from None
+        raise damaged(file, error) from None
 
 
 def _with_evidence(explanation: PromptExplanation, where: Mapping[str, Path]) -> PromptExplanation:
@@ -465,6 +495,6 @@ def _read_samples(file: Path) -> tuple[Sample, ...]:
         found = lines.read_earlier(file) if file.suffix == ".parquet" else lines.read_lines(file)
         return tuple(_SAMPLE.validate_python(row) for row in found)
     except ValidationError as error:
-        raise FormatError(f"{str(file)!r} {_first(error)}") from None
+        raise damaged(file, error) from None
     except (ValueError, OSError) as error:
         raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
@@ -23,7 +24,7 @@ class Displayed:
         return self.html
 
 
-class Paged:
+class Paged(ABC):
     """Something with a page, which a notebook shows in a frame."""
 
     def to_html(self) -> str:
@@ -37,9 +38,9 @@ class Paged:
 
         return notebook(self.to_html())
 
+    @abstractmethod
     def _summary(self) -> dict[str, Any]:
         """Everything that the page shows."""
-        raise NotImplementedError
 
 
 class Showable(Paged):

@@ -6,17 +6,12 @@ import csv
 import io
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from whygen.errors import FormatError
 from whygen.results.files import (
     ARRAYS,
     DETAILS,
     DOCUMENT,
-    PARTS,
-    check_schema,
     document_bytes,
-    read_document,
+    load_document,
     write_together,
 )
 from whygen.results.texts import SCHEMA, TextAnchorExplanation
@@ -60,12 +55,7 @@ def load(path: Path) -> TextAnchorExplanation:
         MissingError: if there is no explanation at the path.
         FormatError: if it is damaged, or newer than this version.
     """
-    document = read_document(path)
-    file = path / DOCUMENT if path.is_dir() else path
-    check_schema(document, file, newest=SCHEMA)
-    try:
-        return TextAnchorExplanation.model_validate({k: v for k, v in document.items() if k != PARTS})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise FormatError(f"{str(file)!r} is damaged at {where!r}: {first['msg']}. Explain again.") from None
+    return load_document(
+        TextAnchorExplanation, path, name=DOCUMENT, newest=SCHEMA, what=("explanation", "-o or save()"),
+        again="Explain again.",
+    )  # fmt: skip

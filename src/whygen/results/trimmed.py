@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
-from whygen.errors import FormatError, MissingError
-from whygen.results.files import PARTS, REPORT, check_schema, document_bytes, read_document, write_together
+from whygen.results.files import REPORT, document_bytes, load_document, write_together
 from whygen.results.prompt import Calls, Warned
 from whygen.results.records import Figure, Record, TargetRecord, Text
 
@@ -149,19 +148,9 @@ class Trimmed(Record):
             MissingError: if there is nothing at the path.
             FormatError: if it is damaged, or newer than this version.
         """
-        place = Path(path)
-        file = place / DOCUMENT if place.is_dir() else place
-        if not file.is_file():
-            raise MissingError(f"There is no trimmed prompt at {str(place)!r}: give a folder that trim wrote.")
-        document = read_document(file)
-        document.pop(PARTS, None)
-        check_schema(document, file, newest=SCHEMA)
-        try:
-            return cls.model_validate(document)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise FormatError(f"{str(file)!r} is damaged at {where!r}: {first['msg']}. Trim again.") from None
+        return load_document(
+            cls, path, name=DOCUMENT, newest=SCHEMA, what=("trimmed prompt", "trim"), again="Trim again."
+        )
 
     def __repr__(self) -> str:
         return f"<Trimmed: {len(self.dropped)} of {len(self.units)} units dropped, {self.calls.asked} calls>"
