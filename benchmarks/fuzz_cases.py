@@ -328,7 +328,6 @@ def _doors(rng: random.Random, first: whygen.PromptExplanation, second: whygen.P
         (whygen.explain_prompt, [paint, edit], {**cheap, "target": "pixel"}),
         (whygen.explain_prompt, [answer, whygen.Call.read("call.json")], cheap),
         (whygen.explain_prompt, [answer, template], {**cheap, "inputs": inputs}),
-        (whygen.explain_targets, [answer, prompt], {**cheap, "target": ..., "targets": ["exact"]}),
         (whygen.explain_anchors, [Tiny(), samples], quick),
         (whygen.explain_anchors, [Likely(), list(PROMPTS[:9])], {"twins": 2, "cache": None}),
         (whygen.compare, [first, second], {}),

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from whygen.prompt.explain import explain_prompt as explain_prompt
     from whygen.prompt.forecast import Forecast as Forecast
     from whygen.prompt.forecast import forecast as forecast
-    from whygen.prompt.many import explain_targets as explain_targets
     from whygen.prompt.options import PromptOptions as PromptOptions
     from whygen.prompt.trim import trim as trim
     from whygen.records import Call as Call
@@ -52,7 +51,6 @@ __all__ = [
     "explain_anchors",
     "explain_many",
     "explain_prompt",
-    "explain_targets",
     "forecast",
     "load",
     "trim",
@@ -76,7 +74,6 @@ _PLACES = {
     "explain_anchors": "anchors.explain",
     "explain_many": "prompt.each",
     "explain_prompt": "prompt.explain",
-    "explain_targets": "prompt.many",
     "forecast": "prompt.forecast",
     "load": "results",
     "trim": "prompt.trim",

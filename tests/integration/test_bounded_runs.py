@@ -103,18 +103,6 @@ def test_a_helping_model_by_uri_spends_from_the_same_budget() -> None:
         assert Counter(received.json["model"] for received in server.received) == {"helper": 2}
 
 
-@pytest.mark.filterwarnings("ignore:explain_targets:DeprecationWarning")
-def test_several_targets_share_one_budget() -> None:
-    with FaultServer(text=lambda received: f" so {len(received.body)} it is") as server:
-        options = ModelOptions(base_url=server.url, endpoint="completions")
-        with pytest.raises(whygen.calls.EndedError, match="budget is spent"):
-            whygen.explain_targets(
-                "openai/test", PROMPT, targets=["token-set", "logprob"], cache=None, options=options, budget=40,
-                run=RunOptions(spending=Budget(calls=41)),
-            )  # fmt: skip
-        assert len(server.received) == 41
-
-
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 def test_what_a_cap_cannot_promise_is_said_before_the_first_call(
     flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

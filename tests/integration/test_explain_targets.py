@@ -22,8 +22,6 @@ from whygen.remote import Service
 from whygen.results import PromptExplanation
 from whygen.types import Failure, Limits, Request, Settings
 
-pytestmark = pytest.mark.filterwarnings("ignore:explain_targets:DeprecationWarning")
-
 PROMPT = "Write about a fox and a piano near the castle, please."
 
 
@@ -147,13 +145,13 @@ def test_one_set_of_calls_answers_many_targets(name: str, options: dict[str, Any
     model = Counted(name)
     targets: list[Any] = ["token-set", "contains:fox", "edit", re.compile("melody")]
     how = {"settings": Settings(temperature=1.0), "seed": 3, "cache": None, "budget": 90, **options}
-    together = whygen.explain_targets(model, PROMPT, targets=targets, **how)
+    first = explain(model, target=targets[0], **how)
     asked = len(model.asked)
-    first, *others = together
+    others = [first.read(target=target) for target in targets[1:]]
     assert first.calls.made == asked
     assert all(other.calls.made == 0 for other in others)
     assert all(other.calls.asked == other.calls.cached == first.calls.asked for other in others)
-    for target, explanation in zip(targets, together, strict=True):
+    for target, explanation in zip(targets, (first, *others), strict=True):
         alone = explain(PlantedModel(name), target=target, **how)
         recipe = explanation.recipe.model_copy(update={"model": alone.recipe.model})  # nobody knows what `Counted` is
         same = {"calls": alone.calls, "recipe": recipe, "evidence": None, "units": (), "read_from": None}
@@ -171,19 +169,13 @@ def test_another_span_costs_no_call_and_spans_add_up(tmp_path: Path) -> None:
     prompt = "Paris lies on the river"
     whole = explain(model, prompt, target="logprob", **how)
     text = whole.reference.text
-    parts = whygen.explain_targets(
-        model, prompt, targets=[load_target("logprob", span=(at, at + 1)) for at in range(len(text))], **how
-    )
-    assert [part.calls.made for part in parts[1:]] == [0] * (len(text) - 1)
+    letters = [whole.read(target=load_target("logprob", span=(at, at + 1))) for at in range(len(text))]
+    assert not any(letter.calls.made for letter in letters)
     assert whole.masks == "enumerated"
-    first = np.array([unit.attribution for unit in parts[0].units])
-    assert np.isfinite(first).all()
-    both = whygen.explain_targets(
-        model, prompt, targets=["logprob", *(load_target("logprob", span=span) for span in cut(model, text))], **how
-    )
-    total, *spans = ([unit.attribution for unit in each.units] for each in both)
+    assert np.isfinite([unit.attribution for unit in letters[0].units]).all()
+    spans = [whole.read(target=load_target("logprob", span=span)) for span in cut(model, text)]
     assert len(spans) > 2
-    assert np.sum(spans, axis=0) == pytest.approx(total, abs=1e-9)
+    total = np.sum([[unit.attribution for unit in each.units] for each in spans], axis=0)
     assert total == pytest.approx([unit.attribution for unit in whole.units], abs=1e-4)
 
 
@@ -196,12 +188,11 @@ def cut(model: Any, text: str) -> list[tuple[int, int]]:
     return list(pairwise(bounds))
 
 
-def test_targets_of_both_kinds_share_what_they_can() -> None:
+def test_answers_to_a_contrast_serve_every_span() -> None:
     model = Counted("additive")
-    targets = ["logprob", "tfidf", f"contrastive:{SENTENCES['soup']}", "logprob:piano", "contains:piano"]
-    whole, words, contrast, span, held = whygen.explain_targets(model, PROMPT, targets=targets, cache=None, budget=60)
-    assert [each.calls.made == 0 for each in (whole, words, contrast, span, held)] == [True, False, False, True, True]
-    assert len(model.asked) == words.calls.made + contrast.calls.made
+    contrast = explain(model, target=f"contrastive:{SENTENCES['soup']}", budget=60)
+    held, span = explain(model, target="contains:piano"), contrast.read(target="logprob:piano")
+    assert len(model.asked) == contrast.calls.made + held.calls.made
     assert contrast.calls.asked <= 60
     assert len(contrast.evidence.masks) == 2 * ((60 - 1 - 4) // 4)
     assert significant(span) == significant(held) == ["piano"]
@@ -226,23 +217,20 @@ def test_a_contrast_of_log_probabilities_is_not_explained_level_by_level() -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"targets": []}, "at least one"),
-        ({"targets": ["tfidf"], "target": "edit"}, "no target"),
-        ({"targets": ["edit"], "hierarchy": "auto"}, "depends on the target"),
-        ({"targets": ["logprob"], "references": 2}, "scores one"),
-        ({"targets": ["tool"], "matrix": "sentence"}, "reads the answer as one"),
-        ({"targets": ["edit"], "matrix": "word"}, "Unknown matrix"),
-        ({"targets": ["edit"], "sets": -1}, "sets=-1"),
-        ({"targets": ["tool"], "distribution": "energy", "draws": 2, "references": 2}, "compares answers"),
+        ({"target": "logprob", "references": 2}, "scores one"),
+        ({"target": "tool", "matrix": "sentence"}, "reads the answer as one"),
+        ({"target": "edit", "matrix": "word"}, "Unknown matrix"),
+        ({"target": "edit", "sets": -1}, "sets=-1"),
+        ({"target": "tool", "distribution": "energy", "draws": 2, "references": 2}, "compares answers"),
         (
-            {"targets": ["edit"], "distribution": "energy", "draws": 2, "references": 2, "sets": 0},
+            {"target": "edit", "distribution": "energy", "draws": 2, "references": 2, "sets": 0},
             "Leave out matrix and sets, or distribution",
         ),
     ],
 )
-def test_what_cannot_be_shared_is_refused(options: dict[str, Any], message: str) -> None:
+def test_what_cannot_go_together_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        whygen.explain_targets("planted/additive", PROMPT, cache=None, **options)
+        whygen.explain_prompt("planted/additive", PROMPT, cache=None, **options)
 
 
 @pytest.mark.parametrize("target", ["token-set", "logprob"])

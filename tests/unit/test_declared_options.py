@@ -36,7 +36,7 @@ from whygen.prompt.surrogates import SURROGATES
 from whygen.prompt.targets import TARGETS
 from whygen.types import Settings
 
-DOORS = [whygen.explain_prompt, whygen.forecast, whygen.explain_targets, as_game]
+DOORS = [whygen.explain_prompt, whygen.forecast, as_game]
 
 
 @documented
@@ -81,13 +81,12 @@ def test_an_option_that_is_declared_is_at_every_door() -> None:
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
 def test_every_door_shows_every_option_and_its_default(door: Any) -> None:
     shown = inspect.signature(door).parameters
-    own = {"preset", "target"} if door is whygen.explain_targets else {"preset"}
     for each in declared(PromptOptions).values():
         assert each.name in shown
         assert shown[each.name].kind is inspect.Parameter.KEYWORD_ONLY
-        if each.name not in own:
+        if each.name != "preset":
             assert shown[each.name].default == each.default
-    for name in set(declared(PromptOptions)) - own:
+    for name in set(declared(PromptOptions)) - {"preset"}:
         assert "Args:" not in (door.__doc__ or "") or f"\n        {name}: " in (door.__doc__ or "")
 
 
