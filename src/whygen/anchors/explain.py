@@ -16,12 +16,12 @@ from whygen._arguments import declared
 from whygen.anchors.bank import bank_size, require_manifold
 from whygen.anchors.calibrating import settle_kind
 from whygen.anchors.choosing import choose
-from whygen.anchors.conditions import conditioned
 from whygen.anchors.criteria import RECONSTRUCTION
 from whygen.anchors.data import SampleSet, joined, load_samples
 from whygen.anchors.diagnostics import check_reconstructions
 from whygen.anchors.features import FeatureEncoder, open_encoder, open_features
 from whygen.anchors.loading import (
+    conditioned,
     open_subject,
     require_classes,
     require_distinct,
@@ -34,7 +34,6 @@ from whygen.anchors.loading import (
     require_sets,
 )
 from whygen.anchors.memorising import check_roles, settle_roles
-from whygen.anchors.opening import open_generator
 from whygen.anchors.options import AnchorArguments, AnchorChoices, AnchorOptions, Labels, choose_options, takes
 from whygen.anchors.reading import Phases, Shown, read_scores
 from whygen.anchors.recording import Recorder, identity_of_scores
@@ -48,6 +47,7 @@ from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions, open_
 from whygen.encoders import ImageEncoder, brought_encoder
 from whygen.errors import UnknownNameError, UsageError
 from whygen.models.latent import Floats, Generator, Layout
+from whygen.models.latent.loading import load_latent
 from whygen.models.protocols import ModelOptions
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.anchors_memorised import ROLES
@@ -56,6 +56,8 @@ from whygen.results.texts import TextAnchorExplanation
 from whygen.types import JsonValue
 
 REFERENCE_ROLES = ("held-out", "training")
+SAMPLES = "samples/"
+"""What stands before a path to samples that a model made."""
 
 
 @takes(AnchorArguments)
@@ -313,3 +315,24 @@ def _reference(model: Generator, given: object | None, reading: _Reading) -> Sam
         return None
     brought = load_samples(model.reference)
     return replace(brought, source=f"{brought.source} (come with {model.uri})")
+
+
+def open_generator(model: object, options: ModelOptions | None, **stated: Any) -> Generator:
+    """The model, with what is ``stated`` of it (see `load_latent`).
+
+    An array, a `SampleSet`, a `Path` and the URI ``samples/PATH`` are samples that a model made.
+
+    Raises:
+        UsageError: if it is no generator.
+    """
+    if isinstance(model, str) and model.startswith(SAMPLES):
+        path = model.removeprefix(SAMPLES)
+        if not path:
+            raise UsageError("samples/ names no samples; give samples/PATH: a folder of images, .npz, .npy ...")
+        return load_latent(Generator(samples=path, uri=model), options, **stated)
+    if isinstance(model, Path):
+        return load_latent(Generator(samples=model, uri=f"{SAMPLES}{model}"), options, **stated)
+    if isinstance(model, np.ndarray | SampleSet):
+        n = len(model.samples if isinstance(model, SampleSet) else cast("Sequence[object]", model))
+        return load_latent(Generator(samples=cast("object", model), uri=f"samples/{n:,} given"), options, **stated)
+    return load_latent(model, options, **stated)

@@ -17,7 +17,12 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeGua
 import numpy as np
 
 from whygen.errors import ModelError
-from whygen.types import Failure, Output, Request
+from whygen.types import Chat, Failure, Output, Request
+
+WINDOW: Final = 64
+"""Requests that may change places. Masks are drawn in pairs, and a window is whole pairs."""
+LONG: Final = 512
+"""Characters of the texts of a window on average, from which on they are sorted: over a hundred tokens."""
 
 
 class Clock(Protocol):
@@ -418,3 +423,29 @@ class Agenda:
             wait = self._policy.bound(self._fruitless)
         if wait is not None:
             self._paused_until = max(self._paused_until, now + wait)
+
+
+def together(missing: Mapping[str, Request]) -> dict[str, Request]:
+    """The requests by the same keys, those that begin alike beside each other; draws of one prompt keep their order.
+
+    Servers and local models keep what they computed for the beginning of a prompt. Requests change places within a
+    window only: a run that ends early has whole windows of the design, each as balanced as it was drawn. Short prompts,
+    of which there is nothing to save, are sent as they were drawn.
+    """
+    entries = list(missing.items())
+    windows = (entries[start : start + WINDOW] for start in range(0, len(entries), WINDOW))
+    return {key: request for window in windows for key, request in _sorted(window)}
+
+
+def _sorted(window: list[tuple[str, Request]]) -> list[tuple[str, Request]]:
+    texts = {key: _text(request) for key, request in window}
+    if sum(len(text) for said in texts.values() for text in said) < LONG * len(window):
+        return window
+    return sorted(window, key=lambda each: texts[each[0]])
+
+
+def _text(request: Request) -> tuple[str, ...]:
+    """What is sent, in order; of a picture with an instruction nothing is shared."""
+    prompt = request.prompt
+    texts = [prompt] if isinstance(prompt, str) else prompt.texts if isinstance(prompt, Chat) else []
+    return (*texts, request.continuation or "")

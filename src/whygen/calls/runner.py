@@ -10,11 +10,10 @@ from functools import partial
 from typing import Annotated, Literal, TypeAlias, TypeGuard
 
 from whygen._arguments import Option, check_fields, documented, told
-from whygen.calls.agenda import Agenda, Answer, Clock, End, EndedError, Gate, MonotonicClock, RetryPolicy
+from whygen.calls.agenda import Agenda, Answer, Clock, End, EndedError, Gate, MonotonicClock, RetryPolicy, together
 from whygen.calls.batches import BatchDispatcher
 from whygen.calls.dispatch import Dispatcher, LocalDispatcher, RemoteDispatcher, Send
 from whygen.calls.leases import Leases
-from whygen.calls.ordering import together
 from whygen.calls.pool import PoolDispatcher
 from whygen.calls.progress import AsksToStop, Progress, ShowsPromise, ShowsSpending, usual_progress
 from whygen.calls.rows import RecordedCall, call_key, identity_of

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whygen import forecast
-from whygen.calls.ordering import WINDOW, together
+from whygen.calls.agenda import WINDOW, together
 from whygen.models import ModelOptions
 from whygen.types import Chat, Message, Request, Settings
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from whygen import PromptExplanation, explain_prompt, load
 from whygen.errors import UsageError
 from whygen.media import pictures
-from whygen.models.planted.pictured import POEM, SEEN, is_red, scene
+from whygen.models.planted.texts import POEM, SEEN, is_red, scene
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.pictured import PicturedUnits, picture_cut, split_pictured
 from whygen.types import Chat, Edit, Message, Output, Picture, Request, ToolCall

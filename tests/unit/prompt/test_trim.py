@@ -9,7 +9,7 @@ import pytest
 from whygen.calls import Budget, Interrupted, RunOptions, Silent
 from whygen.errors import BudgetError, DataError, UsageError
 from whygen.prompt.trim import foresee_trim, trim
-from whygen.prompt.trim.search import attributions, candidates, shortened
+from whygen.prompt.trim.deciding import attributions, candidates, shortened
 from whygen.results.summary.trimmed import summarise_trimmed, told
 from whygen.results.trimmed import Trimmed
 from whygen.types import Chat, Limits, Message, Output, Settings, Template

@@ -14,7 +14,7 @@ from whygen.models.planted import PlantedAgent, PlantedCall, planted_call, plant
 from whygen.models.planted.agent import CASES, TOOLS, Case, act
 from whygen.models.planted.agent_words import LANGUAGES
 from whygen.prompt.why import words
-from whygen.prompt.why.aim import aim_at
+from whygen.prompt.why.door import aim_at
 from whygen.records import Call
 from whygen.results.prompt import PromptExplanation, TargetRecord
 from whygen.types import Chat, Message, Output, Request, ToolCall

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -15,18 +15,19 @@ from whygen.calls import DEFAULT_STORE, EndedError, Interrupted, Progress, RunOp
 from whygen.encoders import AnyEncoder
 from whygen.errors import UsageError
 from whygen.models import ModelOptions, output_kind
+from whygen.models.openai.turns import messages, tools
 from whygen.models.prices import price_of
 from whygen.prompt.asker import steadiness
 from whygen.prompt.forecast import Forecast, count
 from whygen.prompt.inputs import MANY, as_template, check_inputs, cut_over
+from whygen.prompt.operators import Operator
 from whygen.prompt.options import TRIM, Over, PromptOptions, unread
 from whygen.prompt.question import Question, prepare_units
 from whygen.prompt.session import Session, foresight, open_session
 from whygen.prompt.trim.deciding import BROKEN, Stages
 from whygen.prompt.trim.panel import Mask, Panel
 from whygen.prompt.trim.plan import TrimPlan, check_numbers, plan_trim
-from whygen.prompt.trim.written import written
-from whygen.prompt.units import Input, Units, UnitsOver, holding
+from whygen.prompt.units import Input, TemplateUnits, Units, UnitsOver, holding, open_fields
 from whygen.prompt.units.templates import parsed
 from whygen.results.prompt import Calls, Warned
 from whygen.results.trimmed import Trimmed, TrimUnit, WorseInput
@@ -342,3 +343,46 @@ def _notices(stages: Stages, wanted: _TrimOrder) -> list[tuple[str, str]]:
         )
         found.append(("not-shown", text))
     return found
+
+
+_OPEN, _CLOSE = "\ue000", "\ue001"
+"""Stand for the braces of a field while those of the text are doubled: no prompt holds them in a pair around a name."""
+
+
+def written(
+    cut: UnitsOver, operator: Operator, mask: Mask, *, braces: str
+) -> tuple[str, list[Any] | dict[str, Any] | None]:
+    """What is left of a template: as one text, and as the JSON of a chat where it is more than a system message.
+
+    Args:
+        cut: the template in units.
+        operator: takes units away.
+        mask: which are kept.
+        braces: ``doubled`` where those of the text are, as in a `Template`; ``plain`` where ``{input}`` alone is a
+            field.
+    """
+    if isinstance(cut.shown, TemplateUnits):
+        return _text(cut.shown, operator, mask, double=2 if braces == "doubled" else 1), None
+    chat = cast("Chat", operator.render(cut.shown, mask))
+    own = replace(chat, messages=chat.messages[:-1])  # the last one is the input
+    first = own.messages[0] if own.messages else None
+    plain = not own.tools and (first is None or (len(own.messages) == 1 and first.role == "system"))
+    whole = cut.each[0].source
+    if plain and isinstance(whole, Chat) and len(whole.messages) == 2 and not whole.tools:
+        return "" if first is None else first.text, None
+    said, offered = messages(own), tools(own, own=False)
+    listed = {"messages": said, "tools": offered["tools"]} if offered else said
+    return "\n\n".join(message.text for message in own.messages if message.text), cast("Any", listed)
+
+
+def _text(shown: TemplateUnits, operator: Operator, mask: Mask, *, double: int) -> str:
+    """The text of a template with its open fields in braces, and its other braces ``double`` times."""
+    names = set(open_fields(shown.template))
+    fields = {(each.start, each.end) for each in shown.sections if each.kind == "field" and each.name in names}
+    parts = operator.parts(shown, np.asarray(mask))
+    for index, piece in enumerate(shown.pieces):
+        if (piece.core, piece.stop) in fields and parts[index]:
+            name = shown.text[piece.core + 1 : piece.stop - 1]
+            parts[index] = shown.text_at(piece, f"{_OPEN}{name}{_CLOSE}")
+    text = shown.join(parts).replace("{", "{" * double).replace("}", "}" * double)
+    return text.replace(_OPEN, "{").replace(_CLOSE, "}")
