@@ -13,59 +13,75 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import Literal, cast
 
 from whygen.remote.reading import ErrorInside, Malformed, Unacceptable, dig, document
 from whygen.remote.service import Service
 from whygen.types import Failure
 
-PASSING = frozenset({408, 409, 425, *range(500, 600)} - {501, 505, 511})
+PASSING = frozenset({408, 409, 424, 425, 498, 499, *range(500, 600)} - {501, 505, 511})
 """Statuses that may pass by themselves: time-outs, conflicts, overload, a server behind a proxy that is not there.
 
-Proxies have numbers of their own from 520 on. What a server does not know (501, 505) and a network that wants a login
-(511) stay so.
+Proxies have numbers of their own from 520 on, and 499; servers of models use 424 for a generation that broke, 498 for
+want of room. What a server does not know (501, 505) and a network that wants a login (407, 511) stay so.
 """
 _QUOTA = frozenset({
     "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error", "insufficient_credits",
     "insufficient_balance", "insufficient_funds", "quota_exceeded", "access_terminated", "payment_required",
+    "exceeded_current_quota_error", "budget_exceeded", "credit_limit", "arrearage", "blocked_api_access",
 })  # fmt: skip
+_MONEY = r"(spend(ing)?|billing|credits?|usage|budget|prepaid|balance)"
 _QUOTA_WORDS = re.compile(
     r"(?i)credit balance is too low|insufficient (balance|credits?|funds|quota)|exceeded your current quota|"
-    r"(spending|billing|credit) (hard )?limit (has been |was )?(reached|exceeded)|out of credits?|payment required"
+    r"payment required|check your plan and billing|past[ -]due|unpaid|in good standing|"
+    rf"\b{_MONEY} ?((hard |soft )?(limits?|caps?)|quota)? ?(ha(s|ve) been |was |is |are )?(reached|exceeded|exhausted)|"
+    rf"\b(reached|exceeded|exhausted|hit|over)\b.{{0,30}}\b{_MONEY}( hard| soft)? ?(limits?|caps?|quota)\b|"
+    r"(out of|any|no|more|enough|remaining) (remaining )?credits?\b|余额不足|欠费|额度不足|残高不足"
 )
 _OF_DAY = "quota_of_day"
-_OF_DAY_WORDS = re.compile(r"(?i)\b(per[ -]?(day|week|month)|daily|weekly|monthly)\b")
+_OF_DAY_WORDS = re.compile(r"(?i)((\bper[ -]?|/ ?)(day|week|month)|\bdaily|\bweekly|\bmonthly)\b")
 _OF_DAY_NAME = re.compile(r"(?i)per_?(day|week|month)")
 """A quota that comes back after hours or days, which no run waits for."""
-_COMES_BACK = re.compile(r"(?i)(re)?try again|retry (in|after)")
+_COMES_BACK = re.compile(
+    r"(?i)(re)?try again|retry (in|after)|\bper[ -]?(second|minute|hour)\b|\b[rt]p[sm]\b|concurren"
+)
 _KEY = frozenset({
     "invalid_api_key", "authentication_error", "invalid_authentication", "unauthorized", "unauthenticated",
     "account_deactivated", "organization_deactivated", "api_key_invalid", "token_expired", "expired_api_key",
+    "expired_key", "auth_error", "organization_restricted", "unrecognizedclientexception", "expiredtokenexception",
 })  # fmt: skip
 _KEY_WORDS = re.compile(
-    r"(?i)(incorrect|invalid|expired|revoked|disabled|unknown|missing|no) (api[ _-]?)key|"
+    r"(?i)(incorrect|invalid|expired|revoked|disabled|unknown|missing|no) (api[ _-]?)(key|token)|"
     r"api[ _-]?key (is |has been |was )?(not valid|invalid|incorrect|expired|revoked|disabled|missing)|"
-    r"account (is |has been |was )?(deactivated|disabled|suspended|terminated|closed)"
+    r"security token\b.{0,40}\b(expired|invalid)|authentication (error|failed)|"
+    r"\b(account|organi[sz]ation|team|project|workspace)\b.{0,40}\b(deactivated|disabled|suspended|terminated|closed|"
+    r"restricted)"
 )
 _FORBIDDEN = frozenset({"permission_error", "permission_denied", "access_denied", "forbidden", "model_not_allowed"})
 _GONE = frozenset({
     "model_not_found", "not_found_error", "notfounderror", "deploymentnotfound", "deployment_not_found",
     "model_not_available", "model_deprecated", "model_decommissioned", "unknown_model", "invalid_model", "model_gone",
+    "invalid_request_invalid_model", "model_not_supported", "resource_does_not_exist", "resourcenotfoundexception",
 })  # fmt: skip
 _GONE_WORDS = re.compile(
-    r"(?i)\bmodel\b.{0,80}\b(does not exist|not found|no longer|deprecated|decommissioned|"
-    r"has been (shut|retired|removed))"
+    r"(?i)\b(models?|deployment|endpoint|specified version)\b.{0,80}\b((does |do )?not exist|not found|no longer|"
+    r"deprecated|decommissioned|has been (shut|retired|removed)|(is|are|isn.t|not) (not )?(available|supported|served|"
+    r"loaded|deployed)|end of (its )?life|not accessible|unavailable)|"
+    r"\b(invalid|unknown|unsupported|malformed|no such|not a valid|nonexistent|real|find|found the|unable to access)\b"
+    r"( publisher| the| a| any| non-serverless)? ?model|"
+    r"\bmodel ?(identifier|id|name)\b.{0,40}\b(invalid|not valid|unknown)|"
+    r"模型.{0,10}不存在|不存在.{0,10}模型|没有.{0,10}模型"
 )
-_FILTER = frozenset({
-    "content_filter", "content_policy_violation", "content_policy", "moderation_blocked", "moderation",
-    "responsibleaipolicyviolation", "data_inspection_failed", "datainspectionfailed", "safety", "prohibited_content",
-    "content_moderation", "content_blocked", "invalid_prompt", "sensitive_content", "risk_content",
-})  # fmt: skip
+_FILTER_CODE = re.compile(
+    r"content_?(filter|policy|moderation|blocked|safety)|policy_?violation|moderation|inspection_?failed|^safety|"
+    r"_policy$|prohibited_content|^invalid_prompt$|sensitive|risk_content|guardrail"
+)
 _FILTER_WORDS = re.compile(
     r"(?i)content[ _](management|moderation|safety|filter(ing|ed)?|policy|policies|exists risk)|"
     r"(prompt|input|output|content|request|message)s? ((was|has been|have been|is|are|were) )?"
     r"(flagged|blocked|filtered|moderated)|flagged (by|as|for)|requires moderation|safety[ _]check|guardrails?\b|"
-    r"(safety|usage) (polic(y|ies)|guidelines)|(inappropriate|sensitive|harmful|unsafe|prohibited) content|"
+    r"(safety|usage) (polic(y|ies)|guidelines)|prompt guard|new_sensitive|"
+    r"(inappropriate|sensitive|harmful|unsafe|prohibited) content|"
     r"considered high risk|(safety|moderation) system|\bnsfw\b|敏感|不安全|违规|内容安全|不適切なコンテンツ"
 )
 _CONTEXT = frozenset({"context_length_exceeded", "string_above_max_length", "exceed_context_size_error"})
@@ -73,7 +89,10 @@ _CONTEXT_WORDS = re.compile(
     r"(?i)maximum context|context (length|window|size)|prompt is too long|too many (input )?tokens"
 )
 _UNTAKEN = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter", "invalid_parameter"})
-_RATE = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "resource_exhausted", "throttled"})
+_RATE = frozenset({
+    "rate_limit_exceeded", "rate_limit_error", "too_many_requests", "resource_exhausted", "throttled",
+    "throttlingexception", "servicequotaexceededexception",
+})  # fmt: skip
 _TROUBLE = frozenset({
     "overloaded_error", "overloaded", "server_error", "api_error", "internal_error", "internal_server_error",
     "service_unavailable", "unavailable", "timeout", "timeout_error", "bad_gateway", "engine_overloaded",
@@ -97,6 +116,18 @@ class _Said:
         """Whether one of the codes is named, or the words stand in the message."""
         return bool(self.codes & codes) or (words is not None and words.search(self.message) is not None)
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a policy stopped the prompt, and not the key."""
+        told = any(map(_FILTER_CODE.search, self.codes)) or _FILTER_WORDS.search(self.message) is not None
+        return told and not self.tells(_KEY, _KEY_WORDS)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the model is what is missing. Where a setting is named, it is what this model does not take."""
+        words = None if self.codes & _UNTAKEN or self.param.lower() not in {"", "none", "model"} else _GONE_WORDS
+        return self.tells(_GONE, words)
+
 
 def _read(body: str) -> _Said:
     try:
@@ -107,12 +138,15 @@ def _read(body: str) -> _Said:
 
 
 def _said(found: Mapping[str, object]) -> _Said:
-    error = dig(found, "error") if isinstance(dig(found, "error"), Mapping) else found
-    told = [dig(error, "message"), dig(found, "error"), dig(found, "detail"), dig(found, "message")]
+    inside = (dig(found, "error"), dig(found, "errors", 0), dig(found, "base_resp"), dig(found, "detail"))
+    error = next((cast(Mapping[str, object], each) for each in inside if isinstance(each, Mapping)), found)
+    told = [dig(error, name) for name in ("message", "status_msg", "msg", "detail", "error")] + [
+        dig(found, *path) for path in (("error",), ("detail",), ("message",), ("msg",), ("error_msg",), ("errors", 0))
+    ]
     message = next((text for text in told if isinstance(text, str)), "")
     beneath = dig(error, "metadata", "raw")  # a router, and what the server behind it said
     message += f" ({beneath})" if isinstance(beneath, str) and beneath else ""
-    named = [dig(error, name) for name in ("code", "type", "status", "reason")] + [
+    named = [dig(error, name) for name in ("code", "type", "status", "reason", "__type", "error_code")] + [
         dig(error, *path) for path in (("innererror", "code"), ("details", "error_code"), ("details", 0, "reason"))
     ]
     codes = {code.lower() for code in named if isinstance(code, str)}
@@ -153,11 +187,11 @@ def _status_of(said: _Said) -> int:
     """The HTTP status that would go with what is said; one that may pass if nothing is clear."""
     if said.tells(_QUOTA, _QUOTA_WORDS):
         return 402
-    if said.tells(_FILTER, _FILTER_WORDS):
+    if said.is_filtered:
         return 400
     kinds = ((_RATE, None, 429), (_TROUBLE, None, 503), (_KEY, _KEY_WORDS, 401), (_FORBIDDEN, None, 403))
     known = next((status for codes, words, status in kinds if said.tells(codes, words)), None)
-    if known is None and said.tells(_GONE, _GONE_WORDS):
+    if known is None and said.is_gone:
         return 404
     return known or (400 if any(code.startswith("invalid_request") for code in said.codes) else 502)
 
@@ -169,6 +203,8 @@ def _failure(shown: int, status: int, said: _Said, service: Service, *, wait: fl
     if _is_spent(status, said, wait):
         advice = f"The key is good, but its account has no credit or quota left: top it up at {service.place}."
         return Failure(kind="fatal", message=message, advice=advice)
+    if status in {400, 403} and said.codes & _RATE:  # Amazon's gateway says 400 of its throttle
+        status = 429
     if status == 429 and _is_of_day(said, wait):
         advice = (
             "The key is good, but what it may use in a day or longer is used up: run the same command again when that "
@@ -181,7 +217,7 @@ def _failure(shown: int, status: int, said: _Said, service: Service, *, wait: fl
     if status in PASSING:
         advice = "The server is in trouble or overloaded: run the same command again later, it goes on from here."
         return Failure(kind="transient", message=message, advice=advice, retry_after=wait)
-    if said.tells(_FILTER, _FILTER_WORDS) and not said.tells(_KEY, _KEY_WORDS):
+    if said.is_filtered:
         return Failure(kind="refused", message=message, advice="The service's content policy stops this prompt.")
     kind, advice = _advice(status, said, service)
     return Failure(kind=kind, message=message, advice=advice)
@@ -193,7 +229,7 @@ def _is_spent(status: int, said: _Said, wait: float | None) -> bool:
         return True
     passes = status == 429 and (wait is not None or said.codes & _RATE or _COMES_BACK.search(said.message))
     words = None if passes else _QUOTA_WORDS
-    return status in {400, 401, 403, 422, 429} and said.tells(_QUOTA, words)
+    return 400 <= status < 500 and said.tells(_QUOTA, words)
 
 
 def _is_of_day(said: _Said, wait: float | None) -> bool:
@@ -204,6 +240,8 @@ def _is_of_day(said: _Said, wait: float | None) -> bool:
 
 def _advice(status: int, said: _Said, service: Service) -> tuple[Literal["fatal", "permanent"], str]:
     """Whether every later request would fail alike, and what to do."""
+    if status == 407:
+        return "fatal", "A proxy between here and the server wants a login: put it into HTTPS_PROXY."
     if status == 401 or said.tells(_KEY, _KEY_WORDS):
         return "fatal", (
             f"The key in {service.key_variable} is not accepted here: check that it is whole, current, and for "
@@ -220,7 +258,7 @@ def _advice(status: int, said: _Said, service: Service) -> tuple[Literal["fatal"
             f"The key in {service.key_variable} may not do this, or the service stops this prompt: ask for access, use "
             "another model or key, or change the prompt."
         )
-    if status in {404, 405, 410, 501} or said.tells(_GONE, _GONE_WORDS):
+    if status in {404, 405, 410, 501} or said.is_gone:
         return "fatal", (
             f"Check the model's name, and the address: {service.place} must be where the protocol begins (often "
             "it ends in /v1), and the server must have this endpoint."

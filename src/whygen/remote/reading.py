@@ -41,6 +41,10 @@ class ErrorInside(Malformed):
 
 _COUNT = 10**12
 """A larger number counts nothing."""
+_ANSWERS = ("choices", "content", "output", "data", "candidates", "promptFeedback")
+"""Where the protocols that are read here keep an answer, or a refusal."""
+_TELLS = ("message", "msg", "detail", "errors", "error_msg", "base_resp")
+"""Where services say what went wrong, if they say so with status 200."""
 _NAME = 200
 """Characters of a name that are kept."""
 
@@ -118,7 +122,9 @@ def refuse_error(found: Mapping[str, Any]) -> None:
         error = dig(place, "error")
         if isinstance(error, Mapping | str) and error:
             raise ErrorInside({"error": error})
-    if "error" in (found.get("object"), found.get("type")):
+    if "error" in (found.get("object"), found.get("type"), found.get("status")):
+        raise ErrorInside(found)
+    if not any(found.get(name) for name in _ANSWERS) and any(found.get(name) for name in _TELLS):
         raise ErrorInside(found)
 
 

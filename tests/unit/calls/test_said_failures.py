@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from whygen.models.openai.text import finish_of
-from whygen.remote.failures import from_status
+from whygen.remote.failures import from_inside, from_status
+from whygen.remote.reading import ErrorInside, refuse_error
 from whygen.remote.service import Service
 from whygen.types import Failure
 
@@ -56,3 +57,86 @@ def test_a_failure_is_told_in_sentences_with_one_full_stop_each(message: str, sa
 def test_a_filter_that_names_itself_is_a_refusal(reason: str) -> None:
     assert finish_of({"finish_reason": reason}) == "refused"
     assert finish_of({"finish_reason": "stop: eos"}) == "stop"
+
+
+def _said(code: int, message: str, /, **about: object) -> tuple[int, dict[str, object]]:
+    return code, {"error": {"message": message, **about}}
+
+
+WORDED = {
+    "fatal": {  # a model that is not there, a purse that is empty, a key that is not accepted
+        "mistral": _said(400, "Invalid model: mistral-x", type="invalid_request_invalid_model", code="1500"),
+        "litellm": _said(400, "Invalid model name passed in model=x. Call `/v1/models` to view", code="400"),
+        "bedrock": (400, {"message": "The provided model identifier is invalid."}),
+        "bedrock demand": (400, {"message": "Invocation of model ID x with on-demand throughput isn't supported."}),
+        "openrouter": _said(400, "x/y is not a valid model ID", code=400),
+        "deepseek": _said(400, "Model Not Exist", type="invalid_request_error", code="invalid_request_error"),
+        "lm studio": (400, {"error": 'Model "x" is not available'}),
+        "zhipu": _said(400, "模型不存在，请检查模型代码。", code="1211"),
+        "vertex": (400, [{"error": {"code": 400, "message": "Malformed publisher model `x`"}}]),
+        "watsonx": (400, {"errors": [{"code": "model_not_supported", "message": "Not for this environment."}]}),
+        "moonshot": _said(429, "Your account x is suspended, please check your plan and billing details"),
+        "zhipu purse": _said(429, "余额不足或无可用资源包,请充值。", code="1113"),
+        "litellm budget": _said(429, "Budget has been exceeded! Current cost: 10.1", type="budget_exceeded"),
+        "anthropic limit": _said(400, "You have reached your specified API usage limits. You will regain access soon"),
+        "fireworks": _said(412, "Account x is suspended, possibly due to reaching the monthly spending limit"),
+        "groq": _said(400, "Organization `x` has been restricted.", code="organization_restricted"),
+        "cohere": (429, {"message": "You are using a Trial key, which is limited to 1000 API calls / month."}),
+        "token": (403, {"message": "The security token included in the request is expired"}),
+        "proxy": (407, {}),
+    },
+    "refused": {
+        "policy": _said(400, "It looks suspicious.", code="cyber_policy_violation"),
+        "guard": _said(400, "Violated guardrail policy", code="400"),
+        "prompt guard": _said(400, "Request blocked by prompt guard", code="blocked"),
+    },
+    "rate_limit": {
+        "bedrock": (400, {"__type": "ThrottlingException", "message": "Too many requests."}),
+        "a minute": _said(429, "Usage limit reached: 60 requests per minute for this organization"),
+        "gemini": _said(429, "You exceeded your current quota, please check your plan and billing details.",
+                        status="RESOURCE_EXHAUSTED"),
+        "tier": _said(429, "Service tier capacity exceeded for this model."),
+    },
+    "transient": {
+        "generation": (424, {"error": "Request failed during generation", "error_type": "generation"}),
+        "capacity": _said(498, "Flex tier capacity exceeded", code="capacity_exceeded"),
+        "load": _said(503, "The model `x` is currently not available due to high load."),
+    },
+    "permanent": {  # of this prompt or these settings: the model is there
+        "temperature": _said(400, "Unsupported value: 'temperature' does not support 0.7 with this model. Only the "
+                             "default (1) value is supported.", param="temperature", code="unsupported_value"),
+        "max_tokens": _said(400, "Unsupported parameter: 'max_tokens' is not supported with this model.",
+                            param="max_tokens", code="unsupported_parameter"),
+        "logprobs": _said(400, "This model does not support logprobs."),
+        "format": _said(400, "'response_format' of type 'json_schema' is not supported with this model."),
+        "output": _said(400, "The model produced invalid output for the schema."),
+        "pictures": _said(400, "At most 0 image(s) may be provided in one request for this model."),
+    },
+}  # fmt: skip
+"""Errors as services word them, by what a run has to make of them."""
+
+
+@pytest.mark.parametrize(("kind", "service"), [(kind, name) for kind in WORDED for name in WORDED[kind]])
+def test_what_a_service_words_in_its_own_way_is_told_by_its_kind(kind: str, service: str) -> None:
+    assert failed(*WORDED[kind][service]).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        ({"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}, "choices": None}, "refused"),
+        ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "fatal"),
+        ({"code": 401, "msg": "Invalid API key", "data": None}, "fatal"),
+        ({"status": "error", "message": "Model Not Exist"}, "fatal"),
+        ({"detail": "worker died"}, "transient"),
+    ],
+)
+def test_an_error_that_comes_as_an_answer_is_told_by_its_kind(found: dict[str, Any], kind: str) -> None:
+    with pytest.raises(ErrorInside) as inside:
+        refuse_error(found)
+    assert from_inside(inside.value, SERVICE).kind == kind
+
+
+def test_an_answer_that_tells_of_errors_beside_is_an_answer() -> None:
+    refuse_error({"choices": [{"message": {"content": "fox"}}], "message": "", "base_resp": {"status_code": 0}})
+    refuse_error({"choices": [], "usage": {}})
