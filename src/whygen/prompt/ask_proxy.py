@@ -31,16 +31,14 @@ UNUSED = "proxy-unused"
 """The notice where a proxy has no part."""
 
 
-def open_proxy(session: Session, options: PromptOptions) -> Model | None:
-    """The proxy, before anything is paid for; None where none was named.
+def open_proxy(session: Session, named: object) -> Model:
+    """The proxy, before anything is paid for.
 
     Raises:
         UsageError, MissingError: saying that it is the proxy that cannot be opened.
     """
-    if options.proxy is None:
-        return None
     try:
-        return load_model(options.proxy, _opened(session, options.proxy))
+        return load_model(named, _opened(session, named))
     except UsageError as error:
         raise UsageError(f"The proxy cannot be opened: {error}") from error
     except MissingError as error:

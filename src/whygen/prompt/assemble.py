@@ -20,7 +20,7 @@ from whygen.prompt.findings import Findings, estimate_of, interactions, sets
 from whygen.prompt.intervals import FEWEST_GROUPS, cross_fit
 from whygen.prompt.maps import Pairs, media_evidence, picture_evidence
 from whygen.prompt.noise import resolution
-from whygen.prompt.pictured import seen_evidence
+from whygen.prompt.pictured import PicturedUnits, seen_evidence
 from whygen.prompt.proxy import proxy_record
 from whygen.prompt.reading import unit_of
 from whygen.prompt.recipe import recipe_of
@@ -204,10 +204,10 @@ def _by_mask(findings: Findings) -> _ByMask:
 
 def _pictures(findings: Findings) -> PictureEvidence | None:
     """The pictures that were drawn, and where each unit changed them; of texts, those that went in as units."""
-    outputs = _outputs(findings)
+    units, outputs = findings.answers.units, _outputs(findings)
     if all(output.picture is None for output in outputs):
-        return seen_evidence(findings.answers.units, len(outputs))
-    return picture_evidence(findings.answers.units, outputs, **_by_mask(findings))
+        return seen_evidence(units, len(outputs)) if isinstance(units, PicturedUnits) else None
+    return picture_evidence(units, outputs, **_by_mask(findings))
 
 
 def _media(findings: Findings) -> tuple[MediaEvidence | None, Sequence[tuple[str, str]]]:

@@ -80,6 +80,7 @@ class CrossFit:
         deviation: standard deviation of the effects of the masks drawn by chance.
         whole_predicted: effect of the whole prompt by the surrogate that was fitted to every group.
         borrowed: standard error of what the surrogates took from elsewhere, which all scores share, shape ``(n,)``.
+        weight: of the proxy in the surrogate that was fitted to every group; 0 where there is none.
     """
 
     scores: Floats
@@ -99,6 +100,7 @@ class CrossFit:
     deviation: float = 0.0
     whole_predicted: float = 0.0
     borrowed: Floats | float = 0.0
+    weight: float = 0.0
 
     def error(self, *, noise: float = 0.0, span: float = 0.0) -> Error:
         """The mean of the scores and how far it may be off.
@@ -277,6 +279,7 @@ def cross_fit(observed: Effects, surrogate: Surrogate, rng: np.random.Generator)
         borrowed=np.mean([each.borrowed for each in without if isinstance(each, Powered)], axis=0)
         if isinstance(final, Powered)
         else 0.0,
+        weight=final.weight if isinstance(final, Powered) else 0.0,
     )
 
 

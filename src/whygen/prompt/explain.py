@@ -124,7 +124,7 @@ def explain_prompt(
     with open_session(model, chosen, **how) as session:
         question = session.question(prompt, chosen)
         asker = session.asker(question, session.runner(chosen.budget + question.plan.beside))
-        proxy = open_proxy(session, chosen)
+        proxy = None if chosen.proxy is None else open_proxy(session, chosen.proxy)
         design = ask_whole(asker, question)
         beside = None if proxy is None else ask_proxy(session, question, asker, design, proxy)
         question = question.beside(beside)

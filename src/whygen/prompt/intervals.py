@@ -92,6 +92,7 @@ class Estimate:
         predicted: held-out predictions ``(m,)`` of the cross-fit behind the estimate, where there is one.
         fitted: predictions ``(m,)`` of the surrogate of all masks, where there is one.
         band: limits that hold all at once.
+        weight: of a proxy in the surrogate behind the estimate.
     """
 
     attributions: NDArray[np.float64]
@@ -102,6 +103,7 @@ class Estimate:
     predicted: NDArray[np.float64] | None = None
     fitted: NDArray[np.float64] | None = None
     band: Interval | None = None
+    weight: float = 0.0
 
 
 def sampled_error(fit: CrossFit, *, noise: float = 0.0, span: float = 0.0, whole: float | None = None) -> Error:
@@ -195,6 +197,7 @@ def _estimate(
         predicted=fit.predicted,
         fitted=fit.fitted,
         band=error.interval(level, wider=wider),
+        weight=fit.weight,
     )
 
 

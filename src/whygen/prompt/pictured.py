@@ -17,7 +17,7 @@ from whygen.errors import UsageError
 from whygen.media import pictures
 from whygen.prompt.edits import filled, superpixels
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.units import PART, Piece, Units, split
+from whygen.prompt.units import PART, Piece, split
 from whygen.prompt.units.chats import ChatUnits
 from whygen.prompt.units.pieces import Notices, pin_pieces
 from whygen.prompt.units.transcripts import STAND_IN
@@ -227,10 +227,8 @@ def _told(cuts: Sequence[tuple[ShownPicture, int]]) -> Notices:
     return (("images-left-out", text),)
 
 
-def seen_evidence(units: Units, samples: int) -> PictureEvidence | None:
-    """The pictures that went in, one below the other as one, with the unit of each pixel; None where none are units."""
-    if not isinstance(units, PicturedUnits):
-        return None
+def seen_evidence(units: PicturedUnits, samples: int) -> PictureEvidence:
+    """The pictures that went in, one below the other as one, with the unit of each pixel."""
     drawn = [pictures.pixels(shown.picture) for shown in units.shown]
     order = np.array([-1 if piece.unit is None else piece.unit for piece in units.pieces[units.told :]])
     width = max(values.shape[1] for values in drawn)

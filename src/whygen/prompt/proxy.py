@@ -16,7 +16,7 @@ from whygen.errors import UsageError
 from whygen.prompt.effects import Effects
 from whygen.prompt.estimands import load_estimand
 from whygen.prompt.intervals import Estimate
-from whygen.prompt.options import DEFAULT, PromptOptions
+from whygen.prompt.options import PromptOptions
 from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import Proxied, Proxy, Surrogate
 from whygen.results.evidence import ProxyEvidence
@@ -43,9 +43,7 @@ def check_proxy(options: PromptOptions) -> None:
         UsageError: naming what to leave out.
     """
     if options.proxy is None:
-        if options.proxy_budget != DEFAULT.proxy_budget:
-            raise UsageError(f"proxy_budget={options.proxy_budget} goes with proxy: name one, or leave it out.")
-        return
+        raise UsageError(f"proxy_budget={options.proxy_budget} goes with proxy: name one, or leave it out.")
     if options.proxy_budget < FEWEST:
         raise UsageError(f"proxy_budget={options.proxy_budget}: give a whole number of at least {FEWEST}.")
     wrong = {
@@ -113,12 +111,11 @@ def proxy_record(answers: ProxyAnswers, effects: Effects, estimate: Estimate, pl
         seed: of the run.
     """
     said = _correlation(answers.evidence, effects)
-    weight = plan.surrogate.fit(effects).weight if isinstance(plan.surrogate, Proxied) else 0.0
     without = plan.estimand.estimate(effects, alone(plan).fitting(seed)).interval
     width = None
     if estimate.interval is not None and without is not None and (own := float((without.high - without.low).mean())):
         width = float((estimate.interval.high - estimate.interval.low).mean()) / own
-    return ProxyRecord(model=answers.uri, calls=answers.calls, correlation=said, weight=weight, width=width)
+    return ProxyRecord(model=answers.uri, calls=answers.calls, correlation=said, weight=estimate.weight, width=width)
 
 
 def _correlation(evidence: ProxyEvidence, effects: Effects) -> float | None:

@@ -28,7 +28,7 @@ from whygen.prompt.estimands import load_estimand
 from whygen.prompt.kernels import KERNELS, Kernel, load_kernel
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.operators import Operator, load_operator
-from whygen.prompt.options import PromptOptions
+from whygen.prompt.options import DEFAULT, PromptOptions
 from whygen.prompt.pictured import picture_cut, split_pictured
 from whygen.prompt.plan import Plan, check_choices, design_for
 from whygen.prompt.proxy import ProxyAnswers, check_proxy, with_proxy
@@ -97,7 +97,8 @@ def check(prompt: object, options: PromptOptions) -> None:
     if isinstance(prompt, Edit):
         check_edit(prompt)
     check_choices(options)
-    check_proxy(options)
+    if options.proxy is not None or options.proxy_budget != DEFAULT.proxy_budget:
+        check_proxy(options)
     check_scale(options.scale)
     check_choice(options.irrelevant)
     if options.distribution is not None:
@@ -136,7 +137,8 @@ def check_cut(prompt: Source, options: PromptOptions) -> None:
         units: Units = split_pictured(prompt, options, *cut)
     else:
         units = split(prompt, options.units, pin=options.pin, within=options.within, passages=options.passages)
-    check_suspects(units, options.suspect)
+    if options.suspect is not None:
+        check_suspects(units, options.suspect)
 
 
 def prepare(prompt: Source, options: PromptOptions, *, model: Model, encoder: AnyEncoder, seed: int) -> Question:

@@ -37,14 +37,12 @@ def named_parts(units: Units, suspect: Sequence[str] = ()) -> tuple[list[str], l
     return names, found
 
 
-def check_suspects(units: Units, suspect: Sequence[str] | None) -> None:
+def check_suspects(units: Units, suspect: Sequence[str]) -> None:
     """Refuse suspects that are not there, before anything is paid.
 
     Raises:
         UsageError: if there are no parts to suspect, or none of that name.
     """
-    if suspect is None:
-        return
     if not isinstance(units, ChatUnits):
         raise UsageError("suspect names parts of a chat, and the prompt is none. Leave it out, or explain a Chat.")
     named_parts(units, suspect)
