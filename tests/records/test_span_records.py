@@ -189,3 +189,31 @@ def test_what_openinference_traces_of_langchain_is_read_message_by_message() -> 
     assert {name for name, value in call.settings.extra.items() if value is not None} == set()
     assert call.answer is not None
     assert (call.answer.calls, call.answer.tokens_in) == ((SEND,), 120)
+
+
+def test_traces_of_mlflow_hold_each_call_once_as_it_was_sent() -> None:
+    chat, items, blocks, chained = (each.call() for each in read_calls(SAMPLES / "mlflow.json"))
+    for call in (chat, items, chained):
+        assert [(turn.role, turn.text) for turn in call.chat.messages] == [
+            ("system", SYSTEM), ("user", ASKED), ("assistant", ""), ("tool", MAIL),
+        ]  # fmt: skip
+        assert call.model == "openai/gpt-4o-mini"
+    for call in (chat, items, blocks, chained):
+        assert call.chat.messages[2].calls[0].id == call.chat.messages[3].answers
+        assert [tool.name for tool in call.chat.tools] == ["read_mail", "send_email"]
+        assert call.answer is not None
+        assert call.answer.calls[0].values == json.loads(SENT)
+        assert "image-missing" in codes(call)  # MLflow keeps them in files of its own
+    assert (chat.settings.temperature, chat.settings.seed, chat.settings.stop) == (0.2, 7, ("END",))
+    assert (items.protocol, blocks.protocol, blocks.model) == ("responses", "anthropic", "anthropic/claude-opus-5")
+
+
+def test_a_row_of_mlflows_table_and_a_span_without_its_inputs(tmp_path: Path) -> None:
+    (first, *_) = json.loads((SAMPLES / "mlflow.json").read_text(encoding="utf-8"))
+    row = {"trace_id": "tr-1", "trace": json.dumps(first), "request": "...", "spans": "..."}
+    (tmp_path / "rows.json").write_text(json.dumps([row]), encoding="utf-8")
+    assert Call.read(tmp_path / "rows.json").chat.messages[3].text == MAIL
+    del first["data"]["spans"][0]["attributes"]["mlflow.spanInputs"]
+    (tmp_path / "bare.json").write_text(json.dumps(first), encoding="utf-8")
+    with pytest.raises(DataError, match="holds no inputs"):
+        Call.read(tmp_path / "bare.json")

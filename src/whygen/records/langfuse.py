@@ -8,7 +8,7 @@ from typing import Any
 from whygen.records.fields import Field
 from whygen.records.kept import Kept
 from whygen.records.spans import Span
-from whygen.records.wire import Sent, is_body, is_chat
+from whygen.records.wire import Sent, answer_in, is_body, is_chat
 from whygen.records.wrappers import kept_of
 
 _GENERATIONS = frozenset({"generation", "agent-generation"})
@@ -80,7 +80,7 @@ def sent_of(asked: Field, answered: Field, settings: Field, model: str, usage: F
         raise asked.wrong("a list of messages, or a text")
     body["model"] = body.get("model") or model
     body |= {name: _number(value) for name, value in body.items() if name in _NUMBERS}
-    return Sent(body=Field(body, asked.place, asked.source), response=_response(answered, usage.parsed()), name=model)
+    return Sent(body=Field(body, asked.place, asked.source), response=answer_in(answered, usage.parsed()), name=model)
 
 
 _NUMBERS = frozenset({
@@ -98,16 +98,3 @@ def _number(value: object) -> object:
     except ValueError:
         return None
     return int(number) if number == number // 1 and "." not in value else number
-
-
-def _response(found: Field, usage: Field) -> Field:
-    if not found.there or found["choices"].is_list or (found["content"].is_list and found["stop_reason"].there):
-        return found
-    first = next(iter(found), found) if found.is_list else found
-    message = first.object() if first.is_object else {"content": first.json()}
-    told = usage.object() if usage.is_object else {}
-    counted = {
-        "prompt_tokens": told.get("prompt_tokens", told.get("input")),
-        "completion_tokens": told.get("completion_tokens", told.get("output")),
-    }
-    return Field({"choices": [{"message": message}], "usage": counted}, found.place, found.source)

@@ -1,30 +1,23 @@
 """LangSmith: runs of models as its API and its exports give them, and as its client sends them.
 
-A wrapped client keeps the request as it was sent. LangChain keeps messages in words of its own, which are put into
-OpenAI's here, with the settings and tools beside them (``extra.invocation_params``).
+A wrapped client keeps the request as it was sent. LangChain keeps messages in words of its own, with the
+settings and tools beside them (``extra.invocation_params``).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from whygen.records import langchain
 from whygen.records.fields import Field
 from whygen.records.kept import Kept
 from whygen.records.wire import Sent, is_body
 from whygen.records.wrappers import kept_of
 
-_ROLES = {
-    "human": "user", "user": "user", "ai": "assistant", "assistant": "assistant", "system": "system",
-    "developer": "system", "tool": "tool", "function": "tool",
-}  # fmt: skip
 _MARKS = frozenset({"dotted_order", "trace_id", "session_id", "session_name", "child_run_ids", "parent_run_id"})
 _NAMES = {"azure": "openai", "google_genai": "gemini", "amazon_bedrock": "bedrock"}
 """What LangSmith calls a provider, where others call it otherwise."""
-_NO_SETTINGS = frozenset(
-    {"_type", "model_name", "stream", "stream_usage", "tools", "functions", "ls_structured_output"}
-)
 
 
 def matches(item: Field) -> bool:
@@ -71,10 +64,7 @@ def sent_of(run: Field) -> Sent:
     url = own.first("openai_api_base", "base_url", "anthropic_api_url", "azure_endpoint").name()
     if is_body(asked) and _is_wire(asked):
         return Sent(body=asked, response=response, url=url, provider=_NAMES.get(provider, provider), name=name)
-    body: dict[str, Any] = {}
-    if told.is_object:
-        body = {key: each.value for key, each in told.items() if each.there and key not in _NO_SETTINGS}
-        body |= {key: told[key].value for key in ("tools", "functions") if told[key].is_list}
+    body = langchain.settings(told)
     body |= {"messages": list(_messages(asked)), "model": body.get("model") or name}
     return Sent(
         body=Field(body, asked.place, asked.source), response=response, url=url, name=name, protocol="openai",
@@ -93,7 +83,7 @@ def _messages(asked: Field) -> Iterator[dict[str, Any]]:
     if turns.is_list:
         rows = list(turns)
         # LangChain asks for several conversations together, and keeps each as a run with one.
-        yield from (_message(turn) for turn in (rows[0] if len(rows) == 1 and rows[0].is_list else turns))
+        yield from (langchain.message(turn) for turn in (rows[0] if len(rows) == 1 and rows[0].is_list else turns))
         return
     prompts = asked.first("prompts", "prompt", "input")
     first = next(iter(prompts), prompts) if prompts.is_list else prompts
@@ -102,57 +92,19 @@ def _messages(asked: Field) -> Iterator[dict[str, Any]]:
     yield {"role": "user", "content": first.text()}
 
 
-def _message(turn: Field) -> dict[str, Any]:
-    """A message of LangChain's, as it writes one or as it serialises one."""
-    told = turn["kwargs"] if turn["kwargs"].is_object else turn["data"] if turn["data"].is_object else turn
-    kind = told.first("type", "role").name() or turn.first("type", "role").name()
-    if turn["kwargs"].is_object and kind not in _ROLES:  # older versions write the class alone
-        kind = (
-            next((each.name() for each in list(turn["id"])[::-1] if each.is_text), "").removesuffix("Message").lower()
-        )
-    if kind not in _ROLES:
-        raise turn.wrong("a message of LangChain's")
-    role = _ROLES[kind]
-    made: dict[str, Any] = {"role": role, "content": _content(told["content"])}
-    if role == "tool":
-        made["tool_call_id"] = told["tool_call_id"].name()
-    called = [_call(each) for each in told["tool_calls"]] if told["tool_calls"].is_list else []
-    if not called and told.at("additional_kwargs", "tool_calls").is_list:
-        called = told.at("additional_kwargs", "tool_calls").value  # type: ignore[assignment]
-    return {**made, **({"tool_calls": called} if called else {})}
-
-
-def _content(found: Field) -> Any:
-    """The content, without the blocks that tell of calls a second time."""
-    if not found.is_list:
-        return found.value
-    return [part.value for part in found if part["type"].name() not in {"tool_use", "tool_call", "function_call"}]
-
-
-def _call(each: Field) -> Any:
-    if each["function"].is_object:
-        return each.value
-    arguments = json.dumps(each["args"].value or {}, ensure_ascii=False)
-    return {
-        "id": each["id"].name(),
-        "type": "function",
-        "function": {"name": each["name"].name(), "arguments": arguments},
-    }
-
-
 def _response(found: Field) -> Field:
     """The answer: a whole response, or LangChain's first generation."""
     generations = found["generations"]
     if not generations.is_list or not generations.value:
         output = found["output"]  # a message alone
         return (
-            Field({"choices": [{"message": _message(output)}]}, found.place, found.source)
+            Field({"choices": [{"message": langchain.message(output)}]}, found.place, found.source)
             if output.is_object
             else found
         )
     first = next(iter(generations))
     first = next(iter(first), first) if first.is_list else first
-    message = _message(first["message"]) if first["message"].is_object else {"content": first["text"].value}
+    message = langchain.message(first["message"]) if first["message"].is_object else {"content": first["text"].value}
     about = first.at("message", "kwargs", "response_metadata")
     usage = about.first("token_usage", "usage")
     reason = about.first("finish_reason", "stop_reason").name() or first.at("generation_info", "finish_reason").name()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from whygen._arguments import typed
 from whygen.errors import DataError
-from whygen.records import databases, inspect_logs, langfuse, langsmith, otel, promptfoo, wrappers
+from whygen.records import databases, inspect_logs, langfuse, langsmith, mlflow, otel, promptfoo, wrappers
 from whygen.records.call import Call
 from whygen.records.fields import Field
 from whygen.records.files import ARCHIVE, Items, beginning, load
@@ -68,6 +68,7 @@ class Format(NamedTuple):
 
 
 FORMATS: tuple[Format, ...] = (
+    Format("traces of MLflow", mlflow.matches, mlflow.calls),
     Format("spans", otel.matches, otel.calls),
     Format("a log of inspect_ai", inspect_logs.matches, inspect_logs.calls),
     Format("results of promptfoo", promptfoo.matches, promptfoo.calls),

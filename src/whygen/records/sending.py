@@ -13,8 +13,10 @@ _LEFT_OUT = frozenset({
     "prompt_cache_key", "prompt_cache_retention", "cache_control", "service_tier", "anthropic_version",
     "anthropic_beta", "betas", "extra_headers", "extra_query", "extra_body", "timeout", "api_key", "api_base",
     "base_url", "headers", "organization", "model_name", "streaming", "request_timeout", "max_retries",
+    "id", "uuid", "custom_id", "object", "created", "created_at", "time", "timestamp", "run_id", "trace_id",
+    "session_id", "conversation_id", "thread_id",
 })  # fmt: skip
-"""What does not change the answer, belongs to the way it travels, or says who asked."""
+"""What does not change the answer, belongs to the way it travels, or says who asked and when."""
 MOST_STOPS = 64
 
 
@@ -52,6 +54,7 @@ def settings_of(body: Field, words: Words) -> Settings:
         and name not in words.elsewhere
         and name not in _LEFT_OUT
         and name not in _OWN | {words.stop}
+        and not (name == "provider" and each.is_text)
     }
     extra |= dict(limits)
     if temperature is None:

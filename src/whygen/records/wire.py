@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from whygen.records import anthropic, bedrock, gemini, ollama, openai_chat, openai_responses
+from whygen.records import anthropic, bedrock, cohere, dialects, gemini, ollama, openai_chat, openai_responses
 from whygen.records.call import Call
 from whygen.records.fields import Field
 from whygen.records.makers import Maker, maker_of
@@ -49,7 +49,8 @@ class Sent:
         Raises:
             DataError: naming the field that cannot be used.
         """
-        body, response = scrubbed(self.body, notices), scrubbed(joined(self.response, notices), notices)
+        body = dialects.plain_request(scrubbed(self.body, notices))
+        response = dialects.plain_answer(scrubbed(joined(self.response, notices), notices))
         for translator in () if self.protocol else _TRANSLATORS:
             if translator.speaks(body, self.path):
                 return self._translated(translator, body, response, notices)
@@ -58,9 +59,10 @@ class Sent:
             body, response = ollama.request(body), ollama.answer(response)
         reader = PROTOCOLS[protocol]
         chat, settings = reader.read_request(body, notices)
-        answer = reader.read_answer(response, notices) if response.there else None
-        name = body["model"].name() or self.name or response["model"].name()
-        maker = maker_of(name, notices, protocol=protocol, url=self.url, provider=self.provider)
+        answer = _answer(reader, response, notices)
+        name = body["model"].name() or self.name or model_at(self.path) or response["model"].name()
+        provider = self.provider or body["provider"].name()
+        maker = maker_of(name, notices, protocol=protocol, url=self.url, provider=provider)
         return made(chat, answer, maker, notices, settings=settings, protocol=protocol)
 
     @property
@@ -73,7 +75,7 @@ class Sent:
         name = translator.model_of(self.path, body) or self.name
         asked, answered = translator.request(body, notices), translator.answer(response)
         chat, settings = openai_chat.read_request(asked, notices)
-        answer = openai_chat.read_answer(answered, notices) if response.there else None
+        answer = _answer(openai_chat, answered, notices)
         host = urlsplit(self.url).hostname
         # Google asks for a key where it is asked; any other place that speaks these words goes by its own name.
         home = gemini.PROTOCOL if translator is gemini and host in (None, gemini.HOST) else None
@@ -82,8 +84,39 @@ class Sent:
         return made(chat, answer, maker, notices, settings=settings, protocol="openai")
 
 
-_TRANSLATORS: tuple[ModuleType, ...] = (gemini, bedrock)
+_TRANSLATORS: tuple[ModuleType, ...] = (gemini, bedrock, cohere)
 """Protocols that are put into OpenAI's words: ``speaks``, ``model_of``, ``request``, ``answer``."""
+
+
+def _answer(reader: ModuleType, response: Field, notices: Notices) -> Output | None:
+    """The answer of a response; of one that holds none, a notice says why."""
+    answer = reader.read_answer(response, notices) if response.there else None
+    if answer is not None or not response.there or response.value in ("", {}, []):
+        return answer
+    error = response["error"] if response["error"].there else response
+    told = error.first("message", "detail", "error").name() if error.is_object else error.name()
+    if response["error"].there or response["type"].value == "error":
+        notices.say(
+            "answer-error",
+            f"The service answered with an error, and with nothing to explain: {told or 'it does not say which'}. The "
+            "model is asked for an answer first.",
+        )
+    else:
+        notices.say(
+            "answer-unread",
+            f"An answer stands in the record ({response.place}) in a form that is not read: the model is asked for one "
+            "first, and that is explained.",
+        )
+    return None
+
+
+_PLACED = re.compile(r"/(?:deployments|models?)/([^/:]+)(?:/invoke|/chat/completions|:)|/models/([^/:]+):")
+
+
+def model_at(path: str) -> str:
+    """The model that an address names, as those of Azure, Bedrock and Vertex do; empty where it names none."""
+    found = _PLACED.search(path)
+    return unquote(found[1] or found[2]) if found else ""
 
 
 def made(
@@ -187,8 +220,34 @@ _ANTHROPIC_MARKS: tuple[Callable[[Field], bool], ...] = (
 
 
 def is_chat(item: Field) -> bool:
-    """Whether this is a list of messages and nothing else."""
-    return item.is_list and bool(item.value) and all(each.is_object and each["role"].is_text for each in item)
+    """Whether this is a list of messages and nothing else; what assistants alone say are answers."""
+    if not item.is_list or not item.value:
+        return False
+    told = all(each.is_object and each["role"].is_text for each in item)
+    asked = told and any(each["role"].value != "assistant" for each in item)
+    return asked or dialects.dialect_of(item) is not None
+
+
+def answer_in(found: Field, usage: Field | None = None) -> Field:
+    """A response of what a tracer kept of one: all of it, or a message, several of them, or a text.
+
+    Args:
+        found: what it kept.
+        usage: how many tokens were read and written, where that stands elsewhere.
+    """
+    whole = ("choices", "output", "candidates", "outputs", "generations")
+    if not found.there or any(found[name].there for name in whole) or found["stop_reason"].there:
+        return found
+    first = next(iter(found), found) if found.is_list else found
+    if first["message"].is_object:  # the choices alone
+        return Field({"choices": [first.value]}, found.place, found.source)
+    message = first.object() if first.is_object else {"content": first.json()}
+    told = usage.object() if usage is not None and usage.is_object else {}
+    counted = {
+        "prompt_tokens": told.get("prompt_tokens", told.get("input")),
+        "completion_tokens": told.get("completion_tokens", told.get("output")),
+    }
+    return Field({"choices": [{"message": message}], "usage": counted}, found.place, found.source)
 
 
 def is_body(found: Field) -> bool:

@@ -1,0 +1,92 @@
+"""The messages of Vercel's AI SDK, as it sends them to a model and as its pages keep them: put into OpenAI's words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from whygen.records.fields import Field
+
+_OWN = frozenset({"tool-call", "tool-result"})
+
+
+def speaks(turn: Field) -> bool:
+    """Whether a message is in the SDK's words: what a model is sent, or what a page keeps (parts)."""
+    if turn["parts"].is_list and turn["role"].is_text and not turn["content"].there:
+        return all(part["type"].is_text and not part["content"].there for part in turn["parts"])
+    return turn["content"].is_list and any(part["type"].name() in _OWN for part in turn["content"])
+
+
+def messages(turns: Field) -> Iterator[dict[str, Any]]:
+    """The messages; each result of a tool is one of its own."""
+    for turn in turns:
+        yield from _of_a_page(turn) if turn["parts"].is_list and not turn["content"].there else _turns(turn)
+
+
+def _of_a_page(turn: Field) -> Iterator[dict[str, Any]]:
+    """The messages that one of a page is: tools are run inside of an assistant's, step by step."""
+    said: list[Any] = []
+    calls: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+    for part in turn["parts"]:
+        kind = part["type"].name()
+        if kind == "step-start" and (said or calls):
+            yield _said(turn, said, calls)
+            yield from results
+            said, calls, results = [], [], []
+        elif part["toolCallId"].there:
+            named = part.first("toolName", "type").name().removeprefix("tool-")
+            again = {"toolName": named, "toolCallId": part["toolCallId"].value, "input": part["input"].value}
+            calls.append(call_of(Field(again, part.place, part.source)))
+            if part.first("output", "errorText").there:
+                told = {**again, "output": part.first("output", "errorText").value}
+                results.append(_result(Field(told, part.place, part.source)))
+        elif kind not in {"step-start"} and not kind.startswith("data-"):
+            said.append(_part(part))
+    yield _said(turn, said, calls)
+    yield from results
+
+
+def _said(turn: Field, said: list[Any], calls: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"role": turn["role"].value, "content": said or "", **({"tool_calls": calls} if calls else {})}
+
+
+def _turns(turn: Field) -> list[dict[str, Any]]:
+    """The messages that one of the SDK's is: each result of a tool is one of its own."""
+    role, content = turn["role"].value, turn["content"]
+    if not content.is_list:
+        return [{"role": role, "content": content.value}]
+    made = [_result(part) for part in content if part["type"].value == "tool-result"]
+    parts = [each for part in content if (each := _part(part)) is not None]
+    called = [call_of(part) for part in content if part["type"].value == "tool-call"]
+    if parts or called:
+        said: dict[str, Any] = {"role": role, "content": parts or None}
+        made.append({**said, "tool_calls": called} if called else said)
+    return made
+
+
+def call_of(part: Field) -> dict[str, Any]:
+    """A call of a tool."""
+    written = part.first("input", "args")
+    function = {"name": part["toolName"].value, "arguments": _text(written) if written.there else "{}"}
+    return {"id": part["toolCallId"].name(), "function": function}
+
+
+def _result(part: Field) -> dict[str, Any]:
+    output = part.first("output", "result")
+    inside = output["value"] if output["type"].is_text and output["value"].there else output
+    return {"role": "tool", "tool_call_id": part["toolCallId"].name(), "content": _text(inside)}
+
+
+def _text(found: Field) -> str:
+    return found.text() if found.is_text else json.dumps(found.value, ensure_ascii=False)
+
+
+def _part(part: Field) -> Any:
+    kind = part["type"].value
+    if kind in {"tool-call", "tool-result"}:
+        return None
+    if kind == "image" or (kind == "file" and part["mediaType"].name().startswith("image/")):
+        return {"type": "image_url", "image_url": {"url": part.first("image", "data", "url").value}}
+    return part.value
