@@ -17,18 +17,25 @@ PROMPT = "the quick brown fox jumps over the lazy dog near a river"
 
 
 class Counting:
-    """A slow model that counts what it is asked."""
+    """A slow model that counts what it is asked, and waits at one of its answers where it is told to."""
 
     uri = "py/counting"
 
-    def __init__(self) -> None:
+    def __init__(self, *, hold_at: int | None = None) -> None:
         self.asked = 0
         self.lock = threading.Lock()
+        self.hold_at = hold_at
+        self.held, self.go_on = threading.Event(), threading.Event()
 
     def __call__(self, text: str) -> str:
-        time.sleep(0.01)
         with self.lock:
             self.asked += 1
+            holds = self.asked == self.hold_at
+        if holds:
+            self.held.set()
+            self.go_on.wait(60)
+        else:
+            time.sleep(0.002)
         return "yes" if "fox" in text.split() else "no"
 
 
@@ -65,23 +72,24 @@ def test_several_run_at_once() -> None:
 
 
 def test_a_cancelled_task_sends_nothing_more_and_goes_on_from_its_records(tmp_path: Path) -> None:
-    model = Counting()
+    model = Counting(hold_at=20)
     named = RunOptions(name="cancelled")
 
     async def cancelled() -> int:
         task = asyncio.create_task(
             whygen.aexplain_prompt(model, PROMPT, target="exact", budget=300, cache=tmp_path / "c.sqlite", run=named)
         )
-        while model.asked < 20:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(model.held.wait, 60)
         task.cancel()
+        for _ in range(5):  # the task hears of it before the model answers
+            await asyncio.sleep(0)
+        model.go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await task
         return model.asked
 
     asked = asyncio.run(cancelled())
-    time.sleep(0.1)
-    assert model.asked == asked < 60
+    assert model.asked == asked < 20 + 8
     again = Counting()
     found = whygen.explain_prompt(again, PROMPT, target="exact", budget=300, cache=tmp_path / "c.sqlite", run=named)
     assert found.calls.cached >= asked - 4

@@ -17,6 +17,7 @@ import pytest
 
 from faults.server import FaultServer
 from whygen.calls import Notice, RecordedCall, Runner, open_store
+from whygen.calls.leases import STALE
 from whygen.types import Limits, Output, Request, digest
 
 PROMPTS = 400
@@ -166,17 +167,13 @@ def test_a_writer_does_not_block_a_reader_nor_for_long_another_writer(child: lis
     process = subprocess.Popen([*child, "0", "2000"])
     while not (tmp_path / "log").exists():
         time.sleep(0.01)
-    slowest = 0.0
     with open_store(tmp_path / "calls.sqlite") as store:
         while process.poll() is None:
-            began = time.monotonic()
             calls = list(store.calls())
             store.put_many(calls[:1])
-            slowest = max(slowest, time.monotonic() - began)
             time.sleep(0.02)
-        assert store.notices == ()
+        assert store.notices == ()  # whoever waits for longer than `database.PATIENCE` says so
     assert process.returncode == 0
-    assert slowest < 5
 
 
 def integrity(path: Path) -> str:
@@ -313,5 +310,5 @@ def test_what_a_killed_process_had_in_flight_is_asked_by_the_one_that_waits(tmp_
         began = time.monotonic()
         _, errors = second.communicate(timeout=60)
         assert second.returncode == 0, errors
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < STALE  # the dead process is known by its lock, not by its silence
         assert len(server.received) == 16

@@ -181,6 +181,6 @@ def test_a_long_record_is_read_at_once(tmp_path: Path) -> None:
     turns: list[dict[str, Any]] = [{"role": "user", "content": "word " * 750} for _ in range(39)]
     turns += [{"role": "user", "content": f"see {odd * 20_000}"} for odd in HOSTILE]
     (tmp_path / "long.json").write_text(json.dumps({"model": "gpt-4o", "messages": turns}))
-    begun = time.perf_counter()
+    begun = time.process_time()
     Call.read(tmp_path / "long.json")
-    assert time.perf_counter() - begun < 10  # seconds; minutes, if it were
+    assert time.process_time() - begun < 10  # seconds of this process; minutes, if it were
