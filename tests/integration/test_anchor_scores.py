@@ -18,7 +18,7 @@ import pytest
 import whygen
 from whygen.anchors import samples as on_their_way
 from whygen.anchors.explain import explain_anchors, foresee_anchors
-from whygen.calls import EndedError, Interrupted, RunOptions
+from whygen.calls import EndedError, Interrupted, MonotonicClock, RunOptions
 from whygen.cli import main
 from whygen.errors import FormatError, MissingError, UnknownNameError, UsageError
 from whygen.models.latent import LatentModel
@@ -293,9 +293,16 @@ def stops(after: int, how: Callable[[], object]) -> Callable[[], None]:
     return lambda: how() if next(calls) == after else None
 
 
-def test_a_deadline_leaves_the_first_anchors_and_the_same_call_goes_on() -> None:
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """No time passes for runs from now on, until what is returned is called: then an hour at once."""
+    now = [0.0]
+    monkeypatch.setattr(MonotonicClock, "now", lambda _: now[0])
+    return lambda: now.__setitem__(0, 3600.0)
+
+
+def test_a_deadline_leaves_the_first_anchors_and_the_same_call_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = explain(cache=None)
-    slow = linear(before=stops(18, lambda: time.sleep(2.5)))
+    slow = linear(before=stops(18, stopped_clock(monkeypatch)))
     early = explain(slow, run=RunOptions(deadline=2.0))
     assert early.ended == "deadline"
     assert 0 < early.n_anchors < 150
@@ -308,9 +315,9 @@ def test_a_deadline_leaves_the_first_anchors_and_the_same_call_goes_on() -> None
     assert explain().ended is None
 
 
-def test_without_the_reference_nothing_is_explained() -> None:
+def test_without_the_reference_nothing_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EndedError, match="before the reference and the first anchors") as ended:
-        explain(linear(before=stops(4, lambda: time.sleep(0.5))), run=RunOptions(deadline=0.4))
+        explain(linear(before=stops(4, stopped_clock(monkeypatch))), run=RunOptions(deadline=0.4))
     assert ended.value.reason == "deadline"
 
 
