@@ -91,16 +91,10 @@ def _p_of_criterion(one: Side, other: Side, rows: Rows, column: int) -> Floats:
     known, seen = one.reference, other.reference
     if known is None or seen is None:
         return _p_of_margins((a, b), (one.calibration, other.calibration), column, paired=same_noise(one, other))
-    held = known[:, :, column], seen[:, :, column]
-    size = max(1, MOST_PAIRS // (len(a) * held[0].shape[1] + len(b) * held[1].shape[1]))
-    parts = [
-        _p_of_places(
-            (a[:, start : start + size], b[:, start : start + size]), held,
-            paired_draws=same_noise(one, other), paired_reference=same_reference(one, other),
-        )
-        for start in range(0, len(rows), size)
-    ]  # fmt: skip
-    return np.concatenate(parts) if parts else np.ones(0)
+    return p_of_places(
+        (a, b), (known[:, :, column], seen[:, :, column]),
+        paired_draws=same_noise(one, other), paired_reference=same_reference(one, other),
+    )  # fmt: skip
 
 
 def same_reference(one: Side, other: Side) -> bool:
@@ -113,6 +107,22 @@ def same_noise(one: Side, other: Side) -> bool:
     """Whether draw s of one run has the random numbers of draw s of the other."""
     a, b = one.scores, other.scores
     return a.facts.seed == b.facts.seed and len(a.anchors.draws) == len(b.anchors.draws)
+
+
+def p_of_places(
+    values: tuple[Floats, Floats], reference: tuple[Floats, Floats], *, paired_draws: bool, paired_reference: bool
+) -> Floats:
+    """`_p_of_places`, so many anchors at a time as memory allows."""
+    a, b = values
+    size = max(1, MOST_PAIRS // (len(a) * reference[0].shape[1] + len(b) * reference[1].shape[1]))
+    parts = [
+        _p_of_places(
+            (a[:, start : start + size], b[:, start : start + size]), reference,
+            paired_draws=paired_draws, paired_reference=paired_reference,
+        )
+        for start in range(0, a.shape[1], size)
+    ]  # fmt: skip
+    return np.concatenate(parts) if parts else np.ones(0)
 
 
 def _p_of_places(

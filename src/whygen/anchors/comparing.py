@@ -96,7 +96,7 @@ def compare_anchors(first: AnchorExplanation, second: AnchorExplanation) -> Anch
         groups=_group_differences(one, other, counted),
         criteria=_criterion_differences(one, other, counted),
         table=_table(one.codes[counted], other.codes[counted], first.group_names),
-        labels=_labels(one.scores, counted, found, what),
+        labels=label_changes(one.scores.facts.labels, counted, found, what),
         changed=tuple(
             _changed(one, other, int(found[place]), what[place], float(p_values[changed[place]]))
             for place in listed
@@ -289,16 +289,27 @@ def _changed(one: Side, other: Side, row: int, change: str, p_value: float) -> C
     )
 
 
-def _labels(scores: Scores, counted: Rows, found: Rows, what: Sequence[str]) -> tuple[LabelChanges, ...]:
-    labels = scores.facts.labels
+def label_changes(
+    labels: Sequence[str | int | None] | None, counted: Rows, found: Rows, what: Sequence[str]
+) -> tuple[LabelChanges, ...]:
+    """How many anchors of each label changed, and how.
+
+    Args:
+        labels: of all anchors; None for one without.
+        counted: places of those that are compared.
+        found: places of those that changed.
+        what: how each did.
+    """
     if labels is None:
         return ()
     changes: dict[str | int, list[str]] = {}
     for row, change in zip(cast("list[int]", found.tolist()), what, strict=True):
-        changes.setdefault(labels[row], []).append(change)
+        if (label := labels[row]) is not None:
+            changes.setdefault(label, []).append(change)
     sizes: dict[str | int, int] = {}
     for row in cast("list[int]", counted.tolist()):
-        sizes[labels[row]] = sizes.get(labels[row], 0) + 1
+        if (label := labels[row]) is not None:
+            sizes[label] = sizes.get(label, 0) + 1
     return tuple(
         LabelChanges(
             label=label, n=n, learned=changes.get(label, []).count("learned"),

@@ -33,7 +33,7 @@ from whygen.anchors.loading import (
     require_run,
     require_sets,
 )
-from whygen.anchors.memorising import check_roles, settle_roles
+from whygen.anchors.memorising import check_roles, parts_by_role, settle_roles
 from whygen.anchors.options import AnchorArguments, AnchorChoices, AnchorOptions, Labels, choose_options, takes
 from whygen.anchors.reading import Phases, Shown, read_scores
 from whygen.anchors.recording import Recorder, identity_of_scores
@@ -50,7 +50,6 @@ from whygen.models.latent import Floats, Generator, Layout
 from whygen.models.latent.loading import load_latent
 from whygen.models.protocols import ModelOptions
 from whygen.results.anchors import AnchorExplanation
-from whygen.results.anchors_memorised import ROLES
 from whygen.results.prompt import Warned
 from whygen.results.texts import TextAnchorExplanation
 from whygen.types import JsonValue
@@ -278,7 +277,7 @@ class _Reading:
         Raises:
             UsageError: if they are given both ways.
         """
-        by_role = _by_role(source)
+        by_role = parts_by_role(source)
         if by_role is None:
             loaded = self.load(source, "anchors", labels)
             return replace(loaded, roles=settle_roles(roles, len(loaded.samples))) if roles is not None else loaded
@@ -286,14 +285,6 @@ class _Reading:
             raise UsageError("The anchors are given by role, and roles= too; give one of the two.")
         whole = joined({role: self.load(part, f"anchors[{role!r}]") for role, part in by_role.items()})
         return whole if labels is None else load_samples(whole, labels=labels)
-
-
-def _by_role(source: object) -> Mapping[str, object] | None:
-    """Anchors by role; None where they are something else."""
-    if not isinstance(source, Mapping):
-        return None
-    held = cast("Mapping[str, object]", source)
-    return held if held and set(held) <= set(ROLES) else None
 
 
 def mode_of(model: Generator) -> Literal["L", "RGB"] | None:

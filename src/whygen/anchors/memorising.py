@@ -7,7 +7,7 @@ typicality would hide it (corrections to B1).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -61,6 +61,14 @@ class Memorised:
     flagged: NDArray[np.bool_] | None = None
     traced: Rows | None = None
     warnings: tuple[Warned, ...] = ()
+
+
+def parts_by_role(source: object) -> Mapping[str, object] | None:
+    """Anchors that are given by role; None where they are something else."""
+    if not isinstance(source, Mapping):
+        return None
+    held = cast("Mapping[str, object]", source)
+    return held if held and set(held) <= set(ROLES) else None
 
 
 def settle_roles(roles: object, n: int) -> tuple[str, ...] | None:
@@ -175,12 +183,12 @@ def memorisation(verdicts: Verdicts) -> Memorised | None:
         by_chance=min(1.0, level * count) * len(training),
         criteria=gaps,
         size=size,
-        found=any(_is_found(gap, count) for gap in gaps) and (size is None or not _differs(size)),
+        found=is_found(gaps, size),
     )
     best = int(np.argmax([gap.auroc.area for gap in gaps]))  # the criterion that tells most comes first
     order = np.lexsort((values[training, best], p[training].min(axis=1), p[training, best]))
     traced = training[order][flagged[training][order]][:MOST_TRACED]
-    return Memorised(record, shares, p, flagged, traced, _differing(record))
+    return Memorised(record, shares, p, flagged, traced, differing(record))
 
 
 def _role(role: str, rows: Rows, verdicts: Verdicts) -> RoleRecord:
@@ -208,22 +216,51 @@ def _lower_tail(values: Floats, known: Floats, *, rows: Rows | None) -> Floats:
     columns = zip(values.T, known.T, strict=True)
     p: Floats = np.column_stack([p_values(-held, -own) for own, held in columns])
     if rows is not None:
-        n = len(known)
-        p[rows] = np.clip((p[rows] * (n + 1) - 1) / n, 1 / n, 1.0)
+        p[rows] = among_others(p[rows], len(known))
     return p
+
+
+def among_others(p: Floats, n: int) -> Floats:
+    """P-values of held-out samples against the other n - 1, from those against all n."""
+    return np.clip((p * (n + 1) - 1) / n, 1 / n, 1.0)
 
 
 def _gap(
     verdicts: Verdicts, column: int, by_role: dict[str, Rows], known: Floats, called: NDArray[np.bool_], held_by: str
 ) -> GapRecord:
     scores, name = verdicts.scores, verdicts.scores.names[column]
-    training, foreign = by_role["training"], by_role["foreign"]
-    own, held = scores.anchors.values[training, column], known[:, column]
+    values, training = scores.anchors.values[:, column], by_role["training"]
+    return gap_between(
+        name, values[training], known[:, column],
+        foreign=values[by_role["foreign"]],
+        flagged=int(called[training, column].sum()),
+        rate=verdicts.plan.false_positives,
+        criteria=len(scores.names),
+        untrained=_of_copy(scores, column, held_by),
+        rng=verdicts.rng("memorised", name),
+    )  # fmt: skip
+
+
+def gap_between(
+    name: str, own: Floats, held: Floats, *, foreign: Floats, flagged: int, rate: float, criteria: int,
+    untrained: tuple[Floats, Floats] | None, rng: np.random.Generator,
+) -> GapRecord:  # fmt: skip
+    """Training against held-out samples by one criterion.
+
+    Args:
+        name: of the criterion.
+        own: it of the training samples, low where they are well known.
+        held: it of the held-out samples.
+        foreign: it of foreign ones, if any.
+        flagged: how many training samples are called memorised by it.
+        rate: of false positives, over all criteria.
+        criteria: how many there are.
+        untrained: the same two sets by a model that was not trained on them.
+        rng: of permutations and bootstrap.
+    """
     gap, half = _welch(held, own)
-    rng = verdicts.rng("memorised", name)
-    memorised, recall = _estimated(own, held, level=realised_level(len(held), _share(verdicts)), rng=rng)
+    memorised, recall = _estimated(own, held, level=realised_level(len(held), rate / criteria), rng=rng)
     p_value = _permuted(own, held, rng)
-    copied = _of_copy(scores, column, held_by)
     return GapRecord(
         criterion=name,
         training=float(own.mean()),
@@ -233,16 +270,12 @@ def _gap(
         high=gap + half,
         auroc=area(own, held),
         p_value=p_value,
-        flagged=int(called[training, column].sum()),
+        flagged=flagged,
         memorised=memorised,
-        recall=recall if p_value * len(scores.names) <= LEVEL else None,
-        untrained=None if copied is None else area(*copied),
-        foreign=area(held, scores.anchors.values[foreign, column]) if len(foreign) else None,
+        recall=recall if p_value * criteria <= LEVEL else None,
+        untrained=None if untrained is None else area(*untrained),
+        foreign=area(held, foreign) if len(foreign) else None,
     )
-
-
-def _share(verdicts: Verdicts) -> float:
-    return verdicts.plan.false_positives / len(verdicts.scores.names)
 
 
 def area(low: Floats, high: Floats) -> AreaRecord:
@@ -332,6 +365,11 @@ def _differs(of: AreaRecord) -> bool:
     return not of.low <= 0.5 <= of.high
 
 
+def is_found(gaps: Sequence[GapRecord], size: AreaRecord | None) -> bool:
+    """Whether a gap was found that neither an untrained copy nor the compressed size shows."""
+    return any(_is_found(gap, len(gaps)) for gap in gaps) and (size is None or not _differs(size))
+
+
 def _is_found(gap: GapRecord, criteria: int) -> bool:
     """Whether training samples are better known by a criterion, and more than an untrained copy tells."""
     without = gap.untrained is None or gap.auroc.low > gap.untrained.high
@@ -342,7 +380,7 @@ def _differs_up(of: AreaRecord | None) -> bool:
     return of is not None and of.low > 0.5
 
 
-def _differing(record: MemorisationRecord) -> tuple[Warned, ...]:
+def differing(record: MemorisationRecord) -> tuple[Warned, ...]:
     """That training and held-out samples differ without the model, so that a gap need not be of its memory."""
     told = [f"compressed size {record.size.area:.2f}"] if record.size is not None and _differs(record.size) else []
     told += [

@@ -17,7 +17,7 @@ from whygen.evaluation.compare import Comparison, UnitPair
 from whygen.evaluation.compare import compare as compare_two
 from whygen.report import html
 from whygen.report.texts import number, shorten, visible
-from whygen.results import AnchorExplanation, PromptExplanation, load
+from whygen.results import AnchorExplanation, PromptExplanation, TextAnchorExplanation, load
 from whygen.results.anchors_compared import DOCUMENT, AnchorComparison, ChangedAnchor
 from whygen.results.anchors_words import percent
 from whygen.results.files import REPORT, document_bytes, make_folder, write_together
@@ -41,14 +41,18 @@ def compare(
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
-    """Compare two saved explanations: of a prompt unit by unit, or of two models by the same anchors."""
+    """Compare two saved explanations: of a prompt unit by unit, or of two models by the same anchors or texts."""
     del debug
     one, other = load(first), load(second)
-    if isinstance(one, AnchorExplanation) and isinstance(other, AnchorExplanation):
+    if not isinstance(one, PromptExplanation) and not isinstance(other, PromptExplanation):
         if strongest is not None:
             raise UsageError("--strongest counts units of prompts; a comparison of anchors has none. Leave it out.")
-        _anchors(compare_two(one, other), out=out, as_json=as_json, quiet=quiet)
-        return
+        if isinstance(one, AnchorExplanation) and isinstance(other, AnchorExplanation):
+            _anchors(compare_two(one, other), out=out, as_json=as_json, quiet=quiet)
+            return
+        if isinstance(one, TextAnchorExplanation) and isinstance(other, TextAnchorExplanation):
+            _anchors(compare_two(one, other), out=out, as_json=as_json, quiet=quiet)
+            return
     if isinstance(one, PromptExplanation) and isinstance(other, PromptExplanation):
         comparison = compare_two(one, other, strongest=strongest)
         if out is not None:
@@ -60,9 +64,13 @@ def compare(
             if out is not None:
                 say(f"Report: {out / REPORT}")
         return
-    which, what = (first, second) if isinstance(one, AnchorExplanation) else (second, first)
+    said = [
+        "a prompt" if isinstance(each, PromptExplanation)
+        else "a model by texts" if isinstance(each, TextAnchorExplanation) else "a model by samples"
+        for each in (one, other)
+    ]  # fmt: skip
     raise UsageError(
-        f"{str(which)!r} explains a model by anchors, and {str(what)!r} a prompt: compare two explanations of one kind."
+        f"{str(first)!r} explains {said[0]}, and {str(second)!r} {said[1]}: compare two explanations of one kind."
     )
 
 

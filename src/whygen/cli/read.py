@@ -16,6 +16,7 @@ from whygen.prompt.options import READ, PromptOptions
 from whygen.results import AnchorExplanation, PromptExplanation, TextAnchorExplanation, load
 
 OF_PROMPTS = Offers(PromptOptions, READ)
+OF_TEXTS = ("alpha", "fdr", "false_positives", "reference_role")
 OF_ANCHORS = Offers(AnchorOptions, but=("draws", "bank", "metrics", "condition"))
 
 
@@ -25,6 +26,12 @@ def read(
     *,
     encoder: Annotated[str | None, typer.Option(help="Of a prompt: for a target that compares by another one.")] = None,
     trained: Annotated[str | None, typer.Option(help="Of anchors: labels that were trained on, such as 0,1,7.")] = None,
+    fdr: Annotated[
+        float | None, typer.Option(help="Of texts: expected share of false ones among those called known by heart.")
+    ] = None,
+    reference_role: Annotated[
+        str | None, typer.Option(help="Of texts: held-out, or training if the model has seen the reference.")
+    ] = None,
     out: common.Out = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
@@ -39,10 +46,16 @@ def read(
         of_anchors["trained"] = [int(each) if each.isdecimal() else each for each in trained.split(",")]
     explanation = load(directory)
     if isinstance(explanation, TextAnchorExplanation):
-        raise UsageError(
-            f"{str(directory)!r} explains texts, which are not read again: explain them again with other options. What "
-            "was scored is recorded, and nothing is asked twice."
-        )
+        of_anchors |= {name: each for name, each in (("fdr", fdr), ("reference_role", reference_role)) if each}
+        if strange := [*of_prompt, *(name for name in of_anchors if name not in OF_TEXTS)]:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
+            takes = ", ".join(f"--{name.replace('_', '-')}" for name in OF_TEXTS)
+            raise UsageError(f"{str(directory)!r} explains texts, which take {takes}: leave out {flags}.")
+        with common.made_folder(out):
+            common.show(explanation.read(**of_anchors), out=out, as_json=as_json, quiet=quiet)
+        return
+    if fdr is not None or reference_role is not None:
+        raise UsageError(f"{str(directory)!r} explains no texts: leave out --fdr and --reference-role.")
     is_prompt = isinstance(explanation, PromptExplanation)
     if strange := of_anchors if is_prompt else of_prompt:
         what = "a prompt" if is_prompt else "anchors"

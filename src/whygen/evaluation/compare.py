@@ -20,15 +20,18 @@ from numpy.typing import NDArray
 
 from whygen._arguments import typed
 from whygen.anchors.comparing import compare_anchors
+from whygen.anchors.texts.comparing import compare_texts
 from whygen.errors import MissingError, UsageError
 from whygen.prompt.offline import read_against
 from whygen.prompt.recipe import opened_target
 from whygen.prompt.saved import recorded, references
 from whygen.prompt.targets import Target
+from whygen.results import Explanation
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.anchors_compared import AnchorComparison
 from whygen.results.prompt import PromptExplanation, UnitAttribution
 from whygen.results.shown import Paged
+from whygen.results.texts import TextAnchorExplanation
 from whygen.stats.intervals import Error, student_half_width
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
@@ -120,10 +123,14 @@ def compare(
 def compare(first: AnchorExplanation, second: AnchorExplanation) -> AnchorComparison: ...
 
 
+@overload
+def compare(first: TextAnchorExplanation, second: TextAnchorExplanation) -> AnchorComparison: ...
+
+
 @typed()
 def compare(
-    first: PromptExplanation | AnchorExplanation,
-    second: PromptExplanation | AnchorExplanation,
+    first: Explanation,
+    second: Explanation,
     *,
     strongest: int | None = None,
     encoder: object = "auto",
@@ -140,13 +147,20 @@ def compare(
         UsageError: if they share no unit, or are by different anchors, criteria or calibrations.
         MissingError: if explanations by anchors hold no scores.
     """
+    if isinstance(first, PromptExplanation) and isinstance(second, PromptExplanation):
+        return _compare_prompts(first, second, strongest=strongest, encoder=encoder)
+    if strongest is not None:
+        raise UsageError("strongest counts units of prompts; a comparison of anchors has none. Leave it out.")
     if isinstance(first, AnchorExplanation) and isinstance(second, AnchorExplanation):
-        if strongest is not None:
-            raise UsageError("strongest counts units of prompts; a comparison of anchors has none. Leave it out.")
         return compare_anchors(first, second)
-    if isinstance(first, AnchorExplanation) or isinstance(second, AnchorExplanation):
-        raise UsageError("One explanation is of a prompt, the other by anchors: compare two of one kind.")
-    return _compare_prompts(first, second, strongest=strongest, encoder=encoder)
+    if isinstance(first, TextAnchorExplanation) and isinstance(second, TextAnchorExplanation):
+        return compare_texts(first, second)
+    said = [
+        "of a prompt" if isinstance(each, PromptExplanation)
+        else "by texts" if isinstance(each, TextAnchorExplanation) else "by samples"
+        for each in (first, second)
+    ]  # fmt: skip
+    raise UsageError(f"The first explanation is {said[0]}, the second {said[1]}: compare two of one kind.")
 
 
 def _compare_prompts(

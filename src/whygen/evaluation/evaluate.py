@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ from whygen.evaluation.measures import (
     fidelity,
     randomisation,
     stability,
+    texts,
 )
 from whygen.evaluation.result import Evaluation, LeftOut, Measure
 from whygen.models import ModelOptions
@@ -33,6 +34,7 @@ from whygen.results.files import digest_of
 from whygen.results.prompt import SCHEMA, Calls
 from whygen.version import __version__, versions
 
+A = TypeVar("A", AnchorExplanation, TextAnchorExplanation)
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -43,6 +45,7 @@ METRICS: dict[str, Metric] = {
 """Of explanations of prompts, in the order of the table."""
 
 ANCHORS: Mapping[str, Callable[[AnchorExplanation, int], list[Measure]]] = anchors.METRICS
+TEXTS: Mapping[str, Callable[[TextAnchorExplanation, int], list[Measure]]] = texts.METRICS
 """Of explanations of anchors."""
 
 
@@ -106,15 +109,13 @@ def evaluate(
         ModelError: if the model does not answer.
     """
     subject = load(explanation) if isinstance(explanation, Path | str) else explanation
-    if isinstance(subject, TextAnchorExplanation):
-        raise UsageError(
-            "This explains texts, which evaluate has no metric of: its shares stand beside their intervals, and "
-            "held-out texts as anchors show what is called known by heart without being so."
-        )
-    _check_version(subject)
+    if not isinstance(subject, TextAnchorExplanation):
+        _check_version(subject)
     _check_numbers(budget, repeats)
     if isinstance(subject, AnchorExplanation):
-        return _evaluated_anchors(subject, metrics, seed)
+        return _evaluated_anchors(subject, metrics, seed, known=ANCHORS, what="anchors, which have no units")
+    if isinstance(subject, TextAnchorExplanation):
+        return _evaluated_anchors(subject, metrics, seed, known=TEXTS, what="anchors that are texts")
     wanted = [METRICS[name] for name in chosen_names(metrics, METRICS)]
     marked = None if labels is None else check_labels(labels, len(subject.units))
     with open_store(cache) as store:
@@ -140,20 +141,21 @@ def evaluate(
         )
 
 
-def _evaluated_anchors(subject: AnchorExplanation, metrics: str | Sequence[str], seed: int) -> Evaluation:
+def _evaluated_anchors(
+    subject: A, metrics: str | Sequence[str], seed: int, *, known: Mapping[str, Callable[[A, int], list[Measure]]],
+    what: str,
+) -> Evaluation:  # fmt: skip
     """The figures that apply to anchors; nothing is asked of the model."""
     names = [metrics] if isinstance(metrics, str) else list(metrics)
-    strange = [name for name in names if name in METRICS]
+    strange = [name for name in names if name not in known and name in (*METRICS, *ANCHORS, *TEXTS)]
     if strange:
-        raise UsageError(
-            f"{', '.join(strange)}: not for anchors, which have no units. Of anchors there are: {', '.join(ANCHORS)}."
-        )
+        raise UsageError(f"{', '.join(strange)}: not for {what}. Of these there are: {', '.join(known)}.")
     rows: list[Measure] = []
     left: list[LeftOut] = []
-    for name in chosen_names(metrics, ANCHORS):
+    for name in chosen_names(metrics, known):
         try:
-            rows += ANCHORS[name](subject, seed)
-        except UsageError as error:
+            rows += known[name](subject, seed)
+        except (UsageError, MissingError) as error:
             if metrics != "auto":
                 raise
             left.append(LeftOut(metric=name, reason=str(error)))

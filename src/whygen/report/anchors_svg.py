@@ -24,6 +24,14 @@ COLOURS: dict[str, str] = {
 }
 ALONE: dict[str, str] = {"HIGH": COLOURS["HIHE"], "LOW": COLOURS["LILE"]}
 """By criteria of one kind."""
+OF_TEXTS: dict[str, str] = {
+    "knows by heart": COLOURS["BELOW"],
+    "knows the kind": COLOURS["HIHE"],
+    "invents": COLOURS["HILE"],
+    "does not know": COLOURS["LIHE"],
+    "cannot be told": COLOURS["LILE"],
+}
+"""To a language model."""
 BINS = 60
 
 
@@ -128,7 +136,7 @@ def key(group: str) -> str:
 
 def colour(group: str) -> str:
     """The colour of a group."""
-    return (COLOURS | ALONE)[group]
+    return (COLOURS | ALONE | OF_TEXTS)[group]
 
 
 def _axis(values: NDArray[np.float64], threshold: float) -> Axis:

@@ -19,6 +19,7 @@ from rich.text import Text
 from whygen.report.colours import LIGHT, Sign, step
 from whygen.report.svg import Axis
 from whygen.report.talk import style_of, talk_lines
+from whygen.report.text_anchors import roles_shown
 from whygen.report.texts import counted, shorten, visible
 
 MOST_ROWS = 40
@@ -293,7 +294,7 @@ def anchors_terminal(summary: Mapping[str, Any]) -> RenderableType:
     if summary["metrics"]:
         parts += [Text(), _metrics(summary["metrics"])]
     if summary["memorised"]:
-        parts += [Text(), _memorised(summary["memorised"])]
+        parts += [Text(), roles_shown(summary["memorised"])]
     if summary["labels"]:
         parts += [Text(), _labels(summary["labels"])]
     if summary["readings"]:
@@ -355,17 +356,6 @@ def _metrics(found: Mapping[str, Any]) -> RenderableType:
     for row in found["rows"]:
         table.add_row(*(Text(row[name]) for name in ("name", "value", "interval", "floor", "halves")))
     return Group(table, Text(found["note"], style="dim"))
-
-
-def _memorised(found: Mapping[str, Any]) -> RenderableType:
-    """Training against held-out anchors by each criterion, and the groups by role."""
-    gaps = _table("training : held-out", "gap (95%)", "AUROC (95%)", "p", "untrained", "memorised, at least", "found")
-    for row in found["gaps"]:
-        gaps.add_row(*(Text(row[name]) for name in ("name", "gap", "auroc", "p", "untrained", "memorised", "recall")))
-    roles = _table("role", "anchors", *found["columns"])
-    for row in found["roles"]:
-        roles.add_row(Text(row["name"]), Text(row["n"]), *(Text(cell) for cell in row["cells"]))
-    return Group(*(Text(sentence) for sentence in found["said"]), *([gaps] if found["gaps"] else []), Text(), roles)
 
 
 def _labels(labels: Mapping[str, Any]) -> RenderableType:

@@ -15,6 +15,7 @@ HUES = {
     "knows by heart": "magenta", "knows the kind": "green", "invents": "dark_orange", "does not know": "dodger_blue1",
     "cannot be told": "bright_black",
 }  # fmt: skip
+MOST_LABELS = 12
 MOST_LISTED = 8
 """Texts of a group that are listed."""
 ROOM = 60
@@ -31,10 +32,28 @@ def texts_terminal(summary: Mapping[str, Any]) -> RenderableType:
         Text(f"{fact['question']} {fact['figure']} {fact['caption']}. {fact['text']}") for fact in summary["facts"]
     ]
     parts += [Text(), _groups(summary)]
+    if summary["memorised"]:
+        parts += [Text(), roles_shown(summary["memorised"], untrained="baseline")]
+    if labels := summary["labels"]:
+        table = _table("label", *labels["columns"])
+        for row in labels["rows"][:MOST_LABELS]:
+            table.add_row(Text(row["name"]), *(Text(cell) for cell in row["cells"]))
+        parts += [Text(), table]
     for group in summary["groups"]:
         if group["texts"]:
             parts += [Text(), _listed(group)]
     return Group(*parts)
+
+
+def roles_shown(found: Mapping[str, Any], untrained: str = "untrained") -> RenderableType:
+    """Training against held-out anchors by each criterion, and the groups by role."""
+    gaps = _table("training : held-out", "gap (95%)", "AUROC (95%)", "p", untrained, "memorised, at least", "found")
+    for row in found["gaps"]:
+        gaps.add_row(*(Text(row[name]) for name in ("name", "gap", "auroc", "p", "untrained", "memorised", "recall")))
+    roles = _table("role", "anchors", *found["columns"])
+    for row in found["roles"]:
+        roles.add_row(Text(row["name"]), Text(row["n"]), *(Text(cell) for cell in row["cells"]))
+    return Group(*(Text(sentence) for sentence in found["said"]), *([gaps] if found["gaps"] else []), Text(), roles)
 
 
 def _table(*heads: str) -> Table:

@@ -26,7 +26,7 @@ class ChangedAnchor(Record):
 
     ``change``: "learned" where it is HIHE or BELOW to the second and was not to the first, "forgotten" the other way
     round, "moved" between other groups. ``p_value`` is of its paired test, before the correction over anchors;
-    ``first`` and ``second`` are its criteria.
+    ``first`` and ``second`` are its criteria. ``flip_rates`` are None of texts, whose scores do not vary.
     """
 
     index: int
@@ -36,7 +36,7 @@ class ChangedAnchor(Record):
     after: str
     change: Literal["learned", "forgotten", "moved"]
     p_value: float
-    flip_rates: tuple[float, float]
+    flip_rates: tuple[float, float] | None
     first: dict[str, float]
     second: dict[str, float]
 

@@ -5,15 +5,19 @@ All of it is in one JSON document: a record a text, the groups, the contrast, an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field
 
 from whygen._arguments import typed
+from whygen.plugins import imported
+from whygen.results.anchors_memorised import MemorisationRecord, RoleName, RoleRecord
 from whygen.results.prompt import Warned
 from whygen.results.records import Figure, Record, Text
 from whygen.results.shown import Showable
+from whygen.results.texts_scores import TextScores
 
 SCHEMA = 1
 """Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
@@ -46,6 +50,10 @@ class TextRecord(Record):
         drawn_nats: minus the log-probability of drawing the continuation.
         draws_half: samples that hold the continuation with probability .5; None where that is over 1e15.
         draws_ninety: with probability .9.
+        role: what it is to the model: ``training``, ``held-out`` or ``foreign``; None where nothing was said.
+        p_memorised: where there are training and held-out texts: small where hardly a held-out text is so well known,
+            over all criteria.
+        memorised: whether it is called so.
     """
 
     index: int
@@ -80,6 +88,10 @@ class TextRecord(Record):
     drawn_tokens: int | None = None
     draws_half: Figure = None
     draws_ninety: Figure = None
+    label: int | Text | None = None
+    role: RoleName | None = None
+    p_memorised: Figure = None
+    memorised: bool | None = None
 
 
 class TextGroupRecord(Record):
@@ -118,6 +130,14 @@ class ReferenceRecord(Record):
     continued: int
 
 
+class TextLabels(Record):
+    """How many counted texts of each label every group holds: a row a label, a column a group in their order."""
+
+    labels: tuple[int | Text, ...]
+    groups: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
 class TextAnchorExplanation(Showable, Record):
     """What a language model has learned, told by texts. Frozen; everything here can be saved and loaded."""
 
@@ -143,6 +163,14 @@ class TextAnchorExplanation(Showable, Record):
     warnings: tuple[Warned, ...] = ()
     ended: Literal["interrupt", "deadline", "cost", "failures"] | None = None
     """Why fewer was scored than asked for, if so."""
+    false_positives: float = 0.05
+    """Share of held-out texts that may be called memorised, where anchors have roles."""
+    memorisation: MemorisationRecord | None = None
+    """Training against held-out texts; None without roles."""
+    roles: tuple[RoleRecord, ...] = ()
+    labels: TextLabels | None = None
+    scores: TextScores | None = Field(default=None, exclude=True, repr=False)
+    """All that was scored, which `read` reads again. None when only the JSON was loaded, or it was saved before."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of the contract: plain values only."""
@@ -150,7 +178,7 @@ class TextAnchorExplanation(Showable, Record):
 
     @typed()
     def save(self, folder: str | Path) -> Path:
-        """Write explanation.json and texts.csv into a folder."""
+        """Write explanation.json, texts.csv and scores.json into a folder."""
         from whygen.results.texts_files import save
 
         return save(self, Path(folder))
@@ -158,7 +186,7 @@ class TextAnchorExplanation(Showable, Record):
     @classmethod
     @typed()
     def load(cls, path: str | Path) -> TextAnchorExplanation:
-        """Read what `save` wrote.
+        """Read what `save` wrote; from the JSON file alone come the contract's fields, without scores.
 
         Raises:
             MissingError: if there is nothing at the path.
@@ -167,6 +195,33 @@ class TextAnchorExplanation(Showable, Record):
         from whygen.results.texts_files import load
 
         return load(Path(path))
+
+    @typed()
+    def read(
+        self,
+        *,
+        alpha: float | None = None,
+        fdr: float | None = None,
+        false_positives: float | None = None,
+        reference_role: Literal["held-out", "training"] | None = None,
+    ) -> TextAnchorExplanation:
+        """What the same scores say by other levels. No model is asked.
+
+        Each argument is as `whygen.explain_anchors` has it; those that are None stay as they were.
+
+        Args:
+            alpha: chance that a text of the reference's kind is called unlike it.
+            fdr: expected share of false ones among the texts that are called known by heart.
+            false_positives: share of held-out texts that may be called memorised, where anchors have roles.
+            reference_role: what the reference is to the model.
+
+        Raises:
+            MissingError: if the explanation holds no scores.
+            UsageError: if a level is none.
+        """
+        again = cast("Callable[..., TextAnchorExplanation]", imported("whygen.anchors.texts.telling:read"))
+        given = {"alpha": alpha, "fdr": fdr, "false_positives": false_positives, "role": reference_role}
+        return again(self, {name: each for name, each in given.items() if each is not None})
 
     def members(self, group: str) -> tuple[TextRecord, ...]:
         """The texts of a group.

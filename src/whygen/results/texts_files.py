@@ -1,4 +1,4 @@
-"""A `TextAnchorExplanation` in a folder: its JSON, and a table for spreadsheets."""
+"""A `TextAnchorExplanation` in a folder: its JSON, a table for spreadsheets, and what was scored."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import csv
 import io
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from whygen.results.files import (
     ARRAYS,
     DETAILS,
     DOCUMENT,
+    MAX_DOCUMENT_BYTES,
+    damaged,
     document_bytes,
     load_document,
+    part_of,
+    read_document,
     write_together,
 )
 from whygen.results.texts import SCHEMA, TextAnchorExplanation
+from whygen.results.texts_scores import TextScores
 
 TABLE = "texts.csv"
+SCORES = "scores.json"
 STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A cell that begins so is run as a formula by a spreadsheet."""
 
@@ -27,8 +35,13 @@ def save(explanation: TextAnchorExplanation, folder: Path) -> Path:
     Raises:
         StoreError: if the folder cannot be written.
     """
-    parts = {TABLE: _csv(explanation), DOCUMENT: document_bytes(explanation.to_dict())}
-    write_together(folder, parts, stale=(DOCUMENT, TABLE, DETAILS, ARRAYS))
+    parts = {TABLE: _csv(explanation)}
+    if explanation.scores is not None:
+        scores = document_bytes(explanation.scores.model_dump(mode="json"))
+        if len(scores) <= MAX_DOCUMENT_BYTES:  # texts of many megabytes are not read again, but explained again
+            parts[SCORES] = scores
+    parts[DOCUMENT] = document_bytes(explanation.to_dict())
+    write_together(folder, parts, stale=(DOCUMENT, TABLE, SCORES, DETAILS, ARRAYS))
     return folder
 
 
@@ -55,7 +68,16 @@ def load(path: Path) -> TextAnchorExplanation:
         MissingError: if there is no explanation at the path.
         FormatError: if it is damaged, or newer than this version.
     """
-    return load_document(
+    found = load_document(
         TextAnchorExplanation, path, name=DOCUMENT, newest=SCHEMA, what=("explanation", "-o or save()"),
         again="Explain again.",
     )  # fmt: skip
+    if not path.is_dir():
+        return found
+    place = part_of(path, SCORES, read_document(path))
+    if not place.is_file():
+        return found
+    try:
+        return found.model_copy(update={"scores": TextScores.model_validate_json(place.read_bytes())})
+    except ValidationError as error:
+        raise damaged(place, error, again="Explain again.") from None

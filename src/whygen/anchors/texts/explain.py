@@ -11,11 +11,11 @@ from typing import Any
 from whygen._arguments import declared, short
 from whygen.anchors.options import AnchorChoices
 from whygen.anchors.texts import reading
-from whygen.anchors.texts.loading import TextAnchor, TextSet, load_texts, load_twins
+from whygen.anchors.texts.loading import TextAnchor, TextSet, load_parts, load_texts, load_twins
 from whygen.anchors.texts.measured import TextSide
 from whygen.anchors.texts.models import open_text_model
 from whygen.anchors.texts.preparing import Ready, plain, prepare
-from whygen.anchors.texts.remarks import overlap, remarks
+from whygen.anchors.texts.remarks import overlap
 from whygen.anchors.texts.scoring import (
     Pair,
     TextsAsked,
@@ -26,6 +26,7 @@ from whygen.anchors.texts.scoring import (
     request_for,
     score_texts,
 )
+from whygen.anchors.texts.telling import require_levels, told
 from whygen.anchors.texts.twins import make_twins, name_pool
 from whygen.calls import Interrupted, Progress, Runner, make_runner, open_store
 from whygen.errors import DataError, UsageError
@@ -38,10 +39,8 @@ from whygen.version import __version__, versions
 TWINS = 9
 """Twins of each text, unless told otherwise: a text beats them all by chance once in ten."""
 MOST_TWINS = 999
-ROLES = ("held-out", "training")
-_OF_SAMPLES = frozenset(declared(AnchorChoices)) - {"alpha"} | {
-    "labels", "roles", "preset", "encoder", "classifier", "trained", "layout", "size", "mode", "shape", "value_range",
-    "scale",
+_OF_SAMPLES = frozenset(declared(AnchorChoices)) - {"alpha", "false_positives"} | {
+    "preset", "encoder", "classifier", "trained", "layout", "size", "mode", "shape", "value_range", "scale",
 }  # fmt: skip
 """Options of `explain_anchors` that speak of samples with an encoder and a decoder."""
 
@@ -152,7 +151,12 @@ def _recorded(runner: Runner, requests: Sequence[Request]) -> int:
 def _opened(model: object, anchors: object, given: Mapping[str, Any]) -> TextWork:
     """What is to be scored, checked as far as it can be before anything is."""
     _require_options(given)
-    texts = load_texts(anchors)
+    levels = reading.Levels(
+        alpha=_or(given, "alpha", 0.025), fdr=given["fdr"], role=given["reference_role"],
+        automatic=isinstance(_count(given["twins"]), int | None), false_positives=_or(given, "false_positives", 0.05),
+    )  # fmt: skip
+    require_levels(levels)
+    texts = load_parts(anchors, roles=given["roles"], labels=given["labels"])
     held = None if given["reference"] is None else load_texts(given["reference"], "reference")
     twins, automatic = _twins_of(given["twins"], texts)
     options: ModelOptions | None = given["options"]
@@ -171,9 +175,6 @@ def _opened(model: object, anchors: object, given: Mapping[str, Any]) -> TextWor
     reference = None
     if others is not None:
         reference = TextSide(ready=others, twins=_automatic(others, automatic if twins is None else 0, **how))
-    levels = reading.Levels(
-        alpha=given.get("alpha") or 0.025, fdr=given["fdr"], role=given["reference_role"], automatic=twins is None
-    )
     return TextWork(
         model=opened, baseline=baseline, heads=heads, anchors=TextSide(ready=ready, twins=made), reference=reference,
         levels=levels, twins="given" if twins is not None else "automatic" if automatic else "none",
@@ -187,22 +188,25 @@ def _require_options(given: Mapping[str, Any]) -> None:
         if given.get(name) is not None:
             raise UsageError(
                 f"{name}={short(given[name])} speaks of samples that a model encodes and decodes, and the anchors are "
-                "texts. Leave it out. Texts take reference, reference_role, twins, baseline, alpha and fdr."
+                "texts. Leave it out. Texts take reference, reference_role, roles, labels, twins, baseline, alpha, fdr "
+                "and false_positives."
             )
-    if given["reference_role"] not in ROLES:
-        raise UsageError(f"reference_role is {given['reference_role']!r}; give one of {', '.join(ROLES)}.")
-    for name in ("alpha", "fdr"):
-        value = given.get(name)
-        if value is not None and not (isinstance(value, int | float) and 0 < value < 1):
-            raise UsageError(f"{name} is {short(value)}; give a number between 0 and 1, such as 0.05.")
+
+
+def _or(given: Mapping[str, Any], name: str, usual: float) -> Any:
+    return usual if given.get(name) is None else given[name]
+
+
+def _count(given: object) -> object:
+    """A number of twins that was typed, as a number."""
+    return int(given) if isinstance(given, str) and given.isascii() and given.isdecimal() else given
 
 
 def _twins_of(given: object, texts: TextSet) -> tuple[list[list[str]] | None, int]:
     """Twins as they were given, or how many are to be made."""
     if given is None:
         return None, TWINS
-    if isinstance(given, str) and given.isascii() and given.isdecimal():
-        given = int(given)
+    given = _count(given)
     if isinstance(given, bool) or (isinstance(given, int) and not 0 <= given <= MOST_TWINS):
         raise UsageError(f"twins is {given}; give how many of each text, 0 to {MOST_TWINS}, or the twins themselves.")
     if isinstance(given, int):
@@ -275,28 +279,19 @@ def _measure(work: TextWork, runner: Runner, asked: TextsAsked) -> None:
 
 
 def _read(work: TextWork, asked: TextsAsked, calls: str, noticed: Sequence[Warned]) -> TextAnchorExplanation:
-    found, notes = reading.contrasts(work.anchors, work.reference, work.levels)
-    told = reading.verdicts(found, len(work.anchors.ready), work.levels)
-    kind = reading.kinds(work.anchors, work.reference, work.levels)
-    texts = reading.records(work.anchors, told, kind, work.levels)
     ended = [] if asked.ended is None else [Warned(code="ended", text=str(asked.ended))]
+    found = told(
+        work.anchors, work.reference, work.levels, work.seed, said=[*ended, *work.said], noticed=noticed
+    )  # fmt: skip
     return TextAnchorExplanation(
         whygen=__version__,
         model=work.model.uri,
         baseline=None if work.baseline is None else work.baseline.uri,
-        n_texts=len(texts),
-        counted=sum(text.group is not None for text in texts),
-        groups=reading.group_records(texts, told, kind),
-        contrasts=reading.contrast_records(found, told),
-        reference=reading.reference_record(work.reference, work.levels.role),
-        alpha=work.levels.alpha,
-        fdr=work.levels.fdr,
         twins=work.twins,
         source=work.source,
-        texts=texts,
         seed=work.seed,
         versions=versions(("numpy", "scipy", "torch", "transformers", "openai")),
         calls=calls,
-        warnings=(*ended, *work.said, *remarks(work.anchors, work.reference, found, work.levels, notes), *noticed),
         ended=asked.reason,
+        **found,
     )

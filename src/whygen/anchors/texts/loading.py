@@ -2,7 +2,7 @@
 """Texts from where people keep them: lists, files of lines, JSON Lines, tables, data sets.
 
 ``PATH#COLUMN`` names the column of a table, a file of JSON or a data set. A column ``prompt`` beside it holds what each
-text answers.
+text answers, a column ``label`` its label.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import csv
 import io
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from whygen._arguments import short
-from whygen.errors import DataError, MissingError, MissingExtraError
+from whygen.anchors.memorising import parts_by_role, settle_roles
+from whygen.errors import DataError, MissingError, MissingExtraError, UsageError
 from whygen.files import is_there
+from whygen.results.anchors_memorised import RoleName
 from whygen.safe import read_json, says
 from whygen.texts import read_text_file
 
@@ -29,16 +31,19 @@ LONGEST = 2**20
 COLUMNS = ("text", "texts", "content", "sentence", "document", "story", "completion", "response", "output", "answer")
 """Columns that hold the texts, unless another is named."""
 PROMPT = "prompt"
+LABEL = "label"
 FILES = (".txt", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".md")
 """How files of texts end."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextAnchor:
-    """A text, and what it answers, if anything."""
+    """A text; what it answers, its label, and what it is to the model (see `ROLES`), if anything."""
 
     text: str
     prompt: str = ""
+    label: str | int | None = None
+    role: RoleName | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,13 +205,15 @@ def _anchors(rows: Iterable[object], argument: str, column: str | None = None) -
 
 def _anchor(row: Any, what: str, column: str | None) -> TextAnchor:
     prompt: object = ""
+    label: str | int | None = None
     if isinstance(row, TextAnchor):
         return row
     if isinstance(row, Mapping):
         name = column or _column(row, what)
         if name not in row:
             raise DataError(f"{what} has no column {name!r}; it has {', '.join(map(repr, row))}.")
-        row, prompt = row[name], (row.get(PROMPT) or "") if name != PROMPT else ""
+        prompt = (row.get(PROMPT) or "") if name != PROMPT else ""
+        row, label = row[name], _label(row.get(LABEL)) if name != LABEL else None
     elif isinstance(row, tuple) and len(row) == 2:
         prompt, row = row
     for part, called in ((row, what), (prompt, f"the prompt of {what}")):
@@ -219,20 +226,63 @@ def _anchor(row: Any, what: str, column: str | None) -> TextAnchor:
             raise DataError(f"{called} is {short(part)}, of type {type(part).__name__}, and no text.{more}")
         if len(part) > LONGEST:
             raise DataError(f"{called} has {len(part):,} characters; a text may have {LONGEST:,}. Cut it into parts.")
-    return TextAnchor(str(row), str(prompt))
+    return TextAnchor(str(row), str(prompt), label)
+
+
+def _label(cell: object) -> str | int | None:
+    """A cell of a column of labels; what is neither a text nor a whole number labels nothing."""
+    return cell if isinstance(cell, str | int) and not isinstance(cell, bool) and cell != "" else None
 
 
 def _column(row: Mapping[str, object], what: str) -> str:
     """The column that holds the texts: a usual name, else the only one that holds a text."""
     if (usual := next((name for name in COLUMNS if name in row), None)) is not None:
         return usual
-    texts = [name for name, cell in row.items() if isinstance(cell, str) and name != PROMPT]
+    texts = [name for name, cell in row.items() if isinstance(cell, str) and name not in (PROMPT, LABEL)]
     if len(texts) == 1:
         return texts[0]
     raise DataError(
         f"{what} has the columns {', '.join(map(repr, row))}, and none is called text. Name the one that holds the "
         "texts: PATH#COLUMN, or data[COLUMN]."
     )
+
+
+def load_parts(source: object, *, roles: object = None, labels: Any = None) -> TextSet:
+    """The anchors with their roles and labels, given beside them, or as the keys of what holds the anchors.
+
+    Args:
+        source: as `load_texts` takes it, or such sources by role.
+        roles: one of `ROLES` for all, or for each.
+        labels: of the texts, which override those of the source.
+
+    Raises:
+        UsageError: if roles are given both ways.
+        DataError: if roles or labels are not as many as the texts.
+    """
+    parts = parts_by_role(source)
+    if parts is not None and roles is not None:
+        raise UsageError("The anchors are given by role, and roles= too; give one of the two.")
+    if parts is None:
+        found = load_texts(source)
+        settled = settle_roles(roles, len(found)) or (None,) * len(found)
+    else:
+        sets = {role: load_texts(part, f"anchors[{role!r}]") for role, part in parts.items()}
+        found = TextSet(
+            anchors=tuple(anchor for each in sets.values() for anchor in each.anchors),
+            source="; ".join(f"{role}: {each.source}" for role, each in sets.items()),
+            dropped=sum(each.dropped for each in sets.values()),
+        )
+        settled = tuple(role for role, each in sets.items() for _ in each.anchors)
+    own = [anchor.label for anchor in found.anchors] if labels is None else _given_labels(labels, len(found))
+    anchors = (replace(a, role=role, label=label) for a, role, label in zip(found.anchors, settled, own, strict=True))
+    return replace(found, anchors=tuple(anchors))
+
+
+def _given_labels(labels: Any, n: int) -> list[str | int | None]:
+    rows = list(labels.tolist() if hasattr(labels, "tolist") else labels)
+    if isinstance(labels, str) or len(rows) != n:
+        raise DataError(f"There are {len(rows)} labels for {n} texts; give one for each.")
+    return [_label(row) for row in rows]
 
 
 def load_twins(source: object, anchors: Sequence[TextAnchor]) -> list[list[str]]:

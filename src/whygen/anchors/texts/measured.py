@@ -1,9 +1,9 @@
-"""All that was measured of the anchors and of the reference, as arrays by their places."""
+"""All that was measured of the anchors and of the reference, as arrays by their places; kept, and given back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from whygen.anchors.texts.criteria import Likelihood
 from whygen.anchors.texts.preparing import Ready
 from whygen.anchors.texts.scoring import Continued, Pair, Scores
+from whygen.results.texts_scores import KeptContinuation, KeptLikelihood, KeptText
 
 Floats = NDArray[np.float64]
 
@@ -97,3 +98,56 @@ class TextSide:
                 value = text.nats / own.tokens
             found.append(value)
         return np.array(found, dtype=np.float64)
+
+    def kept(self) -> tuple[KeptText, ...]:
+        """All of it, as it is saved."""
+        return tuple(self._kept(place) for place in range(len(self.ready)))
+
+    def _kept(self, place: int) -> KeptText:
+        ready, found = self.ready[place], self.continued.get(place)
+        pair, others = (ready.prompt, ready.text), self.other or {}
+        own, other = (self.scores.get(pair), others.get(pair)) if not ready.state else (None, None)
+        twins = [(twin, (ready.prompt, twin)) for twin in self.twins[place]]
+        return KeptText(
+            **asdict(ready),
+            failed=own if isinstance(own, str) else "",
+            likelihood=KeptLikelihood(**asdict(own)) if isinstance(own, Likelihood) else None,
+            other=_nats(other),
+            twins=tuple((twin, _nats(self.scores.get(both)), _nats(others.get(both))) for twin, both in twins),
+            continued=None if found is None else KeptContinuation(**asdict(found)),
+        )
+
+    @classmethod
+    def of(cls, kept: Sequence[KeptText], *, has_baseline: bool) -> TextSide:
+        """What `kept` gave."""
+        scores: dict[Pair, Likelihood | str] = {}
+        other: dict[Pair, Likelihood | str] = {}
+        for each in kept:
+            for twin, own, theirs in each.twins:
+                _put(scores, (each.prompt, twin), own)
+                _put(other, (each.prompt, twin), theirs)
+        for each in kept:
+            pair = (each.prompt, each.text)
+            _put(other, pair, each.other)
+            if each.likelihood is not None:
+                scores[pair] = Likelihood(**each.likelihood.model_dump())
+            elif each.failed:
+                scores[pair] = each.failed
+        continued = {place: each.continued for place, each in enumerate(kept)}
+        return cls(
+            ready=[Ready(**{name: getattr(each, name) for name in Ready.__dataclass_fields__}) for each in kept],
+            twins=[tuple(twin for twin, _, _ in each.twins) for each in kept],
+            scores=scores,
+            other=other if has_baseline else None,
+            continued={place: Continued(**each.model_dump()) for place, each in continued.items() if each is not None},
+        )
+
+
+def _nats(found: Likelihood | str | None) -> float | None:
+    return found.nats if isinstance(found, Likelihood) else None
+
+
+def _put(scores: dict[Pair, Likelihood | str], pair: Pair, nats: float | None) -> None:
+    """Nats alone, which is all that is read of a twin and of the baseline."""
+    if nats is not None:
+        scores[pair] = Likelihood(nats, 0, 0.0, 0.0, 0, 0, 0.0, 0)

@@ -9,6 +9,7 @@ from whygen.anchors.texts.loading import TextAnchor
 from whygen.errors import DataError
 from whygen.models import HasContext, Tokenizes
 from whygen.models.protocols import MarksUnknown
+from whygen.results.anchors_memorised import RoleName
 from whygen.types import Request
 
 MOST_UNKNOWN = 0.5
@@ -26,6 +27,8 @@ class Ready:
         notes: what is to be said of it.
         copy_of: place of the first text that is the same.
         is_cut: whether its end was left out.
+        role: what it is to the model (see `ROLES`), if anything.
+        label: of it, if any.
     """
 
     text: str
@@ -34,6 +37,8 @@ class Ready:
     notes: tuple[str, ...] = ()
     copy_of: int | None = None
     is_cut: bool = False
+    role: RoleName | None = None
+    label: str | int | None = None
 
 
 def plain(text: str) -> str:
@@ -42,7 +47,7 @@ def plain(text: str) -> str:
 
 
 def prepare(anchors: Sequence[TextAnchor], model: object, *, heads: bool) -> list[Ready]:
-    """Every text made ready.
+    """Every text made ready. Of equal texts the first counts; of one that is trained on, too, a trained one.
 
     Args:
         anchors: as they were read.
@@ -50,10 +55,13 @@ def prepare(anchors: Sequence[TextAnchor], model: object, *, heads: bool) -> lis
         heads: whether the first word is given to the model, which does not score it.
     """
     first: dict[tuple[str, str], int] = {}
+    for place in sorted(range(len(anchors)), key=lambda place: anchors[place].role != "training"):
+        first.setdefault((plain(anchors[place].prompt), plain(anchors[place].text)), place)
     found: list[Ready] = []
     for place, anchor in enumerate(anchors):
         ready = _ready(anchor, model, heads=heads and not anchor.prompt)
-        known = first.setdefault((plain(anchor.prompt), plain(anchor.text)), place)
+        ready = replace(ready, role=anchor.role, label=anchor.label)
+        known = first[plain(anchor.prompt), plain(anchor.text)]
         if known != place and not ready.state:
             ready = replace(ready, state="copy", copy_of=known)
         found.append(ready)

@@ -57,12 +57,14 @@ class Levels:
         fdr: expected share of false ones among the texts that are called known by heart.
         role: of the reference: ``held-out`` or ``training``.
         automatic: whether twins were made here, so that those of anchors and reference are alike.
+        false_positives: share of held-out texts that may be called memorised, where anchors have roles.
     """
 
     alpha: float
     fdr: float
     role: str
     automatic: bool
+    false_positives: float = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +186,7 @@ def _record(
     ready, (state, why) = anchors.ready[place], anchors.state(place)
     base = TextRecord(
         index=place, text=ready.text[:SHOWN], prompt=ready.prompt[:SHOWN], state=state, group=groups.get(place),
-        reason=why, notes=ready.notes, copy_of=ready.copy_of,
+        reason=why, notes=ready.notes, copy_of=ready.copy_of, role=ready.role, label=ready.label,
     )  # fmt: skip
     own = anchors.own(place)
     if own is None or place not in groups:

@@ -67,7 +67,7 @@ def _of_contrasts(
         )
         said.append(Warned(code="no-contrast", text=text))
     for each in found:
-        said += _of_one(each, levels)
+        said += few_to_tell_by(each, levels)
     if levels.automatic and any(each.kind in ("twins", "twins and baseline") for each in found):
         text = (
             "Numbers and names were exchanged by chance. A text whose own are usual ones (a famous name, a round "
@@ -84,7 +84,7 @@ def _of_contrasts(
     return said
 
 
-def _of_one(found: Contrast, levels: Levels) -> list[Warned]:
+def few_to_tell_by(found: Contrast, levels: Levels) -> list[Warned]:
     """That a contrast could not have called anything, or only much at once."""
     n, m = len(found.rows), found.measured_by
     if "reference" in found.kind:

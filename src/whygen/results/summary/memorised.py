@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors import AnchorEvidence, AnchorExplanation
-from whygen.results.anchors_memorised import AreaRecord, GapRecord, MemorisationRecord
+from whygen.results.anchors_memorised import AreaRecord, GapRecord, MemorisationRecord, RoleRecord
 from whygen.results.anchors_scores import ShareRecord
 from whygen.results.anchors_words import percent, returned
 from whygen.results.summary.anchors_pictures import picture, steps
@@ -16,18 +17,23 @@ HALVES = 20
 
 def memorised(explanation: AnchorExplanation) -> dict[str, Any] | None:
     """The memorisation gap and the groups by role; None where anchors have no roles."""
-    if not explanation.roles:
+    return by_role(explanation.roles, explanation.memorisation, list(explanation.group_names.values()))
+
+
+def by_role(
+    roles: Sequence[RoleRecord], record: MemorisationRecord | None, names: Sequence[str]
+) -> dict[str, Any] | None:
+    """The memorisation gap, and the groups of those names by role; None where anchors have no roles."""
+    if not roles:
         return None
-    record = explanation.memorisation
-    names = list(explanation.group_names.values())
-    roles = [
+    rows = [
         {"name": each.role, "n": f"{each.n:,}", "cells": [_part(each.groups.get(name, 0), each.n) for name in names]}
-        for each in explanation.roles
+        for each in roles
     ]
     return {
         "said": [] if record is None else [visible(sentence) for sentence in said(record)],
-        "columns": names,
-        "roles": roles,
+        "columns": list(names),
+        "roles": rows,
         "gaps": [] if record is None else [_gap(each) for each in record.criteria],
     }
 

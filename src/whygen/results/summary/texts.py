@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from whygen.report.texts import counted, listed, number, percent, quoted, shorten, visible
+from whygen.results.summary.memorised import by_role
 from whygen.results.texts import (
     CANNOT_BE_TOLD,
+    GROUPS,
     KNOWS_BY_HEART,
     ContrastRecord,
     TextAnchorExplanation,
@@ -16,6 +18,7 @@ from whygen.results.texts import (
 
 MOST_SHOWN = 200
 """Texts of a group that the page lists."""
+MOST_LABELS = 60
 LENGTH = 400
 """Characters of a text that it shows."""
 
@@ -31,6 +34,8 @@ def summarise_texts(explanation: TextAnchorExplanation) -> dict[str, Any]:
         "facts": facts(explanation),
         "groups": [_group(explanation, name) for name in explanation.groups],
         "contrasts": [_contrast(each) for each in explanation.contrasts],
+        "memorised": by_role(explanation.roles, explanation.memorisation, GROUPS),
+        "labels": _labels(explanation),
         "left_out": [_left_out(text) for text in explanation.texts if text.group is None][:MOST_SHOWN],
         "made": _made(explanation),
         "document": explanation.to_dict(),
@@ -149,6 +154,18 @@ def _draws(text: TextRecord) -> str:
         if text.draws_half < 1e6
         else f"{text.draws_half:.1e}"
     )
+
+
+def _labels(explanation: TextAnchorExplanation) -> dict[str, Any] | None:
+    """How many texts of each label every group holds."""
+    table = explanation.labels
+    if table is None:
+        return None
+    rows = [
+        {"name": visible(str(label)), "cells": [f"{sum(counts):,}", *(f"{count:,}" for count in counts)]}
+        for label, counts in zip(table.labels, table.counts, strict=True)
+    ]
+    return {"columns": ["texts", *table.groups], "rows": rows[:MOST_LABELS], "left_out": len(rows[MOST_LABELS:])}
 
 
 def _left_out(text: TextRecord) -> dict[str, Any]:
