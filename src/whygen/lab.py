@@ -189,17 +189,18 @@ def play(
     effects = say(clean)
     ends = game.values(np.array([[True] * game.n, [False] * game.n]))
     # f(1) is the mean of the repeats of the whole prompt, and stands for it among the masks; f(0) is one call.
-    whole = float(say(np.repeat(ends[:1], REPEATS)).mean())
+    repeats = say(np.repeat(ends[:1], REPEATS))
+    whole, kept = float(repeats.mean()), design.masks.mean(axis=1)
     total = float(whole - say(ends[1:])[0]) if load_estimand(estimand).shares_total else None
-    effects[design.masks.all(axis=1)] = whole
-    seen = design.observed(effects, total=total)
-    draws = np.full((len(clean), 2), np.nan)
+    draws = np.full((len(clean), REPEATS), np.nan)
     draws[:, 0] = effects
+    draws[kept == 1.0] = repeats
     if not steady:
-        rows = rng.permutation(len(clean))[:REDRAWS]
+        rows = rng.permutation(np.flatnonzero(kept < 1.0))[:REDRAWS]
         draws[rows, 1] = say(clean[rows])
-        seen = seen.with_values(np.nanmean(draws, axis=1))
-    return Play(seen, noise.measure(draws, known=steady), whole, design.enumerated)
+    known = noise.measure(draws, known=steady, speaks=kept < 1.0, kept=kept)
+    seen = replace(design.observed(np.nanmean(draws, axis=1), total=total), noise=known)
+    return Play(seen, known, whole, design.enumerated)
 
 
 def estimate(
@@ -220,7 +221,7 @@ def estimate(
     seen = shown.effects if isinstance(shown, Play) else shown
     if seen.nearness is not None:
         return intervals.local_estimate(seen)
-    own, shared, span = 0.0, 0.0, 0.0
+    own, most, shared, span = 0.0, 0.0, 0.0, 0.0
     if isinstance(shown, Play):
         one = collapsed(seen, np.full(REPEATS, shown.whole))
         if one is not None and one.kind == "unchanged" and not shown.enumerated:
@@ -228,13 +229,13 @@ def estimate(
         if shown.enumerated:
             every = intervals.enumerated_estimate if seen.total is None else intervals.enumerated_shapley
             return every(seen, shown.noise)
-        own = shown.noise.bound
+        own, most = shown.noise.bound, shown.noise.most
         shared = own * (1.0 + 1.0 / REPEATS)
         span = float(np.ptp(np.append(seen.values, shown.whole)))
     fit = intervals.cross_fit(seen, _surrogate(surrogate), rng)
     if seen.total is not None:
-        return intervals.shapley_estimate(fit, seen, rng, noise=own, shared=shared, level=level)
-    return intervals.sampled_estimate(fit, rng, noise=own, span=span, level=level)
+        return intervals.shapley_estimate(fit, seen, rng, noise=own, most=most, shared=shared, level=level)
+    return intervals.sampled_estimate(fit, rng, noise=own, most=most, span=span, level=level)
 
 
 def proxied(

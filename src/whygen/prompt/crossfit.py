@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from whygen.prompt.effects import Effects, Population
 from whygen.prompt.noise import resolution
 from whygen.prompt.surrogates import Powered, Sum, Surrogate, folded
-from whygen.stats.intervals import Error, moderated, student_half_width, tail_degrees
+from whygen.stats.intervals import Error, moderated, satterthwaite, student_half_width, tail_degrees
 from whygen.types import Floats
 
 Bools: TypeAlias = NDArray[np.bool_]
@@ -69,7 +69,7 @@ class CrossFit:
         whole: attributions of the surrogate fitted to every group, with what it misses of the masks asked, ``(n,)``.
         unasked: factor of the squared deviation of each score in the variance of the estimate, ``(groups,)``: how much
             of its layer was not asked.
-        noise: from the variance of one effect to that of the estimate by the model's noise, shape ``(n,)``.
+        noise: from the mean variance of one effect to that of the estimate by the model's noise, shape ``(n,)``.
         shown: how much of that the spread of the scores shows already, shape ``(n,)``.
         reach: how far the estimate may be off if all masks that chance left out were off by one.
         rounding: the difference up to which effects are equal.
@@ -81,6 +81,7 @@ class CrossFit:
         whole_predicted: effect of the whole prompt by the surrogate that was fitted to every group.
         borrowed: standard error of what the surrogates took from elsewhere, which all scores share, shape ``(n,)``.
         weight: of the proxy in the surrogate that was fitted to every group; 0 where there is none.
+        unshown: what of the masks' noise the spread of the scores does not show.
     """
 
     scores: Floats
@@ -101,12 +102,14 @@ class CrossFit:
     whole_predicted: float = 0.0
     borrowed: Floats | float = 0.0
     weight: float = 0.0
+    unshown: Unshown | None = None
 
-    def error(self, *, noise: float = 0.0, span: float = 0.0) -> Error:
+    def error(self, *, noise: float = 0.0, most: float = 0.0, span: float = 0.0) -> Error:
         """The mean of the scores and how far it may be off.
 
         Args:
             noise: variance of one effect under repetition; 0 when repeats did not differ.
+            most: the largest variance that repetition may well have, `MeasuredNoise.most`; 0 where nobody knows of any.
             span: range of all effects that are known, the whole prompt's among them. Where no drawn mask had another
                 effect than the others it says how far one that was not drawn may be off.
         """
@@ -116,8 +119,13 @@ class CrossFit:
         spread = moderated((deviation**2).sum(axis=0) / (groups - 1.0) / groups)
         # The spread shows the noise of the scores' own masks, and bounds it; that of masks that are known is added.
         shown: Floats = np.where(self.shown > 0.0, np.minimum(noise, spread / np.maximum(self.shown, 1e-300)), 0.0)
-        variance: Floats = spread + shown * np.maximum(self.noise - self.shown, 0.0)
+        added: Floats = shown * np.maximum(self.noise - self.shown, 0.0)
         degrees = np.maximum(tail_degrees(self.scores) * (self.folds - 1.0) / self.folds, 1.0)
+        if self.unshown is not None and most > 0.0:
+            missed, free = self.unshown.noise(most)
+            added = np.maximum(added, missed)
+            degrees = np.where(added > missed, degrees, satterthwaite((spread, degrees), (missed, free)))
+        variance: Floats = spread + added
         standard: Floats = np.sqrt(variance + np.square(self.borrowed)) + self.rounding
         if self.flat:
             # All of R groups agree with probability (1 - p)^R where one in 1 / p has another effect.
@@ -135,6 +143,7 @@ class CrossFit:
         return replace(
             self, scores=self.scores @ parts, own=self.own @ parts, whole=self.whole @ parts,
             noise=self.noise @ parts**2, shown=self.shown @ parts**2, borrowed=borrowed,
+            unshown=None if self.unshown is None else self.unshown.combined(parts),
         )  # fmt: skip
 
     def least_error(self, whole: float | None = None) -> float:
@@ -162,6 +171,47 @@ class CrossFit:
         target: Floats = self.whole if self.exact else (self.own.mean(axis=0) + self.whole) / 2.0
         reach = (1.0 if self.exact else TRANSLATION) * half
         return np.clip(target, middle - reach, middle + reach)
+
+
+@dataclass(frozen=True, slots=True)
+class Unshown:
+    """What of the noise of single masks the spread of the scores does not show: that of masks that count as known.
+
+    Noise may differ from mask to mask, and the masks that are known are not like the others (with `keep` .8 those near
+    the whole prompt). So the squares of what the surrogates missed stand for the variances, mask by mask (White 1980,
+    Econometrica 48:817-838, with left-out residuals as in HC3), which counts misfit as noise: only the share of them
+    that noise may well make (docs/decisions/0051-claims.md).
+
+    Attributes:
+        variance: of the estimate, if all that was missed were noise, shape ``(n,)``.
+        degrees: of freedom of that, shape ``(n,)``.
+        missed: mean square of what was missed of one mask.
+    """
+
+    variance: Floats
+    degrees: Floats
+    missed: float
+
+    @classmethod
+    def of(cls, counts: Floats, missed: Floats) -> Unshown | None:
+        """From what the noise of each mask counts that is not shown ``(m, n)``, and what was missed of it ``(m,)``."""
+        squares: Floats = counts * (missed**2)[:, None]
+        variance: Floats = squares.sum(axis=0)
+        if not variance.any():
+            return None
+        # The square of a normal error has the variance 2 s^4; its own square is 3 s^4 on average.
+        degrees = 3.0 * variance**2 / np.maximum((squares**2).sum(axis=0), 1e-300)
+        return cls(variance, np.maximum(degrees, 1.0), float(np.mean(missed**2)))
+
+    def noise(self, most: float) -> tuple[Floats, Floats]:
+        """Variance of the estimate by noise whose mean variance is at most ``most``, and its degrees of freedom."""
+        return self.variance * min(1.0, most / self.missed), self.degrees
+
+    def combined(self, parts: Floats) -> Unshown:
+        """The same of sums of attributions, see `CrossFit.combined`."""
+        squares: Floats = parts**2
+        degrees = (self.variance @ squares) ** 2 / np.maximum((self.variance**2 / self.degrees) @ squares**2, 1e-300)
+        return replace(self, variance=self.variance @ squares, degrees=np.maximum(degrees, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +261,17 @@ class _Drawn:
         left: Floats = np.maximum(members - known, 1.0)[stratum] / members[stratum]
         return left, np.maximum(1.0 - asked[stratum] / members[stratum], 0.0) / left**2
 
+    def squares(self) -> Floats:
+        """From the variance of the effect of each mask to that of the estimate, ``(m, n)``: squares of what it counts.
+
+        A mask of a layer that was asked whole counts as in the law of the design, each other as one of those drawn.
+        """
+        drawn: Floats = (self.weights * self.share / max(int(self.open.sum()), 1)) ** 2
+        if self.population is None:
+            return drawn
+        known: Floats = (self.weights * self.population.chance[:, None]) ** 2
+        return np.where(self.open[:, None], drawn, known)
+
     def unseen(self) -> Floats:
         """For each row the share of its stratum that nobody asked."""
         if self.population is None:
@@ -241,7 +302,7 @@ def cross_fit(observed: Effects, surrogate: Surrogate, rng: np.random.Generator)
     fold_of = _dealt(drawn, first, folds, rng)
     share = drawn.share / np.bincount(group_of)[group_of]
     scores, own, unasked = np.zeros((groups, n)), np.zeros((groups, n)), np.ones(groups)
-    fits, predicted, shown = np.zeros(len(observed)), np.zeros(len(observed)), np.zeros(n)
+    fits, predicted, shown = np.zeros(len(observed)), np.zeros(len(observed)), np.zeros((len(observed), n))
     *without, final = folded(surrogate, observed, fold_of[group_of])
     for fold, surrogate_of in enumerate(without):
         inside = fold_of[group_of] == fold
@@ -253,12 +314,14 @@ def cross_fit(observed: Effects, surrogate: Surrogate, rng: np.random.Generator)
         weights: Floats = drawn.weights[held] * (share[held] * left)[:, None]
         np.add.at(scores, group_of[held], weights * (observed.values - fits)[held, None])
         unasked[group_of[held]] = part
-        shown += (weights**2 * part[:, None]).sum(axis=0)
+        shown[held] = weights**2 * part[:, None]
         own[fold_of == fold] = surrogate_of.attributions() + drawn.known(~held, observed.values - fits)
     error = final.error if isinstance(final, Sum) else None
     fitted = final.predict(observed.masks)
     rest = drawn.known(np.ones(len(observed), dtype=bool), observed.values - fitted)
     rounding = resolution(observed.values)
+    shown /= float(scored.sum()) ** 2
+    counts, spread = drawn.squares(), observed.noise.relative(len(observed))[:, None]
     return CrossFit(
         scores=(scores + own)[scored],
         predicted=predicted,
@@ -267,8 +330,8 @@ def cross_fit(observed: Effects, surrogate: Surrogate, rng: np.random.Generator)
         own=own[scored],
         whole=final.attributions() + rest,
         unasked=unasked[scored],
-        noise=(drawn.weights**2).mean(axis=0) / len(observed),
-        shown=shown / float(scored.sum()) ** 2,
+        noise=(counts * spread).sum(axis=0),
+        shown=(shown * spread).sum(axis=0),
         reach=drawn.share * float(np.abs(drawn.weights[drawn.open]).max(initial=0.0)),
         rounding=rounding,
         exact=error is not None and error <= EXACT * _missed(observed, predicted),
@@ -280,6 +343,7 @@ def cross_fit(observed: Effects, surrogate: Surrogate, rng: np.random.Generator)
         if isinstance(final, Powered)
         else 0.0,
         weight=final.weight if isinstance(final, Powered) else 0.0,
+        unshown=Unshown.of(np.maximum(counts - shown, 0.0), observed.values - predicted),
     )
 
 

@@ -318,9 +318,11 @@ class Banzhaf(_Scored):
     def _scores(
         self, fit: CrossFit, effects: Effects, middle: float, fitting: Fitting, rng: np.random.Generator
     ) -> Estimate:
-        whole, noise = effects.at_whole - middle, effects.noise.variance or 0.0
-        span = _span(effects, whole)
-        return intervals.sampled_estimate(fit, rng, noise=noise, span=span, whole=whole, level=fitting.level)
+        whole, noise = effects.at_whole - middle, effects.noise
+        return intervals.sampled_estimate(
+            fit, rng, noise=noise.variance or 0.0, most=noise.most, span=_span(effects, whole), whole=whole,
+            level=fitting.level,
+        )  # fmt: skip
 
     def _error(self, fit: CrossFit, effects: Effects, middle: float) -> Error:
         whole = effects.at_whole - middle
@@ -384,8 +386,9 @@ class Shapley(_Scored):
         noise = effects.noise
         # f(0) is the mean of as many answers as a mask has, f(1) that of the repeats.
         shared = noise.bound * (1.0 + fitting.draws / len(effects.whole))
-        variance = noise.variance or 0.0
-        return intervals.shapley_estimate(fit, effects, rng, noise=variance, shared=shared, level=fitting.level)
+        return intervals.shapley_estimate(
+            fit, effects, rng, noise=noise.variance or 0.0, most=noise.most, shared=shared, level=fitting.level
+        )
 
     def _error(self, fit: CrossFit, effects: Effects, middle: float) -> Error:
         del middle

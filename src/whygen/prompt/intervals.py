@@ -106,16 +106,19 @@ class Estimate:
     weight: float = 0.0
 
 
-def sampled_error(fit: CrossFit, *, noise: float = 0.0, span: float = 0.0, whole: float | None = None) -> Error:
+def sampled_error(
+    fit: CrossFit, *, noise: float = 0.0, most: float = 0.0, span: float = 0.0, whole: float | None = None
+) -> Error:
     """The Banzhaf values in the middle of their intervals, and how far they may be off.
 
     Args:
         fit: the scores.
         noise: variance of one effect under repetition, from redrawn prompts; 0 when repeats did not differ.
+        most: the largest that may well be, see `CrossFit.error`.
         span: range of all effects that are known, see `CrossFit.error`.
         whole: effect of the whole prompt, see `CrossFit.least_error`.
     """
-    return fit.error(noise=noise, span=span).at_least(fit.least_error(whole))
+    return fit.error(noise=noise, most=most, span=span).at_least(fit.least_error(whole))
 
 
 def sampled_estimate(
@@ -123,6 +126,7 @@ def sampled_estimate(
     rng: np.random.Generator,
     *,
     noise: float = 0.0,
+    most: float = 0.0,
     span: float = 0.0,
     whole: float | None = None,
     level: float = LEVEL,
@@ -133,22 +137,26 @@ def sampled_estimate(
         fit: the scores.
         rng: draws the signs of the band.
         noise: as for `sampled_error`.
+        most: as for `sampled_error`.
         span: as for `sampled_error`.
         whole: as for `sampled_error`.
         level: of the intervals; `LEVEL_OF_LOOKS` where a stop rule may end the run.
     """
-    error = sampled_error(fit, noise=noise, span=span, whole=whole)
+    error = sampled_error(fit, noise=noise, most=most, span=span, whole=whole)
     values = fit.values(error.estimate, error.half_width(level))
     return _estimate(fit, error, values, rng, level=level, method="Student t over cross-fitted scores")
 
 
-def shapley_error(fit: CrossFit, observed: Effects, *, noise: float = 0.0, shared: float = 0.0) -> Error:
+def shapley_error(
+    fit: CrossFit, observed: Effects, *, noise: float = 0.0, most: float = 0.0, shared: float = 0.0
+) -> Error:
     """The Shapley values in the middle of their intervals, projected onto efficiency: they sum to f(1) - f(0).
 
     Args:
         fit: the scores.
         observed: masks drawn by size, with their ``total``.
         noise: variance of one effect under repetition.
+        most: the largest that may well be, see `CrossFit.error`.
         shared: variance of the total under repetition, which every value carries an n-th of.
 
     Raises:
@@ -156,7 +164,7 @@ def shapley_error(fit: CrossFit, observed: Effects, *, noise: float = 0.0, share
     """
     if observed.total is None:
         raise ValueError("Shapley values need Effects.total, f(1) - f(0)")
-    error = fit.error(noise=noise, span=max(float(np.ptp(observed.values)), abs(observed.total)))
+    error = fit.error(noise=noise, most=most, span=max(float(np.ptp(observed.values)), abs(observed.total)))
     middle: Floats = error.estimate + (observed.total - float(error.estimate.sum())) / observed.n
     standard: Floats = np.hypot(error.standard, np.sqrt(shared) / observed.n)
     return Error(middle, standard, error.degrees).at_least(fit.least_error())
@@ -168,6 +176,7 @@ def shapley_estimate(
     rng: np.random.Generator,
     *,
     noise: float = 0.0,
+    most: float = 0.0,
     shared: float = 0.0,
     level: float = LEVEL,
 ) -> Estimate:
@@ -176,7 +185,7 @@ def shapley_estimate(
     The values are those nearest to `CrossFit.values` that sum to f(1) - f(0), to rounding, and stay as near the middle
     as those do. Arguments as for `shapley_error` and `sampled_estimate`.
     """
-    error = shapley_error(fit, observed, noise=noise, shared=shared)
+    error = shapley_error(fit, observed, noise=noise, most=most, shared=shared)
     half = error.half_width(level)
     near = Interval(error.estimate, error.estimate - TRANSLATION * half, error.estimate + TRANSLATION * half)
     total = float(observed.total or 0.0)

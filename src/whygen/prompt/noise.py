@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
+from scipy.special import chdtri, stdtr
 
 from whygen.stats.intervals import student_half_width
 from whygen.types import Floats
@@ -41,6 +41,9 @@ than chance: those that vary most may not be among them. Measured in benchmarks/
 
 FEWEST_FOR_SLOPE = 4
 """Masks drawn twice from which a change of the noise along the share of the prompt that is kept can be told."""
+
+MOST = 0.9
+"""Level of the upper limit of the noise where it only bounds what else may be noise."""
 
 SHARED = 2.0
 """Degrees of freedom that the mean variance of all masks counts beside each mask's own."""
@@ -122,6 +125,18 @@ class MeasuredNoise:
         return self.span**2 / 2.0 if self.variance is None else self.variance
 
     @property
+    def most(self) -> float:
+        """The largest mean variance of the effect of a mask that its repeats leave likely, at 90%; 0 if none is known.
+
+        Where answers differed, the upper limit by the law of chi squared; where none did, that of the rule of three.
+        """
+        if self.source == "none":
+            return 0.0
+        if self.source != "measured":
+            return self.likely_rate * self.span**2
+        return float((self.spread / self.counts).mean() * self.degrees / chdtri(self.degrees, MOST))
+
+    @property
     def flip_rate(self) -> float:
         """Where all repeats agreed: the chance of another answer, at most, at 95%."""
         return 1.0 if not self.repeats else 1.0 - (1.0 - LEVEL) ** (1.0 / (2.0 * self.repeats))
@@ -148,6 +163,13 @@ class MeasuredNoise:
             ),
             "unknown": "none: every mask was asked, but the model's noise was not measured",
         }[self.source]
+
+    def relative(self, masks: int) -> Floats:
+        """Variance of the effect of each of so many masks over their mean, ``(masks,)``; ones where it is not known."""
+        own: Floats = self.spread / np.maximum(self.counts, 1)
+        if len(own) != masks or not own.any():
+            return np.ones(masks)
+        return own / own.mean()
 
     def take(self, rows: NDArray[np.bool_]) -> MeasuredNoise:
         """The noise of the masks where ``rows`` ``(m,)`` is True, as all of them told it."""

@@ -42,6 +42,14 @@ def tail_degrees(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.clip(2.0 * groups / np.maximum(kurtosis - 1.0, 1e-9), min(2.0, groups - 1.0), groups - 1.0)
 
 
+def satterthwaite(*parts: tuple[NDArray[np.float64], NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Degrees of freedom of a sum of independent variances, each given with its own. Shapes broadcast."""
+    total = np.asarray(sum(variance for variance, _ in parts))
+    doubt = np.asarray(sum(variance**2 / degrees for variance, degrees in parts))
+    fewest = np.minimum.reduce([degrees for _, degrees in parts])
+    return np.asarray(np.divide(total**2, doubt, out=fewest.astype(np.float64), where=doubt > 0.0), dtype=np.float64)
+
+
 @dataclass(frozen=True, slots=True)
 class Error:
     """How far an estimate may be off: standard errors and degrees of freedom, each ``(n,)``.
