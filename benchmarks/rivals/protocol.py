@@ -49,10 +49,18 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Attributions ``(n,)``, and predictions ``(k,)`` of ``Task.new`` where the method makes them itself."""
+    """Attributions ``(n,)``, and what else the method makes itself.
+
+    Attributes:
+        predictions: of ``Task.new``, shape ``(k,)``.
+        intervals: of 95%, shape ``(n, 2)``.
+        covers: of which values they are intervals: ``banzhaf`` or ``shapley``.
+    """
 
     attributions: Floats
     predictions: Floats | None = None
+    intervals: Floats | None = None
+    covers: str = "shapley"
 
 
 Method: TypeAlias = Callable[[Task], Found]

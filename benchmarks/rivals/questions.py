@@ -115,11 +115,15 @@ def ours(question: Question, estimand: str, calls: int, seed: int) -> tuple[Foun
     Its predictions are those of the surrogate that the explanation names, fitted to the masks that it asked for.
     """
     explanation = question.explain(estimand, calls, seed)
+    return read(explanation, question.new, predicts=estimand == "banzhaf"), explanation.calls.asked
+
+
+def read(explanation: PromptExplanation, new: Bools, *, predicts: bool) -> Found:
+    """What an explanation found; its surrogate's predictions of new masks, if it predicts."""
     seen = explanation.evidence
     assert seen is not None
     observed = lab.effects_of(seen.masks, seen.effects, groups=seen.groups)
     predictions = None
-    if estimand == "banzhaf":
-        predictions = lab.SURROGATES[explanation.surrogate or "pairs"].fit(observed).predict(question.new)
-    values = np.array([unit.attribution for unit in explanation.units])
-    return Found(values, predictions), explanation.calls.asked
+    if predicts:
+        predictions = lab.SURROGATES[explanation.surrogate or "pairs"].fit(observed).predict(new)
+    return Found(np.array([unit.attribution for unit in explanation.units]), predictions)

@@ -133,8 +133,10 @@ class Room:
         if "failed" in message:
             kind = OverBudget if message["failed"].startswith("OverBudget") else Missing
             raise kind(f"{self.name}, {method}: {message['failed']}")
-        predictions = None if message["predictions"] is None else np.array(message["predictions"])
-        return Found(np.array(message["attributions"]), predictions), message["seconds"]
+        predictions, intervals = (
+            None if message[name] is None else np.array(message[name]) for name in ("predictions", "intervals")
+        )
+        return Found(np.array(message["attributions"]), predictions, intervals, message["covers"]), message["seconds"]
 
     def close(self) -> None:
         """Let the process end; one that ended by itself is no trouble."""

@@ -68,12 +68,17 @@ def answer(message: dict[str, Any], methods: dict[str, Method], line: Line) -> d
     except Exception as error:
         return {"failed": f"{type(error).__name__}: {error}"[:500]}
     seconds = time.perf_counter() - start - line.waited
-    predictions = None if found.predictions is None else np.asarray(found.predictions, dtype=float).tolist()
     return {
         "attributions": np.asarray(found.attributions, dtype=float).tolist(),
-        "predictions": predictions,
+        "predictions": _listed(found.predictions),
+        "intervals": _listed(found.intervals),
+        "covers": found.covers,
         "seconds": seconds,
     }
+
+
+def _listed(values: Floats | None) -> list[Any] | None:
+    return None if values is None else np.asarray(values, dtype=float).tolist()
 
 
 def main() -> None:

@@ -1,13 +1,15 @@
-"""Every method on the recorded games of SmolLM2: fidelity on all masks, Shapley error, coverage, seconds.
+"""Every method on the recorded tasks of SmolLM2: fidelity, Shapley error, coverage of intervals, seconds.
 
-    python -m benchmarks.rivals --install --only captum context_cite lime shap shapiq_newest tokenshap   # once
-    python -m benchmarks.smol.rivals [--calls 32 64 128] [--seeds 3] [--games FILE]
+    python -m benchmarks.smol.rivals --install                                        # once
+    python -m benchmarks.smol.rivals [--calls 32 64 128] [--seeds 3] [--names TASK ...] [--only RIVAL ...]
 
-R2 and LDS (rank correlation of predicted and true effects) are over all masks of a game, each as often: a method has
-seen a part of them. A rival is granted the better of its own prediction and of the sum of its attributions with the
-best intercept and scale. whygen stands in two lines: its surrogate's prediction, granted nothing, and the sum of the
-attributions that it prints, granted what rivals are. Coverage is of 95% intervals, over units and seeds. A run goes on
-where the last one stopped.
+R2 and LDS (rank correlation of predicted and true effects) are over all masks of a game of up to twelve units, each as
+often: a method has seen a part of them. Of larger games they are over masks drawn for this alone. A rival is granted
+the better of its own prediction and of the sum of its attributions with the best intercept and scale. whygen stands in
+two lines: its surrogate's prediction, granted nothing, and the sum of the attributions that it prints, granted what
+rivals are. Coverage is of 95% intervals, over units and seeds, of the values that they are intervals of. A run goes on
+where the last one stopped. Larger games are answered from ``larger.npz``; ``--model`` plays what it lacks and adds it.
+`benchmarks.smol.tables` writes what came of it into the page.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ import argparse
 import json
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import comb
 from pathlib import Path
@@ -27,94 +29,127 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import whygen
-from benchmarks.rivals import scores
+from benchmarks.rivals import rooms, scores
 from benchmarks.rivals.box import Box
 from benchmarks.rivals.play import Players
-from benchmarks.rivals.protocol import Bools, CannotPlay, Floats, OverBudget, mask_of, words
-from benchmarks.rivals.questions import Question, ours
+from benchmarks.rivals.protocol import Bools, CannotPlay, Floats, Found, OverBudget, mask_of, words
+from benchmarks.rivals.questions import Question, read
 from benchmarks.rivals.registry import Rival
 from benchmarks.rivals.rooms import Missing
-from benchmarks.smol.record import FILE, recorded
-from benchmarks.smol.tasks import TASKS
+from benchmarks.smol.record import FILE, LARGER_FILE, Answers, NotRecorded, opened, recorded, rows_of, subsets_of
+from benchmarks.smol.tasks import LARGER, TASKS
+from whygen.models.hf.model import HfModel
 from whygen.results.prompt import PromptExplanation
+from whygen.types import Limits, Output, Request
 
-NEWEST = "shapiq_newest"
 RIVALS = (
     Rival("leave-one-out", None, "leave-one-out"),
     Rival("LIME 0.2", "lime", "LIME"),
     Rival("Captum 0.9 LIME", "captum", "LIME"),
     Rival("Captum 0.9 KernelSHAP", "captum", "KernelSHAP", "shapley"),
     Rival("ContextCite 0.0.4", "context_cite", "LASSO"),
-    Rival("SHAP 0.54 partition", "shap", "partition", "shapley"),
-    Rival("TokenSHAP 0.2", "tokenshap", "TokenSHAP", "shapley", scaled=True),
+    Rival("larpie 0.2", "larpie", "likelihood"),
+    Rival("SHAP 0.54 partition", "shap_newest", "partition", "shapley"),
+    Rival("TokenSHAP dc28533", "tokenshap", "TokenSHAP", "shapley", scaled=True),
+    Rival("mllm-shap 0.8 kernel Banzhaf", "mllm_shap", "kernel Banzhaf"),
+    *(Rival(f"mllm-shap 0.8 {name}", "mllm_shap", name, "shapley") for name in ("leverage", "complementary", "proxy")),
     *(
-        Rival(f"shapiq 1.8 {name}", NEWEST, name, "shapley")
-        for name in ("ProxySPEX", "OddSHAP", "LeverageSHAP", "PolySHAP", "RegressionMSR", "ProxySHAP")
+        Rival(f"shapiq 1.8 {name}", "shapiq_newest", name, "shapley")
+        for name in ("OddSHAP", "LeverageSHAP", "PolySHAP", "RegressionMSR", "ProxySHAP", "ProxySPEX")
     ),
+    Rival("shapiq 1.8 ShaplEIG", "shapleig", "ShaplEIG", "shapley"),
 )
-OURS = "whygen, surrogate"
+OURS, PRINTED = "whygen, its surrogate", "whygen, printed attributions alone"
 RESULT = FILE.with_name("rivals.json")
 
 
 def main() -> None:
-    """Play, write the records, print a table for each number of calls."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, nargs="+", default=[32, 64, 128])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--games", type=Path, default=FILE)
-    parser.add_argument("--out", type=Path, default=RESULT)
-    parser.add_argument("--only", nargs="*", help="what names of rivals begin with")
-    asked = parser.parse_args()
+    """Play, and write a record of each row."""
+    asked = _options()
     players = Players(tuple(rival for rival in RIVALS if rival.name.startswith(tuple(asked.only or [""]))))
+    if asked.install:
+        _install(players)
     players.open()
     rows: list[dict[str, Any]] = json.loads(asked.out.read_text("utf-8"))["rows"] if asked.out.exists() else []
     done = {(row["question"], row["calls"], row["seed"], row["method"]) for row in rows}
     try:
-        for question in questions(asked.games):
+        for question in questions(asked.games, asked.names, opened(asked.model) if asked.model else None):
             for calls, seed in product(asked.calls, range(asked.seeds)):
                 place = (question.name, calls, seed)
                 rows += [] if (*place, OURS) in done else played(question, calls, seed)
                 left = [rival for rival in players.present() if (*place, rival.name) not in done]
                 rows += [rivalled(question, rival, players, calls, seed) for rival in left]
             sys.stderr.write(f"{question.name} {time.process_time():.0f} s\n")
-            asked.out.write_text(json.dumps({"left out": players.left_out, "rows": rows}) + "\n", "utf-8")
+            asked.out.write_text(json.dumps({"rows": rows}) + "\n", "utf-8")
     finally:
         players.close()
-    sys.stdout.write("\n".join(tables(rows)) + "\n")
+    sys.stdout.write("\n".join(f"{name}: {why}" for name, why in players.left_out.items()) + "\n")
 
 
-def questions(file: Path) -> Iterator[Question]:
-    """The recorded games of a file; of a task's the units that are right are known."""
-    tasks = {task.name: task for task in TASKS}
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, nargs="+", default=[32, 64, 128])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--games", type=Path, default=FILE, help="the file of games; larger.npz stands beside it")
+    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--names", nargs="*", help="only these tasks")
+    parser.add_argument("--only", nargs="*", help="what names of rivals begin with")
+    parser.add_argument("--model", help="a folder of the model, which plays masks that are not recorded")
+    parser.add_argument("--install", action="store_true", help="make the environments of the rivals first")
+    return parser.parse_args()
+
+
+def _install(players: Players) -> None:
+    for room in dict.fromkeys(rival.room for rival in players.rivals if rival.room):
+        try:
+            rooms.install(room)
+        except Missing as reason:
+            sys.stdout.write(f"{reason}\n")
+
+
+def questions(file: Path, names: Sequence[str] | None, model: HfModel | None) -> Iterator[Question]:
+    """The recorded games of a file, and the larger ones beside it; of a task's the units that are right are known."""
+    tasks = {task.name: task for task in (*TASKS, *LARGER)}
     for name, each in recorded(file).items():
         values, task = np.array(each), tasks.get(name)
         n = len(values).bit_length() - 1
         masks = np.array(list(product((False, True), repeat=n)))
-        right = task.right if task else ()
-        yield Question(
-            name.partition("-")[0], name, n, lambda a, values=values: values[rows_of(a)], masks, told(values, n),
-            shapley=shapley(masks, values), relevant=np.isin(np.arange(n), right) if right else None, signed=True,
-        )  # fmt: skip
+        right = np.isin(np.arange(n), task.right) if task and task.right else None
+        if not names or name in names:
+            yield Question(
+                name.partition("-")[0], name, n, lambda a, values=values: values[rows_of(a)], masks,
+                Told(lambda a, values=values: values[rows_of(a)], n).explain,
+                shapley=shapley(masks, values), relevant=right, signed=True,
+            )  # fmt: skip
+    for task in LARGER:
+        if task.name in recorded(file) or (names and task.name not in names):
+            continue
+        answers, n = Answers(task, file.with_name(LARGER_FILE.name), model), len(task.units)
+        if len(answers.known) >= len(subsets_of(task)):
+            yield Question(
+                task.family, task.name, n, answers, subsets_of(task), Told(answers, n).explain,
+                relevant=np.isin(np.arange(n), task.right) if task.right else None, signed=True,
+            )  # fmt: skip
 
 
-def rows_of(masks: Bools) -> Any:
-    """Rows of the table, the first unit the highest bit."""
-    return masks @ (1 << np.arange(masks.shape[1] - 1, -1, -1))
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A model that looks the effects of a batch up, and `explain_prompt` on it."""
 
+    values: Any
+    n: int
+    uri: str = "py/recorded"
+    limits: Limits = Limits(max_batch=1024)  # noqa: RUF009 (frozen)
 
-def told(values: Floats, n: int) -> Any:
-    """`explain_prompt` on a model that looks the effect up."""
+    def answer(self, requests: Sequence[Request]) -> list[Output]:
+        masks = np.array([mask_of(str(request.prompt), self.n) for request in requests])
+        return [Output(text=repr(float(value))) for value in self.values(masks)]
 
-    def model(prompt: str) -> str:
-        return repr(float(values[rows_of(mask_of(prompt, n)[None])[0]]))
-
-    def explain(estimand: str, calls: int, seed: int) -> PromptExplanation:
+    def explain(self, estimand: str, calls: int, seed: int) -> PromptExplanation:
         return whygen.explain_prompt(
-            model, " ".join(words(n)), target=float, estimand=estimand, budget=calls, seed=seed, cache=None,
+            self, " ".join(words(self.n)), target=float, estimand=estimand, budget=calls, seed=seed, cache=None,
             model_noise="none", empty="include",
         )  # fmt: skip
-
-    return explain
 
 
 def shapley(masks: Bools, values: Floats) -> Floats:
@@ -134,40 +169,64 @@ def banzhaf(masks: Bools, values: Floats) -> Floats:
     return np.array([values[kept].mean() - values[~kept].mean() for kept in masks.T])
 
 
+def truth_of(question: Question, kind: str) -> Floats | None:
+    """Exact values of a game that is known in full."""
+    if question.shapley is None:
+        return None
+    return question.shapley if kind == "shapley" else banzhaf(question.new, question.truth)
+
+
 def played(question: Question, calls: int, seed: int) -> list[dict[str, Any]]:
-    """Lines of whygen: by its surrogate and by what it prints, and both estimands with their error and intervals."""
-    begun = time.process_time()
-    found, _ = ours(question, "banzhaf", calls, seed)
-    seconds = time.process_time() - begun
-    assert found.predictions is not None
-    place = {"question": question.name, "family": question.part, "calls": calls, "seed": seed, "seconds": seconds}
-    lines = [
-        {**place, "method": OURS, **fidelity(question, found.predictions)},
-        {**place, "method": "whygen, printed alone", **granted(question, found.attributions)},
-    ]
-    truths = {"banzhaf": banzhaf(question.new, question.truth), "shapley": question.shapley}
-    for estimand, truth in truths.items():
-        explained = question.explain(estimand, calls, seed)
-        assert truth is not None
-        inside = [
-            unit.low <= value + 1e-9 and value - 1e-9 <= unit.high
-            for unit, value in zip(explained.units, truth, strict=True)
-            if unit.low is not None and unit.high is not None
-        ]
-        values = np.array([unit.attribution for unit in explained.units])
-        lines.append({
-            **place, "method": f"whygen, {estimand}", "covered": float(np.mean(inside)) if inside else None,
-            "Shapley error": scores.shapley_error(values, truth) if estimand == "shapley" else None,
-        })  # fmt: skip
+    """Lines of whygen: by its surrogate and by what it prints, and its Shapley values; with intervals of both."""
+    lines: list[dict[str, Any]] = []
+    for estimand in ("banzhaf", "shapley"):
+        begun = time.process_time()
+        try:
+            explained = question.explain(estimand, calls, seed)
+        except NotRecorded as reason:
+            return [{**_place(question, calls, seed), "method": OURS, "failed": str(reason)}]
+        seconds = time.process_time() - begun
+        place = {**_place(question, calls, seed), "seconds": seconds}
+        found = read(explained, question.new, predicts=estimand == "banzhaf")
+        found = Found(found.attributions, found.predictions, _intervals(explained), estimand)
+        if found.predictions is not None:
+            lines.append({**place, "method": OURS, **fidelity(question, found.predictions)})
+            lines.append({**place, "method": PRINTED, **granted(question, found.attributions), **held(question, found)})
+        else:
+            error = None if question.shapley is None else scores.shapley_error(found.attributions, question.shapley)
+            lines.append({**place, "method": "whygen, Shapley values", "Shapley error": error, **held(question, found)})
     return lines
+
+
+def _place(question: Question, calls: int, seed: int) -> dict[str, Any]:
+    return {"question": question.name, "family": question.part, "units": question.n, "calls": calls, "seed": seed}
+
+
+def _intervals(explained: PromptExplanation) -> Floats:
+    """Both ends, NaN where none is printed."""
+    ends = [(unit.low, unit.high) for unit in explained.units]
+    return np.array([(np.nan if low is None else low, np.nan if high is None else high) for low, high in ends])
+
+
+def held(question: Question, found: Found) -> dict[str, float]:
+    """Share of the printed intervals that hold the exact values, and their mean width in standard deviations of the
+    game; nothing where there are none, or no exact values.
+    """
+    truth = truth_of(question, found.covers)
+    if found.intervals is None or truth is None or np.isnan(found.intervals).all():
+        return {}
+    low, high = found.intervals[~np.isnan(found.intervals).any(axis=1)].T
+    truth = truth[~np.isnan(found.intervals).any(axis=1)]
+    inside = (low <= truth + 1e-9) & (truth - 1e-9 <= high)
+    return {"covered": float(inside.mean()), "width": float((high - low).mean() / question.truth.std())}
 
 
 def rivalled(question: Question, rival: Rival, players: Players, calls: int, seed: int) -> dict[str, Any]:
     """A rival's line; why it could not play, if so."""
-    place = {"question": question.name, "family": question.part, "calls": calls, "seed": seed, "method": rival.name}
+    place = {**_place(question, calls, seed), "method": rival.name}
     try:
         found, seconds = players.explain(rival, Box(question.values, calls), question.new, seed=seed)
-    except (CannotPlay, OverBudget, Missing) as reason:
+    except (CannotPlay, OverBudget, Missing, NotRecorded) as reason:
         return {**place, "failed": str(reason)}
     fits = [granted(question, found.attributions)]
     if found.predictions is not None:
@@ -175,7 +234,8 @@ def rivalled(question: Question, rival: Rival, players: Players, calls: int, see
     error = None
     if rival.claim == "shapley" and question.shapley is not None:
         error = scores.shapley_error(found.attributions, question.shapley, scaled=rival.scaled)
-    return {**place, "seconds": seconds, "Shapley error": error, **max(fits, key=lambda fit: fit["R2"])}
+    best = max(fits, key=lambda fit: fit["R2"])
+    return {**place, "seconds": seconds, "Shapley error": error, **best, **held(question, found)}
 
 
 def fidelity(question: Question, predicted: Floats) -> dict[str, float]:
@@ -188,41 +248,6 @@ def granted(question: Question, attributions: Floats) -> dict[str, float]:
     """The same of sums of attributions with the best intercept and scale."""
     sums = question.new @ attributions
     return {**fidelity(question, sums), "R2": scores.granted_r_squared(question.truth, sums)}
-
-
-def tables(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Means over games and seeds, and the mean difference to whygen's surrogate over games with its 95% interval."""
-    for calls in sorted({row["calls"] for row in rows}):
-        found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        by_game: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for row in (row for row in rows if row["calls"] == calls):
-            for name in ("R2", "LDS", "Shapley error", "covered", "seconds"):
-                if row.get(name) is not None:
-                    found[row["method"]][name].append(row[name])
-            if row.get("R2") is not None:
-                by_game[row["method"]][row["question"]].append(row["R2"])
-        yield f"\n{calls} calls, {len(by_game[OURS])} games"
-        yield "| method | R2 | behind the surrogate | LDS | Shapley error | covered | seconds |"
-        yield "|---|---|---|---|---|---|---|"
-        for method, scored in found.items():
-            yield (
-                f"| {method} | {mean(scored['R2'])} | {behind(by_game, method)} | "
-                + " | ".join(mean(scored[name]) for name in ("LDS", "Shapley error", "covered", "seconds"))
-                + " |"
-            )
-
-
-def mean(values: list[float]) -> str:
-    return f"{np.mean(values):.3f}" if values else ""
-
-
-def behind(by_game: dict[str, dict[str, list[float]]], method: str) -> str:
-    """How far whygen's surrogate is ahead in R2, paired by game."""
-    first, other = by_game[OURS], by_game[method]
-    if method == OURS or not other:
-        return ""
-    apart = np.array([np.mean(first[game]) - np.mean(other[game]) for game in other])
-    return f"{apart.mean():+.3f} ± {1.96 * apart.std(ddof=1) / np.sqrt(len(apart)):.3f}" if len(apart) > 1 else ""
 
 
 if __name__ == "__main__":
