@@ -58,7 +58,7 @@ def test_what_googles_client_sent_is_read_back(name: str) -> None:
 def test_what_amazons_client_sent_is_read_back_and_says_that_bedrock_is_not_asked() -> None:
     call = Call.read(SAMPLES / "bedrock.json")
     assert [(turn.role, turn.text) for turn in call.chat.messages] == [
-        ("system", SYSTEM), ("user", f"Budget: 5\n{ASKED}"), ("assistant", "I look."), ("tool", MAIL),
+        ("system", SYSTEM), ("user", f"Document: budget\nBudget: 5\n{ASKED}"), ("assistant", "I look."), ("tool", MAIL),
         ("user", "Go on."),
     ]  # fmt: skip
     assert call.chat.messages[1].images == (RED,)

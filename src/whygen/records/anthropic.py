@@ -151,8 +151,13 @@ def _parts(block: Field, notices: Notices) -> Iterable[Part]:
         yield from _document(block, notices)
     else:
         if kind != "search_result":
-            notices.count("unknown-part", block)
+            notices.count("file-link" if kind == "container_upload" else _unknown(kind), block)
         yield kept(block, PROTOCOL)
+
+
+def _unknown(kind: str) -> str:
+    """What is said of a block without a text of its own; what tools of the service are, is known."""
+    return "own-block" if kind.endswith(("tool_use", "tool_result")) else "unknown-part"
 
 
 def _document(block: Field, notices: Notices) -> Iterable[Part]:

@@ -6,6 +6,7 @@ which server does (docs/why.md).
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ ENDPOINT = re.compile(r"/model/([^/]+)/converse(?:-stream)?$")
 """How an address ends that is asked in these words; it names the model."""
 
 _SETTINGS = {"temperature": "temperature", "topP": "top_p", "maxTokens": "max_tokens", "stopSequences": "stop"}
+_OF_NOVA = {"max_new_tokens": "max_tokens", "top_p": "top_p"}
+"""What Nova's models call them where they are asked directly (InvokeModel)."""
 _REASONS = {
     "max_tokens": "length", "model_context_window_exceeded": "length", "content_filtered": "content_filter",
     "guardrail_intervened": "content_filter", "tool_use": "tool_calls",
@@ -38,7 +41,11 @@ def speaks(body: Field, path: str) -> bool:
     if tools.is_list and any(tool["toolSpec"].is_object for tool in tools):
         return True
     turns = [turn for turn in body["messages"] if turn["content"].is_list] if body["messages"].is_list else []
-    return any(part.keys() & _MARKS for turn in turns for part in turn["content"])
+    return any(part.keys() & _MARKS or _is_file(part) for turn in turns for part in turn["content"])
+
+
+def _is_file(part: Field) -> bool:
+    return not part["type"].there and any(part[name]["source"].is_object for name in ("document", "image", "video"))
 
 
 def model_of(path: str, body: Field) -> str:
@@ -58,6 +65,7 @@ def request(body: Field, notices: Notices) -> Field:
     config = body["inferenceConfig"]
     asked: dict[str, Any] = {"messages": [*([{"role": "system", "content": system}] if system else []), *turns]}
     asked |= {own: config[name].value for name, own in _SETTINGS.items() if config[name].there}
+    asked |= {own: config[name].value for name, own in _OF_NOVA.items() if config[name].there}
     tools = body["toolConfig"]
     if told := list(_tools(tools["tools"])):
         asked["tools"] = told
@@ -139,11 +147,26 @@ def _part(part: Field, notices: Notices) -> list[dict[str, Any]]:
     if (data := image.at("source", "bytes")).is_text:
         url = f"data:image/{image['format'].name() or 'png'};base64,{data.text()}"
         return [{"type": "image_url", "image_url": {"url": url}}]
-    if (text := document.at("source", "text")).is_text:
-        return [{"type": "text", "text": text.text()}]
+    text = document.at("source", "text").name_of_data() or _text_in(document)
+    if text:
+        return [{"type": "text", "text": f"Document: {document['name'].name()}\n{text}"}]
     if not part.keys() & _PASSED_BY:
         notices.count("lost-part", part)
     return []
+
+
+_TEXTS = frozenset({"txt", "md", "csv", "html"})
+
+
+def _text_in(document: Field) -> str:
+    """The text of a document that was sent as bytes; empty of one that is no text."""
+    data = document.at("source", "bytes").name_of_data()
+    if document["format"].name() not in _TEXTS or not data:
+        return ""
+    try:
+        return base64.b64decode(data, validate=True).decode()
+    except ValueError:
+        return ""
 
 
 def _call(used: Field) -> dict[str, Any]:

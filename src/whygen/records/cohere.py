@@ -33,9 +33,18 @@ def speaks(body: Field, path: str) -> bool:
     """Whether a request is in these words."""
     if _PATH.search(path):
         return True
-    old = body["message"].is_text and body["model"].is_text and not body["messages"].there
     turns = body["messages"] if body["messages"].is_list else ()
-    return old or (body["messages"].is_list and bool(body.keys() & _MARKS)) or any(t["tool_plan"].there for t in turns)
+    return (
+        is_old(body)
+        or (body["messages"].is_list and bool(body.keys() & _MARKS))
+        or any(t["tool_plan"].there for t in turns)
+    )
+
+
+def is_old(body: Field) -> bool:
+    """Whether this is a request of the older protocol."""
+    known = body.keys() <= {*_SETTINGS, *_READ, *_MARKS, "k", "connectors", "prompt_truncation", "search_queries_only"}
+    return body["message"].is_text and body["model"].is_text and known
 
 
 def model_of(path: str, body: Field) -> str:
@@ -90,7 +99,7 @@ def _old(body: Field, notices: Notices) -> Iterator[dict[str, Any]]:
 
 
 def _turn(turn: Field, notices: Notices) -> dict[str, Any]:
-    made = turn.object()
+    made: dict[str, Any] = dict(turn.object())
     if turn["tool_plan"].is_text:  # what the model means to do, which it says before it calls
         made.pop("tool_plan")
         made["content"] = turn["content"].value or turn["tool_plan"].text()
@@ -119,7 +128,7 @@ def answer(response: Field) -> Field:
         if not response["text"].is_text:
             return response
         said = Field({"role": "assistant", "content": response["text"].value})
-    message = {name: said[name].value for name in ("role", "content", "tool_calls") if said[name].there}
+    message: dict[str, Any] = {name: said[name].value for name in ("role", "content", "tool_calls") if said[name].there}
     if said["tool_plan"].is_text and not said["content"].there:
         message["content"] = said["tool_plan"].text()
     if said["content"].is_list:

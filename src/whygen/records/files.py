@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from whygen.errors import DataError
 from whygen.records.fields import Field
+from whygen.records.http_text import requests_in
 from whygen.safe import DEEPEST, check_depth, read_json
 from whygen.texts import read_text_file
 
@@ -60,6 +62,8 @@ def load(path: Path) -> Items:
         lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
         if len(lines) > 1 and _is_json(lines[0][1]):
             return _lines(lines, named)
+        if written := requests_in(text, named):
+            return Items(written)
         return _in_a_row(text, named) or _refused(text, named, error)
 
 
@@ -71,6 +75,8 @@ def _in_a_row(text: str, named: str) -> Items | None:
     """Values one after another, each over several lines, as consoles get them; None if there is only one."""
     decoder, found, place = json.JSONDecoder(), list[Field](), 0
     text = text.strip()
+    if text[0] not in "{[":
+        return None
     while place < len(text) and len(found) < MOST_RECORDS:
         source = f"{named}, value {len(found) + 1}"
         try:
@@ -115,8 +121,12 @@ def _no_json(text: str, named: str, error: ValueError) -> DataError:
     if not isinstance(error, json.JSONDecodeError):
         return DataError(f"The record {named} cannot be read: {error}.")
     end = len(text.rstrip())
+    if _PYTHON.match(text):
+        return DataError(f"The record {named} is written as Python shows it, and no JSON: write it by json.dumps.")
     if text.lstrip()[:1] not in {"{", "["}:
-        return DataError(f"The record {named} is no JSON: it begins with {text.lstrip()[:20]!r}. {_FORMS}")
+        told = next((told for pattern, told in _TEXTS if pattern.match(text)), "")
+        is_what = f"no JSON, but {told}" if told else f"no JSON: it begins with {text.lstrip()[:20]!r}"
+        return DataError(f"The record {named} is {is_what}. {_FORMS}")
     if error.pos >= end - 1 or error.msg.startswith("Unterminated string"):
         way = open_at_end(text)
         inside = f", inside {way}" if way else ""
@@ -127,6 +137,15 @@ def _no_json(text: str, named: str, error: ValueError) -> DataError:
     return DataError(f"The record {named} is no JSON from line {error.lineno}, column {error.colno} on: {error.msg}.")
 
 
+_PYTHON = re.compile(r"\s*[\[{]+\s*'")
+_TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\s*(?:data|event):"), "an answer in pieces without its request: give both, {request, response}"),
+    (re.compile(r"[*>] .*\n|\* "), "what curl says of a transfer (-v), without what it sent: give the command itself"),
+    (re.compile(r"\d+:\d+:"), "flows of mitmproxy: save them by mitmdump -nr FILE --set hardump=OUT.har"),
+    (re.compile(r"[\w-]+: .*\n(?:[\w-]+:|- )"), "YAML: give the same as JSON"),
+    (re.compile(r"[\w .\"-]+(?:[,;\t][\w .\"-]+)+\r?\n"), "a table (CSV): export it as JSON or JSON lines"),
+)
+"""Texts that people have in place of a record, and what to do with each."""
 _FORMS = "A record is JSON, one value or one a line; the forms that are read: docs/why.md."
 
 

@@ -19,7 +19,6 @@ PROTOCOL = "gemini"
 ENDPOINT = re.compile(r"/models/([^/:?]+):(?:stream)?[gG]enerateContent$")
 """How an address ends that is asked in these words; it names the model."""
 _CAPITAL = re.compile("[A-Z]")
-HOST = "generativelanguage.googleapis.com"
 
 _SETTINGS = {
     "temperature": "temperature", "topP": "top_p", "maxOutputTokens": "max_tokens", "stopSequences": "stop",

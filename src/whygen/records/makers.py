@@ -37,6 +37,8 @@ _OWN_NAMES = (
 _ENDPOINT = re.compile(r"/(?:chat/completions|responses|messages|completions)/?$")
 _OLLAMA = re.compile(r"/api/(?:chat|generate)$")
 _AZURE = re.compile(r"(?i)\.(?:openai\.azure\.com|cognitiveservices\.azure\.com)$")
+_SIGNED = re.compile(r"(?i)\.amazonaws\.com$|aiplatform\.googleapis\.com$")
+"""Services whose requests are signed in ways of their own: nothing here asks them."""
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
 
 
@@ -78,7 +80,8 @@ def maker_of(name: str, notices: Notices, *, protocol: str, url: str = "", provi
         return Maker("")
     if found is not None:
         return found
-    who = f"the provider {provider!r}, which is not known here," if provider else "no provider that is known here"
+    provider = provider or (urlsplit(url).hostname or "" if _SIGNED.search(urlsplit(url).hostname or "") else "")
+    who = f"the provider {provider!r}, which is not known here" if provider else "no provider that is known here"
     notices.say(
         "unknown-provider",
         f"The record names the model {name!r} and {who}: say who is asked, such as --model openai/{name} with "
@@ -103,9 +106,9 @@ def _is_trusted(address: str | None) -> bool:
 
 def _by_url(name: str, url: str, protocol: str) -> Maker | None:
     place = base_of(url)
-    if place is None:
+    host = urlsplit(place).hostname or "" if place else ""
+    if place is None or _SIGNED.search(host):
         return None
-    host = urlsplit(place).hostname or ""
     if host in HOSTS:
         return Maker(f"{HOSTS[host]}/{name}")
     if _AZURE.search(host):
@@ -143,6 +146,7 @@ def _by_name(name: str, protocol: str, provider: str) -> Maker | None:
     if provider:
         return None
     for pattern, maker in _OWN_NAMES:
+        name = name.removeprefix(f"{maker}/")  # as litellm and its like write it
         if pattern.match(name) and (maker == "anthropic") == (protocol == "anthropic"):
             return Maker(f"{maker}/{name}")
     return None

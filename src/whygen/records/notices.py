@@ -28,6 +28,12 @@ _COUNTED = {
     "there now.",
     "key": "What looks like a key or a password was taken out of {n} texts (first at {where}), and [key] stands there: "
     "the model is sent that, and nothing of it is saved.",
+    "own-tool": "{n} calls or results of tools that the protocol has itself, such as a shell (first at {where}), are "
+    "sent as those of functions of the same names, so that what they gave back can be explained.",
+    "own-block": "{n} calls and results of tools that the service runs itself (first at {where}) are sent as they are, "
+    "always, and cannot be explained.",
+    "whole-part": "{n} files or sounds (first at {where}) are sent as they are, and cannot be explained inside.",
+    "prefix": "The last turn of the assistant was to be gone on with ({where}): the mark that says so is not sent.",
     "earlier-turns": "Earlier turns are kept by the provider ({where}) and not in the record. They are sent by that "
     "id as long as the provider knows it, and cannot be explained.",
     "empty-message": "{n} messages have no content in the record (first at {where}): whatever kept it left out parts "

@@ -121,6 +121,8 @@ def read_message(turn: Field, notices: Notices, waiting: Sequence[str]) -> Messa
 def _count_left_out(turn: Field, notices: Notices) -> None:
     if turn["audio"].there:
         notices.count("lost-part", turn["audio"])
+    if turn["prefix"].value is True:
+        notices.count("prefix", turn["prefix"])
     reasoning = turn.first(*_REASONING)
     if reasoning.value:
         notices.count("reasoning", reasoning)
@@ -158,7 +160,8 @@ def _parts(part: Field, notices: Notices) -> Iterable[Part]:
     elif kind in {"thinking", "redacted_thinking", "reasoning"}:
         notices.count("reasoning", part)
     else:
-        notices.count("file-link" if part.at("file", "file_id").there else "unknown-part", part)
+        code = "whole-part" if kind in {"file", "input_audio", "input_file", "audio"} else "unknown-part"
+        notices.count("file-link" if part.at("file", "file_id").there else code, part)
         yield kept(part, PROTOCOL)
 
 

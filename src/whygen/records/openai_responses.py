@@ -72,10 +72,57 @@ def _add(item: Field, turns: list[Message], notices: Notices) -> None:
         if role is None or role == "tool":
             raise item["role"].wrong("one of system, developer, user, assistant")
         turns.append(_message(role, item["content"], notices))
+    elif kind in _OWN_OUTPUTS:
+        turns.append(_message("tool", _told(item), notices, item.first("call_id", "id").name()))
+        notices.count("own-tool", item)
+    elif kind in _OWN_CALLS:
+        _call_own(item, kind, turns, notices)
     elif kind == "item_reference":
         notices.count("earlier-turns", item)
     else:
         notices.count("reasoning" if kind == "reasoning" else "lost-part", item)
+
+
+_OWN_OUTPUTS = frozenset({
+    "computer_call_output", "shell_call_output", "local_shell_call_output", "apply_patch_call_output",
+})  # fmt: skip
+_OWN_CALLS: dict[str, str] = {
+    "computer_call": "action", "shell_call": "action", "local_shell_call": "action", "apply_patch_call": "operation",
+    "mcp_call": "arguments", "file_search_call": "queries", "code_interpreter_call": "code",
+}  # fmt: skip
+"""Tools that the protocol has itself, and what they were called with. What they gave back is what a model acts on."""
+
+
+def _call_own(item: Field, kind: str, turns: list[Message], notices: Notices) -> None:
+    """A call of a tool that the protocol has itself, as one of a function; of some, the result stands in the call."""
+    gave = item.first("output", "results", "outputs")
+    if not kind.startswith(("computer", "shell", "local_shell", "apply")) and not gave.there:
+        notices.count("lost-part", item)
+        return
+    notices.count("own-tool", item)
+    name = item["name"].name() or kind.removesuffix("_call")
+    asked, own = item[_OWN_CALLS[kind]], item.first("call_id", "id").name()
+    call = ToolCall(name, arguments_text(asked) if asked.there else "{}", own)
+    if turns and turns[-1].role == "assistant":
+        turns[-1] = replace(turns[-1], calls=(*turns[-1].calls, call))
+    else:
+        turns.append(Message("assistant", "", calls=(call,)))
+    if gave.there:
+        turns.append(_message("tool", _told(Field({**item.object(), "output": gave.value})), notices, own))
+
+
+def _told(item: Field) -> Field:
+    """What a tool gave back, as a content: its text, its texts one below the other, or its picture."""
+    output = item["output"]
+    if output["image_url"].there:
+        return Field([{**output.object(), "type": "input_image"}], output.place, output.source)
+    if output.is_list:
+        rows = [each for each in output if each.is_object]
+        texts = [each.first("text", "stdout", "logs").name_of_data() for each in rows]
+        errors = [each["stderr"].name_of_data() for each in rows]
+        said = "\n".join(text for pair in zip(texts, errors, strict=True) for text in pair if text)
+        return Field(said, output.place, output.source)
+    return output
 
 
 def _message(role: str, content: Field, notices: Notices, answers: str = "") -> Message:
@@ -102,7 +149,8 @@ def _parts(part: Field, notices: Notices) -> Iterable[Part]:
     elif kind == "refusal":
         yield kept(part, PROTOCOL, "refusal")
     else:
-        notices.count("file-link" if part.first("file_id", "file_url").there else "unknown-part", part)
+        code = "whole-part" if kind in {"input_file", "input_audio"} else "unknown-part"
+        notices.count("file-link" if part.first("file_id", "file_url").there else code, part)
         yield kept(part, PROTOCOL)
 
 
@@ -125,11 +173,10 @@ def read_answer(body: Field, notices: Notices) -> Output | None:
             refusals += [part["refusal"].text() for part in item["content"] if part["type"].value == "refusal"]
         elif kind in {"function_call", "custom_tool_call", "mcp_call"}:
             calls.append(_call(item))
-        elif kind.endswith("_call"):  # a tool that the service ran itself
-            asked = item.first("action", "queries", "code")
-            calls.append(
-                ToolCall(kind.removesuffix("_call"), arguments_text(asked), item.first("call_id", "id").name())
-            )
+        elif kind.endswith("_call") or kind == "mcp_approval_request":  # a tool that the protocol has itself
+            asked = item.first("action", "queries", "code", "operation", "arguments")
+            name = item["name"].name() or kind.removesuffix("_call")
+            calls.append(ToolCall(name, arguments_text(asked), item.first("call_id", "id").name()))
         elif kind == "reasoning":
             notices.count("reasoning", item)
     ended = _INCOMPLETE.get(body.at("incomplete_details", "reason").name(), "length")

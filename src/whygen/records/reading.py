@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 from whygen._arguments import typed
 from whygen.errors import DataError
-from whygen.records import databases, inspect_logs, langfuse, langsmith, mlflow, otel, promptfoo, wrappers
+from whygen.records import databases, inspect_logs, langfuse, langsmith, mlflow, otel, promptfoo, sessions, wrappers
 from whygen.records.call import Call
 from whygen.records.fields import Field
 from whygen.records.files import ARCHIVE, Items, beginning, load
 from whygen.records.kept import Kept
 from whygen.records.notices import Notices
 from whygen.records.sqlite import MAGIC
+from whygen.records.wire import BESIDE, is_chat
 
 MOST_LEVELS = 5
 """Of lists and objects around a record."""
@@ -70,6 +71,7 @@ class Format(NamedTuple):
 FORMATS: tuple[Format, ...] = (
     Format("traces of MLflow", mlflow.matches, mlflow.calls),
     Format("spans", otel.matches, otel.calls),
+    Format("a session of an agent", sessions.matches, sessions.calls),
     Format("a log of inspect_ai", inspect_logs.matches, inspect_logs.calls),
     Format("results of promptfoo", promptfoo.matches, promptfoo.calls),
     Format("observations of Langfuse", langfuse.matches, langfuse.calls),
@@ -111,8 +113,11 @@ def _each(item: Field, level: int = 0) -> Iterable[tuple[Format, Field]]:
             source = item.source if level or not item.place else f"{item.source}, {item.place}"
             yield from _each(Field(each.value, "", f"{source}, item {number}"), level + 1)
     elif item.is_object and level < MOST_LEVELS:
+        beside = ", ".join(sorted(item.keys())[:SHOWN])
         for each in dict(item.items()).values():
-            yield from _each(each, level + 1)
+            for form, found in _each(each, level + 1):
+                bare = found is each and is_chat(found) and len(item.keys()) > 1
+                yield form, Field({"messages": found.value, BESIDE: beside}, "", item.source) if bare else found
 
 
 def _recorded(kept: Kept, number: int, cut: str) -> Recorded:

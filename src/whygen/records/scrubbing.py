@@ -17,7 +17,8 @@ _ENCODED = re.compile(r"(?:data:[\w.+-]{1,80}/[\w.+-]{1,80};base64,)?[A-Za-z0-9+
 
 
 _SECRETS = re.compile(
-    r"(?i)(?:proxy-)?authorization|cookie|(?:x[-_])?api[-_]?key|(?:access|auth|bearer)[-_]?token|client[-_]?secret|password"
+    r"(?i)(?:proxy-)?authorization|cookie|(?:x[-_])?api[-_]?key|(?:[\w-]*[-_])?(?:access|auth|authorization|bearer|refresh|session|secret|security|api)[-_]?token|"
+    r"(?:[\w-]*[-_])?(?:client[-_]?secret|secret[-_]?(?:access[-_]?)?key|private[-_]?key|connection[-_]?string)|password"
 )
 
 

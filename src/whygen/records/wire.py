@@ -11,12 +11,14 @@ from urllib.parse import unquote, urlsplit
 from whygen.records import anthropic, bedrock, cohere, dialects, gemini, ollama, openai_chat, openai_responses
 from whygen.records.call import Call
 from whygen.records.fields import Field
-from whygen.records.makers import Maker, maker_of
+from whygen.records.makers import HOSTS, Maker, maker_of
 from whygen.records.notices import Notices
 from whygen.records.scrubbing import scrubbed
 from whygen.records.streams import joined
 from whygen.types import Chat, Output, Settings
 
+BESIDE = "_beside"
+"""Where a record whose form is not known says what stands beside the messages that were found in it."""
 PROTOCOLS: Mapping[str, ModuleType] = {
     "openai": openai_chat, "responses": openai_responses, "anthropic": anthropic,
 }  # fmt: skip
@@ -50,13 +52,20 @@ class Sent:
             DataError: naming the field that cannot be used.
         """
         body = dialects.plain_request(scrubbed(self.body, notices))
+        if body[BESIDE].there:
+            notices.say(
+                "unknown-form",
+                f"The form of the record is not known (it holds {body[BESIDE].name()}): the messages in it were taken, "
+                "and nothing beside them, such as settings, tools or an answer. The forms that are read: docs/why.md.",
+            )
         response = dialects.plain_answer(scrubbed(joined(self.response, notices), notices))
         for translator in () if self.protocol else _TRANSLATORS:
             if translator.speaks(body, self.path):
                 return self._translated(translator, body, response, notices)
-        protocol = self.protocol or protocol_of(self)
-        if protocol == "openai" and ollama.speaks(body, self.url):
-            body, response = ollama.request(body), ollama.answer(response)
+        if not self.protocol and ollama.speaks(body, self.path):
+            protocol, body, response = "openai", ollama.request(body, notices), ollama.answer(response)
+        else:
+            protocol = self.protocol or protocol_of(self)
         reader = PROTOCOLS[protocol]
         chat, settings = reader.read_request(body, notices)
         answer = _answer(reader, response, notices)
@@ -77,9 +86,8 @@ class Sent:
         chat, settings = openai_chat.read_request(asked, notices)
         answer = _answer(openai_chat, answered, notices)
         host = urlsplit(self.url).hostname
-        # Google asks for a key where it is asked; any other place that speaks these words goes by its own name.
-        home = gemini.PROTOCOL if translator is gemini and host in (None, gemini.HOST) else None
-        provider = self.provider or home or host or translator.PROTOCOL
+        # A service that is known asks for a key where it is asked; any other place goes by its own name.
+        provider = self.provider or HOSTS.get(host or "") or host or translator.PROTOCOL
         maker = maker_of(name, notices, protocol="openai", provider=provider)
         return made(chat, answer, maker, notices, settings=settings, protocol="openai")
 
@@ -150,6 +158,7 @@ def _answered(chat: Chat, protocol: str, notices: Notices) -> tuple[Chat, Output
         last is None
         or last.role != "assistant"
         or len(chat.messages) < 2
+        or "prefix" in notices
         or (protocol == "anthropic" and not last.calls)
     ):
         return chat, None
@@ -254,7 +263,9 @@ def is_body(found: Field) -> bool:
     """Whether this is the body of a request."""
     return found.is_object and (
         is_chat(found["messages"])
-        or found["messages"].is_list
+        or (found["messages"].is_list and not any(turn["author"].is_object for turn in found["messages"]))
         or (found["input"].there and found["model"].is_text)
         or gemini.is_request(found)
+        or cohere.is_old(found)
+        or ollama.is_prompt(found)
     )

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from whygen.errors import DataError
 from whygen.records.fields import Field
 from whygen.records.kept import Kept
-from whygen.records.wire import Sent, is_body, is_chat
+from whygen.records.unread import what_it_is
+from whygen.records.wire import Sent, answer_in, is_body, is_chat
 
-_REQUESTS: Final = ("request", "request_body", "req", "params", "body", "input_request", "kwargs")
-_RESPONSES: Final = ("response", "response_body", "responseBody", "resp", "output", "completion")
-_IDS: Final = ("id", "call_id", "custom_id", "request_id", "requestId", "litellm_call_id", "uuid")
+_REQUESTS: Final = (
+    "request", "request_body", "requestBody", "req", "proxy_server_request", "params", "body", "input_request",
+    "kwargs", "inputs", "inputBodyJson", "payload",
+)  # fmt: skip
+_TALKS: Final = ("inputs", "input", "prompt", "messages")
+"""Where tracers keep the messages alone."""
+_RESPONSES: Final = (
+    "response", "response_body", "responseBody", "resp", "output", "outputs", "completion", "outputBodyJson",
+)  # fmt: skip
+_IDS: Final = ("id", "call_id", "custom_id", "request_id", "requestId", "litellm_call_id", "uuid", "key")
 _TIMES: Final = (
     "time", "timestamp", "created_at", "started_at", "start_time", "startTime", "startedDateTime", "ts", "created",
 )  # fmt: skip
 _RUNS: Final = ("run_id", "trace_id", "session_id", "conversation_id", "thread_id", "run", "session")
-_SETTINGS: Final = ("model_parameters", "optional_params", "invocation_params", "parameters", "settings")
+_OF_ROWS: Final = frozenset((*_IDS, *_TIMES, *_RUNS))
+_SETTINGS: Final = (
+    "model_parameters",
+    "optional_params",
+    "invocation_params",
+    "parameters",
+    "settings",
+    "model_config",
+)
 """Where rows of a log keep the settings of the request, beside its messages."""
+_ALSO: Final = ("metadata", "kwargs", "hyperparameters", "config")
+"""Where they keep them among other things."""
 _ASKED: Final = frozenset({
     "frequency_penalty", "function_call", "functions", "input", "instructions", "logit_bias", "logprobs",
     "max_completion_tokens", "max_output_tokens", "max_tokens", "messages", "min_p", "model", "parallel_tool_calls",
@@ -31,11 +50,47 @@ _ASKED: Final = frozenset({
 })  # fmt: skip
 """Fields of a request that stand between other things in a row of a log."""
 _HTTP: Final = frozenset({"headers", "method", "status", "statusCode", "status_code", "url"})
+_PIECES: Final = re.compile(r"\s*(?:data:|event:|[{\[])")
+_BODIES: Final = ("body", "json", "postData", "content", "data", "text")
+_NO_CHATS: Final = re.compile(
+    r"/(?:embeddings|moderations|images/\w+|audio/\w+|rerank|files|batches|fine_tuning/\w+)/?$|:(?:embedContent|countTokens)$"
+)
 
 
 def matches(item: Field) -> bool:
     """Whether this is a request, or a request in a wrapper."""
-    return is_chat(item) or is_body(item) or any(is_body(_payload(item[name])) for name in _REQUESTS)
+    item = _flat(item)
+    held = is_chat(item) or is_body(item) or any(is_body(_payload(item[name])) for name in _REQUESTS)
+    return held or _talk(item) is not None
+
+
+def _flat(item: Field) -> Field:
+    """A record without a wrapper that is known: what stands inside beside what stands around."""
+    inner, told = item["span_data"], item["response"]
+    if inner.is_object:  # OpenAI's Agents SDK
+        return Field({**item.object(), **inner.object(), "span_data": None, "type": None}, "", item.source)
+    if item["schemaType"].value == "ModelInvocationLog":  # what Bedrock keeps of its calls
+        sent, came = item.at("input", "inputBodyJson"), item.at("output", "outputBodyJson")
+        return Field({**item.object(), "input": None, "request": sent.value, "response": came.value}, "", item.source)
+    if item["input"].there and told["object"].value == "response" and not item["model"].there:
+        echo = {key: each.value for key, each in told.items() if key in _ASKED and each.there}
+        return Field({**item.object(), **echo, "input": item["input"].value}, "", item.source)
+    return item
+
+
+def _talk(item: Field) -> Field | None:
+    """The messages that a tracer kept beside an answer; None where it kept none, or a request as it was sent."""
+    answer = item.first(*_RESPONSES)
+    items = answer.is_list and any(each["type"].there and not each["lc"].there for each in answer)
+    if not answer.there or (is_body(item) and (items or not _is_message(answer))):
+        return None
+    return next((found for name in _TALKS if is_chat(found := item[name].parsed())), None)
+
+
+def _is_message(found: Field) -> bool:
+    """Whether this is a message, or several, or the choices of an answer."""
+    first = next(iter(found), found) if found.is_list else found
+    return first["role"].is_text or first["message"].is_object
 
 
 def calls(items: Sequence[Field]) -> Iterable[Kept]:
@@ -47,27 +102,49 @@ def kept_in(item: Field) -> Kept:
     """The call in one record.
 
     Raises:
-        DataError: if there is none; says which forms are known.
+        DataError: if there is none; says what it is, or which forms are known.
     """
+    found, item = item, _flat(item)
     response = _payload(item.first(*_RESPONSES))
-    about = item.first("provider", "custom_llm_provider").name()
+    if response.is_text and not _PIECES.match(response.text()):
+        response = answer_in(response)
     if is_chat(item):
         return _kept(item, Sent(body=Field({"messages": item.value}, "", item.source), response=_nothing(item)))
     for name in _REQUESTS:
         body = _payload(item[name])
         if is_body(body):
-            request = item[name]
-            url = (request["url"] if request["url"].there else item.first("url", "api_base")).name()
-            sent = Sent(body=body, response=response, url=url, provider=about, name=item["model"].name())
-            return _kept(item, sent)
-    if is_body(item):
+            return _in_wrapper(item, item[name], body, response)
+    about = item.first("provider", "custom_llm_provider").name()
+    if is_body(item) and _talk(item) is None:
         if not response.there:
-            return _kept(item, Sent(body=item, response=_nothing(item)))
+            plain = not item.keys() & _OF_ROWS  # no request has an id or a time
+            return _kept(item, Sent(body=item if plain else _row(item), response=_nothing(item)))
         return _kept(item, Sent(body=_row(item), response=response, url=item["api_base"].name(), provider=about))
+    if (talk := _talk(item)) is not None:
+        row = _row(item).object()
+        row.pop("input", None)
+        body = Field({**row, "messages": talk.json()}, "", item.source)
+        return _kept(item, Sent(body=body, response=answer_in(response), url=item["api_base"].name(), provider=about))
+    if told := what_it_is(found):
+        raise DataError(f"{item.source} holds no call that could be explained, but {told}.")
     raise DataError(
         f"{item.source} holds no call of a model: neither messages (OpenAI Chat Completions, Anthropic Messages) nor "
         "input (OpenAI Responses) stands in it, nor in its request. The forms that are read: docs/why.md."
     )
+
+
+def _in_wrapper(item: Field, request: Field, body: Field, response: Field) -> Kept:
+    """A request that stands under a name of its own.
+
+    Raises:
+        DataError: if it asks for no answer in words.
+    """
+    url = (request["url"] if request["url"].there else item.first("url", "api_base", "request_path")).name()
+    if _NO_CHATS.search(url.partition("?")[0]):
+        raise DataError(f"{item.source} was sent to {url.partition('?')[0]}, which answers nothing that is explained.")
+    name = item.first("model", "modelId", "request_model").name()
+    provider = item.first("provider", "custom_llm_provider").name().lower()
+    return _kept(item, Sent(body=body, response=response, url=url, provider=provider, name=name))
 
 
 def _nothing(item: Field) -> Field:
@@ -80,6 +157,10 @@ def _row(item: Field) -> Field:
     settings = item.first(*_SETTINGS).parsed()
     if settings.is_object:
         body = {**settings.object(), **body}
+    for name in _ALSO:
+        also = item[name].parsed()
+        told = {key: each.value for key, each in also.items() if key in _ASKED} if also.is_object else {}
+        body = {**told, **body}
     return Field(body, "", item.source)
 
 
@@ -103,9 +184,9 @@ def _kept(item: Field, sent: Sent) -> Kept:
 def _payload(found: Field) -> Field:
     """The body in what was kept of a request or of a response: as JSON, or as the text of it."""
     found = found.parsed()
-    if not found.keys() & _HTTP:
+    if not found.keys() & _HTTP and not found.keys() <= {*_BODIES, "ok", "time"}:
         return found
-    for name in ("body", "json", "postData", "content", "data", "text"):
+    for name in _BODIES:
         inside = found[name]
         if inside.is_object and inside["mimeType"].there:  # a HAR's
             inside = _decoded(inside)

@@ -1,0 +1,123 @@
+"""What is in a file that holds no call that could be read: what it is, and what to do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from whygen.records.fields import Field
+
+
+class Known(NamedTuple):
+    """A form that people have in place of a record.
+
+    Attributes:
+        is_it: whether a value is of it.
+        what: it is, and what to do.
+    """
+
+    is_it: Callable[[Field], bool]
+    what: str
+
+
+def _has(*names: str) -> Callable[[Field], bool]:
+    """Whether all of these are there; dots lead inside."""
+
+    def is_it(item: Field) -> bool:
+        return all(item.at(*name.split(".")).there for name in names)
+
+    return is_it
+
+
+def _is_answer(item: Field) -> bool:
+    chat = item["choices"].is_list and item["object"].name().startswith(("chat.completion", "text_completion"))
+    message = item["type"].value == "message" and item["stop_reason"].there
+    result = item["custom_id"].there and (item["result"].is_object or item["response"].is_object)
+    return chat or message or result or item["object"].value == "response" or item["candidates"].is_list
+
+
+def _is_raw(item: Field) -> bool:
+    prompt = item["prompt"].is_text or item["prompt"].is_list
+    return prompt or item["inputText"].there or (item["inputs"].is_text and item["parameters"].there)
+
+
+def _is_page(item: Field) -> bool:
+    first = next(iter(item["messages"]), Field(None)) if item["messages"].is_list else Field(None)
+    return first["author"].is_object or item["mapping"].is_object or item["chat_messages"].is_list
+
+
+def _is_observation(item: Field) -> bool:
+    return item["type"].name().upper() == "GENERATION" and item.first("traceId", "trace_id").there
+
+
+def _is_thread(item: Field) -> bool:
+    return item["object"].name().startswith("thread")
+
+
+def _is_realtime(item: Field) -> bool:
+    return item["type"].name().startswith(("session.", "input_audio_buffer.", "response.", "conversation.item."))
+
+
+_KNOWN = (
+    Known(
+        _is_answer,
+        "an answer without its request. Both are needed: {request, response}; of a batch, the line of the same "
+        "custom_id in the file that was sent",
+    ),
+    Known(
+        _has("prompt.id"),
+        "a request whose prompt is kept by the provider (prompt.id), with none of its texts. Send the messages "
+        "themselves, and record that",
+    ),
+    Known(
+        _has("span_data.response_id"),
+        "a trace of OpenAI's Agents SDK, which names a response by its id and keeps none of what was said. Get it from "
+        "the provider (responses.retrieve, responses.input_items.list), and give both as {input, response}",
+    ),
+    Known(
+        _has("spend", "request_id"),
+        "a row of litellm's spend log without contents. Its proxy keeps them with store_prompts_in_spend_logs: true",
+    ),
+    Known(
+        _is_observation,
+        "an observation of Langfuse without its input: it was masked, or the export left it out (fields=core,io)",
+    ),
+    Known(
+        _has("signed_body_url"),
+        "a row of Helicone that names where its bodies are: fetch signed_body_url, and give what it holds",
+    ),
+    Known(
+        _is_page,
+        "what a chat's page keeps or sends to its own server, and not what a model was sent. Give the messages as a "
+        "list of role and content",
+    ),
+    Known(_has("conversations"), "a set for training. Give the messages of one as a list of role and content"),
+    Known(
+        _is_thread,
+        "an object of OpenAI's Assistants, whose conversation is kept by the provider. List its messages, and give "
+        "them as role and content",
+    ),
+    Known(
+        _is_raw,
+        "a completion of one text and no chat. Explain the text as a prompt (whygen prompt), or record a chat",
+    ),
+    Known(_is_realtime, "an event of a realtime session, which is no single call"),
+    Known(
+        _has("log.entries"),
+        "an archive of a browser (HAR) without a request to a model among its entries. Record where the model is asked",
+    ),
+)  # fmt: skip
+
+
+def what_it_is(item: Field) -> str:
+    """What a value is, for people, with what to do; empty where nothing is known of it."""
+    found = item
+    for _ in range(4):
+        if (known := next((each for each in _KNOWN if found.is_object and each.is_it(found)), None)) is not None:
+            return known.what
+        inside = list(found) if found.is_list else []
+        inside += [found[name] for name in ("request", "postData", "body", "text", "response") if found[name].there]
+        if not inside:
+            return ""
+        found = inside[0].parsed()
+    return ""

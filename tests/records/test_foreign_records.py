@@ -1,0 +1,300 @@
+"""Records that nobody tuned for: frameworks, sessions of agents, commands, rows of logs, and what is no call at all."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from whygen.errors import DataError
+from whygen.records import Call, read_calls
+
+USER = {"role": "user", "content": "Qué?"}
+SAID = {"choices": [{"message": {"role": "assistant", "content": "Sí"}, "finish_reason": "stop"}]}
+
+
+def lines(*rows: dict[str, Any]) -> str:
+    return "\n".join(json.dumps(row) for row in rows)
+
+
+def read(tmp_path: Path, value: object, pick: int | str | None = None) -> Call:
+    text = value if isinstance(value, str) else json.dumps(value)
+    (tmp_path / "record.json").write_text(text, encoding="utf-8")
+    return Call.read(tmp_path / "record.json", pick)
+
+
+def told(call: Call) -> list[tuple[str, str]]:
+    """Who said what, with the calls and results of tools."""
+    return [
+        (turn.role, turn.text or " ".join(call.name for call in turn.calls)) for turn in call.chat.messages
+    ]  # fmt: skip
+
+
+CONVERSATION = [("user", "Qué?"), ("assistant", "look"), ("tool", "found")]
+LANGCHAIN = [
+    {"type": "human", "content": "Qué?"},
+    {"type": "ai", "content": "", "tool_calls": [{"name": "look", "args": {"at": 1}, "id": "c"}]},
+    {"type": "tool", "content": "found", "tool_call_id": "c"},
+]
+VERCEL = [
+    {"role": "user", "content": [{"type": "text", "text": "Qué?"}]},
+    {"role": "assistant", "content": [
+        {"type": "tool-call", "toolCallId": "c", "toolName": "look", "input": {"at": 1}},
+    ]},
+    {"role": "tool", "content": [
+        {"type": "tool-result", "toolCallId": "c", "toolName": "look", "output": {"type": "text", "value": "found"}},
+    ]},
+]  # fmt: skip
+PAGE = [
+    {"id": "1", "role": "user", "parts": [{"type": "text", "text": "Qué?"}]},
+    {"id": "2", "role": "assistant", "parts": [
+        {"type": "step-start"}, {"type": "tool-look", "toolCallId": "c", "input": {"at": 1}, "output": "found"},
+    ]},
+]  # fmt: skip
+PYDANTIC = [
+    {"kind": "request", "parts": [{"part_kind": "user-prompt", "content": "Qué?"}]},
+    {"kind": "response", "model_name": "gpt-4o", "provider_name": "openai", "parts": [
+        {"part_kind": "tool-call", "tool_name": "look", "args": '{"at": 1}', "tool_call_id": "c"},
+    ]},
+    {"kind": "request", "parts": [
+        {"part_kind": "tool-return", "tool_name": "look", "content": "found", "tool_call_id": "c"},
+    ]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("turns", [LANGCHAIN, VERCEL, PAGE, PYDANTIC], ids=["langchain", "vercel", "page", "pydantic"])
+@pytest.mark.parametrize("around", ["messages", "request", "inputs", "generation"])
+def test_messages_of_frameworks_are_read_wherever_they_stand(tmp_path: Path, turns: Any, around: str) -> None:
+    observation = {"id": "o", "traceId": "t", "type": "GENERATION", "input": turns, "output": "Sí", "model": "gpt-4o"}
+    value = {
+        "messages": {"model": "gpt-4o", "messages": turns},
+        "request": {"request": {"model": "gpt-4o", "messages": turns}, "response": SAID},
+        "inputs": {"inputs": turns, "outputs": {"role": "assistant", "content": "Sí"}, "metadata": {"model": "gpt-4o"}},
+        "generation": [observation],
+    }[around]
+    call = read(tmp_path, value)
+    assert told(call) == CONVERSATION
+    assert json.loads(call.chat.messages[1].calls[0].arguments) == {"at": 1}
+    assert call.chat.messages[2].answers == call.chat.messages[1].calls[0].id
+    assert call.model == "openai/gpt-4o"
+    if around != "messages":
+        assert call.answer is not None
+        assert call.answer.text == "Sí"
+
+
+CLAUDE = [
+    {"type": "summary", "summary": "x", "leafUuid": "z", "sessionId": "s"},
+    {"type": "user", "uuid": "1", "parentUuid": None, "sessionId": "s", "message": USER},
+    *(
+        {"type": "assistant", "uuid": f"2{name}", "parentUuid": parent, "sessionId": "s", "message": {
+            "id": "m1", "role": "assistant", "model": "claude-sonnet-5",
+            "content": [{"type": "tool_use", "id": name, "name": "Read", "input": {"file": name}}],
+        }} for name, parent in (("a", "1"), ("b", "2a"))
+    ),
+    *(
+        {"type": "user", "uuid": f"3{name}", "parentUuid": f"2{name}", "sessionId": "s", "message": {
+            "role": "user", "content": [{"type": "tool_result", "tool_use_id": name, "content": f"text of {name}"}],
+        }} for name in "ab"
+    ),
+    {"type": "assistant", "uuid": "4", "parentUuid": "3b", "sessionId": "s", "message": {
+        "id": "m2", "role": "assistant", "model": "claude-sonnet-5", "content": [{"type": "text", "text": "Sí"}],
+    }},
+]  # fmt: skip
+
+
+def test_each_answer_in_a_session_of_claude_code_is_a_call_with_all_before_it(tmp_path: Path) -> None:
+    (tmp_path / "session.jsonl").write_text(lines(*CLAUDE), encoding="utf-8")
+    first, second = (each.call() for each in read_calls(tmp_path / "session.jsonl"))
+    assert (told(first), told(second)) == (
+        [("user", "Qué?")],
+        [("user", "Qué?"), ("assistant", "Read Read"), ("tool", "text of a"), ("tool", "text of b")],
+    )
+    assert first.answer is not None
+    assert [call.values for call in first.answer.calls] == [{"file": "a"}, {"file": "b"}]
+    assert [(tool.name, tool.parameters["properties"]) for tool in second.chat.tools] == [
+        ("Read", {"file": {"type": "string"}})
+    ]
+    assert "session" in dict(second.notices)
+
+
+def test_each_answer_in_a_session_of_codex_is_a_call(tmp_path: Path) -> None:
+    def item(**told: Any) -> dict[str, Any]:
+        return {"timestamp": "t", "type": "response_item", "payload": told}
+
+    rows = [
+        {"type": "session_meta", "payload": {
+            "id": "s", "base_instructions": {"text": "Be brief."}, "model_provider": "openai",
+        }},
+        {"type": "turn_context", "payload": {"model": "gpt-5-codex"}},
+        item(type="message", role="user", content=[{"type": "input_text", "text": "Qué?"}]),
+        {"type": "event_msg", "payload": {"type": "user_message", "message": "Qué?"}},
+        item(type="reasoning", encrypted_content="xyz", summary=[]),
+        item(type="function_call", name="shell", arguments='{"command": ["ls"]}', call_id="c"),
+        item(type="function_call_output", call_id="c", output="files"),
+        item(type="message", role="assistant", content=[{"type": "output_text", "text": "Sí"}]),
+    ]  # fmt: skip
+    first, second = read(tmp_path, lines(*rows), 1), read(tmp_path, lines(*rows), "last")
+    assert told(first) == [("system", "Be brief."), ("user", "Qué?")]
+    assert told(second) == [*told(first), ("assistant", "shell"), ("tool", "files")]
+    assert (second.model, second.protocol) == ("openai/gpt-5-codex", "responses")
+    assert second.answer is not None
+    assert second.answer.text == "Sí"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "curl http://localhost:1/v1/chat/completions -H 'Authorization: Bearer sk-a' -d '{}'",
+        "curl --json '{}' http://localhost:1/v1/chat/completions | jq .",
+        "curl 'http://localhost:1/v1/chat/completions' \\\n  --data-raw $'{}' --compressed",
+        "### a call\nPOST http://localhost:1/v1/chat/completions\nContent-Type: application/json\n\n{}\n",
+        "POST /v1/chat/completions HTTP/1.1\nHost: localhost:1\nAuthorization: Bearer sk-a\n\n{}",
+    ],
+)
+def test_requests_that_are_written_down_are_read(tmp_path: Path, command: str) -> None:
+    text = json.dumps({"model": "m", "messages": [{"role": "user", "content": "It\\'s" if "$'" in command else "Its"}]})
+    call = read(tmp_path, command.replace("{}", text.replace("\\\\", "\\")))
+    assert call.chat.messages[0].text in {"Its", "It's"}
+    assert "localhost:1" in (call.base_url or dict(call.notices)["foreign-address"])
+
+
+def test_documents_of_cohere_stand_before_the_question_and_both_protocols_are_read(tmp_path: Path) -> None:
+    new = {"model": "command-a", "documents": [{"data": {"text": "Rome"}}, "Oslo"], "p": 0.5, "messages": [
+        {"role": "system", "content": "S"}, USER,
+        {"role": "assistant", "tool_plan": "plan", "tool_calls": [
+            {"id": "c", "function": {"name": "f", "arguments": "{}"}},
+        ]},
+        {"role": "tool", "tool_call_id": "c", "content": [{"type": "document", "document": {"data": "found"}}]},
+    ]}  # fmt: skip
+    answer = {
+        "finish_reason": "COMPLETE",
+        "message": {"role": "assistant", "content": [{"type": "text", "text": "Sí"}]},
+    }
+    call = read(
+        tmp_path, {"request": {"url": "https://api.cohere.com/v2/chat", "body": new}, "response": {"body": answer}}
+    )
+    assert told(call) == [
+        ("system", "S"), ("user", 'Document 1:\n{"text": "Rome"}\n\nDocument 2:\nOslo'), ("user", "Qué?"),
+        ("assistant", "plan"), ("tool", "found"),
+    ]  # fmt: skip
+    assert call.answer is not None
+    assert (call.answer.text, call.settings.top_p, call.model) == ("Sí", 0.5, "cohere/command-a")
+    old = {
+        "model": "command-r",
+        "message": "Qué?",
+        "preamble": "S",
+        "chat_history": [{"role": "CHATBOT", "message": "A"}],
+    }
+    assert told(read(tmp_path, old)) == [("system", "S"), ("assistant", "A"), ("user", "Qué?")]
+
+
+def test_tools_that_the_responses_protocol_has_itself_keep_what_they_gave_back(tmp_path: Path) -> None:
+    items = [
+        {"role": "user", "content": "Qué?"},
+        {"type": "shell_call", "call_id": "1", "action": {"commands": ["ls"]}},
+        {"type": "shell_call_output", "call_id": "1", "output": [{"stdout": "files", "stderr": "oh"}]},
+        {"type": "mcp_call", "id": "2", "name": "weather", "arguments": "{}", "output": "rain"},
+        {"type": "web_search_call", "id": "3", "action": {"query": "q"}},
+    ]
+    call = read(tmp_path, {"model": "gpt-5", "input": items})
+    assert told(call) == [
+        ("user", "Qué?"), ("assistant", "shell"), ("tool", "files\noh"), ("assistant", "weather"), ("tool", "rain"),
+    ]  # fmt: skip
+    assert {"own-tool", "lost-part"} <= dict(call.notices).keys()
+
+
+def test_ollamas_prompt_is_the_chat_that_its_server_makes_and_results_go_by_the_names_of_tools(tmp_path: Path) -> None:
+    url = "http://localhost:11434/api/generate"
+    asked = {"model": "llama3.2", "prompt": "Qué?", "system": "S", "options": {"temperature": 0, "top_k": 3}}
+    pieces = lines({"response": "S", "done": False}, {"response": "í", "done": True, "done_reason": "stop"})
+    call = read(tmp_path, {"request": {"url": url, "body": asked}, "response": {"body": pieces}})
+    assert (told(call), call.base_url) == ([("system", "S"), ("user", "Qué?")], "http://localhost:11434/v1")
+    assert call.answer is not None
+    assert call.answer.text == "Sí"
+    assert "top_k" in dict(call.notices)["settings-left"]
+    called = [{"function": {"name": name, "arguments": {}}} for name in "ab"]
+    turns = [USER, {"role": "assistant", "content": "", "tool_calls": called}]
+    turns += [{"role": "tool", "tool_name": name, "content": f"of {name}"} for name in "ba"]
+    chat = read(tmp_path, {"model": "m", "options": {}, "messages": turns}).chat
+    first, second = chat.messages[1].calls
+    assert {turn.answers: turn.text for turn in chat.messages[2:]} == {first.id: "of a", second.id: "of b"}
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        ({"status": 429, "body": {"error": {"message": "Too many", "code": "rate_limit"}}}, "answer-error"),
+        ({"status": 200, "body": {"weird": 1}}, "answer-unread"),
+        ({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "answer-error"),
+    ],
+)
+def test_an_answer_that_is_none_or_is_not_read_is_said(tmp_path: Path, response: Any, code: str) -> None:
+    call = read(tmp_path, {"request": {"model": "gpt-4o", "messages": [USER]}, "response": response})
+    assert call.answer is None
+    assert code in dict(call.notices)
+
+
+def test_the_model_in_an_address_and_what_bedrock_logs_are_found(tmp_path: Path) -> None:
+    azure = "https://x.openai.azure.com/openai/deployments/dep/chat/completions?api-version=1"
+    call = read(tmp_path, {"request": {"url": azure, "body": {"messages": [USER]}}})
+    assert "openai/dep" in dict(call.notices)["foreign-address"]
+    document = {"format": "txt", "name": "n", "source": {"bytes": base64.b64encode(b"Oslo").decode()}}
+    log = {
+        "schemaType": "ModelInvocationLog", "requestId": "r", "modelId": "amazon.nova-lite-v1:0",
+        "input": {"inputBodyJson": {"messages": [
+            {"role": "user", "content": [{"text": "Qué?"}, {"document": document}]},
+        ]}},
+        "output": {"outputBodyJson": {"output": {"message": {"role": "assistant", "content": [{"text": "Sí"}]}}}},
+    }  # fmt: skip
+    call = read(tmp_path, log)
+    assert call.chat.messages[0].text == "Qué?\nDocument: n\nOslo"
+    assert call.answer is not None
+    assert call.answer.text == "Sí"
+    assert "bedrock" in dict(call.notices)["unknown-provider"]
+
+
+def test_what_stands_in_a_row_beside_a_request_is_not_sent_and_secrets_by_any_name_are_not_kept(tmp_path: Path) -> None:
+    row = {"id": "1", "created_at": "t", "user_id": "ann", "latency_ms": 3, "model": "gpt-4o", "messages": [USER]}
+    assert not {key for key, value in read(tmp_path, row).settings.extra.items() if value is not None}
+    servers = [{"url": "https://m", "name": "s", "authorization_token": "correct horse battery"}]
+    body = {"model": "claude-sonnet-5", "max_tokens": 9, "messages": [USER], "mcp_servers": servers}
+    call = read(tmp_path, body)
+    assert "horse" not in repr(call.settings)
+    assert "key" in dict(call.notices)
+
+
+def test_messages_in_a_record_of_a_form_that_nobody_knows_are_taken_and_that_is_said(tmp_path: Path) -> None:
+    call = read(tmp_path, {"tool": "x", "conversation": [USER], "settings": {"model": "gpt-4o"}})
+    assert told(call) == [("user", "Qué?")]
+    assert "settings" in dict(call.notices)["unknown-form"]
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ({"object": "chat.completion", **SAID}, "without its request"),
+        ({"custom_id": "a", "response": {"status_code": 200, "body": SAID}}, "custom_id"),
+        ({"id": "r", "object": "response", "output": [{"role": "assistant", "content": []}]}, "without its request"),
+        ({"model": "gpt-5", "prompt": {"id": "pmpt_1"}}, "kept by the provider"),
+        ({"object": "trace.span", "span_data": {"type": "response", "response_id": "r"}}, "Agents SDK"),
+        ({"request_id": "r", "spend": 0.1, "messages": "{}", "response": "{}"}, "store_prompts_in_spend_logs"),
+        ({"id": "o", "traceId": "t", "type": "GENERATION", "input": None}, "Langfuse"),
+        ([{"title": "t", "mapping": {}, "current_node": "a"}], "chat's page"),
+        ({"model": "m", "prompt": "Once upon"}, "completion of one text"),
+        ({"log": {"entries": [{"request": {"method": "GET", "url": "https://x"}}]}}, "HAR"),
+        ({"method": "POST", "url": "/v1/embeddings", "body": {"model": "e", "input": "x"}}, "answers nothing"),
+        ("id,input\n1,2\n", "CSV"),
+        ("model: m\nmessages:\n- role: user\n", "YAML"),
+        ("4083:4:type;4:http;", "hardump"),
+        ("* Host x was resolved.\n> POST / HTTP/1.1\n", "curl says"),
+        ('data: {"choices": []}\n\n', "without its request"),
+        ("{'model': 'm', 'messages': []}", "json.dumps"),
+        ("curl https://api.openai.com/v1/chat/completions -d @body.json", "body.json"),
+    ],
+)
+def test_what_is_no_call_says_what_it_is_and_what_to_do(tmp_path: Path, value: object, named: str) -> None:
+    with pytest.raises(DataError, match=named):
+        read(tmp_path, value)
