@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from whygen.report.texts import counted, quoted, shorten, visible
 from whygen.results.evidence import Evidence, Sample
 from whygen.results.prompt import PromptExplanation
+from whygen.texts import Stretch, differences
 from whygen.types import ToolCall
 
 MOST_BESIDE = 200
@@ -26,10 +25,7 @@ MOST_SHARED = 4_096
 
 MOST_OUTCOMES = 4
 MOST_ANSWER = 1_200
-MOST_TOKENS = 240
-"""Words of an answer that are compared; what comes after is shown as it is."""
-
-_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+"""Characters of an answer that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,18 +194,15 @@ def pretty(arguments: str, most: int = 4_000) -> str:
 
 def differing(one: str, other: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Two texts in stretches, those that only one of them has marked."""
-    first, second = (_TOKEN.findall(text[:MOST_ANSWER]) for text in (one, other))
-    # White space alone is no likeness: with it, neighbours that differ would be marked word by word.
-    match = SequenceMatcher(str.isspace, first[:MOST_TOKENS], second[:MOST_TOKENS], autojunk=False)
-    sides: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
-    for kind, a, b, c, d in match.get_opcodes():
-        for side, tokens in ((sides[0], first[a:b]), (sides[1], second[c:d])):
-            if tokens:
-                side.append({"text": visible("".join(tokens)), "differs": kind != "equal"})
-    for side, tokens, text in ((sides[0], first, one), (sides[1], second, other)):
-        rest = "".join(tokens[MOST_TOKENS:])
-        left_out = max(0, len(text) - MOST_ANSWER)
-        if rest or left_out:
-            more = f" … {left_out:,} more characters" if left_out else ""
-            side.append({"text": visible(rest) + more, "differs": False})
-    return sides
+    pairs = zip(differences(one[:MOST_ANSWER], other[:MOST_ANSWER]), (one, other), strict=True)
+    first, second = ([*map(_stretch, side), *_more(text)] for side, text in pairs)
+    return first, second
+
+
+def _stretch(found: Stretch) -> dict[str, Any]:
+    return {"text": visible(found.text), "differs": found.own}
+
+
+def _more(text: str) -> list[dict[str, Any]]:
+    left_out = len(text) - MOST_ANSWER
+    return [{"text": f" … {left_out:,} more characters", "differs": False}] if left_out > 0 else []
