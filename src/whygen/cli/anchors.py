@@ -151,52 +151,41 @@ def anchors(
     damaged: Annotated[
         str, option("For experts: the run", help="With --stream: stop at a shard that cannot be read, or skip it.")
     ] = "stop",
-    out: common.Out = None,
-    as_json: common.AsJson = False,
-    quiet: common.Quiet = False,
-    cache: common.Cache = None,
-    no_cache: common.NoCache = False,
-    dry_run: common.DryRun = False,
-    debug: common.Debug = False,
+    how: common.Shared,
     given: Given,
 ) -> None:
     """Explain which anchors a generative model knows, invents, half-knows or fails."""
-    del debug  # read by the outermost handler of errors
     samples = _samples(model, anchors)
     choices: dict[str, Any] = {
         **chosen(CHOICES, given),
         "options": made(ModelOptions, given),
         "run": made(RunOptions, given),
     }
-    store = common.store_path(cache, no_cache)
-    if dry_run:
-        show_forecast(foresee_anchors(model, samples, cache=store, **choices), as_json=as_json)
+    if how.dry_run:
+        show_forecast(foresee_anchors(model, samples, cache=how.store, **choices), as_json=how.as_json)
         return
-    progress = common.progress_for(quiet, as_json=as_json)
     if stream:
-        how: dict[str, Any] = {"selecting": selecting, "damaged": damaged, "cache": store, "progress": progress}
-        streamed(model, samples, out, as_json=as_json, quiet=quiet, **how, **choices)
+        streamed(model, samples, how, selecting=selecting, damaged=damaged, **choices)
         return
     common.explained(
-        lambda: whygen.explain_anchors(model, samples, cache=store, progress=progress, **choices),
-        out=out, as_json=as_json, quiet=quiet, cache=store,
-    )  # fmt: skip
+        lambda: whygen.explain_anchors(model, samples, cache=how.store, progress=how.progress(), **choices), how
+    )
 
 
-def streamed(model: str, samples: object, out: Path | None, *, as_json: bool, quiet: bool, **how: Any) -> None:
+def streamed(model: str, samples: object, how: common.Shared, **choices: Any) -> None:
     """Explain shard by shard; figures are in `stream.json`, what was explained in memory in a folder beside it."""
     from whygen.anchors.streaming import stream_anchors
 
-    if out is None:
+    if how.out is None:
         raise UsageError("--stream writes scores as it goes: give a folder for them with -o FOLDER.")
-    common.try_store(how["cache"])
-    found = stream_anchors(model, samples, out, **how)
-    sample = out / "sample"
+    common.try_store(how.store)
+    found = stream_anchors(model, samples, how.out, cache=how.store, progress=how.progress(), **choices)
+    sample = how.out / "sample"
     found.sample.save(make_folder(sample))
     write_html(found.sample, sample / REPORT)
-    if as_json:
+    if how.as_json:
         common.print_json(found.to_dict())
-    elif not quiet:
+    elif not how.quiet:
         common.tell(f"{found.model}: {found.n:,} anchors in {found.shards} shards, by {', '.join(found.criteria)}")
         for each in found.groups:
             picked = found.picked.get(each.group)
@@ -204,7 +193,9 @@ def streamed(model: str, samples: object, out: Path | None, *, as_json: bool, qu
             common.tell(f"{each.group}: {each.count:,} ({each.share:.1%}, {each.low:.1%} to {each.high:.1%}){rows}")
         for warned in found.warnings:
             common.say(warned.text)
-        common.say(f"All figures: {out / RESULT}. {found.sample.n_anchors:,} of the anchors in full: {sample / REPORT}")
+        common.say(
+            f"All figures: {how.out / RESULT}. {found.sample.n_anchors:,} of the anchors in full: {sample / REPORT}"
+        )
 
 
 def show_forecast(forecast: AnchorForecast | TextForecast, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from tempfile import gettempdir
@@ -45,6 +46,29 @@ NoCache = Annotated[bool, option("For experts: the run", "--no-cache", help="Kee
 Debug = Annotated[bool, option("For experts: the run", "--debug", help="Show the traceback of an error.")]
 Seed = Annotated[int, option("For experts: the run", help="Of everything random.")]
 Device = Annotated[str | None, option("For experts: the model", help="cpu, cuda, mps ...; chosen automatically.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """Where the result of a command goes, and how it runs: what all commands have that explain."""
+
+    out: Out = None
+    as_json: AsJson = False
+    quiet: Quiet = False
+    cache: Cache = None
+    no_cache: NoCache = False
+    dry_run: DryRun = False
+    debug: Debug = False
+    """Read by the outermost handler of errors."""
+
+    @property
+    def store(self) -> Path | str | None:
+        """Where answers are recorded."""
+        return store_path(self.cache, self.no_cache)
+
+    def progress(self) -> Progress:
+        """Where progress is reported."""
+        return progress_for(self.quiet, as_json=self.as_json)
 
 
 class _Console(Console):
@@ -182,33 +206,27 @@ def _reason(error: StoreError) -> str:
 
 
 def explained(
-    explain: Callable[[], Explanation],
-    *,
-    out: Path | None,
-    as_json: bool,
-    quiet: bool,
-    cache: Path | str | None,
-    batch: str | None = None,
-) -> None:
+    explain: Callable[[], Explanation], how: Shared, *, batch: str | None = None
+) -> None:  # fmt: skip
     """Explain and show; a run that ended early shows what it had, and its exit status says so.
 
     Raises:
         StoreError: before anything is asked, if the folder or the file of recorded answers cannot be written.
         Exit: with `INTERRUPTED` after Ctrl-C, with `ENDED_EARLY` where a budget, a deadline or a failure ended the run.
     """
-    try_store(cache)
-    with made_folder(out):
+    try_store(how.store)
+    with made_folder(how.out):
         try:
             explanation = explain()
         except Interrupted as stop:
-            show_partial(stop.explanation, out=out, as_json=as_json, quiet=quiet, recorded=cache is not None)
+            show_partial(stop.explanation, how)
             if batch is not None:
-                show_batches(cache)
+                show_batches(how.store)
             raise typer.Exit(INTERRUPTED) from None
         if explanation.ended is None:
-            show(explanation, out=out, as_json=as_json, quiet=quiet)
+            show(explanation, out=how.out, as_json=how.as_json, quiet=how.quiet)
             return
-        show_partial(explanation, out=out, as_json=as_json, quiet=quiet, recorded=cache is not None)
+        show_partial(explanation, how)
     raise typer.Exit(ENDED_EARLY)
 
 
@@ -222,19 +240,19 @@ def show_batches(cache: Path | str | None) -> None:
             say(f"The batch {name} goes on at the provider; to end it: whygen batch cancel {name}")
 
 
-def show_partial(explanation: Explanation, *, out: Path | None, as_json: bool, quiet: bool, recorded: bool) -> None:
+def show_partial(explanation: Explanation, how: Shared) -> None:
     """Say why a run ended, save what it had, say where, and name the command that goes on."""
-    folder = out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}")
+    folder = how.out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}")
     say(explanation.warnings[0].text)
     try:
-        show(explanation, out=folder, as_json=as_json, quiet=quiet)
+        show(explanation, out=folder, as_json=how.as_json, quiet=how.quiet)
     except StoreError as error:
         say(str(error))
     except OSError:  # the terminal is gone; the explanation was saved before it was shown
         pass
     else:
         say(f"The partial explanation is in {folder}.")
-    if recorded:
+    if how.store is not None:
         say(f"To go on: {shlex.join(['whygen', *sys.argv[1:]])}")
 
 

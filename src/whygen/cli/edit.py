@@ -54,17 +54,10 @@ def edit(
         str | None, option("For experts: the question", "--text", help="The instruction, whatever it begins with.")
     ] = None,
     setting: given_inputs.Setting = None,
-    out: common.Out = None,
-    as_json: common.AsJson = False,
-    quiet: common.Quiet = False,
-    cache: common.Cache = None,
-    no_cache: common.NoCache = False,
-    dry_run: common.DryRun = False,
-    debug: common.Debug = False,
+    how: common.Shared,
     given: Given,
 ) -> None:
     """Explain which words of an instruction, or which parts of a picture, changed what an editor made of it."""
-    del debug  # read by the outermost handler of errors
     asked = Edit(_medium(image), _instruction(source, text))
     told = drawing.picture_settings(given_inputs.read_settings(setting), chosen(DRAWN, given))
     choices: dict[str, Any] = {
@@ -73,14 +66,12 @@ def edit(
         "options": made(ModelOptions, {"endpoint": _endpoint(model), **given}),
         "run": run_options(given),
     }
-    if dry_run:
-        show_forecast(whygen.forecast(model, asked, **choices), as_json=as_json)
+    if how.dry_run:
+        show_forecast(whygen.forecast(model, asked, **choices), as_json=how.as_json)
         return
-    store, progress = common.store_path(cache, no_cache), common.progress_for(quiet, as_json=as_json)
     common.explained(
-        lambda: whygen.explain_prompt(model, asked, cache=store, progress=progress, **choices),
-        out=out, as_json=as_json, quiet=quiet, cache=store,
-    )  # fmt: skip
+        lambda: whygen.explain_prompt(model, asked, cache=how.store, progress=how.progress(), **choices), how
+    )
 
 
 def _endpoint(model: str) -> str | None:

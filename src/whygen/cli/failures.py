@@ -54,40 +54,33 @@ def failures(
         str | None,
         option("What to measure", help="py/module:function of your own: (answer, sample's name) to a number."),
     ] = None,
-    out: common.Out = None,
-    as_json: common.AsJson = False,
-    quiet: common.Quiet = False,
-    cache: common.Cache = None,
-    no_cache: common.NoCache = False,
-    dry_run: common.DryRun = False,
-    debug: common.Debug = False,
+    how: common.Shared,
     given: Given,
 ) -> None:
     """Explain which instruction costs the failing samples of an evaluation their score."""
-    del debug  # read by the outermost handler of errors
     asked = question_of(of_group(read_samples(log, scorer), group), most=samples, score=_own(score))
     options = made(ModelOptions, given)
     foreseen = forecast_failures(model, asked, budget=budget, options=options)
-    if dry_run:
-        show_forecast(foreseen, as_json=as_json)
+    if how.dry_run:
+        show_forecast(foreseen, as_json=how.as_json)
         return
-    if not quiet:
+    if not how.quiet:
         cost = "unknown" if foreseen.cost_at_most is None else f"at most ${foreseen.cost_at_most:,.4f}"
         size = f"{len(asked.ready)} failing samples, {len(asked.instructions)} instructions"
         common.say(f"{size}, {foreseen.calls} calls; cost: {cost}.")
-    store, spending = common.store_path(cache, no_cache), SharedBudget(made(Budget, given))
-    common.try_store(store)
-    with common.made_folder(out):
+    spending = SharedBudget(made(Budget, given))
+    common.try_store(how.store)
+    with common.made_folder(how.out):
         found = explain_failures(
-            model, asked, budget=budget, each=_kept(out), cache=store, options=options,
-            progress=common.progress_for(quiet, as_json=as_json),
+            model, asked, budget=budget, each=_kept(how.out), cache=how.store, options=options,
+            progress=how.progress(),
             run=made(RunOptions, given, spending=spending, rates=made(Rates, given)),
         )  # fmt: skip
-        if out is not None:
-            write_together(out, {DOCUMENT: document_bytes(found.model_dump(mode="json"))})
-    if as_json:
+        if how.out is not None:
+            write_together(how.out, {DOCUMENT: document_bytes(found.model_dump(mode="json"))})
+    if how.as_json:
         common.print_json(found.model_dump(mode="json"))
-    elif not quiet:
+    elif not how.quiet:
         _show(found)
 
 

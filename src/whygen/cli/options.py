@@ -57,9 +57,14 @@ def option(panel: Panel, *names: str, **more: Any) -> Any:
 
 
 def with_options(*offered: Offers) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator: the command has these options too, and gets those that were typed as ``given``."""
+    """A decorator: the command has these options too, and gets those that were typed as ``given``.
+
+    Where it takes ``how``, it has a parameter for each field of that dataclass as well, and gets them as one.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        shared = get_type_hints(command).get("how")
+        fields = _parameters(shared)
         readers = {key_of(each): _reader(each, part.read) for part in offered for each in part.options()}
 
         @functools.wraps(command)
@@ -69,9 +74,12 @@ def with_options(*offered: Offers) -> Callable[[Callable[..., None]], Callable[.
                 for name, value in typed.items()
                 if name in readers and value is not None and value != []
             }
-            command(**{name: value for name, value in typed.items() if name not in readers}, given=given)
+            own = {name: value for name, value in typed.items() if name not in readers}
+            if shared is not None:
+                own["how"] = shared(**{each.name: own.pop(each.name) for each in fields})
+            command(**own, given=given)
 
-        called.__signature__ = _signature(command, offered)  # pyright: ignore[reportAttributeAccessIssue]
+        called.__signature__ = _signature(command, fields, offered)  # pyright: ignore[reportAttributeAccessIssue]
         return called
 
     return decorate
@@ -93,9 +101,15 @@ def key_of(each: Declared) -> str:
     return each.option.flag.removeprefix("--").replace("-", "_") or each.name
 
 
-def _signature(command: Callable[..., None], offered: Sequence[Offers]) -> inspect.Signature:
+def _parameters(shared: type | None) -> list[inspect.Parameter]:
+    return [] if shared is None else list(inspect.signature(shared, eval_str=True).parameters.values())
+
+
+def _signature(
+    command: Callable[..., None], shared: Sequence[inspect.Parameter], offered: Sequence[Offers]
+) -> inspect.Signature:
     signature = inspect.signature(command, eval_str=True)
-    own = [each for each in signature.parameters.values() if each.name != "given"]
+    own = [each for each in signature.parameters.values() if each.name not in {"given", "how"}] + [*shared]
     more = [_parameter(each, part.read) for part in offered for each in part.options()]
     first = [each for each in own if each.kind is not each.KEYWORD_ONLY]
     rest = [*(each for each in own if each.kind is each.KEYWORD_ONLY), *more]

@@ -61,17 +61,10 @@ def prompt(
         ),
     ] = None,
     setting: given_inputs.Setting = None,
-    out: common.Out = None,
-    as_json: common.AsJson = False,
-    quiet: common.Quiet = False,
-    cache: common.Cache = None,
-    no_cache: common.NoCache = False,
-    dry_run: common.DryRun = False,
-    debug: common.Debug = False,
+    how: common.Shared,
     given: Given,
 ) -> None:
     """Explain which units of a prompt drove what the model answered."""
-    del debug  # read by the outermost handler of errors
     asked: str | Chat | Template = given_prompt(model, source, text, chat, command="prompt")
     drawn = chosen(DRAWN, given)
     drawing.check_draws(model, given.get("endpoint"), drawn)
@@ -93,14 +86,14 @@ def prompt(
     if inputs is not None:
         asked, choices["inputs"] = _over(asked, inputs, choices)
         choices |= {} if over_inputs is None else {"over": over_inputs}
-    if dry_run:
-        show_forecast(whygen.forecast(model, asked, **choices), as_json=as_json)
+    if how.dry_run:
+        show_forecast(whygen.forecast(model, asked, **choices), as_json=how.as_json)
         return
-    store, progress = common.store_path(cache, no_cache), common.progress_for(quiet, as_json=as_json)
     common.explained(
-        lambda: whygen.explain_prompt(model, asked, cache=store, progress=progress, **choices),
-        out=out, as_json=as_json, quiet=quiet, cache=store, batch=given.get("batch"),
-    )  # fmt: skip
+        lambda: whygen.explain_prompt(model, asked, cache=how.store, progress=how.progress(), **choices),
+        how,
+        batch=given.get("batch"),
+    )
 
 
 def run_options(given: Given) -> RunOptions:

@@ -81,17 +81,10 @@ def trim(
         option("How much to spend", help="Answers asked for in all, at most; --dry-run says how many otherwise."),
     ] = None,
     setting: given_inputs.Setting = None,
-    out: common.Out = None,
-    as_json: common.AsJson = False,
-    quiet: common.Quiet = False,
-    cache: common.Cache = None,
-    no_cache: common.NoCache = False,
-    dry_run: common.DryRun = False,
-    debug: common.Debug = False,
+    how: common.Shared,
     given: Given,
 ) -> None:
     """Find the shortest prompt that is not worse over many inputs, and write it."""
-    del debug  # read by the outermost handler of errors
     template = given_prompt(model, source, None, chat, command="trim")
     choices: dict[str, Any] = {
         **chosen(CHOICES, given),
@@ -105,44 +98,43 @@ def trim(
         "options": made(ModelOptions, given),
         "run": run_options(given),
     }
-    if dry_run:
+    if how.dry_run:
         forecast = foresee_trim(model, template, **choices)
-        if as_json:
+        if how.as_json:
             common.print_json(asdict(forecast))
         else:
             tell_forecast(forecast, calls=f"at most {forecast.calls} calls")
         return
-    store, progress = common.store_path(cache, no_cache), common.progress_for(quiet, as_json=as_json)
-    common.try_store(store)
-    with common.made_folder(out):
+    common.try_store(how.store)
+    with common.made_folder(how.out):
         try:
-            found = trimmed(model, template, cache=store, progress=progress, **choices)
+            found = trimmed(model, template, cache=how.store, progress=how.progress(), **choices)
         except Interrupted as stop:
-            _show_partial(stop.explanation, out, as_json=as_json, quiet=quiet, recorded=store is not None)
+            _show_partial(stop.explanation, how)
             raise typer.Exit(INTERRUPTED) from None
         if found.ended is None:
-            _show(found, out, as_json=as_json, quiet=quiet)
+            _show(found, how.out, how)
             return
-        _show_partial(found, out, as_json=as_json, quiet=quiet, recorded=store is not None)
+        _show_partial(found, how)
     raise typer.Exit(common.ENDED_EARLY)
 
 
-def _show_partial(found: Trimmed, out: Path | None, *, as_json: bool, quiet: bool, recorded: bool) -> None:
+def _show_partial(found: Trimmed, how: common.Shared) -> None:
     """Save and print what an unfinished run had, and name the command that goes on."""
-    _show(found, out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}"), as_json=as_json, quiet=quiet)
-    if recorded:
+    _show(found, how.out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}"), how)
+    if how.store is not None:
         say(f"To go on: {shlex.join(['whygen', *sys.argv[1:]])}")
 
 
-def _show(found: Trimmed, out: Path | None, *, as_json: bool, quiet: bool) -> None:
+def _show(found: Trimmed, out: Path | None, how: common.Shared) -> None:
     """Save what was found with its page, and print it; with --quiet the cleaned prompt alone is on stdout."""
     if out is not None:
         found.save(make_folder(out))
         write_html(summarise_trimmed(found), out / REPORT)
-    if as_json:
+    if how.as_json:
         common.print_json(found.to_dict())
         return
-    if not quiet:
+    if not how.quiet:
         for line in told(found):
             say(line)
         if out is not None:

@@ -64,17 +64,10 @@ def why(
         ),
     ] = None,
     setting: given_inputs.Setting = None,
-    out: common.Out = None,
-    as_json: common.AsJson = False,
-    quiet: common.Quiet = False,
-    cache: common.Cache = None,
-    no_cache: common.NoCache = False,
-    dry_run: common.DryRun = False,
-    debug: common.Debug = False,
+    how: common.Shared,
     given: Given,
 ) -> None:
     """Explain which part of a recorded call made the model answer, or act, as it did."""
-    del debug  # read by the outermost handler of errors
     typed = {**chosen(CHOICES, given), **({} if suspect is None else {"suspect": tuple(suspect)})}
     further = read_settings(setting)
 
@@ -87,21 +80,19 @@ def why(
         }
 
     calls = _meant(call, pick, steps=steps)
-    if dry_run:
+    if how.dry_run:
         foreseen = [whygen.forecast(model, each, **choices(each)) for each in calls]
-        show_forecast(foreseen[0] if len(foreseen) == 1 else summed(foreseen), as_json=as_json)
+        show_forecast(foreseen[0] if len(foreseen) == 1 else summed(foreseen), as_json=how.as_json)
         return
-    store, progress = common.store_path(cache, no_cache), common.progress_for(quiet, as_json=as_json)
+    store, progress = how.store, how.progress()
 
     def explain(asked: Call) -> PromptExplanation:
         return whygen.explain_prompt(model, asked, cache=store, progress=progress, **choices(asked))
 
     if steps:
-        _walk(calls, explain, out=out, as_json=as_json, quiet=quiet, cache=store)
+        _walk(calls, explain, how)
         return
-    common.explained(
-        lambda: explain(calls[0]), out=out, as_json=as_json, quiet=quiet, cache=store, batch=given.get("batch")
-    )
+    common.explained(lambda: explain(calls[0]), how, batch=given.get("batch"))
 
 
 def _meant(path: Path, pick: str | None, *, steps: bool) -> list[Call]:
@@ -113,33 +104,25 @@ def _meant(path: Path, pick: str | None, *, steps: bool) -> list[Call]:
     return [each.call() for each in run]
 
 
-def _walk(
-    calls: Sequence[Call],
-    explain: Callable[[Call], PromptExplanation],
-    *,
-    out: Path | None,
-    as_json: bool,
-    quiet: bool,
-    cache: Path | str | None,
-) -> None:
+def _walk(calls: Sequence[Call], explain: Callable[[Call], PromptExplanation], how: common.Shared) -> None:
     """Explain step after step, save each in a folder of its own, and say which step led to which.
 
     Raises:
         Exit: with `ENDED_EARLY` where a step did not come to its end; the steps before it are shown.
     """
-    common.try_store(cache)
+    common.try_store(how.store)
     done: list[tuple[Call, PromptExplanation]] = []
-    with common.made_folder(out):
+    with common.made_folder(how.out):
         for number, each in enumerate(calls, start=1):
             done.append((each, explain(each)))
-            if out is not None:
-                common.show(done[-1][1], out=out / f"step-{number}", as_json=False, quiet=True)
+            if how.out is not None:
+                common.show(done[-1][1], out=how.out / f"step-{number}", as_json=False, quiet=True)
             if done[-1][1].ended is not None:
                 break
     found = steps_of(done)
-    if as_json:
+    if how.as_json:
         common.print_json({"steps": [step.to_json() for step in found], "note": NOT_RUN})
-    elif not quiet:
+    elif not how.quiet:
         for step in found:
             common.tell(visible(step.sentence))
         common.tell(NOT_RUN)
