@@ -80,7 +80,7 @@ def _save(comparison: Comparison, out: Path, *, names: tuple[str, str]) -> None:
     Raises:
         StoreError: if it cannot be written.
     """
-    document = comparison.to_dict()
+    document = comparison.to_dict() | {"names": list(names)}
     page = html(summarise_changes(document, names=names))
     parts = {REPORT: page.encode("utf-8", "replace"), DOCUMENT: document_bytes(document)}
     write_together(make_folder(out), parts, stale=(DOCUMENT, REPORT))

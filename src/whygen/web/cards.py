@@ -12,10 +12,11 @@ from whygen.evaluation.result import DOCUMENT as EVALUATION
 from whygen.report.texts import clip, number, visible
 from whygen.results import AnchorExplanation, Explanation, PromptExplanation, load
 from whygen.results.anchors_words import headline as anchors_headline
-from whygen.results.files import DETAILS, MAX_DOCUMENT_BYTES
+from whygen.results.files import DETAILS, DOCUMENT, MAX_DOCUMENT_BYTES
 from whygen.results.summary.texts import headline as texts_headline
 from whygen.results.summary.words import headline as prompt_headline
 from whygen.safe import clean, read_json, says
+from whygen.web.documents import told
 from whygen.web.state import Shelved
 
 MOST_PROMPT = 400
@@ -38,6 +39,8 @@ class Card:
     fidelity: float | None = None
     warnings: tuple[str, ...] = ()
     evaluated: bool = False
+    compares: bool = True
+    """Whether it can be laid beside another one."""
     trouble: str = ""
     """Why it cannot be shown; empty if it can."""
 
@@ -75,14 +78,32 @@ def card_of(place: Shelved) -> Card:
     """What a document says; a damaged one becomes a card that says what is wrong with it."""
     bare = Card(place.id, visible(place.shown), (0,))
     try:
-        bare = replace(bare, stamp=place.stamp(), evaluated=(place.folder / EVALUATION).is_file())
+        bare = replace(bare, stamp=place.stamp())
+        if place.name != DOCUMENT:
+            return _document(bare, place)
+        bare = replace(bare, evaluated=(place.folder / EVALUATION).is_file())
         return _described(bare, load(place.file), place)
     except WhygenError as error:
-        return replace(bare, kind="damaged", trouble=str(error))
+        return replace(bare, kind="damaged", compares=False, trouble=str(error))
     except OSError as error:
-        return replace(bare, kind="damaged", trouble=f"It cannot be read ({error.strerror}).")
+        return replace(bare, kind="damaged", compares=False, trouble=f"It cannot be read ({error.strerror}).")
     except Exception as error:  # one strange file must not keep the others from being shown
-        return replace(bare, kind="damaged", trouble=f"It cannot be read ({clean(says(error))}).")
+        return replace(bare, kind="damaged", compares=False, trouble=f"It cannot be read ({clean(says(error))}).")
+
+
+def _document(bare: Card, place: Shelved) -> Card:
+    """The row of what is no explanation."""
+    found = told(place)
+    return replace(
+        bare,
+        kind=found.kind,
+        headline=visible(found.headline),
+        prompt=visible(clip(found.prompt, MOST_PROMPT)[0]),
+        model=visible(found.model),
+        calls=found.calls,
+        warnings=tuple(visible(code) for code in found.warnings),
+        compares=False,
+    )
 
 
 def _described(bare: Card, found: Explanation, place: Shelved) -> Card:

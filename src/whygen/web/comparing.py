@@ -45,7 +45,7 @@ def _page(places: tuple[Shelved, Shelved], first: Explanation, second: Explanati
     if isinstance(first, AnchorExplanation) and isinstance(second, AnchorExplanation):
         summary = summarise_compared(compare(first, second))
         links = [("/", "← shelf"), *((f"/explanations/{place.id}", place.shown) for place in places)]
-        return page("inside.html.j2", **summary, report="compared.html.j2", links=links)
+        return page("inside.html.j2", **summary, report="compared.html.j2", links=links, path="")
     raise UsageError("Two of one kind are compared: two prompts, or two models by the same anchors.")
 
 

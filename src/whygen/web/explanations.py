@@ -22,12 +22,14 @@ from whygen.report import html
 from whygen.report.colours import FAINT, LEVELS, level_of, sign_of
 from whygen.report.texts import clip, decimals_for, shorten, signed, visible
 from whygen.results import Explanation, PromptExplanation
+from whygen.results.files import DOCUMENT
 from whygen.results.records import SentenceMatrix
 from whygen.results.summary import summarise
 from whygen.results.summary.evaluated import summarise_evaluation
 from whygen.results.summary.outcomes import outcomes
 from whygen.results.summary.prompt import MOST_REFERENCE, summarise_prompt
 from whygen.web.copying import again
+from whygen.web.documents import summary_of
 from whygen.web.drawing import page
 from whygen.web.state import ReadAs, Shelved, State
 
@@ -43,6 +45,8 @@ def router(state: State) -> APIRouter:
     @room.get("")
     def shown(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction] - FastAPI holds them
         reading, place = ReadAs(target or None, estimand or None), state.place(known_as)
+        if place.name != DOCUMENT:
+            return HTMLResponse(_document(state, place))
         found, trouble = _read(state, known_as, reading)
         if trouble:  # it may pass, with the document as it is
             return HTMLResponse(_page(found, trouble, place, reading))
@@ -50,9 +54,12 @@ def router(state: State) -> APIRouter:
 
     @room.get("/report.html")
     def report(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
-        reading = ReadAs(target or None, estimand or None)
-        found = state.read(known_as, reading) if reading else state.explanation(known_as)
-        file = HTMLResponse(html(summarise(found)).encode("utf-8", "replace"))
+        reading, place = ReadAs(target or None, estimand or None), state.place(known_as)
+        if place.name == DOCUMENT:
+            summary = summarise(state.read(known_as, reading) if reading else state.explanation(known_as))
+        else:
+            summary = summary_of(place, state.place)
+        file = HTMLResponse(html(summary).encode("utf-8", "replace"))
         file.headers["Content-Disposition"] = 'attachment; filename="report.html"'
         return file
 
@@ -60,8 +67,8 @@ def router(state: State) -> APIRouter:
     def evaluation(known_as: str) -> Response:  # pyright: ignore[reportUnusedFunction]
         place = state.place(known_as)
         summary = summarise_evaluation(Evaluation.load(place.folder).to_dict())
-        links = [("/", "← shelf"), (f"/explanations/{place.id}", place.shown)]
-        return page("inside.html.j2", **summary, report="evaluated.html.j2", links=links)
+        links = [("/", "← shelf"), (f"/explanations/{place.id}", "the explanation")]
+        return page("inside.html.j2", **summary, report="evaluated.html.j2", links=links, path=place.shown)
 
     @room.get("/units/{number}")
     def unit(known_as: str, number: int, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -73,6 +80,14 @@ def router(state: State) -> APIRouter:
         return JSONResponse(_sentences(state, known_as, target or None, estimand or None))
 
     return room
+
+
+def _document(state: State, place: Shelved) -> bytes:
+    """The page of what is no explanation. That of many prompts is drawn anew: any of them may have changed."""
+    summary = summary_of(place, state.place)
+    links = [("/", "← shelf"), (f"/explanations/{place.id}/report.html", "save as one file")]
+    drawn = page("inside.html.j2", **summary, report=f"{summary['kind']}.html.j2", links=links, path=place.shown)
+    return bytes(drawn.body)
 
 
 def _page(found: Explanation, trouble: str, place: Shelved, reading: ReadAs) -> bytes:

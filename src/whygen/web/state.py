@@ -22,7 +22,10 @@ from whygen.evaluation.result import DOCUMENT as EVALUATION
 from whygen.prompt.targets import OWN
 from whygen.report.texts import shorten
 from whygen.results import Explanation, PromptExplanation, load
+from whygen.results.anchors_compared import DOCUMENT as COMPARISON
 from whygen.results.files import DETAILS, DOCUMENT, SAMPLES
+from whygen.results.many import INDEX, PAGE
+from whygen.results.trimmed import DOCUMENT as TRIMMED
 
 MOST_PLACES = 5_000
 """Explanations that the shelf lists."""
@@ -36,20 +39,27 @@ MOST_LOADED = 12
 _BESIDE = (DETAILS, SAMPLES, EVALUATION)
 """Files beside the document that are looked at for a change, too."""
 _PASSED_BY = frozenset({"node_modules", "__pycache__", "site-packages"})
+_MARK_OF_MANY = b'"kind": "many"'
+"""Stands in the first line or two of an index that whygen wrote; other programs call their files so as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shelved:
-    """A folder that holds an explanation; ``shown`` is its path below the folder that was named."""
+    """A folder that holds an explanation; ``shown`` is its path below the folder that was named.
+
+    ``name`` is the file of the document: what was made of explanations (a comparison, an evaluation, a list of many)
+    and a trimmed prompt have one of their own.
+    """
 
     id: str
     folder: Path
     shown: str
+    name: str = DOCUMENT
 
     @property
     def file(self) -> Path:
         """The document."""
-        return self.folder / DOCUMENT
+        return self.folder / self.name
 
     def stamp(self) -> tuple[int, ...]:
         """What changes when another explanation, or an evaluation of this one, is saved here; first, when it was.
@@ -206,6 +216,8 @@ class State:
 
 def _loaded(place: Shelved) -> Explanation:
     """The whole explanation, unless its answers would fill the memory of a person's computer."""
+    if place.name != DOCUMENT:
+        raise UsageError(f"{place.shown!r} holds no explanation of one output, but {place.name}. Open its page.")
     with suppress(OSError):
         size = (place.folder / SAMPLES).stat().st_size
         if size > MOST_ANSWERS:
@@ -246,15 +258,34 @@ def _below(root: Path, troubles: list[str], roots: tuple[Path, ...]) -> Iterator
             )
             return
         inside[:] = sorted(name for name in inside if not name.startswith(".") and name not in _PASSED_BY)
-        if DOCUMENT in files:
-            folder = Path(at)
-            below = folder.relative_to(root).as_posix()
+        folder = Path(at)
+        below = folder.relative_to(root).as_posix()
+        shown = (prefix + below).removesuffix("/.") if below != "." else root.name or "."
+        for name in _documents(folder, files):
             found += 1
-            yield Shelved(
-                place_id(folder), folder, (prefix + below).removesuffix("/.") if below != "." else root.name or "."
-            )
+            yield Shelved(place_id(folder, name), folder, shown, name)
 
 
-def place_id(folder: Path) -> str:
-    """The id of an explanation by where it lies."""
-    return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+def _documents(folder: Path, files: list[str]) -> Iterator[str]:
+    """The documents of a folder with a row on the shelf; an evaluation beside its explanation is a part of that."""
+    for name in (DOCUMENT, COMPARISON, TRIMMED):
+        if name in files:
+            yield name
+    if EVALUATION in files and DOCUMENT not in files:
+        yield EVALUATION
+    if INDEX in files and PAGE in files and _is_many(folder / INDEX):
+        yield INDEX
+
+
+def _is_many(index: Path) -> bool:
+    with suppress(OSError):
+        if index.is_file():  # a pipe would be waited for without end
+            with index.open("rb") as file:
+                return _MARK_OF_MANY in file.read(100)
+    return False
+
+
+def place_id(folder: Path, name: str = DOCUMENT) -> str:
+    """The id of an explanation by where it lies, and of another document there by its name, too."""
+    where = os.fsencode(folder.resolve()) + (b"" if name == DOCUMENT else b"\0" + name.encode())
+    return hashlib.sha256(where).hexdigest()[:16]

@@ -259,6 +259,10 @@ def pursue_in_step(units: Floats, left: Floats, weights: Floats, *, most: int, b
     """
     games, n = np.arange(len(left)), units.shape[1]
     root, around = np.sqrt(weights), np.hstack([np.ones((len(units), 1)), beside])
+    if len(left) * n**2 > MOST_NUMBERS:  # ten thousand units have 50 million products in each game: 24 GB
+        basis = np.linalg.qr(root[:, :, None] * around)[0].transpose(0, 2, 1)
+        none = np.full((len(left), 0), -1)
+        return [_solved(units, around, root[i] * left[i], root[i], basis[i], none[i]) for i in games]
     length: Floats = np.sqrt((weights[:, None] * units.T**2) @ units**2)
     above = np.tri(n, k=-1, dtype=bool).T
     worth = np.where(above & (length > 0.0), 1.0 / np.maximum(length, 1e-300), 0.0).reshape(len(left), -1)

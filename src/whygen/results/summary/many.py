@@ -54,11 +54,15 @@ def summarise_many(found: Explanations) -> dict[str, Any]:
 
 
 def _headline(found: Explanations) -> str:
-    done, failed, left = len(found.explanations), len(found.failed), found.given - len(found.items)
+    calls = sum(each.calls.made for each in found.explanations)
+    return headline_of(len(found.explanations), len(found.failed), left=found.given - len(found.items), calls=calls)
+
+
+def headline_of(done: int, failed: int, *, left: int, calls: int) -> str:
+    """How many prompts were explained, in a sentence."""
     parts = [f"{counted(done, 'prompt')} explained"]
     parts += [f"{failed} failed"] if failed else []
     parts += [f"{left} not reached"] if left else []
-    calls = sum(each.calls.made for each in found.explanations)
     return f"{', '.join(parts)}, with {counted(calls, 'call')}."
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from whygen.report.svg import axis_over
 from whygen.report.texts import clip, counted, decimals_for, number, shorten, signed, visible
 from whygen.results.evidence import Evidence, Sample
@@ -14,6 +16,9 @@ from whygen.results.summary import played
 from whygen.results.summary.outcomes import differing
 
 MOST_PROMPT = 40_000
+"""Characters of a prompt that are shown; of a longer one, the beginning."""
+MOST_PIECE = 2_000
+"""Characters of one unit, or of a text between units, that are shown: its beginning and its end."""
 MOST_STRIPS = 12
 MOST_INPUTS = 200
 
@@ -41,6 +46,7 @@ def turns(explanation: PromptExplanation) -> list[dict[str, Any]]:
     if not messages:
         named = {section.start: section.name for section in _named(explanation)}
         return [{"name": None, "pieces": _with_names(explanation, named)}]
+    end = shown_to(explanation)
     passages = _passages(explanation, cuts=[edge for section in messages for edge in (section.start, section.end)])
     return [
         {
@@ -48,7 +54,7 @@ def turns(explanation: PromptExplanation) -> list[dict[str, Any]]:
             "pieces": [_piece(explanation, p) for p in passages if section.start <= p.start and p.end <= section.end],
         }
         for section in messages
-        if section.start < MOST_PROMPT
+        if section.start < end
     ]
 
 
@@ -82,13 +88,19 @@ def _passages(explanation: PromptExplanation, *, cuts: Sequence[int]) -> list[_P
     place = 0
     for i in sorted(range(len(explanation.units)), key=lambda i: explanation.units[i].start):
         unit = explanation.units[i]
-        if unit.start < place or unit.end <= unit.start or unit.end > MOST_PROMPT:
+        if unit.start < place or unit.end <= unit.start:
             continue
         found += _between(place, unit.start, cuts)
         found.append(_Passage(unit.start, unit.end, i))
         place = unit.end
-    found += _between(place, min(len(explanation.prompt), MOST_PROMPT), cuts)
-    return found
+    found += _between(place, len(explanation.prompt), cuts)
+    taken = np.cumsum([min(MOST_PIECE, passage.end - passage.start) for passage in found])
+    return found[: max(1, int((taken <= MOST_PROMPT).sum()))]
+
+
+def shown_to(explanation: PromptExplanation) -> int:
+    """The character up to which the prompt is shown."""
+    return max((passage.end for passage in _passages(explanation, cuts=())), default=0)
 
 
 def _between(start: int, end: int, cuts: Sequence[int]) -> Iterator[_Passage]:
@@ -101,6 +113,9 @@ def _between(start: int, end: int, cuts: Sequence[int]) -> Iterator[_Passage]:
 def _piece(explanation: PromptExplanation, passage: _Passage) -> dict[str, Any]:
     """Text that is in no unit was always sent: pinned, or white space."""
     text = explanation.prompt[passage.start : passage.end]
+    if len(text) > MOST_PIECE:
+        half = MOST_PIECE // 2
+        text = f"{text[:half]} … {len(text) - 2 * half:,} more characters … {text[-half:]}"
     kind = "unit" if passage.unit is not None else ("pinned" if text.strip() else "space")
     return {"kind": kind, "text": visible(text), "unit": passage.unit}
 

@@ -56,7 +56,7 @@ def summarise_prompt(explanation: PromptExplanation, *, beside: int = MOST_BESID
         "turns": passages.turns(explanation),
         "talk": conversation(explanation),
         "inputs": passages.inputs(explanation),
-        "prompt_left_out": max(0, len(explanation.prompt) - passages.MOST_PROMPT),
+        "prompt_left_out": len(explanation.prompt) - passages.shown_to(explanation),
         "reference": _reference(explanation),
         "pictures": pictured.summarise_pictures(explanation, decimals=_decimals(explanation)),
         "seen": pictured.summarise_seen(explanation, decimals=_decimals(explanation)),
