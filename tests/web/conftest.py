@@ -29,8 +29,9 @@ def serve() -> Iterator[Callable[..., Viewer]]:
     """Start viewers on folders; all are stopped after the file's tests."""
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def start(folders: Path | Sequence[Path], *, live: Sequence[str] = ()) -> Viewer:
-        app = application([folders] if isinstance(folders, Path) else folders, token=TOKEN, live=live)
+    def start(folders: Path | Sequence[Path], *, live: Sequence[str] = (), targets: Sequence[str] = ()) -> Viewer:
+        shown = [folders] if isinstance(folders, Path) else folders
+        app = application(shown, token=TOKEN, live=live, targets=targets)
         listening = socket.create_server(("127.0.0.1", 0))
         server = serving.server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -27,7 +27,9 @@ from whygen.web.state import State
 PROMPT = "Tell a story about a curious fox in a foggy harbor. Let it end well."
 EVIL = "</script><img src=x onerror=alert(1)>\u202e\x1b[31m"
 CHEAP: dict[str, Any] = {"target": "tfidf", "cache": None}
-IN_THE_DARK = {"prompt", "edit", "call", "texts", "many", "evaluation", "trimmed", "comparison"}
+PAGES = ("prompt", "edit", "call", "inputs", "anchors", "texts", "many", "evaluation", "trimmed", "comparison",
+         "comparison-of-anchors")  # fmt: skip
+IN_THE_DARK = ("prompt", "call", "edit", "trimmed")
 """What axe reads on a dark phone, too: colours are those of one style sheet, and axe takes a second a page."""
 OWN = {"comparison.json", "evaluation.json", "trimmed.json", "index.json"}
 
@@ -100,17 +102,19 @@ def test_axe_finds_nothing_and_nothing_is_cut(viewer: Viewer, folder: Path, visi
     wide, narrow = visit(viewer), visit(viewer, width=400, scheme="dark")
     found = addresses(folder)
     faults: list[str] = []
-    for name, path in {"the shelf": "/", **found}.items():
+    open_ones = {"prompt": "?unit=7&sentence=1&target=nonsense"}
+    for name in ("", *found):
         for page, width in ((wide, 1200), (narrow, 400)):
-            page.goto(viewer.address + path)
-            if page is wide or name in IN_THE_DARK:
+            page.goto(viewer.address + found.get(name, "/") + open_ones.get(name, ""))
+            page.wait_for_load_state("networkidle" if name in open_ones else "load")
+            if name in ("", *PAGES) and (page is wide or name in ("", *IN_THE_DARK)):
                 faults += [f"{name} at {width} px: {fault}" for fault in violations(page)]
             if (taken := page.evaluate("document.documentElement.scrollWidth")) > width:
                 faults.append(f"{name} at {width} px takes {taken} px")
             seen = page.evaluate("document.body.innerText")
             faults += [f"{name}: {hidden!r} is in it" for hidden in "\u202e\x1b" if hidden in seen]
     assert faults == []
-    assert len(found) == 18
+    assert set(PAGES) < set(found)
 
 
 def test_what_is_no_explanation_has_a_row_and_a_page(viewer: Viewer, folder: Path) -> None:
@@ -121,7 +125,8 @@ def test_what_is_no_explanation_has_a_row_and_a_page(viewer: Viewer, folder: Pat
         "trimmed": "trimmed prompt", "many": "many prompts",
     }  # fmt: skip
     for name, kind in rows.items():
-        (row,) = [each for each in shelf.split("<tr data-searched") if f'class="where">{name}' in each and kind in each]
+        rows_of = [each for each in shelf.split("<tr data-searched") if f'class="tag">{kind}<' in each]
+        (row,) = [each for each in rows_of if re.search(rf'class="where">{name}[ <]', each)]
         assert 'name="pick"' not in row  # a comparison is not compared
         headline = re.search(r'dir="auto">(.*?)</a>', row, re.DOTALL)
         assert headline is not None

@@ -13,9 +13,11 @@ import pytest
 
 import whygen
 from example_explanations import prompt_explanation
-from viewers import Viewer, teller, violations
+from viewers import Viewer, teller
+from whygen.errors import MissingError
 from whygen.results.prompt import Reference
 from whygen.results.summary.outcomes import outcomes
+from whygen.web import serving
 
 PROMPT = "Tell a story about a curious fox in a foggy harbor. Let it end well."
 EVIL = "</script><script>document.title='owned'</script><img src='http://example.invalid/x.png' onerror='alert(1)'>"
@@ -172,18 +174,6 @@ def test_the_figures_of_a_page_are_those_of_the_explanation(viewer: Viewer, fold
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (400, "dark")])
-def test_pages_are_accessible_and_fit(viewer: Viewer, visit: Callable[..., Any], width: int, scheme: str) -> None:
-    address = links(viewer)["story"]
-    for path in ("/", f"{address}?unit=7&sentence=1&target=nonsense"):
-        page = visit(viewer, path, width=width, scheme=scheme)
-        page.wait_for_load_state("networkidle")
-        assert violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        page.close()
-
-
-@pytest.mark.browser
 def test_typing_searches_and_stays_in_the_address(viewer: Viewer, visit: Callable[..., Any]) -> None:
     page = visit(viewer, "/?q=foggy")
     rows = page.locator("table.cards tbody tr:visible")
@@ -236,3 +226,32 @@ def test_hostile_text_stays_text(viewer: Viewer, visit: Callable[..., Any]) -> N
     assert page.title().startswith("Why this output?")
     assert page.locator("main img").count() == 0
     assert "⟨U+202E⟩" in page.locator("blockquote.output").inner_text()
+
+
+def long_answers(answer: str) -> float:
+    """A target of one's own."""
+    return float(len(answer))
+
+
+def test_a_target_of_ones_own_is_read_where_it_was_named_and_nowhere_else(
+    serve: Callable[..., Viewer], tmp_path: Path
+) -> None:
+    name = f"py/{__name__}:long_answers"
+    found = whygen.explain_prompt(teller, PROMPT, budget=40, target="tfidf", cache=None)
+    found.save(tmp_path / "one")
+    found.read(target=name).save(tmp_path / "strange")  # whose recipe names code: a folder could come from anybody
+    refusing, reading = serve(tmp_path), serve(tmp_path, targets=[name])
+    one, strange = links(refusing)["one"], links(refusing)["strange"]
+    for path in (f"{one}?target={name}", f"{strange}?estimand=shapley"):
+        assert "named when the viewer is started" in refusing.ask(path)[2].decode()
+    text = reading.ask(f"{one}?target={name}")[2].decode()
+    assert "named when the viewer" not in text
+    assert f'<option value="{name}">' in text
+    assert reading.ask(f"{one}/report.html?target={name}")[2].decode() == found.read(target=name).to_html()
+    pair = f"/compare?pick={one.split('/')[-1]}&pick={strange.split('/')[-1]}"
+    assert "only orders are compared" in refusing.ask(pair)[2].decode()
+
+
+def test_a_target_that_is_not_there_ends_the_viewer_before_it_begins(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="cannot be imported"):
+        serving.serve([tmp_path], targets=["py/no_such_module:f"], browser=False, say=print)

@@ -8,14 +8,18 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import whygen
 from example_explanations import prompt_explanation
+from unit.report.test_conversation_report import agent
+from unit.report.test_conversation_report import explained as recorded_call
 from viewers import teller
 from whygen.cli import main
+from whygen.media import pictures
 from whygen.results.files import digest_of
-from whygen.types import Request, Settings
+from whygen.types import Edit, Picture, Request, Settings
 from whygen.web.copying import again
 
 MODEL = "py/viewers:teller"
@@ -111,11 +115,72 @@ def test_what_kept_no_recipe_says_so() -> None:
     assert "kept no recipe" in again(prompt_explanation(pairs=4)).note
 
 
-def test_pictures_of_a_chat_are_not_made_up() -> None:
+def test_a_picture_of_a_chat_that_was_not_kept_is_not_made_up() -> None:
     chat = whygen.Chat([whygen.Message("user", "A fox")])
     found = whygen.explain_prompt("py/test_made_again:heard", chat, budget=8, target="exact")
     assert found.chat is not None
     request = json.loads(json.dumps(found.chat.request))
     request["chat"][0]["images"] = [{"sha256": "0" * 64, "media_type": "image/png"}]
     shown = found.model_copy(update={"chat": found.chat.model_copy(update={"request": request})})
-    assert "from their files" in again(shown).note
+    told = again(shown)
+    assert "images of the chat were not kept" in told.note
+    assert told.command == told.python == ""
+
+
+def values(found: whygen.PromptExplanation) -> list[Any]:
+    return [(unit.text, unit.attribution, unit.low, unit.high) for unit in found.units]
+
+
+def drawn(edit: Edit) -> Picture:
+    pixels = pictures.pixels(edit.picture)
+    pixels[:12] //= 4 if "night" in edit.instruction else 1
+    return pictures.picture_of(pixels)
+
+
+@pytest.mark.parametrize("units", ["word", "region"])
+def test_an_edit_is_made_again_from_its_picture(units: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = pictures.picture_of((np.indices((24, 24)).sum(axis=0)[..., None] * np.array([2, 3, 5])).astype(np.uint8))
+    found = whygen.explain_prompt(
+        f"py/{__name__}:drawn",
+        Edit(given, "please make it's night now"),
+        budget=24,
+        target="pixel",
+        units=units,
+        regions=6,
+    )
+    folder = found.save(tmp_path / "was")
+    told = again(found, folder)
+    assert "keep the picture as given.png" in told.note
+    assert digest_of(made_by_python(told.python)) == digest_of(found)
+    (tmp_path / "given.png").write_bytes(given.data)
+    assert digest_of(made_by_command(told.command, tmp_path, monkeypatch)) == digest_of(found)
+
+
+@pytest.mark.parametrize("units", ["part", "word", "field", "document"])
+def test_a_template_is_made_again_with_its_fields(units: str) -> None:
+    fields = {"where": "a {foggy} harbor", "who": ["a fox", "a \x07 {dog}", "a fox"]}
+    template = whygen.Template("In {where}{{}} tell of {who}. Let it end well in {where}.", fields, between="; ")
+    found = whygen.explain_prompt(f"py/{__name__}:told_of", template, budget=24, target="tfidf", units=units)
+    told = again(found)
+    assert digest_of(made_by_python(told.python)) == digest_of(found)
+    source = found.source()
+    assert source.text == template.text
+    assert source.fields["where"] == fields["where"]
+
+
+def told_of(prompt: str) -> str:
+    return teller(prompt)
+
+
+def test_a_recorded_call_is_made_again_with_its_answer(tmp_path: Path) -> None:
+    found = recorded_call().model_copy(update={"model": "py/unit.report.test_conversation_report:agent"})
+    call = whygen.Call(chat=found.source(), answer=agent(Request(prompt=found.source())), model="openai/gpt-x")
+    found = whygen.explain_prompt("py/unit.report.test_conversation_report:agent", call, budget=48)
+    folder = found.save(tmp_path / "was")
+    told = again(whygen.PromptExplanation.load(folder), folder)
+    made = made_by_python(told.python)
+    assert values(made) == values(found)
+    assert made.why == found.why
+    assert made.call == found.call
+    assert made.target == found.target
+    assert "whygen why FILE" in told.note

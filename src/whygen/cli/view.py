@@ -22,6 +22,10 @@ def view(
         list[str] | None,
         typer.Option(metavar="MODEL", help="A model that the bench may ask.", autocompletion=complete_model),
     ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TARGET", help="A target of your own that answers may be read by: py/module:function."),
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open nothing.")] = False,
     debug: common.Debug = False,
 ) -> None:
@@ -33,7 +37,9 @@ def view(
         if (error.name or "").startswith("whygen"):
             raise
         raise MissingExtraError("whygen view", extra="view", package=error.name or "fastapi") from None
-    serve(folders or [Path()], port=port, live=live or (), browser=not no_browser, say=_printed)
+    serve(
+        folders or [Path()], port=port, live=live or (), targets=target or (), browser=not no_browser, say=_printed
+    )  # fmt: skip
 
 
 def _printed(address: str) -> None:

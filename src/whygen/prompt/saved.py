@@ -10,6 +10,7 @@ import hashlib
 import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -26,10 +27,24 @@ from whygen.prompt.noise import Steadiness
 from whygen.prompt.options import PRESETS, PromptOptions
 from whygen.prompt.pictured import picture_cut, split_pictured
 from whygen.prompt.units import ChatUnits, Piece, Slot, TemplateUnits, Units, laid, split, transcript
+from whygen.records import Call
 from whygen.results.evidence import Evidence, Sample
 from whygen.results.prompt import ChatRecord, PromptExplanation
 from whygen.results.recipe import DesignRecipe, ModelRecipe, OperatorRecipe, Recipe, TargetRecipe
-from whygen.types import Chat, Edit, Masks, Message, Output, Picture, Settings, Sound, Template, TokenScore, ToolCall
+from whygen.types import (
+    Chat,
+    Edit,
+    Masks,
+    Message,
+    Output,
+    Picture,
+    Settings,
+    Sound,
+    Source,
+    Template,
+    TokenScore,
+    ToolCall,
+)
 
 SIMPLE = frozenset({"optimal-transport", "cosine", "tfidf", "token-set", "edit", "exact", "tool", "refusal"})
 """Targets that their name says wholly."""
@@ -282,6 +297,71 @@ def _template(explanation: PromptExplanation) -> TemplateUnits:
     )
     whole = Template(explanation.prompt)
     return TemplateUnits(explanation.prompt, _pieces(explanation), explanation.sections, template=whole, lists=lists)
+
+
+def source_of(explanation: PromptExplanation) -> Source | Call:
+    """What was explained, put together again from its record, so that it can be explained again.
+
+    Raises:
+        UsageError: if a part of it was not kept; the message says which.
+    """
+    recipe = recorded(explanation)
+    if explanation.inputs:
+        raise UsageError(
+            "This explains a template over many inputs, and only a part of each was kept. Give them again."
+        )
+    if recipe.source == "edit":
+        units = units_of(explanation, fill=recipe.fill)
+        if not isinstance(units, EditUnits | RegionUnits):
+            raise UsageError("What the instruction changes was not kept: give the picture, sound or video again.")
+        return units.prompt
+    if explanation.chat is not None:
+        if lacks_images(explanation):
+            raise UsageError("The images of the chat were not kept: explain it again from where it came from.")
+        chat = _chat_of(explanation, explanation.chat)
+        return chat if explanation.call is None else _call_of(explanation, chat)
+    kinds = {section.kind for section in explanation.sections}
+    if "message" in kinds:
+        raise UsageError("This chat was explained by an earlier version, which did not keep it.")
+    return _written(explanation) if kinds else explanation.prompt
+
+
+def _call_of(explanation: PromptExplanation, chat: Chat) -> Call:
+    """The recorded call, with its answer where the record held one."""
+    assert explanation.call is not None  # noqa: S101 - asked of calls alone
+    held = references(explanation.evidence) if explanation.call.recorded else ()
+    if explanation.call.recorded and not held:
+        raise UsageError(
+            "There is no recorded answer: load the folder that -o or save() wrote, not the JSON file alone."
+        )
+    return Call(
+        chat=chat,
+        model=explanation.call.model or "",
+        settings=settings_of(explanation),
+        answer=held[0] if held else None,
+        protocol=explanation.call.protocol,
+        origin=explanation.call.origin,
+    )
+
+
+def _written(explanation: PromptExplanation) -> Template:
+    """The template that renders to the prompt: its fields stand where the record says they stood."""
+    text, fields, at, between = "", dict[str, str | list[str]](), 0, Template("").between
+    whole = explanation.prompt
+    for field in sorted((each for each in explanation.sections if each.kind == "field"), key=lambda each: each.start):
+        inside = [
+            each for each in explanation.sections
+            if each.kind == "document" and field.start <= each.start and each.end <= field.end
+        ]  # fmt: skip
+        text += f"{_doubled(whole[at : field.start])}{{{field.name}}}"
+        fields[field.name] = [whole[each.start : each.end] for each in inside] or whole[field.start : field.end]
+        between = next((whole[one.end : other.start] for one, other in pairwise(inside)), between)
+        at = field.end
+    return Template(text + _doubled(whole[at:]), fields, between)
+
+
+def _doubled(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _pieces(explanation: PromptExplanation, *, ends: Sequence[int] = ()) -> tuple[Piece, ...]:

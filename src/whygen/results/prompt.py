@@ -315,6 +315,14 @@ class PromptExplanation(Showable, Record):
 
         return load_prompt(path)
 
+    def source(self) -> Any:
+        """What was explained, to be explained again: a text, a `Chat`, a `Template`, an `Edit` or a recorded `Call`.
+
+        Raises:
+            UsageError: if a part of it was not kept; the message says which.
+        """
+        return cast("Callable[..., Any]", imported("whygen.prompt.saved:source_of"))(self)
+
     def read(
         self,
         *,

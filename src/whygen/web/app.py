@@ -26,15 +26,18 @@ ROOMS = (shelf, explanations, comparing, bench, gallery)
 _STATUS = {MissingError: 404, FormatError: 422, UsageError: 400}
 
 
-def application(folders: Sequence[Path], *, token: str, live: Sequence[str] = ()) -> FastAPI:
+def application(
+    folders: Sequence[Path], *, token: str, live: Sequence[str] = (), targets: Sequence[str] = ()
+) -> FastAPI:
     """The viewer as an ASGI application.
 
     Args:
         folders: every explanation below them is shown, and nothing else of this computer.
         token: who shows it is let in; `whygen.web.security.new_token` makes one.
         live: URIs of the models that may be asked; none unless named.
+        targets: targets that may be read by beside whygen's own, such as ``py/module:callable``.
     """
-    state = State(folders=tuple(folders), token=token, live=tuple(live))
+    state = State(folders=tuple(folders), token=token, live=tuple(live), targets=tuple(targets))
     # The pages that FastAPI makes of an interface load scripts from elsewhere; and nothing is told to anybody, whatever
     # the environment says of telemetry.
     app = FastAPI(

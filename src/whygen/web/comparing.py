@@ -32,9 +32,20 @@ def router(state: State) -> APIRouter:
         if len(picked) != 2:
             raise UsageError(f"Two explanations are compared, and {len(picked)} were chosen: tick two on the shelf.")
         places = (state.place(picked[0]), state.place(picked[1]))
-        return _page(places, state.explanation(picked[0]), state.explanation(picked[1]))
+        return _page(places, _readable(state, picked[0]), _readable(state, picked[1]))
 
     return room
+
+
+def _readable(state: State, known_as: str) -> Explanation:
+    """The explanation; without its answers where only code that nobody named could read them: orders are left."""
+    found = state.explanation(known_as)
+    if isinstance(found, PromptExplanation) and found.recipe is not None:
+        try:
+            state.check_target(found.recipe.target.name)
+        except UsageError:
+            return found.model_copy(update={"evidence": None})
+    return found
 
 
 def _page(places: tuple[Shelved, Shelved], first: Explanation, second: Explanation) -> Response:

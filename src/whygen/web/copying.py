@@ -11,27 +11,30 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from pprint import pformat
 from typing import Any, cast
 
 from whygen._arguments import declared
 from whygen.errors import UsageError
 from whygen.models import ModelOptions
-from whygen.prompt.options import PRESETS, TEXT, PromptOptions
+from whygen.prompt.options import EDIT, PRESETS, TEXT, PromptOptions
 from whygen.prompt.recipe import model_options, needed, options_of
 from whygen.prompt.saved import settings_of
+from whygen.records import Call
 from whygen.report.texts import listed, visible
 from whygen.results.prompt import PromptExplanation
 from whygen.results.recipe import Recipe, TargetRecipe
-from whygen.types import Settings
+from whygen.types import Chat, Edit, Settings, Template
 
 _OWN_FUNCTION = re.compile(r"py/(__main__:|.*[<>])")
 """A model that was a function of a session or inside of another one: no other process can open it."""
-_WHERE_FROM = {
-    "edit": "An edit starts from a picture, which stands in no recipe: run `whygen edit MODEL PICTURE INSTRUCTION`",
-    "template": "A template's text is filled in here, and its fields are not kept as they were given: run it again",
-    "inputs": "The inputs of a template are kept shortened at most: run `whygen prompt MODEL TEMPLATE --inputs FILE`",
-}
+_MANY_INPUTS = (
+    "The inputs of a template are kept shortened at most: run `whygen prompt MODEL TEMPLATE --inputs FILE` with the "
+    "options under “How it was made”."
+)
+GIVEN = "given.png"
+"""The picture of an edit, as its page offers it to be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +52,31 @@ class Again:
     note: str = ""
 
 
-def again(explanation: PromptExplanation) -> Again:
-    """What makes it again, as far as its record says."""
+def again(explanation: PromptExplanation, folder: Path | None = None) -> Again:
+    """What makes it again, as far as its record says.
+
+    Args:
+        explanation: the explanation.
+        folder: where it is saved: what stands in no line, such as a picture, is read from there.
+    """
     recipe = explanation.recipe
     if recipe is None:
         return Again(note="This explanation was saved by an earlier version, which kept no recipe.")
-    if explanation.call is not None:
-        return Again(
-            note="This explains a recorded call. Run `whygen why FILE` on the record that it was read from"
-            + (f" ({visible(explanation.call.origin)})." if explanation.call.origin else ".")
-        )
-    if recipe.source in _WHERE_FROM:
-        return Again(note=f"{_WHERE_FROM[recipe.source]} with the options under “How it was made”.")
+    if recipe.source == "inputs" or explanation.inputs:
+        return Again(note=_MANY_INPUTS)
     try:
-        return _Written(explanation, recipe).told()
-    except UsageError as error:  # something was an object of the person's own
+        return _Written(explanation, recipe, folder).told()
+    except UsageError as error:  # something was an object of the person's own, or was not kept
         return Again(note=str(error))
 
 
 class _Written:
     """One explanation while it is written down."""
 
-    def __init__(self, explanation: PromptExplanation, recipe: Recipe) -> None:
+    def __init__(self, explanation: PromptExplanation, recipe: Recipe, folder: Path | None) -> None:
         self.explanation = explanation
+        self.folder = folder
+        self.source = explanation.source()
         self.recipe = recipe
         self.own_model = bool(_OWN_FUNCTION.match(explanation.model))
         self.settings = settings_of(explanation)
@@ -82,30 +87,39 @@ class _Written:
         given = options_of(explanation, recipe, wanted, other_units=True)
         base = PRESETS[given.preset]
         self.choices = _differing(given, base) | ({"preset": given.preset} if given.preset else {})
+        if isinstance(self.source, Call):
+            self._for_a_call()
+
+    def _for_a_call(self) -> None:
+        """A call brings its settings, and a target that was chosen by its answer is chosen by it again."""
+        assert self.explanation.call is not None  # noqa: S101 - what a call's explanation holds
+        self.settings = Settings()
+        self.choices |= {"suspect": self.recipe.suspect, "sets": self.recipe.sets}
+        if self.explanation.call.reason:
+            self.choices.pop("target", None)
 
     def told(self) -> Again:
-        if _has_pictures(self.explanation):
-            return Again(
-                note="The chat holds pictures, which stand in no line and no recipe: run it again from their files."
-            )
         notes: list[str] = []
         if self.own_model:
             notes.append(f"The model was a function of your own, {visible(self.explanation.model)}: put it in.")
+        if isinstance(self.source, Call):
+            origin = f" ({visible(self.source.origin)})" if self.source.origin else ""
+            return Again(
+                self._python(), note=" ".join([*notes, f"As a command: `whygen why FILE` on its record{origin}."])
+            )
+        if isinstance(self.source, Template):
+            return Again(self._python(), note=" ".join([*notes, "No command: fields are named in Python alone."]))
         command, missing = self._command()
         if missing:
             notes.append(f"No command: {listed(missing)} cannot be typed in a line.")
+        elif isinstance(self.source, Edit):
+            notes.append(f"Before the command, keep the picture as {GIVEN}: this page has it, with a link to download.")
         return Again(self._python(), command, " ".join(notes))
 
     # -- Python --
 
     def _python(self) -> str:
-        prompt = repr(self.explanation.prompt)
-        lines = ["import whygen", ""]
-        if self.recipe.source == "chat":
-            assert self.explanation.chat is not None  # noqa: S101 - what a chat's explanation holds
-            made = pformat(self.explanation.chat.request, width=100, sort_dicts=False)
-            lines = ["import whygen", "", f"chat = whygen.Chat.from_json({made})", ""]
-            prompt = "chat"
+        lines, prompt = self._what()
         named = dict(self.choices)
         named |= {} if self.recipe.encoder == "auto" else {"encoder": self.recipe.encoder}
         named |= {"seed": self.explanation.seed} if self.explanation.seed else {}
@@ -119,16 +133,37 @@ class _Written:
         body = "".join(f"    {each},\n" for each in (model, prompt, *arguments))
         return "\n".join([*lines, f"explanation = whygen.explain_prompt(\n{body})", ""])
 
+    def _what(self) -> tuple[list[str], str]:
+        """The lines that make what is explained, and what that is called in the call."""
+        source = self.source
+        if isinstance(source, Call | Edit) or (isinstance(source, Chat) and _has_pictures(self.explanation)):
+            where = str(self.folder or "DIR")
+            return ["import whygen", "", f"was = whygen.load({where!r})", ""], "was.source()"
+        if isinstance(source, Template):
+            fields = pformat(dict(source.fields), width=100, sort_dicts=False)
+            between = f", between={source.between!r}" if source.between != Template("").between else ""
+            made = f"template = whygen.Template({source.text!r}, {fields}{between})"
+            return ["import whygen", "", made, ""], "template"
+        if isinstance(source, Chat):
+            assert self.explanation.chat is not None  # noqa: S101 - what a chat's explanation holds
+            made = pformat(self.explanation.chat.request, width=100, sort_dicts=False)
+            return ["import whygen", "", f"chat = whygen.Chat.from_json({made})", ""], "chat"
+        return ["import whygen", ""], repr(source)
+
     # -- the command line --
 
     def _command(self) -> tuple[str, list[str]]:
         """The line, and what kept it from being written; one of both is empty."""
-        missing = [name for name, value in self.choices.items() if not _typable(name, value)]
+        door = EDIT if isinstance(self.source, Edit) else TEXT
+        missing = [name for name, value in self.choices.items() if not _typable(name, value, door)]
         missing += ["the model"] if self.own_model else []
         drawn = self.settings.temperature > 0.0  # one --seed is of the sampling, too
         missing += ["the seed of sampling"] if drawn and self.settings.seed != self.explanation.seed else []
         words, before = ["whygen", "prompt", self.explanation.model], ""
-        if self.recipe.source == "chat":
+        if isinstance(self.source, Edit):
+            words = ["whygen", "edit", self.explanation.model, GIVEN, self.source.instruction]
+            missing += ["an instruction that begins so"] if self.source.instruction[:1] in ("", "@", "-") else []
+        elif self.recipe.source == "chat":
             messages = _plain_messages(self.explanation)
             missing += ["what the chat holds beside texts"] if messages is None else []
             before = f"printf %s {_quoted(json.dumps(messages, ensure_ascii=False))} > chat.json\n"
@@ -176,9 +211,9 @@ def _literal(value: Any) -> str:
     return repr(plain)
 
 
-def _typable(name: str, value: Any) -> bool:
+def _typable(name: str, value: Any, door: str) -> bool:
     """Whether the command line takes it: a name, a number or a list of texts for an option that it shows."""
-    if name not in declared(PromptOptions) or TEXT not in declared(PromptOptions)[name].option.read_by:
+    if name not in declared(PromptOptions) or door not in declared(PromptOptions)[name].option.read_by:
         return False
     listing = isinstance(value, tuple | list)
     texts = listing and all(isinstance(each, str) for each in cast("Sequence[object]", value))

@@ -5,6 +5,7 @@ Everything is read from the saved answers; nothing here asks a model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -49,8 +50,10 @@ def router(state: State) -> APIRouter:
             return HTMLResponse(_document(state, place))
         found, trouble = _read(state, known_as, reading)
         if trouble:  # it may pass, with the document as it is
-            return HTMLResponse(_page(found, trouble, place, reading))
-        return HTMLResponse(state.kept("page", place, reading, lambda: _page(found, "", place, reading)))
+            return HTMLResponse(_page(found, trouble, place, reading, own=state.targets))
+        return HTMLResponse(
+            state.kept("page", place, reading, lambda: _page(found, "", place, reading, own=state.targets))
+        )
 
     @room.get("/report.html")
     def report(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -90,7 +93,7 @@ def _document(state: State, place: Shelved) -> bytes:
     return bytes(drawn.body)
 
 
-def _page(found: Explanation, trouble: str, place: Shelved, reading: ReadAs) -> bytes:
+def _page(found: Explanation, trouble: str, place: Shelved, reading: ReadAs, *, own: Sequence[str] = ()) -> bytes:
     """The page of an explanation, as it is read."""
     # What a click shows is asked for when it is clicked.
     summary = summarise_prompt(found, beside=0) if isinstance(found, PromptExplanation) else summarise(found)
@@ -105,10 +108,10 @@ def _page(found: Explanation, trouble: str, place: Shelved, reading: ReadAs) -> 
         trouble=trouble,
         reading=reading,
         query="" if trouble or not reading else f"?{urlencode(told)}",
-        choices=_choices(found),
+        choices=_choices(found, own),
         said=_said(found),
         clicks=isinstance(found, PromptExplanation) and outcomes(found) is not None,
-        again=again(found) if isinstance(found, PromptExplanation) else None,
+        again=again(found, place.folder) if isinstance(found, PromptExplanation) else None,
     )
     return bytes(drawn.body)
 
@@ -127,7 +130,7 @@ def _read(state: State, known_as: str, reading: ReadAs) -> tuple[Explanation, st
         return whole, f"Shown as it was. {error}"
 
 
-def _choices(found: Explanation) -> dict[str, list[str]] | None:
+def _choices(found: Explanation, own: Sequence[str]) -> dict[str, list[str]] | None:
     """Names that the answers may be read by; None where nothing can be read again."""
     if not isinstance(found, PromptExplanation) or not _readable(found):
         return None
@@ -135,7 +138,7 @@ def _choices(found: Explanation) -> dict[str, list[str]] | None:
     drawn = evidence is not None and evidence.pictures is not None and found.chat is None
     timed = evidence is not None and evidence.media is not None
     targets = TIMED_TARGETS if timed else PICTURE_TARGETS if drawn else TARGETS
-    return {"targets": list(targets), "estimands": list(ESTIMANDS)}
+    return {"targets": [*targets, *own], "estimands": list(ESTIMANDS)}
 
 
 def _readable(found: PromptExplanation) -> bool:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from whygen.errors import MissingError, UsageError
 from whygen.models import ModelOptions, load_model, providers
+from whygen.prompt.targets import load_target
 from whygen.web.app import application
 from whygen.web.security import new_token
 
@@ -72,6 +73,7 @@ def serve(
     *,
     port: int = 0,
     live: Sequence[str] = (),
+    targets: Sequence[str] = (),
     browser: bool = True,
     say: Callable[[str], None],
 ) -> None:
@@ -81,21 +83,24 @@ def serve(
         folders: what is shown.
         port: 0 for any free one.
         live: models that may be asked.
+        targets: targets of one's own that answers may be read by.
         browser: whether to open the page.
         say: takes the address, which holds the token.
 
     Raises:
         MissingError: if a folder is not there.
-        UsageError: if a folder or the port cannot be used, or a model's provider is unknown.
+        UsageError: if a folder or the port cannot be used, or a model or a target is unknown.
     """
     places = open_folders(folders)
     for uri in live:
         if uri.partition("/")[0] not in providers():  # a service of that name, or a mistake that is told now
             load_model(uri, ModelOptions(purpose="foresee"))
+    for name in targets:
+        load_target(name)  # a mistake is told now
     listening = listen(port)
     token = new_token()
     address = f"http://{HOST}:{listening.getsockname()[1]}/?token={token}"
-    app = application(places, token=token, live=live)
+    app = application(places, token=token, live=live, targets=targets)
     say(address)
     if browser:
         webbrowser.open(address)

@@ -114,6 +114,8 @@ class State:
     folders: tuple[Path, ...]
     token: str
     live: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    """Targets that are not whygen's own and may be read by: those of the command line."""
     _known: dict[str, Shelved] = field(default_factory=dict[str, Shelved])
     _loaded: Kept = field(default_factory=Kept)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -183,9 +185,24 @@ class State:
             raise UsageError("Other targets and estimands read the answers of a prompt, and this explains anchors.")
         if not reading:
             return found
-        _check_own(reading)
+        self.check_target(reading.target or (found.recipe.target.name if found.recipe is not None else "auto"))
         wanted = {name: value for name, value in asdict(reading).items() if value is not None}
         return self.kept("explanation", place, reading, lambda: found.read(**wanted))
+
+    def check_target(self, name: str) -> None:
+        """Refuse a target that is code nobody named on the command line.
+
+        An address could come from anybody; and so could a folder, whose recipe names its target.
+
+        Raises:
+            UsageError: saying where it can be done.
+        """
+        if name in self.targets or name.partition(":")[0] in OWN:
+            return
+        raise UsageError(
+            f"The viewer reads by whygen's own targets, and {shorten(name, 80)!r} is none: {', '.join(OWN)}. A target "
+            "of your own is named when the viewer is started: whygen view --target py/MODULE:FUNCTION"
+        )
 
     def kept(self, what: str, place: Shelved, reading: ReadAs, make: Callable[[], T]) -> T:
         """What was made of an explanation before, unless its document has changed since.
@@ -226,20 +243,6 @@ def _loaded(place: Shelved) -> Explanation:
                 f"that the viewer reads. In Python: whygen.load({str(place.folder)!r})."
             )
     return load(place.folder)
-
-
-def _check_own(reading: ReadAs) -> None:
-    """Refuse targets that whygen does not bring itself: an address that runs code of one's own could come from anybody.
-
-    Raises:
-        UsageError: saying where it can be done.
-    """
-    name = (reading.target or "auto").partition(":")[0]
-    if name not in OWN:
-        raise UsageError(
-            f"The viewer reads by whygen's own targets, and {shorten(name)!r} is none: {', '.join(OWN)}. A target of "
-            "your own: whygen read DIR --target NAME -o OTHER"
-        )
 
 
 def _below(root: Path, troubles: list[str], roots: tuple[Path, ...]) -> Iterator[Shelved]:

@@ -101,7 +101,7 @@ def _with_tools(chosen: PromptOptions, chat: Chat, answer: Output | None) -> tup
     if not pins or chosen.units != "part":
         return chosen, ()
     text = f"The definition of {', '.join(called)} is always sent: without it there is no call to explain."
-    return replace(chosen, pin=(*chosen.pin, *pins)), (("tool-always-sent", text),)
+    return replace(chosen, pin=tuple(dict.fromkeys((*chosen.pin, *pins)))), (("tool-always-sent", text),)
 
 
 def explain_call(
