@@ -298,6 +298,8 @@ class Agenda:
             for gate in self._gates:
                 gate.settle(call.request, answer)
             comes_back = self._comes_back(call.place, answer, now)
+            # Others may try what failed here. An answer stays claimed until it is recorded: between the two it would
+            # be asked for once more.
             if self._claims is not None and (comes_back or not isinstance(answer, Output)):
                 self._claims.release([call.place])
             if not comes_back:
@@ -337,6 +339,7 @@ class Agenda:
             due.append(heapq.heappop(self._elsewhere)[1])
         if not due or self._claims is None:
             return
+        # What another process gave up without an answer is free to claim; what it still works on stays aside.
         theirs = self._claims.claim(due)
         mine = [place for place in due if place not in theirs]
         self._claims.release(mine)  # each is leased again in the moment when it is sent
@@ -403,6 +406,7 @@ class Agenda:
         if asked_to_wait > policy.patience:
             self.stop(End("failures", f"The server asks to be left alone for {asked_to_wait:.0f} s: {failure.said}"))
             return True
+        # Being turned away says nothing of the request, only of the moment: it is counted apart, and has more tries.
         if failure.kind != "rate_limit":
             self._failed[place] += 1
             self._troubled.add(place)

@@ -320,6 +320,8 @@ class _Run:
                 self._entries[entry.tag] = replace(entry, name=found)
                 self._next_look = -math.inf
                 return []
+            # A provider may list a batch late. Handed over again too soon, it would be paid twice: so it is looked for
+            # again until the doubt has lasted long enough.
             since = self._sought.setdefault(entry.tag, self._now())
             if current is None or self._now() - since >= self._by.doubt:
                 ledger.drop(entry.tag)

@@ -107,7 +107,7 @@ class Concurrency:
         """Note the answer to a call, and how long it took."""
         if not may_pass(answer):
             self._seconds = seconds if self._seconds is None else 0.9 * self._seconds + 0.1 * seconds
-        if load.stage != self._number:
+        if load.stage != self._number:  # sent under an earlier limit: it says nothing of this one
             return
         stage = self._stage
         stage.peak = max(stage.peak, load.in_use)
@@ -124,6 +124,8 @@ class Concurrency:
             self._number, self._stage = self._number + 1, _Stage()
 
     def _next(self, stage: _Stage) -> float:
+        # Most calls turned away: the limit is far too high. A few above a level that was taken: it is known exactly.
+        # None: whether more at once pays is told by how much longer answers take.
         if stage.turned_away > stage.taken:
             self._doubling = False
             return self._limit / 2
@@ -134,6 +136,7 @@ class Concurrency:
 
     def _stretch(self, low: float, high: float) -> float:
         """Against the shortest mean so far, which ages: prompts and servers change."""
+        # Limits of the mean, not the mean: of few calls, one slow answer must not look like a crowded server.
         aged = high if self._shortest is None else self._shortest * _AGEING
         self._shortest = max(min(high, aged), 1e-9)
         return max(1.0, low / self._shortest)

@@ -103,6 +103,8 @@ class Threads:
         self._in_flight = 0
 
     def start(self, sent: SentCall) -> None:
+        # The counts are touched by the caller's thread alone, so that they need no lock; the queues are the only thing
+        # that threads share. A thread is made where all others may be busy: nobody knows which of them hangs.
         self._in_flight += 1
         if self._in_flight > self._threads:
             self._threads += 1
@@ -112,6 +114,8 @@ class Threads:
     def collect(self, seconds: float) -> list[EndedCall]:
         done: list[EndedCall] = []
         try:
+            # The first is waited for; the others are taken as far as they have come, so that one look at the agenda
+            # serves them all.
             first = self._ended.get(timeout=min(max(seconds, 0.0), _LONGEST))
             done += [] if first is None else [first]
             while True:
@@ -122,6 +126,7 @@ class Threads:
             return done
 
     def wake(self) -> None:
+        # A `SimpleQueue` may be put to while the same thread waits for it: a handler interrupts just that wait.
         self._ended.put(None)
 
     def dismiss(self) -> None:
@@ -251,6 +256,8 @@ class _Calls:
                 self.error = self.error or answer
                 continue
             self._concurrency.answered(sent.load, answer, seconds=at - sent.at)
+            # A place that was turned away stays empty for about an answer: filled at once, it would be turned away
+            # again, and the server counts such calls too.
             if isinstance(answer, Failure) and answer.kind == "rate_limit":
                 heapq.heappush(self._held, at + (self._concurrency.seconds or HOLD))
             answered += self._agenda.settle([(sent.call, answer)])

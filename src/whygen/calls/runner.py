@@ -286,6 +286,7 @@ class Runner:
         self._promise()
         missing = together(missing)
         keys, requests = list(missing), list(missing.values())
+        # Processes that share a store claim what they send, so that none pays twice; batches have a ledger for that.
         leases = None if self.hands_over else self._store.leases
         claims = None if leases is None else _Claims(leases, keys)
         agenda = Agenda(
@@ -299,11 +300,13 @@ class Runner:
         )
         answered = self._dispatcher.dispatch(partial(_checked, self._model.uri, verb), agenda, self._model.limits)
         try:
+            # An error below must not leave the generator to the garbage collector: it holds the signal handlers.
             with closing(answered):
                 for batch in answered:
                     recorded = self._record([(keys[place], requests[place], answer) for place, answer in batch])
                     known |= recorded
                     self._show(len(recorded))
+                    # Whoever wants an end goes by the agenda, so that calls in flight are waited for: they are paid.
                     if self._is_stopped():
                         agenda.stop(_INTERRUPTED)
                     for key, answer in recorded.items():
@@ -316,6 +319,7 @@ class Runner:
             self._made += agenda.sent
             self._retried += agenda.retried
             self._repeated += agenda.repeated
+            # An error is raised where it happened. Kept as the end of the run, it would meet all later calls.
             self._end = None if agenda.end is not None and agenda.end.reason == "error" else agenda.end
 
     def _is_stopped(self) -> bool:

@@ -243,6 +243,7 @@ class BudgetGate:
         self._tokens_out += written or 0
         self._untold += isinstance(answer, Output) and (read is None or written is None)
         self._in_flight -= 1
+        # By identity, and a list for each: one request may be in flight several times, and equal ones beside it.
         amounts = self._reserved.get(id(request)) or [self._most(request)]
         most = amounts.pop()
         if not amounts:
@@ -250,6 +251,7 @@ class BudgetGate:
         if not self.shared_budget.counts_tokens:
             return
         self._learn(request, answer, read, written)
+        # Only a call that was turned away surely cost nothing. Any other failure may be billed: its amount stays taken.
         if isinstance(answer, Failure) and answer.kind == "rate_limit":
             self.shared_budget.take(most._replace(calls=0), -1)
         elif isinstance(answer, Output):  # what is not told is taken at its most

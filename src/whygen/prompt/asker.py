@@ -168,13 +168,13 @@ class Asker:
         asked = Asked(prompt, self.settings)
         drawn = [self._must(answer) for answer in self._answered([(asked, draw) for draw in range(wanted)])]
         outputs = [*before, *drawn]
+        # Draws that are taken: a mask that sends the whole prompt must not get the reference's own answer back.
         self._used[asked] = max(wanted, repeats)
         if isinstance(self.target, ReadsReference):
             self.target.check(outputs[0])
         fresh = outputs[number:]
         if scored:
-            answers = self._scored([(asked, draw) for draw in range(repeats)], outputs[:1])
-            fresh = [self._must(answer) for answer in answers]
+            fresh = [self._must(each) for each in self._scored([(asked, draw) for draw in range(repeats)], outputs[:1])]
         self.compare_with(outputs[:number])
         self.repeats = tuple(fresh)
         for draw, output in enumerate(self.references):
@@ -375,10 +375,11 @@ class Asker:
         answers = self._ask_or_recall(kind, list(questions), watch)
         self.failures.extend(answer for answer in answers if isinstance(answer, Failure))
         found = [answer if isinstance(answer, Output) else None for answer in answers]
+        # Without redraws there is an estimate still: they only tell of the noise. Without anything else there is none.
         if answers and not any(output is not None for output in found) and self.ended is None and kind != "redraw":
             what = _EMPTY if kind == "empty" else f"any of {len(answers)} perturbed prompts"
             raise _nothing_answered(self.failures[0], self.model.uri, what)
-        first_row = dict(reversed(list(zip(place, rows, strict=True))))
+        first_row = dict(reversed(list(zip(place, rows, strict=True))))  # reversed: of rows that share one, the first
         for index, ((asked, draw), output) in enumerate(zip(questions, found, strict=True)):
             if output is not None:
                 again = kind == "redraw" and first_row[index] is None
@@ -490,8 +491,7 @@ def least_steady(askers: Sequence[Asker]) -> Steadiness:
 
 
 def _differ(fresh: Sequence[Output], references: Sequence[Output]) -> bool:
-    answers = {(output.said, output.medium) for output in (*fresh, *references)}
-    return len(answers) > 1
+    return len({(output.said, output.medium) for output in (*fresh, *references)}) > 1
 
 
 def _nothing_answered(failure: Failure, uri: str, what: str) -> ModelError:

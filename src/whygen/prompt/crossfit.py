@@ -306,6 +306,7 @@ def cross_fit(observed: Effects, surrogate: Surrogate, rng: np.random.Generator)
     *without, final = folded(surrogate, observed, fold_of[group_of])
     for fold, surrogate_of in enumerate(without):
         inside = fold_of[group_of] == fold
+        # Layers that were asked whole have no error of sampling: they are predicted, and take no part in the scores.
         held = inside & drawn.open
         seen = inside if drawn.population is None else slice(None)
         fits[seen] = surrogate_of.predict(observed.masks[seen])

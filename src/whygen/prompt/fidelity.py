@@ -120,6 +120,8 @@ def noise_ceiling(effects: NDArray[np.float64], noise: MeasuredNoise) -> Ceiling
         own = noise.flip_rate * (1.0 - noise.flip_rate) * noise.span**2 / most
         return Ceiling(1.0, max(0.0, 1.0 - own / spread), 1.0)
     told = noise.degrees / (1.0 + UNEQUAL * (1.0 - min(1.0, noise.degrees / noise.repeats)))
+    # The logarithm of an estimated variance of d degrees has variance 2 / d. Of the spread only the noise is chance: a
+    # fixed part of (1 - known) and a normal one of `known` give (2 known^2 + 4 known (1 - known)) / (m - 1).
     known = min(share, 1.0)
     error = np.sqrt(2.0 / told + (2.0 * known**2 + 4.0 * known * (1.0 - known)) / (len(effects) - 1.0))
     by = np.exp(error * stdtrit(noise.degrees, 0.95 if few else 0.975))

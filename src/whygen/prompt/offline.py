@@ -225,6 +225,8 @@ def _places(explanation: PromptExplanation, units: Units) -> list[list[int]]:
             ends[sample.kind].append(place)
     found: list[list[int]] = []
     for mask in evidence.masks:
+        # Equal masks shared an answer, and so did masks of one text, which deletion alone lets us tell. The mask that
+        # keeps everything was not asked: the repeats of the whole prompt stand for it.
         text = shown(Delete().render(units, mask)) if explanation.operator == "delete" else ""
         row = by_mask.get(mask.tobytes()) or by_text.get(text) or (ends["repeat"] if mask.all() else [])
         if not row:

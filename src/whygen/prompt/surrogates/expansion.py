@@ -138,6 +138,8 @@ def board_of(observed: Effects, fold_of: NDArray[np.int64], mains: Sequence[Line
     left = (observed.values - level) / (scale or 1.0)
     one = left[once.first]
     two = None if once.second is None else left[once.second]
+    # The complement of a mask flips the sign of products of oddly many units and of no others: where both are known,
+    # the half difference holds the odd terms alone and the half sum the even ones; each part is a smaller problem.
     parts = {0: one} if two is None else {sign: (one + sign * two) / 2.0 for sign in (-1, 1)}
     importance, fold = observed.importance()[once.first], fold_of[once.first]
     folds, size = int(fold_of.max()) + 1, len(once.centres)
@@ -246,7 +248,7 @@ def _part(
     for paths in (pairs, _singles(board, sign), _lassos(board, sign, own), ruled):
         errors = _left_out(board, sign, paths) if paths else np.zeros((0, 0))
         for fit, each in enumerate(errors):
-            if np.isfinite(each).all():
+            if np.isfinite(each).all():  # a fit that could not be judged by any fold is no candidate
                 beside = pairs[fit].support if pairs else np.zeros((0, 2), dtype=np.int64)
                 found[fit].append(_averaged(board, sign, fit, paths[fit], each, beside))
     if grown is not None:
