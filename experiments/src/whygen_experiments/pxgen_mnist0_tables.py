@@ -114,7 +114,7 @@ def _summary(results: Sequence[SeedResult]) -> str:
         for name in found[0]:
             shown = " / ".join(f"{each[name]:.1f}" for each in found)
             rows.append([mode, name, shown, EARLIER[mode][name]])
-    return _table(["mode", "figure", "here, by seed", "METHODS B5"], rows)
+    return table(["mode", "figure", "here, by seed", "METHODS B5"], rows)
 
 
 def _shares(explanation: AnchorExplanation) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -135,7 +135,7 @@ def _by_digit(results: Sequence[SeedResult], mode: str) -> str:
     share = 100 * np.mean([each / each.sum(axis=1, keepdims=True) for each in counts], axis=0)
     labels = tables[0].label_table.labels if tables[0] and tables[0].label_table else ()
     rows = [[str(label), *(f"{value:.1f}" for value in row)] for label, row in zip(labels, share, strict=True)]
-    return f"`{mode}`, mean over seeds\n\n" + _table(["digit", *GROUPS], rows)
+    return f"`{mode}`, mean over seeds\n\n" + table(["digit", *GROUPS], rows)
 
 
 def _delusion(results: Sequence[SeedResult]) -> str:
@@ -147,12 +147,12 @@ def _delusion(results: Sequence[SeedResult]) -> str:
                 if row.label is None:
                     shown = f"{100 * row.share:.1f} ({100 * row.low:.1f} to {100 * row.high:.1f})"
                     rows.append([mode, str(result.seed), row.group, str(row.count), shown])
-    return _table(["mode", "seed", "group", "other digits in it", "read as zero, %"], rows)
+    return table(["mode", "seed", "group", "other digits in it", "read as zero, %"], rows)
 
 
 def _picks(results: Sequence[SeedResult]) -> str:
     rows = [[str(result.seed), *_cells(row)] for result in results for row in result.picks]
-    return _table(["seed", *results[0].picks[0]], rows) if rows else "No group has two members."
+    return table(["seed", *results[0].picks[0]], rows) if rows else "No group has two members."
 
 
 def _cells(row: Mapping[str, object]) -> list[str]:
@@ -167,10 +167,11 @@ def _seconds(results: Sequence[SeedResult]) -> str:
             seconds = details.seconds if details else {}
             phases = [f"{seconds.get(phase, 0):.1f}" for phase in _PHASES]
             rows.append([str(result.seed), mode, f"{result.training_seconds:.1f}", *phases])
-    return _table(["seed", "mode", "training", *_PHASES], rows)
+    return table(["seed", "mode", "training", *_PHASES], rows)
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown."""
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from whygen.cli import common
 from whygen.errors import UnknownNameError, UsageError
 from whygen.media.pictures import read_picture
 from whygen.results.summary import write_html
+
+if TYPE_CHECKING:
+    from whygen_experiments.pxgen_cifar10 import Pictures, Workshop
 
 PAINTER = "demo/painter"
 
@@ -23,9 +26,9 @@ class Wish:
 
     data: str | None
     out: Path
-    seeds: tuple[int, ...]
-    rounds: int
-    per_round: int
+    seeds: tuple[int, ...] | None
+    rounds: int | None
+    per_round: int | None
     encoder: str
     model: str
     steps: int | None
@@ -39,21 +42,40 @@ class Wish:
 
 
 def reproduce(
-    name: Annotated[str, typer.Argument(help="gsmile-life, gsmile-editing or pxgen-mnist0.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="gsmile-life, gsmile-editing, pxgen-mnist0, pxgen-cifar10, pxgen-removal or pxgen-thresholds."
+        ),
+    ],
     *,
     data: Annotated[
         str | None,
-        typer.Option(help="MNIST as .npz or a folder of idx files; another recorded run; the picture to edit."),
+        typer.Option(
+            help="MNIST as .npz or a folder of idx files; CIFAR-10 as a .zip or a folder of pictures; another recorded "
+            "run; the picture to edit."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables.")] = Path("whygen-reproduce"),
-    seeds: Annotated[str, typer.Option(help="Seeds of the training, with commas.")] = "1,2,3",
-    rounds: Annotated[int, typer.Option(help="R of the preset's mean-max; the authors used 100.")] = 100,
-    per_round: Annotated[int, typer.Option(help="N of the preset's mean-max.")] = 60_000,
+    seeds: Annotated[
+        str | None, typer.Option(help="Seeds of the training, with commas: 1,2,3; of CIFAR-10 1,2.")
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="R of the preset's mean-max: 100, as the authors; of CIFAR-10 10.")
+    ] = None,
+    per_round: Annotated[
+        int | None, typer.Option(min=1, help="N of the preset's mean-max: 60,000, as the authors; of CIFAR-10 5,000.")
+    ] = None,
     encoder: Annotated[
         str, typer.Option(help="For the default's column of gsmile-life; of pictures for gsmile-editing.")
     ] = "auto",
     model: Annotated[str, typer.Option(help="The editor of gsmile-editing: any that edits pictures.")] = PAINTER,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps of gsmile-editing; the model's own.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Denoising steps of gsmile-editing (the model's own); training steps on CIFAR-10, 1200."
+        ),
+    ] = None,
     device: common.Device = None,
     quiet: common.Quiet = False,
     debug: common.Debug = False,
@@ -63,8 +85,8 @@ def reproduce(
     if name not in EXPERIMENTS:
         raise UnknownNameError("experiment", name, EXPERIMENTS)
     wish = Wish(
-        data=data, out=out, seeds=_numbers(seeds), rounds=rounds, per_round=per_round, encoder=encoder,
-        model=model, steps=steps, device=device, quiet=quiet,
+        data=data, out=out, seeds=None if seeds is None else _numbers(seeds), rounds=rounds, per_round=per_round,
+        encoder=encoder, model=model, steps=steps, device=device, quiet=quiet,
     )  # fmt: skip
     wish.say(f"Tables: {EXPERIMENTS[name](wish)}")
 
@@ -80,10 +102,50 @@ def _pxgen_mnist0(wish: Wish) -> Path:
     from whygen_experiments import pxgen_mnist0, pxgen_mnist0_tables
 
     mnist = pxgen_mnist0.load_mnist(wish.data)
-    results = pxgen_mnist0.reproduce(
-        mnist, seeds=wish.seeds, rounds=wish.rounds, per_round=wish.per_round, say=wish.say
-    )
+    results = pxgen_mnist0.reproduce(mnist, say=wish.say, **_given(wish, "seeds", "rounds", "per_round"))
     return pxgen_mnist0_tables.write(results, common.make_folder(wish.out))
+
+
+def _pxgen_cifar10(wish: Wish) -> Path:
+    from whygen_experiments import pxgen_cifar10, pxgen_cifar10_tables
+
+    pictures, workshop = _workshop(wish)
+    found = pxgen_cifar10.cifar10(pictures, workshop, **_given(wish, "seeds", "rounds", "per_round"))
+    return pxgen_cifar10_tables.write("pxgen-cifar10", pxgen_cifar10_tables.cifar10(found), wish.out)
+
+
+def _pxgen_removal(wish: Wish) -> Path:
+    from whygen_experiments import pxgen_cifar10, pxgen_cifar10_tables
+
+    pictures, workshop = _workshop(wish)
+    rows = pxgen_cifar10.removal(pictures, workshop, **_given(wish, "seeds"))
+    return pxgen_cifar10_tables.write("pxgen-removal", pxgen_cifar10_tables.removal(rows, pictures), wish.out)
+
+
+def _pxgen_thresholds(wish: Wish) -> Path:
+    from whygen_experiments import pxgen_cifar10, pxgen_cifar10_tables
+
+    pictures, workshop = _workshop(wish)
+    rows = pxgen_cifar10.thresholds(pictures, workshop, **_given(wish, "seeds", "rounds"))
+    return pxgen_cifar10_tables.write("pxgen-thresholds", pxgen_cifar10_tables.thresholds(rows, pictures), wish.out)
+
+
+def _workshop(wish: Wish) -> tuple[Pictures, Workshop]:
+    """Pictures; weights and scores stay in the folder of the results, where the next experiment finds them."""
+    from whygen_experiments import pxgen_cifar10
+
+    pxgen_cifar10.require_torch()
+    pictures = pxgen_cifar10.load_pictures(wish.data)
+    folder = common.make_folder(wish.out)
+    workshop = pxgen_cifar10.Workshop(
+        folder=folder / "models", recipe=_given(wish, "steps"), scores=folder / "scores.sqlite", say=wish.say
+    )
+    return pictures, workshop
+
+
+def _given(wish: Wish, *names: str) -> dict[str, Any]:
+    """Options that were given; the others are as the experiment has them."""
+    return {name: value for name in names if (value := getattr(wish, name)) is not None}
 
 
 def _gsmile_life(wish: Wish) -> Path:
@@ -129,5 +191,8 @@ def _gsmile_editing(wish: Wish) -> Path:
 EXPERIMENTS: dict[str, Callable[[Wish], Path]] = {
     "gsmile-editing": _gsmile_editing,
     "gsmile-life": _gsmile_life,
+    "pxgen-cifar10": _pxgen_cifar10,
     "pxgen-mnist0": _pxgen_mnist0,
+    "pxgen-removal": _pxgen_removal,
+    "pxgen-thresholds": _pxgen_thresholds,
 }
