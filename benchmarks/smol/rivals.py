@@ -66,7 +66,8 @@ RESULT = FILE.with_name("rivals.json")
 def main() -> None:
     """Play, and write a record of each row."""
     asked = _options()
-    players = Players(tuple(rival for rival in RIVALS if rival.name.startswith(tuple(asked.only or [""]))))
+    only = tuple(asked.only or [""])
+    players, own = Players(tuple(rival for rival in RIVALS if rival.name.startswith(only))), OURS.startswith(only)
     if asked.install:
         _install(players)
     players.open()
@@ -76,7 +77,7 @@ def main() -> None:
         for question in questions(asked.games, asked.names, opened(asked.model) if asked.model else None):
             for calls, seed in product(asked.calls, range(asked.seeds)):
                 place = (question.name, calls, seed)
-                rows += [] if (*place, OURS) in done else played(question, calls, seed)
+                rows += [] if (*place, OURS) in done or not own else played(question, calls, seed)
                 left = [rival for rival in players.present() if (*place, rival.name) not in done]
                 rows += [rivalled(question, rival, players, calls, seed) for rival in left]
             sys.stderr.write(f"{question.name} {time.process_time():.0f} s\n")
@@ -93,7 +94,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--games", type=Path, default=FILE, help="the file of games; larger.npz stands beside it")
     parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--names", nargs="*", help="only these tasks")
-    parser.add_argument("--only", nargs="*", help="what names of rivals begin with")
+    parser.add_argument("--only", nargs="*", help="what names of methods begin with")
     parser.add_argument("--model", help="a folder of the model, which plays masks that are not recorded")
     parser.add_argument("--install", action="store_true", help="make the environments of the rivals first")
     return parser.parse_args()

@@ -22,8 +22,9 @@ WIDE = {
     "num_key_value_heads": 1, "max_position_embeddings": 256, **IDS,
 }  # fmt: skip
 REUSED = ("gpt2", "llama", "qwen2", "phi")
-PLAIN = ("mistral", "lfm2", pytest.param("mamba", marks=pytest.mark.slow))
-"""A sliding window, layers of both kinds, and a recurrent network (its plain way takes long on a processor)."""
+PLAIN = ("mistral", "gpt_neo", "phi3", "lfm2", pytest.param("mamba", marks=pytest.mark.slow))
+"""Windows of two names, positions scaled by the length of the whole, layers of both kinds, and a recurrent network (its
+plain way takes long on a processor)."""
 START = "Paris is the capital of France and it lies on the river Seine, where boats pass"
 
 
@@ -34,6 +35,26 @@ def config(kind: str, size: int) -> Any:
         ),
         "phi": lambda: transformers.PhiConfig(vocab_size=size, **{**WIDE, "num_key_value_heads": 2}),
         "mistral": lambda: transformers.MistralConfig(vocab_size=size, sliding_window=8, head_dim=16, **WIDE),
+        "gpt_neo": lambda: transformers.GPTNeoConfig(
+            vocab_size=size,
+            hidden_size=32,
+            num_layers=2,
+            num_heads=2,
+            attention_types=[[["global", "local"], 1]],
+            window_size=64,
+            **IDS,
+        ),
+        "phi3": lambda: transformers.Phi3Config(
+            vocab_size=size,
+            rope_parameters={
+                "rope_type": "longrope",
+                "short_factor": [1.0] * 8,
+                "long_factor": [4.0] * 8,
+                "rope_theta": 10000.0,
+                "original_max_position_embeddings": 100,
+            },
+            **WIDE,
+        ),
         "lfm2": lambda: transformers.Lfm2Config(vocab_size=size, layer_types=["conv", "full_attention"], **WIDE),
         "mamba": lambda: transformers.MambaConfig(vocab_size=size, hidden_size=32, num_hidden_layers=2, **IDS),
     }
@@ -147,6 +168,49 @@ def test_a_network_that_computes_something_else_this_way_is_read_row_by_row() ->
     found, wanted = scores(ours.score(requests)), scores(plain.score(requests))
     assert all(one == pytest.approx(two, abs=1e-4) for one, two in zip(found, wanted, strict=True))
     assert ours._reuse._trusted == {"score": False}
+
+
+def test_a_window_that_nobody_tells_of_is_found_in_longer_rows() -> None:
+    ours, plain = model("gpt_neo"), model("gpt_neo", reuse=False)
+    ours.network.config.window_size = 0  # the layers have theirs since they were made
+    ours = HfModel(ours.network, tiny_models.tokenizer(), uri="hf/x", identity={})
+    short = [Request(prompt=f"{START[:20]} {word}", continuation=" far") for word in ("a", "day", "in")]
+    ours.score(short)
+    assert ours._reuse._trusted == {"score": True}
+    long = [Request(prompt=p, continuation=" far") for p in asked(f"{START} and {START}")]
+    found, wanted = scores(ours.score(long)), scores(plain.score(long))
+    assert ours._reuse._trusted == {"score": False}
+    assert all(one == pytest.approx(two, abs=1e-4) for one, two in zip(found, wanted, strict=True))
+
+
+def test_positions_scaled_by_the_longest_row_do_not_depend_on_the_batch() -> None:
+    ours = model("phi3")
+    to_score = [Request(prompt=p, continuation=" far") for p in (START[:20], START[:24], f"{START} {START}")]
+    to_answer = [Request(prompt=each.prompt, settings=Settings(max_tokens=8)) for each in to_score]
+    together, alone = scores(ours.score(to_score)), [scores(ours.score([each]))[0] for each in to_score]
+    assert all(one == pytest.approx(two, abs=1e-4) for one, two in zip(together, alone, strict=True))
+    assert texts(ours.answer(to_answer)) == [texts(ours.answer([each]))[0] for each in to_answer]
+
+
+def test_a_batch_grows_while_memory_lasts() -> None:
+    ours = model("llama")
+    ours._batch, ours._most = 1, 16  # as on an accelerator
+    requests = [Request(prompt=p, continuation=" far") for p in asked()]
+    ours.score(requests)
+    assert ours.limits.max_batch == 8
+    inner = ours.network.forward
+
+    def narrow(*given: Any, **how: Any) -> Any:
+        if how["input_ids"].numel() > 90:
+            raise RuntimeError("CUDA out of memory")
+        return inner(*given, **how)
+
+    ours.network.forward = narrow
+    assert all(isinstance(answer, Output) for answer in ours.score(requests * 2))
+    most = ours.limits.max_batch
+    assert 1 <= most < 8
+    ours.score(requests[:most])
+    assert ours.limits.max_batch == most
 
 
 def test_weights_that_changed_forget_what_was_kept() -> None:

@@ -19,7 +19,7 @@ from transformers.utils import logging
 
 from whygen.errors import DataError
 from whygen.models.hf.jobs import TextJob, padded
-from whygen.models.hf.prefixes import Reuse
+from whygen.models.hf.prefixes import Reuse, scaled_from
 from whygen.models.hf.scoring import TextScorer
 from whygen.models.hf.steps import (
     NoiseSource,
@@ -64,8 +64,8 @@ class HfModel:
         uri: what it is called.
         identity: what makes it answer as it does (digest of the weights, precision); without it, answers are kept for
             the run only.
-        batch_size: rows in a batch; None: chosen by the size of the network and the free memory. Out of memory, it is
-            halved.
+        batch_size: rows in a batch; None: chosen by the size of the network and the free memory, and doubled on an
+            accelerator for as long as that works. Out of memory, it is halved.
     """
 
     def __init__(
@@ -82,6 +82,8 @@ class HfModel:
         self._uri = uri
         self._identity = None if identity is None else {"uri": uri, **identity}
         self._batch = batch_size or batch_for(network)
+        self._most = batch_size or (self._batch if network.device.type == "cpu" else useful_rows(network))
+        self._scaled_from = scaled_from(network)
         self._seq2seq = bool(network.config.is_encoder_decoder)
         self._own = network.generation_config
         self._tokens = Tokens(tokenizer, uri=uri, ends=listed(self._own.eos_token_id))
@@ -193,11 +195,20 @@ class HfModel:
                     answers[place] = refused.failure
             jobs.sort(key=lambda job: (job.kind, -job.length))
             while jobs:
-                batch = [job for job in jobs[: self._batch] if job.kind == jobs[0].kind]
+                batch = [job for job in jobs[: self._batch] if self._together(job, jobs[0])]
                 del jobs[: len(batch)]
                 for job, answer in zip(batch, self._halving(batch, work), strict=True):
                     answers[job.place] = answer
+                if len(batch) == self._batch:  # it was not halved
+                    self._batch = min(2 * self._batch, self._most)
         return [answers[place] for place in range(len(requests))]
+
+    def _together(self, job: TextJob, first: TextJob) -> bool:
+        """Whether a job can share the batch of one that is not shorter."""
+        if job.kind != first.kind:
+            return False
+        long = self._scaled_from is not None and first.length + first.room > self._scaled_from
+        return not long or job.length == first.length  # the longest row decides how all of them are turned
 
     def _halving(
         self, batch: Sequence[TextJob], work: Callable[[Sequence[TextJob]], list[Output]]
@@ -211,7 +222,7 @@ class HfModel:
                 return [self._failed(batch[0], error, short_of_memory=short_of_memory)]
         half = len(batch) // 2
         if short_of_memory:
-            self._batch = min(self._batch, half)
+            self._batch = self._most = min(self._batch, half)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         return self._halving(batch[:half], work) + self._halving(batch[half:], work)
@@ -286,7 +297,10 @@ class HfModel:
         # An encoder counts positions from the left edge, and a decoder goes on at the right one.
         rows = [job.prompt for job in batch]
         known = 0 if any(job.noise for job in batch) else self._reuse.beginning(rows)
-        known = known if known and self._reuse.trusted("answer", lambda of: self._first_step(rows, of), known) else 0
+        if known and not self._reuse.trusted(
+            "answer", lambda of: self._first_step(rows, of), known, size=max(map(len, rows))
+        ):
+            known = 0
         ids, mask = padded(rows, self._tokens.pad, device=self.network.device, left=not self._seq2seq, after=known)
         begin = 1 if self._seq2seq else ids.shape[1]
         stop = StopStrings(self._tokens, settings.stop, begin=begin) if settings.stop else None
@@ -396,15 +410,18 @@ def positions(config: Any) -> int | None:
     return next((value for name in names if isinstance(value := getattr(text, name, None), int)), None)
 
 
-def batch_for(network: Any) -> int:
-    """Rows in a batch: many for small networks, whose steps cost mostly overhead; fewer as they grow or memory ends."""
+def useful_rows(network: Any) -> int:
+    """Rows in a batch: many for small networks, whose steps cost mostly overhead; fewer as they grow."""
     parameters = sum(p.numel() for p in network.parameters())
     if network.device.type == "cpu":
-        useful = 64 if parameters < 100e6 else 32 if parameters < 500e6 else 8
-    else:
-        useful = 256 if parameters < 3e9 else 64
+        return 64 if parameters < 100e6 else 32 if parameters < 500e6 else 8
+    return 256 if parameters < 3e9 else 64
+
+
+def batch_for(network: Any) -> int:
+    """Useful rows, as far as memory holds rows of an ordinary length."""
     fits = int(0.5 * free_memory(network.device)) // _row_bytes(network)
-    return max(1, min(useful, fits))
+    return max(1, min(useful_rows(network), fits))
 
 
 def _row_bytes(network: Any) -> int:

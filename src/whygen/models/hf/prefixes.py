@@ -4,8 +4,9 @@
 Masked prompts differ from their first varied unit on. For answers, the keys and values of what stands before it are
 kept from one batch to the next. Texts to score are laid out as a trie in one row: every token stands once for all rows
 that begin with the same tokens, sees the tokens on its own path alone, and has the position that it has in its row.
-Equal up to rounding: `TOLERANCE`. Networks whose state is no list of keys and values by position (sliding windows,
-recurrent layers) and networks that turn out to compute something else this way are read row by row, as before.
+Equal up to rounding: `TOLERANCE`. Networks whose state is no list of keys and values by position (windows, recurrent
+layers, positions that are scaled by the length of the whole) and networks that turn out to compute something else this
+way are read row by row, as before.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ networks keep. A network that exceeds it is read row by row.
 """
 
 
+_WINDOWS: Final = ("sliding_window", "window_size", "attention_window", "attention_window_size", "attention_chunk_size")
+"""What networks call a window of attention: it counts places in the row, which are others in a trie."""
+
+
 def can_reuse(network: Any) -> bool:
     """Whether the state of a network is keys and values by position, which may be cut and shared anywhere."""
     config = network.config.get_text_config(decoder=True)
@@ -36,10 +41,26 @@ def can_reuse(network: Any) -> bool:
     named = inspect.signature(network.forward).parameters
     if not {"past_key_values", "position_ids", "attention_mask"} <= named.keys():
         return False
+    if scaled_from(network) is not None:
+        return False
     kinds = getattr(config, "layer_types", None)
     if kinds is not None:
         return set(kinds) == {"full_attention"}
-    return getattr(config, "sliding_window", None) is None
+    return not any(getattr(config, name, None) for name in _WINDOWS)
+
+
+def scaled_from(network: Any) -> int | None:
+    """The length from which a network turns positions otherwise, also those before it; None: they do not depend on it.
+
+    Such networks (rotations by ``longrope`` or ``dynamic``) compute another state for a beginning when more follows.
+    """
+    config = network.config.get_text_config(decoder=True)
+    told = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    for rope in (told, *(each for each in told.values() if isinstance(each, dict))):
+        if rope.get("rope_type", rope.get("type")) in ("longrope", "dynamic"):
+            own = getattr(config, "original_max_position_embeddings", None)
+            return int(rope.get("original_max_position_embeddings") or own or config.max_position_embeddings)
+    return None
 
 
 def shared(rows: Sequence[list[int]], *, most: int) -> int:
@@ -112,6 +133,7 @@ class Reuse:
         self._kept_on = kept_on
         self._stamp: list[tuple[int, int]] = []
         self._trusted: dict[str, bool] = {}
+        self._tried: dict[str, int] = {}
 
     def beginning(self, rows: Sequence[list[int]]) -> int:
         """How many tokens of these prompts are to be read once, all but one of the shortest at most; 0: none."""
@@ -127,15 +149,17 @@ class Reuse:
         """The state after these tokens, for so many rows."""
         return self._kept.cache(ids, rows)
 
-    def trusted(self, verb: str, by: Callable[[int], torch.Tensor], known: int) -> bool:
-        """Whether a network computes the same this way; tried once, with the batch at hand.
+    def trusted(self, verb: str, by: Callable[[int], torch.Tensor], known: int, *, size: int) -> bool:
+        """Whether a network computes the same this way; tried with the batch at hand.
 
         Args:
             verb: ``answer`` or ``score``.
             by: log-probabilities by the way of so many tokens read once; 0: the plain way.
             known: how many there are.
+            size: tokens that are read at once. It is tried again when they are more than twice those of any trial,
+                since a window that no configuration tells shows in long rows alone.
         """
-        if verb not in self._trusted:
+        if verb not in self._trusted or (self._trusted[verb] and size > 2 * self._tried[verb]):
             try:
                 apart = (by(known) - by(0)).abs()
                 near = bool((apart <= TOLERANCE.get(self._network.dtype, 0.0)).all())
@@ -143,7 +167,7 @@ class Reuse:
                 if "memory" in str(error).lower():
                     raise
                 near = False
-            self._trusted[verb] = near
+            self._trusted[verb], self._tried[verb] = near, size
         return self._trusted[verb]
 
     def _check_kept(self) -> None:

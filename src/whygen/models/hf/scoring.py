@@ -44,6 +44,8 @@ class TextScorer:
         self._seq2seq = bool(network.config.is_encoder_decoder)
         self._crops = crops_logits(network)
         self._vocabulary = int(network.get_output_embeddings().weight.shape[0])
+        nodes = _PACK.get(network.device.type, _PACK_ELSEWHERE)
+        self._most = min(nodes, max(1, _SCORED_AT_ONCE // self._vocabulary))
 
     def score(self, batch: Sequence[TextJob]) -> list[Output]:
         """An output for each job."""
@@ -63,22 +65,29 @@ class TextScorer:
     def _values(self, batch: Sequence[TextJob]) -> list[list[float]]:
         if not any(job.noise for job in batch) and self._reuse.able and all(_target(job).ids for job in batch):
             known = self._reuse.beginning([job.prompt for job in batch])
-            two = batch[:2]
+            shared: list[list[float]] = []
 
-            def first(of: int) -> torch.Tensor:
-                found = self._plain(two) if of == 0 else self._shared(two, known)
+            def two(of: int) -> torch.Tensor:
+                """Of the longest row, and of one that stands far from its beginning in the trie."""
+                pair = [0, packed(self._rows(batch, known), self._most)[0][0][-1]]
+                if of:
+                    shared[:] = self._shared(batch, known)
+                found = [shared[i] for i in pair] if of else self._plain([batch[i] for i in pair])
                 return torch.tensor([value for row in found for value in row], dtype=torch.float64)
 
-            if (known or len(batch) > 1) and self._reuse.trusted("score", first, max(known, 1)):
-                return self._shared(batch, known)
+            size = known + min(self._most, sum(job.length - known for job in batch))
+            if (known or len(batch) > 1) and self._reuse.trusted("score", two, max(known, 1), size=size):
+                return shared or self._shared(batch, known)
         return self._plain(batch)
+
+    def _rows(self, batch: Sequence[TextJob], known: int) -> list[list[int]]:
+        """What the network reads of each row behind ``known`` tokens."""
+        return [(job.prompt + _target(job).ids)[known:-1] for job in batch]
 
     def _shared(self, batch: Sequence[TextJob], known: int) -> list[list[float]]:
         """By tries behind ``known`` tokens with which all prompts begin alike."""
-        rows = [(job.prompt + _target(job).ids)[known:-1] for job in batch]
-        most = min(_PACK.get(self._network.device.type, _PACK_ELSEWHERE), max(1, _SCORED_AT_ONCE // self._vocabulary))
         values: dict[int, list[float]] = {}
-        for places, trie in packed(rows, most):
+        for places, trie in packed(self._rows(batch, known), self._most):
             cache = self._reuse.cache(batch[0].prompt[:known], 1)
             spoken = [path[len(batch[i].prompt) - 1 - known :] for i, path in zip(places, trie.paths, strict=True)]
             wanted = sorted({node for path in spoken for node in path})
