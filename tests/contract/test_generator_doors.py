@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
+from scipy.stats import gaussian_kde  # noqa: E402
 from sklearn.decomposition import PCA  # noqa: E402
 from sklearn.mixture import GaussianMixture  # noqa: E402
 from sklearn.neighbors import KernelDensity  # noqa: E402
@@ -86,6 +88,59 @@ class ConvGan(torch.nn.Module):
         return self.main(z)
 
 
+class NotCalled(torch.nn.Module):
+    """As nflows has it: called, it says that it is not to be called; it tells densities of flat samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.middle = torch.nn.Parameter(torch.full((64,), 0.5))
+
+    def forward(self, *args):
+        raise RuntimeError("Forward method cannot be called for a Distribution object.")
+
+    def log_prob(self, inputs, context=None):
+        assert inputs.ndim == 2
+        return -0.5 * (((inputs - self.middle) / 0.1) ** 2).sum(1)
+
+    def sample(self, num_samples, context=None):
+        return self.middle + 0.1 * torch.randn(num_samples, 64)
+
+
+class InDict:
+    """What comes back holds the samples by a name, beside something else."""
+
+    def sample(self, n, rng):
+        return {"images": list(rng.random((n, 8, 8))), "nsfw": [False] * n}
+
+
+class InObject:
+    def sample(self, n, rng):
+        return SimpleNamespace(samples=rng.random((n, 8, 8)), time=1.0)
+
+
+def one_after_another(n, rng):
+    while True:
+        yield rng.random((8, 8))
+
+
+class Deaf:
+    """Takes a source of randomness and draws from its own."""
+
+    own = np.random.default_rng(1)
+
+    def sample(self, n, rng):
+        return self.own.normal(0.5, 0.1, size=(n, 8, 8))
+
+
+class Epsilon(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(3, 3)
+
+    def forward(self, x, t):
+        return self.net(x)
+
+
 class ConditionalGan(torch.nn.Module):
     def forward(self, z, labels):
         return z * labels
@@ -108,6 +163,10 @@ FLAT = DATA.astype(np.float64)
         (Rng(), {"samples"}, "realism,nearest-sample"),
         (OneByOne(), {"samples"}, "realism,nearest-sample"),
         (Pictures(), {"samples"}, "realism,nearest-sample"),
+        (InDict(), {"samples"}, "realism,nearest-sample"),
+        (InObject(), {"samples"}, "realism,nearest-sample"),
+        (one_after_another, {"samples"}, "realism,nearest-sample"),
+        (NotCalled(), {"samples", "density"}, "nll,nearest-sample"),
         (Rng().sample, {"samples"}, "realism,nearest-sample"),
         (Tensors(), {"samples", "density"}, "nll,nearest-sample"),
         (Lazy(), {"samples", "density"}, "nll,nearest-sample"),
@@ -153,7 +212,10 @@ def test_a_seed_decides_what_is_drawn_and_draws_differ(thing: object) -> None:
     assert one.dtype == np.float32
 
 
-@pytest.mark.parametrize(("thing", "code"), [(Unseeded(), "unseeded-generator"), (SelfSeeded(), "generator-repeats")])
+@pytest.mark.parametrize(
+    ("thing", "code"),
+    [(Unseeded(), "unseeded-generator"), (SelfSeeded(), "generator-repeats"), (Deaf(), "unseeded-generator")],
+)
 def test_what_no_seed_decides_is_said(thing: object, code: str) -> None:
     found = explain_anchors(thing, ANCHORS, reference=HELD, bank=60, controls="none", cache=None)
     assert code in {each.code for each in found.warnings}
@@ -184,7 +246,20 @@ def test_the_range_of_a_tanh_generator_is_found_and_stated_ones_stay() -> None:
             ModelError,
             "log_prob of .* gave nan for reference sample 0",
         ),
-        (HELD[:7], UsageError, "only 7: it takes 20"),
+        (HELD[:7], UsageError, "only 7: it takes 20. Give 20 samples or more, or criteria='nearest-sample'"),
+        (
+            Generator(sampler=lambda n, rng: rng.random((n, 8, 8)), log_prob=None, shape=(3, 8, 8)),
+            DataError,
+            "mode='RGB'",
+        ),
+        (type("Scalars", (), {"sample": lambda self, n, rng: rng.random(n)})(), UsageError, r"must give \(16, 1\)"),
+        (Epsilon(), UsageError, r"\(network, scheduler\)"),
+        (lambda text: -1.0, UsageError, r"def f\(text: str\) -> list\[float\]"),
+        (
+            type("OneByOneDensity", (), {"log_prob": lambda self, x: float(x[0].reshape(8, 8).sum())})(),
+            DataError,
+            r"log_prob gets several samples, \(n, \.\.\.\)",
+        ),
         (ConditionalGan(), UsageError, r"needs labels besides latents.*self\.model\(z, labels\)"),
         (torch.nn.Linear(64, 3), UsageError, "no latents were found"),
         ("samples/", UsageError, "samples/PATH"),
@@ -227,6 +302,31 @@ def test_scores_of_a_generator_are_recorded(tmp_path: Path) -> None:
     again = explain_anchors(module, ANCHORS, **given)
     assert again.to_dict() == first.to_dict()
     assert explain_anchors(module, ANCHORS, **{**given, "bank": 50}).generated.n == 50
+
+
+def test_samples_are_taken_in_any_form_that_holds_them() -> None:
+    given = {"reference": ANCHORS[:45], "controls": "none", "cache": None}
+    usual = explain_anchors(HELD, ANCHORS, **given)
+    for form in (torch.from_numpy(HELD), list(HELD), [torch.from_numpy(one) for one in HELD]):
+        found = explain_anchors(form, ANCHORS, **given)
+        assert found.model == "samples/60 given"
+        assert np.array_equal(found.evidence.draws, usual.evidence.draws)
+    pictures = [Image.fromarray(one) for one in (255 * HELD).round().astype(np.uint8)]
+    assert explain_anchors(pictures, ANCHORS, **given).generated.n == 60
+
+
+def test_a_path_without_a_provider_is_told_its_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "made").mkdir()
+    with pytest.raises(UsageError, match="type samples/made"):
+        explain_anchors("made", ANCHORS, reference=HELD, cache=None)
+
+
+def test_a_kernel_density_of_scipy_has_a_column_a_sample() -> None:
+    law = gaussian_kde(RNG.normal(size=(5, 200)))
+    samples = RNG.normal(size=(30, 5)).astype(np.float32)
+    found = explain_anchors(law, samples, reference=RNG.normal(size=(60, 5)), controls="none", cache=None)
+    assert found.evidence.values[:, 0] == pytest.approx(-law.logpdf(samples.T), rel=1e-5)
 
 
 def test_a_folder_of_generated_pictures_says_what_its_samples_say(tmp_path: Path) -> None:

@@ -181,17 +181,17 @@ def bank_size(wanted: int, shape: tuple[int, ...], held: int | None) -> int:
     return min(wanted, most, wanted if held is None else held)
 
 
-def require_manifold(names: tuple[str, ...], size: int, uri: str) -> None:
-    """Refuse a bank that is too small for what looks into it.
+def require_manifold(names: tuple[str, ...], size: int, uri: str, *, is_given: bool) -> None:
+    """Refuse a bank that is too small for what looks into it; one of samples that were given cannot be made larger.
 
     Raises:
         UsageError: says how many samples there are, and how many it takes.
     """
     if "realism" in names and size < FEWEST:
+        more = f"Give {FEWEST} samples or more" if is_given else f"Generate more (bank={FEWEST} or above)"
         raise UsageError(
             f"realism looks at the {NEIGHBOURS} nearest neighbours of each generated sample, and of {uri} there are "
-            f"only {size}: it takes {FEWEST}. Give more (bank={FEWEST} or above), or criteria='nearest-sample', which "
-            "takes one."
+            f"only {size}: it takes {FEWEST}. {more}, or criteria='nearest-sample', which takes one."
         )
 
 

@@ -223,7 +223,9 @@ def _from_gathered(gathered: Gathered, size: tuple[int, int] | None, mode: str |
     if paths and all(isinstance(each, str) and not is_there(each) for each in given):
         raise DataError(
             f"The {len(given)} texts given, such as {str(given[0])[:60]!r}, are paths of no file. Anchors are pictures "
-            "or arrays; what a model says to a text is for whygen.explain_prompt."
+            "or arrays here. Texts are anchors of a language model: hf/PATH, an object with score, or a function "
+            "def f(text: str) -> list[float] of the log-probability of each token. What a model says to a text is for "
+            "whygen.explain_prompt."
         )
     called = [(str(each) if is_path(each) else f"item {place}", _opener(each)) for place, each in enumerate(given)]
     stacked = stack_pictures(called, size=size, mode=mode)

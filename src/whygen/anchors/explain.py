@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -46,6 +47,7 @@ from whygen.anchors.work import AnchorForecast, Work
 from whygen.calls import DEFAULT_STORE, Interrupted, Progress, RunOptions, open_store
 from whygen.encoders import ImageEncoder, brought_encoder
 from whygen.errors import UnknownNameError, UsageError
+from whygen.files import is_there
 from whygen.models.latent import Floats, Generator, Layout
 from whygen.models.latent.loading import load_latent
 from whygen.models.protocols import ModelOptions
@@ -225,7 +227,9 @@ def opened_work(
     size = bank_size(chosen_plan.bank, subject.anchors.shape, held)
     chosen = choose(chosen_plan.criteria, subject.anchors, encoder=features, model=subject.model, bank=size)
     if needs_bank(chosen.criteria):
-        require_manifold(chosen.names, size, subject.model.uri)
+        require_manifold(
+            chosen.names, size, subject.model.uri, is_given=subject.model.samples is not None
+        )  # fmt: skip
     told = check_roles(
         subject, criteria=len(chosen.criteria), rate=chosen_plan.false_positives, reference_role=reference_role
     )
@@ -311,7 +315,8 @@ def _reference(model: Generator, given: object | None, reading: _Reading) -> Sam
 def open_generator(model: object, options: ModelOptions | None, **stated: Any) -> Generator:
     """The model, with what is ``stated`` of it (see `load_latent`).
 
-    An array, a `SampleSet`, a `Path` and the URI ``samples/PATH`` are samples that a model made.
+    An array, a tensor, a list of either or of pictures, a data set, a `SampleSet`, a `Path` and the URI
+    ``samples/PATH`` are samples that a model made.
 
     Raises:
         UsageError: if it is no generator.
@@ -323,7 +328,31 @@ def open_generator(model: object, options: ModelOptions | None, **stated: Any) -
         return load_latent(Generator(samples=path, uri=model), options, **stated)
     if isinstance(model, Path):
         return load_latent(Generator(samples=model, uri=f"{SAMPLES}{model}"), options, **stated)
-    if isinstance(model, np.ndarray | SampleSet):
+    if isinstance(model, SampleSet) or _are_samples(model):
         n = len(model.samples if isinstance(model, SampleSet) else cast("Sequence[object]", model))
-        return load_latent(Generator(samples=cast("object", model), uri=f"samples/{n:,} given"), options, **stated)
-    return load_latent(model, options, **stated)
+        return load_latent(Generator(samples=model, uri=f"samples/{n:,} given"), options, **stated)
+    try:
+        return load_latent(model, options, **stated)
+    except UsageError as error:
+        if not isinstance(model, str) or not is_there(model):
+            raise
+        raise UsageError(f"{error} If it holds samples that a model made, type samples/{model}.") from None
+
+
+def _of_datasets(model: object) -> bool:
+    """Whether this is a data set of torch; torch is not imported to find out."""
+    data = sys.modules.get("torch.utils.data")
+    return data is not None and isinstance(model, data.Dataset)
+
+
+def _are_samples(model: object) -> bool:
+    """Whether these are samples themselves: an array, a tensor, a list of such or of pictures, or a data set."""
+    if hasattr(model, "__len__") and (hasattr(model, "column_names") or _of_datasets(model)):
+        return True
+    parts = cast("list[object]", model) if isinstance(model, list) else [model]
+    return bool(parts) and all(
+        isinstance(each, np.ndarray)
+        or (hasattr(each, "detach") and hasattr(each, "ndim"))
+        or (isinstance(model, list) and hasattr(each, "getbands"))
+        for each in parts
+    )

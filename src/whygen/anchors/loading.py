@@ -247,7 +247,8 @@ def _without_encoder(model: Generator, probe: Raw, layout: Layout | None) -> Gen
             failures.append(f"{one.shape[1:]}: {says(error)}")
     raise DataError(
         f"The model {model.uri} tells no density of anchors of shape {probe.shape[1:]}. Tried {'; '.join(failures)}. "
-        "Give anchors of the model's shape, or state its shape and layout."
+        "Give anchors of the model's shape, or state its shape and layout. log_prob gets several samples, (n, ...), "
+        "and gives a number for each, (n,)."
     )
 
 

@@ -223,8 +223,21 @@ def _placed(
         return same, _whole(model.shape), wanted
     raise DataError(
         f"The {what}s have shape {given} each{f' ({layout})' if layout else ''}, and the model {model.uri} takes "
-        f"{_shape_text(model)}. Give {what}s of that shape; if the model takes others, state its shape."
+        f"{_shape_text(model)}. Give {what}s of that shape{_of_pictures(given, layout, model)}; if the model takes "
+        "others, state its shape."
     )
+
+
+def _of_pictures(given: Sequence[int], layout: Layout | None, model: LatentModel) -> str:
+    """What makes pictures fit: their size, their channels; "" where they are none, or the model does not say."""
+    shape, wanted = model.shape, model.layout or _layout_of_model(model.shape)
+    pictures = ("NHW", "NHWC", "NCHW")
+    if layout not in pictures or wanted not in pictures or shape is None or None in shape:
+        return ""
+    one, other = _size((1, *given), layout), _size((1, *_whole(shape)), wanted)
+    told = [f"size=({other[0]}, {other[1]})"] if one[:2] != other[:2] else []
+    told += [f"mode='{'L' if other[2] == 1 else 'RGB'}'"] if one[2] != other[2] and other[2] in (1, 3) else []
+    return f" (pictures become so by {' and '.join(told)}; convert arrays yourself)" if told else ""
 
 
 def _require_layout(shape: Sequence[int], layout: Layout | None, what: str) -> None:

@@ -326,3 +326,51 @@ def test_texts_that_the_reference_holds_too_measure_nothing() -> None:
     assert found.reference is not None
     assert found.reference.n == 45
     assert "overlap" in {each.code for each in found.warnings}
+
+
+def test_a_function_of_a_text_gives_log_probabilities() -> None:
+    seen, new = canaries(6), canaries(6, seed=1)
+
+    def tokens(text: str) -> list[float]:
+        return [(KNOWN if text in seen else STRANGE) - len(word) / 100 for word in text.split()]
+
+    found = whygen.explain_anchors(tokens, seen + new, reference=canaries(45, seed=2), cache=None, twins=4)
+    assert isinstance(found, TextAnchorExplanation)
+    assert [text.index for text in found.members("knows by heart")] == list(range(6))
+    assert found.texts[0].nats == pytest.approx(-sum(tokens(seen[0])))
+    assert found.texts[0].tokens == len(seen[0].split())
+
+
+@pytest.mark.parametrize(
+    ("gives", "words"),
+    [(-3.0, "no list of log-probabilities"), ([0.5], "0 or less"), ("hello", "gives no log-probabilities")],
+)
+def test_a_function_that_gives_something_else_is_told_so(gives: object, words: str) -> None:
+    def model(text: str) -> object:
+        return gives
+
+    with pytest.raises(UsageError, match=words):
+        whygen.explain_anchors(model, canaries(3), cache=None, twins=2)
+
+
+def test_an_object_that_scores_texts_is_told_what_it_is_given() -> None:
+    class Scorer:
+        def score(self, texts: Sequence[str]) -> list[int]:
+            return [len(text) for text in texts]
+
+    with pytest.raises(UsageError, match=r"request\.continuation is the text"):
+        whygen.explain_anchors(Scorer(), canaries(3), cache=None, twins=2)
+
+
+def test_chats_and_columns_within_columns_are_texts(tmp_path: Path) -> None:
+    chat = tmp_path / "chat.jsonl"
+    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}]
+    chat.write_text(json.dumps({"messages": [*turns, {"role": "assistant", "content": "Hello"}]}), encoding="utf-8")
+    assert load_texts(chat).anchors == (TextAnchor("Hello", "Be kind.\nHi"),)
+    nested = tmp_path / "nested.jsonl"
+    nested.write_text(json.dumps({"id": 1, "body": {"text": "a b"}, "label": "x"}), encoding="utf-8")
+    assert load_texts(f"{nested}#body.text").anchors == (TextAnchor("a b", label="x"),)
+    with pytest.raises(DataError, match=r"no column 'body\.title'"):
+        load_texts(f"{nested}#body.title")
+    with pytest.raises(DataError, match=r'by role: \{"training"'):
+        whygen.explain_anchors(Remembers([]), {"train": ["a b"], "test": ["c d"]}, cache=None)

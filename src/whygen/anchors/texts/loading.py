@@ -2,7 +2,8 @@
 """Texts from where people keep them: lists, files of lines, JSON Lines, tables, data sets.
 
 ``PATH#COLUMN`` names the column of a table, a file of JSON or a data set. A column ``prompt`` beside it holds what each
-text answers, a column ``label`` its label.
+text answers, a column ``label`` its label. Of a chat (``messages``) the last answer is the text, and what was said
+before is its prompt.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +185,10 @@ def _rows(source: Any, argument: str) -> list[object]:
     if isinstance(source, bytes | Mapping) or not hasattr(source, "__iter__"):
         what = f"a data set of parts ({', '.join(map(str, source))})" if isinstance(source, Mapping) else "no texts"
         name = type(source).__name__
-        raise DataError(f"{argument} is a {name}, {what}. Give a list of texts, one part, or the path of a file.")
+        by_role = ', or by role: {"training": ..., "held-out": ..., "foreign": ...}' if argument == "anchors" else ""
+        raise DataError(
+            f"{argument} is a {name}, {what}. Give a list of texts, one part, or the path of a file{by_role}."
+        )
     try:
         if hasattr(source, "to_dict") and hasattr(source, "columns"):  # pandas
             source = source.to_dict("records")
@@ -209,6 +214,7 @@ def _anchor(row: Any, what: str, column: str | None) -> TextAnchor:
     if isinstance(row, TextAnchor):
         return row
     if isinstance(row, Mapping):
+        row = _of_turns(row, column)
         name = column or _column(row, what)
         if name not in row:
             raise DataError(f"{what} has no column {name!r}; it has {', '.join(map(repr, row))}.")
@@ -232,6 +238,25 @@ def _anchor(row: Any, what: str, column: str | None) -> TextAnchor:
 def _label(cell: object) -> str | int | None:
     """A cell of a column of labels; what is neither a text nor a whole number labels nothing."""
     return cell if isinstance(cell, str | int) and not isinstance(cell, bool) and cell != "" else None
+
+
+def _of_turns(row: Mapping[str, Any], column: str | None) -> Mapping[str, Any]:
+    """A row as it is; of a chat its last answer as the text, and what was said before as the prompt.
+
+    A column within another is named with a dot: ``body.text``.
+    """
+    if column is not None and column not in row and "." in column:
+        within = reduce(
+            lambda held, part: held.get(part) if isinstance(held, Mapping) else None, column.split("."), row
+        )
+        return row if within is None else {**row, column: within}
+    turns = row.get(column or "messages") if column or not any(name in row for name in COLUMNS) else None
+    if not isinstance(turns, list) or not turns or not all(isinstance(turn, Mapping) for turn in turns):
+        return row
+    said = [turn.get("content") or turn.get("value") for turn in turns]
+    if not all(isinstance(each, str) for each in said):
+        return row
+    return {**row, PROMPT: "\n".join(said[:-1]), column or "text": said[-1]}
 
 
 def _column(row: Mapping[str, object], what: str) -> str:

@@ -8,20 +8,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
+
 from whygen._arguments import short
 from whygen.anchors.texts.scoring import require_scores
 from whygen.errors import UsageError, WhygenError
 from whygen.models import LatentModel, Model, ModelOptions, ScoresText, load_model
+from whygen.models.latent.sampling import numbers_of
 from whygen.models.names import SERVICES
 from whygen.models.protocols import Encodes
+from whygen.models.python import CallableModel
 from whygen.plugins import imported
 from whygen.remote import is_service
-from whygen.types import Failure, JsonValue, Limits, Output, Request
+from whygen.safe import says
+from whygen.types import Failure, JsonValue, Limits, Output, Request, TokenScore
 
 OF_TEXTS = ("hf", "openai", "anthropic", "replay", "planted")
 """Providers whose models write texts alone."""
 _OF_SAMPLES = ("sample", "rvs", "log_prob", "logpdf", "score_samples")
 """What models of samples have and models of texts have not."""
+
+
+BY_FUNCTION = (
+    "Or give a function, def f(text: str) -> list[float], that gives the log-probability of each token of a text."
+)
 
 
 def reads_texts(model: object) -> bool:
@@ -109,7 +119,68 @@ class ScoresAlone:
         return [Failure(kind="permanent", message=f"{self.uri} has no method answer") for _ in requests]
 
     def score(self, requests: Sequence[Request]) -> Sequence[Output | Failure]:
-        return self.scorer.score(requests)
+        try:
+            return self.scorer.score(requests)
+        except (TypeError, AttributeError) as error:
+            raise UsageError(
+                f"score of {self.uri} raised {says(error)}. It is given whygen.types.Request: request.continuation is "
+                "the text, request.prompt what it answers; for each it returns Output(finish='scored', scores=...), a "
+                f"TokenScore(start, end, logprob) a token. {BY_FUNCTION}"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class ScoresByFunction:
+    """A function of a text that gives the log-probability of each of its tokens, as a model.
+
+    Where its tokens lie in the text nobody knows, and nothing that is read here needs more than their order: they are
+    put at equal distances.
+    """
+
+    asked: CallableModel
+
+    @property
+    def uri(self) -> str:
+        return self.asked.uri
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(max_batch=64)
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue] | None:
+        return self.asked.identity
+
+    @property
+    def continues_text(self) -> bool:
+        return False
+
+    def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        return [Failure(kind="permanent", message=f"{self.uri} writes no texts") for _ in requests]
+
+    def score(self, requests: Sequence[Request]) -> list[Output | Failure]:
+        return [self._scored(request) for request in requests]
+
+    def _scored(self, request: Request) -> Output | Failure:
+        text = request.continuation or ""
+        if request.prompt:
+            return Failure(kind="permanent", message=f"{self.uri} takes a text, and this one answers a prompt")
+        try:
+            given: Any = self.asked.function(text)
+        except Exception as error:  # foreign code: what it raises is its answer
+            return Failure(kind="permanent", message=f"{self.uri} raised {says(error)}")
+        if isinstance(given, str):
+            require_scores(self.asked)
+        try:
+            values = np.asarray(numbers_of(given), dtype=np.float64)
+        except (TypeError, ValueError):
+            values = np.zeros(())
+        if values.ndim != 1 or not len(values) or not (values <= 1e-6).all():
+            message = f"{self.uri} gave {short(given)}, and no list of log-probabilities (0 or less), one a token"
+            return Failure(kind="permanent", message=message)
+        ends = np.linspace(0, len(text), len(values) + 1).round().astype(int).tolist()
+        scores = (TokenScore(a, b, float(v)) for a, b, v in zip(ends, ends[1:], values, strict=False))
+        return Output(finish="scored", scores=tuple(scores))
 
 
 def open_text_model(model: object, options: ModelOptions | None) -> Model:
@@ -122,6 +193,8 @@ def open_text_model(model: object, options: ModelOptions | None) -> Model:
     if isinstance(model, ScoresText) and not isinstance(model, Model) and not hasattr(model, "answer"):
         return ScoresAlone(model)
     opened = load_model(model, options)
+    if isinstance(opened, CallableModel) and not isinstance(opened, ScoresText):
+        return ScoresByFunction(opened)
     require_scores(opened)
     return opened
 

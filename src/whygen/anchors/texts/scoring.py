@@ -20,8 +20,9 @@ Scores: TypeAlias = Mapping[Pair, "Likelihood | str"]
 """What was scored, by prompt and text; a str says why it could not be."""
 _STILL = (
     "What still works: the same model where its log-probabilities can be had, as hf/PATH or on a server whose "
-    "completions echo a text with them (openai/NAME with endpoint='completions'); or whygen.explain_prompt, which says "
-    "why it wrote what it wrote."
+    "completions echo a text with them (openai/NAME with endpoint='completions'); a function def f(text: str) -> "
+    "list[float] that gives the log-probability of each token; or whygen.explain_prompt, which says why it wrote what "
+    "it wrote."
 )
 
 

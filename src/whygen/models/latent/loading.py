@@ -14,7 +14,7 @@ from whygen.errors import UsageError
 from whygen.models.latent import Decode, Encode, Generator, Layout, Scale, stated
 from whygen.models.latent.denoising import denoising
 from whygen.models.latent.refusals import codes, refusal, weights_file
-from whygen.models.latent.sampling import generator_of
+from whygen.models.latent.sampling import density_of, drawing_of, generator_of
 from whygen.models.protocols import Decodes, Encodes, ModelOptions
 from whygen.models.python import CallableModel
 from whygen.models.registry import open_uri
@@ -144,7 +144,7 @@ def _of_torch(module: Any, options: ModelOptions, *, uri: str | None) -> Generat
     module = placed(module, options)
     if codes(module) or gives_posterior(module):
         return torch_latent(module, uri=uri)
-    law = module() if not _takes_anything(module) else module  # a flow that gives its law when it is called
+    law = _law(module)
     made = generator_of(law, uri=uri or f"object/{type(module).__name__}")
     if made is None:
         made = torch_generator(module, uri=uri)
@@ -157,6 +157,17 @@ def _of_torch(module: Any, options: ModelOptions, *, uri: str | None) -> Generat
 
     stays: dict[str, Any] = {"shape": made.shape, "value_range": made.value_range}
     return replace(made, identify=lambda: identity_of_module(module), untrained=untrained)
+
+
+def _law(module: Any) -> Any:
+    """What a flow gives when it is called without anything, as zuko's do: its law. Else the module itself."""
+    if _takes_anything(module):
+        return module
+    try:
+        law = module()
+    except Exception:  # foreign code: nflows raises what says that it is not to be called
+        return module
+    return module if density_of(law) is None and drawing_of(law) is None else law
 
 
 def _takes_anything(module: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import PurePath
@@ -32,6 +33,8 @@ SIDE_BY_SIDE = (
     "whygen.models.Posterior(*numpy.split(encode(x), 2, axis=1))."
 )
 
+TIMES = ("t", "time", "timestep", "timesteps", "time_step", "time_cond", "sigma", "sigmas", "noise_level")
+"""What the networks of diffusion models call the time."""
 _SHELL = "From a shell: py/package.module:function, a function that returns it."
 _OTHER_WEIGHTS = {
     ".onnx": (
@@ -109,7 +112,7 @@ def _module_text(module: Any) -> str:
 def _of_module(module: Any) -> str:
     kind = type(module).__name__
     low = kind.lower()
-    if "unet" in low or "transformer2d" in low or "denois" in low or "diffusion" in low:
+    if _takes_time(module) or "unet" in low or "transformer2d" in low or "denois" in low or "diffusion" in low:
         return (
             "It is the network of a diffusion model, which answers at times that its scheduler knows: give both, as "
             "(network, scheduler), or the pipeline that they belong to."
@@ -128,6 +131,15 @@ def _of_module(module: Any) -> str:
         "It is a torch module that goes one way, and no latents were found that it makes more values of; state their "
         f"size as its attribute latent_dim. {SAMPLER}"
     )
+
+
+def _takes_time(module: Any) -> bool:
+    """Whether ``forward`` takes a time besides samples."""
+    try:
+        names = list(inspect.signature(module.forward).parameters)
+    except (TypeError, ValueError):
+        return False
+    return len(names) > 1 and names[1] in TIMES
 
 
 def codes(part: Any) -> bool:
@@ -172,6 +184,12 @@ _DOORS: tuple[tuple[Callable[[Any], bool], str | Callable[[Any], str]], ...] = (
         lambda thing: isinstance(thing, Decodes),
         f"It decodes, and nobody says how large its latents are: give it an attribute latent_dim. {JOIN}",
     ),
-    (callable, f"What one function does cannot be told from its arguments. {SAMPLER} {JOIN}"),
+    (
+        callable,
+        (
+            "What one function does cannot be told from its arguments. If it tells log-probabilities of the tokens of "
+            f"a text, say so by its annotation: def f(text: str) -> list[float]. {SAMPLER} {JOIN}"
+        ),
+    ),
 )
 """What a thing may be, first things first, and what is said of it."""

@@ -2,7 +2,8 @@
 
 Understood as a sampler: ``sample`` or ``rvs``, or a function, of a number (or a shape, as in torch) and, if it takes
 one, a source of randomness by any of the usual names. Understood as a density: ``log_prob``, ``score_samples``,
-``logpdf``. What comes back may be tensors, pictures, bytes, or a tuple whose first part is the samples.
+``logpdf``. What comes back may be tensors, pictures, bytes, a tuple whose first part is the samples, a mapping or an
+object that holds them by a usual name, or what gives one after another.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import copy
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Generator as Yields
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, cast
 
 import numpy as np
@@ -31,6 +33,8 @@ COUNTS = ("n", "n_samples", "num_samples", "num", "count", "size", "batch_size",
 SEEDS = ("random_state", "seed")
 """Names under which it takes a whole number that its randomness comes from."""
 GENERATORS = ("rng", "generator", "random", "prng")
+HELD = ("images", "samples", "sample", "x", "x_hat", "recon", "data", "output", "out", "pixel_values")
+"""Names under which samples are held by what a sampler returns."""
 PROBED = 16
 """So many samples are drawn to see their shape and their range."""
 SEVERAL = 4
@@ -40,6 +44,10 @@ OVERSHOT = 0.25
 UNSEEDED = (
     "The model takes no source of randomness, so another run compares with other samples, and its figures differ by "
     "that. Give an object whose sample(n, rng) takes all randomness from rng."
+)
+IGNORES = (
+    "The model takes a source of randomness and does not use it: the same one gave other samples. So another run "
+    "compares with other samples, and its figures differ by that. Take all randomness of sample(n, rng) from rng."
 )
 REPEATS = (
     "The model makes the same samples whenever it is asked: it seeds itself. Give an object whose sample(n, rng) takes "
@@ -98,7 +106,11 @@ def _noticed(drawing: Drawing, made: Floats) -> tuple[tuple[str, str], ...]:
     other = drawing.sample(len(made), np.random.default_rng(1))
     if np.array_equal(made, other) and np.ptp(made, axis=0).any():
         return (("generator-repeats", REPEATS),)
-    return () if drawing.is_seeded else (("unseeded-generator", UNSEEDED),)
+    if not drawing.is_seeded:
+        return (("unseeded-generator", UNSEEDED),)
+    again = drawing.sample(len(made), np.random.default_rng(0))
+    same = again.shape == made.shape and np.allclose(again, made, rtol=1e-3, atol=1e-3 * float(np.ptp(made)))
+    return () if same or not np.isfinite(made).all() else (("unseeded-generator", IGNORES),)
 
 
 def drawing_of(thing: object) -> Drawing | None:
@@ -119,13 +131,13 @@ def drawing_of(thing: object) -> Drawing | None:
     def draw(n: int, rng: np.random.Generator) -> Floats:
         asked: Any = (n,) if as_shape else n
         if source is not None:
-            return samples_of(call(asked, **{source: _randomness(source, call, rng)}))
+            return samples_of(call(asked, **{source: _randomness(source, call, rng)}), n)
         if hasattr(thing, "random_state"):  # scikit-learn: a number there would give the same samples every time
             again: Any = copy.copy(thing)
             again.random_state = int(rng.integers(2**31))
-            return samples_of(again.sample(asked))
+            return samples_of(again.sample(asked), n)
         with torch_seeded(rng) if is_of_torch(thing) else nullcontext():
-            return samples_of(call(asked))
+            return samples_of(call(asked), n)
 
     return Drawing(draw, is_seeded=source is not None or hasattr(thing, "random_state") or is_of_torch(thing))
 
@@ -136,8 +148,11 @@ def density_of(thing: object) -> LogProb | None:
     if call is None or any(base.__name__ == "OutlierMixin" for base in type(thing).__mro__):
         return None
     as_tensor = is_of_torch(thing)
+    across = type(thing).__name__ == "gaussian_kde"  # of scipy: a column a sample
 
     def log_prob(samples: Floats) -> NDArray[np.floating[Any]]:
+        if across:
+            samples = samples.reshape(len(samples), -1).T
         values = numbers_of(call(_tensor(samples, thing) if as_tensor else samples))
         # A law of independent values without a joint one gives a number for each value: their sum is the joint one.
         return values.reshape(len(values), -1).sum(axis=1) if values.ndim > 1 else values
@@ -158,6 +173,11 @@ def probed(sample: Sampler, uri: str) -> Floats:
         raise
     except Exception as error:  # foreign code: whatever it raises is its answer
         raise ModelError(f"sample({PROBED}) of {uri} raised {says(error)}.") from error
+    if made.shape == (PROBED,):
+        raise UsageError(
+            f"sample({PROBED}) of {uri} gave {PROBED} numbers: where a sample is one number, it must give "
+            f"({PROBED}, 1), and anchors and reference are of shape (n, 1) too."
+        )
     if made.ndim < 2 or len(made) != PROBED:
         raise UsageError(
             f"sample({PROBED}) of {uri} gave an array of shape {made.shape}; it must give ({PROBED}, ...): that many "
@@ -178,12 +198,17 @@ def likely_range(made: Floats) -> tuple[float, float]:
     return UNBOUNDED
 
 
-def samples_of(result: Any) -> Floats:
+def samples_of(result: Any, n: int) -> Floats:
     """Samples from whatever a sampler returned: float32, bytes as parts of 255.
+
+    Args:
+        result: as it came.
+        n: how many were asked for; of what gives one after another no more are taken.
 
     Raises:
         UsageError: if these are no numbers.
     """
+    result = _held(result, n)
     parts = cast("Sequence[Any]", result) if isinstance(result, tuple | list) else ()
     if isinstance(result, tuple) and parts and _is_array(parts[0]):
         result = parts[0]
@@ -195,6 +220,20 @@ def samples_of(result: Any) -> Floats:
     if made.dtype.kind not in "fiub":
         raise UsageError(f"sample of the model gave values of type {made.dtype}; it must give numbers.")
     return made.astype(np.float32)
+
+
+def _held(result: Any, n: int) -> Any:
+    """The samples inside what holds them: a mapping, an object with names, or what gives one after another."""
+    if _is_array(result) or isinstance(result, tuple | list):
+        return cast("Any", result)
+    is_mapping = isinstance(result, Mapping)
+    inside = cast("Mapping[str, Any]", result if is_mapping else getattr(result, "__dict__", {}))
+    if (name := next((name for name in HELD if name in inside), None)) is not None:
+        return _held(inside[name], n)
+    arrays = [each for each in inside.values() if _is_array(each) and len(np.shape(each)) > 1]
+    if len(arrays) == 1:
+        return arrays[0]
+    return list(islice(cast("Iterator[Any]", result), n)) if isinstance(result, Iterator) else result
 
 
 def numbers_of(result: Any) -> NDArray[Any]:
@@ -250,7 +289,7 @@ def _randomness(name: str, call: Any, rng: np.random.Generator) -> Any:
 
 
 def _one_by_one(call: Callable[[], Any], n: int) -> Floats:
-    return samples_of([call() for _ in range(n)])
+    return samples_of([call() for _ in range(n)], n)
 
 
 def _parameters(call: Any) -> list[str]:
