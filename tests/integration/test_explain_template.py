@@ -106,6 +106,15 @@ def test_a_part_that_matters_for_a_tenth_of_all_inputs_is_held_by_six_of_them() 
     assert all(held)
 
 
+def test_where_no_input_shows_a_difference_there_is_an_interval_only_where_the_target_has_an_end() -> None:
+    inputs = [f"wish {i}" for i in range(6)]
+    own = explain(lambda _: "3", inputs=inputs, target=float, budget=6 * 20)
+    assert all(unit.low is None and unit.p_value is None for unit in own.units)  # they were [0, 0]
+    assert own.interval.method.startswith("none: every perturbed prompt of every input had one effect")
+    ended = explain(lambda _: "yes", inputs=inputs, target="contains:yes", budget=6 * 20)
+    assert all(unit.high - unit.low > 0.5 for unit in ended.units)
+
+
 def test_inputs_that_differ_widen_the_interval_for_inputs_like_them() -> None:
     chat = Chat(
         (Message("system", " ".join(f"Rule {i} holds." for i in range(20)) + " Tell of a fox. Make it rhyme."),)

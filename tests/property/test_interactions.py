@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from whygen.prompt import designs
 from whygen.prompt.effects import Effects
 from whygen.prompt.findings import FEWEST_GROUPS, strongest_pairs
+from whygen.prompt.noise import measure
 from whygen.prompt.surrogates import Boosting, Ridge
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -107,3 +110,54 @@ def test_masks_by_size_are_refused() -> None:
     data = Effects(design.masks, design.masks[:, 0] * 1.0, design.groups, sizes=design.sizes, total=1.0)
     with pytest.raises(ValueError, match="kept independently"):
         strongest_pairs(data, Ridge(), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("pairs", [24, 100])
+def test_no_interval_of_drawn_masks_is_without_width_and_p_values_go_with_it(pairs: int) -> None:
+    """A game that the surrogate meets exactly: intervals were [2, 2]."""
+    rng = np.random.default_rng(3)
+    data = seen(rng, pairs=pairs)
+    z = data.masks.astype(float)
+    found = strongest_pairs(data.with_values(2 * z[:, 0] * z[:, 1] + 5 * z[:, 2]), Ridge(), rng)
+    assert (found[0].first, found[0].second) == (0, 1)
+    assert found[0].significant
+    for pair in found:
+        assert pair.high - pair.low > 0.5 * 2.0 / pairs
+        assert pair.low <= (2.0 if (pair.first, pair.second) == (0, 1) else 0.0) <= pair.high
+        assert (pair.p_value <= 0.05) <= (not pair.low <= 0.0 <= pair.high)
+
+
+def every_mask(noise: float, rng: np.random.Generator, *, known: bool = False, draws: int = 2) -> Effects:
+    """All masks of five units, each drawn so often: the interaction of the first two is 1, all others are 0."""
+    design = designs.enumerated(5)
+    z = design.masks.astype(float)
+    clean = z[:, 0] * z[:, 1] + z @ np.array([0.0, 0.0, 1.0, -1.0, 0.5])
+    drawn = clean[:, None] + noise * rng.normal(size=(32, draws))
+    told = replace(design.observed(drawn.mean(axis=1)), noise=measure(drawn, known=known))
+    assert told.is_complete()
+    return told
+
+
+def test_where_every_mask_was_asked_pairs_are_exact_and_their_noise_is_that_of_the_masks() -> None:
+    rng = np.random.default_rng(0)
+    [known] = strongest_pairs(every_mask(0.0, rng, known=True), Ridge(), rng)
+    assert (known.first, known.second) == (0, 1)
+    assert [known.low, known.value, known.high] == pytest.approx([1.0, 1.0, 1.0])
+    [steady] = strongest_pairs(every_mask(0.0, rng), Ridge(), rng)  # 32 repeats agreed: that bounds the noise
+    assert steady.low < 0.9
+    assert steady.high > 1.1
+    assert strongest_pairs(every_mask(0.0, rng, draws=1), Ridge(), rng) == ()  # nothing was asked twice
+
+
+def test_of_the_pairs_of_all_masks_that_are_shown_a_twentieth_is_false_and_a_twentieth_not_covered() -> None:
+    missed, false, shown = [], [], 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        found = strongest_pairs(every_mask(0.5, rng), Ridge(), rng)
+        truths = [float((pair.first, pair.second) == (0, 1)) for pair in found]
+        missed.append(np.mean([not p.low <= truth <= p.high for p, truth in zip(found, truths, strict=True)] or [0]))
+        false.append(np.mean([truth == 0.0 for truth in truths] or [0]))
+        shown += len(found)
+    assert shown > 150
+    assert np.mean(missed) < 0.09
+    assert np.mean(false) < 0.09

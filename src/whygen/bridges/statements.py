@@ -225,7 +225,7 @@ def _interval(unit: UnitAttribution) -> str:
     """The attribution with its interval, as people read it."""
     if unit.low is None or unit.high is None:
         return f"{signed(unit.attribution, decimals_for(abs(unit.attribution)))} (no interval)"
-    places = min(3, decimals_for(max(abs(unit.low), abs(unit.high))))
+    places = decimals_for(max(abs(unit.low), abs(unit.high)))
     limits = f"{signed(unit.low, places)} to {signed(unit.high, places)}"
     return f"{signed(unit.attribution, places)} ({percent(0.95)} interval {limits})"
 

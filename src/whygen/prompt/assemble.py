@@ -240,11 +240,13 @@ def _advice(findings: Findings) -> str | None:
     interval, design, options = findings.estimate.interval, findings.design, findings.plan.options
     if interval is None or design.enumerated or not findings.plan.estimand.scored:
         return None
+    if intervals.one_effect(findings.effects) is not None:  # warnings say what helps, and it is no number of such masks
+        return None
     pairs = len(np.unique(findings.effects.groups))
     own = intervals.noise_of_score(findings.effects.noise.variance or 0.0, keep=design.keep)
     return stopping.advice(
         (interval.high - interval.low) / 2.0, pairs=pairs, draws=options.draws, population=design.population,
-        noise=own, size=float(np.abs(interval.estimate).max()),
+        noise=own, size=float(np.abs(interval.estimate).max()), seen=findings.effects.noise.source == "measured",
     ).sentence  # fmt: skip
 
 

@@ -408,8 +408,26 @@ def _doubt(drawn: _Drawn, effects: Floats, predicted: Floats, groups: int) -> fl
     if not len(off) or float(np.ptp(off)) > MET * float(np.ptp(effects)):
         return 0.0
     unseen = drawn.share * float(drawn.unseen()[drawn.open].mean())
-    weight = float(np.sqrt((drawn.weights[drawn.open] ** 2).mean()))
-    return unseen * weight / 2.0 / (groups + 1.0)
+    return unseen * _one_missed(drawn.weights[drawn.open], groups)
+
+
+def _one_missed(weights: Floats, groups: int) -> float:
+    return float(np.sqrt((weights**2).mean())) / 2.0 / (groups + 1.0)
+
+
+def doubt_of(observed: Effects, missed: Floats, weights: Floats) -> float:
+    """The same for scores of another kind, such as those of pairs of units.
+
+    Args:
+        observed: all masks.
+        missed: what surrogates missed of the masks that were scored, shape ``(rows,)``.
+        weights: what these count in the scores, shape ``(rows, k)``.
+    """
+    if float(np.ptp(missed)) > MET * float(np.ptp(observed.values)):
+        return 0.0
+    unseen = float(_Drawn.of(observed).unseen().mean())
+    groups = len(np.unique(observed.groups)) * len(missed) / len(observed)
+    return unseen * _one_missed(weights, round(groups))
 
 
 def _dealt(drawn: _Drawn, first: NDArray[np.int64], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:

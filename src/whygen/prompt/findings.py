@@ -14,10 +14,17 @@ is measured on masks that chose it. Estimation is by cross-fitted scores,
     psi_ij = coefficient_ij(surrogate) + mean over the group's rows of w_i(z) w_j(z) (f(z) - surrogate(z)),
 
 unbiased whatever the surrogate, as those of `intervals` are. METHODS A2, A3.
+
+Where every mask was asked, each pair's value is a contrast of all effects, with the noise of the model alone; those
+that are significant among all pairs are reported. Intervals of pairs that were chosen so hold where their level rises
+with the share that was not chosen (Benjamini and Yekutieli 2005, JASA 100:71-81). Where masks were drawn and the
+surrogate met each that was held out, one more that it misses is added, as for attributions
+(docs/decisions/0051-claims.md).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
@@ -29,6 +36,7 @@ from scipy.special import ndtr, ndtri
 from whygen.errors import BudgetError, ModelError
 from whygen.prompt.answers import Answers
 from whygen.prompt.asker import Asker
+from whygen.prompt.crossfit import doubt_of
 from whygen.prompt.designs import Design
 from whygen.prompt.distributions import Sets
 from whygen.prompt.effects import Effects
@@ -45,7 +53,7 @@ from whygen.prompt.surrogates.products import fit_both, leftover, pursue
 from whygen.prompt.targets import Compares, Target
 from whygen.prompt.units import shown
 from whygen.results.records import AnswerSets, InteractionRecord
-from whygen.stats.intervals import Interval, score_interval, student_half_width
+from whygen.stats.intervals import Interval, score_error, student_half_width
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
 from whygen.stats.signs import sign_flip_p
@@ -290,7 +298,7 @@ class Interaction:
         value: Banzhaf interaction index, in the target's unit: positive where both do more together than apart.
         low: lower limit of the 95% interval.
         high: upper limit.
-        p_value: of no interaction, by sign flips.
+        p_value: of no interaction: the larger one of sign flips and of the standard error that the interval has.
         significant: after false-discovery control at 5% over the pairs that were reported together.
     """
 
@@ -304,10 +312,15 @@ class Interaction:
 
 
 class _PairScores(NamedTuple):
-    """Scores of the pairs ``(groups, k)`` and the gain in squared error over main effects alone ``(groups,)``."""
+    """Scores of the pairs ``(groups, k)`` and the gain in squared error over main effects alone ``(groups,)``.
+
+    Beside them, of the rows that were scored, what the surrogate missed ``(rows,)`` and the weights ``(rows, k)``.
+    """
 
     scores: NDArray[np.float64]
     gains: NDArray[np.float64]
+    left: NDArray[np.float64]
+    weights: NDArray[np.float64]
 
 
 def strongest_pairs(
@@ -327,7 +340,11 @@ def strongest_pairs(
     if observed.sizes is not None:
         raise ValueError("strongest_pairs needs units that were kept independently: masks by size give other weights")
     names, group_of = np.unique(observed.groups, return_inverse=True)
-    if len(names) < FEWEST_GROUPS or observed.n < 2 or most < 1 or not np.ptp(observed.values):
+    if observed.n < 2 or most < 1 or np.ptp(observed.values) <= resolution(observed.values):
+        return ()
+    if observed.is_complete():
+        return _of_all(observed, most)
+    if len(names) < FEWEST_GROUPS:
         return ()
     choosing = (rng.permutation(len(names)) % 2 == 0)[group_of]
     support = _chosen(observed.take(choosing), surrogate, most)
@@ -336,9 +353,35 @@ def strongest_pairs(
     scored = _scored(observed, ~choosing, surrogate, support, rng)
     if scored.gains.mean() <= scored.gains.std(ddof=1) / np.sqrt(len(scored.gains)):
         return ()
-    found = _report(scored.scores, support, rng, rounding=4.0 * resolution(observed.values))
+    error = score_error(scored.scores, folds=_FOLDS)
+    error = error.at_least(doubt_of(observed, scored.left, scored.weights) * 2.0 * float(np.std(observed.values)))
+    flips = sign_flip_p(scored.scores, rng, rounding=4.0 * resolution(observed.values))
+    found = _report(support, error.interval(), np.maximum(flips, error.p_values()))
     rounding = ROUNDING * float(np.abs(observed.values).max())
     return tuple(pair for pair in found if max(abs(pair.low), abs(pair.high)) > rounding)
+
+
+def _of_all(observed: Effects, most: int) -> tuple[Interaction, ...]:
+    """The pairs that are significant among all, at most so many, where every mask was asked."""
+    population = observed.population()
+    support = np.array(list(itertools.combinations(range(observed.n), 2)))
+    if population is None:
+        return ()
+    weights = observed.weights()
+    both: Floats = (
+        weights[:, support[:, 0]] * weights[:, support[:, 1]] * (population.chance / observed.ratio())[:, None]
+    )
+    values: Floats = both.T @ (observed.values - observed.values.mean())
+    if (limits := observed.noise.limits(both, values)) is None:
+        return ()
+    p_values = np.where(np.abs(values) <= 4.0 * resolution(observed.values), 1.0, limits.p_values)
+    sure = np.flatnonzero(benjamini_hochberg(p_values, level=0.05))
+    chosen = sure[np.argsort(-np.abs(values[sure]), kind="stable")[:most]]
+    if not len(chosen):
+        return ()
+    limits = observed.noise.limits(both, values, level=1.0 - 0.05 * len(chosen) / len(support)) or limits
+    interval = Interval(values, values - limits.half, values + limits.half)
+    return _report(support[chosen], Interval(*(each[chosen] for each in interval)), p_values[chosen])
 
 
 def _chosen(observed: Effects, surrogate: Surrogate, most: int) -> Support:
@@ -359,6 +402,7 @@ def _scored(
     fold_of = (rng.permutation(len(names)) % _FOLDS)[group_of]
     scores: list[NDArray[np.float64]] = []
     gains: list[NDArray[np.float64]] = []
+    missed, counted = np.zeros(len(observed)), np.zeros((len(observed), len(support)))
     for fold in range(_FOLDS):
         held = estimating & (fold_of == fold)
         if not held.any():  # of few groups, chance may leave a fold without any of this half
@@ -371,14 +415,11 @@ def _scored(
         scores.append(pairs.coefficients + group_means(own * left[:, None], seen.groups))
         alone = seen.values - _main(rest, surrogate).predict(seen.masks)
         gains.append(group_means((alone**2 - left**2)[:, None], seen.groups)[:, 0])
-    return _PairScores(np.concatenate(scores), np.concatenate(gains))
+        missed[held], counted[held] = left, own
+    return _PairScores(np.concatenate(scores), np.concatenate(gains), missed[estimating], counted[estimating])
 
 
-def _report(
-    scores: NDArray[np.float64], support: Support, rng: np.random.Generator, *, rounding: float
-) -> tuple[Interaction, ...]:
-    interval = score_interval(scores, folds=_FOLDS)
-    p_values = sign_flip_p(scores, rng, rounding=rounding)
+def _report(support: Support, interval: Interval, p_values: Floats) -> tuple[Interaction, ...]:
     significant = benjamini_hochberg(p_values, level=0.05)
     columns = zip(support.tolist(), *interval, p_values, significant, strict=True)
     found = [

@@ -26,7 +26,7 @@ from whygen.prompt.effects import Effects
 from whygen.prompt.estimands import ESTIMANDS
 from whygen.prompt.findings import Findings
 from whygen.prompt.intervals import LIKE_THESE, Estimate, cross_fit
-from whygen.prompt.noise import ROUNDING, averaged
+from whygen.prompt.noise import ROUNDING, averaged, resolution
 from whygen.prompt.options import DEFAULT, TEMPLATE, Over, PromptOptions, choose, unread
 from whygen.prompt.plan import Plan
 from whygen.prompt.question import Question, check, prepare_units
@@ -312,22 +312,23 @@ def _findings(asked: _Asked, over: str) -> tuple[Findings, Floats]:
     if over == "these":
         estimate = replace(estimate, method=f"{estimate.method}; for these {inputs} inputs")
     else:
-        interval = _like_these(estimate, own, scores, asked)
-        zero = 1e-9 * max(float(np.abs(one.values).max(initial=0.0)) for one in asked.each)
-        p_values = student_p(interval, inputs - 1.0, zero=zero)
-        method = f"Student t over {inputs} inputs and the masks they share; {LIKE_THESE}"
-        estimate = replace(estimate, interval=interval, p_values=p_values, method=method)
+        estimate = _like_these(estimate, own, scores, asked)
     return Findings(asked.answers, meter, asked.plan, asked.seed, mean, estimate), each
 
 
-def _like_these(estimate: Estimate, own: Floats, scores: Floats | None, asked: _Asked) -> Interval:
-    """What inputs add to the uncertainty; where nothing was sampled, their spread holds the model's noise too.
+def _like_these(estimate: Estimate, own: Floats, scores: Floats | None, asked: _Asked) -> Estimate:
+    """With what inputs add to the uncertainty; where nothing was sampled, their spread holds the model's noise too.
 
     A part that did the same for every input may still do another thing for those that were not given: its interval
-    leaves room for the share of such inputs that these may have missed, times all that effects differ by.
+    leaves room for the share of such inputs that these may have missed, times all that effects differ by. Where no
+    input showed any difference and nothing says how large one may be, there is no interval.
     """
     inputs, design = len(own), asked.answers.design
-    span = max(float(np.ptp(one.values)) for one in asked.each)
+    span = max(max(float(np.ptp(np.append(one.values, one.whole))), one.reach) for one in asked.each)
+    rounding = max(resolution(np.append(one.values, one.whole)) for one in asked.each)
+    if span <= rounding:
+        method = "none: every perturbed prompt of every input had one effect, and nothing says how far another may be"
+        return replace(estimate, interval=None, p_values=None, band=None, method=method)
     if scores is None or estimate.interval is None:
         half = student_half_width(own.var(axis=0, ddof=1) / inputs, inputs - 1.0)
         interval = Interval(estimate.attributions, estimate.attributions - half, estimate.attributions + half)
@@ -339,7 +340,13 @@ def _like_these(estimate: Estimate, own: Floats, scores: Floats | None, asked: _
         # Where answers are noisy, inputs that do the same seem to differ.
         noisy = any(one.noise.source == "measured" for one in asked.each)
         alike = (between <= (ROUNDING * span) ** 2) & (not noisy)
-    return at_least(interval, np.where(alike, share_unseen(inputs) * span, 0.0))
+    interval = at_least(interval, np.where(alike, share_unseen(inputs) * span, 0.0))
+    return replace(
+        estimate,
+        interval=interval,
+        p_values=student_p(interval, inputs - 1.0, zero=4.0 * rounding),
+        method=f"Student t over {inputs} inputs and the masks they share; {LIKE_THESE}",
+    )
 
 
 def _told(explanation: PromptExplanation, cut: UnitsOver, each: Floats) -> PromptExplanation:

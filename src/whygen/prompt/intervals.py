@@ -34,7 +34,7 @@ from whygen.prompt.crossfit import (
     noise_of_score,
 )
 from whygen.prompt.effects import Effects, Population
-from whygen.prompt.noise import MeasuredNoise, measure, resolution
+from whygen.prompt.noise import UNMEASURED, MeasuredNoise, measure, resolution
 from whygen.stats.intervals import Error, Interval, simultaneous, student_half_width
 from whygen.types import Floats
 
@@ -495,6 +495,6 @@ def contrast(weights: Floats, effects: Floats, noise: MeasuredNoise | None) -> E
     values: Floats = weights.T @ (effects - centre)
     limits = None if noise is None else noise.limits(weights, values)
     if noise is None or limits is None:
-        return Estimate(values, None, None, "none: every mask was asked, but the model's noise was not measured")
+        return Estimate(values, None, None, UNMEASURED.method if noise is None else noise.method)
     interval = Interval(values, values - limits.half, values + limits.half)
     return Estimate(values, interval, None if noise.source == "none" else limits.p_values, noise.method)

@@ -148,7 +148,10 @@ class MeasuredNoise:
         `flip_rate` holds whatever the rate, and so in more than 95% of runs; this one holds as coverage is counted,
         over runs in which all repeats agreed and others.
         """
-        return 1.0 if not self.repeats else 1.0 - min(1.0, 2.0 * (1.0 - LEVEL)) ** (1.0 / (2.0 * self.repeats))
+        return self._likely(LEVEL)
+
+    def _likely(self, level: float) -> float:
+        return 1.0 if not self.repeats else 1.0 - min(1.0, 2.0 * (1.0 - level)) ** (1.0 / (2.0 * self.repeats))
 
     @property
     def method(self) -> str:
@@ -175,12 +178,13 @@ class MeasuredNoise:
         """The noise of the masks where ``rows`` ``(m,)`` is True, as all of them told it."""
         return replace(self, counts=self.counts[rows], spread=self.spread[rows], own=self.own[rows])
 
-    def limits(self, weights: Floats, values: Floats) -> NoiseLimits | None:
+    def limits(self, weights: Floats, values: Floats, *, level: float = LEVEL) -> NoiseLimits | None:
         """Half widths and p-values of ``values``, the contrasts of the masks' mean effects; None where none is known.
 
         Args:
             weights: shape ``(m, k)``: ``values = weights.T @ effects``; each column sums to zero.
             values: shape ``(k,)``.
+            level: of the half widths.
         """
         if self.source == "unknown" or (self.source == "steady" and not self.span):
             return None
@@ -188,22 +192,24 @@ class MeasuredNoise:
         if self.source == "none":
             return NoiseLimits(np.zeros(len(values)), np.where(np.abs(values) <= ROUNDING * reach, 1.0, 0.0))
         if self.source == "steady":
-            return self._steady(reach, values)
+            return self._steady(reach, values, level)
         squares: Floats = weights**2 / self.counts[:, None]
         shared: Floats = self.raised * (squares.T @ (self.spread - self.own))
         variance: Floats = shared + squares.T @ self.own
         degrees = self._degrees(squares, shared, variance)
-        half = student_half_width(variance, degrees, level=LEVEL)
+        half = student_half_width(variance, degrees, level=level)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(variance > 0.0, np.abs(values) / np.sqrt(variance), np.where(values == 0.0, 0.0, np.inf))
         return NoiseLimits(half, np.asarray(2.0 * stdtr(degrees, -ratio), dtype=np.float64))
 
-    def _steady(self, reach: Floats, values: Floats) -> NoiseLimits:
+    def _steady(self, reach: Floats, values: Floats, level: float) -> NoiseLimits:
         """The rule of three: with a chance p of another answer, 2R answers agree with probability (1 - p)^2R."""
         with np.errstate(divide="ignore", invalid="ignore"):
             share: Floats = np.where(reach > 0.0, np.abs(values) / reach, 0.0)
         share = np.where(share <= ROUNDING, 0.0, np.minimum(share, 1.0))
-        return NoiseLimits(self.likely_rate * reach, 0.5 * (1.0 - share) ** (2.0 * self.repeats) + 0.5 * (share == 0.0))
+        return NoiseLimits(
+            self._likely(level) * reach, 0.5 * (1.0 - share) ** (2.0 * self.repeats) + 0.5 * (share == 0.0)
+        )
 
     def _degrees(self, squares: Floats, shared: Floats, variance: Floats) -> Floats:
         """Satterthwaite's degrees of freedom of each contrast, shape ``(k,)``, at least one."""

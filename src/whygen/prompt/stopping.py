@@ -117,6 +117,7 @@ def advice(
     population: int | None = None,
     noise: float = 0.0,
     size: float = 0.0,
+    seen: bool = True,
 ) -> Advice:
     """How many more calls would halve the widest interval.
 
@@ -130,8 +131,9 @@ def advice(
         pairs: pairs asked for so far.
         draws: calls for each mask.
         population: pairs there are; None where they are too many to matter.
-        noise: variance that the model's own noise adds to one pair score, as in `score_interval`.
+        noise: variance that the model's own noise adds to one pair score, as in `score_error`.
         size: of the largest attribution; a width that is rounding error beside it is none.
+        seen: whether that noise was seen; else it is what repeats that agreed leave possible.
 
     Raises:
         UsageError: if there is no pair, or fewer in all than were asked for.
@@ -152,7 +154,7 @@ def advice(
     floor = 2.0 * _NORMAL * math.sqrt(own / population)
     needed = math.ceil((masks + own) / (variance / 4.0 + masks / population) * (1.0 - 1e-9))
     if needed > population:
-        return Advice(width=width, calls=None, floor=floor, sentence=_no_more(population, floor))
+        return Advice(width=width, calls=None, floor=floor, sentence=_no_more(population, floor, seen=seen))
     calls = 2 * draws * (needed - pairs)
     return Advice(width=width, calls=calls, floor=floor, sentence=_more(calls, width))
 
@@ -165,8 +167,9 @@ def _more(calls: int, width: float) -> str:
     return f"About {calls:,} more calls would halve the intervals; the widest is {width:.3g} wide now."
 
 
-def _no_more(population: int, floor: float) -> str:
+def _no_more(population: int, floor: float, *, seen: bool) -> str:
+    what = "is the model's own noise" if seen else "repeats that agreed do not rule out as the model's own noise"
     return (
-        f"No number of masks halves the intervals: all {population:,} pairs would leave {floor:.3g}, which is the "
-        "model's own noise. Ask each mask more often (draws=)."
+        f"No number of masks halves the intervals: all {population:,} pairs would leave {floor:.3g}, which {what}. "
+        "Ask each mask more often (draws=)."
     )

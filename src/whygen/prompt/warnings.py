@@ -75,14 +75,15 @@ def _code(look: Callable[[Signs], str | None]) -> str:
 
 
 def _collapse(signs: Signs) -> Collapse | None:
-    findings = signs.findings
-    return collapsed(findings.effects, findings.effects.whole, findings.effects.reach)
+    """Means of answers that differ may be equal by chance: of these nothing is said."""
+    effects = signs.findings.effects
+    return None if effects.noise.source == "measured" else collapsed(effects, effects.whole, effects.reach)
 
 
 def _all_lost(signs: Signs) -> str | None:
     """Every perturbation destroyed the answer: the opposite of nothing having changed it."""
     collapse, findings = _collapse(signs), signs.findings
-    if collapse is None or collapse.kind != "lost":
+    if collapse is None or collapse.kind != "lost" or findings.effects.n < 2:
         return None
     if findings.design.name == "leave-one-out":
         return f"Each of the {collapse.masks} units is needed: the prompt without any one of them lost the answer."
@@ -107,8 +108,9 @@ def _same_output(signs: Signs) -> str | None:
     bound = ""
     if not signs.findings.design.enumerated:
         bound = f" At 95%, fewer than {100 * collapse.rate:.2g}% of such prompts change it."
+    none = f"None of the {collapse.masks} perturbed prompts" if collapse.masks > 1 else "The one perturbed prompt never"
     return (
-        f"None of the {collapse.masks} perturbed prompts changed what this target sees, so there is nothing to explain."
+        f"{none} changed what this target sees, so there is nothing to explain."
         f"{bound} Check that the model reads the prompt, or choose another target."
     )
 
@@ -283,8 +285,8 @@ def _noise_not_measured(signs: Signs) -> str | None:
 def _low_fidelity(signs: Signs) -> str | None:
     heldout, ceiling = signs.figures.r2_heldout, signs.figures.noise_ceiling
     predicted = signs.predicted
-    if heldout is None or predicted is None:
-        return None
+    if heldout is None or predicted is None or (ceiling is not None and ceiling <= 0.0):
+        return None  # where noise allows nothing, half of that is no line
     if not falls_short(signs.findings.effects, predicted, share=0.5 * (1.0 if ceiling is None else ceiling)):
         return None
     return (
@@ -295,6 +297,8 @@ def _low_fidelity(signs: Signs) -> str | None:
 
 def _remedy(signs: Signs) -> str:
     """What can raise the fidelity: no larger budget where every mask was asked."""
+    if signs.findings.design.enumerated and signs.findings.effects.noise.source == "measured":
+        return "Every mask was asked: more draws of each (draws=4) tell the model's noise from units that act together."
     if signs.findings.design.enumerated:
         return (
             "Every mask was asked, so they do not act each by itself: look at the interactions, or use coarser units."

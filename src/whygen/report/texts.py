@@ -38,18 +38,23 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+MOST_DECIMALS = 9
+"""Numbers that need more are written with a power of ten."""
+
+
 def decimals_for(largest: float) -> int:
     """Decimals that show three figures of the largest number."""
     if not math.isfinite(largest) or largest <= 0:
         return 3
-    return min(9, max(0, 2 - math.floor(math.log10(largest))))
+    return max(0, 2 - math.floor(math.log10(largest)))
 
 
 def number(value: float | None, decimals: int = 3) -> str:
     """With a true minus sign; a dash where there is no number, and never a negative zero."""
     if value is None or not math.isfinite(value):
         return "–"
-    text = f"{abs(value):,.{decimals}f}"
+    power = decimals > MOST_DECIMALS and abs(value) >= 0.5 * 10.0**-decimals
+    text = f"{abs(value):.2e}" if power else f"{abs(value):,.{min(decimals, MOST_DECIMALS)}f}"
     return MINUS + text if value < 0 and any(digit in text for digit in "123456789") else text
 
 

@@ -123,19 +123,13 @@ def simultaneous(
     return max(1.0, float(np.quantile(largest, level) / stdtrit(groups - 1.0, 0.5 + level / 2)))
 
 
-def score_interval(
-    scores: NDArray[np.float64],
-    *,
-    level: float = 0.95,
-    sampled: float = 0.0,
-    noise: float = 0.0,
-    folds: int | None = None,
-) -> Interval:
-    """Interval for the mean of cross-fitted scores. METHODS A3, docs/decisions/0002-intervals.md.
+def score_error(
+    scores: NDArray[np.float64], *, sampled: float = 0.0, noise: float = 0.0, folds: int | None = None
+) -> Error:
+    """The mean of cross-fitted scores, and how far it may be off. METHODS A3, docs/decisions/0002-intervals.md.
 
     Args:
         scores: shape ``(groups, n)``; one row a pair of masks.
-        level: two-sided coverage.
         sampled: share of all groups that was drawn (without replacement); 0 where there are too many to matter.
         noise: variance that the model's own noise adds to one score. It is not subject to the finite-population
             factor ``1 - sampled``: drawing every mask does not silence the model.
@@ -147,6 +141,4 @@ def score_interval(
     own = np.minimum(noise, spread)
     variance = ((spread - own) * (1.0 - sampled) + own) / groups
     degrees = tail_degrees(scores) * (1.0 if folds is None else (folds - 1) / folds)
-    half = student_half_width(variance, np.maximum(degrees, 1.0), level=level)
-    estimate = scores.mean(axis=0)
-    return Interval(estimate, estimate - half, estimate + half)
+    return Error(scores.mean(axis=0), np.sqrt(variance), np.maximum(degrees, 1.0))

@@ -114,6 +114,28 @@ def test_every_perturbation_that_loses_the_answer_is_not_nothing_changed(options
     assert f"keep={options.get('keep', 0.5)}" not in warning.text
 
 
+def test_one_unit_and_means_that_are_equal_by_chance_have_lost_nothing() -> None:
+    rng = np.random.default_rng(1)
+    coin = explain(lambda _: "yes" if rng.random() < 0.5 else "no", "judge", target=judged)
+    assert coin.noise.source == "measured"
+    assert not {"all-lost", "same-output", "low-fidelity"} & set(codes(coin))
+    still = explain(lambda _: "1", "judge", target=float)
+    assert "The one perturbed prompt never changed" in still.warnings[0].text
+    assert still.interval.method.startswith("none: every answer had one effect")  # not "noise was not measured"
+
+
+def test_no_advice_for_calls_where_all_masks_lost_the_answer_and_none_of_interactions_for_noise() -> None:
+    lost = explain(lambda text: str(int(text == LONG)), LONG, target=float, interactions=0)
+    assert "all-lost" in codes(lost)
+    assert lost.advice is None
+    rng = np.random.default_rng(0)
+    noisy = explain(lambda _: repr(rng.random()), target=float)
+    assert not any("act each by itself" in warning.text for warning in noisy.warnings)
+    steady = explain(lambda text: repr(3.0 * ("judge" in text)), "please judge this short text now", target=float)
+    assert steady.noise.source == "steady"
+    assert "which is the model's own noise" not in (steady.advice or "")
+
+
 def test_nothing_changed_is_bounded_by_the_number_of_prompts() -> None:
     found = explain(lambda _: "yes", LONG, target="contains:yes")
     assert "same-output" in codes(found)

@@ -60,6 +60,15 @@ def test_numbers() -> None:
     assert percent(-0.1) == "−10%"
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e-9, 1e-7, 1.0, 3e7])
+def test_an_interval_with_a_width_is_never_written_as_one_without(scale: float) -> None:
+    places = decimals_for(5.4 * scale)
+    low, high = signed(4.6 * scale, places), signed(5.4 * scale, places)
+    assert low != high
+    assert float(low.replace(",", "")) == pytest.approx(4.6 * scale, rel=0.01)
+    assert signed(0.0, places).strip("0.") == ""
+
+
 def test_phrases() -> None:
     assert [listed(x) for x in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
     assert [counted(n, "call") for n in (1, 2_000)] == ["1 call", "2,000 calls"]
@@ -137,6 +146,8 @@ def test_the_headline_names_who_drove_it() -> None:
     explanation = prompt_explanation()
     assert words.drivers(explanation).startswith("“fox”, “harbour”, “lantern”")
     assert words.drivers(explanation).endswith("drove this output; “dragon” pulls away from it.")
+    away = [u.model_copy(update={"significant": u.attribution < 0 and u.significant}) for u in explanation.units]
+    assert words.drivers(explanation.model_copy(update={"units": away})) == "“dragon” pulls away from this output."
     second = explanation.units[7].model_copy(update={"significant": True, "attribution": 0.3})
     units = (*explanation.units[:7], second, *explanation.units[8:])
     assert words.drivers(explanation.model_copy(update={"units": units})).startswith("“a” (number 8), “fox”")

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from whygen.stats.crossed import at_least, between_inputs, share_unseen, student_p, widened
-from whygen.stats.intervals import Interval, score_interval
+from whygen.stats.intervals import Interval, score_error
 
 
 def test_inputs_without_any_residual_add_the_variance_of_their_means() -> None:
@@ -33,7 +33,7 @@ def test_intervals_for_inputs_like_these_cover_the_mean_of_all_inputs() -> None:
     hits = 0
     for _ in range(1000):
         scores = rng.normal(size=(8, 1, 1)) + rng.normal(size=(1, 20, 1)) + rng.normal(size=(8, 20, 1))
-        these = score_interval(scores.mean(axis=0))
+        these = score_error(scores.mean(axis=0)).interval()
         like = widened(these, between_inputs(scores), 8)
         hits += bool(like.low[0] <= 0.0 <= like.high[0])
     assert 930 <= hits <= 980

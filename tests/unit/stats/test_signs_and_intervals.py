@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from whygen.stats.intervals import score_interval, tail_degrees
+from whygen.stats.intervals import score_error, tail_degrees
 from whygen.stats.signs import sign_flip_p
 
 
@@ -47,16 +47,16 @@ def test_p_values_are_uniform_under_the_null() -> None:
 
 def test_interval_of_normal_scores_is_close_to_the_textbook() -> None:
     scores = np.random.default_rng(0).normal(size=(2000, 1))
-    interval = score_interval(scores)
+    interval = score_error(scores).interval()
     half = stats.t.ppf(0.975, 1999) * scores.std(ddof=1) / np.sqrt(2000)
     assert interval.high[0] - interval.estimate[0] == pytest.approx(half, rel=1e-3)
 
 
 def test_drawing_everything_leaves_only_the_noise_of_the_model() -> None:
     scores = np.random.default_rng(0).normal(size=(50, 3))
-    assert np.ptp(score_interval(scores, sampled=1.0), axis=0).max() == 0.0
-    noisy = score_interval(scores, sampled=1.0, noise=0.25)
-    whole = score_interval(scores, sampled=0.0)
+    assert np.ptp(score_error(scores, sampled=1.0).interval(), axis=0).max() == 0.0
+    noisy = score_error(scores, sampled=1.0, noise=0.25).interval()
+    whole = score_error(scores, sampled=0.0).interval()
     assert (noisy.high - noisy.low < whole.high - whole.low).all()
     assert (noisy.high > noisy.low).all()
 

@@ -64,6 +64,7 @@ def drivers(explanation: PromptExplanation) -> str:
         sentences.append(f"{_named(towards, explanation)} drove {what}")
     if away:
         verb, them = "pulls" if len(away) == 1 else "pull", "them" if explanation.inputs else "it"
+        them = them if towards else what
         sentences.append(f"{_named(away, explanation)} {verb} away from {them}")
     return f"{'; '.join(sentences)}.{_too_small(len(significant) - len(found), explanation)}"
 
