@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from safetensors.numpy import save as tensors
 
 from whygen.errors import FormatError
 from whygen.results import lines
-from whygen.results.anchors import SCHEMA, AnchorEvidence, AnchorExplanation, Details
+from whygen.results.anchors import GROUPS, SCHEMA, AnchorEvidence, AnchorExplanation, Details
 from whygen.results.anchors_pictures import small_of
 from whygen.results.anchors_scores import Scores, ScoresRecord
+from whygen.results.evidence import misfit
 from whygen.results.files import (
     ARRAYS,
     DETAILS,
@@ -40,23 +42,16 @@ EARLIER_ANCHORS = "anchors.parquet"
 SCORES = "scores.json"
 SCORE_ARRAYS = "scores.safetensors"
 LOOK_AT = "look_at.csv"
-OPTIONAL_ARRAYS = (
-    "p_values",
-    "p_high",
-    "gain",
-    "comes_back",
-    "basis",
-    "neighbour",
-    "neighbour_distance",
-    "originals",
-    "reconstructions",
-    "p_memorised",
-    "memorised",
-    "nearest_training",
-    "nearest_training_distance",
-    "traced",
-    "traced_pictures",
-)
+_SHAPES = {
+    "draws": "f S n c", "codes": "i<groups n", "flip_rate": "g n", "p_values": "g n c", "p_high": "g n c",
+    "gain": "g n c", "comes_back": "b n", "basis": "f R r c", "neighbour": "i n", "neighbour_distance": "g n",
+    "shown": "i<n g", "originals": "g g y x k", "reconstructions": "g g y2 x2 k2", "p_memorised": "g n c",
+    "memorised": "b n", "nearest_training": "i<n n", "nearest_training_distance": "g n", "traced": "i<n t",
+    "traced_pictures": "g t three y3 x3 k3",
+}  # fmt: skip
+"""What `misfit` expects of the evidence."""
+_SCORE_SHAPES = {"draws": "f S{0} {0} c", "means": "g {0} d{0}", "overlap": "i<{0} o{0}"}
+"""The same of the scores of a set of samples, by the end of a name."""
 
 
 def save(explanation: AnchorExplanation, folder: Path) -> Path:
@@ -103,7 +98,7 @@ def load(path: Path) -> AnchorExplanation:
                 **document,
                 "ended": None if details is None else details.ended,
                 "details": details,
-                "evidence": _load_evidence(where),
+                "evidence": _load_evidence(where, document.get("n_anchors")),
                 "scores": _load_scores(where),
             }
         )
@@ -151,16 +146,8 @@ def cell(value: Any) -> Any:
 
 
 def _arrays(evidence: AnchorEvidence) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {
-        "draws": evidence.draws,
-        "codes": evidence.codes,
-        "flip_rate": evidence.flip_rate,
-        "shown": evidence.shown,
-    }
-    for name in OPTIONAL_ARRAYS:
-        if (array := getattr(evidence, name)) is not None:
-            arrays[name] = array
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = {name: getattr(evidence, name) for name in _SHAPES}
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
 
 
 def _load_details(where: Mapping[str, Path]) -> Details | None:
@@ -168,12 +155,16 @@ def _load_details(where: Mapping[str, Path]) -> Details | None:
     return Details.model_validate(read_document(file)) if file.is_file() else None
 
 
-def _load_evidence(where: Mapping[str, Path]) -> AnchorEvidence | None:
+def _load_evidence(where: Mapping[str, Path], n: object) -> AnchorEvidence | None:
     if not where[ARRAYS].is_file():
         return None
     try:
         arrays: dict[str, Any] = load_file(where[ARRAYS])
         names, labels, roles = _names(where)
+        sizes = {"n": n if isinstance(n, int) else 0, "groups": len(GROUPS), "three": 3}
+        _require(misfit(arrays, _SHAPES, sizes))
+        told = {"names": names, "labels": labels, "roles": roles}
+        _require(next((f"{each} are {len(rows)}" for each, rows in told.items() if rows and len(rows) != n), ""))
         return AnchorEvidence(**arrays, names=names, labels=labels, roles=roles)
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise FormatError(f"The arrays in {str(where[ARRAYS].parent)!r} cannot be read: {error}") from error
@@ -184,9 +175,31 @@ def _load_scores(where: Mapping[str, Path]) -> Scores | None:
         return None
     facts = ScoresRecord.model_validate(read_document(where[SCORES]))
     try:
-        return Scores(facts, load_file(where[SCORE_ARRAYS]))
+        arrays = load_file(where[SCORE_ARRAYS])
+        sizes = {"anchors": facts.anchors.n, "c": len(facts.criteria)}
+        sizes |= {} if facts.reference is None else {"reference": facts.reference.n}
+        expected = {
+            name: _SCORE_SHAPES[end].format(which) for name in arrays for which, _, end in [name.rpartition("/")]
+            if which in sizes and end in _SCORE_SHAPES
+        }  # fmt: skip
+        missing = [
+            f"{name} is missing" for name in ("anchors/draws", "anchors/means", "distinct") if name not in arrays
+        ]
+        kept = {"anchors": facts.anchors, "reference": facts.reference}
+        cut = [f"{name} is cut" for which, record in kept.items()
+               if record is not None and (name := f"{which}/raw") in arrays and (
+                   arrays[name].size != record.n * math.prod(facts.shape)
+                   or sorted(record.order) != list(range(arrays[name].ndim)))]  # fmt: skip
+        wrong = misfit(arrays, {"distinct": "i<anchors u", **expected}, sizes)
+        _require((*missing, *cut, wrong)[0])
+        return Scores(facts, arrays)
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise FormatError(f"The scores in {str(where[SCORES].parent)!r} cannot be read: {error}") from error
+
+
+def _require(wrong: str) -> None:
+    if wrong:
+        raise ValueError(wrong)
 
 
 def _names(where: Mapping[str, Path]) -> tuple[tuple[Any, ...], tuple[Any, ...] | None, tuple[str, ...] | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -131,3 +132,35 @@ def _same(one: Any, other: Any) -> bool:
 
 def _equal(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:
     return one is other if one is None or other is None else np.array_equal(one, other)
+
+
+_KINDS = {"f": "f", "g": "f", "i": "iu", "b": "biu"}
+
+
+def misfit(arrays: Mapping[str, NDArray[Any]], expected: Mapping[str, str], sizes: dict[str, int]) -> str:
+    """Which of some arrays is not what it should be, in words; empty if all are.
+
+    What is read from a file may have been cut, changed or made up: whoever computes with it would fail, or take an
+    index past the end for another row.
+
+    Args:
+        arrays: by name.
+        expected: by name a kind and the axes, as ``f m n``: ``f`` for finite numbers, ``g`` for numbers of which some
+            may be missing, ``i`` for places (whole numbers), ``b`` for yes or no. A place on an axis is written
+            ``i<m``: -1 for none, or below the length of ``m``.
+        sizes: lengths of axes that are known; those that are not are learned from the first array that has them.
+    """
+    for name, told in expected.items():
+        if (array := arrays.get(name)) is None:
+            continue
+        kind, *axes = told.split()
+        if array.dtype.kind not in _KINDS[kind[0]]:
+            return f"{name} holds values of type {array.dtype}"
+        learned = dict(zip(axes, array.shape, strict=False))
+        if array.ndim != len(axes) or any(sizes.setdefault(axis, length) != length for axis, length in learned.items()):
+            return f"{name} has shape {array.shape}, not {tuple(sizes.get(axis, axis) for axis in axes)}"
+        if kind == "f" and not np.isfinite(array).all():
+            return f"{name} holds NaN or an infinite value"
+        if "<" in kind and array.size and not (array.min() >= -1 and array.max() < sizes[kind[2:]]):
+            return f"{name} points past the end"
+    return ""

@@ -28,7 +28,7 @@ from safetensors.numpy import load_file, save
 from whygen.errors import FormatError, MissingError, StoreError
 from whygen.files import require_ordinary, write_beside
 from whygen.results import lines, media
-from whygen.results.evidence import Evidence, ProxyEvidence, Sample
+from whygen.results.evidence import Evidence, ProxyEvidence, Sample, misfit
 from whygen.results.media import PictureEvidence
 from whygen.results.prompt import SCHEMA, PromptExplanation
 from whygen.results.records import Record
@@ -266,6 +266,8 @@ def _row(sample: Sample) -> dict[str, Any]:
 _ARRAYS = ("masks", "effects", "predicted", "groups")
 _FURTHER = ("answers", "nearness")
 """Arrays that not every explanation has."""
+_SHAPES = {"masks": "b m n", "effects": "f m", "predicted": "g m", "groups": "i m", "nearness": "g m"}
+_SHAPES["answers"] = "i<samples m draws"
 _PROXY = "proxy."
 """Begins the names of what a cheap model did."""
 
@@ -314,7 +316,10 @@ def _read_json(file: Path) -> dict[str, Any]:
     if file.stat().st_size > MAX_DOCUMENT_BYTES:
         raise FormatError(f"{str(file)!r} is over {MAX_DOCUMENT_BYTES // 2**20} MiB: no explanation is so large.")
     try:
-        document = read_json(file.read_bytes())
+        content = file.read_bytes()
+        document = read_json(content)
+        if b"\\ud" in content.lower():  # half a surrogate pair can be read, and never written again
+            json.dumps(document, ensure_ascii=False).encode()
     except OSError as error:
         raise FormatError(f"{str(file)!r} cannot be read ({error.strerror}).") from None
     except ValueError as error:
@@ -439,16 +444,10 @@ def _read_arrays(file: Path, *, units: int, samples: int) -> dict[str, Any]:
         arrays: dict[str, NDArray[Any]] = {name: found[name] for name in _ARRAYS}
     except (SafetensorError, KeyError, OSError) as error:
         raise FormatError(f"{str(file)!r} is damaged ({error}). {_WITHOUT}") from None
-    rows = len(arrays["effects"])
-    shapes = {name: array.shape for name, array in arrays.items()}
-    if shapes != {"masks": (rows, units), "effects": (rows,), "predicted": (rows,), "groups": (rows,)}:
-        raise FormatError(f"{str(file)!r} does not fit {DOCUMENT} with its {units} units: {shapes}. {_WITHOUT}")
     further = {name: found[name] for name in _FURTHER if name in found}
-    answers = further.get("answers")
-    if any(len(array) != rows for array in further.values()) or (
-        answers is not None and not (answers.ndim == 2 and ((answers >= -1) & (answers < samples)).all())
-    ):
-        raise FormatError(f"{str(file)!r} does not fit {SAMPLES} with its {samples} rows. {_WITHOUT}")
+    wrong = misfit({**arrays, **further}, _SHAPES, {"n": units, "samples": samples})
+    if wrong:
+        raise FormatError(f"{str(file)!r} does not fit {DOCUMENT} and {SAMPLES}: {wrong}. {_WITHOUT}")
     beside = {name.removeprefix(_PROXY): found[name] for name in found if name.startswith(_PROXY)}
     proxy = _proxy(beside, file, units) if beside else None
     return {**arrays, **further, "masks": arrays["masks"].astype(bool), "proxy": proxy}

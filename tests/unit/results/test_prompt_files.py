@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from safetensors.numpy import load_file, save_file
 
+import whygen
 from example_explanations import prompt_explanation
 from whygen.errors import FormatError, MissingError, StoreError
+from whygen.models import Generator
 from whygen.results import PromptExplanation, lines, load
 from whygen.results.evidence import Sample
 from whygen.results.prompt import SCHEMA, Fidelity, Reference, UnitAttribution
@@ -294,3 +300,92 @@ def test_an_explanation_from_before_digests_still_loads(saved: Path) -> None:
     del document["parts"]
     (saved / "explanation.json").write_text(json.dumps(document), encoding="utf-8")
     assert PromptExplanation.load(saved).evidence is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("effects", lambda array: array * np.nan, "effects holds NaN"),
+        ("effects", lambda array: np.float64(3), "effects has shape"),
+        ("effects", lambda array: array[:-1], "has shape"),
+        ("masks", lambda array: array.astype(np.float64), "masks holds values of type float64"),
+        ("groups", lambda array: array[:, None], "groups has shape"),
+        ("answers", lambda array: array + 10**6, "answers points past the end"),
+        ("answers", lambda array: array.astype(np.float32), "answers holds values of type"),
+    ],
+)
+def test_arrays_that_no_run_gives_are_refused_though_the_digests_fit(
+    name: str, change: Callable[[Any], Any], message: str, saved: Path
+) -> None:
+    arrays = load_file(saved / "arrays.safetensors")
+    if name not in arrays:  # what it would be here: the first answer to each mask
+        arrays[name] = np.zeros((len(arrays["effects"]), 1), np.int64)
+    arrays[name] = np.ascontiguousarray(change(arrays[name]))
+    save_file(arrays, saved / "arrays.safetensors")
+    _sign_again(saved)
+    with pytest.raises(FormatError, match=message):
+        load(saved)
+
+
+def test_half_a_surrogate_pair_in_a_document_is_damage(saved: Path) -> None:
+    document = (saved / "explanation.json").read_text(encoding="utf-8")
+    (saved / "explanation.json").write_text(document.replace('"whygen": "', '"whygen": "\\udc80'), encoding="utf-8")
+    with pytest.raises(FormatError, match="is damaged"):
+        load(saved)
+
+
+def _sign_again(folder: Path) -> None:
+    """Give the document the digests of its parts as they are now, as whoever changes them on purpose would."""
+    document = json.loads((folder / "explanation.json").read_text(encoding="utf-8"))
+    document["parts"] = {each: hashlib.sha256((folder / each).read_bytes()).hexdigest() for each in document["parts"]}
+    (folder / "explanation.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "change"),
+    [
+        ("arrays", "codes", lambda array: array + 9),
+        ("arrays", "shown", lambda array: array.astype(np.float64)),
+        ("arrays", "flip_rate", lambda array: array[:3]),
+        ("arrays", "basis", lambda array: array * np.nan),
+        ("arrays", "names", None),
+        ("scores", "anchors/draws", lambda array: array[:, :-1]),
+        ("scores", "distinct", lambda array: array + 10**6),
+        ("scores", "anchors/raw", lambda array: array[:, :1]),
+        ("scores", "anchors/raw", lambda array: array[..., None]),
+        ("scores", "anchors/means", None),
+    ],
+)
+def test_arrays_of_anchors_that_no_run_gives_are_refused(
+    file: str, name: str, change: Callable[[Any], Any] | None, anchors_saved: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "changed"
+    shutil.copytree(anchors_saved, folder)
+    if name == "names":
+        (folder / "anchors.jsonl").write_text('{"name": "one"}\n', encoding="utf-8")
+    else:
+        arrays = load_file(folder / f"{file}.safetensors")
+        array = arrays.pop(name)
+        arrays |= {} if change is None else {name: np.ascontiguousarray(change(array))}
+        save_file(arrays, folder / f"{file}.safetensors")
+    _sign_again(folder)
+    with pytest.raises(FormatError, match="cannot be read: "):
+        load(folder)
+
+
+@pytest.fixture(scope="module")
+def anchors_saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    samples = np.random.default_rng(0).random((24, 4, 4))
+    found = whygen.explain_anchors(
+        Generator(encode=_halves, decode=_spread), samples, controls="none", rounds=1, per_round=20
+    )
+    return found.save(tmp_path_factory.mktemp("anchors") / "run")
+
+
+def _halves(samples: Any) -> tuple[Any, Any]:
+    mean = samples.reshape(len(samples), -1)[:, :2]
+    return mean, np.full_like(mean, -4.0)
+
+
+def _spread(latents: Any) -> Any:
+    return np.clip(np.broadcast_to(latents[:, :1, None], (len(latents), 4, 4)), 0, 1)
