@@ -218,6 +218,8 @@ def test_pictures_come_from_a_zip_a_zip_of_a_folder_and_a_folder(archive: Path, 
     wanted = {"train": dict.fromkeys(TRAINED, 5), "test": dict.fromkeys(CLASSES, 2)}
     one = load_cifar(archive, **wanted)
     other = load_cifar(made(tmp_path / "inner.zip", top="cifar10/", train=6, test=2), **wanted)
+    with zipfile.ZipFile(tmp_path / "inner.zip", "a") as held:
+        held.writestr("__MACOSX/cifar10/train/frog/._0000.png", b"what macOS adds")
     with zipfile.ZipFile(archive) as held:
         held.extractall(tmp_path / "unpacked")
     third = load_cifar(tmp_path / "unpacked", **wanted)

@@ -49,7 +49,9 @@ def load_cifar(path: str | Path | None, *, train: Mapping[str, int], test: Mappi
     place, wanted = Path(path), [("train", label, n) for label, n in train.items()]
     wanted += [("test", label, n) for label, n in test.items()]
     if place.is_dir():
-        files = {each.relative_to(place).as_posix(): each for each in place.glob("**/*") if each.is_file()}
+        # Two depths alone: somebody may have given the top of a disk.
+        inside = [each for split in SPLITS for top in ("", "*/") for each in place.glob(f"{top}{split}/*/*")]
+        files = {each.relative_to(place).as_posix(): each for each in inside if each.is_file()}
         found = _chosen(place, files, lambda name: (files[name].stat().st_size, files[name].read_bytes), wanted)
     elif place.is_file():
         try:
@@ -73,8 +75,9 @@ def _chosen(
     """The first pictures of each split and class, of the files of these names."""
     pictures: dict[str, list[str]] = {}
     for name in sorted(names):
-        if name.lower().endswith(SUFFIXES):
-            pictures.setdefault("/".join(name.split("/")[-3:-1]), []).append(name)
+        *_, split, label, file = ("", "", *name.split("/"))
+        if file.lower().endswith(SUFFIXES) and not file.startswith("."):  # macOS adds ._NAME.png of its own
+            pictures.setdefault(f"{split}/{label}", []).append(name)
     found: dict[tuple[str, str], Bytes] = {}
     for split, label, n in wanted:
         here = pictures.get(f"{split}/{label}", [])

@@ -64,7 +64,7 @@ def reproduce(
         int | None, typer.Option(min=1, help="R of the preset's mean-max: 100, as the authors; of CIFAR-10 10.")
     ] = None,
     per_round: Annotated[
-        int | None, typer.Option(min=1, help="N of the preset's mean-max: 60,000, as the authors; of CIFAR-10 5,000.")
+        int | None, typer.Option(min=1, help="N of the preset's mean-max: 60,000, as the authors; of CIFAR-10 2,000.")
     ] = None,
     encoder: Annotated[
         str, typer.Option(help="For the default's column of gsmile-life; of pictures for gsmile-editing.")
@@ -126,7 +126,8 @@ def _pxgen_thresholds(wish: Wish) -> Path:
     from whygen_experiments import pxgen_cifar10, pxgen_cifar10_tables
 
     pictures, workshop = _workshop(wish)
-    rows = pxgen_cifar10.thresholds(pictures, workshop, **_given(wish, "seeds", "rounds"))
+    sizes = {} if wish.per_round is None else {"per_round": (wish.per_round,)}
+    rows = pxgen_cifar10.thresholds(pictures, workshop, **_given(wish, "seeds", "rounds"), **sizes)
     return pxgen_cifar10_tables.write("pxgen-thresholds", pxgen_cifar10_tables.thresholds(rows, pictures), wish.out)
 
 
