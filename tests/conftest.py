@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "house", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.register_profile("fast", settings.get_profile("house"), max_examples=10)
+settings.register_profile("thorough", settings.get_profile("house"), max_examples=300)
 settings.load_profile("house")
 
 _OURS = ("WHYGEN_", "OPENAI_", "ANTHROPIC_", "HF_TOKEN")

@@ -96,6 +96,12 @@ OTHERS = {
 
 
 @pytest.fixture(scope="module")
+def whole() -> AnchorExplanation:
+    """What nobody recorded, read from nothing that was recorded."""
+    return explain(cache=None)
+
+
+@pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> list[AnchorExplanation]:
     """An explanation, and the same one saved and loaded."""
     made = explain(criteria="kld,sse,dssim", cache=None)
@@ -154,19 +160,20 @@ def test_what_was_not_scored_is_said() -> None:
         first.read(alpha=0.001)
 
 
-def test_folders_of_earlier_versions_are_read_and_say_that_they_hold_no_scores(tmp_path: Path) -> None:
-    first = explain(cache=None)
-    folder = first.model_copy(update={"scores": None}).save(tmp_path / "out")
+def test_folders_of_earlier_versions_are_read_and_say_that_they_hold_no_scores(
+    whole: AnchorExplanation, tmp_path: Path
+) -> None:
+    folder = whole.model_copy(update={"scores": None}).save(tmp_path / "out")
     document = json.loads((folder / "explanation.json").read_text())
     (folder / "explanation.json").write_text(json.dumps({**document, "schema": 3}))
     earlier = whygen.load(folder)
-    assert_same(earlier.model_copy(update={"schema_version": first.schema_version}), first)
+    assert_same(earlier.model_copy(update={"schema_version": whole.schema_version}), whole)
     with pytest.raises(MissingError, match=r"holds no scores.*explain the anchors again"):
         earlier.read(alpha=0.1)
 
 
-def test_scores_that_were_changed_are_refused(tmp_path: Path) -> None:
-    folder = explain(cache=None).save(tmp_path / "out")
+def test_scores_that_were_changed_are_refused(whole: AnchorExplanation, tmp_path: Path) -> None:
+    folder = whole.save(tmp_path / "out")
     (folder / "scores.safetensors").write_bytes(b"0" * 100)
     with pytest.raises(FormatError):
         whygen.load(folder)
@@ -195,7 +202,7 @@ def recorded(model: LatentModel | None = None, **options) -> tuple[int, int]:
     return found.recorded, found.samples
 
 
-def test_a_second_run_scores_nothing_and_says_the_same() -> None:
+def test_a_second_run_scores_nothing_and_says_the_same(whole: AnchorExplanation) -> None:
     assert recorded()[0] == 0
     calls = []
     first = explain(linear(before=lambda: calls.append(1)))
@@ -205,7 +212,7 @@ def test_a_second_run_scores_nothing_and_says_the_same() -> None:
     again = explain(linear(before=lambda: calls.append(1)))
     assert len(calls) < 5 < many  # the model is tried on a few samples, and shows the representatives
     assert_same(first, again)
-    assert_same(explain(cache=None), first)
+    assert_same(whole, first)
     assert recorded(alpha=0.1, select="k-center:3", space="latent")[0] == recorded()[1]
 
 
@@ -276,8 +283,7 @@ def test_a_function_is_recorded_under_the_name_of_a_run_alone() -> None:
         explain(run=RunOptions(batch="provider"))
 
 
-def test_another_batch_size_goes_on_with_what_is_recorded_and_changes_rounding_alone() -> None:
-    whole = explain(cache=None)
+def test_another_batch_size_goes_on_with_what_is_recorded_and_changes_rounding_alone(whole: AnchorExplanation) -> None:
     small = explain(options=ModelOptions(batch_size=5))
     assert_same(small, whole, numbers=2e-4)
     assert recorded(options=ModelOptions(batch_size=7))[0] == recorded()[1]
@@ -300,8 +306,9 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: now.__setitem__(0, 3600.0)
 
 
-def test_a_deadline_leaves_the_first_anchors_and_the_same_call_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = explain(cache=None)
+def test_a_deadline_leaves_the_first_anchors_and_the_same_call_goes_on(
+    whole: AnchorExplanation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slow = linear(before=stops(18, stopped_clock(monkeypatch)))
     early = explain(slow, run=RunOptions(deadline=2.0))
     assert early.ended == "deadline"
@@ -321,8 +328,7 @@ def test_without_the_reference_nothing_is_explained(monkeypatch: pytest.MonkeyPa
     assert ended.value.reason == "deadline"
 
 
-def test_a_signal_leaves_what_was_scored(tmp_path: Path) -> None:
-    whole = explain(cache=None)
+def test_a_signal_leaves_what_was_scored(whole: AnchorExplanation, tmp_path: Path) -> None:
     interrupted = linear(before=stops(18, lambda: os.kill(os.getpid(), signal.SIGINT)))
     with pytest.raises(Interrupted) as stop:
         explain(interrupted)

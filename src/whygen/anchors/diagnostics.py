@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from whygen.anchors.arrays import Criteria, Points, as_points, averaged, finite_criteria, require_finite
-from whygen.anchors.calibration import Calibration
 from whygen.anchors.features import FeatureEncoder, features
 from whygen.anchors.groups import Grouping
 from whygen.anchors.representing import Space, distances_between
@@ -157,11 +156,6 @@ def check_groups(grouping: Grouping) -> tuple[Warned, ...]:
         )
         found.append(Warned(code="hile-majority", text=text))
     return tuple(found)
-
-
-def check_calibration(calibration: Calibration) -> tuple[Warned, ...]:
-    """What the calibration warned of when it was made (wide thresholds, generated percentiles, training data)."""
-    return calibration.warnings
 
 
 def active_dimensions(means: ArrayLike) -> int:

@@ -184,4 +184,3 @@ _KINDS: Mapping[str, Callable[[Any], Check]] = {
     "is-json": _is_json,
     "contains-json": _has_json,
 }
-COMPUTED = tuple(_KINDS)

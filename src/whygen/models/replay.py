@@ -52,11 +52,6 @@ class ReplayModel:
                 return kind
         return "text"
 
-    @property
-    def recorded_model(self) -> str:
-        """URI of the model whose answers these are."""
-        return self._model
-
     def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
         return [self._answers.get(request.digest) or self._refuse(request) for request in requests]
 

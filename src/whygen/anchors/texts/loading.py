@@ -34,8 +34,6 @@ COLUMNS = ("text", "texts", "content", "sentence", "document", "story", "complet
 """Columns that hold the texts, unless another is named."""
 PROMPT = "prompt"
 LABEL = "label"
-FILES = (".txt", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".md")
-"""How files of texts end."""
 
 
 @dataclass(frozen=True, slots=True)
