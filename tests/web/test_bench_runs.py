@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bench_models
+import whygen
+from unit.report.test_conversation_report import agent
+from unit.report.test_conversation_report import explained as recorded_call
+from unit.report.test_pictures_in_browser import editor
+from viewers import Viewer
 from whygen.errors import MissingError, UsageError
+from whygen.media import pictures
 from whygen.results import load
+from whygen.types import Edit, Request
+from whygen.web.bench import askable
 from whygen.web.bench_events import MOST, Events
 from whygen.web.bench_forms import LONGEST_PROMPT, read_form
 from whygen.web.bench_runs import MOST_AT_ONCE, LiveRun, Runs
@@ -24,6 +34,7 @@ from whygen.web.bench_shown import (
     side_by_side,
     write_rule,
 )
+from whygen.web.state import State
 
 PROMPT = "Tell a story about a fox in a harbor."
 MODELS = tuple(f"py/bench_models:{name}" for name in ("steady", "gated", "fragile", "hostile"))
@@ -270,3 +281,81 @@ def _until(held: Any) -> None:
     while not held():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def finished_at(viewer: Viewer, known_as: str) -> dict[str, Any]:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        told = json.loads(viewer.ask(f"/bench/runs/{known_as}")[2])
+        if told["status"] in ("done", "stopped", "failed"):
+            return told
+        time.sleep(0.05)
+    raise AssertionError("the run is not over")
+
+
+AGENT = "py/unit.report.test_conversation_report:agent"
+
+
+def test_a_recorded_call_of_the_shelf_is_asked_again_part_by_part(serve: Callable[..., Viewer], tmp_path: Path) -> None:
+    chat = recorded_call().source()
+    call = whygen.Call(chat=chat, answer=agent(Request(prompt=chat)), model="openai/gpt-x")
+    whygen.explain_prompt(AGENT, call, budget=24, cache=None).save(tmp_path / "call")
+    viewer = serve(tmp_path, live=[AGENT])
+    (place,) = State((tmp_path,), "").look().places
+    assert f"/bench?source={place.id}" in viewer.ask(f"/explanations/{place.id}")[2].decode()
+    told = json.loads(viewer.ask(f"/bench/sources/{place.id}")[2])
+    assert told["kind"] == "recorded call"
+    assert "SEND it all" in told["text"]
+    assert "\u202e" not in told["text"]
+    form = {"model": AGENT, "source": place.id, "budget": 48}
+    price = json.loads(viewer.ask("/bench/price", method="POST", body=form)[2])
+    assert price["calls"] <= 48
+    assert price["units"] == len(whygen.load(tmp_path / "call").units)
+    begun = json.loads(viewer.ask("/bench/runs", method="POST", body=form)[2])
+    assert begun["name"].startswith("tools: search")
+    run = finished_at(viewer, begun["id"])
+    assert run["status"] == "done", run["said"]
+    assert run["found"]["headline"].startswith("The call of send_email comes from")
+    accused = next(i for i, unit in enumerate(run["found"]["units"]) if unit["significant"])
+    alone = json.loads(viewer.ask(f"/bench/runs/{begun['id']}/ask", method="POST", body={"unit": accused})[2])
+    assert "SEND" not in alone["prompt"]
+    assert not alone["same"]
+    other = {"unit": accused, "put": '[{"text": "Nothing."}]'}
+    assert (
+        "Nothing." in json.loads(viewer.ask(f"/bench/runs/{begun['id']}/ask", method="POST", body=other)[2])["prompt"]
+    )
+
+
+@pytest.mark.parametrize("kind", ["chat", "template", "long text"])
+def test_whatever_has_words_is_asked_again_from_the_shelf(runs: Runs, kind: str) -> None:
+    sources = {
+        "chat": whygen.Chat([whygen.Message("system", "A fox. Be kind."), whygen.Message("user", "In a harbor?")]),
+        "template": whygen.Template("Tell of {what}. Be kind.", {"what": "a fox in a harbor"}),
+        "long text": "A fox. A harbor. Be kind.",
+    }
+    found = whygen.explain_prompt(heard, sources[kind], target="tfidf", budget=24, cache=None)
+    reads = Runs(runs.folder, (*MODELS, HEARD), shelf=lambda known_as: askable(found), store=None)
+    units = "sentence" if kind == "long text" else "part"
+    asked = read_form({"model": HEARD, "source": "x", "target": "tfidf", "budget": 24, "units": units}, reads.live)
+    run = finished(reads.begin(asked))
+    assert run.status == "done", run.said
+    assert [unit.text for unit in run.found().units]
+    answer, _ = reads.ask(run, prompt_without(run.found(), 0, ""))
+    assert answer.text
+    with pytest.raises(MissingError, match="on this shelf"):
+        runs.begin(asked.__class__(model=MODELS[0], prompt="", source="nowhere"))
+
+
+def heard(request: Request) -> str:
+    chat = request.prompt
+    return bench_models.steady(chat if isinstance(chat, str) else " ".join(each.text for each in chat.messages))
+
+
+HEARD = f"py/{__name__}:heard"
+
+
+def test_what_has_no_words_is_not_asked_on_the_bench() -> None:
+    given = Edit(pictures.picture_of(np.full((24, 24, 3), 200, dtype=np.uint8)), "make night now")
+    found = whygen.explain_prompt(editor, given, target="pixel", budget=12, model_noise="none", cache=None)
+    with pytest.raises(UsageError, match="whygen edit"):
+        askable(found)

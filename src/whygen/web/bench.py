@@ -13,14 +13,21 @@ from starlette.responses import Response, StreamingResponse
 
 from whygen.errors import UsageError, WhygenError
 from whygen.evaluation.compare import compare
+from whygen.prompt.units import Sent
+from whygen.prompt.units import shown as shown_text
+from whygen.records import Call
 from whygen.report.texts import visible
+from whygen.results import Explanation, PromptExplanation
+from whygen.types import Chat, Edit, Source, Template
 from whygen.web import bench_shown as shown
 from whygen.web.bench_forms import ESTIMANDS_TOLD, LONGEST_PROMPT, TAKES_TEXT, TARGETS_TOLD, UNITS_TOLD, read_form
 from whygen.web.bench_prices import quote, quote_one
-from whygen.web.bench_runs import LiveRun, Runs
+from whygen.web.bench_runs import LiveRun, Runs, text_of
 from whygen.web.drawing import page
 from whygen.web.state import State, place_id
 
+LONGEST_SOURCE: Final = 100_000
+"""Characters of what is asked again from the shelf."""
 LARGEST_BODY: Final = 256 * 1024
 """Bytes of a request."""
 
@@ -28,7 +35,7 @@ LARGEST_BODY: Final = 256 * 1024
 def router(state: State) -> APIRouter:
     """The bench's page and its answers."""
     room = APIRouter()
-    runs = Runs(folder=state.folders[0], live=state.live)
+    runs = Runs(folder=state.folders[0], live=state.live, shelf=lambda known_as: askable(state.explanation(known_as)))
     state.on_close(runs.close)
 
     def show() -> Response:
@@ -54,13 +61,32 @@ def router(state: State) -> APIRouter:
     return room
 
 
+def askable(found: Explanation) -> Source | Call:
+    """What an explanation of the shelf explained, if the bench can ask it again.
+
+    Raises:
+        UsageError: if it cannot; the message says what can.
+    """
+    source = found.source() if isinstance(found, PromptExplanation) else None
+    if source is None or isinstance(source, Edit):
+        raise UsageError(
+            "The bench asks texts, chats, templates and recorded calls again. What changes a picture is explained by "
+            "`whygen edit`, and a model's anchors by `whygen anchors`."
+        )
+    if len(text_of(source)) > LONGEST_SOURCE:
+        raise UsageError(
+            f"It has over {LONGEST_SOURCE:,} characters. Long prompts have levels: `whygen prompt --hierarchy`."
+        )
+    return source
+
+
 def _posts(runs: Runs) -> dict[str, Callable[[Request], Awaitable[dict[str, Any]]]]:
     """What costs something or changes something, by its path."""
 
     def price(known_as: str, sent: dict[str, Any]) -> dict[str, Any]:
         try:
             form = read_form(sent, runs.live)
-            return quote(form, runs.model(form.model, foresee=True)).to_json()
+            return quote(form, runs.model(form.model, foresee=True), runs.asked(form)).to_json()
         except WhygenError as error:  # a form that is half typed is nothing that went wrong
             return {"trouble": visible(str(error))}
 
@@ -77,12 +103,14 @@ def _posts(runs: Runs) -> dict[str, Callable[[Request], Awaitable[dict[str, Any]
         prompt = _changed(run, sent)
         answer, recorded = runs.ask(run, prompt)
         beside = shown.side_by_side(run.found().reference.text, answer.said)
-        return beside | {"prompt": visible(prompt), "recorded": recorded}
+        return beside | {"prompt": visible(shown_text(prompt)), "recorded": recorded}
 
     def ask_price(known_as: str, sent: dict[str, Any]) -> dict[str, Any]:
         run = runs.get(known_as)
         model, prompt = runs.model(run.form.model, foresee=True), _changed(run, sent)
-        return quote_one(run.form, prompt, model).to_json() | {"prompt": prompt}
+        # A text goes back into the form, hidden characters included; a chat is only read.
+        text = prompt if isinstance(prompt, str) else visible(shown_text(prompt))
+        return quote_one(prompt, model, run.settings).to_json() | {"prompt": text}
 
     def rule(known_as: str, sent: dict[str, Any]) -> dict[str, Any]:
         return shown.write_rule(runs.get(known_as), _unit(sent), str(sent.get("rule", "")))
@@ -124,8 +152,18 @@ def _gets(runs: Runs) -> dict[str, Callable[..., dict[str, Any]]]:
     def beside(first: str, second: str) -> dict[str, Any]:
         return shown.compared(compare(runs.get(first).found(), runs.get(second).found()))
 
+    def source(known_as: str) -> dict[str, Any]:
+        asked = runs.shelf(known_as)
+        kinds: dict[type, str] = {Call: "recorded call", Chat: "chat", Template: "template"}
+        return {
+            "kind": kinds.get(type(asked), "prompt"),
+            "text": visible(text_of(asked)),
+            "shelf": f"/explanations/{known_as}",
+        }
+
     run = "/bench/runs/{known_as}"
     return {
+        "/bench/sources/{known_as}": source,
         "/bench/runs": listed,
         run: one,
         f"{run}/words/{{unit}}": word,
@@ -186,7 +224,7 @@ def _unit(sent: dict[str, Any]) -> int:
     return unit
 
 
-def _changed(run: LiveRun, sent: dict[str, Any]) -> str:
+def _changed(run: LiveRun, sent: dict[str, Any]) -> Sent:
     """The run's prompt without a word, or with another text in its place."""
     put = sent.get("put", "")
     if not isinstance(put, str) or len(put) > LONGEST_PROMPT:

@@ -12,15 +12,17 @@ from typing import Any, Final, cast
 
 from whygen.errors import UnknownNameError, UsageError
 from whygen.prompt.targets import TARGETS
-from whygen.prompt.units import SPLITTERS, TOKEN, UNIT_KINDS
+from whygen.prompt.units import PART, SPLITTERS, TOKEN, UNIT_KINDS
+from whygen.records import Call
 from whygen.report.texts import visible
 from whygen.results.estimands import WORDS
-from whygen.types import Settings
+from whygen.types import Settings, Source
 
 LONGEST_PROMPT: Final = 20_000
 """Characters. Longer ones have levels, which the bench does not show: `whygen prompt --hierarchy`."""
 LONGEST_TEXT: Final = 500
 """Characters of what stands after the colon of a target, and of a pinned text."""
+LONGEST_ID: Final = 64
 MOST_CALLS: Final = 2_000
 MOST_PINS: Final = 20
 MOST_TOKENS: Final = 4_096
@@ -34,6 +36,7 @@ TARGETS_TOLD: Final[Mapping[str, str]] = {
     "label": "which of some labels it names",
     "regex": "whether the answer fits a pattern",
     "json": "a field of the JSON it answers with",
+    "tool": "whether it calls a tool, and with what",
     "exact": "whether the answer stays the same, letter by letter",
     "edit": "how many letters change",
     "token-set": "how many words change",
@@ -44,7 +47,9 @@ TARGETS_TOLD: Final[Mapping[str, str]] = {
 """Targets of texts, the ones most asked for first."""
 TAKES_TEXT: Final = frozenset(name for name, kind in TARGETS.items() if kind.colon is not None)
 ESTIMANDS_TOLD: Final[Mapping[str, str]] = {name: f"{name}: {words.sentence}" for name, words in WORDS.items()}
-UNITS_TOLD: Final[Mapping[str, str]] = {name: UNIT_KINDS[name] for name in (*SPLITTERS, TOKEN)}
+UNITS_TOLD: Final[Mapping[str, str]] = {
+    name: UNIT_KINDS[name] for name in (*SPLITTERS, TOKEN, PART, "message", "field", "document")
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,8 @@ class Form:
 
     Attributes:
         model: URI of a model that was named on the command line.
-        prompt: the text to explain.
+        prompt: the text to explain; empty where there is a source.
+        source: id of an explanation on the shelf, of which the chat, template or recorded call is asked again.
         target: what is measured of an answer.
         text: what stands after the target's colon.
         units: what the prompt is cut into.
@@ -68,6 +74,7 @@ class Form:
 
     model: str
     prompt: str
+    source: str = ""
     target: str = "auto"
     text: str = ""
     units: str = "word"
@@ -79,11 +86,10 @@ class Form:
     tokens: int = 256
     temperature: float = 0.0
 
-    @property
-    def choices(self) -> dict[str, Any]:
-        """Keywords of `explain_prompt`."""
+    def choices(self, asked: Source | Call) -> dict[str, Any]:
+        """Keywords of `explain_prompt`. A recorded call brings its settings, and its answer chooses the target."""
         target = f"{self.target}:{self.text}" if self.text else self.target
-        return {
+        given = {
             "target": target,
             "units": self.units,
             "estimand": self.estimand,
@@ -93,6 +99,8 @@ class Form:
             "seed": self.seed,
             "settings": self.settings,
         }
+        own = ({"settings", "target"} if target == "auto" else {"settings"}) if isinstance(asked, Call) else set[str]()
+        return {name: value for name, value in given.items() if name not in own}
 
     @property
     def settings(self) -> Settings:
@@ -114,12 +122,14 @@ def read_form(sent: Mapping[str, Any], live: Sequence[str]) -> Form:
     for name in sent:
         if name not in names:
             raise UnknownNameError("field of the bench", visible(name)[:80], names)
+    source = _text(sent, "source", LONGEST_ID)
     form = Form(
         model=_one_of(sent, "model", "", live),
-        prompt=_text(sent, "prompt", LONGEST_PROMPT),
+        prompt="" if source else _text(sent, "prompt", LONGEST_PROMPT),
+        source=source,
         target=_one_of(sent, "target", "auto", TARGETS_TOLD),
         text=_text(sent, "text", LONGEST_TEXT),
-        units=_one_of(sent, "units", "word", UNITS_TOLD),
+        units=_one_of(sent, "units", PART if source else "word", UNITS_TOLD),
         estimand=_one_of(sent, "estimand", "banzhaf", WORDS),
         budget=int(_number(sent, "budget", 64, 1, MOST_CALLS, whole=True)),
         width=None if sent.get("width") in (None, "") else _number(sent, "width", 0.1, 1e-9, 1e9),
@@ -128,7 +138,7 @@ def read_form(sent: Mapping[str, Any], live: Sequence[str]) -> Form:
         tokens=int(_number(sent, "tokens", 256, 1, MOST_TOKENS, whole=True)),
         temperature=_number(sent, "temperature", 0.0, 0.0, 2.0),
     )
-    if not form.prompt.strip():
+    if not form.source and not form.prompt.strip():
         raise UsageError("There is no prompt yet. Type the text that the model is to answer.")
     if form.text and form.target not in TAKES_TEXT:
         raise UsageError(f"The target {form.target!r} takes no text beside it. Leave the text empty.")

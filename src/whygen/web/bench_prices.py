@@ -7,7 +7,10 @@ from typing import Any
 
 from whygen.models import Model
 from whygen.prompt.forecast import count, forecast
+from whygen.prompt.units import Sent
+from whygen.records import Call
 from whygen.report.texts import counted
+from whygen.types import Chat, Settings, Source
 from whygen.web.bench_forms import Form
 
 
@@ -34,26 +37,30 @@ class Quote:
         return asdict(self)
 
 
-def quote(form: Form, model: Model) -> Quote:
+def quote(form: Form, model: Model, asked: Source | Call) -> Quote:
     """What "Why?" costs. Nothing is sent.
 
     Args:
         form: the question.
+        asked: what it is about.
         model: the one that it names, opened as far as counting needs.
 
     Raises:
         UsageError: if the question cannot work; `BudgetError` names the smallest budget that does.
     """
-    seen = forecast(model, form.prompt, **form.choices)
+    seen = forecast(model, asked, **form.choices(asked))
     most = max(seen.calls, form.budget)
     # Where the model differs, the rest of the budget is asked as well; no prompt is longer than the whole one.
-    whole = count(model, 0, [form.prompt] * most, form.settings)
-    return _quote(model, seen.calls, most, whole.cost_at_most, units=seen.units)
+    if isinstance(asked, str | Chat):
+        money = count(model, 0, [asked] * most, form.settings).cost_at_most
+    else:
+        money = None if seen.cost_at_most is None or not seen.calls else seen.cost_at_most * most / seen.calls
+    return _quote(model, seen.calls, most, money, units=seen.units)
 
 
-def quote_one(form: Form, prompt: str, model: Model) -> Quote:
+def quote_one(prompt: Sent, model: Model, settings: Settings) -> Quote:
     """What a single call with this prompt costs."""
-    return _quote(model, 1, 1, count(model, 0, [prompt], form.settings).cost_at_most)
+    return _quote(model, 1, 1, count(model, 0, [prompt], settings).cost_at_most)
 
 
 def _quote(model: Model, calls: int, most: int, money: float | None, *, units: int = 0) -> Quote:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,15 +22,17 @@ from whygen.calls import DEFAULT_STORE, Budget, Interrupted, RunOptions, Silent,
 from whygen.errors import MissingError, ModelError, UsageError, WhygenError
 from whygen.models import Model, ModelOptions, load_model
 from whygen.prompt.explain import explain_prompt
-from whygen.prompt.units import Units
+from whygen.prompt.saved import settings_of
+from whygen.prompt.units import Sent, Units, shown
 from whygen.prompt.watching import Look
+from whygen.records import Call
 from whygen.report.texts import shorten, visible
 from whygen.results.files import make_folder
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import write_html
 from whygen.safe import clean
 from whygen.texts import Span
-from whygen.types import Failure, Floats, Output, Request
+from whygen.types import Failure, Floats, Output, Request, Settings, Source, Template
 from whygen.web.bench_events import Events
 from whygen.web.bench_forms import Form
 from whygen.web.bench_prices import Quote, quote
@@ -136,6 +138,17 @@ def _numbers(values: Floats) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
+def text_of(asked: Source | Call) -> str:
+    """What is asked, to be read."""
+    if isinstance(asked, Template):
+        return asked.text
+    return shown(asked.chat if isinstance(asked, Call) else asked)
+
+
+def _nothing(known_as: str) -> Source | Call:
+    raise MissingError(f"There is no explanation {known_as!r} on this shelf.")
+
+
 @dataclass(slots=True)
 class LiveRun:
     """One run.
@@ -143,6 +156,7 @@ class LiveRun:
     Attributes:
         id: of the run, in addresses.
         form: what is asked.
+        asked: what it is about, with a chat or a recorded call of the shelf looked up.
         quoted: what it was said to cost at most.
         began: seconds since the epoch.
         events: what happened.
@@ -154,6 +168,7 @@ class LiveRun:
 
     id: str
     form: Form
+    asked: Source | Call
     quoted: Quote
     began: float = field(default_factory=time.time)
     events: Events = field(default_factory=Events)
@@ -183,11 +198,16 @@ class LiveRun:
             raise MissingError(f"{what}. {self.said}".strip())
         return self.explanation
 
+    @property
+    def settings(self) -> Settings:
+        """How the model generated: as a recorded call was sent, else as the form says."""
+        return settings_of(self.found()) if isinstance(self.asked, Call) else self.form.settings
+
     def to_json(self) -> dict[str, Any]:
         """As a page knows it."""
         return {
             "id": self.id,
-            "name": shorten(visible(self.form.prompt), 80),
+            "name": shorten(visible(text_of(self.asked)), 80),
             "form": self.form.to_json(),
             "quote": self.quoted.to_json(),
             "began": self.began,
@@ -204,11 +224,13 @@ class Runs:
     Attributes:
         folder: where explanations are saved, so that they stand on the shelf.
         live: URIs of the models that may be asked.
+        shelf: what an explanation of that id explained.
         store: file of recorded answers; None keeps them in memory.
     """
 
     folder: Path
     live: tuple[str, ...]
+    shelf: Callable[[str], Source | Call] = _nothing
     store: Path | str | None = DEFAULT_STORE
     _runs: dict[str, LiveRun] = field(default_factory=dict[str, LiveRun])
     _models: dict[str, Model] = field(default_factory=dict[str, Model])
@@ -234,7 +256,8 @@ class Runs:
             UsageError: if too many are under way; or as `forecast` does.
             MissingError: as `forecast` does.
         """
-        quoted = quote(form, self.model(form.model, foresee=True))
+        asked = self.asked(form)
+        quoted = quote(form, self.model(form.model, foresee=True), asked)
         with self._lock:
             under_way = [run for run in self._runs.values() if not run.over]
             for run in under_way:
@@ -244,7 +267,7 @@ class Runs:
                 raise UsageError(
                     f"{MOST_AT_ONCE} runs are under way, as many as this bench takes at once. Wait for one, or stop it."
                 )
-            run = LiveRun(secrets.token_hex(6), form, quoted)
+            run = LiveRun(secrets.token_hex(6), form, asked, quoted)
             self._runs[run.id] = run
             over = [each for each in self._runs.values() if each.over]
             for each in over[: max(0, len(self._runs) - MOST_KEPT)]:
@@ -253,6 +276,15 @@ class Runs:
         run.thread = threading.Thread(target=self._work, args=(run,), name=f"bench-{run.id}", daemon=True)
         run.thread.start()
         return run
+
+    def asked(self, form: Form) -> Source | Call:
+        """What a form is about.
+
+        Raises:
+            MissingError: if the shelf has no such explanation.
+            UsageError: if that cannot be asked on the bench.
+        """
+        return self.shelf(form.source) if form.source else form.prompt
 
     def get(self, known_as: str) -> LiveRun:
         """The run of that id.
@@ -286,7 +318,7 @@ class Runs:
                     kept[uri] = load_model(uri, ModelOptions(purpose="foresee") if foresee else ModelOptions())
         return kept[uri]
 
-    def ask(self, run: LiveRun, prompt: str) -> tuple[Output, bool]:
+    def ask(self, run: LiveRun, prompt: Sent) -> tuple[Output, bool]:
         """One answer to another prompt, as the run would be given it; and whether it was recorded before.
 
         Raises:
@@ -300,7 +332,7 @@ class Runs:
         try:
             with open_store(self.store) as store:
                 runner = make_runner(model, store, budget=1, progress=Silent(), options=None)
-                [answer] = runner.ask([Request(prompt=prompt, settings=run.form.settings)])
+                [answer] = runner.ask([Request(prompt=prompt, settings=run.settings)])
         finally:
             if isinstance(turn, _Turn):
                 turn.release()
@@ -352,7 +384,7 @@ class Runs:
         most = run.quoted.money
         bounds = RunOptions(spending=Budget(money=most)) if most else RunOptions()
         return explain_prompt(
-            model, run.form.prompt, cache=self.store, progress=run.watch, run=bounds, **run.form.choices
+            model, run.asked, cache=self.store, progress=run.watch, run=bounds, **run.form.choices(run.asked)
         )  # fmt: skip
 
     def _saved(self, run: LiveRun) -> str:

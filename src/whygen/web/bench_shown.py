@@ -13,8 +13,9 @@ from whygen.evaluation.check import check
 from whygen.evaluation.compare import Comparison, UnitPair
 from whygen.evaluation.rules import read_rule
 from whygen.prompt.offline import read
-from whygen.prompt.operators.base import Delete
+from whygen.prompt.operators.base import Delete, Placeholder
 from whygen.prompt.saved import units_of
+from whygen.prompt.units import Sent
 from whygen.report.texts import counted, decimals_for, signed, visible
 from whygen.results.evidence import Evidence, Sample
 from whygen.results.prompt import PromptExplanation
@@ -57,7 +58,7 @@ def side_by_side(with_it: str, without_it: str) -> dict[str, Any]:
     return {"with": stretches(one), "without": stretches(other), "same": with_it == without_it, "cut": cut}
 
 
-def prompt_without(explanation: PromptExplanation, unit: int, put: str) -> str:
+def prompt_without(explanation: PromptExplanation, unit: int, put: str) -> Sent:
     """The prompt without a unit, as a mask leaves it out; or with another text in its place.
 
     Raises:
@@ -65,12 +66,12 @@ def prompt_without(explanation: PromptExplanation, unit: int, put: str) -> str:
     """
     _check_unit(explanation, unit)
     one = explanation.units[unit]
-    if put:
+    if put and explanation.chat is None:
         return explanation.prompt[: one.start] + put + explanation.prompt[one.end :]
     units = units_of(explanation)
     mask = np.ones(len(units), dtype=bool)
     mask[unit] = False
-    return str(Delete().render(units, mask))
+    return (Placeholder(put) if put else Delete()).render(units, mask)
 
 
 def recorded_without(explanation: PromptExplanation, unit: int) -> list[dict[str, Any]]:

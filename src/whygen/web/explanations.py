@@ -34,6 +34,8 @@ from whygen.web.documents import summary_of
 from whygen.web.drawing import page
 from whygen.web.state import ReadAs, Shelved, State
 
+SHORT = 1_500
+"""Characters of a prompt that an address holds."""
 SENTENCES = "sentence"
 PLAIN = "tfidf"
 """Reads sentences where the explanation's own target compares no texts: it needs no model."""
@@ -50,9 +52,14 @@ def router(state: State) -> APIRouter:
             return HTMLResponse(_document(state, place))
         found, trouble = _read(state, known_as, reading)
         if trouble:  # it may pass, with the document as it is
-            return HTMLResponse(_page(found, trouble, place, reading, own=state.targets))
+            return HTMLResponse(_page(found, trouble, place, reading, own=state.targets, live=bool(state.live)))
         return HTMLResponse(
-            state.kept("page", place, reading, lambda: _page(found, "", place, reading, own=state.targets))
+            state.kept(
+                "page",
+                place,
+                reading,
+                lambda: _page(found, "", place, reading, own=state.targets, live=bool(state.live)),
+            )
         )
 
     @room.get("/report.html")
@@ -93,7 +100,9 @@ def _document(state: State, place: Shelved) -> bytes:
     return bytes(drawn.body)
 
 
-def _page(found: Explanation, trouble: str, place: Shelved, reading: ReadAs, *, own: Sequence[str] = ()) -> bytes:
+def _page(
+    found: Explanation, trouble: str, place: Shelved, reading: ReadAs, *, own: Sequence[str] = (), live: bool = False
+) -> bytes:
     """The page of an explanation, as it is read."""
     # What a click shows is asked for when it is clicked.
     summary = summarise_prompt(found, beside=0) if isinstance(found, PromptExplanation) else summarise(found)
@@ -111,9 +120,19 @@ def _page(found: Explanation, trouble: str, place: Shelved, reading: ReadAs, *, 
         choices=_choices(found, own),
         said=_said(found),
         clicks=isinstance(found, PromptExplanation) and outcomes(found) is not None,
+        bench=_bench(found, place) if live else "",
         again=again(found, place.folder) if isinstance(found, PromptExplanation) else None,
     )
     return bytes(drawn.body)
+
+
+def _bench(found: Explanation, place: Shelved) -> str:
+    """Where it is asked again: a short text is put into the editor, anything else is looked up on the shelf."""
+    if not isinstance(found, PromptExplanation) or found.inputs or (found.recipe and found.recipe.source == "edit"):
+        return ""
+    if found.chat is None and not found.sections and len(found.prompt) <= SHORT:
+        return f"/bench?{urlencode({'prompt': found.prompt})}"
+    return f"/bench?source={place.id}"
 
 
 def _read(state: State, known_as: str, reading: ReadAs) -> tuple[Explanation, str]:

@@ -12,7 +12,7 @@ const why = document.getElementById("why");
 const beside = document.getElementById("why-beside");
 const runs = document.getElementById("runs");
 const compared = document.getElementById("compared");
-const FIELDS = ["model", "prompt", "target", "text", "units", "estimand", "budget", "width", "temperature", "tokens", "seed"];
+const FIELDS = ["model", "prompt", "source", "target", "text", "units", "estimand", "budget", "width", "temperature", "tokens", "seed"];
 const LONGEST_IN_ADDRESS = 1500;
 const PLACES = ["run", "beside"];
 const views = {};
@@ -50,6 +50,7 @@ function changed() {
   list.replaceChildren("Always sent: ", ...pins.flatMap((pin) => [
     el("button", { type: "button", class: "chip", "aria-label": `Pin no more: ${pin}`, onclick: () => { pins = pins.filter((each) => each !== pin); changed(); } }, el("bdi", {}, pin), " ×"), " ",
   ]));
+  askedAgain();
   const usual = (field) => (field.tagName === "SELECT" ? field.options[0].value : field.defaultValue);
   const defaults = Object.fromEntries(FIELDS.map((name) => [name, usual(form.elements[name])]));
   const sent = question();
@@ -59,6 +60,29 @@ function changed() {
   foresee();
 }
 
+let source = null;
+/** What is asked again from the shelf stands in the place of the editor: it is read, and not changed here. */
+async function askedAgain() {
+  const id = form.elements.source.value;
+  const place = document.getElementById("asked");
+  document.getElementById("prompt-field").hidden = Boolean(id);
+  place.hidden = !id;
+  if (source === id) return;
+  source = id;
+  if (!id) return;
+  const instead = el("button", { type: "button", class: "quiet", onclick: () => { fill({ source: "", units: "word" }); } }, "Type a prompt instead");
+  try {
+    const told = await ask(`/bench/sources/${encodeURIComponent(id)}`);
+    if (source !== id) return;
+    place.replaceChildren(
+      el("p", {}, `This ${told.kind} is asked again, as `, el("a", { href: told.shelf }, "its explanation"), " has it. "),
+      el("pre", { tabindex: "0", dir: "auto", "aria-label": "What is asked" }, told.text),
+      el("p", { class: "buttons" }, instead));
+  } catch (error) {
+    place.replaceChildren(el("p", { class: "wrong" }, error.message), el("p", { class: "buttons" }, instead));
+  }
+}
+
 let waiting = null;
 /** The price, once nothing was typed for a moment; a later question's answer is the one that counts. */
 function foresee() {
@@ -66,7 +90,7 @@ function foresee() {
   why.disabled = beside.disabled = true;
   waiting = setTimeout(async () => {
     const mine = ++asked;
-    if (!form.elements.prompt.value.trim()) {
+    if (!form.elements.source.value && !form.elements.prompt.value.trim()) {
       say("Type a prompt: its price is said here before anything is sent.");
       return;
     }
@@ -183,7 +207,8 @@ async function list() {
 function start() {
   const given = shown();
   const place = (text) => (text === null || !/^\d{1,6}$/.test(text) ? null : Number(text));
-  const sent = Object.fromEntries(FIELDS.filter((field) => given.has(field)).map((field) => [field, given.get(field)]));
+  const sent = Object.fromEntries(given.has("source") ? [["units", "part"]] : []);
+  Object.assign(sent, Object.fromEntries(FIELDS.filter((field) => given.has(field)).map((field) => [field, given.get(field)])));
   try {
     sent.pin = JSON.parse(given.get("pin") ?? "[]").filter((pin) => typeof pin === "string");
   } catch {
@@ -197,7 +222,7 @@ function start() {
     const id = given.get(which);
     if (id) open(which, id, { word: place(given.get(name(which, "word"))), sentence: place(given.get(name(which, "sentence"))) });
   }
-  if (!given.has("prompt") && given.has("run")) {
+  if (!given.has("prompt") && !given.has("source") && given.has("run")) {
     ask(`/bench/runs/${given.get("run")}`).then((run) => fill(run.form), () => {});
   }
   list();

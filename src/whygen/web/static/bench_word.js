@@ -15,13 +15,13 @@ export async function showWord(view, index) {
   const interval = unit.low === null ? "" : `, interval ${unit.interval_text}`;
   const verdict = unit.significant ? "It counts." : unit.low === null ? "How sure that is was not tested." : "That may be chance.";
   panel.hidden = false;
-  panel.replaceChildren(
+  panel.replaceChildren(...[
     el("h3", {}, `“${unit.text}”`),
     el("p", {}, `${unit.attribution_text}${interval}. ${verdict}`),
-    el("p", { class: "buttons" },
+    view.form.source ? null : el("p", { class: "buttons" },
       button("Delete it in the prompt", () => view.page.edit(view, index, { kind: "delete" })),
       button("Always send it (pin)", () => view.page.edit(view, index, { kind: "pin" }))),
-    body);
+    body].filter(Boolean));
   let told;
   try {
     told = await ask(`/bench/runs/${view.id}/words/${index}`);
@@ -80,7 +80,7 @@ function replaced(view, index) {
   const input = el("input", { "aria-label": "Another text in its place", placeholder: "another text in its place", maxlength: "500" });
   const one = button("Ask once", () => { if (input.value) place.replaceChildren(alone(view, index, input.value)); });
   const edit = button("Put it into the prompt", () => { if (input.value) view.page.edit(view, index, { kind: "replace", put: input.value }); });
-  return el("div", {}, el("div", { class: "row-of" }, input, one, edit), place);
+  return el("div", {}, el("div", { class: "row-of" }, input, one, view.form.source ? null : edit), place);
 }
 
 /** "Make this a test": rules of `whygen check` that hold now, and where they are written. */
