@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 _KEPT: Final = frozenset("\n\t\u200c\u200d")
 """Line ends, tabs, and the two joiners that emoji and many scripts need."""
+_LINES: Final = {ord(character): None for character in _KEPT}
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 """Unicode categories of characters that show nothing or reorder others."""
 TELLTALE: Final = 8
@@ -50,7 +51,8 @@ def visible(text: str) -> str:
     Escape becomes ``⟨U+001B⟩``, a right-to-left override ``⟨U+202E⟩``, half a surrogate pair ``⟨U+D800⟩``. Applying
     it twice changes nothing more.
     """
-    if text.isascii() and text.isprintable():
+    # What can be printed hides nothing; lines and spaces that are not the plain one are looked at one by one.
+    if text.isprintable() or text.translate(_LINES).isprintable():
         return text
     return "".join(_seen(character) for character in text)
 

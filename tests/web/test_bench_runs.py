@@ -246,6 +246,8 @@ def test_a_rule_is_written_once_and_holds(done: tuple[Runs, LiveRun]) -> None:
         write_rule(run, fox, "drift from /etc <= 1")
     a = next(i for i, unit in enumerate(found.units) if unit.text == "a")
     assert rules_for(found, a)[0].startswith("unit 'a' #1")
+    hidden = found.units[fox].model_copy(update={"text": "fo\u202ex"})  # it would turn the rule around on the page
+    assert rules_for(found.model_copy(update={"units": (hidden,)}), 0) == []
 
 
 def test_a_model_that_differs_from_itself_and_one_that_says_nothing_end_in_words(tmp_path: Path) -> None:

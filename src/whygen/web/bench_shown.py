@@ -171,7 +171,8 @@ def rules_for(explanation: PromptExplanation, unit: int) -> list[str]:
     _check_unit(explanation, unit)
     one = explanation.units[unit]
     quote = "'" if "'" not in one.text else '"'
-    if quote in one.text or not one.text.strip() or re.search(r"[\r\n]", one.text):
+    # A rule is read by people: a text with hidden characters would show another one than it holds.
+    if quote in one.text or not one.text.strip() or re.search(r"[\r\n]", one.text) or visible(one.text) != one.text:
         return []
     twins = [i for i, each in enumerate(explanation.units) if each.text == one.text]
     which = f" #{twins.index(unit) + 1}" if len(twins) > 1 else ""

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from whygen.report.html import environment
+from whygen.report.html import environment, style_sheet
 from whygen.report.texts import visible
 
 
@@ -25,6 +25,14 @@ def page(template: str, *, status: int = 200, **shown: Any) -> HTMLResponse:
     """
     text = environment("whygen.web", "pages").get_template(template).render(**{"scripts": (), **shown})
     return HTMLResponse(text.encode("utf-8", "replace"), status_code=status)
+
+
+def warm() -> None:
+    """Read the templates of what is opened first, while the browser starts."""
+    found = environment("whygen.web", "pages")
+    for name in ("shelf.html.j2", "explanation.html.j2", "prompt.html.j2", "parts.html.j2"):
+        found.get_template(name)
+    style_sheet()
 
 
 def trouble(request: Request, text: str, *, status: int) -> Response:

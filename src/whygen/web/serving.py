@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import threading
 import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from whygen.errors import MissingError, UsageError
 from whygen.models import ModelOptions, load_model, providers
 from whygen.prompt.targets import load_target
 from whygen.web.app import application
+from whygen.web.drawing import warm
 from whygen.web.security import new_token
 
 HOST = "127.0.0.1"
@@ -102,6 +104,7 @@ def serve(
     address = f"http://{HOST}:{listening.getsockname()[1]}/?token={token}"
     app = application(places, token=token, live=live, targets=targets)
     say(address)
+    threading.Thread(target=warm, name="viewer-warm", daemon=True).start()
     if browser:
         webbrowser.open(address)
     with listening:
