@@ -10,15 +10,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 import whygen
 from benchmarks import record
+from whygen.models.planted.agent import planted_call
+from whygen.models.registry import load_model
 from whygen.prompt.units import ChatUnits, split
+from whygen.records import Call
 from whygen.results.summary import summarise
-from whygen.types import Chat, Message, Tool, ToolCall
+from whygen.types import Chat, Message, Request, Tool, ToolCall
 
 SEED, TEXTS = 17, 200
 LANGUAGES: dict[str, tuple[str, ...]] = {
@@ -155,9 +159,42 @@ def times() -> dict[str, str]:
     return taken
 
 
+def asked_again() -> dict[str, str]:
+    """What `whygen why` adds to its 64 calls, where a call of 40 parts, about 30,000 tokens, hangs on a result.
+
+    Processor seconds, those of the planted model taken off; how much longer than the bare calls that is depends on how
+    long one takes.
+    """
+    rng = np.random.default_rng(SEED)
+    planted = planted_call(rng, case="injected", parts=40, language="en")
+    filler = " ".join(rng.choice(LANGUAGES["en"], size=125))
+    said = planted.chat.messages
+    messages = tuple(replace(each, text=f"{each.text}\n{filler}") if each.text else each for each in said)
+    call = Call(chat=replace(planted.chat, messages=messages), answer=planted.answer, model="planted/agent")
+    whygen.forecast(None, call)  # what is imported at first use
+    begun = time.process_time()
+    whygen.forecast(None, call)
+    forecast = time.process_time() - begun
+    begun = time.process_time()
+    whygen.explain_prompt(None, call, cache=None, seed=SEED)
+    whole = time.process_time() - begun
+    model = load_model("planted/agent")
+    begun = time.process_time()
+    model.answer([Request(prompt=call.chat) for _ in range(64)])
+    bare = time.process_time() - begun
+    added = whole - bare
+    return {
+        "characters": f"{sum(map(len, call.chat.texts)):,}", "forecast": f"{forecast:.2f} s",
+        "added to 64 calls": f"{added:.2f} s", "of bare calls that take .1 s": f"{1 + added / 6.4:.2f}",
+        "of bare calls that take 1 s": f"{1 + added / 64:.3f}",
+    }  # fmt: skip
+
+
 def main(data: Path | None) -> None:
     del data
-    found = {"recall": recall(), "seen where there is none": false_passages(), "times": times()}
+    found = {
+        "recall": recall(), "seen where there is none": false_passages(), "times": times(), "why": asked_again(),
+    }  # fmt: skip
     for name, rows in found.items():
         print(name)
         for each, value in rows.items():

@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias
 Sign: TypeAlias = Literal["pos", "neg", "zero"]
 LEVELS = 8
 """Steps of intensity; 0 is no colour."""
+UNSEEN = 0.005
+"""Share of the largest below which a value is no more than a zero."""
 FAINT = 2
 """What is not significant gets at most this step."""
 
@@ -50,8 +52,8 @@ def sign_of(value: float) -> Sign:
 
 
 def level_of(value: float, largest: float, *, most: int = LEVELS) -> int:
-    """Step of intensity 0 .. ``most`` of a value beside the largest absolute one."""
-    if largest <= 0 or not math.isfinite(value):
+    """Step of intensity 0 .. ``most`` of a value beside the largest absolute one; what rounding leaves has none."""
+    if largest <= 0 or not math.isfinite(value) or abs(value) < UNSEEN * largest:
         return 0
     return min(most, math.ceil(LEVELS * min(1.0, abs(value) / largest)))
 

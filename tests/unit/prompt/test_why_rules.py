@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import fisher_exact
 
 from whygen.prompt import designs
-from whygen.prompt.why.rules import Answered, p_values
+from whygen.prompt.why.rules import Answered, beside_others, p_values
 from whygen.types import Floats, Masks
 
 
@@ -48,6 +48,23 @@ def test_parts_that_decide_stand_out(rule: str) -> None:
         decide = [3] if rule == "alone" else [3, 17]
         assert (p[decide] < 0.002).all()
         assert np.delete(p, decide).min() > p[decide].max()
+
+
+@pytest.mark.parametrize("rule", ["either", "both"])
+def test_of_named_parts_those_go_that_say_nothing_beside_the_others(rule: str) -> None:
+    kept: list[list[int]] = []
+    for seed in range(10):
+        rng = np.random.default_rng([5, seed])
+        design = _design(20, 26, rng)
+        one, other = design.masks[:, 3], design.masks[:, 11]
+        taken = (one | other if rule == "either" else one & other) ^ (rng.random(len(one)) < 0.1)
+        answered = _answered(design, taken)
+        chance = int(np.argmin(np.delete(p_values(answered, rng), [3, 11])))  # the surest of those without a say
+        named = [3, 11, chance + (chance >= 3) + (chance >= 10)]
+        kept.append(beside_others(answered, named, rng))
+    assert np.mean([{3, 11} <= set(each) for each in kept]) >= 0.9
+    assert np.mean([set(each) == {3, 11} for each in kept]) >= 0.6  # each rest is the luckiest of 18
+    assert beside_others(answered, [3], rng) == [3]
 
 
 def test_a_part_that_keeps_the_action_away_is_not_accused_of_it() -> None:

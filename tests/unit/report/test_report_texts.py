@@ -107,6 +107,7 @@ def test_text_is_readable_on_every_colour(theme: colours.Theme) -> None:
 def test_levels() -> None:
     assert colours.level_of(0.0, 1.0) == 0
     assert colours.level_of(1.0, 0.0) == 0
+    assert colours.level_of(1e-17, 1.0) == 0
     assert colours.level_of(-1.0, 1.0) == colours.LEVELS
     assert colours.level_of(1.0, 1.0, most=colours.FAINT) == colours.FAINT
     assert [colours.sign_of(x) for x in (1.0, -1.0, 0.0)] == ["pos", "neg", "zero"]

@@ -11,6 +11,7 @@ where the rule holds and a smaller one where it does not. docs/decisions/0033-wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,10 @@ from whygen.types import Floats, Masks
 
 DEALS = ((200, 0.2), (800, 0.06), (3000, 1.0))
 """Deals, and the p-value over which no more of them are needed: no step of the false-discovery control is so high."""
+
+BESIDE = 0.01
+"""p-value that a named part may have beside the other named ones: true ones are far below, chance is mostly above."""
+DEALT_BESIDE = 2000
 
 ROUNDING = 1e-9
 
@@ -65,6 +70,45 @@ def _p_value(answered: Answered, unit: int, rng: np.random.Generator) -> float:
         if (1 + above) / (1 + dealt) > enough:
             break
     return (1 + above) / (1 + dealt)
+
+
+def beside_others(answered: Answered, named: Sequence[int], rng: np.random.Generator) -> list[int]:
+    """Of parts that were found to have a say, those that have one beside the others too; the rest go, weakest first.
+
+    The same deals, and a statistic that looks only inside of answers whose other named parts are alike. What a part
+    without a say seems to explain is mostly chance in what the true ones leave unexplained, which is little once they
+    are known; two that stand in for each other, or need each other, are told apart from chance all the better. It only
+    takes names away, so that nothing is accused more often for it.
+
+    Args:
+        answered: the answers to masks.
+        named: units.
+        rng: deals.
+    """
+    kept = list(named)
+    while len(kept) > 1:
+        found = [_p_beside(answered, unit, [other for other in kept if other != unit], rng) for unit in kept]
+        worst = int(np.argmax(found))
+        if found[worst] <= BESIDE:
+            break
+        kept.pop(worst)
+    return kept
+
+
+def _p_beside(answered: Answered, unit: int, others: Sequence[int], rng: np.random.Generator) -> float:
+    """The one-sided p-value of a part having no say among answers whose other named parts are alike."""
+    alike = np.unique(answered.masks[:, list(others)], axis=0, return_inverse=True)[1].reshape(-1)
+    strata = (alike[:, None] == np.arange(int(alike.max()) + 1)).astype(np.float64)
+
+    def gain(own: NDArray[np.bool_], taken: Floats) -> Floats:
+        drawn, acted = (own * answered.drawn) @ strata, (own * taken) @ strata
+        of, all_acted = answered.drawn @ strata, taken @ strata
+        more = _entropy(acted, drawn) + _entropy(all_acted - acted, of - drawn) - _entropy(all_acted, of)
+        return np.where(acted * (of - drawn) > (all_acted - acted) * drawn, more, 0.0).sum(axis=1)
+
+    seen = gain(answered.masks[None, :, unit], answered.taken[None, :])[0] - ROUNDING
+    dealt = gain(*_Dealer(answered, unit, rng)(DEALT_BESIDE))
+    return (1 + int((dealt >= seen).sum())) / (1 + DEALT_BESIDE)
 
 
 class _Dealer:

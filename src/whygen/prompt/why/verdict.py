@@ -18,7 +18,7 @@ from whygen.prompt.designs import Design
 from whygen.prompt.findings import Findings
 from whygen.prompt.targets import Compares
 from whygen.prompt.why import words
-from whygen.prompt.why.rules import Answered, p_values
+from whygen.prompt.why.rules import Answered, beside_others, p_values
 from whygen.prompt.why.suspects import named_parts
 from whygen.results.records import AnswerSets
 from whygen.results.why import PartTest, Rate, Together, Verdict, Why
@@ -76,12 +76,17 @@ def judge(found: Findings, *, suspect: Sequence[str], sets: AnswerSets | None = 
         return None
     names, suspects = named_parts(answers.units, suspect)
     counts = ActionCounts(effects.masks, np.nansum(draws, axis=1), (~np.isnan(draws)).sum(axis=1).astype(np.float64))
-    tested = _tested(found, counts)
+    answered = _by_chance(found, counts)
+    tested = _tested(found, counts, answered)
     parts = tuple(
         PartTest(unit=unit, name=name, suspect=suspects[unit], p_value=float(tested[unit]), named=False)
         for unit, name in enumerate(names)
     )
     parts = _with_say(parts, found.estimate.attributions)
+    if answered is not None:
+        named = [part.unit for part in parts if part.named]
+        still = set(beside_others(answered, named, generator(found.seed, "why", "beside")))
+        parts = tuple(part.model_copy(update={"named": part.unit in still}) for part in parts)
     together = _together(parts, counts)
     verdict, parts, with_them = _weighed(parts, counts, together)
     drivers = [part.unit for part in parts if part.named]
@@ -99,17 +104,23 @@ def judge(found: Findings, *, suspect: Sequence[str], sets: AnswerSets | None = 
     return why.model_copy(update={"sentences": words.sentences(why, sets), "shown": _shown(found, why, draws)})
 
 
-def _tested(found: Findings, counts: ActionCounts) -> Floats:
-    """p-values of each part having no say.
+def _by_chance(found: Findings, counts: ActionCounts) -> Answered | None:
+    """The answers, where masks were drawn with one half.
 
-    Those of the explanation, where masks had another law than one half, and where all masks of a model that is known to
-    answer alike were asked: nothing is left to chance then.
+    None where they had another law, and where all masks of a model that is known to answer alike were asked: nothing is
+    left to chance then.
     """
     design = found.design
     chance = not (found.effects.known and design.enumerated)
     drawn = chance and not isinstance(found.plan.options.design, Design)
     if drawn and design.keep == 0.5 and design.sizes is None and design.kept is None:
-        answered = Answered(counts.masks, found.effects.groups, counts.taken, counts.drawn)
+        return Answered(counts.masks, found.effects.groups, counts.taken, counts.drawn)
+    return None
+
+
+def _tested(found: Findings, counts: ActionCounts, answered: Answered | None) -> Floats:
+    """p-values of each part having no say; those of the explanation, where there are none of chance."""
+    if answered is not None:
         return p_values(answered, generator(found.seed, "why"))
     told, interval = found.estimate.p_values, found.estimate.interval
     if told is None:
