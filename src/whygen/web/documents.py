@@ -42,7 +42,7 @@ _CHANGES = TypeAdapter(Comparison)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ShelfLine:
     """What the shelf says of a document."""
 
     kind: str
@@ -77,7 +77,7 @@ class _Index(BaseModel):
     items: tuple[_Listed, ...]
 
 
-def told(place: Shelved) -> Told:
+def told(place: Shelved) -> ShelfLine:
     """What the shelf says of a document that is no explanation.
 
     Raises:
@@ -176,10 +176,10 @@ def _headline(index: _Index) -> str:
     return headline_of(len(index.items) - failed, failed, left=left, calls=calls)
 
 
-def _told_many(place: Shelved) -> Told:
+def _told_many(place: Shelved) -> ShelfLine:
     index = _index(place)
     models = list(dict.fromkeys(each.model for each in index.items if each.model))
-    return Told(
+    return ShelfLine(
         "many prompts",
         _headline(index),
         _models(models),
@@ -188,31 +188,33 @@ def _told_many(place: Shelved) -> Told:
     )
 
 
-def _told_evaluation(place: Shelved) -> Told:
+def _told_evaluation(place: Shelved) -> ShelfLine:
     found = Evaluation.load(place.file)
-    return Told("evaluation", evaluation_verdict(found.to_dict()), found.model, found.prompt, found.calls.asked)
+    return ShelfLine("evaluation", evaluation_verdict(found.to_dict()), found.model, found.prompt, found.calls.asked)
 
 
-def _told_trimmed(place: Shelved) -> Told:
+def _told_trimmed(place: Shelved) -> ShelfLine:
     found = Trimmed.load(place.file)
     codes = tuple(each.code for each in found.warnings)
-    return Told("trimmed prompt", trimmed_headline(found), found.model, found.before, found.calls.asked, codes)
+    return ShelfLine("trimmed prompt", trimmed_headline(found), found.model, found.before, found.calls.asked, codes)
 
 
-def _told_comparison(place: Shelved) -> Told:
+def _told_comparison(place: Shelved) -> ShelfLine:
     found = _comparison(place)
     if isinstance(found, AnchorComparison):
-        return Told("comparison", found.headline, _models(found.models))
+        return ShelfLine("comparison", found.headline, _models(found.models))
     comparison, names = found
     models = comparison.settings.get("model", ())
-    return Told("comparison", changes_verdict(comparison.to_dict()), _models(models), prompt=f"{names[0]} | {names[1]}")
+    return ShelfLine(
+        "comparison", changes_verdict(comparison.to_dict()), _models(models), prompt=f"{names[0]} | {names[1]}"
+    )
 
 
 def _models(names: Sequence[str]) -> str:
     return " | ".join(shorten(name, 60) for name in names[:3])
 
 
-_TOLD: dict[str, Callable[[Shelved], Told]] = {
+_TOLD: dict[str, Callable[[Shelved], ShelfLine]] = {
     EVALUATION: _told_evaluation,
     TRIMMED: _told_trimmed,
     COMPARISON: _told_comparison,
