@@ -163,14 +163,25 @@ def active_dimensions(means: ArrayLike) -> int:
     return int((as_points(means, argument="means").var(axis=0, dtype=np.float64) > ACTIVE_VARIANCE).sum())
 
 
-def check_latents(means: ArrayLike) -> tuple[Warned, ...]:
-    """Warn of an encoder that maps everything to one place; ``means (n, d)`` are posterior means of the anchors."""
+def check_latents(means: ArrayLike, reference: ArrayLike | None = None) -> tuple[Warned, ...]:
+    """Warn of an encoder that maps everything to one place.
+
+    Args:
+        means: posterior means of the anchors, ``(n, d)``.
+        reference: those of the reference, if there is one: where these differ, it is the anchors that do not.
+    """
     if np.shape(means)[1:] == (0,):  # a model that does not encode
         return ()
     array = as_points(means, argument="means")
     require_finite(array, argument="means")
     if len(array) < 2 or active_dimensions(array) > 0:
         return ()
+    if reference is not None and len(np.atleast_2d(reference)) > 1 and active_dimensions(reference) > 0:
+        text = (
+            f"To the encoder all {len(array)} anchors are nearly one, where samples of the reference are not: by "
+            "intrinsic criteria they are one anchor, many times over. Check their value range, or give others."
+        )
+        return (Warned(code="anchors-of-one-place", text=text),)
     text = (
         f"The encoder maps all {len(array)} anchors to nearly one place (no latent dimension varies by more than "
         f"{ACTIVE_VARIANCE}): its posterior has collapsed or its input is not what it was trained on, and intrinsic "

@@ -214,7 +214,7 @@ def _delusion(verdicts: Verdicts, trained: Sequence[Hashable] | None) -> Delusio
 def _warnings(found: AnchorFindings) -> tuple[Warned, ...]:
     verdicts, against = found.verdicts, found.against
     scores, grouping, facts = verdicts.scores, verdicts.grouping, verdicts.scores.facts
-    likeness = None if verdicts.kind == "mean-max" else against.likeness
+    likeness, reference = None if verdicts.kind == "mean-max" else against.likeness, scores.scored("reference")
     return (
         *_ended(scores),
         *check_power(against.power, against.foils),
@@ -223,7 +223,7 @@ def _warnings(found: AnchorFindings) -> tuple[Warned, ...]:
         *facts.warned["subject"],
         *facts.warned["criteria"],
         *calibration_warnings(verdicts.plan, verdicts.calibration, with_reference=verdicts.reference is not None),
-        *check_latents(scores.anchors.means),
+        *check_latents(scores.anchors.means, None if reference is None else reference.means),
         *_searches(scores),
         *check_generated(facts.generated, beside="the reference" if verdicts.reference is not None else "the anchors"),
         *facts.warned["features"],

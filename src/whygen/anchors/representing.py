@@ -222,10 +222,14 @@ def _pool(
     )
     others = " The list of samples to look at has the others." if len(pool) < len(everyone) else ""
     text = (
-        f"Of the {len(everyone)} members of {group} {len(sure)} are sure (in another group in up to {UNSURE:.0%} of "
-        f"redraws): {shown}.{others}"
+        f"Of the {_members(len(everyone))} of {group} {len(sure)} are sure (in another group in up to "
+        f"{UNSURE:.0%} of redraws): {shown}.{others}"
     )
     return pool, (Warned(code="unsure-group", text=text),)
+
+
+def _members(count: int) -> str:
+    return f"{count} member{'' if count == 1 else 's'}"
 
 
 def _first(
@@ -315,8 +319,8 @@ def check_selection(selection: Selection, points: ArrayLike, *, group: str, k: i
     found = list[Warned]()
     if len(selection.indices) < k:
         text = (
-            f"{group} has {len(selection.indices)} members to pick from, fewer than the {k} representatives asked for: "
-            f"all are shown. Give more anchors, or ask for fewer."
+            f"{group} has {_members(len(selection.indices))} to pick from, fewer than the {k} representatives asked "
+            f"for: all are shown. Give more anchors, or ask for fewer."
         )
         found.append(Warned(code="small-group", text=text))
     near = _near_duplicates(as_points(points)[selection.indices])

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.results.anchors_scores import MetricRecord, MetricsRecord
+from whygen.stats.wilson import wilson
 
 KERNEL_DEGREE = 3
 NEAREST = 5
@@ -23,7 +24,8 @@ MOST = 2000
 HALVES = 20
 FEWEST = 10
 """Samples of a half, at least."""
-Z = 1.96
+STUDENT = 2.09
+"""The 97.5% quantile of Student's t with a degree of freedom for each half but one."""
 BLOCK = 4096
 
 
@@ -135,7 +137,8 @@ def survey_sets(
 
     The value is the mean over random halves of both sets. Its variance is that over the halves: leaving out half of the
     samples changes a statistic as much as drawing all of them anew does (the delete-d jackknife with d = n / 2), also
-    where it has no derivative, as counts of neighbours have none.
+    where it has no derivative, as counts of neighbours have none. A share of few samples may be 1 in every half, which
+    says less than that it has no error: its interval holds Wilson's of as many independent samples.
 
     Args:
         real: features ``(n, dim)``.
@@ -167,10 +170,13 @@ def survey_sets(
     value, spread = np.mean(against, axis=0), np.std(against, axis=0, ddof=1)
     low, high = np.quantile(floor, [0.025, 0.975], axis=0)
     middle = np.mean(floor, axis=0)
+    ends = [
+        _ends(name, float(value[at]), STUDENT * float(spread[at]), len(other if name == "precision" else one))
+        for at, name in enumerate(names)
+    ]
     rows_ = [
         MetricRecord(
-            name=name, value=float(value[at]), low=_within_bounds(name, float(value[at] - Z * spread[at])),
-            high=_within_bounds(name, float(value[at] + Z * spread[at])), floor=float(middle[at]),
+            name=name, value=float(value[at]), low=ends[at][0], high=ends[at][1], floor=float(middle[at]),
             floor_low=float(low[at]), floor_high=float(high[at]), better="low" if name in LOWER_IS_NEARER else "high",
         )
         for at, name in enumerate(names)
@@ -178,11 +184,20 @@ def survey_sets(
     return MetricsRecord(space=space, real=len(one), generated=len(other), size=size, rows=tuple(rows_))
 
 
-def _within_bounds(name: str, end: float) -> float:
-    """An end of an interval that a metric can reach: all but kid, which has no bias, are at least 0."""
+def _ends(name: str, value: float, half: float, counted: int) -> tuple[float, float]:
+    """The interval, within what a metric can reach (kid alone has no bias and may be negative).
+
+    Args:
+        name: of the metric.
+        value: of it.
+        half: half width by the halves.
+        counted: samples of which a share is one.
+    """
+    low, high = value - half, value + half
     if name in SHARES:
-        return min(1.0, max(0.0, end))
-    return end if name == "kid" else max(0.0, end)
+        few = wilson(round(value * counted), counted)
+        return max(0.0, min(low, few[0])), min(1.0, max(high, few[1]))
+    return (low if name == "kid" else max(0.0, low)), high
 
 
 def _within(real: NDArray[np.float64], generated: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -250,12 +250,14 @@ def _left_out_answers(signs: Signs) -> str | None:
 
 
 def _low_noise_ceiling(signs: Signs) -> str | None:
-    ceiling = signs.figures.noise_ceiling
+    figures = signs.figures
+    ceiling, low, high = figures.noise_ceiling, figures.noise_ceiling_low, figures.noise_ceiling_high
     if ceiling is None or ceiling >= 0.5:
         return None
+    known = "" if low is None or high is None else f" ({100 * (1 - high):.0f}% to {100 * (1 - low):.0f}% at 95%)"
     return (
-        f"The model's own noise makes up {100 * (1 - ceiling):.0f}% of the variation: no explanation can predict more "
-        f"than {100 * ceiling:.0f}%. Use more draws (draws=4), or a lower temperature."
+        f"The model's own noise makes up about {100 * (1 - ceiling):.0f}% of the variation{known}: no explanation can "
+        "predict more than the rest. Use more draws (draws=4), or a lower temperature."
     )
 
 
@@ -283,11 +285,14 @@ def _noise_not_measured(signs: Signs) -> str | None:
 
 
 def _low_fidelity(signs: Signs) -> str | None:
-    heldout, ceiling = signs.figures.r2_heldout, signs.figures.noise_ceiling
-    predicted = signs.predicted
-    if heldout is None or predicted is None or (ceiling is not None and ceiling <= 0.0):
-        return None  # where noise allows nothing, half of that is no line
-    if not falls_short(signs.findings.effects, predicted, share=0.5 * (1.0 if ceiling is None else ceiling)):
+    heldout, predicted, effects = signs.figures.r2_heldout, signs.predicted, signs.findings.effects
+    if heldout is None or predicted is None:
+        return None
+    # What noise surely allows: of few repeats its share is known to a factor, and pure noise looked predictable.
+    allowed = 1.0
+    if effects.noise.source == "measured":
+        allowed -= effects.noise.most / max(float(np.var(effects.values)), 1e-300)
+    if allowed <= 0.0 or not falls_short(effects, predicted, share=0.5 * allowed):
         return None
     return (
         f"Held-out R2 is {heldout:.2f}, surely under half of what the noise allows: the attributions do not "

@@ -302,6 +302,11 @@ def earned(explanation: AnchorExplanation) -> bool:
     return bool(telling) and all(telling) and own.low > copy.comes_back.high
 
 
+def familiar(explanation: AnchorExplanation) -> bool:
+    """Whether anything says how familiar the model finds an anchor: what comes back does not say what it knows."""
+    return any(each.kind == "intrinsic" for each in explanation.criteria)
+
+
 def meanings(explanation: AnchorExplanation) -> dict[str, str]:
     """What an anchor of each group is to the model, as far as that was measured."""
     it = "the reference" if by_reference(explanation) else "what the model generates"
@@ -370,7 +375,7 @@ def headline_parts(explanation: AnchorExplanation) -> tuple[str, str]:
 
 
 def _joined(part: str) -> str:
-    return f", {part}" if part.startswith("and so") else f"; {part}"
+    return f", {part}" if part.startswith(("and so", "though")) else f"; {part}"
 
 
 def _blind(explanation: AnchorExplanation) -> str:
@@ -438,7 +443,8 @@ def _beside(explanation: AnchorExplanation) -> list[str]:
     foil, said = easiest_foil(explanation), list[str]()
     fewer = below is None or below.share <= alike.share
     if foil is not None and foil.alike.low > MOST and fewer:
-        said.append(f"and so do {percent(foil.alike.share)} of {foil.what}")
+        too = f"{percent(foil.alike.share)} of {foil.what}"
+        said.append(f"and so do {too}" if alike.share >= foil.alike.low else f"though {too} do")
     if below is not None and fewer and by_reference(explanation) and _are_below(explanation):
         said.append(f"{percent(below.share)} are {_SIMPLER} these")
     copy, mean = control(explanation, "untrained"), control(explanation, "mean")
@@ -470,7 +476,7 @@ def _back(explanation: AnchorExplanation) -> str:
     if back.count == 0:
         return " None of them comes back nearer to itself than a trivial reconstruction."
     if earned(explanation):
-        return f" It knows and reproduces {percent(back.share)}."
+        return f" It {'knows and reproduces' if familiar(explanation) else 'reproduces'} {percent(back.share)}."
     alike = _first(explanation).count
     who = f"All {alike:,}" if back.count == alike else f"{back.count:,} of these {alike:,}"
     return f" {who} also come back, nearer to themselves than the trivial reconstructions."

@@ -88,6 +88,10 @@ def test_selection_signatures():
 def test_a_collapsed_encoder_is_named():
     means = np.random.default_rng(0).normal(0, 1e-3, size=(50, 8))
     assert codes(diagnostics.check_latents(means)) == ["encoder-collapse"]
+    assert codes(diagnostics.check_latents(means, means)) == ["encoder-collapse"]
+    assert codes(diagnostics.check_latents(means, np.eye(8))) == [
+        "anchors-of-one-place"
+    ]  # blank ones, to a sound encoder
     means[:, 0] += np.arange(50)
     assert codes(diagnostics.check_latents(means)) == []
     assert diagnostics.active_dimensions(means) == 1

@@ -69,6 +69,11 @@ def test_knowledge_is_claimed_only_where_the_untrained_copy_does_not_do_the_same
     assert earned(explained(copy=0.05))
     assert "It knows and reproduces 20.0%" in headline(explained(copy=0.05))
     assert "known and reproduced" in meanings(explained(copy=0.05))["HIHE"]
+    back = explained(copy=0.05)  # by what comes back alone nothing says how familiar an anchor is
+    alone = back.model_copy(update={"criteria": back.criteria[1:], "power": back.power[2:]})
+    beside = alone.controls[0].model_copy(update={"groups": {"HIGH": share(0.4)}})
+    groups = {"HIGH": alone.groups["HIHE"], "LOW": alone.groups["LILE"]}
+    assert " It reproduces 20.0%" in headline(alone.model_copy(update={"groups": groups, "controls": (beside,)}))
     for found in (explained(copy=0.2), explained(copy=0.05, tells=False)):
         assert not earned(found)
         assert "knows and reproduces" not in headline(found)
@@ -76,7 +81,13 @@ def test_knowledge_is_claimed_only_where_the_untrained_copy_does_not_do_the_same
 
 
 def test_foils_that_pass_and_samples_that_are_simpler_are_in_the_headline() -> None:
-    assert "and so do 90.0% of shuffled copies" in headline(explained(copy=0.2, foil=0.9))
+    # A fourth of the anchors does: what nine of ten copies do is no "and so".
+    assert "like your reference samples, though 90.0% of shuffled copies do; " in headline(
+        explained(copy=0.2, foil=0.9)
+    )
+    alike = explained(copy=0.2, foil=0.9)
+    most = {**alike.groups, "HIHE": alike.groups["HIHE"].model_copy(update={"share": 0.95})}
+    assert "and so do 90.0% of shuffled copies" in headline(alike.model_copy(update={"groups": most}))
     assert "and so do" not in headline(explained(copy=0.2, foil=0.4))
     assert headline(explained(copy=0.2, below=0.6)).startswith("60.0% of 125 anchors are simpler")
     assert "None of them comes back" in headline(explained(copy=0.0, back=0))
@@ -104,7 +115,7 @@ def test_shares_of_labels_are_said_apart_and_of_the_copy_too() -> None:
     assert "(60.0% and 50.0%)" not in headline(below)  # the model's own shares by label are not said there
     passing = found.model_copy(update={"foils": (others.model_copy(update={"alike": share(0.9)}),)})
     assert "of the anchors" not in headline(passing)
-    assert "and so do 90.0% of anchors of other labels" in headline(passing)
+    assert "though 90.0% of anchors of other labels do" in headline(passing)
 
 
 def test_how_many_of_those_that_look_alike_come_back_is_counted() -> None:

@@ -19,6 +19,7 @@ from whygen.results.anchors_words import (
     control,
     counted,
     earned,
+    familiar,
     headline,
     headline_parts,
     meanings,
@@ -322,7 +323,7 @@ def _back(explanation: AnchorExplanation) -> dict[str, str] | None:
         f"{_controls_say(explanation, said)}"
     )
     return {
-        "question": "How many does it know and reproduce?"
+        "question": f"How many does it {'know and ' if familiar(explanation) else ''}reproduce?"
         if earned(explanation) and explanation.given_back == "reconstruction"
         else "How many of them come back?"
         if explanation.given_back in OWN_RETURNS
