@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -226,28 +225,20 @@ def test_only_what_differs_is_marked() -> None:
     assert "more characters" in long[-1]["text"]
 
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on this machine")
-def test_parts_open_by_key_and_nothing_scrolls_sideways(tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
+def test_parts_open_by_key_and_nothing_scrolls_sideways(browser: Any, tmp_path: Path) -> None:
     path = write_html(explained(), tmp_path / "r.html")
     said: list[str] = []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        for width, scheme in ((400, "dark"), (1100, "light")):
-            page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-            page.on("console", lambda message: said.append(message.text))
-            page.goto(path.as_uri())
-            head = page.locator("details.piece.sure > summary").last
-            head.focus()
-            page.keyboard.press("Enter")
-            assert page.locator("details.piece[open] .beside").last.is_visible()
-            assert "answers with it, in 0 of" in page.locator("details.piece[open]").last.inner_text()
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert said == []
-            assert page.title().startswith("Why this output?")
-            page.close()
-        browser.close()
+    for width, scheme in ((400, "dark"), (1100, "light")):
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(path.as_uri())
+        head = page.locator("details.piece.sure > summary").last
+        head.focus()
+        page.keyboard.press("Enter")
+        assert page.locator("details.piece[open] .beside").last.is_visible()
+        assert "answers with it, in 0 of" in page.locator("details.piece[open]").last.inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert said == []
+        assert page.title().startswith("Why this output?")
+        page.close()

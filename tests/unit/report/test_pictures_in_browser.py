@@ -10,15 +10,11 @@ import numpy as np
 import pytest
 
 import whygen
-from unit.report.test_report_in_browser import CHROMIUM, QUIET
 from whygen.media import pictures
 from whygen.results.summary import write_html
 from whygen.types import Edit, Picture
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on this machine"),
-]
+pytestmark = pytest.mark.browser
 
 
 def editor(edit: Edit) -> Picture:
@@ -29,18 +25,15 @@ def editor(edit: Edit) -> Picture:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
+def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     given = Edit(pictures.picture_of(np.full((24, 24, 3), 200, dtype=np.uint8)), "please make night now")
     found = whygen.explain_prompt(editor, given, target="pixel", budget=24, model_noise="none", cache=None)
     file: Path = write_html(found, tmp_path_factory.mktemp("edit") / "report.html")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        context = running.new_context(viewport={"width": 1100, "height": 900}, java_script_enabled=False)
-        shown = context.new_page()
-        shown.goto(file.as_uri())
-        yield shown
-        running.close()
+    context = browser.new_context(viewport={"width": 1100, "height": 900}, java_script_enabled=False)
+    shown = context.new_page()
+    shown.goto(file.as_uri())
+    yield shown
+    context.close()
 
 
 def edge(page: Any) -> str:

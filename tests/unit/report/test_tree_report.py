@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from whygen.results.records import Tree
 from whygen.results.summary import print_terminal, summarise, write_html
 
 PROMPT = "A <b>fox</b> came. It sat.\n\nThe end."
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def node(start: int, end: int, **changes: Any) -> dict[str, Any]:
@@ -82,24 +80,20 @@ def test_the_terminal_shows_opened_branches_indented() -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on this machine")
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (400, "light"), (400, "dark")])
-def test_it_folds_in_a_browser_without_scripts(tmp_path: Path, width: int, scheme: str) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
+def test_it_folds_in_a_browser_without_scripts(browser: Any, tmp_path: Path, width: int, scheme: str) -> None:
     path = write_html(explanation(), tmp_path / "report.html")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=False
-        )
-        page = context.new_page()
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
-        page.goto(path.as_uri())
-        words = page.locator(".tree .words")
-        assert words.is_visible()
-        page.locator(".tree summary").first.click()
-        assert not words.is_visible()
-        assert said == []
-        assert page.locator("main").bounding_box()["width"] <= width
-        browser.close()
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=False
+    )
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(path.as_uri())
+    words = page.locator(".tree .words")
+    assert words.is_visible()
+    page.locator(".tree summary").first.click()
+    assert not words.is_visible()
+    assert said == []
+    assert page.locator("main").bounding_box()["width"] <= width
+    context.close()
