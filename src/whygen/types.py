@@ -6,6 +6,7 @@ an `Output` or a `Failure` comes back. Nothing here does any work beyond describ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
@@ -136,6 +137,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if not 0 <= self.temperature < math.inf:
+            raise UsageError(f"temperature={self.temperature}: give a number of 0 or more; 0 is greedy decoding.")
+        if self.top_p is not None and not 0 <= self.top_p <= 1:
+            raise UsageError(f"top_p={self.top_p}: give a share within 0 to 1.")
 
     def to_json(self) -> dict[str, JsonValue]:
         """Only what can change the answer: unset fields, and the seed of a greedy call, are left out."""

@@ -10,7 +10,7 @@ import pytest
 
 from whygen.anchors.criteria import Criterion
 from whygen.anchors.explain import explain_anchors
-from whygen.errors import UsageError
+from whygen.errors import DataError, UsageError
 from whygen.models import LatentModel, Posterior, load_latent
 
 torch = pytest.importorskip("torch")
@@ -173,6 +173,33 @@ class Quantised(Plain):
         return ModelOutput(latents=self.first(x))
 
 
+class Codebook(Plain):
+    """As `vq_vae` of many tutorials: what was found in the codebook, the loss, and the places."""
+
+    def encode(self, x):
+        latents = self.first(x)
+        return latents, latents.mean(), latents.argmin(-1)
+
+
+class Heads(nn.Module):
+    """An encoder with two heads, used in `forward` alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.enc, self.mean, self.log_var, self.dec = (nn.Linear(4, 4) for _ in range(4))
+
+    def forward(self, x):
+        return self.dec(self.mean(self.enc(x))), (self.mean(x), self.log_var(x))
+
+
+class OwnMethods(nn.Module):
+    def inference(self, x):
+        return x, x
+
+    def generative(self, z):
+        return z
+
+
 class UNet2DModel(nn.Module):
     def forward(self, x, t):
         return x
@@ -235,6 +262,8 @@ class Sampler:
         (Generator(), "part of one, and no latents were found.*latent_dim"),
         (nn.Sequential(nn.Linear(4, 3)), "chain of layers"),
         (Decoder(), "has no method encode.*one way"),
+        (Heads(), r"names of their own: give both as one: whygen\.models\.Generator\(encode="),
+        (OwnMethods(), r"names of their own: give both as one"),
         (Encoder(), "has no method decode.*If you have a decoder"),
         (DiffusionPipeline(), r"diffusion pipeline of another library.*\(network, scheduler\).*pipeline\.vae"),
         (LanguageModel(), "explain_prompt"),
@@ -257,7 +286,12 @@ def test_what_is_refused_is_told_the_door_for_that_thing(thing: object, words: s
 
 @pytest.mark.parametrize(
     ("make", "words"),
-    [(Autoencoder, "without a posterior"), (Quantised, "without a posterior"), (ThreeOfAKind, "three tensors")],
+    [
+        (Autoencoder, "without a posterior"),
+        (Quantised, "without a posterior"),
+        (Codebook, "quantised autoencoder"),
+        (ThreeOfAKind, "three tensors"),
+    ],
 )
 def test_what_encode_gives_without_a_posterior_is_named(make, words: str) -> None:
     with pytest.raises(UsageError, match=words):
@@ -293,3 +327,9 @@ def test_quantised_and_tiny_autoencoders_of_diffusers_are_told_apart() -> None:
     )  # fmt: skip
     with pytest.raises(UsageError, match="without a posterior"):
         load_latent(tiny).encode(np.zeros((1, 3, 16, 16), np.float32))
+
+
+def test_a_model_in_the_place_of_its_anchors_is_told_so() -> None:
+    for model in (Plain(), nn.Sequential(nn.Linear(4, 3)), Decoder()):
+        with pytest.raises(DataError, match="the model comes first"):
+            explain_anchors(np.zeros((8, 4)), model)

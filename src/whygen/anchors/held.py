@@ -72,6 +72,9 @@ def gather(source: Any, *, argument: str) -> Gathered | None:
         raise DataError(
             f"{argument}= is the class {source.__name__} itself; give one of its objects, {source.__name__}(...)."
         )
+    decodes = callable(getattr(source, "decode", None)) and not isinstance(source, bytes | bytearray)
+    if decodes or hasattr(source, "named_parameters"):
+        raise DataError(f"{argument}= is a model ({type(source).__name__}): the model comes first, then its samples.")
     source = opened(source)
     if isinstance(source, Image.Image | bytes):
         _require_no_array(source, argument)

@@ -54,7 +54,12 @@ class Budget:
         for each in fields(self):
             value = getattr(self, each.name)
             if value is not None and not 0 <= value < math.inf:
-                raise UsageError(f"Budget({each.name}={value!r}): give a number of 0 or more, or None for no bound.")
+                said = f"{each.name}={value!r} ({_FLAGS[each.name]})"
+                raise UsageError(f"{said} is no budget: give a number of 0 or more, or leave it out.")
+
+
+_FLAGS = {"calls": "--max-calls", "tokens": "--token-budget", "money": "--max-cost"}
+"""The fields of a `Budget`, as a shell has them."""
 
 
 class TokenCount(NamedTuple):
@@ -177,9 +182,11 @@ class BudgetGate:
     def __init__(self, model: Model, budget: Budget | SharedBudget, price: Price | None = None) -> None:
         self.shared_budget = budget if isinstance(budget, SharedBudget) else SharedBudget(budget)
         if self.shared_budget.budget.money is not None and price is None:
+            most = self.shared_budget.budget.money
             raise UsageError(
-                f"Budget(money={self.shared_budget.budget.money}) needs the price of {model.uri}, which is not known. "
-                "Put it into the table that WHYGEN_PRICES names, or give a budget in calls or tokens."
+                f"The budget money={most} ({_FLAGS['money']}) needs the price of {model.uri}, "
+                "which is not known. Put it into the table that WHYGEN_PRICES names, or give a budget in calls "
+                f"({_FLAGS['calls']}) or tokens ({_FLAGS['tokens']})."
             )
         self._model = model
         self._price = price
@@ -318,7 +325,7 @@ def _texts(model: Model, request: Request) -> list[str]:
     if isinstance(prompt, Edit) or any(message.images for message in prompt.messages):
         raise UsageError(
             f"A budget in tokens or money cannot be held: {model.uri} does not say how many tokens a picture takes. "
-            "Give a budget in calls."
+            f"Give a budget in calls ({_FLAGS['calls']})."
         )
     return prompt.texts
 
@@ -330,8 +337,8 @@ def _longest_answer(request: Request) -> int:
     limits = [value for value in named.values() if isinstance(value, int)]
     if named and not limits:
         raise UsageError(
-            f"A budget in tokens or money needs a limit for the answers, and Settings(extra={named}) takes it away. "
-            "Set it to a number, or give a budget in calls."
+            f"A budget in tokens or money needs a limit for the answers, and {', '.join(named)} takes it away. "
+            f"Give max_tokens (--max-tokens 256), or a budget in calls ({_FLAGS['calls']})."
         )
     many = [value for name in _CHOICES if isinstance(value := extra.get(name), int)]
     return max([*limits, request.settings.max_tokens] if "max_tokens" not in named else limits) * max([1, *many])

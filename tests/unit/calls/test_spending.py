@@ -123,7 +123,7 @@ def test_money_without_a_price_is_refused() -> None:
 
 @pytest.mark.parametrize("bad", [{"calls": -1}, {"tokens": float("nan")}, {"money": float("inf")}])
 def test_a_budget_that_is_none_is_refused(bad: Any) -> None:
-    with pytest.raises(UsageError, match=r"Budget\(\w+=.*number of 0 or more|tokens is nan, of type float"):
+    with pytest.raises(UsageError, match=r"\w+=.* \(--.*number of 0 or more|tokens is nan, of type float"):
         Budget(**bad)
 
 
@@ -159,7 +159,7 @@ class TestTheWorstCase:
         assert self.tokens(extra={"n": 3}, max_tokens=10)[1] == 30
 
     def test_what_nobody_can_say_is_refused(self) -> None:
-        with pytest.raises(UsageError, match=r"takes it away.*budget in calls"):
+        with pytest.raises(UsageError, match=r"takes it away.*--max-tokens.*budget in calls \(--max-calls\)"):
             self.tokens(extra={"max_tokens": None})
         for prompt in (Edit(Picture(b""), "x"), Chat((Message("user", "x", (Picture(b""),)),))):
             with pytest.raises(UsageError, match="how many tokens a picture takes"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from pathlib import PurePath
@@ -127,6 +128,8 @@ def _of_module(module: Any) -> str:
         return f"It is a flow without log_prob(samples) and sample(n): give it these methods. {SAMPLER}"
     if kind in ("Sequential", "ModuleList"):
         return f"It is a chain of layers, and no latents were found that it makes more values of. {SAMPLER}"
+    if any(map(_OF_POSTERIOR.search, (*dict(module.named_children()), *type(module).__dict__))):
+        return f"It looks like a variational autoencoder whose parts have names of their own: {_AS_ONE}"
     return (
         "It is a torch module that goes one way, and no latents were found that it makes more values of; state their "
         f"size as its attribute latent_dim. {SAMPLER}"
@@ -140,6 +143,10 @@ def _takes_time(module: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return len(names) > 1 and names[1] in TIMES
+
+
+_OF_POSTERIOR = re.compile(r"(?i)(^|_)(mu|means?|log_?(var|std|sigma)|var|sigma|posterior|inference|reparam\w*)($|_)")
+"""Names of what only a variational autoencoder has."""
 
 
 def codes(part: Any) -> bool:

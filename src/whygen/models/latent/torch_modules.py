@@ -391,10 +391,20 @@ def _posterior(result: Any) -> tuple[torch.Tensor, torch.Tensor, bool]:
             f"encode of the model returned {_describe(result)} alone: it is an autoencoder without a posterior (a "
             f"plain or a quantised one). {OWN} {SIDE_BY_SIDE}"
         )
+    if isinstance(result, tuple | list) and any(torch.is_tensor(each) and _is_aside(each) for each in result[1:]):
+        raise UsageError(
+            f"encode of the model returned {_describe(result)}, with a loss or places in a codebook beside latents: "
+            f"it is a quantised autoencoder, without a posterior. {OWN} {SIDE_BY_SIDE}"
+        )
     raise UsageError(
         f"encode of the model returned {_describe(result)}; whygen needs the mean and the log-variance of the "
         "posterior. Return (mean, logvar), or wrap it: whygen.models.Generator(encode=..., decode=...)."
     )
+
+
+def _is_aside(part: torch.Tensor) -> bool:
+    """Whether it is one number for all, or whole numbers: neither says how sure an encoder is of a sample."""
+    return part.ndim == 0 or not part.is_floating_point()
 
 
 def reconstruction(result: Any) -> torch.Tensor:

@@ -179,6 +179,10 @@ def _wanted(
     cut = _whole_sentences(cut)
     for name in unread(replace(chosen, budget=MANY.budget, units="word"), TRIM):
         raise UsageError(f"{name}={getattr(chosen, name)!r} plays no part in trim: leave it out.")
+    plan_trim(  # what so many inputs cannot show is said before a model and an encoder are opened
+        len(cut.shown), len(cut.each), margin=margin, error=error, over=over, draws=chosen.draws, budget=None,
+        steady=True,
+    )  # fmt: skip
     return _TrimOrder(
         chosen=chosen,
         cut=cut,
