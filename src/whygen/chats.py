@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from whygen._arguments import check_fields, told
 from whygen.errors import DataError, UsageError
+from whygen.safe import without_keys
 from whygen.values import JsonValue, Picture, canonical_json
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -86,7 +87,7 @@ class Tool:
     def to_json(self) -> dict[str, JsonValue]:
         tool: dict[str, JsonValue] = {"name": self.name, "description": self.description}
         tool["parameters"] = dict(self.parameters)
-        return {**tool, "extra": dict(self.extra)} if self.extra else tool
+        return {**tool, "extra": without_keys(self.extra)} if self.extra else tool
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Tool:

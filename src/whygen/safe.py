@@ -10,7 +10,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 _KEPT: Final = frozenset("\n\t\u200c\u200d")
@@ -76,6 +76,32 @@ def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> 
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)
     return text
+
+
+SECRETS: Final = re.compile(
+    r"(?i)(?:proxy-)?authorization|cookie|(?:x[-_])?api[-_]?key|password|"
+    r"(?:[\w-]*[-_])?(?:access|auth|authorization|bearer|refresh|session|secret|security|api)[-_]?token|"
+    r"(?:[\w-]*[-_])?(?:client[-_]?secret|secret[-_]?(?:access[-_]?)?key|private[-_]?key|connection[-_]?string)"
+)
+"""Names under which JSON holds a secret."""
+
+
+def without_keys(value: Any) -> Any:
+    """A JSON value as it may be written down: what is named as a secret, or looks like one, is a stand-in.
+
+    Services take keys in further settings and in the definitions of tools. They are sent, and decide no answer.
+    """
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, Mapping):
+        inside = cast("Mapping[str, Any]", value)
+        return {
+            name: STAND_IN if isinstance(each, str) and SECRETS.fullmatch(name) else without_keys(each)
+            for name, each in inside.items()
+        }
+    if isinstance(value, list | tuple):
+        return [without_keys(each) for each in cast("Sequence[Any]", value)]
+    return value
 
 
 DEEPEST: Final = 100

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from whygen._arguments import Option, check_fields, told
 from whygen.chats import Block, Chat, Message, Part, Role, Tool, ToolCall
 from whygen.errors import DataError, UsageError
-from whygen.safe import clean
+from whygen.safe import clean, without_keys
 from whygen.values import JsonValue, Medium, OutputKind, Picture, Sound, Video, canonical_json, digest
 
 __all__ = [
@@ -143,7 +143,7 @@ class Settings:
             raise UsageError(f"top_p={self.top_p}: give a share within 0 to 1.")
 
     def to_json(self) -> dict[str, JsonValue]:
-        """Only what can change the answer: unset fields, and the seed of a greedy call, are left out."""
+        """Only what can change the answer: unset fields, the seed of a greedy call, and keys are left out."""
         settings: dict[str, JsonValue] = {"temperature": float(self.temperature), "max_tokens": self.max_tokens}
         if self.temperature > 0:
             settings["seed"] = self.seed
@@ -152,7 +152,7 @@ class Settings:
         if self.stop:
             settings["stop"] = list(self.stop)
         if self.extra:
-            settings["extra"] = dict(self.extra)
+            settings["extra"] = without_keys(self.extra)
         return settings
 
 
@@ -177,7 +177,7 @@ class Request:
         else:
             request["continuation"] = self.continuation
             if self.settings.extra:  # how to generate plays no part in scoring; what is done to the prompt does
-                request["settings"] = {"extra": dict(self.settings.extra)}
+                request["settings"] = {"extra": without_keys(self.settings.extra)}
         return request
 
     @property

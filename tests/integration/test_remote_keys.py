@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+import whygen
 from faults.batches import BatchPlan
 from faults.scripts import mixed
 from faults.server import FaultServer
@@ -17,7 +19,8 @@ from whygen.cli import main
 from whygen.errors import MissingError, UnknownNameError, UsageError
 from whygen.models import Model, ModelOptions, load_model
 from whygen.remote import Service
-from whygen.types import Failure, Request
+from whygen.results.summary import write_html
+from whygen.types import Chat, Failure, Limits, Message, Output, Request, Settings, Tool
 
 KEY = "sk-planted-4f1c9e77ab20"
 PROMPT = "Write about a fox and a piano near the castle, please."
@@ -121,6 +124,33 @@ def test_an_address_is_shown_without_its_password() -> None:
     assert service.place == "https://box.example:8443/v1"
     assert "secret-word" not in service.scrub(f"cannot reach {service.base_url}")
     assert KEY not in repr(service)
+    assert Service("box", f"https://box.example/{KEY}/v1", KEY).place == "https://box.example/[key]/v1"
+    assert Service("box", "https://box.example/sk-of-somebody-else/v1").place == "https://box.example/[key]/v1"
+
+
+def test_keys_in_settings_and_in_tools_are_sent_and_never_written(tmp_path: Path) -> None:
+    """Gateways take keys in further headers, and the servers of tools in their definitions."""
+    headers = {"extra_headers": {"Authorization": f"Bearer {KEY}", "X-Team": "blue"}, "api_key": KEY[3:]}
+    tool = Tool("maps", extra={"type": "mcp", "server_url": "https://maps.example", "authorization": KEY[3:]})
+    asked = list[Request]()
+
+    class Model:
+        uri = "test/maps"
+        limits = Limits(max_batch=64)
+
+        def answer(self, requests: Sequence[Request]) -> list[Output]:
+            asked.extend(requests)
+            return [Output(text=request.prompt.messages[0].text) for request in requests]  # type: ignore[union-attr]
+
+    found = whygen.explain_prompt(
+        Model(), Chat((Message("user", PROMPT),), (tool,)), target="token-set", cache=tmp_path / "calls.sqlite",
+        settings=Settings(extra=headers), budget=30,
+    )  # fmt: skip
+    write_html(found.__class__.load(found.save(tmp_path / "out")), tmp_path / "out" / "report.html")
+    assert asked[0].settings.extra["api_key"] == KEY[3:]
+    assert asked[0].prompt.tools[0].extra["authorization"] == KEY[3:]  # type: ignore[union-attr]
+    assert "blue" in left_behind(tmp_path)
+    assert KEY[3:] not in left_behind(tmp_path)
 
 
 @pytest.mark.parametrize("uri", ["openai/gpt-x", "anthropic/claude-x"])

@@ -9,17 +9,11 @@ from typing import cast
 from whygen.errors import DataError
 from whygen.records.fields import Field
 from whygen.records.notices import Notices
-from whygen.safe import STAND_IN, without_secrets
+from whygen.safe import SECRETS, STAND_IN, without_secrets
 
 _LONG = 1000
 _ENCODED = re.compile(r"(?:data:[\w.+-]{1,80}/[\w.+-]{1,80};base64,)?[A-Za-z0-9+/=\r\n]*")
 """A picture or a file in base64: no key is to be seen in it, and it may be long."""
-
-
-_SECRETS = re.compile(
-    r"(?i)(?:proxy-)?authorization|cookie|(?:x[-_])?api[-_]?key|(?:[\w-]*[-_])?(?:access|auth|authorization|bearer|refresh|session|secret|security|api)[-_]?token|"
-    r"(?:[\w-]*[-_])?(?:client[-_]?secret|secret[-_]?(?:access[-_]?)?key|private[-_]?key|connection[-_]?string)|password"
-)
 
 
 def scrubbed(found: Field, notices: Notices) -> Field:
@@ -47,7 +41,7 @@ def _clean(found: Field, notices: Notices) -> object:
 
 def _held(key: str, found: Field, notices: Notices) -> object:
     """What stands under a key; a secret, if that is what the key calls it."""
-    if _SECRETS.fullmatch(key) and isinstance(found.object()[key], str):
+    if SECRETS.fullmatch(key) and isinstance(found.object()[key], str):
         notices.count("key", found[key])
         return STAND_IN
     return _clean(found[key], notices)

@@ -49,11 +49,14 @@ class Service:
 
     @property
     def place(self) -> str:
-        """The address without user, password and query: what may be written down."""
+        """The address without user, password, query and keys: what may be written down."""
         parts = urlsplit(self.base_url)
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+        path = parts.path.rstrip("/")
+        for written in () if self.key is None or len(self.key) < TELLTALE else (self.key, quote(self.key, safe="")):
+            path = path.replace(written, STAND_IN)
+        return f"{parts.scheme}://{host}{port}{without_secrets(path)}"
 
     @property
     def is_local(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from whygen.results.prompt import Section
+from whygen.safe import without_keys
 from whygen.texts import Span
 from whygen.types import Block, Chat, JsonValue, Message, Picture, Tool
 
@@ -87,7 +88,7 @@ class _Writer:
             self.write("\n")
             begins = self.write(tool.description)
             inner = (begins, self.place)
-        for given in (tool.parameters, tool.extra):
+        for given in (tool.parameters, without_keys(tool.extra)):
             if given:
                 self.write("\n" + json.dumps(given, ensure_ascii=False, default=str))
         self.slots.append(Slot(start, self.place, tool=number, inner=inner))
