@@ -28,7 +28,8 @@ from whygen.prompt.sentences import sentence_matrix
 from whygen.prompt.targets import Compares, Timed
 from whygen.prompt.units import chat_record, shown
 from whygen.prompt.warnings import Signs, warn
-from whygen.prompt.why.verdict import judge
+from whygen.prompt.why.alone import ask_alone
+from whygen.prompt.why.verdict import judge, told
 from whygen.results.evidence import Evidence, Sample
 from whygen.results.media import MediaEvidence, PictureEvidence
 from whygen.results.prompt import (
@@ -65,17 +66,21 @@ def explained(found: Findings, asker: Asker | None = None, *, further: int = 0) 
     Args:
         found: what one reading of the answers says.
         asker: of further masks; None where nothing more may be asked.
-        further: calls that may be made to shrink sets of units.
+        further: calls that may be made beside the masks: to send accused parts alone, or to shrink sets of units.
     """
     options = found.plan.options
+    why = None if options.suspect is None else judge(found, suspect=options.suspect)
+    if why is not None and why.verdict == "open" and asker is not None and further and found.answers.ended is None:
+        ask_alone(asker, [part.unit for part in why.accused], times=further)
+        found, further = replace(found, answers=asker.updated(found.answers)), 0
+        why = judge(found, suspect=options.suspect or ())
     few = None if options.sets is None else sets(found, asker, further=further)
     if asker is not None:  # shrinking sets may have asked more
         found = replace(found, answers=asker.updated(found.answers))
     matrix = None
     if options.matrix != "none":
         matrix = sentence_matrix(found.answers, found.target, lambda meter: estimate_of(found, meter))
-    why = None if options.suspect is None else judge(found, suspect=options.suspect, sets=few)
-    update = {"matrix": matrix, "sets": few, "why": why}
+    update = {"matrix": matrix, "sets": few, "why": told(why, few)}
     return partial(assemble(found, acting=interactions(found)).model_copy(update=update), found.answers)
 
 

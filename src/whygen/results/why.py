@@ -77,6 +77,8 @@ class Why(Record):
         empty: answers that took it where no part was sent.
         together: how several accused parts hang together.
         kept: answers that took it where the accused parts were sent, and others at random; None without any.
+        alone: answers that took it where the accused parts were sent and nothing else that could be left out; None
+            where that was not asked.
         missing: answers that took it where none of the named parts was sent.
         parts: every part, in the order of the units.
         shown: samples that show it: a pair of answers with and without what was named; empty where there is none.
@@ -89,6 +91,7 @@ class Why(Record):
     together: Together = "one"
     empty: Rate | None = None
     kept: Rate | None = None
+    alone: Rate | None = None
     missing: Rate | None = None
     parts: tuple[PartTest, ...]
     shown: tuple[int, ...] = ()

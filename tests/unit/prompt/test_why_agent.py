@@ -200,3 +200,18 @@ def test_what_was_done_is_said_in_words_of_bounded_length(name: str, told: str) 
     made = ToolCall("mail.send", json.dumps({"to": "a", "body": "long" * 50}))
     record = TargetRecord(name=name, distance="", unit="")
     assert words.action(record, Output(calls=(made,))) == told
+
+
+def test_what_masks_leave_open_is_asked_of_the_accused_parts_alone_and_read_back(tmp_path: Path) -> None:
+    planted = planted_call(np.random.default_rng([0, 9]), case="together", parts=9, language="en")
+    call = Call(chat=planted.chat, answer=planted.answer, model="planted/agent-2")
+    found = whygen.explain_prompt(None, call, cache=None, seed=0)
+    why = found.why
+    assert why is not None
+    assert why.kept is not None
+    assert 2 * why.kept.low - 1 < 0.5  # which alone would leave it open
+    assert why.alone is not None
+    assert (why.verdict, why.alone.taken, why.alone.drawn, found.calls.asked) == ("suspects", 8, 8, 64)
+    assert "With nothing else sent at all: 8 of 8 answers (68–100%)." in why.sentences
+    found.save(tmp_path / "out")
+    assert PromptExplanation.load(tmp_path / "out").read().why == why

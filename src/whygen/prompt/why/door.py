@@ -23,8 +23,9 @@ from whygen.results.why import CallRecord
 from whygen.safe import read_json
 from whygen.types import Chat, Failure, Output, Request
 
-PROOF = 6
-"""Calls of the budget that look for the fewest parts which change the action: they are its proof."""
+PROOF = 8
+"""Calls of the budget that are its proof: the accused parts sent alone, where it is open whether the request's own are
+needed (`whygen.prompt.why.alone`), else the fewest parts which change the action."""
 
 LEAST_FOR_PROOF = 40
 """Under this budget all calls go to masks."""

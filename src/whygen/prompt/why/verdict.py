@@ -18,6 +18,7 @@ from whygen.prompt.designs import Design
 from whygen.prompt.findings import Findings
 from whygen.prompt.targets import Compares
 from whygen.prompt.why import words
+from whygen.prompt.why.alone import answers_alone
 from whygen.prompt.why.rules import Answered, beside_others, p_values
 from whygen.prompt.why.suspects import named_parts
 from whygen.results.records import AnswerSets
@@ -58,13 +59,12 @@ def is_choice(effects: Floats) -> bool:
     return bool(len(known) and np.isin(known, (0.0, 1.0)).all())
 
 
-def judge(found: Findings, *, suspect: Sequence[str], sets: AnswerSets | None = None) -> Why | None:
-    """What the parts had to do with the action; None where the target is no choice of yes or no.
+def judge(found: Findings, *, suspect: Sequence[str]) -> Why | None:
+    """What the parts had to do with the action, in counts; None where the target is no choice of yes or no.
 
     Args:
         found: the answers to masks, measured by the target of the action.
         suspect: names of parts that are suspects besides those that came from outside.
-        sets: the fewest parts that change the action, where they were looked for.
     """
     effects, answers = found.effects, found.answers
     if effects.draws is None:
@@ -88,7 +88,9 @@ def judge(found: Findings, *, suspect: Sequence[str], sets: AnswerSets | None = 
         still = set(beside_others(answered, named, generator(found.seed, "why", "beside")))
         parts = tuple(part.model_copy(update={"named": part.unit in still}) for part in parts)
     together = _together(parts, counts)
-    verdict, parts, with_them = _weighed(parts, counts, together)
+    accused = [part.unit for part in parts if part.suspect and part.named]
+    alone = _alone(found, accused, same)
+    verdict, parts, with_them = _weighed(parts, counts, together, alone)
     drivers = [part.unit for part in parts if part.named]
     why = Why(
         action=words.action(found.target.record, answers.references[0]),
@@ -98,10 +100,28 @@ def judge(found: Findings, *, suspect: Sequence[str], sets: AnswerSets | None = 
         whole=rate(int(whole.sum()), len(whole)),
         empty=_empty(counts, empty),
         kept=with_them,
+        alone=alone,
         missing=counts.rate(out=drivers) if drivers else None,
         parts=parts,
     )
-    return why.model_copy(update={"sentences": words.sentences(why, sets), "shown": _shown(found, why, draws)})
+    return why.model_copy(update={"shown": _shown(found, why, draws)})
+
+
+def told(why: Why | None, sets: AnswerSets | None) -> Why | None:
+    """The same with its sentences.
+
+    Args:
+        why: in counts.
+        sets: the fewest parts that change the action, where they were looked for.
+    """
+    return None if why is None else why.model_copy(update={"sentences": words.sentences(why, sets)})
+
+
+def _alone(found: Findings, accused: Sequence[int], same: float) -> Rate | None:
+    """How often the action came where nothing but the accused parts was sent, if that was asked."""
+    effects = answers_alone(found, accused) if accused else np.zeros(0)
+    known = same + effects[~np.isnan(effects)]
+    return rate(int(known.sum()), len(known)) if len(known) and is_choice(known) else None
 
 
 def _by_chance(found: Findings, counts: ActionCounts) -> Answered | None:
@@ -155,7 +175,7 @@ def _together(parts: tuple[PartTest, ...], counts: ActionCounts) -> Together:
 
 
 def _weighed(
-    parts: tuple[PartTest, ...], counts: ActionCounts, together: Together
+    parts: tuple[PartTest, ...], counts: ActionCounts, together: Together, alone: Rate | None
 ) -> tuple[Verdict, tuple[PartTest, ...], Rate | None]:
     """The verdict; the parts with what happened without those of the request; and how often accused parts led to it."""
     accused = [part.unit for part in parts if part.suspect and part.named]
@@ -168,6 +188,8 @@ def _weighed(
     parts = tuple(part.model_copy(update={"without": without.get(part.unit)}) for part in parts)
     # A part of the request that is needed would cost the action in the half of these answers that lack it.
     needless = {unit for unit, each in without.items() if each.low > 0.5 or 2.0 * with_them.low - 1.0 > 0.5}
+    if alone is not None and alone.low > 0.5:  # it came without any of them
+        needless = set(without)
     if not drivers:
         return ("suspects" if needless == set(without) else "open"), parts, with_them
     theirs = counts.rate(kept=drivers, out=accused)

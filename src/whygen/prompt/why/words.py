@@ -78,6 +78,8 @@ def _beside(why: Why) -> list[str]:
     }.get(why.together, [])
     if why.kept is not None:
         said.append(f"With {'them' if why.together != 'one' else 'it'}, whatever else was sent: {_of(why.kept)}.")
+    if why.alone is not None:
+        said.append(f"With nothing else sent at all: {_of(why.alone)}.")
     drivers = [part for part in why.parts if part.named and part.without is not None]
     said += [f"With it and without {part.name}: {_of(part.without)}." for part in drivers if part.without]
     return said

@@ -151,7 +151,7 @@ KINDS = {
     "empty": "nothing kept",
     "mask": "",
     "redraw": "asked again",
-    "further": "asked for the sets",
+    "further": "asked beside the masks",
 }
 
 
