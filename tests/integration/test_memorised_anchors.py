@@ -269,3 +269,20 @@ def ended(arguments: list[str]) -> int:
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     return int(stop.value.code or 0)
+
+
+@pytest.mark.parametrize("training", [1, 3, 6])
+def test_few_training_samples_that_are_all_below_the_median_are_no_proof_that_all_are_memorised(training: int) -> None:
+    """The bootstrap of three such samples says 100% to 100%, and one sample gave the gap the spread of the others."""
+    shares, gaps = [], []
+    for seed in range(120):
+        rng = np.random.default_rng([training, seed])
+        memorised = rng.random(training) < 0.3
+        own, held = rng.normal(size=training) - 8.0 * memorised, rng.normal(size=60)
+        share, _ = memorising._estimated(own, held, level=0.05, rng=rng)
+        assert share.high > share.low
+        shares.append(share.low <= 0.3 <= share.high)
+        gap, half = memorising._welch(held, rng.normal(size=training))
+        gaps.append(abs(gap) <= half)
+    assert np.mean(shares) > 0.92  # .17 of one sample, .76 of three
+    assert np.mean(gaps) > 0.88  # .15 of one sample

@@ -26,6 +26,8 @@ from whygen.results.anchors_scores import Scores, ShareRecord
 from whygen.results.prompt import Warned
 from whygen.stats.auroc import auroc
 from whygen.stats.conformal import p_values, realised_level, smallest_reference
+from whygen.stats.crossed import share_unseen
+from whygen.stats.wilson import wilson
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -285,8 +287,10 @@ def area(low: Floats, high: Floats) -> AreaRecord:
 
 
 def _welch(held: Floats, own: Floats) -> tuple[float, float]:
-    """Difference of means, and half of its 95% interval (Welch)."""
-    parts = [float(each.var(ddof=1)) / len(each) if len(each) > 1 else 0.0 for each in (held, own)]
+    """Difference of means, and half of its 95% interval (Welch); one sample alone is taken to vary as the others do."""
+    spread = [float(each.var(ddof=1)) if len(each) > 1 else 0.0 for each in (held, own)]
+    sizes = (len(held), len(own))
+    parts = [(each if size > 1 else max(spread)) / size for each, size in zip(spread, sizes, strict=True)]
     variance = sum(parts)
     weights = sum(part**2 / max(1, len(each) - 1) for part, each in zip(parts, (held, own), strict=True))
     degrees = variance**2 / weights if weights > 0 else 1.0
@@ -318,19 +322,28 @@ def _estimated(
     If a share m of training samples were memorised and the rest scored as held-out ones do, half of the rest would
     score above the held-out median: m = 1 - 2 P(own > median), a lower bound where memorised ones lie above it too
     (Storey 2002, JRSS B 64:479, at lambda = .5). Of what is flagged, level (1 - m) is by chance. Intervals by the
-    bootstrap over both sets.
+    bootstrap over both sets; few samples that all lie below the median do so in every resample too, so the intervals
+    hold what Wilson's of the two counts make of them, and the share that so many may have missed altogether.
     """
 
-    def shares(one: Floats, other: Floats) -> tuple[float, float]:
+    def counts(one: Floats, other: Floats) -> tuple[float, float]:
         middle = np.median(other)
         above = float((one > middle).mean() + (one == middle).mean() / 2)
+        return above, float((p_values(-other, -one) <= level * (1 + 1e-9)).mean())
+
+    def shares(above: float, flags: float) -> tuple[float, float]:
         m = max(0.0, 1 - 2 * above)
-        flags = float((p_values(-other, -one) <= level * (1 + 1e-9)).mean())
         return m, min(1.0, max(0.0, flags - level * (1 - m)) / m) if m > 0 else 0.0
 
-    here = shares(own, held)
-    drawn = np.array([shares(rng.choice(own, len(own)), rng.choice(held, len(held))) for _ in range(RESAMPLED)])
+    n, (above, flags) = len(own), counts(own, held)
+    here = shares(above, flags)
+    drawn = np.array([shares(*counts(rng.choice(own, n), rng.choice(held, len(held)))) for _ in range(RESAMPLED)])
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    fewer, more = wilson(round(above * n), n)
+    few = [shares(more, flags)[0], max(shares(fewer, flags)[0], share_unseen(n))]
+    caught = [end / max(here[0], 1e-9) for end in wilson(round(flags * n), n)]
+    low = np.minimum(low, [few[0], caught[0]])
+    high = np.clip(np.maximum(high, [few[1], caught[1]]), 0.0, 1.0)
     records = [
         ShareRecord(share=value, low=min(value, float(a)), high=max(value, float(b)))
         for value, a, b in zip(here, low, high, strict=True)
