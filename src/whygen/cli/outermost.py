@@ -43,10 +43,16 @@ class Stopped(Exception):  # noqa: N818 - it never leaves the command line
     """An interrupt, with what the run says of it: the parser would swallow a `KeyboardInterrupt`, words and all."""
 
 
+COMPLETES = "_WHYGEN_COMPLETE"
+"""The variable by which a shell asks what could stand at its cursor."""
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the contract's code."""
     given = sys.argv[1:] if arguments is None else arguments
     _write_anything()
+    if COMPLETES in os.environ:  # a shell takes each line for a name: no description may go on in a second one
+        os.environ["COLUMNS"] = "100000"
     interrupts = Interrupts()
     with ExitStack() as stack:
         stack.enter_context(interrupts.handled())

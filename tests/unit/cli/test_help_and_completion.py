@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from whygen.cli import main
 from whygen.cli.app import app
 from whygen.cli.commands import OWN
 from whygen.cli.names import KINDS, complete_model, completing, rows
+from whygen.prompt.estimands import ESTIMANDS
 from whygen.prompt.options import PromptOptions
 
 
@@ -139,3 +141,19 @@ def test_the_tab_key_completes_models_and_targets_in_a_real_bash(bash: Bash) -> 
     assert "Error" not in shown
     shown = bash.typed("'A fox.' --target opt\t", "--target optimal-transport ")
     assert "Error" not in shown
+
+
+@pytest.mark.parametrize("shell", ["fish", "zsh"])
+def test_no_description_goes_on_in_a_line_that_a_shell_takes_for_a_name(shell: str) -> None:
+    asked = {
+        "_WHYGEN_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_ARGS": "whygen prompt 'A fox.' --estimand ",
+    }
+    code = "import sys; sys.argv[0] = 'whygen'; from whygen.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **asked}, check=True, capture_output=True, text=True
+    )
+    lines = done.stdout.replace("_arguments '*: :((", "").strip().splitlines()
+    assert len(lines) == 4
+    assert {re.split(r"[\t:]", line.strip('"'))[0].strip('"') for line in lines} == set(ESTIMANDS)

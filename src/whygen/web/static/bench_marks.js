@@ -51,7 +51,7 @@ export function bars(words, most = 8) {
     el("th", { scope: "row", dir: "auto" }, word.text),
     el("td", { class: "chart" }, bar(word, reach)),
     el("td", { class: "num" }, figure(word.value, largest)),
-    el("td", { class: "num soft" }, word.low === null ? "" : `${figure(word.low, reach)} to ${figure(word.high, reach)}`)));
+    el("td", { class: "num soft opt" }, word.low === null ? "" : `${figure(word.low, reach)} to ${figure(word.high, reach)}`)));
   return el("table", { class: "bars" },
     el("caption", { class: "hidden" }, "The strongest words, with intervals"),
     el("thead", { class: "hidden" }, el("tr", {}, ...["Word", "Drawn", "Attribution", "Interval"].map((name) => el("th", { scope: "col" }, name)))),
