@@ -103,6 +103,9 @@ class Comparison(Paged):
         """As plain JSON."""
         return asdict(self)
 
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.units)} shared units: {self.changed} changed>"
+
     def table(self) -> dict[str, list[Any]]:
         """A column for each field of a pair of units: what ``pandas.DataFrame`` takes."""
         return {field.name: [getattr(unit, field.name) for unit in self.units] for field in fields(UnitPair)}

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 from whygen.errors import WhygenError
 from whygen.evaluation.result import DOCUMENT as EVALUATION
@@ -109,11 +110,12 @@ def _document(bare: Card, place: Shelved) -> Card:
 def _described(bare: Card, found: Explanation, place: Shelved) -> Card:
     told = replace(bare, model=visible(found.model), warnings=tuple(visible(each.code) for each in found.warnings))
     if isinstance(found, PromptExplanation):
+        details = _details(place.folder / DETAILS)
         return replace(
             told,
-            kind="recorded call" if found.call is not None else _source(place.folder / DETAILS),
+            kind="recorded call" if found.call is not None else _kind(details),
             headline=prompt_headline(found),
-            prompt=visible(clip(found.prompt, MOST_PROMPT)[0]),
+            prompt=visible(clip(_said(found, details), MOST_PROMPT)[0]),
             calls=found.calls.asked,
             fidelity=found.fidelity.r2_heldout,
         )
@@ -122,9 +124,29 @@ def _described(bare: Card, found: Explanation, place: Shelved) -> Card:
     return replace(told, kind="texts", headline=visible(texts_headline(found)))
 
 
-def _source(details: Path) -> str:
-    """What was explained: a plain prompt unless the details beside the document say otherwise."""
-    with suppress(OSError, ValueError, TypeError, LookupError):
-        if details.stat().st_size <= MAX_DOCUMENT_BYTES:
-            return KINDS.get(read_json(details.read_bytes())["recipe"]["source"], "prompt")
+def _details(file: Path) -> dict[str, Any]:
+    """What stands beside the document; nothing where that cannot be read."""
+    with suppress(OSError, ValueError):
+        if file.stat().st_size <= MAX_DOCUMENT_BYTES:
+            found = read_json(file.read_bytes())
+            return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return {}
+
+
+def _kind(details: dict[str, Any]) -> str:
+    """What was explained: a plain prompt unless the details say otherwise."""
+    with suppress(TypeError, LookupError):
+        return KINDS.get(details["recipe"]["source"], "prompt")
     return "prompt"
+
+
+def _said(found: PromptExplanation, details: dict[str, Any]) -> str:
+    """What a person would call the prompt: the last user's message of a chat, an instruction without its regions."""
+    with suppress(TypeError, LookupError, ValueError):
+        if details["recipe"]["source"] == "inputs":
+            return found.prompt
+        if details["recipe"]["units"] == "region":
+            return found.prompt[: found.units[0].start]
+        said = [each for each in details["sections"] if each["kind"] == "message" and each["name"] == "user"]
+        return found.prompt[int(said[-1]["start"]) : int(said[-1]["end"])] or found.prompt
+    return found.prompt
