@@ -111,6 +111,30 @@ def test_what_a_branch_changes_is_explained_before_and_after(repo: Repo, tmp_pat
     assert re.search(r"Grant every refund&#46;</code> \| 1\.00 .*gone, significant", text)
 
 
+def shopkeeper(prompt: object) -> str:
+    text = str(prompt)
+    told = [
+        "Thank you.",
+        "A refund comes soon." if "refund" in text else "",
+        "Yours, the shop." if "formal" in text else "",
+    ]
+    return " ".join(filter(None, told))
+
+
+def test_a_difference_lies_in_its_interval_where_the_answer_changed(tmp_path: Path) -> None:
+    repo = Repo(tmp_path / "shop")
+    before = repo.commit(prompts__shop_txt="You are a clerk. Be formal. Give a refund.")
+    after = repo.commit(prompts__shop_txt="You are a clerk. Be brief. Give a refund.")
+    text = comment(review(
+        Repository(repo.folder), before, after, model=shopkeeper, patterns=["prompts/*"], target="tfidf", cache=None
+    ))  # fmt: skip
+    rows = re.findall(r"\| ([+\u2212]?[\d.]+) \(([+\u2212]?[\d.]+) to ([+\u2212]?[\d.]+)\) \|  \|", text)
+    shared = [[float(each.replace("\u2212", "-")) for each in row] for row in rows]
+    assert len(shared) >= 2  # one that is gone has its interval, too
+    assert all(low - 0.01 <= middle <= high + 0.01 for middle, low, high in shared)
+    assert "Differences are measured against both answers" in text
+
+
 def test_nothing_is_paid_twice(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repo.folder)
     (tmp_path / "review_models.py").write_text(

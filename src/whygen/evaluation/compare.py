@@ -70,6 +70,13 @@ class UnitPair:
     changed: bool
     p_value: float | None = None
 
+    @property
+    def difference(self) -> float:
+        """Second less first; where there is an interval its middle, which reads both against the references of both."""
+        if self.low is None or self.high is None:
+            return self.second - self.first
+        return (self.low + self.high) / 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison(Paged):

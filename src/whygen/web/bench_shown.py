@@ -156,7 +156,7 @@ def _pair(pair: UnitPair, decimals: int) -> dict[str, Any]:
         "text": visible(pair.text),
         "first": signed(pair.first, decimals),
         "second": signed(pair.second, decimals),
-        "difference": signed((low + high) / 2.0 if known else pair.second - pair.first, decimals),
+        "difference": signed(pair.difference, decimals),
         "interval": f"{signed(low, decimals)} to {signed(high, decimals)}" if known else None,
         "changed": pair.changed,
     }

@@ -104,6 +104,9 @@ def _prompt(found: ReviewedPrompt) -> str:
             [_HEAD, *(_row(unit, "") for unit in strongest(one.units, significant=False)[:MOST_ROWS])]
         )
     notes = "".join(f"\n\n{quoted(each, 400)}" for each in (found.comparison.notes if found.comparison else ()))
+    pairs = () if found.comparison is None else found.comparison.units
+    if any(abs(each.difference - (each.second - each.first)) >= 0.005 for each in pairs):
+        notes = f"\n\nDifferences are measured against both answers; before and after, each against its own.{notes}"
     return f"{title}\n\n{_answers(found)}\n\n" + "\n".join([_HEAD, *rows]) + notes
 
 
@@ -112,12 +115,12 @@ _HEAD: Final = "| part | before | after | difference | |\n|---|--:|--:|--:|---|"
 
 def _compared(comparison: Comparison, found: ReviewedPrompt) -> list[str]:
     """The parts that changed first, then new ones, those that are gone, and the strongest of the rest."""
-    pairs = sorted(comparison.units, key=lambda each: (not each.changed, -abs(each.second - each.first)))
+    pairs = sorted(comparison.units, key=lambda each: (not each.changed, -abs(each.difference)))
     rows: list[str] = []
     for pair in pairs[:MOST_ROWS]:
         limits = "" if pair.low is None else f" ({signed(pair.low, 2)} to {signed(pair.high, 2)})"
         what = f"**changed**, p {p_value(pair.p_value)}" if pair.changed else ""
-        difference = f"{signed(pair.second - pair.first, 2)}{limits}" if comparison.same_unit else "–"
+        difference = f"{signed(pair.difference, 2)}{limits}" if comparison.same_unit else "–"
         rows.append(
             f"| {quoted(pair.text)} | {number(pair.first, 2)} | {number(pair.second, 2)} | {difference} | {what} |"
         )
