@@ -70,7 +70,8 @@ def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> 
         text: of a server, a function, a library.
         environment: the process's own unless given.
     """
-    for name, value in (os.environ if environment is None else environment).items():
+    known: Mapping[str, str] = os.environ if environment is None else environment
+    for name, value in known.items() if len(text) >= TELLTALE else ():
         if len(value) >= TELLTALE and value in text and _SECRET_NAMES.search(name):
             text = text.replace(value, STAND_IN)
     for pattern, instead in _PATTERNS:

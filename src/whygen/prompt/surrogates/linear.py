@@ -348,13 +348,16 @@ def _spread(left: Floats, whole: Floats) -> float:
 
 def lasso_along(x: Floats, y: Floats, penalties: Floats) -> Floats:
     """Coefficients ``(k, p)`` of the lasso for penalties ``(p,)``, shares of the least that leaves no column."""
+    import sklearn
     from sklearn import linear_model as sklearn_linear_model
 
     library: Any = sklearn_linear_model
+    settings: Any = sklearn
     largest = float(np.abs(x.T @ y).max(initial=0.0)) / len(y)
     if largest <= 1e-12 * float(np.abs(y).max(initial=0.0)):
         return np.zeros((int(x.shape[1]), len(penalties)))
-    with warnings.catch_warnings():
+    # What is given here is right by itself, and looking at it takes nearly as long as so small a fit.
+    with warnings.catch_warnings(), settings.config_context(skip_parameter_validation=True):
         warnings.simplefilter("ignore")  # the last digits of the smallest penalties need not settle
         alphas = largest * penalties
         found = library.lasso_path(np.asfortranarray(x), y, alphas=alphas, max_iter=200, tol=1e-3, check_input=False)

@@ -231,19 +231,19 @@ def _longer(beam: _Beam, rows: _Rows) -> tuple[_Beam, Floats]:
     """The best rules of one literal more, and how much the first of each fit would explain, in squared errors."""
     size, nothing = beam.literals.shape[2] + 1, len(rows.literals)
     gain = _gain(rows, beam)
-    flat = gain.reshape(len(gain), -1)
+    flat, fit = gain.reshape(len(gain), -1), np.arange(len(gain))[:, None]
     # Each rule may come from any of its parts, so up to `size` of the best are one rule.
     most = min(BEAM * size, flat.shape[1])
     some = np.argpartition(-flat, most - 1, axis=1)[:, :most]
-    order = np.take_along_axis(some, np.argsort(-np.take_along_axis(flat, some, axis=1), axis=1, kind="stable"), axis=1)
+    order = some[fit, np.argsort(-flat[fit, some], axis=1, kind="stable")]
     old, new = np.divmod(order, nothing)
-    literals = np.concatenate([np.take_along_axis(beam.literals, old[..., None], axis=1), new[..., None]], axis=2)
+    literals = np.concatenate([beam.literals[fit, old], new[..., None]], axis=2)
     literals = np.sort(literals, axis=2)
     # Literals in order as digits of one number: the same rule has the same key whichever way it was reached.
     power = np.array([nothing**place for place in range(size)], dtype=np.int64)
     keys: NDArray[np.int64] = literals @ power
-    keys[np.take_along_axis(flat, order, axis=1) < 0.0] = -1
-    literals = np.take_along_axis(literals, _first_of_each(keys)[..., None], axis=1)
+    keys[flat[fit, order] < 0.0] = -1
+    literals = literals[fit, _first_of_each(keys)]
     columns = rows.literals[literals[..., 0]]
     for place in range(1, size):
         columns = columns * rows.literals[literals[..., place]]
@@ -256,11 +256,12 @@ def _first_of_each(keys: NDArray[np.int64]) -> NDArray[np.int64]:
     Of every row as many as of the one that has the fewest, shape ``(s, places)``.
     """
     order = np.argsort(keys, axis=1, kind="stable")
-    inside = np.take_along_axis(keys, order, axis=1)
+    row = np.arange(len(keys))[:, None]
+    inside = keys[row, order]
     first = np.ones(keys.shape, dtype=bool)
     first[:, 1:] = inside[:, 1:] != inside[:, :-1]
     new = np.zeros(keys.shape, dtype=bool)
-    np.put_along_axis(new, order, first & (inside >= 0), axis=1)
+    new[row, order] = first & (inside >= 0)
     few = min(int(new.sum(axis=1).min()), BEAM)
     return np.argsort(~new, axis=1, kind="stable")[:, :few]
 
@@ -276,7 +277,7 @@ def _gain(rows: _Rows, beam: _Beam) -> Singles:
     held, agreed = np.concatenate([present, absent], axis=3).astype(np.float32)
     gain: Singles = agreed**2 / (np.maximum(held * (1.0 - held / total), 0.0) + np.float32(HOLD))
     gain[held < FEWEST] = 0.0
-    for place in range(beam.literals.shape[2]):
-        unit = beam.literals[:, :, place, None] % n
-        np.put_along_axis(gain, np.concatenate([unit, unit + n], axis=2), np.float32(-1.0), axis=2)
+    unit = beam.literals % n
+    fit, rule = np.ogrid[: gain.shape[0], : gain.shape[1]]
+    gain[fit[..., None], rule[..., None], np.concatenate([unit, unit + n], axis=2)] = -1.0
     return gain

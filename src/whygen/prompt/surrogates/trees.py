@@ -257,7 +257,7 @@ class _Trees:
             place = 2 * place + self.places[unit]
         sums = nodes.sum(axis=3)
         values = RATE * sums[1] / (sums[0] + HOLD)
-        return units, values, np.take_along_axis(values, place, axis=1)
+        return units, values, values[forests[:, None], place]
 
 
 def _gain(nodes: Singles, rows: Singles) -> Singles:
