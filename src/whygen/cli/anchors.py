@@ -33,7 +33,7 @@ DIGITS = "demo/digits-vae"
 
 
 def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in read_text_file(path, "The file of labels").splitlines() if line.strip()]
+    return [line.strip() for line in read_text_file(path, "The file of labels").split("\n") if line.strip()]
 
 
 def _labels(text: str) -> list[str | int]:

@@ -26,23 +26,35 @@ Setting = Annotated[
 
 
 def read_inputs(path: Path) -> list[Input]:
-    """Inputs from a file: a JSON list of texts, or of objects with a text for each field; or a text on each line.
+    """Inputs from a file: a JSON list or JSON Lines of texts, or of objects with a text for each field; or plain lines.
 
     Raises:
         MissingError: if the file is not there.
         DataError: if it holds something else.
     """
     content = read_text_file(path, "The file of inputs")
-    if not content.lstrip().startswith("["):
-        return [line for line in content.splitlines() if line.strip()]
+    lines = [line for line in content.split("\n") if line.strip()]
+    is_list = content.lstrip().startswith("[")
+    if not is_list and path.suffix.lower() not in {".jsonl", ".ndjson", ".json"}:
+        rows = _rows(lines) if content.lstrip().startswith("{") else None
+        is_texts = rows is None or not all(isinstance(row, dict) for row in rows)
+        return list[Input](lines) if is_texts else cast("list[Input]", rows)
     try:
-        found: object = read_json(content)
+        found: object = read_json(content) if is_list else _rows(lines) or read_json(content)
     except ValueError as error:
         raise DataError(f"The inputs in {str(path)!r} are no JSON: {error}.") from None
-    listed = cast("list[object]", found) if isinstance(found, list) else []
+    listed = cast("list[object]", found) if isinstance(found, list) else [found]
     if all(isinstance(item, str) for item in listed) or all(isinstance(item, dict) for item in listed):
         return cast("list[Input]", listed)
-    raise DataError(f"The inputs in {str(path)!r} are neither a list of texts nor a list of objects.")
+    raise DataError(f"The inputs in {str(path)!r} are neither texts nor objects, or some of both.")
+
+
+def _rows(lines: Sequence[str]) -> list[object] | None:
+    """The values of JSON Lines; None where a line is none."""
+    try:
+        return [read_json(line) for line in lines]
+    except ValueError:
+        return None
 
 
 def read_settings(given: Sequence[str] | None) -> dict[str, JsonValue]:

@@ -37,7 +37,7 @@ def review(
     ],
     inputs: Annotated[
         Path | None,
-        option("What to explain", help="Inputs that every prompt is explained over: a line each or a JSON list."),
+        option("What to explain", help="Inputs that every prompt is explained over: lines, JSON Lines or a JSON list."),
     ] = None,
     most: Annotated[
         int, option("How much to spend", min=1, help="Changed prompts that are explained, at most.")

@@ -50,7 +50,7 @@ def trim(
         Path,
         option(
             "What to explain",
-            help="A line each or a JSON list: user messages, texts for {input}, or objects with a text for each field.",
+            help="Lines, JSON Lines or a JSON list: user messages, texts for {input}, or objects with a text a field.",
         ),
     ],
     chat: Annotated[

@@ -184,7 +184,7 @@ def read_rules(path: Path | str) -> list[Rule]:
 
 
 def _from_lines(content: str) -> list[str]:
-    lines = (line.strip() for line in content.splitlines())
+    lines = (line.strip() for line in content.split("\n"))
     return [line for line in lines if line and not line.startswith("#")]
 
 

@@ -82,7 +82,7 @@ def explain_many(
     named = _named(prompts)
     bounds = _Together(run or RunOptions())
     box = None if model is None else load_model(model, options)
-    place = None if out is None else make_folder(Path(out), by="out=")
+    place = None if out is None else make_folder(Path(out), by="out= (-o)")
     if place is not None:
         try_places(place, (LISTED, INDEX, PAGE))
     row = _Series(

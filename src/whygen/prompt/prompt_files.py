@@ -43,7 +43,7 @@ def read_prompts(path: Path | str) -> list[NamedPrompt]:
     """
     file = Path(path)
     text = read_text_file(file, "The file of prompts", most=MOST_BYTES)
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not lines:
         raise DataError(f"{str(file)!r} holds no prompt. {_FORM}")
     begins = text.lstrip()[:1]

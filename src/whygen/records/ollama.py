@@ -103,7 +103,7 @@ def _whole(text: Field) -> Field:
     said: list[str] = []
     calls: list[Any] = []
     last: dict[str, Any] = {}
-    for line in text.text().splitlines():
+    for line in filter(str.strip, text.text().split("\n")):  # others may stand within JSON
         row = Field(line, text.place, text.source).parsed()
         last |= row.object() if row.is_object else {}
         said.append(row.at("message", "content").name_of_data() or row["response"].name_of_data())

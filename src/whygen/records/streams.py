@@ -47,7 +47,7 @@ def _is_events(text: str) -> bool:
 
 
 def _events(text: str) -> Iterable[object]:
-    for line in text.splitlines():
+    for line in text.split("\n"):  # other line separators of Unicode stand within JSON
         name, _, data = line.partition(":")
         if name.strip() == "data" and data.strip() != "[DONE]":
             try:

@@ -185,7 +185,7 @@ def read_done(place: Path) -> dict[str, dict[str, Any]]:
     except OSError:
         return {}
     found: dict[str, dict[str, Any]] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         try:
             value: object = json.loads(line)
         except (ValueError, RecursionError):

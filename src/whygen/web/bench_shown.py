@@ -196,7 +196,7 @@ def write_rule(run: LiveRun, unit: int, rule: str) -> dict[str, Any]:
     if run.folder is None:
         raise UsageError("The rule has no place: the explanation was not saved. Start the viewer on a folder of yours.")
     file = run.folder / RULES
-    kept = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    kept = file.read_text(encoding="utf-8").split("\n")[:-1] if file.is_file() else []
     if rule not in kept:
         file.write_text("\n".join([*kept, rule]) + "\n", encoding="utf-8")
     [judged] = check(run.folder, [read_rule(rule)])

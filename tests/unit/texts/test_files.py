@@ -88,3 +88,31 @@ def test_files_that_are_not_there_are_no_files_or_are_too_large_are_named(tmp_pa
 @pytest.mark.parametrize("mark", [codecs.BOM_UTF8 * 2, codecs.BOM_UTF8 * 3])
 def test_marks_that_programs_put_one_after_another_are_not_sent(mark: bytes) -> None:
     assert decoded(mark + b"a fox", "The file") == "a fox"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.jsonl", '{"q": "one\u2028two"}\n\n{"q": "three"}\n', [{"q": "one\u2028two"}, {"q": "three"}]),
+        ("a.txt", '{"q": "one"}\n{"q": "two"}\n', [{"q": "one"}, {"q": "two"}]),
+        ("a.jsonl", '"one"\n"two"\n', ["one", "two"]),
+        ("a.json", '{\n "q": "one"\n}\n', [{"q": "one"}]),
+        ("a.txt", "one\u2028two\x0bthree\x85four\nfive", ["one\u2028two\x0bthree\x85four", "five"]),
+        ("a.txt", '{input} or {"a"}\nmore', ['{input} or {"a"}', "more"]),
+        ("a.txt", "1\n2", ["1", "2"]),
+    ],
+)
+def test_inputs_are_json_lines_or_plain_lines_and_end_at_line_ends_alone(
+    name: str, content: str, expected: list[object], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert read_inputs(tmp_path / name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.jsonl", '{"q": "one"}\nplain'), ("a.json", "plain"), ("a.jsonl", "1\n2")]
+)
+def test_json_lines_that_are_none_are_refused(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match="The inputs in"):
+        read_inputs(tmp_path / name)

@@ -172,7 +172,7 @@ def _from_json(text: str) -> Lexicon:
 
 def _from_tsv(text: str) -> Lexicon:
     lexicon: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         word, tab, other = line.partition("\t")
