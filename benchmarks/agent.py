@@ -47,9 +47,9 @@ OPPOSITE: dict[Case, frozenset[str]] = {
 """Verdicts that are wrong of a case; ``open`` accuses, and says nothing of the request."""
 
 
-def planted(case: Case, number: int) -> PlantedCall:
+def planted(case: Case, number: int, seed: int = SEED) -> PlantedCall:
     """A call of a case."""
-    rng = np.random.default_rng([SEED, list(RIGHT).index(case), number])
+    rng = np.random.default_rng([seed, list(RIGHT).index(case), number])
     languages = list(LANGUAGES)
     return planted_call(
         rng, case=case, parts=int(rng.integers(6, 41)), language=languages[int(rng.integers(len(languages)))]
@@ -125,16 +125,16 @@ class Cell:
         return {"way": way, "noise": self.noise, "case": self.case, "calls": len(self.first), **means}
 
 
-def asked(case: Case, model: str, number: int) -> tuple[PromptExplanation, PlantedCall]:
+def asked(case: Case, model: str, number: int, seed: int = SEED) -> tuple[PromptExplanation, PlantedCall]:
     """One call as `whygen why` explains it."""
-    call = planted(case, number)
+    call = planted(case, number, seed)
     recorded = Call(chat=call.chat, answer=call.answer, model=f"planted/{model}")
     return whygen.explain_prompt(None, recorded, budget=BUDGET, seed=number, cache=None, interactions=0), call
 
 
-def left_out(case: Case, model: str, number: int) -> tuple[PromptExplanation, PlantedCall]:
+def left_out(case: Case, model: str, number: int, seed: int = SEED) -> tuple[PromptExplanation, PlantedCall]:
     """One call by leave-one-out, with as many draws as the budget allows."""
-    call = planted(case, number)
+    call = planted(case, number, seed)
     recorded = Call(chat=call.chat, answer=call.answer, model=f"planted/{model}")
     units = len([message for message in call.chat.messages if message.text]) + len(call.chat.tools) - 1
     found = whygen.explain_prompt(
@@ -144,14 +144,14 @@ def left_out(case: Case, model: str, number: int) -> tuple[PromptExplanation, Pl
     return found, call
 
 
-def cell(case: Case, model: str, way: str) -> dict[str, object]:
+def cell(case: Case, model: str, way: str, seed: int = SEED) -> dict[str, object]:
     """All calls of one cell."""
     found = Cell(case, NOISE[model])
     for number in range(CALLS[case]):
         if way == "why":
-            found.add(*asked(case, model, number))
+            found.add(*asked(case, model, number, seed))
         else:
-            found.add_loo(*left_out(case, model, number))
+            found.add_loo(*left_out(case, model, number, seed))
     return found.row(way)
 
 
@@ -183,22 +183,25 @@ def _over_calls(rows: list[dict[str, object]], name: str) -> float:
     return float(np.average([_share(row, name) for row in rows], weights=[int(str(row["calls"])) for row in rows]))
 
 
-def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False) -> None:
+def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False, seed: int = SEED) -> None:
     del data
-    kept = Rows("agent", minutes=minutes, fresh=fresh)
+    name = "agent" if seed == SEED else f"agent_{seed}"
+    kept = Rows(name, minutes=minutes, fresh=fresh)
     rows: list[dict[str, object]] = []
     for way in ("why", "loo"):
         for model in NOISE:
             for case in RIGHT:
-                row = kept.get(f"{way} {model} {case}", lambda c=case, m=model, w=way: cell(c, m, w))
+                row = kept.get(f"{way} {model} {case}", lambda c=case, m=model, w=way: cell(c, m, w, seed))
                 if row is not None:
                     rows.append(row)
     print(record.table(rows))
     figures = contract(rows)
     if figures:
         print(record.table(figures))
-    record.write("agent", {"rows": rows, "contract": figures}, seed=SEED)
+    record.write(name, {"rows": rows, "contract": figures}, seed=seed)
 
 
 if __name__ == "__main__":
-    main(**vars(arguments(__doc__).parse_args()))
+    parser = arguments(__doc__)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the calls; another than 17 gives calls that are new")
+    main(**vars(parser.parse_args()))

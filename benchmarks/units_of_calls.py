@@ -60,9 +60,10 @@ MARKS: dict[str, Callable[[list[str], str], str]] = {
     "Context: and paragraphs": lambda docs, _: "Context:\n" + "\n\n".join(docs) + "\n\nQuestion: why?",
     "lines of dashes, around too": lambda docs, _: "\n---\n" + "\n---\n".join(docs) + "\n---\n",
     "lines of dashes, between alone": lambda docs, _: "\n---\n".join(docs),
+    "the same, documents of one paragraph": lambda docs, _: "\n---\n".join(docs),
 }
-ONE_LINE = ("Context: and a list", "Context: and paragraphs")
-"""Marks that cannot hold a blank line."""
+ONE_LINE = ("Context: and a list", "Context: and paragraphs", "the same, documents of one paragraph")
+"""Marks that cannot hold a blank line, and one that is measured without."""
 
 
 def _documents(rng: np.random.Generator, language: str, *, blank: bool) -> list[str]:

@@ -148,6 +148,7 @@ def test_parts_can_be_pinned_by_name() -> None:
         ("文档1：狐狸\n文档2：河\n\n哪一个？", ["document 1", "document 2", "text"]),
         ("### Source\nfox\n\n### Source\nriver", ["passage 1", "passage 2"]),
         ("one\n---\ntwo\n---\nthree", ["passage 1", "passage 2", "passage 3"]),
+        ("Ask.\n\none\n---\ntwo\n\nWhat?", ["passage 1", "passage 2"]),
         ("Context:\nfox is red\n\nriver is long\n\nQuestion: why?", ["passage 1", "passage 2"]),
         ("Memories:\n- likes tea\n- owns a fox\n\nHello!", ["memory 1", "memory 2"]),
         ("What I know about the user (memories):\n1. likes tea\n2. owns a fox\n\nHello!", ["memory 1", "memory 2"]),

@@ -286,14 +286,25 @@ _RULE = re.compile(r"^[ \t]*(?:-{3,}|={3,}|\*{3,}|_{3,}|(?:\* ){2,}\*)[ \t]*$", 
 
 
 def _parted(text: str) -> Passages:
-    """What stands between lines of dashes."""
+    """What stands between lines of dashes.
+
+    Where they stand between documents alone, the first begins with the instruction and the last ends with the question:
+    if each of the others is one paragraph, so are these two, and what is beside them is none of theirs.
+    """
     rules = list(_RULE.finditer(text))
     edges = [0, *(match.end() for match in rules), len(text)]
     stops = [*(match.start() for match in rules), len(text)]
     spans = [span for span in zip(edges, stops, strict=False) if text[slice(*span)].strip()]
     if not rules or len(spans) < 2:
         return Passages()
-    found = [Passage(*_visible(text, *span), "document", f"passage {i}") for i, span in enumerate(spans, start=1)]
+    spans = [_visible(text, *span) for span in spans]
+    breaks = [[match.span() for match in _BLANK.finditer(text, *span)] for span in spans]
+    if len(spans) == len(rules) + 1 and not any(breaks[1:-1]):
+        if breaks[0]:
+            spans[0] = _visible(text, breaks[0][-1][1], spans[0][1])
+        if breaks[-1]:
+            spans[-1] = (spans[-1][0], breaks[-1][0][0])
+    found = [Passage(*span, "document", f"passage {i}") for i, span in enumerate(spans, start=1)]
     return Passages(found, lists=[(found[0].start, found[-1].end)])
 
 
