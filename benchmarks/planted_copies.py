@@ -8,6 +8,10 @@ nearest of them, and that distance over the one to the nearest other training im
 arXiv 2102.08921) calls a sample copied; beside them stand AuthPct itself and the C_T test (Meehan et al. 2020,
 arXiv 2004.05675), which say one number of a model.
 
+A GAN and a diffusion model that are trained for half a minute know none of so many images by heart, and nothing can be
+found in them. So both are trained on few images as well ("..., few images"): 300 that occur once and 50 a level, for
+10,000 steps.
+
 ``python -m benchmarks planted_copies --data FOLDER``, or ``python -m benchmarks.planted_copies FOLDER vae gan:2``.
 """
 
@@ -17,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +46,8 @@ from whygen_experiments.pxgen_mnist0 import load_mnist
 SEEDS = (1, 2, 3)
 LEVELS = (1, 5, 20, 50)
 EACH, BASE, HELD, FRESH = 100, 1500, 400, 400
+FEW = {"each": 50, "base": 300}
+FEW_STEPS = 10_000
 RATE = 0.05
 GENERATED = 4000
 SIDE = 14
@@ -54,7 +61,7 @@ class Planted:
 
     training: Floats
     planted: Floats
-    """``(400, 196)``: 100 of each level."""
+    """``(400, 196)``: 100 of each level, or 50 where images are few."""
     held: Floats
     fresh: Floats
     reference: Floats
@@ -72,14 +79,14 @@ class Trained:
     samples: Floats
 
 
-def plant(images: np.ndarray, seed: int) -> Planted:
+def plant(images: np.ndarray, seed: int, *, each: int = EACH, base: int = BASE) -> Planted:
     """Zeros halved in size, split at random; copies follow each other nowhere."""
     halved = images.reshape(-1, SIDE, 2, SIDE, 2).mean(axis=(2, 4)).reshape(len(images), -1) / 255
     rows = generator(seed, "planted copies").permutation(halved.astype(np.float32))
-    ends = np.cumsum([BASE, len(LEVELS) * EACH, HELD, FRESH])
-    base, planted, held, fresh, reference = np.split(rows, ends)
-    times = np.repeat(LEVELS, EACH)
-    training = np.concatenate([base, np.repeat(planted, times, axis=0)])
+    ends = np.cumsum([base, len(LEVELS) * each, HELD, FRESH])
+    once, planted, held, fresh, reference = np.split(rows, ends)
+    times = np.repeat(LEVELS, each)
+    training = np.concatenate([once, np.repeat(planted, times, axis=0)])
     return Planted(generator(seed, "order").permutation(training), planted, held, fresh, reference[:300])
 
 
@@ -100,19 +107,19 @@ def vae(planted: Planted, seed: int) -> Trained:
         return Trained(scores, module.decode(latents).numpy())
 
 
-def gan(planted: Planted, seed: int) -> Trained:
+def gan(planted: Planted, seed: int, steps: int = STEPS["gan"]) -> Trained:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         make = nn.Sequential(*_layers(32, 256, SIDE**2), nn.Sigmoid())
         judge = nn.Sequential(*_layers(SIDE**2, 256, 1))
-        steps = [torch.optim.Adam(each.parameters(), lr=2e-4, betas=(0.5, 0.9)) for each in (make, judge)]
+        turns = [torch.optim.Adam(each.parameters(), lr=2e-4, betas=(0.5, 0.9)) for each in (make, judge)]
         data = torch.from_numpy(planted.training)
-        for _ in range(STEPS["gan"]):
+        for _ in range(steps):
             real = data[torch.randint(len(data), (128,))]
             made = make(torch.randn(128, 32))
             loss = (functional.softplus(-judge(real)) + functional.softplus(judge(made.detach()))).mean()
-            _step(steps[1], loss)
-            _step(steps[0], functional.softplus(-judge(made)).mean())
+            _step(turns[1], loss)
+            _step(turns[0], functional.softplus(-judge(made)).mean())
         with torch.inference_mode():
             samples = make(torch.randn(GENERATED, 32)).numpy()
     return Trained(lambda planted: by_samples(samples, planted), samples)
@@ -131,15 +138,15 @@ class Denoising(nn.Module):
         return self.net(torch.cat([x.flatten(1), angles.sin(), angles.cos()], dim=1)).reshape(x.shape)
 
 
-def diffusion(planted: Planted, seed: int) -> Trained:
+def diffusion(planted: Planted, seed: int, steps: int = STEPS["diffusion"]) -> Trained:
     betas = torch.linspace(1e-4, 0.05, 200)
     kept = torch.cumprod(1 - betas, 0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Denoising()
         step, data = torch.optim.Adam(network.parameters(), lr=1e-3), 2 * torch.from_numpy(planted.training) - 1
-        for at in range(STEPS["diffusion"]):
-            step.param_groups[0]["lr"] = 1e-3 * (1 - at / STEPS["diffusion"]) + 1e-5
+        for at in range(steps):
+            step.param_groups[0]["lr"] = 1e-3 * (1 - at / steps) + 1e-5
             clean, time_ = data[torch.randint(len(data), (128,))], torch.randint(200, (128,))
             noise, alpha = torch.randn_like(clean), kept[time_][:, None]
             _step(step, (network(alpha.sqrt() * clean + (1 - alpha).sqrt() * noise, time_) - noise).square().mean())
@@ -206,6 +213,7 @@ def autoregressive(planted: Planted, seed: int) -> Trained:
 
 FAMILIES: Mapping[str, Callable[[Planted, int], Trained]] = {
     "vae": vae, "gan": gan, "diffusion": diffusion, "autoregressive": autoregressive,
+    "gan, few images": partial(gan, steps=FEW_STEPS), "diffusion, few images": partial(diffusion, steps=FEW_STEPS),
 }  # fmt: skip
 
 
@@ -275,13 +283,14 @@ def _distances(one: Floats, other: Floats) -> Floats:
 
 def measured(family: str, name: str, seed: int, values: Numbers) -> list[dict[str, Any]]:
     """Recall of each level at 5% false positives, and how many fresh images are called so."""
-    planted, held, fresh = np.split(values, [len(LEVELS) * EACH, len(LEVELS) * EACH + HELD])
+    planted, held, fresh = np.split(values, [len(values) - HELD - FRESH, len(values) - FRESH])
+    each = len(planted) // len(LEVELS)
     called = p_values(-held, -np.concatenate([planted, fresh])) <= RATE
     false = float(called[len(planted) :].mean())
     return [
         {
             "family": family, "criterion": name, "seed": seed, "copies": level, "found": int(part.sum()),
-            "auroc": auroc(planted[place * EACH : (place + 1) * EACH], held)[0], "false": false,
+            "of": each, "auroc": auroc(planted[place * each : (place + 1) * each], held)[0], "false": false,
         }
         for place, (level, part) in enumerate(zip(LEVELS, np.split(called[: len(planted)], len(LEVELS)), strict=True))
     ]  # fmt: skip
@@ -295,7 +304,7 @@ def summarised(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         line: dict[str, Any] = {"family": family, "criterion": name, "seeds": len({row["seed"] for row in own})}
         for level in LEVELS:
             here = [row for row in own if row["copies"] == level]
-            hits, n = sum(row["found"] for row in here), EACH * len(here)
+            hits, n = sum(row["found"] for row in here), sum(row.get("of", EACH) for row in here)
             low, high = wilson(hits, n)
             line[f"x{level}"] = {"mean": hits / n, "low": low, "high": high}
         line["auroc50"] = float(np.mean([row["auroc"] for row in own if row["copies"] == LEVELS[-1]]))
@@ -313,11 +322,11 @@ def run(data: Path | None, families: list[str]) -> None:
         for seed in (int(only),) if only else SEEDS:
             if any((row["family"], row["seed"]) == (family, seed) for row in models):
                 continue
-            planted, began = plant(zeros, seed), time.process_time()
+            planted, began = plant(zeros, seed, **(FEW if "few" in family else {})), time.process_time()
             trained = FAMILIES[family](planted, seed)
             seconds = time.process_time() - began
             scores = {**trained.scores(planted), **rivals(trained.samples, planted)}
-            if family != "gan":
+            if not family.startswith("gan"):
                 scores |= by_samples(trained.samples, planted)
             for name, values in scores.items():
                 rows += measured(family, name, seed, values)
@@ -326,7 +335,7 @@ def run(data: Path | None, families: list[str]) -> None:
             print(f"{family}, seed {seed}: trained in {seconds:.0f} s of processor time", flush=True)
     for line in summarised(rows):
         cells = "  ".join(f"x{level} {line[f'x{level}']['mean']:.2f}" for level in LEVELS)
-        print(f"{line['family']:15} {line['criterion']:24} {cells}  AUROC x50 {line['auroc50']:.2f}  "
+        print(f"{line['family']:22} {line['criterion']:24} {cells}  AUROC x50 {line['auroc50']:.2f}  "
               f"fresh {line['false']:.3f}")  # fmt: skip
 
 
