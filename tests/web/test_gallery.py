@@ -67,7 +67,7 @@ def by_texts() -> TextAnchorExplanation:
             index=row, text=f"{EVIL} number {row}", state="copy" if group is None else "scored", group=group,
             reason="as it was measured", nll=None if group is None else 2.0 + row,
             contrast=1.0 - row if row < 2 else None, strength=1.0 - row if row < 2 else None,
-            p=0.01 if row < 2 else None,
+            p=0.01 if row < 2 else None, role="training" if row else "held-out", label=row % 2 or None,
         )
         for row, group in enumerate(groups)
     )  # fmt: skip
@@ -237,6 +237,8 @@ def test_texts_are_shown_as_texts_and_have_no_threshold(viewer: Viewer) -> None:
     assert [each["name"] for each in head["groups"]] == [*TEXT_GROUPS, "not counted"]
     assert arrays["codes"].tolist() == [0, 3, 4, 5]
     np.testing.assert_array_equal(arrays["figure contrast (nats)"], [1.0, 0.0, np.nan, np.nan])
+    assert [head["roles"][place] for place in arrays["roles"]] == ["held-out", "training", "training", "training"]
+    assert [head["labels"][place] for place in arrays["labels"]] == ["none", "1", "none", "1"]
     item = json.loads(viewer.ask(f"{here}/anchors?rows=0&near=true")[2])[0]
     assert item["text"].startswith("=cmd()<script>")
     assert "\u202e" not in item["text"]

@@ -54,7 +54,7 @@ def router(state: State) -> APIRouter:
             place=place,
             model=found.model,
             headline=texts_headline(found) if isinstance(found, TextAnchorExplanation) else headline(found),
-            others=[] if isinstance(found, TextAnchorExplanation) else _others(state, place, found.n_anchors),
+            others=_others(state, place, found),
         )
 
     @room.get("/points")
@@ -85,12 +85,16 @@ def router(state: State) -> APIRouter:
     return room
 
 
-def _others(state: State, place: Shelved, n: int) -> list[Shelved]:
+def _others(
+    state: State, place: Shelved, explanation: AnchorExplanation | TextAnchorExplanation
+) -> list[Shelved]:  # fmt: skip
     """Explanations of as many anchors, which may be of the same ones: what the first could be laid beside."""
+    of_texts = isinstance(explanation, TextAnchorExplanation)
+    name, n = ("n_texts", explanation.n_texts) if of_texts else ("n_anchors", explanation.n_anchors)
     found: list[Shelved] = []
     for each in state.look().places[:MOST_LOOKED_AT]:
         with suppress(WhygenError, OSError):
-            if each.id != place.id and read_document(each.file).get("n_anchors") == n:
+            if each.id != place.id and read_document(each.file).get(name) == n:
                 found.append(each)
     return found
 

@@ -73,10 +73,10 @@ class Gallery:
                          ("p memorised", evidence.p_memorised)):  # fmt: skip
             if p is not None:
                 arrays[title] = p.min(axis=1)
-        labels, places = _coded(evidence.labels)
+        labels, places = coded(evidence.labels)
         if labels:
             arrays["labels"] = places
-        roles, places = _coded(evidence.roles)
+        roles, places = coded(evidence.roles)
         if roles:
             arrays["roles"] = places
         arrays["copies"] = self._copies(n)
@@ -251,7 +251,7 @@ class Gallery:
         return found.reshape(len(rows), -1).astype(np.float32)
 
 
-def _coded(values: Sequence[str | int] | None) -> tuple[list[str], NDArray[np.uint16]]:
+def coded(values: Sequence[str | int] | None) -> tuple[list[str], NDArray[np.uint16]]:
     """Distinct values as text, and the place of each; none where there are too many to choose among."""
     if values is None:
         return [], np.zeros(0, np.uint16)

@@ -14,6 +14,7 @@ from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors_words import percent
 from whygen.results.summary.texts import headline
 from whygen.results.texts import GROUPS, TextAnchorExplanation, TextRecord
+from whygen.web.gallery_data import coded
 from whygen.web.packing import packed
 
 COLOURS = ("#cc79a7", "#009e73", "#d55e00", "#0072b2", "#8a8a8a", "#b5b0a4")
@@ -44,6 +45,12 @@ class TextGallery:
                 arrays[title] = column
         arrays["order"] = np.array([-np.inf if text.strength is None else text.strength for text in texts])
         arrays["copies"] = np.array([text.group is None for text in texts], np.uint8)
+        kept: dict[str, list[str]] = {}
+        for name, values in (("labels", [text.label for text in texts]), ("roles", [text.role for text in texts])):
+            told = None if not any(values) else ["none" if value is None else value for value in values]
+            kept[name], places = coded(told)
+            if kept[name]:
+                arrays[name] = places
         names = [*GROUPS, *([NOT_COUNTED] if arrays["copies"].any() else [])]
         head = {
             "kind": "texts",
@@ -51,7 +58,7 @@ class TextGallery:
             "headline": headline(self.explanation),
             "groups": [{"code": code, "name": name, "plain": name, "colour": COLOURS[code]}
                        for code, name in enumerate(names)],
-            "criteria": [], "movable": False, "by_rule": False, "missing": [], "labels": [], "roles": [],
+            "criteria": [], "movable": False, "by_rule": False, "missing": [], **kept,
         }  # fmt: skip
         return packed(head, arrays)
 
