@@ -90,10 +90,10 @@ def text_memory(
     if held is None and not len(rows["held-out"]):
         return _and(nothing, _no_held_out())
     compared = _compared(anchors, held, rows["held-out"])
-    enough = smallest_reference(rate / len(compared))
-    known = [each for each in compared if len(each.held) >= enough and _count(each, rows["training"]) > 1]
+    known = _enough(compared, rows["training"], rate)
     if not known:
-        return _and(nothing, _few(max((len(each.held) for each in compared), default=0), enough, rate))
+        most = max((len(each.held) for each in compared), default=0)
+        return _and(nothing, _few(most, smallest_reference(rate), rate))
     return _told(known, anchors, held, rows, nothing, rate=rate, seed=seed)
 
 
@@ -101,8 +101,14 @@ def _and(found: TextMemory, warnings: Sequence[Warned]) -> TextMemory:
     return replace(found, warnings=(*found.warnings, *warnings))
 
 
-def _count(each: _Compared, rows: NDArray[np.int64]) -> int:
-    return int(np.isfinite(each.own[rows]).sum())
+def _enough(compared: Sequence[_Compared], training: NDArray[np.int64], rate: float) -> list[_Compared]:
+    """As many of the criteria, the first ones first, as there are held-out texts for: they share the rate."""
+    for count in range(len(compared), 0, -1):
+        enough = smallest_reference(rate / count)
+        known = [each for each in compared[:count] if np.isfinite(each.own[training]).sum() > 1]
+        if known and all(len(each.held) >= enough for each in known):
+            return known
+    return []
 
 
 def _told(
