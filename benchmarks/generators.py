@@ -148,19 +148,25 @@ def _scores(model: object, digits: Digits, family: Family) -> dict[str, tuple[Nu
     return {name: tuple(np.split(each, cuts)) for name, each in values.items()}
 
 
+def _points(images: Floats) -> Numbers:
+    return images.reshape(len(images), -1).astype(np.float64)
+
+
+def _nearest(images: Floats, digits: Digits) -> tuple[Numbers, ...]:
+    """Of in-class samples, of other digits and of sixes the distance to the nearest of these images."""
+    known, found = _points(images), list[Numbers]()
+    for part in map(_points, (digits.own, digits.others, digits.sixes)):
+        apart = np.square(known).sum(axis=1) - 2 * part @ known.T
+        found.append(np.linalg.norm(part - known[apart.argmin(axis=1)], axis=1))
+    return tuple(found)
+
+
 def _controls(digits: Digits) -> dict[str, tuple[Numbers, ...]]:
     """What needs no model: the nearest training zero, the mean of the training zeros, the compressed size."""
-    known = digits.zeros.reshape(len(digits.zeros), -1).astype(np.float64)
-    sides = (digits.own, digits.others, digits.sixes)
-    points = [side.reshape(len(side), -1).astype(np.float64) for side in sides]
-
-    def nearest(part: Numbers) -> Numbers:
-        apart = np.square(known).sum(axis=1) - 2 * part @ known.T
-        return np.linalg.norm(part - known[apart.argmin(axis=1)], axis=1)
-
+    middle, sides = _points(digits.zeros).mean(axis=0), (digits.own, digits.others, digits.sixes)
     return {
-        "nearest training sample": tuple(nearest(part) for part in points),
-        "distance to the mean": tuple(np.linalg.norm(part - known.mean(axis=0), axis=1) for part in points),
+        "nearest training sample": _nearest(digits.zeros, digits),
+        "distance to the mean": tuple(np.linalg.norm(_points(part) - middle, axis=1) for part in sides),
         "compressed size": tuple(sizes(side, like=np.array([0, 1], np.float32)).astype(np.float64) for side in sides),
     }
 
@@ -193,28 +199,34 @@ def _row(name: str, criterion: str, sides: tuple[Numbers, ...], nearest: tuple[N
     return row
 
 
+def _contrasted(row: dict[str, Any], scored: Mapping[str, tuple[Numbers, ...]]) -> None:
+    """Adds what the same criterion says by what was trained on all digits, and the contrast with its control."""
+    for place, which in ((1, "others"), (2, "sixes")):
+        pair = {kind: (each[0], each[place]) for kind, each in scored.items()}
+        own, other = _pairs(*pair["zeros"]), _pairs(*pair["all digits"])
+        row[f"{which}, trained on all digits"] = _interval(other, which)
+        row[f"{which}, excess over that"] = _interval(own - other, which)
+        ahead, chance = (_less(pair[kind], pair["all digits"]) for kind in ("zeros", "other digits"))
+        row[f"{which}, contrast"] = _interval(_pairs(*ahead), which)
+        row[f"{which}, contrast of models of all digits"] = _interval(_pairs(*chance), which)
+
+
 def main(data: Path | None, families: Mapping[str, Family] = FAMILIES) -> None:
     """Measure and keep the rows of some families; the rows of others stay."""
     digits = _digits(load_mnist(data))
     controls = _controls(digits)
     nearest = controls["nearest training sample"]
     rows = [_row("no model", name, sides, nearest) for name, sides in controls.items()]
+    sets = {"zeros": digits.zeros, "all digits": digits.mixed, "other digits": digits.others_mixed}
+    _contrasted(rows[0], {kind: _nearest(images, digits) for kind, images in sets.items()})
     for name, family in families.items():
         began = time.process_time()
-        sets = {"zeros": digits.zeros, "all digits": digits.mixed, "other digits": digits.others_mixed}
         models = {kind: family.train(images) for kind, images in sets.items()}
         trained = time.process_time() - began
         found = {kind: _scores(model, digits, family) for kind, model in models.items()}
         for criterion in found["zeros"]:
             row = _row(name, criterion, found["zeros"][criterion], nearest)
-            for place, which in ((1, "others"), (2, "sixes")):
-                scored = {kind: (each[criterion][0], each[criterion][place]) for kind, each in found.items()}
-                own, other = _pairs(*scored["zeros"]), _pairs(*scored["all digits"])
-                row[f"{which}, trained on all digits"] = _interval(other, which)
-                row[f"{which}, excess over that"] = _interval(own - other, which)
-                ahead, chance = (_less(scored[kind], scored["all digits"]) for kind in ("zeros", "other digits"))
-                row[f"{which}, contrast"] = _interval(_pairs(*ahead), which)
-                row[f"{which}, contrast of models of all digits"] = _interval(_pairs(*chance), which)
+            _contrasted(row, {kind: each[criterion] for kind, each in found.items()})
             rows.append(row)
         print(f"{name}: trained in {trained:.0f} s, asked in {time.process_time() - began - trained:.0f} s", flush=True)
     known = {(row["family"], row["criterion"]) for row in rows}
