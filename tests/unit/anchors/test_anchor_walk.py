@@ -2,7 +2,7 @@
 
 from benchmarks.anchor_scores import walked
 
-FILES, OF_THE_WING = 61, 34
+FILES, OF_THE_WING = 59, 33
 """What it is today; docs/decisions/0024-scores.md, 0034-generators.md and 0047-ray-and-streaming.md say why it is not
 fewer."""
 
