@@ -63,7 +63,7 @@ class Scale:
 
     training: int = 1_600
     held: int = 400
-    test: int = 300
+    test: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

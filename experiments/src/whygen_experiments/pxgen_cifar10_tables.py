@@ -45,7 +45,7 @@ def cifar10(found: CifarFindings) -> str:
     own = found.pictures.own
     parts = [
         "# PXGen on a small Soft-IntroVAE of CIFAR-10",
-        _made_by("pxgen-cifar10", found.pictures)
+        _made_by("pxgen-cifar10", found.pictures, [each.seed for each in found.models])
         + f" The preset's thresholds are of {found.models[0].explanations['pxgen'].calibration.n:,} generated samples.",
         "## What the criteria are: medians, and the highest",
         _scores(found),
@@ -53,7 +53,7 @@ def cifar10(found: CifarFindings) -> str:
         _groups(found, own),
         "## What tells anchors of other classes: AUROC with 95% intervals",
         _areas(found.areas),
-        "## First sentences and controls of the default",
+        "## The default beside its controls",
         _controls(found),
     ]
     return "\n\n".join(parts) + "\n"
@@ -75,7 +75,7 @@ def thresholds(rows: Sequence[ThresholdRow], pictures: Pictures) -> str:
     heads = ["model", "thresholds by", "criteria", "thresholds, by seed", "trained classes", "other classes"]
     parts = [
         "# How shares on CIFAR-10 depend on thresholds and criteria",
-        _made_by("pxgen-thresholds", pictures),
+        _made_by("pxgen-thresholds", pictures, [row.seed for row in rows]),
         _lines(
             "Percent that are within every threshold: of anchors of the trained classes and of others, and of",
             "samples that the model generated. A single criterion is allowed. Conformal thresholds are of real",
@@ -109,7 +109,7 @@ def removal(rows: Sequence[RemovalRow], pictures: Pictures) -> str:
     ]
     parts = [
         "# What a Soft-IntroVAE of CIFAR-10 loses with a third of its training pictures",
-        _made_by("pxgen-removal", pictures),
+        _made_by("pxgen-removal", pictures, [row.seed for row in rows]),
         _lines(
             f"Thresholds are conformal on held-out {_and(KEPT)}, by kld and sse. Distances are Frechet distances",
             f"between samples of two models in features of `{ENCODER}`, times 1,000; the first model's own, by other",
@@ -123,9 +123,11 @@ def removal(rows: Sequence[RemovalRow], pictures: Pictures) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _made_by(name: str, pictures: Pictures) -> str:
+def _made_by(name: str, pictures: Pictures, seeds: Sequence[int]) -> str:
+    of_seeds = ",".join(str(seed) for seed in dict.fromkeys(seeds))
     return _lines(
-        f"Made by `whygen reproduce {name}`. Trained on {len(pictures.training):,} pictures of {_and(TRAINED)};",
+        f"Made by `whygen reproduce {name} --seeds {of_seeds}`.",
+        f"Trained on {len(pictures.training):,} pictures of {_and(TRAINED)};",
         f"reference {len(pictures.reference.samples):,} more of them that no model has seen; anchors",
         f"{len(pictures.own):,} test pictures of all ten classes, {int(pictures.own.sum()):,} of them of the trained",
         "ones. Figures by seed, with a slash between.",

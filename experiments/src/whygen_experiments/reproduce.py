@@ -126,8 +126,8 @@ def _pxgen_thresholds(wish: Wish) -> Path:
     from whygen_experiments import pxgen_cifar10, pxgen_cifar10_tables
 
     pictures, workshop = _workshop(wish)
-    sizes = {} if wish.per_round is None else {"per_round": (wish.per_round,)}
-    rows = pxgen_cifar10.thresholds(pictures, workshop, **_given(wish, "seeds", "rounds"), **sizes)
+    choices = _given(wish, "seeds", "rounds") | ({"per_round": (wish.per_round,)} if wish.per_round else {})
+    rows = pxgen_cifar10.thresholds(pictures, workshop, **choices)
     return pxgen_cifar10_tables.write("pxgen-thresholds", pxgen_cifar10_tables.thresholds(rows, pictures), wish.out)
 
 
