@@ -17,6 +17,7 @@ from whygen.prompt.operators import Delete, Placeholder
 from whygen.prompt.options import PromptOptions
 from whygen.prompt.saved import units_of
 from whygen.prompt.units import UNIT_KINDS, ChatUnits, split
+from whygen.prompt.why.suspects import named_parts
 from whygen.results.prompt import PromptExplanation
 from whygen.types import Block, Chat, Message, Output, Picture, Request, Tool, ToolCall
 
@@ -260,3 +261,16 @@ def test_a_long_call_is_cut_in_well_under_a_second() -> None:
     units = cut(chat)
     assert time.process_time() - begun < 0.5
     assert len(units) > 100
+
+
+def test_documents_and_results_without_a_text_of_their_own_came_from_outside_too() -> None:
+    found = Block({"type": "search_result", "source": "s", "title": "t", "content": []}, "anthropic")
+    paper = Block({"type": "document", "source": {"type": "base64", "data": "JVBERg=="}}, "anthropic")
+    sound = Block({"type": "input_audio", "input_audio": {}}, "openai")
+    chat = Chat([
+        Message("user", "", (), (found, paper, sound, "Why?")),
+        Message("assistant", "", calls=(ToolCall("f", "{}", "c"),)),
+        Message("tool", "", (), (found, "text"), answers="c"),
+    ])  # fmt: skip
+    _, suspects = named_parts(cut(chat))
+    assert suspects == [True, True, False, False, True, True]

@@ -20,7 +20,7 @@ from whygen.prompt.units.texts import Splitter, paragraphs, whole
 from whygen.prompt.units.transcripts import Slot, Transcript, called_names
 from whygen.results.prompt import Section
 from whygen.texts import Span
-from whygen.types import Chat, Message
+from whygen.types import Block, Chat, Message
 
 _Kind: TypeAlias = Literal["tool", "part", "result", "document", "memory", "example", "block"]
 
@@ -104,9 +104,21 @@ def _texts(chat: Chat, told: Transcript) -> Iterator[_Text]:
             continue
         message, name = chat.messages[slot.message], names[slot.message]
         part = "" if slot.part is None or several[slot.message] == 1 else f", part {slot.part + 1}"
-        noted = slot.inner[0] == slot.inner[1]
-        kind: _Kind = "block" if noted else "result" if message.role == "tool" else "part"
-        yield _Text(slot, name + part, kind, message.role)
+        yield _Text(slot, name + part, _kind(message, slot), message.role)
+
+
+_DOCUMENTS = frozenset({"document", "search_result", "file", "input_file", "document_url"})
+"""Types of blocks that are documents, in whatever protocol's words."""
+
+
+def _kind(message: Message, slot: Slot) -> _Kind:
+    """What a text of a message is: where it came from, told by its message or by its block."""
+    if message.role == "tool":
+        return "result"
+    part = message.parts[slot.part] if slot.part is not None else None
+    if isinstance(part, Block) and part.raw.get("type") in _DOCUMENTS:
+        return "document"
+    return "block" if slot.inner[0] == slot.inner[1] else "part"
 
 
 def _name(message: Message, number: int, *, alone: bool, called: dict[str, str]) -> str:
@@ -123,7 +135,8 @@ def _shown(text: str, slot: Slot) -> list[Span]:
 
 
 def _found(told: Transcript, text: _Text, pattern: str | None) -> Passages:
-    return Passages() if text.kind == "block" else passages(told.text[slice(*text.slot.inner)], pattern=pattern)
+    noted = text.slot.inner[0] == text.slot.inner[1]
+    return Passages() if noted else passages(told.text[slice(*text.slot.inner)], pattern=pattern)
 
 
 def _parts(told: Transcript, text: _Text, found: Passages, *, few: bool) -> Iterator[CallPart]:
