@@ -1,12 +1,15 @@
 """Play the tasks: the log-probability of the answer under subsets of the units, kept in files.
 
-    python -m benchmarks.smol.record [--minutes 3] [--model FOLDER] [--names NAME ...]
+    python -m benchmarks.smol.record [--minutes 3] [--model FOLDER] [--names NAME ...] [--copy bits:3 --out FILE]
 
 Goes on where it stopped, the smallest tasks first. Up to twelve units, all subsets are played and kept in
 ``games.json``: rows are subsets in the order of binary counting, the first unit the highest bit. Of larger tasks,
 `FRESH` subsets are played on which predictions are judged; what methods ask for is added to the same file,
 ``larger.npz``, by `benchmarks.smol.rivals --model`. Subsets that are asked for together are one trie: SmolLM2 reads
 each beginning once (`whygen.models.hf.prefixes`).
+
+``--copy`` plays a coarser copy of the model: ``bits:3`` rounds the weights of its layers to so many bits in groups of
+32, ``layers:25`` leaves the last of its 30 layers out. Such games are what `benchmarks.smol.cheaper` plays.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.rivals.protocol import Bools
 from benchmarks.smol import model_file
@@ -50,9 +54,12 @@ def main() -> None:
     parser.add_argument("--model", default=None, help="a folder with the same weights, which loads faster")
     parser.add_argument("--out", type=Path, default=FILE, help="the file of games; larger.npz stands beside it")
     parser.add_argument("--names", nargs="*", help="only these tasks")
+    parser.add_argument("--copy", help="bits:N or layers:N")
     asked = parser.parse_args()
     until, games = time.monotonic() + 60 * asked.minutes, recorded(asked.out)
     model = opened(asked.model)
+    if asked.copy:
+        coarsen(model.network, asked.copy)
     for task in sorted((*TASKS, *LARGER), key=lambda each: len(each.units)):
         if task.name in games or (asked.names and task.name not in asked.names) or time.monotonic() > until:
             continue
@@ -76,6 +83,22 @@ def opened(folder: str | None) -> HfModel:
     model = load_model(f"hf/{folder or model_file()}", ModelOptions(device="cpu", batch_size=1024))
     assert isinstance(model, HfModel)
     return model
+
+
+def coarsen(network: Any, how: str) -> None:
+    """Make a network worse: fewer bits a weight (``bits:N``, the ends of each group of 32 kept), or fewer layers."""
+    kind, _, count = how.partition(":")
+    if kind == "layers":
+        network.model.layers = network.model.layers[: int(count)]
+        network.config.num_hidden_layers = int(count)
+        return
+    with torch.no_grad():
+        for weight in network.model.layers.parameters():
+            if weight.dim() == 2:
+                groups = weight.view(-1, 32)
+                low, high = groups.amin(1, keepdim=True), groups.amax(1, keepdim=True)
+                step = (high - low).clamp_min(1e-12) / (2 ** int(count) - 1)
+                weight.copy_((((groups - low) / step).round() * step + low).view_as(weight))
 
 
 class Answers:

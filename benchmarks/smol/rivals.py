@@ -59,7 +59,7 @@ RIVALS = (
     ),
     Rival("shapiq 1.8 ShaplEIG", "shapleig", "ShaplEIG", "shapley"),
 )
-OURS, PRINTED = "whygen, its surrogate", "whygen, printed attributions alone"
+OURS, PRINTED, SHAPLEY = "whygen, its surrogate", "whygen, printed attributions alone", "whygen, Shapley values"
 RESULT = FILE.with_name("rivals.json")
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     if asked.install:
         _install(players)
     players.open()
-    rows: list[dict[str, Any]] = json.loads(asked.out.read_text("utf-8"))["rows"] if asked.out.exists() else []
+    rows = kept_rows(asked.out)
     done = {(row["question"], row["calls"], row["seed"], row["method"]) for row in rows}
     try:
         for question in questions(asked.games, asked.names, opened(asked.model) if asked.model else None):
@@ -81,10 +81,33 @@ def main() -> None:
                 left = [rival for rival in players.present() if (*place, rival.name) not in done]
                 rows += [rivalled(question, rival, players, calls, seed) for rival in left]
             sys.stderr.write(f"{question.name} {time.process_time():.0f} s\n")
-            asked.out.write_text(json.dumps({"rows": rows}) + "\n", "utf-8")
+            keep_rows(asked.out, rows)
     finally:
         players.close()
     sys.stdout.write("\n".join(f"{name}: {why}" for name, why in players.left_out.items()) + "\n")
+
+
+COLUMNS = (
+    "question", "family", "units", "calls", "seed", "method", "R2", "LDS", "Shapley error", "covered", "width",
+    "seconds", "failed",
+)  # fmt: skip
+
+
+def kept_rows(file: Path = RESULT) -> list[dict[str, Any]]:
+    """The rows that were played before, without what they lack."""
+    if not file.exists():
+        return []
+    rows = json.loads(file.read_text("utf-8"))["rows"]
+    return [{name: cell for name, cell in zip(COLUMNS, row, strict=True) if cell is not None} for row in rows]
+
+
+def keep_rows(file: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the rows down, a line each, in the order of their places."""
+    cells = [[row.get(name) for name in COLUMNS] for row in rows]
+    short = [[round(cell, 4) if isinstance(cell, float) else cell for cell in row] for row in cells]
+    short.sort(key=lambda row: (row[2], row[0], row[3], row[5], row[4]))
+    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in short)
+    file.write_text(f'{{"columns":{json.dumps(COLUMNS)},"rows":[\n{lines}\n]}}\n', "utf-8")
 
 
 def _options() -> argparse.Namespace:
@@ -139,7 +162,7 @@ class Told:
 
     values: Any
     n: int
-    uri: str = "py/recorded"
+    uri: str = "py/recorded"  # answers are kept by it: two that are asked beside each other need two
     limits: Limits = Limits(max_batch=1024)  # noqa: RUF009 (frozen)
 
     def answer(self, requests: Sequence[Request]) -> list[Output]:
@@ -195,7 +218,7 @@ def played(question: Question, calls: int, seed: int) -> list[dict[str, Any]]:
             lines.append({**place, "method": PRINTED, **granted(question, found.attributions), **held(question, found)})
         else:
             error = None if question.shapley is None else scores.shapley_error(found.attributions, question.shapley)
-            lines.append({**place, "method": "whygen, Shapley values", "Shapley error": error, **held(question, found)})
+            lines.append({**place, "method": SHAPLEY, "Shapley error": error, **held(question, found)})
     return lines
 
 

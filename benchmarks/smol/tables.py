@@ -5,7 +5,6 @@ python -m benchmarks.smol.tables
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from benchmarks.record import table
 from benchmarks.rivals.tables import fill
-from benchmarks.smol.rivals import OURS, PRINTED, RESULT
+from benchmarks.smol.rivals import OURS, PRINTED, SHAPLEY, kept_rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "local.md"
 FAR = 0.02
@@ -27,8 +26,7 @@ Scores = Mapping[tuple[str, int, str], float]
 
 def main() -> None:
     """Fill the page."""
-    rows: Rows = json.loads(RESULT.read_text("utf-8"))["rows"]
-    PAGE.write_text(fill(PAGE.read_text("utf-8"), blocks(rows)), "utf-8")
+    PAGE.write_text(fill(PAGE.read_text("utf-8"), blocks(kept_rows())), "utf-8")
 
 
 def blocks(rows: Rows) -> dict[str, str]:
@@ -37,7 +35,8 @@ def blocks(rows: Rows) -> dict[str, str]:
     return {
         "smol, games": games(rows),
         "smol, R2": fidelity(small, "R2"),
-        "smol, ranks and Shapley values": beside(small),
+        "smol, ranks": beside(small),
+        "smol, Shapley values": shapley(small),
         "smol, larger games": fidelity(large, "R2") if large else "None was played yet.",
         "smol, intervals": intervals(small),
         "smol, families": families(small),
@@ -98,9 +97,9 @@ def behind(found: Scores, method: str, calls: int, first: str = OURS) -> str:
 
 
 def beside(rows: Rows) -> str:
-    """LDS, error of Shapley values and seconds of every method."""
+    """LDS and seconds of every method."""
     budgets = sorted({row["calls"] for row in rows})
-    shown: dict[str, Callable[[dict[str, float]], float]] = {"LDS": _mean, "Shapley error": _median, "seconds": _median}
+    shown: dict[str, Callable[[dict[str, float]], float]] = {"LDS": _mean, "seconds": _median}
     found = {name: scored(rows, name) for name in shown}
     methods = sorted({row["method"] for row in rows}, key=lambda each: -_mean(of(found["LDS"], each, budgets[-1])))
     return table([
@@ -108,8 +107,25 @@ def beside(rows: Rows) -> str:
             f"{name}, {calls}": _figure(read(of(found[name], method, calls)))
             for name, read in shown.items() for calls in budgets
         }
-        for method in methods if any(of(found[name], method, budgets[-1]) for name in shown)
+        for method in methods if any(of(found["LDS"], method, calls) for calls in budgets)
     ])  # fmt: skip
+
+
+def shapley(rows: Rows) -> str:
+    """Medians of the Shapley error over games, whygen's on the same games, and in how many of them whygen is nearer."""
+    found, budgets = scored(rows, "Shapley error"), sorted({row["calls"] for row in rows})
+    last = budgets[len(budgets) // 2]
+    lines: list[dict[str, object]] = []
+    for method in sorted({key[0] for key in found} - {SHAPLEY}, key=lambda each: _median(of(found, each, last))):
+        line: dict[str, object] = {"method": method}
+        for calls in budgets:
+            theirs, ours = of(found, method, calls), of(found, SHAPLEY, calls)
+            games = [game for game in theirs if game in ours]
+            nearer = sum(ours[game] < theirs[game] for game in games)
+            told = f"{_median(theirs):.4f} (whygen {_median({game: ours[game] for game in games}):.4f}"
+            line[f"{calls} calls"] = f"{told}, nearer in {nearer} of {len(games)})" if games else ""
+        lines.append(line)
+    return table(lines) if lines else "None was played yet."
 
 
 def intervals(rows: Rows) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from whygen.cli import main
 from whygen.errors import ModelError, UsageError
 from whygen.prompt.surrogates import Powered
 from whygen.results.prompt import PromptExplanation
+from whygen.types import Limits, Output, Request
 
 PROMPT = "seven green frogs sing old songs while the quick brown fox jumps over a lazy dog near der große Fluß"
 WORDS = PROMPT.split()
@@ -185,6 +186,19 @@ def test_a_proxy_that_cannot_be_opened_is_said_before_anything_is_asked(proxy: o
     with pytest.raises((UsageError, whygen.errors.MissingError), match=named):
         explained(model, proxy=proxy, proxy_budget=80)
     assert model.asked == 0
+
+
+def test_a_proxy_that_cannot_be_told_from_the_model_is_refused() -> None:
+    """Answers are kept by what a model says it is: the model would be given what the proxy said."""
+
+    class Object:
+        uri, limits = "py/object", Limits()
+
+        def answer(self, requests: Sequence[Request]) -> list[Output]:
+            return [Output(text="1") for _ in requests]
+
+    with pytest.raises(UsageError, match=r"both are py/object.*two URIs"):
+        whygen.explain_prompt(Object(), PROMPT, target=float, budget=40, cache=None, proxy=Object())
 
 
 def test_a_proxy_that_fails_ends_the_run_before_the_masks_of_the_model_are_paid_for() -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from whygen.calls import RunOptions, make_runner
+from whygen.calls import RunOptions, identity_of, make_runner
 from whygen.errors import MissingError, UsageError
 from whygen.models import Model, ModelOptions, load_model
 from whygen.prompt.ask import ask_design
@@ -38,11 +38,18 @@ def open_proxy(session: Session, named: object) -> Model:
         UsageError, MissingError: saying that it is the proxy that cannot be opened.
     """
     try:
-        return load_model(named, _opened(session, named))
+        found = load_model(named, _opened(session, named))
     except UsageError as error:
         raise UsageError(f"The proxy cannot be opened: {error}") from error
     except MissingError as error:
         raise MissingError(f"The proxy cannot be opened: {error}") from error
+    known = identity_of(found)
+    if known is not None and known == identity_of(session.model):
+        raise UsageError(
+            f"The proxy cannot be told from the model: both are {found.uri}, and answers are kept by what a model says "
+            "it is. Name another model; two objects of your own need two URIs."
+        )
+    return found
 
 
 def ask_proxy(

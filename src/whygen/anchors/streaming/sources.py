@@ -161,6 +161,6 @@ def read_shard(shard: RawShard) -> NDArray[Any]:
 def damaged(shard: RawShard, error: BaseException) -> DataError:
     """That a shard cannot be used, and which."""
     return DataError(
-        f"The shard {shard.name}: {error} What was scored before it is kept. Mend it, take it out, or leave such "
-        "shards out with damaged='skip'."
+        f"The shard {shard.name}: {str(error).rstrip('.')}. What was scored before it is kept. Mend it, take it out, "
+        "or leave such shards out with damaged='skip'."
     )
