@@ -126,7 +126,9 @@ def _pxgen_thresholds(wish: Wish) -> Path:
     from whygen_experiments import pxgen_cifar10, pxgen_cifar10_tables
 
     pictures, workshop = _workshop(wish)
-    choices = _given(wish, "seeds", "rounds") | ({"per_round": (wish.per_round,)} if wish.per_round else {})
+    choices = _given(wish, "seeds", "rounds", "per_round")
+    if wish.per_round is not None:
+        choices["per_round"] = (wish.per_round,)
     rows = pxgen_cifar10.thresholds(pictures, workshop, **choices)
     return pxgen_cifar10_tables.write("pxgen-thresholds", pxgen_cifar10_tables.thresholds(rows, pictures), wish.out)
 
