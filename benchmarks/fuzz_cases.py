@@ -235,7 +235,8 @@ def lines(rng: random.Random, files: Sequence[str]) -> Iterator[list[str]]:
     while True:
         drawn = rng.random()
         command = everything["prompt"] if drawn < 0.5 else everything["anchors" if drawn < 0.6 else "edit"]
-        command = command if drawn < 0.7 else rng.choice(commands())
+        newer = everything[rng.choice(("why", "explain-many", "trim", "failures"))] if drawn > 0.94 else None
+        command = command if drawn < 0.7 else newer or rng.choice(commands())
         line = [*command.words, *_placed(rng, command, files)]
         for _ in range(rng.choice((0, 1, 1, 2, 3))):
             flag = rng.choice(command.valued or command.flags or STRAY)
@@ -261,6 +262,8 @@ def _placed(rng: random.Random, command: Command, files: Sequence[str]) -> list[
         return [call, *model, *cheap, *["--no-cache"] * (rng.random() < 0.8)]
     if rng.random() < 0.1:
         return rng.choices((*files, *PROMPTS, *MODELS), k=rng.choice((0, 1, 2, 3)))
+    if command.words in {("explain-many",), ("trim",), ("failures",)}:
+        return _of_files(rng, command, files)
     if command.words == ("edit",):
         model = "py/benchmarks.fuzz_cases:paint" if rng.random() < 0.9 else rng.choice(MODELS)
         picture = "tiny.png" if rng.random() < 0.85 else rng.choice(files)
@@ -273,6 +276,18 @@ def _placed(rng: random.Random, command: Command, files: Sequence[str]) -> list[
         quick = ["--controls", "none", "--rounds", "1", "--per-round", "20"] * (rng.random() < 0.9)
         return [model, *["--anchors", samples] * (rng.random() < 0.95), "--shape", "4,4", *quick]
     return [("out0", "out1")[n % 2] if rng.random() < 0.7 else rng.choice(files) for n in range(command.places)]
+
+
+def _of_files(rng: random.Random, command: Command, files: Sequence[str]) -> list[str]:
+    """The same of commands that read many prompts, inputs or samples from a file."""
+    right = {"explain-many": "prompts.jsonl", "trim": "fifty.jsonl", "failures": "results.json"}[command.words[0]]
+    file = right if rng.random() < 0.85 else rng.choice(files)
+    model, budget = rng.choice(MODELS), ["--budget", "16"] * (rng.random() < 0.9)
+    if command.words == ("trim",):
+        return [model, "Say {q}. Say a fox.", "--inputs", file, "--target", "token-set", "--no-cache"]
+    if command.words == ("failures",):
+        return [file, "--model", model, *budget, "--no-cache"]
+    return [file, "--model", model, *budget, "--target", "token-set", *["--out", "many"], "--no-cache"]
 
 
 def _value(rng: random.Random, flag: str, files: Sequence[str]) -> str:
@@ -330,6 +345,14 @@ def _doors(rng: random.Random, first: whygen.PromptExplanation, second: whygen.P
         (whygen.explain_prompt, [answer, template], {**cheap, "inputs": inputs}),
         (whygen.explain_anchors, [Tiny(), samples], quick),
         (whygen.explain_anchors, [Likely(), list(PROMPTS[:9])], {"twins": 2, "cache": None}),
+        (whygen.explain_many, [answer, ["a fox ran", "a b"]], {**cheap, "out": None}),
+        (
+            whygen.trim,
+            [answer, "Say {q}. Say a fox."],
+            {"inputs": [{"q": f"a {n}"} for n in range(50)], "target": "token-set", "cache": None},
+        ),
+        (whygen.Call.read, ["call.json"], {}),
+        (whygen.Call.read, ["prompts.jsonl"], {"pick": "last"}),
         (whygen.compare, [first, second], {}),
         (whygen.evaluate, [first], {"cache": None}),
         (whygen.load, ["out0"], {}),
@@ -418,6 +441,9 @@ def _right_files(place: Path) -> list[str]:
     call = json.dumps({"request": asked, "response": answered})
     (place / "call.json").write_text(call, encoding="utf-8")
     (place / "chat.json").write_text('[{"role": "user", "content": "a fox"}]', encoding="utf-8")
+    (place / "prompts.jsonl").write_text(f'"a fox ran"\n{{"prompt": "a b"}}\n{call}\n', encoding="utf-8")
+    (place / "fifty.jsonl").write_text("".join(f'{{"q": "a {n}"}}\n' for n in range(50)), encoding="utf-8")
+    (place / "results.json").write_text(json.dumps(_promptfoo()), encoding="utf-8")
     (place / "inputs.txt").write_bytes(b"\xff\xfea\x00\n\x00b\x00")
     (place / "words.tsv").write_text("fox\tdog\n", encoding="utf-8")
     (place / "rules.txt").write_text("fidelity >= 0.1\n", encoding="utf-8")
@@ -428,7 +454,18 @@ def _right_files(place: Path) -> list[str]:
     picture.save(place / "tiny.gif", save_all=True, append_images=[Image.new("RGB", (8, 8))])
     (place / "tiny.wav").write_bytes(sound_of(np.zeros(800, np.float32), 8000).data)
     return ["out0", "out1", "chat.json", "call.json", "inputs.txt", "words.tsv", "rules.txt", "labels.txt", "tiny.npz",
-            "tiny.png", "tiny.gif", "tiny.wav", "@chat.json", "@inputs.txt", "made/report.html", "."]  # fmt: skip
+            "prompts.jsonl", "fifty.jsonl", "results.json", "tiny.png", "tiny.gif", "tiny.wav", "@chat.json",
+            "@inputs.txt", "made/report.html", "."]  # fmt: skip
+
+
+def _promptfoo() -> dict[str, Any]:
+    """Results of an evaluation with two failures."""
+    rows = [
+        {"provider": {"id": "openai:gpt-4o"}, "prompt": {"raw": f"Be brief. Say a fox {n}."}, "vars": {"n": n},
+         "response": {"output": "a fox"}, "success": n > 1, "score": float(n > 1), "testIdx": n}
+        for n in range(4)
+    ]  # fmt: skip
+    return {"version": 3, "results": {"version": 3, "results": rows, "prompts": []}}
 
 
 def _odd_files(place: Path) -> list[str]:

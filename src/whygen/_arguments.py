@@ -319,6 +319,8 @@ def _unknown(owner: str, given: str, value: object, takes: frozenset[str]) -> st
     if "run" in takes and given in _RATES:
         inner = f"Rates({given}={short(value)})"
         return f"{text} Write run=RunOptions(rates={inner}), with from whygen.calls import Rates, RunOptions."
+    if "api_key" in given or given in {"token", "hf_token"}:
+        return f"{text} Keys come from the environment alone: set OPENAI_API_KEY, or that of the model's provider."
     near = difflib.get_close_matches(given, sorted(takes), n=1, cutoff=_NEAR)
     if near:
         shown = short(value)

@@ -91,6 +91,7 @@ def test_a_hint_that_is_no_plain_kind_is_left_alone() -> None:
         (lambda: whygen.explain_prompt("Tell a story"), "explain_prompt('demo/storyteller', 'Tell a story')"),
         (lambda: whygen.explain_anchors("demo/digits-vae", [1], refrence=3), "Did you mean reference=3?"),
         (lambda: whygen.explain_prompt(str, Chat(()), input=["a"]), "Did you mean inputs=['a']?"),
+        (lambda: whygen.explain_prompt("openai/x", "a b", api_key="sk-1"), "Keys come from the environment alone"),
         (lambda: Settings(temperature=-0.5), "temperature=-0.5: give a number of 0 or more"),
         (lambda: Settings(top_p=1.5), "top_p=1.5: give a share within 0 to 1"),
         (lambda: Settings(top_p=float("-inf")), "top_p=-inf: give a share"),
