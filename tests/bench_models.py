@@ -69,6 +69,11 @@ def fragile(prompt: str) -> str:
     return _tell(prompt)
 
 
+def talked(messages: list[dict[str, str]]) -> str:
+    """Like `steady`, to a chat."""
+    return steady(" ".join(each["content"] for each in messages))
+
+
 def hostile(prompt: str) -> str:
     """Answers with what a page must not take for markup, or obey."""
     _count(prompt, "hostile")

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 import bench_models
+import whygen
 from viewers import Viewer, violations
+from whygen.web.state import State
 
 pytestmark = pytest.mark.browser
 PROMPT = "Tell a story about a fox in a harbor."
@@ -237,3 +239,30 @@ def test_a_page_that_goes_away_harms_no_run(viewer: Viewer, visit: Callable[...,
     bench_models.go.set()
     assert known_as is not None
     holds(lambda: b'"status":"done"' in viewer.ask(f"/bench/runs/{known_as[1]}")[2])
+
+
+def test_a_chat_of_the_shelf_is_asked_again_and_a_prompt_can_be_typed_instead(
+    serve: Callable[..., Viewer], visit: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHYGEN_CACHE_DIR", str(tmp_path / "calls"))
+    model = "py/bench_models:talked"
+    chat = whygen.Chat([whygen.Message("system", "You know a fox.\u202e"), whygen.Message("user", "In a harbor?")])
+    whygen.explain_prompt(model, chat, target="tfidf", budget=16, cache=None).save(tmp_path / "shelf" / "chat")
+    viewer = serve(tmp_path / "shelf", live=[model])
+    (place,) = State((tmp_path / "shelf",), "").look().places
+    page = visit(viewer, f"/explanations/{place.id}", width=400)
+    page.get_by_text("ask again on the bench").click()
+    page.get_by_text("In a harbor?").wait_for()
+    assert not page.locator("textarea").is_visible()
+    assert page.locator("select[name=units]").input_value() == "part"
+    assert "\u202e" not in page.locator("#asked").inner_text()
+    page.locator("select[name=target]").select_option("tfidf")
+    why(page)
+    finished(page)
+    page.locator(".run .u").first.click()
+    page.get_by_text("Leave out this word alone (1 call").wait_for()
+    assert page.get_by_text("Delete it in the prompt").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.get_by_text("Type a prompt instead").click()
+    assert page.locator("textarea").is_visible()
+    assert "source=" not in page.url
