@@ -88,8 +88,8 @@ let waiting = null;
 function foresee() {
   clearTimeout(waiting);
   why.disabled = beside.disabled = true;
+  const mine = ++asked; // from here on, an answer to what stood there before enables nothing
   waiting = setTimeout(async () => {
-    const mine = ++asked;
     if (!form.elements.source.value && !form.elements.prompt.value.trim()) {
       say("Type a prompt: its price is said here before anything is sent.");
       return;
