@@ -298,3 +298,20 @@ def test_messages_in_a_record_of_a_form_that_nobody_knows_are_taken_and_that_is_
 def test_what_is_no_call_says_what_it_is_and_what_to_do(tmp_path: Path, value: object, named: str) -> None:
     with pytest.raises(DataError, match=named):
         read(tmp_path, value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"model": "m", "documents": ["x"], "messages": [{"content": "no role"}]},
+        {"model": "m", "messages": [{"kind": "request", "parts": [{"part_kind": ["user-prompt"]}]}]},
+    ],
+)
+def test_broken_words_of_frameworks_are_refused_in_words(tmp_path: Path, value: object) -> None:
+    with pytest.raises(DataError):
+        read(tmp_path, value)
+
+
+def test_a_part_of_a_page_whose_type_is_no_text_is_read_by_its_text(tmp_path: Path) -> None:
+    turn = {"role": "user", "parts": [{"type": {}, "text": "x"}, {"type": "text", "text": "y"}]}
+    assert read(tmp_path, {"messages": [turn, *PAGE]}).chat.messages[0].text == "x\ny"

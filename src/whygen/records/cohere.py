@@ -62,7 +62,7 @@ def request(body: Field, notices: Notices) -> Field:
         list(_old(body, notices)) if body["message"].is_text else [_turn(turn, notices) for turn in body["messages"]]
     )
     if documents := [_document(each, number) for number, each in enumerate(body["documents"], start=1)]:
-        last = max((place for place, turn in enumerate(turns) if turn["role"] == "user"), default=len(turns))
+        last = max((place for place, turn in enumerate(turns) if turn.get("role") == "user"), default=len(turns))
         turns.insert(last, {"role": "user", "content": "\n\n".join(documents)})
         notices.say(
             "documents",

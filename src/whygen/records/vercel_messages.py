@@ -84,7 +84,7 @@ def _text(found: Field) -> str:
 
 
 def _part(part: Field) -> Any:
-    kind = part["type"].value
+    kind = part["type"].name()
     if kind in {"tool-call", "tool-result"}:
         return None
     if kind == "image" or (kind == "file" and part["mediaType"].name().startswith("image/")):
