@@ -18,12 +18,13 @@ ROOT = Path(__file__).parents[1]
 TESTS = ("tests/property/test_coverage.py", "tests/property/test_level_coverage.py")
 FIT, STATS, PROMPT = "prompt/crossfit.py", "stats/intervals.py", "prompt/intervals.py"
 OPENED = "prompt/long/levels.py"
-OBSERVED, DESIGNS = "prompt/observed.py", "prompt/designs.py"
+EFFECTS, DESIGNS = "prompt/effects.py", "prompt/designs.py"
 
 ERROR = "test_the_standard_error_is_that_of_a_mean_and_no_unit_has_less_than_the_average_variance"
 SHARE = "test_what_was_asked_of_a_layer_takes_its_share_off_the_variance"
 TAILS = "test_degrees_of_freedom_are_those_of_the_tails_times_the_share_that_a_fold_is_fitted_to"
 NOISE = "test_noise_of_masks_that_are_known_is_added_and_never_over_what_the_scores_show"
+MISSED = "test_noise_of_known_masks_is_what_was_missed_of_them_as_far_as_repeats_allow"
 FLAT = "test_where_no_mask_differed_the_rule_of_three_says_how_far_one_may"
 VERDICT = "test_an_estimate_is_significant_exactly_where_its_interval_excludes_zero"
 CERTAIN = "test_an_estimate_without_error_is_certain"
@@ -59,6 +60,10 @@ MUTATIONS = (
     Mutation(STATS, "min(2.0, groups - 1.0), groups - 1.0)", "min(2.0, groups - 1.0), groups)", TAILS),
     Mutation(FIT, "np.maximum(self.noise - self.shown, 0.0)", "self.noise", NOISE),
     Mutation(FIT, "np.minimum(noise, spread / np.maximum(self.shown, 1e-300))", "noise", NOISE),
+    Mutation(FIT, "added = np.maximum(added, missed)", "added = added", MISSED),
+    Mutation(FIT, "min(1.0, most / self.missed)", "1.0", MISSED),
+    Mutation(FIT, "degrees = 3.0 * variance**2", "degrees = 1.0 * variance**2", MISSED),
+    Mutation(STATS, "variance**2 / degrees for", "variance**2 for", MISSED),
     Mutation(FIT, "(1.0 - SEEN) ** (1.0 / groups)", "(1.0 - SEEN) ** (2.0 / groups)", FLAT),
     Mutation(FIT, "SEEN = 0.95", "SEEN = 0.9", FLAT),
     Mutation(FIT, "rate * self.reach * span", "rate * span", FLAT),
@@ -73,8 +78,8 @@ MUTATIONS = (
     Mutation(FIT, "(share[held] * left)[:, None]", "share[held][:, None]", UNBIASED),
     Mutation(FIT, "TRANSLATION = 0.5", "TRANSLATION = 1.0", COHERENT),
     Mutation(PROMPT, "error.p_values(level)", "error.p_values(0.9)", COHERENT),
-    Mutation(OBSERVED, "size * np.log(keep)", "(n - size) * np.log(keep)", KNOWN),
-    Mutation(DESIGNS, "kept=chance[::-1]", "kept=chance", UNBIASED),
+    Mutation(EFFECTS, "size * np.log(keep)", "(n - size) * np.log(keep)", KNOWN),
+    Mutation(DESIGNS, "return chance[::-1] / (1.0", "return chance / (1.0", UNBIASED),
     Mutation("stats/signs.py", "max(rounding, ", "max(0.0, ", ROUNDING),
     Mutation(STATS, "np.quantile(largest, level)", "np.quantile(largest, 0.5)", BAND),
     Mutation(OPENED, "scores.var(axis=0, ddof=1)", "scores.var(axis=0, ddof=0)", LIMITS),
