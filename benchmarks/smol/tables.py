@@ -73,8 +73,7 @@ def of(found: Scores, method: str, calls: int) -> dict[str, float]:
 def fidelity(rows: Rows, name: str) -> str:
     """Means over games, and how far behind whygen's surrogate and its printed attributions, with 95% intervals."""
     found, budgets = scored(rows, name), sorted({row["calls"] for row in rows})
-    last = budgets[len(budgets) // 2]
-    methods = sorted({key[0] for key in found}, key=lambda each: -_mean(of(found, each, last)))
+    methods = sorted({key[0] for key in found}, key=lambda each: _first(found, each, budgets))
     lines: list[dict[str, object]] = []
     for method in methods:
         line: dict[str, object] = {"method": f"**{method}**" if method in (OURS, PRINTED) else method}
@@ -101,7 +100,7 @@ def beside(rows: Rows) -> str:
     budgets = sorted({row["calls"] for row in rows})
     shown: dict[str, Callable[[dict[str, float]], float]] = {"LDS": _mean, "seconds": _median}
     found = {name: scored(rows, name) for name in shown}
-    methods = sorted({row["method"] for row in rows}, key=lambda each: -_mean(of(found["LDS"], each, budgets[-1])))
+    methods = sorted({row["method"] for row in rows}, key=lambda each: _first(found["LDS"], each, budgets))
     return table([
         {"method": method} | {
             f"{name}, {calls}": _figure(read(of(found[name], method, calls)))
@@ -116,7 +115,9 @@ def shapley(rows: Rows) -> str:
     found, budgets = scored(rows, "Shapley error"), sorted({row["calls"] for row in rows})
     last = budgets[len(budgets) // 2]
     lines: list[dict[str, object]] = []
-    for method in sorted({key[0] for key in found} - {SHAPLEY}, key=lambda each: _median(of(found, each, last))):
+    for method in sorted(
+        {key[0] for key in found} - {SHAPLEY}, key=lambda each: (_median(of(found, each, last)), each)
+    ):
         line: dict[str, object] = {"method": method}
         for calls in budgets:
             theirs, ours = of(found, method, calls), of(found, SHAPLEY, calls)
@@ -167,6 +168,12 @@ def _leads(found: Scores, calls: int, names: list[str], first: str) -> list[tupl
         for rival, each in played.items()
         if all(game in each and game in ours for game in names)
     ]
+
+
+def _first(found: Scores, method: str, budgets: list[int]) -> tuple[bool, float, str]:
+    """The order of a table: the largest mean at the middle number of calls first, who did not play there last."""
+    mean = _mean(of(found, method, budgets[len(budgets) // 2]))
+    return bool(np.isnan(mean)), -float(np.nan_to_num(mean)), method
 
 
 def _mean(values: Mapping[str, float]) -> float:

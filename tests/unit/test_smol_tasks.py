@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.rivals.tables import fill
 from benchmarks.smol import record, rivals, tables
 from benchmarks.smol.tasks import FULL, LARGER, TASKS
 
@@ -79,3 +80,8 @@ def test_a_method_that_is_ahead_is_named_by_family() -> None:
     assert "0.200" in found["smol, families"]
     assert "1 of 8 units" in found["smol, games"]
     assert "0.900" in found["smol, intervals"]
+
+
+def test_the_page_is_what_the_tables_say() -> None:
+    page = tables.PAGE.read_text(encoding="utf-8")
+    assert fill(page, tables.blocks(rivals.kept_rows())) == page
