@@ -35,11 +35,12 @@ def demo(
     silent = quiet or as_json
     _announce("Why this output? Which words drove the story", silent)
     store = common.store_path(cache, no_cache)
-    story = _explain_story(store, seed, silent)
-    common.show(story, out=out / "prompt", as_json=False, quiet=silent)
-    _announce("What has this model learned? A VAE of handwritten zeros", silent)
-    digits = _explain_digits(store, seed, silent)
-    common.show(digits, out=out / "anchors", as_json=False, quiet=silent)
+    with common.made_folder(out / "prompt"), common.made_folder(out / "anchors"):
+        story = _explain_story(store, seed, silent)
+        common.show(story, out=out / "prompt", as_json=False, quiet=silent)
+        _announce("What has this model learned? A VAE of handwritten zeros", silent)
+        digits = _explain_digits(store, seed, silent)
+        common.show(digits, out=out / "anchors", as_json=False, quiet=silent)
     if as_json:
         reports = [str(out / part / "report.html") for part in ("prompt", "anchors")]
         common.print_json({"prompt": story.to_dict(), "anchors": digits.to_dict(), "reports": reports})

@@ -38,6 +38,16 @@ def ends(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
     return end.value.code, out, err
 
 
+def test_the_demo_tries_its_folder_before_it_explains(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whygen, "explain_prompt", lambda *_, **__: pytest.fail("it explained first"))
+    (tmp_path / "file").write_text("taken", encoding="utf-8")
+    code, _, err = ends(capsys, "demo", "--out", str(tmp_path / "file"), "--no-cache")
+    assert code == 1
+    assert "cannot be made" in err
+
+
 @pytest.mark.parametrize(
     "arguments", [["prompt", "--help"], ["models"], ["prompt", "planted/additive", "a b", "--json"]]
 )
