@@ -347,12 +347,13 @@ def _of_datasets(model: object) -> bool:
 
 def _are_samples(model: object) -> bool:
     """Whether these are samples themselves: an array, a tensor, a list of such or of pictures, or a data set."""
-    if hasattr(model, "__len__") and (hasattr(model, "column_names") or _of_datasets(model)):
+    kind = type(model)  # attributes of objects are foreign code: those of diffusers raise a KeyError for some
+    if hasattr(kind, "__len__") and (hasattr(kind, "column_names") or _of_datasets(model)):
         return True
     parts = cast("list[object]", model) if isinstance(model, list) else [model]
     return bool(parts) and all(
         isinstance(each, np.ndarray)
-        or (hasattr(each, "detach") and hasattr(each, "ndim"))
-        or (isinstance(model, list) and hasattr(each, "getbands"))
+        or (hasattr(type(each), "detach") and hasattr(type(each), "ndim"))
+        or (isinstance(model, list) and hasattr(type(each), "getbands"))
         for each in parts
     )
