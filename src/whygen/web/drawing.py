@@ -30,8 +30,8 @@ def page(template: str, *, status: int = 200, **shown: Any) -> HTMLResponse:
 def warm() -> None:
     """Read the templates of what is opened first, while the browser starts."""
     found = environment("whygen.web", "pages")
-    for name in ("shelf.html.j2", "explanation.html.j2", "prompt.html.j2", "parts.html.j2"):
-        found.get_template(name)
+    for name in ("shelf", "explanation", "prompt", "parts", "tree", "media", "pictures", "conversation"):
+        found.get_template(f"{name}.html.j2")
     style_sheet()
 
 
