@@ -72,7 +72,7 @@ def gather(source: Any, *, argument: str) -> Gathered | None:
         raise DataError(
             f"{argument}= is the class {source.__name__} itself; give one of its objects, {source.__name__}(...)."
         )
-    decodes = callable(getattr(source, "decode", None)) and not isinstance(source, bytes | bytearray)
+    decodes = callable(getattr(source, "decode", None)) and not hasattr(source, "__iter__")  # data sets may decode too
     if decodes or hasattr(source, "named_parameters"):
         raise DataError(f"{argument}= is a model ({type(source).__name__}): the model comes first, then its samples.")
     source = opened(source)
