@@ -36,7 +36,7 @@ from whygen.prompt.kernels import Dropped, WeightedLeastSquares, WordMover
 from whygen.prompt.plan import REDRAWS, REPEATS
 from whygen.prompt.proxy import proxy_evidence, with_proxy
 from whygen.prompt.stopping import widest
-from whygen.prompt.surrogates import SURROGATES, Fitted, Linear, Surrogate, load_surrogate
+from whygen.prompt.surrogates import SURROGATES, Fitted, Linear, Surrogate, load_surrogate, narrowest
 from whygen.results.estimands import EstimandName
 from whygen.stats.intervals import Interval
 from whygen.types import Floats, Masks
@@ -232,10 +232,14 @@ def estimate(
         own, most = shown.noise.bound, shown.noise.most
         shared = own * (1.0 + 1.0 / REPEATS)
         span = float(np.ptp(np.append(seen.values, shown.whole)))
-    fit = intervals.cross_fit(seen, _surrogate(surrogate), rng)
-    if seen.total is not None:
-        return intervals.shapley_estimate(fit, seen, rng, noise=own, most=most, shared=shared, level=level)
-    return intervals.sampled_estimate(fit, rng, noise=own, most=most, span=span, level=level)
+
+    def of(fitted: Surrogate) -> Estimate:
+        fit = intervals.cross_fit(seen, fitted, rng)
+        if seen.total is not None:
+            return intervals.shapley_estimate(fit, seen, rng, noise=own, most=most, shared=shared, level=level)
+        return intervals.sampled_estimate(fit, rng, noise=own, most=most, span=span, level=level)
+
+    return narrowest(_surrogate(surrogate), of)
 
 
 def proxied(

@@ -24,7 +24,7 @@ from whygen.prompt.intervals import LEVEL, Estimate, collapsed_estimate, one_eff
 from whygen.prompt.kernels import WeightedLeastSquares
 from whygen.prompt.noise import MeasuredNoise, resolution
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.surrogates import Surrogate, load_surrogate
+from whygen.prompt.surrogates import Surrogate, load_surrogate, narrowest
 from whygen.results.estimands import WORDS, EstimandName, EstimandWords
 from whygen.stats.intervals import Error, Interval
 from whygen.stats.seeds import generator
@@ -250,8 +250,12 @@ class _Scored(Estimand):
         effects, middle = _enough(effects, fitting)
         if effects.noise.variance is None:  # known masks would carry a noise that nobody knows: none counts as exact
             effects = replace(effects, drawn_from=math.inf)
-        rng = generator(fitting.seed, "folds")
-        estimate = self._scores(cross_fit(effects, fitting.surrogate, rng), effects, middle, fitting, rng)
+
+        def of(surrogate: Surrogate) -> Estimate:
+            rng = generator(fitting.seed, "folds")
+            return self._scores(cross_fit(effects, surrogate, rng), effects, middle, fitting, rng)
+
+        estimate = narrowest(fitting.surrogate, of)
         if estimate.predicted is None or estimate.fitted is None:
             return estimate
         return replace(estimate, predicted=estimate.predicted + middle, fitted=estimate.fitted + middle)

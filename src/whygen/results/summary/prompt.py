@@ -314,6 +314,8 @@ def _proxy(explanation: PromptExplanation) -> str:
         said += f"; its effects correlate {found.correlation:.2f} with the model's"
     if found.width is None:
         return said
+    if found.weight == 0.0:
+        return f"{said}; it has no part in the figures: intervals are not narrower with it"
     return f"{said}; intervals are {found.width:.2f} times as wide as without it"
 
 
