@@ -36,7 +36,7 @@ OWN: Final[Mapping[str, str]] = {
     "read": "Read a saved explanation again by another target, estimand, threshold or selection. No model is asked.",
     "report": "Write the HTML report of a saved explanation and print its summary.",
     "view": "Show saved explanations in a browser: search, compare, look at the answers with and without a word.",
-    "compare": "Compare two saved explanations: of a prompt unit by unit, or of two models by the same anchors.",
+    "compare": "Compare two saved explanations: of a prompt unit by unit, or of two models by the same samples.",
     "evaluate": "Measure how good a saved explanation is, each figure beside its chance level.",
     "review": "Explain the prompts that changed between two commits, before and after, and say what does something "
     "else.",

@@ -41,7 +41,7 @@ def compare(
     quiet: common.Quiet = False,
     debug: common.Debug = False,
 ) -> None:
-    """Compare two saved explanations: of a prompt unit by unit, or of two models by the same anchors or texts."""
+    """Compare two saved explanations: of a prompt unit by unit, or of two models by the same samples."""
     del debug
     one, other = load(first), load(second)
     if not isinstance(one, PromptExplanation) and not isinstance(other, PromptExplanation):

@@ -46,7 +46,10 @@ def read_inputs(path: Path) -> list[Input]:
     listed = cast("list[object]", found) if isinstance(found, list) else [found]
     if all(isinstance(item, str) for item in listed) or all(isinstance(item, dict) for item in listed):
         return cast("list[Input]", listed)
-    raise DataError(f"The inputs in {str(path)!r} are neither texts nor objects, or some of both.")
+    raise DataError(
+        f"The inputs in {str(path)!r} are neither a list of texts nor a list of objects. Give texts alone, or objects "
+        'alone, each with a text for every field of the template: ["red", "blue"] or [{"colour": "red"}].'
+    )
 
 
 def _rows(lines: Sequence[str]) -> list[object] | None:
