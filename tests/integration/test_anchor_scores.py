@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import whygen
+from faults.signals import hear_signals
 from whygen.anchors import samples as on_their_way
 from whygen.anchors.explain import explain_anchors, foresee_anchors
 from whygen.calls import EndedError, Interrupted, MonotonicClock, RunOptions
@@ -330,8 +331,12 @@ def test_without_the_reference_nothing_is_explained(monkeypatch: pytest.MonkeyPa
 
 def test_a_signal_leaves_what_was_scored(whole: AnchorExplanation, tmp_path: Path) -> None:
     interrupted = linear(before=stops(18, lambda: os.kill(os.getpid(), signal.SIGINT)))
-    with pytest.raises(Interrupted) as stop:
-        explain(interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what was started in the background
+    try:
+        with pytest.raises(Interrupted) as stop:
+            explain(interrupted)
+    finally:
+        signal.signal(signal.SIGINT, before)
     early = whygen.load(stop.value.explanation.save(tmp_path / "early"))
     assert early.ended == "interrupt"
     assert early.warnings[0].text.startswith("Interrupted. The run ended early: ")
@@ -389,7 +394,10 @@ def test_killed_runs_go_on_where_they_were(how: signal.Signals, preset: str | No
     encoded.unlink()
     rng, killed = np.random.default_rng(how), 0
     for _ in range(3):
-        run = subprocess.Popen([*line, "-o", "out"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+        run = subprocess.Popen(
+            [*line, "-o", "out"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE,
+            preexec_fn=hear_signals,  # noqa: PLW1509 - the child starts its program at once
+        )  # fmt: skip
         before, wait = samples(), int(rng.integers(60, 200))
         while run.poll() is None and samples() < before + wait:
             time.sleep(0.005)

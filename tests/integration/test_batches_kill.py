@@ -15,6 +15,7 @@ import pytest
 from faults.batches import BatchPlan
 from faults.scripts import Received
 from faults.server import FaultServer
+from faults.signals import hear_signals
 from whygen.calls import open_store
 from whygen.cli import main
 
@@ -135,7 +136,7 @@ def test_ctrl_c_leaves_the_batch_and_says_how_to_go_on_and_how_to_end_it(
         ]  # fmt: skip
         run = [sys.executable, "-c", "from whygen.cli import main; main()", *arguments]
         process = subprocess.Popen(
-            run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts,  # noqa: PLW1509
+            run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_signals,  # noqa: PLW1509
         )  # fmt: skip
         while not any(received.method == "GET" for received in server.received) and process.poll() is None:
             time.sleep(0.05)
@@ -163,10 +164,6 @@ def main_of(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code in (0, None)
-
-
-def hear_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_what_does_not_go_with_batches_is_refused_before_anything_is_sent(

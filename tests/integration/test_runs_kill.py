@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from faults.server import FaultServer
+from faults.signals import hear_signals
 from whygen.calls import Notice, RecordedCall, Runner, open_store
 from whygen.calls.leases import STALE
 from whygen.types import Limits, Output, Request, digest
@@ -61,11 +62,6 @@ def child(tmp_path: Path, request: pytest.FixtureRequest) -> list[str]:
     return [sys.executable, str(script), str(tmp_path / "calls.sqlite"), str(tmp_path / "log")]
 
 
-def hear_interrupts() -> None:
-    """A process whose ancestor was started in the background ignores Ctrl-C by inheritance; a person's does not."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def text_of(call: RecordedCall) -> str:
     prompt = call.request["prompt"]
     assert isinstance(prompt, dict)
@@ -97,7 +93,7 @@ def test_a_killed_run_asks_only_for_what_is_missing(child: list[str], tmp_path: 
             [*child, "0", str(PROMPTS)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            preexec_fn=hear_interrupts,  # noqa: PLW1509 - the child starts its program at once
+            preexec_fn=hear_signals,  # noqa: PLW1509 - the child starts its program at once
         )
         if kills < 6:
             while not log.exists() and process.poll() is None:

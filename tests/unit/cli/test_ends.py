@@ -18,6 +18,7 @@ import pytest
 import whygen
 from faults.scripts import after
 from faults.server import FaultServer
+from faults.signals import hear_signals
 from whygen.cli import main
 from whygen.cli.outermost import say
 from whygen.interrupts import Interrupts, interrupts_raise, interrupts_to
@@ -227,17 +228,13 @@ def test_json_goes_into_any_pipe(tmp_path: Path) -> None:
     assert texts == ["süß 東京 \U0001f680 word"] * 3
 
 
-def hear_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("seconds", [0.15, 0.6, 1.2])
 def test_a_signal_during_the_imports_is_one_line(how: signal.Signals, seconds: float, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", EARLY, "prompt", "demo/storyteller", "some words"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True,
-        preexec_fn=hear_interrupts,  # noqa: PLW1509 - the child starts its program at once
+        preexec_fn=hear_signals,  # noqa: PLW1509 - the child starts its program at once
     )  # fmt: skip
     assert process.stdout is not None
     process.stdout.read(1)  # the interpreter is there
@@ -256,8 +253,10 @@ def test_other_signals_end_a_run_as_ctrl_c_does(how: signal.Signals, tmp_path: P
                      "token-set", "--model-noise", "none", "--base-url", server.url,
                      "--cache", str(tmp_path / "calls.sqlite")]  # fmt: skip
         process = subprocess.Popen(
-            [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True
-        )
+            [*COMMAND, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True,
+            preexec_fn=hear_signals,  # noqa: PLW1509 - the child starts its program at once
+        )  # fmt: skip
         while len(server.received) < 60:
             time.sleep(0.01)
             assert process.poll() is None
