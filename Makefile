@@ -29,7 +29,8 @@ endef
 FAST   := tests/property $(addprefix tests/unit/, stats distances results texts anchors faults test_names_told.py \
   test_public_surface.py test_pictures.py test_safe.py test_arguments.py)
 # Laws that are held by simulation, which take longest of these.
-SIMULATED := coverage.py test_minimal_sets.py test_knockoffs.py test_encoders_of_anchors.py test_expansion.py
+SIMULATED := coverage.py test_minimal_sets.py test_knockoffs.py test_encoders_of_anchors.py test_expansion.py \
+  test_memorised_anchors.py
 .DEFAULT_GOAL := help
 
 help:
