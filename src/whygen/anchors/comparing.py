@@ -76,9 +76,7 @@ def compare_anchors(first: AnchorExplanation, second: AnchorExplanation) -> Anch
     p_values = p_values_of_change(one, other, differ)
     changed = np.zeros(0, np.int64)
     if p_values is not None and len(differ):
-        every = np.ones(len(counted))
-        every[: len(differ)] = p_values  # an anchor of one group in both counts as a test that found nothing
-        called = benjamini_hochberg(every, level=LEVEL)[: len(differ)]
+        called = called_among(p_values, len(counted))
         places = np.flatnonzero(called & sure_changes(one, other)[differ]) if called.any() else changed
         changed = places[np.argsort(p_values[places], kind="stable")]
     found = differ[changed]
@@ -95,7 +93,7 @@ def compare_anchors(first: AnchorExplanation, second: AnchorExplanation) -> Anch
         tested=p_values is not None,
         groups=_group_differences(one, other, counted),
         criteria=_criterion_differences(one, other, counted),
-        table=_table(one.codes[counted], other.codes[counted], first.group_names),
+        table=table_of(one.codes[counted], other.codes[counted], first.group_names),
         labels=label_changes(one.scores.facts.labels, counted, found, what),
         changed=tuple(
             _changed(one, other, int(found[place]), what[place], float(p_values[changed[place]]))
@@ -262,11 +260,24 @@ def _criterion_differences(one: Side, other: Side, counted: Rows) -> tuple[Crite
     return tuple(rows)
 
 
+def called_among(p_values: Floats, n: int) -> NDArray[np.bool_]:
+    """Which changes are told from chance, where all but these of ``n`` anchors are of one group in both.
+
+    Those count as tests that found nothing.
+    """
+    every = np.ones(n)
+    every[: len(p_values)] = p_values
+    return benjamini_hochberg(every, level=LEVEL)[: len(p_values)]
+
+
 # --- rows and pictures ---------------------------------------------------------------------------------------------
 
 
-def _table(before: Codes, after: Codes, names: Mapping[int, str]) -> dict[str, dict[str, int]]:
-    counts = np.zeros((len(GROUPS), len(GROUPS)), np.int64)
+def table_of(
+    before: NDArray[np.signedinteger[Any]], after: NDArray[np.signedinteger[Any]], names: Mapping[int, str]
+) -> dict[str, dict[str, int]]:
+    """How many anchors went from each group to each, by the names of their codes."""
+    counts = np.zeros((max(names) + 1, max(names) + 1), np.int64)
     np.add.at(counts, (before, after), 1)
     return {name: {other: int(counts[code, place]) for place, other in names.items()} for code, name in names.items()}
 

@@ -34,7 +34,7 @@ from whygen.anchors.loading import (
     require_run,
     require_sets,
 )
-from whygen.anchors.memorising import check_roles, parts_by_role, settle_roles
+from whygen.anchors.memorising import check_roles, parts_by_role, require_reference_role, settle_roles
 from whygen.anchors.options import AnchorArguments, AnchorChoices, AnchorOptions, Labels, choose_options, takes
 from whygen.anchors.reading import Phases, Shown, read_scores
 from whygen.anchors.recording import Recorder, identity_of_scores
@@ -56,7 +56,6 @@ from whygen.results.prompt import Warned
 from whygen.results.texts import TextAnchorExplanation
 from whygen.types import JsonValue
 
-REFERENCE_ROLES = ("held-out", "training")
 SAMPLES = "samples/"
 """What stands before a path to samples that a model made."""
 
@@ -197,8 +196,7 @@ def opened_work(
 ) -> tuple[Work, Mapping[str, JsonValue] | None]:
     """What is to be scored, checked as far as it can be before anything is, and what identifies the model."""
     reference_role, trained, run = (given[name] for name in ("reference_role", "trained", "run"))
-    if reference_role not in REFERENCE_ROLES:
-        raise UsageError(f"reference_role is {reference_role!r}; give one of {', '.join(REFERENCE_ROLES)}.")
+    require_reference_role(reference_role)
     preset = given["preset"]
     chosen_plan = choose_options(preset, given)
     encoder = given["encoder"]

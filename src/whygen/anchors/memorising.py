@@ -29,6 +29,8 @@ from whygen.stats.conformal import p_values, realised_level, smallest_reference
 from whygen.stats.crossed import share_unseen
 from whygen.stats.wilson import wilson
 
+REFERENCE_ROLES = ("held-out", "training")
+"""What a reference may be to the model."""
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
@@ -63,6 +65,16 @@ class Memorised:
     flagged: NDArray[np.bool_] | None = None
     traced: Rows | None = None
     warnings: tuple[Warned, ...] = ()
+
+
+def require_reference_role(role: object) -> None:
+    """Refuse what a reference cannot be to a model.
+
+    Raises:
+        UsageError: names what it can be.
+    """
+    if role not in REFERENCE_ROLES:
+        raise UsageError(f"reference_role is {role!r}; give one of {', '.join(REFERENCE_ROLES)}.")
 
 
 def parts_by_role(source: object) -> Mapping[str, object] | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs]
 
 from whygen.anchors.changes import p_of_places
-from whygen.anchors.comparing import LEVEL, MOST_CHANGED, label_changes
+from whygen.anchors.comparing import MOST_CHANGED, called_among, label_changes, table_of
 from whygen.anchors.texts import reading
 from whygen.anchors.texts.contrasts import called
 from whygen.anchors.texts.measured import TextSide
@@ -36,7 +36,6 @@ from whygen.results.texts import (
     TextAnchorExplanation,
 )
 from whygen.stats.conformal import p_values
-from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
 from whygen.version import __version__
 
@@ -103,13 +102,7 @@ def compare_texts(first: TextAnchorExplanation, second: TextAnchorExplanation) -
         tested=notes is not None,
         groups=_group_differences(one, other, counted),
         criteria=_criterion_differences(one, other, counted),
-        table={
-            name: {
-                to: int(((before[counted] == row) & (after[counted] == column)).sum())
-                for column, to in enumerate(GROUPS)
-            }
-            for row, name in enumerate(GROUPS)
-        },
+        table=table_of(before[counted], after[counted], dict(enumerate(GROUPS))),
         labels=label_changes([text.label for text in texts], counted, found, what),
         changed=tuple(
             _changed(one, other, row, change, float(value))
@@ -188,9 +181,7 @@ def _tests(
     rest = np.flatnonzero(~heart)
     if len(rest) and one.reference is not None and other.reference is not None:
         p[rest] = _p_of_kinds(one, other, differ[rest])
-        every = np.ones(n)
-        every[: len(rest)] = p[rest]  # a text of one group in both counts as a test that found nothing
-        sure[rest] = benjamini_hochberg(every, level=LEVEL)[: len(rest)]
+        sure[rest] = called_among(p[rest], n)
     tested = any(by_heart) or one.reference is not None
     return p, sure, tuple(dict.fromkeys(note for _, notes in found for note in notes)) if tested else None
 

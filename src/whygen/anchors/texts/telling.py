@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from whygen._arguments import short
+from whygen.anchors.memorising import require_reference_role
 from whygen.anchors.texts import reading
 from whygen.anchors.texts.measured import TextSide
 from whygen.anchors.texts.reading import Levels
@@ -17,9 +18,6 @@ from whygen.results.prompt import Warned
 from whygen.results.texts import GROUPS, TextAnchorExplanation, TextLabels, TextRecord
 from whygen.results.texts_scores import TextScores
 
-ROLES = ("held-out", "training")
-"""Of a reference."""
-
 
 def require_levels(levels: Levels) -> None:
     """Refuse what is no level.
@@ -27,8 +25,7 @@ def require_levels(levels: Levels) -> None:
     Raises:
         UsageError: names it.
     """
-    if levels.role not in ROLES:
-        raise UsageError(f"reference_role is {levels.role!r}; give one of {', '.join(ROLES)}.")
+    require_reference_role(levels.role)
     for name in ("alpha", "fdr", "false_positives"):
         value = getattr(levels, name)
         if isinstance(value, bool) or not (isinstance(value, int | float) and 0 < value < 1):
