@@ -31,12 +31,12 @@ from whygen.prompt.designs import Design, bernoulli, enumerated
 from whygen.prompt.effects import Effects
 from whygen.prompt.estimands import MaskDraw, load_estimand
 from whygen.prompt.fidelity import chance_level, r_squared
-from whygen.prompt.intervals import LEVEL, LEVEL_OF_LOOKS, Estimate, collapsed, collapsed_estimate
+from whygen.prompt.intervals import LEVEL, LEVEL_OF_LOOKS, Estimate, collapsed, collapsed_estimate, narrowest
 from whygen.prompt.kernels import Dropped, WeightedLeastSquares, WordMover
 from whygen.prompt.plan import REDRAWS, REPEATS
 from whygen.prompt.proxy import proxy_evidence, with_proxy
 from whygen.prompt.stopping import widest
-from whygen.prompt.surrogates import SURROGATES, Fitted, Linear, Surrogate, load_surrogate, narrowest
+from whygen.prompt.surrogates import SURROGATES, Fitted, Linear, Surrogate, load_surrogate
 from whygen.results.estimands import EstimandName
 from whygen.stats.intervals import Interval
 from whygen.types import Floats, Masks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,31 @@ def test_a_stranger_never_makes_intervals_wider(estimand: str) -> None:
             left_out += 1
             assert both.units == alone.units
     assert left_out
+
+
+def test_the_doubt_of_several_references_is_in_both_widths() -> None:
+    """A model that says other words each time: what references add is no work of the proxy."""
+
+    def longer(prompt: str) -> str:
+        return " ".join(word for word in prompt.split() if len(word) > 4)
+
+    def telling() -> Callable[[str], str]:
+        asked = Counter[str]()
+
+        def tell(prompt: str) -> str:
+            asked[prompt] += 1
+            size = rough(f"{prompt} {asked[prompt]}")
+            words = " ".join(word for word in prompt.split() if len(word) > 3)
+            return f"{words} {'yes' if size > 0 else 'no'} {size:.1f}"
+
+        return tell
+
+    how = {"target": "tfidf", "references": 3}
+    alone, both = explained(telling(), **how), explained(telling(), **how, proxy=longer, proxy_budget=128)
+    assert both.proxy is not None
+    assert "over 3 references" in both.interval.method
+    assert both.proxy.width == pytest.approx(widths(both).mean() / widths(alone).mean(), rel=1e-6)
+    assert both.proxy.width <= 1.0
 
 
 def test_the_model_as_its_own_proxy_leaves_the_doubt_of_the_masks_that_it_was_not_asked() -> None:

@@ -182,7 +182,7 @@ def _images(findings: Findings) -> tuple[Picture, ...]:
 def _proxy(findings: Findings) -> ProxyRecord | None:
     if findings.proxy is None:
         return None
-    return proxy_record(findings.proxy, findings.effects, findings.estimate, findings.plan, findings.seed)
+    return proxy_record(findings.proxy, findings.effects, findings.estimate)
 
 
 def _outputs(findings: Findings) -> list[Output]:

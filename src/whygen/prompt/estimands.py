@@ -20,11 +20,11 @@ from whygen.prompt import designs, intervals, relevance
 from whygen.prompt.crossfit import FEWEST_GROUPS, CrossFit, completed, cross_fit
 from whygen.prompt.designs import Design, Halves, Repeats
 from whygen.prompt.effects import Effects, near_zero
-from whygen.prompt.intervals import LEVEL, Estimate, collapsed_estimate, one_effect
+from whygen.prompt.intervals import LEVEL, Estimate, collapsed_estimate, narrowest, one_effect
 from whygen.prompt.kernels import WeightedLeastSquares
 from whygen.prompt.noise import MeasuredNoise, resolution
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.surrogates import Surrogate, load_surrogate, narrowest
+from whygen.prompt.surrogates import Surrogate, load_surrogate
 from whygen.results.estimands import WORDS, EstimandName, EstimandWords
 from whygen.stats.intervals import Error, Interval
 from whygen.stats.seeds import generator

@@ -208,19 +208,27 @@ def over_references(estimate: Estimate, variance: Floats, references: int) -> Es
     interval = estimate.interval
     if interval is None or not variance.any():
         return estimate
-    middle: Floats = (interval.low + interval.high) / 2.0
     own: Floats = (interval.high - interval.low) / 2.0
-    half: Floats = np.hypot(own, student_half_width(variance, references - 1.0))
+    more = student_half_width(variance, references - 1.0)
+    half: Floats = np.hypot(own, more)
     p_values = estimate.p_values
     if p_values is not None:
         shrunk = np.divide(own, half, out=np.ones_like(own), where=half > 0.0)
         p_values = np.maximum(p_values, 2.0 * ndtr(-ndtri(1.0 - p_values / 2.0) * shrunk))
     return replace(
         estimate,
-        interval=Interval(interval.estimate, middle - half, middle + half),
+        interval=_wider(interval, more),
         p_values=p_values,
         method=f"{estimate.method}; with the spread over {references} references",
+        without=None if estimate.without is None else _wider(estimate.without, more),
     )
+
+
+def _wider(interval: Interval, more: Floats) -> Interval:
+    """The same with half widths ``more`` ``(n,)`` of an independent error."""
+    middle: Floats = (interval.low + interval.high) / 2.0
+    half: Floats = np.hypot((interval.high - interval.low) / 2.0, more)
+    return Interval(interval.estimate, middle - half, middle + half)
 
 
 def variance_over_references(

@@ -100,21 +100,19 @@ def alone(plan: Plan) -> Plan:
     return replace(plan, surrogate=plan.surrogate.base) if isinstance(plan.surrogate, Proxied) else plan
 
 
-def proxy_record(answers: ProxyAnswers, effects: Effects, estimate: Estimate, plan: Plan, seed: int) -> ProxyRecord:
+def proxy_record(answers: ProxyAnswers, effects: Effects, estimate: Estimate) -> ProxyRecord:
     """What the proxy was good for: how it goes with the model, and how wide the intervals are beside those without it.
 
     Args:
         answers: of the proxy.
         effects: of the model.
         estimate: with the proxy.
-        plan: with the proxy.
-        seed: of the run.
     """
     said = _correlation(answers.evidence, effects)
-    without = plan.estimand.estimate(effects, alone(plan).fitting(seed)).interval
-    width = None
-    if estimate.interval is not None and without is not None and (own := float((without.high - without.low).mean())):
-        width = float((estimate.interval.high - estimate.interval.low).mean()) / own
+    limits, width = estimate.interval, None
+    without = estimate.without or limits  # where nothing was fitted, the proxy had no part
+    if limits is not None and without is not None and (own := float((without.high - without.low).mean())):
+        width = float((limits.high - limits.low).mean()) / own
     return ProxyRecord(model=answers.uri, calls=answers.calls, correlation=said, weight=estimate.weight, width=width)
 
 

@@ -14,13 +14,13 @@ from whygen.prompt.surrogates.base import ByChance, Fitted, Linear, Remembers, S
 from whygen.prompt.surrogates.kernel import KernelRidge
 from whygen.prompt.surrogates.linear import BayesianRidge, Lasso, Ols, Ridge
 from whygen.prompt.surrogates.products import Pairs
-from whygen.prompt.surrogates.proxied import Powered, Proxied, Proxy, narrowest
+from whygen.prompt.surrogates.proxied import Powered, Proxied, Proxy
 from whygen.prompt.surrogates.trees import Boosting
 
 __all__ = [
     "LINEAR", "SURROGATES", "Adaptive", "BayesianRidge", "Boosting", "ByChance", "Fitted", "KernelRidge", "Lasso",
     "Linear", "Ols", "Pairs", "Powered", "Proxied", "Proxy", "Remembers", "Ridge", "Sum", "Surrogate", "fitter",
-    "folded", "load_surrogate", "narrowest",
+    "folded", "load_surrogate",
 ]  # fmt: skip
 
 SURROGATES: dict[str, Surrogate] = {

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +35,6 @@ from whygen.prompt.surrogates.base import (
     in_folds,
 )
 from whygen.prompt.surrogates.linear import Ridge, weights_of
-from whygen.stats.intervals import Interval
 from whygen.types import Floats, Masks
 
 SURE, SHARE = 4.0, 0.25
@@ -179,36 +177,6 @@ class Proxied:
         weights /= weights.sum()
         parts = [(share, fit) for share, fit in zip(weights.tolist(), fits, strict=True) if share]
         return Powered(self.proxy, float(weights @ np.array(slopes)), parts)
-
-
-class Estimated(Protocol):
-    """What an estimand makes of effects."""
-
-    @property
-    def interval(self) -> Interval | None: ...
-
-
-T = TypeVar("T", bound=Estimated)
-
-
-def narrowest(surrogate: Surrogate, estimate: Callable[[Surrogate], T]) -> T:
-    """The estimate by a surrogate; beside a proxy, that without it where its intervals are narrower in the mean.
-
-    Left-out errors choose the weight of a proxy, and the width of intervals does not enter them: on a game that a
-    surrogate nearly meets all weights look alike, and the error of the proxy's own attributions may be the larger part.
-
-    Args:
-        surrogate: what is fitted.
-        estimate: what it makes of the effects.
-    """
-    own = estimate(surrogate)
-    if not isinstance(surrogate, Proxied) or own.interval is None:
-        return own
-    without = estimate(surrogate.base)
-    if without.interval is None:
-        return own
-    wide, narrow = (float((each.high - each.low).mean()) for each in (own.interval, without.interval))
-    return without if narrow < wide else own
 
 
 def _left_out(base: Surrogate, rest: Effects, fit: Fitted) -> float:
