@@ -15,9 +15,10 @@ import whygen
 from whygen import lab
 from whygen.cli import main
 from whygen.errors import ModelError, UsageError
+from whygen.media.pictures import picture_of
 from whygen.prompt.surrogates import Powered
 from whygen.results.prompt import PromptExplanation
-from whygen.types import Limits, Output, Request
+from whygen.types import Chat, Limits, Message, Output, Request
 
 PROMPT = "seven green frogs sing old songs while the quick brown fox jumps over a lazy dog near der große Fluß"
 WORDS = PROMPT.split()
@@ -62,7 +63,7 @@ def score(output: str) -> float:
     return float(output)
 
 
-def explained(model: object = dear, prompt: str = PROMPT, **choices: Any) -> PromptExplanation:
+def explained(model: object = dear, prompt: str | Chat = PROMPT, **choices: Any) -> PromptExplanation:
     return whygen.explain_prompt(
         model, prompt, **{"target": score, "budget": 70, "cache": None, "surrogate": "ridge", **choices}
     )
@@ -108,6 +109,33 @@ def test_a_stranger_never_makes_intervals_wider(estimand: str) -> None:
         if both.proxy.weight == 0.0:
             left_out += 1
             assert both.units == alone.units
+    assert left_out
+
+
+def test_where_a_proxy_is_left_out_the_share_of_pictures_is_that_without_it() -> None:
+    """Both are fitted alike: the limits of a sum are those of the attributions that it sums."""
+    shown = tuple(picture_of(np.full((8, 8, 3), level, dtype=np.uint8)) for level in (10, 90, 120))
+    chat = Chat((Message("user", " ".join(WORDS[:9]), shown),))
+
+    def weighing(share: float, name: str) -> Callable[[Request], Output]:
+        def weigh(request: Request) -> Output:
+            assert isinstance(request.prompt, Chat)
+            [message] = request.prompt.messages
+            what = f"{message.text} {[hashlib.sha256(image.data or b'').hexdigest() for image in message.images]}"
+            size = 2.0 * len(message.images) + len(message.text.split())
+            return Output(text=f"{share * size + 3.0 * rough(name + what):.6f}")
+
+        return weigh
+
+    left_out = 0
+    for seed in range(4):
+        how = {"seed": seed, "estimand": "shapley", "units": "image", "target": score, "budget": 60}
+        model, other = weighing(1.0, "dear"), weighing(0.0, "other")
+        alone, both = (explained(model, chat, **how, **beside) for beside in ({}, {"proxy": other}))
+        assert both.proxy is not None
+        if both.proxy.weight == 0.0:
+            left_out += 1
+            assert both.picture_share == alone.picture_share is not None
     assert left_out
 
 

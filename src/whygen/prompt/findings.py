@@ -102,7 +102,9 @@ def find(
         BudgetError, ModelError, EndedError, KeyboardInterrupt: if too little was answered, by what was the reason.
     """
     effects = read(answers, plan, meter)
-    return Findings(answers, meter, plan, seed, effects, _estimate(answers, effects, meter, plan, seed), proxy)
+    estimate = _estimate(answers, effects, meter, plan, seed)
+    own = plan if estimate.weight else alone(plan)  # sums of attributions are fitted as these were
+    return Findings(answers, meter, own, seed, effects, estimate, proxy)
 
 
 def _estimate(answers: Answers, effects: Effects, meter: Meter, plan: Plan, seed: int) -> Estimate:
