@@ -72,10 +72,7 @@ def request(body: Field, notices: Notices) -> Field:
     if (choice := _choice(tools["toolChoice"])) is not None:
         asked["tool_choice"] = choice
     if left := sorted(body.keys() & {"additionalModelRequestFields", "guardrailConfig", "promptVariables"}):
-        notices.say(
-            "settings-left",
-            f"Settings that only Bedrock has are not sent: {', '.join(left)}. Answers may differ for this alone.",
-        )
+        notices.leave("Bedrock", left)
     return Field(asked, body.place, body.source)
 
 

@@ -5,7 +5,6 @@ Cohere's service speaks both, so a call that was recorded in the one can be aske
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -76,11 +75,7 @@ def request(body: Field, notices: Notices) -> Field:
     if (choice := body["tool_choice"].name().lower()) in {"required", "none"}:
         asked["tool_choice"] = choice
     if left := sorted(body.keys() - _SETTINGS.keys() - _READ):
-        notices.say(
-            "settings-left",
-            f"Settings that only Cohere's own protocol has are not sent: {', '.join(left[:8])}. Answers may differ for "
-            "this alone.",
-        )
+        notices.leave("Cohere's own protocol", left)
     return Field(asked, body.place, body.source)
 
 
@@ -113,8 +108,7 @@ def _part(part: Field) -> Any:
 
 
 def _data(document: Field) -> str:
-    data = document["data"] if document["data"].there else document
-    return data.text() if data.is_text else json.dumps(data.value, ensure_ascii=False)
+    return (document["data"] if document["data"].there else document).written()
 
 
 def _document(found: Field, number: int) -> str:

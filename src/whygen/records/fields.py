@@ -124,6 +124,10 @@ class Field:
         """A text of any length; empty where there is none."""
         return self.value if isinstance(self.value, str) else ""
 
+    def written(self) -> str:
+        """A text as it stands; the JSON of anything else."""
+        return self.value if isinstance(self.value, str) else json.dumps(self.value, ensure_ascii=False)
+
     def number(self) -> float | None:
         """A number; None where nothing stands.
 

@@ -241,11 +241,7 @@ def _settings(config: Field, notices: Notices) -> dict[str, Any]:
         name for name, value in (config.items() if config.is_object else []) if value.there and name not in known
     )
     if left:
-        notices.say(
-            "settings-left",
-            f"Settings that only Gemini's own protocol has are not sent: {', '.join(left[:8])}. Answers may differ for "
-            "this alone.",
-        )
+        notices.leave("Gemini's own protocol", left)
     return asked
 
 

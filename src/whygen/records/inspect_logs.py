@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -138,7 +137,7 @@ def _turn(turn: Field) -> dict[str, Any]:
 
 
 def _call(found: Field) -> dict[str, Any]:
-    function = {"name": found["function"].value, "arguments": _text(found["arguments"])}
+    function = {"name": found["function"].value, "arguments": found["arguments"].written()}
     return {"id": found["id"].name(), "function": function}
 
 
@@ -146,10 +145,6 @@ def _part(part: Field) -> Any:
     if part["type"].value == "image":
         return {"type": "image_url", "image_url": {"url": part["image"].value}}
     return part.value
-
-
-def _text(arguments: Field) -> str:
-    return arguments.text() if arguments.is_text else json.dumps(arguments.value, ensure_ascii=False)
 
 
 def _answer(output: Field) -> Field:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from whygen.records.fields import Field
@@ -56,6 +57,13 @@ class Notices:
     def say(self, code: str, text: str) -> None:
         """A notice of its own words; the first of a code stays."""
         self._said.setdefault(code, text)
+
+    def leave(self, whose: str, names: Sequence[str]) -> None:
+        """Settings that only one protocol has."""
+        self.say(
+            "settings-left",
+            f"Settings that only {whose} has are not sent: {', '.join(names[:8])}. Answers may differ for this alone.",
+        )
 
     def __contains__(self, code: str) -> bool:
         return code in self._counted or code in self._said

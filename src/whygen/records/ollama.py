@@ -53,11 +53,7 @@ def request(body: Field, notices: Notices) -> Field:
         said = {"role": "user", "content": body["prompt"].text(), "images": body["images"].value}
         asked["messages"] = [*system, _turn(Field(said, body.place, body.source))]
     if left := sorted(options.keys() - _OPTIONS.keys() - _OF_THE_SERVER):
-        notices.say(
-            "settings-left",
-            f"Settings that only Ollama's own protocol has are not sent: {', '.join(left[:8])}. Answers may differ for "
-            "this alone.",
-        )
+        notices.leave("Ollama's own protocol", left)
     form = body["format"]
     if form.is_object:
         asked["response_format"] = {"type": "json_schema", "json_schema": {"name": "output", "schema": form.value}}

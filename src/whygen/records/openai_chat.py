@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 from whygen.records.fields import Field
@@ -217,9 +216,7 @@ def _call(found: Field, number: int) -> ToolCall:
 
 def arguments_text(written: Field) -> str:
     """Arguments as the JSON text that was sent: some keep what it says instead."""
-    if written.is_text:
-        return written.text()
-    return json.dumps(written.value if written.there else {}, ensure_ascii=False)
+    return written.written() if written.there else "{}"
 
 
 def read_tools(body: Field) -> Iterable[Tool]:

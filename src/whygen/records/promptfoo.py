@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -78,6 +77,6 @@ def _response(found: Field) -> Field:
     elif output.is_object and output["tool_calls"].is_list:
         message |= output.object()
     else:
-        message["content"] = output.text() if output.is_text else json.dumps(output.value, ensure_ascii=False)
+        message["content"] = output.written()
     choice = {"message": message, "finish_reason": finish}
     return Field({"choices": [choice], "usage": counts}, found.place, found.source)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from whygen.records.fields import Field
+from whygen.records.openai_chat import arguments_text
 
 _KINDS = frozenset({"request", "response"})
 
@@ -37,10 +37,14 @@ def _asked(turn: Field) -> Iterator[dict[str, Any]]:
         if kind == "system-prompt":
             yield {"role": "system", "content": part["content"].value}
         elif kind == "tool-return" or (kind == "retry-prompt" and part["tool_name"].name()):
-            yield {"role": "tool", "content": _text(part["content"]), "tool_call_id": part["tool_call_id"].name()}
+            yield {
+                "role": "tool",
+                "content": arguments_text(part["content"]),
+                "tool_call_id": part["tool_call_id"].name(),
+            }
         elif kind in {"user-prompt", "retry-prompt"}:
             content = part["content"]
-            said = [_part(each) for each in content] if content.is_list else _text(content)
+            said = [_part(each) for each in content] if content.is_list else arguments_text(content)
             yield {"role": "user", "content": said}
         else:
             raise part["part_kind"].wrong("a part of a request as pydantic-ai writes it")
@@ -68,14 +72,8 @@ def _answered(turn: Field) -> dict[str, Any]:
         if kind == "text":
             said.append(part["content"].name_of_data())
         elif kind == "tool-call":
-            function = {"name": part["tool_name"].value, "arguments": _text(part["args"])}
+            function = {"name": part["tool_name"].value, "arguments": arguments_text(part["args"])}
             calls.append({"id": part["tool_call_id"].name(), "type": "function", "function": function})
         thought = thought or kind == "thinking"
     made: dict[str, Any] = {"role": "assistant", "content": "\n\n".join(said)}
     return {**made, **({"tool_calls": calls} if calls else {}), **({"reasoning": True} if thought else {})}
-
-
-def _text(found: Field) -> str:
-    if not found.there:
-        return "{}"
-    return found.text() if found.is_text else json.dumps(found.value, ensure_ascii=False)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from whygen.records.fields import Field
+from whygen.records.openai_chat import arguments_text
 
 _OWN = frozenset({"tool-call", "tool-result"})
 
@@ -42,7 +42,7 @@ def _of_a_page(turn: Field) -> Iterator[dict[str, Any]]:
             if part.first("output", "errorText").there:
                 told = {**again, "output": part.first("output", "errorText").value}
                 results.append(_result(Field(told, part.place, part.source)))
-        elif kind not in {"step-start"} and not kind.startswith("data-"):
+        elif kind != "step-start" and not kind.startswith("data-"):
             said.append(_part(part))
     yield _said(turn, said, calls)
     yield from results
@@ -68,19 +68,14 @@ def _turns(turn: Field) -> list[dict[str, Any]]:
 
 def call_of(part: Field) -> dict[str, Any]:
     """A call of a tool."""
-    written = part.first("input", "args")
-    function = {"name": part["toolName"].value, "arguments": _text(written) if written.there else "{}"}
+    function = {"name": part["toolName"].value, "arguments": arguments_text(part.first("input", "args"))}
     return {"id": part["toolCallId"].name(), "function": function}
 
 
 def _result(part: Field) -> dict[str, Any]:
     output = part.first("output", "result")
     inside = output["value"] if output["type"].is_text and output["value"].there else output
-    return {"role": "tool", "tool_call_id": part["toolCallId"].name(), "content": _text(inside)}
-
-
-def _text(found: Field) -> str:
-    return found.text() if found.is_text else json.dumps(found.value, ensure_ascii=False)
+    return {"role": "tool", "tool_call_id": part["toolCallId"].name(), "content": inside.written()}
 
 
 def _part(part: Field) -> Any:
