@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from whygen.records.call import Call
 from whygen.records.fields import Field
@@ -43,29 +43,57 @@ def calls(items: Sequence[Field]) -> Iterable[Kept]:
 
 def _claude(lines: list[Field]) -> Iterator[Kept]:
     """Claude Code: every line names the one before it; one answer may be several lines, a block each."""
-    told = {line["uuid"].name(): line for line in lines if line["message"].is_object}
+    log = _log(lines)
     answers: dict[str, list[Field]] = {}
-    for line in told.values():
+    for line in log.told.values():
         if line["message"]["role"].value == "assistant" and line["message"]["content"].is_list:
             answers.setdefault(line["message"]["id"].name() or line["uuid"].name(), []).append(line)
-    before = {line["uuid"].name(): line["parentUuid"].name() for line in lines if line["uuid"].is_text}
     for name, rows in list(answers.items())[:MOST_CALLS]:
         first = rows[0]
         yield Kept(
-            partial(_read_claude, rows, told, before), first.source, model=first["message"]["model"].name(), id=name,
+            partial(_read_claude, rows, log), first.source, model=first["message"]["model"].name(), id=name,
             time=first["timestamp"].name(), run=first["sessionId"].name(),
         )  # fmt: skip
 
 
-def _read_claude(rows: list[Field], told: dict[str, Field], before: dict[str, str], notices: Notices) -> Call:
+class _Log(NamedTuple):
+    """A session of Claude Code, gone through once for all of its calls.
+
+    Attributes:
+        told: the lines that say something, by their ids.
+        before: the line before each.
+        parts: the lines that one message was written in, by its id.
+        results: what tools gave back, by the ids of their calls.
+    """
+
+    told: dict[str, Field]
+    before: dict[str, str]
+    parts: dict[str, list[Field]]
+    results: dict[str, Any]
+
+
+def _log(lines: list[Field]) -> _Log:
+    told = {line["uuid"].name(): line for line in lines if line["message"].is_object}
+    before = {line["uuid"].name(): line["parentUuid"].name() for line in lines if line["uuid"].is_text}
+    parts: dict[str, list[Field]] = {}
+    results: dict[str, Any] = {}
+    for line in told.values():
+        parts.setdefault(line["message"]["id"].name(), []).append(line)
+        for block in line["message"]["content"] if line["message"]["content"].is_list else ():
+            if block["type"].value == "tool_result":
+                results[block["tool_use_id"].name()] = block.value
+    return _Log(told, before, parts, results)
+
+
+def _read_claude(rows: list[Field], log: _Log, notices: Notices) -> Call:
     way: list[Field] = []
     at, seen = rows[0]["parentUuid"].name(), set[str]()
     while at and at not in seen:
         seen.add(at)
-        if at in told:
-            way.insert(0, told[at])
-        at = before.get(at, "")
-    turns = _turns(way, list(told.values()))
+        if at in log.told:
+            way.append(log.told[at])
+        at = log.before.get(at, "")
+    turns = _turns(way[::-1], log)
     said = [block for row in rows for block in row["message"]["content"]]
     called = _blocks(turns, "tool_use") + [block for block in said if block["type"].value == "tool_use"]
     _say(notices, "Claude Code")
@@ -84,13 +112,8 @@ def _read_claude(rows: list[Field], told: dict[str, Field], before: dict[str, st
     return sent.call(notices)
 
 
-def _turns(way: list[Field], lines: list[Field]) -> list[dict[str, Any]]:
+def _turns(way: list[Field], log: _Log) -> list[dict[str, Any]]:
     """Turns of a way through the log; calls that ran side by side have lines that are not on it."""
-    results = {
-        block["tool_use_id"].name(): block.value
-        for line in lines if line["message"]["content"].is_list for block in line["message"]["content"]
-        if block["type"].value == "tool_result"
-    }  # fmt: skip
     turns: list[dict[str, Any]] = []
     seen: set[str] = set()
     for line in way:
@@ -98,11 +121,11 @@ def _turns(way: list[Field], lines: list[Field]) -> list[dict[str, Any]]:
         if role == "assistant" and name in seen:
             continue
         seen.add(name)
-        rows = [each for each in lines if each["message"]["id"].name() == name] if role == "assistant" else []
-        blocks = [block for row in (rows or [line]) for block in _content(row)]
+        rows = log.parts.get(name, [line]) if role == "assistant" else [line]
+        blocks = [block for row in rows for block in _content(row)]
         _add(turns, role, [block for block in blocks if Field(block)["type"].value != "tool_result"])
         called = [Field(block)["id"].name() for block in blocks if Field(block)["type"].value == "tool_use"]
-        _add(turns, "user", [results[each] for each in called if each in results])
+        _add(turns, "user", [log.results[each] for each in called if each in log.results])
     return turns
 
 
@@ -139,10 +162,9 @@ def _codex(lines: list[Field]) -> Iterator[Kept]:
         own = _is_answer(inside)
         if start is not None and not own and made < MOST_CALLS:
             made += 1
-            asked, said = items[:start], items[start:]
             yield Kept(
-                partial(_read_codex, asked, said, about, model), said[0].source, model=model, id=str(made),
-                time=about["timestamp"].name(), run=about["id"].name(),
+                partial(_read_codex, items, start, len(items), about, model), items[start].source, model=model,
+                id=str(made), time=about["timestamp"].name(), run=about["id"].name(),
             )  # fmt: skip
         start = (len(items) if start is None else start) if own else None
         if kind == "response_item":
@@ -155,7 +177,9 @@ def _is_answer(item: Field) -> bool:
     return (kind == "message" and item["role"].value == "assistant") or kind in _CALLS | {"reasoning"}
 
 
-def _read_codex(asked: list[Field], said: list[Field], about: Field, model: str, notices: Notices) -> Call:
+def _read_codex(items: list[Field], start: int, end: int, about: Field, model: str, notices: Notices) -> Call:
+    """The call whose answer are the items from ``start`` to ``end``; no item of the list changes once it stands."""
+    asked, said = items[:start], items[start:end]
     _say(notices, "Codex")
     instructions = about.at("base_instructions", "text").name_of_data() or about["instructions"].name_of_data()
     called = [item for item in (*asked, *said) if item["type"].name() in {"function_call", "custom_tool_call"}]
