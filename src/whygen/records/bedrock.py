@@ -6,7 +6,6 @@ which server does (docs/why.md).
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterator
@@ -15,15 +14,17 @@ from urllib.parse import unquote
 
 from whygen.records.fields import Field
 from whygen.records.notices import Notices
+from whygen.records.parts import text_of_base64
 from whygen.types import JsonValue
 
 PROTOCOL = "bedrock"
 ENDPOINT = re.compile(r"/model/([^/]+)/converse(?:-stream)?$")
 """How an address ends that is asked in these words; it names the model."""
 
-_SETTINGS = {"temperature": "temperature", "topP": "top_p", "maxTokens": "max_tokens", "stopSequences": "stop"}
-_OF_NOVA = {"max_new_tokens": "max_tokens", "top_p": "top_p"}
-"""What Nova's models call them where they are asked directly (InvokeModel)."""
+_SETTINGS = {
+    "temperature": "temperature", "topP": "top_p", "maxTokens": "max_tokens", "stopSequences": "stop",
+    "max_new_tokens": "max_tokens", "top_p": "top_p",  # of Nova's models, asked directly (InvokeModel)
+}  # fmt: skip
 _REASONS = {
     "max_tokens": "length", "model_context_window_exceeded": "length", "content_filtered": "content_filter",
     "guardrail_intervened": "content_filter", "tool_use": "tool_calls",
@@ -65,7 +66,6 @@ def request(body: Field, notices: Notices) -> Field:
     config = body["inferenceConfig"]
     asked: dict[str, Any] = {"messages": [*([{"role": "system", "content": system}] if system else []), *turns]}
     asked |= {own: config[name].value for name, own in _SETTINGS.items() if config[name].there}
-    asked |= {own: config[name].value for name, own in _OF_NOVA.items() if config[name].there}
     tools = body["toolConfig"]
     if told := list(_tools(tools["tools"])):
         asked["tools"] = told
@@ -158,12 +158,7 @@ _TEXTS = frozenset({"txt", "md", "csv", "html"})
 def _text_in(document: Field) -> str:
     """The text of a document that was sent as bytes; empty of one that is no text."""
     data = document.at("source", "bytes").name_of_data()
-    if document["format"].name() not in _TEXTS or not data:
-        return ""
-    try:
-        return base64.b64decode(data, validate=True).decode()
-    except ValueError:
-        return ""
+    return (text_of_base64(data) or "") if document["format"].name() in _TEXTS else ""
 
 
 def _call(used: Field) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def _add(item: Field, turns: list[Message], notices: Notices) -> None:
             raise item["role"].wrong("one of system, developer, user, assistant")
         turns.append(_message(role, item["content"], notices))
     elif kind in _OWN_OUTPUTS:
-        turns.append(_message("tool", _told(item), notices, item.first("call_id", "id").name()))
+        turns.append(_message("tool", _told(item["output"]), notices, item.first("call_id", "id").name()))
         notices.count("own-tool", item)
     elif kind in _OWN_CALLS:
         _call_own(item, kind, turns, notices)
@@ -102,18 +102,17 @@ def _call_own(item: Field, kind: str, turns: list[Message], notices: Notices) ->
     notices.count("own-tool", item)
     name = item["name"].name() or kind.removesuffix("_call")
     asked, own = item[_OWN_CALLS[kind]], item.first("call_id", "id").name()
-    call = ToolCall(name, arguments_text(asked) if asked.there else "{}", own)
+    call = ToolCall(name, arguments_text(asked), own)
     if turns and turns[-1].role == "assistant":
         turns[-1] = replace(turns[-1], calls=(*turns[-1].calls, call))
     else:
         turns.append(Message("assistant", "", calls=(call,)))
     if gave.there:
-        turns.append(_message("tool", _told(Field({**item.object(), "output": gave.value})), notices, own))
+        turns.append(_message("tool", _told(gave), notices, own))
 
 
-def _told(item: Field) -> Field:
+def _told(output: Field) -> Field:
     """What a tool gave back, as a content: its text, its texts one below the other, or its picture."""
-    output = item["output"]
     if output["image_url"].there:
         return Field([{**output.object(), "type": "input_image"}], output.place, output.source)
     if output.is_list:

@@ -56,6 +56,14 @@ def picture_of_base64(text: str, what: str) -> Picture:
     return picture_of_bytes(data, what)
 
 
+def text_of_base64(written: str) -> str | None:
+    """The text in base64; None of what is neither."""
+    try:
+        return base64.b64decode(written, validate=True).decode()
+    except ValueError:
+        return None
+
+
 def sent_picture(text: str, where: Field, notices: Notices) -> Picture | None:
     """The picture that was sent; None, with a notice, where its data is not there any more."""
     try:

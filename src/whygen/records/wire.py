@@ -118,13 +118,13 @@ def _answer(reader: ModuleType, response: Field, notices: Notices) -> Output | N
     return None
 
 
-_PLACED = re.compile(r"/(?:deployments|models?)/([^/:]+)(?:/invoke|/chat/completions|:)|/models/([^/:]+):")
+_PLACED = re.compile(r"/(?:deployments|models?)/([^/:]+)(?:/invoke|/chat/completions|:)")
 
 
 def model_at(path: str) -> str:
     """The model that an address names, as those of Azure, Bedrock and Vertex do; empty where it names none."""
     found = _PLACED.search(path)
-    return unquote(found[1] or found[2]) if found else ""
+    return unquote(found[1]) if found else ""
 
 
 def made(

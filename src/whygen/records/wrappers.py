@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 from whygen.errors import DataError
 from whygen.records.fields import Field
 from whygen.records.kept import Kept
+from whygen.records.parts import text_of_base64
 from whygen.records.unread import what_it_is
 from whygen.records.wire import Sent, answer_in, is_body, is_chat
 
@@ -114,17 +114,17 @@ def kept_in(item: Field) -> Kept:
         body = _payload(item[name])
         if is_body(body):
             return _in_wrapper(item, item[name], body, response)
-    about = item.first("provider", "custom_llm_provider").name()
-    if is_body(item) and _talk(item) is None:
-        if not response.there:
-            plain = not item.keys() & _OF_ROWS  # no request has an id or a time
-            return _kept(item, Sent(body=item if plain else _row(item), response=_nothing(item)))
-        return _kept(item, Sent(body=_row(item), response=response, url=item["api_base"].name(), provider=about))
+    url, about = item["api_base"].name(), item.first("provider", "custom_llm_provider").name()
     if (talk := _talk(item)) is not None:
         row = _row(item).object()
         row.pop("input", None)
         body = Field({**row, "messages": talk.json()}, "", item.source)
-        return _kept(item, Sent(body=body, response=answer_in(response), url=item["api_base"].name(), provider=about))
+        return _kept(item, Sent(body=body, response=answer_in(response), url=url, provider=about))
+    if is_body(item):
+        if response.there:
+            return _kept(item, Sent(body=_row(item), response=response, url=url, provider=about))
+        plain = not item.keys() & _OF_ROWS  # no request has an id or a time
+        return _kept(item, Sent(body=item if plain else _row(item), response=_nothing(item)))
     if told := what_it_is(found):
         raise DataError(f"{item.source} holds no call that could be explained, but {told}.")
     raise DataError(
@@ -199,8 +199,5 @@ def _decoded(content: Field) -> Field:
     text = content["text"]
     if content["encoding"].value != "base64" or not text.is_text:
         return text
-    try:
-        decoded = base64.b64decode(text.text(), validate=True).decode()
-    except ValueError:
-        return text
-    return Field(decoded, text.place, text.source)
+    decoded = text_of_base64(text.text())
+    return text if decoded is None else Field(decoded, text.place, text.source)
