@@ -152,6 +152,11 @@ def test_each_answer_in_a_session_of_codex_is_a_call(tmp_path: Path) -> None:
         "curl 'http://localhost:1/v1/chat/completions' \\\n  --data-raw $'{}' --compressed",
         "### a call\nPOST http://localhost:1/v1/chat/completions\nContent-Type: application/json\n\n{}\n",
         "POST /v1/chat/completions HTTP/1.1\nHost: localhost:1\nAuthorization: Bearer sk-a\n\n{}",
+        "curl -sSX POST --limit-rate 10k http://localhost:1/v1/chat/completions -sd '{}' 2>/dev/null",
+        "curl localhost:1/v1/chat/completions --max-time 60 -d'{}'",
+        "#!/bin/sh\n# what's asked\nexport KEY=1\n\nKEY=2 curl http://localhost:1/v1/chat/completions -d '{}'",
+        "time curl http://localhost:1/v1/chat/completions -d @- <<'EOF' | jq .\n{}\nEOF\n",
+        "# @name ask\nPOST http://localhost:1/v1/chat/completions\n\n{}\n\n>> answer.json\n",
     ],
 )
 def test_requests_that_are_written_down_are_read(tmp_path: Path, command: str) -> None:
@@ -293,6 +298,16 @@ def test_messages_in_a_record_of_a_form_that_nobody_knows_are_taken_and_that_is_
         ('data: {"choices": []}\n\n', "without its request"),
         ("{'model': 'm', 'messages': []}", "json.dumps"),
         ("curl https://api.openai.com/v1/chat/completions -d @body.json", "body.json"),
+        ("POST https://api.openai.com/v1/chat/completions\n\n< ./body.json\n", "file './body.json'"),
+        (
+            'curl https://api.openai.com/v1/chat/completions -d "$(cat body.json)"',
+            r"what \$\(cat body.json\) stands for",
+        ),
+        ('curl ^"https://api.openai.com/v1/chat/completions^" ^\n --data-raw ^"x^"', "cmd.exe"),
+        ("curl https://ann:correcthorse@x.org/v1 -d ''", "nothing is sent to https://x.org/v1"),
+        ("http POST https://api.openai.com/v1/chat/completions model=m", "a curl command"),
+        ("import openai\n\nopenai.OpenAI()", "a curl command"),
+        ("OPENAI: sk-abcdefghijklmnop", r"begins with 'OPENAI: \[key\]'"),
     ],
 )
 def test_what_is_no_call_says_what_it_is_and_what_to_do(tmp_path: Path, value: object, named: str) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from whygen.errors import DataError
 from whygen.records.fields import Field
 from whygen.records.http_text import requests_in
-from whygen.safe import DEEPEST, check_depth, read_json
+from whygen.safe import DEEPEST, check_depth, read_json, without_secrets
 from whygen.texts import read_text_file
 
 MOST_BYTES = 128 * 2**20
@@ -125,7 +125,11 @@ def _no_json(text: str, named: str, error: ValueError) -> DataError:
         return DataError(f"The record {named} is written as Python shows it, and no JSON: write it by json.dumps.")
     if text.lstrip()[:1] not in {"{", "["}:
         told = next((told for pattern, told in _TEXTS if pattern.match(text)), "")
-        is_what = f"no JSON, but {told}" if told else f"no JSON: it begins with {text.lstrip()[:20]!r}"
+        is_what = (
+            f"no JSON, but {told}"
+            if told
+            else f"no JSON: it begins with {without_secrets(text.lstrip()[:_SHOWN])[:20]!r}"
+        )
         return DataError(f"The record {named} is {is_what}. {_FORMS}")
     if error.pos >= end - 1 or error.msg.startswith("Unterminated string"):
         way = open_at_end(text)
@@ -137,11 +141,20 @@ def _no_json(text: str, named: str, error: ValueError) -> DataError:
     return DataError(f"The record {named} is no JSON from line {error.lineno}, column {error.colno} on: {error.msg}.")
 
 
+_SHOWN = 300
+"""Characters in which keys are looked for before the first of them are shown."""
 _PYTHON = re.compile(r"\s*[\[{]+\s*'")
 _TEXTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\s*(?:data|event):"), "an answer in pieces without its request: give both, {request, response}"),
     (re.compile(r"[*>] .*\n|\* "), "what curl says of a transfer (-v), without what it sent: give the command itself"),
     (re.compile(r"\d+:\d+:"), "flows of mitmproxy: save them by mitmdump -nr FILE --set hardump=OUT.har"),
+    (
+        re.compile(
+            r"(?:https?|xh) (?:\S+ )*(?:POST|\S+/)|(?:wget|iwr|irm|Invoke-\w+|const|let|await|import) |fetch\(|"
+            r"from [\w.]+ import "
+        ),
+        "a program or a command that is not read: give the JSON of what it sends, or a curl command",
+    ),
     (re.compile(r"[\w-]+: .*\n(?:[\w-]+:|- )"), "YAML: give the same as JSON"),
     (re.compile(r"[\w .\"-]+(?:[,;\t][\w .\"-]+)+\r?\n"), "a table (CSV): export it as JSON or JSON lines"),
 )
