@@ -242,6 +242,9 @@ def test_a_rule_is_written_once_and_holds(done: tuple[Runs, LiveRun]) -> None:
         assert write_rule(run, fox, rule)["verdict"] == "pass"
     assert run.folder is not None
     assert (run.folder / "rules.txt").read_text().splitlines() == [first, second]
+    (run.folder / "rules.txt").write_text("# ours\n\nfidelity >= 0.0")  # by an editor that ends no last line
+    write_rule(run, fox, first)
+    assert (run.folder / "rules.txt").read_text() == f"# ours\n\nfidelity >= 0.0\n{first}\n"
     with pytest.raises(UsageError, match="none of the rules"):
         write_rule(run, fox, "drift from /etc <= 1")
     a = next(i for i, unit in enumerate(found.units) if unit.text == "a")

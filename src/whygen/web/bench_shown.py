@@ -196,9 +196,10 @@ def write_rule(run: LiveRun, unit: int, rule: str) -> dict[str, Any]:
     if run.folder is None:
         raise UsageError("The rule has no place: the explanation was not saved. Start the viewer on a folder of yours.")
     file = run.folder / RULES
-    kept = file.read_text(encoding="utf-8").split("\n")[:-1] if file.is_file() else []
-    if rule not in kept:
-        file.write_text("\n".join([*kept, rule]) + "\n", encoding="utf-8")
+    kept = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if rule not in kept.split("\n"):
+        end = "\n" if kept and not kept.endswith("\n") else ""  # a person may have written the last line
+        file.write_text(f"{kept}{end}{rule}\n", encoding="utf-8")
     [judged] = check(run.folder, [read_rule(rule)])
     return {
         "file": visible(str(file)),
