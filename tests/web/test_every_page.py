@@ -68,6 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     anchors_of(projected((3, 4))).save(top / "anchors-of-another")
     texts = [f"Long ago {EVIL} a knight stayed at a castle of stone number {i}." for i in range(4)]
     whygen.explain_anchors(Remembers(texts[:2]), texts, cache=None).save(top / "texts")
+    whygen.explain_anchors(Remembers(texts[2:]), texts, cache=None).save(top / "texts-of-another")
     whygen.explain_many(teller, {"one": PROMPT, EVIL: "A fox ran home."}, out=top / "many", budget=24, **CHEAP)
     whygen.evaluate(story, metrics="cost").save(top / "evaluation")
     whygen.trim(
@@ -138,6 +139,24 @@ def test_what_is_no_explanation_has_a_row_and_a_page(viewer: Viewer, folder: Pat
         assert "attachment" in headers["content-disposition"]
         assert "whygen-explanation" in file.decode()
         assert viewer.ask(f"{addresses(folder)[name]}/units/0")[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "status", "says"),
+    [
+        ("anchors", "anchors-of-another", 200, "What changed?"),
+        ("texts", "texts-of-another", 200, "What changed?"),
+        ("texts", "anchors", 400, "compare two of one kind"),
+        ("anchors", "prompt", 400, "compare two of one kind"),
+    ],
+)
+def test_two_models_are_compared_by_samples_or_by_texts(
+    viewer: Viewer, folder: Path, first: str, second: str, status: int, says: str
+) -> None:
+    picked = "&".join(f"pick={addresses(folder)[name].split('/')[-1]}" for name in (first, second))
+    answered, _, body = viewer.ask(f"/compare?{picked}")
+    assert answered == status
+    assert says in body.decode()
 
 
 def test_a_list_of_many_leads_to_its_explanations_and_nowhere_else(viewer: Viewer, folder: Path) -> None:

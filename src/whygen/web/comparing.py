@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -53,11 +53,10 @@ def _page(places: tuple[Shelved, Shelved], first: Explanation, second: Explanati
         found = compare(first, second)
         summary = summarise_changes(found.to_dict(), names=(places[0].shown, places[1].shown))
         return page("compare.html.j2", **summary, sides=_sides(places, (first, second), found))
-    if isinstance(first, AnchorExplanation) and isinstance(second, AnchorExplanation):
-        summary = summarise_compared(compare(first, second))
-        links = [("/", "← shelf"), *((f"/explanations/{place.id}", place.shown) for place in places)]
-        return page("inside.html.j2", **summary, report="compared.html.j2", links=links, path="")
-    raise UsageError("Two of one kind are compared: two prompts, or two models by the same anchors.")
+    # By samples or by texts: of one kind, or it says so.
+    summary = summarise_compared(compare(cast("AnchorExplanation", first), cast("AnchorExplanation", second)))
+    links = [("/", "← shelf"), *((f"/explanations/{place.id}", place.shown) for place in places)]
+    return page("inside.html.j2", **summary, report="compared.html.j2", links=links, path="")
 
 
 def _sides(
