@@ -19,7 +19,7 @@ from rich.text import Text
 from whygen.report.colours import LIGHT, Sign, step
 from whygen.report.svg import Axis
 from whygen.report.talk import style_of, talk_lines
-from whygen.report.text_anchors import roles_shown
+from whygen.report.text_anchors import roles_shown, table_of
 from whygen.report.texts import counted, shorten, visible
 
 MOST_ROWS = 40
@@ -304,15 +304,8 @@ def anchors_terminal(summary: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def _table(*heads: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for place, head in enumerate(heads):
-        table.add_column(head, justify="left" if place == 0 else "right", no_wrap=place > 0)
-    return table
-
-
 def _groups(summary: Mapping[str, Any]) -> RenderableType:
-    table = _table("group", "anchors", "share", "95% interval", *summary["controls"])
+    table = table_of("group", "anchors", "share", "95% interval", *summary["controls"])
     for group in summary["groups"]:
         name = Text.assemble((group["name"], f"bold {HUES[group['name']]}"), (f"  {group['meaning']}", "dim"))
         figures = (f"{group['count']:,}", group["share"], group["interval"], *group["controls"])
@@ -328,7 +321,7 @@ def _groups(summary: Mapping[str, Any]) -> RenderableType:
 
 
 def _thresholds(summary: Mapping[str, Any]) -> RenderableType:
-    table = _table("criterion", "kind", "high where", "spread")
+    table = table_of("criterion", "kind", "high where", "spread")
     for row in summary["thresholds"]:
         table.add_row(*(Text(row[name]) for name in ("name", "kind", "value", "spread")))
     notes = [*summary["notes"], *filter(None, (summary["below"], summary["likeness"]))]
@@ -337,7 +330,7 @@ def _thresholds(summary: Mapping[str, Any]) -> RenderableType:
 
 def _power(power: Mapping[str, Any]) -> RenderableType:
     """How many of each foil are called HIHE, and the AUROC of the reference against it by each criterion."""
-    table = _table("what is not the reference", "n", f"called {power['alike']}", *power["criteria"], "size")
+    table = table_of("what is not the reference", "n", f"called {power['alike']}", *power["criteria"], "size")
     for row in power["rows"]:
         cells = [Text(cell["text"] if cell["tells"] else f"{cell['text']} x") for cell in row["cells"]]
         table.add_row(Text(row["name"]), Text(row["n"]), Text(row["alike"]), *cells, Text(row["size"]))
@@ -345,21 +338,21 @@ def _power(power: Mapping[str, Any]) -> RenderableType:
 
 
 def _calibrations(found: Mapping[str, Any]) -> RenderableType:
-    table = _table("thresholds by", *found["columns"])
+    table = table_of("thresholds by", *found["columns"])
     for row in found["rows"]:
         table.add_row(Text(row["name"]), *(Text(cell) for cell in row["cells"]))
     return Group(table, *(Text(sentence, style="dim") for sentence in found["said"]))
 
 
 def _metrics(found: Mapping[str, Any]) -> RenderableType:
-    table = _table("generated : real", "value", "95% interval", "real : real", "95% of halves")
+    table = table_of("generated : real", "value", "95% interval", "real : real", "95% of halves")
     for row in found["rows"]:
         table.add_row(*(Text(row[name]) for name in ("name", "value", "interval", "floor", "halves")))
     return Group(table, Text(found["note"], style="dim"))
 
 
 def _labels(labels: Mapping[str, Any]) -> RenderableType:
-    table = _table("label", *labels["columns"])
+    table = table_of("label", *labels["columns"])
     for name, cells in list(zip(labels["names"], labels["cells"], strict=True))[:MOST_LABELS]:
         table.add_row(Text(name), *(Text(cell["text"]) for cell in cells))
     return table

@@ -35,7 +35,7 @@ def texts_terminal(summary: Mapping[str, Any]) -> RenderableType:
     if summary["memorised"]:
         parts += [Text(), roles_shown(summary["memorised"], untrained="baseline")]
     if labels := summary["labels"]:
-        table = _table("label", *labels["columns"])
+        table = table_of("label", *labels["columns"])
         for row in labels["rows"][:MOST_LABELS]:
             table.add_row(Text(row["name"]), *(Text(cell) for cell in row["cells"]))
         parts += [Text(), table]
@@ -47,16 +47,17 @@ def texts_terminal(summary: Mapping[str, Any]) -> RenderableType:
 
 def roles_shown(found: Mapping[str, Any], untrained: str = "untrained") -> RenderableType:
     """Training against held-out anchors by each criterion, and the groups by role."""
-    gaps = _table("training : held-out", "gap (95%)", "AUROC (95%)", "p", untrained, "memorised, at least", "found")
+    gaps = table_of("training : held-out", "gap (95%)", "AUROC (95%)", "p", untrained, "memorised, at least", "found")
     for row in found["gaps"]:
         gaps.add_row(*(Text(row[name]) for name in ("name", "gap", "auroc", "p", "untrained", "memorised", "recall")))
-    roles = _table("role", "anchors", *found["columns"])
+    roles = table_of("role", "anchors", *found["columns"])
     for row in found["roles"]:
         roles.add_row(Text(row["name"]), Text(row["n"]), *(Text(cell) for cell in row["cells"]))
     return Group(*(Text(sentence) for sentence in found["said"]), *([gaps] if found["gaps"] else []), Text(), roles)
 
 
-def _table(*heads: str) -> Table:
+def table_of(*heads: str) -> Table:
+    """A table without lines: names to the left, figures to the right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for place, head in enumerate(heads):
         table.add_column(head, justify="left" if place == 0 else "right", no_wrap=place > 0)
@@ -64,7 +65,7 @@ def _table(*heads: str) -> Table:
 
 
 def _groups(summary: Mapping[str, Any]) -> RenderableType:
-    table = _table("the model ...", "texts", "share", "95% interval")
+    table = table_of("the model ...", "texts", "share", "95% interval")
     for group in summary["groups"]:
         name = Text.assemble((group["name"], f"bold {HUES[group['name']]}"), (f"  {group['meaning']}", "dim"))
         table.add_row(name, Text(f"{group['count']:,}"), Text(group["share"]), Text(group["interval"]))
@@ -73,7 +74,7 @@ def _groups(summary: Mapping[str, Any]) -> RenderableType:
 
 def _listed(group: Mapping[str, Any]) -> RenderableType:
     shown = group["texts"][:MOST_LISTED]
-    table = _table(group["name"], "nats a token", "contrast", "p", "q", "comes back")
+    table = table_of(group["name"], "nats a token", "contrast", "p", "q", "comes back")
     for text in shown:
         name = Text.assemble((f"{text['index']} ", "dim"), shorten(text["text"], ROOM))
         table.add_row(name, *(Text(text[each]) for each in ("nll", "contrast", "p", "q", "match")))

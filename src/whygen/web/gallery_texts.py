@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import UsageError
+from whygen.report.anchors_svg import colour
 from whygen.report.texts import number, shorten, visible
 from whygen.results.anchors_words import percent
 from whygen.results.summary.texts import headline
@@ -17,9 +18,9 @@ from whygen.results.texts import GROUPS, TextAnchorExplanation, TextRecord
 from whygen.web.gallery_data import coded
 from whygen.web.packing import packed
 
-COLOURS = ("#cc79a7", "#009e73", "#d55e00", "#0072b2", "#8a8a8a", "#b5b0a4")
-"""Of the groups in their order, and of what was not counted."""
 NOT_COUNTED = "not counted"
+PALE = "#b5b0a4"
+"""The colour of what was not counted."""
 FIGURES = {
     "figure nats a token": "nll", "figure contrast (nats)": "contrast", "p": "p", "figure q": "q",
     "figure p of so unlikely a text": "p_unlike", "figure written again": "match",
@@ -56,8 +57,8 @@ class TextGallery:
             "kind": "texts",
             "n": len(texts),
             "headline": headline(self.explanation),
-            "groups": [{"code": code, "name": name, "plain": name, "colour": COLOURS[code]}
-                       for code, name in enumerate(names)],
+            "groups": [{"code": code, "name": name, "plain": name,
+                        "colour": PALE if name == NOT_COUNTED else colour(name)} for code, name in enumerate(names)],
             "criteria": [], "movable": False, "by_rule": False, "missing": [], **kept,
         }  # fmt: skip
         return packed(head, arrays)
