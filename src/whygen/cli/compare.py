@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.table import Table
@@ -47,11 +47,9 @@ def compare(
     if not isinstance(one, PromptExplanation) and not isinstance(other, PromptExplanation):
         if strongest is not None:
             raise UsageError("--strongest counts units of prompts; a comparison of anchors has none. Leave it out.")
-        if isinstance(one, AnchorExplanation) and isinstance(other, AnchorExplanation):
-            _anchors(compare_two(one, other), out=out, as_json=as_json, quiet=quiet)
-            return
-        if isinstance(one, TextAnchorExplanation) and isinstance(other, TextAnchorExplanation):
-            _anchors(compare_two(one, other), out=out, as_json=as_json, quiet=quiet)
+        if type(one) is type(other):
+            _anchors(compare_two(cast("AnchorExplanation", one), cast("AnchorExplanation", other)),
+                     out=out, as_json=as_json, quiet=quiet)  # fmt: skip
             return
     if isinstance(one, PromptExplanation) and isinstance(other, PromptExplanation):
         comparison = compare_two(one, other, strongest=strongest)

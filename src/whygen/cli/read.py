@@ -44,17 +44,15 @@ def read(
     of_anchors: dict[str, Any] = chosen(OF_ANCHORS, given)
     if trained is not None:
         of_anchors["trained"] = [int(each) if each.isdecimal() else each for each in trained.split(",")]
+    of_texts = {name: each for name, each in (("fdr", fdr), ("reference_role", reference_role)) if each is not None}
     explanation = load(directory)
     if isinstance(explanation, TextAnchorExplanation):
-        of_anchors |= {name: each for name, each in (("fdr", fdr), ("reference_role", reference_role)) if each}
+        of_anchors |= of_texts
         if strange := [*of_prompt, *(name for name in of_anchors if name not in OF_TEXTS)]:
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
             takes = ", ".join(f"--{name.replace('_', '-')}" for name in OF_TEXTS)
             raise UsageError(f"{str(directory)!r} explains texts, which take {takes}: leave out {flags}.")
-        with common.made_folder(out):
-            common.show(explanation.read(**of_anchors), out=out, as_json=as_json, quiet=quiet)
-        return
-    if fdr is not None or reference_role is not None:
+    elif of_texts:
         raise UsageError(f"{str(directory)!r} explains no texts: leave out --fdr and --reference-role.")
     is_prompt = isinstance(explanation, PromptExplanation)
     if strange := of_anchors if is_prompt else of_prompt:

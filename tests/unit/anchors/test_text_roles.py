@@ -200,6 +200,8 @@ def test_what_was_saved_is_read_again_and_from_json_alone_it_says_so(tmp_path: P
     told = run.invoke(app, ["read", str(tmp_path / "one"), "--fdr", "0.2", "--json"])
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["fdr"] == 0.2
+    nothing = run.invoke(app, ["read", str(tmp_path / "one"), "--fdr", "0"])
+    assert "fdr is 0" in str(nothing.exception)
     refused = run.invoke(app, ["read", str(tmp_path / "one"), "--select", "k-center:3"])
     assert isinstance(refused.exception, UsageError)
     assert "leave out --select" in str(refused.exception)
