@@ -70,6 +70,15 @@ class Shared:
         """Where progress is reported."""
         return progress_for(self.quiet, as_json=self.as_json)
 
+    def partial(self) -> Path:
+        """The folder of what an unfinished run had."""
+        return self.out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}")
+
+    def say_what_goes_on(self) -> None:
+        """Name the command that goes on, where answers were recorded."""
+        if self.store is not None:
+            say(f"To go on: {shlex.join(['whygen', *sys.argv[1:]])}")
+
 
 class _Console(Console):
     """A console on which nothing that is shown can command the terminal."""
@@ -242,7 +251,7 @@ def show_batches(cache: Path | str | None) -> None:
 
 def show_partial(explanation: Explanation, how: Shared) -> None:
     """Say why a run ended, save what it had, say where, and name the command that goes on."""
-    folder = how.out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}")
+    folder = how.partial()
     say(explanation.warnings[0].text)
     try:
         show(explanation, out=folder, as_json=how.as_json, quiet=how.quiet)
@@ -252,8 +261,7 @@ def show_partial(explanation: Explanation, how: Shared) -> None:
         pass
     else:
         say(f"The partial explanation is in {folder}.")
-    if how.store is not None:
-        say(f"To go on: {shlex.join(['whygen', *sys.argv[1:]])}")
+    how.say_what_goes_on()
 
 
 def try_store(cache: Path | str | None) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -121,9 +118,8 @@ def trim(
 
 def _show_partial(found: Trimmed, how: common.Shared) -> None:
     """Save and print what an unfinished run had, and name the command that goes on."""
-    _show(found, how.out or Path(f"whygen-partial-{time.strftime('%Y%m%d-%H%M%S')}"), how)
-    if how.store is not None:
-        say(f"To go on: {shlex.join(['whygen', *sys.argv[1:]])}")
+    _show(found, how.partial(), how)
+    how.say_what_goes_on()
 
 
 def _show(found: Trimmed, out: Path | None, how: common.Shared) -> None:
