@@ -6,17 +6,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from whygen.errors import WhygenError
 from whygen.evaluation.result import DOCUMENT as EVALUATION
 from whygen.report.texts import clip, number, visible
 from whygen.results import AnchorExplanation, Explanation, PromptExplanation, load
 from whygen.results.anchors_words import headline as anchors_headline
-from whygen.results.files import DETAILS, DOCUMENT, MAX_DOCUMENT_BYTES
+from whygen.results.files import DETAILS, DOCUMENT, read_document
 from whygen.results.summary.texts import headline as texts_headline
 from whygen.results.summary.words import headline as prompt_headline
-from whygen.safe import clean, read_json, says
+from whygen.safe import clean, says
 from whygen.web.documents import told
 from whygen.web.state import Shelved
 
@@ -126,10 +126,8 @@ def _described(bare: Card, found: Explanation, place: Shelved) -> Card:
 
 def _details(file: Path) -> dict[str, Any]:
     """What stands beside the document; nothing where that cannot be read."""
-    with suppress(OSError, ValueError):
-        if file.stat().st_size <= MAX_DOCUMENT_BYTES:
-            found = read_json(file.read_bytes())
-            return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    with suppress(WhygenError, OSError):
+        return read_document(file)
     return {}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from whygen.errors import FormatError, WhygenError
 from whygen.evaluation.compare import Comparison
@@ -22,6 +22,7 @@ from whygen.results.anchors_compared import SCHEMA as COMPARISON_SCHEMA
 from whygen.results.anchors_compared import AnchorComparison
 from whygen.results.files import damaged, load_document, read_document
 from whygen.results.many import INDEX, Explanations, OneOfMany
+from whygen.results.records import Record
 from whygen.results.summary.compared import summarise_compared
 from whygen.results.summary.evaluated import (
     changes_verdict,
@@ -53,10 +54,10 @@ class ShelfLine:
     warnings: tuple[str, ...] = ()
 
 
-class _Listed(BaseModel):
+class _Listed(Record):
     """An item of an index. What it says of figures is not read: they are in the explanation."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore")
 
     number: int
     name: str
@@ -66,10 +67,10 @@ class _Listed(BaseModel):
     made: int = 0
 
 
-class _Index(BaseModel):
+class _Index(Record):
     """``index.json`` of many prompts."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore")
 
     given: int
     ended: str = ""
@@ -129,10 +130,10 @@ def _comparison(place: Shelved) -> AnchorComparison | tuple[Comparison, tuple[st
 
 
 def _index(place: Shelved) -> _Index:
-    try:
-        return _Index.model_validate(read_document(place.file))
-    except ValidationError as error:
-        raise damaged(place.file, error, again="Explain again; recorded answers cost nothing.") from None
+    return load_document(
+        _Index, place.file, name=INDEX, newest=1, what=("list of prompts", "explain_many"),
+        again="Explain again; recorded answers cost nothing.",
+    )  # fmt: skip
 
 
 def _many(place: Shelved, known: Callable[[str], Shelved]) -> dict[str, Any]:

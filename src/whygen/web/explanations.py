@@ -6,6 +6,7 @@ Everything is read from the saved answers; nothing here asks a model.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -51,16 +52,9 @@ def router(state: State) -> APIRouter:
         if place.name != DOCUMENT:
             return HTMLResponse(_document(state, place))
         found, trouble = _read(state, known_as, reading)
-        if trouble:  # it may pass, with the document as it is
-            return HTMLResponse(_page(found, trouble, place, reading, own=state.targets, live=bool(state.live)))
-        return HTMLResponse(
-            state.kept(
-                "page",
-                place,
-                reading,
-                lambda: _page(found, "", place, reading, own=state.targets, live=bool(state.live)),
-            )
-        )
+        draw = partial(_page, found, trouble, place, reading, own=state.targets, live=bool(state.live))
+        # Trouble may pass, with the document as it is: a page that tells of it is not kept.
+        return HTMLResponse(draw() if trouble else state.kept("page", place, reading, draw))
 
     @room.get("/report.html")
     def report(known_as: str, target: str = "", estimand: str = "") -> Response:  # pyright: ignore[reportUnusedFunction]
