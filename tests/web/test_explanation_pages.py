@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from collections.abc import Callable
@@ -250,6 +251,37 @@ def test_a_target_of_ones_own_is_read_where_it_was_named_and_nowhere_else(
     assert reading.ask(f"{one}/report.html?target={name}")[2].decode() == found.read(target=name).to_html()
     pair = f"/compare?pick={one.split('/')[-1]}&pick={strange.split('/')[-1]}"
     assert "only orders are compared" in refusing.ask(pair)[2].decode()
+
+
+def never(texts: object) -> float:
+    """Code that a folder of somebody else's names."""
+    raise AssertionError("it was run")
+
+
+def test_a_folder_brings_no_code_as_encoder_or_distance(serve: Callable[..., Viewer], tmp_path: Path) -> None:
+    name = f"py/{__name__}:never"
+    found = whygen.explain_prompt(teller, PROMPT, budget=40, target="tfidf", cache=None)
+    assert found.recipe is not None
+    target = found.recipe.target
+    recipes = {
+        "encoder": found.recipe.model_copy(
+            update={"encoder": name, "target": target.model_copy(update={"name": "cosine"})}
+        ),
+        "distance": found.recipe.model_copy(
+            update={"target": target.model_copy(update={"name": "contrastive", "distance": name, "alternative": "no"})}
+        ),
+    }
+    for which, recipe in recipes.items():
+        found.model_copy(update={"recipe": recipe}).save(tmp_path / which)
+    viewer = serve(tmp_path)
+    encoder, distance = (links(viewer)[which] for which in ("encoder", "distance"))
+    for path in (f"{encoder}?estimand=loo", f"{encoder}?target=cosine", f"{encoder}?target=optimal-transport"):
+        assert "code that this viewer does not run" in html.unescape(viewer.ask(path)[2].decode())
+    assert "named when the viewer is started" in html.unescape(viewer.ask(f"{distance}?estimand=loo")[2].decode())
+    assert "does not run" not in viewer.ask(f"{encoder}?target=exact")[2].decode()  # which compares by no encoder
+    assert json.loads(viewer.ask(f"{encoder}/sentences")[2])["sentences"]
+    pair = f"/compare?pick={encoder.split('/')[-1]}&pick={distance.split('/')[-1]}"
+    assert viewer.ask(pair)[0] == 200
 
 
 def test_a_target_that_is_not_there_ends_the_viewer_before_it_begins(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def _readable(state: State, known_as: str) -> Explanation:
     found = state.explanation(known_as)
     if isinstance(found, PromptExplanation) and found.recipe is not None:
         try:
-            state.check_target(found.recipe.target.name)
+            state.check_code(found)
         except UsageError:
             return found.model_copy(update={"evidence": None})
     return found

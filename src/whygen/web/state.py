@@ -19,7 +19,8 @@ from typing import TypeAlias, TypeVar, cast
 
 from whygen.errors import FormatError, MissingError, UsageError
 from whygen.evaluation.result import DOCUMENT as EVALUATION
-from whygen.prompt.targets import OWN
+from whygen.plugins import PYTHON
+from whygen.prompt.targets import OWN, TARGETS
 from whygen.report.texts import shorten
 from whygen.results import Explanation, PromptExplanation, load
 from whygen.results.anchors_compared import DOCUMENT as COMPARISON
@@ -185,24 +186,40 @@ class State:
             raise UsageError("Other targets and estimands read the answers of a prompt, and this explains anchors.")
         if not reading:
             return found
-        self.check_target(reading.target or (found.recipe.target.name if found.recipe is not None else "auto"))
+        self.check_code(found, reading.target)
         wanted = {name: value for name, value in asdict(reading).items() if value is not None}
         return self.kept("explanation", place, reading, lambda: found.read(**wanted))
 
-    def check_target(self, name: str) -> None:
-        """Refuse a target that is code nobody named on the command line.
+    def check_code(self, found: PromptExplanation, target: str | None = None) -> None:
+        """Refuse to read by a target, a distance or an encoder that is code nobody named on the command line.
 
-        An address could come from anybody; and so could a folder, whose recipe names its target.
+        An address could come from anybody; and so could a folder, whose recipe names all three.
+
+        Args:
+            found: whose answers are read.
+            target: by which target; the recipe's own where there is none.
 
         Raises:
             UsageError: saying where it can be done.
         """
-        if name in self.targets or name.partition(":")[0] in OWN:
-            return
-        raise UsageError(
-            f"The viewer reads by whygen's own targets, and {shorten(name, 80)!r} is none: {', '.join(OWN)}. A target "
-            "of your own is named when the viewer is started: whygen view --target py/MODULE:FUNCTION"
-        )
+        recipe = found.recipe
+        if recipe is None:
+            named = [target or "auto"]
+        else:
+            named = [target] if target else [recipe.target.name, recipe.target.distance or "auto"]
+        for name in named:
+            if name not in self.targets and name.partition(":")[0] not in OWN:
+                raise UsageError(
+                    f"The viewer reads by whygen's own targets, and {shorten(name, 80)!r} is none: {', '.join(OWN)}. A "
+                    "target of your own is named when the viewer is started: whygen view --target py/MODULE:FUNCTION"
+                )
+        head = named[0].partition(":")[0]
+        compares = head in OWN and (head not in TARGETS or "encoder" in TARGETS[head].takes)
+        if compares and recipe is not None and recipe.encoder.startswith(PYTHON):
+            raise UsageError(
+                f"The target {head!r} compares by {shorten(recipe.encoder, 80)!r}, which is code that this viewer does "
+                "not run. Read by another target here, or run: whygen read DIR -o NEW"
+            )
 
     def kept(self, what: str, place: Shelved, reading: ReadAs, make: Callable[[], T]) -> T:
         """What was made of an explanation before, unless its document has changed since.
