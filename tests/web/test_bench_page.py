@@ -13,6 +13,8 @@ import pytest
 import bench_models
 import whygen
 from viewers import Viewer, violations
+from whygen.report.colours import level_of, sign_of
+from whygen.report.texts import decimals_for, signed
 from whygen.web.state import State
 
 pytestmark = pytest.mark.browser
@@ -266,3 +268,20 @@ def test_a_chat_of_the_shelf_is_asked_again_and_a_prompt_can_be_typed_instead(
     page.get_by_text("Type a prompt instead").click()
     assert page.locator("textarea").is_visible()
     assert "source=" not in page.url
+
+
+def test_figures_and_tints_of_a_run_are_those_of_its_report(viewer: Viewer, visit: Callable[..., Any]) -> None:
+    page = visit(viewer, "/bench")
+    cases = [
+        (value * scale, scale)
+        for scale in (437.0, 43.7, 4.37, 0.437, 0.0437, 4.37e-5, 4.37e-9, 4.37e-13)
+        for value in (1.0, -0.43, 0.0, 0.004, -1e-9)
+    ]
+    shown = page.evaluate(
+        "async (cases) => { const { figure, look } = await import('/static/bench_marks.js');"
+        "  return cases.map(([value, largest]) => [figure(value, largest), look(value, largest, true).classes]); }",
+        cases,
+    )
+    assert [text for text, _ in shown] == [signed(value, decimals_for(largest)) for value, largest in cases]
+    tints = [f"u {sign_of(value)} s{level_of(value, largest)} sure" for value, largest in cases]
+    assert [classes for _, classes in shown] == tints

@@ -79,6 +79,7 @@ async function askedAgain() {
       el("pre", { tabindex: "0", dir: "auto", "aria-label": "What is asked" }, told.text),
       el("p", { class: "buttons" }, instead));
   } catch (error) {
+    if (source !== id) return;
     place.replaceChildren(el("p", { class: "wrong" }, error.message), el("p", { class: "buttons" }, instead));
   }
 }
@@ -207,8 +208,8 @@ async function list() {
 function start() {
   const given = shown();
   const place = (text) => (text === null || !/^\d{1,6}$/.test(text) ? null : Number(text));
-  const sent = Object.fromEntries(given.has("source") ? [["units", "part"]] : []);
-  Object.assign(sent, Object.fromEntries(FIELDS.filter((field) => given.has(field)).map((field) => [field, given.get(field)])));
+  const typed = Object.fromEntries(FIELDS.filter((field) => given.has(field)).map((field) => [field, given.get(field)]));
+  const sent = given.has("source") ? { units: "part", ...typed } : typed;
   try {
     sent.pin = JSON.parse(given.get("pin") ?? "[]").filter((pin) => typeof pin === "string");
   } catch {

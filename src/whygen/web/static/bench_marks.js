@@ -7,6 +7,8 @@ import { el } from "./dom.js";
 
 const LEVELS = 8;
 const FAINT = 2;
+const UNSEEN = 0.005; // share of the largest below which a value is no more than a zero
+const MOST_DECIMALS = 9; // numbers that need more are written with a power of ten
 const MARKS = { pos: "▲", neg: "▼", zero: "·" };
 
 /** Which way a value points. */
@@ -24,15 +26,19 @@ export const isSure = (low, high) => low !== null && high !== null && (low > 0 |
 export function look(value, largest, sure) {
   if (value === null || !(largest > 0)) return { classes: "u", mark: "" };
   const sign = signOf(value);
-  const level = Math.min(sure ? LEVELS : FAINT, Math.ceil((LEVELS * Math.min(largest, Math.abs(value))) / largest));
+  const share = Math.min(1, Math.abs(value) / largest);
+  const level = share < UNSEEN ? 0 : Math.min(sure ? LEVELS : FAINT, Math.ceil(LEVELS * share));
   return { classes: `u ${sign} s${level}${sure ? " sure" : ""}`, mark: sure ? MARKS[sign] : "" };
 }
 
-/** A figure with its sign, as many digits as the largest asks for. */
+/** A figure with its sign, and three figures of the largest: as `decimals_for` and `signed` write it in a report. */
 export function figure(value, largest) {
   if (value === null) return "–";
-  const digits = largest >= 100 ? 0 : largest >= 10 ? 1 : largest >= 0.095 || largest === 0 ? 2 : 3;
-  const text = Math.abs(value).toFixed(digits);
+  const decimals = largest > 0 ? Math.max(0, 2 - Math.floor(Math.log10(largest))) : 3;
+  const size = Math.abs(value);
+  const text = decimals > MOST_DECIMALS && size >= 0.5 * 10 ** -decimals
+    ? size.toExponential(2).replace(/-(\d)$/, "-0$1")
+    : size.toFixed(Math.min(decimals, MOST_DECIMALS));
   return (Number(text) === 0 ? "" : value > 0 ? "+" : "−") + text;
 }
 
@@ -45,7 +51,7 @@ export function bars(words, most = 8) {
   const known = words.filter((word) => word.value !== null);
   const sorted = [...known].sort((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, most);
   const ends = known.flatMap((word) => [word.value, word.low, word.high]).filter((end) => end !== null);
-  const reach = Math.max(1e-9, ...ends.map(Math.abs));
+  const reach = Math.max(0, ...ends.map(Math.abs)) || 1;
   const largest = Math.max(0, ...known.map((word) => Math.abs(word.value)));
   const rows = sorted.map((word) => el("tr", { class: word.sure ? "sure" : "unsure" },
     el("th", { scope: "row", dir: "auto" }, word.text),
