@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -33,16 +34,17 @@ def read_inputs(path: Path) -> list[Input]:
         DataError: if it holds something else.
     """
     content = read_text_file(path, "The file of inputs")
-    lines = [line for line in content.split("\n") if line.strip()]
-    is_list = content.lstrip().startswith("[")
-    if not is_list and path.suffix.lower() not in {".jsonl", ".ndjson", ".json"}:
-        rows = _rows(lines) if content.lstrip().startswith("{") else None
-        is_texts = rows is None or not all(isinstance(row, dict) for row in rows)
-        return list[Input](lines) if is_texts else cast("list[Input]", rows)
+    if not content.lstrip().startswith("[") and path.suffix.lower() not in {".jsonl", ".ndjson", ".json"}:
+        lines = [line for line in content.split("\n") if line.strip()]
+        with suppress(ValueError):
+            rows = [read_json(line) for line in lines]
+            if all(isinstance(row, dict) for row in rows):
+                return cast("list[Input]", rows)
+        return list[Input](lines)
     try:
-        found: object = read_json(content) if is_list else _rows(lines) or read_json(content)
+        found: object = read_json(content)
     except ValueError as error:
-        raise DataError(f"The inputs in {str(path)!r} are no JSON: {error}.") from None
+        found = _rows(path, content, error)
     listed = cast("list[object]", found) if isinstance(found, list) else [found]
     if all(isinstance(item, str) for item in listed) or all(isinstance(item, dict) for item in listed):
         return cast("list[Input]", listed)
@@ -52,12 +54,25 @@ def read_inputs(path: Path) -> list[Input]:
     )
 
 
-def _rows(lines: Sequence[str]) -> list[object] | None:
-    """The values of JSON Lines; None where a line is none."""
-    try:
-        return [read_json(line) for line in lines]
-    except ValueError:
-        return None
+def _rows(path: Path, content: str, error: ValueError) -> list[object]:
+    """The values of JSON Lines.
+
+    Raises:
+        DataError: naming the line that is none; where no line before it is one, with the error of the whole file.
+    """
+    rows: list[object] = []
+    for number, line in enumerate(content.split("\n"), start=1):
+        try:
+            rows += [read_json(line)] if line.strip() else []
+        except ValueError as wrong:
+            said = f"line {number}: {wrong}" if rows else str(error)
+            raise DataError(
+                f"The inputs in {str(path)!r} are no JSON: {said}. Give one JSON list, a JSON value on each line, or "
+                "plain lines in a .txt file that does not begin with a bracket."
+            ) from None
+    if not rows:
+        raise DataError(f"The inputs in {str(path)!r} are empty. Give one at least.")
+    return rows
 
 
 def read_settings(given: Sequence[str] | None) -> dict[str, JsonValue]:

@@ -110,9 +110,20 @@ def test_inputs_are_json_lines_or_plain_lines_and_end_at_line_ends_alone(
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("a.jsonl", '{"q": "one"}\nplain'), ("a.json", "plain"), ("a.jsonl", "1\n2")]
+    ("name", "content", "says"),
+    [
+        ("a.jsonl", '{"q": "one"}\nplain', "line 2: "),
+        ("a.jsonl", '{"q": "one"}\r\n\r\n{"q": "two"}\r\n{"q": ', "line 4: "),
+        ("a.json", "plain", "a JSON value on each line"),
+        ("a.txt", "[1] a note\nmore", "a .txt file that does not begin with a bracket"),
+        ("a.jsonl", "1\n2", "neither a list of texts"),
+        ("a.jsonl", '["one"]\n["two"]', "neither a list of texts"),
+        ("a.jsonl", '"one"\n{"q": "two"}', "neither a list of texts"),
+        ("a.ndjson", "\n", "are empty"),
+    ],
 )
-def test_json_lines_that_are_none_are_refused(name: str, content: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text(content, encoding="utf-8")
-    with pytest.raises(DataError, match="The inputs in"):
+def test_json_lines_that_are_none_are_refused(name: str, content: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8", newline="")
+    with pytest.raises(DataError, match="The inputs in") as refused:
         read_inputs(tmp_path / name)
+    assert says in str(refused.value)
