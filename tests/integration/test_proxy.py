@@ -207,13 +207,21 @@ def test_a_saved_explanation_is_read_with_its_proxy_and_another_target_without(t
 def test_a_damaged_proxy_is_named(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    both = explained(proxy=sibling, proxy_budget=64)
+    both = explained(proxy=sibling, proxy_budget=64, estimand="shapley")
     assert both.evidence is not None
-    assert both.evidence.proxy is not None
-    short = replace(both.evidence.proxy, standard=both.evidence.proxy.standard[:3])
-    broken = both.model_copy(update={"evidence": replace(both.evidence, proxy=short)})
-    with pytest.raises(whygen.errors.FormatError, match="proxy"):
-        PromptExplanation.load(broken.save(tmp_path))
+    proxy = both.evidence.proxy
+    assert proxy is not None
+    assert proxy.sizes is not None
+    unknown = np.where(np.arange(len(WORDS)) == 3, np.nan, 1.0)
+    for name, value in (
+        ("standard", proxy.standard[:3]), ("standard", unknown), ("attributions", unknown), ("apart", proxy.apart[:-1]),
+        ("apart_effects", proxy.apart_effects * np.inf), ("sizes", proxy.sizes[:-1]), ("kept", np.ones(3)),
+        ("keep", float("nan")), ("total", float("nan")), ("effects", proxy.effects.astype(np.int64)),
+        ("effects", None),
+    ):  # fmt: skip
+        broken = both.model_copy(update={"evidence": replace(both.evidence, proxy=replace(proxy, **{name: value}))})
+        with pytest.raises(whygen.errors.FormatError, match="what the proxy did"):
+            PromptExplanation.load(broken.save(tmp_path))
 
 
 @pytest.mark.parametrize(

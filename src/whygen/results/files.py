@@ -270,6 +270,10 @@ _SHAPES = {"masks": "b m n", "effects": "f m", "predicted": "g m", "groups": "i 
 _SHAPES["answers"] = "i<samples m draws"
 _PROXY = "proxy."
 """Begins the names of what a cheap model did."""
+_PROXY_SHAPES = {
+    "masks": "b k n", "effects": "g k", "apart": "b a n", "apart_effects": "f a", "attributions": "f n",
+    "standard": "f n", "keep": "f one", "sizes": "f inner", "kept": "f counts", "total": "f one",
+}  # fmt: skip
 
 
 def _arrays(evidence: Evidence) -> dict[str, NDArray[Any]]:
@@ -455,18 +459,15 @@ def _read_arrays(file: Path, *, units: int, samples: int) -> dict[str, Any]:
 
 def _proxy(found: Mapping[str, NDArray[Any]], file: Path, units: int) -> ProxyEvidence:
     """What a cheap model did, of arrays that fit each other."""
-    try:
+    wrong = misfit(found, _PROXY_SHAPES, {"n": units, "inner": units - 1, "counts": units + 1, "one": 1})
+    wrong = wrong or ("apart holds half a pair" if len(found.get("apart", ())) % 2 else "")
+    if not wrong:
         numbers = {name: found[name].item() for name in ("keep", "total") if name in found}
-        given: dict[str, Any] = {**found, **numbers}
-        proxy = ProxyEvidence(**{**given, "masks": given["masks"] > 0, "apart": given["apart"] > 0})
-        known, drawn = len(proxy.effects), len(proxy.apart_effects)
-        fits = proxy.masks.shape == (known, units) and proxy.apart.shape == (drawn, units) and not drawn % 2
-        fits = fits and proxy.attributions.shape == proxy.standard.shape == (units,)
-    except (TypeError, KeyError, ValueError, AttributeError):
-        fits = False
-    if not fits:
-        raise FormatError(f"{str(file)!r} is damaged: what the proxy did does not fit {units} units. {_WITHOUT}")
-    return proxy
+        try:
+            return ProxyEvidence(**{**found, **numbers, "masks": found["masks"] > 0, "apart": found["apart"] > 0})
+        except (TypeError, KeyError):
+            wrong = "some of it is missing"
+    raise FormatError(f"{str(file)!r} is damaged: what the proxy did does not fit {units} units ({wrong}). {_WITHOUT}")
 
 
 def _read_pictures(file: Path, *, samples: int, units: int) -> media.PictureEvidence | None:
