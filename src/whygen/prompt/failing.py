@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, cast
+from itertools import compress
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +42,8 @@ class Failing:
 
     def __post_init__(self) -> None:
         self._names = tuple(dict.fromkeys(self.units.texts))
-        self._counts = self._count(shown(self.units.prompt), np.arange(len(self._names)))
         self._shared = {lacks: np.ones(len(self._names), dtype=bool) for lacks in (True, False)}
+        self._counts = self._count(shown(self.units.prompt), self._shared[True])
 
     def __call__(self, request: Request, answer: Output | Failure) -> End | None:
         """Why to send nothing more; None to go on."""
@@ -63,14 +64,13 @@ class Failing:
 
         Nearly all are out after a few prompts, and a long prompt has thousands: half the time of a run went into this.
         """
-        open_ = np.flatnonzero(self._shared[True] | self._shared[False])
+        open_ = self._shared[True] | self._shared[False]
         lacks = self._count(prompt, open_) < self._counts[open_]
         self._shared[True][open_] &= lacks == failed
         self._shared[False][open_] &= lacks != failed
 
-    def _count(self, prompt: str, places: NDArray[np.intp]) -> NDArray[np.int64]:
-        wanted = [self._names[place] for place in cast("list[int]", places.tolist())]
-        return np.array([prompt.count(name) for name in wanted], dtype=np.int64)
+    def _count(self, prompt: str, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.array([prompt.count(name) for name in compress(self._names, wanted)], dtype=np.int64)
 
     def _blamed(self) -> str:
         """The units that tell failing prompts from answered ones; nothing where that may be chance."""
@@ -79,7 +79,7 @@ class Failing:
         if len(self._failed) < FEWEST or 2 * len(self._names) * 0.5**tosses > CHANCE:
             return ""
         for lacks, word in ((True, "lack"), (False, "have")):
-            found = [name for name, shared in zip(self._names, self._shared[lacks], strict=True) if shared]
+            found = list(compress(self._names, self._shared[lacks]))
             if found and (self._answered or lacks):
                 return f"All of them {word} {listed(found)}, and no prompt that was answered does."
         return ""
