@@ -179,11 +179,7 @@ def _wanted(
     cut = _whole_sentences(cut)
     for name in unread(replace(chosen, budget=MANY.budget, units="word"), TRIM):
         raise UsageError(f"{name}={getattr(chosen, name)!r} plays no part in trim: leave it out.")
-    plan_trim(  # what so many inputs cannot show is said before a model and an encoder are opened
-        len(cut.shown), len(cut.each), margin=margin, error=error, over=over, draws=chosen.draws, budget=None,
-        steady=True,
-    )  # fmt: skip
-    return _TrimOrder(
+    wanted = _TrimOrder(
         chosen=chosen,
         cut=cut,
         margin=margin,
@@ -194,6 +190,8 @@ def _wanted(
         braces=braces,
         repeated=repeated,
     )
+    replace(wanted, budget=None).plan(True)  # what so many inputs cannot show is said before a model is opened
+    return wanted
 
 
 def _whole_sentences(cut: UnitsOver) -> UnitsOver:
