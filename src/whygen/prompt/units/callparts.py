@@ -118,7 +118,7 @@ def _kind(message: Message, slot: Slot) -> _Kind:
     part = message.parts[slot.part] if slot.part is not None else None
     if isinstance(part, Block) and part.raw.get("type") in _DOCUMENTS:
         return "document"
-    return "block" if slot.inner[0] == slot.inner[1] else "part"
+    return "block" if slot.noted else "part"
 
 
 def _name(message: Message, number: int, *, alone: bool, called: dict[str, str]) -> str:
@@ -135,8 +135,7 @@ def _shown(text: str, slot: Slot) -> list[Span]:
 
 
 def _found(told: Transcript, text: _Text, pattern: str | None) -> Passages:
-    noted = text.slot.inner[0] == text.slot.inner[1]
-    return Passages() if noted else passages(told.text[slice(*text.slot.inner)], pattern=pattern)
+    return Passages() if text.slot.noted else passages(told.text[slice(*text.slot.inner)], pattern=pattern)
 
 
 def _parts(told: Transcript, text: _Text, found: Passages, *, few: bool) -> Iterator[CallPart]:

@@ -48,6 +48,11 @@ class Slot:
     inner: Span = (0, 0)
     held: bool = False
 
+    @property
+    def noted(self) -> bool:
+        """Whether nothing of it may be cut finer."""
+        return self.inner[0] == self.inner[1]
+
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
