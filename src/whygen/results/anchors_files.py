@@ -182,16 +182,14 @@ def _load_scores(where: Mapping[str, Path]) -> Scores | None:
             name: _SCORE_SHAPES[end].format(which) for name in arrays for which, _, end in [name.rpartition("/")]
             if which in sizes and end in _SCORE_SHAPES
         }  # fmt: skip
-        missing = [
-            f"{name} is missing" for name in ("anchors/draws", "anchors/means", "distinct") if name not in arrays
-        ]
-        kept = {"anchors": facts.anchors, "reference": facts.reference}
-        cut = [f"{name} is cut" for which, record in kept.items()
-               if record is not None and (name := f"{which}/raw") in arrays and (
-                   arrays[name].size != record.n * math.prod(facts.shape)
-                   or sorted(record.order) != list(range(arrays[name].ndim)))]  # fmt: skip
-        wrong = misfit(arrays, {"distinct": "i<anchors u", **expected}, sizes)
-        _require((*missing, *cut, wrong)[0])
+        for name in ("anchors/draws", "anchors/means", "distinct"):
+            _require("" if name in arrays else f"{name} is missing")
+        for which, record in (("anchors", facts.anchors), ("reference", facts.reference)):
+            raw = arrays.get(f"{which}/raw")
+            if raw is not None and record is not None:
+                fits = raw.size == record.n * math.prod(facts.shape) and sorted(record.order) == list(range(raw.ndim))
+                _require("" if fits else f"{which}/raw is cut")
+        _require(misfit(arrays, {"distinct": "i<anchors u", **expected}, sizes))
         return Scores(facts, arrays)
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         raise FormatError(f"The scores in {str(where[SCORES].parent)!r} cannot be read: {error}") from error
