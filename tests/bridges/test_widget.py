@@ -7,13 +7,11 @@ The page side is loaded from a blob as anywidget does, with a model of its proto
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 import whygen
 from whygen.bridges import widget as room
@@ -21,7 +19,6 @@ from whygen.bridges.widget import ExplanationWidget
 from whygen.errors import MissingExtraError, UsageError
 from whygen.results import PromptExplanation
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HOSTILE = "a fox </button><img src=x onerror=alert(1)> \u202e<b>ran</b> home"
 MODEL = """
 async ([esm, css, state]) => {
@@ -58,16 +55,6 @@ TRAITS = ("shown", "target", "estimand", "unit", "beside", "by_sentence", "sente
 @pytest.fixture(scope="module")
 def explanation() -> PromptExplanation:
     return whygen.explain_prompt("planted/redundant", HOSTILE, target="token-set", budget=32, cache=None)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 def opened(browser: Browser, widget: ExplanationWidget, *, width: int = 1200) -> Page:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from faults.signals import hear_signals
+
 PROMPT = "Write about a fox and a piano near the castle, please."
 FAST = ("--target", "token-set", "--budget", "40")
 
@@ -192,7 +194,7 @@ def test_an_interrupt_keeps_what_was_answered_and_says_so(tmp_path: Path) -> Non
     command = [sys.executable, "-c", "from whygen.cli import main; main()", *arguments]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - it starts a program at once
+        preexec_fn=hear_signals,  # noqa: PLW1509 - the child starts its program at once
     )  # fmt: skip
     while not (log.exists() and len(log.read_text()) > 150) and process.poll() is None:
         time.sleep(0.02)
