@@ -19,11 +19,9 @@ from typing import Any
 
 import numpy as np
 
-import whygen
 from benchmarks.record import table
-from benchmarks.rivals.protocol import Floats, words
-from benchmarks.smol.record import FILE, recorded, rows_of
-from benchmarks.smol.rivals import Told, banzhaf, shapley
+from benchmarks.smol.record import FILE, all_subsets, recorded
+from benchmarks.smol.rivals import Told, banzhaf, intervals_of, shapley
 
 COARSE = FILE.with_name("coarse.json")
 """The games of each copy, by its name."""
@@ -49,22 +47,13 @@ def main() -> None:
 def played(dear: list[float], cheap: list[float], estimand: str, calls: int, seed: int) -> dict[str, Any]:
     """One game with and without its copy."""
     values, others = np.array(dear), np.array(cheap)
-    n = len(values).bit_length() - 1
-    masks = np.arange(2**n)[:, None] >> np.arange(n - 1, -1, -1) & 1 == 1
-    truth = banzhaf(masks, values) if estimand == "banzhaf" else shapley(masks, values)
-    model, copy = (
-        Told(lambda asked, table=each: table[rows_of(asked)], n, uri=f"py/{name}")
-        for name, each in (("whole", values), ("copy", others))
-    )
-    row: dict[str, Any] = {"units": n, "estimand": estimand, "calls": calls, "seed": seed}
+    model, copy = Told.of(values, "py/whole"), Told.of(others, "py/copy")
+    truth = {"banzhaf": banzhaf, "shapley": shapley}[estimand](all_subsets(model.n), values)
+    row: dict[str, Any] = {"units": model.n, "estimand": estimand, "calls": calls, "seed": seed}
     row["correlation"] = float(np.corrcoef(values, others)[0, 1])
     for name, proxy in (("alone", None), ("beside", copy)):
-        found = whygen.explain_prompt(
-            model, " ".join(words(n)), target=float, estimand=estimand, budget=calls, seed=seed, cache=None,
-            model_noise="none", empty="include", proxy=proxy,
-        )  # fmt: skip
-        ends: Floats = np.array([(unit.low, unit.high) for unit in found.units], dtype=np.float64)
-        low, high = ends.T
+        found = model.explain(estimand, calls, seed, proxy=proxy)
+        low, high = intervals_of(found).T
         row[f"covered {name}"] = float(((low <= truth + 1e-9) & (truth - 1e-9 <= high)).mean())
         row[f"width {name}"] = float((high - low).mean())
         row[f"error {name}"] = float(np.sqrt(((np.array([u.attribution for u in found.units]) - truth) ** 2).mean()))

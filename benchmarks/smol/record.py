@@ -63,9 +63,8 @@ def main() -> None:
     for task in sorted((*TASKS, *LARGER), key=lambda each: len(each.units)):
         if task.name in games or (asked.names and task.name not in asked.names) or time.monotonic() > until:
             continue
-        answers = Answers(task, asked.out.with_name(f"{task.name}.npz"), model)
-        if len(task.units) > FULL:
-            answers = Answers(task, asked.out.with_name(LARGER_FILE.name), model)
+        file = LARGER_FILE.name if len(task.units) > FULL else f"{task.name}.npz"
+        answers = Answers(task, asked.out.with_name(file), model)
         wanted = subsets_of(task)
         for start in range(0, len(wanted), _PIECE):
             if time.monotonic() < until:
@@ -157,9 +156,14 @@ def subsets_of(task: Task) -> Bools:
     """All subsets of a small task; of a larger one, those that predictions are judged on, each unit kept by chance."""
     n = len(task.units)
     if n <= FULL:
-        return np.array(list(product((False, True), repeat=n)))
+        return all_subsets(n)
     drawn = np.random.default_rng((19, n)).random((FRESH, n)) < 0.5
     return drawn[np.argsort(rows_of(drawn))]
+
+
+def all_subsets(n: int) -> Bools:
+    """All masks ``(2**n, n)``, in the order of the rows."""
+    return np.array(list(product((False, True), repeat=n)))
 
 
 def rows_of(masks: Bools) -> Any:

@@ -36,7 +36,17 @@ from benchmarks.rivals.protocol import Bools, CannotPlay, Floats, Found, OverBud
 from benchmarks.rivals.questions import Question, read
 from benchmarks.rivals.registry import Rival
 from benchmarks.rivals.rooms import Missing
-from benchmarks.smol.record import FILE, LARGER_FILE, Answers, NotRecorded, opened, recorded, rows_of, subsets_of
+from benchmarks.smol.record import (
+    FILE,
+    LARGER_FILE,
+    Answers,
+    NotRecorded,
+    all_subsets,
+    opened,
+    recorded,
+    rows_of,
+    subsets_of,
+)
 from benchmarks.smol.tasks import LARGER, TASKS
 from whygen.models.hf.model import HfModel
 from whygen.results.prompt import PromptExplanation
@@ -134,19 +144,19 @@ def _install(players: Players) -> None:
 def questions(file: Path, names: Sequence[str] | None, model: HfModel | None) -> Iterator[Question]:
     """The recorded games of a file, and the larger ones beside it; of a task's the units that are right are known."""
     tasks = {task.name: task for task in (*TASKS, *LARGER)}
-    for name, each in recorded(file).items():
+    games = recorded(file)
+    for name, each in games.items():
+        if names and name not in names:
+            continue
         values, task = np.array(each), tasks.get(name)
-        n = len(values).bit_length() - 1
-        masks = np.array(list(product((False, True), repeat=n)))
-        right = np.isin(np.arange(n), task.right) if task and task.right else None
-        if not names or name in names:
-            yield Question(
-                name.partition("-")[0], name, n, lambda a, values=values: values[rows_of(a)], masks,
-                Told(lambda a, values=values: values[rows_of(a)], n).explain,
-                shapley=shapley(masks, values), relevant=right, signed=True,
-            )  # fmt: skip
+        told = Told.of(values)
+        masks = all_subsets(told.n)
+        yield Question(
+            name.partition("-")[0], name, told.n, told.values, masks, told.explain, shapley=shapley(masks, values),
+            relevant=np.isin(np.arange(told.n), task.right) if task and task.right else None, signed=True,
+        )  # fmt: skip
     for task in LARGER:
-        if task.name in recorded(file) or (names and task.name not in names):
+        if task.name in games or (names and task.name not in names):
             continue
         answers, n = Answers(task, file.with_name(LARGER_FILE.name), model), len(task.units)
         if len(answers.known) >= len(subsets_of(task)):
@@ -165,14 +175,19 @@ class Told:
     uri: str = "py/recorded"  # answers are kept by it: two that are asked beside each other need two
     limits: Limits = Limits(max_batch=1024)  # noqa: RUF009 (frozen)
 
+    @classmethod
+    def of(cls, table: Floats, uri: str = "py/recorded") -> Told:
+        """Of a game that is known in full."""
+        return cls(lambda masks: table[rows_of(masks)], len(table).bit_length() - 1, uri)
+
     def answer(self, requests: Sequence[Request]) -> list[Output]:
         masks = np.array([mask_of(str(request.prompt), self.n) for request in requests])
         return [Output(text=repr(float(value))) for value in self.values(masks)]
 
-    def explain(self, estimand: str, calls: int, seed: int) -> PromptExplanation:
+    def explain(self, estimand: str, calls: int, seed: int, *, proxy: Told | None = None) -> PromptExplanation:
         return whygen.explain_prompt(
             self, " ".join(words(self.n)), target=float, estimand=estimand, budget=calls, seed=seed, cache=None,
-            model_noise="none", empty="include",
+            model_noise="none", empty="include", proxy=proxy,
         )  # fmt: skip
 
 
@@ -212,7 +227,7 @@ def played(question: Question, calls: int, seed: int) -> list[dict[str, Any]]:
         seconds = time.process_time() - begun
         place = {**_place(question, calls, seed), "seconds": seconds}
         found = read(explained, question.new, predicts=estimand == "banzhaf")
-        found = Found(found.attributions, found.predictions, _intervals(explained), estimand)
+        found = Found(found.attributions, found.predictions, intervals_of(explained), estimand)
         if found.predictions is not None:
             lines.append({**place, "method": OURS, **fidelity(question, found.predictions)})
             lines.append({**place, "method": PRINTED, **granted(question, found.attributions), **held(question, found)})
@@ -226,7 +241,7 @@ def _place(question: Question, calls: int, seed: int) -> dict[str, Any]:
     return {"question": question.name, "family": question.part, "units": question.n, "calls": calls, "seed": seed}
 
 
-def _intervals(explained: PromptExplanation) -> Floats:
+def intervals_of(explained: PromptExplanation) -> Floats:
     """Both ends, NaN where none is printed."""
     ends = [(unit.low, unit.high) for unit in explained.units]
     return np.array([(np.nan if low is None else low, np.nan if high is None else high) for low, high in ends])
@@ -239,8 +254,8 @@ def held(question: Question, found: Found) -> dict[str, float]:
     truth = truth_of(question, found.covers)
     if found.intervals is None or truth is None or np.isnan(found.intervals).all():
         return {}
-    low, high = found.intervals[~np.isnan(found.intervals).any(axis=1)].T
-    truth = truth[~np.isnan(found.intervals).any(axis=1)]
+    printed = ~np.isnan(found.intervals).any(axis=1)
+    (low, high), truth = found.intervals[printed].T, truth[printed]
     inside = (low <= truth + 1e-9) & (truth - 1e-9 <= high)
     return {"covered": float(inside.mean()), "width": float((high - low).mean() / question.truth.std())}
 
