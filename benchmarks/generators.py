@@ -213,7 +213,8 @@ def _contrasted(row: dict[str, Any], scored: Mapping[str, tuple[Numbers, ...]]) 
 
 def main(data: Path | None, families: Mapping[str, Family] = FAMILIES) -> None:
     """Measure and keep the rows of some families; the rows of others stay."""
-    digits = _digits(load_mnist(data))
+    mnist = load_mnist(data)
+    digits = _digits(mnist)
     controls = _controls(digits)
     nearest = controls["nearest training sample"]
     rows = [_row("no model", name, sides, nearest) for name, sides in controls.items()]
@@ -235,17 +236,16 @@ def main(data: Path | None, families: Mapping[str, Family] = FAMILIES) -> None:
     for row in [*rows, *kept]:
         print(_line(row))
     if families is FAMILIES:
-        trainings(data)
+        trainings(mnist, digits)
 
 
-def trainings(data: Path | None) -> None:
+def trainings(mnist: Mnist, digits: Digits) -> None:
     """The contrast and its control over `PAIRS` trainings each, on other draws of the training images.
 
     Two models of all digits are exchangeable, so the control's expectation is .5 exactly, whatever the criterion; how
     far one pair lies from it is the error of training, which the intervals of the table do not hold.
     """
-    mnist = load_mnist(data)
-    digits, rows = _digits(mnist), list[dict[str, Any]]()
+    rows = list[dict[str, Any]]()
     of_train, labels = halved(mnist.train_images), mnist.train_labels
     asked = np.concatenate([digits.own, digits.others])
 
