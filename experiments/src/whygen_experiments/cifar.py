@@ -93,10 +93,8 @@ def _picture(name: str, opened: Opened) -> Bytes:
         raise DataError(f"The picture {name!r} has {size:,} bytes; one of CIFAR-10 has a few thousand. {HOW}")
     try:
         with Image.open(io.BytesIO(read())) as image:
-            sides, pixels = (
-                image.size,
-                None if image.size != (SIDE, SIDE) else np.asarray(image.convert("RGB"), np.uint8),
-            )
+            sides = image.size  # of a larger one, no pixel is read
+            pixels = np.asarray(image.convert("RGB"), np.uint8) if sides == (SIDE, SIDE) else None
     except (OSError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"The picture {name!r} cannot be read: {error}. {HOW}") from error
     if pixels is None:

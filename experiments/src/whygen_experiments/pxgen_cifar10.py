@@ -117,6 +117,11 @@ class Workshop:
         given = {"encoder": ENCODER, "criteria": CRITERIA, "cache": self.scores, "select": "k-dispersion:8", **choices}
         return cast("AnchorExplanation", explain_anchors(model, anchors, reference=reference, **given))
 
+    def explain_generated(self, model: Any, reference: SampleSet, *, seed: int) -> AnchorExplanation:
+        """The same of `GENERATED` samples that the model made itself."""
+        drawn = SampleSet(samples=_samples(model, GENERATED, seed), layout="NCHW", source="generated")
+        return self.explain(model, drawn, reference, seed=seed, controls="none")
+
 
 def load_pictures(path: str | Path | None, scale: Scale | None = None) -> Pictures:
     """Training pictures, reference and anchors.
@@ -218,10 +223,9 @@ def _asked(
         module, pictures.anchors, pictures.reference, preset="pxgen", criteria="kld,sse,fid-pair", rounds=rounds,
         per_round=per_round, seed=seed, trained=TRAINED,
     )  # fmt: skip
-    drawn = SampleSet(samples=_samples(module, GENERATED, seed), layout="NCHW", source="generated")
-    generated = workshop.explain(module, drawn, pictures.reference, seed=seed, controls="none")
     return ModelFindings(
-        kind=kind, seed=seed, seconds=seconds, generated=generated,
+        kind=kind, seed=seed, seconds=seconds,
+        generated=workshop.explain_generated(module, pictures.reference, seed=seed),
         explanations={
             "pxgen": preset.read(criteria="kld,sse"),
             "pxgen, features": preset.read(criteria="kld,fid-pair"),
@@ -270,8 +274,7 @@ def thresholds(
         for kind in ("soft-intro", "plain"):
             module = workshop.model("all", pictures.training, seed, kind=kind)
             workshop.say(f"seed {seed}: thresholds of {kind}")
-            drawn = SampleSet(samples=_samples(module, GENERATED, seed), layout="NCHW", source="generated")
-            made = workshop.explain(module, drawn, pictures.reference, seed=seed, controls="none")
+            made = workshop.explain_generated(module, pictures.reference, seed=seed)
             explain = partial(
                 workshop.explain, module, pictures.anchors, pictures.reference, seed=seed, controls="none"
             )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from whygen.report.texts import listed
 from whygen.results.anchors import GROUPS, AnchorExplanation
 from whygen_experiments.pxgen_cifar10 import (
     ENCODER,
@@ -223,5 +224,4 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _and(names: Sequence[str]) -> str:
-    *first, last = (f"{name}s" for name in names)
-    return f"{', '.join(first)} and {last}" if first else last
+    return listed([f"{name}s" for name in names])
