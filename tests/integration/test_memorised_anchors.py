@@ -272,8 +272,11 @@ def ended(arguments: list[str]) -> int:
 
 
 @pytest.mark.parametrize("training", [1, 3, 6])
-def test_few_training_samples_that_are_all_below_the_median_are_no_proof_that_all_are_memorised(training: int) -> None:
+def test_few_training_samples_that_are_all_below_the_median_are_no_proof_that_all_are_memorised(
+    training: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The bootstrap of three such samples says 100% to 100%, and one sample gave the gap the spread of the others."""
+    monkeypatch.setattr(memorising, "RESAMPLED", 40)  # what so few samples may have missed is in none of them
     shares, gaps = [], []
     for seed in range(120):
         rng = np.random.default_rng([training, seed])

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from whygen.anchors import groups
 from whygen.anchors.calibration import conformal, mean_max
 from whygen.anchors.groups import _counts, _counts_redrawn, assign, codes_redrawn, group
 from whygen.anchors.labelled import delusion, label_table
@@ -49,6 +50,13 @@ def test_anchors_far_from_a_threshold_never_flip_and_those_on_it_do():
     assert grouping.members("LILE").tolist() == [1]
 
 
+@pytest.fixture
+def flips_alone(monkeypatch):
+    """Shares by fewer draws: flip rates do not rest on them."""
+    monkeypatch.setattr(groups, "SHARE_DRAWS", 10)
+
+
+@pytest.mark.usefixtures("flips_alone")
 def test_posterior_draws_that_differ_make_an_anchor_flip():
     # The verdict takes the mean over draws, 2.25 here: another eight draws would mean something else.
     draws = np.zeros((8, 1, 2))
@@ -99,6 +107,7 @@ def test_intervals_of_shares_cover_with_few_reference_samples(n, law):
     assert (covered >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / replicates)).all()  # three standard errors of a simulation
 
 
+@pytest.mark.usefixtures("flips_alone")
 @pytest.mark.parametrize("n", [39, 400])
 def test_the_flip_rate_is_what_another_reference_does(n):
     rng, said, seen = np.random.default_rng(n), [], []
