@@ -37,6 +37,7 @@ from typing import (
 )
 
 from whygen.errors import UsageError
+from whygen.safe import SECRETS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -261,6 +262,8 @@ _ELSEWHERE: Mapping[str, tuple[str, str, frozenset[str]]] = {
 """Arguments that hold others: their class, where it is, and what it takes."""
 _SPENDING = {"max_cost": "money", "money": "money", "token_budget": "tokens", "tokens": "tokens", "calls": "calls"}
 _RATES = frozenset({"requests_per_minute", "tokens_per_minute"})
+_KEYS = re.compile(r"(?i)api_?key|(^|_)(key|secret|password)$|^(hf_)?token$")
+"""What else people call a key; a name that ends in ``_token`` may be one of ``max_tokens``."""
 _NEAR = 0.65
 
 
@@ -319,7 +322,7 @@ def _unknown(owner: str, given: str, value: object, takes: frozenset[str]) -> st
     if "run" in takes and given in _RATES:
         inner = f"Rates({given}={short(value)})"
         return f"{text} Write run=RunOptions(rates={inner}), with from whygen.calls import Rates, RunOptions."
-    if "api_key" in given or given in {"token", "hf_token"}:
+    if SECRETS.fullmatch(given) or _KEYS.search(given):
         return f"{text} Keys come from the environment alone: set OPENAI_API_KEY, or that of the model's provider."
     near = difflib.get_close_matches(given, sorted(takes), n=1, cutoff=_NEAR)
     if near:

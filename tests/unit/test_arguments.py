@@ -109,6 +109,18 @@ def test_what_is_not_known_or_missing_is_told_with_the_line_to_write(call: Calla
     assert words in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "name", ["apiKey", "OPENAI_API_KEY", "anthropic_key", "auth_token", "client_secret", "hf_token"]
+)
+def test_a_key_by_any_name_is_told_its_place_and_not_shown(name: str) -> None:
+    for door in (lambda **key: whygen.explain_prompt("openai/x", "a b", **key), ModelOptions):
+        with pytest.raises(UsageError, match="Keys come from the environment alone") as error:
+            door(**{name: "sk-one-two-three"})
+        assert "sk-one" not in str(error.value)
+    with pytest.raises(UsageError, match=r"max_tokens=3"):
+        whygen.explain_prompt("openai/x", "a b", max_token=3)
+
+
 def test_fields_are_checked_as_arguments_are() -> None:
     @dataclass(frozen=True)
     class Chosen:
