@@ -36,7 +36,9 @@ _QUOTA_WORDS = re.compile(
     r"payment required|check your plan and billing|past[ -]due|unpaid|in good standing|"
     rf"\b{_MONEY} ?((hard |soft )?(limits?|caps?)|quota)? ?(ha(s|ve) been |was |is |are )?(reached|exceeded|exhausted)|"
     rf"\b(reached|exceeded|exhausted|hit|over)\b.{{0,30}}\b{_MONEY}( hard| soft)? ?(limits?|caps?|quota)\b|"
-    r"(out of|any|no|more|enough|remaining) (remaining )?credits?\b|余额不足|欠费|额度不足|残高不足"
+    r"(out of|any|no|more|enough|remaining) (remaining )?(credits?|funds)\b|余额不足|欠费|额度不足|残高.{0,4}不足|"
+    r"잔액.{0,4}부족|크레딧.{0,6}(부족|소진)|guthaben.{0,20}(aufgebraucht|erschöpft)|(solde|crédits?) insuffisants?|"
+    r"(saldo|créditos?) insuficientes?"
 )
 _OF_DAY = "quota_of_day"
 _OF_DAY_WORDS = re.compile(r"(?i)((\bper[ -]?|/ ?)(day|week|month)|\bdaily|\bweekly|\bmonthly)\b")
@@ -70,7 +72,10 @@ _GONE_WORDS = re.compile(
     r"\b(invalid|unknown|unsupported|malformed|no such|not a valid|nonexistent|real|find|found the|unable to access)\b"
     r"( publisher| the| a| any| non-serverless)? ?model|"
     r"\bmodel ?(identifier|id|name)\b.{0,40}\b(invalid|not valid|unknown)|"
-    r"模型.{0,10}不存在|不存在.{0,10}模型|没有.{0,10}模型"
+    r"\bmod(ell|èle|elo)\b.{0,80}\b(existiert nicht|nicht gefunden|n.existe pas|introuvable|no existe|"
+    r"no (se ha )?encontrado|não (existe|encontrado))|"
+    r"模型.{0,10}不存在|不存在.{0,10}模型|没有.{0,10}模型|モデル.{0,20}(存在しま|見つかりま)せん|"
+    r"모델.{0,20}(찾을 수 없|존재하지 않)"
 )
 _FILTER_CODE = re.compile(
     r"content_?(filter|policy|moderation|blocked|safety)|policy_?violation|moderation|inspection_?failed|^safety|"
@@ -89,10 +94,11 @@ _CONTEXT_WORDS = re.compile(
     r"(?i)maximum context|context (length|window|size)|prompt is too long|too many (input )?tokens"
 )
 _UNTAKEN = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter", "invalid_parameter"})
-_RATE = frozenset({
-    "rate_limit_exceeded", "rate_limit_error", "too_many_requests", "resource_exhausted", "throttled",
-    "throttlingexception", "servicequotaexceededexception",
-})  # fmt: skip
+_RATE_CODE = re.compile(r"rate_?limit|too_?many_?requests|resource_?exhausted|throttl|^servicequotaexceeded")
+_RATE_WORDS = re.compile(
+    r"(?i)\b(rate|requests?|qps|[rt]p[ms]|concurrency)( rate)? limits? ?(ha(s|ve) been |was |is |are )?"
+    r"(reached|exceeded)|\brate exceeded|too many (concurrent )?requests|\bthrottl(ed|ing)\b"
+)
 _TROUBLE = frozenset({
     "overloaded_error", "overloaded", "server_error", "api_error", "internal_error", "internal_server_error",
     "service_unavailable", "unavailable", "timeout", "timeout_error", "bad_gateway", "engine_overloaded",
@@ -115,6 +121,16 @@ class _Said:
     def tells(self, codes: frozenset[str], words: re.Pattern[str] | None = None) -> bool:
         """Whether one of the codes is named, or the words stand in the message."""
         return bool(self.codes & codes) or (words is not None and words.search(self.message) is not None)
+
+    @property
+    def names_rate(self) -> bool:
+        """Whether a code says that requests come too fast."""
+        return any(map(_RATE_CODE.search, self.codes))
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether requests come too fast, whatever the status."""
+        return self.names_rate or _RATE_WORDS.search(self.message) is not None
 
     @property
     def is_filtered(self) -> bool:
@@ -141,15 +157,22 @@ def _said(found: Mapping[str, object]) -> _Said:
     inside = (dig(found, "error"), dig(found, "errors", 0), dig(found, "base_resp"), dig(found, "detail"))
     error = next((cast(Mapping[str, object], each) for each in inside if isinstance(each, Mapping)), found)
     told = [dig(error, name) for name in ("message", "status_msg", "msg", "detail", "error")] + [
-        dig(found, *path) for path in (("error",), ("detail",), ("message",), ("msg",), ("error_msg",), ("errors", 0))
+        dig(found, *path)
+        for path in (("error",), ("detail",), ("message",), ("msg",), ("error_msg",), ("error_message",), ("errors", 0))
     ]
     message = next((text for text in told if isinstance(text, str)), "")
     beneath = dig(error, "metadata", "raw")  # a router, and what the server behind it said
     message += f" ({beneath})" if isinstance(beneath, str) and beneath else ""
     named = [dig(error, name) for name in ("code", "type", "status", "reason", "__type", "error_code")] + [
-        dig(error, *path) for path in (("innererror", "code"), ("details", "error_code"), ("details", 0, "reason"))
+        dig(error, *path)
+        for path in (
+            ("innererror", "code"),
+            ("details", "error_code"),
+            ("details", 0, "reason"),
+            ("errors", 0, "reason"),
+        )
     ]
-    codes = {code.lower() for code in named if isinstance(code, str)}
+    codes = {code.lower().rpartition("#")[2] for code in named if isinstance(code, str)}
     if dig(error, "metadata", "flagged_input") is not None or dig(error, "metadata", "reasons") is not None:
         codes.add("moderation")
     quotas = [dig(error, "details", place, "violations", 0, "quotaId") for place in range(_DETAILS)]
@@ -189,7 +212,9 @@ def _status_of(said: _Said) -> int:
         return 402
     if said.is_filtered:
         return 400
-    kinds = ((_RATE, None, 429), (_TROUBLE, None, 503), (_KEY, _KEY_WORDS, 401), (_FORBIDDEN, None, 403))
+    if said.is_throttled:
+        return 429
+    kinds = ((_TROUBLE, None, 503), (_KEY, _KEY_WORDS, 401), (_FORBIDDEN, None, 403))
     known = next((status for codes, words, status in kinds if said.tells(codes, words)), None)
     if known is None and said.is_gone:
         return 404
@@ -203,7 +228,7 @@ def _failure(shown: int, status: int, said: _Said, service: Service, *, wait: fl
     if _is_spent(status, said, wait):
         advice = f"The key is good, but its account has no credit or quota left: top it up at {service.place}."
         return Failure(kind="fatal", message=message, advice=advice)
-    if status in {400, 403} and said.codes & _RATE:  # Amazon's gateway says 400 of its throttle
+    if status in {400, 403} and said.is_throttled:  # gateways of Amazon and Alibaba say 400 of it, Google's 403
         status = 429
     if status == 429 and _is_of_day(said, wait):
         advice = (
@@ -227,7 +252,7 @@ def _is_spent(status: int, said: _Said, wait: float | None) -> bool:
     """Whether the account has run dry. Some services say 400 or 403 then; some say "quota" of a rate that passes."""
     if status == 402:
         return True
-    passes = status == 429 and (wait is not None or said.codes & _RATE or _COMES_BACK.search(said.message))
+    passes = status == 429 and (wait is not None or said.names_rate or _COMES_BACK.search(said.message))
     words = None if passes else _QUOTA_WORDS
     return 400 <= status < 500 and said.tells(_QUOTA, words)
 

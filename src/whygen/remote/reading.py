@@ -43,7 +43,7 @@ _COUNT = 10**12
 """A larger number counts nothing."""
 _ANSWERS = ("choices", "content", "output", "data", "candidates", "promptFeedback")
 """Where the protocols that are read here keep an answer, or a refusal."""
-_TELLS = ("message", "msg", "detail", "errors", "error_msg", "base_resp")
+_TELLS = ("message", "msg", "detail", "errors", "error_msg", "error_message", "base_resp")
 """Where services say what went wrong, if they say so with status 200."""
 _NAME = 200
 """Characters of a name that are kept."""

@@ -82,6 +82,12 @@ WORDED = {
         "fireworks": _said(412, "Account x is suspended, possibly due to reaching the monthly spending limit"),
         "groq": _said(400, "Organization `x` has been restricted.", code="organization_restricted"),
         "cohere": (429, {"message": "You are using a Trial key, which is limited to 1000 API calls / month."}),
+        "funds": _said(400, "Your account has run out of funds"),
+        "korean": (400, {"message": "잔액이 부족합니다"}),
+        "german": (400, {"message": "Ihr Guthaben ist aufgebraucht"}),
+        "spanish": (400, {"message": "El modelo x no existe"}),
+        "french": _said(400, "Le modèle « x » n'existe pas"),
+        "japanese": _said(400, "指定されたモデルは存在しません"),
         "token": (403, {"message": "The security token included in the request is expired"}),
         "proxy": (407, {}),
     },
@@ -92,6 +98,10 @@ WORDED = {
     },
     "rate_limit": {
         "bedrock": (400, {"__type": "ThrottlingException", "message": "Too many requests."}),
+        "coral": (400, {"__type": "com.amazon.coral.availability#ThrottlingException", "message": "Slow down"}),
+        "alibaba": (400, {"code": "Throttling.RateQuota", "message": "Requests rate limit exceeded"}),
+        "volcano": _said(403, "The RPM limit is exceeded", code="RateLimitExceeded.EndpointRPMExceeded"),
+        "google": _said(403, "Slow down", errors=[{"reason": "rateLimitExceeded"}]),
         "a minute": _said(429, "Usage limit reached: 60 requests per minute for this organization"),
         "gemini": _said(429, "You exceeded your current quota, please check your plan and billing details.",
                         status="RESOURCE_EXHAUSTED"),
@@ -110,6 +120,8 @@ WORDED = {
         "logprobs": _said(400, "This model does not support logprobs."),
         "format": _said(400, "'response_format' of type 'json_schema' is not supported with this model."),
         "output": _said(400, "The model produced invalid output for the schema."),
+        "long": _said(400, "Request exceeds the limit: 9000 tokens, token limit exceeded"),
+        "field": _said(400, "Unknown field rate_limit in the request"),
         "pictures": _said(400, "At most 0 image(s) may be provided in one request for this model."),
     },
 }  # fmt: skip
@@ -129,6 +141,9 @@ def test_what_a_service_words_in_its_own_way_is_told_by_its_kind(kind: str, serv
         ({"code": 401, "msg": "Invalid API key", "data": None}, "fatal"),
         ({"status": "error", "message": "Model Not Exist"}, "fatal"),
         ({"detail": "worker died"}, "transient"),
+        ({"error_code": 18, "error_msg": "Open api qps request limit reached"}, "rate_limit"),
+        ({"error_code": 17, "error_msg": "Open api daily request limit reached"}, "fatal"),
+        ({"status": "failed", "error_message": "Model overloaded"}, "transient"),
     ],
 )
 def test_an_error_that_comes_as_an_answer_is_told_by_its_kind(found: dict[str, Any], kind: str) -> None:
