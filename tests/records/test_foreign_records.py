@@ -54,6 +54,20 @@ PAGE = [
         {"type": "step-start"}, {"type": "tool-look", "toolCallId": "c", "input": {"at": 1}, "output": "found"},
     ]},
 ]  # fmt: skip
+CLASSES = [
+    {"type": "HumanMessage", "content": "Qué?"}, {**LANGCHAIN[1], "type": "AIMessageChunk"},
+    {**LANGCHAIN[2], "type": "ToolMessage"},
+]  # fmt: skip
+_RAN = {"state": "result", "toolCallId": "c", "toolName": "look", "args": {"at": 1}, "result": "found"}
+BEFORE = [USER, {"role": "assistant", "content": "", "toolInvocations": [_RAN]}]
+FOURTH = [
+    {**USER, "parts": [{"type": "text", "text": "Qué?"}]},
+    {
+        "role": "assistant",
+        "content": "",
+        "parts": [{"type": "step-start"}, {"type": "tool-invocation", "toolInvocation": _RAN}],
+    },
+]
 PYDANTIC = [
     {"kind": "request", "parts": [{"part_kind": "user-prompt", "content": "Qué?"}]},
     {"kind": "response", "model_name": "gpt-4o", "provider_name": "openai", "parts": [
@@ -65,7 +79,7 @@ PYDANTIC = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("turns", [LANGCHAIN, VERCEL, PAGE, PYDANTIC], ids=["langchain", "vercel", "page", "pydantic"])
+@pytest.mark.parametrize("turns", [LANGCHAIN, CLASSES, VERCEL, PAGE, BEFORE, FOURTH, PYDANTIC])
 @pytest.mark.parametrize("around", ["messages", "request", "inputs", "generation"])
 def test_messages_of_frameworks_are_read_wherever_they_stand(tmp_path: Path, turns: Any, around: str) -> None:
     observation = {"id": "o", "traceId": "t", "type": "GENERATION", "input": turns, "output": "Sí", "model": "gpt-4o"}
@@ -203,10 +217,12 @@ def test_tools_that_the_responses_protocol_has_itself_keep_what_they_gave_back(t
         {"type": "shell_call_output", "call_id": "1", "output": [{"stdout": "files", "stderr": "oh"}]},
         {"type": "mcp_call", "id": "2", "name": "weather", "arguments": "{}", "output": "rain"},
         {"type": "web_search_call", "id": "3", "action": {"query": "q"}},
+        {"type": "mcp_call", "id": "4", "name": "clock", "arguments": "{}", "error": {"message": "down"}},
     ]
     call = read(tmp_path, {"model": "gpt-5", "input": items})
     assert told(call) == [
         ("user", "Qué?"), ("assistant", "shell"), ("tool", "files\noh"), ("assistant", "weather"), ("tool", "rain"),
+        ("assistant", "clock"), ("tool", "down"),
     ]  # fmt: skip
     assert {"own-tool", "lost-part"} <= dict(call.notices).keys()
 
@@ -220,6 +236,9 @@ def test_ollamas_prompt_is_the_chat_that_its_server_makes_and_results_go_by_the_
     assert call.answer is not None
     assert call.answer.text == "Sí"
     assert "top_k" in dict(call.notices)["settings-left"]
+    assert "cut-answer" not in dict(call.notices)
+    broken = {"request": {"url": url, "body": asked}, "response": {"body": pieces[:-10]}}
+    assert "cut-answer" in dict(read(tmp_path, broken).notices)
     called = [{"function": {"name": name, "arguments": {}}} for name in "ab"]
     turns = [USER, {"role": "assistant", "content": "", "tool_calls": called}]
     turns += [{"role": "tool", "tool_name": name, "content": f"of {name}"} for name in "ba"]
@@ -283,6 +302,7 @@ def test_messages_in_a_record_of_a_form_that_nobody_knows_are_taken_and_that_is_
         ({"object": "chat.completion", **SAID}, "without its request"),
         ({"custom_id": "a", "response": {"status_code": 200, "body": SAID}}, "custom_id"),
         ({"id": "r", "object": "response", "output": [{"role": "assistant", "content": []}]}, "without its request"),
+        ({"error": {"message": "Overloaded", "type": "overloaded_error"}}, "an error of a service"),
         ({"model": "gpt-5", "prompt": {"id": "pmpt_1"}}, "kept by the provider"),
         ({"object": "trace.span", "span_data": {"type": "response", "response_id": "r"}}, "Agents SDK"),
         ({"request_id": "r", "spend": 0.1, "messages": "{}", "response": "{}"}, "store_prompts_in_spend_logs"),

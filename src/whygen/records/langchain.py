@@ -19,8 +19,13 @@ _OWN = frozenset({"human", "ai"})
 def speaks(turn: Field) -> bool:
     """Whether a message is in LangChain's words."""
     told = _told(turn)
-    said = told.is_object and not told["role"].is_text and told["type"].name() in _ROLES and told["content"].there
+    said = told.is_object and not told["role"].is_text and _plain(told["type"]) in _ROLES and told["content"].there
     return said or turn["role"].name() in _OWN or _is_serialised(turn)
+
+
+def _plain(named: Field) -> str:
+    """Who says a message, by its kind or by the name of its class; of an answer in pieces, too."""
+    return named.name().removesuffix("Chunk").removesuffix("Message").lower()
 
 
 def _is_serialised(turn: Field) -> bool:
@@ -52,11 +57,9 @@ def message(turn: Field) -> dict[str, Any]:
         DataError: if it is none of LangChain's.
     """
     told = _told(turn)
-    kind = told.first("type", "role").name() or turn.first("type", "role").name()
+    kind = _plain(told.first("type", "role")) or _plain(turn.first("type", "role"))
     if turn["kwargs"].is_object and kind not in _ROLES:  # older versions write the class alone
-        kind = (
-            next((each.name() for each in list(turn["id"])[::-1] if each.is_text), "").removesuffix("Message").lower()
-        )
+        kind = next((_plain(each) for each in list(turn["id"])[::-1] if each.is_text), "")
     if kind not in _ROLES:
         raise turn.wrong("a message of LangChain's")
     role = _ROLES[kind]

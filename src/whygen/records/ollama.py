@@ -6,6 +6,7 @@ from typing import Any
 
 from whygen.records.fields import Field
 from whygen.records.notices import Notices
+from whygen.records.streams import cut_short
 
 _OPTIONS = {
     "temperature": "temperature", "top_p": "top_p", "seed": "seed", "stop": "stop", "num_predict": "max_tokens",
@@ -94,7 +95,7 @@ def _turn(turn: Field) -> Any:
     return {**turn.object(), "content": parts}
 
 
-def _whole(text: Field) -> Field:
+def _whole(text: Field, notices: Notices) -> Field:
     """An answer that came in pieces, one JSON a line."""
     said: list[str] = []
     calls: list[Any] = []
@@ -105,6 +106,8 @@ def _whole(text: Field) -> Field:
         said.append(row.at("message", "content").name_of_data() or row["response"].name_of_data())
         calls += row["message"]["tool_calls"].value if row["message"]["tool_calls"].is_list else []  # type: ignore[operator]
     last.pop("response", None)
+    if last and last.get("done") is not True:
+        cut_short(notices)
     message: dict[str, Any] = {
         "role": "assistant",
         "content": "".join(said),
@@ -113,10 +116,10 @@ def _whole(text: Field) -> Field:
     return Field({**last, "message": message} if last else text.value, text.place, text.source)
 
 
-def answer(response: Field) -> Field:
+def answer(response: Field, notices: Notices) -> Field:
     """The response in OpenAI's words."""
     if response.is_text:
-        response = _whole(response)
+        response = _whole(response, notices)
     if response["response"].is_text and not response["message"].there:  # of a prompt
         said = {"role": "assistant", "content": response["response"].text()}
         response = Field({**response.object(), "message": said}, response.place, response.source)

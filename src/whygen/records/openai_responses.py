@@ -95,7 +95,7 @@ _OWN_CALLS: dict[str, str] = {
 
 def _call_own(item: Field, kind: str, turns: list[Message], notices: Notices) -> None:
     """A call of a tool that the protocol has itself, as one of a function; of some, the result stands in the call."""
-    gave = item.first("output", "results", "outputs")
+    gave = item.first("output", "results", "outputs", "error")
     if not kind.startswith(("computer", "shell", "local_shell", "apply")) and not gave.there:
         notices.count("lost-part", item)
         return
@@ -113,6 +113,9 @@ def _call_own(item: Field, kind: str, turns: list[Message], notices: Notices) ->
 
 def _told(output: Field) -> Field:
     """What a tool gave back, as a content: its text, its texts one below the other, or its picture."""
+    if output.is_object and not output.keys() & {"image_url", "file_id"}:  # what went wrong
+        said = output["message"].name_of_data() or output.written()
+        return Field(said, output.place, output.source)
     if output["image_url"].there:
         return Field([{**output.object(), "type": "input_image"}], output.place, output.source)
     if output.is_list:

@@ -35,7 +35,7 @@ def joined(found: Field, notices: Notices) -> Field:
     else:
         answer = next((row["response"].value for row in reversed(rows) if row.at("response", "output").is_list), None)
         if not any(row["type"].name() in _ENDS for row in rows):
-            _cut(notices)
+            cut_short(notices)
     return Field(answer, found.place, found.source) if answer is not None else found
 
 
@@ -56,7 +56,8 @@ def _events(text: str) -> Iterable[object]:
                 return
 
 
-def _cut(notices: Notices) -> None:
+def cut_short(notices: Notices) -> None:
+    """Say that the last piece is missing."""
     notices.say("cut-answer", "The answer came in pieces and its end is missing: what is there was taken for it.")
 
 
@@ -79,7 +80,7 @@ def _chat(rows: list[Field], notices: Notices) -> dict[str, Any]:
         for piece in delta["tool_calls"]:
             _add_call(calls, piece)
     if not finish:
-        _cut(notices)
+        cut_short(notices)
     message["tool_calls"] = [calls[key] for key in sorted(calls)]
     return {**whole, "choices": [{"message": message, "finish_reason": finish or None}]}
 
@@ -107,7 +108,7 @@ def _gemini(rows: list[Field], notices: Notices) -> dict[str, Any]:
             parts += [part.value for part in first.at("content", "parts")]
             finish = first.first("finishReason", "finish_reason").name() or finish
     if not finish:
-        _cut(notices)
+        cut_short(notices)
     return {**whole, "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": finish or None}]}
 
 
@@ -125,7 +126,7 @@ def _anthropic(rows: list[Field], notices: Notices) -> dict[str, Any]:
         elif kind.startswith("content_block"):
             _add_block(blocks, row, kind)
     if not any(row["type"].value == "message_stop" for row in rows):
-        _cut(notices)
+        cut_short(notices)
     return {**whole, "content": [_whole_block(blocks[place]) for place in sorted(blocks)]}
 
 

@@ -91,6 +91,10 @@ _KNOWN = (
         "what a chat's page keeps or sends to its own server, and not what a model was sent. Give the messages as a "
         "list of role and content",
     ),
+    Known(
+        _has("error.message"),
+        "an error of a service without its request. Both are needed, {request, response}; the model is asked anew then",
+    ),
     Known(_has("conversations"), "a set for training. Give the messages of one as a list of role and content"),
     Known(
         _is_thread,

@@ -12,7 +12,9 @@ _OWN = frozenset({"tool-call", "tool-result"})
 
 
 def speaks(turn: Field) -> bool:
-    """Whether a message is in the SDK's words: what a model is sent, or what a page keeps (parts)."""
+    """Whether a message is in the SDK's words: what a model is sent, or what a page keeps (parts, or before: calls)."""
+    if _is_older(turn):
+        return True
     if turn["parts"].is_list and turn["role"].is_text and not turn["content"].there:
         return all(part["type"].is_text and not part["content"].there for part in turn["parts"])
     return turn["content"].is_list and any(part["type"].name() in _OWN for part in turn["content"])
@@ -21,26 +23,46 @@ def speaks(turn: Field) -> bool:
 def messages(turns: Field) -> Iterator[dict[str, Any]]:
     """The messages; each result of a tool is one of its own."""
     for turn in turns:
-        yield from _of_a_page(turn) if turn["parts"].is_list and not turn["content"].there else _turns(turn)
+        if turn["parts"].is_list and (_is_older(turn) or not turn["content"].there):
+            yield from _of_a_page(turn, list(turn["parts"]))
+        else:
+            yield from _of_a_page(turn, _before(turn)) if _is_older(turn) else _turns(turn)
 
 
-def _of_a_page(turn: Field) -> Iterator[dict[str, Any]]:
+def _is_older(turn: Field) -> bool:
+    """Whether a page of an older version keeps calls in a message, beside its text or among its parts."""
+    among = turn["parts"].is_list and any(part["toolInvocation"].is_object for part in turn["parts"])
+    return among or (turn["toolInvocations"].is_list and bool(turn["toolInvocations"].value))
+
+
+def _before(turn: Field) -> list[Field]:
+    """The parts of a message of a page as older versions keep it: its calls, and what was said after them."""
+    said = Field({"type": "text", "text": turn["content"].value}, turn.place, turn.source)
+    return [*turn["toolInvocations"], *([said] if turn["content"].value else [])]
+
+
+def _of_a_page(turn: Field, parts: list[Field]) -> Iterator[dict[str, Any]]:
     """The messages that one of a page is: tools are run inside of an assistant's, step by step."""
     said: list[Any] = []
     calls: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
-    for part in turn["parts"]:
-        kind = part["type"].name()
+    for whole in parts:
+        kind = whole["type"].name()
+        part = whole["toolInvocation"] if whole["toolInvocation"].is_object else whole
         if kind == "step-start" and (said or calls):
             yield _said(turn, said, calls)
             yield from results
             said, calls, results = [], [], []
         elif part["toolCallId"].there:
             named = part.first("toolName", "type").name().removeprefix("tool-")
-            again = {"toolName": named, "toolCallId": part["toolCallId"].value, "input": part["input"].value}
+            again = {
+                "toolName": named,
+                "toolCallId": part["toolCallId"].value,
+                "input": part.first("input", "args").value,
+            }
             calls.append(call_of(Field(again, part.place, part.source)))
-            if part.first("output", "errorText").there:
-                told = {**again, "output": part.first("output", "errorText").value}
+            if (gave := part.first("output", "result", "errorText")).there:
+                told = {**again, "output": gave.value}
                 results.append(_result(Field(told, part.place, part.source)))
         elif kind != "step-start" and not kind.startswith("data-"):
             said.append(_part(part))

@@ -63,7 +63,7 @@ class Sent:
             if translator.speaks(body, self.path):
                 return self._translated(translator, body, response, notices)
         if not self.protocol and ollama.speaks(body, self.path):
-            protocol, body, response = "openai", ollama.request(body, notices), ollama.answer(response)
+            protocol, body, response = "openai", ollama.request(body, notices), ollama.answer(response, notices)
         else:
             protocol = self.protocol or protocol_of(self)
         reader = PROTOCOLS[protocol]
