@@ -10,7 +10,8 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, cast
 
 _KEPT: Final = frozenset("\n\t\u200c\u200d")
@@ -92,16 +93,23 @@ def without_keys(value: Any) -> Any:
 
     Services take keys in further settings and in the definitions of tools. They are sent, and decide no answer.
     """
+    # Every request of a run is named by what this leaves: the environment is gone over once, and not for each text.
+    return _without_keys(
+        value, cache(lambda: {key: each for key, each in os.environ.items() if _SECRET_NAMES.search(key)})
+    )
+
+
+def _without_keys(value: Any, environment: Callable[[], Mapping[str, str]]) -> Any:
     if isinstance(value, str):
-        return without_secrets(value)
+        return without_secrets(value, environment())
     if isinstance(value, Mapping):
         inside = cast("Mapping[str, Any]", value)
         return {
-            name: STAND_IN if isinstance(each, str) and SECRETS.fullmatch(name) else without_keys(each)
+            name: STAND_IN if isinstance(each, str) and SECRETS.fullmatch(name) else _without_keys(each, environment)
             for name, each in inside.items()
         }
     if isinstance(value, list | tuple):
-        return [without_keys(each) for each in cast("Sequence[Any]", value)]
+        return [_without_keys(each, environment) for each in cast("Sequence[Any]", value)]
     return value
 
 
