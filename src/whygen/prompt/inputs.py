@@ -33,6 +33,7 @@ from whygen.prompt.question import Question, check, prepare_units
 from whygen.prompt.reading import Meter, read
 from whygen.prompt.session import Session
 from whygen.prompt.units import Input, Units, UnitsOver, split_over
+from whygen.prompt.units.templates import doubled
 from whygen.results.prompt import InputRecord, PromptExplanation, Warned
 from whygen.stats.crossed import at_least, between_inputs, share_unseen, student_p, widened
 from whygen.stats.intervals import Interval, student_half_width
@@ -70,8 +71,8 @@ def as_template(given: str | Chat, inputs: Sequence[Input]) -> tuple[Template | 
     if objects:
         return Template(given), list(inputs)
     if PLACE in given:
-        doubled = given.replace("{", "{{").replace("}", "}}").replace(f"{{{PLACE}}}", PLACE)
-        return Template(doubled), [{"input": cast("str", item)} for item in inputs]
+        text = doubled(given).replace(doubled(PLACE), PLACE)
+        return Template(text), [{"input": cast("str", item)} for item in inputs]
     return Chat((Message("system", given),)), list(inputs)
 
 

@@ -27,6 +27,7 @@ from whygen.prompt.noise import Steadiness
 from whygen.prompt.options import PRESETS, PromptOptions
 from whygen.prompt.pictured import picture_cut, split_pictured
 from whygen.prompt.units import ChatUnits, Piece, Slot, TemplateUnits, Units, laid, split, transcript
+from whygen.prompt.units.templates import doubled
 from whygen.records import Call
 from whygen.results.evidence import Evidence, Sample
 from whygen.results.prompt import ChatRecord, PromptExplanation
@@ -353,15 +354,11 @@ def _written(explanation: PromptExplanation) -> Template:
             each for each in explanation.sections
             if each.kind == "document" and field.start <= each.start and each.end <= field.end
         ]  # fmt: skip
-        text += f"{_doubled(whole[at : field.start])}{{{field.name}}}"
+        text += f"{doubled(whole[at : field.start])}{{{field.name}}}"
         fields[field.name] = [whole[each.start : each.end] for each in inside] or whole[field.start : field.end]
         between = next((whole[one.end : other.start] for one, other in pairwise(inside)), between)
         at = field.end
-    return Template(text + _doubled(whole[at:]), fields, between)
-
-
-def _doubled(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
+    return Template(text + doubled(whole[at:]), fields, between)
 
 
 def _pieces(explanation: PromptExplanation, *, ends: Sequence[int] = ()) -> tuple[Piece, ...]:

@@ -28,7 +28,7 @@ from whygen.prompt.trim.deciding import BROKEN, Stages
 from whygen.prompt.trim.panel import Mask, Panel
 from whygen.prompt.trim.plan import TrimPlan, check_numbers, plan_trim
 from whygen.prompt.units import Input, TemplateUnits, Units, UnitsOver, holding, open_fields
-from whygen.prompt.units.templates import parsed
+from whygen.prompt.units.templates import doubled, parsed
 from whygen.results.prompt import Calls, Warned
 from whygen.results.trimmed import Trimmed, TrimUnit, WorseInput
 from whygen.stats.crossed import share_unseen
@@ -364,7 +364,7 @@ def written(
             field.
     """
     if isinstance(cut.shown, TemplateUnits):
-        return _text(cut.shown, operator, mask, double=2 if braces == "doubled" else 1), None
+        return _text(cut.shown, operator, mask, braces=braces), None
     chat = cast("Chat", operator.render(cut.shown, mask))
     own = replace(chat, messages=chat.messages[:-1])  # the last one is the input
     first = own.messages[0] if own.messages else None
@@ -377,8 +377,8 @@ def written(
     return "\n\n".join(message.text for message in own.messages if message.text), cast("Any", listed)
 
 
-def _text(shown: TemplateUnits, operator: Operator, mask: Mask, *, double: int) -> str:
-    """The text of a template with its open fields in braces, and its other braces ``double`` times."""
+def _text(shown: TemplateUnits, operator: Operator, mask: Mask, *, braces: str) -> str:
+    """The text of a template with its open fields in braces, and its other braces as `written` says."""
     names = set(open_fields(shown.template))
     fields = {(each.start, each.end) for each in shown.sections if each.kind == "field" and each.name in names}
     parts = operator.parts(shown, np.asarray(mask))
@@ -386,5 +386,6 @@ def _text(shown: TemplateUnits, operator: Operator, mask: Mask, *, double: int) 
         if (piece.core, piece.stop) in fields and parts[index]:
             name = shown.text[piece.core + 1 : piece.stop - 1]
             parts[index] = shown.text_at(piece, f"{_OPEN}{name}{_CLOSE}")
-    text = shown.join(parts).replace("{", "{" * double).replace("}", "}" * double)
+    text = shown.join(parts)
+    text = doubled(text) if braces == "doubled" else text
     return text.replace(_OPEN, "{").replace(_CLOSE, "}")

@@ -132,6 +132,11 @@ def parsed(text: str) -> list[tuple[str, str | None]]:
     return [*whole, (begun, None)] if begun else whole
 
 
+def doubled(text: str) -> str:
+    """A text as it stands in a template: with braces that are no field."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def open_fields(template: Template) -> tuple[str, ...]:
     """Names of the fields that the template has no value for, in order."""
     names = dict.fromkeys(name for _, name in parsed(template.text) if name is not None)
