@@ -194,6 +194,22 @@ def test_a_damaged_document_has_a_row_that_says_so(
     assert viewer.ask(f"/explanations/{place.id}")[0] == 422
 
 
+@pytest.mark.parametrize("field", ["rank_correlation", "units"])
+def test_a_comparison_holds_no_number_that_is_none(
+    serve: Callable[..., Viewer], folder: Path, tmp_path: Path, field: str
+) -> None:
+    document = json.loads((folder / "comparison" / "comparison.json").read_text(encoding="utf-8"))
+    nan = float("nan")
+    document[field] = nan if field != "units" else [{**document["units"][0], "first": nan}]
+    (tmp_path / "comparison.json").write_text(json.dumps(document), encoding="utf-8")
+    viewer = serve(tmp_path)
+    (place,) = State((tmp_path,), "").look().places
+    for path in ("", "/report.html"):
+        status, _, page = viewer.ask(f"/explanations/{place.id}{path}")
+        assert status == 422
+        assert "finite number" in page.decode()
+
+
 def test_indexes_of_others_are_no_lists_of_prompts(tmp_path: Path) -> None:
     for name, text in (("site", '{"pages": []}'), ("empty", "")):
         (tmp_path / name).mkdir()

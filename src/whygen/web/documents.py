@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from whygen.errors import FormatError, WhygenError
 from whygen.evaluation.compare import Comparison
@@ -39,7 +39,6 @@ from whygen.web.state import Shelved, place_id
 
 MOST_OF_MANY = 500
 """Prompts of a list that are read for its page; the figures of the others are on their own."""
-_CHANGES = TypeAdapter(Comparison)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +75,14 @@ class _Index(Record):
     ended: str = ""
     reason: str = ""
     items: tuple[_Listed, ...]
+
+
+class _Changes(Record):
+    """A comparison of prompts; as in every record, no number of it is NaN."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    comparison: Comparison
 
 
 def told(place: Shelved) -> ShelfLine:
@@ -121,7 +128,7 @@ def _comparison(place: Shelved) -> AnchorComparison | tuple[Comparison, tuple[st
         )  # fmt: skip
     names = document.pop("names", None)
     try:
-        found = _CHANGES.validate_python(document)
+        found = _Changes.model_validate({"comparison": document}).comparison
     except ValidationError as error:
         raise damaged(place.file, error, again="Compare again.") from None
     given = cast("list[object]", names) if isinstance(names, list) else []
