@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -118,6 +119,38 @@ class InObject:
         return SimpleNamespace(samples=rng.random((n, 8, 8)), time=1.0)
 
 
+class Drawn(NamedTuple):
+    time: float
+    samples: np.ndarray
+
+
+class InTuple:
+    def sample(self, n, rng):
+        return Drawn(1.0, rng.random((n, 8, 8)))
+
+
+class Computed:
+    """Has no attributes of its own: what it holds, its class computes."""
+
+    __slots__ = ("made",)
+
+    @property
+    def images(self):
+        return self.made
+
+
+class InProperty:
+    def sample(self, n, rng):
+        drawn = Computed()
+        drawn.made = rng.random((n, 8, 8))
+        return drawn
+
+
+def one_mapping_after_another(n, rng):
+    while True:
+        yield {"x": rng.random((8, 8)), "label": 3}
+
+
 def one_after_another(n, rng):
     while True:
         yield rng.random((8, 8))
@@ -165,6 +198,9 @@ FLAT = DATA.astype(np.float64)
         (Pictures(), {"samples"}, "realism,nearest-sample"),
         (InDict(), {"samples"}, "realism,nearest-sample"),
         (InObject(), {"samples"}, "realism,nearest-sample"),
+        (InTuple(), {"samples"}, "realism,nearest-sample"),
+        (InProperty(), {"samples"}, "realism,nearest-sample"),
+        (one_mapping_after_another, {"samples"}, "realism,nearest-sample"),
         (one_after_another, {"samples"}, "realism,nearest-sample"),
         (NotCalled(), {"samples", "density"}, "nll,nearest-sample"),
         (Rng().sample, {"samples"}, "realism,nearest-sample"),

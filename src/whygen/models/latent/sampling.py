@@ -224,16 +224,31 @@ def samples_of(result: Any, n: int) -> Floats:
 
 def _held(result: Any, n: int) -> Any:
     """The samples inside what holds them: a mapping, an object with names, or what gives one after another."""
-    if _is_array(result) or isinstance(result, tuple | list):
+    if _is_array(result):
+        return result
+    if isinstance(result, list) and result and isinstance(result[0], Mapping):  # a mapping for each sample
+        return [_held(each, 1) for each in cast("list[Any]", result)]
+    if isinstance(result, tuple | list) and not hasattr(cast("Any", result), "_asdict"):
         return cast("Any", result)
-    is_mapping = isinstance(result, Mapping)
-    inside = cast("Mapping[str, Any]", result if is_mapping else getattr(result, "__dict__", {}))
+    inside = _named_in(result)
     if (name := next((name for name in HELD if name in inside), None)) is not None:
         return _held(inside[name], n)
     arrays = [each for each in inside.values() if _is_array(each) and len(np.shape(each)) > 1]
     if len(arrays) == 1:
         return arrays[0]
-    return list(islice(cast("Iterator[Any]", result), n)) if isinstance(result, Iterator) else result
+    if isinstance(result, Iterator):
+        return _held(list(islice(cast("Iterator[Any]", result), n)), n)
+    return cast("Any", result)
+
+
+def _named_in(result: Any) -> Mapping[str, Any]:
+    """What an object holds by name: of a mapping, a named tuple, attributes, and those that a class computes."""
+    if isinstance(result, Mapping):
+        return cast("Mapping[str, Any]", result)
+    if hasattr(result, "_asdict"):
+        return cast("Mapping[str, Any]", result._asdict())
+    own: dict[str, Any] = getattr(result, "__dict__", {})
+    return own or {name: getattr(result, name) for name in HELD if _is_array(getattr(result, name, None))}
 
 
 def numbers_of(result: Any) -> NDArray[Any]:
