@@ -120,6 +120,12 @@ def test_one_prompt_that_kills_its_worker_fails_alone(on_ray: Any) -> None:
     assert "3 workers died" in found[7].message
 
 
+def test_none_is_blamed_that_waited_behind_one_that_kills(on_ray: Any) -> None:
+    prompts = [f"{'poison ' if n % 17 == 5 and n < 30 else ''}p{n}" for n in range(40)]
+    found = asked(on_ray("py/planted_there:deadly", batch_size=1), prompts)
+    assert [n for n, answer in enumerate(found) if isinstance(answer, Failure)] == [5, 22]
+
+
 def test_a_model_that_cannot_be_loaded_is_said_once(on_ray: Any) -> None:
     with pytest.raises(ModelError, match="no weights here"):
         on_ray("py/planted_there:Unloadable")

@@ -1,8 +1,8 @@
 # pyright: basic
 """The workers that hold one model: placed, loaded, asked, and replaced where one dies.
 
-What a worker that died had in hand is asked again of the others, each request alone, so that one that kills whoever
-reads it is found: after `DEATHS` workers it is given up, and the rest of its batch is answered.
+What a worker that died had in hand is asked again, each request on a worker that has nothing else: one that kills
+whoever reads it is found, and none is blamed that waited behind it. After `DEATHS` workers it is given up.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class _Worker:
     actor: Any
     state: Literal["placing", "loading", "ready", "gone"] = "placing"
     in_hand: int = 0
-    answered: bool = False
+    apart: bool = False  # kept for one request, which may have killed another worker
     told: dict[str, Any] = field(default_factory=dict)
 
 
@@ -168,7 +168,7 @@ class Crew:
             return [answer for one in requests for answer in self.ask(verb, [one], batch, deaths=deaths)]
         if deaths >= DEATHS:
             return [_poisoned(deaths)]
-        worker = self._taken()
+        worker = self._taken(alone=deaths > 0)
         try:
             found = self._ray.get(worker.actor.ask.remote(verb, list(requests), batch))
         except _lost(self._ray) as error:
@@ -249,15 +249,21 @@ class Crew:
             self._changed.notify_all()
         self._end(worker)
 
-    def _taken(self) -> _Worker:
-        """The worker with the least in hand, once there is one."""
+    def _taken(self, *, alone: bool = False) -> _Worker:
+        """The worker with the least in hand, once there is one; with nothing else in hand, if it must be alone."""
         with self._changed:
             while True:
-                ready = [worker for worker in self._workers if worker.state == "ready"]
+                ready = [worker for worker in self._workers if worker.state == "ready" and not worker.apart]
                 if ready:
                     worker = min(ready, key=lambda each: each.in_hand)
                     worker.in_hand += 1
-                    return worker
+                    worker.apart = alone
+                    while alone and worker.in_hand > 1 and worker.state == "ready":
+                        self._changed.wait(0.5)
+                    if worker.state == "ready":
+                        return worker
+                    worker.in_hand -= 1
+                    continue
                 if all(worker.state == "gone" for worker in self._workers):
                     raise self._nobody()
                 self._changed.wait(0.5)
@@ -265,6 +271,8 @@ class Crew:
     def _give_back(self, worker: _Worker) -> None:
         with self._changed:
             worker.in_hand -= 1
+            if not worker.in_hand:  # it was the one that the worker was kept for
+                worker.apart = False
             self._changed.notify_all()
 
     def _lose(self, worker: _Worker, error: BaseException) -> None:
