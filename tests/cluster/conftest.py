@@ -32,6 +32,7 @@ def slow(prompt: str) -> str:
 @batched
 def deadly(prompts: list[str]) -> list[str]:
     if any("poison" in prompt for prompt in prompts):
+        time.sleep(0.5)
         os._exit(1)
     return [prompt[::-1] for prompt in prompts]
 
