@@ -101,6 +101,9 @@ def test_a_file_that_is_not_there_is_not_looked_for_on_the_hub(name: str) -> Non
         ("header", "is no whole GGUF file .* truncated or damaged: download it again"),
         ("empty", "is no GGUF file: it does not begin with 'GGUF'"),
         ("html", "is no GGUF file: it does not begin with 'GGUF'"),
+        ("version 99", r"bad\.gguf is of version 99 of the GGUF format, and only versions 2 and 3 can be read"),
+        ("version 1", r"bad\.gguf is of version 1 of the GGUF format"),
+        ("big-endian", r"bad\.gguf is a big-endian GGUF file \(version 3\)"),
         ("architecture", "cannot run this GGUF file of the architecture 'mystery'.*openai/NAME with --base-url"),
         ("tokenizer", "carries no tokenizer, so no text can be given to it"),
         ("part", "is one of several files of a model. Join them first"),
@@ -118,6 +121,8 @@ def test_what_is_wrong_with_a_file_is_told_in_a_sentence(
         tiny_gguf.write(bad, network, architecture="mystery", words=tiny_models.tokenizer(), parts=3)
     else:
         cut = {"cut": whole[: len(whole) - 3000], "header": whole[:900], "empty": b"", "html": b"<html>no</html>"}
+        cut |= {f"version {n}": whole[:4] + n.to_bytes(4, "little") + whole[8:] for n in (1, 99)}
+        cut["big-endian"] = whole[:4] + (3).to_bytes(4, "big") + whole[8:]
         bad.write_bytes(cut[damage])
     with pytest.raises(WhygenError, match=says) as told:
         load_model(f"hf/{bad}")

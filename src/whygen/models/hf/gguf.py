@@ -15,6 +15,8 @@ from whygen.errors import MissingError, MissingExtraError, UsageError
 
 ENDING: Final = ".gguf"
 _MAGIC: Final = b"GGUF"
+_VERSIONS: Final = (2, 3)
+"""Of the format, that are read, in the byte order of most files (little-endian); others are laid out in another way."""
 _NEEDED: Final = ("gguf", "accelerate")
 """What transformers asks for before it reads such a file."""
 _BY_SERVER: Final = "Or let llama.cpp's server run it, and ask it as openai/NAME with --base-url."
@@ -92,10 +94,14 @@ def fault_of(name: str, file: Path | None, error: Exception) -> MissingError | U
             f"{told}: the file is not to be had from the hub ({first}). Check its name, or the network."
         )
     with file.open("rb") as opened:
-        if opened.read(len(_MAGIC)) != _MAGIC:
-            return MissingError(
-                f"{told}: {file.name} is no GGUF file: it does not begin with 'GGUF'. Download it again."
-            )
+        magic, version = opened.read(len(_MAGIC)), opened.read(4)
+    if magic != _MAGIC:
+        return MissingError(f"{told}: {file.name} is no GGUF file: it does not begin with 'GGUF'. Download it again.")
+    if len(version) == 4 and int.from_bytes(version, "little") not in _VERSIONS:
+        return UsageError(
+            f"{told}: {file.name} is {_version(version)}, and only versions {_VERSIONS[0]} and {_VERSIONS[1]} can be "
+            f"read. Convert the model again with today's llama.cpp. {_BY_SERVER}"
+        )
     try:
         fields = _fields(file)
     except Exception as broken:  # of a parser that trusts its file: any error of numpy and of lists
@@ -117,6 +123,14 @@ def fault_of(name: str, file: Path | None, error: Exception) -> MissingError | U
         f"{told}: transformers cannot run this GGUF file of the architecture {architecture!r} ({first}). Install a "
         f"newer transformers, or give the model's original folder. {_BY_SERVER}"
     )
+
+
+def _version(four: bytes) -> str:
+    """Of a file that is of no version that is read; a number that is large has its bytes in the other order."""
+    little, big = int.from_bytes(four, "little"), int.from_bytes(four, "big")
+    if little <= big:
+        return f"of version {little} of the GGUF format"
+    return f"a big-endian GGUF file (version {big})"
 
 
 def _fields(file: Path) -> Any:
