@@ -32,45 +32,46 @@ class Failing:
 
     units: Units
     _names: tuple[str, ...] = ()
-    _counts: NDArray[np.int64] = field(init=False)
-    """How often each name stands in the whole prompt."""
     _failed: set[str] = field(default_factory=set[str])
     _answered: set[str] = field(default_factory=set[str])
     _first: Failure | None = None
+    _heard: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+    """Prompts that were not looked at yet, and whether each failed."""
     _shared: dict[bool, NDArray[np.bool_]] = field(init=False)
     """Which names all failing prompts, and no answered one, lack (True) or have (False)."""
 
     def __post_init__(self) -> None:
         self._names = tuple(dict.fromkeys(self.units.texts))
         self._shared = {lacks: np.ones(len(self._names), dtype=bool) for lacks in (True, False)}
-        self._counts = self._count(shown(self.units.prompt), self._shared[True])
 
     def __call__(self, request: Request, answer: Output | Failure) -> End | None:
         """Why to send nothing more; None to go on."""
         prompt = shown(request.prompt)
         if isinstance(answer, Output) or answer.kind == "refused":
             self._answered.add(prompt)
-            self._narrow(prompt, failed=False)
+            self._heard.append((prompt, False))
             return None
         self._failed.add(prompt)
+        self._heard.append((prompt, True))
         self._first = self._first or answer
-        self._narrow(prompt, failed=True)
         blamed = self._blamed()
         hopeless = len(self._failed) >= HOPELESS and len(self._failed) > len(self._answered)
         return self._end(self._first, blamed) if blamed or hopeless else None
 
-    def _narrow(self, prompt: str, *, failed: bool) -> None:
-        """Names that still tell failing prompts from the others; those that do not are not looked for again.
+    def _narrow(self) -> None:
+        """Find the names that still tell failing prompts from the others; those that do not are not looked for again.
 
-        Nearly all are out after a few prompts, and a long prompt has thousands: half the time of a run went into this.
+        Only once that many failed that a unit may be blamed: a long prompt has thousands of names, and looking for
+        them in each prompt took half the time of a run.
         """
-        open_ = self._shared[True] | self._shared[False]
-        lacks = self._count(prompt, open_) < self._counts[open_]
-        self._shared[True][open_] &= lacks == failed
-        self._shared[False][open_] &= lacks != failed
-
-    def _count(self, prompt: str, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
-        return np.array([prompt.count(name) for name in compress(self._names, wanted)], dtype=np.int64)
+        whole = shown(self.units.prompt)
+        for prompt, failed in self._heard:
+            open_ = self._shared[True] | self._shared[False]
+            fewer = [prompt.count(name) < whole.count(name) for name in compress(self._names, open_)]
+            lacks = np.array(fewer, dtype=bool)
+            self._shared[True][open_] &= lacks == failed
+            self._shared[False][open_] &= lacks != failed
+        self._heard.clear()
 
     def _blamed(self) -> str:
         """The units that tell failing prompts from answered ones; nothing where that may be chance."""
@@ -78,6 +79,7 @@ class Failing:
         tosses = max(len(self._failed), len(self._answered))
         if len(self._failed) < FEWEST or 2 * len(self._names) * 0.5**tosses > CHANCE:
             return ""
+        self._narrow()
         for lacks, word in ((True, "lack"), (False, "have")):
             found = list(compress(self._names, self._shared[lacks]))
             if found and (self._answered or lacks):

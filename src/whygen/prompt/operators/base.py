@@ -18,7 +18,7 @@ from whygen.calls import Notice, Progress, Runner, Store
 from whygen.encoders import TextEncoder
 from whygen.errors import UsageError
 from whygen.models import AddsNoise, Model, ModelOptions
-from whygen.prompt.units import Piece, Sent, Units
+from whygen.prompt.units import Sent, Units
 from whygen.safe import is_stop, says
 from whygen.stats.seeds import generator
 from whygen.types import Request, Settings
@@ -101,11 +101,6 @@ class Operator(ABC):
         return settings
 
 
-def is_kept(piece: Piece, mask: Mask) -> bool:
-    """Whether a piece stands as it is: pinned, or kept by the mask."""
-    return piece.unit is None or bool(mask[piece.unit])
-
-
 @dataclass(frozen=True)
 class Delete(Operator):
     """Take the unit out, with the white space before it; the order of the rest is kept."""
@@ -113,7 +108,7 @@ class Delete(Operator):
     name: str = "delete"
 
     def parts(self, units: Units, mask: Mask) -> list[str]:
-        return [units.text_at(piece) if is_kept(piece, mask) else "" for piece in units.pieces]
+        return [part if kept else "" for part, kept in zip(units.parts, units.kept(mask.tolist()), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -124,7 +119,8 @@ class Placeholder(Operator):
     name: str = "placeholder"
 
     def parts(self, units: Units, mask: Mask) -> list[str]:
-        return [units.text_at(piece, None if is_kept(piece, mask) else self.text) for piece in units.pieces]
+        standing = zip(units.pieces, units.kept(mask.tolist()), strict=True)
+        return [units.text_at(piece, None if kept else self.text) for piece, kept in standing]
 
 
 @dataclass(frozen=True)
@@ -279,7 +275,7 @@ class EmbeddingNoise(Operator):
         del mask
         if self.seed is None:
             raise not_ready(self.name)
-        return [units.text_at(piece) for piece in units.pieces]
+        return list(units.parts)
 
     def settings(self, units: Units, mask: Mask, settings: Settings) -> Settings:
         if self.seed is None:

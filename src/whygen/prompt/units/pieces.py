@@ -88,7 +88,11 @@ class Units:
     @property
     def parts(self) -> tuple[str, ...]:
         """The text of each piece, white space included; they join to the prompt, byte for byte."""
-        return tuple(self.text[piece.start : piece.end] for piece in self.pieces)
+        return tuple([self.text[piece.start : piece.end] for piece in self.pieces])
+
+    def kept(self, mask: Sequence[bool]) -> list[bool]:
+        """Which pieces stand as they are: pinned ones, and those that the mask keeps."""
+        return [piece.unit is None or mask[piece.unit] for piece in self.pieces]
 
     def text_at(self, piece: Piece, instead: str | None = None) -> str:
         """What stands at a piece, white space included: its own text, or ``instead`` where it was visible."""
@@ -106,10 +110,10 @@ class Units:
         Args:
             parts: one text for each piece, pinned ones included.
         """
-        return joined(self.text, list(zip(self.pieces, parts, strict=True)))
+        return joined(self.text, zip(self.pieces, parts, strict=True))
 
 
-def joined(text: str, standing: Sequence[tuple[Piece, str]]) -> str:
+def joined(text: str, standing: Iterable[tuple[Piece, str]]) -> str:
     """The parts in a row, kept apart as their pieces were.
 
     Where two parts stood apart in the prompt by white space, whatever was taken away between them, the strongest of
@@ -124,6 +128,10 @@ def joined(text: str, standing: Sequence[tuple[Piece, str]]) -> str:
     rows: list[_Row] = []
     gone: list[str] = []
     for piece, part in standing:
+        whole = part == text[piece.start : piece.end]
+        if whole and rows and not gone and rows[-1].end == piece.start and text[piece.core : piece.end].strip():
+            rows[-1].end = piece.end  # nearly all pieces of a long prompt stand as they did, beside others that do
+            continue
         lead = text[piece.start : piece.core]
         own = part.startswith(lead)  # else whoever made the part chose what stands before it
         gap, body = (lead, part[len(lead) :]) if own else ("", part)
@@ -132,49 +140,54 @@ def joined(text: str, standing: Sequence[tuple[Piece, str]]) -> str:
             continue
         if gone and own:
             gap = _strongest([*gone, lead]) if rows else ""
-        rows.append(_Row(gap, body, piece, whole=part == text[piece.start : piece.end], parted=bool(gone)))
+        rows.append(_Row(gap, body, piece.core, piece.end if whole else None, parted=bool(gone)))
         gone = []
     return _written(text, rows)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Row:
-    """A part that stands: the white space before it, what it shows, and how it came there.
+    """A part that stands, or several in a row that stand as they did.
 
     Attributes:
-        gap: what stands before it.
-        body: what it shows, with white space after it.
-        piece: where it stood.
-        whole: whether it stands as it did.
+        gap: the white space before it.
+        body: what the first part shows, with white space after it.
+        core: where that stood.
+        end: where the last part ended; None for one that does not stand as it did.
         parted: whether something between it and the part before was taken away.
     """
 
     gap: str
     body: str
-    piece: Piece
-    whole: bool
+    core: int
+    end: int | None
     parted: bool
+
+    def shown(self, text: str) -> str:
+        """What it shows, with white space after it."""
+        return self.body if self.end is None else text[self.core : self.end]
 
 
 def _strongest(gaps: Sequence[str]) -> str:
     """The white space that parts most; of equal ones the last. What is visible (a line between documents) stays."""
     if gaps[-1].strip():
         return gaps[-1]
-    blank = [gap for gap in gaps if not gap.strip()]
-    return max(reversed(blank), key=lambda gap: (min(gap.count("\n"), 2), bool(gap)))
+    blank = [gap for gap in dict.fromkeys(reversed(gaps)) if not gap.strip()]
+    return max(blank, key=lambda gap: (min(gap.count("\n"), 2), bool(gap)))
 
 
 def _written(text: str, rows: Sequence[_Row]) -> str:
-    plain = "".join(row.gap + row.body for row in rows)
+    bodies = [row.shown(text) for row in rows]
+    plain = "".join(row.gap + body for row, body in zip(rows, bodies, strict=True))
     doubtful = [_may_fuse(text, before, after) for before, after in itertools.pairwise(rows)]
     if not any(doubtful):
         return plain
     edges = word_edges(plain) if len(plain) <= _LONG * doubtful.count(True) else None
-    written, place = rows[0].gap + rows[0].body, len(rows[0].gap + rows[0].body)
-    for row, doubt in zip(rows[1:], doubtful, strict=True):
+    written, place = rows[0].gap + bodies[0], len(rows[0].gap + bodies[0])
+    for row, body, doubt in zip(rows[1:], bodies[1:], doubtful, strict=True):
         place += len(row.gap)
-        written += (" " if doubt and reads_as_one(plain, place, edges=edges) else row.gap) + row.body
-        place += len(row.body)
+        written += (" " if doubt and reads_as_one(plain, place, edges=edges) else row.gap) + body
+        place += len(body)
     return written
 
 
@@ -185,7 +198,8 @@ def _may_fuse(text: str, before: _Row, after: _Row) -> bool:
     """
     if after.gap.strip("\u202f"):
         return False
-    return after.parted or (not (before.whole and after.whole) and is_word_edge(text, after.piece.core))
+    changed = before.end is None or after.end is None
+    return after.parted or (changed and is_word_edge(text, after.core))
 
 
 def pieces_of(spans: Sequence[Span], *, within: Span, free: bool = True) -> list[Piece]:
