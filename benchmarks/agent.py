@@ -20,8 +20,8 @@ import numpy as np
 import whygen
 from benchmarks import record
 from benchmarks.partial import Rows, arguments
-from whygen.models.planted.agent import NOISE, Case, PlantedCall, planted_call
-from whygen.models.planted.agent_words import LANGUAGES
+from benchmarks.planted_calls import Case, PlantedCall, planted_call
+from whygen.models.planted.agent import LANGUAGES, NOISE
 from whygen.records import Call
 from whygen.results.prompt import PromptExplanation
 from whygen.stats.wilson import wilson

@@ -23,8 +23,9 @@ import numpy as np
 from benchmarks import record
 from benchmarks.agent import BUDGET, SEED, planted
 from benchmarks.partial import Rows, arguments
+from benchmarks.planted_calls import Case, PlantedCall
 from benchmarks.rivals.rooms import install, python_of
-from whygen.models.planted.agent import NOISE, TOOLS, Case, PlantedAgent, PlantedCall
+from whygen.models.planted.agent import NOISE, TOOLS, PlantedAgent
 from whygen.types import Chat, Message, Request
 
 CALLS = 30

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
+from training.storyteller.labelled import LabelledPrompt, labelled_prompts
+from training.storyteller.stories import read_slots, told_slots
 
 import whygen
 from benchmarks import record
 from benchmarks.agreeing import GENERALISED, RANKS, TOP, attributions, between, chance, measures, with_interval, within
-from whygen.demo.storyteller import LabelledPrompt, labelled_prompts, told_slots
-from whygen.demo.storyteller.stories import read_slots
 from whygen.encoders import TextEncoder, load_text_encoder
 from whygen.models import Model, load_model
 from whygen.results.prompt import PromptExplanation

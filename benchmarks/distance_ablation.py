@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 from sklearn.metrics import roc_auc_score
+from training.storyteller.labelled import LabelledPrompt, labelled_prompts
 
 from benchmarks import record
 from benchmarks.agreeing import GENERALISED, RANKS, attributions, measures, with_interval
 from benchmarks.distances import EXACT, explain, targets
 from benchmarks.fitting import weighted_error
-from whygen.demo.storyteller import LabelledPrompt, labelled_prompts
 from whygen.encoders import TextEncoder, load_text_encoder
 from whygen.lab import gsmile
 from whygen.models import Model, load_model

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 from sklearn.metrics import roc_auc_score
+from training.storyteller.labelled import labelled_prompts
 
 import whygen
 from benchmarks import record
 from whygen import distances
-from whygen.demo.storyteller import labelled_prompts
 from whygen.encoders import TextEncoder, load_text_encoder
 from whygen.models import Model, load_model
 from whygen.prompt.targets import SentenceVectors, Target, TokenSets, load_target

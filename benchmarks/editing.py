@@ -18,12 +18,13 @@ from sklearn.metrics import roc_auc_score
 import whygen
 from benchmarks import record
 from whygen import distances
-from whygen.demo.painter import LabelledEdit, labelled_edits, render
+from whygen.demo.painter import render
 from whygen.demo.provider import PAINTER_SETTINGS
 from whygen.encoders import load_image_encoder
 from whygen.media import pictures
 from whygen.models import Model, load_model
 from whygen.types import Edit, Request, Settings
+from whygen_experiments.gsmile_editing.labelled import LabelledEdit, labelled_edits
 
 INSTRUCTIONS = 100
 BUDGET = 32

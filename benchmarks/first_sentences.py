@@ -27,8 +27,8 @@ from whygen.anchors.explain import explain_anchors
 from whygen.demo.digits import LATENT, WEIGHTS, WIDTH, digits, digits_path
 from whygen.demo.digits.vae import DigitsVae, load_vae
 from whygen.models import LatentModel
-from whygen.models.latent.mlp import MlpVae, Schedule, Sizes, train_mlp_vae
 from whygen.results.anchors_words import control, earned, headline
+from whygen_experiments.mlp_vae import MlpVae, Schedule, Sizes, train_mlp_vae
 from whygen_experiments.pxgen_mnist0 import Mnist, load_mnist
 
 SMALL = Sizes(hidden=200, latent=16)

@@ -24,9 +24,9 @@ from benchmarks import record
 from benchmarks.vaes import NAMES, criteria, flat
 from whygen.anchors.calibration import Calibration, conformal
 from whygen.anchors.groups import assign, group
-from whygen.models.latent.mlp import Schedule, Sizes, train_mlp_vae
 from whygen.stats.conformal import rank_at
 from whygen.stats.seeds import generator
+from whygen_experiments.mlp_vae import Schedule, Sizes, train_mlp_vae
 from whygen_experiments.pxgen_mnist0 import Mnist, load_mnist
 
 ALPHA, KINDS = 0.025, ("intrinsic", "extrinsic")

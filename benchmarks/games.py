@@ -110,7 +110,8 @@ def encoder_games(count: int = len(SENTENCES)) -> list[Played]:
 @cache
 def story_games(count: int = STORIES) -> list[Played]:
     """The default effect of the first short prompts on the storyteller: how near the story stays by exact transport."""
-    from whygen.demo.storyteller import labelled_prompts
+    from training.storyteller.labelled import labelled_prompts
+
     from whygen.prompt.as_game import as_game
 
     def ask(text: str) -> Floats:

@@ -33,8 +33,8 @@ from training.generators.models import VALUES, halved, train_flow, train_gan, tr
 import whygen
 from benchmarks import record
 from whygen.anchors.foils import sizes
-from whygen.models.latent.mlp import Schedule, Sizes, train_mlp_vae
 from whygen.stats.seeds import generator
+from whygen_experiments.mlp_vae import Schedule, Sizes, train_mlp_vae
 from whygen_experiments.pxgen_mnist0 import Mnist, load_mnist
 
 Floats = NDArray[np.float32]

@@ -22,10 +22,10 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks import record
 from benchmarks.vaes import Floats, Numbers, auroc, chance, criteria, fit, flat, means, over_seeds, timed
-from whygen.models.latent.mlp import MlpVae
 from whygen.stats import conformal
 from whygen.stats.seeds import generator
 from whygen_experiments.influence import Checkpoint, looped_self_influence, negative_elbo, self_influence
+from whygen_experiments.mlp_vae import MlpVae
 from whygen_experiments.pxgen_mnist0 import TRAINED, Mnist, load_mnist
 
 SEEDS = (1, 2, 3)

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import BayesianRidge, Ridge
+from training.storyteller.labelled import labelled_prompts
 
 import whygen
 from benchmarks import published, record
 from benchmarks.agreeing import GENERALISED, RANKS, measures
 from benchmarks.fitting import weighted_error
 from whygen import lab
-from whygen.demo.storyteller import labelled_prompts
 from whygen.encoders import load_text_encoder
 from whygen.lab import Design, Dropped, Effects, Linear, WeightedLeastSquares, WordMover, r_squared
 from whygen.models import Model, load_model

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
+from training.storyteller.labelled import labelled_prompts
 
 import whygen
 from benchmarks import record
-from whygen.demo.storyteller import labelled_prompts
 from whygen.types import Settings
 
 PROMPTS = 200

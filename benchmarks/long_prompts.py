@@ -7,18 +7,71 @@ to stop by itself. Beside the calls stands what a flat explanation would take: t
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 import whygen
 from benchmarks import record
-from whygen.models.planted import WeighedWords, long_prompt
+from whygen.models.planted import WeighedWords
 
 WORDS = (100, 500, 1000, 5000)
 PROMPTS = 8
 WEIGHTS = {"Alpha": 3.0, "Beta": 2.0, "Gamma": 1.5, "Delta": 2.0, "Epsilon": -2.0}
 TOGETHER = [["Alpha"], ["Beta"], ["Gamma"], ["Delta", "Epsilon"]]
+"""Delta and Epsilon hide each other: their paragraph is worth nothing."""
+_SYLLABLES = ("ba", "do", "fi", "ku", "le", "mo", "na", "pi", "ru", "sa", "te", "vo")
+
+
+def long_prompt(
+    words: int, planted: Sequence[Sequence[str]], rng: np.random.Generator, *, punctuated: bool = True
+) -> str:
+    """Made-up words with planted ones among them.
+
+    Args:
+        words: how many, planted ones included, punctuation not.
+        planted: words that go into one paragraph together; each group into another paragraph, as far as there are.
+        rng: draws words, lengths and places.
+        punctuated: whether there are sentences of 8 to 20 words and paragraphs of 1 to 6 sentences, or one endless one.
+    """
+    text = ["".join(rng.choice(_SYLLABLES, size=int(rng.integers(2, 4)))) for _ in range(words)]
+    ends = _sentence_ends(words, rng)
+    breaks = _paragraph_breaks(ends, rng)
+    edges = [0, *breaks, words]
+    order: list[int] = rng.permutation(len(edges) - 1).tolist()
+    taken: set[int] = set()
+    for i, together in enumerate(planted):
+        place = order[i % len(order)]
+        free = [spot for spot in range(edges[place], edges[place + 1]) if spot not in taken]
+        spots: list[int] = rng.choice(free, size=len(together), replace=False).tolist()
+        taken.update(spots)
+        for spot, word in zip(spots, together, strict=True):
+            text[spot] = word
+    if not punctuated:
+        return " ".join(text)
+    for end in ends:
+        text[end - 1] += "."
+    after = dict.fromkeys(breaks, "\n\n")
+    return "".join(word + after.get(i, " " if i < words else "") for i, word in enumerate(text, start=1))
+
+
+def _sentence_ends(words: int, rng: np.random.Generator) -> list[int]:
+    """Numbers of words after which a sentence ends; the last is ``words``."""
+    ends: list[int] = []
+    while not ends or ends[-1] < words:
+        ends.append(min(words, (ends[-1] if ends else 0) + int(rng.integers(8, 21))))
+    return ends
+
+
+def _paragraph_breaks(ends: Sequence[int], rng: np.random.Generator) -> list[int]:
+    """Numbers of words after which a paragraph ends, the last paragraph aside."""
+    breaks: list[int] = []
+    sentence = int(rng.integers(1, 7))
+    while sentence < len(ends):
+        breaks.append(ends[sentence - 1])
+        sentence += int(rng.integers(1, 7))
+    return breaks
 
 
 def one(words: int, seed: int, *, punctuated: bool) -> dict[str, float]:

@@ -21,14 +21,14 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
+from training.storyteller.instructions import draw_slots, write_instruction
+from training.storyteller.labelled import LabelledPrompt, labelled_prompts
+from training.storyteller.words import SYNONYMS
 
 import whygen
 from benchmarks import record
 from benchmarks.agreeing import GENERALISED, RANKS, attributions, chance, measures
 from benchmarks.fitting import weighted_error
-from whygen.demo.storyteller import LabelledPrompt, labelled_prompts
-from whygen.demo.storyteller.instructions import draw_slots, write_instruction
-from whygen.demo.storyteller.words import SYNONYMS
 from whygen.encoders import TextEncoder, load_text_encoder
 from whygen.errors import UsageError
 from whygen.models import Model, load_model

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from training.storyteller.labelled import labelled_prompts
 
 import whygen
 from benchmarks import record
 from benchmarks.labels import _model
-from whygen.demo.storyteller import labelled_prompts
 from whygen.encoders import TextEncoder, load_text_encoder
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import write_html

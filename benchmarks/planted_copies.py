@@ -36,11 +36,11 @@ from benchmarks.vaes import Floats, Numbers
 from whygen.anchors.options import AnchorOptions
 from whygen.models.denoisers.loading import of_network
 from whygen.models.latent import Generator
-from whygen.models.latent.mlp import Schedule, Sizes, train_mlp_vae
 from whygen.stats.auroc import auroc
 from whygen.stats.conformal import p_values
 from whygen.stats.seeds import generator
 from whygen.stats.wilson import wilson
+from whygen_experiments.mlp_vae import Schedule, Sizes, train_mlp_vae
 from whygen_experiments.pxgen_mnist0 import load_mnist
 
 SEEDS = (1, 2, 3)

@@ -24,9 +24,9 @@ from benchmarks.vaes import Floats, Numbers, fit, flat, means, over_seeds, timed
 from whygen.anchors.diagnostics import coverage
 from whygen.anchors.selection import farthest_first
 from whygen.anchors.set_metrics import fid
-from whygen.models.latent.mlp import MlpVae, Sizes
 from whygen.stats.seeds import generator
 from whygen_experiments.influence import Checkpoint, negative_elbo, self_influence
+from whygen_experiments.mlp_vae import MlpVae, Sizes
 from whygen_experiments.pxgen_mnist0 import Mnist, load_mnist
 
 SEEDS = (1, 2, 3)

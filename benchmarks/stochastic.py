@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from training.storyteller.labelled import labelled_prompts
 
 import whygen
 from benchmarks import published, record
 from benchmarks.agreeing import GENERALISED, RANKS, TOP, attributions, chance, measures, with_interval, within
-from whygen.demo.storyteller import labelled_prompts
 from whygen.encoders import load_text_encoder
 from whygen.models import load_model
 from whygen.results.prompt import PromptExplanation

@@ -17,7 +17,7 @@ import numpy as np
 
 import whygen
 from benchmarks import record
-from whygen.models.planted.agent import planted_call
+from benchmarks.planted_calls import planted_call
 from whygen.models.registry import load_model
 from whygen.prompt.units import ChatUnits, split
 from whygen.records import Call

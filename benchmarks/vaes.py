@@ -14,8 +14,8 @@ from scipy.stats import rankdata
 from scipy.stats import t as student
 
 from whygen import lab
-from whygen.models.latent.mlp import MlpVae, Schedule, Sizes, train_mlp_vae
 from whygen_experiments.influence import Checkpoint
+from whygen_experiments.mlp_vae import MlpVae, Schedule, Sizes, train_mlp_vae
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.float64]

@@ -26,8 +26,8 @@ SEED = 0
 
 def small_vae() -> LatentModel:
     """64-64-64-(4, 4)-64-64-64, summed cross-entropy and KLD, 200 epochs over 60 images."""
-    from whygen.models.latent.mlp import Schedule, Sizes, train_mlp_vae
     from whygen.models.latent.torch_modules import torch_latent
+    from whygen_experiments.mlp_vae import Schedule, Sizes, train_mlp_vae
 
     images = small_digits("training").samples
     module = train_mlp_vae(

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from benchmarks.vaes import Floats, Numbers, fit, flat, summary
 from whygen.anchors.calibration import conformal, mean_max
 from whygen.anchors.selection import k_center, k_medoids
-from whygen.models.latent.mlp import MlpVae
 from whygen.stats.seeds import generator
 from whygen.stats.wilson import wilson
+from whygen_experiments.mlp_vae import MlpVae
 from whygen_experiments.pxgen_mnist0 import TRAINED, TRAINING, Mnist, load_mnist
 
 Row = dict[str, Any]

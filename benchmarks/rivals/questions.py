@@ -83,7 +83,8 @@ def _told(game: Game) -> Callable[[str, int, int], PromptExplanation]:
 
 def storyteller(prompts: int, target: str) -> Iterator[Question]:
     """Labelled prompts of the storyteller; what was once answered is remembered for all who ask."""
-    from whygen.demo.storyteller import labelled_prompts
+    from training.storyteller.labelled import labelled_prompts
+
     from whygen.models import load_model
     from whygen.prompt.as_game import as_game
     from whygen.types import Settings

@@ -23,8 +23,8 @@ from whygen.stats.seeds import generator
 from whygen.testing import check_latent
 
 torch = pytest.importorskip("torch")
-from whygen.models.latent.mlp import MlpVae, Schedule, Sizes, train_mlp_vae  # noqa: E402
 from whygen.models.latent.torch_modules import posterior, reconstruction, sparing  # noqa: E402
+from whygen_experiments.mlp_vae import MlpVae, Schedule, Sizes, train_mlp_vae  # noqa: E402
 
 SIZES = Sizes(values=64, hidden=16, latent=4)
 

@@ -25,7 +25,7 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-from whygen.models.latent.mlp import MlpVae, Sizes
+from whygen_experiments.mlp_vae import MlpVae, Sizes
 
 SETTINGS = {"rate": 1.0, "batch": 1, "interval": 1, "training": 1}
 SIZES = (

@@ -16,7 +16,7 @@ from whygen_experiments.pxgen_mnist0 import IDX, Mnist, load_mnist, reproduce
 from whygen_experiments.pxgen_mnist0_tables import figures, markdown, write
 
 pytest.importorskip("torch")
-from whygen.models.latent.mlp import Schedule, Sizes, train_mlp_vae
+from whygen_experiments.mlp_vae import Schedule, Sizes, train_mlp_vae
 
 
 def drawn(labels: np.ndarray, seed: int) -> np.ndarray:

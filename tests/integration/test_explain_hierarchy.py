@@ -7,18 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.long_prompts import TOGETHER, WEIGHTS, long_prompt
 
 import whygen
 from whygen.errors import BudgetError, ModelError, UnknownNameError, UsageError
-from whygen.models.planted import WeighedWords, long_prompt
+from whygen.models.planted import WeighedWords
 from whygen.prompt.long.levels import cost_of_opening
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import summarise
 from whygen.types import Failure, Limits, Output, Request
-
-WEIGHTS = {"Alpha": 3.0, "Beta": 2.0, "Gamma": 1.5, "Delta": 2.0, "Epsilon": -2.0}
-TOGETHER = [["Alpha"], ["Beta"], ["Gamma"], ["Delta", "Epsilon"]]
-"""Delta and Epsilon hide each other: their paragraph is worth nothing."""
 
 
 def prompt_of(words: int, seed: int = 0, *, punctuated: bool = True) -> str:

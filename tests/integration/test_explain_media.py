@@ -17,7 +17,8 @@ from whygen.errors import FormatError, MissingExtraError, UsageError
 from whygen.media import films, sounds
 from whygen.models import load_model
 from whygen.models.planted import causes
-from whygen.models.planted.synth import RATE, wave
+from whygen.models.planted.media import SYNTH_RATE as RATE
+from whygen.models.planted.media import wave
 from whygen.prompt.targets import TemporalConsistency
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import summarise

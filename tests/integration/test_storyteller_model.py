@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from whygen.demo.provider import storyteller_path
-from whygen.demo.storyteller import SLOTS, read_slots, tells_unnamed, told_slots
-from whygen.demo.storyteller.instructions import (
+from training.storyteller.instructions import (
     draw_slots,
     is_held_combination,
     is_held_filler,
     write_instruction,
 )
-from whygen.demo.storyteller.words import NAMES
+from training.storyteller.stories import read_slots, tells_unnamed, told_slots
+from training.storyteller.words import NAMES, SLOTS
+
+from whygen.demo.provider import storyteller_path
 from whygen.prompt.operators import Delete
 from whygen.prompt.units import split
 

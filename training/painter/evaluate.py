@@ -2,7 +2,7 @@
 
     python -m training.painter.evaluate --model build/painter/model --prompts 200
 
-The tests of pixels are those of `whygen.demo.painter.checks`, fixed before any training.
+The tests of pixels are those of `training.painter.checks`, fixed before any training.
 """
 
 from __future__ import annotations
@@ -19,10 +19,17 @@ from diffusers import StableDiffusionInstructPix2PixPipeline
 from PIL import Image
 
 from training.painter import parts
-from whygen.demo.painter.checks import followed, has_sun
-from whygen.demo.painter.instructions import Edits, Part, draw_edits, interpret, is_held_out, write_instruction
-from whygen.demo.painter.labelled import label
-from whygen.demo.painter.scenes import COLOURS, Scene, draw_scene, render
+from training.painter.checks import followed, has_sun
+from whygen.demo.painter import COLOURS, Scene, draw_scene, render
+from whygen_experiments.gsmile_editing.instructions import (
+    Edits,
+    Part,
+    draw_edits,
+    interpret,
+    is_held_out,
+    write_instruction,
+)
+from whygen_experiments.gsmile_editing.labelled import label
 
 BATCH = 32
 Case = tuple[Scene, str]

@@ -12,8 +12,8 @@ from diffusers import (
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from whygen.demo.painter.instructions import vocabulary
-from whygen.demo.painter.scenes import SIZE
+from whygen.demo.painter import SIZE
+from whygen_experiments.gsmile_editing.instructions import vocabulary
 
 POSITIONS = 32
 START, END = "<|startoftext|>", "<|endoftext|>"

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.nn import functional
 
-from whygen.demo.painter.instructions import interpret
-from whygen.demo.painter.scenes import COLOURS, THINGS
+from whygen.demo.painter import COLOURS, THINGS
+from whygen_experiments.gsmile_editing.instructions import interpret
 
 SKIES = (None, "night", "sunset", "snow", "sun")
 NAMES = (None, *THINGS)

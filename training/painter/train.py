@@ -24,7 +24,8 @@ from torch.nn import functional
 from transformers import CLIPTextModel
 
 from training.painter import parts, reading
-from whygen.demo.painter.instructions import (
+from whygen.demo.painter import SIDES, Scene, draw_scene, render
+from whygen_experiments.gsmile_editing.instructions import (
     COLOUR_WORDS,
     SKY_WORDS,
     THING_WORDS,
@@ -36,7 +37,6 @@ from whygen.demo.painter.instructions import (
     vocabulary,
     write_instruction,
 )
-from whygen.demo.painter.scenes import SIDES, Scene, draw_scene, render
 
 BATCH = 48
 SCENES = 2500

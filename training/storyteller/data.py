@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from whygen.demo.storyteller.instructions import (
+from training.storyteller.instructions import (
     FILLERS,
     Part,
     draw_slots,
@@ -14,8 +14,8 @@ from whygen.demo.storyteller.instructions import (
     is_held_filler,
     write_instruction,
 )
-from whygen.demo.storyteller.stories import read_slots, write_story
-from whygen.demo.storyteller.words import NAMES
+from training.storyteller.stories import read_slots, write_story
+from training.storyteller.words import NAMES
 from whygen.prompt.operators import Delete
 from whygen.prompt.units import split
 

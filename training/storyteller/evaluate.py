@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from training.storyteller.data import delete_words, english_words, instruction
+from training.storyteller.instructions import write_instruction
+from training.storyteller.stories import read_slots, tells_unnamed, told_slots, write_story
+from training.storyteller.words import SLOTS, TELLINGS
 from whygen.demo.provider import storyteller_path
-from whygen.demo.storyteller import SLOTS, read_slots, tells_unnamed, told_slots, write_story
-from whygen.demo.storyteller.instructions import write_instruction
-from whygen.demo.storyteller.words import TELLINGS
 from whygen.models import ModelOptions
 from whygen.models.hf import open_hf
 from whygen.models.hf.model import HfModel

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from training.storyteller.stories import write_story
+from training.storyteller.words import SLOTS, TELLINGS, Slot
 from whygen.demo.provider import storyteller_path
-from whygen.demo.storyteller.stories import write_story
-from whygen.demo.storyteller.words import SLOTS, TELLINGS, Slot
 from whygen.models import ModelOptions
 from whygen.models.hf import open_hf
 from whygen.models.hf.model import HfModel

@@ -29,7 +29,7 @@ from transformers import (
 )
 
 from training.storyteller.data import english_words, stream
-from whygen.demo.storyteller.words import NAMES
+from training.storyteller.words import NAMES
 
 USER, STORY, END, PAD = "<|user|>", "<|story|>", "<|end|>", "<|pad|>"
 VOCABULARY = 2048

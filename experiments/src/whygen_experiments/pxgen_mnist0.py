@@ -127,7 +127,7 @@ def _from_openml() -> Mnist:
 
 def train(mnist: Mnist, seed: int) -> tuple[object, float]:
     """The paper's VAE trained with one seed, and the seconds it took."""
-    from whygen.models.latent.mlp import train_mlp_vae
+    from whygen_experiments.mlp_vae import train_mlp_vae
 
     began = time.perf_counter()
     data = (mnist.zeros[:TRAINING].reshape(TRAINING, -1) / 255).astype(np.float32)

@@ -8,18 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from whygen.demo.storyteller import (
-    SLOTS,
-    LabelledPrompt,
-    Slot,
-    labelled_prompts,
-    read_slots,
-    tells_unnamed,
-    told_slots,
-    write_story,
-)
-from whygen.demo.storyteller.instructions import (
+from training.storyteller.instructions import (
     ASIDES,
     CLAUSES,
     FILLERS,
@@ -31,7 +20,10 @@ from whygen.demo.storyteller.instructions import (
     SENTENCES,
     write_instruction,
 )
-from whygen.demo.storyteller.words import NAMES, SYNONYMS, TELLINGS, UNNAMED
+from training.storyteller.labelled import LabelledPrompt, labelled_prompts
+from training.storyteller.stories import read_slots, tells_unnamed, told_slots, write_story
+from training.storyteller.words import NAMES, SLOTS, SYNONYMS, TELLINGS, UNNAMED, Slot
+
 from whygen.errors import UsageError
 from whygen.prompt.operators import Delete
 from whygen.prompt.units import split

@@ -17,7 +17,7 @@ from whygen_experiments.pxgen_mnist0 import Mnist
 
 torch = pytest.importorskip("torch")
 anchors = pytest.importorskip("benchmarks.audit.anchors")
-latent_mlp = pytest.importorskip("whygen.models.latent.mlp")
+latent_mlp = pytest.importorskip("whygen_experiments.mlp_vae")
 
 RESULTS = json.loads((Path(__file__).parents[3] / "benchmarks/results/audit.json").read_text(encoding="utf-8"))[
     "figures"

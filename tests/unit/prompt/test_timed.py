@@ -9,8 +9,8 @@ from whygen.encoders import ByPicture, FrameColours, LogMel, Track, load_timed_e
 from whygen.encoders.protocols import edges, in_intervals
 from whygen.errors import DataError, UnknownNameError, UsageError
 from whygen.media import films, sounds
-from whygen.models.planted.film import draw
-from whygen.models.planted.synth import RATE, wave
+from whygen.models.planted.media import SYNTH_RATE as RATE
+from whygen.models.planted.media import draw, wave
 from whygen.prompt.targets import TIMED_TARGETS, TemporalConsistency, load_timed_target, temporal_change
 from whygen.types import Output, Picture, Sound, Video
 

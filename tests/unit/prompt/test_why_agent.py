@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.planted_calls import CASES, Case, PlantedCall, planted_call, planted_run
 
 import whygen
 from whygen.errors import UnknownNameError, UsageError
-from whygen.models.planted import PlantedAgent, PlantedCall, planted_call, planted_run
-from whygen.models.planted.agent import CASES, TOOLS, Case, act
-from whygen.models.planted.agent_words import LANGUAGES
+from whygen.models.planted.agent import LANGUAGES, TOOLS, PlantedAgent, act
 from whygen.prompt.why import words
 from whygen.prompt.why.door import aim_at
 from whygen.records import Call

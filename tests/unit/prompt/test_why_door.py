@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.planted_calls import planted_call, planted_run
 from typer.testing import CliRunner
 
 import whygen
 from whygen.cli.app import app
 from whygen.errors import ModelError, UsageError
-from whygen.models.planted import planted_call, planted_run
 from whygen.prompt.units import split
 from whygen.prompt.why.settings import options_of, protocol_of, sent_as, settings_for
 from whygen.prompt.why.suspects import named_parts

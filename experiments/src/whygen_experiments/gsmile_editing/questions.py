@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from whygen.demo.painter import Scene, draw_scene, labelled_edits, render
+from whygen.demo.painter import Scene, draw_scene, render
 from whygen.media import pictures
 from whygen.types import Edit, JsonValue, Picture
+from whygen_experiments.gsmile_editing.labelled import labelled_edits
 
 LABELS = Path(__file__).parents[1] / "data" / "edit_labels.json"
 MARK = "###"

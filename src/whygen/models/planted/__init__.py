@@ -1,8 +1,8 @@
 """``planted/NAME``: models with a known cause for every output; the fakes of all tests.
 
 ``texts`` holds generators whose answer follows from the words of the prompt by a stated rule, and doubles for faults
-(silent, refusing, failing ...). ``games`` holds set functions with known Banzhaf and Shapley values. ``long`` holds
-long prompts with a few words that matter. ``agent`` calls tools by the orders that it finds in a chat.
+(silent, refusing, failing ...). ``games`` holds set functions with known Banzhaf and Shapley values. ``media`` holds
+generators of sounds and videos. ``agent`` calls tools by the orders that it finds in a chat.
 """
 
 from __future__ import annotations
@@ -12,22 +12,17 @@ from collections.abc import Sequence
 from whygen.errors import UnknownNameError
 from whygen.models.planted import texts
 from whygen.models.planted.agent import NOISE, PlantedAgent
-from whygen.models.planted.agent import PlantedCall as PlantedCall
-from whygen.models.planted.agent import planted_call as planted_call
-from whygen.models.planted.agent import planted_run as planted_run
 from whygen.models.planted.games import FAMILIES as FAMILIES
 from whygen.models.planted.games import Game as Game
-from whygen.models.planted.long import WeighedWords as WeighedWords
-from whygen.models.planted.long import long_prompt as long_prompt
 from whygen.models.planted.media import MEDIA as MEDIA
 from whygen.models.planted.media import PlantedMedia as PlantedMedia
 from whygen.models.planted.texts import MODELS as MODELS
 from whygen.models.planted.texts import PlantedModel as PlantedModel
+from whygen.models.planted.texts import WeighedWords as WeighedWords
 from whygen.models.protocols import ModelOptions, Provider
 
 __all__ = [
-    "FAMILIES", "MODELS", "Game", "PlantedAgent", "PlantedCall", "PlantedModel", "WeighedWords", "causes",
-    "long_prompt", "planted_call", "planted_run", "provider",
+    "FAMILIES", "MODELS", "Game", "PlantedAgent", "PlantedModel", "WeighedWords", "causes", "provider",
 ]  # fmt: skip
 
 

@@ -258,3 +258,49 @@ def _with_starts(text: str) -> list[tuple[str, int]]:
     pieces = re.findall(r"\s*[^.]*\.|[^.]+$", text)
     starts = np.cumsum([0, *map(len, pieces)]).tolist()
     return list(zip(pieces, starts, strict=False))
+
+
+class WeighedWords:
+    """Scores any text by the words of the prompt: a constant plus the weight of each distinct word that is there.
+
+    Additive in its words, so every value that this package knows is the word's weight. It writes the words it knows.
+    """
+
+    CONSTANT = -20.0
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = dict(weights)
+
+    @property
+    def uri(self) -> str:
+        return "planted/weighed-words"
+
+    def answers_alike(self, settings: Settings) -> bool:
+        """A rule gives equal answers at any temperature."""
+        del settings
+        return True
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(max_batch=256)
+
+    @property
+    def identity(self) -> Mapping[str, JsonValue]:
+        return {"uri": self.uri, "weights": dict(self._weights)}
+
+    def answer(self, requests: Sequence[Request]) -> list[Output]:
+        return [Output(text=" ".join(["I saw:", *self._present(request)])) for request in requests]
+
+    def score(self, requests: Sequence[Request]) -> list[Output]:
+        return [self._score(request) for request in requests]
+
+    def _present(self, request: Request) -> list[str]:
+        prompt = request.prompt
+        if isinstance(prompt, Chat | Edit):
+            raise TypeError("this model takes plain text")
+        known = set(re.findall(r"\w+", prompt))
+        return [word for word in self._weights if word in known]
+
+    def _score(self, request: Request) -> Output:
+        value = self.CONSTANT + sum(self._weights[word] for word in self._present(request))
+        return Output(finish="scored", scores=(TokenScore(0, len(request.continuation or ""), value),))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from whygen.demo.painter.instructions import Edits
-from whygen.demo.painter.scenes import COLOURS, SUN, Scene, render, sun_area, thing_area
+from whygen.demo.painter import COLOURS, SUN, Scene, render, sun_area, thing_area
+from whygen_experiments.gsmile_editing.instructions import Edits
 
 Pixels = NDArray[np.uint8]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whygen.demo.painter.instructions import draw_edits, interpret, outcomes, write_instruction
-from whygen.demo.painter.scenes import Scene, draw_scene
+from whygen.demo.painter import Scene, draw_scene
 from whygen.errors import UsageError
 from whygen.prompt.units import split
+from whygen_experiments.gsmile_editing.instructions import draw_edits, interpret, outcomes, write_instruction
 
 
 @dataclass(frozen=True, slots=True)

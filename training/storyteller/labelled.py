@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whygen.demo.storyteller.instructions import FILLERS, Instruction, draw_slots, write_instruction
-from whygen.demo.storyteller.words import NAMES, Slot
+from training.storyteller.instructions import FILLERS, Instruction, draw_slots, write_instruction
+from training.storyteller.words import NAMES, Slot
 from whygen.errors import UsageError
 from whygen.prompt.units import split
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from whygen.demo.painter.scenes import COLOURS, SIDES, THINGS, Scene
+from whygen.demo.painter import COLOURS, SIDES, THINGS, Scene
 
 Part: TypeAlias = Literal["training", "held-out"]
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from whygen.demo.storyteller.words import SLOTS, SYNONYMS, TELLINGS, Slot
+from training.storyteller.words import SLOTS, SYNONYMS, TELLINGS, Slot
 
 Part: TypeAlias = Literal["seen", "held-out"]
 

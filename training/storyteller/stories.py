@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from whygen.demo.storyteller.words import NAMES, SLOTS, TELLINGS, UNNAMED, Slot
+from training.storyteller.words import NAMES, SLOTS, TELLINGS, UNNAMED, Slot
 from whygen.prompt.units import words
 
 FAVOURITE = 0.87
