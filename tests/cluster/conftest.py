@@ -16,6 +16,7 @@ import os, time
 import numpy as np
 
 from whygen.models.python import batched
+from whygen.types import Limits, Output
 
 
 def log(line):
@@ -35,6 +36,24 @@ def deadly(prompts: list[str]) -> list[str]:
         time.sleep(0.5)
         os._exit(1)
     return [prompt[::-1] for prompt in prompts]
+
+
+class Slow:
+    """Loads for a while, answers for a while, and cannot count."""
+
+    uri, limits = "test/slow", Limits()
+
+    def __init__(self):
+        log("loads")
+        time.sleep(2)
+
+    def answer(self, requests):
+        log("asked")
+        time.sleep(3)
+        return [Output(text="done") for request in requests]
+
+    def count_tokens(self, request):
+        os._exit(1)
 
 
 class Linear:

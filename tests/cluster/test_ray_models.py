@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tiny_models import save
 from whygen.calls import Runner, Store, open_store
 from whygen.errors import MissingError, ModelError, UsageError
 from whygen.models import ModelOptions, load_model
+from whygen.models.ray import crew
 from whygen.types import Failure, Output, Request
 
 PROMPT = "snow fell on the old town while a red fox crossed the quiet river"
@@ -36,9 +38,9 @@ def on_ray(cluster: Any) -> Iterator[Any]:
 
     yield opened
     for model in held:
-        crew = getattr(model, "crew", None) or getattr(model, "_crew", None)
-        if crew is not None:
-            crew.close()
+        workers = getattr(model, "crew", None) or getattr(model, "_crew", None)
+        if workers is not None:
+            workers.close()
 
 
 def asked(model: Any, prompts: list[str]) -> list[Output | Failure]:
@@ -126,6 +128,74 @@ def test_none_is_blamed_that_waited_behind_one_that_kills(on_ray: Any) -> None:
     assert [n for n, answer in enumerate(found) if isinstance(answer, Failure)] == [5, 22]
 
 
+def test_several_at_once_that_kill_fail_alone(on_ray: Any) -> None:
+    workers = on_ray("py/planted_there:deadly", workers=2).crew
+    prompts = ["poison 0", "poison 1", "poison 2", "poison 3", "good"]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda prompt: workers.ask("answer", [Request(prompt=prompt)], 1)[0], prompts))
+    assert [isinstance(answer, Failure) for answer in found] == [True] * 4 + [False]
+
+
+def test_workers_that_die_in_a_row_are_tried_on_what_was_answered_before(
+    on_ray: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "DEATHS", 1)
+    poison = [[Request(prompt=f"poison {n}")] for n in range(4)]
+    workers = on_ray("py/planted_there:deadly", workers=1).crew
+    assert texts(workers.ask("answer", [Request(prompt="good")], 1)) == ["doog"]
+    assert all(isinstance(workers.ask("answer", one, 1)[0], Failure) for one in poison)
+    assert not workers.troubles
+    never = on_ray("py/planted_there:deadly", workers=1).crew
+    with pytest.raises(ModelError, match="Workers die again and again"):
+        [never.ask("answer", one, 1) for one in poison]
+
+
+def test_a_machine_that_is_lost_says_nothing_of_what_its_worker_did(cluster: Any, on_ray: Any, log: Path) -> None:
+    """While it loads, and while it has a request in hand that two workers died of before."""
+    doomed = [cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20) for _ in range(2)]
+    model = on_ray("py/planted_there:Slow", workers=4)
+    wait_for_lines(log, "loads", 4)
+    loading = {worker.machine for worker in model.crew._workers if worker.state == "loading"}
+    doomed.sort(key=lambda node: node.node_id in loading)
+    cluster.remove_node(doomed.pop(), allow_graceful=False)
+    wait_for(model, workers=3)
+    suspects = [Request(prompt=f"s{n}") for n in range(3)]
+    found: list[Output | Failure] = []
+    threads = [
+        threading.Thread(target=lambda one=one: found.extend(model.crew.ask("answer", [one], 1, deaths=2)))
+        for one in suspects
+    ]
+    for thread in threads:
+        thread.start()
+    wait_for_lines(log, "asked", 3)
+    cluster.remove_node(doomed.pop(), allow_graceful=False)
+    for thread in threads:
+        thread.join()
+    assert texts(found) == ["done"] * 3
+    assert not model.crew.troubles
+
+
+def wait_for_lines(log: Path, line: str, number: int) -> None:
+    until = time.monotonic() + 60
+    while log.read_text().split().count(line) < number:
+        time.sleep(0.05)
+        assert time.monotonic() < until
+
+
+def test_a_crew_that_is_closed_while_it_is_asked_says_so(
+    on_ray: Any, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "DEATHS", 1)
+    model = on_ray("py/planted_there:Slow", workers=1)
+    with pytest.raises(ModelError, match="workers died when they were asked for count_tokens"):
+        model.count_tokens(Request(prompt="p"))
+    threading.Thread(target=lambda: (wait_for_lines(log, "asked", 1), model.crew.close())).start()
+    with pytest.raises(ModelError, match="No worker is left"):
+        asked(model, ["p"])
+    model.crew.grow(2)
+    assert model.crew.size == 0
+
+
 def test_a_model_that_cannot_be_loaded_is_said_once(on_ray: Any) -> None:
     with pytest.raises(ModelError, match="no weights here"):
         on_ray("py/planted_there:Unloadable")
@@ -136,8 +206,6 @@ def test_a_model_that_cannot_be_loaded_is_said_once(on_ray: Any) -> None:
 
 
 def _crowded(on_ray: Any) -> None:
-    from whygen.models.ray import crew
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(crew, "PLACED", 1.0)
         first = on_ray("planted/additive", workers=2)

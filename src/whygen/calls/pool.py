@@ -46,11 +46,13 @@ class PoolDispatcher:
         self._model = model
         self._grace = grace
         self._clock = clock or MonotonicClock()
+        self._error: BaseException | None = None
         self._each: float | None = None  # seconds that a request takes a worker
 
     def dispatch(self, send: Send, agenda: Agenda, limits: Limits) -> Generator[Sequence[Settled], None, None]:
         threads = _Threads(send, max(1, limits.max_batch), self._clock)
         ended_at: float | None = None
+        self._error = None
         with interrupts_to(lambda: agenda.stop(End("interrupt", "Interrupted."))):
             try:
                 while not agenda.done:
@@ -67,6 +69,8 @@ class PoolDispatcher:
                             yield settled
             finally:
                 threads.dismiss()
+        if self._error is not None:
+            raise self._error
 
     def _hand_out(self, threads: _Threads, agenda: Agenda, batch: int) -> None:
         while threads.in_flight < self._model.places:
@@ -86,7 +90,8 @@ class PoolDispatcher:
             for _ in ended.calls:
                 agenda.abandon()
             agenda.stop(End("error", str(ended.answers)))
-            raise ended.answers
+            self._error = self._error or ended.answers  # raised once what others have in hand has come
+            return []
         each = ended.seconds / len(ended.calls)
         self._each = each if self._each is None else 0.7 * self._each + 0.3 * each
         return agenda.settle(zip(ended.calls, ended.answers, strict=True))

@@ -86,3 +86,17 @@ def test_shares_of_processors_fit_their_machines(processors: list[int], workers:
     assert sum(int(each / share + 1e-6) for each in processors) >= workers
     if share >= 1:
         assert sum(each // (share + 1) for each in processors) < workers
+
+
+def test_what_others_have_in_hand_is_kept_where_one_batch_breaks() -> None:
+    class Breaks(Several):
+        def answer(self, requests: Sequence[Request]) -> list[Output | Failure]:
+            if requests[0].prompt == "0":
+                raise RuntimeError("it broke")
+            time.sleep(0.2)
+            return super().answer(requests)
+
+    with Store(None) as store:
+        with pytest.raises(ModelError, match="it broke"):
+            Runner(Breaks(3, 1), store=store).ask([Request(prompt=str(n)) for n in range(9)])
+        assert len(list(store.calls())) == 2

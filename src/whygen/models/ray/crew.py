@@ -2,12 +2,15 @@
 """The workers that hold one model: placed, loaded, asked, and replaced where one dies.
 
 What a worker that died had in hand is asked again, each request on a worker that has nothing else: one that kills
-whoever reads it is found, and none is blamed that waited behind it. After `DEATHS` workers it is given up.
+whoever reads it is found, and none is blamed that waited behind it. After `DEATHS` workers it is given up. A machine
+that is lost says nothing of what its worker had in hand.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -24,6 +27,9 @@ DEATHS: Final = 3
 """Workers that may die with one request in hand."""
 PLACED: Final = 60.0
 """Seconds in which the cluster must find a place for a worker. How long it loads the model is its own business."""
+
+NOTICED: Final = 20.0
+"""Seconds in which the cluster notices that a machine is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +60,11 @@ class Holder:
     def __init__(self) -> None:
         self._model: Any = None
 
-    def here(self) -> bool:
-        """Whether it is placed: it is, if it says so."""
-        return True
+    def here(self) -> str:
+        """The machine on which it is placed: it is placed, if it says so."""
+        import ray  # pyright: ignore[reportMissingImports]
+
+        return ray.get_runtime_context().get_node_id()
 
     def load(self, model: object, options: ModelOptions, names: Sequence[str]) -> dict[str, Any] | Trouble:
         """Open the model, and tell what is known of it: those of the attributes that it has, methods as None."""
@@ -92,6 +100,7 @@ class _Worker:
     actor: Any
     state: Literal["placing", "loading", "ready", "gone"] = "placing"
     in_hand: int = 0
+    machine: str = ""
     apart: bool = False  # kept for one request, which may have killed another worker
     told: dict[str, Any] = field(default_factory=dict)
 
@@ -122,6 +131,8 @@ class Crew:
         self._workers: list[_Worker] = []
         self._changed = threading.Condition()
         self._in_vain = 0  # workers that died since one last answered
+        self._answered: tuple[str, Request] | None = None  # how it was asked, too: workers can be tried on it
+        self._closed = False
         self.troubles: list[WhygenError] = []
 
     @property
@@ -144,13 +155,12 @@ class Crew:
             MissingError: if the cluster has no room for a worker.
         """
         self._start()
-        worker = self._workers[0]
         with self._changed:
-            while worker.state in {"placing", "loading"}:
+            while not (ready := [worker for worker in self._workers if worker.state == "ready"]):
+                if self._all_gone():
+                    raise self.troubles[0] if self.troubles else self._nobody()
                 self._changed.wait(0.2)
-        if worker.state == "gone":
-            raise self.troubles[0]
-        return worker.told
+        return ready[0].told
 
     def grow(self, size: int) -> None:
         """Start more workers, up to so many. They are given work as soon as they have loaded the model."""
@@ -164,43 +174,53 @@ class Crew:
             WhygenError: what the model raised.
             ModelError: if no worker is left.
         """
-        if deaths and len(requests) > 1:
+        most = DEATHS if len(requests) == 1 else 1
+        found, deaths = self._said("ask", verb, list(requests), batch, deaths=deaths, most=most)
+        if deaths >= most:
+            if len(requests) == 1:
+                return [_poisoned(deaths)]
             return [answer for one in requests for answer in self.ask(verb, [one], batch, deaths=deaths)]
-        if deaths >= DEATHS:
-            return [_poisoned(deaths)]
-        worker = self._taken(alone=deaths > 0)
-        try:
-            found = self._ray.get(worker.actor.ask.remote(verb, list(requests), batch))
-        except _lost(self._ray) as error:
-            self._lose(worker, error)
-            return self.ask(verb, requests, batch, deaths=deaths + 1)
-        finally:
-            self._give_back(worker)
-        if isinstance(found, Trouble):
-            raise found.error()
         with self._changed:
             self._in_vain = 0
+            if self._ahead == AHEAD and requests and isinstance(found[0], Output):  # calls of a server may cost
+                self._answered = verb, requests[0]
         return found
 
     def call(self, name: str, *given: object) -> Any:
-        """What a method of the model gives, by any worker."""
-        for _ in range(DEATHS):
-            worker = self._taken()
+        """What a method of the model gives, by any worker.
+
+        Raises:
+            WhygenError: what the model raised.
+            ModelError: if no worker is left, or as many died of it as may.
+        """
+        found, deaths = self._said("call", name, *given, deaths=0, most=DEATHS)
+        if deaths >= DEATHS:
+            raise ModelError(f"{deaths} workers died when they were asked for {name} of a prompt. {_ADVICE}")
+        return found
+
+    def _said(self, method: str, *given: object, deaths: int, most: int) -> tuple[Any, int]:
+        """What a worker says, and how many have died of it; nothing, if as many as may."""
+        while deaths < most:
+            worker = self._taken(alone=deaths > 0)
             try:
-                found = self._ray.get(worker.actor.call.remote(name, *given))
+                found = self._ray.get(getattr(worker.actor, method).remote(*given))
             except _lost(self._ray) as error:
                 self._lose(worker, error)
+                if self._closed:
+                    raise self._nobody() from None
+                deaths += not (deaths and self._without_machine(worker, error))
                 continue
             finally:
                 self._give_back(worker)
             if isinstance(found, Trouble):
                 raise found.error()
-            return found
-        raise self._nobody()
+            return found, deaths
+        return None, deaths
 
     def close(self) -> None:
         """Give back what the workers hold of the cluster; so does whoever forgets the crew."""
         with self._changed:
+            self._closed = True
             for worker in self._workers:
                 worker.state = "gone"
             self._changed.notify_all()
@@ -210,28 +230,44 @@ class Crew:
     def _start(self) -> None:
         at_once = 1 if self._ahead == AHEAD else self._ahead
         how = {**self._resources, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": at_once}
-        actor = self._ray.remote(**how)(Holder).remote()
-        worker = _Worker(actor)
         with self._changed:
+            if self._closed:
+                return
+            worker = _Worker(self._ray.remote(**how)(Holder).remote())
             self._workers.append(worker)
         threading.Thread(target=self._watch, args=(worker,), daemon=True, name="whygen-worker").start()
 
     def _watch(self, worker: _Worker) -> None:
         """See a worker placed and loaded."""
+        doing = "while it loaded the model"
         try:
-            self._ray.get(worker.actor.here.remote(), timeout=self._placed)
+            worker.machine = self._ray.get(worker.actor.here.remote(), timeout=self._placed)
             self._turn(worker, "loading")
             told = self._ray.get(worker.actor.load.remote(*self._spec))
+            doing = "on what was answered before"
+            self._try_out(worker)
         except self._ray.exceptions.GetTimeoutError:
             self._fail(worker, self._no_room())
         except BaseException as error:  # it died while it loaded, or the cluster did
-            self._fail(worker, ModelError(f"A worker died while it loaded the model: {says(error)}. {_MEMORY}"))
+            if self._without_machine(worker, error):
+                self._lose(worker, error)
+                return
+            self._fail(worker, ModelError(f"A worker died {doing}: {says(error)}. {_MEMORY}"))
         else:
             if isinstance(told, Trouble):
                 self._fail(worker, told.error())
                 return
             worker.told = told
             self._turn(worker, "ready")
+
+    def _try_out(self, worker: _Worker) -> None:
+        """Where many died in a row, ask what was answered before: they may have died of what they were asked."""
+        with self._changed:
+            known = self._answered if self._in_vain > self._bearable() else None
+        if known is not None:
+            self._ray.get(worker.actor.ask.remote(known[0], [known[1]], 1))
+            with self._changed:
+                self._in_vain = 0
 
     def _turn(self, worker: _Worker, state: Literal["loading", "ready"]) -> None:
         with self._changed:
@@ -264,7 +300,7 @@ class Crew:
                         return worker
                     worker.in_hand -= 1
                     continue
-                if all(worker.state == "gone" for worker in self._workers):
+                if self._all_gone():
                     raise self._nobody()
                 self._changed.wait(0.5)
 
@@ -280,21 +316,40 @@ class Crew:
         with self._changed:
             if worker.state == "gone":  # another thread has seen it before
                 return
+            bearable = self._bearable()
             worker.state = "gone"
             self._in_vain += 1
-            if self._in_vain > 2 * DEATHS:
-                self.troubles.append(ModelError(f"Workers die again and again: {says(error)[:300]}"))
+            if self._in_vain > bearable and self._answered is None:
+                self.troubles.append(ModelError(f"Workers die again and again: {says(error).splitlines()[0][:300]}"))
             elif self._ray.is_initialized():
                 self._start()
             self._changed.notify_all()
         self._end(worker)
 
+    def _bearable(self) -> int:
+        """Workers that may die in a row: each may have had two requests in hand that kill whoever reads them."""
+        return 2 * DEATHS * max(1, self.size)
+
+    def _without_machine(self, worker: _Worker, error: BaseException) -> bool:
+        """Whether its machine is gone, so that what it was asked did not kill it; the cluster takes a while to see."""
+        silent = isinstance(error, self._ray.exceptions.ActorUnavailableError)  # nobody has seen it die
+        until = time.monotonic() + (NOTICED if silent else 0.0)
+        with contextlib.suppress(Exception):  # the cluster itself may be gone
+            while worker.machine and self._ray.is_initialized():
+                if worker.machine not in {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}:
+                    return True
+                if time.monotonic() >= until:
+                    break
+                time.sleep(0.5)
+        return False
+
+    def _all_gone(self) -> bool:
+        return all(worker.state == "gone" for worker in self._workers)
+
     def _end(self, worker: _Worker) -> None:
-        try:
+        with contextlib.suppress(Exception):  # it is dead, or its node is
             if self._ray.is_initialized():  # a call after Ray was shut down would start a cluster
                 self._ray.kill(worker.actor)
-        except Exception:  # noqa: S110 - it is dead, or its node is
-            pass
 
     def _no_room(self) -> WhygenError:
         asked = ", ".join(f"{amount:g} {name.removeprefix('num_').upper()}" for name, amount in self._resources.items())
@@ -312,6 +367,7 @@ class Crew:
         )
 
 
+_ADVICE = "The model's process may crash on it, or run out of memory: try the prompt alone, without executor."
 _MEMORY = "It may lack memory: ask for fewer workers on a machine with workers=, or a smaller dtype."
 
 
@@ -319,7 +375,7 @@ def _poisoned(deaths: int) -> Failure:
     return Failure(
         kind="permanent",
         message=f"{deaths} workers died with this prompt in hand",
-        advice="The model's process may crash on it, or run out of memory: try the prompt alone, without executor.",
+        advice=_ADVICE,
     )
 
 
