@@ -139,9 +139,10 @@ class Room:
         return Found(np.array(message["attributions"]), predictions, intervals, message["covers"]), message["seconds"]
 
     def close(self) -> None:
-        """Let the process end; one that ended by itself is no trouble."""
-        with contextlib.suppress(BrokenPipeError):
+        """Let the process end; one that ended by itself is no trouble, one that does not end is ended."""
+        with contextlib.suppress(BrokenPipeError, subprocess.TimeoutExpired):
             self.process.communicate(timeout=30)
+        self.process.kill()
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self.process.stdin is not None

@@ -90,8 +90,8 @@ def main() -> None:
                 rows += [] if (*place, OURS) in done or not own else played(question, calls, seed)
                 left = [rival for rival in players.present() if (*place, rival.name) not in done]
                 rows += [rivalled(question, rival, players, calls, seed) for rival in left]
+                keep_rows(asked.out, rows)
             sys.stderr.write(f"{question.name} {time.process_time():.0f} s\n")
-            keep_rows(asked.out, rows)
     finally:
         players.close()
     sys.stdout.write("\n".join(f"{name}: {why}" for name, why in players.left_out.items()) + "\n")
@@ -158,10 +158,10 @@ def questions(file: Path, names: Sequence[str] | None, model: HfModel | None) ->
     for task in LARGER:
         if task.name in games or (names and task.name not in names):
             continue
-        answers, n = Answers(task, file.with_name(LARGER_FILE.name), model), len(task.units)
-        if len(answers.known) >= len(subsets_of(task)):
+        answers, n, judged = Answers(task, file.with_name(LARGER_FILE.name), model), len(task.units), subsets_of(task)
+        if set(rows_of(judged).tolist()) <= answers.known.keys():  # drawn ones may coincide
             yield Question(
-                task.family, task.name, n, answers, subsets_of(task), Told(answers, n).explain,
+                task.family, task.name, n, answers, judged, Told(answers, n).explain,
                 relevant=np.isin(np.arange(n), task.right) if task.right else None, signed=True,
             )  # fmt: skip
 
