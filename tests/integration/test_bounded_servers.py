@@ -117,6 +117,18 @@ def test_a_redirect_that_leaves_the_prompt_behind_ends_the_run(
         assert "leaves the prompt behind" in answer.message
 
 
+@pytest.mark.parametrize("status", [303, 307, 308])
+def test_a_redirect_that_goes_round_ends_the_run_after_three(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-3be0")
+    site = Site(**{f"v1/{name}": lambda handler: handler.send(status, location="/v1/other")
+                   for name in ("chat/completions", "other")})  # fmt: skip
+    model = load_model("openai/any", ModelOptions(base_url=f"http://127.0.0.1:{site.port}/v1"))
+    answers = list(Runner(model, store=Store(None)).ask([Request(prompt=f"a fox {n}") for n in range(3)]))
+    site.close()
+    assert all(each.kind == "fatal" and "redirects more than 3 times" in each.message for each in answers)  # type: ignore[union-attr]
+    assert len(site.paths) <= 3 * 4
+
+
 def test_headers_that_trickle_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-3be0")
     monkeypatch.setattr(bounded, "_longest", lambda timeout: 2 * timeout)

@@ -35,7 +35,7 @@ _FIRST_PAUSE: Final = 0.5
 _CONNECT: Final = 10.0
 _LONGEST_ADDRESS: Final = 16_384
 """Characters; those of storage services with their signatures take two thousand."""
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _PASSING: Final = frozenset({404, 408, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same address is tried again; a store may not have the picture yet."""
 _TRANSLATED: Final = ipaddress.ip_network("64:ff9b::/96")
@@ -199,7 +199,7 @@ class _Visitor:
     def _read(self, url: httpx2.URL, response: httpcore2.Response) -> Found | str:
         headers = {name.lower(): value for name, value in response.headers}
         status = response.status
-        if status in _REDIRECTS and (to := headers.get(b"location")):
+        if status in REDIRECTS and (to := headers.get(b"location")):
             return to.decode("latin-1")
         if status != 200 and status not in self.wanted.also:
             refuse = self._passing if status in _PASSING else self._refused

@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 import httpcore2
 import httpx2
 
+from whygen.remote.addresses import MOST_REDIRECTS, REDIRECTS
 from whygen.remote.reading import Unacceptable
 
 _SPARE: Final = 2**20
@@ -25,7 +26,6 @@ _A_TOKEN: Final = 1024
 _LARGE: Final = {"images": 2**27, "files": 2**30, "batches": 2**30}
 """Bytes that may come from endpoints of pictures and of batches."""
 _LENGTHS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 def bounded_client(timeout: float) -> httpx2.Client:
@@ -105,7 +105,7 @@ class _Bounded(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         request.headers["accept-encoding"] = "identity"
         response = self._inner.handle_request(request)
-        if response.status_code in _REDIRECTS:
+        if response.status_code in REDIRECTS:
             _check_redirect(request, response)
         headers = response.headers.copy()
         encoding = headers.pop("content-encoding", "identity").strip().lower()
@@ -121,7 +121,17 @@ class _Bounded(httpx2.BaseTransport):
 
 
 def _check_redirect(request: httpx2.Request, response: httpx2.Response) -> None:
-    """Let a server redirect to itself, or from http to https on its own host: nobody else is given the prompts."""
+    """Let a server redirect to itself, or from http to https on its own host: nobody else is given the prompts.
+
+    A request that redirects carries its extensions on to the next one: each counts the redirects behind it.
+    """
+    request.extensions["redirects"] = 1 + request.extensions.get("redirects", 0)
+    if request.extensions["redirects"] > MOST_REDIRECTS:
+        response.close()
+        raise Unacceptable(
+            f"it redirects more than {MOST_REDIRECTS} times", kind="fatal",
+            advice="Check the address (--base-url): it should be where the protocol begins (often it ends in /v1).",
+        )  # fmt: skip
     target = request.url.join(response.headers.get("location", ""))
     same = (target.scheme, target.host, target.port) == (request.url.scheme, request.url.host, request.url.port)
     safer = target.host == request.url.host and (request.url.scheme, target.scheme) == ("http", "https")
