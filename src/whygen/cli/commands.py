@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from copy import copy
+from functools import partial
+from pathlib import Path
 from typing import Any, Final, cast
 
 import typer
@@ -21,7 +23,7 @@ from typer.core import TyperCommand, TyperGroup
 from whygen import plugins
 from whygen._arguments import Panel
 from whygen.cli.outermost import Stopped
-from whygen.errors import MissingError
+from whygen.errors import MissingError, UsageError
 from whygen.safe import visible
 
 OWN: Final[Mapping[str, str]] = {
@@ -205,7 +207,26 @@ def _read(name: str, made: object) -> Any:
     app = made if isinstance(made, typer.Typer) else _holding(name, made)
     found = typer.main.get_command(app)
     found.name = name
+    for command in getattr(found, "commands", {"": found}).values():
+        _refuse_empty_paths(command)
     return found
+
+
+def _refuse_empty_paths(command: Any) -> None:
+    """Have ``-o "$OUT"`` refused where the variable is not set: to Python an empty path is the current folder."""
+    for each in command.params:
+        annotation = getattr(getattr(each, "type_descriptor", None), "annotation", None)
+        if isinstance(annotation, type) and issubclass(annotation, Path):
+            each.process_value = partial(_not_empty, each, each.process_value)
+
+
+def _not_empty(parameter: Any, process: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
+    if value == "" or (isinstance(value, list | tuple) and "" in value):
+        name = max(parameter.opts, key=len) if parameter.opts[0].startswith("-") else parameter.name.upper()
+        raise UsageError(
+            f"{name} is empty. Give a path, '.' for the current folder; if it is a shell's variable, it is not set."
+        )
+    return process(context, value)
 
 
 def _holding(name: str, function: object) -> typer.Typer:

@@ -209,6 +209,21 @@ def test_what_cannot_be_written_is_refused_before_anything_is_asked(
         assert server.received == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    [["prompt", "planted/additive", "a fox ran", "-o", ""], ["prompt", "planted/additive", "a fox ran", "--cache="],
+     ["demo", "--out", ""], ["report", ""], ["compare", "a", ""], ["cache", "export", "", "--model", "x"]],
+)  # fmt: skip
+def test_an_empty_path_is_not_the_current_folder(
+    line: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = ends(capsys, *line)
+    assert code == 2
+    assert "is empty" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_json_goes_into_any_pipe(tmp_path: Path) -> None:
     """Through an encoding that has few characters, and one that has none of them."""
     texts: list[str] = []
