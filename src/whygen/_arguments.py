@@ -19,7 +19,7 @@ import os
 import re
 import textwrap
 import types
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import (
@@ -401,9 +401,23 @@ def _protocol(hint: Any) -> tuple[Kind, ...] | None:
 
 def _check(name: str, value: object, kinds: tuple[Kind, ...]) -> None:
     if not any(_is_of(value, kind) for kind in kinds):
-        raise UsageError(f"{name} is {short(value)}, of type {type(value).__name__}: give {_worded(kinds)}.")
+        door = _as_list(name, value, kinds)
+        raise UsageError(f"{name} is {short(value)}, of type {type(value).__name__}: give {_worded(kinds)}.{door}")
     if Path in kinds and isinstance(value, str | Path) and (why := _no_path(value)):
         raise UsageError(f"{name} is {short(str(value))}, and nothing can be there: {why}. Give another path.")
+
+
+def _as_list(name: str, value: object, kinds: tuple[Kind, ...]) -> str:
+    """The line to type for a table, an array or a generator where a list is taken."""
+    if Sequence not in kinds and Texts not in kinds:
+        return ""
+    for call in ("to_dicts()", "tolist()", "to_list()", "to_dict('records')"):  # polars, numpy, pandas
+        if callable(getattr(value, call.partition("(")[0], None)):
+            return f" Give {name}=data.{call}."
+    columns = cast("Mapping[object, object]", value).values() if isinstance(value, Mapping) else ()
+    if columns and all(isinstance(each, list) for each in columns):
+        return f" Of columns, give {name}=[dict(zip(data, row)) for row in zip(*data.values())]."
+    return f" Give {name}=list(data)." if isinstance(value, Iterator | set | frozenset) else ""
 
 
 def _worded(kinds: tuple[Kind, ...]) -> str:

@@ -77,7 +77,8 @@ def test_a_budget_of_tokens_holds_however_a_server_counts(way: str, monkeypatch:
 @pytest.mark.parametrize(
     ("fault", "words", "kind"),
     [("elsewhere", "redirects to", "fatal"), ("bomb", "more than", "permanent"), ("long", "more than", "permanent"),
-     ("brotli", "compressed as", "permanent")],
+     ("brotli", "compressed as", "permanent"), ("no address", "what is no address", "fatal"),
+     ("lie", "not compressed as 'gzip'", "permanent")],
 )  # fmt: skip
 def test_what_no_answer_excuses_is_a_failure(
     fault: str, words: str, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -88,6 +89,8 @@ def test_what_no_answer_excuses_is_a_failure(
         "bomb": Reply(200, bomb, headers={"content-encoding": "gzip"}),
         "long": Reply(200, b"x" * 5_000_000),
         "brotli": Reply(200, b"x", headers={"content-encoding": "br"}),
+        "no address": Reply(308, b"", headers={"location": "http://[::1"}),
+        "lie": Reply(200, b"{}", headers={"content-encoding": "gzip"}),
     }
     faults = __import__("faults.answers", fromlist=["FAULTS"]).FAULTS
     monkeypatch.setitem(faults, fault, lambda _: replies[fault])

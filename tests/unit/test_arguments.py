@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from pkgutil import resolve_name
+from types import SimpleNamespace
 from typing import Any, Literal, get_type_hints
 
 import numpy as np
@@ -67,6 +68,9 @@ def test_a_hint_that_is_no_plain_kind_is_left_alone() -> None:
     assert "score" not in kinds_of(asked.__wrapped__)  # type: ignore[attr-defined]
 
 
+TEMPLATE = whygen.Template("Say {q} now")
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -87,6 +91,28 @@ def test_a_hint_that_is_no_plain_kind_is_left_alone() -> None:
         (lambda: whygen.explain_prompt(str, b"a b"), "Write prompt.decode()"),
         (lambda: whygen.explain_prompt("a b", str), "The model comes first"),
         (lambda: whygen.explain_prompt(str, [{"role": "user", "content": "a b"}]), "Write Chat([Message(turn['role']"),
+        (
+            lambda: whygen.explain_prompt(str, (("system", "a"), ("user", "b"))),
+            "Chat([Message(*turn) for turn",
+        ),
+        (lambda: whygen.explain_prompt(str, {"messages": []}), "prompt['messages']"),
+        (lambda: whygen.explain_prompt(str, {"role": "user", "content": "a b"}), "for turn in [prompt]]"),
+        (
+            lambda: whygen.explain_prompt(str, [{"role": "user", "content": [{"text": "a"}]}]),
+            "''.join(part.get('tex",
+        ),
+        (lambda: whygen.explain_prompt(str, [{"role": "user", "parts": [{"text": "a"}]}]), "turn['parts'][0]['text']"),
+        (lambda: whygen.explain_prompt(str, [SimpleNamespace(type="human", content="a")]), "turn.type), turn.content)"),
+        (lambda: whygen.explain_prompt(str, io.StringIO("a b")), "Write prompt.read()"),
+        (lambda: whygen.explain_prompt(str, ["a b", "c d"]), "whygen.explain_many(model, list of texts)"),
+        (lambda: whygen.explain_prompt(str, np.array(["a b", "c d"])), "whygen.explain_many(model, list of texts)"),
+        (lambda: whygen.explain_prompt(SimpleNamespace(invoke=str), "a b"), "Give lambda prompt: model.invoke(prompt)"),
+        (
+            lambda: whygen.explain_prompt(str, TEMPLATE, inputs={"q": ["a", "b"]}),
+            "[dict(zip(data, row)) for row in",
+        ),
+        (lambda: whygen.explain_prompt(str, TEMPLATE, inputs=iter([{"q": "a"}])), "Give inputs=list(data)"),
+        (lambda: whygen.explain_prompt(str, TEMPLATE, inputs=np.array(["a"])), "Give inputs=data.tolist()"),
         (lambda: whygen.explain_prompt(str, "a b", zzz=2), "takes no argument 'zzz'. It takes: budget, cache"),
         (lambda: whygen.explain_prompt("Tell a story"), "explain_prompt('demo/storyteller', 'Tell a story')"),
         (lambda: whygen.explain_anchors("demo/digits-vae", [1], refrence=3), "Did you mean reference=3?"),

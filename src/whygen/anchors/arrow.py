@@ -152,7 +152,8 @@ def _of_pictures(kind: Any) -> bool:
 
 
 def _of_lists(kind: Any) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return isinstance(kind, pa.FixedShapeTensorType) or any(test(kind) for test in tests)
 
 
 def _numbers(table: pa.Table, names: Sequence[str], where: str) -> np.ndarray:
@@ -181,6 +182,8 @@ def _unrolled(column: Any, name: str, where: str) -> np.ndarray:
     shape = [len(column)]
     values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     values = pa.concat_arrays(values.chunks) if isinstance(values, pa.ChunkedArray) else values
+    if isinstance(values.type, pa.FixedShapeTensorType):
+        return values.to_numpy_ndarray()
     while _of_lists(values.type):
         lengths = _COMPUTE.unique(_COMPUTE.list_value_length(values))
         if len(lengths) != 1 or not lengths[0].is_valid:

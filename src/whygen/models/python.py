@@ -29,7 +29,7 @@ from PIL import Image
 from whygen.errors import DataError, MissingError
 from whygen.models.openai.turns import messages
 from whygen.models.protocols import ModelOptions, Provider
-from whygen.models.returned import answer_of, medium_of, names_a_file
+from whygen.models.returned import answer_of, is_written, medium_of, names_a_file, text_inside
 from whygen.models.turns import Refused
 from whygen.plugins import imported, source_of
 from whygen.safe import is_stop, says
@@ -185,14 +185,12 @@ class CallableModel:
                 return replace(made, seconds=seconds)
             made = medium_of(text, edited if self._kind in {None, "text"} and edited else self._kind)
         except (DataError, MissingError) as error:
+            if is_written(text):
+                return _failed(f"{self._uri} returned bytes, not a str", text_inside(text))
             use = {"picture": "shown", "text": "read"}.get(self.output_kind, "played")
             return _failed(f"{self._uri} returned what cannot be {use}: {error}", "Check what it returns.")
         if made is None:
-            streams = inspect.isgenerator(text)
-            return _failed(
-                f"{self._uri} returned a value of type {type(text).__name__}, not a str",
-                "Join its parts: lambda prompt: ''.join(f(prompt))." if streams else "Return the text of the answer.",
-            )
+            return _failed(f"{self._uri} returned a value of type {type(text).__name__}, not a str", text_inside(text))
         return self._medium(replace(made, seconds=seconds), edited=edited)
 
     def _text(self, text: str, seconds: float) -> Output | Failure:

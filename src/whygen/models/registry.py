@@ -124,5 +124,18 @@ def load_model(model: object, options: ModelOptions | None = None) -> Model:
         )
     raise UsageError(
         f"model is a {type(opened).__name__}: give a URI, a callable str -> str, (model, tokenizer) of "
-        "transformers, or an object with uri, limits and answer()."
+        f"transformers, or an object with uri, limits and answer().{_called_by(opened)}"
     )
+
+
+def _called_by(model: object) -> str:
+    """The line to type for a client or a model of another library."""
+    library = type(model).__module__.partition(".")[0]
+    if library in {"openai", "anthropic"}:
+        return f" Give the model's name, '{library}/NAME'; ModelOptions(base_url=...) says where, if it is elsewhere."
+    name = next((each for each in _METHODS if callable(getattr(model, each, None))), None)
+    return "" if name is None else f" Give lambda prompt: model.{name}(prompt), if that returns the text."
+
+
+_METHODS = ("invoke", "generate", "complete", "predict", "run", "chat", "ask", "respond", "prompt", "query")
+"""By which models of other libraries are asked."""

@@ -8,6 +8,7 @@ nothing is guessed, and the refusal names the line to type.
 
 from __future__ import annotations
 
+import inspect
 import json
 import numbers
 from collections.abc import Mapping, Sequence
@@ -117,6 +118,45 @@ def answer_of(value: object) -> Output | None:
 
 
 _SAID = ("content", "tool_calls")
+_TEXTS: tuple[tuple[str | int, ...], ...] = (
+    ("choices", 0, "message", "content"), ("choices", 0, "text"), ("message", "content"), ("content", 0, "text"),
+    ("candidates", 0, "content", "parts", 0, "text"), (0, "generated_text"), (0, "content"), (0, "text"),
+    ("generated_text",), ("output_text",), ("response",), ("answer",), ("output",), ("text",), ("label",), (0,),
+)  # fmt: skip
+"""Where clients, pipelines and servers keep the text of an answer."""
+
+
+def is_written(value: object) -> bool:
+    """Whether it is a text that nobody has decoded."""
+    try:
+        return isinstance(value, bytes | bytearray) and b"\0" not in value and bool(value.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
+
+
+def text_inside(value: object) -> str:
+    """What to return of a value that is no text and holds one: the line to type, as far as it can be told."""
+    if isinstance(value, bytes | bytearray):
+        return "Return f(prompt).decode()."
+    if inspect.isgenerator(value):
+        return "Join its parts: lambda prompt: ''.join(f(prompt))."
+    if inspect.isasyncgen(value):
+        return "Join its parts: ''.join([part async for part in f(prompt)]), in a function that runs it (asyncio.run)."
+    if _number(value) is not None:
+        return "To explain a number, return str(f(prompt)), and give target=float."
+    for place in _TEXTS:
+        found, written = value, "f(prompt)"
+        for step in place:
+            is_item = isinstance(step, int) or isinstance(found, Mapping)
+            try:
+                found = cast("Any", found)[step] if is_item else getattr(found, str(step))
+            except (AttributeError, IndexError, KeyError, TypeError):
+                break
+            written += f"[{step!r}]" if is_item else f".{step}"
+        else:
+            if isinstance(found, str):
+                return f"Return the text of the answer: lambda prompt: {written}."
+    return "Return the text of the answer."
 
 
 def _plain(value: object) -> object:

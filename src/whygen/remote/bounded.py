@@ -27,6 +27,9 @@ _LARGE: Final = {"images": 2**27, "files": 2**30, "batches": 2**30}
 """Bytes that may come from endpoints of pictures and of batches."""
 _LENGTHS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
+_NO_COMPRESSION: Final = "Turn compression off in the server or the proxy before it."
+_CHECK_ADDRESS: Final = "Check the address (--base-url): it should be where the protocol begins (often it ends in /v1)."
+
 
 def bounded_client(timeout: float) -> httpx2.Client:
     """A client whose answers are bounded.
@@ -128,11 +131,12 @@ def _check_redirect(request: httpx2.Request, response: httpx2.Response) -> None:
     request.extensions["redirects"] = 1 + request.extensions.get("redirects", 0)
     if request.extensions["redirects"] > MOST_REDIRECTS:
         response.close()
-        raise Unacceptable(
-            f"it redirects more than {MOST_REDIRECTS} times", kind="fatal",
-            advice="Check the address (--base-url): it should be where the protocol begins (often it ends in /v1).",
-        )  # fmt: skip
-    target = request.url.join(response.headers.get("location", ""))
+        raise Unacceptable(f"it redirects more than {MOST_REDIRECTS} times", kind="fatal", advice=_CHECK_ADDRESS)
+    try:
+        target = request.url.join(response.headers.get("location", ""))
+    except httpx2.InvalidURL:
+        response.close()
+        raise Unacceptable("it redirects to what is no address", kind="fatal", advice=_CHECK_ADDRESS) from None
     same = (target.scheme, target.host, target.port) == (request.url.scheme, request.url.host, request.url.port)
     safer = target.host == request.url.host and (request.url.scheme, target.scheme) == ("http", "https")
     if (same or safer) and request.method == "POST" and response.status_code in (301, 302):
@@ -182,7 +186,13 @@ class _Stream(httpx2.SyncByteStream):
         count = 0
         unpack = _unpacker(self._encoding)
         for packed in self._inner:
-            piece = packed if unpack is None else unpack.decompress(packed, self._most - count + 1)
+            try:
+                piece = packed if unpack is None else unpack.decompress(packed, self._most - count + 1)
+            except zlib.error:
+                raise Unacceptable(
+                    f"its answer is not compressed as {self._encoding!r}, which it says", kind="permanent",
+                    advice=_NO_COMPRESSION,
+                ) from None  # fmt: skip
             count += len(piece)
             if count > self._most or (unpack is not None and unpack.unconsumed_tail):
                 raise Unacceptable(
@@ -211,5 +221,5 @@ def _unpacker(encoding: str) -> Any:
         return zlib.decompressobj(zlib.MAX_WBITS | 32)
     raise Unacceptable(
         f"its answer is compressed as {encoding!r}, which was not asked for", kind="permanent",
-        advice="Turn compression off in the server or the proxy before it.",
+        advice=_NO_COMPRESSION,
     )  # fmt: skip

@@ -185,7 +185,7 @@ def from_status(status: int, headers: Mapping[str, str], body: str, service: Ser
     """The failure behind an HTTP error.
 
     Args:
-        status: HTTP status, 400 or above.
+        status: HTTP status, 300 or above.
         headers: of the response; their names in any case.
         body: the response's text.
         service: whose credentials are taken out of everything that is said.
@@ -283,7 +283,7 @@ def _advice(status: int, said: _Said, service: Service) -> tuple[Literal["fatal"
             f"The key in {service.key_variable} may not do this, or the service stops this prompt: ask for access, use "
             "another model or key, or change the prompt."
         )
-    if status in {404, 405, 410, 501} or said.is_gone:
+    if status < 400 or status in {404, 405, 410, 421, 501} or said.is_gone:
         return "fatal", (
             f"Check the model's name, and the address: {service.place} must be where the protocol begins (often "
             "it ends in /v1), and the server must have this endpoint."

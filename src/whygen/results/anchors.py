@@ -34,6 +34,7 @@ from whygen.results.anchors_scores import (
     YardstickRecord,
 )
 from whygen.results.prompt import Record, Warned
+from whygen.results.records import Lists
 from whygen.results.shown import Showable
 
 if TYPE_CHECKING:
@@ -126,17 +127,20 @@ class CoverageRecord(Record):
     normalised: float
 
 
-class CurveRecord(Record):
+class CurveRecord(Lists):
     """Covering radius by number of anchors; ``enough`` is None where the curve never flattens."""
 
+    columns = ("counts", "radii")
     counts: tuple[int, ...]
     radii: tuple[float, ...]
     enough: int | None
 
 
-class LabelTableRecord(Record):
+class LabelTableRecord(Lists):
     """Anchors by label (rows) and group (columns in the order of `GROUPS`)."""
 
+    columns = ("labels", "counts")
+    rows = (("counts",), None)
     labels: tuple[str | int, ...]
     counts: tuple[tuple[int, ...], ...]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,32 @@ class Record(BaseModel):
     """A part of an explanation: frozen, strict about unknown fields, and without NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Lists(Record):
+    """A record of lists that belong together: saved files may have been changed.
+
+    Attributes:
+        columns: names of lists of one length; those that are None do not count.
+        rows: names of tables, and the list that each of their rows is as long as; None: they are as long as each other.
+    """
+
+    columns: ClassVar[tuple[str, ...]]
+    rows: ClassVar[tuple[tuple[str, ...], str | None]] = ((), None)
+
+    @model_validator(mode="after")
+    def _fit_each_other(self) -> Self:
+        found = {name: len(held) for name in self.columns if (held := getattr(self, name)) is not None}
+        if len(set(found.values())) > 1:
+            raise ValueError(f"lists that belong together differ in length: {found}")
+        tables, beside = self.rows
+        for name in tables:
+            widths = {len(row) for row in getattr(self, name) or ()} | (
+                {len(getattr(self, beside))} if beside else set()
+            )
+            if len(widths) > 1:
+                raise ValueError(f"rows of {name} differ in length")
+        return self
 
 
 class TargetRecord(Record):
@@ -93,7 +119,7 @@ class OutputSentence(Record):
     end: int
 
 
-class SentenceMatrix(Record):
+class SentenceMatrix(Lists):
     """Units by sentences of the reference: rows are the explanation's units, columns its sentences.
 
     ``low`` and ``high`` are the limits of the intervals, of the level and method of the explanation; None where the
@@ -101,6 +127,8 @@ class SentenceMatrix(Record):
     versions, and without intervals. ``left_out`` counts the sentences after those.
     """
 
+    columns = ("attributions", "low", "high", "significant")
+    rows = (columns, "sentences")
     sentences: tuple[OutputSentence, ...]
     target: TargetRecord
     attributions: tuple[tuple[float, ...], ...]
@@ -125,7 +153,7 @@ class SentenceMatrix(Record):
         return (np.array(self.low) > rounding) | (np.array(self.high) < -rounding)
 
 
-class UnitSet(Record):
+class UnitSet(Lists):
     """Units that together change the answer when they are taken away, or keep it when they alone are sent.
 
     Attributes:
@@ -142,6 +170,7 @@ class UnitSet(Record):
         did: those of them that changed (or kept) the answer.
     """
 
+    columns = ("units", "texts")
     units: tuple[int, ...]
     texts: tuple[Text, ...]
     effect: float

@@ -15,7 +15,7 @@ from whygen._arguments import typed
 from whygen.plugins import imported
 from whygen.results.anchors_memorised import MemorisationRecord, RoleName, RoleRecord
 from whygen.results.prompt import Warned
-from whygen.results.records import Figure, Record, Text
+from whygen.results.records import Figure, Lists, Record, Text
 from whygen.results.shown import Showable
 from whygen.results.texts_scores import TextScores
 
@@ -130,9 +130,11 @@ class ReferenceRecord(Record):
     continued: int
 
 
-class TextLabels(Record):
+class TextLabels(Lists):
     """How many counted texts of each label every group holds: a row a label, a column a group in their order."""
 
+    columns = ("labels", "counts")
+    rows = (("counts",), "groups")
     labels: tuple[int | Text, ...]
     groups: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]

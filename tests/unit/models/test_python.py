@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from whygen.errors import UsageError
@@ -126,6 +128,25 @@ def test_what_a_callable_does_wrong_is_told(function: object, message: str) -> N
     assert message in answer.message
     assert answer.advice
     assert (answer.advice == "Join its parts: lambda prompt: ''.join(f(prompt)).") == ("generator" in message)
+
+
+@pytest.mark.parametrize(
+    ("returned", "advice"),
+    [
+        ({"choices": [{"message": {"content": "a"}}]}, "f(prompt)['choices'][0]['message']['content']."),
+        (SimpleNamespace(choices=[SimpleNamespace(message=SimpleNamespace(content="a"))]), "(prompt).choices[0].mes"),
+        ({"message": {"role": "assistant", "content": "a"}, "done": True}, "f(prompt)['message']['content']."),
+        ([{"generated_text": "a"}], "f(prompt)[0]['generated_text']."),
+        ({"label": "POSITIVE", "score": 0.9}, "f(prompt)['label']."),
+        (("a", 0.9), "f(prompt)[0]."),
+        (b"a fox", "Return f(prompt).decode()."),
+        (np.float32(0.5), "return str(f(prompt)), and give target=float."),
+    ],
+)  # fmt: skip
+def test_where_the_text_of_an_answer_is_kept_is_told_with_the_line_to_write(returned: object, advice: str) -> None:
+    (answer,) = load_model(lambda prompt: returned).answer([Request(prompt="x")])
+    assert isinstance(answer, Failure)
+    assert advice in answer.advice
 
 
 def test_one_bad_prompt_of_a_batch_fails_alone() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import cast
 
@@ -59,11 +59,51 @@ def _meant(prompt: object) -> str:
         return " Write prompt.decode()."
     if isinstance(prompt, PurePath):
         return " Write path.read_text(encoding='utf-8')."
-    turns = cast("list[object]", prompt) if isinstance(prompt, list) else []
-    if turns and all(isinstance(turn, dict) and "role" in turn and "content" in turn for turn in turns):
-        chat = "Chat([Message(turn['role'], turn['content']) for turn in prompt])"
-        return f" Write {chat}, with from whygen import Chat, Message."
+    if callable(getattr(prompt, "read", None)):
+        return " Write prompt.read()."
+    if isinstance(prompt, Mapping):
+        told = cast("Mapping[object, object]", prompt)
+        if name := next((name for name in ("messages", "contents", "input", "prompt", "text") if name in told), None):
+            return f" Give what it holds: prompt[{name!r}]."
+        return _as_chat([told], "[prompt]")
+    if isinstance(prompt, list | tuple):
+        held = cast("Sequence[object]", prompt)
+        texts = held and all(isinstance(each, str) for each in held)
+        return _MANY if texts else _as_chat(held, "prompt")
+    return _MANY if callable(getattr(prompt, "tolist", None)) or callable(getattr(prompt, "to_dict", None)) else ""
+
+
+_MANY = " It takes one; many are for whygen.explain_many(model, list of texts)."
+_TURNS: Mapping[str, tuple[tuple[str, type], ...]] = {
+    "Message(turn['role'], turn['content'])": (("role", str), ("content", str)),
+    "Message(turn['role'], ''.join(part.get('text', '') for part in turn['content']))": (
+        ("role", str), ("content", list),
+    ),
+    "Message(turn['role'], turn['parts'][0]['text'])": (("role", str), ("parts", list)),
+    "Message({'human': 'user', 'ai': 'assistant'}.get(turn.type, turn.type), turn.content)": (
+        ("type", str), ("content", str),
+    ),
+    "Message(turn.role, turn.content)": (("role", str), ("content", str)),
+    "Message(*turn)": (),
+}  # fmt: skip
+"""How a turn of another library becomes a message, and what such a turn has."""
+
+
+def _as_chat(turns: Sequence[object], name: str) -> str:
+    for line, needed in _TURNS.items():
+        if turns and all(_has(turn, needed, by_name="[" in line) for turn in turns):
+            return f" Write Chat([{line} for turn in {name}]), with from whygen import Chat, Message."
     return ""
+
+
+def _has(turn: object, needed: tuple[tuple[str, type], ...], *, by_name: bool) -> bool:
+    if not needed:
+        pair = cast("Sequence[object]", turn) if isinstance(turn, tuple | list) else ()
+        return len(pair) == 2 and all(isinstance(each, str) for each in pair)
+    if isinstance(turn, Mapping):
+        told = cast("Mapping[str, object]", turn)
+        return by_name and all(isinstance(told.get(part), kind) for part, kind in needed)
+    return not by_name and all(isinstance(getattr(turn, part, None), kind) for part, kind in needed)
 
 
 def check_values(values: object) -> None:
