@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from whygen.calls import Runner, Store, open_store
 from whygen.errors import MissingError, ModelError, UsageError
 from whygen.models import ModelOptions, load_model
 from whygen.models.ray import crew
+from whygen.models.ray.cluster import connect
 from whygen.types import Failure, Output, Request
 
 PROMPT = "snow fell on the old town while a red fox crossed the quiet river"
@@ -203,6 +205,16 @@ def test_a_model_that_cannot_be_loaded_is_said_once(on_ray: Any) -> None:
         on_ray("py/nowhere:thing")
     with pytest.raises(MissingError, match="no room for a worker"):
         _crowded(on_ray)
+
+
+def test_one_cluster_has_several_names(cluster: Any, on_ray: Any) -> None:
+    on_ray("planted/additive", workers=1)
+    port = cluster.address.rpartition(":")[2]
+    for host in ("localhost", "127.0.0.1", socket.gethostname(), cluster.address.rpartition(":")[0]):
+        connect(f"{host}:{port}")
+    for other in (f"localhost:{int(port) - 1}", f"no.such.host.invalid:{port}"):
+        with pytest.raises(UsageError, match="this process is connected to the cluster at"):
+            connect(other)
 
 
 def _crowded(on_ray: Any) -> None:

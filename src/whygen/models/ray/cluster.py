@@ -101,11 +101,25 @@ def _reach(address: str) -> None:
 
 def _same(ray: Any, address: str | None) -> None:
     joined = ray.get_runtime_context().gcs_address
-    if address not in {None, "auto", "local", joined} and not str(address).startswith("ray://"):
+    if address in {None, "auto", "local", joined} or str(address).startswith("ray://"):
+        return
+    own = ray.util.get_node_ip_address()
+    (hosts, port), (others, other) = _where(str(address), own), _where(joined, own)
+    if port != other or not hosts & others:
         raise UsageError(
             f"address={address!r}: this process is connected to the cluster at {joined}. Call ray.shutdown() first, or "
             "leave address out."
         )
+
+
+def _where(address: str, own: str) -> tuple[set[str], str]:
+    """The addresses that a machine has by its name, those of this one all as its own; and the port."""
+    host, _, port = address.rpartition(":")
+    try:
+        found = {str(each[4][0]) for each in socket.getaddrinfo(host.strip("[]"), None)}
+    except OSError:
+        return {host}, port
+    return {own if each.startswith("127.") or each == "::1" else each for each in found}, port
 
 
 def share_of(processors: Sequence[float], workers: int) -> float:
