@@ -90,3 +90,9 @@ def test_what_it_cannot_do_is_said(told: dict[str, Any]) -> None:
     told["gpus"] = {"num_cpus": 1.0}
     with pytest.raises(MissingError, match="needs a GPU"):
         opened()
+
+
+def test_without_vllm_it_is_named_and_no_cluster_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "connect", lambda address: pytest.fail("a cluster was joined"))
+    with pytest.raises(MissingError, match=r"needs the package 'vllm', which is not installed.*docs\.vllm\.ai"):
+        load_model("hf/ORG/NAME", OPTIONS)

@@ -31,18 +31,23 @@ def open_engine(model: object, options: ModelOptions) -> Model:
 
     Raises:
         UsageError: if it is no such URI.
-        MissingExtraError: if Ray or vLLM is not installed.
-        MissingError: if there is no cluster, or no GPU in it.
+        MissingExtraError: if Ray is not installed.
+        MissingError: if vLLM is not, if there is no cluster, or no GPU in it.
     """
     if not (isinstance(model, str) and model.startswith("hf/")):
         raise UsageError("executor='vllm' opens hf/ORG/NAME or hf/FOLDER. Give such a model, or executor='ray'.")
+    try:
+        version = metadata.version("vllm")
+    except metadata.PackageNotFoundError:
+        raise MissingError(
+            "executor='vllm' needs the package 'vllm', which is not installed and in no extra of whygen. Install it on "
+            "every machine of the cluster, as https://docs.vllm.ai says for its GPU, or use executor='ray'."
+        ) from None
     ray = connect(options.address)
     try:
         from ray.data import llm  # pyright: ignore[reportMissingImports]
-
-        version = metadata.version("vllm")
-    except (ImportError, metadata.PackageNotFoundError):
-        raise MissingExtraError("executor='vllm'", extra="ray", package="vllm") from None
+    except ImportError as error:
+        raise MissingExtraError("executor='vllm'", extra="ray", package=error.name or "ray") from None
     number, resources = resources_of(ray, options.workers, options.device)
     if "num_gpus" not in resources:
         raise MissingError("executor='vllm' needs a GPU, and the cluster has none. Use executor='ray'.")
