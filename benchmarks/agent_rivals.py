@@ -139,14 +139,14 @@ class Library:
         self._process.wait()
 
 
-def cell(library: Library, case: Case, model: str) -> dict[str, object]:
+def cell(library: Library, case: Case, model: str, *, seed: int = SEED) -> dict[str, object]:
     """All calls of one cell."""
     first: list[bool] = []
     every: list[bool] = []
     accused: list[bool] = []
     asked: list[int] = []
     for number in range(CALLS):
-        call = planted(case, number)
+        call = planted(case, number, seed)
         found = library.explain(call, PlantedAgent(model), seed=number)
         asked.append(library.asked)
         named = {place for place, _, matters in found if matters}
@@ -164,15 +164,16 @@ def cell(library: Library, case: Case, model: str) -> dict[str, object]:
     }  # fmt: skip
 
 
-def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False) -> None:
+def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = False, seed: int = SEED) -> None:
     del data
-    kept = Rows("agent_rivals", minutes=minutes, fresh=fresh)
+    title = "agent_rivals" if seed == SEED else f"agent_rivals_{seed}"
+    kept = Rows(title, minutes=minutes, fresh=fresh)
     found: list[dict[str, object] | None] = []
     for name in WORKERS:
         library = Library(name)
         try:
             found += [
-                kept.get(f"{name} {model} {case}", lambda c=case, m=model, lib=library: cell(lib, c, m))
+                kept.get(f"{name} {model} {case}", lambda c=case, m=model, lib=library: cell(lib, c, m, seed=seed))
                 for model in NOISE
                 for case in CASES
             ]
@@ -180,7 +181,7 @@ def main(data: Path | None = None, *, minutes: float = 600.0, fresh: bool = Fals
             library.close()
     rows = [row for row in found if row is not None]
     print(record.table(rows))
-    record.write("agent_rivals", {"rows": rows}, seed=SEED)
+    record.write(title, {"rows": rows}, seed=seed)
 
 
 if __name__ == "__main__":
@@ -188,4 +189,6 @@ if __name__ == "__main__":
         for each in WORKERS:
             install(each)
     else:
-        main(**vars(arguments(__doc__).parse_args()))
+        parser = arguments(__doc__)
+        parser.add_argument("--seed", type=int, default=SEED, help="of the calls, as for `benchmarks.agent`")
+        main(**vars(parser.parse_args()))

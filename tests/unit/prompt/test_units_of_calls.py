@@ -170,6 +170,22 @@ def test_passages_are_found_by_their_marks(text: str, wanted: list[str]) -> None
     assert wanted or found == ["user message 5"]
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Ask.\n\none\n---\ntwo\n\nmore\n---\nthree\n\nlast\n\nWhat?", ["one", "two\n\nmore", "three\n\nlast"]),
+        ("Ask.\n\nBriefly.\n\none\n---\ntwo\n---\nthree\n\nWhat?", ["one", "two", "three"]),
+        ("Ask.\n\none\n\nmore\n---\ntwo\n\nmore\n\nWhat?", ["one\n\nmore", "two\n\nmore"]),
+        ("one\n---\ntwo\n\nmore\n---\nthree\n\nDo it.", ["one", "two\n\nmore", "three\n\nDo it."]),
+        ("A\n---\nSee: x\n\nSee: y\n\nSee: z\n---\nB", ["A", "See: x\n\nSee: y\n\nSee: z", "B"]),
+    ],
+)
+def test_lines_of_dashes_part_documents_of_several_paragraphs(text: str, wanted: list[str]) -> None:
+    units = cut(Chat([Message("user", text)]))
+    assert isinstance(units, ChatUnits)
+    assert [part for part, each in zip(units.texts, names(units), strict=True) if "passage" in each] == wanted
+
+
 def test_a_pattern_of_ones_own_says_what_a_passage_is() -> None:
     units = cut(Chat([Message("user", "#a fox\n#b river\nWhich?")]), passages=r"^#.*$")
     assert units.texts == ("#a fox", "#b river", "Which?")

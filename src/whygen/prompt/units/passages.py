@@ -260,14 +260,15 @@ def _paragraphs(text: str, place: int) -> Iterator[Span]:
 def _repeated(text: str) -> Passages:
     """Paragraphs that begin with one label again and again: ``Source: ...`` of passages, ``Q: ...`` of examples.
 
-    One whose last label has nothing behind it is left open for the model to fill in, and is no example.
+    One whose last label has nothing behind it is left open for the model to fill in, and is no example. Lines that part
+    say more than a label that means nothing known.
     """
     heads: dict[str, list[int]] = {}
     for match in _LABEL.finditer(text):
         heads.setdefault(match[1].casefold().strip(), []).append(match.start(1))
     for word, starts in heads.items():
         told = _kind_of(word)
-        if len(starts) >= (2 if told else 3):
+        if len(starts) >= (2 if told else 3) and (told or not _RULE.search(text)):
             kind, label = told or ("part", word)
             return _alike(text, starts, label=label, kind=kind)
     return Passages()
@@ -289,7 +290,8 @@ def _parted(text: str) -> Passages:
     """What stands between lines of dashes.
 
     Where they stand between documents alone, the first begins with the instruction and the last ends with the question:
-    if each of the others is one paragraph, so are these two, and what is beside them is none of theirs.
+    neither is given more paragraphs than the longest of the others, and where the last paragraph asks something or has
+    a label of its own, it and the first are no part of a document.
     """
     rules = list(_RULE.finditer(text))
     edges = [0, *(match.end() for match in rules), len(text)]
@@ -298,12 +300,15 @@ def _parted(text: str) -> Passages:
     if not rules or len(spans) < 2:
         return Passages()
     spans = [_visible(text, *span) for span in spans]
-    breaks = [[match.span() for match in _BLANK.finditer(text, *span)] for span in spans]
-    if len(spans) == len(rules) + 1 and not any(breaks[1:-1]):
-        if breaks[0]:
-            spans[0] = _visible(text, breaks[0][-1][1], spans[0][1])
-        if breaks[-1]:
-            spans[-1] = (spans[-1][0], breaks[-1][0][0])
+    if len(spans) == len(rules) + 1:
+        first, *inner, last = ([match.span() for match in _BLANK.finditer(text, *span)] for span in spans)
+        most = max(map(len, inner), default=0) + 1
+        asks = bool(last) and _ASKS.search(text[last[-1][1] : spans[-1][1]]) is not None
+        if asks or len(last) >= most:
+            spans[-1] = (spans[-1][0], last[-1 if asks else most - 1][0])
+            most = max(most, len(last) if asks else 0)
+        if first and (asks or len(first) >= most):
+            spans[0] = _visible(text, first[-min(most, len(first))][1], spans[0][1])
     found = [Passage(*span, "document", f"passage {i}") for i, span in enumerate(spans, start=1)]
     return Passages(found, lists=[(found[0].start, found[-1].end)])
 
