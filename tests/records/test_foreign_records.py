@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.records.conversation import ASKED, MAIL
 
 from whygen.errors import DataError
+from whygen.prompt.why.steps import steps_in
 from whygen.records import Call, read_calls
+from whygen.types import Output, Tool
 
+SENT = {"to": "eve@example.net", "body": "The budget."}
+TEXT = {"type": "string"}
 USER = {"role": "user", "content": "Qué?"}
 SAID = {"choices": [{"message": {"role": "assistant", "content": "Sí"}, "finish_reason": "stop"}]}
 
@@ -350,3 +356,80 @@ def test_broken_words_of_frameworks_are_refused_in_words(tmp_path: Path, value: 
 def test_a_part_of_a_page_whose_type_is_no_text_is_read_by_its_text(tmp_path: Path) -> None:
     turn = {"role": "user", "parts": [{"type": {}, "text": "x"}, {"type": "text", "text": "y"}]}
     assert read(tmp_path, {"messages": [turn, *PAGE]}).chat.messages[0].text == "x\ny"
+
+
+FRAMEWORKS = json.loads((Path(__file__).parent / "samples" / "frameworks.json").read_text("utf-8"))
+RUNS = [
+    (name, key) for name, kept in FRAMEWORKS.items() for key in kept
+    if key not in {"version", "spans", "events", "steps", "rows"}
+]  # fmt: skip
+
+
+def _file(tmp_path: Path, value: Any) -> Path:
+    """A record as its framework writes it: JSON, or a database of that SQL."""
+    path = tmp_path / ("record.db" if isinstance(value, str) else "record.json")
+    if isinstance(value, str):
+        with sqlite3.connect(path) as connection:
+            connection.executescript(value)
+    else:
+        path.write_text(json.dumps(value), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("name", "key"), RUNS)
+def test_what_frameworks_keep_of_a_run_is_read_whole(tmp_path: Path, name: str, key: str) -> None:
+    call = Call.read(_file(tmp_path, FRAMEWORKS[name][key]))
+    turns = [turn for turn in call.chat.messages if turn.role != "system"]
+    assert [turn.role for turn in turns] == ["user", "assistant", "tool", "assistant", "tool"]
+    assert [str(part) for part in turns[0].content] == [ASKED]
+    assert [[(each.name, each.values) for each in turn.calls] for turn in turns[1::2]] == [
+        [("read_mail", {"number": 1})],
+        [("send_email", SENT)],
+    ]
+    assert [turn.text for turn in turns[2::2]] == [MAIL, "sent"]
+    assert [turn.answers for turn in turns[2::2]] == [turn.calls[0].id for turn in turns[1::2]]
+    assert call.answer is not None
+    assert call.answer.text == "I have sent it."
+    assert {tool.name for tool in call.chat.tools} == {"read_mail", "send_email"}
+    assert "unknown-part" not in dict(call.notices)
+    steps = steps_in(call)
+    assert [[each.name for each in (step.answer or Output()).calls] for step in steps] == [
+        ["read_mail"], ["send_email"], [],
+    ]  # fmt: skip
+    assert [len(step.chat.messages) for step in steps] == [len(call.chat.messages) - left for left in (4, 2, 0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("agents", "spans"), ("autogen", "events"), ("braintrust", "rows"), ("smolagents", "steps")]
+)
+def test_what_frameworks_keep_of_each_call_is_read(tmp_path: Path, name: str, key: str) -> None:
+    rows = FRAMEWORKS[name][key]
+    calls = [each.call() for each in read_calls(_file(tmp_path, rows))]
+    assert len(calls) == len(rows) > 1
+    called = [each.name for call in calls for each in (call.answer or Output()).calls]
+    assert called[0] == ("send_email" if name == "braintrust" else "read_mail")
+    assert all(call.chat.messages[-1].role in {"user", "tool"} for call in calls)
+    assert not any({"answer-unread", "unknown-form", "unknown-part"} & dict(call.notices).keys() for call in calls)
+    if name != "smolagents":
+        assert {call.model for call in calls} == {"openai/gpt-4o-mini"}
+
+
+def test_a_model_is_asked_at_the_address_that_stands_beside_its_settings_or_its_messages(tmp_path: Path) -> None:
+    for name, key in (("agents", "spans"), ("pydantic", "messages")):
+        [first, *_] = read_calls(_file(tmp_path, FRAMEWORKS[name][key]))
+        assert (first.call().model, first.call().base_url) == ("openai/gpt-4o-mini", "http://127.0.0.1:4321/v1")
+
+
+def test_tools_without_a_definition_are_offered_as_they_were_called(tmp_path: Path) -> None:
+    call = Call.read(_file(tmp_path, FRAMEWORKS["haystack"]["messages"]))
+    assert call.chat.tools == (
+        Tool("read_mail", "", {"type": "object", "properties": {"number": {"type": "integer"}}}),
+        Tool("send_email", "", {"type": "object", "properties": {"to": TEXT, "body": TEXT}}),
+    )
+    assert "read_mail, send_email" in dict(call.notices)["no-tools"]
+
+
+def test_an_answer_of_calls_alone_is_no_record(tmp_path: Path) -> None:
+    items = [{"type": "function_call", "name": "read_mail", "arguments": "{}", "call_id": "c"}]
+    with pytest.raises(DataError, match="holds no call"):
+        read(tmp_path, items)

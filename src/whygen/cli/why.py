@@ -22,7 +22,7 @@ from whygen.prompt.arguments import PromptArguments
 from whygen.prompt.forecast import summed
 from whygen.prompt.options import TEXT
 from whygen.prompt.why.settings import LENGTHS, sent_as
-from whygen.prompt.why.steps import NOT_RUN, run_of, steps_of
+from whygen.prompt.why.steps import NOT_RUN, run_of, steps_in, steps_of
 from whygen.records import Call, read_calls
 from whygen.records.reading import picked
 from whygen.results.prompt import PromptExplanation
@@ -96,12 +96,12 @@ def why(
 
 
 def _meant(path: Path, pick: str | None, *, steps: bool) -> list[Call]:
-    """The call that was picked, or with ``--steps`` all calls of its run."""
+    """The call that was picked, or with ``--steps`` all calls of its run, which may stand in one record."""
     if not steps:
         return [Call.read(path, pick)]
     kept = read_calls(path)
     run = run_of(kept, None if pick is None else picked(kept, pick, path.name))
-    return [each.call() for each in run]
+    return [each.call() for each in run] if len(run) > 1 else steps_in(run[0].call())
 
 
 def _walk(calls: Sequence[Call], explain: Callable[[Call], PromptExplanation], how: common.Shared) -> None:

@@ -49,6 +49,17 @@ def is_request(body: Field) -> bool:
     return contents.is_list and all(turn.is_text or turn["parts"].there for turn in contents)
 
 
+def are_contents(turns: Field) -> bool:
+    """Whether these are turns as the service takes them, without the request around them."""
+    rows = list(turns) if turns.is_list else []
+    parts = [part for turn in rows if turn["parts"].is_list for part in turn["parts"]]
+    return (
+        bool(parts)
+        and all(turn["parts"].is_list and turn["role"].name() in {"user", "model", "function"} for turn in rows)
+        and not any(part["type"].there or part["part_kind"].there or part["kind"].there for part in parts)
+    )
+
+
 def model_of(path: str, body: Field) -> str:
     """The model's name, from the address or the body."""
     found = ENDPOINT.search(path)

@@ -70,7 +70,11 @@ def maker_of(name: str, notices: Notices, *, protocol: str, url: str = "", provi
     if not name:
         notices.say("no-model", "The record names no model: give one (--model).")
         return Maker("")
-    found = _by_url(name, url, protocol) or _by_provider(name, provider, url) or _by_name(name, protocol, provider)
+    found = (
+        _by_url(name, url, protocol, provider)
+        or _by_provider(name, provider, url)
+        or _by_name(name, protocol, provider)
+    )
     if found is not None and not _is_trusted(found.base_url):
         notices.say(
             "foreign-address",
@@ -104,7 +108,7 @@ def _is_trusted(address: str | None) -> bool:
     )
 
 
-def _by_url(name: str, url: str, protocol: str) -> Maker | None:
+def _by_url(name: str, url: str, protocol: str, provider: str) -> Maker | None:
     place = base_of(url)
     host = urlsplit(place).hostname or "" if place else ""
     if place is None or _SIGNED.search(host):
@@ -115,7 +119,8 @@ def _by_url(name: str, url: str, protocol: str) -> Maker | None:
         deployed = _DEPLOYMENT.search(place)
         parts = urlsplit(place)
         return Maker(f"openai/{deployed[1] if deployed else name}", f"{parts.scheme}://{parts.netloc}/openai/v1")
-    return Maker(f"{'anthropic' if protocol == 'anthropic' else 'openai'}/{name}", place)
+    theirs = "anthropic" in {protocol, _PROVIDERS.get(provider.lower())}
+    return Maker(f"{'anthropic' if theirs else 'openai'}/{name}", place.removesuffix("/v1") if theirs else place)
 
 
 def base_of(url: str) -> str | None:

@@ -226,7 +226,8 @@ def read_tools(body: Field) -> Iterable[Tool]:
         DataError: if one has no name.
     """
     for each in body["tools"]:
-        yield read_tool(each)
+        if not each["tool_call_id"].there:  # a call that was made, which some keep under this name
+            yield read_tool(each)
     for each in body["functions"]:
         yield read_tool(each)
 

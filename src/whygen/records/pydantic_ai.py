@@ -25,12 +25,6 @@ def messages(turns: Field) -> Iterator[dict[str, Any]]:
         yield from _asked(turn) if turn["kind"].value == "request" else [_answered(turn)]
 
 
-def about(turns: Field) -> dict[str, str]:
-    """The model and who gives it, as the last response names them."""
-    last = next((turn for turn in list(turns)[::-1] if turn["model_name"].name()), Field(None))
-    return {"model": last["model_name"].name(), "provider": last["provider_name"].name()}
-
-
 def _asked(turn: Field) -> Iterator[dict[str, Any]]:
     for part in turn["parts"]:
         kind = part["part_kind"].name()

@@ -14,7 +14,7 @@ from whygen.records.call import Call
 from whygen.records.fields import Field
 from whygen.records.kept import Kept
 from whygen.records.notices import Notices
-from whygen.records.wire import Sent
+from whygen.records.wire import Sent, kind_in_schema
 
 _CODEX = frozenset({"session_meta", "response_item", "turn_context", "event_msg", "compacted"})
 _CALLS = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
@@ -95,14 +95,8 @@ def _read_claude(rows: list[Field], log: _Log, notices: Notices) -> Call:
         at = log.before.get(at, "")
     turns = _turns(way[::-1], log)
     said = [block for row in rows for block in row["message"]["content"]]
-    called = _blocks(turns, "tool_use") + [block for block in said if block["type"].value == "tool_use"]
     _say(notices, "Claude Code")
-    body: dict[str, Any] = {
-        "model": rows[0]["message"]["model"].name(), "messages": turns,
-        "tools": [{"name": name, "input_schema": schema} for name, schema in _tools(
-            (block["name"].name(), block["input"]) for block in called
-        )],
-    }  # fmt: skip
+    body: dict[str, Any] = {"model": rows[0]["message"]["model"].name(), "messages": turns}
     answer = {**rows[-1]["message"].object(), "content": [block.value for block in said]}
     source = rows[0].source
     sent = Sent(
@@ -139,10 +133,6 @@ def _add(turns: list[dict[str, Any]], role: object, blocks: list[Any]) -> None:
         turns[-1]["content"] += blocks
     elif blocks:
         turns.append({"role": role, "content": blocks})
-
-
-def _blocks(turns: list[dict[str, Any]], kind: str) -> list[Field]:
-    return [block for turn in turns for block in Field(turn["content"]) if block["type"].value == kind]
 
 
 def _codex(lines: list[Field]) -> Iterator[Kept]:
@@ -207,14 +197,8 @@ def _tools(called: Iterable[tuple[str, Field]]) -> list[tuple[str, dict[str, Any
     for name, arguments in called:
         known = found.setdefault(name, {})
         if arguments.is_object:
-            known |= {key: _kind(value) for key, value in arguments.object().items()}
+            known |= {key: kind_in_schema(value) for key, value in arguments.object().items()}
     return [(name, {"type": "object", "properties": known}) for name, known in found.items() if name]
-
-
-def _kind(value: object) -> dict[str, Any]:
-    kinds: dict[str, str] = {"bool": "boolean", "int": "integer", "float": "number", "list": "array", "dict": "object"}
-    kind = kinds.get(type(value).__name__, "string")
-    return {"type": kind, "items": {}} if kind == "array" else {"type": kind}
 
 
 def _say(notices: Notices, program: str) -> None:

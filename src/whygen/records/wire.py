@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
 from urllib.parse import unquote, urlsplit
@@ -15,7 +15,7 @@ from whygen.records.makers import HOSTS, Maker, maker_of
 from whygen.records.notices import Notices
 from whygen.records.scrubbing import scrubbed
 from whygen.records.streams import joined
-from whygen.types import Chat, Output, Settings
+from whygen.types import Chat, JsonValue, Output, Settings, Tool, ToolCall
 
 BESIDE = "_beside"
 """Where a record whose form is not known says what stands beside the messages that were found in it."""
@@ -65,13 +65,14 @@ class Sent:
         if not self.protocol and ollama.speaks(body, self.path):
             protocol, body, response = "openai", ollama.request(body, notices), ollama.answer(response, notices)
         else:
-            protocol = self.protocol or protocol_of(self)
+            protocol = self.protocol or protocol_of(replace(self, body=body))
         reader = PROTOCOLS[protocol]
         chat, settings = reader.read_request(body, notices)
         answer = _answer(reader, response, notices)
         name = body["model"].name() or self.name or model_at(self.path) or response["model"].name()
         provider = self.provider or body["provider"].name()
-        maker = maker_of(name, notices, protocol=protocol, url=self.url, provider=provider)
+        url = self.url or body.first("base_url", "api_base").name()
+        maker = maker_of(name, notices, protocol=protocol, url=url, provider=provider)
         return made(chat, answer, maker, notices, settings=settings, protocol=protocol)
 
     @property
@@ -142,9 +143,13 @@ def made(
     """
     if answer is None:
         chat, answer = _answered(chat, protocol, notices)
-    _missing(chat, answer, notices)
     return Call(
-        chat=chat, model=maker.uri, base_url=maker.base_url, settings=settings, answer=answer, protocol=protocol
+        chat=_with_tools(chat, answer, notices),
+        model=maker.uri,
+        base_url=maker.base_url,
+        settings=settings,
+        answer=answer,
+        protocol=protocol,
     )
 
 
@@ -166,27 +171,41 @@ def _answered(chat: Chat, protocol: str, notices: Notices) -> tuple[Chat, Output
     return replace(chat, messages=chat.messages[:-1]), Output(text=last.text, calls=last.calls)
 
 
-def _missing(chat: Chat, answer: Output | None, notices: Notices) -> None:
-    """Say where tools were called and the record holds no definition of one."""
-    called = [
-        *(call.name for turn in chat.messages for call in turn.calls),
-        *(c.name for c in (answer or Output()).calls),
-    ]
+def _with_tools(chat: Chat, answer: Output | None, notices: Notices) -> Chat:
+    """The chat; where tools were called and the record holds no definition of any, with one of each by its name."""
+    calls = [*(call for turn in chat.messages for call in turn.calls), *(answer or Output()).calls]
     known = {tool.name for tool in chat.tools}
-    lacking = sorted(set(called) - known)
+    lacking = [name for name in dict.fromkeys(call.name for call in calls) if name not in known]
     if lacking and not chat.tools:
-        notices.say(
-            "no-tools",
-            f"The record holds calls of tools ({', '.join(lacking[:5])}) and no definition of any: the model is asked "
-            "without tools and can call none. Give a record with its tools to explain which tool is called; texts and "
-            "refusals can be explained.",
-        )
-    elif lacking:
+        if "session" not in notices:
+            notices.say(
+                "no-tools",
+                f"The record holds calls of tools ({', '.join(lacking[:5])}) and no definition of any: each is offered "
+                "by its name, with the arguments that it was called with. Others that could have been called are not "
+                "known; how often the model does the same with so much less, the whole request is asked anew to see.",
+            )
+        return replace(chat, tools=[_by_name(name, calls) for name in lacking])
+    if lacking:
         notices.say(
             "lacking-tools",
             f"The record holds calls of {', '.join(lacking[:5])}, which its tools do not define: those can be called, "
             "these cannot be called again.",
         )
+    return chat
+
+
+def _by_name(name: str, calls: Sequence[ToolCall]) -> Tool:
+    """A tool of which nothing is known but how it was called."""
+    values = [call.values for call in calls if call.name == name]
+    known = {key: kind_in_schema(value) for each in values if isinstance(each, dict) for key, value in each.items()}
+    return Tool(name, "", {"type": "object", "properties": known})
+
+
+def kind_in_schema(value: object) -> dict[str, JsonValue]:
+    """What a schema says of a value that was given."""
+    kinds: dict[str, str] = {"bool": "boolean", "int": "integer", "float": "number", "list": "array", "dict": "object"}
+    kind = kinds.get(type(value).__name__, "string")
+    return {"type": kind, "items": {}} if kind == "array" else {"type": kind}
 
 
 def protocol_of(sent: Sent) -> str:
@@ -234,7 +253,7 @@ def is_chat(item: Field) -> bool:
         return False
     told = all(each.is_object and each["role"].is_text for each in item)
     asked = told and any(each["role"].value != "assistant" for each in item)
-    return asked or dialects.dialect_of(item) is not None
+    return asked or dialects.is_items(item) or dialects.dialect_of(item) is not None
 
 
 def answer_in(found: Field, usage: Field | None = None) -> Field:

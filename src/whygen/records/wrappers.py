@@ -17,10 +17,11 @@ _REQUESTS: Final = (
     "request", "request_body", "requestBody", "req", "proxy_server_request", "params", "body", "input_request",
     "kwargs", "inputs", "inputBodyJson", "payload",
 )  # fmt: skip
-_TALKS: Final = ("inputs", "input", "prompt", "messages")
+_TALKS: Final = ("inputs", "input", "prompt", "messages", "model_input_messages", "input_messages")
 """Where tracers keep the messages alone."""
 _RESPONSES: Final = (
     "response", "response_body", "responseBody", "resp", "output", "outputs", "completion", "outputBodyJson",
+    "model_output_message", "output_message",
 )  # fmt: skip
 _IDS: Final = ("id", "call_id", "custom_id", "request_id", "requestId", "litellm_call_id", "uuid", "key")
 _TIMES: Final = (
@@ -72,6 +73,9 @@ def _flat(item: Field) -> Field:
     if item["schemaType"].value == "ModelInvocationLog":  # what Bedrock keeps of its calls
         sent, came = item.at("input", "inputBodyJson"), item.at("output", "outputBodyJson")
         return Field({**item.object(), "input": None, "request": sent.value, "response": came.value}, "", item.source)
+    if item["input"].is_text and item["output"].is_list and item.at("metadata", "model").is_text:  # Braintrust
+        told = {"model": item["metadata"]["model"].value, "output": {"output": item["output"].value}}
+        return Field({**item.object(), **told}, "", item.source)
     if item["input"].there and told["object"].value == "response" and not item["model"].there:
         echo = {key: each.value for key, each in told.items() if key in _ASKED and each.there}
         return Field({**item.object(), **echo, "input": item["input"].value}, "", item.source)
@@ -161,6 +165,8 @@ def _row(item: Field) -> Field:
         also = item[name].parsed()
         told = {key: each.value for key, each in also.items() if key in _ASKED} if also.is_object else {}
         body = {**told, **body}
+    if is_chat(Field(body.get("messages"))):  # what else is said in words of another protocol is none of the request
+        body.pop("input", None)
     return Field(body, "", item.source)
 
 

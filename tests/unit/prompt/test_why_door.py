@@ -140,6 +140,16 @@ def test_each_step_of_a_run_says_which_step_brought_its_cause(tmp_path: Path) ->
     assert PromptExplanation.load(tmp_path / "out" / "step-3").why is not None
 
 
+def test_a_run_in_one_record_is_walked_step_by_step(tmp_path: Path) -> None:
+    *_, last = planted_run(np.random.default_rng(1), steps=3, parts=0)
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(_wire(last.chat, last.answer)))
+    code, told = _run(str(path), "--steps", "--model", "planted/agent", "--json")
+    assert code == 0, told
+    steps = json.loads(told)["steps"]
+    assert [[each["step"] for each in step["came_from"]] for step in steps] == [[None], [1], [2]]
+
+
 def test_a_record_asks_the_model_that_it_names_where_it_was_asked() -> None:
     chat = Chat([Message("user", "Hi")])
     call = Call(chat=chat, model="openai/m", base_url="http://localhost:1/v1", protocol="responses")

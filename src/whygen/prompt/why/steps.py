@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from whygen._arguments import typed
@@ -16,7 +16,7 @@ from whygen.prompt.why.words import listed
 from whygen.records import Call, Recorded
 from whygen.results.prompt import PromptExplanation
 from whygen.results.why import PartTest, Why
-from whygen.types import Message, ToolCall
+from whygen.types import Message, Output, ToolCall
 
 NOT_RUN = "No tool was run again: each step was asked with the results that the record holds."
 
@@ -64,6 +64,21 @@ def run_of(calls: Sequence[Recorded], pick: Recorded | None) -> list[Recorded]:
     """The calls of the run to which one belongs; all of them where the record tells of no runs."""
     run = "" if pick is None else pick.run
     return [each for each in calls if each.run == run] if run else list(calls)
+
+
+def steps_in(call: Call) -> list[Call]:
+    """The steps that one record holds: each earlier turn that called a tool, sent all that stood before it; itself."""
+    turns = call.chat.messages
+    earlier = [
+        replace(
+            call,
+            chat=replace(call.chat, messages=turns[:place]),
+            answer=Output(text=turn.text, calls=turn.calls),
+        )
+        for place, turn in enumerate(turns)
+        if place and turn.role == "assistant" and turn.calls
+    ]
+    return [*earlier, call]
 
 
 @typed("explained")
