@@ -217,7 +217,8 @@ def load_image_encoder(name: str = "auto", *, device: str | None = None) -> Imag
 
     Raises:
         MissingExtraError: if transformers is not installed.
-        MissingError: if the named model is neither a folder nor to be had from the hub.
+        MissingError: if the named model is not to be had from the hub.
+        UnknownNameError: if the name is none of these.
         UsageError: if the model sees no pictures.
     """
     if name == "auto":
@@ -226,6 +227,9 @@ def load_image_encoder(name: str = "auto", *, device: str | None = None) -> Imag
         return _must_be(ImageEncoder, found, name, "one of pictures: an object with name, images(), patches(), means()")
     if name in PIXELS:
         return PIXELS[name]()
+    if name not in VISION and "/" not in name and not Path(name).is_dir():  # before the hub is asked, which takes long
+        what = "encoder of pictures (no folder, and no ORG/NAME of the hub)"
+        raise UnknownNameError(what, name, ["auto", *PIXELS, *VISION, *plugins.entries(plugins.ENCODERS, OWN)])
     for package in ("torch", "transformers"):
         if not _installed(package):
             raise MissingExtraError(f"The encoder of pictures {name!r}", extra="diffusion", package=package)
