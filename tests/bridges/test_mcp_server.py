@@ -165,7 +165,7 @@ def test_a_recorded_call_goes_to_the_servers_model_alone(tmp_path: Path) -> None
 
 
 def test_what_is_told_is_bounded() -> None:
-    from whygen.bridges.told import document
+    from whygen.bridges.mcp_server import document
 
     words = " ".join(f"word{number}\u202e{'x' * 500}" for number in range(42))
     found = whygen.explain_prompt(lambda _: "long " * 5000, words, target="exact", budget=96, cache=None)

@@ -228,12 +228,12 @@ def recorded() -> dict[str, object]:
 def test_a_process_that_died_has_spent_what_it_borrowed(tmp_path: Path) -> None:
     import subprocess
 
-    from whygen.bridges.purse import Purse
+    from whygen.bridges.pytest_session import Purse
     from whygen.calls import Budget
     from whygen.calls.spending import Cost
 
     code = (
-        "import os, sys, pathlib\nfrom whygen.bridges.purse import Purse\nfrom whygen.calls import Budget\n"
+        "import os, sys, pathlib\nfrom whygen.bridges.pytest_session import Purse\nfrom whygen.calls import Budget\n"
         "from whygen.calls.spending import Cost\n"
         "with Purse(pathlib.Path(sys.argv[1]), Budget(calls=10)).lent(Cost(7)): os._exit(1)"
     )

@@ -17,8 +17,7 @@ from whygen.evaluation.rules import Attribution, Rule, Sign
 from whygen.prompt.units.pieces import is_called
 from whygen.report.texts import decimals_for, listed, p_value, percent, quoted, signed
 from whygen.results.prompt import PromptExplanation, UnitAttribution
-from whygen.results.summary.names import labels, names
-from whygen.results.summary.words import headline
+from whygen.results.summary.words import headline, labels, names
 from whygen.results.why import PartTest
 
 WITHIN: Final = 0.2

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from whygen.distances.checks import Numbers
 from whygen.distances.sets import energy, optimal_transport, sinkhorn
 from whygen.distances.texts import edit, exact, tfidf, token_set
-from whygen.distances.vectors import cosine, euclidean
+from whygen.distances.vectors import Numbers, cosine, euclidean
 from whygen.errors import UnknownNameError
 from whygen.types import Vectors
 

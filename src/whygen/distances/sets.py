@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment  # pyright: ignore[reportUnknownVariableType]
 
-from whygen.distances import checks
-from whygen.distances.checks import Numbers
+from whygen.distances.vectors import Numbers, distances, point_sets
 from whygen.errors import MissingExtraError, UsageError, WhygenError
 from whygen.types import Vectors
 
@@ -99,8 +98,8 @@ def optimal_transport(sets: Sequence[Vectors], reference: Vectors) -> Numbers:
     Source: Kusner et al. 2015, "From word embeddings to document distances"; solved by POT's network simplex
     (Bonneel et al. 2011), and sets of one size as an assignment (Jonker and Volgenant 1987, in scipy).
     """
-    points, target = checks.point_sets(sets, reference)
-    return checks.distances(np.array([_transport(each, target) for each in points], dtype=np.float64))
+    points, target = point_sets(sets, reference)
+    return distances(np.array([_transport(each, target) for each in points], dtype=np.float64))
 
 
 def _transport(points: Vectors, target: Vectors) -> float:
@@ -202,13 +201,13 @@ def sinkhorn(sets: Sequence[Vectors], reference: Vectors, *, epsilon: float = EP
     """
     if not epsilon > 0:
         raise UsageError(f"epsilon={epsilon} must be above 0; the default is {EPSILON}.")
-    points, target = checks.point_sets(sets, reference)
+    points, target = point_sets(sets, reference)
     own = _entropic(ground(target, target), epsilon)
     values = [
         _entropic(ground(each, target), epsilon) - 0.5 * (_entropic(ground(each, each), epsilon) + own)
         for each in points
     ]
-    return checks.distances(np.array(values, dtype=np.float64))
+    return distances(np.array(values, dtype=np.float64))
 
 
 def _entropic(cost: Numbers, epsilon: float) -> float:
@@ -219,7 +218,7 @@ def _entropic(cost: Numbers, epsilon: float) -> float:
 
     Source: Brauer, Clason, Lorenz and Wirth 2017, "A Sinkhorn-Newton method for entropic optimal transport".
     """
-    checks.distances(cost)
+    distances(cost)
     n = len(cost)
     f = np.zeros(n)
     for _ in range(SWEEPS):
@@ -279,10 +278,10 @@ def energy(sets: Sequence[Vectors], reference: Vectors) -> Numbers:
 
     Source: Székely and Rizzo 2013, "Energy statistics", eq. 5 and 6.
     """
-    points, target = checks.point_sets(sets, reference)
+    points, target = point_sets(sets, reference)
     own = ground(target, target).mean()
     values = [2 * ground(each, target).mean() - ground(each, each).mean() - own for each in points]
-    return checks.distances(np.array(values, dtype=np.float64))
+    return distances(np.array(values, dtype=np.float64))
 
 
 def directions(count: int, dim: int, rng: np.random.Generator) -> Vectors:
@@ -311,12 +310,12 @@ def sliced(sets: Sequence[Vectors], reference: Vectors, *, along: Vectors) -> Nu
 
     Source: Bonneel et al. 2015, "Sliced and Radon Wasserstein barycenters of measures", with the first power.
     """
-    points, target = checks.point_sets(sets, reference)
-    (lines,), _ = checks.point_sets([along], target)
+    points, target = point_sets(sets, reference)
+    (lines,), _ = point_sets([along], target)
     with np.errstate(over="ignore", invalid="ignore"):
         shadow = np.sort(target @ lines.T, axis=0)
         values = [_transport_on_lines(np.sort(each @ lines.T, axis=0), shadow) for each in points]
-    return checks.distances(np.array(values, dtype=np.float64))
+    return distances(np.array(values, dtype=np.float64))
 
 
 def _transport_on_lines(a: Numbers, b: Numbers) -> float:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from whygen.distances.checks import Numbers
+from whygen.distances.vectors import Numbers
 from whygen.texts import nfc, word_spans
 
 Term: TypeAlias = "str | tuple[str, str]"

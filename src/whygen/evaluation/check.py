@@ -37,7 +37,7 @@ from whygen.results import AnchorExplanation, Explanation, PromptExplanation, Te
 from whygen.results.files import digest_of
 from whygen.results.prompt import UnitAttribution
 from whygen.results.records import Figure, Record, Text
-from whygen.results.summary.names import names
+from whygen.results.summary.words import names
 
 Verdict = Literal["pass", "fail", "unknown"]
 

@@ -28,8 +28,7 @@ from whygen.prompt.sentences import sentence_matrix
 from whygen.prompt.targets import Compares, Timed
 from whygen.prompt.units import chat_record, shown
 from whygen.prompt.warnings import Signs, warn
-from whygen.prompt.why.alone import ask_alone
-from whygen.prompt.why.verdict import judge, told
+from whygen.prompt.why.verdict import ask_alone, judge, told
 from whygen.results.evidence import Evidence, Sample
 from whygen.results.media import MediaEvidence, PictureEvidence
 from whygen.results.prompt import (
@@ -80,7 +79,7 @@ def explained(found: Findings, asker: Asker | None = None, *, further: int = 0) 
     matrix = None
     if options.matrix != "none":
         matrix = sentence_matrix(found.answers, found.target, lambda meter: estimate_of(found, meter))
-    update = {"matrix": matrix, "sets": few, "why": told(why, few)}
+    update = {"matrix": matrix, "sets": few, "why": why and told(why, few)}
     return partial(assemble(found, acting=interactions(found)).model_copy(update=update), found.answers)
 
 

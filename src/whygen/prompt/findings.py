@@ -44,7 +44,7 @@ from whygen.prompt.failing import cause
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.noise import resolution
 from whygen.prompt.plan import Plan
-from whygen.prompt.proxy import ProxyAnswers, alone
+from whygen.prompt.proxy import ProxyAnswers
 from whygen.prompt.reading import Meter, read
 from whygen.prompt.sets import Ask, SetCall, answer_sets
 from whygen.prompt.surrogates import LINEAR, Linear, Ridge, Surrogate
@@ -103,7 +103,7 @@ def find(
     """
     effects = read(answers, plan, meter)
     estimate = _estimate(answers, effects, meter, plan, seed)
-    own = plan if estimate.weight else alone(plan)  # sums of attributions are fitted as these were
+    own = plan if estimate.weight else plan.without_proxy  # sums of attributions are fitted as these were
     return Findings(answers, meter, own, seed, effects, estimate, proxy)
 
 
@@ -148,7 +148,7 @@ def interactions(found: Findings) -> tuple[InteractionRecord, ...]:
 def estimate_of(found: Findings, meter: Meter) -> Estimate:
     """The estimate of the same answers by another meter; which draws are left out as irrelevant stays as it was."""
     effects = replace(read(found.answers, found.plan, meter), strange=found.effects.strange)
-    return _estimate(found.answers, effects, meter, alone(found.plan), found.seed)
+    return _estimate(found.answers, effects, meter, found.plan.without_proxy, found.seed)
 
 
 def sets(found: Findings, asker: Asker | None, *, further: int) -> AnswerSets:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from whygen.prompt.estimands import Estimand, Fitting, MaskDraw, load_estimand
 from whygen.prompt.kernels import Kernel
 from whygen.prompt.noise import Steadiness
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.surrogates import Surrogate
+from whygen.prompt.surrogates import Proxied, Surrogate
 from whygen.prompt.targets import Verb
 
 DESIGNS = ("auto", "gsmile")
@@ -64,6 +64,11 @@ class Plan:
     def estimand(self) -> Estimand:
         """What attributions mean."""
         return load_estimand(self.options.estimand)
+
+    @property
+    def without_proxy(self) -> Plan:
+        """For effects that a proxy's answers say nothing of, such as those of another target."""
+        return replace(self, surrogate=self.surrogate.base) if isinstance(self.surrogate, Proxied) else self
 
     def fitting(self, seed: int) -> Fitting:
         """What effects are estimated with."""

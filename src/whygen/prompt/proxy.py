@@ -6,7 +6,6 @@ that of a saved explanation take the same road.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -17,7 +16,6 @@ from whygen.prompt.effects import Effects
 from whygen.prompt.estimands import load_estimand
 from whygen.prompt.intervals import Estimate
 from whygen.prompt.options import PromptOptions
-from whygen.prompt.plan import Plan
 from whygen.prompt.surrogates import Proxied, Proxy, Surrogate
 from whygen.results.evidence import ProxyEvidence
 from whygen.results.records import ProxyRecord
@@ -93,11 +91,6 @@ def with_proxy(surrogate: Surrogate, evidence: ProxyEvidence | None) -> Surrogat
     fitted = cache(lambda: surrogate.fit(apart))
     proxy = Proxy(known, evidence.attributions, evidence.standard, evidence.total, len(apart) // 2, fitted)
     return Proxied(surrogate, proxy)
-
-
-def alone(plan: Plan) -> Plan:
-    """The plan without the proxy, for effects that its answers say nothing of, such as those of another target."""
-    return replace(plan, surrogate=plan.surrogate.base) if isinstance(plan.surrogate, Proxied) else plan
 
 
 def proxy_record(answers: ProxyAnswers, effects: Effects, estimate: Estimate) -> ProxyRecord:

@@ -1,23 +1,105 @@
 """`TextAnchorExplanation`: which texts a language model knows by heart, and what that was told by.
 
-All of it is in one JSON document: a record a text, the groups, the contrast, and the estimated share.
+All of it is in one JSON document: a record a text, the groups, the contrast, and the estimated share. Its folder holds
+a table for spreadsheets too, and all that was scored: what `read`, `compare` and `evaluate` read again without the
+model.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from whygen._arguments import typed
 from whygen.plugins import imported
 from whygen.results.anchors_memorised import MemorisationRecord, RoleName, RoleRecord
+from whygen.results.files import (
+    ARRAYS,
+    DETAILS,
+    DOCUMENT,
+    MAX_DOCUMENT_BYTES,
+    damaged,
+    document_bytes,
+    load_document,
+    part_of,
+    read_document,
+    write_together,
+)
 from whygen.results.prompt import Warned
 from whygen.results.records import Figure, Lists, Record, Text
 from whygen.results.shown import Showable
-from whygen.results.texts_scores import TextScores
+
+
+class KeptLikelihood(Record):
+    """A text under the model, in nats: the fields of `whygen.anchors.texts.criteria.Likelihood`."""
+
+    nats: float
+    tokens: int
+    zlib: float
+    min_k: float
+    beginning: int
+    end: int
+    drawn: float
+    drawn_tokens: int
+
+
+class KeptContinuation(Record):
+    """How the model goes on after the beginning of a text."""
+
+    written: Text
+    match: float
+    verbatim: bool
+
+
+class KeptText(Record):
+    """A text with its twins, as it was made ready and scored.
+
+    Attributes:
+        state: "" where it could be scored, else why not.
+        failed: why it was not scored though it could have been; "" otherwise.
+        likelihood: under the model; None where it was not scored.
+        other: nats under the baseline.
+        twins: each with its nats under the model and under the baseline.
+    """
+
+    text: Text
+    prompt: Text = ""
+    state: str = ""
+    notes: tuple[Text, ...] = ()
+    copy_of: int | None = None
+    is_cut: bool = False
+    role: RoleName | None = None
+    label: int | Text | None = None
+    failed: Text = ""
+    likelihood: KeptLikelihood | None = None
+    other: Figure = None
+    twins: tuple[tuple[Text, Figure, Figure], ...] = ()
+    continued: KeptContinuation | None = None
+
+
+class TextScores(Record):
+    """Anchors and reference as they were scored, and what does not follow from that.
+
+    Attributes:
+        reference: held-out texts; None without.
+        automatic: whether twins were made here, so that those of anchors and reference are alike.
+        has_baseline: whether a baseline scored them, too.
+        said: warnings of what was found while the texts were read.
+        noticed: warnings of the run.
+    """
+
+    anchors: tuple[KeptText, ...]
+    reference: tuple[KeptText, ...] | None = None
+    automatic: bool
+    has_baseline: bool
+    said: tuple[Warned, ...] = ()
+    noticed: tuple[Warned, ...] = ()
+
 
 SCHEMA = 1
 """Version of the JSON layout. Raise it when a field changes meaning, keep the old reader and an old golden file."""
@@ -181,8 +263,6 @@ class TextAnchorExplanation(Showable, Record):
     @typed()
     def save(self, folder: str | Path) -> Path:
         """Write explanation.json, texts.csv and scores.json into a folder."""
-        from whygen.results.texts_files import save
-
         return save(self, Path(folder))
 
     @classmethod
@@ -194,8 +274,6 @@ class TextAnchorExplanation(Showable, Record):
             MissingError: if there is nothing at the path.
             FormatError: if it is damaged, or newer than this version.
         """
-        from whygen.results.texts_files import load
-
         return load(Path(path))
 
     @typed()
@@ -253,3 +331,63 @@ class TextAnchorExplanation(Showable, Record):
         return f"<TextAnchorExplanation of {self.model}: {self.n_texts} texts, {shares or 'none scored'}>"
 
     __str__ = __repr__
+
+
+TABLE = "texts.csv"
+SCORES = "scores.json"
+STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A cell that begins so is run as a formula by a spreadsheet."""
+
+
+def save(explanation: TextAnchorExplanation, folder: Path) -> Path:
+    """Write an explanation into a folder, which is made if need be; an earlier one there is replaced.
+
+    Raises:
+        StoreError: if the folder cannot be written.
+    """
+    parts = {TABLE: _csv(explanation)}
+    if explanation.scores is not None:
+        scores = document_bytes(explanation.scores.model_dump(mode="json"))
+        if len(scores) <= MAX_DOCUMENT_BYTES:  # texts of many megabytes are not read again, but explained again
+            parts[SCORES] = scores
+    parts[DOCUMENT] = document_bytes(explanation.to_dict())
+    write_together(folder, parts, stale=(DOCUMENT, TABLE, SCORES, DETAILS, ARRAYS))
+    return folder
+
+
+def _csv(explanation: TextAnchorExplanation) -> bytes:
+    table = explanation.table()
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream)
+    writer.writerow(table)
+    for row in zip(*table.values(), strict=True):
+        writer.writerow([_cell(value) for value in row])
+    return stream.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, list | tuple):
+        value = " ".join(map(str, value))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return f"'{value}" if isinstance(value, str) and value.startswith(STARTS) else value
+
+
+def load(path: Path) -> TextAnchorExplanation:
+    """Read an explanation from its folder or its JSON.
+
+    Raises:
+        MissingError: if there is no explanation at the path.
+        FormatError: if it is damaged, or newer than this version.
+    """
+    found = load_document(
+        TextAnchorExplanation, path, name=DOCUMENT, newest=SCHEMA, what=("explanation", "-o or save()"),
+        again="Explain again.",
+    )  # fmt: skip
+    if not path.is_dir():
+        return found
+    place = part_of(path, SCORES, read_document(path))
+    if not place.is_file():
+        return found
+    try:
+        return found.model_copy(update={"scores": TextScores.model_validate_json(place.read_bytes())})
+    except ValidationError as error:
+        raise damaged(place, error, again="Explain again.") from None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from whygen.models.anthropic.caching import LEAST, marked
+from whygen.models.anthropic.model import LEAST, marked
 
 LONG = "Answer by the handbook. " * (LEAST // 20)
 TOOL = {"name": "look", "description": LONG, "input_schema": {"type": "object"}}

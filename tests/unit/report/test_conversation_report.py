@@ -16,8 +16,8 @@ import whygen
 from whygen import report
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import print_terminal, summarise, write_html
-from whygen.results.summary.names import names
 from whygen.results.summary.outcomes import differing, outcomes
+from whygen.results.summary.words import names
 from whygen.results.why import PartTest, Rate, Why
 from whygen.types import Block, Chat, Message, Output, Request, Tool, ToolCall
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from whygen.anchors.texts.criteria import Likelihood
 from whygen.anchors.texts.preparing import Ready
 from whygen.anchors.texts.scoring import Continued, Pair, Scores
-from whygen.results.texts_scores import KeptContinuation, KeptLikelihood, KeptText
+from whygen.results.texts import KeptContinuation, KeptLikelihood, KeptText
 
 Floats = NDArray[np.float64]
 

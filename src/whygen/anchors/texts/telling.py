@@ -15,8 +15,7 @@ from whygen.anchors.texts.remarks import remarks
 from whygen.anchors.texts.roles import TextMemory, text_memory
 from whygen.errors import MissingError, UsageError
 from whygen.results.prompt import Warned
-from whygen.results.texts import GROUPS, TextAnchorExplanation, TextLabels, TextRecord
-from whygen.results.texts_scores import TextScores
+from whygen.results.texts import GROUPS, TextAnchorExplanation, TextLabels, TextRecord, TextScores
 
 
 def require_levels(levels: Levels) -> None:

@@ -25,7 +25,7 @@ from whygen.types import Chat, Failure, Output, Request
 
 PROOF = 8
 """Calls of the budget that are its proof: the accused parts sent alone, where it is open whether the request's own are
-needed (`whygen.prompt.why.alone`), else the fewest parts which change the action."""
+needed (`whygen.prompt.why.verdict`), else the fewest parts which change the action."""
 
 LEAST_FOR_PROOF = 40
 """Under this budget all calls go to masks."""

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whygen.prompt.designs import Design
 from whygen.prompt.findings import Findings
+from whygen.prompt.operators.base import Delete
 from whygen.prompt.targets import Compares
+from whygen.prompt.units import shown
 from whygen.prompt.why import words
-from whygen.prompt.why.alone import answers_alone
 from whygen.prompt.why.rules import Answered, beside_others, p_values
 from whygen.prompt.why.suspects import named_parts
 from whygen.results.records import AnswerSets
@@ -27,6 +29,9 @@ from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
 from whygen.stats.wilson import wilson
 from whygen.types import Floats, Masks
+
+if TYPE_CHECKING:
+    from whygen.prompt.asker import Asker
 
 FALSE_DISCOVERY = 0.05
 
@@ -107,14 +112,14 @@ def judge(found: Findings, *, suspect: Sequence[str]) -> Why | None:
     return why.model_copy(update={"shown": _shown(found, why, draws)})
 
 
-def told(why: Why | None, sets: AnswerSets | None) -> Why | None:
+def told(why: Why, sets: AnswerSets | None) -> Why:
     """The same with its sentences.
 
     Args:
         why: in counts.
         sets: the fewest parts that change the action, where they were looked for.
     """
-    return None if why is None else why.model_copy(update={"sentences": words.sentences(why, sets)})
+    return why.model_copy(update={"sentences": words.sentences(why, sets)})
 
 
 def _alone(found: Findings, accused: Sequence[int], same: float) -> Rate | None:
@@ -228,3 +233,35 @@ def _first(rows: NDArray[np.bool_], by: NDArray[np.int64]) -> int | None:
     """The row of the largest value among these; None where there is none."""
     found = np.flatnonzero(rows)
     return int(found[np.argmax(by[found])]) if len(found) else None
+
+
+TAKES_OUT = Delete()
+"""How parts of a call are left out: what was asked is found again by what it sent, also in a folder."""
+
+
+def ask_alone(asker: Asker, units: Sequence[int], *, times: int) -> None:
+    """Ask for these units and no others, where it is open whether others are needed; the answers stand in the log.
+
+    Masks that keep all accused parts and lack one of the request's own are few, and fewer where two accused parts need
+    each other. If the action comes in more than half of these calls, none of the other parts is needed. How often is
+    fixed before, and it is asked after the masks, so that its share has an interval of its own.
+
+    A model that is known to answer alike says the same each time, and is not asked; nor where parts are not taken out
+    but replaced.
+    """
+    mask = np.zeros(len(asker.units), dtype=np.bool_)
+    mask[list(units)] = True
+    for _ in range(times if asker.steadiness != "known" and asker.operator.name == TAKES_OUT.name else 0):
+        asker.further(mask)
+
+
+def answers_alone(found: Findings, units: Sequence[int]) -> Floats:
+    """The effects of what was asked with these units and no others, beside the design."""
+    answers = found.answers
+    if answers.operator.name != TAKES_OUT.name:
+        return np.zeros(0)
+    mask = np.zeros(len(answers.units), dtype=np.bool_)
+    mask[list(units)] = True
+    sent = shown(TAKES_OUT.render(answers.units, mask))
+    said = [one.output for one in answers.log if one.kind == "further" and shown(one.prompt) == sent]
+    return found.meter(said) if said else np.zeros(0)

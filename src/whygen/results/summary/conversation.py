@@ -8,8 +8,8 @@ from typing import Any
 
 from whygen.report.texts import clip, shorten, visible
 from whygen.results.prompt import PromptExplanation, Section
-from whygen.results.summary.names import parts_of
 from whygen.results.summary.outcomes import MOST_BESIDE, Outcomes, outcomes, pretty
+from whygen.results.summary.words import parts_of
 from whygen.types import Chat, ToolCall
 
 MOST_PART = 1_500

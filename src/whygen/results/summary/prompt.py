@@ -16,9 +16,9 @@ from whygen.results.estimands import words_for
 from whygen.results.prompt import Calls, PromptExplanation, UnitAttribution
 from whygen.results.summary import passages, pictured, played, readings, words
 from whygen.results.summary.conversation import conversation
-from whygen.results.summary.names import names
 from whygen.results.summary.outcomes import MOST_BESIDE, outcomes
 from whygen.results.summary.readings import summarise_tree
+from whygen.results.summary.words import names
 
 MOST_REFERENCE = 4_000
 MOST_POINTS = 2_000
