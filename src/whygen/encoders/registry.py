@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -62,6 +63,22 @@ class TextFunction:
 
     def tokens(self, texts: Sequence[str]) -> list[Vectors]:
         return [vector[None] for vector in self.sentences(texts)]
+
+
+class Unopened:
+    """The packaged encoder, opened once vectors are asked of it: counting calls takes none, and opening it is slow."""
+
+    name = PACKAGED
+
+    @cached_property
+    def _encoder(self) -> TextEncoder:
+        return load_text_encoder()
+
+    def sentences(self, texts: Sequence[str]) -> Vectors:
+        return self._encoder.sentences(texts)
+
+    def tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        return self._encoder.tokens(texts)
 
 
 class OfOthers:

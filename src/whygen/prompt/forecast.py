@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from whygen.calls import RunOptions
 from whygen.calls.spending import SharedBudget, promised, worst_case
-from whygen.encoders import AnyEncoder
+from whygen.encoders import AnyEncoder, has_text_encoder
+from whygen.encoders.registry import Unopened
 from whygen.errors import DataError, UsageError
-from whygen.models import ChecksRequests, HasContext, Model, ModelOptions
+from whygen.models import ChecksRequests, HasContext, Model, ModelOptions, output_kind
 from whygen.models.prices import Price, batch_price_of, price_of
 from whygen.prompt.arguments import ForecastArguments, takes
 from whygen.prompt.ask import paid
@@ -117,6 +118,11 @@ def forecast(
         check_hierarchy(chosen)
         parts = split_finest(prompt, parse_levels(chosen.hierarchy, prompt), pin=chosen.pin)
         return count(box, len(parts), [parts.prompt] * chosen.budget, sent, prices=prices, run=run)
+    # These targets open their encoder, which takes most of the time, and counting uses none of its vectors.
+    takes = chosen.target in ("auto", "optimal-transport", "cosine") and chosen.kernel != "word-mover"
+    texts = output_kind(box) == "text" and not isinstance(prompt, Edit)
+    if takes and texts and encoder == "auto" and has_text_encoder():
+        encoder = Unopened()
     question = prepare(prompt, chosen, model=box, encoder=encoder, seed=seed)
     alike = steadiness(box, sent, question.target, stated=chosen.model_noise == "none", differs=False)
     whole, plan = question.units.prompt, question.plan

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,10 @@ def test_requests_change_places_within_their_window_alone(ends: list[str]) -> No
         window = [int(key) for key in keys[start : start + WINDOW]]
         assert sorted(window) == list(range(start, start + len(window)))
         assert [(prompts[i], i) for i in window] == sorted((prompts[i], i) for i in window)
+
+
+def test_a_forecast_opens_no_encoder() -> None:
+    asked = "import sys, whygen; print(whygen.forecast('planted/additive', 'a red fox ran home').units)"
+    code = f"{asked}; print('torch' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240)
+    assert ended.stdout.split() == ["5", "False"]
