@@ -105,7 +105,8 @@ def evaluate(
             common.print_json(found.to_dict())
         elif not quiet:
             _show(found)
-            say(f"Page: {folder / PAGE}")
+    if not as_json and not quiet:
+        say(f"Page: {folder / PAGE}")
 
 
 def read_labels(path: Path) -> list[int]:
