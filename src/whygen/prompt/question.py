@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from whygen.encoders import (
     AnyEncoder,
@@ -14,6 +14,7 @@ from whygen.encoders import (
     TimedEncoder,
     has_text_encoder,
     load_text_encoder,
+    names_server,
     nearby_encoder,
     open_word_vectors,
 )
@@ -310,9 +311,18 @@ def encoder_for(options: PromptOptions, encoder: str | TextEncoder, model: Model
     if encoder == "auto":
         wanted = _is_auto(options) and not has_text_encoder()
         at_home = service is not None and service.name == "openai" and service.place == OPENAI
-        return load_text_encoder(SERVER_EMBEDDINGS) if wanted and at_home else encoder
-    same = service is not None and encoder.startswith(f"{service.name}/")
-    return load_text_encoder(encoder, base_url=service.base_url) if same and service is not None else encoder
+        return load_text_encoder(SERVER_EMBEDDINGS, purpose=_purpose(service)) if wanted and at_home else encoder
+    if service is None or not names_server(encoder):
+        return encoder
+    address = service.base_url if encoder.startswith(f"{service.name}/") else None
+    if address is None and _purpose(service) == "ask":
+        return encoder  # opened by the target, if that compares answers at all
+    return load_text_encoder(encoder, base_url=address, purpose=_purpose(service))
+
+
+def _purpose(service: Service) -> Literal["ask", "foresee"]:
+    """What the model was opened for: one elsewhere without a key can only be foreseen, and so can what it needs."""
+    return "ask" if service.key is not None or service.is_local else "foresee"
 
 
 def _word_vectors(encoder: str) -> TextEncoder:

@@ -262,17 +262,23 @@ def test_options_of_anchors_are_read_before_a_model_is_opened(
 
 
 @pytest.mark.parametrize("model", ["openai/gpt-4o-mini", "anthropic/claude-3-5-haiku-latest", "openrouter/some/model"])
+@pytest.mark.parametrize(
+    "compared", [[], ["--target", "token-set"], ["--target", "cosine", "--encoder", "openai/text-embedding-3-small"]]
+)
 def test_what_a_run_takes_is_told_without_a_key(
-    model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    model: str, compared: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from whygen.cli import main
 
     pytest.importorskip(model.partition("/")[0].replace("openrouter", "openai"))
+    # As on a machine without a sentence encoder, where OpenAI's embeddings compare the answers of its models.
+    for place in ("prompt.question", "prompt.targets.registry"):
+        monkeypatch.setattr(f"whygen.{place}.has_text_encoder", lambda: False)
     for name in ("OPENAI", "ANTHROPIC", "OPENROUTER"):
         monkeypatch.delenv(f"{name}_API_KEY", raising=False)
     for more, code, says in ((["--dry-run"], 0, "Nothing was sent."), ([], 3, "_API_KEY")):
         with pytest.raises(SystemExit) as end:
-            main(["prompt", model, "Tell a fox story", "--target", "token-set", *more])
+            main(["prompt", model, "Tell a fox story", *compared, *more])
         assert end.value.code == code
         said = capsys.readouterr()
         assert says in " ".join((said.out + said.err).split())
