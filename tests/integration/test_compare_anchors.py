@@ -87,13 +87,14 @@ def _fewer_draws() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def pair() -> tuple[AnchorExplanation, AnchorExplanation]:
     """Two models of kinds 0 and 1, by a reference of these: the second has learned kind 2, and lost a little of 0."""
+    return explained_by(knows(0, 1, logvar=-3.0)), explained_by(knows(0, 1, 2, logvar=-3.0))
+
+
+def explained_by(model: LatentModel) -> AnchorExplanation:
+    """By a reference of kinds 0 and 1."""
     pictures, kinds = stripes(260, 1)
-    reference = pictures[kinds != 2]
     anchors = SampleSet(samples=ANCHORS, layout="NHW", labels=tuple(int(k) for k in KINDS), source="stripes")
-    return tuple(
-        explain(knows(*known, logvar=-3.0), anchors=anchors, reference=reference, controls="trivial")
-        for known in ((0, 1), (0, 1, 2))
-    )
+    return explain(model, anchors=anchors, reference=pictures[kinds != 2], controls="trivial")
 
 
 def test_what_was_learned_is_found_and_nothing_else(pair) -> None:
@@ -111,6 +112,7 @@ def test_what_was_learned_is_found_and_nothing_else(pair) -> None:
     assert all(before[each.index] != after[each.index] for each in found.changed)
     by_label = {each.label: each for each in found.labels}
     assert by_label[2].learned + by_label[2].moved == len(changed & truly)
+    assert not any("does not mean" in note for note in found.notes), "what was learned does come back better"
     turned = whygen.compare(other, one)
     assert (turned.learned, turned.forgotten, turned.moved) == (found.forgotten, found.learned, found.moved)
     for there, back in zip(found.groups, turned.groups, strict=True):
@@ -204,6 +206,21 @@ def test_the_same_samples_in_another_range_are_the_same_anchors() -> None:
     assert not whygen.compare(first, second).changed
 
 
+def test_a_worse_model_with_wider_thresholds_is_not_taken_for_one_that_learned(pair) -> None:
+    dull = explained_by(knows(0, 1, scale=0.1, logvar=-3.0))
+    for found, word, how in (
+        (whygen.compare(pair[0], dull), "learned", "worse"),
+        (whygen.compare(dull, pair[0]), "forgotten", "better"),
+    ):
+        many = getattr(found, word)
+        assert many > 20, "kind 2 lies within what the dull model does to its own kinds"
+        sse = next(each for each in found.criteria if each.criterion == "sse")
+        assert (sse.low > 0) if how == "worse" else (sse.high < 0)
+        said = next(note for note in found.notes if f"Of the {many:,} {word}, " in note)
+        assert f"are {how} by sse" in said
+        assert said in " ".join(found.to_html().split())
+
+
 def test_readings_of_one_alpha_are_compared(pair) -> None:
     one, other = (each.read(alpha=0.1) for each in pair)
     assert whygen.compare(one, other).changed
@@ -217,7 +234,7 @@ def test_the_command_shows_saves_and_refuses(pair, tmp_path: Path, capsys: pytes
     places = [str(tmp_path / "a"), str(tmp_path / "b")]
     assert ended(["compare", *places, "-o", str(tmp_path / "c")]) == 0
     shown = capsys.readouterr().out
-    assert "second model has learned" in shown
+    assert "look like the reference to the second model and did not to the first" in " ".join(shown.split())
     document = json.loads((tmp_path / "c" / "comparison.json").read_text())
     page = (tmp_path / "c" / "report.html").read_text()
     assert document["learned"] + document["moved"] == len(document["changed"]) > 30

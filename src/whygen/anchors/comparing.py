@@ -101,7 +101,10 @@ def compare_anchors(first: AnchorExplanation, second: AnchorExplanation) -> Anch
             if p_values is not None
         ),
         settings=_settings(one.explanation, other.explanation),
-        notes=_notes(one, other, tested=p_values is not None, changed=len(found)),
+        notes=(
+            *_against_the_word(one, other, found, what),
+            *_notes(one, other, tested=p_values is not None, changed=len(found)),
+        ),
         plain=plain_names(first),
         pictures=_pictures(one.scores, other.scores, found[:MOST_SHOWN]),
     )
@@ -340,6 +343,36 @@ def _settings(one: AnchorExplanation, other: AnchorExplanation) -> dict[str, tup
 
     both = {name: (shown(one, name), shown(other, name)) for name in (*SETTINGS, "reference")}
     return {name: values for name, values in both.items() if values[0] != values[1]}
+
+
+_AGAINST: tuple[tuple[str, str, int], ...] = (("learned", "worse", 1), ("forgotten", "better", -1))
+
+
+def _against_the_word(one: Side, other: Side, found: Rows, what: Sequence[str]) -> list[str]:
+    """Where most of what is called learned comes back worse than before, or what is called forgotten better.
+
+    Each model is read by its own thresholds. One whose scores of the reference are poor has wide ones, within which
+    more anchors look like the reference, so the words alone would take an early checkpoint for the better one.
+    """
+    notes: list[str] = []
+    for column, name in enumerate(one.scores.names):
+        if one.kinds[column] != "extrinsic":
+            continue
+        rise = averaged(other.scores.anchors.draws)[:, column] - averaged(one.scores.anchors.draws)[:, column]
+        before, after = (each.calibration.thresholds[column].value for each in (one, other))
+        for word, how, sign in _AGAINST:
+            rows = found[np.array([each == word for each in what], dtype=bool)]
+            against = int((sign * rise[rows] > 0).sum())
+            if 2 * against > len(rows):
+                notes.append(
+                    f"Of the {len(rows):,} {word}, {against:,} are {how} by {name} to the second model than to the "
+                    f"first. Each model has thresholds of its own (of {name} {before:.4g}, then {after:.4g}): {word} "
+                    f"here does not mean that the second model makes them {_OTHER_WAY[how]}."
+                )
+    return notes
+
+
+_OTHER_WAY = {"worse": "better", "better": "worse"}
 
 
 def _notes(one: Side, other: Side, *, tested: bool, changed: int) -> tuple[str, ...]:

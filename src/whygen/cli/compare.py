@@ -98,6 +98,8 @@ def _anchors(comparison: AnchorComparison, *, out: Path | None, as_json: bool, q
 def _show_anchors(comparison: AnchorComparison) -> None:
     console = common.console_for_output()
     console.print(Text(visible(comparison.headline), style="bold"))
+    for note in comparison.notes:
+        console.print(Text(visible(note), style="yellow"))
     table = Table("group", "first", "second", "difference (points)", "95% interval", box=None)
     for row in comparison.groups:
         interval = f"{points(row.low)} to {points(row.high)}"
@@ -118,8 +120,6 @@ def _show_anchors(comparison: AnchorComparison) -> None:
         console.print(Text(f"{left:,} more changed; --json lists them, -o DIR shows them.", style="dim"))
     for name, (one, other) in comparison.settings.items():
         console.print(Text(f"{name}: {visible(one)} | {visible(other)}"))
-    for note in comparison.notes:
-        console.print(Text(visible(note), style="yellow"))
 
 
 def _named(changed: ChangedAnchor) -> str:

@@ -310,8 +310,9 @@ def encoder_for(options: PromptOptions, encoder: str | TextEncoder, model: Model
     service = model.service if isinstance(model, OnServer) else None
     if encoder == "auto":
         wanted = _is_auto(options) and not has_text_encoder()
-        at_home = service is not None and service.name == "openai" and service.place == OPENAI
-        return load_text_encoder(SERVER_EMBEDDINGS, purpose=_purpose(service)) if wanted and at_home else encoder
+        if wanted and service is not None and service.name == "openai" and service.place == OPENAI:
+            return load_text_encoder(SERVER_EMBEDDINGS, purpose=_purpose(service))
+        return encoder
     if service is None or not names_server(encoder):
         return encoder
     address = service.base_url if encoder.startswith(f"{service.name}/") else None

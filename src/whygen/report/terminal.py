@@ -306,17 +306,22 @@ def anchors_terminal(summary: Mapping[str, Any]) -> RenderableType:
 def _groups(summary: Mapping[str, Any]) -> RenderableType:
     table = table_of("group", "anchors", "share", "95% interval", *summary["controls"])
     for group in summary["groups"]:
-        name = Text.assemble((group["name"], f"bold {HUES[group['name']]}"), (f"  {group['meaning']}", "dim"))
         figures = (f"{group['count']:,}", group["share"], group["interval"], *group["controls"])
-        table.add_row(name, *(Text(figure) for figure in figures))
+        table.add_row(Text(group["name"], f"bold {HUES[group['name']]}"), *(Text(figure) for figure in figures))
+    # Below the table, which leaves no room beside seven columns of figures: words would be broken and cut there.
+    meanings = [
+        Text.assemble((f"{group['name']} ", HUES[group["name"]]), (group["meaning"], "dim"))
+        for group in summary["groups"]
+    ]
     picks = [
         Text.assemble((f"{group['name']} ", HUES[group["name"]]), ", ".join(str(index) for index in group["selected"]))
         for group in summary["groups"]
         if group["selected"]
     ]
     return Group(
-        table, Text(), Text("Representatives (numbers of anchors)", style="dim"), Padding(Group(*picks), (0, 2))
-    )
+        table, *meanings, Text(), Text("Representatives (numbers of anchors)", style="dim"),
+        Padding(Group(*picks), (0, 2)),
+    )  # fmt: skip
 
 
 def _thresholds(summary: Mapping[str, Any]) -> RenderableType:

@@ -25,8 +25,9 @@ class ChangedAnchor(Record):
     """An anchor whose group changed beyond noise.
 
     ``change``: "learned" where it is HIHE or BELOW to the second and was not to the first, "forgotten" the other way
-    round, "moved" between other groups. ``p_value`` is of its paired test, before the correction over anchors;
-    ``first`` and ``second`` are its criteria. ``flip_rates`` are None of texts, whose scores do not vary.
+    round, "moved" between other groups, each by the thresholds of its own model. ``p_value`` is of its paired test,
+    before the correction over anchors; ``first`` and ``second`` are its criteria. ``flip_rates`` are None of texts,
+    whose scores do not vary.
     """
 
     index: int
@@ -119,8 +120,9 @@ class AnchorComparison(Paged, Record):
         if not (self.learned or self.forgotten or self.moved):
             return f"Of {n} none changed its group beyond noise; {within}."
         return (
-            f"Of {n} the second model has learned {self.learned:,} and forgotten {self.forgotten:,}; {self.moved:,} "
-            f"moved between other groups, and {within}."
+            f"Of {n} {self.learned:,} look like the reference to the second model and did not to the first (learned), "
+            f"{self.forgotten:,} the other way round (forgotten); {self.moved:,} moved between other "
+            f"groups, and {within}."
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -133,6 +133,18 @@ def test_what_is_not_known_is_left_out() -> None:
     assert "polyline" not in page
 
 
+def test_what_groups_mean_is_whole_in_a_terminal_of_eighty_columns() -> None:
+    stream = io.StringIO()
+    summary = summarise_anchors(explained())
+    summary["controls"] = ["untrained copy", "mean", "flat", "nearest"]
+    summary["groups"] = [group | {"controls": ["100.0%"] * 4} for group in summary["groups"]]
+    Console(file=stream, width=80, color_system=None).print(anchors_terminal(summary))
+    lines = stream.getvalue().splitlines()
+    for group in summary["groups"]:
+        assert sum(line.startswith(group["name"]) and "100.0%" in line for line in lines) == 1
+        assert f"{group['name']} {group['meaning']}" in " ".join(" ".join(lines).split())
+
+
 @pytest.mark.parametrize("width", [50, 120])
 def test_the_terminal_shows_groups_thresholds_labels_and_warnings(width: int) -> None:
     stream = io.StringIO()
