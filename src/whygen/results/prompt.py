@@ -7,7 +7,7 @@ computed from in safetensors and JSON Lines, so everything after the model calls
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -258,6 +258,10 @@ class PromptExplanation(Showable, Record):
     """Where `read` took the answers from; kept in ``details.json``. None for an explanation that asked itself."""
     evidence: Evidence | None = Field(default=None, exclude=True, repr=False)
     """The arrays and samples; None when only the JSON was loaded."""
+
+    @classmethod
+    def _in_some(cls) -> Mapping[str, type[Record]]:
+        return {"call": CallRecord, "why": Why}
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of the contract: plain values only, in the field order of the format."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
+
+from pydantic import BaseModel, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from whygen._arguments import typed
 from whygen.errors import UnknownNameError
@@ -45,6 +49,25 @@ class Paged(ABC):
 
 class Showable(Paged):
     """What explanations of every kind have in common before a reader's eyes."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The JSON Schema of the document, with what stands in some documents alone."""
+        found = handler(core_schema)
+        properties = handler.resolve_ref_schema(found)["properties"]
+        for name, record in cls._in_some().items():
+            properties[name] = handler(record.__pydantic_core_schema__)
+        properties["parts"] = {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "In a saved folder: the SHA-256 of each file beside this one.",
+        }
+        return found
+
+    @classmethod
+    def _in_some(cls) -> Mapping[str, type[BaseModel]]:
+        """Records that only some documents of the kind hold, by their names."""
+        return {}
 
     @typed()
     def view(self, how: ViewName = "full") -> Any:
