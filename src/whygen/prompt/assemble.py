@@ -73,7 +73,9 @@ def explained(found: Findings, asker: Asker | None = None, *, further: int = 0) 
         ask_alone(asker, [part.unit for part in why.accused], times=further)
         found, further = replace(found, answers=asker.updated(found.answers)), 0
         why = judge(found, suspect=options.suspect or ())
-    few = None if options.sets is None else sets(found, asker, further=further)
+    # Of an action that never came no parts can be shown that keep it, or that it goes with.
+    came = why is None or why.verdict != "nothing"
+    few = sets(found, asker, further=further) if options.sets is not None and came else None
     if asker is not None:  # shrinking sets may have asked more
         found = replace(found, answers=asker.updated(found.answers))
     matrix = None

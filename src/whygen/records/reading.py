@@ -164,7 +164,7 @@ def picked(calls: Sequence[Recorded], pick: int | str | None, name: str) -> Reco
 def _how(calls: Sequence[Recorded]) -> str:
     shown = "; ".join(_line(each) for each in calls[:SHOWN])
     more = f"; and {len(calls) - SHOWN:,} more" if len(calls) > SHOWN else ""
-    return f"Pick it by number, id or 'last' (--pick 3, --pick ID, --pick last): {shown}{more}."
+    return f"Pick it by number, id or 'last' (--pick {len(calls)}, --pick ID, --pick last): {shown}{more}."
 
 
 def _line(call: Recorded) -> str:

@@ -101,6 +101,16 @@ def test_a_call_in_which_nothing_happened_is_told_so() -> None:
     assert why.accused == ()
 
 
+def test_the_json_of_a_recorded_call_holds_to_its_schema() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    document = _why(_planted("quiet")).to_dict()
+    assert "why" in document
+    held = jsonschema.Draft202012Validator(PromptExplanation.model_json_schema(mode="serialization"))
+    assert held.is_valid(document)
+    assert not held.is_valid(document | {"surplus": 1})
+    assert not held.is_valid(document | {"why": {}})
+
+
 def test_the_fewest_parts_that_change_the_action_are_its_proof() -> None:
     planted = _planted("injected", 12)
     explanation = _why(planted)
@@ -135,9 +145,12 @@ def test_a_recorded_answer_that_does_not_come_again_is_still_what_is_explained()
     # The record says the agent sent an e-mail; the agent of today never would.
     planted = _planted("quiet")
     call = Call(chat=planted.chat, answer=Output(calls=(ToolCall("send_email"),)), model="planted/agent")
-    why = whygen.explain_prompt(None, call, target=sends, cache=None).why
+    explanation = whygen.explain_prompt(None, call, target=sends, cache=None)
+    why = explanation.why
     assert why is not None
     assert why.verdict == "nothing"
+    assert explanation.sets is None, "no parts keep what never came"
+    assert "ask that one (--model)" in why.sentences[0]
     assert (why.whole.taken, why.whole.drawn) == (0, 3)
     assert any("0 of 3" in sentence for sentence in why.sentences)
 

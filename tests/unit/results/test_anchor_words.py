@@ -80,14 +80,28 @@ def test_knowledge_is_claimed_only_where_the_untrained_copy_does_not_do_the_same
         assert "known" not in meanings(found)["HIHE"]
 
 
+def test_the_json_of_anchors_holds_to_its_schema() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    document = explained(copy=0.2).to_dict()
+    held = jsonschema.Draft202012Validator(AnchorExplanation.model_json_schema(mode="serialization"))
+    assert held.is_valid(document)
+    assert held.is_valid(document | {"parts": {"details.json": "ab12"}}), "as in a saved folder"
+    assert not held.is_valid(document | {"seed": "none"})
+
+
 def test_foils_that_pass_and_samples_that_are_simpler_are_in_the_headline() -> None:
     # A fourth of the anchors does: what nine of ten copies do is no "and so".
     assert "like your reference samples, though 90.0% of shuffled copies do; " in headline(
         explained(copy=0.2, foil=0.9)
     )
     alike = explained(copy=0.2, foil=0.9)
+    first, beside = summarise_anchors(alike)["lead"]
+    assert first.endswith("like your reference samples.")
+    assert beside.startswith("But 90.0% of shuffled copies do. An untrained copy says"), "on a page it stands by itself"
     most = {**alike.groups, "HIHE": alike.groups["HIHE"].model_copy(update={"share": 0.95})}
-    assert "and so do 90.0% of shuffled copies" in headline(alike.model_copy(update={"groups": most}))
+    many = alike.model_copy(update={"groups": most})
+    assert "and so do 90.0% of shuffled copies" in headline(many)
+    assert summarise_anchors(many)["lead"][1].startswith("So do 90.0% of shuffled copies. ")
     assert "and so do" not in headline(explained(copy=0.2, foil=0.4))
     assert headline(explained(copy=0.2, below=0.6)).startswith("60.0% of 125 anchors are simpler")
     assert "None of them comes back" in headline(explained(copy=0.0, back=0))

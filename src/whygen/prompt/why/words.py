@@ -46,7 +46,10 @@ def _headline(why: Why) -> str:
     accused, drivers = why.accused, [part for part in why.parts if part.named and not part.suspect]
     what, blamed, own = _capital(why.action), _named(accused), _named(drivers)
     if why.verdict == "nothing":
-        return f"{what} came in no answer, with parts of the request or without: there is nothing to explain."
+        return (
+            f"{what} came in no answer, with parts of the request or without: there is nothing to explain. If another "
+            "model was recorded, ask that one (--model)."
+        )
     if why.verdict == "untold":
         return f"What led to {why.action} {LEFT_OPEN}: no part stands out from chance."
     if why.verdict == "request":

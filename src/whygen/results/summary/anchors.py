@@ -86,9 +86,10 @@ def _names(explanation: AnchorExplanation) -> list[str]:
 
 
 def _sentence(rest: str) -> str:
-    """What follows the first half of the headline, as a sentence of its own."""
+    """What follows the first half of the headline, as sentences of their own."""
     said = rest.lstrip(",;. ")
-    return said[:1].upper() + said[1:]
+    said = f"but {said.removeprefix('though ')}" if said.startswith("though ") else said.removeprefix("and ")
+    return ". ".join(part[:1].upper() + part[1:] for part in said.split("; "))
 
 
 def _about(explanation: AnchorExplanation) -> list[tuple[str, str]]:
