@@ -76,7 +76,17 @@ class Homesick(Linear):
         return super().encode(samples)
 
 
-linear, homesick = Linear(), Homesick()
+class Crashing(Linear):
+    """Kills the worker that reads a large number."""
+
+    def encode(self, samples):
+        if (samples > 50).any() and "ray::" in open("/proc/self/cmdline").read():
+            log("crashes")
+            os._exit(1)
+        return super().encode(samples)
+
+
+linear, homesick, crashing = Linear(), Homesick(), Crashing()
 
 
 class Unloadable:

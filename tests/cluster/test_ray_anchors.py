@@ -10,7 +10,7 @@ import pytest
 
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.streaming import AnchorStream, sources, stream_anchors
-from whygen.errors import DataError, UsageError
+from whygen.errors import DataError, ModelError, UsageError
 from whygen.models import ModelOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -61,3 +61,13 @@ def test_a_model_that_fails_on_workers_alone_is_said_once(cluster: Any, tmp_path
         streamed(tmp_path / "out", saved(tmp_path / "parts"), cluster, "py/planted_there:homesick")
     with pytest.raises(UsageError, match=r"\.npy files that every machine sees"):
         streamed(tmp_path / "out", np.zeros((90, 6), np.float32), cluster)
+
+
+def test_a_shard_that_kills_its_workers_ends_the_run(cluster: Any, tmp_path: Path, log: Path) -> None:
+    source = saved(tmp_path / "parts")
+    anchors = np.load(source / "part-1.npy")
+    anchors[101, 0] = 60.0  # between those that are tried here first
+    np.save(source / "part-1.npy", anchors)
+    with pytest.raises(ModelError, match="gave up on a shard"):
+        streamed(tmp_path / "out", source, cluster, "py/planted_there:crashing")
+    assert log.read_text().count("crashes") == 4

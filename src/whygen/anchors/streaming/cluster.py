@@ -19,10 +19,11 @@ from safetensors.numpy import load, save
 from whygen.anchors.bank import Bank
 from whygen.anchors.scoring import ModelAsked
 from whygen.anchors.streaming.scored import Arrays, Scorer, digest_of_raw
-from whygen.errors import DataError, UsageError
+from whygen.errors import DataError, ModelError, UsageError
 from whygen.models.protocols import ModelOptions
 from whygen.models.ray.cluster import connect, resources_of
-from whygen.models.ray.crew import Trouble, trouble_of
+from whygen.models.ray.crew import DEATHS, Trouble, trouble_of
+from whygen.safe import says
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,34 @@ def scored_on_ray(
             _ScoringWorker,
             fn_constructor_args=(replace(recipe, given=here),),
             concurrency=min(number, len(rows)),
+            max_task_retries=DEATHS,  # Ray Data's own is without end, and so would be a shard that kills its worker
             **resources,
         )
-    for row in pipeline.iter_rows():
+    for row in _rows(pipeline):
         if row["number"] < 0:
             raise Trouble(row["kind"], row["error"]).error()
         found = Trouble(row["kind"], row["error"]) if row["error"] else load(row["arrays"])
         yield int(row["number"]), found, row["digest"]
+
+
+def _rows(pipeline: Any) -> Iterator[dict[str, Any]]:
+    """What workers hand back, as it comes.
+
+    Raises:
+        ModelError: where Ray Data gave up.
+    """
+    rows = iter(pipeline.iter_rows())
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except Exception as error:  # of Ray: a shard whose workers died, or a cluster that is gone
+            raise ModelError(
+                f"The cluster gave up on a shard ({says(error).splitlines()[0][:300]}): its workers may crash on it, "
+                "or lack memory. What was scored is kept: the same command goes on there."
+            ) from error
+        yield row
 
 
 def require_files(paths: Sequence[tuple[str, int, int] | None], noise: str) -> None:
