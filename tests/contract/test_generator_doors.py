@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
+import pandas
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -376,3 +379,168 @@ def test_a_folder_of_generated_pictures_says_what_its_samples_say(tmp_path: Path
     assert of_folder.model == f"samples/{tmp_path}"
     assert np.array_equal(of_folder.evidence.draws, of_array.evidence.draws)
     assert of_folder.generated.n == 60
+
+
+def as_files(n, rng):
+    made = []
+    for _ in range(n):
+        file = io.BytesIO()
+        Image.fromarray((255 * rng.normal(0.5, 0.1, size=(8, 8)).clip(0, 1)).astype(np.uint8)).save(file, "PNG")
+        made.append(file.getvalue())
+    return made
+
+
+def as_texts(n, rng):
+    return [base64.b64encode(each).decode() for each in as_files(n, rng)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        as_files,
+        as_texts,
+        lambda n, rng: {"created": 1, "data": [{"b64_json": each} for each in as_texts(n, rng)]},
+        lambda n, rng: SimpleNamespace(data=[SimpleNamespace(b64_json=each, url=None) for each in as_texts(n, rng)]),
+        lambda n, rng: ["data:image/png;base64," + each for each in as_texts(n, rng)],
+        lambda n, rng: [Image.open(io.BytesIO(each)) for each in as_files(min(n, 10), rng)],
+    ],
+    ids=["files", "base64", "a mapping", "objects", "addresses that hold them", "ten a call at most"],
+)
+def test_what_a_server_of_pictures_answers_is_read(answer) -> None:
+    model = load_latent(answer)
+    made = model.sample(25, np.random.default_rng(1))
+    assert made.shape == (25, 8, 8)
+    plain = [np.asarray(Image.open(io.BytesIO(each))) for each in as_files(25, np.random.default_rng(1))]
+    assert made == pytest.approx(np.stack(plain) / 255, abs=1e-6)
+    assert model.notices == ()
+
+
+async def promised(n, rng):
+    return rng.random((n, 8, 8))
+
+
+class Network(torch.nn.Module):
+    """Pictures to logits of 256 values, of any height and width."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Conv2d(1, 256, 3, padding=1)
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class PixelCnn(Network):
+    pass
+
+
+class Invertible(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(64, 64)
+
+    def forward(self, x, rev=False):
+        return self.net(x), x.sum(1)
+
+
+class Velocity(Epsilon):
+    def forward(self, t, x):
+        return self.net(x)
+
+
+class Sized:
+    def sample(self, n_sample, size):
+        return torch.randn(n_sample, *size)
+
+
+class Shaped:
+    def sample(self, shape):
+        return np.zeros(shape)
+
+
+class ConditionalFlow(torch.nn.Module):
+    """As zuko's: called without its context, it gives a law that fails."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(64, 3)
+
+    def forward(self, c=None):
+        def fails(n):
+            raise RuntimeError("shapes cannot be multiplied.")
+
+        return SimpleNamespace(sample=fails)
+
+
+class Kernels:
+    def pdf(self, x):
+        return np.ones(len(x))
+
+
+@pytest.mark.parametrize(
+    ("thing", "error", "words"),
+    [
+        (promised, UsageError, r"is async.*asyncio\.run"),
+        (lambda n, rng: {"data": [{"url": "https://x.invalid/1.png"}] * n}, UsageError, "gave what is a dict"),
+        (lambda n, rng: ["https://x.invalid/1.png"] * n, UsageError, "gave texts.*fetch and open them"),
+        (
+            lambda n, rng: pandas.DataFrame({"a": rng.random(n), "job": ["x"] * n}),
+            UsageError,
+            "columns job.*get_dummies",
+        ),
+        (lambda n, rng: None, UsageError, "gave what is a NoneType"),
+        (Network(), UsageError, "no latents were found"),
+        (PixelCnn(), UsageError, r"autoregressive model.*log_prob\(samples\)"),
+        (Invertible(), UsageError, r"can be turned round.*log_prob=\.\.\., sampler=\.\.\."),
+        (Velocity(), UsageError, r"\(network, scheduler\)"),
+        (Sized(), ModelError, r"Its size was a numpy\.random\.Generator.*model\.sample\(n, size=\.\.\.\)"),
+        (Shaped(), UsageError, r"takes the shape of all samples together.*model\.sample\(\(n, \.\.\.\)\)"),
+        (ConditionalFlow(), ModelError, r"multiplied\. It can be told c: .* with c=\.\.\. of one condition"),
+        (Kernels(), UsageError, r"numpy\.log\(model\.pdf\(samples\)\)"),
+        (GaussianMixture(2), DataError, r"not fitted yet.* estimator\. Give anchors"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_each_thing_is_named_with_its_door(thing: object, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        explain_anchors(thing, ANCHORS, reference=HELD, bank=60, controls="none", cache=None)
+
+
+def fails_after(calls, answer):
+    asked = []
+
+    def fails(*given):
+        asked.append(1)
+        if len(asked) > calls:
+            raise ValueError("429: too many.")
+        return answer(*given)
+
+    return fails
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"sampler": lambda n, rng: rng.random((n, 8, 8))}, r"sample\(\d+\) of latent"),
+        ({"log_prob": lambda x: -np.square(x).reshape(len(x), -1).sum(axis=1)}, "log_prob of latent"),
+    ],
+    ids=["sampler", "log_prob"],
+)
+@pytest.mark.parametrize("calls", [0, 1, 3])
+def test_what_a_model_raises_is_said_whenever_it_does(parts, words: str, calls: int) -> None:
+    ((name, answer),) = parts.items()
+    model = Generator(**{name: fails_after(calls, answer)}, batch_size=16, shape=(8, 8))
+    with pytest.raises(ModelError, match=rf"{words}.* raised ValueError: 429: too many\.$"):
+        explain_anchors(model, ANCHORS, reference=HELD, bank=60, controls="none", cache=None)
+
+
+@pytest.mark.parametrize("part", ["encode", "decode"])
+def test_what_an_autoencoder_raises_later_is_said(part: str) -> None:
+    coders = {
+        "encode": lambda x: (x.reshape(len(x), -1)[:, :4], np.full((len(x), 4), -1.0, np.float32)),
+        "decode": lambda z: np.repeat(z[:, :1], 64, axis=1).reshape(-1, 8, 8),
+    }
+    coders[part] = fails_after(3, coders[part])
+    model = Generator(**coders, batch_size=16, shape=(8, 8))
+    with pytest.raises(ModelError, match=rf"{part} of latent raised ValueError: 429: too many for .*sample.*\d"):
+        explain_anchors(model, ANCHORS, reference=HELD, controls="none", cache=None)

@@ -14,9 +14,17 @@ from numpy.typing import NDArray
 from whygen.anchors.criteria import Batch, Criterion, Scorer, own
 from whygen.anchors.foils import sizes
 from whygen.errors import DataError, ModelError
+from whygen.models.latent import Floats, Generator, answering
+from whygen.results.prompt import Warned
 
 IMPOSSIBLE = 1e9
 """Nats of a sample that has no density at all: more than any other has, and a number that can be averaged."""
+
+
+def _asked(model: Generator, samples: Floats) -> NDArray[np.float64]:
+    assert model.log_prob is not None  # noqa: S101 - `settled` looked
+    with answering(f"log_prob of {model.uri}"):
+        return np.asarray(model.log_prob(samples), dtype=np.float64)
 
 
 def log_densities(batch: Batch) -> NDArray[np.float64]:
@@ -27,8 +35,7 @@ def log_densities(batch: Batch) -> NDArray[np.float64]:
         ModelError: if one is NaN or infinitely likely.
     """
     model = batch.asked
-    assert model.log_prob is not None  # noqa: S101 - `settled` looked
-    values = -np.asarray(model.log_prob(batch.samples), dtype=np.float64)
+    values = -_asked(model, batch.samples)
     if values.shape != (len(batch.samples),):
         raise DataError(
             f"log_prob of {model.uri} gave shape {values.shape} for {len(batch.samples)} samples; it must give "
@@ -42,6 +49,38 @@ def log_densities(batch: Batch) -> NDArray[np.float64]:
             "the usual cause."
         )
     return np.minimum(values, IMPOSSIBLE)
+
+
+ASKED = 16
+"""So many samples are asked about twice."""
+SLACK = (0.01, 1e-3)
+"""Differences that rounding may make: parts of the spread over samples, and of a value."""
+
+
+def check_density(model: Generator, samples: Floats) -> tuple[Warned, ...]:
+    """Warn where the density of a sample is another when it is asked for again, beside other samples.
+
+    So it is where ``log_prob`` draws (a bound by samples, noise that spreads whole numbers, a pseudo-likelihood), and
+    where it looks at the batch.
+    """
+    few, cut = samples[:ASKED], len(samples[:ASKED]) // 3
+    if cut == 0:
+        return ()
+    whole = _asked(model, few)
+    parts = np.concatenate([_asked(model, part).ravel() for part in np.split(few, [cut])])
+    if whole.shape != parts.shape or not (np.isfinite(whole) & np.isfinite(parts)).all():
+        return ()  # said where samples are scored
+    apart, spread = np.abs(whole - parts), float(whole.std())
+    if (apart <= np.maximum(SLACK[0] * spread, SLACK[1] * np.maximum(1, np.abs(whole)))).all():
+        return ()
+    text = (
+        f"log_prob of {model.uri} gives another number for the same sample when it is asked again, beside other "
+        f"samples: up to {apart.max():.3g} nats, where samples differ by {spread:.3g} (standard deviation of "
+        f"{len(few)}). It draws at random, or looks at the whole batch. So nll is no property of the sample alone, and "
+        "other runs put samples near a threshold elsewhere, which flip rates do not hold. Give a log_prob that is the "
+        "same every time, such as the mean of many draws from a fixed seed."
+    )
+    return (Warned(code="density-varies", text=text),)
 
 
 def _begin_nll(batch: Batch) -> Scorer:

@@ -218,7 +218,16 @@ def check_generated(made: GeneratedRecord | None, *, beside: str) -> tuple[Warne
         made: how generated samples and the others vary.
         beside: whose samples the others are.
     """
-    if made is None or made.reference_spread == 0 or made.compared < 2:
+    if made is None:
+        return ()
+    if made.anew:
+        text = (
+            f"{made.anew:,} generated samples held NaN or an infinite value, beside {made.n:,} that did not. Others "
+            "were drawn in their place: what is said of generated samples is said of those without such values."
+        )
+        rest = check_generated(made.model_copy(update={"anew": 0}), beside=beside)
+        return (Warned(code="generated-without-value", text=text), *rest)
+    if made.reference_spread == 0 or made.compared < 2:
         return ()
     if made.spread == 0:
         text = f"All {made.n:,} samples that the model generated are the same: it says one thing, and knows no more."

@@ -17,11 +17,14 @@ from whygen._arguments import declared
 from whygen.anchors.bank import bank_size, require_manifold
 from whygen.anchors.calibrating import settle_kind
 from whygen.anchors.choosing import choose
-from whygen.anchors.criteria import RECONSTRUCTION
+from whygen.anchors.criteria import RECONSTRUCTION, Criterion
 from whygen.anchors.data import SampleSet, joined, load_samples
+from whygen.anchors.densities import check_density
 from whygen.anchors.diagnostics import check_reconstructions
 from whygen.anchors.features import FeatureEncoder, open_encoder, open_features
 from whygen.anchors.loading import (
+    Loaded,
+    check_scales,
     conditioned,
     open_subject,
     require_classes,
@@ -234,6 +237,7 @@ def opened_work(
     subject = replace(subject, warnings=(*subject.warnings, *told))
     require_sets(chosen_plan, subject)
     require_posterior(subject)
+    subject = replace(subject, warnings=(*subject.warnings, *_doubts(subject, chosen.criteria, features)))
     kind = settle_kind(chosen_plan, with_reference=subject.reference is not None)
     require_generated(kind, chosen_plan, subject)
     seed = given["seed"]
@@ -247,6 +251,16 @@ def opened_work(
         trained=None if trained is None else known, run_name=None if run is None else run.name,
     )  # fmt: skip
     return work, identity_of_scores(subject.model, subject.anchors, run)
+
+
+def _doubts(subject: Loaded, criteria: Sequence[Criterion], features: FeatureEncoder | None) -> tuple[Warned, ...]:
+    """What is to be said of the criteria by a few samples, before all are scored."""
+    base = subject.reference or subject.anchors
+    told: tuple[Warned, ...] = ()
+    if any("density" in each.needs for each in criteria):
+        told = check_density(subject.model, base.rows(slice(0, min(len(base), base.batch_size))))
+    compares = needs_bank(criteria) or draws_posterior(criteria)
+    return (*told, *(check_scales(base) if compares and features is None else ()))
 
 
 def shown_of(work: Work, asked: ModelAsked, rows: NDArray[np.int64]) -> Shown:

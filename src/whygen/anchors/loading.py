@@ -32,6 +32,8 @@ from whygen.safe import says
 
 PROBED = 32
 """So many samples of each set are encoded to see whether the posterior is one."""
+SURVEYED = 2_000
+"""Samples whose values are looked at for their scales."""
 NAMED = 5
 """So many skipped files are named in the warning; all are in the details."""
 UNCONDITIONED = "unconditioned"
@@ -156,6 +158,29 @@ def require_posterior(subject: Loaded) -> None:
         subject.model.require_log_variance(tried)
 
 
+ALONE = 0.95
+"""The part of the variance that one value has where it decides distances."""
+
+
+def check_scales(samples: Prepared) -> tuple[Warned, ...]:
+    """Warn where one value of each sample, such as a column in another unit, decides every distance.
+
+    For criteria that compare samples value by value.
+    """
+    if samples.image is not None or len(samples.shape) != 1 or samples.shape[0] < 2 or len(samples) < 2:
+        return ()
+    variances = samples.rows(slice(0, min(len(samples), SURVEYED))).astype(np.float64).var(axis=0)
+    total, place = float(variances.sum()), int(variances.argmax())
+    if total == 0 or variances[place] < ALONE * total:
+        return ()
+    text = (
+        f"Value {place} of each sample has {variances[place] / total:.1%} of the variance of all {len(variances)} "
+        "values, so distances between samples are hardly more than differences in it. If the values have different "
+        "units, scale them (to equal variances) in the samples of the model, the anchors and the reference alike."
+    )
+    return (Warned(code="one-value-decides", text=text),)
+
+
 def _few(anchors: Prepared) -> tuple[Warned, ...]:
     if len(anchors) > 1:
         return ()
@@ -232,7 +257,7 @@ def _without_encoder(model: Generator, probe: Raw, layout: Layout | None) -> Gen
         except WhygenError:
             raise
         except Exception as error:  # the model is foreign code: whatever it raises is its answer
-            raise DataError(f"The model {model.uri} does not generate: {says(error)}") from error
+            raise DataError(f"The model {model.uri} does not generate: {says(error).rstrip('.')}.") from error
         return replace(model, shape=tuple(made[1:]))
     assert model.log_prob is not None  # noqa: S101 - what else could it do?
     failures: list[str] = []
@@ -244,7 +269,7 @@ def _without_encoder(model: Generator, probe: Raw, layout: Layout | None) -> Gen
                 return replace(attempt, shape=one.shape[1:])
             failures.append(f"{one.shape[1:]}: log_prob gave shape {found}")
         except Exception as error:
-            failures.append(f"{one.shape[1:]}: {says(error)}")
+            failures.append(f"{one.shape[1:]}: {says(error).rstrip('.')}")
     raise DataError(
         f"The model {model.uri} tells no density of anchors of shape {probe.shape[1:]}. Tried {'; '.join(failures)}. "
         "Give anchors of the model's shape, or state its shape and layout. log_prob gets several samples, (n, ...), "
@@ -283,8 +308,8 @@ def _nearest_range(model: Generator, unit: NDArray[np.floating[Any]]) -> tuple[f
     """The range in which pictures, given between 0 and 1, have the mean and the spread that generated samples have."""
     if "samples" not in model.abilities or model.samples is not None:
         return UNIT_RANGE
-    made, part = model.sample(PROBED, np.random.default_rng(0)), unit[:PROBED]
-    middle, spread = (float(each) for each in (np.mean(made), np.std(made)))
+    made, part = np.ma.masked_invalid(model.sample(PROBED, np.random.default_rng(0))), unit[:PROBED]
+    middle, spread = (float(np.ma.filled(each, 0)) for each in (np.mean(made), np.std(made)))
     apart = [
         abs(low + (high - low) * float(part.mean()) - middle) + abs((high - low) * float(part.std()) - spread)
         for low, high in _RANGES

@@ -34,7 +34,15 @@ from whygen.anchors.foils import (
 from whygen.anchors.recording import Arrays, Recorder, Shard, as_bytes, digest_of, identified, of_bytes
 from whygen.anchors.representing import settled_space
 from whygen.anchors.samples import Prepared
-from whygen.anchors.scoring import DrawStream, Generation, ModelAsked, StandIns, checked, give_back, score
+from whygen.anchors.scoring import (
+    DrawStream,
+    Generation,
+    ModelAsked,
+    StandIns,
+    finite_samples,
+    give_back,
+    score,
+)
 from whygen.anchors.sets import measured_sets
 from whygen.anchors.work import YARDSTICK_ROUNDS, AnchorForecast, Work, new_weights
 from whygen.calls import EndedError
@@ -151,7 +159,7 @@ class _Scoring:
         """Who is asked, with the samples that it generates to be compared with, where a criterion compares any."""
         if not work.banked:
             return work.asked(None)
-        held = work.subject.generated
+        held, anew = work.subject.generated, 0
         if held is not None:
             rows = np.sort(generator(work.seed, "bank").permutation(len(held))[: work.bank_size])
             bank = Bank(held.rows(rows))
@@ -161,9 +169,11 @@ class _Scoring:
             self._require(len(parts) == len(shards))
             latents = np.concatenate([part["latents"] for part in parts]) if "latents" in parts[0] else None
             bank = Bank(np.concatenate([part["samples"] for part in parts]), latents)
+            anew = sum(int(part["anew"][0]) for part in parts if "anew" in part)
         if which == "own":
             known = work.base.rows(np.arange(min(len(work.base), MOST_COMPARED)))
-            self._more["generated"] = survey_bank(bank, known, generator(work.seed, "survey"))
+            surveyed = survey_bank(bank, known, generator(work.seed, "survey"))
+            self._more["generated"] = surveyed.model_copy(update={"anew": anew})
             self.own = work.asked(bank)
         return work.asked(bank)
 
@@ -172,7 +182,7 @@ class _Scoring:
         shards: list[Shard] = []
         for start in range(0, work.bank_size, like.batch_size):
             n = min(like.batch_size, work.bank_size - start)
-            compute = partial(_drawn, work, start, n)
+            compute = partial(work.drawn, start, n)
             shards.append(Shard(self._key(work, f"bank/{which}", start=start, n=n), compute, n))
         return shards
 
@@ -332,8 +342,9 @@ class _Scoring:
         held = reference.rows(np.arange(min(len(reference), MOST_COMPARED)))
 
         def compute() -> Arrays:
-            made = work.subject.model.sample(work.per_round, generator(work.seed, "covered"))
-            points = np.asarray(made, dtype=np.float32).reshape(work.per_round, -1)
+            rng, like = generator(work.seed, "covered"), replace(reference, what="generated sample")
+            made, _ = finite_samples(work.subject.model, like, work.per_round, rng, 0)
+            points = made.reshape(work.per_round, -1)
             found = coverage(held.reshape(len(held), -1), points, neighbours=NEIGHBOURS)
             return {"covered": np.array([found.normalised])}
 
@@ -371,7 +382,7 @@ class _Scoring:
         work, bank = self._work, self.own.bank
 
         def draw(n: int) -> Arrays:
-            return _drawn(work, 0, n) if bank is None else {"samples": bank.samples}
+            return work.drawn(0, n) if bank is None else {"samples": bank.samples}
 
         try:
             found = measured_sets(work, self._recorder, draw, partial(self._key, work, "set metrics"))
@@ -466,24 +477,6 @@ class _Scoring:
         counted = subject.anchors.only(subject.distinct)
         nearest = own_neighbours(counted, subject.reference, generator(seed, "likeness"))
         return {} if nearest is None else {"nearest": nearest}
-
-
-def _drawn(work: Work, start: int, n: int) -> Arrays:
-    """Samples of the bank, and the latents that they were decoded from where a model only decodes."""
-    model, rng = work.subject.model, generator(work.seed, "bank", start)
-    like = replace(work.subject.anchors, what="generated sample")
-    size, made, latents = model.batch_size or like.batch_size, list[Floats](), list[Floats]()
-    for at in range(0, n, size):
-        few = min(size, n - at)
-        if model.sampler is None and model.encode is None and model.latent_dim is not None:
-            latents.append(rng.standard_normal((few, model.latent_dim), dtype=np.float32))
-            some = model.decoded(latents[-1])
-        else:
-            some = model.sample(few, rng)
-        if len(some) != few:
-            raise DataError(f"sample of {model.uri} gave {len(some)} samples, and {few} were asked for.")
-        made.append(checked(some, model, like, "sample", start + at))
-    return {"samples": np.concatenate(made), **({"latents": np.concatenate(latents)} if latents else {})}
 
 
 def _generated(round_: Generation, within: slice, names: Sequence[str], *, is_first: bool) -> Arrays:

@@ -23,7 +23,7 @@ from whygen.anchors.criteria import RECONSTRUCTION, Batch, Criterion, Scorer, Wa
 from whygen.anchors.samples import Prepared
 from whygen.anchors.ways import settled
 from whygen.errors import DataError, ModelError, UsageError
-from whygen.models.latent import Floats, Generator
+from whygen.models.latent import Floats, Generator, answering
 from whygen.results.anchors_scores import Scored
 from whygen.stats.seeds import generator
 
@@ -166,6 +166,36 @@ def score(
     return Scored(np.concatenate(draws, axis=1), np.concatenate(means), stood_in)
 
 
+LEAST_ANEW = 10
+"""So many samples may be drawn anew however few are asked for."""
+
+
+def finite_samples(
+    model: Generator, like: Prepared, n: int, rng: np.random.Generator, first: int
+) -> tuple[Floats, int]:
+    """``n`` generated samples, and how many were drawn anew since they held NaN or an infinite value.
+
+    The few samples of a flow that overflow say nothing of the others. A model more than half of whose samples are no
+    numbers is refused: it has diverged, or its weights are not there. So is a decoder, whose latents are all in order.
+
+    Raises:
+        DataError: if samples have another shape, or are not as many as were asked for.
+        ModelError: if too many samples are no numbers.
+    """
+    kept, anew, missing = list[Floats](), 0, n
+    while missing:
+        some = np.asarray(model.sample(missing, rng), dtype=np.float32)
+        if len(some) != missing:
+            raise DataError(f"sample of {model.uri} gave {len(some)} samples, and {missing} were asked for.")
+        good = np.isfinite(some.reshape(missing, -1)).all(axis=1)
+        anew += missing - int(good.sum())
+        if model.sampler is None or some.shape[1:] != like.shape or anew > max(n // 2, LEAST_ANEW):
+            some = checked(some, model, like, "sample", first)
+        kept.append(some[good])
+        missing -= int(good.sum())
+    return np.concatenate(kept), anew
+
+
 class Generation:
     """One round of generated samples, scored in order as the paper calibrates (METHODS B2).
 
@@ -199,7 +229,6 @@ class Generation:
         while self._at < within.stop:
             start = self._at
             samples = self._sample(min(self._size, within.stop - start))
-            samples = checked(samples, self._model, self._like, "sample", start)
             batch = _batch(self._asked, self._like, samples, start)
             self._stream.skip_to(start, batch.mean.shape[1])
             scorers = [criterion.scorer(batch) for criterion in self._criteria]
@@ -213,8 +242,8 @@ class Generation:
         return self._model.batch_size or self._like.batch_size
 
     def _sample(self, n: int) -> Floats:
-        self._at += n
-        return self._model.sample(n, self._rng)
+        start, self._at = self._at, self._at + n
+        return finite_samples(self._model, self._like, n, self._rng, start)[0]
 
     def _skip_to(self, start: int) -> None:
         while self._at < start:
@@ -289,7 +318,8 @@ def _score_batch(
     with np.errstate(over="ignore"):
         spread = np.exp(batch.logvar / 2)
     for s, noise in enumerate(draws):
-        made = batch.asked.decoded(batch.mean + spread * noise)
+        with answering(f"decode of {batch.asked.uri}", _about(prepared, batch.samples, batch.first)):
+            made = batch.asked.decoded(batch.mean + spread * noise)
         made = checked(made, batch.asked, prepared, "decode", batch.first)
         for c in drawn:
             values[s, :, c] = scorers[c](made)
@@ -297,7 +327,8 @@ def _score_batch(
 
 
 def _encode(model: Generator, samples: Floats, prepared: Prepared, first: Numbered) -> tuple[Floats, Floats]:
-    mean, logvar = model.posterior(samples)
+    with answering(f"encode of {model.uri}", _about(prepared, samples, first)):
+        mean, logvar = model.posterior(samples)
     if mean.ndim != 2 or mean.shape != logvar.shape or len(mean) != len(samples):
         raise DataError(
             f"encode of {model.uri} gave a mean of shape {mean.shape} and a log-variance of shape {logvar.shape} for "
@@ -306,6 +337,13 @@ def _encode(model: Generator, samples: Floats, prepared: Prepared, first: Number
     _finite(mean, model, prepared, "encode (mean)", first)
     _finite(logvar, model, prepared, "encode (log-variance)", first)
     return mean, logvar
+
+
+def _about(prepared: Prepared, samples: Floats, first: Numbered) -> str:
+    """Which samples a model was asked about, for an error."""
+    start = first if isinstance(first, int) else int(first[0])
+    several = "" if len(samples) == 1 else f"{len(samples)} samples from "
+    return f" for {several}{prepared.what} {start}{' on' if several else ''}"
 
 
 def checked(made: Floats, model: Generator, prepared: Prepared, method: str, first: Numbered) -> Floats:

@@ -17,9 +17,11 @@ from whygen.anchors.features import FeatureEncoder
 from whygen.anchors.foils import foils_each
 from whygen.anchors.loading import Loaded
 from whygen.anchors.options import AnchorOptions
+from whygen.anchors.recording import Arrays
 from whygen.anchors.samples import Prepared
-from whygen.anchors.scoring import DrawNoise, ModelAsked
+from whygen.anchors.scoring import DrawNoise, ModelAsked, checked, finite_samples
 from whygen.anchors.ways import needs_bank, primary
+from whygen.errors import DataError
 from whygen.models.latent import Floats, Generator
 from whygen.models.protocols import Denoises
 from whygen.stats.seeds import generator
@@ -119,6 +121,26 @@ class Work:
     def generates(self) -> bool:
         """Whether more samples can be had of the model."""
         return "samples" in self.subject.model.abilities and self.subject.model.samples is None
+
+    def drawn(self, start: int, n: int) -> Arrays:
+        """Samples of the bank, and the latents that they were decoded from where a model only decodes."""
+        model, rng = self.subject.model, generator(self.seed, "bank", start)
+        like = replace(self.subject.anchors, what="generated sample")
+        size, made, latents, anew = model.batch_size or like.batch_size, list[Floats](), list[Floats](), 0
+        for at in range(0, n, size):
+            few = min(size, n - at)
+            if model.sampler is None and model.encode is None and model.latent_dim is not None:
+                latents.append(rng.standard_normal((few, model.latent_dim), dtype=np.float32))
+                some = model.decoded(latents[-1])
+                if len(some) != few:
+                    raise DataError(f"decode of {model.uri} gave {len(some)} samples of {few} latents.")
+                made.append(checked(some, model, like, "sample", start + at))
+            else:
+                some, more = finite_samples(model, like, few, rng, start + at)
+                made.append(some)
+                anew += more
+        kept = {"latents": np.concatenate(latents)} if latents else {}
+        return {"samples": np.concatenate(made), "anew": np.array([anew]), **kept}
 
     def of_copy(self, model: Generator) -> Work:
         """The same work for an untrained copy: a part of the anchors, and of the reference."""

@@ -147,6 +147,8 @@ class GeneratedRecord(Record):
     reference_spread: float
     nearest: float
     reference_nearest: float
+    anew: int = 0
+    """Samples that were drawn anew, as those in their place held NaN or an infinite value."""
 
 
 class MetricRecord(Record):

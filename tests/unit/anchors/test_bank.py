@@ -17,7 +17,7 @@ from whygen.anchors.choosing import choose
 from whygen.anchors.criteria import Batch
 from whygen.anchors.diagnostics import check_generated
 from whygen.anchors.samples import prepare
-from whygen.errors import UsageError
+from whygen.errors import ModelError, UsageError
 from whygen.models import Generator
 
 SHAPE = (2, 3)
@@ -174,3 +174,59 @@ def test_what_a_model_can_decides_what_is_measured() -> None:
         choose("kld", prepared, model=can["nll,nearest-sample"])
     with pytest.raises(UsageError, match="can do nothing"):
         Generator()
+
+
+def test_samples_without_a_value_are_drawn_anew_and_said() -> None:
+    def sample(n: int, rng: np.random.Generator) -> np.ndarray:
+        made = rng.normal(size=(n, *SHAPE)).astype(np.float32)
+        made[rng.random(n) < rate] = np.nan
+        return made
+
+    held, anchors = drawn(1, 60), drawn(2, 20)
+    model = Generator(sampler=sample, value_range=(-np.inf, np.inf), shape=SHAPE)
+    given = {"reference": held, "bank": 300, "cache": None}
+    rate = 0.05
+    found = explain_anchors(model, anchors, metrics="kid", **given)
+    assert 0 < found.generated.anew < 60
+    assert found.generated.n == 300
+    told = next(each.text for each in found.warnings if each.code == "generated-without-value")
+    assert told.startswith(f"{found.generated.anew} generated samples held NaN")
+    assert np.isfinite(found.evidence.values).all()
+    rate = 0.9
+    with pytest.raises(ModelError, match="NaN or an infinite value for generated sample"):
+        explain_anchors(model, anchors, **given)
+
+
+@pytest.mark.parametrize(
+    ("noise", "batch", "is_said"), [(0.0, 0.0, False), (1e-4, 0.0, False), (5.0, 0.0, True), (0.0, 1.0, True)]
+)
+def test_a_density_that_is_not_of_the_sample_alone_is_said(noise: float, batch: float, is_said: bool) -> None:
+    rng = np.random.default_rng(0)
+
+    def log_prob(x: np.ndarray) -> np.ndarray:
+        own = -0.5 * np.square(x - batch * x.mean(axis=0)).sum(axis=1)
+        return own + noise * rng.normal(size=len(x))
+
+    model = Generator(log_prob=log_prob, value_range=(-np.inf, np.inf))
+    samples = np.random.default_rng(1).normal(size=(80, 9)).astype(np.float32)
+    found = explain_anchors(model, samples[:20], reference=samples[20:], controls="none", cache=None)
+    assert ("density-varies" in {each.code for each in found.warnings}) == is_said
+
+
+@pytest.mark.parametrize(("scale", "criteria", "is_said"), [
+    (1.0, "auto", False), (100.0, "auto", True), (100.0, "nll", False),
+])  # fmt: skip
+def test_a_value_in_a_unit_of_its_own_is_said_where_values_are_compared(
+    scale: float, criteria: str, is_said: bool
+) -> None:
+    def drawn_rows(n: int, rng: np.random.Generator) -> np.ndarray:
+        return (rng.normal(size=(n, 3)) * [1, scale, 1]).astype(np.float32)
+
+    rng = np.random.default_rng(0)
+    model = Generator(sampler=drawn_rows, log_prob=lambda x: -(x[:, 0] ** 2), value_range=(-np.inf, np.inf), shape=(3,))
+    found = explain_anchors(model, drawn_rows(20, rng), reference=drawn_rows(60, rng), criteria=criteria, bank=60,
+                            controls="none", cache=None)  # fmt: skip
+    told = [each.text for each in found.warnings if each.code == "one-value-decides"]
+    assert bool(told) == is_said
+    if told:
+        assert told[0].startswith("Value 1 of each sample has 100.0% of the variance of all 3 values")

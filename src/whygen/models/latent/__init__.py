@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from collections.abc import Generator as Yields
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
@@ -15,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen._arguments import told
-from whygen.errors import DataError, UsageError
+from whygen.errors import DataError, ModelError, UsageError, WhygenError
 from whygen.models.latent.refusals import OWN, SIDE_BY_SIDE
 from whygen.models.protocols import Denoises
+from whygen.safe import says
 from whygen.types import JsonValue
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -226,9 +229,11 @@ class Generator:
 
         Raises:
             UsageError: if the model cannot sample, or the number of latent dimensions is not known.
+            ModelError: if its sampler raises.
         """
         if self.sampler is not None:
-            return self.sampler(n, rng)
+            with answering(f"sample({n}) of {self.uri}"):
+                return self.sampler(n, rng)
         if self.samples is not None:
             raise UsageError(f"{self.uri} is all that is known of the model: nothing more can be generated.")
         if self.decode is None:
@@ -236,6 +241,25 @@ class Generator:
         if self.latent_dim is None:
             raise UsageError("latent_dim of the model is not known; give Generator(latent_dim=...) to sample from it.")
         return self.decode(rng.standard_normal((n, self.latent_dim), dtype=np.float32))
+
+
+@contextmanager
+def answering(what: str, where: str = "") -> Yields[None]:
+    """Inside, a model of somebody else is asked: what it raises is said of it, in one sentence.
+
+    Args:
+        what: is asked, such as "encode of mine".
+        where: about which samples.
+
+    Raises:
+        ModelError: if it raises anything but an error of whygen's own.
+    """
+    try:
+        yield
+    except WhygenError:
+        raise
+    except Exception as error:  # foreign code: whatever it raises is its answer
+        raise ModelError(f"{what} raised {says(error).rstrip('.')}{where}.") from error
 
 
 LatentModel = Generator

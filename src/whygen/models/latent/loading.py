@@ -10,11 +10,11 @@ from functools import partial, reduce
 from typing import Any, cast
 
 from whygen._arguments import typed
-from whygen.errors import UsageError
+from whygen.errors import ModelError, UsageError
 from whygen.models.latent import Decode, Encode, Generator, Layout, Scale, stated
 from whygen.models.latent.denoising import denoising
-from whygen.models.latent.refusals import codes, refusal, weights_file
-from whygen.models.latent.sampling import density_of, drawing_of, generator_of
+from whygen.models.latent.refusals import codes, is_condition, refusal, weights_file
+from whygen.models.latent.sampling import density_of, drawing_of, generator_of, one_condition
 from whygen.models.protocols import Decodes, Encodes, ModelOptions
 from whygen.models.python import CallableModel
 from whygen.models.registry import open_uri
@@ -145,7 +145,13 @@ def _of_torch(module: Any, options: ModelOptions, *, uri: str | None) -> Generat
     if codes(module) or gives_posterior(module):
         return torch_latent(module, uri=uri)
     law = _law(module)
-    made = generator_of(law, uri=uri or f"object/{type(module).__name__}")
+    try:
+        made = generator_of(law, uri=uri or f"object/{type(module).__name__}")
+    except ModelError as error:
+        told = [name for name in inspect.signature(module.forward).parameters if is_condition(name)]
+        if law is module or not told:
+            raise
+        raise ModelError(f"{error}{one_condition(told)}") from error
     if made is None:
         made = torch_generator(module, uri=uri)
         if made is None:

@@ -34,6 +34,8 @@ SIDE_BY_SIDE = (
     "whygen.models.Posterior(*numpy.split(encode(x), 2, axis=1))."
 )
 
+CONDITIONS = ("label", "class", "cond", "context", "attr", "target", "prompt", "text", "ctx")
+"""Parts of the names under which a conditional model takes its condition."""
 TIMES = ("t", "time", "timestep", "timesteps", "time_step", "time_cond", "sigma", "sigmas", "noise_level")
 """What the networks of diffusion models call the time."""
 _SHELL = "From a shell: py/package.module:function, a function that returns it."
@@ -52,6 +54,11 @@ _OTHER_WEIGHTS = {
     ".pkl": f"is a pickle, which may hold code: whygen never opens one. Open it yourself, and give the model. {_SHELL}",
 }
 """Files that torch does not load, and the way of each."""
+
+
+def is_condition(name: str) -> bool:
+    """Whether an argument of that name is what a conditional model is told beside samples or latents."""
+    return any(sign in name.lower() for sign in CONDITIONS) or name in ("y", "c")
 
 
 def weights_file(uri: str) -> str | None:
@@ -124,8 +131,17 @@ def _of_module(module: Any) -> str:
             "torch module whose forward(z) takes latents (n, d); state their size as its attribute latent_dim. "
             f"{SAMPLER}"
         )
-    if "flow" in low:
-        return f"It is a flow without log_prob(samples) and sample(n): give it these methods. {SAMPLER}"
+    if "flow" in low or _turns_round(module):
+        return (
+            "It is a flow, or another network that can be turned round, without log_prob(samples) and sample(n): give "
+            "it these methods (log_prob is the log-density of the latents plus the log-determinant), or "
+            f"whygen.models.Generator(log_prob=..., sampler=...). {SAMPLER}"
+        )
+    if "pixel" in low or "autoregress" in low or low == "made":
+        return (
+            "It looks like an autoregressive model, whose answers are of single values: give it log_prob(samples), the "
+            f"sum of the log-probabilities of the values of each sample, and sample(n) if it makes samples. {SAMPLER}"
+        )
     if kind in ("Sequential", "ModuleList"):
         return f"It is a chain of layers, and no latents were found that it makes more values of. {SAMPLER}"
     if any(map(_OF_POSTERIOR.search, (*dict(module.named_children()), *type(module).__dict__))):
@@ -137,12 +153,24 @@ def _of_module(module: Any) -> str:
 
 
 def _takes_time(module: Any) -> bool:
-    """Whether ``forward`` takes a time besides samples."""
+    """Whether ``forward`` takes a time besides samples, before them (as flow matching has it) or after."""
+    names = _taken(module)
+    return len(names) > 1 and any(name in TIMES for name in names[:2])
+
+
+def _turns_round(module: Any) -> bool:
+    """Whether the network says that it can be turned round."""
+    return callable(getattr(module, "inverse", None)) or any(
+        name in ("rev", "reverse", "inverse", "invert") for name in _taken(module)
+    )
+
+
+def _taken(module: Any) -> list[str]:
+    """The names of what ``forward`` takes."""
     try:
-        names = list(inspect.signature(module.forward).parameters)
+        return list(inspect.signature(module.forward).parameters)
     except (TypeError, ValueError):
-        return False
-    return len(names) > 1 and names[1] in TIMES
+        return []
 
 
 _OF_POSTERIOR = re.compile(r"(?i)(^|_)(mu|means?|log_?(var|std|sigma)|var|sigma|posterior|inference|reparam\w*)($|_)")
@@ -186,6 +214,13 @@ _DOORS: tuple[tuple[Callable[[Any], bool], str | Callable[[Any], str]], ...] = (
     (
         lambda thing: hasattr(thing, "score_samples"),
         "It scores outliers, and is no density: give whygen.models.Generator(log_prob=...) of a model that is one.",
+    ),
+    (
+        lambda thing: callable(getattr(thing, "pdf", None)),
+        (
+            "It tells a density by pdf, and no logarithm of it: give "
+            "whygen.models.Generator(log_prob=lambda samples: numpy.log(model.pdf(samples)))."
+        ),
     ),
     (
         lambda thing: isinstance(thing, Decodes),

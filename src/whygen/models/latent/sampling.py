@@ -8,21 +8,27 @@ object that holds them by a usual name, or what gives one after another.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import copy
 import inspect
+import io
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Generator as Yields
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from whygen.errors import ModelError, UsageError
+from whygen.media.pictures import read_picture
 from whygen.models.latent import UNBOUNDED, UNIT_RANGE, Floats, Generator, LogProb, Sampler, stated
+from whygen.models.latent.refusals import is_condition
 from whygen.models.protocols import Decodes, Inverts
 from whygen.safe import says
 
@@ -33,7 +39,7 @@ COUNTS = ("n", "n_samples", "num_samples", "num", "count", "size", "batch_size",
 SEEDS = ("random_state", "seed")
 """Names under which it takes a whole number that its randomness comes from."""
 GENERATORS = ("rng", "generator", "random", "prng")
-HELD = ("images", "samples", "sample", "x", "x_hat", "recon", "data", "output", "out", "pixel_values")
+HELD = ("images", "samples", "sample", "x", "x_hat", "recon", "data", "output", "out", "pixel_values", "b64_json")
 """Names under which samples are held by what a sampler returns."""
 PROBED = 16
 """So many samples are drawn to see their shape and their range."""
@@ -61,6 +67,8 @@ class Drawing:
 
     sample: Sampler
     is_seeded: bool
+    advice: str = ""
+    """What to do where it cannot be asked, as far as the names of what it takes tell."""
 
 
 def generator_of(thing: object, *, uri: str | None) -> Generator | None:
@@ -76,12 +84,12 @@ def generator_of(thing: object, *, uri: str | None) -> Generator | None:
     fields: dict[str, Any] = {"value_range": UNBOUNDED, "range_found": True}
     if drawing is not None:
         try:
-            made = probed(drawing.sample, said["uri"])
+            made, drawing = probed(drawing, said["uri"])
         except (NotImplementedError, AttributeError):  # a density that promises a sampler, and has none
             drawing = None
         else:
             fields["shape"], fields["value_range"] = made.shape[1:], likely_range(made)
-            fields |= {"sampler": drawing.sample, "notices": _noticed(drawing, made)}
+            fields |= {"sampler": drawing.sample, "notices": _noticed(drawing, made, said["uri"])}
     if drawing is None and density is None:
         return _decoder(thing, said)
     if isinstance(thing, Inverts) and len(_parameters(thing.invert)) == 2:
@@ -101,14 +109,14 @@ def _decoder(thing: object, said: dict[str, Any]) -> Generator | None:
     return Generator(decode=thing.decode, range_found="value_range" not in said, **fields)
 
 
-def _noticed(drawing: Drawing, made: Floats) -> tuple[tuple[str, str], ...]:
+def _noticed(drawing: Drawing, made: Floats, uri: str) -> tuple[tuple[str, str], ...]:
     """What is to be said of a sampler: that no seed decides what it draws, or that it draws the same every time."""
-    other = drawing.sample(len(made), np.random.default_rng(1))
+    other = _tried(drawing, len(made), np.random.default_rng(1), uri)
     if np.array_equal(made, other) and np.ptp(made, axis=0).any():
         return (("generator-repeats", REPEATS),)
     if not drawing.is_seeded:
         return (("unseeded-generator", UNSEEDED),)
-    again = drawing.sample(len(made), np.random.default_rng(0))
+    again = _tried(drawing, len(made), np.random.default_rng(0), uri)
     same = again.shape == made.shape and np.allclose(again, made, rtol=1e-3, atol=1e-3 * float(np.ptp(made)))
     return () if same or not np.isfinite(made).all() else (("unseeded-generator", IGNORES),)
 
@@ -139,7 +147,30 @@ def drawing_of(thing: object) -> Drawing | None:
         with torch_seeded(rng) if is_of_torch(thing) else nullcontext():
             return samples_of(call(asked), n)
 
-    return Drawing(draw, is_seeded=source is not None or hasattr(thing, "random_state") or is_of_torch(thing))
+    seeded = source is not None or hasattr(thing, "random_state") or is_of_torch(thing)
+    return Drawing(draw, is_seeded=seeded, advice=_advice(names, source))
+
+
+def _advice(names: Sequence[str], source: str | None) -> str:
+    """What may be wrong where a call fails: a condition that it was not told, or no randomness where it was given."""
+    told = [name for name in names[1:] if is_condition(name)]
+    if told:
+        return one_condition(told)
+    if source is None or source in (*SEEDS, *GENERATORS):
+        return ""
+    return (
+        f" Its {source} was a numpy.random.Generator: if it is something else, give whygen.models.Generator("
+        f"sampler=lambda n, rng: model.sample(n, {source}=...))."
+    )
+
+
+def one_condition(told: Sequence[str]) -> str:
+    """What to do with a model that makes samples of one condition or another."""
+    names = ", ".join(f"{name}=..." for name in told)
+    return (
+        f" It can be told {', '.join(told)}: if it must be, give whygen.models.Generator(sampler=lambda n, rng: ..., "
+        f"log_prob=lambda samples: ...), which ask it with {names} of one condition; explain it by anchors of that one."
+    )
 
 
 def density_of(thing: object) -> LogProb | None:
@@ -160,37 +191,59 @@ def density_of(thing: object) -> LogProb | None:
     return log_prob
 
 
-def probed(sample: Sampler, uri: str) -> Floats:
-    """A few samples.
+def _tried(drawing: Drawing, n: int, rng: np.random.Generator, uri: str) -> Floats:
+    """``n`` samples, or what the sampler raised as an error that says so."""
+    try:
+        return drawing.sample(n, rng)
+    except (UsageError, NotImplementedError, AttributeError):
+        raise
+    except Exception as error:  # foreign code: whatever it raises is its answer
+        raise ModelError(f"sample({n}) of {uri} raised {says(error).rstrip('.')}.{drawing.advice}") from error
+
+
+def probed(drawing: Drawing, uri: str) -> tuple[Floats, Drawing]:
+    """A few samples, and the sampler: one that gives no more than so many a call is asked several times.
 
     Raises:
         ModelError: if the sampler raises.
         UsageError: if it does not give as many samples as it was asked for.
     """
-    try:
-        made = sample(PROBED, np.random.default_rng(0))
-    except (UsageError, NotImplementedError, AttributeError):
-        raise
-    except Exception as error:  # foreign code: whatever it raises is its answer
-        raise ModelError(f"sample({PROBED}) of {uri} raised {says(error)}.") from error
+    made = _tried(drawing, PROBED, np.random.default_rng(0), uri)
+    if made.ndim > 1 and 0 < len(made) < PROBED:
+        most, fewer = len(made), max(1, len(made) // 2)
+        few = _tried(drawing, fewer, np.random.default_rng(0), uri)
+        if most > 1 and few.shape == (fewer, *made.shape[1:]):  # what it gives is what was asked for, up to a limit
+            drawing = replace(drawing, sample=_in_parts(drawing.sample, most))
+            made = _tried(drawing, PROBED, np.random.default_rng(0), uri)
     if made.shape == (PROBED,):
         raise UsageError(
             f"sample({PROBED}) of {uri} gave {PROBED} numbers: where a sample is one number, it must give "
-            f"({PROBED}, 1), and anchors and reference are of shape (n, 1) too."
+            f"({PROBED}, 1), and anchors and reference are of shape (n, 1) too. If it takes the shape of all samples "
+            "together, give whygen.models.Generator(sampler=lambda n, rng: model.sample((n, ...)))."
         )
     if made.ndim < 2 or len(made) != PROBED:
         raise UsageError(
             f"sample({PROBED}) of {uri} gave an array of shape {made.shape}; it must give ({PROBED}, ...): that many "
             "samples along the first axis."
         )
-    return made
+    return made, drawing
+
+
+def _in_parts(sample: Sampler, most: int) -> Sampler:
+    """The sampler, asked for ``most`` samples at once and no more."""
+
+    def draw(n: int, rng: np.random.Generator) -> Floats:
+        return np.concatenate([sample(min(most, n - at), rng) for at in range(0, n, most)])
+
+    return draw
 
 
 def likely_range(made: Floats) -> tuple[float, float]:
     """The range of the data that generated samples are like: 0 to 1, -1 to 1, or none."""
-    if made[0].size < SEVERAL**2 or not np.isfinite(made).all():
+    finite = made[np.isfinite(made)]
+    if made[0].size < SEVERAL**2 or 2 * finite.size < made.size:
         return UNBOUNDED
-    low, high = (float(each) for each in np.quantile(made, [0.01, 0.99]))
+    low, high = (float(each) for each in np.quantile(finite, [0.01, 0.99]))
     if low >= -OVERSHOT and 0.1 < high <= 1 + OVERSHOT:
         return UNIT_RANGE
     if -1 - OVERSHOT <= low < -OVERSHOT and high <= 1 + OVERSHOT:
@@ -208,7 +261,12 @@ def samples_of(result: Any, n: int) -> Floats:
     Raises:
         UsageError: if these are no numbers.
     """
-    result = _held(result, n)
+    if inspect.iscoroutine(result):
+        result.close()
+        raise UsageError(
+            "sample of the model is async: give a function that waits for the answer, lambda n: asyncio.run(sample(n))."
+        )
+    result = held = _held(result, n)
     parts = cast("Sequence[Any]", result) if isinstance(result, tuple | list) else ()
     if isinstance(result, tuple) and parts and _is_array(parts[0]):
         result = parts[0]
@@ -218,7 +276,7 @@ def samples_of(result: Any, n: int) -> Floats:
     if made.dtype == np.uint8:
         return made.astype(np.float32) / np.float32(255)
     if made.dtype.kind not in "fiub":
-        raise UsageError(f"sample of the model gave values of type {made.dtype}; it must give numbers.")
+        raise UsageError(f"sample of the model gave {_described(held)}; it must give numbers.{_way_out(held)}")
     return made.astype(np.float32)
 
 
@@ -226,7 +284,7 @@ def _held(result: Any, n: int) -> Any:
     """The samples inside what holds them: a mapping, an object with names, or what gives one after another."""
     if _is_array(result):
         return result
-    if isinstance(result, list) and result and isinstance(result[0], Mapping):  # a mapping for each sample
+    if isinstance(result, list) and result and _holds(result[0]):  # a mapping or an object for each sample
         return [_held(each, 1) for each in cast("list[Any]", result)]
     if isinstance(result, tuple | list) and not hasattr(cast("Any", result), "_asdict"):
         return cast("Any", result)
@@ -251,13 +309,78 @@ def _named_in(result: Any) -> Mapping[str, Any]:
     return own or {name: getattr(result, name) for name in HELD if _is_array(getattr(result, name, None))}
 
 
+def _holds(part: Any) -> bool:
+    """Whether it is a mapping, or an object that holds a sample by a usual name, as clients of servers have it."""
+    if isinstance(part, Mapping):
+        return True
+    return not _is_array(part) and any(name in HELD for name in getattr(part, "__dict__", ()))
+
+
+def _described(result: Any) -> str:
+    """What came back and holds no numbers, in words."""
+    if hasattr(result, "dtypes") and hasattr(result, "columns"):
+        named = [str(name) for name, kind in zip(result.columns, result.dtypes, strict=True) if _is_text(kind)]
+        return f"a table whose columns {', '.join(named)} are no numbers"
+    first = _first(result)
+    if isinstance(first, str):
+        return "texts"
+    return f"values of type {numbers_of(first).dtype}" if _is_array(first) else f"what is a {type(first).__name__}"
+
+
+def _first(result: Any) -> Any:
+    parts = cast("Sequence[Any]", result) if isinstance(result, list | tuple) else ()
+    return cast("Any", parts[0] if parts else result)
+
+
+def _is_text(kind: Any) -> bool:
+    return getattr(kind, "kind", "O") not in "fiub"
+
+
+def _way_out(result: Any) -> str:
+    """What to do where no numbers came back."""
+    if hasattr(result, "columns"):
+        return (
+            " Turn columns of texts into numbers (pandas.get_dummies) in the samples, the anchors and the reference "
+            "alike."
+        )
+    first = _first(result)
+    if isinstance(first, str):
+        return " If they are addresses of pictures, fetch and open them in the function, and return arrays or pictures."
+    return ""
+
+
 def numbers_of(result: Any) -> NDArray[Any]:
-    """An array of a tensor, a picture or whatever numpy reads."""
+    """An array of a tensor, a picture, the file of a picture (bytes, or base64) or whatever numpy reads."""
+    picture = _unpacked(result)
+    if picture is not None:
+        return picture
     if hasattr(result, "detach"):
         result = result.detach().cpu()
         result = result.float() if str(result.dtype) == "torch.bfloat16" else result
         return cast("NDArray[Any]", result.numpy())
     return np.asarray(result)
+
+
+def _unpacked(file: Any) -> NDArray[np.uint8] | None:
+    """The picture that a server sent as a file, grey where it is grey; None where it is no such thing.
+
+    Raises:
+        DataError: if it is the file of a picture that cannot be read, or is too large.
+    """
+    if isinstance(file, str):
+        try:
+            file = base64.b64decode(file.rpartition("base64,")[2], validate=True)
+        except (binascii.Error, ValueError):
+            return None
+    if not isinstance(file, bytes) or not file.startswith(_PICTURES):
+        return None
+    read_picture(file)  # its size and its claims are looked at before anything is unpacked
+    image = Image.open(io.BytesIO(file))
+    return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+
+
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
+"""How files of pictures begin."""
 
 
 def is_of_torch(thing: object) -> bool:

@@ -12,9 +12,9 @@ import torch
 
 from whygen.errors import UsageError
 from whygen.models.latent import Floats, Generator, stated
+from whygen.models.latent.refusals import is_condition
 from whygen.models.latent.sampling import likely_range
 from whygen.models.latent.torch_modules import (
-    CONDITIONS,
     evaluating,
     identity_of_module,
     numpy_of,
@@ -152,6 +152,8 @@ def _latent_shape(module: Any) -> tuple[tuple[int, ...], bool] | None:
     for size in (*said, *own, *COMMON):
         for shape in ((size,), (size, 1, 1)):
             made = _tried(module, shape)
+            if made is not None and len(shape) > 1 and made[1:] == (1, 1):  # a network of pictures, of any size
+                continue
             if made is not None and (math.prod(made) > size or (made and size in said)):
                 return shape, size in said
     return None
@@ -179,8 +181,7 @@ def _require_latents_alone(module: Any) -> None:
         for each in inspect.signature(module.forward).parameters.values()
         if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
     ]
-    signs = (any(sign in each.lower() for sign in CONDITIONS) or each in ("y", "c") for each in required[1:])
-    if any(signs) and required[0] not in ("x", "sample", "samples", "images", "input_ids"):
+    if any(map(is_condition, required[1:])) and required[0] not in ("x", "sample", "samples", "images", "input_ids"):
         raise UsageError(conditional(required[1:]))
 
 

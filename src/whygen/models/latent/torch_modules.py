@@ -26,14 +26,12 @@ import torch
 
 from whygen.errors import ModelError, UsageError
 from whygen.models.latent import Floats, Generator, Posterior, stated
-from whygen.models.latent.refusals import OWN, SIDE_BY_SIDE, refusal
+from whygen.models.latent.refusals import OWN, SIDE_BY_SIDE, is_condition, refusal
 from whygen.models.protocols import ModelOptions
 
 MEAN_HEADS = ("fc_mu", "fc_mean", "mu_layer", "mean_layer", "to_mu", "z_mean", "mu", "mean")
 LOGVAR_HEADS = ("fc_var", "fc_logvar", "fc_log_var", "logvar_layer", "to_logvar", "z_log_var", "logvar", "log_var")
 """Layers that make a log-variance in the implementations that go round, whatever ``var`` in the name says."""
-CONDITIONS = ("label", "class", "cond", "context", "attr", "target", "prompt", "text", "ctx")
-"""Parts of the names under which a conditional model takes its condition."""
 Call = Callable[[torch.Tensor], Any]
 
 
@@ -114,9 +112,7 @@ def _require_one_argument(name: str, call: Call) -> None:
     if len(required) <= 1:
         return
     more = ", ".join(required[1:])
-    if not any(sign in each.lower() for each in required[1:] for sign in CONDITIONS) and not {"y", "c"}.intersection(
-        required[1:]
-    ):
+    if not any(map(is_condition, required[1:])):
         raise UsageError(
             f"{name} of the model needs {more} besides what it {'decodes' if name == 'decode' else 'encodes'}. Wrap it "
             f"in a torch.nn.Module whose encode(self, x) and decode(self, z) need nothing else and fill in {more}."
