@@ -9,7 +9,7 @@ from whygen.records.fields import Field
 
 _COUNTED = {
     "reasoning": "Reasoning of the model was left out ({n}, first at {where}): it tells what the model had read, so "
-    "that a piece taken out would still be known. The model thinks anew at every call.",
+    "that a piece taken out would still be known.",
     "image-link": "{n} of its images are links (first at {where}). They are sent as they are, and the provider fetches "
     "them; nothing is fetched here, so that such an image is a unit as a whole and has no regions.",
     "image-missing": "The data of {n} images is not in the record (first at {where}): whatever kept it shortened or "
