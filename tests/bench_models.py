@@ -6,6 +6,9 @@ import threading
 import time
 from collections import Counter
 
+from whygen.media import pictures
+from whygen.types import Edit, Picture
+
 go = threading.Event()
 """While it is not set, `gated` answers nothing but the whole prompt."""
 go.set()
@@ -72,6 +75,14 @@ def fragile(prompt: str) -> str:
 def talked(messages: list[dict[str, str]]) -> str:
     """Like `steady`, to a chat."""
     return steady(" ".join(each["content"] for each in messages))
+
+
+def painter(edit: Edit) -> Picture:
+    """Makes the sky dark for the word night, if there is a sky."""
+    values = pictures.pixels(edit.picture)
+    if "night" in edit.instruction:
+        values[: len(values) // 2] //= 4
+    return pictures.picture_of(values)
 
 
 def hostile(prompt: str) -> str:

@@ -50,7 +50,7 @@ class Viewer:
         line = http.client.HTTPConnection(urlsplit(self.address).netloc, timeout=20)
         try:
             line.putrequest(method, path, skip_host="Host" in sent)
-            data = None if body is None else json.dumps(body).encode()
+            data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
             for name, value in (sent | ({} if data is None else {"Content-Length": str(len(data))})).items():
                 line.putheader(name, value)
             line.endheaders(data)

@@ -53,7 +53,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         name, value = next(iter(viewer.cookie.items()))
         context.add_cookies([{"name": name, "value": value, "url": viewer.address}])
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on(

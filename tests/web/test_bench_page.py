@@ -8,18 +8,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import bench_models
 import whygen
 from viewers import Viewer, violations
+from whygen.media import pictures
 from whygen.report.colours import level_of, sign_of
 from whygen.report.texts import decimals_for, signed
 from whygen.web.state import State
 
 pytestmark = pytest.mark.browser
 PROMPT = "Tell a story about a fox in a harbor."
-LIVE = tuple(f"py/bench_models:{name}" for name in ("steady", "gated", "fragile", "hostile", "homeless"))
+LIVE = tuple(f"py/bench_models:{name}" for name in ("steady", "gated", "fragile", "hostile", "homeless", "painter"))
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +186,68 @@ def test_two_prompts_beside_each_other_flag_the_words_that_changed(viewer: Viewe
     page.locator("#compared tbody tr").first.wait_for(timeout=30_000)
 
 
+def test_a_picture_is_chosen_and_a_word_shows_the_pictures_with_and_without_it(
+    viewer: Viewer, visit: Callable[..., Any]
+) -> None:
+    page = visit(viewer, address("painter", "", target="pixel", budget=24), width=400, scheme="dark")
+    page.select_option("[name=kind]", "edit")
+    page.locator("#price", has_text="Choose a picture").wait_for()
+    page.fill("[name=prompt]", "make night now")
+    page.locator("#price.wrong", has_text="no picture yet").wait_for()
+    page.set_input_files("#picture-file", {"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"})
+    page.locator("#price.wrong", has_text="picture").wait_for()
+    sky = pictures.picture_of(np.full((24, 24, 3), 200, dtype=np.uint8))
+    page.set_input_files("#picture-file", {"name": "sky.png", "mimeType": "image/png", "buffer": sky.data})
+    page.locator("#picture-shown img").wait_for()
+    assert "picture=up-" in page.url
+    why(page)
+    page.locator(".run h2", has_text="“night” drove this output").wait_for(timeout=60_000)
+    page.reload()
+    page.locator(".run h2", has_text="“night” drove this output").wait_for(timeout=30_000)
+    page.locator(".run .u", has_text="night").click()
+    drawn = page.locator(".run .word .answers img")
+    drawn.nth(1).wait_for()
+    assert drawn.nth(0).get_attribute("src") != drawn.nth(1).get_attribute("src")
+    assert drawn.evaluate_all("all => all.every(one => one.naturalWidth === 24)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert violations(page) == []
+    page.get_by_text("All of it, on the shelf").click()
+    page.get_by_text("ask again on the bench").click()
+    page.locator("#picture-shown img").wait_for()
+    assert page.input_value("[name=prompt]") == "make night now"
+    said = visit.said  # type: ignore[attr-defined]
+    assert all("400" in each or "500" in each or "422" in each for each in said)  # the browser tells of the refusal
+    said.clear()
+
+
+def test_inputs_of_a_template_and_many_prompts_are_asked_from_the_page(
+    viewer: Viewer, visit: Callable[..., Any]
+) -> None:
+    page = visit(viewer, address("steady", "Tell of a fox. Be kind {input}.", kind="inputs", budget=80), width=400)
+    page.fill("[name=inputs]", "in a harbor\nat sea\nin a wood")
+    why(page)
+    section = page.locator(".run")
+    section.get_by_text("All of it, on the shelf").wait_for(timeout=60_000)
+    assert section.locator(".prompt").inner_text().startswith("Tell of a fox. Be kind {input}.")
+    section.locator(".u").first.click()
+    section.locator(".word", has_text="asked of many inputs").wait_for()
+    assert section.locator(".word button", has_text="Leave out").count() == 0
+    assert violations(page) == []
+    page.select_option("[name=kind]", "each")
+    assert page.input_value("[name=units]") == "word"
+    page.fill("[name=prompt]", "Tell of a fox in a wood.\nTell of a harbor at dawn.")
+    page.fill("[name=budget]", "24")
+    page.locator("#price", has_text="15 units").wait_for()
+    why(page)
+    page.locator(".many li a").nth(1).wait_for(timeout=60_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert violations(page) == []
+    page.locator(".many li a").first.click()
+    page.locator("h1", has_text="fox").wait_for()
+    page.go_back()  # the run is in the address
+    page.locator(".many li a").nth(1).wait_for()
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (400, "light")])
 def test_a_phone_needs_no_sideways_scrolling(
     viewer: Viewer, visit: Callable[..., Any], width: int, scheme: str
@@ -255,7 +319,9 @@ def test_a_chat_of_the_shelf_is_asked_again_and_a_prompt_can_be_typed_instead(
     page = visit(viewer, f"/explanations/{place.id}", width=400)
     page.get_by_text("ask again on the bench").click()
     page.get_by_text("In a harbor?").wait_for()
-    assert not page.locator("textarea").is_visible()
+    page.wait_for_timeout(300)
+    assert "source=" in page.url  # a reload asks the same
+    assert not page.locator("[name=prompt]").is_visible()
     assert page.locator("select[name=units]").input_value() == "part"
     assert "\u202e" not in page.locator("#asked").inner_text()
     page.locator("select[name=target]").select_option("tfidf")
@@ -266,7 +332,7 @@ def test_a_chat_of_the_shelf_is_asked_again_and_a_prompt_can_be_typed_instead(
     assert page.get_by_text("Delete it in the prompt").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     page.get_by_text("Type a prompt instead").click()
-    assert page.locator("textarea").is_visible()
+    assert page.locator("[name=prompt]").is_visible()
     assert "source=" not in page.url
 
 

@@ -21,11 +21,10 @@ from whygen.media.pictures import read_picture
 from whygen.media.sounds import is_sound, read_sound
 from whygen.models import ModelOptions
 from whygen.models.diffusers.settings import picture_text
+from whygen.models.names import edits_at
 from whygen.prompt.arguments import PromptArguments
 from whygen.prompt.options import EDIT
 from whygen.types import Edit, Picture, Settings, Sound, Video
-
-_LOCAL = ("demo", "diffusers", "py", "replay", "planted")
 
 
 def _mask(path: Path) -> str:
@@ -63,7 +62,7 @@ def edit(
     choices: dict[str, Any] = {
         **chosen(CHOICES, given),
         "settings": made(Settings, given, seed=given.get("seed", 0), extra=told),
-        "options": made(ModelOptions, {"endpoint": _endpoint(model), **given}),
+        "options": made(ModelOptions, {"endpoint": edits_at(model), **given}),
         "run": run_options(given),
     }
     if how.dry_run:
@@ -72,11 +71,6 @@ def edit(
     common.explained(
         lambda: whygen.explain_prompt(model, asked, cache=how.store, progress=how.progress(), **choices), how
     )
-
-
-def _endpoint(model: str) -> str | None:
-    """Remote models edit pictures at an endpoint of their own."""
-    return None if model.partition("/")[0] in _LOCAL else "images"
 
 
 def _medium(path: Path) -> Picture | Sound | Video:

@@ -29,6 +29,9 @@ SERVICES: dict[str, str] = {
 }
 """Servers that speak OpenAI's protocol, where they are; ``NAME_BASE_URL`` names another address."""
 
+_DRAW_THEMSELVES = frozenset({"demo", "diffusers", "py", "replay", "planted"})
+"""Providers whose models take a picture as they are."""
+
 _KNOWN = (
     (r"(?:chat)?gpt-(?!2\b|j\b|neo)|o[1-9](?:-|$)|text-davinci|davinci-|babbage-|dall-e|codex-", "openai/{}"),
     (r"claude", "anthropic/{}"),
@@ -168,3 +171,8 @@ def _unknown(given: str, providers: dict[str, tuple[str, ...]]) -> str:
         f"names no provider. Type PROVIDER/NAME, such as openai/{bare}, anthropic/{bare}, hf/{bare} (the Hugging Face "
         f"hub), ollama/{bare} (on this machine) or demo/storyteller. `whygen models` lists the providers."
     )
+
+
+def edits_at(uri: str) -> str | None:
+    """The endpoint at which a model edits pictures: remote ones have one of their own."""
+    return None if uri.partition("/")[0] in _DRAW_THEMSELVES else "images"

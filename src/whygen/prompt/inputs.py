@@ -261,9 +261,12 @@ def _ask(asker: Asker, cut: UnitsOver, question: Question, *, fewest: int) -> _A
     """
     options = question.plan.options
     askers = [
-        Asker(asker.runner, asker.model, units, asker.operator, asker.target, asker.settings, asker.stated)
+        Asker(
+            asker.runner, asker.model, units, asker.operator, asker.target, asker.settings, asker.stated,
+            shows=asker.shows,
+        )
         for units in cut.each
-    ]
+    ]  # fmt: skip
     for one in askers:
         one.check_target()
         one.check_context()

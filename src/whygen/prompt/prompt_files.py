@@ -1,14 +1,16 @@
-"""Prompts in a file: a text on each line, or JSON Lines of texts, chats and recorded calls."""
+"""Prompts in a file: a text on each line, or JSON Lines of texts, chats and recorded calls; inputs of a template."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from whygen.errors import DataError
 from whygen.prompt.chat_files import chat_from_json
+from whygen.prompt.units import Input
 from whygen.records import Call, read_calls
 from whygen.safe import read_json
 from whygen.texts import read_text_file
@@ -110,3 +112,55 @@ def _read(file: Path, place: str, value: object) -> Source:
 
 def _given(text: str) -> Callable[[], Source]:
     return lambda: text
+
+
+def parse_inputs(content: str, *, named: str, plain: bool) -> list[Input]:
+    """Inputs of a template: a JSON list or JSON Lines of texts, or of objects with a text for each field; plain lines.
+
+    Args:
+        content: what was written.
+        named: how an error calls it.
+        plain: whether lines that are no JSON are inputs too.
+
+    Raises:
+        DataError: if it holds something else.
+    """
+    if plain and not content.lstrip().startswith("["):
+        lines = [line for line in content.split("\n") if line.strip()]
+        with suppress(ValueError):
+            rows = [read_json(line) for line in lines]
+            if all(isinstance(row, dict) for row in rows):
+                return cast("list[Input]", rows)
+        return list[Input](lines)
+    try:
+        found: object = read_json(content)
+    except ValueError as error:
+        found = _input_rows(content, error, named=named)
+    listed = cast("list[object]", found) if isinstance(found, list) else [found]
+    if all(isinstance(item, str) for item in listed) or all(isinstance(item, dict) for item in listed):
+        return cast("list[Input]", listed)
+    raise DataError(
+        f"{named} are neither a list of texts nor a list of objects. Give texts alone, or objects "
+        'alone, each with a text for every field of the template: ["red", "blue"] or [{"colour": "red"}].'
+    )
+
+
+def _input_rows(content: str, error: ValueError, *, named: str) -> list[object]:
+    """The values of JSON Lines.
+
+    Raises:
+        DataError: naming the line that is none; where no line before it is one, with the error of the whole.
+    """
+    rows: list[object] = []
+    for number, line in enumerate(content.split("\n"), start=1):
+        try:
+            rows += [read_json(line)] if line.strip() else []
+        except ValueError as wrong:
+            said = f"line {number}: {wrong}" if rows else str(error)
+            raise DataError(
+                f"{named} are no JSON: {said}. Give one JSON list, a JSON value on each line, or "
+                "plain lines in a .txt file that does not begin with a bracket."
+            ) from None
+    if not rows:
+        raise DataError(f"{named} are empty. Give one at least.")
+    return rows

@@ -13,29 +13,40 @@ from starlette.responses import Response, StreamingResponse
 
 from whygen.errors import UsageError, WhygenError
 from whygen.evaluation.compare import compare
+from whygen.media.pictures import picture_of, pixels
 from whygen.prompt.units import Sent
 from whygen.prompt.units import shown as shown_text
 from whygen.records import Call
 from whygen.report.texts import visible
-from whygen.results import Explanation, PromptExplanation
-from whygen.types import Chat, Edit, Source, Template
+from whygen.results.files import DOCUMENT
+from whygen.results.many import INDEX
+from whygen.types import Chat, Edit, Template
 from whygen.web import bench_shown as shown
-from whygen.web.bench_forms import ESTIMANDS_TOLD, LONGEST_PROMPT, TAKES_TEXT, TARGETS_TOLD, UNITS_TOLD, read_form
+from whygen.web.bench_asked import LARGEST_PICTURE, Sources, askable, text_of
+from whygen.web.bench_forms import (
+    ESTIMANDS_TOLD,
+    KINDS_TOLD,
+    LONGEST_PROMPT,
+    LONGEST_SOURCE,
+    TAKES_TEXT,
+    TARGETS_TOLD,
+    UNITS_TOLD,
+    read_form,
+)
 from whygen.web.bench_prices import quote, quote_one
-from whygen.web.bench_runs import LiveRun, Runs, text_of
+from whygen.web.bench_runs import LiveRun, Runs
 from whygen.web.drawing import page
 from whygen.web.state import State, place_id
 
-LONGEST_SOURCE: Final = 100_000
-"""Characters of what is asked again from the shelf."""
-LARGEST_BODY: Final = 256 * 1024
-"""Bytes of a request."""
+LARGEST_BODY: Final = 2**20
+"""Bytes of a request that is no picture."""
 
 
 def router(state: State) -> APIRouter:
     """The bench's page and its answers."""
     room = APIRouter()
-    runs = Runs(folder=state.folders[0], live=state.live, shelf=lambda known_as: askable(state.explanation(known_as)))
+    sources = Sources(lambda known_as: askable(state.explanation(known_as)))
+    runs = Runs(folder=state.folders[0], live=state.live, sources=sources)
     state.on_close(runs.close)
 
     def show() -> Response:
@@ -44,11 +55,12 @@ def router(state: State) -> APIRouter:
             "bench.html.j2",
             title="Bench",
             live=state.live,
+            kinds=KINDS_TOLD,
             targets=TARGETS_TOLD,
             takes_text=TAKES_TEXT,
             units=UNITS_TOLD,
             estimands=ESTIMANDS_TOLD,
-            longest=LONGEST_PROMPT,
+            longest=LONGEST_SOURCE,
             scripts=["bench.js"],
         )
 
@@ -58,35 +70,18 @@ def router(state: State) -> APIRouter:
     for path, found in _gets(runs).items():
         room.add_api_route(path, found, methods=["GET"])
     room.add_api_route("/bench/runs/{known_as}/events", _events(runs), methods=["GET"])
+    room.add_api_route("/bench/pictures", _upload(sources), methods=["POST"])
     return room
-
-
-def askable(found: Explanation) -> Source | Call:
-    """What an explanation of the shelf explained, if the bench can ask it again.
-
-    Raises:
-        UsageError: if it cannot; the message says what can.
-    """
-    source = found.source() if isinstance(found, PromptExplanation) else None
-    if source is None or isinstance(source, Edit):
-        raise UsageError(
-            "The bench asks texts, chats, templates and recorded calls again. What changes a picture is explained by "
-            "`whygen edit`, and a model's anchors by `whygen anchors`."
-        )
-    if len(text_of(source)) > LONGEST_SOURCE:
-        raise UsageError(
-            f"It has over {LONGEST_SOURCE:,} characters. Long prompts have levels: `whygen prompt --hierarchy`."
-        )
-    return source
 
 
 def _posts(runs: Runs) -> dict[str, Callable[[Request], Awaitable[dict[str, Any]]]]:
     """What costs something or changes something, by its path."""
+    sources = runs.sources
 
     def price(known_as: str, sent: dict[str, Any]) -> dict[str, Any]:
         try:
             form = read_form(sent, runs.live)
-            return quote(form, runs.model(form.model, foresee=True), runs.asked(form)).to_json()
+            return quote(form, runs.model(form, foresee=True), sources.asked(form)).to_json()
         except WhygenError as error:  # a form that is half typed is nothing that went wrong
             return {"trouble": visible(str(error))}
 
@@ -103,13 +98,15 @@ def _posts(runs: Runs) -> dict[str, Callable[[Request], Awaitable[dict[str, Any]
         prompt = _changed(run, sent)
         answer, recorded = runs.ask(run, prompt)
         beside = shown.side_by_side(run.found().reference.text, answer.said)
-        return beside | {"prompt": visible(shown_text(prompt)), "recorded": recorded}
+        drawn = {"with": shown.reference_picture(run.found()), "without": shown.picture_of(answer)}
+        return beside | {"pictures": drawn, "prompt": visible(shown_text(prompt)), "recorded": recorded}
 
     def ask_price(known_as: str, sent: dict[str, Any]) -> dict[str, Any]:
         run = runs.get(known_as)
-        model, prompt = runs.model(run.form.model, foresee=True), _changed(run, sent)
+        model, prompt = runs.model(run.form, foresee=True), _changed(run, sent)
         # A text goes back into the form, hidden characters included; a chat is only read.
-        text = prompt if isinstance(prompt, str) else visible(shown_text(prompt))
+        typed = prompt.instruction if isinstance(prompt, Edit) else prompt
+        text = typed if isinstance(typed, str) else visible(shown_text(typed))
         return quote_one(prompt, model, run.settings).to_json() | {"prompt": text}
 
     def rule(known_as: str, sent: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +123,7 @@ def _posts(runs: Runs) -> dict[str, Callable[[Request], Awaitable[dict[str, Any]
     }
 
 
-def _gets(runs: Runs) -> dict[str, Callable[..., dict[str, Any]]]:
+def _gets(runs: Runs) -> dict[str, Callable[..., dict[str, Any] | Response]]:
     """What is read, by its path; FastAPI runs each in a thread, and reads the arguments from the address."""
 
     def listed() -> dict[str, Any]:
@@ -135,8 +132,10 @@ def _gets(runs: Runs) -> dict[str, Callable[..., dict[str, Any]]]:
     def one(known_as: str) -> dict[str, Any]:
         run = runs.get(known_as)
         found = None if run.explanation is None else shown.found(run.explanation)
-        shelf = None if run.folder is None else f"/explanations/{place_id(run.folder)}"
-        return run.to_json() | {"found": found, "shelf": shelf}
+        document = DOCUMENT if run.listed is None else INDEX
+        shelf = None if run.folder is None else f"/explanations/{place_id(run.folder, document)}"
+        many = None if run.listed is None or run.folder is None else shown.many(run.listed, run.folder)
+        return run.to_json() | {"found": found, "many": many, "shelf": shelf}
 
     def word(known_as: str, unit: int) -> dict[str, Any]:
         found = runs.get(known_as).found()
@@ -153,7 +152,7 @@ def _gets(runs: Runs) -> dict[str, Callable[..., dict[str, Any]]]:
         return shown.compared(compare(runs.get(first).found(), runs.get(second).found()))
 
     def source(known_as: str) -> dict[str, Any]:
-        asked = runs.shelf(known_as)
+        asked = runs.sources.shelf(known_as)
         kinds: dict[type, str] = {Call: "recorded call", Chat: "chat", Template: "template"}
         return {
             "kind": kinds.get(type(asked), "prompt"),
@@ -161,9 +160,15 @@ def _gets(runs: Runs) -> dict[str, Callable[..., dict[str, Any]]]:
             "shelf": f"/explanations/{known_as}",
         }
 
+    def picture(known_as: str) -> Response:
+        # Written anew: a folder could come from anybody, and call any file a picture.
+        given = picture_of(pixels(runs.sources.picture(known_as)))
+        return Response(given.data, media_type=given.media_type)
+
     run = "/bench/runs/{known_as}"
     return {
         "/bench/sources/{known_as}": source,
+        "/bench/pictures/{known_as}": picture,
         "/bench/runs": listed,
         run: one,
         f"{run}/words/{{unit}}": word,
@@ -188,11 +193,7 @@ async def _body(request: Request) -> dict[str, Any]:
     Raises:
         UsageError: if it is none, or too large.
     """
-    data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > LARGEST_BODY:
-            raise UsageError(f"The request is over {LARGEST_BODY // 1024} KiB, more than the bench takes.")
+    data = await _bytes(request, LARGEST_BODY)
     try:
         sent = json.loads(data or b"{}")
     except (ValueError, RecursionError):
@@ -200,6 +201,29 @@ async def _body(request: Request) -> dict[str, Any]:
     if not isinstance(sent, dict):
         raise UsageError("The bench takes a JSON object.")
     return cast("dict[str, Any]", sent)
+
+
+async def _bytes(request: Request, most: int) -> bytes:
+    """What was sent.
+
+    Raises:
+        UsageError: if it is too large.
+    """
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > most:
+            raise UsageError(f"The request is over {most // 1024:,} KiB, more than the bench takes.")
+    return bytes(data)
+
+
+def _upload(sources: Sources) -> Callable[[Request], Awaitable[dict[str, Any]]]:
+    async def upload(request: Request) -> dict[str, Any]:
+        data = await _bytes(request, LARGEST_PICTURE)
+        known_as, _ = await run_in_threadpool(sources.upload, data)
+        return {"picture": known_as}
+
+    return upload
 
 
 def _events(runs: Runs) -> Callable[[Request, str], Awaitable[Response]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -49,19 +49,19 @@ class Events:
         default_factory=dict[asyncio.Event, asyncio.AbstractEventLoop]
     )
 
-    def tell(self, kind: str, *, instead: bool = False, last: bool = False, **data: Any) -> None:
+    def tell(self, kind: str, *, instead: Collection[str] = (), last: bool = False, **data: Any) -> None:
         """Something happened.
 
         Args:
             kind: what.
-            instead: it takes the place of what was told of this kind before.
+            instead: kinds that it takes the place of: what was told of them before is no more.
             last: nothing follows.
             data: JSON.
         """
         with self._lock:
             self._number += 1
             if instead:
-                self._kept = [event for event in self._kept if event.kind != kind]
+                self._kept = [event for event in self._kept if event.kind not in instead]
             self._kept.append(RunEvent(self._number, kind, data))
             del self._kept[:-MOST]
             self._closed = last

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, cast
 
 from whygen.errors import UnknownNameError, UsageError
+from whygen.prompt.edits import REGION
 from whygen.prompt.targets import TARGETS
 from whygen.prompt.units import PART, SPLITTERS, TOKEN, UNIT_KINDS
 from whygen.records import Call
@@ -18,11 +19,21 @@ from whygen.report.texts import visible
 from whygen.results.estimands import WORDS
 from whygen.types import Settings, Source
 
+USUAL_UNITS: Final[Mapping[str, str]] = {"inputs": "sentence"}
+"""What each kind of question is cut into unless it is said otherwise; words elsewhere."""
 LONGEST_PROMPT: Final = 20_000
-"""Characters. Longer ones have levels, which the bench does not show: `whygen prompt --hierarchy`."""
+"""Characters of a prompt that is cut once; a longer one has levels."""
+LONGEST_SOURCE: Final = 100_000
+"""Characters of a prompt with levels, of what is asked again from the shelf, of inputs, and of many prompts."""
+MOST_INPUTS: Final = 100
+"""Inputs of a template, and prompts of a list."""
+MOST_TOGETHER: Final = 10_000
+"""Calls of all prompts of a list."""
 LONGEST_TEXT: Final = 500
 """Characters of what stands after the colon of a target, and of a pinned text."""
 LONGEST_ID: Final = 64
+LEVELS: Final = "levels"
+"""What a long prompt is cut into: coarse parts first, then inside those that matter."""
 MOST_CALLS: Final = 2_000
 MOST_PINS: Final = 20
 MOST_TOKENS: Final = 4_096
@@ -42,13 +53,22 @@ TARGETS_TOLD: Final[Mapping[str, str]] = {
     "token-set": "how many words change",
     "tfidf": "how much the wording changes",
     "cosine": "how far sentence vectors move",
-    "optimal-transport": "how far the words' vectors move",
+    "optimal-transport": "how far the words' vectors move, or the patches of a picture",
+    "pixel": "of a picture: how much its pixels change",
 }
-"""Targets of texts, the ones most asked for first."""
+"""Targets, the ones most asked for first."""
 TAKES_TEXT: Final = frozenset(name for name, kind in TARGETS.items() if kind.colon is not None)
 ESTIMANDS_TOLD: Final[Mapping[str, str]] = {name: f"{name}: {words.sentence}" for name, words in WORDS.items()}
 UNITS_TOLD: Final[Mapping[str, str]] = {
-    name: UNIT_KINDS[name] for name in (*SPLITTERS, TOKEN, PART, "message", "field", "document")
+    **{name: UNIT_KINDS[name] for name in (*SPLITTERS, TOKEN, PART, "message", "field", "document")},
+    LEVELS: "of a long prompt: coarse parts first, then inside those that matter",
+    REGION: "of a picture: its parts",
+}
+KINDS_TOLD: Final[Mapping[str, str]] = {
+    "prompt": "one prompt",
+    "inputs": "a template, over many inputs",
+    "each": "many prompts, one a line",
+    "edit": "a picture, and what to change in it",
 }
 
 
@@ -58,7 +78,11 @@ class Form:
 
     Attributes:
         model: URI of a model that was named on the command line.
-        prompt: the text to explain; empty where there is a source.
+        prompt: the text to explain, the template, the prompts line by line, or what to change in the picture; empty
+            where there is a source.
+        kind: what the prompt is, one of `KINDS_TOLD`.
+        inputs: of a template: a text or a JSON object of its fields on each line.
+        picture: id of the one to be changed: an edit on the shelf, or what was uploaded.
         source: id of an explanation on the shelf, of which the chat, template or recorded call is asked again.
         target: what is measured of an answer.
         text: what stands after the target's colon.
@@ -74,6 +98,9 @@ class Form:
 
     model: str
     prompt: str
+    kind: str = "prompt"
+    inputs: str = ""
+    picture: str = ""
     source: str = ""
     target: str = "auto"
     text: str = ""
@@ -87,11 +114,14 @@ class Form:
     temperature: float = 0.0
 
     def choices(self, asked: Source | Call) -> dict[str, Any]:
-        """Keywords of `explain_prompt`. A recorded call brings its settings, and its answer chooses the target."""
+        """Keywords of `explain_prompt`. A recorded call brings its settings, and its answer chooses the target.
+
+        Where inputs have the usual units, they are left to the door: a template of one sentence is cut into words.
+        """
         target = f"{self.target}:{self.text}" if self.text else self.target
         given = {
             "target": target,
-            "units": self.units,
+            **({"hierarchy": "auto"} if self.units == LEVELS else {"units": self.units}),
             "estimand": self.estimand,
             "budget": self.budget,
             "pin": self.pin,
@@ -100,11 +130,14 @@ class Form:
             "settings": self.settings,
         }
         own = ({"settings", "target"} if target == "auto" else {"settings"}) if isinstance(asked, Call) else set[str]()
+        own |= {"units"} if self.kind == "inputs" and self.units == USUAL_UNITS["inputs"] else set()
         return {name: value for name, value in given.items() if name not in own}
 
     @property
     def settings(self) -> Settings:
         """How the model generates."""
+        if self.kind == "edit":
+            return Settings(seed=self.seed)
         return Settings(seed=self.seed, max_tokens=self.tokens, temperature=self.temperature)
 
     def to_json(self) -> dict[str, Any]:
@@ -123,13 +156,19 @@ def read_form(sent: Mapping[str, Any], live: Sequence[str]) -> Form:
         if name not in names:
             raise UnknownNameError("field of the bench", visible(name)[:80], names)
     source = _text(sent, "source", LONGEST_ID)
+    kind = _one_of(sent, "kind", "prompt", KINDS_TOLD)
+    units = _one_of(sent, "units", PART if source else USUAL_UNITS.get(kind, "word"), UNITS_TOLD)
+    longest = LONGEST_SOURCE if units == LEVELS or kind == "each" else LONGEST_PROMPT
     form = Form(
         model=_one_of(sent, "model", "", live),
-        prompt="" if source else _text(sent, "prompt", LONGEST_PROMPT),
+        prompt="" if source else _text(sent, "prompt", longest),
+        kind=kind,
+        inputs=_text(sent, "inputs", LONGEST_SOURCE) if kind == "inputs" else "",
+        picture=_text(sent, "picture", LONGEST_ID) if kind == "edit" else "",
         source=source,
         target=_one_of(sent, "target", "auto", TARGETS_TOLD),
         text=_text(sent, "text", LONGEST_TEXT),
-        units=_one_of(sent, "units", PART if source else "word", UNITS_TOLD),
+        units=units,
         estimand=_one_of(sent, "estimand", "banzhaf", WORDS),
         budget=int(_number(sent, "budget", 64, 1, MOST_CALLS, whole=True)),
         width=None if sent.get("width") in (None, "") else _number(sent, "width", 0.1, 1e-9, 1e9),
@@ -150,7 +189,8 @@ def _text(sent: Mapping[str, Any], name: str, longest: int) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{name} must be a text.")
     if len(value) > longest:
-        raise UsageError(f"{name} has {len(value):,} characters. The bench takes {longest:,} at most.")
+        more = f" Longer ones have levels: cut it into {LEVELS!r}." if longest == LONGEST_PROMPT else ""
+        raise UsageError(f"{name} has {len(value):,} characters. The bench takes {longest:,} at most.{more}")
     # What no encoding can say, half a surrogate pair, would fail only when it is sent.
     return value.encode("utf-8", "replace").decode("utf-8")
 

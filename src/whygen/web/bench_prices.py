@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from whygen.models import Model
-from whygen.prompt.forecast import count, forecast
+from whygen.prompt.forecast import Forecast, count, forecast
 from whygen.prompt.units import Sent
 from whygen.records import Call
 from whygen.report.texts import counted
 from whygen.types import Chat, Settings, Source
+from whygen.web.bench_asked import Asked
 from whygen.web.bench_forms import Form
 
 
@@ -37,7 +39,7 @@ class Quote:
         return asdict(self)
 
 
-def quote(form: Form, model: Model, asked: Source | Call) -> Quote:
+def quote(form: Form, model: Model, asked: Asked) -> Quote:
     """What "Why?" costs. Nothing is sent.
 
     Args:
@@ -48,14 +50,25 @@ def quote(form: Form, model: Model, asked: Source | Call) -> Quote:
     Raises:
         UsageError: if the question cannot work; `BudgetError` names the smallest budget that does.
     """
-    seen = forecast(model, asked, **form.choices(asked))
+    each = [_foreseen(form, model, source, asked.over) for source in asked.prompts or (asked.source,)]
+    money = [one[2] for one in each]
+    return _quote(
+        model, sum(one[0].calls for one in each), sum(one[1] for one in each),
+        None if None in money else sum(one or 0.0 for one in money), units=sum(one[0].units for one in each),
+    )  # fmt: skip
+
+
+def _foreseen(
+    form: Form, model: Model, source: Source | Call, over: Mapping[str, Any]
+) -> tuple[Forecast, int, float | None]:
+    """What one explanation asks, its calls in any case, and the money of these."""
+    seen = forecast(model, source, **over, **form.choices(source))
     most = max(seen.calls, form.budget)
     # Where the model differs, the rest of the budget is asked as well; no prompt is longer than the whole one.
-    if isinstance(asked, str | Chat):
-        money = count(model, 0, [asked] * most, form.settings).cost_at_most
-    else:
-        money = None if seen.cost_at_most is None or not seen.calls else seen.cost_at_most * most / seen.calls
-    return _quote(model, seen.calls, most, money, units=seen.units)
+    if isinstance(source, str | Chat) and not over:
+        return seen, most, count(model, 0, [source] * most, form.settings).cost_at_most
+    money = None if seen.cost_at_most is None or not seen.calls else seen.cost_at_most * most / seen.calls
+    return seen, most, money
 
 
 def quote_one(prompt: Sent, model: Model, settings: Settings) -> Quote:

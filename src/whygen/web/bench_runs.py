@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,18 +21,23 @@ import numpy as np
 from whygen.calls import DEFAULT_STORE, Budget, Interrupted, RunOptions, Silent, make_runner, open_store
 from whygen.errors import MissingError, ModelError, UsageError, WhygenError
 from whygen.models import Model, ModelOptions, load_model
+from whygen.models.names import edits_at
+from whygen.prompt.each import explain_many
 from whygen.prompt.explain import explain_prompt
 from whygen.prompt.saved import settings_of
-from whygen.prompt.units import Sent, Units, shown
+from whygen.prompt.units import Sent, Units
 from whygen.prompt.watching import Look
 from whygen.records import Call
 from whygen.report.texts import shorten, visible
 from whygen.results.files import make_folder
+from whygen.results.many import Explanations
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import write_html
+from whygen.results.summary.pictured import picture_url
 from whygen.safe import clean
 from whygen.texts import Span
-from whygen.types import Failure, Floats, Output, Request, Settings, Source, Template
+from whygen.types import Failure, Floats, Output, Request, Settings
+from whygen.web.bench_asked import Asked, Sources
 from whygen.web.bench_events import Events
 from whygen.web.bench_forms import Form
 from whygen.web.bench_prices import Quote, quote
@@ -55,8 +60,8 @@ _Turn = type(threading.Lock())
 class _Watch:
     """The progress of a run: tells its events, and ends it when somebody asked for that."""
 
-    def __init__(self, events: Events, quoted: Quote) -> None:
-        self._events, self._quoted = events, quoted
+    def __init__(self, events: Events, quoted: Quote, *, of: int = 1) -> None:
+        self._events, self._quoted, self._of, self._begun = events, quoted, of, 0
         self.asked_to_stop = threading.Event()
         self._made = self._cached = 0
         self._spent = ""
@@ -80,19 +85,24 @@ class _Watch:
         self._tell()
 
     def note(self, text: str) -> None:
-        self._events.tell("note", instead=True, text=visible(text))
+        self._events.tell("note", instead=["note"], text=visible(text))
 
     def promise(self, text: str) -> None:
-        self._events.tell("promise", instead=True, text=visible(text))
+        self._events.tell("promise", instead=["promise"], text=visible(text))
 
     def end(self) -> None:
         pass
 
     def began(self, units: Units, reference: Output, *, masks: int, looks: int) -> None:
+        self._begun += 1  # of many inputs or prompts one is asked after the other, and the page shows that one
         self._events.tell(
             "began",
+            instead=["began", "look"],
+            number=self._begun,
+            of=self._of,
             pieces=pieces(units.text, units.spans),
             answer=visible(reference.said[:LONGEST_ANSWER]),
+            picture=None if reference.picture is None else picture_url(reference.picture),
             masks=masks,
             looks=looks,
         )
@@ -114,7 +124,7 @@ class _Watch:
     def _tell(self) -> None:
         self._events.tell(
             "calls",
-            instead=True,
+            instead=["calls"],
             made=self._made,
             cached=self._cached,
             of=max(self._quoted.calls, self._made + self._cached),
@@ -138,17 +148,6 @@ def _numbers(values: Floats) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
-def text_of(asked: Source | Call) -> str:
-    """What is asked, to be read."""
-    if isinstance(asked, Template):
-        return asked.text
-    return shown(asked.chat if isinstance(asked, Call) else asked)
-
-
-def _nothing(known_as: str) -> Source | Call:
-    raise MissingError(f"There is no explanation {known_as!r} on this shelf.")
-
-
 @dataclass(slots=True)
 class LiveRun:
     """One run.
@@ -156,31 +155,33 @@ class LiveRun:
     Attributes:
         id: of the run, in addresses.
         form: what is asked.
-        asked: what it is about, with a chat or a recorded call of the shelf looked up.
+        asked: what it is about, with what the shelf holds looked up.
         quoted: what it was said to cost at most.
         began: seconds since the epoch.
         events: what happened.
         status: how far it is.
         said: why it ended, where it did not end by itself.
         explanation: what was found; of a run that was stopped, what was found by then.
+        listed: the same of many prompts.
         folder: where that was saved.
     """
 
     id: str
     form: Form
-    asked: Source | Call
+    asked: Asked
     quoted: Quote
     began: float = field(default_factory=time.time)
     events: Events = field(default_factory=Events)
     status: Status = "waiting"
     said: str = ""
     explanation: PromptExplanation | None = None
+    listed: Explanations | None = None
     folder: Path | None = None
     watch: _Watch = field(init=False)
     thread: threading.Thread | None = None
 
     def __post_init__(self) -> None:
-        self.watch = _Watch(self.events, self.quoted)
+        self.watch = _Watch(self.events, self.quoted, of=max(1, len(self.asked.inputs), len(self.asked.prompts)))
 
     @property
     def over(self) -> bool:
@@ -193,6 +194,8 @@ class LiveRun:
         Raises:
             MissingError: if there is none (yet).
         """
+        if self.listed is not None:
+            raise MissingError("These are many explanations. Open one of them on the shelf.")
         if self.explanation is None:
             what = "This run has found nothing to show" if self.over else "This run is still under way"
             raise MissingError(f"{what}. {self.said}".strip())
@@ -201,19 +204,19 @@ class LiveRun:
     @property
     def settings(self) -> Settings:
         """How the model generated: as a recorded call was sent, else as the form says."""
-        return settings_of(self.found()) if isinstance(self.asked, Call) else self.form.settings
+        return settings_of(self.found()) if isinstance(self.asked.source, Call) else self.form.settings
 
     def to_json(self) -> dict[str, Any]:
         """As a page knows it."""
         return {
             "id": self.id,
-            "name": shorten(visible(text_of(self.asked)), 80),
+            "name": shorten(visible(self.asked.text), 80),
             "form": self.form.to_json(),
             "quote": self.quoted.to_json(),
             "began": self.began,
             "status": self.status,
             "said": visible(self.said),
-            "explained": self.explanation is not None,
+            "explained": self.explanation is not None or self.listed is not None,
         }
 
 
@@ -224,17 +227,16 @@ class Runs:
     Attributes:
         folder: where explanations are saved, so that they stand on the shelf.
         live: URIs of the models that may be asked.
-        shelf: what an explanation of that id explained.
+        sources: where texts and pictures come from that a form names.
         store: file of recorded answers; None keeps them in memory.
     """
 
     folder: Path
     live: tuple[str, ...]
-    shelf: Callable[[str], Source | Call] = _nothing
+    sources: Sources = field(default_factory=Sources)
     store: Path | str | None = DEFAULT_STORE
     _runs: dict[str, LiveRun] = field(default_factory=dict[str, LiveRun])
-    _models: dict[str, Model] = field(default_factory=dict[str, Model])
-    _foreseen: dict[str, Model] = field(default_factory=dict[str, Model])
+    _models: dict[tuple[str, ModelOptions], Model] = field(default_factory=dict[tuple[str, ModelOptions], Model])
     _turns: dict[str, threading.Lock] = field(default_factory=dict[str, threading.Lock])
     """A local model answers one run at a time: it has one processor, and two would only wait for each other."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -256,8 +258,8 @@ class Runs:
             UsageError: if too many are under way; or as `forecast` does.
             MissingError: as `forecast` does.
         """
-        asked = self.asked(form)
-        quoted = quote(form, self.model(form.model, foresee=True), asked)
+        asked = self.sources.asked(form)
+        quoted = quote(form, self.model(form, foresee=True), asked)
         with self._lock:
             under_way = [run for run in self._runs.values() if not run.over]
             for run in under_way:
@@ -276,15 +278,6 @@ class Runs:
         run.thread = threading.Thread(target=self._work, args=(run,), name=f"bench-{run.id}", daemon=True)
         run.thread.start()
         return run
-
-    def asked(self, form: Form) -> Source | Call:
-        """What a form is about.
-
-        Raises:
-            MissingError: if the shelf has no such explanation.
-            UsageError: if that cannot be asked on the bench.
-        """
-        return self.shelf(form.source) if form.source else form.prompt
 
     def get(self, known_as: str) -> LiveRun:
         """The run of that id.
@@ -305,18 +298,21 @@ class Runs:
         with self._lock:
             return sorted(self._runs.values(), key=lambda run: -run.began)
 
-    def model(self, uri: str, *, foresee: bool = False) -> Model:
+    def model(self, form: Form, *, foresee: bool = False) -> Model:
         """The model, opened once; to ``foresee`` prices as far as counting needs, which sends nothing and needs no key.
 
         Raises:
             MissingError: if it is missing.
         """
-        kept = self._foreseen if foresee else self._models
-        if uri not in kept:
+        options = ModelOptions(
+            endpoint=edits_at(form.model) if form.kind == "edit" else None, purpose="foresee" if foresee else "ask"
+        )
+        key = (form.model, options)
+        if key not in self._models:
             with self._opening:
-                if uri not in kept:
-                    kept[uri] = load_model(uri, ModelOptions(purpose="foresee") if foresee else ModelOptions())
-        return kept[uri]
+                if key not in self._models:
+                    self._models[key] = load_model(form.model, options)
+        return self._models[key]
 
     def ask(self, run: LiveRun, prompt: Sent) -> tuple[Output, bool]:
         """One answer to another prompt, as the run would be given it; and whether it was recorded before.
@@ -325,7 +321,7 @@ class Runs:
             UsageError: if a local model is answering a run.
             ModelError: if the model does not answer.
         """
-        model = self.model(run.form.model)
+        model = self.model(run.form)
         turn = self._turn(model)
         if isinstance(turn, _Turn) and not turn.acquire(timeout=PATIENCE):
             raise UsageError(f"{model.uri} is answering a run. Ask this when that is over, or stop it.")
@@ -354,12 +350,14 @@ class Runs:
         """The life of a run, in its thread. Nothing that happens in it may end the server, or leave a page waiting."""
         status, said = "failed", ""
         try:
-            model = self.model(run.form.model)
+            model = self.model(run.form)
             with self._turn(model):
                 run.status = "asking"
                 run.events.tell("asking")
-                run.explanation = self._explained(run, model)
-            status = "done" if run.explanation.ended is None else "stopped"
+                self._explain(run, model)
+            said = run.listed.ended if run.listed is not None else ""
+            ended = said if run.explanation is None else run.explanation.ended
+            status = "stopped" if ended else "done"
         except Interrupted as stop:
             run.explanation, status = stop.explanation, "stopped"
         except KeyboardInterrupt as stop:
@@ -380,19 +378,30 @@ class Runs:
         with self._lock:
             return self._turns.setdefault(model.uri, threading.Lock())
 
-    def _explained(self, run: LiveRun, model: Model) -> PromptExplanation:
-        most = run.quoted.money
-        bounds = RunOptions(spending=Budget(money=most)) if most else RunOptions()
-        return explain_prompt(
-            model, run.asked, cache=self.store, progress=run.watch, run=bounds, **run.form.choices(run.asked)
-        )  # fmt: skip
+    def _explain(self, run: LiveRun, model: Model) -> None:
+        most, asked = run.quoted.money, run.asked
+        how: dict[str, Any] = {
+            "cache": self.store,
+            "progress": run.watch,
+            "run": RunOptions(spending=Budget(money=most)) if most else RunOptions(),
+            **run.form.choices(asked.source),
+        }
+        if not asked.prompts:
+            run.explanation = explain_prompt(model, asked.source, **asked.over, **how)
+            return
+        folder = self._folder(run)
+        run.listed = explain_many(model, list(asked.prompts), out=folder, **how)
+        run.folder = folder
+
+    def _folder(self, run: LiveRun) -> Path:
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(run.began))
+        return self.folder / "bench" / f"{stamp}-{run.id}"
 
     def _saved(self, run: LiveRun) -> str:
         """Put the explanation on the shelf; why it is not there, if it is not."""
         if run.explanation is None:
             return ""
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(run.began))
-        folder = self.folder / "bench" / f"{stamp}-{run.id}"
+        folder = self._folder(run)
         try:
             run.explanation.save(make_folder(folder))
             write_html(run.explanation, folder / "report.html")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -12,16 +13,22 @@ from whygen.errors import UsageError
 from whygen.evaluation.check import check
 from whygen.evaluation.compare import Comparison, UnitPair
 from whygen.evaluation.rules import read_rule
+from whygen.prompt.edits import RegionUnits
 from whygen.prompt.offline import read
 from whygen.prompt.operators.base import Delete, Placeholder
 from whygen.prompt.saved import units_of
 from whygen.prompt.units import Sent
-from whygen.report.texts import counted, decimals_for, signed, visible
-from whygen.results.evidence import Evidence, Sample
+from whygen.report.texts import counted, decimals_for, shorten, signed, visible
+from whygen.results.evidence import Evidence
+from whygen.results.many import Explanations
 from whygen.results.prompt import PromptExplanation
 from whygen.results.summary import summarise
+from whygen.results.summary.many import summarise_many
+from whygen.results.summary.pictured import picture_url
 from whygen.texts import Stretch, differences
+from whygen.types import Output
 from whygen.web.bench_runs import LONGEST_ANSWER, LiveRun, pieces
+from whygen.web.state import place_id
 
 MOST_ANSWERS: Final = 5
 """Recorded answers without a word that are shown."""
@@ -42,6 +49,8 @@ def found(explanation: PromptExplanation) -> dict[str, Any]:
         "calls": explanation.calls.model_dump(),
         "ended": explanation.ended,
         "stopped": explanation.stopped,
+        "picture": reference_picture(explanation),
+        "one": not explanation.inputs,
         "target": explanation.target.name,
     }
 
@@ -49,6 +58,41 @@ def found(explanation: PromptExplanation) -> dict[str, Any]:
 def stretches(parts: tuple[Stretch, ...]) -> list[dict[str, Any]]:
     """A text beside another, as the page marks it."""
     return [{"text": visible(part.text), "own": part.own} for part in parts]
+
+
+def picture_of(answer: Output) -> str | None:
+    """What was drawn, as a data URL; None where the answer is a text."""
+    return None if answer.picture is None else picture_url(answer.picture)
+
+
+def reference_picture(explanation: PromptExplanation) -> str | None:
+    """What was drawn for the whole prompt, as a data URL; None where the answer is a text."""
+    evidence = explanation.evidence
+    rows = [] if evidence is None else [i for i, each in enumerate(evidence.samples) if each.kind == "reference"]
+    return None if evidence is None or not rows else _drawn(evidence, rows[0])
+
+
+def _drawn(evidence: Evidence, sample: int) -> str | None:
+    found = None if evidence.pictures is None else evidence.pictures.of(sample)
+    return None if found is None else picture_url(found)
+
+
+def many(listed: Explanations, folder: Path) -> dict[str, Any]:
+    """The end of a run of many prompts: a line for each, and where it is shown."""
+    summary = summarise_many(listed)
+    return {
+        "headline": summary["headline"],
+        "notes": summary["notes"],
+        "lines": [
+            {
+                "prompt": visible(shorten(item.name if item.explanation is None else item.explanation.prompt, 120)),
+                "said": line["headline"] or line["error"],
+                "failed": item.explanation is None,
+                "shelf": f"/explanations/{place_id(folder / item.folder)}" if item.folder else None,
+            }
+            for item, line in zip(listed.items, summary["lines"], strict=False)
+        ],
+    }
 
 
 def side_by_side(with_it: str, without_it: str) -> dict[str, Any]:
@@ -66,9 +110,13 @@ def prompt_without(explanation: PromptExplanation, unit: int, put: str) -> Sent:
     """
     _check_unit(explanation, unit)
     one = explanation.units[unit]
-    if put and explanation.chat is None:
-        return explanation.prompt[: one.start] + put + explanation.prompt[one.end :]
+    if explanation.inputs:
+        raise UsageError("These are many inputs, and one prompt would answer for one of them. Explain that one.")
     units = units_of(explanation)
+    if put and isinstance(units, RegionUnits):
+        raise UsageError("A part of a picture has no text in its place. Leave it out.")
+    if put and explanation.chat is None:
+        return units.sent(explanation.prompt[: one.start] + put + explanation.prompt[one.end :])
     mask = np.ones(len(units), dtype=bool)
     mask[unit] = False
     return (Placeholder(put) if put else Delete()).render(units, mask)
@@ -86,22 +134,23 @@ def recorded_without(explanation: PromptExplanation, unit: int) -> list[dict[str
         return []
     lacks = ~evidence.masks[:, unit]
     order = np.flatnonzero(lacks)[np.argsort(-evidence.masks[lacks].sum(axis=1), kind="stable")]
-    answers = [(row, sample) for row in order.tolist() if (sample := _answer(evidence, row)) is not None]
+    answers = [(row, place) for row in order.tolist() if (place := _answer(evidence, row)) is not None]
+    whole = reference_picture(explanation)
     return [
-        side_by_side(explanation.reference.text, sample.output)
+        side_by_side(explanation.reference.text, (sample := evidence.samples[place]).output)
         | {
+            "pictures": {"with": whole, "without": _drawn(evidence, place)},
             "prompt": visible(sample.prompt),
             "also": [visible(explanation.units[i].text) for i in np.flatnonzero(~evidence.masks[row]) if i != unit],
         }
-        for row, sample in answers[:MOST_ANSWERS]
+        for row, place in answers[:MOST_ANSWERS]
     ]
 
 
-def _answer(evidence: Evidence, row: int) -> Sample | None:
-    """The first answer to a mask; None where a given text was scored, so that nothing was said."""
+def _answer(evidence: Evidence, row: int) -> int | None:
+    """The sample that is the first answer to a mask; None where a given text was scored, so that nothing was said."""
     place = -1 if evidence.answers is None else int(evidence.answers[row, 0])
-    sample = evidence.samples[place] if place >= 0 else None
-    return None if sample is None or sample.finish == "scored" else sample
+    return None if place < 0 or evidence.samples[place].finish == "scored" else place
 
 
 def sentences(explanation: PromptExplanation) -> dict[str, Any]:
@@ -111,6 +160,8 @@ def sentences(explanation: PromptExplanation) -> dict[str, Any]:
         UsageError: if the answers cannot be read by sentences.
         DataError: if the answer has no sentence.
     """
+    if reference_picture(explanation) is not None:
+        raise UsageError("A picture has no sentences.")
     own = explanation.target.name in COMPARED
     matrix = read(explanation, target=None if own else "auto", matrix="sentence").matrix
     if matrix is None:

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from whygen.errors import FormatError, UsageError, WhygenError
 from whygen.evaluation.result import DOCUMENT as EVALUATION
 from whygen.evaluation.result import Evaluation
+from whygen.prompt.edits import REGION
 from whygen.prompt.estimands import ESTIMANDS
 from whygen.prompt.targets import TARGETS, TIMED_TARGETS
 from whygen.prompt.targets.media import PICTURE_TARGETS
@@ -30,6 +31,7 @@ from whygen.results.summary import summarise
 from whygen.results.summary.evaluated import summarise_evaluation
 from whygen.results.summary.outcomes import outcomes
 from whygen.results.summary.prompt import MOST_REFERENCE, summarise_prompt
+from whygen.types import Edit, Picture
 from whygen.web.copying import again
 from whygen.web.documents import summary_of
 from whygen.web.drawing import page
@@ -122,11 +124,25 @@ def _page(
 
 def _bench(found: Explanation, place: Shelved) -> str:
     """Where it is asked again: a short text is put into the editor, anything else is looked up on the shelf."""
-    if not isinstance(found, PromptExplanation) or found.inputs or (found.recipe and found.recipe.source == "edit"):
+    if not isinstance(found, PromptExplanation) or found.inputs:
         return ""
+    if found.recipe is not None and found.recipe.source == "edit":
+        return _bench_of_edit(found, place)
     if found.chat is None and not found.sections and len(found.prompt) <= SHORT:
         return f"/bench?{urlencode({'prompt': found.prompt})}"
     return f"/bench?source={place.id}"
+
+
+def _bench_of_edit(found: PromptExplanation, place: Shelved) -> str:
+    """The same for an edit: its picture is named by the explanation, its instruction goes into the editor."""
+    try:
+        source = found.source()
+    except UsageError:  # the picture was not kept
+        return ""
+    if not isinstance(source, Edit) or not isinstance(source.image, Picture):
+        return ""
+    units = {"units": REGION} if found.recipe is not None and found.recipe.units == REGION else {}
+    return f"/bench?{urlencode({'kind': 'edit', 'picture': place.id, 'prompt': source.instruction, **units})}"
 
 
 def _read(state: State, known_as: str, reading: ReadAs) -> tuple[Explanation, str]:

@@ -171,6 +171,14 @@ def _size(picture: Picture) -> str:
     return f" of {width} x {height} pixels"
 
 
+def picture_url(picture: Picture) -> str | None:
+    """A picture by itself, small, as a data URL; None where it cannot be read."""
+    try:
+        return str(_shown(pictures.pixels(picture), MOST_SIDE)["url"])
+    except DataError:
+        return None
+
+
 def _shown(values: pictures.Pixels, side: int) -> dict[str, Any]:
     height, width = values.shape[:2]
     shrink = min(1.0, side / max(width, height))

@@ -12,9 +12,16 @@ const why = document.getElementById("why");
 const beside = document.getElementById("why-beside");
 const runs = document.getElementById("runs");
 const compared = document.getElementById("compared");
-const FIELDS = ["model", "prompt", "source", "target", "text", "units", "estimand", "budget", "width", "temperature", "tokens", "seed"];
+const FIELDS = ["model", "kind", "prompt", "inputs", "picture", "source", "target", "text", "units", "estimand", "budget", "width", "temperature", "tokens", "seed"];
 const LONGEST_IN_ADDRESS = 1500;
 const PLACES = ["run", "beside"];
+/** What each kind of question calls its text and its calls, and what it is cut into at first. */
+const KINDS = {
+  prompt: { text: "Prompt", calls: "Calls at most", units: "word" },
+  inputs: { text: "Template: what stands the same for all inputs, such as “Tell me about {input}.”; without a field it is the system prompt", calls: "Calls at most, all inputs together", units: "sentence" },
+  each: { text: "Prompts, one a line", calls: "Calls at most, for each prompt", units: "word" },
+  edit: { text: "What to change in the picture", calls: "Calls at most", units: "word" },
+};
 const views = {};
 let pins = [];
 let asked = 0;
@@ -45,19 +52,47 @@ const takesText = () => "takesText" in form.elements.target.selectedOptions[0].d
 /** Something in the form changed: show what belongs to it, put it into the address, and say the new price. */
 function changed() {
   document.getElementById("text-field").hidden = !takesText();
+  const kind = form.elements.kind.value;
+  document.getElementById("inputs-field").hidden = kind !== "inputs";
+  document.getElementById("picture-field").hidden = kind !== "edit";
+  document.getElementById("prompt-name").textContent = KINDS[kind].text;
+  document.getElementById("budget-name").textContent = KINDS[kind].calls;
+  shownPicture();
   const list = document.getElementById("pins");
   list.hidden = !pins.length;
   list.replaceChildren("Always sent: ", ...pins.flatMap((pin) => [
     el("button", { type: "button", class: "chip", "aria-label": `Pin no more: ${pin}`, onclick: () => { pins = pins.filter((each) => each !== pin); changed(); } }, el("bdi", {}, pin), " ×"), " ",
   ]));
   askedAgain();
-  const usual = (field) => (field.tagName === "SELECT" ? field.options[0].value : field.defaultValue);
+  // What is set in a hidden field becomes its default.
+  const usual = (field) => (field.type === "hidden" ? "" : field.tagName === "SELECT" ? field.options[0].value : field.defaultValue);
   const defaults = Object.fromEntries(FIELDS.map((name) => [name, usual(form.elements[name])]));
   const sent = question();
   const kept = Object.fromEntries(FIELDS.map((name) => [name, sent[name] === defaults[name] ? null : sent[name]]));
-  if (sent.prompt.length > LONGEST_IN_ADDRESS) kept.prompt = null; // its run still knows it
+  for (const name of ["prompt", "inputs"]) if (sent[name].length > LONGEST_IN_ADDRESS) kept[name] = null; // its run still knows it
   remember({ ...kept, pin: pins.length ? JSON.stringify(pins) : null });
   foresee();
+}
+
+let drawn = "";
+/** The picture that is to be changed. */
+function shownPicture() {
+  const id = form.elements.picture.value;
+  if (id === drawn) return;
+  drawn = id;
+  document.getElementById("picture-shown").replaceChildren(...(id
+    ? [el("img", { src: `/bench/pictures/${encodeURIComponent(id)}`, alt: "The picture that is to be changed", class: "given" })] : []));
+}
+
+/** A picture was chosen: the viewer remembers it by an id, which stands in the address. */
+async function upload(file) {
+  if (!file) return;
+  try {
+    const told = await ask("/bench/pictures", file);
+    fill({ picture: told.picture });
+  } catch (error) {
+    say(error.message, true);
+  }
 }
 
 let source = null;
@@ -92,7 +127,8 @@ function foresee() {
   const mine = ++asked; // from here on, an answer to what stood there before enables nothing
   waiting = setTimeout(async () => {
     if (!form.elements.source.value && !form.elements.prompt.value.trim()) {
-      say("Type a prompt: its price is said here before anything is sent.");
+      say(form.elements.kind.value === "edit" ? "Choose a picture, and type what to change: the price is said here before anything is sent."
+        : "Type a prompt: its price is said here before anything is sent.");
       return;
     }
     try {
@@ -171,7 +207,7 @@ async function edit(view, index, change) {
 /** Two runs that are over: which words changed, each with the interval of its difference. */
 async function compare() {
   const both = PLACES.map((place) => views[place]);
-  if (!both.every((view) => view?.found)) return;
+  if (!both.every((view) => view?.found?.one)) return;
   compared.hidden = false;
   try {
     const told = await ask(`/bench/compare?first=${both[0].id}&second=${both[1].id}`);
@@ -209,7 +245,8 @@ function start() {
   const given = shown();
   const place = (text) => (text === null || !/^\d{1,6}$/.test(text) ? null : Number(text));
   const typed = Object.fromEntries(FIELDS.filter((field) => given.has(field)).map((field) => [field, given.get(field)]));
-  const sent = given.has("source") ? { units: "part", ...typed } : typed;
+  const usual = given.has("source") ? "part" : KINDS[given.get("kind")]?.units ?? "word";
+  const sent = { units: usual, ...typed };
   try {
     sent.pin = JSON.parse(given.get("pin") ?? "[]").filter((pin) => typeof pin === "string");
   } catch {
@@ -217,13 +254,16 @@ function start() {
   }
   fill(sent);
   form.addEventListener("input", changed);
+  form.elements.kind.addEventListener("change", () => fill({ units: KINDS[form.elements.kind.value].units }));
+  document.getElementById("picture-file").addEventListener("change", (event) => upload(event.target.files[0]));
   form.addEventListener("submit", (event) => { event.preventDefault(); begin("run"); });
   beside.addEventListener("click", () => begin("beside"));
   for (const which of PLACES) {
     const id = given.get(which);
     if (id) open(which, id, { word: place(given.get(name(which, "word"))), sentence: place(given.get(name(which, "sentence"))) });
   }
-  if (!given.has("prompt") && !given.has("source") && given.has("run")) {
+  const cut = !given.has("prompt") || (given.get("kind") === "inputs" && !given.has("inputs")); // too long for an address
+  if (cut && !given.has("source") && given.has("run")) {
     ask(`/bench/runs/${given.get("run")}`).then((run) => fill(run.form), () => {});
   }
   list();

@@ -92,12 +92,14 @@ function marked(stretches) {
  * @param {string} after caption of the second
  */
 export function answers(beside, before, after) {
+  const drawn = beside.pictures ?? {};
   const one = (side, caption) => el("figure", { class: side },
     el("figcaption", {}, caption),
-    el("blockquote", { class: "output", tabindex: "0", dir: "auto" }, ...marked(beside[side])));
+    drawn[side] ? el("img", { class: "given", src: drawn[side], alt: caption })
+      : el("blockquote", { class: "output", tabindex: "0", dir: "auto" }, ...marked(beside[side])));
   return el("div", {},
     el("div", { class: "answers" }, one("with", before), one("without", after)),
-    beside.same ? el("p", { class: "small soft" }, "Both answers are the same.") : null,
+    beside.same && !drawn.with ? el("p", { class: "small soft" }, "Both answers are the same.") : null,
     beside.cut ? el("p", { class: "small soft" }, "Long answers are cut here.") : null);
 }
 

@@ -10,6 +10,11 @@ import { showWord } from "./bench_word.js";
 const WHOLE = "Choose a sentence to see its own words.";
 const ENDED = { failed: "The run failed.", stopped: "The run ended early.", done: "" };
 
+/** An answer: a text, or a picture. */
+const said = (told) => (told.picture
+  ? el("p", {}, el("img", { class: "given", src: told.picture, alt: "What it drew" }))
+  : el("blockquote", { class: "output", tabindex: "0", dir: "auto" }, told.answer || "(an empty answer)"));
+
 export class RunView {
   /**
    * @param {string} id of the run
@@ -102,9 +107,10 @@ export class RunView {
 
   began(told) {
     this.draw(told.pieces);
-    this.part.title.textContent = "The words get their colours as answers come.";
+    const which = told.of > 1 ? `${told.number} of ${told.of}: ` : "";
+    this.part.title.textContent = `${which}The words get their colours as answers come.`;
     this.part.answer.hidden = false;
-    this.part.answer.replaceChildren(el("h3", {}, "What it answered"), el("blockquote", { class: "output", tabindex: "0", dir: "auto" }, told.answer || "(an empty answer)"));
+    this.part.answer.replaceChildren(el("h3", {}, "What it answered"), said(told));
     this.part.looking.textContent = told.looks ? "No word is known yet." : "So few prompts are asked that only the end says something.";
   }
 
@@ -149,14 +155,32 @@ export class RunView {
     }
     const run = await ask(`/bench/runs/${this.id}`);
     this.found = run.found;
-    this.finish(run);
+    if (run.many) this.list(run);
+    else this.finish(run);
     this.page.over(this);
+  }
+
+  /** Many prompts: a line for each, which leads to its own page. */
+  list(run) {
+    this.part.title.textContent = run.many.headline;
+    this.part.status.textContent = run.many.headline;
+    this.part.looking.textContent = run.many.notes.join(" ");
+    this.part.answer.hidden = true;
+    this.part.bars.replaceChildren();
+    this.part.prompt.replaceChildren(
+      el("ol", { class: "past many" }, ...run.many.lines.map((line) => el("li", {},
+        line.shelf ? el("a", { href: line.shelf }, el("bdi", {}, line.prompt)) : el("bdi", {}, line.prompt), " ",
+        el("span", { class: line.failed ? "wrong" : "soft" }, line.said)))),
+      el("p", {}, el("a", { href: run.shelf }, "All of them on one page, with what they share")));
   }
 
   finish(run) {
     const found = run.found;
     this.part.title.textContent = found.headline;
-    if (!this.words.length) this.draw(found.pieces);
+    // The parts of levels, and the template of many inputs, are known in the end alone.
+    if (this.words.length !== found.units.length || !found.one) this.draw(found.pieces);
+    this.part.answer.hidden = false;
+    this.part.answer.replaceChildren(el("h3", {}, "What it answered"), said(found));
     this.whole();
     const few = found.units.every((unit) => unit.low === null) ? "" : ` Intervals: ${found.level}, each by itself.`;
     const looked = found.ended === "interrupt" && this.last

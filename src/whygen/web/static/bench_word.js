@@ -18,8 +18,8 @@ export async function showWord(view, index) {
   panel.replaceChildren(...[
     el("h3", {}, `“${unit.text}”`),
     el("p", {}, `${unit.attribution_text}${interval}. ${verdict}`),
-    view.form.source ? null : el("p", { class: "buttons" },
-      button("Delete it in the prompt", () => view.page.edit(view, index, { kind: "delete" })),
+    view.form.source || regions(view) ? null : el("p", { class: "buttons" },
+      view.found.one ? button("Delete it in the prompt", () => view.page.edit(view, index, { kind: "delete" })) : null,
       button("Always send it (pin)", () => view.page.edit(view, index, { kind: "pin" }))),
     body].filter(Boolean));
   let told;
@@ -30,8 +30,14 @@ export async function showWord(view, index) {
     return;
   }
   if (view.open.word !== index) return; // another word was chosen meanwhile
-  body.append(recorded(told.recorded), alone(view, index, ""), replaced(view, index), rules(view, index, told.rules));
+  if (view.found.one) body.append(recorded(told.recorded), alone(view, index, ""));
+  else body.append(el("p", { class: "soft" }, "It was asked of many inputs: each has answers of its own, which the page on the shelf shows."));
+  if (view.found.one && !regions(view)) body.append(replaced(view, index));
+  body.append(rules(view, index, told.rules));
 }
+
+/** Whether the parts are those of a picture, which has no text to change. */
+const regions = (view) => view.form.units === "region";
 
 const button = (text, act) => el("button", { type: "button", class: "quiet", onclick: act }, text);
 

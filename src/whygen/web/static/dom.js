@@ -29,7 +29,7 @@ export const all = (selector, inside = document) => [...inside.querySelectorAll(
 /**
  * JSON from the viewer.
  * @param {string} address
- * @param {Object} [body] what is sent; with one it is a POST
+ * @param {Object|Blob} [body] what is sent; with one it is a POST. A file is sent as it is
  * @throws {Error} whose message a person can read
  */
 export async function ask(address, body) {
@@ -37,8 +37,8 @@ export async function ask(address, body) {
     ? { headers: { Accept: "application/json" } }
     : {
         method: "POST",
-        headers: { Accept: "application/json", "Content-Type": "application/json" },
-        body: JSON.stringify(body),
+        headers: { Accept: "application/json", "Content-Type": body instanceof Blob ? "application/octet-stream" : "application/json" },
+        body: body instanceof Blob ? body : JSON.stringify(body),
       };
   let answer;
   try {
