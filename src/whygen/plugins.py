@@ -261,3 +261,13 @@ def is_own(thing: object) -> bool:
     """Whether an object, or a function, is whygen's."""
     module = getattr(thing, "__module__", None) if callable(thing) else None
     return str(module or type(thing).__module__).partition(".")[0] == "whygen"
+
+
+def already_imported(name: str) -> Any:
+    """A module that somebody has imported, or None. One that another thread is importing just now is not there yet.
+
+    What a person holds of a library cannot be older than the library; and half a module lacks the names of the rest.
+    """
+    module = sys.modules.get(name)
+    importing = getattr(getattr(module, "__spec__", None), "_initializing", False)
+    return None if importing else module

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -440,3 +443,21 @@ def test_code_that_is_no_target_is_told(path: str, said: str, capsys: pytest.Cap
         main(["prompt", "planted/additive", "a red fox ran", "--target", path, "--no-cache"])
     assert end.value.code in {2, 3}
     assert said in capsys.readouterr().err
+
+
+def test_a_module_that_another_thread_is_importing_is_not_there_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = "import threading\ngo = threading.Event()\ngo.wait(60)\nclass Kind: ...\n"
+    (tmp_path / "slow_library.py").write_text(written)
+    monkeypatch.syspath_prepend(tmp_path)
+    importing = threading.Thread(target=lambda: importlib.import_module("slow_library"))
+    importing.start()
+    while not hasattr(sys.modules.get("slow_library"), "go"):
+        time.sleep(0.01)
+    assert plugins.already_imported("slow_library") is None
+    sys.modules["slow_library"].go.set()
+    importing.join()
+    assert plugins.already_imported("slow_library").Kind
+    monkeypatch.delitem(sys.modules, "slow_library")
+    assert plugins.already_imported("slow_library") is None

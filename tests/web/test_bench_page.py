@@ -55,7 +55,7 @@ def why(page: Any, button: str = "#why") -> None:
 def finished(page: Any, place: int = 0) -> Any:
     """The section of a run, once it is over."""
     section = page.locator(".run").nth(place)
-    section.locator(".sentence").first.wait_for(timeout=30_000)
+    section.locator(".sentence").first.wait_for(timeout=90_000)
     return section
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,6 +53,7 @@ from whygen.files import is_there
 from whygen.models.latent import Floats, Generator, Layout
 from whygen.models.latent.loading import load_latent
 from whygen.models.protocols import ModelOptions
+from whygen.plugins import already_imported
 from whygen.results.anchors import AnchorExplanation
 from whygen.results.prompt import Warned
 from whygen.results.texts import TextAnchorExplanation
@@ -353,7 +353,7 @@ def open_generator(model: object, options: ModelOptions | None, **stated: Any) -
 
 def _of_datasets(model: object) -> bool:
     """Whether this is a data set of torch; torch is not imported to find out."""
-    data = sys.modules.get("torch.utils.data")
+    data = already_imported("torch.utils.data")
     return data is not None and isinstance(model, data.Dataset)
 
 

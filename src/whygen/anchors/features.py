@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
@@ -17,6 +16,7 @@ from whygen.encoders import Colours, ImageEncoder, PixelPatches, brought_encoder
 from whygen.errors import DataError, UsageError
 from whygen.media.pictures import picture_of
 from whygen.models.latent import Floats
+from whygen.plugins import already_imported
 from whygen.types import JsonValue
 
 FeatureEncoder: TypeAlias = Callable[[Floats], NDArray[Any]]
@@ -107,7 +107,7 @@ def _tensor_in(found: Any) -> Any:
 
 def _is_module(thing: object) -> bool:
     """Whether it is a torch module; torch is not imported to find out."""
-    torch = sys.modules.get("torch")
+    torch = already_imported("torch")
     return torch is not None and isinstance(thing, torch.nn.Module)
 
 

@@ -6,11 +6,11 @@ Nothing is imported to find out: an object of a library that was never imported 
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from whygen.errors import UsageError
 from whygen.models.protocols import Model, ModelOptions
+from whygen.plugins import already_imported
 
 AS_PIPELINE = (
     "Give transformers.pipeline('text-to-audio', model=model, tokenizer=tokenizer), with vocoder= where it needs one."
@@ -34,8 +34,8 @@ def held_model(model: object, options: ModelOptions) -> Model | None:
         UsageError: for a model without its tokenizer, a pipeline that writes no text, a bare torch module; the message
             names the way that works.
     """
-    transformers, torch = sys.modules.get("transformers"), sys.modules.get("torch")
-    diffusers = sys.modules.get("diffusers")
+    transformers, torch = already_imported("transformers"), already_imported("torch")
+    diffusers = already_imported("diffusers")
     if diffusers is not None and isinstance(model, diffusers.DiffusionPipeline):
         from whygen.models.diffusers import held_pipeline
 
@@ -85,7 +85,7 @@ def _from_pipeline(pipeline: Any, options: ModelOptions) -> Model:
 
 def _with_tokenizer(network: Any, tokenizer: Any, options: ModelOptions) -> Model:
     """The network as ``hf/`` runs it; what it was loaded from names it, and says nothing of its weights now."""
-    transformers = sys.modules.get("transformers")
+    transformers = already_imported("transformers")
     if transformers is not None and _makes_sounds(network, transformers):
         raise UsageError(f"model holds a {type(network).__name__}, which makes sounds. {AS_PIPELINE}")
     config = getattr(network, "config", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,7 +17,7 @@ from whygen.models.latent.sampling import numbers_of
 from whygen.models.names import SERVICES
 from whygen.models.protocols import Encodes
 from whygen.models.python import CallableModel
-from whygen.plugins import imported
+from whygen.plugins import already_imported, imported
 from whygen.remote import is_service
 from whygen.safe import says
 from whygen.types import Failure, JsonValue, Limits, Output, Request, TokenScore
@@ -66,7 +65,7 @@ def _is_text_object(model: object) -> bool:
 
 def _is_held(model: object) -> bool:
     """A transformers model with its tokenizer, alone, or in a pipeline."""
-    transformers = sys.modules.get("transformers")
+    transformers = already_imported("transformers")
     if transformers is None:
         return False
     held = cast("tuple[object, ...] | list[object]", model) if isinstance(model, tuple | list) else (model,)

@@ -6,7 +6,6 @@ object that fulfils `Denoises`.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from whygen.errors import UsageError
 from whygen.models.latent import Generator, Layout, Sampler, stated
 from whygen.models.protocols import Denoises, ModelOptions, Samples
+from whygen.plugins import already_imported
 
 if TYPE_CHECKING:
     from whygen.models.denoisers.denoiser import Denoiser
@@ -59,7 +59,7 @@ def denoising(
 
 def is_pipeline(thing: object) -> bool:
     """Whether it is a pipeline of diffusers."""
-    library = sys.modules.get("diffusers")
+    library = already_imported("diffusers")
     return library is not None and isinstance(thing, library.DiffusionPipeline)
 
 

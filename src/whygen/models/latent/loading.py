@@ -18,7 +18,7 @@ from whygen.models.latent.sampling import density_of, drawing_of, generator_of, 
 from whygen.models.protocols import Decodes, Encodes, ModelOptions
 from whygen.models.python import CallableModel
 from whygen.models.registry import open_uri
-from whygen.plugins import PYTHON, source_of
+from whygen.plugins import PYTHON, already_imported, source_of
 
 
 @typed()
@@ -69,13 +69,13 @@ def load_latent(
 
 def is_torch_module(thing: object) -> bool:
     """Whether this is a torch module; torch is not imported to find out."""
-    torch = sys.modules.get("torch")
+    torch = already_imported("torch")
     return torch is not None and isinstance(thing, torch.nn.Module)
 
 
 def _is_autoencoder(thing: object) -> bool:
     """Whether this is an autoencoder of diffusers, or of a class made from one; diffusers is not imported."""
-    library = sys.modules.get("diffusers")
+    library = already_imported("diffusers")
     return library is not None and isinstance(thing, library.AutoencoderKL)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
 
 from whygen.models.protocols import Decodes, Encodes
+from whygen.plugins import already_imported
 
 WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".gguf", ".onnx", ".pkl", ".h5", ".keras")
 SAMPLER = (
@@ -184,7 +184,7 @@ def codes(part: Any) -> bool:
 
 
 def _is_module(thing: object) -> bool:
-    torch = sys.modules.get("torch")
+    torch = already_imported("torch")
     return torch is not None and isinstance(thing, torch.nn.Module)
 
 

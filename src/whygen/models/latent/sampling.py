@@ -30,6 +30,7 @@ from whygen.media.pictures import read_picture
 from whygen.models.latent import UNBOUNDED, UNIT_RANGE, Floats, Generator, LogProb, Sampler, stated
 from whygen.models.latent.refusals import is_condition
 from whygen.models.protocols import Decodes, Inverts
+from whygen.plugins import already_imported
 from whygen.safe import says
 
 SAMPLES = ("sample", "rvs")
@@ -385,7 +386,7 @@ _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
 
 def is_of_torch(thing: object) -> bool:
     """Whether randomness comes from torch's own generator, and numbers go in as tensors; torch is not imported."""
-    torch = sys.modules.get("torch")
+    torch = already_imported("torch")
     if torch is None:
         return False
     if isinstance(thing, torch.nn.Module | torch.distributions.Distribution):
