@@ -27,7 +27,7 @@ def register_commands(cli: click.Group) -> None:
 @click.argument("pick", default="last")
 @click.option("-m", "--model", help="Ask this model of llm instead of the one that answered.")
 @click.option("-b", "--budget", type=click.IntRange(min=1), default=64, show_default=True, help="Calls to spend.")
-@click.option("-u", "--units", help="part (default), sentence, word ...: what the prompt is cut into.")
+@click.option("-u", "--units", help="What it is cut into: part, sentence, word ...; what tells two pieces apart.")
 @click.option("-t", "--target", help="What to measure: exact, contains:TEXT, tool ...; chosen from the answer.")
 @click.option("-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the report.")
 @click.option("-d", "--database", type=click.Path(path_type=Path), help="Another log than llm's own.")
@@ -45,6 +45,7 @@ def why(
     choices = {"budget": budget, **{name: value for name, value in chosen.items() if value is not None}}
     try:
         call, asked = _logged(database or llm.user_dir() / "logs.db", pick, model)
+        choices.setdefault("units", _usual_units(call))
         if dry_run:
             _foresee(asked, call, choices)
         else:
@@ -74,6 +75,13 @@ def _logged(log: Path, pick: str, model: str | None) -> tuple[Call, Any]:
             f"llm does not know the model {name!r} that answered. Install its plugin, or name another with -m; "
             "`llm models` lists them."
         ) from None
+
+
+def _usual_units(call: Call) -> str:
+    """Parts, where there are two: a lone message is no answer to why, so it is cut into sentences, or else words."""
+    from whygen.prompt.units import split
+
+    return next((kind for kind in ("part", "sentence") if len(split(call.chat, kind)) > 1), "word")
 
 
 def _explained(model: Any, call: Call, choices: dict[str, Any]) -> PromptExplanation:

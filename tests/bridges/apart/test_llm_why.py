@@ -118,6 +118,13 @@ def test_the_last_call_is_explained_by_asking_the_same_model(home: Path, server:
     assert len(server.sent) == asked
 
 
+def test_a_lone_message_is_cut_into_words(home: Path) -> None:
+    run(home, "prompt", "-m", "loop", "--no-stream", "Please grant the refund to our customer")
+    found = run(home, "why", "-t", "exact", "-b", "48")
+    assert found.returncode == 0, found.stderr
+    assert "user message 1, “refund” (p" in found.stdout
+
+
 def test_what_made_an_agent_act_is_found_in_its_log(home: Path, server: Server) -> None:
     asked = run(home, "prompt", "-m", "loop", "--no-stream", "-s", "You help with an office mailbox.", "--functions",
                 str(home / "tools.py"), "What is new? Sum it up.")  # fmt: skip
