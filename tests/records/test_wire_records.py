@@ -311,7 +311,8 @@ def test_records_inside_other_things_are_found(tmp_path: Path) -> None:
 
 def test_ollamas_own_protocol_is_read(tmp_path: Path) -> None:
     body = {
-        "model": "llama3.2", "stream": False, "options": {"temperature": 0.2, "num_predict": 64, "num_ctx": 4096},
+        "model": "llama3.2", "stream": False, "think": False,
+        "options": {"temperature": 0.2, "num_predict": 64, "num_ctx": 4096, "num_thread": 2},
         "messages": [{"role": "user", "content": "See", "images": [picture()]}],
         "tools": [{"type": "function", "function": {"name": "f", "parameters": READ}}],
     }  # fmt: skip
@@ -325,6 +326,7 @@ def test_ollamas_own_protocol_is_read(tmp_path: Path) -> None:
     assert call.chat.messages[0].content == ("See", RED)
     assert (call.settings.temperature, call.settings.max_tokens) == (0.2, 64)
     assert "options" not in call.settings.extra
+    assert "not sent: num_ctx, think." in dict(call.notices)["settings-left"]
     assert call.answer is not None
     assert (call.answer.text, call.answer.calls, call.answer.finish) == ("A red", (ToolCall("f"),), "length")
     assert (call.answer.tokens_in, call.answer.tokens_out) == (5, 3)

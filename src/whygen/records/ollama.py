@@ -12,13 +12,13 @@ _OPTIONS = {
     "temperature": "temperature", "top_p": "top_p", "seed": "seed", "stop": "stop", "num_predict": "max_tokens",
     "frequency_penalty": "frequency_penalty", "presence_penalty": "presence_penalty",
 }  # fmt: skip
-"""Settings that both have; others (the length of the context, threads) belong to the server there."""
+"""Settings that both have; others (threads) belong to the server there."""
 
 
 _ELSEWHERE = frozenset({
     "context", "format", "images", "keep_alive", "options", "prompt", "raw", "suffix", "system", "template", "think",
 })  # fmt: skip
-_OF_THE_SERVER = frozenset({"num_ctx", "num_thread", "num_gpu", "num_batch", "num_keep", "use_mmap", "main_gpu"})
+_OF_THE_SERVER = frozenset({"num_thread", "num_gpu", "num_batch", "num_keep", "use_mmap", "main_gpu"})
 
 
 def speaks(body: Field, path: str) -> bool:
@@ -53,7 +53,8 @@ def request(body: Field, notices: Notices) -> Field:
         system = [{"role": "system", "content": body["system"].value}] if body["system"].value else []
         said = {"role": "user", "content": body["prompt"].text(), "images": body["images"].value}
         asked["messages"] = [*system, _turn(Field(said, body.place, body.source))]
-    if left := sorted(options.keys() - _OPTIONS.keys() - _OF_THE_SERVER):
+    also = {name for name in ("suffix", "template", "think") if body[name].there}
+    if left := sorted(options.keys() - _OPTIONS.keys() - _OF_THE_SERVER | also):
         notices.leave("Ollama's own protocol", left)
     form = body["format"]
     if form.is_object:
