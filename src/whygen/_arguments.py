@@ -412,7 +412,7 @@ def _as_list(name: str, value: object, kinds: tuple[Kind, ...]) -> str:
     if Sequence not in kinds and Texts not in kinds:
         return ""
     for call in ("to_dicts()", "tolist()", "to_list()", "to_dict('records')"):  # polars, numpy, pandas
-        if callable(getattr(value, call.partition("(")[0], None)):
+        if callable(getattr(value, call.partition("(")[0], None)) and getattr(value, "shape", None) != ():
             return f" Give {name}=data.{call}."
     columns = cast("Mapping[object, object]", value).values() if isinstance(value, Mapping) else ()
     if columns and all(isinstance(each, list) for each in columns):
