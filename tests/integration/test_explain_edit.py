@@ -19,6 +19,7 @@ from whygen.cli import main
 from whygen.errors import FormatError, MissingError, UsageError
 from whygen.media import pictures
 from whygen.results.summary import summarise
+from whygen.results.summary.places import places
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Picture, Request, Settings
 
 FAST = Settings(extra={"steps": 2, "guidance_scale": 1.0})
@@ -99,6 +100,16 @@ def test_regions_of_the_picture() -> None:
     assert {unit.text for unit in found.units} == {f"region {i + 1}" for i in range(len(found.units))}
     assert max(unit.attribution for unit in found.units) > 0
     assert "region" in found.to_html()
+    assert found.evidence is not None
+    assert found.evidence.pictures is not None
+    regions = found.evidence.pictures.regions
+    assert regions is not None
+    where = places(found)
+    assert where[regions[20, 3]] == "lower left"
+    assert where[regions[20, 20]] == "lower right"
+    assert "upper" in where[regions[2, 12]] or "all across, upper" in where[regions[2, 12]]
+    named = [f"({place})" in summarise(found)["headline"] for place in where]
+    assert named == [unit.significant is True for unit in found.units]
 
 
 def layer(url: str) -> np.ndarray:

@@ -19,6 +19,7 @@ from whygen.report.texts import (
 )
 from whygen.results.estimands import words_for
 from whygen.results.prompt import PART_KINDS, Fidelity, Noise, PromptExplanation, Section, UnitAttribution
+from whygen.results.summary.places import places
 
 
 def parts_of(explanation: PromptExplanation) -> dict[tuple[int, int], Section]:
@@ -41,8 +42,10 @@ def names(explanation: PromptExplanation) -> list[str]:
 
 
 def labels(explanation: PromptExplanation) -> list[str]:
-    """What each unit is called in a sentence: its name, or its text in quotes."""
-    return [name or quoted(unit.text) for name, unit in zip(names(explanation), explanation.units, strict=True)]
+    """What each unit is called in a sentence: its name, or its text in quotes; and where it lies in a picture."""
+    called = (name or quoted(unit.text) for name, unit in zip(names(explanation), explanation.units, strict=True))
+    where = places(explanation) or [""] * len(explanation.units)
+    return [f"{name} ({place})" if place else name for name, place in zip(called, where, strict=True)]
 
 
 MOST_NAMED = 5
