@@ -14,6 +14,7 @@ from whygen.prompt.designs import LEVEL_BY_LEVEL
 from whygen.prompt.fidelity import falls_short
 from whygen.prompt.findings import Findings
 from whygen.prompt.intervals import LIKE_THESE, Collapse, collapsed
+from whygen.prompt.noise import MOST
 from whygen.prompt.plan import REDRAWS
 from whygen.prompt.targets import Counts, Target, Timed
 from whygen.results.evidence import Sample
@@ -105,6 +106,12 @@ def _same_output(signs: Signs) -> str | None:
     collapse = _collapse(signs)
     if collapse is None or collapse.kind != "unchanged":
         return None
+    if signs.findings.design.name == "leave-one-out" and signs.findings.effects.n > 1:
+        return (
+            f"None of the {collapse.masks} perturbed prompts changed what this target sees: no unit is needed by "
+            "itself. Units that stand in for each other do not show that way. Use estimand='banzhaf', which leaves out "
+            "several at once."
+        )
     bound = ""
     if not signs.findings.design.enumerated:
         bound = f" At 95%, fewer than {100 * collapse.rate:.2g}% of such prompts change it."
@@ -288,15 +295,19 @@ def _low_fidelity(signs: Signs) -> str | None:
     heldout, predicted, effects = signs.figures.r2_heldout, signs.predicted, signs.findings.effects
     if heldout is None or predicted is None:
         return None
-    # What noise surely allows: of few repeats its share is known to a factor, and pure noise looked predictable.
-    allowed = 1.0
+    # What noise is likely to allow: of few repeats its share is known to a factor, and pure noise looked predictable.
+    allowed, what = 1.0, "surely under half of what the noise allows"
     if effects.noise.source == "measured":
         allowed -= effects.noise.most / max(float(np.var(effects.values)), 1e-300)
+        what = (
+            "under half of what the noise allows, if that is no larger than "
+            f"{effects.noise.repeats} repeats leave likely (at {MOST:.0%})"
+        )
     if allowed <= 0.0 or not falls_short(effects, predicted, share=0.5 * allowed):
         return None
     return (
-        f"Held-out R2 is {heldout:.2f}, surely under half of what the noise allows: the attributions do not "
-        f"predict the model well. The intervals do not rest on that. {_remedy(signs)}"
+        f"Held-out R2 is {heldout:.2f}, {what}: the attributions do not predict the model well. "
+        f"The intervals do not rest on that. {_remedy(signs)}"
     )
 
 

@@ -14,6 +14,7 @@ from whygen.prompt import designs
 from whygen.prompt.effects import Effects
 from whygen.prompt.findings import variance_over_references
 from whygen.prompt.intervals import enumerated_estimate
+from whygen.results.summary.words import noise
 from whygen.types import Output, Settings
 
 WORDS = "please judge this short text"
@@ -142,6 +143,19 @@ def test_nothing_changed_is_bounded_by_the_number_of_prompts() -> None:
     assert all(unit.low < 0.0 < unit.high for unit in found.units)
     own = explain(lambda _: "1", LONG, target=float)
     assert all(unit.low is None for unit in own.units)  # nobody knows how far a score of one's own may be apart
+
+
+def test_leaving_one_out_of_units_that_stand_in_for_each_other_is_not_nothing_to_explain() -> None:
+    either = "please judge or weigh this"
+    found = explain(lambda text: str(int("judge" in text or "weigh" in text)), either, target=float, estimand="loo")
+    [warning] = [warning for warning in found.warnings if warning.code == "same-output"]
+    assert "no unit is needed by itself" in warning.text
+    assert "estimand='banzhaf'" in warning.text
+    assert "nothing to explain" not in warning.text
+    assert all(unit.low is None for unit in found.units)
+    told = noise(found, None)
+    assert "further answers to masked prompts" in told
+    assert "intervals" not in told  # there are none
 
 
 @pytest.mark.parametrize("prompt", [WORDS, "please judge this short text for me now"])

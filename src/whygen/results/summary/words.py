@@ -18,7 +18,7 @@ from whygen.report.texts import (
     visible,
 )
 from whygen.results.estimands import words_for
-from whygen.results.prompt import PART_KINDS, Fidelity, Noise, PromptExplanation, Section, UnitAttribution
+from whygen.results.prompt import PART_KINDS, Fidelity, PromptExplanation, Section, UnitAttribution
 from whygen.results.summary.places import places
 
 
@@ -237,7 +237,7 @@ def noise(explanation: PromptExplanation, masked: float | None) -> str:
     if not found.repeats:
         return "The whole prompt was not repeated, so the model's own noise is not known."
     if not found.differs:
-        return f"{times} gave no other output. {_masks_again(found)}"
+        return f"{times} gave no other output. {_masks_again(explanation)}"
     if found.level is None:
         return f"{times} gave other values."
     places = decimals_for(max(found.level, masked or 0.0))
@@ -247,14 +247,17 @@ def noise(explanation: PromptExplanation, masked: float | None) -> str:
     return f"{sentence}; with {noun(explanation)}s taken away they lie {number(masked, places)} from it."
 
 
-def _masks_again(found: Noise) -> str:
+def _masks_again(explanation: PromptExplanation) -> str:
     """What asking masked prompts again showed, where the whole prompt gave no other output."""
+    found = explanation.noise
     if found.source == "none":
         return "The model gives equal answers to equal questions by the way it is built, or as you stated."
     if found.source == "measured":
         return f"Masked prompts did differ: {found.changed} of {found.compared} further answers had another effect."
     if found.source == "steady":
-        return f"Nor did {found.compared} further answers to masked prompts, which bounds the noise in the intervals."
+        bounds = any(unit.low is not None for unit in explanation.units)
+        more = ", which bounds the noise in the intervals" if bounds else ""
+        return f"Nor did {found.compared} further answers to masked prompts{more}."
     return "That is no proof that it never will."
 
 
