@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Generator
 from html.parser import HTMLParser
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
+from action_runner import Runner
 from whygen.bridges.review.changes import Repository, prompt_of
 from whygen.bridges.review.comment import MARK, MOST_CHARACTERS, comment, quoted
 from whygen.bridges.review.explaining import Review, ReviewedPrompt, review
@@ -360,42 +360,53 @@ def test_a_refusal_is_said_and_a_token_follows_no_redirect(github: GitHub, code:
     assert [path for _, path, _ in github.requests] == ["/repos/o/r/issues/5/comments?per_page=100&page=1"]
 
 
-ACTION = Path(__file__).parents[2] / "action.yml"
+HERE = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_the_action_does_its_step_as_written(repo: Repo, github: GitHub, tmp_path: Path) -> None:
-    """Its last step, run by bash as GitHub's runner does, on a real repository with a pull request's event."""
-    action = yaml.safe_load(ACTION.read_text())
-    steps = action["runs"]["steps"]
-    assert not [step for step in steps if "${{" in step.get("run", "")], "untrusted text may stand in an expression"
-    step = steps[-1]
-    base, head = repo.git("rev-parse", "main"), repo.git("rev-parse", "feature")
-    event = tmp_path / "event.json"
-    event.write_text(json.dumps({"pull_request": {"number": 5, "base": {"sha": base}, "head": {"sha": head}}}))
-    (tmp_path / "review_models.py").write_text(
-        "def clerk(prompt):\n    return 'yes' if 'every refund' in str(prompt) else 'no'\n"
+def test_the_action_runs_in_a_fresh_checkout_and_pays_for_nothing_twice(
+    repo: Repo, github: GitHub, tmp_path: Path
+) -> None:
+    """All steps of action.yml as GitHub's runner does them: install, restore, fetch, review, and again on a push."""
+    action, models, asked_of = tmp_path / "action", tmp_path / "models", tmp_path / "asked.txt"
+    listed = subprocess.run(["git", "ls-files", "src", "*.toml", "*.yml", "*.md", "LICENSE", "NOTICE"], cwd=HERE,
+                            capture_output=True, text=True, check=True)  # fmt: skip
+    for name in listed.stdout.split():
+        (action / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(HERE / name, action / name)
+    models.mkdir()
+    (models / "review_models.py").write_text(
+        f"def clerk(prompt):\n    open({str(asked_of)!r}, 'a').write('.')\n"
+        "    return 'yes' if 'every refund' in str(prompt) else 'no'\n"
     )
-    given = {name: str(each.get("default", "")) for name, each in action["inputs"].items()}
-    given |= {"model": "py/review_models:clerk", "prompts": "prompts/*.txt\n\nother/*; touch ran", "target": "exact",
-              "budget": "24", "base": base, "head": head}  # fmt: skip
-    known = {name: re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda found: given[found[1]], value)
-             for name, value in step["env"].items() if "inputs." in value}  # fmt: skip
-    known |= {"BASE": base, "HEAD": head, "GITHUB_TOKEN": TOKEN}
-    assert set(known) == set(step["env"])
-    environment = {
-        **os.environ, **known, "GITHUB_EVENT_PATH": str(event), "GITHUB_REPOSITORY": "o/r", "HOME": str(tmp_path),
-        "GITHUB_API_URL": github.url, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"), "PYTHONPATH": str(tmp_path),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "WHYGEN_CACHE_DIR": str(tmp_path / "cache"),
-        "RUNNER_TEMP": str(tmp_path),
-    }  # fmt: skip
-    done = subprocess.run(["bash", "-e", "-o", "pipefail", "-c", step["run"]], cwd=repo.folder, env=environment,
-                          capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "prompts&#47;clerk&#46;txt" in github.comments[-1]["body"]
-    assert (tmp_path / "summary.md").read_text() == github.comments[-1]["body"]
-    assert not (repo.folder / "ran").exists()
-    assert TOKEN not in done.stdout + done.stderr
+    origin = tmp_path / "origin.git"
+    repo.git("clone", "-q", "--bare", str(repo.folder), str(origin))
+    base, head = repo.git("rev-parse", "main"), repo.git("rev-parse", "feature")
+    inputs = {"model": "py/review_models:clerk", "prompts": "prompts/*.txt\n\nother/*; touch ran", "target": "exact",
+              "budget": "24", "extras": ""}  # fmt: skip
+    jobs: list[Runner] = []
+    for run_id in ("1", "2"):
+        work = tmp_path / f"work-{run_id}"
+        repo.git("clone", "-q", str(origin), str(work))
+        subprocess.run(["git", "checkout", "-q", base], cwd=work, check=True)
+        job = Runner(
+            action=action, workspace=work, inputs=inputs, home=tmp_path / f"home-{run_id}", kept=tmp_path / "kept",
+            event={"pull_request": {"number": 5, "base": {"sha": base}, "head": {"sha": head}}}, run_id=run_id,
+            env={"JOB_TOKEN": TOKEN, "GITHUB_API_URL": github.url, "PYTHONPATH": str(models), "OMP_NUM_THREADS": "1",
+                 "WHYGEN_CACHE_DIR": str(tmp_path / f"cache-{run_id}")},
+        )  # fmt: skip
+        job.run()
+        jobs.append(job)
+        assert (job.home / "python" / "bin" / "whygen").exists()
+        assert (job.home / "summary.md").read_text() == github.comments[-1]["body"]
+        assert not (work / "ran").exists()
+        assert not any(TOKEN in said for said in job.said)
+        if run_id == "1":
+            paid = len(asked_of.read_text())
+    own = [each for each in github.comments if each["user"]["type"] == "Bot"]
+    assert len(own) == 1
+    assert "prompts&#47;clerk&#46;txt" in own[0]["body"]
+    assert len(asked_of.read_text()) == paid > 10
 
 
 def test_the_pull_request_of_a_workflow_is_found_in_its_event(tmp_path: Path) -> None:
