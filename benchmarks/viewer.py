@@ -2,14 +2,19 @@
 
     python -m benchmarks.viewer
     python -m benchmarks.viewer gallery    the gallery alone
+    python -m benchmarks.viewer first      the first opening of the report, alone
 
-Makes explanations from a seed, serves them, and prints the median and the slowest of several rounds. A page counts as
-open when it has been painted after its load event; a hover is answered when the figures of the word have been painted.
+Makes explanations from a seed, serves them, prints the median and the slowest of several rounds, and keeps both in
+``results/viewer.json`` with how busy the machine was. A page counts as open when it has been painted after its load
+event; a hover is answered when the figures of the word have been painted. First openings are those of a viewer that
+was started for each of them, in a process of its own, two seconds after its shelf.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,7 +26,9 @@ from typing import Any
 
 import numpy as np
 
-UNITS, MASKS, SHELVED, ROUNDS, SEED = 500, 512, 500, 9, 5
+from benchmarks import record
+
+UNITS, MASKS, SHELVED, ROUNDS, FIRST, SEED = 500, 512, 500, 9, 4, 5
 ANCHORS, REFERENCE, SIDE, LATENT = 100_000, 5_000, 24, 6
 QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -72,6 +79,31 @@ DRAG = """async step => {
   return [moved, performance.now() - before];
 }"""
 """Until groups and dots have been painted by the moved threshold, and until the intervals have."""
+LASSO = """async share => {
+  const canvas = document.querySelector("canvas"), box = canvas.getBoundingClientRect(), before = performance.now();
+  const [x, y, w, h] = [60, 12, share * (box.width - 90), box.height - 60];
+  const at = (kind, [left, top]) => canvas.dispatchEvent(new PointerEvent(kind, {
+    clientX: box.left + left, clientY: box.top + top, bubbles: true, button: 0, pointerId: 1 }));
+  canvas.setPointerCapture = () => {};  // there is no real pointer
+  document.querySelector("#grid").replaceChildren();
+  at("pointerdown", [x, y]);
+  for (const corner of [[x + w, y], [x + w, y + h], [x, y + h]]) at("pointermove", corner);
+  at("pointerup", [x, y + h]);
+  const drawn = () => document.querySelectorAll("#grid img");
+  while (!drawn().length || [...drawn()].some(img => !img.complete)) await new Promise(requestAnimationFrame);
+  await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+  return performance.now() - before;
+}"""
+"""From the press of the pointer until the pictures of the first chosen anchors have been painted."""
+MORE = """async () => {
+  const drawn = () => document.querySelectorAll("#grid img"), had = drawn().length, before = performance.now();
+  document.querySelector("#more").click();
+  while (drawn().length === had || [...drawn()].some(img => !img.complete)) await new Promise(requestAnimationFrame);
+  window.scrollTo(0, document.body.scrollHeight);
+  await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+  return performance.now() - before;
+}"""
+"""From a click on "show more" until the page was scrolled down to the next pictures, and they have been painted."""
 PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))))"
 """Milliseconds since the navigation began, when what was asked before has been painted."""
 
@@ -127,25 +159,62 @@ def anchors(folder: Path) -> None:
     print(f"gallery: {ANCHORS:,} anchors of {SIDE} by {SIDE}")
 
 
-def told(name: str, times: list[float], *, most: float | None = None) -> None:
-    """A line: the median, the slowest, and what was asked for."""
+Told = list[dict[str, object]]
+"""A row for each figure."""
+
+
+def told(rows: Told, name: str, times: list[float], *, most: float | None = None) -> None:
+    """A line, and a row: the median, the slowest, and what was asked for."""
+    rows.append({
+        "what": name, "median_ms": round(median(times), 1), "slowest_ms": round(max(times), 1), "rounds": len(times),
+        "asked_ms": most, "load": round(os.getloadavg()[0], 1),
+    })  # fmt: skip
     limit = "" if most is None else f"   asked: under {most:,.0f} ms: {'yes' if median(times) < most else 'NO'}"
     print(f"{name:<58} median {median(times):8.1f} ms   slowest {max(times):8.1f} ms{limit}")
 
 
-def measure(door: str, address: str, ids: dict[str, str], browser: Any) -> None:
-    """Print every figure of what there is."""
+def measure(rows: Told, door: str, address: str, ids: dict[str, str], *, browser: Any) -> None:
+    """Every figure of what there is."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     page = context.new_page()
     page.goto(door)
     page.wait_for_url(address + "/")
     if "large" in ids:
-        _report(page, address, f"/explanations/{ids['large']}")
-    _gallery(page, f"{address}/gallery/{ids['anchors']}")
+        _report(rows, page, address, f"/explanations/{ids['large']}")
+    if "anchors" in ids:
+        _gallery(rows, page, f"{address}/gallery/{ids['anchors']}")
     context.close()
 
 
-def _gallery(page: Any, gallery: str) -> None:
+def first_openings(rows: Told, folder: Path, browser: Any) -> None:
+    """The report opened in viewers that were just started, and then once more."""
+    from whygen.web.state import State
+
+    (place,) = State((folder / "large",), "").look().places
+    command = [str(Path(sys.executable).parent / "whygen"), "view", str(folder / "large"), "--no-browser"]
+    times: list[tuple[float, float]] = []
+    for _ in range(FIRST):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as viewer:
+            assert viewer.stdout is not None
+            door = viewer.stdout.readline().strip()
+            page = browser.new_page(viewport={"width": 1200, "height": 900})
+            page.goto(door)
+            page.wait_for_selector("h1")
+            page.wait_for_timeout(2_000)
+            address = f"{door.partition('/?')[0]}/explanations/{place.id}"
+            times.append((_opened(page, address), _opened(page, address)))
+            page.close()
+            viewer.terminate()
+    told(rows, "report, the first time in a new process", [first for first, _ in times], most=1000)
+    told(rows, "report, the second time there", [second for _, second in times], most=1000)
+
+
+def _opened(page: Any, address: str) -> float:
+    page.goto(address, wait_until="load")
+    return float(page.evaluate(PAINTED))
+
+
+def _gallery(rows: Told, page: Any, gallery: str) -> None:
     """The gallery; once it has been read, which takes the time of its file."""
 
     def opened() -> float:
@@ -153,35 +222,35 @@ def _gallery(page: Any, gallery: str) -> None:
         page.wait_for_selector("[data-ready=yes]")
         return float(page.evaluate(PAINTED))
 
-    print(f"{'gallery of 100,000, the first time (read from disk)':<58}        {opened():8.1f} ms")
-    told("gallery, opened, all dots painted", [opened() for _ in range(ROUNDS)], most=1000)
+    told(rows, "gallery of 100,000, the first time (read from disk)", [opened()])
+    told(rows, "gallery, opened, all dots painted", [opened() for _ in range(ROUNDS)], most=1000)
     rng = np.random.default_rng(SEED)
     spots = rng.uniform((90, 180), (300, 320), size=(ROUNDS, 2)).tolist()
-    told("hover on a dot, until its picture is painted", [page.evaluate(POINT, spot) for spot in spots], most=50)
+    told(rows, "hover on a dot, until its picture is painted", [page.evaluate(POINT, spot) for spot in spots], most=50)
     drags = [page.evaluate(DRAG, -20 - step) for step in range(ROUNDS)]
-    told("threshold moved, until groups and dots are painted", [moved for moved, _ in drags])
-    told("threshold moved, until the intervals are", [settled for _, settled in drags])
+    told(rows, "threshold moved, until groups and dots are painted", [moved for moved, _ in drags])
+    told(rows, "threshold moved, until the intervals are", [settled for _, settled in drags])
+    shares = rng.uniform(0.2, 1.0, size=ROUNDS).tolist()
+    told(rows, "lasso, until the first chosen pictures are painted", [page.evaluate(LASSO, each) for each in shares])
+    told(rows, "24 more pictures, scrolled to and painted", [page.evaluate(MORE) for _ in range(ROUNDS)])
 
 
-def _report(page: Any, address: str, large: str) -> None:
+def _report(rows: Told, page: Any, address: str, large: str) -> None:
     """A large report, and the shelf."""
-
-    def opened(path: str) -> float:
-        page.goto(address + path, wait_until="load")
-        return float(page.evaluate(PAINTED))
-
-    first = opened(large)
-    print(f"{'report, the first time (it is read from disk)':<58}        {first:8.1f} ms")
-    told("report, opened", [opened(large) for _ in range(ROUNDS)], most=1000)
+    told(rows, "report, the first time (it is read from disk)", [_opened(page, address + large)])
+    told(rows, "report, opened", [_opened(page, address + large) for _ in range(ROUNDS)], most=1000)
     rng = np.random.default_rng(SEED)
     told(
+        rows,
         "hover on a word, until its figures are painted",
         [_hover(page, int(i)) for i in rng.choice(60, ROUNDS)],
         most=50,
     )
-    told("click on a word, until both answers are painted", [_click(page, int(i)) for i in rng.choice(60, ROUNDS)])
-    told("shelf of 500, opened", [opened("/") for _ in range(ROUNDS)])
-    told("shelf of 500, a letter typed", [_typed(page) for _ in range(ROUNDS)])
+    told(
+        rows, "click on a word, until both answers are painted", [_click(page, int(i)) for i in rng.choice(60, ROUNDS)]
+    )
+    told(rows, "shelf of 500, opened", [_opened(page, address + "/") for _ in range(ROUNDS)])
+    told(rows, "shelf of 500, a letter typed", [_typed(page) for _ in range(ROUNDS)])
 
 
 def _hover(page: Any, word: int) -> float:
@@ -230,13 +299,19 @@ def main() -> None:
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
         sys.exit("needs a Chromium on this machine")
+    only, rows = sys.argv[1:2], Told()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        if sys.argv[1:] != ["gallery"]:
+        if only != ["gallery"]:
             explanations(Path(folder))
-        anchors(Path(folder))
+        if only != ["first"]:
+            anchors(Path(folder))
         browser = driver.chromium.launch(executable_path=chromium, args=QUIET)
-        served(Path(folder), lambda door, address, ids: measure(door, address, ids, browser))
+        if only != ["gallery"]:
+            first_openings(rows, Path(folder), browser)
+        if only != ["first"]:
+            served(Path(folder), lambda door, address, ids: measure(rows, door, address, ids, browser=browser))
         browser.close()
+    record.add_rows("viewer", rows, key=["what"])
 
 
 if __name__ == "__main__":
