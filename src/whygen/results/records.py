@@ -50,9 +50,9 @@ class Lists(Record):
             raise ValueError(f"lists that belong together differ in length: {found}")
         tables, beside = self.rows
         for name in tables:
-            widths = {len(row) for row in getattr(self, name) or ()} | (
-                {len(getattr(self, beside))} if beside else set()
-            )
+            widths: set[int] = {len(row) for row in getattr(self, name) or ()}
+            if beside:
+                widths.add(len(getattr(self, beside)))
             if len(widths) > 1:
                 raise ValueError(f"rows of {name} differ in length")
         return self

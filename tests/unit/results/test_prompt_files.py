@@ -23,8 +23,11 @@ from example_explanations import prompt_explanation
 from whygen.errors import FormatError, MissingError, StoreError
 from whygen.models import Generator
 from whygen.results import PromptExplanation, lines, load
+from whygen.results.anchors import CurveRecord, LabelTableRecord
 from whygen.results.evidence import Sample
 from whygen.results.prompt import SCHEMA, Fidelity, Reference, UnitAttribution
+from whygen.results.records import Lists, SentenceMatrix
+from whygen.results.texts import TextLabels
 
 GOLDEN = Path(__file__).parents[2] / "data" / "golden" / "prompt-v1"
 CONTRACT = [
@@ -389,3 +392,31 @@ def _halves(samples: Any) -> tuple[Any, Any]:
 
 def _spread(latents: Any) -> Any:
     return np.clip(np.broadcast_to(latents[:, :1, None], (len(latents), 4, 4)), 0, 1)
+
+
+OF_LISTS: dict[type[Lists], dict[str, Any]] = {
+    SentenceMatrix: {
+        "sentences": [{"text": "One.", "start": 0, "end": 4}, {"text": "Two.", "start": 5, "end": 9}],
+        "target": {"name": "tfidf", "distance": "tfidf", "unit": "tfidf"},
+        "attributions": [[0.1, 0.2], [0.3, 0.4]],
+        "low": [[0.0, 0.1], [0.2, 0.3]],
+        "high": [[0.2, 0.3], [0.4, 0.5]],
+        "significant": [[True, False], [True, True]],
+    },
+    CurveRecord: {"counts": [1, 2], "radii": [2.0, 1.0], "enough": None},
+    LabelTableRecord: {"labels": [3, 5], "counts": [[1, 2], [4, 0]]},
+    TextLabels: {"labels": [3, 5], "groups": ["known", "unsure"], "counts": [[1, 2], [4, 0]]},
+}
+
+
+@pytest.mark.parametrize("record", OF_LISTS, ids=lambda record: record.__name__)
+def test_lists_that_belong_together_are_of_one_length(record: type[Lists]) -> None:
+    whole = OF_LISTS[record]
+    record.model_validate_json(json.dumps(whole))
+    for name in record.columns:
+        with pytest.raises(ValueError, match="differ in length"):
+            record.model_validate_json(json.dumps(whole | {name: whole[name][:-1]}))
+    for name in record.rows[0]:
+        shorter = [whole[name][0], whole[name][1][:-1]]
+        with pytest.raises(ValueError, match=f"rows of {name} differ in length"):
+            record.model_validate_json(json.dumps(whole | {name: shorter}))

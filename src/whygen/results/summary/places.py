@@ -31,8 +31,8 @@ def _place(inside: NDArray[np.bool_], whole: NDArray[np.bool_]) -> str:
     """Which third of the picture a region lies in, down and across, by its middle."""
     if not inside.any():
         return ""
-    down, wide = _third(inside.any(axis=1), whole.any(axis=1), ("upper", "", "lower"))
-    across, high = _third(inside.any(axis=0), whole.any(axis=0), ("left", "", "right"))
+    down, wide = _third(inside, whole, ("upper", "", "lower"), axis=1)
+    across, high = _third(inside, whole, ("left", "", "right"), axis=0)
     if wide and high:
         return "nearly everywhere"
     if high:
@@ -42,9 +42,11 @@ def _place(inside: NDArray[np.bool_], whole: NDArray[np.bool_]) -> str:
     return f"{down} {across or ('middle' if down else '')}".strip() or "middle"
 
 
-def _third(inside: NDArray[np.bool_], whole: NDArray[np.bool_], called: tuple[str, str, str]) -> tuple[str, bool]:
+def _third(
+    inside: NDArray[np.bool_], whole: NDArray[np.bool_], called: tuple[str, str, str], *, axis: int
+) -> tuple[str, bool]:
     """The name of the third that a region's middle is in along one side, and whether it spans most of that side."""
-    span, of = np.flatnonzero(inside), np.flatnonzero(whole)
+    span, of = (np.flatnonzero(np.any(each, axis=axis)) for each in (inside, whole))
     length = int(of[-1] - of[0]) + 1
     middle = ((span[0] + span[-1]) / 2 - of[0] + 0.5) / length
     return called[min(2, int(3 * middle))], (span[-1] - span[0] + 1) / length > _WIDE
