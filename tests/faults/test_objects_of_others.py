@@ -140,7 +140,7 @@ ANCHORS: dict[str, tuple[dict[str, Any], str, str]] = {
     "classifier": ({"classifier": boom, "trained": [0]}, "", "classifier raised IndexError: out of range"),
     "labels that are none": ({"trained": [[0, 1]]}, "", "trained= holds a list: give labels"),
     "model, at once": ({}, "encode", "encode of object/Half raised KeyError: 'layer'"),
-    "model, later": ({}, "decode", "The model object/Half raised KeyError: 'layer'"),
+    "model, later": ({}, "decode", "decode of object/Half raised KeyError: 'layer'"),
 }  # fmt: skip
 
 

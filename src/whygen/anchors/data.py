@@ -432,7 +432,10 @@ _OTHER_DOORS = {
     ".gz": "Unpack it, and give the folder or the file.",
     ".tgz": "Unpack it, and give the folder.",
     ".7z": "Unpack it, and give the folder.",
-    ".csv": "Load it and give what it holds: pandas.read_csv(path)['COLUMN'] of paths, or its numbers as an array.",
+    ".csv": (
+        "Load it and give what it holds: numpy.loadtxt(path, delimiter=',') of numbers, or "
+        "pandas.read_csv(path)['COLUMN'] of paths."
+    ),
     ".tsv": "Load it and give the numbers: pandas.read_csv(path, sep='\\t').",
     ".h5": "Load it and give the array: h5py.File(path)['NAME'][:].",
     ".hdf5": "Load it and give the array: h5py.File(path)['NAME'][:].",

@@ -253,12 +253,10 @@ def measure(
     free: Floats = (counts - 1).astype(np.float64)
     squares = _squares(draws, drawn, counts)
     asked = speaks & (counts > 1)
-    if not asked.any():
+    repeats = int(free[asked].sum())
+    if not repeats:
         return MeasuredNoise("unknown", counts, nothing, nothing, span=span)
-    odds = _odd(draws, resolution(flat))
-    if not odds[asked].any():  # a model that was seen to differ anywhere, be it where it is surest, is not steady
-        asked |= odds > 0
-    repeats, odd = int(free[asked].sum()), int(odds[asked].sum())
+    odd = int(_odd(draws[asked], resolution(flat)).sum())
     agreed = 1.0 - odd / repeats
     added, apart = ADDED * agreed, span**2 / 2.0
     weight = repeats + added
