@@ -104,10 +104,10 @@ def messages(turns: Field) -> Iterator[dict[str, Any]]:
     for turn in turns:
         if not turn.is_object:
             raise turn.wrong("a message with role and content")
-        parts = _parts(turn)
-        calls = [call for part in parts if (call := _called(part)) is not None]
-        results = [gave for part in parts if (gave := _gave(part)) is not None]
-        rest = [_said(part) for part in parts if _called(part) is None and _gave(part) is None]
+        parts = [(part, _called(part), _gave(part)) for part in _parts(turn)]
+        calls = [call for _, call, _ in parts if call is not None]
+        results = [gave for _, _, gave in parts if gave is not None]
+        rest = [_said(part) for part, call, gave in parts if call is None and gave is None]
         yield from results
         if results and not rest:
             continue

@@ -25,7 +25,7 @@ LARGEST_PICTURE: Final = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Subject:
     """What is explained.
 
     Attributes:
@@ -125,7 +125,7 @@ class Sources:
             raise UsageError("That explanation changes no picture. Choose a picture.")
         return source.picture
 
-    def asked(self, form: Form) -> Asked:
+    def asked(self, form: Form) -> Subject:
         """What a form is about.
 
         Raises:
@@ -134,7 +134,7 @@ class Sources:
             DataError: for inputs that cannot be read.
         """
         if form.kind == "edit":
-            return Asked(source=Edit(self.picture(form.picture), form.prompt))
+            return Subject(source=Edit(self.picture(form.picture), form.prompt))
         if form.kind == "each":
             prompts = tuple(line.strip() for line in form.prompt.split("\n") if line.strip())
             if len(prompts) > MOST_INPUTS or len(prompts) * form.budget > MOST_TOGETHER:
@@ -142,14 +142,14 @@ class Sources:
                     f"{len(prompts)} prompts of {form.budget} calls: the bench takes {MOST_INPUTS} prompts and "
                     f"{MOST_TOGETHER:,} calls. For more: `whygen explain-many FILE`."
                 )
-            return Asked(source=prompts[0], prompts=prompts)
+            return Subject(source=prompts[0], prompts=prompts)
         source = self.shelf(form.source) if form.source else form.prompt
         if form.kind != "inputs":
-            return Asked(source=source)
+            return Subject(source=source)
         if not isinstance(source, str | Chat):
             raise UsageError("Many inputs go with a text or a chat. Give its text as a prompt.")
         inputs = parse_inputs(form.inputs, named="The inputs", plain=True)
         if not 1 <= len(inputs) <= MOST_INPUTS:
             raise UsageError(f"Give 1 to {MOST_INPUTS} inputs, one a line, and there are {len(inputs)}.")
         template, given = as_template(source, inputs)
-        return Asked(source=template, inputs=tuple(given))
+        return Subject(source=template, inputs=tuple(given))

@@ -12,7 +12,7 @@ from whygen.prompt.units import Sent
 from whygen.records import Call
 from whygen.report.texts import counted
 from whygen.types import Chat, Settings, Source
-from whygen.web.bench_asked import Asked
+from whygen.web.bench_asked import Subject
 from whygen.web.bench_forms import Form
 
 
@@ -39,7 +39,7 @@ class Quote:
         return asdict(self)
 
 
-def quote(form: Form, model: Model, asked: Asked) -> Quote:
+def quote(form: Form, model: Model, asked: Subject) -> Quote:
     """What "Why?" costs. Nothing is sent.
 
     Args:

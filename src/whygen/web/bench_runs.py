@@ -37,7 +37,7 @@ from whygen.results.summary.pictured import picture_url
 from whygen.safe import clean
 from whygen.texts import Span
 from whygen.types import Failure, Floats, Output, Request, Settings
-from whygen.web.bench_asked import Asked, Sources
+from whygen.web.bench_asked import Sources, Subject
 from whygen.web.bench_events import Events
 from whygen.web.bench_forms import Form
 from whygen.web.bench_prices import Quote, quote
@@ -168,7 +168,7 @@ class LiveRun:
 
     id: str
     form: Form
-    asked: Asked
+    asked: Subject
     quoted: Quote
     began: float = field(default_factory=time.time)
     events: Events = field(default_factory=Events)
