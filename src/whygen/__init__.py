@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from whygen.evaluation.compare import compare as compare
     from whygen.evaluation.evaluate import evaluate as evaluate
     from whygen.prompt.each import explain_many as explain_many
+    from whygen.prompt.each import forecast_many as forecast_many
     from whygen.prompt.explain import aexplain_prompt as aexplain_prompt
     from whygen.prompt.explain import explain_prompt as explain_prompt
     from whygen.prompt.forecast import Forecast as Forecast
@@ -52,6 +53,7 @@ __all__ = [
     "explain_many",
     "explain_prompt",
     "forecast",
+    "forecast_many",
     "load",
     "trim",
 ]
@@ -75,6 +77,7 @@ _PLACES = {
     "explain_many": "prompt.each",
     "explain_prompt": "prompt.explain",
     "forecast": "prompt.forecast",
+    "forecast_many": "prompt.each",
     "load": "results",
     "trim": "prompt.trim",
 }

@@ -16,8 +16,9 @@ import whygen
 from faults.scripts import after
 from faults.server import FaultServer
 from whygen.calls import Budget, RunOptions
-from whygen.errors import MissingError, StoreError, UnknownNameError, UsageError
+from whygen.errors import DataError, MissingError, StoreError, UnknownNameError, UsageError
 from whygen.models import ModelOptions
+from whygen.prompt.prompt_files import read_prompts
 
 PROMPTS = {"first": "a fox ran home", "second": "the fox sleeps now", "third": "a fox ran home"}
 QUICK = {"target": "token-set", "budget": 24}
@@ -58,6 +59,48 @@ def test_what_fails_is_noted_and_the_others_go_on(tmp_path: Path) -> None:
     assert whygen.load(tmp_path / "out" / "00002-b").units
     index = json.loads((tmp_path / "out" / "index.json").read_text(encoding="utf-8"))
     assert [item["name"] for item in index["items"]] == ["line 1", "b", "line 3", "d", "e", "f"]
+
+
+CALL = '{"model": "planted/additive", "messages": [{"role": "user", "content": "the fox. Sleeps."}]}'
+MIXED = f'"a fox ran"\n{CALL}\n{{broken\n{{"prompt": "a fox ran"}}\n[1, 2]\n{CALL}\n'
+
+
+def test_a_broken_line_among_recorded_calls_is_one_that_fails_or_ends_all_before_anything_is_asked(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "mixed.jsonl"
+    file.write_text(MIXED, encoding="utf-8")
+    found = whygen.explain_many("planted/additive", file, cache=None, **QUICK)
+    assert [each.name for each in found] == ["line 1", "call 1", "call 2", "line 3", "line 4", "line 5"]
+    assert [each.name for each in found.failed] == ["line 3", "line 5"]
+    asked: list[str] = []
+    with pytest.raises(DataError, match=r"2 of 6 prompts cannot be read.*Line 3 of.*Line 5 of.*--damaged skip"):
+        whygen.explain_many(lambda prompt: asked.append(prompt) or prompt, file, damaged="stop", **QUICK)
+    assert not asked
+    with pytest.raises(UnknownNameError, match="skip"):
+        whygen.explain_many("planted/additive", file, damaged="leave")  # pyright: ignore[reportArgumentType]
+
+
+def test_plain_lines_may_begin_with_what_json_begins_with(tmp_path: Path) -> None:
+    lines = ['"Run home," said the fox.', "[Note] the fox ran", "{name} sleeps now"]
+    file = tmp_path / "prompts.txt"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    assert [each.read() for each in read_prompts(file)] == lines
+    broken = file.rename(tmp_path / "prompts.jsonl")
+    with pytest.raises(DataError, match=r"Line 1 of .* is no JSON"):
+        read_prompts(broken)[0].read()
+
+
+def test_the_forecast_of_many_counts_what_is_asked_and_equal_prompts_once(tmp_path: Path) -> None:
+    file = tmp_path / "mixed.jsonl"
+    file.write_text(MIXED, encoding="utf-8")
+    foreseen = whygen.forecast_many("planted/additive", file, **QUICK)
+    found = whygen.explain_many("planted/additive", file, cache=tmp_path / "c.sqlite", **QUICK)
+    assert foreseen.together.calls == sum(each.calls.made for each in found.explanations)
+    assert foreseen.failed.keys() == {each.name for each in found.failed}
+    assert foreseen.again == ("call 2", "line 4")
+    assert foreseen.each["line 1"] == whygen.forecast("planted/additive", "a fox ran", **QUICK)
+    assert whygen.forecast_many("planted/additive", [""], **QUICK).together.calls == 0
 
 
 def test_the_folder_is_tried_before_anything_is_asked(tmp_path: Path) -> None:

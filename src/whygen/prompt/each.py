@@ -1,4 +1,7 @@
-"""`explain_many`: many prompts or recorded calls in a row, within one budget; what fails harms no other."""
+"""`explain_many`: many prompts or recorded calls in a row, within one budget; what fails harms no other.
+
+`forecast_many` counts beforehand what they would ask for.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from whygen._arguments import short, typed
 from whygen.calls import DEFAULT_STORE, EndedError, Interrupted, Progress, RunOptions, SharedBudget
 from whygen.encoders import AnyEncoder
-from whygen.errors import MissingError, StoreError, UsageError, WhygenError
+from whygen.errors import DataError, MissingError, StoreError, UnknownNameError, UsageError, WhygenError
 from whygen.models import HasIdentity, ModelOptions, load_model
 from whygen.prompt.explain import explain_prompt
+from whygen.prompt.forecast import Forecast, forecast, summed
 from whygen.prompt.options import PromptOptions, choose
 from whygen.prompt.prompt_files import NamedPrompt, read_prompts
 from whygen.prompt.question import check_names
@@ -27,6 +31,27 @@ from whygen.version import __version__
 
 _NOT_ASKED = ("cache", "progress")
 """Choices that change nothing of what is asked."""
+_SHOWN = 5
+"""Unreadable prompts that an error names."""
+
+Damaged = Literal["skip", "stop"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManyForecast:
+    """What many prompts would ask for.
+
+    Attributes:
+        together: of all of them; prompts that are asked alike count once, since they share the store of answers.
+        each: of each prompt, by name, in their order.
+        again: names of prompts that are equal to one before them.
+        failed: why others would not be explained, by name.
+    """
+
+    together: Forecast
+    each: Mapping[str, Forecast]
+    again: tuple[str, ...]
+    failed: Mapping[str, str]
 
 
 @typed("prompts", options=PromptOptions)
@@ -43,6 +68,7 @@ def explain_many(
     options: ModelOptions | None = None,
     progress: Progress | None = None,
     run: RunOptions | None = None,
+    damaged: Damaged = "skip",
     **choices: Any,
 ) -> Explanations:
     """Explain many prompts or recorded calls, one after the other.
@@ -64,6 +90,8 @@ def explain_many(
         options: how the model is opened.
         progress: where to report progress.
         run: what all of them together may spend, how fast and how long.
+        damaged: what to do about a prompt that cannot be read, such as a broken line: ``skip`` it and note why, or
+            ``stop`` before anything is asked.
         **choices: what to change of the preset; ``budget`` is that of each prompt.
 
     Returns:
@@ -71,15 +99,20 @@ def explain_many(
 
     Raises:
         UsageError: for an argument that cannot work with any prompt.
+        DataError: with ``damaged="stop"``, if a prompt cannot be read; names it.
         MissingError: if the model, or the file of prompts, is missing.
         StoreError: if ``out`` cannot be written.
     """
+    if damaged not in ("skip", "stop"):
+        raise UnknownNameError("damaged", damaged, ("skip", "stop"))
     check_names(choose(preset, choices))
     given: dict[str, Any] = {
         "preset": preset, "encoder": encoder, "settings": settings, "seed": seed, "cache": cache,
         "progress": progress, **choices,
     }  # fmt: skip
     named = _named(prompts)
+    if damaged == "stop":
+        _read_all(named)
     bounds = _Together(run or RunOptions())
     box = None if model is None else load_model(model, options)
     place = None if out is None else make_folder(Path(out), by="out= (-o)")
@@ -94,6 +127,68 @@ def explain_many(
     if place is not None:
         result.save(place)
     return result
+
+
+@typed("prompts", options=PromptOptions)
+def forecast_many(
+    model: object,
+    prompts: object,
+    *,
+    preset: str | PromptOptions | None = None,
+    encoder: AnyEncoder = "auto",
+    settings: Settings | None = None,
+    seed: int = 0,
+    options: ModelOptions | None = None,
+    run: RunOptions | None = None,
+    **choices: Any,
+) -> ManyForecast:
+    """Count what `explain_many` would ask for with these arguments; nothing is sent.
+
+    Raises:
+        UsageError: for an argument that cannot work with any prompt.
+        MissingError: if the model, or the file of prompts, is missing.
+    """
+    check_names(choose(preset, choices))
+    given: dict[str, Any] = {
+        "preset": preset, "encoder": encoder, "settings": settings, "seed": seed, "options": options, "run": run,
+        **choices,
+    }  # fmt: skip
+    box = None if model is None else load_model(model, replace(options or ModelOptions(), purpose="foresee"))
+    each, failed, first, again = dict[str, Forecast](), dict[str, str](), dict[str, Forecast](), list[str]()
+    for number, prompt in enumerate(_named(prompts), start=1):
+        name = prompt.name if prompt.name not in each and prompt.name not in failed else f"{prompt.name} ({number})"
+        try:
+            source = prompt.read()
+            key = digest(_prompt(source))
+            if key in first:
+                again.append(name)
+            each[name] = first[key] = first[key] if key in first else forecast(box, source, **given)
+        except WhygenError as error:
+            if isinstance(error, MissingError) and number == 1:  # the others lack it too
+                raise
+            failed[name] = str(error)
+    together = summed(list(first.values()))
+    return ManyForecast(together=together, each=each, again=tuple(again), failed=failed)
+
+
+def _read_all(named: Sequence[NamedPrompt]) -> None:
+    """Read every prompt once.
+
+    Raises:
+        DataError: if one cannot be read.
+    """
+    wrong: list[str] = []
+    for each in named:
+        try:
+            each.read()
+        except WhygenError as error:
+            wrong.append(str(error))
+    if wrong:
+        shown = " ".join(wrong[:_SHOWN]) + (f" And {len(wrong) - _SHOWN:,} more." if len(wrong) > _SHOWN else "")
+        raise DataError(
+            f"{len(wrong):,} of {len(named):,} prompts cannot be read, and nothing was asked. {shown} Mend them, or "
+            'leave them out with damaged="skip" (--damaged skip).'
+        )
 
 
 def _named(prompts: object) -> list[NamedPrompt]:

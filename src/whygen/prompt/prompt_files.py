@@ -12,12 +12,16 @@ from whygen.errors import DataError
 from whygen.prompt.chat_files import chat_from_json
 from whygen.prompt.units import Input
 from whygen.records import Call, read_calls
+from whygen.records.fields import Field
+from whygen.records.reading import Recorded, calls_in
 from whygen.safe import read_json
 from whygen.texts import read_text_file
 from whygen.types import Source
 
 MOST_BYTES = 256 * 2**20
 """Of a file of prompts."""
+_JSON = frozenset({".json", ".jsonl", ".ndjson"})
+"""Files that hold no plain lines, such as one that begins with a quotation mark."""
 _FORM = (
     'Give a text, or an object with "prompt" (a text), "messages" (a chat), or a request as it was recorded; "id" or '
     '"name" is what it is called.'
@@ -48,14 +52,12 @@ def read_prompts(path: Path | str) -> list[NamedPrompt]:
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not lines:
         raise DataError(f"{str(file)!r} holds no prompt. {_FORM}")
-    begins = text.lstrip()[:1]
-    if begins in {"{", "["}:
+    if text.lstrip()[0] in '{["':
         values = _values(file, text, lines)
-        if any(_is_call(value) for _, value in values if not isinstance(value, Exception)):
-            return _calls(file)
-        return [_one(file, place, value) for place, value in values]
-    if begins == '"':
-        return [_one(file, place, value) for place, value in _values(file, text, lines)]
+        if file.suffix.lower() in _JSON or not all(isinstance(value, Exception) for _, value in values):
+            return (
+                _named_calls(read_calls(file)) if all(_is_call(value) for _, value in values) else _mixed(file, values)
+            )
     return [NamedPrompt(f"line {number}", _given(line.strip())) for number, line in lines]
 
 
@@ -85,8 +87,24 @@ def _is_call(value: object) -> bool:
     return bool({"request", "model", "resourceSpans", "observations", "attributes"} & fields.keys())
 
 
-def _calls(file: Path) -> list[NamedPrompt]:
-    return [NamedPrompt(each.id or f"call {each.number}", each.call) for each in read_calls(file)]
+def _mixed(file: Path, values: list[tuple[str, object]]) -> list[NamedPrompt]:
+    """Prompts, and what cannot be read, each in its place; the calls among them together, where the first one stands.
+
+    Spans of one call may stand in several lines, so that a line is no call by itself.
+    """
+    calls = [Field(value, "", f"{file.name!r}, {place}") for place, value in values if _is_call(value)]
+    found: list[NamedPrompt] = []
+    for place, value in values:
+        if not _is_call(value):
+            found.append(_one(file, place, value))
+        elif calls:
+            found += _named_calls(calls_in(calls))
+            calls = []
+    return found
+
+
+def _named_calls(calls: list[Recorded]) -> list[NamedPrompt]:
+    return [NamedPrompt(each.id or f"call {each.number}", each.call) for each in calls]
 
 
 def _one(file: Path, place: str, value: object) -> NamedPrompt:

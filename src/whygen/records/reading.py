@@ -94,13 +94,22 @@ def read_calls(path: Path | str) -> list[Recorded]:
     if begin.startswith(MAGIC):
         return [_recorded(each, number, "") for number, each in enumerate(databases.calls(file), start=1)]
     items = Items([inspect_logs.load_eval(file)]) if begin.startswith(ARCHIVE) else load(file)
+    return calls_in(items.found, cut=items.cut)
+
+
+def calls_in(values: Sequence[Field], *, cut: str = "") -> list[Recorded]:
+    """The calls that the values of a file hold; ``cut`` is what to say of each where the file ends too early.
+
+    Raises:
+        DataError: if they hold none that could be read.
+    """
     groups: dict[str, tuple[Format, list[Field]]] = {}
-    for form, item in (each for found in items.found for each in _each(found)):
+    for form, item in (each for found in values for each in _each(found)):
         groups.setdefault(form.name, (form, []))[1].append(item)
     kept = [each for form, group in groups.values() for each in form.calls(group)]
     if not kept:
-        wrappers.kept_in(items.found[0])  # says what is missing
-    return [_recorded(each, number, items.cut) for number, each in enumerate(kept, start=1)]
+        wrappers.kept_in(values[0])  # says what is missing
+    return [_recorded(each, number, cut) for number, each in enumerate(kept, start=1)]
 
 
 def _each(item: Field, level: int = 0) -> Iterable[tuple[Format, Field]]:
