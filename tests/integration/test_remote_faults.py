@@ -33,7 +33,7 @@ PROMPTS = [f"story number {number}" for number in range(12)]
 PROVIDERS = ["openai", "anthropic"]
 
 
-SHORT, LONG = 0.3, 20.0
+SHORT, LONG = 0.8, 20.0
 """Seconds of silence that a client bears: the short for servers that hang, the long where a busy machine would too."""
 
 
