@@ -37,8 +37,8 @@ from whygen.cli import main as command_line
 LATENCY = 0.08
 PROMPT = "Tell me a short story about a red fox that lives near the old quiet harbour of town"
 BUDGET = 48
-SLACK = 1.0
-"""Seconds beside the slowest answer: two looks at the store, and a machine that others use too."""
+SLACK = 0.1
+"""Seconds beside the slowest answer: what it takes to record it, and to see that it was recorded."""
 
 
 def _line(url: str, store: Path | None, question: int) -> list[str]:
@@ -112,7 +112,7 @@ SHARING = """
 import sys, time
 import whygen
 from whygen.models import ModelOptions
-from whygen.calls import store as stores
+from whygen.calls import dispatch, store as stores
 from whygen.types import Settings
 
 class Watch:
@@ -124,6 +124,15 @@ class Watch:
             self.longest, self.last = max(self.longest, now - self.last), now
     def end(self): self.last = None
 
+slowest = [0.0]
+class Timed(dispatch.Threads):
+    # From the moment it is handed over to the moment it is taken: a machine that others use too is slow in both.
+    def collect(self, seconds):
+        ended = super().collect(seconds)
+        slowest.extend(time.monotonic() - call.sent.at for call in ended)
+        return ended
+dispatch.RemoteDispatcher.__init__.__kwdefaults__["workers"] = Timed
+
 url, path, prompt, budget, leases = sys.argv[1:]
 if leases == "off":
     stores.Store.leases = None
@@ -134,7 +143,7 @@ whygen.explain_prompt(
     "openai/paying", prompt, target="token-set", budget=int(budget), cache=path, progress=watch,
     options=ModelOptions(base_url=url), settings=Settings(temperature=0.7, max_tokens=20),
 )
-print(watch.longest)
+print(watch.longest, max(slowest))
 """
 
 
@@ -156,12 +165,12 @@ def shares(processes: int, *, leases: bool = True) -> dict[str, Any]:
             assert child.stdin is not None
             child.stdin.write("go\n")
             child.stdin.flush()
-        waits = [float(child.communicate(timeout=120)[0]) for child in children]
-        slowest = 1.5 * 4 * LATENCY
+        figures = [child.communicate(timeout=120)[0].split() for child in children]
+        longest, slowest = (max(float(figure) for figure in column) for column in zip(*figures, strict=True))
         return {
             "processes": processes, "leases": leases, "answers": len(server.bill.came), "paid twice": server.bill.twice,
-            "share": server.bill.twice / len(server.bill.came), "slowest answer, s": slowest,
-            "longest wait, s": round(max(waits), 2), "waits in bound": max(waits) <= slowest + SLACK,
+            "share": server.bill.twice / len(server.bill.came), "slowest answer, s": round(slowest, 2),
+            "longest wait, s": round(longest, 2), "waits in bound": longest <= slowest + SLACK,
         }  # fmt: skip
 
 

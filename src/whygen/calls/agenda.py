@@ -176,9 +176,15 @@ class Claims(Protocol):
         """Give places back that are not answered, and not sent any more."""
         ...
 
+    def news(self) -> bool:
+        """Whether another process has written since this was asked last: a glance, which takes no lock."""
+        ...
+
 
 LOOK: Final = 0.1
-"""Seconds until it is looked again whether another process has its answer."""
+"""Seconds until it is looked again whether another process has its answer, or is gone without one."""
+GLANCE: Final = 0.02
+"""Seconds between glances at whether anything was written at all: what an answer takes longer for those who wait."""
 
 
 class Agenda:
@@ -272,7 +278,8 @@ class Agenda:
             return self.time_left
         ready = now if self._takes_fresh else self._again[0][0] if self._again else math.inf
         if self._elsewhere:
-            return min(max(ready, self._paused_until, now + self._gate_wait), self._elsewhere[0][0], self._until) - now
+            look = min(self._elsewhere[0][0], now + GLANCE)
+            return min(max(ready, self._paused_until, now + self._gate_wait), look, self._until) - now
         return min(max(ready, self._paused_until, now + self._gate_wait), self._until) - now
 
     @property
@@ -334,10 +341,13 @@ class Agenda:
 
     def _look_elsewhere(self, now: float) -> None:
         """Take what came meanwhile; what its sender gave up is sent from here."""
+        if self._claims is None or self.end is not None or not self._elsewhere:
+            return
         due: list[int] = []
-        while self.end is None and self._elsewhere and self._elsewhere[0][0] <= now:
+        until = math.inf if self._claims.news() else now
+        while self._elsewhere and self._elsewhere[0][0] <= until:
             due.append(heapq.heappop(self._elsewhere)[1])
-        if not due or self._claims is None:
+        if not due:
             return
         # What another process gave up without an answer is free to claim; what it still works on stays aside.
         theirs = self._claims.claim(due)

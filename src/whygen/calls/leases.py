@@ -36,6 +36,7 @@ class Leases:
         self._lock: sqlite3.Connection | None = None
         self._ended = threading.Event()
         self._gone: set[str] = set()
+        self._seen = -1
 
     def claim(self, keys: Sequence[str]) -> Mapping[str, Output | None]:
         """Lease what nobody has. What another process has asked for is handed back: its answer, or None if not yet."""
@@ -53,6 +54,14 @@ class Leases:
             self._connection.executemany(
                 "DELETE FROM leases WHERE key = ? AND owner = ?", [(bytes.fromhex(key), self._owner) for key in keys]
             )
+
+    def news(self) -> bool:
+        """Whether another process has written into the store since this was asked last."""
+        try:
+            before, self._seen = self._seen, self._connection.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error:  # then whoever asks looks when it would have looked anyway
+            return False
+        return before != self._seen
 
     def close(self) -> None:
         """Give everything back."""

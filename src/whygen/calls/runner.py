@@ -288,7 +288,7 @@ class Runner:
         keys, requests = list(missing), list(missing.values())
         # Processes that share a store claim what they send, so that none pays twice; batches have a ledger for that.
         leases = None if self.hands_over else self._store.leases
-        claims = None if leases is None else _Claims(leases, keys)
+        claims = None if leases is None else SharedClaims(leases, keys)
         agenda = Agenda(
             requests,
             policy=self._retry,
@@ -353,7 +353,7 @@ class Runner:
         return answers
 
 
-class _Claims:
+class SharedClaims:
     """Leases by the places of requests."""
 
     def __init__(self, leases: Leases, keys: Sequence[str]) -> None:
@@ -366,6 +366,9 @@ class _Claims:
 
     def release(self, places: Sequence[int]) -> None:
         self._leases.release([self._keys[place] for place in places])
+
+    def news(self) -> bool:
+        return self._leases.news()
 
 
 def dispatcher_for(model: Model) -> Dispatcher:

@@ -10,10 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from clocks import FakeClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whygen.calls import RecordedCall, Runner, Store, call_key, default_store_path, open_store
+from whygen.calls.agenda import GLANCE, LOOK, Agenda
+from whygen.calls.runner import SharedClaims
 from whygen.errors import FormatError, StoreError, UsageError
 from whygen.types import Limits, Output, Picture, Request, TokenScore
 
@@ -463,3 +466,21 @@ def test_a_damaged_row_is_asked_again_and_said(path: Path, damage: str | bytes) 
     with Store(path) as store:
         assert len(list(store.calls())) == 3
         assert store.notices == ()
+
+
+def test_whoever_waits_for_another_process_has_its_answer_in_a_moment(tmp_path: Path) -> None:
+    key, clock = call("a").key, FakeClock()
+    with open_store(tmp_path / "calls.sqlite") as ours, open_store(tmp_path / "calls.sqlite") as theirs:
+        assert ours.leases is not None
+        assert theirs.leases is not None
+        assert theirs.leases.claim([key]) == {}
+        claims = SharedClaims(ours.leases, [key])
+        agenda = Agenda([Request(prompt="a")], clock=clock, claims=claims)
+        assert agenda.take(1) == []
+        assert agenda.take(1) == []
+        began = clock.at
+        agenda.sleep()
+        theirs.put_many([call("a", Output(text="b"))])
+        assert agenda.take(1) == []
+        assert [answer.text for _, answer in agenda.found() if isinstance(answer, Output)] == ["b"]
+        assert clock.at - began <= GLANCE < LOOK
