@@ -32,8 +32,9 @@ BLOCK = 4096
 def fid(features: ArrayLike, others: ArrayLike) -> float:
     """Frechet distance between the normal distributions that two sets of features have the moments of.
 
-    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1^1/2 C2 C1^1/2)^1/2), covariances with n - 1. It is biased upwards in small sets;
-    with no more samples than dimensions the covariances are singular, and the value says little: use `kid` there.
+    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1^1/2 C2 C1^1/2)^1/2), covariances with n - 1. With C1 = A'A and C2 = B'B the trace
+    of the root is the sum of the singular values of AB', exact for singular covariances, too. It is biased upwards in
+    small sets; with no more samples than dimensions its value says little: use `kid` there.
 
     Args:
         features: ``(n, dim)``, n at least 2.
@@ -45,12 +46,10 @@ def fid(features: ArrayLike, others: ArrayLike) -> float:
     Source: Heusel et al. 2017 (arXiv 1706.08500), equation 6; Bures and Wasserstein's closed form.
     """
     one, other = _pair(features, others)
-    root = _root(np.cov(one, rowvar=False).reshape(one.shape[1], -1))
-    covariance = np.cov(other, rowvar=False).reshape(one.shape[1], -1)
-    crossed = np.linalg.eigvalsh(root @ covariance @ root)
+    left, right = _factor(one), _factor(other)
     shift = np.square(one.mean(axis=0) - other.mean(axis=0)).sum()
-    spread = np.square(root).sum() + np.trace(covariance) - 2 * np.sqrt(np.clip(crossed, 0, None)).sum()
-    return max(0.0, float(shift + spread))
+    crossed = np.linalg.svd(left @ right.T, compute_uv=False).sum()
+    return max(0.0, float(shift + np.square(left).sum() + np.square(right).sum() - 2 * crossed))
 
 
 def kid(features: ArrayLike, others: ArrayLike) -> float:
@@ -229,10 +228,12 @@ def _pair(features: ArrayLike, others: ArrayLike) -> tuple[NDArray[np.float64], 
     return one, other
 
 
-def _root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The symmetric root of a symmetric matrix whose negative eigenvalues are rounding."""
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+def _factor(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A factor A of the covariance A'A, with no more rows than there are samples or dimensions."""
+    centred = (points - points.mean(axis=0)) / np.sqrt(len(points) - 1)
+    if len(points) <= points.shape[1]:
+        return centred
+    return np.asarray(np.linalg.qr(centred, mode="r"), dtype=np.float64)
 
 
 def _kernel(products: NDArray[np.float64], dim: int) -> NDArray[np.float64]:

@@ -37,6 +37,15 @@ def test_fid_is_the_squared_bures_wasserstein_distance_of_pot() -> None:
     assert fid(one, other) == pytest.approx(float(expected), rel=1e-8)
 
 
+@pytest.mark.parametrize(("n", "m", "dim"), [(60, 45, 5), (12, 45, 30), (60, 9, 30), (12, 9, 30)])
+def test_fid_by_singular_values_is_that_by_eigenvalues_of_the_product(n: int, m: int, dim: int) -> None:
+    one, other = clouds(n, m, dim)
+    first, second = (np.cov(cloud, rowvar=False) for cloud in (one, other))
+    roots = np.sqrt(np.linalg.eigvals(first @ second).astype(complex)).real.sum()
+    shift = np.square(one.mean(axis=0) - other.mean(axis=0)).sum()
+    assert fid(one, other) == pytest.approx(float(shift + np.trace(first + second) - 2 * roots), rel=1e-6)
+
+
 def test_fid_of_normals_with_diagonal_covariances_is_its_closed_form() -> None:
     signs = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
     factor = np.sqrt(8 / 7)  # these eight corners have variance 8 / 7 with n - 1
