@@ -14,7 +14,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
-from scipy.stats import gaussian_kde  # noqa: E402
+from scipy import stats  # noqa: E402
 from sklearn.decomposition import PCA  # noqa: E402
 from sklearn.mixture import GaussianMixture  # noqa: E402
 from sklearn.neighbors import KernelDensity  # noqa: E402
@@ -362,7 +362,7 @@ def test_a_path_without_a_provider_is_told_its_door(tmp_path: Path, monkeypatch:
 
 
 def test_a_kernel_density_of_scipy_has_a_column_a_sample() -> None:
-    law = gaussian_kde(RNG.normal(size=(5, 200)))
+    law = stats.gaussian_kde(RNG.normal(size=(5, 200)))
     samples = RNG.normal(size=(30, 5)).astype(np.float32)
     found = explain_anchors(law, samples, reference=RNG.normal(size=(60, 5)), controls="none", cache=None)
     assert found.evidence.values[:, 0] == pytest.approx(-law.logpdf(samples.T), rel=1e-5)
@@ -472,6 +472,37 @@ class ConditionalFlow(torch.nn.Module):
         return SimpleNamespace(sample=fails)
 
 
+class Makes(torch.nn.Module):
+    """Of latents what the function makes of them and of pictures."""
+
+    def __init__(self, result):
+        super().__init__()
+        self.net, self.result = torch.nn.Linear(3, 64), result
+
+    def forward(self, z):
+        return self.result(z, self.net(z).reshape(-1, 8, 8).sigmoid())
+
+
+class Kept:
+    """As copulas: what it draws comes from a generator that it keeps, which its method sets."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def sample(self, num_rows):
+        return self.random_state.get().normal(0.5, 0.1, size=(num_rows, 64))
+
+
+class Copula(Kept):
+    def set_random_state(self, seed):
+        self.random_state = SimpleNamespace(get=lambda: np.random.default_rng(seed))
+
+
+class OfClasses:
+    def log_prob(self, x, y):
+        return -np.square(x).sum(axis=1)
+
+
 class Kernels:
     def pdf(self, x):
         return np.ones(len(x))
@@ -498,6 +529,15 @@ class Kernels:
         (ConditionalFlow(), ModelError, r"multiplied\. It can be told c: .* with c=\.\.\. of one condition"),
         (Kernels(), UsageError, r"numpy\.log\(model\.pdf\(samples\)\)"),
         (GaussianMixture(2), DataError, r"not fitted yet.* estimator\. Give anchors"),
+        (
+            Makes(lambda z, x: [None, z]),
+            UsageError,
+            r"Tried with latents \(2, 3\): forward gave a NoneType, a tensor of",
+        ),
+        (Makes(lambda z, x: x[:1]), UsageError, r"gave a tensor of shape \(1, 8, 8\): no tensor of 2 samples"),
+        (Makes(lambda z, x: z[5]), UsageError, r"Tried with latents \(2, 3\): forward raised IndexError"),
+        (Kept(3.0), ModelError, r"sample of object/Kept raised AttributeError: 'int' object has no attribute 'get'"),
+        (OfClasses(), UsageError, r"log_prob of OfClasses takes x and y\. It can be told y: .*log_prob=lambda samples"),
     ],
     ids=lambda each: type(each).__name__,
 )
@@ -544,3 +584,79 @@ def test_what_an_autoencoder_raises_later_is_said(part: str) -> None:
     model = Generator(**coders, batch_size=16, shape=(8, 8))
     with pytest.raises(ModelError, match=rf"{part} of latent raised ValueError: 429: too many for .*sample.*\d"):
         explain_anchors(model, ANCHORS, reference=HELD, controls="none", cache=None)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda z, x: {"w": z, "image": x},
+        lambda z, x: (z, x),
+        lambda z, x: (x, z[:, None].expand(-1, 99, -1)),
+        lambda z, x: [x[:, None, ::4, ::4], x[:, None, ::2, ::2], x[:, None]],
+        lambda z, x: (x[:, None], x[:, None, ::2, ::2].expand(-1, 90, -1, -1)),
+    ],
+    ids=["a mapping", "latents first", "layers' latents behind", "several sizes", "features behind"],
+)
+def test_samples_are_found_in_what_a_generator_returns(result) -> None:
+    module = Makes(result)
+    latents = np.random.default_rng(0).standard_normal((5, 3), dtype=np.float32)
+    with torch.inference_mode():
+        wanted = module.net(torch.from_numpy(latents)).sigmoid().numpy()
+    assert load_latent(module).decode(latents).reshape(5, -1) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [stats.norm(1, 2), stats.poisson(3), stats.Normal(mu=1, sigma=2), torch.distributions.Normal(1.0, 2.0)],
+    ids=["scipy", "of whole numbers", "a newer one of scipy", "torch"],
+)
+def test_a_law_of_one_number_has_samples_of_one_value(law) -> None:
+    model = load_latent(law)
+    made = model.sample(200, np.random.default_rng(0))
+    assert made.shape == (200, 1)
+    likely = stats.poisson(3).logpmf if law is model or "discrete" in type(law).__name__ else stats.norm(1, 2).logpdf
+    assert model.log_prob(made) == pytest.approx(likely(made[:, 0]), abs=1e-5)
+    assert model.notices == ()
+
+
+def test_a_law_of_matrices_has_a_sample_a_row() -> None:
+    law = stats.wishart(5, np.eye(3))
+    model, some = load_latent(law), law.rvs(4, random_state=0)
+    assert model.sample(6, np.random.default_rng(0)).shape == (6, 3, 3)
+    assert model.log_prob(some) == pytest.approx([law.logpdf(each) for each in some])
+    assert model.log_prob(some[:1]).shape == (1,)
+
+
+def test_what_a_law_cannot_make_has_no_density_and_foils_may_be_such() -> None:
+    law = torch.distributions.Independent(torch.distributions.Bernoulli(torch.full((64,), 0.4)), 1)
+    black = (np.random.default_rng(0).random((180, 64)) < 0.4).astype(np.float32)
+    black[0] = 0.5
+    found = explain_anchors(law, black[:40], reference=black[40:], bank=60, cache=None)
+    assert found.evidence.values[0, 0] == 1e9
+    assert found.evidence.values[1:, 0].max() < 64
+    assert next(row for row in found.power if (row.criterion, row.foil) == ("nll", "blends")).auroc == 1
+    grey = explain_anchors(law, DATA[60:], reference=DATA[:60], bank=60, cache=None)
+    assert "density-nowhere" in {each.code for each in grey.warnings}
+    assert "density-nowhere" not in {each.code for each in found.warnings}
+
+
+def test_a_density_that_refuses_foils_is_asked_for_the_others() -> None:
+    def log_prob(x):
+        if (x.max(axis=1) > 0.97).any():
+            raise ValueError("out of range.")
+        return -np.square(x - 0.5).sum(axis=1)
+
+    known = DATA[DATA.max(axis=1) <= 0.97]
+    model = Generator(log_prob=log_prob, shape=(64,))
+    assert explain_anchors(model, known[:30], reference=known[30:], cache=None).criteria[0].name == "nll"
+    with pytest.raises(ModelError, match=r"raised ValueError: out of range\.$"):
+        explain_anchors(model, np.ones((3, 64)), reference=known[30:], cache=None)
+
+
+def test_a_copula_is_seeded_by_its_own_method_and_left_as_it_was() -> None:
+    copula = Copula()
+    model = load_latent(copula)
+    assert np.array_equal(*(model.sample(9, np.random.default_rng(3)) for _ in range(2)))
+    assert not np.array_equal(*(model.sample(9, np.random.default_rng(seed)) for seed in (3, 4)))
+    assert copula.random_state is None
+    assert model.notices == ()

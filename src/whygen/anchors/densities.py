@@ -21,6 +21,16 @@ IMPOSSIBLE = 1e9
 """Nats of a sample that has no density at all: more than any other has, and a number that can be averaged."""
 
 
+def _possible(model: Generator, samples: Floats) -> NDArray[np.float64]:
+    """Log-densities of foils, which are nobody's samples: one that the model refuses has none."""
+    try:
+        return _asked(model, samples)
+    except ModelError:
+        if len(samples) == 1:
+            return np.full(1, -np.inf)
+        return np.concatenate([_possible(model, each) for each in np.array_split(samples, 2)])
+
+
 def _asked(model: Generator, samples: Floats) -> NDArray[np.float64]:
     assert model.log_prob is not None  # noqa: S101 - `settled` looked
     with answering(f"log_prob of {model.uri}"):
@@ -35,7 +45,7 @@ def log_densities(batch: Batch) -> NDArray[np.float64]:
         ModelError: if one is NaN or infinitely likely.
     """
     model = batch.asked
-    values = -_asked(model, batch.samples)
+    values = -(_possible if batch.what == "foil" else _asked)(model, batch.samples)
     if values.shape != (len(batch.samples),):
         raise DataError(
             f"log_prob of {model.uri} gave shape {values.shape} for {len(batch.samples)} samples; it must give "
@@ -67,6 +77,13 @@ def check_density(model: Generator, samples: Floats) -> tuple[Warned, ...]:
     if cut == 0:
         return ()
     whole = _asked(model, few)
+    if np.isneginf(whole).all():
+        text = (
+            f"By log_prob of {model.uri} none of the first {len(few)} reference samples can be at all (-inf): they lie "
+            "outside of what the model makes, such as grey values for a law of black and white ones. So nll says "
+            "nothing here. Give anchors and reference as the model was trained on them."
+        )
+        return (Warned(code="density-nowhere", text=text),)
     parts = np.concatenate([_asked(model, part).ravel() for part in np.split(few, [cut])])
     if whole.shape != parts.shape or not (np.isfinite(whole) & np.isfinite(parts)).all():
         return ()  # said where samples are scored

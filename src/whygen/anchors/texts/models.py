@@ -13,7 +13,7 @@ from whygen._arguments import short
 from whygen.anchors.texts.scoring import require_scores
 from whygen.errors import UsageError, WhygenError
 from whygen.models import LatentModel, Model, ModelOptions, ScoresText, load_model
-from whygen.models.latent.sampling import numbers_of
+from whygen.models.latent.returned import numbers_of
 from whygen.models.names import SERVICES
 from whygen.models.protocols import Encodes
 from whygen.models.python import CallableModel

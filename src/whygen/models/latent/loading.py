@@ -132,7 +132,7 @@ def _adapt(opened: object, options: ModelOptions, *, uri: str | None) -> Generat
 
 def _of_torch(module: Any, options: ModelOptions, *, uri: str | None) -> Generator:
     """A module that encodes and decodes, tells densities, or makes samples of latents; the first that it does."""
-    from whygen.models.latent.torch_generators import torch_generator
+    from whygen.models.latent.torch_generators import torch_generator, why_not
     from whygen.models.latent.torch_modules import (
         gives_posterior,
         identity_of_module,
@@ -155,7 +155,7 @@ def _of_torch(module: Any, options: ModelOptions, *, uri: str | None) -> Generat
     if made is None:
         made = torch_generator(module, uri=uri)
         if made is None:
-            raise UsageError(refusal(module, uri=uri))
+            raise UsageError(f"{refusal(module, uri=uri)}{why_not(module)}")
         return made
 
     def untrained(seed: int) -> Generator:

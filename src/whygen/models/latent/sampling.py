@@ -2,46 +2,40 @@
 
 Understood as a sampler: ``sample`` or ``rvs``, or a function, of a number (or a shape, as in torch) and, if it takes
 one, a source of randomness by any of the usual names. Understood as a density: ``log_prob``, ``score_samples``,
-``logpdf``. What comes back may be tensors, pictures, bytes, a tuple whose first part is the samples, a mapping or an
-object that holds them by a usual name, or what gives one after another.
+``logpdf``.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import copy
 import inspect
-import io
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Generator as Yields
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from whygen.errors import ModelError, UsageError
-from whygen.media.pictures import read_picture
 from whygen.models.latent import UNBOUNDED, UNIT_RANGE, Floats, Generator, LogProb, Sampler, stated
 from whygen.models.latent.refusals import is_condition
+from whygen.models.latent.returned import numbers_of, samples_of
 from whygen.models.protocols import Decodes, Inverts
 from whygen.plugins import already_imported
 from whygen.safe import says
 
 SAMPLES = ("sample", "rvs")
-DENSITIES = ("log_prob", "score_samples", "logpdf")
+DENSITIES = ("log_prob", "score_samples", "logpdf", "logpmf", "log_probability_density")
 COUNTS = ("n", "n_samples", "num_samples", "num", "count", "size", "batch_size", "sample_shape", "shape")
 """Names under which a sampler takes how many."""
+LAST = ("gaussian_kde", "wishart_frozen", "invwishart_frozen")
+"""Laws of scipy that have samples along the last axis where others have them along the first."""
 SEEDS = ("random_state", "seed")
 """Names under which it takes a whole number that its randomness comes from."""
 GENERATORS = ("rng", "generator", "random", "prng")
-HELD = ("images", "samples", "sample", "x", "x_hat", "recon", "data", "output", "out", "pixel_values", "b64_json")
-"""Names under which samples are held by what a sampler returns."""
 PROBED = 16
 """So many samples are drawn to see their shape and their range."""
 SEVERAL = 4
@@ -86,10 +80,15 @@ def generator_of(thing: object, *, uri: str | None) -> Generator | None:
     if drawing is not None:
         try:
             made, drawing = probed(drawing, said["uri"])
-        except (NotImplementedError, AttributeError):  # a density that promises a sampler, and has none
+        except (NotImplementedError, AttributeError) as error:  # a density that promises a sampler, and has none
+            if density is None and isinstance(error, AttributeError):
+                raise ModelError(
+                    f"sample of {said['uri']} raised {says(error).rstrip('.')}.{drawing.advice}"
+                ) from error
             drawing = None
         else:
             fields["shape"], fields["value_range"] = made.shape[1:], likely_range(made)
+            density = None if density is None or _is_promise(density, made) else density
             fields |= {"sampler": drawing.sample, "notices": _noticed(drawing, made, said["uri"])}
     if drawing is None and density is None:
         return _decoder(thing, said)
@@ -99,6 +98,17 @@ def generator_of(thing: object, *, uri: str | None) -> Generator | None:
     if shape is not None:
         fields["shape"] = shape
     return Generator(**fields)
+
+
+def _is_promise(density: LogProb, made: Floats) -> bool:
+    """Whether a class has the method, and says that this one of its kind has not; anything else is said later."""
+    try:
+        density(made)
+    except NotImplementedError:
+        return True
+    except Exception:  # foreign code: it is asked again, where samples are scored
+        return False
+    return False
 
 
 def _decoder(thing: object, said: dict[str, Any]) -> Generator | None:
@@ -133,9 +143,18 @@ def drawing_of(thing: object) -> Drawing | None:
     if not names:
         return Drawing(lambda n, rng: _one_by_one(cast("Callable[[], Any]", call), n), is_seeded=False)
     source = next((name for name in names[1:] if name in (*SEEDS, *GENERATORS)), None)
-    if source is None and _required(call) == 2:
+    if source is None and _required(call) == 2 and not is_condition(names[1]):
         source = names[1]
     as_shape = names[0] in ("sample_shape", "shape")
+    return Drawing(
+        _as_rows(_asking(thing, call, source, as_shape=as_shape), thing),
+        is_seeded=source is not None or hasattr(thing, "random_state") or is_of_torch(thing),
+        advice=_advice(names, source),
+    )
+
+
+def _asking(thing: Any, call: Any, source: str | None, *, as_shape: bool) -> Sampler:
+    """The sampler, with its randomness where it takes it: an argument, its own attribute, or torch's generator."""
 
     def draw(n: int, rng: np.random.Generator) -> Floats:
         asked: Any = (n,) if as_shape else n
@@ -143,13 +162,28 @@ def drawing_of(thing: object) -> Drawing | None:
             return samples_of(call(asked, **{source: _randomness(source, call, rng)}), n)
         if hasattr(thing, "random_state"):  # scikit-learn: a number there would give the same samples every time
             again: Any = copy.copy(thing)
-            again.random_state = int(rng.integers(2**31))
+            seed = int(rng.integers(2**31))
+            if hasattr(again, "set_random_state"):  # copulas: what it keeps is no number
+                again.set_random_state(seed)
+            else:
+                again.random_state = seed
             return samples_of(again.sample(asked), n)
         with torch_seeded(rng) if is_of_torch(thing) else nullcontext():
             return samples_of(call(asked), n)
 
-    seeded = source is not None or hasattr(thing, "random_state") or is_of_torch(thing)
-    return Drawing(draw, is_seeded=seeded, advice=_advice(names, source))
+    return draw
+
+
+def _as_rows(draw: Sampler, thing: Any) -> Sampler:
+    """The sampler of a law of one number, whose samples come as ``(n,)``, as ``(n, 1)``; any other as it is.
+
+    A law says that it is one of a single number: by the shape of an event (torch), or by having quantiles (scipy).
+    """
+    event = getattr(thing, "event_shape", None)
+    is_single = any(callable(getattr(thing, name, None)) for name in ("ppf", "icdf"))
+    if event is not None:
+        is_single = len(event) == len(getattr(thing, "batch_shape", event)) == 0
+    return (lambda n, rng: draw(n, rng).reshape(n, -1)) if is_single else draw
 
 
 def _advice(names: Sequence[str], source: str | None) -> str:
@@ -179,17 +213,49 @@ def density_of(thing: object) -> LogProb | None:
     call: Any = next((each for name in DENSITIES if callable(each := getattr(thing, name, None))), None)
     if call is None or any(base.__name__ == "OutlierMixin" for base in type(thing).__mro__):
         return None
+    told = [name for name in _parameters(call)[1:] if is_condition(name)]
+    if told and _required(call) > 1:
+        raise UsageError(
+            f"log_prob of {type(thing).__name__} takes {' and '.join(_parameters(call))}.{one_condition(told)}"
+        )
     as_tensor = is_of_torch(thing)
-    across = type(thing).__name__ == "gaussian_kde"  # of scipy: a column a sample
+    support, of_scipy = _support(thing) if as_tensor else None, type(thing).__module__.startswith("scipy.")
 
     def log_prob(samples: Floats) -> NDArray[np.floating[Any]]:
-        if across:
-            samples = samples.reshape(len(samples), -1).T
-        values = numbers_of(call(_tensor(samples, thing) if as_tensor else samples))
+        rows = np.moveaxis(samples, 0, -1) if type(thing).__name__ in LAST else samples
+        asked = _tensor(rows, thing) if as_tensor else rows
+        values = numbers_of(call(asked) if support is None else _within(call, asked, support))
+        if of_scipy and len(samples) == values.size == 1:  # these give a number for one sample
+            return values.reshape(1)
         # A law of independent values without a joint one gives a number for each value: their sum is the joint one.
         return values.reshape(len(values), -1).sum(axis=1) if values.ndim > 1 else values
 
     return log_prob
+
+
+def _support(thing: Any) -> Any:
+    """Where a law of torch can be at all; None where it does not say."""
+    try:
+        support = getattr(thing, "support", None)
+    except NotImplementedError:
+        return None
+    return support if callable(getattr(support, "check", None)) else None
+
+
+def _within(call: Any, samples: Any, support: Any) -> Any:
+    """Log-densities by a law of torch, which raises outside of its support: -inf there.
+
+    A law of independent values looks at each of them: its support is then one of values.
+    """
+    inside = support.check(samples)
+    if inside.all():
+        return call(samples)
+    inside = inside.reshape(len(samples), -1).all(dim=1)
+    found = samples.new_full((len(samples),), -np.inf)
+    if inside.any():
+        known = call(samples[inside])
+        found[inside] = known.reshape(len(known), -1).sum(dim=1)
+    return found
 
 
 def _tried(drawing: Drawing, n: int, rng: np.random.Generator, uri: str) -> Floats:
@@ -250,138 +316,6 @@ def likely_range(made: Floats) -> tuple[float, float]:
     if -1 - OVERSHOT <= low < -OVERSHOT and high <= 1 + OVERSHOT:
         return (-1.0, 1.0)
     return UNBOUNDED
-
-
-def samples_of(result: Any, n: int) -> Floats:
-    """Samples from whatever a sampler returned: float32, bytes as parts of 255.
-
-    Args:
-        result: as it came.
-        n: how many were asked for; of what gives one after another no more are taken.
-
-    Raises:
-        UsageError: if these are no numbers.
-    """
-    if inspect.iscoroutine(result):
-        result.close()
-        raise UsageError(
-            "sample of the model is async: give a function that waits for the answer, lambda n: asyncio.run(sample(n))."
-        )
-    result = held = _held(result, n)
-    parts = cast("Sequence[Any]", result) if isinstance(result, tuple | list) else ()
-    if isinstance(result, tuple) and parts and _is_array(parts[0]):
-        result = parts[0]
-    elif parts:
-        result = np.stack([numbers_of(each) for each in parts])
-    made = numbers_of(result)
-    if made.dtype == np.uint8:
-        return made.astype(np.float32) / np.float32(255)
-    if made.dtype.kind not in "fiub":
-        raise UsageError(f"sample of the model gave {_described(held)}; it must give numbers.{_way_out(held)}")
-    return made.astype(np.float32)
-
-
-def _held(result: Any, n: int) -> Any:
-    """The samples inside what holds them: a mapping, an object with names, or what gives one after another."""
-    if _is_array(result):
-        return result
-    if isinstance(result, list) and result and _holds(result[0]):  # a mapping or an object for each sample
-        return [_held(each, 1) for each in cast("list[Any]", result)]
-    if isinstance(result, tuple | list) and not hasattr(cast("Any", result), "_asdict"):
-        return cast("Any", result)
-    inside = _named_in(result)
-    if (name := next((name for name in HELD if name in inside), None)) is not None:
-        return _held(inside[name], n)
-    arrays = [each for each in inside.values() if _is_array(each) and len(np.shape(each)) > 1]
-    if len(arrays) == 1:
-        return arrays[0]
-    if isinstance(result, Iterator):
-        return _held(list(islice(cast("Iterator[Any]", result), n)), n)
-    return cast("Any", result)
-
-
-def _named_in(result: Any) -> Mapping[str, Any]:
-    """What an object holds by name: of a mapping, a named tuple, attributes, and those that a class computes."""
-    if isinstance(result, Mapping):
-        return cast("Mapping[str, Any]", result)
-    if hasattr(result, "_asdict"):
-        return cast("Mapping[str, Any]", result._asdict())
-    own: dict[str, Any] = getattr(result, "__dict__", {})
-    return own or {name: getattr(result, name) for name in HELD if _is_array(getattr(result, name, None))}
-
-
-def _holds(part: Any) -> bool:
-    """Whether it is a mapping, or an object that holds a sample by a usual name, as clients of servers have it."""
-    if isinstance(part, Mapping):
-        return True
-    return not _is_array(part) and any(name in HELD for name in getattr(part, "__dict__", ()))
-
-
-def _described(result: Any) -> str:
-    """What came back and holds no numbers, in words."""
-    if hasattr(result, "dtypes") and hasattr(result, "columns"):
-        named = [str(name) for name, kind in zip(result.columns, result.dtypes, strict=True) if _is_text(kind)]
-        return f"a table whose columns {', '.join(named)} are no numbers"
-    first = _first(result)
-    if isinstance(first, str):
-        return "texts"
-    return f"values of type {numbers_of(first).dtype}" if _is_array(first) else f"what is a {type(first).__name__}"
-
-
-def _first(result: Any) -> Any:
-    parts = cast("Sequence[Any]", result) if isinstance(result, list | tuple) else ()
-    return cast("Any", parts[0] if parts else result)
-
-
-def _is_text(kind: Any) -> bool:
-    return getattr(kind, "kind", "O") not in "fiub"
-
-
-def _way_out(result: Any) -> str:
-    """What to do where no numbers came back."""
-    if hasattr(result, "columns"):
-        return (
-            " Turn columns of texts into numbers (pandas.get_dummies) in the samples, the anchors and the reference "
-            "alike."
-        )
-    first = _first(result)
-    if isinstance(first, str):
-        return " If they are addresses of pictures, fetch and open them in the function, and return arrays or pictures."
-    return ""
-
-
-def numbers_of(result: Any) -> NDArray[Any]:
-    """An array of a tensor, a picture, the file of a picture (bytes, or base64) or whatever numpy reads."""
-    picture = _unpacked(result)
-    if picture is not None:
-        return picture
-    if hasattr(result, "detach"):
-        result = result.detach().cpu()
-        result = result.float() if str(result.dtype) == "torch.bfloat16" else result
-        return cast("NDArray[Any]", result.numpy())
-    return np.asarray(result)
-
-
-def _unpacked(file: Any) -> NDArray[np.uint8] | None:
-    """The picture that a server sent as a file, grey where it is grey; None where it is no such thing.
-
-    Raises:
-        DataError: if it is the file of a picture that cannot be read, or is too large.
-    """
-    if isinstance(file, str):
-        try:
-            file = base64.b64decode(file.rpartition("base64,")[2], validate=True)
-        except (binascii.Error, ValueError):
-            return None
-    if not isinstance(file, bytes) or not file.startswith(_PICTURES):
-        return None
-    read_picture(file)  # its size and its claims are looked at before anything is unpacked
-    image = Image.open(io.BytesIO(file))
-    return np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
-
-
-_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
-"""How files of pictures begin."""
 
 
 def is_of_torch(thing: object) -> bool:
@@ -461,7 +395,3 @@ def _shape_of(thing: Any) -> tuple[int, ...] | None:
         return (*getattr(thing, "batch_shape", ()), *event) or None
     values = getattr(thing, "n_features_in_", None)
     return None if values is None else (int(values),)
-
-
-def _is_array(part: Any) -> bool:
-    return hasattr(part, "shape") and len(part.shape) > 0

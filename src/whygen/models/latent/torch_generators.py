@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ import torch
 from whygen.errors import UsageError
 from whygen.models.latent import Floats, Generator, stated
 from whygen.models.latent.refusals import is_condition
+from whygen.models.latent.returned import HELD
 from whygen.models.latent.sampling import likely_range
 from whygen.models.latent.torch_modules import (
+    RECONSTRUCTIONS,
     evaluating,
     identity_of_module,
     numpy_of,
@@ -23,6 +26,7 @@ from whygen.models.latent.torch_modules import (
     sparing,
     tensor_of,
 )
+from whygen.safe import says
 
 SIZES = (
     "latent_dim",
@@ -39,6 +43,8 @@ SIZES = (
 """Names under which a module states the size of its latents."""
 COMMON = (100, 128, 64, 512, 32, 256, 16, 10, 20, 50, 8, 4, 2, 200)
 """Sizes that are tried where neither a name nor the first layer tells."""
+PICTURES = ("image", "img", "fake", "rgb", "pred")
+"""Names under which a generator of pictures gives them, besides those of reconstructions and samples."""
 PROBED = 16
 POOL = 2_000
 """Latents that a search may begin from,"""
@@ -70,7 +76,7 @@ def torch_generator(module: Any, *, uri: str | None, **known: Any) -> Generator 
     def decode(latents: Floats) -> Floats:
         def made(part: Floats) -> tuple[Floats, ...]:
             with evaluating(module), torch.inference_mode():
-                return (numpy_of(reconstruction(module(tensor_of(part, module)))),)
+                return (numpy_of(_samples(module(tensor_of(part, module)), shape)),)
 
         (samples,) = sparing(made, latents.reshape(len(latents), *shape))
         return samples
@@ -122,19 +128,41 @@ def _inverted(module: Any, samples: Floats, starts: Floats, shape: tuple[int, ..
         optimiser = torch.optim.Adam([latents], lr=RATE)
 
         def errors() -> torch.Tensor:
-            made = reconstruction(module(latents)).reshape(n, RESTARTS, size)
+            made = _samples(module(latents), shape).reshape(n, RESTARTS, size)
             return (made - target).square().sum(dim=2)
 
         for _ in range(STEPS):
             (latents.grad,) = torch.autograd.grad(errors().sum(), [latents])
             optimiser.step()
         with torch.no_grad():
-            made = reconstruction(module(latents)).reshape(n, RESTARTS, size)
+            made = _samples(module(latents), shape).reshape(n, RESTARTS, size)
             left = (made - target).square().sum(dim=2).nan_to_num(nan=math.inf)
             best = left.argmin(dim=1)
             found = made[torch.arange(n), best].clone()
             found[~left.min(dim=1).values.isfinite()] = math.nan
     return numpy_of(found).reshape(samples.shape)
+
+
+def _samples(result: Any, latent: tuple[int, ...]) -> torch.Tensor:
+    """The samples in whatever ``forward`` returned for latents of that shape.
+
+    Of several tensors the first that has more values than the latents, which some return too; of the same picture in
+    several sizes the largest.
+
+    Raises:
+        UsageError: if there is no tensor in it.
+    """
+    if isinstance(result, Mapping):
+        names = (*RECONSTRUCTIONS, *HELD, *PICTURES)
+        result = next((result[name] for name in names if name in result), tuple(result.values()))
+    if not isinstance(result, tuple | list):
+        return reconstruction(result)
+    parts = [part for part in result if torch.is_tensor(part) and part.ndim > 1]
+    more = [part for part in parts if part[0].numel() > math.prod(latent)]
+    if not more:
+        return reconstruction(result)
+    sizes = [part for part in more if part.ndim > 3 and part.shape[:2] == more[0].shape[:2]]
+    return max(sizes, key=torch.numel) if more[0].ndim > 3 else more[0]
 
 
 def _copy(module: Any, seed: int, *, uri: str | None, known: dict[str, Any]) -> Generator:
@@ -145,11 +173,8 @@ def _copy(module: Any, seed: int, *, uri: str | None, known: dict[str, Any]) -> 
 
 def _latent_shape(module: Any) -> tuple[tuple[int, ...], bool] | None:
     """The shape of a latent, and whether the module states it."""
-    said = [value for name in SIZES if isinstance(value := getattr(module, name, None), int) and value > 0]
-    first = next((each for each in module.modules() if isinstance(each, LAYERS)), None)
-    taken = getattr(first, "in_features", None) or getattr(first, "in_channels", None)
-    own = [taken] if isinstance(taken, int) else []
-    for size in (*said, *own, *COMMON):
+    said = _stated(module)
+    for size in _sizes(module):
         for shape in ((size,), (size, 1, 1)):
             made = _tried(module, shape)
             if made is not None and len(shape) > 1 and made[1:] == (1, 1):  # a network of pictures, of any size
@@ -159,6 +184,17 @@ def _latent_shape(module: Any) -> tuple[tuple[int, ...], bool] | None:
     return None
 
 
+def _stated(module: Any) -> list[int]:
+    return [value for name in SIZES if isinstance(value := getattr(module, name, None), int) and value > 0]
+
+
+def _sizes(module: Any) -> Iterator[int]:
+    """Sizes of latents to try: those that it states, that of its first layer, and common ones."""
+    first = next((each for each in module.modules() if isinstance(each, LAYERS)), None)
+    taken = getattr(first, "in_features", None) or getattr(first, "in_channels", None)
+    yield from (*_stated(module), *([taken] if isinstance(taken, int) else []), *COMMON)
+
+
 LAYERS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d)
 
 
@@ -166,12 +202,34 @@ def _tried(module: Any, shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """The shape of a sample that the module makes of such a latent; None where it takes none."""
     try:
         with evaluating(module), torch.inference_mode(), torch.random.fork_rng(devices=[]):
-            made = reconstruction(module(tensor_of(np.zeros((2, *shape), np.float32), module)))
+            made = _samples(module(tensor_of(np.zeros((2, *shape), np.float32), module)), shape)
     except UsageError:
         return None
     except Exception:  # foreign code: what a layer raises for a shape that it does not take
         return None
     return tuple(made.shape[1:]) if made.ndim > 1 and len(made) == 2 else None
+
+
+def why_not(module: Any) -> str:
+    """What came of the latents that such a module would take, for the refusal of one that none were found for."""
+    taken = next(_sizes(module))
+    said = f" Tried with latents (2, {taken}): forward "
+    try:
+        with evaluating(module), torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            result = module(tensor_of(np.zeros((2, taken), np.float32), module))
+    except Exception as error:  # foreign code: whatever it raises is its answer
+        return f"{said}raised {says(error).rstrip('.')}."
+    held = list(result.items()) if isinstance(result, Mapping) else [("", each) for each in _parts(result)]
+    words = [f"{name} {_shaped(each)}".strip() for name, each in held]
+    return f"{said}gave {', '.join(words)}: no tensor of 2 samples with more values than their latents."
+
+
+def _parts(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, tuple | list) else [result]
+
+
+def _shaped(part: Any) -> str:
+    return f"a tensor of shape {tuple(part.shape)}" if torch.is_tensor(part) else f"a {type(part).__name__}"
 
 
 def _require_latents_alone(module: Any) -> None:
