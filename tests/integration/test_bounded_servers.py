@@ -78,7 +78,8 @@ def test_a_budget_of_tokens_holds_however_a_server_counts(way: str, monkeypatch:
     ("fault", "words", "kind"),
     [("elsewhere", "redirects to", "fatal"), ("bomb", "more than", "permanent"), ("long", "more than", "permanent"),
      ("brotli", "compressed as", "permanent"), ("no address", "what is no address", "fatal"),
-     ("lie", "not compressed as 'gzip'", "permanent")],
+     ("lie", "not compressed as 'gzip'", "permanent"), ("lie of a rate", "answered 429", "rate_limit"),
+     ("brotli of a key", "answered 401", "fatal")],
 )  # fmt: skip
 def test_what_no_answer_excuses_is_a_failure(
     fault: str, words: str, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -91,6 +92,8 @@ def test_what_no_answer_excuses_is_a_failure(
         "brotli": Reply(200, b"x", headers={"content-encoding": "br"}),
         "no address": Reply(308, b"", headers={"location": "http://[::1"}),
         "lie": Reply(200, b"{}", headers={"content-encoding": "gzip"}),
+        "lie of a rate": Reply(429, b"{}", headers={"content-encoding": "gzip"}),
+        "brotli of a key": Reply(401, b"x", headers={"content-encoding": "br"}),
     }
     faults = __import__("faults.answers", fromlist=["FAULTS"]).FAULTS
     monkeypatch.setitem(faults, fault, lambda _: replies[fault])

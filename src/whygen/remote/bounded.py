@@ -117,6 +117,8 @@ class _Bounded(httpx2.BaseTransport):
         stream = _Stream(
             cast(httpx2.SyncByteStream, response.stream), encoding, most=_most(request), timeout=self._timeout
         )
+        if response.status_code >= 400:  # the status says what went wrong, readable or not
+            stream = _Readable(stream)
         return httpx2.Response(response.status_code, headers=headers, stream=stream, extensions=response.extensions)
 
     def close(self) -> None:
@@ -171,6 +173,29 @@ def _most(request: httpx2.Request) -> int:
     return _SPARE + _A_TOKEN * max(0, min(tokens, 10**6))
 
 
+class _Readable(httpx2.SyncByteStream):
+    """The bytes of an error, as far as they can be unpacked."""
+
+    def __init__(self, inner: _Stream) -> None:
+        self._inner = inner
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._inner
+        except _PackedError:
+            return
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _PackedError(Unacceptable):
+    """Bytes that cannot be unpacked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="permanent", advice=_NO_COMPRESSION)
+
+
 class _Stream(httpx2.SyncByteStream):
     """The bytes of an answer, unpacked, until there are too many or it takes too long."""
 
@@ -189,10 +214,7 @@ class _Stream(httpx2.SyncByteStream):
             try:
                 piece = packed if unpack is None else unpack.decompress(packed, self._most - count + 1)
             except zlib.error:
-                raise Unacceptable(
-                    f"its answer is not compressed as {self._encoding!r}, which it says", kind="permanent",
-                    advice=_NO_COMPRESSION,
-                ) from None  # fmt: skip
+                raise _PackedError(f"its answer is not compressed as {self._encoding!r}, which it says") from None
             count += len(piece)
             if count > self._most or (unpack is not None and unpack.unconsumed_tail):
                 raise Unacceptable(
@@ -219,7 +241,4 @@ def _unpacker(encoding: str) -> Any:
         return None
     if encoding in {"gzip", "x-gzip", "deflate"}:
         return zlib.decompressobj(zlib.MAX_WBITS | 32)
-    raise Unacceptable(
-        f"its answer is compressed as {encoding!r}, which was not asked for", kind="permanent",
-        advice=_NO_COMPRESSION,
-    )  # fmt: skip
+    raise _PackedError(f"its answer is compressed as {encoding!r}, which was not asked for")

@@ -5,18 +5,17 @@ Servers word their errors in their own ways, so that codes are believed first, t
 
 from __future__ import annotations
 
-import math
+import html
 import re
 import socket
 import ssl
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from whygen.remote.reading import ErrorInside, Malformed, Unacceptable, dig, document
 from whygen.remote.service import Service
+from whygen.remote.waiting import AGAIN_IN, retry_after, span
 from whygen.types import Failure
 
 PASSING = frozenset({408, 409, 424, 425, 498, 499, *range(500, 600)} - {501, 505, 511})
@@ -34,6 +33,7 @@ _MONEY = r"(spend(ing)?|billing|credits?|usage|budget|prepaid|balance)"
 _QUOTA_WORDS = re.compile(
     r"(?i)credit balance is too low|insufficient (balance|credits?|funds|quota)|exceeded your current quota|"
     r"payment required|check your plan and billing|past[ -]due|unpaid|in good standing|"
+    r"out of call volume quota|"
     rf"\b{_MONEY} ?((hard |soft )?(limits?|caps?)|quota)? ?(ha(s|ve) been |was |is |are )?(reached|exceeded|exhausted)|"
     rf"\b(reached|exceeded|exhausted|hit|over)\b.{{0,30}}\b{_MONEY}( hard| soft)? ?(limits?|caps?|quota)\b|"
     r"(out of|any|no|more|enough|remaining) (remaining )?(credits?|funds)\b|余额不足|欠费|额度不足|残高.{0,4}不足|"
@@ -91,7 +91,15 @@ _FILTER_WORDS = re.compile(
 )
 _CONTEXT = frozenset({"context_length_exceeded", "string_above_max_length", "exceed_context_size_error"})
 _CONTEXT_WORDS = re.compile(
-    r"(?i)maximum context|context (length|window|size)|prompt is too long|too many (input )?tokens"
+    r"(?i)maximum context|context (length|window|size)|(prompt|input) is too long|too many (input )?tokens|"
+    r"request too large|tokens must be reduced"
+)
+_NEVER_FITS_WORDS = re.compile(r"(?i)request too large|tokens must be reduced")
+"""A rate that one request alone exceeds: no waiting helps."""
+_PLACE = frozenset({"unsupported_country_region_territory", "unsupported_location"})
+_PLACE_WORDS = re.compile(
+    r"(?i)\b(country|region|territory|location)\b.{0,40}\b(not (be )?(supported|available|allowed)|unsupported)|"
+    r"\bnot (supported|available) (in|for) (your|this) (country|region|location)"
 )
 _UNTAKEN = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter", "invalid_parameter"})
 _RATE_CODE = re.compile(r"rate_?limit|too_?many_?requests|resource_?exhausted|throttl|^servicequotaexceeded")
@@ -111,12 +119,21 @@ _SHOWN = 300
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What an error response says of itself; ``page``: it is no JSON, so that it may not be of the server itself."""
+    """What an error response says of itself.
+
+    Attributes:
+        message: in the server's words.
+        codes: small letters.
+        param: the setting that it names.
+        page: what stands there if it is no JSON, so that it may not be of the server itself: no word of it is believed.
+        wait: seconds after which it may be asked again.
+    """
 
     message: str = ""
     codes: frozenset[str] = frozenset()
     param: str = ""
-    page: bool = False
+    page: str | None = None
+    wait: float | None = None
 
     def tells(self, codes: frozenset[str], words: re.Pattern[str] | None = None) -> bool:
         """Whether one of the codes is named, or the words stand in the message."""
@@ -149,16 +166,40 @@ def _read(body: str) -> _Said:
     try:
         found = document(body.encode("utf-8", "surrogatepass"), lists=True)
     except Malformed as malformed:
-        return _Said(page=True) if "empty" in str(malformed) else _Said(f"({malformed})", page=True)
+        return _Said(page="" if "empty" in str(malformed) else _shown(body) or f"({malformed})")
     return _said(found)
 
 
+def _shown(body: str) -> str:
+    """A page's title, or a short line of plain text."""
+    title = re.search(r"(?is)<title[^>]*>(.{1,200}?)</title>", body[:10_000])
+    if title is not None:
+        return f"a web page, {' '.join(html.unescape(title[1]).split())!r}"
+    line = body.strip()
+    return line if len(line) <= _SHOWN and line.isprintable() and line[:1] not in "<{[" else ""
+
+
 def _said(found: Mapping[str, object]) -> _Said:
-    inside = (dig(found, "error"), dig(found, "errors", 0), dig(found, "base_resp"), dig(found, "detail"))
+    inside = (
+        dig(found, "error"),
+        dig(found, "error", 0),
+        dig(found, "errors", 0),
+        dig(found, "base_resp"),
+        dig(found, "detail"),
+    )
     error = next((cast(Mapping[str, object], each) for each in inside if isinstance(each, Mapping)), found)
     told = [dig(error, name) for name in ("message", "status_msg", "msg", "detail", "error")] + [
         dig(found, *path)
-        for path in (("error",), ("detail",), ("message",), ("msg",), ("error_msg",), ("error_message",), ("errors", 0))
+        for path in (
+            ("error",),
+            ("detail",),
+            ("message",),
+            ("Message",),
+            ("msg",),
+            ("error_msg",),
+            ("error_message",),
+            ("errors", 0),
+        )
     ]
     message = next((text for text in told if isinstance(text, str)), "")
     beneath = dig(error, "metadata", "raw")  # a router, and what the server behind it said
@@ -178,7 +219,15 @@ def _said(found: Mapping[str, object]) -> _Said:
     quotas = [dig(error, "details", place, "violations", 0, "quotaId") for place in range(_DETAILS)]
     if any(isinstance(name, str) and _OF_DAY_NAME.search(name) for name in quotas):
         codes.add(_OF_DAY)
-    return _Said(message, frozenset(codes), str(dig(error, "param") or ""))
+    return _Said(message, frozenset(codes), str(dig(error, "param") or ""), wait=_wait_in(error, message))
+
+
+def _wait_in(error: object, message: str) -> float | None:
+    """Seconds to wait as an error says them itself: Google in a detail, others in words."""
+    delays = (dig(error, "details", place, "retryDelay") for place in range(_DETAILS))
+    detail = next((wait for delay in delays if isinstance(delay, str) and (wait := span(delay)) is not None), None)
+    words = AGAIN_IN.search(message)
+    return detail if detail is not None or words is None else span(words[1])
 
 
 def from_status(status: int, headers: Mapping[str, str], body: str, service: Service) -> Failure:
@@ -190,7 +239,12 @@ def from_status(status: int, headers: Mapping[str, str], body: str, service: Ser
         body: the response's text.
         service: whose credentials are taken out of everything that is said.
     """
-    return _failure(status, status, _read(body), service, wait=retry_after(headers))
+    said = _read(body)
+    named = next((value for name, value in headers.items() if name.lower() == "x-amzn-errortype"), "")
+    if named:  # Amazon names its errors there; its bodies may be empty
+        code = named.partition(":")[0].rpartition("#")[2].strip().lower()
+        said = replace(said, codes=said.codes | {code})
+    return _failure(status, status, said, service, wait=retry_after(headers))
 
 
 def from_inside(inside: ErrorInside, service: Service) -> Failure:
@@ -222,7 +276,7 @@ def _status_of(said: _Said) -> int:
 
 
 def _failure(shown: int, status: int, said: _Said, service: Service, *, wait: float | None) -> Failure:
-    words = service.scrub(said.message).strip()
+    words = service.scrub(said.message or said.page or "").strip()
     words = words if len(words) <= _SHOWN else words[: _SHOWN - 1] + "…"
     message = f"{service.place} answered {shown}" + (f": {words}" if words else "")
     if _is_spent(status, said, wait):
@@ -230,6 +284,8 @@ def _failure(shown: int, status: int, said: _Said, service: Service, *, wait: fl
         return Failure(kind="fatal", message=message, advice=advice)
     if status in {400, 403} and said.is_throttled:  # gateways of Amazon and Alibaba say 400 of it, Google's 403
         status = 429
+    if status == 429 and _NEVER_FITS_WORDS.search(said.message):
+        status = 413
     if status == 429 and _is_of_day(said, wait):
         advice = (
             "The key is good, but what it may use in a day or longer is used up: run the same command again when that "
@@ -238,6 +294,7 @@ def _failure(shown: int, status: int, said: _Said, service: Service, *, wait: fl
         return Failure(kind="fatal", message=message, advice=advice)
     if status == 429:
         advice = "Ask more slowly, or raise the limits of this account."
+        wait = said.wait if wait is None else wait
         return Failure(kind="rate_limit", message=message, advice=advice, retry_after=wait)
     if status in PASSING:
         advice = "The server is in trouble or overloaded: run the same command again later, it goes on from here."
@@ -265,8 +322,8 @@ def _is_of_day(said: _Said, wait: float | None) -> bool:
 
 def _advice(status: int, said: _Said, service: Service) -> tuple[Literal["fatal", "permanent"], str]:
     """Whether every later request would fail alike, and what to do."""
-    if status == 407:
-        return "fatal", "A proxy between here and the server wants a login: put it into HTTPS_PROXY."
+    if (advice := _way_advice(status, said, service)) is not None:
+        return "fatal", advice
     if status == 401 or said.tells(_KEY, _KEY_WORDS):
         return "fatal", (
             f"The key in {service.key_variable} is not accepted here: check that it is whole, current, and for "
@@ -277,18 +334,37 @@ def _advice(status: int, said: _Said, service: Service) -> tuple[Literal["fatal"
             "The prompt and the room for the answer are longer than this model takes: shorten the prompt, lower "
             "max_tokens, or use a model with a longer context."
         )
+    if status == 403 and said.page is not None:
+        # It is of a firewall before the server, which stops some prompts and lets others through.
+        return "permanent", (
+            "This is a firewall's page, not the server's: it stops this prompt, or what comes from this network. "
+            "Change the prompt, or ask from another network."
+        )
     if status == 403 or said.codes & _FORBIDDEN:
-        # A page is of a firewall before the server, which stops some prompts and lets others through.
-        return "permanent" if said.page else "fatal", (
+        return "fatal", (
             f"The key in {service.key_variable} may not do this, or the service stops this prompt: ask for access, use "
             "another model or key, or change the prompt."
         )
-    if status < 400 or status in {404, 405, 410, 421, 501} or said.is_gone:
+    if status < 400 or status in {404, 405, 410, 421, 501, 511} or said.is_gone:
         return "fatal", (
             f"Check the model's name, and the address: {service.place} must be where the protocol begins (often "
             "it ends in /v1), and the server must have this endpoint."
         )
     return "permanent", _setting_advice(said)
+
+
+def _way_advice(status: int, said: _Said, service: Service) -> str | None:
+    """What to do where the way to the server is not open from here, whatever is asked."""
+    if status == 407:
+        return "A proxy between here and the server wants a login: put it into HTTPS_PROXY."
+    if status in {426, 505}:
+        return (
+            f"{service.place} does not take HTTP/1.1, which this asks by: give the address of a server or proxy that "
+            "does, or check http and https in the address."
+        )
+    if status == 451 or said.tells(_PLACE, _PLACE_WORDS):
+        return "The service does not answer where you are: use another service, or ask it from another place."
+    return None
 
 
 def _setting_advice(said: _Said) -> str:
@@ -363,25 +439,3 @@ def unexpected(error: Exception, service: Service) -> Failure:
     reason = service.scrub(f"{type(error).__name__}: {error}")[:_SHOWN]
     advice = "The client library cannot send this request as it is: change what it names."
     return Failure(kind="permanent", message=f"asking {service.place} raised {reason}", advice=advice)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait: ``retry-after-ms``, or ``retry-after`` in seconds or as a date (RFC 9110, section 10.2.3).
-
-    A date is held against the server's own ``date`` where it sends one: the clock here may be wrong.
-    """
-    told = {name.lower(): value for name, value in headers.items()}
-    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        try:
-            seconds = float(told[name]) * unit
-        except (KeyError, ValueError):
-            continue
-        if math.isfinite(seconds) and seconds >= 0:
-            return seconds
-    try:
-        until = parsedate_to_datetime(told["retry-after"]).timestamp()
-        now = parsedate_to_datetime(told["date"]).timestamp() if "date" in told else time.time()
-    except (KeyError, ValueError, TypeError, OverflowError, OSError):  # zones of a hundred hours, years of six digits
-        return None
-    wait = until - now
-    return max(0.0, wait) if math.isfinite(wait) else None

@@ -41,6 +41,61 @@ def test_a_quota_of_a_day_ends_a_run_and_one_that_comes_back_does_not(
     assert failed(429, body, **headers).kind == kind
 
 
+NOW = "Mon, 30 Nov 2026 07:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("1", 1.0), ("1s", 1.0), ("500ms", 0.5), ("PT1M", 60.0), ("1m30s", 90.0), ("1, 1", 1.0), ("7 seconds", 7.0),
+        ("1;w=60", 1.0), ("1796022001", 1.0), ("1796022001000", 1.0), ("2026-11-30T07:00:01Z", 1.0),
+        ("Mon, 30 Nov 2026 07:00:01 GMT", 1.0), ("soon", None), ("-1", None), ("NaN", None), ("inf", None), ("", None),
+        ("9" * 400 + "s", None),
+    ],
+)  # fmt: skip
+def test_when_to_come_back_is_read_in_any_unit(told: str, seconds: float | None) -> None:
+    failure = failed(429, {"error": {"message": "Slow down"}}, date=NOW, **{"Retry-After": told})
+    assert (failure.kind, failure.retry_after) == ("rate_limit", seconds)
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        ({"message": "Limit 3, Used 3. Please try again in 1m30.5s. Visit us."}, 90.5),
+        ({"message": "Please retry after 7 seconds."}, 7.0),
+        ({"status": "RESOURCE_EXHAUSTED", "details": [{}, {"retryDelay": "21s"}]}, 21.0),
+        ({"message": "Please try again later."}, None),
+    ],
+)
+def test_when_to_come_back_is_read_from_the_error_where_no_header_says_it(
+    error: dict[str, Any], seconds: float | None
+) -> None:
+    assert failed(429, {"error": error}).retry_after == seconds
+    assert failed(429, {"error": error}, **{"retry-after": "2"}).retry_after == 2.0
+
+
+def test_amazon_names_an_error_in_a_header() -> None:
+    named = {"x-amzn-ErrorType": "ThrottlingException:http://internal.amazon.com/coral/"}
+    assert failed(400, {"message": None}, **named).kind == "rate_limit"
+
+
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [
+        ("<html><head><title>Just a\n moment &amp; more</title>", "answered 403: a web page, 'Just a moment & more'"),
+        ("error code: 1020", "answered 403: error code: 1020"),
+        ("<html>Your request was blocked", "answered 403: (a web page instead of JSON)"),
+        ("<title>Request blocked \x1b[2J sk-none0123456789</title>", "answered 403: a web page, 'Request blocked"),
+    ],
+)
+def test_a_page_before_the_server_is_named_and_none_of_its_words_are_believed(page: str, shown: str) -> None:
+    failure = from_status(403, {}, page, SERVICE)
+    assert failure.kind == "permanent"
+    assert shown in failure.message
+    assert "\x1b" not in failure.sentence
+    assert "firewall" in failure.advice
+
+
 def test_who_has_no_credit_is_sent_to_the_server_that_was_asked() -> None:
     assert "top it up at http://127.0.0.1:9" in failed(402, {"error": {"message": "No credit."}}).advice
 
@@ -88,6 +143,13 @@ WORDED = {
         "spanish": (400, {"message": "El modelo x no existe"}),
         "french": _said(400, "Le modèle « x » n'existe pas"),
         "japanese": _said(400, "指定されたモデルは存在しません"),
+        "place": _said(400, "User location is not supported for the API use.", status="FAILED_PRECONDITION"),
+        "country": _said(403, "Country not supported", code="unsupported_country_region_territory"),
+        "law": (451, {}),
+        "http/2 only": (426, {}),
+        "version": (505, {}),
+        "azure volume": (403, {"message": "Out of call volume quota. Quota will be replenished in 12 days."}),
+        "large M": (400, {"Message": "The provided model identifier is invalid."}),
         "token": (403, {"message": "The security token included in the request is expired"}),
         "proxy": (407, {}),
     },
@@ -120,6 +182,8 @@ WORDED = {
         "logprobs": _said(400, "This model does not support logprobs."),
         "format": _said(400, "'response_format' of type 'json_schema' is not supported with this model."),
         "output": _said(400, "The model produced invalid output for the schema."),
+        "never fits": _said(429, "Request too large for gpt-4o on tokens per min (TPM): Limit 3, Requested 4. The "
+                            "input or output tokens must be reduced.", code="rate_limit_exceeded"),
         "long": _said(400, "Request exceeds the limit: 9000 tokens, token limit exceeded"),
         "field": _said(400, "Unknown field rate_limit in the request"),
         "pictures": _said(400, "At most 0 image(s) may be provided in one request for this model."),
