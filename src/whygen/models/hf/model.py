@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from logging import ERROR
 from typing import Any
 
 import torch
@@ -439,13 +440,19 @@ def _row_bytes(network: Any) -> int:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and advice of transformers inside; they speak to people who write code with it."""
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    """No progress bars and advice of transformers inside; they speak to people who write code with it.
+
+    Levels of handlers are set, not that of the logger: for that Python forgets what it knows of every logger there is,
+    which takes a millisecond, and prompts are counted by the thousand.
+    """
+    shown, heard = logging.is_progress_bar_enabled(), [(each, each.level) for each in logging.get_logger().handlers]
     logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    for handler, level in heard:
+        handler.setLevel(max(level, ERROR))
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        for handler, level in heard:
+            handler.setLevel(level)
         if shown:
             logging.enable_progress_bar()
