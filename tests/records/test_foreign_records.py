@@ -259,10 +259,12 @@ def test_ollamas_prompt_is_the_chat_that_its_server_makes_and_results_go_by_the_
         ({"status": 429, "body": {"error": {"message": "Too many", "code": "rate_limit"}}}, "answer-error"),
         ({"status": 200, "body": {"weird": 1}}, "answer-unread"),
         ({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "answer-error"),
+        ({"object": "response", "status": "failed", "error": {"message": "Oops"}, "output": []}, "answer-error"),
     ],
 )
 def test_an_answer_that_is_none_or_is_not_read_is_said(tmp_path: Path, response: Any, code: str) -> None:
-    call = read(tmp_path, {"request": {"model": "gpt-4o", "messages": [USER]}, "response": response})
+    sent = {"input": [USER]} if response.get("object") == "response" else {"messages": [USER]}
+    call = read(tmp_path, {"request": {"model": "gpt-4o", **sent}, "response": response})
     assert call.answer is None
     assert code in dict(call.notices)
 
@@ -433,3 +435,40 @@ def test_an_answer_of_calls_alone_is_no_record(tmp_path: Path) -> None:
     items = [{"type": "function_call", "name": "read_mail", "arguments": "{}", "call_id": "c"}]
     with pytest.raises(DataError, match="holds no call"):
         read(tmp_path, items)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [({"ok": True}, '{"ok": true}'), (7, "7"), (False, "false"), ({"type": "text", "text": "went"}, "went")],
+)
+def test_a_result_that_a_log_kept_as_json_is_its_text(tmp_path: Path, content: object, text: str) -> None:
+    called = {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "function": {"name": "go"}}]}
+    turns = [USER, called, {"role": "tool", "tool_call_id": "c", "content": content}]
+    assert read(tmp_path, {"model": "gpt-4o", "messages": turns}).chat.messages[-1].text == text
+
+
+def test_a_row_of_a_table_and_a_request_beside_its_answer_are_read_where_they_stand(tmp_path: Path) -> None:
+    request, answer = {"model": "gpt-4o", "messages": [USER]}, {"choices": [{"message": {"content": "Fine."}}]}
+    for record in (
+        {"id": 3, "model": "gpt-4o", "messages": json.dumps([USER]), "tools": "[]", "response": json.dumps(answer)},
+        {"data": {"event": {"input": request, "output": answer}}},
+    ):
+        call = read(tmp_path, record)
+        assert call.answer is not None
+        assert (call.chat.messages[0].text, call.answer.text) == (USER["content"], "Fine.")
+
+
+def test_a_log_with_names_of_its_own_is_shown_the_smallest_record_and_that_is_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="A log with names of its own") as told:
+        read(tmp_path, {"question": "Where is Bo?", "reply": "In Ulm."})
+    call = read(tmp_path, json.loads(str(told.value).partition("written as ")[2].partition("; a last")[0]))
+    assert (call.model, len(call.chat.messages), call.answer) == ("openai/gpt-4o", 1, Output(text="..."))
+
+
+def test_what_a_service_runs_itself_is_not_offered_again_as_a_tool_of_the_request(tmp_path: Path) -> None:
+    used = {"type": "mcp_tool_use", "id": "m", "name": "echo", "server_name": "s", "input": {}}
+    server = {"type": "url", "url": "https://mcp.example", "name": "s"}
+    request = {"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": [USER], "mcp_servers": [server]}
+    answer = {"type": "message", "role": "assistant", "content": [used], "stop_reason": "end_turn"}
+    call = read(tmp_path, {"request": request, "response": answer})
+    assert (call.chat.tools, dict(call.notices)) == ((), {})

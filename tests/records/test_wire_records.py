@@ -184,7 +184,7 @@ def test_of_a_file_that_was_cut_short_it_is_said_how_far_it_can_be_read(tmp_path
         ("[" * 200 + "]" * 200, "nested deeper than"),
         ('{"messages": [{"role": "user", "content": "x"}], "temperature": NaN}', "temperature is nan"),
         ('{"messages": [{"role": "robot", "content": "x"}]}', r"messages\[0\].role is a text, and one of system"),
-        ('{"messages": [{"role": "user", "content": 3}]}', r"messages\[0\].content is a number, and a list"),
+        ('{"messages": [{"role": "user", "content": 3}]}', r"content is a number, and a text or a list of parts"),
         ('{"messages": [{"role": "user", "content": [{"type": "text"}]}]}', r"content\[0\].text is missing"),
         ('{"messages": [{"role": "user", "content": "x"}], "temperature": "hot"}', "temperature is a text, and a num"),
         ('{"model": "gemini", "contents": [], "generationConfig": {}}', "contents is a list, and a list of at least"),

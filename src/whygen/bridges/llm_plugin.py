@@ -45,7 +45,6 @@ def why(
     choices = {"budget": budget, **{name: value for name, value in chosen.items() if value is not None}}
     try:
         call, asked = _logged(database or llm.user_dir() / "logs.db", pick, model)
-        choices.setdefault("units", _usual_units(call))
         if dry_run:
             _foresee(asked, call, choices)
         else:
@@ -75,13 +74,6 @@ def _logged(log: Path, pick: str, model: str | None) -> tuple[Call, Any]:
             f"llm does not know the model {name!r} that answered. Install its plugin, or name another with -m; "
             "`llm models` lists them."
         ) from None
-
-
-def _usual_units(call: Call) -> str:
-    """Parts, where there are two: a lone message is no answer to why, so it is cut into sentences, or else words."""
-    from whygen.prompt.units import split
-
-    return next((kind for kind in ("part", "sentence") if len(split(call.chat, kind)) > 1), "word")
 
 
 def _explained(model: Any, call: Call, choices: dict[str, Any]) -> PromptExplanation:

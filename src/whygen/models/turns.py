@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from whygen.errors import UsageError
-from whygen.types import Block, Chat, Failure, Message, Tool, ToolCall
+from whygen.types import Block, Chat, Failure, JsonValue, Message, Tool, ToolCall
 
 UNNAMED: Final = "(no name)"
 """Stands for the name of a call that has none."""
@@ -113,6 +113,45 @@ def choice_of(chat: Chat) -> tuple[str, Tool | None]:
             f"Use 'auto', 'none', 'required', or one of: {', '.join(tool.name for tool in chat.tools)}.",
         )
     return chat.tool_choice, named
+
+
+_OF_TOOLS: Final = frozenset({"tool_choice", "parallel_tool_calls"})
+"""Settings that services refuse where no tool is offered."""
+
+
+def fitting(body: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A request without the settings of tools that are not offered: services refuse a choice among what is not there.
+
+    A prompt with parts taken away may have lost any of its tools, and the settings are those of the whole.
+    """
+    offered = body.get("tools")
+    if not isinstance(offered, Sequence) or not offered:
+        return without(body, _OF_TOOLS)
+    choice = body.get("tool_choice")
+    if not isinstance(choice, Mapping):
+        return dict(body)
+    there = {_known_as(tool) for tool in offered}
+    among = choice.get("allowed_tools", choice)
+    listed = among.get("tools") if isinstance(among, Mapping) else None
+    if not isinstance(listed, Sequence):
+        return dict(body) if _known_as(choice) in {*there, *_ANY} else without(body, {"tool_choice"})
+    left = [tool for tool in listed if _known_as(tool) in there]
+    if not left:
+        return without(body, {"tool_choice"})
+    kept = {**cast("Mapping[str, JsonValue]", among), "tools": left}
+    return {**body, "tool_choice": {**choice, "allowed_tools": kept} if "allowed_tools" in choice else kept}
+
+
+_ANY: Final = frozenset({"any", "auto", "none", "required"})
+
+
+def _known_as(tool: JsonValue) -> str:
+    """The name of a tool, or of the one that is chosen; its type where it has none, as tools of a service."""
+    if not isinstance(tool, Mapping):
+        return ""
+    inside = tool.get("function") or tool.get("custom") or tool
+    named = inside.get("name") if isinstance(inside, Mapping) else None
+    return str(named or tool.get("server_label") or tool.get("type"))
 
 
 def without(extra: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:

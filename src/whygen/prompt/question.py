@@ -126,20 +126,21 @@ def check_names(options: PromptOptions) -> None:
             load_target(options.target)
 
 
-def check_cut(prompt: Source, options: PromptOptions) -> None:
-    """Refuse units and pins that the prompt does not have; what only the model can cut is left to it.
+def check_cut(prompt: Source, options: PromptOptions) -> Units | None:
+    """The prompt as it would be cut, or a refusal; None where only the model can tell.
 
     Raises:
         UsageError: for units or pins that cannot be.
     """
     if isinstance(prompt, Edit) or options.units == TOKEN:
-        return
+        return None
     if isinstance(prompt, Chat) and (cut := picture_cut(prompt, options)) is not None:
         units: Units = split_pictured(prompt, options, *cut)
     else:
         units = split(prompt, options.units, pin=options.pin, within=options.within, passages=options.passages)
     if options.suspect is not None:
         check_suspects(units, options.suspect)
+    return units
 
 
 def prepare(prompt: Source, options: PromptOptions, *, model: Model, encoder: AnyEncoder, seed: int) -> Question:

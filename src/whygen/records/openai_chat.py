@@ -109,7 +109,13 @@ def read_message(turn: Field, notices: Notices, waiting: Sequence[str]) -> Messa
     content = turn["content"]
     if content.is_text:
         return _said(role, content.text(), turn, calls, answers)
+    if role == "tool" and content.there and not content.is_list and not content["type"].there:
+        return _said(role, content.written(), turn, calls, answers)  # a log that kept the result as JSON
+    if content.is_object:
+        content = Field([content.value], content.place, content.source)
     if content.there:
+        if not content.is_list:
+            raise content.wrong("a text or a list of parts")
         parts = tuple(each for part in content for each in _parts(part, notices))
         return Message(role, "", (), (*parts, *_refusal(turn)), calls, answers)
     if not calls and not turn["refusal"].there and role != "assistant":

@@ -181,6 +181,8 @@ def read_answer(body: Field, notices: Notices) -> Output | None:
             calls.append(ToolCall(name, arguments_text(asked), item.first("call_id", "id").name()))
         elif kind == "reasoning":
             notices.count("reasoning", item)
+    if body["status"].value in ("failed", "cancelled") and not (texts or refusals or calls):
+        return None
     ended = _INCOMPLETE.get(body.at("incomplete_details", "reason").name(), "length")
     model = body["model"].name()
     return Output(

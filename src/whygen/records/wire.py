@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from whygen.records import anthropic, bedrock, cohere, dialects, gemini, ollama, openai_chat, openai_responses
@@ -144,7 +145,7 @@ def made(
     if answer is None:
         chat, answer = _answered(chat, protocol, notices)
     return Call(
-        chat=_with_tools(chat, answer, notices),
+        chat=_with_tools(chat, answer, settings, notices),
         model=maker.uri,
         base_url=maker.base_url,
         settings=settings,
@@ -171,11 +172,17 @@ def _answered(chat: Chat, protocol: str, notices: Notices) -> tuple[Chat, Output
     return replace(chat, messages=chat.messages[:-1]), Output(text=last.text, calls=last.calls)
 
 
-def _with_tools(chat: Chat, answer: Output | None, notices: Notices) -> Chat:
+_DEFINED: Final = frozenset({None, "function", "custom"})
+"""Types of tools that the request defines and the client runs."""
+
+
+def _with_tools(chat: Chat, answer: Output | None, settings: Settings, notices: Notices) -> Chat:
     """The chat; where tools were called and the record holds no definition of any, with one of each by its name."""
     calls = [*(call for turn in chat.messages for call in turn.calls), *(answer or Output()).calls]
     known = {tool.name for tool in chat.tools}
     lacking = [name for name in dict.fromkeys(call.name for call in calls) if name not in known]
+    if settings.extra.get("mcp_servers") or any(tool.extra.get("type") not in _DEFINED for tool in chat.tools):
+        return chat  # what a service runs itself is called by names of its own
     if lacking and not chat.tools:
         if "session" not in notices:
             notices.say(

@@ -15,7 +15,7 @@ from whygen.records.wire import Sent, answer_in, is_body, is_chat
 
 _REQUESTS: Final = (
     "request", "request_body", "requestBody", "req", "proxy_server_request", "params", "body", "input_request",
-    "kwargs", "inputs", "inputBodyJson", "payload",
+    "kwargs", "inputs", "input", "inputBodyJson", "payload",
 )  # fmt: skip
 _TALKS: Final = ("inputs", "input", "prompt", "messages", "model_input_messages", "input_messages")
 """Where tracers keep the messages alone."""
@@ -53,6 +53,10 @@ _ASKED: Final = frozenset({
 _HTTP: Final = frozenset({"headers", "method", "status", "statusCode", "status_code", "url"})
 _PIECES: Final = re.compile(r"\s*(?:data:|event:|[{\[])")
 _BODIES: Final = ("body", "json", "postData", "content", "data", "text")
+SMALLEST: Final = (
+    '{"model": "gpt-4o", "messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}'
+)
+"""The smallest record, to be shown."""
 _NO_CHATS: Final = re.compile(
     r"/(?:embeddings|moderations|images/\w+|audio/\w+|rerank|files|batches|fine_tuning/\w+)/?$|:(?:embedContent|countTokens)$"
 )
@@ -67,6 +71,9 @@ def matches(item: Field) -> bool:
 
 def _flat(item: Field) -> Field:
     """A record without a wrapper that is known: what stands inside beside what stands around."""
+    cells = {name: item[name].parsed().value for name in ("messages", "tools") if item[name].is_text}
+    if cells:  # a row of a table, whose cells are texts
+        item = Field({**item.object(), **cells}, item.place, item.source)
     inner, told = item["span_data"], item["response"]
     if inner.is_object:  # OpenAI's Agents SDK
         return Field({**item.object(), **inner.object(), "span_data": None, "type": None}, "", item.source)
@@ -133,7 +140,9 @@ def kept_in(item: Field) -> Kept:
         raise DataError(f"{item.source} holds no call that could be explained, but {told}.")
     raise DataError(
         f"{item.source} holds no call of a model: neither messages (OpenAI Chat Completions, Anthropic Messages) nor "
-        "input (OpenAI Responses) stands in it, nor in its request. The forms that are read: docs/why.md."
+        f"input (OpenAI Responses) stands in it, nor in its request. A log with names of its own can be written as "
+        f"{SMALLEST}; a last turn of the assistant is the answer that is explained. The forms that are read: "
+        "docs/why.md."
     )
 
 

@@ -116,7 +116,8 @@ class Form:
     def choices(self, asked: Source | Call) -> dict[str, Any]:
         """Keywords of `explain_prompt`. A recorded call brings its settings, and its answer chooses the target.
 
-        Where inputs have the usual units, they are left to the door: a template of one sentence is cut into words.
+        Units that are the usual ones are left to the door: a template of one sentence, and a call of one message, is
+        cut finer.
         """
         target = f"{self.target}:{self.text}" if self.text else self.target
         given = {
@@ -130,7 +131,8 @@ class Form:
             "settings": self.settings,
         }
         own = ({"settings", "target"} if target == "auto" else {"settings"}) if isinstance(asked, Call) else set[str]()
-        own |= {"units"} if self.kind == "inputs" and self.units == USUAL_UNITS["inputs"] else set()
+        usual = PART if isinstance(asked, Call) else USUAL_UNITS["inputs"] if self.kind == "inputs" else None
+        own |= {"units"} if self.units == usual else set()
         return {name: value for name, value in given.items() if name not in own}
 
     @property

@@ -20,9 +20,10 @@ from pydantic import TypeAdapter
 
 from whygen.errors import UsageError
 from whygen.models import ChecksRequests, Model, ModelOptions, load_model
+from whygen.models.anthropic.model import parameters as message_body
 from whygen.models.anthropic.model import read_message
-from whygen.models.openai.responses import read_response
-from whygen.models.openai.text import read_chat
+from whygen.models.openai.responses import read_response, response_body
+from whygen.models.openai.text import chat_body, read_chat
 from whygen.remote import Malformed
 from whygen.types import Block, Chat, Failure, Message, Output, Picture, Request, Settings, Tool, ToolCall
 
@@ -357,3 +358,37 @@ def test_a_batch_is_asked_with_the_same_and_reads_the_same(protocol: str) -> Non
         assert line["url"] == {"chat": "/v1/chat/completions", "responses": "/v1/responses"}[protocol]
     refused = model.batches.line("r2", Request(prompt=STRANGE[6][1] if protocol == "anthropic" else STRANGE[3][1]))
     assert isinstance(refused, Failure)
+
+
+NAMES = ("send_email", "search")
+FLAT = {
+    "type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": name} for name in NAMES],
+}  # fmt: skip
+LISTED = {"mode": "auto", "tools": [{"type": "function", "function": {"name": name}} for name in NAMES]}
+NESTED = {"type": "allowed_tools", "allowed_tools": LISTED}
+
+
+@pytest.mark.parametrize(
+    ("body", "choice"),
+    [
+        (lambda request: chat_body("m", request, length="max_tokens"), NESTED),
+        (lambda request: response_body("m", request), FLAT),
+        (message_body, {"type": "any", "disable_parallel_tool_use": True}),
+        (message_body, {"type": "tool", "name": "send_email", "disable_parallel_tool_use": True}),
+        (lambda request: response_body("m", request), {"type": "web_search"}),
+    ],
+)
+def test_settings_of_tools_that_a_mask_took_away_are_not_sent(body: Any, choice: Mapping[str, Any]) -> None:
+    settings = Settings(extra={"tool_choice": choice, "parallel_tool_calls": False})
+    web = Tool("web_search", "", {}, extra={"type": "web_search"})
+    whole = (SEND, SEARCH, web) if choice["type"] == "web_search" else (SEND, SEARCH)
+    sent = [
+        body(Request(prompt=Chat([Message("user", "Hi")], left), settings=settings)) for left in (whole, (SEARCH,), ())
+    ]
+    assert sent[0]["tool_choice"] == choice
+    assert "parallel_tool_calls" in sent[1]
+    assert not {"tools", "tool_choice", "parallel_tool_calls"} & sent[2].keys()
+    left = json.dumps(sent[1].get("tool_choice", ""))
+    assert "send_email" not in left
+    assert "web_search" not in left
+    assert ("search" in left) == (choice["type"] == "allowed_tools")

@@ -18,7 +18,7 @@ from whygen.prompt.why.settings import options_of, protocol_of, sent_as, setting
 from whygen.prompt.why.suspects import named_parts
 from whygen.records import Call
 from whygen.results.prompt import PromptExplanation
-from whygen.types import Chat, Message, Output, Settings, ToolCall
+from whygen.types import Chat, Message, Output, Settings, Tool, ToolCall
 
 
 def _wire(chat: Chat, answer: Output | None, name: str = "") -> dict[str, object]:
@@ -205,7 +205,7 @@ def test_inputs_do_not_go_with_one_call() -> None:
 def test_a_call_of_one_part_and_no_tools_is_explained_as_a_text() -> None:
     answer = Output(text="Here is the text.")
     call = Call(chat=Chat([Message("user", "the fox")]), answer=answer, model="planted/additive")
-    found = whygen.explain_prompt(None, call, target="exact", cache=None)
+    found = whygen.explain_prompt(None, call, target="exact", units="part", cache=None)
     assert len(found.units) == 1
     assert found.why is not None
     assert found.why.accused == ()
@@ -216,3 +216,36 @@ def test_words_of_one_message_are_told_apart_by_their_text_and_not_counted_as_me
     names, _ = named_parts(split(chat, "word"))
     assert names == ["user message 1, “Pay”", "user message 1, “it”", "assistant message 1, “Sure”",
                      "assistant message 1, “?”", "user message 2"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "pieces"),
+    [
+        ("Write to Bo. Be brief. Use French.", "sentence", 3),
+        ("Name a red fruit", "word", 4),
+        ("写一封信给张三。请简短。", "sentence", 2),
+        ("<doc>Soup is served. Bread is not.</doc>", "sentence", 2),
+        ("  Still there?  ", "word", 3),
+    ],
+)
+def test_a_lone_message_is_cut_finer_and_that_is_said(text: str, kind: str, pieces: int) -> None:
+    call = Call(chat=Chat([Message("user", text)]), answer=Output(text="Fine."))
+    explanation = whygen.explain_prompt("planted/agent", call, budget=40, cache=None, target="exact")
+    assert len(explanation.units) == pieces
+    [told] = [warning.text for warning in explanation.warnings if warning.code == "lone-part"]
+    assert f"cut into {kind}s" in told
+    assert whygen.forecast("planted/agent", call, target="exact").units == pieces
+    left_alone = whygen.explain_prompt("planted/agent", call, budget=40, cache=None, target="exact", units="part")
+    assert len(left_alone.units) == 1
+
+
+def test_beside_a_tool_that_is_always_sent_a_lone_message_is_cut_too_whoever_gives_the_answer() -> None:
+    tool = Tool("send_email", "Sends.", {})
+    chat = Chat([Message("user", "Please send an e-mail to bo@example.org right away. It is warm today.")], [tool])
+    made = Output(calls=(ToolCall("send_email", '{"to": "bo@example.org"}'),))
+    for answer in (made, None):
+        call = Call(chat=chat, answer=answer)
+        explanation = whygen.explain_prompt("planted/agent", call, budget=40, cache=None)
+        first, second = explanation.units
+        assert (first.significant, second.significant) == (True, False)
+        assert {"tool-always-sent", "lone-part"} <= {warning.code for warning in explanation.warnings}

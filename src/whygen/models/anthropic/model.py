@@ -18,7 +18,7 @@ import httpx2
 from whygen.models.anthropic.batches import AnthropicBatches
 from whygen.models.anthropic.turns import calls_in, split, tools
 from whygen.models.batches import Batches
-from whygen.models.turns import Refused
+from whygen.models.turns import Refused, fitting
 from whygen.remote import (
     Answer,
     Malformed,
@@ -138,7 +138,7 @@ def parameters(request: Request) -> dict[str, JsonValue]:
         "messages": turns, "system": system, "max_tokens": settings.max_tokens, "temperature": settings.temperature,
         "top_p": settings.top_p, "stop_sequences": list(settings.stop) or None, **tools(request.prompt),
     }  # fmt: skip
-    return with_extra(body, settings.extra)
+    return fitting(with_extra(body, settings.extra))
 
 
 def read_message(answer: Mapping[str, Any]) -> Output:

@@ -15,6 +15,7 @@ from whygen.models.turns import (
     check_parts,
     choice_of,
     entries,
+    fitting,
     is_dated,
     refuse_tool,
     run_by,
@@ -61,7 +62,7 @@ def response_body(name: str, request: Request) -> dict[str, JsonValue]:
     """What `respond` asks with, in a batch too."""
     instructions, items = _input(request.prompt)
     body: dict[str, JsonValue] = {"model": name, "input": items, "instructions": instructions}
-    return {**with_extra(body, {}), **_tools(request.prompt), **_parameters(request)}
+    return fitting({**with_extra(body, {}), **_tools(request.prompt), **_parameters(request)})
 
 
 def _parameters(request: Request) -> dict[str, JsonValue]:
@@ -114,9 +115,12 @@ def _call(call: ToolCall, free: frozenset[str]) -> JsonValue:
 
 
 def _content(turn: Message) -> JsonValue:
-    if not turn.parts and not turn.images:
-        return turn.text
-    return [_part(part, turn) for part in turn.content]
+    said = turn.content
+    if (not turn.parts and not turn.images) or (
+        turn.role == "assistant" and len(said) == 1 and isinstance(said[0], str)
+    ):
+        return turn.text  # parts of an assistant's message need an id there
+    return [_part(part, turn) for part in said]
 
 
 def _part(part: Part, turn: Message) -> JsonValue:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import openai
 
 from whygen.models.openai.turns import calls_in, messages, tools
+from whygen.models.turns import fitting
 from whygen.remote import Answer, Malformed, dig, document, refuse_error, told, told_name, usage, with_extra
 from whygen.types import Failure, FinishReason, JsonValue, Output, Request, TokenScore
 
@@ -37,7 +38,7 @@ def chat(client: openai.OpenAI, name: str, request: Request, *, length: str, own
     Raises:
         Refused: if the protocol has no place for a part of the prompt.
     """
-    body = {**tools(request.prompt, own=own), **parameters(request, length=length)}
+    body = fitting({**tools(request.prompt, own=own), **parameters(request, length=length)})
     raw = client.chat.completions.with_raw_response.create(
         model=name, messages=cast(Any, messages(request.prompt)), extra_body=body
     )
@@ -46,8 +47,8 @@ def chat(client: openai.OpenAI, name: str, request: Request, *, length: str, own
 
 def chat_body(name: str, request: Request, *, length: str, own: bool = False) -> dict[str, JsonValue]:
     """The same as `chat` asks with, for a batch."""
-    called = tools(request.prompt, own=own)
-    return {"model": name, "messages": messages(request.prompt), **called, **parameters(request, length=length)}
+    about = fitting({**tools(request.prompt, own=own), **parameters(request, length=length)})
+    return {"model": name, "messages": messages(request.prompt), **about}
 
 
 def parameters(request: Request, *, length: str) -> dict[str, JsonValue]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from whygen.errors import ModelError, UsageError
 from whygen.prompt.ask import ask
@@ -16,6 +16,7 @@ from whygen.prompt.question import check, check_cut
 from whygen.prompt.session import Session, SessionOptions, open_session
 from whygen.prompt.targets.structured import read_refusal
 from whygen.prompt.why.settings import Notices, model_of, options_of, protocol_of, settings_for
+from whygen.prompt.why.suspects import named_parts
 from whygen.records import Call
 from whygen.records.makers import NO_MODEL
 from whygen.results.prompt import PromptExplanation
@@ -26,6 +27,9 @@ from whygen.types import Chat, Failure, Output, Request
 PROOF = 8
 """Calls of the budget that are its proof: the accused parts sent alone, where it is open whether the request's own are
 needed (`whygen.prompt.why.verdict`), else the fewest parts which change the action."""
+
+FINER: Final = ("sentence", "word")
+"""What a lone part is cut into: the first that makes two pieces of it."""
 
 LEAST_FOR_PROOF = 40
 """Under this budget all calls go to masks."""
@@ -75,13 +79,12 @@ def call_question(
     if given.get("hierarchy") is None:
         given = {"units": "part", "suspect": (), **given}
     chosen = _with_proof(choose(preset, given), choices)
-    chosen, pinned = _with_tools(chosen, call.chat, call.answer)
     check_rounds(chosen, how["run"])
     check(call.chat, chosen)
-    check_cut(call.chat, chosen)
+    chosen, told_of = _cut(chosen, call.chat, call.answer, choices)
     told = [each for each in call.notices if asked is call.model or each[0] not in NO_MODEL]
     return CallQuestion(
-        call=call, model=asked, how=how, chosen=chosen, aim=aim, notices=(*told, *notices, *pinned)
+        call=call, model=asked, how=how, chosen=chosen, aim=aim, notices=(*told, *notices, *told_of)
     )  # fmt: skip
 
 
@@ -99,10 +102,31 @@ def _with_tools(chosen: PromptOptions, chat: Chat, answer: Output | None) -> tup
     made = {call.name for call in answer.calls} if answer is not None else set[str]()
     called = list(dict.fromkeys(tool.name for tool in chat.tools if tool.name in made))
     pins = [f"part:tool definition {name}" for name in called]
-    if not pins or chosen.units != "part":
+    if not pins or (chosen.units != "part" and not chosen.within):
         return chosen, ()
     text = f"The definition of {', '.join(called)} is always sent: without it there is no call to explain."
     return replace(chosen, pin=tuple(dict.fromkeys((*chosen.pin, *pins)))), (("tool-always-sent", text),)
+
+
+def _cut(
+    chosen: PromptOptions, chat: Chat, answer: Output | None, choices: Mapping[str, Any]
+) -> tuple[PromptOptions, Notices]:
+    """What is always sent, and a lone part cut finer: that it is needed as a whole says nothing.
+
+    Raises:
+        UsageError: for units, pins or suspects that the call does not have.
+    """
+    chosen, told = _with_tools(chosen, chat, answer)
+    units = check_cut(chat, chosen)
+    if chosen.hierarchy is not None or units is None or len(units) != 1 or {"units", "within", "suspect"} & {*choices}:
+        return chosen, told
+    [name], _ = named_parts(units)
+    for kind in FINER:
+        finer = replace(chosen, units=kind, within=("*",))
+        if len(check_cut(chat, finer) or ()) > 1:
+            text = f"Only the {name} can be left out, so it is cut into {kind}s; --units and --within cut it otherwise."
+            return finer, (*told, ("lone-part", text))
+    return chosen, told
 
 
 def explain_call(
@@ -131,8 +155,8 @@ def explain_call(
         if aim is None and "target" not in choices and chosen.target == DEFAULT.target:
             answer = _answer(session, call)
             aim = aim_at(answer, recorded=False)
-            chosen, pinned = _with_tools(replace(chosen, target=aim.target), call.chat, answer)
-            notices = (*notices, *pinned)
+            chosen, told = _cut(replace(chosen, target=aim.target), call.chat, answer, choices)
+            notices = (*notices, *told)
         question = session.question(call.chat, chosen)
         asker = session.asker(question, session.runner(chosen.budget + question.plan.beside))
         asker.recorded, asker.told = call.answer, notices
