@@ -111,7 +111,8 @@ class Comparison(Paged):
         return asdict(self)
 
     def __repr__(self) -> str:
-        return f"<Comparison of {len(self.units)} shared units: {self.changed} changed>"
+        plural = "" if len(self.units) == 1 else "s"
+        return f"<Comparison of {len(self.units)} shared unit{plural}: {self.changed} changed>"
 
     def table(self) -> dict[str, list[Any]]:
         """A column for each field of a pair of units: what ``pandas.DataFrame`` takes."""
@@ -179,6 +180,12 @@ def _compare_prompts(
     pairs, only_first, only_second = _matched(first.units, second.units)
     if not pairs:
         raise UsageError("The two explanations share no unit: compare explanations of one prompt, in one kind of unit.")
+    if not any(map(str.isalnum, "".join(one.text for one, _ in pairs))):
+        marks = ", ".join(dict.fromkeys(repr(one.text) for one, _ in pairs))
+        raise UsageError(
+            f"The two explanations share no unit but marks ({marks}): compare explanations of one prompt, or of two "
+            "that have words in common."
+        )
     a = np.array([one.attribution for one, _ in pairs])
     b = np.array([other.attribution for _, other in pairs])
     same_unit = (first.target, first.estimand) == (second.target, second.estimand)
@@ -197,8 +204,21 @@ def _compare_prompts(
         jaccard=(top_jaccard(a, b, k), chance_jaccard(len(a), k)),
         overlap=(generalised_jaccard(a, b), chance_overlap(a, b)),
         changed=sum(row.changed for row in rows),
-        notes=(*why, *_notes(settings, correlation, same_unit=same_unit, a=a, b=b, pairs=pairs)),
+        notes=(
+            *_apart_in_words(len(pairs), len(only_first), len(only_second)),
+            *why,
+            *_notes(settings, correlation, same_unit=same_unit, a=a, b=b, pairs=pairs),
+        ),
     )
+
+
+def _apart_in_words(shared: int, *alone: int) -> tuple[str, ...]:
+    """That two prompts have little in common, where each has more units of its own than they share."""
+    if min(alone) < shared:
+        return ()
+    first, second = (shared + count for count in alone)
+    told = f"These are two prompts: {shared} of {first} units of the first are among the {second} of the second."
+    return (f"{told} What a shared unit does may have changed because all around it did.",)
 
 
 def _matched(

@@ -241,13 +241,22 @@ def _target_record(findings: Findings) -> TargetRecord:
     return record.model_copy(update={"distance": sets + record.distance})
 
 
+_EVERY_MASK = (
+    "Every mask was asked. The intervals are what repeats that agreed do not rule out as noise: if equal questions get "
+    "equal answers, say so with model_noise='none' (--model-noise none), and they have no width."
+)
+
+
 def _advice(findings: Findings) -> str | None:
     """What more calls would buy, where masks were sampled."""
     interval, design, options = findings.estimate.interval, findings.design, findings.plan.options
-    if interval is None or design.enumerated or not findings.plan.estimand.scored:
+    if interval is None or not findings.plan.estimand.scored:
         return None
     if intervals.one_effect(findings.effects) is not None:  # warnings say what helps, and it is no number of such masks
         return None
+    if design.enumerated:
+        bounded = findings.effects.noise.source == "steady" and bool((interval.high > interval.low).any())
+        return _EVERY_MASK if bounded else None
     pairs = len(np.unique(findings.effects.groups))
     own = intervals.noise_of_score(findings.effects.noise.variance or 0.0, keep=design.keep)
     return stopping.advice(

@@ -116,9 +116,17 @@ def _same_output(signs: Signs) -> str | None:
     if not signs.findings.design.enumerated:
         bound = f" At 95%, fewer than {100 * collapse.rate:.2g}% of such prompts change it."
     none = f"None of the {collapse.masks} perturbed prompts" if collapse.masks > 1 else "The one perturbed prompt never"
+    return f"{none} changed what this target sees, so there is nothing to explain.{bound} {_what_stayed(signs)}"
+
+
+def _what_stayed(signs: Signs) -> str:
+    """What to do next: another target sees more only where answers differ."""
+    if signs.reference.medium is not None or any(output.scores is not None for output in signs.outputs):
+        return "Check that the model reads the prompt, or choose another target."
+    if any(output.said != signs.reference.said for output in signs.outputs):
+        return "The answers do differ, in what this target does not see: choose another target."
     return (
-        f"{none} changed what this target sees, so there is nothing to explain."
-        f"{bound} Check that the model reads the prompt, or choose another target."
+        "Every answer has the same text, so no other target of texts says more: check that the model reads the prompt."
     )
 
 

@@ -20,7 +20,7 @@ from whygen.evaluation.compare import chance_jaccard, compare, generalised_jacca
 from whygen.prompt.offline import read_against
 from whygen.prompt.recipe import opened_target
 from whygen.prompt.saved import recorded, references
-from whygen.results.prompt import TargetRecord
+from whygen.results.prompt import PromptExplanation, TargetRecord
 from whygen.types import Output, Settings
 
 PROMPT = "tell me a story about a red fox in the quiet harbour"
@@ -82,6 +82,19 @@ def test_units_of_one_side_are_listed_and_nothing_shared_is_refused() -> None:
     assert compare(explained(), other).only_second != ()
     with pytest.raises(UsageError, match="share no unit"):
         compare(explained(), whygen.explain_prompt("planted/additive", "etwas ganz anderes", cache=None))
+
+
+def test_prompts_that_share_a_full_stop_are_two_prompts() -> None:
+    def of(prompt: str) -> PromptExplanation:
+        return whygen.explain_prompt("planted/additive", prompt, target="edit", budget=24, cache=None)
+
+    one = of("Tell me of the harbour.")
+    with pytest.raises(UsageError, match=r"no unit but marks \('\.'\)"):
+        compare(one, of("etwas ganz anderes."))
+    few = compare(one, of("Why is the sky so blue here today."))
+    assert "2 of 6 units of the first are among the 9 of the second" in few.notes[0]
+    assert not any("two prompts" in note for note in compare(explained(), explained(seed=3)).notes)
+    assert repr(compare(one, of("harbour"))) == "<Comparison of 1 shared unit: 0 changed>"
 
 
 def test_the_command_prints_json_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,10 +137,23 @@ def test_no_advice_for_calls_where_all_masks_lost_the_answer_and_none_of_interac
     assert "which is the model's own noise" not in (steady.advice or "")
 
 
+def test_a_short_prompt_whose_masks_were_all_asked_is_told_of_model_noise() -> None:
+    asked = explain(lambda text: str(2 * ("judge" in text) + ("weigh" in text)), "judge or weigh", target=float)
+    assert asked.noise.source == "steady"
+    assert all(unit.high > unit.low for unit in asked.units)
+    assert "--model-noise none" in (asked.advice or "")
+    still = explain(lambda _: "1", "judge or weigh", target=float)
+    assert still.advice is None  # the warning says what to do
+
+
 def test_nothing_changed_is_bounded_by_the_number_of_prompts() -> None:
     found = explain(lambda _: "yes", LONG, target="contains:yes")
     assert "same-output" in codes(found)
     assert all(unit.low < 0.0 < unit.high for unit in found.units)
+    assert "Every answer has the same text" in found.warnings[0].text
+    assert "choose another target" not in found.warnings[0].text
+    differ = explain(lambda text: f"yes to {len(text)}", LONG, target="contains:yes")
+    assert "The answers do differ" in next(each.text for each in differ.warnings if each.code == "same-output")
     own = explain(lambda _: "1", LONG, target=float)
     assert all(unit.low is None for unit in own.units)  # nobody knows how far a score of one's own may be apart
 

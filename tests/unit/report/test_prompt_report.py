@@ -322,8 +322,12 @@ def test_warnings_come_first_and_calls_are_told() -> None:
     explanation = plain(calls=Calls(asked=64, made=1_200, cached=3, failed=2))
     text = printed(explanation)
     assert text.index("Few masks") < text.index("Prompt\n")
-    assert "64 asked, 1,200 made, 3 from the store, 2 failed" in text
-    assert "1,200 made" in page_of(explanation)
+    told = "64 answers asked for, 1,200 calls sent, 1,139 of them again after a failure, 3 from the store, 2 failed"
+    assert told in " ".join(text.split())
+    assert told in page_of(explanation)
+    assert "64 answers asked for, 62 calls sent, 2 from the store, 0 failed" in page_of(
+        plain(calls=Calls(asked=64, made=62, cached=2, failed=0))
+    )
 
 
 def test_log_probabilities_are_said_to_be_scored() -> None:

@@ -77,7 +77,7 @@ def _line(item: OneOfMany) -> dict[str, Any]:
     codes = [warning.code for warning in found.warnings]
     return {
         **line, "headline": visible(words.drivers(found)), "r2": number(found.fidelity.r2_heldout, 2),
-        "calls": f"{found.calls.asked:,}", "warnings": ", ".join(codes),
+        "calls": f"{found.calls.asked:,}", "warnings": ", ".join(code.replace("-", " ") for code in codes),
     }  # fmt: skip
 
 
@@ -112,7 +112,10 @@ def _shared(found: tuple[PromptExplanation, ...]) -> tuple[list[dict[str, Any]],
     for each in alike:
         for unit in {unit.text: unit for unit in words.strongest(each.units, significant=False)[::-1]}.values():
             values.setdefault(unit.text, []).append(unit)
-    several = [(text, units) for text, units in values.items() if len(units) > 1]
+    several = [
+        (text, units) for text, units in values.items()
+        if len(units) > 1 and (any(map(str.isalnum, text)) or any(unit.significant for unit in units))
+    ]  # fmt: skip
     several.sort(key=lambda pair: -sum(abs(unit.attribution) for unit in pair[1]) / len(pair[1]))
     told = f"By target {visible(shorten(target, 60))}, estimand {estimand}. Each dot is a unit of a prompt; units that "
     told += "several prompts share have a row of their own. The line is their mean."

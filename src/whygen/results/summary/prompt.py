@@ -332,4 +332,7 @@ def _mask_count(explanation: PromptExplanation) -> str:
 def _calls(calls: Calls) -> str:
     if calls.asked and not calls.made:
         return f"No call was made: all {calls.asked:,} answers were recorded before"
-    return f"{calls.asked:,} asked, {calls.made:,} made, {calls.cached:,} from the store, {calls.failed:,} failed"
+    again = calls.made + calls.cached - calls.asked
+    told = [f"{counted(calls.asked, 'answer')} asked for", f"{counted(calls.made, 'call')} sent"]
+    told[1] += f", {again:,} of them again after a failure" if again > 0 else ""
+    return ", ".join([*told, f"{calls.cached:,} from the store", f"{calls.failed:,} failed"])

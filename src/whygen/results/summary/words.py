@@ -94,7 +94,8 @@ def drivers(explanation: PromptExplanation) -> str:
         verb, them = "pulls" if len(away) == 1 else "pull", "them" if explanation.inputs else "it"
         them = them if towards else what
         sentences.append(f"{_named(away, explanation)} {verb} away from {them}")
-    return f"{'; '.join(sentences)}.{_too_small(len(significant) - len(found), explanation)}"
+    told = "; ".join(sentences)
+    return f"{told[:1].upper()}{told[1:]}.{_too_small(len(significant) - len(found), explanation)}"
 
 
 def _too_small(many: int, explanation: PromptExplanation) -> str:

@@ -37,6 +37,7 @@ export class RunView {
       stop: el("button", { type: "button", class: "quiet", onclick: () => this.stop() }, "Stop: this is enough"),
       again: el("button", { type: "button", hidden: true, onclick: () => page.again(this.form) }, "Go on"),
       prompt: el("div"),
+      notices: el("div"),
       looking: el("p", { class: "looking" }),
       bars: el("div"),
       answer: el("div", { hidden: true }),
@@ -44,7 +45,7 @@ export class RunView {
       status: el("p", { class: "hidden", role: "status" }),
     };
     const part = this.part;
-    this.section = el("section", { class: "card run", "aria-label": page.name }, part.top, part.title, part.said, part.progress,
+    this.section = el("section", { class: "card run", "aria-label": page.name }, part.top, part.title, part.notices, part.said, part.progress,
       part.cost, el("p", { class: "buttons" }, part.stop, part.again), part.prompt, part.word, part.looking, part.bars, part.answer, part.status);
   }
 
@@ -191,7 +192,8 @@ export class RunView {
     const facts = el("dl", { class: "made" }, ...found.facts.map((fact) => el("div", {}, el("dt", {}, fact.question), el("dd", {}, fact.text))));
     const warnings = found.warnings.filter((warning) => warning.code !== "ended-early").map((warning) => el("p", { class: "warning" }, warning.text));
     const links = run.shelf ? el("p", {}, el("a", { href: run.shelf }, "All of it, on the shelf")) : null;
-    this.part.bars.append(...warnings, el("details", {}, el("summary", {}, "How sure, how well it predicts, how much is noise"), facts), links ?? "");
+    this.part.notices.replaceChildren(...warnings);
+    this.part.bars.append(el("details", {}, el("summary", {}, "How sure, how well it predicts, how much is noise"), facts), links ?? "");
     this.sentences();
     if (this.open.word !== null) this.choose("word", this.open.word);
   }

@@ -60,7 +60,7 @@ export class DotMap {
   resize() {
     const box = this.figure.querySelector(".plot-box").getBoundingClientRect();
     this.width = Math.max(220, Math.floor(box.width));
-    this.height = Math.max(240, Math.min(460, Math.floor(this.width * 0.72)));
+    this.height = Math.max(240, Math.min(560, Math.floor(this.width * 0.9)));
     this.scale = devicePixelRatio || 1;
     this.canvas.width = Math.round(this.width * this.scale);
     this.canvas.height = Math.round(this.height * this.scale);
@@ -123,7 +123,8 @@ export class DotMap {
     pen.fillRect(0, 0, this.width, this.height);
     this.#frame(pen, ink, line);
     const image = pen.getImageData(0, 0, this.canvas.width, this.canvas.height);
-    const size = Math.max(2, Math.round((passing.length > 20000 ? 1.6 : 3.4) * this.scale));
+    const wide = passing.length > 20000 ? 1.6 : passing.length > 2000 ? 3.4 : 5.4;
+    const size = Math.max(2, Math.round(wide * this.scale));
     const pale = hex(line);
     const paint = (row, [r, g, b], weight) => {
       const left = Math.round(this.px[row] * this.scale - size / 2);
