@@ -222,3 +222,28 @@ def test_an_object_that_removes_noise_is_a_model() -> None:
     )
     wanted = np.column_stack([np.square(anchors).mean(axis=1) * 0.35, np.linalg.norm(anchors, axis=1)])
     assert np.allclose(found.evidence.values, wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [None, 3])
+def test_a_consistency_model_is_known_by_its_samples(classes: int | None, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    unet = diffusers.UNet2DModel(
+        sample_size=8, in_channels=1, out_channels=1, block_out_channels=(4,), layers_per_block=1, norm_num_groups=2,
+        down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",), num_class_embeds=classes, add_attention=False,
+    )  # fmt: skip
+    pipeline = diffusers.ConsistencyModelPipeline(unet, diffusers.CMStochasticIterativeScheduler())
+    pipeline.save_pretrained(tmp_path / "cm")
+    model, same = load_latent(pipeline), load_latent(f"diffusers/{tmp_path / 'cm'}")
+    made = model.sample(5, np.random.default_rng(1))
+    assert made.shape == (5, 1, 8, 8)
+    assert same.sample(5, np.random.default_rng(1)) == pytest.approx(made, abs=1e-5)
+    assert model.sample(2, np.random.default_rng(1)) == pytest.approx(made[:2], abs=1e-5)  # each from its own seed
+    assert model.abilities == {"samples"}
+    assert model.untrained is not None
+    assert not np.allclose(model.untrained(1).sample(5, np.random.default_rng(1)), made)
+    ((code, text),) = model.notices
+    assert code == "samples-alone"
+    assert ("all 3 classes" in text) == (classes is not None)
+    pictures = np.random.default_rng(0).random((90, 8, 8)).astype(np.float32)
+    found = whygen.explain_anchors(model, pictures[:20], reference=pictures[20:], bank=40, controls="none", cache=None)
+    assert [each.name for each in found.criteria] == ["realism", "nearest-sample"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -660,3 +661,61 @@ def test_a_copula_is_seeded_by_its_own_method_and_left_as_it_was() -> None:
     assert not np.array_equal(*(model.sample(9, np.random.default_rng(seed)) for seed in (3, 4)))
     assert copula.random_state is None
     assert model.notices == ()
+
+
+def of_torch(batch_size, generator=None):
+    return torch.rand(batch_size, 8, 8, generator=generator)
+
+
+class KeyFirst:
+    """As numpyro: the source of randomness stands before how many."""
+
+    def sample(self, key, sample_shape=()):
+        return torch.rand(*sample_shape, 8, 8, generator=key)
+
+
+class Draws:
+    def generate(self, n_samples, seed=None):
+        return np.random.default_rng(seed).random((n_samples, 8, 8))
+
+
+class Called:
+    def __call__(self, n, rng):
+        return rng.random((n, 8, 8))
+
+
+def told(settings, n, rng):
+    return rng.random((n, settings, settings))
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [of_torch, KeyFirst(), Draws(), Called(), partial(told, 8), stats.qmc.Sobol(64, seed=0)],
+    ids=["a generator of torch", "a key first", "generate", "an object that is called", "partial", "a sequence"],
+)
+def test_samplers_are_asked_as_their_libraries_call_them(thing: object) -> None:
+    model = load_latent(thing)
+    made = model.sample(8, np.random.default_rng(3))
+    assert len(made) == 8
+    assert made[0].size == 64
+    if not isinstance(thing, stats.qmc.Sobol):  # a sequence goes on where it was
+        assert np.array_equal(made, model.sample(8, np.random.default_rng(3)))
+        assert not np.array_equal(made, model.sample(8, np.random.default_rng(4)))
+        assert model.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("sample", "error", "words"),
+    [
+        (
+            lambda n, rng: [np.zeros((i % 3 + 2, 3)) for i in range(n)],
+            UsageError,
+            r"3 shapes \(\(2, 3\) and \(3, 3\)\)",
+        ),
+        (lambda n, rng: rng.random((n if n < 50 else 7, 8, 8)), DataError, r"gave 7 samples, .*give these themselves"),
+    ],
+    ids=["of several sizes", "so many and no more"],
+)
+def test_samples_that_cannot_be_compared_name_what_to_give(sample, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        explain_anchors(sample, ANCHORS, reference=HELD, bank=60, controls="none", cache=None)

@@ -186,7 +186,10 @@ def finite_samples(
     while missing:
         some = np.asarray(model.sample(missing, rng), dtype=np.float32)
         if len(some) != missing:
-            raise DataError(f"sample of {model.uri} gave {len(some)} samples, and {missing} were asked for.")
+            raise DataError(
+                f"sample of {model.uri} gave {len(some)} samples, and {missing} were asked for. If it "
+                "has no more than so many, give these themselves: an array, or samples/PATH of a folder."
+            )
         good = np.isfinite(some.reshape(missing, -1)).all(axis=1)
         anew += missing - int(good.sum())
         if model.sampler is None or some.shape[1:] != like.shape or anew > max(n // 2, LEAST_ANEW):

@@ -21,6 +21,7 @@ from whygen.models.denoisers.latents import coder_of, stride_of
 from whygen.models.denoisers.networks import LatentSpace, PlainNetwork, classes_of
 from whygen.models.denoisers.schedules import NoiseSchedule, read_schedule
 from whygen.models.diffusers.pictures import quiet
+from whygen.models.latent import Generator
 from whygen.models.latent.torch_modules import identity_of_module, reinitialised
 from whygen.models.protocols import ModelOptions
 
@@ -67,7 +68,7 @@ def of_pipeline(
     return Denoiser(
         network=asked, schedule=schedule, uri=uri, shape=sizes, value_range=(low, high),
         grid=_grid(schedule, low, high), batch_size=(options or ModelOptions()).batch_size or _at_once(sizes),
-        notices=_notices(asked, uri), sampler=_sampler(pipeline, asked, sizes, (low, high)),
+        notices=_notices(asked, uri), sampler=_sampler_of(pipeline, asked, sizes, (low, high)),
         identify=_identify(asked, schedule),
         untrained=lambda seed: _untrained(pipeline, (name, network), seed, uri=uri, shape=sizes, values=(low, high)),
     )  # fmt: skip
@@ -213,13 +214,77 @@ class _Drawing:
         return made.step(*given, **more)
 
 
-def _sampler(
+def of_jumps(
+    pipeline: Any,
+    *,
+    uri: str,
+    shape: tuple[int | None, ...] | None = None,
+    value_range: tuple[float, float] | None = None,
+) -> Generator:
+    """A pipeline whose network jumps from noise to a sample, as consistency models do: known by its samples alone.
+
+    Args:
+        pipeline: with a scheduler that `jumps`.
+        uri: what it is called in reports.
+        shape: of a sample, where it shall be another than the network was trained on.
+        value_range: lowest and highest value of a sample, -1 and 1 unless said.
+
+    Raises:
+        UsageError: if it makes no samples from noise alone.
+    """
+    call = inspect.signature(type(pipeline).__call__).parameters
+    if "prompt" in call or any(name in call for name in NOT_GIVEN):
+        read_schedule(pipeline.scheduler)  # raises, and says what to give
+    name, network = network_of(pipeline)
+    sizes, (low, high) = shape or _shape(pipeline, network), value_range or (-1.0, 1.0)
+    known = classes_of(network) if "class_labels" in call else None
+    classes = 0 if known is None else known.count
+
+    def asked(seeds: Sequence[int]) -> dict[str, Any]:
+        return {"batch_size": len(seeds)} | ({"class_labels": [seed % classes for seed in seeds]} if classes else {})
+
+    make = _sampler(pipeline, asked, sizes, (low, high))
+    at_once = _at_once(sizes) or MOST_AT_ONCE
+
+    def sample(n: int, rng: np.random.Generator) -> Floats:
+        seeds = [int(seed) for seed in rng.integers(2**62, size=n)]
+        return np.concatenate([make(seeds[at : at + at_once]) for at in range(0, n, at_once)])
+
+    def untrained(seed: int) -> Generator:
+        made = copy.copy(pipeline)
+        object.__setattr__(made, name, reinitialised(network, seed))
+        return of_jumps(made, uri=uri, shape=sizes, value_range=(low, high))
+
+    return Generator(
+        sampler=sample, uri=uri, shape=sizes, layout="NCHW", value_range=(low, high), untrained=untrained,
+        identify=lambda: identity_of_module(network), notices=(("samples-alone", _alone(classes)),),
+    )  # fmt: skip
+
+
+def _alone(classes: int) -> str:
+    mixed = f" Its samples are of all {classes} classes, drawn at random." if classes else ""
+    return (
+        "Its network jumps from noise to a sample and finds no noise in one, so no criterion can ask it about an "
+        f"anchor itself: anchors are compared with samples that it made.{mixed}"
+    )
+
+
+def _sampler_of(
     pipeline: Any, network: Any, shape: tuple[int | None, ...] | None, value_range: tuple[float, float]
 ) -> Callable[[Sequence[int]], Floats] | None:
     """The pipeline's own way to samples; None where it does not hand on what its network must be told."""
-    call = inspect.signature(type(pipeline).__call__).parameters
-    if network.takes == "classes" and "class_labels" not in call:
+    if network.takes == "classes" and "class_labels" not in inspect.signature(type(pipeline).__call__).parameters:
         return None
+    return _sampler(
+        pipeline, lambda seeds: {"num_inference_steps": SAMPLING, **_asked(network, len(seeds))}, shape, value_range
+    )
+
+
+def _sampler(
+    pipeline: Any, told: Callable[[Sequence[int]], dict[str, Any]], shape: Any, value_range: tuple[float, float]
+) -> Callable[[Sequence[int]], Floats]:
+    """The pipeline called for samples, each from a seed of its own; ``told`` is what it takes besides."""
+    call = inspect.signature(type(pipeline).__call__).parameters
     low, high = value_range
 
     def sample(seeds: Sequence[int]) -> Floats:
@@ -229,10 +294,9 @@ def _sampler(
         scheduler.__class__ = type("DrawingScheduler", (_Drawing, type(scheduler)), {"generators": generators})
         object.__setattr__(made, "scheduler", scheduler)
         made.set_progress_bar_config(disable=True)
-        asked = {"generator": generators, "num_inference_steps": SAMPLING, "output_type": "np"}
+        asked: dict[str, Any] = {"generator": generators, "output_type": "np", **told(seeds)}
         if shape is not None and None not in shape:
             asked |= {"height": shape[-2], "width": shape[-1]}
-        asked |= _asked(network, len(seeds))
         with quiet(), torch.no_grad():
             found = made(**{name: each for name, each in asked.items() if name in call})
         pictures = np.asarray(found.images, dtype=np.float32).transpose(0, 3, 1, 2)

@@ -45,6 +45,11 @@ _FLOWS = {"FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler", "
 _KINDS = "DDPM, DDIM and all that share their alphas_cumprod, Euler, EDM, ScoreSdeVe and FlowMatch schedulers"
 
 
+def jumps(scheduler: Any) -> bool:
+    """Whether a network with this scheduler was trained to jump from noise to a sample, as consistency models are."""
+    return any(_REFUSED.get(kind.__name__) == _JUMPS for kind in type(scheduler).__mro__)
+
+
 @dataclass(frozen=True, slots=True)
 class NoiseLevel:
     """How much of a noised sample is signal, how much noise, and what the network is told."""
@@ -165,7 +170,8 @@ def read_schedule(scheduler: Any) -> NoiseSchedule:
     for refused, why in _REFUSED.items():
         if refused in names:
             raise UsageError(
-                f"whygen cannot ask a network with the scheduler {name} how well it knows a sample: {why}."
+                f"whygen cannot ask a network with the scheduler {name} how well it knows a sample: {why}. Samples "
+                "that it made can be compared with: give samples/PATH of a folder, or an array."
             )
     if all(hasattr(scheduler, f"precondition_{part}") for part in ("inputs", "noise", "outputs")):
         return _preconditioned(scheduler, name)

@@ -111,10 +111,14 @@ def _by_path(
 def _of_pipeline(
     pipeline: Any, options: ModelOptions, uri: str | None, shape: Any, value_range: tuple[float, float] | None
 ) -> Generator:
-    from whygen.models.denoisers.loading import of_pipeline
+    from whygen.models.denoisers.loading import of_jumps, of_pipeline
+    from whygen.models.denoisers.schedules import jumps
 
     name = str(getattr(pipeline.config, "_name_or_path", None) or type(pipeline).__name__)
-    made = of_pipeline(pipeline, options, uri=uri or f"{DIFFUSERS}{name}", shape=shape, value_range=value_range)
+    uri = uri or f"{DIFFUSERS}{name}"
+    if jumps(getattr(pipeline, "scheduler", None)):
+        return of_jumps(pipeline, uri=uri, shape=shape, value_range=value_range)
+    made = of_pipeline(pipeline, options, uri=uri, shape=shape, value_range=value_range)
     return _generator(made)
 
 

@@ -48,7 +48,14 @@ def samples_of(result: Any, n: int) -> Floats:
     if isinstance(result, tuple) and parts and _is_array(parts[0]):
         result = parts[0]
     elif parts:
-        result = np.stack([numbers_of(each) for each in parts])
+        arrays = [numbers_of(each) for each in parts]
+        if len(shapes := {each.shape for each in arrays}) > 1:
+            some = " and ".join(map(str, sorted(shapes)[:2]))
+            raise UsageError(
+                f"sample of the model gave samples of {len(shapes)} shapes ({some}), and distances need one: bring all "
+                "to one size, or give features of each as a vector, of samples, anchors and reference alike."
+            )
+        result = np.stack(arrays)
     made = numbers_of(result)
     if made.dtype == np.uint8:
         return made.astype(np.float32) / np.float32(255)

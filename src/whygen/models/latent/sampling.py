@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Generator as Yields
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -28,14 +28,30 @@ from whygen.plugins import already_imported
 from whygen.safe import says
 
 SAMPLES = ("sample", "rvs")
+ALSO = ("generate", "random", "draw")
+"""Methods that make samples where they take how many."""
 DENSITIES = ("log_prob", "score_samples", "logpdf", "logpmf", "log_probability_density")
-COUNTS = ("n", "n_samples", "num_samples", "num", "count", "size", "batch_size", "sample_shape", "shape")
+COUNTS = (
+    "n",
+    "n_samples",
+    "num_samples",
+    "num_images",
+    "num_rows",
+    "num",
+    "count",
+    "size",
+    "batch_size",
+    "sample_shape",
+    "shape",
+)
 """Names under which a sampler takes how many."""
 LAST = ("gaussian_kde", "wishart_frozen", "invwishart_frozen")
 """Laws of scipy that have samples along the last axis where others have them along the first."""
 SEEDS = ("random_state", "seed")
 """Names under which it takes a whole number that its randomness comes from."""
 GENERATORS = ("rng", "generator", "random", "prng")
+KEYS = ("key", "rng_key", "prng_key")
+"""Names under which samplers of jax take it."""
 PROBED = 16
 """So many samples are drawn to see their shape and their range."""
 SEVERAL = 4
@@ -136,16 +152,18 @@ def drawing_of(thing: object) -> Drawing | None:
     """How an object, or a function, is asked for samples; None where it is not."""
     call: Any = next((each for name in SAMPLES if callable(each := getattr(thing, name, None))), None)
     if call is None:
-        if not inspect.isroutine(thing) or not _takes_count(thing):
+        others = (getattr(thing, name, None) for name in ALSO)
+        call = next((each for each in (thing, *others) if callable(each) and _takes_count(each)), None)
+        if call is None or isinstance(thing, type):
             return None
-        call = thing
     names = _parameters(call)
     if not names:
         return Drawing(lambda n, rng: _one_by_one(cast("Callable[[], Any]", call), n), is_seeded=False)
-    source = next((name for name in names[1:] if name in (*SEEDS, *GENERATORS)), None)
+    source = next((name for name in names if name in (*SEEDS, *GENERATORS, *KEYS)), None)
     if source is None and _required(call) == 2 and not is_condition(names[1]):
         source = names[1]
-    as_shape = names[0] in ("sample_shape", "shape")
+    count = next((name for name in names if name != source), names[0])
+    as_shape = count in ("sample_shape", "shape")
     return Drawing(
         _as_rows(_asking(thing, call, source, as_shape=as_shape), thing),
         is_seeded=source is not None or hasattr(thing, "random_state") or is_of_torch(thing),
@@ -159,7 +177,7 @@ def _asking(thing: Any, call: Any, source: str | None, *, as_shape: bool) -> Sam
     def draw(n: int, rng: np.random.Generator) -> Floats:
         asked: Any = (n,) if as_shape else n
         if source is not None:
-            return samples_of(call(asked, **{source: _randomness(source, call, rng)}), n)
+            return samples_of(_drawn(call, asked, source, rng), n)
         if hasattr(thing, "random_state"):  # scikit-learn: a number there would give the same samples every time
             again: Any = copy.copy(thing)
             seed = int(rng.integers(2**31))
@@ -350,15 +368,33 @@ def _tensor(samples: Floats, thing: object) -> Any:
     return made
 
 
-def _randomness(name: str, call: Any, rng: np.random.Generator) -> Any:
-    """What a sampler takes under that name."""
+def _drawn(call: Any, asked: Any, source: str, rng: np.random.Generator) -> Any:
+    """What a sampler makes with the first kind of randomness that it takes under that name."""
+    is_first, failed = _parameters(call)[0] == source, None
+    for random in _randomness(source, call, rng):
+        try:
+            return call(random, asked) if is_first else call(asked, **{source: random})
+        except TypeError as error:  # as libraries say of randomness of another one
+            failed = failed or error
+    assert failed is not None  # noqa: S101 - there is one kind at least
+    raise failed
+
+
+def _randomness(name: str, call: Any, rng: np.random.Generator) -> Iterator[Any]:
+    """What a sampler may take under that name: a number; else what its annotation or the name says, then others."""
     if name in SEEDS:
-        return int(rng.integers(2**31))
+        yield int(rng.integers(2**31))
+        return
+    torch, jax = already_imported("torch"), already_imported("jax")
     annotation = str(inspect.signature(call).parameters[name].annotation)
-    if "torch" in annotation:
-        torch: Any = sys.modules["torch"]
-        return torch.Generator().manual_seed(int(rng.integers(2**63)))
-    return rng
+    if name not in KEYS and "torch" not in annotation:
+        yield rng
+    if jax is not None and "torch" not in annotation:
+        yield jax.random.PRNGKey(int(rng.integers(2**31)))
+    if torch is not None:
+        yield torch.Generator().manual_seed(int(rng.integers(2**63)))
+    if name in KEYS:
+        yield rng
 
 
 def _one_by_one(call: Callable[[], Any], n: int) -> Floats:
@@ -384,8 +420,10 @@ def _required(call: Any) -> int:
 
 def _takes_count(call: Any) -> bool:
     """Whether a function is one of a number of samples, by the names of what it takes."""
-    names = _parameters(call)
-    return bool(names) and (names[0] in COUNTS or (len(names) == 2 and names[1] in (*SEEDS, *GENERATORS)))
+    names, random = _parameters(call), (*SEEDS, *GENERATORS, *KEYS)
+    if len(names) == 2 and names[0] in random:
+        return names[1] in COUNTS
+    return bool(names) and (names[0] in COUNTS or (len(names) == 2 and names[1] in random))
 
 
 def _shape_of(thing: Any) -> tuple[int, ...] | None:
