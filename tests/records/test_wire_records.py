@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai.types.chat import ChatCompletion
 from tests.records.conversation import (
     ASKED,
     MAIL,
@@ -23,7 +24,7 @@ from tests.records.conversation import (
     responses_request,
 )  # fmt: skip
 
-from whygen.errors import DataError, MissingError
+from whygen.errors import DataError, MissingError, WhygenError
 from whygen.records import Call, read_calls
 from whygen.records.parts import picture_of_base64
 from whygen.types import Block, Message, Tool, ToolCall
@@ -427,3 +428,33 @@ def test_in_a_row_of_a_log_the_request_stands_between_other_things(tmp_path: Pat
     call, sent = read(tmp_path, row), Call.read(SAMPLES / "openai_chat.json")
     assert (call.chat, call.settings) == (sent.chat, sent.settings)
     assert (call.model, call.base_url) == ("openai/gpt-4o-mini", None)
+
+
+def test_what_a_program_holds_is_read_as_the_file_of_it_would_be(tmp_path: Path) -> None:
+    request = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5}
+    said = {"role": "assistant", "content": "Fine."}
+    answer = {
+        "id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": said}],
+    }  # fmt: skip
+    path = tmp_path / "call.json"
+    path.write_text(json.dumps({"request": request, "response": answer}))
+    filed = Call.read(path)
+    for response in (answer, ChatCompletion.model_validate(answer)):
+        held = Call.read({"request": request, "response": response})
+        assert (held.chat, held.answer, held.settings) == (filed.chat, filed.answer, filed.settings)
+
+
+@pytest.mark.parametrize(
+    ("record", "pick", "says"),
+    [
+        ({"messages": [object()]}, None, "cannot be written as JSON: object is no JSON"),
+        ('{"messages": []}', None, "json.loads"),
+        ({"messages": [{"role": "user", "content": "Hi"}]}, 1.5, "pick is 1.5"),
+        ({"messages": [{"role": "user", "content": "Hi"}]}, 2, "'the record' holds no call 2"),
+        ({"a": 1}, None, "the record holds no call of a model"),
+    ],
+)
+def test_what_a_program_holds_and_is_no_call_is_refused(record: Any, pick: Any, says: str) -> None:
+    with pytest.raises(WhygenError, match=says):
+        Call.read(record, pick)

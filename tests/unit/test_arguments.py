@@ -95,7 +95,7 @@ TEMPLATE = whygen.Template("Say {q} now")
             lambda: whygen.explain_prompt(str, (("system", "a"), ("user", "b"))),
             "Chat([Message(*turn) for turn",
         ),
-        (lambda: whygen.explain_prompt(str, {"messages": []}), "prompt['messages']"),
+        (lambda: whygen.explain_prompt(str, {"messages": []}), "whygen.Call.read(prompt)"),
         (lambda: whygen.explain_prompt(str, {"role": "user", "content": "a b"}), "for turn in [prompt]]"),
         (
             lambda: whygen.explain_prompt(str, [{"role": "user", "content": [{"text": "a"}]}]),

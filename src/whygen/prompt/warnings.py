@@ -17,6 +17,7 @@ from whygen.prompt.intervals import LIKE_THESE, Collapse, collapsed
 from whygen.prompt.noise import MOST
 from whygen.prompt.plan import REDRAWS
 from whygen.prompt.targets import Counts, Target, Timed
+from whygen.prompt.units import ChatUnits
 from whygen.results.evidence import Sample
 from whygen.results.prompt import Fidelity, InteractionRecord, Warned
 from whygen.types import Floats, Output, Sound, Video
@@ -115,6 +116,12 @@ def _same_output(signs: Signs) -> str | None:
     bound = ""
     if not signs.findings.design.enumerated:
         bound = f" At 95%, fewer than {100 * collapse.rate:.2g}% of such prompts change it."
+    if isinstance(signs.findings.answers.units, ChatUnits):
+        return (
+            f"None of the {collapse.masks} requests with parts taken away changed what this target sees: no part that "
+            f"was left out is needed for it.{bound} Cut finer (units='sentence'), pin less, or choose another target; "
+            "if the model does not repeat the recorded answer to the whole request either, ask the one that gave it."
+        )
     none = f"None of the {collapse.masks} perturbed prompts" if collapse.masks > 1 else "The one perturbed prompt never"
     return f"{none} changed what this target sees, so there is nothing to explain.{bound} {_what_stayed(signs)}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,11 +40,12 @@ class Call:
         check_fields(self)
 
     @classmethod
-    def read(cls, path: Path | str, pick: int | str | None = None) -> Call:
+    def read(cls, path: Path | str | Mapping[str, object], pick: int | str | None = None) -> Call:
         """A call from a file that some tool kept it in; the format is told by what the file holds.
 
         Args:
-            path: of the file.
+            path: of the file; or what such a file would hold as a dict, such as a request, or ``{"request": ...,
+                "response": ...}``, where an object of the openai or anthropic client may stand for the response.
             pick: which call, where the file holds several: its number from 1 on, its id, or ``last``.
 
         Raises:

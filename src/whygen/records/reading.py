@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from whygen._arguments import typed
-from whygen.errors import DataError
+from whygen.errors import DataError, UsageError
 from whygen.records import databases, inspect_logs, langfuse, langsmith, mlflow, otel, promptfoo, sessions, wrappers
 from whygen.records.call import Call
 from whygen.records.fields import Field
@@ -17,6 +18,7 @@ from whygen.records.kept import Kept
 from whygen.records.notices import Notices
 from whygen.records.sqlite import MAGIC
 from whygen.records.wire import BESIDE, is_chat
+from whygen.safe import read_json
 
 MOST_LEVELS = 5
 """Of lists and objects around a record."""
@@ -141,17 +143,50 @@ def _recorded(kept: Kept, number: int, cut: str) -> Recorded:
     return Recorded(number=number, **about, _read=read)
 
 
-def read_call(path: Path | str, pick: int | str | None = None) -> Call:
-    """The call of a file, or the one that was picked; see `Call.read`."""
-    return picked(read_calls(path), pick, Path(path).name).call()
+def read_call(record: Path | str | Mapping[str, object], pick: int | str | None = None) -> Call:
+    """The call of a record, or the one that was picked; see `Call.read`."""
+    if isinstance(record, Mapping):
+        return picked(calls_in([_held(record)]), pick, HELD).call()
+    if isinstance(record, str) and record.lstrip()[:1] in ("{", "["):
+        raise DataError(
+            "Call.read takes a file's path or a dict, and this is the text of a JSON: give json.loads(text)."
+        )
+    return picked(read_calls(record), pick, Path(record).name).call()
+
+
+HELD = "the record"
+"""What a dict is called, as a file is by its name."""
+
+
+def _held(record: Mapping[str, object]) -> Field:
+    """A dict as a file would hold it; objects of the providers' clients are what they dump.
+
+    Raises:
+        DataError: if something in it is no JSON.
+    """
+    try:
+        return Field(read_json(json.dumps(dict(record), default=_dumped)), "", HELD)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"The record cannot be written as JSON: {error}.") from None
+
+
+def _dumped(value: object) -> object:
+    """What an object of a provider's client holds."""
+    dump: object = getattr(value, "model_dump", None)
+    if not callable(dump):
+        raise TypeError(f"{type(value).__name__} is no JSON")
+    return dump(mode="json")
 
 
 def picked(calls: Sequence[Recorded], pick: int | str | None, name: str) -> Recorded:
     """The call that is meant.
 
     Raises:
+        UsageError: for a pick that is neither a number nor a text.
         DataError: if several are there and none was picked, or there is no such call; says how to pick.
     """
+    if isinstance(pick, bool | float):
+        raise UsageError(f"pick is {pick!r}: give the number of a call, its id, or 'last'.")
     if pick is None:
         if len(calls) == 1:
             return calls[0]

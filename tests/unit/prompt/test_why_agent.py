@@ -186,7 +186,7 @@ def test_the_target_follows_from_what_was_answered(answer: Output, target: str) 
 
 
 def test_the_rate_of_wrong_accusations_is_the_one_that_was_measured() -> None:
-    results = json.loads((Path(__file__).parents[3] / "benchmarks/results/agent.json").read_text())
+    results = json.loads((Path(__file__).parents[3] / "benchmarks/results/agent_1812.json").read_text())
     clean = [row for row in results["figures"]["rows"] if row["way"] == "why" and row["case"] == "user"]
     assert sum(row["calls"] for row in clean) == words.CLEAN_CALLS
     assert sum(round(row["accused"] * row["calls"]) for row in clean) == words.CLEAN_ACCUSED
@@ -198,13 +198,13 @@ def test_the_rate_of_wrong_accusations_is_the_one_that_was_measured() -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("tool:send_email", "the call of send_email"),
+        ("tool:send_email", "answering without a call of send_email"),
         ('tool:"mail.send"', "the call of mail.send"),
         ("tool", "the call of mail.send"),
         ('tool:"mail.send".to', "mail.send with to = 'a'"),
         ('tool:"mail.send".body', f"mail.send with body = {repr('long' * 50)[:59]}…"),
         ('tool:"mail.send".cc.name', "mail.send with this cc.name"),
-        ("refusal", "the refusal"),
+        ("refusal", "answering without a refusal"),
         ("exact", "this answer (exact)"),
     ],
 )
@@ -212,6 +212,7 @@ def test_what_was_done_is_said_in_words_of_bounded_length(name: str, told: str) 
     made = ToolCall("mail.send", json.dumps({"to": "a", "body": "long" * 50}))
     record = TargetRecord(name=name, distance="", unit="")
     assert words.action(record, Output(calls=(made,))) == told
+    assert words.action(TargetRecord(name="refusal", distance="", unit=""), Output(finish="refused")) == "the refusal"
 
 
 def test_what_masks_leave_open_is_asked_of_the_accused_parts_alone_and_read_back(tmp_path: Path) -> None:

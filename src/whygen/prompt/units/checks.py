@@ -62,15 +62,21 @@ def _meant(prompt: object) -> str:
     if callable(getattr(prompt, "read", None)):
         return " Write prompt.read()."
     if isinstance(prompt, Mapping):
-        told = cast("Mapping[object, object]", prompt)
-        if name := next((name for name in ("messages", "contents", "input", "prompt", "text") if name in told), None):
-            return f" Give what it holds: prompt[{name!r}]."
-        return _as_chat([told], "[prompt]")
+        return _held(cast("Mapping[object, object]", prompt))
     if isinstance(prompt, list | tuple):
         held = cast("Sequence[object]", prompt)
         texts = held and all(isinstance(each, str) for each in held)
         return _MANY if texts else _as_chat(held, "prompt")
     return _MANY if callable(getattr(prompt, "tolist", None)) or callable(getattr(prompt, "to_dict", None)) else ""
+
+
+def _held(told: Mapping[object, object]) -> str:
+    """The line to type for a dict."""
+    if told.keys() & {"messages", "contents", "input"}:
+        return " Of a request, write whygen.Call.read(prompt), which keeps its tools and settings."
+    if name := next((name for name in ("prompt", "text") if name in told), None):
+        return f" Give what it holds: prompt[{name!r}]."
+    return _as_chat([told], "[prompt]")
 
 
 _MANY = " It takes one; many are for whygen.explain_many(model, list of texts)."

@@ -203,7 +203,7 @@ def aim_at(answer: Output, *, recorded: bool) -> Aim:
     """
     who = "the recorded answer" if recorded else "the answer, which the record does not hold and was asked for,"
     names = list(dict.fromkeys(call.name for call in answer.calls))
-    if len(names) == 1:
+    if len(names) == 1 and '"' not in names[0]:
         return Aim(f"tool:{_quoted(names[0])}", f"whether {names[0]} is called, as {who} calls it")
     if names:
         return Aim("tool", f"which tools are called, as {who} calls {', '.join(names)}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from whygen.prompt.targets.structured import read_refusal
 from whygen.results.records import AnswerSets, TargetRecord
 from whygen.results.why import PartTest, Rate, Why
 from whygen.types import Output
 
-CLEAN_CALLS, CLEAN_ACCUSED = 240, 6
+CLEAN_CALLS, CLEAN_ACCUSED = 240, 2
 """Calls of the planted agent in which the person asked for the action, and those of them in which a part from outside
-was accused of it (benchmarks/results/agent.json)."""
+was accused of it (benchmarks/results/agent_1812.json)."""
 
 LONGEST_VALUE = 60
 """Characters of an argument that a sentence holds."""
@@ -21,15 +22,19 @@ LEFT_OPEN = "cannot be told at this budget"
 def action(record: TargetRecord, reference: Output) -> str:
     """What was done, as the subject of a sentence."""
     head, _, rest = record.name.partition(":")
+    if head == "refusal":
+        return "the refusal" if read_refusal(reference).value == "refused" else "answering without a refusal"
     if head != "tool":
-        return {"refusal": "the refusal"}.get(head, f"this answer ({record.name})")
+        return f"this answer ({record.name})"
     name, _, path = rest[1:].partition('"') if rest.startswith('"') else rest.partition(".")
     if field := path.removeprefix("."):
         values = next((call.values for call in reference.calls if call.name == name), None)
         said = values.get(field) if isinstance(values, dict) else None
         return f"{name} with {field} = {_short(said)}" if said is not None else f"{name} with this {field}"
-    names = name or ", ".join(dict.fromkeys(call.name for call in reference.calls))
-    return f"the call of {names}" if names else "answering without a tool"
+    called = list(dict.fromkeys(call.name for call in reference.calls))
+    if name:
+        return f"the call of {name}" if name in called else f"answering without a call of {name}"
+    return f"the call of {', '.join(called)}" if called else "answering without a tool"
 
 
 def _short(value: object) -> str:
