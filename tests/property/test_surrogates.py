@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from whygen import lab
 from whygen.prompt import designs, intervals
 from whygen.prompt.effects import Effects
-from whygen.prompt.surrogates import SURROGATES, Adaptive, Boosting, KernelRidge, Pairs, Ridge, fitter
+from whygen.prompt.surrogates import SURROGATES, Adaptive, Boosting, KernelRidge, Pairs, Ridge, Surrogate, fitter
+from whygen.prompt.surrogates import kernel as kernels_of
 from whygen.prompt.surrogates.base import Linear, Sum, Summand, Terms, shapley
 from whygen.prompt.surrogates.kernel import Kernels
 from whygen.prompt.surrogates.linear import errors_by, lasso_along, left_out_error, regression, spared_by
@@ -372,3 +374,30 @@ def test_coefficients_that_reach_zero_together_do_not_break_the_lasso() -> None:
     rows = regression(seen)
     assert np.isfinite(lasso_along(rows.x, rows.y, np.logspace(0, -3, 20))).all()
     assert np.isfinite(SURROGATES["adaptive"].fit(seen).attributions()).all()
+
+
+def of_noise(surrogate: Surrogate, n: int, calls: int, games: int) -> NDArray[np.float64]:
+    """Expected R2, on masks that were not asked, of fits to noise alone, beside that of the mean, ``(games,)``."""
+    found: list[float] = []
+    for game in range(games):
+        rng = np.random.default_rng((game, n, calls))
+        design = lab.draw(n, calls, rng)
+        noise = rng.normal(size=len(design.masks))
+        said = surrogate.fit(design.observed(noise)).predict(rng.random((300, n)) < 0.5)
+        found.append(float(noise.mean() ** 2 - np.mean(said**2)))
+    return np.array(found)
+
+
+def test_little_is_predicted_of_noise_where_calls_are_about_as_many_as_numbers_to_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cells = ((12, 24), (24, 32), (30, 60))
+    now = np.concatenate([of_noise(KernelRidge(), *cell, games=25) for cell in cells])
+    mixed = of_noise(Adaptive(), 12, 24, games=8)
+    monkeypatch.setattr(kernels_of, "_doubts", lambda shrink: np.ones(shrink.shape[1]))
+    unguarded = np.concatenate([of_noise(KernelRidge(), *cell, games=25) for cell in cells])
+    assert now.mean() > -0.05
+    assert now.min() > -0.5
+    assert mixed.min() > -0.5
+    assert unguarded.mean() < -0.2  # by left-out errors as they are
+    assert unguarded.min() < -2.0

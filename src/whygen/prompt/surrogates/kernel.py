@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import chdtri
 
 from whygen.prompt.effects import Effects
 from whygen.prompt.surrogates.base import Linear, Sum, sum_of
@@ -24,6 +25,9 @@ FAR = np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9])
 
 _PENALTIES = np.logspace(-10, 1, 23)
 """Penalties tried, as multiples of the kernel's largest eigenvalue."""
+
+_MOST = 0.9
+"""Left-out errors are compared by their upper limits at this level, see `_doubts`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,7 @@ class Width(NamedTuple):
         penalties: shape ``(p,)``.
         shrink: the share of each eigenvector that a penalty takes away, shape ``(k, p)``.
         spared: what the smoother leaves of each row.
+        doubts: factor of left-out errors that come from few directions, shape ``(p,)``.
     """
 
     t: float
@@ -128,6 +133,7 @@ class Width(NamedTuple):
     penalties: Floats
     shrink: Floats
     spared: Spared
+    doubts: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +199,25 @@ def widths_of(problem: Problem, far: Floats) -> list[Width]:
         values = np.maximum(values, 0.0)  # rounding can make the smallest of a flat kernel negative
         penalties = _PENALTIES * max(float(values[-1]), 1e-12)
         shrink = penalties / (values[:, None] + penalties)
-        found.append(Width(t, vectors, values, penalties, shrink, spared_by(vectors, shrink, 1)))
+        found.append(Width(t, vectors, values, penalties, shrink, spared_by(vectors, shrink, 1), _doubts(shrink)))
     return found
+
+
+def _doubts(shrink: Floats) -> Floats:
+    """By how much more left-out errors may be too small by chance than those of a constant, ``(p,)``.
+
+    A fit that is hardly penalised leaves little over but along its smallest eigenvalues, and all its left-out errors
+    are those few directions: small by chance, where there are three. Directions that take part are counted as degrees
+    of freedom are (Satterthwaite), and errors compared by their upper limits under the law of chi squared. Why:
+    docs/decisions/0006-adaptive.md.
+
+    Args:
+        shrink: the share of each direction that a penalty takes away, shape ``(r, p)``.
+    """
+    squares: Floats = shrink**2
+    degrees: Floats = squares.sum(axis=0) ** 2 / (squares**2).sum(axis=0)
+    limits: Floats = degrees / chdtri(degrees, _MOST)
+    return np.maximum(limits * (chdtri(float(len(shrink)), _MOST) / len(shrink)), 1.0)
 
 
 def best_of(problem: Problem, widths: list[Width], y: Floats) -> KernelFit:
@@ -203,7 +226,7 @@ def best_of(problem: Problem, widths: list[Width], y: Floats) -> KernelFit:
     for width in widths:
         # One decomposition serves every penalty, and every effect: only the products with y are made anew.
         along = width.vectors.T @ (problem.root * y)
-        errors = errors_by(width.vectors @ (width.shrink * along[:, None]), width.spared)
+        errors = width.doubts * errors_by(width.vectors @ (width.shrink * along[:, None]), width.spared)
         weights = weights_of(errors, len(y))
         inverse = (1.0 / (width.values[:, None] + width.penalties)) @ weights
         solved = problem.root * (width.vectors @ (along * inverse))
