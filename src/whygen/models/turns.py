@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import operator
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -58,7 +59,9 @@ def with_ids(messages: Sequence[Message]) -> tuple[Message, ...]:
                     "a message of a tool answers no call",
                     "Put it after the assistant's message with the call, or name the call in answers=.",
                 )
-        made.append(replace(message, calls=calls, answers=answers))
+        # By identity: calls that differ in their ids alone are equal.
+        same = answers == message.answers and all(map(operator.is_, calls, message.calls))
+        made.append(message if same else replace(message, calls=calls, answers=answers))
     return tuple(made)
 
 

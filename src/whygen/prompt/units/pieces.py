@@ -170,7 +170,7 @@ class _Row:
 
 def _strongest(gaps: Sequence[str]) -> str:
     """The white space that parts most; of equal ones the last. What is visible (a line between documents) stays."""
-    if gaps[-1].strip():
+    if gaps[-1].strip() or gaps.count(gaps[-1]) == len(gaps):
         return gaps[-1]
     blank = [gap for gap in dict.fromkeys(reversed(gaps)) if not gap.strip()]
     return max(blank, key=lambda gap: (min(gap.count("\n"), 2), bool(gap)))
