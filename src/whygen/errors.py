@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib import util
 
 from whygen.safe import clean
 
@@ -73,14 +74,22 @@ class MissingError(WhygenError):
     exit_code = 3
 
 
+_WITH_TORCH = frozenset({"torch", "hf", "smol", "diffusion", "demo", "all"})
+"""Extras of pyproject.toml that bring torch."""
+
+
 class MissingExtraError(MissingError, ImportError):
     """An optional dependency is not installed; the message holds the command that installs it."""
 
     def __init__(self, feature: str, *, extra: str, package: str) -> None:
-        super().__init__(
-            f"{feature} needs the package {package!r}, which is not installed. "
-            f"Install it with: pip install 'whygen[{extra}]'"
-        )
+        text = f"{feature} needs the package {package!r}, which is not installed. "
+        text += f"Install it with: pip install 'whygen[{extra}]'"
+        if extra in _WITH_TORCH and util.find_spec("torch") is None:
+            text += (
+                ". Without a GPU, before that: pip install torch --index-url https://download.pytorch.org/whl/cpu "
+                "(else pip takes torch for CUDA, some 5 GB more)"
+            )
+        super().__init__(text)
         self.extra = extra
         self.package = package
 

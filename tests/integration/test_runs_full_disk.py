@@ -7,11 +7,13 @@ import signal
 import subprocess
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from whygen.calls import RecordedCall, Runner, Store
+from whygen.errors import StoreError
 from whygen.types import Limits, Output, Request
 
 
@@ -110,6 +112,15 @@ def test_a_disk_without_a_byte_left(small_disk: Path) -> None:
         ((code, text),) = runner.notices
     assert code == "store-not-written"
     assert "full" in text or "No space left" in text
+
+
+def test_what_deletes_answers_says_that_the_disk_is_full(small_disk: Path) -> None:
+    path = small_disk / "calls.sqlite"
+    with Store(path) as store:
+        Runner(Long(), store=store).ask(REQUESTS[:40])
+    fill(small_disk)
+    with Store(path) as store, pytest.raises(StoreError, match="nothing was deleted, because the disk is full"):
+        store.prune(older_than=timedelta(0))
 
 
 def test_room_that_is_made_is_used(small_disk: Path) -> None:

@@ -104,7 +104,7 @@ def noise(format_: str) -> bytes:
     ("data", "said"),
     [
         (b"", "no picture"),
-        (b"hello", "no picture"),
+        (b"hello", r"begins with b'hello'\). Give"),
         (noise("PNG")[:5000], "cut short"),
         (noise("JPEG")[:2000], "cut short"),
         (bomb(8000, 8000), "over 33,554,432"),

@@ -23,6 +23,7 @@ from whygen.anchors.batches import arrow_tables
 from whygen.anchors.files import (
     MODES,
     READERS,
+    SOUNDS_DOOR,
     SUFFIXES,
     Arrays,
     Labels,
@@ -365,10 +366,26 @@ def _split_key(text: str) -> tuple[Path, str | None]:
 # --- folders -----------------------------------------------------------------------------------------------------
 
 
+_OF_SOUND = (".wav", ".flac", ".mp3", ".ogg", ".m4a")
+
+
+def _what_else(folder: Path) -> str:
+    """What a folder without a picture holds, and the door for that."""
+    other = next((file for file in sorted(folder.rglob("*")) if file.is_file()), None)
+    if other is None:
+        return ""
+    if other.suffix.lower() in _OF_SOUND:
+        return f" It holds sounds, such as {other.name!r}. {SOUNDS_DOOR}"
+    return f" It holds {other.name!r}: if that is a picture without an ending, give a list of paths, which needs none."
+
+
 def _from_folder(folder: Path, size: tuple[int, int] | None, mode: str | None) -> SampleSet:
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     if not files:
-        raise DataError(f"The folder {str(folder)!r} holds no image ({', '.join(SUFFIXES)}), nor do its sub-folders.")
+        raise DataError(
+            f"The folder {str(folder)!r} holds no image ({', '.join(SUFFIXES)}), nor do its sub-folders."
+            f"{_what_else(folder)}"
+        )
     _require_no_splits(folder, files)
     called = ((file.relative_to(folder).as_posix(), _reading(file)) for file in files)
     stacked = stack_pictures(called, size=size, mode=mode)

@@ -296,9 +296,24 @@ def _decode(data: bytes | Image.Image, size: tuple[int, int] | None) -> NDArray[
         except Image.DecompressionBombError as error:
             raise ValueError(f"too large: {error}") from error
         except UnidentifiedImageError:
-            raise ValueError(_HEIC if data[4:12] in _HEIC_SIGNS else "is no picture that Pillow can read") from None
+            raise ValueError(_unread(data)) from None
         with image:
             return _read(image, size)
+
+
+SOUNDS_DOOR = (
+    "Anchors are pictures or arrays: read sounds yourself, all as long as another, and give one array of shape "
+    "(number, samples), as a .npy file or an object."
+)
+
+
+def _unread(data: bytes) -> str:
+    """What bytes are that Pillow does not know."""
+    if data[4:12] in _HEIC_SIGNS:
+        return _HEIC
+    if data[8:12] == b"WAVE" or data[:4] in {b"fLaC", b"OggS"} or data[:3] == b"ID3":
+        return f"is a sound. {SOUNDS_DOOR}".rstrip(".")
+    return "is no picture that Pillow can read"
 
 
 _HEIC_SIGNS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc", b"ftypmsf1")

@@ -7,10 +7,11 @@ numbered steps lead from each version to the next. A step never changes once rel
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -152,7 +153,7 @@ def open_file(path: Path) -> OpenedFile:
         return OpenedFile(_for_writing(path))
     except (OSError, sqlite3.OperationalError) as error:
         held = isinstance(error, sqlite3.Error) and _primary(error) in _LOCKED
-        return OpenedFile(None if held else _for_reading(path), trouble_of(error))
+        return OpenedFile(None if held else _for_reading(path), trouble_of(error, path))
     except UNREADABLE as error:
         raise damaged(path, error) from error
 
@@ -175,18 +176,28 @@ def is_damage(error: Exception) -> bool:
     return not isinstance(error, sqlite3.Error) or _primary(error) in _DAMAGED
 
 
-def trouble_of(error: Exception) -> str:
+_LEAST_ROOM = 2**16
+"""Bytes that SQLite's files beside the store take; with less it says many things, but not that the disk is full."""
+
+
+def trouble_of(error: Exception, path: Path | None = None) -> str:
     """Why a file could not be written, in words a person can act on."""
     if not isinstance(error, sqlite3.Error):
         return f"it cannot be written ({getattr(error, 'strerror', None) or error})"
     code = _primary(error)
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or (code not in _LOCKED and path is not None and _is_full(path)):
         return "the disk is full"
     if code in _LOCKED:
         return "another program keeps it locked"
     if code in _FORBIDDEN:
         return f"it cannot be written ({error})"
     return f"writing to it failed ({error})"
+
+
+def _is_full(path: Path) -> bool:
+    with suppress(OSError):
+        return shutil.disk_usage(path.parent).free < _LEAST_ROOM
+    return False
 
 
 def _primary(error: sqlite3.Error) -> int | None:

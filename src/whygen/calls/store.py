@@ -281,7 +281,9 @@ class Store:
             with transaction(self._connection):
                 deleted = rows.delete(self._connection, created_by=created_by, model=model)
         except database.UNREADABLE as error:
-            raise StoreError(f"{self._path}: nothing was deleted, because {database.trouble_of(error)}.") from error
+            # A file that could be opened for reading only calls itself read-only; why is known since then.
+            why = self._trouble or database.trouble_of(error, self._path)
+            raise StoreError(f"{self._path}: nothing was deleted, because {why}.") from error
         with suppress(*database.UNREADABLE):  # no room for the copy, or another process reads: space is reused
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -153,7 +153,11 @@ def _opened(data: bytes, name: str) -> Image.Image:
             image = Image.open(io.BytesIO(data))
     except Image.DecompressionBombError:
         raise DataError(f"{name} claims far more than {MOST_PIXELS:,} pixels. {_SMALLER}") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except UnidentifiedImageError:  # its own words name the address of a buffer
+        raise DataError(
+            f"{name} is no picture in a known format (it begins with {data[:8]!r}). Give a PNG, JPEG or WebP."
+        ) from None
+    except (OSError, ValueError, SyntaxError) as error:
         raise DataError(f"{name} is no picture that can be read ({_first(error)}). Give a PNG, JPEG or WebP.") from None
     if image.width * image.height > MOST_PIXELS:
         raise DataError(f"{name} has {image.width} x {image.height} pixels, over {MOST_PIXELS:,}. {_SMALLER}")

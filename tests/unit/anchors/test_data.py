@@ -118,6 +118,22 @@ def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
         load_samples(tmp_path)
 
 
+def test_what_is_no_picture_names_its_door(tmp_path: Path) -> None:
+    (tmp_path / "scan").write_bytes(png(images(4, 4)))
+    with pytest.raises(DataError, match=r"'scan'.*without an ending, give a list of paths"):
+        load_samples(tmp_path)
+    assert load_samples([tmp_path / "scan", tmp_path / "scan"]).samples.shape == (2, 4, 4, 1)
+    sounds = tmp_path / "of sound"
+    sounds.mkdir()
+    heads = {"a.wav": b"RIFF0000WAVEfmt ", "b.flac": b"fLaC00", "c.ogg": b"OggS00", "d.mp3": b"ID3000"}
+    for name, data in heads.items():
+        (sounds / name).write_bytes(data)
+        with pytest.raises(DataError, match=r"is a sound.*one array of shape"):
+            load_samples([sounds / name])
+    with pytest.raises(DataError, match=r"holds sounds, such as 'a.wav'.*one array of shape"):
+        load_samples(sounds)
+
+
 def test_npy_and_arrays(tmp_path: Path) -> None:
     data = images(5, 8, 8)
     np.save(tmp_path / "x.npy", data)

@@ -160,3 +160,4 @@ def test_a_demo_without_its_packages_names_the_extra_that_brings_them_all() -> N
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
     assert said.count("pip install 'whygen[demo]'") == 3
+    assert said.count("pip install torch --index-url https://download.pytorch.org/whl/cpu") == 3
