@@ -306,3 +306,17 @@ def test_an_encoder_by_name_open_or_wrong() -> None:
     assert named.thresholds == opened.thresholds
     with pytest.raises(UsageError, match="encoder is a int"):
         explain_anchors(model, anchors, reference=reference, encoder=3, draws=1)
+
+
+def test_of_anchors_that_are_known_by_heart_nothing_is_said_of_coming_back() -> None:
+    zeros = np.concatenate([small_digits("training").samples, small_digits("reference").samples])
+    known, held = zeros[:40], zeros[40:]
+
+    def sample(n: int, rng: np.random.Generator) -> np.ndarray:
+        return np.clip(known[rng.integers(40, size=n)] + 0.02 * rng.normal(size=(n, 8, 8)), 0, 1)
+
+    found = explain_anchors(sample, known, reference=held, bank=300, cache=None)
+    assert headline(found).startswith(
+        "100.0% of 40 anchors are simpler, or better known to this model, than nearly all"
+    )
+    assert "than what is trivial" not in headline(found)

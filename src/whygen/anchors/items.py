@@ -42,6 +42,12 @@ def as_array(thing: Any, *, what: str) -> np.ndarray:
         if array.dtype == np.object_ and array.ndim >= 2:
             array = array.astype(np.float64)
     except Exception as error:  # foreign types: meta tensors, ragged lists, failing __array__ ...
+        if texts := _columns_of_texts(thing):
+            raise DataError(
+                f"{what} is a table whose columns {', '.join(texts)} are no numbers. Leave them out, or turn them into "
+                "numbers (pandas.get_dummies), in anchors and reference alike. Texts are anchors of a language model "
+                "(hf/, openai/ or demo/storyteller): give it that column."
+            ) from error
         raise DataError(
             f"{what} of type {type(thing).__name__} cannot be read as an array of numbers: {first_line(error)}. "
             "Give arrays of one shape, (n, ...) with the samples along the first axis."
@@ -52,6 +58,16 @@ def as_array(thing: Any, *, what: str) -> np.ndarray:
             "pictures, paths of pictures, or a data set of (picture, label)."
         )
     return array
+
+
+def _columns_of_texts(table: Any) -> list[str]:
+    """Names of the columns of a table that hold no numbers; none where it is no table."""
+    kinds = getattr(table, "dtypes", None)
+    if kinds is None or not hasattr(table, "columns"):
+        return []
+    return [
+        str(name) for name, kind in zip(table.columns, kinds, strict=True) if getattr(kind, "kind", "O") not in "fiub"
+    ]
 
 
 def _on_this_machine(thing: Any) -> Any:

@@ -469,8 +469,8 @@ def _copied(explanation: AnchorExplanation, copy: ControlRecord) -> str:
 
 def _back(explanation: AnchorExplanation) -> str:
     back = explanation.comes_back
-    if back is None or not by_reference(explanation):
-        return ""
+    if back is None or not by_reference(explanation) or not _first(explanation).count:
+        return ""  # of none that look like the reference nothing can be said to come back or not
     if not _reconstructs(explanation):
         return _returned_said(explanation, back)
     if back.count == 0:

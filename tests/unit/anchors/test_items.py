@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -178,3 +179,11 @@ def test_an_animation_is_no_sample() -> None:
     frames[0].save(held, "GIF", save_all=True, append_images=frames[1:])
     with pytest.raises(DataError, match="has 12 frames"):
         load_samples(held.getvalue())
+
+
+@pytest.mark.parametrize("dtype", [object, "string", "category"])
+def test_a_table_with_columns_of_texts_names_them_and_what_to_do(dtype: Any) -> None:
+    table = pandas.DataFrame({"age": [1.0, 2.0], "job": pandas.Series(["a", "b"], dtype=dtype)})
+    with pytest.raises(DataError, match=r"columns job are no numbers.*get_dummies.*language model"):
+        load_samples(table)
+    assert load_samples(table[["age"]]).samples.shape == (2, 1)
