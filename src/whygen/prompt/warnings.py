@@ -358,9 +358,11 @@ def _few_masks(signs: Signs) -> str | None:
     if findings.design.enumerated or findings.design.name == "leave-one-out" or pairs >= n:
         return None
     enough = signs.asked + (4 * n - rows) * max(1, round(signs.asked / rows))
+    of_chat = isinstance(findings.answers.units, ChatUnits)
+    fewer = "parts that are pinned leave fewer to tell apart" if of_chat else "coarser units (sentences) need fewer"
     return (
         f"{pairs} pairs of masks for {n} units: attributions are shrunk towards zero and intervals are wide. A budget "
-        f"of about {enough} gives two pairs a unit; coarser units (sentences) need fewer."
+        f"of about {enough} gives two pairs a unit; {fewer}."
     )
 
 

@@ -180,6 +180,23 @@ def test_parts_that_were_tested_for_the_action_say_so() -> None:
     assert marks["document 1"] == "from outside, not accused"
 
 
+def test_a_part_that_the_test_names_stands_open_and_the_intervals_that_miss_it_say_why() -> None:
+    found = explained("")
+    unit = names(found).index("tool result 1 (search), passage 2")
+    units = [each.model_copy(update={"significant": False}) for each in found.units]
+    part = PartTest(unit=unit, name=f"tool result 1 {EVIL}", suspect=True, p_value=0.0002, named=True)
+    rate = Rate(taken=3, drawn=3, low=0.4, high=1.0)
+    why = Why(action="the call", verdict="suspects", sentences=("It does.",), whole=rate, parts=(part,))
+    for parts, opened in (((part,), True), ((), False)):
+        told = summarise(
+            found.model_copy(update={"units": tuple(units), "why": why.model_copy(update={"parts": parts})})
+        )
+        assert [turn["sure"] for turn in told["talk"]["turns"] if turn["name"].startswith("tool")] == [opened]
+        surety = told["facts"][0]["text"]
+        assert ("had a say is found by the exact test" in surety) == opened
+        assert "\u202e" not in surety
+
+
 def test_words_of_a_named_part_stand_in_their_text() -> None:
     talk = summarise(explained("", units="word", within=("document 1",)))["talk"]
     (run,) = pieces(talk, "run")

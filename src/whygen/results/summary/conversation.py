@@ -170,12 +170,14 @@ class _Talk:
         }
 
     def _sure(self, pieces: Sequence[dict[str, Any]]) -> bool:
-        """Whether something in it is significant, so that nothing hides it."""
-        units = self.explanation.units
+        """Whether something in it is significant, or is said to have had a say, so that nothing hides it."""
+        units, why = self.explanation.units, self.explanation.why
+        named = {part.unit for part in why.parts if part.named} if why is not None else set[int]()
         inside: list[dict[str, Any]] = []
         for piece in pieces:
             inside += piece["pieces"] if piece["kind"] == "run" else [piece]
-        return any(units[int(piece["unit"])].significant is True for piece in inside if "unit" in piece)
+        held = [int(piece["unit"]) for piece in inside if "unit" in piece]
+        return any(units[unit].significant is True or unit in named for unit in held)
 
     def _answer(self) -> dict[str, Any]:
         """What the model answered to the whole call: the first reference."""

@@ -145,7 +145,16 @@ def surety(explanation: PromptExplanation) -> str:
         sentence += f", p {p_value(top.p_value) if top.p_value < 0.001 else '= ' + p_value(top.p_value)}"
     given = explanation.reference.n == 1 and explanation.noise.level is not None and explanation.noise.differs
     condition = ["The intervals hold for this reference; with references=4 they hold for what the model says."]
-    return " ".join([f"{sentence}).", *(condition if given else []), *_stopping(explanation)])
+    return " ".join([f"{sentence}).", *_by_test(explanation), *(condition if given else []), *_stopping(explanation)])
+
+
+def _by_test(explanation: PromptExplanation) -> list[str]:
+    """Why a part that is named as having had a say need not stand out here: two tests, of unequal strength."""
+    named = [part for part in explanation.why.parts if part.named] if explanation.why is not None else []
+    missed = [visible(part.name) for part in named if explanation.units[part.unit].significant is not True]
+    if not missed:
+        return []
+    return [f"That {listed(missed)} had a say is found by the exact test, which takes fewer answers than intervals do."]
 
 
 def at_once(explanation: PromptExplanation) -> str:
