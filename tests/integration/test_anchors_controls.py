@@ -320,3 +320,8 @@ def test_of_anchors_that_are_known_by_heart_nothing_is_said_of_coming_back() -> 
         "100.0% of 40 anchors are simpler, or better known to this model, than nearly all"
     )
     assert "than what is trivial" not in headline(found)
+    mean = next(each for each in found.controls if each.name == "mean").groups["BELOW"].share
+    assert f"would say {100 * mean:.1f}% are simpler or better known" in headline(found), "the control of that share"
+    told = next(each.text for each in found.warnings if each.code == "empty-hihe")
+    assert "training samples" in told
+    assert "size, channels" not in told

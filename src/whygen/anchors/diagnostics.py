@@ -143,10 +143,17 @@ def check_groups(grouping: Grouping) -> tuple[Warned, ...]:
     """Warn of groups that say more about the set-up than about the model."""
     alike, found = grouping.alike, list[Warned]()
     if alike.count == 0:
-        text = (
-            f"No anchor is {alike.group}: to this model none looks like what it is compared with. Check first that "
-            "anchors have the size, channels and value range of the training data, then look at the thresholds."
+        below = next((share for share in grouping.shares if share.group == "BELOW"), None)
+        why = (
+            "to this model none looks like what it is compared with. Check first that anchors have the size, channels "
+            "and value range of the training data, then look at the thresholds."
         )
+        if below is not None and below.share > 0.5:
+            why = (
+                "most are lower than nearly all of what they are compared with. So are training samples that the model "
+                "knows by heart, and blank or simple ones: look whether these anchors are either."
+            )
+        text = f"No anchor is {alike.group}: {why}"
         found.append(Warned(code=f"empty-{alike.group.lower()}", text=text))
     hile = next((share for share in grouping.shares if share.group == "HILE"), None)
     if hile is not None and hile.share > 0.5:

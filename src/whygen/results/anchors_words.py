@@ -448,15 +448,17 @@ def _beside(explanation: AnchorExplanation) -> list[str]:
     if below is not None and fewer and by_reference(explanation) and _are_below(explanation):
         said.append(f"{percent(below.share)} are {_SIMPLER} these")
     copy, mean = control(explanation, "untrained"), control(explanation, "mean")
+    name, are = (
+        ("BELOW", " are simpler or better known") if _mostly_below(explanation) else (alike_name(explanation), "")
+    )
+    copy, mean = (each if each is not None and name in each.groups else None for each in (copy, mean))
     if copy is not None:
-        said.append(
-            f"an untrained copy says {percent(copy.groups[alike_name(explanation)].share)}{_copied(explanation, copy)}"
-        )
+        said.append(f"an untrained copy says {percent(copy.groups[name].share)}{are}{_copied(explanation, copy)}")
     if mean is not None:
-        share = mean.groups[alike_name(explanation)]
-        if copy is None or (share.share > copy.groups[alike_name(explanation)].share and share.high >= alike.low):
+        share = mean.groups[name]
+        if copy is None or (share.share > copy.groups[name].share and share.high >= alike.low):
             place = f"every {returned(explanation)[2]}"
-            said.append(f"the mean sample in the place of {place} would say {percent(share.share)}")
+            said.append(f"the mean sample in the place of {place} would say {percent(share.share)}{are}")
     return said or ["nothing was run beside it to compare"]
 
 
