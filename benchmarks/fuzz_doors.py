@@ -1,7 +1,8 @@
 """Random command lines and Python calls against cheap models: how each ends.
 
 A case ends well (a result, exit 0 or 4), or with an error that whygen raises on purpose. A traceback, a raw `TypeError`
-or any other foreign error, "did not foresee", or no end within a minute of processor time (ten on the clock) is a fault. `benchmarks.fuzz_cases` draws them.
+or any other foreign error, "did not foresee", or no end within a minute of processor time (ten on the clock) is a
+fault. `benchmarks.fuzz_cases` draws them.
 
 The cases come in pieces, each drawn from a seed of its own and kept with the commit it ran on, so that a run that was
 stopped goes on where it was, and all of them are one run that can be repeated.
@@ -102,8 +103,8 @@ def _guarded(run: Callable[[], object]) -> Ended:
 
 
 def _ring(_: int, frame: FrameType | None) -> None:
-    # An import that is cut leaves half a module behind (torch cannot be imported again in the same process), which fails
-    # every later case that needs it: the interrupt waits for its end.
+    # An import that is cut leaves half a module behind (torch cannot be imported twice in a process), which fails every
+    # later case that needs it: the interrupt waits for its end.
     at = frame
     while at is not None:
         if at.f_code.co_filename.startswith("<frozen importlib"):
