@@ -211,7 +211,42 @@ def braintrust(url: str, folder: Path) -> dict[str, Any]:
     return {"rows": [{**row, "context": None} for row in rows if row.get("output")]}
 
 
+def semantic_kernel(url: str, folder: Path) -> dict[str, Any]:
+    """Semantic Kernel: the history of a chat, as it writes it."""
+    from openai import AsyncOpenAI
+    from semantic_kernel import Kernel
+    from semantic_kernel.connectors.ai.function_choice_behavior import FunctionChoiceBehavior
+    from semantic_kernel.connectors.ai.open_ai import OpenAIChatCompletion, OpenAIChatPromptExecutionSettings
+    from semantic_kernel.contents import ChatHistory
+    from semantic_kernel.functions import KernelFunctionFromMethod, kernel_function
+
+    async def run() -> str:
+        kernel, client = Kernel(), AsyncOpenAI(base_url=url, api_key=KEY)
+        service = OpenAIChatCompletion(ai_model_id=MODEL, async_client=client)
+        kernel.add_service(service)
+        for tool in (read_mail, send_email):
+            kernel.add_function("mail", KernelFunctionFromMethod(kernel_function(tool), plugin_name="mail"))
+        history = ChatHistory(system_message=SYSTEM)
+        history.add_user_message(ASKED)
+        how = OpenAIChatPromptExecutionSettings(function_choice_behavior=FunctionChoiceBehavior.Auto(), temperature=0.2)
+        history.add_message(await service.get_chat_message_content(history, how, kernel=kernel))
+        return history.serialize()
+
+    return {"history": json.loads(asyncio.run(run()))}
+
+
+def dspy(url: str, folder: Path) -> dict[str, Any]:
+    """DSPy: the history of a model, whose answers are shown as Python shows them."""
+    import dspy as library
+
+    model = library.LM(f"openai/{MODEL}", api_base=url, api_key=KEY, cache=False, temperature=0.2)
+    for _ in range(2):
+        model(messages=[{"role": "system", "content": SYSTEM}, {"role": "user", "content": ASKED}])
+    return {"rows": model.history}
+
+
 MAKERS = {
+    "semantic-kernel": (semantic_kernel, "semantic-kernel"), "dspy": (dspy, "dspy"),
     "agents": (agents, "openai-agents"), "pydantic": (pydantic, "pydantic-ai-slim"),
     "autogen": (autogen, "autogen-agentchat"), "haystack": (haystack, "haystack-ai"),
     "smolagents": (smolagents, "smolagents"), "agno": (agno, "agno"), "langchain": (langchain, "langchain-core"),

@@ -17,6 +17,7 @@ from typing import Any
 from tests.records.conversation import (
     ASKED,
     MAIL,
+    PARAMETERS,
     SYSTEM,
     anthropic_answer,
     anthropic_request,
@@ -24,6 +25,7 @@ from tests.records.conversation import (
     openai_request,
 )
 from tests.records.loopback import serving
+from tests.records.make_services import gemini_answer
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -139,6 +141,49 @@ def langchain() -> None:
     console(spans.get_finished_spans(), "openinference_langchain.json")
 
 
+def google() -> None:
+    """Google's client, as Traceloop's instrumentation sees it: calls without ids, tools in lists of their own."""
+    from google import genai
+    from google.genai import types
+    from opentelemetry.instrumentation.google_generativeai import GoogleGenerativeAiInstrumentor
+
+    tracers, spans = traced()
+    GoogleGenerativeAiInstrumentor().instrument(tracer_provider=tracers)
+    called = types.Part.from_function_call(name="read_mail", args={"number": 1})
+    gave = types.Part.from_function_response(name="read_mail", response={"result": MAIL})
+    turns = [
+        types.Content(role="user", parts=[types.Part(text=ASKED)]), types.Content(role="model", parts=[called]),
+        types.Content(role="user", parts=[gave]),
+    ]  # fmt: skip
+    tool = types.FunctionDeclaration(name="send_email", parameters_json_schema=PARAMETERS)
+    with serving(gemini_answer()) as server:
+        client = genai.Client(api_key="k" * 39, http_options=types.HttpOptions(base_url=server.url))
+        client.models.generate_content(
+            model="gemini-2.5-flash", contents=turns,
+            config=types.GenerateContentConfig(
+                system_instruction=SYSTEM, temperature=0.2, tools=[types.Tool(function_declarations=[tool])]
+            ),
+        )  # fmt: skip
+    console(spans.get_finished_spans(), "otel_traceloop_google.json")
+
+
+def mistral() -> None:
+    """Mistral's client, as OpenInference sees it: empty texts stand where nothing was given."""
+    from mistralai.client import Mistral
+    from openinference.instrumentation.mistralai import MistralAIInstrumentor
+
+    tracers, spans = traced()
+    MistralAIInstrumentor().instrument(tracer_provider=tracers)
+    asked: Any = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": ASKED}]
+    with serving(openai_answer()) as server:
+        client = Mistral(api_key="k", server_url=server.url)
+        client.chat.complete(model="mistral-small-latest", messages=asked, temperature=0.2)
+    console(spans.get_finished_spans(), "openinference_mistral.json")
+
+
+OTHERS = {"langchain": langchain, "google": google, "mistral": mistral}
+
+
 def main(what: str) -> None:
     """Make one sample."""
     if what == "openai-spans":
@@ -168,8 +213,8 @@ def main(what: str) -> None:
         ask_openai()
         ask_anthropic()
         console(spans.get_finished_spans(), "openinference_console.json")
-    elif what == "langchain":
-        langchain()
+    elif what in OTHERS:
+        OTHERS[what]()
     else:
         raise SystemExit(f"{what!r} is no sample")
 

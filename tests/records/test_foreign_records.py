@@ -402,7 +402,8 @@ def test_what_frameworks_keep_of_a_run_is_read_whole(tmp_path: Path, name: str, 
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [("agents", "spans"), ("autogen", "events"), ("braintrust", "rows"), ("smolagents", "steps")]
+    ("name", "key"),
+    [("agents", "spans"), ("autogen", "events"), ("braintrust", "rows"), ("smolagents", "steps"), ("dspy", "rows")],
 )
 def test_what_frameworks_keep_of_each_call_is_read(tmp_path: Path, name: str, key: str) -> None:
     rows = FRAMEWORKS[name][key]

@@ -191,6 +191,24 @@ def test_what_openinference_traces_of_langchain_is_read_message_by_message() -> 
     assert (call.answer.calls, call.answer.tokens_in) == ((SEND,), 120)
 
 
+def test_calls_of_google_without_ids_and_requests_of_mistral_with_empty_settings_are_read() -> None:
+    google, mistral = (
+        Call.read(SAMPLES / f"{name}.json") for name in ("otel_traceloop_google", "openinference_mistral")
+    )
+    assert [turn.role for turn in google.chat.messages] == ["system", "user", "assistant", "tool"]
+    [called] = google.chat.messages[2].calls
+    assert called.id == google.chat.messages[3].answers != ""
+    assert MAIL in json.loads(google.chat.messages[3].text)["result"]
+    [tool] = google.chat.tools
+    assert (tool.name, dict(tool.parameters)) == ("send_email", PARAMETERS)
+    assert google.answer is not None
+    assert [call.name for call in google.answer.calls] == ["send_email"]
+    assert google.model == "gemini/gemini-2.5-flash"
+    assert [turn.text for turn in mistral.chat.messages] == [SYSTEM, ASKED]
+    assert (mistral.model, mistral.settings.temperature) == ("mistral/mistral-small-latest", 0.2)
+    assert {name for name, value in mistral.settings.extra.items() if value is not None} == set()
+
+
 def test_traces_of_mlflow_hold_each_call_once_as_it_was_sent() -> None:
     chat, items, blocks, chained = (each.call() for each in read_calls(SAMPLES / "mlflow.json"))
     for call in (chat, items, chained):

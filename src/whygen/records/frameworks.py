@@ -16,13 +16,14 @@ from whygen.records.openai_chat import ROLES, arguments_text
 _CALLED = ("tool_call", "toolCall", "function_call", "functionCall")
 _GAVE = (
     "tool_call_result", "tool_result", "function_response", "functionResponse", "tool_response", "toolResponse",
+    "function_result",
 )  # fmt: skip
 """Names under which a part holds a call, or what a tool gave back."""
 _IDS = ("tool_call_id", "toolCallId", "call_id", "callId", "tool_use_id", "id")
 _NAMES = ("name", "tool_name", "toolName")
 _ARGUMENTS = ("arguments", "args", "input", "tool_args", "tool_kwargs", "parameters")
 _RESULTS = ("content", "result", "output", "response", "text")
-_CONTENTS = ("content", "_content", "parts", "blocks")
+_CONTENTS = ("content", "_content", "parts", "blocks", "items")
 _SPEAKERS = {
     "user": "user", "human": "user", "ai": "assistant", "assistant": "assistant", "model": "assistant",
     "agent": "assistant", "bot": "assistant", "chatbot": "assistant", "system": "system", "developer": "system",
@@ -30,8 +31,10 @@ _SPEAKERS = {
 }  # fmt: skip
 """Who speaks. A call and a result that were written into a text are sent as one, by who says it."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_TYPES = frozenset({"tool_call", "tool_result", "tool_response", "function_call", "function_response"})
-"""Kinds of parts (``block_type``) that say what they are."""
+_TYPES = frozenset({
+    "tool_call", "tool_result", "tool_response", "function_call", "function_response", "function_result",
+})  # fmt: skip
+"""Kinds of parts (`_kind`) that say what they are."""
 
 
 def speaks(turn: Field) -> bool:
@@ -43,9 +46,7 @@ def speaks(turn: Field) -> bool:
         return turn.first(*_CONTENTS).there
     told = role or (turn["source"].is_text and _WORD.findall(turn["type"].name())[-1:] in (["Message"], ["Event"]))
     parts = _parts(turn)
-    return bool(told) and (
-        any(part["block_type"].is_text or _called(part) is not None or _gave(part) is not None for part in parts)
-    )
+    return bool(told) and (any(_kind(part) or _called(part) is not None or _gave(part) is not None for part in parts))
 
 
 def _parts(turn: Field) -> list[Field]:
@@ -63,7 +64,12 @@ def _held(part: Field, names: tuple[str, ...]) -> Field | None:
     """What a part holds under one of these names, or is, where its kind says so."""
     if (inner := part.first(*names)).is_object:
         return inner
-    return part if part["block_type"].name() in names and part["block_type"].name() in _TYPES else None
+    return part if _kind(part) in names and _kind(part) in _TYPES else None
+
+
+def _kind(part: Field) -> str:
+    """What a part is, as LlamaIndex and Semantic Kernel write it; empty where it does not say."""
+    return part.first("block_type", "content_type").name()
 
 
 def _called(part: Field) -> dict[str, Any] | None:
@@ -136,7 +142,7 @@ def _role(turn: Field, calls: bool) -> Any:
 
 def _said(part: Field) -> Any:
     """What else a part holds, in OpenAI's words where it is a text or a picture."""
-    if part["text"].is_text and part["block_type"].there:
+    if part["text"].is_text and _kind(part):
         return {"type": "text", "text": part["text"].value}
     if part["block_type"].value == "image":
         held = part.first("image", "url").name_of_data()

@@ -93,8 +93,7 @@ def _by_attributes(ai: Field, notices: Notices) -> Said:
         )
     for turn in asked:
         said.messages += _turns(turn, notices, said.messages)
-    definitions = ai.at("tool", "definitions").parsed()
-    said.tools = [read_tool(each.parsed()) for each in definitions] if definitions.is_list else []
+    said.tools = list(_tools(ai.at("tool", "definitions").parsed()))
     answers = ai.at("output", "messages").parsed()
     if answers.is_list and (first := next(iter(answers), None)) is not None:
         said.answer = _answer(first, ai, notices)
@@ -122,12 +121,14 @@ def _turns(turn: Field, notices: Notices, before: list[Message]) -> Iterable[Mes
         yield read_message(turn, notices, waiting_in(before))
         return
     results = [part for part in turn["parts"] if part["type"].value == "tool_call_response"]
+    waiting = waiting_in(before) if results else []
     for part in results:
-        answers = part["id"].name() or next(iter(waiting_in(before)), "")
+        answers = part["id"].name() or next(iter(waiting), "")
+        waiting = [each for each in waiting if each != answers]
         if not answers:
             raise part["id"].wrong("the id of the call that it answers")
         yield _result(part.first("response", "result"), answers, notices)
-    calls = tuple(_calls(turn["parts"]))
+    calls = tuple(_calls(turn["parts"], sum(len(each.calls) for each in before)))
     parts = _parts(turn["parts"], notices)
     if role == "tool":
         if not results:
@@ -139,12 +140,23 @@ def _turns(turn: Field, notices: Notices, before: list[Message]) -> Iterable[Mes
         yield _plain(role, parts, calls)
 
 
-def _calls(parts: Field) -> Iterable[ToolCall]:
+def _calls(parts: Field, before: int = 0) -> Iterable[ToolCall]:
+    """The calls among parts, numbered after those ``before`` where they have no id, as Google's have none."""
     for part in parts:
         if part["type"].name() in {"tool_call", "tool_use"}:
             if not part["name"].is_text:
                 raise part["name"].wrong("the name of the tool that was called")
-            yield ToolCall(part["name"].text(), arguments_text(part.first("arguments", "input")), part["id"].name())
+            before += 1
+            made = arguments_text(part.first("arguments", "input"))
+            yield ToolCall(part["name"].text(), made, part["id"].name() or f"call_{before}")
+
+
+def _tools(definitions: Field) -> Iterable[Tool]:
+    """Definitions of tools; Google's stand in lists of their own."""
+    for each in definitions if definitions.is_list else ():
+        found = each.parsed()
+        own = found.first("function_declarations", "functionDeclarations")
+        yield from map(read_tool, own if own.is_list else [found])
 
 
 def _result(found: Field, answers: str, notices: Notices) -> Message:

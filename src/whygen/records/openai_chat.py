@@ -255,7 +255,7 @@ def read_tool(found: Field) -> Tool:
     return Tool(inner["name"].name(), described.text() if described.there else "", schema.object(), extra)
 
 
-_SCHEMAS = ("parameters", "input_schema", "inputSchema")
+_SCHEMAS = ("parameters", "input_schema", "inputSchema", "parameters_json_schema", "parametersJsonSchema")
 _OF_TOOLS = frozenset({*_SCHEMAS, "name", "description", "type", "function", "custom"})
 
 

@@ -23,6 +23,14 @@ def _is_whole(asked: Field) -> bool:
     return is_body(asked) and (is_chat(asked["messages"]) or not asked["messages"].there)
 
 
+def _given(found: Field) -> Field:
+    """A request without the parameters that nobody gave, which Mistral's instrumentation writes as empty texts."""
+    asked = found.parsed()
+    if not asked.is_object:
+        return asked
+    return Field({name: each.value for name, each in asked.items() if each.value != ""}, asked.place, asked.source)
+
+
 def _messages(span: Span) -> Field:
     return span.attributes.at("llm", "input_messages")
 
@@ -31,12 +39,12 @@ def sent_in(span: Span) -> Sent:
     """What was sent and what came back."""
     llm = span.attributes["llm"]
     name = llm.at("request", "model_name").name() or llm["model_name"].name()
-    whole, answered = span.attributes.at("input", "value").parsed(), span.attributes.at("output", "value").parsed()
+    whole, answered = _given(span.attributes.at("input", "value")), span.attributes.at("output", "value").parsed()
     provider = llm.first("provider", "system").name()
     if _is_whole(whole):
         return Sent(body=whole, response=answered, provider=provider, name=name)
     source = span.attributes.source
-    asked = llm["invocation_parameters"].parsed()
+    asked = _given(llm["invocation_parameters"])
     body: dict[str, Any] = dict(asked.object()) if asked.is_object else {}
     schemas = [_schema(tool) for tool in llm["tools"]] if llm["tools"].is_list else []
     body |= {"messages": [_message(turn["message"]) for turn in _messages(span)], "tools": [s for s in schemas if s]}

@@ -52,6 +52,8 @@ _ASKED: Final = frozenset({
 """Fields of a request that stand between other things in a row of a log."""
 _HTTP: Final = frozenset({"headers", "method", "status", "statusCode", "status_code", "url"})
 _PIECES: Final = re.compile(r"\s*(?:data:|event:|[{\[])")
+_SHOWN: Final = re.compile(r"\w*Response\(")
+"""What Python shows of an object, where a log was written with ``default=str``: no answer."""
 _BODIES: Final = ("body", "json", "postData", "content", "data", "text")
 SMALLEST: Final = (
     '{"model": "gpt-4o", "messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}'
@@ -74,6 +76,12 @@ def _flat(item: Field) -> Field:
     cells = {name: item[name].parsed().value for name in ("messages", "tools") if item[name].is_text}
     if cells:  # a row of a table, whose cells are texts
         item = Field({**item.object(), **cells}, item.place, item.source)
+    if _SHOWN.match(item["response"].name()):  # DSPy, whose outputs stand beside it
+        first = next(iter(item["outputs"]), Field(None)) if item["outputs"].is_list else Field(None)
+        said = {"content": first["text"].value, "tool_calls": first["tool_calls"].value} if first.is_object else None
+        message = said or ({"content": first.value} if first.is_text else None)
+        answer = None if message is None else {"choices": [{"message": message}]}
+        item = Field({**item.object(), "response": answer}, item.place, item.source)
     inner, told = item["span_data"], item["response"]
     if inner.is_object:  # OpenAI's Agents SDK
         return Field({**item.object(), **inner.object(), "span_data": None, "type": None}, "", item.source)
