@@ -13,7 +13,7 @@ NAMES = (
     "estimator_overhead", "methods", "aims", "coverage_default", "stochastic", "distance_ablation", "kernels",
     "prompt_length",
     "architectures", "templates", "templates_noise", "matrices_noise", "minimal", "chance_levels", "comparisons",
-    "fuzz_doors", "shares", "runs_faults", "foreign", "long_sounds", "agent", "memorised_texts",
+    "fuzz_doors", "shares", "runs_faults", "odd_servers", "foreign", "long_sounds", "agent", "memorised_texts",
     "units_of_calls", "picture_shares", "trim",
 )  # fmt: skip
 NEED_EXTRA = ("remote", "editing_sizes", "selection_rivals", "agent_rivals")
