@@ -25,7 +25,7 @@ import time
 import traceback
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -296,7 +296,7 @@ def _talk(connection: socket.socket, server: Odd) -> None:
 
 
 @contextlib.contextmanager
-def serving(server: Odd) -> Iterator[str]:
+def serving(server: Odd) -> Generator[str, None, None]:
     """Its address, with the key in its query: nobody may repeat that either."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         threading.Thread(target=_serve, args=(listener, server), daemon=True).start()

@@ -241,3 +241,19 @@ def test_shapley_values_do_without_the_answer_to_a_mask_but_not_to_the_empty_pro
         values("")
     assert "estimand='banzhaf' with empty='exclude'" in str(told.value)
     assert "leave it out" not in str(told.value)
+
+
+def test_a_larger_budget_is_no_advice_where_calls_fail_for_good() -> None:
+    asked: list[str] = []
+
+    def model(prompt: str) -> str:
+        asked.append(prompt)
+        if len(asked) > 6:
+            raise ValueError("closed")
+        return "a fox" if "fox" in prompt else "nothing"
+
+    prompt = "Tell me a short story about a red fox that lives near the harbour"
+    explanation = whygen.explain_prompt(model, prompt, target="token-set", budget=16, cache=None)
+    (told,) = [warned.text for warned in explanation.warnings if warned.code == "few-pairs"]
+    assert "First mend what made" in told
+    assert "Raise the budget" not in told
