@@ -18,6 +18,7 @@ from whygen.anchors.texts.measured import TextSide
 from whygen.cli.app import app
 from whygen.errors import DataError, MissingError, UnknownNameError, UsageError
 from whygen.results import TextAnchorExplanation
+from whygen.results.summary.texts import headline
 from whygen.types import Failure, Limits, Output, Request, TokenScore
 
 KNOWN, STRANGE = -0.2, -3.0
@@ -99,6 +100,11 @@ def test_roles_tell_the_gap_that_a_level_cannot_tell_of_one_text() -> None:
     assert nothing.memorisation is not None
     assert not nothing.memorisation.found
     assert "No gap was found" in nothing.to_html()
+    said = (
+        f"{gap.flagged} of {gap.n_training} training texts are called memorised beside {gap.n_held_out} held-out ones"
+    )
+    assert said in headline(found)
+    assert "not found to be better known" in headline(nothing)
     assert "called memorised" in found.to_html()
 
 

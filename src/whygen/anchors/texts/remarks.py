@@ -61,7 +61,7 @@ def _of_contrasts(
     untold = len(anchors.scored()) - sum(len(each.rows) for each in found)
     if untold > 0:
         text = (
-            f"Of {untold} texts nothing can tell whether they are known by heart: they have no twins, or fewer than "
+            f"Of {untold} texts no contrast tells whether they are known by heart: they have no twins, or fewer than "
             "the others. Give twins= of your own, held-out texts of the same kind (reference=), or a model that has "
             "not seen them (baseline=)."
         )

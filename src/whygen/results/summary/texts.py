@@ -47,12 +47,25 @@ def headline(explanation: TextAnchorExplanation) -> str:
     model, n = shorten(explanation.model, 60), counted(explanation.counted, "text")
     if not explanation.counted:
         return f"{model}: none of {counted(explanation.n_texts, 'text')} could be scored."
+    beside = _beside_held_out(explanation)
     if not explanation.contrasts:
-        return f"{model}: whether it knows any of {n} by heart cannot be told."
+        return f"{model}: {beside or f'whether it knows any of {n} by heart cannot be told'}."
     count = explanation.groups[KNOWS_BY_HEART].count
     said = f"{model} knows {count:,} of {n} by heart" if count else f"{model}: none of {n} is called known by heart"
     untold = explanation.counted - sum(each.n for each in explanation.contrasts)
-    return f"{said}; of {untold:,} it cannot be told." if untold > 0 else f"{said}."
+    said = f"{said}; of {untold:,} it cannot be told" if untold > 0 else said
+    return f"{said}; {beside}." if beside else f"{said}."
+
+
+def _beside_held_out(explanation: TextAnchorExplanation) -> str:
+    """What training and held-out texts beside each other say, which needs no contrast; empty where there are none."""
+    found = explanation.memorisation
+    if found is None:
+        return ""
+    count, chance = f"{found.flagged:,} of {found.n_training:,}", f"{found.by_chance:.1f} would be by chance"
+    if found.found:
+        return f"{count} training texts are called memorised beside {found.n_held_out:,} held-out ones, where {chance}"
+    return f"training texts are not found to be better known than held-out ones ({count} are called so, {chance})"
 
 
 def facts(explanation: TextAnchorExplanation) -> list[dict[str, str]]:
