@@ -351,3 +351,13 @@ def test_figures_and_tints_of_a_run_are_those_of_its_report(viewer: Viewer, visi
     assert [text for text, _ in shown] == [signed(value, decimals_for(largest)) for value, largest in cases]
     tints = [f"u {sign_of(value)} s{level_of(value, largest)} sure" for value, largest in cases]
     assert [classes for _, classes in shown] == tints
+
+
+def test_a_page_that_a_new_viewer_does_not_let_in_says_so(viewer: Viewer, visit: Callable[..., Any]) -> None:
+    bench_models.go.set()
+    page = visit(viewer, address("gated", PROMPT + " Once more."))
+    page.route("**/events*", lambda route: route.fulfill(status=403))
+    why(page)
+    page.locator(".cost", has_text="it was started anew. Open the address").wait_for(timeout=30_000)
+    assert not page.is_visible("text=Stop: this is enough")
+    visit.said[:] = [each for each in visit.said if "403" not in each]  # type: ignore[attr-defined]

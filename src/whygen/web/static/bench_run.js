@@ -70,7 +70,14 @@ export class RunView {
     on("promise", (told) => { this.part.looking.textContent = told.text; });
     on("look", (told) => this.looked(told));
     on("over", (told) => this.over(told));
-    this.source.onerror = () => { this.part.cost.textContent = "The viewer does not answer; this page tries again. The run goes on as long as the viewer does."; };
+    this.source.onerror = () => {
+      // A browser tries a line that broke again, and gives up one that was refused: a viewer that was started anew has another token.
+      const refused = this.source.readyState === EventSource.CLOSED;
+      this.part.cost.textContent = refused
+        ? "The viewer no longer lets this page in: it was started anew. Open the address that it printed then. What was answered is recorded, and the same question goes on from there."
+        : "The viewer does not answer; this page tries again. The run goes on as long as the viewer does.";
+      this.part.stop.hidden = refused;
+    };
     if (run.status === "waiting") this.part.title.textContent = "Waits: the model is answering another run, or is being opened.";
   }
 
