@@ -33,6 +33,7 @@ from unittest import mock
 
 from benchmarks import record
 from whygen.cli import main as command_line
+from whygen.interrupts import INTERRUPTED
 from whygen.models import ModelOptions, load_model
 from whygen.types import Failure, Request
 
@@ -341,8 +342,10 @@ def _run(line: list[str]) -> Run:
             code: int | str = 0
         except SystemExit as end:
             code = end.code or 0
-        except BaseException as error:
+        except Exception as error:
             code = "".join(traceback.format_exception(error))[-600:]
+    if code == INTERRUPTED:  # somebody wants this benchmark to end
+        raise KeyboardInterrupt
     return Run(code, out.getvalue(), errors.getvalue(), time.monotonic() - began)
 
 
