@@ -19,7 +19,7 @@ PASSING = [
     "408", "409", "429", "429-ms", "500", "502", "503", "504", "529", "reset", "hang", "half", "html", "not-json",
     "bad-utf8", "empty-body", "list", "empty-choices",
 ]  # fmt: skip
-LASTING = {"400": "temperature", "context": "shorten", "firewall": "may not"}
+LASTING = {"400": "temperature", "context": "shorten", "firewall": "firewall's page"}
 FATAL = {
     "401": "API_KEY", "403": "may not", "404": "name", "410": "name", "402": "credit", "quota": "credit",
     "low-balance": "credit", "bad-key": "API_KEY", "quota-inside": "credit", "key-inside": "API_KEY",
