@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from whygen.errors import DataError
+from whygen.models.latent.returned import columns_of_texts
 
 MAX_HELD = 2 * 2**30
 """Bytes that may be gathered item by item, or unpacked from a sparse matrix."""
@@ -42,7 +43,7 @@ def as_array(thing: Any, *, what: str) -> np.ndarray:
         if array.dtype == np.object_ and array.ndim >= 2:
             array = array.astype(np.float64)
     except Exception as error:  # foreign types: meta tensors, ragged lists, failing __array__ ...
-        if texts := _columns_of_texts(thing):
+        if texts := columns_of_texts(thing):
             raise DataError(
                 f"{what} is a table whose columns {', '.join(texts)} are no numbers. Leave them out, or turn them into "
                 "numbers (pandas.get_dummies), in anchors and reference alike. Texts are anchors of a language model "
@@ -58,16 +59,6 @@ def as_array(thing: Any, *, what: str) -> np.ndarray:
             "pictures, paths of pictures, or a data set of (picture, label)."
         )
     return array
-
-
-def _columns_of_texts(table: Any) -> list[str]:
-    """Names of the columns of a table that hold no numbers; none where it is no table."""
-    kinds = getattr(table, "dtypes", None)
-    if kinds is None or not hasattr(table, "columns"):
-        return []
-    return [
-        str(name) for name, kind in zip(table.columns, kinds, strict=True) if getattr(kind, "kind", "O") not in "fiub"
-    ]
 
 
 def _on_this_machine(thing: Any) -> Any:

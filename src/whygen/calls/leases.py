@@ -129,3 +129,21 @@ class Leases:
             with suppress(OSError):
                 file.unlink(missing_ok=True)
         return lives
+
+
+class SharedClaims:
+    """Leases by the places of requests."""
+
+    def __init__(self, leases: Leases, keys: Sequence[str]) -> None:
+        self._leases = leases
+        self._keys = keys
+
+    def claim(self, places: Sequence[int]) -> Mapping[int, Output | None]:
+        theirs = self._leases.claim([self._keys[place] for place in places])
+        return {place: theirs[self._keys[place]] for place in places if self._keys[place] in theirs}
+
+    def release(self, places: Sequence[int]) -> None:
+        self._leases.release([self._keys[place] for place in places])
+
+    def news(self) -> bool:
+        return self._leases.news()

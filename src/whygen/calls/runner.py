@@ -13,7 +13,7 @@ from whygen._arguments import Option, check_fields, documented, told
 from whygen.calls.agenda import Agenda, Answer, Clock, End, EndedError, Gate, MonotonicClock, RetryPolicy, together
 from whygen.calls.batches import BatchDispatcher
 from whygen.calls.dispatch import Dispatcher, LocalDispatcher, RemoteDispatcher, Send
-from whygen.calls.leases import Leases
+from whygen.calls.leases import SharedClaims
 from whygen.calls.pool import PoolDispatcher
 from whygen.calls.progress import AsksToStop, Progress, ShowsPromise, ShowsSpending, usual_progress
 from whygen.calls.rows import RecordedCall, call_key, identity_of
@@ -351,24 +351,6 @@ class Runner:
         if self._store.put_many(calls) < len(calls):
             answers |= self._store.get_many([call.key for call in calls])
         return answers
-
-
-class SharedClaims:
-    """Leases by the places of requests."""
-
-    def __init__(self, leases: Leases, keys: Sequence[str]) -> None:
-        self._leases = leases
-        self._keys = keys
-
-    def claim(self, places: Sequence[int]) -> Mapping[int, Output | None]:
-        theirs = self._leases.claim([self._keys[place] for place in places])
-        return {place: theirs[self._keys[place]] for place in places if self._keys[place] in theirs}
-
-    def release(self, places: Sequence[int]) -> None:
-        self._leases.release([self._keys[place] for place in places])
-
-    def news(self) -> bool:
-        return self._leases.news()
 
 
 def dispatcher_for(model: Model) -> Dispatcher:

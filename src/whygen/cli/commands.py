@@ -23,7 +23,7 @@ from typer.core import TyperCommand, TyperGroup
 from whygen import plugins
 from whygen._arguments import Panel
 from whygen.cli.outermost import Stopped
-from whygen.errors import MissingError, UsageError
+from whygen.errors import MissingError, UsageError, WhygenError
 from whygen.safe import visible
 
 OWN: Final[Mapping[str, str]] = {
@@ -55,6 +55,10 @@ OWN: Final[Mapping[str, str]] = {
 RUN: Final[Panel] = "For experts: the run"
 KEPT_APART: Final[Mapping[str, str]] = {"reproduce": "whygen-experiments", "ratings": "whygen-experiments"}
 """Commands of this project that a distribution of its own brings."""
+MEANT: Final[Mapping[str, str]] = {
+    "explain": "For one prompt: `whygen prompt MODEL PROMPT`; for many: explain-many; for a generative model: anchors.",
+}
+"""Names of other tools' commands, where the nearest name of ours is not what is meant."""
 EXAMPLES: Final[Mapping[str, str]] = {
     "prompt": 'whygen prompt demo/storyteller "Tell a story about a fox." -o fox',
     "edit": 'whygen edit demo/painter photo.png "make it night" -o night',
@@ -187,10 +191,15 @@ def _called(name: str) -> Any:
         try:
             return loaded(name)
         except MissingError as error:
-            return _told(name, str(error))
+            return _told(name, error)
     if name in KEPT_APART:
         package = KEPT_APART[name]
-        return _told(name, f"`whygen {name}` is in the package {package}. Install it: pip install {package}")
+        why = f"`whygen {name}` is in the package {package}. Install it: pip install {package}"
+        return _told(name, MissingError(why))
+    if name in MEANT:
+        return _told(
+            name, UsageError(f"No such command {name!r}. {MEANT[name]} Run `whygen --help` for what there is.")
+        )
     return None
 
 
@@ -237,7 +246,7 @@ def _holding(name: str, function: object) -> typer.Typer:
     return app
 
 
-def _told(name: str, why: str) -> Any:
+def _told(name: str, why: WhygenError) -> Any:
     """A command that takes whatever it is given, and says why it cannot run."""
     app = typer.Typer(add_completion=False)
 
@@ -245,6 +254,6 @@ def _told(name: str, why: str) -> Any:
         name, add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
     )
     def tell() -> None:  # pyright: ignore[reportUnusedFunction] - Typer holds it
-        raise MissingError(why)
+        raise why
 
     return typer.main.get_command(app)

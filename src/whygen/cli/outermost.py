@@ -159,9 +159,6 @@ def _usage(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "Interrupted."
     show: Any = getattr(error, "format_message", None)
     sentence = str(show() if callable(show) else error).rstrip(".")
-    if sentence.startswith("No such command 'explain'"):  # what many tools call it: the nearest name is not meant
-        ways = "For one prompt: `whygen prompt MODEL PROMPT`; for many: explain-many; for a generative model: anchors"
-        sentence = f"No such command 'explain'. {ways}"
     context: Any = getattr(error, "ctx", None)
     command = getattr(context, "command_path", "") or "whygen"
     stop = "" if sentence.endswith("?") else "."

@@ -35,6 +35,7 @@ from whygen.results.texts import TextAnchorExplanation
 from whygen.stats.intervals import Error, student_half_width
 from whygen.stats.multiplicity import benjamini_hochberg
 from whygen.stats.seeds import generator
+from whygen.texts import has_word
 from whygen.types import Floats, Output
 
 DISAGREE = 0.5
@@ -180,7 +181,7 @@ def _compare_prompts(
     pairs, only_first, only_second = _matched(first.units, second.units)
     if not pairs:
         raise UsageError("The two explanations share no unit: compare explanations of one prompt, in one kind of unit.")
-    if not any(map(str.isalnum, "".join(one.text for one, _ in pairs))):
+    if not any(has_word(one.text) for one, _ in pairs):
         marks = ", ".join(dict.fromkeys(repr(one.text) for one, _ in pairs))
         raise UsageError(
             f"The two explanations share no unit but marks ({marks}): compare explanations of one prompt, or of two "

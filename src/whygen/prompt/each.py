@@ -112,7 +112,7 @@ def explain_many(
     }  # fmt: skip
     named = _named(prompts)
     if damaged == "stop":
-        _read_all(named)
+        named = _read_all(named)
     bounds = _Together(run or RunOptions())
     box = None if model is None else load_model(model, options)
     place = None if out is None else make_folder(Path(out), by="out= (-o)")
@@ -171,16 +171,16 @@ def forecast_many(
     return ManyForecast(together=together, each=each, again=tuple(again), failed=failed)
 
 
-def _read_all(named: Sequence[NamedPrompt]) -> None:
-    """Read every prompt once.
+def _read_all(named: Sequence[NamedPrompt]) -> list[NamedPrompt]:
+    """The same prompts, already read.
 
     Raises:
         DataError: if one cannot be read.
     """
-    wrong: list[str] = []
+    wrong, found = list[str](), list[NamedPrompt]()
     for each in named:
         try:
-            each.read()
+            found.append(NamedPrompt(each.name, partial(_same, each.read())))
         except WhygenError as error:
             wrong.append(str(error))
     if wrong:
@@ -189,6 +189,7 @@ def _read_all(named: Sequence[NamedPrompt]) -> None:
             f"{len(wrong):,} of {len(named):,} prompts cannot be read, and nothing was asked. {shown} Mend them, or "
             'leave them out with damaged="skip" (--damaged skip).'
         )
+    return found
 
 
 def _named(prompts: object) -> list[NamedPrompt]:

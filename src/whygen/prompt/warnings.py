@@ -352,6 +352,10 @@ def _nearer(signs: Signs) -> str:
     return "" if higher is None or unchosen else f"use a higher keep (keep={higher}), "
 
 
+def _pairs(count: int) -> str:
+    return "1 pair" if count == 1 else f"{count} pairs"
+
+
 def _few_masks(signs: Signs) -> str | None:
     findings = signs.findings
     pairs, n, rows = len(np.unique(findings.effects.groups)), findings.effects.n, len(findings.effects)
@@ -360,10 +364,9 @@ def _few_masks(signs: Signs) -> str | None:
     enough = signs.asked + (4 * n - rows) * max(1, round(signs.asked / rows))
     of_chat = isinstance(findings.answers.units, ChatUnits)
     fewer = "parts that are pinned leave fewer to tell apart" if of_chat else "coarser units (sentences) need fewer"
-    told = "1 pair" if pairs == 1 else f"{pairs} pairs"
     return (
-        f"{told} of masks for {n} units: attributions are shrunk towards zero and intervals are wide. A budget "
-        f"of about {enough} gives two pairs a unit; {fewer}."
+        f"{_pairs(pairs)} of masks for {n} units: attributions are shrunk towards zero and intervals are wide. "
+        f"A budget of about {enough} gives two pairs a unit; {fewer}."
     )
 
 
@@ -373,11 +376,10 @@ def _few_pairs(signs: Signs) -> str | None:
     whole = signs.findings.design.enumerated or signs.findings.design.name == "leave-one-out"
     if estimate.p_values is None or pairs >= 6 or whole or estimate.method.endswith(LIKE_THESE):
         return None
-    told = "1 pair" if pairs == 1 else f"{pairs} pairs"
     lost = [failure for failure in signs.findings.answers.failures if failure.kind == "permanent"]
     # Where calls fail for good, more of them fail alike.
     advice = f"First mend what made {len(lost)} calls fail." if len(lost) > 2 * pairs else "Raise the budget."
-    return f"With {told} no p-value is under {2.0 ** -(pairs - 1):g}: nothing can be significant. {advice}"
+    return f"With {_pairs(pairs)} no p-value is under {2.0 ** -(pairs - 1):g}: nothing can be significant. {advice}"
 
 
 def _effective_sample(signs: Signs) -> str | None:

@@ -11,6 +11,7 @@ from whygen.texts.languages import name_of_language as name_of_language
 from whygen.texts.segments import Span as Span
 from whygen.texts.segments import character_edges as character_edges
 from whygen.texts.segments import find_all as find_all
+from whygen.texts.segments import has_word as has_word
 from whygen.texts.segments import is_word_edge as is_word_edge
 from whygen.texts.segments import nfc as nfc
 from whygen.texts.segments import reads_as_one as reads_as_one

@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from whygen.texts.segments import word_edges
+from whygen.texts.segments import has_word, word_edges
 
 MOST: Final = 4_000
 """Words, spaces and marks of each text that are compared; comparing takes their square in the worst case."""
@@ -53,7 +53,7 @@ def _shared(one: Sequence[str], two: Sequence[str], *, autojunk: bool) -> list[t
     pairs: list[tuple[int, int]] = []
     for block in matcher.get_matching_blocks():
         found = list(zip(first[block.a : block.a + block.size], second[block.b : block.b + block.size], strict=True))
-        pairs += found if _says([one[i] for i, _ in found]) else []
+        pairs += found if any(has_word(one[i]) for i, _ in found) else []
     taken = set[int](), set[int]()
     for step in (1, -1):  # what follows a shared word, then what is before one
         for i, j in tuple(pairs):
@@ -69,11 +69,6 @@ def _shared(one: Sequence[str], two: Sequence[str], *, autojunk: bool) -> list[t
 def _pieces(text: str) -> list[str]:
     edges = sorted(word_edges(text))
     return [text[start:end] for start, end in pairwise(edges)]
-
-
-def _says(pieces: Sequence[str]) -> bool:
-    """Whether a stretch holds a letter or a digit: a space or a full stop alone is nothing that two texts share."""
-    return any(character.isalnum() for piece in pieces for character in piece)
 
 
 def _stretches(pieces: Sequence[str], shared: Sequence[tuple[int, int]]) -> tuple[Stretch, ...]:

@@ -74,6 +74,11 @@ def _past_marks(text: str, place: int) -> int:
     return place
 
 
+def has_word(text: str) -> bool:
+    """Whether there is a letter or a digit: a space or a full stop alone is nothing that texts share."""
+    return any(map(str.isalnum, text))
+
+
 def is_word_edge(text: str, place: int) -> bool:
     """Whether a place is a word boundary; of a long text, only what stands around it is looked at."""
     if len(text) <= _ALIKE:

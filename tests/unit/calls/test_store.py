@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from whygen.calls import RecordedCall, Runner, Store, call_key, default_store_path, open_store
 from whygen.calls.agenda import GLANCE, LOOK, Agenda
-from whygen.calls.runner import SharedClaims
+from whygen.calls.leases import SharedClaims
 from whygen.errors import FormatError, StoreError, UsageError
 from whygen.types import Limits, Output, Picture, Request, TokenScore
 

@@ -24,7 +24,7 @@ from whygen.media import pictures
 from whygen.models.diffusers.drawing import WORTH, Brush, DrawingJob, DrawnBatch, multiple_of, picture_name
 from whygen.models.diffusers.settings import ignored, read_settings
 from whygen.models.diffusers.tokens import readers, said_of_cuts
-from whygen.models.hf.model import quiet as quiet_transformers
+from whygen.models.hf.model import quiet as quiet_library
 from whygen.models.hf.tokens import Refused
 from whygen.types import Edit, Failure, JsonValue, Limits, Output, Request, Settings
 
@@ -332,13 +332,5 @@ def _place(pipeline: Any) -> str:
 @contextmanager
 def quiet() -> Iterator[None]:
     """No progress bars and no advice of diffusers and transformers inside, such as of texts that are cut."""
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        with quiet_transformers():
-            yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
+    with quiet_library(logging), quiet_library():
+        yield

@@ -11,6 +11,7 @@ import torch
 
 from whygen.models.hf.model import batch_for, positions, quiet
 from whygen.models.turns import Refused
+from whygen.texts import has_word
 from whygen.types import Failure, JsonValue, Limits, Output, Request
 
 FILLERS = 64
@@ -105,5 +106,5 @@ class HfMaskedModel:
         """Whether the token is a whole word, or a mark: read again, it is the same token."""
         if not text or "\ufffd" in text or any(character.isspace() for character in text):
             return False
-        forms = [f" {text}"] if any(character.isalnum() for character in text) else [f" {text}", text]
+        forms = [f" {text}"] if has_word(text) else [f" {text}", text]
         return any(self.tokenizer(form, add_special_tokens=False)["input_ids"] == [token] for form in forms)

@@ -439,8 +439,10 @@ def _row_bytes(network: Any) -> int:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and advice of transformers inside; they speak to people who write code with it.
+def quiet(logging: Any = logging) -> Iterator[None]:
+    """No progress bars and advice of transformers inside, or of the library whose ``logging`` this is.
+
+    They speak to people who write code with it.
 
     Levels of handlers are set, not that of the logger: for that Python forgets what it knows of every logger there is,
     which takes a millisecond, and prompts are counted by the thousand.

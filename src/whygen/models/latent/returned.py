@@ -102,9 +102,8 @@ def _holds(part: Any) -> bool:
 
 def _described(result: Any) -> str:
     """What came back and holds no numbers, in words."""
-    if hasattr(result, "dtypes") and hasattr(result, "columns"):
-        named = [str(name) for name, kind in zip(result.columns, result.dtypes, strict=True) if _is_text(kind)]
-        return f"a table whose columns {', '.join(named)} are no numbers"
+    if texts := columns_of_texts(result):
+        return f"a table whose columns {', '.join(texts)} are no numbers"
     first = _first(result)
     if isinstance(first, str):
         return "texts"
@@ -116,8 +115,14 @@ def _first(result: Any) -> Any:
     return cast("Any", parts[0] if parts else result)
 
 
-def _is_text(kind: Any) -> bool:
-    return getattr(kind, "kind", "O") not in "fiub"
+def columns_of_texts(table: Any) -> list[str]:
+    """Names of the columns of a table that hold no numbers; none where it is no table."""
+    kinds = getattr(table, "dtypes", None)
+    if kinds is None or not hasattr(table, "columns"):
+        return []
+    return [
+        str(name) for name, kind in zip(table.columns, kinds, strict=True) if getattr(kind, "kind", "O") not in "fiub"
+    ]
 
 
 def _way_out(result: Any) -> str:

@@ -38,15 +38,15 @@ def chat(client: openai.OpenAI, name: str, request: Request, *, length: str, own
     Raises:
         Refused: if the protocol has no place for a part of the prompt.
     """
-    body = fitting({**tools(request.prompt, own=own), **parameters(request, length=length)})
+    body = chat_body(name, request, length=length, own=own)
     raw = client.chat.completions.with_raw_response.create(
-        model=name, messages=cast(Any, messages(request.prompt)), extra_body=body
+        model=cast(str, body.pop("model")), messages=cast(Any, body.pop("messages")), extra_body=body
     )
     return read_chat(document(raw.content), seed=body.get("seed"))
 
 
 def chat_body(name: str, request: Request, *, length: str, own: bool = False) -> dict[str, JsonValue]:
-    """The same as `chat` asks with, for a batch."""
+    """What `chat` asks with, alone or in a batch."""
     about = fitting({**tools(request.prompt, own=own), **parameters(request, length=length)})
     return {"model": name, "messages": messages(request.prompt), **about}
 

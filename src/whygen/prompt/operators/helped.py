@@ -18,9 +18,10 @@ from whygen.calls import Runner
 from whygen.errors import ModelError, UsageError
 from whygen.models import ContinuesText, FillsMask, Model, ScoresText, load_model
 from whygen.prompt.operators.base import Operator, Tools, Unprepared, shown, substitute
-from whygen.prompt.operators.synonyms import has_word, same_word, written_like
+from whygen.prompt.operators.synonyms import same_word, written_like
 from whygen.prompt.units import Piece, Units, sentences, words
 from whygen.stats.seeds import generator
+from whygen.texts import has_word
 from whygen.types import Failure, Output, Request, Settings
 
 _QUOTES = {'"': '"', "'": "'", "“": "”", "«": "»", "„": "“"}

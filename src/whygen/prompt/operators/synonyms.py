@@ -53,11 +53,6 @@ def written_like(word: str, model: str) -> str:
     return word
 
 
-def has_word(text: str) -> bool:
-    """Whether there is a letter or a digit."""
-    return any(character.isalnum() for character in text)
-
-
 Lexicon: TypeAlias = Mapping[str, str]
 
 MAX_LEXICON_BYTES = 64 * 2**20

@@ -32,6 +32,7 @@ from whygen.prompt.units.templates import doubled, parsed
 from whygen.results.prompt import Calls, Warned
 from whygen.results.trimmed import Trimmed, TrimUnit, WorseInput
 from whygen.stats.crossed import share_unseen
+from whygen.texts import has_word
 from whygen.types import Chat, Settings, Template
 from whygen.version import __version__
 
@@ -196,7 +197,7 @@ def _wanted(
 
 def _whole_sentences(cut: UnitsOver) -> UnitsOver:
     """The same with marks that stand alone pinned, such as the full stop after a field: they are no instruction."""
-    marks = {unit for unit, text in enumerate(cut.shown.texts) if not any(map(str.isalnum, text))}
+    marks = {unit for unit, text in enumerate(cut.shown.texts) if not has_word(text)}
     if not marks or len(marks) == len(cut.shown):
         return cut
     return replace(cut, shown=holding(cut.shown, marks), each=tuple(holding(units, marks) for units in cut.each))

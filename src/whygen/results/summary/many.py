@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from whygen.report.texts import counted, number, shorten, signed, visible
 from whygen.results.prompt import PromptExplanation, UnitAttribution
 from whygen.results.summary import words
+from whygen.texts import has_word
 
 if TYPE_CHECKING:
     from whygen.results.many import Explanations, OneOfMany
@@ -114,7 +115,7 @@ def _shared(found: tuple[PromptExplanation, ...]) -> tuple[list[dict[str, Any]],
             values.setdefault(unit.text, []).append(unit)
     several = [
         (text, units) for text, units in values.items()
-        if len(units) > 1 and (any(map(str.isalnum, text)) or any(unit.significant for unit in units))
+        if len(units) > 1 and (has_word(text) or any(unit.significant for unit in units))
     ]  # fmt: skip
     several.sort(key=lambda pair: -sum(abs(unit.attribution) for unit in pair[1]) / len(pair[1]))
     told = f"By target {visible(shorten(target, 60))}, estimand {estimand}. Each dot is a unit of a prompt; units that "

@@ -19,6 +19,7 @@ from whygen.results.summary.conversation import conversation
 from whygen.results.summary.outcomes import MOST_BESIDE, outcomes
 from whygen.results.summary.readings import summarise_tree
 from whygen.results.summary.words import names
+from whygen.texts import has_word
 
 MOST_REFERENCE = 4_000
 MOST_POINTS = 2_000
@@ -104,7 +105,7 @@ def _unit(index: int, unit: UnitAttribution, largest: float, decimals: int) -> d
         "p_value": unit.p_value,
         "significant": unit.significant,
         "sign": sign,
-        "quiet": not unit.significant and not any(character.isalnum() for character in unit.text),
+        "quiet": not unit.significant and not has_word(unit.text),
         "step": level_of(unit.attribution, largest, most=LEVELS if unit.significant else FAINT),
         "mark": MARKS[sign] if unit.significant else MARKS["zero"],
         "attribution_text": value,
