@@ -81,12 +81,26 @@ def test_a_broken_line_among_recorded_calls_is_one_that_fails_or_ends_all_before
         whygen.explain_many("planted/additive", file, damaged="leave")  # pyright: ignore[reportArgumentType]
 
 
+def test_a_record_that_holds_no_call_is_not_lost_among_those_that_do(tmp_path: Path) -> None:
+    file = tmp_path / "calls.jsonl"
+    file.write_text(f'{CALL}\n{{"id": "t", "request": {{"foo": 1}}}}\n{{"model": "x"}}\n{CALL}\n', encoding="utf-8")
+    named = read_prompts(file)
+    assert [each.name for each in named] == ["call 1", "call 2", "t", "line 3"]
+    for each in named[2:]:
+        with pytest.raises(DataError, match=r"line [23] holds no call of a model"):
+            each.read()
+
+
 def test_plain_lines_may_begin_with_what_json_begins_with(tmp_path: Path) -> None:
     lines = ['"Run home," said the fox.', "[Note] the fox ran", "{name} sleeps now"]
     file = tmp_path / "prompts.txt"
     file.write_text("\n".join(lines), encoding="utf-8")
     assert [each.read() for each in read_prompts(file)] == lines
+    quoted = ['"Run home!"', "the fox ran", "\u201cno\u201d, it said", "{{ name }} sleeps"]
+    file.write_text("\n".join(quoted), encoding="utf-8")
+    assert [each.read() for each in read_prompts(file)] == quoted
     broken = file.rename(tmp_path / "prompts.jsonl")
+    broken.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(DataError, match=r"Line 1 of .* is no JSON"):
         read_prompts(broken)[0].read()
 

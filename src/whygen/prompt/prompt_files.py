@@ -13,7 +13,7 @@ from whygen.prompt.chat_files import chat_from_json
 from whygen.prompt.units import Input
 from whygen.records import Call, read_calls
 from whygen.records.fields import Field
-from whygen.records.reading import Recorded, calls_in
+from whygen.records.reading import Recorded, calls_in, holds_record
 from whygen.safe import read_json
 from whygen.texts import read_text_file
 from whygen.types import Source
@@ -54,10 +54,9 @@ def read_prompts(path: Path | str) -> list[NamedPrompt]:
         raise DataError(f"{str(file)!r} holds no prompt. {_FORM}")
     if text.lstrip()[0] in '{["':
         values = _values(file, text, lines)
-        if file.suffix.lower() in _JSON or not all(isinstance(value, Exception) for _, value in values):
-            return (
-                _named_calls(read_calls(file)) if all(_is_call(value) for _, value in values) else _mixed(file, values)
-            )
+        if file.suffix.lower() in _JSON or _is_json([value for _, value in values]):
+            recorded = [_recorded(file, place, value) for place, value in values]
+            return _mixed(file, values, recorded) if None in recorded else _named_calls(read_calls(file))
     return [NamedPrompt(f"line {number}", _given(line.strip())) for number, line in lines]
 
 
@@ -78,6 +77,12 @@ def _value(file: Path, number: int, line: str) -> object:
         return DataError(f"Line {number} of {str(file)!r} is no JSON: {error}.")
 
 
+def _is_json(values: list[object]) -> bool:
+    """Whether these are lines of JSON, of which some may be broken: a person writes a line in quotation marks, too."""
+    written = any(isinstance(value, dict | list) for value in values)
+    return written or not any(isinstance(value, Exception) for value in values)
+
+
 def _fields(value: object) -> dict[str, object]:
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
@@ -87,15 +92,21 @@ def _is_call(value: object) -> bool:
     return bool({"request", "model", "resourceSpans", "observations", "attributes"} & fields.keys())
 
 
-def _mixed(file: Path, values: list[tuple[str, object]]) -> list[NamedPrompt]:
+def _recorded(file: Path, place: str, value: object) -> Field | None:
+    """What may be a recorded call, or a piece of one; None for a prompt, and for what cannot be read."""
+    field = Field(value, "", f"{file.name!r}, {place}")
+    return field if _is_call(value) and holds_record(field) else None
+
+
+def _mixed(file: Path, values: list[tuple[str, object]], recorded: list[Field | None]) -> list[NamedPrompt]:
     """Prompts, and what cannot be read, each in its place; the calls among them together, where the first one stands.
 
     Spans of one call may stand in several lines, so that a line is no call by itself.
     """
-    calls = [Field(value, "", f"{file.name!r}, {place}") for place, value in values if _is_call(value)]
+    calls = [field for field in recorded if field is not None]
     found: list[NamedPrompt] = []
-    for place, value in values:
-        if not _is_call(value):
+    for (place, value), field in zip(values, recorded, strict=True):
+        if field is None:
             found.append(_one(file, place, value))
         elif calls:
             found += _named_calls(calls_in(calls))
@@ -125,6 +136,8 @@ def _read(file: Path, place: str, value: object) -> Source:
     turns = fields.get("messages", fields.get("prompt"))
     if isinstance(turns, list):
         return chat_from_json(cast("list[object]", turns), folder=file.parent)
+    if _is_call(value):
+        calls_in([Field(value, "", f"{file.name!r}, {place}")])  # says what is missing
     raise DataError(f"{place.capitalize()} of {str(file)!r} holds no prompt. {_FORM}")
 
 

@@ -114,6 +114,11 @@ def calls_in(values: Sequence[Field], *, cut: str = "") -> list[Recorded]:
     return [_recorded(each, number, cut) for number, each in enumerate(kept, start=1)]
 
 
+def holds_record(value: Field) -> bool:
+    """Whether something in it has the form of a record, alone or as a piece of one."""
+    return any(True for _ in _each(value))
+
+
 def _each(item: Field, level: int = 0) -> Iterable[tuple[Format, Field]]:
     """The records in a value: itself, or those that its lists and objects hold; a list of messages is one chat."""
     form = next((form for form in FORMATS if form.matches(item)), None)
