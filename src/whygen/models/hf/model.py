@@ -415,7 +415,7 @@ def useful_rows(network: Any) -> int:
     """Rows in a batch: many for small networks, whose steps cost mostly overhead; fewer as they grow."""
     parameters = sum(p.numel() for p in network.parameters())
     if network.device.type == "cpu":
-        return 64 if parameters < 100e6 else 32 if parameters < 500e6 else 8
+        return 128 if parameters < 20e6 else 64 if parameters < 100e6 else 32 if parameters < 500e6 else 8
     return 256 if parameters < 3e9 else 64
 
 
