@@ -95,7 +95,15 @@ def __getattr__(name: str) -> Any:
         except ModuleNotFoundError as error:
             if error.name != f"whygen.{name}":
                 raise
-    raise AttributeError(f"module 'whygen' has no attribute {name!r}")
+    near = [each for each in __all__ if name.lower() in each.lower()] or _alike(name)
+    hint = f" Did you mean {' or '.join(near)}?" if near else f" It has {', '.join(__all__)}."
+    raise AttributeError(f"module 'whygen' has no attribute {name!r}.{hint}")
+
+
+def _alike(name: str) -> list[str]:
+    import difflib  # only where a name is wrong: ``import whygen`` is to be light
+
+    return difflib.get_close_matches(name, __all__, cutoff=0.65)
 
 
 def __dir__() -> list[str]:

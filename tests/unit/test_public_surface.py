@@ -23,6 +23,20 @@ def test_all_names_are_there_and_nothing_else_is_public() -> None:
     assert all(inspect.ismodule(getattr(whygen, room)) for room in rooms)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("explain", "explain_prompt"),
+        ("explain_promt", "explain_prompt"),
+        ("Explanation", "PromptExplanation"),
+        ("Load", "load"),
+    ],
+)
+def test_a_name_that_is_not_there_is_told_the_nearest(wrong: str, right: str) -> None:
+    with pytest.raises(AttributeError, match=rf"no attribute '{wrong}'\. Did you mean .*\b{right}\b"):
+        getattr(whygen, wrong)
+
+
 def test_public_names_have_docstrings_and_keyword_only_options() -> None:
     for name in whygen.__all__:
         member = getattr(whygen, name)

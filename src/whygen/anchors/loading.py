@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whygen.anchors.calibrating import settle_kind
 from whygen.anchors.calibration import require_enough
@@ -18,12 +17,12 @@ from whygen.anchors.data import SampleSet
 from whygen.anchors.features import FeatureEncoder
 from whygen.anchors.options import AnchorOptions
 from whygen.anchors.representing import require_selection
-from whygen.anchors.samples import Prepared, Raw, prepare, require_rows, saturated
+from whygen.anchors.samples import Prepared, Raw, in_range, open_ended, prepare, require_rows, saturated
 from whygen.anchors.scoring import noise_for
 from whygen.calls import RunOptions
 from whygen.encoders import ImageEncoder
 from whygen.errors import DataError, UsageError, WhygenError
-from whygen.models.latent import UNBOUNDED, UNIT_RANGE, Floats, Generator, Layout
+from whygen.models.latent import Floats, Generator, Layout
 from whygen.models.protocols import Conditioned
 from whygen.plugins import said_of
 from whygen.results.anchors_scores import SkippedRecord
@@ -89,6 +88,7 @@ def open_subject(
         prepare(anchors.samples, model)  # raises, and says what is wrong
     settled = settle(model, anchors.samples, layout=anchors.layout, pictures=anchors.pictures)
     settled = in_range(settled, anchors.samples)
+    settled = open_ended(settled, [each.samples for each in (anchors, reference) if each is not None])
     ready = prepare(anchors.samples, settled, layout=anchors.layout)
     known = None
     if reference is not None:
@@ -280,41 +280,6 @@ def _without_encoder(model: Generator, probe: Raw, layout: Layout | None) -> Gen
 def _as_given(model: Generator, probe: Raw, layout: Layout | None) -> Generator:
     """The shape that anchors have as they are."""
     return replace(model, shape=prepare(probe, model, layout=layout).shape)
-
-
-_RANGES = (UNIT_RANGE, (-1.0, 1.0), (0.0, 255.0))
-"""Ranges that pictures are trained on."""
-
-
-def in_range(model: Generator, samples: Raw) -> Generator:
-    """The model with the range of values that its samples and the anchors tell together, where nobody stated one."""
-    raw = np.asarray(samples)
-    if not model.range_found or raw.dtype.kind not in "fub":
-        return model
-    if raw.dtype.kind != "f":
-        low, high = _nearest_range(model, raw / np.float32(255 if raw.dtype == np.uint8 else 1))
-        text = (
-            f"Nobody stated the range of values of {model.uri}: pictures are given to it as {low:g} to {high:g}. State "
-            "value_range= if it was trained on another."
-        )
-        return replace(model, value_range=(low, high), notices=(*model.notices, ("range-found", text)))
-    if raw.ndim > 2 and (raw >= 0).all() and (raw <= 1).all():
-        return replace(model, value_range=_nearest_range(model, raw))
-    inside = bool((raw >= model.value_range[0]).all() and (raw <= model.value_range[1]).all())
-    return model if inside or raw.ndim > 2 else replace(model, value_range=UNBOUNDED)
-
-
-def _nearest_range(model: Generator, unit: NDArray[np.floating[Any]]) -> tuple[float, float]:
-    """The range in which pictures, given between 0 and 1, have the mean and the spread that generated samples have."""
-    if "samples" not in model.abilities or model.samples is not None:
-        return UNIT_RANGE
-    made, part = np.ma.masked_invalid(model.sample(PROBED, np.random.default_rng(0))), unit[:PROBED]
-    middle, spread = (float(np.ma.filled(each, 0)) for each in (np.mean(made), np.std(made)))
-    apart = [
-        abs(low + (high - low) * float(part.mean()) - middle) + abs((high - low) * float(part.std()) - spread)
-        for low, high in _RANGES
-    ]
-    return _RANGES[int(np.argmin(apart))]
 
 
 def _greyed(samples: Raw) -> str:

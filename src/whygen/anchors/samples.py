@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whygen.errors import DataError, UsageError
-from whygen.models.latent import LAYOUTS, Floats, LatentModel, Layout
+from whygen.models.latent import LAYOUTS, UNBOUNDED, UNIT_RANGE, Floats, Generator, LatentModel, Layout
 from whygen.results.prompt import Warned
 
 Raw: TypeAlias = NDArray[Any]
@@ -24,6 +24,8 @@ TOLERANCE = 1e-3
 BATCH_BYTES = 16 * 2**20
 BATCH_LIMITS = (1, 1024)
 BLOCK = 4096
+_PROBED = 32
+"""So many samples of a model are drawn to see what range they have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +307,68 @@ def _image(
         return _size(raw, raw_layout)
     side = math.isqrt(math.prod(shape))
     return (side, side, 1) if side * side == math.prod(shape) and side > 1 else None
+
+
+_RANGES = (UNIT_RANGE, (-1.0, 1.0), (0.0, 255.0))
+"""Ranges that pictures are trained on."""
+
+
+def in_range(model: Generator, samples: Raw) -> Generator:
+    """The model with the range of values that its samples and the anchors tell together, where nobody stated one."""
+    raw = np.asarray(samples)
+    if not model.range_found or raw.dtype.kind not in "fub":
+        return model
+    if raw.dtype.kind != "f":
+        low, high = _nearest_range(model, raw / np.float32(255 if raw.dtype == np.uint8 else 1))
+        text = (
+            f"Nobody stated the range of values of {model.uri}: pictures are given to it as {low:g} to {high:g}. State "
+            "value_range= if it was trained on another."
+        )
+        return replace(model, value_range=(low, high), notices=(*model.notices, ("range-found", text)))
+    if raw.ndim > 2 and (raw >= 0).all() and (raw <= 1).all():
+        return replace(model, value_range=_nearest_range(model, raw))
+    inside = bool((raw >= model.value_range[0]).all() and (raw <= model.value_range[1]).all())
+    return model if inside or raw.ndim > 2 else replace(model, value_range=UNBOUNDED)
+
+
+def open_ended(model: Generator, given: Sequence[Raw]) -> Generator:
+    """The model without a range where 0 to 1 was our guess, and rows of numbers that are no pictures go beyond it."""
+    rows = [np.asarray(each) for each in given]
+    beyond = [each for each in rows if each.dtype.kind == "f" and each.size and (each.min() < 0 or each.max() > 1)]
+    if not model.range_assumed or not beyond or any(each.ndim != _ROWS or _like_bytes(each) for each in rows):
+        return model
+    text = (
+        f"Nobody stated the range of values of {model.uri}, and rows of numbers go beyond 0..1: they are given to it "
+        "as they are, as numbers of any size. State value_range= if the rows are flattened pictures."
+    )
+    return replace(model, value_range=UNBOUNDED, range_assumed=False, notices=(*model.notices, ("range-open", text)))
+
+
+_ROWS = 2
+"""Dimensions of a table: a row of numbers for each sample."""
+
+
+def _like_bytes(rows: Raw) -> bool:
+    """Whether these are a flattened picture's values from 0 to 255, which a model of 0 to 1 must not get."""
+    square = math.isqrt(rows.shape[-1]) ** 2 == rows.shape[-1] and rows.shape[-1] >= _LEAST_PICTURE
+    return rows.dtype.kind != "f" or (square and bool((rows >= 0).all()) and 1 < rows.max() <= 255)
+
+
+_LEAST_PICTURE = 36
+"""Numbers in a row from which a square number of them may be a picture of 6 x 6."""
+
+
+def _nearest_range(model: Generator, unit: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """The range in which pictures, given between 0 and 1, have the mean and the spread that generated samples have."""
+    if "samples" not in model.abilities or model.samples is not None:
+        return UNIT_RANGE
+    made, part = np.ma.masked_invalid(model.sample(_PROBED, np.random.default_rng(0))), unit[:_PROBED]
+    middle, spread = (float(np.ma.filled(each, 0)) for each in (np.mean(made), np.std(made)))
+    apart = [
+        abs(low + (high - low) * float(part.mean()) - middle) + abs((high - low) * float(part.std()) - spread)
+        for low, high in _RANGES
+    ]
+    return _RANGES[int(np.argmin(apart))]
 
 
 def _scaling(raw: Raw, value_range: tuple[float, float], what: str) -> tuple[float, float, tuple[Warned, ...]]:

@@ -442,6 +442,13 @@ class AnchorExplanation(Showable, Record):
 
         return plot_representatives(self, group, ax=ax)
 
+    def __len__(self) -> int:
+        """How many anchors there are."""
+        return self.n_anchors
+
+    def __bool__(self) -> bool:
+        return True
+
     @typed()
     def members(self, group: str) -> NDArray[np.int64]:
         """Ascending indices of the anchors in a group; needs the evidence.

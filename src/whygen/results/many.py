@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, SupportsIndex, cast, overload
 
 from whygen._arguments import typed
 from whygen.errors import StoreError, UnknownNameError, UsageError
@@ -62,21 +62,35 @@ class Explanations(Paged):
     def __iter__(self) -> Iterator[OneOfMany]:
         return iter(self.items)
 
-    def __getitem__(self, key: str | int) -> OneOfMany:
-        """By its name, or by its place from 0.
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a prompt of this name was looked at."""
+        return any(each is name or each.name == name for each in self.items)
+
+    @overload
+    def __getitem__(self, key: str | SupportsIndex) -> OneOfMany: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[OneOfMany, ...]: ...
+    def __getitem__(self, key: str | SupportsIndex | slice) -> OneOfMany | tuple[OneOfMany, ...]:
+        """By its name, or by its place from 0; several by a slice.
 
         Raises:
             UnknownNameError: if none has that name.
             UsageError: if there is none at that place.
         """
+        if isinstance(key, slice):
+            return self.items[key]
         if isinstance(key, str):
             found = next((each for each in self.items if each.name == key), None)
             if found is None:
                 raise UnknownNameError("explained prompt", key, [each.name for each in self.items])
             return found
-        if not -len(self.items) <= key < len(self.items):
-            raise UsageError(f"There is no prompt {key}: {len(self.items)} were explained, numbered from 0.")
-        return self.items[key]
+        number = key.__index__()
+        if not -len(self.items) <= number < len(self.items):
+            raise UsageError(f"There is no prompt {number}: {len(self.items)} were explained, numbered from 0.")
+        return self.items[number]
 
     @property
     def explanations(self) -> tuple[PromptExplanation, ...]:
@@ -132,7 +146,8 @@ class Explanations(Paged):
     def __repr__(self) -> str:
         failed = f", {len(self.failed)} failed" if self.failed else ""
         left = f", {self.given - len(self.items)} not reached" if self.given > len(self.items) else ""
-        return f"<Explanations of {len(self.explanations)} prompts{failed}{left}>"
+        ending = "" if len(self.explanations) == 1 else "s"
+        return f"<Explanations of {len(self.explanations)} prompt{ending}{failed}{left}>"
 
 
 def _rows(explanation: PromptExplanation) -> list[dict[str, Any]]:

@@ -7,9 +7,9 @@ computed from in safetensors and JSON Lines, so everything after the model calls
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, cast, overload
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -385,23 +385,46 @@ class PromptExplanation(Showable, Record):
             raise UsageError(f"n is {n}: give at least 1.")
         return tuple(sorted(self.units, key=lambda unit: -abs(unit.attribution))[:n])
 
-    def __getitem__(self, key: str | int) -> UnitAttribution:
-        """A unit by its text, ``explanation["fox"]``, or by its number from 0.
+    @overload
+    def __getitem__(self, key: str | SupportsIndex) -> UnitAttribution: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[UnitAttribution, ...]: ...
+    def __getitem__(self, key: str | SupportsIndex | slice) -> UnitAttribution | tuple[UnitAttribution, ...]:
+        """A unit by its text, ``explanation["fox"]``, or by its number from 0; several by a slice.
 
         Raises:
             UnknownNameError: if no unit has that text.
             UsageError: if several have it, naming their numbers; or if there is no unit of that number.
         """
-        if isinstance(key, int) and not isinstance(key, bool):
-            if -len(self.units) <= key < len(self.units):
-                return self.units[key]
-            raise UsageError(f"There is no unit {key}: the prompt has {len(self.units)}, numbered from 0.")
+        if isinstance(key, slice):
+            return self.units[key]
+        if isinstance(key, SupportsIndex) and not isinstance(key, bool):  # numpy's whole numbers as well
+            number = key.__index__()
+            if -len(self.units) <= number < len(self.units):
+                return self.units[number]
+            raise UsageError(f"There is no unit {number}: the prompt has {len(self.units)}, numbered from 0.")
         places = [number for number, unit in enumerate(self.units) if unit.text == key]
         if not places:
             raise UnknownNameError("unit", str(key), [unit.text for unit in self.units])
         if len(places) > 1:
             raise UsageError(f"Units {', '.join(map(str, places))} are all {key!r}: give the number of one.")
         return self.units[places[0]]
+
+    def __len__(self) -> int:
+        """How many units the prompt has."""
+        return len(self.units)
+
+    def __bool__(self) -> bool:
+        """True, also of a prompt without units: it is an explanation."""
+        return True
+
+    def __iter__(self) -> Iterator[UnitAttribution]:  # type: ignore[override]  # a record would give its fields
+        """The units, in the order of the prompt."""
+        return iter(self.units)
+
+    def __contains__(self, text: object) -> bool:
+        """Whether a unit has this text."""
+        return any(unit is text or unit.text == text for unit in self.units)
 
     @typed()
     def plot_attributions(self, *, ax: Axes | None = None) -> Axes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from example_explanations import prompt_explanation
@@ -34,3 +35,19 @@ def test_a_unit_by_its_text_or_its_number() -> None:
         FOUND["cats"]
     with pytest.raises(UsageError, match="no unit 5"):
         FOUND[5]
+
+
+def test_an_explanation_is_a_sequence_of_its_units() -> None:
+    assert len(FOUND) == 5
+    assert [unit.text for unit in FOUND] == ["the", "cat", "saw", "the", "dog"]
+    assert FOUND[1:3] == FOUND.units[1:3]
+    assert FOUND[np.int64(1)] is FOUND.units[1]  # as argmax gives it
+    assert "dog" in FOUND
+    assert FOUND.units[2] in FOUND
+    assert "cats" not in FOUND
+    assert FOUND.model_copy() == FOUND
+    assert type(FOUND).model_validate(FOUND.model_dump()) == FOUND  # records go on as before
+
+
+def test_an_explanation_without_units_is_one_all_the_same() -> None:
+    assert FOUND.model_copy(update={"units": ()})

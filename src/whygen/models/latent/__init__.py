@@ -80,6 +80,7 @@ class Generator:
             digest of its weights. None: nobody can know, and scores are kept for the run alone.
         notices: what is to be said of how the model was opened, a code and a text each: they become warnings.
         range_found: whether ``value_range`` is that of a few generated samples, and nobody stated it.
+        range_assumed: whether nobody stated ``value_range``, and 0 to 1 is taken for what pictures are trained on.
         trained_on: what the model was trained on, in words, for reports.
     """
 
@@ -103,6 +104,7 @@ class Generator:
     identify: Callable[[], Mapping[str, Any] | None] | None = None
     notices: tuple[tuple[str, str], ...] = ()
     range_found: bool = False
+    range_assumed: bool = False
     trained_on: str = ""
 
     def __post_init__(self) -> None:

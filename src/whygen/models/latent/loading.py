@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from whygen._arguments import typed
 from whygen.errors import ModelError, UsageError
-from whygen.models.latent import Decode, Encode, Generator, Layout, Scale, stated
+from whygen.models.latent import UNIT_RANGE, Decode, Encode, Generator, Layout, Scale, stated
 from whygen.models.latent.denoising import denoising
 from whygen.models.latent.refusals import codes, is_condition, refusal, weights_file
 from whygen.models.latent.sampling import density_of, drawing_of, generator_of, one_condition
@@ -46,6 +46,7 @@ def load_latent(
         UsageError: if the model can do none of these.
     """
     options = options or ModelOptions()
+    opened: object = model
     latent = denoising(model, options, shape=shape, value_range=value_range)
     if latent is None:
         opened = _open(model, options) if isinstance(model, str) else model
@@ -62,9 +63,17 @@ def load_latent(
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if value_range is not None:
         changes["range_found"] = False
+    else:
+        changes["range_assumed"] = _assumes_range(latent, opened)
     if latent.identify is None and isinstance(model, str) and model.startswith(PYTHON):
         changes["identify"] = partial(source_of, model)
     return replace(latent, **changes)
+
+
+def _assumes_range(latent: Generator, opened: object) -> bool:
+    """Whether 0 to 1 is our guess: an autoencoder that does not say what its samples range over."""
+    silent = not isinstance(opened, Generator) and getattr(_unwrapped(opened), "value_range", None) is None
+    return silent and latent.encode is not None and latent.value_range == UNIT_RANGE and not latent.range_found
 
 
 def is_torch_module(thing: object) -> bool:
